@@ -3,6 +3,7 @@
 A module gets its own ``os`` or ``sys``, so that nothing else of the process changes.
 """
 
+import ast
 import os
 import re
 import stat
@@ -96,6 +97,14 @@ def test_every_module_that_asks_for_the_system_is_tried_on_another(root: Path) -
         assert Path(module).stem in text and re.search("win32|nt", text), module
 
 
+def test_no_file_gets_the_line_ends_of_the_system(root: Path) -> None:
+    """A script that git starts would end its lines in CR there, and what is hashed would differ."""
+    for path in (root / "wfe_mcp").rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "write_text":
+                assert "newline" in {each.arg for each in call.keywords}, f"{path}:{call.lineno}"
+
+
 def test_windows_has_no_process_groups_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
     is_in_group: Any = vars(process_tree)["_is_in_group"]
     group = os.getpgid(0) if sys.platform != "win32" else 1
@@ -137,7 +146,7 @@ def test_the_decision_page_of_windows_leaves_the_clients_job_where_it_may(
         return "started"
 
     on(monkeypatch, decision_page, "win32")
-    changed = {"Popen": popen, "DETACHED_PROCESS": 1, "CREATE_NEW_PROCESS_GROUP": 2, "CREATE_BREAKAWAY_FROM_JOB": 4}
+    changed = {"Popen": popen, "CREATE_NO_WINDOW": 1, "CREATE_NEW_PROCESS_GROUP": 2, "CREATE_BREAKAWAY_FROM_JOB": 4}
     monkeypatch.setattr(decision_page, "subprocess", Seen(subprocess, **changed))
     store = SimpleNamespace(place=tmp_path / "wfe.db", environment={})
     engine: Any = SimpleNamespace(root=tmp_path, environment={}, store=store)

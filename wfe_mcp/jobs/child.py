@@ -119,9 +119,10 @@ def run_child(
         )
         # None: it has already ended; a time that is right within a second identifies it as well.
         start = started_at(child.pid) or time.time()
+        readers: list[threading.Thread] = []
         try:
             on_started(child.pid, start)
-            readers = [_reader(child.stdout, log, lines), _reader(child.stderr, log, None)]
+            readers += [_reader(child.stdout, log, lines), _reader(child.stderr, log, None)]
             why = _wait(child, readers[0], lines, began + timeout_s, should_stop)
             duration_s = time.monotonic() - began
             if why == "exited" and linger_s:
@@ -135,7 +136,7 @@ def run_child(
         finally:
             if lines is not None:
                 lines.close()
-            _close(child)
+            _close(child, readers)
     finally:
         log.close()
     return ChildResult(
@@ -220,8 +221,8 @@ def _reader(pipe: IO[bytes] | None, log: CappedLog, lines: Lines | None) -> thre
 
 
 def _drain(pipe: IO[bytes] | None, log: CappedLog, lines: Lines | None) -> None:
-    # ValueError: the log or the pipe was closed meanwhile, because a survivor still holds the other end.
-    with contextlib.suppress(OSError, ValueError):
+    # ValueError: the log was closed meanwhile, because a survivor still holds the other end.
+    with contextlib.suppress(OSError, ValueError), pipe or contextlib.nullcontext():
         while pipe is not None and (piece := pipe.read(_PIECE_BYTES)):
             log.write(piece)
             if lines is not None:
@@ -272,10 +273,10 @@ def _wait(
     return "exited"
 
 
-def _close(child: subprocess.Popen[bytes]) -> None:
-    """Reap the child and close its pipes."""
+def _close(child: subprocess.Popen[bytes], readers: Sequence[threading.Thread]) -> None:
+    """Reap the child and close its pipes. Who reads one closes it: on Windows to close it here would wait for what it reads."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(_DRAIN_S)
-    for pipe in (child.stdout, child.stderr):
+    for pipe in () if readers else (child.stdout, child.stderr):
         if pipe is not None:
             pipe.close()

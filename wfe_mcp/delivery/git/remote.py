@@ -194,11 +194,11 @@ def _apart(remote: Remote) -> Generator[_Apart]:
     repo = require_repository(remote.root)
     with temporary_folder("remote") as folder:
         (folder / "refs").mkdir()
-        (folder / "HEAD").write_text("ref: refs/heads/none\n", encoding="utf-8")
+        (folder / "HEAD").write_text("ref: refs/heads/none\n", encoding="utf-8", newline="\n")
         form = "\trepositoryformatversion = 0\n\tbare = true\n"
         if repo.hash_name == "sha256":
             form = "\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tobjectFormat = sha256\n"
-        (folder / "config").write_text(f"[core]\n{form}", encoding="utf-8")
+        (folder / "config").write_text(f"[core]\n{form}", encoding="utf-8", newline="\n")
         env = {"GIT_DIR": str(folder), "GIT_OBJECT_DIRECTORY": str(repo.objects)}
         # What git starts itself, such as ssh, sees the credential, and is never a program of the project either.
         env["PATH"] = path_outside(repo.top, os.environ.get("PATH", os.defpath))
@@ -208,7 +208,7 @@ def _apart(remote: Remote) -> Generator[_Apart]:
         options += ["-c", "core.fsync=loose-object,pack,pack-metadata"]
         if remote.secret:
             place = folder / "askpass"
-            place.write_text(_ASKPASS, encoding="utf-8")
+            place.write_text(_ASKPASS, encoding="utf-8", newline="\n")  # a shell reads it, on Windows too
             place.chmod(0o700)
             options += ["-c", "credential.helper="]
             env |= {"GIT_ASKPASS": str(place), "WFE_GIT_USER": remote.user, "WFE_GIT_SECRET": remote.secret}

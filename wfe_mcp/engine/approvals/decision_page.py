@@ -156,7 +156,8 @@ def detached(engine: Engine, *words: str, stdin: int = subprocess.DEVNULL) -> su
     argv = [sys.executable, "-P", "-m", "wfe_mcp", *words, "--project", str(engine.root)]
     env = engine.environment | engine.store.environment
     if sys.platform == "win32":
-        alone = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
+        # A console that no one sees: without one, each git and each Python that it starts would open a window.
+        alone = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
         try:
             # A client that keeps its servers in a job would end the page with them.
             return _popen(argv, env, database.parent, alone | subprocess.CREATE_BREAKAWAY_FROM_JOB, stdin)

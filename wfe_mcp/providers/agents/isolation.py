@@ -99,7 +99,7 @@ def _environment(isolation: Isolation, env: Mapping[str, str], home: Path, tempo
 
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _lend(original: Path, path: Path) -> _Lent:

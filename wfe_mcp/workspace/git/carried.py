@@ -70,9 +70,9 @@ def _own(repo: Repository) -> Path:
     other = "[extensions]\n\tobjectFormat = sha256\n" if repo.hash_name == "sha256" else ""
     version = 1 if other else 0
     (place / "config").write_text(
-        f"[core]\n\trepositoryFormatVersion = {version}\n\tbare = true\n{other}", encoding="ascii"
+        f"[core]\n\trepositoryFormatVersion = {version}\n\tbare = true\n{other}", encoding="ascii", newline="\n"
     )
-    (place / "HEAD").write_text("ref: refs/heads/none\n", encoding="ascii")
+    (place / "HEAD").write_text("ref: refs/heads/none\n", encoding="ascii", newline="\n")
     shallow = repo.common / "shallow"
     (place / "shallow").unlink(missing_ok=True)
     if shallow.is_file():
