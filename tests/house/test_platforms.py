@@ -33,7 +33,7 @@ from wfe_mcp.workspace.discovery import project_listing
 from wfe_mcp.workspace.files import mirror, staging
 from wfe_mcp.workspace.git import file_facts, names, objects, restore, snapshot, working_tree
 from wfe_mcp.workspace.git.snapshot_files import Limits
-from wfe_mcp.workspace.system import location
+from wfe_mcp.workspace.system import location, temporary
 
 HERE, TERMINAL = "tests/house/test_platforms.py", "tests/house/test_platform_terminal.py"
 BRANCHES = {
@@ -47,6 +47,7 @@ BRANCHES = {
     "cli/terminal/connecting.py": TERMINAL,
     "cli/terminal/pin.py": TERMINAL,
     "clients/files.py": HERE,
+    "clients/hooks.py": "tests/cli/commands/test_install_hooks.py",
     "clients/launch.py": "tests/clients/test_launch.py",
     "clients/table.py": "tests/clients/test_table.py",
     "clients/wfe_hook/open_runs.py": "tests/cli/test_hooks.py",
@@ -78,6 +79,7 @@ BRANCHES = {
     "workspace/git/working_tree.py": HERE,
     "workspace/system/console.py": TERMINAL,
     "workspace/system/location.py": HERE,
+    "workspace/system/temporary.py": HERE,
     "workspace/system/shell_words.py": "tests/workspace/system/test_shell_words.py",
 }
 """Each module of the package that asks which system this is → where its branches are taken."""
@@ -264,6 +266,29 @@ def test_a_read_only_file_is_refused_on_windows_too(monkeypatch: pytest.MonkeyPa
     on(monkeypatch, files, "win32")
     with pytest.raises(Refused, match="is read-only"):
         files.refuse_read_only(file)
+    tmp_path.chmod(stat.S_IREAD | stat.S_IEXEC)
+    monkeypatch.setattr(files, "os", Seen(os, name="nt", access=always(True)))
+    files.refuse_read_only(tmp_path / "new.json")
+    tmp_path.chmod(0o700)
+
+
+@pytest.mark.parametrize("platform", ["win32", "darwin"])
+def test_a_read_only_file_keeps_no_folder_on_windows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, platform: str
+) -> None:
+    file, mine = tmp_path / "made" / "object", tmp_path / "mine"
+    file.parent.mkdir()
+    for each in (file, mine):
+        each.touch(0o444)
+    (file.parent / "link").symlink_to(mine)
+    on(monkeypatch, temporary, platform)
+
+    def fail(_folder: Path, *, ignore_errors: bool) -> None:
+        assert ignore_errors
+
+    monkeypatch.setattr(temporary, "shutil", SimpleNamespace(rmtree=fail))
+    temporary.remove_folder(file.parent)
+    assert bool(file.stat().st_mode & stat.S_IWUSR) is (platform == "win32") and not mine.stat().st_mode & stat.S_IWUSR
 
 
 def test_the_change_time_of_windows_is_no_evidence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """What connects a client and what disconnects it: the changes of files, planned before anything is written."""
 
 import re
-import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -279,10 +278,11 @@ def _editing(what: str, instead: str) -> Generator[None]:
 
 def hook_command(client: Client) -> str:
     """The command of the client's hooks. Refuses where this installation may be gone tomorrow."""
-    if launch.this_installation().is_temporary:
+    here = launch.this_installation()
+    if here.is_temporary:
         raise Refused(
             "unavailable",
             "Hooks need an installation that stays, and uvx keeps this one in its cache.",
             "Install it first (uv tool install), or use the plugin for Claude Code: wfe-mcp plugin FOLDER",
         )
-    return hooks.command(client.name, sys.executable, str(hooks.script_folder()))
+    return hooks.command(client.name, here.executable, str(hooks.script_folder()), here.platform)

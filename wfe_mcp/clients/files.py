@@ -67,8 +67,9 @@ def refuse_read_only(file: Path) -> None:
     real = file.resolve()
     while not real.exists() and real.parent != real:
         real = real.parent
-    may = stat.S_IWUSR if os.name != "nt" else stat.S_IWRITE
-    if not real.stat().st_mode & may or not os.access(real, os.W_OK):
+    # On Windows the mark of a folder says that it has an icon of its own, not that nothing can be written there.
+    is_marked = not real.stat().st_mode & stat.S_IWUSR and (os.name != "nt" or real.is_file())
+    if is_marked or not os.access(real, os.W_OK):
         raise Refused(
             "unavailable",
             f"{real} is read-only, so nothing was changed.",

@@ -97,7 +97,7 @@ def _hook_findings(client: Client, here: Installation, places: Places) -> Iterat
     if row is None:
         return
     topic, again = f"hooks of {client.title}", f"fix: wfe-mcp install --client {client.name} --hooks"
-    line = hooks.command(client.name, here.executable, str(hooks.script_folder()))
+    line = hooks.command(client.name, here.executable, str(hooks.script_folder()), here.platform)
     wanted = {name: [each] for name, each in row.entries(line).items()}
     good: list[str] = []
     for scope in client.scopes:

@@ -96,8 +96,11 @@ def script_folder() -> Path:
     return Path(__file__).parent
 
 
-def command(client: str, python: str, folder: str) -> str:
-    """The line that a client's shell runs. Refuses a path that no shell takes between quotes."""
+def command(client: str, python: str, folder: str, platform: str) -> str:
+    """The line that a client's shell runs. Refuses a path that no shell takes between quotes.
+
+    On Windows that is PowerShell for all but Claude Code, whose is bash: it starts what is between quotes only behind ``&``.
+    """
     place = folder.replace("\\", "/")
     if set("'\"`\n") & set(place + python) or "$" in python:
         raise Refused(
@@ -105,7 +108,10 @@ def command(client: str, python: str, folder: str) -> str:
             f"A hook cannot be started from {folder}: its path holds a quote.",
             "Install wfe-mcp in a folder without quotes in its name.",
         )
-    return f'"{python}" -I -S -c "import sys;sys.path.append(\'{place}\');from {MARK} import main;main()" {client}'
+    call = "& " if platform == "win32" and client != "claude-code" else ""
+    return (
+        f'{call}"{python}" -I -S -c "import sys;sys.path.append(\'{place}\');from {MARK} import main;main()" {client}'
+    )
 
 
 def ours(document: dict[str, Any], row: HookFile) -> dict[str, list[Any]]:

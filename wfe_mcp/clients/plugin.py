@@ -26,7 +26,7 @@ def plugin_files(argv: tuple[str, ...], python: str) -> dict[str, bytes]:
     """Path in the folder → content. ``argv`` starts the server, ``python`` the hooks."""
     row = hooks.hook_file("claude-code")
     assert row is not None, "it has hooks"
-    line = hooks.command(row.client, python, f"{_ROOT}/hooks")
+    line = hooks.command(row.client, python, f"{_ROOT}/hooks", "")
     made: dict[str, Any] = {
         ".claude-plugin/marketplace.json": {
             "name": MARKETPLACE,

@@ -38,7 +38,7 @@ def test_hooks_are_added_when_asked_for_and_uninstall_leaves_no_trace(
     before = everything(empty.place)
     answer = added(empty, row, scope, "--allow", "--instructions")
     assert answer.code == 0, answer.out
-    line = hooks.command(row.client, sys.executable, str(hooks.script_folder()))
+    line = hooks.command(row.client, sys.executable, str(hooks.script_folder()), sys.platform)
     assert held(empty, row, scope) == {name: [each] for name, each in row.entries(line).items()}
     assert added(empty, row, scope).data["clients"][0]["state"] == "connected"
     assert empty.json("uninstall", "--client", row.client, "--yes").code == 0
@@ -76,7 +76,10 @@ def test_a_file_that_changed_since_loses_only_our_hooks(empty: Terminal, row: Ho
 
 @every
 def test_hooks_of_another_installation_are_replaced(empty: Terminal, row: HookFile, scope: Scope) -> None:
-    old = {name: [each] for name, each in row.entries(hooks.command(row.client, "/old/python", "/old")).items()}
+    old = {
+        name: [each]
+        for name, each in row.entries(hooks.command(row.client, "/old/python", "/old", sys.platform)).items()
+    }
     put(row.file(places(empty), scope), json.dumps({"hooks": old}))
     assert added(empty, row, scope).code == 0
     assert "/old" not in row.file(places(empty), scope).read_text()
@@ -156,3 +159,17 @@ def test_doctor_names_hooks_that_run_twice_and_its_fix_leaves_one(
     assert (answer.startswith("they run more than once"), command) == (True, f"uninstall --client claude-code{fix}")
     assert empty(*command.split(), "--yes").code == 0
     assert [level for level, _ in findings(empty, topic)] == ([] if plugin else ["ok"])
+
+
+@pytest.mark.parametrize(
+    ("client", "platform", "begins"),
+    [
+        ("codex", "win32", '& "C:\\py\\python.exe" -I'),
+        ("gemini-cli", "win32", '& "C:\\py\\python.exe" -I'),
+        ("claude-code", "win32", '"C:\\py\\python.exe" -I'),
+        ("codex", "darwin", '"C:\\py\\python.exe" -I'),
+    ],
+)
+def test_a_hook_is_started_by_the_shell_that_its_client_has_on_windows(client: str, platform: str, begins: str) -> None:
+    line = hooks.command(client, "C:\\py\\python.exe", "C:\\wfe\\hooks", platform)
+    assert line.startswith(begins) and "'C:/wfe/hooks'" in line

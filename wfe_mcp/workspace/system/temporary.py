@@ -59,10 +59,12 @@ def is_left_behind(name: str) -> bool:
 def remove_folder(folder: Path) -> None:
     """Remove a folder with everything in it, read-only folders too; what belongs to others stays."""
     shutil.rmtree(folder, ignore_errors=True)
-    if folder.exists():  # some package caches are read-only
-        for place, _, _ in os.walk(folder):
-            with contextlib.suppress(OSError):
-                Path(place).chmod(0o700)
+    if folder.exists():  # some package caches are read-only; Windows keeps a file that is, such as each object of git
+        for place, _, names in os.walk(folder):
+            for each in (Path(place), *(Path(place, name) for name in names if os.name == "nt")):
+                with contextlib.suppress(OSError):
+                    if not each.is_symlink():
+                        each.chmod(0o700)
         shutil.rmtree(folder, ignore_errors=True)
 
 
