@@ -76,6 +76,7 @@ BRANCHES = {
     "workspace/git/names.py": HERE,
     "workspace/git/restore.py": HERE,
     "workspace/git/snapshot.py": HERE,
+    "workspace/git/trees.py": "tests/workspace/git/test_links_of_windows.py",
     "workspace/git/working_tree.py": HERE,
     "workspace/system/console.py": TERMINAL,
     "workspace/system/location.py": HERE,

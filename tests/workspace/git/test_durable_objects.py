@@ -3,13 +3,17 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from tests.house.other_system import always, on
 from tests.workspace.checkpoint_scene import AT, LIMITS, Git, write
 from wfe_mcp.workspace.files import disk
+from wfe_mcp.workspace.git import objects
 from wfe_mcp.workspace.git.checkpoints import keep
 from wfe_mcp.workspace.git.snapshot import take
 
@@ -128,3 +132,36 @@ def test_where_devices_have_no_numbers_each_file_is_synced_by_itself(monkeypatch
     disk.file_systems.cache_clear()
     assert disk.file_systems(1) == frozenset()
     disk.file_systems.cache_clear()
+
+
+@pytest.mark.parametrize(("platform", "tries"), [("win32", 3), ("darwin", 1)])
+def test_a_file_that_a_reader_keeps_is_replaced_a_moment_later_on_windows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, platform: str, tries: int
+) -> None:
+    on(monkeypatch, disk, platform)
+    monkeypatch.setattr(disk, "time", SimpleNamespace(monotonic=always(0.0), sleep=always(None)))
+    tried: list[Path] = []
+
+    class Kept(type(tmp_path)):
+        def replace(self, target: Any) -> Any:
+            tried.append(target)
+            if len(tried) < 3:
+                raise PermissionError
+            return super().replace(target)
+
+    Kept(tmp_path / "new").write_bytes(b"new")
+    with suppress(PermissionError):
+        disk.move_over(Kept(tmp_path / "new"), tmp_path / "old")
+    assert len(tried) == tries and (tmp_path / "old").exists() is (platform == "win32")
+
+
+def test_an_object_that_another_process_wrote_first_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    oid = objects.object_id("blob", b"x", "sha1")
+
+    def first(self: Path, target: Path) -> None:
+        target.touch(0o444)
+        raise PermissionError  # as Windows does for a read-only file
+
+    monkeypatch.setattr(Path, "replace", first)
+    objects.write_loose(tmp_path, oid, "blob", b"x")
+    assert [each.name for each in (tmp_path / oid[:2]).iterdir()] == [oid[2:]]

@@ -23,13 +23,14 @@ from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.workspace.files.paths import match_globs, readable
 from wfe_mcp.workspace.files.project_files import write_atomic
 from wfe_mcp.workspace.git.batch import entries_below, stored
-from wfe_mcp.workspace.git.command import Repository, own_filters, quiet_filters, require_repository, run_git, text_of
+from wfe_mcp.workspace.git.command import Repository, is_set, require_repository, run_git, text_of
+from wfe_mcp.workspace.git.file_facts import link_bytes
 from wfe_mcp.workspace.git.names import is_ours
 from wfe_mcp.workspace.git.objects import DURABLE, Node, Outbox, object_id, trees_of
 from wfe_mcp.workspace.git.repository import head
-from wfe_mcp.workspace.git.stored_form import filtered
+from wfe_mcp.workspace.git.stored_form import filtered, hashed, touched
 from wfe_mcp.workspace.git.trees import compare
-from wfe_mcp.workspace.git.working_tree import SeenFiles, changed_paths, counts, left_out, parts_of, tree_hash
+from wfe_mcp.workspace.git.working_tree import SeenFiles, counts, left_out, parts_of, tree_hash
 
 _SHOWN = 5
 
@@ -118,16 +119,6 @@ def code_tree(root: Path, began: str | None = None) -> str:
     return f"{tree}+{watched}" if watched else tree
 
 
-def touched(root: Path, began: str | None, tree: str) -> frozenset[str]:
-    """The paths, from the top, that differ between two trees; not looked for where the repository defines no filter."""
-    prefix = require_repository(root).prefix
-    return (
-        frozenset(f"{prefix}{path}" for path in changed_paths(root, began, tree))
-        if began and own_filters(root)
-        else frozenset()
-    )
-
-
 def store(root: Path, planned: Planned, parent: Parent, changed: frozenset[str]) -> tuple[str, Planned]:
     """Write blobs and trees of ``planned``; the tree's id, and what it has. ``changed``: what the run has ``touched``.
 
@@ -137,9 +128,8 @@ def store(root: Path, planned: Planned, parent: Parent, changed: frozenset[str])
     outbox = Outbox(repo, {*parent.trees, *(node.oid for node in parent.files.values())})
     files, others = _settled(repo, planned, parent, changed)
     for path, node in others.items():
-        is_link = node.mode == "120000"
-        content = os.fsencode(os.readlink(repo.top / path)) if is_link else (repo.top / path).read_bytes()  # noqa: PTH115 - bytes as they are
-        outbox.add("blob", content, node.oid)
+        place = repo.top / path
+        outbox.add("blob", link_bytes(str(place)) if node.mode == "120000" else place.read_bytes(), node.oid)
     tree, trees = trees_of(files, repo.hash_name)
     for oid, content in trees.items():
         outbox.add("tree", content, oid)
@@ -159,7 +149,7 @@ def _settled(
     files |= {path: parent.files[path] for path in unread if path not in odd}
     new = {path: node for path, node in new.items() if path not in unread}
     plain = [path for path, node in new.items() if node.mode.startswith("100") and "\n" not in path]
-    for path, made in zip(plain, _hashed(repo, plain), strict=True):
+    for path, made in zip(plain, hashed(repo, plain), strict=True):
         before = parent.files.get(path)
         if made == new[path].oid:
             continue
@@ -210,7 +200,7 @@ def write_files(root: Path, files: Mapping[str, Node | None]) -> None:
         content, target = found[1] if found is not None else b"", root / path
         if node.mode == "120000" or target.is_symlink():
             target.unlink(missing_ok=True)
-        if node.mode == "120000":
+        if node.mode == "120000" and is_set(root, "core.symlinks", "true"):
             target.parent.mkdir(parents=True, exist_ok=True)
             target.symlink_to(os.fsdecode(content))
         else:
@@ -254,14 +244,3 @@ def _with_plain_ends(repo: Repository, path: str, oid: str) -> str:
     content = (repo.top / path).read_bytes()
     is_same = object_id("blob", content, repo.hash_name) == oid
     return object_id("blob", content.replace(b"\r\n", b"\n"), repo.hash_name) if is_same else ""
-
-
-def _hashed(repo: Repository, paths: Sequence[str]) -> list[str]:
-    """Write the blobs of ``paths`` (from the top) as git stores them; their ids."""
-    if not paths:
-        return []
-    given = "".join(f"{path}\n" for path in paths)
-    # What git would make of a file is compared here: it need not refuse that by itself.
-    words = (*DURABLE, "-c", "core.safecrlf=false", "hash-object", "-w", "--stdin-paths")
-    done = run_git(repo.top, *words, stdin=os.fsencode(given), env=quiet_filters(repo.root))
-    return text_of(done).split("\n")

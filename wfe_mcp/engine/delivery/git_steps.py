@@ -25,6 +25,7 @@ from wfe_mcp.engine.delivery.place import (
 from wfe_mcp.engine.kernel.step_call import CommandCall, StepCall
 from wfe_mcp.workspace.files.paths import match_globs, readable
 from wfe_mcp.workspace.git.repository import branch as current_branch, commit_message, head, is_ancestor
+from wfe_mcp.workspace.git.stored_form import touched
 from wfe_mcp.workspace.git.working_tree import parts_of
 from wfe_mcp.workspace.git.worktrees import worktrees
 
@@ -128,7 +129,7 @@ def make_commit(place: Place, call: StepCall, _context: JobContext, params: GitC
     target = {**files, "on": parent}
     held = commits.contents(root, parent)
     wanted = commits.plan(root, approved.tree, approved.ignored, settings.never, held, approved.phase)
-    tree, planned = commits.store(root, wanted, held, commits.touched(root, approved.began, approved.tree))
+    tree, planned = commits.store(root, wanted, held, touched(root, approved.began, approved.tree))
     if not planned.changed and not is_known:
         return {"skipped": "nothing changed", "branch": name, "sha": parent, **_left_out(planned)}
     outside = _outside(place, planned.changed)

@@ -7,7 +7,6 @@ Rules:
 """
 
 import os
-import sys
 import uuid
 from pathlib import Path
 
@@ -97,7 +96,7 @@ def bash_tool(reach: Reach) -> Tool:
 def _shell(root: Path) -> tuple[str, ...]:
     """The shell's argv up to the command; its start-up files are not read."""
     path = os.environ.get("PATH", os.defpath)
-    found = _bash_of_windows(root, path) if sys.platform == "win32" else find("bash", path)
+    found = _bash_of_windows(root, path) if os.name == "nt" else find("bash", path)
     if found:
         return (found, "--noprofile", "--norc", "-c")
     found = find("sh", path)

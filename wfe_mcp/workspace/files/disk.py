@@ -11,10 +11,13 @@ Rules:
 
 import os
 import sys
+import time
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 _MOUNTS = "/proc/self/mountinfo"
+_PATIENCE_S, _PAUSE_S = 1.0, 0.02
 _ORDERED = frozenset({"ext4", "xfs"})
 _WRITE_AND_WAIT = 7
 """``SYNC_FILE_RANGE_WAIT_BEFORE | WRITE | WAIT_AFTER``: as git's own ``core.fsyncMethod=batch``."""
@@ -38,6 +41,23 @@ def write_out(descriptor: int, synced_later: str) -> None:
     is_ordered = bool(file_systems(device)) and file_systems(device) <= _ORDERED
     if not (is_ordered and _is_on(synced_later, device) and _is_written_out(descriptor)):
         os.fsync(descriptor)
+
+
+def move_over(source: Path, target: Path) -> None:
+    """Rename a file, also to the name of another one, which is gone then.
+
+    On Windows that fails while any program has the other one open, such as one of ours that reads it: it is tried again for a second.
+    """
+    end = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            source.replace(target)
+        except PermissionError:
+            if sys.platform != "win32" or time.monotonic() >= end:
+                raise
+            time.sleep(_PAUSE_S)
+        else:
+            return
 
 
 def _is_on(folder: str, device: int) -> bool:

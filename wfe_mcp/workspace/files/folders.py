@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal, Protocol, Self
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.files.disk import move_over
 
 Kind = Literal["file", "folder", "link", "other"]
 _REPARSE_POINT = 0x400
@@ -216,7 +217,7 @@ class PathFolder:
 
     def move(self, name: str, to: Folder, new_name: str) -> None:
         assert isinstance(to, PathFolder)  # one tree, one kind of folder
-        (self.path / name).replace(to.path / new_name)
+        move_over(self.path / name, to.path / new_name)
 
     def remove(self, name: str) -> None:
         (self.path / name).unlink()

@@ -15,6 +15,7 @@ from pathlib import Path, PurePath
 from typing import Literal
 
 from wfe_mcp.core.errors import Detail, Refused, pointer
+from wfe_mcp.workspace.files.disk import move_over
 from wfe_mcp.workspace.files.folders import Folder, new_name, open_root, walk
 from wfe_mcp.workspace.files.paths import bundle_faults, folder_parts, match_globs, parts_of
 from wfe_mcp.workspace.files.staging import Staging, refusing_faults
@@ -168,7 +169,7 @@ def replace_file(file: Path, content: bytes, mode: int | None = 0o600) -> None:
             os.fsync(stream.fileno())
         if mode is not None:
             staged.chmod(mode)
-        staged.replace(file)
+        move_over(staged, file)
     except BaseException:
         staged.unlink(missing_ok=True)
         raise

@@ -69,12 +69,23 @@ def is_settled(signature: Signature, before_ns: int) -> bool:
     return os.name != "nt" and max(signature[MTIME_NS], signature[CTIME_NS]) < before_ns - GRAIN_NS
 
 
+def link_bytes(place: str) -> bytes:
+    """Where a link leads, as git stores it. OSError: it is none.
+
+    On Windows: with slashes; and the bytes of a plain file, which git makes of a link where the user may make none.
+    """
+    if os.name != "nt":
+        return os.readlink(os.fsencode(place))  # noqa: PTH115 - a Path would tidy up where it leads
+    if Path(place).is_symlink():
+        return os.readlink(os.fsencode(place)).replace(b"\\", b"/")  # noqa: PTH115 - as above
+    return Path(place).read_bytes()
+
+
 def hash_at(place: str, seen: Signature, hash_name: str) -> tuple[str, Signature] | None:
     """The blob id, and the signature of just these bytes; None where nothing is readable."""
     try:
         if stat.S_ISLNK(seen[MODE]):
-            leads = os.readlink(os.fsencode(place))  # noqa: PTH115 - a Path would tidy up where it leads
-            return object_id("blob", leads, hash_name), seen
+            return object_id("blob", link_bytes(place), hash_name), seen
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         descriptor = os.open(place, flags)
     except OSError:

@@ -11,6 +11,7 @@ from pathlib import Path
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git.batch import stored
 from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
+from wfe_mcp.workspace.git.file_facts import link_bytes
 from wfe_mcp.workspace.git.objects import Node, Outbox, commit_content, object_id, trees_of
 
 _REFS = "refs/wfe/jobs/"
@@ -57,7 +58,7 @@ def _content(root: Path, path: str, node: Node) -> bytes | None:
     place = f"{root}/{path}"
     try:
         if node.mode == "120000":
-            return os.readlink(os.fsencode(place))  # noqa: PTH115 - a Path would tidy up where it leads
+            return link_bytes(place)
         with open(os.open(place, _READ), "rb") as file:  # noqa: PTH123 - opened with care
             return file.read()
     except OSError:

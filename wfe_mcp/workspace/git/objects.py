@@ -171,8 +171,11 @@ def write_loose(objects: Path, oid: str, kind: Kind, content: bytes, *, durable:
                 write_out(file.fileno(), os.path.join(objects, os.pardir, "refs"))
         aside.replace(place)
     except OSError:
-        aside.unlink(missing_ok=True)
-        raise
+        with suppress(OSError):
+            aside.chmod(0o644)  # Windows removes no read-only file,
+            aside.unlink(missing_ok=True)
+        if not os.path.exists(there):  # and replaces none: another process was first
+            raise
 
 
 class Outbox:

@@ -84,7 +84,7 @@ def is_clean(root: Path) -> bool:
         return not changes(root)
     if not _is_nothing_staged(root, commit):
         return False
-    with tempfile.TemporaryDirectory(prefix="wfe-index-") as folder:
+    with tempfile.TemporaryDirectory(prefix="wfe-index-", ignore_cleanup_errors=True) as folder:
         fresh = quiet | {"GIT_INDEX_FILE": str(Path(folder, "index"))}
         run_git(root, "read-tree", commit, env=fresh)
         lines = _status(root, fresh)

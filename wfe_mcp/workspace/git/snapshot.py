@@ -37,7 +37,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.staging import refusing_faults
 from wfe_mcp.workspace.git.command import Repository, git_program, is_set, repository, run_git, text_of
-from wfe_mcp.workspace.git.file_facts import MODE
+from wfe_mcp.workspace.git.file_facts import MODE, link_bytes
 from wfe_mcp.workspace.git.objects import DURABLE, Node, Outbox, commit_content, read_loose, trees_of
 from wfe_mcp.workspace.git.repository import head as head_of
 from wfe_mcp.workspace.git.snapshot_files import Gathered, Limits, Skipped, gather
@@ -272,7 +272,7 @@ def _add_object(root: Path, path: str, node: Node, outbox: Outbox) -> str:
     place = f"{root}/{path}"
     try:
         if node.mode == "120000" and os.path.islink(place):  # noqa: PTH114 - a Path each takes longer
-            return outbox.add("blob", os.readlink(os.fsencode(place)))  # noqa: PTH115 - a Path would tidy up where it leads
+            return outbox.add("blob", link_bytes(place))
         if os.lstat(place).st_size > _HUGE_BYTES:
             words = (*DURABLE, "hash-object", "-w", "--no-filters", "--", path)
             return text_of(run_git(root, *words))

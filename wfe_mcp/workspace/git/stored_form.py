@@ -7,9 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wfe_mcp.workspace.git.batch import sizes, stored
-from wfe_mcp.workspace.git.command import output_of, own_filters, require_repository
-from wfe_mcp.workspace.git.objects import object_id
+from wfe_mcp.workspace.git.command import (
+    Repository,
+    own_filters,
+    quiet_filters,
+    require_repository,
+    run_git,
+    text_of,
+)
+from wfe_mcp.workspace.git.objects import DURABLE, object_id
 from wfe_mcp.workspace.git.trees import PathChange
+from wfe_mcp.workspace.git.working_tree import changed_paths
 
 _MOST_BYTES = 64_000_000
 """A larger file is not read for its line ends."""
@@ -23,8 +31,29 @@ def filtered(root: Path, paths: Sequence[str]) -> frozenset[str]:
     if not own or not paths:
         return frozenset()
     given = os.fsencode("".join(f"{path}\0" for path in paths))
-    words = os.fsdecode(output_of(root, "check-attr", "-z", "--stdin", "filter", stdin=given)).split("\0")
+    words = text_of(run_git(root, "check-attr", "-z", "--stdin", "filter", stdin=given)).split("\0")
     return frozenset(path for path, value in zip(words[0::3], words[2::3], strict=False) if value in own)
+
+
+def touched(root: Path, began: str | None, tree: str) -> frozenset[str]:
+    """The paths, from the top, that differ between two trees; not looked for where the repository defines no filter."""
+    prefix = require_repository(root).prefix
+    return (
+        frozenset(f"{prefix}{path}" for path in changed_paths(root, began, tree))
+        if began and own_filters(root)
+        else frozenset()
+    )
+
+
+def hashed(repo: Repository, paths: Sequence[str]) -> list[str]:
+    """Write the blobs of ``paths`` (from the top) as git stores them; their ids."""
+    if not paths:
+        return []
+    given = "".join(f"{path}\n" for path in paths)
+    # What git would make of a file is compared here: it need not refuse that by itself.
+    words = (*DURABLE, "-c", "core.safecrlf=false", "hash-object", "-w", "--stdin-paths")
+    done = run_git(repo.top, *words, stdin=os.fsencode(given), env=quiet_filters(repo.root))
+    return text_of(done).split("\n")
 
 
 def has_plain(root: Path, path: str, oid: str) -> bool:

@@ -19,6 +19,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git.batch import stored
 from wfe_mcp.workspace.git.command import Repository, run_git
+from wfe_mcp.workspace.git.file_facts import link_bytes
 from wfe_mcp.workspace.git.objects import Node, entries_in, hash_file, object_id, read_loose
 
 
@@ -216,14 +217,17 @@ def _blob(root: Path, node: Node, hash_name: str) -> bytes | None:
 def _linked(root: Path, path: str, into: Path, node: Node, hash_name: str, committed: bool) -> bool:
     target: bytes | None
     try:
-        target = os.readlink(os.fsencode(f"{root}/{path}"))  # noqa: PTH115 - a Path would tidy up where it leads
+        target = link_bytes(f"{root}/{path}")
     except OSError:
         target = None
     if target is None or object_id("blob", target, hash_name) != node.oid:
         target = _blob(root, node, hash_name) if committed else None
     if target is None:
         return False
-    os.symlink(target, os.fsencode(f"{into}/{path}"))  # noqa: PTH211 - the bytes of the target stay as they are
+    if os.name == "nt" and not (root / path).is_symlink():
+        _write(f"{into}/{path}", target, node)  # as git has it there
+    else:
+        os.symlink(target, os.fsencode(f"{into}/{path}"))  # noqa: PTH211 - the bytes of the target stay as they are
     return True
 
 
