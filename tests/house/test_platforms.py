@@ -58,6 +58,7 @@ BRANCHES = {
     "engine/models/secrets.py": HERE,
     "engine/notifications/notify.py": "tests/engine/notifications/test_notify.py",
     "engine/toolbox/running.py": "tests/engine/toolbox/test_shell.py",
+    "gates/brought.py": "tests/gates/test_bring_on_windows.py",
     "gates/place.py": HERE,
     "jobs/child.py": HERE,
     "jobs/container.py": "tests/gates/test_container.py",
@@ -194,11 +195,13 @@ def test_a_check_on_windows_finds_its_own_folders_as_its_home(monkeypatch: pytes
     made: Any = vars(place)["_fresh_env"]
     folder = SimpleNamespace(home=tmp_path / "home", temporary=tmp_path / "t", files=tmp_path, bytecode=tmp_path)
     homes = ("USERPROFILE", "APPDATA", "LOCALAPPDATA")
+    (mine := tmp_path / "mine" / ".rustup").mkdir(parents=True)
     for platform in ("darwin", "win32"):
         on(monkeypatch, place, platform)
-        found = made({"USERPROFILE": "mine"}, folder, tmp_path, ())
-        wanted = [str(tmp_path / "home")] * 3 if platform == "win32" else ["mine", None, None]
+        found = made({"USERPROFILE": str(mine.parent)}, folder, tmp_path, ())
+        wanted = [str(tmp_path / "home")] * 3 if platform == "win32" else [str(mine.parent), None, None]
         assert [found.get(name) for name in homes] == wanted
+        assert found["RUSTUP_HOME"] == str(mine), "programs of the user's own home"
 
 
 def test_a_port_of_windows_is_taken_for_one_program_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """What a check brings into its checkout besides the files of the tree: environments, installed packages, caches.
 
-    a folder           linked: nothing is copied, and a check that writes into it writes into the project
+    a folder           linked (on Windows by a junction): nothing is copied, and a check that writes into it writes into the project
     node_modules       a folder of links; packages that are links into the project lead into the checkout instead
     a file             copied
     a virtual environment of which the tree has a part: the rest is linked
@@ -15,6 +15,7 @@ import hashlib
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def _bring(root: Path, path: str, into: Path) -> Brought:
     if source.name == _LINKS:
         _link_packages(root, source, target, into)
     else:
-        target.symlink_to(source, target_is_directory=True)
+        _link(target, source)
     return Brought(path, source, "linked")
 
 
@@ -85,7 +86,7 @@ def _link_rest(source: Path, target: Path) -> bool:
     for entry in sorted(source.iterdir()):
         place = target / entry.name
         if not os.path.lexists(place):
-            place.symlink_to(entry, entry.is_dir())
+            _link(place, entry)
             lacks = True
         elif entry.is_dir() and not entry.is_symlink():
             lacks = _link_rest(entry, place) or lacks
@@ -103,7 +104,19 @@ def _link_packages(root: Path, source: Path, target: Path, into: Path) -> None:
         is_workspace = (
             entry.is_symlink() and leads_to.is_relative_to(root) and _LINKS not in leads_to.relative_to(root).parts
         )
-        place.symlink_to(into / leads_to.relative_to(root) if is_workspace else entry, entry.is_dir())
+        _link(place, into / leads_to.relative_to(root) if is_workspace else entry)
+
+
+def _link(place: Path, source: Path) -> None:
+    """Make ``place`` a link to ``source``. On Windows a junction, since links need a right there; a file is copied."""
+    if sys.platform != "win32":
+        place.symlink_to(source)
+    elif source.is_dir():
+        import _winapi
+
+        _winapi.CreateJunction(str(source), str(place))
+    else:
+        shutil.copy2(source, place)
 
 
 def listed(brought: Iterable[Brought]) -> list[dict[str, Any]]:

@@ -348,8 +348,9 @@ def _fresh_env(
     if os.name == "nt":
         fresh |= {"USERPROFILE": home, "APPDATA": home, "LOCALAPPDATA": home}
     for name, below in _TOOL_HOMES.items():
-        tools = os.path.join(env.get("HOME", ""), below)  # noqa: PTH118 - HOME may be empty
-        if name not in kept and env.get("HOME") and os.path.isdir(tools):  # noqa: PTH112
+        users = env.get("HOME") or env.get("USERPROFILE", "")  # Windows has the second alone
+        tools = os.path.join(users, below)  # noqa: PTH118 - it may be empty
+        if name not in kept and users and os.path.isdir(tools):  # noqa: PTH112
             fresh[name] = tools
     imports = import_folders(root, folder.files, brought)
     if imports:

@@ -1,7 +1,6 @@
 """The locations of the project and of its state."""
 
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -155,7 +154,7 @@ def _path_of(root: str) -> Path | None:
     if parts.scheme == "file":
         named = unquote(parts.path)
         root = named if parts.netloc in {"", "localhost"} else f"//{parts.netloc}{named}"
-        if os.name == "nt" and re.match(r"/[A-Za-z]:", root):  # VS Code and Cursor write the colon as %3A
+        if os.name == "nt" and root[:1] == "/" and root[2:3] == ":":  # VS Code and Cursor write the colon as %3A
             root = root[1:]
     path = Path(root)
     return path if path.is_absolute() else None

@@ -60,12 +60,18 @@ def remove_folder(folder: Path) -> None:
     """Remove a folder with everything in it, read-only folders too; what belongs to others stays."""
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():  # some package caches are read-only; Windows keeps a file that is, such as each object of git
-        for place, _, names in os.walk(folder):
+        for place, folders, names in os.walk(folder):
+            folders[:] = [each for each in folders if not _is_junction(Path(place, each))]
             for each in (Path(place), *(Path(place, name) for name in names if os.name == "nt")):
                 with contextlib.suppress(OSError):
                     if not each.is_symlink():
                         each.chmod(0o700)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_junction(folder: Path) -> bool:
+    """Whether a folder of Windows leads to another one; ``os.walk`` enters it before Python 3.12."""
+    return bool(getattr(folder.lstat(), "st_reparse_tag", 0))
 
 
 def _is_abandoned(entry: "os.DirEntry[str]") -> bool:
