@@ -10,6 +10,7 @@ from tests.house.other_system import on
 from wfe_mcp.gates import brought
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
 def test_folders_are_junctions_and_files_copies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     root, into = tmp_path / "root", tmp_path / "into"
     for name in (".venv/pyvenv.cfg", "node_modules/left-pad/index.js", "node_modules/.package-lock.json", "cache/x"):

@@ -51,6 +51,7 @@ BRANCHES = {
     "clients/launch.py": "tests/clients/test_launch.py",
     "clients/table.py": "tests/clients/test_table.py",
     "clients/wfe_hook/open_runs.py": "tests/cli/test_hooks.py",
+    "clients/wfe_hook/rules.py": "tests/clients/wfe_hook/test_rules.py",
     "dashboard/serving.py": HERE,
     "engine/approvals/decision_page.py": HERE,
     "engine/approvals/keys.py": HERE,
@@ -276,6 +277,7 @@ def test_a_read_only_file_is_refused_on_windows_too(monkeypatch: pytest.MonkeyPa
     tmp_path.chmod(0o700)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
 @pytest.mark.parametrize("platform", ["win32", "darwin"])
 def test_a_read_only_file_keeps_no_folder_on_windows(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, platform: str

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from tests.house.other_system import on
+from wfe_mcp.clients.wfe_hook import rules
 from wfe_mcp.clients.wfe_hook.open_runs import Work
 from wfe_mcp.clients.wfe_hook.rules import Place, refusal
 
@@ -268,3 +270,11 @@ def test_a_link_does_not_lead_around_the_limit(place: Place, tmp_path: Path) -> 
     (tmp_path / "elsewhere").symlink_to(place.top)
     assert reported(place, "Write", {"file_path": str(tmp_path / "elsewhere" / "a")}, work("ready"))
     assert reported(place, "Bash", "echo x > ~/a", work("ready")) == ""
+
+
+@pytest.mark.parametrize(("platform", "is_refused"), [("darwin", True), ("win32", True), ("linux", False)])
+def test_a_kept_file_is_the_same_in_capitals_where_the_disk_ignores_them(
+    place: Place, monkeypatch: pytest.MonkeyPatch, platform: str, is_refused: bool
+) -> None:
+    on(monkeypatch, rules, platform)
+    assert bool(reported(place, "Bash", f"rm {place.kept[0].replace('wfe.db', 'WFE.db')}", work())) is is_refused

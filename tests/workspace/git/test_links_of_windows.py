@@ -1,6 +1,7 @@
 """Links on Windows (``win32``): with backslashes, or as the plain files that git makes of them there (``file_facts``, ``trees``)."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from tests.house.other_system import on
 from wfe_mcp.workspace.git import file_facts, trees
 from wfe_mcp.workspace.git.objects import Node, object_id
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
 TARGET = b"docs/a.txt"
 LINK = Node("120000", object_id("blob", TARGET, "sha1"))
 

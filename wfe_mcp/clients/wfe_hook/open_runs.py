@@ -51,7 +51,7 @@ def database(env: "dict[str, str]") -> str:
 
 def top_of(folder: str) -> "list[str]":
     """The working tree of a folder: the one that git has there; without git every folder above it could be one."""
-    real = os.path.realpath(folder)
+    real = _as_on_disk(os.path.realpath(folder))
     above = [real]
     while os.path.dirname(above[-1]) != above[-1]:
         above.append(os.path.dirname(above[-1]))
@@ -59,6 +59,23 @@ def top_of(folder: str) -> "list[str]":
         if os.path.exists(os.path.join(each, ".git")):
             return [each]
     return above
+
+
+def _as_on_disk(folder: str) -> str:
+    """``folder`` with the letters of the disk, as the database has it: macOS keeps those that were typed."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        try:
+            opened = os.open(folder, os.O_RDONLY)
+            try:
+                found = fcntl.fcntl(opened, fcntl.F_GETPATH, bytes(1024))
+            finally:
+                os.close(opened)
+            return os.fsdecode(found.partition(b"\0")[0])
+        except OSError:
+            pass
+    return folder
 
 
 def open_work(file: str, tops: "list[str]") -> "list[Work]":

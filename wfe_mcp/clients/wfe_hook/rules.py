@@ -7,6 +7,7 @@
 """
 
 import os
+import sys
 
 from .shell import Simple, commands
 from .words import DECIDING_PARTS, DECISIONS, FREE, GIT_LISTS, GIT_READS, GIT_WRITES, KINDS, READERS, WRITERS
@@ -49,7 +50,9 @@ class Place:
     def is_kept(self, text: str, base: str = "") -> bool:
         """Whether a path is one of wfe-mcp's own files or inside one of its folders."""
         real = self.path(text, base)
-        return bool(real) and any(_within(real, each) or real.startswith(f"{each}-") for each in self.kept)
+        return bool(real) and any(
+            _within(real, each) or _same(real).startswith(_same(f"{each}-")) for each in self.kept
+        )
 
 
 def refusal(tool: str, given: "dict[str, Any]", works: "list[Work]", place: Place) -> str:
@@ -313,4 +316,10 @@ def _is_named(command: Simple, allowed: "list[str]", names: "set[str]", checks: 
 
 
 def _within(path: str, folder: str) -> bool:
+    path, folder = _same(path), _same(folder)
     return path == folder or path.startswith(folder.rstrip("/\\") + os.sep)
+
+
+def _same(path: str) -> str:
+    """A path as it is compared: macOS and Windows take small and capital letters for the same."""
+    return path.casefold() if sys.platform in ("darwin", "win32") else path
