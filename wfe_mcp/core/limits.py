@@ -87,7 +87,9 @@ VALID_WORK = Limit(
     "the same work; above it the child process finds out whether there are any",
     SCHEMA_WEIGHT.remedy,
 )
-CHECK_SECONDS = Limit(1, "seconds of processor time", "that child process", CHECK_WORK.remedy)
+CHECK_SECONDS = Limit(
+    1, "seconds of processor time", "that child process (on Windows 2 seconds that pass)", CHECK_WORK.remedy
+)
 # 160 MiB
 CHECK_BYTES = Limit(167_772_160, "bytes of memory", "that child process (not on Windows and macOS)", CHECK_WORK.remedy)
 ATTACHMENT_BYTES = Limit(5_000_000, "bytes", "a file attached to an attempt", "Attach a smaller file, or a part of it.")
