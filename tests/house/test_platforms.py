@@ -63,6 +63,7 @@ BRANCHES = {
     "gates/place.py": HERE,
     "jobs/child.py": HERE,
     "jobs/container.py": "tests/gates/test_container.py",
+    "jobs/environment.py": "tests/jobs/test_child.py",
     "jobs/process_tree.py": HERE,
     "jobs/sandbox.py": "tests/gates/test_place.py",
     "jobs/writers.py": "tests/gates/test_room_writers.py",

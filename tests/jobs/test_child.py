@@ -13,7 +13,9 @@ import psutil
 import pytest
 
 from tests.first_line import python_line
+from tests.house.other_system import on
 from tests.jobs.conftest import until
+from wfe_mcp.jobs import environment
 from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, run_child
 from wfe_mcp.jobs.environment import MARK, child_env
 from wfe_mcp.jobs.output import MAX_LINE_BYTES
@@ -237,6 +239,17 @@ def test_a_child_sees_only_what_is_allowed(monkeypatch: pytest.MonkeyPatch, tmp_
     code = "import os; print(sorted(set(os.environ) & {'SECRET_TOKEN', 'NAMED', 'PATH', 'PYTHONDONTWRITEBYTECODE'}))"
     result = run_child([sys.executable, "-c", code], cwd=tmp_path, env=child_env(["NAMED", "ABSENT"]), timeout_s=60)
     assert result.output_tail.strip() == "['NAMED', 'PATH', 'PYTHONDONTWRITEBYTECODE']"
+
+
+@pytest.mark.parametrize(
+    ("platform", "found"), [("win32", {"Token": "x", "OS": "Windows_NT"}), ("linux", {"OS": "Windows_NT"})]
+)
+def test_the_names_of_variables_have_no_case_on_windows(
+    monkeypatch: pytest.MonkeyPatch, platform: str, found: dict[str, str]
+) -> None:
+    on(monkeypatch, environment, platform)
+    given = child_env(["Token"], {"TOKEN": "x", "OS": "Windows_NT", "OTHER": "y"})
+    assert given == found | {"PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def test_a_child_has_no_input_to_wait_for(tmp_path: Path) -> None:

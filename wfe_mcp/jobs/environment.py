@@ -17,7 +17,7 @@ MARK = "WFE_JOB"
 ALWAYS = words(
     """
     PATH HOME USER LOGNAME SHELL LANG LANGUAGE LC_ALL LC_CTYPE TZ TERM TMPDIR TMP TEMP XDG_CACHE_HOME
-    XDG_CONFIG_HOME XDG_DATA_HOME XDG_RUNTIME_DIR SYSTEMROOT SYSTEMDRIVE WINDIR COMSPEC PATHEXT USERPROFILE
+    XDG_CONFIG_HOME XDG_DATA_HOME XDG_RUNTIME_DIR OS SYSTEMROOT SYSTEMDRIVE WINDIR COMSPEC PATHEXT USERPROFILE
     USERNAME APPDATA LOCALAPPDATA PROGRAMDATA PROGRAMFILES PROGRAMFILES(X86) NUMBER_OF_PROCESSORS
     PROCESSOR_ARCHITECTURE
     """
@@ -28,5 +28,7 @@ ALWAYS = words(
 def child_env(names: Iterable[str] = (), source: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a child: ``ALWAYS`` and ``names`` out of ``source`` (by default this process's), no others."""
     source = os.environ if source is None else source
-    allowed = {name: source[name] for name in (*ALWAYS, *names) if name in source}
+    # Windows knows no case in their names, and Python gives them in capitals there.
+    wanted = {name: name.upper() if os.name == "nt" else name for name in (*ALWAYS, *names)}
+    allowed = {name: source[held] for name, held in wanted.items() if held in source}
     return {**allowed, "PYTHONDONTWRITEBYTECODE": "1"}
