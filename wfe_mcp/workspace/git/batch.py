@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from wfe_mcp.workspace.git.command import output_of, require_repository
+from wfe_mcp.workspace.git.command import decoded, output_of, require_repository
 from wfe_mcp.workspace.git.objects import Node, loose
 
 _FEW = 8
@@ -43,7 +43,7 @@ def sizes(root: Path, names: Sequence[str]) -> list[int | None]:
 def entries_below(root: Path, name: str, *, folders: bool = False) -> dict[str, Node]:
     """The files of the tree or commit ``name`` by their path from its top, and with ``folders`` those too."""
     words = ("ls-tree", "-r", "-z", "--full-tree", *(["-t"] if folders else []), "--end-of-options", name)
-    lines = (line.partition("\t") for line in os.fsdecode(output_of(root, *words)).split("\0") if line)
+    lines = (line.partition("\t") for line in decoded(output_of(root, *words)).split("\0") if line)
     return {path: Node(*facts.split(" ")[::2]) for facts, _, path in lines}
 
 

@@ -139,7 +139,7 @@ def _repository(root: Path) -> Repository | None:
     done = run_git(root, "rev-parse", *asked, ok=None)
     if done is None or done.returncode:
         return None
-    lines = _names(done.stdout).removesuffix("\n").split("\n")
+    lines = decoded(done.stdout).removesuffix("\n").split("\n")
     if len(lines) != 6:
         return None
     top, common, index, objects, hash_name, prefix = lines
@@ -291,7 +291,7 @@ def output_of(root: Path, *arguments: str, stdin: bytes = b"") -> bytes:
 
 def text_of(done: subprocess.CompletedProcess[bytes] | None) -> str:
     """The output without its trailing line break."""
-    return _names(done.stdout).rstrip("\n") if done else ""
+    return decoded(done.stdout).rstrip("\n") if done else ""
 
 
 class Setting(NamedTuple):
@@ -320,7 +320,7 @@ def settings_of(root: Path, at: Path | None = None) -> tuple[Setting, ...]:
     if known is not None and known[0] == bytes_now:
         return known[1]
     done = run_git(root, "-C", str(folder), "config", "--show-scope", "-z", "--list", ok=None)
-    words = _names(done.stdout).split("\0") if done else []
+    words = decoded(done.stdout).split("\0") if done else []
     entries = ((scope, *line.partition("\n")) for scope, line in zip(words[0::2], words[1::2], strict=False))
     settings = tuple(Setting(scope, key, value) for scope, key, _, value in entries if scope != "command")
     if found is not None and not any(each.key.startswith("include") for each in settings):
@@ -379,9 +379,9 @@ def _answers(root: Path, *arguments: str) -> bool:
     return done is not None and done.returncode == 0
 
 
-def _names(output: bytes) -> str:
-    """Git's bytes as text that encodes back to the same file names."""
-    return os.fsdecode(output)
+def decoded(output: bytes) -> str:
+    """Git's bytes as text that encodes back to the same file names. On Windows those are UTF-8; what is none, as in an old message, is kept."""
+    return output.decode("utf-8", "surrogateescape") if os.name == "nt" else os.fsdecode(output)
 
 
 def _environment(more: Mapping[str, str] | None) -> dict[str, str]:
