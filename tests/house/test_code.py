@@ -64,6 +64,14 @@ _COSTLY = re.compile(r"\\[wdsWDS]|\{\d+,\d{3,}\}")
 """A class of all of Unicode, or a count of a hundred and more: pydantic's engine builds a table of it, of megabytes."""
 
 
+def test_a_text_is_written_with_the_line_ends_that_it_says() -> None:
+    """With those of the system a script that git starts has CR in its lines on Windows, and what is hashed differs there."""
+    for name, module in nodes("wfe_mcp").items():
+        for call in module:
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "write_text":
+                assert "newline" in {each.arg for each in call.keywords}, f"{name}:{call.lineno}"
+
+
 def test_a_pattern_of_a_value_covers_all_of_it_and_costs_little(root: Path) -> None:
     """Pydantic searches: without both anchors a pattern accepts whatever surrounds a match."""
     found = [

@@ -3,7 +3,6 @@
 A module gets its own ``os`` or ``sys``, so that nothing else of the process changes.
 """
 
-import ast
 import os
 import re
 import stat
@@ -36,6 +35,7 @@ from wfe_mcp.workspace.git.snapshot_files import Limits
 from wfe_mcp.workspace.system import location, temporary
 
 HERE, TERMINAL = "tests/house/test_platforms.py", "tests/house/test_platform_terminal.py"
+GIT = "tests/workspace/git/test_git_on_windows.py"
 BRANCHES = {
     "workspace/files/disk.py": "tests/workspace/git/test_durable_objects.py",
     "gates/remedies.py": "tests/gates/test_remedies.py",
@@ -74,13 +74,14 @@ BRANCHES = {
     "workspace/files/staging.py": HERE,
     "workspace/files/programs.py": "tests/workspace/files/test_programs.py",
     "workspace/files/paths.py": "tests/workspace/files/test_paths.py",
-    "workspace/git/command.py": "tests/workspace/git/test_git_on_windows.py",
+    "workspace/git/command.py": GIT,
     "workspace/git/file_facts.py": HERE,
     "workspace/git/objects.py": HERE,
     "workspace/git/names.py": HERE,
     "workspace/git/restore.py": HERE,
     "workspace/git/snapshot.py": HERE,
-    "workspace/git/trees.py": "tests/workspace/git/test_git_on_windows.py",
+    "workspace/git/trees.py": GIT,
+    "workspace/git/watched.py": GIT,
     "workspace/git/working_tree.py": HERE,
     "workspace/system/console.py": TERMINAL,
     "workspace/system/location.py": HERE,
@@ -102,14 +103,6 @@ def test_every_module_that_asks_for_the_system_is_tried_on_another(root: Path) -
     for module, test in BRANCHES.items():
         text = (root / test).read_text(encoding="utf-8")
         assert Path(module).stem in text and re.search("win32|nt", text), module
-
-
-def test_no_file_gets_the_line_ends_of_the_system(root: Path) -> None:
-    """A script that git starts would end its lines in CR there, and what is hashed would differ."""
-    for path in (root / "wfe_mcp").rglob("*.py"):
-        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "write_text":
-                assert "newline" in {each.arg for each in call.keywords}, f"{path}:{call.lineno}"
 
 
 def test_windows_has_no_process_groups_to_end(monkeypatch: pytest.MonkeyPatch) -> None:

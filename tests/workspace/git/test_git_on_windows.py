@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.house.other_system import on
-from wfe_mcp.workspace.git import command, file_facts, trees
+from wfe_mcp.workspace.git import command, file_facts, trees, watched
 from wfe_mcp.workspace.git.objects import Node, object_id
 
 LINKS = pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
@@ -42,3 +42,16 @@ def test_a_link_that_is_a_plain_file_there_stays_one_in_a_checkout(tmp_path: Pat
 def test_a_message_that_is_no_utf_8_is_read_all_the_same() -> None:
     assert command.decoded("grün".encode()) == "grün"
     assert command.decoded("grün".encode("latin-1")) == "gr\udcfcn"
+
+
+@pytest.mark.parametrize(("platform", "is_read"), [("win32", True), ("darwin", True), ("linux", False)])
+def test_a_file_that_a_runner_reads_is_known_in_any_letters_where_the_disk_ignores_case(
+    monkeypatch: pytest.MonkeyPatch, platform: str, is_read: bool
+) -> None:
+    on(monkeypatch, watched, platform)
+    watched.is_named.cache_clear()
+    assert watched.is_named("project", "src", "CONFTEST.py") is is_read
+    assert watched.is_named("site", "site-packages", "Mine.PTH") is is_read
+    assert watched.defines_checks("src/Package.JSON") is is_read
+    assert watched.defines_checks("src/package.json") and not watched.is_test("src/latest.php")
+    watched.is_named.cache_clear()

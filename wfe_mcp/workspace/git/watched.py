@@ -13,6 +13,7 @@ Rules:
 
 import os
 import re
+import sys
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -154,12 +155,13 @@ def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("|".join(re.escape(name).replace(r"\*", ".*") for name in names if "*" in name), re.DOTALL)
 
 
-_ALL = tuple(name for row in ROWS for name in row.names)
-_EXACT = frozenset(name for name in _ALL if "*" not in name)
-_ANY = _pattern(_ALL)
 _TEST = _pattern(ROWS[-1].names)
-_SET_UP = _pattern(tuple(name for row in ROWS[:-1] for name in row.names))
-_START = _pattern(_AT_START)
+_SET_UP = tuple(name for row in ROWS[:-1] for name in row.names)
+_EXACT = frozenset(name for name in _SET_UP if "*" not in name)
+_PATTERNS = {
+    names: (_pattern(names), _pattern(tuple(name.casefold() for name in names))) for names in (_SET_UP, _AT_START)
+}
+_EXACT_FOLDED = frozenset(name.casefold() for name in _EXACT)
 _LIBRARY = re.compile(r"(python|pypy)\d+(\.\d+)?t?")
 
 _DATA = frozenset(
@@ -220,10 +222,28 @@ def zone_of(above: Zone, parent: str, name: str) -> Zone:
 def is_named(zone: Zone, parent: str, name: str) -> bool:
     """True for a file to watch where git ignores it; of bytecode its content decides (``decides_alone``)."""
     if zone == "project":
-        return name in _EXACT or name.endswith(".pyc") or _ANY.fullmatch(name) is not None
+        return name.endswith(".pyc") or _is_read(name)
     if zone == "site":
-        return _START.fullmatch(name) is not None or (parent not in _OF_ENVIRONMENTS and name.startswith("__init__."))
+        return _matches(name, _AT_START) or (parent not in _OF_ENVIRONMENTS and name.startswith("__init__."))
     return False
+
+
+def _is_read(name: str) -> bool:
+    return _sets_up(name) or _TEST.fullmatch(name) is not None
+
+
+def _sets_up(name: str) -> bool:
+    return name in _EXACT or _matches(name, _SET_UP) or (_folds() and name.casefold() in _EXACT_FOLDED)
+
+
+def _matches(name: str, names: tuple[str, ...]) -> bool:
+    exact, folded = _PATTERNS[names]
+    return exact.fullmatch(name) is not None or (_folds() and folded.fullmatch(name.casefold()) is not None)
+
+
+def _folds() -> bool:
+    """Whether a runner finds its file in any letters: pytest opens ``CONFTEST.py`` where the disk ignores case."""
+    return os.name == "nt" or sys.platform == "darwin"
 
 
 def decides_alone(header: bytes, *, is_cached: bool, has_source: bool) -> bool:
@@ -275,11 +295,11 @@ def is_of_environment(path: str) -> bool:
 def is_test(path: str) -> bool:
     """True for a test, or a file in a folder of tests; not for what sets up or configures the runner."""
     name = path.rpartition("/")[2]
-    is_set_up = name in _EXACT or _SET_UP.fullmatch(name) is not None or match_globs(path, _ALSO)
+    is_set_up = _sets_up(name) or match_globs(path, _ALSO)
     return not is_set_up and (_TEST.fullmatch(name) is not None or match_globs(path, TESTS))
 
 
 def defines_checks(path: str) -> bool:
     """True for a file, ignored or not, that says what a check runs or looks at."""
     name = path.rpartition("/")[2]
-    return name in _EXACT or _ANY.fullmatch(name) is not None or match_globs(path, (*_ALSO, *TESTS))
+    return _is_read(name) or match_globs(path, (*_ALSO, *TESTS))
