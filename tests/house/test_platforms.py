@@ -86,6 +86,7 @@ BRANCHES = {
     "workspace/system/console.py": TERMINAL,
     "workspace/system/location.py": HERE,
     "workspace/system/temporary.py": HERE,
+    "workspace/system/process.py": "tests/workspace/system/test_process.py",
     "workspace/system/shell_words.py": "tests/workspace/system/test_shell_words.py",
 }
 """Each module of the package that asks which system this is → where its branches are taken."""

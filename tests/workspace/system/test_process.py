@@ -8,10 +8,12 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
+from tests.house.other_system import always, on
 from wfe_mcp.workspace.system import process
 from wfe_mcp.workspace.system.process import (
     ProcessIdentity,
@@ -259,3 +261,23 @@ def test_a_process_that_shows_nothing_is_left_out(monkeypatch: pytest.MonkeyPatc
     with monkeypatch.context() as patch:
         patch.setattr(psutil.Process, "name", denied)
         assert ancestors() == []
+
+
+@pytest.mark.parametrize(
+    ("platform", "names", "host"),
+    [
+        ("darwin", "<key>LocalHostName</key>\n\t<string>Adas-Mac</string>", "Adas-Mac"),
+        ("darwin", "bplist00", "of-the-network"),
+        ("darwin", None, "of-the-network"),
+        ("linux", "<key>LocalHostName</key><string>Adas-Mac</string>", "of-the-network"),
+    ],
+)
+def test_a_mac_has_one_name_in_all_networks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, platform: str, names: str | None, host: str
+) -> None:
+    if names is not None:
+        (tmp_path / "preferences.plist").write_text(names)
+    on(monkeypatch, process, platform)
+    monkeypatch.setattr(process, "_NAMES_OF_MACOS", tmp_path / "preferences.plist")
+    monkeypatch.setattr(process, "socket", SimpleNamespace(gethostname=always("of-the-network")))
+    assert this_process().host.partition("+")[0] == host

@@ -14,6 +14,7 @@ import os
 import re
 import socket
 import stat
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +31,7 @@ SAME_START_S = 2.0
 """Start times are computed from the boot time, which clock corrections shift by fractions of a second."""
 
 _INITIAL_PID_NAMESPACE = "pid:[4026531836]"
+_NAMES_OF_MACOS = Path("/Library/Preferences/SystemConfiguration/preferences.plist")
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,12 +218,22 @@ def is_launcher(process: ProcessInfo) -> bool:
 
 def _host() -> str:
     """The host's name, and its pid namespace where it is not the first one: a sandbox has different pids."""
-    name = socket.gethostname() or "localhost"
+    name = _machine_name()
     with suppress(OSError):
         namespace = str(Path("/proc/self/ns/pid").readlink())
         if namespace != _INITIAL_PID_NAMESPACE:
             return f"{name}+{namespace.strip('pid:[]')}"
     return name
+
+
+def _machine_name() -> str:
+    """The name of this machine. What macOS says follows the network that it is in, so the name that its user gave it comes first."""
+    if sys.platform == "darwin":
+        with suppress(OSError):
+            named = re.search(rb"<key>LocalHostName</key>\s*<string>([\w-]+)</string>", _NAMES_OF_MACOS.read_bytes())
+            if named is not None:
+                return named[1].decode("ascii")
+    return socket.gethostname() or "localhost"
 
 
 def _info(process: "psutil.Process") -> ProcessInfo | None:
