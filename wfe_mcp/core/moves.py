@@ -33,6 +33,8 @@ from wfe_mcp.core.refusals import illegal, unknown_phase
 from wfe_mcp.core.rollback import changed_places
 from wfe_mcp.core.transitions import ATTEMPT_MOVES, RECORDING, REOPENING, RUN_MOVES
 
+USER = By("user", Channel.CLI, Assurance.PASSKEY)
+"""The user with every proof that a gate can ask for: what is legal for this caller, the user can do."""
 _WORK = frozenset({"StartPhase", "LoseLease", "Submit", "RefuseSubmission", "Withdraw", "Edit"})
 """What a worker does with a phase. A loop itself has no worker."""
 

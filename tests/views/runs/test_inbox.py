@@ -10,14 +10,13 @@ from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, expr, phase
 from tests.examples import examples
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunStatus
-from wfe_mcp.core.moves import legal_moves
+from wfe_mcp.core.moves import USER, legal_moves
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.dashboard.engines import Engines
 from wfe_mcp.dashboard.pages import everything_waiting
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views.answers import tool_answers as answers
-from wfe_mcp.views.moves.calls import USER
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.runs.requests import InboxView
 

@@ -19,14 +19,13 @@ def authorize(invocation: Invocation, run: str, probe: Command, pin_fd: int | No
     """
     from dataclasses import replace
 
-    from wfe_mcp.core.moves import refusal
-    from wfe_mcp.engine.evaluation.outlook import PERSON
+    from wfe_mcp.core.moves import USER, refusal
 
     state = invocation.overview(run).loaded.state
     refused = refusal(state, probe)
     if pin_fd is None and refused is None:
         return invocation.by
-    never = refusal(state, replace(probe, by=PERSON)) if pin_fd is None else None
+    never = refusal(state, replace(probe, by=USER)) if pin_fd is None else None
     if never is not None:
         raise replace(never, run=run)
     return invocation.person(pin_fd, what)
@@ -35,10 +34,9 @@ def authorize(invocation: Invocation, run: str, probe: Command, pin_fd: int | No
 def refuse_early(invocation: Invocation, run: str, command: Callable[..., Command]) -> None:
     """Refuse ``command`` of the user, where they cannot give it now: before they answer or type a PIN at the terminal."""
     from wfe_mcp.cli.terminal.pin import at_terminal
-    from wfe_mcp.core.moves import refusal
-    from wfe_mcp.engine.evaluation.outlook import PERSON
+    from wfe_mcp.core.moves import USER, refusal
 
-    state, given = invocation.overview(run).loaded.state, command(by=PERSON, at=invocation.clock())
+    state, given = invocation.overview(run).loaded.state, command(by=USER, at=invocation.clock())
     refused = refusal(state, given)
     if refused is not None and at_terminal():
         raise refused

@@ -149,7 +149,7 @@ def _settled(
     files |= {path: parent.files[path] for path in unread if path not in odd}
     new = {path: node for path, node in new.items() if path not in unread}
     plain = [path for path, node in new.items() if node.mode.startswith("100") and "\n" not in path]
-    for path, made in zip(plain, hashed(repo, plain), strict=True):
+    for path, made in zip(plain, hashed(repo.root, plain), strict=True):
         before = parent.files.get(path)
         if made == new[path].oid:
             continue

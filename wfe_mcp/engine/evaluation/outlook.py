@@ -14,8 +14,8 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.graph import meant_by
-from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, By, Channel, RunState, RunStatus
-from wfe_mcp.core.moves import example, refusal
+from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus
+from wfe_mcp.core.moves import USER, example, refusal
 from wfe_mcp.core.paths import PhasePath, item_of
 from wfe_mcp.engine.approvals.requests import with_decision
 from wfe_mcp.engine.evaluation.reactions import answer_condition, end_time, judge_inline_gate, wake_backoff
@@ -24,8 +24,6 @@ from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.store.records.jobs import NewJobValues
 from wfe_mcp.store.records.runs import LoadedRun
 
-PERSON = By("user", Channel.CLI, Assurance.PASSKEY)
-"""The user with every proof that a gate can ask for."""
 _REACTIONS = (end_time, answer_condition, judge_inline_gate, wake_backoff)
 _ACTIVE = {AttemptStatus.READY, AttemptStatus.RUNNING, AttemptStatus.GATING, AttemptStatus.AWAITING}
 _STOPS = {RunStatus.BLOCKED, RunStatus.FAILED, RunStatus.PAUSED}
@@ -59,7 +57,7 @@ class Outlook:
 def outlook(engine: Engine, loaded: LoadedRun, phase: PhasePath | None, act: Callable[[RunChange], object]) -> Outlook:
     """Where ``act``, which gives the commands of a person, would lead. Refuses what is refused to a person."""
     with engine.store.rehearse() as tx:
-        change = _Rehearsal(engine, tx, loaded, engine.plans.of_run(tx, loaded.record), PERSON, engine.clock())
+        change = _Rehearsal(engine, tx, loaded, engine.plans.of_run(tx, loaded.record), USER, engine.clock())
         act(change)
         while any(reaction(change) for reaction in _REACTIONS):
             pass

@@ -32,12 +32,7 @@ from wfe_mcp.store.records.runs import EventRecord, LoadedRun, RunRecord
 from wfe_mcp.views.approvals.changes import COMMIT, change_between, last_approved
 from wfe_mcp.views.approvals.evidence import besides_opinions
 from wfe_mcp.views.approvals.shown import Rows, asked_attempt, recorded_view, rows_of
-from wfe_mcp.views.approvals.unusual import (
-    MOST_CANCELLED,
-    ProjectFacts,
-    cancelled_before,
-    known_things,
-)
+from wfe_mcp.views.approvals.unusual import MOST_CANCELLED, ProjectFacts, cancelled_before, known_things
 from wfe_mcp.views.values.model import plain
 
 CODE = "shown_differs"

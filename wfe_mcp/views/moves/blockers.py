@@ -11,7 +11,7 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import several_people
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import Attempt, AttemptStatus
-from wfe_mcp.core.moves import refusal
+from wfe_mcp.core.moves import USER, refusal
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.texts import in_short
 from wfe_mcp.engine.files.tree_binding import changed_before_work as changed
@@ -20,7 +20,7 @@ from wfe_mcp.engine.kernel.leases import holder_named
 from wfe_mcp.engine.runs.needs import Need, Stop, Who, need_of
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.providers.manual_files import places_of
-from wfe_mcp.views.moves.calls import USER, user_commands, user_moves
+from wfe_mcp.views.moves.calls import user_commands, user_moves
 from wfe_mcp.workspace.files.mirror import attempt_folder
 from wfe_mcp.workspace.system.process import parse_holder
 

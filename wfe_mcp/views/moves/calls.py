@@ -12,14 +12,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, By, Channel, RunState, RunStatus
-from wfe_mcp.core.moves import action, command_with_others, legal_moves, phase_moves
+from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunState, RunStatus
+from wfe_mcp.core.moves import USER, action, command_with_others, legal_moves, phase_moves
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.views.moves.envelope import Next
-
-USER = By("user", Channel.CLI, Assurance.PASSKEY)
-"""The user with every proof that a gate can ask for: what is legal for this caller, the user can do."""
 
 TOOL_COMMANDS = {
     "start_phase": "submit {run} {phase} --path FILE",

@@ -7,14 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wfe_mcp.workspace.git.batch import sizes, stored
-from wfe_mcp.workspace.git.command import (
-    Repository,
-    own_filters,
-    quiet_filters,
-    require_repository,
-    run_git,
-    text_of,
-)
+from wfe_mcp.workspace.git.command import own_filters, quiet_filters, require_repository, run_git, text_of
 from wfe_mcp.workspace.git.objects import DURABLE, object_id
 from wfe_mcp.workspace.git.trees import PathChange
 from wfe_mcp.workspace.git.working_tree import changed_paths
@@ -45,10 +38,11 @@ def touched(root: Path, began: str | None, tree: str) -> frozenset[str]:
     )
 
 
-def hashed(repo: Repository, paths: Sequence[str]) -> list[str]:
+def hashed(root: Path, paths: Sequence[str]) -> list[str]:
     """Write the blobs of ``paths`` (from the top) as git stores them; their ids."""
     if not paths:
         return []
+    repo = require_repository(root)
     given = "".join(f"{path}\n" for path in paths)
     # What git would make of a file is compared here: it need not refuse that by itself.
     words = (*DURABLE, "-c", "core.safecrlf=false", "hash-object", "-w", "--stdin-paths")
