@@ -5,7 +5,6 @@
 
 import { createHash, createPublicKey, verify as holds } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { basename } from "node:path";
 
 const DECISION = "https://wfe-mcp.invalid/attestation/person-decision/v1";
 const PAYLOAD = "application/vnd.in-toto+json";
@@ -144,6 +143,6 @@ function verify(heads, bundle) {
 const [approvers, tree, ...names] = process.argv.slice(2);
 let heads = new Map();
 try { heads = chain(readFileSync(approvers)); } catch { /* no key of a file that is no chain counts */ }
-const results = names.map((name) => [basename(name), verify(heads, readFileSync(name))]);
+const results = names.map((name) => [name, verify(heads, readFileSync(name))]);
 console.log(JSON.stringify(Object.fromEntries(results)));
 process.exit(names.length && results.every(([, { decisions }]) => decisions.some(([, kind, at]) => kind === "approve" && at === tree)) ? 0 : 1);

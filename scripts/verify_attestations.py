@@ -144,6 +144,6 @@ if __name__ == "__main__":
     approvers: dict[str, Any] = {}
     with suppress(*WRONG):  # no key of a file that is no chain counts
         approvers = chain(Path(sys.argv[1]).read_bytes())
-    found = {Path(name).name: verify(approvers, Path(name).read_bytes()) for name in sys.argv[3:]}
+    found = {name: verify(approvers, Path(name).read_bytes()) for name in sys.argv[3:]}
     print(json.dumps(found, sort_keys=True))
     sys.exit(not found or not all(["approve", sys.argv[2]] in [x[1:3] for x in d["decisions"]] for d in found.values()))

@@ -240,6 +240,18 @@ def test_nothing_given_proves_nothing(tmp_path: Path) -> None:
             )
 
 
+def test_a_bundle_does_not_hide_one_of_the_same_name(tmp_path: Path) -> None:
+    file, good, bad = (tmp_path / name for name in ("approvers.json", "a/one.jsonl", "b/one.jsonl"))
+    file.write_bytes(LAST.text.encode())
+    for place, content in ((good, decision(BOB, LAST)), (bad, b"nothing\n")):
+        place.parent.mkdir()
+        place.write_bytes(content)
+    for program in programs():
+        for names in ((bad, good), (good, bad)):
+            words = [*program, str(file), TREE, *map(str, names)]
+            assert subprocess.run(words, capture_output=True, check=False).returncode == 1, program
+
+
 @pytest.mark.parametrize("name", ["verify_attestations.py", "verify_attestations.mjs"])
 def test_a_second_verifier_is_short_and_shares_no_code(name: str) -> None:
     text = (ROOT / "scripts" / name).read_text(encoding="utf-8")

@@ -51,7 +51,7 @@ def theirs(command: list[str], folder: Path, approvers: Path, tree: str = TREE) 
     found: dict[str, Found] = json.loads(done.stdout)
     proves = [any(one[1:3] == ["approve", tree] for one in each["decisions"]) for each in found.values()]
     assert done.returncode == (not all(proves)), done
-    return found
+    return {Path(name).name: each for name, each in found.items()}
 
 
 def programs() -> list[list[str]]:
