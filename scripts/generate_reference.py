@@ -261,7 +261,8 @@ def commands() -> Lines:
     yield "the current one) and `--help`. Exit codes: 0 done, 1 refused or failed, 2 misused."
     yield ""
     yield "A command with `--pin-fd` asks for your PIN at the terminal where it needs a person; `--pin-fd N` reads it from file"
-    yield "descriptor N instead. RUN is a run's id or its first characters."
+    yield "descriptor N instead (on Windows 0 alone; PowerShell, which has no `<`, pipes `Get-Content FILE` into it). RUN is a run's id"
+    yield "or its first characters."
     for words, command in _commands():
         shown = [each for each in command.params if each.name not in _SHARED and not each.hidden]
         usage = " ".join([*words, *(_usage(each) for each in shown if _is_argument(each) or each.required)])

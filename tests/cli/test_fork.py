@@ -65,7 +65,7 @@ def test_a_fork_says_where_it_comes_from_and_who_decided_there(cli: Terminal, le
     text = cli("show", made).out
     assert f"forked from {letter} at event {last['seq']}" in text
     assert f"in run {letter}: well said" in text
-    assert f"ada forked this run from run {letter}, event {last['seq']} RunForked ada (cli, agent)" in " ".join(
+    assert f"RunForked ada (cli, agent) ada forked this run from run {letter}, event {last['seq']}" in " ".join(
         cli("log", made).out.split()
     )
     again = fork(cli, made)

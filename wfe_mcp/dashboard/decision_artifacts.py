@@ -53,7 +53,7 @@ def artifact_section(shown: ApprovalView, whole: str, edit_at: str) -> Html:
     return section("artifact", (about, *links), *_body(artifact, parts, may_edit=bool(edit_at)))
 
 
-def _body(artifact: ArtifactShown, parts: Sequence[Html], *, may_edit: bool = False) -> list[Html | None]:
+def _body(artifact: ArtifactShown, parts: Sequence[Html], *, may_edit: bool) -> list[Html | None]:
     """An artifact below its title: what it leaves open, its ``parts``, and how it differs."""
     left_open = None
     if artifact.questions:
@@ -107,12 +107,12 @@ def _value(change: Mapping[str, Any], key: str) -> Html:
     return tag("code", text if len(text) <= _VALUE_CHARS else text[:_VALUE_CHARS] + "…")
 
 
-def earlier_section(shown: ApprovalView) -> Html:
+def earlier_section(shown: ApprovalView, *, may_edit: bool) -> Html:
     """The artifacts of earlier phases, folded."""
-    return section("earlier", (), *map(_earlier, shown.earlier))
+    return section("earlier", (), *(_earlier(each, may_edit=may_edit) for each in shown.earlier))
 
 
-def _earlier(artifact: ArtifactShown) -> Html:
+def _earlier(artifact: ArtifactShown, *, may_edit: bool) -> Html:
     summary = tag("summary", tag("span", words.artifact_about(artifact), class_="words"), class_="fold row")
     parts = parts_html(parts_of(artifact.schema, artifact.content))
-    return panel(summary, *_body(artifact, parts))
+    return panel(summary, *_body(artifact, parts, may_edit=may_edit))

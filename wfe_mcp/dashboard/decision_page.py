@@ -254,7 +254,7 @@ def _sections(view: DecisionView, shown: ApprovalView, talk: Fields | None, *, m
         "prompt": lambda: prompt_section(shown, whole, edit),
         "change": lambda: _change_section(view, shown, talk, split=split),
         "artifact": lambda: artifact_section(shown, whole, edit),
-        "earlier": lambda: earlier_section(shown),
+        "earlier": lambda: earlier_section(shown, may_edit=may_edit),
         "evidence": lambda: result_sections.evidence_section(shown),
         "opinions": lambda: result_sections.opinions_section(shown, edit),
         "attached": lambda: result_sections.attachments_section(shown, view.request.id),

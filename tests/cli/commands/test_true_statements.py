@@ -85,7 +85,7 @@ def test_a_rejection_is_headed_as_one(cli: Terminal) -> None:
     run = cli.start("post")
     cli.submit_work(run, "send")
     shown = cli("reject", run, "send", "--feedback", "shorter", pin=PIN).out
-    assert shown.startswith("Send back send of A post")
+    assert shown.startswith('Send back send of "A post"')
     assert "Approve send" not in shown
 
 

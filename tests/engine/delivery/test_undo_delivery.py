@@ -183,11 +183,11 @@ def test_after_kill_9_an_undo_finds_the_merge_on_the_remote_and_opens_the_run_th
     assert operations(scene, run)[-1].state == "called"
     merged = scene.git("ls-remote", str(remote), "refs/heads/main").split()[0]
 
+    scene.check("test", "import sys; sys.exit(0)")
     would = rollback.undo_delivery(scene.engine, AGENT, run, dry_run=True)
     assert would.summary == f"{merged[:12]} is on main: an undo of the delivery would open a run that reverts it"
     assert refused(undo_delivery, scene.engine, HUMAN, run).code == "conflict"
     assert operations(scene, run)[-1].commit == merged
-    scene.check("test", "import sys; sys.exit(0)")
     made = rollback.undo_delivery(scene.engine, HUMAN, run)
     assert made.run != run
     assert f"{merged[:12]} is on main: run {made.run} reverts it" in made.summary

@@ -243,12 +243,9 @@ def finish(screen: Screen, outcomes: Sequence[Connected], places: Places, more: 
         screen.aside(f"Connected {each.client.title} ({shown(plan.found.file, places)}){works}.", "green")
         for note in filter(None, (plan.client.before, hook_note(plan), _TOKEN_NOTE if is_address(plan.argv) else "")):
             screen.aside(f"  In the client: {note}.")
-        if not plan.allow and not connect.is_allowed(plan.found, places):
-            flag = (
-                f"; to allow wfe's tools: wfe-mcp install --client {plan.client.name} --allow"
-                if plan.client.offers_permission(plan.found.shape)
-                else ""
-            )
+        offers = plan.client.offers_permission(plan.found.shape)
+        if not plan.allow and not (offers and connect.is_allowed(plan.found, places)):
+            flag = f"; to allow wfe's tools: wfe-mcp install --client {plan.client.name} --allow" if offers else ""
             screen.aside(f"  It {plan.client.asks}{flag}.")
         if plan.client.root == "unknown":
             screen.aside(

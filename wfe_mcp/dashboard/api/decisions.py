@@ -103,7 +103,7 @@ def decision_as_page(caller: Reads, request: str, *, split: bool = False) -> JSO
     """What a request asks, as HTML to be shown: with `split` the old lines of the change beside the new ones."""
     view = _looked_at(caller, request, opens=True)
     talk = Fields() if "Reject" in view.buttons else None
-    html = decision_body(view, talk=talk, split=split)
+    html = decision_body(view, talk=talk, may_edit=caller.login is None, split=split)
     return shown(f"{view.request.phase}: {view.state}", DecisionPage(decision=_data(view, caller), html=html))
 
 
