@@ -40,7 +40,7 @@ INPUTS = {
     "find_and_fix": {"task": "a", "failure": "b"},
     "build_with_care": {"task": "a"},
     "note_release": {"changes": '["a"]'},
-    "issue_to_pr": {"number": "7"},
+    "open_pr": {"number": "7"},
 }
 
 
