@@ -108,6 +108,11 @@ def test_the_newest_the_archived_only_and_the_kept_stay(cli: Terminal, three: li
     assert [row["run"] for row in cli.json("prune", "--dry-run").data["runs"]] == [three[0]]
 
 
+def test_a_run_that_is_kept_is_shown_with_whom_it_waits_for(cli: Terminal, three: list[str]) -> None:
+    (row,) = cli.json("keep", three[2]).data["runs"]
+    assert (row["waiting_on"], row["waits_for"]) == ("agent", "the agent")
+
+
 def test_an_open_run_is_never_removed_not_even_by_name(cli: Terminal, three: list[str]) -> None:
     assert cli.json("prune", three[2], pin=PIN).refusal == "not_ready"
 

@@ -106,8 +106,8 @@ def prune(
 def keep(invocation: Invocation, runs: Runs, off: Off = False) -> None:
     """Protect runs from prune, however old they get."""
     from wfe_mcp.engine.maintenance import pruning
+    from wfe_mcp.views.reports.run_rows import run_rows
     from wfe_mcp.views.runs.models import RunList
-    from wfe_mcp.views.runs.run import run_row
 
     found = [
         pruning.release(invocation.engine, run) if off else pruning.keep(invocation.engine, run, invocation.by)
@@ -116,7 +116,7 @@ def keep(invocation: Invocation, runs: Runs, off: Off = False) -> None:
     summary = (
         f"{', '.join(str(record.id) for record in found)}: {'prune may delete it' if off else 'protected from prune'}"
     )
-    invocation.answer(summary, view=RunList(runs=tuple(map(run_row, found)), kept=not off))
+    invocation.answer(summary, view=RunList(runs=run_rows(invocation.engine, found), kept=not off))
 
 
 def vacuum(invocation: Invocation) -> None:
