@@ -10,6 +10,7 @@ from tests.dashboard.chromium import Tab, is_live
 from tests.engine.scene import Scene, approval, command, phase
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
+from wfe_mcp.engine.maintenance.projects import rename
 
 Visit = Callable[..., Tab_]
 SLUGS, PRICES = "slug('v1.2') gives 'v1.2'; it should give 'v1-2'", "Prices are rounded twice"
@@ -93,6 +94,18 @@ def test_the_chosen_project_is_kept_for_the_other_pages(
     shown.get_by_label("Project").select_option("all projects")
     expect(shown.locator(".events .line a", has_text=f"{SLUGS} ({scene.root.name})").first).to_be_visible()
     expect(shown.locator(".events .line a", has_text=f"{PRICES} (shop)").first).to_be_visible()
+
+
+def test_a_project_has_the_name_that_it_was_given(shop: Scene, runs: tuple[str, str], visit: Visit) -> None:
+    with shop.store.read() as tx:
+        record = next(each for each in tx.projects.all() if each.id == shop.engine.project_id)
+    rename(shop.store, record, "Corner shop")
+    shown = visit("/inbox")
+    expect(shown.get_by_role("complementary", name="Preview")).to_contain_text("Corner shop, tidy 1.0.0, plan, attempt 1")
+    expect(shown.get_by_label("What waits for you").locator(".meta").first).to_contain_text("Corner shop")
+    shown.evaluate("location.hash = '/runs'")
+    shown.get_by_label("Project").select_option("Corner shop")
+    expect(shown.locator("table tbody tr")).to_contain_text(PRICES)
 
 
 def test_the_palette_finds_runs_by_what_they_are_about_in_all_projects(runs: tuple[str, str], visit: Visit) -> None:

@@ -20,6 +20,8 @@ export interface InProject {
   concerns: (event: ActivityView) => boolean;
   /** The id of the project in a folder; that which is shown, where no folder is given. */
   idOf: (root?: string | null) => string;
+  /** The name of the project in a folder. */
+  nameOf: (root: string) => string;
   /** The options of the command that lists the same. */
   cli: string;
 }
@@ -29,13 +31,14 @@ export function useProject({ one = false } = {}): InProject {
   const chosen = useSyncExternalStore(onChosen, chosenProject);
   const { data } = useAsk<ProjectList>("/projects", NEVER);
   const session = useContext(Session);
-  const roots = new Map((data?.projects ?? []).map((each) => [each.project, each.root]));
+  const rows = data?.projects ?? [];
+  const roots = new Map(rows.map((each) => [each.project, each.root]));
   const isGone = chosen !== "" && !!data && !roots.has(chosen);
   useEffect(() => {
     if (isGone) chooseProject("");
   }, [isGone]);
-  const named = [...roots.values()].map(folder);
-  const names = new Map([...roots].map(([id, root]) => [id, named.filter((each) => each === folder(root)).length > 1 ? root : folder(root)]));
+  const given = rows.map((each) => each.name || folder(each.root));
+  const names = new Map(rows.map((each, at) => [each.project, given.filter((name) => name === given[at]).length > 1 ? each.root : (given[at] ?? each.root)]));
   const here = session?.project ?? "";
   const id = isGone ? "" : chosen || (one ? here : "");
   return {
@@ -44,6 +47,7 @@ export function useProject({ one = false } = {}): InProject {
     names,
     concerns: (event) => !id || event.project === id,
     idOf: (root) => [...roots].find(([, folder_]) => folder_ === root)?.[0] ?? (chosen || here),
+    nameOf: (root) => names.get(rows.find((each) => each.root === root)?.project ?? "") ?? folder(root),
     many: names.size > 1 && !id,
     cli: !id ? (one ? "" : " --all") : id === here || !roots.has(id) ? "" : ` --project ${JSON.stringify(roots.get(id))}`,
   };

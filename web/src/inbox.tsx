@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useRef, useState } from "react";
 import { useAsk } from "./api";
 import type { ActivityView, DecisionData, InboxView, NewsView, Unusual } from "./api_types";
+import { useProject } from "./in_project";
 import { useKeys } from "./keys";
 import { isNew, NewMark, News } from "./news";
 import { Cli, Empty, Flag, Gates, Waiting, type Gate } from "./parts";
@@ -175,6 +176,7 @@ function tomorrow(): number {
 const KINDS = ["All", "Decisions", "Tasks", "Opinions", "Stopped", "Trust"] as const;
 
 export function Inbox({ data, news }: { data: InboxView | null; news: NewsView | null }) {
+  const { nameOf } = useProject();
   const [kind, setKind] = useState<(typeof KINDS)[number]>("All");
   const [project, setProject] = useState("");
   const [snoozed, setSnoozed] = useState(snoozes);
@@ -258,7 +260,7 @@ export function Inbox({ data, news }: { data: InboxView | null; news: NewsView |
                   <option value="">all projects</option>
                   {projects.map((each) => (
                     <option key={each} value={each}>
-                      {folder(each)}
+                      {nameOf(each)}
                     </option>
                   ))}
                 </select>
@@ -282,7 +284,7 @@ export function Inbox({ data, news }: { data: InboxView | null; news: NewsView |
                       <span className="title">{each.title}</span>
                       <span className="age num">{each.at ? age(each.at) : ""}</span>
                       <span className="meta">
-                        <span>{folder(each.project)}</span>
+                        <span>{nameOf(each.project)}</span>
                         <span>{each.about}</span>
                         {isNew(news, each.run) && <NewMark />}
                         <Flags unusual={each.unusual} />
@@ -305,7 +307,7 @@ export function Inbox({ data, news }: { data: InboxView | null; news: NewsView |
               <News news={news} />
               <Week />
             </div>
-            {item && <Peek item={item} snooze={() => snooze(item.key, tomorrow())} open={() => open()} />}
+            {item && <Peek place={nameOf(item.project)} item={item} snooze={() => snooze(item.key, tomorrow())} open={() => open()} />}
           </div>
         </>
       )}
@@ -362,7 +364,7 @@ function useChosen(request: string): DecisionData | null {
   return data;
 }
 
-function Peek({ item, snooze, open }: { item: Item; snooze: () => void; open: () => void }) {
+function Peek({ item, place, snooze, open }: { item: Item; place: string; snooze: () => void; open: () => void }) {
   const whole = useChosen(item.request)?.shown;
   const files = whole?.changes?.[0]?.files ?? [];
   const known = item.unusual.map((each) => each.text);
@@ -382,7 +384,7 @@ function Peek({ item, snooze, open }: { item: Item; snooze: () => void; open: ()
             {item.at ? `, ${age(item.at)}` : ""}
           </span>
         </p>
-        <p className="soft small">{[folder(item.project), item.about].join(", ")}</p>
+        <p className="soft small">{[place, item.about].join(", ")}</p>
         {item.details.map((each, index) => (
           <p key={index} className="soft words">
             {each}
