@@ -101,7 +101,9 @@ def test_a_project_has_the_name_that_it_was_given(shop: Scene, runs: tuple[str, 
         record = next(each for each in tx.projects.all() if each.id == shop.engine.project_id)
     rename(shop.store, record, "Corner shop")
     shown = visit("/inbox")
-    expect(shown.get_by_role("complementary", name="Preview")).to_contain_text("Corner shop, tidy 1.0.0, plan, attempt 1")
+    expect(shown.get_by_role("complementary", name="Preview")).to_contain_text(
+        "Corner shop, tidy 1.0.0, plan, attempt 1"
+    )
     expect(shown.get_by_label("What waits for you").locator(".meta").first).to_contain_text("Corner shop")
     shown.evaluate("location.hash = '/runs'")
     shown.get_by_label("Project").select_option("Corner shop")

@@ -176,7 +176,8 @@ function tomorrow(): number {
 const KINDS = ["All", "Decisions", "Tasks", "Opinions", "Stopped", "Trust"] as const;
 
 export function Inbox({ data, news }: { data: InboxView | null; news: NewsView | null }) {
-  const { nameOf } = useProject();
+  const inProject = useProject();
+  const { nameOf } = inProject;
   const [kind, setKind] = useState<(typeof KINDS)[number]>("All");
   const [project, setProject] = useState("");
   const [snoozed, setSnoozed] = useState(snoozes);
@@ -239,7 +240,7 @@ export function Inbox({ data, news }: { data: InboxView | null; news: NewsView |
           >
             Approvals, tasks, questions, phases that failed or are held, runs that stopped or are paused, and changed configuration appear here by themselves.
           </Empty>
-          <ReadyNext />
+          <ReadyNext at={inProject} />
           <News news={news} />
           <Week />
         </>
@@ -303,7 +304,7 @@ export function Inbox({ data, news }: { data: InboxView | null; news: NewsView |
                 <span><kbd>f</kbd> filter</span>
                 <span><kbd>?</kbd> all keys</span>
               </p>
-              <ReadyNext />
+              <ReadyNext at={inProject} />
               <News news={news} />
               <Week />
             </div>

@@ -269,8 +269,7 @@ export function WorkDecisions() {
 const NEXT = 3;
 
 /** The items that can be started now, the highest priority first; nothing where none can. */
-export function ReadyNext() {
-  const at = useProject();
+export function ReadyNext({ at }: { at: InProject }) {
   const { data, reload } = useBacklog(at, { status: ["ready"], limit: 50 });
   const moving = useMoving(reload);
   const free = (data?.items ?? []).filter((each) => each.moves?.some((move) => move.to === "active" && !move.refused) && !each.waits_for?.length);
