@@ -91,8 +91,7 @@ def with_commands_of_the_user(state: RunState, command: c.Command, refused: Refu
     attempt = state.current(command.phase)
     if attempt.status is not AttemptStatus.FAILED or refused.code not in {"needs_human", "illegal_transition"}:
         return refused
-    user = By("user", Channel.CLI, Assurance.PASSKEY)
-    names = [move.call.command for move in phase_moves(state, attempt, user, command.at)]
+    names = [move.call.command for move in phase_moves(state, attempt, USER, command.at)]
     if not names:
         return refused
     return replace(refused, hint=f"The user decides in a terminal: {command_with_others(names, 'RUN', command.phase)}")

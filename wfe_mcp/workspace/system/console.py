@@ -14,7 +14,7 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def obeys_sequences(stream: TextIO) -> bool:
-    """Whether a terminal obeys escape sequences. A console of Windows is told to; one that cannot does not."""
+    """Whether a terminal obeys escape sequences. A console of Windows is asked to; one that cannot does not."""
     return sys.platform != "win32" or _is_console(stream, _OBEYS)
 
 
