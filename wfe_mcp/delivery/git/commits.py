@@ -28,7 +28,7 @@ from wfe_mcp.workspace.git.file_facts import link_bytes
 from wfe_mcp.workspace.git.names import is_ours
 from wfe_mcp.workspace.git.objects import DURABLE, Node, Outbox, object_id, trees_of
 from wfe_mcp.workspace.git.repository import head
-from wfe_mcp.workspace.git.stored_form import filtered, hashed, touched
+from wfe_mcp.workspace.git.stored_form import filtered, hashed, plain_oid, touched
 from wfe_mcp.workspace.git.trees import compare
 from wfe_mcp.workspace.git.working_tree import SeenFiles, counts, left_out, parts_of, tree_hash
 
@@ -78,7 +78,7 @@ def plan(
             "differs",
         )
     sparse = frozenset(left_out(look))
-    excluded = tuple(path for path in want if match_globs(path, never))
+    excluded = {path: None for path in want if match_globs(path, never)}
     files = {f"{repo.prefix}{path}": node for path, node in want.items() if path not in excluded}
     # Without its repository a submodule looks like a folder: a tree with both would have two entries of one name.
     modules = tuple(f"{path}/" for path, node in parent.files.items() if node.mode == "160000")
@@ -96,7 +96,7 @@ def plan(
         if unseen or not counts(below, ignored) or match_globs(below, never):
             files[path] = node
     changed = [path for path in files.keys() | parent.files.keys() if files.get(path) != parent.files.get(path)]
-    return Planned(files, tuple(sorted(changed)), excluded)
+    return Planned(files, tuple(sorted(changed)), tuple(excluded))
 
 
 def code_tree(root: Path, began: str | None = None) -> str:
@@ -145,7 +145,7 @@ def _settled(
     files = dict(planned.files)
     new = {path: files[path] for path in planned.changed if path in files}
     unread = filtered(repo.top, [path for path, node in new.items() if node.mode.startswith("100")])
-    odd = [path for path in unread if path in touched or path not in parent.files]
+    odd = {path for path in unread if path in touched or path not in parent.files}
     files |= {path: parent.files[path] for path in unread if path not in odd}
     new = {path: node for path, node in new.items() if path not in unread}
     plain = [path for path, node in new.items() if node.mode.startswith("100") and "\n" not in path]
@@ -156,7 +156,7 @@ def _settled(
         if made in {before and before.oid, _with_plain_ends(repo, path, new[path].oid)}:
             files[path] = Node(new[path].mode, made)
         else:
-            odd.append(path)
+            odd.add(path)
     if odd:
         raise DeliveryFault(
             f"Git would not store these files as they were approved, because of a filter or an encoding (.gitattributes, LFS): "
@@ -164,7 +164,8 @@ def _settled(
             "retry the phase.",
             "unfaithful",
         )
-    return files, {path: node for path, node in new.items() if path not in plain and node.mode != "160000"}
+    others = new.keys() - plain
+    return files, {path: new[path] for path in others if new[path].mode != "160000"}
 
 
 def commit(
@@ -243,4 +244,4 @@ def _with_plain_ends(repo: Repository, path: str, oid: str) -> str:
     """The blob id of the file with LF for CRLF; empty where the file no longer has the bytes with the id ``oid``."""
     content = (repo.top / path).read_bytes()
     is_same = object_id("blob", content, repo.hash_name) == oid
-    return object_id("blob", content.replace(b"\r\n", b"\n"), repo.hash_name) if is_same else ""
+    return plain_oid(content, repo.hash_name) if is_same else ""

@@ -33,7 +33,7 @@ from wfe_mcp.workspace.git.command import Repository, is_set, require_repository
 from wfe_mcp.workspace.git.names import is_ours
 from wfe_mcp.workspace.git.objects import Node, object_id
 from wfe_mcp.workspace.git.repository import head
-from wfe_mcp.workspace.git.stored_form import has_plain, stored_alike
+from wfe_mcp.workspace.git.stored_form import has_plain, plain_oid, stored_alike
 from wfe_mcp.workspace.git.trees import PathChange, compare
 from wfe_mcp.workspace.git.working_tree import changes_between, counts, parts_of
 
@@ -168,7 +168,7 @@ def _began_at(root: Path, held: Mapping[str, str], shown: Sequence[FileDiff]) ->
     was = [(each, held.get(each.old_path or each.path, "")) for each in shown]
     odd = sorted({each.old_oid for each, oid in was if each.old_oid and oid not in {"", each.old_oid}})
     plain = {
-        oid: object_id("blob", found[1].replace(b"\r\n", b"\n"), _HASHES[len(oid)])
+        oid: plain_oid(found[1], _HASHES[len(oid)])
         for oid, found in zip(odd, stored(root, odd), strict=True)
         if found is not None
     }

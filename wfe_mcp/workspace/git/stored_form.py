@@ -50,11 +50,15 @@ def hashed(root: Path, paths: Sequence[str]) -> list[str]:
     return text_of(done).split("\n")
 
 
+def plain_oid(content: bytes, hash_name: str) -> str:
+    """The blob id of ``content`` with LF for CRLF, as git stores the lines of a text."""
+    return object_id("blob", content.replace(b"\r\n", b"\n"), hash_name)
+
+
 def has_plain(root: Path, path: str, oid: str) -> bool:
     """Whether the file on the disk, with LF for CRLF, is the blob ``oid``."""
-    content = _read(root, path, _MOST_BYTES) if oid else b""
-    name = require_repository(root).hash_name
-    return b"\r\n" in content and object_id("blob", content.replace(b"\r\n", b"\n"), name) == oid
+    content = _read(root, path) if oid else b""
+    return b"\r\n" in content and plain_oid(content, require_repository(root).hash_name) == oid
 
 
 def stored_alike(root: Path, changes: Sequence[PathChange]) -> frozenset[str]:
@@ -89,11 +93,11 @@ def _sha256(place: Path) -> str:
         return ""
 
 
-def _read(root: Path, path: str, most: int) -> bytes:
-    """The bytes of a file, no link; none where it is gone, or has more than ``most``."""
+def _read(root: Path, path: str) -> bytes:
+    """The bytes of a file, no link; none where it is gone, or has more than ``_MOST_BYTES``."""
     place = f"{root}/{path}"
     try:
         facts = os.lstat(place)
-        return Path(place).read_bytes() if stat.S_ISREG(facts.st_mode) and facts.st_size <= most else b""
+        return Path(place).read_bytes() if stat.S_ISREG(facts.st_mode) and facts.st_size <= _MOST_BYTES else b""
     except OSError:
         return b""
