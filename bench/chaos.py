@@ -204,7 +204,7 @@ class _Team:
             with self._engine.store.read() as tx:
                 state = self._engine.load(tx, run).state
                 jobs = tx.jobs.filter(RunId(run), limit=10_000)
-                events = [each for each in tx.events.decoded(RunId(run)) if isinstance(each, GateJudged)]
+                events = [each for each in tx.events.core_events(RunId(run)) if isinstance(each, GateJudged)]
             judged = Counter((each.phase, each.attempt) for each in events)
             found["twice"] += sum(max(0, count - CHECKS) for count in judged.values())
             found["open"] += state.status is not RunStatus.COMPLETED

@@ -30,7 +30,7 @@ def measure(scene: Scene, times: int) -> list[Figure]:
     Without a change, a server hashes nothing and does not call git; the first of a process hashes every file.
     """
     from wfe_mcp.workspace.git.checkpoints import keep
-    from wfe_mcp.workspace.git.restore import Restored, restore
+    from wfe_mcp.workspace.git.restore import RestoreResult, restore
     from wfe_mcp.workspace.git.snapshot import Snapshot, Snapshots, take
     from wfe_mcp.workspace.git.snapshot_files import Limits
 
@@ -40,7 +40,7 @@ def measure(scene: Scene, times: int) -> list[Figure]:
     def snapshot() -> Snapshot:
         return take(root, {}, limits, at=datetime.now(UTC))
 
-    def back(to: Snapshot, name: str) -> Restored:
+    def back(to: Snapshot, name: str) -> RestoreResult:
         return restore(root, to.commit, expect=None, safety=name, limits=limits, at=datetime.now(UTC))
 
     first: list[float] = []

@@ -41,7 +41,7 @@ def _in_browser(scene: Scene, program: str) -> list[Figure]:
     from playwright.sync_api import sync_playwright
 
     from wfe_mcp.core.model import By
-    from wfe_mcp.dashboard.serving import Page, served
+    from wfe_mcp.dashboard.serving import Page, serve_page
     from wfe_mcp.engine.approvals.decision_page import link
     from wfe_mcp.engine.factory import create_engine
     from wfe_mcp.views.answers import tool_answers as answers
@@ -51,7 +51,7 @@ def _in_browser(scene: Scene, program: str) -> list[Figure]:
     engine = create_engine(project_at(scene.root), environment=scene.environment)
     run = answers.start_run(engine, By(), "wide", {}).run
     assert run is not None
-    with served(engine, 0) as page, sync_playwright() as playwright:
+    with serve_page(engine, 0) as page, sync_playwright() as playwright:
         assert isinstance(page, Page)
         browser = playwright.chromium.launch(executable_path=program, args=["--headless", "--no-sandbox"])
         tab = browser.new_page()

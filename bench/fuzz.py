@@ -32,7 +32,7 @@ def measure_api(scene: Scene, each: int) -> list[Figure]:
     from tests.dashboard.api.client import Program
     from tests.security.hostile_api import assault
     from tests.security.machine import ADA, PIN, Machine
-    from wfe_mcp.dashboard.serving import Page, served
+    from wfe_mcp.dashboard.serving import Page, serve_page
     from wfe_mcp.engine.access.tokens import create_token
     from wfe_mcp.engine.approvals.decide import ask
     from wfe_mcp.engine.approvals.decision_page import link
@@ -42,7 +42,7 @@ def measure_api(scene: Scene, each: int) -> list[Figure]:
         machine = Machine(Path(place) / "machine")
         machine.person()
         runs = [machine.letter() for _ in range(3)]
-        with machine.engine() as engine, served(engine, 0) as page:
+        with machine.engine() as engine, serve_page(engine, 0) as page:
             assert isinstance(page, Page)
             request = ask(engine, ADA, runs[0], "write").request.id
             items = [add_item(engine, ADA, kind, {"title": kind}).id for kind in ("task", "bug", "decision")]

@@ -80,7 +80,7 @@ def bundle(wheel: Path, folder: Path) -> Path:
 
 def starts(made: Path, folder: Path) -> bool:
     """Whether the unpacked bundle starts through its manifest; uv installs what it needs into it, at most ten minutes."""
-    from wfe_mcp.clients.trial import started
+    from wfe_mcp.clients.trial import try_server
 
     place, project = folder / "installed", folder / "project"
     project.mkdir()
@@ -99,7 +99,7 @@ def starts(made: Path, folder: Path) -> bool:
     for name in ("VIRTUAL_ENV", "PYTHONPATH", "UV_PROJECT_ENVIRONMENT", "WFE_DATABASE_URL"):
         environment.pop(name, None)
     for number in ("first", "second"):
-        found = started(words, folder, environment, 600)
+        found = try_server(words, folder, environment, 600)
         print(f"  {number} start: {found.fault or f'{len(found.tools)} tools, {found.seconds:.1f} s'}", flush=True)
         if found.fault:
             return False

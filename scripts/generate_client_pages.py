@@ -53,7 +53,7 @@ def pages() -> dict[str, str]:
 def page(client: Client) -> str:
     shape = client.shapes[0]
     command = "wfe-mcp" if client.project else ABSOLUTE
-    written = entry.added(
+    written = entry.add_entry(
         b"", client.format, (*shape.path, SERVER), shape.entry((command, "serve"), allow=False)
     ).decode()
     language = {"json": "json", "jsonc": "json", "toml": "toml", "yaml": "yaml"}[client.format]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wfe_mcp.core.canonical import canonical_json
-from wfe_mcp.engine.transfer.form import PARTS, written
+from wfe_mcp.engine.transfer.form import PARTS, bundle_lines
 
 Bundle = dict[str, Any]
 
@@ -16,7 +16,7 @@ def signed(content: bytes, change: Callable[[Bundle], object]) -> bytes:
     bundle: Bundle = json.loads(content)
     change(bundle)
     rows = {name: [canonical_json(row).encode() for row in bundle.get(name, ())] for name in PARTS}
-    return b"".join(written(bundle["run"], bundle["place"], rows))
+    return b"".join(bundle_lines(bundle["run"], bundle["place"], rows))
 
 
 def chained(bundle: Bundle) -> None:

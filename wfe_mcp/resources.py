@@ -42,7 +42,7 @@ _NAMES: Mapping[Group, tuple[str, str]] = {
 _OURS = "wfe"
 
 
-def shipped(name: str) -> Path:
+def shipped_folder(name: str) -> Path:
     """The folder ``templates`` or ``schemas``: the wheel's copy, else the checkout's."""
     package = Path(__file__).parent
     packaged = package / name
@@ -96,7 +96,7 @@ def plugin_faults() -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=4)  # the folder of the process may change
 def _find_plugins(places: tuple[str, ...]) -> tuple[Mapping[Group, Mapping[str, PlugIn]], tuple[str, ...]]:
-    found: dict[Group, dict[str, PlugIn]] = {group: {} for group in GROUPS}
+    plugins_by_group: dict[Group, dict[str, PlugIn]] = {group: {} for group in GROUPS}
     faults: list[str] = []
     for distribution in _distributions(places):
         for entry in distribution.entry_points:
@@ -104,12 +104,12 @@ def _find_plugins(places: tuple[str, ...]) -> tuple[Mapping[Group, Mapping[str, 
             if group is None:
                 continue
             package = f"{distribution.metadata['Name']} {distribution.version}"
-            fault = _fault(group, entry.name, found[group].get(entry.name))
+            fault = _fault(group, entry.name, plugins_by_group[group].get(entry.name))
             if fault:
                 faults.append(f"{entry.name!r} ({entry.group}) of the package {package} is ignored: {fault}")
             else:
-                found[group][entry.name] = PlugIn(group, entry.name, package, entry)
-    return {group: dict(sorted(known.items())) for group, known in found.items()}, tuple(sorted(faults))
+                plugins_by_group[group][entry.name] = PlugIn(group, entry.name, package, entry)
+    return {group: dict(sorted(known.items())) for group, known in plugins_by_group.items()}, tuple(sorted(faults))
 
 
 def _places() -> tuple[str, ...]:
@@ -127,7 +127,9 @@ def _distributions(places: tuple[str, ...]) -> "Iterator[Distribution]":
     from importlib.metadata import distributions
 
     installed = list(distributions(path=list(places)))
-    if not any(f"[{_PREFIX}" in (each.read_text("entry_points.txt") or "") for each in installed):
+    if not any(
+        f"[{_PREFIX}" in (found_distribution.read_text("entry_points.txt") or "") for found_distribution in installed
+    ):
         return  # as nearly always
     seen: dict[str, Distribution] = {}
     for distribution in installed:
@@ -152,7 +154,7 @@ def _fault(group: Group, name: str, before: PlugIn | None) -> str:
     form, example = _NAMES[group]
     if not re.fullmatch(form, name):
         return f"a name of this group looks like {example!r}; names without a namespace are reserved"
-    if group == "templates" and (shipped("templates") / name / "template.json").is_file():
+    if group == "templates" and (shipped_folder("templates") / name / "template.json").is_file():
         return "a template of this name is shipped"
     if group != "templates" and name.partition(".")[0].lower() == _OURS:
         return f"the namespace {_OURS!r} is ours"

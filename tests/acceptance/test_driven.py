@@ -19,7 +19,7 @@ from tests.acceptance.scene import BUGGED, PROBLEM, event_types, whole_only
 from tests.acceptance.test_role_pipeline import GOAL, TEAM
 from tests.fake_models.process import ModelProcess, models_running
 from wfe_mcp.core.model import RunId
-from wfe_mcp.resources import shipped
+from wfe_mcp.resources import shipped_folder
 from wfe_mcp.store.records.calls import CallRecord, CallStatus
 from wfe_mcp.store.records.jobs import JobStatus
 from wfe_mcp.testing.playground import Playground
@@ -124,7 +124,7 @@ def one_phase(**keys: Any) -> dict[str, Any]:
 
 def compound() -> dict[str, Any]:
     """The shipped template with a model for each phase, two reviewers of the plan, and no person."""
-    made = json.loads(json.dumps(load_definition(shipped("templates") / "compound")))
+    made = json.loads(json.dumps(load_definition(shipped_folder("templates") / "compound")))
     made |= {"name": "compound_driven", "default": False}
     made["roles"] = {name: {"provider": name} for name in (*WORKERS, "one", "two")}
     quorum = {"kind": "opinion", "reviewers": ["one", "two"], "quorum": 2}

@@ -8,7 +8,7 @@ import pytest
 
 from tests.acceptance.conftest import MakePlayground
 from tests.acceptance.scene import event_types, template
-from wfe_mcp.testing.agent import Played, Script, ScriptEnded, Work, drive, resume
+from wfe_mcp.testing.agent import PlayedRun, Script, ScriptEnded, Work, drive, resume
 from wfe_mcp.testing.playground import Playground
 
 GOAL = {"type": "object", "required": ["goal"], "properties": {"goal": {"type": "string"}}}
@@ -94,7 +94,7 @@ def gate_file(play: MakePlayground, tmp_path: Path) -> Playground:
     return play(files, checks, [template(tmp_path, each) for each in (THINK, REPAIR, RELEASE)])
 
 
-def begun(played: Played) -> list[str]:
+def begun(played: PlayedRun) -> list[str]:
     return [answer["phase"] for tool, answer in played.steps if tool == "start_phase" and answer["ok"]]
 
 

@@ -13,7 +13,7 @@ import pytest
 from tests.importers.rival_tools import STORED
 from tests.importers.rivals import made_afresh, written
 from tests.templates.scene import CHECKS, FILES
-from wfe_mcp.testing.agent import Envelope, Played, Script, Work, drive
+from wfe_mcp.testing.agent import Envelope, PlayedRun, Script, Work, drive
 from wfe_mcp.testing.playground import Playground
 
 TOOLS = {
@@ -75,7 +75,7 @@ class Committer:
         return self._call(tool, **arguments)
 
 
-def work_milestones(project: Playground, inputs: dict[str, Any]) -> Played:
+def work_milestones(project: Playground, inputs: dict[str, Any]) -> PlayedRun:
     passed = Work({"verdict": "pass", "findings": [], "summary": "Each criterion has a test"})
     script: Script = {
         "finish": [
@@ -104,7 +104,9 @@ def work_milestones(project: Playground, inputs: dict[str, Any]) -> Played:
         return drive(call, project.root, "milestones", inputs, script, person=project.approve)
 
 
-def work_a_specification(project: Playground, inputs: dict[str, Any], documents: dict[str, dict[str, Any]]) -> Played:
+def work_a_specification(
+    project: Playground, inputs: dict[str, Any], documents: dict[str, dict[str, Any]]
+) -> PlayedRun:
     tasks, spec = documents["tasks"], documents["requirements"]
     criteria = [{"id": one["id"], "met": True, "evidence": "tests/test_calc.py"} for one in spec["requirements"]]
     script: Script = {phase: [Work(value)] for phase, value in documents.items()}

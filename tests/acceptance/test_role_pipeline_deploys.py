@@ -13,7 +13,7 @@ import pytest
 from tests.acceptance.scene import FIXED
 from tests.acceptance.test_role_pipeline import GOAL, TEAM
 from tests.engine.deployments.deployment_scene import DEPLOY, HEALTH, SERVICE
-from wfe_mcp.engine.deployments.history import known
+from wfe_mcp.engine.deployments.history import known_deployments
 from wfe_mcp.testing.agent import drive
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.views.runs.deployments import deployments_view
@@ -55,7 +55,7 @@ def test_the_team_goes_from_a_requirement_to_a_deployment(bugged: Playground, tm
         with urlopen(f"http://127.0.0.1:{(target / 'at.txt').read_text()}/") as answer:
             assert answer.read().decode() == merged
         assert (target / merged / "calc.py").read_text(encoding="utf-8") == FIXED["calc.py"]
-        (made,) = known(bugged.engine).deployments
+        (made,) = known_deployments(bugged.engine).deployments
         assert (made.environment, made.state, made.commit) == ("local", "deployed", merged)
         (there,) = deployments_view(bugged.engine).environments
         assert (there.commit, there.health, there.run) == (merged, "healthy", played.run)

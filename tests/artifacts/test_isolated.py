@@ -10,7 +10,7 @@ import pytest
 
 from wfe_mcp.artifacts import inline, isolated
 from wfe_mcp.artifacts.registry import check_schema
-from wfe_mcp.artifacts.validate import judged, validate
+from wfe_mcp.artifacts.validate import validate, validate_stored
 from wfe_mcp.artifacts.weight import pattern_weight, weight_of
 from wfe_mcp.core.errors import Refused
 
@@ -47,7 +47,7 @@ def reported(schema: Schema, value: Any) -> list[str]:
 @pytest.mark.parametrize("keyword", ["anyOf", "oneOf", "allOf"])
 def test_twenty_branching_definitions_are_refused_unused(keyword: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    monkeypatch.setattr(inline, "_compiled", None)
+    monkeypatch.setattr(inline, "_compile_schema", None)
     (fault,) = check_schema(branching(20, keyword))
     assert "has 6,291,453 schemas in one place; at most 50,000 are allowed. Use fewer anyOf" in fault.message
     with pytest.raises(Refused) as no:
@@ -56,7 +56,7 @@ def test_twenty_branching_definitions_are_refused_unused(keyword: str, monkeypat
 
 
 def test_branching_definitions_in_a_schema_that_is_never_applied_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inline, "_compiled", None)
+    monkeypatch.setattr(inline, "_compile_schema", None)
     hidden = json.loads(json.dumps(branching(20)).replace("#/$defs", "#/properties/y/contentSchema/$defs"))
     hidden["properties"]["y"] = {"contentSchema": {"$defs": hidden.pop("$defs")}}
     (fault,) = check_schema(hidden)
@@ -178,9 +178,9 @@ def test_the_weight_of_a_pattern_multiplies_its_repetitions() -> None:
 
 
 def test_a_value_that_no_one_can_send_again_has_the_limit_as_its_fault() -> None:
-    (fault,) = judged(exploding(20), {"x": 1}).faults
+    (fault,) = validate_stored(exploding(20), {"x": 1}).faults
     assert "needs more than" in fault.message and "Use fewer anyOf" in fault.message
-    assert judged(branching(4), {"x": "text"}).ok
+    assert validate_stored(branching(4), {"x": "text"}).ok
 
 
 def test_a_check_is_abandoned_when_the_process_ends_its_children() -> None:

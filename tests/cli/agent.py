@@ -11,7 +11,7 @@ from mcp import Client
 
 from tests.dashboard.api.client import Program
 from wfe_mcp.core.model import By, Channel
-from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.dashboard.serving import Page, serve_page
 from wfe_mcp.engine.access.tokens import create_token
 from wfe_mcp.engine.approvals.decision_page import link
 from wfe_mcp.engine.factory import create_engine
@@ -54,7 +54,7 @@ def agent(cli: Terminal, tool: str, **arguments: Any) -> dict[str, Any]:
 @contextmanager
 def page_of(cli: Terminal, *, on_demand: bool = False) -> Generator[tuple[Engine, Page]]:
     """A decision page of the project, with its engine."""
-    with engine_of(cli) as engine, served(engine, None if on_demand else 0, on_demand=on_demand) as page:
+    with engine_of(cli) as engine, serve_page(engine, None if on_demand else 0, on_demand=on_demand) as page:
         assert isinstance(page, Page)
         yield engine, page
 

@@ -46,7 +46,7 @@ def prepare(cli: Terminal, client: Client, scope: Scope, texts: dict[str, str]) 
 
 def held(cli: Terminal, client: Client, scope: Scope) -> dict[str, Any]:
     """The entry of wfe."""
-    found = entry.parsed(file_of(cli, client, scope).read_bytes(), client.format)
+    found = entry.parse_document(file_of(cli, client, scope).read_bytes(), client.format)
     return value_at(found, (*client.shapes[0].path, SERVER))
 
 

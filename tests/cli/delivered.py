@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.cli.kept_scenes import scene
 from tests.cli.scene import PIN, Said, Terminal
 from wfe_mcp.core.canonical import signed_text
-from wfe_mcp.delivery.attestations.envelope import opened, sealed
+from wfe_mcp.delivery.attestations.envelope import open_envelope, seal_statement
 from wfe_mcp.delivery.attestations.files import files_tree
 from wfe_mcp.delivery.attestations.ref import REF, add, bundles
 from wfe_mcp.delivery.attestations.statement import DECISION, statement
-from wfe_mcp.engine.approvals.approvers import ApproverChange, ApproverKey, Pinned
+from wfe_mcp.engine.approvals.approvers import ApproverChange, ApproverKey, PinnedChain
 from wfe_mcp.engine.approvals.keys import base64url, fingerprint
 
 IDENTITY = ("-c", "user.name=mallory", "-c", "user.email=mallory@example.org", "-c", "commit.gpgsign=false")
@@ -121,12 +121,12 @@ def forge_signature(delivery: Delivery, *, in_approvers: bool = False) -> None:
     public = base64url(key.public_key().public_bytes_raw())
     (tree, _), *_ = files_tree(root, ["HEAD:"], "sha1")
     (decision,) = [
-        one for raw in (bundles(root) or {})[tree] if (one := opened(raw)) and one.predicate_type == DECISION
+        one for raw in (bundles(root) or {})[tree] if (one := open_envelope(raw)) and one.predicate_type == DECISION
     ]
     values = json.loads(decision.predicate["statement"]) | {"key": fingerprint(public)}
     if in_approvers:
         name = ApproverKey(id=fingerprint(public), name="ada", public_key=public, kind="person")
-        values["approvers"] = Pinned((ApproverChange(do="add", key=name, at=values["time"]),)).head
+        values["approvers"] = PinnedChain((ApproverChange(do="add", key=name, at=values["time"]),)).head
     text = signed_text(values)
     made = statement(
         tree,
@@ -137,7 +137,7 @@ def forge_signature(delivery: Delivery, *, in_approvers: bool = False) -> None:
     git(root, "update-ref", "-d", REF)
     first = delivery.cli.json("attest", delivery.first, "--commit", delivery.commit)
     assert first.code == 0
-    add(root, [(tree, sealed(made, public, key.sign))], delivery.cli.clock())
+    add(root, [(tree, seal_statement(made, public, key.sign))], delivery.cli.clock())
 
 
 def move_bundle(delivery: Delivery, source: str, target: str) -> None:

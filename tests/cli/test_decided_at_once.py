@@ -8,7 +8,7 @@ import pytest
 from tests.cli.scene import PIN, Terminal, phase, template
 from tests.dashboard.browser import Browser
 from tests.dashboard.soft_key import Signer, SoftKey
-from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.dashboard.serving import Page, serve_page
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.views.approvals.approvers import approvers_path
 from wfe_mcp.workspace.system.location import project_at
@@ -22,7 +22,7 @@ def bob(cli: Terminal) -> Iterator[tuple[Signer, SoftKey]]:
     """Bob at the page of a project in which ada, who has the PIN, pinned her key and his."""
     engine = create_engine(project_at(cli.root), environment=dict(os.environ), clock=cli.clock)
     assert cli.json("approvers", "add", "ada", "--key", "mine", pin=PIN).code == 0
-    with served(engine, 0) as page:
+    with serve_page(engine, 0) as page:
         assert isinstance(page, Page)
         signer, key = Signer(Browser(page.port), "/" + approvers_path(engine)), SoftKey("bob")
         assert signer.pin(key).status == 200

@@ -45,11 +45,11 @@ def test_the_folder_is_a_marketplace_with_one_plugin_and_says_how_to_install_it(
 
 
 def test_its_server_starts_and_lists_the_tools(cli: Terminal, folder: Path) -> None:
-    from wfe_mcp.clients.trial import started
+    from wfe_mcp.clients.trial import try_server
 
     server = read(folder, "wfe/.mcp.json")["mcpServers"]["wfe"]
     assert server["alwaysLoad"] is True
-    assert started((server["command"], *server["args"]), cli.root, os.environ).tools == TOOLS
+    assert try_server((server["command"], *server["args"]), cli.root, os.environ).tools == TOOLS
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the client runs it with a shell of POSIX")

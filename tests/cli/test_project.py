@@ -131,9 +131,9 @@ def test_lint_of_what_is_no_json_or_not_there(cli: Terminal) -> None:
 
 
 def test_lint_has_nothing_to_say_on_what_is_shipped(empty: Terminal) -> None:
-    from wfe_mcp.resources import shipped
+    from wfe_mcp.resources import shipped_folder
 
-    for folder in sorted(shipped("templates").glob("*/template.json")):
+    for folder in sorted(shipped_folder("templates").glob("*/template.json")):
         answer = empty("templates", "lint", folder.parent.name)
         assert (answer.code, answer.out, answer.err) == (0, "", ""), folder.parent.name
 

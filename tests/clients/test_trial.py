@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from wfe_mcp import __version__
-from wfe_mcp.clients.trial import environment, started
+from wfe_mcp.clients.trial import environment, try_server
 
 ANSWER = {"serverInfo": {"version": "1"}}
 
@@ -26,7 +26,7 @@ def server(*messages: object) -> list[str]:
 
 def test_the_server_answers_with_its_version_and_its_tools(tmp_path: Path) -> None:
     home = {**os.environ, "HOME": str(tmp_path), "WFE_DATABASE_URL": f"sqlite:///{tmp_path / 'wfe.db'}"}
-    found = started([sys.executable, "-m", "wfe_mcp", "serve"], tmp_path, home)
+    found = try_server([sys.executable, "-m", "wfe_mcp", "serve"], tmp_path, home)
     assert (found.fault, found.version) == ("", __version__)
     assert "start_run" in found.tools
 
@@ -45,11 +45,11 @@ def test_the_server_answers_with_its_version_and_its_tools(tmp_path: Path) -> No
     ],
 )
 def test_a_command_that_does_not_work_says_why(tmp_path: Path, argv: list[str], fault: str) -> None:
-    assert started(argv, tmp_path, os.environ).fault == fault
+    assert try_server(argv, tmp_path, os.environ).fault == fault
 
 
 def test_a_command_that_does_not_answer_is_ended(tmp_path: Path) -> None:
-    found = started([sys.executable, "-S", "-c", "import time; time.sleep(600)"], tmp_path, os.environ, limit_s=0.2)
+    found = try_server([sys.executable, "-S", "-c", "import time; time.sleep(600)"], tmp_path, os.environ, limit_s=0.2)
     assert found.fault == "no answer within 0 s"
 
 
@@ -57,7 +57,7 @@ def test_a_command_that_does_not_answer_is_ended(tmp_path: Path) -> None:
 def test_a_file_that_is_no_program_is_named(tmp_path: Path) -> None:
     (tmp_path / "wfe-mcp").write_bytes(b"\x7fELF")
     (tmp_path / "wfe-mcp").chmod(0o755)
-    fault = started(["wfe-mcp"], tmp_path, {"PATH": str(tmp_path)}).fault
+    fault = try_server(["wfe-mcp"], tmp_path, {"PATH": str(tmp_path)}).fault
     assert fault.startswith(f"{tmp_path}/wfe-mcp cannot start: ")
 
 

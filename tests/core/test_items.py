@@ -14,24 +14,24 @@ from wfe_mcp.core.items import (
     ItemKind,
     ItemStatus,
     Mover,
-    added,
     after_reopening,
     after_run,
-    changed,
-    filled,
-    loaded,
+    load_item,
     missing,
+    missing_values,
+    new_item,
     overlap,
     refuse_move,
     startable,
     values_of,
+    with_values,
 )
 
 
 def item(number: int = 1, **values: Any) -> Item:
     given = {"title": "Fix the login", "body": "It fails with a long password", "criteria": ["a test passes"], **values}
     own = {name: given.pop(name) for name in ("status", "runs", "failures", "kind") if name in given}
-    return changed(added(f"W-{number}", ItemKind(own.pop("kind", "task")), given), own)
+    return with_values(new_item(f"W-{number}", ItemKind(own.pop("kind", "task")), given), own)
 
 
 def refused(item: Item, to: str, who: Mover = "agent", *others: Item) -> Refused:
@@ -42,25 +42,25 @@ def refused(item: Item, to: str, who: Mover = "agent", *others: Item) -> Refused
 
 @pytest.mark.requirement("S4-16")
 def test_a_new_item_is_planned_an_idea_an_idea_and_a_decision_proposed() -> None:
-    assert added("W-1", ItemKind.TASK, {"title": "Write"}).status == "planned"
-    assert added("W-1", ItemKind.IDEA, {"title": "Write"}).status == "idea"
-    assert added("W-1", ItemKind.DECISION, {"title": "SQLite"}).status == "proposed"
+    assert new_item("W-1", ItemKind.TASK, {"title": "Write"}).status == "planned"
+    assert new_item("W-1", ItemKind.IDEA, {"title": "Write"}).status == "idea"
+    assert new_item("W-1", ItemKind.DECISION, {"title": "SQLite"}).status == "proposed"
 
 
 @pytest.mark.requirement("S4-19")
 @pytest.mark.parametrize("kind", ["bug", "finding", "threat", "requirement"])
 def test_what_is_not_said_of_when_it_is_done_follows_from_the_kind(kind: str) -> None:
-    (criterion,) = added("W-1", ItemKind(kind), {"title": "Write"}).criteria
+    (criterion,) = new_item("W-1", ItemKind(kind), {"title": "Write"}).criteria
     assert "test" in criterion or "check" in criterion
-    assert added("W-1", ItemKind(kind), {"title": "Write", "criteria": ["mine"]}).criteria == ("mine",)
+    assert new_item("W-1", ItemKind(kind), {"title": "Write", "criteria": ["mine"]}).criteria == ("mine",)
 
 
 def test_a_log_of_changes_is_the_item() -> None:
     first = item(needs=["W-2"], tags=["login"], priority="high", sequential=True)
-    later = changed(first, {"status": "blocked", "reason": "no key", "kind": "bug"})
+    later = with_values(first, {"status": "blocked", "reason": "no key", "kind": "bug"})
 
-    assert loaded("W-1", values_of(first)) == first
-    assert loaded("W-1", values_of(later)) == later
+    assert load_item("W-1", values_of(first)) == first
+    assert load_item("W-1", values_of(later)) == later
     assert (first.priority, later.kind, later.is_over) == (8, ItemKind.BUG, False)
 
 
@@ -89,7 +89,7 @@ def test_a_log_of_changes_is_the_item() -> None:
 )
 def test_a_value_that_no_item_can_have_is_refused_with_its_place(name: str, value: object) -> None:
     with pytest.raises(Refused) as no:
-        added("W-1", ItemKind.TASK, {"title": "Write", name: value})
+        new_item("W-1", ItemKind.TASK, {"title": "Write", name: value})
 
     assert no.value.code == "bad_argument"
     assert no.value.details[0].path == f"/item/{name}"
@@ -97,7 +97,7 @@ def test_a_value_that_no_item_can_have_is_refused_with_its_place(name: str, valu
 
 def test_all_faults_are_named_at_once_and_a_wrong_field_with_the_nearest() -> None:
     with pytest.raises(Refused) as no:
-        added("W-1", ItemKind.TASK, {"title": "", "bdoy": "x", "priority": 0})
+        new_item("W-1", ItemKind.TASK, {"title": "", "bdoy": "x", "priority": 0})
 
     assert [fault.path for fault in no.value.details] == ["/item/bdoy", "/item/priority"]
     assert "'body'" in no.value.details[0].message
@@ -134,14 +134,14 @@ def test_what_is_closed_says_that_nothing_follows() -> None:
 
 @pytest.mark.requirement("S4-19")
 def test_what_is_missing_before_the_work_is_asked_for() -> None:
-    bare = added("W-1", ItemKind.TASK, {"title": "Do"})
+    bare = new_item("W-1", ItemKind.TASK, {"title": "Do"})
     no = refused(bare, "ready")
     assert (no.code, [each.path for each in no.details]) == (
         "not_ready",
         ["/item/title", "/item/body", "/item/criteria"],
     )
     assert refused(item(criteria=[]), "ready").message == "W-1 is not ready: criteria is missing."
-    refuse_move(added("W-1", ItemKind.MILESTONE, {"title": "M1"}), ItemStatus.READY, "agent")
+    refuse_move(new_item("W-1", ItemKind.MILESTONE, {"title": "M1"}), ItemStatus.READY, "agent")
 
 
 @pytest.mark.requirement("S3-09", "S3-10", "S3-23")
@@ -174,7 +174,7 @@ def test_a_run_ends_its_item_and_three_failed_ones_block_it() -> None:
     for number in range(1, MOST_FAILURES):
         values = after_run(active, "r1", completed=False)
         assert (values["status"], values["failures"]) == ("ready", number)
-        active = changed(active, values | {"status": "active"})
+        active = with_values(active, values | {"status": "active"})
     last = after_run(active, "r1", completed=False)
     assert (last["status"], "3 runs" in last["reason"]) == ("blocked", True)
 
@@ -249,17 +249,17 @@ def test_an_item_waits_for_what_its_milestone_needs_and_a_milestone_is_worked_wh
 def test_what_is_missing_is_asked_for_by_kind_and_filled_in_by_kind(
     kind: str, tags: list[str], asks: str, criterion: str
 ) -> None:
-    bare = changed(added("W-1", ItemKind(kind), {"title": "The login", "tags": tags}), {"criteria": []})
-    lacks, fill = missing(bare), filled(bare)
+    bare = with_values(new_item("W-1", ItemKind(kind), {"title": "The login", "tags": tags}), {"criteria": []})
+    lacks, fill = missing(bare), missing_values(bare)
     assert (asks in lacks["body"], criterion in lacks["criteria"]) == (True, True)
-    assert missing(changed(bare, fill)) == {}
+    assert missing(with_values(bare, fill)) == {}
     assert criterion in fill["criteria"][0]
 
 
 @pytest.mark.requirement("S4-19")
 def test_a_plain_task_is_described_by_its_author_alone() -> None:
-    bare = added("W-1", ItemKind.TASK, {"title": "No"})
-    assert (set(missing(bare)), filled(bare)) == ({"title", "body", "criteria"}, {})
+    bare = new_item("W-1", ItemKind.TASK, {"title": "No"})
+    assert (set(missing(bare)), missing_values(bare)) == ({"title", "body", "criteria"}, {})
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.graph import downstream, meant_by, outwards, upstream
 from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.core.outcomes import GateOutcome
-from wfe_mcp.core.paths import PhasePath, beside, declared, inside, item_of, name_of, seen_from
+from wfe_mcp.core.paths import PhasePath, beside, declared_path, inside, item_of, name_of, seen_from
 from wfe_mcp.core.spec import FailRule, GateSpec, NextRule
 
 WAIT = (FailRule("wait_human"),)
@@ -38,7 +38,7 @@ def scene_with(*body_rules: NextRule, on_fail: tuple[FailRule, ...] = WAIT, max_
 
 def test_a_path_locates_its_phase():
     deep = PhasePath("m[1].tasks[t-2].code")
-    assert declared(deep) == "m.tasks.code"
+    assert declared_path(deep) == "m.tasks.code"
     assert (name_of(deep), name_of(PhasePath("plan"))) == ("code", "plan")
     assert item_of(deep) == ("m[1].tasks", "t-2")
     assert item_of(PhasePath("plan")) is None

@@ -8,7 +8,7 @@ from tests.core.conftest import HUMAN, Scene, each, loop, phase, run_of
 from tests.core.test_loops import CHECKED, WAIT, fail
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.model import AttemptStatus, RunStatus
-from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.questions import Question, questions
 
 
@@ -82,5 +82,5 @@ def test_reopening_a_phase_deep_inside_reopens_every_item_around_it():
 
 
 def test_a_path_with_an_item_is_quoted_for_a_shell_and_another_is_not():
-    assert typed("milestones[m1].note") == "'milestones[m1].note'"
-    assert typed("plan") == "plan"
+    assert shell_path("milestones[m1].note") == "'milestones[m1].note'"
+    assert shell_path("plan") == "plan"

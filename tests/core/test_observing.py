@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from wfe_mcp.core.observing import OBSERVERS, SENDER, Observed, observed
+from wfe_mcp.core.observing import OBSERVERS, SENDER, Observation, observe
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str, str]]:
     found: list[tuple[str, str, str, str]] = []
 
     @contextmanager
-    def observer(one: Observed) -> Generator[None]:
+    def observer(one: Observation) -> Generator[None]:
         try:
             yield
         finally:
@@ -24,22 +24,22 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str, str]]:
 
 
 def test_an_observer_sees_the_code_that_the_work_ended_with(seen: list[tuple[str, str, str, str]]) -> None:
-    with observed("tool", "status"):
+    with observe("tool", "status"):
         pass
-    with observed("tool", "start_run", "00-aa-bb-01") as one:
+    with observe("tool", "start_run", "00-aa-bb-01") as one:
         one.code = "forbidden"
     assert seen == [("tool", "status", "", "ok"), ("tool", "start_run", "00-aa-bb-01", "forbidden")]
 
 
 def test_what_raises_ended_with_a_fault_of_ours(seen: list[tuple[str, str, str, str]]) -> None:
-    with pytest.raises(RuntimeError), observed("job", "gate"):
+    with pytest.raises(RuntimeError), observe("job", "gate"):
         raise RuntimeError
     assert seen == [("job", "gate", "", "internal")]
 
 
 def test_the_trace_of_the_request_counts_where_none_is_given(seen: list[tuple[str, str, str, str]]) -> None:
     token = SENDER.set("00-cc-dd-01")
-    with observed("tool", "status"):
+    with observe("tool", "status"):
         pass
     SENDER.reset(token)
     assert seen == [("tool", "status", "00-cc-dd-01", "ok")]
@@ -47,5 +47,5 @@ def test_the_trace_of_the_request_counts_where_none_is_given(seen: list[tuple[st
 
 def test_no_process_has_an_observer_of_its_own() -> None:
     assert OBSERVERS == []
-    with observed("request", "list_runs") as one:
+    with observe("request", "list_runs") as one:
         assert one.code == "ok"

@@ -13,7 +13,7 @@ from tests.core.test_recovery import recovered_by
 from tests.examples import seeds
 from wfe_mcp.core import commands as c, events as e
 from wfe_mcp.core.evolve import evolve, replay
-from wfe_mcp.core.model import AttemptStatus, Kept, RunState, RunStatus
+from wfe_mcp.core.model import AttemptStatus, KeptRecord, RunState, RunStatus
 from wfe_mcp.core.moves import legal_moves, refusal
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
@@ -56,7 +56,7 @@ def test_an_event_that_no_one_knows_is_our_bug():
 def test_naming_the_records_of_a_run_changes_nothing_of_its_state():
     scene = run_of(phase("plan"))
     assert scene.log[0] == e.RunStarted(spec=scene.state.spec, auto=True, started_at=NOW, names_records=True)
-    kept = Kept("evidence", "ev-1", "0" * 64, {"data.exit_code": "6b86b273"})
+    kept = KeptRecord("evidence", "ev-1", "0" * 64, {"data.exit_code": "6b86b273"})
     assert evolve(scene.state, e.RecordsKept(records=(kept,))) == scene.state
 
 

@@ -13,7 +13,7 @@ from tests.engine.conftest import blank, kept_engine_scenes, scene as plain_scen
 from tests.engine.kept import KeptScenes
 from tests.engine.scene import HUMAN, Scene
 from wfe_mcp.core.model import By
-from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.dashboard.serving import Page, serve_page
 from wfe_mcp.engine.approvals import pin
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def shop(scene: Scene, tmp_path: Path) -> Scene:
 
 @pytest.fixture
 def page(scene: Scene) -> Iterator[Page]:
-    with served(scene.engine, 0) as made:
+    with serve_page(scene.engine, 0) as made:
         assert isinstance(made, Page)
         yield made
 

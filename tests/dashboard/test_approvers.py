@@ -12,7 +12,7 @@ from tests.engine.scene import HUMAN, Scene, refused
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.approvals.approvers import (
     APPROVERS,
-    Pinned,
+    PinnedChain,
     approvers_here,
     chain_of,
     pin_change,
@@ -70,7 +70,7 @@ def test_trust_in_a_passkeys_name_that_no_signed_change_led_to_is_named(scene: S
     person.pin(first)
     person.pin(SoftKey("phone"), by=first)
     robot = By("laptop", Channel.PASSKEY, Assurance.PASSKEY)
-    for sha256 in ("0" * 64, Pinned(approvers_here(scene.root).changes[:1]).sha256):
+    for sha256 in ("0" * 64, PinnedChain(approvers_here(scene.root).changes[:1]).sha256):
         with scene.store.tx() as tx:
             tx.trust.give(scene.engine.project_id, trust_key(), sha256, robot, scene.engine.clock())
     assert {each.code for each in verify(scene.engine).findings} == {"decision_unsigned"}
@@ -174,7 +174,7 @@ def test_of_two_changes_at_once_the_second_is_asked_to_reload(scene: Scene, pers
     person.pin(SoftKey("laptop"))
     pinned = pinned_here(scene.engine, scene.root)
     change = pinned.changes[0]
-    no = refused(pin_change, scene.engine, HUMAN, Pinned(), change)
+    no = refused(pin_change, scene.engine, HUMAN, PinnedChain(), change)
     assert no.code == "stale_revision"
     assert names(scene) == ["laptop"]
 

@@ -5,7 +5,7 @@ import pytest
 from tests.dashboard.browser import Browser, asked
 from tests.engine.scene import AGENT, Scene, approval, phase
 from wfe_mcp.engine.phases.attach import attach
-from wfe_mcp.workspace.files.given_files import Given
+from wfe_mcp.workspace.files.given_files import FileToAttach
 
 PICTURES = [
     (b"\x89PNG\r\n\x1a\n..", "image/png"),
@@ -15,7 +15,7 @@ PICTURES = [
 ]
 
 
-def waiting(scene: Scene, *files: Given) -> str:
+def waiting(scene: Scene, *files: FileToAttach) -> str:
     """A run whose phase ``plan`` waits for a person with ``files``: the id of the request."""
     run = scene.start(phase("plan", approval()))
     scene.do(run, "plan")
@@ -28,7 +28,7 @@ def waiting(scene: Scene, *files: Given) -> str:
 def test_a_picture_is_shown_on_the_page_of_the_decision(
     scene: Scene, browser: Browser, content: bytes, kind: str
 ) -> None:
-    request = waiting(scene, Given("shot", content))
+    request = waiting(scene, FileToAttach("shot", content))
     page = browser.get(f"/decide/{request}")
     assert f'<img src="/attachment/{request}/1"' in page.text
     assert ("What a <b>user</b> sees" in page.words, "<b>user" in page.text) == (True, False)
@@ -48,7 +48,7 @@ def test_a_picture_is_shown_on_the_page_of_the_decision(
 def test_what_is_no_picture_is_text_or_only_saved(
     scene: Scene, browser: Browser, name: str, content: bytes, kind: str, how: str
 ) -> None:
-    request = waiting(scene, Given(name, content))
+    request = waiting(scene, FileToAttach(name, content))
     found = browser.get(f"/attachment/{request}/1")
     assert (found.status, found.headers["content-type"], found.headers.get("content-disposition", "")) == (
         200,
@@ -60,7 +60,7 @@ def test_what_is_no_picture_is_text_or_only_saved(
 
 
 def test_a_number_or_a_request_that_is_not_there_shows_nothing(scene: Scene, browser: Browser) -> None:
-    request = waiting(scene, Given("said.txt", b"All green."))
+    request = waiting(scene, FileToAttach("said.txt", b"All green."))
     other = waiting(scene)
     for path in (f"/attachment/{request}/2", f"/attachment/{other}/1", "/attachment/rq-nothing/1"):
         assert browser.get(path).status == 404

@@ -11,7 +11,7 @@ from tests.dashboard.soft_key import Signer, SoftKey
 from tests.dashboard.test_diff_page import request_about_files
 from tests.engine.scene import Scene, approval, command, phase
 from wfe_mcp.core.model import RunId
-from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.dashboard.serving import Page, serve_page
 from wfe_mcp.views.approvals.approvers import approvers_path
 
 NEW, OLD = "new:2:kept.py", "old:2:kept.py"
@@ -138,7 +138,7 @@ def test_a_passkey_signs_the_comments_too(scene: Scene, request_id: str, browser
 
 
 def test_a_page_that_takes_no_answer_has_no_buttons_for_comments(scene: Scene, request_id: str) -> None:
-    with served(scene.engine, 0, on_demand=True) as page:
+    with serve_page(scene.engine, 0, on_demand=True) as page:
         assert isinstance(page, Page)
         assert 'class="talk"' not in Browser(page.port).get(f"/decide/{request_id}").text
 

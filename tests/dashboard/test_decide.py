@@ -7,7 +7,7 @@ import pytest
 from tests.dashboard.browser import PIN, WAIT_S, WRONG, Answer, Browser, asked, last
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, expr, phase
 from wfe_mcp.core.model import Assurance, Channel
-from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.dashboard.serving import Page, serve_page
 from wfe_mcp.engine.approvals import decide as approvals, pin
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.workspace.system.location import project_at
@@ -311,7 +311,7 @@ def test_a_page_that_was_opened_in_one_project_decides_in_all(scene: Scene) -> N
     run, request = waiting(scene)
     elsewhere = create_engine(project_at(other), environment=scene.environment, clock=scene.clock, store=scene.store)
     assert elsewhere.project_id != scene.engine.project_id
-    with served(elsewhere, 0) as page:
+    with serve_page(elsewhere, 0) as page:
         assert isinstance(page, Page)
         browser = Browser(page.port)
         assert str(scene.root) in browser.send(browser.get("/"), "/", pin=PIN).words

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser as Chromium
 from tests.dashboard.chromium import Tab
 from tests.decision_scenes import SCENES, playground
 from wfe_mcp.core.model import By
-from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.dashboard.serving import Page, serve_page
 from wfe_mcp.engine.approvals import decide as approvals
 
 SEEN = {
@@ -47,7 +47,7 @@ def asked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     with playground(tmp_path_factory.mktemp(str(request.param))) as project:
         run, phase = SCENES[request.param](project)
         stored = approvals.ask(project.engine, By(), run, phase).request.id
-        with served(project.engine, 0) as page:
+        with serve_page(project.engine, 0) as page:
             assert isinstance(page, Page)
             yield Asked(str(request.param), f"{page.url}decide/{stored}", page)
 

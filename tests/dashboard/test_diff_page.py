@@ -91,10 +91,10 @@ def test_a_large_file_is_cut_with_a_way_to_see_all(request_id: str, browser: Bro
 
 
 def test_code_below_a_text_that_began_above_the_hunk_has_its_own_colours() -> None:
-    from wfe_mcp.dashboard.prose import coloured
+    from wfe_mcp.dashboard.prose import highlight
 
-    inside = coloured("a.py", ["the end of a text.", '"""', "import os", "", "value = os.environ"])
+    inside = highlight("a.py", ["the end of a text.", '"""', "import os", "", "value = os.environ"])
     assert 'class="syn-k"' in "".join(map(str, inside[2])), "import is a keyword"
     assert "syn-s" in "".join(map(str, inside[0]))
-    below = coloured("a.py", ["import os", '"""the beginning of a text', "that ends below"])
+    below = highlight("a.py", ["import os", '"""the beginning of a text', "that ends below"])
     assert 'class="syn-k"' in "".join(map(str, below[0]))

@@ -14,7 +14,7 @@ from tests.dashboard.browser import PIN, WRONG, Answer, Browser, asked
 from tests.dashboard.chromium import Tab, is_live
 from tests.engine.scene import AGENT, Scene, approval, command, phase
 from wfe_mcp.dashboard import serving
-from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.dashboard.serving import Page, serve_page
 from wfe_mcp.engine.access import tokens
 from wfe_mcp.engine.approvals import decision_page as pages, pin as pins, pin_reset
 from wfe_mcp.views.approvals.answers import ask_approval
@@ -91,7 +91,7 @@ def test_the_address_that_an_agent_reads_opens_one_decision_and_no_session(scene
 
 def test_a_page_that_a_server_started_shows_everything_and_no_field(scene: Scene) -> None:
     run = waiting(scene)
-    with served(scene.engine, 0, on_demand=True) as made:
+    with serve_page(scene.engine, 0, on_demand=True) as made:
         assert isinstance(made, Page)
         _, shown = followed(linked(scene, run))
         answer = ask_approval(scene.engine, AGENT, run, "plan")
@@ -114,18 +114,18 @@ def test_the_address_outlives_the_page_that_served_it(scene: Scene, monkeypatch:
     monkeypatch.setattr(serving, "PORT", port)
     monkeypatch.setattr(pages, "PORT", port)
     run = waiting(scene)
-    with served(scene.engine) as own:
+    with serve_page(scene.engine) as own:
         assert isinstance(own, Page)
         assert own.port != port, "a page that takes the PIN is at a port of its own"
         url = linked(scene, run)
         _, shown = followed(url)
         assert (urlsplit(url).port, 'type="password"' in shown.text) == (port, True)
-    with served(scene.engine, on_demand=True) as made:
+    with serve_page(scene.engine, on_demand=True) as made:
         assert isinstance(made, Page)
         _, shown = followed(url)
         assert (made.port, shown.status, fields(shown)) == (port, 200, [])
         assert linked(scene, run) == url
-    with served(scene.engine) as own:
+    with serve_page(scene.engine) as own:
         assert isinstance(own, Page)
         browser, shown = followed(url)
         assert (browser.port, 'type="password"' in shown.text) == (own.port, True)
@@ -176,11 +176,11 @@ def test_a_page_that_was_open_for_a_day_names_what_changed(scene: Scene, browser
 
 def test_a_page_of_a_process_that_is_gone_is_shown_again_with_what_was_typed(scene: Scene) -> None:
     request = asked(scene, waiting(scene))
-    with served(scene.engine, 0) as first:
+    with serve_page(scene.engine, 0) as first:
         assert isinstance(first, Page)
         port, old = first.port, Browser(first.port)
         seen = old.get(f"/decide/{request}")
-    with served(scene.engine, port) as second:
+    with serve_page(scene.engine, port) as second:
         assert isinstance(second, Page)
         late = old.send(seen, f"/decide/{request}/approve", pin=PIN, comment="well done")
         assert (late.status, "Nothing was decided" in late.words) == (403, True)
@@ -250,7 +250,7 @@ def test_the_address_opens_the_application_where_a_tab_has_a_session(scene: Scen
 def test_the_application_of_a_page_that_takes_no_pin_has_no_field_for_one(scene: Scene, tab: Tab) -> None:
     run = waiting(scene)
     request = asked(scene, run)
-    with served(scene.engine, 0, on_demand=True) as made:
+    with serve_page(scene.engine, 0, on_demand=True) as made:
         assert isinstance(made, Page)
         tab.set_time(scene.clock.now)
         tab.page.goto(pages.link(scene.engine, made.port))

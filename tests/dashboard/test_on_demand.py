@@ -18,7 +18,7 @@ from tests.dashboard.browser import PIN, WAIT_S, WRONG, Browser
 from tests.dashboard.soft_key import Signer, SoftKey
 from tests.engine.scene import HUMAN
 from tests.jobs.conftest import until
-from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.dashboard.serving import Page, serve_page
 from wfe_mcp.engine.approvals import decision_page as pages, pin
 from wfe_mcp.engine.approvals.decision_page import living_page, page_for
 from wfe_mcp.engine.factory import create_engine
@@ -168,7 +168,7 @@ def test_an_agent_that_needs_a_passkey_leads_to_the_page_and_hears_of_the_signat
         answer = sent_to_page(agent, run)
         assert (answer["error"]["code"], answer["data"]["assurance"]) == ("needs_human", "passkey")
         assert "sign with a passkey" in answer["error"]["hint"]
-        with served(playground.engine, 0) as own:
+        with serve_page(playground.engine, 0) as own:
             assert isinstance(own, Page)
             assert Signer(Browser(own.port), "/" + approvers_path(playground.engine)).pin(key).status == 200
         person = Signer(Browser(port_of(answer["data"]["url"])), "/" + approvers_path(playground.engine))

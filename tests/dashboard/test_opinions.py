@@ -11,7 +11,7 @@ from tests.dashboard.browser import PIN, WRONG, Answer, Browser
 from tests.engine.scene import AGENT, HUMAN, Scene, phase
 from tests.security.forger import Forger
 from wfe_mcp.core.model import By, Channel
-from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.dashboard.serving import Page, serve_page
 from wfe_mcp.engine.approvals.statements import read_statement
 from wfe_mcp.engine.evaluation.opinion_by_hand import open_question, take_opinion
 from wfe_mcp.engine.integrity.verification import verify
@@ -141,7 +141,7 @@ def test_the_question_is_shown_only_after_the_pin(browser: Browser, run: str) ->
 
 
 def test_a_page_that_a_server_started_shows_no_question(scene: Scene, run: str) -> None:
-    with served(scene.engine, 0, on_demand=True) as page:
+    with serve_page(scene.engine, 0, on_demand=True) as page:
         assert isinstance(page, Page)
         no = Browser(page.port).get(path_of(run))
         assert (no.status, "takes no PIN" in no.words) == (403, True)

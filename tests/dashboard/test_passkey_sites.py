@@ -13,8 +13,8 @@ from wfe_mcp.engine.approvals.passkeys import (
     asking_for_key,
     asking_for_signature,
     created_key,
-    signed,
     stored_fault,
+    verify_assertion,
 )
 from wfe_mcp.views.approvals.approvers import approvers_path
 
@@ -27,11 +27,11 @@ def test_a_key_of_a_server_is_made_and_signs_at_its_address_alone() -> None:
     made = created_key(key.create(options, site.origin), once, site)
     asked_of_key = asking_for_signature(site, statement, [made.id])
     signature = Assertion.of_browser(json.loads(key.get(asked_of_key, site.origin)))
-    assert signed(signature, statement, made.public_key, site) == 0
+    assert verify_assertion(signature, statement, made.public_key, site) == 0
     assert stored_fault(signature, statement, made.public_key, site.origin) == ""
     assert "not at http://localhost" in stored_fault(signature, statement, made.public_key)
     for elsewhere in (Site("https://wfe.example:8443"), Site.here(8765)):
-        assert refused(signed, signature, statement, made.public_key, elsewhere).code == "needs_human"
+        assert refused(verify_assertion, signature, statement, made.public_key, elsewhere).code == "needs_human"
         assert refused(created_key, key.create(options, site.origin), once, elsewhere).code == "bad_argument"
 
 

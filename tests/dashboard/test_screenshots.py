@@ -18,7 +18,7 @@ from tests.dashboard.stage import Stage
 from tests.decision_scenes import playground, requirements
 from tests.engine.scene import Scene
 from wfe_mcp.core.model import By
-from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.dashboard.serving import Page, serve_page
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals.decision_page import link
 
@@ -61,7 +61,7 @@ def test_the_decision_about_a_specification_is_pictured(tmp_path: Path, chromium
     with playground(tmp_path) as project:
         run, phase = requirements(project)
         request = approvals.ask(project.engine, By(), run, phase).request.id
-        with served(project.engine, 0) as page:
+        with serve_page(project.engine, 0) as page:
             assert isinstance(page, Page)
             pages = {"decision-spec": f"/inbox/{request}"}
             pictured(chromium, lambda: link(project.engine, page.port), pages, str(project.root))

@@ -15,7 +15,7 @@ import pytest
 from tests.dashboard.browser import PIN, Browser, asked
 from tests.engine.scene import Scene, approval, phase, refused
 from wfe_mcp.dashboard import serving
-from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.dashboard.serving import Page, serve_page
 from wfe_mcp.engine.approvals import decision_page as pages
 from wfe_mcp.store.records.runs import ProcessRecord
 
@@ -43,7 +43,7 @@ def quiet(page: Page, seconds: float) -> None:
 
 def test_the_page_says_where_it_is_and_takes_it_back(scene: Scene) -> None:
     assert pages.living_page(scene.engine) is None
-    with served(scene.engine, 0) as page:
+    with serve_page(scene.engine, 0) as page:
         assert isinstance(page, Page)
         assert pages.living_page(scene.engine) == page.port
         assert page.url == f"http://localhost:{page.port}/"
@@ -63,7 +63,7 @@ def test_a_page_that_something_else_registered_is_never_used(scene: Scene) -> No
             tx.processes.register(record)
         assert pages.living_page(scene.engine) is None, "it is no wfe-mcp, and does not listen there"
         for on_demand in (True, False):
-            with served(scene.engine, 0, on_demand=on_demand) as page:
+            with serve_page(scene.engine, 0, on_demand=on_demand) as page:
                 assert isinstance(page, Page)
                 with scene.store.read() as tx:
                     assert [row.port for row in tx.processes.on_host(record.host) if row.kind.startswith("ui")] == [
@@ -74,7 +74,7 @@ def test_a_page_that_something_else_registered_is_never_used(scene: Scene) -> No
 
 
 def test_entering_the_pin_begins_a_session_with_a_new_name(scene: Scene) -> None:
-    with served(scene.engine, 0) as page:
+    with serve_page(scene.engine, 0) as page:
         assert isinstance(page, Page)
         browser = Browser(page.port)
         seen = browser.get("/")
@@ -89,10 +89,10 @@ def test_entering_the_pin_begins_a_session_with_a_new_name(scene: Scene) -> None
 def test_a_port_that_is_taken_is_refused_when_it_was_named(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        no = refused(lambda: served(scene.engine, port).__enter__())
+        no = refused(lambda: serve_page(scene.engine, port).__enter__())
         assert (no.code, "--port" in no.hint) == ("unavailable", True)
         monkeypatch.setattr(serving, "PORT", port)
-        with served(scene.engine) as page:
+        with serve_page(scene.engine) as page:
             assert isinstance(page, Page)
             assert page.port != port
 
@@ -106,7 +106,7 @@ def test_a_port_of_which_someone_has_the_other_half_is_not_used(scene: Scene, mo
         pytest.skip("this machine has no ::1")
     with other:
         monkeypatch.setattr(serving, "PORT", other.getsockname()[1])
-        with served(scene.engine) as page:
+        with serve_page(scene.engine) as page:
             assert isinstance(page, Page)
             assert page.port != other.getsockname()[1]
 

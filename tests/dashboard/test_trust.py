@@ -8,7 +8,7 @@ import pytest
 from tests.dashboard.browser import PIN, WRONG, Answer, Browser, asked
 from tests.dashboard.soft_key import Signer, SoftKey
 from tests.engine.scene import AGENT, Scene, approval, command, phase
-from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.dashboard.serving import Page, serve_page
 from wfe_mcp.engine.approvals.approvers import APPROVERS
 from wfe_mcp.engine.approvals.statements import read_statement
 from wfe_mcp.engine.integrity.verification import verify
@@ -179,7 +179,7 @@ def test_the_pin_leads_to_no_other_page(scene: Scene, browser: Browser, to: str)
 
 def test_a_page_that_a_server_started_shows_and_takes_no_trust(scene: Scene) -> None:
     scene.write(CONFIG, HOSTILE)
-    with served(scene.engine, 0, on_demand=True) as page:
+    with serve_page(scene.engine, 0, on_demand=True) as page:
         assert isinstance(page, Page)
         browser = Browser(page.port)
         for seen in (browser.get(path_of(scene)), browser.post(path_of(scene), {"token": "x", "pin": PIN})):

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 
 from tests.delivery.attestations.signed import passkey, person
 from tests.delivery.attestations.verifiers import ours, programs, theirs
-from wfe_mcp.delivery.attestations.envelope import opened
+from wfe_mcp.delivery.attestations.envelope import open_envelope
 
 PAGE = "docs/reference/attestations.md"
 SCHEMA = "schemas/person-decision.schema.json"
@@ -36,7 +36,7 @@ def test_each_vector_proves_to_three_verifiers_what_the_page_says(root: Path, tm
 def test_the_decisions_of_the_page_and_of_passkeys_fit_the_schema(root: Path) -> None:
     schema: Any = Draft202012Validator(json.loads((root / SCHEMA).read_text(encoding="utf-8")))
     for each in vectors(root):
-        found = opened(json.dumps(each["envelope"]).encode())
+        found = open_envelope(json.dumps(each["envelope"]).encode())
         assert found is not None
         schema.validate(dict(found.predicate))
     for approver in (person("ada"), passkey("laptop")):

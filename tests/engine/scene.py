@@ -235,7 +235,7 @@ class Scene:
         found = answers.submit_artifact(engine, AGENT, run, name, **keys)
         self.work()
         assert found.run is not None
-        return answers.submitted(engine, found.run, name, found.data["attempt"], found.data["revision"])
+        return answers.submitted_answer(engine, found.run, name, found.data["attempt"], found.data["revision"])
 
     def do(self, run: str, name: str, artifact: dict[str, Any] | None = None, **keys: Any) -> Envelope:
         """Begin, submit, let the gates run."""

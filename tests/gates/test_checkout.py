@@ -266,13 +266,13 @@ def test_the_digest_of_what_is_brought_sees_links_and_is_capped(
     project.write(".gitignore", "cache/\n")
     project.write("cache/a/b", "1")
     (project.root / "cache/link").symlink_to("a")
-    one = brought.listed(bring(project.root, ("cache",), project.root.parent / "x"))[0]
+    one = brought.list_brought(bring(project.root, ("cache",), project.root.parent / "x"))[0]
     (project.root / "cache/link").unlink()
     (project.root / "cache/link").symlink_to("b")
-    other = brought.listed([brought.Brought("cache", project.root / "cache", "linked")])[0]
+    other = brought.list_brought([brought.Brought("cache", project.root / "cache", "linked")])[0]
     assert one["sha256"] != other["sha256"] and one["covers"].endswith("of 3 entries")
     monkeypatch.setattr(brought, "MAX_ENTRIES", 2)
-    capped = brought.listed([brought.Brought("cache", project.root / "cache", "linked")])[0]
+    capped = brought.list_brought([brought.Brought("cache", project.root / "cache", "linked")])[0]
     assert capped["covers"].endswith("of the first 2 entries")
 
 

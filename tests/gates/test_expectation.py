@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from wfe_mcp.gates.expectation import Expectation, Observed, proved_by_file, unmet
+from wfe_mcp.gates.expectation import Expectation, ObservedResult, proved_by_file, unmet
 from wfe_mcp.gates.printed import results_printed
 from wfe_mcp.gates.results import FailedTest, TestResults, below
 
@@ -68,7 +68,7 @@ def test_an_expectation_that_is_meaningless_is_refused(value: dict[str, object])
     ],
 )
 def test_each_reason_why_not_is_reported(value: dict[str, object], reasons: list[str]) -> None:
-    assert [fault.reason for fault in unmet(Expectation.of(value), Observed(1, TWO_FAIL))] == reasons
+    assert [fault.reason for fault in unmet(Expectation.of(value), ObservedResult(1, TWO_FAIL))] == reasons
 
 
 ONE_PASSES = replace(TWO_FAIL, passed=1, passing=("a::ok",))
@@ -91,13 +91,13 @@ ONE_PASSES = replace(TWO_FAIL, passed=1, passing=("a::ok",))
     ],
 )
 def test_a_named_test_must_be_among_those_that_failed_or_passed(value: dict[str, object], reasons: list[str]) -> None:
-    assert [fault.reason for fault in unmet(Expectation.of(value), Observed(1, ONE_PASSES))] == reasons
+    assert [fault.reason for fault in unmet(Expectation.of(value), ObservedResult(1, ONE_PASSES))] == reasons
 
 
 @pytest.mark.parametrize("key", ["fails", "passes"])
 def test_a_wildcard_from_an_expression_names_no_test(key: str) -> None:
     expectation = Expectation.of({key: ["*"], "exit_code": 1}, frozenset({key}))
-    (fault,) = unmet(expectation, Observed(1, ONE_PASSES))
+    (fault,) = unmet(expectation, ObservedResult(1, ONE_PASSES))
     assert "'*' is not among the" in fault.reason
 
 
@@ -113,21 +113,21 @@ def test_a_wildcard_from_an_expression_names_no_test(key: str) -> None:
 def test_where_no_one_says_which_tests_they_were_the_gate_is_undecided(
     value: dict[str, object], results: TestResults | None, why: str
 ) -> None:
-    (fault,) = unmet(Expectation.of({**value, "exit_code": 0}), Observed(0, results))
+    (fault,) = unmet(Expectation.of({**value, "exit_code": 0}), ObservedResult(0, results))
     assert fault.is_unknowable and why in fault.reason
 
 
 @pytest.mark.parametrize("test", ["t.py::X::test_dots", "t.X.test_dots", "test_dots (t.X.test_dots)"])
 def test_the_nearest_id_is_the_runners_own(test: str) -> None:
     (fault,) = unmet(
-        Expectation.of({"fails": "u.py::test_dot"}), Observed(1, TestResults(0, 1, 0, 0, (FailedTest(test),)))
+        Expectation.of({"fails": "u.py::test_dot"}), ObservedResult(1, TestResults(0, 1, 0, 0, (FailedTest(test),)))
     )
     assert fault.reason == f"'u.py::test_dot' is not among the failing tests (did you mean {test!r}?)"
 
 
 def test_a_named_test_that_could_not_be_loaded_shows_nothing() -> None:
     unloaded = FailedTest("tests/test_x.py::test_x", "error", "collection failure", is_unloaded=True)
-    (fault,) = unmet(Expectation.of({"fails": "test_x"}), Observed(1, TestResults(0, 0, 1, 0, (unloaded,))))
+    (fault,) = unmet(Expectation.of({"fails": "test_x"}), ObservedResult(1, TestResults(0, 0, 1, 0, (unloaded,))))
     assert (fault.reason, fault.is_unknowable) == ("'test_x' could not be loaded, so it shows nothing", False)
 
 
@@ -145,7 +145,7 @@ UNLOADED = FailedTest("tests/test_x.py::test_x", "error", is_unloaded=True)
 @pytest.mark.parametrize("failing", ["some", 1, "tests/test_x.py::test_x", "*"])
 def test_a_file_of_tests_that_cannot_be_loaded_is_no_failing_test(failing: object) -> None:
     results = TestResults(passed=1, failed=0, errors=1, skipped=0, failing=(UNLOADED,))
-    found = unmet(Expectation.of({"exit_code": "nonzero", "failing_tests": failing}), Observed(1, results))
+    found = unmet(Expectation.of({"exit_code": "nonzero", "failing_tests": failing}), ObservedResult(1, results))
     assert [fault.reason for fault in found] == [
         (
             f"{failing!r} is not among the failing tests"
@@ -174,18 +174,20 @@ DIED = "pytest ended while collecting: no test ran (exit 2)"
 def test_a_command_that_ended_before_its_tests_satisfies_nothing_that_needs_a_count(
     value: dict[str, object], results: TestResults | None
 ) -> None:
-    found = unmet(Expectation.of({"exit_code": "nonzero"} | value), Observed(2, results, no_test=DIED))
+    found = unmet(Expectation.of({"exit_code": "nonzero"} | value), ObservedResult(2, results, no_test=DIED))
     assert [(fault.reason, fault.is_unknowable) for fault in found] == [(DIED, False)]
 
 
 @pytest.mark.parametrize("exit_code", [None, "nonzero", 3])
 def test_an_exit_code_is_no_count_of_failing_tests(exit_code: object) -> None:
-    (fault,) = unmet(Expectation.of({"exit_code": exit_code, "failing_tests": "some"}), Observed(3))
+    (fault,) = unmet(Expectation.of({"exit_code": exit_code, "failing_tests": "some"}), ObservedResult(3))
     assert fault.is_unknowable
 
 
 def test_named_tests_cannot_be_judged_where_the_runner_names_none() -> None:
-    (fault,) = unmet(Expectation.of({"failing_tests": ["a"]}), Observed(1, TestResults(1, 1, 0, 0, runner="mocha")))
+    (fault,) = unmet(
+        Expectation.of({"failing_tests": ["a"]}), ObservedResult(1, TestResults(1, 1, 0, 0, runner="mocha"))
+    )
     assert fault.is_unknowable and "mocha printed no names" in fault.reason
 
 
@@ -195,28 +197,30 @@ RAN = TestResults(8, 0, 0, 2)
 @pytest.mark.parametrize(
     ("value", "seen", "reasons"),
     [
-        ({"min_tests": 8}, Observed(0, RAN), []),
-        ({"min_tests": 9}, Observed(0, RAN), ["8 tests ran, expected at least 9"]),
-        ({"no_new_skips": True}, Observed(0, RAN, skipped_before=2), []),
-        ({"no_new_skips": True}, Observed(0, RAN), []),
-        ({"no_new_skips": True}, Observed(0, RAN, skipped_before=1), ["2 tests are skipped; before, 1 were"]),
-        ({"coverage_floor": 80}, Observed(0, coverage_percent=80.0), []),
+        ({"min_tests": 8}, ObservedResult(0, RAN), []),
+        ({"min_tests": 9}, ObservedResult(0, RAN), ["8 tests ran, expected at least 9"]),
+        ({"no_new_skips": True}, ObservedResult(0, RAN, skipped_before=2), []),
+        ({"no_new_skips": True}, ObservedResult(0, RAN), []),
+        ({"no_new_skips": True}, ObservedResult(0, RAN, skipped_before=1), ["2 tests are skipped; before, 1 were"]),
+        ({"coverage_floor": 80}, ObservedResult(0, coverage_percent=80.0), []),
         (
             {"coverage_floor": 80.5},
-            Observed(0, coverage_percent=80.25),
+            ObservedResult(0, coverage_percent=80.25),
             ["line coverage is 80.25 %, expected at least 80.5 %"],
         ),
-        ({"max_duration": "1m"}, Observed(0, duration_s=60.0), []),
-        ({"max_duration": "1m"}, Observed(0, duration_s=61.04), ["it took 61.0 s, expected at most 60 s"]),
+        ({"max_duration": "1m"}, ObservedResult(0, duration_s=60.0), []),
+        ({"max_duration": "1m"}, ObservedResult(0, duration_s=61.04), ["it took 61.0 s, expected at most 60 s"]),
     ],
 )
-def test_what_a_check_shows_besides_its_exit_code(value: dict[str, object], seen: Observed, reasons: list[str]) -> None:
+def test_what_a_check_shows_besides_its_exit_code(
+    value: dict[str, object], seen: ObservedResult, reasons: list[str]
+) -> None:
     assert [fault.reason for fault in unmet(Expectation.of(value), seen)] == reasons
 
 
 @pytest.mark.parametrize("value", [{"min_tests": 1}, {"no_new_skips": True}, {"coverage_floor": 1}])
 def test_what_no_one_counted_cannot_be_judged(value: dict[str, object]) -> None:
-    (fault,) = unmet(Expectation.of(value), Observed(0))
+    (fault,) = unmet(Expectation.of(value), ObservedResult(0))
     assert fault.is_unknowable
 
 
@@ -257,7 +261,7 @@ FIXED = TAP.replace("not ok 4", "ok 4").replace("# fail  1", "# ok")
 def submitted(key: str, name: str, code: int, results: TestResults | None, output: str = "") -> list[str]:
     """The faults of a gate that expects ``name``, which an agent submitted."""
     expectation = Expectation.of({key: name, "exit_code": code}, frozenset({key}))
-    return [fault.reason for fault in unmet(expectation, Observed(code, results, output=lambda: output))]
+    return [fault.reason for fault in unmet(expectation, ObservedResult(code, results, output=lambda: output))]
 
 
 def tap(text: str) -> TestResults:
@@ -316,7 +320,7 @@ def test_where_the_runner_names_no_test_its_file_proves_it(results: TestResults 
     green = None if results is None else TestResults(2, 0, 0, 0)
     for name in (file, f"{file}:3"):
         assert submitted("fails", name, 1, results, output) == submitted("passes", name, 0, green) == []
-        seen = Observed(1, results, output=lambda: output)
+        seen = ObservedResult(1, results, output=lambda: output)
         assert proved_by_file(Expectation.of({"fails": name}, frozenset({"fails"})), seen) == (name,)
     assert submitted("passes", file, 1, results) != [], "a check that fails passes no test"
 
@@ -324,21 +328,21 @@ def test_where_the_runner_names_no_test_its_file_proves_it(results: TestResults 
 @pytest.mark.parametrize("code", [-9, -11, 134, 137, 139, 3_221_225_477])
 @pytest.mark.attack("a check that must fail is killed by a signal", "held", "T4")
 def test_a_process_killed_by_a_signal_is_no_failing_check(code: int) -> None:
-    (fault,) = unmet(Expectation.of({"exit_code": "nonzero"}), Observed(code))
+    (fault,) = unmet(Expectation.of({"exit_code": "nonzero"}), ObservedResult(code))
     assert "killed" in fault.reason
-    assert unmet(Expectation.of({"exit_code": code}), Observed(code)) == (), "named in the template, it is meant"
+    assert unmet(Expectation.of({"exit_code": code}), ObservedResult(code)) == (), "named in the template, it is meant"
 
 
 @pytest.mark.parametrize("code", [1, 2, 101, 127, 193, 255])
 def test_an_ordinary_exit_code_is_a_failing_check(code: int) -> None:
-    assert unmet(Expectation.of({"exit_code": "nonzero"}), Observed(code)) == ()
+    assert unmet(Expectation.of({"exit_code": "nonzero"}), ObservedResult(code)) == ()
 
 
 @pytest.mark.attack("a killed runner prints the name of the test that had to fail", "held", "T4")
 def test_a_killed_runner_proves_no_failing_test_by_its_file() -> None:
     expectation = Expectation.of({"fails": ["test/sums.js"]}, frozenset({"fails"}))
-    assert unmet(expectation, Observed(1, output=lambda: "test/sums.js failed")) == ()
-    (fault,) = unmet(expectation, Observed(-9, output=lambda: "test/sums.js failed"))
+    assert unmet(expectation, ObservedResult(1, output=lambda: "test/sums.js failed")) == ()
+    (fault,) = unmet(expectation, ObservedResult(-9, output=lambda: "test/sums.js failed"))
     assert "killed" in fault.reason
 
 
@@ -348,9 +352,9 @@ def test_the_file_submitted_beside_a_name_proves_it_where_the_runner_names_no_te
         assert proved_by_file(wanted, seen) == (file,)
         return [fault.reason for fault in unmet(wanted, seen)]
 
-    seen = Observed(1, None, output=lambda: " FAIL  adds\n  at /p/test/sums.js:3:5")
+    seen = ObservedResult(1, None, output=lambda: " FAIL  adds\n  at /p/test/sums.js:3:5")
     assert left("test/sums.js") == []
     assert left("test/other.js")[0].endswith("its output does not name the file 'test/other.js'")
-    named = Observed(1, TestResults(1, 1, 0, 0, (FailedTest("subtracts"),), ("adds",)), output=seen.output)
+    named = ObservedResult(1, TestResults(1, 1, 0, 0, (FailedTest("subtracts"),), ("adds",)), output=seen.output)
     wanted = Expectation.of({"fails": "adds"}, frozenset({"fails"}), "test/sums.js")
     assert [fault.reason for fault in unmet(wanted, named)] == ["'adds' passes, but must fail"], "the names decide"

@@ -5,7 +5,7 @@ import pytest
 from tests.gates.scenes import Submitted
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.gates.expr import judge as judge_expr
-from wfe_mcp.gates.judgement import Judgement, failed, shortened
+from wfe_mcp.gates.judgement import Judgement, failed, shorten_names
 from wfe_mcp.gates.report import judge
 from wfe_mcp.workflow.model import ExprGate, ReportGate
 
@@ -138,4 +138,4 @@ def test_a_message_never_grows_beyond_its_room_and_keeps_the_next_step() -> None
 
 
 def test_long_lists_of_names_are_shortened() -> None:
-    assert shortened(["a", "b", "c"], 2) == "a, b and 1 more"
+    assert shorten_names(["a", "b", "c"], 2) == "a, b and 1 more"

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from wfe_mcp.gates.check import execution
-from wfe_mcp.gates.invocation import Asked, asked, invocation
+from wfe_mcp.gates.invocation import ReportingCommand, ask_for_report, invocation
 from wfe_mcp.workspace.config.checks import FrozenCheck
 
 REPORT = Path("/e/r")
 PYTEST = ("-o", "junit_family=xunit1", "--junitxml=/e/r.xml")
 
 
-def asked_of(line: str, cwd: Path = Path("/none")) -> Asked:
-    return asked(tuple(line.split()), cwd, REPORT)
+def asked_of(line: str, cwd: Path = Path("/none")) -> ReportingCommand:
+    return ask_for_report(tuple(line.split()), cwd, REPORT)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def asked_of(line: str, cwd: Path = Path("/none")) -> Asked:
     ],
 )
 def test_pytest_is_asked_for_a_report(argv: tuple[str, ...], at: int) -> None:
-    found = asked(argv, Path("/none"), REPORT)
+    found = ask_for_report(argv, Path("/none"), REPORT)
     assert found.report == Path("/e/r.xml")
     assert found.argv == (*argv[:at], *PYTEST, *argv[at:])
 
@@ -103,7 +103,7 @@ def test_other_runners_are_recognised(line: str, runner: str | None) -> None:
     ],
 )
 def test_other_commands_are_left_as_they_are(line: str) -> None:
-    assert asked_of(line) == Asked(tuple(line.split()))
+    assert asked_of(line) == ReportingCommand(tuple(line.split()))
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_what_is_asked_for_arrives_at_the_runner_through_every_npm(script: str, 
     scripts = {name: str(line).replace("jest", f"{shown} jest") for name, line in SCRIPTS.items()}
     scripts["test"], scripts["linted"] = "npm run deep", scripts["linted"].replace("eslint .", "echo linted")
     (tmp_path / "package.json").write_text(json.dumps({"scripts": SCRIPTS | {"test": "npm run deep"}}))
-    argv = asked(("npm", "run", script), tmp_path, REPORT).argv
+    argv = ask_for_report(("npm", "run", script), tmp_path, REPORT).argv
     (tmp_path / "package.json").write_text(json.dumps({"scripts": scripts}))
     npm = (shutil.which("npm") or "", *argv[1:])
     ran = subprocess.run(npm, cwd=tmp_path, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
@@ -197,7 +197,7 @@ def test_what_is_asked_for_arrives_at_the_runner_through_every_npm(script: str, 
 
 def test_node_in_a_script_gets_its_reporter_by_a_variable(tmp_path: Path) -> None:
     (tmp_path / "package.json").write_text(json.dumps({"scripts": SCRIPTS}))
-    found = asked(("npm", "run", "node"), tmp_path, REPORT, {"NODE_OPTIONS": "--no-warnings"})
+    found = ask_for_report(("npm", "run", "node"), tmp_path, REPORT, {"NODE_OPTIONS": "--no-warnings"})
     assert found.env["NODE_OPTIONS"].startswith('--no-warnings "--test-reporter=spec"')
     assert '"--test-reporter-destination=/e/r.jsonl"' in found.env["NODE_OPTIONS"]
 

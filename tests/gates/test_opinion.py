@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
-from wfe_mcp.gates.opinion import Reviewed, judge_opinions, no_reviewer
+from wfe_mcp.gates.opinion import ReviewerResult, judge_opinions, no_reviewer
 from wfe_mcp.workflow.model import OpinionGate
 
 FINDING = {
@@ -24,12 +24,12 @@ def gate(*reviewers: str, **more: Any) -> OpinionGate:
     return OpinionGate(kind="opinion", reviewers=reviewers or ("a", "b", "c"), **more)
 
 
-def reported(reviewer: str, verdict: str, **more: Any) -> Reviewed:
-    return Reviewed(reviewer, "openai", "gpt", {"verdict": verdict, "findings": [], **more})
+def reported(reviewer: str, verdict: str, **more: Any) -> ReviewerResult:
+    return ReviewerResult(reviewer, "openai", "gpt", {"verdict": verdict, "findings": [], **more})
 
 
-def unreachable(reviewer: str) -> Reviewed:
-    return Reviewed(reviewer, "openai", "gpt", None, "rate limited")
+def unreachable(reviewer: str) -> ReviewerResult:
+    return ReviewerResult(reviewer, "openai", "gpt", None, "rate limited")
 
 
 def test_a_quorum_of_passes_passes_and_shows_the_dissent():

@@ -10,8 +10,8 @@ import pytest
 from wfe_mcp.gates.json_reports import parse_go, parse_jest, parse_mocha, parse_node, parse_playwright, parse_rspec
 from wfe_mcp.gates.markup import UnreadableReport
 from wfe_mcp.gates.printed import results_printed
-from wfe_mcp.gates.results import FailedTest, TestResults, is_named, merged, named_in, origin, spellings
-from wfe_mcp.gates.runners import filled
+from wfe_mcp.gates.results import FailedTest, TestResults, is_named, merge_results, named_in, origin, spellings
+from wfe_mcp.gates.runners import fill_paths
 from wfe_mcp.gates.xml_reports import parse_junit, parse_trx
 
 PYTEST_XUNIT1 = b"""<?xml version="1.0" encoding="utf-8"?>
@@ -331,7 +331,7 @@ def test_lines_among_the_events_of_go_that_are_no_event_are_left_out() -> None:
 
 def test_the_parts_of_a_run_are_added_up() -> None:
     one = TestResults(1, 1, 0, 0, (FailedTest("a"),), ("b",))
-    assert merged([one, TestResults(2, 0, 1, 3)]) == TestResults(3, 1, 1, 3, (FailedTest("a"),), ("b",))
+    assert merge_results([one, TestResults(2, 0, 1, 3)]) == TestResults(3, 1, 1, 3, (FailedTest("a"),), ("b",))
 
 
 @pytest.mark.parametrize(
@@ -393,6 +393,6 @@ def test_the_reporter_for_mocha_writes_by_what_every_version_of_mocha_gives_a_re
         runner.emit('pending', test('suite', 'later'));
         runner.emit('end');
     """
-    subprocess.run([node, "-e", script, filled("{mocha_reporter}", report), str(report)], check=True)
+    subprocess.run([node, "-e", script, fill_paths("{mocha_reporter}", report), str(report)], check=True)
     found = parse_mocha(report.read_bytes())
     assert (found.passed, found.failed, found.errors, found.skipped) == (1, 1, 1, 1)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.house.other_system import Seen, always, decided, on
 from wfe_mcp.cli import app
-from wfe_mcp.cli.terminal import confirm, connecting, pin
+from wfe_mcp.cli.terminal import client_places, confirm, pin
 from wfe_mcp.testing import demo
 from wfe_mcp.workspace.system import console
 
@@ -60,7 +60,7 @@ def test_windows_asks_at_its_standard_input_where_that_is_a_console(
 ) -> None:
     windows(Console(mode))
     assert pin.at_terminal() is (mode is not None), "NUL calls itself a terminal"
-    assert confirm.typed("? ") == "yes"
+    assert confirm.read_typed_line("? ") == "yes"
 
 
 def test_escape_sequences_go_to_a_console_that_obeys_them(windows: Callable[[Console], Any]) -> None:
@@ -85,14 +85,14 @@ def test_the_window_of_git_bash_is_named_on_windows_alone() -> None:
 
 def test_a_character_that_windows_types_as_two_halves_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pin.getpass, "getpass", always("12345678\ud83d\ude00"))
-    assert vars(pin)["_asked"]("? ") == "12345678\U0001f600"
+    assert vars(pin)["_ask_hidden"]("? ") == "12345678\U0001f600"
 
 
 def test_install_looks_where_clients_of_this_system_keep_their_files(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    on(monkeypatch, connecting, "win32")
-    assert connecting.places_of(tmp_path).platform == "win32"
+    on(monkeypatch, client_places, "win32")
+    assert client_places.places_of(tmp_path).platform == "win32"
 
 
 def test_the_demo_names_commands_of_the_system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

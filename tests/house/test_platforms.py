@@ -151,7 +151,7 @@ def test_the_decision_page_of_windows_leaves_the_clients_job_where_it_may(
     monkeypatch.setattr(decision_page, "subprocess", Seen(subprocess, **changed))
     store = SimpleNamespace(place=tmp_path / "wfe.db", environment={})
     engine: Any = SimpleNamespace(root=tmp_path, environment={}, store=store)
-    assert decision_page.detached(engine, "ui") == "started"
+    assert decision_page.start_detached(engine, "ui") == "started"
     assert tried == ([7] if is_allowed else [7, 3])
 
 

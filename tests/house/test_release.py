@@ -14,7 +14,7 @@ import jsonschema_rs
 import pytest
 
 from wfe_mcp.clients.table import TOOLS
-from wfe_mcp.clients.trial import started
+from wfe_mcp.clients.trial import try_server
 
 TEXT = {"type": "string", "minLength": 1}
 SERVER_RULES: dict[str, Any] = {
@@ -216,7 +216,7 @@ def test_the_bundle_starts_its_server_through_its_manifest(script: Any, wheel: P
         "UV_NO_SYNC": "1",
         "UV_OFFLINE": "1",
     }
-    found = started([config["command"], *map(filled, config["args"])], tmp_path, environment)
+    found = try_server([config["command"], *map(filled, config["args"])], tmp_path, environment)
 
     assert (found.fault, found.tools) == ("", TOOLS)
     assert tuple(each["name"] for each in document["tools"]) == TOOLS

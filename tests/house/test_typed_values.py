@@ -81,7 +81,7 @@ def test_the_rule_accepts_typed_values() -> None:
     assert not untyped_splats("def give(on: OfAttempt):\n    return Ready(**on)")
     assert not untyped_splats("ready = Ready(**attempt.on)")
     assert get_type_hints(cast("property", Attempt.on).fget)["return"] is OfAttempt
-    assert inspect.signature(RunChange.on).return_annotation == "OnAttempt"
+    assert inspect.signature(RunChange.values_of).return_annotation == "OnAttempt"
     assert inspect.signature(cast("property", RunChange.given).fget or print).return_annotation == "Given"
 
 

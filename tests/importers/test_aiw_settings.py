@@ -7,7 +7,7 @@ import pytest
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.importers.aiw_settings import TASK, from_aiw_settings, is_aiw_settings
-from wfe_mcp.resources import shipped
+from wfe_mcp.resources import shipped_folder
 from wfe_mcp.workflow.lint import lint
 from wfe_mcp.workflow.load import load_definition
 from wfe_mcp.workflow.overrides import PhaseOverride, overridden
@@ -66,7 +66,7 @@ def test_what_has_a_place_here_takes_effect() -> None:
     override = PhaseOverride(
         max_retries=phase.max_retries, same_blocker=phase.same_blocker, auto_proceed=phase.auto_proceed
     )
-    milestones = overridden(load_definition(shipped("templates") / "milestones"), {TASK: override})
+    milestones = overridden(load_definition(shipped_folder("templates") / "milestones"), {TASK: override})
     assert lint(milestones).errors == ()
     retry, recovery, _ = at(milestones, TASK)["on_fail"]
     assert retry == {"do": "retry", "max_attempts": 2}
@@ -196,7 +196,9 @@ def test_further_checks_have_names_of_their_own_and_are_reported() -> None:
 def test_without_recovery_nothing_is_tried_again(key: str) -> None:
     imported = from_aiw_settings({"recovery": {key: False, "max_attempts_per_task": 2}})
     assert imported.phases == {TASK: {"max_retries": 0}}
-    changed = overridden(load_definition(shipped("templates") / "milestones"), {TASK: PhaseOverride(max_retries=0)})
+    changed = overridden(
+        load_definition(shipped_folder("templates") / "milestones"), {TASK: PhaseOverride(max_retries=0)}
+    )
     assert at(changed, TASK)["on_fail"] == [{"do": "retry", "max_attempts": 1}, {"do": "wait_human"}]
     assert list(lost({"recovery": {key: False, "max_attempts_per_task": 2}})) == ["/recovery/max_attempts_per_task"]
 

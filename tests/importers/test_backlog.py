@@ -35,7 +35,7 @@ Tags:
 
 def refusal(text: str) -> dict[str, str]:
     with pytest.raises(Refused) as refused:
-        read_backlog(text).imported()
+        read_backlog(text).import_plan()
     assert refused.value.code == "invalid_artifact"
     return {detail.path: detail.message for detail in reversed(refused.value.details)}
 
@@ -46,7 +46,7 @@ def item(*lines: str) -> str:
 
 @pytest.mark.requirement("S3-06")
 def test_a_backlog_becomes_a_valid_plan() -> None:
-    made = read_backlog(BACKLOG).imported().plan
+    made = read_backlog(BACKLOG).import_plan().plan
     (milestone,) = made["milestones"]
 
     assert validate("milestone_plan@1", made).faults == ()
@@ -71,7 +71,7 @@ def test_a_backlog_becomes_a_valid_plan() -> None:
 
 @pytest.mark.requirement("S3-06")
 def test_what_is_no_open_item_is_reported_with_its_line() -> None:
-    lost = [(detail.path, detail.message) for detail in read_backlog(BACKLOG).imported().not_carried]
+    lost = [(detail.path, detail.message) for detail in read_backlog(BACKLOG).import_plan().not_carried]
     assert lost == [
         ("line 2", "introduction: 'Collected in May.'"),
         ("line 16", "BLG-002 is done: a plan says what there is to do"),
@@ -103,5 +103,5 @@ def test_a_backlog_with_nothing_to_do_is_refused() -> None:
 
 
 def test_an_idea_without_acceptance_lowers_the_score_and_is_imported() -> None:
-    quality = read_backlog(item("Priority:")).imported().plan["quality"]
+    quality = read_backlog(item("Priority:")).import_plan().plan["quality"]
     assert (quality["score"], quality["blocking"], quality["problems"][0]["line"]) == (88, 0, 1)

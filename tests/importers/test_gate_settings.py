@@ -7,7 +7,7 @@ import pytest
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.importers.gate_settings import from_gate_settings, is_gate_settings
-from wfe_mcp.resources import shipped
+from wfe_mcp.resources import shipped_folder
 from wfe_mcp.workflow.lint import lint
 from wfe_mcp.workflow.load import load_definition
 from wfe_mcp.workflow.overrides import PhaseOverride, StageOverride, overridden
@@ -241,7 +241,7 @@ def test_each_phase_that_is_reported_is_one_of_the_template(profile: str, templa
         for name, phase in settings.templates[template].phases.items()
     }
 
-    changed = overridden(load_definition(shipped("templates") / template), overrides)
+    changed = overridden(load_definition(shipped_folder("templates") / template), overrides)
     assert lint(changed).errors == ()
     assert set(overrides) == {"plan", "generate", "review", "revise"}
 

@@ -46,7 +46,7 @@ Tasks:
 
 def refusal(text: str) -> dict[str, str]:
     with pytest.raises(Refused) as refused:
-        read_milestones(text).imported()
+        read_milestones(text).import_plan()
     assert refused.value.code == "invalid_artifact"
     return {detail.path: detail.message for detail in reversed(refused.value.details)}
 
@@ -60,7 +60,7 @@ def plan(*lines: str) -> str:
 
 @pytest.mark.requirement("S3-04", "S3-05")
 def test_a_file_becomes_a_valid_plan() -> None:
-    imported = read_milestones(EXPORT).imported()
+    imported = read_milestones(EXPORT).import_plan()
     made = imported.plan
 
     assert validate("milestone_plan@1", made).faults == ()
@@ -86,7 +86,7 @@ def test_a_file_becomes_a_valid_plan() -> None:
 
 
 def test_what_is_no_plan_is_reported_with_its_line() -> None:
-    lost = [(detail.path, detail.message) for detail in read_milestones(EXPORT).imported().not_carried]
+    lost = [(detail.path, detail.message) for detail in read_milestones(EXPORT).import_plan().not_carried]
     assert lost == [
         ("line 2", "introduction: 'What we do this spring.'"),
         ("line 22", "that the task is done: a plan says what there is to do"),
@@ -287,7 +287,7 @@ def test_ids_keep_their_spelling_and_new_ones_take_after_them() -> None:
         plan().replace("## M1 ", "## M01 ")
         + "\n## Read it again\nTasks:\n- Read it once more\nAcceptance: Read\nConflict: b"
     )
-    made = read_milestones(text).imported().plan["milestones"]
+    made = read_milestones(text).import_plan().plan["milestones"]
     assert [(each["id"], each["slug"]) for each in made] == [
         ("M01", "m01-write-the-archive"),
         ("M02", "m02-read-it-again"),

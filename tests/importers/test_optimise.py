@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies as st
 
 from tests.examples import examples
 from wfe_mcp.importers.milestones import read_milestones
-from wfe_mcp.importers.plan_prompt import as_markdown, optimised, shape_of
+from wfe_mcp.importers.plan_prompt import as_markdown, optimise_plan, shape_of
 
 
 def plan(*milestones: str) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def plan(*milestones: str) -> dict[str, Any]:
                 f"Conflict: {scope.strip() or 'core'}",
             ]
             lines += [f"Depends: {needed.strip() or 'none'}"]
-    return read_milestones("\n".join(lines)).imported().plan
+    return read_milestones("\n".join(lines)).import_plan().plan
 
 
 def titles(made: dict[str, Any]) -> list[list[str]]:
@@ -49,17 +49,17 @@ def test_a_task_has_the_shape_of_a_commit_of_a_step_or_is_vague(title: str, acce
 
 @pytest.mark.requirement("S3-08")
 def test_what_sets_up_comes_before_what_uses_it_unless_it_depends_on_it() -> None:
-    made = optimised(plan("Archive | Use the archive twice | Send one report by mail | Add a second archive"))
+    made = optimise_plan(plan("Archive | Use the archive twice | Send one report by mail | Add a second archive"))
     assert titles(made.plan) == [["Add a second archive", "Send one report by mail", "Use the archive twice"]]
     assert made.changes == ["M1: order is now TASK-003, TASK-002, TASK-001"]
 
-    kept = optimised(plan("Archive | Use the archive twice | Add a second archive < TASK-001"))
+    kept = optimise_plan(plan("Archive | Use the archive twice | Add a second archive < TASK-001"))
     assert (titles(kept.plan), kept.changes) == ([["Use the archive twice", "Add a second archive"]], [])
 
 
 @pytest.mark.requirement("S3-08")
 def test_small_steps_of_one_scope_become_one_task_that_others_still_find() -> None:
-    made = optimised(
+    made = optimise_plan(
         plan("Flags | Rename the old flag | Remove the last flag < TASK-001 | Send one report by mail < TASK-002")
     )
     first, second = made.plan["milestones"][0]["tasks"]
@@ -78,12 +78,12 @@ def test_small_steps_of_one_scope_become_one_task_that_others_still_find() -> No
     ],
 )
 def test_steps_of_other_scopes_or_domains_and_whole_commits_stay_apart(tasks: str) -> None:
-    assert optimised(plan(f"Flags | {tasks}")).changes == []
+    assert optimise_plan(plan(f"Flags | {tasks}")).changes == []
 
 
 @pytest.mark.requirement("S3-08")
 def test_a_milestone_of_too_many_domains_is_split() -> None:
-    made = optimised(
+    made = optimise_plan(
         plan(
             "All | Write an SQL index for names | Send the answer by API | Draw one more page for it | Draw the screen of lists"
         )
@@ -95,7 +95,7 @@ def test_a_milestone_of_too_many_domains_is_split() -> None:
 
 @pytest.mark.requirement("S3-08")
 def test_one_task_of_many_domains_is_not_split() -> None:
-    made = optimised(plan("All | Show an SQL table of the API on a page and in the CLI"))
+    made = optimise_plan(plan("All | Show an SQL table of the API on a page and in the CLI"))
     assert made.changes == []
 
 
@@ -103,13 +103,13 @@ def test_one_task_of_many_domains_is_not_split() -> None:
 def test_a_milestone_of_more_than_ten_tasks_is_split_into_parts_of_four() -> None:
     text = as_markdown(plan("Long | " + " | ".join(f"Write part {letter} of the manual" for letter in "abcdefghij")))
     text += "- Write part k of the manual\n  Acceptance: It is there to read\n  Conflict: core\n"
-    made = optimised(read_milestones(text).plan)
+    made = optimise_plan(read_milestones(text).plan)
     assert [len(each) for each in titles(made.plan)] == [4, 4, 3]
 
 
 @pytest.mark.requirement("S3-08")
 def test_tiny_neighbouring_milestones_become_one() -> None:
-    made = optimised(plan("Write it | Write one file of records", "Read it | Read the file of records < TASK-001"))
+    made = optimise_plan(plan("Write it | Write one file of records", "Read it | Read the file of records < TASK-001"))
     assert made.changes == ["M2 'Read it' becomes part of M1"]
     assert made.plan["milestones"][0]["title"] == "Write it; read it"
 
@@ -117,7 +117,7 @@ def test_tiny_neighbouring_milestones_become_one() -> None:
 @pytest.mark.requirement("S3-08")
 def test_tasks_that_wait_for_each_other_keep_their_order() -> None:
     text = "## M1 - A\nTasks:\n- Use the archive twice\nAcceptance: a b\nConflict: a\nDepends: TASK-001"
-    assert titles(optimised(read_milestones(text).plan).plan) == [["Use the archive twice"]]
+    assert titles(optimise_plan(read_milestones(text).plan).plan) == [["Use the archive twice"]]
 
 
 TITLES = st.sampled_from(
@@ -144,12 +144,12 @@ def test_a_proposal_loses_nothing_reads_back_and_is_final(drawn: list[list[tuple
             for index, tasks in enumerate(drawn)
         )
     )
-    made = optimised(before)
+    made = optimise_plan(before)
 
-    again = read_milestones(as_markdown(made.plan)).imported().plan
+    again = read_milestones(as_markdown(made.plan)).import_plan().plan
     for each in (made.plan, again):
         assert accepted(each) == accepted(before)
-    assert as_markdown(again) == as_markdown(optimised(before).plan | {"milestones": again["milestones"]})
+    assert as_markdown(again) == as_markdown(optimise_plan(before).plan | {"milestones": again["milestones"]})
     done = {task["id"] for milestone in made.plan["milestones"] for task in milestone["tasks"]}
     assert all(set(task["depends_on"]) <= done for milestone in made.plan["milestones"] for task in milestone["tasks"])
 

@@ -10,7 +10,7 @@ import pytest
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.importers import ImportedPlan, ImportedSettings, ImportedTemplate, ImportedWork, read_workflow
 from wfe_mcp.importers.imported import free_name, identifier
-from wfe_mcp.resources import shipped
+from wfe_mcp.resources import shipped_folder
 from wfe_mcp.workflow.load import load_definition
 
 AFU9: dict[str, Any] = {"name": "tiny", "steps": [{"name": "one", "tool": "github.x", "params": {}}]}
@@ -43,7 +43,7 @@ def refused(path: Path) -> str:
 
 
 def test_a_shipped_template_comes_back_as_it_is(tmp_path: Path) -> None:
-    folder = shipped("templates") / "quick_fix"
+    folder = shipped_folder("templates") / "quick_fix"
     definition = load_definition(folder)
     again = read_workflow(written(tmp_path, "x.json", definition))
 

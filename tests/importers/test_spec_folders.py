@@ -14,7 +14,7 @@ from wfe_mcp.importers.openspec import read_openspec
 from wfe_mcp.importers.other_tools import work_in
 from wfe_mcp.importers.spec_kit import read_spec_kit
 from wfe_mcp.importers.spec_workflow import read_spec_workflow
-from wfe_mcp.resources import shipped
+from wfe_mcp.resources import shipped_folder
 from wfe_mcp.workflow.load import load_definition
 
 FOLDERS = Path(__file__).parent / "folders"
@@ -68,7 +68,7 @@ def test_what_the_tool_wrote_becomes_valid_documents(name: str) -> None:
     assert list(work.documents) == ["requirements.json", "design.json", "tasks.json"]
     for _, schema, value in work.documents.values():
         assert validate(schema, value).faults == ()
-    assert validate(load_definition(shipped("templates") / "spec_driven")["inputs"], work.inputs).faults == ()
+    assert validate(load_definition(shipped_folder("templates") / "spec_driven")["inputs"], work.inputs).faults == ()
 
 
 def test_a_feature_of_spec_kit_keeps_its_stories_requirements_and_order() -> None:

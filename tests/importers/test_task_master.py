@@ -12,7 +12,7 @@ from wfe_mcp.artifacts.validate import validate
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.importers.other_tools import work_in
 from wfe_mcp.importers.task_master import read_task_master
-from wfe_mcp.resources import shipped
+from wfe_mcp.resources import shipped_folder
 from wfe_mcp.workflow.load import load_definition
 
 FOLDER = Path(__file__).parent / "folders" / "task_master"
@@ -50,7 +50,7 @@ def test_what_the_tool_wrote_becomes_a_plan_that_its_template_takes() -> None:
     master, page = work.inputs["plan"]["milestones"]
 
     assert validate("milestone_plan@1", work.inputs["plan"]).faults == ()
-    assert validate(load_definition(shipped("templates") / "milestones")["inputs"], work.inputs).faults == ()
+    assert validate(load_definition(shipped_folder("templates") / "milestones")["inputs"], work.inputs).faults == ()
     assert (work.open_tasks, work.done_tasks, work.name) == (4, 2, "task_master")
     assert [(each["id"], each["depends_on"], each["priority"]) for each in master["tasks"]] == [
         ("2-2", [], "normal"),

@@ -64,7 +64,7 @@ def test_a_long_text_keeps_its_end() -> None:
     for number in range(5_000):
         progress.add(f"line {number}\n")
     text = progress.news() or ""
-    progress.written(text)
+    progress.mark_written(text)
     assert len(text) <= Progress.MOST_CHARS
     assert text.endswith("line 4999\n")
     assert progress.news() is None

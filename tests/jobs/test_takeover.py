@@ -99,8 +99,8 @@ def test_the_child_of_a_killed_process_ends_even_when_its_pid_was_never_noted(sc
 
 KEEPER = """
 import sys
-from wfe_mcp.jobs.handed import handed
-with handed({}, {"KEY": "of-a-killed-process"}) as found:
+from wfe_mcp.jobs.handed import hand_variables
+with hand_variables({}, {"KEY": "of-a-killed-process"}) as found:
     print(found.folders[0], flush=True)
     sys.stdin.read()
 """

@@ -250,7 +250,7 @@ def test_an_end_that_can_never_be_written_is_left_to_the_lease(scene: Scene, mon
         raise OSError("broken")
 
     job = scene.enqueue()
-    monkeypatch.setattr("wfe_mcp.jobs.completion.Completion.done", broken)
+    monkeypatch.setattr("wfe_mcp.jobs.completion.Completion.complete", broken)
     monkeypatch.setattr("wfe_mcp.jobs.worker._STORE_PAUSE_S", 0.001)
     scene.worker({"work": done}).work_one()
     assert scene.status(job) is JobStatus.RUNNING

@@ -23,9 +23,9 @@ from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals.audit import verify
 from wfe_mcp.views.approvals.model import shown_sha256
 from wfe_mcp.views.approvals.request import decision_view
-from wfe_mcp.views.approvals.shown import Seen, open_approval
+from wfe_mcp.views.approvals.shown import SeenDecision, open_approval
 from wfe_mcp.views.reports.envelopes import overview_of
-from wfe_mcp.workspace.files.given_files import Given
+from wfe_mcp.workspace.files.given_files import FileToAttach
 from wfe_mcp.workspace.system.location import project_at
 
 GOOD_INPUTS = canonical_json({"goal": "Only what was asked for"})
@@ -140,7 +140,7 @@ class Drill:
         finally:
             swap.back()
 
-    def look(self, *, checked: bool = True) -> Seen:
+    def look(self, *, checked: bool = True) -> SeenDecision:
         """What the person is shown by a new process. ``checked=False``: as if the rows were exchanged right after the check."""
         engine = self.process()
         found = overview_of(engine, self.run)
@@ -150,16 +150,16 @@ class Drill:
             with engine.store.read() as tx:
                 view = open_approval(engine, found, "build", tx)
         assert view is not None
-        return Seen(engine, view)
+        return SeenDecision(engine, view)
 
-    def at_page(self) -> Seen:
+    def at_page(self) -> SeenDecision:
         """The same at a page: one process shows it, and makes it again when the form is sent."""
         engine = self.process()
         shown = decision_view(engine, self.request).shown
         sent = decision_view(engine, self.request).shown
         if shown is None or sent is None or shown_sha256(shown) != shown_sha256(sent):
             raise Refused("stale_revision", "What this page shows has changed since you opened it.")
-        return Seen(engine, sent)
+        return SeenDecision(engine, sent)
 
     def process(self) -> Engine:
         """A new process of the project: nothing is in its caches."""
@@ -168,7 +168,7 @@ class Drill:
         where, environment = project_at(self.scene.root), self.scene.environment
         return create_engine(where, environment=environment, clock=self.scene.clock, store=self.store)
 
-    def sign(self, seen: Seen) -> None:
+    def sign(self, seen: SeenDecision) -> None:
         approvals.decide(seen.engine, self.ada, self.run, "build", sha256=seen.view.sha256, shown=seen)
 
     def close(self) -> None:
@@ -204,7 +204,7 @@ def waiting(scene: Scene, ada: Person) -> Drill:
     scene.begin(run, "build")
     scene.write("app.py", "VALUE = 2\n")
     scene.write("notes.txt", "EVIL notes\n")
-    attach(scene.engine, AGENT, run, "build", [Given("notes.txt", b"EVIL notes")], note="EVIL note")
+    attach(scene.engine, AGENT, run, "build", [FileToAttach("notes.txt", b"EVIL notes")], note="EVIL note")
     scene.clock.advance(seconds=5)
     scene.submit(run, "build", {"title": "Another EVIL build"})
     asked = approvals.ask(scene.engine, AGENT, run, "build")

@@ -17,7 +17,7 @@ from tests.dashboard.conftest import page
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase
 from tests.security.hostile_api import WAIT_S, assault, operations, properties_of
 from wfe_mcp.dashboard.api.app import ROOT
-from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.dashboard.serving import Page, serve_page
 from wfe_mcp.engine.access.tokens import create_token
 from wfe_mcp.engine.approvals.decision_page import link
 from wfe_mcp.engine.approvals.pin import set_pin
@@ -30,7 +30,7 @@ EACH = 40 if WHOLE else 4
 def test_every_request_is_answered_and_none_with_500(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
     run = scene.start(phase("plan", approval()))
     scene.do(run, "plan")
-    with served(scene.engine, 0) as page:
+    with serve_page(scene.engine, 0) as page:
         assert isinstance(page, Page)
         code = link(scene.engine, page.port).partition("#code=")[2]
         callers = {

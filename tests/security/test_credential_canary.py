@@ -16,7 +16,7 @@ from tests.jobs.conftest import until
 from tests.security.hostile_api import operations
 from tests.security.machine import NOTE, PIN, Machine
 from wfe_mcp.dashboard.api.app import ROOT
-from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.dashboard.serving import Page, serve_page
 from wfe_mcp.engine.approvals.decision_page import link
 
 TOKEN = "canary+token/0123456789=é"
@@ -126,7 +126,7 @@ def test_the_value_is_nowhere(machine: Machine, run: str) -> None:
     for line in LOOKS.replace("\n", "|").strip("|").split("|"):
         done = machine.run(*machine.wfe(*line.replace("RUN", run).split()))
         found += leaks(line, done.said.encode()) + ([f"{line}: {done.said}"] if done.code == 2 else [])
-    with machine.engine() as engine, served(engine, 0) as page:
+    with machine.engine() as engine, serve_page(engine, 0) as page:
         assert isinstance(page, Page)
         code = link(engine, page.port).partition("#code=")[2]
         person = Program(page.port, Program(page.port).post("/session", code=code).data["token"])

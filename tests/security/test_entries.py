@@ -71,7 +71,7 @@ def test_doctor_shows_what_an_entry_would_start_and_starts_nothing(evil: Termina
     ((level, message),) = findings(evil, "client Claude Code")
     assert level == "problem"
     assert "was not started" in message
-    assert launch.shown(argv, {}) in message.replace("ROOT", str(evil.root))
+    assert launch.command_line_of(argv, {}) in message.replace("ROOT", str(evil.root))
     assert not (evil.root / "pwned").exists()
 
 

@@ -16,7 +16,7 @@ from wfe_mcp.core.model import Person
 from wfe_mcp.engine.approvals import pin as pins
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import LoadedRun
-from wfe_mcp.views.approvals.shown import Seen
+from wfe_mcp.views.approvals.shown import SeenDecision
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_what_was_shown_is_sealed_with_the_decision(drill: Drill, statement: str
     assert [one.code for one in drill.found()] == [code]
 
 
-class ShownBefore(Seen):
+class ShownBefore(SeenDecision):
     """What an earlier version showed: the line of the open gate said how it is given."""
 
     def again(self, tx: Tx, loaded: LoadedRun) -> dict[str, Any]:
@@ -143,7 +143,7 @@ class ShownBefore(Seen):
         return line | {"text": "by you, with your PIN"} if line["state"] == "awaiting" else line
 
     @classmethod
-    def of(cls, seen: Seen) -> "ShownBefore":
+    def of(cls, seen: SeenDecision) -> "ShownBefore":
         said = tuple(
             replace(each, text="by you, with your PIN") if each.state == "awaiting" else each
             for each in seen.view.evidence

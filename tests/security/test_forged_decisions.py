@@ -17,7 +17,7 @@ from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import Assurance, By, Channel, Person, RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals import decide as approvals, keys, pin
-from wfe_mcp.engine.approvals.approvers import APPROVERS, ApproverChange, ApproverKey, Pinned, pin_person
+from wfe_mcp.engine.approvals.approvers import APPROVERS, ApproverChange, ApproverKey, PinnedChain, pin_person
 from wfe_mcp.engine.approvals.statements import person_with, read_statement
 from wfe_mcp.engine.files.tree_binding import code_tree
 from wfe_mcp.engine.integrity.anchoring import anchoring_of, start_anchoring
@@ -26,7 +26,7 @@ from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.phases.edit import edit_prompt
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views.answers import tool_answers as answers
-from wfe_mcp.views.approvals.shown import Seen, open_approval
+from wfe_mcp.views.approvals.shown import SeenDecision, open_approval
 from wfe_mcp.views.reports.envelopes import overview_of
 
 PIN = "correct horse"
@@ -74,11 +74,11 @@ def signed(scene: Scene, ada: Person, *, name: str = "drill") -> str:
     return run
 
 
-def seen(scene: Scene, run: str) -> Seen:
+def seen(scene: Scene, run: str) -> SeenDecision:
     """What a person is shown of the plan."""
     view = open_approval(scene.engine, overview_of(scene.engine, run), "plan")
     assert view is not None
-    return Seen(scene.engine, view)
+    return SeenDecision(scene.engine, view)
 
 
 def keep(scene: Scene) -> None:
@@ -382,7 +382,7 @@ def test_keys_that_the_repository_pins_and_no_one_trusts_prove_nothing_here(
     mallory = keys.new_key()
     public = keys.public_half(mallory)
     key = ApproverKey(id=keys.fingerprint(public), name="ada", public_key=public, kind="person")
-    chain = Pinned((ApproverChange(do="add", key=key, at="2026-01-01T00:00:00+00:00"),))
+    chain = PinnedChain((ApproverChange(do="add", key=key, at="2026-01-01T00:00:00+00:00"),))
     scene.write(APPROVERS, chain.text)
     approvals.decide(scene.engine, person_with(scene.engine, mallory, "ada", HUMAN.channel), run, "plan")
     keep(scene)

@@ -159,9 +159,9 @@ def test_a_key_that_comes_back_is_hidden_everywhere(scene: Scene, caplog: pytest
 
     with server([Turn(status=400, message=f"what is {KEY}?")]) as models:
         configure(scene, models)
-        found = opinions.asked(scene.engine, AGENT, question="Why?", reviewers=["first"])
+        found = opinions.ask_opinion(scene.engine, AGENT, question="Why?", reviewers=["first"])
         scene.work()
-        answer = opinions.answered(scene.engine, opinions.waited_for(found) or "", "Why?")
+        answer = opinions.opinion_answer(scene.engine, opinions.waited_for(found) or "", "Why?")
     kept = b"".join(file.read_bytes() for file in scene.root.parent.rglob("*") if file.is_file())
     assert KEY not in json.dumps(answer.to_dict())
     assert KEY.encode() not in kept

@@ -109,7 +109,7 @@ def by_its_run_that_went_back(scene: Scene, item: str) -> None:
 def as_a_finding_that_is_gone(scene: Scene, item: str) -> None:
     resolved(scene)
     with scene.store.read() as tx:
-        (gone,) = [each for each in tx.items.named(scene.engine.project_id, ["W-2", "W-3"]) if each.kind == "finding"]
+        (gone,) = [each for each in tx.items.by_ids(scene.engine.project_id, ["W-2", "W-3"]) if each.kind == "finding"]
     taken = {"kind": gone.kind, "source": gone.source, "fingerprint": gone.fingerprint, "runs": list(gone.runs)}
     forge(scene, item, taken, {"status": "done"})
 

@@ -54,7 +54,7 @@ def append_pass(scene: Scene, run: str, evidence: EvidenceRecord | None) -> None
                 sha256=attempt.sha256 or "",
                 message="412 passed",
                 evidence=None if evidence is None else evidence.id,
-                **current.on(attempt),
+                **current.values_of(attempt),
             )
         )
 
@@ -146,7 +146,7 @@ def test_a_verdict_that_borrows_the_evidence_of_another_gate_is_found(scene: Sce
                 outcome=GateOutcome.PASS,
                 sha256=attempt.sha256 or "",
                 evidence=evidence.id,
-                **current.on(attempt),
+                **current.values_of(attempt),
             )
         )
     (one,) = found(scene)

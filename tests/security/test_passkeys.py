@@ -12,7 +12,7 @@ from tests.engine.scene import HUMAN, Scene, approval, phase
 from tests.security.forger import Forger, found
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.model import Assurance, By, Channel
-from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.dashboard.serving import Page, serve_page
 from wfe_mcp.engine.approvals import decide as approvals, pin
 from wfe_mcp.engine.approvals.approvers import APPROVERS, trust_key
 from wfe_mcp.engine.approvals.passkey_decisions import person_by_passkey, statement_to_sign
@@ -29,7 +29,7 @@ PASSKEY = By("laptop", Channel.PASSKEY, Assurance.PASSKEY)
 @pytest.fixture
 def signer(scene: Scene) -> Iterator[Signer]:
     scene.human = pin.set_pin(scene.engine, PIN, HUMAN)
-    with served(scene.engine, 0) as page:
+    with serve_page(scene.engine, 0) as page:
         assert isinstance(page, Page)
         yield Signer(Browser(page.port), "/" + approvers_path(scene.engine))
 

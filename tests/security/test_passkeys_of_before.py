@@ -14,7 +14,7 @@ from tests.dashboard.browser import Browser, asked
 from tests.dashboard.soft_key import Signer, SoftKey
 from tests.engine.scene import Clock, Scene, environment
 from tests.security.forger import Forger, found
-from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.dashboard.serving import Page, serve_page
 from wfe_mcp.engine.integrity.proof_verification import verify_approvals
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.store import Store
@@ -137,7 +137,7 @@ def test_a_rejection_whose_words_were_changed_is_found(before: Before, run: str)
 
 def test_the_same_passkey_signs_the_next_decision(before: Before) -> None:
     scene, run = before.scene, before.runs["waits"]
-    with served(scene.engine, 0) as page:
+    with serve_page(scene.engine, 0) as page:
         assert isinstance(page, Page)
         person = Signer(Browser(page.port), "/" + approvers_path(scene.engine))
         assert person.decide(before.key, asked(scene, run)).status == 200

@@ -227,7 +227,7 @@ def test_whom_the_agent_asks_says_nothing_at_the_gate(scene: Scene) -> None:
         configure(scene, models)
         run = scene.start(phase("plan", gate("one"), on_fail=STOP), roles=ROLES)
         scene.begin(run, "plan")
-        opinions.asked(scene.engine, AGENT, question="Is it good?", reviewers=["second"])
+        opinions.ask_opinion(scene.engine, AGENT, question="Is it good?", reviewers=["second"])
         scene.work()
         answer = scene.submit(run, "plan", GOOD)
     assert answer.error is not None

@@ -96,7 +96,7 @@ def test_verify_fails_for_a_run_that_was_started_with_fewer_gates(
     scene.clock.advance(minutes=1)
     made = scene.define(phase("plan", approval()))
     loose = {**made, "phases": [phase("plan")]}
-    plan = scene.engine.plans.of(loose)
+    plan = scene.engine.plans.compile(loose)
     state = RunState()
     events = decide(state, StartRun(spec=plan.spec, gates=gates, by=AGENT, at=scene.clock()))
     for event in events:

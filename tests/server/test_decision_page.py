@@ -20,7 +20,7 @@ from mcp_types import (
 
 from tests.dashboard.browser import PIN, Browser
 from tests.server.conftest import HUMAN, Connect, House, call, drill, structured, submitted
-from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.dashboard.serving import Page, serve_page
 from wfe_mcp.engine.approvals import pin
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs import control
@@ -38,7 +38,7 @@ def engine(house: House) -> Iterator[Engine]:
 
 @pytest.fixture
 def browser(engine: Engine) -> Iterator[Browser]:
-    with served(engine, 0) as page:
+    with serve_page(engine, 0) as page:
         assert isinstance(page, Page)
         yield Browser(page.port)
 

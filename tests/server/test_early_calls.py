@@ -283,7 +283,7 @@ def test_a_first_call_that_changes_a_run_is_made_once_even_when_it_crashes(
     assert "ZeroDivisionError" in caplog.text
     assert scene.calls_that_wait == []
     engine = house.engine()
-    assert reading.status(engine, By()).shown(RunView).template, "one run: of several, status shows a list"
+    assert reading.status(engine, By()).view_as(RunView).template, "one run: of several, status shows a list"
     engine.close()
 
 

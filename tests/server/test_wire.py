@@ -167,7 +167,7 @@ def test_a_message_that_is_too_long_is_answered_with_its_id_and_its_size(monkeyp
 def test_a_client_that_reads_nothing_blocks_no_caller_and_counts_as_gone_beyond_a_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(wire, "UNREAD_BYTES", wire.UNREAD_BYTES.at(300_000))
+    monkeypatch.setattr(wire, "UNREAD_BYTES", wire.UNREAD_BYTES.with_most(300_000))
     with wires() as (_, served, client_in):
         served.write("x" * 200_000)
         served.flush(0.01)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.store.scene import AS_OF_0005, NOW, create, tamper
-from wfe_mcp.core.items import ItemKind, added, changed
+from wfe_mcp.core.items import ItemKind, new_item, with_values
 from wfe_mcp.core.model import By, RunStatus
 from wfe_mcp.store import Store
 from wfe_mcp.store.idle_probe import ready_items
@@ -60,8 +60,8 @@ def test_it_counts_the_work_items_that_are_ready(store: Store, url: str) -> None
     with store.tx() as tx:
         project = tx.projects.id_of(KEY, "/p")
         for status in ("ready", "planned", "ready"):
-            item = added(tx.items.new_id(project), ItemKind.TASK, {"title": "Write"})
-            tx.items.add(project, changed(item, {"status": status}), By(), NOW)
+            item = new_item(tx.items.new_id(project), ItemKind.TASK, {"title": "Write"})
+            tx.items.add(project, with_values(item, {"status": status}), By(), NOW)
     assert (ready_items(url, KEY), ready_items(url, "/other/.git")) == (2, 0)
 
 

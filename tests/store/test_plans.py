@@ -94,7 +94,7 @@ def reading(tx: Tx) -> None:
     tx.artifacts.revision(run, PLAN, 1)
     tx.artifacts.last_revisions(run, 50)
     tx.artifacts.contents(run, "plan")
-    tx.artifacts.refused(run, PLAN, 1)
+    tx.artifacts.refused_submissions(run, PLAN, 1)
     tx.evidence.of_run(run, PLAN, 1)
     tx.approvals.open_request(run, PLAN, 1)
     tx.approvals.open_requests(run_id=run)

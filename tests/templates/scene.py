@@ -6,8 +6,8 @@ from typing import Any
 
 from wfe_mcp.core.evolve import replay
 from wfe_mcp.core.model import RunId
-from wfe_mcp.core.states import reached
-from wfe_mcp.testing.agent import Played, Work
+from wfe_mcp.core.states import reached_state
+from wfe_mcp.testing.agent import PlayedRun, Work
 from wfe_mcp.testing.playground import Playground
 
 CHECKS = {"test": [sys.executable, "-m", "unittest", "discover", "-s", "tests"]}
@@ -46,12 +46,12 @@ def messages(answer: dict[str, Any]) -> str:
     return "\n".join(each["message"] for each in answer["feedback"])
 
 
-def started(played: Played) -> list[str]:
+def started(played: PlayedRun) -> list[str]:
     """The phases that were begun, in order; once for each iteration."""
     return [answer["phase"] for tool, answer in played.steps if tool == "start_phase"]
 
 
-def feedback_to(played: Played, phase: str) -> list[dict[str, Any]]:
+def feedback_to(played: PlayedRun, phase: str) -> list[dict[str, Any]]:
     """What the server said each time ``phase`` was begun."""
     return [answer["data"] for tool, answer in played.steps if tool == "start_phase" and answer["phase"] == phase]
 
@@ -87,8 +87,8 @@ LIFE = {
 def states_of(playground: Playground, run: str) -> list[str]:
     """The states of the issue that the run was in, event by event; each move is one that the life cycle has."""
     with playground.engine.store.read() as tx:
-        events = list(tx.events.decoded(RunId(run)))
-    seen = [reached(replay(events[: at + 1])) for at in range(len(events))]
+        events = list(tx.events.core_events(RunId(run)))
+    seen = [reached_state(replay(events[: at + 1])) for at in range(len(events))]
     moves = [(was, now) for was, now in itertools.pairwise(seen) if was != now]
     assert [move for move in moves if move[1] not in ISSUE[move[0]]] == []
     return [seen[0], *(now for _, now in moves)]

@@ -13,7 +13,7 @@ from tests.templates.scene import LIFE, feedback_to, messages, started, states_o
 from tests.templates.test_deliver_milestones import delivers, operations
 from tests.templates.test_play_dependency_update import UPDATES
 from wfe_mcp.engine.approvals import decide as approvals
-from wfe_mcp.testing.agent import Played, Script, Work, drive
+from wfe_mcp.testing.agent import PlayedRun, Script, Work, drive
 from wfe_mcp.testing.playground import Playground, stand_in
 
 DONE = Work({"summary": "attrs 24.2.0"}, {"requirements.txt": "attrs==24.2.0\n"})
@@ -30,7 +30,7 @@ def project(playgrounds: Playgrounds) -> Generator[Playground]:
         yield made
 
 
-def play(project: Playground, script: Script, **inputs: Any) -> Played:
+def play(project: Playground, script: Script, **inputs: Any) -> PlayedRun:
     def person(run: str, phase: str) -> None:
         assert phase == "accept"
         approvals.decide(project.engine, stand_in(project.engine), run, phase, phrase="YES MERGE")

@@ -13,7 +13,7 @@ from tests.templates.outside import CHECK, CHECKS
 from tests.templates.test_play_milestones import ARCHIVE, PASS, READER, RECOVERY, TASK, diagnosis, note, task
 from wfe_mcp.engine.delivery.operations import Operation, operations_of
 from wfe_mcp.engine.runs import control
-from wfe_mcp.testing.agent import Played, Script, Work, drive, resume
+from wfe_mcp.testing.agent import PlayedRun, Script, Work, drive, resume
 from wfe_mcp.testing.playground import Playground, stand_in
 
 HALF = {"id": "M1", "title": "Write the archive", "tasks": [ARCHIVE["tasks"][1]]}
@@ -49,7 +49,7 @@ def one(milestone: dict[str, Any], **phases: Any) -> dict[str, Any]:
     }
 
 
-def play(project: Playground, milestones: list[dict[str, Any]], script: Script) -> Played:
+def play(project: Playground, milestones: list[dict[str, Any]], script: Script) -> PlayedRun:
     with project.agent() as agent:
         inputs = {"plan": {"milestones": milestones}}
         return drive(agent.call, project.root, "milestones", inputs, script, person=project.approve, most=200)

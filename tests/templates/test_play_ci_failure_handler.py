@@ -8,7 +8,7 @@ import pytest
 from tests.playgrounds import Playgrounds
 from tests.templates.outside import CHECK, CHECKS, REPO, Committer, Outside, reach
 from tests.templates.scene import LIFE, count, feedback_to, messages, started, states_of
-from wfe_mcp.testing.agent import Played, Script, Work, drive, follow
+from wfe_mcp.testing.agent import PlayedRun, Script, Work, drive, follow
 from wfe_mcp.testing.playground import Playground
 
 INPUTS = {**REPO, "run_id": 4711}
@@ -40,7 +40,7 @@ def outside(project: Playground) -> Generator[Outside]:
         yield made
 
 
-def play(project: Playground, script: Script) -> Played:
+def play(project: Playground, script: Script) -> PlayedRun:
     with project.agent() as agent:
         call = Committer(project, agent.call, "fix", MESSAGE)
         return drive(call, project.root, "ci_failure_handler", INPUTS, script)

@@ -9,7 +9,7 @@ from tests.playgrounds import Playgrounds
 from tests.templates.outside import CHECK, CHECKS, REPO, Committer, Outside, reach
 from tests.templates.scene import LIFE, feedback_to, messages, started, states_of
 from wfe_mcp.engine.approvals import decide as approvals
-from wfe_mcp.testing.agent import Played, Script, Work, drive, follow
+from wfe_mcp.testing.agent import PlayedRun, Script, Work, drive, follow
 from wfe_mcp.testing.playground import Playground, stand_in
 from wfe_mcp.views.approvals.shown import open_approval
 from wfe_mcp.views.reports.envelopes import overview_of
@@ -37,7 +37,7 @@ def outside(project: Playground) -> Generator[Outside]:
         yield made
 
 
-def play(project: Playground, script: Script, **inputs: Any) -> Played:
+def play(project: Playground, script: Script, **inputs: Any) -> PlayedRun:
     with project.agent() as agent:
         call = Committer(project, agent.call, "update", "Update attrs")
         return drive(call, project.root, "dependency_update", INPUTS | inputs, script)

@@ -10,7 +10,7 @@ from tests.templates.outside import CHECK, CHECKS, REPO, Committer, Outside, rea
 from tests.templates.scene import LIFE, started, states_of
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.runs import control
-from wfe_mcp.testing.agent import Played, Script, Work, drive, resume
+from wfe_mcp.testing.agent import PlayedRun, Script, Work, drive, resume
 from wfe_mcp.testing.playground import Playground, stand_in
 
 INPUTS = {**REPO, "cluster": "blue", "service": "shop", "failure_time": "2026-01-01T08:00:00Z"}
@@ -47,7 +47,7 @@ def yes(project: Playground) -> Callable[[str, str], object]:
     )
 
 
-def play(project: Playground, script: Script) -> Played:
+def play(project: Playground, script: Script) -> PlayedRun:
     with project.agent() as agent:
         call = Committer(project, agent.call, "fix", "Fix shop: bound the cache")
         return drive(call, project.root, "fix_deploy_failure", INPUTS, script, person=yes(project))

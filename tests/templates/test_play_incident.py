@@ -7,9 +7,9 @@ import pytest
 from tests.templates.scene import BROKEN, FILES, changed, feedback_to, messages, started
 from wfe_mcp.core.model import RunId
 from wfe_mcp.engine.runs import control
-from wfe_mcp.testing.agent import Played, Script, Work, drive
+from wfe_mcp.testing.agent import PlayedRun, Script, Work, drive
 from wfe_mcp.testing.playground import Playground, stand_in
-from wfe_mcp.views.answers.tool_answers import submitted
+from wfe_mcp.views.answers.tool_answers import submitted_answer
 
 INPUTS: dict[str, Any] = {"service": "shop", "report": "Checkout adds up wrongly since 08:00"}
 MARK = "shop:wrong_sum"
@@ -68,7 +68,7 @@ HAPPY: Script = {
 }
 
 
-def play(project: Playground, person: Any = None, **works: list[Work]) -> Played:
+def play(project: Playground, person: Any = None, **works: list[Work]) -> PlayedRun:
     project.write(BROKEN)
     with project.agent() as agent:
         return drive(agent.call, project.root, "incident", INPUTS, {**HAPPY, **works}, person=person or project.approve)
@@ -99,7 +99,7 @@ def test_red_ends_the_run_before_anything_is_touched(project: Playground):
     assert started(played) == ["observe", "classify"]
     assert f"RED: {MARK}" in str(played.last)
     assert (
-        f"RED: {MARK}" in submitted(project.engine, played.run, "classify", 1, 1).summary
+        f"RED: {MARK}" in submitted_answer(project.engine, played.run, "classify", 1, 1).summary
     )  # steps were faster than the answer
 
 

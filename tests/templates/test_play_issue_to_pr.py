@@ -9,7 +9,7 @@ from tests.playgrounds import Playgrounds
 from tests.templates.outside import CHECK, CHECKS, REPO, Committer, Outside, reach
 from tests.templates.scene import LIFE, feedback_to, started, states_of
 from wfe_mcp.engine.runs import control
-from wfe_mcp.testing.agent import Played, Script, Work, drive, follow, resume
+from wfe_mcp.testing.agent import PlayedRun, Script, Work, drive, follow, resume
 from wfe_mcp.testing.playground import Playground, stand_in
 
 INPUTS = {**REPO, "issue_number": 7}
@@ -33,7 +33,7 @@ def outside(project: Playground) -> Generator[Outside]:
         yield made
 
 
-def play(project: Playground, script: Script) -> Played:
+def play(project: Playground, script: Script) -> PlayedRun:
     with project.agent() as agent:
         return drive(
             Committer(project, agent.call, "fix", "Fix #7: add sub()"), project.root, "issue_to_pr", INPUTS, script

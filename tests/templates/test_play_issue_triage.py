@@ -6,7 +6,7 @@ import pytest
 
 from tests.templates.outside import REPO, Outside, reach
 from tests.templates.scene import LIFE, started, states_of
-from wfe_mcp.testing.agent import Played, Script, Work, drive, follow
+from wfe_mcp.testing.agent import PlayedRun, Script, Work, drive, follow
 from wfe_mcp.testing.playground import Playground
 
 INPUTS = {**REPO, "issue_number": 7, "milestones": {"3": "1.4: nothing but fixes"}}
@@ -30,7 +30,7 @@ def outside(project: Playground) -> Any:
         yield made
 
 
-def play(project: Playground, script: Script) -> Played:
+def play(project: Playground, script: Script) -> PlayedRun:
     with project.agent() as agent:
         return drive(agent.call, project.root, "issue_triage", INPUTS, script, person=project.approve)
 

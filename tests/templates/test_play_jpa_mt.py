@@ -7,7 +7,7 @@ import pytest
 
 from tests.playgrounds import Playgrounds
 from tests.templates.outside import CHECKS
-from wfe_mcp.testing.agent import Played, Script, Work, drive
+from wfe_mcp.testing.agent import PlayedRun, Script, Work, drive
 from wfe_mcp.testing.playground import Playground
 
 INPUTS = {
@@ -79,12 +79,12 @@ def project(playgrounds: Playgrounds) -> Generator[Playground]:
         yield made
 
 
-def play(project: Playground, script: Script, **inputs: Any) -> Played:
+def play(project: Playground, script: Script, **inputs: Any) -> PlayedRun:
     with project.agent() as agent:
         return drive(agent.call, project.root, "jpa_mt", INPUTS | inputs, script, person=project.approve)
 
 
-def reported(played: Played, phase: str) -> list[dict[str, Any]]:
+def reported(played: PlayedRun, phase: str) -> list[dict[str, Any]]:
     """What the agent was handed each time it began ``phase``."""
     return [answer["data"] for tool, answer in played.steps if tool == "start_phase" and answer.get("phase") == phase]
 

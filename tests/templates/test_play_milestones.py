@@ -9,7 +9,7 @@ from tests.playgrounds import Playgrounds
 from tests.templates.outside import CHECK, CHECKS
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.runs import control
-from wfe_mcp.testing.agent import Envelope, Played, Script, Work, drive, resume
+from wfe_mcp.testing.agent import Envelope, PlayedRun, Script, Work, drive, resume
 from wfe_mcp.testing.playground import Playground, stand_in
 
 ARCHIVE: dict[str, Any] = {
@@ -92,7 +92,7 @@ def project(playgrounds: Playgrounds) -> Generator[Playground]:
 
 def play(
     project: Playground, milestones: list[dict[str, Any]], script: Script, commits: Mapping[str, Sequence[str]]
-) -> Played:
+) -> PlayedRun:
     with project.agent() as agent:
         call = Committer(project, agent.call, commits)
         return drive(
@@ -104,11 +104,11 @@ def log(project: Playground) -> list[str]:
     return project.git("log", "--reverse", "--format=%s").splitlines()
 
 
-def begun(played: Played) -> list[Envelope]:
+def begun(played: PlayedRun) -> list[Envelope]:
     return [answer for tool, answer in played.steps if tool == "start_phase" and answer["ok"]]
 
 
-def started(played: Played) -> list[str]:
+def started(played: PlayedRun) -> list[str]:
     return [answer["phase"] for answer in begun(played)]
 
 
@@ -297,7 +297,7 @@ def test_a_note_of_another_milestone_does_not_close_this_one(project: Playground
 def test_what_is_imported_from_milestones_md_can_be_started():
     from wfe_mcp.artifacts.validate import validate
     from wfe_mcp.importers.milestones import read_milestones
-    from wfe_mcp.resources import shipped
+    from wfe_mcp.resources import shipped_folder
     from wfe_mcp.workflow.load import load_definition
 
     plan = (
@@ -306,10 +306,10 @@ def test_what_is_imported_from_milestones_md_can_be_started():
             "- Stream artifacts into a zip\n  Acceptance: The archive lists every artifact\n  Conflict: archive\n"
             "- Verify the archive after writing\n  Acceptance: A torn archive is refused\n  Backlog: BLG-001\n"
         )
-        .imported()
+        .import_plan()
         .plan
     )
-    inputs = load_definition(shipped("templates") / "milestones")["inputs"]
+    inputs = load_definition(shipped_folder("templates") / "milestones")["inputs"]
     assert validate(inputs, {"plan": plan}).faults == ()
 
 

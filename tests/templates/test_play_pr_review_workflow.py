@@ -6,7 +6,7 @@ import pytest
 
 from tests.templates.outside import REPO, Outside, reach
 from tests.templates.scene import LIFE, feedback_to, started, states_of
-from wfe_mcp.testing.agent import Played, Script, Work, drive, follow
+from wfe_mcp.testing.agent import PlayedRun, Script, Work, drive, follow
 from wfe_mcp.testing.playground import Playground
 
 INPUTS = {**REPO, "pull_number": 9}
@@ -33,7 +33,7 @@ def outside(project: Playground) -> Any:
         yield made
 
 
-def play(project: Playground, script: Script) -> Played:
+def play(project: Playground, script: Script) -> PlayedRun:
     with project.agent() as agent:
         return drive(agent.call, project.root, "pr_review_workflow", INPUTS, script)
 

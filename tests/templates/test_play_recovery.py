@@ -6,7 +6,7 @@ import pytest
 
 from tests.templates.scene import BROKEN, FILES, MENDED, changed, feedback_to, messages, started
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.testing.agent import Played, Script, Work, drive
+from wfe_mcp.testing.agent import PlayedRun, Script, Work, drive
 from wfe_mcp.testing.playground import Playground
 
 INPUTS: dict[str, Any] = {
@@ -31,7 +31,7 @@ def diagnosis(**changes: Any) -> Work:
 SCRIPT: Script = {"diagnose": [diagnosis()], "mend": [changed("add() adds", MENDED)]}
 
 
-def play(project: Playground, **works: list[Work]) -> Played:
+def play(project: Playground, **works: list[Work]) -> PlayedRun:
     with project.agent() as agent:
         return drive(agent.call, project.root, "recovery", INPUTS, {**SCRIPT, **works})
 

@@ -15,14 +15,16 @@ from tests.tokenizer import tokens
 from wfe_mcp.artifacts.validate import validate
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.gates.expr import judge
-from wfe_mcp.resources import shipped
+from wfe_mcp.resources import shipped_folder
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.workflow.expressions import Expressions
 from wfe_mcp.workflow.lint import LintReport, ProjectNames, lint
 from wfe_mcp.workflow.load import digest, load_definition, parse
 from wfe_mcp.workflow.model import ExprGate
 
-TEMPLATES = sorted(folder.name for folder in shipped("templates").iterdir() if (folder / "template.json").is_file())
+TEMPLATES = sorted(
+    folder.name for folder in shipped_folder("templates").iterdir() if (folder / "template.json").is_file()
+)
 SECTIONS = ["Role", "Inputs", "Done means", "Example", "If it fails"]
 # jpa_mt: the texts of its scopes and tenant patterns, of which a run renders one each.
 PROMPT_TOKENS = {"quick_fix": 250, "jpa_mt": 720}
@@ -31,7 +33,7 @@ NEEDS_NO_CHECK = {"deploy", "plan_generate_review"}
 
 @cache
 def template(name: str) -> dict[str, Any]:
-    return load_definition(shipped("templates") / name)
+    return load_definition(shipped_folder("templates") / name)
 
 
 @cache
@@ -227,7 +229,9 @@ def test_the_examples_pass_the_rules_of_the_phase_that_uses_them(
     examples = [example_in(each["prompt"])]
     of_project = "inputs.rules" in gate["assert"]  # only the example of the prompt names rules of the project
     if isinstance(schema := each["output"]["schema"], str) and not of_project:
-        examples += json.loads((shipped("schemas") / f"{schema}.schema.json").read_text(encoding="utf-8"))["examples"]
+        examples += json.loads((shipped_folder("schemas") / f"{schema}.schema.json").read_text(encoding="utf-8"))[
+            "examples"
+        ]
     for value in cast("list[dict[str, Any]]", examples):
         place = {"place": str(value.get("fingerprint", "")).partition(":")[2]} if name == "recovery" else {}
         values = {"artifacts": {each["output"]["artifact"]: value}, "inputs": defaults | INPUTS.get(name, {}) | place}
@@ -267,7 +271,7 @@ def test_a_template_is_small_enough_to_be_shown_whole(name: str) -> None:
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_a_copy_with_windows_line_ends_has_the_same_digest(name: str, tmp_path: Path) -> None:
     copy = tmp_path / name
-    shutil.copytree(shipped("templates") / name, copy)
+    shutil.copytree(shipped_folder("templates") / name, copy)
     for file in [copy / "template.json", *copy.glob("prompts/*.md")]:
         file.write_bytes(file.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
     assert digest(load_definition(copy)) == digest(template(name))
@@ -276,11 +280,11 @@ def test_a_copy_with_windows_line_ends_has_the_same_digest(name: str, tmp_path: 
 
 @pytest.mark.parametrize("name", WORKED)
 def test_every_prompt_file_is_used_by_one_phase(name: str) -> None:
-    files = {file.stem for file in (shipped("templates") / name / "prompts").iterdir()}
+    files = {file.stem for file in (shipped_folder("templates") / name / "prompts").iterdir()}
     phases = [each["id"] for each in working(template(name)["phases"])]
     assert files == {*phases, *(f"review-{each['id']}" for each, _ in opinions(name))}
     for each, gate in opinions(name):
-        file = shipped("templates") / name / "prompts" / f"review-{each['id']}.md"
+        file = shipped_folder("templates") / name / "prompts" / f"review-{each['id']}.md"
         assert gate["criteria"] == file.read_text(encoding="utf-8").replace("\r\n", "\n"), each["id"]
 
 

@@ -32,8 +32,8 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.runs import control
-from wfe_mcp.resources import shipped
-from wfe_mcp.testing.agent import Played, Script, Work, drive, resume
+from wfe_mcp.resources import shipped_folder
+from wfe_mcp.testing.agent import PlayedRun, Script, Work, drive, resume
 from wfe_mcp.testing.playground import Playground, stand_in
 
 FINDING = {"severity": "high", "title": "It divides by zero", "file": "calc.py", "line": 1}
@@ -134,7 +134,7 @@ def made(playgrounds: Playgrounds, name: str) -> AbstractContextManager[Playgrou
     return playgrounds.made(files=PLAYS[name].files, checks=PLAYS[name].checks, environment=KEYS)
 
 
-def play(project: Playground, name: str, script: Script | None = None) -> Played:
+def play(project: Playground, name: str, script: Script | None = None) -> PlayedRun:
     """The template with its servers around it, and a person who approves everything."""
     given = PLAYS[name]
     with outside.reach(project, *given.servers) if given.servers else nullcontext() as world, project.agent() as agent:
@@ -169,7 +169,7 @@ def caller(project: Playground, call: Callable[..., Any], given: Play) -> Callab
 def criteria(name: str, phase: str) -> str:
     """The file that says what a phase is judged by."""
     own = phase.rsplit(".", 1)[-1]
-    return (shipped("templates") / name / "prompts" / f"review-{own}.md").read_text(encoding="utf-8")
+    return (shipped_folder("templates") / name / "prompts" / f"review-{own}.md").read_text(encoding="utf-8")
 
 
 def opinions(project: Playground, run: str) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ import pytest
 
 from wfe_mcp.artifacts.registry import SHIPPED, json_schema
 from wfe_mcp.artifacts.validate import validate
-from wfe_mcp.testing.values import at, value_for
+from wfe_mcp.testing.values import value_at, value_for
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -65,4 +65,4 @@ def test_a_schema_that_requires_itself_without_end_is_no_endless_loop():
 
 
 def test_a_pointer_names_keys_with_slashes_and_places_in_lists():
-    assert at({"a/b": [{"~": 1}]}, "/a~1b/0/~0") == 1
+    assert value_at({"a/b": [{"~": 1}]}, "/a~1b/0/~0") == 1

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, event
 from tests.engine.scene import AGENT, Scene
 from wfe_mcp.core.items import Item, ItemKind, ItemStatus
 from wfe_mcp.engine.work.items import OPEN
-from wfe_mcp.views.work.answers import listed
+from wfe_mcp.views.work.answers import items_answer
 from wfe_mcp.views.work.pages import backlog
 
 LIMIT = 20
@@ -53,7 +53,7 @@ def test_a_page_of_items_reads_as_many_rows_of_ten_thousand_as_of_a_hundred(scen
         "list": lambda: backlog(scene.engine, project, (), OPEN, limit=LIMIT),
         "newest": lambda: backlog(scene.engine, "", (), OPEN, newest=True, limit=LIMIT),
         "words": lambda: backlog(scene.engine, project, (), OPEN, "harb tid", limit=LIMIT),
-        "tool": lambda: listed(scene.engine, limit=LIMIT),
+        "tool": lambda: items_answer(scene.engine, limit=LIMIT),
     }
     fill(scene, 1, 100)
     few = {name: costs(ask) for name, ask in asked.items()}

@@ -5,7 +5,7 @@ import pytest
 from tests.dashboard.browser import PIN, Browser
 from tests.engine.model_scene import ROLES, configure, gate, server
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, phase
-from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.dashboard.serving import Page, serve_page
 from wfe_mcp.engine.approvals import pin
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.moves.blockers import waits_for
@@ -51,7 +51,7 @@ def test_work_and_judgement_of_a_model_wait_for_a_model(scene: Scene) -> None:
 def test_the_page_lists_open_runs_with_who_each_waits_for(scene: Scene) -> None:
     scene.human = pin.set_pin(scene.engine, PIN, HUMAN)
     scene.start(phase("plan"))
-    with served(scene.engine, 0) as page:
+    with serve_page(scene.engine, 0) as page:
         assert isinstance(page, Page)
         browser = Browser(page.port)
         listed = browser.send(browser.get("/"), "/", pin=PIN).words

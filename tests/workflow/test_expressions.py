@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from wfe_mcp.workflow.expressions import ExpressionError, Expressions, Part, as_text, scan, source_of
+from wfe_mcp.workflow.expressions import ExpressionError, Expressions, TextPart, as_text, scan, source_of
 from wfe_mcp.workflow.load import parse
 
 ROOTS: dict[str, object] = {
@@ -42,7 +42,7 @@ def test_a_text_has_a_value(text: str, value: object) -> None:
 
 
 def test_the_pieces_of_a_text_know_where_they_stand() -> None:
-    assert scan("a $${b ${c} d") == (Part("a ${b ", False, 0), Part("c", True, 7), Part(" d", False, 11))
+    assert scan("a $${b ${c} d") == (TextPart("a ${b ", False, 0), TextPart("c", True, 7), TextPart(" d", False, 11))
     assert source_of("${a}") == "a"
     assert source_of("${a} ") is None
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from wfe_mcp.workflow.expressions import ExpressionError, Expressions, filled
+from wfe_mcp.workflow.expressions import ExpressionError, Expressions, fill_shape
 from wfe_mcp.workflow.load import parse
 
 Document = dict[str, Any]
@@ -20,8 +20,8 @@ def test_texts_have_values_and_a_list_in_a_list_becomes_its_entries(plain: Docum
     git = gate(plain, kind="git", message="${inputs.goal}: done", clean=True)
     files = gate(plain, kind="files", exist=["a", "${inputs.files}", "${inputs.goal}.md"])
 
-    assert filled(git, ROOTS, Expressions()).message == "T-1: done"
-    assert filled(files, ROOTS, Expressions()).exist == ("a", "x", "y", "T-1.md")
+    assert fill_shape(git, ROOTS, Expressions()).message == "T-1: done"
+    assert fill_shape(files, ROOTS, Expressions()).exist == ("a", "x", "y", "T-1.md")
 
 
 @pytest.mark.parametrize(
@@ -31,13 +31,13 @@ def test_texts_have_values_and_a_list_in_a_list_becomes_its_entries(plain: Docum
 def test_expectations_have_values_of_their_type(plain: Document, failing: object, value: object) -> None:
     command = gate(plain, kind="command", check="test", expect={"failing_tests": failing})
 
-    assert filled(command, ROOTS, Expressions()).expect.failing_tests == value
+    assert fill_shape(command, ROOTS, Expressions()).expect.failing_tests == value
 
 
 def test_conditions_stay_for_who_judges_them(plain: Document) -> None:
     condition = gate(plain, kind="expr", **{"assert": "${inputs.n > 2}"})
 
-    assert filled(condition, ROOTS, Expressions()) == condition
+    assert fill_shape(condition, ROOTS, Expressions()) == condition
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,6 @@ def test_conditions_stay_for_who_judges_them(plain: Document) -> None:
 )
 def test_a_value_of_the_wrong_type_is_an_error(plain: Document, keys: Document, words: str) -> None:
     with pytest.raises(ExpressionError) as answer:
-        filled(gate(plain, **keys), ROOTS, Expressions())
+        fill_shape(gate(plain, **keys), ROOTS, Expressions())
 
     assert words in answer.value.reason

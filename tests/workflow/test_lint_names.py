@@ -10,7 +10,8 @@ from wfe_mcp.workflow.lint import ProjectNames, checks_needed, lint, recovery, s
 
 def test_names_of_members_that_count_come_after_those_around_them() -> None:
     known = scope.OPEN
-    reached = scope._Reached({"a": [(0, known)], "b": [(1, known)], "c": [(0, known)]}, 0b01, {"c": known, "d": known})  # pyright: ignore[reportPrivateUsage]
+    members = {"a": [(0, known)], "b": [(1, known)], "c": [(0, known)]}
+    reached = scope._ReachedNames(members, 0b01, {"c": known, "d": known})  # pyright: ignore[reportPrivateUsage]
     assert (list(reached), len(reached)) == (["c", "d", "a"], 3)
     assert reached["c"] is known
 
@@ -24,7 +25,7 @@ def test_what_is_known_is_not_hidden() -> None:
 
 
 def test_nothing_takes_the_place_of_a_whole_template() -> None:
-    work = recovery.Recovered(None, {"name": "x"}, [])
+    work = recovery.RecoveredTemplate(None, {"name": "x"}, [])
     recovery._recover(work, (), 0, Detail("", "wrong"))  # pyright: ignore[reportPrivateUsage]
     assert work.definition == {"name": "x"}
 

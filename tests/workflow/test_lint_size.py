@@ -86,13 +86,13 @@ def test_a_template_of_a_thousand_phases_is_right() -> None:
 def test_expressions_of_a_large_template_share_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """The names declared to the expression language do not grow with the template, which made lint quadratic."""
     declared: dict[str, int] = {}
-    compiled = lint_expressions._compiled  # pyright: ignore[reportPrivateUsage] - the counted operation
+    compiled = lint_expressions._compile_type  # pyright: ignore[reportPrivateUsage] - the counted operation
 
     def counted(source: str, names: frozenset[str]) -> Any:
         declared[source] = len(names)
         return compiled(source, names)
 
-    monkeypatch.setattr(lint_expressions, "_compiled", counted)
+    monkeypatch.setattr(lint_expressions, "_compile_type", counted)
 
     assert lint(chain(MANY // 4), allowed=UNLIMITED).ok
     assert len(declared) == MANY // 4 - 1

@@ -10,7 +10,7 @@ from wfe_mcp.workflow.prompts import (
     MAX_TOTAL,
     MAX_VALUE,
     default_prompt,
-    fenced,
+    fence,
     prompt_text,
     render,
     render_context,
@@ -122,7 +122,7 @@ def test_a_default_prompt_does_not_print_an_inline_schema(plain: dict[str, objec
 def test_context_hands_over_artifacts_by_name() -> None:
     text = render_context([("plan", {"steps": []}), ("note", "hello")], nonce="r")
 
-    plan, note = fenced('{"steps":[]}', "plan", nonce="r"), fenced("hello", "note", nonce="r")
+    plan, note = fence('{"steps":[]}', "plan", nonce="r"), fence("hello", "note", nonce="r")
     assert text == f"Context: plan\n{plan}\n\nContext: note\n{note}"
     assert render_context([]) == ""
 

@@ -39,13 +39,13 @@ def test_values_are_plain_and_know_their_lines(tmp_path: Path) -> None:
         "plan": {"response": {"approver": "skip", "tries": 2}},
         "list": [True, "yes", "2026-01-01", None],
     }
-    assert {place: lines.of(place) for place in ("/plan", "/plan/response/tries", "/list/2")} == {
+    assert {place: lines.line_of(place) for place in ("/plan", "/plan/response/tries", "/list/2")} == {
         "/plan": 2,
         "/plan/response/tries": 3,
         "/list/2": 7,
     }
-    assert lines.of("/plan/response/tries/deeper") == 3
-    assert lines.located(Detail("/plan/response/tries", "is odd")).message == "plan.response.tries: is odd"
+    assert lines.line_of("/plan/response/tries/deeper") == 3
+    assert lines.locate(Detail("/plan/response/tries", "is odd")).message == "plan.response.tries: is odd"
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from wfe_mcp.workspace.git.checkpoints import changes, keep, kept
-from wfe_mcp.workspace.git.restore import Restored, restore
+from wfe_mcp.workspace.git.checkpoints import changes, keep, list_checkpoints
+from wfe_mcp.workspace.git.restore import RestoreResult, restore
 from wfe_mcp.workspace.git.snapshot import Snapshot, take
 from wfe_mcp.workspace.git.snapshot_files import Limits
 
@@ -22,13 +22,18 @@ _ODD = (":(exclude)x", '"quoted"', "*", "tab\there", "line\nbreak", "back\\slash
 
 def taken(root: Path, limits: Limits = LIMITS) -> Snapshot:
     snapshot = take(root, {"run": "r"}, limits, at=AT)
-    keep(root, f"r/cp-{len(kept(root))}", snapshot.commit)
+    keep(root, f"r/cp-{len(list_checkpoints(root))}", snapshot.commit)
     return snapshot
 
 
-def back(root: Path, snapshot: Snapshot, expect: str | None = None, safety: str = "") -> Restored:
+def back(root: Path, snapshot: Snapshot, expect: str | None = None, safety: str = "") -> RestoreResult:
     return restore(
-        root, snapshot.commit, expect=expect, safety=safety or f"r/safety-{len(kept(root))}", limits=LIMITS, at=AT
+        root,
+        snapshot.commit,
+        expect=expect,
+        safety=safety or f"r/safety-{len(list_checkpoints(root))}",
+        limits=LIMITS,
+        at=AT,
     )
 
 

@@ -14,12 +14,12 @@ from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.errors import Refused
 
 if TYPE_CHECKING:
-    from wfe_mcp.artifacts.validate import Validated
+    from wfe_mcp.artifacts.validate import ValidationResult
 
 Schema = str | dict[str, Any]
 
 _KEPT = 256
-_answers: "OrderedDict[str, Validated]" = OrderedDict()
+_answers: "OrderedDict[str, ValidationResult]" = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -36,24 +36,24 @@ class Unjudged(Exception):
         return _name(self.schema, self.value)
 
 
-def judged_now(schema: Schema, value: object) -> "Validated":
+def judged_now(schema: Schema, value: object) -> "ValidationResult":
     """``judged``, without ever waiting for a child. Raises Unjudged."""
-    from wfe_mcp.artifacts.validate import judged
+    from wfe_mcp.artifacts.validate import validate_stored
 
     if not _is_slow(schema, value):
-        return judged(schema, value)
+        return validate_stored(schema, value)
     with _lock:
-        known = _answers.get(_name(schema, value))
-    if known is None:
+        validation = _answers.get(_name(schema, value))
+    if validation is None:
         raise Unjudged(schema, value)
-    return known
+    return validation
 
 
-def judge_ahead(schema: Schema, value: object) -> "Validated":
+def judge_ahead(schema: Schema, value: object) -> "ValidationResult":
     """``judged``, and its answer is kept for ``judged_now``. Takes as long as it takes: not for transactions."""
-    from wfe_mcp.artifacts.validate import judged
+    from wfe_mcp.artifacts.validate import validate_stored
 
-    answer = judged(schema, value)
+    answer = validate_stored(schema, value)
     if _is_slow(schema, value):
         with _lock:
             _answers[_name(schema, value)] = answer

@@ -66,7 +66,9 @@ def _parts(value: object) -> int:
 @functools.lru_cache(maxsize=64)
 def _patterns(text: str) -> int:
     """The size of the patterns of a schema."""
-    return sum(pattern_weight(each) for _, schema in subschemas(json.loads(text), ()) for each in patterns_of(schema))
+    return sum(
+        pattern_weight(pattern) for _, schema in subschemas(json.loads(text), ()) for pattern in patterns_of(schema)
+    )
 
 
 @functools.lru_cache(maxsize=64)

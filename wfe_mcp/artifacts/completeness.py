@@ -67,7 +67,7 @@ def _of_items(schema: str, content: Mapping[str, Any], keys: tuple[str, ...], ab
 
 def _of_item(schema: str, item: Mapping[str, Any], path: str) -> Iterator[Question]:
     name = item.get("id") or path
-    criteria = [str(each).strip().rstrip(".").lower() for each in item.get("acceptance") or ()]
+    criteria = [str(criterion).strip().rstrip(".").lower() for criterion in item.get("acceptance") or ()]
     if len(str(item.get("title") or "").strip()) < MIN_TITLE:
         yield Question(f"{path}.title", f"What is {name} about? Its title has fewer than {MIN_TITLE} characters.")
     if schema == "task_list@1" and len(str(item.get("description") or "").strip()) < MIN_DESCRIPTION:
@@ -87,32 +87,35 @@ def select(value: object, selector: str) -> Iterator[Place]:
     """Every place that ``selector`` names in ``value``, in document order."""
     places: list[Place] = [((), value)]
     for part in selector.split("."):
-        places = [found for place in places for found in _step(place, part)]
+        places = [inner for place in places for inner in _step(place, part)]
     yield from places
 
 
-def repeated(value: object, selector: str) -> Iterator[Detail]:
+def repeated_texts(value: object, selector: str) -> Iterator[Detail]:
     """A fault for each repeated text."""
     first: dict[str, str] = {}
-    for parts, found in select(value, selector):
-        if isinstance(found, str):
-            where = first.setdefault(found, pointer(*parts))
+    for parts, text in select(value, selector):
+        if isinstance(text, str):
+            where = first.setdefault(text, pointer(*parts))
             if where != pointer(*parts):
                 yield Detail(
-                    pointer(*parts), f"{found[:80]!r} is used twice, first at {where}", "a value used once", found[:80]
+                    pointer(*parts), f"{text[:80]!r} is used twice, first at {where}", "a value used once", text[:80]
                 )
 
 
-def unmatched(value: object, references: str, names: str) -> Iterator[Detail]:
+def unmatched_references(value: object, references: str, names: str) -> Iterator[Detail]:
     """A fault for each text at ``references`` that is not at any place of ``names``."""
-    valid = dict.fromkeys(found for _, found in select(value, names) if isinstance(found, str))
-    for parts, found in select(value, references):
-        if isinstance(found, str) and found not in valid:
-            meant = near_miss(found[:80], [*valid][:500])
+    valid = dict.fromkeys(name for _, name in select(value, names) if isinstance(name, str))
+    for parts, reference in select(value, references):
+        if isinstance(reference, str) and reference not in valid:
+            meant = near_miss(reference[:80], [*valid][:500])
             listed = ", ".join(valid)
             expected = f"one of {listed}" if len(listed) < 150 else f"one of {len(valid)} ids in this artifact"
             yield Detail(
-                pointer(*parts), f"{found[:80]!r} refers to nothing in this artifact{meant}", expected, found[:80]
+                pointer(*parts),
+                f"{reference[:80]!r} refers to nothing in this artifact{meant}",
+                expected,
+                reference[:80],
             )
 
 

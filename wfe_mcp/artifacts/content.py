@@ -82,7 +82,7 @@ def parts_of(schema: str, content: object) -> tuple[Part, ...]:
     if schema == "file_bundle@1" and isinstance(content, Mapping):
         bundle = cast("Mapping[str, Any]", content)
         rest = {key: value for key, value in bundle.items() if key != "files"}
-        return (*_fields(rest), *(FileShown(each["path"], each["content"]) for each in bundle.get("files", ())))
+        return (*_fields(rest), *(FileShown(file["path"], file["content"]) for file in bundle.get("files", ())))
     if isinstance(content, Mapping):
         return _fields(cast("Mapping[str, Any]", content))
     return _value(content)
@@ -99,15 +99,15 @@ def in_schema_order(value: object, schema: Mapping[str, Any], root: Mapping[str,
         schema = cast("Mapping[str, Any]", root.get("$defs", {})).get(named.removeprefix("#/$defs/"), {})
     if isinstance(value, list):
         inner = _schema(schema.get("items"))
-        return [in_schema_order(each, inner, root) for each in cast("list[object]", value)]
+        return [in_schema_order(item, inner, root) for item in cast("list[object]", value)]
     if not isinstance(value, Mapping):
         return value
     known = cast("Mapping[str, Any]", schema.get("properties") or {})
     rest = schema.get("additionalProperties")
-    given = cast("Mapping[str, object]", value)
+    mapping = cast("Mapping[str, object]", value)
     first = schema.get("required", ()) if list(known) == sorted(known) else ()
-    order = [key for key in dict.fromkeys((*first, *known, *given)) if key in given]
-    return {key: in_schema_order(given[key], _schema(known.get(key, rest)), root) for key in order}
+    order = [key for key in dict.fromkeys((*first, *known, *mapping)) if key in mapping]
+    return {key: in_schema_order(mapping[key], _schema(known.get(key, rest)), root) for key in order}
 
 
 def _schema(value: object) -> Mapping[str, Any]:
@@ -148,13 +148,13 @@ def _value(value: object) -> tuple[Part, ...]:
 
 
 def _list(items: list[Any]) -> tuple[Part, ...]:
-    if not any(isinstance(each, Mapping | list) for each in items):
-        return (Listing(tuple(_scalar(each) for each in items)),)
-    if all(isinstance(each, Mapping) for each in items):
+    if not any(isinstance(item, Mapping | list) for item in items):
+        return (Listing(tuple(_scalar(item) for item in items)),)
+    if all(isinstance(item, Mapping) for item in items):
         rows = cast("list[Mapping[str, Any]]", items)
         keys = list(
             dict.fromkeys(
-                key for row in rows for key in row if any(each.get(key) not in ("", [], None) for each in rows)
+                key for row in rows for key in row if any(line.get(key) not in ("", [], None) for line in rows)
             )
         )
         if len(keys) <= _MOST_COLUMNS and all(_is_short(row.get(key)) for row in rows for key in keys):
@@ -162,7 +162,7 @@ def _list(items: list[Any]) -> tuple[Part, ...]:
                 Records(tuple(map(label, keys)), tuple(tuple(_cell(row.get(key)) for key in keys) for row in rows)),
             )
         return tuple(FieldShown(_name(row, number), _fields(row)) for number, row in enumerate(rows, 1))
-    return tuple(FieldShown(str(number), _value(each)) for number, each in enumerate(items, 1))
+    return tuple(FieldShown(str(number), _value(item)) for number, item in enumerate(items, 1))
 
 
 def _name(row: Mapping[str, Any], number: int) -> str:
@@ -172,13 +172,13 @@ def _name(row: Mapping[str, Any], number: int) -> str:
 def _is_short(value: object) -> bool:
     """True for what fits into a cell: one line, or a list of such."""
     if isinstance(value, list):
-        return all(isinstance(each, str | int | float) for each in cast("list[object]", value))
+        return all(isinstance(item, str | int | float) for item in cast("list[object]", value))
     return not isinstance(value, Mapping) and "\n" not in str(value)
 
 
 def _cell(value: object) -> str:
     if isinstance(value, list):
-        return ", ".join(_scalar(each) for each in cast("list[object]", value))
+        return ", ".join(_scalar(item) for item in cast("list[object]", value))
     return "" if value is None else _scalar(value)
 
 
@@ -196,7 +196,7 @@ def _blocks(parts: Sequence[Part], level: int) -> Iterator[str]:
             case Words(text) | Document(text):
                 yield text.strip("\n")
             case Listing(items):
-                yield "\n".join(f"- {each}" for each in items)
+                yield "\n".join(f"- {item}" for item in items)
             case Records(header, rows):
                 lines = [header, ["---"] * len(header), *rows]
                 yield "\n".join(f"| {' | '.join(map(_table_cell, line))} |" for line in lines)
@@ -211,12 +211,12 @@ def _blocks(parts: Sequence[Part], level: int) -> Iterator[str]:
                 yield f"**{_capital(name)}:**"
                 yield from _blocks(inner, level)
             case _:
-                heading, rest = _headed(part.name, part.parts)
+                heading, rest = _heading_and_parts(part.name, part.parts)
                 yield f"{'#' * min(level, 6)} {heading}"
                 yield from _blocks(rest, level + 1)
 
 
-def _headed(name: str, parts: Sequence[Part]) -> tuple[str, Sequence[Part]]:
+def _heading_and_parts(name: str, parts: Sequence[Part]) -> tuple[str, Sequence[Part]]:
     """The heading of a field, and what stands below it: an object is called by its id and title."""
     own: dict[str, str] = {}
     for part in parts:
@@ -228,7 +228,7 @@ def _headed(name: str, parts: Sequence[Part]) -> tuple[str, Sequence[Part]]:
     if name not in own.values():
         return _capital(name), parts
     rest = [part for part in parts if not (isinstance(part, FieldShown) and part.name in own)]
-    return ": ".join(own[each] for each in _NAMES if each in own), rest
+    return ": ".join(own[title_key] for title_key in _NAMES if title_key in own), rest
 
 
 def _capital(name: str) -> str:

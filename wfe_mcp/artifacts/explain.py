@@ -74,7 +74,7 @@ def unknown(parts: Parts, key: str, valid: Sequence[str]) -> Detail:
     return Detail(pointer(*parts, key), f"unknown key {_quote(key)}{meant}", _truncate(expected), _truncate(key, 80))
 
 
-def bounded(faults: list[Detail]) -> tuple[Detail, ...]:
+def limit_faults(faults: list[Detail]) -> tuple[Detail, ...]:
     """The first ``MAX_FAULTS`` faults, and a final note when there are more."""
     if len(faults) <= MAX_FAULTS:
         return tuple(faults)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
-from wfe_mcp.artifacts.explain import MAX_FAULTS, bounded, brief, fault, missing, unknown
+from wfe_mcp.artifacts.explain import MAX_FAULTS, brief, fault, limit_faults, missing, unknown
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Detail, near_miss, pointer
 
@@ -34,18 +34,18 @@ _DIRECT = frozenset(
 
 def faults_here(schema: Schema, value: dict[str, Any]) -> tuple[Detail, ...]:
     """The faults of ``value``. ``schema`` must have no ``schema_faults``. In this process, whatever it takes."""
-    errors = islice(_compiled(canonical_json(schema)).iter_errors(value), MAX_FAULTS + 1)
-    found = [detail for error in errors for detail in _explain(error, schema, value)]
-    return bounded(list(dict.fromkeys(found)))
+    errors = islice(_compile_schema(canonical_json(schema)).iter_errors(value), MAX_FAULTS + 1)
+    details = [detail for error in errors for detail in _explain(error, schema, value)]
+    return limit_faults(list(dict.fromkeys(details)))
 
 
 def is_valid_here(schema: Schema, value: dict[str, Any]) -> bool:
     """Whether ``value`` has no faults, without listing them. In this process."""
-    return _compiled(canonical_json(schema)).is_valid(value)
+    return _compile_schema(canonical_json(schema)).is_valid(value)
 
 
 @functools.lru_cache(maxsize=64)
-def _compiled(text: str) -> "Draft202012Validator":
+def _compile_schema(text: str) -> "Draft202012Validator":
     # 30 ms, and only templates with an inline schema need it.
     from jsonschema_rs import Draft202012Validator, RegexOptions
 
@@ -63,7 +63,7 @@ def schema_faults_here(root: Schema) -> tuple[Detail, ...]:
     if not faults:
         # Faults of the whole schema only, such as a missing anchor.
         faults += _engine_faults((), root)
-    return bounded(faults)
+    return limit_faults(faults)
 
 
 def _own_faults(parts: Parts, schema: Schema, root: Schema) -> Iterator[Detail]:
@@ -134,7 +134,7 @@ def inside(key: str, value: object) -> list[tuple[Parts, object]]:
 def target_of(root: Mapping[str, Any], reference: str) -> object | None:
     """What ``#`` or ``#/…`` names in ``root``; None where there is nothing."""
     names = [part.replace("~1", "/").replace("~0", "~") for part in reference[2:].split("/")]
-    return _at(root, names if len(reference) > 1 else [])
+    return _subschema_at(root, names if len(reference) > 1 else [])
 
 
 def _without_schemas(key: str, value: object) -> object:
@@ -149,7 +149,7 @@ def _without_schemas(key: str, value: object) -> object:
             return schemas[0][1] if schemas else value
 
 
-def _at(schema: object, path: list[str] | list[str | int]) -> object | None:
+def _subschema_at(schema: object, path: list[str] | list[str | int]) -> object | None:
     for part in path:
         if isinstance(schema, dict) and part in schema:
             schema = cast("Schema", schema)[cast("str", part)]
@@ -165,8 +165,8 @@ def _explain(error: "ValidationError", root: Schema, value: object) -> Iterator[
     from jsonschema_rs import ValidationErrorKind as Kind  # 30 ms, see _compiled.
 
     parts = error.instance_path
-    found = _at(root, error.schema_path[:-1])
-    schema = cast("Schema", found) if isinstance(found, dict) else {}
+    subschema = _subschema_at(root, error.schema_path[:-1])
+    schema = cast("Schema", subschema) if isinstance(subschema, dict) else {}
     match error.kind:
         case Kind.Required(key):
             yield missing(parts, key, schema.get("properties", {}).get(key) or {})
@@ -175,7 +175,7 @@ def _explain(error: "ValidationError", root: Schema, value: object) -> Iterator[
                 yield unknown(parts, key, list(schema.get("properties", {})))
         case Kind.FalseSchema() if error.schema_path[-1:] == ["additionalProperties"]:
             # An object that allows no key at all: the engine names one value and not its key.
-            for key in cast("dict[str, object]", _at(value, parts)):
+            for key in cast("dict[str, object]", _subschema_at(value, parts)):
                 yield unknown(parts, key, ())
         case Kind.AnyOf(forms) | Kind.OneOfNotValid(forms):
             yield _no_form(error, forms, root, value)

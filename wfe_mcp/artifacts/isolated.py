@@ -55,7 +55,7 @@ def faults_in_child(schema: dict[str, Any], value: dict[str, Any] | None) -> tup
         _refuse(
             f"more than {limits.CHECK_SECONDS.most} second of processor time, or {limits.CHECK_BYTES.most:,} bytes of memory"
         )
-    return tuple(Detail(**each) for each in json.loads(output))
+    return tuple(Detail(**detail) for detail in json.loads(output))
 
 
 def end_children() -> None:
@@ -74,8 +74,11 @@ def main() -> int:
     from wfe_mcp.artifacts.inline import faults_here, schema_faults_here
 
     schema, value = asked["schema"], asked["value"]
-    found = schema_faults_here(schema) if value is None else faults_here(schema, value)
-    details = [{"path": one.path, "message": one.message, "expected": one.expected, "got": one.got} for one in found]
+    faults = schema_faults_here(schema) if value is None else faults_here(schema, value)
+    details = [
+        {"path": detail.path, "message": detail.message, "expected": detail.expected, "got": detail.got}
+        for detail in faults
+    ]
     sys.stdout.write(json.dumps(details))
     return 0
 

@@ -25,7 +25,7 @@ from contextlib import suppress
 from pathlib import PurePath
 from typing import Any, NoReturn, cast
 
-from wfe_mcp.artifacts.explain import bounded
+from wfe_mcp.artifacts.explain import limit_faults
 from wfe_mcp.core import limits
 from wfe_mcp.core.canonical import cannot_be_encoded, canonical_json
 from wfe_mcp.core.errors import Detail, Refused, pointer
@@ -51,15 +51,15 @@ def parse_json(
     from pydantic_core import from_json
 
     text = _text(text, max_bytes)
-    twice: list[_Doubled] = []
+    twice: list[_ObjectWithKeysTwice] = []
 
     def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            twice.append(doubled := _Doubled(found))
+        members = dict(pairs)
+        if len(members) < len(pairs):
+            twice.append(doubled := _ObjectWithKeysTwice(members))
             doubled.keys_twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
             return doubled
-        return found
+        return members
 
     try:
         from_json(text, allow_inf_nan=False)
@@ -67,7 +67,7 @@ def parse_json(
     except ValueError as exc:
         if "recursion limit" in str(exc):
             # The parser gives up at 200 levels, before a value exists of which the depth could be counted.
-            _too_large("The JSON text", limits.VALUE_DEPTH.at(max_depth), _PARSER_LEVELS, at_least=True)
+            _too_large("The JSON text", limits.VALUE_DEPTH.with_most(max_depth), _PARSER_LEVELS, at_least=True)
         _invalid("The text is not JSON.", [Detail("", _syntax(exc), "a JSON text", text[:40])])
     if twice:
         _invalid("The JSON text uses a key twice.", _repeated_keys(value, ()))
@@ -94,17 +94,19 @@ def check_value(
         # Queued parts count already: a value that is too wide is refused before its parts are checked.
         inside = len(cast("list[object]", item)) if isinstance(item, dict | list) else 0
         if nodes + len(waiting) + inside > max_nodes:
-            _too_large("The value", limits.VALUE_PARTS.at(max_nodes), nodes + len(waiting) + inside, at_least=True)
-        found, children = _faults_and_parts(parts, cast("object", item))
-        faults += found
+            _too_large(
+                "The value", limits.VALUE_PARTS.with_most(max_nodes), nodes + len(waiting) + inside, at_least=True
+            )
+        details, children = _faults_and_parts(parts, cast("object", item))
+        faults += details
         if isinstance(item, dict | list) and len(parts) >= max_depth:
-            _too_large("The value", limits.VALUE_DEPTH.at(max_depth), len(parts) + 1, at_least=True)
+            _too_large("The value", limits.VALUE_DEPTH.with_most(max_depth), len(parts) + 1, at_least=True)
         waiting.extend(reversed(children))
         if isinstance(item, str):
             # One text can be in the value a thousand times, as the prompt of an embedded template: its JSON is not built.
             characters += len(item)
             if characters > max_bytes:
-                _too_large("The value", limits.VALUE_BYTES.at(max_bytes), characters, at_least=True)
+                _too_large("The value", limits.VALUE_BYTES.with_most(max_bytes), characters, at_least=True)
     if faults:
         _invalid("The value contains parts that cannot be stored.", faults)
     _refuse_large(canonical_json(value), max_bytes)
@@ -112,7 +114,7 @@ def check_value(
 
 def _refuse_large(text: str, max_bytes: int) -> None:
     if (size := len(text.encode())) > max_bytes:
-        _too_large("The value", limits.VALUE_BYTES.at(max_bytes), size)
+        _too_large("The value", limits.VALUE_BYTES.with_most(max_bytes), size)
 
 
 def _is_plain(value: object, max_bytes: int, max_depth: int, max_nodes: int) -> bool:
@@ -223,7 +225,7 @@ def bundle_of(files: Mapping[str, bytes]) -> dict[str, Any]:
     return {"files": bundle}
 
 
-class _Doubled(dict[str, Any]):
+class _ObjectWithKeysTwice(dict[str, Any]):
     """An object of which the text names ``keys_twice`` more than once."""
 
     keys_twice: list[str]
@@ -231,7 +233,7 @@ class _Doubled(dict[str, Any]):
 
 def _repeated_keys(value: object, parts: Parts) -> list[Detail]:
     faults: list[Detail] = []
-    if isinstance(value, _Doubled):
+    if isinstance(value, _ObjectWithKeysTwice):
         faults = [
             Detail(pointer(*parts, key), f"key {key[:80]!r} is used twice", "one value") for key in value.keys_twice
         ]
@@ -291,7 +293,7 @@ def _text(content: str | bytes, max_bytes: int) -> str:
     try:
         data = content.encode() if isinstance(content, str) else content
         if len(data) > max_bytes:
-            _too_large("The text", limits.VALUE_BYTES.at(max_bytes), len(data))
+            _too_large("The text", limits.VALUE_BYTES.with_most(max_bytes), len(data))
         # utf-8-sig: editors on Windows put a byte order mark first.
         return data.decode("utf-8-sig")
     except (UnicodeEncodeError, UnicodeDecodeError) as exc:
@@ -333,7 +335,7 @@ def _syntax(exc: ValueError) -> str:
 
 
 def _invalid(message: str, faults: list[Detail]) -> NoReturn:
-    raise Refused("invalid_artifact", message, "Fix each place in details, then submit again.", bounded(faults))
+    raise Refused("invalid_artifact", message, "Fix each place in details, then submit again.", limit_faults(faults))
 
 
 def _too_large(what: str, limit: limits.Limit, found: int, *, at_least: bool = False) -> NoReturn:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from wfe_mcp.artifacts.checking import faults_of
-from wfe_mcp.artifacts.explain import bounded, fault, missing, unknown
+from wfe_mcp.artifacts.explain import fault, limit_faults, missing, unknown
 from wfe_mcp.artifacts.parse import check_value
 from wfe_mcp.artifacts.registry import json_schema, model_of
 from wfe_mcp.core.dataclass import dataclass
@@ -33,7 +33,7 @@ _KEYWORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Validated:
+class ValidationResult:
     """``value`` as it would be stored (``{}`` when it is not an object), and every fault; none means valid."""
 
     value: dict[str, Any]
@@ -45,31 +45,31 @@ class Validated:
         return not self.faults
 
 
-def validate(schema: str | dict[str, Any], value: object) -> Validated:
+def validate(schema: str | dict[str, Any], value: object) -> ValidationResult:
     """``value`` against a shipped name or an inline JSON Schema. Refuses: too_large, bad_argument, invalid_template."""
     try:
         check_value(value)
     except Refused as no:
         if no.code == "too_large":
             raise
-        return Validated({}, no.details)
+        return ValidationResult({}, no.details)
     if not isinstance(value, dict):
-        return Validated({}, (fault((), "type", {"type": "object"}, value),))
+        return ValidationResult({}, (fault((), "type", {"type": "object"}, value),))
     value = cast("dict[str, Any]", value)
     if isinstance(schema, str):
         return _against_model(schema, value)
-    return Validated(value, faults_of(json_schema(schema), value))
+    return ValidationResult(value, faults_of(json_schema(schema), value))
 
 
-def judged(schema: str | dict[str, Any], value: object) -> Validated:
+def validate_stored(schema: str | dict[str, Any], value: object) -> ValidationResult:
     """``validate``, for a value that cannot be requested again: what it refuses is a fault of the value."""
     try:
         return validate(schema, value)
     except Refused as no:
-        return Validated({}, (Detail("", f"{no.message} {no.hint or ''}".rstrip()),))
+        return ValidationResult({}, (Detail("", f"{no.message} {no.hint or ''}".rstrip()),))
 
 
-def _against_model(name: str, value: dict[str, Any]) -> Validated:
+def _against_model(name: str, value: dict[str, Any]) -> ValidationResult:
     # 80 ms, unless it is loaded already.
     from pydantic import ValidationError
 
@@ -81,7 +81,7 @@ def _against_model(name: str, value: dict[str, Any]) -> Validated:
         schema = json_schema(name)
         faults = [_detail_of(error, schema) for error in exc.errors(include_url=False)]
     faults += model.contradictions(value)
-    return Validated(stored, bounded(faults))
+    return ValidationResult(stored, limit_faults(faults))
 
 
 def _detail_of(error: "ErrorDetails", schema: dict[str, Any]) -> Detail:
@@ -96,17 +96,17 @@ def _explain(error: "ErrorDetails", schema: dict[str, Any]) -> Detail:
     parts = error["loc"]
     match error["type"]:
         case "missing":
-            return missing(parts[:-1], str(parts[-1]), _at(schema, parts))
+            return missing(parts[:-1], str(parts[-1]), _schema_at(schema, parts))
         case "extra_forbidden":
-            return unknown(parts[:-1], str(parts[-1]), list(_at(schema, parts[:-1]).get("properties", {})))
+            return unknown(parts[:-1], str(parts[-1]), list(_schema_at(schema, parts[:-1]).get("properties", {})))
         case "value_error":
             why = str(error.get("ctx", {}).get("error"))
             return Detail(pointer(*parts), why[:190], "a relative path such as src/hello.py", error["input"][:80])
         case other:
-            return fault(parts, _KEYWORDS.get(other, "type"), _at(schema, parts), error["input"])
+            return fault(parts, _KEYWORDS.get(other, "type"), _schema_at(schema, parts), error["input"])
 
 
-def _at(schema: dict[str, Any], parts: tuple[str | int, ...]) -> dict[str, Any]:
+def _schema_at(schema: dict[str, Any], parts: tuple[str | int, ...]) -> dict[str, Any]:
     """The schema that applies at ``parts``; shipped schemas have no references."""
     for part in parts:
         schema = schema["items"] if isinstance(part, int) else schema["properties"][part]

@@ -54,7 +54,7 @@ def patterns_of(schema: Schema) -> list[str]:
     """The patterns of one schema object, without those of the schemas inside it."""
     keyed: object = schema.get("patternProperties")
     patterns = [schema.get("pattern"), *(cast("Schema", keyed) if isinstance(keyed, dict) else ())]
-    return [each for each in patterns if isinstance(each, str)]
+    return [pattern for pattern in patterns if isinstance(pattern, str)]
 
 
 class _Graph:
@@ -65,11 +65,16 @@ class _Graph:
         self._schemas = [schema for _, schema in subschemas(root, ())]
         self._index = {id(schema): number for number, schema in enumerate(self._schemas)}
         names = ("$anchor", "$dynamicAnchor")
-        anchored = [(each[key], each) for each in self._schemas for key in names if isinstance(each.get(key), str)]
+        anchored = [
+            (subschema[key], subschema)
+            for subschema in self._schemas
+            for key in names
+            if isinstance(subschema.get(key), str)
+        ]
         self._anchors = dict(anchored)
         is_dynamic = any("$dynamicRef" in schema for schema in self._schemas)
         self._is_unclear = is_dynamic or len(self._anchors) < len(anchored)
-        self._edges = [list(self._applied(schema)) for schema in self._schemas]
+        self._edges = [list(self._applied_schemas(schema)) for schema in self._schemas]
 
     def weight(self, own_weight: Callable[[Schema], int]) -> float:
         if self._is_unclear:
@@ -77,13 +82,13 @@ class _Graph:
         total: list[float] = [0.0] * len(self._schemas)
         for members in _components(self._edges):
             here = set(members)
-            back = [[edge for edge in self._edges[each] if edge[0] in here] for each in members]
+            back = [[edge for edge in self._edges[member] if edge[0] in here] for member in members]
             if any(len(edges) > 1 and not all(apart for _, apart in edges) for edges in back):
                 return math.inf
-            own = sum(own_weight(self._schemas[each]) for each in members)
-            outside = sum(self._outside(each, here, total) for each in members)
-            for each in members:
-                total[each] = own + outside
+            own = sum(own_weight(self._schemas[member]) for member in members)
+            outside = sum(self._outside(member, here, total) for member in members)
+            for member in members:
+                total[member] = own + outside
         return total[0]
 
     def _outside(self, node: int, here: set[int], total: list[float]) -> float:
@@ -93,11 +98,15 @@ class _Graph:
             (weight for weight, apart in leads if apart), default=0
         )
 
-    def _applied(self, schema: Schema) -> Iterator[Edge]:
+    def _applied_schemas(self, schema: Schema) -> Iterator[Edge]:
         for key, value in schema.items():
             if key not in _NOT_APPLIED:
                 children = [child for _, child in inside(key, value)]
-                yield from ((self._index[id(each)], key in _APART) for each in children if id(each) in self._index)
+                yield from (
+                    (self._index[id(subschema)], key in _APART)
+                    for subschema in children
+                    if id(subschema) in self._index
+                )
         target = self._target(schema.get("$ref"))
         if id(target) in self._index:
             yield self._index[id(target)], False
@@ -122,9 +131,9 @@ def _components(edges: list[list[Edge]]) -> list[list[int]]:
     for node, out in enumerate(edges):
         for to, _ in out:
             back[to].append(node)
-    found: list[list[int]] = []
+    components: list[list[int]] = []
     seen = [False] * len(edges)
-    for start in reversed(_finished(edges)):
+    for start in reversed(_in_finishing_order(edges)):
         members: list[int] = []
         waiting = [start]
         while waiting:
@@ -134,11 +143,11 @@ def _components(edges: list[list[Edge]]) -> list[list[int]]:
                 members.append(node)
                 waiting += back[node]
         if members:
-            found.append(members)
-    return found[::-1]
+            components.append(members)
+    return components[::-1]
 
 
-def _finished(edges: list[list[Edge]]) -> list[int]:
+def _in_finishing_order(edges: list[list[Edge]]) -> list[int]:
     """The schemas in the order in which a walk leaves them, everything they lead to first."""
     order: list[int] = []
     seen = [False] * len(edges)

@@ -211,23 +211,23 @@ _HELP_ALONE: tuple[list[str], ...] = ([], ["--help"])
 
 def app(first: str = "") -> typer.Typer:
     """The command line; where ``first`` is a command or a noun, with that alone: to read all signatures takes 15 ms."""
-    chosen = [each for each in COMMANDS if each.split(" ")[0] == first]
-    made = typer.Typer(
+    chosen = [name for name in COMMANDS if name.split(" ")[0] == first]
+    typer_app = typer.Typer(
         name="wfe-mcp",
         cls=Group,
         rich_markup_mode=None,  # Rich would cost every --help 90 ms
         pretty_exceptions_enable=False,
         add_completion=not chosen,
     )
-    made.callback(invoke_without_command=True)(_everywhere)
+    typer_app.callback(invoke_without_command=True)(_everywhere)
     nouns: dict[str, typer.Typer] = {}
-    for each in chosen or COMMANDS:
-        noun, _, verb = each.rpartition(" ")
+    for name in chosen or COMMANDS:
+        noun, _, verb = name.rpartition(" ")
         if noun and noun not in nouns:
             nouns[noun] = typer.Typer(cls=Group, rich_markup_mode=None, no_args_is_help=True)
-            made.add_typer(nouns[noun], name=noun, help=NOUNS[noun])
-        (nouns[noun] if noun else made).command(verb, cls=Command)(command(function_of(each)))
-    return made
+            typer_app.add_typer(nouns[noun], name=noun, help=NOUNS[noun])
+        (nouns[noun] if noun else typer_app).command(verb, cls=Command)(command(function_of(name)))
+    return typer_app
 
 
 def function_of(words: str) -> Callable[Concatenate[Invocation, ...], None]:
@@ -265,21 +265,21 @@ def _everywhere(
 
 def main(argv: Sequence[str], *, clock: Callable[[], datetime] | None = None) -> int:
     """Run the command line ``argv`` (without the program's name); returns its exit code."""
-    given = list(argv)
+    words = list(argv)
     _set_up_streams()
-    if given in _HELP_ALONE and _COMPLETION not in os.environ:  # no command's signature need be read for it
+    if words in _HELP_ALONE and _COMPLETION not in os.environ:  # no command's signature need be read for it
         print(help_page(), end="")
-        return MISUSED if not given else 0
+        return MISUSED if not words else 0
     # Imports make hundreds of thousands of objects that stay; to search them for garbage is a tenth of `status`.
     gc.disable()
     try:
-        found = _command_line(given[0] if given and given[0] in _FIRST else "").main(
-            given, prog_name="wfe-mcp", standalone_mode=False, obj=World(clock)
+        status = _command_line(words[0] if words and words[0] in _FIRST else "").main(
+            words, prog_name="wfe-mcp", standalone_mode=False, obj=World(clock)
         )
-        return int(found or 0)
+        return int(status or 0)
     except UsageError as wrong:
-        return _misused(
-            wrong, next((word for word in given if not word.startswith("-")), ""), as_json=_wants_json(given)
+        return _report_misuse(
+            wrong, next((word for word in words if not word.startswith("-")), ""), as_json=_wants_json(words)
         )
     except typer.Abort:
         return INTERRUPTED
@@ -292,9 +292,9 @@ def main(argv: Sequence[str], *, clock: Callable[[], datetime] | None = None) ->
 @functools.cache
 def _command_line(first: str) -> Any:
     """What typer reads from the signatures of the commands that begin with ``first``; of all where it is empty."""
-    made: Any = typer.main.get_command(app(first))
-    made.page = "" if first else help_page()
-    return made
+    group: Any = typer.main.get_command(app(first))
+    group.page = "" if first else help_page()
+    return group
 
 
 _MEANT = {
@@ -314,7 +314,7 @@ _MEANT = {
 """What others call our commands. The parser knows only which of our words look alike: for ``runs`` it names ``trust``."""
 
 
-def _misused(wrong: Exception, first: str, *, as_json: bool) -> int:
+def _report_misuse(wrong: Exception, first: str, *, as_json: bool) -> int:
     """Report what is wrong with the command line, whose first word is ``first``: as JSON, or on standard error with the usage."""
     meant = _MEANT.get(first, "")
     message = f"No such command {first!r}: here it is '{meant}'." if meant else str(wrong.format_message())  # pyright: ignore[reportAttributeAccessIssue,reportUnknownMemberType,reportUnknownArgumentType] - every usage error has it

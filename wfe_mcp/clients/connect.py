@@ -10,7 +10,7 @@ from wfe_mcp.clients import files, hooks, launch
 from wfe_mcp.clients.files import Change, Records
 from wfe_mcp.clients.formats import entry
 from wfe_mcp.clients.formats.splice import Unreadable, Unsplicable
-from wfe_mcp.clients.look import Found, read_document, readable, table_of
+from wfe_mcp.clients.look import ClientEntry, read_document, readable, table_of
 from wfe_mcp.clients.table import CLIENTS, SERVER, Client, Places, Scope
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
@@ -31,7 +31,7 @@ _BLOCK = re.compile(rf"(?:\r?\n)?{re.escape(BEGIN)}.*?{re.escape(END)}(?:\r?\n)?
 class Plan:
     """What connects one client. ``state``: ``new``, ``connected`` (its entry stays as it is) or ``update``."""
 
-    found: Found
+    found: ClientEntry
     argv: tuple[str, ...]
     state: Literal["new", "connected", "update"]
     changes: tuple[Change, ...]
@@ -44,7 +44,7 @@ class Plan:
 
 
 def plan(
-    found: Found,
+    found: ClientEntry,
     places: Places,
     records: Records,
     argv: tuple[str, ...],
@@ -59,7 +59,7 @@ def plan(
 
     Refuses an entry of our name that is not ours, a form that cannot be extended, and a read-only file.
     """
-    wanted, most = (found.client.entry(found.shape, places, argv, allow=each) for each in (allow, True))
+    wanted, most = (found.client.entry(found.shape, places, argv, allow=allows) for allows in (allow, True))
     base, state = found.content, "new"
     if found.entry is not None:
         _refuse_foreign(found, "Rename or remove it there, then run the command again; nothing was changed.")
@@ -71,7 +71,7 @@ def plan(
     changes: list[Change] = []
     if state != "connected":
         with _editing(f"{found.file} cannot be extended without changing the rest", "Add the entry yourself"):
-            after = entry.added(base or b"", found.client.format, (*found.shape.path, SERVER), wanted)
+            after = entry.add_entry(base or b"", found.client.format, (*found.shape.path, SERVER), wanted)
         changes.append(Change(found.file, f"server {SERVER}", found.content, after))
     changes += _permission(found, places) if allow else []
     changes += _instructions(found, places) if instructions else []
@@ -79,18 +79,21 @@ def plan(
     return Plan(found, argv, state, _by_file(changes), allow)
 
 
-def originals(found: Found, places: Places, change: Change, records: Records) -> bytes | None:
+def originals(found: ClientEntry, places: Places, change: Change, records: Records) -> bytes | None:
     """What a file held before install touched it. Where it changed since: what it holds now, without what is ours."""
     held = None if change.before is None else records.before(change.file, change.before)
     if held is not None:
         return held[0]
     with suppress(Refused):
-        return next((each.after for each in removal(found, places, records) if each.file == change.file), change.before)
+        return next(
+            (change_back.after for change_back in removal(found, places, records) if change_back.file == change.file),
+            change.before,
+        )
     return change.before
 
 
 def removal(
-    found: Found, places: Places, records: Records, leaving: Sequence[tuple[Client, Scope]] = ()
+    found: ClientEntry, places: Places, records: Records, leaving: Sequence[tuple[Client, Scope]] = ()
 ) -> tuple[Change, ...]:
     """The changes that disconnect a client. ``leaving``: the clients that are disconnected with it, and their scopes.
 
@@ -107,13 +110,13 @@ def removal(
     return _by_file(changes)
 
 
-def _refuse_foreign(found: Found, hint: str) -> None:
+def _refuse_foreign(found: ClientEntry, hint: str) -> None:
     if not found.is_ours:
         what = f"{found.file} has a server {SERVER!r} that is not wfe-mcp: {found.shown}"
         raise Refused("conflict", what, hint)
 
 
-def is_allowed(found: Found, places: Places) -> bool:
+def is_allowed(found: ClientEntry, places: Places) -> bool:
     """Whether wfe's tools are allowed already, as far as files say."""
     client = found.client
     if client.permission is not None:
@@ -122,29 +125,29 @@ def is_allowed(found: Found, places: Places) -> bool:
     return all(held.get(key) == value for key, value in found.shape.allowed.items())
 
 
-def _permission_file(found: Found, places: Places) -> Path | None:
+def _permission_file(found: ClientEntry, places: Places) -> Path | None:
     row = found.client.permission
     if row is None:
         return None
     return places.root / row.project if found.scope == "project" else row.user(places)
 
 
-def _permission(found: Found, places: Places) -> list[Change]:
+def _permission(found: ClientEntry, places: Places) -> list[Change]:
     """The change that allows wfe's tools in a file of its own; none where it does already."""
     row, file = found.client.permission, _permission_file(found, places)
     if row is None or file is None:
         return []
     held, document = read_document(found.client, places, found.scope, file)
     allowed: Any = value_at(document, row.path)
-    missing = [each for each in row.items if not isinstance(allowed, list) or each not in cast("list[Any]", allowed)]
+    missing = [item for item in row.items if not isinstance(allowed, list) or item not in cast("list[Any]", allowed)]
     if not missing:
         return []
     with _editing(f"{file} cannot be extended", "Use --no-allow"):
-        after = entry.added(held or b"", found.client.format, row.path, missing)
+        after = entry.add_entry(held or b"", found.client.format, row.path, missing)
     return [Change(file, "permission for wfe's tools", held, after)]
 
 
-def _without_permission(found: Found, places: Places, records: Records) -> list[Change]:
+def _without_permission(found: ClientEntry, places: Places, records: Records) -> list[Change]:
     row, file = found.client.permission, _permission_file(found, places)
     if row is None or file is None:
         return []
@@ -152,21 +155,21 @@ def _without_permission(found: Found, places: Places, records: Records) -> list[
     allowed: Any = value_at(document, row.path)
     if held is None or not isinstance(allowed, list) or not set(row.items) & set(map(str, cast("list[Any]", allowed))):
         return []
-    after = _restored(file, held, records, found.client, row.path, row.items[0])
+    after = _restore_file(file, held, records, found.client, row.path, row.items[0])
     return [Change(file, "permission for wfe's tools", held, after)]
 
 
-def _hooks(found: Found, places: Places, hook: str, changes: Sequence[Change]) -> list[Change]:
+def _hooks(found: ClientEntry, places: Places, hook: str, changes: Sequence[Change]) -> list[Change]:
     """The change that adds hooks, on top of ``changes`` of the same file; none for a client without hooks."""
     row = hooks.hook_file(found.client.name)
     if row is None:
         return []
     file, held = row.file(places, found.scope), _content_after(row.file(places, found.scope), found, places, changes)
     with _editing(f"{file} cannot be extended by hooks", "Use --no-hooks, or fix that file first"):
-        return [Change(file, "hooks", held, hooks.added(held, row, hook))]
+        return [Change(file, "hooks", held, hooks.add_hooks(held, row, hook))]
 
 
-def _without_hooks(found: Found, places: Places, records: Records, changes: Sequence[Change]) -> list[Change]:
+def _without_hooks(found: ClientEntry, places: Places, records: Records, changes: Sequence[Change]) -> list[Change]:
     """The change that removes hooks, on top of ``changes`` of the same file. A file that its client cannot read stays."""
     row = hooks.hook_file(found.client.name)
     if row is None:
@@ -174,33 +177,35 @@ def _without_hooks(found: Found, places: Places, records: Records, changes: Sequ
     file = row.file(places, found.scope)
     held = _content_after(file, found, places, changes)
     with suppress(Unreadable, Unsplicable):
-        if held is not None and hooks.ours(entry.parsed(held, "jsonc"), row):
+        if held is not None and hooks.ours(entry.parse_document(held, "jsonc"), row):
             original = records.before(file, held)
-            rest = entry.rest_of(hooks.removed(held, row), records.first(file))
+            rest = entry.rest_of(hooks.remove_hooks(held, row), records.first(file))
             return [Change(file, "hooks", held, original[0] if original is not None else rest)]
     return []
 
 
-def _content_after(file: Path, found: Found, places: Places, changes: Sequence[Change]) -> bytes | None:
-    mine = [each.after for each in changes if each.file == file]
+def _content_after(file: Path, found: ClientEntry, places: Places, changes: Sequence[Change]) -> bytes | None:
+    mine = [change.after for change in changes if change.file == file]
     return mine[-1] if mine else files.content(file, places.root if found.scope == "project" else None)
 
 
 def _by_file(changes: Sequence[Change]) -> tuple[Change, ...]:
     """One change per file; those that change nothing are left out. Refuses a file that is read-only."""
-    made: dict[Path, Change] = {}
-    for each in changes:
-        before = made.get(each.file)
-        made[each.file] = (
-            each if before is None else Change(each.file, f"{before.what}, {each.what}", before.before, each.after)
+    by_file: dict[Path, Change] = {}
+    for change in changes:
+        before = by_file.get(change.file)
+        by_file[change.file] = (
+            change
+            if before is None
+            else Change(change.file, f"{before.what}, {change.what}", before.before, change.after)
         )
-    real = tuple(each for each in made.values() if each.differs)
-    for each in real:
-        files.refuse_read_only(each.file)
+    real = tuple(change for change in by_file.values() if change.differs)
+    for change in real:
+        files.refuse_read_only(change.file)
     return real
 
 
-def _instructions(found: Found, places: Places) -> list[Change]:
+def _instructions(found: ClientEntry, places: Places) -> list[Change]:
     file = found.client.instructions_file(places, found.scope)
     held = files.content(file, places.root if file.is_relative_to(places.root) else None)
     if held is not None and BEGIN.encode() in held:
@@ -212,7 +217,7 @@ def _instructions(found: Found, places: Places) -> list[Change]:
 
 
 def _without_instructions(
-    found: Found, places: Places, records: Records, leaving: Sequence[tuple[Client, Scope]]
+    found: ClientEntry, places: Places, records: Records, leaving: Sequence[tuple[Client, Scope]]
 ) -> list[Change]:
     """The change that removes our lines, unless another connected client reads the same file."""
     file = found.client.instructions_file(places, found.scope)
@@ -241,22 +246,22 @@ def _others_read(file: Path, places: Places, leaving: Sequence[tuple[Client, Sco
         for scope in client.scopes
         if (client.name, scope) not in gone and client.instructions_file(places, scope) == file
     ]
-    return any(found.is_ours for client, scope in readers for found in readable(client, places, [scope]))
+    return any(client_entry.is_ours for client, scope in readers for client_entry in readable(client, places, [scope]))
 
 
-def _is_unedited(found: Found) -> bool:
+def _is_unedited(found: ClientEntry) -> bool:
     """Whether the entry is one that install writes, but for the variables that it names."""
     held = {key: value for key, value in table_of(found.entry).items() if key != found.client.names}
-    return held in [found.shape.entry(found.argv, allow=each) for each in (False, True)]
+    return held in [found.shape.entry(found.argv, allow=allows) for allows in (False, True)]
 
 
-def _without_entry(found: Found, records: Records) -> bytes | None:
+def _without_entry(found: ClientEntry, records: Records) -> bytes | None:
     held = found.content
     path = (*found.shape.path, SERVER)
-    return None if held is None else _restored(found.file, held, records, found.client, path)
+    return None if held is None else _restore_file(found.file, held, records, found.client, path)
 
 
-def _restored(
+def _restore_file(
     file: Path, held: bytes, records: Records, client: Client, path: Sequence[str], element: str | None = None
 ) -> bytes | None:
     """The file as it was before install, if nothing else changed since; else without the one entry, and what it needed."""

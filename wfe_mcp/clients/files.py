@@ -101,28 +101,28 @@ class Records:
                 return (kept,)
         return None
 
-    def made(self, file: Path) -> list[Path]:
+    def folders_made(self, file: Path) -> list[Path]:
         """The folders that install created for ``file``, innermost first."""
         record: dict[str, Any] = self._all().get(str(file.resolve())) or {}
-        return [Path(each) for each in record.get("folders", ())]
+        return [Path(folder) for folder in record.get("folders", ())]
 
     def keep(self, change: Change, original: bytes | None) -> Path | None:
         """Keep the ``original`` of a file that is about to change. The path of the copy; None for a new file."""
-        kept = None if original is None else self.folder / _KEPT / _digest(original)
-        if kept is not None and original is not None:
-            _private_folder(kept.parent)
-            replace_file(kept, original)
+        path = None if original is None else self.folder / _KEPT / _digest(original)
+        if path is not None and original is not None:
+            _private_folder(path.parent)
+            replace_file(path, original)
         after = b"" if change.after is None else change.after
-        folders = [each for each in change.file.resolve().parents if not each.exists()]
+        folders = [parent for parent in change.file.resolve().parents if not parent.exists()]
         self._store(
             change.file,
             {
-                "before": None if kept is None else kept.name,
+                "before": None if path is None else path.name,
                 "after": _digest(after),
-                "folders": [str(each) for each in folders or self.made(change.file)],
+                "folders": [str(folder) for folder in folders or self.folders_made(change.file)],
             },
         )
-        return kept
+        return path
 
     def forget(self, file: Path) -> None:
         """Drop the record of a file; the copy stays."""
@@ -130,13 +130,13 @@ class Records:
 
     def _all(self) -> dict[str, Any]:
         try:
-            found = json.loads((self.folder / _RECORDS).read_bytes())
+            records = json.loads((self.folder / _RECORDS).read_bytes())
         except (OSError, ValueError):
             return {}
-        return found if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType] - JSON
+        return records if isinstance(records, dict) else {}  # pyright: ignore[reportUnknownVariableType] - JSON
 
     def _store(self, file: Path, record: dict[str, Any] | None) -> None:
-        every = {name: each for name, each in self._all().items() if name != str(file.resolve())}
+        every = {name: entry for name, entry in self._all().items() if name != str(file.resolve())}
         if record is not None:
             every[str(file.resolve())] = record
         _private_folder(self.folder)
@@ -146,18 +146,18 @@ class Records:
 def write(change: Change, records: Records, original: bytes | None) -> Path | None:
     """Make one change that install plans. Where its original is kept; None for a new file. Refuses when it changed since."""
     _refuse_changed(change)
-    kept = records.keep(change, original)
+    path = records.keep(change, original)
     with _refusing(change.file):
         real = change.file.resolve()
         real.parent.mkdir(parents=True, exist_ok=True)
         replace_file(real, change.after or b"", stat.S_IMODE(real.stat().st_mode) if real.exists() else None)
-    return kept
+    return path
 
 
 def undo(change: Change, records: Records) -> list[Path]:
     """Make one change that uninstall plans. The folders that install created for the file, for ``remove_empty``."""
     _refuse_changed(change)
-    made = records.made(change.file)
+    paths = records.folders_made(change.file)
     with _refusing(change.file):
         real = change.file.resolve()
         if change.after is None:
@@ -165,14 +165,14 @@ def undo(change: Change, records: Records) -> list[Path]:
         else:
             replace_file(real, change.after, stat.S_IMODE(real.stat().st_mode))
     records.forget(change.file)
-    return made
+    return paths
 
 
 def remove_empty(folders: Iterable[Path]) -> None:
     """Remove the folders that are empty, the innermost first."""
-    for each in sorted(set(folders), key=lambda folder: len(folder.parts), reverse=True):
+    for path in sorted(set(folders), key=lambda folder: len(folder.parts), reverse=True):
         with suppress(OSError):
-            each.rmdir()
+            path.rmdir()
 
 
 def _refuse_changed(change: Change) -> None:

@@ -9,7 +9,7 @@ from wfe_mcp.clients import connect, files, hooks, launch, look
 from wfe_mcp.clients.formats import entry
 from wfe_mcp.clients.formats.splice import Unreadable
 from wfe_mcp.clients.launch import Installation
-from wfe_mcp.clients.look import Found
+from wfe_mcp.clients.look import ClientEntry
 from wfe_mcp.clients.table import CLIENTS, SERVER, TOKEN, Client, Places, is_address
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.findings import HealthFinding, Level
@@ -22,34 +22,34 @@ _PLUGIN = f"{SERVER}@wfe-mcp"
 
 def path_finding(here: Installation, places: Places) -> HealthFinding:
     """Whether the name ``wfe-mcp`` finds this installation."""
-    named = launch.on_path(places.env)
+    path = launch.on_path(places.env)
     if here.is_temporary:
         return HealthFinding("PATH", "ok", f"{launch.PROGRAM} is started by uvx; to install it: uv tool install")
-    if named is None:
+    if path is None:
         message = f"{launch.PROGRAM} is not found; fix: uv tool update-shell, then open a new terminal; until then: {here.program}"
         return HealthFinding("PATH", "note", message)
-    if named.resolve() != here.program.resolve():
-        message = f"{launch.PROGRAM} is {named}, not {here.program}, which runs now; fix: remove one of them, or change their order"
+    if path.resolve() != here.program.resolve():
+        message = f"{launch.PROGRAM} is {path}, not {here.program}, which runs now; fix: remove one of them, or change their order"
         return HealthFinding("PATH", "note", message)
-    return HealthFinding("PATH", "ok", str(named))
+    return HealthFinding("PATH", "ok", str(path))
 
 
 def client_findings(here: Installation, places: Places) -> Iterator[HealthFinding]:
     """What there is to say about each client that is installed or connected."""
     for client in CLIENTS:
         topic = f"client {client.title}"
-        seen: list[Found] = []
+        entries: list[ClientEntry] = []
         faults: list[HealthFinding] = []
         for scope in client.scopes:
             try:
-                seen.append(look.look(client, places, scope))
+                entries.append(look.look(client, places, scope))
             except Refused as refused:
                 message = f"{refused.message.removesuffix('.')}. {refused.hint}"
                 faults.append(HealthFinding(topic, "problem", message))
         yield from faults
-        connected = [each for each in seen if each.entry is not None]
-        for each in connected:
-            yield from _connection(each, here, places)
+        connected = [connection for connection in entries if connection.entry is not None]
+        for connection in connected:
+            yield from _connection(connection, here, places)
         yield from _hook_findings(client, here, places)
         if not connected and client.name == "claude-code" and _plugin_is_on(places):
             yield HealthFinding(topic, "ok", f"connected by its plugin {_PLUGIN}")
@@ -59,18 +59,18 @@ def client_findings(here: Installation, places: Places) -> Iterator[HealthFindin
 
 def is_connected(places: Places) -> bool:
     """Whether any client has this server in a file of its own, or by the plugin. A broken file has none."""
-    seen = (found for client in CLIENTS for found in look.readable(client, places))
-    return any(found.is_ours for found in seen) or _plugin_is_on(places)
+    entries = (client_entry for client in CLIENTS for client_entry in look.readable(client, places))
+    return any(client_entry.is_ours for client_entry in entries) or _plugin_is_on(places)
 
 
 def server_here(places: Places) -> str:
     """The server that has the runs of every client connected here; empty where this machine has those of one."""
-    seen = (found for client in CLIENTS for found in look.readable(client, places))
-    servers = [server_of(found) for found in seen if found.is_ours]
+    entries = (client_entry for client in CLIENTS for client_entry in look.readable(client, places))
+    servers = [server_of(client_entry) for client_entry in entries if client_entry.is_ours]
     return servers[0] if servers and all(servers) else ""
 
 
-def _connection(found: Found, here: Installation, places: Places) -> Iterator[HealthFinding]:
+def _connection(found: ClientEntry, here: Installation, places: Places) -> Iterator[HealthFinding]:
     """The findings on one entry; one that is ok where there is no other."""
     client, topic = found.client, f"client {found.client.title}"
     if not found.is_ours:
@@ -98,7 +98,7 @@ def _hook_findings(client: Client, here: Installation, places: Places) -> Iterat
         return
     topic, again = f"hooks of {client.title}", f"fix: wfe-mcp install --client {client.name} --hooks"
     line = hooks.command(client.name, here.executable, str(hooks.script_folder()), here.platform)
-    wanted = {name: [each] for name, each in row.entries(line).items()}
+    wanted = {name: [hook] for name, hook in row.entries(line).items()}
     good: list[str] = []
     for scope in client.scopes:
         file = row.file(places, scope)
@@ -136,7 +136,7 @@ def _has_plugin(file: Path) -> bool:
     return isinstance(held, dict) and cast("dict[str, Any]", held).get(_PLUGIN) is True
 
 
-def _faults(found: Found, here: Installation, places: Places) -> Iterator[tuple[Level, str]]:
+def _faults(found: ClientEntry, here: Installation, places: Places) -> Iterator[tuple[Level, str]]:
     named = f"--client {found.client.name} --scope {found.scope}"
     again = f"wfe-mcp uninstall {named}, then wfe-mcp install {named}"
     held: dict[str, Any] = cast("dict[str, Any]", found.entry)
@@ -155,12 +155,16 @@ def _faults(found: Found, here: Installation, places: Places) -> Iterator[tuple[
         )
     elif found.scope == "project" and (set_there := found.variables.keys() - {"WFE_PROJECT"}):
         names = {name: value for name, value in found.variables.items() if name in set_there}
-        yield "note", f"{launch.shown(found.argv, names)}; fix: remove what you did not write there"
+        yield "note", f"{launch.command_line_of(found.argv, names)}; fix: remove what you did not write there"
     yield from _project(found, places)
     missing = [key for key in found.shape.always if key not in held]
     passed: object = held.get(found.client.names)
-    given = cast("list[Any]", passed) if isinstance(passed, list) else []
-    missing += [f"{each} in {found.client.names}" for each in found.client.passed_on(places) if each not in given]
+    variables = cast("list[Any]", passed) if isinstance(passed, list) else []
+    missing += [
+        f"{variable} in {found.client.names}"
+        for variable in found.client.passed_on(places)
+        if variable not in variables
+    ]
     if missing:
         yield "note", f"the entry lacks {', '.join(missing)}; fix: {again}"
     trust = TRUST.get(found.client.name)
@@ -168,7 +172,7 @@ def _faults(found: Found, here: Installation, places: Places) -> Iterator[tuple[
         yield from trust(found, places)
 
 
-def server_of(found: Found) -> str:
+def server_of(found: ClientEntry) -> str:
     """The server that has the runs of an entry; empty: this machine."""
     words = found.argv
     if is_address(words):
@@ -176,12 +180,12 @@ def server_of(found: Found) -> str:
     return words[words.index("--server") + 1] if "--server" in words[:-1] else ""
 
 
-def _way(found: Found) -> str:
+def _way(found: ClientEntry) -> str:
     server = server_of(found)
     return f" {'at' if is_address(found.argv) else 'over a bridge to'} {server}, which answers" if server else ""
 
 
-def _server_faults(found: Found, places: Places) -> Iterator[tuple[Level, str]]:
+def _server_faults(found: ClientEntry, places: Places) -> Iterator[tuple[Level, str]]:
     """Whether the server answers, and a bridge has a login there; asked where there is one."""
     server = server_of(found)
     if not server:
@@ -206,7 +210,7 @@ def _server_faults(found: Found, places: Places) -> Iterator[tuple[Level, str]]:
         yield "problem", f"this project has no login at {server}; fix: wfe-mcp login {server}"
 
 
-def _project(found: Found, places: Places) -> Iterator[tuple[Level, str]]:
+def _project(found: ClientEntry, places: Places) -> Iterator[tuple[Level, str]]:
     """What is wrong with a project that the entry names."""
     named = _named_project(found)
     if not named or "${" in named:
@@ -218,7 +222,7 @@ def _project(found: Found, places: Places) -> Iterator[tuple[Level, str]]:
         yield "note", f"it always serves the project {named}, not this one; fix: remove --project there"
 
 
-def _named_project(found: Found) -> str:
+def _named_project(found: ClientEntry) -> str:
     words = found.argv
     for number, word in enumerate(words):
         if word == "--project" and number + 1 < len(words):
@@ -228,7 +232,7 @@ def _named_project(found: Found) -> str:
     return found.variables.get("WFE_PROJECT", "")
 
 
-def _root(found: Found) -> str:
+def _root(found: ClientEntry) -> str:
     """The project that the server will find."""
     named = _named_project(found)
     if named:
@@ -244,11 +248,11 @@ def _document(file: Path, form: entry.Format) -> dict[str, Any]:
     """The content of a client's own file; empty where it is missing or broken: its client reports that."""
     with suppress(Refused, Unreadable):
         held = files.content(file, None)
-        return {} if held is None else entry.parsed(held, form)
+        return {} if held is None else entry.parse_document(held, form)
     return {}
 
 
-def _claude(found: Found, places: Places) -> Iterator[tuple[Level, str]]:
+def _claude(found: ClientEntry, places: Places) -> Iterator[tuple[Level, str]]:
     for name in ("settings.json", "settings.local.json") if found.scope != "user" else ():
         refused: object = _document(places.root / ".claude" / name, "json").get("disabledMcpjsonServers")
         if isinstance(refused, list) and SERVER in cast("list[Any]", refused):
@@ -257,7 +261,7 @@ def _claude(found: Found, places: Places) -> Iterator[tuple[Level, str]]:
             return
 
 
-def _codex(found: Found, places: Places) -> Iterator[tuple[Level, str]]:
+def _codex(found: ClientEntry, places: Places) -> Iterator[tuple[Level, str]]:
     config = _document(found.client.user(places)[0], "toml")
     if found.scope == "user" or value_at(config, ("projects", str(places.root), "trust_level")) == "trusted":
         return
@@ -269,12 +273,12 @@ def _codex(found: Found, places: Places) -> Iterator[tuple[Level, str]]:
         yield "note", f"{ignored}; fix: start codex here and trust it, or wfe-mcp install --client codex --scope user"
 
 
-def _gemini(found: Found, places: Places) -> Iterator[tuple[Level, str]]:
+def _gemini(found: ClientEntry, places: Places) -> Iterator[tuple[Level, str]]:
     user = found.client.user(places)[0]
     if value_at(_document(user, "jsonc"), ("security", "folderTrust", "enabled")) is not True:
         return
     trusted = _document(user.with_name("trustedFolders.json"), "jsonc")
-    above = {str(each) for each in (places.root, *places.root.parents)}
+    above = {str(path) for path in (places.root, *places.root.parents)}
     near = {str(places.root), str(places.root.parent)}
     for folder, kind in trusted.items():
         if (kind == "TRUST_FOLDER" and folder in above) or (kind == "TRUST_PARENT" and folder in near):
@@ -283,7 +287,7 @@ def _gemini(found: Found, places: Places) -> Iterator[tuple[Level, str]]:
     yield "note", f"{reason}; fix: /permissions in gemini, or trust the folder when it asks"
 
 
-TRUST: dict[str, Callable[[Found, Places], Iterator[tuple[Level, str]]]] = {
+TRUST: dict[str, Callable[[ClientEntry, Places], Iterator[tuple[Level, str]]]] = {
     "claude-code": _claude,
     "codex": _codex,
     "gemini-cli": _gemini,

@@ -43,14 +43,14 @@ class HookFile:
 
     def entries(self, command: str) -> dict[str, dict[str, Any]]:
         """Per event what is added to its list."""
-        one: dict[str, Any] = {
+        hook: dict[str, Any] = {
             "type": "command",
             "command": command,
             "timeout": _TIMEOUT_S * (1000 if self.in_ms else 1),
         }
         if self.in_ms:
-            one["name"] = "wfe-mcp"
-        return {name: {**({"matcher": "*"} if of_tools else {}), "hooks": [one]} for name, of_tools in self.events}
+            hook["name"] = "wfe-mcp"
+        return {name: {**({"matcher": "*"} if of_tools else {}), "hooks": [hook]} for name, of_tools in self.events}
 
 
 _TOOL_EVENTS = (("PreToolUse", True), ("PostToolUse", True))
@@ -88,7 +88,7 @@ HOOK_FILES: tuple[HookFile, ...] = (
 
 def hook_file(client: str) -> HookFile | None:
     """The hooks of a client; None: it has none, or none that this version knows."""
-    return next((each for each in HOOK_FILES if each.client == client), None)
+    return next((file for file in HOOK_FILES if file.client == client), None)
 
 
 def script_folder() -> Path:
@@ -116,37 +116,37 @@ def command(client: str, python: str, folder: str, platform: str) -> str:
 
 def ours(document: dict[str, Any], row: HookFile) -> dict[str, list[Any]]:
     """Per event the entries that start the script, whichever installation wrote them."""
-    found: dict[str, list[Any]] = {}
+    ours_by_event: dict[str, list[Any]] = {}
     for name, _ in row.events:
         held: Any = value_at(document, ("hooks", name))
         every = cast("list[Any]", held) if isinstance(held, list) else []
-        mine = [each for each in every if MARK in str(each)]
+        mine = [hook for hook in every if MARK in str(hook)]
         if mine:
-            found[name] = mine
-    return found
+            ours_by_event[name] = mine
+    return ours_by_event
 
 
-def added(content: bytes | None, row: HookFile, line: str) -> bytes:
+def add_hooks(content: bytes | None, row: HookFile, line: str) -> bytes:
     """The file with our hooks; those of another installation are replaced. Raises ``Unreadable`` and ``Unsplicable``."""
     wanted = row.entries(line)
-    document = {} if content is None else entry.parsed(content, "jsonc")
-    if ours(document, row) == {name: [each] for name, each in wanted.items()}:
+    document = {} if content is None else entry.parse_document(content, "jsonc")
+    if ours(document, row) == {name: [hook] for name, hook in wanted.items()}:
         return content or b""
-    text = removed(content, row) if content is not None else b""
-    for name, each in wanted.items():
-        text = entry.added(text, "jsonc", ("hooks", name), [each])
+    text = remove_hooks(content, row) if content is not None else b""
+    for name, hook in wanted.items():
+        text = entry.add_entry(text, "jsonc", ("hooks", name), [hook])
     return text
 
 
-def removed(content: bytes, row: HookFile) -> bytes:
+def remove_hooks(content: bytes, row: HookFile) -> bytes:
     """The file without our hooks, and without lists that held nothing else. Raises as ``added`` does."""
     text = content
-    found = ours(entry.parsed(text, "jsonc"), row)
-    for name, mine in found.items():
-        for each in mine:
-            text = entry.removed(text, "jsonc", ("hooks", name), each)
-        if not value_at(entry.parsed(text, "jsonc"), ("hooks", name)):
-            text = entry.removed(text, "jsonc", ("hooks", name))
-    if found and not value_at(entry.parsed(text, "jsonc"), ("hooks",)):
-        text = entry.removed(text, "jsonc", ("hooks",))
+    ours_by_event = ours(entry.parse_document(text, "jsonc"), row)
+    for name, mine in ours_by_event.items():
+        for hook in mine:
+            text = entry.remove_entry(text, "jsonc", ("hooks", name), hook)
+        if not value_at(entry.parse_document(text, "jsonc"), ("hooks", name)):
+            text = entry.remove_entry(text, "jsonc", ("hooks", name))
+    if ours_by_event and not value_at(entry.parse_document(text, "jsonc"), ("hooks",)):
+        text = entry.remove_entry(text, "jsonc", ("hooks",))
     return text

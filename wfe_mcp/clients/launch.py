@@ -65,13 +65,13 @@ class Installation:
 def this_installation() -> Installation:
     """The one that runs now."""
     scripts = Path(sysconfig.get_path("scripts"))
-    return Installation(Path(sys.prefix), scripts, sys.executable, _source(), sys.platform, _recorded(scripts))
+    return Installation(Path(sys.prefix), scripts, sys.executable, _source(), sys.platform, _recorded_sha256(scripts))
 
 
 def on_path(env: Mapping[str, str]) -> Path | None:
     """The program that the name finds."""
-    found = find(PROGRAM, env.get("PATH", ""))
-    return Path(found) if found else None
+    file = find(PROGRAM, env.get("PATH", ""))
+    return Path(file) if file else None
 
 
 def command(here: Installation, env: Mapping[str, str], scope: Scope, by: By = "auto") -> tuple[str, ...]:
@@ -80,15 +80,15 @@ def command(here: Installation, env: Mapping[str, str], scope: Scope, by: By = "
     ``auto``: uvx where this installation lies in its cache; the name in a file that a team shares, where the name finds
     this installation; else the absolute path, which also programs find that a desktop started.
     """
-    named = on_path(env)
-    is_this = named is not None and named.resolve() == here.program.resolve()
+    path = on_path(env)
+    is_this = path is not None and path.resolve() == here.program.resolve()
     if by == "uvx" or (by == "auto" and here.is_temporary):
         source = ("--from", here.source, PROGRAM) if here.source else (f"{PROGRAM}@{__version__}",)
         return ("uvx", *source, "serve")
     if by == "name" or (by == "auto" and scope == "project" and is_this):
         return (PROGRAM, "serve")
-    if named is not None and is_this:
-        return (str(named), "serve")
+    if path is not None and is_this:
+        return (str(path), "serve")
     if here.program.exists():
         return (str(here.program), "serve")
     # Without -P the folder that a client starts it in could bring modules of its own.
@@ -105,23 +105,23 @@ def whose(argv: Sequence[str], root: Path, path: str, here: Installation) -> Who
         return "installed" if argv[0].endswith("/mcp") else "foreign"
     if not is_ours(argv):
         return "foreign"
-    found = program(argv[0], root, path)
-    if found is None:
+    file = program(argv[0], root, path)
+    if file is None:
         is_name = "/" not in argv[0] and "\\" not in argv[0]
         return "installed" if is_name or Path(argv[0]).is_absolute() else "foreign"
-    if _named(argv[0]) == PROGRAM and _is_program(found, root, here):
+    if _program_name(argv[0]) == PROGRAM and _is_program(file, root, here):
         return "this"
-    if "-m" in argv and found.parent.resolve() == Path(here.executable).parent.resolve():
+    if "-m" in argv and file.parent.resolve() == Path(here.executable).parent.resolve():
         is_apart = not {"-P", "-I"}.isdisjoint(argv[: argv.index("-m")])
         return "this" if is_apart else "foreign" if _has_module(root) else "installed"
-    if is_of_project(found, root):
+    if is_of_project(file, root):
         return "foreign"
-    if _named(argv[0]) == "uvx":
+    if _program_name(argv[0]) == "uvx":
         return "this" if tuple(argv) == command(here, {}, "user", "uvx") else "installed"
     return "foreign" if "-m" in argv and _has_module(root) else "installed"
 
 
-def shown(argv: Sequence[str], variables: Mapping[str, str]) -> str:
+def command_line_of(argv: Sequence[str], variables: Mapping[str, str]) -> str:
     """A command and the variables that are set for it, whole; values that look like secrets are left out."""
     return " ".join([shlex.join(argv) or "no command", *([f"; it sets {_settings(variables)}"] if variables else [])])
 
@@ -148,7 +148,7 @@ def _has_module(root: Path) -> bool:
     return any((root / name).exists() for name in ("wfe_mcp", "wfe_mcp.py"))
 
 
-def _named(word: str) -> str:
+def _program_name(word: str) -> str:
     return word.replace("\\", "/").rpartition("/")[2].removesuffix(".exe")
 
 
@@ -156,7 +156,7 @@ def is_ours(argv: Sequence[str]) -> bool:
     """Whether a command has one of the forms that start wfe-mcp: by its program, by uvx, or as a module of Python."""
     if "serve" not in argv:
         return False
-    name, words = _named(argv[0]), list(argv[1 : argv.index("serve")])
+    name, words = _program_name(argv[0]), list(argv[1 : argv.index("serve")])
     if name == "uvx":
         words = words[2:] if words[:1] == ["--from"] and not _is_place(words[1]) else words
         return [word.partition("@")[0] for word in words] == [PROGRAM]
@@ -177,8 +177,8 @@ def _is_place(source: str) -> bool:
 
 def source(direct_url: str | None) -> str:
     """What uvx gets a package from: the commit, folder or file of its ``direct_url.json``; empty: it came by its name."""
-    found: dict[str, Any] = json.loads(direct_url) if direct_url else {}
-    url, vcs = str(found.get("url", "")), found.get("vcs_info")
+    document: dict[str, Any] = json.loads(direct_url) if direct_url else {}
+    url, vcs = str(document.get("url", "")), document.get("vcs_info")
     if vcs:
         return f"{vcs['vcs']}+{url}@{vcs['commit_id']}"
     return url2pathname(urlsplit(url).path) if url.startswith("file:") else url
@@ -191,17 +191,17 @@ def _source() -> str:
         return ""
 
 
-def _recorded(scripts: Path) -> str:
+def _recorded_sha256(scripts: Path) -> str:
     """The SHA-256 of the program in the list of installed files; empty where the list does not have it."""
     with suppress(metadata.PackageNotFoundError):
-        for each in metadata.files(PROGRAM) or ():
-            is_program = each.stem == PROGRAM and Path(str(each.locate())).parent.resolve() == scripts.resolve()
-            if is_program and each.hash is not None and each.hash.mode == "sha256":
-                return urlsafe_b64decode(f"{each.hash.value}==").hex()
+        for file in metadata.files(PROGRAM) or ():
+            is_program = file.stem == PROGRAM and Path(str(file.locate())).parent.resolve() == scripts.resolve()
+            if is_program and file.hash is not None and file.hash.mode == "sha256":
+                return urlsafe_b64decode(f"{file.hash.value}==").hex()
     return ""
 
 
-def printed(words: Sequence[str]) -> str:
+def printed_version(words: Sequence[str]) -> str:
     """What a program prints that says its version; empty where it cannot be started or takes too long."""
     with suppress(OSError, subprocess.SubprocessError):
         return subprocess.run(

@@ -18,7 +18,7 @@ from wfe_mcp.workspace.files.programs import find, outside
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ClientEntry:
     """A client's file as it is now. ``entry``: what it has under our name; None: nothing."""
 
     client: Client
@@ -36,12 +36,12 @@ class Found:
         """The variables that the entry sets."""
         held = table_of(self.entry)
         every = (table_of(held.get(key)) for key in ("env", "environment", "envs"))
-        return {name: str(value) for each in every for name, value in each.items()}
+        return {name: str(value) for table in every for name, value in table.items()}
 
     @property
     def shown(self) -> str:
         """The command and the variables, as a user must see them before it is started."""
-        return launch.shown(self.argv, self.variables)
+        return launch.command_line_of(self.argv, self.variables)
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -50,7 +50,7 @@ class Found:
         head: Any = held.get("command", held.get("cmd", held.get("url", ())))
         words: list[Any] = [head] if isinstance(head, str) else [*head] if isinstance(head, list) else []
         more: Any = held.get("args", ())
-        return tuple(str(each) for each in (*words, *(cast("list[Any]", more) if isinstance(more, list) else ())))
+        return tuple(str(word) for word in (*words, *(cast("list[Any]", more) if isinstance(more, list) else ())))
 
     @property
     def is_ours(self) -> bool:
@@ -60,21 +60,23 @@ class Found:
 
 def client_named(name: str) -> Client:
     """The client of that name. Refuses an unknown one."""
-    found = next((each for each in CLIENTS if each.name == name), None)
-    if found is None:
-        names = [each.name for each in CLIENTS]
+    match = next((client for client in CLIENTS if client.name == name), None)
+    if match is None:
+        names = [client.name for client in CLIENTS]
         hint = nearest_hint(name, names, f"There are: {', '.join(names)}.")
         raise Refused("bad_argument", f"No client is called {name!r}.", hint)
-    return found
+    return match
 
 
 def is_installed(client: Client, places: Places) -> bool:
     """Whether a program of the client is on PATH, or a folder of its settings is there."""
     path = places.env.get("PATH", "")
-    return any(find(each, path) for each in client.programs) or any(each.exists() for each in client.folders(places))
+    return any(find(program, path) for program in client.programs) or any(
+        folder.exists() for folder in client.folders(places)
+    )
 
 
-def look(client: Client, places: Places, scope: Scope) -> Found:
+def look(client: Client, places: Places, scope: Scope) -> ClientEntry:
     """A client's file in one scope. Refuses a scope that it lacks, and a file that cannot be read or is broken."""
     if scope not in client.scopes:
         raise Refused(
@@ -83,17 +85,17 @@ def look(client: Client, places: Places, scope: Scope) -> Found:
             f"wfe-mcp install --client {client.name} --scope user",
         )
     every = client.files(places, scope)
-    file = next((each for each in every if each.exists()), every[0])
+    file = next((candidate for candidate in every if candidate.exists()), every[0])
     held, document = read_document(client, places, scope, file)
     shape = _shape(client, places, document)
-    found = Found(client, scope, file, held, document, shape, value_at(document, (*shape.path, SERVER)))
-    if found.entry is None:
-        return found
-    path = found.variables.get("PATH", places.env.get("PATH", ""))
-    return replace(found, whose=launch.whose(found.argv, places.root, path, launch.this_installation()))
+    client_entry = ClientEntry(client, scope, file, held, document, shape, value_at(document, (*shape.path, SERVER)))
+    if client_entry.entry is None:
+        return client_entry
+    path = client_entry.variables.get("PATH", places.env.get("PATH", ""))
+    return replace(client_entry, whose=launch.whose(client_entry.argv, places.root, path, launch.this_installation()))
 
 
-def readable(client: Client, places: Places, scopes: Iterable[Scope] = ()) -> Iterator[Found]:
+def readable(client: Client, places: Places, scopes: Iterable[Scope] = ()) -> Iterator[ClientEntry]:
     """A client's file in each of ``scopes`` (empty: all that it has), without those that cannot be read or are broken."""
     for scope in scopes or client.scopes:
         with suppress(Refused):
@@ -117,7 +119,7 @@ def _major(client: Client, places: Places) -> int:
     program = outside(client.programs[0], places.root, places.env.get("PATH", ""))
     if program is None:
         return 0
-    number = re.search(r"\d+", launch.printed([program, "--version"]))
+    number = re.search(r"\d+", launch.printed_version([program, "--version"]))
     return int(number[0]) if number else 0
 
 
@@ -125,7 +127,7 @@ def read_document(client: Client, places: Places, scope: Scope, file: Path) -> t
     """The content of a client's file, and what it says. Refuses a broken one."""
     held = files.content(file, places.root if scope == "project" else None)
     try:
-        return held, {} if held is None else entry.parsed(held, client.format)
+        return held, {} if held is None else entry.parse_document(held, client.format)
     except Unreadable as fault:
         raise Refused(
             "conflict", f"{client.title} cannot read {file}, {fault}", "Fix that file first; it was not changed."
@@ -137,7 +139,7 @@ def table_of(value: object) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
-def refuse_without_http(found: Found) -> None:
+def refuse_without_http(found: ClientEntry) -> None:
     """Refuse a client that is not known to speak to a server with a token."""
     if found.shape.remote is None:
         raise Refused(

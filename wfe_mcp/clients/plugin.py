@@ -27,7 +27,7 @@ def plugin_files(argv: tuple[str, ...], python: str) -> dict[str, bytes]:
     row = hooks.hook_file("claude-code")
     assert row is not None, "it has hooks"
     line = hooks.command(row.client, python, f"{_ROOT}/hooks", "")
-    made: dict[str, Any] = {
+    documents: dict[str, Any] = {
         ".claude-plugin/marketplace.json": {
             "name": MARKETPLACE,
             "owner": _AUTHOR,
@@ -46,15 +46,15 @@ def plugin_files(argv: tuple[str, ...], python: str) -> dict[str, bytes]:
         },
         f"{SERVER}/hooks/hooks.json": {
             "description": "Holds the open phase of a run. Silent without one.",
-            "hooks": {name: [each] for name, each in row.entries(line).items()},
+            "hooks": {name: [entry] for name, entry in row.entries(line).items()},
         },
     }
-    found = {name: f"{json.dumps(value, indent=2)}\n".encode() for name, value in made.items()}
+    files = {name: f"{json.dumps(value, indent=2)}\n".encode() for name, value in documents.items()}
     for source, target in (("plugin_files", ""), ("wfe_hook", "hooks/wfe_hook/")):
         for file in sorted((_HERE / source).rglob("*")):
             if file.suffix in (".md", ".py"):
-                found[f"{SERVER}/{target}{file.relative_to(_HERE / source).as_posix()}"] = file.read_bytes()
-    return found
+                files[f"{SERVER}/{target}{file.relative_to(_HERE / source).as_posix()}"] = file.read_bytes()
+    return files
 
 
 def write_plugin(folder: Path, argv: tuple[str, ...], python: str) -> list[str]:

@@ -151,7 +151,7 @@ class Client:
 
     def files(self, places: Places, scope: Scope) -> tuple[Path, ...]:
         """The files that may hold the entry in this scope."""
-        return tuple(places.root / each for each in self.project) if scope == "project" else self.user(places)
+        return tuple(places.root / path for path in self.project) if scope == "project" else self.user(places)
 
     def instructions_file(self, places: Places, scope: Scope) -> Path:
         """The file whose text the model reads."""
@@ -161,7 +161,7 @@ class Client:
 
     def passed_on(self, places: Places) -> tuple[str, ...]:
         """The variables that are set here and that the entry must name, so that the server gets them."""
-        return tuple(each for each in PASSED_ON if places.env.get(each)) if self.names else ()
+        return tuple(variable for variable in PASSED_ON if places.env.get(variable)) if self.names else ()
 
     def entry(self, shape: Shape, places: Places, argv: tuple[str, ...], *, allow: bool) -> dict[str, Any]:
         """The entry that starts ``argv`` on this machine."""

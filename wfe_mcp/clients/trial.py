@@ -50,15 +50,15 @@ def environment(env: Mapping[str, str], passes: tuple[str, ...] | None) -> dict[
     return {name: value for name, value in env.items() if passes is None or name in (*passes, *system)}
 
 
-def started(argv: Sequence[str], folder: Path, env: Mapping[str, str], limit_s: float = LIMIT_S) -> Trial:
+def try_server(argv: Sequence[str], folder: Path, env: Mapping[str, str], limit_s: float = LIMIT_S) -> Trial:
     """Start ``argv`` in ``folder``, shake hands, list the tools, and end it."""
     begin = time.monotonic()
-    found = program(argv[0], folder, env.get("PATH", ""))
-    if found is None:
+    path = program(argv[0], folder, env.get("PATH", ""))
+    if path is None:
         return Trial(0, fault=f"{argv[0]} is not found on PATH")
     try:
         process = subprocess.Popen(
-            [str(found), *argv[1:]],
+            [str(path), *argv[1:]],
             cwd=folder,
             env=dict(env),
             text=True,
@@ -69,17 +69,17 @@ def started(argv: Sequence[str], folder: Path, env: Mapping[str, str], limit_s: 
             stderr=subprocess.PIPE,
         )
     except OSError as error:
-        return Trial(0, fault=f"{found} cannot start: {error.strerror}")
+        return Trial(0, fault=f"{path} cannot start: {error.strerror}")
     error_output: list[str] = []
     timer = threading.Timer(limit_s, process.kill)
-    listener = threading.Thread(target=error_output.extend, args=(_out(process.stderr),), daemon=True)
+    listener = threading.Thread(target=error_output.extend, args=(_require_pipe(process.stderr),), daemon=True)
     with process:
         timer.start()
         listener.start()
         answers = _talk(process)
         process.kill()
         with contextlib.suppress(OSError):  # what a process that ended did not read
-            _out(process.stdin).close()
+            _require_pipe(process.stdin).close()
         listener.join()
         timed_out = not timer.is_alive()
         timer.cancel()
@@ -95,10 +95,10 @@ def _talk(process: subprocess.Popen[str]) -> dict[int, dict[str, Any]]:
     """The answers by id; what is there when the process ends or has answered both questions."""
     answers: dict[int, dict[str, Any]] = {}
     with contextlib.suppress(OSError):
-        for each in _MESSAGES:
-            _out(process.stdin).write(f"{json.dumps(each)}\n")
-        _out(process.stdin).flush()
-        for line in _out(process.stdout):
+        for request in _MESSAGES:
+            _require_pipe(process.stdin).write(f"{json.dumps(request)}\n")
+        _require_pipe(process.stdin).flush()
+        for line in _require_pipe(process.stdout):
             with contextlib.suppress(ValueError, AttributeError):
                 message = json.loads(line)
                 if isinstance(message.get("id"), int):
@@ -111,13 +111,13 @@ def _talk(process: subprocess.Popen[str]) -> dict[int, dict[str, Any]]:
 def _read(answers: Mapping[int, dict[str, Any]], spent: float) -> Trial:
     try:
         version = answers[1]["result"]["serverInfo"]["version"]
-        tools = tuple(each["name"] for each in answers[2]["result"]["tools"])
+        tools = tuple(tool["name"] for tool in answers[2]["result"]["tools"])
     except (KeyError, TypeError):
         return Trial(spent, fault="its answer is not that of an MCP server")
     return Trial(spent, str(version), tools, "" if "start_run" in tools else "it lists no tool start_run")
 
 
-def _out(stream: IO[str] | None) -> IO[str]:
+def _require_pipe(stream: IO[str] | None) -> IO[str]:
     if stream is None:
         raise OSError("no pipe")
     return stream

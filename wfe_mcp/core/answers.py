@@ -9,7 +9,7 @@ from wfe_mcp.core.model import Attempt, RunState
 from wfe_mcp.core.recovery import blocker_found, recovery_opened
 
 
-def answered(state: RunState, command: c.Answer) -> list[e.Event]:
+def answer_events(state: RunState, command: c.Answer) -> list[e.Event]:
     """The events that the value causes."""
     attempt = state.current(command.phase)
     on = attempt.on

@@ -47,10 +47,10 @@ def several_refused(state: RunState, attempt: Attempt, *, skips: bool = False) -
 
     ``skips``: it would pass the gates of both stages.
     """
-    spec, left = state.phase(attempt.phase), gates_left(state, attempt)
+    spec, specs = state.phase(attempt.phase), gates_left(state, attempt)
     if skips and not attempt.gates_before_passed:
-        left = (*(left if attempt.stage is Stage.BEFORE else spec.gates_before), *spec.gates)
-    people = max((gate.people for gate in left), default=1)
+        specs = (*(specs if attempt.stage is Stage.BEFORE else spec.gates_before), *spec.gates)
+    people = max((gate.people for gate in specs), default=1)
     if people == 1:
         return None
     return Refused(
@@ -90,9 +90,9 @@ def verdict_refused(state: RunState, command: c.RecordVerdict) -> Refused | None
 def approval_refused(state: RunState, command: c.Approve) -> Refused | None:
     """Why this approval does not count."""
     attempt = state.current(command.phase)
-    found = not_an_approval(state, attempt)
-    if found is not None:
-        return found
+    refused = not_an_approval(state, attempt)
+    if refused is not None:
+        return refused
     if command.sha256 != attempt.sha256:
         return Refused(
             "stale_revision",

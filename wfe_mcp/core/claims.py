@@ -89,11 +89,11 @@ def checked_tests(value: object) -> tuple[list[Fault], list[dict[str, Any]]]:
         return [("is no list of tests", f"1 to {MOST_TESTS} tests, such as {{type: script, check: NAME}}")], []
     faults: list[Fault] = []
     kept: list[dict[str, Any]] = []
-    for number, given in enumerate(cast("Sequence[object]", value), 1):
-        found, test = _checked_test(given)
-        if any(test.get("name") == each["name"] for each in kept):
-            found.append((f"has the name {test['name']!r} twice", "another name", "name"))
-        faults += [(f"test {number} {what}", expected, number - 1, *key) for what, expected, *key in found]
+    for number, test_given in enumerate(cast("Sequence[object]", value), 1):
+        test_faults, test = _checked_test(test_given)
+        if any(test.get("name") == kept_test["name"] for kept_test in kept):
+            test_faults.append((f"has the name {test['name']!r} twice", "another name", "name"))
+        faults += [(f"test {number} {what}", expected, number - 1, *key) for what, expected, *key in test_faults]
         kept.append({"name": f"test-{number}"} | test)
     return faults, [] if faults else kept
 
@@ -137,7 +137,7 @@ def schemas_of_tests(checks: Iterable[str], gold_sets: Iterable[str]) -> dict[st
     """
     names = {"check": sorted(checks), "gold_set": sorted(gold_sets), "comparison": list(COMPARISONS)}
 
-    def asked(kind: str, key: str) -> dict[str, Any]:
+    def key_schema(kind: str, key: str) -> dict[str, Any]:
         known = names | {"metric": list(GOLD_METRICS if kind == "gold_set" else MEASURES)}
         shape: dict[str, Any] = {"type": "array", "items": {"type": "string"}} if key in _LISTS else {"type": "string"}
         shape |= {"type": "number"} if key == "threshold" else {"enum": known[key]} if key in known else {}
@@ -148,7 +148,7 @@ def schemas_of_tests(checks: Iterable[str], gold_sets: Iterable[str]) -> dict[st
             "type": "object",
             "description": kind.passes,
             "required": list(kind.needs),
-            "properties": {key: asked(name, key) for key in (*kind.needs, *kind.may, *_ANY) if key != "type"},
+            "properties": {key: key_schema(name, key) for key in (*kind.needs, *kind.may, *_ANY) if key != "type"},
         }
         for name, kind in TYPES.items()
     }
@@ -161,7 +161,7 @@ def _value_fault(key: str, value: object) -> tuple[str, object] | None:
         return None if is_number else ("has a threshold that is no number", "a number")
     if key in _LISTS:
         lines = cast("Sequence[object]", value) if isinstance(value, list | tuple) else ()
-        is_list = 0 < len(lines) <= MOST_LISTED and all(_is_line(each) for each in lines)
+        is_list = 0 < len(lines) <= MOST_LISTED and all(_is_line(line) for line in lines)
         return None if is_list else (f"has {key!r} that is no list of lines", f"1 to {MOST_LISTED} lines")
     if not _is_line(value):
         return (f"has {key!r} that is no single line", f"1 to {_LINE_CHARS} characters")
@@ -185,23 +185,23 @@ def _value_fault(key: str, value: object) -> tuple[str, object] | None:
 
 def checked_evidence(value: object) -> tuple[tuple[str, object] | None, list[dict[str, Any]]]:
     """``value`` as evidence of a claim, or the first fault in it: what it refers to, why, and what a person says of it."""
-    given = [cast("object", value)] if isinstance(value, Mapping) else value
-    if not isinstance(given, list | tuple) or not 0 < len(cast("Sequence[object]", given)) <= MOST_EVIDENCE:
+    entries = [cast("object", value)] if isinstance(value, Mapping) else value
+    if not isinstance(entries, list | tuple) or not 0 < len(cast("Sequence[object]", entries)) <= MOST_EVIDENCE:
         return ("is no list of evidence", "objects with ref and reason"), []
     kept: list[dict[str, Any]] = []
-    for each in cast("Sequence[object]", given):
-        one = dict(cast("Values", each)) if isinstance(each, Mapping) else {}
-        says = one.get("supports")
-        unknown = next((str(key) for key in one if key not in {"ref", "reason", "supports", "test"}), None)
+    for entry in cast("Sequence[object]", entries):
+        values = dict(cast("Values", entry)) if isinstance(entry, Mapping) else {}
+        says = values.get("supports")
+        unknown = next((str(key) for key in values if key not in {"ref", "reason", "supports", "test"}), None)
         if unknown is not None:
             return (f"has evidence with the key {unknown!r}", ["ref", "reason", "supports", "test"]), []
-        if not (one.get("ref") or one.get("reason")):
+        if not (values.get("ref") or values.get("reason")):
             return ("has evidence without ref and reason", "what shows it, or why, in a line"), []
         if says is not None and not isinstance(says, bool):
             return ("has evidence whose 'supports' is neither true, false nor null", "true or false, by a person"), []
-        if any(not _is_line(one[key]) for key in ("ref", "reason", "test") if key in one):
+        if any(not _is_line(values[key]) for key in ("ref", "reason", "test") if key in values):
             return ("has evidence that is no single line", f"up to {_LINE_CHARS} characters"), []
-        kept.append({key: item for key, item in one.items() if item is not None})
+        kept.append({key: item for key, item in values.items() if item is not None})
     return None, kept
 
 
@@ -216,29 +216,31 @@ def is_judged(evidence: Values) -> bool:
 
 def outcomes(tests: Iterable[Values], results: Iterable[Values], evidence: Iterable[Values]) -> dict[str, Values]:
     """The newest result of each test that has one, by its name; of a list that is the answer of a person."""
-    found = {str(each["test"]): each for each in results}
-    answers = {str(each["test"]): each for each in evidence if "test" in each and is_judged(each)}
+    outcome_by_test = {str(result["test"]): result for result in results}
+    answers = {str(values["test"]): values for values in evidence if "test" in values and is_judged(values)}
     for test in tests:
         answer = answers.get(test["name"]) if test["type"] == "manual" else None
         if answer is not None:
             answered = "passed" if answer["supports"] else "failed"
-            found[test["name"]] = {**answer, "outcome": answered, "why": answer.get("reason", "")}
-    return found
+            outcome_by_test[test["name"]] = {**answer, "outcome": answered, "why": answer.get("reason", "")}
+    return outcome_by_test
 
 
 def verdict(tests: Sequence[Values], results: Sequence[Values], evidence: Sequence[Values]) -> tuple[str, str]:
     """The status that follows, and why, in a line; the reason is empty where the claim is pending or validated."""
-    found = outcomes(tests, results, evidence)
-    against = [f"{name}: {each['why']}" for name, each in found.items() if each["outcome"] == "failed"]
-    against += [_says(each) for each in evidence if each.get("supports") is False and "test" not in each]
+    outcome_by_test = outcomes(tests, results, evidence)
+    against = [f"{name}: {values['why']}" for name, values in outcome_by_test.items() if values["outcome"] == "failed"]
+    against += [_says(values) for values in evidence if values.get("supports") is False and "test" not in values]
     if against:
         return "falsified", one_line(against[0])[:_LINE_CHARS]
-    judged = [each for each in evidence if is_judged(each)]
-    if not found and not judged:
+    judged = [values for values in evidence if is_judged(values)]
+    if not outcome_by_test and not judged:
         return "pending", ""
-    missing = [test["name"] for test in tests if test["name"] not in found]
-    errors = [f"{name}: {each['why']}" for name, each in found.items() if each["outcome"] == "error"]
-    supports = any(each["outcome"] == "passed" for each in found.values()) or any(each["supports"] for each in judged)
+    missing = [test["name"] for test in tests if test["name"] not in outcome_by_test]
+    errors = [f"{name}: {values['why']}" for name, values in outcome_by_test.items() if values["outcome"] == "error"]
+    supports = any(values["outcome"] == "passed" for values in outcome_by_test.values()) or any(
+        values["supports"] for values in judged
+    )
     if errors or missing or not supports:
         return "inconclusive", one_line(errors[0] if errors else f"{', '.join(missing)} has no result")[:_LINE_CHARS]
     return "validated", ""
@@ -251,7 +253,7 @@ def _says(evidence: Values) -> str:
 
 def of_stage(tests: Iterable[Values], stage: str) -> list[Values]:
     """The tests that are meant for a stage; all for "", and those without stages for every one."""
-    return [each for each in tests if not stage or not each.get("stages") or stage in each["stages"]]
+    return [test for test in tests if not stage or not test.get("stages") or stage in test["stages"]]
 
 
 def is_met(value: float, comparison: str, threshold: float) -> bool:

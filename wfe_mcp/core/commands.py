@@ -23,14 +23,14 @@ from wfe_mcp.core.rollback_events import Why
 from wfe_mcp.core.spec import RunSpec
 
 
-class Given(TypedDict):
+class CallerAndTime(TypedDict):
     """Names caller and time in a call."""
 
     by: By
     at: datetime
 
 
-class OnAttempt(OfAttempt, Given):
+class OnAttempt(OfAttempt, CallerAndTime):
     """Names the attempt, caller and time in a call."""
 
 

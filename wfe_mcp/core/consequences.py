@@ -41,7 +41,7 @@ def following_events(state: RunState, at: datetime, *, holder_alive: bool) -> li
     return settled
 
 
-def completed(state: RunState, attempt: Attempt) -> e.PhaseCompleted:
+def complete_phase(state: RunState, attempt: Attempt) -> e.PhaseCompleted:
     """The artifact of ``attempt`` is accepted. A phase's auto_proceed wins over the run's ``auto``."""
     spec = state.phase(attempt.phase)
     goes_on = state.auto if spec.auto_proceed is None else spec.auto_proceed
@@ -228,7 +228,7 @@ def _loop_step(state: RunState, attempt: Attempt) -> Iterator[list[e.Event]]:
     asks = spec.loop is not None and spec.loop.outputs  # the outputs of a flow come first; its gates check them
     if not asks and all_items_are_over(state, attempt):
         if not spec.gates:
-            yield [completed(state, attempt)]
+            yield [complete_phase(state, attempt)]
         elif tree_holder(state, attempt.phase) is None:
             yield [e.GatesOpened(stage=Stage.AFTER, **attempt.on)]
 
@@ -252,7 +252,7 @@ def _gate_step(state: RunState, attempt: Attempt) -> Iterator[list[e.Event]]:
     elif attempt.stage is Stage.BEFORE:
         yield [e.PhaseReady(**attempt.on)]
     else:
-        yield [completed(state, attempt)]
+        yield [complete_phase(state, attempt)]
 
 
 def _on_fail(state: RunState, attempt: Attempt, at: datetime, *, holder_alive: bool) -> list[e.Event]:
@@ -303,7 +303,7 @@ def _tries(state: RunState, attempt: Attempt, rule: FailRule) -> int:
     if rule.stage is None:
         return attempt.number - attempt.before
     tries = state.attempts[attempt.phase][attempt.before : attempt.number]
-    is_meant = [(one.stage is Stage.BEFORE) is (rule.stage == "before") for one in (*tries, attempt)]
+    is_meant = [(tried.stage is Stage.BEFORE) is (rule.stage == "before") for tried in (*tries, attempt)]
     return sum(is_meant[:-1]) if is_meant[-1] else 0
 
 

@@ -27,10 +27,10 @@ else:
     ) -> type | Callable[[type], type]:
         """As ``dataclasses.dataclass``."""
 
-        def made(kind: type) -> type:
-            return _made(kind, frozen=frozen, slots=slots, kw_only=kw_only)
+        def decorate(kind: type) -> type:
+            return _make_dataclass(kind, frozen=frozen, slots=slots, kw_only=kw_only)
 
-        return made if cls is None else made(cls)
+        return decorate if cls is None else decorate(cls)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(dataclasses.field,))
@@ -41,24 +41,24 @@ class Message(type):
         """The class, as ``dataclass(frozen=True, slots=True, kw_only=True)`` makes it."""
         kind = super().__new__(cls, name, bases, body)
         # For its slots ``dataclasses`` makes the class once more.
-        return kind if "__slots__" in body else _made(kind, frozen=True, slots=True, kw_only=True)
+        return kind if "__slots__" in body else _make_dataclass(kind, frozen=True, slots=True, kw_only=True)
 
 
-def _made(kind: type, *, frozen: bool, slots: bool, kw_only: bool) -> type:
+def _make_dataclass(kind: type, *, frozen: bool, slots: bool, kw_only: bool) -> type:
     own = set(vars(kind)) - {"__hash__"}  # None where the class has an ``__eq__`` of its own
     if not kind.__doc__:
         kind.__doc__ = kind.__name__  # else ``dataclasses`` describes the parameters, which takes as long as a method
     plain: Any = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)
-    made: Any = plain(kind)
-    methods: dict[str, object] = {"__init__": _init_of(made), "__repr__": _repr, "__eq__": _eq}
+    complete: Any = plain(kind)
+    methods: dict[str, object] = {"__init__": _init_of(complete), "__repr__": _repr, "__eq__": _eq}
     methods["__hash__"] = _hash if frozen else None
     if frozen:
         methods |= {"__setattr__": _set, "__delattr__": _delete}
         methods |= {"__getstate__": _state, "__setstate__": _set_state}
     for name, method in methods.items():
         if name not in own:
-            setattr(made, name, method)
-    return made
+            setattr(complete, name, method)
+    return complete
 
 
 def _init_of(kind: Any) -> Callable[..., None]:
@@ -74,7 +74,7 @@ def _init_of(kind: Any) -> Callable[..., None]:
 
 def _written_init(kind: Any) -> Callable[..., None]:
     """The ``__init__`` that ``dataclasses`` writes for these fields."""
-    same = [(each.name, object, _same(each)) for each in dataclasses.fields(kind)]
+    same = [(field.name, object, _same(field)) for field in dataclasses.fields(kind)]
     after = {"__post_init__": None} if hasattr(kind, "__post_init__") else {}
     # Frozen: then it sets attributes past the refusal. Slots: then it sets those that are no parameters too.
     model: Any = dataclasses.make_dataclass(
@@ -84,28 +84,30 @@ def _written_init(kind: Any) -> Callable[..., None]:
 
 
 def _same(field: dataclasses.Field[Any]) -> Any:
-    made: Any = dataclasses.field  # its overloads want either default
-    return made(default=field.default, default_factory=field.default_factory, init=field.init, kw_only=field.kw_only)
+    new_field: Any = dataclasses.field  # its overloads want either default
+    return new_field(
+        default=field.default, default_factory=field.default_factory, init=field.init, kw_only=field.kw_only
+    )
 
 
 @cache
-def _compared(kind: Any) -> Callable[[object], object]:
+def _compared_values(kind: Any) -> Callable[[object], object]:
     """What of an object is compared and hashed."""
-    names = [each.name for each in dataclasses.fields(kind) if each.compare]
+    names = [field.name for field in dataclasses.fields(kind) if field.compare]
     return attrgetter(*names) if names else lambda _: ()
 
 
 def _eq(self: object, other: object) -> bool:
     kind = type(self)
-    return _compared(kind)(self) == _compared(kind)(other) if type(other) is kind else NotImplemented
+    return _compared_values(kind)(self) == _compared_values(kind)(other) if type(other) is kind else NotImplemented
 
 
 def _hash(self: object) -> int:
-    return hash(_compared(type(self))(self))
+    return hash(_compared_values(type(self))(self))
 
 
 def _repr(self: Any) -> str:
-    shown = (f"{each.name}={getattr(self, each.name)!r}" for each in dataclasses.fields(self) if each.repr)
+    shown = (f"{field.name}={getattr(self, field.name)!r}" for field in dataclasses.fields(self) if field.repr)
     return f"{type(self).__qualname__}({', '.join(shown)})"
 
 
@@ -123,13 +125,13 @@ def _delete(self: object, name: str) -> None:
 
 def _is_fixed(of: Any, name: str) -> bool:
     """A subclass that is no dataclass may have attributes besides the fields."""
-    return type(of).__dict__.get("__setattr__") is _set or any(each.name == name for each in dataclasses.fields(of))
+    return type(of).__dict__.get("__setattr__") is _set or any(field.name == name for field in dataclasses.fields(of))
 
 
 def _state(self: Any) -> list[object]:
-    return [getattr(self, each.name) for each in dataclasses.fields(self)]
+    return [getattr(self, field.name) for field in dataclasses.fields(self)]
 
 
 def _set_state(self: Any, state: list[object]) -> None:
-    for each, value in zip(dataclasses.fields(self), state, strict=True):
-        object.__setattr__(self, each.name, value)
+    for field, value in zip(dataclasses.fields(self), state, strict=True):
+        object.__setattr__(self, field.name, value)

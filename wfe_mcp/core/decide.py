@@ -12,13 +12,21 @@ from functools import reduce
 from typing import Any
 
 from wfe_mcp.core import commands as c, events as e
-from wfe_mcp.core.answers import answered
+from wfe_mcp.core.answers import answer_events
 from wfe_mcp.core.approval_guards import gate_of
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.blockers import Settled
-from wfe_mcp.core.consequences import completed, deadline, following_events, go_to, is_last_work, open_phase, reopen
+from wfe_mcp.core.consequences import (
+    complete_phase,
+    deadline,
+    following_events,
+    go_to,
+    is_last_work,
+    open_phase,
+    reopen,
+)
 from wfe_mcp.core.evolve import evolve
-from wfe_mcp.core.forking import forked
+from wfe_mcp.core.forking import fork_event
 from wfe_mcp.core.guards import stopped_phases
 from wfe_mcp.core.model import AttemptStatus, Channel, RunState, RunStatus, Stage, Verdict
 from wfe_mcp.core.moves import refusal, with_commands_of_the_user
@@ -89,8 +97,8 @@ def _start_phase(state: RunState, command: c.StartPhase) -> list[e.Event]:
 def _edit(state: RunState, command: c.Edit) -> list[e.Event]:
     attempt = state.current(command.phase)
     if command.prompt is None:
-        return [*_reopened(state), _revision(state, command, edited=True)]
-    return [*_reopened(state), e.PromptEdited(sha256=command.sha256, prompt=command.prompt, **attempt.on)]
+        return [*_reopen_if_over(state), _revision(state, command, edited=True)]
+    return [*_reopen_if_over(state), e.PromptEdited(sha256=command.sha256, prompt=command.prompt, **attempt.on)]
 
 
 def _revision(state: RunState, command: c.Submit | c.Edit, *, edited: bool = False) -> e.RevisionSubmitted:
@@ -106,12 +114,12 @@ def _revision(state: RunState, command: c.Submit | c.Edit, *, edited: bool = Fal
 def _refuse_submission(state: RunState, command: c.RefuseSubmission) -> list[e.Event]:
     attempt = state.current(command.phase)
     on = attempt.on
-    kept = e.SubmissionRefused(reason=command.reason, **on)
+    submission_refused = e.SubmissionRefused(reason=command.reason, **on)
     if attempt.invalid + 1 < state.spec.max_invalid:
-        return [kept]
+        return [submission_refused]
     # No rule of ``on_fail`` applies: the user decides (HumanAwaited).
     reason = f"{state.spec.max_invalid} invalid artifacts in a row; the last: {command.reason}"
-    return [kept, e.AttemptFailed(kind=FailKind.INVALID, reason=reason, **on), e.HumanAwaited(**on)]
+    return [submission_refused, e.AttemptFailed(kind=FailKind.INVALID, reason=reason, **on), e.HumanAwaited(**on)]
 
 
 def _record_verdict(state: RunState, command: c.RecordVerdict) -> list[e.Event]:
@@ -184,17 +192,17 @@ def _retry(state: RunState, command: c.Retry) -> list[e.Event]:
         went = go_to(state, attempt, attempt.phase, message, role=command.role)
         if is_last_work(state, attempt):
             went = replace(went, tree=attempt.tree_at_start, head=attempt.head_at_start)
-        return [*_reopened(state), went]
+        return [*_reopen_if_over(state), went]
     message = "\n\n".join(filter(None, (command.feedback, attempt.reason)))
     if command.blockers is not None:
         message = f"{_SETTLED[command.blockers]}{f': {command.feedback}' if command.feedback else '.'}"
     opened = reopen(state, attempt, command.at, message, holder_alive=True, role=command.role)
-    return [*_reopened(state), replace(opened, blockers=command.blockers)]
+    return [*_reopen_if_over(state), replace(opened, blockers=command.blockers)]
 
 
 def _skip(state: RunState, command: c.Skip) -> list[e.Event]:
     number = state.current(command.phase).number
-    return [*_reopened(state), e.PhaseSkipped(phase=command.phase, attempt=number, reason=command.reason)]
+    return [*_reopen_if_over(state), e.PhaseSkipped(phase=command.phase, attempt=number, reason=command.reason)]
 
 
 def _force_accept(state: RunState, command: c.ForceAccept) -> list[e.Event]:
@@ -204,14 +212,14 @@ def _force_accept(state: RunState, command: c.ForceAccept) -> list[e.Event]:
         stage=stage, reason=command.reason, revision=command.revision, sha256=command.sha256, **attempt.on
     )
     if stage is Stage.BEFORE:
-        return [*_reopened(state), forced, e.PhaseReady(**attempt.on)]
-    return [*_reopened(state), forced, completed(state, attempt)]
+        return [*_reopen_if_over(state), forced, e.PhaseReady(**attempt.on)]
+    return [*_reopen_if_over(state), forced, complete_phase(state, attempt)]
 
 
 def _overrule(state: RunState, command: c.Overrule) -> list[e.Event]:
     attempt = state.current(command.phase)
     overruled = e.OpinionOverruled(gate=attempt.gate, sha256=attempt.sha256 or "", reason=command.reason, **attempt.on)
-    return [*_reopened(state), overruled]
+    return [*_reopen_if_over(state), overruled]
 
 
 def _time_out(state: RunState, command: c.TimeOut) -> list[e.Event]:
@@ -235,7 +243,7 @@ def _end_compensation(state: RunState, command: c.EndCompensation) -> list[e.Eve
 def _proceed(state: RunState, command: c.Proceed) -> list[e.Event]:
     blocked = state.status is RunStatus.BLOCKED
     return [
-        *_reopened(state),
+        *_reopen_if_over(state),
         *(
             # A blocked run: the rule that blocked it would match again, so its ``next`` is passed over.
             e.PhaseProceeded(judged=blocked and not attempt.held, **attempt.on)
@@ -249,10 +257,10 @@ def _set_auto(state: RunState, command: c.SetAuto) -> list[e.Event]:
         return []
     waiting = stopped_phases(state) if command.auto else ()
     # A phase with an ``auto_proceed`` of its own still waits for ``proceed``.
-    held = [attempt for attempt in waiting if state.phase(attempt.phase).auto_proceed is None]
+    attempts = [attempt for attempt in waiting if state.phase(attempt.phase).auto_proceed is None]
     return [
         e.AutoSwitched(auto=command.auto),
-        *(e.PhaseProceeded(**attempt.on) for attempt in held),
+        *(e.PhaseProceeded(**attempt.on) for attempt in attempts),
     ]
 
 
@@ -297,14 +305,14 @@ def _begin_rollback(_state: RunState, command: c.BeginRollback) -> list[e.Event]
     ]
 
 
-def _reopened(state: RunState) -> list[e.Event]:
+def _reopen_if_over(state: RunState) -> list[e.Event]:
     return [e.RunReopened()] if state.is_over else []
 
 
 HANDLERS: Mapping[type[c.Command], Callable[[RunState, Any], list[e.Event]]] = {
     c.StartRun: _start_run,
-    c.ForkRun: lambda _, command: [forked(command)],
-    c.Answer: answered,
+    c.ForkRun: lambda _, command: [fork_event(command)],
+    c.Answer: answer_events,
     c.OpenGates: _open_gates,
     c.StartPhase: _start_phase,
     c.LoseLease: lambda state, command: [e.LeaseLost(**state.current(command.phase).on)],

@@ -12,7 +12,7 @@ from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.blockers import BlockerFound, Settled
 from wfe_mcp.core.event import AttemptEvent, Event
 from wfe_mcp.core.evidence_levels import GateDifference
-from wfe_mcp.core.model import AttemptStatus, Feedback, Kept, Stage, Verdict
+from wfe_mcp.core.model import AttemptStatus, Feedback, KeptRecord, Stage, Verdict
 from wfe_mcp.core.operation_events import CredentialGiven, OperationCalled, OperationIntended, OperationObserved
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.rollback_events import CheckpointTaken, RollbackAbandoned, RollbackBegan, RolledBack, RunForked
@@ -34,7 +34,7 @@ class RunStarted(Event):
     names_records: bool = False
     gates: tuple[GateDifference, ...] | None = None
     tree: str | None = None
-    records: tuple[Kept, ...] = ()
+    records: tuple[KeptRecord, ...] = ()
 
 
 class WhenAnswered(AttemptEvent):
@@ -352,7 +352,7 @@ class RunCancelled(Event):
 class RecordsKept(Event):
     """These records were written, or changed, together with the events that follow. The state stays as it is."""
 
-    records: tuple[Kept, ...]
+    records: tuple[KeptRecord, ...]
 
 
 class DecisionSigned(Event):

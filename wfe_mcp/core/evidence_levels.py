@@ -19,7 +19,7 @@ Level = Literal["claimed", "worktree", "checkout", "sandbox", "runner"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 """From the least to the most."""
 
-_BY_NAME: dict[str, Level] = {each: each for each in LEVELS}
+_BY_NAME: dict[str, Level] = {one_level: one_level for one_level in LEVELS}
 
 
 def is_enough(level: Level, minimum: Level | None) -> bool:
@@ -29,7 +29,7 @@ def is_enough(level: Level, minimum: Level | None) -> bool:
 
 def strictest(*minima: Level | None) -> Level | None:
     """The highest of several minima; None where none demands anything."""
-    asked = [LEVELS.index(each) for each in minima if each is not None]
+    asked = [LEVELS.index(level) for level in minima if level is not None]
     return LEVELS[max(asked)] if asked else None
 
 

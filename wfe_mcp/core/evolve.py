@@ -57,7 +57,7 @@ def _run_event(state: RunState, event: e.Event) -> RunState:  # noqa: C901 - one
         case e.RunPaused(by_human=by_human, reason=reason):
             return replace(state, status=RunStatus.PAUSED, paused_by_human=by_human, reason=reason)
         case e.RunResumed() | e.RunReopened():
-            return _resumed(state, event)
+            return _resume(state, event)
         case e.RunBlocked(reason=reason):
             return replace(state, status=RunStatus.BLOCKED, reason=reason)
         case e.RunFailed(reason=reason):
@@ -96,7 +96,7 @@ def _history_event(state: RunState, event: e.Event) -> RunState:
             raise TypeError(f"no such event: {event!r}")
 
 
-def _resumed(state: RunState, event: e.RunResumed | e.RunReopened) -> RunState:
+def _resume(state: RunState, event: e.RunResumed | e.RunReopened) -> RunState:
     resumed = replace(state, status=RunStatus.RUNNING, paused_by_human=False, reason="")
     if isinstance(event, e.RunReopened):
         return resumed
@@ -195,14 +195,14 @@ def _after_gate(attempt: Attempt, event: e.AttemptEvent) -> Attempt:
             at = _in(attempt, states.Gating)
             return replace(attempt, state=states.Awaiting(at.stage, at.gate, at.claim, at.deadline))
         case e.ApprovalAsked() | e.ApprovalCounted() | e.ApprovalHanded():
-            return replace(attempt, state=_asked(_in(attempt, states.Awaiting), event))
+            return replace(attempt, state=_apply_request(_in(attempt, states.Awaiting), event))
         case e.ApprovalGiven(gate=gate, sha256=sha256, comment=comment):
             approved = replace(attempt, approved_tree=attempt.asked_tree or attempt.tree)
-            return _with_verdict(approved, _passed(attempt, gate, GateOutcome.PASS, sha256, comment))
+            return _with_verdict(approved, _pass_gate(attempt, gate, GateOutcome.PASS, sha256, comment))
         case e.OpinionOverruled(gate=gate, sha256=sha256, reason=reason):
             reopened = replace(attempt, reason="")
             return _with_verdict(
-                reopened, _passed(attempt, gate, GateOutcome.OVERRULED, sha256, f"overruled: {reason}")
+                reopened, _pass_gate(attempt, gate, GateOutcome.OVERRULED, sha256, f"overruled: {reason}")
             )
         case e.TreeChanged(tree=tree, by_check=by_check):
             # Verdicts are about one tree: all gates judge again. A change by others restarts the count.
@@ -216,7 +216,7 @@ def _after_gate(attempt: Attempt, event: e.AttemptEvent) -> Attempt:
 def _after_failure(attempt: Attempt, event: e.AttemptEvent) -> Attempt:
     match event:
         case e.AttemptFailed(kind=kind, reason=reason):
-            return replace(attempt, state=loops.failed(attempt, states.Failure(kind)), reason=reason)
+            return replace(attempt, state=loops.fail_attempt(attempt, states.Failure(kind)), reason=reason)
         case e.PhaseForced(revision=revision, sha256=sha256, reason=reason):
             submission = (
                 replace(attempt.submission, revision=revision, sha256=sha256) if revision else attempt.submission
@@ -257,7 +257,9 @@ def _gating(attempt: Attempt, gate: int) -> states.Gating:
     return states.Gating(attempt.stage or Stage.AFTER, gate, attempt.claim, attempt.deadline)
 
 
-def _asked(at: states.Awaiting, event: e.ApprovalAsked | e.ApprovalCounted | e.ApprovalHanded) -> states.Awaiting:
+def _apply_request(
+    at: states.Awaiting, event: e.ApprovalAsked | e.ApprovalCounted | e.ApprovalHanded
+) -> states.Awaiting:
     if isinstance(event, e.ApprovalHanded):
         return replace(at, handed=states.Handed(event.to, event.by, event.note))
     if isinstance(event, e.ApprovalCounted):
@@ -265,7 +267,7 @@ def _asked(at: states.Awaiting, event: e.ApprovalAsked | e.ApprovalCounted | e.A
     return replace(at, asked=event.request, asked_tree=event.tree, approvals=(), handed=None)
 
 
-def _passed(attempt: Attempt, gate: int, outcome: GateOutcome, sha256: str, message: str) -> Verdict:
+def _pass_gate(attempt: Attempt, gate: int, outcome: GateOutcome, sha256: str, message: str) -> Verdict:
     return Verdict(attempt.stage or Stage.AFTER, gate, outcome, sha256, message)
 
 
@@ -308,7 +310,7 @@ def _open_loop(state: RunState, event: e.AttemptOpened) -> RunState:
     )
     blockers = settled_blockers(state, event.phase, event.blockers)
     return replace(
-        state, attempts={**state.attempts, event.phase: (*tries[:-1], loops.superseded(last), new)}, blockers=blockers
+        state, attempts={**state.attempts, event.phase: (*tries[:-1], loops.supersede(last), new)}, blockers=blockers
     )
 
 
@@ -320,7 +322,7 @@ def _went_to(state: RunState, event: e.WentTo) -> RunState:
             new = replace(new, feedback=event.feedback, role=event.role, entered=True)
             new = replace(new, tree_at_start=event.tree, head_at_start=event.head)
         tries = state.attempts[path]
-        state = replace(state, attempts={**state.attempts, path: (*tries[:-1], loops.superseded(tries[-1]), new)})
+        state = replace(state, attempts={**state.attempts, path: (*tries[:-1], loops.supersede(tries[-1]), new)})
     for path, key in event.reopened:
         state = loops.open_again(state, path, key, event.iteration)
     jumps = dict(state.jumps)
@@ -332,7 +334,7 @@ def _went_to(state: RunState, event: e.WentTo) -> RunState:
 def _rolled_back(state: RunState, event: e.RolledBack) -> RunState:
     state = loops.with_attempts(state, (loops.taken_back(state.current(path)) for path in event.ended))
     opened = {attempt.phase: (*state.attempts[attempt.phase], attempt) for attempt in event.opened}
-    kept = tuple(path for path in state.anew if path not in opened)
+    paths = tuple(path for path in state.anew if path not in opened)
     return replace(
         state,
         attempts={**state.attempts, **opened},
@@ -344,7 +346,7 @@ def _rolled_back(state: RunState, event: e.RolledBack) -> RunState:
         max_cost_usd=event.max_cost_usd,
         max_tokens=event.max_tokens,
         going_back=None,
-        anew=(*kept, *event.anew),
+        anew=(*paths, *event.anew),
     )
 
 
@@ -357,7 +359,7 @@ def _in_order(state: RunState) -> RunState:
 
 
 def _end_open(state: RunState, *, pending: states.Cancelled | states.Skipped) -> RunState:
-    return loops.with_attempts(state, (loops.ended(attempt, pending=pending) for attempt in state.open_attempts))
+    return loops.with_attempts(state, (loops.end_attempt(attempt, pending=pending) for attempt in state.open_attempts))
 
 
 def _only_people_can_go_on(state: RunState, event: e.Event) -> bool:

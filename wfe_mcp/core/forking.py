@@ -24,7 +24,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, Channel, RunState, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.rollback import asked_anew, behind, is_approved_by_people, taken_up
-from wfe_mcp.core.undo import STOPS, LogEntry, described
+from wfe_mcp.core.undo import STOPS, LogEntry, describe_command
 
 _TAKES_ALONG: Mapping[type[e.Event], tuple[type[e.Event], ...]] = {
     e.WhenAnswered: (e.PhaseSkipped,),
@@ -55,7 +55,7 @@ def end_of_decision(log: Sequence[LogEntry], seq: int) -> int:
 
 def stops_since(log: Sequence[LogEntry], seq: int) -> tuple[str, ...]:
     """What people stopped, refused or were asked to decide after event ``seq``, in words, with the numbers of the events."""
-    return tuple(described(entry) for entry in log[seq:] if _is_a_stop(entry))
+    return tuple(describe_command(entry) for entry in log[seq:] if _is_a_stop(entry))
 
 
 def approved_by_people(state: RunState) -> tuple[PhasePath, ...]:
@@ -90,7 +90,7 @@ def fork_refused(_state: RunState, command: c.ForkRun) -> Refused | None:
     return None
 
 
-def forked(command: c.ForkRun) -> e.RunForked:
+def fork_event(command: c.ForkRun) -> e.RunForked:
     """The event that a fork begins with."""
     assert command.then.started_at is not None, "a run that is not pending has begun"
     taken = command.then_at - command.then.started_at  # the time that the origin has taken counts
@@ -99,7 +99,10 @@ def forked(command: c.ForkRun) -> e.RunForked:
         extended_to += command.at - command.then_at
     then = replace(command.then, started_at=command.at - taken, extended_to=extended_to)
     attempts = {
-        path: tuple(_renamed(_last(then, one, command) if one is tries[-1] else one, command.evidence) for one in tries)
+        path: tuple(
+            _rename_evidence(_last(then, attempt, command) if attempt is tries[-1] else attempt, command.evidence)
+            for attempt in tries
+        )
         for path, tries in then.attempts.items()
     }
     status = RunStatus.RUNNING if then.status is RunStatus.WAITING else then.status
@@ -113,7 +116,7 @@ def begins_as(then: RunState, then_at: datetime, event: e.RunForked, at: datetim
         return False
     here = dict(_evidence(event.state))
     names = {was: here[place] for place, was in _evidence(then) if place in here}
-    again = forked(
+    again = fork_event(
         c.ForkRun(then=then, then_at=then_at, origin=event.state.origin, evidence=names, anew=event.state.anew, at=at)
     )
     return again.state == event.state
@@ -122,10 +125,10 @@ def begins_as(then: RunState, then_at: datetime, event: e.RunForked, at: datetim
 def _evidence(state: RunState) -> Iterator[tuple[tuple[PhasePath, int, int], str]]:
     """The evidence that verdicts name: phase, attempt, position of the verdict, and the name."""
     for path, tries in state.attempts.items():
-        for one in tries:
-            for place, verdict in enumerate(one.verdicts):
+        for attempt in tries:
+            for place, verdict in enumerate(attempt.verdicts):
                 if verdict.evidence is not None:
-                    yield (path, one.number, place), verdict.evidence
+                    yield (path, attempt.number, place), verdict.evidence
 
 
 def _last(then: RunState, was: Attempt, command: c.ForkRun) -> Attempt:
@@ -138,11 +141,13 @@ def _last(then: RunState, was: Attempt, command: c.ForkRun) -> Attempt:
     return replace(again, restores=was.restores, recoveries=was.recoveries, invalid=was.invalid)
 
 
-def _renamed(attempt: Attempt, names: Mapping[str, str]) -> Attempt:
+def _rename_evidence(attempt: Attempt, names: Mapping[str, str]) -> Attempt:
     """``attempt`` without its holder, its verdicts with the names that the evidence has here."""
     verdicts = tuple(
-        one if one.evidence is None else replace(one, evidence=names.get(one.evidence, one.evidence))
-        for one in attempt.verdicts
+        verdict
+        if verdict.evidence is None
+        else replace(verdict, evidence=names.get(verdict.evidence, verdict.evidence))
+        for verdict in attempt.verdicts
     )
     return replace(attempt, submission=replace(attempt.submission, verdicts=verdicts), state=attempt.unclaimed)
 

@@ -9,28 +9,28 @@ from wfe_mcp.core.spec import COMPLETE, RunSpec
 
 def upstream(spec: RunSpec, path: PhasePath) -> frozenset[PhasePath]:
     """Every phase of the same item that ``path`` transitively needs; without itself."""
-    seen: set[PhasePath] = set()
+    paths: set[PhasePath] = set()
     todo = [path]
     while todo:
-        needs = {seen_from(path, need) for need in spec.phase(todo.pop()).needs} - seen
-        seen |= needs
+        needs = {seen_from(path, need) for need in spec.phase(todo.pop()).needs} - paths
+        paths |= needs
         todo += needs
-    return frozenset(seen)
+    return frozenset(paths)
 
 
 def around(spec: RunSpec, path: PhasePath) -> frozenset[PhasePath]:
     """What ``path`` transitively needs in its item, then what each loop around it does."""
-    item, found = item_of(path), upstream(spec, path)
-    return found if item is None else found | around(spec, item[0])
+    item, paths = item_of(path), upstream(spec, path)
+    return paths if item is None else paths | around(spec, item[0])
 
 
 def outwards(spec: RunSpec, path: PhasePath) -> frozenset[PhasePath]:
     """Where a jump from ``path`` can lead: what it needs in its item, what its rules name, then the same around each loop,
     and these loops.
     """
-    found = upstream(spec, path) | _targets(spec, path)
+    paths = upstream(spec, path) | _targets(spec, path)
     item = item_of(path)
-    return found if item is None else found | {item[0]} | outwards(spec, item[0])
+    return paths if item is None else paths | {item[0]} | outwards(spec, item[0])
 
 
 def _targets(spec: RunSpec, path: PhasePath) -> frozenset[PhasePath]:
@@ -42,8 +42,8 @@ def _targets(spec: RunSpec, path: PhasePath) -> frozenset[PhasePath]:
 def meant_by(spec: RunSpec, path: PhasePath, name: str) -> PhasePath:
     """What a jump from ``path`` to ``name`` means: an id is looked up in its item, then outwards; else a path as it is."""
     # Sorted by depth: the same id can be around a flow too, and the nearest is meant.
-    known = sorted(outwards(spec, path), key=lambda target: target.count("."))
-    seen = {name_of(target): target for target in (*known, path)}
+    paths = sorted(outwards(spec, path), key=lambda target: target.count("."))
+    seen = {name_of(target): target for target in (*paths, path)}
     return seen.get(name, PhasePath(name))
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from wfe_mcp.core import approval_guards, commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import around
-from wfe_mcp.core.leases import busy_phases, taken
+from wfe_mcp.core.leases import busy_phases, refuse_taken
 from wfe_mcp.core.loops import open_inside
 from wfe_mcp.core.model import Attempt, AttemptStatus, Channel, RunState, RunStatus, Stage
-from wfe_mcp.core.paths import PhasePath, items_around, typed
+from wfe_mcp.core.paths import PhasePath, items_around, shell_path
 from wfe_mcp.core.prompts import prompt_edit_refused
 from wfe_mcp.core.questions import questions
 from wfe_mcp.core.recovery import open_blockers
@@ -37,7 +37,7 @@ def _start(state: RunState, command: c.StartPhase) -> Refused | None:
         return Refused(
             "needs_human",
             f"{command.phase!r} is the user's task.",
-            f"Ask the user to run: wfe-mcp submit RUN {typed(command.phase)} --file FILE",
+            f"Ask the user to run: wfe-mcp submit RUN {shell_path(command.phase)} --file FILE",
         )
     worked = _worked_by_server(state, command)
     if worked is not None:
@@ -57,9 +57,9 @@ def _start(state: RunState, command: c.StartPhase) -> Refused | None:
         return illegal(
             f"You cannot start {command.phase!r} while the run is paused.", "Resume it first: wfe-mcp resume RUN"
         )
-    held = taken(state, command.phase)
-    if held is not None:
-        return held
+    refused = refuse_taken(state, command.phase)
+    if refused is not None:
+        return refused
     busy = busy_phases(state, besides=command.phase)
     if len(busy) >= state.spec.max_parallel:
         return Refused(
@@ -139,13 +139,13 @@ def _edit(state: RunState, command: c.Edit) -> Refused | None:
     if command.prompt is None and not _has_text(state, attempt):
         return illegal(f"Phase {command.phase!r} has no artifact that you can edit.", "")
     if command.prompt is None:
-        return _is_left(state, command.phase) or taken(state, command.phase)
+        return _is_left(state, command.phase) or refuse_taken(state, command.phase)
     return prompt_edit_refused(state, attempt, command) or _is_left(state, command.phase)
 
 
 def _has_text(state: RunState, attempt: Attempt) -> bool:
     """Whether an edit has something to start from: a revision of the attempt, or a refused draft of the phase."""
-    drafts = any(one.invalid for one in state.attempts[attempt.phase])
+    drafts = any(tried.invalid for tried in state.attempts[attempt.phase])
     return state.phase(attempt.phase).kind != "steps" and (attempt.revision > 0 or drafts)
 
 
@@ -209,9 +209,9 @@ def _skip(state: RunState, command: c.Skip) -> Refused | None:
     attempt, policy = state.current(command.phase), state.phase(command.phase).skip
     if policy == "never":
         return illegal(f"Phase {command.phase!r} cannot be skipped (skip: never).", "")
-    left = _is_left(state, command.phase)
-    if left is not None:
-        return left
+    refused = _is_left(state, command.phase)
+    if refused is not None:
+        return refused
     if not command.by.is_human and any(_is_stopped(state, inner) for inner in open_inside(state, attempt)):
         return needs_user(f"A phase in loop {command.phase!r} waits for the user.")
     if not command.by.is_human and (policy == "human" or _is_stopped(state, attempt)):
@@ -225,9 +225,9 @@ def _force(state: RunState, command: c.ForceAccept) -> Refused | None:
         return needs_user("Only the user can overrule a gate.")
     if not command.reason.strip():
         return Refused("bad_argument", "force-accept needs a reason: the run's record keeps it.", "Give --reason TEXT.")
-    left = _is_left(state, command.phase)
-    if left is not None or state.phase(command.phase).loop is not None:
-        return left
+    refused = _is_left(state, command.phase)
+    if refused is not None or state.phase(command.phase).loop is not None:
+        return refused
     if attempt.stage is not Stage.BEFORE and not (attempt.revision or command.revision):
         return Refused(
             "conflict", f"Phase {command.phase!r} has no artifact to accept.", "Submit an artifact, or skip the phase."

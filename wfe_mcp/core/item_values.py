@@ -33,7 +33,7 @@ LISTS = frozenset(
 """The fields that are lists."""
 
 
-def checked(given: Values) -> dict[str, Any]:
+def check_values(given: Values) -> dict[str, Any]:
     """``given``, each value as an item keeps it. Refuses ``bad_argument`` with all faults at once."""
     faults: list[Detail] = []
     values: dict[str, Any] = {}
@@ -47,7 +47,7 @@ def checked(given: Values) -> dict[str, Any]:
             wrong, values[name] = checked_tests(value)
             faults += [Detail(pointer("item", name, *where), what, expected) for what, expected, *where in wrong]
             continue
-        fault, values[name] = _checked(name, value)
+        fault, values[name] = _check_value(name, value)
         if fault:
             faults.append(Detail(pointer("item", name), *fault, value))
     if faults:
@@ -56,7 +56,7 @@ def checked(given: Values) -> dict[str, Any]:
     return values
 
 
-def _checked(name: str, value: object) -> tuple[tuple[str, object] | None, object]:
+def _check_value(name: str, value: object) -> tuple[tuple[str, object] | None, object]:
     if name == "priority":
         number = PRIORITIES.get(value.lower(), value) if isinstance(value, str) else value
         is_one = isinstance(number, int) and not isinstance(number, bool) and 1 <= number <= 10
@@ -69,11 +69,13 @@ def _checked(name: str, value: object) -> tuple[tuple[str, object] | None, objec
         lines = [value] if isinstance(value, str) else value
         if not isinstance(lines, list | tuple):
             return ("is no list", "a list of texts"), value
-        kept = [str(one).strip() for one in cast("Iterable[object]", lines)]
-        wrong = next((one for one in kept if not _is_line(one, LINE_CHARS)), None)
+        kept = [str(line).strip() for line in cast("Iterable[object]", lines)]
+        wrong = next((text for text in kept if not _is_line(text, LINE_CHARS)), None)
         if wrong is not None or len(kept) > LINES_MOST:
             return ("has a text that is empty, too long or no single line", f"up to {LINES_MOST} lines"), value
-        outside = [one for one in kept if name == "scopes" and (one.startswith(("/", "~")) or ".." in one.split("/"))]
+        outside = [
+            scope for scope in kept if name == "scopes" and (scope.startswith(("/", "~")) or ".." in scope.split("/"))
+        ]
         if outside:
             return (f"has a path outside the project: {outside[0]}", "paths within the project"), value
         return None, list(dict.fromkeys(kept))

@@ -24,7 +24,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.core.item_states import MOVES, OVER, ItemKind, ItemStatus, Mover
 from wfe_mcp.core.item_texts import text_for
-from wfe_mcp.core.item_values import LISTS, PRIORITIES, Values, checked, wrong_value
+from wfe_mcp.core.item_values import LISTS, PRIORITIES, Values, check_values, wrong_value
 
 MOST_FAILURES = 3
 _BODY_LEAST, _TITLE_LEAST = 10, 3
@@ -81,17 +81,17 @@ class Item:
         return self.status in OVER
 
 
-def added(id_: str, kind: ItemKind, given: Values) -> Item:
+def new_item(id_: str, kind: ItemKind, given: Values) -> Item:
     """A new item of ``given``, with the criteria of its kind where it has none. Refuses ``bad_argument``."""
     status = _FIRST.get(kind, ItemStatus.PLANNED)
-    values = checked(given)
+    values = check_values(given)
     for name in ("evidence", "tests"):
         if name in values and (name == "evidence" or kind is not ItemKind.CLAIM):
             raise wrong_value(name, f"is no field of a new {kind}", "only a claim has it", values[name])
     if not values.get("title"):
         raise wrong_value("title", "is missing", "a line that says what it is about", None)
     values.setdefault("criteria", list(criteria_of(kind)))
-    return changed(Item(id_, kind, "", status), values)
+    return with_values(Item(id_, kind, "", status), values)
 
 
 _FIRST = {ItemKind.DECISION: ItemStatus.PROPOSED, ItemKind.IDEA: ItemStatus.IDEA, ItemKind.CLAIM: ItemStatus.PENDING}
@@ -115,38 +115,38 @@ def missing(item: Item) -> dict[str, str]:
     return {name: what for name, (is_there, what) in wanted.items() if not is_there}
 
 
-def filled(item: Item) -> dict[str, Any]:
+def missing_values(item: Item) -> dict[str, Any]:
     """What is missing, as the text of the item's kind has it; nothing for a task that has no such text."""
     text = text_for(item.kind, item.tags)
     texts: dict[str, Any] = {"body": text.body, "criteria": text.criteria}
     return {name: texts[name] for name in missing(item) if texts.get(name)}
 
 
-def changed(item: Item, values: Values) -> Item:
+def with_values(item: Item, values: Values) -> Item:
     """``item`` with these values in place of its own."""
-    made = {name: tuple(value) if name in LISTS else value for name, value in values.items()}
-    if "status" in made:
-        made["status"] = ItemStatus(made["status"])
-    if "kind" in made:
-        made["kind"] = ItemKind(made["kind"])
-    if "files" in made:
-        made["files"] = tuple(ItemFile(*each) for each in made["files"])
-    return replace(item, **made)
+    item_values = {name: tuple(value) if name in LISTS else value for name, value in values.items()}
+    if "status" in item_values:
+        item_values["status"] = ItemStatus(item_values["status"])
+    if "kind" in item_values:
+        item_values["kind"] = ItemKind(item_values["kind"])
+    if "files" in item_values:
+        item_values["files"] = tuple(ItemFile(*file) for file in item_values["files"])
+    return replace(item, **item_values)
 
 
 def values_of(item: Item) -> dict[str, Any]:
     """The fields of ``item`` that say something, as JSON has them: what the first entry of its log holds."""
-    found: dict[str, Any] = {}
-    for one in fields(item):
-        value = getattr(item, one.name)
-        if one.name != "id" and (one.name in {"kind", "title", "status"} or value != one.default):
-            found[one.name] = list(value) if one.name in LISTS else value
-    return found
+    item_values: dict[str, Any] = {}
+    for field in fields(item):
+        value = getattr(item, field.name)
+        if field.name != "id" and (field.name in {"kind", "title", "status"} or value != field.default):
+            item_values[field.name] = list(value) if field.name in LISTS else value
+    return item_values
 
 
-def loaded(id_: str, values: Values) -> Item:
+def load_item(id_: str, values: Values) -> Item:
     """The item whose first entry holds ``values``."""
-    return changed(Item(id_, ItemKind.IDEA, "", ItemStatus.IDEA), values)
+    return with_values(Item(id_, ItemKind.IDEA, "", ItemStatus.IDEA), values)
 
 
 def refuse_move(item: Item, to: ItemStatus, who: Mover, others: Iterable[Item] = ()) -> None:
@@ -258,20 +258,22 @@ def waits(item: Item, others: Iterable[Item]) -> tuple[str, str] | None:
     """
     known = {other.id: other for other in others if other.id != item.id}
     parent = known.get(item.parent)
-    for each in filter(None, (item, parent)):
-        needs = [need for need in each.needs if need in known and not known[need].is_over]
+    for waiting in filter(None, (item, parent)):
+        needs = [need for need in waiting.needs if need in known and not known[need].is_over]
         if needs:
-            whose = "" if each is item else f", which {each.id} needs"
+            whose = "" if waiting is item else f", which {waiting.id} needs"
             them = "it" if len(needs) == 1 else "them"
             return (
                 f"{item.id} waits for {', '.join(needs)}{whose}.",
                 f"Finish {them} first, or drop it: wfe-mcp work show {needs[0]}",
             )
     active = [other for other in known.values() if other.status is ItemStatus.ACTIVE]
-    under = [each.id for each in active if each.parent == item.id and item.kind is ItemKind.MILESTONE]
+    under = [child.id for child in active if child.parent == item.id and item.kind is ItemKind.MILESTONE]
     if parent is not None and parent in active and parent.kind is ItemKind.MILESTONE:
         return f"{parent.id} is worked as a whole, and {item.id} with it.", f"Look at it: wfe-mcp work show {parent.id}"
-    beside = [each.id for each in active if parent is not None and parent.sequential and each.parent == parent.id]
+    beside = [
+        sibling.id for sibling in active if parent is not None and parent.sequential and sibling.parent == parent.id
+    ]
     if beside or under:
         return (
             f"{(beside or under)[0]} is active, and of the items of {item.parent if beside else item.id} one is worked at a time.",
@@ -287,12 +289,12 @@ def number_of(id_: str) -> int:
 
 def overlap(first: Iterable[str], second: Iterable[str]) -> list[str]:
     """The scopes of ``first`` that may touch a file of ``second``: one is below the other, up to its first wildcard."""
-    theirs = [_fixed(scope) for scope in second]
-    return [scope for scope in first if any(_touch(_fixed(scope), other) for other in theirs)]
+    theirs = [_fixed_beginning(scope) for scope in second]
+    return [scope for scope in first if any(_touch(_fixed_beginning(scope), other) for other in theirs)]
 
 
 def _illegal(item: Item, to: ItemStatus) -> Refused:
-    legal = ", ".join(each for each in MOVES[item.status] if each is not to) or "nothing: its record is closed"
+    legal = ", ".join(status for status in MOVES[item.status] if status is not to) or "nothing: its record is closed"
     hint = f"It can become: {legal}."
     if to is ItemStatus.ACTIVE and ItemStatus.READY in MOVES[item.status]:
         hint = f"Make it ready first: wfe-mcp work edit {item.id} --status ready"
@@ -304,7 +306,7 @@ def refuse_unready(item: Item) -> None:
     lacks = missing(item)
     if lacks:
         faults = tuple(Detail(pointer("item", name), "is missing", what) for name, what in lacks.items())
-        fill = f"; or take the text of its kind: wfe-mcp work edit {item.id} --fill" if filled(item) else ""
+        fill = f"; or take the text of its kind: wfe-mcp work edit {item.id} --fill" if missing_values(item) else ""
         raise Refused(
             "not_ready",
             f"{item.id} is not ready: {', '.join(lacks)} {'is' if len(faults) == 1 else 'are'} missing.",
@@ -331,11 +333,11 @@ def _refuse_open(claim: Item, others: Iterable[Item]) -> None:
             f"Finish them first: wfe-mcp work show {left[0]}"
             if left
             else f"Name what has to be done for it: wfe-mcp claim follow-up {claim.id} ITEM",
-            tuple(Detail(pointer("item", "needs"), "is open", "done", each) for each in left),
+            tuple(Detail(pointer("item", "needs"), "is open", "done", id_) for id_ in left),
         )
 
 
-def _fixed(scope: str) -> str:
+def _fixed_beginning(scope: str) -> str:
     return scope.split("*")[0].split("?")[0].split("[")[0].rstrip("/")
 
 

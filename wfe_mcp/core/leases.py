@@ -27,7 +27,7 @@ def busy_phases(state: RunState, *, besides: PhasePath) -> tuple[PhasePath, ...]
     )
 
 
-def taken(state: RunState, path: PhasePath) -> Refused | None:
+def refuse_taken(state: RunState, path: PhasePath) -> Refused | None:
     """Why another phase of this run keeps ``path`` from tree or locks (``leased``), or None."""
     holder = tree_holder(state, path)
     if holder is not None:

@@ -22,7 +22,7 @@ class Limit:
     def __init__(self, most: int, unit: str, of: str, remedy: str) -> None:
         self.most, self.unit, self.of, self.remedy = most, unit, of, remedy
 
-    def at(self, most: int) -> "Limit":
+    def with_most(self, most: int) -> "Limit":
         """The same limit with another number."""
         return Limit(most, self.unit, self.of, self.remedy)
 
@@ -98,5 +98,5 @@ ATTACHMENTS_BYTES = Limit(
     50_000_000, "bytes of attached files", "the files attached to one run or work item", "Attach smaller files."
 )
 
-TABLE: tuple[Limit, ...] = tuple(each for each in vars().values() if isinstance(each, Limit))
+TABLE: tuple[Limit, ...] = tuple(limit for limit in vars().values() if isinstance(limit, Limit))
 """All limits above, in the order of the reference page."""

@@ -167,7 +167,9 @@ def close_items(state: RunState, loop: PhasePath, keys: Iterable[str]) -> RunSta
     """Close items: their open attempts end; failed ones stay failed."""
     keys = tuple(keys)
     inner = tuple(state.attempts_in(loop, keys))
-    state = with_attempts(state, (ended(attempt) for attempt in inner if attempt.status is not AttemptStatus.FAILED))
+    state = with_attempts(
+        state, (end_attempt(attempt) for attempt in inner if attempt.status is not AttemptStatus.FAILED)
+    )
     loops = dict(state.loops)
     for attempt in inner:
         if attempt.phase in loops:
@@ -199,20 +201,22 @@ def drop_items(state: RunState, loop: PhasePath) -> RunState:
         return state
     place = f"{loop}["
     inner = (tries[-1] for path, tries in state.attempts.items() if path.startswith(place))
-    state = with_attempts(state, (superseded(attempt) for attempt in inner))
+    state = with_attempts(state, (supersede(attempt) for attempt in inner))
     loops = {path: other for path, other in state.loops.items() if path != loop and not path.startswith(place)}
     return replace(state, loops=loops)
 
 
 def open_again(state: RunState, loop: PhasePath, key: str, iteration: int) -> RunState:
     """Reopen a closed item; a loop that had ended continues as a new attempt."""
-    found, attempt = state.loops[loop], state.current(loop)
+    loop_state, attempt = state.loops[loop], state.current(loop)
     if attempt.status is not AttemptStatus.RUNNING:
-        tries = (*state.attempts[loop][:-1], superseded(attempt), fresh(state, loop, iteration, attempt))
+        tries = (*state.attempts[loop][:-1], supersede(attempt), fresh(state, loop, iteration, attempt))
         goes_on = replace(tries[-1], state=Running(), started_at=attempt.started_at, locks=attempt.locks)
         state = replace(state, attempts={**state.attempts, loop: (*tries[:-1], goes_on)})
-    failed = tuple(other for other in found.failed if other != key)
-    again = replace(found, attempt=state.current(loop).number, open=(*found.open, key), failed=failed, finished=False)
+    failed = tuple(other for other in loop_state.failed if other != key)
+    again = replace(
+        loop_state, attempt=state.current(loop).number, open=(*loop_state.open, key), failed=failed, finished=False
+    )
     return _with_loop(state, loop, again)
 
 
@@ -222,7 +226,7 @@ def fresh(state: RunState, path: PhasePath, iteration: int, source: Attempt | No
     return Attempt(path, tried + 1, iteration, tried, feedback=() if source is None else source.feedback)
 
 
-def superseded(attempt: Attempt) -> Attempt:
+def supersede(attempt: Attempt) -> Attempt:
     """``attempt`` after another one replaced it."""
     return replace(attempt, state=Superseded(attempt.stage, attempt.not_before, attempt.failure))
 
@@ -235,7 +239,7 @@ def taken_back(attempt: Attempt) -> Attempt:
     return replace(attempt, state=RolledBack(attempt.stage, failure=failure))
 
 
-def ended(attempt: Attempt, pending: Cancelled | Skipped = _SKIPPED) -> Attempt:
+def end_attempt(attempt: Attempt, pending: Cancelled | Skipped = _SKIPPED) -> Attempt:
     """``attempt`` after its end; itself when it is over already. ``pending``: what a pending one becomes."""
     if attempt.status is AttemptStatus.PENDING:
         return replace(attempt, state=pending)
@@ -244,7 +248,7 @@ def ended(attempt: Attempt, pending: Cancelled | Skipped = _SKIPPED) -> Attempt:
     return replace(attempt, state=Cancelled(attempt.stage, attempt.not_before, attempt.failure))
 
 
-def failed(attempt: Attempt, failure: Failure) -> Failed:
+def fail_attempt(attempt: Attempt, failure: Failure) -> Failed:
     """The state of ``attempt`` after a failure; its holder can get the next attempt."""
     return Failed(failure, attempt.stage, attempt.gate, attempt.claim, attempt.not_before)
 
@@ -262,7 +266,7 @@ def with_attempts(state: RunState, newest: Iterable[Attempt]) -> RunState:
 def _failed_inner_loop(loop: Attempt) -> Attempt:
     """A loop inside an item that failed and is closed: the user can restart it."""
     reason = "A phase in it waited for a person, and the loop around it went on."
-    return replace(loop, state=failed(loop, Failure(FailKind.ERROR, "user", loop.fail_rule)), reason=reason)
+    return replace(loop, state=fail_attempt(loop, Failure(FailKind.ERROR, "user", loop.fail_rule)), reason=reason)
 
 
 def _open_item(state: RunState, path: PhasePath, key: str) -> RunState:

@@ -127,7 +127,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptRecord:
     """A record beside the log (evidence, a request, an answer, …) as it was written.
 
     ``fields``: the beginning of the sha256 of each field, to find the one that differs; empty for records of which there are
@@ -333,17 +333,19 @@ class RunState:
         """The newest attempt of each phase at the top and in the open items of loops, in declared order."""
         top = self.spec.body(None)
         if not self.loops:
-            return self._kept("open", lambda: [self.attempts[spec.path][-1] for spec in top])
-        return self._kept("open", lambda: self._newest(spec.path for spec in top))
+            return self._keep_derived("open", lambda: [self.attempts[spec.path][-1] for spec in top])
+        return self._keep_derived("open", lambda: self._newest(spec.path for spec in top))
 
     @property
     def moving_attempts(self) -> tuple[Attempt, ...]:
         """Those of ``open_attempts`` from which something may follow: not what is over, nor what waits for other phases."""
-        return self._kept("moving", lambda: moving(self.open_attempts, self.attempts, self.spec.index, self.needs))
+        return self._keep_derived(
+            "moving", lambda: moving(self.open_attempts, self.attempts, self.spec.index, self.needs)
+        )
 
-    def _kept(self, name: str, made: Callable[[], Iterable[Attempt]]) -> tuple[Attempt, ...]:
-        found = self.derived.get(name)
-        return found if found is not None else self.derived.setdefault(name, tuple(made()))
+    def _keep_derived(self, name: str, made: Callable[[], Iterable[Attempt]]) -> tuple[Attempt, ...]:
+        attempts = self.derived.get(name)
+        return attempts if attempts is not None else self.derived.setdefault(name, tuple(made()))
 
     def attempts_in(self, loop: PhasePath, keys: Iterable[str]) -> Iterator[Attempt]:
         """The newest attempt of each phase in these items of ``loop``, with those of open items further in."""

@@ -27,7 +27,7 @@ from wfe_mcp.core.guards import GUARDS, missing, not_of_a_loop, time_is_over
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, By, Channel, RunState, RunStatus, Stage
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.parts import require_parts
-from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.questions import questions
 from wfe_mcp.core.refusals import illegal, unknown_phase
 from wfe_mcp.core.rollback import changed_places
@@ -57,9 +57,9 @@ def refusal(state: RunState, command: c.Command) -> Refused | None:
     if name in REOPENING and _is_timed_out(state, command):
         return time_is_over(command)
     if isinstance(command, c.PhaseCommand):
-        found = _phase_refusal(state, command, name)
-        if found is not None:
-            return found
+        refused = _phase_refusal(state, command, name)
+        if refused is not None:
+            return refused
     guard = GUARDS.get(type(command)) or HISTORY_GUARDS.get(type(command))
     return guard(state, command) if guard is not None else None
 
@@ -101,7 +101,7 @@ def command_with_others(names: Iterable[str], run: str, phase: PhasePath) -> str
     """A command to paste, and the names that may stand in its place: ``wfe-mcp retry RUN fix (or: skip, edit)``."""
     first, *others = dict.fromkeys(names)
     more = f" (or: {', '.join(others)})" if others else ""
-    return f"wfe-mcp {first} {run} {typed(phase)}{_OPTIONS.get(first, '')}{more}"
+    return f"wfe-mcp {first} {run} {shell_path(phase)}{_OPTIONS.get(first, '')}{more}"
 
 
 _OPTIONS = {
@@ -137,7 +137,7 @@ def _run_refusal(state: RunState, command: c.Command, name: str) -> Refused:
     if state.is_over and state.status is not RunStatus.CANCELLED:
         named = command.phase if isinstance(command, c.PhaseCommand) else ""
         phase = str(named) if named in state.attempts else ["PHASE", *state.attempts][-1]
-        return illegal(message, f"Only the user can reopen this run: wfe-mcp retry RUN {typed(phase)}")
+        return illegal(message, f"Only the user can reopen this run: wfe-mcp retry RUN {shell_path(phase)}")
     legal = legal_moves(state, command.by, command.at)
     return illegal(message, _possible(legal, command.by) or "Start a new run.")
 
@@ -227,8 +227,8 @@ def _of_phase(state: RunState, attempt: Attempt, by: By, at: datetime) -> Iterat
     if who == "server" and "Answer" in possible:
         for due in questions(state):
             if due.phase == attempt.phase:
-                found = BlockerFound(phase=due.phase, attempt=due.attempt, kind="lint", fingerprint="lint")
-                blocker = found if due.kind == "blocker" else None
+                blocker_found = BlockerFound(phase=due.phase, attempt=due.attempt, kind="lint", fingerprint="lint")
+                blocker = blocker_found if due.kind == "blocker" else None
                 yield c.Answer(kind=due.kind, rule=due.rule, value=True, blocker=blocker, by=by, at=at, **attempt.on)
     for kind in _EXAMPLES:
         if kind.__name__ in possible and who in kind.call.callers:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from wfe_mcp.core.attempt_states import AttemptState, AttemptStatus, Completed, Pending, Skipped
-from wfe_mcp.core.paths import PhasePath, declared
+from wfe_mcp.core.paths import PhasePath, declared_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -53,6 +53,6 @@ def moving(
             else:
                 yield attempt
         elif (not is_settled(now) and now.status is not AttemptStatus.CANCELLED) or index[
-            declared(path)
+            declared_path(path)
         ].reports_blocker:
             yield attempt

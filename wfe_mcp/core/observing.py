@@ -18,7 +18,7 @@ Kind = Literal["tool", "request", "job"]
 
 
 @dataclass(slots=True)
-class Observed:
+class Observation:
     """What is observed. ``comes_from``: the ``traceparent`` of its sender; of a job, that of the call that enqueued it.
 
     ``code``: that of the refusal, or how it ended.
@@ -30,7 +30,7 @@ class Observed:
     code: str = "ok"
 
 
-Observer = Callable[[Observed], AbstractContextManager[object]]
+Observer = Callable[[Observation], AbstractContextManager[object]]
 """Surrounds the work; it reads ``code`` at the end."""
 
 OBSERVERS: list[Observer] = []
@@ -44,14 +44,14 @@ TRACE: ContextVar[str] = ContextVar("trace", default="")
 
 
 @contextmanager
-def observed(kind: Kind, name: str, comes_from: str = "") -> Generator[Observed]:
+def observe(kind: Kind, name: str, comes_from: str = "") -> Generator[Observation]:
     """Let the observers of this process see the work of this block, whose code the block sets."""
-    seen = Observed(kind, name, comes_from or SENDER.get())
+    observation = Observation(kind, name, comes_from or SENDER.get())
     with ExitStack() as stack:
-        for each in OBSERVERS:
-            stack.enter_context(each(seen))
+        for observer in OBSERVERS:
+            stack.enter_context(observer(observation))
         try:
-            yield seen
+            yield observation
         except BaseException:
-            seen.code = "internal"
+            observation.code = "internal"
             raise

@@ -9,7 +9,7 @@ _TRIGGERS = (Channel.INCOMING, Channel.SCHEDULE)
 
 def refuse_of_triggers(by: By, **given: str | None) -> None:
     """Refuse texts that only a trigger gives to what it starts: a caller could take the key of a time or a message."""
-    own = tuple(f"{each} " for each in _TRIGGERS)
+    own = tuple(f"{trigger} " for trigger in _TRIGGERS)
     for name, key in given.items():
         if key and key.startswith(own) and by.channel not in _TRIGGERS:
             raise Refused(

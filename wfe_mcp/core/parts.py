@@ -5,5 +5,5 @@ from collections.abc import Iterable
 
 def require_parts(what: str, missing: Iterable[tuple[str, str]]) -> None:
     """Raises TypeError that names each ``what`` and the part that it lacks. ``missing``: pairs of both."""
-    if found := [f"the {what} {name!r} lacks {part}" for name, part in missing]:
-        raise TypeError("; ".join(found))
+    if faults := [f"the {what} {name!r} lacks {part}" for name, part in missing]:
+        raise TypeError("; ".join(faults))

@@ -20,7 +20,7 @@ KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _ITEM = re.compile(r"\[[^\]]*\]")
 
 
-def declared(path: PhasePath) -> PhasePath:
+def declared_path(path: PhasePath) -> PhasePath:
     """The path in the template: ``build[T-1].code`` is ``build.code`` there."""
     return PhasePath(_ITEM.sub("", path)) if "[" in path else path
 
@@ -57,7 +57,7 @@ def seen_from(path: PhasePath, phase: PhasePath) -> PhasePath:
     return PhasePath(".".join([*path.split(".")[:depth], name_of(phase)]))
 
 
-def typed(path: str) -> str:
+def shell_path(path: str) -> str:
     """The path as one types it at a shell: brackets are quoted, or the shell would look for files."""
     return f"'{path}'" if "[" in path else path
 

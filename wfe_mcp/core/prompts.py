@@ -16,7 +16,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, Stage
 from wfe_mcp.core.outcomes import VerdictKind
-from wfe_mcp.core.paths import typed
+from wfe_mcp.core.paths import shell_path
 
 
 def is_rejected_prompt(state: RunState, attempt: Attempt) -> bool:
@@ -34,7 +34,7 @@ def prompt_edit_refused(state: RunState, attempt: Attempt, command: c.Edit) -> R
         return Refused(
             "needs_human",
             "Only the user can edit a prompt that waits for its gates.",
-            f"Ask the user to run: wfe-mcp edit RUN {typed(command.phase)}",
+            f"Ask the user to run: wfe-mcp edit RUN {shell_path(command.phase)}",
         )
     if state.phase(attempt.phase).kind == "steps":
         return Refused(
@@ -52,8 +52,8 @@ def prompt_edit_refused(state: RunState, attempt: Attempt, command: c.Edit) -> R
         return Refused(
             "bad_argument", "The prompt is the same as before. Nothing was stored.", "Change it, or approve it."
         )
-    tries = (one for one in state.attempts[attempt.phase] if one.sha256 == command.sha256)
-    rejected = next((one for one in tries if is_rejected_prompt(state, one)), None)
+    tries = (tried for tried in state.attempts[attempt.phase] if tried.sha256 == command.sha256)
+    rejected = next((tried for tried in tries if is_rejected_prompt(state, tried)), None)
     if rejected is None:
         return None
     return Refused(
@@ -82,14 +82,14 @@ class LineComment:
 
 def with_comments(feedback: str, comments: Iterable[LineComment]) -> str:
     """``feedback`` with the comments below it; as it is without any."""
-    lines = [_written(each) for each in comments]
+    lines = [_write_comment(comment) for comment in comments]
     return "\n".join([*([feedback.strip(), ""] if feedback.strip() else []), _HEAD, *lines]) if lines else feedback
 
 
 def split_comments(text: str) -> tuple[str, tuple[LineComment, ...]]:
     """The feedback and the comments of ``text``; the text itself and no comments where it has none."""
-    before, found, after = text.partition(f"{_HEAD}\n")
-    if not found or (before and not before.endswith("\n")):
+    before, heading, after = text.partition(f"{_HEAD}\n")
+    if not heading or (before and not before.endswith("\n")):
         return text, ()
     comments: list[LineComment] = []
     for line in after.split("\n"):
@@ -105,6 +105,6 @@ def split_comments(text: str) -> tuple[str, tuple[LineComment, ...]]:
     return before.strip(), tuple(comments)
 
 
-def _written(each: LineComment) -> str:
+def _write_comment(each: LineComment) -> str:
     text = each.text.strip().replace("\r\n", "\n").replace("\n", f"\n{_MORE}")
     return f"- {each.file}:{each.line} ({each.side}): {text}"

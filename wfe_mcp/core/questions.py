@@ -46,7 +46,7 @@ def needs_are_met(state: RunState, path: PhasePath) -> bool:
     if not all(state.current(need).is_settled for need in state.needs(path)):
         return False
     anew = around(state.spec, path).intersection(state.anew) if state.anew else ()
-    return all(state.current(one).is_settled for one in anew)
+    return all(state.current(phase).is_settled for phase in anew)
 
 
 def _of_loop(state: RunState, attempt: Attempt, loop: LoopSpec) -> Question | None:
@@ -72,7 +72,7 @@ def blocker_is_due(state: RunState, attempt: Attempt) -> bool:
     """True for a completed phase of a recovery whose report of a blocker is not recorded yet."""
     if not state.phase(attempt.phase).reports_blocker or attempt.status is not AttemptStatus.COMPLETED:
         return False
-    return not any((one.phase, one.attempt) == (attempt.phase, attempt.made_in) for one in state.blockers)
+    return not any((blocker.phase, blocker.attempt) == (attempt.phase, attempt.made_in) for blocker in state.blockers)
 
 
 def is_passed_over(state: RunState, attempt: Attempt) -> bool:

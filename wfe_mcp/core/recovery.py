@@ -27,10 +27,10 @@ def repair_begun(state: RunState, attempt: Attempt, index: int, rule: FailRule) 
     if rule.do == "compensate":
         return [e.RepairBegan(what="compensate", rule=index, **attempt.on)]
     tries = state.attempts[attempt.phase]
-    if sum(one.recoveries for one in tries[attempt.before :]) >= rule.max_uses:
+    if sum(tried.recoveries for tried in tries[attempt.before :]) >= rule.max_uses:
         return []
     # Uses count per iteration, names over the whole run: no path is used twice.
-    key = f"recovery-{sum(one.recoveries for one in tries) + 1}"
+    key = f"recovery-{sum(tried.recoveries for tried in tries) + 1}"
     return [e.RepairBegan(what="recover", key=key, rule=index, **attempt.on)]
 
 
@@ -46,17 +46,17 @@ def recovery_opened(attempt: Attempt, items: str | None, error: str) -> e.Event:
 def blocker_found(state: RunState, attempt: Attempt, reported: BlockerFound | None) -> list[e.Event]:
     """The report of a blocker by a phase of a recovery, and the early end of that where it was met too often."""
     assert reported is not None, "who answers has read the artifact"
-    times = 1 + sum(one.fingerprint == reported.fingerprint for one in state.blockers)
-    found = replace(reported, attempt=attempt.made_in, times=times)
-    failed = state.current(found.recovered)
+    times = 1 + sum(blocker.fingerprint == reported.fingerprint for blocker in state.blockers)
+    this_blocker = replace(reported, attempt=attempt.made_in, times=times)
+    failed = state.current(this_blocker.recovered)
     rule = state.phase(failed.phase).on_fail[failed.fail_rule - 1]
     if times <= rule.same_blocker:
-        return [found]
+        return [this_blocker]
     fault = (
         f"{failed.recovery} ended early: it met the same blocker for the {ordinal(times)} time: {reported.fingerprint}. "
         f"{reported.cause}"
     )
-    return [found, e.RepairEnded(fault=fault, **failed.on)]
+    return [this_blocker, e.RepairEnded(fault=fault, **failed.on)]
 
 
 def recovery_fault(state: RunState, attempt: Attempt) -> str | None:
@@ -75,11 +75,11 @@ def recovery_fault(state: RunState, attempt: Attempt) -> str | None:
 def open_blockers(state: RunState, path: PhasePath) -> tuple[BlockerFound, ...]:
     """What recoveries of phase ``path`` reported and nothing has settled."""
     attempt = state.current(path)
-    reported = (one for one in state.blockers if one.recovered == path)
-    return tuple(one for one in reported if status_of(one, attempt.status, forced=attempt.forced) == "open")
+    reported = (blocker for blocker in state.blockers if blocker.recovered == path)
+    return tuple(report for report in reported if status_of(report, attempt.status, forced=attempt.forced) == "open")
 
 
 def settled_blockers(state: RunState, path: PhasePath, settled: Settled | None) -> tuple[BlockerFound, ...]:
     """The blockers of the run once a person has settled the open ones of phase ``path``; None settles nothing."""
     due = () if settled is None else open_blockers(state, path)
-    return tuple(replace(one, settled=settled) if one in due else one for one in state.blockers)
+    return tuple(replace(blocker, settled=settled) if blocker in due else blocker for blocker in state.blockers)

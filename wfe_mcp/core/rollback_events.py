@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from wfe_mcp.core.event import Event
-from wfe_mcp.core.model import Attempt, Kept, LoopState, RunState, RunStatus, TakesBack
+from wfe_mcp.core.model import Attempt, KeptRecord, LoopState, RunState, RunStatus, TakesBack
 from wfe_mcp.core.paths import PhasePath
 
 Why = Literal["start", "completion", "manual", "safety"]
@@ -80,4 +80,4 @@ class RunForked(Event):
 
     state: RunState
     revisions: tuple[tuple[PhasePath, int, str], ...] = ()
-    records: tuple[Kept, ...] = ()
+    records: tuple[KeptRecord, ...] = ()

@@ -9,7 +9,7 @@ from dataclasses import field
 from typing import Literal
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.paths import PhasePath, declared
+from wfe_mcp.core.paths import PhasePath, declared_path
 
 CLIENT_ROLE = "client"
 """The role of a new attempt that gives a phase to the connected client."""
@@ -161,8 +161,8 @@ class RunSpec:
 
     def phase(self, path: PhasePath) -> PhaseSpec:
         """The phase at ``path``, of the template or of a run; KeyError when there is none."""
-        return self.index[declared(path)]
+        return self.index[declared_path(path)]
 
     def body(self, loop: PhasePath | None) -> tuple[PhaseSpec, ...]:
         """The phases of a loop; those at the top for None."""
-        return self.bodies.get(None if loop is None else declared(loop), ())
+        return self.bodies.get(None if loop is None else declared_path(loop), ())

@@ -103,7 +103,7 @@ def unseen(text: str) -> dict[str, int]:
     """
     if text.isascii() and text.isprintable():
         return {}
-    return dict(Counter(_code(found) for found in _WRITTEN_OUT.finditer(re.sub(_USUAL, "", text))))
+    return dict(Counter(_code(match) for match in _WRITTEN_OUT.finditer(re.sub(_USUAL, "", text))))
 
 
 def as_given(title: str) -> str:

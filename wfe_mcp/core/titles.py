@@ -64,4 +64,4 @@ def _name_of(value: object) -> str:
         parts = cast("dict[str, object]", value)
         own = next((text for key in _NAMES if isinstance(text := parts.get(key), str) and text.strip()), "")
         inner = list(parts.values())
-    return own or next((text for each in inner if (text := _name_of(each))), "")
+    return own or next((text for member in inner if (text := _name_of(member))), "")

@@ -41,8 +41,8 @@ class UndoStep:
 def undo(log: Sequence[LogEntry]) -> UndoStep:
     """The step that reverses the last command. Refuses where nothing is left to undo."""
     upto = len(log)
-    while (found := _last_command(log, upto)) is not None:
-        first, what = found
+    while (command := _last_command(log, upto)) is not None:
+        first, what = command
         if isinstance(what.event, e.RolledBack) and what.event.kind != "rollback":
             # An undo or redo: the run is where it was at ``to`` (rule 2).
             upto = what.event.to
@@ -58,8 +58,8 @@ def undo(log: Sequence[LogEntry]) -> UndoStep:
 def redo(log: Sequence[LogEntry]) -> UndoStep:
     """The step that reverses the last undo."""
     upto = len(log)
-    while (found := _last_command(log, upto)) is not None:
-        first, what = found
+    while (command := _last_command(log, upto)) is not None:
+        first, what = command
         if not isinstance(what.event, e.RolledBack) or what.event.kind == "rollback":
             break
         if what.event.kind == "undo":
@@ -75,11 +75,13 @@ def people_since(log: Sequence[LogEntry], to: int, *, whole: bool, files: bool =
     checkpoints that a person took.
     """
     return tuple(
-        described(entry) for entry in log[to:] if _is_persons(entry, whole=whole) or (files and _is_recorded(entry))
+        describe_command(entry)
+        for entry in log[to:]
+        if _is_persons(entry, whole=whole) or (files and _is_recorded(entry))
     )
 
 
-def described(entry: LogEntry) -> str:
+def describe_command(entry: LogEntry) -> str:
     """What a person calls the command that begins with this event: ``the approval of fix (event 34)``."""
     event = entry.event
     words = _COMMANDS.get(type(event), type(event).__name__)
@@ -176,11 +178,11 @@ def _last_command(log: Sequence[LogEntry], upto: int) -> tuple[int, LogEntry] | 
         if log[index].by.channel is not Channel.SYSTEM and not isinstance(log[index].event, _NOTES):
             first = _first_of(log, index)
             back = next((at for at in range(first, index) if isinstance(log[at].event, e.RolledBack)), None)
-            return (first, _named(log[first : index + 1])) if back is None else (_began(log, back), log[back])
+            return (first, _naming_event(log[first : index + 1])) if back is None else (_began(log, back), log[back])
     return None
 
 
-def _named(events: Sequence[LogEntry]) -> LogEntry:
+def _naming_event(events: Sequence[LogEntry]) -> LogEntry:
     """The event of a command that says what it did: the first that does not follow from another."""
     return next((entry for entry in events if not isinstance(entry.event, (*_FOLLOWS, *_NOTES))), events[0])
 

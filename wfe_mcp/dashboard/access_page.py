@@ -58,14 +58,14 @@ class AccessPage:
         """What one of its forms asks for."""
         do = str(request.path_params["do"])
         acts = {"make": self._make, "end": self._end, "machine": self._machine, "confirm": self._confirm}
-        act = (acts | {"away": self._away, "back": self._back, "address": self._set_address}).get(do)
+        act = (acts | {"away": self._away, "back": self._go_back, "address": self._set_address}).get(do)
         if act is None or not self._sessions.accepts(session, f"access {do}", form):
             return not_ours()
         return act(form, session)
 
     def _make(self, form: Mapping[str, str], session: str) -> Response:
         days = form.get("days", "")
-        made, text = own_tokens.make_own(
+        token, text = own_tokens.make_own(
             self._engine,
             self._login_of(session),
             form.get("name", ""),
@@ -73,39 +73,39 @@ class AccessPage:
             form.get("project", ""),
             int(days) if days.isdecimal() and len(days) < 5 else 0,
         )
-        shown = tag(
+        html = tag(
             "div",
-            tag("p", f"Token {made.name} is shown only now. Send it as Authorization: Bearer TOKEN."),
+            tag("p", f"Token {token.name} is shown only now. Send it as Authorization: Bearer TOKEN."),
             tag("pre", text),
             class_="note yes",
             role="status",
         )
-        return self._page(session, shown)
+        return self._page(session, html)
 
     def _end(self, form: Mapping[str, str], session: str) -> Response:
         own_tokens.end_seen(self._engine, self._login_of(session), form.get("name", ""))
         return RedirectResponse("/access", 303)
 
     def _machine(self, form: Mapping[str, str], session: str) -> Response:
-        found = device.asked(self._engine, form.get("code", ""))
+        request = device.pending_request(self._engine, form.get("code", ""))
         names = self._projects(self._login_of(session), "work")
         ask = self._form(
             "confirm",
             session,
-            tag("p", found.warning),
-            hidden("code", found.user_code),
+            tag("p", request.warning),
+            hidden("code", request.user_code),
             select_field("In the project", "project", names.items()),
             submit("It is mine, log it in"),
         )
-        return self._page(session, tag("div", tag("h2", f"Code {found.user_code}"), ask, class_="note warn"))
+        return self._page(session, tag("div", tag("h2", f"Code {request.user_code}"), ask, class_="note warn"))
 
     def _confirm(self, form: Mapping[str, str], session: str) -> Response:
         login, project = self._login_of(session), form.get("project", "")
         if project not in self._projects(login, "work"):
             raise Refused("forbidden", "You have no role author in this project.", "Choose another one.")
         person = login.person
-        found = device.confirm_device(self._engine, person.by, form.get("code", ""), project, person.row)
-        text = f"{found.user} on {found.machine} may work as you now. Its token is below once the machine has taken it."
+        request = device.confirm_device(self._engine, person.by, form.get("code", ""), project, person.row)
+        text = f"{request.user} on {request.machine} may work as you now. Its token is below once the machine has taken it."
         return self._page(session, tag("p", text, class_="note yes", role="status"))
 
     def _away(self, form: Mapping[str, str], session: str) -> Response:
@@ -114,7 +114,7 @@ class AccessPage:
         absence.go_away(self._engine, login.person.by, name, form.get("until", ""), to)
         return RedirectResponse("/access", 303)
 
-    def _back(self, form: Mapping[str, str], session: str) -> Response:
+    def _go_back(self, form: Mapping[str, str], session: str) -> Response:
         login = self._login_of(session)
         absence.refuse_strangers(self._people, login, name := form.get("who", ""))
         absence.come_back(self._engine, login.person.by, name)
@@ -138,22 +138,22 @@ class AccessPage:
         """Who is away, and the forms for those of whom this person says it."""
         with self._engine.store.read() as tx:
             roles, away = self._people.roles(tx), absence.absences(tx, self._engine.clock())
-        me, others = login.person.name, sorted(each for each, held in roles.items() if {*held} & {*login.roles})
-        own = [each for each in others if each == me or any(login.is_("admin", project) for project in roles[each])]
+        me, others = login.person.name, sorted(name for name, role in roles.items() if {*role} & {*login.roles})
+        own = [name for name in others if name == me or any(login.is_("admin", project) for project in roles[name])]
         rows = [
             tag(
                 "li",
-                f"{each} is {away[each].text}. ",
-                self._form("back", session, hidden("who", each), submit("Is back", "btn")) if each in own else None,
+                f"{name} is {away[name].text}. ",
+                self._form("back", session, hidden("who", name), submit("Is back", "btn")) if name in own else None,
             )
-            for each in others
-            if each in away
+            for name in others
+            if name in away
         ]
-        deputies = [(each, _deputy(each, roles[each])) for each in others if each != me]
+        deputies = [(name, _deputy(name, roles[name])) for name in others if name != me]
         form = self._form(
             "away",
             session,
-            select_field("Who", "who", ((each, each) for each in sorted(own, key=lambda each: each != me))),
+            select_field("Who", "who", ((name, name) for name in sorted(own, key=lambda each: each != me))),
             field("Away until", "until", tag("input", type="date", id="until", name="until", required=True)),
             select_field("Deputy", "deputy", [("", "no one"), *deputies]),
             submit("Be away"),
@@ -164,9 +164,9 @@ class AccessPage:
     def _page(self, session: str, notice: Html | None = None) -> Response:
         login = self._login_of(session)
         names = self._projects(login, "read")
-        seen = own_tokens.tokens_seen(self._engine, login)
-        own = [each for each in seen if each.person == login.person.row]
-        others = [each for each in seen if each not in own]
+        tokens = own_tokens.tokens_seen(self._engine, login)
+        own = [token for token in tokens if token.person == login.person.row]
+        others = [token for token in tokens if token not in own]
         keys = [tag("li", tag("a", name, href=f"/approvers/{id_}")) for id_, name in names.items()]
         body = [
             tag("h1", f"Access of {login.person.name}"),
@@ -174,7 +174,7 @@ class AccessPage:
             tag("h2", "Your tokens"),
             self._table(own, names, session) if own else tag("p", "You have none.", class_="quiet"),
             self._making(login, names, session),
-            *(self._logging_in(session) if any(login.is_("author", each) for each in names) else ()),
+            *(self._logging_in(session) if any(login.is_("author", project) for project in names) else ()),
             tag("h2", "Tokens of others in projects that you administer") if others else None,
             self._table(others, names, session) if others else None,
             *self._absences(login, session),
@@ -186,15 +186,15 @@ class AccessPage:
         return HTMLResponse(document("Access", *body))
 
     def _making(self, login: Login, names: Mapping[str, str], session: str) -> Html:
-        scopes = {each for project in names for each in own_tokens.scopes_in(login, project)}
-        chosen = [each for each in ("work", "read", "manage", "runner") if each in scopes]
+        scopes = {scope for project in names for scope in own_tokens.scopes_in(login, project)}
+        chosen = [scope_name for scope_name in ("work", "read", "manage", "runner") if scope_name in scopes]
         return self._form(
             "make",
             session,
             text_field("Name", "name", required=True),
-            select_field("May", "scope", ((each, each) for each in chosen)),
+            select_field("May", "scope", ((scope_name, scope_name) for scope_name in chosen)),
             select_field("In the project", "project", names.items()),
-            select_field("For how many days", "days", ((each, each) for each in _DAYS)),
+            select_field("For how many days", "days", ((day, day) for day in _DAYS)),
             submit("Make a token"),
         )
 
@@ -212,24 +212,26 @@ class AccessPage:
                 named_row(
                     _COLUMNS,
                     (
-                        tag("code", each.name),
-                        each.scope,
-                        names.get(each.project, each.project),
-                        second(each.expires_at) if each.expires_at else "without an end",
-                        second(each.used_at) if each.used_at else "never",
-                        each.owner,
-                        self._form("end", session, hidden("name", each.name), submit("End", "btn")),
+                        tag("code", row.name),
+                        row.scope,
+                        names.get(row.project, row.project),
+                        second(row.expires_at) if row.expires_at else "without an end",
+                        second(row.used_at) if row.used_at else "never",
+                        row.owner,
+                        self._form("end", session, hidden("name", row.name), submit("End", "btn")),
                     ),
                 )
-                for each in rows
+                for row in rows
             ),
         )
 
     def _projects(self, login: Login, scope: str) -> dict[str, str]:
         """The projects in which they may make a token of ``scope``, with their names."""
         with self._engine.store.read() as tx:
-            known = tx.projects.all()
-        return {each.id: name_of(each) for each in known if scope in own_tokens.scopes_in(login, each.id)}
+            projects = tx.projects.all()
+        return {
+            project.id: name_of(project) for project in projects if scope in own_tokens.scopes_in(login, project.id)
+        }
 
     def _form(self, do: str, session: str, *content: Html) -> Html:
         token = hidden("token", self._sessions.token(session, f"access {do}"))

@@ -32,7 +32,7 @@ from starlette.routing import Mount, Route
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.readers import for_person
 from wfe_mcp.dashboard.answers import json_no, not_ours, page_no, person_in, status_of
-from wfe_mcp.dashboard.application import application, opened
+from wfe_mcp.dashboard.application import application, open_link
 from wfe_mcp.dashboard.approvers import ApproverPages, Approvers
 from wfe_mcp.dashboard.decision_routes import DecisionPages, Form, log, page_routes
 from wfe_mcp.dashboard.edits import MOST_FORM_BYTES, Edits
@@ -73,7 +73,7 @@ def decision_app(
         Route("/security", page.answers(security), methods=["GET"]),
         Route("/app", page.answers(application), methods=["GET"]),
         Route("/app/", page.answers(application), methods=["GET"]),
-        Route("/open/{page:path}", page.answers(page.opened), methods=["GET"]),
+        Route("/open/{page:path}", page.answers(page.open_link), methods=["GET"]),
         Route("/edit/{request}", page.answers(page.edits.show), methods=["GET"]),
         Route("/edit/{request}", page.takes(page.edits.save, most_bytes=MOST_FORM_BYTES), methods=["POST"]),
         Route("/overrule/{run}", page.takes(page.overruling.take), methods=["POST"]),
@@ -104,7 +104,7 @@ class _Page(DecisionPages):
         self.approvers = ApproverPages(*shared, Approvers(challenges, site))
         self._cookie, self._note, self._port = f"wfe_ui_{port}", visited, port
 
-    def _visited(self) -> None:
+    def _record_visit(self) -> None:
         self._note()
 
     async def _perform(
@@ -113,32 +113,32 @@ class _Page(DecisionPages):
         session = request.cookies.get(self._cookie, "")
         known, session = bool(session), session or self._sessions.new()
         try:
-            found = await run_in_threadpool(self._way, request) or await run_in_threadpool(make, session)
+            response = await run_in_threadpool(self._way, request) or await run_in_threadpool(make, session)
         except Refused as refused:
-            found = no(f"{refused.message} {for_person(refused.hint)}", status_of(refused))
+            response = no(f"{refused.message} {for_person(refused.hint)}", status_of(refused))
         except Exception:
             log.exception("%s %s failed", request.method, request.url.path)
-            found = no("This is a bug in wfe-mcp; see its log.", 500)
-        if not known and "set-cookie" not in found.headers:
-            found.set_cookie(self._cookie, session, httponly=True, samesite="strict")
-        return found
+            response = no("This is a bug in wfe-mcp; see its log.", 500)
+        if not known and "set-cookie" not in response.headers:
+            response.set_cookie(self._cookie, session, httponly=True, samesite="strict")
+        return response
 
     def _way(self, request: Request) -> Response | None:
         """The way to the user's own page: from its other port, and from a page that a server started."""
-        asked = _DECISION.match(request.url.path)
+        match = _DECISION.match(request.url.path)
         if self._asks_pin:
             own = self._port if request.url.port != self._port else None
         else:
-            is_asked = request.method == "GET" and (asked is not None or request.url.path == "/")
+            is_asked = request.method == "GET" and (match is not None or request.url.path == "/")
             own = living_page(self._desks.engine, opened=True) if is_asked else None
-        return None if own is None else RedirectResponse(address(own, asked[1] if asked else ""), 303)
+        return None if own is None else RedirectResponse(address(own, match[1] if match else ""), 303)
 
-    def opened(self, request: Request, session: str) -> Response:
+    def open_link(self, request: Request, session: str) -> Response:
         """A link. A page that takes no PIN shows a decision without a script."""
-        asked = _DECISION.fullmatch(request.url.path)
-        if asked and not self._asks_pin:
-            return RedirectResponse(f"/{asked[1].removeprefix('open/')}", 303)
-        return opened(request, session)
+        match = _DECISION.fullmatch(request.url.path)
+        if match and not self._asks_pin:
+            return RedirectResponse(f"/{match[1].removeprefix('open/')}", 303)
+        return open_link(request, session)
 
     def requests(self, request: Request, session: str) -> Response:
         """The open requests; first the PIN."""

@@ -42,10 +42,10 @@ def policy_of(page: bytes) -> str:
 def application(request: Request, session: str) -> Response:
     """The application."""
     del request, session
-    found = _built(BUILT, BUILT.stat().st_mtime_ns) if BUILT.is_file() else None
-    if found is None:
+    page_and_policy = _built(BUILT, BUILT.stat().st_mtime_ns) if BUILT.is_file() else None
+    if page_and_policy is None:
         return RedirectResponse("/", 303)
-    page, policy = found
+    page, policy = page_and_policy
     return Response(
         page,
         media_type="text/html; charset=utf-8",
@@ -53,7 +53,7 @@ def application(request: Request, session: str) -> Response:
     )
 
 
-def opened(request: Request, session: str) -> Response:
+def open_link(request: Request, session: str) -> Response:
     """The step from a link to its page."""
     del session
     asked = request.path_params.get("page", "")

@@ -34,7 +34,7 @@ from wfe_mcp.dashboard.sessions import Challenges
 from wfe_mcp.engine.approvals.approvers import (
     ApproverChange,
     ApproverKey,
-    Pinned,
+    PinnedChain,
     approvers_here,
     by_passkey,
     change_statement,
@@ -42,7 +42,14 @@ from wfe_mcp.engine.approvals.approvers import (
     pin_person,
     pinned_here,
 )
-from wfe_mcp.engine.approvals.passkeys import Assertion, Site, asking_for_key, asking_for_signature, created_key, signed
+from wfe_mcp.engine.approvals.passkeys import (
+    Assertion,
+    Site,
+    asking_for_key,
+    asking_for_signature,
+    created_key,
+    verify_assertion,
+)
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.approvals.approvers import PinnedView, pinned_view
 
@@ -56,10 +63,10 @@ class Making:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ChangeToSign:
     """A change that needs a signature, or, for the first key, the PIN."""
 
-    before: Pinned
+    before: PinnedChain
     do: Literal["add", "remove"]
     key: ApproverKey
     at: str
@@ -92,8 +99,10 @@ class Approvers:
         if do == "add":
             name = form.get("ceremony", "")
             making = self._ceremonies.take(session, f"make {engine.project_id}", name, Making)
-            made = created_key(form.get("key", ""), bytes.fromhex(making.once), self._site)
-            asked = Asked(before, "add", _key(self._site, made.id, making.name, made.public_key), now_of(engine))
+            passkey = created_key(form.get("key", ""), bytes.fromhex(making.once), self._site)
+            sign = ChangeToSign(
+                before, "add", _key(self._site, passkey.id, making.name, passkey.public_key), now_of(engine)
+            )
         else:
             key = before.keys.get(form.get("id", ""))
             if key is None or len(before.keys) == 1:
@@ -102,29 +111,31 @@ class Approvers:
                     "This key is not pinned, or it is the last one.",
                     "Pin another key first: at least one must remain.",
                 )
-            asked = Asked(before, "remove", key, now_of(engine))
-        ceremony = self._ceremonies.begin(session, f"{do} {engine.project_id}", asked)
-        options = asking_for_signature(self._site, asked.statement, before.passkeys) if before.passkeys else None
+            sign = ChangeToSign(before, "remove", key, now_of(engine))
+        ceremony = self._ceremonies.begin(session, f"{do} {engine.project_id}", sign)
+        options = asking_for_signature(self._site, sign.statement, before.passkeys) if before.passkeys else None
         return {"ceremony": ceremony, "options": options}
 
-    def change(self, engine: Engine, do: str, form: Mapping[str, str], session: str) -> Pinned:
+    def change(self, engine: Engine, do: str, form: Mapping[str, str], session: str) -> PinnedChain:
         """Make the change. Refuses ``wrong_pin``, ``needs_human``, ``stale_revision``."""
-        asked = self._ceremonies.take(session, f"{do} {engine.project_id}", form.get("ceremony", ""), Asked)
-        if not asked.before.passkeys:
+        sign = self._ceremonies.take(session, f"{do} {engine.project_id}", form.get("ceremony", ""), ChangeToSign)
+        if not sign.before.passkeys:
             by = person_in(engine, form)
-            return pin_person(engine, by, asked.key, asked.do)
+            return pin_person(engine, by, sign.key, sign.do)
         assertion = Assertion.of_browser(read_json(form.get("assertion", "")))
-        signer = asked.before.passkeys.get(assertion.id)
+        signer = sign.before.passkeys.get(assertion.id)
         if signer is None:
             raise Refused("needs_human", "This passkey is not pinned here.", "Sign with one that is.")
-        signed(assertion, asked.statement, signer.public_key, self._site)
-        change = ApproverChange(do=asked.do, key=asked.key, at=asked.at, signed_by=signer.id, assertion=assertion)
-        return pin_change(engine, by_passkey(signer), asked.before, change)
+        verify_assertion(assertion, sign.statement, signer.public_key, self._site)
+        change = ApproverChange(do=sign.do, key=sign.key, at=sign.at, signed_by=signer.id, assertion=assertion)
+        return pin_change(engine, by_passkey(signer), sign.before, change)
 
 
-def in_force(engine: Engine) -> Pinned:
+def in_force(engine: Engine) -> PinnedChain:
     """The valid pinned keys; none before the first. Refuses untrusted or broken ones."""
-    return pinned_here(engine, engine.root, needs_passkey=False) if approvers_here(engine.root).changes else Pinned()
+    return (
+        pinned_here(engine, engine.root, needs_passkey=False) if approvers_here(engine.root).changes else PinnedChain()
+    )
 
 
 def _key(site: Site, id_: str, name: str, public_key: str) -> ApproverKey:
@@ -166,7 +177,7 @@ def _lost(view: PinnedView) -> list[Html]:
 def _keys(view: PinnedView, tokens: Mapping[str, str]) -> list[Html]:
     if not view.keys:
         return [tag("p", "No key is pinned yet.", class_="quiet")]
-    found = [tag("h2", "Pinned keys")]
+    parts = [tag("h2", "Pinned keys")]
     for key in view.keys:
         remove = tag(
             "form",
@@ -178,12 +189,12 @@ def _keys(view: PinnedView, tokens: Mapping[str, str]) -> list[Html]:
             data_sign=_path(view, "remove/sign"),
         )
         text = f"{key['name']}, since {key['added_at']}, pinned by {key['let_in_by']}"
-        found += [
+        parts += [
             tag("p", tag("strong", text)),
             tag("p", tag("code", key["id"])),
             *([remove] if len(view.keys) > 1 else []),
         ]
-    return found
+    return parts
 
 
 def _add(view: PinnedView, tokens: Mapping[str, str], name: str) -> list[Html]:

@@ -78,13 +78,13 @@ class Fields:
 
 def comments_in(form: Mapping[str, str]) -> list[LineComment]:
     """The comments of a form that was sent; a field without text is none."""
-    found: list[LineComment] = []
+    comments: list[LineComment] = []
     for name, text in form.items():
         read = _FIELD.fullmatch(name)
         if read and text.strip():
             side: Side = "old" if read["side"] == "old" else "new"
-            found.append(LineComment(unquote(read["file"]), int(read["line"]), text, side))
-    return found
+            comments.append(LineComment(unquote(read["file"]), int(read["line"]), text, side))
+    return comments
 
 
 def _name(side: Side, line: int, path: str) -> str:

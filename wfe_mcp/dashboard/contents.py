@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 from wfe_mcp.core.texts import clean
 from wfe_mcp.dashboard.answers import unknown
 from wfe_mcp.dashboard.decision_page import changes_shown
-from wfe_mcp.dashboard.diff_table import unified
+from wfe_mcp.dashboard.diff_table import unified_text
 from wfe_mcp.dashboard.engines import Engines
 
 
@@ -34,27 +34,27 @@ class Contents:
     def diff(self, request: Request, session: str) -> Response:
         """The change of a request, as text."""
         del session
-        view, asked = self._engines.view(request.path_params["request"]), request.query_params
-        numbers = [asked.get("since", "0"), asked.get("file", "0")]
-        if view is None or view.shown is None or not all(each.isdecimal() for each in numbers):
+        view, params = self._engines.view(request.path_params["request"]), request.query_params
+        numbers = [params.get("since", "0"), params.get("file", "0")]
+        if view is None or view.shown is None or not all(number.isdecimal() for number in numbers):
             return unknown()
         since, file = map(int, numbers)
         changes = changes_shown(view, view.shown)
         files = changes[since].files if since < len(changes) else ()
-        return PlainTextResponse(clean(unified(files[file : file + 1] if "file" in asked else files)))
+        return PlainTextResponse(clean(unified_text(files[file : file + 1] if "file" in params else files)))
 
     def attachment(self, request: Request, session: str) -> Response:
         """A file attached to what a request asks about. Pictures and text are shown; others are only saved."""
         del session
         view, number = self._engines.view(request.path_params["request"]), request.path_params["number"]
         shown = () if view is None or view.shown is None else view.shown.attachments
-        if view is None or all(each.number != number for each in shown):
+        if view is None or all(attachment_shown.number != number for attachment_shown in shown):
             return unknown()
         with self._engines.engine.store.read() as tx:
-            found = tx.attachments.get(view.request.run_id, number)
-        if found is None:
+            record = tx.attachments.get(view.request.run_id, number)
+        if record is None:
             return unknown()
-        return file_response(found.name, found.media_type, found.content)
+        return file_response(record.name, record.media_type, record.content)
 
 
 def file_response(name: str, media_type: str, content: bytes) -> Response:

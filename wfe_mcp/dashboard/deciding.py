@@ -25,7 +25,7 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store.records.approvals import RequestRecord
 from wfe_mcp.views.approvals.answers import rejection
 from wfe_mcp.views.approvals.request import DecisionView
-from wfe_mcp.views.approvals.shown import Seen
+from wfe_mcp.views.approvals.shown import SeenDecision
 
 Answer = Literal["approve", "reject"]
 
@@ -77,13 +77,13 @@ def record_answer(
 ) -> None:
     """Record the answer. ``view``: what the person saw (``refuse_unseen``); ``comment``: what ``comment_in`` returns."""
     run, phase, id_ = view.request.run_id, view.request.phase, view.request.id
-    shown = None if view.shown is None else Seen(engine, view.shown)
+    decision = None if view.shown is None else SeenDecision(engine, view.shown)
     if answer == "approve":
         approvals.decide(
-            engine, by, run, phase, sha256=sha256, comment=comment, phrase=phrase, request=id_, shown=shown
+            engine, by, run, phase, sha256=sha256, comment=comment, phrase=phrase, request=id_, shown=decision
         )
     else:
-        approvals.reject(engine, by, run, phase, comment, to=to or None, sha256=sha256, request=id_, shown=shown)
+        approvals.reject(engine, by, run, phase, comment, to=to or None, sha256=sha256, request=id_, shown=decision)
 
 
 class Signing:
@@ -113,7 +113,7 @@ class Signing:
         options = asking_for_signature(self._site, statement.values, [key.id for key in keys])
         return {"ceremony": self._ceremonies.begin(session, f"{answer} {request.id}", statement), "options": options}
 
-    def given(
+    def verify_signed(
         self,
         engine: Engine,
         request: RequestRecord,

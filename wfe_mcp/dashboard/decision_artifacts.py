@@ -6,7 +6,7 @@ from typing import Any
 
 from wfe_mcp.artifacts.content import parts_of
 from wfe_mcp.dashboard.html import Html, panel, table, tag
-from wfe_mcp.dashboard.prose import CUT, SHOWN_CHARS, parts_html, shortened
+from wfe_mcp.dashboard.prose import CUT, SHOWN_CHARS, parts_html, shorten_text
 from wfe_mcp.dashboard.result_sections import section
 from wfe_mcp.views.approvals import words
 from wfe_mcp.views.approvals.model import ApprovalView, ArtifactShown, Prompt
@@ -26,7 +26,7 @@ def prompt_section(shown: ApprovalView, whole: str, edit_at: str) -> Html:
     about = tag("span", words.prompt_about(shown, prompt), class_="muted small")
     links = [tag("a", "As text", href=whole, class_="small")]
     links += [tag("a", "Edit the prompt", href=edit_at, class_="small")] if edit_at else []
-    text = tag("pre", shortened(prompt.text), class_="block prompt")
+    text = tag("pre", shorten_text(prompt.text), class_="block prompt")
     return section("prompt", (about, *links), text, *_edits(prompt))
 
 
@@ -47,7 +47,7 @@ def artifact_section(shown: ApprovalView, whole: str, edit_at: str) -> Html:
     assert artifact is not None, "it is a part of the view"
     about = tag("span", words.artifact_about(artifact), class_="muted small")
     parts = parts_html(parts_of(artifact.schema, artifact.content))
-    is_cut = any(CUT in each for each in parts)
+    is_cut = any(CUT in part for part in parts)
     links = [tag("a", "The whole, as JSON" if is_cut else "JSON", href=whole, class_="small")]
     links += [tag("a", "Edit", href=edit_at, class_="small")] if edit_at else []
     return section("artifact", (about, *links), *_body(artifact, parts, may_edit=bool(edit_at)))
@@ -57,9 +57,9 @@ def _body(artifact: ArtifactShown, parts: Sequence[Html], *, may_edit: bool) -> 
     """An artifact below its title: what it leaves open, its ``parts``, and how it differs."""
     left_open = None
     if artifact.questions:
-        asked = tag("ul", *(tag("li", each) for each in artifact.questions), class_="stack body")
-        left_open = tag("div", tag("p", tag("b", words.LEFT_OPEN), class_="body"), asked, class_="panel")
-    is_long = sum(len(each) for each in parts) > SHOWN_CHARS
+        html = tag("ul", *(tag("li", question) for question in artifact.questions), class_="stack body")
+        left_open = tag("div", tag("p", tag("b", words.LEFT_OPEN), class_="body"), html, class_="panel")
+    is_long = sum(len(part) for part in parts) > SHOWN_CHARS
     return [
         left_open,
         tag("div", tag("div", *parts, class_="body stack"), class_="panel doc" if is_long else "panel"),
@@ -81,7 +81,9 @@ def _differences(artifact: ArtifactShown) -> Html | None:
 
 def _field_changes(title: str, changes: Sequence[Mapping[str, Any]]) -> Html:
     """How a value differs, field by field."""
-    rows = [tag("tr", tag("th", tag("code", each["path"] or "(whole)")), *_sides(each)) for each in changes[:_MOST]]
+    rows = [
+        tag("tr", tag("th", tag("code", change["path"] or "(whole)")), *_sides(change)) for change in changes[:_MOST]
+    ]
     left = len(changes) - _MOST
     more = tag("p", f"{left} more", class_="quiet") if left > 0 else None
     summary = tag("summary", title, class_="fold row")
@@ -109,7 +111,7 @@ def _value(change: Mapping[str, Any], key: str) -> Html:
 
 def earlier_section(shown: ApprovalView, *, may_edit: bool) -> Html:
     """The artifacts of earlier phases, folded."""
-    return section("earlier", (), *(_earlier(each, may_edit=may_edit) for each in shown.earlier))
+    return section("earlier", (), *(_earlier(artifact_shown, may_edit=may_edit) for artifact_shown in shown.earlier))
 
 
 def _earlier(artifact: ArtifactShown, *, may_edit: bool) -> Html:

@@ -6,7 +6,7 @@ forms are there.
 
 from collections.abc import Mapping, Sequence
 
-from wfe_mcp.core.paths import typed
+from wfe_mcp.core.paths import shell_path
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.comment_fields import FORM, Fields
 from wfe_mcp.dashboard.fields import buttons, field, hidden, passkey_button, pin_field, submit, text_field
@@ -34,7 +34,7 @@ def decision_bar(
         "Reject": _reject(view, tokens["reject"], given, elsewhere, no_pin=no_pin, split=split),
     }
     legal = [name for name in panes if name in view.buttons]
-    run, phase = view.request.run_id, typed(view.request.phase)
+    run, phase = view.request.run_id, shell_path(view.request.phase)
     lines = {"Approve": f"wfe-mcp approve {run} {phase}", "Reject": f"wfe-mcp reject {run} {phase} --feedback TEXT"}
     if view.others or not legal:
         why = view.others or "The run is stopped, so no decision is possible now."
@@ -106,7 +106,7 @@ def _choice(name: str, *, is_chosen: bool) -> Html:
 
 def _approve(view: DecisionView, shown: ApprovalView, token: str, given: Mapping[str, str], *, no_pin: str) -> Html:
     phrase = f"Type the phrase: {shown.phrase}"
-    asked = text_field(phrase, "phrase", given.get("phrase", ""), required=True) if shown.phrase else None
+    html = text_field(phrase, "phrase", given.get("phrase", ""), required=True) if shown.phrase else None
     takes_pin = shown.assurance != "passkey"
     return _form(
         view,
@@ -115,7 +115,7 @@ def _approve(view: DecisionView, shown: ApprovalView, token: str, given: Mapping
         token,
         tag("p", f"{shown.effect} Your decision covers everything on this page.", class_="then"),
         _instead_of_pin(view.command, no_pin) if takes_pin and no_pin else None,
-        asked,
+        html,
         text_field("Comment (stored with the decision)", "comment", given.get("comment", "")),
         pin_field("pin-approve") if takes_pin and not no_pin else None,
         buttons(

@@ -16,7 +16,7 @@ from wfe_mcp.dashboard.diff_table import anchor, change_html, stat_html
 from wfe_mcp.dashboard.edits import what_is_editable
 from wfe_mcp.dashboard.fields import Notice, note
 from wfe_mcp.dashboard.html import Html, document, headline, icon, panel, tag
-from wfe_mcp.dashboard.prose import shortened
+from wfe_mcp.dashboard.prose import shorten_text
 from wfe_mcp.views.approvals import words
 from wfe_mcp.views.approvals.model import ApprovalView, Change
 from wfe_mcp.views.approvals.request import DecisionView
@@ -45,14 +45,14 @@ def decision_page(
     ``no_pin``: why this page takes no PIN; empty where it does. ``split``: old lines of the change beside the new ones. ``untrusted``: what
     needs trust in the project. ``people``: what a server says of others; its script keeps it up to date.
     """
-    title, shown = f"{view.request.phase}: {view.title}", view.shown
+    title, approval = f"{view.request.phase}: {view.title}", view.shown
     fields = Fields.of(typed or {})
     may_talk = "Reject" in view.buttons and (not no_pin or bool(view.passkeys))
     above = (note(notice), people, _trust(untrusted))
     body = decision_body(view, *above, talk=fields if may_talk else None, may_edit=not no_pin, split=split)
-    if shown is None:
+    if approval is None:
         return document(title, body, refresh_s=_LOOK_AGAIN_S if view.gating else 0, class_="")
-    bar = decision_bar(view, shown, tokens, typed or {}, fields.elsewhere(body), no_pin=no_pin, split=split)
+    bar = decision_bar(view, approval, tokens, typed or {}, fields.elsewhere(body), no_pin=no_pin, split=split)
     return document(title, body, script=SCRIPT if view.passkeys or people else "", class_="", bar=bar)
 
 
@@ -63,28 +63,37 @@ def decision_body(
 
     ``above``: notices. ``talk``: the comments on lines; None where none can be made. It is the same for the same ``view``.
     """
-    shown = view.shown
-    if shown is None:
+    approval = view.shown
+    if approval is None:
         return tag("div", *_head(view), *above, *_outcome_notice(view), class_="decision")
-    columns = tag("div", _outline(shown), _sections(view, shown, talk, may_edit=may_edit, split=split), class_="split")
-    first = (*_head(view), *above, _target(shown), _unusual(shown), _not_done(shown))
+    columns = tag(
+        "div", _outline(approval), _sections(view, approval, talk, may_edit=may_edit, split=split), class_="split"
+    )
+    first = (*_head(view), *above, _target(approval), _unusual(approval), _not_done(approval))
     return tag("div", *first, columns, class_="decision")
 
 
 def _head(view: DecisionView) -> list[Html]:
-    request, shown = view.request, view.shown
+    request, approval = view.request, view.shown
     crumbs = tag(
         "nav",
         tag("a", "Inbox", href="/"),
         icon("right"),
-        tag("span", shown.project if shown else Path(view.project).name, title=view.project, class_="only-wide clip"),
+        tag(
+            "span",
+            approval.project if approval else Path(view.project).name,
+            title=view.project,
+            class_="only-wide clip",
+        ),
         tag("span", icon("right"), class_="only-wide"),
         tag("span", f"run {request.run_id}", data_run=request.run_id),
         class_="crumbs",
         aria_label="Breadcrumb",
     )
     about = (
-        f"{view.template}, phase {request.phase}, attempt {request.attempt}" if shown is None else words.about(shown)
+        f"{view.template}, phase {request.phase}, attempt {request.attempt}"
+        if approval is None
+        else words.about(approval)
     )
     who = [
         _pill("waiting", "Waiting for others" if view.others else "Waiting for you") if view.state == "open" else None,
@@ -93,8 +102,11 @@ def _head(view: DecisionView) -> list[Html]:
         tag("span", about),
         tag("span", f"valid until {second(request.expires_at)}") if request.expires_at else None,
     ]
-    title = words.heading(request.stage, request.phase, view.title if shown is None else shown.title)
-    return [crumbs, headline(title, who, None if shown is None else tag("dl", *_request_rows(shown), class_="ask"))]
+    title = words.heading(request.stage, request.phase, view.title if approval is None else approval.title)
+    return [
+        crumbs,
+        headline(title, who, None if approval is None else tag("dl", *_request_rows(approval), class_="ask")),
+    ]
 
 
 def _time(moment: datetime) -> Html:
@@ -107,18 +119,18 @@ def _pill(state: str, text: str) -> Html:
 
 def _request_rows(shown: ApprovalView) -> list[Html]:
     rows: list[Html] = []
-    for each in shown.inputs:
-        short, whole = words.input_short(each), shortened(as_text(each.value))
+    for input_ in shown.inputs:
+        short, whole = words.input_short(input_), shorten_text(as_text(input_.value))
         folded = tag("details", tag("summary", short), tag("p", whole, class_="words"))
-        rows += [tag("dt", each.name), tag("dd", whole if short == as_text(each.value) else folded, class_="words")]
+        rows += [tag("dt", input_.name), tag("dd", whole if short == as_text(input_.value) else folded, class_="words")]
     glance = [
         tag(
             "span",
-            tag("i", class_=f"mark {result_sections.STATES[each.state][1]}"),
-            f"{each.gate}: {each.state}",
-            class_=f"s-{result_sections.STATES[each.state][0]}",
+            tag("i", class_=f"mark {result_sections.STATES[evidence.state][1]}"),
+            f"{evidence.gate}: {evidence.state}",
+            class_=f"s-{result_sections.STATES[evidence.state][0]}",
         )
-        for each in shown.evidence
+        for evidence in shown.evidence
     ]
     return [
         *rows,
@@ -137,7 +149,7 @@ def _outcome_notice(view: DecisionView) -> list[Html | None]:
         if view.newer
         else None
     )
-    return [note(Notice(kind, words.ended(view))), newer]
+    return [note(Notice(kind, words.end_sentence(view))), newer]
 
 
 def _unusual(shown: ApprovalView) -> Html:
@@ -146,12 +158,12 @@ def _unusual(shown: ApprovalView) -> Html:
     rows = [
         tag(
             "li",
-            tag("span", icon(_WEIGHTS[each.weight]), each.weight, class_=f"state s-{_WEIGHTS[each.weight]}"),
-            tag("span", each.text, class_="sentence"),
-            tag("span", each.why, class_="why"),
-            class_=f"s-{_WEIGHTS[each.weight]}",
+            tag("span", icon(_WEIGHTS[unusual.weight]), unusual.weight, class_=f"state s-{_WEIGHTS[unusual.weight]}"),
+            tag("span", unusual.text, class_="sentence"),
+            tag("span", unusual.why, class_="why"),
+            class_=f"s-{_WEIGHTS[unusual.weight]}",
         )
-        for each in shown.unusual
+        for unusual in shown.unusual
     ]
     return tag("section", tag("h2", words.unusual_title(shown)), tag("ul", *rows), class_="unusual", id="unusual")
 
@@ -161,20 +173,20 @@ def _target(shown: ApprovalView) -> Html | None:
     if shown.target is None:
         return None
     rows: list[Html] = []
-    for each in shown.target.calls:
+    for call in shown.target.calls:
         values = [
             cell
-            for name, value in words.call_values(each)
-            for cell in (tag("dt", name), tag("dd", shortened(value), class_="words"))
+            for name, value in words.call_values(call)
+            for cell in (tag("dt", name), tag("dd", shorten_text(value), class_="words"))
         ]
-        rows.append(tag("li", words.call(each), tag("dl", *values, class_="kv tight")))
-    for each in shown.target.deployments:
+        rows.append(tag("li", words.call(call), tag("dl", *values, class_="kv tight")))
+    for deployment in shown.target.deployments:
         values = [
             cell
-            for name, value in words.deployment_values(each)
-            for cell in (tag("dt", name), tag("dd", shortened(value), class_="words"))
+            for name, value in words.deployment_values(deployment)
+            for cell in (tag("dt", name), tag("dd", shorten_text(value), class_="words"))
         ]
-        rows.append(tag("li", f"Deployment to {each.environment}", tag("dl", *values, class_="kv tight")))
+        rows.append(tag("li", f"Deployment to {deployment.environment}", tag("dl", *values, class_="kv tight")))
     title = f"{words.TARGET} {words.target_about(shown.target)}"
     body = tag("div", tag("ul", *rows, class_="listing"), class_="body")
     return tag("section", tag("header", tag("h2", title)), body, class_="panel", id="target")
@@ -187,17 +199,17 @@ def _not_done(shown: ApprovalView) -> Html | None:
     rows = [
         tag(
             "li",
-            tag("span", words.not_done(each)),
+            tag("span", words.not_done(not_done)),
             tag(
                 "span",
-                f" ({'new' if each.is_new else 'as before'}, {each.at[:16].replace('T', ' ')} UTC)",
+                f" ({'new' if not_done.is_new else 'as before'}, {not_done.at[:16].replace('T', ' ')} UTC)",
                 class_="muted small",
             ),
         )
-        for each in shown.not_done
+        for not_done in shown.not_done
     ]
     summary = tag("summary", f"{words.NOT_DONE} {words.not_done_about(shown)}", class_="fold")
-    is_open = any(each.is_new for each in shown.not_done)
+    is_open = any(not_done.is_new for not_done in shown.not_done)
     body = tag("div", tag("ul", *rows, class_="listing"), class_="body")
     return tag("details", summary, body, class_="panel later", id="not_done", open=is_open)
 
@@ -222,18 +234,22 @@ def _in_part(shown: ApprovalView, name: str) -> tuple[str | None, Sequence[Html]
         case "change":
             change = shown.changes[0]
             files = [
-                tag("li", tag("a", tag("span", each.path, class_="clip"), href=f"#{anchor(each)}"))
-                for each in change.files[:12]
+                tag("li", tag("a", tag("span", file.path, class_="clip"), href=f"#{anchor(file)}"))
+                for file in change.files[:12]
             ]
             return (stat_html(change.added, change.removed) if change.files else None, files)
         case "artifact" if shown.artifact is not None:
             return (f"rev. {shown.artifact.revision}", ())
         case "evidence":
             marks = (
-                tag("i", class_=f"mark {result_sections.STATES[each.state][1]}", title=f"{each.gate}: {each.state}")
-                for each in shown.evidence
+                tag(
+                    "i",
+                    class_=f"mark {result_sections.STATES[evidence.state][1]}",
+                    title=f"{evidence.gate}: {evidence.state}",
+                )
+                for evidence in shown.evidence
             )
-            label = "Gates: " + ", ".join(f"{each.gate} {each.state}" for each in shown.evidence)
+            label = "Gates: " + ", ".join(f"{evidence.gate} {evidence.state}" for evidence in shown.evidence)
             return (tag("span", *marks, class_="gates", role="img", aria_label=label), ())
         case _:
             counted = {"earlier": shown.earlier, "opinions": shown.opinions}
@@ -250,7 +266,7 @@ def _goto(where: str, more: str | None, below: Sequence[Html]) -> Html:
 def _sections(view: DecisionView, shown: ApprovalView, talk: Fields | None, *, may_edit: bool, split: bool) -> Html:
     whole = f"/whole/{view.request.id}"
     edit = f"/edit/{view.request.id}" if may_edit and what_is_editable(view) else ""
-    made: dict[str, Callable[[], Html]] = {
+    sections: dict[str, Callable[[], Html]] = {
         "prompt": lambda: prompt_section(shown, whole, edit),
         "change": lambda: _change_section(view, shown, talk, split=split),
         "artifact": lambda: artifact_section(shown, whole, edit),
@@ -261,7 +277,7 @@ def _sections(view: DecisionView, shown: ApprovalView, talk: Fields | None, *, m
         "attempts": lambda: result_sections.attempts_section(shown),
     }
     binds = tag("p", words.binds(shown), class_="muted small binds")
-    return tag("div", *(made[name]() for name in words.parts(shown)), binds)
+    return tag("div", *(sections[name]() for name in words.parts(shown)), binds)
 
 
 def changes_shown(view: DecisionView, shown: ApprovalView) -> list[Change]:
@@ -273,7 +289,10 @@ def _change_section(view: DecisionView, shown: ApprovalView, talk: Fields | None
     """The change since the run began; those since a later moment are folded below it."""
     whole = f"/diff/{view.request.id}"
     holders = {
-        path: each.name for each in (shown.artifact, *shown.earlier) if each is not None for path in each.written
+        path: artifact_shown.name
+        for artifact_shown in (shown.artifact, *shown.earlier)
+        if artifact_shown is not None
+        for path in artifact_shown.written
     }
     first, *later = changes_shown(view, shown)
     about = [
@@ -281,7 +300,7 @@ def _change_section(view: DecisionView, shown: ApprovalView, talk: Fields | None
         stat_html(first.added, first.removed) if first.files else None,
         tag("a", "As text", href=f"{whole}?since=0", class_="small") if first.files else None,
     ]
-    if any(file.hunks for each in shown.changes for file in each.files):
+    if any(file.hunks for shown_change in shown.changes for file in shown_change.files):
         other = ("One column", "") if split else ("Side by side", "?split=1")
         about.append(tag("a", other[0], href=f"/decide/{view.request.id}{other[1]}#change", class_="small"))
     body = change_html(first, f"{whole}?since=0", holders, split=split, talk=talk)

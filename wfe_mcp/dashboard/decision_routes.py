@@ -40,7 +40,7 @@ from wfe_mcp.engine.evaluation.check_again import check_again, failed_again
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.approvals.answers import MOST_COMMENTS
 from wfe_mcp.views.approvals.request import DecisionView
-from wfe_mcp.views.approvals.words import ended
+from wfe_mcp.views.approvals.words import end_sentence
 from wfe_mcp.views.runs.requests import WaitingTrust
 
 MAX_FORM_BYTES = 64_000
@@ -106,14 +106,14 @@ class DecisionPages:
 
     # -- requests ----------------------------------------------------------------------------------------------------
 
-    def _visited(self) -> None:
+    def _record_visit(self) -> None:
         """A request was accepted."""
 
     def answers(self, make: Callable[[Request, str], Response]) -> Callable[[Request], Awaitable[Response]]:
         """The handler of a page, built in a thread; an unknown browser gets a session."""
 
         async def answer(request: Request) -> Response:
-            self._visited()
+            self._record_visit()
             return await self._perform(request, partial(make, request))
 
         return answer
@@ -128,7 +128,7 @@ class DecisionPages:
         """The handler of a form: read with limits, then answered in a thread; ``no`` renders a refusal."""
 
         async def answer(request: Request) -> Response:
-            self._visited()
+            self._record_visit()
             raw = b""
             async for piece in request.stream():
                 raw += piece
@@ -215,7 +215,7 @@ class DecisionPages:
         if view is None or not is_ours:
             return json_no("This browser was not shown this form. Reload the page.", 403)
         if view.state != "open":
-            return json_no(f"{ended(view)} Reload the page.", 409)
+            return json_no(f"{end_sentence(view)} Reload the page.", 409)
         refuse_unseen(view, form)
         comment = comment_in(view, answer, form)
         engine, person = self._engine(view), self._person(session)
@@ -230,12 +230,12 @@ class DecisionPages:
     def _checked_again(self, view: DecisionView, session: str) -> Response:
         refuse_pin(asks_pin=self._asks_pin)
         request = view.request
-        found = check_again(self._engine(view), request.run_id, request.phase)
-        bad = failed_again(found)
+        checks = check_again(self._engine(view), request.run_id, request.phase)
+        bad = failed_again(checks)
         text = (
             bad.message
             if bad
-            else f"Run again in the process of this page, and passed: {', '.join(found) or 'no check'}."
+            else f"Run again in the process of this page, and passed: {', '.join(checks) or 'no check'}."
         )
         now = self._desks.view(request.id) or view
         return self._request_page(now, session, Notice("no" if bad else "yes", text))
@@ -245,7 +245,7 @@ class DecisionPages:
         refuse_unseen(view, form)
         comment = comment_in(view, answer, form)
         if form.get("assertion"):
-            by, statement = self._signing.given(engine, stored, answer, form, session, self._person(session))
+            by, statement = self._signing.verify_signed(engine, stored, answer, form, session, self._person(session))
             signed = statement.values  # what was signed counts, not the form
             record_answer(
                 engine,
@@ -288,7 +288,8 @@ class DecisionPages:
     ) -> Response:
         split, view = split or (form or {}).get("split") == "1", self._as_seen(view, session)
         tokens = {
-            each: self._sessions.token(session, f"{each} {view.request.id}") for each in ("approve", "reject", "check")
+            action: self._sessions.token(session, f"{action} {view.request.id}")
+            for action in ("approve", "reject", "check")
         }
         people = self._people_at(view, session)
         return HTMLResponse(

@@ -51,10 +51,10 @@ def device_routes(engine: Engine, page: str = "") -> list[Route]:
 
 def _begin(engine: Engine, given: dict[str, str], host: str) -> tuple[int, dict[str, Any]]:
     try:
-        code, made = device.begin(engine, given.get("user", ""), given.get("machine", ""), host)
+        code, request = device.begin(engine, given.get("user", ""), given.get("machine", ""), host)
     except Refused as refused:
         return 429, {"error": "slow_down", "error_description": str(refused)}
-    codes = {"device_code": code, "user_code": made.user_code}
+    codes = {"device_code": code, "user_code": request.user_code}
     return 200, {**codes, "expires_in": device.CODE_S, "interval": device.INTERVAL_S}
 
 
@@ -69,8 +69,8 @@ def _take(engine: Engine, given: dict[str, str], _: str) -> tuple[int, dict[str,
         return 400, {"error": "authorization_pending"}
     token, text = taken
     ends = token.expires_at.isoformat() if token.expires_at else ""
-    made = {"access_token": text, "token_type": "Bearer", "scope": token.scope}
-    return 200, {**made, "name": token.name, "expires_at": ends}
+    answer = {"access_token": text, "token_type": "Bearer", "scope": token.scope}
+    return 200, {**answer, "name": token.name, "expires_at": ends}
 
 
 def _revoke(engine: Engine, given: dict[str, str], _: str) -> tuple[int, dict[str, Any]]:

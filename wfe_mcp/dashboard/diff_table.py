@@ -14,7 +14,7 @@ from wfe_mcp.core.prompts import Side
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.comment_fields import Fields
 from wfe_mcp.dashboard.html import Html, tag
-from wfe_mcp.dashboard.prose import Range, coloured
+from wfe_mcp.dashboard.prose import Range, highlight
 from wfe_mcp.views.approvals import words
 from wfe_mcp.views.approvals.model import Change
 from wfe_mcp.workspace.git.file_diffs import FileDiff, Hunk
@@ -42,25 +42,25 @@ def change_html(
     ``split``: the old lines beside the new ones. ``holders``: files that are folded because they hold an artifact that is shown, and its name.
     ``talk``: the comments on lines; None where none can be made.
     """
-    found = [tag("p", change.note, class_="note warn")] if change.note else []
-    found += [tag("p", each, class_="note") for each in words.watched(change)]
-    found += [tag("p", change.commits, class_="quiet")] if change.commits else []
+    parts = [tag("p", change.note, class_="note warn")] if change.note else []
+    parts += [tag("p", sentence, class_="note") for sentence in words.watched_sentences(change)]
+    parts += [tag("p", change.commits, class_="quiet")] if change.commits else []
     shown = 0
     for number, file in enumerate(change.files):
         size = sum(len(hunk.lines) for hunk in file.hunks)
         holds = holders.get(file.path, "")
         shown += 0 if holds else size
         unfolds = (is_open and not holds and shown <= MOST_OPEN) or (talk is not None and talk.in_file(file.path))
-        found.append(_file(file, f"{where}&file={number}", holds, talk, is_open=unfolds, split=split))
+        parts.append(_file(file, f"{where}&file={number}", holds, talk, is_open=unfolds, split=split))
     trees = words.trees(change)
-    return [*found, tag("p", trees, class_="muted small")] if trees else found
+    return [*parts, tag("p", trees, class_="muted small")] if trees else parts
 
 
 def stat_html(added: int, removed: int) -> Html:
     """``+4 −1``, and five squares in that proportion."""
     green = round(_SQUARES * added / (added + removed)) if added + removed else 0
     looks = ["a" if number < green else "d" for number in range(_SQUARES)] if added + removed else [""] * _SQUARES
-    squares = tag("span", *(tag("i", class_=each or None) for each in looks), class_="squares", aria_hidden="true")
+    squares = tag("span", *(tag("i", class_=look or None) for look in looks), class_="squares", aria_hidden="true")
     plus, minus = tag("span", f"+{added}", class_="plus"), tag("span", f"−{removed}", class_="minus")
     return tag("span", plus, minus, squares, class_="stat")
 
@@ -76,7 +76,7 @@ def _file(file: FileDiff, whole: str, holds: str, talk: Fields | None, *, is_ope
     summary = tag(
         "summary",
         tag("span", words.file_name(file), class_="path"),
-        *(tag("span", each, class_="tag") for each in marks),
+        *(tag("span", mark, class_="tag") for mark in marks),
         tag("span", stat_html(file.added, file.removed) if file.hunks else None, class_="end row"),
         class_="fold",
     )
@@ -114,13 +114,13 @@ class _Line:
 
 def _lines(path: str, hunk: Hunk) -> list[_Line]:
     """The lines of a hunk with their numbers and colours."""
-    found: list[_Line] = []
+    lines: list[_Line] = []
     old, new = hunk.old_start, hunk.new_start
     for line, pieces in zip(hunk.lines, _by_line(path, hunk.lines), strict=True):
-        found.append(_Line(line[0], old, new, pieces))
+        lines.append(_Line(line[0], old, new, pieces))
         old += line[0] != "+"
         new += line[0] != "-"
-    return found
+    return lines
 
 
 def _by_line(path: str, lines: Sequence[str]) -> Iterator[list[Html | str]]:
@@ -128,7 +128,7 @@ def _by_line(path: str, lines: Sequence[str]) -> Iterator[list[Html | str]]:
     marked = changed_words(lines)
     olds, news = (
         iter(
-            coloured(
+            highlight(
                 path,
                 [lines[place][1:] for place in side],
                 {number: marked[place] for number, place in enumerate(side) if place in marked},
@@ -149,7 +149,7 @@ def changed_words(lines: Sequence[str]) -> dict[int, list[Range]]:
     Removed lines are compared with the added ones that follow them, one by one; lines with little in common are marked by
     their colour alone.
     """
-    found: dict[int, list[Range]] = {}
+    ranges: dict[int, list[Range]] = {}
     gone: list[int] = []
     come: list[int] = []
     for place, line in enumerate((*lines, " ")):
@@ -159,12 +159,12 @@ def changed_words(lines: Sequence[str]) -> dict[int, list[Range]]:
             gone.append(place)
         else:
             for was, now in zip(gone, come, strict=False):
-                found |= _compared(was, lines[was][1:], now, lines[now][1:])
+                ranges |= _compare_lines(was, lines[was][1:], now, lines[now][1:])
             gone, come = ([place], []) if line[0] == "-" else ([], [])
-    return found
+    return ranges
 
 
-def _compared(was: int, old: str, now: int, new: str) -> dict[int, list[Range]]:
+def _compare_lines(was: int, old: str, now: int, new: str) -> dict[int, list[Range]]:
     if max(len(old), len(new)) > _MOST_COMPARED:
         return {}
     olds, news = _WORD.findall(old), _WORD.findall(new)
@@ -180,7 +180,7 @@ def _compared(was: int, old: str, now: int, new: str) -> dict[int, list[Range]]:
 
 def _ranges(words_: Sequence[str], parts: Sequence[Range]) -> list[Range]:
     """The characters of the words from … up to, for each part that is not empty."""
-    ends = [0, *accumulate(len(each) for each in words_)]
+    ends = [0, *accumulate(len(word) for word in words_)]
     return [(ends[start], ends[end]) for start, end in parts if start < end]
 
 
@@ -239,8 +239,8 @@ def _pairs(lines: Sequence[_Line], path: str, talk: Fields | None) -> Iterator[H
 def _beside(gone: Sequence[_Line], come: Sequence[_Line], path: str, talk: Fields | None) -> Iterator[Html]:
     for was, now in zip_longest(gone, come):
         left, right = (
-            _cell(one, number, class_, _button(one, path, talk)) if one else _cell(None, 0, "none")
-            for one, number, class_ in ((was, was.old if was else 0, "del"), (now, now.new if now else 0, "add"))
+            _cell(line, number, class_, _button(line, path, talk)) if line else _cell(None, 0, "none")
+            for line, number, class_ in ((was, was.old if was else 0, "del"), (now, now.new if now else 0, "add"))
         )
         yield tag("tr", *left, *right)
         yield from _comment_row(was, path, talk, 4)
@@ -253,7 +253,7 @@ def _cell(line: _Line | None, number: int, class_: str, button: Html | None = No
     return tag("td", str(number) if line else "", button, class_=f"n {class_}".strip()), text
 
 
-def unified(files: Sequence[FileDiff]) -> str:
+def unified_text(files: Sequence[FileDiff]) -> str:
     """The change as text, as ``git diff`` writes it."""
     lines: list[str] = []
     for file in files:

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By
-from wfe_mcp.core.paths import typed
+from wfe_mcp.core.paths import shell_path
 from wfe_mcp.core.readers import for_person
 from wfe_mcp.dashboard.answers import Handlers, person_in
 from wfe_mcp.dashboard.fields import Notice, buttons, hidden, note, pin_field, refuse_pin, submit, text_area, text_field
@@ -28,12 +28,12 @@ MOST_FORM_BYTES = 4_000_000
 
 def what_is_editable(view: DecisionView) -> str:
     """``prompt``, ``artifact``, or nothing: what of an open request a person can edit."""
-    shown = view.shown
-    if shown is None or not view.buttons:
+    approval = view.shown
+    if approval is None or not view.buttons:
         return ""
-    if shown.prompt is not None:
-        return "prompt" if shown.prompt.editable else ""
-    return "artifact" if shown.artifact is not None and shown.artifact.file else ""
+    if approval.prompt is not None:
+        return "prompt" if approval.prompt.editable else ""
+    return "artifact" if approval.artifact is not None and approval.artifact.file else ""
 
 
 class Edits(Handlers):
@@ -59,7 +59,7 @@ class Edits(Handlers):
         try:
             _store(engine, view, form, text)
         except Refused as refused:
-            faults = [f"{each.path or '/'}: {each.message}" for each in refused.details]
+            faults = [f"{detail.path or '/'}: {detail.message}" for detail in refused.details]
             notice = Notice(
                 "no", "\n".join([f"Nothing was stored. {refused.message} {for_person(refused.hint)}", *faults])
             )
@@ -91,7 +91,7 @@ def nothing_to_edit(view: DecisionView) -> Refused:
     return Refused(
         "illegal_transition",
         f"Nothing of phase {phase!r} can be edited here now.",
-        f"At a terminal: wfe-mcp edit {view.request.run_id} {typed(phase)}",
+        f"At a terminal: wfe-mcp edit {view.request.run_id} {shell_path(phase)}",
     )
 
 

@@ -82,7 +82,7 @@ class Engines:
 
     def of_run(self, run: str) -> Engine | None:
         """The engine of the project of ``run``, a full id; None when there is no such open run or folder."""
-        project = next((one.project_id for one in self._newest() if one.id == run), None)
+        project = next((record.project_id for record in self._newest() if record.id == run), None)
         return None if project is None else self.by_id(project)
 
     def by_id(self, project: str) -> Engine | None:
@@ -94,40 +94,40 @@ class Engines:
                 root = tx.projects.roots([project]).get(project)
             if root is None or not Path(root).is_dir():
                 return None
-            found = create_beside(self.engine, project_at(Path(root)), self.engine.holder)
-            if found.project_id != project:
+            engine = create_beside(self.engine, project_at(Path(root)), self.engine.holder)
+            if engine.project_id != project:
                 return None
-            self._engines[project] = found
-            return found
+            self._engines[project] = engine
+            return engine
 
     def by_root(self, folder: str) -> Engine | None:
         """The engine that is there already for the project in ``folder``."""
         with self._lock:
-            return next((each for each in self._engines.values() if str(each.root) == folder), None)
+            return next((engine for engine in self._engines.values() if str(engine.root) == folder), None)
 
     def of_project(self, project: str, folder: str) -> Engine | None:
         """The engine of a project in ``folder``, one of its worktrees; None when there is no such project or worktree."""
-        found = self.by_id(project)
-        if found is None or not Path(folder).is_dir():
+        engine = self.by_id(project)
+        if engine is None or not Path(folder).is_dir():
             return None
         place = project_at(Path(folder))
-        if place.root == found.root:
-            return found
-        if place.key not in {found.project.key, other_key(found.project.key)}:
+        if place.root == engine.root:
+            return engine
+        if place.key not in {engine.project.key, other_key(engine.project.key)}:
             return None
         with self._lock:
             if place.root not in self._worktrees:
-                self._worktrees[place.root] = create_beside(found, place)
+                self._worktrees[place.root] = create_beside(engine, place)
             return self._worktrees[place.root]
 
-    def where(self, run: str) -> Engine:
+    def engine_of_run(self, run: str) -> Engine:
         """The engine in the folder where ``run`` works. Refuses ``other_folder``: it is missing."""
         with self.engine.store.read() as tx:
             record = self.engine.load(tx, run).record
-        found = self.of_project(record.project_id, record.worktree)
-        if found is None:
+        engine = self.of_project(record.project_id, record.worktree)
+        if engine is None:
             raise Refused("other_folder", f"Run {record.id} works in {record.worktree}, and that folder is missing.")
-        return found
+        return engine
 
     def view(self, request_id: str) -> DecisionView | None:
         """The view of a request; None when it, or its project, does not exist."""
@@ -136,7 +136,9 @@ class Engines:
 
     def open_runs(self) -> list[OpenRun]:
         """The newest open runs of all projects, with who each waits for."""
-        return [_open_run(engine, found) for engine, found in _looks(self._with_engines(self._newest(most=MOST_RUNS)))]
+        return [
+            _open_run(engine, overview) for engine, overview in _looks(self._with_engines(self._newest(most=MOST_RUNS)))
+        ]
 
     def waiting(
         self, project: str = "", sees: Callable[[str], bool] = lambda _: True
@@ -159,15 +161,15 @@ class Engines:
     def _with_engines(
         self, runs: Iterable[RunRecord], sees: Callable[[str], bool] = lambda _: True
     ) -> list[tuple[Engine, RunRecord]]:
-        found = ((self.by_id(run.project_id), run) for run in runs if sees(run.project_id))
-        return [(engine, run) for engine, run in found if engine is not None]
+        pairs = ((self.by_id(run.project_id), run) for run in runs if sees(run.project_id))
+        return [(engine, run) for engine, run in pairs if engine is not None]
 
     def _not_quiet(self, runs: Sequence[tuple[Engine, RunRecord]]) -> list[tuple[Engine, RunRecord]]:
-        found: list[tuple[Engine, RunRecord]] = []
+        pairs: list[tuple[Engine, RunRecord]] = []
         for start in range(0, len(runs), _TOGETHER):
             with self.engine.store.read() as tx:
-                found += [one for one in runs[start : start + _TOGETHER] if not is_quiet(one[0], tx, one[1])]
-        return found
+                pairs += [run for run in runs[start : start + _TOGETHER] if not is_quiet(run[0], tx, run[1])]
+        return pairs
 
     def waits(self) -> bool:
         """True while any request takes an answer."""
@@ -188,8 +190,8 @@ class Engines:
         self._ends.set()
         with self._lock:
             judging = [*self._judging.values()]
-        for each in judging:
-            each.join(_END_S)
+        for thread in judging:
+            thread.join(_END_S)
 
     def _judge(self, engine: Engine, request_id: str) -> None:
         from wfe_mcp.engine.background.daemon import start_worker
@@ -213,14 +215,14 @@ class Engines:
             return tx.runs.page(project or None, status=NOT_OVER, limit=most, archived=False).runs
 
     def _open_requests(self) -> list[tuple[RequestRecord, Engine]]:
-        found = list[tuple["RequestRecord", Engine]]()
+        pairs = list[tuple["RequestRecord", Engine]]()
         with self.engine.store.read() as tx:
             requests = tx.approvals.open_requests()
-            projects = tx.runs.projects([each.run_id for each in requests])
+            projects = tx.runs.projects([record.run_id for record in requests])
         for request in requests:
             engine = self.by_id(projects[request.run_id])
-            found += [(request, engine)] if engine is not None else []
-        return found
+            pairs += [(request, engine)] if engine is not None else []
+        return pairs
 
 
 def _looks(runs: Iterable[tuple[Engine, RunRecord]]) -> list[tuple[Engine, Overview]]:
@@ -236,9 +238,9 @@ def _open_run(engine: Engine, stands: Overview) -> OpenRun:
         waits_for=waits_for(stands),
         project=str(engine.root),
         overrulable=tuple(
-            (str(one.phase), _why(stands, one))
-            for one in state.open_attempts
-            if any(isinstance(move, Overrule) for move in user_moves(stands, one))
+            (str(attempt.phase), _why(stands, attempt))
+            for attempt in state.open_attempts
+            if any(isinstance(move, Overrule) for move in user_moves(stands, attempt))
         ),
     )
 
@@ -250,7 +252,7 @@ def _why(stands: Overview, attempt: Attempt) -> str:
 
 def needs_trust(engine: Engine) -> WaitingTrust | None:
     """What needs trust in the project of ``engine``; None: nothing."""
-    names = [one.name for one in pending_trust(engine)]
+    names = [trust.name for trust in pending_trust(engine)]
     if OWN not in names and (own_configuration(engine).changed or templates_enabled(engine)):
         names.append(OWN)
     return WaitingTrust(folder=str(engine.root), path=trust_path(engine), names=tuple(names)) if names else None

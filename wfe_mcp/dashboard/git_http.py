@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SENT_BYTES = 1 << 30
 """The most that a request may send, unpacked."""
 _PIECE_BYTES = 1 << 16
-_SERVICES: dict[str, Service] = {each: each for each in get_args(Service)}
+_SERVICES: dict[str, Service] = {service_name: service_name for service_name in get_args(Service)}
 _STATUS = {"unauthorized": 401, "forbidden": 403, "too_large": 413, "bad_argument": 400}
 log = logging.getLogger("wfe_mcp.dashboard")
 
@@ -39,29 +39,29 @@ log = logging.getLogger("wfe_mcp.dashboard")
 def git_routes(grant_of: GrantOf) -> list[Route]:
     """The paths below ``/git`` for callers that ``grant_of`` knows."""
 
-    async def listed(request: Request) -> Response:
-        return await _answered(request, grant_of, request.query_params.get("service", ""), lists=True)
+    async def list_refs(request: Request) -> Response:
+        return await _answer(request, grant_of, request.query_params.get("service", ""), lists=True)
 
     async def spoken(request: Request) -> Response:
-        return await _answered(request, grant_of, request.path_params["service"], lists=False)
+        return await _answer(request, grant_of, request.path_params["service"], lists=False)
 
     return [
-        Route("/git/{project}/info/refs", listed, methods=["GET"]),
+        Route("/git/{project}/info/refs", list_refs, methods=["GET"]),
         Route("/git/{project}/{service}", spoken, methods=["POST"]),
     ]
 
 
-async def _answered(request: Request, grant_of: GrantOf, asked: str, *, lists: bool) -> Response:
+async def _answer(request: Request, grant_of: GrantOf, asked: str, *, lists: bool) -> Response:
     answer = tempfile.TemporaryFile()  # noqa: SIM115 - open until it is sent
     try:
-        service, grant = await _granted(request, grant_of, asked)
-        with tempfile.TemporaryFile() as given:
-            await _receive(request, given)
+        service, grant = await _grant(request, grant_of, asked)
+        with tempfile.TemporaryFile() as random:
+            await _receive(request, random)
             if lists:
                 first = f"# service={service}\n"
                 answer.write(f"{len(first) + 4:04x}{first}0000".encode())
                 answer.flush()
-            reason = await run_in_threadpool(serve, grant, service, given, answer, lists=lists)
+            reason = await run_in_threadpool(serve, grant, service, random, answer, lists=lists)
         if reason:
             log.info("%s of %s: %s", service, request.path_params["project"], reason)
     except Refused as refused:
@@ -76,7 +76,7 @@ async def _answered(request: Request, grant_of: GrantOf, asked: str, *, lists: b
     return StreamingResponse(_pieces(answer), media_type=kind)
 
 
-async def _granted(request: Request, grant_of: GrantOf, asked: str) -> tuple[Service, GitGrant]:
+async def _grant(request: Request, grant_of: GrantOf, asked: str) -> tuple[Service, GitGrant]:
     service = _SERVICES.get(asked)
     if service is None:
         raise Refused("bad_argument", f"{asked[:40]!r} is no service of git.", f"Use one of: {', '.join(_SERVICES)}")
@@ -97,13 +97,13 @@ async def _receive(request: Request, to: IO[bytes]) -> None:
     async for piece in request.stream():
         left = SENT_BYTES - size + 1
         try:
-            found = piece if unpack is None else unpack.decompress(piece, left)
+            content = piece if unpack is None else unpack.decompress(piece, left)
         except zlib.error as fault:
             raise Refused("bad_argument", "The body is not gzip as its header says.", "Send it again.") from fault
-        size += len(found)
+        size += len(content)
         if size > SENT_BYTES:
             raise Refused("too_large", f"More than {SENT_BYTES >> 20} MiB at once.", "Push fewer commits at once.")
-        await run_in_threadpool(to.write, found)
+        await run_in_threadpool(to.write, content)
     to.flush()
     to.seek(0)
 

@@ -74,7 +74,9 @@ class Guard:
         self._app, self._entrances = app, entrances
         here = [f"http://{name}:{port}" for name in ("localhost", "127.0.0.1", "[::1]") for port in ports]
         self._own = origin or here[0]
-        self._origins = {each.partition("://")[2].encode(): each.encode() for each in (*here, origin) if each}
+        self._origins = {
+            address.partition("://")[2].encode(): address.encode() for address in (*here, origin) if address
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI. Only HTTP requests are answered; there are no upgrades."""
@@ -93,7 +95,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 own = [*message.get("headers", ())]
                 present = {name.lower() for name, _ in own}
-                message = {**message, "headers": [*own, *(each for each in HEADERS if each[0] not in present)]}
+                message = {**message, "headers": [*own, *(header for header in HEADERS if header[0] not in present)]}
             await send(message)
 
         await self._app(scope, receive, with_headers)
@@ -114,7 +116,7 @@ class Guard:
         enters = is_tab and self._entrances is not None and self._entrances.fullmatch(scope["path"]) is not None
         if not sites <= _SITES and not comes_here and not enters:
             return 403, "Another page opened this address. Copy it and open it yourself, in a new tab."
-        sent = [each.partition(b";")[0].strip().lower() for each in headers.get(b"content-type", [b""])]
+        sent = [media_type.partition(b";")[0].strip().lower() for media_type in headers.get(b"content-type", [b""])]
         wanted = next((kinds for path, kinds in BY_TOKEN.items() if scope["path"].startswith(path)), None)
         if wanted and scope["method"] in _WRITES and (len(sent) != 1 or sent[0] not in wanted):
             return _NOT_THIS_KIND, f"Send {wanted[0].decode()}: set the header Content-Type, also without a body."

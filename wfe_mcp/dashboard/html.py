@@ -25,10 +25,12 @@ _EDITED = frozenset({("textarea", ""), ("input", "value"), ("option", "value"), 
 
 def tag(name: str, /, *children: Child, **attributes: str | bool | int | None) -> Html:
     """An element. ``class_`` and ``for_`` lose their underscore, others become dashes; True is a bare attribute."""
-    given = "".join(_attribute(name, key.strip("_").replace("_", "-"), value) for key, value in attributes.items())
+    attributes_text = "".join(
+        _attribute(name, key.strip("_").replace("_", "-"), value) for key, value in attributes.items()
+    )
     if name in _EMPTY:
-        return Html(f"<{name}{given}>")
-    return Html(f"<{name}{given}>{''.join(_child(name, each) for each in children)}</{name}>")
+        return Html(f"<{name}{attributes_text}>")
+    return Html(f"<{name}{attributes_text}>{''.join(_child(name, child) for child in children)}</{name}>")
 
 
 def table(names: Sequence[str], rows: Iterable[Html], class_: str | None = None) -> Html:
@@ -51,16 +53,16 @@ def panel(summary: Html, *body: Child, class_: str = "panel", is_open: bool = Fa
 def _child(within: str, child: Child) -> str:
     if child is None:
         return ""
-    return child if isinstance(child, Html) else _escaped(child, within, "")
+    return child if isinstance(child, Html) else _escape(child, within, "")
 
 
 def _attribute(of: str, name: str, value: str | bool | int | None) -> str:
     if value is None or value is False:
         return ""
-    return f" {name}" if value is True else f' {name}="{_escaped(str(value), of, name)}"'
+    return f" {name}" if value is True else f' {name}="{_escape(str(value), of, name)}"'
 
 
-def _escaped(text: str, within: str, attribute: str) -> str:
+def _escape(text: str, within: str, attribute: str) -> str:
     if (within, attribute) in _EDITED:
         return escape(text.encode(errors="replace").decode(), quote=True)
     return escape(one_line(text) if within in _IN_LINE and not attribute else clean(text), quote=True)
@@ -144,7 +146,7 @@ def document(
 
 def crumbs(*steps: Html) -> Html:
     """Where the page is, from the inbox on."""
-    behind = (each for step in steps for each in (icon("right"), step))
+    behind = (html for step in steps for html in (icon("right"), step))
     return tag("nav", tag("a", "Inbox", href="/"), *behind, class_="crumbs", aria_label="Breadcrumb")
 
 

@@ -45,8 +45,10 @@ class PageConnection(PromptConnection):
         """A connection begins. ``limit_concurrency`` counts all of them, also those that never ask for anything."""
         super().connection_made(transport)
         self._began = self.loop.time()
-        every = [each for each in cast("set[object]", self.connections) if isinstance(each, PageConnection)]
-        waiting = [each for each in every if each.is_incomplete]
+        every = [
+            connection for connection in cast("set[object]", self.connections) if isinstance(connection, PageConnection)
+        ]
+        waiting = [connection for connection in every if connection.is_incomplete]
         if len(self.connections) > MOST_OPEN and waiting:
             oldest = min(waiting, key=lambda each: each._began)
             oldest.transport.close()
@@ -92,13 +94,13 @@ class HttpServer(uvicorn.Server):
         """
         self._end_waits()
         loop = asyncio.get_running_loop()
-        for listening in (one for each in self.servers for one in each.sockets):
+        for listening in (socket_ for server in self.servers for socket_ in server.sockets):
             with contextlib.suppress(NotImplementedError):  # on Windows
                 loop.remove_reader(listening.fileno())
         for _ in range(_ACCEPTING_TURNS):
             await asyncio.sleep(0)
-        for each in (*self.servers, *(sockets or ())):
-            each.close()
+        for open_socket in (*self.servers, *(sockets or ())):
+            open_socket.close()
         state = self.server_state
         ending: set[Any] = set()
         until = loop.time() + (self.config.timeout_graceful_shutdown or 0)

@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.answers import json_no, not_ours, unknown
-from wfe_mcp.dashboard.approvers import Asked, Making, in_force, now_of
+from wfe_mcp.dashboard.approvers import ChangeToSign, Making, in_force, now_of
 from wfe_mcp.dashboard.deciding import read_json
 from wfe_mcp.dashboard.decision_page import SCRIPT
 from wfe_mcp.dashboard.fields import hidden, passkey_button
@@ -34,7 +34,14 @@ from wfe_mcp.engine.approvals.approvers import (
     request_key,
     requested_keys,
 )
-from wfe_mcp.engine.approvals.passkeys import Assertion, Site, asking_for_key, asking_for_signature, created_key, signed
+from wfe_mcp.engine.approvals.passkeys import (
+    Assertion,
+    Site,
+    asking_for_key,
+    asking_for_signature,
+    created_key,
+    verify_assertion,
+)
 from wfe_mcp.views.approvals.approvers import pinned_view
 
 if TYPE_CHECKING:
@@ -89,7 +96,11 @@ class KeyPages:
 
     def ask(self, request: Request, form: Mapping[str, str], session: str) -> Response:
         """What the browser does next."""
-        engine, do, step = self._asked(request, form, session), request.path_params["do"], request.path_params["step"]
+        engine, do, step = (
+            self._project_of_form(request, form, session),
+            request.path_params["do"],
+            request.path_params["step"],
+        )
         if engine is None:
             return json_no("This browser was not shown this form. Reload the page.", 403)
         login = self._login_of(session)
@@ -109,34 +120,36 @@ class KeyPages:
             raise Refused(
                 "conflict", "This key does not wait any more, or none of yours is pinned.", "Reload the page."
             )
-        asked = Asked(before, "add", key, now_of(engine))
-        options = asking_for_signature(self._site, asked.statement, own)
-        return JSONResponse({"ceremony": self._challenges.begin(session, name, asked), "options": options})
+        sign = ChangeToSign(before, "add", key, now_of(engine))
+        options = asking_for_signature(self._site, sign.statement, own)
+        return JSONResponse({"ceremony": self._challenges.begin(session, name, sign), "options": options})
 
     def change(self, request: Request, form: Mapping[str, str], session: str) -> Response:
         """Ask for a key, or pin one that waits."""
-        engine, do = self._asked(request, form, session), request.path_params["do"]
+        engine, do = self._project_of_form(request, form, session), request.path_params["do"]
         if engine is None:
             return not_ours()
         login, name = self._login_of(session), f"{do} {engine.project_id}"
         if do == "request":
             making = self._challenges.take(session, name, form.get("ceremony", ""), Making)
-            made = created_key(form.get("key", ""), bytes.fromhex(making.once), self._site)
-            key = ApproverKey(id=made.id, name=login.person.name, public_key=made.public_key, origin=self._site.of_key)
+            passkey = created_key(form.get("key", ""), bytes.fromhex(making.once), self._site)
+            key = ApproverKey(
+                id=passkey.id, name=login.person.name, public_key=passkey.public_key, origin=self._site.of_key
+            )
             request_key(engine, login.person.by, key)
         else:
-            asked = self._challenges.take(session, name, form.get("ceremony", ""), Asked)
+            sign = self._challenges.take(session, name, form.get("ceremony", ""), ChangeToSign)
             assertion = Assertion.of_browser(read_json(form.get("assertion", "")))
-            signer = asked.before.passkeys_of(self._signer(login)).get(assertion.id)
+            signer = sign.before.passkeys_of(self._signer(login)).get(assertion.id)
             if signer is None:
                 raise Refused("needs_human", "This passkey is not pinned here as yours.", "Sign with one that is.")
-            signed(assertion, asked.statement, signer.public_key, self._site)
-            change = ApproverChange(do="add", key=asked.key, at=asked.at, signed_by=signer.id, assertion=assertion)
-            pin_change(engine, by_passkey(signer), asked.before, change)
-            drop_request(engine, login.person.by, asked.key)
+            verify_assertion(assertion, sign.statement, signer.public_key, self._site)
+            change = ApproverChange(do="add", key=sign.key, at=sign.at, signed_by=signer.id, assertion=assertion)
+            pin_change(engine, by_passkey(signer), sign.before, change)
+            drop_request(engine, login.person.by, sign.key)
         return RedirectResponse(f"/approvers/{engine.project_id}", 303)
 
-    def _asked(self, request: Request, form: Mapping[str, str], session: str) -> Engine | None:
+    def _project_of_form(self, request: Request, form: Mapping[str, str], session: str) -> Engine | None:
         """The project of a form that this browser was shown."""
         do, project = request.path_params["do"], request.path_params["project"]
         is_shown = do in {"request", "accept"} and self._sessions.accepts(session, f"{do} {project}", form)

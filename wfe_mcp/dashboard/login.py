@@ -71,7 +71,7 @@ class Logins:
             Route("/login", self.begin, methods=["GET"]),
             Route(CALLBACK, self.end, methods=["GET"]),
             Route("/logout", self.ask_out, methods=["GET"]),
-            Route("/logout", self.out, methods=["POST"]),
+            Route("/logout", self.log_out, methods=["POST"]),
         ]
 
     async def begin(self, request: Request) -> Response:
@@ -81,7 +81,7 @@ class Logins:
             request.scope["session"] = session = dict[str, Any]()
             answer = await (await self._provider()).authorize_redirect(request, self._people.origin + CALLBACK)
         except Exception as fault:
-            return await self._refused(request, "provider_unreachable", fault)
+            return await self._refuse(request, "provider_unreachable", fault)
         value = {"session": session, "to": to}
         name = await run_in_threadpool(self._waiting.keep, "login", "", value)
         _set(answer, _BROWSER, name, WAITS_S)
@@ -92,19 +92,19 @@ class Logins:
         name = request.cookies.get(_BROWSER, "")
         kept = await run_in_threadpool(self._waiting.take, "login", "", name) if name else None
         if kept is None:
-            return await self._refused(request, "not_begun_here")
+            return await self._refuse(request, "not_begun_here")
         request.scope["session"] = kept["session"]
         try:
             proven = await self._proven(request)
         except Exception as fault:
-            return await self._refused(request, _CODES.get(type(fault).__name__, "not_proven"), fault)
+            return await self._refuse(request, _CODES.get(type(fault).__name__, "not_proven"), fault)
         address = address_of(request)
         try:
             text = await run_in_threadpool(
                 self._people.log_in, self._login.issuer, proven.sub, proven.name, proven.groups, address
             )
         except Refused as refused:
-            return await self._refused(request, "no_role", refused, proven.sub)
+            return await self._refuse(request, "no_role", refused, proven.sub)
         answer = RedirectResponse(kept["to"], 303)
         _set(answer, COOKIE, text, SESSION_S)
         _set(answer, _BROWSER, "", 0)
@@ -116,7 +116,7 @@ class Logins:
         form = tag("form", tag("button", "Log out", type="submit", class_="btn solid"), method="post", action="/logout")
         return HTMLResponse(document("Log out", tag("h1", "Log out of wfe-mcp"), form))
 
-    async def out(self, request: Request) -> Response:
+    async def log_out(self, request: Request) -> Response:
         """The end of the session."""
         if request.headers.get("origin") != self._people.origin:
             return page_no("Another page sent this request. Nothing has changed.", 403)
@@ -128,7 +128,7 @@ class Logins:
         _set(answer, COOKIE, "", 0)
         return answer
 
-    async def _refused(self, request: Request, why: str, fault: Exception | None = None, who: str = "") -> Response:
+    async def _refuse(self, request: Request, why: str, fault: Exception | None = None, who: str = "") -> Response:
         log.warning("a login was refused: %s (%s)", why, type(fault).__name__ if fault else "")
         await run_in_threadpool(self._people.note_refused, why, who, address_of(request))
         text = f"{fault.message} {fault.hint}" if isinstance(fault, Refused) else _TEXTS.get(why, _TEXTS["not_proven"])
@@ -140,29 +140,31 @@ class Logins:
         if self._client is None:
             from authlib.integrations import starlette_client  # 150 ms, with httpx: only where people log in
 
-            given = self._login
-            made: Any = (
+            login = self._login
+            client: Any = (
                 cast("Any", starlette_client)
                 .OAuth()
                 .register(
                     "login",
-                    client_id=given.client_id,
+                    client_id=login.client_id,
                     client_secret=self._secret,
-                    server_metadata_url=f"{given.issuer}/.well-known/openid-configuration",
+                    server_metadata_url=f"{login.issuer}/.well-known/openid-configuration",
                     client_kwargs={
-                        "scope": given.scope,
+                        "scope": login.scope,
                         "code_challenge_method": "S256",
                         "trust_env": False,
                         "timeout": _WAIT_S,
                     },
                 )
             )
-            metadata: dict[str, Any] = await made.load_server_metadata()
-            if metadata.get("issuer", "").rstrip("/") != given.issuer:
+            metadata: dict[str, Any] = await client.load_server_metadata()
+            if metadata.get("issuer", "").rstrip("/") != login.issuer:
                 raise ValueError("the discovery document is of another issuer")
             offered = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
-            metadata["id_token_signing_alg_values_supported"] = [each for each in offered if each in _ASYMMETRIC]
-            self._client = made
+            metadata["id_token_signing_alg_values_supported"] = [
+                algorithm for algorithm in offered if algorithm in _ASYMMETRIC
+            ]
+            self._client = client
         return self._client
 
     async def _proven(self, request: Request) -> _Proven:
@@ -177,9 +179,9 @@ class Logins:
         token: dict[str, Any] = await client.authorize_access_token(request, claims_options=options)
         claims: Mapping[str, Any] = token["userinfo"]
         name = claims.get(self._login.name_claim) or claims.get("name") or claims["sub"]
-        found: Any = claims.get(self._login.groups_claim) or []
-        groups = cast("list[object]", found) if isinstance(found, list) else [cast("object", found)]
-        return _Proven(str(claims["sub"]), str(name), tuple(each for each in groups if isinstance(each, str)))
+        value: Any = claims.get(self._login.groups_claim) or []
+        groups = cast("list[object]", value) if isinstance(value, list) else [cast("object", value)]
+        return _Proven(str(claims["sub"]), str(name), tuple(group for group in groups if isinstance(group, str)))
 
 
 _CODES = {

@@ -39,7 +39,7 @@ from wfe_mcp.store.records.jobs import JobStatus
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
 
-    from wfe_mcp.core.observing import Observed
+    from wfe_mcp.core.observing import Observation
     from wfe_mcp.dashboard.api.access import Access
     from wfe_mcp.engine.kernel.engine import Engine
 
@@ -94,7 +94,7 @@ class Metrics:
             self._ended[kind] = number, seconds
 
     @contextmanager
-    def observe(self, seen: Observed) -> Generator[None]:
+    def observe(self, seen: Observation) -> Generator[None]:
         """An observer (``core/observing.py``)."""
         began = time.perf_counter()
         try:
@@ -157,13 +157,13 @@ class _Figures(Collector):
         )
         sums: dict[tuple[str, str, str], int] = {}
         waits: dict[tuple[str, str], float] = {}
-        for each in jobs:
-            queue = each.queue.partition(":")[0]
-            key = (queue, each.kind, str(each.status))
-            sums[key] = sums.get(key, 0) + each.number
-            if each.status is JobStatus.QUEUED:
-                waited = max(0.0, (now - each.oldest).total_seconds())
-                waits[queue, each.kind] = max(waits.get((queue, each.kind), 0.0), waited)
+        for job in jobs:
+            queue = job.queue.partition(":")[0]
+            key = (queue, job.kind, str(job.status))
+            sums[key] = sums.get(key, 0) + job.number
+            if job.status is JobStatus.QUEUED:
+                waited = max(0.0, (now - job.oldest).total_seconds())
+                waits[queue, job.kind] = max(waits.get((queue, job.kind), 0.0), waited)
         for key, value in sums.items():
             number.add_metric(key, value)
         for of, waited in waits.items():
@@ -183,9 +183,9 @@ class _Figures(Collector):
 def _by_project(name: str, meaning: str, numbers: Mapping[str, int]) -> GaugeMetricFamily:
     """The largest ``MOST_PROJECTS``, and the sum of the others."""
     ordered = sorted(numbers.items(), key=lambda item: (-item[1], item[0]))
-    found = GaugeMetricFamily(name, meaning, labels=["project"])
+    family = GaugeMetricFamily(name, meaning, labels=["project"])
     for project, number in ordered[:MOST_PROJECTS]:
-        found.add_metric([project], number)
+        family.add_metric([project], number)
     if rest := ordered[MOST_PROJECTS:]:
-        found.add_metric([OTHER], sum(number for _, number in rest))
-    return found
+        family.add_metric([OTHER], sum(number for _, number in rest))
+    return family

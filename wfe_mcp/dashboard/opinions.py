@@ -50,7 +50,7 @@ class Opinions(Handlers):
 
     def show(self, request: Request, session: str) -> Response:
         """The question and the form; first the PIN."""
-        place = Place.of(request)
+        place = ReviewPlace.of(request)
         engine = self._engine(place)
         if not self.sessions.is_open(session):
             return HTMLResponse(login_page(self.sessions.token(session, "login"), to=place.path))
@@ -58,7 +58,7 @@ class Opinions(Handlers):
 
     def take(self, request: Request, form: Mapping[str, str], session: str) -> Response:
         """Store the opinion; a refusal shows the form again."""
-        place = Place.of(request)
+        place = ReviewPlace.of(request)
         engine = self._engine(place)
         self.sessions.expect(session, place.path, form, "stored")
         try:
@@ -70,14 +70,14 @@ class Opinions(Handlers):
             return HTMLResponse(self._page(engine, place, session, notice, form), status_of(refused))
         return RedirectResponse("/", 303)
 
-    def _engine(self, place: Place) -> Engine:
+    def _engine(self, place: ReviewPlace) -> Engine:
         fields.refuse_pin(asks_pin=self.asks_pin)
         return engine_of(self.engines, place)
 
     def _page(
         self,
         engine: Engine,
-        place: Place,
+        place: ReviewPlace,
         session: str,
         notice: fields.Notice | None = None,
         typed: Mapping[str, str] | None = None,
@@ -87,7 +87,7 @@ class Opinions(Handlers):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ReviewPlace:
     """A question to a person who reviews."""
 
     run: str
@@ -95,7 +95,7 @@ class Place:
     reviewer: str
 
     @classmethod
-    def of(cls, request: Request) -> Place:
+    def of(cls, request: Request) -> ReviewPlace:
         """The one in the address."""
         return cls(request.path_params["run"], request.query_params.get("phase", ""), request.path_params["reviewer"])
 
@@ -110,7 +110,7 @@ class Place:
         return f"{path}/{step}?{query}"
 
 
-def engine_of(engines: Engines, place: Place) -> Engine:
+def engine_of(engines: Engines, place: ReviewPlace) -> Engine:
     """The engine of the run that asks. Refuses ``bad_argument``: there is no such open run."""
     engine = engines.of_run(place.run)
     if engine is None:
@@ -118,7 +118,7 @@ def engine_of(engines: Engines, place: Place) -> Engine:
     return engine
 
 
-def answer_question(engine: Engine, place: Place, form: Mapping[str, str], person: Callable[[], Person]) -> None:
+def answer_question(engine: Engine, place: ReviewPlace, form: Mapping[str, str], person: Callable[[], Person]) -> None:
     """Store the opinion that the form gives of the question that it showed. ``person``: who answers, asked last."""
     question = open_question(engine, place.run, place.phase, place.reviewer)
     if form.get("shown") != question.sha256:
@@ -129,7 +129,7 @@ def answer_question(engine: Engine, place: Place, form: Mapping[str, str], perso
 
 def opinion_page(
     question: AskedQuestion,
-    place: Place,
+    place: ReviewPlace,
     token: str,
     notice: fields.Notice | None = None,
     typed: Mapping[str, str] | None = None,
@@ -140,7 +140,7 @@ def opinion_page(
 
     ``sign``: the path that says what a passkey signs; empty where the PIN does.
     """
-    given = typed or {"whole": question.answer}
+    values = typed or {"whole": question.answer}
     reviewer = question.asked.reviewer
     where = crumbs(tag("span", f"run {place.run}"), tag("span", f"opinion of {reviewer}"))
     changed = fields.Notice("warn", f"{question.asked.question} has changed since it was written.")
@@ -156,7 +156,7 @@ def opinion_page(
             tag("pre", question.text, class_="block prompt"),
             class_="section",
         ),
-        _form(question, place.path, token, given, sign),
+        _form(question, place.path, token, values, sign),
     ]
     return document(f"Opinion on {place.phase}", *body, script=SCRIPT if sign else "", class_="")
 
@@ -164,7 +164,7 @@ def opinion_page(
 def _form(question: AskedQuestion, path: str, token: str, given: Mapping[str, str], sign: str) -> Html:
     choices = [
         tag("option", name, value=value, selected=given.get("verdict", "") == value)
-        for value, name in (("", "choose"), *((each, each) for each in VERDICTS))
+        for value, name in (("", "choose"), *((verdict, verdict) for verdict in VERDICTS))
     ]
     whole = "Or the whole opinion as JSON, with findings, or a model's answer that ends with it"
     return tag(
@@ -217,24 +217,32 @@ class SignedOpinions:
 
     def show(self, request: Request, session: str) -> Response:
         """The question and the form."""
-        place = Place.of(request)
+        place = ReviewPlace.of(request)
         return self._page(self._engine(place), place, session)
 
     def sign(self, request: Request, form: Mapping[str, str], session: str) -> Response:
         """What the passkey has to sign."""
-        place = Place.of(request)
-        engine, signing, name = self._asked(place, session), self._signing(session, place.path), self._name(session)
+        place = ReviewPlace.of(request)
+        engine, signing, name = (
+            self._engine_for_answer(place, session),
+            self._signing(session, place.path),
+            self._name(session),
+        )
         self._sessions.expect(session, place.path, form, "stored")
         try:
-            answer_question(engine, place, form, lambda: signing.asked(engine, place.run, name))
+            answer_question(engine, place, form, lambda: signing.require_signature(engine, place.run, name))
         except Unsigned as unsigned:
             return JSONResponse(signing.asking(unsigned))
         raise AssertionError("who has not signed changes nothing")
 
     def take(self, request: Request, form: Mapping[str, str], session: str) -> Response:
         """Store the opinion; a refusal shows the form again."""
-        place = Place.of(request)
-        engine, signing, name = self._asked(place, session), self._signing(session, place.path), self._name(session)
+        place = ReviewPlace.of(request)
+        engine, signing, name = (
+            self._engine_for_answer(place, session),
+            self._signing(session, place.path),
+            self._name(session),
+        )
         self._sessions.expect(session, place.path, form, "stored")
         try:
             credential = read_json(form.get("assertion", ""))
@@ -251,7 +259,7 @@ class SignedOpinions:
     def _page(
         self,
         engine: Engine,
-        place: Place,
+        place: ReviewPlace,
         session: str,
         notice: fields.Notice | None = None,
         typed: Mapping[str, str] | None = None,
@@ -263,7 +271,7 @@ class SignedOpinions:
         )
         return HTMLResponse(page, status, headers=SCRIPTED)
 
-    def _asked(self, place: Place, session: str) -> Engine:
+    def _engine_for_answer(self, place: ReviewPlace, session: str) -> Engine:
         """The engine of the run, for who answers. Refuses ``needs_human`` where another person with a key is asked by name."""
         engine, asked = self._engine(place), person_named(place.reviewer)
         named = {person_named(key.name) for key in pinned_here(engine, engine.root).passkeys.values()}
@@ -271,7 +279,7 @@ class SignedOpinions:
             raise Refused("needs_human", f"{place.reviewer} is asked, by name.", "Leave it to that person.")
         return engine
 
-    def _engine(self, place: Place) -> Engine:
+    def _engine(self, place: ReviewPlace) -> Engine:
         return engine_of(self._engines, place)
 
 

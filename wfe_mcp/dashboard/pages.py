@@ -47,13 +47,13 @@ def requests_page(view: InboxView, runs: Sequence[OpenRun], forms: Sequence[Html
     rows = [
         tag(
             "tr",
-            tag("td", tag("a", each.phase, href=f"/decide/{each.request}"), class_="short"),
-            tag("td", each.title, data_label="Run"),
-            tag("td", tag("code", each.run), data_label="Id", class_="short"),
-            tag("td", each.project, data_label="Project"),
-            tag("td", second(datetime.fromisoformat(each.asked_at)), data_label="Asked at"),
+            tag("td", tag("a", decision.phase, href=f"/decide/{decision.request}"), class_="short"),
+            tag("td", decision.title, data_label="Run"),
+            tag("td", tag("code", decision.run), data_label="Id", class_="short"),
+            tag("td", decision.project, data_label="Project"),
+            tag("td", second(datetime.fromisoformat(decision.asked_at)), data_label="Asked at"),
         )
-        for each in view.decisions
+        for decision in view.decisions
     ]
     count = len(inbox_lines(view))
     nothing = [] if count else [tag("p", "Nothing waits for you.", class_="quiet")]
@@ -64,15 +64,19 @@ def requests_page(view: InboxView, runs: Sequence[OpenRun], forms: Sequence[Html
         *_links(
             "What waits for your opinion",
             (
-                (f"Opinion on {each.phase}, as {each.reviewer}", each.path, f" of {each.title} ({each.run})")
-                for each in view.opinions
+                (
+                    f"Opinion on {opinion.phase}, as {opinion.reviewer}",
+                    opinion.path,
+                    f" of {opinion.title} ({opinion.run})",
+                )
+                for opinion in view.opinions
             ),
         ),
         *_links(
             "What needs your trust",
-            ((f"Review {each.what}", each.path, f" in {each.folder}") for each in view.trust),
+            ((f"Review {trust.what}", trust.path, f" in {trust.folder}") for trust in view.trust),
         ),
-        *_others(view),
+        *_other_tasks(view),
         *_runs(runs),
         *forms,
         tag("p", "Reload to refresh.", class_="quiet"),
@@ -84,10 +88,10 @@ def _links(title: str, links: Iterable[tuple[str, str, str]]) -> list[Html]:
     return _listing(title, [tag("li", tag("a", text, href=f"/{path}"), more) for text, path, more in links])
 
 
-def _others(view: InboxView) -> list[Html]:
+def _other_tasks(view: InboxView) -> list[Html]:
     """What is done at a terminal, or in the application of this page."""
     lines = inbox_lines(replace(view, decisions=(), opinions=(), trust=()))
-    rows = [tag("li", f"{each.text} ", tag("code", each.command), f" in {each.project}") for each in lines]
+    rows = [tag("li", f"{line.text} ", tag("code", line.command), f" in {line.project}") for line in lines]
     return _listing("What else waits for you", rows)
 
 
@@ -100,7 +104,7 @@ def _runs(runs: Sequence[OpenRun]) -> list[Html]:
         return []
     names = ("Run", "Id", "State", "Waits for", "Project")
     cells = ((run.title, run.id, run.status, run.waits_for, run.project) for run in runs)
-    return [tag("h2", "Open runs"), table(names, (named_row(names, each) for each in cells))]
+    return [tag("h2", "Open runs"), table(names, (named_row(names, cell) for cell in cells))]
 
 
 def plain_page(title: str, text: str) -> Html:
@@ -115,7 +119,7 @@ def everything_waiting(
 
     ``sees``: whether a project, by its id, exists for them.
     """
-    found, trust = engines.waiting("" if only is None else only.project_id, sees)
+    standings, trust = engines.waiting("" if only is None else only.project_id, sees)
     with engines.engine.store.read() as tx:
         requests = tx.approvals.open_requests()
-    return inbox_view(found, requests, trust)
+    return inbox_view(standings, requests, trust)

@@ -28,7 +28,7 @@ from starlette.routing import Mount, Route
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.observing import OBSERVERS, observed
+from wfe_mcp.core.observing import OBSERVERS, observe
 from wfe_mcp.dashboard.api.access import Access
 from wfe_mcp.dashboard.api.app import api
 from wfe_mcp.dashboard.api.replies import status_of
@@ -75,7 +75,7 @@ _NOTED_S = 5.0
 _LOOK_S = 2.0
 
 
-class Served(Protocol):
+class ServedApp(Protocol):
     """An ASGI application that is served while ``alive`` is entered."""
 
     def alive(self) -> AbstractAsyncContextManager[None]:
@@ -92,7 +92,7 @@ class Served(Protocol):
 
 
 def program_server(
-    engine: Engine, port: int, origin: str, mcp: Callable[[Access], Served], visitors: Visitors | None = None
+    engine: Engine, port: int, origin: str, mcp: Callable[[Access], ServedApp], visitors: Visitors | None = None
 ) -> HttpServer:
     """A server of the database of ``engine``, to be run in a thread. ``origin``: its address behind a proxy, if any."""
     no_link = PageKey(Path(), secrets.token_bytes(32))  # no address leads here with a code
@@ -120,7 +120,7 @@ def program_server(
     )
 
 
-def _app(engine: Engine, access: Access, port: int, origin: str, served: Served, visitors: Visitors | None) -> App:
+def _app(engine: Engine, access: Access, port: int, origin: str, served: ServedApp, visitors: Visitors | None) -> App:
     metrics = _metrics(engine, access)
 
     @asynccontextmanager
@@ -152,7 +152,7 @@ def _app(engine: Engine, access: Access, port: int, origin: str, served: Served,
         Route("/healthz", lives),
         Route("/readyz", is_ready),
         Route("/metrics", _measures(access, metrics)),
-        Mount("/api/v1", _seen(api(access))),
+        Mount("/api/v1", _observe_app(api(access))),
         Route("/mcp", served, methods=["GET", "POST", "DELETE"]),
         *runner_routes(access),
         *bridge_routes(access),
@@ -187,7 +187,7 @@ def _pages(access: Access, visitors: Visitors) -> list[Route]:
 def _measures(access: Access, metrics: Metrics | None) -> Callable[[Request], Awaitable[Response]]:
     """The handler that shows ``metrics`` to a token for all projects."""
 
-    def shown(authorization: str) -> Response:
+    def metrics_page(authorization: str) -> Response:
         token = access.sender(authorization).token
         if token.project:
             raise Refused(
@@ -201,7 +201,7 @@ def _measures(access: Access, metrics: Metrics | None) -> Callable[[Request], Aw
 
     async def measures(request: Request) -> Response:
         try:
-            return await run_in_threadpool(shown, request.headers.get("authorization", ""))
+            return await run_in_threadpool(metrics_page, request.headers.get("authorization", ""))
         except Refused as refused:
             asks = {"www-authenticate": "Bearer"} if refused.code == "unauthorized" else None
             return PlainTextResponse(f"{refused.message} {refused.hint}\n", status_of(refused.code), asks)
@@ -236,26 +236,26 @@ def _metrics(engine: Engine, access: Access) -> Metrics | None:
         from wfe_mcp.dashboard.metrics import Metrics  # prometheus_client: 40 ms
     except ImportError:
         return None
-    made = Metrics(engine, access)
-    OBSERVERS.append(made.observe)
-    return made
+    metrics = Metrics(engine, access)
+    OBSERVERS.append(metrics.observe)
+    return metrics
 
 
-def _seen(app: App) -> App:
+def _observe_app(app: App) -> App:
     """``app``, whose requests are observed by the name of their operation and their status."""
 
-    async def seen(scope: Scope, receive: Receive, send: Send) -> None:
+    async def observe_request(scope: Scope, receive: Receive, send: Send) -> None:
         sent = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"), "")
-        with observed("request", "unknown", sent) as one:
+        with observe("request", "unknown", sent) as observation:
 
             async def noting(message: Message) -> None:
                 if message["type"] == "http.response.start":
-                    one.code = str(message["status"])
+                    observation.code = str(message["status"])
                 await send(message)
 
             try:
                 await app(scope, receive, noting)
             finally:
-                one.name = getattr(scope.get("route"), "name", None) or one.name
+                observation.name = getattr(scope.get("route"), "name", None) or observation.name
 
-    return seen
+    return observe_request

@@ -21,44 +21,44 @@ _TOP = 3
 
 def parts_html(parts: Sequence[content.Part]) -> list[Html]:
     """The parts of an artifact; neighbouring fields share a list."""
-    found: list[Html] = []
+    blocks: list[Html] = []
     fields: list[content.FieldShown] = []
     for part in (*parts, None):
         if isinstance(part, content.FieldShown):
             fields.append(part)
             continue
         if fields:
-            found.append(_fields(fields))
+            blocks.append(_fields(fields))
             fields = []
         if part is not None:
-            found.append(_part(part))
-    return found
+            blocks.append(_part(part))
+    return blocks
 
 
 def _fields(fields: Sequence[content.FieldShown]) -> Html:
-    rows = [row for each in fields for row in (tag("dt", each.name), tag("dd", *parts_html(each.parts)))]
+    rows = [row for field in fields for row in (tag("dt", field.name), tag("dd", *parts_html(field.parts)))]
     return tag("dl", *rows, class_="kv")
 
 
 def _part(part: content.Part) -> Html:
     match part:
         case content.Words():
-            return tag("p", shortened(part.text), class_="words")
+            return tag("p", shorten_text(part.text), class_="words")
         case content.Document():
-            return article(md.parsed(clean(shortened(part.text))))
+            return article(md.parse_blocks(clean(shorten_text(part.text))))
         case content.Listing():
-            return tag("ul", *(tag("li", each) for each in part.items), class_="listing")
+            return tag("ul", *(tag("li", item) for item in part.items), class_="listing")
         case content.Records():
-            rows = (named_row(part.header, each) for each in part.rows)
+            rows = (named_row(part.header, row) for row in part.rows)
             return table(part.header, rows, "records")
         case content.FileShown():
-            shown = tag("pre", shortened(part.text), class_="block diff-text")
-            return tag("details", tag("summary", tag("code", part.path), class_="fold row"), shown)
+            html = tag("pre", shorten_text(part.text), class_="block diff-text")
+            return tag("details", tag("summary", tag("code", part.path), class_="fold row"), html)
         case content.FieldShown():
             return _fields([part])
 
 
-def shortened(text: str) -> str:
+def shorten_text(text: str) -> str:
     """``text``, or its beginning with a note that there is more."""
     return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}\n{CUT}"
 
@@ -66,15 +66,15 @@ def shortened(text: str) -> str:
 def article(blocks: Sequence[md.Block]) -> Html:
     """A text whose headings begin one level below that of the section they are in, whatever level it begins with."""
     up = min(_levels(blocks), default=1) - _TOP
-    return tag("article", *(_block(each, up) for each in blocks), class_="prose")
+    return tag("article", *(_block(block, up) for block in blocks), class_="prose")
 
 
 def _levels(blocks: Sequence[md.Block]) -> Iterator[int]:
-    for each in blocks:
-        if isinstance(each, md.Heading):
-            yield each.level
-        elif isinstance(each, md.Quote):
-            yield from _levels(each.blocks)
+    for block in blocks:
+        if isinstance(block, md.Heading):
+            yield block.level
+        elif isinstance(block, md.Quote):
+            yield from _levels(block.blocks)
 
 
 def _block(block: md.Block, up: int) -> Html:
@@ -87,10 +87,10 @@ def _block(block: md.Block, up: int) -> Html:
             about = tag("p", block.info, class_="muted small") if block.info else None
             return tag("div", about, tag("pre", block.text, class_="block"))
         case md.Bullets():
-            items = [tag("li", *(_block(each, up) for each in item)) for item in block.items]
+            items = [tag("li", *(_block(inner, up) for inner in item)) for item in block.items]
             return tag("ul", *items) if block.start is None else tag("ol", *items, start=block.start)
         case md.Quote():
-            return tag("blockquote", *(_block(each, up) for each in block.blocks))
+            return tag("blockquote", *(_block(inner, up) for inner in block.blocks))
         case md.Grid():
             head = tag("thead", tag("tr", *(tag("th", *spans(cell)) for cell in block.header)))
             rows = [tag("tr", *(tag("td", *spans(cell)) for cell in row)) for row in block.rows]
@@ -101,13 +101,13 @@ def _block(block: md.Block, up: int) -> Html:
 
 def spans(pieces: Sequence[md.Span]) -> list[str]:
     """The pieces of a line, as children of an element."""
-    found: list[str] = []
+    texts: list[str] = []
     for span in pieces:
         lines = span.text.split("\n")
         for number, line in enumerate(lines):
-            found += [tag("br")] if number else []
-            found.append(tag(span.style, line) if span.style else line)
-    return found
+            texts += [tag("br")] if number else []
+            texts.append(tag(span.style, line) if span.style else line)
+    return texts
 
 
 _CLASSES = (
@@ -128,14 +128,14 @@ Range: TypeAlias = tuple[int, int]
 """The first character and the one behind the last."""
 
 
-def coloured(
+def highlight(
     path: str, lines: Sequence[str], marked: Mapping[int, Sequence[Range]] | None = None
 ) -> list[list[Html | str]]:
     """Each of ``lines`` as pieces of HTML or text. Plain where the language of ``path`` is unknown or the text too long.
 
     ``marked``: by the place of a line, the parts of it that are marked as changed.
     """
-    return [list(_pieces(pieces, (marked or {}).get(place, ()))) for place, pieces in enumerate(_classed(path, lines))]
+    return [list(_pieces(pieces, (marked or {}).get(place, ()))) for place, pieces in enumerate(_classify(path, lines))]
 
 
 def _pieces(pieces: Sequence[tuple[str, str]], marked: Sequence[Range]) -> Iterator[Html | str]:
@@ -145,7 +145,7 @@ def _pieces(pieces: Sequence[tuple[str, str]], marked: Sequence[Range]) -> Itera
         if not marked:
             yield tag("span", text, class_=f"syn-{name}") if name else text
             continue
-        edges = sorted({0, len(text), *(min(len(text), max(0, edge - at)) for each in marked for edge in each)})
+        edges = sorted({0, len(text), *(min(len(text), max(0, edge - at)) for span in marked for edge in span)})
         for start, end in pairwise(edges):
             part: Html | str = text[start:end]
             part = tag("span", part, class_=f"syn-{name}") if name else part
@@ -154,7 +154,7 @@ def _pieces(pieces: Sequence[tuple[str, str]], marked: Sequence[Range]) -> Itera
         at += len(text)
 
 
-def _classed(path: str, lines: Sequence[str]) -> list[list[tuple[str, str]]]:
+def _classify(path: str, lines: Sequence[str]) -> list[list[tuple[str, str]]]:
     """Each of ``lines`` as pieces: a class (``c`` comment, ``k`` keyword, ``s`` text, ``m`` number, ``f`` name; empty) and text."""
     plain = [[("", line)] for line in lines]
     text = "\n".join(lines)
@@ -168,23 +168,25 @@ def _classed(path: str, lines: Sequence[str]) -> list[list[tuple[str, str]]]:
         lexer = get_lexer_for_filename(path, stripnl=False, ensurenl=False)  # pyright: ignore[reportUnknownVariableType]
     except ClassNotFound:
         return plain
-    found: list[list[tuple[str, str]]] = [[]]
+    tokens_by_line: list[list[tuple[str, str]]] = [[]]
     tokens = _tokens(lexer.get_tokens, text)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
     for kind, value in tokens:
         name = _class_of(kind)
         first, *rest = value.split("\n")
         for number, piece in enumerate((first, *rest)):
-            found += [[]] if number else []
+            tokens_by_line += [[]] if number else []
             if piece:
-                found[-1].append((name, piece))
+                tokens_by_line[-1].append((name, piece))
     # A lexer may change line ends; the lines that are decided on must stay as they are.
-    return found if len(found) == len(lines) and "".join(value for _, value in tokens) == text else plain
+    return (
+        tokens_by_line if len(tokens_by_line) == len(lines) and "".join(value for _, value in tokens) == text else plain
+    )
 
 
 def _tokens(read: Callable[[str], Iterable[tuple[object, str]]], text: str) -> list[tuple[object, str]]:
     """The tokens of a hunk. Where a text in triple quotes may have begun above it, the reading counts in which less is text."""
     readings = [[*read(text)]]
-    for quotes in (each for each in _TRIPLE if text.count(each) % 2 and not _begins(text, each)):
+    for quotes in (sign for sign in _TRIPLE if text.count(sign) % 2 and not _begins(text, sign)):
         tokens, left = list[tuple[object, str]](), len(quotes)
         for kind, value in read(quotes + text):
             tokens.append((kind, value[left:]))
@@ -205,4 +207,4 @@ _TRIPLE = ('"""', "'''")
 @cache
 def _class_of(kind: object) -> str:
     """The class of a kind of tokens; pygments has a few hundred kinds."""
-    return next((each for start, each in _CLASSES if str(kind).startswith(start)), "")
+    return next((name for start, name in _CLASSES if str(kind).startswith(start)), "")

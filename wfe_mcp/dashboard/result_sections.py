@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from wfe_mcp.dashboard.html import Html, icon, tag
-from wfe_mcp.dashboard.prose import shortened
+from wfe_mcp.dashboard.prose import shorten_text
 from wfe_mcp.views.approvals import words
 from wfe_mcp.views.approvals.model import ApprovalView, Finding, GateEvidence, Named, OpinionShown
 
@@ -35,7 +35,7 @@ def evidence_section(shown: ApprovalView, again: Html | None = None) -> Html:
 
 
 def _gate(line: GateEvidence) -> Html:
-    facts = [row for each in words.gate_facts(line) for row in _fact(each)]
+    facts = [row for fact in words.gate_facts(line) for row in _fact(fact)]
     body = tag("div", tag("dl", *facts, class_="kv tight"), class_="detail") if facts else None
     text = f"{line.level}: {line.text}" if line.level else line.text
     return _row(line.gate, line.state, line.state, text, line.at[11:19], body)
@@ -57,7 +57,7 @@ def _row(name: str, state: str, looks: str, text: str, at: str, body: Html | Non
 
 def _fact(fact: Named) -> list[Html]:
     if fact.name == "output":
-        return [tag("dt", fact.name), tag("dd", tag("pre", shortened(str(fact.value)), class_="block"))]
+        return [tag("dt", fact.name), tag("dd", tag("pre", shorten_text(str(fact.value)), class_="block"))]
     whole, short = tag("code", words.fact_text(fact)), words.fact_short(fact)
     return [tag("dt", fact.name), tag("dd", tag("details", tag("summary", short), whole) if short else whole)]
 
@@ -65,7 +65,7 @@ def _fact(fact: Named) -> list[Html]:
 def opinions_section(shown: ApprovalView, edit: str) -> Html:
     """What each reviewer says. ``edit``: the address of the form that takes a suggestion; empty: none."""
     return section(
-        "opinions", (), tag("div", *(_opinion(each, edit) for each in shown.opinions), class_="panel ledger")
+        "opinions", (), tag("div", *(_opinion(opinion, edit) for opinion in shown.opinions), class_="panel ledger")
     )
 
 
@@ -74,7 +74,7 @@ def _opinion(opinion: OpinionShown, edit: str) -> Html:
     if opinion.findings:
         body.append(tag("ul", *map(_finding, opinion.findings), class_="stack"))
     if opinion.suggestion:
-        text = tag("pre", shortened(opinion.suggestion), class_="block diff-text")
+        text = tag("pre", shorten_text(opinion.suggestion), class_="block diff-text")
         body += [tag("p", words.SUGGESTS, class_="soft"), text]
         if edit:
             take = f"{edit}?take={quote(opinion.reviewer)}"
@@ -93,14 +93,14 @@ def _finding(found: Finding) -> Html:
 def attachments_section(shown: ApprovalView, request: str) -> Html:
     """The files attached to the attempt: pictures as pictures, others as links."""
     rows: list[Html] = []
-    for each in shown.attachments:
-        where = f"/attachment/{request}/{each.number}"
-        picture = tag("img", src=where, alt=each.note or each.name, loading="lazy", class_="attached")
+    for attachment in shown.attachments:
+        where = f"/attachment/{request}/{attachment.number}"
+        picture = tag("img", src=where, alt=attachment.note or attachment.name, loading="lazy", class_="attached")
         rows.append(
             tag(
                 "li",
-                tag("p", tag("a", words.attachment(each), href=where)),
-                tag("a", picture, href=where) if each.media_type.startswith("image/") else None,
+                tag("p", tag("a", words.attachment(attachment), href=where)),
+                tag("a", picture, href=where) if attachment.media_type.startswith("image/") else None,
             )
         )
     return section("attached", (), tag("div", tag("ul", *rows, class_="stack body"), class_="panel"))
@@ -110,7 +110,14 @@ def attempts_section(shown: ApprovalView) -> Html:
     """How earlier attempts ended."""
     looks = {"failed": "fail", "rejected": "fail", "completed": "pass", "skipped": "skipped"}
     rows = [
-        _row(f"Attempt {each.number}", each.state.replace("_", " "), looks.get(each.state, ""), each.reason, "", None)
-        for each in shown.attempts
+        _row(
+            f"Attempt {attempt.number}",
+            attempt.state.replace("_", " "),
+            looks.get(attempt.state, ""),
+            attempt.reason,
+            "",
+            None,
+        )
+        for attempt in shown.attempts
     ]
     return section("attempts", (), tag("div", *rows, class_="panel ledger"))

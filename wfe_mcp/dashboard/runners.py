@@ -59,8 +59,8 @@ def runner_routes(access: Access) -> list[Route]:
 
     async def waiting(request: Request) -> Message:
         token = await run_in_threadpool(_runner, access, request)
-        found = await run_in_threadpool(lambda: runners.waiting_jobs(_engines(access, token)))
-        return AllWaiting(waiting=tuple(found))
+        waitings = await run_in_threadpool(lambda: runners.waiting_jobs(_engines(access, token)))
+        return AllWaiting(waiting=tuple(waitings))
 
     async def heartbeat(request: Request) -> Message:
         beat = await _read(request, Heartbeat, _SMALL_BYTES)
@@ -71,15 +71,15 @@ def runner_routes(access: Access) -> list[Route]:
         report = await _read(request, Report, MAX_BODY_BYTES)
         return await run_in_threadpool(lambda: runners.end(*_job(access, request), report))
 
-    async def back(request: Request) -> Message:
+    async def return_job(request: Request) -> Message:
         return await run_in_threadpool(lambda: runners.give_back(*_job(access, request)))
 
     return [
         Route("/runner/v1/claim", _answering(claim), methods=["POST"]),
         Route("/runner/v1/waiting", _answering(waiting), methods=["GET"]),
         *(
-            Route(f"/runner/v1/jobs/{{job}}/{each.__name__}", _answering(each), methods=["POST"])
-            for each in (heartbeat, end, back)
+            Route(f"/runner/v1/jobs/{{job}}/{action.__name__}", _answering(action), methods=["POST"])
+            for action in (heartbeat, end, return_job)
         ),
     ]
 
@@ -92,13 +92,13 @@ def git_grant(access: Access, authorization: str, project: str) -> GitGrant:
 def _answering(handle: Callable[[Request], Awaitable[Message]]) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         try:
-            found = await handle(request)
+            message = await handle(request)
         except Refused as refused:
             if request.url.path.endswith("/end"):
                 log.warning("a runner's report was refused: %s", refused.message)
             error = {"code": refused.code, "message": refused.message, "hint": refused.hint}
             return JSONResponse({"ok": False, "error": error}, status_of(refused.code))
-        return Response(found.model_dump_json(), media_type="application/json")
+        return Response(message.model_dump_json(), media_type="application/json")
 
     return answer
 
@@ -120,8 +120,8 @@ async def _read(request: Request, kind: type[M], most: int) -> M:
 
 
 def _runner(access: Access, request: Request) -> Token:
-    given = bearer(request.headers.get("authorization", ""))
-    token = access.token_of(given) if given else None
+    text = bearer(request.headers.get("authorization", ""))
+    token = access.token_of(text) if text else None
     if token is None:
         raise Refused("unauthorized", "The token of the runner is missing, unknown, revoked or expired.", _HINT)
     if not token.allows("runner"):
@@ -142,8 +142,8 @@ def _job(access: Access, request: Request) -> tuple[Engine, str, str]:
 
 def _engines(access: Access, token: Token) -> list[Engine]:
     projects = [token.project] if token.project else sorted(projects_with_jobs(access.own_engine, ("runner",)))
-    found = [access.engine_of_runner(each) for each in projects]
-    return [each for each in found if each is not None]
+    engines = [access.engine_of_runner(project) for project in projects]
+    return [engine for engine in engines if engine is not None]
 
 
 def _next_task(access: Access, token: Token, asked: Claim) -> Task | None:

@@ -23,13 +23,13 @@ def security(request: Request, session: str) -> Response:
 
 def security_page() -> Html:
     """The whole page. What its links lead to is in the repository, not in an installation, so they are text here."""
-    file = next(each for each in (_PACKAGE / "SECURITY.md", _PACKAGE.parent / "SECURITY.md") if each.is_file())
+    file = next(path for path in (_PACKAGE / "SECURITY.md", _PACKAGE.parent / "SECURITY.md") if path.is_file())
     text = file.read_text(encoding="utf-8").partition("\n")[2].replace(MARK, "U+2756")
-    blocks = md.parsed(_LINK.sub(r"\1", text))
+    blocks = md.parse_blocks(_LINK.sub(r"\1", text))
     return document(
         "Security",
         tag("h1", "Security"),
-        *(_rows(each) if isinstance(each, md.Grid) else article([each]) for each in blocks),
+        *(_rows(block) if isinstance(block, md.Grid) else article([block]) for block in blocks),
     )
 
 
@@ -40,5 +40,5 @@ def _rows(grid: md.Grid) -> Html:
 
 
 def _name(cell: tuple[md.Span, ...]) -> str:
-    words = "".join(each.text for each in cell).lower()
+    words = "".join(span.text for span in cell).lower()
     return re.sub(r"[^a-z0-9]+", "-", words).strip("-")

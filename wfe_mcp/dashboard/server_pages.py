@@ -81,7 +81,7 @@ class ServerPages(DecisionPages):
         return [
             Route("/", self.answers(_home), methods=["GET"]),
             *app,
-            Route("/open/{page:path}", self.answers(_opened), methods=["GET"]),
+            Route("/open/{page:path}", self.answers(_open_link), methods=["GET"]),
             Route("/access", self.answers(self._access.show), methods=["GET"]),
             Route("/access/{do:str}", self.takes(self._access.change), methods=["POST"]),
             Route("/approvers/{project}", self.answers(self._keys.show), methods=["GET"]),
@@ -111,7 +111,7 @@ class ServerPages(DecisionPages):
                 request.url.path in _APPLICATION
             ):  # no more than its files: what it shows it asks for, and logs in with its whole address
                 return make("")
-            login = await run_in_threadpool(self._known, session)
+            login = await run_in_threadpool(self._known_login, session)
             if login is None and request.method in SAFE:
                 query = f"?{request.url.query}" if request.url.query else ""
                 return RedirectResponse(login_path(request.url.path + query), 303)
@@ -127,18 +127,18 @@ class ServerPages(DecisionPages):
             log.exception("%s %s failed", request.method, request.url.path)
             return no("This is a bug in wfe-mcp; see its log.", 500)
 
-    def _known(self, session: str) -> Login | None:
+    def _known_login(self, session: str) -> Login | None:
         with unnamed_database():
             return self._people.login_of(session)
 
     def _refusal(self, login: Login, request: Request, no: Callable[[str, int], Response]) -> Response | None:
         """The answer to who may not; None where they may."""
-        given = request.path_params
-        project = given.get("project", "")
-        if "request" in given:
-            engine = self._desks.of_request(given["request"])
-        elif "run" in given:
-            engine = self._desks.of_run(given["run"])
+        path = request.path_params
+        project = path.get("project", "")
+        if "request" in path:
+            engine = self._desks.of_request(path["request"])
+        elif "run" in path:
+            engine = self._desks.of_run(path["run"])
         elif project:
             engine = self._desks.by_id(project)
         else:
@@ -183,7 +183,7 @@ class ServerPages(DecisionPages):
         form = tag(
             "form",
             hidden("token", self._sessions.token(session, f"hand-over {request}")),
-            select_field("To", "person", ((each.name, f"{each.name} {each.away}".strip()) for each in here.able)),
+            select_field("To", "person", ((able.name, f"{able.name} {able.away}".strip()) for able in here.able)),
             text_field("Note", "note"),
             submit("Hand over", "btn"),
             method="post",
@@ -212,7 +212,7 @@ def _home(request: Request, session: str) -> Response:
     return RedirectResponse(HOME, 303)
 
 
-def _opened(request: Request, session: str) -> Response:
+def _open_link(request: Request, session: str) -> Response:
     """A link from a message: a decision in the application, any other plain page by itself."""
     del session
     page = str(request.path_params["page"])

@@ -51,11 +51,11 @@ class Page:
         self._engine = engine
         self._desks = Engines(engine)
         self._key = begin_page(engine, port)
-        self._api = LazyApi(engine, self.visited, Entry(port, Codes(self._key), asks_pin))
+        self._api = LazyApi(engine, self.record_visit, Entry(port, Codes(self._key), asks_pin))
         self._database = engine.store.place.resolve()
         self._visited_at = time.monotonic()
 
-    def visited(self) -> None:
+    def record_visit(self) -> None:
         """Record a visit."""
         self._visited_at = time.monotonic()
 
@@ -90,9 +90,11 @@ class Page:
         from wfe_mcp.dashboard.app import decision_app
         from wfe_mcp.dashboard.http_server import MOST_ANSWERED, HttpServer, PageConnection
 
-        others = {each.getsockname()[1] for each in sockets} - {self.port}
+        others = {socket_.getsockname()[1] for socket_ in sockets} - {self.port}
         config = uvicorn.Config(
-            decision_app(self._desks, self.port, self.visited, api=self._api, asks_pin=self.asks_pin, others=others),
+            decision_app(
+                self._desks, self.port, self.record_visit, api=self._api, asks_pin=self.asks_pin, others=others
+            ),
             loop="asyncio",
             http=PageConnection,
             ws="none",
@@ -122,7 +124,7 @@ class Page:
 
 
 @contextlib.contextmanager
-def served(engine: Engine, port: int | None = None, *, on_demand: bool = False) -> Generator[Page | int]:
+def serve_page(engine: Engine, port: int | None = None, *, on_demand: bool = False) -> Generator[Page | int]:
     """The page of the database of ``engine`` while the block runs; ``on_demand``: the port of one that runs, if any.
 
     ``port``: exactly this one; 0, or None: any, for one on demand ``PORT`` if it is free. Refuses ``unavailable`` when it is
@@ -134,16 +136,16 @@ def served(engine: Engine, port: int | None = None, *, on_demand: bool = False) 
         return
     sockets = _sockets(port if port is not None or on_demand else 0)
     try:
-        found: int = sockets[0].getsockname()[1]
+        port_number: int = sockets[0].getsockname()[1]
         me = engine.identity
-        record = ProcessRecord(me.host, me.pid, me.started_at, ON_DEMAND if on_demand else PAGE, port=found)
-        other = _registered(engine, record, on_demand=on_demand)
+        record = ProcessRecord(me.host, me.pid, me.started_at, ON_DEMAND if on_demand else PAGE, port=port_number)
+        other = _register_page(engine, record, on_demand=on_demand)
         if other is not None:
             yield other
             return
-        if not on_demand and port != 0 and found != PORT:
+        if not on_demand and port != 0 and port_number != PORT:
             sockets += _pair(PORT) or []
-        page = Page(engine, found, asks_pin=not on_demand)
+        page = Page(engine, port_number, asks_pin=not on_demand)
         try:
             with page._listening(sockets):  # pyright: ignore[reportPrivateUsage] - of this module
                 yield page
@@ -151,11 +153,11 @@ def served(engine: Engine, port: int | None = None, *, on_demand: bool = False) 
             with contextlib.suppress(Refused), engine.store.tx() as tx:  # the database may be removed
                 tx.processes.forget(record)
     finally:
-        for each in sockets:
-            each.close()
+        for socket_ in sockets:
+            socket_.close()
 
 
-def _registered(engine: Engine, record: ProcessRecord, *, on_demand: bool) -> int | None:
+def _register_page(engine: Engine, record: ProcessRecord, *, on_demand: bool) -> int | None:
     """Register this page; ``on_demand``: or return the port of the one that runs. One transaction: never two of those."""
     with engine.store.tx() as tx:
         rows = [row for row in living(engine, tx, ON_DEMAND, PAGE) if row.pid != record.pid]
@@ -171,15 +173,15 @@ def _registered(engine: Engine, record: ProcessRecord, *, on_demand: bool) -> in
 
 def _sockets(port: int | None) -> list[socket.socket]:
     if port is not None and port != 0:
-        found = _pair(port)
-        if found is None:
+        socket_s = _pair(port)
+        if socket_s is None:
             raise Refused("unavailable", f"Port {port} is taken.", "Choose another one with --port, or omit it.")
-        return found
+        return socket_s
     tries = [PORT] if port is None else []
-    for each in [*tries, *([0] * _TRIES)]:
-        found = _pair(each)
-        if found is not None:
-            return found
+    for number in [*tries, *([0] * _TRIES)]:
+        socket_s = _pair(number)
+        if socket_s is not None:
+            return socket_s
     raise Refused("unavailable", "No port of this machine is free.", "End some programs that listen, and try again.")
 
 
@@ -201,18 +203,18 @@ def _pair(port: int) -> list[socket.socket] | None:
 
 
 def _bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
-    made = socket.socket(family, socket.SOCK_STREAM)
+    socket_ = socket.socket(family, socket.SOCK_STREAM)
     try:
         if sys.platform == "win32":
             # On Windows, SO_REUSEADDR would let other programs take over the port while this page listens.
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+            socket_.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         else:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            socket_.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        made.bind((host, port))
-        made.listen(64)
+            socket_.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        socket_.bind((host, port))
+        socket_.listen(64)
     except OSError:
-        made.close()
+        socket_.close()
         raise
-    return made
+    return socket_

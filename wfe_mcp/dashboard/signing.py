@@ -22,7 +22,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.sessions import Challenges
 from wfe_mcp.engine.access.people import Waiting
 from wfe_mcp.engine.approvals.approvers import Signer
-from wfe_mcp.engine.approvals.keys import unpadded
+from wfe_mcp.engine.approvals.keys import decode_unpadded
 from wfe_mcp.engine.approvals.passkey_decisions import Unsigned, person_by_passkey, person_to_ask
 from wfe_mcp.engine.approvals.passkeys import Assertion, Site, asking_for_signature
 from wfe_mcp.engine.approvals.statements import Statement
@@ -74,7 +74,7 @@ class Signing:
     session: str
     place: str
 
-    def asked(self, engine: Engine, run: str, name: str) -> Person:
+    def require_signature(self, engine: Engine, run: str, name: str) -> Person:
         """``name``, who wants to change ``run`` and has signed nothing yet: the change ends with ``Unsigned``."""
         return person_to_ask(engine, run, self._signer(name))
 
@@ -101,6 +101,6 @@ def read_header(given: str) -> tuple[str, object]:
     """The ceremony and the credential in the header. Refuses ``bad_argument``."""
     ceremony, _, text = given.partition(" ")
     try:
-        return ceremony, json.loads(unpadded(text))
+        return ceremony, json.loads(decode_unpadded(text))
     except (ValueError, RecursionError) as error:
         raise Refused("bad_argument", "The browser sent no passkey.", "Reload the page and try again.") from error

@@ -73,15 +73,15 @@ def trust_page(
 
     ``chosen``: the names whose boxes were ticked before an error; None: those that weaken no gate.
     """
-    weakening = [(each, change) for each in _all(view) for change in each.weakening]
+    weakening = [(listing, change) for listing in _all(view) for change in listing.weakening]
     body = [
         crumbs(tag("span", view.folder, class_="clip"), tag("span", "trust")),
         _head(view, len(weakening)),
         note(notice),
         _weakening(weakening),
-        *(_item(view, each, chosen) for each in view.listings),
+        *(_item(view, listing, chosen) for listing in view.listings),
         *_review(view, chosen),
-        _trusted(trusted),
+        _trusted_effects(trusted),
     ]
     bar = None if view.is_empty else _bar(view, weakening, token, path)
     return document(f"Trust: {view.folder}", *body, class_="trust", bar=bar)
@@ -94,7 +94,7 @@ def _all(view: TrustView) -> list[TrustListing]:
 def _head(view: TrustView, weakening: int) -> Html:
     if view.is_empty:
         return headline("Nothing needs your trust", [view.folder])
-    changes = [change for each in _all(view) for change in each.changes]
+    changes = [change for listing in _all(view) for change in listing.changes]
     new = sum(change.mark != "same" for change in changes)
     effects = f"{plural(new, 'effect')} new, changed or gone; {len(changes) - new} as you trusted them."
     rows = [
@@ -121,13 +121,15 @@ def _weakening(found: Sequence[tuple[TrustListing, EffectChange]]) -> Html | Non
 
 
 def _item(view: TrustView, listing: TrustListing, chosen: Collection[str] | None) -> Html:
-    one = listing.pending
+    trust = listing.pending
     compared = f"compared with {listing.compared}" if listing.compared else "new; nothing was trusted before"
     problems = map(_problem, listing.problems)
-    title = f"{_KINDS[one.kind]}: {one.name} {listing.version}".strip(" :")
-    head = _item_head(one.name, title, f"{one.where}, sha256 {one.sha256[:12]}, {compared}", listing.weakening, chosen)
-    keys = _keys(view) if one.kind == "approvers" else []
-    return tag("section", head, *problems, *keys, *_changes(listing), class_="panel trustlist", id=f"item-{one.name}")
+    title = f"{_KINDS[trust.kind]}: {trust.name} {listing.version}".strip(" :")
+    head = _item_head(
+        trust.name, title, f"{trust.where}, sha256 {trust.sha256[:12]}, {compared}", listing.weakening, chosen
+    )
+    keys = _keys(view) if trust.kind == "approvers" else []
+    return tag("section", head, *problems, *keys, *_changes(listing), class_="panel trustlist", id=f"item-{trust.name}")
 
 
 def _item_head(
@@ -147,28 +149,28 @@ def _problem(text: str) -> Html:
 
 def _keys(view: TrustView) -> list[Html]:
     texts = (f"{key['kind']} {key['name']}, since {key['added_at']}, pinned by {key['let_in_by']}" for key in view.keys)
-    lines = [tag("p", each, class_="problem") for each in texts]
+    lines = [tag("p", text, class_="problem") for text in texts]
     return lines if view.continues else [*lines, _problem(NOT_CONTINUED)]
 
 
 def _changes(listing: TrustListing) -> list[Html]:
     """The changes by kind; what weakens a gate is above, and what is the same is folded."""
-    rest = [each for each in listing.changes if each.mark != "same" and each not in listing.weakening]
-    same = [each for each in listing.changes if each.mark == "same"]
-    found = _by_kind(rest)
+    rest = [change for change in listing.changes if change.mark != "same" and change not in listing.weakening]
+    same = [change for change in listing.changes if change.mark == "same"]
+    parts = _by_kind(rest)
     if listing.weakening and not rest:
-        found = [tag("p", "All its changes weaken a gate: see above.", class_="problem soft")]
+        parts = [tag("p", "All its changes weaken a gate: see above.", class_="problem soft")]
     title = tag("summary", f"Unchanged: {plural(len(same), 'effect')}", class_="row fold")
-    return [*found, tag("details", title, *_by_kind(same))] if same else found
+    return [*parts, tag("details", title, *_by_kind(same))] if same else parts
 
 
 def _by_kind(changes: Iterable[EffectChange]) -> list[Html]:
-    found: list[Html] = []
+    parts: list[Html] = []
     changes = list(changes)
     for kind, title in _TITLES.items():
-        lines = [_line(each) for each in changes if each.effect.kind == kind]
-        found += [tag("h3", title), *lines] if lines else []
-    return found
+        lines = [_line(change) for change in changes if change.effect.kind == kind]
+        parts += [tag("h3", title), *lines] if lines else []
+    return parts
 
 
 def _line(change: EffectChange, kind: str = "") -> Html:
@@ -180,8 +182,8 @@ def _line(change: EffectChange, kind: str = "") -> Html:
         "gone": [("was", "del", was)],
         "changed": [("was", "del", was), ("now", "ins", effect.detail)],
     }[change.mark]
-    cells = [each for name, element, text in values for each in (tag("span", name), tag(element, text))]
-    about = ", ".join(each for each in (kind, {"gone": "no longer there"}.get(change.mark, ""), effect.source) if each)
+    cells = [html for name, element, text in values for html in (tag("span", name), tag(element, text))]
+    about = ", ".join(word for word in (kind, {"gone": "no longer there"}.get(change.mark, ""), effect.source) if word)
     weak = " weak" if effect.weakens and change.mark != "same" else ""
     return tag(
         "div",
@@ -207,18 +209,18 @@ def _review(view: TrustView, chosen: Collection[str] | None) -> list[Html]:
     return [tag("section", head, *lines, *changes, class_="panel trustlist", id="item-own")]
 
 
-def _trusted(listings: Sequence[TrustListing]) -> Html | None:
+def _trusted_effects(listings: Sequence[TrustListing]) -> Html | None:
     """Every effect of what counts already, folded."""
     if not listings:
         return None
-    folded = [_in_force(each) for each in listings]
+    folded = [_in_force(listing) for listing in listings]
     return tag("section", tag("header", tag("h2", "In force")), *folded, class_="section trustlist", id="in-force")
 
 
 def _in_force(listing: TrustListing) -> Html:
-    one, same = listing.pending, (replace(each, mark="same") for each in listing.changes if each.mark != "gone")
-    about = f"{_KINDS[one.kind].lower()}, {plural(len(listing.changes), 'effect')}"
-    named = (tag("span", f"{one.name} {listing.version}".strip()), tag("span", about, class_="small soft"))
+    trust, same = listing.pending, (replace(change, mark="same") for change in listing.changes if change.mark != "gone")
+    about = f"{_KINDS[trust.kind].lower()}, {plural(len(listing.changes), 'effect')}"
+    named = (tag("span", f"{trust.name} {listing.version}".strip()), tag("span", about, class_="small soft"))
     return tag("details", tag("summary", *named, class_="row fold wrap"), *_by_kind(same), class_="panel")
 
 

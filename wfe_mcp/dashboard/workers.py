@@ -55,14 +55,14 @@ class ProjectWorkers:
     @property
     def slots(self) -> dict[str, tuple[int, int]]:
         """Queue, without its project → the occupied slots of this process, and how many it has."""
-        found: dict[str, tuple[int, int]] = {}
+        slots_by_queue: dict[str, tuple[int, int]] = {}
         with self._lock:
-            each = [item for worker in self._workers.values() for item in worker.slots.items()]
-        for name, (taken, total) in each:
+            items = [item for worker in self._workers.values() for item in worker.slots.items()]
+        for name, (taken, total) in items:
             queue = name.partition(":")[0]
-            before = found.get(queue, (0, 0))
-            found[queue] = (before[0] + taken, before[1] + total)
-        return found
+            before = slots_by_queue.get(queue, (0, 0))
+            slots_by_queue[queue] = (before[0] + taken, before[1] + total)
+        return slots_by_queue
 
     def stop(self) -> None:
         """Stop them; running jobs are taken over by another process."""

@@ -43,4 +43,4 @@ def ci_file(forge: str, branch: str) -> CiFile:
     path = _FILES[forge]
     text = (_JOBS / f"{forge}.yml").read_text(encoding="utf-8")
     text = text.replace("@BRANCH@", branch).replace("@VERSION@", __version__)
-    return CiFile(path, text, tuple(each.format(branch=branch) for each in _AFTER[forge]))
+    return CiFile(path, text, tuple(line.format(branch=branch) for line in _AFTER[forge]))

@@ -34,7 +34,7 @@ def create_engine(
     beside: Engine | None = None,
 ) -> Engine:
     """The engine of ``project`` with every capability. ``store``: one that is open already, shared with its owner."""
-    made = Engine(
+    engine = Engine(
         project,
         environment=environment,
         clock=clock,
@@ -43,22 +43,22 @@ def create_engine(
         holder=holder,
         beside=beside,
     )
-    compose(made, _composition)
-    return made
+    compose(engine, _composition)
+    return engine
 
 
 def create_beside(own: Engine, project: Project, holder: str | None = None) -> Engine:
     """The engine of another ``project`` with the database, environment and clock of ``own``. Its changes are anchored where those of
     ``own`` are.
     """
-    made = create_engine(
+    engine = create_engine(
         project, environment=own.environment, clock=own.clock, store=own.store, holder=holder, beside=own
     )
-    made.state_of(ServerKey).process = own.state_of(ServerKey).process
+    engine.state_of(ServerKey).process = own.state_of(ServerKey).process
     if own.watchers:
         from wfe_mcp.engine.integrity.anchoring import start_anchoring
 
         own.watched.setdefault(own.project_id, own.watchers)
-        made.watchers = own.watched.setdefault(made.project_id, [])
-        start_anchoring(made)
-    return made
+        engine.watchers = own.watched.setdefault(engine.project_id, [])
+        start_anchoring(engine)
+    return engine

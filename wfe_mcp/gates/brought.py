@@ -119,9 +119,9 @@ def _link(place: Path, source: Path) -> None:
         shutil.copy2(source, place)
 
 
-def listed(brought: Iterable[Brought]) -> list[dict[str, Any]]:
+def list_brought(brought: Iterable[Brought]) -> list[dict[str, Any]]:
     """What was brought, as the evidence lists it: path, how, sha256, what it covers."""
-    return [{"path": each.path, "how": each.how} | _digest(each) for each in brought]
+    return [{"path": entry.path, "how": entry.how} | _digest(entry) for entry in brought]
 
 
 def _digest(each: Brought) -> dict[str, Any]:
@@ -144,11 +144,11 @@ def _entries(folder: Path) -> Iterator[bytes]:
         above = waiting.pop()
         try:
             with os.scandir(f"{folder}/{above}") as entries:
-                found = sorted(entries, key=lambda entry: entry.name)
+                ordered = sorted(entries, key=lambda entry: entry.name)
         except OSError:
             yield f"{above} cannot be read\n".encode("utf-8", "surrogateescape")
             continue
-        for entry in found:
+        for entry in ordered:
             name = f"{above}/{entry.name}"
             if entry.is_dir(follow_symlinks=False):
                 waiting.append(name)
@@ -177,12 +177,12 @@ def _file_fact(entry: "os.DirEntry[str]") -> str:
 
 def import_folders(root: Path, into: Path, brought: Iterable[Brought]) -> tuple[str, ...]:
     """The folders of the checkout that take the place of folders of the project on Python's import path (rule 2)."""
-    found: dict[str, None] = {}
-    for each in brought:
-        for packages in (place for pattern in _PACKAGES for place in each.source.glob(pattern)):
+    folders: dict[str, None] = {}
+    for entry in brought:
+        for packages in (place for pattern in _PACKAGES for place in entry.source.glob(pattern)):
             for folder in _editable_folders(root, packages):
-                found[str(into / folder)] = None
-    return tuple(found)
+                folders[str(into / folder)] = None
+    return tuple(folders)
 
 
 def _editable_folders(root: Path, packages: Path) -> Iterator[Path]:

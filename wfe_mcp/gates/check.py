@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.gates.invocation import asked
+from wfe_mcp.gates.invocation import ask_for_report
 from wfe_mcp.gates.results import CountedFrom, TestResults
 from wfe_mcp.gates.runners import Runner
 from wfe_mcp.gates.xml_reports import parse_junit
@@ -66,7 +66,7 @@ def execution(check: FrozenCheck, root: Path, report: Path, environ: Mapping[str
     """
     cwd = root / (check.cwd or ".")
     reports = {kind: root / path for kind, path in _reports(check).items() if kind != "junit"}
-    run = asked(check.argv, cwd, report, environ)
+    run = ask_for_report(check.argv, cwd, report, environ)
     fixed = (cwd, reports, check.sarif == STDOUT, written_by(check), run.runner)
     if check.junit:
         return Execution(check.argv, *fixed, TestReport("report", root, (check.junit,), parse_junit))
@@ -77,10 +77,10 @@ def execution(check: FrozenCheck, root: Path, report: Path, environ: Mapping[str
     assert run.runner is not None
     kind: CountedFrom = "report" if run.is_own and not run.in_log else "reporter"
     if run.in_log:
-        found = TestReport(kind, cwd, (), run.runner.parse, is_asked=True)
+        report_asked = TestReport(kind, cwd, (), run.runner.parse, is_asked=True)
     else:
-        found = _report_at(kind, cwd / run.report, run.runner)
-    return Execution(run.argv, *fixed, found, run.env)
+        report_asked = _report_at(kind, cwd / run.report, run.runner)
+    return Execution(run.argv, *fixed, report_asked, run.env)
 
 
 def _report_at(kind: CountedFrom, path: Path, runner: Runner) -> TestReport:

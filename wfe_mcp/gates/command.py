@@ -30,7 +30,7 @@ from wfe_mcp.gates.execute import execute
 from wfe_mcp.gates.executed import KIND, Facts, Files, data_of, judgement_of, written_into
 from wfe_mcp.gates.expectation import Expectation
 from wfe_mcp.gates.judgement import Judgement, failed, skipped, undecided
-from wfe_mcp.gates.place import NotPossibleError, Place, level_of_check, place_of
+from wfe_mcp.gates.place import CheckPlace, NotPossibleError, level_of_check, place_of
 from wfe_mcp.gates.reports import read_reports
 from wfe_mcp.jobs import child
 from wfe_mcp.jobs.handed import HandOut, not_handed
@@ -124,7 +124,7 @@ class _Before:
 def _run(
     check: FrozenCheck,
     expectation: Expectation,
-    place: Place,
+    place: CheckPlace,
     project: _Before,
     log: Path,
     if_missing: Literal["fail", "note"],

@@ -13,7 +13,7 @@ from typing import Any
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.gates.check import Execution, execution, program_facts
 from wfe_mcp.gates.executed import MAX_CHANGED_PATHS
-from wfe_mcp.gates.place import NotPossibleError, Place, given_credentials
+from wfe_mcp.gates.place import CheckPlace, NotPossibleError, given_credentials
 from wfe_mcp.gates.reports import Stamps, hide_in_reports, stamps
 from wfe_mcp.jobs import child
 from wfe_mcp.jobs.handed import HandOut
@@ -21,7 +21,7 @@ from wfe_mcp.workspace.config.checks import FrozenCheck
 
 
 @dataclass(frozen=True, slots=True)
-class Executed:
+class CheckExecution:
     """One execution. ``old_reports``: the reports from before it. ``foreign``: files of the place that it may not write, and did.
 
     ``facts``: of the place and the program, for the evidence.
@@ -35,8 +35,8 @@ class Executed:
 
 
 def execute(
-    check: FrozenCheck, place: Place, root: Path, report: Path, log: Path, run: child.RunChild, hand: HandOut
-) -> Executed:
+    check: FrozenCheck, place: CheckPlace, root: Path, report: Path, log: Path, run: child.RunChild, hand: HandOut
+) -> CheckExecution:
     """Run ``check`` in ``place``. ``root``: of the project; ``report``: where its runner may write one, without a suffix.
 
     Raises ChildNotStarted, and NotPossibleError where the place does not allow it.
@@ -59,10 +59,10 @@ def execute(
     # The image has the program, and all that it loads.
     started = {"path": f"{program} in {image}", "sha256": place.maker.id} if image else program_facts(program)
     # What is brought is hashed while the check runs.
-    with given_credentials(check, hand) as given, ThreadPoolExecutor(1) as pool:
-        place = replace(place, env=place.env | dict(given.variables))
+    with given_credentials(check, hand) as variables, ThreadPoolExecutor(1) as pool:
+        place = replace(place, env=place.env | dict(variables.variables))
         facts_of_place = pool.submit(place.data, check)
-        argv, env = place.wrap(plan.argv, plan.cwd, program_file, given.folders, place.env | dict(plan.env))
+        argv, env = place.wrap(plan.argv, plan.cwd, program_file, variables.folders, place.env | dict(plan.env))
         try:
             result = run(
                 argv,
@@ -81,10 +81,10 @@ def execute(
         hide_in_reports(plan, old_reports, log)
     foreign = place.foreign()
     facts = facts_of_place.result() | {"program": started, "room": foreign[:MAX_CHANGED_PATHS]}
-    return Executed(plan, result, old_reports, foreign, facts)
+    return CheckExecution(plan, result, old_reports, foreign, facts)
 
 
-def _not_brought(check: FrozenCheck, plan: Execution, place: Place, root: Path) -> NotPossibleError | None:
+def _not_brought(check: FrozenCheck, plan: Execution, place: CheckPlace, root: Path) -> NotPossibleError | None:
     """The fault of a checkout without a program that the project has; None where the project lacks it too."""
     program = Path(os.path.normpath(plan.cwd / plan.argv[0]))
     if check.where != "checkout" or not program.is_relative_to(place.root):
@@ -92,7 +92,7 @@ def _not_brought(check: FrozenCheck, plan: Execution, place: Place, root: Path) 
     relative = program.relative_to(place.root)
     if not (root / relative).is_file():
         return None
-    absent = next(each for each in (*reversed(relative.parents), relative) if not (place.root / each).exists())
+    absent = next(path for path in (*reversed(relative.parents), relative) if not (place.root / path).exists())
     why = f"Check {check.name!r} starts {plan.argv[0]!r}, which the project has and its checkout does not"
     line = f"bring = {json.dumps([*check.bring, absent.as_posix()])}"
     return NotPossibleError(

@@ -12,8 +12,8 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.gates.check import Execution
 from wfe_mcp.gates.counts import Count
-from wfe_mcp.gates.expectation import Expectation, Observed, proved_by_file, unmet
-from wfe_mcp.gates.judgement import Judgement, failed, passed, room_note, shortened, undecided
+from wfe_mcp.gates.expectation import Expectation, ObservedResult, proved_by_file, unmet
+from wfe_mcp.gates.judgement import Judgement, failed, passed, room_note, shorten_names, undecided
 from wfe_mcp.gates.remedies import remedy
 from wfe_mcp.gates.reports import Reports
 from wfe_mcp.gates.results import origin
@@ -57,9 +57,9 @@ class Facts:
     after: Files
     skipped_before: int | None = None
 
-    def observed(self, exit_code: int) -> Observed:
+    def observe(self, exit_code: int) -> ObservedResult:
         """What the expectation of the gate is compared with."""
-        return Observed(
+        return ObservedResult(
             exit_code,
             self.count.tests,
             self.reports.coverage_percent,
@@ -79,7 +79,7 @@ def judgement_of(facts: Facts) -> Judgement:
     if result.exit_code is None:
         why = f"{shown} reached its timeout of {facts.check.timeout_s:g} s and was ended.{_last_lines(facts)}"
         return failed(KIND, why, "find what hangs or is slow, fix it, then submit again.")
-    observed = facts.observed(result.exit_code)
+    observed = facts.observe(result.exit_code)
     faults = unmet(facts.expectation, observed)
     if not faults:
         outcome = "passed" if result.exit_code == 0 else "failed, as this gate requires"
@@ -128,20 +128,18 @@ def _count_words(facts: Facts) -> str:
     listed = ", ".join(f"{number} {word}" for word, number in counts if number) or "no tests"
     named = [f"{test.id} ({test.message})" if test.message else test.id for test in tests.failing]
     source = f", counted from {origin(tests.as_data())}" if tests.counted_from == "printed" else ""
-    failing = f"; failing: {shortened(named, 5)}" if named else ""
+    failing = f"; failing: {shorten_names(named, 5)}" if named else ""
     return f", {listed} in {facts.result.duration_s:.1f} s{source}{failing}"
 
 
-def _named_tests(facts: Facts, observed: Observed) -> str:
+def _named_tests(facts: Facts, observed: ObservedResult) -> str:
     """The tests that the gate names; a summary alone does not say that they ran."""
     if by_file := proved_by_file(facts.expectation, observed):
         how = "failed" if facts.expectation.fails else "passed"
-        return (
-            f"; {how}, proved by the file alone, since the runner does not name the test: {shortened(list(by_file), 5)}"
-        )
+        return f"; {how}, proved by the file alone, since the runner does not name the test: {shorten_names(list(by_file), 5)}"
     fails, passes = facts.expectation.fails, facts.expectation.passes
     parts = (("failed", fails), ("passed", passes))
-    return "".join(f"; {word} as named: {shortened(list(names), 5)}" for word, names in parts if names)
+    return "".join(f"; {word} as named: {shorten_names(list(names), 5)}" for word, names in parts if names)
 
 
 def _tail(facts: Facts, shown: Callable[[str], str] = str) -> str:

@@ -22,7 +22,7 @@ from typing import Any, Literal, cast
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import nearest
 from wfe_mcp.core.units import plural
-from wfe_mcp.gates.judgement import shortened
+from wfe_mcp.gates.judgement import shorten_names
 from wfe_mcp.gates.results import FailedTest, TestResults, is_named, named_in
 from wfe_mcp.workflow.model import Expect, duration_s
 
@@ -95,7 +95,7 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
+class ObservedResult:
     """The result of a check. ``skipped_before``: number of tests skipped before; None: unknown.
 
     ``no_test``: why no test ran; empty where one did, or where that is unknown. ``output``: what the check printed.
@@ -122,19 +122,19 @@ Named = Literal["fails", "passes"]
 _UNCOUNTED = Unmet("which tests ran is unknown: there is no readable test report or summary", True)
 
 
-def unmet(expectation: Expectation, seen: Observed) -> tuple[Unmet, ...]:
+def unmet(expectation: Expectation, seen: ObservedResult) -> tuple[Unmet, ...]:
     """Every difference between the expected and the seen result; empty when there is none."""
     counts = expectation.failing_tests is not None or expectation.min_tests is not None or expectation.no_new_skips
     return (
         *_exit(expectation.exit_code, seen.exit_code),
         *(_unmet_counts(expectation, seen) if counts else ()),
-        *(fault for key in ("fails", "passes") for fault in _each(expectation, key, seen)),
+        *(fault for key in ("fails", "passes") for fault in _unmet_by_name(expectation, key, seen)),
         *_coverage(expectation.coverage_floor, seen.coverage_percent),
         *_duration(expectation.max_duration_s, seen.duration_s),
     )
 
 
-def _unmet_counts(expectation: Expectation, seen: Observed) -> tuple[Unmet, ...]:
+def _unmet_counts(expectation: Expectation, seen: ObservedResult) -> tuple[Unmet, ...]:
     """What needs a count. A command that ended before its tests ran satisfies none of it, also not "no test fails"."""
     if seen.no_test:
         return (Unmet(seen.no_test),)
@@ -199,7 +199,7 @@ def _exit(expected: ExitCode, found: int) -> tuple[Unmet, ...]:
         return ()
     if expected == "nonzero":
         if _was_killed(found):
-            return (Unmet(f"{_killed(found)}, but this gate requires a failure of its own"),)
+            return (Unmet(f"{_kill_note(found)}, but this gate requires a failure of its own"),)
         return () if found != 0 else (Unmet("exit 0, but this gate requires a failure"),)
     return () if found == expected else (Unmet(f"exit {found}, expected {expected}"),)
 
@@ -214,7 +214,7 @@ def _was_killed(exit_code: int) -> bool:
     return exit_code < 0 or exit_code in _SIGNALS or exit_code >= _CRASHES
 
 
-def _killed(exit_code: int) -> str:
+def _kill_note(exit_code: int) -> str:
     return f"the process was killed (exit {exit_code})"
 
 
@@ -222,7 +222,7 @@ def _tests(expected: Failing, results: TestResults) -> tuple[Unmet, ...]:
     if expected is None:
         return ()
     unloaded = [test.id or test.message for test in results.unloaded]
-    why = f"; not loaded, so not counted: {shortened(unloaded, 3)}" if unloaded else ""
+    why = f"; not loaded, so not counted: {shorten_names(unloaded, 3)}" if unloaded else ""
     if isinstance(expected, tuple):
         return _unmet_names(expected, results, why)
     least = 1 if expected == "some" else expected
@@ -235,13 +235,13 @@ def _names(key: str, value: object) -> Names:
         return None
     names = [value] if isinstance(value, str) else value
     if isinstance(names, list | tuple):
-        given = cast("list[object]", names)
-        if all(isinstance(name, str) and name.strip() for name in given):
-            return tuple(cast("list[str]", given))
+        listed_names = cast("list[object]", names)
+        if all(isinstance(name, str) and name.strip() for name in listed_names):
+            return tuple(cast("list[str]", listed_names))
     raise ValueError(f"expect.{key} is {value!r}; it is the id of a test or a list of ids")
 
 
-def _each(expectation: Expectation, key: Named, seen: Observed) -> Iterator[Unmet]:
+def _unmet_by_name(expectation: Expectation, key: Named, seen: ObservedResult) -> Iterator[Unmet]:
     """The differences of ``fails`` or ``passes``, name by name."""
     wanted = getattr(expectation, key)
     if wanted is None:
@@ -252,21 +252,21 @@ def _each(expectation: Expectation, key: Named, seen: Observed) -> Iterator[Unme
         yield Unmet(seen.no_test)
     else:
         exact = key in expectation.exact
-        found = (_by_name(key, name, seen, exact=exact) for name in wanted)
-        for name, fault in zip(wanted, found, strict=True):
+        name_faults = (_by_name(key, name, seen, exact=exact) for name in wanted)
+        for name, fault in zip(wanted, name_faults, strict=True):
             by_file = exact and fault is not None and fault.is_unknowable
             left = _by_file(key, name, _file_of(name) or expectation.test_file, seen) if by_file else fault
             if left is not None:
                 yield left
 
 
-def _by_name(key: Named, name: str, seen: Observed, *, exact: bool) -> Unmet | None:
+def _by_name(key: Named, name: str, seen: ObservedResult, *, exact: bool) -> Unmet | None:
     if seen.results is None:
         return _UNCOUNTED
     return (_not_failing if key == "fails" else _not_passing)(name, seen.results, exact=exact)
 
 
-def proved_by_file(expectation: Expectation, seen: Observed) -> tuple[str, ...]:
+def proved_by_file(expectation: Expectation, seen: ObservedResult) -> tuple[str, ...]:
     """The files, or lines of them, that stand for names in ``fails`` and ``passes``, since the runner does not name the tests."""
     keys: tuple[Named, ...] = ("fails", "passes")
     return tuple(
@@ -277,7 +277,7 @@ def proved_by_file(expectation: Expectation, seen: Observed) -> tuple[str, ...]:
     )
 
 
-def _is_by_file(key: Named, name: str, seen: Observed) -> bool:
+def _is_by_file(key: Named, name: str, seen: ObservedResult) -> bool:
     fault = _by_name(key, name, seen, exact=True)
     if fault is not None:
         return fault.is_unknowable
@@ -291,11 +291,11 @@ def _is_line(name: str, results: TestResults) -> bool:
 
 def _file_of(name: str) -> str:
     """The file that a name is, or is a line of; empty where it is the name of a test."""
-    found = re.fullmatch(r"([^:\s]*[^:/\s]\.\w+)(?::\d+)?", name)
-    return found[1] if found else ""
+    match = re.fullmatch(r"([^:\s]*[^:/\s]\.\w+)(?::\d+)?", name)
+    return match[1] if match else ""
 
 
-def _by_file(key: Named, name: str, file: str, seen: Observed) -> Unmet | None:
+def _by_file(key: Named, name: str, file: str, seen: ObservedResult) -> Unmet | None:
     """A test that the runner does not name is proved by its file: the failing check names it, and then the check passes."""
     which = f"which tests {'failed' if key == 'fails' else 'passed'} is unknown: the check does not name them"
     if not file:
@@ -303,7 +303,7 @@ def _by_file(key: Named, name: str, file: str, seen: Observed) -> Unmet | None:
     if key == "passes":
         return None if seen.exit_code == 0 else Unmet(f"{which}, and it failed")
     if _was_killed(seen.exit_code):
-        return Unmet(f"{which}, and {_killed(seen.exit_code)}")
+        return Unmet(f"{which}, and {_kill_note(seen.exit_code)}")
     text = seen.output().replace("\\", "/")
     if re.search(rf"(?<![\w.-]){re.escape(file)}(?![\w.-])", text):
         return None
@@ -331,7 +331,7 @@ def _vague(name: str, hits: Sequence[FailedTest], results: TestResults) -> Unmet
     shared = [test for test in passing if not (test.endswith("]") and _base(test) in variants)]
     if not shared:
         return None
-    better = [each for test in hits for each in (test.places[:1] or (test.id,)) if each != name]
+    better = [place for test in hits for place in (test.places[:1] or (test.id,)) if place != name]
     use = f"name it by {' or '.join(map(repr, better[:3]))}" if better else "give the test a name of its own"
     return Unmet(
         f"{name!r} is vague: {plural(len(shared), 'test')} of that name {'pass' if len(shared) > 1 else 'passes'} too; {use}"
@@ -382,5 +382,5 @@ def _unmet_names(expected: tuple[str, ...], results: TestResults, why: str) -> t
     others = [test.id for test in results.failing if not any(is_named(name, test) for name in expected)]
     faults = [Unmet(f"{name!r} is not among the failing tests{why}") for name in absent]
     if others:
-        faults.append(Unmet(f"other tests fail too: {shortened(others, 5)}"))
+        faults.append(Unmet(f"other tests fail too: {shorten_names(others, 5)}"))
     return tuple(faults)

@@ -19,7 +19,7 @@ from pathlib import Path
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.limits import ATTACHMENT_BYTES
-from wfe_mcp.gates.judgement import Judgement, failed, passed, shortened, undecided
+from wfe_mcp.gates.judgement import Judgement, failed, passed, shorten_names, undecided
 from wfe_mcp.gates.scene import GateScene
 from wfe_mcp.workflow.model import FilesGate
 from wfe_mcp.workspace.files.paths import match_globs, readable
@@ -53,12 +53,12 @@ def judge(gate: FilesGate, scene: GateScene) -> Judgement:
             return undecided(
                 KIND, _unknown(gate), "ask the user to run `git init` in the project, then retry the phase."
             )
-        files, watched = compared(root, tree_at_start, tree)
-        in_tree = {readable(each.path) for each in files}
-        ignored_paths = {readable(each.path) for each in watched} - in_tree
+        files, watched = compare_trees(root, tree_at_start, tree)
+        in_tree = {readable(file.path) for file in files}
+        ignored_paths = {readable(change.path) for change in watched} - in_tree
         # The first tree of a run knows nothing of what this phase's checks write.
         both = in_tree | ignored_paths
-        added = {readable(each.path) for each in files if each.old is None}
+        added = {readable(file.path) for file in files if file.old is None}
         proof = sorted(path for path in added if _is_proof(root, path, scene.attached))
         counted = (path for path in both.difference(proof) if not is_draft(path))
         changed = sorted(path for path in counted if not match_globs(path, ignored))
@@ -87,12 +87,12 @@ def judge(gate: FilesGate, scene: GateScene) -> Judgement:
         (
             touched,
             f"{_offenders(touched)} changed {since}, but must not",
-            f"restore the files that must not change ({_restored(gate, scene)})",
+            f"restore the files that must not change ({_how_to_restore(gate, scene)})",
         ),
         (
             strayed,
             f"{_offenders(strayed)} changed {since}, outside {_globs(gate.within, 'the allowed paths (none)')}",
-            f"undo the changes outside the allowed paths ({_restored(gate, scene)}; a file that you only submit or attach belongs in .wfe/, where data counts for no gate)"
+            f"undo the changes outside the allowed paths ({_how_to_restore(gate, scene)}; a file that you only submit or attach belongs in .wfe/, where data counts for no gate)"
             + _another_input(scene.allowed_by, strayed),
         ),
         (idle, f"{only}no file{wanted}{has}", f"make the change{_not_before(gate, changed)}"),
@@ -104,13 +104,13 @@ def judge(gate: FilesGate, scene: GateScene) -> Judgement:
     )
     reasons = [reason for is_fault, reason, _ in faults if is_fault]
     if not reasons:
-        return passed(KIND, _held(gate, since), data)
+        return passed(KIND, _held_message(gate, since), data)
     steps = ", ".join(dict.fromkeys(step for is_fault, _, step in faults if is_fault))
     return failed(KIND, f"Files gate: {'; '.join(reasons)}.", f"{steps}, then submit again.", data)
 
 
 @lru_cache(maxsize=4)
-def compared(root: Path, before: str, after: str) -> tuple[Sequence[PathChange], Sequence[PathChange]]:
+def compare_trees(root: Path, before: str, after: str) -> tuple[Sequence[PathChange], Sequence[PathChange]]:
     """``changes_between``, kept: a submission compares before the transaction in which its gate is judged."""
     return changes_between(root, before, after)
 
@@ -119,7 +119,7 @@ def _not_before(gate: FilesGate, changed: Sequence[str] | None) -> str:
     return "" if changed else f" (what was in the folder before the {gate.since} started does not count)"
 
 
-def _restored(gate: FilesGate, scene: GateScene) -> str:
+def _how_to_restore(gate: FilesGate, scene: GateScene) -> str:
     """How a change is undone, without what the user has uncommitted there: only the checkpoint of the phase's start has all of it."""
     has_checkpoint = gate.since == "phase" and scene.rollback
     checkpoint = f"; {scene.rollback} restores all files of the phase's start" if has_checkpoint else ""
@@ -140,32 +140,32 @@ def _another_input(name: str, strayed: Sequence[str]) -> str:
 def _offenders(paths: Sequence[str]) -> str:
     """The paths that a message begins with: as many as one line of a screen has room for, and at least one."""
     count = next((number for number in range(len(paths), 1, -1) if len(", ".join(paths[:number])) <= _LINE_CHARS), 1)
-    return shortened(list(paths), count)
+    return shorten_names(list(paths), count)
 
 
 def _globs(globs: Sequence[str], none: str = "(no glob)") -> str:
     """The first globs of a gate; the evidence has all of them."""
-    return shortened(list(globs), _NAMED) or none
+    return shorten_names(list(globs), _NAMED) or none
 
 
-def _held(gate: FilesGate, since: str) -> str:
+def _held_message(gate: FilesGate, since: str) -> str:
     """What a gate that passed has found: it distinguishes two gates of one phase."""
-    named, given = _globs, gate.model_fields_set
-    found = (
+    named, keys = _globs, gate.model_fields_set
+    rules = (
         (gate.exist, f"exists: {named(gate.exist)}"),
         (gate.unchanged, f"unchanged {since}: {named(gate.unchanged)}"),
-        ("within" in given, f"changed only: {named(gate.within, 'nothing')}"),
-        ("changed" in given, f"changed: {named(gate.changed)}"),
-        ("changed_outside" in given, f"changed a file outside {named(gate.changed_outside)}"),
+        ("within" in keys, f"changed only: {named(gate.within, 'nothing')}"),
+        ("changed" in keys, f"changed: {named(gate.changed)}"),
+        ("changed_outside" in keys, f"changed a file outside {named(gate.changed_outside)}"),
     )
-    summary = "; ".join(text for holds, text in found if holds) or "no file is named"
+    summary = "; ".join(text for holds, text in rules if holds) or "no file is named"
     return f"{summary[:1].upper()}{summary[1:]}."
 
 
 def _is_proof(root: Path, path: str, attached: frozenset[tuple[str, str]]) -> bool:
     """Whether the new file is only proof: attached with these bytes, and of a kind that no check reads."""
     name = path.rpartition("/")[2]
-    if defines_checks(path) or name not in {each for each, _ in attached}:
+    if defines_checks(path) or name not in {attached_name for attached_name, _ in attached}:
         return False
     try:
         content = read_file(root, path, ATTACHMENT_BYTES.most)
@@ -192,9 +192,9 @@ def _exists(root: Path, glob: str) -> bool:
 
 def _all_files(root: Path) -> list[str]:
     """Every file below ``root``, except ``.git`` and ``.wfe``."""
-    found: list[str] = []
+    paths: list[str] = []
     # os.walk: Path.walk came with Python 3.12.
     for folder, names, files in os.walk(root):
         names[:] = [name for name in names if name not in {".git", ".wfe"}]
-        found += [(Path(folder) / name).relative_to(root).as_posix() for name in files]
-    return found
+        paths += [(Path(folder) / name).relative_to(root).as_posix() for name in files]
+    return paths

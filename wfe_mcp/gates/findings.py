@@ -51,11 +51,11 @@ def report_of(scanner: str, found: Iterator[ScannerFinding], root: str = "") -> 
     """The data of ``security_report@1``. ``root``: files below it are named relative to it."""
     totals = Counter[str]()
     findings: list[dict[str, Any]] = []
-    for one in found:
-        severity = _SEVERITY.get(one.severity.lower(), "medium")
+    for finding in found:
+        severity = _SEVERITY.get(finding.severity.lower(), "medium")
         totals[severity] += 1
         if len(findings) < MAX_FINDINGS:
-            findings.append(_finding(one, severity, root))
+            findings.append(_finding(finding, severity, root))
     count = sum(totals.values())
     return {
         "scanner": _clean(scanner) or "unknown scanner",
@@ -91,27 +91,27 @@ def _relative(file: str, root: str) -> str:
 
 def under(value: Json, key: str) -> dict[str, Json]:
     """The object at ``key``, else an empty one."""
-    inner = _at(value, key)
+    inner = _value_at(value, key)
     return cast("dict[str, Json]", inner) if isinstance(inner, dict) else {}
 
 
 def items(value: Json, key: str) -> list[Json]:
     """The list at ``key``, else an empty one."""
-    inner = _at(value, key)
+    inner = _value_at(value, key)
     return cast("list[Json]", inner) if isinstance(inner, list) else []
 
 
 def text(value: Json, key: str) -> str:
     """The text at ``key``, else an empty one."""
-    inner = _at(value, key)
+    inner = _value_at(value, key)
     return inner if isinstance(inner, str) else ""
 
 
 def number(value: Json, key: str) -> int:
     """The whole number at ``key``, else 0."""
-    inner = _at(value, key)
+    inner = _value_at(value, key)
     return inner if isinstance(inner, int) and not isinstance(inner, bool) else 0
 
 
-def _at(value: Json, key: str) -> Json:
+def _value_at(value: Json, key: str) -> Json:
     return cast("dict[str, Json]", value).get(key) if isinstance(value, dict) else None

@@ -70,17 +70,17 @@ def judge_report(
         log_path=log,
     )
     with temporary_folder("report") as received:
-        for each in report.reports:
-            place = received / each.path
+        for written in report.reports:
+            place = received / written.path
             place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(raw_without_hidden(each.content))
+            place.write_bytes(raw_without_hidden(written.content))
         plan = _read_from(execution(check, root, received / "reports" / REPORT, {}), root, received)
         there = Path(stated.root)
         reports = read_reports(plan, there, {}, log, is_cut=stated.output_bytes > MAX_OUTPUT_BYTES)
         count = count_of(plan, reports.tests, result.exit_code, log)
     if count.tests is not None:
         count = replace(count, tests=below(there, below(there / (check.cwd or ""), count.tests)))
-    seen = Files(tree, head)
+    files = Files(tree, head)
     facts = Facts(
         root,
         log,
@@ -90,8 +90,8 @@ def judge_report(
         result,
         count,
         reports,
-        seen,
-        seen,
+        files,
+        files,
         skipped_before,
     )
     changed = list(stated.changed)
@@ -107,13 +107,13 @@ def judge_report(
 def _read_from(plan: Execution, root: Path, received: Path) -> Execution:
     """``plan``, whose reports are read from what was received: no file of this machine is taken for one of the runner."""
 
-    def moved(path: Path) -> Path:
+    def move_path(path: Path) -> Path:
         if path.is_relative_to(received):
             return path
         return received / "files" / path.relative_to(root) if path.is_relative_to(root) else received / "elsewhere"
 
-    tests: TestReport | None = plan.tests and replace(plan.tests, folder=moved(plan.tests.folder))
-    return replace(plan, reports={kind: moved(path) for kind, path in plan.reports.items()}, tests=tests)
+    tests: TestReport | None = plan.tests and replace(plan.tests, folder=move_path(plan.tests.folder))
+    return replace(plan, reports={kind: move_path(path) for kind, path in plan.reports.items()}, tests=tests)
 
 
 def _with(judged: Judgement, more: Mapping[str, Any]) -> Judgement:

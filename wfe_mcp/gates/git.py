@@ -66,9 +66,9 @@ def _clean(gate: GitGate, repository: _Repository) -> Iterator[_Fault]:
 def _branch(gate: GitGate, repository: _Repository) -> Iterator[_Fault]:
     if gate.branch is None:
         return
-    found = git.branch(repository.root)
-    if found is None or not fnmatchcase(found, gate.branch):
-        shown = "HEAD is detached" if found is None else f"the branch is {found!r}"
+    branch = git.branch(repository.root)
+    if branch is None or not fnmatchcase(branch, gate.branch):
+        shown = "HEAD is detached" if branch is None else f"the branch is {branch!r}"
         yield _Fault(f"{shown}, expected {gate.branch!r}", f"switch to a branch that matches {gate.branch!r}")
 
 
@@ -84,10 +84,11 @@ def _one_commit(gate: GitGate, repository: _Repository) -> Iterator[_Fault]:
 def _message(gate: GitGate, repository: _Repository) -> Iterator[_Fault]:
     if gate.message is None:
         return
-    found = git.commit_message(repository.root, repository.head).partition("\n")[0]
-    if not found.startswith(gate.message):
+    message = git.commit_message(repository.root, repository.head).partition("\n")[0]
+    if not message.startswith(gate.message):
         yield _Fault(
-            f"the newest commit's message is {found!r}, expected it to begin with {gate.message!r}", "amend its message"
+            f"the newest commit's message is {message!r}, expected it to begin with {gate.message!r}",
+            "amend its message",
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.units import word_set
-from wfe_mcp.gates.runners import RUNNERS, Reporter, Runner, filled
+from wfe_mcp.gates.runners import RUNNERS, Reporter, Runner, fill_paths
 
 _LAUNCHERS = word_set(
     """
@@ -43,7 +43,7 @@ class Invocation:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ReportingCommand:
     """The command that runs. ``report``: where the runner's report will be; None: it is not asked for one.
 
     ``is_own``: the command itself names that report. ``in_log``: the report is the runner's output.
@@ -57,50 +57,52 @@ class Asked:
     env: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def asked(argv: tuple[str, ...], cwd: Path, report: Path, environ: Mapping[str, str] | None = None) -> Asked:
+def ask_for_report(
+    argv: tuple[str, ...], cwd: Path, report: Path, environ: Mapping[str, str] | None = None
+) -> ReportingCommand:
     """``argv`` with what makes its runner write a report to ``report`` (absolute, without a suffix).
 
     ``environ``: the variables of the check, for those that are added to.
     """
-    found = invocation(argv, cwd)
-    if found is None:
-        return Asked(argv)
-    wanted = found.runner.reporter or found.runner.adds
-    if wanted is None:
-        return Asked(argv, found.runner)
-    own = _value_of(found.words, wanted.own)
+    invoked = invocation(argv, cwd)
+    if invoked is None:
+        return ReportingCommand(argv)
+    reporter = invoked.runner.reporter or invoked.runner.adds
+    if reporter is None:
+        return ReportingCommand(argv, invoked.runner)
+    own = _value_of(invoked.words, reporter.own)
     if own is not None:
-        return Asked(argv, found.runner, Path(own), is_own=True)
-    if any(_is_flag(word, (*wanted.unless, *wanted.own)) for word in found.words):
-        in_log = wanted.place == "stdout"  # it prints the report already
-        return Asked(argv, found.runner, report if in_log else None, is_own=in_log, in_log=in_log)
-    path = report.with_name(report.name + ("" if wanted.place == "folder" else wanted.suffix))
-    words, env = _added(wanted, found, path, environ or {})
-    reports = found.runner.reporter is not None
-    return Asked(
-        _insert_arguments(argv, found, wanted, words),
-        found.runner,
+        return ReportingCommand(argv, invoked.runner, Path(own), is_own=True)
+    if any(_is_flag(word, (*reporter.unless, *reporter.own)) for word in invoked.words):
+        in_log = reporter.place == "stdout"  # it prints the report already
+        return ReportingCommand(argv, invoked.runner, report if in_log else None, is_own=in_log, in_log=in_log)
+    path = report.with_name(report.name + ("" if reporter.place == "folder" else reporter.suffix))
+    words, env = _add_reporter(reporter, invoked, path, environ or {})
+    reports = invoked.runner.reporter is not None
+    return ReportingCommand(
+        _insert_arguments(argv, invoked, reporter, words),
+        invoked.runner,
         path if reports else None,
-        in_log=reports and wanted.place == "stdout",
+        in_log=reports and reporter.place == "stdout",
         env=env,
     )
 
 
-def _added(
+def _add_reporter(
     wanted: Reporter, found: Invocation, report: Path, environ: Mapping[str, str]
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     by_env = found.after is None and wanted.script_env is not None
     variables = dict((wanted.script_env if by_env else wanted.env) or {})
     env = {
-        name: " ".join(part for part in (environ.get(name, ""), filled(value, report)) if part)
+        name: " ".join(part for part in (environ.get(name, ""), fill_paths(value, report)) if part)
         if by_env
-        else filled(value, report)
+        else fill_paths(value, report)
         for name, value in variables.items()
     }
     if by_env:
         return (), env
     shown = () if any(_is_flag(word, wanted.shows) for word in found.words) else wanted.show
-    return tuple(filled(word, report) for word in (*shown, *wanted.words)), env
+    return tuple(fill_paths(word, report) for word in (*shown, *wanted.words)), env
 
 
 def _insert_arguments(
@@ -124,8 +126,8 @@ def _invocation(argv: tuple[str, ...], cwd: Path, scripts: int) -> Invocation | 
     script = _script(argv, cwd, scripts)
     if script is None:
         return _direct(argv)
-    given = argv[argv.index("--") + 1 :] if "--" in argv else ()
-    inner = _invocation((*script, *given), cwd, scripts - 1)
+    arguments = argv[argv.index("--") + 1 :] if "--" in argv else ()
+    inner = _invocation((*script, *arguments), cwd, scripts - 1)
     if inner is None:
         return None
     dashes = inner.dashes + (stem(argv[0]) == "npm" and "--" not in argv)

@@ -59,7 +59,7 @@ def parse_playwright(content: bytes) -> TestResults:
     suites = _list_at(report, "suites")
     folder = text(under(report, "config"), "rootDir")
     tests = (case for suite in suites for case in _playwright_suite(suite, (), folder))
-    broken = (Case((), "unloaded", "", _uncoloured(text(error, "message"))) for error in items(report, "errors"))
+    broken = (Case((), "unloaded", "", _strip_colours(text(error, "message"))) for error in items(report, "errors"))
     return results_of((*tests, *broken))
 
 
@@ -67,7 +67,7 @@ def _playwright_suite(suite: Json, names: tuple[str, ...], folder: str) -> Itera
     for spec in items(suite, "specs"):
         for test in items(spec, "tests"):
             results = items(test, "results")
-            message = _uncoloured(text(under(results[-1], "error"), "message")) if results else ""
+            message = _strip_colours(text(under(results[-1], "error"), "message")) if results else ""
             outcome = _PLAYWRIGHT.get(text(test, "status"), "skipped")
             if outcome == "failure" and _NOT_INSTALLED.search(message):
                 outcome = "unloaded"
@@ -177,10 +177,10 @@ def _event(line: str) -> Json | None:
     if not line.startswith('{"'):
         return None
     try:
-        found: Json = json.loads(line)
+        event: Json = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return found if text(found, "Action") else None
+    return event if text(event, "Action") else None
 
 
 def _list_at(report: Json, key: str) -> list[Json]:
@@ -190,12 +190,12 @@ def _list_at(report: Json, key: str) -> list[Json]:
 
 
 def _texts(value: Json, key: str) -> tuple[str, ...]:
-    return tuple(each for each in items(value, key) if isinstance(each, str))
+    return tuple(item for item in items(value, key) if isinstance(item, str))
 
 
 def _path(file: str) -> str:
     return file.replace("\\", "/")
 
 
-def _uncoloured(message: str) -> str:
+def _strip_colours(message: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", message)

@@ -66,10 +66,10 @@ def needs_trust(gate: str, message: str, next_step: str, data: dict[str, Any] | 
 
 def room_note(changed: Sequence[str]) -> str:
     """The note in a verdict about files of the tree that were written where the check ran."""
-    return f"While it ran, files of the tree were written in its checkout, by it or by another process: {shortened(list(changed), 5)}."
+    return f"While it ran, files of the tree were written in its checkout, by it or by another process: {shorten_names(list(changed), 5)}."
 
 
-def shortened(names: list[str], limit: int = 10) -> str:
+def shorten_names(names: list[str], limit: int = 10) -> str:
     """``a, b, c and 4 more``."""
     shown = ", ".join(names[:limit])
     return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown

@@ -54,7 +54,7 @@ Check = Callable[[Mapping[str, object], RunChild], Judgement]
 """Runs the check of a test: what is expected of it, and what starts its program."""
 
 
-def measured(
+def measure(
     tests: Sequence[Test],
     check: Check,
     run: RunChild,
@@ -67,7 +67,7 @@ def measured(
     folders = len([part for part in Path(cwd or ".").parts if part != "."])
     written = dict[str, bytes | Refused | None]()
 
-    def watched(argv: Sequence[str], *, cwd: Path, **limits: Any) -> ChildResult:
+    def run_watched(argv: Sequence[str], *, cwd: Path, **limits: Any) -> ChildResult:
         place = cwd.parents[folders - 1] if folders else cwd
         before = {name: _stamp(place / name) for name in files}
         result = run(argv, cwd=cwd, **limits)
@@ -80,12 +80,12 @@ def measured(
         return result
 
     try:
-        found = check(expected(tests[0]), watched)
+        judgement = check(expected_of(tests[0]), run_watched)
     except Refused as refused:
         return [{"outcome": "error", "why": refused.message[:_WHY_CHARS], "log": ""} for _ in tests]
-    data = found.data
+    data = judgement.data
     facts: dict[str, Any] = {
-        "log": found.log_path or "",
+        "log": judgement.log_path or "",
         "tree": data.get("tree", {}).get("before"),
         "head": data.get("head", {}).get("before"),
         "output_sha256": data.get("output", {}).get("sha256", ""),
@@ -93,7 +93,7 @@ def measured(
         "level": data.get("level"),
         "program": data.get("program"),
     }
-    return [facts | _read(test, found, written.get(_file_of(test)), root, gold_sets) for test in tests]
+    return [facts | _read(test, judgement, written.get(_file_of(test)), root, gold_sets) for test in tests]
 
 
 def _file_of(test: Test) -> str:
@@ -125,7 +125,7 @@ def _read(
     return {"outcome": outcome, "value": value, "why": why[:_WHY_CHARS]}
 
 
-def expected(test: Test) -> dict[str, object]:
+def expected_of(test: Test) -> dict[str, object]:
     """What a test expects of its check besides an end: tests with the same share one run of it."""
     if test["type"] != "unit_test":
         return {}
@@ -139,10 +139,10 @@ def _could_not_run(found: Judgement) -> bool:
 
 def _stamp(place: Path) -> tuple[int, int, int] | None:
     try:
-        found = place.lstat()
+        facts = place.lstat()
     except OSError:
         return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
 def _figure(
@@ -160,14 +160,14 @@ def _figure(
     if test["type"] == "gold_set":
         if gold is None:
             raise _UnreadableError(f"the configuration has no gold set {test['gold_set']!r}")
-        return _compared(test, gold, root, _text(written, test["output"]))
+        return _compare_gold(test, gold, root, _text(written, test["output"]))
     if test.get("file"):
         text = _text(written, test["file"])
     else:
         text = plain_text(Path(found.log_path).read_bytes()) if found.log_path else ""
     if test.get("pointer"):
-        return _pointed(text, str(test["pointer"]), whole=bool(test.get("file"))), ""
-    return _searched(text, str(test["regex"]), root), ""
+        return _figure_at(text, str(test["pointer"]), whole=bool(test.get("file"))), ""
+    return _search_figure(text, str(test["regex"]), root), ""
 
 
 def _text(written: bytes | Refused | None, name: str) -> str:
@@ -181,18 +181,18 @@ def _text(written: bytes | Refused | None, name: str) -> str:
         raise _UnreadableError(f"{name!r} is no UTF-8 text") from None
 
 
-def _searched(text: str, regex: str, root: Path) -> float:
+def _search_figure(text: str, regex: str, root: Path) -> float:
     argv = (sys.executable, "-I", "-c", _SEARCH, regex)
-    found = run_child(argv, cwd=root, env=child_env(), timeout_s=_SEARCH_S, stdin=text.encode("utf-8", "replace"))
-    if found.exit_code is None:
+    result = run_child(argv, cwd=root, env=child_env(), timeout_s=_SEARCH_S, stdin=text.encode("utf-8", "replace"))
+    if result.exit_code is None:
         raise _UnreadableError(f"searching {regex!r} took longer than {_SEARCH_S:g} s")
-    mark, _, figure = found.output_tail.strip().partition(" ")
+    mark, _, figure = result.output_tail.strip().partition(" ")
     if mark != "found":
         raise _UnreadableError(f"nothing in the output is as {regex!r}")
     return _number(figure.replace(",", ""), f"what {regex!r} finds")
 
 
-def _pointed(text: str, pointer: str, *, whole: bool) -> float:
+def _figure_at(text: str, pointer: str, *, whole: bool) -> float:
     """The figure at a JSON pointer: of a file, or of the last line of an output that is JSON, else of all of it."""
     lines = [] if whole else [line for line in text.splitlines() if line.lstrip().startswith(("{", "["))][-1:]
     document: Any = None
@@ -223,7 +223,7 @@ def _number(value: object, what: str) -> float:
     return number
 
 
-def _compared(test: Test, gold: GoldSetSettings, root: Path, output: str) -> tuple[float, str]:
+def _compare_gold(test: Test, gold: GoldSetSettings, root: Path, output: str) -> tuple[float, str]:
     """The metric of an output against a gold set, with how many answers were compared."""
     try:
         known = read_if_there(root, gold.path, MOST_BYTES)
@@ -232,17 +232,20 @@ def _compared(test: Test, gold: GoldSetSettings, root: Path, output: str) -> tup
     if known is None:
         raise _UnreadableError(f"the gold set {gold.path!r} is missing")
     wanted = _answers(_text(known, gold.path), gold.path, gold)
-    given = _answers(output, str(test["output"]), gold)
+    answer_by_key = _answers(output, str(test["output"]), gold)
     if not wanted:
         raise _UnreadableError(f"the gold set {gold.path!r} has no answer")
     more = f" ({len(wanted)} answers, gold set sha256 {sha256_hex(known)[:12]})"
     if test["metric"] == "accuracy":
-        return sum(given.get(key) == value for key, value in wanted.items()) / len(wanted), more
-    absent = [key for key in wanted if key not in given]
+        return sum(answer_by_key.get(key) == value for key, value in wanted.items()) / len(wanted), more
+    absent = [key for key in wanted if key not in answer_by_key]
     if absent:
         raise _UnreadableError(f"{test['output']!r} has no answer for {absent[0][:60]!r}, and {len(absent) - 1} more")
     errors = [
-        abs(_number(given[key], f"the answer for {key[:60]!r}") - _number(value, f"the gold answer for {key[:60]!r}"))
+        abs(
+            _number(answer_by_key[key], f"the answer for {key[:60]!r}")
+            - _number(value, f"the gold answer for {key[:60]!r}")
+        )
         for key, value in wanted.items()
     ]
     return sum(errors) / len(errors), more
@@ -262,10 +265,10 @@ def _answers(text: str, name: str, gold: GoldSetSettings) -> dict[str, str]:
         raise _UnreadableError(f"{name!r} cannot be read: {fault}") from None
     except (KeyError, TypeError, AttributeError, IndexError):
         raise _UnreadableError(f"{name!r} has a row without the columns {gold.key!r} and {gold.value!r}") from None
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise _UnreadableError(f"{name!r} has a key twice in {gold.key!r}")
-    return found
+    return members
 
 
 def _plain(value: object) -> str:

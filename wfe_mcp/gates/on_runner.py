@@ -17,13 +17,13 @@ from typing import Any
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.gates.execute import Executed, execute
+from wfe_mcp.gates.execute import CheckExecution, execute
 from wfe_mcp.gates.place import NotPossibleError, place_of
 from wfe_mcp.gates.reports import report_files
 from wfe_mcp.gates.runner_protocol import MAX_REPORTS, MAX_REPORTS_BYTES, Statement, Task, Written
 from wfe_mcp.jobs import child
 from wfe_mcp.jobs.container import sandbox_maker
-from wfe_mcp.jobs.handed import Handed, handed
+from wfe_mcp.jobs.handed import HandedVariables, hand_variables
 from wfe_mcp.workspace.config.checks import FrozenCheck
 from wfe_mcp.workspace.config.settings_tables import SandboxSettings
 from wfe_mcp.workspace.git.batch import entries_below
@@ -68,8 +68,8 @@ def carry_out(
         _refuse_less(task.check, makes, fault)
         check = task.check.model_copy(update={"where": "checkout", "sandbox": fault is None, "bring": ()})
 
-        def hand(_: FrozenCheck) -> AbstractContextManager[Handed]:
-            return handed(task.variables, task.files)
+        def hand(_: FrozenCheck) -> AbstractContextManager[HandedVariables]:
+            return hand_variables(task.variables, task.files)
 
         with place_of(check, mirror, files, folder, environ, makes, stored=True) as place:
             done = execute(check, place, mirror, place.reports / REPORT, log, run, hand)
@@ -82,7 +82,7 @@ def carry_out(
         facts |= {"fault": str(exc)[:4_000], "next_step": exc.next_step[:4_000]}
         return Ran(Statement(**facts, log_sha256=sha256_hex(b"")))
     content = log.read_bytes()
-    hashes = {each.path: sha256_hex(each.content) for each in reports}
+    hashes = {report.path: sha256_hex(report.content) for report in reports}
     return Ran(Statement(**facts, log_sha256=sha256_hex(content), reports=hashes), content, reports)
 
 
@@ -96,17 +96,15 @@ def _refuse_less(check: FrozenCheck, makes: SandboxSettings, fault: str | None) 
 def _files_of(mirror: Path, task: Task) -> dict[str, Node]:
     """The files of the task's tree. Refuses a commit with another one, and paths that git never makes."""
     files = entries_below(mirror, task.commit)
-    found = trees_of(files, require_repository(mirror).hash_name)[0]
-    if found != task.tree:
-        raise NotPossibleError(
-            f"The server named tree {task.tree[:12]}, and its commit has {found[:12]}.", "try again."
-        )
+    tree = trees_of(files, require_repository(mirror).hash_name)[0]
+    if tree != task.tree:
+        raise NotPossibleError(f"The server named tree {task.tree[:12]}, and its commit has {tree[:12]}.", "try again.")
     if bad := next((path for path in files if _NEVER & {*path.lower().split("/")}), ""):
         raise NotPossibleError(f"The tree has the path {bad!r}, which no checkout may have.", "remove it.")
     return files
 
 
-def _facts(done: Executed, root: Path, fault: str | None) -> dict[str, Any]:
+def _facts(done: CheckExecution, root: Path, fault: str | None) -> dict[str, Any]:
     result = done.result
     place = done.facts | {"where": done.facts["level"]} | ({"unsandboxed": fault} if fault is not None else {})
     return {
@@ -122,9 +120,9 @@ def _facts(done: Executed, root: Path, fault: str | None) -> dict[str, Any]:
     }
 
 
-def _reports(done: Executed, root: Path, asked: Path) -> tuple[Written, ...]:
+def _reports(done: CheckExecution, root: Path, asked: Path) -> tuple[Written, ...]:
     """What the check wrote, as far as it is a report; the rest of too many or too large ones is left out."""
-    found: list[Written] = []
+    reports: list[Written] = []
     left = MAX_REPORTS_BYTES
     for path in report_files(done.plan, done.old_reports):
         below = next(
@@ -135,14 +133,14 @@ def _reports(done: Executed, root: Path, asked: Path) -> tuple[Written, ...]:
         if (
             below is None
             or size > left
-            or len(found) == MAX_REPORTS
+            or len(reports) == MAX_REPORTS
             or path.resolve() != below[1].resolve() / path.relative_to(below[1])
         ):
             continue
         left -= size
-        found.append(
+        reports.append(
             Written.model_construct(
                 path=f"{below[0]}/{path.relative_to(below[1]).as_posix()}", content=path.read_bytes()
             )
         )
-    return tuple(found)
+    return tuple(reports)

@@ -14,7 +14,15 @@ from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.outcomes import VerdictKind
-from wfe_mcp.gates.judgement import Judgement, failed, passed, passed_with_warning, shortened, skipped, undecided
+from wfe_mcp.gates.judgement import (
+    Judgement,
+    failed,
+    passed,
+    passed_with_warning,
+    shorten_names,
+    skipped,
+    undecided,
+)
 from wfe_mcp.workflow.model import OpinionGate
 
 KIND = "opinion"
@@ -23,7 +31,7 @@ _SUGGESTION_CHARS = 1_500
 
 
 @dataclass(frozen=True, slots=True)
-class Reviewed:
+class ReviewerResult:
     """One reviewer's result."""
 
     reviewer: str
@@ -53,27 +61,30 @@ def conflict(text: str, value: dict[str, Any]) -> str:
     from wfe_mcp.providers.output import objects_in
 
     try:
-        others = {str(found["verdict"]) for found in objects_in(text) if "verdict" in found}
+        others = {str(object_["verdict"]) for object_ in objects_in(text) if "verdict" in object_}
     except ValueError as unreadable:
         return str(unreadable)
     verdicts = sorted(others | {str(value.get("verdict"))})
     return f"it holds verdicts that disagree: {', '.join(verdicts)}" if len(verdicts) > 1 else ""
 
 
-def judge_opinions(gate: OpinionGate, reviews: Sequence[Reviewed]) -> Judgement:
+def judge_opinions(gate: OpinionGate, reviews: Sequence[ReviewerResult]) -> Judgement:
     """The verdict of the gate; its evidence holds every opinion in full."""
-    by = {kind: [each for each in reviews if each.verdict == kind] for kind in ("pass", "concerns", "fail", "missing")}
+    by = {
+        kind: [review for review in reviews if review.verdict == kind]
+        for kind in ("pass", "concerns", "fail", "missing")
+    }
     count, missing = len(by["pass"]), by["missing"]
-    data = {"quorum": gate.quorum, "passes": count, "opinions": [_as_data(each) for each in reviews]}
-    dissent = [each for each in reviews if each.verdict in {"concerns", "fail"}]
+    data = {"quorum": gate.quorum, "passes": count, "opinions": [_as_data(review) for review in reviews]}
+    dissent = [review for review in reviews if review.verdict in {"concerns", "fail"}]
     if count >= gate.quorum:
         summary = f"{_passes(count, reviews)}, quorum {gate.quorum}."
-        return passed(KIND, "\n".join([summary, *(_review_text(each) for each in dissent)]), data)
+        return passed(KIND, "\n".join([summary, *(_review_text(reviewer) for reviewer in dissent)]), data)
     if missing and count + len(missing) >= gate.quorum:
-        who = shortened([f"{each.reviewer} ({each.fault})" for each in missing])
+        who = shorten_names([f"{reviewer.reviewer} ({reviewer.fault})" for reviewer in missing])
         if gate.on_provider_error == "warn":
             warning = f"{who} could not be reached"
-            return passed_with_warning(KIND, warning, [_review_text(each) for each in dissent], data)
+            return passed_with_warning(KIND, warning, [_review_text(reviewer) for reviewer in dissent], data)
         return undecided(
             KIND,
             f"Reviewers could not be reached: {who}.",
@@ -81,8 +92,8 @@ def judge_opinions(gate: OpinionGate, reviews: Sequence[Reviewed]) -> Judgement:
             data,
         )
     summary = f"{_passes(count, reviews)}, quorum {gate.quorum}."
-    rewrites = [_rewrite(each) for each in dissent if each.opinion and each.opinion.get("suggestion")]
-    lines = [summary, *(_review_text(each) for each in dissent), *(rewrites if gate.allow_rewrite else [])]
+    rewrites = [_rewrite(reviewer) for reviewer in dissent if reviewer.opinion and reviewer.opinion.get("suggestion")]
+    lines = [summary, *(_review_text(reviewer) for reviewer in dissent), *(rewrites if gate.allow_rewrite else [])]
     return failed(KIND, "\n".join(lines), "fix what the reviewers found, then submit again.", data)
 
 
@@ -98,7 +109,7 @@ def no_reviewer(gate: OpinionGate, missing: Sequence[str]) -> Judgement:
 
     ``missing``: each reviewer with what keeps it from being asked, and the command that changes that.
     """
-    who, data = shortened(list(missing)), {"reviewers": list(gate.reviewers), "missing": list(missing)}
+    who, data = shorten_names(list(missing)), {"reviewers": list(gate.reviewers), "missing": list(missing)}
     if gate.if_missing == "note":
         return skipped(KIND, f"no reviewer is configured ({who})", data)
     step = "ask the user to do so, then to retry the phase."
@@ -109,15 +120,15 @@ def with_warning(judgement: Judgement, missing: Sequence[str]) -> Judgement:
     """The judgement of the configured reviewers; where it is a pass, a warning names those that are not configured."""
     if judgement.kind is not VerdictKind.PASS:
         return judgement
-    warning = f"no reviewer is configured ({shortened(list(missing))})"
+    warning = f"no reviewer is configured ({shorten_names(list(missing))})"
     return passed_with_warning(KIND, warning, [judgement.message], judgement.data | {"missing": list(missing)})
 
 
-def _passes(count: int, reviews: Sequence[Reviewed]) -> str:
+def _passes(count: int, reviews: Sequence[ReviewerResult]) -> str:
     return f"{count} of {len(reviews)} {'reviewer passes' if len(reviews) == 1 else 'reviewers pass'}"
 
 
-def _as_data(review: Reviewed) -> dict[str, Any]:
+def _as_data(review: ReviewerResult) -> dict[str, Any]:
     required = {
         "reviewer": review.reviewer,
         "provider": review.provider,
@@ -134,13 +145,13 @@ def _as_data(review: Reviewed) -> dict[str, Any]:
     return required | {key: value for key, value in optional.items() if value}
 
 
-def _review_text(review: Reviewed) -> str:
+def _review_text(review: ReviewerResult) -> str:
     opinion = review.opinion or {}
     lines = [
         f"{review.reviewer} ({who_answered(review.provider, review.model, review.answered_by)}): {review.verdict}: {opinion.get('summary') or 'no summary'}"
     ]
     findings: list[dict[str, Any]] = opinion.get("findings", [])
-    lines += [f"  - {_finding(each)}" for each in findings[:_SHOWN_FINDINGS]]
+    lines += [f"  - {_finding(finding)}" for finding in findings[:_SHOWN_FINDINGS]]
     if len(findings) > _SHOWN_FINDINGS:
         lines.append(f"  - and {len(findings) - _SHOWN_FINDINGS} more in the evidence")
     return "\n".join(lines)
@@ -154,7 +165,7 @@ def _finding(finding: dict[str, Any]) -> str:
     return f"{finding['severity']}: {place}{finding['title']}" + (f" ({more})" if more else "")
 
 
-def _rewrite(review: Reviewed) -> str:
+def _rewrite(review: ReviewerResult) -> str:
     suggestion = str((review.opinion or {})["suggestion"])
     cut = "" if len(suggestion) <= _SUGGESTION_CHARS else " […]"
     return f"{review.reviewer} suggests instead:\n{suggestion[:_SUGGESTION_CHARS]}{cut}"

@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import words
-from wfe_mcp.gates.brought import Brought, NotBroughtError, bring, import_folders, listed
+from wfe_mcp.gates.brought import Brought, NotBroughtError, bring, import_folders, list_brought
 from wfe_mcp.gates.check import program_facts, written_by
-from wfe_mcp.gates.judgement import shortened
-from wfe_mcp.jobs.container import Maker, contained, sandbox_maker
+from wfe_mcp.gates.judgement import shorten_names
+from wfe_mcp.jobs.container import Maker, container_command, sandbox_maker
 from wfe_mcp.jobs.environment import child_env
-from wfe_mcp.jobs.handed import Handed
-from wfe_mcp.jobs.sandbox import CheckoutFolder, checkout_folder, is_visible, program_folders, sandboxed
-from wfe_mcp.jobs.writers import open_for_writing, untraced
+from wfe_mcp.jobs.handed import HandedVariables
+from wfe_mcp.jobs.sandbox import CheckoutFolder, checkout_folder, is_visible, program_folders, sandbox_command
+from wfe_mcp.jobs.writers import open_for_writing, untraced_note
 from wfe_mcp.workspace.config.settings_tables import SandboxSettings
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.files.staging import Stamp, changed_meanwhile, stamp_of
@@ -79,7 +79,7 @@ class NotPossibleError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CheckPlace:
     """Where one check runs. ``root``: its project folder there. ``reports``: a folder for reports that it is asked for.
 
     ``wrap``: the command and the variables as it is started, with the file of its program and folders that it must be able to read.
@@ -102,7 +102,7 @@ class Place:
         """The facts of the place, for the evidence."""
         facts: dict[str, Any] = {"level": level_of_check(check), "variables": sorted(self.env)}
         if check.where == "checkout":
-            facts["bring"] = listed(self.brought)
+            facts["bring"] = list_brought(self.brought)
         if check.sandbox:
             facts["network"] = check.network
             facts["sandbox"] = program_facts(Path(self.maker.program)) | self.maker.facts
@@ -125,7 +125,7 @@ def place_of(
     *,
     acts: bool = False,
     stored: bool = False,
-) -> Generator[Place]:
+) -> Generator[CheckPlace]:
     """The place where ``check`` runs. ``files``: of the tree; None without git. ``reports``: the folder of the evidence.
 
     ``makes``: the program that makes sandboxes, where the person configured one. ``acts``: what runs in the worktree runs in
@@ -138,7 +138,7 @@ def place_of(
         raise NotPossibleError(why, "name the check in a `command` gate.")
     env = child_env(check.env, environ)
     if check.where == "worktree" and not acts:
-        yield Place(root, reports, _activated(check, root, env), _as_it_is)
+        yield CheckPlace(root, reports, _activate(check, root, env), _as_it_is)
         return
     maker = sandbox_maker(makes or SandboxSettings()) if check.sandbox else _NO_MAKER
     if isinstance(maker, str):
@@ -152,7 +152,7 @@ def place_of(
             folder = stack.enter_context(checkout_folder())
             place = _checkout(check, root, files, env, folder, maker, acts or stored)
             if acts:
-                own_home = {"env": _activated(check, place.root, env)} if check.where == "worktree" else {}
+                own_home = {"env": _activate(check, place.root, env)} if check.where == "worktree" else {}
                 place = replace(place, foreign=list[str], **own_home)
         except (Refused, NotBroughtError, OSError) as exc:
             raise _not_possible(check, exc) from exc
@@ -160,16 +160,16 @@ def place_of(
 
 
 @contextlib.contextmanager
-def given_credentials(check: FrozenCheck, hand: HandOut) -> Generator[Handed]:
+def given_credentials(check: FrozenCheck, hand: HandOut) -> Generator[HandedVariables]:
     """What ``hand`` gives the check while it runs. Raises NotPossibleError."""
     with contextlib.ExitStack() as stack:
         try:
-            given = stack.enter_context(hand(check)) if check.credentials else Handed()
+            variables = stack.enter_context(hand(check)) if check.credentials else HandedVariables()
         except (Refused, OSError) as exc:
             why, step = (exc.message, exc.hint) if isinstance(exc, Refused) else (f"{exc}.", "")
             step = step or "ask the user to make room in the temporary folder."
             raise NotPossibleError(f"Check {check.name!r} was not given its credentials. {why}", step) from exc
-        yield given
+        yield variables
 
 
 def _not_possible(check: FrozenCheck, exc: Exception) -> NotPossibleError:
@@ -189,7 +189,7 @@ def _checkout(
     folder: CheckoutFolder,
     maker: Maker,
     committed: bool,
-) -> Place:
+) -> CheckPlace:
     if folder.top.is_relative_to(root):
         why = f"the temporary folder {str(folder.top.parent)!r} lies in the project"
         raise NotPossibleError(
@@ -199,18 +199,18 @@ def _checkout(
     copy = copy_tree(root, files, folder.files, hash_name, committed=committed)
     (folder.files / ".wfe").mkdir(exist_ok=True)  # reports are written there
     brought = bring(root, check.bring, folder.files)
-    watched = {*files, *(each.path for each in brought if each.how == "copied")}
-    before = _seen(folder.files, watched)
+    watched = {*files, *(entry.path for entry in brought if entry.how == "copied")}
+    before = _stamps_in_room(folder.files, watched)
     _refuse_writers(folder.files, before)  # after the stamps: who maps a file from now on changes its times
     foreign = partial(_foreign, folder.files, files, watched, before, hash_name, written_by(check))
-    notes = [untraced(folder.files)] if untraced(folder.files) else []
+    notes = [untraced_note(folder.files)] if untraced_note(folder.files) else []
     notes += [f"{path}: a repository of its own, here an empty folder" for path in copy.empty]
     notes += [f"{path}: a link that leads out of the checkout" for path in copy.leading_out]
     if not check.sandbox:
-        notes += [f"{each}: a file above the checkout, which the check may have read" for each in _above(folder.top)]
-    fresh = _activated(check, folder.files, _fresh_env(env, folder, root, brought))
+        notes += [f"{above}: a file above the checkout, which the check may have read" for above in _above(folder.top)]
+    fresh = _activate(check, folder.files, _fresh_env(env, folder, root, brought))
     if not check.sandbox:
-        return Place(
+        return CheckPlace(
             folder.files,
             folder.reports,
             fresh,
@@ -220,13 +220,13 @@ def _checkout(
             foreign=foreign,
         )
     begun = folder.reports / "begun"
-    readable = [each.source for each in brought if each.how == "linked"]
+    readable = [entry.source for entry in brought if entry.how == "linked"]
     if maker.image:
 
         def in_container(
             argv: Sequence[str], cwd: Path, _program: Path, more: Sequence[Path], variables: Mapping[str, str]
         ) -> Started:
-            return contained(
+            return container_command(
                 argv,
                 maker=maker,
                 name=folder.top.name,
@@ -238,7 +238,7 @@ def _checkout(
                 network=check.network,
             )
 
-        return Place(
+        return CheckPlace(
             folder.files,
             folder.reports,
             fresh,
@@ -254,30 +254,34 @@ def _checkout(
     # Also where the database lies elsewhere; what belongs to a server's database is in the data folder.
     concealed = [root, data_dir(), user_config_file().parent, *keys]  # the database, keys and settings of wfe-mcp
 
-    def seen(program: Path) -> list[Path]:
+    def readable_folders(program: Path) -> list[Path]:
         """What is readable: what is brought, and the program's own folder where the sandbox empties the one around it."""
         return [*readable, *program_folders(program, writable=folder.top, hidden=concealed)]
 
     def wrap(
         argv: Sequence[str], cwd: Path, program: Path, more: Sequence[Path], variables: Mapping[str, str]
     ) -> Started:
-        notes.extend(f"{each}: the program's own folder, read-only" for each in seen(program) if each not in readable)
-        return sandboxed(
+        notes.extend(
+            f"{place_read}: the program's own folder, read-only"
+            for place_read in readable_folders(program)
+            if place_read not in readable
+        )
+        return sandbox_command(
             argv,
             program=maker.program,
             cwd=cwd,
             writable=folder.top,
             begun=begun,
-            readable=[*seen(program), *more],
+            readable=[*readable_folders(program), *more],
             hidden=concealed,
             network=check.network,
             variables=variables,
         )
 
     def sees(program: Path) -> bool:
-        return is_visible(program, writable=folder.top, readable=seen(program), hidden=concealed)
+        return is_visible(program, writable=folder.top, readable=readable_folders(program), hidden=concealed)
 
-    return Place(folder.files, folder.reports, fresh, wrap, begun.exists, sees, brought, notes, maker, foreign)
+    return CheckPlace(folder.files, folder.reports, fresh, wrap, begun.exists, sees, brought, notes, maker, foreign)
 
 
 def _as_it_is(
@@ -289,11 +293,11 @@ def _as_it_is(
 def _refuse_writers(room: Path, seen: Mapping[str, Stamp | None]) -> None:
     """A mapping of a file that is written before the stamps leaves no later trace: no check runs beside one."""
     if held := open_for_writing(room, sorted(path for path, stamp in seen.items() if stamp is not None)):
-        why = f"Another process has files of the checkout open for writing: {shortened(held, 5)}."
+        why = f"Another process has files of the checkout open for writing: {shorten_names(held, 5)}."
         raise Refused("conflict", why, "ask the user which program writes there, then submit again.")
 
 
-def _seen(room: Path, files: Iterable[str]) -> dict[str, Stamp | None]:
+def _stamps_in_room(room: Path, files: Iterable[str]) -> dict[str, Stamp | None]:
     """What ``lstat`` says of ``files`` in the room, and of those that runners read by their name."""
     named = (path for path in watched_below(str(room)) if not path.endswith(".pyc"))
     return {path: stamp_of(facts_of(room, path)) for path in {*files, *named}}
@@ -313,18 +317,18 @@ def _foreign(
 
     The check itself and another process of the same user cannot be told apart, so both count.
     """
-    changed = set(changed_meanwhile(before, _seen(room, watched)))
+    changed = set(changed_meanwhile(before, _stamps_in_room(room, watched)))
     for path, node in files.items():
         if path in changed or node.mode == "160000":
             continue
         facts = facts_of(room, path)
-        found = None if facts is None else hash_at(f"{room}/{path}", signature_of(facts), hash_name)
-        if found is None or found[0] != node.oid:
+        hashed = None if facts is None else hash_at(f"{room}/{path}", signature_of(facts), hash_name)
+        if hashed is None or hashed[0] != node.oid:
             changed.add(path)
     return sorted(path for path in changed if not match_globs(path, writes))
 
 
-def _activated(check: FrozenCheck, project: Path, env: dict[str, str]) -> dict[str, str]:
+def _activate(check: FrozenCheck, project: Path, env: dict[str, str]) -> dict[str, str]:
     """``env`` as in a shell where the virtual environment of the check's program is activated: tests start its other programs."""
     word = Path(check.argv[0])
     programs = (project / (check.cwd or "") / word).parent
@@ -357,7 +361,7 @@ def _fresh_env(
         fresh["PYTHONPATH"] = os.pathsep.join([*imports, *filter(None, [kept.get("PYTHONPATH")])])
     # The tree holds no bytecode, so none of it is stale. An environment's own counts as part of the environment: without
     # it, each start of pytest would compile the standard library again (0.8 s).
-    if any(not each.is_environment for each in brought):
+    if any(not entry.is_environment for entry in brought):
         fresh["PYTHONPYCACHEPREFIX"] = str(folder.bytecode)
     return fresh
 

@@ -46,7 +46,7 @@ def judge(gate: PluginGate, scene: GateScene) -> Judgement:
 
 def _call_judge(plugin: PlugIn, function: Callable[[Any], object], scene: GateScene) -> Judgement:
     try:
-        found = function(scene)
+        judgement = function(scene)
     except ChildStopped:  # the job must end: this is no verdict
         raise
     except ChildNotStarted as fault:
@@ -54,16 +54,18 @@ def _call_judge(plugin: PlugIn, function: Callable[[Any], object], scene: GateSc
     except (Exception, SystemExit) as fault:
         _LOG.exception("the gate %s failed", plugin.name)
         return _wrong(plugin, scene, f"{type(fault).__name__}: {fault}")
-    if not isinstance(found, Judgement) or found.kind is VerdictKind.AWAITING:
+    if not isinstance(judgement, Judgement) or judgement.kind is VerdictKind.AWAITING:
         return _wrong(plugin, scene, "it returned no Judgement of pass, fail or error")
     try:
-        size = len(canonical_json(found.data))
+        size = len(canonical_json(judgement.data))
     except (TypeError, ValueError) as fault:
         return _wrong(plugin, scene, f"its evidence is not JSON: {fault}")
     if size > MAX_EVIDENCE_CHARS:
         return _wrong(plugin, scene, f"its evidence is longer than {MAX_EVIDENCE_CHARS:,} characters")
-    message = str(found.message)[:MAX_MESSAGE_CHARS]
-    return Judgement(found.outcome, message, _about(plugin, scene) | {"found": found.data}, KIND, found.log_path)
+    message = str(judgement.message)[:MAX_MESSAGE_CHARS]
+    return Judgement(
+        judgement.outcome, message, _about(plugin, scene) | {"found": judgement.data}, KIND, judgement.log_path
+    )
 
 
 def _wrong(plugin: PlugIn, scene: GateScene, why: str) -> Judgement:

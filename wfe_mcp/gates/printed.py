@@ -19,7 +19,7 @@ _NEVER = re.compile(r"(?!)")
 
 
 @dataclass(frozen=True, slots=True)
-class Printed:
+class PrintedFormat:
     """How one runner prints its results. ``adds_up``: one summary per package or file."""
 
     summary: re.Pattern[str]
@@ -41,10 +41,10 @@ def results_printed(text: str, runners: Iterable[str] | None = None) -> TestResu
     None when no summary is recognised.
     """
     names = PRINTED if runners is None else [name for name in runners if name in PRINTED]
-    found = [(match.start(), name) for name in names for match in PRINTED[name].summary.finditer(text)]
-    if not found:
+    starts = [(match.start(), name) for name in names for match in PRINTED[name].summary.finditer(text)]
+    if not starts:
         return None
-    _, name = max(found, key=lambda entry: entry[0])
+    _, name = max(starts, key=lambda entry: entry[0])
     row = PRINTED[name]
     if row.reads is not None:
         return row.reads(text)
@@ -57,25 +57,25 @@ def results_printed(text: str, runners: Iterable[str] | None = None) -> TestResu
     )
 
 
-def _failing(line: re.Match[str], row: Printed) -> FailedTest:
+def _failing(line: re.Match[str], row: PrintedFormat) -> FailedTest:
     test = line.group(2)
     # unittest: "test_x (pkg.mod.Case.test_x)", before 3.11 "test_x (pkg.mod.Case)".
     name, _, place = test.partition(" (")
     aliases = {name, place.rstrip(")"), f"{place.rstrip(')')}.{name}"} if place else set[str]()
     kind = "error" if line.group(1) == "ERROR" else "failure"
-    found = FailedTest(test, kind, aliases=frozenset(aliases))
-    return replace(found, kind="error", is_unloaded=True) if row.unloaded.search(line.group()) else found
+    test_failed = FailedTest(test, kind, aliases=frozenset(aliases))
+    return replace(test_failed, kind="error", is_unloaded=True) if row.unloaded.search(line.group()) else test_failed
 
 
 def _words(text: str) -> dict[str, int]:
     """``{"failed": 1, "passed": 2}`` of "1 failed, 2 passed"; also of "failures=1, skipped=2" and "Failures: 1"."""
-    found: dict[str, int] = {}
+    count_by_word: dict[str, int] = {}
     for part in re.split("[,|]", text.rstrip(".")):  # each part is short: a pattern over all of it could take long
         if forward := re.fullmatch(r" *(\d{1,9}) ([a-z]+).{0,40}", part):
-            found[forward[2]] = int(forward[1])
+            count_by_word[forward[2]] = int(forward[1])
         elif backward := re.fullmatch(r" *([A-Za-z][A-Za-z ]{0,40})[=:] *(\d{1,9})", part):
-            found[backward[1].lower()] = int(backward[2])
-    return found
+            count_by_word[backward[1].lower()] = int(backward[2])
+    return count_by_word
 
 
 def _pytest(match: re.Match[str]) -> Counts:
@@ -102,9 +102,9 @@ def _unittest(match: re.Match[str]) -> Counts:
 
 def _numbers(match: re.Match[str]) -> Counts:
     """Named groups: ``total`` or ``passed``, and ``failed``, ``errors``, ``skipped``, each optional."""
-    found = {key: int(value or 0) for key, value in match.groupdict().items()}
-    failed, errors, skipped = (found.get(key, 0) for key in ("failed", "errors", "skipped"))
-    passed = found["passed"] if "passed" in found else max(0, found["total"] - failed - errors - skipped)
+    counts = {key: int(value or 0) for key, value in match.groupdict().items()}
+    failed, errors, skipped = (counts.get(key, 0) for key in ("failed", "errors", "skipped"))
+    passed = counts["passed"] if "passed" in counts else max(0, counts["total"] - failed - errors - skipped)
     return passed, failed, errors, skipped
 
 
@@ -135,8 +135,8 @@ def _lines(pattern: str) -> re.Pattern[str]:
 
 _UNITTEST_PASSING = _lines(r"^(\w+ \([\w.]+\))(?:\n.*)? \.\.\. ok$")
 
-PRINTED: dict[str, Printed] = {
-    "pytest": Printed(
+PRINTED: dict[str, PrintedFormat] = {
+    "pytest": PrintedFormat(
         _lines(
             r"^=* ?((?:\d+ (?:failed|passed|skipped|errors?|xfailed|xpassed|deselected|warnings?)(?:, )?)+) in [\d.]+s"
         ),
@@ -145,29 +145,29 @@ PRINTED: dict[str, Printed] = {
         _lines(r"^(\S+::\S.*?) PASSED(?: +\[ *\d+%\])?$"),
         _lines(r"^ERROR (?:(?!::).)*(?: - .*)?$"),
     ),
-    "unittest": Printed(
+    "unittest": PrintedFormat(
         _lines(r"^Ran (\d+) tests? in [\d.]+s\n+(?:OK|FAILED|NO TESTS RAN)(?: \((.*)\))?"),
         _unittest,
         _lines(r"^(FAIL|ERROR|UNEXPECTED SUCCESS): (.+?)(?: \[.*\])?$"),
         _UNITTEST_PASSING,
         re.compile(r"unittest\.loader\._FailedTest|: setUpModule \(|: setUpClass \("),
     ),
-    "node:test": Printed(
+    "node:test": PrintedFormat(
         _lines(r"^[#ℹ] tests \d+\n(?:[#ℹ] \w+ [\d.]+\n?)+"), _tap_counts, _lines(r"^ *not ok() \d+ - (.+?)(?: # .*)?$")
     ),
-    "jest": Printed(_lines(r"^Tests: +(.*\d+ total)$"), _counts_in_list, _lines(r"^()  ● (.+)$")),
-    "vitest": Printed(_lines(r"^ +Tests  (.*) \(\d+\)$"), _counts_in_list, _lines(r"^() FAIL  (\S+ > .+)$")),
-    "mocha": Printed(
+    "jest": PrintedFormat(_lines(r"^Tests: +(.*\d+ total)$"), _counts_in_list, _lines(r"^()  ● (.+)$")),
+    "vitest": PrintedFormat(_lines(r"^ +Tests  (.*) \(\d+\)$"), _counts_in_list, _lines(r"^() FAIL  (\S+ > .+)$")),
+    "mocha": PrintedFormat(
         _lines(r"^ +(?P<passed>\d+) passing \(.*\)(?:\n +(?P<skipped>\d+) pending)?(?:\n +(?P<failed>\d+) failing)?"),
         _numbers,
     ),
-    "playwright": Printed(
+    "playwright": PrintedFormat(
         _lines(
             r"^(?: +(?P<failed>\d+) failed\n(?: {4}.*\n)*)?(?: +\d+ flaky\n(?: {4}.*\n)*)?(?: +(?P<skipped>\d+) skipped\n)?(?: +(?P<passed>\d+) passed \(.*\))$"
         ),
         _numbers,
     ),
-    "go test": Printed(
+    "go test": PrintedFormat(
         _lines(r"^ *--- (?:(?P<passed>PASS)|(?P<failed>FAIL)|(?P<skipped>SKIP)): \S+ \([\d.]+s\)$"),
         lambda match: (
             int(match["passed"] is not None),
@@ -179,14 +179,14 @@ PRINTED: dict[str, Printed] = {
         _lines(r"^ *--- PASS: (\S+) \([\d.]+s\)$"),
         adds_up=True,
     ),
-    "cargo test": Printed(
+    "cargo test": PrintedFormat(
         _lines(r"^test result: \w+\. (?P<passed>\d+) passed; (?P<failed>\d+) failed; (?P<skipped>\d+) ignored"),
         _numbers,
         _lines(r"^test() (\S.*?) \.\.\. FAILED$"),
         _lines(r"^test (\S.*?) \.\.\. ok$"),
         adds_up=True,
     ),
-    "cargo nextest": Printed(
+    "cargo nextest": PrintedFormat(
         _lines(
             r"^ +Summary \[.*\] \d+(?:/\d+)? tests? run: (?P<passed>\d+) passed(?: \(.*?\))?(?:, (?P<failed>\d+) failed)?(?:, (?P<errors>\d+) timed out)?(?:, (?P<skipped>\d+) skipped)?"
         ),
@@ -194,25 +194,25 @@ PRINTED: dict[str, Printed] = {
         _lines(r"^ +FAIL() \[[^\]]*\] (?:\(.*?\) )?\S+ (\S+)$"),
         _lines(r"^ +PASS \[[^\]]*\] (?:\(.*?\) )?\S+ (\S+)$"),
     ),
-    "Maven": Printed(
+    "Maven": PrintedFormat(
         _lines(
             r"^(?:\[\w+\] )?Tests run: (?P<total>\d+), Failures: (?P<failed>\d+), Errors: (?P<errors>\d+), Skipped: (?P<skipped>\d+)$"
         ),
         _numbers,
         adds_up=True,
     ),
-    "Gradle": Printed(
+    "Gradle": PrintedFormat(
         _lines(r"^(?P<total>\d+) tests? completed(?:, (?P<failed>\d+) failed)?(?:, (?P<skipped>\d+) skipped)?$"),
         _numbers,
         _lines(r"^()(\S+ > \S.*) FAILED$"),
         adds_up=True,
     ),
-    "RSpec": Printed(
+    "RSpec": PrintedFormat(
         _lines(r"^(?P<total>\d+) examples?, (?P<failed>\d+) failures?(?:, (?P<skipped>\d+) pending)?"),
         _numbers,
         _lines(r"^rspec() (\S+) # .*$"),
     ),
-    "minitest": Printed(
+    "minitest": PrintedFormat(
         _lines(
             r"^(?P<total>\d+) (?:runs|tests), \d+ assertions, (?P<failed>\d+) failures, (?P<errors>\d+) errors, (?:\d+ pendings, \d+ omissions, \d+ notifications|(?P<skipped>\d+) skips)"
         ),
@@ -221,12 +221,12 @@ PRINTED: dict[str, Printed] = {
         _lines(r"^([\w:]+#\w+) = [\d.]+ s = \.$"),
         adds_up=True,
     ),
-    "PHPUnit": Printed(
+    "PHPUnit": PrintedFormat(
         _lines(r"^(?:OK \((\d+) tests?, .*\)|(Tests: \d+, Assertions: \d+.*))$"),
         _phpunit,
         _lines(r"^\d+\) ()([\w\\]+::\w+)"),
     ),
-    "dotnet test": Printed(
+    "dotnet test": PrintedFormat(
         _lines(
             r"^ *(?:Passed|Failed|Skipped)! +- Failed: +(?P<failed>\d+), Passed: +(?P<passed>\d+), Skipped: +(?P<skipped>\d+), Total:"
         ),
@@ -235,13 +235,13 @@ PRINTED: dict[str, Printed] = {
         _lines(r"^ +Passed (\S+) \[.*\]$"),
         adds_up=True,
     ),
-    "ctest": Printed(
+    "ctest": PrintedFormat(
         _lines(r"^\d+% tests passed, (?P<failed>\d+) tests? failed out of (?P<total>\d+)$"),
         _numbers,
         _lines(r"^\t *\d+ - ()(\S+) \((?:Failed|Timeout|SEGFAULT|Not Run|.*)\)$"),
     ),
-    "bats": Printed(
+    "bats": PrintedFormat(
         _lines(r"^(?P<total>\d+) tests?, (?P<failed>\d+) failures?(?:, (?P<skipped>\d+) skipped)?"), _numbers
     ),
-    "TAP": Printed(_lines(r"^(?:1\.\.\d+|(?:not )?ok +\d+\b)"), _numbers, reads=tap_results),
+    "TAP": PrintedFormat(_lines(r"^(?:1\.\.\d+|(?:not )?ok +\d+\b)"), _numbers, reads=tap_results),
 }

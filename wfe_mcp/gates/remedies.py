@@ -79,12 +79,12 @@ def remedy(argv: Sequence[str], within: str | None, root: Path, output: str) -> 
     """
     here = root / (within or ".")
     folders = [folder for folder in (here, *here.parents) if folder.is_relative_to(root)]
-    found = _of_environment(argv, folders) or _of_node(folders, output) or _of_python(argv, folders, output)
-    if found:
-        return found
+    advice = _of_environment(argv, folders) or _of_node(folders, output) or _of_python(argv, folders, output)
+    if advice:
+        return advice
     for pattern, what, command in _OTHERS:
-        if seen := re.search(pattern, output):
-            return f"{seen.expand(what)}: run `{seen.expand(command)}`"
+        if match := re.search(pattern, output):
+            return f"{match.expand(what)}: run `{match.expand(command)}`"
     return ""
 
 
@@ -121,9 +121,9 @@ def _of_node(folders: Sequence[Path], output: str) -> str:
 
 
 def _of_python(argv: Sequence[str], folders: Sequence[Path], output: str) -> str:
-    seen = _NO_MODULE.search(output)
-    command = _python_install(argv, folders, seen[1]) if seen else ""
-    return f"the Python module {seen[1]} is missing: run `{command}`" if seen and command else ""
+    match = _NO_MODULE.search(output)
+    command = _python_install(argv, folders, match[1]) if match else ""
+    return f"the Python module {match[1]} is missing: run `{command}`" if match and command else ""
 
 
 def _python_install(argv: Sequence[str], folders: Sequence[Path], module: str) -> str:
@@ -144,9 +144,9 @@ def _python_install(argv: Sequence[str], folders: Sequence[Path], module: str) -
         return ""
     tools = _TOOLS.intersection((module, _module_of(argv)))
     what = (tool or listed or own) if environment else " ".join(filter(None, (listed or own, *sorted(tools))))
-    made = "" if environment else f"{_python()} -m venv {_ENVIRONMENTS[0]} && "
+    venv = "" if environment else f"{_python()} -m venv {_ENVIRONMENTS[0]} && "
     python = f"{environment or _ENVIRONMENTS[0]}/{'Scripts' if os.name == 'nt' else 'bin'}/python"
-    return f"{made}{python} -m pip install {what}"
+    return f"{venv}{python} -m pip install {what}"
 
 
 def _module_of(argv: Sequence[str]) -> str:
@@ -167,9 +167,9 @@ def _is_installed(program: str) -> bool:
 def _by_file(rows: Sequence[tuple[str, str]], folders: Sequence[Path]) -> str:
     """The command of the first row whose file is there, nearest folder first."""
 
-    def found() -> Iterator[str]:
+    def commands_here() -> Iterator[str]:
         for folder in folders:
             yield from (command for name, command in rows if (folder / name).is_file())
 
-    lock = [command for command in found() if command != "npm install"]
-    return lock[0] if lock else next(found(), "")
+    lock = [command for command in commands_here() if command != "npm install"]
+    return lock[0] if lock else next(commands_here(), "")

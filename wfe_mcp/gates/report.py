@@ -16,17 +16,17 @@ KIND = "report"
 
 def judge(gate: ReportGate, submission: Submission) -> Judgement:
     """Judge the submitted report; where the gate names no role, that of the phase is required."""
-    report, wanted = submission.artifact, gate.role or submission.phase_role
-    found = _text(report, "role"), _text(report, "status") or _text(report, "verdict")
-    role, status = found
-    data = {"role": role, "status": status, "wanted": {"role": wanted, "status": gate.status}}
+    report, label = submission.artifact, gate.role or submission.phase_role
+    role_and_status = _text(report, "role"), _text(report, "status") or _text(report, "verdict")
+    role, status = role_and_status
+    data = {"role": role, "status": status, "wanted": {"role": label, "status": gate.status}}
     if not status:
         why = "There is no report with a status, which counts as a failure."
         return failed(KIND, why, f'submit a report with the status "{gate.status}" once that is true.', data)
-    if wanted is not None and role != wanted:
+    if label is not None and role != label:
         shown = f"role {role!r}" if role else "no role"
-        why = f"The report comes from {shown}, expected {wanted!r}."
-        return failed(KIND, why, f"let {wanted!r} do the work and report, then submit again.", data)
+        why = f"The report comes from {shown}, expected {label!r}."
+        return failed(KIND, why, f"let {label!r} do the work and report, then submit again.", data)
     if status != gate.status:
         why = f"The report's status is {status!r}, expected {gate.status!r}.{_summary(report)}"
         return failed(KIND, why, "fix what the report names, then submit a new report.", data)

@@ -21,7 +21,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.gates.check import Execution, TestReport
 from wfe_mcp.gates.markup import UnreadableReport, parse_xml, read_json
-from wfe_mcp.gates.results import TestResults, below, merged
+from wfe_mcp.gates.results import TestResults, below, merge_results
 from wfe_mcp.gates.scanners import first_json, parse_scanner_report
 from wfe_mcp.gates.xml_reports import parse_junit
 from wfe_mcp.workspace.files.mirror import content_digest
@@ -55,8 +55,8 @@ class Reports:
 def stamps(plan: Execution) -> Stamps:
     """The state of the check's reports now."""
     tests = _files(plan.tests) if plan.tests else []
-    found = ((path, _stamp(path)) for path in (*plan.reports.values(), *tests))
-    return {path: stamp for path, stamp in found if stamp is not None}
+    stamped = ((path, _stamp(path)) for path in (*plan.reports.values(), *tests))
+    return {path: stamp for path, stamp in stamped if stamp is not None}
 
 
 def read_reports(plan: Execution, root: Path, before: Stamps, log: Path, *, is_cut: bool = False) -> Reports:
@@ -65,9 +65,9 @@ def read_reports(plan: Execution, root: Path, before: Stamps, log: Path, *, is_c
     ``is_cut``: the log lacks a part of the output.
     """
     reader = _Reader(root, before, log, Reports())
-    if plan.tests is not None and (found := _tests(reader, plan.tests, is_cut=is_cut)) is not None:
+    if plan.tests is not None and (results := _tests(reader, plan.tests, is_cut=is_cut)) is not None:
         name = plan.runner.name if plan.runner else ""
-        reader.reports.tests = replace(below(root, found), counted_from=plan.tests.kind, runner=name)
+        reader.reports.tests = replace(below(root, results), counted_from=plan.tests.kind, runner=name)
     written = log.with_suffix(".tests")
     if (digest := content_digest(written)) is not None:
         reader.reports.kept[written.name] = digest
@@ -87,8 +87,8 @@ def read_reports(plan: Execution, root: Path, before: Stamps, log: Path, *, is_c
 def report_files(plan: Execution, before: Stamps) -> list[Path]:
     """The files that the check wrote as reports since ``before``."""
     written = {*plan.reports.values(), *(_files(plan.tests) if plan.tests else ())}
-    found = {path: _stamp(path) for path in sorted(written)}
-    return [path for path, stamp in found.items() if stamp is not None and stamp != before.get(path)]
+    stamp_by_path = {path: _stamp(path) for path in sorted(written)}
+    return [path for path, stamp in stamp_by_path.items() if stamp is not None and stamp != before.get(path)]
 
 
 def hide_in_reports(plan: Execution, before: Stamps, log: Path) -> None:
@@ -144,8 +144,8 @@ def _tests(reader: _Reader, tests: TestReport, *, is_cut: bool) -> TestResults |
     parts = [
         reader.read(path.name, lambda path=path: _fresh(path, reader.root, None), tests.parse, "") for path in fresh
     ]
-    found = [part for part in parts if part is not None]
-    return merged(found) if found else None
+    results = [part for part in parts if part is not None]
+    return merge_results(results) if results else None
 
 
 def _scanner_report(content: bytes, root: Path) -> dict[str, Any]:
@@ -154,8 +154,8 @@ def _scanner_report(content: bytes, root: Path) -> dict[str, Any]:
 
 def _files(tests: TestReport) -> list[Path]:
     """The files of the report that exist, in order."""
-    found = {path for glob in tests.globs for path in islice(tests.folder.glob(glob), MAX_REPORT_FILES)}
-    return sorted(found)[:MAX_REPORT_FILES]
+    paths = {path for glob in tests.globs for path in islice(tests.folder.glob(glob), MAX_REPORT_FILES)}
+    return sorted(paths)[:MAX_REPORT_FILES]
 
 
 def _read_log(log: Path, *, is_cut: bool) -> bytes:
@@ -180,10 +180,10 @@ def _fresh(path: Path, root: Path, before: Stamp | None) -> bytes:
 
 def _stamp(path: Path) -> Stamp | None:
     try:
-        found = path.lstat()
+        facts = path.lstat()
     except OSError:
         return None
-    return (found.st_ino, found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+    return (facts.st_ino, facts.st_size, facts.st_mtime_ns) if stat.S_ISREG(facts.st_mode) else None
 
 
 def parse_coverage(content: bytes) -> float:
@@ -218,15 +218,15 @@ def _of_json(content: bytes) -> float:
 
 
 def _of_lcov(content: bytes) -> float:
-    found = hit = 0
+    lines = hit = 0
     for line in content.decode("utf-8", errors="replace").splitlines():
         key, _, value = line.strip().partition(":")
         if value.isdecimal():
-            found += int(value) if key == "LF" else 0
+            lines += int(value) if key == "LF" else 0
             hit += int(value) if key == "LH" else 0
-    if not found:
+    if not lines:
         raise UnreadableReport("it is neither XML nor JSON, and as lcov it counts no lines")
-    return _share(hit, found)
+    return _share(hit, lines)
 
 
 def _share(part: int, whole: int) -> float:

@@ -82,16 +82,16 @@ class TestResults:
         return {**counts, "failing": listed, "counted_from": self.counted_from, "runner": self.runner}
 
 
-def merged(parts: Iterable[TestResults]) -> TestResults:
+def merge_results(parts: Iterable[TestResults]) -> TestResults:
     """The sum of the results of several files or packages of one run."""
-    listed = tuple(parts)
+    results = tuple(parts)
     return TestResults(
-        sum(part.passed for part in listed),
-        sum(part.failed for part in listed),
-        sum(part.errors for part in listed),
-        sum(part.skipped for part in listed),
-        tuple(test for part in listed for test in part.failing),
-        tuple(test for part in listed for test in part.passing),
+        sum(part.passed for part in results),
+        sum(part.failed for part in results),
+        sum(part.errors for part in results),
+        sum(part.skipped for part in results),
+        tuple(test for part in results for test in part.failing),
+        tuple(test for part in results for test in part.passing),
     )
 
 
@@ -161,7 +161,7 @@ def _of_suites(test: str) -> set[str]:
     place, is_placed, name = test.rpartition("::")
     pieces = name.split(" > ", _MAX_PARTS)
     short = {pieces[-1], " ".join(pieces)} if len(pieces) > 1 else set[str]()
-    return short | {f"{place}::{each}" for each in short if is_placed}
+    return short | {f"{place}::{spelling}" for spelling in short if is_placed}
 
 
 def _own_names(test: str) -> set[str]:
@@ -214,10 +214,10 @@ def _matches(pattern: str, name: str) -> bool:
         return False
     at = len(first)
     for part in middle:
-        found = name.find(part, at)
-        if found < 0:
+        start = name.find(part, at)
+        if start < 0:
             return False
-        at = found + len(part)
+        at = start + len(part)
     return len(name) - at >= len(last) and name.endswith(last)
 
 
@@ -240,11 +240,11 @@ class Case:
         """The id that the evidence and templates use."""
         return "::".join(part for part in (self.file, " > ".join(self.names)) if part)
 
-    def failed(self) -> FailedTest:
+    def as_failed(self) -> FailedTest:
         """The case as a failing test, with the other spellings of its id."""
         name = self.names[-1] if self.names else ""
         spelled = {name, " > ".join(self.names), " ".join(self.names)} - {""}
-        aliases = spelled | {f"{self.file}::{each}" for each in spelled if self.file}
+        aliases = spelled | {f"{self.file}::{spelling}" for spelling in spelled if self.file}
         return FailedTest(
             self.id,
             "failure" if self.outcome == "failure" else "error",
@@ -261,7 +261,7 @@ def results_of(cases: Iterable[Case]) -> TestResults:
         outcome: sum(case.outcome == outcome for case in listed)
         for outcome in ("passed", "failure", "error", "skipped", "unloaded")
     }
-    failing = tuple(case.failed() for case in listed if case.outcome not in {"passed", "skipped"})
+    failing = tuple(case.as_failed() for case in listed if case.outcome not in {"passed", "skipped"})
     passing = tuple(case.id for case in listed if case.outcome == "passed")
     errors = count["error"] + count["unloaded"]
     return TestResults(count["passed"], count["failure"], errors, count["skipped"], failing, passing)

@@ -74,7 +74,7 @@ def _depths(folder: str) -> tuple[str, ...]:
     return tuple(f"{'*/' * depth}{folder}" for depth in range(4))
 
 
-def filled(text: str, report: Path) -> str:
+def fill_paths(text: str, report: Path) -> str:
     """``text`` with the paths that its names in braces stand for."""
     places = {
         REPORT: report.as_posix(),

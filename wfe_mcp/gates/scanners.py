@@ -26,7 +26,7 @@ def is_sarif(document: Json) -> bool:
 def sarif_tool(document: Json) -> str:
     """The scanners of all runs, with their versions."""
     drivers = [under(under(run, "tool"), "driver") for run in items(document, "runs")]
-    return ", ".join(f"{text(one, 'name')} {text(one, 'version')}".strip() for one in drivers)
+    return ", ".join(f"{text(driver, 'name')} {text(driver, 'version')}".strip() for driver in drivers)
 
 
 def sarif_findings(document: Json) -> Iterator[ScannerFinding]:

@@ -47,24 +47,24 @@ def tap_results(text: str) -> TestResults:
 
 
 def _tests(text: str) -> list[_Test]:
-    found: list[_Test] = []
+    tests: list[_Test] = []
     group: _Test | None = None
     for line in text.splitlines():
         if assertion := _ASSERTION.match(line):
             name = _DIRECTIVE.split(assertion[3])[0].strip()
             if assertion[2] or group is None:
-                found.append(_Test(name))
-            elif found[-1:] != [group]:
-                found.append(group)
-            test, is_failed = found[-1], assertion[1] is not None
+                tests.append(_Test(name))
+            elif tests[-1:] != [group]:
+                tests.append(group)
+            test, is_failed = tests[-1], assertion[1] is not None
             if not _DIRECTIVE.search(assertion[3]):
                 test.failed, test.passed = test.failed + is_failed, test.passed + (not is_failed)
                 test.message = test.message or (name if is_failed and test is group else "")
         elif (comment := _COMMENT.match(line)) and not _NO_NAME.match(comment[1]):
             group = _Test(comment[1].strip())
-        elif found and found[-1].failed and (place := _PLACE.match(line)):
-            found[-1].places += (f"{place[1] or place[3]}:{place[2] or place[4]}",)
-    return found
+        elif tests and tests[-1].failed and (place := _PLACE.match(line)):
+            tests[-1].places += (f"{place[1] or place[3]}:{place[2] or place[4]}",)
+    return tests
 
 
 def _failing(test: _Test) -> FailedTest:

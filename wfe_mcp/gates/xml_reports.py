@@ -48,9 +48,9 @@ def _outcome(case: Element) -> tuple[str, Element | None]:
     if case.get("status") == "disabled":
         return "skipped", None
     for outcome in ("failure", "error", "skipped"):
-        found = case.find(outcome)
-        if found is not None:
-            return "error" if _is_file(case) and outcome == "failure" else outcome, found
+        element = case.find(outcome)
+        if element is not None:
+            return "error" if _is_file(case) and outcome == "failure" else outcome, element
     return "passed", None
 
 

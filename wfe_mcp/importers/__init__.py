@@ -66,7 +66,7 @@ def _read(source: Path, name: str, wanted: str) -> ImportedTemplate | ImportedPl
     if wanted or is_work(source):
         return read_work(source, wanted)
     if source.suffix.lower() == ".md" and not source.is_dir():
-        return read_plan(source).imported()
+        return read_plan(source).import_plan()
     if source.suffix.lower() in _YAML and not source.is_dir():
         return _yaml(source)
     if source.is_dir():
@@ -133,12 +133,12 @@ def _yaml(source: Path) -> ImportedSettings:
     try:
         imported = read(cast("dict[str, Any]", value))
     except Refused as no:
-        details = tuple(lines.located(detail) for detail in no.details)
+        details = tuple(lines.locate(detail) for detail in no.details)
         count = f"{len(details)} error{'' if len(details) == 1 else 's'}"
         raise Refused(
             no.code, f"{source} has {count}; {details[0].path}: {details[0].message}.", no.hint, details
         ) from None
-    return dataclasses.replace(imported, not_carried=tuple(lines.located(lost) for lost in imported.not_carried))
+    return dataclasses.replace(imported, not_carried=tuple(lines.locate(lost) for lost in imported.not_carried))
 
 
 def _criteria_beside(source: Path) -> Criteria:

@@ -113,9 +113,9 @@ class _WorkflowReader:
         return phases
 
     def _free(self, name: str) -> str:
-        found = free_name(name, self._ids)
-        self._ids.add(found)
-        return found
+        free = free_name(name, self._ids)
+        self._ids.add(free)
+        return free
 
     def _name(self) -> str:
         name = self._document.get("name")
@@ -134,28 +134,30 @@ class _WorkflowReader:
         return name[:64]
 
     def _steps(self, config: Mapping[str, Any]) -> list[dict[str, Any]]:
-        given = self._document.get("steps")
-        if not isinstance(given, list) or not given:
+        steps = self._document.get("steps")
+        if not isinstance(steps, list) or not steps:
             self._found.error("/steps", "must be a list with at least one step")
             return []
-        return [self._step(step, ("steps", index), config) for index, step in enumerate(cast("list[object]", given))]
+        return [self._step(step, ("steps", index), config) for index, step in enumerate(cast("list[object]", steps))]
 
     def _step(self, value: object, at: tuple[str | int, ...], config: Mapping[str, Any]) -> dict[str, Any]:
         step = self._found.object_at(value, at)
         self._rest(step, _STEP, at)
-        made: dict[str, Any] = {"id": self._step_id(step, at), "tool": self._tool(step, at)}
+        tool_step: dict[str, Any] = {"id": self._step_id(step, at), "tool": self._tool(step, at)}
         if "params" not in step:
             self._found.error(pointer(*at, "params"), "'params' is missing")
-        made["params"] = self._values(self._found.object_at(step.get("params", {}), (*at, "params")), (*at, "params"))
+        tool_step["params"] = self._values(
+            self._found.object_at(step.get("params", {}), (*at, "params")), (*at, "params")
+        )
         if (asked := self._condition(step, at)) is not None:
-            made["if"] = asked
+            tool_step["if"] = asked
         if (retry := self._retry(step, config, at)) is not None:
-            made["retry"] = retry
+            tool_step["retry"] = retry
         if config.get("continueOnError", False) is True:
-            made["continue_on_error"] = True
+            tool_step["continue_on_error"] = True
         if "assign" in step:
-            made["assign"] = self._assigned(step["assign"], at)
-        return made
+            tool_step["assign"] = self._assigned_name(step["assign"], at)
+        return tool_step
 
     def _step_id(self, step: Mapping[str, Any], at: tuple[str | int, ...]) -> str:
         name = step.get("name")
@@ -164,13 +166,13 @@ class _WorkflowReader:
                 pointer(*at, "name"), "a name begins with a small letter, then small letters, digits and _", None, name
             )
             return "step"
-        found = free_name(name, self._ids)
-        if found != name:
+        step_id = free_name(name, self._ids)
+        if step_id != name:
             self._found.lose(
-                pointer(*at, "name"), f"the step is called {found!r}: ids are unique and at most 64 characters"
+                pointer(*at, "name"), f"the step is called {step_id!r}: ids are unique and at most 64 characters"
             )
-        self._ids.add(found)
-        return found
+        self._ids.add(step_id)
+        return step_id
 
     def _tool(self, step: Mapping[str, Any], at: tuple[str | int, ...]) -> str:
         tool = step.get("tool")
@@ -183,9 +185,9 @@ class _WorkflowReader:
         key = "if" if "if" in step else "condition"
         if key not in step:
             return None
-        return self._translated(condition, step[key], (*at, key))
+        return self._translate(condition, step[key], (*at, key))
 
-    def _assigned(self, value: object, at: tuple[str | int, ...]) -> str:
+    def _assigned_name(self, value: object, at: tuple[str | int, ...]) -> str:
         if not isinstance(value, str) or not value:
             self._found.error(pointer(*at, "assign"), "must be the name of a variable", None, value)
             return "result"
@@ -201,20 +203,20 @@ class _WorkflowReader:
             return {key: self._values(child, (*at, key)) for key, child in cast("dict[str, Any]", value).items()}
         if isinstance(value, list):
             return [self._values(child, (*at, index)) for index, child in enumerate(cast("list[Any]", value))]
-        return self._translated(text, value, at) if isinstance(value, str) else value
+        return self._translate(text, value, at) if isinstance(value, str) else value
 
-    def _translated(self, how: Callable[[str, Names], str], value: object, at: tuple[str | int, ...]) -> str:
+    def _translate(self, how: Callable[[str, Names], str], value: object, at: tuple[str | int, ...]) -> str:
         """An expression in CEL, or an error with the nearest CEL as what was expected."""
         self._names.asks_the_time = False
         try:
-            made = how(str(value), self._names)
+            cel = how(str(value), self._names)
         except UnreadableError as no:
             message = f"{no}; in CEL it may be {no.proposal}" if no.proposal else str(no)
             self._found.error(pointer(*at), message, no.proposal or None, value)
             return str(value)
         if self._names.asks_the_time:
             self._found.lose(pointer(*at), "the present time is that of the run's start: expressions have no clock")
-        return made
+        return cel
 
     def _retry(
         self, step: Mapping[str, Any], config: Mapping[str, Any], at: tuple[str | int, ...]
@@ -254,10 +256,10 @@ class _WorkflowReader:
                 self._found.lose(pointer(*at, key), f"{key!r} has no meaning here")
 
     def _number(self, value: Mapping[str, Any], key: str, default: Any, least: int, at: tuple[str | int, ...]) -> Any:
-        given = value.get(key, default)
-        if given is default or (isinstance(given, int) and not isinstance(given, bool) and given >= least):
-            return given
-        self._found.error(pointer(*at, key), f"must be a whole number, at least {least}", least, given)
+        number = value.get(key, default)
+        if number is default or (isinstance(number, int) and not isinstance(number, bool) and number >= least):
+            return number
+        self._found.error(pointer(*at, key), f"must be a whole number, at least {least}", least, number)
         return least
 
 

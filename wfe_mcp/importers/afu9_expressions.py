@@ -19,8 +19,8 @@ import json
 import re
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.importers.afu9_script import plain, translated, translated_condition
-from wfe_mcp.importers.afu9_tokens import PATH, Names, UnreadableError, cel_of, end_of_script, there
+from wfe_mcp.importers.afu9_script import plain, translate_script, translated_condition
+from wfe_mcp.importers.afu9_tokens import PATH, Names, UnreadableError, cel_of, end_of_script, has_value
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<op>\$\{|===|!==|==|!=|>=|<=|&&|\|\||[}()!<>])|(?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
@@ -34,15 +34,15 @@ _LITERALS = {"true": "true", "false": "false", "null": "null", "undefined": "nul
 
 def text(value: str, names: Names) -> str:
     """A text of ``params``: every ``${path}`` as CEL; a lone ``${`` is escaped. Raises UnreadableError."""
-    made: list[str] = []
+    pieces: list[str] = []
     position = 0
     while (begin := value.find("${", position)) >= 0 and (end := end_of_script(value, begin + 2)) >= 0:
         source = value[begin + 2 : end]
         is_path = PATH.fullmatch(source) and source.strip() not in _LITERALS and not _CALL.search(source)
-        found = f"${{{names.value(source, required=True)}}}" if is_path else translated(source, names)
-        made += [plain(value[position:begin]), found]
+        expression = f"${{{names.value(source, required=True)}}}" if is_path else translate_script(source, names)
+        pieces += [plain(value[position:begin]), expression]
         position = end + 1
-    return "".join([*made, value[position:].replace("${", "$${")])
+    return "".join([*pieces, value[position:].replace("${", "$${")])
 
 
 def condition(value: str, names: Names) -> str:
@@ -52,10 +52,10 @@ def condition(value: str, names: Names) -> str:
         is_whole = whole.startswith("${") and end_of_script(whole, 2) == len(whole) - 1
         return f"${{{translated_condition(whole[2:-1] if is_whole else whole, names)}}}"
     reader = _Reader(_tokens(value), names)
-    made = _truth(reader.either())
+    truth = _truth(reader.either())
     if reader.here != "end":
         raise UnreadableError(f"{reader.shown!r} is not expected here")
-    return f"${{{made}}}"
+    return f"${{{truth}}}"
 
 
 # -- conditions -----------------------------------------------------------------------------------------------------
@@ -74,17 +74,17 @@ _Node = _Value | str
 
 
 def _tokens(value: str) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
+    tokens: list[tuple[str, str]] = []
     position, source = 0, value.rstrip()
     while position < len(source):
         token = _TOKEN.match(source, position)
         if token is None or token.lastgroup is None:
             raise UnreadableError(f"{source[position : position + 20].strip()!r} is no part of a condition")
-        found.append((token.lastgroup, token[token.lastgroup]))
+        tokens.append((token.lastgroup, token[token.lastgroup]))
         position = token.end()
-    if sum(value in {"(", "!", "${"} for _, value in found) > _MOST_NESTED:
+    if sum(value in {"(", "!", "${"} for _, value in tokens) > _MOST_NESTED:
         raise UnreadableError(f"it nests more than {_MOST_NESTED} times")
-    return [*found, ("end", "")]
+    return [*tokens, ("end", "")]
 
 
 class _Reader:
@@ -108,16 +108,16 @@ class _Reader:
 
     def either(self) -> _Node:
         """``a || b``."""
-        found = self._both()
+        node = self._both()
         while self._take("||"):
-            found = f"({_truth(found)} || {_truth(self._both())})"
-        return found
+            node = f"({_truth(node)} || {_truth(self._both())})"
+        return node
 
     def _both(self) -> _Node:
-        found = self._negation()
+        node = self._negation()
         while self._take("&&"):
-            found = f"({_truth(found)} && {_truth(self._negation())})"
-        return found
+            node = f"({_truth(node)} && {_truth(self._negation())})"
+        return node
 
     def _negation(self) -> _Node:
         if self._take("!"):
@@ -125,27 +125,27 @@ class _Reader:
         return self._comparison()
 
     def _comparison(self) -> _Node:
-        left, operator = self._value(), self.here
+        node, operator = self._value(), self.here
         if operator not in {"===", "!==", "==", "!=", "<", ">", "<=", ">="}:
-            return left
+            return node
         self._at += 1
         right = self._value()
-        if isinstance(left, str) or isinstance(right, str):
+        if isinstance(node, str) or isinstance(right, str):
             raise UnreadableError(f"only values can be compared with {operator}")
         if operator in {"===", "=="}:
-            return _equal(left, right)
+            return _equal(node, right)
         if operator in {"!==", "!="}:
-            return f"!({_equal(left, right)})"
-        return _guarded(left, right, f"{_source(left)} {operator} {_source(right)}")
+            return f"!({_equal(node, right)})"
+        return _guard_existence(node, right, f"{_source(node)} {operator} {_source(right)}")
 
     def _value(self) -> _Node:
         kind, value = self._tokens[self._at]
         if self._take("(") or self._take("${"):
             closing = ")" if value == "(" else "}"
-            found = self.either()
+            node = self.either()
             if not self._take(closing):
                 raise UnreadableError(f"{closing!r} is missing before {self.shown!r}")
-            return found
+            return node
         self._at += kind != "end"
         if kind == "number":
             return _Value(literal=value)
@@ -178,20 +178,20 @@ def _truth(node: _Node) -> str:
         return node
     if not node.way:
         return "false" if node.literal in {"false", "null", '""', "0"} else "true"
-    return f"({there(list(node.way))} && !({_source(node)} in [null, false, 0, '']))"
+    return f"({has_value(list(node.way))} && !({_source(node)} in [null, false, 0, '']))"
 
 
 def _equal(left: _Value, right: _Value) -> str:
     if "null" in (left.literal, right.literal):
         value = right if left.literal == "null" else left
-        return f"!({_guarded(value, value, f'{_source(value)} != null')})"
+        return f"!({_guard_existence(value, value, f'{_source(value)} != null')})"
     if left.literal and not right.literal:
         left, right = right, left
     if not right.literal:
-        return _guarded(left, right, f"{_source(left)} == {_source(right)}")
+        return _guard_existence(left, right, f"{_source(left)} == {_source(right)}")
     alike = _alike(right.literal) if left.way else [right.literal]
     compared = " || ".join(f"{_source(left)} == {literal}" for literal in alike)
-    return _guarded(left, left, compared if len(alike) == 1 else f"({compared})")
+    return _guard_existence(left, left, compared if len(alike) == 1 else f"({compared})")
 
 
 def _alike(literal: str) -> list[str]:
@@ -202,9 +202,9 @@ def _alike(literal: str) -> list[str]:
     return [literal, inner] if inner in {"true", "false"} or re.fullmatch(r"-?\d{1,15}(\.\d+)?", inner) else [literal]
 
 
-def _guarded(left: _Value, right: _Value, compared: str) -> str:
+def _guard_existence(left: _Value, right: _Value, compared: str) -> str:
     """``compared``, where both values exist; else false."""
-    guards = dict.fromkeys(there(list(value.way)) for value in (left, right) if value.way)
+    guards = dict.fromkeys(has_value(list(value.way)) for value in (left, right) if value.way)
     return f"({' && '.join([*guards, compared])})"
 
 

@@ -74,8 +74,8 @@ def _rows(value: object) -> tuple[_Row, ...]:
     """The rows of a table, or the one row; none when it is something else."""
     if isinstance(value, list):
         table = cast("list[object]", value)
-        found = [_row(each, (index,)) for index, each in enumerate(table)]
-        return tuple(row for row in found if row is not None) if all(found) else ()
+        rows = [_row(row_value, (index,)) for index, row_value in enumerate(table)]
+        return tuple(row for row in rows if row is not None) if all(rows) else ()
     row = _row(value, ())
     return () if row is None else (row,)
 
@@ -116,4 +116,4 @@ def _with_places(row: _Row, details: tuple[Detail, ...]) -> tuple[Detail, ...]:
         of_row = path.startswith(("/name", "/description", "/version"))
         return pointer(*row.at, *(() if of_row else ("definition",))) + path
 
-    return tuple(Detail(place(each.path), each.message, each.expected, each.got) for each in details)
+    return tuple(Detail(place(detail.path), detail.message, detail.expected, detail.got) for detail in details)

@@ -31,7 +31,7 @@ _WORDS: Mapping[str, tuple[str, Kind]] = {
 }
 
 
-def translated(source: str, names: Names) -> str:
+def translate_script(source: str, names: Names) -> str:
     """``source`` as a text with ``${…}``. Raises UnreadableError."""
     node = _Script(source, names).whole()
     if not node.pieces:
@@ -42,9 +42,9 @@ def translated(source: str, names: Names) -> str:
 def translated_condition(source: str, names: Names) -> str:
     """``source`` as CEL that is true or false; what is missing makes it false. Raises UnreadableError."""
     script = _Script(source, names, required=False)
-    made = script.truth(script.whole())
+    condition = script.truth(script.whole())
     guards = dict.fromkeys(names.exists(path) for path in script.looked_up)
-    return " && ".join([*(guard for guard in guards if guard != "true"), made])
+    return " && ".join([*(guard for guard in guards if guard != "true"), condition])
 
 
 def plain(piece: str) -> str:
@@ -69,10 +69,10 @@ class _Script:
     def whole(self) -> Node:
         """The whole expression."""
         self._tokens = js.tokens(self.source)
-        found = self._settled(self._choice())
+        node = self._settle(self._choice())
         if self._here != "end":
-            raise UnreadableError(f"{self._current_token!r} is not expected here", f"${{{found.cel}}}")
-        return found
+            raise UnreadableError(f"{self._current_token!r} is not expected here", f"${{{node.cel}}}")
+        return node
 
     def truth(self, node: Node) -> str:
         """``node`` as CEL that is true or false, with JavaScript's truth rules."""
@@ -82,7 +82,7 @@ class _Script:
             case "list" | "date":
                 return "true"
             case _:
-                return f"!({self._settled(node).cel} in [null, false, 0, ''])"
+                return f"!({self._settle(node).cel} in [null, false, 0, ''])"
 
     # tokens
 
@@ -96,11 +96,11 @@ class _Script:
         return self._tokens[self._at][1] or "the end"
 
     def _take(self, *signs: str) -> str:
-        found = self._here
-        if found not in signs:
+        token = self._here
+        if token not in signs:
             return ""
         self._at += 1
-        return found
+        return token
 
     def _must(self, sign: str) -> None:
         if not self._take(sign):
@@ -119,90 +119,90 @@ class _Script:
         self.depth += 1
         if self.depth > _MOST_NESTED:
             raise UnreadableError(f"it nests more than {_MOST_NESTED} times")
-        found = self._either()
+        node = self._either()
         if self._take("?"):
-            then = self._settled(self._choice())
+            then = self._settle(self._choice())
             self._must(":")
-            other = self._settled(self._choice())
+            other = self._settle(self._choice())
             kind: Kind = then.kind if then.kind == other.kind else "any"
-            found = Node(f"({self._as_condition(found)} ? dyn({then.cel}) : dyn({other.cel}))", kind)
+            node = Node(f"({self._as_condition(node)} ? dyn({then.cel}) : dyn({other.cel}))", kind)
         self.depth -= 1
-        return found
+        return node
 
     def _either(self) -> Node:
-        found = self._both()
+        node = self._both()
         while sign := self._take("||", "??"):
-            other = self._settled(self._both())
-            if found.kind == other.kind == "truth":
-                found = Node(f"({found.cel} || {other.cel})", "truth")
+            other = self._settle(self._both())
+            if node.kind == other.kind == "truth":
+                node = Node(f"({node.cel} || {other.cel})", "truth")
                 continue
-            asked = self._as_condition(found) if sign == "||" else self._is_there(found)
-            found = Node(f"({asked} ? dyn({self._optional(found)}) : dyn({other.cel}))")
-        return found
+            asked = self._as_condition(node) if sign == "||" else self._is_there(node)
+            node = Node(f"({asked} ? dyn({self._optional(node)}) : dyn({other.cel}))")
+        return node
 
     def _both(self) -> Node:
-        found = self._equality()
+        node = self._equality()
         while self._take("&&"):
-            found = Node(f"({self._as_condition(found)} && {self._as_condition(self._equality())})", "truth")
-        return found
+            node = Node(f"({self._as_condition(node)} && {self._as_condition(self._equality())})", "truth")
+        return node
 
     def _equality(self) -> Node:
-        found = self._relation()
+        node = self._relation()
         while sign := self._take("===", "!==", "==", "!="):
-            left, right = self._settled(found), self._settled(self._relation())
-            found = Node(f"({left.cel} {sign[:2]} {right.cel})", "truth")
-        return found
+            left, right = self._settle(node), self._settle(self._relation())
+            node = Node(f"({left.cel} {sign[:2]} {right.cel})", "truth")
+        return node
 
     def _relation(self) -> Node:
-        found = self._sum()
+        node = self._sum()
         while sign := self._take("<", ">", "<=", ">="):
-            left, right = self._settled(found), self._settled(self._sum())
-            found = Node(f"({left.cel} {sign} {right.cel})", "truth")
-        return found
+            left, right = self._settle(node), self._settle(self._sum())
+            node = Node(f"({left.cel} {sign} {right.cel})", "truth")
+        return node
 
     def _sum(self) -> Node:
-        found = self._product()
+        node = self._product()
         while sign := self._take("+", "-"):
-            left, right = self._settled(found), self._settled(self._product())
+            left, right = self._settle(node), self._settle(self._product())
             if sign == "+" and "text" in (left.kind, right.kind):
-                found = text_of((*pieces_of(left), *pieces_of(right)))
+                node = text_of((*pieces_of(left), *pieces_of(right)))
                 continue
             kind: Kind = "number" if left.kind == right.kind == "number" or sign == "-" else "any"
-            found = Node(f"({left.cel} {sign} {right.cel})", kind)
-        return found
+            node = Node(f"({left.cel} {sign} {right.cel})", kind)
+        return node
 
     def _product(self) -> Node:
-        found = self._negation()
+        node = self._negation()
         while sign := self._take("*", "/", "%"):
-            left, right = self._settled(found), self._settled(self._negation())
-            found = Node(f"({left.cel} {sign} {right.cel})", "number")
-        return found
+            left, right = self._settle(node), self._settle(self._negation())
+            node = Node(f"({left.cel} {sign} {right.cel})", "number")
+        return node
 
     def _negation(self) -> Node:
         if self._take("!"):
             return Node(f"!({self._as_condition(self._negation())})", "truth")
         if self._take("-"):
-            return Node(f"-({self._settled(self._negation()).cel})", "number")
+            return Node(f"-({self._settle(self._negation()).cel})", "number")
         return self._member()
 
     def _member(self) -> Node:
-        found = self._primary()
+        node = self._primary()
         while sign := self._take(".", "?.", "["):
             if sign == "[":
                 index = self._choice()
                 self._must("]")
-                found = self._at_index(found, index)
+                node = self._at_index(node, index)
                 continue
             name = self._name()
-            found = self._called(found, name) if self._take("(") else self._below(found, name)
-        return found
+            node = self._method_call(node, name) if self._take("(") else self._below(node, name)
+        return node
 
     def _primary(self) -> Node:
         kind, value = self._tokens[self._at]
         if self._take("("):
-            found = self._choice()
+            inner = self._choice()
             self._must(")")
-            return found
+            return inner
         if self._take("["):
             return Node(f"[{', '.join(node.cel for node in self._nodes_until(']'))}]", "list")
         if self._take("{"):
@@ -235,32 +235,32 @@ class _Script:
         if full == name and not (name in js.FUNCTIONS and self._here == "("):
             return Node("", path=name)
         self._must("(")
-        given = self._nodes_until(")")
-        if full == "Date.now" and not given:
+        nodes = self._nodes_until(")")
+        if full == "Date.now" and not nodes:
             self.names.asks_the_time = True
             return Node(js.MILLISECONDS, "number")
-        if full == "JSON.stringify" and given:
-            return Node(given[0].cel, "text", pieces=(("", False), ("''", True), (given[0].cel, True)))
-        if full in js.FUNCTIONS and given:
+        if full == "JSON.stringify" and nodes:
+            return Node(nodes[0].cel, "text", pieces=(("", False), ("''", True), (nodes[0].cel, True)))
+        if full in js.FUNCTIONS and nodes:
             cel, kind = js.FUNCTIONS[full]
-            return Node(cel.format(given[0].cel), kind)
-        raise UnreadableError(f"{full}() has no equivalent in CEL", f"${{{given[0].cel}}}" if given else "")
+            return Node(cel.format(nodes[0].cel), kind)
+        raise UnreadableError(f"{full}() has no equivalent in CEL", f"${{{nodes[0].cel}}}" if nodes else "")
 
     def _constructor(self) -> Node:
         name = self._name()
-        given = self._nodes_until(")") if self._take("(") else []
-        if name != "Date" or given:
-            raise UnreadableError(f"new {name} has no equivalent in CEL", f"${{{given[0].cel}}}" if given else "")
+        nodes = self._nodes_until(")") if self._take("(") else []
+        if name != "Date" or nodes:
+            raise UnreadableError(f"new {name} has no equivalent in CEL", f"${{{nodes[0].cel}}}" if nodes else "")
         self.names.asks_the_time = True
         return Node(f"string({js.NOW})", "date")
 
     def _nodes_until(self, closing: str) -> list[Node]:
-        found: list[Node] = []
+        nodes: list[Node] = []
         while not self._take(closing):
-            found.append(self._settled(self._choice()))
+            nodes.append(self._settle(self._choice()))
             if self._here != closing:
                 self._must(",")
-        return found
+        return nodes
 
     def _object(self) -> Node:
         pairs: list[str] = []
@@ -270,7 +270,7 @@ class _Script:
                 raise UnreadableError(f"a key is missing before {self._current_token!r}")
             self._at += 1
             key = key[1:-1] if kind == "text" else key
-            value = self._settled(self._choice() if self._take(":") else self._node_of_name(key))
+            value = self._settle(self._choice() if self._take(":") else self._node_of_name(key))
             pairs.append(f"{json.dumps(key)}: {value.cel}")
             if self._here != "}":
                 self._must(",")
@@ -278,8 +278,8 @@ class _Script:
 
     def _text_node(self, inner: str) -> Node:
         """A text in quotes. A value in it was put there before the quotes were read: alone, it is the value itself."""
-        made = self._template(inner)
-        return Node(made.pieces[0][0]) if len(made.pieces) == 1 and made.pieces[0][1] else made
+        node = self._template(inner)
+        return Node(node.pieces[0][0]) if len(node.pieces) == 1 and node.pieces[0][1] else node
 
     def _template(self, value: str) -> Node:
         pieces: list[tuple[str, bool]] = []
@@ -291,13 +291,13 @@ class _Script:
             )
             if inner.depth > _MOST_NESTED:
                 raise UnreadableError(f"it nests more than {_MOST_NESTED} times")
-            pieces += [(re.sub(r"\\(.)", _unescaped, value[position:begin]), False), *pieces_of(inner.whole())]
+            pieces += [(re.sub(r"\\(.)", _unescape, value[position:begin]), False), *pieces_of(inner.whole())]
             position = end + 1
-        return text_of((*pieces, (re.sub(r"\\(.)", _unescaped, value[position:]), False)))
+        return text_of((*pieces, (re.sub(r"\\(.)", _unescape, value[position:]), False)))
 
     def _below(self, node: Node, name: str) -> Node:
         if name == "length":
-            return Node(f"size({self._settled(node).cel})", "number")
+            return Node(f"size({self._settle(node).cel})", "number")
         if node.path:
             return Node("", path=f"{node.path}.{name}")
         return Node(f"{node.cel}.{name}" if identifier(name) == name else f"{node.cel}[{json.dumps(name)}]")
@@ -305,23 +305,23 @@ class _Script:
     def _at_index(self, node: Node, index: Node) -> Node:
         if node.path and index.kind == "number" and index.cel.isdigit():
             return Node("", path=f"{node.path}[{index.cel}]")
-        return Node(f"{self._settled(node).cel}[{self._settled(index).cel}]")
+        return Node(f"{self._settle(node).cel}[{self._settle(index).cel}]")
 
-    def _called(self, node: Node, name: str) -> Node:
+    def _method_call(self, node: Node, name: str) -> Node:
         if node.kind == "date":
             self._must(")")
             if name in js.OF_DATES:
                 return Node(*js.OF_DATES[name])
             raise UnreadableError(f".{name}() of a date has no equivalent in CEL", f"${{{node.cel}}}")
-        value = self._settled(node)
+        value = self._settle(node)
         if name in js.OF_ITEMS:
-            made, kind = js.OF_ITEMS[name]
-            return Node(made.format(value.cel, *self._function(asks=name != "map")), kind)
+            template, kind = js.OF_ITEMS[name]
+            return Node(template.format(value.cel, *self._function(asks=name != "map")), kind)
         is_known = any(name == known for known, _ in js.METHODS)
-        given = self._nodes_until(")") if is_known else []
-        if (found := js.METHODS.get((name, len(given)))) is None:
+        nodes = self._nodes_until(")") if is_known else []
+        if (method := js.METHODS.get((name, len(nodes)))) is None:
             raise UnreadableError(f".{name}() has no equivalent in CEL", f"${{{value.cel}}}")
-        return Node(found[0].format(value.cel, *(each.cel for each in given)), found[1])
+        return Node(method[0].format(value.cel, *(argument.cel for argument in nodes)), method[1])
 
     def _function(self, *, asks: bool) -> tuple[str, str]:
         """The parameter and the body of ``x => …``; ``asks``: the body is a condition."""
@@ -336,11 +336,11 @@ class _Script:
         body = self._choice()
         self.bound = outside
         self._must(")")
-        return name, self._as_condition(body) if asks else self._settled(body).cel
+        return name, self._as_condition(body) if asks else self._settle(body).cel
 
     # names
 
-    def _settled(self, node: Node) -> Node:
+    def _settle(self, node: Node) -> Node:
         """``node`` with its name looked up."""
         if not node.path:
             return node
@@ -361,5 +361,5 @@ class _Script:
         return f"({self.names.exists(node.path)} && !({self._optional(node)} in [null, false, 0, '']))"
 
 
-def _unescaped(found: re.Match[str]) -> str:
+def _unescape(found: re.Match[str]) -> str:
     return {"n": "\n", "t": "\t", "r": "\r"}.get(found[1], found[1])

@@ -45,12 +45,12 @@ def hold_phase(variable: str, name: str, taken: str) -> dict[str, Any]:
 
 def red_at_start(taken: str) -> dict[str, Any]:
     """A step ``taken`` that aborts the run when one of the variables it was started with is RED."""
-    given = "inputs.variables"
-    red = f"{_RED}.exists(p, p[0] in {given}[v] && {given}[v][p[0]] == p[1])"
+    variables = "inputs.variables"
+    red = f"{_RED}.exists(p, p[0] in {variables}[v] && {variables}[v][p[0]] == p[1])"
     return {
         "id": taken,
         "builtin": "fail",
-        "if": f"${{has({given}) && type({given}) == map && {given}.exists(v, type({given}[v]) == map && {red})}}",
+        "if": f"${{has({variables}) && type({variables}) == map && {variables}.exists(v, type({variables}[v]) == map && {red})}}",
         "params": {"message": "RED: a variable that the run was started with aborts it"},
     }
 

@@ -30,7 +30,7 @@ class UnreadableError(Exception):
 
 def tokens(source: str) -> list[tuple[str, str]]:
     """Kind and text of each token: name, number, text, template, sign, and ``end`` last. Raises UnreadableError."""
-    found: list[tuple[str, str]] = []
+    pairs: list[tuple[str, str]] = []
     position, source = 0, source.strip()
     while position < len(source):
         if source[position:].lstrip().startswith("`"):
@@ -38,15 +38,15 @@ def tokens(source: str) -> list[tuple[str, str]]:
             end = _template_end(source, begin)
             if end < 0:
                 raise UnreadableError("a template literal does not end")
-            found.append(("template", source[begin + 1 : end]))
+            pairs.append(("template", source[begin + 1 : end]))
             position = end + 1
             continue
         token = _TOKEN.match(source, position)
         if token is None or token.lastgroup is None:
             raise UnreadableError(f"{source[position : position + 20].strip()!r} has no equivalent in CEL")
-        found.append((token.lastgroup, token[token.lastgroup]))
+        pairs.append((token.lastgroup, token[token.lastgroup]))
         position = token.end()
-    return [*found, ("end", "")]
+    return [*pairs, ("end", "")]
 
 
 def end_of_script(value: str, begin: int) -> int:
@@ -181,15 +181,15 @@ class Names:
 
     def exists(self, path: str) -> str:
         """CEL that is true when ``path`` has a value."""
-        return there(self.resolve(path, required=False))
+        return has_value(self.resolve(path, required=False))
 
     def resolve(self, path: str, *, required: bool) -> list[str | int]:
         """The path of a value from its root, ``["vars", "issue", "number"]``."""
-        found = PATH.fullmatch(path)
-        if found is None:
+        match = PATH.fullmatch(path)
+        if match is None:
             raise UnreadableError(f"{path!r} is no path such as issue.labels[0].name")
-        root = found[1]
-        parts: list[str | int] = [name or int(index) for name, index in _PART.findall(found[2])]
+        root = match[1]
+        parts: list[str | int] = [name or int(index) for name, index in _PART.findall(match[2])]
         if root == "variables" and parts and parts[0] in self.assigned:
             root, parts = str(parts[0]), parts[1:]
         elif root in {"input", "repo", "variables"}:
@@ -216,16 +216,16 @@ class Names:
 
 def cel_of(way: list[str | int]) -> str:
     """CEL of the value at ``way``."""
-    made = str(way[0])
+    cel = str(way[0])
     for part in way[1:]:
         if isinstance(part, int):
-            made += f"[{part}]"
+            cel += f"[{part}]"
         else:
-            made += f".{part}" if identifier(part) == part else f"[{json.dumps(part)}]"
-    return made
+            cel += f".{part}" if identifier(part) == part else f"[{json.dumps(part)}]"
+    return cel
 
 
-def there(way: list[str | int]) -> str:
+def has_value(way: list[str | int]) -> str:
     """CEL that is true when ``way`` has a value."""
     asked: list[str] = []
     for length in range(2, len(way) + 1):

@@ -106,11 +106,11 @@ def from_aiw_settings(document: Mapping[str, Any]) -> ImportedSettings:
     """The settings. Refuses ``invalid_template``: all errors at once, by pointer into ``document``."""
     reading = _SettingsReader(document)
     reading.read()
-    found = reading.found
-    found.refuse(f"The {FORMAT} file", "invalid_template")
+    report = reading.found
+    report.refuse(f"The {FORMAT} file", "invalid_template")
     phases = {TASK: reading.task} if reading.task else {}
     return ImportedSettings(
-        FORMAT, TEMPLATE, phases, tuple(found.not_carried), checks=reading.checks, inputs=reading.inputs
+        FORMAT, TEMPLATE, phases, tuple(report.not_carried), checks=reading.checks, inputs=reading.inputs
     )
 
 
@@ -147,10 +147,10 @@ class _SettingsReader:
                 self.found.error(pointer(section), "must be a map")
             return
         same, used = _SAME[section], _USED.get(section, ())
-        for key, given in cast("dict[str, object]", value).items():
+        for key, setting in cast("dict[str, object]", value).items():
             at = pointer(section, key)
             if key in same:
-                if given is not None and given != same[key][0]:
+                if setting is not None and setting != same[key][0]:
                     self.found.lose(at, same[key][1])
             elif section == "agent" and "prompt" in key:
                 self.found.lose(at, _PROMPTS)
@@ -202,8 +202,8 @@ class _SettingsReader:
         def is_words(each: Any) -> bool:
             return isinstance(each, str) and bool(each.strip()) and _words(each) is not None
 
-        given: Any = self._take("agent", agent, "checks", ("a list of commands", lambda each: isinstance(each, list)))
-        for index, text in enumerate(given or []):
+        checks: Any = self._take("agent", agent, "checks", ("a list of commands", lambda each: isinstance(each, list)))
+        for index, text in enumerate(checks or []):
             at = pointer("agent", "checks", index)
             if not is_words(text):
                 self.found.error(at, "must be a command", "pytest -q", text)

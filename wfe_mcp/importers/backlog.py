@@ -25,7 +25,7 @@ from typing import Any
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import near_miss
 from wfe_mcp.importers.entries import BACKLOG_STATES, Entry, backlog_entry
-from wfe_mcp.importers.imported import ImportReport, PlanReading, quoted
+from wfe_mcp.importers.imported import ImportReport, PlanReading, quote_line
 from wfe_mcp.importers.quality import Weakness, quality_of, task_weaknesses, weakness
 
 FORMAT = "aiw backlog"
@@ -89,16 +89,16 @@ class _BacklogReader:
             self._heading(line, number)
         elif line.startswith("# ") and not self._items:
             self._title = line[2:].strip()
-        elif self._item is not None and (found := _KEY.fullmatch(line)):
-            self._key(self._item, found[1].lower(), found[2].strip(), number)
+        elif self._item is not None and (match := _KEY.fullmatch(line)):
+            self._key(self._item, match[1].lower(), match[2].strip(), number)
         elif self._item is not None and self._section:
             self._below(self._item, line, number)
-        elif found := _CHECKBOX.fullmatch(line):
-            self._legacy(found[1] != " ", found[2].strip(), number)
+        elif match := _CHECKBOX.fullmatch(line):
+            self._legacy(match[1] != " ", match[2].strip(), number)
         elif self._items:
             self._unknown(line, number)
         else:
-            self._found.lose(f"line {number}", f"introduction: {quoted(line)}")
+            self._found.lose(f"line {number}", f"introduction: {quote_line(line)}")
 
     def plan(self) -> PlanReading:
         """The plan as far as it was understood."""
@@ -117,12 +117,12 @@ class _BacklogReader:
 
     def _heading(self, line: str, number: int) -> None:
         self._section = ""
-        found = _HEADING.fullmatch(line)
-        if found is None or not found[2].strip():
-            self._found.error(f"line {number}", f"{quoted(line)} is no item", "## BLG-001 - Title")
+        match = _HEADING.fullmatch(line)
+        if match is None or not match[2].strip():
+            self._found.error(f"line {number}", f"{quote_line(line)} is no item", "## BLG-001 - Title")
             self._item = None
             return
-        self._item = _Item(found[1].upper(), found[2].strip(), number)
+        self._item = _Item(match[1].upper(), match[2].strip(), number)
         self._items.append(self._item)
 
     def _key(self, item: _Item, key: str, value: str, number: int) -> None:
@@ -139,11 +139,11 @@ class _BacklogReader:
             self._add(item, key, value)
 
     def _below(self, item: _Item, line: str, number: int) -> None:
-        found = _BULLET.fullmatch(line)
-        if found is None and self._section != "notes":
+        match = _BULLET.fullmatch(line)
+        if match is None and self._section != "notes":
             self._unknown(line, number)
         else:
-            self._add(item, self._section, found[1].strip() if found else line.strip())
+            self._add(item, self._section, match[1].strip() if match else line.strip())
 
     @staticmethod
     def _add(item: _Item, key: str, value: str) -> None:
@@ -165,11 +165,11 @@ class _BacklogReader:
 
     def _unknown(self, line: str, number: int) -> None:
         expected = "## BLG-001 - Title, Status:, Priority:, Tags:, Conflict scopes:, Notes:, Acceptance: or a bullet below them"
-        self._found.error(f"line {number}", f"{quoted(line)} is not understood", expected)
+        self._found.error(f"line {number}", f"{quote_line(line)} is not understood", expected)
 
     def _wrong(self, key: str, value: str, valid: tuple[str, ...], number: int) -> None:
         guess = near_miss(value.lower(), valid)
-        self._found.error(f"line {number}", f"unknown {key} {quoted(value)}{guess}", list(valid), value)
+        self._found.error(f"line {number}", f"unknown {key} {quote_line(value)}{guess}", list(valid), value)
 
     def _work(self) -> list[_Item]:
         """The open items; the others are reported as not carried, once."""
@@ -185,8 +185,8 @@ class _BacklogReader:
                 self._found.lose(f"line {item.line}", f"{item.id} is {item.status}: a plan says what there is to do")
         for item in self._work():
             # An idea without acceptance is valid: it is written when the idea is selected.
-            for each in task_weaknesses(_task(item), item.line):
-                yield replace(each, blocking=False)
+            for fault in task_weaknesses(_task(item), item.line):
+                yield replace(fault, blocking=False)
         if not self._work():
             yield weakness("no_milestones", "no item is open", 1)
 

@@ -59,21 +59,21 @@ class _BacklogReader:
 
     def items(self) -> list[WorkItem]:
         """The tasks in their order on the board."""
-        found = [
+        ordered_items = [
             (order, item)
             for under in ("tasks", "completed")
             for path in self._folder.files(under, "*.md")
             for order, item in self._task(path, is_done=under == "completed")
         ]
-        by_key = {item.key: item for _, item in found}
-        for _, item in found:
+        by_key = {item.key: item for _, item in ordered_items}
+        for _, item in ordered_items:
             if not item.group:
                 item.group = by_key[item.parent].group if item.parent in by_key else _NONE
             item.group = item.group or _NONE
         for under, why in _REPORTED.items():
             for path in self._folder.files(under, "**/*.md"):
                 self._report.lose(path, why)
-        return [item for _, item in sorted(found, key=lambda each: (each[0], natural(each[1].key)))]
+        return [item for _, item in sorted(ordered_items, key=lambda each: (each[0], natural(each[1].key)))]
 
     def _config(self) -> dict[str, Any]:
         places = (("config.yml", self._folder), ("backlog.config.yml", Folder(self._folder.root.parent, self._report)))
@@ -83,18 +83,18 @@ class _BacklogReader:
         return {}
 
     def _milestones(self) -> dict[str, str]:
-        found: dict[str, str] = {}
+        titles: dict[str, str] = {}
         for path in self._folder.files("milestones", "*.md"):
             head = front_matter(self._folder.text(path) or "", path, self._report)
             if isinstance(head.get("id"), str) and isinstance(head.get("title"), str):
-                found[head["id"]] = head["title"].strip() or head["id"]
-        return found
+                titles[head["id"]] = head["title"].strip() or head["id"]
+        return titles
 
     def _task(self, path: str, *, is_done: bool) -> list[tuple[float, WorkItem]]:
         text = self._folder.text(path)
         head = front_matter(text, path, self._report) if text is not None else {}
         if text is None or not head:
-            if text is not None and not any(each.path.startswith(path) for each in self._report.errors):
+            if text is not None and not any(error.path.startswith(path) for error in self._report.errors):
                 self._report.lose(path, "it has no front matter, so it is no task")
             return []
         key, title = head.get("id"), head.get("title")
@@ -130,12 +130,12 @@ class _BacklogReader:
         if not isinstance(name, str) or not name.strip():
             return ""
         known = {key.lower(): key for key in self.groups} | {title.lower(): key for key, title in self.groups.items()}
-        found = known.get(name.strip().lower())
-        if found is None:
+        milestone = known.get(name.strip().lower())
+        if milestone is None:
             self._report.lose(f"{path}:1", f"the milestone {name!r} is not there; a milestone of that name is made")
             del self.groups[_NONE]
             self.groups |= {name: name, _NONE: "Backlog"}
-        return found or name
+        return milestone or name
 
     def _body(self, item: WorkItem, text: str, status: str) -> None:
         for section in sections(text):
@@ -163,4 +163,4 @@ def _statuses(config: dict[str, Any]) -> dict[str, Literal["open", "done", "drop
 
 def _texts(value: object) -> list[str]:
     values = cast("list[object]", value) if isinstance(value, list) else [value]
-    return [str(each).strip() for each in values if each is not None and str(each).strip()]
+    return [str(item).strip() for item in values if item is not None and str(item).strip()]

@@ -77,7 +77,7 @@ def plan_entries(
         yield Entry(
             name,
             ItemKind.MILESTONE,
-            described(milestone["title"], goal) | {"sequential": True},
+            describe_entry(milestone["title"], goal) | {"sequential": True},
             needs=(before,) if before else (),
             status=ItemStatus.DONE if is_over else ItemStatus.PLANNED,
             place=places.get(name, ""),
@@ -89,7 +89,7 @@ def plan_entries(
             yield Entry(
                 task["id"],
                 ItemKind.TASK,
-                described(task["title"], _with_part(task.get("notes", ""), part), task["acceptance"])
+                describe_entry(task["title"], _with_part(task.get("notes", ""), part), task["acceptance"])
                 | {"scopes": task.get("conflict_scopes", []), "priority": task.get("priority", "normal")},
                 parent=name,
                 needs=tuple(task.get("depends_on", ())),
@@ -98,7 +98,7 @@ def plan_entries(
                 numbered=task["id"] in places_only,
             )
     for task in plan.get("done", ()):
-        values = described(task["title"], task.get("summary", ""))
+        values = describe_entry(task["title"], task.get("summary", ""))
         yield Entry(task["id"], ItemKind.TASK, values, status=ItemStatus.DONE, reason=DONE_THERE)
 
 
@@ -115,7 +115,7 @@ def backlog_entry(key: str, title: str, status: str, body: str, criteria: list[s
     """An entry of a backlog, in one of its seven states."""
     kind, state, reason = BACKLOG_STATES[status]
     note = "it is active there; here a run makes it so" if status == "active" else ""
-    return Entry(key, kind, described(title, body, criteria) | more, "", (), state, reason, note, place)
+    return Entry(key, kind, describe_entry(title, body, criteria) | more, "", (), state, reason, note, place)
 
 
 BACKLOG_STATES: Mapping[str, tuple[ItemKind, ItemStatus, str]] = {
@@ -130,7 +130,7 @@ BACKLOG_STATES: Mapping[str, tuple[ItemKind, ItemStatus, str]] = {
 """What the seven states of a backlog are here: kind, status and reason. What is active there is planned: a run makes it so."""
 
 
-def described(title: str, body: str, criteria: Iterable[str] = ()) -> dict[str, Any]:
+def describe_entry(title: str, body: str, criteria: Iterable[str] = ()) -> dict[str, Any]:
     """Title, body and criteria as an item has them; what does not fit into a line stands whole in the body."""
     lines = [(text, _line(text, LINE_CHARS)) for text in criteria]
     whole = [text for text, line in [(title, _line(title, TITLE_CHARS)), *lines] if line.endswith("…") and line != text]

@@ -33,14 +33,14 @@ class Folder:
 
     def files(self, under: str, pattern: str) -> list[str]:
         """The files matching ``pattern`` below ``under``, as paths from the root. A link is reported and left out."""
-        found = sorted(self._matching(self.root / under, pattern), key=natural)
-        if len(found) > FILES_MOST:
-            self.report.error(under, f"there are more than {FILES_MOST} files", FILES_MOST, len(found))
+        paths = sorted(self._matching(self.root / under, pattern), key=natural)
+        if len(paths) > FILES_MOST:
+            self.report.error(under, f"there are more than {FILES_MOST} files", FILES_MOST, len(paths))
             return []
-        for path in [path for path in found if self._leaves(path)]:
+        for path in [path for path in paths if self._leaves(path)]:
             self.report.lose(path, "it is a link; links are not followed")
-            found.remove(path)
-        return found
+            paths.remove(path)
+        return paths
 
     def text(self, path: str) -> str | None:
         """The text of a file, with normalised line ends; None if there is none, or none that can be read."""

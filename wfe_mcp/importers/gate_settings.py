@@ -77,7 +77,7 @@ Criteria = Callable[[str], str | None]
 def from_gate_settings(document: Mapping[str, Any], criteria: Criteria = lambda _name: None) -> ImportedSettings:
     """The settings. Refuses ``invalid_template``: all errors at once, by pointer into ``document``."""
     reading = _Reading(criteria)
-    found = reading.found
+    report = reading.found
     read = _workflow if _has_sections(document) else _gate_map
     document = without_nulls(document)
     stages = read(document, reading)
@@ -86,14 +86,14 @@ def from_gate_settings(document: Mapping[str, Any], criteria: Criteria = lambda 
         of_phase = {stage: stages.get((phase, stage), {}) for stage in _STAGES}
         if any(of_phase.values()):
             phases[phase] = reading.phase(of_phase)
-    if not phases and not found.not_carried and not reading.tables:
-        found.error("", "it says nothing of any phase")
-    found.refuse(f"The {FORMAT} file", "invalid_template")
+    if not phases and not report.not_carried and not reading.tables:
+        report.error("", "it says nothing of any phase")
+    report.refuse(f"The {FORMAT} file", "invalid_template")
     for at, why in reading.idle.items():
         if at not in reading.used:
-            found.lose(at, why)
+            report.lose(at, why)
     template = _template_of(document.get("profile"))
-    return ImportedSettings(FORMAT, template, phases, tuple(found.not_carried), tables=reading.tables)
+    return ImportedSettings(FORMAT, template, phases, tuple(report.not_carried), tables=reading.tables)
 
 
 @dataclass(slots=True)
@@ -108,7 +108,7 @@ class _Reading:
 
     def phase(self, stages: Mapping[str, Given]) -> dict[str, Any]:
         """One phase's configuration table."""
-        made: dict[str, Any] = {}
+        settings: dict[str, Any] = {}
         if "ai_provider" in stages["prompt"]:
             self._lose(
                 stages["prompt"]["ai_provider"][1], "a prompt is made by the template; only its answer is worked on"
@@ -119,18 +119,18 @@ class _Reading:
             if not isinstance(provider, str) or not _ROLE.fullmatch(provider):
                 self.found.error(pointer(*at), "must be manual or the key of a provider", None, provider)
             elif provider != "manual":
-                made["provider"] = provider
+                settings["provider"] = provider
         # A prompt without settings keeps the template's gates; an answer without an approver asks a person.
         included = [stage for stage in _STAGES if stages[stage] or stage == "response"]
-        return made | {stage: self._stage(stages[stage]) for stage in included}
+        return settings | {stage: self._stage(stages[stage]) for stage in included}
 
     def _stage(self, given: Given) -> dict[str, Any]:
-        made: dict[str, Any] = {"approver": _approver(given, self.found) or "human"}  # manual was the default
-        is_asked = made["approver"] not in {"human", "skip"}
+        settings: dict[str, Any] = {"approver": _approver(given, self.found) or "human"}  # manual was the default
+        is_asked = settings["approver"] not in {"human", "skip"}
         if "approval_max_retries" in given:
             retries, at = given["approval_max_retries"]
             if isinstance(retries, int) and not isinstance(retries, bool) and retries >= 0:
-                made["max_retries"] = retries
+                settings["max_retries"] = retries
             else:
                 self.found.error(pointer(*at), "must be a whole number, at least 0", 0, retries)
         if "approval_allow_rewrite" in given:
@@ -138,18 +138,18 @@ class _Reading:
             if not isinstance(allowed, bool):
                 self.found.error(pointer(*at), "must be true or false", None, allowed)
             elif is_asked:
-                made["allow_rewrite"] = allowed
+                settings["allow_rewrite"] = allowed
                 self.used.add(pointer(*at))
             elif allowed:
                 self._lose(at, "only a role that gives its opinion can rewrite")
         if "approver_config" in given:
             config, at = given["approver_config"]
-            made |= self._reviewer(self.found.object_at(config, at), at, is_asked=is_asked)
-        return made
+            settings |= self._reviewer(self.found.object_at(config, at), at, is_asked=is_asked)
+        return settings
 
     def _reviewer(self, config: Mapping[str, Any], at: Place, *, is_asked: bool) -> dict[str, Any]:
         """What the settings of an approver say of its model and criteria."""
-        made: dict[str, Any] = {}
+        settings: dict[str, Any] = {}
         for key, value in config.items():
             place = (*at, key)
             if not is_asked:
@@ -170,8 +170,8 @@ class _Reading:
                     )
                     self.found.lose(pointer(*place), f"{value!r} {what}; write its text as 'criteria' of the stage")
                 else:
-                    made["model" if key == "model" else "criteria"] = text
-        return made
+                    settings["model" if key == "model" else "criteria"] = text
+        return settings
 
     def _lose(self, at: Place, why: str) -> None:
         if _is_default(at):
@@ -182,26 +182,26 @@ class _Reading:
 
 def _workflow(document: Mapping[str, Any], reading: _Reading) -> _Stages:
     """The ``workflow`` section: ``defaults``, overridden by each phase and stage."""
-    found = reading.found
+    report = reading.found
     _top(document, reading)
-    section = found.object_at(document.get("workflow", {}), ("workflow",))
-    defaults = _keys(section.get("defaults", {}), ("workflow", "defaults"), found)
+    section = report.object_at(document.get("workflow", {}), ("workflow",))
+    defaults = _keys(section.get("defaults", {}), ("workflow", "defaults"), report)
     works = _providers(document.get("providers", {}), reading)
     stages: _Stages = {
         (phase, stage): works.get((phase, stage), {}) | defaults for phase in _PHASES for stage in _STAGES
     }
-    for phase, given in section.items():
+    for phase, table in section.items():
         if phase == "defaults":
             continue
-        if _is_known(phase, _PHASES, ("workflow", phase), found):
-            for stage, keys in found.object_at(given, ("workflow", phase)).items():
+        if _is_known(phase, _PHASES, ("workflow", phase), report):
+            for stage, keys in report.object_at(table, ("workflow", phase)).items():
                 at = ("workflow", phase, stage)
-                if _is_known(stage, _STAGES, at, found):
-                    stages[phase, stage] |= _keys(keys, at, found)
+                if _is_known(stage, _STAGES, at, report):
+                    stages[phase, stage] |= _keys(keys, at, report)
     for at, of_role in works.items():
-        chosen, named = stages[at]["ai_provider"][1], of_role["ai_provider"][1]
-        if chosen != named:
-            reading.idle[pointer(*named)] = f"{'.'.join(chosen)} says who works there"
+        chosen, place = stages[at]["ai_provider"][1], of_role["ai_provider"][1]
+        if chosen != place:
+            reading.idle[pointer(*place)] = f"{'.'.join(chosen)} says who works there"
     return stages
 
 
@@ -225,43 +225,43 @@ def _template_of(profile: object) -> str:
 
 def _providers(value: object, reading: _Reading) -> _Stages:
     """The provider by phase: the role's own, else the default one."""
-    given = reading.found.object_at(value, ("providers",))
+    providers = reading.found.object_at(value, ("providers",))
     works: _Stages = {}
-    for key, named in given.items():
+    for key, named in providers.items():
         if isinstance(named, dict) and key not in _ROLES and _ROLE.fullmatch(key):
             _provider(key, cast("dict[str, Any]", named), reading)
         elif (key not in _ROLES and key != "default") or not isinstance(named, str):
             reading.found.lose(pointer("providers", key), _OF_PROVIDER)
     for role, phase in _ROLES.items():
-        key = role if isinstance(given.get(role), str) else "default"
-        if isinstance(given.get(key), str):
-            works[phase, "response"] = {"ai_provider": (given[key], ("providers", key))}
+        key = role if isinstance(providers.get(role), str) else "default"
+        if isinstance(providers.get(key), str):
+            works[phase, "response"] = {"ai_provider": (providers[key], ("providers", key))}
     return works
 
 
 def _gate_map(document: Mapping[str, Any], reading: _Reading) -> _Stages:
     """The older map: a stage by its dotted name, an approver or an object."""
-    found, default = reading.found, Given()
+    report, default = reading.found, Given()
     if "default_approver" in document:
         default["approval_provider"] = (document["default_approver"], ("default_approver",))
     stages: _Stages = {(phase, stage): dict(default) for phase in _PHASES for stage in _STAGES}
     for key, value in document.items():
-        named = _STAGE.fullmatch(key)
-        if named is None:
+        match = _STAGE.fullmatch(key)
+        if match is None:
             if key != "default_approver":
-                found.error(pointer(key), f"{key!r} is no stage such as plan.prompt")
-        elif _is_known(named[1], _PHASES, (key,), found) and _is_known(named[2], _STAGES, (key,), found):
-            given = {"approver": value} if isinstance(value, str) else found.object_at(value, (key,))
-            for name, each in given.items():
-                if _is_known(name, tuple(_MAP_KEYS), (key, name), found):
+                report.error(pointer(key), f"{key!r} is no stage such as plan.prompt")
+        elif _is_known(match[1], _PHASES, (key,), report) and _is_known(match[2], _STAGES, (key,), report):
+            table = {"approver": value} if isinstance(value, str) else report.object_at(value, (key,))
+            for name, setting in table.items():
+                if _is_known(name, tuple(_MAP_KEYS), (key, name), report):
                     at = (key,) if isinstance(value, str) else (key, name)
-                    stages[named[1], named[2]][_MAP_KEYS[name]] = (each, at)
+                    stages[match[1], match[2]][_MAP_KEYS[name]] = (setting, at)
     return stages
 
 
 def _keys(value: object, at: Place, found: ImportReport) -> Given:
-    given = found.object_at(value, at)
-    return {key: (each, (*at, key)) for key, each in given.items() if _is_known(key, _KEYS, (*at, key), found)}
+    table = found.object_at(value, at)
+    return {key: (setting, (*at, key)) for key, setting in table.items() if _is_known(key, _KEYS, (*at, key), found)}
 
 
 def _provider(key: str, settings: Mapping[str, Any], reading: _Reading) -> None:

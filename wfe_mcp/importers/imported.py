@@ -57,11 +57,11 @@ class ImportedSettings:
 
     def settings(self) -> dict[str, Any]:
         """The settings in the structure of ``.wfe/config.toml``."""
-        made: dict[str, Any] = {"checks": self.checks} if self.checks else {}
+        tables: dict[str, Any] = {"checks": self.checks} if self.checks else {}
         for name, keys in self.tables.items():
             above, _, last = name.rpartition(".")
-            (made.setdefault(above, {}) if above else made)[last] = keys
-        return made | ({"templates": {self.template: {"phases": self.phases}}} if self.phases else {})
+            (tables.setdefault(above, {}) if above else tables)[last] = keys
+        return tables | ({"templates": {self.template: {"phases": self.phases}}} if self.phases else {})
 
     def toml(self) -> str:
         """The tables of ``.wfe/config.toml``."""
@@ -161,11 +161,11 @@ class PlanReading:
         """Refuse ``invalid_artifact`` with every error by line, if there are any."""
         self.report.refuse(self.source, "invalid_artifact", f"check it again: wfe-mcp plan check {self.source}")
 
-    def imported(self) -> ImportedPlan:
+    def import_plan(self) -> ImportedPlan:
         """The plan. Refuses ``invalid_artifact``: every error, and every weakness that blocks, by line."""
-        for each in self.plan["quality"]["problems"]:
-            if each["blocking"]:
-                self.report.error(f"line {each['line']}", each["message"])
+        for problem in self.plan["quality"]["problems"]:
+            if problem["blocking"]:
+                self.report.error(f"line {problem['line']}", problem["message"])
         self.refuse()
         return ImportedPlan(self.format, self.plan, tuple(self.report.not_carried))
 
@@ -173,10 +173,10 @@ class PlanReading:
         """The entries for work items. Refuses what ``imported`` refuses, but a file in which everything is over."""
         if self.entries:
             problems = self.plan["quality"]["problems"]
-            self.plan["quality"]["problems"] = [each for each in problems if each["rule"] != "no_milestones"]
-        self.imported()
-        over = {each.place for each in self.entries if each.is_over}
-        lost = tuple(each for each in self.report.not_carried if each.path not in over)
+            self.plan["quality"]["problems"] = [problem for problem in problems if problem["rule"] != "no_milestones"]
+        self.import_plan()
+        over = {entry.place for entry in self.entries if entry.is_over}
+        lost = tuple(detail for detail in self.report.not_carried if detail.path not in over)
         return Entries(self.format, self.entries, lost)
 
 
@@ -184,9 +184,9 @@ def without_nulls(value: Any, but: Collection[str] = ()) -> Any:
     """``value`` without keys that have no value, at every level; below a key of ``but`` all stay."""
     if isinstance(value, dict):
         keys = cast("dict[str, Any]", value).items()
-        return {key: each if key in but else without_nulls(each, but) for key, each in keys if each is not None}
+        return {key: item if key in but else without_nulls(item, but) for key, item in keys if item is not None}
     if isinstance(value, list):
-        return [without_nulls(each, but) for each in cast("list[Any]", value)]
+        return [without_nulls(item, but) for item in cast("list[Any]", value)]
     return value
 
 
@@ -195,26 +195,26 @@ def _toml_key(key: str) -> str:
     return json.dumps(key) if "." in key else key
 
 
-def quoted(line: str) -> str:
+def quote_line(line: str) -> str:
     """A line of the source for a message, in quotes and at most 60 characters."""
     return repr(line if len(line) <= 60 else f"{line[:57]}…")
 
 
 def identifier(text: str) -> str:
     """``text`` as an identifier for expressions."""
-    made = "".join(letter if letter.isascii() and (letter.isalnum() or letter == "_") else "_" for letter in text)[:64]
-    if not made or made[0].isdigit():
-        made = f"_{made}"[:64]
-    return f"{made[:63]}_" if made in RESERVED_WORDS else made
+    name = "".join(letter if letter.isascii() and (letter.isalnum() or letter == "_") else "_" for letter in text)[:64]
+    if not name or name[0].isdigit():
+        name = f"_{name}"[:64]
+    return f"{name[:63]}_" if name in RESERVED_WORDS else name
 
 
 def free_name(name: str, taken: Collection[str]) -> str:
     """``name``, or the first of ``name_2``, ``name_3``… that is not taken; at most 64 characters."""
-    found, number = name[:64], 2
-    while found in taken:
-        found = f"{name[: 63 - len(str(number))]}_{number}"
+    free, number = name[:64], 2
+    while free in taken:
+        free = f"{name[: 63 - len(str(number))]}_{number}"
         number += 1
-    return found
+    return free
 
 
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
@@ -279,39 +279,39 @@ def sections(text: str) -> list[Section]:
     if bare.startswith("---\n") and "\n---" in bare[3:]:
         end = bare.index("\n---", 3) + 4
         bare = "\n" * bare.count("\n", 0, end) + bare[end:]
-    found, fence = [Section(0, "", 1)], ""
+    all_sections, fence = [Section(0, "", 1)], ""
     for number, line in enumerate(bare.split("\n"), 1):
         mark = _FENCE.match(line)
         if mark and (not fence or mark[1].startswith(fence)):
             fence = "" if fence else mark[1]
         heading = None if fence else _HEADING.fullmatch(line)
         if heading is not None:
-            found.append(Section(len(heading[1]), heading[2], number))
+            all_sections.append(Section(len(heading[1]), heading[2], number))
         else:
-            found[-1].lines.append((number, line.rstrip()))
-    return found
+            all_sections[-1].lines.append((number, line.rstrip()))
+    return all_sections
 
 
 def checkboxes(lines: list[tuple[int, str]]) -> list[Checkbox]:
     """The task lines, each with the lines below it that are no task lines."""
-    found: list[Checkbox] = []
+    boxes: list[Checkbox] = []
     for number, line in lines:
         box = _CHECKBOX.fullmatch(line)
         if box is not None:
-            found.append(Checkbox(box[2] or " ", box[3].strip(), number))
-        elif found and line.strip() and line[:1].isspace():
-            last = found[-1]
-            found[-1] = Checkbox(last.mark, last.text, last.line, (*last.below, (number, line.strip())))
-    return found
+            boxes.append(Checkbox(box[2] or " ", box[3].strip(), number))
+        elif boxes and line.strip() and line[:1].isspace():
+            last = boxes[-1]
+            boxes[-1] = Checkbox(last.mark, last.text, last.line, (*last.below, (number, line.strip())))
+    return boxes
 
 
 def bullets(lines: list[tuple[int, str]]) -> list[tuple[int, str]]:
     """The items of a list, continuation lines joined."""
-    found: list[tuple[int, str]] = []
+    items: list[tuple[int, str]] = []
     for number, line in lines:
         item = re.fullmatch(r"\s*(?:[-*]|\d+[.)])\s+(.*)", line)
         if item is not None:
-            found.append((number, item[1].strip()))
-        elif found and line.strip() and line[:1].isspace():
-            found[-1] = (found[-1][0], f"{found[-1][1]} {line.strip()}")
-    return found
+            items.append((number, item[1].strip()))
+        elif items and line.strip() and line[:1].isspace():
+            items[-1] = (items[-1][0], f"{items[-1][1]} {line.strip()}")
+    return items

@@ -28,7 +28,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import near_miss
 from wfe_mcp.core.texts import slug
 from wfe_mcp.importers.entries import plan_entries
-from wfe_mcp.importers.imported import ImportReport, PlanReading, quoted
+from wfe_mcp.importers.imported import ImportReport, PlanReading, quote_line
 from wfe_mcp.importers.quality import Weakness, quality_of, weakness, weaknesses
 
 FORMAT = "aiw milestones"
@@ -89,12 +89,14 @@ class _MilestoneReader:
         elif not self._milestones:
             self._introduction(line, number)
         elif not self._key(line, number) and not self._task(line, number):
-            self._found.error(f"line {number}", f"{quoted(line)} is not understood", _expectation(self._milestones[-1]))
+            self._found.error(
+                f"line {number}", f"{quote_line(line)} is not understood", _expectation(self._milestones[-1])
+            )
 
     def plan(self) -> PlanReading:
         """The plan as far as it was understood."""
         ids = self._ids()
-        headings = [each.line for each in self._milestones]  # not by id, which two may share
+        headings = [section.line for section in self._milestones]  # not by id, which two may share
         lines = {task.id: task.line for task in self._tasks}
         for task in self._tasks:
             self._known[task.id.lower()] = [task.id]
@@ -104,10 +106,10 @@ class _MilestoneReader:
         self._cycle(milestones)
         quality = quality_of([*self._duplicates(), *weaknesses(milestones, headings, lines)])
         plan: dict[str, Any] = {"milestones": milestones, "quality": quality}
-        places = {name: f"line {each.line}" for name, each in zip(ids, self._milestones, strict=True)}
+        places = {name: f"line {section.line}" for name, section in zip(ids, self._milestones, strict=True)}
         places |= {task.id: f"line {task.line}" for task in self._tasks}
         done = [task.id for task in self._tasks if task.is_done]
-        numbered = [name for name, each in zip(ids, self._milestones, strict=True) if not each.number]
+        numbered = [name for name, section in zip(ids, self._milestones, strict=True) if not section.number]
         entries = plan_entries(plan, places, done, numbered=[*numbered, *(task.id for task in self._tasks)])
         title = {"title": self._title} if self._title else {}
         return PlanReading(FORMAT, plan | title, self._found, tuple(entries))
@@ -115,23 +117,23 @@ class _MilestoneReader:
     # lines
 
     def _heading(self, line: str, number: int) -> None:
-        found = _HEADING.fullmatch(line)
-        assert found is not None, "every line that begins so has this form"
-        if not found[2].strip():
+        match = _HEADING.fullmatch(line)
+        assert match is not None, "every line that begins so has this form"
+        if not match[2].strip():
             self._found.error(f"line {number}", "the milestone has no title", "## M1 - Title")
-        self._milestones.append(_Milestone(found[1] or "", found[2].strip() or "?", number))
+        self._milestones.append(_Milestone(match[1] or "", match[2].strip() or "?", number))
 
     def _introduction(self, line: str, number: int) -> None:
         if line.startswith("# ") and not self._title:
             self._title = line[2:].strip()
         else:
-            self._found.lose(f"line {number}", f"introduction: {quoted(line)}")
+            self._found.lose(f"line {number}", f"introduction: {quote_line(line)}")
 
     def _key(self, line: str, number: int) -> bool:
-        found = _KEY.fullmatch(line)
-        if found is None:
+        match = _KEY.fullmatch(line)
+        if match is None:
             return False
-        key, value, milestone = found[1].lower(), found[2].strip(), self._milestones[-1]
+        key, value, milestone = match[1].lower(), match[2].strip(), self._milestones[-1]
         if key == "goal":
             if milestone.goal or milestone.in_tasks:
                 self._found.error(f"line {number}", "a milestone has one 'Goal:', before its 'Tasks:'")
@@ -166,10 +168,10 @@ class _MilestoneReader:
             self._found.error(f"line {number}", f"'{key.capitalize()}:' takes {wanted}", wanted, value)
 
     def _task(self, line: str, number: int) -> bool:
-        found = _TASK.fullmatch(line)
-        if found is None:
+        match = _TASK.fullmatch(line)
+        if match is None:
             return False
-        milestone, title = self._milestones[-1], found[2].strip()
+        milestone, title = self._milestones[-1], match[2].strip()
         key = _KEY.fullmatch(title)
         if not milestone.in_tasks:
             self._found.error(f"line {number}", "a task stands below 'Tasks:'", "Tasks:")
@@ -178,7 +180,7 @@ class _MilestoneReader:
         elif key is not None and key[1].lower() in _TASK_KEYS:
             self._found.error(f"line {number}", f"this would be a task; write '{key[1]}: …' without the dash")
         else:
-            is_done = (found[1] or " ") != " "
+            is_done = (match[1] or " ") != " "
             if is_done:
                 self._found.lose(f"line {number}", "that the task is done: a plan says what there is to do")
             self._tasks.append(_Task(f"TASK-{len(self._tasks) + 1:03}", title, number, is_done=is_done))
@@ -189,27 +191,31 @@ class _MilestoneReader:
 
     def _ids(self) -> list[str]:
         """M-numbers as they are written (``M01``); the others get the next free one, as wide as the widest written."""
-        taken = {int(each.number) for each in self._milestones if each.number}
-        width = max((len(each.number) for each in self._milestones if each.number.startswith("0")), default=1)
+        taken = {int(milestone.number) for milestone in self._milestones if milestone.number}
+        width = max(
+            (len(milestone.number) for milestone in self._milestones if milestone.number.startswith("0")), default=1
+        )
         free = (number for number in itertools.count(1) if number not in taken)
-        return [f"M{each.number or f'{next(free):0{width}}'}" for each in self._milestones]
+        return [f"M{milestone.number or f'{next(free):0{width}}'}" for milestone in self._milestones]
 
     def _duplicates(self) -> Iterator[Weakness]:
         seen: dict[int, int] = {}
-        for each in self._milestones:
-            if not each.number:
+        for milestone in self._milestones:
+            if not milestone.number:
                 continue
-            if int(each.number) in seen:
-                message = f"M{each.number} is in line {seen[int(each.number)]} already"
-                yield weakness("duplicate_id", message, each.line)
-            seen.setdefault(int(each.number), each.line)
+            if int(milestone.number) in seen:
+                message = f"M{milestone.number} is in line {seen[int(milestone.number)]} already"
+                yield weakness("duplicate_id", message, milestone.line)
+            seen.setdefault(int(milestone.number), milestone.line)
 
     def _milestone(self, milestone: _Milestone, name: str) -> dict[str, Any]:
         before: str | None = None
         tasks: list[dict[str, Any]] = []
         for task in milestone.tasks:
             chain = [before] if before else []
-            depends = chain if task.depends is None else [each for each in map(self._depends, task.depends) if each]
+            depends = (
+                chain if task.depends is None else [task_id for task_id in map(self._depends, task.depends) if task_id]
+            )
             tasks.append(
                 {
                     "id": task.id,
@@ -221,26 +227,26 @@ class _MilestoneReader:
                 }
             )
             before = task.id
-        made: dict[str, Any] = {
+        values: dict[str, Any] = {
             "id": name,
             "title": milestone.title,
             "slug": slug(f"{name} {milestone.title}", 64),
             "tasks": tasks,
         }
-        return made | ({"goal": milestone.goal} if milestone.goal else {})
+        return values | ({"goal": milestone.goal} if milestone.goal else {})
 
     def _depends(self, wanted: tuple[str, int]) -> str | None:
         name, line = wanted
-        found = self._known.get(name.lower(), [])
-        if len(found) == 1:
-            return found[0]
+        ids = self._known.get(name.lower(), [])
+        if len(ids) == 1:
+            return ids[0]
         few = len(self._found.errors) < _GUESSES  # comparing a name with every title is slow
         guess = near_miss(name, [task.title for task in self._tasks]) if few else ""
-        several = f"'Depends:' could be any of {', '.join(found)}: name the one it is"
+        several = f"'Depends:' could be any of {', '.join(ids)}: name the one it is"
         self._found.error(
             f"line {line}",
-            several if found else f"'Depends:' names no task: {quoted(name)}{guess}",
-            found or None,
+            several if ids else f"'Depends:' names no task: {quote_line(name)}{guess}",
+            ids or None,
             name,
         )
         return None

@@ -27,23 +27,23 @@ def read_openspec(source: Path) -> ImportedWork:
     folder = Folder(source, report)
     proposal = {section.title: section.text for section in sections(folder.text("proposal.md") or "")}
     goal = "\n\n".join(proposal[name] for name in ("Why", "What Changes") if proposal.get(name)) or source.name
-    found = SpecDocuments(source.name, goal, "specs")
+    documents = SpecDocuments(source.name, goal, "specs")
     for path in folder.files("specs", "**/*.md"):
-        _requirements(sections(folder.text(path) or ""), path, found, report)
+        _requirements(sections(folder.text(path) or ""), path, documents, report)
     design = folder.text("design.md") or ""
-    found.design = design
-    found.more = {"non_goals": [], "open_questions": []}
+    documents.design = design
+    documents.more = {"non_goals": [], "open_questions": []}
     for section in sections(design):
         after = section.text.partition("**Non-Goals:**")[2]
-        found.more["non_goals"] += [item for _, item in bullets([(0, line) for line in after.split("\n")])]
+        documents.more["non_goals"] += [item for _, item in bullets([(0, line) for line in after.split("\n")])]
         if section.title == "Open Questions":
-            found.more["open_questions"] += [item for _, item in bullets(section.lines)]
+            documents.more["open_questions"] += [item for _, item in bullets(section.lines)]
     tasks = folder.text("tasks.md")
-    found.tasks = _tasks(tasks, report) if tasks is not None else None
+    documents.tasks = _tasks(tasks, report) if tasks is not None else None
     for name in ("Capabilities", "Impact"):
         if proposal.get(name):
             report.lose("proposal.md", f"the section {name!r} has no place in the documents")
-    return spec_work(FORMAT, source.name, found, report)
+    return spec_work(FORMAT, source.name, documents, report)
 
 
 def _requirements(parts: list[Section], path: str, found: SpecDocuments, report: ImportReport) -> None:
@@ -63,16 +63,16 @@ def _requirements(parts: list[Section], path: str, found: SpecDocuments, report:
 
 
 def _tasks(text: str, report: ImportReport) -> list[WorkItem]:
-    found: list[WorkItem] = []
+    items: list[WorkItem] = []
     for section in sections(text):
         for box in checkboxes(section.lines):
             task = _TASK.fullmatch(box.text)
             if task is None:
                 report.error(f"tasks.md:{box.line}", "a task is written 1.1 Text", "- [ ] 1.1 Text", box.text[:80])
                 continue
-            before = [found[-1].key] if found else []
+            before = [items[-1].key] if items else []
             notes = [f"Group: {section.title}", *(line for _, line in box.below)]
             status = "done" if box.mark in "xX" else "open"
             place = f"tasks.md:{box.line}"
-            found.append(WorkItem(task[1], task[2], place, status=status, depends=before, notes=notes))
-    return found
+            items.append(WorkItem(task[1], task[2], place, status=status, depends=before, notes=notes))
+    return items

@@ -24,7 +24,7 @@ _STEPS = frozenset({"adjust", "bump", "check", "delete", "fix", "move", "remove"
 
 
 @dataclass(slots=True)
-class Optimised:
+class OptimisedPlan:
     """The proposed plan, and every change in the order in which it was made."""
 
     plan: dict[str, Any]
@@ -41,25 +41,28 @@ def shape_of(task: dict[str, Any]) -> Shape:
     return "checklist_substep" if small else "commit_shaped"
 
 
-def optimised(plan: dict[str, Any]) -> Optimised:
+def optimise_plan(plan: dict[str, Any]) -> OptimisedPlan:
     """The proposal for ``plan``; without changes where there is nothing to do. The quality is left out of it."""
-    made = Optimised({})
+    proposal = OptimisedPlan({})
     milestones = [
         dict(milestone, tasks=[dict(task) for task in milestone["tasks"]]) for milestone in plan["milestones"]
     ]
     replaced: dict[str, str] = {}
     for milestone in milestones:
-        milestone["tasks"] = _merged(milestone, _reordered(milestone, made), made, replaced)
+        milestone["tasks"] = _merge_tasks(milestone, _reorder_tasks(milestone, proposal), proposal, replaced)
     for milestone in milestones:
         for task in milestone["tasks"]:
-            needed = (replaced.get(each, each) for each in task["depends_on"])
-            task["depends_on"] = [each for each in dict.fromkeys(needed) if each != task["id"]]
-    split = [part for milestone in milestones for part in _split(milestone, made)]
-    made.plan = {**{key: value for key, value in plan.items() if key != "quality"}, "milestones": _joined(split, made)}
-    return made
+            needed = (replaced.get(need, need) for need in task["depends_on"])
+            task["depends_on"] = [need for need in dict.fromkeys(needed) if need != task["id"]]
+    split = [part for milestone in milestones for part in _split(milestone, proposal)]
+    proposal.plan = {
+        **{key: value for key, value in plan.items() if key != "quality"},
+        "milestones": _join_tiny_milestones(split, proposal),
+    }
+    return proposal
 
 
-def _reordered(milestone: dict[str, Any], made: Optimised) -> list[dict[str, Any]]:
+def _reorder_tasks(milestone: dict[str, Any], made: OptimisedPlan) -> list[dict[str, Any]]:
     """The tasks, what sets up first. The order of the file breaks ties; a task never comes before one it depends on."""
     left, placed = list(milestone["tasks"]), list[dict[str, Any]]()
     while left:
@@ -74,8 +77,8 @@ def _reordered(milestone: dict[str, Any], made: Optimised) -> list[dict[str, Any
     return placed
 
 
-def _merged(
-    milestone: dict[str, Any], tasks: list[dict[str, Any]], made: Optimised, replaced: dict[str, str]
+def _merge_tasks(
+    milestone: dict[str, Any], tasks: list[dict[str, Any]], made: OptimisedPlan, replaced: dict[str, str]
 ) -> list[dict[str, Any]]:
     """The tasks, small neighbouring steps merged. ``replaced``: the id of a task that is gone → the task it is part of."""
     kept: list[dict[str, Any]] = []
@@ -104,7 +107,7 @@ def _same_kind(before: dict[str, Any], task: dict[str, Any]) -> bool:
     )
 
 
-def _split(milestone: dict[str, Any], made: Optimised) -> list[dict[str, Any]]:
+def _split(milestone: dict[str, Any], made: OptimisedPlan) -> list[dict[str, Any]]:
     tasks = milestone["tasks"]
     mixed = len({domain for task in tasks for domain in domains_of(task["title"])}) > MOST_DOMAINS
     if not mixed and len(tasks) <= MOST_TASKS:
@@ -127,11 +130,11 @@ def _split(milestone: dict[str, Any], made: Optimised) -> list[dict[str, Any]]:
 
 
 def _fits(part: list[dict[str, Any]], task: dict[str, Any]) -> bool:
-    domains = {domain for each in [*part, task] for domain in domains_of(each["title"])}
+    domains = {domain for other in [*part, task] for domain in domains_of(other["title"])}
     return len(part) < PART_TASKS and len(domains) <= MOST_DOMAINS
 
 
-def _joined(milestones: list[dict[str, Any]], made: Optimised) -> list[dict[str, Any]]:
+def _join_tiny_milestones(milestones: list[dict[str, Any]], made: OptimisedPlan) -> list[dict[str, Any]]:
     kept: list[dict[str, Any]] = []
     for milestone in milestones:
         before = kept[-1] if kept else None
@@ -161,7 +164,7 @@ def _tiny(tasks: list[dict[str, Any]]) -> bool:
 def as_markdown(plan: dict[str, Any]) -> str:
     """The plan as milestones.md. Tasks are numbered in its order, as they are when it is read."""
     tasks = [task["id"] for milestone in plan["milestones"] for task in milestone["tasks"]]
-    ids = {each: f"TASK-{number:03}" for number, each in enumerate(tasks, 1)}
+    ids = {task_id: f"TASK-{number:03}" for number, task_id in enumerate(tasks, 1)}
     lines = [f"# {plan.get('title') or 'Milestones'}"]
     for milestone in plan["milestones"]:
         name = f"{milestone['id']} - " if "id" in milestone else ""
@@ -171,7 +174,7 @@ def as_markdown(plan: dict[str, Any]) -> str:
         for task in milestone["tasks"]:
             lines += [f"- {task['title']}", *(f"  Acceptance: {text}" for text in task["acceptance"])]
             lines += [f"  Conflict: {', '.join(task['conflict_scopes'])}"] if task["conflict_scopes"] else []
-            lines += [f"  Depends: {', '.join(ids[each] for each in task['depends_on']) or 'none'}"]
+            lines += [f"  Depends: {', '.join(ids[need] for need in task['depends_on']) or 'none'}"]
             lines += [f"  {task['notes']}"] if task.get("notes") else []
     return "\n".join(lines) + "\n"
 

@@ -87,10 +87,10 @@ def weakness(rule: str, message: str, line: int) -> Weakness:
 
 def quality_of(found: list[Weakness]) -> dict[str, Any]:
     """``quality`` of ``milestone_plan@1``."""
-    problems = [asdict(each) | {"penalty": RULES[each.rule].penalty} for each in found]
+    problems = [asdict(entry) | {"penalty": RULES[entry.rule].penalty} for entry in found]
     return {
-        "score": max(0, 100 - sum(each["penalty"] for each in problems)),
-        "blocking": sum(each.blocking for each in found),
+        "score": max(0, 100 - sum(problem["penalty"] for problem in problems)),
+        "blocking": sum(entry.blocking for entry in found),
         "problems": problems,
     }
 
@@ -110,8 +110,8 @@ def task_weaknesses(task: Mapping[str, Any], line: int) -> Iterator[Weakness]:
     title: str = task["title"]
     if not task["acceptance"]:
         yield weakness("no_acceptance", f"task {title!r} has no acceptance", line)
-    if found := _VAGUE.search(title):
-        yield weakness("vague_title", f"task {title!r} is vague: {found[1]!r} does not say what will be there", line)
+    if match := _VAGUE.search(title):
+        yield weakness("vague_title", f"task {title!r} is vague: {match[1]!r} does not say what will be there", line)
     if any(_GENERIC.fullmatch(text.strip()) for text in task["acceptance"]):
         yield weakness("generic_acceptance", f"task {title!r} has an acceptance that fits any task", line)
     if len(title.split()) < 3:
@@ -135,7 +135,8 @@ def _domain(task: Mapping[str, Any]) -> str:
     if scopes and (scope := scopes[0].replace("\\", "/").strip("/")):
         return scope.partition("/")[0].lower()
     words = (
-        "".join(each for each in word if each.isalnum()) for word in task["title"].lower().replace("-", " ").split()
+        "".join(letter for letter in word if letter.isalnum())
+        for word in task["title"].lower().replace("-", " ").split()
     )
     return next((word for word in words if word and word not in _NO_SUBJECT), "")
 

@@ -61,7 +61,7 @@ def read_shrimp(source: Path) -> ImportedWork:
 def _items(file: JsonFile, report: ImportReport) -> list[WorkItem]:
     tasks = cast("list[object]", file.value["tasks"])
     short = _short_ids(tasks)
-    found: list[WorkItem] = []
+    items: list[WorkItem] = []
     for index, task in enumerate(tasks):
         place = file.place(pointer("tasks", index))
         held = cast("dict[str, Any]", task) if isinstance(task, dict) else {}
@@ -78,9 +78,9 @@ def _items(file: JsonFile, report: ImportReport) -> list[WorkItem]:
         if held.get("status") in {"in_progress", "blocked"}:
             item.notes.append(f"Status there: {held['status']}")
         _report_rest(file, held, ("tasks", index), report)
-        found.append(item)
+        items.append(item)
     _report_rest(file, file.value, (), report)
-    return found
+    return items
 
 
 def _report_rest(file: JsonFile, held: dict[str, Any], at: tuple[str | int, ...], report: ImportReport) -> None:
@@ -89,35 +89,35 @@ def _report_rest(file: JsonFile, held: dict[str, Any], at: tuple[str | int, ...]
     for key, value in held.items():
         if key not in known and value:
             report.lose(file.place(pointer(*at, key)), f"{key!r} has no place in a plan")
-        for index, each in enumerate(cast("list[object]", value) if isinstance(value, list) and at else ()):
-            if isinstance(each, dict) and key in _KNOWN:
-                _report_rest(file, cast("dict[str, Any]", each), (*at, key, index), report)
+        for index, item in enumerate(cast("list[object]", value) if isinstance(value, list) and at else ()):
+            if isinstance(item, dict) and key in _KNOWN:
+                _report_rest(file, cast("dict[str, Any]", item), (*at, key, index), report)
 
 
 def _short_ids(tasks: list[object]) -> dict[str, str]:
     """The first characters of each id that tell it from the others: 8, else all."""
     ids = [str(cast("dict[str, object]", task).get("id", "")) for task in tasks if isinstance(task, dict)]
-    firsts = [each[:8] for each in dict.fromkeys(ids)]
-    return {each: each if firsts.count(each[:8]) > 1 else each[:8] for each in ids}
+    firsts = [whole[:8] for whole in dict.fromkeys(ids)]
+    return {id_: id_ if firsts.count(id_[:8]) > 1 else id_[:8] for id_ in ids}
 
 
 def _depends(held: dict[str, Any], short: dict[str, str]) -> list[str]:
-    given = held.get("dependencies")
-    values = cast("list[object]", given) if isinstance(given, list) else []
-    names = [cast("dict[str, object]", each).get("taskId") if isinstance(each, dict) else each for each in values]
+    dependencies = held.get("dependencies")
+    values = cast("list[object]", dependencies) if isinstance(dependencies, list) else []
+    names = [cast("dict[str, object]", value).get("taskId") if isinstance(value, dict) else value for value in values]
     return [short.get(str(name), str(name)) for name in names]
 
 
 def _files(held: dict[str, Any]) -> list[str]:
-    given = held.get("relatedFiles")
+    related = held.get("relatedFiles")
     files = [
-        cast("dict[str, object]", each)
-        for each in cast("list[object]", given if isinstance(given, list) else [])
-        if isinstance(each, dict)
+        cast("dict[str, object]", entry)
+        for entry in cast("list[object]", related if isinstance(related, list) else [])
+        if isinstance(entry, dict)
     ]
     return [
-        f"{str(each.get('type', 'file')).lower()}: {each.get('path')} {each.get('description', '')}".strip()
-        for each in files
+        f"{str(file.get('type', 'file')).lower()}: {file.get('path')} {file.get('description', '')}".strip()
+        for file in files
     ]
 
 

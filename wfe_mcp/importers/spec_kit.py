@@ -37,47 +37,49 @@ def read_spec_kit(source: Path) -> ImportedWork:
     """The work in a feature's folder. Refuses ``invalid_artifact``: all errors at once, by path and line."""
     report = ImportReport()
     folder = Folder(source, report)
-    found = _spec(folder.text("spec.md") or "", source.name)
-    found.design = "\n\n".join(text.strip() for path in _DESIGN if (text := folder.text(path)))
+    documents = _spec(folder.text("spec.md") or "", source.name)
+    documents.design = "\n\n".join(text.strip() for path in _DESIGN if (text := folder.text(path)))
     tasks = folder.text("tasks.md")
-    found.tasks = _tasks(tasks, report) if tasks is not None else None
+    documents.tasks = _tasks(tasks, report) if tasks is not None else None
     for path in folder.files("", "**/*"):
         if path not in ("spec.md", "tasks.md", *_DESIGN):
             report.lose(path, "it has no place in the documents; it stays where it is")
-    return spec_work(FORMAT, source.name, found, report)
+    return spec_work(FORMAT, source.name, documents, report)
 
 
 def _spec(text: str, name: str) -> SpecDocuments:
-    found = SpecDocuments(name, "", "spec.md", more={"constraints": [], "open_questions": []})
-    found.more["open_questions"] = [each.strip() for each in re.findall(r"\[NEEDS CLARIFICATION:?\s*([^\]]+)\]", text)]
+    documents = SpecDocuments(name, "", "spec.md", more={"constraints": [], "open_questions": []})
+    documents.more["open_questions"] = [
+        question.strip() for question in re.findall(r"\[NEEDS CLARIFICATION:?\s*([^\]]+)\]", text)
+    ]
     for section in sections(text):
         story = _STORY.fullmatch(section.title)
         title = section.title.removesuffix("*(mandatory)*").strip()
         if section.level == 1:
-            found.title = title.removeprefix("Feature Specification:").strip() or name
+            documents.title = title.removeprefix("Feature Specification:").strip() or name
             match = re.search(r'\*\*Input\*\*:\s*(?:User description:\s*)?"?(.*?)"?\s*$', section.text, re.MULTILINE)
-            found.goal = match[1] if match else ""
+            documents.goal = match[1] if match else ""
         elif story is not None:
             priority = {"1": "must", "2": "should"}.get(story[3] or "1", "could")
             about = section.text.split("**Why this priority**")[0].strip()
-            found.requirements.append((f"US{story[1]}", f"{story[2]}: {about}".strip(": "), priority))
-            found.acceptance += [
+            documents.requirements.append((f"US{story[1]}", f"{story[2]}: {about}".strip(": "), priority))
+            documents.acceptance += [
                 _plain(item) for _, item in bullets(section.lines) if "**When**" in item or "**Given**" in item
             ]
         elif title == "Functional Requirements":
-            found.requirements += [(each[1], _plain(each[2]), "must") for each in _numbered_items(section)]
+            documents.requirements += [(item[1], _plain(item[2]), "must") for item in _numbered_items(section)]
         elif title == "Measurable Outcomes":
-            found.acceptance += [_plain(each[2]) for each in _numbered_items(section)]
+            documents.acceptance += [_plain(item[2]) for item in _numbered_items(section)]
         elif title == "Edge Cases":
-            found.more["open_questions"] += [item for _, item in bullets(section.lines)]
+            documents.more["open_questions"] += [item for _, item in bullets(section.lines)]
         elif title == "Assumptions":
-            found.more["constraints"] += [item for _, item in bullets(section.lines)]
-    found.goal = found.goal or found.title
-    return found
+            documents.more["constraints"] += [item for _, item in bullets(section.lines)]
+    documents.goal = documents.goal or documents.title
+    return documents
 
 
 def _numbered_items(section: Section) -> list[re.Match[str]]:
-    return [each for _, item in bullets(section.lines) if (each := _COUNTED.fullmatch(item)) and each[2]]
+    return [match for _, item in bullets(section.lines) if (match := _COUNTED.fullmatch(item)) and match[2]]
 
 
 def _plain(text: str) -> str:
@@ -85,7 +87,7 @@ def _plain(text: str) -> str:
 
 
 def _tasks(text: str, report: ImportReport) -> list[WorkItem]:
-    found: list[WorkItem] = []
+    items: list[WorkItem] = []
     barrier, since = "", list[str]()
     for section in sections(text):
         for box in checkboxes(section.lines):
@@ -103,7 +105,7 @@ def _tasks(text: str, report: ImportReport) -> list[WorkItem]:
             stories = re.findall(r"\[(US\d+)\]", task[3])
             named = [key for groups in _NEEDS.findall(title) for key in re.findall(r"T\d+", "".join(groups))]
             waits = ([barrier] if barrier else []) if task[2] else since or ([barrier] if barrier else [])
-            found.append(
+            items.append(
                 WorkItem(
                     task[1],
                     title,
@@ -119,4 +121,4 @@ def _tasks(text: str, report: ImportReport) -> list[WorkItem]:
                 since.append(task[1])
             else:
                 barrier, since = task[1], []
-    return found
+    return items

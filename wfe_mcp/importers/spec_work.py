@@ -68,8 +68,8 @@ def spec_work(format_name: str, name: str, found: SpecDocuments, report: ImportR
 def _spec(found: SpecDocuments) -> dict[str, Any]:
     requirements = [{"id": key, "text": text, "priority": priority} for key, text, priority in found.requirements]
     acceptance = found.acceptance or [text for _, text, _ in found.requirements]
-    made = {"title": found.title, "goal": found.goal, "requirements": requirements, "acceptance": acceptance}
-    return made | {key: texts for key, texts in found.more.items() if texts}
+    spec = {"title": found.title, "goal": found.goal, "requirements": requirements, "acceptance": acceptance}
+    return spec | {key: texts for key, texts in found.more.items() if texts}
 
 
 def _design(found: SpecDocuments, report: ImportReport) -> dict[str, Any]:
@@ -95,9 +95,9 @@ def _task_list(found: SpecDocuments, report: ImportReport) -> dict[str, Any] | N
 
 
 def _report_unknown(task: WorkItem, known: Sequence[str], report: ImportReport) -> None:
-    for each in dict.fromkeys(task.requirements):
-        if each not in known:
-            report.lose(task.place, f"{task.key} serves {each}, which is not there")
+    for name in dict.fromkeys(task.requirements):
+        if name not in known:
+            report.lose(task.place, f"{task.key} serves {name}, which is not there")
     if not set(known) & set(task.requirements):
         report.lose(task.place, f"{task.key} names no requirement; it serves all of them here")
 
@@ -109,12 +109,12 @@ def _item(task: WorkItem, needs: list[str], ids: Mapping[str, str], known: Seque
         "acceptance": [task.title],
         "depends_on": needs,
         "files": list(dict.fromkeys(task.files)),
-        "requirements": [each for each in dict.fromkeys(task.requirements) if each in known] or list(known),
+        "requirements": [name for name in dict.fromkeys(task.requirements) if name in known] or list(known),
     }
     return item | ({"description": "\n".join(task.notes)} if task.notes else {})
 
 
 def _name(text: str) -> str:
     """``text`` as the name of a feature."""
-    made = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in text.lower()).strip("-")
-    return made[:64] or "feature"
+    slug = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in text.lower()).strip("-")
+    return slug[:64] or "feature"

@@ -29,15 +29,15 @@ def read_spec_workflow(source: Path) -> ImportedWork:
     """The work in a spec's folder. Refuses ``invalid_artifact``: all errors at once, by path and line."""
     report = ImportReport()
     folder = Folder(source, report)
-    found = _spec(folder.text("requirements.md") or "", source.name)
-    found.design = folder.text("design.md") or ""
+    documents = _spec(folder.text("requirements.md") or "", source.name)
+    documents.design = folder.text("design.md") or ""
     tasks = folder.text("tasks.md")
-    found.tasks = _tasks(tasks, report) if tasks is not None else None
+    documents.tasks = _tasks(tasks, report) if tasks is not None else None
     for path in folder.files("Implementation Logs", "*"):
         report.lose(path, "a log of finished work has no place in the documents")
     if source.resolve().parent.parent.name == ".spec-workflow":
         _around(Folder(source.resolve().parent.parent, report), source.name, report)
-    return spec_work(FORMAT, source.name, found, report)
+    return spec_work(FORMAT, source.name, documents, report)
 
 
 def _around(folder: Folder, name: str, report: ImportReport) -> None:
@@ -53,27 +53,27 @@ def _around(folder: Folder, name: str, report: ImportReport) -> None:
 
 
 def _spec(text: str, name: str) -> SpecDocuments:
-    found = SpecDocuments(name, "", "requirements.md", more={"constraints": []})
+    documents = SpecDocuments(name, "", "requirements.md", more={"constraints": []})
     in_others = False
     for section in sections(text):
         requirement = _REQUIREMENT.fullmatch(section.title)
         if section.level == 2:
             in_others = section.title.startswith("Non-Functional")
         if section.title == "Introduction":
-            found.goal = section.text
+            documents.goal = section.text
         elif requirement is not None:
             about = " ".join(section.text.replace("**User Story:**", "").split())
-            found.requirements.append((f"R-{requirement[1]}", f"{requirement[2]}: {about}".strip(": "), "must"))
+            documents.requirements.append((f"R-{requirement[1]}", f"{requirement[2]}: {about}".strip(": "), "must"))
         elif section.title == "Acceptance Criteria":
-            found.acceptance += [item for _, item in bullets(section.lines)]
+            documents.acceptance += [item for _, item in bullets(section.lines)]
         elif in_others:
-            found.more["constraints"] += [item.replace("**", "") for _, item in bullets(section.lines)]
-    found.goal = found.goal or name
-    return found
+            documents.more["constraints"] += [item.replace("**", "") for _, item in bullets(section.lines)]
+    documents.goal = documents.goal or name
+    return documents
 
 
 def _tasks(text: str, report: ImportReport) -> list[WorkItem]:
-    found: list[WorkItem] = []
+    items: list[WorkItem] = []
     for section in sections(text):
         for box in checkboxes(section.lines):
             task = _TASK.fullmatch(box.text)
@@ -85,18 +85,18 @@ def _tasks(text: str, report: ImportReport) -> list[WorkItem]:
                     box.text[:80],
                 )
                 continue
-            made = WorkItem(
+            item = WorkItem(
                 task[1],
                 task[2].strip(),
                 f"tasks.md:{box.line}",
                 status="done" if box.mark in "xX" else "open",
-                depends=[found[-1].key] if found else [],
+                depends=[items[-1].key] if items else [],
             )
-            made.notes = [note for note in [_MARKS[box.mark]] if note]
+            item.notes = [note for note in [_MARKS[box.mark]] if note]
             for _, line in box.below:
-                _detail(made, line.lstrip("-* ").strip("_ "))
-            found.append(made)
-    return _without_headings(found, report)
+                _detail(item, line.lstrip("-* ").strip("_ "))
+            items.append(item)
+    return _without_headings(items, report)
 
 
 def _without_headings(found: list[WorkItem], report: ImportReport) -> list[WorkItem]:

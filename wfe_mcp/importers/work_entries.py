@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from wfe_mcp.core.errors import Detail, pointer
 from wfe_mcp.core.items import ItemKind, ItemStatus
-from wfe_mcp.importers.entries import DONE_THERE, Entries, Entry, described, plan_entries
+from wfe_mcp.importers.entries import DONE_THERE, Entries, Entry, describe_entry, plan_entries
 from wfe_mcp.importers.folders import Folder
 from wfe_mcp.importers.imported import ImportedWork, ImportReport
 
@@ -27,31 +27,31 @@ def work_entries(work: ImportedWork) -> Entries:
     return Entries(
         work.format,
         tuple(_spec_entries(work.name, spec, tasks)),
-        (*work.not_carried, *(each for each in lost if each.path in work.documents)),
+        (*work.not_carried, *(detail for detail in lost if detail.path in work.documents)),
     )
 
 
 def _spec_entries(name: str, spec: Mapping[str, Any], tasks: Mapping[str, Any]) -> Iterator[Entry]:
     """A milestone with the tasks, and the requirements that it serves."""
-    for each in spec["requirements"]:
-        values = described(each["text"], "") | {"tags": [each["id"]]}
-        yield Entry(f"{name}/{each['id']}", ItemKind.REQUIREMENT, values)
+    for requirement in spec["requirements"]:
+        values = describe_entry(requirement["text"], "") | {"tags": [requirement["id"]]}
+        yield Entry(f"{name}/{requirement['id']}", ItemKind.REQUIREMENT, values)
     if not tasks:
         return
-    made = described(spec["title"], spec["goal"], spec["acceptance"])
-    yield Entry(name, ItemKind.MILESTONE, made | {"sequential": True})
+    milestone = describe_entry(spec["title"], spec["goal"], spec["acceptance"])
+    yield Entry(name, ItemKind.MILESTONE, milestone | {"sequential": True})
     for task in tasks["items"]:
         body = task.get("description") or f"Part of {spec['title']!r}: {spec['goal']}"
         yield Entry(
             f"{name}/{task['id']}",
             ItemKind.TASK,
-            described(task["title"], body, task["acceptance"])
+            describe_entry(task["title"], body, task["acceptance"])
             | {"scopes": task.get("files", []), "tags": task.get("requirements", [])},
             parent=name,
             needs=tuple(f"{name}/{need}" for need in task.get("depends_on", ())),
         )
     for task in tasks.get("done", ()):
-        values = described(task["title"], task.get("summary", ""))
+        values = describe_entry(task["title"], task.get("summary", ""))
         yield Entry(f"{name}/{task['id']}", ItemKind.TASK, values, name, status=ItemStatus.DONE, reason=DONE_THERE)
 
 
@@ -72,7 +72,7 @@ def plan_file(source: Path) -> Entries:
     for fault in validate("milestone_plan@1", plan).faults:
         report.error(file.place(below + fault.path), f"{fault.path}: {fault.message}", fault.expected, fault.got)
     report.refuse(str(source), "invalid_artifact")
-    places = {each["id"]: file.place(below + at) for each, at in _pointers(plan)}
+    places = {item["id"]: file.place(below + at) for item, at in _pointers(plan)}
     return Entries("milestone_plan@1", tuple(plan_entries(plan, places)))
 
 

@@ -94,8 +94,8 @@ def ids_of(items: Iterable[str]) -> dict[str, str]:
 
 def fit_id(text: str) -> str:
     """``text`` as an id."""
-    made = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "_-") else "-" for letter in text)
-    return made.strip("-_")[:64] or "task"
+    name = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "_-") else "-" for letter in text)
+    return name.strip("-_")[:64] or "task"
 
 
 def done_ones(items: Iterable[WorkItem], ids: Mapping[str, str]) -> dict[str, Any]:
@@ -112,19 +112,19 @@ def status_of(
     text: object, known: Mapping[str, Literal["open", "done", "dropped"]], place: str, report: ImportReport
 ) -> Literal["open", "done", "dropped"]:
     """What a status of the other tool means; an unknown one is an error."""
-    found = known.get(text.strip().lower()) if isinstance(text, str) else None
-    if found is None:
+    status = known.get(text.strip().lower()) if isinstance(text, str) else None
+    if status is None:
         more = near_miss(str(text).lower(), known)
         report.error(place, f"unknown status {text!r}{more}", list(known), text)
-    return found or "open"
+    return status or "open"
 
 
 def priority_of(text: object, place: str, report: ImportReport) -> str:
     """The priority here; an unknown one is reported, and is ``normal``."""
-    found = PRIORITIES.get(text.strip().lower()) if isinstance(text, str) else None
-    if found is None and text:
+    priority = PRIORITIES.get(text.strip().lower()) if isinstance(text, str) else None
+    if priority is None and text:
         report.lose(place, f"the priority {text!r} is 'normal' here")
-    return found or "normal"
+    return priority or "normal"
 
 
 class WorkReader:
@@ -192,7 +192,7 @@ class WorkReader:
     def _needs(self, item: WorkItem) -> list[str]:
         """The open tasks before ``item``: what it and the tasks that it is part of depend on."""
         above = self._above(item)
-        named = [(name, each) for each in (item, *(self.items[key] for key in above)) for name in each.depends]
+        named = [(name, task) for task in (item, *(self.items[key] for key in above)) for name in task.depends]
         return list(dict.fromkeys(need for name, by in named if name not in above for need in self._meant(name, by)))
 
     def _meant(self, name: str, by: WorkItem) -> list[str]:
@@ -204,12 +204,12 @@ class WorkReader:
             return []
         if need.status == "done":
             return []
-        found, below = list[str](), [name]
+        keys, below = list[str](), [name]
         while below:
             key = below.pop()
-            found += [] if key in self._children else [key]
+            keys += [] if key in self._children else [key]
             below += reversed(self._children.get(key, ()))
-        return found
+        return keys
 
 
 def _milestones(

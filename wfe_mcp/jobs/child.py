@@ -172,10 +172,10 @@ def program_path(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> str:
         if not path.is_file():
             raise ProgramMissing(f"There is no program {name!r} in {str(cwd)!r}.")
         return str(path)
-    found = find(name, env.get("PATH", os.defpath))
-    if found is None:
+    program = find(name, env.get("PATH", os.defpath))
+    if program is None:
         raise ProgramMissing(f"There is no program {name!r} on PATH.")
-    return found
+    return program
 
 
 def _start(
@@ -185,12 +185,12 @@ def _start(
     if sys.platform == "win32":
         flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
     try:
-        with _input(stdin) as given:
+        with _input(stdin) as file:
             return subprocess.Popen(
                 argv,
                 cwd=cwd,
                 env=dict(env),
-                stdin=given,
+                stdin=file,
                 stdout=subprocess.PIPE,
                 # Separate where lines are read: an error in the middle of a line would make it unreadable.
                 stderr=subprocess.PIPE if is_split else subprocess.STDOUT,

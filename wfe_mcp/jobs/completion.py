@@ -51,10 +51,10 @@ class Completion:
     cap_s: float = 300.0
     random: Callable[[], float] = random.random
 
-    def done(self, job: JobRecord, outcome: Outcome) -> bool:
+    def complete(self, job: JobRecord, outcome: Outcome) -> bool:
         """Write the outcome. False when the claim is lost or the result obsolete. Raises ApplyFailed; then nothing is written."""
         try:
-            return self._done(job, outcome)
+            return self._complete(job, outcome)
         except Refused as refused:
             if refused.code == "unavailable":
                 raise
@@ -63,7 +63,7 @@ class Completion:
                 tx.jobs.finish(job.id, job.fence, {"dropped": refused.code, "message": refused.message})
             return False
 
-    def failed(self, job: JobRecord, reason: str, after_s: float | None = None, *, for_good: bool = False) -> bool:
+    def fail(self, job: JobRecord, reason: str, after_s: float | None = None, *, for_good: bool = False) -> bool:
         """Retry later; give up when no attempt is left or it failed ``for_good``. ``after_s`` overrides the backoff."""
         reason = without_hidden(reason)  # it may be the text of any exception, and it is kept
         if for_good or job.tries >= job.max_attempts:
@@ -80,24 +80,24 @@ class Completion:
         with self.store.tx() as tx:
             return tx.jobs.fail(job.id, job.fence, reason, self.clock())
 
-    def cancelled(self, job: JobRecord) -> bool:
+    def cancel(self, job: JobRecord) -> bool:
         """End the claim of a job whose cancellation was requested."""
         with self.store.tx() as tx:
-            return self._cancelled(tx, job)
+            return self._cancel(tx, job)
 
-    def _done(self, job: JobRecord, outcome: Outcome) -> bool:
+    def _complete(self, job: JobRecord, outcome: Outcome) -> bool:
         try:
             with self.store.tx() as tx:
                 row = tx.jobs.get(job.id)
                 if row is not None and row.cancel_requested:
-                    self._cancelled(tx, job)
+                    self._cancel(tx, job)
                     return False
                 _finish(tx, job, outcome)
         except _ClaimLost:
             return False
         return True
 
-    def _cancelled(self, tx: Tx, job: JobRecord) -> bool:
+    def _cancel(self, tx: Tx, job: JobRecord) -> bool:
         row = tx.jobs.get(job.id)
         if row is None or row.cancel_reason is None:  # its attempt is over: no consequence to write
             return tx.jobs.cancel_done(job.id, job.fence)

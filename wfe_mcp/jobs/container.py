@@ -84,7 +84,7 @@ def sandbox_maker(makes: SandboxSettings) -> Maker | str:
         return "A check runs in a container on Linux and macOS only."
     own, image = makes.container_program, makes.container
     places = [own] if own else [f"{folder}/{name}" for name in _NAMES for folder in _FOLDERS]
-    program = next((each for each in places if Path(each).is_file()), None)
+    program = next((place for place in places if Path(place).is_file()), None)
     if program is None and own:
         return f"[sandbox] names {own!r}, which is no file: ask the user to correct it in their own configuration."
     if program is None:
@@ -92,25 +92,25 @@ def sandbox_maker(makes: SandboxSettings) -> Maker | str:
         return f"Neither podman nor docker is installed: ask the user to install one, {step}."
     if own and (fault := changed_program(own, makes.sha256)):
         return fault
-    found = _asked(program, "image", "inspect", "--format", "{{.Id}} {{json .RepoDigests}}", image)
-    if found.returncode:
+    process = _ask_program(program, "image", "inspect", "--format", "{{.Id}} {{json .RepoDigests}}", image)
+    if process.returncode:
         return _not_found(program, image)
     _remove_left_behind(program)
-    of_content, _, digests = found.stdout.partition(" ")
+    of_content, _, digests = process.stdout.partition(" ")
     return Maker(program, image, of_content, tuple(json.loads(digests) or ()))
 
 
 def _not_found(program: str, image: str) -> str:
     """Why ``program`` knows no such image: it is not here, or nothing is."""
     name = Path(program).name
-    works = _asked(program, "image", "ls", "--quiet")
+    works = _ask_program(program, "image", "ls", "--quiet")
     if works.returncode:
         error = works.stderr.strip()[-300:]
         return f"{name} does not work here ({error}): ask the user to start it, and to try `{name} image ls`."
     return f"The image {image!r} is not on this machine, and is not pulled by itself: ask the user for `{name} pull {image}`."
 
 
-def contained(
+def container_command(
     argv: Sequence[str],
     *,
     maker: Maker,
@@ -135,13 +135,13 @@ def contained(
         *(["--userns", "keep-id"] if is_podman(maker.program) and not user.startswith("0:") else []),
     ]
     line += [] if network else ["--network", "none"]
-    for each in dict.fromkeys(readable):
-        line += ["--mount", f"type=bind,source={each},target={each},readonly"]
+    for path in dict.fromkeys(readable):
+        line += ["--mount", f"type=bind,source={path},target={path},readonly"]
     line += ["--mount", f"type=bind,source={writable},target={writable}", "--workdir", str(cwd)]
     handed = {key: value for key, value in variables.items() if key != "PATH"}  # the image has its own
     named, environ = handed_inside(handed)
-    for each in environ:
-        line += ["--env", each]
+    for variable in environ:
+        line += ["--env", variable]
     environ |= {key: os.environ[key] for key in _CLIENT if key in os.environ}
     return (*line, "--entrypoint", "/bin/sh", maker.id, "-c", named + _BEGUN, str(begun), *argv), environ
 
@@ -153,17 +153,17 @@ def is_podman(program: str) -> bool:
 
 @lru_cache(4)
 def _remove_left_behind(program: str) -> None:
-    listed = _asked(program, "ps", "--all", "--filter", f"name={_MADE}", "--format", "{{.Names}}").stdout.split()
-    if gone := [each for each in listed if each.startswith(_MADE) and is_left_behind(each)]:
+    listed = _ask_program(program, "ps", "--all", "--filter", f"name={_MADE}", "--format", "{{.Names}}").stdout.split()
+    if gone := [name for name in listed if name.startswith(_MADE) and is_left_behind(name)]:
         _remove(program, *gone)
 
 
 def _remove(program: str, *names: str) -> None:
-    _asked(program, "kill", *names)  # podman's rm alone first waits ten seconds for it to end by itself
-    _asked(program, "rm", "--force", *names)
+    _ask_program(program, "kill", *names)  # podman's rm alone first waits ten seconds for it to end by itself
+    _ask_program(program, "rm", "--force", *names)
 
 
-def _asked(program: str, *words: str) -> "subprocess.CompletedProcess[str]":
+def _ask_program(program: str, *words: str) -> "subprocess.CompletedProcess[str]":
     try:
         return subprocess.run(
             [program, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_ASK_S, check=False

@@ -64,7 +64,7 @@ class Deliveries:
 
     def settle(self, taken: Collection[str]) -> None:
         """These jobs wait for no worker any more."""
-        self._in_loop(lambda: [self._waiting[each].set() for each in taken if each in self._waiting])
+        self._in_loop(lambda: [self._waiting[job].set() for job in taken if job in self._waiting])
 
     def stop(self, timeout_s: float) -> None:
         """End; what waits is delivered to another worker."""
@@ -78,18 +78,18 @@ class Deliveries:
                 self._loop.call_soon_threadsafe(action)
 
     def _end(self) -> None:
-        for each in self._waiting.values():
-            each.set()
+        for event in self._waiting.values():
+            event.set()
         if self._working is not None:
             self._working.cancel()
 
     async def _deliver(self, job_id: str) -> None:
         """The only task of procrastinate. Raises where the job still waits: it is delivered again, here or elsewhere."""
-        taken = self._waiting.setdefault(job_id, asyncio.Event())
+        event = self._waiting.setdefault(job_id, asyncio.Event())
         self._wake()
         try:
             async with asyncio.timeout(_HELD_S):
-                await taken.wait()
+                await event.wait()
         except TimeoutError:
             raise _StillWaitsError from None
         finally:

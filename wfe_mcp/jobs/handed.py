@@ -19,18 +19,18 @@ from wfe_mcp.workspace.system.temporary import remove_abandoned, temporary_folde
 
 
 @dataclass(frozen=True, slots=True)
-class Handed:
+class HandedVariables:
     """What a child is given. ``variables``: values by name; ``folders``: those that it must be able to read."""
 
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
     folders: tuple[Path, ...] = ()
 
 
-HandOut = Callable[[FrozenCheck], contextlib.AbstractContextManager[Handed]]
+HandOut = Callable[[FrozenCheck], contextlib.AbstractContextManager[HandedVariables]]
 """Hands a check that is about to start its credentials. Raises Refused: one of them cannot be given."""
 
 
-def not_handed(check: FrozenCheck) -> contextlib.AbstractContextManager[Handed]:
+def not_handed(check: FrozenCheck) -> contextlib.AbstractContextManager[HandedVariables]:
     """Hands out nothing: outside a run no check is given a credential. Raises Refused."""
     raise Refused(
         "forbidden",
@@ -40,10 +40,10 @@ def not_handed(check: FrozenCheck) -> contextlib.AbstractContextManager[Handed]:
 
 
 @contextlib.contextmanager
-def handed(variables: Mapping[str, str], files: Mapping[str, str]) -> Generator[Handed]:
+def hand_variables(variables: Mapping[str, str], files: Mapping[str, str]) -> Generator[HandedVariables]:
     """``variables`` as they are; of ``files`` (contents by variable) each as a file, and the variable is its path."""
     if not files:
-        yield Handed(variables)
+        yield HandedVariables(variables)
         return
     remove_abandoned()
     with temporary_folder("credentials") as folder:
@@ -52,4 +52,4 @@ def handed(variables: Mapping[str, str], files: Mapping[str, str]) -> Generator[
             descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content.encode())
-        yield Handed({**variables, **{name: str(folder / name) for name in files}}, (folder,))
+        yield HandedVariables({**variables, **{name: str(folder / name) for name in files}}, (folder,))

@@ -128,7 +128,7 @@ class Heartbeat:
 
     def _news(self) -> list[tuple[Running, str]]:
         """The jobs whose text is another than that last written, with it."""
-        return [(each, text) for each in self.running if (text := each.progress.news()) is not None]
+        return [(running, text) for running in self.running if (text := running.progress.news()) is not None]
 
     def _show(self, news: Sequence[tuple[Running, str]]) -> None:
         """Write what the jobs show, all in one transaction."""
@@ -136,7 +136,7 @@ class Heartbeat:
             for running, text in news:
                 tx.jobs.show(running.job.id, running.job.fence, text)
         for running, text in news:
-            running.progress.written(text)
+            running.progress.mark_written(text)
 
     def _look_after(self, running: Running, *, is_due: bool, has_news: bool) -> None:
         job, stop = running.job, running.stop
@@ -170,8 +170,8 @@ def take_over(
         held = tx.jobs.running()
     now = clock()
     orphans = [job for job in held if _is_dead(job.lease_owner) or _is_late(job, now)]
-    ours = [job for job in orphans if queues is None or job.queue in queues or _is_repeated(job)]
-    freed = [job for job in ours if _decide(job, endings)]
+    jobs = [job for job in orphans if queues is None or job.queue in queues or _is_repeated(job)]
+    freed = [job for job in jobs if _decide(job, endings)]
     for job in freed:
         _LOG.info("job %s (%s) was taken from %s", job.id, job.kind, job.lease_owner)
         _end_children(job, me)
@@ -207,7 +207,7 @@ def _end_children(job: JobRecord, me: ProcessIdentity) -> None:
 def _decide(job: JobRecord, endings: Completion) -> bool:
     """Free the row. False when another process was faster."""
     if job.cancel_requested:
-        return endings.cancelled(job)
+        return endings.cancel(job)
     if job.effect is not Effect.NON_REPEATABLE and not _is_repeated(job):
-        return endings.failed(job, f"the process that worked on it ended {job.tries} times.", for_good=True)
+        return endings.fail(job, f"the process that worked on it ended {job.tries} times.", for_good=True)
     return endings.handed_back(job, "the process that worked on it ended.")

@@ -125,7 +125,7 @@ class Progress:
         text = self._text
         return None if text == self._written else text
 
-    def written(self, text: str) -> None:
+    def mark_written(self, text: str) -> None:
         """``text``, which ``news`` gave, is in the job's row."""
         self._written = text
 

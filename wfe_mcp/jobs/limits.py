@@ -39,7 +39,7 @@ class Slots:
         """How many jobs of ``queues`` may run at once."""
         return sum(map(self._number, queues))
 
-    def taken(self, queues: Iterable[str]) -> dict[str, tuple[int, int]]:
+    def taken_by_queue(self, queues: Iterable[str]) -> dict[str, tuple[int, int]]:
         """Queue → its occupied slots, and how many it has."""
         with self._lock:
             return {queue: (self._taken.get(queue, 0), self._number(queue)) for queue in queues}

@@ -51,25 +51,25 @@ def process_tree(pid: int | None, start: float | None, mark: str | None) -> list
     import psutil  # 25 ms: kept off the way to tools/list
 
     leader = _leader(pid, start)
-    found: dict[int, psutil.Process] = {}
+    processes: dict[int, psutil.Process] = {}
     if leader is not None:
-        found[leader.pid] = leader
+        processes[leader.pid] = leader
         with contextlib.suppress(psutil.Error):
-            found |= {child.pid: child for child in leader.children(recursive=True)}
+            processes |= {child.pid: child for child in leader.children(recursive=True)}
     group = pid if leader is not None else _orphaned_group(pid, start)
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             # Younger than the child: reading every environment of the machine would take far longer.
             is_young = process.create_time() >= (start or 0.0) - SAME_START_S
             if is_young and (_is_in_group(process.pid, group) or _has_mark(process, mark)):
-                found[process.pid] = process
+                processes[process.pid] = process
     untouchable = _untouchable()
-    return [process for process in found.values() if process.pid not in untouchable and _lives(process)]
+    return [process for process in processes.values() if process.pid not in untouchable and _lives(process)]
 
 
 def _untouchable() -> set[int]:
     """The pids of rule 3."""
-    return {0, 1, os.getpid(), *(each.pid for each in ancestors())}
+    return {0, 1, os.getpid(), *(ancestor.pid for ancestor in ancestors())}
 
 
 def _orphaned_group(pid: int | None, start: float | None) -> int | None:

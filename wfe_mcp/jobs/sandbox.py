@@ -54,7 +54,7 @@ _OF_LOADER = re.compile(r"LD_\w+|GLIBC_TUNABLES|GCONV_PATH|LOCPATH", re.ASCII)
 
 def bubblewrap(own: str = "") -> str | None:
     """The path of the program: ``own``, of the person's configuration, else where systems install it; None: it is not there."""
-    return next((each for each in ((own,) if own else _PLACES) if Path(each).is_file()), None)
+    return next((path for path in ((own,) if own else _PLACES) if Path(path).is_file()), None)
 
 
 def sandbox_fault(own: str = "", sha256: str = "") -> str | None:
@@ -70,15 +70,15 @@ def sandbox_fault(own: str = "", sha256: str = "") -> str | None:
     if program is None:
         step = "or, where it lies elsewhere, to name it as `bubblewrap` in [sandbox] of their own configuration"
         return f"bubblewrap is not installed: ask the user to install it (Debian, Ubuntu: `apt install bubblewrap`), {step}."
-    return (own and changed_program(own, sha256)) or _probed(program)
+    return (own and changed_program(own, sha256)) or _probe(program)
 
 
 def changed_program(own: str, sha256: str) -> str:
     """Why the program ``own`` is not started: its bytes are not those of ``sha256``; empty where they are."""
-    if (found := program_sha256(Path(own).resolve())) == sha256:
+    if (actual := program_sha256(Path(own).resolve())) == sha256:
         return ""
     step = "if they have changed it, ask the user to write that as `sha256` in [sandbox] and to run `wfe-mcp trust`"
-    return f"{own!r} has the sha256 {found}, and [sandbox] names {sha256 or 'none'}, so it is not started: {step}."
+    return f"{own!r} has the sha256 {actual}, and [sandbox] names {sha256 or 'none'}, so it is not started: {step}."
 
 
 def program_sha256(program: Path) -> str | None:
@@ -98,7 +98,7 @@ def _hash(program: str, *_signature: int) -> str:
 
 
 @lru_cache(4)
-def _probed(program: str) -> str | None:
+def _probe(program: str) -> str | None:
     """Run it once: some systems forbid what it needs."""
     command = [
         program,
@@ -127,7 +127,7 @@ def _probed(program: str) -> str | None:
     return f"bubblewrap cannot make a sandbox here ({fault}): ask the user to allow unprivileged user namespaces."
 
 
-def sandboxed(
+def sandbox_command(
     argv: Sequence[str],
     *,
     program: str,
@@ -147,17 +147,17 @@ def sandboxed(
     """
     words = [program, *_NAMESPACES, *(("--share-net",) if network else ())]
     words += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
-    empty = [each for each in (*_EMPTY, *map(str, _outermost(hidden))) if Path(each).is_dir()]
-    for each in empty:
-        words += ["--tmpfs", each]
+    empty = [folder for folder in (*_EMPTY, *map(str, _outermost(hidden))) if Path(folder).is_dir()]
+    for folder in empty:
+        words += ["--tmpfs", folder]
     if network and Path(_RESOLVER).is_dir():
         words += ["--ro-bind", _RESOLVER, _RESOLVER]
-    for each in readable:
-        words += ["--ro-bind", str(each), str(each)]
+    for path in readable:
+        words += ["--ro-bind", str(path), str(path)]
     words += ["--bind", str(writable), str(writable)]
-    for each in empty:
-        if each not in _EMPTY:
-            words += ["--remount-ro", each]
+    for folder in empty:
+        if folder not in _EMPTY:
+            words += ["--remount-ro", folder]
     named, handed = handed_inside({key: value for key, value in variables.items() if _OF_LOADER.fullmatch(key)})
     others = {key: value for key, value in variables.items() if not _OF_LOADER.fullmatch(key)}
     return (*words, "--chdir", str(cwd), "--", _SHELL, "-c", named + _BEGUN, str(begun), *argv), others | handed
@@ -169,8 +169,8 @@ def handed_inside(variables: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     What makes a sandbox reads none of them, and none is in an argument, which other users see.
     """
     names = {f"{_HANDED}{at}": key for at, key in enumerate(variables)}
-    words = "".join(f'export {key}="${each}"; unset {each}; ' for each, key in names.items())
-    return words, {each: variables[key] for each, key in names.items()}
+    words = "".join(f'export {key}="${inner}"; unset {inner}; ' for inner, key in names.items())
+    return words, {inner: variables[key] for inner, key in names.items()}
 
 
 def program_folders(program: Path, *, writable: Path, hidden: Iterable[Path]) -> list[Path]:
@@ -179,29 +179,35 @@ def program_folders(program: Path, *, writable: Path, hidden: Iterable[Path]) ->
     That is its environment (the folder above ``bin``, the outermost ``node_modules``), else its folder, else the file alone:
     never a folder that contains one of ``hidden``, nor an emptied folder itself. Nothing for a program inside ``hidden``.
     """
-    kept = [*map(Path, _NEW), writable, *hidden]
-    found: list[Path] = []
+    paths = [*map(Path, _NEW), writable, *hidden]
+    folders: list[Path] = []
     for file in dict.fromkeys((program, program.resolve())):
-        if not any(file.is_relative_to(each) for each in _NEW) or any(file.is_relative_to(each) for each in hidden):
+        if not any(file.is_relative_to(place) for place in _NEW) or any(file.is_relative_to(path) for path in hidden):
             continue
-        outermost = next((each for each in reversed(file.parents) if each.name == "node_modules"), None)
+        outermost = next((parent for parent in reversed(file.parents) if parent.name == "node_modules"), None)
         environment = file.parents[1] if file.parent.name in _PROGRAMS else None
         candidates = (outermost, environment, file.parent, file)
-        found += [next(each for each in candidates if each and not any(of.is_relative_to(each) for of in kept))]
-    return list(dict.fromkeys(found))
+        folders += [
+            next(
+                candidate
+                for candidate in candidates
+                if candidate and not any(of.is_relative_to(candidate) for of in paths)
+            )
+        ]
+    return list(dict.fromkeys(folders))
 
 
 def is_visible(path: Path, *, writable: Path, readable: Iterable[Path], hidden: Iterable[Path]) -> bool:
     """Whether a path exists inside such a sandbox."""
-    if any(path.is_relative_to(each) for each in (writable, *readable)):
+    if any(path.is_relative_to(place) for place in (writable, *readable)):
         return True
-    return not any(path.is_relative_to(each) for each in (*_NEW, *hidden))
+    return not any(path.is_relative_to(place) for place in (*_NEW, *hidden))
 
 
 def _outermost(folders: Iterable[Path]) -> list[Path]:
     """Without those inside another one: that one hides them too."""
-    listed = list(dict.fromkeys(folders))
-    return [each for each in listed if not any(each != other and each.is_relative_to(other) for other in listed)]
+    paths = list(dict.fromkeys(folders))
+    return [path for path in paths if not any(path != other and path.is_relative_to(other) for other in paths)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,12 +246,12 @@ class CheckoutFolder:
 def checkout_folder(within: Path | None = None) -> Generator[CheckoutFolder]:
     """A new folder, readable by this user only, removed at the end. ``within``: instead of the temporary folder."""
     remove_abandoned(within)
-    made = CheckoutFolder(new_folder("checkout", within))
+    folder = CheckoutFolder(new_folder("checkout", within))
     try:
-        for part in (made.files, made.home, made.temporary, made.bytecode, made.reports):
+        for part in (folder.files, folder.home, folder.temporary, folder.bytecode, folder.reports):
             part.mkdir(mode=0o700)
-        yield made
+        yield folder
     finally:
         # In a thread: removing takes as long as copying, and the verdict need not wait for it. Not a daemon: a program
         # that ends in order leaves nothing behind.
-        threading.Thread(target=remove_folder, args=(made.top,), name="wfe-checkout").start()
+        threading.Thread(target=remove_folder, args=(folder.top,), name="wfe-checkout").start()

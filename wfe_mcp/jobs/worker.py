@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.artifacts.isolated import CheckAbandoned
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.observing import Observed, observed
+from wfe_mcp.core.observing import Observation, observe
 from wfe_mcp.jobs.completion import ApplyFailed, Completion, GaveUp
 from wfe_mcp.jobs.heartbeat import Heartbeat, Running, take_over
 from wfe_mcp.jobs.job_context import (
@@ -125,7 +125,7 @@ class Worker:
         if self._deliveries is not None:
             self._deliveries.stop(timeout_s)
         # Listed again each time: the dispatcher may start one more before it notices.
-        while (alive := [each for each in self._threads if each.is_alive()]) and time.monotonic() < end:
+        while (alive := [thread for thread in self._threads if thread.is_alive()]) and time.monotonic() < end:
             alive[0].join(max(0.0, end - time.monotonic()))
         if self._open is None:
             return
@@ -139,7 +139,7 @@ class Worker:
     @property
     def slots(self) -> dict[str, tuple[int, int]]:
         """Queue → its occupied slots in this process, and how many it has."""
-        return self._slots.taken(self._queues)
+        return self._slots.taken_by_queue(self._queues)
 
     def is_ready(self) -> bool:
         """True while it works by itself: it was started, its store is open, and it was not stopped."""
@@ -194,9 +194,9 @@ class Worker:
             return None
         from wfe_mcp.jobs import delivery  # the event loop, and procrastinate with the first of its threads
 
-        made = delivery.Deliveries(store, self._queues, self._slots.total(self._queues), self._wakeup.set)
-        made.start()
-        return made
+        deliveries = delivery.Deliveries(store, self._queues, self._slots.total(self._queues), self._wakeup.set)
+        deliveries.start()
+        return deliveries
 
     def _settle(self, delivered: Collection[str]) -> None:
         """Say of delivered jobs which ones wait for no worker any more."""
@@ -223,7 +223,7 @@ class Worker:
     def _spawn(self, target: Callable[[], object], name: str) -> None:
         thread = threading.Thread(target=target, name=name, daemon=True)
         with self._opening:  # the dispatcher and every thread that commits a change may start one
-            self._threads = [*(each for each in self._threads if each.is_alive()), thread]
+            self._threads = [*(other for other in self._threads if other.is_alive()), thread]
             thread.start()
 
     def _parts(self) -> tuple[Store, Completion, Heartbeat]:
@@ -273,11 +273,11 @@ class Worker:
     def _handle(self, context: JobContext, endings: Completion, limit_s: float | None) -> Callable[[], object]:
         """Run the handler. Returns the call that ends the claim."""
         job = context.job
-        with observed("job", job.kind, str(job.payload.get(TRACED, ""))) as seen:
-            return self._handle_observed(context, endings, limit_s, seen)
+        with observe("job", job.kind, str(job.payload.get(TRACED, ""))) as observation:
+            return self._handle_observed(context, endings, limit_s, observation)
 
     def _handle_observed(
-        self, context: JobContext, endings: Completion, limit_s: float | None, seen: Observed
+        self, context: JobContext, endings: Completion, limit_s: float | None, seen: Observation
     ) -> Callable[[], object]:
         job = context.job
         try:
@@ -292,22 +292,22 @@ class Worker:
             outcome, seen.code = Outcome({"suspended": str(suspended)}), "suspended"
         except RetryLater as later:
             reason, after_s, seen.code = str(later), later.after_s, "retry"
-            return lambda: endings.failed(job, reason, after_s)
+            return lambda: endings.fail(job, reason, after_s)
         except Refused as refused:
             reason, for_good, seen.code = str(refused), refused.code != "unavailable", refused.code
-            return lambda: endings.failed(job, reason, for_good=for_good)
+            return lambda: endings.fail(job, reason, for_good=for_good)
         except Exception as exc:
             _LOG.exception("job %s (%s) failed", job.id, job.kind)
             reason, seen.code = f"{type(exc).__name__}: {exc}", "internal"
-            return lambda: endings.failed(job, reason)
+            return lambda: endings.fail(job, reason)
         return lambda: self._end_done(job, outcome, endings)
 
     def _end_done(self, job: JobRecord, outcome: Outcome, endings: Completion) -> object:
         try:
-            is_written = endings.done(job, outcome)
+            is_written = endings.complete(job, outcome)
         except ApplyFailed as exc:
             _LOG.exception("the outcome of job %s (%s) could not be written", job.id, job.kind)
-            return endings.failed(job, str(exc))
+            return endings.fail(job, str(exc))
         if is_written and outcome.afterwards is not None:
             try:
                 outcome.afterwards()
@@ -318,9 +318,9 @@ class Worker:
     def _end_stopped(self, job: JobRecord, reason: str, endings: Completion, limit_s: float | None) -> object:
         match reason:
             case "cancelled":
-                return endings.cancelled(job)
+                return endings.cancel(job)
             case "overdue":
-                return endings.failed(job, f"it took longer than {limit_s:g} s")
+                return endings.fail(job, f"it took longer than {limit_s:g} s")
             case "shutdown":
                 return endings.handed_back(job, "the process that worked on it ended.")
             case _:

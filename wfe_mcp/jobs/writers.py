@@ -23,7 +23,7 @@ _PAUSE_S = 0.02
 def open_for_writing(folder: Path, files: Sequence[str]) -> list[str]:
     """Which of ``files``, relative to ``folder``, a process has open for writing or mapped so. Where the system does not say: none."""
     end = time.monotonic() + _PATIENCE_S
-    while (files := [each for each in files if _is_held(f"{folder}/{each}")]) and time.monotonic() < end:
+    while (files := [file for file in files if _is_held(f"{folder}/{file}")]) and time.monotonic() < end:
         time.sleep(_PAUSE_S)
     return list(files)
 
@@ -46,18 +46,16 @@ def _is_held(path: str) -> bool:
     return False
 
 
-def untraced(folder: Path) -> str:
+def untraced_note(folder: Path) -> str:
     """What is not seen of writes into ``folder``, as a note; empty where a file's times show each."""
     if sys.platform != "linux":
         return ""
-    found = ("", "")
+    filesystem = ("", "")
     for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines():
         mount, _, kind = line.partition(" - ")
         at = mount.split(" ")[4].replace("\\040", " ")
-        if folder.is_relative_to(at) and len(at) >= len(found[0]):
-            found = at, kind.partition(" ")[0]
-    if found[1] in _TRACED:
+        if folder.is_relative_to(at) and len(at) >= len(filesystem[0]):
+            filesystem = at, kind.partition(" ")[0]
+    if filesystem[1] in _TRACED:
         return ""
-    return (
-        f"the checkout lies on {found[1]}, where a file that is changed through a mapping and put back keeps its times"
-    )
+    return f"the checkout lies on {filesystem[1]}, where a file that is changed through a mapping and put back keeps its times"

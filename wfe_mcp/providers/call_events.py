@@ -20,7 +20,7 @@ from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.providers.call import Connection, Estimate, Listener, ProviderFault, Tool, ToolResult, Usage
-from wfe_mcp.providers.faults import counted, in_our_words
+from wfe_mcp.providers.faults import count_usage, in_our_words
 
 _GRACE_S = 5.0
 _ENDED = "The work has ended."
@@ -66,7 +66,7 @@ class CallEvents:
             row, self._row = self._row, None
             if row is None:
                 return self._reported
-            usage = row.usage + _beyond(counted(returned), self._reported + row.usage)
+            usage = row.usage + _beyond(count_usage(returned), self._reported + row.usage)
             usage = replace(usage, requests=max(1, usage.requests))
             self._reported += usage
             self._listener.after_call(self._connection, usage, row.fault or fault)
@@ -101,7 +101,7 @@ class CallEvents:
         with self._lock:
             if self._row is not None:
                 self._row.is_ours = False
-                self._row.usage += counted(usage)
+                self._row.usage += count_usage(usage)
                 self._row.fault = None if fault is None else in_our_words(fault, self._connection)
 
     def said(self, text: str) -> None:

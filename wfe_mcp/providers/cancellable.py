@@ -64,14 +64,12 @@ def finish(work: Callable[[Watch], Coroutine[Any, Any, T]], should_stop: ShouldS
     """
     loop = asyncio.new_event_loop()
     try:
-        return loop.run_until_complete(_watched(work, should_stop, total_s))
+        return loop.run_until_complete(_watch(work, should_stop, total_s))
     finally:
         _close(loop)
 
 
-async def _watched(
-    work: Callable[[Watch], Coroutine[Any, Any, T]], should_stop: ShouldStop, total_s: float | None
-) -> T:
+async def _watch(work: Callable[[Watch], Coroutine[Any, Any, T]], should_stop: ShouldStop, total_s: float | None) -> T:
     loop, watch = asyncio.get_running_loop(), Watch()
     end = None if total_s is None else loop.time() + total_s
     task = asyncio.ensure_future(work(watch))

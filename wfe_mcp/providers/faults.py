@@ -193,8 +193,8 @@ def fault(
         "max_tokens": connection.max_tokens,
         "wait": wait,
         "extra": extra,
-        "why": quoted(why, connection),
-        "detail": f": {quoted(detail, connection)}" if detail else "",
+        "why": quote_message(why, connection),
+        "detail": f": {quote_message(detail, connection)}" if detail else "",
     }
     return ProviderFault(kind, message.format(**words), hint.format(**words), retry_after_s=retry_after_s, usage=usage)
 
@@ -234,12 +234,12 @@ def transport_fault(error: BaseException, connection: Connection, usage: Usage =
     tls = _tls_words(error)
     if tls:
         return fault("tls", connection, usage=usage, why=tls)
-    for each in _chain(error):
-        match each:
+    for cause in _chain(error):
+        match cause:
             case httpx2.ConnectTimeout() | httpx2.PoolTimeout():
                 return fault("no_route", connection, usage=usage, why=f"no connection in {connection.connect_s:g} s")
             case httpx2.ConnectError() | httpx2.UnsupportedProtocol() | httpx2.ProxyError():
-                return fault("no_route", connection, usage=usage, why=_os_words(each))
+                return fault("no_route", connection, usage=usage, why=_os_words(cause))
             case httpx2.TimeoutException():
                 return fault("silent", connection, usage=usage)
             case httpx2.TransportError():
@@ -251,9 +251,9 @@ def transport_fault(error: BaseException, connection: Connection, usage: Usage =
 
 def _os_words(error: BaseException) -> str:
     """The operating system's message without numbers, such as ``Connection refused``."""
-    for each in _chain(error):
-        if isinstance(each, OSError) and each.strerror:
-            return each.strerror
+    for cause in _chain(error):
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
     return "the connection failed"
 
 
@@ -273,9 +273,9 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     ``headers`` in lower case. Some vendors send ``retry-after-ms`` too.
     """
     for name, unit in (("retry-after-ms", 1_000.0), ("retry-after", 1.0)):
-        given = headers.get(name, "")
+        text = headers.get(name, "")
         try:
-            seconds = float(given) / unit
+            seconds = float(text) / unit
         except ValueError:
             continue
         return seconds if math.isfinite(seconds) and seconds >= 0 else None
@@ -305,7 +305,7 @@ def address_of(connection: Connection) -> str:
     return f"{parts.scheme}://{parts.hostname or ''}{port}"
 
 
-def quoted(text: str, connection: Connection) -> str:
+def quote_message(text: str, connection: Connection) -> str:
     """A foreign message, on one line, shortened, without the key."""
     text = " ".join(text.split())
     if connection.api_key:
@@ -315,18 +315,18 @@ def quoted(text: str, connection: Connection) -> str:
 
 def in_our_words(raised: ProviderFault, connection: Connection) -> ProviderFault:
     """The fault of a package, made to follow the rules: a known kind, shortened, without the key."""
-    texts = [without_hidden(quoted(str(text), connection)) for text in (raised.message, raised.hint)]
+    texts = [without_hidden(quote_message(str(text), connection)) for text in (raised.message, raised.hint)]
     wait = raised.retry_after_s
     is_wait = isinstance(wait, (int, float)) and math.isfinite(wait) and wait >= 0
     kind = raised.kind if raised.kind in FAULTS else "other"
-    return ProviderFault(kind, *texts, retry_after_s=wait if is_wait else None, usage=counted(raised.usage))
+    return ProviderFault(kind, *texts, retry_after_s=wait if is_wait else None, usage=count_usage(raised.usage))
 
 
-def counted(usage: object) -> Usage:
+def count_usage(usage: object) -> Usage:
     """The usage that a package reports; a value that is not a number of at least 0 counts as none."""
     if not isinstance(usage, Usage):
         return Usage()
-    tokens = [int(each) if isinstance(each, int) and each > 0 else 0 for each in astuple(usage)[:-1]]
+    tokens = [int(count) if isinstance(count, int) and count > 0 else 0 for count in astuple(usage)[:-1]]
     cost = usage.cost_usd
     is_cost = isinstance(cost, (int, float)) and math.isfinite(cost) and cost >= 0
     return Usage(*tokens, cost_usd=cost if is_cost else None)
@@ -343,9 +343,9 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _tls_words(error: BaseException) -> str:
     """The reason of a TLS error, from OpenSSL; empty for any other error."""
-    for each in _chain(error):
-        if isinstance(each, ssl.SSLCertVerificationError):
-            return each.verify_message
-        if isinstance(each, ssl.SSLError):
-            return (each.reason or str(each)).replace("_", " ").lower()
+    for cause in _chain(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause.verify_message
+        if isinstance(cause, ssl.SSLError):
+            return (cause.reason or str(cause)).replace("_", " ").lower()
     return ""

@@ -106,11 +106,11 @@ def _every_object(text: str) -> Iterator[dict[str, Any]]:
         if at < 0:
             return
         try:
-            found, at = decoder.raw_decode(text, at)
+            value, at = decoder.raw_decode(text, at)
         except (ValueError, RecursionError):
             at = text.find("{", at + 1)
             continue
-        yield cast("dict[str, Any]", found)
+        yield cast("dict[str, Any]", value)
         at = text.find("{", at)
     if at >= 0:
         raise ValueError(f"it holds more than {_MOST_OBJECTS:,} beginnings of JSON objects")

@@ -53,7 +53,7 @@ ListModels = Callable[[Connection], object]
 
 
 @dataclass(frozen=True, slots=True)
-class Offered:
+class OfferedProvider:
     """The functions of a package's provider. ``work``, ``list_models``: None where it has none."""
 
     plugin: PlugIn
@@ -64,7 +64,7 @@ class Offered:
     needs_model: bool = False
 
 
-def offered(kind: str) -> Offered:
+def load_provider(kind: str) -> OfferedProvider:
     """The functions of the provider named ``kind``; loads its package. Raises PlugInFault."""
     plugin = plugins("providers").get(kind)
     if plugin is None:
@@ -72,23 +72,23 @@ def offered(kind: str) -> Offered:
     return offered_by(plugin)
 
 
-def offered_by(plugin: PlugIn) -> Offered:
+def offered_by(plugin: PlugIn) -> OfferedProvider:
     """The functions of ``plugin``, loaded and checked. Raises PlugInFault."""
-    found: Any = plugin.load()
-    if isinstance(found, type):
-        raise plugin.fault(f"it is the class {found.__name__}, but must be an instance")
-    ask = _function(plugin, found, "ask")
+    provider: Any = plugin.load()
+    if isinstance(provider, type):
+        raise plugin.fault(f"it is the class {provider.__name__}, but must be an instance")
+    ask = _function(plugin, provider, "ask")
     if ask is None:
         raise plugin.fault("it has no function 'ask'")
-    facts = {name: _attribute(plugin, found, name) for name in _FACTS}
+    facts = {name: _attribute(plugin, provider, name) for name in _FACTS}
     for name, value in facts.items():
         if value not in (None, True, False):
             raise plugin.fault(f"its {name} must be True or False, not {type(value).__name__}")
-    return Offered(
+    return OfferedProvider(
         plugin,
         cast("Ask", ask),
-        cast("Work | None", _function(plugin, found, "work")),
-        cast("ListModels | None", _function(plugin, found, "list_models")),
+        cast("Work | None", _function(plugin, provider, "work")),
+        cast("ListModels | None", _function(plugin, provider, "list_models")),
         bool(facts["needs_key"]),
         bool(facts["needs_model"]),
     )

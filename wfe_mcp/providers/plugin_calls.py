@@ -39,9 +39,9 @@ from wfe_mcp.providers.call import (
     never,
 )
 from wfe_mcp.providers.call_events import CallEvents
-from wfe_mcp.providers.faults import counted, fault, in_our_words, plainly, quoted
+from wfe_mcp.providers.faults import count_usage, fault, in_our_words, plainly, quote_message
 from wfe_mcp.providers.output import value_in
-from wfe_mcp.providers.plugin import Offered, Work, offered
+from wfe_mcp.providers.plugin import OfferedProvider, Work, load_provider
 from wfe_mcp.providers.prices import IMAGE_TOKENS, tokens_of
 from wfe_mcp.resources import PlugInFault
 from wfe_mcp.workspace.system.redaction import hide, without_hidden
@@ -62,18 +62,18 @@ def ask_package(
 ) -> Answer:
     """The answer of the package's provider. Raises ProviderFault; an error of ``listener.before_call`` is raised unchanged."""
 
-    def asked() -> Answer:
-        found = _usable(connection)
+    def answer() -> Answer:
+        provider = _usable(connection)
         events = CallEvents(listener or Silent(), connection)
         events.begin(_estimate(connection, question.prompt, question.system, question.schema, len(question.images)))
-        watched = _Watched(connection, should_stop, connection.total_s)
+        watched = _WatchedCall(connection, should_stop, connection.total_s)
         return watched.reported_by(
             events,
-            lambda stop: found.ask(connection, question, events, stop),
+            lambda stop: provider.ask(connection, question, events, stop),
             lambda given: _answer(connection, question, given),
         )
 
-    return plainly(asked)
+    return plainly(answer)
 
 
 def work_package(
@@ -81,42 +81,42 @@ def work_package(
 ) -> Worked:
     """How the task ended. A provider without ``work`` is asked for the output, and again with the errors found."""
 
-    def worked() -> Worked:
+    def run_task() -> Worked:
         work = _usable(connection).work
         if work is None:
             return _asked_for(connection, task, listener, should_stop)
         return _worked_with(work, connection, task, listener or Silent(), should_stop)
 
-    return plainly(worked)
+    return plainly(run_task)
 
 
 def models_of_package(connection: Connection) -> tuple[str, ...]:
     """The models that the package's provider lists; none where it lists none. Raises ProviderFault."""
 
-    def listed() -> tuple[str, ...]:
+    def package_models() -> tuple[str, ...]:
         list_models = _usable(replace(connection, model=connection.model or "any")).list_models
         if list_models is None:
             return ()
-        given = _Watched(connection, never, _LIST_S).called(lambda _: list_models(connection))
-        every = cast("list[object]", given) if isinstance(given, (list, tuple)) else []
-        return tuple(quoted(each, connection) for each in every if isinstance(each, str))
+        models = _WatchedCall(connection, never, _LIST_S).run_call(lambda _: list_models(connection))
+        every = cast("list[object]", models) if isinstance(models, (list, tuple)) else []
+        return tuple(quote_message(model, connection) for model in every if isinstance(model, str))
 
-    return plainly(listed)
+    return plainly(package_models)
 
 
-def _usable(connection: Connection) -> Offered:
+def _usable(connection: Connection) -> OfferedProvider:
     """The package's functions, loaded at the first use. Raises ProviderFault when the connection is incomplete."""
     if connection.api_key:
         hide(connection.api_key)
     try:
-        found = offered(connection.kind)
+        provider = load_provider(connection.kind)
     except PlugInFault as broken:
         raise fault("no_package", connection, why=without_hidden(str(broken))) from None
-    if found.needs_key and not connection.api_key:
+    if provider.needs_key and not connection.api_key:
         raise fault("no_key", connection)
-    if found.needs_model and not connection.model:
+    if provider.needs_model and not connection.model:
         raise fault("no_model", connection)
-    return found
+    return provider
 
 
 def _estimate(
@@ -130,12 +130,12 @@ def _estimate(
 def _worked_with(work: Work, connection: Connection, task: Task, listener: Listener, should_stop: ShouldStop) -> Worked:
     events = CallEvents(listener, connection)
     events.begin(_estimate(connection, task.prompt, task.system, task.schema, tools=task.tools))
-    given = replace(task, tools=tuple(events.tool(tool, task.limits.tool_calls) for tool in task.tools))
+    watched_task = replace(task, tools=tuple(events.tool(tool, task.limits.tool_calls) for tool in task.tools))
     total_s = min(connection.total_s, task.limits.total_s or connection.total_s)
-    watched = _Watched(connection, should_stop, total_s)
+    watched = _WatchedCall(connection, should_stop, total_s)
     try:
         return watched.reported_by(
-            events, lambda stop: work(connection, given, events, stop), lambda made: _output(connection, made)
+            events, lambda stop: work(connection, watched_task, events, stop), lambda made: _output(connection, made)
         )
     except ProviderFault as raised:
         if not watched.ended:
@@ -180,7 +180,7 @@ def _asked_for(connection: Connection, task: Task, listener: Listener | None, sh
 
 
 @dataclass(slots=True)
-class _Watched:
+class _WatchedCall:
     """Runs code of a package with a time limit and a stop signal.
 
     ``ended``: why it was abandoned. ``late``: what it returned within the grace period.
@@ -195,7 +195,7 @@ class _Watched:
     def reported_by(self, events: CallEvents, call: Callable[[ShouldStop], object], read: Callable[[object], T]) -> T:
         """``read`` applied to the result of ``call``, with the total usage. Raises ProviderFault."""
         try:
-            made = read(self.called(call))
+            result = read(self.run_call(call))
         except ProviderFault as raised:
             raised.usage = events.end(raised.usage, raised)
             if events.refusal is not None:
@@ -204,12 +204,12 @@ class _Watched:
         except BaseException:
             events.end(Usage(), fault("stopped", self.connection))
             raise
-        usage = events.end(made.usage)
+        usage = events.end(result.usage)
         if events.refusal is not None:
             raise events.refusal
-        return replace(made, usage=usage)
+        return replace(result, usage=usage)
 
-    def called(self, call: Callable[[ShouldStop], object]) -> object:
+    def run_call(self, call: Callable[[ShouldStop], object]) -> object:
         """The result of ``call``, within the time limit. Raises ProviderFault for any exception of the package."""
         running, is_over = _Running(call), threading.Event()
         until = monotonic() + self.total_s
@@ -221,15 +221,15 @@ class _Watched:
             while not self.ended:
                 thread.join(_TICK_S)
                 if not thread.is_alive():
-                    return self._returned(running)
+                    return self._result_of(running)
                 self.ended = "stopped" if self.should_stop() else "too_slow" if monotonic() >= until else ""
         finally:
             is_over.set()
         thread.join(_GRACE_S)
         self.late = running.value
-        raise fault(self.ended, self.connection, usage=counted(getattr(running.value, "usage", None)))
+        raise fault(self.ended, self.connection, usage=count_usage(getattr(running.value, "usage", None)))
 
-    def _returned(self, running: _Running) -> object:
+    def _result_of(self, running: _Running) -> object:
         error = running.error
         if error is None:
             return running.value
@@ -263,7 +263,7 @@ def _answer(connection: Connection, question: Question, given: object) -> Answer
     """The answer of a package, checked."""
     if not isinstance(given, Answer):
         raise fault("other", connection, detail=f"it returned {type(given).__name__} instead of an Answer")
-    usage = counted(given.usage)
+    usage = count_usage(given.usage)
     value = None if question.schema is None else _object(connection, given.value, given.text, usage)
     if question.schema is not None and value is None:
         raise fault("unreadable", connection, usage=usage, why="it contains no JSON object")
@@ -274,24 +274,24 @@ def _output(connection: Connection, given: object) -> Worked:
     """The result of a package's task, checked."""
     if not isinstance(given, Worked):
         raise fault("other", connection, detail=f"it returned {type(given).__name__} instead of a Worked")
-    usage, model = counted(given.usage), _model(connection, given.model)
+    usage, model = count_usage(given.usage), _model(connection, given.model)
     ending = given.ending if given.ending in _ENDINGS else "no_answer"
     value = _object(connection, given.value, given.text, usage) if ending == "done" else None
     if ending == "done" and value is None:
         return Worked("no_answer", None, str(given.text), usage, model, "Its output contains no JSON object.")
-    return Worked(ending, value, str(given.text), usage, model, quoted(str(given.why), connection))
+    return Worked(ending, value, str(given.text), usage, model, quote_message(str(given.why), connection))
 
 
 def _object(connection: Connection, value: object, text: object, usage: Usage) -> dict[str, Any] | None:
     """The value of an answer, else the JSON object in its text."""
-    found = value if value is not None else value_in(str(text))
-    if not isinstance(found, dict):
+    data = value if value is not None else value_in(str(text))
+    if not isinstance(data, dict):
         return None
     try:
-        return cast("dict[str, Any]", json.loads(canonical_json(cast("object", found))))
+        return cast("dict[str, Any]", json.loads(canonical_json(cast("object", data))))
     except (TypeError, ValueError, RecursionError) as wrong:
         raise fault("unreadable", connection, usage=usage, why=f"it is not JSON: {wrong}") from None
 
 
 def _model(connection: Connection, model: object) -> str:
-    return (quoted(model, connection) if isinstance(model, str) else "") or connection.model
+    return (quote_message(model, connection) if isinstance(model, str) else "") or connection.model

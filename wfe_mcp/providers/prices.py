@@ -53,7 +53,7 @@ def cost_usd(kind: ProviderKind, model: str, usage: Usage, *, base_url: str | No
         cache_read_tokens=usage.cache_read_tokens,
         cache_write_tokens=usage.cache_write_tokens,
     )
-    where = _where(kind, base_url)
+    where = _price_source(kind, base_url)
     if where is None:
         return None
     try:
@@ -66,7 +66,7 @@ def context_tokens(kind: ProviderKind, model: str, *, base_url: str | None = Non
     """The context window of ``model`` in tokens; None where the list has none."""
     from genai_prices.data_snapshot import get_snapshot  # 0.15 s of CPU, as above
 
-    where = {"provider_id": None, "provider_api_url": None, **(_where(kind, base_url) or {})}
+    where = {"provider_id": None, "provider_api_url": None, **(_price_source(kind, base_url) or {})}
     if not any(where.values()):
         return None
     try:
@@ -75,7 +75,7 @@ def context_tokens(kind: ProviderKind, model: str, *, base_url: str | None = Non
         return None
 
 
-def _where(kind: ProviderKind, base_url: str | None) -> dict[str, Any] | None:
+def _price_source(kind: ProviderKind, base_url: str | None) -> dict[str, Any] | None:
     vendor = _VENDORS.get(kind)
     if vendor is not None:
         return {"provider_id": vendor}

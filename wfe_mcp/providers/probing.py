@@ -15,7 +15,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import nearest
 from wfe_mcp.providers.call import Connection, Listener, ProviderFault, Question, ShouldStop, Usage, never
 from wfe_mcp.providers.faults import VENDORS, fault, message_in_body, plainly, status_fault, transport_fault
-from wfe_mcp.providers.questions import ask, checked
+from wfe_mcp.providers.questions import ask, refuse_unusable
 from wfe_mcp.workspace.config.provider_kinds import facts_of
 
 LOCAL: Mapping[str, tuple[int, str]] = {
@@ -35,7 +35,7 @@ _NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class ProviderTest:
     """The result of a test. ``latency_s``: of the real call, None without an answer.
 
     ``model_found``: None when unknown. ``models``: those that the provider lists.
@@ -63,13 +63,15 @@ class Local:
     needs_key: bool = False
 
 
-def try_connection(connection: Connection, listener: Listener | None = None, should_stop: ShouldStop = never) -> Tested:
+def try_connection(
+    connection: Connection, listener: Listener | None = None, should_stop: ShouldStop = never
+) -> ProviderTest:
     """List the models, then make one minimal call, which is announced to ``listener`` like every call."""
     try:
         models = list_models(connection)
     except ProviderFault as raised:
         if raised.kind in ("no_route", "tls", "not_configured", "not_installed"):
-            return Tested(None, None, (), raised.usage, raised)
+            return ProviderTest(None, None, (), raised.usage, raised)
         models = ()  # not every provider lists its models; the call shows whether the key is valid
     least = replace(connection, max_tokens=min(connection.max_tokens, _MOST_TOKENS))
     began = monotonic()
@@ -78,10 +80,10 @@ def try_connection(connection: Connection, listener: Listener | None = None, sho
     except ProviderFault as raised:
         # A model that reasons beyond the small token limit has still answered.
         if raised.kind != "unparsable" or not raised.usage.output_tokens:
-            found = False if raised.kind == "wrong_model" else connection.model in models or None
-            return Tested(None, found, models, raised.usage, _with_names(raised, connection, models))
+            is_served = False if raised.kind == "wrong_model" else connection.model in models or None
+            return ProviderTest(None, is_served, models, raised.usage, _with_names(raised, connection, models))
         usage = raised.usage
-    return Tested(monotonic() - began, True, models, usage, None)
+    return ProviderTest(monotonic() - began, True, models, usage, None)
 
 
 def list_models(connection: Connection) -> tuple[str, ...]:
@@ -90,13 +92,13 @@ def list_models(connection: Connection) -> tuple[str, ...]:
         from wfe_mcp.providers.plugin_calls import models_of_package  # loaded only for such a package
 
         return models_of_package(connection)
-    checked(replace(connection, model=connection.model or "any"))
+    refuse_unusable(replace(connection, model=connection.model or "any"))
     return plainly(lambda: _names(_get(connection), connection))
 
 
 def find_local(places: Mapping[str, tuple[int, str]] = LOCAL) -> list[Local]:
     """The programs that serve models on this machine, at their usual ``places``: name → (port, path)."""
-    return [found for name, (port, path) in places.items() if (found := _local(name, f"http://127.0.0.1:{port}{path}"))]
+    return [local for name, (port, path) in places.items() if (local := _local(name, f"http://127.0.0.1:{port}{path}"))]
 
 
 def _local(name: str, base_url: str) -> Local | None:
@@ -159,10 +161,10 @@ def _json(content: bytes) -> object:
 
 
 def _names(body: object, connection: Connection) -> tuple[str, ...]:
-    given = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
-    every = given.get("models" if connection.kind == "gemini" else "data")
+    document = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
+    every = document.get("models" if connection.kind == "gemini" else "data")
     if not isinstance(every, list):
         raise fault("unreadable", connection, why="it lists no models")
-    entries = [cast("dict[str, Any]", each) for each in cast("list[object]", every) if isinstance(each, dict)]
+    entries = [cast("dict[str, Any]", item) for item in cast("list[object]", every) if isinstance(item, dict)]
     names = [entry.get("name" if connection.kind == "gemini" else "id") for entry in entries]
     return tuple(name.removeprefix("models/") for name in names if isinstance(name, str))

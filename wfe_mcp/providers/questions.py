@@ -23,25 +23,25 @@ def ask(
         from wfe_mcp.providers.plugin_calls import ask_package  # it imports this module
 
         return ask_package(connection, question, listener, should_stop)
-    checked(connection)
+    refuse_unusable(connection)
     receiver, tally = listener or Silent(), Tally()
 
-    async def answered(watch: Watch) -> Answer:
+    async def answer_question(watch: Watch) -> Answer:
         # 0.5 s of CPU and more, on the first call of a process: not before one is made.
         from wfe_mcp.providers.sdk.questions import answer
 
         return await answer(connection, question, receiver, tally, watch)
 
-    def asked() -> Answer:
+    def ask_model() -> Answer:
         try:
-            return finish(answered, should_stop)
+            return finish(answer_question, should_stop)
         except WorkCancelled as ended:
             raise fault("too_slow" if ended.why == "too_slow" else "stopped", connection, usage=tally.usage) from None
 
-    return plainly(asked)
+    return plainly(ask_model)
 
 
-def checked(connection: Connection) -> None:
+def refuse_unusable(connection: Connection) -> None:
     """Refuse a connection that cannot be used over HTTP: other kind, no key, no model, no address, unencrypted key."""
     if connection.kind not in HTTP_KINDS:
         raise fault("not_http", connection)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from wfe_mcp.providers.call import Connection, Listener, ProviderFault, ShouldStop, Silent, Task, Worked, never
 from wfe_mcp.providers.cancellable import Tally, Watch, WorkCancelled, finish
 from wfe_mcp.providers.faults import fault, plainly
-from wfe_mcp.providers.questions import checked
+from wfe_mcp.providers.questions import refuse_unusable
 from wfe_mcp.workspace.config.provider_kinds import facts_of
 
 
@@ -21,16 +21,16 @@ def work(
         from wfe_mcp.providers.plugin_calls import work_package  # loaded only for such a package
 
         return work_package(connection, task, listener, should_stop)
-    checked(connection)
+    refuse_unusable(connection)
     receiver, tally = listener or Silent(), Tally()
 
     async def working(watch: Watch) -> Worked:
         # 0.5 s of CPU and more, on the first call of a process: not before one is made.
-        from wfe_mcp.providers.sdk.tasks import worked
+        from wfe_mcp.providers.sdk.tasks import work_task
 
-        return await worked(connection, task, receiver, tally, watch)
+        return await work_task(connection, task, receiver, tally, watch)
 
-    def done() -> Worked:
+    def work_done() -> Worked:
         try:
             return finish(working, should_stop, task.limits.total_s)
         except ProviderFault as raised:
@@ -44,4 +44,4 @@ def work(
             why = f"The work did not finish within its limit of {task.limits.total_s:g} s."
             return Worked("timed_out", None, tally.text, tally.usage, connection.model, why)
 
-    return plainly(done)
+    return plainly(work_done)

@@ -34,8 +34,8 @@ from mcp_types import (
 
 from wfe_mcp import __version__
 from wfe_mcp.core.errors import Refused, nearest_hint
-from wfe_mcp.core.observing import observed
-from wfe_mcp.server.arguments import checked, unknown_tool
+from wfe_mcp.core.observing import observe
+from wfe_mcp.server.arguments import check_arguments, unknown_tool
 from wfe_mcp.server.project_session import AskRoots, ProjectSession, no_roots
 from wfe_mcp.server.prompts import ICONS, add_prompts
 from wfe_mcp.server.resources import add_completions, add_resources, open_runs
@@ -112,7 +112,7 @@ class WfeServer(MCPServer[None]):
     ) -> CallToolResult | InputRequiredResult:
         """Answer one call, with an envelope or with a question to the user through the client."""
         assert context is not None  # the SDK always passes it; no code here calls tools
-        with observed("tool", name if name in self._tools else "unknown") as seen:
+        with observe("tool", name if name in self._tools else "unknown") as observation:
             try:
                 if self._must_ask_roots(context):
                     return InputRequiredResult(input_requests={ROOTS_KEY: ListRootsRequest()})
@@ -123,7 +123,7 @@ class WfeServer(MCPServer[None]):
                 answered = await self._refusal(refused_by(failed, name), arguments, context)
             if isinstance(answered, InputRequiredResult):
                 return answered
-            seen.code = "ok" if answered.error is None else answered.error.code
+            observation.code = "ok" if answered.error is None else answered.error.code
             return tool_result(answered)
 
     async def get_prompt(
@@ -133,7 +133,7 @@ class WfeServer(MCPServer[None]):
         try:
             return await super().get_prompt(name, arguments, context)
         except ValueError as fault:
-            known = [each.name for each in await self.list_prompts()]
+            known = [prompt.name for prompt in await self.list_prompts()]
             hint = nearest_hint(name, known, f"There are: {', '.join(known)}.") if name not in known else ""
             raise MCPError(
                 INVALID_PARAMS, f"Prompt {name[:100]!r} cannot be given: {str(fault)[:300]}. {hint}"
@@ -148,7 +148,7 @@ class WfeServer(MCPServer[None]):
         if tool is None:
             raise unknown_tool(name, list(self._tools))
         self.place.refuse_tool(name)
-        accepted = checked(tool, arguments)
+        accepted = check_arguments(tool, arguments)
         engine = await self.place.engine(partial(self._roots, context))
         if name != "status" or accepted.get("run"):  # otherwise ``_begin`` starts it after the answer
             self._start(no_roots)

@@ -20,16 +20,16 @@ from wfe_mcp.core.texts import refuse_unkept
 _SHOWN_CHARS = 80
 
 
-def checked(tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def check_arguments(tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The validated arguments for the body of ``tool``. Refuses ``bad_argument``."""
     known: dict[str, Any] = tool.parameters.get("properties", {})
     required: list[str] = tool.parameters.get("required", [])
-    given = {name: value for name, value in arguments.items() if value is not None or name in required}
-    details = [_unknown(name, known) for name in given if name not in known]
+    values = {name: value for name, value in arguments.items() if value is not None or name in required}
+    details = [_unknown(name, known) for name in values if name not in known]
     accepted: dict[str, Any] = {}
     try:
         model = tool.fn_metadata.arg_model.model_validate(
-            {name: value for name, value in given.items() if name in known}, strict=True
+            {name: value for name, value in values.items() if name in known}, strict=True
         )
         accepted = model.model_dump_one_level()
     except ValidationError as exc:

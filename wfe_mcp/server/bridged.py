@@ -56,7 +56,7 @@ async def answer_bridged(app: App, folder: BridgedFolder, scope: Message, receiv
 
     async def with_tree(message: Message) -> None:
         if message["type"] == "http.response.start":
-            changed = await to_thread.run_sync(_changed, folder, tree) if tree else ""
+            changed = await to_thread.run_sync(_changed_commit, folder, tree) if tree else ""
             more = [(_BRIDGE, PROTOCOL.encode()), *([(b"wfe-tree", changed.encode())] if changed else [])]
             message = {**message, "headers": [*message["headers"], *more]}
         await send(message)
@@ -73,9 +73,9 @@ def _refuse_other_version(version: str) -> None:
         )
 
 
-def _changed(folder: BridgedFolder, tree: str) -> str:
+def _changed_commit(folder: BridgedFolder, tree: str) -> str:
     try:
-        return folder.changed(tree)
+        return folder.changed_since(tree)
     except Refused as refused:  # the call has its answer; the next one looks again
         log.warning("what a call left in %s could not be saved: %s", folder.engine.root, refused)
         return ""

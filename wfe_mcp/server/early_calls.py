@@ -94,18 +94,22 @@ class EarlyCalls:
                 return False
         try:
             refuse_unkept(call.arguments)
-            found = attrgetter(EARLY[call.tool])(views)(self.engine, by_name(call.client), **call.arguments)
+            answer = attrgetter(EARLY[call.tool])(views)(self.engine, by_name(call.client), **call.arguments)
         except Exception as failed:
-            found = refusal(self.engine, refused_by(failed, call.tool), call.arguments)
-        if getattr(found.view, "not_indexed", 0):  # the loop of the SDK indexes the rest
+            answer = refusal(self.engine, refused_by(failed, call.tool), call.arguments)
+        if getattr(answer.view, "not_indexed", 0):  # the loop of the SDK indexes the rest
             return False
-        self._front.answer(call, wire_result(found))
+        self._front.answer(call, wire_result(answer))
         return True
 
 
 def _fits(arguments: Frame, schema: Frame) -> bool:
     properties = schema["properties"].items()
-    known = {name: PLAIN.get(one["type"]) for name, one in properties if one.keys() <= {"type", "description"}}
+    known = {
+        name: PLAIN.get(schema_part["type"])
+        for name, schema_part in properties
+        if schema_part.keys() <= {"type", "description"}
+    }
     return arguments.keys() >= set(schema.get("required", ())) and all(
         type(value) is known.get(name) for name, value in arguments.items()
     )

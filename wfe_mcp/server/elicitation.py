@@ -47,7 +47,7 @@ class ElicitationText:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class ElicitedAnswer:
     """The client's answer to a stored request. ``on_page``: the page was opened, so it is no decision."""
 
     request: str
@@ -103,13 +103,13 @@ def _capability(context: Ctx) -> mcp_types.ElicitationCapability | None:
 
 def _shows_forms(context: Ctx) -> bool:
     """True when the client declares forms (a bare ``elicitation: {}`` means forms)."""
-    found = _capability(context)
-    return found is not None and (found.form is not None or found.url is None)
+    capability = _capability(context)
+    return capability is not None and (capability.form is not None or capability.url is None)
 
 
 def _opens_pages(context: Ctx) -> bool:
-    found = _capability(context)
-    return found is not None and found.url is not None
+    capability = _capability(context)
+    return capability is not None and capability.url is not None
 
 
 def later(asked: ElicitationText) -> mcp_types.InputRequiredResult:
@@ -121,27 +121,29 @@ def later(asked: ElicitationText) -> mcp_types.InputRequiredResult:
     return mcp_types.InputRequiredResult(input_requests={asked.key: mcp_types.ElicitRequest(params=params)})
 
 
-def answer_brought(context: Ctx) -> Answered | None:
+def answer_brought(context: Ctx) -> ElicitedAnswer | None:
     """The answer in a repeated call; None in a first one."""
-    for key, found in (context.input_responses or {}).items():
+    for key, response in (context.input_responses or {}).items():
         for prefix in (KEY, PAGE_KEY):
-            if key.startswith(prefix) and isinstance(found, mcp_types.ElicitResult):
-                return Answered(key.removeprefix(prefix), found.action, dict(found.content or {}), prefix == PAGE_KEY)
+            if key.startswith(prefix) and isinstance(response, mcp_types.ElicitResult):
+                return ElicitedAnswer(
+                    key.removeprefix(prefix), response.action, dict(response.content or {}), prefix == PAGE_KEY
+                )
     return None
 
 
-async def ask_now(context: Ctx, asked: ElicitationText) -> Answered | None:
+async def ask_now(context: Ctx, asked: ElicitationText) -> ElicitedAnswer | None:
     """Ask while the call waits. None when the client cannot, or no answer comes in time."""
     session, about = context.session, context.request_context.request_id
     with anyio.move_on_after(FORM_WAIT_S):
         try:
             if asked.url:
-                found = await session.elicit_url(asked.message, asked.url, asked.request, about)
+                elicit = await session.elicit_url(asked.message, asked.url, asked.request, about)
             else:
-                found = await session.elicit_form(asked.message, _form(asked), about)
+                elicit = await session.elicit_form(asked.message, _form(asked), about)
         except (MCPError, ValueError):
             return None
-        return Answered(asked.request, found.action, dict(found.content or {}), bool(asked.url))
+        return ElicitedAnswer(asked.request, elicit.action, dict(elicit.content or {}), bool(asked.url))
     return None
 
 

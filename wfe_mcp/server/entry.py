@@ -27,13 +27,13 @@ def plain_options(arguments: Sequence[str]) -> tuple[str, str] | None:
     """The folder after ``--project`` and the address after ``--server``, each empty without one; None when the full command
     line must parse the arguments.
     """
-    found, words = {"--project": "", "--server": ""}, list(arguments)
+    options, words = {"--project": "", "--server": ""}, list(arguments)
     while words:
         name, has_value, value = words.pop(0).partition("=")
-        if name not in found or not (has_value or words):
+        if name not in options or not (has_value or words):
             return None
-        found[name] = value if has_value else words.pop(0)
-    return found["--project"], found["--server"]
+        options[name] = value if has_value else words.pop(0)
+    return options["--project"], options["--server"]
 
 
 def serve(project: str, server: str = "") -> int:

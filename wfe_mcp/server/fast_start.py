@@ -93,19 +93,19 @@ class FastStart:
         with self._lock:
             waiting = [frame for frame in self._backlog if frame is not None]
         frame = next((frame for frame in waiting if frame.get("method") == "tools/call"), None)
-        return None if frame is None or _cancelled(waiting, frame.get("id")) else self._early(frame)
+        return None if frame is None or _is_cancelled(waiting, frame.get("id")) else self._early(frame)
 
     def input_schema(self, tool: str) -> Frame:
         """The schema of the arguments of a tool that is in the list."""
         tools: list[Frame] = self._cache["handshake"]["tools/list"]["tools"]
-        return next(each["inputSchema"] for each in tools if each["name"] == tool)
+        return next(frame["inputSchema"] for frame in tools if frame["name"] == tool)
 
     def answer(self, call: EarlyCall, result: Frame) -> None:
         """Answer the first call of the backlog, and remove it; without an answer if the client cancelled it meanwhile."""
         with self._lock:
             methods = [frame and frame.get("method") for frame in self._backlog]
             del self._backlog[methods.index("tools/call")]
-            is_cancelled = _cancelled(self._backlog, call.request)
+            is_cancelled = _is_cancelled(self._backlog, call.request)
         result = self.in_this_era(result)
         if not is_cancelled:
             message = {"jsonrpc": "2.0", "id": call.request, "result": result}
@@ -132,17 +132,17 @@ class FastStart:
         asked, known = self._hello.get("protocolVersion"), cast("list[str]", self._cache["versions"])
         return asked if asked in known else known[-1]
 
-    def listed(self, frame: Frame) -> Frame | None:
+    def cached_list(self, frame: Frame) -> Frame | None:
         """The cached result of a list that never changes; None for all that the server must be asked."""
         if self._era not in {"handshake", "stateless"} or frame.get("method") not in FIXED:
             return None
-        found: Frame = self._cache[self._era][frame["method"]]
-        return found
+        answer: Frame = self._cache[self._era][frame["method"]]
+        return answer
 
     def only_reads(self, tool: str) -> bool:
         """Whether the list of tools says that a tool changes nothing."""
         tools: list[Frame] = self._cache["handshake"]["tools/list"]["tools"]
-        return any(each["name"] == tool and each["annotations"].get("readOnlyHint") is True for each in tools)
+        return any(frame["name"] == tool and frame["annotations"].get("readOnlyHint") is True for frame in tools)
 
     def drops(self, request: str | int | None) -> bool:
         """True once for a request that the front has answered."""
@@ -218,7 +218,7 @@ class FastStart:
         )
 
 
-def _cancelled(frames: Iterable[Frame | None], request: object) -> bool:
+def _is_cancelled(frames: Iterable[Frame | None], request: object) -> bool:
     return any(
         frame["params"].get("requestId") == request
         for frame in frames

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
 
-NEEDS: dict[str, Scope] = {each.body.__name__: "read" if each.reads else "work" for each in ENTRIES}
+NEEDS: dict[str, Scope] = {entry.body.__name__: "read" if entry.reads else "work" for entry in ENTRIES}
 NEEDS["save_template"] = "manage"
 """Tool → the scope that a token needs for it."""
 

@@ -41,11 +41,11 @@ def add_resources(server: MCPServer[None], place: ProjectSession) -> None:
     async def read(ask: Callable[[Engine], Any]) -> str:
         try:
             engine = await place.engine()
-            found = await place.in_thread(partial(ask, engine))
+            content = await place.in_thread(partial(ask, engine))
         except Refused as refused:
             kind = ResourceNotFoundError if refused.code in _NOT_FOUND else ResourceError
             raise kind(str(refused)) from refused
-        return found if isinstance(found, str) else json.dumps(found, indent=1, ensure_ascii=False)
+        return content if isinstance(content, str) else json.dumps(content, indent=1, ensure_ascii=False)
 
     async def run(run: str) -> str:
         """A run: its state, every phase with attempts and verdicts."""
@@ -95,10 +95,10 @@ def add_completions(server: MCPServer[None], place: ProjectSession) -> None:
         argument: mcp_types.CompletionArgument,
         context: mcp_types.CompletionContext | None,
     ) -> mcp_types.Completion | None:
-        given = (context.arguments if context is not None else None) or {}
+        others = (context.arguments if context is not None else None) or {}
         try:
             engine = await place.engine()
-            names = await place.in_thread(partial(_names, engine, ref, argument.name, given))
+            names = await place.in_thread(partial(_names, engine, ref, argument.name, others))
         except Refused:
             return None
         hits = [name for name in names if name.lower().startswith(argument.value.lower())]
@@ -124,12 +124,12 @@ def _names(
             with engine.store.read() as tx:
                 return [run.id for run in tx.runs.page(engine.project_id, limit=MANY).runs]
         case "phase" if given.get("run"):
-            found = views.envelopes.overview_of(engine, given["run"])
-            return [attempt.phase for attempt in found.loaded.state.open_attempts]
+            overview = views.envelopes.overview_of(engine, given["run"])
+            return [attempt.phase for attempt in overview.loaded.state.open_attempts]
         case "artifact" if given.get("run"):
-            found = views.envelopes.overview_of(engine, given["run"])
-            paths = (phase.path for phase in found.loaded.state.spec.phases)
-            return sorted({name for path in paths if (name := found.plan.artifact_name(path))})
+            overview = views.envelopes.overview_of(engine, given["run"])
+            paths = (phase.path for phase in overview.loaded.state.spec.phases)
+            return sorted({name for path in paths if (name := overview.plan.artifact_name(path))})
         case "template" | "name":
             return [offer.name for offer in offers(engine)]
         case _:
@@ -140,7 +140,7 @@ def _open_runs(engine: Engine) -> list[mcp_types.Resource]:
     from wfe_mcp.store.runs.run_list import OPEN_RUNS
 
     with engine.store.read() as tx:
-        found = tx.runs.page(engine.project_id, status=OPEN_RUNS, limit=LISTED, archived=False).runs
+        runs = tx.runs.page(engine.project_id, status=OPEN_RUNS, limit=LISTED, archived=False).runs
     return [
         mcp_types.Resource(
             uri=f"wfe://runs/{run.id}",
@@ -149,16 +149,16 @@ def _open_runs(engine: Engine) -> list[mcp_types.Resource]:
             description=f"Run of {run.template}, {run.status}",
             mime_type=JSON,
         )
-        for run in found
+        for run in runs
     ]
 
 
 def _artifact(engine: Engine, run: str, phase: str, artifact: str) -> object:
-    found = views.tool_answers.read_artifact(engine, By(), run, phase=phase, artifact=artifact).data
-    if "content" in found:
-        return found["content"]
+    data = views.tool_answers.read_artifact(engine, By(), run, phase=phase, artifact=artifact).data
+    if "content" in data:
+        return data["content"]
     with engine.store.read() as tx:
-        record = tx.artifacts.revision(engine.load(tx, run).record.id, found["phase"], found["revision"])
+        record = tx.artifacts.revision(engine.load(tx, run).record.id, data["phase"], data["revision"])
     assert record is not None  # it was listed just before, and revisions are never removed
     return json.loads(record.content)
 

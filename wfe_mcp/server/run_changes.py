@@ -85,19 +85,21 @@ class RunChanges:
         """Report what is new in the runs ``own``, and in all where that is due; without ``own`` it is."""
         try:
             engine = await self._place.engine()
-            found, names = await self._place.in_thread(partial(self.read, engine, own))
+            tails_now, names = await self._place.in_thread(partial(self.read, engine, own))
         except Exception as exc:  # the next look may succeed, and reads all
             self._version, self._next_whole = None, 0.0
             log.info("the runs could not be read: %s", exc)
             return
-        seen = self._seen
+        tails = self._seen
         moved = {
-            run for run in (seen.keys() | found.keys() if names is None else names) if seen.get(run) != found.get(run)
+            run
+            for run in (tails.keys() | tails_now.keys() if names is None else names)
+            if tails.get(run) != tails_now.get(run)
         }
-        is_list = any((run in seen) != (run in found) for run in moved)
+        is_list = any((run in tails) != (run in tails_now) for run in moved)
         for run in moved:
-            seen.pop(run, None)
-        seen.update(found)
+            tails.pop(run, None)
+        tails.update(tails_now)
         if moved:
             await self._notify(moved, is_list=is_list)
 
@@ -107,9 +109,9 @@ class RunChanges:
             version = engine.store.others_version()  # before the runs: what is committed between is read once more
             if own is None or version != self._version:
                 with engine.store.read() as tx:
-                    found = tx.runs.open_tails(engine.project_id)
+                    tails = tx.runs.open_tails(engine.project_id)
                 self._version, self._next_whole = version, time.monotonic() + LOOK_S
-                return found, None
+                return tails, None
         if not own:
             return {}, set()
         with engine.store.read() as tx:

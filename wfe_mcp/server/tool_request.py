@@ -89,8 +89,8 @@ async def roots_of(session: ServerSession) -> Sequence[str]:
         return ()
     with anyio.move_on_after(ROOTS_WAIT_S):
         try:
-            found = await session.send_request(ListRootsRequest(), ListRootsResult)
+            roots = await session.send_request(ListRootsRequest(), ListRootsResult)
         except MCPError:
             return ()
-        return [str(root.uri) for root in found.roots]
+        return [str(root.uri) for root in roots.roots]
     return ()

@@ -68,10 +68,10 @@ def frame_of(line: bytes) -> dict[str, Any]:
     twice: list[str] = []
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
+        members = dict(pairs)
+        if len(members) < len(pairs):
             twice.append(Counter(name for name, _ in pairs).most_common(1)[0][0])
-        return found
+        return members
 
     try:
         value: object = json.loads(
@@ -91,8 +91,8 @@ def frame_of(line: bytes) -> dict[str, Any]:
     # Programs differ in which duplicate counts, so what is checked here might not be what others read.
     fault = f"the key {twice[0][:80]!r} is used twice in one object" if twice else _fault(frame)
     if fault:
-        found = frame.get("id")
-        raise Malformed(INVALID_REQUEST, fault, found if _is_id(found) and "id" not in twice else None)
+        request_id = frame.get("id")
+        raise Malformed(INVALID_REQUEST, fault, request_id if _is_id(request_id) and "id" not in twice else None)
     return frame
 
 
@@ -106,9 +106,9 @@ _ID_LAST = rb"[}\]]\s*,(?:\s*" + _JSONRPC + rb"\s*,)?\s*" + _ID + rb"\s*(?:,\s*"
 
 def _refuse_parts(line: bytes) -> None:
     """Refuse a line with more parts than a message may have. Commas and brackets are counted, in texts only if needed."""
-    if _parts(line) > MESSAGE_PARTS.most and (found := _parts(re.sub(_TEXT, b"", line))) > MESSAGE_PARTS.most:
+    if _parts(line) > MESSAGE_PARTS.most and (parts := _parts(re.sub(_TEXT, b"", line))) > MESSAGE_PARTS.most:
         raise Malformed(
-            INVALID_REQUEST, f"the message {MESSAGE_PARTS.fault(found)}. {MESSAGE_PARTS.remedy}", id_in(line, line)
+            INVALID_REQUEST, f"the message {MESSAGE_PARTS.fault(parts)}. {MESSAGE_PARTS.remedy}", id_in(line, line)
         )
 
 
@@ -118,10 +118,10 @@ def _parts(line: bytes) -> int:
 
 def id_in(begin: bytes, end: bytes) -> str | int | None:
     """The id of a message that is not parsed, from its beginning or its end; None where it is elsewhere."""
-    found = re.match(_ID_FIRST, begin[:_ENDS_BYTES]) or re.search(_ID_LAST, end[-_ENDS_BYTES:])
-    if found is None:
+    match = re.match(_ID_FIRST, begin[:_ENDS_BYTES]) or re.search(_ID_LAST, end[-_ENDS_BYTES:])
+    if match is None:
         return None
-    value: object = json.loads(found[1].decode(errors="replace"))
+    value: object = json.loads(match[1].decode(errors="replace"))
     return cast("str | int", value)
 
 
@@ -275,7 +275,7 @@ class Wire:
             yield bytes(kept)
 
     def _refuse_long(self, begin: bytes, end: bytes, found: int) -> None:
-        why = f"the message {MESSAGE_BYTES.at(MAX_FRAME_BYTES).fault(found)}. {MESSAGE_BYTES.remedy}"
+        why = f"the message {MESSAGE_BYTES.with_most(MAX_FRAME_BYTES).fault(found)}. {MESSAGE_BYTES.remedy}"
         self.refuse(Malformed(INVALID_REQUEST, why, id_in(begin, end)))
 
     def _read(self) -> bytes:

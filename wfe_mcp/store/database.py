@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.store.databases import database_at
 from wfe_mcp.store.rehearsal import RehearsedArtifacts, RehearsedDocuments
-from wfe_mcp.store.repository import Caches, Library, Part, Repository, Shared
+from wfe_mcp.store.repository import Caches, Library, Repository, RepositoryPart, TransactionContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -59,45 +59,57 @@ if TYPE_CHECKING:
 class Tx(Repository):
     """A transaction: one repository for each noun."""
 
-    projects: Part[ProjectRepository] = Part("wfe_mcp.store.projects:ProjectRepository")
-    documents: Part[DocumentRepository] = Part("wfe_mcp.store.projects:DocumentRepository")
-    templates: Part[TemplateRepository] = Part("wfe_mcp.store.templates:TemplateRepository")
-    items: Part[ItemRepository] = Part("wfe_mcp.store.items:ItemRepository")
+    projects: RepositoryPart[ProjectRepository] = RepositoryPart("wfe_mcp.store.projects:ProjectRepository")
+    documents: RepositoryPart[DocumentRepository] = RepositoryPart("wfe_mcp.store.projects:DocumentRepository")
+    templates: RepositoryPart[TemplateRepository] = RepositoryPart("wfe_mcp.store.templates:TemplateRepository")
+    items: RepositoryPart[ItemRepository] = RepositoryPart("wfe_mcp.store.items:ItemRepository")
 
-    runs: Part[RunRepository] = Part("wfe_mcp.store.runs.runs:RunRepository")
-    events: Part[EventRepository] = Part("wfe_mcp.store.runs.events:EventRepository")
-    activity: Part[ActivityRepository] = Part("wfe_mcp.store.runs.timeline:ActivityRepository")
-    timelines: Part[TimelineRepository] = Part("wfe_mcp.store.runs.timeline:TimelineRepository")
-    phase_sums: Part[PhaseSumRepository] = Part("wfe_mcp.store.runs.phase_sums:PhaseSumRepository")
-    artifacts: Part[ArtifactRepository] = Part("wfe_mcp.store.runs.artifacts:ArtifactRepository")
-    attachments: Part[AttachmentRepository] = Part("wfe_mcp.store.runs.artifacts:AttachmentRepository")
-    evidence: Part[EvidenceRepository] = Part("wfe_mcp.store.runs.evidence:EvidenceRepository")
-    approvals: Part[ApprovalRepository] = Part("wfe_mcp.store.runs.approvals:ApprovalRepository")
-    opinions: Part[OpinionRepository] = Part("wfe_mcp.store.runs.evidence:OpinionRepository")
-    steps: Part[StepRepository] = Part("wfe_mcp.store.runs.runs:StepRepository")
+    runs: RepositoryPart[RunRepository] = RepositoryPart("wfe_mcp.store.runs.runs:RunRepository")
+    events: RepositoryPart[EventRepository] = RepositoryPart("wfe_mcp.store.runs.events:EventRepository")
+    activity: RepositoryPart[ActivityRepository] = RepositoryPart("wfe_mcp.store.runs.timeline:ActivityRepository")
+    timelines: RepositoryPart[TimelineRepository] = RepositoryPart("wfe_mcp.store.runs.timeline:TimelineRepository")
+    phase_sums: RepositoryPart[PhaseSumRepository] = RepositoryPart("wfe_mcp.store.runs.phase_sums:PhaseSumRepository")
+    artifacts: RepositoryPart[ArtifactRepository] = RepositoryPart("wfe_mcp.store.runs.artifacts:ArtifactRepository")
+    attachments: RepositoryPart[AttachmentRepository] = RepositoryPart(
+        "wfe_mcp.store.runs.artifacts:AttachmentRepository"
+    )
+    evidence: RepositoryPart[EvidenceRepository] = RepositoryPart("wfe_mcp.store.runs.evidence:EvidenceRepository")
+    approvals: RepositoryPart[ApprovalRepository] = RepositoryPart("wfe_mcp.store.runs.approvals:ApprovalRepository")
+    opinions: RepositoryPart[OpinionRepository] = RepositoryPart("wfe_mcp.store.runs.evidence:OpinionRepository")
+    steps: RepositoryPart[StepRepository] = RepositoryPart("wfe_mcp.store.runs.runs:StepRepository")
 
-    jobs: Part[JobRepository] = Part("wfe_mcp.store.jobs.jobs:JobRepository")
-    queues: Part[QueueRepository] = Part("wfe_mcp.store.jobs.jobs:QueueRepository")
-    lines: Part[LineRepository] = Part("wfe_mcp.store.jobs.lines:LineRepository")
-    model_calls: Part[ModelCallRepository] = Part("wfe_mcp.store.jobs.model_calls:ModelCallRepository")
-    usage_sums: Part[UsageSumRepository] = Part("wfe_mcp.store.jobs.usage_sums:UsageSumRepository")
-    tool_calls: Part[ToolCallRepository] = Part("wfe_mcp.store.jobs.tool_calls:ToolCallRepository")
+    jobs: RepositoryPart[JobRepository] = RepositoryPart("wfe_mcp.store.jobs.jobs:JobRepository")
+    queues: RepositoryPart[QueueRepository] = RepositoryPart("wfe_mcp.store.jobs.jobs:QueueRepository")
+    lines: RepositoryPart[LineRepository] = RepositoryPart("wfe_mcp.store.jobs.lines:LineRepository")
+    model_calls: RepositoryPart[ModelCallRepository] = RepositoryPart(
+        "wfe_mcp.store.jobs.model_calls:ModelCallRepository"
+    )
+    usage_sums: RepositoryPart[UsageSumRepository] = RepositoryPart("wfe_mcp.store.jobs.usage_sums:UsageSumRepository")
+    tool_calls: RepositoryPart[ToolCallRepository] = RepositoryPart("wfe_mcp.store.jobs.tool_calls:ToolCallRepository")
 
-    secrets: Part[SecretRepository] = Part("wfe_mcp.store.settings:SecretRepository")
-    trust: Part[TrustRepository] = Part("wfe_mcp.store.settings:TrustRepository")
-    settings_log: Part[SettingsLogRepository] = Part("wfe_mcp.store.settings:SettingsLogRepository")
-    processes: Part[ProcessRepository] = Part("wfe_mcp.store.processes:ProcessRepository")
+    secrets: RepositoryPart[SecretRepository] = RepositoryPart("wfe_mcp.store.settings:SecretRepository")
+    trust: RepositoryPart[TrustRepository] = RepositoryPart("wfe_mcp.store.settings:TrustRepository")
+    settings_log: RepositoryPart[SettingsLogRepository] = RepositoryPart("wfe_mcp.store.settings:SettingsLogRepository")
+    processes: RepositoryPart[ProcessRepository] = RepositoryPart("wfe_mcp.store.processes:ProcessRepository")
 
-    seals: Part[SealRepository] = Part("wfe_mcp.store.integrity.record_seals:SealRepository")
-    verification: Part[VerificationRepository] = Part("wfe_mcp.store.maintenance.verify:VerificationRepository")
-    bundles: Part[BundleRepository] = Part("wfe_mcp.store.maintenance.bundles:BundleRepository")
-    figures: Part[FigureRepository] = Part("wfe_mcp.store.maintenance.figures:FigureRepository")
-    retention: Part[RetentionRepository] = Part("wfe_mcp.store.maintenance.retention:RetentionRepository")
-    search: Part[SearchRepository] = Part("wfe_mcp.store.search.find:SearchRepository")
-    search_index: Part[SearchIndexRepository] = Part("wfe_mcp.store.search.upkeep:SearchIndexRepository")
-    search_notes: Part[SearchNoteRepository] = Part("wfe_mcp.store.search.index:SearchNoteRepository")
+    seals: RepositoryPart[SealRepository] = RepositoryPart("wfe_mcp.store.integrity.record_seals:SealRepository")
+    verification: RepositoryPart[VerificationRepository] = RepositoryPart(
+        "wfe_mcp.store.maintenance.verify:VerificationRepository"
+    )
+    bundles: RepositoryPart[BundleRepository] = RepositoryPart("wfe_mcp.store.maintenance.bundles:BundleRepository")
+    figures: RepositoryPart[FigureRepository] = RepositoryPart("wfe_mcp.store.maintenance.figures:FigureRepository")
+    retention: RepositoryPart[RetentionRepository] = RepositoryPart(
+        "wfe_mcp.store.maintenance.retention:RetentionRepository"
+    )
+    search: RepositoryPart[SearchRepository] = RepositoryPart("wfe_mcp.store.search.find:SearchRepository")
+    search_index: RepositoryPart[SearchIndexRepository] = RepositoryPart(
+        "wfe_mcp.store.search.upkeep:SearchIndexRepository"
+    )
+    search_notes: RepositoryPart[SearchNoteRepository] = RepositoryPart(
+        "wfe_mcp.store.search.index:SearchNoteRepository"
+    )
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: TransactionContext) -> None:
         super().__init__(shared)
         self.afterwards: list[Callable[[], object]] = []
         self.beforehand: list[Callable[[], object]] = []
@@ -182,19 +194,22 @@ class Store:
     def tx(self) -> Generator[Tx]:
         """A transaction that may write. It is committed at the end of the block, and undone when the block raises."""
         with self._database.refusals(), self._database.writer() as writer:
-            made = self._of(writer, locks_rows=self._database.locks_rows)
+            transaction = self._transaction(writer, locks_rows=self._database.locks_rows)
             try:
                 with writer.begin():
-                    yield made
-                    made.settings_log.sign()
-                    made.search_notes.write()
-                    for action in made.beforehand:
+                    yield transaction
+                    transaction.settings_log.sign()
+                    transaction.search_notes.write()
+                    for action in transaction.beforehand:
                         action()
             except BaseException:
-                for action in made.undone:
+                for action in transaction.undone:
                     action()
                 raise
-        for action in (*made.afterwards, *(self.settings_listeners if made.settings_log.has_changed else ())):
+        for action in (
+            *transaction.afterwards,
+            *(self.settings_listeners if transaction.settings_log.has_changed else ()),
+        ):
             action()
 
     @contextmanager
@@ -202,7 +217,7 @@ class Store:
         """A transaction that sees one moment and cannot write."""
         refusals = self._database.refusals(reads_only=True)
         with refusals, self._database.reader() as connection, connection.begin():
-            yield self._of(connection)
+            yield self._transaction(connection)
 
     @contextmanager
     def rehearse(self) -> Generator[Tx]:
@@ -232,5 +247,5 @@ class Store:
         """Give the file a write-ahead log; whether it has one now. The caller knows that no other process uses the file."""
         return self._database.change_to_wal()
 
-    def _of(self, connection: Connection, *, locks_rows: bool = False) -> Tx:
-        return Tx(Shared(connection, self._clock, self._new_id, self._caches, locks_rows=locks_rows))
+    def _transaction(self, connection: Connection, *, locks_rows: bool = False) -> Tx:
+        return Tx(TransactionContext(connection, self._clock, self._new_id, self._caches, locks_rows=locks_rows))

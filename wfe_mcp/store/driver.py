@@ -36,7 +36,7 @@ def driver() -> ModuleType:
         return importlib.import_module("sqlite3")
 
 
-class _Shown:
+class _UpgradeNotice:
     """How this program shows that a database is being upgraded."""
 
     def __init__(self) -> None:
@@ -44,4 +44,4 @@ class _Shown:
         """The block around the upgrade; it yields what is called with the migrations done and their number."""
 
 
-SHOWN = _Shown()
+SHOWN = _UpgradeNotice()

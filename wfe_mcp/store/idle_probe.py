@@ -39,7 +39,7 @@ def ready_items(url: str, project_key: str, *, may_be_new: bool = True) -> int |
     try:
         asked = library.connect(f"{place.as_uri()}?mode=ro", uri=True, timeout=_WAIT_S, isolation_level=None)
         with closing(asked):
-            found = asked.execute(_QUESTION, {"head": HEAD, "key": project_key, "may_be_new": may_be_new}).fetchone()
-            return None if found is None else int(found[0])
+            row = asked.execute(_QUESTION, {"head": HEAD, "key": project_key, "may_be_new": may_be_new}).fetchone()
+            return None if row is None else int(row[0])
     except library.Error:
         return None

@@ -25,14 +25,14 @@ from sqlalchemy.sql.expression import Select, TextClause
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.items import OVER, Item, ItemKind, ItemStatus, changed, loaded, number_of, values_of
+from wfe_mcp.core.items import OVER, Item, ItemKind, ItemStatus, load_item, number_of, values_of, with_values
 from wfe_mcp.core.model import By, Person
-from wfe_mcp.store.integrity.chained_log import BEGIN, SIGNED, end_of, event_hash, misplaced, signature
-from wfe_mcp.store.integrity.record_seals import Anchored, unlike_anchors
+from wfe_mcp.store.integrity.chained_log import BEGIN, SIGNED, end_of, event_hash, misplaced_events, signature
+from wfe_mcp.store.integrity.record_seals import AnchoredEvent, unlike_anchors
 from wfe_mcp.store.layout.tables import ITEM, ITEM_EVENT, ITEM_FILE
 from wfe_mcp.store.records.items import ItemEventRecord, ItemRow
 from wfe_mcp.store.records.runs import Problem
-from wfe_mcp.store.repository import Part, Repository, bound, columns_for, row_from
+from wfe_mcp.store.repository import Repository, RepositoryPart, bound, columns_for, row_from
 from wfe_mcp.store.search.entries import ITEMS, SearchEntry, of_item, of_item_row
 from wfe_mcp.store.search.index import NO_RUN, SearchNoteRepository
 from wfe_mcp.store.sqlite import insert_new
@@ -77,13 +77,13 @@ def _how_many(condition: str) -> Select[Any]:
 
 
 def _has_words(condition: str) -> list[TextClause]:
-    found = (  # the reference of an entry is PROJECT/W-12/SEQ
+    statement = (  # the reference of an entry is PROJECT/W-12/SEQ
         "(item.project_id, item.number) IN (SELECT find_entry.project_id, "  # noqa: S608 - our words
         "CAST(substr(find_entry.ref, length(find_entry.project_id) + 4) AS INTEGER) "
         f"FROM find_text CROSS JOIN find_entry WHERE find_entry.id = find_text.rowid AND {condition} "
         "AND find_entry.source = :source)"
     )
-    return [text(found).bindparams(source=ITEMS)] if condition else []
+    return [text(statement).bindparams(source=ITEMS)] if condition else []
 
 
 _PARTS = (
@@ -128,7 +128,7 @@ def chain_of(project_id: str) -> str:
 class ItemRepository(Repository):
     """Work items."""
 
-    _search_notes = Part(SearchNoteRepository)
+    _search_notes = RepositoryPart(SearchNoteRepository)
 
     def add(self, project_id: str, item: Item, by: By, at: datetime) -> None:
         """Keep a new item."""
@@ -139,18 +139,18 @@ class ItemRepository(Repository):
 
     def change(self, project_id: str, item: Item, values: Mapping[str, Any], by: By, at: datetime) -> Item:
         """Keep the new values of some fields; returns the item with them."""
-        made = changed(item, values)
-        key = {"project_id_": project_id, "number_": number_of(made.id)}
+        after = with_values(item, values)
+        key = {"project_id_": project_id, "number_": number_of(after.id)}
         before = self._all(ItemRow, _ROW, key)
-        seq = self._log(project_id, made, CHANGED, values, by, at)
+        seq = self._log(project_id, after, CHANGED, values, by, at)
         row = {
-            name: value for name, value in _row(project_id, made, seq).items() if name not in {"project_id", "number"}
+            name: value for name, value in _row(project_id, after, seq).items() if name not in {"project_id", "number"}
         }
         self._connection.execute(_CHANGE.values(row | {"changed_at": at}), key)
-        for each in before:
-            self._search_notes.replace(project_id, of_item_row(each))
-        self._note(project_id, of_item(project_id, made, seq, at))
-        return made
+        for old_item in before:
+            self._search_notes.replace(project_id, of_item_row(old_item))
+        self._note(project_id, of_item(project_id, after, seq, at))
+        return after
 
     def keep_file(self, project_id: str, content: bytes) -> str:
         """Keep the bytes of a file that an item is about to name; their sha256."""
@@ -160,8 +160,8 @@ class ItemRepository(Repository):
 
     def file(self, project_id: str, sha256: str) -> bytes | None:
         """The bytes of a file that an item names; None where they are missing."""
-        found = self._connection.execute(_FILE, {"project_id_": project_id, "sha256_": sha256}).first()
-        return None if found is None else bytes(found.content)
+        row = self._connection.execute(_FILE, {"project_id_": project_id, "sha256_": sha256}).first()
+        return None if row is None else bytes(row.content)
 
     def new_id(self, project_id: str) -> str:
         """The id of the next item of the project."""
@@ -175,17 +175,17 @@ class ItemRepository(Repository):
 
     def row(self, project_id: str, name: str) -> ItemRow:
         """The same with when and by which event of its log it became so."""
-        found = self._row(project_id, name)
-        if found is not None:
-            return found
+        item = self._row(project_id, name)
+        if item is not None:
+            return item
         last = self._connection.execute(_LAST_NUMBER, {"project_id_": project_id}).scalar()
         known = f"The newest is W-{last}: wfe-mcp work list" if last else "There is none yet: wfe-mcp work add TITLE"
         raise Refused("bad_argument", f"There is no work item {name!r} in this project.", known)
 
     def find(self, project_id: str, name: str) -> Item | None:
         """The item called ``name``, as of ``get``; None for an unknown one."""
-        found = self._row(project_id, name)
-        return None if found is None else item_of(found)
+        item = self._row(project_id, name)
+        return None if item is None else item_of(item)
 
     def _row(self, project_id: str, name: str) -> ItemRow | None:
         digits = name.strip().upper().removeprefix("W-")
@@ -193,14 +193,14 @@ class ItemRepository(Repository):
             return None
         return self._first(ItemRow, _ROW, {"project_id_": project_id, "number_": int(digits)})
 
-    def named(self, project_id: str, ids: Iterable[str]) -> list[Item]:
+    def by_ids(self, project_id: str, ids: Iterable[str]) -> list[Item]:
         """The items with these ids; unknown ones are left out."""
         return [item_of(row) for row in self.rows(project_id, ids)]
 
     def rows(self, project_id: str, ids: Iterable[str]) -> list[ItemRow]:
         """The same with when each became so."""
-        given = {"project_id_": project_id, "numbers": [number_of(each) for each in ids]}
-        return self._all(ItemRow, _NAMED, given) if given["numbers"] else []
+        parameters = {"project_id_": project_id, "numbers": [number_of(id_) for id_ in ids]}
+        return self._all(ItemRow, _NAMED, parameters) if parameters["numbers"] else []
 
     def children(self, project_id: str, parent: str) -> list[Item]:
         """The items under ``parent``, as they were added."""
@@ -208,8 +208,8 @@ class ItemRepository(Repository):
 
     def naming(self, project_id: str, id_: str) -> list[Item]:
         """The items that need the item ``id_``, as they were added."""
-        found = self._items(_NAMING, project_id, named=f'"{id_}"')
-        return [item for item in found if id_ in item.needs]
+        items = self._items(_NAMING, project_id, named=f'"{id_}"')
+        return [item for item in items if id_ in item.needs]
 
     def backlog(
         self,
@@ -234,12 +234,12 @@ class ItemRepository(Repository):
 
     def progress(self, project_id: str, ids: Iterable[str]) -> dict[str, tuple[int, int]]:
         """Of the items that have some under them: how many of those are over, and how many there are."""
-        found: dict[str, tuple[int, int]] = {}
+        counts: dict[str, tuple[int, int]] = {}
         for row in self._connection.execute(_PARTS, {"project_id_": project_id, "parents": list(ids)}):
-            done, parts = found.get(row.parent, (0, 0))
+            done, parts = counts.get(row.parent, (0, 0))
             over = row.items if ItemStatus(row.status) in OVER else 0
-            found[row.parent] = (done + over, parts + row.items)
-        return found
+            counts[row.parent] = (done + over, parts + row.items)
+        return counts
 
     def last_row(self) -> int:
         """The number of the newest row in the log of all projects, in the order of their commits; 0 without one."""
@@ -247,8 +247,8 @@ class ItemRepository(Repository):
 
     def changes_after(self, row: int, project_id: str = "") -> list[tuple[int, str, str]]:
         """What changed in items after a row: its number, the project and the item. ``project_id``: only there."""
-        found = self._connection.execute(_AFTER_ROW, {"after": row, "project_id_": project_id})
-        return [(int(each[0]), str(each[1]), f"W-{each[2]}") for each in found]
+        cursor = self._connection.execute(_AFTER_ROW, {"after": row, "project_id_": project_id})
+        return [(int(entry[0]), str(entry[1]), f"W-{entry[2]}") for entry in cursor]
 
     def made_of(self, project_id: str, fingerprint: str) -> Item | None:
         """The item that was made of the finding with this fingerprint."""
@@ -284,34 +284,36 @@ class ItemRepository(Repository):
 
     def tails(self) -> dict[str, tuple[int, str]]:
         """The end of each project's chain, by the chain's name."""
-        return {chain_of(each): self.tail(each) for each in self._connection.execute(_PROJECTS).scalars()}
+        return {chain_of(project): self.tail(project) for project in self._connection.execute(_PROJECTS).scalars()}
 
-    def problems(self, project_id: str, anchors: Sequence[Anchored] = ()) -> Iterator[Problem]:
+    def problems(self, project_id: str, anchors: Sequence[AnchoredEvent] = ()) -> Iterator[Problem]:
         """Every difference between the items, their log and its anchors."""
-        made: dict[int, Item] = {}
+        item_by_number: dict[int, Item] = {}
         seqs: dict[int, int] = {}
         hashes: dict[int, str] = {}
         before = BEGIN
         for event in self.history(project_id):
             where = f"work item W-{event.number}" if event.number else "work items"
-            yield from misplaced(event, before, _hash(event), where, "item_event_edited")
+            yield from misplaced_events(event, before, _hash(event), where, "item_event_edited")
             before, hashes[event.seq] = (event.seq, event.hash), event.hash
             if event.type != SIGNED:
                 seqs[event.number] = event.seq
                 try:
                     values = json.loads(event.payload)
-                    known = made.get(event.number)
-                    made[event.number] = changed(known, values) if known else loaded(f"W-{event.number}", values)
+                    known = item_by_number.get(event.number)
+                    item_by_number[event.number] = (
+                        with_values(known, values) if known else load_item(f"W-{event.number}", values)
+                    )
                 except (ValueError, TypeError, AttributeError):
                     yield Problem(where, f"event {event.seq} cannot be read", event.seq, "item_event_edited", event.at)
         yield from unlike_anchors(hashes, anchors)
         rows = {row.number: row for row in self._all(ItemRow, _ROWS, {"project_id_": project_id})}
         kept = {
-            each.sha256: sha256_hex(each.content)
-            for each in self._connection.execute(_FILES, {"project_id_": project_id})
+            attached.sha256: sha256_hex(attached.content)
+            for attached in self._connection.execute(_FILES, {"project_id_": project_id})
         }
-        for number in sorted({*made, *rows}):
-            item, row = made.get(number), rows.get(number)
+        for number in sorted({*item_by_number, *rows}):
+            item, row = item_by_number.get(number), rows.get(number)
             for file in item.files if item else ():
                 if kept.get(file.sha256) != file.sha256:
                     what = "was changed after it was attached" if file.sha256 in kept else "is missing"
@@ -320,8 +322,10 @@ class ItemRepository(Repository):
                         where, f"the attached file {file.name!r} {what}", seqs[number], "item_file_edited", None
                     )
             wanted = None if item is None else _row(project_id, item, seqs[number])
-            found = None if row is None else {name: value for name, value in asdict(row).items() if name in _COMPARED}
-            if wanted != found:
+            compared_values = (
+                None if row is None else {name: value for name, value in asdict(row).items() if name in _COMPARED}
+            )
+            if wanted != compared_values:
                 message = "it is not as the log of its changes makes it"
                 yield Problem(f"work item W-{number}", message, seqs.get(number), "item_edited", None)
 
@@ -366,7 +370,7 @@ def _of_kinds(kinds: Sequence[ItemKind], statuses: Sequence[ItemStatus]) -> dict
 
 def item_of(row: ItemRow) -> Item:
     """The item in a row."""
-    return loaded(f"W-{row.number}", json.loads(row.content))
+    return load_item(f"W-{row.number}", json.loads(row.content))
 
 
 _COMPARED = frozenset(

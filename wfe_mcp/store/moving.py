@@ -27,7 +27,7 @@ from wfe_mcp.core.units import Progress, plural, unheard
 from wfe_mcp.store.database import Tx
 from wfe_mcp.store.databases import Database, database_at
 from wfe_mcp.store.layout import tables
-from wfe_mcp.store.repository import Caches, Library, Shared
+from wfe_mcp.store.repository import Caches, Library, TransactionContext
 
 _LEFT = (tables.FIND_RUN, tables.FIND_WAITING, tables.FIND_ENTRY, tables.PROCESS)
 """Made again by the target, or about the processes of the source alone."""
@@ -54,7 +54,7 @@ _GO_ON = text("SELECT setval(CAST(:sequence AS regclass), :last)")
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class MoveResult:
     """What was taken over: the rows of each table that has some, and the sha256 of its rows, which is the same on both sides."""
 
     rows: dict[str, int]
@@ -78,7 +78,7 @@ def move(
     before_commit: Callable[[], object],
     progress: Progress = unheard,
     durable: bool = True,
-) -> Moved:
+) -> MoveResult:
     """Take the database at ``source`` over to the one at ``target``, which is made where it is not there; of them one is PostgreSQL.
 
     ``may_go``: refuses by what is in the source, once no one else can write there. ``before_commit``: what else has to be in
@@ -88,13 +88,13 @@ def move(
     """
     with ExitStack() as stack:
         from_, to = (stack.enter_context(closing(database_at(url, durable=durable))) for url in (source, target))
-        for each in (from_, to):
-            stack.enter_context(each.refusals())
-            each.prepare()
-            each.close()  # of its connections: only those of other processes are to be found below
-        reading = stack.enter_context(_locked(from_, is_source=True))
-        may_go(Tx(Shared(reading, clock, str, Caches(Library(from_.words)))))
-        writing = stack.enter_context(_locked(to, is_source=False))
+        for database in (from_, to):
+            stack.enter_context(database.refusals())
+            database.prepare()
+            database.close()  # of its connections: only those of other processes are to be found below
+        reading = stack.enter_context(_locked_transaction(from_, is_source=True))
+        may_go(Tx(TransactionContext(reading, clock, str, Caches(Library(from_.words)))))
+        writing = stack.enter_context(_locked_transaction(to, is_source=False))
         _refuse_content(to, writing)
         ordered = {str(name) for name in (reading if to.has_file else writing).execute(_IN_ROW_ORDER).scalars()}
         moved = _take_over(reading, writing, ordered, _Steps(progress, 2 * _rows_of(reading)))
@@ -103,7 +103,7 @@ def move(
 
 
 @contextmanager
-def _locked(database: Database, *, is_source: bool) -> Generator[Connection]:
+def _locked_transaction(database: Database, *, is_source: bool) -> Generator[Connection]:
     """A transaction, committed at the end of the block, beside which no other process writes; the target's is not even read."""
     with database.writer() as connection:
         if database.has_file:  # BEGIN IMMEDIATE: readers see what was before
@@ -159,7 +159,7 @@ class _Steps:
         self._progress(self._done, self._total)
 
 
-def _take_over(reading: Connection, writing: Connection, ordered: set[str], steps: _Steps) -> Moved:
+def _take_over(reading: Connection, writing: Connection, ordered: set[str], steps: _Steps) -> MoveResult:
     rows, digests = dict[str, int](), dict[str, str]()
     to_postgres = writing.dialect.name == "postgresql"
     for table in tables.METADATA.sorted_tables:
@@ -186,12 +186,12 @@ def _take_over(reading: Connection, writing: Connection, ordered: set[str], step
         differ += [name] if digest.hexdigest() != expected else []
     if differ:
         raise Differs(differ)
-    return Moved(rows, digests)
+    return MoveResult(rows, digests)
 
 
 def _rows_of(connection: Connection) -> int:
-    each = (table for table in tables.METADATA.sorted_tables if table not in _LEFT)
-    return sum(int(connection.execute(select(func.count()).select_from(table)).scalar_one()) for table in each)
+    moved_tables = (table for table in tables.METADATA.sorted_tables if table not in _LEFT)
+    return sum(int(connection.execute(select(func.count()).select_from(table)).scalar_one()) for table in moved_tables)
 
 
 def _batches(connection: Connection, table: Table, ordered: set[str]) -> Iterator[list[Any]]:
@@ -206,10 +206,12 @@ def _batches(connection: Connection, table: Table, ordered: set[str]) -> Iterato
 
 def _plain(table: Table) -> Table:
     """The table with the types in which its values are stored."""
-    return Table(table.name, MetaData(), *(Column(column.name, _stored(column.type)) for column in table.columns))
+    return Table(
+        table.name, MetaData(), *(Column(column.name, _implementation_of(column.type)) for column in table.columns)
+    )
 
 
-def _stored(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+def _implementation_of(type_: TypeEngine[Any]) -> TypeEngine[Any]:
     return type_.impl_instance if isinstance(type_, TypeDecorator) else type_
 
 
@@ -220,12 +222,12 @@ def _add(digest: Any, batch: list[Any]) -> None:
 
 def _refuse_nul(table: Table, batch: list[Any]) -> None:
     for row in batch:
-        found = [name for name, value in row._asdict().items() if isinstance(value, str) and "\0" in value]
-        if found:
+        texts = [name for name, value in row._asdict().items() if isinstance(value, str) and "\0" in value]
+        if texts:
             key = ", ".join(str(row._asdict()[column.name]) for column in table.primary_key)
             raise Refused(
                 "bad_argument",
-                f"The text '{found[0]}' of '{table.name}' {key} has the character NUL (U+0000), which PostgreSQL cannot store.",
+                f"The text '{texts[0]}' of '{table.name}' {key} has the character NUL (U+0000), which PostgreSQL cannot store.",
                 "Stay with SQLite, or remove the run that has it. Nothing has changed.",
             )
 

@@ -28,7 +28,7 @@ def with_outcome(verdict: Mapping[str, Any]) -> dict[str, Any]:
 
 def with_outcomes(attempt: Mapping[str, Any]) -> dict[str, Any]:
     """The stored values of an attempt, each of its verdicts with an outcome."""
-    return {**attempt, "verdicts": [with_outcome(one) for one in attempt.get("verdicts", ())]}
+    return {**attempt, "verdicts": [with_outcome(verdict) for verdict in attempt.get("verdicts", ())]}
 
 
 def _read(kind: str, has_evidence: bool, message: str) -> tuple[GateOutcome, str]:

@@ -54,24 +54,24 @@ class ProjectRepository(Repository):
 
     def id_of(self, key: str, root: str, first_commit: str | None = None) -> str:
         """The id of the project ``key``, created when it is new."""
-        found = self.find(key)
-        if found is not None:
-            return found
+        project_id = self.find(key)
+        if project_id is not None:
+            return project_id
         self.alone("projects")
-        if self.shared.locks_rows and (found := self.find(key)) is not None:
-            return found
+        if self.shared.locks_rows and (project_id := self.find(key)) is not None:
+            return project_id
         # A project that was moved keeps the id made of its first place: another one may begin there.
-        made = next(each for each in _ids(key) if self.get(each) is None)
-        row = {"id": made, "key": key, "root": root, "first_commit": first_commit, "created_at": self._clock()}
+        new_id = next(id_ for id_ in _ids(key) if self.get(id_) is None)
+        row = {"id": new_id, "key": key, "root": root, "first_commit": first_commit, "created_at": self._clock()}
         self._run(_NEW_PROJECT, row)
-        return made
+        return new_id
 
     def find(self, key: str) -> str | None:
         """The id of the project ``key``, if it is known; writes nothing."""
-        found = self.at(key)
-        return None if found is None else found.id
+        project = self.by_key(key)
+        return None if project is None else project.id
 
-    def at(self, key: str) -> ProjectRecord | None:
+    def by_key(self, key: str) -> ProjectRecord | None:
         """The project ``key``, if it is known."""
         return self._first(ProjectRecord, _BY_KEY, {"key_": key})
 

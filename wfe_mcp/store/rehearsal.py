@@ -7,14 +7,14 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.projects import DocumentRepository
 from wfe_mcp.store.records.runs import RevisionRecord
-from wfe_mcp.store.repository import Shared
+from wfe_mcp.store.repository import TransactionContext
 from wfe_mcp.store.runs.artifacts import ArtifactRepository
 
 
 class RehearsedDocuments(DocumentRepository):
     """Stored documents, and those that were kept here."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: TransactionContext) -> None:
         super().__init__(shared)
         self._kept: dict[str, str] = {}
 
@@ -32,7 +32,7 @@ class RehearsedDocuments(DocumentRepository):
 class RehearsedArtifacts(ArtifactRepository):
     """Stored revisions, and those that were added here."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: TransactionContext) -> None:
         super().__init__(shared)
         self._added: dict[tuple[PhasePath, int], RevisionRecord] = {}
 
@@ -45,5 +45,7 @@ class RehearsedArtifacts(ArtifactRepository):
 
     def contents(self, run_id: RunId, name: str) -> dict[tuple[PhasePath, int], str]:
         """The content of every revision of the artifact ``name``."""
-        added: dict[Any, str] = {place: each.content for place, each in self._added.items() if each.name == name}
+        added: dict[Any, str] = {
+            place: revision.content for place, revision in self._added.items() if revision.name == name
+        }
         return super().contents(run_id, name) | added

@@ -58,12 +58,12 @@ def bound(table: Table, *names: str) -> tuple[ColumnElement[bool], ...]:
     return tuple(table.c[name] == bindparam(f"{name}_") for name in names)
 
 
-def given(wanted: Iterable[tuple[Column[Any], object]]) -> list[ColumnElement[bool]]:
+def equal_where_given(wanted: Iterable[tuple[Column[Any], object]]) -> list[ColumnElement[bool]]:
     """Each column equals its value; a value of None asks for nothing."""
     return [column == value for column, value in wanted if value is not None]
 
 
-def unindexed(column: Column[Any]) -> ColumnElement[Any]:
+def without_index(column: Column[Any]) -> ColumnElement[Any]:
     """``column`` as an expression that no index has: SQLite's planner then takes the better index of another column."""
     return literal_column(f"+{column}", column.type)
 
@@ -114,7 +114,7 @@ class Caches:
     loop would read the attempts of all its items with every call."""
 
 
-class Shared:
+class TransactionContext:
     """What the repositories of one transaction share, and the repositories themselves, one of each class."""
 
     __slots__ = ("_repositories", "caches", "clock", "connection", "locks_rows", "new_id")
@@ -135,16 +135,16 @@ class Shared:
         self.caches = caches
         self._repositories: dict[type, Any] = {}
 
-    def repository(self, of: Callable[["Shared"], P]) -> P:
+    def repository(self, of: Callable[["TransactionContext"], P]) -> P:
         """The transaction's repository of the class ``of``, created when it is first used."""
         kind = cast("type", of)
-        found = self._repositories.get(kind)
-        if found is None:
-            found = self._repositories[kind] = of(self)
-        return found
+        existing = self._repositories.get(kind)
+        if existing is None:
+            existing = self._repositories[kind] = of(self)
+        return existing
 
 
-class Part(Generic[P]):
+class RepositoryPart(Generic[P]):
     """A repository as an attribute of another one, or of the transaction.
 
     It is created on first access: a transaction is on every path, and most use two or three of thirty repositories.
@@ -152,7 +152,7 @@ class Part(Generic[P]):
     long to build as a first answer.
     """
 
-    def __init__(self, of: Callable[[Shared], P] | str) -> None:
+    def __init__(self, of: Callable[[TransactionContext], P] | str) -> None:
         self._of = of
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -160,13 +160,13 @@ class Part(Generic[P]):
 
     def __get__(self, instance: "Repository", owner: type) -> P:
         # Python reads the attribute of the instance before this descriptor: the second access costs nothing.
-        made = instance.__dict__[self._name] = instance.shared.repository(self._loaded())
-        return made
+        part = instance.__dict__[self._name] = instance.shared.repository(self._load())
+        return part
 
-    def _loaded(self) -> Callable[[Shared], P]:
+    def _load(self) -> Callable[[TransactionContext], P]:
         if isinstance(self._of, str):
             module, _, name = self._of.partition(":")
-            self._of = cast("Callable[[Shared], P]", getattr(import_module(module), name))
+            self._of = cast("Callable[[TransactionContext], P]", getattr(import_module(module), name))
         return self._of
 
 
@@ -179,7 +179,7 @@ _BESIDE = text("SELECT pg_advisory_xact_lock_shared(hashtextextended(:name, 0))"
 class Repository:
     """The base of the repositories: what they share, and how they read and write rows."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: TransactionContext) -> None:
         self.shared = shared
         self._connection = shared.connection
         self._clock = shared.clock

@@ -37,7 +37,7 @@ from wfe_mcp.core.model import Attempt, RunState, Submission, Verdict
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.rollback_events import OF_THE_PROCESS
 from wfe_mcp.core.spec import RunSpec
-from wfe_mcp.core.states import reached
+from wfe_mcp.core.states import reached_state
 from wfe_mcp.store.old_verdicts import with_outcome, with_outcomes
 
 T = TypeVar("T")
@@ -130,7 +130,7 @@ def spec_text(spec: RunSpec) -> str:
 
 def spec_of(text: str) -> RunSpec:
     """The specification that ``spec_text`` wrote."""
-    return _read(_loaded(text), RunSpec)
+    return _read(_load_json(text), RunSpec)
 
 
 _SLACK_S = 0.25
@@ -139,12 +139,12 @@ _SLACK_S = 0.25
 
 def signed_form(event: Event, at: datetime) -> str:
     """What ``event`` records, by its type and a sha256, whenever that is: its times are whole seconds from ``at``, when it was recorded."""
-    values: dict[str, Any] = _loaded(payload_of(event))
+    values: dict[str, Any] = _load_json(payload_of(event))
     if isinstance(event, RollbackBegan):
         values = {name: value for name, value in values.items() if name not in OF_THE_PROCESS}
-    for each in fields(event):
-        if isinstance(moment := getattr(event, each.name), datetime):
-            values[each.name] = floor((moment - at).total_seconds() + _SLACK_S)
+    for field in fields(event):
+        if isinstance(moment := getattr(event, field.name), datetime):
+            values[field.name] = floor((moment - at).total_seconds() + _SLACK_S)
     return f"{type(event).__name__} {sha256_hex(canonical_json(values).encode())}"
 
 
@@ -155,7 +155,7 @@ def payload_of(event: Event) -> str:
         case RunStarted():
             values["spec"] = _plain(event.spec)
         case RunForked(state=state):
-            attempts = {path: _plain_attempts(each) for path, each in state.attempts.items()}
+            attempts = {path: _plain_attempts(attempt) for path, attempt in state.attempts.items()}
             values["state"] = {**_plain(state), "spec": _plain(state.spec), "attempts": attempts}
         case RolledBack():
             values["opened"] = _plain_attempts(event.opened)
@@ -173,11 +173,11 @@ def event_of(type_: str, payload: str) -> Event:
     name = FORMER_NAMES.get(type_, type_)
     if name not in EVENTS:
         raise ValueError(f"no event is called {type_!r}")
-    kind, values = EVENTS[name], _loaded(payload)
+    kind, values = EVENTS[name], _load_json(payload)
     if kind is RunForked:
         state = _read(values, _Forked)["state"]
         parts = _read(state, _ForkedState)
-        attempts = {path: tuple(map(_attempt, each)) for path, each in parts["attempts"].items()}
+        attempts = {path: tuple(map(_attempt, rows)) for path, rows in parts["attempts"].items()}
         forked = RunState(**_own(RunState, state), spec=parts["spec"], attempts=attempts)
         return RunForked(**_own(kind, values), state=forked)
     if kind is RolledBack:
@@ -195,7 +195,7 @@ def run_row(state: RunState) -> dict[str, Any]:
         "iteration": state.iteration,
         "auto": state.auto,
         "tainted": state.tainted,
-        "reached": reached(state) or None,
+        "reached": reached_state(state) or None,
         "going_back": None if state.going_back is None else state.going_back.to,
         "state": _run_text(state),
     }
@@ -222,24 +222,24 @@ def attempt_row(run_id: str, state: RunState, attempt: Attempt) -> dict[str, Any
 
 def attempt_of(text: str) -> Attempt:
     """The attempt whose row has this state text."""
-    return _attempt(_read(_loaded(text), dict[str, Any]))
+    return _attempt(_read(_load_json(text), dict[str, Any]))
 
 
 def normal(column: str, text: str) -> str:
     """The state text of a ``run`` or ``attempt`` row as this version would write it."""
     if column == "run":
-        return _run_text(RunState(**_own(RunState, _loaded(text))))
+        return _run_text(RunState(**_own(RunState, _load_json(text))))
     return _text(attempt_values(attempt_of(text)))
 
 
 def state_of(spec: RunSpec, run_state: str, attempt_states: Iterable[str]) -> RunState:
     """The state whose run row and attempt rows (per phase in order of their numbers) hold these texts."""
-    found: dict[PhasePath, list[Attempt]] = {}
+    attempts_by_phase: dict[PhasePath, list[Attempt]] = {}
     for attempt in map(attempt_of, attempt_states):
-        found.setdefault(attempt.phase, []).append(attempt)
-    declared = [phase.path for phase in spec.phases if phase.path in found]
-    attempts = {path: tuple(found[path]) for path in dict.fromkeys([*declared, *found])}
-    return RunState(**_own(RunState, _loaded(run_state)), spec=spec, attempts=attempts)
+        attempts_by_phase.setdefault(attempt.phase, []).append(attempt)
+    declared = [phase.path for phase in spec.phases if phase.path in attempts_by_phase]
+    attempts = {path: tuple(attempts_by_phase[path]) for path in dict.fromkeys([*declared, *attempts_by_phase])}
+    return RunState(**_own(RunState, _load_json(run_state)), spec=spec, attempts=attempts)
 
 
 def attempt_values(attempt: Attempt) -> dict[str, object]:
@@ -249,12 +249,12 @@ def attempt_values(attempt: Attempt) -> dict[str, object]:
         values["approvals"] = attempt.approvals
     if attempt.handed:
         values["handed"] = attempt.handed
-    return values | {"verdicts": [_verdict_values(each) for each in attempt.verdicts]}
+    return values | {"verdicts": [_verdict_values(verdict) for verdict in attempt.verdicts]}
 
 
 def _verdict_values(verdict: Verdict) -> dict[str, object]:
     """The values of a verdict; an older process that has the file open still reads its kind."""
-    values: dict[str, object] = {each.name: getattr(verdict, each.name) for each in fields(verdict)}
+    values: dict[str, object] = {field.name: getattr(verdict, field.name) for field in fields(verdict)}
     return values | {"kind": verdict.kind}
 
 
@@ -273,7 +273,7 @@ def _plain(value: RunSpec | RunState | Event) -> dict[str, Any]:
     They are read back first: 60 in a field of type float is written as 60.0, and nothing is written that cannot be read.
     """
     kind = type(value)
-    own = to_builtins({each.name: getattr(value, each.name) for each in _own_fields(kind)})
+    own = to_builtins({field.name: getattr(value, field.name) for field in _own_fields(kind)})
     plain: dict[str, Any] = to_builtins(_own(kind, own))
     if kind is RunSpec:  # as before gates could ask for several people
         for gate in (gate for phase in plain["phases"] for gate in (*phase["gates_before"], *phase["gates"])):
@@ -283,7 +283,7 @@ def _plain(value: RunSpec | RunState | Event) -> dict[str, Any]:
 
 
 def _plain_attempts(attempts: Iterable[Attempt]) -> list[Any]:
-    return [to_builtins(attempt_values(each)) for each in attempts]
+    return [to_builtins(attempt_values(attempt)) for attempt in attempts]
 
 
 def _attempt(flat: dict[str, Any]) -> Attempt:
@@ -302,7 +302,7 @@ def _parts(flat: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _loaded(text: str) -> Any:
+def _load_json(text: str) -> Any:
     try:
         return json.decode(text)
     except MsgspecError as error:
@@ -327,15 +327,16 @@ def _row_of(kind: type[RunSpec | RunState | Attempt | Event]) -> Any:
     """A type with the own fields of ``kind`` alone. msgspec cannot read the union of the states of an attempt."""
     hints = get_type_hints(kind)
     own = {
-        each.name: Required[hints[each.name]] if _is_required(each) else hints[each.name] for each in _own_fields(kind)
+        field.name: Required[hints[field.name]] if _is_required(field) else hints[field.name]
+        for field in _own_fields(kind)
     }
-    made: Any = TypedDict  # its fields are known only when it runs
-    return made(kind.__name__, own, total=False)
+    make_type: Any = TypedDict  # its fields are known only when it runs
+    return make_type(kind.__name__, own, total=False)
 
 
 @cache
 def _own_fields(kind: type[RunSpec | RunState | Attempt | Event]) -> tuple[Field[Any], ...]:
-    return tuple(each for each in fields(kind) if each.name not in _APART.get(kind, ()))
+    return tuple(field for field in fields(kind) if field.name not in _APART.get(kind, ()))
 
 
 def _is_required(field: Field[Any]) -> bool:

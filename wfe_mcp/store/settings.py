@@ -13,11 +13,11 @@ from sqlalchemy import bindparam, delete, desc, insert, select, update
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.model import By, Person
-from wfe_mcp.store.integrity.chained_log import BEGIN, SIGNED, end_of, event_hash, misplaced, signature
-from wfe_mcp.store.integrity.record_seals import Anchored, unlike_anchors
+from wfe_mcp.store.integrity.chained_log import BEGIN, SIGNED, end_of, event_hash, misplaced_events, signature
+from wfe_mcp.store.integrity.record_seals import AnchoredEvent, unlike_anchors
 from wfe_mcp.store.layout.tables import SECRET, SETTING_EVENT, TRUST
 from wfe_mcp.store.records.runs import Problem, SettingEvent, TrustRecord
-from wfe_mcp.store.repository import Part, Repository, bound, columns_for, row_from
+from wfe_mcp.store.repository import Repository, RepositoryPart, bound, columns_for, row_from
 
 _CHAIN = "settings"
 """Takes the place of the run id in the hash chain."""
@@ -112,7 +112,7 @@ class SettingsLogRepository(Repository):
         keys = {"type_": type_, "name_": name, "until_": until}
         return self._connection.execute(_NOTED_BY, keys).scalar() or ""
 
-    def problems(self, anchors: Sequence[Anchored] = ()) -> list[Problem]:
+    def problems(self, anchors: Sequence[AnchoredEvent] = ()) -> list[Problem]:
         """Every difference between secrets or trust and their log; empty when they are intact."""
         problems: list[Problem] = []
         recorded: dict[str, str | None] = {}
@@ -121,7 +121,7 @@ class SettingsLogRepository(Repository):
         trusted: dict[str, set[str]] = {}
         before = BEGIN
         for event in self.events():
-            problems += misplaced(event, before, _hash(event), "setting event", "setting_event_edited")
+            problems += misplaced_events(event, before, _hash(event), "setting event", "setting_event_edited")
             before = (event.seq, event.hash)
             hashes[event.seq] = event.hash
             times[event.name] = event.at
@@ -131,13 +131,15 @@ class SettingsLogRepository(Repository):
                 withdraw(trusted, event.name, event.value_sha256)
             else:
                 recorded[event.name] = event.value_sha256
-        problems += [replace(each, where="setting event") for each in unlike_anchors(hashes, anchors)]
+        problems += [replace(anchor, where="setting event") for anchor in unlike_anchors(hashes, anchors)]
         return [*problems, *self._secrets_differ(recorded, times), *self._trust_differs(trusted)]
 
     def _secrets_differ(self, recorded: dict[str, str | None], times: dict[str, datetime]) -> list[Problem]:
-        found = {row.name: _sha256(row.value) for row in self._connection.execute(_SECRETS)}
-        found = {name: value for name, value in found.items() if not name.startswith(USED)}
-        names = sorted(name for name in {**recorded, **found} if recorded.get(name) != found.get(name))
+        sha256_by_name = {row.name: _sha256(row.value) for row in self._connection.execute(_SECRETS)}
+        sha256_by_name = {name: value for name, value in sha256_by_name.items() if not name.startswith(USED)}
+        names = sorted(
+            name for name in {**recorded, **sha256_by_name} if recorded.get(name) != sha256_by_name.get(name)
+        )
         message = "the value is not the one that was set last"
         return [
             Problem(
@@ -172,19 +174,19 @@ class SettingsLogRepository(Repository):
 class SecretRepository(Repository):
     """Secrets. Every change is logged."""
 
-    _log = Part(SettingsLogRepository)
+    _log = RepositoryPart(SettingsLogRepository)
 
     def get(self, name: str) -> str | None:
         """The value of a secret."""
-        found = self._connection.execute(_SECRET, {"name_": name}).scalar()
-        return None if found is None else str(found)
+        value = self._connection.execute(_SECRET, {"name_": name}).scalar()
+        return None if value is None else str(value)
 
     def values(self, names: Sequence[str]) -> dict[str, str]:
         """The values of those of these secrets that are set."""
         rows = self._connection.execute(_SOME_SECRETS, {"names_": list(names)})
         return {str(row.name): str(row.value) for row in rows}
 
-    def named(self, prefix: str) -> dict[str, str]:
+    def with_prefix(self, prefix: str) -> dict[str, str]:
         """The secrets whose names begin with ``prefix``."""
         rows = self._connection.execute(_SECRETS_NAMED, {"from_": prefix, "to_": f"{prefix}\uffff"})
         return {str(row.name): str(row.value) for row in rows}
@@ -206,7 +208,7 @@ class SecretRepository(Repository):
 class TrustRepository(Repository):
     """Trust of people in files, by the sha256 of their bytes. Every change is logged."""
 
-    _log = Part(SettingsLogRepository)
+    _log = RepositoryPart(SettingsLogRepository)
 
     def give(
         self,
@@ -225,11 +227,11 @@ class TrustRepository(Repository):
         trust in its other bytes ends.
         """
         self.alone("settings")
-        for one in self._all(TrustRecord, _TRUST_IN_KEY, {"path_key_": path_key}):
-            if one.sha256 not in {sha256, *still} and (everywhere or one.project_id == project_id):
-                key = {"project_id_": one.project_id, "path_key_": path_key, "sha256_": one.sha256}
+        for trust in self._all(TrustRecord, _TRUST_IN_KEY, {"path_key_": path_key}):
+            if trust.sha256 not in {sha256, *still} and (everywhere or trust.project_id == project_id):
+                key = {"project_id_": trust.project_id, "path_key_": path_key, "sha256_": trust.sha256}
                 self._run(_WITHDRAW_ONE, key)
-                self._log.note("TrustWithdrawn", _trust_name(one.project_id, path_key), by, at, one.sha256)
+                self._log.note("TrustWithdrawn", _trust_name(trust.project_id, path_key), by, at, trust.sha256)
         if not self.is_given(project_id, path_key, sha256):
             record = TrustRecord(project_id, path_key, sha256, at, by.actor, by.channel, by.assurance)
             self._run(_NEW_TRUST, row_from(record, TRUST))
@@ -250,10 +252,10 @@ class TrustRepository(Repository):
         """True when a person trusts these bytes of a configuration in its folder, or by ``trusted_bytes`` in another one."""
         if self.is_given(project_id, path_key, sha256):
             return True
-        given: dict[str, set[str]] = {}
-        for one in self.of_project(project_id):
-            given.setdefault(one.path_key, set()).add(one.sha256)
-        return sha256 in trusted_bytes(given, path_key)
+        sha256s_by_path: dict[str, set[str]] = {}
+        for trust in self.of_project(project_id):
+            sha256s_by_path.setdefault(trust.path_key, set()).add(trust.sha256)
+        return sha256 in trusted_bytes(sha256s_by_path, path_key)
 
     def is_given_anywhere(self, path_key: str, sha256: str) -> bool:
         """True when a person trusts exactly these bytes in a project; for files that hold in all projects."""

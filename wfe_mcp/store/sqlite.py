@@ -323,11 +323,11 @@ def refusals(path: Path, *, reads_only: bool = False) -> Generator[None]:
         yield
     except Exception as error:
         name = _error_name(error)
-        found = _not_our_schema(error) if name == "SQLITE_ERROR" else _REFUSALS.get(name)
-        if found is None or (reads_only and name == "SQLITE_READONLY"):
+        refusal = _not_our_schema(error) if name == "SQLITE_ERROR" else _REFUSALS.get(name)
+        if refusal is None or (reads_only and name == "SQLITE_READONLY"):
             raise
-        message, hint = found
-        raise Refused("unavailable", f"{message} File: {path}", hint, data={"retry": found is _BUSY}) from error
+        message, hint = refusal
+        raise Refused("unavailable", f"{message} File: {path}", hint, data={"retry": refusal is _BUSY}) from error
 
 
 _MISSING = ["no", "such"]

@@ -14,7 +14,7 @@ from wfe_mcp.core.model import By
 from wfe_mcp.store.layout.tables import TEMPLATE, TEMPLATE_MARK
 from wfe_mcp.store.projects import DocumentRepository
 from wfe_mcp.store.records.templates import NewTemplate, TemplateMark, TemplateRecord
-from wfe_mcp.store.repository import Part, Repository, bound, columns_for, row_from
+from wfe_mcp.store.repository import Repository, RepositoryPart, bound, columns_for, row_from
 from wfe_mcp.store.sqlite import insert_new
 
 _SELECT = select(*columns_for(TemplateRecord, TEMPLATE))
@@ -33,28 +33,28 @@ _NO_DEFAULT = delete(TEMPLATE_MARK).where(
 class TemplateRepository(Repository):
     """Template versions, and the marks of templates."""
 
-    _documents = Part(DocumentRepository)
+    _documents = RepositoryPart(DocumentRepository)
 
     def save(self, new: NewTemplate) -> TemplateRecord:
         """Store a version; storing the same content again changes nothing. Refuses ``conflict`` for other content."""
         key = {"project_id_": new.project_id, "name_": new.name, "version_": new.version}
         self.alone("template", *key.values())
-        found = self._first(TemplateRecord, _SAME_VERSION, key)
-        if found is None:
+        template = self._first(TemplateRecord, _SAME_VERSION, key)
+        if template is None:
             return self._add(new, key)
-        if found.sha256 != new.sha256:
+        if template.sha256 != new.sha256:
             raise Refused(
                 "conflict",
                 f"Template '{new.name}' {new.version} is kept with other content "
-                f"(sha256 {found.sha256[:12]}, not {new.sha256[:12]}). A version never changes.",
+                f"(sha256 {template.sha256[:12]}, not {new.sha256[:12]}). A version never changes.",
                 "Raise the version in the definition and save it again.",
             )
-        return found
+        return template
 
     def get(self, project_id: str, name: str, version: str | None = None) -> TemplateRecord | None:
         """The version of ``name`` stored last, or the one named ``version``."""
-        found = self.versions(project_id, name)
-        return next((record for record in found if version in {None, record.version}), None)
+        templates = self.versions(project_id, name)
+        return next((record for record in templates if version in {None, record.version}), None)
 
     def versions(self, project_id: str, name: str) -> list[TemplateRecord]:
         """The stored versions of ``name``, newest first."""
@@ -66,10 +66,10 @@ class TemplateRepository(Repository):
 
     def marks(self, project_id: str) -> dict[str, frozenset[TemplateMark]]:
         """The marks of a project's templates, by name."""
-        found: dict[str, frozenset[TemplateMark]] = {}
+        marks: dict[str, frozenset[TemplateMark]] = {}
         for name, mark in self._connection.execute(_MARKS, {"project_id_": project_id}):
-            found[name] = found.get(name, frozenset()) | {TemplateMark(mark)}
-        return found
+            marks[name] = marks.get(name, frozenset()) | {TemplateMark(mark)}
+        return marks
 
     def mark(self, project_id: str, name: str, mark: TemplateMark, by: By) -> None:
         """Mark the template ``name``. Only one is the default."""
@@ -93,6 +93,6 @@ class TemplateRepository(Repository):
             "created_at": self._clock(),
         }
         self._run(_NEW, values)
-        made = self._first(TemplateRecord, _SAME_VERSION, key)
-        assert made is not None  # it was written one line above, in this transaction
-        return made
+        template = self._first(TemplateRecord, _SAME_VERSION, key)
+        assert template is not None  # it was written one line above, in this transaction
+        return template

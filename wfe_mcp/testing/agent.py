@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.testing.values import at, value_for
+from wfe_mcp.testing.values import value_at, value_for
 
 Envelope = dict[str, Any]
 
@@ -36,7 +36,7 @@ class ScriptEnded(AssertionError):
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class PlayedRun:
     """The record of a run: its id, every (tool, answer), and the last answer."""
 
     run: str
@@ -62,7 +62,7 @@ def drive(
     *,
     person: Callable[[str, str], object] | None = None,
     most: int = 100,
-) -> Played:
+) -> PlayedRun:
     """Start ``template`` and work until only a person can continue, or the run is finished.
 
     ``person(run, phase)`` is called when a phase waits for a person's decision; without one the agent stops there.
@@ -71,8 +71,8 @@ def drive(
     if not started["ok"]:
         raise AssertionError(f"start_run was refused: {started['error']}")
     steps = [("start_run", started)]
-    _go_on(_Recorded(call, steps), root, script, person, most)
-    return Played(started["run"], tuple(steps))
+    _go_on(_RecordingClient(call, steps), root, script, person, most)
+    return PlayedRun(started["run"], tuple(steps))
 
 
 def resume(
@@ -83,21 +83,21 @@ def resume(
     *,
     person: Callable[[str, str], object] | None = None,
     most: int = 100,
-) -> Played:
+) -> PlayedRun:
     """Continue a run from its present state. ``person`` decides what was asked before, too: a server that died after it asked
     has answered no one.
     """
     steps = [("status", answer := call("status", run=run))]
     if person is not None and answer["waiting_on"] == "human" and answer["next"][0]["tool"] == "status":
-        for each in answer["data"]["phases"]:
-            if each["state"] == "awaiting":
-                person(run, each["phase"])
-    _go_on(_Recorded(call, steps), root, script, person, most)
-    return Played(run, tuple(steps))
+        for phase in answer["data"]["phases"]:
+            if phase["state"] == "awaiting":
+                person(run, phase["phase"])
+    _go_on(_RecordingClient(call, steps), root, script, person, most)
+    return PlayedRun(run, tuple(steps))
 
 
 @dataclass(frozen=True, slots=True)
-class _Recorded:
+class _RecordingClient:
     """A client that records its answers."""
 
     call: Callable[..., Envelope]
@@ -108,7 +108,9 @@ class _Recorded:
         return self.steps[-1][1]
 
 
-def _go_on(call: _Recorded, root: Path, script: Script, person: Callable[[str, str], object] | None, most: int) -> None:
+def _go_on(
+    call: _RecordingClient, root: Path, script: Script, person: Callable[[str, str], object] | None, most: int
+) -> None:
     answer = call.steps[-1][1]
     while answer.get("next") and len(call.steps) < most:
         tool, arguments = answer["next"][0]["tool"], dict(answer["next"][0].get("args", {}))
@@ -158,7 +160,7 @@ def next_call(answer: Envelope) -> tuple[str, dict[str, Any]] | None:
     if not answer.get("next"):
         return None
     move = answer["next"][0]
-    filled = {name: value_for(at(answer, pointer)) for name, pointer in move.get("need", {}).items()}
+    filled = {name: value_for(value_at(answer, pointer)) for name, pointer in move.get("need", {}).items()}
     return move["tool"], {**move.get("args", {}), **filled}
 
 
@@ -178,8 +180,8 @@ def follow(
     steps: list[Step] = []
     move: tuple[str, dict[str, Any]] | None = (first, arguments or {})
     while move is not None and len(steps) < most:
-        tool, given = move
-        steps.append(Step(tool, given, call(tool, **given)))
+        tool, params = move
+        steps.append(Step(tool, params, call(tool, **params)))
         seen(steps[-1].answer)
         move = next_call(steps[-1].answer)
     return steps

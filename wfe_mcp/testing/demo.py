@@ -256,7 +256,7 @@ class _Play:
         if answer["run_state"] != "completed":
             answer = _ok(agent.call("start_phase", run=self.run))
             self.stage.agent("start_phase")
-            lines = [line for one in answer["data"]["feedback"][-1:] for line in one["message"].splitlines()]
+            lines = [line for feedback in answer["data"]["feedback"][-1:] for line in feedback["message"].splitlines()]
             self.stage.server(answer, *(f"feedback: {line}" for line in lines))
 
     # -- the result --------------------------------------------------------------------------------------------------
@@ -273,7 +273,7 @@ class _Play:
         for line in _folders(self.project.root / ".wfe" / "runs" / self.run):
             self.stage.lines(line)
         self.stage.act("Is the log true?")
-        _expect(not problems, {"problems": [str(one) for one in problems]})
+        _expect(not problems, {"problems": [str(problem) for problem in problems]})
         self.stage.narrate(
             f"Verified: {len(events)} events, chain unbroken, replaying them gives exactly the stored state."
         )
@@ -296,12 +296,12 @@ def _log_line(event: EventRecord) -> str:
 
 def _folders(run: Path) -> list[str]:
     """One line per attempt: its folder and the files in it."""
-    found: dict[str, list[str]] = {}
+    names_by_attempt: dict[str, list[str]] = {}
     for path in sorted(run.rglob("*")):
         parts = path.relative_to(run).parts
         if path.is_file():
-            found.setdefault("/".join(parts[:2]), []).append("/".join(parts[2:]))
-    return [f"{run.name}/{attempt:<13}{'  '.join(names)}" for attempt, names in found.items()]
+            names_by_attempt.setdefault("/".join(parts[:2]), []).append("/".join(parts[2:]))
+    return [f"{run.name}/{attempt:<13}{'  '.join(names)}" for attempt, names in names_by_attempt.items()]
 
 
 def _commands(project: Playground, run: str) -> list[str]:
@@ -328,7 +328,7 @@ def _first_task(answer: Answer) -> str:
 def _evidence(answer: Answer) -> list[str]:
     """The evidence of the gates, one line each."""
     verdicts: list[Answer] = answer["data"].get("verdicts", [])
-    return [f"evidence: {one['message'].splitlines()[0]}" for one in verdicts if one.get("message")]
+    return [f"evidence: {verdict['message'].splitlines()[0]}" for verdict in verdicts if verdict.get("message")]
 
 
 def _ok(answer: Answer) -> Answer:

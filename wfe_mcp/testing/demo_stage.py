@@ -63,7 +63,7 @@ class Stage:
             lines = [f"ok: {answer['summary']}"]
         else:
             lines = [f"{error['code']}: {error['message'].splitlines()[0]}"]
-            lines += [f"{_place(one)}  {one['message']}" for one in error.get("details", [])]
+            lines += [f"{_place(detail)}  {detail['message']}" for detail in error.get("details", [])]
             lines += [f"hint: {error['hint']}"] if error.get("hint") else []
         for number, line in enumerate([*lines, *more]):
             self._speak("" if number else "server", line, "no" if error else "server")

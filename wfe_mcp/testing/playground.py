@@ -86,7 +86,7 @@ class Playground:
             config.write(_IDENTITY)
         self.git("add", ".")
         self.git("commit", "-q", "-m", "As it begins")
-        write_config(self.root, {name: _check(given) for name, given in (checks or {}).items()})
+        write_config(self.root, {name: _check(check) for name, check in (checks or {}).items()})
         for template in templates:
             shutil.copytree(template, self.root / ".wfe" / "templates" / template.name)
         self.engine: Engine = self._open_engine()
@@ -95,10 +95,10 @@ class Playground:
     @classmethod
     def reopen(cls, folder: Path, *, environment: Mapping[str, str] | None = None) -> Self:
         """The playground that was made in ``folder`` and closed, as it was left."""
-        made = cls.__new__(cls)
-        made._be_at(folder, environment)
-        made.engine = made._open_engine()
-        return made
+        playground = cls.__new__(cls)
+        playground._be_at(folder, environment)
+        playground.engine = playground._open_engine()
+        return playground
 
     def _be_at(self, folder: Path, environment: Mapping[str, str] | None) -> None:
         self.folder = folder.resolve()

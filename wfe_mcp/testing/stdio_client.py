@@ -87,14 +87,14 @@ class StdioClient:
     def connect(self) -> Self:
         """Do the handshake or discovery. Raises what ``request`` raises."""
         if self.era == MODERN:
-            found = self.request("server/discover")
+            answer = self.request("server/discover")
         else:
-            found = self.request(
+            answer = self.request(
                 "initialize",
                 {"protocolVersion": self.era, "capabilities": self._capabilities(), "clientInfo": self._client},
             )
             self._send({"jsonrpc": "2.0", "method": "notifications/initialized"})
-        self.instructions = str(found.get("instructions", ""))
+        self.instructions = str(answer.get("instructions", ""))
         return self
 
     def tools(self) -> list[dict[str, Any]]:
@@ -172,7 +172,9 @@ class StdioClient:
     def again(self, params: dict[str, Any], asked: dict[str, Any]) -> int:
         """Repeat the call with the answers to the questions in ``asked``."""
         requests: dict[str, dict[str, Any]] = asked.get("inputRequests") or {}
-        answers = {key: self._answer_to(one["method"], one.get("params", {})) for key, one in requests.items()}
+        answers = {
+            key: self._answer_to(request["method"], request.get("params", {})) for key, request in requests.items()
+        }
         more: dict[str, Any] = {"inputResponses": answers}
         if asked.get("requestState") is not None:
             more["requestState"] = asked["requestState"]

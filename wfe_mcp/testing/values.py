@@ -43,10 +43,10 @@ def value_for(schema: Schema, *, root: Schema | None = None, hint: str = "some",
     if depth > _DEEPEST:
         raise ValueError("the schema requires itself without an end")
     if isinstance(schema.get("$ref"), str):
-        return value_for(at(root, schema["$ref"].removeprefix("#")), root=root, hint=hint, depth=depth + 1)
-    given = _named_values(schema)
-    if given:
-        return given[0]
+        return value_for(value_at(root, schema["$ref"].removeprefix("#")), root=root, hint=hint, depth=depth + 1)
+    values = _named_values(schema)
+    if values:
+        return values[0]
     for key in ("anyOf", "oneOf", "allOf"):
         if schema.get(key):
             whole = {name: part for name, part in schema.items() if name != key}
@@ -56,7 +56,7 @@ def value_for(schema: Schema, *, root: Schema | None = None, hint: str = "some",
     return _of_type(schema, root, hint, depth)
 
 
-def at(document: Any, pointer: str) -> Any:
+def value_at(document: Any, pointer: str) -> Any:
     """The value at a JSON pointer (RFC 6901) in ``document``. KeyError, IndexError or ValueError when there is none."""
     for part in pointer.split("/")[1:]:
         if isinstance(document, list):
@@ -109,13 +109,13 @@ def _number(schema: Schema, *, whole: bool) -> float:
     step = schema.get("multipleOf", 1)
     low = schema.get("minimum", schema.get("exclusiveMinimum"))
     high = schema.get("maximum", schema.get("exclusiveMaximum"))
-    found = low if low is not None else min(1, high) if high is not None else 1
-    found = -(-found // step) * step
-    if schema.get("exclusiveMinimum") == found:
-        found += step
-    if schema.get("exclusiveMaximum") == found:
-        found -= step
-    return int(found) if whole else float(found)
+    number = low if low is not None else min(1, high) if high is not None else 1
+    number = -(-number // step) * step
+    if schema.get("exclusiveMinimum") == number:
+        number += step
+    if schema.get("exclusiveMaximum") == number:
+        number -= step
+    return int(number) if whole else float(number)
 
 
 def _text(schema: Schema, hint: str) -> str:
@@ -123,7 +123,7 @@ def _text(schema: Schema, hint: str) -> str:
         return _FORMATS[schema["format"]]
     shortest, longest = schema.get("minLength", 0), schema.get("maxLength", 1_000_000)
     pattern = schema.get("pattern", "")
-    for text in (*(one.format(hint=hint) for one in _TEXTS), hint * shortest):
+    for text in (*(template.format(hint=hint) for template in _TEXTS), hint * shortest):
         text = text.ljust(shortest, "x")[:longest]
         if re.search(pattern, text):
             return text
@@ -133,7 +133,7 @@ def _text(schema: Schema, hint: str) -> str:
 def _both(one: Schema, other: Schema, root: Schema) -> Schema:
     """A schema that combines the keys and requirements of both."""
     while isinstance(other.get("$ref"), str):
-        other = at(root, other["$ref"].removeprefix("#"))
+        other = value_at(root, other["$ref"].removeprefix("#"))
     both = {**one, **other}
     for key, join in (("properties", dict), ("required", list)):
         if key in one and key in other:

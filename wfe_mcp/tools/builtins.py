@@ -26,7 +26,7 @@ def act(name: str, params: Mapping[str, Any]) -> object:
         action = installed_action(name)
     except PlugInFault as fault:
         raise ToolFault(str(fault)) from fault
-    return _acted(name, action, dict(params))
+    return _act(name, action, dict(params))
 
 
 def installed_action(name: str) -> Callable[[dict[str, Any]], object]:
@@ -40,7 +40,7 @@ def installed_action(name: str) -> Callable[[dict[str, Any]], object]:
     return action
 
 
-def _acted(name: str, action: Callable[[dict[str, Any]], object], params: dict[str, Any]) -> object:
+def _act(name: str, action: Callable[[dict[str, Any]], object], params: dict[str, Any]) -> object:
     """The result of ``action``. Its own ToolFault is raised unchanged; after any other exception the effect is unknown."""
     try:
         result = action(params)

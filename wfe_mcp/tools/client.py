@@ -98,10 +98,10 @@ def call_tool(
 
     async def ask(client: "Client", sent: Callable[[], None]) -> object:
         sent()
-        found = await client.call_tool(tool, dict(params), meta={KEY_META: key} if key else None)
+        result = await client.call_tool(tool, dict(params), meta={KEY_META: key} if key else None)
         if on_server is not None and client.server_info is not None:
             on_server(f"{client.server_info.name} {client.server_info.version}".strip()[:_NAME_CHARS])
-        return _value(found, f"{server.name}.{tool}")
+        return _value(result, f"{server.name}.{tool}")
 
     return _Talk(server, timeout_s, env, cwd, should_stop).about(ask)
 
@@ -171,11 +171,11 @@ class _Talk:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._watch, group.cancel_scope.cancel)
                 async with AsyncExitStack() as stack:
-                    client = await self._connected(stack, stderr)
+                    client = await self._connect(stack, stderr)
                     self.answers.append(await ask(client, self._note_sent))
                 group.cancel_scope.cancel()
 
-    async def _connected(self, stack: "AsyncExitStack", stderr: IO[str]) -> "Client":
+    async def _connect(self, stack: "AsyncExitStack", stderr: IO[str]) -> "Client":
         import httpx2
         from mcp import Client, StdioServerParameters
         from mcp.client.stdio import stdio_client
@@ -187,9 +187,9 @@ class _Talk:
             return await stack.enter_async_context(Client(streamable_http_client(self.server.url, http_client=http)))
         name = self.server.command or ""
         # By its path: on Windows the SDK would look into the current folder first.
-        found = program(name, self.cwd, self.env.get("PATH", "")) if name else None
+        path = program(name, self.cwd, self.env.get("PATH", "")) if name else None
         command = StdioServerParameters(
-            command=str(found or name), args=list(self.server.args), env=dict(self.env), cwd=self.cwd
+            command=str(path or name), args=list(self.server.args), env=dict(self.env), cwd=self.cwd
         )
         return await stack.enter_async_context(Client(stdio_client(command, errlog=stderr)))  # pyright: ignore[reportArgumentType] - any open text file
 

@@ -69,8 +69,8 @@ class Request:
 
 def resolve(host: str, port: int) -> list[str]:
     """The addresses from the name server, in its order."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in entries))
 
 
 def send(
@@ -82,9 +82,9 @@ def send(
     resolve: Resolve = resolve,
 ) -> dict[str, Any]:
     """``{status, headers, body}``; a JSON body as its value, else text. Raises ToolFault, StepStopped."""
-    made = exchange(request, allow=allow, timeout_s=timeout_s, should_stop=should_stop, resolve=resolve)
-    _expect(request, made.status, made.headers, made.content)
-    return {"status": made.status, "headers": made.headers, "body": made.value}
+    answer = exchange(request, allow=allow, timeout_s=timeout_s, should_stop=should_stop, resolve=resolve)
+    _expect(request, answer.status, answer.headers, answer.content)
+    return {"status": answer.status, "headers": answer.headers, "body": answer.value}
 
 
 def exchange(
@@ -103,11 +103,11 @@ def exchange(
     end = time.monotonic() + timeout_s
     parts, allowed = _place(request.url, allow)
     headers, body = _headers(request), _body(request)
-    connected = _connected(parts, _addresses(parts, resolve, allowed=allowed), end)
+    connected = _connect(parts, _addresses(parts, resolve, allowed=allowed), end)
     unsafe = request.method not in _SAFE
     fault: Exception | None = None
     status, answered, content = 0, dict[str, str](), b""
-    with _watched(connected, end, should_stop) as cut:
+    with _watch(connected, end, should_stop) as cut:
         try:
             status, answered, content = _exchange(connected, parts, request.method, headers, body, excerpt_bytes)
         except (OSError, http.client.HTTPException, ValueError, AttributeError) as exc:
@@ -131,24 +131,24 @@ def _place(url: str, allow: Collection[str]) -> tuple[SplitResult, bool]:
         raise ToolFault(fault)
     if any(ord(char) <= 32 or ord(char) == 127 for char in url):
         raise ToolFault(f"{url!r} is not an address: it contains white space or control characters")
-    return urlsplit(url), origin_of(url) in {origin_of(each) for each in allow}
+    return urlsplit(url), origin_of(url) in {origin_of(address) for address in allow}
 
 
 def _addresses(parts: SplitResult, ask: Resolve, *, allowed: bool) -> list[str]:
     host = parts.hostname or ""
     try:
-        found = ask(host, _port(parts))
+        addresses = ask(host, _port(parts))
     except (OSError, UnicodeError) as exc:
         raise ToolFault(f"{host!r} cannot be resolved: {_error_text(exc)}", is_passing=True) from exc
-    inside = [address for address in found if not is_public(address)]
+    inside = [address for address in addresses if not is_public(address)]
     if inside and not allowed:
         raise ToolFault(
             f"{host!r} resolves to {inside[0]}, which is not on the public internet; to allow it, add {origin_of(parts.geturl())} to "
             "[http] allow in trusted configuration"
         )
-    if not found:
+    if not addresses:
         raise ToolFault(f"{host!r} has no address")
-    return found
+    return addresses
 
 
 def _port(parts: SplitResult) -> int:
@@ -156,17 +156,19 @@ def _port(parts: SplitResult) -> int:
 
 
 def _headers(request: Request) -> dict[str, str]:
-    given = {str(name): str(value) for name, value in request.headers.items()}
-    forbidden = sorted(name for name in given if name.lower() in _OURS)
+    headers = {str(name): str(value) for name, value in request.headers.items()}
+    forbidden = sorted(name for name in headers if name.lower() in _OURS)
     if forbidden:
         raise ToolFault(f"the header {forbidden[0]!r} cannot be set")
-    if any(char in f"{name}{value}" for name, value in given.items() for char in "\r\n\0"):
+    if any(char in f"{name}{value}" for name, value in headers.items() for char in "\r\n\0"):
         raise ToolFault("a header contains a line break")
-    names = {name.lower() for name in given}
+    names = {name.lower() for name in headers}
     usual = {"User-Agent": "wfe-mcp", "Accept": "application/json, */*"}
     if request.body is not None:
         usual["Content-Type"] = "application/json"
-    return {name: value for name, value in usual.items() if name.lower() not in names} | given | {"Connection": "close"}
+    return (
+        {name: value for name, value in usual.items() if name.lower() not in names} | headers | {"Connection": "close"}
+    )
 
 
 def _body(request: Request) -> bytes | None:
@@ -207,7 +209,7 @@ def _error_text(exc: BaseException | None) -> str:
     return str(exc) or type(exc).__name__
 
 
-def _connected(parts: SplitResult, addresses: list[str], end: float) -> socket.socket:
+def _connect(parts: SplitResult, addresses: list[str], end: float) -> socket.socket:
     """A connection to the first address that answers. Raises ToolFault; then no data was sent."""
     host, port, fault = parts.hostname or "", _port(parts), "no address answered"
     for address in addresses:
@@ -221,17 +223,17 @@ def _connected(parts: SplitResult, addresses: list[str], end: float) -> socket.s
             continue
         try:
             is_plain = parts.scheme == "http"
-            made = plain if is_plain else authorities().wrap_socket(plain, server_hostname=host)
+            connection = plain if is_plain else authorities().wrap_socket(plain, server_hostname=host)
         except OSError as exc:
             plain.close()
             raise ToolFault(f"{host!r} could not be reached safely: {_error_text(exc)}") from exc
-        made.settimeout(None)  # from here on the watch limits the total time
-        return made
+        connection.settimeout(None)  # from here on the watch limits the total time
+        return connection
     raise ToolFault(f"{host!r} could not be reached: {fault}", is_passing=True)
 
 
 @contextlib.contextmanager
-def _watched(
+def _watch(
     connected: socket.socket, end: float, should_stop: ShouldStop
 ) -> Generator[list[Literal["stopped", "late"]]]:
     """Cuts the connection when the work must stop or the time is over; the list then says which."""

@@ -16,7 +16,7 @@ from typing import Any, Literal, cast
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused
-from wfe_mcp.resources import PlugIn, PlugInFault, plugins, shipped
+from wfe_mcp.resources import PlugIn, PlugInFault, plugins, shipped_folder
 from wfe_mcp.workflow.load import digest, load_definition
 
 Origin = Literal["shipped", "package", "project"]
@@ -69,7 +69,7 @@ class PackageTemplate:
 
 def shipped_templates() -> tuple[CatalogueEntry, ...]:
     """The shipped templates, by name."""
-    return _shipped_entries(shipped("templates"))
+    return _shipped_entries(shipped_folder("templates"))
 
 
 def package_templates() -> tuple[PackageTemplate, ...]:

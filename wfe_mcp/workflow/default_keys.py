@@ -3,7 +3,7 @@
 from typing import Any, cast
 
 
-def filled(phases: object, defaults: dict[str, Any]) -> object:
+def fill_defaults(phases: object, defaults: dict[str, Any]) -> object:
     """``phases`` with the keys that they omit, inside loops too. What is no list of objects stays as it is."""
     if not isinstance(phases, list):
         return phases
@@ -14,4 +14,4 @@ def _filled_phase(phase: object, defaults: dict[str, Any]) -> object:
     if not isinstance(phase, dict):
         return phase
     own = {**defaults, **cast("dict[str, Any]", phase)}
-    return {**own, "phases": filled(own["phases"], defaults)} if "phases" in own else own
+    return {**own, "phases": fill_defaults(own["phases"], defaults)} if "phases" in own else own

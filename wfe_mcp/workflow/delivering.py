@@ -32,12 +32,12 @@ def _phases(phases: list[_Part], delivers: bool) -> list[_Part]:
 
 def _inside(phase: _Part, delivers: bool) -> _Part:
     """``phase`` with the gates that are there, the phases of a loop, and what it embeds, which delivers nothing."""
-    made = phase
+    part = phase
     for key in ("gates", "prompt_gates"):
-        made = _with(made, key, [gate for gate in phase.get(key) or () if _is_wanted(gate, delivers)])
-    made = _with(made, "phases", _phases(phase.get("phases") or [], delivers))
-    made = _with(made, "on_fail", [_embedding(rule) for rule in phase.get("on_fail") or ()])
-    return _embedding(made)
+        part = _with(part, key, [gate for gate in phase.get(key) or () if _is_wanted(gate, delivers)])
+    part = _with(part, "phases", _phases(phase.get("phases") or [], delivers))
+    part = _with(part, "on_fail", [_embedding(rule) for rule in phase.get("on_fail") or ()])
+    return _embedding(part)
 
 
 def _embedding(part: _Part) -> _Part:

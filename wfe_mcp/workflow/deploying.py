@@ -34,9 +34,11 @@ def as_deployed(
     if not any(map(_deploys, definition["phases"])):
         return definition
     schema = definition.get("inputs", {}).get("properties", {})
-    given = {name: each.get("default") for name, each in schema.items()} | dict(inputs)
-    changed = (_in_environment(each, environments, given) if _deploys(each) else each for each in definition["phases"])
-    phases = [each for each in changed if each is not None]
+    values = {name: property_.get("default") for name, property_ in schema.items()} | dict(inputs)
+    changed = (
+        _in_environment(phase, environments, values) if _deploys(phase) else phase for phase in definition["phases"]
+    )
+    phases = [phase for phase in changed if phase is not None]
     if not phases:
         raise _unknown("", environments)
     return {**definition, "phases": phases}
@@ -54,25 +56,25 @@ def _in_environment(
     for step in phase["steps"]:
         if step.get("builtin") in DEPLOYMENT_STEPS:
             params = step.get("params", {})
-            name = _named(str(params.get("environment", "")), environments, inputs)
+            name = _environment_named(str(params.get("environment", "")), environments, inputs)
             if not name:
                 return None
             names.append(name)
             step = {**step, "params": {**params, "environment": name}}
         steps.append(step)
     locks = dict.fromkeys((*phase.get("locks", ()), *(f"environment:{name}" for name in names)))
-    made = {**phase, "steps": steps, "locks": list(locks)}
+    deployed = {**phase, "steps": steps, "locks": list(locks)}
     if not any(step.get("builtin") == "deploy" for step in steps):
-        return made
-    gates = [_raised(gate, [environments[name] for name in names]) for gate in phase.get("prompt_gates", ())]
+        return deployed
+    gates = [_raise_demands(gate, [environments[name] for name in names]) for gate in phase.get("prompt_gates", ())]
     if not any(gate["kind"] == "approval" for gate in gates):
-        gates.append(_raised({"kind": "approval"}, [environments[name] for name in names]))
-    return {"prompt": f"Deploy to {', '.join(names)}.", **made, "prompt_gates": gates}
+        gates.append(_raise_demands({"kind": "approval"}, [environments[name] for name in names]))
+    return {"prompt": f"Deploy to {', '.join(names)}.", **deployed, "prompt_gates": gates}
 
 
-def _named(written: str, environments: Mapping[str, Asks], inputs: Mapping[str, Any]) -> str:
-    found = _INPUT.fullmatch(written)
-    name = str(inputs.get(found[1]) or "") if found else written
+def _environment_named(written: str, environments: Mapping[str, Asks], inputs: Mapping[str, Any]) -> str:
+    match = _INPUT.fullmatch(written)
+    name = str(inputs.get(match[1]) or "") if match else written
     if "${" in name:
         raise Refused(
             "invalid_template",
@@ -86,12 +88,12 @@ def _named(written: str, environments: Mapping[str, Asks], inputs: Mapping[str, 
     return name
 
 
-def _raised(gate: dict[str, Any], asked: list[Asks]) -> dict[str, Any]:
+def _raise_demands(gate: dict[str, Any], asked: list[Asks]) -> dict[str, Any]:
     """``gate``, which asks for no less than the environments do."""
     if gate["kind"] != "approval":
         return gate
-    levels = [gate.get("assurance", "human"), *(each.assurance for each in asked)]
-    phrases = [each.phrase for each in asked if each.phrase] or [gate.get("phrase")]
+    levels = [gate.get("assurance", "human"), *(asks.assurance for asks in asked)]
+    phrases = [asks.phrase for asks in asked if asks.phrase] or [gate.get("phrase")]
     gate = {**gate, "assurance": max(levels, key=ASSURANCES.index)}
     return {**gate, "phrase": phrases[0]} if phrases[0] else gate
 

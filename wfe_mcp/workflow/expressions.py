@@ -61,7 +61,7 @@ class ExpressionError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class TextPart:
     """A piece of a text: literal, or the source between ``${`` and ``}`` beginning at ``offset``."""
 
     text: str
@@ -69,30 +69,30 @@ class Part:
     offset: int
 
 
-def scan(text: str) -> tuple[Part, ...]:
+def scan(text: str) -> tuple[TextPart, ...]:
     """The pieces of ``text``, in order; an escaped ``$${`` is literal. Refuses (ExpressionError): an open ``${``."""
-    parts: list[Part] = []
+    parts: list[TextPart] = []
     literal: list[str] = []
     position = start = 0
 
     def close_literal() -> None:
         if literal:
-            parts.append(Part("".join(literal), False, start))
+            parts.append(TextPart("".join(literal), False, start))
             literal.clear()
 
-    while (found := text.find("$", position)) >= 0:
-        literal += text[position:found]
-        if text.startswith("$${", found):
+    while (dollar := text.find("$", position)) >= 0:
+        literal += text[position:dollar]
+        if text.startswith("$${", dollar):
             literal += "${"
-            position = found + 3
-        elif text.startswith("${", found):
+            position = dollar + 3
+        elif text.startswith("${", dollar):
             close_literal()
-            end = _closing_brace(text, found + 2)
-            parts.append(Part(text[found + 2 : end], True, found))
+            end = _closing_brace(text, dollar + 2)
+            parts.append(TextPart(text[dollar + 2 : end], True, dollar))
             position = start = end + 1
         else:
             literal += "$"
-            position = found + 1
+            position = dollar + 1
     literal += text[position:]
     close_literal()
     return tuple(parts)
@@ -106,7 +106,7 @@ def source_of(text: str) -> str | None:
 
 def names_of_path(source: str) -> list[str]:
     """The names of a CEL source that is a path, as ``inputs.problem``, and nothing else; empty for any other."""
-    names = found[1].split(".") if (found := _PATH.fullmatch(source)) else []
+    names = match[1].split(".") if (match := _PATH.fullmatch(source)) else []
     return [] if RESERVED_WORDS.intersection(names) else names
 
 
@@ -256,7 +256,7 @@ def _plain(value: object, source: str) -> object:
 S = TypeVar("S", bound=Shape)
 
 
-def filled(shape: S, roots: Mapping[str, object], expressions: Expressions) -> S:
+def fill_shape(shape: S, roots: Mapping[str, object], expressions: Expressions) -> S:
     """``shape`` with values. A list inside a list is flattened into it. Raises ExpressionError."""
     document = _document(shape, roots, expressions)
     try:
@@ -264,7 +264,7 @@ def filled(shape: S, roots: Mapping[str, object], expressions: Expressions) -> S
     except ValidationError as exc:
         (at, detail), *_ = faults_of(exc)
         raise ExpressionError(
-            str(_written(shape, at)), f"its value does not fit {detail.path}: {detail.message}"
+            str(_write_shape(shape, at)), f"its value does not fit {detail.path}: {detail.message}"
         ) from exc
 
 
@@ -285,14 +285,14 @@ def _document(shape: Shape, roots: Mapping[str, object], expressions: Expression
 
 
 def _entries(values: tuple[object, ...], roots: Mapping[str, object], expressions: Expressions) -> list[object]:
-    found: list[object] = []
+    entries: list[object] = []
     for value in values:
-        one = expressions.evaluate_json(value, roots)
-        found += cast("list[object]", one) if isinstance(one, list) else [one]
-    return found
+        entry = expressions.evaluate_json(value, roots)
+        entries += cast("list[object]", entry) if isinstance(entry, list) else [entry]
+    return entries
 
 
-def _written(shape: Shape, at: tuple[str | int, ...]) -> object:
+def _write_shape(shape: Shape, at: tuple[str | int, ...]) -> object:
     node: object = shape.model_dump(by_alias=True)
     for part in at:
         if isinstance(node, dict):
@@ -331,9 +331,9 @@ def failed_item(condition: str, value_of: Callable[[str], object]) -> FailedItem
         pairs = cast("list[list[object]]", looked)
         if of_map:  # its keys come in any order
             pairs = sorted(pairs, key=lambda pair: str(pair[0]))
-        found = next(((index, item) for index, (item, held) in enumerate(pairs) if held is breaks), None)
-        if found is not None:
-            return FailedItem(listed, *found)
+        breaking = next(((index, item) for index, (item, held) in enumerate(pairs) if held is breaks), None)
+        if breaking is not None:
+            return FailedItem(listed, *breaking)
     return None
 
 

@@ -23,20 +23,20 @@ Location = tuple[str | int, ...]
 
 def faults_of(error: ValidationError) -> list[Fault]:
     """Every error with its place, at most one more than lint lists. Tags of unions (``<loop>``) are not keys and are removed from the pointer."""
-    found: list[Fault] = []
+    faults: list[Fault] = []
     for entry in islice(error.errors(include_url=False), ERRORS.most + 1):
         if entry["type"] == "too_short" and entry["input"]:  # its entries are invalid, and reported themselves
             continue
         loc = tuple(entry["loc"])
         at = tuple(part for part in loc if not _is_tag(part) and part != "[key]")
         details = cast("dict[str, Any]", entry)
-        message, expected = _explained(details, loc)
+        message, expected = _explain(details, loc)
         got = None if entry["type"] == "missing" else short(details["input"])
-        if entry["type"] == "union_tag_invalid" and (given := _as_object(details["input"])) is not None:
+        if entry["type"] == "union_tag_invalid" and (mapping := _as_object(details["input"])) is not None:
             key = _tag_key(details)
-            at, got = (*at, key), short(given.get(key))
-        found.append((at, Detail(pointer(*at), message, expected, got)))
-    return found
+            at, got = (*at, key), short(mapping.get(key))
+        faults.append((at, Detail(pointer(*at), message, expected, got)))
+    return faults
 
 
 def did_you_mean(found: str, valid: list[str] | tuple[str, ...]) -> str:
@@ -56,7 +56,7 @@ def _is_tag(part: str | int) -> bool:
     return isinstance(part, str) and part.startswith("<") and part.endswith(">")
 
 
-def _explained(entry: dict[str, Any], loc: Location) -> tuple[str, object]:
+def _explain(entry: dict[str, Any], loc: Location) -> tuple[str, object]:
     explain = _WORDS.get(entry["type"])
     if explain:
         return explain(entry, loc)
@@ -71,13 +71,13 @@ def _unknown_key(entry: dict[str, Any], loc: Location) -> tuple[str, object]:
 def _unknown_kind(entry: dict[str, Any], loc: Location) -> tuple[str, object]:
     valid = tuple(re.findall(r"<(\w+)>", cast("Mapping[str, str]", entry["ctx"])["expected_tags"]))
     key = _tag_key(entry)
-    given = _as_object(entry["input"])
-    if given is None:
+    mapping = _as_object(entry["input"])
+    if mapping is None:
         return f"must be an object with a {key!r}, not {_kind(entry['input'])}", list(valid)
-    if key not in given:
+    if key not in mapping:
         return f"{key!r} is missing; one of {', '.join(valid)}", list(valid)
-    found = str(short(given[key]))
-    return f"unknown {key} {found!r}{did_you_mean(found, valid)}", list(valid)
+    kind = str(short(mapping[key]))
+    return f"unknown {key} {kind!r}{did_you_mean(kind, valid)}", list(valid)
 
 
 def _tag_key(entry: dict[str, Any]) -> str:
@@ -86,9 +86,9 @@ def _tag_key(entry: dict[str, Any]) -> str:
 
 def _not_one_of(entry: dict[str, Any], loc: Location) -> tuple[str, object]:
     valid = tuple(re.findall(r"'([^']*)'", cast("Mapping[str, str]", entry["ctx"])["expected"]))
-    found = entry["input"]
-    near = did_you_mean(found, valid) if isinstance(found, str) and nearest(found, valid, 1) else ""
-    return f"must be {' or '.join(repr(v) for v in valid)}, not {short(found)!r}{near}", list(valid)
+    value = entry["input"]
+    near = did_you_mean(value, valid) if isinstance(value, str) and nearest(value, valid, 1) else ""
+    return f"must be {' or '.join(repr(v) for v in valid)}, not {short(value)!r}{near}", list(valid)
 
 
 def _of_kind(kind: str) -> Callable[[dict[str, Any], Location], tuple[str, object]]:
@@ -100,7 +100,7 @@ def _of_kind(kind: str) -> Callable[[dict[str, Any], Location], tuple[str, objec
     return explain
 
 
-def _bounded(words: str, key: str) -> Callable[[dict[str, Any], Location], tuple[str, object]]:
+def _explain_bound(words: str, key: str) -> Callable[[dict[str, Any], Location], tuple[str, object]]:
     def explain(entry: dict[str, Any], loc: Location) -> tuple[str, object]:
         bound = cast("Mapping[str, object]", entry["ctx"])[key]
         return words.format(bound), bound
@@ -121,11 +121,11 @@ _WORDS: dict[str, Callable[[dict[str, Any], Location], tuple[str, object]]] = {
     "tuple_type": _of_kind("a list"),
     "dict_type": _of_kind("an object"),
     "model_type": _of_kind("an object"),
-    "greater_than": _bounded("must be more than {}", "gt"),
-    "greater_than_equal": _bounded("must be at least {}", "ge"),
-    "less_than_equal": _bounded("must be at most {}", "le"),
-    "too_short": _bounded("must have at least {} entry", "min_length"),
-    "string_too_short": _bounded("must have at least {} character", "min_length"),
+    "greater_than": _explain_bound("must be more than {}", "gt"),
+    "greater_than_equal": _explain_bound("must be at least {}", "ge"),
+    "less_than_equal": _explain_bound("must be at most {}", "le"),
+    "too_short": _explain_bound("must have at least {} entry", "min_length"),
+    "string_too_short": _explain_bound("must have at least {} character", "min_length"),
 }
 """Error type → its message. Types that are not listed (``wfe``) have a readable message already."""
 

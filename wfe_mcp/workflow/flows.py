@@ -23,7 +23,7 @@ from wfe_mcp.workflow.load import parse
 from wfe_mcp.workflow.model import FlowPhase, SubflowRule, Template
 
 if TYPE_CHECKING:
-    from wfe_mcp.artifacts.validate import Validated
+    from wfe_mcp.artifacts.validate import ValidationResult
 
 MAX_DEPTH = 5
 """Levels of nested templates, the outermost not counted."""
@@ -41,7 +41,7 @@ def whole(definition: dict[str, Any], find: Callable[[str], dict[str, Any]]) -> 
     """``definition`` with all named templates embedded. ``find``: the definition of a name, or Refused."""
     faults: list[tuple[Detail, Refused]] = []
     size = _Size(PHASES.most - _length(definition), VALUE_BYTES.most)
-    filled = _filled(definition, (str(definition.get("name")),), find, faults, size)
+    filled = _embed_flows(definition, (str(definition.get("name")),), find, faults, size)
     return Whole(filled, tuple(faults))
 
 
@@ -53,11 +53,13 @@ def held_template(shape: FlowPhase | SubflowRule) -> Template:
             f"Template {shape.template!r} is not embedded yet: that happens when a run starts.",
             "Start a run of the template that names it.",
         )
-    return _parsed(canonical_json(shape.definition))
+    return _parse_template(canonical_json(shape.definition))
 
 
 def inputs_of(
-    template: Template, given: Mapping[str, Any], check: "Callable[[dict[str, Any], object], Validated] | None" = None
+    template: Template,
+    given: Mapping[str, Any],
+    check: "Callable[[dict[str, Any], object], ValidationResult] | None" = None,
 ) -> tuple[dict[str, Any], tuple[Detail, ...]]:
     """``given`` with the defaults of the template's inputs, and its errors; an unknown name is an error.
 
@@ -72,7 +74,7 @@ def inputs_of(
 
 
 @lru_cache(maxsize=64)
-def _parsed(text: str) -> Template:
+def _parse_template(text: str) -> Template:
     return parse(json.loads(text))
 
 
@@ -104,7 +106,7 @@ def _length(definition: dict[str, Any]) -> int:
     return len(cast("list[object]", phases)) if isinstance(phases, list) else 0
 
 
-def _filled(
+def _embed_flows(
     definition: dict[str, Any],
     around: tuple[str, ...],
     find: Callable[[str], dict[str, Any]],
@@ -124,7 +126,7 @@ def _filled(
             faults.append((Detail(pointer(*at, *place, "template"), refused.message.rstrip("."), None, name), refused))
             continue
         own = cast("str", inner.get("name"))
-        inner = _filled(inner, (*around, str(own)), find, faults, size, (*at, *place, "definition"))
+        inner = _embed_flows(inner, (*around, str(own)), find, faults, size, (*at, *place, "definition"))
         filled = _replace_at(filled, place, flow | {"definition": inner})
     return filled
 
@@ -150,18 +152,18 @@ def _flows(value: object, at: tuple[str | int, ...]) -> Iterator[tuple[tuple[str
     phases = cast("dict[str, object]", value).get("phases") if isinstance(value, dict) else None
     for index, phase in enumerate(cast("list[object]", phases)) if isinstance(phases, list) else ():
         if isinstance(phase, dict):
-            given, place = cast("dict[str, Any]", phase), (*at, "phases", index)
-            if given.get("kind") == "flow" and isinstance(given.get("template"), str):
-                yield place, given
-            yield from _recoveries(given.get("on_fail"), (*place, "on_fail"))
-            yield from _flows(given, place)
+            definition, place = cast("dict[str, Any]", phase), (*at, "phases", index)
+            if definition.get("kind") == "flow" and isinstance(definition.get("template"), str):
+                yield place, definition
+            yield from _recoveries(definition.get("on_fail"), (*place, "on_fail"))
+            yield from _flows(definition, place)
 
 
 def _recoveries(rules: object, at: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], dict[str, Any]]]:
     for index, rule in enumerate(cast("list[object]", rules)) if isinstance(rules, list) else ():
-        given = cast("dict[str, Any]", rule) if isinstance(rule, dict) else {}
-        if given.get("do") == "subflow" and isinstance(given.get("template"), str):
-            yield (*at, index), given
+        definition = cast("dict[str, Any]", rule) if isinstance(rule, dict) else {}
+        if definition.get("do") == "subflow" and isinstance(definition.get("template"), str):
+            yield (*at, index), definition
 
 
 def _replace_at(value: Any, at: tuple[str | int, ...], new: object) -> Any:

@@ -15,7 +15,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from wfe_mcp.core.errors import Detail, Refused
-from wfe_mcp.workflow.default_keys import filled
+from wfe_mcp.workflow.default_keys import fill_defaults
 from wfe_mcp.workflow.faults import Fault, faults_of
 from wfe_mcp.workflow.model import Defaults, Template
 
@@ -40,17 +40,17 @@ def read_form(definition: object) -> tuple[Template | None, list[Fault]]:
 
 def place_of(pointer: str, definition: dict[str, Any]) -> str:
     """The place in the author's text that ``pointer`` means: below ``/defaults`` for an inherited key."""
-    found = _PHASE_KEY.match(pointer)
-    if found is None:
+    match = _PHASE_KEY.match(pointer)
+    if match is None:
         return pointer
     phase: Any = definition
-    for part in found[1].strip("/").split("/"):
+    for part in match[1].strip("/").split("/"):
         phase = phase[int(part) if part.isdigit() else part]
-    key = found[2]
+    key = match[2]
     return (
         pointer
         if key in phase or key not in definition.get("defaults", {})
-        else f"/defaults/{key}{pointer[found.end() :]}"
+        else f"/defaults/{key}{pointer[match.end() :]}"
     )
 
 
@@ -61,13 +61,13 @@ def _with_defaults(definition: object) -> object:
     defaults = whole.get("defaults")
     if not isinstance(defaults, dict) or not defaults:
         return whole
-    given = cast("dict[str, Any]", defaults)
+    default_keys = cast("dict[str, Any]", defaults)
     try:
-        Defaults.model_validate(given)
+        Defaults.model_validate(default_keys)
     except ValidationError as exc:
         faulty = {entry["loc"][0] for entry in exc.errors(include_url=False)}
-        given = {key: value for key, value in given.items() if key not in faulty}
-    return {**whole, "phases": filled(whole.get("phases"), given)}
+        default_keys = {key: value for key, value in default_keys.items() if key not in faulty}
+    return {**whole, "phases": fill_defaults(whole.get("phases"), default_keys)}
 
 
 def template_schema() -> dict[str, Any]:

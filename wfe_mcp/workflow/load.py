@@ -45,7 +45,7 @@ def load_definition(source: Path) -> dict[str, Any]:
     if not isinstance(definition, dict):
         raise _invalid(file, [Detail("", "a template must be a JSON object", "an object")])
     faults: list[Detail] = []
-    inlined = _inlined(cast("object", definition), (), lambda at, name: _prompt(file.parent, at, name, faults))
+    inlined = _inline_files(cast("object", definition), (), lambda at, name: _prompt(file.parent, at, name, faults))
     if faults:
         raise _invalid(file, faults)
     return cast("dict[str, Any]", inlined)
@@ -134,9 +134,9 @@ def _invalid(file: Path, faults: list[Detail]) -> Refused:
     )
 
 
-def _inlined(value: object, at: Parts, read: "Callable[[Parts, object], str]") -> object:
+def _inline_files(value: object, at: Parts, read: "Callable[[Parts, object], str]") -> object:
     if isinstance(value, list):
-        return [_inlined(item, (*at, index), read) for index, item in enumerate(cast("list[object]", value))]
+        return [_inline_files(item, (*at, index), read) for index, item in enumerate(cast("list[object]", value))]
     if not isinstance(value, dict):
         return value
     return {key: _member(key, child, (*at, key), read) for key, child in cast("Mapping[str, object]", value).items()}
@@ -145,10 +145,10 @@ def _inlined(value: object, at: Parts, read: "Callable[[Parts, object], str]") -
 def _member(key: str, child: object, at: Parts, read: "Callable[[Parts, object], str]") -> object:
     if key in _NOT_PROMPTS:
         return child
-    given = cast("dict[str, object]", child) if isinstance(child, dict) else {}
-    if key in {"prompt", "criteria"} and set(given) == {"file"}:
-        return read(at, given["file"])
-    return _inlined(cast("object", child), at, read)
+    mapping = cast("dict[str, object]", child) if isinstance(child, dict) else {}
+    if key in {"prompt", "criteria"} and set(mapping) == {"file"}:
+        return read(at, mapping["file"])
+    return _inline_files(cast("object", child), at, read)
 
 
 def _prompt(folder: Path, at: Parts, name: object, faults: list[Detail]) -> str:

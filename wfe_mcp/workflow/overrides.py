@@ -67,25 +67,25 @@ def overridden(
     ``roles``: the template's role → the configured role that fills it. Refuses ``invalid_template``: unknown names and
     keys without effect, by their place in configuration.
     """
-    made: dict[str, Any] = copy.deepcopy(dict(definition))
-    phases = dict(_phases(made["phases"], ""))
+    result: dict[str, Any] = copy.deepcopy(dict(definition))
+    phases = dict(_phases(result["phases"], ""))
     faults: list[Detail] = []
-    _fill(made, roles or {}, faults)
+    _fill(result, roles or {}, faults)
     for name, override in overrides.items():
-        at = ("templates", str(made["name"]), "phases", name)
+        at = ("templates", str(result["name"]), "phases", name)
         if name not in phases:
             hint = near_miss(name, phases, f"; its phases are {', '.join(phases)}")
             faults.append(Detail(pointer(*at), f"the template has no phase {name!r}{hint}", sorted(phases), name))
             continue
-        _change(made, phases[name], override, at, faults)
+        _change(result, phases[name], override, at, faults)
     if faults:
         raise Refused(
             "invalid_template",
-            f"The configuration of template {made['name']!r} is invalid: {faults[0].message}.",
+            f"The configuration of template {result['name']!r} is invalid: {faults[0].message}.",
             "Fix the [templates] tables named in details, in .wfe/config.toml or your user configuration.",
             tuple(faults),
         )
-    return made
+    return result
 
 
 def _fill(template: dict[str, Any], roles: Mapping[str, str], faults: list[Detail]) -> None:
@@ -196,11 +196,11 @@ def raise_people(gate: dict[str, Any], people: int) -> None:
 
 def with_people(definition: Mapping[str, Any], people: int) -> dict[str, Any]:
     """``definition`` in which every gate that asks for a person's approval asks at least as many (``policy.people``)."""
-    made: dict[str, Any] = copy.deepcopy(dict(definition))
-    for gate in _approvals(made):
+    result: dict[str, Any] = copy.deepcopy(dict(definition))
+    for gate in _approvals(result):
         if gate.get("assurance", "human") in PEOPLE_SIGN:
             raise_people(gate, people)
-    return made
+    return result
 
 
 def _approvals(value: object) -> Iterator[dict[str, Any]]:
@@ -248,8 +248,8 @@ def _set_attempts(phase: dict[str, Any], defaults: Mapping[str, Any], attempts: 
 
 def _set_stage_attempts(phase: dict[str, Any], defaults: Mapping[str, Any], override: PhaseOverride) -> None:
     """Limit the attempts that fail at one stage: each retry rule becomes one for each stage."""
-    given = {"before": override.prompt.max_retries, "after": override.response.max_retries}
-    attempts = {stage: retries + 1 for stage, retries in given.items() if retries is not None}
+    retries_by_stage = {"before": override.prompt.max_retries, "after": override.response.max_retries}
+    attempts = {stage: retries + 1 for stage, retries in retries_by_stage.items() if retries is not None}
     if not attempts:
         return
     retry = phase.get("retry", defaults.get("retry"))
@@ -262,18 +262,18 @@ def _set_stage_attempts(phase: dict[str, Any], defaults: Mapping[str, Any], over
         rules.insert(0, {"do": "backoff", **waits} if grows else {"do": "retry"})
         rules[0]["max_attempts"] = retry.get("max_attempts", 3)
         phase["retry"] = {"max_attempts": 1}  # the rules of each stage follow
-    made: list[dict[str, Any]] = []
+    new_rules: list[dict[str, Any]] = []
     for rule in rules:
         if rule["do"] not in _RETRIES:
-            made.append(rule)
+            new_rules.append(rule)
             continue
-        for stage in given:
+        for stage in retries_by_stage:
             if rule.get("stage") in {None, stage}:
                 most = attempts.get(stage, rule.get("max_attempts", 3))
-                made.append({**rule, "max_attempts": most, "stage": stage})
-    known = {rule.get("stage") for rule in made}
+                new_rules.append({**rule, "max_attempts": most, "stage": stage})
+    known = {rule.get("stage") for rule in new_rules}
     first = [{"do": "retry", "max_attempts": most, "stage": at} for at, most in attempts.items() if at not in known]
-    rules[:] = [*first, *(rule for rule in made if rule["do"] != "subflow" or attempts.get("after") != 1)]
+    rules[:] = [*first, *(rule for rule in new_rules if rule["do"] != "subflow" or attempts.get("after") != 1)]
 
 
 def _set_same_blocker(

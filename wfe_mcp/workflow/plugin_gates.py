@@ -32,5 +32,5 @@ def with_faults(judge: Callable[[Any], object], given: Mapping[str, Any]) -> tup
 
 
 def _schema_of(judge: object) -> dict[str, Any]:
-    found: object = getattr(judge, "with_schema", _ANYTHING)
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else {"type": "with_schema must be a dict"}
+    schema: object = getattr(judge, "with_schema", _ANYTHING)
+    return cast("dict[str, Any]", schema) if isinstance(schema, dict) else {"type": "with_schema must be a dict"}

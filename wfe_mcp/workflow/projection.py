@@ -132,9 +132,9 @@ def _gate(gate: model.Gate) -> GateSpec:
 def _on_fail(
     retry: model.Retry | None, rules: Sequence[model.OnFail] | None, seen: dict[str, PhasePath]
 ) -> tuple[FailRule, ...]:
-    given = DEFAULT_ON_FAIL if rules is None else tuple(_rule(rule, seen) for rule in rules)
+    fail_rules = DEFAULT_ON_FAIL if rules is None else tuple(_rule(rule, seen) for rule in rules)
     if retry is None:
-        return given
+        return fail_rules
     first = FailRule(
         "backoff" if retry.backoff == "exponential" else "retry",
         max_uses=retry.max_attempts,
@@ -142,7 +142,7 @@ def _on_fail(
         max_s=model.duration_s(retry.max),
     )
     # ``retry`` alone replaces the default's retry, not its final rule that asks the user.
-    return (first, *(DEFAULT_ON_FAIL[1:] if rules is None else given))
+    return (first, *(DEFAULT_ON_FAIL[1:] if rules is None else fail_rules))
 
 
 def _rule(rule: model.OnFail, seen: dict[str, PhasePath]) -> FailRule:

@@ -38,7 +38,7 @@ def prompt_text(phase: Phase) -> str:
 
 def default_prompt(phase: Phase) -> str:
     """The prompt of a phase without one."""
-    task = _escaped(phase.title) or f"Work on the phase {phase.id!r}."
+    task = _escape(phase.title) or f"Work on the phase {phase.id!r}."
     if phase.output is None:
         return task
     named = isinstance(phase.output.schema_, str)
@@ -63,7 +63,7 @@ def render(text: str, roots: Mapping[str, object], expressions: Expressions, *, 
             written.append(as_text(value))
             continue
         content = as_text(value)
-        block = fenced(content, _label(part.text), nonce=nonce, limit=min(MAX_VALUE, budget))
+        block = fence(content, _label(part.text), nonce=nonce, limit=min(MAX_VALUE, budget))
         budget -= min(len(content), MAX_VALUE, budget)
         ends_line = number == len(parts) - 1 or parts[number + 1].text.startswith("\n")
         written.append(("" if _begins_line(written) else "\n") + block + ("" if ends_line else "\n"))
@@ -72,7 +72,7 @@ def render(text: str, roots: Mapping[str, object], expressions: Expressions, *, 
 
 def render_context(artifacts: Sequence[tuple[str, object]], *, nonce: str = "") -> str:
     """The artifacts of the phase's ``context``, (name, value), each fenced; "" when there are none."""
-    return "\n\n".join(f"Context: {name}\n{fenced(as_text(value), name, nonce=nonce)}" for name, value in artifacts)
+    return "\n\n".join(f"Context: {name}\n{fence(as_text(value), name, nonce=nonce)}" for name, value in artifacts)
 
 
 def bundle_text(parts: Sequence[tuple[str, str]]) -> str:
@@ -84,7 +84,7 @@ def render_bundle(heading: str, parts: Sequence[tuple[str, str]], *, place: str,
     """A standards bundle below its heading, fenced. Files that do not fit are named; ``place``: where to read the whole."""
     text = bundle_text(parts)
     if len(text) <= MAX_BUNDLE:
-        return f"{heading}\n{fenced(text, heading, nonce=nonce, limit=MAX_BUNDLE)}"
+        return f"{heading}\n{fence(text, heading, nonce=nonce, limit=MAX_BUNDLE)}"
     shown, left, room = list[tuple[str, str]](), list[str](), MAX_BUNDLE
     for path, content in parts:
         size = len(path) + len(content) + 6
@@ -95,11 +95,11 @@ def render_bundle(heading: str, parts: Sequence[tuple[str, str]], *, place: str,
             left.append(path)
     named = "\n".join(left[:_MAX_NAMED]) + (f"\nand {len(left) - _MAX_NAMED} more" if len(left) > _MAX_NAMED else "")
     text = "\n\n".join(part for part in (bundle_text(shown), f"Omitted because of their length:\n{named}") if part)
-    block = fenced(text, heading, nonce=nonce, limit=len(text))
+    block = fence(text, heading, nonce=nonce, limit=len(text))
     return f"{heading}\n{block}\nThe whole bundle, as frozen for this run: {place}"
 
 
-def fenced(content: str, label: str, *, nonce: str = "", limit: int = MAX_VALUE) -> str:
+def fence(content: str, label: str, *, nonce: str = "", limit: int = MAX_VALUE) -> str:
     """``content`` between boundary lines, cut to ``limit`` characters."""
     boundary = sha256_hex(f"{nonce}\0{content}")[:16]
     shown = content[:limit]
@@ -124,6 +124,6 @@ def _begins_line(written: list[str]) -> bool:
     return not written or written[-1].endswith("\n")
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     """``text`` with ``${`` escaped: a default prompt is rendered like any other, and a title holds no expressions."""
     return text.replace("${", "$${")

@@ -37,17 +37,17 @@ def rules_of(path: str, text: str) -> list[Rule]:
     """The rules in ``text``, in its order. Refuses ``unavailable``: not a rule file, no rules, a duplicate id."""
     suffix = f".{path.rpartition('.')[2].lower()}"
     if suffix in _DATA:
-        found = list(_of_data(path, _value(path, text, is_json=suffix == ".json")))
+        rules = list(_of_data(path, _value(path, text, is_json=suffix == ".json")))
     elif suffix in {".md", ".markdown"}:
-        found = list(_of_markdown(text))
+        rules = list(_of_markdown(text))
     else:
         raise _refusal(f"'{path}' is not a rule file: it must be YAML, JSON or Markdown")
-    if not found:
+    if not rules:
         raise _refusal(f"'{path}' contains no rule")
-    ((name, times),) = Counter(rule.id for rule in found).most_common(1)
+    ((name, times),) = Counter(rule.id for rule in rules).most_common(1)
     if times > 1:
         raise _refusal(f"'{path}' contains the rule {name!r:.80} twice")
-    return found
+    return rules
 
 
 def _value(path: str, text: str, *, is_json: bool) -> object:
@@ -98,7 +98,7 @@ def _of_markdown(text: str) -> Iterator[Rule]:
     """The rules of a Markdown file. A rule ends before the next rule, or a heading of the same or a higher level."""
     rule, depth, lines, fence = "", 0, list[str](), ""
     for line in text.splitlines():
-        fence, was_code = _fenced(line, fence), bool(fence)
+        fence, was_code = _open_fence(line, fence), bool(fence)
         begins, level = ("", 0) if fence or was_code else _begins(line)
         heading = None if fence or was_code else _HEADING.match(line)
         if rule and (begins or (heading and len(heading[1]) <= depth)):
@@ -116,19 +116,19 @@ def _begins(line: str) -> tuple[str, int]:
     """The id of the rule that begins in this line, and the level of its heading; an item ends at any heading."""
     heading = _HEADING.match(line)
     if heading:
-        found = _RULE_HEADING.match(heading[2])
-        return (found[1], len(heading[1])) if found else ("", 0)
+        match = _RULE_HEADING.match(heading[2])
+        return (match[1], len(heading[1])) if match else ("", 0)
     item = _RULE_ITEM.match(line)
     return (item[1], 6) if item else ("", 0)
 
 
-def _fenced(line: str, fence: str) -> str:
+def _open_fence(line: str, fence: str) -> str:
     """The fence that is open after ``line``: text between fences is code, not a heading."""
-    found = _FENCE.match(line)
+    match = _FENCE.match(line)
     if fence:
-        closes = found is not None and found[1].startswith(fence) and not line.strip(" `~\t")
+        closes = match is not None and match[1].startswith(fence) and not line.strip(" `~\t")
         return "" if closes else fence
-    return found[1] if found else ""
+    return match[1] if match else ""
 
 
 def _refusal(message: str) -> Refused:

@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from wfe_mcp.workflow.model import Step
 
 
-def needed(steps: Sequence[Step], index: int) -> tuple[int, ...]:
+def needed_steps(steps: Sequence[Step], index: int) -> tuple[int, ...]:
     """The positions of the steps that must end before the step at ``index``; names that are no earlier step are left out."""
-    given = steps[index].needs
-    if given is None:
+    many = steps[index].needs
+    if many is None:
         return (index - 1,) if index else ()
-    return tuple(at for at in range(index) if steps[at].id in given) if given else ()
+    return tuple(at for at in range(index) if steps[at].id in many) if many else ()
 
 
 def upstream(steps: Sequence[Step]) -> list[int]:
     """For each step the steps that have ended when it begins, as bits: those it needs, and what they need."""
-    found: list[int] = []
+    positions: list[int] = []
     for index in range(len(steps)):
-        found.append(0)
-        for at in needed(steps, index):
-            found[index] |= found[at] | 1 << at
-    return found
+        positions.append(0)
+        for at in needed_steps(steps, index):
+            positions[index] |= positions[at] | 1 << at
+    return positions
 
 
 def results_seen(steps: Sequence[Step], index: int) -> set[str]:

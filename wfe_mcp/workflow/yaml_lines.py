@@ -31,17 +31,17 @@ class Lines:
 
     by_pointer: dict[str, int]
 
-    def of(self, place: str) -> int:
+    def line_of(self, place: str) -> int:
         """The line of ``place``, or of the nearest enclosing value."""
         while place and place not in self.by_pointer:
             place = place.rpartition("/")[0]
         return self.by_pointer.get(place, 1)
 
-    def located(self, detail: Detail) -> Detail:
+    def locate(self, detail: Detail) -> Detail:
         """``detail`` with its pointer replaced by the line; the enclosing keys go into the message."""
         keys = detail.path[1:].replace("/", ".").replace("~1", "/").replace("~0", "~")
         message = f"{keys}: {detail.message}" if keys else detail.message
-        return Detail(f"line {self.of(detail.path)}", message, detail.expected, detail.got)
+        return Detail(f"line {self.line_of(detail.path)}", message, detail.expected, detail.got)
 
 
 def read_yaml(file: Path) -> tuple[object, Lines]:
@@ -93,12 +93,12 @@ def _value(loader: Any, event: Any, at: Parts, lines: dict[str, int]) -> object:
     if len(at) == MAX_DEPTH:
         raise _Fault(_line(event), f"lists and maps are nested deeper than {MAX_DEPTH} levels")
     if type(event).__name__ == "SequenceStartEvent":
-        found: list[object] = []
+        items: list[object] = []
         while type(inner := _event(loader)).__name__ != "SequenceEndEvent":
-            place = (*at, len(found))
+            place = (*at, len(items))
             lines[pointer(*place)] = _line(inner)
-            found.append(_value(loader, inner, place, lines))
-        return found
+            items.append(_value(loader, inner, place, lines))
+        return items
     named: dict[str, object] = {}
     while type(inner := _event(loader)).__name__ != "MappingEndEvent":
         key = _key(loader, inner, named)

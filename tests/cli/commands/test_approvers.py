@@ -9,8 +9,8 @@ from tests.cli.scene import HUMAN, PIN, Terminal, phase, template
 from tests.dashboard.browser import Browser
 from tests.dashboard.soft_key import Signer, SoftKey, nothing_installed
 from wfe_mcp.core.model import Assurance, By, Channel
-from wfe_mcp.dashboard.serving import Page, served
-from wfe_mcp.engine.approvals.approvers import APPROVERS, Pinned, chain_of, trust_key
+from wfe_mcp.dashboard.serving import Page, serve_page
+from wfe_mcp.engine.approvals.approvers import APPROVERS, PinnedChain, chain_of, trust_key
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.workspace.system.location import project_at
 
@@ -21,7 +21,7 @@ SIGNED = template("deal", phase("sign", HUMAN | {"assurance": "passkey"}))
 @pytest.fixture
 def page(cli: Terminal) -> Iterator[Page]:
     engine = create_engine(project_at(cli.root), environment=dict(os.environ), clock=cli.clock)
-    with served(engine, 0) as made:
+    with serve_page(engine, 0) as made:
         assert isinstance(made, Page)
         yield made
     engine.close()
@@ -115,7 +115,7 @@ def test_keys_that_came_with_the_repository_need_trust(cli: Terminal, page: Page
 
 def test_keys_that_known_ones_pinned_are_listed_as_such(cli: Terminal, page: Page) -> None:
     pinned(cli, page, "laptop", "phone")
-    begun = Pinned(chain_of((cli.root / APPROVERS).read_bytes()).changes[:1])
+    begun = PinnedChain(chain_of((cli.root / APPROVERS).read_bytes()).changes[:1])
     engine = create_engine(project_at(cli.root), environment=dict(os.environ), clock=cli.clock)
     with engine.store.tx() as tx:  # as someone has it who has not seen the newer key yet
         tx.trust.withdraw(engine.project_id, trust_key(), ADA, cli.clock())
@@ -139,7 +139,7 @@ def test_doctor_and_status_name_the_page_while_it_is_open(cli: Terminal) -> None
     assert "not running" in finding(cli, "decision page")["message"]
     assert "page" not in cli.json("status", run).data
     engine = create_engine(project_at(cli.root), environment=dict(os.environ), clock=cli.clock)
-    with served(engine, 0) as page:
+    with serve_page(engine, 0) as page:
         assert isinstance(page, Page)
         assert finding(cli, "decision page")["message"] == page.url
         assert cli.json("status", run).data["page"] == page.url

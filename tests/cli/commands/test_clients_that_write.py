@@ -80,7 +80,7 @@ def squeezed(text: str) -> str:
 
 
 def read(text: str, writer: Writer) -> dict[str, Any]:
-    return entry.parsed(text.encode(), writer.client.format)
+    return entry.parse_document(text.encode(), writer.client.format)
 
 
 @every

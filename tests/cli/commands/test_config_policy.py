@@ -76,7 +76,7 @@ def test_what_weakens_it_is_asked_at_a_terminal_also_with_yes(
         return next(answers)
 
     at_terminal(True)
-    monkeypatch.setattr(confirm, "typed", typed)
+    monkeypatch.setattr(confirm, "read_typed_line", typed)
     assert cli("config", "policy", "--on-mismatch", "warn", "--yes").code == 1
     assert "type weaken" in asked[-1]
     assert cli("config", "policy", "--evidence", "checkout").code == 1

@@ -60,7 +60,7 @@ def test_install_keeps_the_rest_a_second_one_changes_nothing_and_uninstall_gives
         assert answer.code == 0, (name, answer.out)
         connected = everything(empty.place)
         now = file_of(empty, client, scope).read_bytes()
-        assert entry.removed(now, client.format, (*client.shapes[0].path, SERVER)).split() == text.split(), name
+        assert entry.remove_entry(now, client.format, (*client.shapes[0].path, SERVER)).split() == text.split(), name
         (backup,) = answer.data["clients"][0]["backups"]
         assert Path(backup).read_bytes() == text, name
         if name == "others":
@@ -112,7 +112,7 @@ def test_another_server_of_our_name_is_refused_by_install_and_uninstall(
     file = file_of(empty, client, scope)
     file.parent.mkdir(parents=True, exist_ok=True)
     other = client.shapes[0].entry(("node", "wfe.js"), allow=False)
-    file.write_bytes(entry.added(b"", client.format, (*client.shapes[0].path, SERVER), other))
+    file.write_bytes(entry.add_entry(b"", client.format, (*client.shapes[0].path, SERVER), other))
     before = everything(empty.place)
     for document in (
         install(empty, client, scope),
@@ -131,9 +131,9 @@ def test_uninstall_keeps_what_a_user_added_after_install(empty: Terminal) -> Non
     text = prepare(empty, client, "project", OTHERS)
     install(empty, client, "project")
     file = file_of(empty, client, "project")
-    file.write_bytes(entry.added(file.read_bytes(), "json", ("mcpServers", "later"), {"command": "x"}))
+    file.write_bytes(entry.add_entry(file.read_bytes(), "json", ("mcpServers", "later"), {"command": "x"}))
     assert empty("uninstall", "--yes").code == 0
-    assert file.read_bytes() == entry.added(text, "json", ("mcpServers", "later"), {"command": "x"})
+    assert file.read_bytes() == entry.add_entry(text, "json", ("mcpServers", "later"), {"command": "x"})
 
 
 def test_an_entry_that_a_user_edited_stays_as_it_is_and_uninstall_removes_it(empty: Terminal) -> None:

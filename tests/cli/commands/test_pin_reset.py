@@ -182,7 +182,7 @@ def test_the_old_key_signs_nothing_after_the_reset(cli: Terminal) -> None:
     run = waiting(cli)
     old, _ = reset(cli)
     with opened(cli) as engine:
-        key = keys.unwrapped(keys.read_key(engine.store.path, old), PIN)
+        key = keys.unwrap_key(keys.read_key(engine.store.path, old), PIN)
         assert key is not None
         thief = person_with(engine, key, "ada", Channel.CLI)
         request = approvals.ask(engine, thief, run, "send").request

@@ -97,7 +97,7 @@ def test_optimize_shows_changes_and_writes_nothing_on_a_dry_run(written: Termina
 def test_optimize_writes_a_plan_that_can_be_imported(written: Terminal) -> None:
     document = written.json("plan", "optimize", "good.md", "--to", "better.md")
     assert (document.code, document.data["score"]) == (0, {"before": 92, "after": 100})
-    made = read_milestones((written.root / "better.md").read_text()).imported().plan
+    made = read_milestones((written.root / "better.md").read_text()).import_plan().plan
     assert [task["title"] for task in made["milestones"][0]["tasks"]] == [
         "Add a second archive",
         "Use the archive twice",

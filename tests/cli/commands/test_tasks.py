@@ -9,7 +9,7 @@ from tests.cli.scene import HUMAN, PIN, Terminal, phase, template
 from tests.dashboard.api.client import Program, Reply
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By
-from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.dashboard.serving import Page, serve_page
 from wfe_mcp.engine.approvals.decision_page import link
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.integrity.anchoring import stop_anchoring
@@ -31,7 +31,7 @@ def engine(cli: Terminal) -> Iterator[Engine]:
 @pytest.fixture
 def person(engine: Engine) -> Iterator[Program]:
     """A tab of the user's browser."""
-    with served(engine, 0) as page:
+    with serve_page(engine, 0) as page:
         assert isinstance(page, Page)
         code = link(engine, page.port).partition("#code=")[2]
         yield Program(page.port, Program(page.port).post("/session", code=code).data["token"])

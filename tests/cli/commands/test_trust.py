@@ -9,7 +9,7 @@ from tests.cli.scene import PIN, Terminal
 from tests.dashboard.browser import Browser
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.model import Assurance, By, Channel
-from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.dashboard.serving import Page, serve_page
 from wfe_mcp.engine.approvals.statements import read_statement
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
@@ -49,7 +49,7 @@ def test_command_and_page_sign_the_same_statement_for_the_same_bytes(cli: Termin
             for name, value in kept.items():
                 tx.secrets.set(name, value, ADA, engine.clock())
         assert trust_view(engine).sha256 == shown.sha256
-        with served(engine, 0) as page:
+        with serve_page(engine, 0) as page:
             assert isinstance(page, Page)
             browser, path = Browser(page.port), f"/{trust_path(engine)}"
             seen = browser.send(browser.get(path), "/", pin=PIN)

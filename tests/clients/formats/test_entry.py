@@ -10,7 +10,7 @@ import pytest
 import yaml
 from hypothesis import given, strategies as st
 
-from wfe_mcp.clients.formats.entry import Format, added, parsed, removed
+from wfe_mcp.clients.formats.entry import Format, add_entry, parse_document, remove_entry
 from wfe_mcp.clients.formats.splice import Unreadable, Unsplicable
 from wfe_mcp.workspace.config.edits import value_at
 
@@ -68,19 +68,19 @@ def test_an_entry_in_json_with_comments_is_added_and_removed_and_nothing_else_ch
     write = Commented(seed, newline)
     mark = "\ufeff" if bom else ""
     text = f"{mark}{write.blank()}{write.value(document)}{write.blank()}".encode()
-    after = added(text, "jsonc", ("mcpServers", "wfe"), ENTRY)
+    after = add_entry(text, "jsonc", ("mcpServers", "wfe"), ENTRY)
     assert is_addition(text, after)
-    assert parsed(after, "jsonc") == {**document, "mcpServers": {**(servers or {}), "wfe": ENTRY}}
-    left = removed(after, "jsonc", ("mcpServers", "wfe"))
-    assert parsed(left, "jsonc") == {**document, "mcpServers": servers or {}}
+    assert parse_document(after, "jsonc") == {**document, "mcpServers": {**(servers or {}), "wfe": ENTRY}}
+    left = remove_entry(after, "jsonc", ("mcpServers", "wfe"))
+    assert parse_document(left, "jsonc") == {**document, "mcpServers": servers or {}}
 
 
 def test_an_empty_object_between_two_comments_of_a_line_takes_an_entry() -> None:
     text = b'{\n  "mcpServers": { /* none */ } /* yet */\n}\n'
-    after = added(text, "jsonc", ("mcpServers", "wfe"), ENTRY)
+    after = add_entry(text, "jsonc", ("mcpServers", "wfe"), ENTRY)
     assert is_addition(text, after)
-    assert parsed(after, "jsonc") == {"mcpServers": {"wfe": ENTRY}}
-    assert parsed(removed(after, "jsonc", ("mcpServers", "wfe")), "jsonc") == {"mcpServers": {}}
+    assert parse_document(after, "jsonc") == {"mcpServers": {"wfe": ENTRY}}
+    assert parse_document(remove_entry(after, "jsonc", ("mcpServers", "wfe")), "jsonc") == {"mcpServers": {}}
 
 
 @given(DOCUMENTS, SERVERS, st.sampled_from([None, 0, 1, 2, 4, "\t"]))
@@ -88,9 +88,9 @@ def test_what_a_program_wrote_as_json_is_the_same_after_addition_and_removal(
     document: dict[str, Any], servers: dict[str, Any] | None, indent: int | str | None
 ) -> None:
     text = json.dumps({**document, "mcpServers": {"other": {}, **(servers or {})}}, indent=indent).encode()
-    after = added(text, "json", ("mcpServers", "wfe"), ENTRY)
+    after = add_entry(text, "json", ("mcpServers", "wfe"), ENTRY)
     assert json.loads(after)["mcpServers"]["wfe"] == ENTRY
-    assert removed(after, "json", ("mcpServers", "wfe")) in (text, text.replace(b'{"other"', b'{ "other"'))
+    assert remove_entry(after, "json", ("mcpServers", "wfe")) in (text, text.replace(b'{"other"', b'{ "other"'))
 
 
 TOML_VALUES = st.dictionaries(
@@ -113,10 +113,10 @@ def test_an_entry_in_toml_is_added_and_removed_and_nothing_else_changes(
     text = "# mine\nmodel = 'x' # [mcp_servers.wfe]\nlong = '''\n[mcp_servers.no]\n'''\n"
     text += tomli_w.dumps({"mcp_servers": servers} if servers else {}) + "# the end"
     before = (text.replace("\n", "\r\n") if windows else text).encode() + (b"\n" if ended else b"")
-    after = added(before, "toml", ("mcp_servers", "wfe"), ENTRY)
+    after = add_entry(before, "toml", ("mcp_servers", "wfe"), ENTRY)
     assert after.startswith(before)
     assert tomllib.loads(after.decode())["mcp_servers"] == {**servers, "wfe": ENTRY}
-    left = removed(after, "toml", ("mcp_servers", "wfe"))
+    left = remove_entry(after, "toml", ("mcp_servers", "wfe"))
     assert left.startswith(before) and not left[len(before) :].strip()
 
 
@@ -129,10 +129,10 @@ def test_an_entry_in_yaml_is_added_and_removed_and_nothing_else_changes(
         document, indent=indent, default_flow_style=flow, sort_keys=False, allow_unicode=True
     )
     before = (text.replace("\n", "\r\n") if windows else text).encode()
-    after = added(before, "yaml", ("extensions", "wfe"), ENTRY)
+    after = add_entry(before, "yaml", ("extensions", "wfe"), ENTRY)
     assert is_addition(before, after)
     assert yaml.safe_load(after) == {**document, "extensions": {**(servers or {}), "wfe": ENTRY}}
-    left = yaml.safe_load(removed(after, "yaml", ("extensions", "wfe")))
+    left = yaml.safe_load(remove_entry(after, "yaml", ("extensions", "wfe")))
     assert {**left, "extensions": left.get("extensions") or {}} == {**document, "extensions": servers or {}}
 
 
@@ -159,7 +159,7 @@ ROUND_TRIPS: list[tuple[Format, str, str]] = [
 
 @pytest.mark.parametrize(("form", "before", "after"), ROUND_TRIPS)
 def test_an_entry_looks_like_what_is_around_it(form: Format, before: str, after: str) -> None:
-    assert added(before.encode(), form, ("s", "wfe"), 1).decode() == after
+    assert add_entry(before.encode(), form, ("s", "wfe"), 1).decode() == after
 
 
 @pytest.mark.parametrize(
@@ -181,15 +181,15 @@ def test_an_entry_looks_like_what_is_around_it(form: Format, before: str, after:
     ],
 )
 def test_an_entry_that_a_user_wrote_is_cut_out(form: Format, before: str, after: str) -> None:
-    assert removed(before.encode(), form, ("s", "wfe")).decode() == after
+    assert remove_entry(before.encode(), form, ("s", "wfe")).decode() == after
 
 
 def test_an_element_of_a_list_is_added_first_and_cut_out() -> None:
     text = b'{\n  "allow": [\n    "Bash(ls)"\n  ]\n}'
-    after = added(text, "json", ("allow",), ["mcp__wfe"])
+    after = add_entry(text, "json", ("allow",), ["mcp__wfe"])
     assert after == b'{\n  "allow": [\n    "mcp__wfe",\n    "Bash(ls)"\n  ]\n}'
-    assert removed(after, "json", ("allow",), "mcp__wfe") == text
-    assert added(b'{"allow": []}', "json", ("allow",), ["x"]) == b'{"allow": ["x"]}'
+    assert remove_entry(after, "json", ("allow",), "mcp__wfe") == text
+    assert add_entry(b'{"allow": []}', "json", ("allow",), ["x"]) == b'{"allow": ["x"]}'
 
 
 @pytest.mark.parametrize(
@@ -215,32 +215,32 @@ def test_an_element_of_a_list_is_added_first_and_cut_out() -> None:
 )
 def test_a_broken_file_is_named_with_its_line(form: Format, text: bytes, answer: str) -> None:
     with pytest.raises(Unreadable) as refused:
-        parsed(text, form)
+        parse_document(text, form)
     assert answer in str(refused.value)
 
 
 @pytest.mark.parametrize(
     ("change", "form", "text", "path"),
     [
-        (added, "json", '{"s": []}', ("s", "wfe")),
-        (added, "json", '{"s": 1}', ("s", "wfe")),
-        (added, "toml", "s = {a = 1}\n", ("s", "wfe")),
-        (added, "yaml", "s: 1\n", ("s", "wfe")),
-        (added, "yaml", "{s: , a: 1}\n", ("s", "wfe")),
-        (added, "yaml", "- s\n", ("s", "wfe")),
-        (removed, "yaml", "a: 1\n", ("s", "wfe")),
-        (removed, "yaml", "s: 1\n", ("s", "wfe")),
-        (added, "yaml", "a: 1\n...\n", ("s", "wfe")),
-        (removed, "toml", "s = {wfe = {x = 1}}\n", ("s", "wfe")),
-        (removed, "toml", "[s]\nwfe.x = 1\n", ("s", "wfe")),
-        (removed, "json", '{"s": {"wfe": 1, "wfe": 2}}', ("s", "wfe")),
+        (add_entry, "json", '{"s": []}', ("s", "wfe")),
+        (add_entry, "json", '{"s": 1}', ("s", "wfe")),
+        (add_entry, "toml", "s = {a = 1}\n", ("s", "wfe")),
+        (add_entry, "yaml", "s: 1\n", ("s", "wfe")),
+        (add_entry, "yaml", "{s: , a: 1}\n", ("s", "wfe")),
+        (add_entry, "yaml", "- s\n", ("s", "wfe")),
+        (remove_entry, "yaml", "a: 1\n", ("s", "wfe")),
+        (remove_entry, "yaml", "s: 1\n", ("s", "wfe")),
+        (add_entry, "yaml", "a: 1\n...\n", ("s", "wfe")),
+        (remove_entry, "toml", "s = {wfe = {x = 1}}\n", ("s", "wfe")),
+        (remove_entry, "toml", "[s]\nwfe.x = 1\n", ("s", "wfe")),
+        (remove_entry, "json", '{"s": {"wfe": 1, "wfe": 2}}', ("s", "wfe")),
     ],
 )
 def test_a_form_that_cannot_be_spliced_is_refused(
     change: Callable[..., bytes], form: Format, text: str, path: tuple[str, ...]
 ) -> None:
     with pytest.raises((Unsplicable, Unreadable)):
-        change(text.encode(), form, path, *([] if change is removed else [{"x": 1}]))
+        change(text.encode(), form, path, *([] if change is remove_entry else [{"x": 1}]))
 
 
 def test_the_value_at_a_path_that_is_not_there_is_none() -> None:

@@ -11,7 +11,7 @@ from tests.dashboard.api.conftest import Connect
 from tests.dashboard.browser import PIN
 from tests.engine.scene import AGENT, GOOD, Scene, approval, phase, refused
 from wfe_mcp.core.limits import MESSAGE_BYTES
-from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.dashboard.serving import Page, serve_page
 from wfe_mcp.engine.access import tokens
 from wfe_mcp.engine.access.tokens import create_token
 from wfe_mcp.store import Store
@@ -197,7 +197,7 @@ def test_two_pages_of_one_process_answer_each_for_its_own_database(
     store = Store.open(f"sqlite:///{tmp_path / 'other' / 'wfe.db'}", clock=scene.clock)
     other = Scene(tmp_path / "other" / "project", store, scene.clock, scene.environment)
     try:
-        with served(other.engine, 0) as page:
+        with serve_page(other.engine, 0) as page:
             assert isinstance(page, Page)
             _, own = create_token(other.engine, AGENT, "ci", "work")
             counts = [len(each.get("/runs").data["runs"]) for each in (program, Program(page.port, own), program)]

@@ -11,7 +11,7 @@ from tests.dashboard.api.conftest import Connect
 from tests.dashboard.browser import PIN
 from tests.engine.conftest import home
 from tests.engine.scene import Scene
-from wfe_mcp.engine.credentials.stored import Use, hand_out
+from wfe_mcp.engine.credentials.stored import CredentialUse, hand_out
 from wfe_mcp.engine.models.secrets import key_of
 
 __all__ = ["home"]
@@ -27,7 +27,7 @@ def test_the_person_adds_rotates_and_deletes_and_no_answer_has_a_value(scene: Sc
     assert person.post("/credentials", **NEW).code == "needs_human"
     made = person.post("/credentials", pin=PIN, **NEW)
     assert (made.data["name"], made.data["kind"], made.data["kept_in"]) == ("npm", "token", "stored")
-    assert hand_out(scene.engine, ["npm"], Use("check x"))["npm"].value == TOKEN
+    assert hand_out(scene.engine, ["npm"], CredentialUse("check x"))["npm"].value == TOKEN
     assert person.post("/credentials", pin=PIN, **NEW).code == "conflict"
     again = person.post("/credentials/{name}/rotate", fill, values={"token": f"{TOKEN}-2"}, pin=PIN)
     assert again.data["rotated_at"] and not again.data.get("expires_at")

@@ -16,7 +16,7 @@ from tests.engine.conftest import home
 from tests.engine.model_scene import KEY, ROLES, configure, server
 from tests.engine.scene import AGENT, GOOD, Scene, phase
 from tests.fake_models.script import Call, Turn
-from wfe_mcp.core.items import ItemKind, added
+from wfe_mcp.core.items import ItemKind, new_item
 
 __all__ = ["home", "listen"]
 
@@ -101,7 +101,9 @@ def test_a_stream_of_one_project_has_no_text_of_another(scene: Scene, connect: C
         with other_worker(scene):
             assert first(lambda: scene.state(run).status == "completed")
     with scene.store.tx() as tx:
-        tx.items.add(other, added(tx.items.new_id(other), ItemKind.TASK, {"title": "Elsewhere"}), AGENT, scene.clock())
+        tx.items.add(
+            other, new_item(tx.items.new_id(other), ItemKind.TASK, {"title": "Elsewhere"}), AGENT, scene.clock()
+        )
     assert foreign.next().event == "item"
 
 

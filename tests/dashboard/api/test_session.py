@@ -13,7 +13,7 @@ from tests.dashboard.api.client import Program
 from tests.dashboard.api.conftest import Connect
 from tests.dashboard.browser import PIN, WRONG, Browser
 from tests.engine.scene import AGENT, GOOD, Scene, approval, phase
-from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.dashboard.serving import Page, serve_page
 from wfe_mcp.engine.access import tokens as page_sessions
 from wfe_mcp.engine.approvals.decision_page import link
 
@@ -60,13 +60,13 @@ def test_a_code_ends_with_its_time(scene: Scene, page: Page) -> None:
 
 
 def test_a_code_of_another_page_begins_nothing(scene: Scene, page: Page) -> None:
-    with served(scene.engine, 0) as other:
+    with serve_page(scene.engine, 0) as other:
         assert isinstance(other, Page)
         assert Program(page.port).post("/session", code=code_for(scene, other)).code == "unauthorized"
 
 
 def test_a_page_that_ended_takes_its_key_along(scene: Scene) -> None:
-    with served(scene.engine, 0) as other:
+    with serve_page(scene.engine, 0) as other:
         assert isinstance(other, Page)
         port = other.port
         assert "#code=" in link(scene.engine, port)
@@ -84,7 +84,7 @@ def test_only_its_user_reads_the_key_of_a_page(scene: Scene, page: Page) -> None
 
 def test_a_session_survives_its_page_and_ends_with_its_time(scene: Scene, page: Page) -> None:
     token = Program(page.port).post("/session", code=code_for(scene, page)).data["token"]
-    with served(scene.engine, 0) as again:
+    with serve_page(scene.engine, 0) as again:
         assert isinstance(again, Page)
         assert Program(again.port, token).get("/runs").status == 200
 
@@ -120,7 +120,7 @@ def test_sessions_that_are_over_are_forgotten_and_the_number_is_bounded(
     scene.clock.advance(seconds=page_sessions.SESSION_S + page_sessions.LOOKS_S)
     Program(page.port).post("/session", code=code_for(scene, page))
     with scene.store.read() as tx:
-        assert len(tx.secrets.named("session:")) == 1
+        assert len(tx.secrets.with_prefix("session:")) == 1
 
 
 def test_the_database_has_only_the_hash_of_a_session(scene: Scene, page: Page, tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_the_pin_lets_such_a_session_do_more_until_it_ends(scene: Scene, page: P
 
 
 def test_a_page_that_a_server_started_never_takes_the_pin_for_it(scene: Scene) -> None:
-    with served(scene.engine, on_demand=True) as made:
+    with serve_page(scene.engine, on_demand=True) as made:
         assert isinstance(made, Page)
         assert looking(scene, made).post("/session/confirm", pin=PIN).code in {"forbidden", "needs_human"}
 
@@ -201,7 +201,7 @@ def test_a_session_of_an_earlier_version_only_looks(scene: Scene, page: Page) ->
 
 
 def test_a_page_that_a_server_started_states_that_it_takes_no_pin(scene: Scene) -> None:
-    with served(scene.engine, on_demand=True) as made:
+    with serve_page(scene.engine, on_demand=True) as made:
         assert isinstance(made, Page)
         began = Program(made.port).post("/session", code=code_for(scene, made))
 

@@ -15,7 +15,7 @@ import pytest
 from tests.dashboard.api.client import WAIT_S, Program
 from tests.dashboard.api.conftest import Connect
 from tests.engine.scene import AGENT, Scene, phase
-from wfe_mcp.core.items import ItemKind, added
+from wfe_mcp.core.items import ItemKind, new_item
 from wfe_mcp.engine.access.tokens import create_token, revoke_token
 
 
@@ -125,7 +125,7 @@ def test_a_changed_work_item_is_named_to_who_may_see_its_project(
     ours.post("/items", item={"title": "Thank Ada"})
     ours.post("/items/{id}", {"id": "W-1"}, item={"priority": 9})
     with scene.store.tx() as tx:
-        item = added(tx.items.new_id(other), ItemKind.TASK, {"title": "Elsewhere"})
+        item = new_item(tx.items.new_id(other), ItemKind.TASK, {"title": "Elsewhere"})
         tx.items.add(other, item, AGENT, scene.clock())
 
     found = [stream.next() for _ in range(3)]

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from wfe_mcp.core.canonical import canonical_json, signed_text
-from wfe_mcp.delivery.attestations.envelope import sealed
+from wfe_mcp.delivery.attestations.envelope import seal_statement
 from wfe_mcp.delivery.attestations.statement import DECISION, statement
-from wfe_mcp.engine.approvals.approvers import ApproverChange, ApproverKey, Pinned, change_statement
+from wfe_mcp.engine.approvals.approvers import ApproverChange, ApproverKey, PinnedChain, change_statement
 from wfe_mcp.engine.approvals.keys import base64url, fingerprint
 from wfe_mcp.engine.approvals.passkeys import Assertion
 
@@ -79,17 +79,17 @@ def passkey(name: str, kind: str = "ES256", origin: str | None = None) -> Approv
     )
 
 
-def with_change(before: Pinned, do: Any, approver: Approver, by: Approver | None = None) -> Pinned:
+def with_change(before: PinnedChain, do: Any, approver: Approver, by: Approver | None = None) -> PinnedChain:
     """``before`` and one more change, signed by ``by``."""
     at = "2026-11-22T12:00:00+00:00"
     if by is None:
-        return Pinned((*before.changes, ApproverChange(do=do, key=approver.key, at=at)))
+        return PinnedChain((*before.changes, ApproverChange(do=do, key=approver.key, at=at)))
     made = by.signature(signed_text(change_statement(before, do, approver.key, at)))
     name: dict[str, Any] = {"signature": made} if by.is_person else {"assertion": Assertion.model_validate(made)}
-    return Pinned((*before.changes, ApproverChange(do=do, key=approver.key, at=at, signed_by=by.key.id, **name)))
+    return PinnedChain((*before.changes, ApproverChange(do=do, key=approver.key, at=at, signed_by=by.key.id, **name)))
 
 
-def said(approver: Approver, chain: Pinned, tree: str = TREE, **more: Any) -> dict[str, Any]:
+def said(approver: Approver, chain: PinnedChain, tree: str = TREE, **more: Any) -> dict[str, Any]:
     """The statement of a decision."""
     return {
         "format": "wfe-decision/2",
@@ -111,23 +111,23 @@ def said(approver: Approver, chain: Pinned, tree: str = TREE, **more: Any) -> di
     } | more
 
 
-def decided(approver: Approver, chain: Pinned, tree: str = TREE, **more: Any) -> dict[str, Any]:
+def decided(approver: Approver, chain: PinnedChain, tree: str = TREE, **more: Any) -> dict[str, Any]:
     """The predicate of a decision."""
     text = signed_text(said(approver, chain, tree, **more))
     return {"statement": text, "signature": approver.signature(text)}
 
 
 def enveloped(kind: str, predicate: Mapping[str, Any], tree: str = TREE) -> bytes:
-    return sealed(statement(tree, "c" * 40, kind, predicate), SERVER_KEY, SERVER.sign)
+    return seal_statement(statement(tree, "c" * 40, kind, predicate), SERVER_KEY, SERVER.sign)
 
 
-def decision(approver: Approver, chain: Pinned, tree: str = TREE, **more: Any) -> bytes:
+def decision(approver: Approver, chain: PinnedChain, tree: str = TREE, **more: Any) -> bytes:
     return enveloped(DECISION, decided(approver, chain, tree, **more), tree)
 
 
 def resealed(statement: Any) -> bytes:
     """An envelope of anything at all, whose signature holds."""
-    return sealed(statement, SERVER_KEY, SERVER.sign)
+    return seal_statement(statement, SERVER_KEY, SERVER.sign)
 
 
 def line(document: Any) -> bytes:

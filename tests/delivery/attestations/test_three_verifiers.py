@@ -27,15 +27,15 @@ from tests.delivery.attestations.signed import (
 )
 from tests.delivery.attestations.verifiers import ROOT, Found, chain_in, ours, programs, theirs
 from wfe_mcp.core.canonical import signed_text
-from wfe_mcp.delivery.attestations.statement import DECISION, TEST_RESULT, VERIFIED, check_result, verified
-from wfe_mcp.engine.approvals.approvers import Pinned
+from wfe_mcp.delivery.attestations.statement import DECISION, TEST_RESULT, VERIFIED, check_result, verdict_predicate
+from wfe_mcp.engine.approvals.approvers import PinnedChain
 
 SEED, MOST_LINES = 29, 150
 ADA, BOB, EVE = person("ada"), person("bob"), person("eve")
 LAPTOP, PHONE, DESK = passkey("laptop"), passkey("phone", "EdDSA"), passkey("desktop", "RS256")
 BADGE = passkey("badge", origin="https://wfe.example")
 """Made at a server that people log in to."""
-FIRST = with_change(Pinned(), "add", ADA)
+FIRST = with_change(PinnedChain(), "add", ADA)
 SECOND = with_change(FIRST, "add", LAPTOP, ADA)
 THIRD = with_change(with_change(SECOND, "add", BOB, LAPTOP), "remove", ADA, BOB)
 LAST = with_change(with_change(with_change(THIRD, "add", PHONE, BOB), "add", DESK, PHONE), "add", BADGE, BOB)
@@ -43,14 +43,16 @@ CHAINS = (FIRST, SECOND, THIRD, LAST)
 GOOD = len(CHAINS)
 
 
-def envelopes(chain: Pinned) -> list[bytes]:
+def envelopes(chain: PinnedChain) -> list[bytes]:
     """Everything that a bundle may hold, signed under ``chain`` and under what came before it."""
     by = [ADA, BOB, LAPTOP, PHONE, DESK, BADGE, EVE]
     made = [decision(each, head, tree) for each in by for head in (FIRST, chain) for tree in (TREE, OTHER)]
     made += [decision(ADA, FIRST, kind="reject"), decision(BOB, chain, decision=[])]
     made.append(decision(ADA, FIRST, time="yesterday"))
     made.append(enveloped(TEST_RESULT, check_result("check test", "7" * 64, "PASSED")))
-    made.append(enveloped(VERIFIED, verified("deed@1.0.0", "8" * 64, "2026-11-22T12:00:00Z", ["WFE_GATE_PASSED"])))
+    made.append(
+        enveloped(VERIFIED, verdict_predicate("deed@1.0.0", "8" * 64, "2026-11-22T12:00:00Z", ["WFE_GATE_PASSED"]))
+    )
     return made
 
 
@@ -295,8 +297,8 @@ def test_a_key_signs_at_its_own_site_alone(tmp_path: Path, key: Approver, origin
 def test_a_key_that_a_pin_unlocks_belongs_to_no_site() -> None:
     """Else the same key would be pinned twice, and one of the three would count it."""
     odd = Approver(ADA.key.model_copy(update={"origin": "https://wfe.example"}), ADA.sign)
-    raw = with_change(with_change(Pinned(), "add", BOB), "add", odd, BOB).text.encode()
-    assert chain_in(raw) == Pinned()
+    raw = with_change(with_change(PinnedChain(), "add", BOB), "add", odd, BOB).text.encode()
+    assert chain_in(raw) == PinnedChain()
 
 
 def test_an_envelope_is_signed_as_dsse_says() -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 from tests.delivery.attestations.signed import TREE
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.delivery.attestations.envelope import opened
+from wfe_mcp.delivery.attestations.envelope import open_envelope
 from wfe_mcp.delivery.attestations.statement import DECISION
-from wfe_mcp.engine.approvals.approvers import ApproverKey, Pinned, chain_of
+from wfe_mcp.engine.approvals.approvers import ApproverKey, PinnedChain, chain_of
 from wfe_mcp.engine.integrity.branch_verification import decisions_in, signer
 
 ROOT = Path(__file__).parents[3]
@@ -20,18 +20,18 @@ Found = dict[str, Any]
 
 
 @cache
-def chain_in(approvers: bytes) -> Pinned:
+def chain_in(approvers: bytes) -> PinnedChain:
     """The keys that count; none where the file is no chain."""
     try:
         return chain_of(approvers)
     except Refused:
-        return Pinned()
+        return PinnedChain()
 
 
 def ours(approvers: bytes, bundle: bytes) -> Found:
     """What wfe-mcp finds."""
     chain = chain_in(approvers)
-    read = [opened(raw) for raw in bundle.split(b"\n") if raw]
+    read = [open_envelope(raw) for raw in bundle.split(b"\n") if raw]
     found = {
         (each.id, each.kind, each.tree, key.name)
         for each in decisions_in(read)

@@ -12,7 +12,7 @@ from wfe_mcp.engine.approvals.decide import ask, decide
 from wfe_mcp.engine.approvals.keys import new_key, public_half
 from wfe_mcp.engine.approvals.statements import person_with
 from wfe_mcp.views.approvals import open_approval
-from wfe_mcp.views.approvals.shown import Seen
+from wfe_mcp.views.approvals.shown import SeenDecision
 from wfe_mcp.views.reports.envelopes import overview_of
 
 if TYPE_CHECKING:
@@ -45,12 +45,12 @@ def another(scene: Scene, by: Person, name: str) -> Person:
     return person_with(scene.engine, key, f"account-of-{name}", Channel.CLI)
 
 
-def seen_by(engine: Engine, run: str, phase: str = "plan") -> tuple[str, Seen]:
+def seen_by(engine: Engine, run: str, phase: str = "plan") -> tuple[str, SeenDecision]:
     """The request for the open approval, and what a person sees of it."""
     request = ask(engine, AGENT, run, phase).request.id
     view = open_approval(engine, overview_of(engine, run), phase)
     assert view is not None
-    return request, Seen(engine, view)
+    return request, SeenDecision(engine, view)
 
 
 def approve(scene: Scene, by: Person, run: str, phase: str = "plan", comment: str = "") -> None:

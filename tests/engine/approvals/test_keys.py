@@ -60,7 +60,7 @@ def test_the_key_is_in_a_file_that_its_user_alone_may_read(scene: Scene) -> None
 
 def test_neither_the_pin_nor_the_private_half_is_in_the_database(scene: Scene) -> None:
     pin.set_pin(scene.engine, PIN, HUMAN)
-    key = keys.unwrapped(keys.KeyFile.model_validate_json(key_file(scene).read_bytes()), PIN)
+    key = keys.unwrap_key(keys.KeyFile.model_validate_json(key_file(scene).read_bytes()), PIN)
     assert key is not None
     raw = key.private_bytes_raw()
     held = b"".join(file.read_bytes() for file in scene.store.place.parent.glob("wfe.db*"))

@@ -18,7 +18,14 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, By, Channel, Person
 from wfe_mcp.engine.access.tokens import create_token, revoke_token
 from wfe_mcp.engine.approvals import decide as approvals
-from wfe_mcp.engine.approvals.approvers import APPROVERS, ApproverChange, ApproverKey, Pinned, owner_of, person_named
+from wfe_mcp.engine.approvals.approvers import (
+    APPROVERS,
+    ApproverChange,
+    ApproverKey,
+    PinnedChain,
+    owner_of,
+    person_named,
+)
 from wfe_mcp.engine.approvals.proof_files import write_proofs
 from wfe_mcp.engine.history import rollback
 from wfe_mcp.engine.history.forks import fork_run
@@ -48,7 +55,7 @@ def _by(key: str, actor: str = "ada", channel: Channel = Channel.CLI) -> Person:
     return Person(actor, channel, Assurance.HUMAN, key=key, sign=lambda _: None, sign_text=str)
 
 
-PINNED = Pinned(
+PINNED = PinnedChain(
     tuple(
         ApproverChange(do="add", key=_key(name, id_), at="2026-03-01")
         for name, id_ in (("ada", "A1"), ("Ada", "A2"), ("ＡＤＡ\u200b ", "A3"), ("ada  lovelace", "A4"), ("bob", "B1"))

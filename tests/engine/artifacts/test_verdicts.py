@@ -7,7 +7,7 @@ import pytest
 from tests.engine.scene import AGENT, Scene, expr, refused
 from wfe_mcp.artifacts.registry import json_schema
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.views.answers.find import found
+from wfe_mcp.views.answers.find import find_text
 
 VERDICT: dict[str, Any] = json_schema("verdict@1")["examples"][0]
 SURE = expr("${artifacts.verdict.confidence >= 50 && artifacts.verdict.proposed_action != 'ABORT'}")
@@ -27,7 +27,7 @@ def test_a_verdict_passes_its_gate_stays_as_it_is_and_is_found_by_its_fingerprin
 
     other = refused(scene.submit, run, "judge", VERDICT | {"confidence": 99})
     assert other.code == "stale_revision"
-    [hit] = found(scene.engine, AGENT, VERDICT["fingerprint"], kind="artifact").data["hits"]
+    [hit] = find_text(scene.engine, AGENT, VERDICT["fingerprint"], kind="artifact").data["hits"]
     assert (hit["run"], hit["phase"]) == (run, "judge")
 
 

@@ -119,5 +119,5 @@ def test_start_run_warns_of_a_check_that_did_not_work_until_it_does(scene: Scene
 def test_a_fork_warns_as_a_start_does(scene: Scene) -> None:
     run = scene.start(phase("plan", CHECK))
     made = fork_run(scene.engine, scene.human, run)
-    (answer,) = answers.begun(scene.engine, AGENT, made).to_dict()["data"]["warnings"]
+    (answer,) = answers.started_answer(scene.engine, AGENT, made).to_dict()["data"]["warnings"]
     assert answer.startswith("check test is not configured, so its gates cannot pass")

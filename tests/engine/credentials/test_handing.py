@@ -237,17 +237,15 @@ def test_a_file_is_never_written_through_a_link(tmp_path: Path, monkeypatch: pyt
         return folder
 
     monkeypatch.setattr(temporary, "new_folder", folder_with_link)
-    with pytest.raises(FileExistsError), handed_files.handed({}, {"KEY": KEY}):
+    with pytest.raises(FileExistsError), handed_files.hand_variables({}, {"KEY": KEY}):
         pass
     assert not target.exists() and not made[0].exists()
 
 
 @pytest.mark.requirement("S4-32")
 def test_the_file_of_a_killed_process_is_gone_at_the_next_start(tmp_path: Path) -> None:
-    code = "import sys, time; from wfe_mcp.jobs.handed import handed\n"
-    code += (
-        "with handed({}, {'KEY': 'of-a-killed-process'}) as found: print(found.folders[0], flush=True); time.sleep(600)"
-    )
+    code = "import sys, time; from wfe_mcp.jobs.handed import hand_variables\n"
+    code += "with hand_variables({}, {'KEY': 'of-a-killed-process'}) as found: print(found.folders[0], flush=True); time.sleep(600)"
     environment = {**os.environ, "TMPDIR": str(tmp_path), "TEMP": str(tmp_path), "TMP": str(tmp_path)}
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment) as child:
         assert child.stdout is not None

@@ -7,7 +7,7 @@ import pytest
 
 from tests.engine.scene import HUMAN, Scene, refused
 from wfe_mcp.engine.credentials.stored import (
-    Use,
+    CredentialUse,
     add_credential,
     credential,
     credentials,
@@ -18,7 +18,7 @@ from wfe_mcp.engine.credentials.stored import (
 from wfe_mcp.workspace.system.location import data_dir
 
 TOKEN = "npm-canary-0123456789"
-USE = Use("check deploy")
+USE = CredentialUse("check deploy")
 
 
 @pytest.fixture(autouse=True)

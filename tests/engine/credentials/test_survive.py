@@ -11,7 +11,7 @@ import pytest
 from tests.engine.conftest import home
 from tests.engine.scene import HUMAN, Scene
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.engine.credentials.stored import Use, add_credential, hand_out
+from wfe_mcp.engine.credentials.stored import CredentialUse, add_credential, hand_out
 
 __all__ = ["home"]
 pytestmark = pytest.mark.usefixtures("home")
@@ -31,7 +31,7 @@ def test_a_kill_leaves_the_old_or_the_new_one(scene: Scene, verb: str, before: s
     done = subprocess.run(argv, cwd=Path(__file__).parents[3], env={**os.environ}, capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
     try:
-        found = hand_out(scene.process(), ["npm"], Use("check x"))["npm"].value
+        found = hand_out(scene.process(), ["npm"], CredentialUse("check x"))["npm"].value
     except Refused:
         found = ""
     assert found == (after if when == "after its commit" else before)

@@ -14,7 +14,7 @@ from tests.engine.delivery.delivery_scene import BRANCH, COMMIT, MERGE, PUSH, ap
 from tests.engine.scene import HUMAN, Scene, approval, command, phase
 from tests.engine.step_scene import steps
 from wfe_mcp.delivery.attestations import ref
-from wfe_mcp.delivery.attestations.envelope import Opened, opened
+from wfe_mcp.delivery.attestations.envelope import OpenedEnvelope, open_envelope
 from wfe_mcp.delivery.attestations.files import files_tree
 from wfe_mcp.delivery.attestations.statement import DECISION, TEST_RESULT, VERIFIED
 from wfe_mcp.engine.approvals import decide as approvals, pin
@@ -47,10 +47,10 @@ ref.add(root, [("4" * 40, b"killed\\n")], datetime(2026, 3, 1, tzinfo=UTC))
 """
 
 
-def read(root: Path, commit: str = "HEAD") -> list[Opened]:
+def read(root: Path, commit: str = "HEAD") -> list[OpenedEnvelope]:
     """The statements about the files of a commit; the signature of each holds."""
     ((tree, _),) = files_tree(root, [f"{commit}:"], "sha1")
-    found = [opened(raw) for raw in (ref.bundles(root) or {}).get(tree, [])]
+    found = [open_envelope(raw) for raw in (ref.bundles(root) or {}).get(tree, [])]
     return [one for one in found if one is not None]
 
 

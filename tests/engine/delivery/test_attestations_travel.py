@@ -11,7 +11,7 @@ from tests.engine.delivery.forge_scene import MERGE_IT, OPEN, at_forge
 from tests.engine.scene import HUMAN, Scene, approval, phase
 from tests.engine.step_scene import steps
 from wfe_mcp.delivery.attestations import ref
-from wfe_mcp.delivery.attestations.envelope import opened
+from wfe_mcp.delivery.attestations.envelope import open_envelope
 from wfe_mcp.delivery.attestations.files import files_tree
 from wfe_mcp.delivery.attestations.statement import DECISION
 from wfe_mcp.engine.approvals import decide as approvals, pin
@@ -28,7 +28,7 @@ def decided_on(scene: Scene, bare: Path, branch: str = "main") -> list[str]:
     subprocess.run(["git", "clone", "-q", str(bare), str(clone)], check=True)
     subprocess.run(["git", "-C", str(clone), "fetch", "-q", "origin", f"+{ref.REF}:{ref.REF}"], check=False)
     ((tree, _),) = files_tree(clone, [f"origin/{branch}:"], "sha1")
-    found = [opened(raw) for raw in (ref.bundles(clone) or {}).get(tree, [])]
+    found = [open_envelope(raw) for raw in (ref.bundles(clone) or {}).get(tree, [])]
     return [str(one.predicate["statement"]) for one in found if one is not None and one.predicate_type == DECISION]
 
 

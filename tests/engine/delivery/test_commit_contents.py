@@ -131,7 +131,7 @@ def test_a_stop_names_its_code_and_what_to_do_next_however_many_files_it_is_abou
     for number in range(300):
         scene.write(f"docs/a_folder_with_a_long_name/file-{number:03}.md", "x\n")
     item, run = worked_item(scene, ["app.py"], {})
-    whole = status(scene.engine, HUMAN, run, "full").shown(RunView)
+    whole = status(scene.engine, HUMAN, run, "full").view_as(RunView)
     (stop,) = whole.blockers
     assert stop.startswith(
         "ship failed (Step 'commit' (builtin git.commit) failed [scopes]: Files outside the paths of "

@@ -5,7 +5,7 @@ import pytest
 from tests.engine.deployments.deployment_scene import answer, commit, deploy, environment, operations, result
 from tests.engine.scene import Scene
 from tests.engine.webhooks.receiver import receiving
-from wfe_mcp.engine.deployments.history import known
+from wfe_mcp.engine.deployments.history import known_deployments
 
 
 @pytest.mark.requirement("S4-08", "S4-30")
@@ -15,12 +15,12 @@ def test_the_approved_commit_runs_once_health_and_tests_have_passed(scene: Scene
         run = deploy(scene)
         assert scene.state(run).status == "completed", result(scene, run)
         assert answer(target) == wanted
-        (made,) = known(scene.engine).deployments
+        (made,) = known_deployments(scene.engine).deployments
         assert (made.environment, made.state, made.commit, made.before) == ("local", "deployed", wanted, "")
         assert (made.run, made.version) == (run, wanted[: len(made.version)])
         assert made.approved_by == "ada (human)"
         assert [one.kind for one in operations(scene, run)] == ["deploy", "health", "health"]
-        assert known(scene.engine).health["local"].ok
+        assert known_deployments(scene.engine).health["local"].ok
 
 
 @pytest.mark.requirement("S4-30")
@@ -35,7 +35,7 @@ def test_what_is_not_healthy_is_rolled_back_and_the_commit_before_runs_again(sce
         assert scene.state(run).status == "waiting"
         assert "was rolled back to" in result(scene, run)
         assert answer(target) == good
-        made = known(scene.engine)
+        made = known_deployments(scene.engine)
         assert [(one.state, one.commit, one.before) for one in made.deployments] == [
             ("rolled back", bad, good),
             ("deployed", good, ""),

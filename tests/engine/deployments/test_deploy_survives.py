@@ -21,7 +21,7 @@ from tests.engine.deployments.deployment_scene import (
 )
 from tests.engine.scene import HUMAN, Scene
 from tests.engine.step_scene import configure
-from wfe_mcp.engine.deployments.history import known
+from wfe_mcp.engine.deployments.history import known_deployments
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.views.answers.run_status import status
 from wfe_mcp.views.runs.deployments import deployments_view
@@ -65,7 +65,7 @@ def test_after_kill_9_the_deployment_continues_where_it_was(
         if (kind, point) == ("deploy", "OperationCalled"):  # called, and nothing of it is there
             assert "may have happened" in result(scene, run)
             assert deploys == []
-            (made,) = known(scene.engine).deployments
+            (made,) = known_deployments(scene.engine).deployments
             assert made.state == "in doubt"
             return
         assert scene.state(run).status == "completed", result(scene, run)
@@ -90,7 +90,7 @@ def test_after_kill_9_a_rollback_continues_where_it_was(
         killed(scene, tmp_path, kind, part, point)
         started_again(scene)
 
-        last = known(scene.engine).deployments[0]
+        last = known_deployments(scene.engine).deployments[0]
         if (kind, point) == ("rollback", "OperationCalled"):
             assert last.state == "in doubt"
             assert f"wfe-mcp deploy local --commit {good[:12]}" in result(scene, run)
@@ -110,7 +110,7 @@ def test_a_deployment_that_died_in_its_check_is_asked_for_by_its_commit(scene: S
         approve(scene, run)
         killed(scene, tmp_path, "deploy", "", "inside")
         started_again(scene)
-        (shown,) = status(scene.engine, HUMAN, run).shown(RunView).blockers
+        (shown,) = status(scene.engine, HUMAN, run).view_as(RunView).blockers
         assert "failed [deployment]: The deploy of " in shown
         assert f"Look there, then choose. To call it again: wfe-mcp retry {run} live; to leave it as it is: " in shown
         assert f"wfe-mcp cancel {run})" in shown, "a person reads the choices wherever the stop is named"
@@ -132,7 +132,7 @@ def test_health_that_was_asked_after_a_death_is_what_the_environment_is_known_fo
         started_again(scene)
         (there,) = deployments_view(scene.engine).environments
         assert (there.state, there.health) == ("in doubt", "unhealthy")
-        shown = status(scene.engine, HUMAN, run, "full").shown(RunView)
+        shown = status(scene.engine, HUMAN, run, "full").view_as(RunView)
         assert [operation_line(each) for each in shown.operations][:2] == [
             "deploy local: in doubt",
             "health local after a stop: failed",

@@ -23,7 +23,7 @@ from tests.engine.step_scene import configure
 from tests.first_line import python_line
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.approvals import decide as approvals
-from wfe_mcp.engine.deployments.history import known
+from wfe_mcp.engine.deployments.history import known_deployments
 from wfe_mcp.engine.deployments.hosts import SSH_OPTIONS
 
 SSH = """
@@ -91,7 +91,7 @@ def test_a_first_deployment_that_fails_has_nothing_to_go_back_to(scene: Scene) -
         commit(scene, "broken")
         run = deploy(scene)
         assert "Nothing was rolled back" in result(scene, run)
-        assert [one.state for one in known(scene.engine).deployments] == ["failed"]
+        assert [one.state for one in known_deployments(scene.engine).deployments] == ["failed"]
 
 
 def test_the_phrase_of_the_environment_is_asked_for_and_checked(scene: Scene) -> None:

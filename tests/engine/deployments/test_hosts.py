@@ -18,8 +18,8 @@ from tests.engine.credentials.test_handing import KEY, TOKEN, data, everything, 
 from tests.engine.deployments.deployment_scene import commit, deploy, result
 from tests.engine.scene import Scene
 from tests.engine.step_scene import configure
-from wfe_mcp.engine.deployments.hosts import Given, host_findings, ssh_argv
-from wfe_mcp.jobs.handed import Handed
+from wfe_mcp.engine.deployments.hosts import HostCredentials, host_findings, ssh_argv
+from wfe_mcp.jobs.handed import HandedVariables
 from wfe_mcp.workspace.config.checks import FrozenCheck
 from wfe_mcp.workspace.config.environment_table import EnvironmentSettings
 
@@ -192,7 +192,7 @@ def test_no_credential_is_an_argument_of_a_program_where_the_shell_has_no_printf
     for name, text in scripts.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
         (tmp_path / name).chmod(0o755)
-    given = Given(lambda _check: nullcontext(Handed({"KEY": LINES, "EMPTY": ""})))
+    given = HostCredentials(lambda _check: nullcontext(HandedVariables({"KEY": LINES, "EMPTY": ""})))
     check = FrozenCheck.model_validate({"name": "out", "argv": ["true"], "timeout_s": 60.0})
     code = "import os; print(repr([os.environ[n] for n in ('KEY', 'EMPTY')]), 'wfe_line' in os.environ, input())"
     one = EnvironmentSettings.model_validate({"kind": "local", "host": "h", "deploy": "a", "health": "b"})

@@ -19,7 +19,7 @@ from tests.engine.evaluation.test_claims import (
 )
 from tests.engine.scene import AGENT, HUMAN, Scene, refused
 from wfe_mcp.core.model import RunId
-from wfe_mcp.engine.evaluation.claim_tests import claims_found, outdated
+from wfe_mcp.engine.evaluation.claim_tests import claims_found, outdated_tests
 from wfe_mcp.engine.integrity.item_audit import item_changes
 from wfe_mcp.engine.work.items import add_item, change_item
 from wfe_mcp.gates.scene import ClaimsFound
@@ -153,10 +153,10 @@ def test_a_result_is_outdated_when_what_tested_the_claim_has_changed(scene: Scen
     claim = after_tests(scene, claimed(scene, test).id)
     assert claim.status == "validated", claim.results
     with scene.store.read() as tx:
-        assert outdated(scene.engine, tx, claim) == set()
+        assert outdated_tests(scene.engine, tx, claim) == set()
     CHANGES[what](scene)
     with scene.store.read() as tx:
-        assert outdated(scene.engine, tx, claim) == {"test-1"}
+        assert outdated_tests(scene.engine, tx, claim) == {"test-1"}
 
 
 @pytest.mark.attack("an agent gives so much evidence that a person cannot contradict the claim", "held", "S4-23")

@@ -12,7 +12,7 @@ import pytest
 
 from tests.engine.scene import AGENT, HUMAN, Scene, phase, refused
 from wfe_mcp.core.items import Item
-from wfe_mcp.engine.evaluation.claim_tests import enqueue_test, outdated
+from wfe_mcp.engine.evaluation.claim_tests import enqueue_test, outdated_tests
 from wfe_mcp.engine.integrity.item_audit import item_changes
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.runs.control import control
@@ -65,10 +65,10 @@ def test_a_claim_is_validated_by_its_benchmark_and_falsified_by_a_change(scene: 
         "80, wanted at most 100",
     )
     with scene.store.read() as tx:
-        assert outdated(scene.engine, tx, made) == set()
+        assert outdated_tests(scene.engine, tx, made) == set()
     scene.write("app.txt", "p95: 300\n")
     with scene.store.read() as tx:
-        assert outdated(scene.engine, tx, made) == {"test-1"}
+        assert outdated_tests(scene.engine, tx, made) == {"test-1"}
     made = after_tests(scene, claim.id)
     assert (made.status, made.reason) == ("falsified", "test-1: 300, wanted at most 100")
     assert made.results[0]["tree"]
@@ -239,7 +239,7 @@ def test_a_falsified_claim_is_taken_up_again_once_its_follow_ups_are_done(scene:
     assert (made.status, made.results, made.reason) == ("pending", (), "")
     scene.write("app.txt", "p95: 60\n")
     assert after_tests(scene, claim.id).status == "validated"
-    found = ledger(scene.engine).shown(Ledger)
+    found = ledger(scene.engine).view_as(Ledger)
     (one,) = found.falsified
     assert (found.open, one.status, one.why) == (0, "validated", "test-1: 300, wanted at most 100")
     assert [each.id for each in one.follow_ups] == [task.id]

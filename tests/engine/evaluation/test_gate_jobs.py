@@ -282,13 +282,13 @@ def test_a_job_for_what_is_no_longer_judged_changes_nothing(scene: Scene) -> Non
     with scene.store.read() as tx:
         assert [one.status for one in tx.jobs.filter(scene.engine.load(tx, run).record.id)] == [JobStatus.CANCELLED]
 
-    from wfe_mcp.engine.evaluation.gate_jobs import Judged, judge, record
+    from wfe_mcp.engine.evaluation.gate_jobs import JudgedGate, judge, record
     from wfe_mcp.jobs.job_context import JobContext, Stop
 
     assert judge(scene.engine, JobContext(job, scene.store, Stop())) is None
     seen = scene.events(run)
     with scene.store.tx() as tx:
-        record(scene.engine, tx, job, Judged(None))
+        record(scene.engine, tx, job, JudgedGate(None))
         work.gave_up_of(scene.engine)(tx, job, "too late")
     assert scene.events(run) == seen
 

@@ -18,12 +18,12 @@ LONG = {"severity": "low", "title": "x" * 200, "detail": "y" * 400}
 
 def ask(scene: Scene, by: By = AGENT, **about: object) -> Envelope:
     """Ask, let the job run, look."""
-    found = opinions.asked(scene.engine, by, **about)  # pyright: ignore[reportArgumentType]
+    found = opinions.ask_opinion(scene.engine, by, **about)  # pyright: ignore[reportArgumentType]
     job = opinions.waited_for(found)
     if job is None:
         return found
     scene.work()
-    return opinions.answered(scene.engine, job, str(about.get("question", "")))
+    return opinions.opinion_answer(scene.engine, job, str(about.get("question", "")))
 
 
 def test_a_question_goes_to_the_named_reviewers_and_comes_back_typed(scene: Scene) -> None:
@@ -39,10 +39,10 @@ def test_a_question_goes_to_the_named_reviewers_and_comes_back_typed(scene: Scen
 def test_while_models_think_the_answer_says_who_is_asked_and_how_to_wait(scene: Scene) -> None:
     with server() as models:
         configure(scene, models)
-        found = opinions.asked(scene.engine, AGENT, question="Why?", reviewers=["first"])
+        found = opinions.ask_opinion(scene.engine, AGENT, question="Why?", reviewers=["first"])
     assert (found.waiting_on, found.next[0].tool) == ("reviewer", "second_opinion")
     assert found.next[0].args == {"question": "Why?", "reviewers": ["first"], "wait_s": 45}
-    again = opinions.asked(scene.engine, AGENT, **{k: v for k, v in found.next[0].args.items() if k != "wait_s"})
+    again = opinions.ask_opinion(scene.engine, AGENT, **{k: v for k, v in found.next[0].args.items() if k != "wait_s"})
     assert again.data["job"] == found.data["job"], "the same question is the same job"
 
 
@@ -100,7 +100,7 @@ def test_a_question_that_failed_says_so_for_a_while_and_may_then_be_asked_again(
         assert no.error is not None
         assert "ANTHROPIC_API_KEY" in no.error.message
         scene.engine.environment["ANTHROPIC_API_KEY"] = KEY
-        assert opinions.asked(scene.engine, AGENT, question="Why?", reviewers=["first"]).error is not None
+        assert opinions.ask_opinion(scene.engine, AGENT, question="Why?", reviewers=["first"]).error is not None
         scene.clock.advance(seconds=second_opinion.FAILURE_VALID_S)
         assert ask(scene, question="Why?", reviewers=["first"]).ok
 
@@ -146,16 +146,16 @@ def test_a_long_opinion_is_shortened_before_it_is_left_out(scene: Scene) -> None
 
 
 def test_what_cannot_be_asked_is_refused_with_the_nearest_name(scene: Scene) -> None:
-    assert refused(opinions.asked, scene.engine, AGENT).code == "bad_argument"
-    assert refused(opinions.asked, scene.engine, AGENT, phase="plan").code == "bad_argument"
-    none = refused(opinions.asked, scene.engine, AGENT, question="Why?")
+    assert refused(opinions.ask_opinion, scene.engine, AGENT).code == "bad_argument"
+    assert refused(opinions.ask_opinion, scene.engine, AGENT, phase="plan").code == "bad_argument"
+    none = refused(opinions.ask_opinion, scene.engine, AGENT, question="Why?")
     assert (none.code, "providers add" in none.hint) == ("unavailable", True)
     with server() as models:
         configure(scene, models)
-        wrong = refused(opinions.asked, scene.engine, AGENT, question="Why?", reviewers=["secnd"])
+        wrong = refused(opinions.ask_opinion, scene.engine, AGENT, question="Why?", reviewers=["secnd"])
         assert "Did you mean 'second'?" in wrong.hint
         run = scene.start(phase("plan"))
-        assert refused(opinions.asked, scene.engine, AGENT, run=run, phase="pln").hint == "Did you mean 'plan'?"
+        assert refused(opinions.ask_opinion, scene.engine, AGENT, run=run, phase="pln").hint == "Did you mean 'plan'?"
     with pytest.raises(Refused):
         second_opinion.look(scene.engine, "nowhere")
 
@@ -167,5 +167,5 @@ def test_a_question_about_a_run_shows_its_inputs_and_opinions_of_gates_are_liste
         scene.do(run, "plan")
         ask(scene, run=run, question="Is this the right goal?", reviewers=["first"])
     assert "ship it" in str(models.asked[1].body)
-    listed = second_opinion.known(scene.engine, RunId(run))
+    listed = second_opinion.known_opinions(scene.engine, RunId(run))
     assert [(each["asked_by"], each["phase"]) for each in listed] == [("gate", "plan"), ("call", None)]

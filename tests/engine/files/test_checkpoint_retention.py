@@ -8,7 +8,7 @@ from wfe_mcp.engine.files import checkpoints
 from wfe_mcp.engine.files.checkpoints import prune, take_checkpoint
 from wfe_mcp.engine.history import rollback as going
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.workspace.git.checkpoints import content, drop, kept
+from wfe_mcp.workspace.git.checkpoints import content, drop, list_checkpoints
 from wfe_mcp.workspace.git.snapshot import Snapshots
 
 
@@ -23,7 +23,7 @@ def test_a_run_lets_its_old_checkpoints_go_as_it_continues(scene: Scene):
     for number in range(20):
         scene.write("app.py", f"VALUE = {number}\n")
         take_checkpoint(scene.engine, run, AGENT)
-    assert len(kept(scene.root, run)) == 3
+    assert len(list_checkpoints(scene.root, run)) == 3
 
 
 def test_the_engines_of_a_server_look_for_old_checkpoints_of_a_project_once_together(
@@ -45,13 +45,13 @@ def test_the_first_checkpoint_of_a_run_lets_those_of_old_runs_go(scene: Scene):
     configured(scene, 'keep_for = "30d"')
     old = scene.start(phase("plan"))
     scene.do(old, "plan")
-    assert kept(scene.root, old)
+    assert list_checkpoints(scene.root, old)
     scene.clock.advance(days=29)
     scene.begin(scene.start(phase("plan")), "plan")
-    assert kept(scene.root, old)
+    assert list_checkpoints(scene.root, old)
     scene.clock.advance(days=2)
     scene.begin(scene.start(phase("plan")), "plan")
-    assert kept(scene.root, old) == {}
+    assert list_checkpoints(scene.root, old) == {}
 
 
 def test_what_a_refused_rollback_has_kept_stays_for_a_while(scene: Scene):
@@ -66,11 +66,11 @@ def test_what_a_refused_rollback_has_kept_stays_for_a_while(scene: Scene):
     scene.do(run, "build")
     scene.clock.advance(days=50)
     prune(scene.engine)
-    assert list(kept(scene.root, run)) == [safety]
-    assert b"by somebody else" in content(scene.root, kept(scene.root)[safety], "app.py")
+    assert list(list_checkpoints(scene.root, run)) == [safety]
+    assert b"by somebody else" in content(scene.root, list_checkpoints(scene.root)[safety], "app.py")
     scene.clock.advance(days=11)
     prune(scene.engine)
-    assert kept(scene.root, run) == {}
+    assert list_checkpoints(scene.root, run) == {}
 
 
 def test_checkpoints_between_which_no_file_changed_share_their_files_and_let_go_of_them_together(scene: Scene):
@@ -81,7 +81,7 @@ def test_checkpoints_between_which_no_file_changed_share_their_files_and_let_go_
     scene.clock.advance(minutes=10)
     second = take_checkpoint(scene.engine, run, AGENT)
     assert first.commit == second.commit
-    assert kept(scene.root, run) == {f"{run}/{first.commit}": first.commit}
+    assert list_checkpoints(scene.root, run) == {f"{run}/{first.commit}": first.commit}
     assert prune(scene.engine, run) == []
     scene.write("app.py", "VALUE = 'changed'\n")
     scene.clock.advance(minutes=10)
@@ -101,16 +101,16 @@ def test_files_are_as_old_as_the_newest_checkpoint_that_names_them(scene: Scene)
     again = take_checkpoint(scene.engine, run, AGENT)
     assert old.commit == again.commit != newer.commit
     assert prune(scene.engine, run) == [f"{run}/{newer.name}"]
-    assert kept(scene.root, run) == {f"{run}/{old.commit}": old.commit}
+    assert list_checkpoints(scene.root, run) == {f"{run}/{old.commit}": old.commit}
 
 
 def test_shared_files_that_someone_else_let_go_are_kept_again(scene: Scene):
     still(scene)
     run = scene.start(phase("plan"))
     first = take_checkpoint(scene.engine, run, AGENT)
-    drop(scene.root, kept(scene.root, run))
+    drop(scene.root, list_checkpoints(scene.root, run))
     assert take_checkpoint(scene.engine, run, AGENT).commit == first.commit
-    assert kept(scene.root, run) == {f"{run}/{first.commit}": first.commit}
+    assert list_checkpoints(scene.root, run) == {f"{run}/{first.commit}": first.commit}
 
 
 def still(scene: Scene) -> None:

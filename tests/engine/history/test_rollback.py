@@ -15,7 +15,7 @@ from wfe_mcp.engine.files.checkpoints import checkpoints_of, keep_again, prune, 
 from wfe_mcp.engine.history import rollback as going
 from wfe_mcp.engine.runs.control import control, retry
 from wfe_mcp.views.answers import tool_answers as answers
-from wfe_mcp.workspace.git.checkpoints import drop, kept
+from wfe_mcp.workspace.git.checkpoints import drop, list_checkpoints
 from wfe_mcp.workspace.git.snapshot import Snapshots
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def test_phases_are_saved_when_they_start_and_when_they_are_completed(scene: Sce
     assert len(names(scene, run)) == 2
     with scene.store.read() as tx:
         taken = checkpoints_of(tx, run)
-    assert kept(scene.root, run) == {f"{run}/{one.commit}": one.commit for one in taken}
+    assert list_checkpoints(scene.root, run) == {f"{run}/{one.commit}": one.commit for one in taken}
 
 
 @pytest.mark.requirement("S1-22")
@@ -236,10 +236,10 @@ def test_a_job_that_works_in_the_files_is_waited_for(scene: Scene):
 def test_a_ref_that_a_crash_lost_is_made_again(scene: Scene):
     run = scene.start(phase("plan"))
     scene.do(run, "plan")
-    before = kept(scene.root, run)
+    before = list_checkpoints(scene.root, run)
     drop(scene.root, before)
     keep_again(scene.engine, run)
-    assert kept(scene.root, run) == before
+    assert list_checkpoints(scene.root, run) == before
 
 
 def test_the_files_are_saved_with_the_claim_and_not_for_one_that_is_refused(scene: Scene):
@@ -248,11 +248,11 @@ def test_the_files_are_saved_with_the_claim_and_not_for_one_that_is_refused(scen
     with scene.store.read() as tx:
         claimed, saved = (tx.events.of_types(RunId(run), kind)[-1] for kind in ("PhaseStarted", "CheckpointTaken"))
     assert (saved.at, saved.seq) == (claimed.at, claimed.seq + 1)
-    before = kept(scene.root, run)
+    before = list_checkpoints(scene.root, run)
     scene.write("app.py", "VALUE = 'changed'\n")
     assert not scene.begin(run, "plan").error
     assert refused(scene.begin, run, "build").code in {"leased", "not_ready"}
-    assert kept(scene.root, run) == before
+    assert list_checkpoints(scene.root, run) == before
 
 
 def test_what_changes_while_a_phase_is_claimed_is_saved_too(scene: Scene):

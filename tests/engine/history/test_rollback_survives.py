@@ -26,7 +26,7 @@ from wfe_mcp.engine.transfer.importing import import_run
 from wfe_mcp.store import Store
 from wfe_mcp.views.answers import rollback as history, tool_answers as answers
 from wfe_mcp.workspace.git import restore as restoring
-from wfe_mcp.workspace.git.checkpoints import kept
+from wfe_mcp.workspace.git.checkpoints import list_checkpoints
 from wfe_mcp.workspace.git.snapshot import require_available
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def test_a_rollback_that_was_killed_is_ended_by_the_next_caller(killed: tuple[Sc
     with scene.store.read() as tx:
         assert tx.verification.problems(RunId(run)) == []
         names = {f"{run}/{one.commit}" for one in checkpoints_of(tx, run)}
-    assert set(kept(scene.root, run)) <= names
+    assert set(list_checkpoints(scene.root, run)) <= names
 
 
 @pytest.mark.parametrize("stage", ["before the safety checkpoint", "after the state"])
@@ -200,7 +200,7 @@ def test_what_someone_changed_meanwhile_is_kept_beside_it(killed: tuple[Scene, W
     with scene.store.read() as tx:
         kept_beside = next(one for one in reversed(checkpoints_of(tx, run)) if one.why == "safety")
     assert kept_beside.note == "changed meanwhile: 'mine.txt', 'old-3.txt'"
-    assert kept_beside.commit in kept(scene.root, run).values()
+    assert kept_beside.commit in list_checkpoints(scene.root, run).values()
     answer = answers.status(scene.engine, AGENT, run, "full").data["checkpoints"]["newest"]
     assert any("'mine.txt', 'old-3.txt'" in each for each in answer), answer
     going.rollback(scene.engine, HUMAN, run, kept_beside.name)
@@ -335,7 +335,7 @@ def test_a_claim_that_was_killed_leaves_at_worst_files_that_no_one_names(scene: 
     words = [sys.executable, "-c", KILLED_CLAIM, str(scene.root), str(scene.store.path), run]
     killed = subprocess.run(words, capture_output=True, check=False, timeout=120)
     assert killed.returncode == 9, killed
-    assert len(kept(scene.root, run)) == 1
+    assert len(list_checkpoints(scene.root, run)) == 1
     assert scene.attempt(run, "plan").status is AttemptStatus.READY
     with scene.store.read() as tx:
         assert checkpoints_of(tx, run) == []
@@ -344,4 +344,4 @@ def test_a_claim_that_was_killed_leaves_at_worst_files_that_no_one_names(scene: 
     prune(scene.engine, run)
     with scene.store.read() as tx:
         (taken,) = checkpoints_of(tx, run)
-    assert kept(scene.root, run) == {f"{run}/{taken.commit}": taken.commit}
+    assert list_checkpoints(scene.root, run) == {f"{run}/{taken.commit}": taken.commit}

@@ -11,7 +11,7 @@ import pytest
 from tests.delivery.attestations.signed import Approver, decision, passkey, person, with_change
 from wfe_mcp.delivery.attestations.files import files_tree
 from wfe_mcp.delivery.attestations.ref import add
-from wfe_mcp.engine.approvals.approvers import Pinned
+from wfe_mcp.engine.approvals.approvers import PinnedChain
 from wfe_mcp.engine.integrity.branch_verification import verify_branch
 
 ADA, BOB, LAPTOP = person("ada"), person("bob"), passkey("laptop")
@@ -25,7 +25,7 @@ class Repository:
 
     root: Path
     folder: str = ""
-    chain: Pinned = field(default_factory=lambda: with_change(Pinned(), "add", ADA))
+    chain: PinnedChain = field(default_factory=lambda: with_change(PinnedChain(), "add", ADA))
     minute: int = 0
 
     def git(self, *words: str) -> str:
@@ -36,7 +36,7 @@ class Repository:
     def project(self) -> Path:
         return self.root / self.folder
 
-    def commit(self, text: str, path: str = "app.py", chain: Pinned | None = None) -> str:
+    def commit(self, text: str, path: str = "app.py", chain: PinnedChain | None = None) -> str:
         """A commit in which ``path`` has ``text``; and the file of approvers ``chain``."""
         file = self.root / path
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ class Repository:
         self.git("commit", "-q", "--allow-empty", "-m", text)
         return self.git("rev-parse", "HEAD")
 
-    def decide(self, commit: str, by: Approver = ADA, chain: Pinned | None = None, **more: Any) -> None:
+    def decide(self, commit: str, by: Approver = ADA, chain: PinnedChain | None = None, **more: Any) -> None:
         """A decision on the files of ``commit``, a minute after the one before."""
         self.minute += 1
         ((tree, _),) = files_tree(self.root, [f"{commit}:{self.folder}"], "sha1")
@@ -76,7 +76,7 @@ def test_an_approver_counts_from_the_commit_after_the_one_that_adds_them(made: R
     both = with_change(made.chain, "add", BOB, ADA)
     made.decide(made.commit("one", chain=both), BOB, both)
     assert made.named() == ["key_unknown"]
-    made.decide("HEAD", ADA, with_change(Pinned(), "add", ADA))
+    made.decide("HEAD", ADA, with_change(PinnedChain(), "add", ADA))
     assert made.named() == []
     made.decide(made.commit("two"), BOB)
     assert made.named() == []

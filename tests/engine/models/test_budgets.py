@@ -156,7 +156,7 @@ def test_a_call_outside_a_run_is_refused_over_the_day(scene: Scene) -> None:
     budget(scene, cost_per_day=0.5)
     with pytest.raises(OverBudget) as caught:
         listener(scene, None, purpose="opinion").before_call(MODEL, DOLLAR)
-    assert caught.value.refused().code == "needs_human" and calls(scene) == []
+    assert caught.value.as_refused().code == "needs_human" and calls(scene) == []
 
 
 def test_a_call_that_was_lost_counts_what_it_may_have_used(scene: Scene) -> None:

@@ -203,7 +203,7 @@ def test_nothing_of_the_package_is_loaded_before_it_is_asked(scene: Scene) -> No
     scene.define(phase("plan", gate()), name="own", roles=ROLES)
     run = answers.start_run(scene.engine, AGENT, "own").run or ""
     scene.begin(run, "plan")
-    assert providers.listed(scene.engine)
+    assert providers.list_providers(scene.engine)
     assert providers.roles(scene.engine)[0].fault == ""
     assert "acme_wfe.models" not in sys.modules
 

@@ -26,7 +26,7 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def line(scene: Scene, name: str) -> ProviderLine:
-    return next(each for each in providers.listed(scene.engine) if each.name == name)
+    return next(each for each in providers.list_providers(scene.engine) if each.name == name)
 
 
 def written(mine: Path) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def test_the_kinds_that_need_no_table_are_listed_last_and_an_agent_is_usable_whe
     (tmp_path / ("codex.exe" if sys.platform == "win32" else "codex")).touch(mode=0o755)
     mine.parent.mkdir(parents=True, exist_ok=True)
     mine.write_text('[providers.mine]\nkind = "codex"\n[roles.second]\nprovider = "mine"\n')
-    found = providers.listed(scene.engine)
+    found = providers.list_providers(scene.engine)
     assert [each.name for each in found] == [
         "mine",
         "anthropic",

@@ -8,7 +8,7 @@ import pytest
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, expr, moves, phase, refused
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.runs.control import retry
-from wfe_mcp.engine.templates.catalogue import linted
+from wfe_mcp.engine.templates.catalogue import lint_definition
 from wfe_mcp.views.answers import tool_answers as answers
 
 TITLED = {
@@ -167,7 +167,7 @@ def test_a_name_that_nothing_has_is_reported_with_the_nearest(scene: Scene) -> N
     inner(scene)
     no = refused(scene.start, flow("tg"), **GOAL)
     assert (no.code, no.hint) == ("invalid_template", "Did you mean 'tag'?")
-    report = linted(scene.engine, scene.define(flow("tg")))
+    report = lint_definition(scene.engine, scene.define(flow("tg")))
     assert [(error.path, error.message) for error in report.errors] == [
         ("/phases/0/template", "No template is called 'tg'")
     ]

@@ -25,7 +25,7 @@ from wfe_mcp.engine.templates.versions import keep_version
 from wfe_mcp.importers import ImportedTemplate, read_workflow
 from wfe_mcp.importers.afu9 import from_afu9
 from wfe_mcp.views.answers import tool_answers as answers
-from wfe_mcp.views.answers.find import found
+from wfe_mcp.views.answers.find import find_text
 
 SERVERS = Path(__file__).parents[1] / "afu9_servers.py"
 TABLE_SERVERS = SERVERS.with_name("afu9_table_servers.py")
@@ -308,7 +308,7 @@ def test_a_red_verdict_aborts_the_run_and_opens_no_pull_request(scene: Scene, ht
 
     assert scene.state(run).status == "failed"
     assert 'aborts the run: ["simpleVerdict=RED","errorClass=payments_timeout"' in str(scene.status(run))
-    hits = found(scene.engine, AGENT, "payments_timeout", run=run).data["hits"]
+    hits = find_text(scene.engine, AGENT, "payments_timeout", run=run).data["hits"]
     assert {hit["kind"] for hit in hits} == {"event"}, "the verdict is found by its class"
     assert tools(scene) == ["getIssue", "judge"]
 

@@ -35,7 +35,10 @@ def model_phase(*gates: dict[str, Any], **keys: Any) -> dict[str, Any]:
 def drafts(scene: Scene, run: str) -> list[dict[str, Any]]:
     with scene.store.read() as tx:
         record = scene.engine.load(tx, run).record
-        return [json.loads(each.raw) for each in tx.artifacts.refused(record.id, scene.attempt(run, "plan").phase, 1)]
+        return [
+            json.loads(each.raw)
+            for each in tx.artifacts.refused_submissions(record.id, scene.attempt(run, "plan").phase, 1)
+        ]
 
 
 @pytest.mark.requirement("S1-21", "S1-28")

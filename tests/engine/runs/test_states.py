@@ -20,10 +20,10 @@ def test_a_completed_phase_moves_the_state_and_status_shows_it(scene: Scene) -> 
     phases = [phase(name, reaches=state, skip="never") for name, state in (("build", "BUILT"), ("ship", "DONE"))]
     run = scene.start(*phases, states=LIFE, initial_state="OPEN")
 
-    seen = [scene.status(run).shown(RunView).reached]
+    seen = [scene.status(run).view_as(RunView).reached]
     for name in ("build", "ship"):
         scene.do(run, name)
-        seen.append(scene.status(run).shown(RunView).reached)
+        seen.append(scene.status(run).view_as(RunView).reached)
     assert seen == ["OPEN", "BUILT", "DONE"]
 
 
@@ -34,7 +34,7 @@ def test_a_phase_that_failed_moves_nothing(scene: Scene) -> None:
     )
 
     scene.do(run, "build")
-    assert scene.status(run).shown(RunView).reached == "OPEN"
+    assert scene.status(run).view_as(RunView).reached == "OPEN"
 
 
 @pytest.mark.requirement("S2-18")
@@ -85,7 +85,7 @@ WALK = {
 
 
 def reached(scene: Scene, run: str) -> str:
-    return scene.status(run).shown(RunView).reached
+    return scene.status(run).view_as(RunView).reached
 
 
 def issue_in(scene: Scene, state: str) -> str:

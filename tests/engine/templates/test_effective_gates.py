@@ -7,7 +7,7 @@ import pytest
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase, refused
 from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.engine.templates import trust
-from wfe_mcp.engine.templates.effective_gates import weakened
+from wfe_mcp.engine.templates.effective_gates import find_weakened_gates
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.workspace.system.location import user_config_file
 
@@ -40,7 +40,7 @@ def test_a_run_records_each_difference_with_the_file_its_bytes_and_the_key(scene
     scene.trust_config()
     run = scene.start(phase("plan", approval()))
     with scene.store.read() as tx:
-        (found,) = weakened(scene.engine.load(tx, run))
+        (found,) = find_weakened_gates(scene.engine.load(tx, run))
     assert (found.phase, found.gate, found.was, found.now) == ("plan", "approval", "human", "none")
     assert (found.key, found.source) == ("templates.drill.phases.plan.approver", str(scene.root / CONFIG))
     assert found.sha256 == scene.engine.settings().project_sha256
@@ -85,7 +85,7 @@ def test_a_gate_that_untrusted_user_configuration_removes_stays(
     assert scene.engine.settings().unsigned == ("templates.drill.phases.plan.approver", "artifacts.on_mismatch")
     trust.give_trust(scene.engine, HUMAN, [])
     loose = start_run(scene.engine, AGENT, "drill", {"goal": "x"})
-    assert {one.gate for one in weakened(loose)} == {"approval", "artifact"}, (
+    assert {one.gate for one in find_weakened_gates(loose)} == {"approval", "artifact"}, (
         "what is tried must be something that counts"
     )
 

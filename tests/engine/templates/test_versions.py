@@ -7,7 +7,7 @@ import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, expr, phase, refused
 from wfe_mcp.engine.templates import versions
-from wfe_mcp.engine.templates.catalogue import linted, offers, project_names, template_definition
+from wfe_mcp.engine.templates.catalogue import lint_definition, offers, project_names, template_definition
 from wfe_mcp.engine.templates.trust import give_trust, pending_trust
 from wfe_mcp.views.answers import reading, tool_answers as answers
 from wfe_mcp.views.moves.envelope import Envelope
@@ -87,7 +87,7 @@ def test_an_agent_saves_only_what_fits_the_configuration_of_the_project_as_lint_
     for dry_run in (True, False):
         no = refused(answers.save_template, scene.engine, AGENT, needy, dry_run=dry_run)
         assert no.code == "invalid_template"
-        assert no.details == linted(scene.engine, needy, project_names(scene.engine)).errors
+        assert no.details == lint_definition(scene.engine, needy, project_names(scene.engine)).errors
         assert [detail.path for detail in no.details] == [
             "/phases/1/steps/0/tool",
             "/phases/1/steps/1/check",

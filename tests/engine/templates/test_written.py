@@ -11,7 +11,7 @@ from wfe_mcp.core.model import Attempt, Stage
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.template_cache import STEPS_REPORT, CompiledTemplate, compile_template
 from wfe_mcp.engine.templates.catalogue import find_template
-from wfe_mcp.resources import shipped
+from wfe_mcp.resources import shipped_folder
 
 SCHEMA = {"type": "object"}
 BARE: dict[str, Any] = {
@@ -32,7 +32,7 @@ BARE: dict[str, Any] = {
     ],
 }
 """What the shipped templates write out, left out."""
-NAMES = sorted(each.name for each in shipped("templates").iterdir() if (each / "template.json").is_file())
+NAMES = sorted(each.name for each in shipped_folder("templates").iterdir() if (each / "template.json").is_file())
 
 
 def from_models(plan: CompiledTemplate, path: str) -> tuple[object, ...]:

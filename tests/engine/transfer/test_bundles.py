@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from wfe_mcp.engine.transfer.importing import Imported
+    from wfe_mcp.engine.transfer.importing import ImportedRun
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def bundle_of(scene: Scene, run: str) -> bytes:
     return b"".join(export_run(scene.engine, run).lines())
 
 
-def bring(scene: Scene, content: bytes) -> Imported:
+def bring(scene: Scene, content: bytes) -> ImportedRun:
     return import_run(scene.engine, AGENT, io.BytesIO(content))
 
 
@@ -213,7 +213,10 @@ def test_an_opinion_in_a_bundle_is_no_ones_answer_here(scene: Scene, other: Scen
     with other.store.read() as tx:
         mine = other.engine.load(tx, run).record
         assert len(tx.opinions.of_run(mine.id)) == 1
-        assert tx.opinions.known(other.engine.project_id, "gate", "reviewer", "second", "m", sha256, sha256) is None
+        assert (
+            tx.opinions.same_question(other.engine.project_id, "gate", "reviewer", "second", "m", sha256, sha256)
+            is None
+        )
 
 
 def test_calls_in_a_bundle_use_up_no_limit_here(scene: Scene, other: Scene) -> None:
@@ -292,7 +295,7 @@ def test_the_loops_steps_and_refused_drafts_of_a_run_come_along(scene: Scene, ot
     drafts = list[bytes]()
     for each in (scene, other):
         with each.store.read() as tx:
-            drafts += [one.raw for one in tx.artifacts.refused(RunId(run), PhasePath("build[b].make"), 1)]
+            drafts += [one.raw for one in tx.artifacts.refused_submissions(RunId(run), PhasePath("build[b].make"), 1)]
     assert len(drafts) == 2
     assert drafts[0] == drafts[1]
 

@@ -8,11 +8,11 @@ from tests.engine.scene import AGENT, HUMAN, Scene
 from wfe_mcp.core.items import Item, ItemKind, ItemStatus
 from wfe_mcp.engine.work.importing import ImportedEntries, import_entries
 from wfe_mcp.engine.work.items import add_item, change_item
-from wfe_mcp.importers.entries import Entries, Entry, described
+from wfe_mcp.importers.entries import Entries, Entry, describe_entry
 
 
 def entry(key: str, title: str, kind: ItemKind = ItemKind.TASK, parent: str = "", **values: Any) -> Entry:
-    return Entry(key, kind, described(title, "What is to be done", ["it is there"]) | values, parent)
+    return Entry(key, kind, describe_entry(title, "What is to be done", ["it is there"]) | values, parent)
 
 
 def imported(scene: Scene, *entries: Entry) -> ImportedEntries:

@@ -101,7 +101,7 @@ def test_a_code_counts_once_for_a_time_and_not_for_guesses(team: Team) -> None:
     assert form(team, "token", grant_type=GRANT, device_code="guess").json()["error"] == "expired_token"
     answer: dict[str, Any] = form(team, "device", user="eve", machine="laptop\x1b[2J\nOK").json()
     assert "verification_uri" not in answer, "no page takes the code"
-    code, asked = str(answer["device_code"]), device.asked(engine, str(answer["user_code"]).lower())
+    code, asked = str(answer["device_code"]), device.pending_request(engine, str(answer["user_code"]).lower())
     assert "\x1b" not in asked.warning
     assert "\n" not in asked.warning
     assert form(team, "token", grant_type=GRANT, device_code=code).json()["error"] == "authorization_pending"

@@ -171,7 +171,7 @@ def test_an_address_is_kept_sealed_and_shown_to_no_one(team: Team, chat: Receive
     jobs(team)
     assert "You get messages." in shown(ada.send("GET", "/access"))
     with team.running.house.engine().store.read() as tx:
-        kept = json.dumps([tx.secrets.named(""), [each.payload for each in messages(team)]])
+        kept = json.dumps([tx.secrets.with_prefix(""), [each.payload for each in messages(team)]])
     for text in (kept, ada.send("GET", "/access").text, terminal(team, "audit", "--json"), terminal(team, "log", run)):
         assert PATH not in text
     assert terminal(team, "verify").startswith("0"), terminal(team, "verify")

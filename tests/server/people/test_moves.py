@@ -25,7 +25,7 @@ from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine, utc_now
 from wfe_mcp.engine.templates.catalogue import trust_key
 from wfe_mcp.workflow.load import digest
-from wfe_mcp.workspace.git.checkpoints import kept
+from wfe_mcp.workspace.git.checkpoints import list_checkpoints
 
 MOVES: dict[str, Any] = {
     "format": "wfe/1",
@@ -198,9 +198,11 @@ def test_a_person_at_a_server_undoes_redoes_and_rolls_back_with_the_files_with_a
     (root / "work.txt").write_text("of this morning")
     body = {"to": f"cp-{taken.seq}", "discard": True}
     assert ada.client.api("POST", ada.path("rollback"), body).json()["error"]["code"] == "needs_human"
-    before = kept(root, ada.run)
+    before = list_checkpoints(root, ada.run)
     sign = ada.asked("rollback", **body)
-    assert (kept(root, ada.run), (root / "work.txt").exists()) == (before, True), "what is rehearsed leaves nothing"
+    assert (list_checkpoints(root, ada.run), (root / "work.txt").exists()) == (before, True), (
+        "what is rehearsed leaves nothing"
+    )
     done = ada.signed(sign, "rollback", **body)
     assert (done.status_code, (root / "work.txt").exists()) == (200, False), done.text
     (began,), back = ada.events("RollbackBegan"), ada.events("RolledBack")

@@ -65,16 +65,16 @@ def test_presence_of_a_page_does_not_keep_its_session_in_use(team: Team) -> None
     ada = logged_in(team, "ada", "approver")
     engine = team.running.house.engine()
     with engine.store.tx() as tx:
-        before = tx.secrets.named("credential-used:person-session:")
+        before = tx.secrets.with_prefix("credential-used:person-session:")
         for row in before:
             tx.secrets.note_use(row, (utc_now() - timedelta(minutes=5)).isoformat(), utc_now())
-        aged = tx.secrets.named("credential-used:person-session:")
+        aged = tx.secrets.with_prefix("credential-used:person-session:")
     ada.api("POST", f"/decisions/{request}/present", {})
     with engine.store.read() as tx:
-        assert tx.secrets.named("credential-used:person-session:") == aged
+        assert tx.secrets.with_prefix("credential-used:person-session:") == aged
     ada.api("GET", f"/decisions/{request}")
     with engine.store.read() as tx:
-        assert tx.secrets.named("credential-used:person-session:") != aged
+        assert tx.secrets.with_prefix("credential-used:person-session:") != aged
 
 
 @pytest.mark.attack("a person sees or says who is at a decision of a project without a role in it", "held", "#31")

@@ -10,7 +10,7 @@ from wfe_mcp.core import events as e
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.model import RunId, Stage
 from wfe_mcp.store import Store
-from wfe_mcp.store.integrity.record_seals import GENESIS, Anchored, Link, link_hash
+from wfe_mcp.store.integrity.record_seals import GENESIS, AnchoredEvent, Link, link_hash
 from wfe_mcp.store.records.runs import EvidenceRecord, Problem
 
 RUN = RunId("R-1")
@@ -30,7 +30,7 @@ def run(store: Store) -> RunId:
 
 def problems(store: Store, *anchors: tuple[int, str]) -> list[Problem]:
     with store.read() as tx:
-        return tx.verification.problems(RUN, [Anchored(seq, hash_, NOW) for seq, hash_ in anchors])
+        return tx.verification.problems(RUN, [AnchoredEvent(seq, hash_, NOW) for seq, hash_ in anchors])
 
 
 def places(found: Sequence[Problem]) -> list[str]:

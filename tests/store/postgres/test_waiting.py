@@ -91,7 +91,7 @@ def test_documents_are_kept_side_by_side_and_not_while_unused_ones_are_removed(s
         return tx.documents.keep_texts("{}")
 
     def remove(tx: Tx) -> object:
-        return tx.retention.mentioned(set(), set())
+        return tx.retention.mentioned_runs(set(), set())
 
     with store.tx() as tx:
         names = keep(tx)

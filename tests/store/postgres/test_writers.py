@@ -16,7 +16,7 @@ from tests.postgres import Cluster
 from tests.store.postgres.claiming import AT_ONCE, QUEUE
 from tests.store.scene import ADA, AGENT, NOW, PLAN_READY, STARTED, Clock, create, fold, new_run
 from tests.store.test_templates import version
-from wfe_mcp.core.items import ItemKind, added
+from wfe_mcp.core.items import ItemKind, new_item
 from wfe_mcp.core.model import RunId, RunState
 from wfe_mcp.store import Store
 from wfe_mcp.store.enums import JobStatus
@@ -119,7 +119,7 @@ def test_items_of_eight_writers_have_their_own_numbers_and_one_chain(store: Stor
     def add(number: int) -> None:
         for each in range(5):
             with store.tx() as tx:
-                item = added(tx.items.new_id(project), ItemKind.TASK, {"title": f"zephyr {number} {each}"})
+                item = new_item(tx.items.new_id(project), ItemKind.TASK, {"title": f"zephyr {number} {each}"})
                 tx.items.add(project, item, ADA, NOW)
 
     at_once(add)

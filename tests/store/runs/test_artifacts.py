@@ -63,8 +63,8 @@ def test_a_refused_submission_is_kept_as_it_came(store: Store, raw: str | bytes)
     error = Detail("/steps/0", "must be text", expected="text", got="\ud800")
     with store.tx() as tx:
         added = tx.artifacts.add_refused(RUN, PLAN, 1, raw, [error], NOW)
-        assert tx.artifacts.refused(RUN, PLAN, 1) == [added]
-        assert tx.artifacts.refused(RUN, PLAN, 2) == []
+        assert tx.artifacts.refused_submissions(RUN, PLAN, 1) == [added]
+        assert tx.artifacts.refused_submissions(RUN, PLAN, 2) == []
 
     assert added.raw == (raw if isinstance(raw, bytes) else raw.encode(errors="surrogatepass"))
     assert added.errors == [{"path": "/steps/0", "message": "must be text", "expected": "text", "got": "\ud800"}]

@@ -27,7 +27,7 @@ from wfe_mcp.store.records.opinions import OpinionRecord
 from wfe_mcp.store.records.runs import EvidenceRecord
 from wfe_mcp.store.records.search import Kind
 from wfe_mcp.store.words.fts5 import Fts5
-from wfe_mcp.store.words.query import MAX_TERMS, SNIPPET_CHARS, folded, parse_query, snippet, words
+from wfe_mcp.store.words.query import MAX_TERMS, SNIPPET_CHARS, fold_text, parse_query, snippet, words
 
 if TYPE_CHECKING:
     from wfe_mcp.store import Store, Tx
@@ -246,7 +246,7 @@ def test_what_is_too_much_is_refused() -> None:
 
 @given(st.text(max_size=80))
 def test_folding_twice_changes_nothing_more(text: str) -> None:
-    assert words(folded(text)) == words(text)
+    assert words(fold_text(text)) == words(text)
 
 
 def test_a_snippet_is_short_printable_and_around_the_place() -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.store.scene import AGENT, NOW, Clock, count_words
 from tests.store.search.test_find import found, opinion
 from tests.store.search.test_index import index_all, no
-from wfe_mcp.core.items import ItemKind, added
+from wfe_mcp.core.items import ItemKind, new_item
 from wfe_mcp.store import Store, sqlite
 from wfe_mcp.store.records.search import Kind
 from wfe_mcp.store.search.index import NO_RUN
@@ -19,7 +19,7 @@ def keep_item(store: Store, title: str, *bodies: str) -> str:
     """An item that gets one body after the other, all in one transaction; the id of its project."""
     with store.tx() as tx:
         project = tx.projects.id_of("/p/.git", "/p")
-        item = added(tx.items.new_id(project), ItemKind.TASK, {"title": title})
+        item = new_item(tx.items.new_id(project), ItemKind.TASK, {"title": title})
         tx.items.add(project, item, AGENT, NOW)
         for body in bodies:
             item = tx.items.change(project, item, {"body": body}, AGENT, NOW)

@@ -8,7 +8,7 @@ import pytest
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import GateSpec, LoopSpec, PhaseSpec, RunSpec
 from wfe_mcp.engine.statistics.phase_timing import PhaseTiming, tasks_of
-from wfe_mcp.store.runs.timeline import Happened
+from wfe_mcp.store.runs.timeline import TimedEvent
 from wfe_mcp.views.history.stats import Spread, spread
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -26,11 +26,11 @@ SPEC = RunSpec(
 
 def log(*answer: tuple[float, str] | tuple[float, str, dict[str, Any]], until: float = 0) -> list[PhaseTiming]:
     """The tasks of a log: at which second, what (``plan PhaseReady``, or a bare type), with which facts."""
-    events: list[Happened] = []
+    events: list[TimedEvent] = []
     for second, words, *more in answer:
         phase, _, type_ = words.rpartition(" ")
         facts = {"phase": phase, "attempt": 1} if phase else {}
-        events.append(Happened(type_, NOON + timedelta(seconds=second), facts | (more[0] if more else {})))
+        events.append(TimedEvent(type_, NOON + timedelta(seconds=second), facts | (more[0] if more else {})))
     return tasks_of(events, SPEC, NOON + timedelta(seconds=until))
 
 

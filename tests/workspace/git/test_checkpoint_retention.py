@@ -9,7 +9,7 @@ from tests.workspace.config.test_settings import load, problem
 from wfe_mcp.workspace.config.layers import seconds
 from wfe_mcp.workspace.config.limit_tables import size_bytes
 from wfe_mcp.workspace.git.checkpoints import KeptCheckpoint, to_drop
-from wfe_mcp.workspace.git.snapshot_files import Limits, Skipped, chosen
+from wfe_mcp.workspace.git.snapshot_files import Limits, SkippedPath, chosen
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -86,10 +86,10 @@ def test_above_the_limits_the_folders_with_most_files_or_bytes_go() -> None:
     heavy = {"data/x": 60, "data/deep/y": 30}
     kept, left = chosen({**many, **heavy, "src/a": 1, "top": 1}, ["src/old"], Limits(70, 20, 9))
     assert set(kept) == {"src/a", "top"}
-    assert left == (Skipped("data/", 90, "too many"), Skipped("deps/", 8, "too many"))
+    assert left == (SkippedPath("data/", 90, "too many"), SkippedPath("deps/", 8, "too many"))
 
 
 def test_new_files_in_a_folder_with_tracked_ones_are_judged_one_by_one() -> None:
     kept, left = chosen({"src/a": 1, "src/b": 9, "src/new/c": 1}, ["src/old"], Limits(10, 5, 10))
     assert set(kept) == {"src/a", "src/new/c"}
-    assert left == (Skipped("src/b", 9, "too many"),)
+    assert left == (SkippedPath("src/b", 9, "too many"),)

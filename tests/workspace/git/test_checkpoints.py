@@ -22,7 +22,7 @@ from tests.workspace.checkpoint_scene import (
 )
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git import restore as restoring
-from wfe_mcp.workspace.git.checkpoints import changes, content, diff, diffstat, drop, keep, kept, kept_at
+from wfe_mcp.workspace.git.checkpoints import changes, content, diff, diffstat, drop, keep, kept_at, list_checkpoints
 from wfe_mcp.workspace.git.restore import prepare, restore
 from wfe_mcp.workspace.git.snapshot import available, read_snapshot, take
 from wfe_mcp.workspace.git.snapshot_files import Limits
@@ -104,10 +104,10 @@ def test_a_name_is_kept_once(root: Path, repo: Git) -> None:
     assert refused.value.code == "conflict"
     keep(root, "r/cp-2", two.commit)
     keep(root, "s/cp-1", two.commit)
-    assert kept(root, "r") == {"r/cp-1": one.commit, "r/cp-2": two.commit}
+    assert list_checkpoints(root, "r") == {"r/cp-1": one.commit, "r/cp-2": two.commit}
     assert kept_at(root, "r") == {"r/cp-1": AT, "r/cp-2": AT}
     drop(root, ["r/cp-1", "r/cp-9", "s/cp-1"])
-    assert kept(root) == {"r/cp-2": two.commit}
+    assert list_checkpoints(root) == {"r/cp-2": two.commit}
 
 
 @pytest.mark.parametrize("name", ["", "../main", "a..b", "-d", "a b", "a.lock", "a.lock/b", "/a", "a/", "r/.b"])
@@ -167,7 +167,7 @@ def test_changes_that_no_one_recorded_are_refused_with_the_difference(root: Path
     assert "+by somebody else" in str(refused.value.data["diff"])
     assert "a.txt" in str(refused.value.data["diffstat"])
     assert files_of(root) == before
-    assert content(root, kept(root)["r/safety"], "a.txt") == b"by somebody else\n"
+    assert content(root, list_checkpoints(root)["r/safety"], "a.txt") == b"by somebody else\n"
 
 
 def test_what_is_as_it_shall_be_is_no_conflict(root: Path, repo: Git) -> None:
@@ -318,7 +318,7 @@ def test_what_a_restore_would_do_is_reported_before(root: Path, repo: Git) -> No
     before = files_of(root)
     answer = prepare(root, one.commit, expect=None, safety="r/s", limits=LIMITS, at=AT)
     assert files_of(root) == before
-    assert kept(root)["r/s"] == answer.safety.commit
+    assert list_checkpoints(root)["r/s"] == answer.safety.commit
     done = restore(root, one.commit, expect=answer.safety.tree, safety="r/s", limits=LIMITS, at=AT)
     assert done == answer
 

@@ -40,8 +40,8 @@ def test_a_link_that_is_a_plain_file_there_stays_one_in_a_checkout(tmp_path: Pat
 
 
 def test_a_message_that_is_no_utf_8_is_read_all_the_same() -> None:
-    assert command.decoded("grün".encode()) == "grün"
-    assert command.decoded("grün".encode("latin-1")) == "gr\udcfcn"
+    assert command.decode_output("grün".encode()) == "grün"
+    assert command.decode_output("grün".encode("latin-1")) == "gr\udcfcn"
 
 
 @pytest.mark.parametrize(("platform", "is_read"), [("win32", True), ("darwin", True), ("linux", False)])

@@ -10,7 +10,7 @@ import pytest
 from tests.workspace.checkpoint_scene import AT, LIMITS, Git, user_state, write
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git import objects
-from wfe_mcp.workspace.git.checkpoints import REFS, keep, kept
+from wfe_mcp.workspace.git.checkpoints import REFS, keep, list_checkpoints
 from wfe_mcp.workspace.git.snapshot import take
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="on Windows every ref is left to git")
@@ -31,7 +31,7 @@ def test_no_process_of_git_is_needed(root: Path, repo: Git, commit: str, monkeyp
         keep(root, NAME, commit)
         keep(root, NAME, commit)
         assert objects.commit_at(root, REF) == commit
-    assert kept(root) == {NAME: commit}
+    assert list_checkpoints(root) == {NAME: commit}
     assert user_state(root, repo) == mine
     assert repo("fsck", "--strict", "--no-dangling").strip() == ""
     repo("reflog", "expire", "--expire=all", "--all")
@@ -93,7 +93,7 @@ def test_a_ref_to_an_object_that_is_not_there_is_left_to_git_which_refuses_it(ro
     with pytest.raises(Refused) as refused:
         keep(root, NAME, "1" * 40)
     assert "nonexistent object" in refused.value.message
-    assert kept(root) == {}
+    assert list_checkpoints(root) == {}
 
 
 def test_a_ref_to_an_object_in_a_pack_is_left_to_git(root: Path, repo: Git, commit: str) -> None:
@@ -101,7 +101,7 @@ def test_a_ref_to_an_object_in_a_pack_is_left_to_git(root: Path, repo: Git, comm
     repo("repack", "-q", "-a", "-d")
     assert not objects.create(root, f"{REFS}/r/two", commit)
     keep(root, "r/two", commit)
-    assert kept(root) == {NAME: commit, "r/two": commit}
+    assert list_checkpoints(root) == {NAME: commit, "r/two": commit}
 
 
 def test_in_a_linked_worktree_and_after_packing_git_keeps_it(
@@ -115,7 +115,7 @@ def test_in_a_linked_worktree_and_after_packing_git_keeps_it(
     assert objects.commit_at(root, REF) == ""
     keep(root, NAME, commit)
     keep(root, "r/two", commit)
-    assert kept(root) == {NAME: commit, "r/two": commit}
+    assert list_checkpoints(root) == {NAME: commit, "r/two": commit}
 
 
 def test_in_a_repository_of_reftables_git_keeps_it(root: Path) -> None:
@@ -125,7 +125,7 @@ def test_in_a_repository_of_reftables_git_keeps_it(root: Path) -> None:
     write(root, "a.txt")
     commit = take(root, {}, LIMITS, at=AT).commit
     keep(root, NAME, commit)
-    assert kept(root) == {NAME: commit}
+    assert list_checkpoints(root) == {NAME: commit}
 
 
 def test_a_disk_that_refuses_a_write_leaves_no_lock(

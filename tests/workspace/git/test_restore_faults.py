@@ -15,7 +15,7 @@ import pytest
 from tests.workspace.checkpoint_scene import AT, LIMITS, Git, back, files_of, taken, user_state, write
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git import restore as restoring
-from wfe_mcp.workspace.git.checkpoints import content, drop, keep, kept
+from wfe_mcp.workspace.git.checkpoints import content, drop, keep, list_checkpoints
 from wfe_mcp.workspace.git.command import require_repository
 from wfe_mcp.workspace.git.restore import restore
 from wfe_mcp.workspace.git.snapshot import read_snapshot, take
@@ -113,7 +113,7 @@ def test_a_read_only_repository_refuses_both(root: Path, repo: Git) -> None:
         for work, words in (
             (lambda: take(root, {}, LIMITS, at=AT), "read-only disk"),
             (lambda: keep(root, "r/cp-9", commit), "read-only disk"),
-            (lambda: drop(root, kept(root)), "read-only disk"),
+            (lambda: drop(root, list_checkpoints(root)), "read-only disk"),
             (lambda: back(root, snapshot), "Read-only file system"),
         ):
             with pytest.raises(Refused) as refused:
@@ -121,7 +121,7 @@ def test_a_read_only_repository_refuses_both(root: Path, repo: Git) -> None:
             assert refused.value.code == "unavailable"
             assert words in refused.value.message
             assert refused.value.hint
-        assert list(kept(root)) == ["r/cp-0"]
+        assert list(list_checkpoints(root)) == ["r/cp-0"]
     assert (files_of(root), user_state(root, repo)) == (before, mine)
 
 
@@ -263,12 +263,12 @@ def test_a_restore_that_was_killed_is_finished_by_asking_again(root: Path, repo:
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     whole = {*before.values(), *wrecked.values()}
     assert set(files_of(root).values()) <= whole  # no file is half of anything
-    assert content(root, kept(root)["r/safety"], "d3/f") == b"two 3\n" * 100
+    assert content(root, list_checkpoints(root)["r/safety"], "d3/f") == b"two 3\n" * 100
 
     again = restore(root, one.commit, expect=two.tree, safety="r/safety", limits=LIMITS, at=AT)
     assert files_of(root) == before
     assert again.safety_name == "r/safety"
-    assert again.safety == read_snapshot(root, kept(root)["r/safety"])
+    assert again.safety == read_snapshot(root, list_checkpoints(root)["r/safety"])
     assert not list((root / ".wfe").iterdir()) if (root / ".wfe").exists() else True
     back(root, again.safety)
     assert files_of(root) == wrecked

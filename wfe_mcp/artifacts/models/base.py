@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from wfe_mcp.artifacts.completeness import repeated, unmatched
+from wfe_mcp.artifacts.completeness import repeated_texts, unmatched_references
 from wfe_mcp.artifacts.explain import ID_PATTERN, NOT_BLANK
 from wfe_mcp.artifacts.parse import normal_path
 from wfe_mcp.core.errors import Detail
@@ -48,9 +48,9 @@ class Artifact(Part):
     def contradictions(cls, value: dict[str, Any]) -> Iterator[Detail]:
         """Faults between the parts of ``value`` that the shape alone cannot see. ``value`` may have any shape."""
         for selector in cls.unique:
-            yield from repeated(value, selector)
+            yield from repeated_texts(value, selector)
         for references, names in cls.known:
-            yield from unmatched(value, references, names)
+            yield from unmatched_references(value, references, names)
 
 
 class Finding(Part):

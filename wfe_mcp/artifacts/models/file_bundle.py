@@ -29,7 +29,11 @@ class FileBundle(Artifact):
     def contradictions(cls, value: dict[str, Any]) -> Iterator[Detail]:
         """Two files that would be one on some system, and a file that is another one's folder."""
         yield from super().contradictions(value)
-        places = [(pointer(*parts), found) for parts, found in select(value, "files.*.path") if isinstance(found, str)]
+        places = [
+            (pointer(*parts), file_path)
+            for parts, file_path in select(value, "files.*.path")
+            if isinstance(file_path, str)
+        ]
         first: dict[str, str] = {}
         for where, path in places:
             if first.setdefault(clash_key(path), where) != where:

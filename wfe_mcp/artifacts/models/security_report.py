@@ -63,7 +63,7 @@ class SecurityReport(Artifact):
     def contradictions(cls, value: dict[str, Any]) -> Iterator[Detail]:
         """Totals below the number of listed findings."""
         yield from super().contradictions(value)
-        listed = [found for _, found in select(value, "findings.*.severity")]
+        listed = [grade for _, grade in select(value, "findings.*.severity")]
         for severity in SEVERITIES:
             count = listed.count(severity)
             for parts, total in select(value, f"totals.{severity}"):

@@ -45,28 +45,28 @@ def approve(
     from wfe_mcp.cli.terminal.decision import Detail, show_first
     from wfe_mcp.engine.approvals import decide as approvals
     from wfe_mcp.views.approvals import open_approval
-    from wfe_mcp.views.approvals.shown import Seen
+    from wfe_mcp.views.approvals.shown import SeenDecision
     from wfe_mcp.views.values.model import plain
 
-    engine, run = invocation.engine, invocation.at(run, phase)
+    engine, run = invocation.engine, invocation.resolve_run(run, phase)
     if check_again:
         _check_again(invocation, run, phase)
     with _gates_again(invocation, run, phase):
         # The request is stored first: only an answer to it counts, and the log shows what was asked (design §7).
-        asked = approvals.ask(engine, invocation.by, run, phase, sha256=sha256 or None, comment=comment)
-    if asked.decided:
+        request = approvals.ask(engine, invocation.by, run, phase, sha256=sha256 or None, comment=comment)
+    if request.decided:
         invocation.outcome(phase, f"Approved {phase}: this gate accepts any caller")
         return
     view = open_approval(engine, invocation.overview(run), phase)
     assert view is not None, "a request has just been stored for it"
-    seen = Seen(engine, view)
+    decision = SeenDecision(engine, view)
     show_first(invocation, view, Detail(stat, full, raw), asks=pin_fd is None)
     if view.assurance == "passkey":
-        raise _at_page(invocation, phase, asked.request.id, view)
+        raise _at_page(invocation, phase, request.request.id, view)
     try:
         by = invocation.person(pin_fd, f"sign {view.sha256[:12]}")
     except Refused as refused:
-        refused.data |= {"request": asked.request.id, "asked": plain(view)}
+        refused.data |= {"request": request.request.id, "asked": plain(view)}
         raise
     with _gates_again(invocation, run, phase):
         approvals.decide(
@@ -74,13 +74,13 @@ def approve(
             by,
             run,
             phase,
-            sha256=asked.request.sha256,
+            sha256=request.request.sha256,
             comment=comment,
             phrase=phrase,
-            request=asked.request.id,
-            shown=seen,
+            request=request.request.id,
+            shown=decision,
         )
-    wait_for_gates(invocation, run, phase, asked.request.attempt)
+    wait_for_gates(invocation, run, phase, request.request.attempt)
     name = "prompt" if view.artifact is None else view.artifact.name
     data: dict[str, Any] = {
         "approved": {
@@ -89,7 +89,7 @@ def approve(
             "sha256": view.sha256,
             "attempt": view.attempt,
             "assurance": view.assurance,
-            "shown_sha256": seen.sha256,
+            "shown_sha256": decision.sha256,
             "by": by.actor,
         }
     }
@@ -102,11 +102,11 @@ def _check_again(invocation: Invocation, run: str, phase: str) -> None:
     from wfe_mcp.engine.evaluation.check_again import check_again, failed_again
 
     with invocation.screen.busy(f"The checks of {phase} run again, in this process"):
-        found = check_again(invocation.engine, run, phase)
-    refused = failed_again(found)
+        checks = check_again(invocation.engine, run, phase)
+    refused = failed_again(checks)
     if refused is not None:
         raise refused
-    named = ", ".join(found) if found else "none: no gate before this approval runs a check"
+    named = ", ".join(checks) if checks else "none: no gate before this approval runs a check"
     invocation.screen.talk(f"Checks that this process ran again and that passed: {named}.")
 
 

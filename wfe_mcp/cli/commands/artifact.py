@@ -64,7 +64,7 @@ def show(
     from wfe_mcp.views.artifacts.artifacts import ArtifactList, RevisionView, content_of
     from wfe_mcp.views.values.model import PartView
 
-    engine, run = invocation.engine, invocation.at(run)
+    engine, run = invocation.engine, invocation.resolve_run(run)
     phase, artifact = (of_phase, name) if of_phase else _phase_and_artifact(invocation, run, name)
     if save:
         _save(invocation, run, artifact, save)
@@ -74,7 +74,7 @@ def show(
             raise typer.BadParameter("takes a phase, and neither --revision nor --at", param_hint="--draft")
         artifact = f"draft:{draft}"
     if at and name:
-        newest = answers.read_artifact(engine, invocation.by, run, phase, artifact).shown(RevisionView).head
+        newest = answers.read_artifact(engine, invocation.by, run, phase, artifact).view_as(RevisionView).head
         revision = _revision_then(invocation, run, newest, at, revision)
     answer = answers.read_artifact(engine, invocation.by, run, phase, artifact, revision, pointer)
     if at and not name:
@@ -82,9 +82,9 @@ def show(
     view = answer.view
     if isinstance(view, RevisionView) and view.part.cut:  # only models pay for what they read
         with engine.store.read() as tx:
-            found = tx.artifacts.revision(RunId(run), PhasePath(view.head.phase), view.head.revision)
-        assert found is not None, "it has just been read"
-        whole = content_of(invocation.overview(run), found)
+            record = tx.artifacts.revision(RunId(run), PhasePath(view.head.phase), view.head.revision)
+        assert record is not None, "it has just been read"
+        whole = content_of(invocation.overview(run), record)
         for key in pointer.split("/")[1:] if pointer else []:
             part = key.replace("~1", "/").replace("~0", "~")
             whole = whole[int(part) if isinstance(whole, list) else part]
@@ -100,11 +100,11 @@ def _save(invocation: Invocation, run: str, artifact: str, save: str) -> None:
     if not artifact.startswith(ATTACHMENT):
         raise typer.BadParameter(f"takes an attached file, for example {ATTACHMENT}1", param_hint="--save")
     with invocation.engine.store.read() as tx:
-        found = attachment_of(tx, RunId(run), artifact)
-    invocation.outcome(None, *written(found.name, found.sha256, found.content, save))
+        attachment = attachment_of(tx, RunId(run), artifact)
+    invocation.outcome(None, *save_attachment(attachment.name, attachment.sha256, attachment.content, save))
 
 
-def written(name: str, sha256: str, content: bytes, save: str) -> tuple[str, dict[str, str]]:
+def save_attachment(name: str, sha256: str, content: bytes, save: str) -> tuple[str, dict[str, str]]:
     """Write the bytes of an attached file, and say so; an existing file is left alone."""
     with named_file(save, "written"), Path(save).open("xb") as file:
         file.write(content)
@@ -125,9 +125,9 @@ def diff(
     from wfe_mcp.views.answers import tool_answers as answers
     from wfe_mcp.views.artifacts.artifacts import DifferenceView, RevisionView
 
-    engine, run = invocation.engine, invocation.at(run)
+    engine, run = invocation.engine, invocation.resolve_run(run)
     phase, artifact = _phase_and_artifact(invocation, run, name)
-    newest = answers.read_artifact(engine, invocation.by, run, phase, artifact, revision).shown(RevisionView).head
+    newest = answers.read_artifact(engine, invocation.by, run, phase, artifact, revision).view_as(RevisionView).head
     if not against and newest.revision == 1:
         raise Refused(
             "unknown_artifact",
@@ -138,7 +138,7 @@ def diff(
     answer = answers.read_artifact(engine, invocation.by, run, phase, artifact, newest.revision, pointer, other)
 
     def render(screen: Screen) -> None:
-        view = answer.shown(DifferenceView)
+        view = answer.view_as(DifferenceView)
         elsewhere = f"run {view.against_run}, " if view.against_run else ""
         elsewhere += f"phase {view.against_phase}, " if view.against_phase else ""
         screen.line(f"{view.artifact} {elsewhere}revision {view.against} -> {view.revision}", "bold")
@@ -153,10 +153,10 @@ def restore(invocation: Invocation, run: Run, phase: Restored = "") -> None:
     """Restore the changed file of an accepted artifact."""
     from wfe_mcp.engine.runs.sealed_file_repair import put_back
 
-    run = invocation.at(run, phase or None)
+    run = invocation.resolve_run(run, phase or None)
     done = put_back(invocation.engine, invocation.by, run, phase)
-    what = f"Restored {', '.join(one.path for one in done)}" if done else "No file differs from its accepted artifact"
-    invocation.outcome(phase or None, what, {"restored": [one.path for one in done]})
+    what = f"Restored {', '.join(file.path for file in done)}" if done else "No file differs from its accepted artifact"
+    invocation.outcome(phase or None, what, {"restored": [file.path for file in done]})
 
 
 def accept(invocation: Invocation, run: Run, phase: Phase, pin_fd: PinFd = None) -> None:
@@ -169,11 +169,11 @@ def accept(invocation: Invocation, run: Run, phase: Phase, pin_fd: PinFd = None)
     from wfe_mcp.engine.runs.sealed_file_repair import accept_edit
     from wfe_mcp.views.answers import tool_answers as answers
 
-    run = invocation.at(run, phase)
+    run = invocation.resolve_run(run, phase)
     by = invocation.person(pin_fd, f"accept the edited artifact of {phase}")
     receipt = accept_edit(invocation.engine, by, run, PhasePath(phase))
     wait_for_gates(invocation, run, phase, receipt.attempt)
-    invocation.render(answers.submitted(invocation.engine, run, phase, receipt.attempt, receipt.revision))
+    invocation.render(answers.submitted_answer(invocation.engine, run, phase, receipt.attempt, receipt.revision))
 
 
 def _revision_then(invocation: Invocation, run: str, newest: "HeadView", at: str, wanted: int | None) -> int:
@@ -181,7 +181,7 @@ def _revision_then(invocation: Invocation, run: str, newest: "HeadView", at: str
 
     Refuses ``unknown_artifact``.
     """
-    there = [each.revision for each in _listed_then(invocation, run, at) if each.phase == newest.phase]
+    there = [head.revision for head in _listed_then(invocation, run, at) if head.phase == newest.phase]
     if not there:
         raise Refused(
             "unknown_artifact",
@@ -222,15 +222,15 @@ def _render(screen: Screen, view: object) -> None:
             ("artifact", "phase", "revision", "attempt", "schema", "sha256", "sealed"),
             [
                 (
-                    each.artifact,
-                    each.phase,
-                    each.revision,
-                    each.attempt,
-                    each.schema,
-                    each.sha256[:12],
-                    "sealed" if each.sealed else "",
+                    artifact.artifact,
+                    artifact.phase,
+                    artifact.revision,
+                    artifact.attempt,
+                    artifact.schema,
+                    artifact.sha256[:12],
+                    "sealed" if artifact.sealed else "",
                 )
-                for each in view.artifacts
+                for artifact in view.artifacts
             ],
         )
         drafts_table(screen, view.drafts)
@@ -251,7 +251,7 @@ def _render(screen: Screen, view: object) -> None:
     else:
         content = part.text if part.cut else part.content
     if isinstance(content, str):
-        screen.quoted(content)
+        screen.print_quoted(content)
     else:  # its line feeds are escapes
         screen.lines(visible_json(content, indent=2))
     if isinstance(view, AttachmentView) and part is not None and part.cut:
@@ -261,7 +261,7 @@ def _render(screen: Screen, view: object) -> None:
 def drafts_table(screen: Screen, drafts: "Sequence[DraftLine]") -> None:
     """Refused submissions, one a row; nothing for none."""
     if drafts:
-        rows = [(one.artifact, one.phase, one.attempt, one.faults, one.at) for one in drafts]
+        rows = [(draft.artifact, draft.phase, draft.attempt, draft.faults, draft.at) for draft in drafts]
         screen.table(("draft", "phase", "attempt", "errors", "refused"), rows)
 
 
@@ -270,15 +270,15 @@ def attachments_table(screen: Screen, attached: "Sequence[AttachmentLine]") -> N
     if attached:
         rows = [
             (
-                one.artifact,
-                one.phase,
-                one.attempt,
-                one.name,
-                one.media_type,
-                f"{one.size_bytes:,}",
-                one.sha256[:12],
-                one.by,
+                attachment.artifact,
+                attachment.phase,
+                attachment.attempt,
+                attachment.name,
+                attachment.media_type,
+                f"{attachment.size_bytes:,}",
+                attachment.sha256[:12],
+                attachment.by,
             )
-            for one in attached
+            for attachment in attached
         ]
         screen.table(("attached", "phase", "attempt", "file", "type", "bytes", "sha256", "by"), rows)

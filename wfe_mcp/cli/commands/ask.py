@@ -24,7 +24,7 @@ def ask(invocation: Invocation, question: Question) -> None:
     lines = _Lines(screen)
     answer = assistant(invocation.engine, invocation.by, question, on_text=lines.take, on_read=lines.reads)
     lines.end()
-    view = answer.shown(AssistantView)
+    view = answer.view_as(AssistantView)
     invocation.render(answer, lambda shown: _render(shown, view, is_printed=lines.is_printed))
 
 
@@ -38,7 +38,7 @@ class _Lines:
         *whole, self._rest = (self._rest + text).split("\n")
         if self._screen.is_terminal:
             for line in whole:
-                self._screen.quoted(line)
+                self._screen.print_quoted(line)
             self.is_printed = True
 
     def reads(self, what: str) -> None:
@@ -53,7 +53,7 @@ class _Lines:
 
 def _render(screen: Screen, view: "AssistantView", *, is_printed: bool = False) -> None:
     if not is_printed and screen.is_terminal:
-        screen.quoted(view.text)
+        screen.print_quoted(view.text)
     elif not is_printed:  # in a pipe no margin tells its lines from ours
         screen.lines(view.text, "  ")
     if view.why:
@@ -61,11 +61,11 @@ def _render(screen: Screen, view: "AssistantView", *, is_printed: bool = False) 
     if view.read:
         screen.line()
         screen.line("It read:", "bold")
-        screen.table((), [(each.what, each.open) for each in view.read], "  ")
+        screen.table((), [(read.what, read.open) for read in view.read], "  ")
     if view.commands:
         screen.line()
         screen.line("It proposes, for you to run:", "bold")
-        for each in view.commands:
-            screen.line(f"  {each}")
+        for command in view.commands:
+            screen.line(f"  {command}")
     cost = "" if view.cost_usd is None else f", ${view.cost_usd:,.4f}"
     screen.line(f"{view.model}: {view.tokens:,} tokens{cost}", "dim")

@@ -20,16 +20,16 @@ def attest(invocation: Invocation, run: Run, commit: Commit = "HEAD") -> None:
     from wfe_mcp.delivery.attestations.ref import REF
     from wfe_mcp.engine.delivery.attest import attest as attested
 
-    found = attested(invocation.engine, run, commit)
-    summary = f"Attested {found.commit[:12]}: {plural(found.statements, 'statement')} in {REF}"
+    bundle = attested(invocation.engine, run, commit)
+    summary = f"Attested {bundle.commit[:12]}: {plural(bundle.statements, 'statement')} in {REF}"
 
     def show(screen: Screen) -> None:
         screen.line(summary, "green")
-        screen.line(f"Decisions on exactly these files: {found.decisions}; results of checks: {found.results}")
-        if not found.decisions:
+        screen.line(f"Decisions on exactly these files: {bundle.decisions}; results of checks: {bundle.results}")
+        if not bundle.decisions:
             screen.line(
-                f"No approval of this run is about the files of {found.commit[:12]}: verify will name it.", "yellow"
+                f"No approval of this run is about the files of {bundle.commit[:12]}: verify will name it.", "yellow"
             )
         screen.next(f"git push origin {REF}")
 
-    invocation.answer(summary, show, run=run, data=found._asdict() | {"ref": REF})
+    invocation.answer(summary, show, run=run, data=bundle._asdict() | {"ref": REF})

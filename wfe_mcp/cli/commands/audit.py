@@ -9,7 +9,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Limit, seconds_of
 from wfe_mcp.cli.terminal.screen import Screen
-from wfe_mcp.cli.terminal.text import shortened
+from wfe_mcp.cli.terminal.text import shorten
 
 if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import SettingEvent
@@ -42,20 +42,20 @@ def audit(invocation: Invocation, since: Since = "", after: After = None, limit:
         events = tx.settings_log.events()
     if seconds is not None:
         begin = invocation.engine.clock() - timedelta(seconds=seconds)
-        events = [each for each in events if each.at >= begin]
-    events = [each for each in events if each.seq > (after or 0)]
+        events = [event for event in events if event.at >= begin]
+    events = [event for event in events if event.seq > (after or 0)]
     shown = events[-limit:] if after is None else events[:limit]
 
     def render(screen: Screen) -> None:
         rows = [
             (
-                str(each.seq),
-                f"{each.at:%Y-%m-%d %H:%M:%S}",
-                each.actor,
-                str(each.channel),
-                *_shown(each),
+                str(event.seq),
+                f"{event.at:%Y-%m-%d %H:%M:%S}",
+                event.actor,
+                str(event.channel),
+                *_describe_entry(event),
             )
-            for each in shown
+            for event in shown
         ]
         screen.table(("seq", "at (UTC)", "by", "over", "what", "of"), rows)
         if not shown:
@@ -65,18 +65,18 @@ def audit(invocation: Invocation, since: Since = "", after: After = None, limit:
                 f"{len(events) - len(shown)} {'earlier' if after is None else 'later'} entries: --limit N, or --after SEQ"
             )
 
-    data = {"entries": [row_of(each) for each in shown], "left": len(events) - len(shown)}
+    data = {"entries": [row_of(event) for event in shown], "left": len(events) - len(shown)}
     invocation.answer(f"{len(shown)} entries", render, data=data)
 
 
-def _shown(event: "SettingEvent") -> tuple[str, str]:
+def _describe_entry(event: "SettingEvent") -> tuple[str, str]:
     """What an entry says and about what: ``PersonLoggedIn`` is "person logged in". Of a signature only that it is one."""
     kind, _, name = event.name.partition(":")
     what = _KEPT_AS_SECRETS.get((event.type, kind))
     if what is not None:
-        return what, shortened(name, _NAME_CHARS)
+        return what, shorten(name, _NAME_CHARS)
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", event.type).lower()
-    return words, "" if event.name.startswith("{") else shortened(event.name, _NAME_CHARS)
+    return words, "" if event.name.startswith("{") else shorten(event.name, _NAME_CHARS)
 
 
 def row_of(event: "SettingEvent") -> dict[str, Any]:

@@ -14,7 +14,7 @@ from wfe_mcp.core.units import plural, size
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.maintenance.restore_log import SetBack
-    from wfe_mcp.store.maintenance.copies import Held
+    from wfe_mcp.store.maintenance.copies import DatabaseSummary
 
 To = Annotated[
     str,
@@ -65,12 +65,12 @@ def restore(
 
     engine, began = invocation.engine, invocation.engine.clock()
 
-    def stopped() -> tuple[str, list[str]]:
+    def stop_message() -> tuple[str, list[str]]:
         if is_restored(engine, began):
             return "The backup is in its place.", ["verify"]
         return "The database is as it was.", ["restore", *(["--force"] if force else []), file]
 
-    with invocation.stoppable(stopped):
+    with invocation.stoppable(stop_message):
         done = restored(
             engine,
             Path(file).absolute(),
@@ -127,12 +127,12 @@ def _lost_words(back: "SetBack") -> str:
     return f"{lost}{f' ({runs})' if runs else ''}{back.reach and f'. {back.reach}.'}"
 
 
-def _words(held: "Held") -> str:
+def _words(held: "DatabaseSummary") -> str:
     counts = (plural(held.runs, "run"), plural(held.events, "event"), plural(held.projects, "project"))
     return f"{', '.join(counts)} ({size(held.size_bytes)})"
 
 
-def _view(held: "Held") -> dict[str, Any]:
+def _view(held: "DatabaseSummary") -> dict[str, Any]:
     newest = held.newest.isoformat() if held.newest else None
     return {
         "projects": held.projects,

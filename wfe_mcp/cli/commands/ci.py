@@ -38,24 +38,24 @@ def ci(invocation: Invocation, forge: Forge, branch: Branch = "") -> None:
     branch = branch or _base(invocation)
     if not _NAME.fullmatch(branch):
         raise Refused("bad_argument", f"{branch!r} is no name of a branch.", "Name it as git branch lists it.")
-    made, root = ci_file(forge, branch), invocation.project.root
-    before = read_if_there(root, made.path)
-    if before is not None and before.decode(errors="replace").replace("\r\n", "\n") != made.text:
+    file, root = ci_file(forge, branch), invocation.project.root
+    before = read_if_there(root, file.path)
+    if before is not None and before.decode(errors="replace").replace("\r\n", "\n") != file.text:
         raise Refused(
             "conflict",
-            f"{made.path} exists and is another file.",
+            f"{file.path} exists and is another file.",
             f"Compare it, move it away, then write it again: wfe-mcp ci {forge}",
         )
     if before is None:
-        write_atomic(root, made.path, made.text)
-    summary = f"Wrote {made.path}" if before is None else f"{made.path} is as it should be"
+        write_atomic(root, file.path, file.text)
+    summary = f"Wrote {file.path}" if before is None else f"{file.path} is as it should be"
 
     def show(screen: Screen) -> None:
         screen.line(summary, "green")
-        for line in made.after:
+        for line in file.after:
             screen.line(f"  {line}")
 
-    invocation.answer(summary, show, data={"file": made.path, "written": before is None, "after": list(made.after)})
+    invocation.answer(summary, show, data={"file": file.path, "written": before is None, "after": list(file.after)})
 
 
 def _base(invocation: Invocation) -> str:

@@ -47,9 +47,9 @@ def list_all(invocation: Invocation, status: Status = "") -> None:
 
 def show(invocation: Invocation, item: ItemId) -> None:
     """Show a claim with its tests, its evidence and its history."""
-    from wfe_mcp.views.work.answers import shown
+    from wfe_mcp.views.work.answers import item_answer
 
-    render_item(invocation, shown(invocation.engine, item, whole=True))
+    render_item(invocation, item_answer(invocation.engine, item, whole=True))
 
 
 def add(
@@ -63,10 +63,10 @@ def add(
     """Add a claim with its tests; --parent names the item that it is about."""
     from wfe_mcp.views.work.answers import add as add_item
 
-    given: dict[str, Any] = {"title": title, "body": body, "parent": parent, "tags": tags or []}
+    values: dict[str, Any] = {"title": title, "body": body, "parent": parent, "tags": tags or []}
     if tests:
-        given["tests"] = [_test(number, text) for number, text in enumerate(tests)]
-    render_item(invocation, add_item(invocation.engine, invocation.by, "claim", given))
+        values["tests"] = [_test(number, text) for number, text in enumerate(tests)]
+    render_item(invocation, add_item(invocation.engine, invocation.by, "claim", values))
 
 
 def try_out(invocation: Invocation, item: ItemId) -> None:
@@ -79,18 +79,18 @@ def try_out(invocation: Invocation, item: ItemId) -> None:
     from wfe_mcp.engine.evaluation.claim_tests import enqueue_test
     from wfe_mcp.store.records.jobs import JobStatus
     from wfe_mcp.views.moves.envelope import Envelope
-    from wfe_mcp.views.work.answers import shown
+    from wfe_mcp.views.work.answers import item_answer
     from wfe_mcp.views.work.models import ItemView
 
     engine = invocation.engine
     claim, job = enqueue_test(engine, item)
     with at_work(invocation) as pause, invocation.screen.busy(f"{claim.id} is tested; Ctrl-C returns it to the queue"):
-        while (found := find_job(engine, job.id).job).status in {JobStatus.QUEUED, JobStatus.RUNNING}:
+        while (state := find_job(engine, job.id).job).status in {JobStatus.QUEUED, JobStatus.RUNNING}:
             pause()
-    if found.status is not JobStatus.DONE:
-        raise Refused("conflict", f"Job {found.id} is {found.status}: {found.error or found.cancel_reason}", "")
-    answer = shown(engine, item, whole=True)
-    is_validated = answer.shown(ItemView).line.status == "validated"
+    if state.status is not JobStatus.DONE:
+        raise Refused("conflict", f"Job {state.id} is {state.status}: {state.error or state.cancel_reason}", "")
+    answer = item_answer(engine, item, whole=True)
+    is_validated = answer.view_as(ItemView).line.status == "validated"
     render_item(invocation, Envelope(is_validated, summary=answer.summary, next=answer.next, view=answer.view))
 
 
@@ -101,10 +101,10 @@ def retry(invocation: Invocation, item: ItemId) -> None:
 
 def follow_up(invocation: Invocation, item: ItemId, others: FollowUps) -> None:
     """Name the items that have to be done before a claim is taken up again."""
-    from wfe_mcp.views.work.answers import change as change_item, shown
+    from wfe_mcp.views.work.answers import change as change_item, item_answer
     from wfe_mcp.views.work.models import ItemView
 
-    needs = [*shown(invocation.engine, item).shown(ItemView).needs, *others]
+    needs = [*item_answer(invocation.engine, item).view_as(ItemView).needs, *others]
     render_item(invocation, change_item(invocation.engine, invocation.by, item, {"needs": needs}))
 
 
@@ -127,10 +127,10 @@ def evidence(
         raise typer.BadParameter("says what shows it, where no REF does", param_hint="--reason")
     if answered and supports is None:
         raise typer.BadParameter("says what you found: add --supports or --contradicts", param_hint="--list")
-    one = {"ref": ref, "reason": reason, "supports": supports, "test": answered}
-    given = {"evidence": [{name: value for name, value in one.items() if value not in ("", None)}]}
+    entry = {"ref": ref, "reason": reason, "supports": supports, "test": answered}
+    values = {"evidence": [{name: value for name, value in entry.items() if value not in ("", None)}]}
     what = f"say that {reason or ref!r} {'supports' if supports else 'contradicts'} {item}"
-    answer = invocation.as_needed(lambda by: change_item(invocation.engine, by, item, given), pin_fd, what)
+    answer = invocation.as_needed(lambda by: change_item(invocation.engine, by, item, values), pin_fd, what)
     render_item(invocation, answer)
 
 
@@ -142,25 +142,25 @@ def ledger(invocation: Invocation) -> None:
     from wfe_mcp.views.work.ledger import Ledger, ledger as falsified
 
     answer = falsified(invocation.engine)
-    view = answer.shown(Ledger)
+    view = answer.view_as(Ledger)
 
     def render(screen: Screen) -> None:
         screen.line(answer.summary, "bold")
         now = invocation.engine.clock()
         rows = [
-            (each.id, each.status, screen.time(each.at, now), each.commit[:12], _follows(each))
-            for each in view.falsified
+            (claim.id, claim.status, screen.time(claim.at, now), claim.commit[:12], _follows(claim))
+            for claim in view.falsified
         ]
         if rows:
             screen.table(("claim", "now", "falsified", "commit", "follow-ups"), rows)
-        for each in view.falsified:
-            screen.line(f"  {each.id} {each.title}: {each.why}")
+        for claim in view.falsified:
+            screen.line(f"  {claim.id} {claim.title}: {claim.why}")
 
     invocation.render(answer, render)
 
 
 def _follows(one: "Falsified") -> str:
-    return ", ".join(f"{each.id} {each.status}" for each in one.follow_ups) or "none"
+    return ", ".join(f"{item.id} {item.status}" for item in one.follow_ups) or "none"
 
 
 def _test(number: int, text: str) -> object:

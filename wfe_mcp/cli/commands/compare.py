@@ -22,12 +22,12 @@ def compare(invocation: Invocation, run: Run, other: Other) -> None:
     """Compare two runs: inputs, phases, times, costs and artifacts."""
     from wfe_mcp.views.history.comparison import comparison
 
-    found = [invocation.overview(invocation.at(named)) for named in (run, other)]
-    view = comparison(invocation.engine, *found)
-    unlike = [each for each in view.phases if not each.same]
+    overviews = [invocation.overview(invocation.resolve_run(named)) for named in (run, other)]
+    view = comparison(invocation.engine, *overviews)
+    unlike = [phase for phase in view.phases if not phase.same]
     summary = _count(len(unlike), len(view.phases))
     invocation.answer(
-        f"{summary}: {' and '.join(each.row.run for each in view.runs)}",
+        f"{summary}: {' and '.join(side.row.run for side in view.runs)}",
         lambda screen: _render(screen, summary, view),
         view=view,
     )
@@ -43,19 +43,19 @@ def _count(unlike: int, total: int) -> str:
 
 def _render(screen: Screen, summary: str, view: "ComparisonView") -> None:
     screen.line(f"{summary}.", "bold")
-    one, two = view.runs
-    rows = [(name, of(one), of(two)) for name, of in _RUN_ROWS]
+    first, second = view.runs
+    rows = [(name, of(first), of(second)) for name, of in _RUN_ROWS]
     rows += [(phase.phase, *_sides(phase)) for phase in view.phases]
-    screen.table((), [("", one.row.run, two.row.run), *(row for row in rows if any(row[1:]))])
+    screen.table((), [("", first.row.run, second.row.run), *(row for row in rows if any(row[1:]))])
     for what, changes in (("template", view.template), ("inputs", view.inputs)):
         if changes:
             screen.line(f"{what}: differs")
             render_changes(screen, changes, _VALUE_CHARS, "  ")
-    unlike = [each.phase for each in view.phases if each.artifact == "differs"]
+    unlike = [pair.phase for pair in view.phases if pair.artifact == "differs"]
     if unlike:
-        from wfe_mcp.core.paths import typed
+        from wfe_mcp.core.paths import shell_path
 
-        screen.next(f"wfe-mcp artifact diff {two.row.run} {typed(unlike[0])} --against {one.row.run}")
+        screen.next(f"wfe-mcp artifact diff {second.row.run} {shell_path(unlike[0])} --against {first.row.run}")
 
 
 def _models(run: "RunSide | PhaseSide") -> str:

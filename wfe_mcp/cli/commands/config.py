@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
-from wfe_mcp.cli.terminal.confirm import confirmed
+from wfe_mcp.cli.terminal.confirm import require_confirmation
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Yes
 from wfe_mcp.cli.terminal.screen import Screen
@@ -44,7 +44,7 @@ def show(invocation: Invocation, origin: Origin = False) -> None:
     for key, value in loaded.values().items():
         place = loaded.origins[key]
         values[key] = {"value": value, "origin": place.layer, "where": place.where} if origin else value
-    problems = [{"path": each.path, "message": each.message} for each in loaded.problems]
+    problems = [{"path": detail.path, "message": detail.message} for detail in loaded.problems]
     untrusted = [str(path) for path in loaded.untrusted]
     data = (
         {"settings": values}
@@ -55,8 +55,8 @@ def show(invocation: Invocation, origin: Origin = False) -> None:
     def render(screen: Screen) -> None:
         if origin:
             rows = [
-                (key, one["value"], " ".join(filter(None, (one["origin"], one["where"]))))
-                for key, one in values.items()
+                (key, row["value"], " ".join(filter(None, (row["origin"], row["where"]))))
+                for key, row in values.items()
             ]
             screen.table(("setting", "value", "from"), rows)
             own = user_config_file()
@@ -102,7 +102,7 @@ def fact(
     engine = invocation.engine
     correct_fact(engine, invocation.person(pin_fd, "correct a fact"), name, None if remove else value)
     view = project_view(engine)
-    holds = next((each.value for each in view.facts if each.name == name), "not known")
+    holds = next((known_fact.value for known_fact in view.facts if known_fact.name == name), "not known")
     invocation.answer(f"{name}: {holds}{' (as found)' if remove else ' (yours)'}", view=view)
 
 
@@ -120,7 +120,7 @@ def policy(
     .wfe/config.toml and trusts it as it is then. The file must be trusted before.
     """
     from wfe_mcp.cli.terminal.pin import at_terminal
-    from wfe_mcp.engine.runs.policy import change_policy, planned, policy_written
+    from wfe_mcp.engine.runs.policy import change_policy, plan_policy_change, policy_written
     from wfe_mcp.views.project.project import planned_view, policy_view
     from wfe_mcp.views.values.model import plain
 
@@ -131,14 +131,14 @@ def policy(
             "Approval policy", lambda screen: _show_policy(screen, view.in_force, view.written), view=view
         )
         return
-    plan = planned(engine, _policy_with(policy_written(engine), templates, evidence, on_mismatch))
+    plan = plan_policy_change(engine, _policy_with(policy_written(engine), templates, evidence, on_mismatch))
     shown = planned_view(engine, plan)
     if not shown.changes:
         invocation.answer("The policy is so already.", view=policy_view(engine))
         return
-    for each in shown.changes:
-        line = f"  ~ {each.key}: {each.now}, was {each.was}" + (" (WEAKENS)" if each.weakens else "")
-        invocation.screen.aside(line, "red" if each.weakens else "")
+    for change in shown.changes:
+        line = f"  ~ {change.key}: {change.now}, was {change.was}" + (" (WEAKENS)" if change.weakens else "")
+        invocation.screen.aside(line, "red" if change.weakens else "")
     if pin_fd is None and not at_terminal():
         raise Refused(
             "needs_human",
@@ -146,12 +146,12 @@ def policy(
             f"In a terminal of your own: {shown.command}. In a browser: wfe-mcp ui",
             data=plain(shown),
         )
-    weaker = sum(each.weakens for each in shown.changes)
+    weaker = sum(change.weakens for change in shown.changes)
     if weaker and pin_fd is None:  # --yes is not enough at a terminal
         changes = plural(weaker, "change that weakens it", "changes that weaken it")
-        confirmed(f"Change it, with {changes}?", "weaken")
+        require_confirmation(f"Change it, with {changes}?", "weaken")
     elif not yes:
-        confirmed("Change it?")
+        require_confirmation("Change it?")
     change_policy(engine, invocation.person(pin_fd, "change the policy"), plan, shown.shown)
     view = policy_view(engine)
     headline = "Changed the approval policy."
@@ -168,7 +168,7 @@ def _policy_with(now: "Policy", templates: str, evidence: str | None, on_mismatc
     from wfe_mcp.engine.runs.policy import ANY
 
     if templates:
-        names = tuple(name for each in templates.split(",") if (name := each.strip()) and name != "none")
+        names = tuple(name for template in templates.split(",") if (name := template.strip()) and name != "none")
         now = replace(now, templates=None if templates == ANY else names)
     if evidence:
         now = replace(now, evidence=None if evidence == ANY else cast("Any", evidence))

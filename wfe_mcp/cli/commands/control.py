@@ -46,7 +46,7 @@ def retry(
     from wfe_mcp.core.commands import Retry
     from wfe_mcp.engine.runs import control
 
-    engine, run = invocation.engine, invocation.at(run, phase)
+    engine, run = invocation.engine, invocation.resolve_run(run, phase)
     steps = control.retry_plan(engine, run, phase, from_step)
     if steps is not None:
         invocation.screen.aside(steps.sentence)
@@ -77,7 +77,7 @@ def skip(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin_fd:
     from wfe_mcp.core.commands import Skip
     from wfe_mcp.engine.runs import control
 
-    engine, run = invocation.engine, invocation.at(run, phase)
+    engine, run = invocation.engine, invocation.resolve_run(run, phase)
     probe = Skip(phase=PhasePath(phase), reason=reason, by=invocation.by, at=engine.clock())
     say_what_follows(invocation, run, "skip", phase)
     by = authorize(invocation, run, probe, pin_fd, f"skip {phase}")
@@ -99,12 +99,12 @@ def auto(invocation: Invocation, first: First, second: Run, pin_fd: PinFd = None
     switch, run = (first, second) if first in {"on", "off"} else (second, first)  # both orders are clear
     if switch not in {"on", "off"}:
         raise typer.BadParameter(f"on or off is expected, not {first!r}", param_hint="on|off")
-    run = invocation.at(run)
+    run = invocation.resolve_run(run)
     if switch == "on":
         refuse_early(invocation, run, partial(SetAuto, auto=True))
     by = invocation.by if switch == "off" else invocation.person(pin_fd, "switch automatic mode on")
     answer = control_run(invocation.engine, by, run, "auto_on" if switch == "on" else "auto_off")
-    invocation.controlled(answer, f"Turned {switch} automatic mode of")
+    invocation.give_control_answer(answer, f"Turned {switch} automatic mode of")
 
 
 def force_accept(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin_fd: PinFd = None) -> None:
@@ -114,7 +114,7 @@ def force_accept(invocation: Invocation, run: Run, phase: Phase, reason: Reason,
     """
     from wfe_mcp.engine.runs import control
 
-    engine, run = invocation.engine, invocation.at(run, phase)
+    engine, run = invocation.engine, invocation.resolve_run(run, phase)
     say_what_follows(invocation, run, "force-accept", phase)
     by = invocation.person(pin_fd, f"overrule the gates of {phase}")
     control.force_accept(engine, by, run, phase, reason)
@@ -140,9 +140,9 @@ def pause(invocation: Invocation, run: Run, reason: Reason = "", pin_fd: PinFd =
     """
     from wfe_mcp.views.answers.tool_answers import control_run
 
-    run = invocation.at(run)
+    run = invocation.resolve_run(run)
     by = invocation.by if pin_fd is None else invocation.person(pin_fd, "pause the run")
-    invocation.controlled(control_run(invocation.engine, by, run, "pause", reason=reason), "Paused")
+    invocation.give_control_answer(control_run(invocation.engine, by, run, "pause", reason=reason), "Paused")
 
 
 def resume(
@@ -160,7 +160,7 @@ def resume(
     """
     from wfe_mcp.views.answers.tool_answers import control_run
 
-    run = invocation.at(run)
+    run = invocation.resolve_run(run)
     timeout_s = seconds_of(timeout)
     if timeout_s is None:  # a run whose time is over continues with more time only
         say_what_follows(invocation, run, "resume", "")
@@ -168,7 +168,7 @@ def resume(
     answer = control_run(
         invocation.engine, by, run, "resume", max_cost_usd=max_cost, max_tokens=max_tokens, timeout_s=timeout_s
     )
-    invocation.controlled(answer, "Resumed")
+    invocation.give_control_answer(answer, "Resumed")
 
 
 SomeRun = Annotated[str, typer.Argument(metavar="[RUN]", help="The run, or the first characters of its id.")]
@@ -192,15 +192,17 @@ def cancel(
     from wfe_mcp.core.commands import Cancel
     from wfe_mcp.views.answers.tool_answers import control_run
 
-    run = invocation.at(run)
+    run = invocation.resolve_run(run)
     refuse_early(invocation, run, Cancel)
     if not yes and not invocation.screen.as_json and sys.stdin.isatty() and sys.stdout.isatty():
-        from wfe_mcp.cli.terminal.confirm import confirmed
+        from wfe_mcp.cli.terminal.confirm import require_confirmation
 
         record = invocation.record(run)
         title = record.title if record is not None else ""
-        confirmed(f'Cancel {run} "{title}"? It cannot be resumed.')
-    invocation.controlled(control_run(invocation.engine, invocation.by, run, "cancel", reason=reason), "Cancelled")
+        require_confirmation(f'Cancel {run} "{title}"? It cannot be resumed.')
+    invocation.give_control_answer(
+        control_run(invocation.engine, invocation.by, run, "cancel", reason=reason), "Cancelled"
+    )
 
 
 def _archive_stale(invocation: Invocation, reason: str) -> None:
@@ -222,10 +224,10 @@ def proceed(invocation: Invocation, run: Run, phase: HeldPhase = "", pin_fd: Pin
     """
     from wfe_mcp.views.answers.tool_answers import control_run
 
-    run = invocation.at(run)
+    run = invocation.resolve_run(run)
     say_what_follows(invocation, run, "proceed", phase)
     by = invocation.person(pin_fd, "continue the run")
-    invocation.controlled(control_run(invocation.engine, by, run, "proceed", phase), "Continued")
+    invocation.give_control_answer(control_run(invocation.engine, by, run, "proceed", phase), "Continued")
 
 
 def say_what_follows(invocation: Invocation, run: str, way: "Way", phase: str, to: str = "") -> None:

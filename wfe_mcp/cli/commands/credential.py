@@ -14,7 +14,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
-    from wfe_mcp.engine.credentials.kinds import Kind, Part
+    from wfe_mcp.engine.credentials.kinds import CredentialPart, Kind
     from wfe_mcp.engine.credentials.stored import Credential
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name: npm, deploy-key.")]
@@ -69,15 +69,15 @@ def list_all(invocation: Invocation) -> None:
     def render(screen: Screen) -> None:
         rows = [
             (
-                each.name,
-                each.kind,
-                each.scope,
-                each.kept_in,
-                f"{each.expires_at[:10]} {each.state if each.state != 'valid' else ''}".strip() or "-",
-                f"{each.used[0].to}, {each.used[0].at[:10]}" if each.used else "never",
-                ", ".join(each.given_to) or "-",
+                row.name,
+                row.kind,
+                row.scope,
+                row.kept_in,
+                f"{row.expires_at[:10]} {row.state if row.state != 'valid' else ''}".strip() or "-",
+                f"{row.used[0].to}, {row.used[0].at[:10]}" if row.used else "never",
+                ", ".join(row.given_to) or "-",
             )
-            for each in view.credentials
+            for row in view.credentials
         ]
         screen.table(("credential", "kind", "of", "opened by", "expires", "last used", "given to"), rows)
         if not rows:
@@ -108,17 +108,17 @@ def add(
     from wfe_mcp.engine.credentials.stored import add_credential, expiry_of
     from wfe_mcp.engine.models.secrets import require_keyring
 
-    engine, found = invocation.engine, kind_of(kind)
+    engine, credential_kind = invocation.engine, kind_of(kind)
     ends = expiry_of(expires, engine.clock())
     by = invocation.person(pin_fd, f"store the credential {name}")
     if key == "keyring":
         require_keyring()
-    values = _values(found, name, from_file or (), username, key_fd)
-    made = add_credential(engine, by, name, kind, values, scope=whose or "project", kept_in=key, expires_at=ends)
-    place = "file:VARIABLE" if found.parts[0].lines else "VARIABLE"
+    values = _values(credential_kind, name, from_file or (), username, key_fd)
+    record = add_credential(engine, by, name, kind, values, scope=whose or "project", kept_in=key, expires_at=ends)
+    place = "file:VARIABLE" if credential_kind.parts[0].lines else "VARIABLE"
     delivers = name == engine.settings().settings.delivery.credential
     use = "[delivery] uses it." if delivers else f'Give it to a check: credentials = {{ {name} = "{place}" }}'
-    _answer(invocation, made, f"Stored the {kind} {name}. {use}")
+    _answer(invocation, record, f"Stored the {kind} {name}. {use}")
 
 
 credential = add
@@ -148,8 +148,8 @@ def rotate(
     ends = expiry_of(expires, engine.clock())
     by = invocation.person(pin_fd, f"rotate the credential {name}")
     values = _values(kind_of(known.kind), name, from_file or (), username, key_fd)
-    made = rotate_credential(engine, by, name, values, scope=known.scope, kept_in=key or None, expires_at=ends)
-    _answer(invocation, made, f"Rotated the {made.kind} {name}.")
+    record = rotate_credential(engine, by, name, values, scope=known.scope, kept_in=key or None, expires_at=ends)
+    _answer(invocation, record, f"Rotated the {record.kind} {name}.")
 
 
 def delete(invocation: Invocation, name: Name, whose: Whose = "", pin_fd: PinFd = None) -> None:
@@ -176,17 +176,17 @@ def _values(
 ) -> dict[str, str]:
     """The parts that are given as files, and those that are typed. Refuses where neither can be."""
     known = [part.name for part in kind.parts]
-    found = {"username": username} if username else {}
-    for each in files:
-        part, _, path = each.rpartition("=") if each.split("=")[0] in known else ("", "", each)
-        found[part or known[0]] = _content(path)
+    parts = {"username": username} if username else {}
+    for file in files:
+        part, _, path = file.rpartition("=") if file.split("=")[0] in known else ("", "", file)
+        parts[part or known[0]] = _content(path)
     if key_fd is not None:
-        found[known[0]] = _content(key_fd)
-    typed = {part.name: _typed(part, name) for part in kind.parts if part.name not in found}
-    return found | {part: value for part, value in typed.items() if value}
+        parts[known[0]] = _content(key_fd)
+    typed = {part.name: _type_value(part, name) for part in kind.parts if part.name not in parts}
+    return parts | {part: value for part, value in typed.items() if value}
 
 
-def _typed(part: "Part", name: str) -> str:
+def _type_value(part: "CredentialPart", name: str) -> str:
     from wfe_mcp.cli.terminal.pin import at_terminal, read_key
 
     if part.lines or not at_terminal():

@@ -23,17 +23,17 @@ def list_all(invocation: Invocation, status: Status = "") -> None:
 
 def show(invocation: Invocation, item: ItemId) -> None:
     """Show a decision with its history."""
-    from wfe_mcp.views.work.answers import shown
+    from wfe_mcp.views.work.answers import item_answer
 
-    render_item(invocation, shown(invocation.engine, item, whole=True))
+    render_item(invocation, item_answer(invocation.engine, item, whole=True))
 
 
 def add(invocation: Invocation, title: ItemTitle, body: Description = "", scopes: Scopes = None) -> None:
     """Propose a decision; --body says why, and what follows from it."""
     from wfe_mcp.views.work.answers import add as add_item
 
-    given = {"title": title, "body": body, "scopes": scopes or []}
-    render_item(invocation, add_item(invocation.engine, invocation.by, "decision", given))
+    values = {"title": title, "body": body, "scopes": scopes or []}
+    render_item(invocation, add_item(invocation.engine, invocation.by, "decision", values))
 
 
 def accept(invocation: Invocation, item: ItemId, pin_fd: PinFd = None) -> None:
@@ -57,10 +57,10 @@ def replace(invocation: Invocation, item: ItemId, by: ItemId, pin_fd: PinFd = No
 
     It asks for your PIN.
     """
-    from wfe_mcp.views.work.answers import shown
+    from wfe_mcp.views.work.answers import item_answer
     from wfe_mcp.views.work.models import ItemView
 
-    old, new = (shown(invocation.engine, each).shown(ItemView).line for each in (item, by))
+    old, new = (item_answer(invocation.engine, item_id).view_as(ItemView).line for item_id in (item, by))
     if new.kind != "decision" or new.id == old.id:
         what = f"{new.id} is the decision itself." if new.id == old.id else f"{new.id} is a {new.kind}, no decision."
         raise Refused("bad_argument", what, "Find decisions: wfe-mcp decision list")

@@ -31,8 +31,8 @@ def deploy(
     """
     commit = _commit(invocation, run, commit)
     title = f"Deploy {commit[:SHA_CHARS]} to {environment}"
-    given = [f"environment={environment}", f"commit={commit}"]
-    answer = begin(invocation, "deploy", given, "", title, auto=None, key="", driver="", pin_fd=pin_fd)
+    inputs = [f"environment={environment}", f"commit={commit}"]
+    answer = begin(invocation, "deploy", inputs, "", title, auto=None, key="", driver="", pin_fd=pin_fd)
 
     def render(screen: Screen) -> None:
         screen.line(f"{title}: run {answer.run}.", "bold")
@@ -55,14 +55,14 @@ def deployments(invocation: Invocation, environment: OfEnvironment = "") -> None
             ("environment", "kind", "runs", "version", "health", "asked"),
             [
                 (
-                    each.name,
-                    each.kind,
-                    each.commit[:SHA_CHARS] or "-",
-                    each.version or "-",
-                    each.health or "-",
-                    each.health_at,
+                    row.name,
+                    row.kind,
+                    row.commit[:SHA_CHARS] or "-",
+                    row.version or "-",
+                    row.health or "-",
+                    row.health_at,
                 )
-                for each in view.environments
+                for row in view.environments
             ],
         )
         if view.deployments:
@@ -71,23 +71,23 @@ def deployments(invocation: Invocation, environment: OfEnvironment = "") -> None
                 ("at", "environment", "state", "commit", "before", "approved by", "run"),
                 [
                     (
-                        each.at,
-                        each.environment,
-                        each.state,
-                        each.commit[:SHA_CHARS],
-                        each.before[:SHA_CHARS] or "-",
-                        each.approved_by,
-                        each.run,
+                        deployment.at,
+                        deployment.environment,
+                        deployment.state,
+                        deployment.commit[:SHA_CHARS],
+                        deployment.before[:SHA_CHARS] or "-",
+                        deployment.approved_by,
+                        deployment.run,
                     )
-                    for each in view.deployments
+                    for deployment in view.deployments
                 ],
             )
-        failed = next((each for each in view.deployments if each.why), None)
+        failed = next((deployment for deployment in view.deployments if deployment.why), None)
         if environment and failed is not None:
             why, _, output = failed.why.partition("\n")
             screen.line(f"{failed.commit[:SHA_CHARS]}: {why}")
             if output:
-                screen.quoted(output)
+                screen.print_quoted(output)
             if failed.log:
                 screen.line(f"Its output: {failed.log}")
         if not view.environments:
@@ -104,12 +104,12 @@ def _commit(invocation: Invocation, run: str, commit: str) -> str:
     if run and commit:
         raise Refused("bad_argument", "--run and --commit both name a commit.", "Leave one out.")
     if run:
-        run = invocation.at(run, None)
-        made = [one.commit for one in operations_of(invocation.engine, run) if one.commit]
-        if not made:
+        run = invocation.resolve_run(run, None)
+        commits = [operation.commit for operation in operations_of(invocation.engine, run) if operation.commit]
+        if not commits:
             raise Refused("bad_argument", f"Run {run} has made and merged no commit.", "Name one: --commit COMMIT")
-        commit = made[-1]
-    found = commit_of(invocation.engine.root, commit or "HEAD")
-    if not found:
+        commit = commits[-1]
+    sha = commit_of(invocation.engine.root, commit or "HEAD")
+    if not sha:
         raise Refused("bad_argument", f"There is no commit {commit or 'HEAD'!r} here.", "See: git log --oneline")
-    return found
+    return sha

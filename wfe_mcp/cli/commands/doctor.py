@@ -56,12 +56,12 @@ def doctor(
         fix_sums(invocation.engine)
         fix_journal(invocation.engine)
     missing: list[MissingCheck] = []
-    found = list(_findings(invocation, missing, deep=deep, hosts=hosts))
+    findings = list(_findings(invocation, missing, deep=deep, hosts=hosts))
     if forge:
         from wfe_mcp.engine.delivery.logins import login_findings
 
-        found += login_findings(invocation.engine)
-    bad = [each for each in found if each.level == "problem"]
+        findings += login_findings(invocation.engine)
+    bad = [finding for finding in findings if finding.level == "problem"]
     summary = plural(len(bad), "problem") if bad else _ready(invocation, missing)
     error = (
         Refused("unavailable", f"{bad[0].topic}: {bad[0].message}", "Fix it and run: wfe-mcp doctor") if bad else None
@@ -70,19 +70,21 @@ def doctor(
     def render(screen: Screen) -> None:
         if bad:
             screen.line(summary, "red")
-            screen.table((), [(each.topic, each.message) for each in bad], "  ")
-        screen.table((), [(each.level, each.topic, each.message) for each in found if each.level != "problem"])
+            screen.table((), [(finding.topic, finding.message) for finding in bad], "  ")
+        screen.table(
+            (), [(finding.level, finding.topic, finding.message) for finding in findings if finding.level != "problem"]
+        )
         if not bad:
             screen.line(summary, "bold")
 
-    invocation.answer(summary, render, data={"findings": [asdict(each) for each in found]}, error=error)
+    invocation.answer(summary, render, data={"findings": [asdict(finding) for finding in findings]}, error=error)
 
 
 def _ready(invocation: Invocation, missing: "Sequence[MissingCheck]") -> str:
-    from wfe_mcp.cli.terminal.connecting import places_of
+    from wfe_mcp.cli.terminal.client_places import places_of
     from wfe_mcp.clients.health import is_connected
 
-    names = f", except templates that need check {' or '.join(one.name for one in missing)}" if missing else ""
+    names = f", except templates that need check {' or '.join(check.name for check in missing)}" if missing else ""
     is_alone = not is_connected(places_of(invocation.project.root))
     return f"Ready to run{names}." + (" No client is connected: wfe-mcp install --client NAME" if is_alone else "")
 
@@ -100,7 +102,9 @@ def _findings(
         yield from _database(invocation, deep=deep)
         yield from health_findings(invocation.engine, deep=deep)
     except Refused as refused:
-        yield _moved(refused) or HealthFinding("database", "problem", f"{refused.message} {for_person(refused.hint)}")
+        yield _moved_project_finding(refused) or HealthFinding(
+            "database", "problem", f"{refused.message} {for_person(refused.hint)}"
+        )
         return
     yield from _git(invocation)
     server = server_of(invocation.engine)
@@ -124,7 +128,7 @@ def _findings(
     yield from _servers(invocation)
 
 
-def _moved(refused: Refused) -> HealthFinding | None:
+def _moved_project_finding(refused: Refused) -> HealthFinding | None:
     """The line about a project whose folder was renamed or moved to this one, with each path once; None for other refusals."""
     from wfe_mcp.engine.kernel.identity import move_command
 
@@ -141,7 +145,7 @@ def _moved(refused: Refused) -> HealthFinding | None:
 
 def _clients(invocation: Invocation) -> Iterator[HealthFinding]:
     """Whether AI coding clients can start this server for this project."""
-    from wfe_mcp.cli.terminal.connecting import places_of
+    from wfe_mcp.cli.terminal.client_places import places_of
     from wfe_mcp.clients.health import client_findings, path_finding
     from wfe_mcp.clients.launch import this_installation
 
@@ -164,15 +168,15 @@ def _database(invocation: Invocation, *, deep: bool) -> Iterator[HealthFinding]:
 def _index(invocation: Invocation, *, deep: bool) -> HealthFinding:
     from wfe_mcp.engine.search.finding import health
 
-    found = health(invocation.engine, deep=deep)
-    if not found.has_fts5:
+    index = health(invocation.engine, deep=deep)
+    if not index.has_fts5:
         message = "this SQLite has no FTS5, so find is off; fix: install wfe-mcp[sqlite]"
         return HealthFinding("find", "note", message)
-    if found.waiting:
+    if index.waiting:
         return HealthFinding(
             "find",
             "note",
-            f"{plural(found.waiting, 'run')} not indexed yet; the next search does it: wfe-mcp find QUERY",
+            f"{plural(index.waiting, 'run')} not indexed yet; the next search does it: wfe-mcp find QUERY",
         )
     return HealthFinding("find", "ok", "every run is indexed")
 
@@ -209,8 +213,8 @@ def _checks(invocation: Invocation) -> Iterator[HealthFinding]:
                 f"check {name}", "problem", f"it did not work ({tried.summary}); fix it, then try it again: {INIT}"
             )
         else:
-            found = f"{' '.join(check.argv)}: {check.argv[0]} found"
-            yield HealthFinding(f"check {name}", "ok", found if tried is None else f"{found}; {tried.summary}")
+            text = f"{' '.join(check.argv)}: {check.argv[0]} found"
+            yield HealthFinding(f"check {name}", "ok", text if tried is None else f"{text}; {tried.summary}")
         for lacks in credential_faults(engine, check.credentials):
             yield HealthFinding(f"check {name}", "problem" if lacks.is_missing else "note", lacks.text)
     asking = [name for name, check in (loaded.pending or loaded.settings).checks.items() if check.sandbox]
@@ -221,10 +225,10 @@ def _sandbox(asking: list[str], makes: "SandboxSettings") -> Iterator[HealthFind
     """Whether the sandbox can be made that these checks ask for."""
     if not asking:
         return
-    from wfe_mcp.gates.judgement import shortened
+    from wfe_mcp.gates.judgement import shorten_names
     from wfe_mcp.jobs.container import sandbox_maker
 
-    checks = f"for check {shortened(sorted(asking), 3)}"
+    checks = f"for check {shorten_names(sorted(asking), 3)}"
     maker = sandbox_maker(makes)
     if isinstance(maker, str):
         yield HealthFinding("sandbox", "problem", f"{maker} Needed {checks}")
@@ -234,14 +238,14 @@ def _sandbox(asking: list[str], makes: "SandboxSettings") -> Iterator[HealthFind
 
 def _missing(missing: "Sequence[MissingCheck]", remembered: "Mapping[str, LastTrial]") -> Iterator[HealthFinding]:
     """Checks that templates need. A problem where the default template does; the others may never be used."""
-    from wfe_mcp.gates.judgement import shortened
+    from wfe_mcp.gates.judgement import shorten_names
 
-    for one in missing:
-        similar = f" (there is {', '.join(one.similar)})" if one.similar else ""
-        tried = remembered.get(one.name)
+    for check in missing:
+        similar = f" (there is {', '.join(check.similar)})" if check.similar else ""
+        tried = remembered.get(check.name)
         similar += f"; {tried.summary}" if tried is not None and not tried.works else ""
-        message = f"not configured{similar}; needed by {shortened(list(one.templates), 3)}; fix: {one.fix}"
-        yield HealthFinding(f"check {one.name}", "problem" if one.is_default else "note", message)
+        message = f"not configured{similar}; needed by {shorten_names(list(check.templates), 3)}; fix: {check.fix}"
+        yield HealthFinding(f"check {check.name}", "problem" if check.is_default else "note", message)
 
 
 def _context(invocation: Invocation) -> Iterator[HealthFinding]:
@@ -271,9 +275,9 @@ def _mcp_servers(invocation: Invocation) -> Iterator[HealthFinding]:
 
 def _providers(invocation: Invocation) -> Iterator[HealthFinding]:
     """The configured providers, and roles; the others need nothing."""
-    from wfe_mcp.engine.models.providers import listed, roles
+    from wfe_mcp.engine.models.providers import list_providers, roles
 
-    lines = listed(invocation.engine)
+    lines = list_providers(invocation.engine)
     for line in lines:
         if line.layer == "built in" and not line.roles:
             continue
@@ -353,9 +357,11 @@ def _servers(invocation: Invocation) -> Iterator[HealthFinding]:
     from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive
 
     with invocation.engine.store.read() as tx:
-        known = tx.processes.on_host(invocation.engine.identity.host)
-    running = [each for each in known if is_alive(ProcessIdentity(each.host, each.pid, each.started_at))]
-    alive = [each for each in running if each.kind in {"serve", "server"}]
-    here = sum(1 for each in alive if each.project_id in {None, invocation.engine.project_id})
+        processes = tx.processes.on_host(invocation.engine.identity.host)
+    running = [
+        process for process in processes if is_alive(ProcessIdentity(process.host, process.pid, process.started_at))
+    ]
+    alive = [process for process in running if process.kind in {"serve", "server"}]
+    here = sum(1 for process in alive if process.project_id in {None, invocation.engine.project_id})
     message = f"{len(alive)} alive, {here} of this project" if alive else "none alive; your client starts one"
     yield HealthFinding("servers", "ok" if alive else "note", message)

@@ -11,7 +11,7 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Note, Phase, PinFd, Run
 from wfe_mcp.cli.terminal.waiting import wait_for_gates
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.workspace.files.project_files import named_file
 
 Draft = Annotated[
@@ -41,7 +41,7 @@ def edit(
     """
     from wfe_mcp.engine.phases.edit import is_prompt
 
-    engine, run, spot = invocation.engine, invocation.at(run, phase), PhasePath(phase)
+    engine, run, spot = invocation.engine, invocation.resolve_run(run, phase), PhasePath(phase)
     if sum([draft is not None, bool(path), bool(take)]) > 1:
         raise Refused("bad_argument", "--draft, --path and --take exclude each other.", "Give one of them.")
     if is_prompt(engine, run, spot):
@@ -66,7 +66,7 @@ def _edit_prompt(invocation: Invocation, run: str, spot: PhasePath, path: str, t
     attempt = edits.edit_prompt(engine, by, run, spot, text).state.current(spot)
     wait_for_gates(invocation, run, spot, attempt.number)
     data: dict[str, Any] = {"prompt": {"sha256": attempt.sha256, "attempt": attempt.number}}
-    what = f"Edited the prompt of {typed(spot)}, now {str(attempt.sha256)[:12]}"
+    what = f"Edited the prompt of {shell_path(spot)}, now {str(attempt.sha256)[:12]}"
     invocation.outcome(spot, what, data)
 
 
@@ -93,7 +93,7 @@ def _edit_artifact(
     by = invocation.person(pin_fd, f"edit {spot}")
     receipt = edits.edit(engine, by, run, spot, value, note or (f"suggested by {take}" if take else ""))
     wait_for_gates(invocation, run, spot, receipt.attempt)
-    invocation.render(answers.submitted(engine, run, spot, receipt.attempt, receipt.revision))
+    invocation.render(answers.submitted_answer(engine, run, spot, receipt.attempt, receipt.revision))
 
 
 def _read(path: str, hint: str) -> bytes:
@@ -105,7 +105,7 @@ def _in_editor(text: str, name: str, run: str, spot: PhasePath) -> str:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, name)
         file.write_text(text, encoding="utf-8", newline="\n")
-        edit_file(file, f"wfe-mcp edit {run} {typed(spot)} --path FILE")
+        edit_file(file, f"wfe-mcp edit {run} {shell_path(spot)} --path FILE")
         changed = file.read_text(encoding="utf-8")
     if changed == text:
         raise Refused("bad_argument", "You changed nothing in the editor. Nothing was stored.", "Edit again.")

@@ -48,7 +48,7 @@ def find(
             invocation.engine, query, kind, run, limit, cursor, everywhere=everywhere, catch_up_s=_CATCH_UP_S
         )
 
-    view = answer.shown(FoundView)
+    view = answer.view_as(FoundView)
 
     def render(screen: Screen) -> None:
         screen.line(answer.summary, "bold")

@@ -24,13 +24,16 @@ def cleanup(invocation: Invocation, yes: Yes = False, remote: OnRemote = False, 
     """
     from wfe_mcp.engine.maintenance.cleanup import clean_up
 
-    found = invocation.as_needed(
+    leftovers = invocation.as_needed(
         lambda by: clean_up(invocation.engine, by, do=yes, on_remote=remote),
         pin_fd,
         "remove merged branches on the remote",
     )
-    goes, stays = [each for each in found if not each.stays], [each for each in found if each.stays]
-    counts = {kind: sum(each.kind == kind for each in goes) for kind in ("branch", "work tree")}
+    goes, stays = (
+        [leftover for leftover in leftovers if not leftover.stays],
+        [leftover for leftover in leftovers if leftover.stays],
+    )
+    counts = {kind: sum(leftover.kind == kind for leftover in goes) for kind in ("branch", "work tree")}
     names = {
         "branch": plural(counts["branch"], "branch", "branches"),
         "work tree": plural(counts["work tree"], "work tree"),
@@ -40,12 +43,16 @@ def cleanup(invocation: Invocation, yes: Yes = False, remote: OnRemote = False, 
 
     def render(screen: Screen) -> None:
         screen.line(summary, "bold")
-        for each in goes:
-            screen.line(f"  {each.name}  ({each.kind} of run {each.run})")
-        for each in stays:
-            screen.line(f"! {each.name} stays: {each.stays}", "yellow")
+        for leftover in goes:
+            screen.line(f"  {leftover.name}  ({leftover.kind} of run {leftover.run})")
+        for leftover in stays:
+            screen.line(f"! {leftover.name} stays: {leftover.stays}", "yellow")
         if goes and not yes:
             screen.next("wfe-mcp git cleanup --yes --remote" if remote else "wfe-mcp git cleanup --yes")
 
-    data = {"dry_run": not yes, "goes": [each._asdict() for each in goes], "stays": [each._asdict() for each in stays]}
+    data = {
+        "dry_run": not yes,
+        "goes": [leftover._asdict() for leftover in goes],
+        "stays": [leftover._asdict() for leftover in stays],
+    }
     invocation.answer(summary, render, data=data)

@@ -29,9 +29,9 @@ def handoff(invocation: Invocation, run: SomeRun = "", write: Write = "", force:
     data = {"markdown": page} | ({"written": written} if written else {})
 
     def render(screen: Screen) -> None:
-        screen.quoted(page.rstrip())
-        for each in written:
-            screen.line(f"Written: {each}")
+        screen.print_quoted(page.rstrip())
+        for path in written:
+            screen.line(f"Written: {path}")
 
     invocation.answer(f"Hand-off of run {run}", render, run=run, data=data)
 
@@ -61,13 +61,13 @@ def context(invocation: Invocation, run: AnyRun = "", phase: OfPhase = "", token
     from wfe_mcp.views.artifacts.context_text import context_text
     from wfe_mcp.views.reports.envelopes import envelope_of
 
-    run = invocation.at(run, phase or None)
-    found = invocation.overview(run)
-    pack = context_pack(invocation.engine, found, phase, whole=True)
-    answer = envelope_of(found, f"Context of {pack.duty.phase}", pack)
+    run = invocation.resolve_run(run, phase or None)
+    overview = invocation.overview(run)
+    pack = context_pack(invocation.engine, overview, phase, whole=True)
+    answer = envelope_of(overview, f"Context of {pack.duty.phase}", pack)
 
     def render(screen: Screen) -> None:
-        screen.quoted(context_text(pack).rstrip())
+        screen.print_quoted(context_text(pack).rstrip())
 
     invocation.render(answer, render)
 
@@ -79,4 +79,4 @@ def _project(invocation: Invocation, tokens: int) -> None:
 
     view = project_context(invocation.engine, tokens)
     text = json.dumps(plain(view), indent=1, ensure_ascii=False)
-    invocation.answer(f"Context of {view.name}", lambda screen: screen.quoted(text), view=view)
+    invocation.answer(f"Context of {view.name}", lambda screen: screen.print_quoted(text), view=view)

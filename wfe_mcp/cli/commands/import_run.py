@@ -21,7 +21,7 @@ from wfe_mcp.workspace.system.shell_words import shell_line, shell_word
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wfe_mcp.engine.transfer.exporting import Exported
+    from wfe_mcp.engine.transfer.exporting import ExportedRun
     from wfe_mcp.importers import ImportedWork
 
 
@@ -51,7 +51,7 @@ def write_work(invocation: "Invocation", work: "ImportedWork", to: str = "", *, 
     documents = {"inputs.json": work.inputs} | {name: value for name, (_, _, value) in work.documents.items()}
     files = {folder / name: value for name, value in documents.items()}
     missing = [file.relative_to(folder).as_posix() for file in write_missing(root, files, "folder", dry_run=dry_run)]
-    lost = [{"path": each.path, "message": each.message} for each in work.not_carried]
+    lost = [{"path": detail.path, "message": detail.message} for detail in work.not_carried]
     start = f"wfe-mcp start {work.template} --inputs {shell_word(f'@{shown}/inputs.json')}"
     described = {name: {"phase": at, "schema": schema} for name, (at, schema, _) in work.documents.items()}
     summary = (
@@ -79,8 +79,8 @@ def write_work(invocation: "Invocation", work: "ImportedWork", to: str = "", *, 
         screen.line(summary, "bold")
         for name, (at, schema, _) in work.documents.items():
             screen.line(f"  {shown}/{name}: {schema}, for the phase {at}")
-        for each in lost[:_SHOWN]:
-            screen.line(f"! not carried: {each['path']}: {each['message']}", "yellow")
+        for loss in lost[:_SHOWN]:
+            screen.line(f"! not carried: {loss['path']}: {loss['message']}", "yellow")
         if len(lost) > _SHOWN:
             screen.line(f"! {len(lost) - _SHOWN} more are not carried; --json lists all", "yellow")
         screen.next(only_planned if only_planned and missing else invocation.in_git(work.template, start))
@@ -100,11 +100,11 @@ def write_missing(
         content = (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
         with named_file(file, "written", f"Name another {place} with --to."):
             try:
-                found = file.read_bytes()
+                before = file.read_bytes()
             except FileNotFoundError:
                 missing[file] = content
                 continue
-        if found != content:
+        if before != content:
             hint = f"Move that {place}, or name another one with --to."
             raise Refused("conflict", f"{path_in(root, file)} exists already, with other content.", hint)
     if not dry_run:
@@ -143,8 +143,8 @@ def import_(
     from wfe_mcp.views.answers.bundles import ImportedView, imported_answer
 
     if wanted or is_work(Path(source)):
-        given = [*(["--format", wanted] if wanted else []), *(["--to", to] if to else [])]
-        planned = shell_line(["wfe-mcp", "import", source, *given]) if dry_run else ""
+        options = [*(["--format", wanted] if wanted else []), *(["--to", to] if to else [])]
+        planned = shell_line(["wfe-mcp", "import", source, *options]) if dry_run else ""
         write_work(invocation, read_work(Path(source), wanted, "bad_argument"), to, only_planned=planned)
         return
     stopped = "The run is here whole, or not at all.", ["import", *(["--dry-run"] if dry_run else []), source]
@@ -154,18 +154,18 @@ def import_(
     ):
         foreign = read_foreign(Path(source))
         if foreign is not None:
-            found = import_foreign(invocation.engine, invocation.by, foreign, dry_run=dry_run, progress=progress)
+            run = import_foreign(invocation.engine, invocation.by, foreign, dry_run=dry_run, progress=progress)
         else:
             with Path(source).open("rb") as file:
-                found = import_run(invocation.engine, invocation.by, file, dry_run=dry_run, progress=progress)
-    answer = imported_answer(invocation.engine, found, dry_run=dry_run)
+                run = import_run(invocation.engine, invocation.by, file, dry_run=dry_run, progress=progress)
+    answer = imported_answer(invocation.engine, run, dry_run=dry_run)
 
     def render(screen: Screen) -> None:
         screen.line(answer.summary, "bold")
-        for line in origin_lines(answer.shown(ImportedView).imported):
+        for line in origin_lines(answer.view_as(ImportedView).imported):
             screen.line(line)
         if not dry_run:
-            screen.next(f"wfe-mcp show {found.run}")
+            screen.next(f"wfe-mcp show {run.run}")
 
     invocation.render(answer, render)
 
@@ -183,26 +183,26 @@ def export(invocation: Invocation, run: Run, target: Target = "") -> None:
     from wfe_mcp.engine.transfer.exporting import export_run
     from wfe_mcp.engine.work.items import WORK
 
-    run = invocation.at(run)
-    found = export_run(invocation.engine, run)
+    run = invocation.resolve_run(run)
+    run_export = export_run(invocation.engine, run)
     if target == "-":
         sys.stdout.flush()
-        for line in found.lines():  # one JSON document, with --json and without it
+        for line in run_export.lines():  # one JSON document, with --json and without it
             sys.stdout.buffer.write(line)
         sys.stdout.flush()
         return
     path = Path(target or f"{run}.wfe.json")
-    _write_whole(found, path)
+    _write_whole(run_export, path)
     length = path.stat().st_size
-    rows = {name: len(lines) for name, lines in found.rows.items() if lines}
-    item = str(found.head.get("external_id") or "") if found.head.get("triggered_by") == WORK else ""
+    rows = {name: len(lines) for name, lines in run_export.rows.items() if lines}
+    item = str(run_export.head.get("external_id") or "") if run_export.head.get("triggered_by") == WORK else ""
     stays = f"; its work item {item} stays here" if item else ""
     summary = f"Exported {run} to {path}: {plural(rows.get('events', 0), 'event')}, {plural(rows.get('revisions', 0), 'revision')}, {size(length)}{stays}"
     data: dict[str, Any] = {"path": str(path), "bytes": length, "rows": rows} | ({"left_here": [item]} if item else {})
     invocation.answer(summary, run=run, data=data)
 
 
-def _write_whole(found: "Exported", path: Path) -> None:
+def _write_whole(found: "ExportedRun", path: Path) -> None:
     """Write the whole file or none: half a file after a crash would look like the run."""
     if path.exists():
         raise Refused("conflict", f"{path} exists already.", "Name another file, or move that one.")

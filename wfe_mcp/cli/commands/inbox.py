@@ -32,7 +32,7 @@ def inbox(invocation: Invocation) -> None:
     engine = invocation.engine
     view = everything_waiting(Engines(engine))
     lines = inbox_lines(view)
-    projects = dict.fromkeys(each.project for each in lines)
+    projects = dict.fromkeys(line.project for line in lines)
     where = f" in {plural(len(projects), 'project')}, oldest first." if lines else "."
     waiting = plural(len(lines), "thing waits", "things wait") if lines else "Nothing waits"
     summary = f"{waiting} for you{where}"
@@ -42,10 +42,12 @@ def inbox(invocation: Invocation) -> None:
 
     def render(screen: Screen) -> None:
         screen.line(summary, "bold")
-        _table(invocation, screen, lines, folder_names(projects, {each.root: each.name or "" for each in known}))
+        _table(
+            invocation, screen, lines, folder_names(projects, {project.root: project.name or "" for project in known})
+        )
 
     invocation.answer(summary, render, view=view)
-    show_news(invocation, [each.id for each in known])
+    show_news(invocation, [project.id for project in known])
 
 
 def _table(invocation: Invocation, screen: Screen, lines: "Sequence[InboxLine]", names: dict[str, str]) -> None:
@@ -57,15 +59,15 @@ def _table(invocation: Invocation, screen: Screen, lines: "Sequence[InboxLine]",
         ("since", "kind", "project", "run", "unusual", "what", "command"),
         [
             (
-                screen.time(each.at, now) if each.at else "-",
-                each.kind,
-                names[each.project],
-                each.run or "-",
-                weights(each.unusual) or "-",
-                in_short(each.text, _TEXT_CHARS),
-                _command(each, here),
+                screen.time(line.at, now) if line.at else "-",
+                line.kind,
+                names[line.project],
+                line.run or "-",
+                weights(line.unusual) or "-",
+                in_short(line.text, _TEXT_CHARS),
+                _command(line, here),
             )
-            for each in lines
+            for line in lines
         ],
         optional=("unusual",),  # most have nothing
     )

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from wfe_mcp.cli.commands.webhook import SecretFd, listed, rotated
+from wfe_mcp.cli.commands.webhook import SecretFd, give_table, rotate_secret
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.core.errors import Refused, nearest_hint
@@ -28,7 +28,7 @@ def list_all(invocation: Invocation) -> None:
     ]
     heads = ("incoming", "template", "inputs", "path at the page")
     empty = "Nothing comes in. Add [incoming.NAME] with a template to .wfe/config.toml, then: wfe-mcp trust"
-    listed(invocation, "incoming", f"{len(rows)} incoming", rows, heads, cells, empty)
+    give_table(invocation, "incoming", f"{len(rows)} incoming", rows, heads, cells, empty)
 
 
 def rotate(invocation: Invocation, name: System, key_fd: SecretFd = None, pin_fd: PinFd = None) -> None:
@@ -42,4 +42,4 @@ def rotate(invocation: Invocation, name: System, key_fd: SecretFd = None, pin_fd
         loaded.refuse_faulty("incoming", name)
         hint = nearest_hint(name, known, "Add [incoming.NAME] to a configuration, then: wfe-mcp trust")
         raise Refused("bad_argument", f"There is no [incoming] {name!r}.", hint)
-    rotated(invocation, name, known[name], "template", key_fd, pin_fd)
+    rotate_secret(invocation, name, known[name], "template", key_fd, pin_fd)

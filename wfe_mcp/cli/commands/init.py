@@ -12,7 +12,7 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Yes
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.units import joined, plural
+from wfe_mcp.core.units import join_names, plural
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import Person
@@ -39,7 +39,8 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     work and why, shows every effect, and trusts the file unless it weakens a gate. You can repeat it: a check that did not
     work the last time is tried again.
     """
-    from wfe_mcp.cli.terminal.connecting import installed, offer, places_of
+    from wfe_mcp.cli.terminal.client_places import installed_clients, places_of
+    from wfe_mcp.cli.terminal.connecting import offer
     from wfe_mcp.cli.terminal.effects import show_listing
     from wfe_mcp.cli.terminal.pin import at_terminal, settle_pin
     from wfe_mcp.cli.terminal.trials import show_checks, trial_view, trials_of
@@ -54,33 +55,33 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     from wfe_mcp.workspace.discovery.found_checks import find_checks
 
     engine = invocation.engine
-    seen, found = engine.settings(), find_checks(engine.root)
-    held = (seen.pending or seen.settings).checks
-    missing = [check for check in found.checks if check.name not in held]
+    settings, project_checks = engine.settings(), find_checks(engine.root)
+    held = (settings.pending or settings.settings).checks
+    missing = [check for check in project_checks.checks if check.name not in held]
     with_checks(engine.root, {check.name: check.settings for check in missing})  # refuses before anything runs
-    waits = seen.untrusted or seen.project_file is None or not pin_is_set(engine)
+    waits = settings.untrusted or settings.project_file is None or not pin_is_set(engine)
     # A wrong PIN must leave no trace, so it comes before the file, and with --yes before the trials.
     asks = pin_fd is not None or (bool(missing or waits) and at_terminal())
-    checks = [*missing, *_doubted(engine.root, found.checks, held)]
+    checks = [*missing, *_doubted_checks(engine.root, project_checks.checks, held)]
     show_checks(invocation.screen, [] if no_trial else checks)
-    shown = _shown(invocation, missing) if asks and yes and pin_fd is None else None
+    changes = _show_effects(invocation, missing) if asks and yes and pin_fd is None else None
     by = settle_pin(engine, pin_fd) if asks and yes else None
     homes = _homes(missing)
     once = _agrees_to_all(invocation, missing, homes) if asks and pin_fd is None and not (yes or no_trial) else None
     by, agreed_to = once or (by, None)
     trials = trials_of(engine, invocation.screen, checks, yes=yes or once is not None, skip=no_trial)
-    works = {each.check.name: each.check.settings for each in trials if each.works and each.check.name not in held}
+    works = {trial.check.name: trial.check.settings for trial in trials if trial.works and trial.check.name not in held}
     decides = bool(works or waits)
     if decides and not yes:
         _ask_back(invocation, works, agreed_to, homes)
     remember(engine.root, trials, engine.clock())  # after the question: a cancelled init leaves nothing
     if by is None and (pin_fd is not None or (decides and at_terminal())):
         by = settle_pin(engine, pin_fd)
-    if engine.settings().project_sha256 != seen.project_sha256:
+    if engine.settings().project_sha256 != settings.project_sha256:
         raise Refused("stale_revision", ".wfe/config.toml changed during your review.", "wfe-mcp init")
     written = write_config(engine.root, works)
-    tried = [trial_view(each) for each in trials]
-    not_ignored = unignored_environments(engine.root, found.checks)
+    tried = [trial_view(trial) for trial in trials]
+    not_ignored = unignored_environments(engine.root, project_checks.checks)
     if decides and by is None:
         raise Refused(
             "needs_human",
@@ -89,22 +90,22 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
             data={"trials": tried},
         )
     waiting = pending_trust(engine)
-    listings = [trust_listing(engine, one) for one in waiting if one.kind == "configuration"]
-    for each in (each for each in listings if yes and each.changes != shown):
-        show_listing(invocation.screen, each)
-    weaker = [change for each in listings for change in each.weakening]
+    listings = [trust_listing(engine, trust) for trust in waiting if trust.kind == "configuration"]
+    for listing in (other for other in listings if yes and other.changes != changes):
+        show_listing(invocation.screen, listing)
+    weaker = [change for listing in listings for change in listing.weakening]
     if weaker:
         raise Refused(
             "needs_human",
             f"{written.path} weakens {plural(len(weaker), 'gate')}, so init does not trust it.",
             "Review it and decide: wfe-mcp trust",
-            data={"pending": [plain(trust_line(each)) for each in listings]},
+            data={"pending": [plain(trust_line(listing)) for listing in listings]},
         )
-    trusted = [each.pending.name for each in listings]
+    trusted = [listing.pending.name for listing in listings]
     if by is not None and trusted:
         own = engine.settings()
         give_trust(engine, by, trusted, waiting, own=not (own.unsigned or own.unsigned_reviewers))
-    rest = [one.name for one in waiting if one.kind != "configuration"]
+    rest = [trust.name for trust in waiting if trust.kind != "configuration"]
     configured = engine.settings().settings.checks
     what = f"added {', '.join(written.added)}" if written.added else "nothing to add"
     none = "No check works here." if trials else "No check was found."
@@ -117,22 +118,22 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
         "not_trusted": rest,
         "checks": {name: list(check.argv) for name, check in configured.items()},
         "trials": tried,
-        "folders_left_out": list(found.left_out),
+        "folders_left_out": list(project_checks.left_out),
         "not_ignored": not_ignored,
-        "clients": [each.name for each in installed(places_of(engine.root))],
-        "effects": [plain(effect) for each in listings for effect in trust_line(each).effects],
+        "clients": [client.name for client in installed_clients(places_of(engine.root))],
+        "effects": [plain(effect) for listing in listings for effect in trust_line(listing).effects],
     }
     invocation.answer(
         summary,
-        lambda screen: _render(invocation, screen, summary, trials, found.left_out, not_ignored),
+        lambda screen: _render(invocation, screen, summary, trials, project_checks.left_out, not_ignored),
         data=data,
     )
     if not invocation.screen.as_json:
-        offer(invocation.screen, engine.root, _written(engine), at_once=once is not None)
+        offer(invocation.screen, engine.root, _shared_files(engine), at_once=once is not None)
         invocation.screen.next(*_next(invocation, trials))
 
 
-def _shown(invocation: Invocation, missing: "Sequence[FoundCheck]") -> "tuple[EffectChange, ...]":
+def _show_effects(invocation: Invocation, missing: "Sequence[FoundCheck]") -> "tuple[EffectChange, ...]":
     """Show what the PIN will be asked for: the effects of the file if all these checks work."""
     from wfe_mcp.cli.terminal.effects import show_listing
 
@@ -141,13 +142,15 @@ def _shown(invocation: Invocation, missing: "Sequence[FoundCheck]") -> "tuple[Ef
     return listing.changes
 
 
-def _doubted(root: "Path", found: "Sequence[FoundCheck]", held: "Mapping[str, CheckSettings]") -> "list[FoundCheck]":
+def _doubted_checks(
+    root: "Path", found: "Sequence[FoundCheck]", held: "Mapping[str, CheckSettings]"
+) -> "list[FoundCheck]":
     """The configured checks that did not work in their last trial, with their own settings."""
     from wfe_mcp.engine.checks.last_trials import last_trial
 
-    own = [replace(each, settings=held[each.name], is_configured=True) for each in found if each.name in held]
-    tried = ((each, last_trial(root, each.name, each.settings.argv)) for each in own)
-    return [each for each, last in tried if last is not None and not last.works]
+    own = [replace(check, settings=held[check.name], is_configured=True) for check in found if check.name in held]
+    tried = ((check, last_trial(root, check.name, check.settings.argv)) for check in own)
+    return [check for check, last in tried if last is not None and not last.works]
 
 
 def _render(
@@ -167,43 +170,44 @@ def _render(
         screen.line(
             f"{plural(len(left_out), 'more folder')} not searched: {', '.join(left_out[:5])}; add their checks to the file."
         )
-    for each in not_ignored:
+    for path in not_ignored:
         screen.line(
-            f"{each} is not ignored by git: it is part of the tree that checks prove, and a delivery commits it.",
+            f"{path} is not ignored by git: it is part of the tree that checks prove, and a delivery commits it.",
             "yellow",
         )
-        screen.line(f"  To ignore it, add this line to .gitignore: {each}")
+        screen.line(f"  To ignore it, add this line to .gitignore: {path}")
     for fault in _faults(invocation.engine):
         screen.line(f"Not ready: {fault}.", "yellow")
 
 
 def _next(invocation: Invocation, trials: "Sequence[Trial]") -> list[str]:
-    from wfe_mcp.cli.terminal.connecting import SENTENCE, places_of
+    from wfe_mcp.cli.terminal.client_places import places_of
+    from wfe_mcp.cli.terminal.connecting import SENTENCE
     from wfe_mcp.cli.terminal.trials import repairs
     from wfe_mcp.clients.health import is_connected
     from wfe_mcp.engine.checks.readiness import missing_checks
 
     if list(_faults(invocation.engine)):
-        needed = {one.name for one in missing_checks(invocation.engine) if one.is_default}
-        return [repairs([each for each in trials if each.check.name in needed]) or "wfe-mcp doctor"]
+        needed = {check.name for check in missing_checks(invocation.engine) if check.is_default}
+        return [repairs([trial for trial in trials if trial.check.name in needed]) or "wfe-mcp doctor"]
     step = SENTENCE if is_connected(places_of(invocation.engine.root)) else "wfe-mcp install --client NAME"
     return [invocation.in_git("quick_fix", step)]
 
 
-def _written(engine: "Engine") -> list[str]:
+def _shared_files(engine: "Engine") -> list[str]:
     """The files of init that a team shares, where the project is a repository."""
     files = (".wfe/config.toml", ".wfe/.gitignore")
-    return [each for each in files if (engine.root / each).exists()] if engine.project.is_git else []
+    return [file for file in files if (engine.root / file).exists()] if engine.project.is_git else []
 
 
 def _faults(engine: "Engine") -> "Iterator[str]":
     """What keeps the checks of the default template from running here."""
     from wfe_mcp.engine.checks.readiness import check_fault, missing_checks
 
-    for one in missing_checks(engine):
-        if one.is_default:
-            others = plural(len(one.templates) - 1, "other template")
-            yield f"there is no check {one.name}, and {one.templates[0]} and {others} need it"
+    for missing in missing_checks(engine):
+        if missing.is_default:
+            others = plural(len(missing.templates) - 1, "other template")
+            yield f"there is no check {missing.name}, and {missing.templates[0]} and {others} need it"
     for name, check in engine.settings().settings.checks.items():
         fault = check_fault(engine.root, check, engine.environment)
         if fault:
@@ -225,7 +229,7 @@ def _agrees_to_all(
 
     None: each step asks. So it is where the output is no terminal: what is agreed to has to be on the screen.
     """
-    from wfe_mcp.cli.terminal.connecting import not_connected, places_of
+    from wfe_mcp.cli.terminal.client_places import not_connected, places_of
     from wfe_mcp.cli.terminal.effects import show_listing
     from wfe_mcp.cli.terminal.pin import NoPin, settle_pin
 
@@ -239,8 +243,8 @@ def _agrees_to_all(
         else ""
     )
     if homes:
-        what += f"A check that needs {joined(homes)} of your shell gets {'it' if len(homes) == 1 else 'them'}. "
-    clients = " and ".join(each.title for each in not_connected(places_of(invocation.engine.root)))
+        what += f"A check that needs {join_names(homes)} of your shell gets {'it' if len(homes) == 1 else 'them'}. "
+    clients = " and ".join(client.title for client in not_connected(places_of(invocation.engine.root)))
     connects = f" {clients} will be connected, and may call wfe's tools without asking." if clients else ""
     invocation.screen.talk(f"{what}You trust the configuration with your PIN.{connects}")
     invocation.screen.talk(
@@ -262,17 +266,17 @@ def _ask_back(
 
     With them they agreed to any checkout, and to the variables ``homes``.
     """
-    from wfe_mcp.cli.terminal.confirm import agreed, confirmed
+    from wfe_mcp.cli.terminal.confirm import require_confirmation, user_agrees
     from wfe_mcp.cli.terminal.effects import show_listing
 
     if agreed_to is not None:
         written = {
-            name: each.model_dump(
-                exclude_unset=True, exclude={"where", "bring"} | ({"env"} if {*each.env} <= {*homes} else set())
+            name: work.model_dump(
+                exclude_unset=True, exclude={"where", "bring"} | ({"env"} if {*work.env} <= {*homes} else set())
             )
-            for name, each in works.items()
+            for name, work in works.items()
         }
-        as_shown = {name: type(works[name]).model_validate(each) for name, each in written.items()}
+        as_shown = {name: type(works[name]).model_validate(table) for name, table in written.items()}
         if set(_listing(invocation.engine, as_shown).changes) <= set(agreed_to):
             return
     listing = _listing(invocation.engine, works)
@@ -281,8 +285,8 @@ def _ask_back(
         invocation.screen.talk("  It allows nothing: no check was found, or none works.")
     question = "Write it?" if listing.weakening else "Write and trust it?"
     if agreed_to is None:
-        confirmed(question)
-    elif not agreed(question):
+        require_confirmation(question)
+    elif not user_agrees(question):
         raise Refused("needs_human", "Cancelled. Your PIN is set. Nothing else changed.")
 
 

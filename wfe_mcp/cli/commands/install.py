@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wfe_mcp.cli.terminal.confirm import confirmed
+from wfe_mcp.cli.terminal.confirm import require_confirmation
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Yes
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused, nearest_hint
 
 if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.connecting import Connected
+    from wfe_mcp.cli.terminal.connecting import ConnectionResult
     from wfe_mcp.clients.table import Client, Places
 
 Clients = Annotated[
@@ -81,13 +81,14 @@ def install(
     is, to the byte; its content before is kept. An entry of the name wfe that is not wfe-mcp is refused.
     """
     from wfe_mcp.cli.terminal import connecting
+    from wfe_mcp.cli.terminal.client_places import places_of
     from wfe_mcp.workspace.system.logins import server_url
 
     if http and not server:
         raise Refused(
             "bad_argument", "--http says how a client speaks to a server, and none is named.", "Add --server URL"
         )
-    places = connecting.places_of(invocation.project.root)
+    places = places_of(invocation.project.root)
     address = server_url(server) if server else ""
     wish = connecting.Wish(
         _scope(scope), _form(by), allow, instructions, hooks, yes, dry_run, server=address, http=http
@@ -107,22 +108,25 @@ def uninstall(
     """
     from wfe_mcp.cli.terminal import connecting
     from wfe_mcp.cli.terminal.client_changes import show_change
+    from wfe_mcp.cli.terminal.client_places import places_of
     from wfe_mcp.clients.look import client_named
 
-    places = connecting.places_of(invocation.project.root)
-    chosen = [client_named(each) for each in client or ()]
-    found = connecting.connections(places, chosen, _scope(scope))
-    for each in found:
-        for change in each.changes:
-            show_change(invocation.screen, each.client.title, change, places)
-    if found and not dry_run:
+    places = places_of(invocation.project.root)
+    chosen = [client_named(name) for name in client or ()]
+    connections = connecting.connections(places, chosen, _scope(scope))
+    for connection in connections:
+        for change in connection.changes:
+            show_change(invocation.screen, connection.client.title, change, places)
+    if connections and not dry_run:
         if not yes:
-            confirmed(f"Disconnect {' and '.join(dict.fromkeys(each.client.title for each in found))}?")
-        connecting.disconnect(found)
+            require_confirmation(
+                f"Disconnect {' and '.join(dict.fromkeys(connection.client.title for connection in connections))}?"
+            )
+        connecting.disconnect(connections)
     verb = "Would disconnect" if dry_run else "Disconnected"
-    names = ", ".join(f"{each.client.title} ({each.scope})" for each in found)
-    summary = f"{verb} {names}." if found else "No client is connected; nothing to change."
-    data = {"clients": [each.view() for each in found]}
+    names = ", ".join(f"{connection.client.title} ({connection.scope})" for connection in connections)
+    summary = f"{verb} {names}." if connections else "No client is connected; nothing to change."
+    data = {"clients": [connection.view() for connection in connections]}
     invocation.answer(summary, lambda screen: screen.line(summary, "bold"), data=data)
 
 
@@ -159,16 +163,16 @@ def plugin(invocation: Invocation, folder: Folder, by: By = "auto") -> None:
     invocation.answer(summary, render, data=data)
 
 
-def _answer(invocation: Invocation, outcomes: "Sequence[Connected]", places: "Places") -> None:
+def _answer(invocation: Invocation, outcomes: "Sequence[ConnectionResult]", places: "Places") -> None:
     from wfe_mcp.cli.terminal import connecting
 
-    refused = [each.refusal for each in outcomes if each.refusal is not None]
-    data: dict[str, Any] = {"clients": [each.view() for each in outcomes]}
+    refused = [outcome.refusal for outcome in outcomes if outcome.refusal is not None]
+    data: dict[str, Any] = {"clients": [outcome.view() for outcome in outcomes]}
     if refused and len(refused) == len(outcomes):
         first = refused[0]
         raise Refused(first.code, first.message, first.hint, data=data)
-    done = [each.client.title for each in outcomes if each.state in ("new", "update")]
-    planned = [each.client.title for each in outcomes if each.state == "planned"]
+    done = [outcome.client.title for outcome in outcomes if outcome.state in ("new", "update")]
+    planned = [outcome.client.title for outcome in outcomes if outcome.state == "planned"]
     summary = (
         f"Connected {', '.join(done)}."
         if done
@@ -189,16 +193,16 @@ def _answer(invocation: Invocation, outcomes: "Sequence[Connected]", places: "Pl
 
 
 def _chosen(names: Sequence[str] | None, places: "Places", verb: str) -> "list[Client]":
-    from wfe_mcp.cli.terminal.connecting import installed
+    from wfe_mcp.cli.terminal.client_places import installed_clients
     from wfe_mcp.clients.look import client_named
     from wfe_mcp.clients.table import CLIENTS
 
-    chosen = [client_named(each) for each in dict.fromkeys(names)] if names else installed(places)
+    chosen = [client_named(name) for name in dict.fromkeys(names)] if names else installed_clients(places)
     if not chosen:
         raise Refused(
             "unavailable",
             "No client was found on this machine.",
-            f"Name one: wfe-mcp {verb} --client NAME, of {', '.join(each.name for each in CLIENTS)}.",
+            f"Name one: wfe-mcp {verb} --client NAME, of {', '.join(client.name for client in CLIENTS)}.",
         )
     return chosen
 

@@ -44,10 +44,10 @@ def list_all(
     from wfe_mcp.engine.background.queues import QUEUES, job_overviews, queues_now
     from wfe_mcp.views.project.jobs import job_rows
 
-    found = job_overviews(
+    overviews = job_overviews(
         invocation.engine, kinds=_words(queue) or QUEUES, statuses=_statuses(status), run=run, limit=limit
     )
-    rows, queues = job_rows(invocation.engine, found), queues_now(invocation.engine)
+    rows, queues = job_rows(invocation.engine, overviews), queues_now(invocation.engine)
 
     def render(screen: Screen) -> None:
         screen.table(
@@ -58,8 +58,8 @@ def list_all(
         screen.table(
             ("queue", "waiting", "running", "average wait", "average run"),
             [
-                (each.queue, each.waiting, each.running, _average(each.average_wait_s), _average(each.average_run_s))
-                for each in queues
+                (line.queue, line.waiting, line.running, _average(line.average_wait_s), _average(line.average_run_s))
+                for line in queues
             ],
         )
 
@@ -138,16 +138,16 @@ def wait(invocation: Invocation, job: Job, timeout: Timeout = 120.0) -> None:
     from wfe_mcp.views.moves.envelope import Envelope
     from wfe_mcp.views.project.jobs import job_view
 
-    end, found = time.monotonic() + timeout, find_job(invocation.engine, job)
+    end, overview = time.monotonic() + timeout, find_job(invocation.engine, job)
     with at_work(invocation) as pause, invocation.screen.busy(f"Job {job} is running; Ctrl-C returns it to the queue"):
-        while found.job.status in {JobStatus.QUEUED, JobStatus.RUNNING} and time.monotonic() < end:
+        while overview.job.status in {JobStatus.QUEUED, JobStatus.RUNNING} and time.monotonic() < end:
             pause()
-            found = find_job(invocation.engine, job)
-    view = job_view(invocation.engine, found)
+            overview = find_job(invocation.engine, job)
+    view = job_view(invocation.engine, overview)
     summary = f"Job {view.row.job} ({view.row.kind}): {view.row.state}" + (f": {view.error}" if view.error else "")
-    answer = Envelope(found.job.status is JobStatus.DONE, summary=summary, view=view)
-    text = (found.job.result or {}).get("text")
-    invocation.render(answer, (lambda screen: screen.quoted(text)) if isinstance(text, str) else None)
+    answer = Envelope(overview.job.status is JobStatus.DONE, summary=summary, view=view)
+    text = (overview.job.result or {}).get("text")
+    invocation.render(answer, (lambda screen: screen.print_quoted(text)) if isinstance(text, str) else None)
 
 
 def cancel(
@@ -164,8 +164,10 @@ def cancel(
     wanted = list(jobs or [])
     if run or everything:
         is_open = (JobStatus.QUEUED, JobStatus.RUNNING)
-        found = job_overviews(invocation.engine, statuses=is_open, run=invocation.at(run) if run else "", limit=10_000)
-        wanted += [each.job.id for each in found if each.job.kind not in {"timer", "files"}]
+        overviews = job_overviews(
+            invocation.engine, statuses=is_open, run=invocation.resolve_run(run) if run else "", limit=10_000
+        )
+        wanted += [overview.job.id for overview in overviews if overview.job.kind not in {"timer", "files"}]
     elif not wanted:
         raise Refused(
             "bad_argument",
@@ -173,13 +175,12 @@ def cancel(
             "Name a job, a run with --run, or --all: wfe-mcp jobs list",
         )
     ended = [
-        cancel_job(invocation.engine, invocation.by, each, gave_up_of(invocation.engine), reason) for each in wanted
+        cancel_job(invocation.engine, invocation.by, job_id, gave_up_of(invocation.engine), reason) for job_id in wanted
     ]
     states = [
-        {"job": each.id, "state": "cancelling" if each.status is JobStatus.RUNNING else str(each.status)}
-        for each in ended
+        {"job": job.id, "state": "cancelling" if job.status is JobStatus.RUNNING else str(job.status)} for job in ended
     ]
-    summary = ", ".join(f"{each['job']}: {each['state']}" for each in states) or "No queued or running job."
+    summary = ", ".join(f"{state['job']}: {state['state']}" for state in states) or "No queued or running job."
     invocation.answer(summary, data={"jobs": states})
 
 

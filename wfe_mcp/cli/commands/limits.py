@@ -7,7 +7,7 @@ from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
-    from wfe_mcp.engine.access.limits import Use
+    from wfe_mcp.engine.access.limits import LimitUse
 
 
 def limits(invocation: Invocation) -> None:
@@ -16,18 +16,22 @@ def limits(invocation: Invocation) -> None:
 
     engine = invocation.engine
     with engine.store.read() as tx:
-        found = list(uses(engine, tx))
-    reached = sum(each.used >= each.most for each in found)
-    summary = f"{plural(len(found), 'limit')}, {reached} reached" if found else "No limits: [server.limits] is empty"
+        limit_uses = list(uses(engine, tx))
+    reached = sum(use.used >= use.most for use in limit_uses)
+    summary = (
+        f"{plural(len(limit_uses), 'limit')}, {reached} reached"
+        if limit_uses
+        else "No limits: [server.limits] is empty"
+    )
 
     def render(screen: Screen) -> None:
         screen.line(f"{summary}.")
-        screen.table(("whose", "limit", "used", "of", "frees"), [_line(each) for each in found])
+        screen.table(("whose", "limit", "used", "of", "frees"), [_line(use) for use in limit_uses])
 
-    invocation.answer(summary, render, view={"limits": found})
+    invocation.answer(summary, render, view={"limits": limit_uses})
 
 
-def _line(use: "Use") -> tuple[object, ...]:
+def _line(use: "LimitUse") -> tuple[object, ...]:
     from wfe_mcp.engine.models.caps import dollars
 
     shown = dollars if use.key.startswith("cost") else "{:g}".format

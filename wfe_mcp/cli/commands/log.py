@@ -10,7 +10,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Limit, Run
 from wfe_mcp.cli.terminal.screen import Screen
-from wfe_mcp.cli.terminal.text import exact, shortened
+from wfe_mcp.cli.terminal.text import exact, shorten
 
 if TYPE_CHECKING:
     from wfe_mcp.core.events import Event
@@ -46,7 +46,7 @@ def log(
     from wfe_mcp.views.reports.report import moment_line
     from wfe_mcp.views.runs.run import event_view
 
-    run = invocation.at(run)
+    run = invocation.resolve_run(run)
     with invocation.engine.store.read() as tx:
         record = tx.runs.find(invocation.engine.project_id, run)
         then = moment(invocation.engine, tx, run, at) if at else None
@@ -57,8 +57,8 @@ def log(
         ]
         events = _with_calls(events, tx.steps.of_run(record.id))
         if step and events:
-            changes = list(_changes(tx.events.decoded(record.id, events[-1].seq), after))
-            events = [replace(event, changes=tuple(made)) for event, made in zip(events, changes, strict=True)]
+            changes = list(_changes(tx.events.core_events(record.id, events[-1].seq), after))
+            events = [replace(event, changes=tuple(change)) for event, change in zip(events, changes, strict=True)]
     last = events[-1].seq if events else after
     more = {"after": last} if last < upto else {}
     state = str(record.status if then is None else then.found.loaded.state.status)
@@ -120,17 +120,17 @@ def _call_texts(event: "EventView") -> Iterator[str]:
     for step in event.steps:
         took = f", {step.took}" if step.took else ""
         error = f": {step.error}" if step.error else ""
-        yield shortened(f"  step {step.step} {step.state}: {step.does}{took}{error}", _CALL_CHARS)
-        yield from (shortened(f"    {line}", _CALL_CHARS) for line in call_lines(step))
+        yield shorten(f"  step {step.step} {step.state}: {step.does}{took}{error}", _CALL_CHARS)
+        yield from (shorten(f"    {line}", _CALL_CHARS) for line in call_lines(step))
 
 
 def _changes(happened: "Iterable[Event]", after: int) -> Iterator[list[dict[str, Any]]]:
     """What each event after number ``after`` changed."""
-    from wfe_mcp.views.history.comparison import stepped
+    from wfe_mcp.views.history.comparison import step_differences
 
-    for seq, (_, made) in enumerate(stepped(happened), 1):
+    for seq, (_, changes) in enumerate(step_differences(happened), 1):
         if seq > after:
-            yield made
+            yield changes
 
 
 def _render_changes(screen: Screen, event: "EventView") -> None:
@@ -168,4 +168,4 @@ def event_line(event: "EventView") -> str:
 def _row(event: "EventView", time: str = "") -> tuple[str, ...]:
     """Number, time, what happened, the type, the actor with channel and assurance. ``time``: exact if empty."""
     by = f"{event.actor} ({event.channel}, {event.assurance})" if event.channel != "system" else ""
-    return f"{event.seq:>3}", time or exact(event.at), shortened(event.text, _SENTENCE_CHARS), event.type, by
+    return f"{event.seq:>3}", time or exact(event.at), shorten(event.text, _SENTENCE_CHARS), event.type, by

@@ -68,17 +68,17 @@ def logout(invocation: Invocation, url: Url) -> None:
     from wfe_mcp.workspace.system.logins import forget_login, login_of, server_url
 
     url = server_url(url)
-    found = login_of(url, invocation.project, {})
-    if found is None:
+    web_login = login_of(url, invocation.project, {})
+    if web_login is None:
         invocation.answer(f"You are not logged in at {url}; nothing to do.", data={"url": url})
         return
     try:
-        status = f"HTTP {_post(url, 'revoke', {'token': found.token})[0]}"
+        status = f"HTTP {_post(url, 'revoke', {'token': web_login.token})[0]}"
     except Refused as refused:
         status = refused.message
-    note = "" if status == "HTTP 200" else f" Revoke it there ({status}): wfe-mcp token revoke {found.name}"
+    note = "" if status == "HTTP 200" else f" Revoke it there ({status}): wfe-mcp token revoke {web_login.name}"
     forget_login(url, invocation.project)
-    invocation.answer(f"Logged out at {url}.{note}", data={"url": url, "name": found.name})
+    invocation.answer(f"Logged out at {url}.{note}", data={"url": url, "name": web_login.name})
 
 
 def _post(url: str, path: str, form: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
@@ -99,12 +99,12 @@ def _post(url: str, path: str, form: Mapping[str, str]) -> tuple[int, dict[str, 
     finally:
         connection.close()
     try:
-        found: object = json.loads(text)
+        value: object = json.loads(text)
     except ValueError:
         what = f"What answers at {url} is no server with logins: HTTP {response.status} {text[:_SHOWN_BYTES].decode(errors='replace')}"
         hint = "Give the address that the server has for others: https://wfe.example"
         raise Refused("unavailable", what.strip(), hint) from None
-    return response.status, cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    return response.status, cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _next(fault: Exception) -> str:

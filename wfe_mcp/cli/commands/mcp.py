@@ -20,19 +20,26 @@ def list_all(invocation: Invocation) -> None:
     """List the MCP servers of the configuration; none is started."""
     from wfe_mcp.engine.phases.step_calls import servers
 
-    found = servers(invocation.engine)
-    summary = plural(len(found), "MCP server") if found else "No MCP server is configured in .wfe/config.toml."
+    configured = servers(invocation.engine)
+    summary = (
+        plural(len(configured), "MCP server") if configured else "No MCP server is configured in .wfe/config.toml."
+    )
 
     def render(screen: Screen) -> None:
         states = [
-            (each.name, "trusted" if each.trusted else "needs trust", ", ".join(each.missing) or "-", each.where)
-            for each in found
+            (
+                server.name,
+                "trusted" if server.trusted else "needs trust",
+                ", ".join(server.missing) or "-",
+                server.where,
+            )
+            for server in configured
         ]
         screen.table(("name", "state", "variables not set", "command or address"), states)
-        if not found:
+        if not configured:
             screen.line(summary)
 
-    invocation.answer(summary, render, data={"servers": [asdict(each) for each in found]})
+    invocation.answer(summary, render, data={"servers": [asdict(server) for server in configured]})
 
 
 def try_out(invocation: Invocation, name: Server = "") -> None:
@@ -41,22 +48,22 @@ def try_out(invocation: Invocation, name: Server = "") -> None:
 
     with invocation.screen.busy("Asking MCP servers"):
         trusted = [line.name for line in servers(invocation.engine) if line.trusted]
-        asked = [ask(invocation.engine, name)] if name else ask_each(invocation.engine, trusted)
-    bad = [each for each in asked if each.answer is None]
+        replies = [ask(invocation.engine, name)] if name else ask_each(invocation.engine, trusted)
+    bad = [reply for reply in replies if reply.answer is None]
     summary = (
-        f"{len(asked) - len(bad)} of {plural(len(asked), 'MCP server')} answered."
-        if asked
+        f"{len(replies) - len(bad)} of {plural(len(replies), 'MCP server')} answered."
+        if replies
         else "No trusted MCP server is configured."
     )
     hint = "Check its command, variables and address in .wfe/config.toml: wfe-mcp mcp list"
     error = Refused("unavailable", bad[0].fault, hint) if bad else None
 
     def render(screen: Screen) -> None:
-        for each in asked:
-            _render(screen, each)
+        for reply in replies:
+            _render(screen, reply)
         screen.line(summary)
 
-    invocation.answer(summary, render, data={"servers": [_view(each) for each in asked]}, error=error)
+    invocation.answer(summary, render, data={"servers": [_view(reply) for reply in replies]}, error=error)
 
 
 def _view(asked: "ServerReply") -> dict[str, Any]:
@@ -75,8 +82,8 @@ def _render(screen: Screen, asked: "ServerReply") -> None:
     if asked.answer is None:
         screen.line(f"{asked.name}: {asked.fault}", "problem")
         return
-    found = asked.answer
-    screen.line(f"{asked.name}: {found.name} {found.version}, MCP {found.protocol}, {found.duration_s:.1f} s", "ok")
-    for tool in found.tools:
+    tools = asked.answer
+    screen.line(f"{asked.name}: {tools.name} {tools.version}, MCP {tools.protocol}, {tools.duration_s:.1f} s", "ok")
+    for tool in tools.tools:
         lines = tool.description.strip().splitlines()
         screen.line(f"  {asked.name}.{tool.name}" + (f"  {lines[0]}" if lines else ""))

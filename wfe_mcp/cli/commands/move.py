@@ -24,22 +24,22 @@ def move_to(invocation: Invocation, url: To) -> None:
 
     moved: list[bool] = []
 
-    def stopped() -> tuple[str, list[str]]:
+    def stop_message() -> tuple[str, list[str]]:
         if moved:
             return "The new database has everything; its logs were not checked. Set WFE_DATABASE_URL to it.", ["verify"]
         return "The new database is empty.", ["move-to", shareable(url) or "URL"]
 
-    with invocation.stoppable(stopped):
+    with invocation.stoppable(stop_message):
         done = move(invocation.engine, url, busy=invocation.screen.busy, on_moved=lambda: moved.append(True))
     rows = done.rows
     counts = ((rows.get(name, 0), noun) for name, noun in (("run", "run"), ("event", "event"), ("project", "project")))
-    summary = f"Moved {', '.join(plural(*each) for each in counts)}: {done.target}"
+    summary = f"Moved {', '.join(plural(*number_and_noun) for number_and_noun in counts)}: {done.target}"
     data: dict[str, Any] = {
         "from": done.source,
         "to": done.target,
         "tables": {name: {"rows": count, "sha256": done.digests[name]} for name, count in rows.items()},
-        "files": [str(each) for each in done.files],
-        "problems": [{"path": each.path, "message": each.message} for each in done.problems],
+        "files": [str(file) for file in done.files],
+        "problems": [{"path": problem.path, "message": problem.message} for problem in done.problems],
     }
     error = None
     if done.problems:

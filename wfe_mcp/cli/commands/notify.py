@@ -2,7 +2,7 @@
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.units import joined
+from wfe_mcp.core.units import join_names
 
 
 def try_out(invocation: Invocation) -> None:
@@ -21,4 +21,4 @@ def try_out(invocation: Invocation) -> None:
         hint = "" if faults else how
         invocation.answer(why, data=data, error=Refused("unavailable", why, hint))
         return
-    invocation.answer(f"Notified you by {joined(shown)}.", data=data)
+    invocation.answer(f"Notified you by {join_names(shown)}.", data=data)

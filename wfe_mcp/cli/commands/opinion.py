@@ -45,12 +45,12 @@ def ask(
     The answers are advice; no gate uses them.
     """
     from wfe_mcp.engine.evaluation.second_opinion import ask as put
-    from wfe_mcp.views.answers.opinions import answered
+    from wfe_mcp.views.answers.opinions import opinion_answer
 
-    engine, run = invocation.engine, invocation.at(run, phase) if run else ""
+    engine, run = invocation.engine, invocation.resolve_run(run, phase) if run else ""
     job = put(engine, invocation.by, run=run, phase=phase, question=question, reviewers=reviewer or ())
     wait_for_opinions(invocation, job)
-    answer = answered(engine, job, question)
+    answer = opinion_answer(engine, job, question)
     if answer.error is not None:
         raise answer.error
     invocation.render(answer, lambda screen: _render(screen, answer.data["opinions"]))
@@ -58,10 +58,10 @@ def ask(
 
 def show(invocation: Invocation, run: Run, phase: SomePhase = "") -> None:
     """Show every opinion about a run or phase, oldest first."""
-    from wfe_mcp.engine.evaluation.second_opinion import known
+    from wfe_mcp.engine.evaluation.second_opinion import known_opinions
 
-    run = invocation.at(run, phase)
-    opinions = known(invocation.engine, run, phase or None)
+    run = invocation.resolve_run(run, phase)
+    opinions = known_opinions(invocation.engine, run, phase or None)
     summary = plural(len(opinions), "opinion")
     invocation.answer(
         summary,
@@ -86,7 +86,7 @@ def answer(
     from wfe_mcp.cli.commands.submit import in_project
     from wfe_mcp.engine.evaluation.opinion_by_hand import open_question, refuse_no_opinion, take_opinion
 
-    engine, run = invocation.engine, invocation.at(run, phase)
+    engine, run = invocation.engine, invocation.resolve_run(run, phase)
     record = invocation.record(run)
     assert record is not None, "it was found above"
     file = in_project(path, Path(record.worktree)) if path else ""
@@ -95,10 +95,10 @@ def answer(
         invocation.screen.talk(f"Warning: {question.asked.question} has changed since it was written.")
     refuse_no_opinion(engine, run, phase, question, file)
     by = invocation.person(pin_fd, f"give an opinion on {phase}")
-    made = take_opinion(engine, by, run, phase, path=file, reviewer=question.asked.reviewer, shown=question.sha256)
-    assert made.attempt is not None
-    wait_for_gates(invocation, run, phase, made.attempt)
-    invocation.outcome(phase, f"Took the opinion of {made.reviewer} on {phase}: {made.verdict}")
+    opinion = take_opinion(engine, by, run, phase, path=file, reviewer=question.asked.reviewer, shown=question.sha256)
+    assert opinion.attempt is not None
+    wait_for_gates(invocation, run, phase, opinion.attempt)
+    invocation.outcome(phase, f"Took the opinion of {opinion.reviewer} on {phase}: {opinion.verdict}")
 
 
 def overrule(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin_fd: PinFd = None) -> None:
@@ -110,7 +110,7 @@ def overrule(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin
     from wfe_mcp.core.commands import Overrule
     from wfe_mcp.engine.runs import control
 
-    engine, run = invocation.engine, invocation.at(run, phase)
+    engine, run = invocation.engine, invocation.resolve_run(run, phase)
     probe = Overrule(phase=PhasePath(phase), reason=reason, by=invocation.by, at=engine.clock())
     say_what_follows(invocation, run, "overrule", phase)
     by = authorize(invocation, run, probe, pin_fd, f"overrule the opinion on {phase}")
@@ -121,14 +121,14 @@ def overrule(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin
 def _render(screen: Screen, opinions: list[dict[str, Any]]) -> None:
     from wfe_mcp.gates.opinion import who_answered
 
-    for each in opinions:
-        opinion = each.get("opinion")
-        place = f" on {each['phase']} (attempt {each['attempt']})" if each.get("phase") else ""
+    for row in opinions:
+        opinion = row.get("opinion")
+        place = f" on {row['phase']} (attempt {row['attempt']})" if row.get("phase") else ""
         if opinion is None:
-            screen.line(f"{each['reviewer']}: {each['fault']}", "yellow")
+            screen.line(f"{row['reviewer']}: {row['fault']}", "yellow")
             continue
-        who = who_answered(each["provider"], each["model"], each.get("answered_by"))
-        screen.line(f"{each['reviewer']} ({who}){place}: {opinion['verdict']}", "bold")
+        who = who_answered(row["provider"], row["model"], row.get("answered_by"))
+        screen.line(f"{row['reviewer']} ({who}){place}: {opinion['verdict']}", "bold")
         if opinion.get("summary"):
             screen.line(f"  {opinion['summary']}")
         for finding in opinion["findings"]:

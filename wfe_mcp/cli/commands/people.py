@@ -26,18 +26,18 @@ def list_all(invocation: Invocation) -> None:
     roles = [*engine.settings().settings.server.roles.values()]
     with engine.store.read() as tx:
         projects, is_away = tx.projects.all(), absences(tx, engine.clock())
-    names = {each.id: name_of(each) for each in projects}
+    names = {project.id: name_of(project) for project in projects}
     rows: list[dict[str, Any]] = [
         {
-            "name": each.name,
-            "subject": each.sub,
-            "issuer": each.iss,
-            "roles": {names[id_]: role for id_, role in roles_of(roles, projects, each.sub, each.groups).items()},
-            "last_login": "" if each.last_login is None else each.last_login.isoformat(timespec="seconds"),
+            "name": person.name,
+            "subject": person.sub,
+            "issuer": person.iss,
+            "roles": {names[id_]: role for id_, role in roles_of(roles, projects, person.sub, person.groups).items()},
+            "last_login": "" if person.last_login is None else person.last_login.isoformat(timespec="seconds"),
             "sessions": sessions,
-            "away": is_away[each.name].text if each.name in is_away else "",
+            "away": is_away[person.name].text if person.name in is_away else "",
         }
-        for each, sessions in people(engine)
+        for person, sessions in people(engine)
     ]
 
     def render(screen: Screen) -> None:
@@ -83,9 +83,9 @@ def away(
     """
     from wfe_mcp.engine.people.absence import go_away
 
-    made = go_away(invocation.engine, invocation.by, name, until, to)
-    data = {"name": made.name, "until": made.until.isoformat(), "to": made.to}
-    invocation.answer(f"{made.name} is {made.text}.", data=data)
+    absence = go_away(invocation.engine, invocation.by, name, until, to)
+    data = {"name": absence.name, "until": absence.until.isoformat(), "to": absence.to}
+    invocation.answer(f"{absence.name} is {absence.text}.", data=data)
 
 
 def back(invocation: Invocation, name: Name) -> None:
@@ -110,10 +110,10 @@ def hand_over(
     from wfe_mcp.engine.access.people import People
     from wfe_mcp.engine.people import deciders
 
-    engine, run = invocation.engine, invocation.at(run, phase)
+    engine, run = invocation.engine, invocation.resolve_run(run, phase)
     attempts = invocation.overview(run).loaded.state.open_attempts
-    asked = next((each.asked for each in attempts if each.phase == phase), None)
+    asked = next((attempt.asked for attempt in attempts if attempt.phase == phase), None)
     if asked is None:
         raise Refused("illegal_transition", f"No request of {phase!r} is open in run {run}.", "See: wfe-mcp inbox")
-    deciders.hand_over(engine, People.configured(engine), invocation.by, asked, to, note)
+    deciders.hand_over(engine, People.from_configuration(engine), invocation.by, asked, to, note)
     invocation.answer(f"Handed {phase} of run {run} to {to}.", run=run, data={"request": asked, "to": to})

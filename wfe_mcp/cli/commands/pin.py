@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfe_mcp.cli.terminal.confirm import confirmed
+from wfe_mcp.cli.terminal.confirm import require_confirmation
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Yes
 from wfe_mcp.core.units import plural
@@ -65,26 +65,28 @@ def reset(invocation: Invocation, pin_fd: PinFd = None, yes: Yes = False) -> Non
         invocation.screen.talk(
             "A new key replaces yours. All trust ends until you give it again, and everyone sees the reset."
         )
-        confirmed("Give up the old key?", "reset")
-    made = reset_pin(engine, new_pin(pin_fd), user_name())
-    summary = f"Reset the PIN: your key is now {made.by.key}"
+        require_confirmation("Give up the old key?", "reset")
+    pin_reset = reset_pin(engine, new_pin(pin_fd), user_name())
+    summary = f"Reset the PIN: your key is now {pin_reset.by.key}"
     data = {
-        "key": made.by.key,
-        "before": made.before,
+        "key": pin_reset.by.key,
+        "before": pin_reset.before,
         "to_sign": [
-            {"project": each.project, "what": list(each.what), "command": each.command, "why": each.why}
-            for each in made.to_sign
+            {"project": request.project, "what": list(request.what), "command": request.command, "why": request.why}
+            for request in pin_reset.to_sign
         ],
     }
 
     def show(screen: "Screen") -> None:
         screen.line(summary, "bold")
-        if made.before:
-            screen.line(f"What the key {made.before} signed until now stays valid.")
-        if made.to_sign:
-            screen.line(f"To sign again, in {plural(len({each.project for each in made.to_sign}), 'project')}:")
-        for each in made.to_sign:
-            screen.line(f"  {', '.join(each.what)}" + (f": {each.why}" if each.why else ""))
-            screen.line(f"    {each.command}", is_pasted=True)
+        if pin_reset.before:
+            screen.line(f"What the key {pin_reset.before} signed until now stays valid.")
+        if pin_reset.to_sign:
+            screen.line(
+                f"To sign again, in {plural(len({request.project for request in pin_reset.to_sign}), 'project')}:"
+            )
+        for request in pin_reset.to_sign:
+            screen.line(f"  {', '.join(request.what)}" + (f": {request.why}" if request.why else ""))
+            screen.line(f"    {request.command}", is_pasted=True)
 
     invocation.answer(summary, show, data=data)

@@ -24,17 +24,17 @@ def check(invocation: Invocation, source: Source) -> None:
     """List every fault of a plan, by line; exit 1 if it cannot be imported."""
     from wfe_mcp.importers import read_plan
 
-    imported = read_plan(Path(source)).imported()
+    imported = read_plan(Path(source)).import_plan()
     milestones, quality = imported.plan["milestones"], imported.plan["quality"]
     tasks = sum(len(milestone["tasks"]) for milestone in milestones)
     summary = f"{source}: {plural(len(milestones), 'milestone')} with {plural(tasks, 'task')}, score {quality['score']}"
-    lost = [{"path": each.path, "message": each.message} for each in imported.not_carried]
+    lost = [{"path": detail.path, "message": detail.message} for detail in imported.not_carried]
 
     def render(screen: Screen) -> None:
         screen.line(summary, "bold")
         _render_problems(screen, quality)
-        for each in lost:
-            screen.line(f"! not carried: {each['path']}: {each['message']}", "yellow")
+        for loss in lost:
+            screen.line(f"! not carried: {loss['path']}: {loss['message']}", "yellow")
 
     invocation.answer(summary, render, data={"format": imported.format, "quality": quality, "not_carried": lost})
 
@@ -45,7 +45,7 @@ def score(invocation: Invocation, source: Source) -> None:
 
     reading = read_plan(Path(source))
     quality = reading.plan["quality"]
-    errors = [{"path": each.path, "message": each.message} for each in reading.report.errors]
+    errors = [{"path": error.path, "message": error.message} for error in reading.report.errors]
     summary = f"{source}: score {quality['score']} of 100"
     data: dict[str, Any] = {"format": reading.format, "quality": quality} | ({"errors": errors} if errors else {})
 
@@ -75,7 +75,7 @@ def optimize(invocation: Invocation, source: Milestones, dry_run: DryRun = False
     """Propose a better order and size of the tasks of a milestones.md."""
     from wfe_mcp.importers import read_plan
     from wfe_mcp.importers.milestones import FORMAT, read_milestones
-    from wfe_mcp.importers.plan_prompt import as_markdown, optimised
+    from wfe_mcp.importers.plan_prompt import as_markdown, optimise_plan
 
     if not dry_run and not to:
         raise Refused(
@@ -87,20 +87,20 @@ def optimize(invocation: Invocation, source: Milestones, dry_run: DryRun = False
     if reading.format != FORMAT:
         raise Refused("bad_argument", f"{source} is a backlog; its items have no order yet.", "Name a milestones.md.")
     reading.refuse()
-    before, made = reading.plan["quality"]["score"], optimised(reading.plan)
-    text = as_markdown(made.plan)
+    before, proposal = reading.plan["quality"]["score"], optimise_plan(reading.plan)
+    text = as_markdown(proposal.plan)
     after = read_milestones(text).plan["quality"]["score"]
-    summary = f"{source}: {plural(len(made.changes), 'change')}, score {before} → {after}"
+    summary = f"{source}: {plural(len(proposal.changes), 'change')}, score {before} → {after}"
     if not dry_run:
         write_new(Path(to), text)
         summary += f"; written to {to}"
-    data = {"changes": made.changes, "score": {"before": before, "after": after}, "milestones_md": text}
+    data = {"changes": proposal.changes, "score": {"before": before, "after": after}, "milestones_md": text}
 
     def render(screen: Screen) -> None:
         screen.line(summary, "bold")
-        for change in made.changes:
+        for change in proposal.changes:
             screen.line(f"  {change}")
-        if dry_run and made.changes:
+        if dry_run and proposal.changes:
             screen.line(f"To write it: wfe-mcp plan optimize {source} --to FILE")
 
     invocation.answer(summary, render, data=data)
@@ -110,7 +110,7 @@ def import_(invocation: Invocation, source: Source, to: Target = "") -> None:
     """Turn a plan into an artifact that a phase takes, and into work items."""
     from wfe_mcp.importers import read_plan
 
-    write_plan(invocation, read_plan(Path(source)).imported(), Path(source), to, as_items=True)
+    write_plan(invocation, read_plan(Path(source)).import_plan(), Path(source), to, as_items=True)
 
 
 def _render_problems(screen: Screen, quality: dict[str, Any]) -> None:

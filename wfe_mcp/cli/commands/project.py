@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfe_mcp.cli.terminal.confirm import confirmed
+from wfe_mcp.cli.terminal.confirm import require_confirmation
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Yes
 from wfe_mcp.cli.terminal.screen import Screen
@@ -38,51 +38,65 @@ def show(invocation: Invocation, kind: Kind = "") -> None:
     from wfe_mcp.views.project.project import project_view
 
     view = project_view(invocation.engine)
-    kinds = list(dict.fromkeys(each.kind for each in view.findings))
+    kinds = list(dict.fromkeys(finding.kind for finding in view.findings))
     if kind and kind not in kinds:
         hint = nearest_hint(kind, kinds, f"Kinds that were found: {', '.join(kinds) or 'none'}.")
         raise Refused("bad_argument", f"No finding is of the kind {kind!r}.", hint)
-    names = ", ".join(each.name for each in view.languages) or "no known language"
+    names = ", ".join(language.name for language in view.languages) or "no known language"
     summary = f"{view.root}: {names}"
 
     def render(screen: Screen) -> None:
         screen.line(summary, "bold")
         rows = list[tuple[str, ...]]()
-        for one in [kind] if kind else kinds:
-            those = [each for each in view.findings if each.kind == one]
-            for each in those if kind else those[:MOST_SHOWN]:
-                sure = "" if each.sure == "declared" else "yours" if each.sure == "person" else each.sure
-                rows.append((one, each.value, f"{each.file}:{each.line}", ", ".join(filter(None, (sure, each.note)))))
-            if len(those) > MOST_SHOWN and not kind:
-                rows.append((one, f"and {len(those) - MOST_SHOWN} more", "", f"wfe-mcp project show {one!r}"))
+        for finding_kind in [kind] if kind else kinds:
+            findings = [finding for finding in view.findings if finding.kind == finding_kind]
+            for finding in findings if kind else findings[:MOST_SHOWN]:
+                sure = "" if finding.sure == "declared" else "yours" if finding.sure == "person" else finding.sure
+                rows.append(
+                    (
+                        finding_kind,
+                        finding.value,
+                        f"{finding.file}:{finding.line}",
+                        ", ".join(filter(None, (sure, finding.note))),
+                    )
+                )
+            if len(findings) > MOST_SHOWN and not kind:
+                rows.append(
+                    (
+                        finding_kind,
+                        f"and {len(findings) - MOST_SHOWN} more",
+                        "",
+                        f"wfe-mcp project show {finding_kind!r}",
+                    )
+                )
         screen.table(("finding", "value", "from", ""), rows)
         if kind:
             return
         screen.table(
             ("folder", "language", "package manager", "test runner"),
-            [(each.folder, each.language, each.manager, each.runner or "-") for each in view.stack],
+            [(stack.folder, stack.language, stack.manager, stack.runner or "-") for stack in view.stack],
         )
         screen.table(
             ("fact", "value", ""),
             [
-                (each.name, each.value, f"yours; found: {each.found or 'nothing'}" if each.by_hand else "found")
-                for each in view.facts
+                (fact.name, fact.value, f"yours; found: {fact.found or 'nothing'}" if fact.by_hand else "found")
+                for fact in view.facts
             ],
         )
         screen.table(
             ("check", "in", "command", "", "why"),
             [
                 (
-                    each.name,
-                    each.cwd,
-                    " ".join(each.argv),
-                    each.fault or ("" if each.configured else "not configured"),
-                    each.why,
+                    check.name,
+                    check.cwd,
+                    " ".join(check.argv),
+                    check.fault or ("" if check.configured else "not configured"),
+                    check.why,
                 )
-                for each in view.checks
+                for check in view.checks
             ],
         )
-        if any(not each.configured for each in view.checks):
+        if any(not check.configured for check in view.checks):
             screen.next("wfe-mcp init")
 
     invocation.answer(summary, render, view=view)
@@ -98,20 +112,26 @@ def list_all(invocation: Invocation) -> None:
     from wfe_mcp.views.project.activity import ProjectList, project_row
 
     with invocation.store.read() as tx:
-        found = known_projects(tx)
+        records = known_projects(tx)
 
     def render(screen: Screen) -> None:
         rows = [
-            (one.name, one.open_runs, one.runs, f"{one.folder}{'  (missing)' if one.missing else ''}") for one in found
+            (
+                project.name,
+                project.open_runs,
+                project.runs,
+                f"{project.folder}{'  (missing)' if project.missing else ''}",
+            )
+            for project in records
         ]
         screen.table(("project", "open", "runs", "folder"), rows)
-        screen.line(f"{plural(len(found), 'project')}.")
-        missing = [one for one in found if one.missing]
+        screen.line(f"{plural(len(records), 'project')}.")
+        missing = [project for project in records if project.missing]
         if missing:
             screen.next(move_command(missing[0].folder, "NEW"), f"wfe-mcp project forget {missing[0].id}")
 
-    view = ProjectList(projects=tuple(map(project_row, found)))
-    invocation.answer(plural(len(found), "project"), render, view=view)
+    view = ProjectList(projects=tuple(map(project_row, records)))
+    invocation.answer(plural(len(records), "project"), render, view=view)
 
 
 def move(invocation: Invocation, old: Old, new: New = "", yes: Yes = False, pin_fd: PinFd = None) -> None:
@@ -127,7 +147,7 @@ def move(invocation: Invocation, old: Old, new: New = "", yes: Yes = False, pin_
     _show(invocation, *planned.lines)
     if not yes:
         # What does not look like it is typed in full: a word is read, a letter is not.
-        confirmed("Is it the same project?", "" if planned.looks_right else "move")
+        require_confirmation("Is it the same project?", "" if planned.looks_right else "move")
     by = invocation.person_of(planned.record, pin_fd, "say where the project is")
     projects.move(store, by, planned, invocation.clock())
     linked = Path(planned.new.key, "worktrees")
@@ -153,7 +173,7 @@ def forget(invocation: Invocation, which: Which, yes: Yes = False, pin_fd: PinFd
     with invocation.store.read() as tx:
         _show(invocation, f"The project {name_of(record)!r} of {record.root}. {its_runs(tx, record)}")
     if not yes:
-        confirmed("Take it out of the lists?")
+        require_confirmation("Take it out of the lists?")
     by = invocation.person_of(record, pin_fd, "forget a project")
     projects.forget(invocation.store, by, record, invocation.clock())
     invocation.answer(f"Forgot {name_of(record)!r} of {record.root}", data={"project": record.id})
@@ -180,10 +200,12 @@ def add(invocation: Invocation, folder: Folder = "") -> None:
 
     place = find_project(folder or None, {}, (), Path.cwd()) if folder else invocation.project
     with invocation.store.read() as tx:
-        known = known_at(tx, place)
-    made = add_project(invocation.store, place, known)
-    mark(place.root, made, make=True)
-    invocation.answer(f"{place.root} is {'known already' if known else 'a project of its own'}", data={"project": made})
+        project = known_at(tx, place)
+    project_id = add_project(invocation.store, place, project)
+    mark(place.root, project_id, make=True)
+    invocation.answer(
+        f"{place.root} is {'known already' if project else 'a project of its own'}", data={"project": project_id}
+    )
 
 
 def _show(invocation: Invocation, *lines: str) -> None:

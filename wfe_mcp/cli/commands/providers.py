@@ -11,7 +11,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
-    from wfe_mcp.engine.models.discovery import Tried
+    from wfe_mcp.engine.models.discovery import ProviderTrial
     from wfe_mcp.engine.models.providers import ProviderLine
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The provider.")]
@@ -46,27 +46,36 @@ def list_all(invocation: Invocation) -> None:
 
     No key is shown, no model is called.
     """
-    from wfe_mcp.engine.models.providers import listed, roles
+    from wfe_mcp.engine.models.providers import list_providers, roles
 
-    found, filled = listed(invocation.engine), roles(invocation.engine)
-    usable = sum(line.is_usable for line in found)
-    summary = f"{usable} of {plural(len(found), 'provider')} usable, {plural(len(filled), 'role')}."
-    data = {"providers": [_view(line) for line in found], "roles": [asdict(each) for each in filled]}
+    providers, filled = list_providers(invocation.engine), roles(invocation.engine)
+    usable = sum(line.is_usable for line in providers)
+    summary = f"{usable} of {plural(len(providers), 'provider')} usable, {plural(len(filled), 'role')}."
+    data = {"providers": [_view(line) for line in providers], "roles": [asdict(model_role) for model_role in filled]}
 
     def render(screen: Screen) -> None:
         screen.table(
             ("provider", "kind", "state", "key", "from", "address, program or package"),
-            [(line.name, line.kind, line.state, _key(line), line.layer, line.where) for line in found],
+            [(line.name, line.kind, line.state, _key(line), line.layer, line.where) for line in providers],
         )
         if filled:
             screen.line()
             screen.table(
                 ("role", "provider", "model", "fallback", "from"),
-                [(each.name, each.provider, each.model, ", ".join(each.fallback), each.layer) for each in filled],
+                [
+                    (
+                        model_role.name,
+                        model_role.provider,
+                        model_role.model,
+                        ", ".join(model_role.fallback),
+                        model_role.layer,
+                    )
+                    for model_role in filled
+                ],
             )
-        for each in filled:
-            if each.fault:
-                screen.line(f"! {each.name}: {each.fault}", "yellow")
+        for model_role in filled:
+            if model_role.fault:
+                screen.line(f"! {model_role.name}: {model_role.fault}", "yellow")
         screen.line(summary)
 
     invocation.answer(summary, render, data=data)
@@ -94,8 +103,8 @@ def add(
     secret = _key_wanted(invocation, name, table, place, key_fd)
     line = add_provider(invocation.engine, invocation.by, name, table, secret)
     with invocation.screen.busy("Listing its models"):
-        listed = models_of(invocation.engine, name)
-    models, fault = ((), "") if listed is None else (listed.models, "" if listed.ok else listed.message)
+        trial = models_of(invocation.engine, name)
+    models, fault = ((), "") if trial is None else (trial.models, "" if trial.ok else trial.message)
     summary = f"Added provider {name} to your configuration" + (
         f"; it has {plural(len(models), 'model')}." if models else "."
     )
@@ -173,12 +182,12 @@ def role(
     """Fill a role with a provider and a model, in your configuration."""
     from wfe_mcp.engine.models.providers import set_role
 
-    made = set_role(invocation.engine, name, provider, model, fallback)
-    summary = f"Role {name}: {made.provider}" + (f" {made.model}" if made.model else "") + "."
-    if made.provider != provider or made.model != model:
+    model_role = set_role(invocation.engine, name, provider, model, fallback)
+    summary = f"Role {name}: {model_role.provider}" + (f" {model_role.model}" if model_role.model else "") + "."
+    if model_role.provider != provider or model_role.model != model:
         summary += " The project's configuration takes precedence over yours."
-    summary += f" Not usable yet: {made.fault}" if made.fault else ""
-    _answer_with_trust(invocation, summary, {"role": asdict(made)})
+    summary += f" Not usable yet: {model_role.fault}" if model_role.fault else ""
+    _answer_with_trust(invocation, summary, {"role": asdict(model_role)})
 
 
 def _answer_with_trust(invocation: Invocation, summary: str, data: dict[str, Any]) -> None:
@@ -220,8 +229,8 @@ def _found_address(name: str) -> str:
     """The address of the program of this name on this machine; empty without one."""
     from wfe_mcp.engine.models.discovery import local_servers
 
-    found = {_plain(each.name): each.base_url for each in local_servers()}
-    return found.get(_plain(name), "")
+    addresses = {_plain(server.name): server.base_url for server in local_servers()}
+    return addresses.get(_plain(name), "")
 
 
 def _plain(name: str) -> str:
@@ -256,14 +265,14 @@ def _checked_place(place: str) -> str:
 def _read_key(name: str, key_fd: int | None) -> str:
     from wfe_mcp.cli.terminal.pin import read_key
 
-    found = read_key(key_fd, name)
-    if not found:
+    api_key = read_key(key_fd, name)
+    if not api_key:
         raise Refused(
             "needs_human",
             f"Provider '{name}' needs a key.",
             "Enter it in a terminal of your own, pass it with --key-fd N, or name a variable: --key env:NAME",
         )
-    return found
+    return api_key
 
 
 def _render_found(invocation: Invocation) -> None:
@@ -275,7 +284,7 @@ def _render_found(invocation: Invocation) -> None:
     summary = (
         f"Found {plural(len(servers), 'model server')} and {plural(len(agents), 'command-line agent')} on this machine."
     )
-    data = {"servers": [asdict(each) for each in servers], "agents": [asdict(each) for each in agents]}
+    data = {"servers": [asdict(local) for local in servers], "agents": [asdict(entry) for entry in agents]}
 
     def render(screen: Screen) -> None:
         for server in servers:
@@ -298,7 +307,7 @@ def _render_line(invocation: Invocation, line: "ProviderLine", summary: str) -> 
     _answer_with_trust(invocation, summary, {"provider": _view(line)})
 
 
-def _render_tried(screen: Screen, tried: "Tried") -> None:
+def _render_tried(screen: Screen, tried: "ProviderTrial") -> None:
     who = " ".join(filter(None, (tried.provider, tried.model)))
     if tried.ok:
         screen.line(f"{who}: {tried.message}", "ok")

@@ -51,7 +51,7 @@ def prune(
         _refuse_no_duration(older_than)
     left = 0 if dry_run else pruning.remove_leftovers(invocation.engine)
     try:
-        found = pruning.prunable(
+        prunable = pruning.prunable(
             invocation.engine,
             runs or (),
             older=older_than,
@@ -62,8 +62,8 @@ def prune(
     except Refused as refused:
         if not left or refused.code != "bad_argument":
             raise
-        found = pruning.Prunable()
-    chosen = found.runs
+        prunable = pruning.Prunable()
+    chosen = prunable.runs
     listed = [_row(record) for record in chosen]
 
     def render(screen: Screen) -> None:
@@ -72,10 +72,10 @@ def prune(
         screen.table(columns, [[row[column] for column in columns] for row in listed])
 
     if dry_run or not chosen:
-        listing = f"; the oldest {len(chosen):,} are listed" if found.count > len(chosen) else ""
-        summary = f"{plural(found.count, 'run')} would be deleted{listing}" if dry_run else "No run is old enough"
+        listing = f"; the oldest {len(chosen):,} are listed" if prunable.count > len(chosen) else ""
+        summary = f"{plural(prunable.count, 'run')} would be deleted{listing}" if dry_run else "No run is old enough"
         summary = f"Deleted leftover files of {plural(left, 'pruned run')}" if left else summary
-        invocation.answer(summary, render, data={"runs": listed, "count": found.count, "dry_run": dry_run})
+        invocation.answer(summary, render, data={"runs": listed, "count": prunable.count, "dry_run": dry_run})
         return
     if not invocation.screen.as_json:
         invocation.screen.talk(
@@ -84,20 +84,20 @@ def prune(
     by = invocation.person(pin_fd, "delete them")
     gone = [0]
 
-    def stopped() -> tuple[str, list[str]]:
-        words = ["prune", *([each.id for each in chosen[gone[0] :]] if runs else ())]
+    def stop_message() -> tuple[str, list[str]]:
+        words = ["prune", *([run.id for run in chosen[gone[0] :]] if runs else ())]
         words += ["--older-than", older_than] if older_than else []
         words += [] if keep is None else ["--keep", str(keep)]
         words += [] if archived is None else ["--archived" if archived else "--all"]
         return f"{gone[0]:,} of {plural(len(chosen), 'run')} are deleted, the others are whole.", words
 
-    with invocation.long_work("Deleting runs", stopped) as progress:
+    with invocation.long_work("Deleting runs", stop_message) as progress:
 
-        def deleted(number: int, total: int) -> None:
+        def note_deleted(number: int, total: int) -> None:
             gone[0] = number
             progress(number, total)
 
-        done = pruning.prune(invocation.engine, chosen, by, deleted)
+        done = pruning.prune(invocation.engine, chosen, by, note_deleted)
     listed = [_row(record) for record in done.runs]
     summary = f"Deleted {plural(len(done.runs), 'run')} and {plural(done.documents, 'document')}. To shrink the database: wfe-mcp vacuum"
     invocation.answer(summary, render, data={"runs": listed, "documents": done.documents, "dry_run": False})
@@ -109,14 +109,14 @@ def keep(invocation: Invocation, runs: Runs, off: Off = False) -> None:
     from wfe_mcp.views.reports.run_rows import run_rows
     from wfe_mcp.views.runs.models import RunList
 
-    found = [
+    records = [
         pruning.release(invocation.engine, run) if off else pruning.keep(invocation.engine, run, invocation.by)
         for run in runs
     ]
     summary = (
-        f"{', '.join(str(record.id) for record in found)}: {'prune may delete it' if off else 'protected from prune'}"
+        f"{', '.join(str(record.id) for record in records)}: {'prune may delete it' if off else 'protected from prune'}"
     )
-    invocation.answer(summary, view=RunList(runs=run_rows(invocation.engine, found), kept=not off))
+    invocation.answer(summary, view=RunList(runs=run_rows(invocation.engine, records), kept=not off))
 
 
 def vacuum(invocation: Invocation) -> None:

@@ -10,7 +10,7 @@ from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.blockers import Settled
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.units import plural
 
 OfRun = Annotated[str, typer.Argument(metavar="[RUN]", help="A run; without it every open run of the project.")]
@@ -24,19 +24,22 @@ def list_all(invocation: Invocation, run: OfRun = "", everything: Everything = F
     from wfe_mcp.views.runs.recoveries import open_blockers
 
     if run:
-        run = invocation.at(run, None)
-    found = open_blockers(invocation.engine, run, everything=everything)
-    rows = [(each.run, one) for each in found.runs for one in each.blockers]
+        run = invocation.resolve_run(run, None)
+    blocker_list = open_blockers(invocation.engine, run, everything=everything)
+    rows = [(blockers.run, blocker) for blockers in blocker_list.runs for blocker in blockers.blockers]
     summary = plural(len(rows), "blocker")
 
     def render(screen: Screen) -> None:
         screen.line(summary, "bold")
         screen.table(
             ("run", "phase", "fingerprint", "state", "met", "cause"),
-            [(of, one.phase, one.fingerprint, one.state, str(one.times), one.cause) for of, one in rows],
+            [
+                (of, blocker.phase, blocker.fingerprint, blocker.state, str(blocker.times), blocker.cause)
+                for of, blocker in rows
+            ],
         )
 
-    invocation.answer(summary, render, view=found)
+    invocation.answer(summary, render, view=blocker_list)
 
 
 def show(invocation: Invocation, run: Run, phase: Phase) -> None:
@@ -44,18 +47,18 @@ def show(invocation: Invocation, run: Run, phase: Phase) -> None:
     from wfe_mcp.views.reports.envelopes import envelope_of
     from wfe_mcp.views.runs.recoveries import RunBlockers, blocker_line, blocker_views, recovered_phase
 
-    run = invocation.at(run, phase)
-    found = invocation.overview(run)
-    path = recovered_phase(found.loaded.state, PhasePath(phase))
-    shown = tuple(one for one in blocker_views(found.loaded.state, chars=2_000) if one.phase == path)
-    view = RunBlockers(run=run, title=found.loaded.record.title, blockers=shown)
-    answer = envelope_of(found, f"{path}: {plural(len(shown), 'blocker')} reported", view)
+    run = invocation.resolve_run(run, phase)
+    overview = invocation.overview(run)
+    path = recovered_phase(overview.loaded.state, PhasePath(phase))
+    blockers = tuple(blocker for blocker in blocker_views(overview.loaded.state, chars=2_000) if blocker.phase == path)
+    view = RunBlockers(run=run, title=overview.loaded.record.title, blockers=blockers)
+    answer = envelope_of(overview, f"{path}: {plural(len(blockers), 'blocker')} reported", view)
 
     def render(screen: Screen) -> None:
-        for one in shown:
-            screen.line(blocker_line(one))
-            screen.line(f"  wfe-mcp artifact show {run} {typed(PhasePath(one.reported_by))}", is_pasted=True)
-        if not shown:
+        for blocker in blockers:
+            screen.line(blocker_line(blocker))
+            screen.line(f"  wfe-mcp artifact show {run} {shell_path(PhasePath(blocker.reported_by))}", is_pasted=True)
+        if not blockers:
             screen.line(f"The recoveries of {path} have reported no blocker.")
 
     invocation.render(answer, render)
@@ -94,12 +97,14 @@ def _open_again(
     from wfe_mcp.engine.runs import control
     from wfe_mcp.views.runs.recoveries import recovered_phase
 
-    engine, run = invocation.engine, invocation.at(run, phase)
+    engine, run = invocation.engine, invocation.resolve_run(run, phase)
     state = invocation.overview(run).loaded.state
     path = recovered_phase(state, PhasePath(phase))
     if blockers is None and state.current(path).repair != "recover":
         raise Refused(
-            "illegal_transition", f"No recovery of {path} is running.", f"wfe-mcp recovery show {run} {typed(path)}"
+            "illegal_transition",
+            f"No recovery of {path} is running.",
+            f"wfe-mcp recovery show {run} {shell_path(path)}",
         )
     probe = Retry(phase=path, feedback=feedback, blockers=blockers, by=invocation.by, at=engine.clock())
     by = authorize(invocation, run, probe, pin_fd, f"retry {path}")

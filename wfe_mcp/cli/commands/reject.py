@@ -41,12 +41,12 @@ def reject(
     from wfe_mcp.engine.approvals import decide as approvals
     from wfe_mcp.views.approvals import open_approval
     from wfe_mcp.views.approvals.answers import rejection, typed_comments
-    from wfe_mcp.views.approvals.shown import Seen
+    from wfe_mcp.views.approvals.shown import SeenDecision
 
     if not feedback and not comment:
         raise typer.BadParameter("say what should change: --feedback TEXT, or --comment FILE:LINE=TEXT")
     comments = typed_comments(comment or ())
-    engine, run = invocation.engine, invocation.at(run, phase)
+    engine, run = invocation.engine, invocation.resolve_run(run, phase)
     state = invocation.overview(run).loaded.state
     known = PhasePath(phase) in state.attempts
     under_gates = known and state.current(PhasePath(phase)).status is AttemptStatus.GATING
@@ -66,8 +66,8 @@ def reject(
             invocation.screen.aside(follows)
     rejected = _open_attempt(invocation, run, phase) if known else 0
     by = invocation.person(pin_fd, f"reject {phase}") if known else invocation.by
-    shown = None if view is None else Seen(engine, view)
-    approvals.reject(engine, by, run, phase, text, to=to or None, sha256=sha256 or None, shown=shown)
+    decision = None if view is None else SeenDecision(engine, view)
+    approvals.reject(engine, by, run, phase, text, to=to or None, sha256=sha256 or None, shown=decision)
     invocation.outcome(
         phase, f"Rejected {phase}" + (f"; back to {to}" if to else _follows(invocation, run, phase, rejected))
     )

@@ -60,12 +60,12 @@ def rollback(
     """
     from wfe_mcp.views.answers import rollback as history
 
-    run = invocation.at(run)
+    run = invocation.resolve_run(run)
 
     def go(by: "By") -> "Envelope":
         return history.go_back(invocation.engine, by, run, to, not no_files, discard=discard)
 
-    _back(invocation, run, go, "rollback", pin_fd, to=to, files=not no_files, dry_run=dry_run, discard=discard)
+    _take_back(invocation, run, go, "rollback", pin_fd, to=to, files=not no_files, dry_run=dry_run, discard=discard)
 
 
 def undo(
@@ -98,7 +98,7 @@ def undo(
     def go(by: "By") -> "Envelope":
         return history.undo(invocation.engine, by, run, files=files, discard=discard)
 
-    _back(invocation, run, go, "undo", pin_fd, files=files, dry_run=dry_run, discard=discard)
+    _take_back(invocation, run, go, "undo", pin_fd, files=files, dry_run=dry_run, discard=discard)
 
 
 def redo(
@@ -117,10 +117,10 @@ def redo(
     def go(by: "By") -> "Envelope":
         return history.redo(invocation.engine, by, run, files=files, discard=discard)
 
-    _back(invocation, run, go, "redo", pin_fd, files=files, dry_run=dry_run, discard=discard)
+    _take_back(invocation, run, go, "redo", pin_fd, files=files, dry_run=dry_run, discard=discard)
 
 
-def _back(
+def _take_back(
     invocation: Invocation,
     run: str,
     go: "Callable[[By], Envelope]",
@@ -136,10 +136,10 @@ def _back(
     from wfe_mcp.views.answers.rollback import preview
     from wfe_mcp.views.runs.models import RollbackPreview
 
-    def shown() -> str:
+    def show_plan() -> str:
         answer = preview(invocation.engine, run, to, files, kind)
         invocation.screen.talk(*_foreseen(answer))
-        view = answer.shown(RollbackPreview)
+        view = answer.view_as(RollbackPreview)
         if view.ways and not discard:  # no PIN for what is refused
             raise Refused("conflict", "Files changed since the last checkpoint. Nothing restored.", view.ways)
         return f"{'roll back to' if kind == 'rollback' else kind} {view.what}"
@@ -147,21 +147,21 @@ def _back(
     def render(screen: Screen) -> None:
         for line in _foreseen(answer):
             screen.line(line)
-        view = answer.shown(RollbackPreview)
+        view = answer.view_as(RollbackPreview)
         screen.next(view.ways if view.ways and not discard else f"{view.command}{' --discard' if discard else ''}")
 
     if dry_run:
         answer = preview(invocation.engine, run, to, files, kind)
         invocation.render(answer, render)
     else:
-        invocation.render(invocation.as_needed(go, pin_fd, shown, person=discard))
+        invocation.render(invocation.as_needed(go, pin_fd, show_plan, person=discard))
 
 
 def _foreseen(answer: "Envelope") -> "list[str]":
     """What would change: the phases and how many files in a line, then the files."""
     from wfe_mcp.views.runs.models import RollbackPreview
 
-    view = answer.shown(RollbackPreview)
+    view = answer.view_as(RollbackPreview)
     more = [f"  and {view.more_paths} more"] if view.more_paths else []
     return [answer.summary, *(f"  {path}{_fate(view, path)}" for path in view.paths), *more]
 
@@ -175,16 +175,16 @@ def _fate(view: "RollbackPreview", path: str) -> str:
 def _run(invocation: Invocation, run: str) -> str:
     """The run that was named, else the only open one."""
     if run:
-        return invocation.at(run)
+        return invocation.resolve_run(run)
     with invocation.engine.store.read() as tx:
-        found = tx.runs.open_ids(invocation.engine.project_id)
-    if len(found) != 1:
+        ids = tx.runs.open_ids(invocation.engine.project_id)
+    if len(ids) != 1:
         raise Refused(
             "bad_argument",
-            f"{plural(len(found), 'run')} {'is' if len(found) == 1 else 'are'} open here.",
+            f"{plural(len(ids), 'run')} {'is' if len(ids) == 1 else 'are'} open here.",
             "Name the run: wfe-mcp list",
         )
-    return invocation.at(found[0])
+    return invocation.resolve_run(ids[0])
 
 
 Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="What it is for.")]
@@ -195,7 +195,7 @@ def checkpoint(invocation: Invocation, run: Run, note: Note = "") -> None:
     """Take a checkpoint of a run and its files now."""
     from wfe_mcp.views.answers import rollback as history
 
-    run = invocation.at(run)
+    run = invocation.resolve_run(run)
     invocation.render(history.checkpoint(invocation.engine, invocation.by, run, note))
 
 
@@ -205,11 +205,11 @@ def checkpoints(invocation: Invocation, run: Run, prune: Prune = False) -> None:
     from wfe_mcp.views.answers import rollback as history
     from wfe_mcp.views.runs.checkpoints import CheckpointList
 
-    run = invocation.at(run)
+    run = invocation.resolve_run(run)
     engine_checkpoints.keep_again(invocation.engine, run)
     gone = engine_checkpoints.prune(invocation.engine, run) if prune else None
     answer = history.checkpoint_list(invocation.engine, run)
-    view = answer.shown(CheckpointList)
+    view = answer.view_as(CheckpointList)
     if gone is not None:
         summary = f"{answer.summary}; removed the files of {len(gone)}"
         answer = replace(answer.showing(replace(view, pruned=tuple(gone))), summary=summary)
@@ -219,10 +219,10 @@ def checkpoints(invocation: Invocation, run: Run, prune: Prune = False) -> None:
         screen.line(answer.summary, "bold")
         screen.table(
             ("checkpoint", "taken at", "phase", "time", "holds"),
-            [_row(screen, each, now) for each in view.checkpoints],
+            [_row(screen, row, now) for row in view.checkpoints],
         )
 
-        without = next((each for each in view.checkpoints if each.files and each.skipped), None)
+        without = next((row for row in view.checkpoints if row.files and row.skipped), None)
         if without is not None:
             screen.line(f"What a checkpoint leaves out: wfe-mcp show {run} --at {without.checkpoint} --files", "dim")
 

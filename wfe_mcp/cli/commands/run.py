@@ -11,7 +11,7 @@ from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.cli.terminal.waiting import stop_requested
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.paths import typed
+from wfe_mcp.core.paths import shell_path
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.runs.overview import Overview
@@ -48,16 +48,16 @@ def run(
         started = begin(
             invocation, template, pairs, inputs, title, auto=auto, key=key, driver=driver, roles=roles, pin_fd=pin_fd
         )
-        found = invocation.at(started.run or "")
+        run_id = invocation.resolve_run(started.run or "")
     else:
-        found = invocation.at(resume)
-        _go_on(invocation, found)
+        run_id = invocation.resolve_run(resume)
+        _go_on(invocation, run_id)
     invocation.screen.talk(
-        f"Run {found}. Ctrl-C returns its work to the queue. Continue with: wfe-mcp run --resume {found}"
+        f"Run {run_id}. Ctrl-C returns its work to the queue. Continue with: wfe-mcp run --resume {run_id}"
     )
     with stop_requested() as signals:
-        overview = follow(invocation, found, shows_all=bool(template), should_stop=lambda: bool(signals))
-    _render(invocation, found, overview, interrupted=bool(signals))
+        overview = follow(invocation, run_id, shows_all=bool(template), should_stop=lambda: bool(signals))
+    _render(invocation, run_id, overview, interrupted=bool(signals))
 
 
 def _go_on(invocation: Invocation, run: str) -> None:
@@ -115,7 +115,7 @@ def _failure(run: str, found: "Overview") -> Refused | None:
         return Refused(
             "needs_human",
             f"Phase {phase!r} failed; no automatic retry is left.",
-            f"Look at it: wfe-mcp show {run} --phase {typed(phase)}",
+            f"Look at it: wfe-mcp show {run} --phase {shell_path(phase)}",
         )
     if found.waiting_on == "agent" and found.startable:
         return Refused(

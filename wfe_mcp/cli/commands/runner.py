@@ -36,7 +36,7 @@ def runner(
     """
     from wfe_mcp.cli.runner.connection import Connection
     from wfe_mcp.cli.runner.key import RunnerKey
-    from wfe_mcp.cli.runner.working import Runner, ended, own_sandbox
+    from wfe_mcp.cli.runner.working import Runner, end_message, own_sandbox
     from wfe_mcp.cli.terminal.waiting import stop_requested
     from wfe_mcp.jobs.container import sandbox_maker
     from wfe_mcp.workspace.system.location import data_dir
@@ -61,4 +61,4 @@ def runner(
         screen.talk(f"Waiting for checks of {connection.url}" + (f" for {', '.join(names)}" if names else "") + ".")
         working = Runner(connection, key, names, folder, dict(os.environ), makes, lease_s, signals, screen.talk)
         done = working.run(once=once, drain=drain)
-    invocation.answer(ended(done), data={"done": done})
+    invocation.answer(end_message(done), data={"done": done})

@@ -92,12 +92,12 @@ def list_all(
             triggered_by=triggered_by or None,
             external_id=external_id or None,
             archived=archived,
-            reached=[name for given in state or [] for name in given.split(",")],
+            reached=[name for option in state or [] for name in option.split(",")],
         )
-        shown = {each.project_id for each in page.runs} if everywhere else set[str]()
-        projects = [each for each in tx.projects.all() if each.id in shown]
+        shown = {run.project_id for run in page.runs} if everywhere else set[str]()
+        projects = [project for project in tx.projects.all() if project.id in shown]
         known = tx.runs.reached_states(engine.project_id) if state else []
-    given = {
+    options = {
         "template": template,
         "status": status,
         "since": since,
@@ -110,22 +110,24 @@ def list_all(
         "by-phase": by_phase,
         "all": everywhere,
     }
-    following = shell_line(_words({"limit": str(limit), "cursor": page.cursor, **given})) if page.cursor else ""
+    following = shell_line(_words({"limit": str(limit), "cursor": page.cursor, **options})) if page.cursor else ""
     engine_of = _engine_of(engine, everywhere=everywhere)
     if by_phase:
         _show_by_phase(invocation, template, page, following, engine_of)
         return
     rows = run_rows(engine, page.runs, engine_of)
     if not everywhere:
-        elsewhere = {str(each.id): folder_elsewhere(engine, each) for each in page.runs}
+        elsewhere = {str(run.id): folder_elsewhere(engine, run) for run in page.runs}
         here_or_not = [replace(row, folder=elsewhere[row.run]) for row in rows]
         rows = tuple(sorted(here_or_not, key=lambda row: bool(row.folder)))
 
     def render(screen: Screen) -> None:
         from wfe_mcp.cli.terminal.render import runs_table
 
-        called = folder_names((each.root for each in projects), {each.root: each.name or "" for each in projects})
-        names = {each.id: called[each.root] for each in projects}
+        called = folder_names(
+            (project.root for project in projects), {project.root: project.name or "" for project in projects}
+        )
+        names = {project.id: called[project.root] for project in projects}
         runs_table(screen, rows, invocation.engine.clock(), names)
         if not rows:
             screen.line(
@@ -141,8 +143,8 @@ def _words(given: "Mapping[str, object]") -> list[str]:
     """The command that lists with these options; those that were not given are left out."""
     words = ["wfe-mcp", "list"]
     for name, value in given.items():
-        for each in cast("list[object]", value) if isinstance(value, list) else [value]:
-            words += ["--" + name, *([] if each is True else [str(each)])] if each else []
+        for item in cast("list[object]", value) if isinstance(value, list) else [value]:
+            words += ["--" + name, *([] if item is True else [str(item)])] if item else []
     return words
 
 
@@ -151,7 +153,7 @@ def _statuses(status: "Sequence[str]", stale: bool, stuck: bool) -> "list[RunSta
     from wfe_mcp.core.model import RunStatus
     from wfe_mcp.engine.runs.control import MAY_BE_STALE, MAY_BE_STUCK
 
-    names = [name for given in status for name in given.split(",")]
+    names = [name for option in status for name in option.split(",")]
     for name in names:
         refuse_unknown(name, list(RunStatus), f"{name!r} is not a status of a run.")
     wanted = [RunStatus(name) for name in names]
@@ -187,8 +189,8 @@ def _show_by_phase(
     from wfe_mcp.views.history.board import board
     from wfe_mcp.views.reports.envelopes import overview_of
 
-    found = [(engine_of(record), record.id) for record in page.runs]
-    view = board(template, [overview_of(engine, run) for engine, run in found if engine is not None])
+    runs = [(engine_of(record), record.id) for record in page.runs]
+    view = board(template, [overview_of(engine, run) for engine, run in runs if engine is not None])
     summary = f"{template}: {plural(len(page.runs), 'run')}"
 
     def render(screen: Screen) -> None:

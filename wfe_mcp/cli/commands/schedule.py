@@ -1,6 +1,6 @@
 """``wfe-mcp schedule``: the times at which templates start by themselves."""
 
-from wfe_mcp.cli.commands.webhook import listed
+from wfe_mcp.cli.commands.webhook import give_table
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.units import plural
 
@@ -23,7 +23,7 @@ def list_all(invocation: Invocation) -> None:
     ]
     heads = ("schedule", "template", "when", "next (UTC)", "last (UTC)", "run")
     empty = "No schedules. Add [schedule.NAME] with cron and template to .wfe/config.toml, then: wfe-mcp trust"
-    listed(invocation, "schedule", plural(len(rows), "schedule"), rows, heads, cells, empty)
+    give_table(invocation, "schedule", plural(len(rows), "schedule"), rows, heads, cells, empty)
 
 
 def _minute(at: str) -> str:

@@ -58,23 +58,25 @@ def server(
     [server.login] in your configuration people log in to it, and decide by passkey; without, it shows no page.
     """
     from wfe_mcp.dashboard.program_server import program_server
-    from wfe_mcp.engine.background.processes import registered
+    from wfe_mcp.engine.background.processes import register_process
     from wfe_mcp.workspace.system.tracing import start_tracing
 
     is_child = shared >= 0
     with invocation.serving_engine() as engine, ExitStack() as stack:
-        given = _own_settings(engine)
-        number = 1 if is_child else _number(workers or given.workers)
+        settings = _own_settings(engine)
+        number = 1 if is_child else _number(workers or settings.workers)
         if number == 1:
-            stack.enter_context(registered(engine, "server"))
-        origin = _origin(origin or given.origin, host)
-        visitors = None if given.login is None else _visitors(engine, origin, given.login, [*given.roles.values()])
+            stack.enter_context(register_process(engine, "server"))
+        origin = _origin(origin or settings.origin, host)
+        visitors = (
+            None if settings.login is None else _visitors(engine, origin, settings.login, [*settings.roles.values()])
+        )
         listening = socket.socket(fileno=shared) if is_child else _listening(host, port)
-        found: int = listening.getsockname()[1]
+        port_number: int = listening.getsockname()[1]
         if is_child:
             listening.set_inheritable(False)
         else:
-            url = origin or f"http://localhost:{found}"
+            url = origin or f"http://localhost:{port_number}"
             summary = "The server is running; Ctrl-C stops it. It serves people, agents and programs:"
             served = (url, f"{url}/mcp", f"{url}/api/v1")
             if visitors is None:
@@ -83,7 +85,7 @@ def server(
         if number == 1:
             with listening:
                 stop_tracing = start_tracing(engine.environment, "wfe-mcp-server")
-                _run(program_server(engine, found, origin, _mcp, visitors), listening, is_child=is_child)
+                _run(program_server(engine, port_number, origin, _mcp, visitors), listening, is_child=is_child)
                 stop_tracing()
             return
     from wfe_mcp.cli.terminal.server_processes import run_processes
@@ -127,7 +129,7 @@ def _visitors(engine: Engine, origin: str, login: LoginSettings, roles: list[Ser
 
     from wfe_mcp.dashboard.program_server import Visitors
     from wfe_mcp.engine.access.people import People
-    from wfe_mcp.engine.credentials.stored import Use, hand_out
+    from wfe_mcp.engine.credentials.stored import CredentialUse, hand_out
 
     if not origin:
         raise Refused(
@@ -139,7 +141,7 @@ def _visitors(engine: Engine, origin: str, login: LoginSettings, roles: list[Ser
         raise Refused(
             "unavailable", "A login needs the package 'authlib'.", "Install the extra: uv tool install 'wfe-mcp[team]'"
         )
-    use = Use("the login of the server")
+    use = CredentialUse("the login of the server")
     secret = (
         hand_out(engine, [login.secret], use)[login.secret].value
         if login.secret

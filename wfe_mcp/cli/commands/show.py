@@ -8,7 +8,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Full, Raw, Run, Stat
 from wfe_mcp.cli.terminal.screen import Screen
-from wfe_mcp.cli.terminal.text import exact, shortened
+from wfe_mcp.cli.terminal.text import exact, shorten
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.refusals import unknown_phase
@@ -95,32 +95,32 @@ def show(
     from wfe_mcp.views.reports.report import ReportView, details_of, past
     from wfe_mcp.views.runs.models import RunView
 
-    engine, run = invocation.engine, invocation.at(run, phase or None)
+    engine, run = invocation.engine, invocation.resolve_run(run, phase or None)
     record_client_calls(engine)
     if at:
         with engine.store.read() as tx:
             then = moment(engine, tx, run, at)
-        answer, found = past(engine, then), then.found
-        report = answer.shown(ReportView)
+        answer, overview = past(engine, then), then.found
+        report = answer.view_as(ReportView)
     else:
-        found = invocation.overview(run)
+        overview = invocation.overview(run)
         answer = answers.status(engine, invocation.by, run, "full")
-        report = ReportView(run=answer.shown(RunView), details=details_of(engine, found))
-    attempts = [one for one in report.details.attempts if phase in {"", one.phase}]
+        report = ReportView(run=answer.view_as(RunView), details=details_of(engine, overview))
+    attempts = [attempt for attempt in report.details.attempts if phase in {"", attempt.phase}]
     if not attempts:
-        raise unknown_phase(found.loaded.state, phase)
+        raise unknown_phase(overview.loaded.state, phase)
     if tools:
         attempts = [
-            replace(one, tool_calls=_tool_calls(invocation, run, one), steps=_step_calls(found, one))
-            for one in attempts
+            replace(attempt, tool_calls=_tool_calls(invocation, run, attempt), steps=_step_calls(overview, attempt))
+            for attempt in attempts
         ]
     elif full:
-        attempts = [replace(one, steps=_step_calls(found, one, _CALL_CHARS)) for one in attempts]
+        attempts = [replace(attempt, steps=_step_calls(overview, attempt, _CALL_CHARS)) for attempt in attempts]
     report = replace(
         report,
         details=replace(report.details, attempts=tuple(attempts)),
-        drafts=_drafts(invocation, found, phase),
-        attachments=_attached(invocation, found, phase),
+        drafts=_drafts(invocation, overview, phase),
+        attachments=_attachment_lines(invocation, overview, phase),
     )
     answer = answer.showing(report)
     invocation.render(answer, lambda screen: _render(invocation, screen, answer, report))
@@ -135,14 +135,14 @@ def _drafts(invocation: Invocation, found: "Overview", phase: str) -> "tuple[Dra
         return tuple(line for path in paths for line in draft_lines(tx, found, path))
 
 
-def _attached(invocation: Invocation, found: "Overview", phase: str) -> "tuple[AttachmentLine, ...]":
+def _attachment_lines(invocation: Invocation, found: "Overview", phase: str) -> "tuple[AttachmentLine, ...]":
     """The files that were attached by then, to the run or to ``phase``."""
     from wfe_mcp.views.runs.attachments import attachment_lines
 
     with invocation.engine.store.read() as tx:
         lines = attachment_lines(tx, found.loaded.record.id, phase)
     tries = found.loaded.state.attempts
-    return tuple(each for each in lines if len(tries.get(PhasePath(each.phase), ())) >= each.attempt)
+    return tuple(line for line in lines if len(tries.get(PhasePath(line.phase), ())) >= line.attempt)
 
 
 def _tool_calls(invocation: Invocation, run: str, attempt: "PhaseView") -> "tuple[ToolCallView, ...]":
@@ -172,7 +172,7 @@ def _attempt_rows(attempt: "PhaseView") -> list[tuple[str, str, str]]:
     rows = [row for step in attempt.steps for row in _step_rows(step)]
     verdicts = [verdict_row(verdict) for verdict in attempt.verdicts]
     failed = [text for _, verdict, text in verdicts if verdict in {"fail", "error"}]
-    logs = [(f"  log {each.gate}", "", each.log) for each in attempt.evidence if each.log]
+    logs = [(f"  log {evidence.gate}", "", evidence.log) for evidence in attempt.evidence if evidence.log]
     if attempt.state in {"failed", "superseded"} and failed:
         return [(name, "failed", failed[0]), *rows, *logs]
     # Without a revision the hash is that of the prompt that its gates judge.
@@ -228,7 +228,7 @@ def _render(invocation: Invocation, screen: Screen, answer: "Envelope", report: 
     screen.line(f'{record.id} "{record.title}": {state} ({report.run.template} {report.run.version})', "bold")
     if then is not None:
         screen.line(answer.summary)
-    inputs = (f"  {name}: {shortened(str(value), 200)}" for name, value in details.inputs.items())
+    inputs = (f"  {name}: {shorten(str(value), 200)}" for name, value in details.inputs.items())
     fork = report.run.forked_from
     forked = [] if fork is None else [f"forked from {fork.run} at event {fork.event}"]
     for line in (*forked, *origin_lines(details.imported), *inputs):
@@ -239,7 +239,7 @@ def _render(invocation: Invocation, screen: Screen, answer: "Envelope", report: 
             screen.line(f"  {what}: {name}")
     for bundle in details.context:
         scope = f", scope {bundle.scope}" if bundle.scope else ""
-        files = shortened(", ".join(bundle.files), 200)
+        files = shorten(", ".join(bundle.files), 200)
         screen.line(f"  context {bundle.bundle}{scope}, sha256 {bundle.sha256[:12]}: {files}")
     for line in usage_lines(details.usage):
         screen.line(f"  {line}")
@@ -263,50 +263,50 @@ def _render(invocation: Invocation, screen: Screen, answer: "Envelope", report: 
 
 def _attachment_rows(report: "ReportView") -> list[str]:
     return [
-        f"  {each.artifact} {each.name} ({each.media_type}) of {each.phase} {each.attempt}, by {each.by}"
-        + (f": {shortened(each.note, 200)}" if each.note else "")
-        for each in report.attachments
+        f"  {attachment.artifact} {attachment.name} ({attachment.media_type}) of {attachment.phase} {attachment.attempt}, by {attachment.by}"
+        + (f": {shorten(attachment.note, 200)}" if attachment.note else "")
+        for attachment in report.attachments
     ]
 
 
 def _blocker_rows(report: "ReportView") -> list[str]:
     from wfe_mcp.views.runs.recoveries import blocker_line
 
-    return [f"  {blocker_line(each)}" for each in report.run.recoveries]
+    return [f"  {blocker_line(recovery)}" for recovery in report.run.recoveries]
 
 
 def _operation_rows(report: "ReportView") -> list[str]:
     from wfe_mcp.views.runs.operations import operation_line
 
-    return [f"  {operation_line(each)}" for each in report.run.operations]
+    return [f"  {operation_line(operation)}" for operation in report.run.operations]
 
 
 def _render_gates(screen: Screen, gates: "tuple[GateView, ...] | None") -> None:
     """How the gates differ from the template's; nothing for a run of an older version, which did not record it."""
     if gates == ():
         screen.line("Gates as in the template.")
-    for one in gates or ():
-        place = f" ({one.key} in {one.source})" if one.key else ""
-        mark, colour = ("weakened", "red") if one.weakens else ("changed", "")
-        screen.line(f"{mark} gate: {one.phase or 'every phase'}: {one.what}{place}", colour)
+    for gate in gates or ():
+        place = f" ({gate.key} in {gate.source})" if gate.key else ""
+        mark, colour = ("weakened", "red") if gate.weakens else ("changed", "")
+        screen.line(f"{mark} gate: {gate.phase or 'every phase'}: {gate.what}{place}", colour)
 
 
 def _render_people(screen: Screen, details: "DetailsView", now: "datetime") -> None:
     """Open requests, and every decision with its whole comment: no later attempt shows it again."""
     from wfe_mcp.views.reports.report import void_words
 
-    for one in details.requests:
-        if one.state == "open":
+    for request in details.requests:
+        if request.state == "open":
             screen.line(
-                f"{screen.time(one.asked_at, now)}: {one.phase} {one.sha256} was put to you; no decision yet",
+                f"{screen.time(request.asked_at, now)}: {request.phase} {request.sha256} was put to you; no decision yet",
                 "awaiting",
             )
-    for one in details.decisions:
-        first, _, more = (one.comment or one.reason).strip().partition("\n")
+    for decision in details.decisions:
+        first, _, more = (decision.comment or decision.reason).strip().partition("\n")
         screen.line(
-            f"{screen.time(one.at, now)}: {one.phase or 'run'} {one.decision} by {one.actor} ({one.channel}, assurance {one.assurance})"
-            + (f" in run {one.run}" if one.run else "")
-            + void_words(one)
+            f"{screen.time(decision.at, now)}: {decision.phase or 'run'} {decision.decision} by {decision.actor} ({decision.channel}, assurance {decision.assurance})"
+            + (f" in run {decision.run}" if decision.run else "")
+            + void_words(decision)
             + (f": {first}" if first else "")
         )
         if more:

@@ -78,7 +78,7 @@ def start(
     """
     origins = {"triggered_by": triggered_by, "external_id": external_id}
     if origin:
-        given = {
+        options = {
             "TEMPLATE": template,
             "--input": pairs,
             "--inputs": inputs,
@@ -87,7 +87,7 @@ def start(
             "--role": roles,
             **origins,
         }
-        _refuse_beside(given)
+        _refuse_beside(options)
         answer = fork(invocation, origin, title, key=key, pin_fd=pin_fd)
         invocation.render(answer, lambda screen: _render(invocation, screen, answer))
         return
@@ -116,14 +116,14 @@ def _render(invocation: Invocation, screen: Screen, answer: "Envelope") -> None:
     if record is None or answer.run is None:
         screen.line(answer.summary, "bold")
         return
-    forked = answer.shown(RunView).forked_from
+    forked = answer.view_as(RunView).forked_from
     how = f", forked from {forked.run} at event {forked.event}" if forked else ""
     screen.line(f'Started {record.id} "{record.title}" ({record.template} {record.template_version}{how}).', "bold")
-    found = invocation.overview(answer.run)
-    phases = {each["id"]: each for each in found.plan.definition.get("phases", [])}
+    overview = invocation.overview(answer.run)
+    phases = {phase["id"]: phase for phase in overview.plan.definition.get("phases", [])}
     rows = [
-        (path, found.loaded.state.current(path).status, _gates(phases.get(path, {})))
-        for path in found.loaded.state.attempts
+        (path, overview.loaded.state.current(path).status, _gates(phases.get(path, {})))
+        for path in overview.loaded.state.attempts
     ]
     screen.table((), rows, "  ")
     unusual(screen, answer)
@@ -146,17 +146,17 @@ def _gate(gate: Mapping[str, Any]) -> str:
 def fork(invocation: Invocation, origin: str, title: str, *, key: str, pin_fd: int | None) -> "Envelope":
     """Create a run from the state of another one. ``origin``: ``RUN``, ``RUN@12`` or ``RUN@cp-12``."""
     from wfe_mcp.engine.history.forks import fork_run
-    from wfe_mcp.views.answers.tool_answers import forked
+    from wfe_mcp.views.answers.tool_answers import forked_answer
 
     run, _, at = origin.partition("@")
-    run = invocation.at(run)
+    run = invocation.resolve_run(run)
 
     def begin_there(by: "By") -> "LoadedRun":
         return fork_run(invocation.engine, by, run, at, title=title, idempotency_key=key or None)
 
-    made = invocation.as_needed(begin_there, pin_fd, f"start --from {origin}")
-    invocation.run = made.record.id
-    return forked(invocation.engine, invocation.by, made)
+    loaded = invocation.as_needed(begin_there, pin_fd, f"start --from {origin}")
+    invocation.run = loaded.record.id
+    return forked_answer(invocation.engine, invocation.by, loaded)
 
 
 def _refuse_beside(given: Mapping[str, object]) -> None:
@@ -186,14 +186,14 @@ def begin(
     from wfe_mcp.views.answers import tool_answers as answers
 
     template = template or default_template(invocation.engine)  # once: the PIN below is for this one
-    given = _object(inputs) | pairs_of(invocation, template, pairs or [])
+    values = _object(inputs) | pairs_of(invocation, template, pairs or [])
     asks = pin_fd is not None or is_for_people(invocation.engine, invocation.engine.settings(), template)
     by = invocation.person(pin_fd, f"start {template}") if asks else invocation.by
     return answers.start_run(
         invocation.engine,
         by,
         template,
-        given,
+        values,
         title,
         driver,
         auto=auto,
@@ -205,14 +205,14 @@ def begin(
 
 def _roles(given: Sequence[str]) -> dict[str, str]:
     """``ROLE=NAME``, each role once."""
-    found: dict[str, str] = {}
+    names_by_role: dict[str, str] = {}
     for pair in given:
         role, _, name = pair.partition("=")
-        if not role or not name or role in found:
-            what = f"{role!r} is named twice" if role in found else f"ROLE=NAME is expected, not {pair!r}"
+        if not role or not name or role in names_by_role:
+            what = f"{role!r} is named twice" if role in names_by_role else f"ROLE=NAME is expected, not {pair!r}"
             raise typer.BadParameter(what, param_hint="--role")
-        found[role] = name
-    return found
+        names_by_role[role] = name
+    return names_by_role
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -246,14 +246,14 @@ def pairs_of(invocation: Invocation, template: str, pairs: Sequence[str]) -> dic
 
     schema: dict[str, Any] = template_definition(invocation.engine, template).definition.get("inputs", {})
     known = schema.get("properties", {})
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals or not name:
             raise typer.BadParameter(f"NAME=VALUE is expected, not {pair!r}", param_hint="--input")
         name = name.replace("-", "_")  # no input has a dash; many people type one
-        found[name] = _value(text, known.get(name, {}).get("type"))
-    return found
+        values[name] = _value(text, known.get(name, {}).get("type"))
+    return values
 
 
 def _value(text: str, wanted: object) -> object:

@@ -39,10 +39,10 @@ def stats(
     from wfe_mcp.views.runs import usage
 
     begun = moment(since, invocation.engine.clock()) if since else None
-    one = RunId(invocation.at(run)) if run else None
+    run_id = RunId(invocation.resolve_run(run)) if run else None
     kept = template or None
-    used = usage.stats(invocation.engine, since=begun, everywhere=everywhere, template=kept, run=one)
-    phases = figures.phases(invocation.engine, since=begun, everywhere=everywhere, template=kept, run=one)
+    used = usage.stats(invocation.engine, since=begun, everywhere=everywhere, template=kept, run=run_id)
+    phases = figures.phases(invocation.engine, since=begun, everywhere=everywhere, template=kept, run=run_id)
     total = used.total
     spent = f"{plural(total.calls, 'model call')}, {dollars(total.cost_usd)}, {plural(total.tokens, 'token')}"
     summary = spent if total.calls else "no model calls"
@@ -60,7 +60,7 @@ def stats(
             ]
             screen.table((by, "calls", "cost", "tokens"), rows)
 
-    invocation.answer(summary, render, run=one, view=figures.StatsView(usage=used, phases=phases))
+    invocation.answer(summary, render, run=run_id, view=figures.StatsView(usage=used, phases=phases))
 
 
 _WAITS: "dict[For, str]" = {
@@ -84,7 +84,7 @@ def _row(line: "PhaseStats") -> tuple[object, ...]:
         _rate(line.first_try),
         _rate(line.in_the_end),
         _median(line.working),
-        *(_median(line.waiting.get(one)) for one in _WAITS),
+        *(_median(line.waiting.get(wait)) for wait in _WAITS),
         *spent,
     )
 

@@ -39,7 +39,7 @@ def status(invocation: Invocation, run: Run = "", full: Full = False, new: New =
     from wfe_mcp.views.answers import run_status
     from wfe_mcp.views.runs.models import RunList, RunView
 
-    wanted = invocation.at(run) if run else ""
+    wanted = invocation.resolve_run(run) if run else ""
     # A person sees every phase, an agent pays by the token.
     detail = "brief" if invocation.screen.as_json and not full else "full"
     answer = run_status.status(invocation.engine, invocation.by, wanted, detail)
@@ -57,11 +57,11 @@ def status(invocation: Invocation, run: Run = "", full: Full = False, new: New =
         elif isinstance(answer.view, RunList) and answer.view.runs:
             runs_table(screen, answer.view.runs, invocation.engine.clock())
             decisions_table(screen, answer.view, invocation.engine.clock())
-            asked = {each.run for each in answer.view.decisions}
+            asked = {decision.run for decision in answer.view.decisions}
             others = (run.run for run in answer.view.runs if run.waiting_on == "human" and run.run not in asked)
             for warning in answer.view.warnings:
                 screen.line(warning, "yellow")
-            commands = (each.command for each in answer.view.decisions)
+            commands = (decision.command for decision in answer.view.decisions)
             screen.next(*commands, *(f"wfe-mcp status {run}" for run in others))
         else:
             warnings = answer.view.warnings if isinstance(answer.view, RunList) else ()

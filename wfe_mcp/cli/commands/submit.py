@@ -8,7 +8,7 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Note, Phase, PinFd, Run
-from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.units import plural
 
 File = Annotated[
@@ -45,16 +45,16 @@ def submit(
     from wfe_mcp.views.answers import tool_answers as answers
     from wfe_mcp.views.runs.models import SubmittedView
 
-    engine, run = invocation.engine, invocation.at(run, phase)
-    found = invocation.overview(run).loaded
-    is_persons = phase in found.state.attempts and found.state.phase(PhasePath(phase)).kind == "human"
+    engine, run = invocation.engine, invocation.resolve_run(run, phase)
+    loaded = invocation.overview(run).loaded
+    is_persons = phase in loaded.state.attempts and loaded.state.phase(PhasePath(phase)).kind == "human"
     by = invocation.person(pin_fd, f"submit {phase}") if is_persons or pin_fd is not None else invocation.by
-    root = Path(found.record.worktree)
-    proofs = [in_project(each, root) for each in attach or ()]
+    root = Path(loaded.record.worktree)
+    proofs = [in_project(proof, root) for proof in attach or ()]
     answer = answers.submit_artifact(engine, by, run, phase, attempt, None, in_project(path, root), note, proofs)
-    made = answer.shown(SubmittedView)
-    wait_for_gates(invocation, run, phase, made.attempt)
-    invocation.render(answers.submitted(engine, run, phase, made.attempt, made.revision))
+    submitted = answer.view_as(SubmittedView)
+    wait_for_gates(invocation, run, phase, submitted.attempt)
+    invocation.render(answers.submitted_answer(engine, run, phase, submitted.attempt, submitted.revision))
 
 
 Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Pictures, reports, logs; at most 5 MB each.")]
@@ -71,10 +71,10 @@ def attach(invocation: Invocation, run: Run, phase: Phase, files: Files, note: A
     from wfe_mcp.views.values.model import plain
     from wfe_mcp.workspace.files.given_files import from_anywhere
 
-    engine, run = invocation.engine, invocation.at(run, phase)
-    kept = keep(engine, invocation.by, run, phase, from_anywhere(files), note)
-    lines = [plain(attachment_line(each)) for each in kept]
-    what = f"Attached {plural(len(kept), 'file')} to {typed(phase)}, attempt {kept[0].attempt}"
+    engine, run = invocation.engine, invocation.resolve_run(run, phase)
+    heads = keep(engine, invocation.by, run, phase, from_anywhere(files), note)
+    lines = [plain(attachment_line(head)) for head in heads]
+    what = f"Attached {plural(len(heads), 'file')} to {shell_path(phase)}, attempt {heads[0].attempt}"
     invocation.outcome(phase, what, {"attachments": lines})
 
 

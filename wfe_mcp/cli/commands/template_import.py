@@ -114,8 +114,8 @@ def write_plan(
         screen.line(summary, "bold")
         for problem in quality["problems"]:
             screen.line(f"! line {problem['line']}: {problem['message']}", "yellow")
-        for each in lost:
-            screen.line(f"! not carried: {each['path']}: {each['message']}", "yellow")
+        for loss in lost:
+            screen.line(f"! not carried: {loss['path']}: {loss['message']}", "yellow")
         if items:
             render_imported(screen, items, with_lost=False)
         screen.next(invocation.in_git("milestones", start))
@@ -130,7 +130,7 @@ def _render_settings(invocation: Invocation, imported: "ImportedSettings") -> No
     start = start_command(imported)
     lost, toml = _views(imported.not_carried), imported.toml()
     summary = (
-        f"{_what(imported)}; add this to .wfe/config.toml:"
+        f"{_describe_settings(imported)}; add this to .wfe/config.toml:"
         if toml
         else f"It has no configuration of {imported.template}."
     )
@@ -139,16 +139,16 @@ def _render_settings(invocation: Invocation, imported: "ImportedSettings") -> No
 
     def render(screen: Screen) -> None:
         screen.line(summary, "bold")
-        screen.quoted(toml)
+        screen.print_quoted(toml)
         if start:
             screen.line(f"To start it: {start}")
-        for each in lost:
-            screen.line(f"! not carried: {each['path']}: {each['message']}", "yellow")
+        for loss in lost:
+            screen.line(f"! not carried: {loss['path']}: {loss['message']}", "yellow")
 
     invocation.answer(summary, render, data=data | {key: value for key, value in more.items() if value})
 
 
-def _what(imported: "ImportedSettings") -> str:
+def _describe_settings(imported: "ImportedSettings") -> str:
     checks = f"{plural(len(imported.checks), 'check')}, " if imported.checks else ""
     return f"{checks}{plural(len(imported.phases), 'phase')} of {imported.template}"
 

@@ -14,7 +14,7 @@ from wfe_mcp.cli.terminal.confirm import edit_file
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, TemplateName, Yes
 from wfe_mcp.cli.terminal.screen import Screen
-from wfe_mcp.cli.terminal.text import shortened
+from wfe_mcp.cli.terminal.text import shorten
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.texts import visible_json
 from wfe_mcp.core.units import plural
@@ -45,17 +45,17 @@ def list_all(invocation: Invocation, query: Query = "", everything: Everything =
     answer = list_templates(invocation.engine, invocation.by, query, all_states=everything, limit=None)
 
     def render(screen: Screen) -> None:
-        lines = answer.shown(TemplateList).templates
+        lines = answer.view_as(TemplateList).templates
         if not lines:
             screen.line(f"No template has these words: {query}" if query else "No template is enabled.")
             screen.next("wfe-mcp templates list --all")
         if not screen.is_terminal:
             _render_list(screen, lines)
             return
-        _render_list(screen, [each for each in lines if not each.niche])
-        if any(each.default for each in lines):
+        _render_list(screen, [line for line in lines if not line.niche])
+        if any(line.default for line in lines):
             screen.line("default: starts where no template is named, as in `wfe-mcp start`", "dim")
-        if more := [each for each in lines if each.niche]:
+        if more := [line for line in lines if line.niche]:
             screen.line()
             screen.line("More, for special cases", "bold")
             _render_list(screen, more)
@@ -66,13 +66,13 @@ def list_all(invocation: Invocation, query: Query = "", everything: Everything =
 def _render_list(screen: Screen, lines: "Sequence[TemplateLine]") -> None:
     rows = [
         (
-            each.name,
-            each.version,
-            each.source or "shipped",
-            each.state or ("default" if each.default else ""),
-            each.title,
+            line.name,
+            line.version,
+            line.source or "shipped",
+            line.state or ("default" if line.default else ""),
+            line.title,
         )
-        for each in lines
+        for line in lines
     ]
     screen.table(("name", "version", "from", "state", "title"), rows, optional=("state",))
 
@@ -85,7 +85,7 @@ def show(invocation: Invocation, name: TemplateName) -> None:
     from wfe_mcp.views.templates.templates import TemplateView, version_row
 
     answer = list_templates(invocation.engine, invocation.by, name=name)
-    view = answer.shown(TemplateView)
+    view = answer.view_as(TemplateView)
     base = view.template["name"]
     states = version_states(invocation.engine, base)
     rows = tuple(version_row(record, states.get(record.version, "")) for record in versions(invocation.engine, base))
@@ -107,15 +107,17 @@ def lint(invocation: Invocation, source: FileOrName, tools: AskTools = False) ->
 
     Exit code 1 with errors, 0 with warnings only; without either it prints nothing.
     """
-    from wfe_mcp.engine.templates.catalogue import linted, project_names
+    from wfe_mcp.engine.templates.catalogue import lint_definition, project_names
     from wfe_mcp.views.templates.templates import RequiresView
     from wfe_mcp.views.values.model import view_of
 
     try:
         definition, names = _definition(invocation, source), project_names(invocation.engine)
-        report = linted(invocation.engine, definition, names)
+        report = lint_definition(invocation.engine, definition, names)
         if tools and report.requires.servers:
-            report = linted(invocation.engine, definition, _with_tools(invocation, names, report.requires.servers))
+            report = lint_definition(
+                invocation.engine, definition, _with_tools(invocation, names, report.requires.servers)
+            )
     except Refused as refused:
         if refused.code != "invalid_template" or not refused.details:
             raise
@@ -157,11 +159,11 @@ def _with_tools(invocation: Invocation, names: "ProjectNames | None", needed: tu
     if names is None:
         return None
     with invocation.screen.busy("Asking MCP servers"):
-        asked = ask_each(invocation.engine, needed)
-    for each in asked:
-        if each.answer is None:
-            invocation.screen.talk(f"Warning: the tools of {each.name!r} are not checked: {each.fault}")
-    tools = {each.name: frozenset(tool.name for tool in each.answer.tools) for each in asked if each.answer}
+        replies = ask_each(invocation.engine, needed)
+    for reply in replies:
+        if reply.answer is None:
+            invocation.screen.talk(f"Warning: the tools of {reply.name!r} are not checked: {reply.fault}")
+    tools = {reply.name: frozenset(tool.name for tool in reply.answer.tools) for reply in replies if reply.answer}
     return replace(names, tools=tools)
 
 
@@ -172,20 +174,20 @@ def _render_faults(
     if invocation.screen.as_json:
         from wfe_mcp.views.values.model import plain
 
-        found = {
-            name: [{"path": each.path, "message": each.message} for each in listed]
-            for name, listed in (("errors", errors), ("warnings", warnings))
+        faults = {
+            name: [{"path": detail.path, "message": detail.message} for detail in details]
+            for name, details in (("errors", errors), ("warnings", warnings))
         }
-        invocation.screen.document({"ok": not errors, **found, "requires": plain(requires)})
+        invocation.screen.document({"ok": not errors, **faults, "requires": plain(requires)})
         return
     if errors:
         invocation.screen.line(f"{source}: {plural(len(errors), 'error')}", "red")
-    for each in errors:
-        invocation.screen.line(f"  {each.path or '(whole)'}: {each.message}")
+    for error in errors:
+        invocation.screen.line(f"  {error.path or '(whole)'}: {error.message}")
     if warnings:
         invocation.screen.line(f"{source}: {plural(len(warnings), 'warning')}", "yellow")
-    for each in warnings:
-        invocation.screen.line(f"  {each.path or '(whole)'}: {each.message}")
+    for warning in warnings:
+        invocation.screen.line(f"  {warning.path or '(whole)'}: {warning.message}")
 
 
 def _render(screen: Screen, definition: "JsonObject", source: str, state: str) -> None:
@@ -231,7 +233,7 @@ def _gate(gate: dict[str, Any]) -> str:
             return str(gate["rule"])
         case _:
             rules = ((key, rule) for key, rule in gate.items() if key not in {"kind", "delivery", "message"})
-            return "; ".join(f"{key}: {shortened(_text(rule), 80)}" for key, rule in rules)
+            return "; ".join(f"{key}: {shorten(_text(rule), 80)}" for key, rule in rules)
 
 
 def _call(step: dict[str, Any]) -> str:
@@ -266,9 +268,9 @@ def edit(invocation: Invocation, name: TemplateName, file: File = "") -> None:
     from wfe_mcp.workflow.load import load_definition
 
     base = template_definition(invocation.engine, name)
-    definition = load_definition(Path(file)) if file else _edited(base)
-    kept = keep_edited(invocation.engine, base, definition)
-    render_kept(invocation, kept, f"Stored {kept.name} {kept.version}; {base.version} is unchanged.")
+    definition = load_definition(Path(file)) if file else _edit_template(base)
+    version = keep_edited(invocation.engine, base, definition)
+    render_kept(invocation, version, f"Stored {version.name} {version.version}; {base.version} is unchanged.")
 
 
 def diff(invocation: Invocation, name: TemplateName, other: Other = "") -> None:
@@ -279,7 +281,7 @@ def diff(invocation: Invocation, name: TemplateName, other: Other = "") -> None:
 
     def render(screen: Screen) -> None:
         screen.line(answer.summary, "bold")
-        render_changes(screen, answer.shown(templates.TemplateDiff).changes, 300)
+        render_changes(screen, answer.view_as(templates.TemplateDiff).changes, 300)
 
     invocation.render(answer, render)
 
@@ -303,8 +305,8 @@ def enable(invocation: Invocation, name: TemplateName) -> None:
     """Enable a disabled or archived template."""
     from wfe_mcp.engine.templates.versions import enable as put_in_use
 
-    found = put_in_use(invocation.engine, invocation.by, name)
-    _render_state(invocation, found, f"Enabled {found}.", "enabled")
+    template = put_in_use(invocation.engine, invocation.by, name)
+    _render_state(invocation, template, f"Enabled {template}.", "enabled")
 
 
 def disable(invocation: Invocation, name: TemplateName) -> None:
@@ -314,8 +316,10 @@ def disable(invocation: Invocation, name: TemplateName) -> None:
     """
     from wfe_mcp.engine.templates.versions import disable as put_out_of_use
 
-    found = put_out_of_use(invocation.engine, invocation.by, name)
-    _render_state(invocation, found, f"Disabled {found}. To enable it: wfe-mcp templates enable {found}", "disabled")
+    template = put_out_of_use(invocation.engine, invocation.by, name)
+    _render_state(
+        invocation, template, f"Disabled {template}. To enable it: wfe-mcp templates enable {template}", "disabled"
+    )
 
 
 def archive(invocation: Invocation, name: TemplateName) -> None:
@@ -325,8 +329,10 @@ def archive(invocation: Invocation, name: TemplateName) -> None:
     """
     from wfe_mcp.engine.templates.versions import archive as archive_template
 
-    found = archive_template(invocation.engine, invocation.by, name)
-    _render_state(invocation, found, f"Archived {found}. To enable it: wfe-mcp templates enable {found}", "archived")
+    template = archive_template(invocation.engine, invocation.by, name)
+    _render_state(
+        invocation, template, f"Archived {template}. To enable it: wfe-mcp templates enable {template}", "archived"
+    )
 
 
 TemplateNames = Annotated[list[str], typer.Argument(metavar="NAME…", help="Templates, or kept versions NAME@VERSION.")]
@@ -370,7 +376,7 @@ def _render_state(invocation: Invocation, name: str, summary: str, state: str) -
     invocation.answer(summary, data={"template": name, "state": state})
 
 
-def _edited(base: "Offer") -> dict[str, Any]:
+def _edit_template(base: "Offer") -> dict[str, Any]:
     """The template as saved in the user's editor, which opens it with the next version number."""
     from wfe_mcp.engine.templates.versions import next_version
     from wfe_mcp.workflow.load import load_definition

@@ -38,7 +38,7 @@ def create(
         hint = nearest_hint(scope, SCOPES, f"One of: {', '.join(SCOPES)}.")
         raise Refused("bad_argument", f"There is no scope {scope!r}.", hint)
     engine = invocation.engine
-    made, text = create_token(
+    token, text = create_token(
         engine,
         invocation.by,
         name,
@@ -46,7 +46,7 @@ def create(
         project="" if everywhere else engine.project_id,
         expires_s=seconds_of(expires),
     )
-    ends = "" if made.expires_at is None else f", until {made.expires_at:%Y-%m-%d %H:%M} UTC"
+    ends = "" if token.expires_at is None else f", until {token.expires_at:%Y-%m-%d %H:%M} UTC"
     where = "every project" if everywhere else "this project"
     may = f"Token {name} may {scope} in" if scope != "runner" else f"Token {name} lets one runner take checks of"
     summary = f"{may} {where}{ends}. It is shown only now."
@@ -60,7 +60,7 @@ def create(
             else "Give it to the runner as WFE_TOKEN: wfe-mcp runner --server URL"
         )
 
-    invocation.answer(summary, render, data=_row(made) | {"token": text})
+    invocation.answer(summary, render, data=_row(token) | {"token": text})
 
 
 Code = Annotated[str, typer.Argument(metavar="CODE", help="The code that wfe-mcp login shows.")]
@@ -71,22 +71,22 @@ def confirm(invocation: Invocation, code: Code, pin_fd: PinFd = None) -> None:
 
     The machine gets a token of the scope work for this project, for 90 days. Confirm only what you began yourself.
     """
-    from wfe_mcp.engine.access.device import asked, confirm_device
+    from wfe_mcp.engine.access.device import confirm_device, pending_request
 
     engine = invocation.engine
-    found = asked(engine, code)
-    invocation.screen.aside(found.warning)
-    by = invocation.person(pin_fd, f"log in {found.user} on {found.machine}")
-    made = confirm_device(engine, by, code, engine.project_id)
-    data = {"user": made.user, "machine": made.machine, "address": made.address}
-    invocation.answer(f"Confirmed: {made.user} on {made.machine} may work in this project.", data=data)
+    request = pending_request(engine, code)
+    invocation.screen.aside(request.warning)
+    by = invocation.person(pin_fd, f"log in {request.user} on {request.machine}")
+    device = confirm_device(engine, by, code, engine.project_id)
+    data = {"user": device.user, "machine": device.machine, "address": device.address}
+    invocation.answer(f"Confirmed: {device.user} on {device.machine} may work in this project.", data=data)
 
 
 def list_all(invocation: Invocation) -> None:
     """List the tokens; their text is not kept."""
     from wfe_mcp.engine.access.tokens import tokens
 
-    rows = [_row(each) for each in tokens(invocation.engine)]
+    rows = [_row(token) for token in tokens(invocation.engine)]
 
     def render(screen: Screen) -> None:
         screen.table(

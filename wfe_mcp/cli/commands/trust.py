@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from wfe_mcp.cli.terminal.confirm import confirmed
+from wfe_mcp.cli.terminal.confirm import require_confirmation
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Yes
 from wfe_mcp.core.errors import Refused
@@ -37,27 +37,33 @@ def trust(invocation: Invocation, names: Names = None, yes: Yes = False, pin_fd:
     if view.is_empty and not wanted:
         invocation.answer("Nothing needs trust.", data={"trusted": []})
         return
-    if wanted and set(wanted) <= {one.name for one in in_force(invocation.engine)} and view.review is None:
+    if (
+        wanted
+        and set(wanted) <= {trust_entry.name for trust_entry in in_force(invocation.engine)}
+        and view.review is None
+    ):
         invocation.answer(f"Trusted already: {', '.join(wanted)}.", data={"trusted": []})
         return
     refuse_unknown(wanted, view.pending)
     show_trust(invocation.screen, view)
-    refuse_faulty(invocation.engine, [one for one in view.pending if not wanted or one.name in wanted])
+    refuse_faulty(
+        invocation.engine, [trust_entry for trust_entry in view.pending if not wanted or trust_entry.name in wanted]
+    )
     if pin_fd is None and not at_terminal():
-        waiting = ", ".join(one.name for one in view.pending) or "your own configuration"
+        waiting = ", ".join(trust_entry.name for trust_entry in view.pending) or "your own configuration"
         command = " ".join(["wfe-mcp trust", *wanted])
         seen, hint = plain(view_data(view)), IN_PERSON.replace("wfe-mcp trust", command)
         raise Refused("needs_human", f"Only you can trust. Needs trust: {waiting}.", hint, data=seen)
-    names_shown = ", ".join(one.name for one in view.shown) or "this"
-    weakening = sum(len(each.weakening) for each in view.listings)
+    names_shown = ", ".join(trust_entry.name for trust_entry in view.shown) or "this"
+    weakening = sum(len(listing.weakening) for listing in view.listings)
     if weakening and pin_fd is None:  # --yes is not enough at a terminal
         weaker = plural(weakening, "change that weakens gates", "changes that weaken gates")
-        confirmed(f"Trust {names_shown}, with {weaker}?", "weaken")
+        require_confirmation(f"Trust {names_shown}, with {weaker}?", "weaken")
     elif not yes:
-        confirmed(f"Trust {names_shown}?")
+        require_confirmation(f"Trust {names_shown}?")
     by = invocation.person(pin_fd, "trust")
-    given = give_trust(invocation.engine, by, wanted, list(view.pending), seen=view.sha256)
+    entries = give_trust(invocation.engine, by, wanted, list(view.pending), seen=view.sha256)
     reviewed = f" Reviewed: {view.review.pending.where}." if view.review is not None else ""
-    summary = f"Trusted: {', '.join(one.name for one in given) or 'nothing new'}.{reviewed}"
-    trusted = [plain(trust_line(each)) for each in view.listings if each.pending in given]
+    summary = f"Trusted: {', '.join(trust_entry.name for trust_entry in entries) or 'nothing new'}.{reviewed}"
+    trusted = [plain(trust_line(listing)) for listing in view.listings if listing.pending in entries]
     invocation.answer(summary, data={"trusted": trusted})

@@ -34,11 +34,11 @@ def ui(
     You approve or reject there with your PIN. One page serves all projects of the database. It always serves itself, on
     a port of its own: enter your PIN only on a page that you opened by this command.
     """
-    from wfe_mcp.dashboard.serving import served
+    from wfe_mcp.dashboard.serving import serve_page
     from wfe_mcp.engine.approvals.decision_page import address, link
 
     idle_s = seconds_of(idle)
-    with invocation.serving_engine() as engine, served(engine, port, on_demand=on_demand) as page:
+    with invocation.serving_engine() as engine, serve_page(engine, port, on_demand=on_demand) as page:
         if isinstance(page, int):
             _render(invocation, address(page), link(engine, page), "is already running")
             browse(invocation, link(engine, page), no_browser)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.engine.integrity.discrepancy import Discrepancy
     from wfe_mcp.engine.integrity.proof_verification import Proven
-    from wfe_mcp.engine.integrity.verification import Verified
+    from wfe_mcp.engine.integrity.verification import VerificationResult
     from wfe_mcp.engine.maintenance.restore_log import SetBack
     from wfe_mcp.store.records.runs import SettingEvent
 
@@ -126,61 +126,63 @@ def verify(
             "wfe-mcp verify prints the fingerprint of your key.",
         )
     with invocation.screen.busy("Verifying runs") as progress:
-        found = verified(invocation.engine, run, anchors, approver.lower(), after=after, progress=progress)
-    if anchor and {one.code for one in found.findings} == {"anchors_deleted"}:
+        verification = verified(invocation.engine, run, anchors, approver.lower(), after=after, progress=progress)
+    if anchor and {finding.code for finding in verification.findings} == {"anchors_deleted"}:
         anchor_again(invocation.engine)
-        found = verified(invocation.engine, run, anchors, approver.lower())
-    problems = [problem_view(one) for one in found.findings]
-    pins = [_change(event) for event in found.settings if event.name == "pin"]
+        verification = verified(invocation.engine, run, anchors, approver.lower())
+    problems = [problem_view(finding) for finding in verification.findings]
+    pins = [_change(event) for event in verification.settings if event.name == "pin"]
     keys = [
         _change(event) | {"provider": event.name.partition(":")[2]}
-        for event in found.settings
+        for event in verification.settings
         if event.name.startswith(("provider_key:", "keyring:"))
     ]
-    count = f"{plural(len(found.runs), 'run')}, {plural(found.anchors, 'anchor')}"
-    count += f". Stopped: {plural(found.left, 'run')} left" if found.left else ""
+    count = f"{plural(len(verification.runs), 'run')}, {plural(verification.anchors, 'anchor')}"
+    count += f". Stopped: {plural(verification.left, 'run')} left" if verification.left else ""
     summary = f"Verified {count}." if not problems else f"{plural(len(problems), 'difference')} from the log"
-    error = _error(summary, found.findings, "It was changed outside wfe-mcp; restore a backup, or find the cause.")
+    error = _error(
+        summary, verification.findings, "It was changed outside wfe-mcp; restore a backup, or find the cause."
+    )
     data: dict[str, Any] = {
-        "runs": len(found.runs),
+        "runs": len(verification.runs),
         "problems": problems,
         "anchors": {
-            "count": found.anchors,
-            "last": second(found.last_anchor) or None,
-            "behind": list(found.behind),
+            "count": verification.anchors,
+            "last": second(verification.last_anchor) or None,
+            "behind": list(verification.behind),
         },
-        "decisions": _decisions(found),
+        "decisions": _decisions(verification),
         "pin": pins,
         "keys": keys,
         "own_configuration": _own(invocation),
-        "templates": _templates(invocation, found),
+        "templates": _templates(invocation, verification),
     }
     more = {
-        "notes": list(found.notes),
-        "left": found.left,
+        "notes": list(verification.notes),
+        "left": verification.left,
         "pin_resets": [
-            {"at": second(one.at), "actor": one.by, "before": one.key, "key": one.successor}
-            for one in found.decisions.retired
+            {"at": second(key.at), "actor": key.by, "before": key.key, "key": key.successor}
+            for key in verification.decisions.retired
         ],
-        "pruned": found.pruned,
-        "restores": [_restore(one) for one in found.set_backs],
+        "pruned": verification.pruned,
+        "restores": [_restore(set_back) for set_back in verification.set_backs],
     }
     data |= {name: value for name, value in more.items() if value}
     invocation.answer(
         summary,
         lambda screen: _show_verification(screen, summary, data),
-        run=found.runs[0] if run and found.runs else None,
+        run=verification.runs[0] if run and verification.runs else None,
         error=error,
         data=data,
     )
-    if found.left:
-        again = ["--after", found.runs[-1] if found.runs else after] if found.runs or after else []
+    if verification.left:
+        again = ["--after", verification.runs[-1] if verification.runs else after] if verification.runs or after else []
         again += [*(["--anchors", anchors] if anchors else []), *(["--approver", approver] if approver else [])]
         invocation.screen.next(shell_line(["wfe-mcp", "verify", *again]))
         invocation.exit_code = REFUSED if problems else INTERRUPTED
 
 
-def _decisions(found: "Verified") -> dict[str, Any]:
+def _decisions(found: "VerificationResult") -> dict[str, Any]:
     """How many decisions which key signed, and how many were made before signed decisions."""
     decisions = found.decisions
     signed = [{"key": key, "count": count} for key, count in sorted(decisions.signed.items())]
@@ -217,7 +219,7 @@ def _own(invocation: Invocation) -> dict[str, Any]:
     return {"file": str(own.file), "looked_at": at, "changed": own.changed}
 
 
-def _templates(invocation: Invocation, found: "Verified") -> list[dict[str, Any]]:
+def _templates(invocation: Invocation, found: "VerificationResult") -> list[dict[str, Any]]:
     """When templates of this project were enabled or disabled, and by whom."""
     from wfe_mcp.engine.templates.config_drift import template_changes
 
@@ -238,24 +240,29 @@ def _show_rest(screen: Screen, data: dict[str, Any], name: str) -> None:
 
 
 def _show_problems(screen: Screen, data: dict[str, Any]) -> None:
-    for one in data["problems"]:
-        screen.line(f"  {one['where']}: {one['message']} [{one['code']}]", "red")
+    for problem in data["problems"]:
+        screen.line(f"  {problem['where']}: {problem['message']} [{problem['code']}]", "red")
 
 
 def _show_decisions(screen: Screen, decisions: dict[str, Any]) -> None:
-    for one in decisions["signed"]:
-        screen.line(f"Signed by {one['key']}: {plural(one['count'], 'decision')}")
-    for one in decisions.get("imported", ()):
-        screen.line(f"Imported, signed by {one['key']}, which is not pinned here: {plural(one['count'], 'decision')}")
+    for signature in decisions["signed"]:
+        screen.line(f"Signed by {signature['key']}: {plural(signature['count'], 'decision')}")
+    for signature in decisions.get("imported", ()):
+        screen.line(
+            f"Imported, signed by {signature['key']}, which is not pinned here: {plural(signature['count'], 'decision')}"
+        )
     if decisions["unsigned"]:
         screen.line(f"Unsigned (before signed decisions): {plural(decisions['unsigned'], 'event')}")
 
 
 def _show_verification(screen: Screen, summary: str, data: dict[str, Any]) -> None:
     screen.line(summary, "red" if data["problems"] else "green")
-    for one in data["problems"]:
-        since = f" (after {one['since']})" if "since" in one else ""
-        screen.line(f"  {one.get('run', 'settings')}: {one['where']}: {one['message']}{since} [{one['code']}]", "red")
+    for problem in data["problems"]:
+        since = f" (after {problem['since']})" if "since" in problem else ""
+        screen.line(
+            f"  {problem.get('run', 'settings')}: {problem['where']}: {problem['message']}{since} [{problem['code']}]",
+            "red",
+        )
     anchors = data["anchors"]
     behind = (
         f"; newer events of {plural(len(anchors['behind']), 'run')} are not anchored yet" if anchors["behind"] else ""
@@ -268,28 +275,30 @@ def _show_verification(screen: Screen, summary: str, data: dict[str, Any]) -> No
         screen.line(f"{changed} (review: wfe-mcp trust)", "yellow")
     for note in data.get("notes", ()):
         screen.line(f"Note: {note}")
-    for one in data.get("pin_resets", ()):
-        what = f"PIN reset {one['at']} by {one['actor']}: the key {one['key']} signs since then"
-        screen.line(f"Note: {what}; {one['before']} counts for what it signed before", "yellow")
+    for pin_reset in data.get("pin_resets", ()):
+        what = f"PIN reset {pin_reset['at']} by {pin_reset['actor']}: the key {pin_reset['key']} signs since then"
+        screen.line(f"Note: {what}; {pin_reset['before']} counts for what it signed before", "yellow")
     if "pruned" in data:
         screen.line(f"Note: {plural(data['pruned'], 'run')} removed by wfe-mcp prune")
-    for one in data.get("restores", ()):
-        runs = "; ".join(f"{run}: {lost['had'] - lost['kept']} of {lost['had']}" for run, lost in one["runs"].items())
-        reach = one["reach"] and f". {one['reach']}."
+    for restore in data.get("restores", ()):
+        runs = "; ".join(
+            f"{run}: {lost['had'] - lost['kept']} of {lost['had']}" for run, lost in restore["runs"].items()
+        )
+        reach = restore["reach"] and f". {restore['reach']}."
         screen.line(
-            f"Note: restored {one['at']} by {one['actor']} to {one['to']} ({one['file']}): {plural(one['lost_events'], 'event')} of "
-            f"{plural(one['lost_runs'], 'run')} lost{f' ({runs})' if runs else ''}{reach}",
+            f"Note: restored {restore['at']} by {restore['actor']} to {restore['to']} ({restore['file']}): {plural(restore['lost_events'], 'event')} of "
+            f"{plural(restore['lost_runs'], 'run')} lost{f' ({runs})' if runs else ''}{reach}",
             "yellow",
         )
     settings = (
         ("PIN", data["pin"]),
-        *((f"Key of {one['provider']}", [one]) for one in data["keys"]),
-        *((f"Template {one['template']}", [one]) for one in data["templates"]),
+        *((f"Key of {key['provider']}", [key]) for key in data["keys"]),
+        *((f"Template {template['template']}", [template]) for template in data["templates"]),
     )
     for what, changes in settings:
-        for one in changes:
+        for change in changes:
             screen.line(
-                f"{what}: {_DONE.get(one['what'], one['what'])} {one['at']} by {one['actor']} ({one['channel']})"
+                f"{what}: {_DONE.get(change['what'], change['what'])} {change['at']} by {change['actor']} ({change['channel']})"
             )
 
 
@@ -309,19 +318,19 @@ def verify_approvals(invocation: Invocation, run: str, require: list[str], base:
     """Report which approvals are proven; exit code 1 names each that is not."""
     from wfe_mcp.engine.integrity.proof_verification import verify_approvals as verified
 
-    found = verified(invocation.project.root, run, require, base)
-    problems = [problem_view(one) for one in found.findings]
-    summary = f"{plural(len(found.approvals), 'approval')} proven" + (
+    proofs = verified(invocation.project.root, run, require, base)
+    problems = [problem_view(finding) for finding in proofs.findings]
+    summary = f"{plural(len(proofs.approvals), 'approval')} proven" + (
         f", {plural(len(problems), 'problem')}" if problems else ""
     )
-    error = _error(summary, found.findings, "Have it approved again, or restore what was approved.")
+    error = _error(summary, proofs.findings, "Have it approved again, or restore what was approved.")
     data: dict[str, Any] = {
-        "approvals": [_approval_view(one) for one in found.approvals],
-        "keys": [key_view(key) for key in found.keys],
+        "approvals": [_approval_view(approval) for approval in proofs.approvals],
+        "keys": [key_view(key) for key in proofs.keys],
         "problems": problems,
     }
-    data["code"] = {"tree": found.code, "proof": None if found.of_code is None else found.of_code.file}
-    data |= {"notes": list(found.notes)} if found.notes else {}
+    data["code"] = {"tree": proofs.code, "proof": None if proofs.of_code is None else proofs.of_code.file}
+    data |= {"notes": list(proofs.notes)} if proofs.notes else {}
     invocation.answer(summary, lambda screen: _show_approvals(screen, summary, data), error=error, data=data)
 
 
@@ -332,9 +341,11 @@ def _approval_view(one: "Proven") -> dict[str, Any]:
 
 def _show_approvals(screen: Screen, summary: str, data: dict[str, Any]) -> None:
     screen.line(summary, "red" if data["problems"] else "green")
-    for one in data["approvals"]:
-        files = f": {', '.join(one['files'])}" if one["files"] else ""
-        screen.line(f"  {one['run']} {one['phase']}, attempt {one['attempt']}, by {one['key']} {one['at']}{files}")
+    for approval in data["approvals"]:
+        files = f": {', '.join(approval['files'])}" if approval["files"] else ""
+        screen.line(
+            f"  {approval['run']} {approval['phase']}, attempt {approval['attempt']}, by {approval['key']} {approval['at']}{files}"
+        )
     _show_problems(screen, data)
     if data["code"]["tree"] and data["approvals"]:
         proof = data["code"]["proof"]
@@ -346,21 +357,21 @@ def verify_branch(invocation: Invocation, branch: str, since: str) -> None:
     """Report which commits of a branch an approver decided on; exit code 1 names each that has no proof."""
     from wfe_mcp.engine.integrity.branch_verification import verify_branch as verified
 
-    found = verified(invocation.project.root, branch, since)
-    summary, data = summary_of(found), branch_view(found)
-    error = _error(summary, found.findings, "Have these files approved and attest them, or revert the commit.")
+    report = verified(invocation.project.root, branch, since)
+    summary, data = summary_of(report), branch_view(report)
+    error = _error(summary, report.findings, "Have these files approved and attest them, or revert the commit.")
     invocation.answer(summary, lambda screen: _show_branch(screen, summary, data), error=error, data=data)
 
 
 def _show_branch(screen: Screen, summary: str, data: dict[str, Any]) -> None:
     screen.line(summary, "red" if data["problems"] else "green")
-    for one in data["proven"]:
-        what = f"  {one['commit'][:12]} {one['subject']}: "
-        if "run" not in one:
+    for proof in data["proven"]:
+        what = f"  {proof['commit'][:12]} {proof['subject']}: "
+        if "run" not in proof:
             screen.line(f"{what}the same files as the last proven commit")
             continue
-        server = f"; {plural(one['statements'], 'statement')} of the server" if one["statements"] else ""
-        by = f"{one['run']} {one['phase']}, attempt {one['attempt']}, by {one['key']} {one['at']}"
+        server = f"; {plural(proof['statements'], 'statement')} of the server" if proof["statements"] else ""
+        by = f"{proof['run']} {proof['phase']}, attempt {proof['attempt']}, by {proof['key']} {proof['at']}"
         screen.line(f"{what}{by}{server}")
     _show_problems(screen, data)
     _show_rest(screen, data, "approvers")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Run
 from wfe_mcp.cli.terminal.screen import Screen
-from wfe_mcp.cli.terminal.text import exact, shortened
+from wfe_mcp.cli.terminal.text import exact, shorten
 from wfe_mcp.cli.terminal.waiting import at_work
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def watch(invocation: Invocation, run: Run) -> None:
     """
     from wfe_mcp.views.answers import tool_answers as answers
 
-    run = invocation.at(run)
+    run = invocation.resolve_run(run)
     follow(invocation, run, shows_all=False)
     answer = answers.status(invocation.engine, invocation.by, run, "brief" if invocation.screen.as_json else "full")
 
@@ -51,19 +51,19 @@ def follow(
     began = engine.clock()
     with at_work(invocation) as wait:
         tend_open_runs(engine)
-        found = invocation.overview(run)
-        record = found.loaded.record
+        overview = invocation.overview(run)
+        record = overview.loaded.record
         feed = Feed(engine, record.id, 0 if shows_all else record.last_seq, began)
-        while not should_stop() and not _needs_the_user(invocation, found):
-            _ask_by_hand(invocation, found, by_hand)
-            with invocation.screen.busy(f"{record.title}: {found.loaded.state.status}"):
+        while not should_stop() and not _needs_the_user(invocation, overview):
+            _ask_by_hand(invocation, overview, by_hand)
+            with invocation.screen.busy(f"{record.title}: {overview.loaded.state.status}"):
                 _until_changed(invocation, wait, should_stop)
             _show(invocation, feed.news())
-            found = invocation.overview(run)
+            overview = invocation.overview(run)
     _show(invocation, feed.news())
-    if found.waiting_on == "human" and engine.settings().settings.notify.terminal:
+    if overview.waiting_on == "human" and engine.settings().settings.notify.terminal:
         invocation.screen.ring(f"wfe-mcp: {run} needs you")
-    return found
+    return overview
 
 
 def _until_changed(invocation: Invocation, wait: Callable[[], bool], should_stop: Callable[[], bool]) -> None:
@@ -109,8 +109,8 @@ def _agent_works(invocation: Invocation, found: "Overview") -> bool:
     from wfe_mcp.engine.approvals.decision_page import living
 
     engine = invocation.engine
-    held = [attempt for attempt in found.loaded.state.open_attempts if attempt.holder not in {None, engine.holder}]
-    if any(engine.is_alive(attempt.holder, attempt.lease_until) for attempt in held):
+    attempts = [attempt for attempt in found.loaded.state.open_attempts if attempt.holder not in {None, engine.holder}]
+    if any(engine.is_alive(attempt.holder, attempt.lease_until) for attempt in attempts):
         return True
     with engine.store.read() as tx:
         return any(server.project_id == engine.project_id for server in living(engine, tx, "serve"))
@@ -121,10 +121,10 @@ def _show(invocation: Invocation, news: "list[Happening]") -> None:
         return
     from wfe_mcp.cli.commands.log import event_line
 
-    for one in news:
-        if one.event is not None:
-            invocation.screen.line(event_line(one.event))
+    for happening in news:
+        if happening.event is not None:
+            invocation.screen.line(event_line(happening.event))
         else:
-            phase = f"{one.phase}  " if one.phase else ""
-            invocation.screen.line(f"     {exact(one.at)}  {phase}{shortened(one.text, 200)}", "dim")
+            phase = f"{happening.phase}  " if happening.phase else ""
+            invocation.screen.line(f"     {exact(happening.at)}  {phase}{shorten(happening.text, 200)}", "dim")
     invocation.screen.flush()

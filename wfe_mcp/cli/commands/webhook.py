@@ -53,10 +53,10 @@ def list_all(invocation: Invocation) -> None:
     ]
     heads = ("webhook", "to", "events", "waiting", "failed")
     empty = "No webhooks. Add [webhooks.NAME] with a url to .wfe/config.toml, then: wfe-mcp trust"
-    listed(invocation, "webhooks", plural(len(rows), "webhook"), rows, heads, cells, empty)
+    give_table(invocation, "webhooks", plural(len(rows), "webhook"), rows, heads, cells, empty)
 
 
-def listed(
+def give_table(
     invocation: Invocation,
     table: str,
     summary: str,
@@ -90,13 +90,17 @@ def try_out(invocation: Invocation, name: Webhook) -> None:
     engine = invocation.engine
     end, job = time.monotonic() + _TEST_S, send_test(engine, name)
     with at_work(invocation) as pause, invocation.screen.busy(f"Sending a test to {name}"):
-        while (found := delivery_of(engine, job)).state in {"waiting", "behind", "sending"} and time.monotonic() < end:
+        while (delivery := delivery_of(engine, job)).state in {
+            "waiting",
+            "behind",
+            "sending",
+        } and time.monotonic() < end:
             pause()
-    view = delivery_view(found)
-    if found.state == "delivered":
-        invocation.answer(f"{name} answered {found.answer}: it gets what happens.", view=view)
+    view = delivery_view(delivery)
+    if delivery.state == "delivered":
+        invocation.answer(f"{name} answered {delivery.answer}: it gets what happens.", view=view)
         return
-    why = found.error or "earlier deliveries are tried first"
+    why = delivery.error or "earlier deliveries are tried first"
     see = f"See: wfe-mcp webhook deliveries --webhook {name}"
     error = Refused("unavailable", f"The test of {name} failed: {why}.", see)
     invocation.answer(error.message, view=view, error=error)
@@ -107,29 +111,29 @@ def deliveries(invocation: Invocation, webhook: Only = "", state: State = None, 
     from wfe_mcp.engine.webhooks.deliveries import deliveries as found_of
     from wfe_mcp.views.project.webhooks import delivery_view
 
-    for each in state or []:
-        refuse_unknown(each, _STATES, f"{each!r} is not a state of a delivery.")
-    rows = [delivery_view(each) for each in found_of(invocation.engine, webhook, state or (), limit)]
+    for name in state or []:
+        refuse_unknown(name, _STATES, f"{name!r} is not a state of a delivery.")
+    rows = [delivery_view(delivery) for delivery in found_of(invocation.engine, webhook, state or (), limit)]
 
     def render(screen: Screen) -> None:
         screen.table(
             ("delivery", "webhook", "event", "for", "state", "tries", "next try"),
             [
                 (
-                    each.job[:12],
-                    each.webhook,
-                    each.event,
-                    each.subject,
-                    each.state,
-                    each.tries,
-                    each.next_try[:19] or "-",
+                    row.job[:12],
+                    row.webhook,
+                    row.event,
+                    row.subject,
+                    row.state,
+                    row.tries,
+                    row.next_try[:19] or "-",
                 )
-                for each in rows
+                for row in rows
             ],
         )
-        for each in rows:
-            if each.error and each.state != "delivered":
-                screen.line(f"  ! {each.job[:12]}: {each.error}", "yellow")
+        for row in rows:
+            if row.error and row.state != "delivered":
+                screen.line(f"  ! {row.job[:12]}: {row.error}", "yellow")
         if not rows:
             screen.line("No deliveries.")
 
@@ -144,7 +148,10 @@ def redeliver(invocation: Invocation, names: Deliveries = None, failed: Failed =
     from wfe_mcp.engine.webhooks.deliveries import redeliver as sent_again
     from wfe_mcp.views.project.webhooks import delivery_view
 
-    rows = [delivery_view(each) for each in sent_again(invocation.engine, names or (), failed=failed, webhook=webhook)]
+    rows = [
+        delivery_view(delivery)
+        for delivery in sent_again(invocation.engine, names or (), failed=failed, webhook=webhook)
+    ]
     many = plural(len(rows), "delivery", "deliveries")
     none = "No event has failed; a test that failed is not sent again."
     summary = f"Enqueued {many} again; a server or wfe-mcp worker sends them." if rows else none
@@ -158,10 +165,10 @@ def rotate(invocation: Invocation, name: Webhook, key_fd: SecretFd = None, pin_f
     """
     from wfe_mcp.engine.webhooks.deliveries import refuse_unknown as known
 
-    rotated(invocation, name, known(invocation.engine, name), "url", key_fd, pin_fd)
+    rotate_secret(invocation, name, known(invocation.engine, name), "url", key_fd, pin_fd)
 
 
-def rotated(
+def rotate_secret(
     invocation: Invocation, name: str, hook: "Signed", key: str, key_fd: int | None, pin_fd: int | None
 ) -> None:
     """Make a secret and show it. ``key``: one that the table must have, which says in whose configuration it stands."""
@@ -169,10 +176,10 @@ def rotated(
     from wfe_mcp.engine.webhooks.signing import OVERLAP, credential_of, rotate as made_anew, valid_credentials
 
     engine, table = invocation.engine, {"webhook": "webhooks"}.get(hook.signs, hook.signs)
-    given = "" if key_fd is None else read_key(key_fd, name) or ""
+    typed = "" if key_fd is None else read_key(key_fd, name) or ""
     by = invocation.person(pin_fd, f"change the secret of {hook.signs} {name}")
     is_own = engine.settings().origins[f"{table}.{name}.{key}"].layer == "user"
-    made = made_anew(engine, by, name, hook, given, "person" if is_own else "project")
+    secret = made_anew(engine, by, name, hook, typed, "person" if is_own else "project")
     both = len(valid_credentials(engine, name, hook)) > 1
     hours = int(OVERLAP.total_seconds() // 3600)
     summary = f"{hook.signs.capitalize()} {name} has a new secret."
@@ -180,11 +187,11 @@ def rotated(
 
     def render(screen: Screen) -> None:
         screen.line(summary)
-        if not given:
-            screen.line(f"  {made}", is_pasted=True)
+        if not typed:
+            screen.line(f"  {secret}", is_pasted=True)
             screen.line(f"Give it to the {_SIDES[hook.signs]}. It is shown only now.")
 
-    shown = {} if given else {"secret": made}
+    shown = {} if typed else {"secret": secret}
     invocation.answer(
         summary, render, data={hook.signs: name, "credential": credential_of(name, hook), "overlaps": both} | shown
     )

@@ -81,11 +81,11 @@ def list_all(
 
 def list_items(invocation: Invocation, kind: str, status: str, limit: int = 100, cursor: str = "") -> None:
     """Show a page of items."""
-    from wfe_mcp.views.work.answers import listed
+    from wfe_mcp.views.work.answers import items_answer
     from wfe_mcp.views.work.models import ItemList
 
-    answer = listed(invocation.engine, kind, status, cursor, limit, whole=True)
-    view = answer.shown(ItemList)
+    answer = items_answer(invocation.engine, kind, status, cursor, limit, whole=True)
+    view = answer.view_as(ItemList)
 
     def render(screen: Screen) -> None:
         screen.line(answer.summary, "bold")
@@ -100,37 +100,37 @@ def list_items(invocation: Invocation, kind: str, status: str, limit: int = 100,
 
 def show(invocation: Invocation, item: ItemId, file: WhichFile = 0, save: Save = "") -> None:
     """Show a work item with its history, or a file attached to it."""
-    from wfe_mcp.views.work.answers import shown
+    from wfe_mcp.views.work.answers import item_answer
 
     if save and not file:
         raise typer.BadParameter("takes the number of an attached file: --file 1", param_hint="--save")
     if file:
         _file(invocation, item, file, save)
     else:
-        render_item(invocation, shown(invocation.engine, item, whole=True))
+        render_item(invocation, item_answer(invocation.engine, item, whole=True))
 
 
 def _file(invocation: Invocation, item: str, number: int, save: str) -> None:
     """Print the text of an attached file, or write its bytes to ``save``."""
-    from wfe_mcp.cli.commands.artifact import written
+    from wfe_mcp.cli.commands.artifact import save_attachment
     from wfe_mcp.engine.work.item_files import file_of
 
-    found, content = file_of(invocation.engine, item, number)
+    file, content = file_of(invocation.engine, item, number)
     if save:
-        what, data = written(found.name, found.sha256, content, save)
+        what, data = save_attachment(file.name, file.sha256, content, save)
         invocation.answer(what, data=data)
         return
-    text = content.decode() if found.media_type == "text/plain" else ""
-    what = f"{found.name}: {found.media_type}, {found.size_bytes:,} bytes, sha256 {found.sha256}"
+    text = content.decode() if file.media_type == "text/plain" else ""
+    what = f"{file.name}: {file.media_type}, {file.size_bytes:,} bytes, sha256 {file.sha256}"
 
     def render(screen: Screen) -> None:
         if text:
-            screen.quoted(text.rstrip("\n"))
+            screen.print_quoted(text.rstrip("\n"))
         else:
             screen.line(what)
             screen.next(f"wfe-mcp work show {item} --file {number} --save FILE")
 
-    invocation.answer(what, render, data=found._asdict() | ({"text": text} if text else {}))
+    invocation.answer(what, render, data=file._asdict() | ({"text": text} if text else {}))
 
 
 def add(
@@ -150,8 +150,8 @@ def add(
     """Add a work item."""
     from wfe_mcp.views.work.answers import add as add_item
 
-    given = _given(title, body, priority, parent, needs, scopes, criteria, tags, sequential, source)
-    render_item(invocation, add_item(invocation.engine, invocation.by, kind, given))
+    values = _given_fields(title, body, priority, parent, needs, scopes, criteria, tags, sequential, source)
+    render_item(invocation, add_item(invocation.engine, invocation.by, kind, values))
 
 
 def edit(
@@ -178,12 +178,12 @@ def edit(
     What ends it without a run, or opens it again, asks for your PIN. What a bug, finding, threat, requirement, or a task with
     the tag feature, bugfix, refactor or security does not say can be said by the text of its kind: --fill.
     """
-    given = _given(title, body, priority, parent, needs, scopes, criteria, tags, sequential, source)
+    values = _given_fields(title, body, priority, parent, needs, scopes, criteria, tags, sequential, source)
     if tracker:
         from wfe_mcp.views.work.imports import issue_address
 
-        given["source"] = issue_address(invocation.engine, item, tracker)
-    change(invocation, item, given, status, reason, pin_fd, fill=fill)
+        values["source"] = issue_address(invocation.engine, item, tracker)
+    change(invocation, item, values, status, reason, pin_fd, fill=fill)
 
 
 def next_item(invocation: Invocation) -> None:
@@ -192,7 +192,7 @@ def next_item(invocation: Invocation) -> None:
     from wfe_mcp.views.work.models import ItemList
 
     answer = next_items(invocation.engine)
-    view = answer.shown(ItemList)
+    view = answer.view_as(ItemList)
 
     def render(screen: Screen) -> None:
         screen.line(answer.summary, "bold")
@@ -230,10 +230,10 @@ def start(
     from wfe_mcp.views.work.answers import start as start_run
 
     chosen = template or template_for(invocation.engine, item)
-    given: dict[str, Any] = {"template": chosen, "inputs": pairs_of(invocation, chosen, pairs or [])}
+    values: dict[str, Any] = {"template": chosen, "inputs": pairs_of(invocation, chosen, pairs or [])}
     invocation.render(
         invocation.as_needed(
-            lambda by: start_run(invocation.engine, by, item, given, reason), pin_fd, f"start {chosen}"
+            lambda by: start_run(invocation.engine, by, item, values, reason), pin_fd, f"start {chosen}"
         )
     )
 
@@ -256,9 +256,9 @@ def promote(invocation: Invocation, item: ItemId, kind: NewKind = "", parent: Pa
 
     --parent puts it under a milestone.
     """
-    from wfe_mcp.views.work.answers import promoted
+    from wfe_mcp.views.work.answers import promote_to_work
 
-    render_item(invocation, promoted(invocation.engine, invocation.by, item, kind, parent))
+    render_item(invocation, promote_to_work(invocation.engine, invocation.by, item, kind, parent))
 
 
 def change(
@@ -272,18 +272,18 @@ def change(
     fill: bool = False,
 ) -> None:
     """Change an item as the caller, and where that takes a person, as the user with their PIN."""
-    from wfe_mcp.views.work.answers import change as change_item, shown
+    from wfe_mcp.views.work.answers import change as change_item, item_answer
 
-    def what() -> str:
-        return f"change {shown(invocation.engine, item).summary}{status and f' → {status}'}"
+    def summarize() -> str:
+        return f"change {item_answer(invocation.engine, item).summary}{status and f' → {status}'}"
 
     answer = invocation.as_needed(
-        lambda by: change_item(invocation.engine, by, item, given, status, reason, fill=fill), pin_fd, what
+        lambda by: change_item(invocation.engine, by, item, given, status, reason, fill=fill), pin_fd, summarize
     )
     render_item(invocation, answer)
 
 
-def _given(
+def _given_fields(
     title: str,
     body: str,
     priority: str,
@@ -308,7 +308,7 @@ def render_item(invocation: Invocation, answer: "Envelope") -> None:
     """Show an item in full."""
     from wfe_mcp.views.work.models import ItemView
 
-    view = answer.shown(ItemView)
+    view = answer.view_as(ItemView)
     invocation.render(answer, lambda screen: _show(invocation, screen, answer, view))
 
 
@@ -330,7 +330,7 @@ def _show(invocation: Invocation, screen: Screen, answer: "Envelope", view: "Ite
         "pull request": view.pull_request,
     }
     screen.table((), [(name, value) for name, value in facts.items() if value])
-    screen.quoted(view.body)
+    screen.print_quoted(view.body)
     for file in view.files:
         screen.line(f"  file {file.number}: {file.name} ({file.media_type}, {file.size_bytes:,} bytes)")
     for criterion in view.criteria:
@@ -347,7 +347,7 @@ def _show(invocation: Invocation, screen: Screen, answer: "Envelope", view: "Ite
         screen.line(f"  {other.id} is active and touches {', '.join(other.scopes)}: {other.title}")
     _table(invocation, screen, view.children)
     now = invocation.engine.clock()
-    screen.table((), [(screen.time(each.at, now), each.actor, _change_text(each)) for each in view.history])
+    screen.table((), [(screen.time(event.at, now), event.actor, _change_text(event)) for event in view.history])
     _next(screen, line, answer.next)
     if view.claim is not None:
         next_of_claim(screen, view, view.claim)
@@ -367,14 +367,14 @@ def _table(invocation: Invocation, screen: Screen, lines: "tuple[ItemLine, ...]"
     now = invocation.engine.clock()
     rows = [
         (
-            each.id,
-            each.kind,
-            each.status,
-            str(each.priority),
-            screen.time(each.changed_at, now) if each.changed_at else "",
-            each.title + (f"  (waits for {', '.join(each.waits_for)})" if each.waits_for else ""),
+            line.id,
+            line.kind,
+            line.status,
+            str(line.priority),
+            screen.time(line.changed_at, now) if line.changed_at else "",
+            line.title + (f"  (waits for {', '.join(line.waits_for)})" if line.waits_for else ""),
         )
-        for each in lines
+        for line in lines
     ]
     if rows:
         screen.table(("item", "kind", "status", "priority", "changed", "title"), rows)
@@ -387,6 +387,6 @@ def _change_text(change: "ItemChange") -> str:
     signed = ", signed" if change.signed else ""
     shown = {name: value for name, value in change.values.items() if name not in {"body", "tests", "evidence"}}
     if "results" in shown:
-        shown["results"] = ", ".join(f"{each['test']} {each['outcome']}" for each in shown["results"]) or "none"
+        shown["results"] = ", ".join(f"{result['test']} {result['outcome']}" for result in shown["results"]) or "none"
     text = ", ".join(f"{name}: {as_text(value)}" for name, value in shown.items())
     return f"{text or ', '.join(change.values)}{signed}"

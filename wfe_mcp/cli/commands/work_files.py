@@ -74,17 +74,17 @@ def attach(invocation: Invocation, item: ItemId, files: Files) -> None:
 
     The record names each with its sha256, so that wfe-mcp verify finds one that was changed or is missing.
     """
-    from wfe_mcp.views.work.answers import attached
+    from wfe_mcp.views.work.answers import attach_to_item
     from wfe_mcp.workspace.files.given_files import from_anywhere
 
-    render_item(invocation, attached(invocation.engine, invocation.by, item, from_anywhere(files)))
+    render_item(invocation, attach_to_item(invocation.engine, invocation.by, item, from_anywhere(files)))
 
 
 def detach(invocation: Invocation, item: ItemId, file: AttachedFile) -> None:
     """Take a file from a work item; its history keeps the file."""
-    from wfe_mcp.views.work.answers import detached
+    from wfe_mcp.views.work.answers import detach_from_item
 
-    render_item(invocation, detached(invocation.engine, invocation.by, item, file))
+    render_item(invocation, detach_from_item(invocation.engine, invocation.by, item, file))
 
 
 def import_(
@@ -120,7 +120,7 @@ def import_(
     def render(screen: Screen) -> None:
         render_imported(screen, answer)
         if not dry_run:
-            is_ready = any(each["status"] == "ready" for each in answer.data["added"])
+            is_ready = any(item["status"] == "ready" for item in answer.data["added"])
             screen.next("wfe-mcp work next" if is_ready else "wfe-mcp work list")
 
     invocation.render(answer, render)
@@ -157,8 +157,8 @@ def _export_plan(invocation: Invocation, target: Path) -> None:
 
     def render(screen: Screen) -> None:
         screen.line(summary, "bold")
-        for each in plan.not_carried:
-            screen.line(f"! not carried: {each}", "yellow")
+        for loss in plan.not_carried:
+            screen.line(f"! not carried: {loss}", "yellow")
 
     invocation.answer(summary, render, data={"path": str(target), "not_carried": list(plan.not_carried)})
 
@@ -168,7 +168,7 @@ def report(invocation: Invocation, kind: ReportKind = "status") -> None:
     from wfe_mcp.views.work.reports import report as report_of
 
     text = report_of(invocation.engine, kind)
-    invocation.answer(f"Report: {kind}", lambda screen: screen.quoted(text.rstrip()), data={"markdown": text})
+    invocation.answer(f"Report: {kind}", lambda screen: screen.print_quoted(text.rstrip()), data={"markdown": text})
 
 
 def render_imported(screen: Screen, answer: "Envelope", *, with_lost: bool = True) -> None:
@@ -180,21 +180,21 @@ def render_imported(screen: Screen, answer: "Envelope", *, with_lost: bool = Tru
     where = "the tracker" if data["format"] == "issues" else "the file"
     texts = [
         *(
-            f"  + {each['id']} {each['kind']}{each['parent'] and ' of '}{each['parent']}: {each['title']}"
-            for each in data["added"]
+            f"  + {item['id']} {item['kind']}{item['parent'] and ' of '}{item['parent']}: {item['title']}"
+            for item in data["added"]
         ),
         *(
-            f"  ~ {each['id']} {name}: {as_text(value)}"
-            for each in data["changed"]
-            for name, value in each["values"].items()
+            f"  ~ {item['id']} {name}: {as_text(value)}"
+            for item in data["changed"]
+            for name, value in item["values"].items()
         ),
     ]
     notes = [
-        *(f"! kept {each['id']} {each['title']!r}: {each['why']}" for each in data["kept"]),
-        *(f"! {each['id']} {each['title']!r} is in {where} no more; it stays here" for each in data["gone"]),
+        *(f"! kept {item['id']} {item['title']!r}: {item['why']}" for item in data["kept"]),
+        *(f"! {item['id']} {item['title']!r} is in {where} no more; it stays here" for item in data["gone"]),
         *(
-            f"! not carried: {': '.join(filter(None, (each['path'], each['message'])))}"
-            for each in data["not_carried"]
+            f"! not carried: {': '.join(filter(None, (loss['path'], loss['message'])))}"
+            for loss in data["not_carried"]
             if with_lost
         ),
     ]
@@ -224,13 +224,13 @@ def run(
 
     def render(screen: Screen) -> None:
         screen.line(summary, "bold")
-        for each in data["started"]:
-            screen.line(f"  {each['id']} {each['title']}" + (f": run {each['run']}" if "run" in each else ""))
-        for each in data["waiting"]:
-            screen.line(f"  waits: {each['id']} {each['title']}: {each['why']}")
-        for each in data["refused"]:
-            screen.line(f"! refused: {each['id']} {each['title']}: {each['why']} {each['next']}", "yellow")
-        runs = [each["run"] for each in data["started"] if "run" in each]
+        for item in data["started"]:
+            screen.line(f"  {item['id']} {item['title']}" + (f": run {item['run']}" if "run" in item else ""))
+        for item in data["waiting"]:
+            screen.line(f"  waits: {item['id']} {item['title']}: {item['why']}")
+        for item in data["refused"]:
+            screen.line(f"! refused: {item['id']} {item['title']}: {item['why']} {item['next']}", "yellow")
+        runs = [item["run"] for item in data["started"] if "run" in item]
         screen.next(f"wfe-mcp status {runs[0]}" if runs else "wfe-mcp work list")
 
     invocation.answer(summary, render, data=data)

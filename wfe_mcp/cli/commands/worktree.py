@@ -6,7 +6,7 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
-from wfe_mcp.core.units import joined, plural
+from wfe_mcp.core.units import join_names, plural
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.maintenance.worktrees import MadeWorktree
@@ -26,40 +26,40 @@ def add(invocation: Invocation, name: Name, base: Base = "HEAD") -> None:
     from wfe_mcp.engine.maintenance.worktrees import make_worktree
 
     with invocation.screen.busy("Making the work tree…"):
-        made = make_worktree(invocation.engine, name, base)
-    ports = ", ".join(f"{each}={port}" for each, port in made.ports.items())
+        worktree = make_worktree(invocation.engine, name, base)
+    ports = ", ".join(f"{variable}={port}" for variable, port in worktree.ports.items())
 
     loaded = invocation.engine.settings()
     waits = loaded.pending is not None and loaded.pending.worktrees != loaded.settings.worktrees
-    state = "is not ready" if made.lacks or waits else "is ready"
-    summary = f"{made.tree.path} {state}, on the branch {made.tree.branch}"
+    state = "is not ready" if worktree.lacks or waits else "is ready"
+    summary = f"{worktree.tree.path} {state}, on the branch {worktree.tree.branch}"
 
     def render(screen: Screen) -> None:
         screen.line(f"{summary}.", "bold")
         more = (
-            f"{plural(made.copied, 'file')} copied" if made.copied else "",
+            f"{plural(worktree.copied, 'file')} copied" if worktree.copied else "",
             f"ports: {ports}" if ports else "",
-            f"set up by the check {made.set_up}" if made.set_up else "",
+            f"set up by the check {worktree.set_up}" if worktree.set_up else "",
         )
         for line in filter(None, more):
             screen.line(f"  {line}")
-        if made.lacks:
-            screen.line(f"  ! {_lack(made)}", "yellow")
+        if worktree.lacks:
+            screen.line(f"  ! {_lack(worktree)}", "yellow")
         if waits:
             screen.line(
                 "  ! [worktrees] counts once you trust it: wfe-mcp trust, then the same command again", "yellow"
             )
-        screen.next(f"cd '{made.tree.path}'")
+        screen.next(f"cd '{worktree.tree.path}'")
 
-    data = _row(made.tree) | {"copied": made.copied, "ports": dict(made.ports), "set_up": made.set_up}
-    invocation.answer(summary, render, data=data | {"lacks": list(made.lacks)})
+    data = _row(worktree.tree) | {"copied": worktree.copied, "ports": dict(worktree.ports), "set_up": worktree.set_up}
+    invocation.answer(summary, render, data=data | {"lacks": list(worktree.lacks)})
 
 
 def list_all(invocation: Invocation) -> None:
     """List the work trees of the project, with the open runs in each."""
     from wfe_mcp.engine.maintenance.worktrees import project_worktrees
 
-    found = project_worktrees(invocation.engine)
+    worktrees = project_worktrees(invocation.engine)
 
     def render(screen: Screen) -> None:
         rows = [
@@ -70,14 +70,14 @@ def list_all(invocation: Invocation) -> None:
                 " ".join(f"{name}={port}" for name, port in ports.items()),
                 tree.path,
             )
-            for tree, ports, runs in found
+            for tree, ports, runs in worktrees
         ]
         screen.table(("work tree", "branch", "runs", "ports", "folder"), rows)
-        if len(found) == 1:
+        if len(worktrees) == 1:
             screen.next("wfe-mcp worktree add NAME")
 
-    rows = [_row(tree) | {"ports": ports, "runs": runs} for tree, ports, runs in found]
-    invocation.answer(plural(len(found), "work tree"), render, data={"worktrees": rows})
+    rows = [_row(tree) | {"ports": ports, "runs": runs} for tree, ports, runs in worktrees]
+    invocation.answer(plural(len(worktrees), "work tree"), render, data={"worktrees": rows})
 
 
 def remove(invocation: Invocation, name: Which, force: Force = False) -> None:
@@ -99,18 +99,18 @@ def enter(invocation: Invocation, name: str) -> None:
 
     with invocation.screen.busy("Making the work tree…"):
         delivers = invocation.engine.settings().settings.delivery.mode != "none"
-        made = make_worktree(invocation.engine, name, detached=delivers)
-    invocation.go_to(made.tree.path)
+        worktree = make_worktree(invocation.engine, name, detached=delivers)
+    invocation.go_to(worktree.tree.path)
     if not invocation.screen.as_json:
-        branch = made.tree.branch and f", on the branch {made.tree.branch}"
-        invocation.screen.line(f"In {made.tree.path}{branch}:")
-        if made.lacks:
-            invocation.screen.line(f"  ! {_lack(made)}", "yellow")
+        branch = worktree.tree.branch and f", on the branch {worktree.tree.branch}"
+        invocation.screen.line(f"In {worktree.tree.path}{branch}:")
+        if worktree.lacks:
+            invocation.screen.line(f"  ! {_lack(worktree)}", "yellow")
 
 
 def _lack(made: "MadeWorktree") -> str:
     """What checks need and the work tree has not, and the ways to have it there."""
-    named = joined(made.lacks)
+    named = join_names(made.lacks)
     return (
         f"Its checks need {named}, which only the project's folder has: name it in .worktreeinclude and run the same command "
         "again, or make it there with a check that `[worktrees] setup` names."

@@ -91,7 +91,9 @@ class Connection:
             "GIT_CONFIG_KEY_0": "http.extraHeader",
             "GIT_CONFIG_VALUE_0": f"Authorization: Bearer {task.token}",
         }
-        options = [word for each in (*_OPTIONS, *(["http.proxy="] if self._is_here else [])) for word in ("-c", each)]
+        options = [
+            word for option in (*_OPTIONS, *(["http.proxy="] if self._is_here else [])) for word in ("-c", option)
+        ]
         words = ("fetch", "-q", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance")
         with tempfile.TemporaryFile() as nothing, tempfile.TemporaryFile() as answer:
             done = run_git_between(
@@ -109,8 +111,8 @@ class Connection:
 
     def tidy(self, mirrors: Path) -> None:
         """Pack what was fetched, where there is enough of it."""
-        for each in mirrors.iterdir() if mirrors.is_dir() else ():
-            run_git(each, "gc", "--auto", "--quiet", env=_ENVIRONMENT, ok=None)
+        for path in mirrors.iterdir() if mirrors.is_dir() else ():
+            run_git(path, "gc", "--auto", "--quiet", env=_ENVIRONMENT, ok=None)
 
     def _post(self, path: str, token: str, body: Message, kind: type[M]) -> M:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
@@ -130,10 +132,10 @@ class Connection:
 
 def _error(answer: httpx2.Response) -> dict[str, Any] | None:
     try:
-        found: Any = answer.json()["error"]
+        error: Any = answer.json()["error"]
     except (ValueError, KeyError, TypeError):
         return None
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else None
+    return cast("dict[str, Any]", error) if isinstance(error, dict) else None
 
 
 def _is_loopback(host: str) -> bool:

@@ -31,9 +31,9 @@ def _key_in(file: Path) -> Ed25519PrivateKey:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(file.read_text("ascii")))
-    with os.fdopen(descriptor, "w", encoding="ascii") as made:
+    with os.fdopen(descriptor, "w", encoding="ascii") as wrapper:
         key = Ed25519PrivateKey.generate()
-        made.write(key.private_bytes_raw().hex())
+        wrapper.write(key.private_bytes_raw().hex())
     return key
 
 

@@ -185,7 +185,7 @@ def _tail(log_file: Path) -> str:
         return ""
 
 
-def ended(done: int) -> str:
+def end_message(done: int) -> str:
     """What a runner says at its end."""
     return f"Runner stopped; {plural(done, 'check')} done."
 
@@ -195,6 +195,8 @@ def own_sandbox(folder: Path) -> SandboxSettings:
     from wfe_mcp.workspace.config.settings import load_settings
 
     loaded = load_settings(folder, lambda path, sha256: False, {}, {})
-    if unclear := [each.message for each in loaded.problems if each.path.split("/")[:2] in ([""], ["", "sandbox"])]:
+    if unclear := [
+        problem.message for problem in loaded.problems if problem.path.split("/")[:2] in ([""], ["", "sandbox"])
+    ]:
         raise Refused("bad_argument", f"{unclear[0]}.", "Correct it: it may say how checks are to run here.")
     return loaded.settings.sandbox

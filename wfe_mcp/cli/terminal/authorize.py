@@ -36,7 +36,7 @@ def refuse_early(invocation: Invocation, run: str, command: Callable[..., Comman
     from wfe_mcp.cli.terminal.pin import at_terminal
     from wfe_mcp.core.moves import USER, refusal
 
-    state, given = invocation.overview(run).loaded.state, command(by=USER, at=invocation.clock())
-    refused = refusal(state, given)
+    state, move = invocation.overview(run).loaded.state, command(by=USER, at=invocation.clock())
+    refused = refusal(state, move)
     if refused is not None and at_terminal():
         raise refused

@@ -3,7 +3,7 @@
 import json
 from typing import TYPE_CHECKING
 
-from wfe_mcp.cli.terminal.text import shortened
+from wfe_mcp.cli.terminal.text import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,17 +18,17 @@ def render_changes(
     screen: "Screen", changes: "Sequence[JsonObject]", chars: int | None = None, before: str = ""
 ) -> None:
     """Each change in a line, the diff of a text below it. ``chars``: the most of each value that is shown."""
-    for one in changes:
-        place = one["path"] or "(whole)"
-        if "moved" in one:
-            screen.line(f"{before}~ {place}: moved from {one['moved']}", "yellow")
-        if "diff" in one:
+    for change in changes:
+        place = change["path"] or "(whole)"
+        if "moved" in change:
+            screen.line(f"{before}~ {place}: moved from {change['moved']}", "yellow")
+        if "diff" in change:
             screen.line(f"{before}~ {place}:", "yellow")
-            _render_text(screen, one["diff"], before)
+            _render_text(screen, change["diff"], before)
         for sign, key, colour in _SIGNS:
-            if key in one:
-                text = json.dumps(one[key], ensure_ascii=False)
-                screen.line(f"{before}{sign} {place}: {text if chars is None else shortened(text, chars)}", colour)
+            if key in change:
+                text = json.dumps(change[key], ensure_ascii=False)
+                screen.line(f"{before}{sign} {place}: {text if chars is None else shorten(text, chars)}", colour)
 
 
 def _render_text(screen: "Screen", diff: str, before: str) -> None:

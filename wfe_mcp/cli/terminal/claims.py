@@ -27,5 +27,7 @@ def show_claim(screen: Screen, claim: "ClaimFacts") -> None:
         screen.line(f"  {test.name} {test.outcome}{stale}: {test.check or test.type}: {test.reads}")
         if test.why:
             screen.line(f"    {test.why}")
-    for each in claim.evidence:
-        screen.line(f"  evidence {each.says}: {': '.join(filter(None, (each.list, each.ref, each.reason)))}")
+    for evidence in claim.evidence:
+        screen.line(
+            f"  evidence {evidence.says}: {': '.join(filter(None, (evidence.list, evidence.ref, evidence.reason)))}"
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.cli.terminal.confirm import agreed
+from wfe_mcp.cli.terminal.confirm import user_agrees
 from wfe_mcp.clients import hooks, launch
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def show_change(screen: Screen, title: str, change: Change, places: Places) -> N
     """The lines that are added and removed; the rest of a file may hold secrets and is not shown."""
     view = change_view(change)
     new = " (new)" if change.before is None else " (removed)" if change.after is None else ""
-    screen.aside(f"{title}: {shown(change.file, places)}{new}, {change.what}", "bold")
+    screen.aside(f"{title}: {path_for_people(change.file, places)}{new}, {change.what}", "bold")
     for mark, colour in (("-", "red"), ("+", "green")):
         for line in view["removed" if mark == "-" else "added"].splitlines():
             screen.aside(f"  {mark} {line}".rstrip(), colour)
@@ -34,11 +34,11 @@ def change_view(change: Change) -> dict[str, Any]:
     after = (change.after or b"").decode(errors="replace")
     start = _common(before, after)
     end = _common(before[start:][::-1], after[start:][::-1])
-    one = (before if len(before) > len(after) else after)[start:]
-    one = one[: len(one) - end]
-    while one and len(one) == abs(len(before) - len(after)) and start and one[-1] == before[start - 1] != "\n":
+    part = (before if len(before) > len(after) else after)[start:]
+    part = part[: len(part) - end]
+    while part and len(part) == abs(len(before) - len(after)) and start and part[-1] == before[start - 1] != "\n":
         # Only added, or only removed: what is common may as well come after it, so that it begins where a key does.
-        one, start, end = one[-1] + one[:-1], start - 1, end + 1
+        part, start, end = part[-1] + part[:-1], start - 1, end + 1
     return {
         "file": str(change.file),
         "what": change.what,
@@ -48,7 +48,7 @@ def change_view(change: Change) -> dict[str, Any]:
     }
 
 
-def shown(file: Path, places: Places) -> str:
+def path_for_people(file: Path, places: Places) -> str:
     """A path as people write it: relative to the project, or to the home folder."""
     if file.is_relative_to(places.root):
         return str(file.relative_to(places.root))
@@ -63,10 +63,10 @@ def _common(one: str, other: str) -> int:
 
 def wants_hooks(plans: Sequence[Plan]) -> bool:
     """The user's answer; no without a question where no client has hooks, and where they could not stay."""
-    names = " and ".join(each.client.title for each in plans if hooks.hook_file(each.client.name) is not None)
+    names = " and ".join(plan.client.title for plan in plans if hooks.hook_file(plan.client.name) is not None)
     if not names or launch.this_installation().is_temporary:
         return False
-    return agreed(f"Add hooks that hold {names} to the open phase of a run? They are silent without one.")
+    return user_agrees(f"Add hooks that hold {names} to the open phase of a run? They are silent without one.")
 
 
 def hook_note(plan: Plan) -> str:

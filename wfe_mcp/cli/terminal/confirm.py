@@ -25,22 +25,24 @@ if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
 
 
-def confirmed(question: str, word: str = "") -> None:
+def require_confirmation(question: str, word: str = "") -> None:
     """Return when the user confirms; No is the default. ``word``: it must be typed. Refuses without a terminal."""
-    if not agreed(question, word):
+    if not user_agrees(question, word):
         raise Refused("needs_human", "Cancelled. Nothing changed.")
 
 
-def agreed(question: str, word: str = "") -> bool:
+def user_agrees(question: str, word: str = "") -> bool:
     """Whether the user agrees; No is the default. ``word``: it must be typed. Refuses without a terminal."""
     from wfe_mcp.cli.terminal.pin import at_terminal
 
     if not at_terminal():
         raise Refused("needs_human", "No terminal for the prompt.", "Add --yes, or run it in a terminal of your own.")
-    return typed(f"{question} [{f'type {word}' if word else 'y'}/N] ").lower() in ({word} if word else {"y", "yes"})
+    return read_typed_line(f"{question} [{f'type {word}' if word else 'y'}/N] ").lower() in (
+        {word} if word else {"y", "yes"}
+    )
 
 
-def typed(prompt: str) -> str:
+def read_typed_line(prompt: str) -> str:
     """The line that the user types at the terminal, without the spaces around it. Meanwhile no other program opens it."""
     from wfe_mcp.cli.terminal.pin import own_terminal
 
@@ -89,15 +91,15 @@ def _path() -> str:
 
 
 @contextlib.contextmanager
-def paged(screen: Screen) -> Generator[None]:
+def page_output(screen: Screen) -> Generator[None]:
     """Show what the block prints, through the pager if it does not fit on the terminal."""
     if not screen.is_terminal or not sys.stdin.isatty():
         yield
         return
-    kept = io.StringIO()
-    with contextlib.redirect_stdout(kept):
+    o = io.StringIO()
+    with contextlib.redirect_stdout(o):
         yield
-    text = kept.getvalue()
+    text = o.getvalue()
     if text.count("\n") < shutil.get_terminal_size().lines or not _through_pager(text):
         sys.stdout.write(text)
         sys.stdout.flush()

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from contextlib import nullcontext, suppress
 from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.cli.terminal.client_changes import change_view, hook_changes, hook_note, show_change, shown, wants_hooks
-from wfe_mcp.cli.terminal.confirm import agreed, confirmed, typed
+from wfe_mcp.cli.terminal.client_changes import (
+    change_view,
+    hook_changes,
+    hook_note,
+    path_for_people,
+    show_change,
+    wants_hooks,
+)
+from wfe_mcp.cli.terminal.client_places import not_connected, places_of, records_here
+from wfe_mcp.cli.terminal.confirm import read_typed_line, require_confirmation, user_agrees
 from wfe_mcp.clients import connect, files, launch, look
 from wfe_mcp.clients.table import CLIENTS, TOKEN, Client, Places, Scope, is_address
 from wfe_mcp.core.dataclass import dataclass
@@ -51,7 +57,7 @@ class Wish:
 
 
 @dataclass(slots=True)
-class Connected:
+class ConnectionResult:
     """The outcome of one client. ``state``: new, update, connected, planned or refused."""
 
     client: Client
@@ -67,12 +73,12 @@ class Connected:
         if self.refusal is not None:
             shown |= {"error": {"code": self.refusal.code, "message": self.refusal.message, "hint": self.refusal.hint}}
         if self.plan is not None:
-            found = self.plan.found
+            entry = self.plan.found
             shown |= {
-                "file": str(found.file),
-                "scope": found.scope,
+                "file": str(entry.file),
+                "scope": entry.scope,
                 "command": [*self.plan.argv],
-                "changes": [change_view(each) for each in self.plan.changes],
+                "changes": [change_view(change) for change in self.plan.changes],
                 "backups": self.kept,
             }
         if self.trial is not None:
@@ -82,49 +88,32 @@ class Connected:
         return shown
 
 
-def places_of(root: Path) -> Places:
-    """The places of this user, this machine and this project."""
-    return Places(root, Path.home(), sys.platform, os.environ)
-
-
-def records_here() -> files.Records:
-    """What install wrote on this machine so far."""
-    from wfe_mcp.workspace.system.location import data_dir
-
-    return files.Records(data_dir())
-
-
-def installed(places: Places) -> list[Client]:
-    """The clients that are installed here."""
-    return [each for each in CLIENTS if look.is_installed(each, places)]
-
-
-def connect_all(screen: Screen, places: Places, clients: Sequence[Client], wish: Wish) -> list[Connected]:
+def connect_all(screen: Screen, places: Places, clients: Sequence[Client], wish: Wish) -> list[ConnectionResult]:
     """Show what would change, ask, start the server, and write. A refusal of one client leaves the others.
 
     Refuses when the user declines, and when there is no terminal to ask at.
     """
     records = records_here()
-    outcomes = [_planned(each, places, records, wish) for each in clients]
+    outcomes = [_plan_connection(client, places, records, wish) for client in clients]
     todo = [
-        each
-        for each in outcomes
-        if each.plan is not None and (each.plan.changes or wish.allow or wish.instructions is not False)
+        outcome
+        for outcome in outcomes
+        if outcome.plan is not None and (outcome.plan.changes or wish.allow or wish.instructions is not False)
     ]
-    fresh = [each for each in todo if each.plan is not None and each.plan.changes]
-    for each in outcomes:
-        show_plan(screen, each, places)
+    fresh = [connection for connection in todo if connection.plan is not None and connection.plan.changes]
+    for outcome in outcomes:
+        show_plan(screen, outcome, places)
     if wish.dry_run:
         return outcomes
     if fresh and not (wish.yes or wish.picked):
-        confirmed(f"Connect {_names(fresh)}?")
+        require_confirmation(f"Connect {_names(fresh)}?")
     answered = _answers(places, todo, wish) if fresh else wish
     trials: dict[tuple[str, ...], Trial] = {}
-    for each in todo:
+    for connection in todo:
         try:
-            _connect(screen, each, places, records, answered, trials)
+            _connect(screen, connection, places, records, answered, trials)
         except Refused as refused:
-            each.state, each.refusal = "refused", refused
+            connection.state, connection.refusal = "refused", refused
     return outcomes
 
 
@@ -141,7 +130,7 @@ class Connection:
         return {
             "client": self.client.name,
             "scope": self.scope,
-            "changes": [change_view(each) for each in self.changes],
+            "changes": [change_view(change) for change in self.changes],
         }
 
 
@@ -151,32 +140,32 @@ def connections(places: Places, chosen: Sequence[Client], scope: Scope | None) -
     Refuses what cannot be removed from a client that was named; of the others such files are left as they are.
     """
     records = records_here()
-    found: list[Connection] = []
+    all_connections: list[Connection] = []
     leaving: list[tuple[Client, Scope]] = [
-        (client, one) for client in chosen or CLIENTS for one in (client.scopes if scope is None else (scope,))
+        (client, place) for client in chosen or CLIENTS for place in (client.scopes if scope is None else (scope,))
     ]
-    looked: list[look.Found] = []
-    for client, one in leaving:
+    looked: list[look.ClientEntry] = []
+    for client, place in leaving:
         with nullcontext() if chosen else suppress(Refused):
-            looked.append(look.look(client, places, one))
-    seen: set[Path] = set()  # of the clients that read the same file, a connected one removes our lines
-    for each in sorted(looked, key=lambda found: found.entry is None):
+            looked.append(look.look(client, places, place))
+    paths: set[Path] = set()  # of the clients that read the same file, a connected one removes our lines
+    for entry in sorted(looked, key=lambda found: found.entry is None):
         with nullcontext() if chosen else suppress(Refused):
-            changes = connect.removal(each, places, records, leaving)
-            fresh = tuple(change for change in changes if change.file not in seen)
-            seen |= {change.file for change in fresh}
-            found += [Connection(each.client, each.scope, fresh)] if fresh else []
-    return found
+            changes = connect.removal(entry, places, records, leaving)
+            fresh = tuple(change for change in changes if change.file not in paths)
+            paths |= {change.file for change in fresh}
+            all_connections += [Connection(entry.client, entry.scope, fresh)] if fresh else []
+    return all_connections
 
 
 def disconnect(found: Sequence[Connection]) -> None:
     """Remove what these clients have of wfe-mcp."""
     records = records_here()
-    made: list[Path] = []
-    for each in found:
-        for change in each.changes:
-            made += files.undo(change, records)
-    files.remove_empty(made)
+    paths: list[Path] = []
+    for connection in found:
+        for change in connection.changes:
+            paths += files.undo(change, records)
+    files.remove_empty(paths)
 
 
 def offer(screen: Screen, root: Path, more: Sequence[str], *, at_once: bool) -> None:
@@ -188,38 +177,35 @@ def offer(screen: Screen, root: Path, more: Sequence[str], *, at_once: bool) -> 
     from wfe_mcp.cli.terminal.pin import at_terminal
 
     places = places_of(root)
-    left = not_connected(places)
-    if left and at_once:
+    clients = not_connected(places)
+    if clients and at_once:
         wish = Wish(picked=True, allow=True, instructions=False, hooks=False)
-        finish(screen, connect_all(screen, places, left, wish), places, more)
+        finish(screen, connect_all(screen, places, clients, wish), places, more)
         return
-    if left and not at_terminal():
+    if clients and not at_terminal():
         screen.aside(
-            f"Clients not connected yet: {', '.join(each.title for each in left)}. To connect them: wfe-mcp install",
+            f"Clients not connected yet: {', '.join(client.title for client in clients)}. To connect them: wfe-mcp install",
         )
-    elif left:
-        listed = ", ".join(f"{number} {each.title}" for number, each in enumerate(left, 1))
-        chosen = _picked(typed(f"Clients: {listed}. Connect (1, 2 .., a = all, Enter = none)? "), left)
+    elif clients:
+        listed = ", ".join(f"{number} {client.title}" for number, client in enumerate(clients, 1))
+        chosen = _pick_clients(
+            read_typed_line(f"Clients: {listed}. Connect (1, 2 .., a = all, Enter = none)? "), clients
+        )
         outcomes = connect_all(screen, places, chosen, Wish(picked=True)) if chosen else []
         finish(screen, outcomes, places, more)
         return
     finish(screen, (), places, more)
 
 
-def not_connected(places: Places) -> list[Client]:
-    """The clients that are installed here and do not have wfe-mcp in any scope."""
-    return [each for each in installed(places) if not any(found.is_ours for found in look.readable(each, places))]
-
-
-def _picked(answer: str, clients: Sequence[Client]) -> list[Client]:
+def _pick_clients(answer: str, clients: Sequence[Client]) -> list[Client]:
     """The clients that an answer names: numbers, or ``a`` for all."""
     if answer.lower() in ("a", "all"):
         return [*clients]
-    numbers = {int(each) for each in answer.replace(",", " ").split() if each.isdecimal()}
-    return [each for number, each in enumerate(clients, 1) if number in numbers]
+    numbers = {int(word) for word in answer.replace(",", " ").split() if word.isdecimal()}
+    return [client for number, client in enumerate(clients, 1) if number in numbers]
 
 
-def show_plan(screen: Screen, one: Connected, places: Places) -> None:
+def show_plan(screen: Screen, one: ConnectionResult, places: Places) -> None:
     """The changes that are planned for a client, or why there are none."""
     if one.refusal is not None:
         screen.aside(f"{one.client.title}: {one.refusal.message} {for_person(one.refusal.hint)}", "yellow")
@@ -228,19 +214,21 @@ def show_plan(screen: Screen, one: Connected, places: Places) -> None:
             show_change(screen, one.client.title, change, places)
     elif one.plan is not None:
         screen.aside(
-            f"{one.client.title} is connected already ({shown(one.plan.found.file, places)}); nothing to change.",
+            f"{one.client.title} is connected already ({path_for_people(one.plan.found.file, places)}); nothing to change.",
         )
 
 
-def finish(screen: Screen, outcomes: Sequence[Connected], places: Places, more: Sequence[str] = ()) -> None:
+def finish(screen: Screen, outcomes: Sequence[ConnectionResult], places: Places, more: Sequence[str] = ()) -> None:
     """What is connected, what the user still does in the client, what asks, and what to commit."""
-    done = [each for each in outcomes if each.state in ("new", "update") and each.plan is not None]
-    for each in done:
-        plan = each.plan
+    done = [outcome for outcome in outcomes if outcome.state in ("new", "update") and outcome.plan is not None]
+    for connection in done:
+        plan = connection.plan
         if plan is None:
             continue
-        works = f"; a test start worked, {plural(len(each.trial.tools), 'tool')}" if each.trial else ""
-        screen.aside(f"Connected {each.client.title} ({shown(plan.found.file, places)}){works}.", "green")
+        works = f"; a test start worked, {plural(len(connection.trial.tools), 'tool')}" if connection.trial else ""
+        screen.aside(
+            f"Connected {connection.client.title} ({path_for_people(plan.found.file, places)}){works}.", "green"
+        )
         for note in filter(None, (plan.client.before, hook_note(plan), _TOKEN_NOTE if is_address(plan.argv) else "")):
             screen.aside(f"  In the client: {note}.")
         offers = plan.client.offers_permission(plan.found.shape)
@@ -251,59 +239,67 @@ def finish(screen: Screen, outcomes: Sequence[Connected], places: Places, more: 
             screen.aside(
                 '  It may start the server outside the project: if status names another folder, add "--project", "<folder>".'
             )
-    for each in outcomes:
-        if each.refusal is not None:
-            screen.talk(f"error: {each.refusal.message} [{each.refusal.code}]")
+    for outcome in outcomes:
+        if outcome.refusal is not None:
+            screen.talk(f"error: {outcome.refusal.message} [{outcome.refusal.code}]")
     commit = [*more, *to_commit(done, places)]
     if commit:
         screen.aside(f"To share with your team, commit {' '.join(commit)}")
-    private = [shown(each.plan.found.file, places) for each in done if each.plan and _is_private(each.plan, places)]
-    hooked = [
-        file for each in done if each.plan for file in hook_changes(each.plan) if file.is_relative_to(places.root)
+    private = [
+        path_for_people(connection.plan.found.file, places)
+        for connection in done
+        if connection.plan and _is_private(connection.plan, places)
     ]
-    private = list(dict.fromkeys([*private, *(shown(file, places) for file in hooked)]))
+    hooked = [
+        file
+        for connection in done
+        if connection.plan
+        for file in hook_changes(connection.plan)
+        if file.is_relative_to(places.root)
+    ]
+    private = list(dict.fromkeys([*private, *(path_for_people(file, places) for file in hooked)]))
     if private:
         screen.aside(f"Do not commit {' '.join(private)}: the command is a path of this machine.", "yellow")
 
 
-def to_commit(outcomes: Sequence[Connected], places: Places) -> list[str]:
+def to_commit(outcomes: Sequence[ConnectionResult], places: Places) -> list[str]:
     """The files of the project that a team can share."""
-    found = [
-        shown(change.file, places)
-        for each in outcomes
-        if each.plan is not None
-        for change in each.plan.changes
+    paths = [
+        path_for_people(change.file, places)
+        for outcome in outcomes
+        if outcome.plan is not None
+        for change in outcome.plan.changes
         if change.file.is_relative_to(places.root)
-        and not (change.file == each.plan.found.file and _is_private(each.plan, places))
-        and change.file not in hook_changes(each.plan)
+        and not (change.file == outcome.plan.found.file and _is_private(outcome.plan, places))
+        and change.file not in hook_changes(outcome.plan)
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(paths))
 
 
 def _is_private(plan: Plan, places: Places) -> bool:
-    of_this_machine = any(Path(each).is_absolute() or "file:" in each for each in plan.argv)
+    of_this_machine = any(Path(word).is_absolute() or "file:" in word for word in plan.argv)
     return plan.found.file.is_relative_to(places.root) and of_this_machine
 
 
-def _planned(client: Client, places: Places, records: files.Records, wish: Wish) -> Connected:
+def _plan_connection(client: Client, places: Places, records: files.Records, wish: Wish) -> ConnectionResult:
     try:
         plan = _plan(client, places, records, wish)
     except Refused as refused:
-        return Connected(client, "refused", refusal=refused)
-    return Connected(client, "connected" if plan.state == "connected" and not plan.changes else "planned", plan)
+        return ConnectionResult(client, "refused", refusal=refused)
+    return ConnectionResult(client, "connected" if plan.state == "connected" and not plan.changes else "planned", plan)
 
 
 def _plan(client: Client, places: Places, records: files.Records, wish: Wish) -> Plan:
     scope = wish.scope or client.scopes[0]  # the one that the user named, else the project's where it has one
-    found = look.look(client, places, scope)
+    entry = look.look(client, places, scope)
     argv = launch.command(launch.this_installation(), places.env, scope, wish.by)
     if wish.http:
-        look.refuse_without_http(found)
+        look.refuse_without_http(entry)
         argv = (f"{wish.server}/mcp",)
     elif wish.server:
         argv = (*argv, "--server", wish.server)
     return connect.plan(
-        found,
+        entry,
         places,
         records,
         argv,
@@ -313,30 +309,34 @@ def _plan(client: Client, places: Places, records: files.Records, wish: Wish) ->
     )
 
 
-def _answers(places: Places, todo: Sequence[Connected], wish: Wish) -> Wish:
+def _answers(places: Places, todo: Sequence[ConnectionResult], wish: Wish) -> Wish:
     """The wish with its questions answered; without a terminal, or with ``yes``, an open question is a no."""
     allow, instructions = wish.allow, wish.instructions
-    plans = [each.plan for each in todo if each.plan is not None]
-    offering = [each for each in plans if each.client.offers_permission(each.found.shape)]
+    plans = [connection.plan for connection in todo if connection.plan is not None]
+    offering = [plan for plan in plans if plan.client.offers_permission(plan.found.shape)]
     if allow is None:
-        names = " and ".join(each.client.title for each in offering)
+        names = " and ".join(plan.client.title for plan in offering)
         allow = (
             not wish.yes
             and bool(offering)
-            and agreed(f"May {names} call wfe's tools without asking? Approvals still need your PIN.")
+            and user_agrees(f"May {names} call wfe's tools without asking? Approvals still need your PIN.")
         )
     if instructions is None:
         names = ", ".join(
-            dict.fromkeys(shown(each.client.instructions_file(places, each.found.scope), places) for each in plans)
+            dict.fromkeys(
+                path_for_people(plan.client.instructions_file(places, plan.found.scope), places) for plan in plans
+            )
         )
-        instructions = not wish.yes and agreed(f"Add {len(connect.INSTRUCTIONS)} lines on when to use wfe to {names}?")
+        instructions = not wish.yes and user_agrees(
+            f"Add {len(connect.INSTRUCTIONS)} lines on when to use wfe to {names}?"
+        )
     wanted = wish.hooks if wish.hooks is not None else not wish.yes and wants_hooks(plans)
     return replace(wish, allow=allow, instructions=instructions, hooks=wanted)
 
 
 def _connect(
     screen: Screen,
-    one: Connected,
+    one: ConnectionResult,
     places: Places,
     records: files.Records,
     wish: Wish,
@@ -364,7 +364,7 @@ def _connect(
     if key not in trials:
         with screen.busy(f"starting {' '.join(plan.argv)}"):
             env = trial.environment(places.env, passes)
-            trials[key] = trial.started(plan.argv, places.root, env)
+            trials[key] = trial.try_server(plan.argv, places.root, env)
     one.trial = trials[key]
     if one.trial.fault:
         raise Refused(
@@ -375,13 +375,13 @@ def _connect(
     _write(one, plan, places, records)
 
 
-def _write(one: Connected, plan: Plan, places: Places, records: files.Records) -> None:
+def _write(one: ConnectionResult, plan: Plan, places: Places, records: files.Records) -> None:
     one.plan, one.state = plan, "update" if plan.state == "connected" else plan.state
     for change in plan.changes:
-        kept = files.write(change, records, connect.originals(plan.found, places, change, records))
-        one.kept += [str(kept)] if kept else []
+        path = files.write(change, records, connect.originals(plan.found, places, change, records))
+        one.kept += [str(path)] if path else []
 
 
-def _names(outcomes: Sequence[Connected]) -> str:
-    names = [each.client.title for each in outcomes]
+def _names(outcomes: Sequence[ConnectionResult]) -> str:
+    names = [outcome.client.title for outcome in outcomes]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.artifacts.content import parts_of
 from wfe_mcp.cli.terminal import pin
 from wfe_mcp.cli.terminal.changes import render_changes
-from wfe_mcp.cli.terminal.confirm import paged
-from wfe_mcp.cli.terminal.prose import part_lines, wrapped
+from wfe_mcp.cli.terminal.confirm import page_output
+from wfe_mcp.cli.terminal.prose import part_lines, wrap_text
 from wfe_mcp.cli.terminal.screen import Screen
-from wfe_mcp.cli.terminal.text import folded
+from wfe_mcp.cli.terminal.text import fold_text
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
-from wfe_mcp.core.paths import typed
+from wfe_mcp.core.paths import shell_path
 from wfe_mcp.core.texts import clean, one_line, visible_json
 from wfe_mcp.core.units import plural
 from wfe_mcp.views.approvals import open_approval, shown_sha256, words
@@ -75,17 +75,17 @@ def show_open(invocation: Invocation, run: str, phase: str, detail: Detail) -> N
     if detail.since not in MOMENTS:
         hint = nearest_hint(detail.since, MOMENTS, f"Take one of {', '.join(MOMENTS)}.")
         raise Refused("bad_argument", f"--since {detail.since!r} is no moment of a decision.", hint)
-    run = invocation.at(run, phase or None)
-    found = overview_of(invocation.engine, run)
-    names = [phase] if phase else [str(each.phase) for each in found.loaded.state.open_attempts]
-    views = (open_approval(invocation.engine, found, name) for name in names)
-    view = next((each for each in views if each is not None), None)
+    run = invocation.resolve_run(run, phase or None)
+    overview = overview_of(invocation.engine, run)
+    names = [phase] if phase else [str(attempt.phase) for attempt in overview.loaded.state.open_attempts]
+    views = (open_approval(invocation.engine, overview, name) for name in names)
+    view = next((approval for approval in views if approval is not None), None)
     if view is None:
         what = f"phase {phase!r}" if phase else "this run"
         raise Refused(
             "illegal_transition", f"Nothing in {what} awaits your approval.", f"See where it is: wfe-mcp status {run}"
         )
-    since = since_last_asked(invocation.engine, found, view)
+    since = since_last_asked(invocation.engine, overview, view)
     if since is None and detail.since == "attempt":
         raise Refused(
             "not_ready",
@@ -98,8 +98,8 @@ def show_open(invocation: Invocation, run: str, phase: str, detail: Detail) -> N
         run,
         view.phase,
         "awaiting",
-        str(found.loaded.state.status),
-        found.waiting_on,
+        str(overview.loaded.state.status),
+        overview.waiting_on,
         summary=view.question,
         data=data,
     )
@@ -108,7 +108,7 @@ def show_open(invocation: Invocation, run: str, phase: str, detail: Detail) -> N
 
 def show_decision(screen: Screen, view: ApprovalView, detail: Detail, since: Change | None = None) -> None:
     """Show all of ``view``; long ones through the pager. ``since``: see ``since_last_asked``."""
-    with paged(screen):
+    with page_output(screen):
         _Lines(screen, view, detail, since).show()
     screen.flush()
 
@@ -128,9 +128,9 @@ def show_first(invocation: Invocation, view: ApprovalView, detail: Detail, *, as
 class _Lines:
     def __init__(self, screen: Screen, view: ApprovalView, detail: Detail, since: Change | None) -> None:
         self._screen, self._view, self._detail = screen, view, detail
-        self._changed = {_MOMENT.get(each.since, MOMENTS[0]): each for each in view.changes}
+        self._changed = {_MOMENT.get(change.since, MOMENTS[0]): change for change in view.changes}
         self._changed |= {} if since is None else {"attempt": since}
-        self._again = f"wfe-mcp show {view.run} --decision --phase {typed(view.phase)}"
+        self._again = f"wfe-mcp show {view.run} --decision --phase {shell_path(view.phase)}"
 
     @property
     def _artifacts(self) -> list[ArtifactShown]:
@@ -143,8 +143,8 @@ class _Lines:
         )
         if self._detail.full:
             self._text(f"{view.title}: {words.about(view)}")
-        for each in view.inputs:
-            self._input(each)
+        for input_ in view.inputs:
+            self._input(input_)
         for sentence in filter(None, (view.effect, view.send_back)):
             self._text(sentence)
         self._target(view.target)
@@ -155,11 +155,11 @@ class _Lines:
             self._prompt(view.prompt)
         if view.artifact is not None:
             self._artifact("artifact", view.artifact)
-        for each in view.earlier:
-            self._earlier(each)
+        for artifact_shown in view.earlier:
+            self._earlier(artifact_shown)
         self._evidence(view.evidence)
         self._opinions(view.opinions)
-        self._attached()
+        self._add_attachments()
         self._attempts()
         if self._detail.full:
             self._text(words.binds(view))
@@ -175,14 +175,14 @@ class _Lines:
         if target is None:
             return
         self._text(f"{words.TARGET.upper()} {words.target_about(target)}", style="bold")
-        for each in target.calls:
-            self._text(f"  {words.call(each)}", "    ")
-            for name, value in words.call_values(each):
-                self._print_cut(list(self._wrapped(f"    {name}: {value}", "      ")), _MOST_LINES)
-        for each in target.deployments:
-            for name, value in words.deployment_values(each):
+        for call in target.calls:
+            self._text(f"  {words.call(call)}", "    ")
+            for name, value in words.call_values(call):
+                self._print_cut(list(self._wrap_line(f"    {name}: {value}", "      ")), _MOST_LINES)
+        for deployment in target.deployments:
+            for name, value in words.deployment_values(deployment):
                 text = f"{name}: {value}".replace("\n", "\n  ")
-                lines = [line for one in text.split("\n") for line in self._wrapped(f"    {one}", "      ")]
+                lines = [line for piece in text.split("\n") for line in self._wrap_line(f"    {piece}", "      ")]
                 self._print_cut(lines, _MOST_LINES)
 
     def _unusual(self, found: Sequence[Unusual]) -> None:
@@ -190,28 +190,28 @@ class _Lines:
             self._screen.line(words.NOTHING_UNUSUAL)
             return
         self._screen.line("UNUSUAL", "bold")
-        for each in found:
-            self._text(f"  ! {each.weight}: {each.text} {each.why}".rstrip(), "    ", _STYLE[each.weight])
+        for unusual in found:
+            self._text(f"  ! {unusual.weight}: {unusual.text} {unusual.why}".rstrip(), "    ", _STYLE[unusual.weight])
 
     def _input(self, given: Input) -> None:
         """An input; one that is as in the template, and a long list, in a line."""
         note = " (as in the template)" if given.is_default and self._detail.full else ""
         text = as_text(given.value) if self._detail.full else words.input_short(given)
         if "\n" not in text.strip():
-            self._print_cut(self._wrapped(f"{given.name}{note}: {text.strip()}", "  "), 12)
+            self._print_cut(self._wrap_line(f"{given.name}{note}: {text.strip()}", "  "), 12)
             return
         self._screen.line(f"{given.name}{note}:")
-        self._print_cut([piece for line in _lines(text) for piece in self._wrapped(f"    {line}", "    ")], 12)
+        self._print_cut([piece for line in _lines(text) for piece in self._wrap_line(f"    {line}", "    ")], 12)
 
     def _not_done(self, view: ApprovalView) -> None:
         """What was not done: what is new since the last decision, and with ``--full`` all of it."""
         if not view.not_done:
             return
         self._screen.line(f"{words.NOT_DONE.upper()} {words.not_done_about(view)}", "bold")
-        shown = [each for each in view.not_done if self._detail.full or each.is_new]
-        for each in shown:
-            more = f" ({'new' if each.is_new else 'as before'}, at {each.at})" if self._detail.full else ""
-            self._text(f"  - {words.not_done(each)}{more}", "    ", "dim")
+        shown = [not_done for not_done in view.not_done if self._detail.full or not_done.is_new]
+        for not_done in shown:
+            more = f" ({'new' if not_done.is_new else 'as before'}, at {not_done.at})" if self._detail.full else ""
+            self._text(f"  - {words.not_done(not_done)}{more}", "    ", "dim")
         self._more(len(view.not_done) - len(shown))
 
     def _changes(self) -> None:
@@ -224,8 +224,8 @@ class _Lines:
                 self._text(f"  {sentence}", "  ")
             if self._detail.full and words.trees(change):
                 self._screen.line(f"  {words.trees(change)}")
-            for each in words.watched(change):
-                self._text(f"  {each}", "    ")
+            for warning in words.watched_sentences(change):
+                self._text(f"  {warning}", "    ")
             if moment == wanted and not self._detail.stat:
                 self._files(change.files)
                 continue
@@ -234,22 +234,22 @@ class _Lines:
                 self._screen.line(f"  its lines: {self._again} --since {moment}", "dim", is_pasted=True)
 
     def _stat(self, files: Sequence[FileDiff]) -> None:
-        for each in files:
-            self._folded(_head(each))
+        for file in files:
+            self._add_folded(_head(file))
 
     def _files(self, files: Sequence[FileDiff]) -> None:
         shown = 0
-        for each in files:
-            holds = next((one.name for one in self._artifacts if each.path in one.written), "")
-            self._folded(_head(each, holds), "bold")
+        for file in files:
+            holds = next((artifact.name for artifact in self._artifacts if file.path in artifact.written), "")
+            self._add_folded(_head(file, holds), "bold")
             if self._detail.full:
-                self._screen.line(f"  {words.file_ids(each)}")
+                self._screen.line(f"  {words.file_ids(file)}")
             elif holds:
                 continue
-            lines = [line for hunk in each.hunks for line in (hunk.header, *hunk.lines)]
+            lines = [line for hunk in file.hunks for line in (hunk.header, *hunk.lines)]
             room = len(lines) if self._detail.full else max(0, min(_MOST_OF_FILE, _MOST_IN_ALL - shown))
             for line in lines[:room]:
-                self._folded(line, _LINES.get(line[0], "cyan" if line.startswith("@@") else ""))
+                self._add_folded(line, _LINES.get(line[0], "cyan" if line.startswith("@@") else ""))
             shown += len(lines[:room])
             self._more(len(lines) - room)
 
@@ -258,13 +258,13 @@ class _Lines:
             f"PROMPT, {words.prompt_about(self._view, prompt)}", "  ", "bold" if prompt.text is not None else "red"
         )
         lines = [] if prompt.text is None else _lines(prompt.text)
-        self._print_cut([each for line in lines for each in wrapped(f"  {line}", self._screen.width)], _MOST_LINES)
+        self._print_cut([piece for line in lines for piece in wrap_text(f"  {line}", self._screen.width)], _MOST_LINES)
         if words.prompt_origin(prompt):
             self._text(f"  {words.prompt_origin(prompt)}")
         self._differences(prompt.changes)
         if prompt.editable:
             self._screen.line(
-                f"  To change it: wfe-mcp edit {self._view.run} {typed(self._view.phase)}", is_pasted=True
+                f"  To change it: wfe-mcp edit {self._view.run} {shell_path(self._view.phase)}", is_pasted=True
             )
 
     def _artifact(self, part: str, artifact: ArtifactShown) -> None:
@@ -278,12 +278,14 @@ class _Lines:
         self._print_cut([f"  {line}".rstrip() for line in lines], _MOST_LINES)
         if artifact.questions:
             self._screen.line(f"  {words.LEFT_OPEN}:")
-        for each in artifact.questions:
-            self._text(f"  ? {each}", "    ", "yellow")
+        for question in artifact.questions:
+            self._text(f"  ? {question}", "    ", "yellow")
         if artifact.against:
             self._screen.line(f"  {words.artifact_changed(artifact)}")
         if artifact.changes and not self._detail.full:
-            self._screen.line(f"    wfe-mcp artifact diff {self._view.run} {typed(artifact.phase)}", is_pasted=True)
+            self._screen.line(
+                f"    wfe-mcp artifact diff {self._view.run} {shell_path(artifact.phase)}", is_pasted=True
+            )
         elif artifact.changes:
             self._differences(artifact.changes)
         if artifact.file:
@@ -297,61 +299,63 @@ class _Lines:
         about = "; ".join(filter(None, (artifact.phase if artifact.phase != artifact.name else "", artifact.approved)))
         # A command is never wrapped: it is there to be pasted.
         self._screen.line(f"  earlier: {artifact.name} ({about})" if about else f"  earlier: {artifact.name}")
-        self._screen.line(f"    wfe-mcp artifact show {self._view.run} {typed(artifact.phase)}", is_pasted=True)
+        self._screen.line(f"    wfe-mcp artifact show {self._view.run} {shell_path(artifact.phase)}", is_pasted=True)
 
     def _differences(self, changes: Sequence[Mapping[str, Any]]) -> None:
         """How a value differs; without ``--full`` its first lines."""
         if self._detail.full:
             render_changes(self._screen, changes, before="  ")
             return
-        for each in changes[:_MOST_CHANGES]:
-            lines = str(each.get("diff", "")).split("\n")
-            cut = {**each, "diff": "\n".join(lines[:_MOST_OF_FILE])} if "diff" in each else each
+        for change in changes[:_MOST_CHANGES]:
+            lines = str(change.get("diff", "")).split("\n")
+            cut = {**change, "diff": "\n".join(lines[:_MOST_OF_FILE])} if "diff" in change else change
             render_changes(self._screen, (cut,), _VALUE_CHARS, "  ")
             self._more(len(lines) - _MOST_OF_FILE)
         self._more(len(changes) - _MOST_CHANGES)
 
     def _evidence(self, evidence: Sequence[GateEvidence]) -> None:
-        shown = [each for each in evidence if self._detail.full or each.state != "awaiting"]
+        shown = [gate for gate in evidence if self._detail.full or gate.state != "awaiting"]
         if not shown:
             return
         self._title("evidence", f", {words.evidence_about(self._view)}")
-        self._screen.table((), [(each.gate, each.state, each.level, each.text) for each in shown], "  ")
+        self._screen.table((), [(gate.gate, gate.state, gate.level, gate.text) for gate in shown], "  ")
         if whose := words.whose(self._view):
             self._text(f"  {whose}", "  ")
-        for each in shown if self._detail.full else ():
-            self._screen.line(f"  {each.gate}:")
-            for fact in words.gate_facts(each):
+        for gate in shown if self._detail.full else ():
+            self._screen.line(f"  {gate.gate}:")
+            for fact in words.gate_facts(gate):
                 self._text(f"    {fact.name}: {words.fact_text(fact)}", "      ")
 
     def _opinions(self, opinions: Sequence[OpinionShown]) -> None:
-        if all(each.state == "skipped" for each in opinions) and not self._detail.full:  # the gate's line says so
+        if all(opinion.state == "skipped" for opinion in opinions) and not self._detail.full:  # the gate's line says so
             return
         if opinions:
             self._title("opinions")
-        for each in opinions:
-            self._screen.table((), [(words.reviewer(each), each.state, each.summary)], "  ")
-            if each.source:
-                self._text(f"    from {each.source}", "      ")
-            for one in each.findings:
-                where = f"{one.place}: " if one.place else ""
-                self._text(f"    - {one.severity}: {where}{words.finding(one)}", "      ")
-            if each.suggestion:
+        for opinion in opinions:
+            self._screen.table((), [(words.reviewer(opinion), opinion.state, opinion.summary)], "  ")
+            if opinion.source:
+                self._text(f"    from {opinion.source}", "      ")
+            for finding in opinion.findings:
+                where = f"{finding.place}: " if finding.place else ""
+                self._text(f"    - {finding.severity}: {where}{words.finding(finding)}", "      ")
+            if opinion.suggestion:
                 self._screen.line(f"    {words.SUGGESTS}:")
-                self._print_cut([f"      {line}".rstrip() for line in _lines(each.suggestion)], _MOST_OF_SUGGESTION)
+                self._print_cut([f"      {line}".rstrip() for line in _lines(opinion.suggestion)], _MOST_OF_SUGGESTION)
 
     def _attempts(self) -> None:
         if self._view.attempts:
             self._title("attempts")
-            self._screen.table((), [(str(each.number), each.state, each.reason) for each in self._view.attempts], "  ")
+            self._screen.table(
+                (), [(str(attempt.number), attempt.state, attempt.reason) for attempt in self._view.attempts], "  "
+            )
 
-    def _attached(self) -> None:
+    def _add_attachments(self) -> None:
         if self._view.attachments:
             self._title("attached")
-        for each in self._view.attachments:
-            self._text(f"  {words.attachment(each)}", "    ")
+        for attachment in self._view.attachments:
+            self._text(f"  {words.attachment(attachment)}", "    ")
             self._screen.line(
-                f"    wfe-mcp artifact show {self._view.run} attachment:{each.number} --save FILE", is_pasted=True
+                f"    wfe-mcp artifact show {self._view.run} attachment:{attachment.number} --save FILE", is_pasted=True
             )
 
     def _print_cut(self, lines: Sequence[str], most: int) -> None:
@@ -364,20 +368,20 @@ class _Lines:
         if left > 0:
             self._screen.line(f"  … {plural(left, 'more line')}: {self._again} --full", "dim", is_pasted=True)
 
-    def _folded(self, text: str, style: str = "") -> None:
+    def _add_folded(self, text: str, style: str = "") -> None:
         """A line that is not wrapped between words; what has no room in it is indented below it."""
         width = self._screen.width
-        for number, piece in enumerate(folded(one_line(text), None if width is None else width - 2)):
+        for number, piece in enumerate(fold_text(one_line(text), None if width is None else width - 2)):
             self._screen.line(f"  {piece}" if number else piece, style)
 
-    def _wrapped(self, text: str, indent: str) -> list[str]:
+    def _wrap_line(self, text: str, indent: str) -> list[str]:
         """``text``, which is one line, in lines of the terminal's width; later ones indented."""
         width = self._screen.width
-        first, *more = wrapped(one_line(text), None if width is None else width - len(indent))
+        first, *more = wrap_text(one_line(text), None if width is None else width - len(indent))
         return [first, *(f"{indent}{piece.lstrip()}" for piece in more)]
 
     def _text(self, text: str, indent: str = "  ", style: str = "") -> None:
-        for line in self._wrapped(text, indent):
+        for line in self._wrap_line(text, indent):
             self._screen.line(line, style)
 
 

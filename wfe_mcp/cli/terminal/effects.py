@@ -22,19 +22,19 @@ def show_listing(screen: Screen, listing: TrustListing) -> None:
     """All effects of ``listing``; unchanged ones are counted. With ``--json``, only to who can read it."""
     if screen.as_json and not pin.at_terminal():
         return
-    one = listing.pending
+    trust = listing.pending
     version = f" {listing.version}" if listing.version else ""
     compared = f", compared with {listing.compared}" if listing.compared else " (new)"
-    screen.aside(f"{one.name}{version} ({one.kind}, {one.where}, sha256 {one.sha256[:12]}){compared}", "bold")
+    screen.aside(f"{trust.name}{version} ({trust.kind}, {trust.where}, sha256 {trust.sha256[:12]}){compared}", "bold")
     if listing.weakening:
         screen.aside("  WEAKENS GATES", "red")
         _show(screen, listing.weakening, "red")
-    rest = [each for each in listing.changes if each not in listing.weakening and each.mark != "same"]
+    rest = [change for change in listing.changes if change not in listing.weakening and change.mark != "same"]
     _show(screen, rest, "")
-    same = sum(1 for each in listing.changes if each.mark == "same")
+    same = sum(1 for change in listing.changes if change.mark == "same")
     if same:
         screen.aside(f"  unchanged: {plural(same, 'effect')}")
-    if not listing.weakening and one.kind != "approvers":
+    if not listing.weakening and trust.kind != "approvers":
         screen.aside("  No gate is weakened.")
     for problem in listing.problems:
         screen.aside(f"  ! {problem}", "yellow")
@@ -42,9 +42,9 @@ def show_listing(screen: Screen, listing: TrustListing) -> None:
 
 def show_trust(screen: Screen, view: TrustView) -> None:
     """All of ``view``."""
-    for each in view.listings:
-        show_listing(screen, each)
-        if each.pending.kind == "approvers" and not screen.as_json:
+    for listing in view.listings:
+        show_listing(screen, listing)
+        if listing.pending.kind == "approvers" and not screen.as_json:
             _show_keys(screen, view)
     if view.review is not None:
         show_listing(screen, view.review)
@@ -69,11 +69,11 @@ def change_lines(change: EffectChange) -> list[str]:
     line = f"{_MARKS[change.mark]} {effect.kind:<7} {effect.subject}: {first}"
     was, *before = change.was.rstrip("\n").split("\n")
     earlier = (
-        [f"            was: {was}", *(f"            {each}" for each in before)] if change.mark == "changed" else []
+        [f"            was: {was}", *(f"            {piece}" for piece in before)] if change.mark == "changed" else []
     )
-    return [line, *(f"          {each}" for each in more), *earlier]
+    return [line, *(f"          {piece}" for piece in more), *earlier]
 
 
 def _show(screen: Screen, changes: Sequence[EffectChange], colour: str) -> None:
-    for line in (each for change in changes for each in change_lines(change)):
+    for line in (text for change in changes for text in change_lines(change)):
         screen.aside(f"  {line}", colour)

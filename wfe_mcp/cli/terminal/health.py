@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.findings import HealthFinding
-from wfe_mcp.core.units import joined, plural, size
+from wfe_mcp.core.units import join_names, plural, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,7 +69,7 @@ def _delivery(engine: Engine) -> Iterator[HealthFinding]:
         for fault in credential_faults(engine, [settings.credential]):
             yield HealthFinding("delivery", "problem" if fault.is_missing else "note", fault.text)
     if never := settings.never:
-        left = joined([repr(each) for each in never[:_NAMED]])
+        left = join_names([repr(pattern) for pattern in never[:_NAMED]])
         message = (
             f"[delivery] never leaves {left} out of what was approved: wfe-mcp verify --branch names such a commit"
         )
@@ -175,7 +175,7 @@ def _room(engine: Engine, *, deep: bool) -> Iterator[HealthFinding]:
     path = engine.store.path
     used, log, unused = copies.room_in(path)
     largest = copies.tables_by_size(path)[:3] if deep or used <= QUICKLY_READ_BYTES else []
-    tables = ", ".join(f"{name} {size(each)}" for name, each in largest)
+    tables = ", ".join(f"{name} {size(bytes_used)}" for name, bytes_used in largest)
     yield HealthFinding("database size", "ok", size(used) + (f"; largest: {tables}" if tables else ""))
     if unused > 10 * _MB and unused > used // 4:
         yield HealthFinding("database size", "note", f"{size(unused)} unused: wfe-mcp vacuum")
@@ -196,13 +196,13 @@ def _backups(engine: Engine) -> Iterator[HealthFinding]:
     from wfe_mcp.engine.maintenance.backups import backups_folder
 
     folder = backups_folder(engine)
-    found = sorted((each.stat().st_mtime, each.name) for each in folder.glob("*.db") if not each.name.startswith("."))
-    if not found:
+    backups = sorted((path.stat().st_mtime, path.name) for path in folder.glob("*.db") if not path.name.startswith("."))
+    if not backups:
         yield HealthFinding("backup", "note", f"none in {folder}: wfe-mcp backup")
         return
-    days = int((time.time() - found[-1][0]) // 86_400)
+    days = int((time.time() - backups[-1][0]) // 86_400)
     level, hint = ("note", ": wfe-mcp backup") if days > _BACKUP_DAYS else ("ok", "")
-    yield HealthFinding("backup", level, f"{len(found)} in {folder}, the last {plural(days, 'day')} old{hint}")
+    yield HealthFinding("backup", level, f"{len(backups)} in {folder}, the last {plural(days, 'day')} old{hint}")
 
 
 def _anchors(engine: Engine) -> Iterator[HealthFinding]:
@@ -225,7 +225,7 @@ def _old_runs(engine: Engine) -> Iterator[HealthFinding]:
         yield HealthFinding("stale runs", "note", message)
     with engine.store.read() as tx:
         at_work = tx.runs.page(engine.project_id, status=[MAY_BE_STUCK], limit=1000, archived=False).runs
-    stuck = stuck_of(engine, at_work) - {each.id for each in stale.runs}
+    stuck = stuck_of(engine, at_work) - {run.id for run in stale.runs}
     if stuck:
         message = f"{plural(len(stuck), 'run')} without progress for runs.stuck_after: wfe-mcp list --stuck"
         yield HealthFinding("stuck runs", "note", message)
@@ -249,25 +249,32 @@ def _waiting(engine: Engine) -> Iterator[HealthFinding]:
 
     with engine.store.read() as tx:
         open_runs = tx.runs.page(engine.project_id, status=NOT_OVER, limit=1000, archived=False).runs
-    found = [overview_of(engine, each.id) for each in open_runs]
-    asks = [each.loaded.record.id for each in found if each.who is Who.HUMAN]
-    idle = [each.loaded.record.id for each in found if any(need.stop is Stop.NO_WORKER for need in each.needs)]
+    overviews = [overview_of(engine, record.id) for record in open_runs]
+    asks = [overview.loaded.record.id for overview in overviews if overview.who is Who.HUMAN]
+    idle = [
+        overview.loaded.record.id
+        for overview in overviews
+        if any(need.stop is Stop.NO_WORKER for need in overview.needs)
+    ]
     unserved = [
-        (each.loaded.record.id, need.about) for each in found for need in each.needs if need.stop is Stop.NO_RUNNER
+        (overview.loaded.record.id, need.about)
+        for overview in overviews
+        for need in overview.needs
+        if need.stop is Stop.NO_RUNNER
     ]
     if unserved:
         labels = f" --labels {unserved[0][1]}" if unserved[0][1] else ""
-        runs = _named(list(dict.fromkeys(run for run, _ in unserved)))
+        runs = _name_runs(list(dict.fromkeys(run for run, _ in unserved)))
         message = f"{runs} with a check for a runner, and none asks for it: wfe-mcp runner --server URL{labels}"
         yield HealthFinding("runners", "note", message)
     if asks:
-        yield HealthFinding("waiting for you", "note", f"{_named(asks)}: wfe-mcp inbox")
+        yield HealthFinding("waiting for you", "note", f"{_name_runs(asks)}: wfe-mcp inbox")
     if idle:
-        message = f"{_named(idle)} with work in the queue, and no process works it: wfe-mcp watch {idle[0]}"
+        message = f"{_name_runs(idle)} with work in the queue, and no process works it: wfe-mcp watch {idle[0]}"
         yield HealthFinding("queue", "note", message)
 
 
-def _named(runs: Sequence[str]) -> str:
+def _name_runs(runs: Sequence[str]) -> str:
     more = f" and {len(runs) - _NAMED} more" if len(runs) > _NAMED else ""
     return f"{plural(len(runs), 'run')} ({', '.join(runs[:_NAMED])}{more})"
 
@@ -276,8 +283,8 @@ def _jobs(engine: Engine) -> Iterator[HealthFinding]:
     from wfe_mcp.workspace.system.process import is_alive, parse_holder
 
     with engine.store.read() as tx:
-        held = tx.jobs.running()
-    owners = [parse_holder(job.lease_owner or "") for job in held]
+        jobs = tx.jobs.running()
+    owners = [parse_holder(job.lease_owner or "") for job in jobs]
     orphans = sum(1 for owner in owners if owner is not None and not is_alive(owner))
     if orphans:
         message = f"{plural(orphans, 'job')} of dead processes; the next server takes over, or now: wfe-mcp worker, until Ctrl-C"
@@ -293,10 +300,10 @@ def _leftovers(engine: Engine) -> Iterator[HealthFinding]:
     refs = set[str]()
     if engine.project.is_git:
         with suppress(Refused):
-            refs = {name.partition("/")[0] for name in checkpoints.kept(engine.root)}
+            refs = {name.partition("/")[0] for name in checkpoints.list_checkpoints(engine.root)}
     with engine.store.read() as tx:
         known = tx.events.tails(sorted(files | refs))
-        pruned = {str(one.run_id) for one in tx.retention.pruned(engine.project_id)}
+        pruned = {str(run.run_id) for run in tx.retention.pruned_runs(engine.project_id)}
     gone = (files | refs) & pruned
     if gone:
         yield HealthFinding("files of runs", "note", f"leftovers of {plural(len(gone), 'pruned run')}: wfe-mcp prune")
@@ -314,18 +321,18 @@ def _leftovers(engine: Engine) -> Iterator[HealthFinding]:
 
     copies = [*left_copies(engine.store.place)]
     if copies:
-        taken = size(sum(each.lstat().st_size for each in copies))
+        taken = size(sum(copy.lstat().st_size for copy in copies))
         message = f"{plural(len(copies), 'unfinished copy', 'unfinished copies')} of killed commands ({taken}), the first: {copies[0]}"
         yield HealthFinding("left by a crash", "note", f"{message}. The next server removes them; now: wfe-mcp backup")
-    left = [each for form in ("stage-*", ".wfe-new-*") for each in _old(engine.root / ".wfe", form)]
-    if left:
+    paths = [path for form in ("stage-*", ".wfe-new-*") for path in _old(engine.root / ".wfe", form)]
+    if paths:
         yield HealthFinding(
-            "left by a crash", "note", f"{plural(len(left), 'leftover file')}, the first: {left[0]}; remove: rm -r"
+            "left by a crash", "note", f"{plural(len(paths), 'leftover file')}, the first: {paths[0]}; remove: rm -r"
         )
 
 
 def _old(folder: Path, form: str) -> list[Path]:
-    return [each for each in folder.glob(form) if each.lstat().st_mtime < time.time() - _LEFT_S]
+    return [path for path in folder.glob(form) if path.lstat().st_mtime < time.time() - _LEFT_S]
 
 
 def event_findings(engine: Engine) -> Iterator[HealthFinding]:
@@ -334,28 +341,32 @@ def event_findings(engine: Engine) -> Iterator[HealthFinding]:
     if settings.incoming or settings.schedule:
         from wfe_mcp.views.project.webhooks import triggers_view
 
-        found = triggers_view(engine)
-        for topic, each, is_so in (
-            *((f"incoming {each.name}", each, f"starts {each.template}") for each in found.incoming),
+        triggers = triggers_view(engine)
+        for topic, trigger, is_so in (
+            *((f"incoming {incoming.name}", incoming, f"starts {incoming.template}") for incoming in triggers.incoming),
             *(
-                (f"schedule {each.name}", each, f"starts {each.template}, next {each.next or 'never: off'}")
-                for each in found.schedules
+                (
+                    f"schedule {schedule.name}",
+                    schedule,
+                    f"starts {schedule.template}, next {schedule.next or 'never: off'}",
+                )
+                for schedule in triggers.schedules
             ),
         ):
-            yield HealthFinding(topic, "problem" if each.fault else "ok", each.fault or is_so)
+            yield HealthFinding(topic, "problem" if trigger.fault else "ok", trigger.fault or is_so)
     if settings.webhooks:
         from wfe_mcp.engine.webhooks.deliveries import receivers
 
-        for each in receivers(engine):
-            topic = f"webhook {each.name}"
-            if each.fault:
-                yield HealthFinding(topic, "problem", each.fault)
-            elif each.failed:
-                again = f"fix: wfe-mcp webhook redeliver --failed --webhook {each.name}"
-                gave_up = plural(each.failed, "delivery was given up", "deliveries were given up")
+        for receiver in receivers(engine):
+            topic = f"webhook {receiver.name}"
+            if receiver.fault:
+                yield HealthFinding(topic, "problem", receiver.fault)
+            elif receiver.failed:
+                again = f"fix: wfe-mcp webhook redeliver --failed --webhook {receiver.name}"
+                gave_up = plural(receiver.failed, "delivery was given up", "deliveries were given up")
                 yield HealthFinding(topic, "problem", f"{gave_up}; {again}")
             else:
-                yield HealthFinding(topic, "ok", f"signed; {each.waiting} waiting")
+                yield HealthFinding(topic, "ok", f"signed; {receiver.waiting} waiting")
     from wfe_mcp.engine.notifications.notify import ways_of
 
     if ways := ways_of(settings.notify):

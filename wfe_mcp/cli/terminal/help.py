@@ -18,9 +18,9 @@ class _AsTyped:
 
 def _plain(parameters: list[Any]) -> list[Any]:
     """``parameters``, those of texts and flags as plain ones."""
-    for each in parameters:
-        if getattr(getattr(each, "type_descriptor", None), "annotation", None) in {str, bool}:
-            each.get_runtime_param = _AsTyped
+    for parameter in parameters:
+        if getattr(getattr(parameter, "type_descriptor", None), "annotation", None) in {str, bool}:
+            parameter.get_runtime_param = _AsTyped
     return parameters
 
 
@@ -33,11 +33,13 @@ class Command(TyperCommand):
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The arguments as the reference writes them: ``RUN [PHASE]``. Typer has braces around a required one, and two brackets."""
-        arguments = [each for each in self.get_params(ctx) if each.param_type_name == "argument"]
-        names = [str(each.metavar or each.name.upper()).replace("[", "").replace("]", "") for each in arguments]
+        arguments = [param for param in self.get_params(ctx) if param.param_type_name == "argument"]
+        names = [
+            str(argument.metavar or argument.name.upper()).replace("[", "").replace("]", "") for argument in arguments
+        ]
         return [
             "[OPTIONS]",
-            *(name if each.required else f"[{name}]" for name, each in zip(names, arguments, strict=True)),
+            *(name if argument.required else f"[{name}]" for name, argument in zip(names, arguments, strict=True)),
         ]
 
 
@@ -72,15 +74,15 @@ def grouped_help(
     lines = ["Usage: wfe-mcp <command> [options]", summary, ""]
     for title, (described, named) in groups.items():
         if not described:
-            lines += _wrapped(title.ljust(wide), named)
+            lines += _wrap_names(title.ljust(wide), named)
             continue
         lines.append(title)
         lines += [f"  {name:<9}{_first_line(commands[name])}" for name in described]
-        lines += _wrapped("  and      ", named) if named else []
+        lines += _wrap_names("  and      ", named) if named else []
     return "\n".join([*lines, "Options".ljust(wide) + options, "Each command has a --help of its own.", ""])
 
 
-def _wrapped(before: str, names: Sequence[str]) -> list[str]:
+def _wrap_names(before: str, names: Sequence[str]) -> list[str]:
     lines = [before]
     for name in names:
         if len(lines[-1]) + len(name) > _WIDTH:

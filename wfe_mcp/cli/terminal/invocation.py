@@ -166,28 +166,28 @@ class Invocation:
         """
         from wfe_mcp.cli.terminal.pin import at_terminal
 
-        def asked() -> str:
+        def words_asked() -> str:
             return what if isinstance(what, str) else what() if pin_fd is None and at_terminal() else ""
 
         if person or pin_fd is not None:
-            return go(self.person(pin_fd, asked()))
+            return go(self.person(pin_fd, words_asked()))
         try:
             return go(self.by)
         except Refused as refused:
             if refused.code != "needs_human" or not at_terminal():
                 raise
-        return go(self.person(None, asked()))
+        return go(self.person(None, words_asked()))
 
     def in_git(self, template: str, step: str) -> str:
         """``step``, after ``git init`` where the project is no repository, which ``template`` needs."""
         return step if self.engine.project.is_git else f"run git init, since {template} needs git; then {step}"
 
-    def at(self, run: str, phase: str | None = None) -> str:
+    def resolve_run(self, run: str, phase: str | None = None) -> str:
         """The full id of ``run``; refusals from now on describe that run and phase. Refuses ``unknown_run``."""
         with self.engine.store.read() as tx:
-            found = tx.runs.find(self.engine.project_id, run)
-        self.run, self.phase = found.id, phase
-        return found.id
+            record = tx.runs.find(self.engine.project_id, run)
+        self.run, self.phase = record.id, phase
+        return record.id
 
     def overview(self, run: str) -> Overview:
         """Where ``run`` is, and what it waits for."""
@@ -243,8 +243,8 @@ class Invocation:
 
         def show(screen: Screen) -> None:
             screen.line(summary)
-            for each in addresses:
-                screen.line(each, is_pasted=True)
+            for address in addresses:
+                screen.line(address, is_pasted=True)
 
         self.answer(summary, show, data=data)
         self.screen.flush()
@@ -257,14 +257,14 @@ class Invocation:
         from wfe_mcp.views.runs.models import RunOutcome, RunView
 
         assert self.run is not None, "the command has named its run"
-        answer, found = status(self.engine, By(), self.run), self.overview(self.run).loaded
-        summary = f'{what}. "{found.record.title}" {run_is(answer)}.'
-        answer = replace(answer.showing(RunOutcome(run=answer.shown(RunView), more=data or {})), summary=summary)
+        answer, loaded = status(self.engine, By(), self.run), self.overview(self.run).loaded
+        summary = f'{what}. "{loaded.record.title}" {run_is(answer)}.'
+        answer = replace(answer.showing(RunOutcome(run=answer.view_as(RunView), more=data or {})), summary=summary)
         if phase is not None:
-            answer = replace(answer, phase=phase, state=str(found.state.current(PhasePath(phase)).status))
+            answer = replace(answer, phase=phase, state=str(loaded.state.current(PhasePath(phase)).status))
         self.render(answer)
 
-    def controlled(self, answer: Envelope, what: str) -> None:
+    def give_control_answer(self, answer: Envelope, what: str) -> None:
         """Give the answer of a control command; its summary is ``what`` and the run."""
         record = self.record(answer.run)
         assert record is not None, "it was found"
@@ -355,7 +355,7 @@ def command(function: Callable[Concatenate[Invocation, ...], None]) -> Callable[
         return invocation.exit_code
 
     run.__name__, run.__doc__ = function.__name__, function.__doc__
-    parameters = [each.replace(kind=keyword) for each in wanted] + shared
+    parameters = [parameter.replace(kind=keyword) for parameter in wanted] + shared
     run.__signature__ = inspect.Signature(parameters, return_annotation=int)  # pyright: ignore[reportFunctionMemberAccess] - typer reads it
-    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run

@@ -45,6 +45,6 @@ def render_news(screen: Screen, view: NewsView, now: datetime, most: int | None 
     if not view.runs:
         return
     screen.line(f"New since you looked {screen.time(view.since, now)}: {plural(len(view.runs), 'run')}", "bold")
-    screen.table((), [(each.run, screen.time(each.at, now), each.title, each.text) for each in view.runs[:most]], "  ")
+    screen.table((), [(run.run, screen.time(run.at, now), run.title, run.text) for run in view.runs[:most]], "  ")
     if most is not None and len(view.runs) > most:
         screen.line(f"  {len(view.runs) - most} more: wfe-mcp status --new")

@@ -32,9 +32,9 @@ def write_pages(
             "path_outside_project", f"{folder} is not in the project {root}.", "Name a folder of the project."
         ) from None
     before = "" if below == "." else f"{below}/"
-    made = {f"{before}{name}": text for name, text in pages.items()}
+    texts = {f"{before}{name}": text for name, text in pages.items()}
     there = {
-        path: content.decode(errors="replace") for path in made if (content := read_if_there(root, path)) is not None
+        path: content.decode(errors="replace") for path in texts if (content := read_if_there(root, path)) is not None
     }
     foreign = [path for path, text in there.items() if not is_ours(text)]
     edited = [path for path, text in there.items() if is_edited(text)]
@@ -50,11 +50,11 @@ def write_pages(
             f"{', '.join(edited)} {'was' if len(edited) == 1 else 'were'} edited since the last export; nothing of that is read back.",
             "Keep what you need of it elsewhere, then write over it with --force.",
         )
-    new = {path: text for path, text in made.items() if there.get(path) != text}
+    new = {path: text for path, text in texts.items() if there.get(path) != text}
     kept = f"{before}{archive}"
     if kept in new and kept in there:
         name, day = Path(archive).stem, invocation.clock().date().isoformat()
         write_atomic(root, f"{before}{name}-archive/{day}-{sha256_hex(there[kept])[:8]}.md", there[kept])
     for path, text in new.items():
         write_atomic(root, path, text)
-    return list(made), edited
+    return list(texts), edited

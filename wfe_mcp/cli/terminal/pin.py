@@ -159,7 +159,7 @@ def read_pin(pin_fd: int | None, prompt: str) -> str:
             f"Run the command in a terminal of your own, or pass the PIN with --pin-fd N.{_GIT_BASH}",
         )
     try:
-        pin = _asked(prompt)
+        pin = _ask_hidden(prompt)
     except EOFError:
         raise Refused("needs_human", "No PIN was entered. Nothing changed.", "Run the command again.") from None
     if not pin:
@@ -167,24 +167,24 @@ def read_pin(pin_fd: int | None, prompt: str) -> str:
     return pin
 
 
-def _asked(prompt: str) -> str:
+def _ask_hidden(prompt: str) -> str:
     if _held:
-        return _typed(_held[-1], one_line(prompt))
+        return _read_hidden_line(_held[-1], one_line(prompt))
     # Windows gives a character above U+FFFF as two halves, which alone are none.
     return getpass.getpass(one_line(prompt)).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _typed(terminal: int, prompt: str) -> str:
+def _read_hidden_line(terminal: int, prompt: str) -> str:
     """The line that is typed at ``terminal``, which does not show it."""
     os.write(terminal, prompt.encode())
-    found = b""
-    while not found.endswith(b"\n"):
+    text = b""
+    while not text.endswith(b"\n"):
         piece = os.read(terminal, _MOST_BYTES)
         if not piece:
             raise EOFError
-        found += piece
+        text += piece
     os.write(terminal, b"\n")
-    return found.removesuffix(b"\n").decode(errors="replace")
+    return text.removesuffix(b"\n").decode(errors="replace")
 
 
 def read_key(key_fd: int | None, of: str, what: str = "key", more: str = "") -> str | None:
@@ -198,7 +198,7 @@ def read_key(key_fd: int | None, of: str, what: str = "key", more: str = "") -> 
         return None
     try:
         with own_terminal(silent=True):
-            return _asked(f"{what.capitalize()} of {of} (not shown{more}): ").strip()
+            return _ask_hidden(f"{what.capitalize()} of {of} (not shown{more}): ").strip()
     except EOFError:
         return None
 
@@ -215,11 +215,11 @@ def at_terminal() -> bool:
 
 
 def _from_descriptor(descriptor: int, option: str) -> str:
-    found = b""
+    content = b""
     try:
-        while len(found) <= _MOST_BYTES and (more := os.read(descriptor, _MOST_BYTES)):
-            found += more
-        return found.decode()
+        while len(content) <= _MOST_BYTES and (more := os.read(descriptor, _MOST_BYTES)):
+            content += more
+        return content.decode()
     except OSError as error:
         raise Refused(
             "bad_argument",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from wfe_mcp.artifacts import content
-from wfe_mcp.cli.terminal.text import folded, laid_out, width_of
+from wfe_mcp.cli.terminal.text import fold_text, laid_out, width_of
 from wfe_mcp.core.texts import clean, one_line
 from wfe_mcp.views.values import markdown as md
 
@@ -18,7 +18,7 @@ def part_lines(parts: Sequence[content.Part], width: int | None) -> Iterator[str
             case content.Words():
                 yield from _flowing(part.text, width)
             case content.Document():
-                yield from block_lines(md.parsed(clean(part.text)), width)
+                yield from block_lines(md.parse_blocks(clean(part.text)), width)
             case content.Listing():
                 for item in part.items:
                     yield from _hanging("- ", _flowing(item, _less(width, 2)))
@@ -44,7 +44,7 @@ def _field(part: content.FieldShown, width: int | None) -> Iterator[str]:
         return
     if len(part.parts) == 1 and isinstance(part.parts[0], content.Words) and "\n" not in part.parts[0].text:
         yield from _hanging(
-            f"{part.name}: ", wrapped(one_line(part.parts[0].text), width, first=len(part.name) + 2), by=2
+            f"{part.name}: ", wrap_text(one_line(part.parts[0].text), width, first=len(part.name) + 2), by=2
         )
         return
     yield f"{part.name}:"
@@ -73,7 +73,7 @@ def _block(block: md.Block, width: int | None) -> Iterator[str]:
             for number, item in enumerate(block.items):
                 mark = "- " if block.start is None else f"{block.start + number}. "
                 room = _less(width, len(mark))
-                yield from _hanging(mark, (line for each in item for line in _block(each, room)))
+                yield from _hanging(mark, (line for inner in item for line in _block(inner, room)))
         case md.Quote():
             yield from (f"> {line}" for line in block_lines(block.blocks, _less(width, 2)))
         case md.Grid():
@@ -89,10 +89,10 @@ def _text(spans: Sequence[md.Span]) -> str:
 
 def _flowing(text: str, width: int | None) -> Iterator[str]:
     for line in clean(text).rstrip("\n").split("\n"):
-        yield from wrapped(line, width)
+        yield from wrap_text(line, width)
 
 
-def wrapped(text: str, width: int | None, first: int = 0) -> Iterator[str]:
+def wrap_text(text: str, width: int | None, first: int = 0) -> Iterator[str]:
     """``text`` in lines of at most ``width`` columns, broken between words. ``first``: columns that the first one lacks.
 
     Leading spaces stay, on each line.
@@ -103,7 +103,7 @@ def wrapped(text: str, width: int | None, first: int = 0) -> Iterator[str]:
     lead = text[: len(text) - len(text.lstrip(" "))]
     line, room = lead, width - first
     least = max(_LEAST, room - len(lead))
-    for word in (piece for each in text.split() for piece in folded(each, least)):
+    for word in (piece for part in text.split() for piece in fold_text(part, least)):
         if line.strip() and width_of(line) + 1 + width_of(word) > room:
             yield line
             line, room = lead, width

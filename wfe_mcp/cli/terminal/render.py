@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from wfe_mcp.cli.terminal.text import exact, shortened
+from wfe_mcp.cli.terminal.text import exact, shorten
 from wfe_mcp.core.errors import Suggestion
 from wfe_mcp.core.readers import for_person
 from wfe_mcp.core.texts import in_short
@@ -48,18 +48,18 @@ def render(screen: Screen, answer: Envelope, record: RunRecord | None, now: date
         screen.talk(first, *blockers, *rest)
         screen.next(*steps)
         return
-    made = answer.view if isinstance(answer.view, models.SubmittedView) else None
-    screen.line(answer.summary if record is None or made is None else _submitted(answer, made), "bold")
+    submitted = answer.view if isinstance(answer.view, models.SubmittedView) else None
+    screen.line(answer.summary if record is None or submitted is None else _render_submitted(answer, submitted), "bold")
     if isinstance(answer.view, models.RunList):
         runs_table(screen, answer.view.runs, now)
-    screen.table((), [verdict_row(verdict) for verdict in (() if made is None else made.verdicts)], "  ")
+    screen.table((), [verdict_row(verdict) for verdict in (() if submitted is None else submitted.verdicts)], "  ")
     if record is None:
         screen.next(*next_lines(answer))
         return
-    if made is not None:
+    if submitted is not None:
         screen.line(f"{_quote(record.title)} {run_is(answer)}.")
     unusual(screen, answer)
-    is_for_agent = made is None and answer.waiting_on == "agent" and answer.run_state == "running"
+    is_for_agent = submitted is None and answer.waiting_on == "agent" and answer.run_state == "running"
     screen.next(*([AGENT_GOES_ON] if is_for_agent else next_lines(answer)))
 
 
@@ -68,7 +68,7 @@ def render_status(screen: Screen, answer: Envelope, record: RunRecord, now: date
     screen.line(f"{record.id} {_quote(record.title)}: {headline(answer, record, now)}", "bold")
     screen.line(f"  {record.template} in {record.worktree}", "dim")
     unusual(screen, answer)
-    view = answer.shown(models.RunView)
+    view = answer.view_as(models.RunView)
     for text in view.unproved:
         screen.line(f"  ! {text}", "yellow")
     screen.table((), [_phase_row(phase) for phase in view.phases], "  ")
@@ -76,8 +76,8 @@ def render_status(screen: Screen, answer: Envelope, record: RunRecord, now: date
         screen.line(f"  models: {view.spent}")
     if view.reached:
         screen.line(f"  state: {view.reached}")
-    lines = [(blocker_line(each), "yellow") for each in view.recoveries]
-    for text, colour in (*lines, *((operation_line(each), "") for each in view.operations)):
+    lines = [(blocker_line(recovery), "yellow") for recovery in view.recoveries]
+    for text, colour in (*lines, *((operation_line(operation), "") for operation in view.operations)):
         screen.line(f"  {text}", colour)
     outputs_lines(screen, view.outputs, record.id)
     screen.next(*_left_to_commit(answer, record))
@@ -157,7 +157,7 @@ def _is_worked(answer: Envelope) -> bool:
     view = models.run_view(answer.view)
     phases = () if view is None else view.phases
     return any(
-        phase.state in {"running", "gating"} and not any(one.phase.startswith(f"{phase.phase}[") for one in phases)
+        phase.state in {"running", "gating"} and not any(inner.phase.startswith(f"{phase.phase}[") for inner in phases)
         for phase in phases
     )
 
@@ -191,7 +191,7 @@ def refusal_lines(answer: Envelope) -> tuple[list[str], list[str]]:
     lines += [
         f"  {detail.path or '(whole)'}: {detail.message}"
         + (f"; expected {detail.expected!r}" if detail.expected not in (None, []) else "")
-        + (f", got {shortened(repr(detail.got), 80)}" if detail.got is not None else "")
+        + (f", got {shorten(repr(detail.got), 80)}" if detail.got is not None else "")
         for detail in error.details
     ]
     wanted = [_lower_first(hint)] if hint and not near else []
@@ -209,13 +209,13 @@ def origin_lines(origin: models.OriginView | None) -> Iterator[str]:
         return
     place = f"; its project there: {origin.worktree}" if origin.worktree else ""
     yield f"imported {exact(origin.at)} by {origin.by} ({origin.channel}) from {origin.from_}{place}; its decisions were made there"
-    yield from (f"  its statement: {one}" for one in origin.statements)
-    yield from (f"  not carried: {one.path}: {one.message}" for one in origin.not_carried)
+    yield from (f"  its statement: {statement}" for statement in origin.statements)
+    yield from (f"  not carried: {note.path}: {note.message}" for note in origin.not_carried)
 
 
 def verdict_row(verdict: models.VerdictView) -> tuple[str, str, str]:
     """A gate with the level of its evidence, its verdict, and why."""
-    message = shortened(for_person(verdict.message), 300)
+    message = shorten(for_person(verdict.message), 300)
     return f"{verdict.gate} ({verdict.level})" if verdict.level else verdict.gate, verdict.verdict, message
 
 
@@ -254,7 +254,7 @@ def _phase_of(run: models.RunRow) -> str:
 
 def board_table(screen: Screen, view: BoardView, now: datetime) -> None:
     """The board of a template: its phases in their order with the runs at each, then the runs that are over."""
-    columns = [(each.title, each.runs) for each in view.columns] + ([("ended", view.ended)] if view.ended else [])
+    columns = [(column.title, column.runs) for column in view.columns] + ([("ended", view.ended)] if view.ended else [])
     rows: list[tuple[str, ...]] = []
     for name, runs in columns:
         rows += [
@@ -268,7 +268,10 @@ def decisions_table(screen: Screen, listed: models.RunList, now: datetime) -> No
     """What waits for the user's decision, one a row, oldest first; what is unusual as far as the record tells."""
     screen.table(
         ("asked of you", "since", "unusual"),
-        [(each.question, screen.time(each.asked_at, now), weights(each.unusual) or "-") for each in listed.decisions],
+        [
+            (decision.question, screen.time(decision.asked_at, now), weights(decision.unusual) or "-")
+            for decision in listed.decisions
+        ],
     )
     if listed.more_decisions:
         screen.line(f"{plural(listed.more_decisions, 'more decision')} in wfe-mcp ui", "dim")
@@ -276,11 +279,11 @@ def decisions_table(screen: Screen, listed: models.RunList, now: datetime) -> No
 
 def weights(unusual: Sequence[Unusual]) -> str:
     """How many unusual things have which weight."""
-    counts = Counter(each.weight for each in unusual)
+    counts = Counter(entry.weight for entry in unusual)
     return ", ".join(f"{count} {weight}" for weight, count in counts.items())
 
 
-def _submitted(answer: Envelope, made: models.SubmittedView) -> str:
+def _render_submitted(answer: Envelope, made: models.SubmittedView) -> str:
     # it is open again only where its jump has reopened it
     went_back = answer.state in {"pending", "ready"}
     state = "completed, and the run went back" if went_back else _STATES.get(answer.state or "", answer.state)

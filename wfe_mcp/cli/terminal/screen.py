@@ -18,7 +18,7 @@ from collections.abc import Generator, Sequence
 from datetime import datetime
 from typing import Any
 
-from wfe_mcp.cli.terminal.text import ago, below_margin, exact, folded, laid_out
+from wfe_mcp.cli.terminal.text import ago, below_margin, exact, fold_text, laid_out
 from wfe_mcp.core.texts import one_line, visible_json
 from wfe_mcp.core.units import Progress, duration, unheard
 from wfe_mcp.workspace.system.console import is_terminal, obeys_sequences
@@ -77,16 +77,16 @@ class Screen:
         """
         columns = terminal_columns() if self.is_terminal and not is_pasted else None
         for piece in below_margin(one_line(text), columns):
-            print(self._painted(piece, _COLOURS.get(style) or _MARKS.get(style, ("", ""))[1]))
+            print(self._paint(piece, _COLOURS.get(style) or _MARKS.get(style, ("", ""))[1]))
 
     def lines(self, text: str, indent: str = "") -> None:
         """A text that has lines of its own. What is indented stays so where a terminal would break a line."""
         room = terminal_columns() - len(indent) if self.is_terminal and indent else None
-        for each in text.replace("\r\n", "\n").split("\n"):
-            for piece in folded(one_line(each), room):
+        for line in text.replace("\r\n", "\n").split("\n"):
+            for piece in fold_text(one_line(line), room):
                 self.line(f"{indent}{piece}" if piece else indent.rstrip())
 
-    def quoted(self, text: str) -> None:
+    def print_quoted(self, text: str) -> None:
         """A text of others: on a terminal in a margin, so that no line of it looks like one of ours. In a pipe as it is."""
         self.lines(text, self._margin)
 
@@ -109,7 +109,7 @@ class Screen:
             filled = [bool(set(column) - {"", "-"}) for column in zip(*cells, strict=True)]
             kept = [at for at, name in enumerate(header) if filled[at] or name not in optional]
             header, cells = [header[at] for at in kept], [[row[at] for at in kept] for row in cells]
-        names = [self._painted(name.upper(), _COLOURS["bold"]) for name in header]
+        names = [self._paint(name.upper(), _COLOURS["bold"]) for name in header]
         width = None if self.width is None else self.width - len(indent)
         for line in laid_out(names, cells, width):
             for piece in below_margin(f"{indent}{line}".rstrip(), width and terminal_columns()):
@@ -118,7 +118,7 @@ class Screen:
     def mark(self, word: str) -> str:
         """A state as it is shown: with its symbol and colour where the terminal has them, else the word alone."""
         symbol, colour = _MARKS.get(word, ("", ""))
-        return self._painted(f"{symbol} {word}" if symbol and self._has_symbols else word, colour)
+        return self._paint(f"{symbol} {word}" if symbol and self._has_symbols else word, colour)
 
     def time(self, at: datetime | str, now: datetime) -> str:
         """A time in a list: how long ago it was; exact where no person reads it."""
@@ -134,26 +134,26 @@ class Screen:
             yield unheard
             return
         done, parts = threading.Event(), [(0, 0)]
-        shown = threading.Thread(target=_progress, args=(one_line(text), done, parts), daemon=True)
-        shown.start()
+        thread = threading.Thread(target=_progress, args=(one_line(text), done, parts), daemon=True)
+        thread.start()
         try:
             yield lambda part, total: parts.__setitem__(0, (part, total))
         finally:
             done.set()
-            shown.join()
+            thread.join()
 
     def next(self, *commands: str) -> None:
         """At most two commands that make sense now, ready to be pasted."""
         if not self.as_json:
             sys.stdout.flush()
-            for each in commands[:2]:  # whole, however wide the terminal is
-                print(f"Next: {one_line(each)}", file=sys.stderr, flush=True)
+            for command in commands[:2]:  # whole, however wide the terminal is
+                print(f"Next: {one_line(command)}", file=sys.stderr, flush=True)
 
     def talk(self, *lines: str) -> None:
         """Lines on standard error, below what has been shown so far."""
         sys.stdout.flush()
-        for each in lines:
-            talk_line(each)
+        for line in lines:
+            talk_line(line)
 
     def ring(self, title: str) -> bool:
         """Ring the bell of the terminal and set its title; False without one."""
@@ -174,7 +174,7 @@ class Screen:
         """Write out what was shown so far."""
         sys.stdout.flush()
 
-    def _painted(self, text: str, colour: str) -> str:
+    def _paint(self, text: str, colour: str) -> str:
         return f"\x1b[{colour}m{text}\x1b[0m" if colour and text and self._has_colours else text
 
 
@@ -187,8 +187,8 @@ def terminal_columns() -> int:
     """Columns of the terminal itself, which may be others than COLUMNS says; those of COLUMNS where there is none."""
     for stream in (1, 2):
         with contextlib.suppress(OSError):
-            if found := os.get_terminal_size(stream).columns:
-                return found
+            if columns := os.get_terminal_size(stream).columns:
+                return columns
     return shutil.get_terminal_size().columns
 
 

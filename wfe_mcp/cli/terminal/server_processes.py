@@ -62,9 +62,9 @@ def run_processes(number: int, words: list[str], listening: socket.socket, say: 
             shared = (listening.fileno(),)
             return subprocess.Popen(argv, stdin=alive, stdout=subprocess.DEVNULL, pass_fds=shared, env=env)
 
-        def ended(pid: int, code: int, pause_s: float) -> None:
-            for each in folder.glob(f"gauge_live*_{pid}.db"):  # its connections ended with it; what it counted stays
-                each.unlink(missing_ok=True)
+        def note_end(pid: int, code: int, pause_s: float) -> None:
+            for path in folder.glob(f"gauge_live*_{pid}.db"):  # its connections ended with it; what it counted stays
+                path.unlink(missing_ok=True)
             when = f" in {pause_s:g} s" if pause_s else ""
             say(
                 f"Process {pid} ended ({f'signal {-code}' if code < 0 else f'exit code {code}'}); another starts{when}."
@@ -72,10 +72,10 @@ def run_processes(number: int, words: list[str], listening: socket.socket, say: 
 
         every = [_Place(start) for _ in range(number)]
         while not signals:
-            for each in every:
-                each.look(ended)
+            for place in every:
+                place.look(note_end)
             time.sleep(_TICK_S)
-        living = [each.process for each in every if each.process is not None]
+        living = [place.process for place in every if place.process is not None]
         say(f"Ending {plural(len(living), 'process', 'processes')}.")
         os.close(ends)  # which each of them sees
         until = time.monotonic() + _ENDING_S

@@ -21,36 +21,36 @@ def show_files(invocation: Invocation, run: str, at: str, file: str, to: str) ->
     from wfe_mcp.views.runs.checkpoints import not_kept, not_kept_words
     from wfe_mcp.workspace.git import checkpoints
 
-    engine, run = invocation.engine, invocation.at(run)
+    engine, run = invocation.engine, invocation.resolve_run(run)
     with engine.store.read() as tx:
         record = engine.load(tx, run).record
-        taken = checkpoint_before(tx, record.id, event_named(tx, record, at or str(record.last_seq)))
-    root, commit = Path(record.worktree), str(taken.payload["commit"])
+        event = checkpoint_before(tx, record.id, event_named(tx, record, at or str(record.last_seq)))
+    root, commit = Path(record.worktree), str(event.payload["commit"])
     data: dict[str, Any] = {
-        "checkpoint": f"cp-{taken.seq}",
+        "checkpoint": f"cp-{event.seq}",
         "commit": commit,
-        "at": taken.at.isoformat(timespec="seconds"),
+        "at": event.at.isoformat(timespec="seconds"),
     }
     there = checkpoints.files(root, commit)
     if file and file not in there:
         raise Refused(
             "bad_argument",
-            f"There is no file {file!r} at cp-{taken.seq}.",
-            nearest_hint(file, there, then=f"All of them: wfe-mcp show {run} --at {taken.seq} --files"),
+            f"There is no file {file!r} at cp-{event.seq}.",
+            nearest_hint(file, there, then=f"All of them: wfe-mcp show {run} --at {event.seq} --files"),
         )
     if file:
         text = checkpoints.content(root, commit, file).decode(errors="replace")
         invocation.render(
-            Envelope(True, run=run, summary=f"{file} at cp-{taken.seq}", data=data | {"path": file, "content": text}),
-            lambda screen: screen.quoted(text.removesuffix("\n")),
+            Envelope(True, run=run, summary=f"{file} at cp-{event.seq}", data=data | {"path": file, "content": text}),
+            lambda screen: screen.print_quoted(text.removesuffix("\n")),
         )
         return
     left_out = _write(root, commit, there, Path(to)) if to else []
     if to:
         data |= {"to": to} | ({"left_out": left_out} if left_out else {})
-    left, count = not_kept(root, commit), int(taken.payload["skipped"])
+    left, count = not_kept(root, commit), int(event.payload["skipped"])
     data |= {"not_kept": left} if left else {}
-    summary = f"{plural(len(there), 'file')} at cp-{taken.seq}" + (f", written to {to}" if to else "")
+    summary = f"{plural(len(there), 'file')} at cp-{event.seq}" + (f", written to {to}" if to else "")
 
     def render(screen: Screen) -> None:
         screen.line(summary, "bold")

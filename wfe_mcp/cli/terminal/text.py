@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 
-def shortened(text: str, most: int) -> str:
+def shorten(text: str, most: int) -> str:
     """The first line of ``text``, at most ``most`` characters."""
     first, _, more = text.strip().partition("\n")
     cut = len(first) > most or bool(more)
@@ -60,7 +60,7 @@ def laid_out(header: Sequence[str], rows: Sequence[Sequence[str]], width: int | 
     lines = [header, *rows] if header else list(rows)
     widths = [max(width_of(line[column]) for line in lines) for column in range(len(lines[0]))]
     if width is None:
-        return [_padded(line, widths) for line in lines]
+        return [_pad_cells(line, widths) for line in lines]
     room = width - sum(widths[:-1]) - len(_GAP) * (len(widths) - 1)
     if len(widths) > 1 and (width < NARROW or room < min(widths[-1], _LEAST)):
         return [text for row in rows for text in _fields(header, row)]
@@ -69,9 +69,9 @@ def laid_out(header: Sequence[str], rows: Sequence[Sequence[str]], width: int | 
 
 def folder_names(folders: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
     """Each folder by the name that is ``given`` to it, else its own; by its path where two have the same."""
-    names = {each: given.get(each) or Path(each).name for each in folders}
-    named = Counter(names.values())
-    return {each: name if named[name] == 1 else each for each, name in names.items()}
+    names = {folder: given.get(folder) or Path(folder).name for folder in folders}
+    counter = Counter(names.values())
+    return {path: name if counter[name] == 1 else path for path, name in names.items()}
 
 
 def width_of(text: str) -> int:
@@ -84,17 +84,17 @@ def width_of(text: str) -> int:
     )
 
 
-def _padded(line: Sequence[str], widths: Sequence[int]) -> str:
+def _pad_cells(line: Sequence[str], widths: Sequence[int]) -> str:
     return _GAP.join(cell + " " * (width - width_of(cell)) for cell, width in zip(line, widths, strict=True)).rstrip()
 
 
 def _wrapped_row(line: Sequence[str], widths: Sequence[int], room: int) -> list[str]:
-    first, *more = _wrapped(line[-1], room)
+    first, *more = _wrap_cell(line[-1], room)
     below = [""] * (len(line) - 1)
-    return [_padded([*line[:-1], first], widths), *(_padded([*below, text], widths) for text in more)]
+    return [_pad_cells([*line[:-1], first], widths), *(_pad_cells([*below, text], widths) for text in more)]
 
 
-def folded(text: str, room: int | None) -> list[str]:
+def fold_text(text: str, room: int | None) -> list[str]:
     """``text`` in pieces of at most ``room`` columns; None: as it is."""
     if room is None or width_of(text) <= room:
         return [text]
@@ -117,7 +117,7 @@ def below_margin(text: str, columns: int | None) -> list[str]:
     bare = _COLOURS.sub("", text)
     below = " " * min(len(bare) - len(bare.lstrip(" ")) + 2, columns // 2)
     lines, indent = list[str](), ""
-    while len(pieces := folded(text[: 8 * columns], columns - len(indent))) > 1:
+    while len(pieces := fold_text(text[: 8 * columns], columns - len(indent))) > 1:
         room = len(pieces[0])
         at = pieces[0].rfind(" ", room // 2) + 1 or room
         lines.append(f"{indent}{text[:at]}".rstrip(" "))
@@ -125,9 +125,9 @@ def below_margin(text: str, columns: int | None) -> list[str]:
     return [*lines, f"{indent}{text}"]
 
 
-def _wrapped(text: str, room: int) -> list[str]:
+def _wrap_cell(text: str, room: int) -> list[str]:
     lines = [""]
-    for word in (piece for each in text.split(" ") for piece in folded(each, room)):
+    for word in (piece for part in text.split(" ") for piece in fold_text(part, room)):
         if lines[-1] and width_of(lines[-1]) + 1 + width_of(word) > room:
             lines.append(word)
         else:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.cli.terminal.confirm import agreed
-from wfe_mcp.core.units import duration, joined, plural
+from wfe_mcp.cli.terminal.confirm import user_agrees
+from wfe_mcp.core.units import duration, join_names, plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,14 +44,14 @@ def trials_of(engine: Engine, screen: Screen, checks: Sequence[FoundCheck], *, y
 
     if not checks:
         return []
-    if skip or not (yes or agreed("Try them?")):
+    if skip or not (yes or user_agrees("Try them?")):
         return _show_trials(screen, not_tried(checks), engine.environment)
-    found: list[Trial] = []
+    trials: list[Trial] = []
     runs = try_checks(engine.root, checks, engine.environment)
     for check in checks:
         with own_terminal(), screen.busy(f"Trying {check.name}; Ctrl-C ends it and stores no check"):
-            found.append(next(runs))
-    return _show_trials(screen, found, engine.environment)
+            trials.append(next(runs))
+    return _show_trials(screen, trials, engine.environment)
 
 
 def _show_trials(screen: Screen, trials: list[Trial], environ: Mapping[str, str]) -> list[Trial]:
@@ -59,28 +59,30 @@ def _show_trials(screen: Screen, trials: list[Trial], environ: Mapping[str, str]
 
     if screen.as_json:  # the document has them
         return trials
-    was_tried = any(each.outcome != "not_tried" for each in trials)
+    was_tried = any(trial.outcome != "not_tried" for trial in trials)
     screen.line("Tried the checks found here:" if was_tried else "Checks found here, not tried, so they may not work:")
-    screen.table((), [_row(each) for each in trials], "  ")
-    for each in trials:
-        if each.changed:
-            listed = ", ".join(each.changed[:5]) + (" …" if len(each.changed) > 5 else "")
-            screen.line(f"  ! {each.check.name} changed {plural(len(each.changed), 'file')}: {listed}", "yellow")
+    screen.table((), [_row(trial) for trial in trials], "  ")
+    for trial in trials:
+        if trial.changed:
+            listed = ", ".join(trial.changed[:5]) + (" …" if len(trial.changed) > 5 else "")
+            screen.line(f"  ! {trial.check.name} changed {plural(len(trial.changed), 'file')}: {listed}", "yellow")
             screen.line("    Its gate fails where it changes files again: list them in .gitignore, or in `writes`.")
-    for needs in dict.fromkeys(each.needs for each in trials if each.needs and each.works):
-        names = [each.check.name for each in trials if each.needs == needs and each.works]
+    for needs in dict.fromkeys(trial.needs for trial in trials if trial.needs and trial.works):
+        names = [trial.check.name for trial in trials if trial.needs == needs and trial.works]
         passed, them = ("is", "it") if len(needs) == 1 else ("are", "them")
         fail = "fails" if len(names) == 1 else "fail"
-        screen.line(f"  {joined(needs)} of your shell {passed} passed to {joined(names)}, which {fail} without {them}")
-    for each in trials:
-        for name in each.needs:
+        screen.line(
+            f"  {join_names(needs)} of your shell {passed} passed to {join_names(names)}, which {fail} without {them}"
+        )
+    for trial in trials:
+        for name in trial.needs:
             if looks_secret(name, environ.get(name, "")):
                 screen.line(
-                    f"  ! {name} looks like a secret, and the code of check {each.check.name} can read it", "yellow"
+                    f"  ! {name} looks like a secret, and the code of check {trial.check.name} can read it", "yellow"
                 )
-    for each in trials:
-        if each.place:
-            screen.line(f"  {each.check.name} runs in {each.place}")
+    for trial in trials:
+        if trial.place:
+            screen.line(f"  {trial.check.name} runs in {trial.place}")
     return trials
 
 
@@ -98,28 +100,28 @@ def show_left_out(screen: Screen, trials: Sequence[Trial]) -> None:
     """The last lines of each check that does not work, and the lines that add it as it is. The trials said why."""
     from wfe_mcp.workspace.config.config_file import table_lines
 
-    left_out = [each for each in trials if not each.works]
+    left_out = [trial for trial in trials if not trial.works]
     if not left_out:
         return
-    for each in left_out:
-        if each.tail:
-            screen.line(f"Last lines of {each.check.name}:")
-        for line in each.tail.splitlines():
+    for trial in left_out:
+        if trial.tail:
+            screen.line(f"Last lines of {trial.check.name}:")
+        for line in trial.tail.splitlines():
             screen.line(f"    {line}", "dim")
     screen.line("To add what was left out as it is, write into .wfe/config.toml:")
-    for each in left_out:
-        for line in table_lines(each.check.name, each.check.settings):
+    for trial in left_out:
+        for line in table_lines(trial.check.name, trial.check.settings):
             screen.line(f"  {line}")
 
 
 def repairs(trials: Sequence[Trial]) -> str:
     """What a person does about the checks that were tried and do not work; empty where there is none."""
     broken = [
-        f"check {each.check.name} ({_command(each.check)})"
-        for each in trials
-        if not each.works and each.outcome != "not_tried"
+        f"check {trial.check.name} ({_command(trial.check)})"
+        for trial in trials
+        if not trial.works and trial.outcome != "not_tried"
     ]
-    return f"repair {joined(broken)}, then: wfe-mcp init" if broken else ""
+    return f"repair {join_names(broken)}, then: wfe-mcp init" if broken else ""
 
 
 def trial_view(trial: Trial) -> dict[str, Any]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def server_of(engine: Engine) -> str:
     """The server that has the runs of this folder; empty: this machine."""
-    from wfe_mcp.cli.terminal.connecting import places_of
+    from wfe_mcp.cli.terminal.client_places import places_of
     from wfe_mcp.clients.health import server_here
 
     return server_here(places_of(engine.root))
@@ -40,8 +40,8 @@ def configuration_findings(engine: Engine, server: str) -> Iterator[HealthFindin
         yield HealthFinding("configuration", "ok", str(loaded.project_file))
     for problem in loaded.problems:
         yield HealthFinding("configuration", "problem", problem.message)
-    for each in () if server else pending_trust(engine):
-        yield from _pending(engine, each)
+    for trust in () if server else pending_trust(engine):
+        yield from _pending(engine, trust)
 
 
 def _pending(engine: Engine, one: PendingTrust) -> Iterator[HealthFinding]:
@@ -53,8 +53,8 @@ def _pending(engine: Engine, one: PendingTrust) -> Iterator[HealthFinding]:
     from wfe_mcp.engine.templates.trust_listing import trust_listing
 
     listing = trust_listing(engine, one)
-    changes = [each for each in listing.changes if each.mark != "same"]
-    weaker = "; ".join(f"{each.effect.subject}: {each.effect.detail}" for each in listing.weakening)
+    changes = [row for row in listing.changes if row.mark != "same"]
+    weaker = "; ".join(f"{row.effect.subject}: {row.effect.detail}" for row in listing.weakening)
     message = f"{one.name} needs your review: {plural(len(changes), 'effect')} new or changed"
     message += f"; WEAKENS GATES: {weaker}" if weaker else ""
     is_configuration = one.kind == "configuration"
@@ -75,6 +75,6 @@ def person_findings(engine: Engine, server: str) -> Iterator[HealthFinding]:
     else:
         yield HealthFinding("PIN", *key_health(engine))
     with engine.store.read() as tx:
-        for each in retired_keys(tx):
-            reset = f"reset on {each.at:%Y-%m-%d} by {each.by}: {each.successor} signs in place of {each.key}"
+        for key in retired_keys(tx):
+            reset = f"reset on {key.at:%Y-%m-%d} by {key.by}: {key.successor} signs in place of {key.key}"
             yield HealthFinding("PIN", "note", f"{reset}. If you did not do that: wfe-mcp verify")

@@ -65,9 +65,9 @@ def _worker_beside(invocation: Invocation) -> Generator[Callable[[], bool]]:
     import time
 
     from wfe_mcp.cli.terminal.pin import own_terminal
-    from wfe_mcp.engine.approvals.decision_page import detached
+    from wfe_mcp.engine.approvals.decision_page import start_detached
 
-    child = detached(invocation.engine, "worker", "--until-closed", stdin=subprocess.PIPE)
+    child = start_detached(invocation.engine, "worker", "--until-closed", stdin=subprocess.PIPE)
 
     def wait() -> bool:
         if child.poll() is not None:

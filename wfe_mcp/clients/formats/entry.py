@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 from wfe_mcp.clients.formats import json_text, toml_text, yaml_text
-from wfe_mcp.clients.formats.splice import Unreadable, Unsplicable, applied
+from wfe_mcp.clients.formats.splice import Unreadable, Unsplicable, apply_edits
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.config.edits import is_edit_at, value_at
 
@@ -40,32 +40,32 @@ class Text:
         return (self.bom + body).encode()
 
 
-def parsed(content: bytes, form: Format) -> dict[str, Any]:
+def parse_document(content: bytes, form: Format) -> dict[str, Any]:
     """The document of a file. Raises ``Unreadable``: it is not of its format, no mapping, or has what its client rejects."""
     text = Text.of(content)
     if form == "json" and (line := json_text.relaxed_line(text.body)):
         raise Unreadable("a comment or trailing comma, which its client does not read", line)
-    found = _MODULES[form].read(text.body)
-    if not isinstance(found, dict):
+    document = _MODULES[form].read(text.body)
+    if not isinstance(document, dict):
         raise Unreadable("the document is no table of names and values")
-    return cast("dict[str, Any]", found)
+    return cast("dict[str, Any]", document)
 
 
-def added(content: bytes, form: Format, path: Sequence[str], value: Any) -> bytes:
+def add_entry(content: bytes, form: Format, path: Sequence[str], value: Any) -> bytes:
     """The file with ``value`` at ``path``; a list is put before what the list there holds.
 
     Raises ``Unreadable``, and ``Unsplicable`` where that would change anything else.
     """
-    text, document = Text.of(content), parsed(content, form)
-    body = applied(text.body, _MODULES[form].insertion(text.body, path, value, text.newline))
+    text, document = Text.of(content), parse_document(content, form)
+    body = apply_edits(text.body, _MODULES[form].insertion(text.body, path, value, text.newline))
     last = value_at(document, path)
     return _check_edit(text, body, form, document, path, [*value, *last] if isinstance(last, list) else value)
 
 
-def removed(content: bytes, form: Format, path: Sequence[str], element: Any = None) -> bytes:
+def remove_entry(content: bytes, form: Format, path: Sequence[str], element: Any = None) -> bytes:
     """The file without the entry at ``path``, or without ``element`` of the list there. Raises as ``added`` does."""
-    text, document = Text.of(content), parsed(content, form)
-    body = applied(text.body, _MODULES[form].removal(text.body, path, element))
+    text, document = Text.of(content), parse_document(content, form)
+    body = apply_edits(text.body, _MODULES[form].removal(text.body, path, element))
     left = None if element is None else list(value_at(document, path))
     if left is not None:
         left.remove(element)
@@ -80,15 +80,15 @@ def cut(
     ``before``: the file before the entry was added, None in a tuple where there was none; None: not known. Returns None
     where such a file holds nothing else. Raises as ``added`` does.
     """
-    text = removed(content, form, path, element)
+    text = remove_entry(content, form, path, element)
     if before is None:
         return text
-    original = parsed(before[0] or b"", form)
+    original = parse_document(before[0] or b"", form)
     for depth in range(len(path) - (element is None), 0, -1):
         around = path[:depth]
-        if value_at(parsed(text, form), around) not in ({}, []) or value_at(original, around) is not None:
+        if value_at(parse_document(text, form), around) not in ({}, []) or value_at(original, around) is not None:
             break
-        text = removed(text, form, around)
+        text = remove_entry(text, form, around)
     return rest_of(text, before)
 
 

@@ -26,11 +26,11 @@ class Node:
     start: int
     end: int
     value: Any
-    parts: list[Part] = field(default_factory=list["Part"])
+    parts: list[Member] = field(default_factory=list["Member"])
 
 
 @dataclass(slots=True)
-class Part:
+class Member:
     """One member or element. ``start``: its key, or its value in a list."""
 
     key: str | None
@@ -46,17 +46,17 @@ class _Reader:
 
     def document(self) -> Node:
         self.blank()
-        found = self.value(0)
+        node = self.value(0)
         self.blank()
         if self.at < len(self.text):
             raise self.fault("the document ends before this")
-        return found
+        return node
 
     def blank(self) -> None:
-        while found := _BLANK.match(self.text, self.at):
-            if found[0][0] == "/" and self.relaxed_at < 0:
+        while match := _BLANK.match(self.text, self.at):
+            if match[0][0] == "/" and self.relaxed_at < 0:
                 self.relaxed_at = self.at
-            self.at = found.end()
+            self.at = match.end()
 
     def value(self, depth: int) -> Node:
         if depth > MAX_DEPTH:
@@ -65,11 +65,11 @@ class _Reader:
         if head in ("{", "["):
             return self.container(head, depth)
         start = self.at
-        found = (_STRING if head == '"' else _WORD).match(self.text, start)
-        if found is None:
+        match = (_STRING if head == '"' else _WORD).match(self.text, start)
+        if match is None:
             raise self.fault("expected a value")
-        self.at = found.end()
-        return Node(start, self.at, self.scalar(found[0], start))
+        self.at = match.end()
+        return Node(start, self.at, self.scalar(match[0], start))
 
     def scalar(self, text: str, start: int) -> Any:
         try:
@@ -98,26 +98,26 @@ class _Reader:
         self.at += 1
         node.end = self.at
         node.value = (
-            {each.key: each.node.value for each in node.parts}
+            {part.key: part.node.value for part in node.parts}
             if head == "{"
-            else [each.node.value for each in node.parts]
+            else [part.node.value for part in node.parts]
         )
         return node
 
-    def part(self, head: str, depth: int) -> Part:
+    def part(self, head: str, depth: int) -> Member:
         start, key = self.at, None
         if head == "{":
-            found = _STRING.match(self.text, start)
-            if found is None:
+            match = _STRING.match(self.text, start)
+            if match is None:
                 raise self.fault("expected a key in double quotes")
-            key = self.scalar(found[0], start)
-            self.at = found.end()
+            key = self.scalar(match[0], start)
+            self.at = match.end()
             self.blank()
             if self.text[self.at : self.at + 1] != ":":
                 raise self.fault("expected : after the key")
             self.at += 1
             self.blank()
-        return Part(key, start, self.value(depth + 1))
+        return Member(key, start, self.value(depth + 1))
 
     def fault(self, why: str) -> Unreadable:
         return Unreadable(why, line_of(self.text, self.at))
@@ -142,16 +142,16 @@ def insertion(text: str, path: Sequence[str], value: Any, newline: str) -> list[
     Raises ``Unsplicable`` where something on the path is neither an object nor, at its end, a list.
     """
     if not text.strip():
-        return [Edit(len(text), len(text), _dumped(_nested(path, value), "", " " * _STEP, newline) + newline)]
+        return [Edit(len(text), len(text), _dump(_nest(path, value), "", " " * _STEP, newline) + newline)]
     node, rest = _tree(text), list(path)
-    while rest and (inner := next((each.node for each in reversed(node.parts) if each.key == rest[0]), None)):
+    while rest and (inner := next((part.node for part in reversed(node.parts) if part.key == rest[0]), None)):
         node = inner
         rest.pop(0)
     kind = type(cast("object", node.value))
     if rest and kind is dict:
-        return [_first(text, node, rest[0], _nested(rest[1:], value), newline)]
+        return [_first(text, node, rest[0], _nest(rest[1:], value), newline)]
     if not rest and kind is list and isinstance(value, list):
-        return [_first(text, node, None, each, newline) for each in cast("list[Any]", value)]
+        return [_first(text, node, None, item, newline) for item in cast("list[Any]", value)]
     raise Unsplicable(f"{'.'.join(path)} has another form than expected")
 
 
@@ -159,11 +159,11 @@ def removal(text: str, path: Sequence[str], element: Any = None) -> list[Edit]:
     """The edits that remove the member at ``path``, or ``element`` of the list there. Raises ``Unsplicable`` without it."""
     node = _tree(text)
     for key in path if element is not None else path[:-1]:
-        node = next((each.node for each in node.parts if each.key == key), Node(0, 0, None))
+        node = next((member.node for member in node.parts if member.key == key), Node(0, 0, None))
     wanted = [
         number
-        for number, each in enumerate(node.parts)
-        if (each.key == path[-1] if element is None else each.node.value == element)
+        for number, member in enumerate(node.parts)
+        if (member.key == path[-1] if element is None else member.node.value == element)
     ]
     if len(wanted) != 1:
         raise Unsplicable(f"{'.'.join(path)} is there {len(wanted)} times")
@@ -189,7 +189,7 @@ def _comma(text: str, at: int) -> int:
     return reader.at if text[reader.at : reader.at + 1] == "," else -1
 
 
-def _nested(path: Sequence[str], value: Any) -> Any:
+def _nest(path: Sequence[str], value: Any) -> Any:
     for key in reversed(path):
         value = {key: value}
     return value
@@ -207,7 +207,7 @@ def _first(text: str, node: Node, key: str | None, value: Any, newline: str) -> 
     step = _step(text, node, base)
     rest = _REST_OF_LINE.match(text, after)
     at = rest.end() if rest and rest.end() <= line_end(text, after) else after
-    written = f"{newline}{base}{step}{head}{_dumped(value, base + step, step, newline)}"
+    written = f"{newline}{base}{step}{head}{_dump(value, base + step, step, newline)}"
     if node.parts:
         return Edit(at, at, f"{written},")
     return Edit(at, at, written if "\n" in text[at : node.end - 1] else f"{written}{newline}{base}")
@@ -215,22 +215,22 @@ def _first(text: str, node: Node, key: str | None, value: Any, newline: str) -> 
 
 def _step(text: str, node: Node, base: str) -> str:
     """One level of indentation, as this container or the document has it."""
-    for each in (node, _tree(text)):
-        if each.parts:
-            start = each.parts[0].start
-            found = indentation(text, start)
-            outer = base if each is node else ""
+    for container in (node, _tree(text)):
+        if container.parts:
+            start = container.parts[0].start
+            indent = indentation(text, start)
+            outer = base if container is node else ""
             alone = not text[line_start(text, start) : start].strip()
-            if alone and found.startswith(outer) and len(found) > len(outer):
-                return found[len(outer) :]
+            if alone and indent.startswith(outer) and len(indent) > len(outer):
+                return indent[len(outer) :]
     return " " * _STEP
 
 
-def _dumped(value: Any, indent: str, step: str, newline: str) -> str:
+def _dump(value: Any, indent: str, step: str, newline: str) -> str:
     """``value`` in lines; lists of plain values stay on one."""
     if isinstance(value, dict) and value:
         rows = [
-            f"{indent}{step}{json.dumps(key)}: {_dumped(inner, indent + step, step, newline)}"
+            f"{indent}{step}{json.dumps(key)}: {_dump(inner, indent + step, step, newline)}"
             for key, inner in cast("dict[str, Any]", value).items()
         ]
         return f"{{{newline}{f',{newline}'.join(rows)}{newline}{indent}}}"

@@ -26,10 +26,10 @@ class Edit:
     text: str = ""
 
 
-def applied(text: str, edits: Iterable[Edit]) -> str:
+def apply_edits(text: str, edits: Iterable[Edit]) -> str:
     """``text`` after all ``edits``, which do not overlap."""
-    for each in sorted(edits, key=lambda edit: edit.start, reverse=True):
-        text = text[: each.start] + each.text + text[each.end :]
+    for change in sorted(edits, key=lambda edit: edit.start, reverse=True):
+        text = text[: change.start] + change.text + text[change.end :]
     return text
 
 
@@ -45,9 +45,9 @@ def line_start(text: str, position: int) -> int:
 
 def line_end(text: str, position: int) -> int:
     """Where the line of a position ends, before its line break."""
-    found = text.find("\n", position)
-    found = len(text) if found < 0 else found
-    return found - 1 if found > position and text[found - 1] == "\r" else found
+    end = text.find("\n", position)
+    end = len(text) if end < 0 else end
+    return end - 1 if end > position and text[end - 1] == "\r" else end
 
 
 def indentation(text: str, position: int) -> str:

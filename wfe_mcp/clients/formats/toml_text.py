@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from wfe_mcp.clients.formats.splice import Edit, Unreadable, Unsplicable
-from wfe_mcp.workspace.config.toml_tables import appended, spans_of
+from wfe_mcp.workspace.config.toml_tables import append_table, spans_of
 
 _LINE = re.compile(r"line (\d+)")
 
@@ -22,7 +22,7 @@ def read(text: str) -> Any:
 
 def insertion(text: str, path: Sequence[str], value: Any, newline: str) -> list[Edit]:
     """The edit that appends the table ``path``."""
-    return [Edit(len(text), len(text), appended(text, path, value, newline)[len(text) :])]
+    return [Edit(len(text), len(text), append_table(text, path, value, newline)[len(text) :])]
 
 
 def removal(text: str, path: Sequence[str], element: Any = None) -> list[Edit]:

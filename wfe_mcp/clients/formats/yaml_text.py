@@ -20,20 +20,20 @@ def read(text: str) -> Any:
     import yaml
 
     try:
-        found = yaml.safe_load(text)
+        document = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError, AttributeError) as fault:
         mark = getattr(fault, "problem_mark", None)
         why = getattr(fault, "problem", None) or type(fault).__name__
         raise Unreadable(str(why), 0 if mark is None else mark.line + 1) from None
-    return {} if found is None else found
+    return {} if document is None else document
 
 
 def insertion(text: str, path: Sequence[str], value: Any, newline: str) -> list[Edit]:
     """The edit that puts ``value`` at ``path``, two keys. Raises ``Unsplicable`` for a form that it cannot extend."""
     group, name = path
     root = _root(text)
-    found = next(((key, node) for key, node in root.value if key.value == group), None) if root is not None else None
-    if found is None:
+    pair = next(((key, node) for key, node in root.value if key.value == group), None) if root is not None else None
+    if pair is None:
         if root is not None and root.flow_style:
             return [_in_braces(root.start_mark.index, group, {name: value}, bool(root.value))]
         return [
@@ -43,7 +43,7 @@ def insertion(text: str, path: Sequence[str], value: Any, newline: str) -> list[
                 _missing_newline(text, newline) + _block(group, {name: value}, "", newline) + newline,
             )
         ]
-    key, node = found
+    key, node = pair
     if not hasattr(node, "flow_style"):  # a scalar
         if node.value or (root is not None and root.flow_style):
             raise Unsplicable(f"{group} is no mapping")

@@ -13,7 +13,7 @@ import sys
 import time
 
 from .open_runs import data_folder, database, open_work, top_of
-from .plain_json import parsed, quoted, written
+from .plain_json import parse_json, quote_json, write_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def main() -> None:
 
 def answer(client: str, text: str, env: "dict[str, str]") -> str:
     """The answer to one event; empty: nothing to say. Raises what it did not expect."""
-    event = parsed(text)
+    event = parse_json(text)
     name, cwd = str(event.get("hook_event_name", "")), str(event.get("cwd") or os.getcwd())
     file = database(env)
     if not file:
@@ -60,21 +60,21 @@ def answer(client: str, text: str, env: "dict[str, str]") -> str:
         _record(client, name, event, text, works, folder)
         return ""
     if name in _START:
-        return _context(name, where(works))
+        return _context(name, describe_open_runs(works))
     if name in _COMPACTING:
         _mark(folder, f"compacted-{session}")
     if name in _PROMPT:
-        return _context(name, where(works)) if _unmark(folder, f"compacted-{session}") else ""
+        return _context(name, describe_open_runs(works)) if _unmark(folder, f"compacted-{session}") else ""
     if name in _STOP and not event.get("stop_hook_active"):
         return _stop(client, works, folder, session)
     return ""
 
 
-def where(works: "list[Work]") -> str:
+def describe_open_runs(works: "list[Work]") -> str:
     """Where the open runs are, and the next call, for a model that has forgotten or never knew."""
     lines = [f"wfe-mcp: run {works[0].run} ({works[0].template}: {works[0].title[:100]}) is open in this project."]
     lines += [
-        f"Phase {each.phase} attempt {each.attempt} of run {each.run}: {_STATES[each.status]}." for each in works[:5]
+        f"Phase {work.phase} attempt {work.attempt} of run {work.run}: {_STATES[work.status]}." for work in works[:5]
     ]
     return " ".join([*lines, "Call the wfe tool status first: it has the current state and the next call."])
 
@@ -89,15 +89,15 @@ _STATES = {
 def _before(client: str, event: "dict[str, Any]", works: "list[Work]", place: "Any") -> str:
     from .rules import refusal
 
-    given: Any = event.get("tool_input")
-    if not isinstance(given, dict):
-        given = {"input": given if isinstance(given, str) else ""}
-    why = refusal(str(event.get("tool_name", "")), given, works, place)  # pyright: ignore[reportUnknownArgumentType]
+    arguments: Any = event.get("tool_input")
+    if not isinstance(arguments, dict):
+        arguments = {"input": arguments if isinstance(arguments, str) else ""}
+    why = refusal(str(event.get("tool_name", "")), arguments, works, place)  # pyright: ignore[reportUnknownArgumentType]
     if not why:
         return ""
     if client == "gemini-cli":
-        return written({"decision": "deny", "reason": why})
-    return written(
+        return write_json({"decision": "deny", "reason": why})
+    return write_json(
         {
             "hookSpecificOutput": {
                 "hookEventName": str(event["hook_event_name"]),
@@ -113,22 +113,22 @@ def _place(cwd: str, top: str, file: str, env: "dict[str, str]") -> "Any":
 
     home = env.get("HOME") or env.get("USERPROFILE") or ""
     beside = os.path.dirname(file)
-    kept = [file, *(os.path.join(beside, each) for each in ("keys", "hooks")), data_folder(env)]
-    return Place(cwd, top, [os.path.realpath(each) for each in kept], home)
+    kept = [file, *(os.path.join(beside, folder) for folder in ("keys", "hooks")), data_folder(env)]
+    return Place(cwd, top, [os.path.realpath(path) for path in kept], home)
 
 
 def _record(client: str, name: str, event: "dict[str, Any]", text: str, works: "list[Work]", folder: str) -> None:
     """One file per call, complete when its name ends in ``.json``: a killed process leaves no partial one."""
     from .rules import is_ours
 
-    running = [each for each in works if each.status == "running"]
+    running = [phase_work for phase_work in works if phase_work.status == "running"]
     if not running or is_ours(str(event.get("tool_name", ""))):
         return
     work = running[0]
     payload = (
         text.strip()
         if len(text) <= _RECORD_CHARS
-        else written(
+        else write_json(
             {
                 "hook_event_name": name,
                 "tool_name": str(event.get("tool_name", "")),
@@ -136,7 +136,7 @@ def _record(client: str, name: str, event: "dict[str, Any]", text: str, works: "
             }
         )
     )
-    head = f'"run": {quoted(work.run)}, "phase": {quoted(work.phase)}, "attempt": {work.attempt}, "client": {quoted(client)}'
+    head = f'"run": {quote_json(work.run)}, "phase": {quote_json(work.phase)}, "attempt": {work.attempt}, "client": {quote_json(client)}'
     place = os.path.join(folder, "calls")
     os.makedirs(place, mode=0o700, exist_ok=True)
     path = os.path.join(place, f"{time.time_ns()}-{os.getpid()}")
@@ -148,7 +148,7 @@ def _record(client: str, name: str, event: "dict[str, Any]", text: str, works: "
 
 def _stop(client: str, works: "list[Work]", folder: str, session: str) -> str:
     """Asked once per session and attempt; not while gates work."""
-    mine = next((each for each in works if each.status != "gating"), None)
+    mine = next((work for work in works if work.status != "gating"), None)
     if mine is None or not _mark(folder, f"asked-{session}-{_word(mine.run)}-{_word(mine.phase)}-{mine.attempt}"):
         return ""
     why = (
@@ -156,16 +156,16 @@ def _stop(client: str, works: "list[Work]", folder: str, session: str) -> str:
         "submit_artifact, or tell the user what is left, so that another session can continue (wfe-mcp handoff "
         f"{mine.run}). You are asked once. To work without a reminder, the user runs: wfe-mcp pause {mine.run}"
     )
-    return written({"decision": "deny" if client == "gemini-cli" else "block", "reason": why})
+    return write_json({"decision": "deny" if client == "gemini-cli" else "block", "reason": why})
 
 
 def _context(name: str, text: str) -> str:
-    return written({"hookSpecificOutput": {"hookEventName": name, "additionalContext": text}})
+    return write_json({"hookSpecificOutput": {"hookEventName": name, "additionalContext": text}})
 
 
 def _word(text: str) -> str:
     """``text`` as a part of a file's name."""
-    return "".join(each if each.isalnum() else "_" for each in text)[:80]
+    return "".join(letter if letter.isalnum() else "_" for letter in text)[:80]
 
 
 def _mark(folder: str, name: str) -> bool:

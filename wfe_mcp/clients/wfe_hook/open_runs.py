@@ -31,11 +31,11 @@ class Work:
 def data_folder(env: "dict[str, str]", platform: str = sys.platform) -> str:
     """The folder of wfe-mcp's data, as ``platformdirs`` finds it."""
     home = env.get("HOME") or env.get("USERPROFILE") or "~"
-    given = env.get("XDG_DATA_HOME", "").strip()
+    data_home = env.get("XDG_DATA_HOME", "").strip()
     if platform == "win32":
         return os.path.join(env.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local"), _NAME)
-    if os.path.isabs(given):
-        return os.path.join(given, _NAME)
+    if os.path.isabs(data_home):
+        return os.path.join(data_home, _NAME)
     folder = ("Library", "Application Support") if platform == "darwin" else (".local", "share")
     return os.path.join(home, *folder, _NAME)
 
@@ -55,9 +55,9 @@ def top_of(folder: str) -> "list[str]":
     above = [real]
     while os.path.dirname(above[-1]) != above[-1]:
         above.append(os.path.dirname(above[-1]))
-    for each in above:
-        if os.path.exists(os.path.join(each, ".git")):
-            return [each]
+    for path in above:
+        if os.path.exists(os.path.join(path, ".git")):
+            return [path]
     return above
 
 
@@ -69,10 +69,10 @@ def _as_on_disk(folder: str) -> str:
         try:
             opened = os.open(folder, os.O_RDONLY)
             try:
-                found = fcntl.fcntl(opened, fcntl.F_GETPATH, bytes(1024))
+                path = fcntl.fcntl(opened, fcntl.F_GETPATH, bytes(1024))
             finally:
                 os.close(opened)
-            return os.fsdecode(found.partition(b"\0")[0])
+            return os.fsdecode(path.partition(b"\0")[0])
         except OSError:
             pass
     return folder
@@ -91,11 +91,13 @@ def open_work(file: str, tops: "list[str]") -> "list[Work]":
     connection: Any = sqlite.connect(f"{place}?mode=ro", uri=True, timeout=_WAIT_S, isolation_level=None)  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType, reportAttributeAccessIssue]
     try:
         for top in tops:
-            found = connection.execute(RUNNING_WORK, (top,)).fetchall()
+            records = connection.execute(RUNNING_WORK, (top,)).fetchall()
             for status in ("pending", "running"):
-                found += connection.execute(NEXT_WORK, (top, status)).fetchall()
-            if found:
-                rows: list[dict[str, Any]] = [{name: row[at] for at, name in enumerate(WORK_COLUMNS)} for row in found]
+                records += connection.execute(NEXT_WORK, (top, status)).fetchall()
+            if records:
+                rows: list[dict[str, Any]] = [
+                    {name: row[at] for at, name in enumerate(WORK_COLUMNS)} for row in records
+                ]
                 rows.sort(key=lambda row: (row["created_at"], row["run"], row["phase"]))
                 return _work(connection, rows)
         return []
@@ -104,26 +106,26 @@ def open_work(file: str, tops: "list[str]") -> "list[Work]":
 
 
 def _work(connection: "Any", rows: "list[dict[str, Any]]") -> "list[Work]":
-    from .plain_json import parsed
+    from .plain_json import parse_json
 
     texts: dict[str, Any] = {}
 
     def document(sha256: str) -> "dict[str, Any]":
         if sha256 not in texts:
-            texts[sha256] = parsed(connection.execute(DOCUMENT_TEXT, (sha256,)).fetchone()[0])
+            texts[sha256] = parse_json(connection.execute(DOCUMENT_TEXT, (sha256,)).fetchone()[0])
         return texts[sha256]
 
-    found: list[Work] = []
+    works: list[Work] = []
     for row in rows:
         path, role = without_items(str(row["phase"])), row["role"]
-        spec = next((each for each in document(row["spec_sha256"])["phases"] if each["path"] == path), None)
+        spec = next((phase for phase in document(row["spec_sha256"])["phases"] if phase["path"] == path), None)
         if spec is None or spec["kind"] != "agent" or (spec.get("served") if role is None else role != "client"):
             continue
         definition = document(row["definition_sha256"])
         checks: dict[str, dict[str, Any]] = document(row["frozen_sha256"]).get("checks") or {}
-        argvs = [each["argv"] for each in checks.values() if each.get("argv")]
-        found.append(Work(row, _allowed(definition, path.split(".")), argvs))
-    return found
+        argvs = [check["argv"] for check in checks.values() if check.get("argv")]
+        works.append(Work(row, _allowed_tools(definition, path.split(".")), argvs))
+    return works
 
 
 def without_items(path: str) -> str:
@@ -136,33 +138,33 @@ def without_items(path: str) -> str:
     return kept
 
 
-def _allowed(definition: "dict[str, Any]", names: "list[str]") -> "list[str]":
+def _allowed_tools(definition: "dict[str, Any]", names: "list[str]") -> "list[str]":
     """``tools_allowed`` of a phase, else of the defaults of its own template; empty: no limit."""
     held: dict[str, Any] = definition
     phase: dict[str, Any] = {}
     for name in names:
-        for each in _inside(phase) if phase else [held]:
-            found = _named(each, name)
-            if found:
-                held = held if each is phase else each
-                phase = found
+        for holder in _inside(phase) if phase else [held]:
+            record = _record_in(holder, name)
+            if record:
+                held = held if holder is phase else holder
+                phase = record
                 break
         else:
             phase = {**phase, "tools_allowed": None}
     defaults: dict[str, Any] = held.get("defaults") or {}
-    given: str | list[str] = phase.get("tools_allowed") or defaults.get("tools_allowed") or []
-    return [given] if isinstance(given, str) else [*given]
+    tools: str | list[str] = phase.get("tools_allowed") or defaults.get("tools_allowed") or []
+    return [tools] if isinstance(tools, str) else [*tools]
 
 
-def _named(holder: "dict[str, Any]", name: str) -> "dict[str, Any]":
+def _record_in(holder: "dict[str, Any]", name: str) -> "dict[str, Any]":
     phases: list[dict[str, Any]] = holder.get("phases") or []
-    found = [each for each in phases if each.get("id") == name]
-    return found[0] if found else {}
+    records = [phase for phase in phases if phase.get("id") == name]
+    return records[0] if records else {}
 
 
 def _inside(phase: "dict[str, Any]") -> "list[dict[str, Any]]":
     """What holds phases below a phase: itself, the template of a ``flow``, those of rules ``subflow``."""
-    given: Any = phase.get("on_fail") or []
-    rules: list[dict[str, Any]] = [given] if isinstance(given, dict) else given
+    on_fail: Any = phase.get("on_fail") or []
+    rules: list[dict[str, Any]] = [on_fail] if isinstance(on_fail, dict) else on_fail
     every: list[Any] = [phase, phase.get("definition"), *(rule.get("definition") for rule in rules)]
-    return [each for each in every if each]
+    return [holder for holder in every if holder]

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 MAX_CHARS = 4_000_000
 
 
-def parsed(text: str) -> "Any":
+def parse_json(text: str) -> "Any":
     """The value of a JSON text. Raises ValueError or StopIteration for anything else."""
     try:
         from _json import make_scanner  # pyright: ignore[reportMissingModuleSource, reportAttributeAccessIssue, reportUnknownVariableType] - of CPython
@@ -20,7 +20,7 @@ def parsed(text: str) -> "Any":
     return make_scanner(_Context)(text.strip(), 0)[0]  # pyright: ignore[reportArgumentType] - its settings are attributes
 
 
-def quoted(text: str) -> str:
+def quote_json(text: str) -> str:
     """``text`` as a JSON string."""
     try:
         from _json import encode_basestring_ascii  # pyright: ignore[reportMissingModuleSource, reportAttributeAccessIssue, reportUnknownVariableType] - of CPython
@@ -31,11 +31,11 @@ def quoted(text: str) -> str:
     return str(encode_basestring_ascii(text))  # pyright: ignore[reportUnknownArgumentType]
 
 
-def written(value: "dict[str, Any]") -> str:
+def write_json(value: "dict[str, Any]") -> str:
     """An object of texts, whole numbers and such objects as JSON."""
     parts = [
-        f"{quoted(key)}: {written(each) if isinstance(each, dict) else each if isinstance(each, int) else quoted(str(each))}"  # pyright: ignore[reportUnknownArgumentType]
-        for key, each in value.items()
+        f"{quote_json(key)}: {write_json(item) if isinstance(item, dict) else item if isinstance(item, int) else quote_json(str(item))}"  # pyright: ignore[reportUnknownArgumentType]
+        for key, item in value.items()
     ]
     return "{" + ", ".join(parts) + "}"
 

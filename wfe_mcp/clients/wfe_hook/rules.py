@@ -51,7 +51,7 @@ class Place:
         """Whether a path is one of wfe-mcp's own files or inside one of its folders."""
         real = self.path(text, base)
         return bool(real) and any(
-            _within(real, each) or _same(real).startswith(_same(f"{each}-")) for each in self.kept
+            _within(real, path) or _same(real).startswith(_same(f"{path}-")) for path in self.kept
         )
 
 
@@ -61,18 +61,18 @@ def refusal(tool: str, given: "dict[str, Any]", works: "list[Work]", place: Plac
         return ""
     kind = KINDS.get(tool.lower(), "")
     parts = commands(_command(given)) if kind == "bash" else []
-    why = _guarded(tool, kind, given, parts, place)
+    why = _guard_paths(tool, kind, given, parts, place)
     if why:
         return f"{why}{_lifting(works)}"
-    running = [each for each in works if each.status == "running"]
+    running = [work for work in works if work.status == "running"]
     changes = _changes(kind, given, parts, place)
     if not running:
-        return f"{_closed(works, changes)}{_lifting(works)}" if changes else ""
-    if any(not each.allowed for each in running):
+        return f"{_refuse_change(works, changes)}{_lifting(works)}" if changes else ""
+    if any(not work.allowed for work in running):
         return ""
-    allowed = [name for each in running for name in each.allowed]
-    checks = [argv for each in running for argv in each.checks]
-    why = _unnamed(tool, kind, parts, allowed, checks, changes, bool(_paths(given)))
+    allowed = [name for work in running for name in work.allowed]
+    checks = [argv for work in running for argv in work.checks]
+    why = _unnamed_use(tool, kind, parts, allowed, checks, changes, bool(_paths(given)))
     if not why:
         return ""
     names = ", ".join(dict.fromkeys(allowed))
@@ -96,10 +96,10 @@ def _command(given: "dict[str, Any]") -> str:
     for name in ("command", "cmd", "chars", "input"):
         value: Any = given.get(name)
         if isinstance(value, list):
-            words = [str(each) for each in value]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+            words = [str(argument) for argument in value]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
             if len(words) > 2 and words[1] in ("-c", "-lc"):
                 return words[2]
-            return " ".join("'" + each.replace("'", "'\\''") + "'" for each in words)
+            return " ".join("'" + word.replace("'", "'\\''") + "'" for word in words)
         if isinstance(value, str):
             return value
     return ""
@@ -107,19 +107,19 @@ def _command(given: "dict[str, Any]") -> str:
 
 def _paths(given: "dict[str, Any]") -> "list[str]":
     """The files that an editing tool names, those in the text of a patch too."""
-    found = [str(given[name]) for name in ("file_path", "path", "notebook_path", "absolute_path") if given.get(name)]
+    paths = [str(given[name]) for name in ("file_path", "path", "notebook_path", "absolute_path") if given.get(name)]
     text = given.get("command") or given.get("input") or given.get("patch") or ""
-    return found + (_in_patch(text) if isinstance(text, str) else [])
+    return paths + (_in_patch(text) if isinstance(text, str) else [])
 
 
 def _in_patch(text: str) -> "list[str]":
     return [line.partition(": ")[2].strip() for line in text.splitlines() if line.startswith(_PATCHED)]
 
 
-def _guarded(tool: str, kind: str, given: "dict[str, Any]", parts: "list[Simple]", place: Place) -> str:
+def _guard_paths(tool: str, kind: str, given: "dict[str, Any]", parts: "list[Simple]", place: Place) -> str:
     """Rule 1."""
-    for each in parts:
-        name = _decision(each)
+    for command in parts:
+        name = _decision(command)
         if name:
             return (
                 f"wfe-mcp {name} is for the user alone. [needs_human] "
@@ -127,14 +127,14 @@ def _guarded(tool: str, kind: str, given: "dict[str, Any]", parts: "list[Simple]
             )
     mine = "{} belongs to wfe-mcp: its database, keys and logs are not edited. [needs_human] Next: use the wfe tools, or the command wfe-mcp."
     base = place.cwd
-    for each in parts:
-        base = _moved(each, base, place)
-        for word in (*each.words[1:], *each.writes, each.fed):
+    for command in parts:
+        base = _folder_after(command, base, place)
+        for word in (*command.words[1:], *command.writes, command.fed):
             hit = next((part for part in _path_like(word) if place.is_kept(part, base)), "")
             if hit:
                 return mine.format(hit)
     if kind in ("write", "edit"):
-        hit = next((each for each in _paths(given) if place.is_kept(each)), "")
+        hit = next((path for path in _paths(given) if place.is_kept(path)), "")
         return mine.format(hit) if hit else ""
     return ""
 
@@ -143,7 +143,7 @@ def _path_like(word: str) -> "list[str]":
     """The word, and the parts of it that look like paths, as in ``--file=x`` or ``open('x')``."""
     for sign in "'\"=(),;|<>":
         word = word.replace(sign, " ")
-    return [each for each in word.split() if each]
+    return [part for part in word.split() if part]
 
 
 def _decision(command: Simple) -> str:
@@ -167,7 +167,7 @@ def _is_program(word: str) -> bool:
     return name in ("wfe-mcp", "wfe_mcp")
 
 
-def _moved(command: Simple, base: str, place: Place) -> str:
+def _folder_after(command: Simple, base: str, place: Place) -> str:
     """The folder after the command: ``cd`` changes it."""
     if command.name in ("cd", "pushd") and len(command.words) > 1:
         return place.path(command.words[1], base) or base
@@ -178,52 +178,54 @@ def _changes(kind: str, given: "dict[str, Any]", parts: "list[Simple]", place: P
     """What the call would change in the working tree; empty: nothing that can be seen."""
     if kind in ("write", "edit"):
         paths = _paths(given)
-        return next((each for each in paths if place.is_project(each)), "") if paths else "the project"
+        return next((file for file in paths if place.is_project(file)), "") if paths else "the project"
     base = place.cwd
-    for each in parts:
-        base = _moved(each, base, place)
-        hit = next((path for path in _written(each) if place.is_project(path, base)), "")
+    for part in parts:
+        base = _folder_after(part, base, place)
+        hit = next((path for path in _written_files(part) if place.is_project(path, base)), "")
         if hit:
             return "the project" if hit == "." else hit
     return ""
 
 
-def _written(command: Simple) -> "list[str]":
+def _written_files(command: Simple) -> "list[str]":
     """The files that one simple command writes, as far as its words say; ``.`` for those that it does not name."""
     name, words = command.name, command.words[1:]
-    plain = [each for each in words if not each.startswith("-")]
-    flags = [each for each in words if each.startswith("-")]
-    found = [*command.writes]
+    plain = [word for word in words if not word.startswith("-")]
+    flags = [word for word in words if word.startswith("-")]
+    files = [*command.writes]
     if name == "git":
         verb, rest = _git_verb(words)
         if verb in GIT_WRITES and not (verb == "stash" and rest[:1] in (["list"], ["show"])):
-            found.append(".")
+            files.append(".")
     elif name == "sed" or name in ("perl", "ruby"):
-        if any(each.startswith(("-i", "--in-place")) or (each[1:2] != "-" and "i" in each[1:]) for each in flags):
-            found += plain[1:] or ["."]
+        if any(
+            option.startswith(("-i", "--in-place")) or (option[1:2] != "-" and "i" in option[1:]) for option in flags
+        ):
+            files += plain[1:] or ["."]
     elif name in ("cp", "install", "rsync", "ln"):
-        found += plain[-1:]
+        files += plain[-1:]
     elif name == "apply_patch":
-        found += _in_patch("\n".join([*plain, command.fed])) or ["."]
+        files += _in_patch("\n".join([*plain, command.fed])) or ["."]
     elif name in ("vi", "vim", "nvim", "nano", "emacs", "ed", "ex", "patch", "unzip"):
-        found += plain or ["."]
+        files += plain or ["."]
     elif name == "dd":
-        found += [each.removeprefix("of=") for each in plain if each.startswith("of=")]
+        files += [argument.removeprefix("of=") for argument in plain if argument.startswith("of=")]
     elif name in ("curl", "wget"):
-        found += [
-            each
-            for flag, each in zip(words, [*words[1:], "."], strict=True)
+        files += [
+            target
+            for flag, target in zip(words, [*words[1:], "."], strict=True)
             if flag in ("-o", "-O", "--output", "--output-document")
         ]
-    elif name == "find" and any(each in ("-delete", "-exec", "-execdir", "-ok", "-fprint") for each in flags):
-        found += ["."] if _find_writes(words) else []
+    elif name == "find" and any(option in ("-delete", "-exec", "-execdir", "-ok", "-fprint") for option in flags):
+        files += ["."] if _find_writes(words) else []
     elif name == "sort" and "-o" in flags:
-        found.append(words[words.index("-o") + 1] if words[-1] != "-o" else ".")
-    elif name == "awk" and any(">" in each or "system" in each for each in plain[:1]):
-        found.append(".")
+        files.append(words[words.index("-o") + 1] if words[-1] != "-o" else ".")
+    elif name == "awk" and any(">" in argument or "system" in argument for argument in plain[:1]):
+        files.append(".")
     elif name in WRITERS:
-        found += plain
-    return found
+        files += plain
+    return files
 
 
 def _find_writes(words: "list[str]") -> bool:
@@ -241,9 +243,9 @@ def _git_verb(words: "list[str]") -> "tuple[str, list[str]]":
     return (rest[0], rest[1:]) if rest else ("", [])
 
 
-def _closed(works: "list[Work]", changed: str) -> str:
+def _refuse_change(works: "list[Work]", changed: str) -> str:
     """Rule 2 in words."""
-    first = next((each for each in works if each.status == "ready"), works[0])
+    first = next((work for work in works if work.status == "ready"), works[0])
     if first.status == "ready":
         return (
             f"No phase of run {first.run} is open, so {changed} is not changed. [not_ready] "
@@ -255,7 +257,7 @@ def _closed(works: "list[Work]", changed: str) -> str:
     )
 
 
-def _unnamed(
+def _unnamed_use(
     tool: str,
     kind: str,
     parts: "list[Simple]",
@@ -265,15 +267,15 @@ def _unnamed(
     has_path: bool,
 ) -> str:
     """Rule 3: what the call uses that is not named; empty: nothing."""
-    names = {KINDS.get(each.lower(), each.lower()) for each in allowed}
+    names = {KINDS.get(tool_name.lower(), tool_name.lower()) for tool_name in allowed}
     if kind == "bash":
         if changes and names.isdisjoint({"write", "edit"}):
             return f"the command changes {changes}."
         if "bash" in names:
             return ""
-        hit = next((each for each in parts if not _is_named(each, allowed, names, checks)), None)
+        hit = next((part for part in parts if not _is_named(part, allowed, names, checks)), None)
         return f"the command {' '.join(hit.words)[:80] or 'redirection'!r} is none of them." if hit is not None else ""
-    if tool.lower() in FREE or kind in names or any(_matches(tool, each) for each in allowed):
+    if tool.lower() in FREE or kind in names or any(_matches(tool, pattern) for pattern in allowed):
         return ""
     if kind in ("write", "edit") and has_path and not changes:
         return ""  # rule 4
@@ -290,8 +292,8 @@ def _matches(tool: str, pattern: str) -> bool:
 def _is_named(command: Simple, allowed: "list[str]", names: "set[str]", checks: "list[list[str]]") -> bool:
     """Whether a simple command does only what the phase names."""
     text = " ".join(command.words)
-    for each in allowed:  # Bash(git log:*)
-        head, _, rest = each.partition("(")
+    for tool_name in allowed:  # Bash(git log:*)
+        head, _, rest = tool_name.partition("(")
         prefix = rest.removesuffix(")").removesuffix(":*").removesuffix("*").strip()
         if KINDS.get(head.lower()) == "bash" and prefix and (text == prefix or text.startswith(f"{prefix} ")):
             return True
@@ -302,16 +304,17 @@ def _is_named(command: Simple, allowed: "list[str]", names: "set[str]", checks: 
         return True  # a bare redirection is judged by what it writes
     if name == "git":
         verb, rest = _git_verb(command.words[1:])
-        if any(each.startswith(("--output", "-o")) for each in rest):
+        if any(argument.startswith(("--output", "-o")) for argument in rest):
             return False
         reads = verb in GIT_READS or (
-            verb in GIT_LISTS and all(each in ("list", "-v", "-a", "-r", "-vv", "--list", "show") for each in rest)
+            verb in GIT_LISTS
+            and all(argument in ("list", "-v", "-a", "-r", "-vv", "--list", "show") for argument in rest)
         )
         return (reads and not names.isdisjoint({"git", "read", "search", "list"})) or (
             verb in ("add", "commit") and "git_commit" in names
         )
     if name in READERS:
-        return not (name in ("find", "awk") and bool(_written(command)))
+        return not (name in ("find", "awk") and bool(_written_files(command)))
     return name in WRITERS and not names.isdisjoint({"write", "edit"})
 
 

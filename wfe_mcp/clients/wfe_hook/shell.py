@@ -34,19 +34,19 @@ class Simple:
 
 def commands(text: str, depth: int = 0) -> "list[Simple]":
     """The simple commands of a text, those inside ``$(…)`` and ``bash -c`` too."""
-    found: list[Simple] = []
-    for each in _Reader(text).read():
-        plain = _unwrapped(each)
-        found += [inner for part in plain.inner for inner in (commands(part, depth + 1) if depth < _DEPTH else [])]
-        nested = _nested(plain) if depth < _DEPTH else ""
+    simples: list[Simple] = []
+    for command in _Reader(text).read():
+        plain = _unwrap(command)
+        simples += [inner for part in plain.inner for inner in (commands(part, depth + 1) if depth < _DEPTH else [])]
+        nested = _nested_text(plain) if depth < _DEPTH else ""
         if nested:
-            found += commands(nested, depth + 1)
+            simples += commands(nested, depth + 1)
         if plain.words or plain.writes:
-            found.append(plain)
-    return found
+            simples.append(plain)
+    return simples
 
 
-def _unwrapped(command: Simple) -> Simple:
+def _unwrap(command: Simple) -> Simple:
     """Without assignments and programs that run another one; their options and numbers go with them."""
     words = command.words
     while words:
@@ -71,7 +71,7 @@ def _is_assignment(word: str) -> bool:
     return bool(sign) and name.replace("_", "a").isalnum() and not name[0].isdigit()
 
 
-def _nested(command: Simple) -> str:
+def _nested_text(command: Simple) -> str:
     """The text that a shell or ``eval`` runs."""
     if command.name == "eval":
         return " ".join(command.words[1:])
@@ -103,7 +103,7 @@ class _Reader:
     def _step(self, sign: str) -> None:
         two = self.text[self.at : self.at + 2]
         if sign in "'\"":
-            self._quoted(sign)
+            self._read_quoted(sign)
         elif sign == "\\":
             self._add(self.text[self.at + 1 : self.at + 2], 2)
         elif two in ("$(", "<(", ">(") or sign == "`":
@@ -147,7 +147,7 @@ class _Reader:
             self.found.append(self.now)
         self.now = Simple()
 
-    def _quoted(self, sign: str) -> None:
+    def _read_quoted(self, sign: str) -> None:
         """A quoted part of a word; commands substituted in double quotes are found too."""
         self.at += 1
         self.word = self.word or ""
@@ -165,9 +165,9 @@ class _Reader:
         start = self.at + (1 if sign == "`" else 2)
         end, depth = start, 1
         while end < len(self.text) and depth:
-            each = self.text[end]
-            depth += 0 if sign == "`" else (each == "(") - (each == ")")
-            depth -= sign == "`" and each == "`"
+            sign_here = self.text[end]
+            depth += 0 if sign == "`" else (sign_here == "(") - (sign_here == ")")
+            depth -= sign == "`" and sign_here == "`"
             end += 1
         self.now.inner.append(self.text[start : end - 1])
         self._add("$(…)", end - self.at)

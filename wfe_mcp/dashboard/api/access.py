@@ -71,15 +71,15 @@ class Caller:
         if self.login is None:
             return not self.token.project
         with self.access.store.read() as tx:
-            return all(self.sees(each.id) for each in tx.projects.all())
+            return all(self.sees(project.id) for project in tx.projects.all())
 
-    def narrowed(self, project: str) -> str:
+    def list_project(self, project: str) -> str:
         """The project that a list is limited to; empty: to what the caller ``sees``."""
         return project or self.token.project
 
-    def summed(self, project: str) -> str:
+    def sum_project(self, project: str) -> str:
         """The project of a sum or a search, which no one filters afterwards; empty: all of them, which the caller sees."""
-        return self.narrowed(project) or ("" if self.sees_all else self.engine().project_id)
+        return self.list_project(project) or ("" if self.sees_all else self.engine().project_id)
 
     @property
     def is_page(self) -> bool:
@@ -116,7 +116,7 @@ class Caller:
             raise Refused("needs_human", lacks, "Nothing was done.")
         name = self.login.person.name
         if self.signature == ASK:
-            return self.signing.asked(engine, run, name)
+            return self.signing.require_signature(engine, run, name)
         return self.signing.person(engine, name, *read_header(self.signature))
 
     def asking(self, refused: Refused) -> Refused:
@@ -149,15 +149,15 @@ class Caller:
                 f"The token {self.token.name!r} is for another project.",
                 "Use a token of that project, or one of all projects.",
             )
-        found = engines.by_id(wanted) if self.sees(wanted) else None
-        if found is None:
+        project_engine = engines.by_id(wanted) if self.sees(wanted) else None
+        if project_engine is None:
             with engines.engine.store.read() as tx:
-                known = [each.id for each in tx.projects.all() if self.sees(each.id)]
+                known = [record.id for record in tx.projects.all() if self.sees(record.id)]
             hint = nearest_hint(wanted, known, "List them: GET /api/v1/projects")
             raise Refused("bad_argument", f"There is no project {wanted!r}, or its folder is gone.", hint)
         if self.login is not None and not tokens.includes(SCOPES_OF[self.login.roles[wanted]], self.needs):
             raise self.access.too_little(self.login, wanted, self.needs)
-        return found
+        return project_engine
 
     def engine_for(self, project: str) -> Engine:
         """An engine to change what is known of ``project``, whose folder may be gone; a person needs it there."""
@@ -248,7 +248,7 @@ class Access:
 
     def sender(self, authorization: str) -> Caller:
         """The sender of a request with this header. Refuses ``unauthorized``."""
-        session, token = self._known(authorization)
+        session, token = self._known_tokens(authorization)
         if token is None:
             what = (
                 "is unknown, revoked or expired, or its owner lost the role for it"
@@ -273,18 +273,18 @@ class Access:
         """Whether the token or the login of a stream's request is neither ended nor expired since. No visit: only the stream asks."""
         if self.people is not None and not authorization:
             return self.people.login_of(cookie, counts=False) is not None
-        return self._known(authorization)[1] is not None
+        return self._known_tokens(authorization)[1] is not None
 
-    def _known(self, authorization: str) -> tuple[Token | None, Token | None]:
+    def _known_tokens(self, authorization: str) -> tuple[Token | None, Token | None]:
         """The session that a header has, and the token that it acts by."""
-        given = bearer(authorization)
-        session = tokens.session_of(self._engine, given)
-        return session, session or (self.token_of(given) if given else None)
+        text = bearer(authorization)
+        session = tokens.session_of(self._engine, text)
+        return session, session or (self.token_of(text) if text else None)
 
     def token_of(self, given: str) -> Token | None:
         """The token with this text; None for any other text, and where who made it has not the role for it any more."""
-        found = token_of(self._engine, given)
-        return found if found is None or self.people is None or self.people.allow(found) else None
+        token = token_of(self._engine, given)
+        return token if token is None or self.people is None or self.people.allow(token) else None
 
     def engines_of(self, token: Token) -> Engines:
         """The engines that act for ``token``."""
@@ -298,14 +298,14 @@ class Access:
                 f"The token {token.name!r} is for every project; an MCP client works on one.",
                 "Make one in the folder of the project: wfe-mcp token create NAME --scope work",
             )
-        found = self.engines_of(token).by_id(token.project)
-        if found is None:
+        engine = self.engines_of(token).by_id(token.project)
+        if engine is None:
             raise Refused(
                 "unavailable",
                 f"The folder of the project of {token.name!r} is not there any more.",
                 "Ask the user to say where it is now: wfe-mcp project move OLD NEW",
             )
-        return found
+        return engine
 
     def folder_of(self, token: Token) -> BridgedFolder:
         """The work folder of the developer with this token. Refuses ``forbidden`` to one that only reads."""
@@ -321,7 +321,7 @@ class Access:
                 from wfe_mcp.engine.bridge.folders import BridgedFolders
 
                 self._folders = BridgedFolders()
-        return self._folders.of(engine, token.name)
+        return self._folders.folder_of(engine, token.name)
 
     def engines_of_people(self) -> Engines:
         """The engines of the pages that people see."""
@@ -357,8 +357,8 @@ class Access:
 
 def bearer(authorization: str) -> str:
     """The token in a header; empty where there is none."""
-    scheme, _, given = authorization.partition(" ")
-    return given.strip() if scheme.lower() == "bearer" else ""
+    scheme, _, text = authorization.partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else ""
 
 
 _BEARER = HTTPBearer(
@@ -371,12 +371,12 @@ Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
 def _needs(scope: Scope) -> Callable[[Request, Bearer], Caller]:
     def caller(request: Request, credentials: Bearer) -> Caller:
         del credentials  # read by ``app.Authenticated``, before the path was even looked at
-        found: Caller = replace(request.state.caller, needs=scope)
-        if not found.token.allows(scope):
-            if found.login is not None:
-                project = found.access.project_of(request.path_params.get("run", ""))
-                raise found.access.too_little(found.login, project, scope)
-            if found.is_page:
+        request_caller: Caller = replace(request.state.caller, needs=scope)
+        if not request_caller.token.allows(scope):
+            if request_caller.login is not None:
+                project = request_caller.access.project_of(request.path_params.get("run", ""))
+                raise request_caller.access.too_little(request_caller.login, project, scope)
+            if request_caller.is_page:
                 raise Refused(
                     "forbidden",
                     f"This page was opened more than {duration(tokens.SESSION_S)} ago, so it only looks.",
@@ -385,10 +385,10 @@ def _needs(scope: Scope) -> Callable[[Request, Bearer], Caller]:
                 )
             raise Refused(
                 "forbidden",
-                f"The token {found.token.name!r} has the scope {found.token.scope}; this needs {scope}.",
+                f"The token {request_caller.token.name!r} has the scope {request_caller.token.scope}; this needs {scope}.",
                 f"Make another one: wfe-mcp token create NAME --scope {scope}",
             )
-        return found
+        return request_caller
 
     return caller
 

@@ -81,7 +81,7 @@ class BodyLimit:
             return
         taken = 0
 
-        async def counted() -> Message:
+        async def receive_counted() -> Message:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
@@ -89,7 +89,7 @@ class BodyLimit:
                 raise HTTPException(TOO_LARGE)
             return message
 
-        await self._app(scope, counted, send)
+        await self._app(scope, receive_counted, send)
 
 
 class Authenticated:
@@ -116,7 +116,7 @@ class Authenticated:
 
 def api(access: Access) -> App:
     """The API with the tokens and engines of ``access``."""
-    app = described()
+    app = described_app()
 
     async def with_access(scope: Scope, receive: Receive, send: Send) -> None:
         scope.setdefault("state", {})["access"] = access
@@ -126,7 +126,7 @@ def api(access: Access) -> App:
 
 
 @cache
-def described() -> FastAPI:
+def described_app() -> FastAPI:
     """The paths and their description, made once per process: a request finds its ``Access`` in its state."""
     app = FastAPI(
         title="wfe-mcp",
@@ -138,8 +138,8 @@ def described() -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
         servers=[{"url": ROOT}],
     )
-    for each in _ROUTERS:
-        app.include_router(each)
+    for router in _ROUTERS:
+        app.include_router(router)
     app.add_exception_handler(Refused, on_refused)
     app.add_exception_handler(RequestValidationError, on_malformed)
     app.add_exception_handler(HTTPException, on_http)
@@ -151,4 +151,4 @@ def described() -> FastAPI:
 
 def document() -> dict[str, Any]:
     """The OpenAPI document."""
-    return described().openapi()
+    return described_app().openapi()

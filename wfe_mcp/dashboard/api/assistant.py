@@ -63,7 +63,7 @@ def ask_assistant(caller: Works, body: AssistantQuestion) -> Response:
 def _answer(
     caller: Caller, body: AssistantQuestion, messages: SimpleQueue[tuple[str, str]], stop: threading.Event
 ) -> JSONResponse:
-    earlier = [(each.question, each.answer) for each in body.earlier]
+    earlier = [(turn.question, turn.answer) for turn in body.earlier]
     try:
         return reply(
             assistant(

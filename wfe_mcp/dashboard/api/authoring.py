@@ -12,7 +12,7 @@ from pydantic import Field
 from wfe_mcp.dashboard.api.access import Manages, Reads
 from wfe_mcp.dashboard.api.bodies import OfProject, Pin
 from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import done
+from wfe_mcp.dashboard.api.replies import answer_reply
 from wfe_mcp.views.templates import templates
 from wfe_mcp.views.templates.imports import ImportReport, import_text
 from wfe_mcp.views.templates.templates import KeptView, LintView, TemplateDiff, TemplateUse, VersionList
@@ -59,33 +59,33 @@ class Use(OfProject):
 @router.post("/templates/lint", response_model=answer_of(LintView))
 def lint_template(caller: Reads, body: Definition) -> JSONResponse:
     """Every fault of a definition, with its place; nothing is stored."""
-    return done(caller, caller.engine(body.project), templates.lint, definition=body.definition)
+    return answer_reply(caller, caller.engine(body.project), templates.lint, definition=body.definition)
 
 
 @router.post("/templates/import", response_model=answer_of(ImportReport))
 def import_template(caller: Manages, body: Imported) -> JSONResponse:
     """What a file of this or another system becomes, and what is not carried over; stored only without ``dry_run``."""
-    given = body.model_dump(exclude={"project"})
-    return done(caller, caller.engine(body.project), import_text, **given)
+    values = body.model_dump(exclude={"project"})
+    return answer_reply(caller, caller.engine(body.project), import_text, **values)
 
 
 @router.get("/templates/{name}/diff", response_model=answer_of(TemplateDiff))
 def diff_template(caller: Reads, name: str, against: str = "", project: str = "") -> JSONResponse:
     """How a template differs from the one it was made from, or from another."""
-    return done(caller, caller.engine(project), templates.diff, name=name, against=against)
+    return answer_reply(caller, caller.engine(project), templates.diff, name=name, against=against)
 
 
 @router.get("/templates/{name}/versions", response_model=answer_of(VersionList))
 def list_versions(caller: Reads, name: str, project: str = "") -> JSONResponse:
     """The kept versions of a template, newest first."""
-    return done(caller, caller.engine(project), templates.kept_versions, name=name)
+    return answer_reply(caller, caller.engine(project), templates.kept_versions, name=name)
 
 
 @router.post("/templates/{name}/edit", response_model=answer_of(KeptView))
 def edit_template(caller: Manages, name: str, body: EditedTemplate) -> JSONResponse:
     """Store the next version of a template, with the PIN; its name starts it once it is trusted."""
     caller.refuse_program()
-    return done(
+    return answer_reply(
         caller, caller.engine(body.project), templates.edit, name=name, definition=body.definition, pin=body.pin
     )
 
@@ -93,7 +93,7 @@ def edit_template(caller: Manages, name: str, body: EditedTemplate) -> JSONRespo
 @router.post("/templates/{name}/clone", response_model=answer_of(KeptView))
 def clone_template(caller: Manages, name: str, body: Copy) -> JSONResponse:
     """Copy a template under a name of its own."""
-    return done(
+    return answer_reply(
         caller, caller.engine(body.project), templates.clone, name=name, new_name=body.new_name, version=body.version
     )
 
@@ -102,4 +102,4 @@ def clone_template(caller: Manages, name: str, body: Copy) -> JSONResponse:
 def use_template(caller: Manages, name: str, body: Use) -> JSONResponse:
     """Make a template the default, enable, disable or archive it. Nothing is deleted."""
     caller.refuse_program()
-    return done(caller, caller.engine(body.project), templates.use, name=name, action=body.action, pin=body.pin)
+    return answer_reply(caller, caller.engine(body.project), templates.use, name=name, action=body.action, pin=body.pin)

@@ -10,7 +10,7 @@ from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Manages, Reads
 from wfe_mcp.dashboard.api.bodies import OfProject, Pin
 from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import shown
+from wfe_mcp.dashboard.api.replies import view_reply
 from wfe_mcp.engine.credentials import stored
 from wfe_mcp.engine.credentials.kinds import LONGEST
 from wfe_mcp.views.project.credentials import CredentialsView, CredentialView, credential_view, credentials_view
@@ -50,7 +50,7 @@ class NewCredential(RotatedCredential):
 def list_credentials(caller: Reads, project: str = "") -> JSONResponse:
     """The credentials that count in a project: names, kinds, expiry, and what got them. Never a value."""
     view = credentials_view(caller.engine(project))
-    return shown(plural(len(view.credentials), "credential"), view)
+    return view_reply(plural(len(view.credentials), "credential"), view)
 
 
 @router.post("/credentials", response_model=answer_of(CredentialView), tags=["settings"])
@@ -59,10 +59,10 @@ def new_credential(caller: Manages, body: NewCredential) -> JSONResponse:
     engine = caller.engine(body.project)
     ends, by = stored.expiry_of(body.expires, engine.clock()), caller.person(engine, body.pin)
     scope, kept_in = body.scope or "project", body.kept_in
-    made = stored.add_credential(
+    credential = stored.add_credential(
         engine, by, body.name, body.kind, body.values, scope=scope, kept_in=kept_in, expires_at=ends
     )
-    return shown(f"Stored the {made.kind} {made.name}", credential_view(engine, made))
+    return view_reply(f"Stored the {credential.kind} {credential.name}", credential_view(engine, credential))
 
 
 @router.post("/credentials/{name}/rotate", response_model=answer_of(CredentialView), tags=["settings"])
@@ -71,14 +71,14 @@ def new_value(caller: Manages, name: str, body: RotatedCredential) -> JSONRespon
     engine = caller.engine(body.project)
     known, ends = stored.credential(engine, name, body.scope), stored.expiry_of(body.expires, engine.clock())
     by = caller.person(engine, body.pin)
-    made = stored.rotate_credential(engine, by, name, body.values, scope=known.scope, expires_at=ends)
-    return shown(f"Rotated the {made.kind} {name}", credential_view(engine, made))
+    credential = stored.rotate_credential(engine, by, name, body.values, scope=known.scope, expires_at=ends)
+    return view_reply(f"Rotated the {credential.kind} {name}", credential_view(engine, credential))
 
 
 @router.post("/credentials/{name}/delete", response_model=answer_of(CredentialView), tags=["settings"])
 def no_credential(caller: Manages, name: str, body: DeletedCredential) -> JSONResponse:
     """Delete a credential, with the PIN."""
     engine = caller.engine(body.project)
-    known = stored.credential(engine, name, body.scope)
-    gone = stored.delete_credential(engine, caller.person(engine, body.pin), name, scope=known.scope)
-    return shown(f"Deleted the {gone.kind} {name}", credential_view(engine, gone))
+    credential = stored.credential(engine, name, body.scope)
+    gone = stored.delete_credential(engine, caller.person(engine, body.pin), name, scope=credential.scope)
+    return view_reply(f"Deleted the {gone.kind} {name}", credential_view(engine, gone))

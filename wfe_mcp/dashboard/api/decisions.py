@@ -19,7 +19,7 @@ from wfe_mcp.core.prompts import LineComment, Side
 from wfe_mcp.dashboard.api.access import Caller, Reads
 from wfe_mcp.dashboard.api.bodies import Body
 from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import reply, shown
+from wfe_mcp.dashboard.api.replies import reply, view_reply
 from wfe_mcp.dashboard.comment_fields import Fields
 from wfe_mcp.dashboard.deciding import ask_about_now, changed_files, record_answer, refuse_unseen
 from wfe_mcp.dashboard.decision_page import decision_body
@@ -95,7 +95,7 @@ class TextToEdit:
 def show_decision(caller: Reads, request: str) -> JSONResponse:
     """What a request asks: everything that `show --decision --json` shows, with the change line by line."""
     view = _looked_at(caller, request)
-    return shown(f"{view.request.phase}: {view.state}", _data(view, caller))
+    return view_reply(f"{view.request.phase}: {view.state}", _data(view, caller))
 
 
 @router.get("/page", response_model=answer_of(DecisionPage))
@@ -104,7 +104,7 @@ def decision_as_page(caller: Reads, request: str, *, split: bool = False) -> JSO
     view = _looked_at(caller, request, opens=True)
     talk = Fields() if "Reject" in view.buttons else None
     html = decision_body(view, talk=talk, may_edit=caller.login is None, split=split)
-    return shown(f"{view.request.phase}: {view.state}", DecisionPage(decision=_data(view, caller), html=html))
+    return view_reply(f"{view.request.phase}: {view.state}", DecisionPage(decision=_data(view, caller), html=html))
 
 
 @router.post("/present", response_model=answer_of(PeopleHere))
@@ -114,7 +114,7 @@ def be_present(caller: Reads, request: str) -> JSONResponse:
     view, engine = _find_decision(caller, request)
     people, login = caller.access.people, caller.login
     here = people_here([]) if people is None or login is None else people_at(engine, people, login, view)
-    return shown(here.text or "No one else has it open.", here)
+    return view_reply(here.text or "No one else has it open.", here)
 
 
 @router.post("/hand-over", response_model=answer_of(DecisionData))
@@ -126,7 +126,7 @@ def hand_request_over(caller: Reads, request: str, body: HandOver) -> JSONRespon
     if people is None or login is None:
         raise Refused("unavailable", "No one logs in here, so there is no one to hand it to.", "See: wfe-mcp server")
     hand_over(engine, people, login, request, body.to, body.note)
-    return shown(f"{view.request.phase}: handed to {body.to}", _data(_find_decision(caller, request)[0], caller))
+    return view_reply(f"{view.request.phase}: handed to {body.to}", _data(_find_decision(caller, request)[0], caller))
 
 
 @router.post("/approve", response_model=answer_of(DecisionData))
@@ -150,7 +150,7 @@ def reject_request(caller: Reads, request: str, body: Sending) -> JSONResponse:
     """Send the phase back, with the PIN. Comments on lines become part of the feedback that the next attempt gets."""
 
     def give(view: DecisionView, engine: Engine, by: Person) -> None:
-        comments = [LineComment(each.file, each.line, each.text, each.side) for each in body.comments]
+        comments = [LineComment(comment.file, comment.line, comment.text, comment.side) for comment in body.comments]
         feedback = rejection(view.shown, body.feedback, comments)
         record_answer(engine, by, view, "reject", feedback, sha256=body.sha256, to=body.to)
 
@@ -164,7 +164,7 @@ def text_to_edit(caller: Reads, request: str) -> JSONResponse:
     what = what_is_editable(view)
     if not what:
         raise nothing_to_edit(view)
-    return shown(what, TextToEdit(what=what, text=open_text(engine, view), sha256=view.request.sha256))
+    return view_reply(what, TextToEdit(what=what, text=open_text(engine, view), sha256=view.request.sha256))
 
 
 @router.post("/edit", response_model=answer_of(DecisionData))
@@ -188,17 +188,21 @@ def _decide(
     except Refused as refused:
         return _refusal(caller, engine, view, refused)
     now = _judged_again(caller, request)
-    return shown(f"{view.request.phase}: {'edited' if not button else button.lower()}", _data(now, caller))
+    return view_reply(f"{view.request.phase}: {'edited' if not button else button.lower()}", _data(now, caller))
 
 
 def _refuse_unfit(view: DecisionView, body: _Decision, button: str) -> None:
     """Refuse what takes no answer, what was not shown, and what has no PIN."""
     if view.state != "open":
-        given = view.answer
-        by = f" {given.actor} {'approved' if given.approved else 'rejected'} it at {second(given.at)}." if given else ""
+        decision = view.answer
+        by = (
+            f" {decision.actor} {'approved' if decision.approved else 'rejected'} it at {second(decision.at)}."
+            if decision
+            else ""
+        )
         raise Refused(
             "stale_revision",
-            f"The request {view.request.id} is {view.state}: it takes no answer.{by or f' {words.ended(view)}'}",
+            f"The request {view.request.id} is {view.state}: it takes no answer.{by or f' {words.end_sentence(view)}'}",
             "Look at it again.",
         )
     if button and button not in view.buttons:

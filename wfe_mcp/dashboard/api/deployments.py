@@ -6,7 +6,7 @@ from fastapi.responses import JSONResponse
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Reads
 from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import shown
+from wfe_mcp.dashboard.api.replies import view_reply
 from wfe_mcp.views.runs.deployments import Deployments, deployments_view
 
 router = APIRouter()
@@ -16,4 +16,4 @@ router = APIRouter()
 def list_environments(caller: Reads, project: str = "", environment: str = "") -> JSONResponse:
     """What runs in each environment, its health, and the deployments, the newest first."""
     view = deployments_view(caller.engine(project), environment)
-    return shown(f"{plural(len(view.environments), 'environment')}", view)
+    return view_reply(f"{plural(len(view.environments), 'environment')}", view)

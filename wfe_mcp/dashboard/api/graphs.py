@@ -9,7 +9,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Reads
 from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import reply, shown
+from wfe_mcp.dashboard.api.replies import reply, view_reply
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.views.answers.rollback import checkpoint_list
 from wfe_mcp.views.history.board import BoardView, board
@@ -25,7 +25,7 @@ def show_graph(caller: Reads, run: str) -> JSONResponse:
     """The phases of a run with what each needs, its gates in order, its state, tokens, cost and model."""
     engine = caller.engine_of(run)
     view = graph_view(engine, overview_of(engine, run))
-    return shown(plural(len(view.nodes), "phase"), view)
+    return view_reply(plural(len(view.nodes), "phase"), view)
 
 
 @router.get("/runs/{run}/timeline", response_model=answer_of(TimelineView))
@@ -33,14 +33,14 @@ def show_timeline(caller: Reads, run: str) -> JSONResponse:
     """What the time of a run went to: work apart from waiting, phase by phase."""
     engine = caller.engine_of(run)
     view = timeline_view(engine, overview_of(engine, run))
-    return shown(plural(len(view.tasks), "task"), view)
+    return view_reply(plural(len(view.tasks), "task"), view)
 
 
 @router.get("/runs/{run}/attempts", response_model=answer_of(LineageView))
 def list_attempts(caller: Reads, run: str) -> JSONResponse:
     """Every attempt of a run, superseded ones too."""
     view = lineage_view(overview_of(caller.engine_of(run), run))
-    return shown(plural(len(view.attempts), "attempt"), view)
+    return view_reply(plural(len(view.attempts), "attempt"), view)
 
 
 @router.get("/runs/{run}/checkpoints", response_model=answer_of(CheckpointList))
@@ -55,12 +55,12 @@ _MOST = 100
 @router.get("/board", response_model=answer_of(BoardView))
 def show_board(caller: Reads, template: str, project: str = "") -> JSONResponse:
     """The newest runs of a template, by the phase that each is at; of a project, or of every one that the token opens."""
-    wanted = caller.narrowed(project)
+    wanted = caller.list_project(project)
     engine = caller.engine(wanted)
     with engine.store.read() as tx:
         page = tx.runs.page(wanted or None, template, limit=_MOST, archived=False)
-    found = list[Overview]()
+    overviews = list[Overview]()
     for run in page.runs:
         with suppress(Refused):  # it was removed meanwhile, or its folder is gone
-            found.append(overview_of(caller.engine(run.project_id), run.id))
-    return shown(f"{template}: {plural(len(found), 'run')}", board(template, found))
+            overviews.append(overview_of(caller.engine(run.project_id), run.id))
+    return view_reply(f"{template}: {plural(len(overviews), 'run')}", board(template, overviews))

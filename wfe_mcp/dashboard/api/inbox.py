@@ -9,7 +9,7 @@ from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Caller, Reads
 from wfe_mcp.dashboard.api.bodies import Body
 from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import shown
+from wfe_mcp.dashboard.api.replies import view_reply
 from wfe_mcp.dashboard.pages import everything_waiting
 from wfe_mcp.engine.access.people import Login, People
 from wfe_mcp.engine.people import absence
@@ -44,15 +44,15 @@ def show_inbox(caller: Reads) -> JSONResponse:
     view = everything_waiting(caller.access.engines_of(caller.token), only, caller.sees)
     if caller.login is not None:
         view = inbox_of(view, caller.login.person.name, _people(caller, view))
-    return shown(f"{plural(len(inbox_lines(yours(view))), 'thing')} for a person", view)
+    return view_reply(f"{plural(len(inbox_lines(yours(view))), 'thing')} for a person", view)
 
 
 def _people(caller: Caller, view: InboxView) -> dict[str, Deciders]:
     """The people of the projects in ``view``, by folder."""
     people, engines = caller.access.people, caller.access.engines_of(caller.token)
     rows = (*view.decisions, *view.unasked, *view.tasks, *view.stopped)
-    engines_there = filter(None, map(engines.by_root, {each.project for each in rows}))
-    return {} if people is None else {str(each.root): deciders(each, people) for each in engines_there}
+    engines_there = filter(None, map(engines.by_root, {row.project for row in rows}))
+    return {} if people is None else {str(engine.root): deciders(engine, people) for engine in engines_there}
 
 
 @router.get("/absences", response_model=answer_of(AbsenceList))
@@ -89,7 +89,7 @@ def _login(caller: Caller) -> tuple[People, Login]:
 
 def _answer(people: People, login: Login) -> JSONResponse:
     with people.engine.store.read() as tx:
-        seen = {name for name, held in people.roles(tx).items() if {*held} & {*login.roles}}
+        seen = {name for name, role in people.roles(tx).items() if {*role} & {*login.roles}}
         away = absence.absences(tx, people.engine.clock())
-    view = absence_list([each for name, each in sorted(away.items()) if name in seen])
-    return shown(f"{len(view.away)} away", view)
+    view = absence_list([person_away for name, person_away in sorted(away.items()) if name in seen])
+    return view_reply(f"{len(view.away)} away", view)

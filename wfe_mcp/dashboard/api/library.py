@@ -10,10 +10,10 @@ from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Manages, Reads
 from wfe_mcp.dashboard.api.bodies import OfProject
 from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import done, shown
+from wfe_mcp.dashboard.api.replies import answer_reply, view_reply
 from wfe_mcp.engine.maintenance.projects import known_projects
 from wfe_mcp.views.answers import reading, tool_answers as answers
-from wfe_mcp.views.answers.find import FoundView, found
+from wfe_mcp.views.answers.find import FoundView, find_text
 from wfe_mcp.views.artifacts.artifacts import ArtifactView
 from wfe_mcp.views.history.stats import StatsList, WeekView, phases, week
 from wfe_mcp.views.pages.artifact import ArtifactPage, artifact_page
@@ -44,7 +44,7 @@ def read_artifact(
     against: str = "",
 ) -> JSONResponse:
     """The artifacts of a run; with ``phase`` or ``artifact`` one of them, a part of it, or how it differs from another."""
-    return done(
+    return answer_reply(
         caller,
         caller.engine_of(run),
         answers.read_artifact,
@@ -64,13 +64,13 @@ def show_artifact(
     """A whole artifact: its fields, as Markdown, JSON and text, its schema, and every other revision of the phase."""
     engine = caller.engine_of(run)
     view = artifact_page(engine, overview_of(engine, run), phase, revision)
-    return shown(f"{view.head.artifact}, revision {view.head.revision}", view)
+    return view_reply(f"{view.head.artifact}, revision {view.head.revision}", view)
 
 
 @router.get("/templates", response_model=answer_of(TemplateList), tags=["templates"])
 def list_templates(caller: Reads, project: str = "", query: str = "") -> JSONResponse:
     """The templates that a run can start from."""
-    return done(caller, caller.engine(project), reading.list_templates, query=query, limit=None)
+    return answer_reply(caller, caller.engine(project), reading.list_templates, query=query, limit=None)
 
 
 @router.get("/template-schema", response_model=answer_of(TemplateSchema), tags=["templates"])
@@ -79,19 +79,19 @@ def show_template_schema(caller: Reads) -> JSONResponse:
     from wfe_mcp.workflow.form import template_schema
 
     del caller
-    return shown("The JSON Schema of a template", TemplateSchema(json_schema=template_schema()))
+    return view_reply("The JSON Schema of a template", TemplateSchema(json_schema=template_schema()))
 
 
 @router.get("/templates/{name}", response_model=answer_of(TemplateView), tags=["templates"])
 def show_template(caller: Reads, name: str, project: str = "") -> JSONResponse:
     """A whole template definition; NAME@VERSION for a stored version."""
-    return done(caller, caller.engine(project), reading.list_templates, name=name)
+    return answer_reply(caller, caller.engine(project), reading.list_templates, name=name)
 
 
 @router.post("/templates", response_model=answer_of(KeptView), tags=["templates"])
 def save_template(caller: Manages, body: NewTemplate) -> JSONResponse:
     """Store a new version of a template. A run starts from it once a person trusts it."""
-    return done(
+    return answer_reply(
         caller, caller.engine(body.project), answers.save_template, definition=body.definition, dry_run=body.dry_run
     )
 
@@ -101,22 +101,22 @@ def list_projects(caller: Reads) -> JSONResponse:
     """Every project that the token opens."""
     engine = caller.engine()
     with engine.store.read() as tx:
-        found = [each for each in known_projects(tx, here=engine.project_id) if caller.sees(each.id)]
-    return shown(plural(len(found), "project"), ProjectList(projects=tuple(map(project_row, found))))
+        projects = [project for project in known_projects(tx, here=engine.project_id) if caller.sees(project.id)]
+    return view_reply(plural(len(projects), "project"), ProjectList(projects=tuple(map(project_row, projects))))
 
 
 @router.get("/projects/{project}", response_model=answer_of(ProjectView), tags=["projects"])
 def show_project(caller: Reads, project: str) -> JSONResponse:
     """A project: its templates, checks, roles and the runs that are not over."""
     view = project_view(caller.engine(project))
-    return shown(view.project.root, view)
+    return view_reply(view.project.root, view)
 
 
 @router.get("/projects/{project}/stack", response_model=answer_of(ProjectContents), tags=["projects"])
 def project_stack(caller: Reads, project: str) -> JSONResponse:
     """What a project consists of, by its files: languages, stack by folder, checks configured and found. Nothing of it runs."""
     view = contents(caller.engine(project))
-    return shown(view.root, view)
+    return view_reply(view.root, view)
 
 
 @router.get("/projects/{project}/context", response_model=answer_of(ProjectContext), tags=["projects"])
@@ -125,22 +125,22 @@ def orchestrator_context(
 ) -> JSONResponse:
     """What an orchestrator must know of a project, in at most so many tokens: what it is, checks, templates, roles, open runs."""
     view = project_context(caller.engine(project), tokens)
-    return shown(f"Context of {view.name}", view)
+    return view_reply(f"Context of {view.name}", view)
 
 
 @router.get("/projects/{project}/stats", response_model=answer_of(StatsList), tags=["projects"])
 def project_stats(caller: Reads, project: str, template: str = "") -> JSONResponse:
     """The phases of a project by template: runs, attempts, passes, working and waiting time, tokens, cost."""
     lines = phases(caller.engine(project), template=template or None)
-    return shown(plural(len(lines), "phase"), StatsList(phases=lines))
+    return view_reply(plural(len(lines), "phase"), StatsList(phases=lines))
 
 
 @router.get("/stats/week", response_model=answer_of(WeekView), tags=["projects"])
 def stats_of_the_week(caller: Reads, project: str = "") -> JSONResponse:
     """The last seven days at a glance, of a project, else of every project that the token opens."""
-    wanted = caller.summed(project)
+    wanted = caller.sum_project(project)
     view = week(caller.engine(wanted), everywhere=not wanted)
-    return shown(f"{plural(view.finished, 'run')} finished", view)
+    return view_reply(f"{plural(view.finished, 'run')} finished", view)
 
 
 @router.get("/search", response_model=answer_of(FoundView), tags=["search"])
@@ -156,5 +156,7 @@ def search(
 ) -> JSONResponse:
     """Full-text search of a project's history."""
     engine = caller.engine_of(run) if run else caller.engine(project)
-    everywhere = everywhere and not caller.summed(project)
-    return done(caller, engine, found, run, query=query, kind=kind, limit=limit, cursor=cursor, everywhere=everywhere)
+    everywhere = everywhere and not caller.sum_project(project)
+    return answer_reply(
+        caller, engine, find_text, run, query=query, kind=kind, limit=limit, cursor=cursor, everywhere=everywhere
+    )

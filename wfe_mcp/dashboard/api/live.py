@@ -29,7 +29,7 @@ from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Caller, Manages, Reads
 from wfe_mcp.dashboard.api.bodies import Body
 from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import shown
+from wfe_mcp.dashboard.api.replies import view_reply
 from wfe_mcp.dashboard.guard import COOKIE
 from wfe_mcp.engine.background.queues import QUEUES, cancel_job, find_job, job_overviews, queues_now
 from wfe_mcp.engine.runs.looks import visited_before
@@ -78,9 +78,9 @@ def show_queue(
 ) -> JSONResponse:
     """The queues of a project and its jobs, newest first."""
     engine = caller.engine_of(run) if run else caller.engine(project)
-    found = job_overviews(engine, kinds=QUEUES, statuses=status or (), run=run, limit=limit)
-    view = QueueState(jobs=job_rows(engine, found), queues=tuple(queues_now(engine)))
-    return shown(plural(len(found), "job"), view)
+    overviews = job_overviews(engine, kinds=QUEUES, statuses=status or (), run=run, limit=limit)
+    view = QueueState(jobs=job_rows(engine, overviews), queues=tuple(queues_now(engine)))
+    return view_reply(plural(len(overviews), "job"), view)
 
 
 @router.get("/queue/{job}", response_model=answer_of(JobView), tags=["queue"])
@@ -88,7 +88,7 @@ def show_job(caller: Reads, job: str, project: str = "") -> JSONResponse:
     """One job, with its input and its result."""
     engine = caller.engine(project)
     view = job_view(engine, find_job(engine, job))
-    return shown(f"Job {view.row.job}: {view.row.state}", view)
+    return view_reply(f"Job {view.row.job}: {view.row.state}", view)
 
 
 @router.post("/queue/{job}/cancel", response_model=answer_of(JobView), tags=["queue"])
@@ -98,7 +98,7 @@ def cancel(caller: Manages, job: str, body: Cancellation, project: str = "") -> 
 
     engine = caller.engine(project)
     ended = cancel_job(engine, caller.by, job, gave_up_of(engine), body.reason)
-    return shown(f"Job {ended.id} is cancelled", job_view(engine, find_job(engine, ended.id)))
+    return view_reply(f"Job {ended.id} is cancelled", job_view(engine, find_job(engine, ended.id)))
 
 
 @router.get("/activity", response_model=answer_of(ActivityList), tags=["activity"])
@@ -112,9 +112,11 @@ def list_activity(
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> JSONResponse:
     """The newest events over all runs, newest first; ``before``: those before a position."""
-    found = _activity(caller, project, run, type_, actor, before, limit)
-    events = tuple(map(activity_view, found))
-    return shown(plural(len(events), "event"), ActivityList(events=events, last=found[-1].position if found else 0))
+    activities = _activity(caller, project, run, type_, actor, before, limit)
+    events = tuple(map(activity_view, activities))
+    return view_reply(
+        plural(len(events), "event"), ActivityList(events=events, last=activities[-1].position if activities else 0)
+    )
 
 
 @router.post("/look", response_model=answer_of(NewsView), tags=["activity"])
@@ -124,10 +126,10 @@ def look(caller: Reads, body: Look) -> JSONResponse:
     engine = caller.engine()
     with engine.store.read() as tx:
         known = (
-            [] if caller.login else [each.id for each in tx.projects.all()]
+            [] if caller.login else [project.id for project in tx.projects.all()]
         )  # a look is of the one user of a machine
     view = news(engine, visited_before(engine, known, looks=body.looks))
-    return shown(plural(len(view.runs), "run"), view)
+    return view_reply(plural(len(view.runs), "run"), view)
 
 
 class JsonLines(PlainTextResponse):
@@ -141,8 +143,8 @@ def export_activity(
     caller: Reads, project: str = "", run: str = "", type_: Annotated[str, Query(alias="type")] = "", actor: str = ""
 ) -> JsonLines:
     """The events as JSON Lines, newest first, at most 10,000; for a file."""
-    found = _activity(caller, project, run, type_, actor, 0, _MOST_EXPORTED)
-    lines = (json.dumps(plain(activity_view(each)), ensure_ascii=False) for each in found)
+    activities = _activity(caller, project, run, type_, actor, 0, _MOST_EXPORTED)
+    lines = (json.dumps(plain(activity_view(activity)), ensure_ascii=False) for activity in activities)
     attached = {"content-disposition": 'attachment; filename="activity.jsonl"'}
     return JsonLines("".join(f"{line}\n" for line in lines), headers=attached)
 
@@ -150,12 +152,12 @@ def export_activity(
 def _activity(
     caller: Caller, project: str, run: str, type_: str, actor: str, before: int, limit: int
 ) -> list[Activity]:
-    wanted = caller.narrowed(project)
+    wanted = caller.list_project(project)
     engine = caller.engine_of(run) if run else caller.engine(wanted)
     with engine.store.read() as tx:
         at = before or tx.activity.last_position() + 1
-        found = tx.activity.before(at, project=wanted, run=run, type_=type_, actor=actor, limit=limit)
-    return [each for each in found if caller.sees(each.project_id)]
+        activities = tx.activity.before(at, project=wanted, run=run, type_=type_, actor=actor, limit=limit)
+    return [activity for activity in activities if caller.sees(activity.project_id)]
 
 
 @router.get("/events", tags=["activity"], response_class=EventSourceResponse)
@@ -167,20 +169,22 @@ async def stream(
     last_event_id: Annotated[str, Header()] = "",
 ) -> EventSourceResponse:
     """New events over all runs, as they are committed by any process. Without ``after``: from now on."""
-    wanted = caller.narrowed(project)
+    wanted = caller.list_project(project)
     engine = await run_in_threadpool(caller.engine, wanted)
     is_ours = last_event_id.isdecimal() and len(last_event_id) <= _POSITION_DIGITS
     begin = int(last_event_id) if is_ours else after
-    found = _news(caller, partial(caller.access.still_opens, *_given(request)), engine.store, wanted, begin)
+    generator = _news(
+        caller, partial(caller.access.still_opens, *_credentials_of(request)), engine.store, wanted, begin
+    )
     return EventSourceResponse(
-        _while_there(found),
+        _while_there(generator),
         ping=PING_S,
         headers={"cache-control": "no-store"},
         send_timeout=30,
     )
 
 
-def _given(request: Request) -> tuple[str, str]:
+def _credentials_of(request: Request) -> tuple[str, str]:
     return request.headers.get("authorization", ""), request.cookies.get(COOKIE, "")
 
 
@@ -188,8 +192,8 @@ async def _while_there(messages: AsyncGenerator[ServerSentEvent]) -> AsyncGenera
     """The messages until the database is away: the stream ends, and who listens connects again."""
     try:
         async with aclosing(messages):
-            async for each in messages:
-                yield each
+            async for message in messages:
+                yield message
     except Refused as refused:
         log.warning("a stream of events ends: %s", refused.message)
 
@@ -207,12 +211,12 @@ async def _news(
         version = await run_in_threadpool(store.data_version)
         if version != seen and not await run_in_threadpool(still_opens):
             return
-        found, changed = list[Activity](), list[tuple[int, str, str]]()
+        activities, changed = list[Activity](), list[tuple[int, str, str]]()
         if version != seen:
-            found, changed = await run_in_threadpool(_after, store, position, items, project)
-        for each in filter(lambda each: caller.sees(each.project_id), found):
+            activities, changed = await run_in_threadpool(_after, store, position, items, project)
+        for activity in filter(lambda each: caller.sees(each.project_id), activities):
             yield ServerSentEvent(
-                json.dumps(plain(activity_view(each)), ensure_ascii=False), event="event", id=str(each.position)
+                json.dumps(plain(activity_view(activity)), ensure_ascii=False), event="event", id=str(activity.position)
             )
         for row, of_project, item in changed:
             if caller.sees(of_project):
@@ -220,12 +224,12 @@ async def _news(
             items = row
         for kind, data in [] if version == seen else await run_in_threadpool(work.news):
             yield ServerSentEvent(json.dumps(data, ensure_ascii=False), event=kind)
-        position = found[-1].position if found else position
-        if len(found) == BATCH:
+        position = activities[-1].position if activities else position
+        if len(activities) == BATCH:
             continue
         seen = version
         # While many come they are read less often, more at a time.
-        await anyio.sleep(POLL_S * max(1, min(len(found), _MOST_POLLS)))
+        await anyio.sleep(POLL_S * max(1, min(len(activities), _MOST_POLLS)))
 
 
 class _Work:
@@ -243,27 +247,27 @@ class _Work:
         with self._store.read() as tx:
             self._row = min(self._row, tx.tool_calls.last_row())  # runs may have been pruned
             tools = tx.tool_calls.news(self._row, self._open, self._project)
-            shown = tx.jobs.shown(self._project)
+            jobs = tx.jobs.showing_text(self._project)
             of = tx.runs.projects(
-                list({*(RunId(str(each["run_id"])) for each in tools), *(job.run_id or RunId("") for job in shown)})
+                list({*(RunId(str(tool["run_id"])) for tool in tools), *(job.run_id or RunId("") for job in jobs)})
             )
-        shown = [job for job in shown if self._caller.sees(of.get(job.run_id or RunId(""), ""))]
-        texts = {job.id: str((job.result or {}).get("text", "")) for job in shown}
-        found: list[tuple[str, dict[str, Any]]] = []
-        for job in shown:
+        jobs = [job for job in jobs if self._caller.sees(of.get(job.run_id or RunId(""), ""))]
+        texts = {job.id: str((job.result or {}).get("text", "")) for job in jobs}
+        events: list[tuple[str, dict[str, Any]]] = []
+        for job in jobs:
             before, text = self._texts.get(job.id, ""), texts[job.id]
             if text != before:
                 adds = bool(before) and text[: len(before)] == before
                 on = {"job": job.id, "run": job.run_id, "phase": job.phase, "attempt": job.attempt}
-                found.append(("text", {**on, "text": text[len(before) :] if adds else text, "adds": adds}))
+                events.append(("text", {**on, "text": text[len(before) :] if adds else text, "adds": adds}))
         self._texts = texts
-        for each in tools:
-            self._row = max(self._row, each.pop("row"))
-            is_known, is_over = each["id"] in self._open, each["ok"] is not None
-            if (is_over or not is_known) and self._caller.sees(of.get(RunId(str(each["run_id"])), "")):
-                found.append(("tool", {"run": each.pop("run_id"), "tool": each.pop("name"), **each}))
-            (self._open.discard if is_over else self._open.add)(each["id"])
-        return found
+        for tool in tools:
+            self._row = max(self._row, tool.pop("row"))
+            is_known, is_over = tool["id"] in self._open, tool["ok"] is not None
+            if (is_over or not is_known) and self._caller.sees(of.get(RunId(str(tool["run_id"])), "")):
+                events.append(("tool", {"run": tool.pop("run_id"), "tool": tool.pop("name"), **tool}))
+            (self._open.discard if is_over else self._open.add)(tool["id"])
+        return events
 
 
 def _ends(store: Store) -> tuple[int, int]:

@@ -83,7 +83,7 @@ class Refusal(Answer[dict[str, Any]]):
 
 def answer_of(*kinds: Any) -> Any:
     """The model of an answer whose data is one of these views; a mapping where none is named."""
-    return Answer[_any_of(map(_translated, kinds))] if kinds else Answer[dict[str, Any]]
+    return Answer[_any_of(map(_translate_hint, kinds))] if kinds else Answer[dict[str, Any]]
 
 
 @cache
@@ -91,11 +91,11 @@ def model_of(kind: type) -> type[BaseModel]:
     """The model of a dataclass."""
     keys: dict[str, Any] = {}
     hints = get_type_hints(kind, _names() | vars(sys.modules[kind.__module__]), include_extras=True)
-    for each in fields(cast("Any", kind)):
-        if "inline" in each.metadata:
-            keys |= _inlined(hints[each.name])
-        elif "internal" not in each.metadata:
-            keys[each.name.removesuffix("_")] = _key(each, hints)
+    for field in fields(cast("Any", kind)):
+        if "inline" in field.metadata:
+            keys |= _inline_keys(hints[field.name])
+        elif "internal" not in field.metadata:
+            keys[field.name.removesuffix("_")] = _key(field, hints)
     return create_model(kind.__name__, __doc__=kind.__doc__, **dict(map(_field_for, keys.items())))
 
 
@@ -105,26 +105,26 @@ def _field_for(key: tuple[str, tuple[Any, Any]]) -> tuple[str, Any]:
     return (f"{name}_", (Annotated[hint, Key(alias=name)], default)) if hasattr(BaseModel, name) else key
 
 
-def _inlined(hint: Any) -> dict[str, Any]:
+def _inline_keys(hint: Any) -> dict[str, Any]:
     """The keys of an inline view; of a choice of several, all of them, and none required."""
-    kinds = [each for each in get_args(hint) or (hint,) if is_dataclass(each)]
-    found: dict[str, Any] = {}
+    kinds = [part for part in get_args(hint) or (hint,) if is_dataclass(part)]
+    keys: dict[str, Any] = {}
     for kind in kinds:
         for name, key in model_of(cast("type", kind)).model_fields.items():
             default = Key(default_factory=key.default_factory) if key.default_factory else key.default
             required = None if len(kinds) > 1 else ...
-            found[key.alias or name] = (key.annotation, required if key.is_required() else default)
-    return found
+            keys[key.alias or name] = (key.annotation, required if key.is_required() else default)
+    return keys
 
 
 def _key(each: Field[Any], hints: dict[str, Any]) -> tuple[Any, Any]:
-    hint = _translated(hints[each.name])
+    hint = _translate_hint(hints[each.name])
     if each.default is not MISSING:
         return hint, None if type(each.default) is object else each.default  # a bare object stands for "absent"
     return hint, ... if each.default_factory is MISSING else Key(default_factory=each.default_factory)
 
 
-def _translated(hint: Any) -> Any:
+def _translate_hint(hint: Any) -> Any:
     """``hint`` with every view replaced by its model, an annotated object by its view, tuples of any length by lists."""
     if is_dataclass(hint):
         return model_of(cast("type", hint))
@@ -132,15 +132,15 @@ def _translated(hint: Any) -> Any:
     if origin is None:
         return hint
     if origin is Annotated:
-        return _translated(parts[1])
+        return _translate_hint(parts[1])
     if origin in {Union, types.UnionType}:
-        return _any_of(map(_translated, parts))
+        return _any_of(map(_translate_hint, parts))
     if origin is tuple and len(parts) == 2 and parts[1] is Ellipsis:
-        return list[_translated(parts[0])]
+        return list[_translate_hint(parts[0])]
     if origin is tuple:
-        return tuple[tuple(map(_translated, parts))]
+        return tuple[tuple(map(_translate_hint, parts))]
     if origin is Mapping:
-        return dict[parts[0], _translated(parts[1])]
+        return dict[parts[0], _translate_hint(parts[1])]
     return hint
 
 
@@ -151,12 +151,12 @@ def _any_of(hints: Iterable[Any]) -> Any:
 @cache
 def _names() -> dict[str, Any]:
     """Every dataclass and alias of ``views/`` by its name: their modules import each other for type checkers only."""
-    found: dict[str, Any] = {}
+    by_name: dict[str, Any] = {}
     views = [module.name for module in pkgutil.walk_packages(wfe_mcp.views.__path__, "wfe_mcp.views.")]
     for module in [*_PARTS_OF_VIEWS, *views]:
         loaded = vars(importlib.import_module(module))
-        found |= {name: value for name, value in loaded.items() if _is_described(value)}
-    return found
+        by_name |= {name: value for name, value in loaded.items() if _is_described(value)}
+    return by_name
 
 
 def _is_described(value: object) -> bool:

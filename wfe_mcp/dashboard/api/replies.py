@@ -72,12 +72,12 @@ def reply(envelope: Envelope) -> JSONResponse:
     return JSONResponse(envelope.to_dict(), status)
 
 
-def shown(summary: str, view: object) -> JSONResponse:
+def view_reply(summary: str, view: object) -> JSONResponse:
     """A view by itself."""
     return reply(Envelope(True, summary=summary, view=view))
 
 
-def done(
+def answer_reply(
     caller: Caller,
     engine: Engine,
     ask: Callable[..., Envelope],
@@ -135,13 +135,13 @@ def on_malformed(request: Request, exc: Exception) -> JSONResponse:
 def on_http(request: Request, exc: Exception) -> JSONResponse:
     """A path or method that the API does not have, or a body that is too large or no JSON."""
     assert isinstance(exc, HTTPException), exc
-    found = f"{request.method} {request.url.path}"
-    refused = Refused("bad_argument", f"The body of {found} cannot be read as JSON.", "See /api/v1/openapi.json.")
+    line = f"{request.method} {request.url.path}"
+    refused = Refused("bad_argument", f"The body of {line} cannot be read as JSON.", "See /api/v1/openapi.json.")
     if exc.status_code in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}:
-        refused = Refused("bad_argument", f"There is no operation {found}.", "See /api/v1/openapi.json.")
+        refused = Refused("bad_argument", f"There is no operation {line}.", "See /api/v1/openapi.json.")
     elif exc.status_code == TOO_LARGE:
         most = f"{MESSAGE_BYTES.most:,} {MESSAGE_BYTES.unit}"
-        refused = Refused("too_large", f"The body of {found} is larger than {most}.", MESSAGE_BYTES.remedy)
+        refused = Refused("too_large", f"The body of {line} is larger than {most}.", MESSAGE_BYTES.remedy)
     envelope = Envelope(False, summary=refused.message, error=refused)
     return JSONResponse(envelope.to_dict(), exc.status_code, exc.headers)
 

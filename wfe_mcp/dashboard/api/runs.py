@@ -18,7 +18,7 @@ from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Caller, Reads, Works
 from wfe_mcp.dashboard.api.bodies import Body, OfProject, PhaseName, Pin
 from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import done, reply, shown
+from wfe_mcp.dashboard.api.replies import answer_reply, reply, view_reply
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.answers import rollback as history, tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions
@@ -151,14 +151,14 @@ def list_runs(
     cursor: str = "",
 ) -> JSONResponse:
     """The runs of a project, or of every project that the token opens, newest first."""
-    wanted = caller.narrowed(project)
+    wanted = caller.list_project(project)
     engine = caller.engine(wanted)
     with engine.store.read() as tx:
         page = tx.runs.page(
             wanted or None,
             template or None,
             status or None,
-            _begun(since, engine),
+            _begin_of(since, engine),
             limit,
             cursor or None,
             triggered_by=triggered_by or None,
@@ -166,16 +166,16 @@ def list_runs(
             archived=archived,
             reached=reached or (),
         )
-    seen = [each for each in page.runs if caller.sees(each.project_id)]
-    rows = run_rows(engine, seen, lambda run: caller.engine(run.project_id))
-    return shown(plural(len(rows), "run"), RunList(runs=rows, cursor=page.cursor or ""))
+    runs = [record for record in page.runs if caller.sees(record.project_id)]
+    rows = run_rows(engine, runs, lambda run: caller.engine(run.project_id))
+    return view_reply(plural(len(rows), "run"), RunList(runs=rows, cursor=page.cursor or ""))
 
 
 @router.post("/runs", response_model=answer_of(RunView))
 def start_run(caller: Works, body: NewRun) -> JSONResponse:
     """Start a run from a template."""
-    given = body.model_dump(exclude={"project"})
-    return done(caller, caller.works(body.project), answers.start_run, **given)
+    values = body.model_dump(exclude={"project"})
+    return answer_reply(caller, caller.works(body.project), answers.start_run, **values)
 
 
 @router.get("/runs/{run}", response_model=answer_of(RunView))
@@ -187,7 +187,7 @@ async def show_run(
     if wait_s:
         before = await run_in_threadpool(envelopes.moment, engine, run)
         await _until(caller, lambda: envelopes.has_moved(engine, before) or not envelopes.sleeps(engine, run), wait_s)
-    return await run_in_threadpool(done, caller, engine, answers.status, run, detail=detail)
+    return await run_in_threadpool(answer_reply, caller, engine, answers.status, run, detail=detail)
 
 
 @router.get("/runs/{run}/events", response_model=answer_of(EventList))
@@ -197,27 +197,27 @@ def list_events(
     """The log of a run after an event, oldest first."""
     engine = caller.engine_of(run)
     with engine.store.read() as tx:
-        found = tx.events.of_run(RunId(run), after, limit)
-    return shown(f"{len(found)} events", EventList(events=tuple(map(event_view, found))))
+        events = tx.events.of_run(RunId(run), after, limit)
+    return view_reply(f"{len(events)} events", EventList(events=tuple(map(event_view, events))))
 
 
 @router.get("/runs/{run}/evidence", response_model=answer_of(EvidenceList))
 def list_evidence(caller: Reads, run: str, phase: str = "", attempt: int | None = None) -> JSONResponse:
     """What the gates and steps of a run saw, oldest first."""
-    found = evidence_list(caller.engine_of(run), run, phase, attempt)
-    return shown(f"{len(found.evidence)} pieces of evidence", found)
+    evidence = evidence_list(caller.engine_of(run), run, phase, attempt)
+    return view_reply(f"{len(evidence.evidence)} pieces of evidence", evidence)
 
 
 @router.get("/runs/{run}/context", response_model=answer_of(ContextPack))
 def show_context(caller: Reads, run: str, phase: str = "") -> JSONResponse:
     """What who works a phase next must know: task, goal, reports, why the run came back, commits, changed files, blockers."""
-    return done(caller, caller.engine_of(run), _context, run, phase)
+    return answer_reply(caller, caller.engine_of(run), _context, run, phase)
 
 
 @router.post("/runs/{run}/start_phase", response_model=answer_of(ClaimView))
 def start_phase(caller: Works, run: str, body: PhaseToStart) -> JSONResponse:
     """Claim a phase: its prompt, the schema of its artifact, its gates."""
-    return done(caller, caller.at_work(run), answers.start_phase, run, **body.model_dump())
+    return answer_reply(caller, caller.at_work(run), answers.start_phase, run, **body.model_dump())
 
 
 @router.post("/runs/{run}/submit_artifact", response_model=answer_of(SubmittedView))
@@ -226,60 +226,64 @@ async def submit_artifact(caller: Works, run: str, body: Submission) -> JSONResp
     engine = await run_in_threadpool(caller.at_work, run)
     try:
         by = await run_in_threadpool(caller.mover, engine, run, body.pin)
-        found = await run_in_threadpool(answers.submit_artifact, engine, by, run, **body.model_dump(exclude={"pin"}))
-        if found.state == "gating":
-            made = found.shown(SubmittedView)
-            await _until(caller, partial(envelopes.gates_are_done, engine, run, body.phase, made.attempt), GATES_WAIT_S)
-            found = await run_in_threadpool(answers.submitted, engine, run, body.phase, made.attempt, made.revision)
+        envelope = await run_in_threadpool(answers.submit_artifact, engine, by, run, **body.model_dump(exclude={"pin"}))
+        if envelope.state == "gating":
+            submitted = envelope.view_as(SubmittedView)
+            await _until(
+                caller, partial(envelopes.gates_are_done, engine, run, body.phase, submitted.attempt), GATES_WAIT_S
+            )
+            envelope = await run_in_threadpool(
+                answers.submitted_answer, engine, run, body.phase, submitted.attempt, submitted.revision
+            )
     except Refused as refused:
-        found = await run_in_threadpool(refusal, engine, caller.asking(refused), run, body.phase)
-    return reply(found)
+        envelope = await run_in_threadpool(refusal, engine, caller.asking(refused), run, body.phase)
+    return reply(envelope)
 
 
 @router.post("/runs/{run}/approve", response_model=answer_of())
 def approve(caller: Works, run: str, body: ApprovalAsked) -> JSONResponse:
     """Ask for an approval. A token never approves for a person: the answer is ``needs_human`` with the command."""
-    return done(caller, caller.at_work(run), decisions.ask_approval, run, **body.model_dump())
+    return answer_reply(caller, caller.at_work(run), decisions.ask_approval, run, **body.model_dump())
 
 
 @router.post("/runs/{run}/reject", response_model=answer_of())
 def reject(caller: Works, run: str, body: Rejection) -> JSONResponse:
     """Withdraw a submission of your own, with feedback."""
-    return done(caller, caller.at_work(run), decisions.reject, run, **body.model_dump())
+    return answer_reply(caller, caller.at_work(run), decisions.reject, run, **body.model_dump())
 
 
 @router.post("/runs/{run}/retry_phase", response_model=answer_of())
 def retry_phase(caller: Works, run: str, body: Retry) -> JSONResponse:
     """Open a new attempt at a phase."""
-    return done(caller, caller.at_work(run), answers.retry_phase, run, moves=True, **body.model_dump())
+    return answer_reply(caller, caller.at_work(run), answers.retry_phase, run, moves=True, **body.model_dump())
 
 
 @router.post("/runs/{run}/skip_phase", response_model=answer_of())
 def skip_phase(caller: Works, run: str, body: Skip) -> JSONResponse:
     """Leave a phase out, where the template lets an agent do so."""
-    return done(caller, caller.at_work(run), answers.skip_phase, run, moves=True, **body.model_dump())
+    return answer_reply(caller, caller.at_work(run), answers.skip_phase, run, moves=True, **body.model_dump())
 
 
 @router.post("/runs/{run}/control", response_model=answer_of(RunView))
 def control(caller: Works, run: str, body: Control) -> JSONResponse:
     """Pause, resume, cancel, proceed, or switch automatic mode."""
-    return done(caller, caller.at_work(run), answers.control_run, run, moves=True, **body.model_dump())
+    return answer_reply(caller, caller.at_work(run), answers.control_run, run, moves=True, **body.model_dump())
 
 
 @router.post("/runs/{run}/rollback", response_model=answer_of(RollbackView))
 def roll_back(caller: Works, run: str, body: RollBack) -> JSONResponse:
     """Roll the run and its files back to a checkpoint or the last start of a phase."""
-    return done(caller, caller.at_work(run), history.go_back, run, moves=True, **body.model_dump())
+    return answer_reply(caller, caller.at_work(run), history.go_back, run, moves=True, **body.model_dump())
 
 
 def _context(engine: Engine, by: By, run: str, phase: str = "") -> Envelope:
     del by
-    found = overview_of(engine, run)
-    pack = context_pack(engine, found, phase, whole=True)
-    return envelope_of(found, f"Context of {pack.duty.phase}", pack)
+    overview = overview_of(engine, run)
+    pack = context_pack(engine, overview, phase, whole=True)
+    return envelope_of(overview, f"Context of {pack.duty.phase}", pack)
 
 
-def _begun(since: str, engine: Engine) -> datetime | None:
+def _begin_of(since: str, engine: Engine) -> datetime | None:
     try:
         return time_before(since, engine.clock()) if since else None
     except ValueError as error:

@@ -10,7 +10,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.api.access import Access, Bearer, Reads
 from wfe_mcp.dashboard.api.bodies import Body, Pin
 from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import shown
+from wfe_mcp.dashboard.api.replies import view_reply
 from wfe_mcp.engine.access import tokens
 from wfe_mcp.views.pages.session import SessionView
 from wfe_mcp.views.values.model import second
@@ -41,7 +41,7 @@ def begin_session(body: Code, access: Annotated[Access, Depends(_access)]) -> JS
     """Exchange the code of a link for the token of a session, once. Links come from `wfe-mcp ui` and from hints."""
     token = access.begin_session(body.code)
     view = SessionView(user=user_name(), asks_pin=access.asks_pin, scope="manage", token=token)
-    return shown("The session has begun.", view)
+    return view_reply("The session has begun.", view)
 
 
 @router.get("/session", response_model=answer_of(SessionView))
@@ -59,7 +59,7 @@ def show_session(caller: Reads) -> JSONResponse:
         login=caller.login is not None,
         roles=caller.login.roles if caller.login else {},
     )
-    return shown(user, view)
+    return view_reply(user, view)
 
 
 @router.post("/session/confirm", response_model=answer_of(SessionView))
@@ -70,7 +70,7 @@ def confirm_session(caller: Reads, credentials: Bearer, body: Proof) -> JSONResp
     assert credentials is not None, "who has a PIN has a token"
     tokens.confirm_session(engine, person, credentials.credentials)
     view = SessionView(user=caller.by.actor, asks_pin=True, scope="manage")
-    return shown("The session may do what a new one may.", view)
+    return view_reply("The session may do what a new one may.", view)
 
 
 @router.post("/session/end", response_model=answer_of(SessionView))
@@ -81,4 +81,6 @@ def end_session(caller: Reads, credentials: Bearer) -> JSONResponse:
         raise Refused("forbidden", "A person logs out at /logout.", "Press Log out.")
     assert credentials is not None, "the caller has a token"
     tokens.end_session(caller.engine(), caller.by, credentials.credentials)
-    return shown("The session has ended.", SessionView(user=caller.by.actor, asks_pin=False, scope=caller.token.scope))
+    return view_reply(
+        "The session has ended.", SessionView(user=caller.by.actor, asks_pin=False, scope=caller.token.scope)
+    )

@@ -15,7 +15,7 @@ from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.dashboard.api.access import Manages, Reads, Works
 from wfe_mcp.dashboard.api.bodies import Body, OfProject, Pin
 from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import reply, shown
+from wfe_mcp.dashboard.api.replies import reply, view_reply
 from wfe_mcp.engine.background.queues import enqueue as put_question, find_job
 from wfe_mcp.engine.checks.trial import try_checks
 from wfe_mcp.engine.factory import create_beside
@@ -24,7 +24,7 @@ from wfe_mcp.engine.maintenance import projects
 from wfe_mcp.engine.models import providers
 from wfe_mcp.engine.models.discovery import try_out
 from wfe_mcp.engine.runs.facts import correct_fact
-from wfe_mcp.engine.runs.policy import Policy, change_policy, planned
+from wfe_mcp.engine.runs.policy import Policy, change_policy, plan_policy_change
 from wfe_mcp.engine.templates.trust import give_trust
 from wfe_mcp.engine.templates.versions import make_default
 from wfe_mcp.views.approvals.trust import TrustPage, TrustView, trust_view, view_data
@@ -179,7 +179,7 @@ class CorrectedFact(OfProject):
 def show_settings(caller: Reads, project: str = "") -> JSONResponse:
     """Providers, roles, checks and policies that hold in a project. Of a key: where it is, never what it is."""
     engine = caller.engine(project)
-    return shown(str(engine.root), settings.settings_view(engine))
+    return view_reply(str(engine.root), settings.settings_view(engine))
 
 
 @router.post("/settings/providers", response_model=answer_of(settings.ProviderSetting), tags=["settings"])
@@ -191,7 +191,7 @@ def add_provider(caller: Manages, body: NewProvider) -> JSONResponse:
     if body.secret:
         table["key"] = body.key or "stored"
     line = providers.add(engine, by, body.name, table, body.secret or None)
-    return shown(f"Added provider {line.name}", settings.provider_setting(line))
+    return view_reply(f"Added provider {line.name}", settings.provider_setting(line))
 
 
 @router.post("/settings/providers/{name}/key", response_model=answer_of(settings.ProviderSetting), tags=["settings"])
@@ -199,7 +199,7 @@ def give_provider_key(caller: Manages, name: str, body: ProviderKey) -> JSONResp
     """Store the key of a provider in place of the one before, with the PIN."""
     engine = caller.engine(body.project)
     line = providers.give_key(engine, caller.person(engine, body.pin), name, body.kept_in, body.secret)
-    return shown(f"{name}: key stored", settings.provider_setting(line))
+    return view_reply(f"{name}: key stored", settings.provider_setting(line))
 
 
 @router.post(
@@ -210,7 +210,7 @@ def switch_provider(caller: Manages, name: str, body: Switch) -> JSONResponse:
     engine = caller.engine(body.project)
     caller.person(engine, body.pin)
     line = providers.enable(engine, name) if body.enabled else providers.disable(engine, name)
-    return shown(f"{name}: {'enabled' if line.enabled else 'disabled'}", settings.provider_setting(line))
+    return view_reply(f"{name}: {'enabled' if line.enabled else 'disabled'}", settings.provider_setting(line))
 
 
 @router.post("/settings/providers/{name}/remove", response_model=answer_of(), tags=["settings"])
@@ -219,7 +219,7 @@ def remove_provider(caller: Manages, name: str, body: Removal) -> JSONResponse:
     engine = caller.engine(body.project)
     gone = providers.remove(engine, caller.person(engine, body.pin), name)
     data = {"provider": name, "key": gone.key, "roles": list(gone.roles)}
-    return shown(f"Removed provider {name}", data)
+    return view_reply(f"Removed provider {name}", data)
 
 
 @router.post("/settings/providers/{name}/test", response_model=answer_of(), tags=["settings"])
@@ -238,7 +238,7 @@ def fill_role(caller: Manages, name: str, body: RoleGiven) -> JSONResponse:
     engine = caller.engine(body.project)
     caller.person(engine, body.pin)
     line = providers.set_role(engine, name, body.provider, body.model, body.fallback)
-    return shown(f"{name}: {line.provider} {line.model}".strip(), settings.role_setting(line))
+    return view_reply(f"{name}: {line.provider} {line.model}".strip(), settings.role_setting(line))
 
 
 @router.post("/settings/checks/{name}/try", response_model=answer_of(settings.CheckTrial), tags=["settings"])
@@ -252,7 +252,7 @@ def try_check(caller: Manages, name: str, body: CheckRun) -> JSONResponse:
     (trial,) = try_checks(
         engine.root, [FoundCheck(name, "build", checks[name], is_configured=True)], engine.environment
     )
-    return shown(f"{name}: {trial.outcome}", settings.check_trial(trial))
+    return view_reply(f"{name}: {trial.outcome}", settings.check_trial(trial))
 
 
 @router.get("/trust", response_model=answer_of(TrustPage), tags=["settings"])
@@ -275,7 +275,7 @@ def trust(caller: Manages, body: TrustGiven) -> JSONResponse:
 
 
 def _trust_shown(summary: str, view: TrustView) -> JSONResponse:
-    return shown(summary, TrustPage(data=view_data(view), shown_sha256=view.sha256))
+    return view_reply(summary, TrustPage(data=view_data(view), shown_sha256=view.sha256))
 
 
 @router.post("/projects", response_model=answer_of(ProjectView), tags=["projects"])
@@ -292,16 +292,16 @@ def create_project(caller: Manages, body: NewProject) -> JSONResponse:
         raise Refused(
             "bad_argument", f"{body.folder[:200]!r} is no folder by an absolute path.", "Name an existing folder."
         )
-    made = create_beside(caller.engine(), project_at(place))
-    mark(made.root, made.project_id, make=True)
+    engine = create_beside(caller.engine(), project_at(place))
+    mark(engine.root, engine.project_id, make=True)
     if body.name:
-        with made.store.read() as tx:
-            record = projects.by_id(tx, made.project_id)
-        projects.rename(made.store, record, body.name)
+        with engine.store.read() as tx:
+            record = projects.by_id(tx, engine.project_id)
+        projects.rename(engine.store, record, body.name)
     if body.template:
-        make_default(made, caller.by, body.template)
-    view = project_view(caller.engine(made.project_id))
-    return shown(view.project.root, view)
+        make_default(engine, caller.by, body.template)
+    view = project_view(caller.engine(engine.project_id))
+    return view_reply(view.project.root, view)
 
 
 @router.post("/projects/{project}/move", response_model=answer_of(MoveView), tags=["projects"])
@@ -317,11 +317,11 @@ def move_project(caller: Manages, project: str, body: Moved) -> JSONResponse:
         move = projects.move_of(tx, projects.by_id(tx, project).id, body.folder, place)
     view = MoveView(project=project, folder=str(move.new.root), lines=move.lines, looks_right=move.looks_right)
     if not body.shown:
-        return shown("Nothing has changed yet", view)
+        return view_reply("Nothing has changed yet", view)
     if tuple(body.shown) != move.lines:
         raise Refused("stale_revision", "The projects changed during your review.", "Look again.")
     projects.move(engine.store, caller.person(engine, body.pin), move, engine.clock())
-    return shown(f"{move.old} is {move.new.root} now", replace(view, moved=True))
+    return view_reply(f"{move.old} is {move.new.root} now", replace(view, moved=True))
 
 
 @router.post("/projects/{project}/forget", response_model=answer_of(), tags=["projects"])
@@ -331,7 +331,7 @@ def forget_project(caller: Manages, project: str, body: Forgotten) -> JSONRespon
     with engine.store.read() as tx:
         record = projects.by_id(tx, project)
     projects.forget(engine.store, caller.person(engine, body.pin), record, engine.clock())
-    return shown(f"Forgot {name_of(record)!r} of {record.root}", {"project": record.id})
+    return view_reply(f"Forgot {name_of(record)!r} of {record.root}", {"project": record.id})
 
 
 @router.post("/projects/{project}/rename", response_model=answer_of(), tags=["projects"])
@@ -345,7 +345,7 @@ def rename_project(caller: Manages, project: str, body: NewName) -> JSONResponse
     with engine.store.read() as tx:
         record = projects.by_id(tx, project)
     record = projects.rename(engine.store, record, body.name)
-    return shown(f"{record.root} is called {name_of(record)!r}", {"project": record.id, "name": name_of(record)})
+    return view_reply(f"{record.root} is called {name_of(record)!r}", {"project": record.id, "name": name_of(record)})
 
 
 @router.post("/queue", response_model=answer_of(JobView), tags=["queue"])
@@ -353,7 +353,7 @@ def enqueue(caller: Works, body: Asked) -> JSONResponse:
     """Put a question to a model into the queue."""
     engine = caller.works(body.project)
     job = put_question(engine, caller.by, body.text, role=body.role, priority=body.priority, timeout_s=body.timeout_s)
-    return shown(f"Enqueued {job.id}", job_view(engine, find_job(engine, job.id)))
+    return view_reply(f"Enqueued {job.id}", job_view(engine, find_job(engine, job.id)))
 
 
 @router.post("/settings/facts", response_model=answer_of(ProjectContents), tags=["settings"])
@@ -361,22 +361,22 @@ def set_fact(caller: Manages, body: CorrectedFact) -> JSONResponse:
     """Correct a fact of the project, with the PIN; it holds in place of what the files say."""
     engine = caller.engine(body.project)
     correct_fact(engine, caller.person(engine, body.pin), body.name, body.value)
-    return shown(f"Corrected {body.name}", project_contents(engine))
+    return view_reply(f"Corrected {body.name}", project_contents(engine))
 
 
 @router.get("/settings/policy", response_model=answer_of(PolicyView), tags=["settings"])
 def show_policy(caller: Reads, project: str = "") -> JSONResponse:
     """What agents may start, the least evidence of checks, what a changed file of an accepted artifact does."""
     engine = caller.engine(project)
-    return shown(str(engine.root), policy_view(engine))
+    return view_reply(str(engine.root), policy_view(engine))
 
 
 @router.post("/settings/policy/change", response_model=answer_of(PlannedPolicyView), tags=["settings"])
 def plan_policy(caller: Reads, body: WantedPolicy) -> JSONResponse:
     """What would change, and what of it weakens; nothing is written."""
     engine = caller.engine(body.project)
-    view = planned_view(engine, planned(engine, body.policy()))
-    return shown(f"{len(view.changes)} changes", view)
+    view = planned_view(engine, plan_policy_change(engine, body.policy()))
+    return view_reply(f"{len(view.changes)} changes", view)
 
 
 @router.post("/settings/policy", response_model=answer_of(PolicyView), tags=["settings"])
@@ -384,8 +384,8 @@ def set_policy(caller: Manages, body: NewPolicy) -> JSONResponse:
     """Change the approval policy as it was shown, with the PIN. The project's configuration is written and trusted."""
     engine = caller.engine(body.project)
     person = caller.person(engine, body.pin)
-    plan = planned(engine, body.policy())
+    plan = plan_policy_change(engine, body.policy())
     if planned_view(engine, plan).shown != body.shown:
         raise Refused("stale_revision", "The policy has changed since you looked.", "Look at the change once more.")
     change_policy(engine, person, plan, body.shown)
-    return shown("Changed the approval policy", policy_view(engine))
+    return view_reply("Changed the approval policy", policy_view(engine))

@@ -14,7 +14,7 @@ from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Reads, Works
 from wfe_mcp.dashboard.api.bodies import Body, PhaseName, Pin
 from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import done, reply, shown
+from wfe_mcp.dashboard.api.replies import answer_reply, reply, view_reply
 from wfe_mcp.views.answers import rollback as history, tool_answers
 from wfe_mcp.views.history.comparison import ComparisonView, comparison
 from wfe_mcp.views.moves.outlook import PromiseView, Way, promise_view
@@ -67,21 +67,21 @@ def promise(caller: Reads, run: str, way: Way, phase: str = "", to: str = "", fr
     """What a decision would lead to now; nothing is changed. `to`: where a rejection goes back to."""
     engine = caller.engine_of(run)
     view = promise_view(engine, overview_of(engine, run), way, phase, to=to, from_step=from_step)
-    return shown(view.leads_to or "That is refused now.", view)
+    return view_reply(view.leads_to or "That is refused now.", view)
 
 
 @router.post("/runs/{run}/force_accept", response_model=answer_of())
 def force_accept(caller: Works, run: str, body: Overruling) -> JSONResponse:
     """Accept a phase although its gates fail, with the PIN; the run is tainted from then on."""
     caller.refuse_program()
-    return done(caller, caller.at_work(run), tool_answers.force_accept, run, moves=True, **body.model_dump())
+    return answer_reply(caller, caller.at_work(run), tool_answers.force_accept, run, moves=True, **body.model_dump())
 
 
 @router.post("/runs/{run}/overrule", response_model=answer_of())
 def overrule(caller: Works, run: str, body: Overruling) -> JSONResponse:
     """Overrule the reviewers of a phase, with the PIN."""
     caller.refuse_program()
-    return done(caller, caller.at_work(run), tool_answers.overrule, run, moves=True, **body.model_dump())
+    return answer_reply(caller, caller.at_work(run), tool_answers.overrule, run, moves=True, **body.model_dump())
 
 
 @router.get("/runs/{run}/rollback", response_model=answer_of(RollbackPreview))
@@ -98,47 +98,47 @@ def preview_rollback(
 @router.post("/runs/{run}/undo", response_model=answer_of(RollbackView))
 def undo(caller: Works, run: str, body: StepBack) -> JSONResponse:
     """Undo the last command; decisions of a person need the PIN, or at a server the passkey."""
-    return done(caller, caller.at_work(run), history.undo, run, moves=True, **body.model_dump())
+    return answer_reply(caller, caller.at_work(run), history.undo, run, moves=True, **body.model_dump())
 
 
 @router.post("/runs/{run}/undo_delivery", response_model=answer_of(RunView))
 def undo_delivery(caller: Works, run: str, body: UndoDelivery) -> JSONResponse:
     """Undo what the steps of a run delivered, before its merge, with the PIN."""
     caller.refuse_program()
-    return done(caller, caller.at_work(run), history.undo_delivery, run, **body.model_dump())
+    return answer_reply(caller, caller.at_work(run), history.undo_delivery, run, **body.model_dump())
 
 
 @router.post("/runs/{run}/redo", response_model=answer_of(RollbackView))
 def redo(caller: Works, run: str, body: StepBack) -> JSONResponse:
     """Redo the last undo."""
-    return done(caller, caller.at_work(run), history.redo, run, moves=True, **body.model_dump())
+    return answer_reply(caller, caller.at_work(run), history.redo, run, moves=True, **body.model_dump())
 
 
 @router.post("/runs/{run}/checkpoint", response_model=answer_of())
 def take_checkpoint(caller: Works, run: str, body: Note) -> JSONResponse:
     """Take a checkpoint of the run and its files now."""
-    return done(caller, caller.at_work(run), history.checkpoint, run, **body.model_dump())
+    return answer_reply(caller, caller.at_work(run), history.checkpoint, run, **body.model_dump())
 
 
 @router.post("/runs/{run}/fork", response_model=answer_of(RunView))
 def fork_run(caller: Works, run: str, body: Fork) -> JSONResponse:
     """Start a new run from the state of this one, in the folder where this one works."""
     caller.at_work(run)
-    there = caller.access.engines_of(caller.token).where(run)
-    return done(caller, there, tool_answers.fork, run, **body.model_dump())
+    there = caller.access.engines_of(caller.token).engine_of_run(run)
+    return answer_reply(caller, there, tool_answers.fork, run, **body.model_dump())
 
 
 @router.get("/compare", response_model=answer_of(ComparisonView))
 def compare_runs(caller: Reads, left: str, right: str) -> JSONResponse:
     """Two runs of a project side by side: inputs, phases, times, costs and artifacts."""
-    one, two = caller.engine_of(left), caller.engine_of(right)
-    if one.project_id != two.project_id:
+    engine, other = caller.engine_of(left), caller.engine_of(right)
+    if engine.project_id != other.project_id:
         raise Refused(
             "bad_argument", f"{left} and {right} are runs of different projects.", "Compare two of one project."
         )
-    view = comparison(one, overview_of(one, left), overview_of(one, right))
-    unlike = sum(not each.same for each in view.phases)
-    return shown(f"{unlike} of {plural(len(view.phases), 'phase')} differ", view)
+    view = comparison(engine, overview_of(engine, left), overview_of(engine, right))
+    unlike = sum(not phase.same for phase in view.phases)
+    return view_reply(f"{unlike} of {plural(len(view.phases), 'phase')} differ", view)
 
 
 @router.get("/runs/{run}/tool_calls", response_model=answer_of(ToolCallList))
@@ -146,8 +146,8 @@ def list_tool_calls(caller: Reads, run: str, phase: str = "", attempt: int | Non
     """Every use of a tool by a model in a run, with its input and output, oldest first."""
     engine = caller.engine_of(run)
     with engine.store.read() as tx:
-        found = tx.tool_calls.filter(RunId(run), PhasePath(phase) if phase else None, attempt)
+        records = tx.tool_calls.filter(RunId(run), PhasePath(phase) if phase else None, attempt)
     calls = tuple(
-        PhaseToolCall(phase=str(each.phase), attempt=each.attempt, call=tool_call_view(each)) for each in found
+        PhaseToolCall(phase=str(call.phase), attempt=call.attempt, call=tool_call_view(call)) for call in records
     )
-    return shown(plural(len(calls), "tool call"), ToolCallList(calls=calls))
+    return view_reply(plural(len(calls), "tool call"), ToolCallList(calls=calls))

@@ -11,7 +11,7 @@ from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Access, Reads, Works
 from wfe_mcp.dashboard.api.bodies import OfProject
 from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import reply, shown
+from wfe_mcp.dashboard.api.replies import reply, view_reply
 from wfe_mcp.engine.triggers.incoming import MOST_BYTES, receive, refuse
 from wfe_mcp.engine.webhooks.deliveries import redeliver
 from wfe_mcp.views.moves.envelope import Envelope
@@ -37,22 +37,22 @@ class Redelivery(OfProject):
 def show_webhooks(caller: Reads, project: str = "") -> JSONResponse:
     """The webhooks of a project, and their newest deliveries; never a secret."""
     view = webhooks_view(caller.engine(project))
-    return shown(plural(len(view.webhooks), "webhook"), view)
+    return view_reply(plural(len(view.webhooks), "webhook"), view)
 
 
 @router.post("/webhooks/redeliver", response_model=answer_of(WebhooksView))
 def redeliver_webhooks(caller: Works, body: Redelivery) -> JSONResponse:
     """Send events once more, under their first ids: deliveries by name, or all that were given up."""
     engine = caller.works(body.project)
-    made = redeliver(engine, body.deliveries, failed=body.failed)
-    return shown(f"Enqueued {plural(len(made), 'delivery', 'deliveries')} again", webhooks_view(engine))
+    again = redeliver(engine, body.deliveries, failed=body.failed)
+    return view_reply(f"Enqueued {plural(len(again), 'delivery', 'deliveries')} again", webhooks_view(engine))
 
 
 @router.get("/triggers", response_model=answer_of(TriggersView))
 def show_triggers(caller: Reads, project: str = "") -> JSONResponse:
     """What starts templates in a project: signed messages of other systems, and times; never a secret."""
     view = triggers_view(caller.engine(project))
-    return shown(f"{len(view.incoming)} incoming, {plural(len(view.schedules), 'schedule')}", view)
+    return view_reply(f"{len(view.incoming)} incoming, {plural(len(view.schedules), 'schedule')}", view)
 
 
 @router.post(
@@ -71,10 +71,10 @@ async def receive_message(request: Request, name: str, project: str = "") -> JSO
         if len(body) > MOST_BYTES:
             why = f"A message is at most {MOST_BYTES:,} bytes."
             raise Refused("too_large", why, "Send what names the change, and let the run read the rest.")
-    return await run_in_threadpool(_started, request.state.access, name, project, dict(request.headers), body)
+    return await run_in_threadpool(_start_run, request.state.access, name, project, dict(request.headers), body)
 
 
-def _started(access: Access, name: str, project: str, headers: dict[str, str], body: bytes) -> JSONResponse:
+def _start_run(access: Access, name: str, project: str, headers: dict[str, str], body: bytes) -> JSONResponse:
     engine = access.engine_of_senders(project)
     if engine is None:
         refuse()

@@ -13,7 +13,7 @@ from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Reads, Works
 from wfe_mcp.dashboard.api.bodies import OfProject, Pin
 from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import done, reply, shown
+from wfe_mcp.dashboard.api.replies import answer_reply, reply, view_reply
 from wfe_mcp.dashboard.contents import file_response
 from wfe_mcp.engine.work.item_files import file_of
 from wfe_mcp.engine.work.items import OPEN
@@ -24,7 +24,7 @@ from wfe_mcp.views.work.imports import ItemImport, import_given
 from wfe_mcp.views.work.ledger import Ledger, ledger
 from wfe_mcp.views.work.models import ItemList, ItemView
 from wfe_mcp.views.work.pages import Backlog, ItemPage, backlog, item_page
-from wfe_mcp.workspace.files.given_files import Given
+from wfe_mcp.workspace.files.given_files import FileToAttach
 
 router = APIRouter()
 
@@ -55,7 +55,7 @@ class ChangedItem(OfProject):
     pin: Pin = ""
 
 
-def _decoded(text: object) -> bytes:
+def _decode_base64(text: object) -> bytes:
     if not isinstance(text, str):
         raise ValueError("Base64 is a text")  # noqa: TRY004 - pydantic reports this one
     return b64decode(text, validate=True)
@@ -65,7 +65,7 @@ class GivenFile(OfProject):
     """A file to attach to a work item, such as the screenshot of a bug."""
 
     name: str = Field(min_length=1, max_length=200, description="without folders")
-    content: Annotated[bytes, BeforeValidator(_decoded)] = Field(
+    content: Annotated[bytes, BeforeValidator(_decode_base64)] = Field(
         description="its bytes as Base64, at most 5 MB of them"
     )
 
@@ -114,7 +114,7 @@ def list_work(
     limit: Annotated[int, Field(ge=1, le=1000)] = 100,
 ) -> JSONResponse:
     """Work items; without a status those on which something is left to do."""
-    return reply(answers.listed(caller.engine(project), kind, status, cursor, limit, whole=True))
+    return reply(answers.items_answer(caller.engine(project), kind, status, cursor, limit, whole=True))
 
 
 @router.get("/items/next", response_model=answer_of(ItemList), tags=["items"])
@@ -137,11 +137,11 @@ def show_backlog(
 
     Without a status those on which something is left to do.
     """
-    wanted = caller.summed(project)
+    wanted = caller.sum_project(project)
     view = backlog(
         caller.engine(wanted), wanted, kind or (), status or OPEN, text, newest=order == "newest", limit=limit
     )
-    return shown(f"{plural(view.count, 'work item')}", view)
+    return view_reply(f"{plural(view.count, 'work item')}", view)
 
 
 @router.get("/claims/ledger", response_model=answer_of(Ledger), tags=["items"])
@@ -159,59 +159,61 @@ def show_types_of_tests(caller: Reads, project: str = "") -> JSONResponse:
 @router.post("/items/{id}/test", response_model=answer_of(ItemView), tags=["items"])
 def test_claim(caller: Works, id: str, body: OfProject) -> JSONResponse:
     """Put the tests of a claim into the queue; a server or worker runs them."""
-    return reply(answers.tested(caller.works(body.project), id))
+    return reply(answers.queue_tests(caller.works(body.project), id))
 
 
 @router.get("/items/{id}/page", response_model=answer_of(ItemPage), tags=["items"])
 def show_work_page(caller: Reads, id: str, project: str = "") -> JSONResponse:
     """A work item with its text, what it needs and what needs it, its runs, and where it can be moved."""
     view = item_page(caller.engine(project), id)
-    return shown(f"{view.view.line.id}: {view.view.line.status}", view)
+    return view_reply(f"{view.view.line.id}: {view.view.line.status}", view)
 
 
 @router.post("/items/{id}/promote", response_model=answer_of(ItemView), tags=["items"])
 def promote_work(caller: Works, id: str, body: PromotedItem) -> JSONResponse:
     """Make planned work of an idea, or an item of another kind."""
-    return done(caller, caller.works(body.project), partial(answers.promoted, name=id, kind=body.kind))
+    return answer_reply(caller, caller.works(body.project), partial(answers.promote_to_work, name=id, kind=body.kind))
 
 
 @router.get("/items/{id}", response_model=answer_of(ItemView), tags=["items"])
 def show_work(caller: Reads, id: str, project: str = "") -> JSONResponse:
     """A work item with what is under it and its history."""
-    return reply(answers.shown(caller.engine(project), id, whole=True))
+    return reply(answers.item_answer(caller.engine(project), id, whole=True))
 
 
 @router.post("/items", response_model=answer_of(ItemView), tags=["items"])
 def add_work(caller: Works, body: NewItem) -> JSONResponse:
     """Add a work item."""
-    return done(caller, caller.works(body.project), answers.add, kind=body.kind, given=body.item)
+    return answer_reply(caller, caller.works(body.project), answers.add, kind=body.kind, given=body.item)
 
 
 @router.post("/items/import", response_model=answer_of(ItemImport), tags=["items"])
 def import_work(caller: Works, body: GivenItems) -> JSONResponse:
     """Make work items of a file or of the issues of a tracker: first what would become of each, then stored."""
-    return done(caller, caller.works(body.project), import_given, **body.model_dump(exclude={"project"}))
+    return answer_reply(caller, caller.works(body.project), import_given, **body.model_dump(exclude={"project"}))
 
 
 @router.post("/items/{id}", response_model=answer_of(ItemView), tags=["items"])
 def change_work(caller: Works, id: str, body: ChangedItem) -> JSONResponse:
     """Change a work item; what only a person decides takes the PIN."""
     values = {"given": body.item, "status": body.status, "reason": body.reason, "version": body.version}
-    return done(caller, caller.works(body.project), partial(answers.change, name=id, **values), pin=body.pin)
+    return answer_reply(caller, caller.works(body.project), partial(answers.change, name=id, **values), pin=body.pin)
 
 
 @router.post("/items/{id}/files", response_model=answer_of(ItemView), tags=["items"])
 def attach_to_work(caller: Works, id: str, body: GivenFile) -> JSONResponse:
     """Attach a file to a work item; the same one twice is kept once."""
-    return done(
-        caller, caller.works(body.project), partial(answers.attached, name=id, files=[Given(body.name, body.content)])
+    return answer_reply(
+        caller,
+        caller.works(body.project),
+        partial(answers.attach_to_item, name=id, files=[FileToAttach(body.name, body.content)]),
     )
 
 
 @router.post("/items/{id}/detach", response_model=answer_of(ItemView), tags=["items"])
 def detach_from_work(caller: Works, id: str, body: DetachedFile) -> JSONResponse:
     """Take a file from a work item; its history still names it, and the bytes stay."""
-    return done(caller, caller.works(body.project), partial(answers.detached, name=id, file=body.file))
+    return answer_reply(caller, caller.works(body.project), partial(answers.detach_from_item, name=id, file=body.file))
 
 
 @router.get("/items/{id}/files/{number}", tags=["items"], response_class=Response)
@@ -224,10 +226,10 @@ def show_file_of_work(caller: Reads, id: str, number: int, project: str = "") ->
 @router.post("/items/{id}/start", response_model=answer_of(RunView), tags=["items"])
 def start_work(caller: Works, id: str, body: StartedItem) -> JSONResponse:
     """Start a run that works an item."""
-    given = {"template": body.template, "inputs": body.inputs}
-    return done(
+    values = {"template": body.template, "inputs": body.inputs}
+    return answer_reply(
         caller,
         caller.works(body.project),
-        partial(answers.start, name=id, given=given, reason=body.reason),
+        partial(answers.start, name=id, given=values, reason=body.reason),
         pin=body.pin,
     )

@@ -46,7 +46,7 @@ class _Statement(Struct, rename="camel"):
     type: str = field(name="_type")
 
 
-class Opened(NamedTuple):
+class OpenedEnvelope(NamedTuple):
     """A statement whose signature holds. ``key``: the public half that signed it, base64url."""
 
     sha256: str
@@ -67,52 +67,52 @@ def pae(payload_type: str, payload: bytes) -> bytes:
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
 
 
-def sealed(statement: Mapping[str, Any], public_key: str, sign: Callable[[bytes], bytes]) -> bytes:
+def seal_statement(statement: Mapping[str, Any], public_key: str, sign: Callable[[bytes], bytes]) -> bytes:
     """The envelope of ``statement``, one line of JSON. ``public_key``: of the key that ``sign`` uses, base64url."""
     payload = canonical_json(statement).encode()
-    made = {"keyid": KEY + public_key, "sig": b64encode(sign(pae(PAYLOAD_TYPE, payload))).decode()}
-    document = {"payload": b64encode(payload).decode(), "payloadType": PAYLOAD_TYPE, "signatures": [made]}
+    signature = {"keyid": KEY + public_key, "sig": b64encode(sign(pae(PAYLOAD_TYPE, payload))).decode()}
+    document = {"payload": b64encode(payload).decode(), "payloadType": PAYLOAD_TYPE, "signatures": [signature]}
     return canonical_json(document).encode() + b"\n"
 
 
-def opened(raw: bytes) -> Opened | None:
+def open_envelope(raw: bytes) -> OpenedEnvelope | None:
     """The statement in an envelope; None where it is none of ours, or its signature does not hold."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     try:
         payload, public_key, signature = _parts(raw)
-        Ed25519PublicKey.from_public_bytes(_unpadded(public_key)).verify(signature, pae(PAYLOAD_TYPE, payload))
-        found = decode(payload, type=_Statement)
+        Ed25519PublicKey.from_public_bytes(_decode_unpadded(public_key)).verify(signature, pae(PAYLOAD_TYPE, payload))
+        statement = decode(payload, type=_Statement)
     except (ValueError, RecursionError, DecodeError, InvalidSignature):
         return None
-    if found.type != STATEMENT_TYPE:
+    if statement.type != STATEMENT_TYPE:
         return None
-    digests = frozenset(each for subject in found.subject for each in subject.digest.items())
-    return Opened(sha256_hex(raw), public_key, found.predicate_type, found.predicate, digests)
+    digests = frozenset(item for subject in statement.subject for item in subject.digest.items())
+    return OpenedEnvelope(sha256_hex(raw), public_key, statement.predicate_type, statement.predicate, digests)
 
 
 def _parts(raw: bytes) -> tuple[bytes, str, bytes]:
     if len(raw) > MOST_BYTES:
         raise ValueError("too large")
     document = decode(raw, type=_Envelope)
-    (made,) = document.signatures
-    if document.payload_type != PAYLOAD_TYPE or not made.keyid.startswith(KEY):
+    (signature,) = document.signatures
+    if document.payload_type != PAYLOAD_TYPE or not signature.keyid.startswith(KEY):
         raise ValueError("another type")
-    return _base64(document.payload), made.keyid.removeprefix(KEY), _base64(made.sig)
+    return _base64(document.payload), signature.keyid.removeprefix(KEY), _base64(signature.sig)
 
 
 def _base64(text: str) -> bytes:
     """The bytes of standard or URL-safe base64, in the one spelling that gives them."""
     standard = text.replace("-", "+").replace("_", "/")
-    found = b64decode(standard.encode("ascii"), validate=True)
-    if b64encode(found).decode() != standard:
+    content = b64decode(standard.encode("ascii"), validate=True)
+    if b64encode(content).decode() != standard:
         raise ValueError("another spelling")
-    return found
+    return content
 
 
-def _unpadded(text: str) -> bytes:
-    found = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
-    if len(text) != 43 or b64encode(found).decode().rstrip("=") != text.replace("-", "+").replace("_", "/"):
+def _decode_unpadded(text: str) -> bytes:
+    content = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+    if len(text) != 43 or b64encode(content).decode().rstrip("=") != text.replace("-", "+").replace("_", "/"):
         raise ValueError("another spelling")
-    return found
+    return content

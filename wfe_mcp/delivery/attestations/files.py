@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from wfe_mcp.workspace.git.batch import stored
+from wfe_mcp.workspace.git.batch import read_objects
 from wfe_mcp.workspace.git.objects import object_id
 
 _OWN = b"40000 .wfe\0"
@@ -12,8 +12,8 @@ _OWN = b"40000 .wfe\0"
 def files_tree(root: Path, names: Sequence[str], hash_name: str) -> list[tuple[str, str]]:
     """For each tree that ``names`` names: the id it has without its folder ``.wfe``, and the id of that folder, or empty."""
     return [
-        _without_own(each[1] if each is not None and each[0] == "tree" else b"", hash_name)
-        for each in stored(root, names)
+        _without_own(object_[1] if object_ is not None and object_[0] == "tree" else b"", hash_name)
+        for object_ in read_objects(root, names)
     ]
 
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.delivery.git.commits import contents
-from wfe_mcp.workspace.git.batch import stored
+from wfe_mcp.workspace.git.batch import read_objects
 from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
 from wfe_mcp.workspace.git.objects import Node, Outbox, commit_content, trees_of
-from wfe_mcp.workspace.git.own_refs import advanced
+from wfe_mcp.workspace.git.own_refs import advance_ref
 from wfe_mcp.workspace.git.repository import commit_of, is_ancestor
 
 REF = "refs/wfe/attestations"
@@ -36,8 +36,8 @@ def add(root: Path, envelopes: Iterable[tuple[str, bytes]], at: datetime) -> str
 
     Refuses ``unavailable`` where the ref cannot be written.
     """
-    given = {_path(tree, raw): raw for tree, raw in envelopes}
-    return _extended(root, given, (), at)
+    files = {_path(tree, raw): raw for tree, raw in envelopes}
+    return _extend_tree(root, files, (), at)
 
 
 def merge(root: Path, other: str, at: datetime) -> str:
@@ -45,7 +45,7 @@ def merge(root: Path, other: str, at: datetime) -> str:
 
     Where one of the two contains the other, that one is it. Refuses ``unavailable``.
     """
-    return _extended(root, {}, (other,), at)
+    return _extend_tree(root, {}, (other,), at)
 
 
 def bundles(root: Path) -> dict[str, list[bytes]] | None:
@@ -55,21 +55,23 @@ def bundles(root: Path) -> dict[str, list[bytes]] | None:
         return None
     files = {path: node for ref in dict.fromkeys(refs) for path, node in contents(root, ref).files.items()}
     named = [(path, node) for path, node in files.items() if node.mode == "100644" and _tree_of(path)]
-    found: dict[str, list[bytes]] = {}
-    for (path, _), each in zip(named, stored(root, [node.oid for _, node in named]), strict=True):
-        if each is not None and path.endswith(f"/{sha256_hex(each[1])}.json"):
-            found.setdefault(_tree_of(path), []).append(each[1])
-    return found
+    raw_by_tree: dict[str, list[bytes]] = {}
+    for (path, _), object_ in zip(named, read_objects(root, [node.oid for _, node in named]), strict=True):
+        if object_ is not None and path.endswith(f"/{sha256_hex(object_[1])}.json"):
+            raw_by_tree.setdefault(_tree_of(path), []).append(object_[1])
+    return raw_by_tree
 
 
-def _extended(root: Path, given: Mapping[str, bytes], others: Sequence[str], at: datetime) -> str:
+def _extend_tree(root: Path, given: Mapping[str, bytes], others: Sequence[str], at: datetime) -> str:
     repo = require_repository(root)
 
-    def made(before: str) -> str:
-        each = [contents(root, commit) for commit in (before, *others)]
-        files = {path: node for one in reversed(each) for path, node in one.files.items()}
-        kept = len(each[0].files)
-        outbox = Outbox(repo, {*(node.oid for node in files.values()), *(oid for one in each for oid in one.trees)})
+    def make_commit(before: str) -> str:
+        parents = [contents(root, commit) for commit in (before, *others)]
+        files = {path: node for parent in reversed(parents) for path, node in parent.files.items()}
+        kept = len(parents[0].files)
+        outbox = Outbox(
+            repo, {*(node.oid for node in files.values()), *(oid for parent in parents for oid in parent.trees)}
+        )
         files |= {path: Node("100644", outbox.add("blob", raw)) for path, raw in given.items() if path not in files}
         if before and len(files) == kept and all(is_ancestor(root, other, before) for other in others):
             return before
@@ -84,7 +86,7 @@ def _extended(root: Path, given: Mapping[str, bytes], others: Sequence[str], at:
         outbox.send()
         return commit
 
-    return advanced(root, REF, made, "The attestations")
+    return advance_ref(root, REF, make_commit, "The attestations")
 
 
 def _path(tree: str, raw: bytes) -> str:

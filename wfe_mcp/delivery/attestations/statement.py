@@ -36,7 +36,7 @@ def check_result(name: str, sha256: str, result: str) -> dict[str, Any]:
     return {"result": result, "configuration": [{"name": name, "digest": {"sha256": sha256}}]}
 
 
-def verified(template: str, sha256: str, at: str, properties: Sequence[str]) -> dict[str, Any]:
+def verdict_predicate(template: str, sha256: str, at: str, properties: Sequence[str]) -> dict[str, Any]:
     """The gates that passed, by name. ``sha256``: the digest of the template that defines them; ``at``: RFC 3339, UTC."""
     policies = [{"name": template, "digest": {"sha256": sha256}}]
     return {"verifier": {"id": VERIFIER, "policies": policies}, "timeCreated": at, "properties": list(properties)}

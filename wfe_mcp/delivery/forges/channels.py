@@ -59,8 +59,8 @@ class RestChannel:
         accepts = "application/vnd.github+json" if self.place.forge == "github" else "application/json"
         headers = {"Authorization": f"Bearer {self.token}", "Accept": accepts}
         request = Request(f"{self.place.api}/{path}", method, headers, None if body is None else dict(body))
-        made = exchange(request, allow=[self.place.api], timeout_s=TIMEOUT_S, should_stop=self.should_stop)
-        return Reply(made.status, made.headers, made.value)
+        answer = exchange(request, allow=[self.place.api], timeout_s=TIMEOUT_S, should_stop=self.should_stop)
+        return Reply(answer.status, answer.headers, answer.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class CommandChannel:
         if body is not None:
             argv += ["--header", "Content-Type: application/json", "--input", "-"]
         output, error = _run(argv, self.env, self.folder, b"" if body is None else json.dumps(body).encode())
-        reply = _parsed(output)
+        reply = _parse_reply(output)
         if reply is None and method not in _SAFE and output:
             raise ToolFault(f"{self.name} api {method} {path}: no complete answer", may_have_happened=True)
         if reply is None:
@@ -118,7 +118,7 @@ class Api:
             raise ToolFault(f"{forge} answered {reply.status} to {method} {path}", may_have_happened=True)
         return reply
 
-    def found(self, path: str, what: str, shape: type[T]) -> T:
+    def fetch(self, path: str, what: str, shape: type[T]) -> T:
         """The body of an answer that must be there, as ``shape``. Raises Blocked ``missing`` or ``answer``."""
         reply = self.send("GET", path)
         if reply.status >= 400:
@@ -131,7 +131,7 @@ class Api:
     def maybe(self, path: str, shape: type[T]) -> T | None:
         """The body as ``shape``; None: it is not there, or has another shape."""
         try:
-            return self.found(path, "", shape)
+            return self.fetch(path, "", shape)
         except Blocked as blocked:
             if blocked.code in {"missing", "answer", "permission"}:
                 return None
@@ -139,22 +139,22 @@ class Api:
 
     def change(self, method: str, path: str, body: Mapping[str, Any], what: str) -> None:
         """Change something; ``what`` is it called. Raises Blocked ``refused`` for a 4xx, and as ``send`` does."""
-        made = self.send(method, path, body)
-        if made.status >= 400:
-            raise self.refused(made, what)
+        reply = self.send(method, path, body)
+        if reply.status >= 400:
+            raise self.refusal_blocker(reply, what)
 
-    def refused(self, reply: Reply, what: str) -> Blocked:
+    def refusal_blocker(self, reply: Reply, what: str) -> Blocked:
         """The blocker for a 4xx that has no better one."""
         why = reason_of(_message(reply.body)) or str(reply.status)
         return Blocked("refused", forge=self.place.host, what=what, why=why)
 
-    def unmerged(self, reply: Reply, named: str, head: str, now: PullRequest) -> Blocked:
+    def merge_blocker(self, reply: Reply, named: str, head: str, now: PullRequest) -> Blocked:
         """Why the merge of ``named`` at ``head`` was refused: it moved, what the forge reports ``now``, else its answer."""
         if now.head != head:
             return Blocked("head", pull=named, found=now.head[:12], expected=head[:12], url=now.url)
         if now.blocker:
             return Blocked(now.blocker, forge=self.place.host, pull=named, why=now.why, url=now.url)
-        return self.refused(reply, f"merge {named}")
+        return self.refusal_blocker(reply, f"merge {named}")
 
 
 def reason_of(text: str) -> str:
@@ -170,7 +170,7 @@ def _message(body: Any) -> str:
     except ValidationError:
         return ""
     first = reason.message if isinstance(reason.message, str) else " ".join(map(str, reason.message))
-    more = [each["message"] for each in reason.errors if isinstance(each, dict) and "message" in each]
+    more = [error["message"] for error in reason.errors if isinstance(error, dict) and "message" in error]
     return ": ".join(filter(None, (first or reason.error, *map(str, more[:1]))))
 
 
@@ -212,7 +212,7 @@ def _run(argv: list[str], env: Mapping[str, str], folder: str, body: bytes) -> t
         return output, errors.read(2_000).decode(errors="replace").strip().partition("\n")[0]
 
 
-def _parsed(output: bytes) -> Reply | None:
+def _parse_reply(output: bytes) -> Reply | None:
     """What ``--include`` printed: a status line, headers, an empty line, the body."""
     head, _, body = output.replace(b"\r\n", b"\n").partition(b"\n\n")
     first, *lines = head.decode(errors="replace").split("\n")

@@ -93,19 +93,21 @@ class GitHub:
         owner = self._repository.partition("/")[0]
         query = f"head={quote(f'{owner}:{change.branch}', safe='')}&base={quote(change.base, safe='')}"
         path = f"{self._path}/pulls?state=all&{query}&per_page={_NEWEST}"
-        listed = self.api.found(path, "repository", list[_Pull])
-        same = [_read(each) for each in listed if self._is_ours(each) and each.head.sha == change.head]
+        pulls = self.api.fetch(path, "repository", list[_Pull])
+        same = [
+            _read(candidate) for candidate in pulls if self._is_ours(candidate) and candidate.head.sha == change.head
+        ]
         return next((pull for pull in same if pull.state == "open"), same[0] if same else None)
 
     def get(self, number: int) -> PullRequest:
         """With its checks, whether it can be merged, and what stops it: rules are asked for only then."""
-        pull = _read(self.api.found(f"{self._path}/pulls/{number}", f"pull request #{number}", _Pull))
+        pull = _read(self.api.fetch(f"{self._path}/pulls/{number}", f"pull request #{number}", _Pull))
         if pull.state != "open":
             return pull
-        found = self.api.maybe(f"{self._path}/commits/{pull.head}/check-runs?per_page=100", _Checks)
-        runs = found.check_runs if found is not None else []
+        checks = self.api.maybe(f"{self._path}/commits/{pull.head}/check-runs?per_page=100", _Checks)
+        runs = checks.check_runs if checks is not None else []
         pull = pull._replace(checks=_checks(runs, pull.why))
-        return self._explained(pull, runs) if pull.blocker == "protected" else pull
+        return self._explain_blocked(pull, runs) if pull.blocker == "protected" else pull
 
     def open(self, change: Change, text: Text) -> None:
         """Open it, as no draft, without edits by maintainers of forks."""
@@ -121,9 +123,9 @@ class GitHub:
         asked: dict[str, Any] = {"sha": head, "merge_method": strategy}
         if strategy != "rebase":
             asked |= {"commit_title": text.title, "commit_message": text.body}
-        made = self.api.send("PUT", f"{self._path}/pulls/{number}/merge", asked)
-        if made.status >= 400:
-            raise self.api.unmerged(made, pull, head, self.get(number))
+        reply = self.api.send("PUT", f"{self._path}/pulls/{number}/merge", asked)
+        if reply.status >= 400:
+            raise self.api.merge_blocker(reply, pull, head, self.get(number))
 
     def close(self, number: int) -> None:
         """Close it."""
@@ -134,8 +136,8 @@ class GitHub:
 
         The old protection answers 404 where only a ruleset protects.
         """
-        login = self.api.found("user", "user", _Named).login
-        can = self.api.found(self._path, "repository", _Named).permissions
+        login = self.api.fetch("user", "user", _Named).login
+        can = self.api.fetch(self._path, "repository", _Named).permissions
         rules = self._rules(branch)
         old = self.api.maybe(f"{self._path}/branches/{quote(branch, safe='')}", _Named)
         is_old = old is not None and old.protected and not rules
@@ -160,7 +162,7 @@ class GitHub:
         """Not of a fork: a fork may have a branch of the same name."""
         return found.head.repo is not None and found.head.repo.full_name.lower() == self._repository.lower()
 
-    def _explained(self, pull: PullRequest, runs: list[_Check]) -> PullRequest:
+    def _explain_blocked(self, pull: PullRequest, runs: list[_Check]) -> PullRequest:
         """What ``blocked`` is about: checks that run or failed, else what the rules of the base require."""
         if failed := [run.name for run in runs if run.conclusion in _FAILED]:
             return pull._replace(blocker="checks", why=", ".join(failed[:_NEWEST]))
@@ -178,8 +180,8 @@ class GitHub:
     def _bypasses(self, rules: list[_Rule]) -> bool:
         """Whether this login may pass every ruleset that has one of these rules."""
         numbers = {rule.ruleset_id for rule in rules if rule.type in _STOPS_PUSH or _reviews(rule)}
-        found = [self.api.maybe(f"{self._path}/rulesets/{number}", _Ruleset) for number in sorted(numbers)]
-        return all(each is not None and each.current_user_can_bypass == "always" for each in found)
+        rulesets = [self.api.maybe(f"{self._path}/rulesets/{number}", _Ruleset) for number in sorted(numbers)]
+        return all(ruleset is not None and ruleset.current_user_can_bypass == "always" for ruleset in rulesets)
 
 
 def _read(found: _Pull) -> PullRequest:
@@ -215,12 +217,12 @@ def _reviews(rule: _Rule) -> bool:
 
 
 def _rule_text(rule: _Rule) -> str:
-    given = rule.parameters or _Parameters()
+    parameters = rule.parameters or _Parameters()
     match rule.type:
         case "pull_request":
-            return f"a pull request, approving reviews: {given.required_approving_review_count}"
+            return f"a pull request, approving reviews: {parameters.required_approving_review_count}"
         case "required_status_checks":
-            return f"required checks: {', '.join(each.context for each in given.required_status_checks)}"
+            return f"required checks: {', '.join(check.context for check in parameters.required_status_checks)}"
         case kind:
             return kind.replace("_", " ")
 

@@ -82,7 +82,7 @@ class _User(Struct):
     username: str = ""
 
 
-class _Protected(Struct):
+class _ProtectedBranch(Struct):
     name: str
     push_access_levels: list[_Level] = []
     merge_access_levels: list[_Level] = []
@@ -98,22 +98,24 @@ class GitLab:
         """The newest one from this branch of this project, at this head, to this base; of a fork none."""
         query = f"source_branch={quote(change.branch, safe='')}&target_branch={quote(change.base, safe='')}"
         path = f"{self._path}/merge_requests?state=all&order_by=created_at&{query}&per_page={_NEWEST}"
-        listed = self.api.found(path, "project", list[_Merge])
+        merges = self.api.fetch(path, "project", list[_Merge])
         same = [
-            _read(each)
-            for each in listed
-            if each.source_project_id == each.target_project_id and each.sha == change.head
+            _read(merge)
+            for merge in merges
+            if merge.source_project_id == merge.target_project_id and merge.sha == change.head
         ]
         return next((pull for pull in same if pull.state == "open"), same[0] if same else None)
 
     def get(self, number: int) -> PullRequest:
         """With the pipelines of its head, and whether it can be merged."""
         path = f"{self._path}/merge_requests/{number}"
-        pull = _read(self.api.found(path, f"merge request !{number}", _Merge))
+        pull = _read(self.api.fetch(path, f"merge request !{number}", _Merge))
         if pull.state != "open":
             return pull
-        listed = self.api.maybe(f"{path}/pipelines?per_page=100", list[_Pipeline]) or []
-        newest = {each.ref: each.status for each in reversed(listed) if each.sha == pull.head}  # listed newest first
+        pipelines = self.api.maybe(f"{path}/pipelines?per_page=100", list[_Pipeline]) or []
+        newest = {
+            pipeline.ref: pipeline.status for pipeline in reversed(pipelines) if pipeline.sha == pull.head
+        }  # listed newest first
         return pull._replace(checks=_checks(set(newest.values()) - {"skipped"}, pull))
 
     def open(self, change: Change, text: Text) -> None:
@@ -130,7 +132,7 @@ class GitLab:
     def merge(self, number: int, head: str, strategy: Strategy, text: Text) -> None:
         """Merge with ``sha``: GitLab answers 409 when the head moved. How is the project's setting, which is read first."""
         pull = f"!{number}"
-        method = self.api.found(self._path, "project", _Project).merge_method
+        method = self.api.fetch(self._path, "project", _Project).merge_method
         possible = _POSSIBLE.get(method, ())
         if strategy not in possible:
             why = f"the project's merge method is {method!r}"
@@ -139,9 +141,9 @@ class GitLab:
         asked: dict[str, Any] = {"sha": head, "squash": strategy == "squash", "should_remove_source_branch": False}
         message = f"{text.title}\n\n{text.body}".strip()
         asked |= {"squash_commit_message": message} if strategy == "squash" else {"merge_commit_message": message}
-        made = self.api.send("PUT", f"{self._path}/merge_requests/{number}/merge", asked)
-        if made.status >= 400:
-            raise self.api.unmerged(made, pull, head, self.get(number))
+        reply = self.api.send("PUT", f"{self._path}/merge_requests/{number}/merge", asked)
+        if reply.status >= 400:
+            raise self.api.merge_blocker(reply, pull, head, self.get(number))
 
     def close(self, number: int) -> None:
         """Close it."""
@@ -149,13 +151,17 @@ class GitLab:
 
     def abilities(self, branch: str) -> Abilities:
         """From the login's access level and the protected branches that match ``branch``, by name or pattern."""
-        login = self.api.found("user", "user", _User).username
-        access = self.api.found(self._path, "project", _Project).permissions.values()
-        level = max((each.access_level or 0 for each in access if each is not None), default=0)
-        listed = self.api.maybe(f"{self._path}/protected_branches?per_page=100", list[_Protected]) or []
-        rules = [each for each in listed if fnmatchcase(branch, each.name)]
-        push = _reaches(level, [each for rule in rules for each in rule.push_access_levels], is_free=not rules)
-        merge = _reaches(level, [each for rule in rules for each in rule.merge_access_levels], is_free=not rules)
+        login = self.api.fetch("user", "user", _User).username
+        access = self.api.fetch(self._path, "project", _Project).permissions.values()
+        level = max((right.access_level or 0 for right in access if right is not None), default=0)
+        branches = self.api.maybe(f"{self._path}/protected_branches?per_page=100", list[_ProtectedBranch]) or []
+        rules = [protected for protected in branches if fnmatchcase(branch, protected.name)]
+        push = _reaches(
+            level, [level_needed for rule in rules for level_needed in rule.push_access_levels], is_free=not rules
+        )
+        merge = _reaches(
+            level, [level_needed for rule in rules for level_needed in rule.merge_access_levels], is_free=not rules
+        )
         return Abilities(login, push, merge, level >= _MAINTAINER, tuple(map(_rule_text, rules)))
 
     @property
@@ -192,12 +198,16 @@ def _checks(found: set[str], pull: PullRequest) -> Checks:
 
 def _reaches(level: int, needed: list[_Level], *, is_free: bool) -> bool:
     """Without a rule a developer may; with rules, the most permissive one counts, as GitLab has it. 0 is no one."""
-    return level >= _DEVELOPER if is_free else any(level >= (each.access_level or 0) > 0 for each in needed)
+    return (
+        level >= _DEVELOPER
+        if is_free
+        else any(level >= (level_needed.access_level or 0) > 0 for level_needed in needed)
+    )
 
 
-def _rule_text(rule: _Protected) -> str:
+def _rule_text(rule: _ProtectedBranch) -> str:
     def people(levels: list[_Level]) -> str:
-        return ", ".join(each.access_level_description or "?" for each in levels) or "no one"
+        return ", ".join(level.access_level_description or "?" for level in levels) or "no one"
 
     return f"{rule.name}: push by {people(rule.push_access_levels)}, merge by {people(rule.merge_access_levels)}"
 

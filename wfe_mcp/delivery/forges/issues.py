@@ -137,26 +137,26 @@ class Tracker:
         """That of its issues: ``/12`` after it is the address of one."""
         return self._words.address.format(**self.api.place._asdict())
 
-    def listed(self, label: str, state: str, most: int = MOST_ISSUES) -> tuple[list[Issue], bool]:
+    def list_issues(self, label: str, state: str, most: int = MOST_ISSUES) -> tuple[list[Issue], bool]:
         """The issues with a label ("": any) and of a state, oldest first; and whether there are more than ``most``."""
         query = f"state={self._words.states[state]}&{self._words.query}"
         query += f"&labels={quote(label, safe='')}" if label else ""
-        found: list[Issue] = []
+        issues: list[Issue] = []
         read, sizes = 0, list(_PAGES)
-        while len(found) <= most:
+        while len(issues) <= most:
             page = f"{self._path}?{query}&per_page={sizes[0]}&page={read // sizes[0] + 1}"
             try:
-                wires = self.api.found(page, "repository with issues", list[_Wire])
+                wires = self.api.fetch(page, "repository with issues", list[_Wire])
             except ToolFault:  # as a page of over 1 MB is
                 if len(sizes) == 1:
                     raise
                 sizes.pop(0)
                 continue
-            found += [self._issue(each) for each in wires if each.pull_request is None]
+            issues += [self._issue(wire) for wire in wires if wire.pull_request is None]
             read += len(wires)
             if len(wires) < sizes[0]:
-                return found[:most], len(found) > most
-        return found[:most], True
+                return issues[:most], len(issues) > most
+        return issues[:most], True
 
     def get(self, number: int) -> Issue | None:
         """One issue; None where there is none with that number, or where it is a pull request."""
@@ -185,7 +185,7 @@ class Tracker:
         return self._words.path.format(path=quote(place.repository, safe="/" if place.forge == "github" else ""))
 
     def _issue(self, wire: _Wire) -> Issue:
-        names = [each if isinstance(each, str) else str(each.get("name", "")) for each in wire.labels]
+        names = [label if isinstance(label, str) else str(label.get("name", "")) for label in wire.labels]
         if isinstance(wire.type, dict):  # of GitHub; GitLab's is a word such as ISSUE
             names.append(str(wire.type.get("name", "")))
         number = wire.number or wire.iid
@@ -201,7 +201,7 @@ class Tracker:
             (wire.body or wire.description or "").replace("\r\n", "\n"),
             wire.state.startswith("open"),
             wire.state_reason in {"not_planned", "duplicate"},
-            tuple(dict.fromkeys(filter(None, (one_line(" ".join(each.split())) for each in names)))),
+            tuple(dict.fromkeys(filter(None, (one_line(" ".join(label_name.split())) for label_name in names)))),
             tuple(name for name, value in there.items() if value),
             wire.confidential,
         )
@@ -212,7 +212,7 @@ def entries_of(issues: Iterable[Issue], address: str, *, has_more: bool) -> "Ent
     from wfe_mcp.importers.entries import (
         Entries,
         Entry,
-        described,
+        describe_entry,
     )  # every run loads this module, and not the importers
 
     entries: list[Entry] = []
@@ -222,7 +222,7 @@ def entries_of(issues: Iterable[Issue], address: str, *, has_more: bool) -> "Ent
         if issue.confidential:
             lost.append(Detail(issue.url, "it is confidential, and the text of an item gets into pull requests"))
             continue
-        values = described(issue.title or f"Issue {issue.number}", issue.body)
+        values = describe_entry(issue.title or f"Issue {issue.number}", issue.body)
         values["tags"] = [label[:LINE_CHARS] for label in issue.labels[:LINES_MOST]]
         values["priority"] = _priority(issue.labels)
         body = str(values["body"])
@@ -254,8 +254,8 @@ def _kind(labels: Iterable[str]) -> ItemKind:
 
 def _priority(labels: Iterable[str]) -> int:
     tables = ((_end(label), _SEVERITY if label.casefold().startswith("sev") else _URGENCY) for label in labels)
-    found = [number for end, table in tables for number, names in table.items() if end in names]
-    return max(found, default=PRIORITIES["normal"])
+    priorities = [number for end, table in tables for number, names in table.items() if end in names]
+    return max(priorities, default=PRIORITIES["normal"])
 
 
 def _end(label: str) -> str:

@@ -49,7 +49,7 @@ def address_of(remote: str) -> Address:
     host, path = (scp[1], scp[2]) if scp else ("", remote)
     if parts is not None:
         host, path = ("" if parts.scheme == "file" else parts.hostname or ""), parts.path
-    names = [each for each in re.split(r"[\\/]", path) if each]
+    names = [part for part in re.split(r"[\\/]", path) if part]
     names = names if host else names[-2:]
     return Address(host.lower(), "/".join(names).removesuffix(".git"))
 
@@ -88,11 +88,11 @@ def forge_at(place: ForgePlace, channel: Channel) -> Forge:
 
 def installed_forge(name: str) -> MakeForge:
     """The forge ``name`` of an installed package. Raises PlugInFault."""
-    found = plugins("forges")
-    if name not in found:
-        known = ", ".join([*FORGES, *found, NONE])
+    offered = plugins("forges")
+    if name not in offered:
+        known = ", ".join([*FORGES, *offered, NONE])
         raise PlugInFault(f"No forge {name!r}: [delivery] forge is one of {known}.")
-    made = found[name].load()
-    if not callable(made):
-        raise found[name].fault("it must be a function of a place and a channel")
-    return cast("MakeForge", made)
+    make_forge = offered[name].load()
+    if not callable(make_forge):
+        raise offered[name].fault("it must be a function of a place and a channel")
+    return cast("MakeForge", make_forge)

@@ -91,13 +91,15 @@ def pull_request_text(facts: Proposal, place: ForgePlace | None = None) -> Text:
         _table("Artifacts", ("phase", "artifact", "sha256"), facts.artifacts),
     )
     ours = "\n\n".join(filter(None, (_summary(facts, place), *tables)))
-    comments = (f"{each.phase}, {each.by}: {each.comment}" for each in facts.decisions if each.comment)
+    comments = (
+        f"{decision.phase}, {decision.by}: {decision.comment}" for decision in facts.decisions if decision.comment
+    )
     short = [
         _block("Comments on decisions", "\n".join(comments), _BLOCK_BYTES),
         _block("Architecture decisions in force", "\n".join(facts.rules), _BLOCK_BYTES),
     ]
-    room = MAX_BYTES - sum(len(each.encode()) + 2 for each in (ours, *short))
-    parts = [ours, _block("What was asked for", _asked(facts), room), *short]
+    room = MAX_BYTES - sum(len(section.encode()) + 2 for section in (ours, *short))
+    parts = [ours, _block("What was asked for", _request_section(facts), room), *short]
     return Text(_title(facts), "\n\n".join(filter(None, parts)))
 
 
@@ -110,8 +112,8 @@ def merge_text(facts: Proposal, number: int) -> Text:
 def issue_of(source: str, place: ForgePlace) -> int | None:
     """The number of the issue at the address ``source``, if it is in the repository of ``place``."""
     at = re.escape(f"https://{place.host}/{place.repository}")
-    found = re.fullmatch(rf"{at}(?:/-)?/(?:issues|work_items)/([1-9]\d{{0,9}})/?", source, re.IGNORECASE)
-    return int(found[1]) if found else None
+    match = re.fullmatch(rf"{at}(?:/-)?/(?:issues|work_items)/([1-9]\d{{0,9}})/?", source, re.IGNORECASE)
+    return int(match[1]) if match else None
 
 
 def inert(text: str) -> str:
@@ -139,14 +141,14 @@ def _summary(facts: Proposal, place: ForgePlace | None) -> str:
 
 def _decisions(facts: Proposal) -> str:
     rows = [
-        (each.phase, "approved" if each.approved else "rejected", each.by, each.assurance, each.at)
-        for each in facts.decisions
+        (decision.phase, "approved" if decision.approved else "rejected", decision.by, decision.assurance, decision.at)
+        for decision in facts.decisions
     ]
     return _table("Decisions", ("phase", "decision", "by", "assurance", "at"), rows)
 
 
-def _asked(facts: Proposal) -> str:
-    criteria = [f"- {each}" for each in facts.criteria]
+def _request_section(facts: Proposal) -> str:
+    criteria = [f"- {criterion}" for criterion in facts.criteria]
     return "\n".join(filter(None, (facts.item_title or facts.title, facts.body, *criteria)))
 
 
@@ -155,7 +157,7 @@ def _table(heading: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) 
     lines = [f"### {heading}", "", f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
     size = 0
     for number, row in enumerate(rows):
-        line = f"| {' | '.join(f'`{_cell(each)}`' for each in row)} |"
+        line = f"| {' | '.join(f'`{_cell(cell)}`' for cell in row)} |"
         size += len(line.encode()) + 1
         if size > _TABLE_BYTES:
             return "\n".join([*lines, "", f"{len(rows) - number} more are in the run."])

@@ -22,13 +22,13 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.workspace.files.paths import match_globs, readable
 from wfe_mcp.workspace.files.project_files import write_atomic
-from wfe_mcp.workspace.git.batch import entries_below, stored
+from wfe_mcp.workspace.git.batch import entries_below, read_objects
 from wfe_mcp.workspace.git.command import Repository, is_set, require_repository, run_git, text_of
 from wfe_mcp.workspace.git.file_facts import link_bytes
 from wfe_mcp.workspace.git.names import is_ours
 from wfe_mcp.workspace.git.objects import DURABLE, Node, Outbox, object_id, trees_of
 from wfe_mcp.workspace.git.repository import head
-from wfe_mcp.workspace.git.stored_form import filtered, hashed, plain_oid, touched
+from wfe_mcp.workspace.git.stored_form import filtered_paths, plain_oid, touched_paths, write_blobs
 from wfe_mcp.workspace.git.trees import compare
 from wfe_mcp.workspace.git.working_tree import SeenFiles, counts, left_out, parts_of, tree_hash
 
@@ -42,7 +42,7 @@ class Parent(NamedTuple):
     trees: frozenset[str]
 
 
-class Planned(NamedTuple):
+class PlannedCommit(NamedTuple):
     """The files of a commit to be. ``excluded``: approved paths that never get in. ``changed``: from the parent, from the top."""
 
     files: Mapping[str, Node]
@@ -52,14 +52,14 @@ class Planned(NamedTuple):
 
 def contents(root: Path, commit: str) -> Parent:
     """The files of ``commit``; none of an empty name."""
-    found = entries_below(root, commit, folders=True) if commit else {}
-    files = {path: node for path, node in found.items() if node.mode != "040000"}
-    return Parent(files, frozenset(node.oid for node in found.values() if node.mode == "040000"))
+    entries = entries_below(root, commit, folders=True) if commit else {}
+    files = {path: node for path, node in entries.items() if node.mode != "040000"}
+    return Parent(files, frozenset(node.oid for node in entries.values() if node.mode == "040000"))
 
 
 def plan(
     root: Path, approved: str, ignored: Sequence[str], never: Sequence[str], parent: Parent, phase: str
-) -> Planned:
+) -> PlannedCommit:
     """What a commit of the files ``approved`` (a value of ``tree_hash``, taken without ``ignored``) on ``parent`` has.
 
     ``phase``: where they were approved, or judged.
@@ -69,11 +69,11 @@ def plan(
     seen = SeenFiles(root)
     look = seen.look
     now = seen.tree(ignored).files
-    want = {each.path: each.new for each in compare(repo, "", parts_of(approved)[0]) if each.new is not None}
+    want = {change.path: change.new for change in compare(repo, "", parts_of(approved)[0]) if change.new is not None}
     differing = sorted(path for path in want.keys() | now.keys() if want.get(path) != now.get(path))
     if differing or look is None:
         raise DeliveryFault(
-            f"The working folder is not what was approved: {listed(differing)}. "
+            f"The working folder is not what was approved: {list_paths(differing)}. "
             f"Put these files back and retry this phase, or retry {phase!r}, so that its gates judge the files of now.",
             "differs",
         )
@@ -86,7 +86,7 @@ def plan(
     inner = sorted(f"{repo.prefix}{path}" for path in look.inner if f"{repo.prefix}{path}" in files)
     if inner:
         raise DeliveryFault(
-            f"These files are in a repository of their own, so git would not store them: {listed(inner)}. Ignore its folder in "
+            f"These files are in a repository of their own, so git would not store them: {list_paths(inner)}. Ignore its folder in "
             ".gitignore, or commit it as a submodule yourself; then retry the phase that was approved.",
             "unfaithful",
         )
@@ -96,7 +96,7 @@ def plan(
         if unseen or not counts(below, ignored) or match_globs(below, never):
             files[path] = node
     changed = [path for path in files.keys() | parent.files.keys() if files.get(path) != parent.files.get(path)]
-    return Planned(files, tuple(sorted(changed)), tuple(excluded))
+    return PlannedCommit(files, tuple(sorted(changed)), tuple(excluded))
 
 
 def code_tree(root: Path, began: str | None = None) -> str:
@@ -110,7 +110,7 @@ def code_tree(root: Path, began: str | None = None) -> str:
         return ""
     repo, parent = require_repository(root), contents(root, head(root) or "")
     try:
-        files, _ = _settled(repo, plan(root, whole, (), (), parent, ""), parent, touched(root, began, whole))
+        files, _ = _stored_files(repo, plan(root, whole, (), (), parent, ""), parent, touched_paths(root, began, whole))
     except (DeliveryFault, Refused):  # also a filter that fails; the delivery says why
         return whole
     below = {path.removeprefix(repo.prefix): node for path, node in files.items() if path.startswith(repo.prefix)}
@@ -119,14 +119,14 @@ def code_tree(root: Path, began: str | None = None) -> str:
     return f"{tree}+{watched}" if watched else tree
 
 
-def store(root: Path, planned: Planned, parent: Parent, changed: frozenset[str]) -> tuple[str, Planned]:
+def store(root: Path, planned: PlannedCommit, parent: Parent, changed: frozenset[str]) -> tuple[str, PlannedCommit]:
     """Write blobs and trees of ``planned``; the tree's id, and what it has. ``changed``: what the run has ``touched``.
 
     A file that only git's filters make another one stays as the parent has it. Raises DeliveryFault ``unfaithful``.
     """
     repo = require_repository(root)
     outbox = Outbox(repo, {*parent.trees, *(node.oid for node in parent.files.values())})
-    files, others = _settled(repo, planned, parent, changed)
+    files, others = _stored_files(repo, planned, parent, changed)
     for path, node in others.items():
         place = repo.top / path
         outbox.add("blob", link_bytes(str(place)) if node.mode == "120000" else place.read_bytes(), node.oid)
@@ -138,29 +138,29 @@ def store(root: Path, planned: Planned, parent: Parent, changed: frozenset[str])
     return tree, planned._replace(files=files, changed=differing)
 
 
-def _settled(
-    repo: Repository, planned: Planned, parent: Parent, touched: frozenset[str]
+def _stored_files(
+    repo: Repository, planned: PlannedCommit, parent: Parent, touched: frozenset[str]
 ) -> tuple[dict[str, Node], dict[str, Node]]:
     """The files of a commit as git stores them, whose blobs are written; and the changed ones whose blobs are not, such as links."""
     files = dict(planned.files)
     new = {path: files[path] for path in planned.changed if path in files}
-    unread = filtered(repo.top, [path for path, node in new.items() if node.mode.startswith("100")])
+    unread = filtered_paths(repo.top, [path for path, node in new.items() if node.mode.startswith("100")])
     odd = {path for path in unread if path in touched or path not in parent.files}
     files |= {path: parent.files[path] for path in unread if path not in odd}
     new = {path: node for path, node in new.items() if path not in unread}
     plain = [path for path, node in new.items() if node.mode.startswith("100") and "\n" not in path]
-    for path, made in zip(plain, hashed(repo.root, plain), strict=True):
+    for path, blob in zip(plain, write_blobs(repo.root, plain), strict=True):
         before = parent.files.get(path)
-        if made == new[path].oid:
+        if blob == new[path].oid:
             continue
-        if made in {before and before.oid, _with_plain_ends(repo, path, new[path].oid)}:
-            files[path] = Node(new[path].mode, made)
+        if blob in {before and before.oid, _with_plain_ends(repo, path, new[path].oid)}:
+            files[path] = Node(new[path].mode, blob)
         else:
             odd.add(path)
     if odd:
         raise DeliveryFault(
             f"Git would not store these files as they were approved, because of a filter or an encoding (.gitattributes, LFS): "
-            f"{listed(sorted(odd))}. Write them as git stores them (git add --renormalize shows it), or commit them yourself; then "
+            f"{list_paths(sorted(odd))}. Write them as git stores them (git add --renormalize shows it), or commit them yourself; then "
             "retry the phase.",
             "unfaithful",
         )
@@ -177,7 +177,7 @@ def commit(
     """
     date = f"@{int(at.timestamp())} +0000"
     env = {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date, **(author or {})}
-    words = [word for each in parents if each for word in ("-p", each)]
+    words = [word for parent in parents if parent for word in ("-p", parent)]
     done = run_git(root, *DURABLE, "commit-tree", tree, *words, "-F", "-", stdin=message.encode(), env=env, ok=None)
     if done is None or done.returncode:
         reason = (done.stderr.decode(errors="replace").strip() if done else "git is not installed")[-300:]
@@ -197,8 +197,8 @@ def write_files(root: Path, files: Mapping[str, Node | None]) -> None:
             with suppress(OSError):  # a folder with other files stays
                 (root / path).parent.rmdir()
     wanted = [(path, node) for path, node in files.items() if node is not None and node.mode != "160000"]
-    for (path, node), found in zip(wanted, stored(root, [node.oid for _, node in wanted]), strict=True):
-        content, target = found[1] if found is not None else b"", root / path
+    for (path, node), object_ in zip(wanted, read_objects(root, [node.oid for _, node in wanted]), strict=True):
+        content, target = object_[1] if object_ is not None else b"", root / path
         if node.mode == "120000" or target.is_symlink():
             target.unlink(missing_ok=True)
         if node.mode == "120000" and is_set(root, "core.symlinks", "true"):
@@ -226,7 +226,7 @@ def with_trailers(message: str, trailers: Mapping[str, str]) -> str:
     return "\n".join([*kept, *([""] if kept and lines else []), *lines]) + "\n"
 
 
-def listed(paths: Sequence[str]) -> str:
+def list_paths(paths: Sequence[str]) -> str:
     """At most five paths, and how many more there are: the next step of a message comes after them."""
     more = f" and {len(paths) - _SHOWN:,} more" if len(paths) > _SHOWN else ""
     return ", ".join(f"'{readable(path)}'" for path in paths[:_SHOWN]) + more

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.forges.protocol import Strategy
-from wfe_mcp.delivery.git.commits import commit, listed
+from wfe_mcp.delivery.git.commits import commit, list_paths
 from wfe_mcp.delivery.git.refs import tree_of
 from wfe_mcp.workspace.git.command import output_of, run_git, text_of
 from wfe_mcp.workspace.git.repository import commits_between, is_ancestor
 
 
-def merged(root: Path, base: str, tip: str, strategy: Strategy, message: str) -> str:
+def merge_commit(root: Path, base: str, tip: str, strategy: Strategy, message: str) -> str:
     """The commit that ``base`` becomes; the same one for the same arguments. Raises DeliveryFault ``conflict``."""
     if is_ancestor(root, tip, base):
         return base
@@ -26,34 +26,34 @@ def merged(root: Path, base: str, tip: str, strategy: Strategy, message: str) ->
             )
         return tip
     if strategy == "rebase":
-        return _rebased(root, base, tip, at)
+        return _rebase(root, base, tip, at)
     tree = _merged_tree(root, base, tip)
     return commit(root, tree, [base, tip] if strategy == "merge" else [base], message, at)
 
 
-def reverted(root: Path, now: str, merged: str, start: str) -> str:
+def revert_tree(root: Path, now: str, merged: str, start: str) -> str:
     """The tree of ``now`` without what led from ``start`` to ``merged``. Raises DeliveryFault ``conflict``."""
     return _picked_tree(root, now, start, merged, _committed_at(root, merged))
 
 
 def changed_files(root: Path, one: str, other: str) -> list[str]:
     """The paths whose content differs between two commits or trees."""
-    found = output_of(root, "diff-tree", "-r", "-z", "--name-only", "--no-renames", "--end-of-options", one, other)
-    return [each for each in os.fsdecode(found).split("\0") if each]
+    output = output_of(root, "diff-tree", "-r", "-z", "--name-only", "--no-renames", "--end-of-options", one, other)
+    return [path for path in os.fsdecode(output).split("\0") if path]
 
 
-def _rebased(root: Path, base: str, tip: str, at: datetime) -> str:
+def _rebase(root: Path, base: str, tip: str, at: datetime) -> str:
     on = base
-    for each in commits_between(root, base, tip):
-        facts = text_of(run_git(root, "show", "-s", "--format=%P%x00%an%x00%ae%x00%ad%x00%B", "--date=raw", each))
+    for picked in commits_between(root, base, tip):
+        facts = text_of(run_git(root, "show", "-s", "--format=%P%x00%an%x00%ae%x00%ad%x00%B", "--date=raw", picked))
         parents, name, address, date, message = facts.split("\0", 4)
         if " " in parents:
             raise DeliveryFault(
-                f"Commit {each[:12]} of the change is a merge, which is not rebased. Choose another strategy.",
+                f"Commit {picked[:12]} of the change is a merge, which is not rebased. Choose another strategy.",
                 "conflict",
             )
         author = {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": address, "GIT_AUTHOR_DATE": date}
-        on = commit(root, _picked_tree(root, on, each, parents, at), [on], f"{message.rstrip()}\n", at, author)
+        on = commit(root, _picked_tree(root, on, picked, parents, at), [on], f"{message.rstrip()}\n", at, author)
     return on
 
 
@@ -68,7 +68,7 @@ def _merged_tree(root: Path, ours: str, theirs: str) -> str:
     if done.returncode:
         paths = list(dict.fromkeys(names[: names.index("")] if "" in names else names))
         raise DeliveryFault(
-            f"The change and the base conflict in {listed(paths)}. Nothing was merged. Bring the base into the change, have "
+            f"The change and the base conflict in {list_paths(paths)}. Nothing was merged. Bring the base into the change, have "
             "that approved, then retry the phase.",
             "conflict",
         )
@@ -77,7 +77,7 @@ def _merged_tree(root: Path, ours: str, theirs: str) -> str:
 
 def _picked_tree(root: Path, on: str, each: str, parent: str, at: datetime) -> str:
     """The tree of ``on`` with what ``each`` changed: a merge of commits whose only common one is ``parent``'s tree."""
-    start, ours, theirs = (tree_of(root, one) for one in (parent, on, each))
+    start, ours, theirs = (tree_of(root, revision) for revision in (parent, on, each))
     if ours == start:
         return theirs
     start = commit(root, start, [], "start", at)

@@ -38,13 +38,13 @@ class CommitFacts(NamedTuple):
 def facts_of(root: Path, commit: str) -> CommitFacts:
     """What a commit holds. Refuses ``unavailable`` where there is none."""
     repo = require_repository(root)
-    found = objects.loose(repo, commit)
-    if found is None or found[0] != "commit":
+    loose = objects.loose(repo, commit)
+    if loose is None or loose[0] != "commit":
         done = run_git(root, "cat-file", "commit", commit)
-        found = "commit", done.stdout if done is not None else b""
-    head_lines = found[1].partition(b"\n\n")[0].decode("ascii", "replace").split("\n")
+        loose = "commit", done.stdout if done is not None else b""
+    head_lines = loose[1].partition(b"\n\n")[0].decode("ascii", "replace").split("\n")
     values = [line.split(" ") for line in head_lines]
-    return CommitFacts(values[0][1], tuple(each[1] for each in values if each[0] == "parent"))
+    return CommitFacts(values[0][1], tuple(value[1] for value in values if value[0] == "parent"))
 
 
 def tree_of(root: Path, commit: str) -> str:
@@ -61,7 +61,7 @@ def refuse_name(branch: str) -> None:
     """DeliveryFault for what is no plain name of a branch: letters, digits and ``._/-``, as git takes them everywhere."""
     parts = branch.split("/")
     if not _NAME.fullmatch(branch) or any(
-        each in {"", "HEAD"} or each[0] == "." or each.endswith(".lock") for each in parts
+        part in {"", "HEAD"} or part[0] == "." or part.endswith(".lock") for part in parts
     ):
         raise DeliveryFault(
             f"{branch!r} is no name for a branch. Change [delivery] branch or prefix, or the step's parameter 'branch'.",
@@ -147,7 +147,14 @@ def held_by(root: Path, branch: str) -> Path | None:
     if not os.path.isdir(require_repository(root).common / "worktrees"):  # noqa: PTH112 - asked before each merge
         return None
     here = require_repository(root).top.resolve()
-    return next((each.path for each in worktrees(root) if each.branch == branch and each.path.resolve() != here), None)
+    return next(
+        (
+            worktree.path
+            for worktree in worktrees(root)
+            if worktree.branch == branch and worktree.path.resolve() != here
+        ),
+        None,
+    )
 
 
 def remove_worktree(root: Path, folder: Path) -> None:

@@ -84,13 +84,13 @@ def commits_at(remote: Remote, *names: str) -> list[str]:
 
     A name that begins with ``refs/`` is that of a ref, here and in ``fetch``.
     """
-    wanted = [_full(each) for each in names]
+    wanted = [_full(name) for name in names]
     with _apart(remote) as apart:
         done = apart.git("ls-remote", "--end-of-options", remote.place, *wanted)
     if done.returncode:
         raise _fault(remote, "cannot be read", done.stderr)
-    found = {ref: sha for sha, _, ref in (line.partition("\t") for line in text_of(done).split("\n"))}
-    return [found.get(each, "") for each in wanted]
+    sha_by_ref = {ref: sha for sha, _, ref in (line.partition("\t") for line in text_of(done).split("\n"))}
+    return [sha_by_ref.get(wanted_name, "") for wanted_name in wanted]
 
 
 def commit_at(remote: Remote, branch: str) -> str:
@@ -204,7 +204,7 @@ def _apart(remote: Remote) -> Generator[_Apart]:
         env["PATH"] = path_outside(repo.top, os.environ.get("PATH", os.defpath))
         if (shallow := repo.common / "shallow").is_file():
             env["GIT_SHALLOW_FILE"] = str(shallow)
-        options = [word for each in _PROTOCOLS for word in ("-c", f"protocol.{each}.allow=always")]
+        options = [word for protocol in _PROTOCOLS for word in ("-c", f"protocol.{protocol}.allow=always")]
         options += ["-c", "core.fsync=loose-object,pack,pack-metadata"]
         if remote.secret:
             place = folder / "askpass"

@@ -36,7 +36,7 @@ _SHOWN_CHARS = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class DeviceRequest:
     """A machine that asks to be logged in, as it describes itself; ``address``: as the server sees it."""
 
     user_code: str
@@ -57,29 +57,31 @@ class Asked:
         )
 
 
-def begin(engine: Engine, user: str, machine: str, address: str) -> tuple[str, Asked]:
+def begin(engine: Engine, user: str, machine: str, address: str) -> tuple[str, DeviceRequest]:
     """The device code and the request of a machine. Refuses ``unavailable`` while too many wait."""
     now, code = engine.clock(), secrets.token_urlsafe(32)
     letters = "".join(secrets.choice(_LETTERS) for _ in range(8))
     until = now + timedelta(seconds=CODE_S)
-    made = Asked(f"{letters[:4]}-{letters[4:]}", _shown(user), _shown(machine), _shown(address), until)
+    waiting_request = DeviceRequest(
+        f"{letters[:4]}-{letters[4:]}", _shorten(user), _shorten(machine), _shorten(address), until
+    )
     with engine.store.tx() as tx:
         tx.secrets.alone("secret", _ROW_PREFIX)
         waiting = _waiting(tx, now)
-        of_one = sum(each.address == made.address for each in waiting.values())
+        of_one = sum(request.address == waiting_request.address for request in waiting.values())
         if len(waiting) >= MOST or of_one >= MOST_FROM_ONE:
             raise Refused("unavailable", "Too many logins wait to be confirmed.", "Wait ten minutes, then try again.")
-        _write(tx, _hash(code), made, now)
-    return code, made
+        _write(tx, _hash(code), waiting_request, now)
+    return code, waiting_request
 
 
-def asked(engine: Engine, user_code: str) -> Asked:
+def pending_request(engine: Engine, user_code: str) -> DeviceRequest:
     """The request with this code. Refuses ``bad_argument``: there is none that waits."""
     with engine.store.read() as tx:
-        return _found(tx, user_code, engine.clock())[1]
+        return _find_request(tx, user_code, engine.clock())[1]
 
 
-def confirm_device(engine: Engine, by: By, user_code: str, project: str, person: str = "") -> Asked:
+def confirm_device(engine: Engine, by: By, user_code: str, project: str, person: str = "") -> DeviceRequest:
     """Let the machine that shows ``user_code`` work in ``project`` for the person ``by``, proven by PIN or login.
 
     ``person``: as in ``Token``. Refuses ``bad_argument``: no such request waits.
@@ -87,7 +89,7 @@ def confirm_device(engine: Engine, by: By, user_code: str, project: str, person:
     now = engine.clock()
     with engine.store.tx() as tx:
         tx.secrets.alone("secret", _ROW_PREFIX)
-        key, found = _found(tx, user_code, now)
+        key, waiting = _find_request(tx, user_code, now)
         confirmed = {
             "actor": by.actor,
             "channel": str(by.channel),
@@ -95,21 +97,23 @@ def confirm_device(engine: Engine, by: By, user_code: str, project: str, person:
             "project": project,
             "person": person,
         }
-        made = Asked(found.user_code, found.user, found.machine, found.address, found.until, confirmed)
-        _write(tx, key, made, now)
-    return made
+        request = DeviceRequest(
+            waiting.user_code, waiting.user, waiting.machine, waiting.address, waiting.until, confirmed
+        )
+        _write(tx, key, request, now)
+    return request
 
 
 def take(engine: Engine, device_code: str) -> tuple[Token, str] | None:
     """The new token and its text, once; None while no person has confirmed. Refuses ``unauthorized``: unknown, used or too old."""
     key, now = _hash(device_code), engine.clock()
     with engine.store.read() as tx:
-        waits = _of(tx, key, now).confirmed is None
+        waits = _request_of(tx, key, now).confirmed is None
     if waits:
         return None
     with engine.store.tx() as tx:
         tx.secrets.alone("secret", _ROW_PREFIX)
-        confirmed = _of(tx, key, now)
+        confirmed = _request_of(tx, key, now)
         tx.secrets.note_use(_ROW_PREFIX + key, None, now)
     facts = confirmed.confirmed or {}
     by = By(facts["actor"], Channel(facts["channel"]), Assurance[facts.get("assurance", "HUMAN")])
@@ -118,18 +122,18 @@ def take(engine: Engine, device_code: str) -> tuple[Token, str] | None:
     return create_token(engine, by, name, "work", project=facts["project"], expires_s=TOKEN_S, person=person)
 
 
-def _of(tx: Tx, key: str, now: datetime) -> Asked:
-    found = _waiting(tx, now).get(key)
-    if found is None:
+def _request_of(tx: Tx, key: str, now: datetime) -> DeviceRequest:
+    request = _waiting(tx, now).get(key)
+    if request is None:
         raise Refused("unauthorized", "This login was used before, or is older than ten minutes.", "Begin again.")
-    return found
+    return request
 
 
-def _found(tx: Tx, user_code: str, now: datetime) -> tuple[str, Asked]:
+def _find_request(tx: Tx, user_code: str, now: datetime) -> tuple[str, DeviceRequest]:
     wanted = re.sub(r"[^A-Z]", "", user_code.upper())
-    for key, each in _waiting(tx, now).items():
-        if each.user_code.replace("-", "") == wanted and each.confirmed is None:
-            return key, each
+    for key, request in _waiting(tx, now).items():
+        if request.user_code.replace("-", "") == wanted and request.confirmed is None:
+            return key, request
     raise Refused(
         "bad_argument",
         f"No login waits for the code {user_code[:20]!r}.",
@@ -137,35 +141,37 @@ def _found(tx: Tx, user_code: str, now: datetime) -> tuple[str, Asked]:
     )
 
 
-def _waiting(tx: Tx, now: datetime) -> dict[str, Asked]:
+def _waiting(tx: Tx, now: datetime) -> dict[str, DeviceRequest]:
     """The requests that are young enough, by the sha256 of their device code."""
-    found: dict[str, Asked] = {}
-    for name, value in tx.secrets.named(_ROW_PREFIX).items():
+    requests: dict[str, DeviceRequest] = {}
+    for name, value in tx.secrets.with_prefix(_ROW_PREFIX).items():
         stored: dict[str, Any] = json.loads(value)
         code, user, machine, address = (str(stored[part]) for part in ("user_code", "user", "machine", "address"))
         until = datetime.fromisoformat(stored["until"])
-        each = Asked(code, user, machine, address, until, stored["confirmed"])
-        if each.until > now:
-            found[name.removeprefix(_ROW_PREFIX)] = each
-    return found
+        request = DeviceRequest(code, user, machine, address, until, stored["confirmed"])
+        if request.until > now:
+            requests[name.removeprefix(_ROW_PREFIX)] = request
+    return requests
 
 
-def _write(tx: Tx, key: str, made: Asked, now: datetime) -> None:
+def _write(tx: Tx, key: str, made: DeviceRequest, now: datetime) -> None:
     row = {name: getattr(made, name) for name in ("user_code", "user", "machine", "address", "confirmed")}
     tx.secrets.note_use(_ROW_PREFIX + key, json.dumps(row | {"until": made.until.isoformat()}, sort_keys=True), now)
-    for name in tx.secrets.named(_ROW_PREFIX).keys() - {_ROW_PREFIX + each for each in _waiting(tx, now)}:
+    for name in tx.secrets.with_prefix(_ROW_PREFIX).keys() - {_ROW_PREFIX + row_name for row_name in _waiting(tx, now)}:
         tx.secrets.note_use(name, None, now)
 
 
 def _free_name(engine: Engine, wanted: str) -> str:
     name = slug(wanted, 34) or "machine"
-    taken = {each.name for each in tokens(engine)}
-    return next(each for each in (name, *(f"{name}-{number}" for number in range(2, 1000))) if each not in taken)
+    taken = {token.name for token in tokens(engine)}
+    return next(
+        candidate for candidate in (name, *(f"{name}-{number}" for number in range(2, 1000))) if candidate not in taken
+    )
 
 
 def _hash(code: str) -> str:
     return sha256(code.encode()).hexdigest()
 
 
-def _shown(text: str) -> str:
+def _shorten(text: str) -> str:
     return one_line(text[:_SHOWN_CHARS]).strip() or "unknown"

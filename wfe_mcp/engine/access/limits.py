@@ -57,7 +57,7 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class LimitUse:
     """One limit, and how much of it is used. ``frees_at``: None where that is not a matter of time alone."""
 
     by: str
@@ -83,22 +83,22 @@ def holders(
     """Whose ``limits`` hold for what ``actor`` starts in the project of ``engine``."""
     from wfe_mcp.store.maintenance.figures import Starter
 
-    found = [
+    whose = [
         Holder("team", "", limits.team),
         Holder("project", engine.project_id, limits.project, engine.project_id),
     ]
-    known = tokens_in(tx) if channel is Channel.HTTP or channel in _PEOPLE else []
+    tokens = tokens_in(tx) if channel is Channel.HTTP or channel in _PEOPLE else []
     owner = actor if channel in _PEOPLE else ""
     if channel is Channel.HTTP:
-        found.append(Holder("token", actor, limits.token, starters=(Starter((actor,)),)))
-        owner = next((each.owner for each in known if each.name == actor), "")
+        whose.append(Holder("token", actor, limits.token, starters=(Starter((actor,)),)))
+        owner = next((token.owner for token in tokens if token.name == actor), "")
     if owner:
         theirs = (
             Starter((owner,), are_tokens=False),
-            Starter(tuple(each.name for each in known if each.owner == owner)),
+            Starter(tuple(token.name for token in tokens if token.owner == owner)),
         )
-        found.append(Holder("person", owner, limits.person, starters=theirs))
-    return found
+        whose.append(Holder("person", owner, limits.person, starters=theirs))
+    return whose
 
 
 def refuse_start(engine: Engine, tx: Tx, limits: ServerLimits, by: By) -> None:
@@ -109,39 +109,39 @@ def refuse_start(engine: Engine, tx: Tx, limits: ServerLimits, by: By) -> None:
     for holder in holders(engine, tx, limits, by.actor, by.channel):
         for use in _uses_of_runs(engine, tx, holder):
             if use.used >= use.most:
-                raise _reached(holder, use)
+                raise _limit_refusal(holder, use)
 
 
-def uses(engine: Engine, tx: Tx) -> Iterator[Use]:
+def uses(engine: Engine, tx: Tx) -> Iterator[LimitUse]:
     """Every limit on the team, this project, each token and each person who made one."""
-    known, limits = tokens_in(tx), engine.settings(tx).settings.server.limits
+    tokens, limits = tokens_in(tx), engine.settings(tx).settings.server.limits
     whose = holders(engine, tx, limits)
-    for token in known:
+    for token in tokens:
         whose += holders(engine, tx, limits, token.name, Channel.HTTP)
-    for holder in {(each.by, each.of): each for each in whose}.values():
+    for holder in {(entry.by, entry.of): entry for entry in whose}.values():
         yield from _uses_of_runs(engine, tx, holder)
         if (most := holder.most("running_jobs")) is not None:
             team, project = tx.queues.running([queue_name("command", engine.project_id)])
-            yield Use(holder.by, holder.of, "running_jobs", most, project if holder.project_id else team)
+            yield LimitUse(holder.by, holder.of, "running_jobs", most, project if holder.project_id else team)
         for key, since, _ in periods(engine.clock()):
             if (most := holder.most(key)) is not None:
                 usage = tx.figures.usage(since, project_id=holder.project_id, starters=holder.starters)
-                yield Use(holder.by, holder.of, key, most, usage.spent_usd)
+                yield LimitUse(holder.by, holder.of, key, most, usage.spent_usd)
 
 
-def _uses_of_runs(engine: Engine, tx: Tx, holder: Holder) -> Iterator[Use]:
+def _uses_of_runs(engine: Engine, tx: Tx, holder: Holder) -> Iterator[LimitUse]:
     project_id, starters = holder.project_id, holder.starters
     if (most := holder.most("runs_per_hour")) is not None:
-        started = tx.figures.started(engine.clock() - _HOUR, project_id=project_id, starters=starters)
+        started = tx.figures.starts_since(engine.clock() - _HOUR, project_id=project_id, starters=starters)
         frees_at = started[len(started) - int(most)] + _HOUR if len(started) >= most else None
-        yield Use(holder.by, holder.of, "runs_per_hour", most, len(started), frees_at)
+        yield LimitUse(holder.by, holder.of, "runs_per_hour", most, len(started), frees_at)
     if (most := holder.most("open_runs")) is not None:
-        yield Use(
+        yield LimitUse(
             holder.by, holder.of, "open_runs", most, tx.figures.number_open(project_id=project_id, starters=starters)
         )
 
 
-def _reached(holder: Holder, use: Use) -> Refused:
+def _limit_refusal(holder: Holder, use: LimitUse) -> Refused:
     what = "started within the last hour" if use.key == "runs_per_hour" else "open"
     frees = (
         f"Start it after {use.frees_at:%H:%M:%S} UTC" if use.frees_at is not None else "End or cancel an open run first"

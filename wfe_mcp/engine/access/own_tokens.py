@@ -20,7 +20,7 @@ _DAY_S = 86_400.0
 
 def scopes_in(login: Login, project: str) -> list[Scope]:
     """The scopes that this person may give a token in a project."""
-    return [each for each in SCOPES if login.is_(ROLE_FOR[each], project)]
+    return [scope for scope in SCOPES if login.is_(ROLE_FOR[scope], project)]
 
 
 def make_own(engine: Engine, login: Login, name: str, scope: str, project: str, days: int) -> tuple[Token, str]:
@@ -30,7 +30,7 @@ def make_own(engine: Engine, login: Login, name: str, scope: str, project: str, 
     may = scopes_in(login, project)
     if not may:
         raise Refused("bad_argument", f"There is no project {project[:80]!r}.", "Choose one of the list.")
-    chosen: Scope | None = next((each for each in SCOPES if each == scope), None)
+    chosen: Scope | None = next((word for word in SCOPES if word == scope), None)
     if chosen is None:
         raise Refused(
             "bad_argument", f"There is no scope {scope[:20]!r}.", nearest_hint(scope, may, f"Choose {may[0]}.")
@@ -48,13 +48,13 @@ def make_own(engine: Engine, login: Login, name: str, scope: str, project: str, 
 def tokens_seen(engine: Engine, login: Login) -> list[Token]:
     """Their own tokens, and those of the projects that they administer; by name."""
     with engine.store.read() as tx:
-        return [each for each in tokens_in(tx) if _is_seen(each, login)]
+        return [token for token in tokens_in(tx) if _is_seen(token, login)]
 
 
 def end_seen(engine: Engine, login: Login, name: str) -> None:
     """End one of ``tokens_seen``. Refuses ``bad_argument``, also for a token that exists and is not seen."""
     with engine.store.tx() as tx:
-        known = [each.name for each in tokens_in(tx) if _is_seen(each, login)]
+        known = [token.name for token in tokens_in(tx) if _is_seen(token, login)]
         if name not in known:
             hint = nearest_hint(name, known, "Reload the page: it may have ended meanwhile.")
             raise Refused("bad_argument", f"There is no token {name[:80]!r} of yours.", hint)

@@ -69,7 +69,7 @@ _MOST_GROUPS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownPerson:
     """A person who has logged in. ``sub``: the subject of the issuer ``iss``."""
 
     name: str
@@ -93,7 +93,7 @@ class Known:
 class Login:
     """A session. ``row``: its name in the database. ``roles``: by the id of the project; others do not exist for them."""
 
-    person: Known
+    person: KnownPerson
     row: str
     ends_at: datetime
     roles: Mapping[str, Role]
@@ -101,7 +101,7 @@ class Login:
     @property
     def scope(self) -> Scope:
         """What they may do somewhere."""
-        most = max((ROLES.index(each) for each in self.roles.values()), default=0)
+        most = max((ROLES.index(role) for role in self.roles.values()), default=0)
         return SCOPES_OF[ROLES[most]]
 
     def is_(self, role: Role, project: str) -> bool:
@@ -116,7 +116,7 @@ class People:
         self.engine, self.origin, self._roles = engine, origin, roles
 
     @classmethod
-    def configured(cls, engine: Engine) -> People:
+    def from_configuration(cls, engine: Engine) -> People:
         """Those of ``[server]`` in the configuration of ``engine``."""
         server = engine.settings().settings.server
         return cls(engine, server.origin, [*server.roles.values()])
@@ -127,7 +127,7 @@ class People:
         kept = tuple(groups[:_MOST_GROUPS])
         with self.engine.store.tx() as tx:
             tx.secrets.alone("people")  # two of one name may come at once
-            person = Known(self._name(tx, iss, sub, name), iss, sub, kept)
+            person = KnownPerson(self._name(tx, iss, sub, name), iss, sub, kept)
             if not roles_of(self._roles, tx.projects.all(), sub, kept):
                 raise Refused(
                     "forbidden",
@@ -189,10 +189,10 @@ class People:
 
     def roles(self, tx: Tx) -> dict[str, Mapping[str, Role]]:
         """Everyone who has ever logged in, by name, with their roles by the groups of their last login."""
-        groups, projects = tx.secrets.named(_GROUPS), tx.projects.all()
+        groups, projects = tx.secrets.with_prefix(_GROUPS), tx.projects.all()
         return {
-            each.name: roles_of(self._roles, projects, each.sub, json.loads(groups.get(_GROUPS + each.row, "[]")))
-            for each in _known(tx)
+            person.name: roles_of(self._roles, projects, person.sub, json.loads(groups.get(_GROUPS + person.row, "[]")))
+            for person in _known_people(tx)
         }
 
     def note_refused(self, why: str, who: str, address: str) -> None:
@@ -203,69 +203,69 @@ class People:
 
     def note_roles(self) -> None:
         """Record the roles of the configuration, where they are not those that were recorded last."""
-        text = json.dumps([each.model_dump(mode="json") for each in self._roles], sort_keys=True)
+        text = json.dumps([role.model_dump(mode="json") for role in self._roles], sort_keys=True)
         name = f"roles {sha256(text.encode()).hexdigest()}"
         by = By("wfe-mcp server", Channel.SYSTEM, Assurance.AGENT)
         with self.engine.store.tx() as tx:
-            last = next((each for each in reversed(tx.settings_log.events()) if each.type == ROLES_SET), None)
+            last = next((event for event in reversed(tx.settings_log.events()) if event.type == ROLES_SET), None)
             if last is None or last.name != name:
                 tx.settings_log.note(ROLES_SET, name, by, self.engine.clock())
 
     def _name(self, tx: Tx, iss: str, sub: str, wanted: str) -> str:
         """The pinned name of a person; of one who is new, the wanted one, with a number where another person has it."""
-        row = _PERSON + Known("", iss, sub).row
+        row = _PERSON + KnownPerson("", iss, sub).row
         kept = tx.secrets.get(row)
         if kept is not None:
             return str(json.loads(kept)["name"])
         base = _clean(wanted) or _clean(sub) or "person"
-        taken = {each.name.casefold() for each in _known(tx)}
+        taken = {person.name.casefold() for person in _known_people(tx)}
         number = 1
         while (name := base if number == 1 else f"{base} {number}").casefold() in taken:
             number += 1
         value = json.dumps({"iss": iss, "sub": sub, "name": name}, sort_keys=True)
-        tx.secrets.set(row, value, Known(name, iss, sub).by, self.engine.clock())
+        tx.secrets.set(row, value, KnownPerson(name, iss, sub).by, self.engine.clock())
         return name
 
     def _end_old(self, tx: Tx, now: datetime) -> None:
-        for name, value in tx.secrets.named(SESSION).items():
+        for name, value in tx.secrets.with_prefix(SESSION).items():
             person, ends_at = _person(json.loads(value))
             if ends_at <= now:
                 _end(tx, name.removeprefix(SESSION), person.by, now)
 
 
-def people(engine: Engine) -> list[tuple[Known, int]]:
+def people(engine: Engine) -> list[tuple[KnownPerson, int]]:
     """Everyone who has ever logged in, by name, each with the number of open sessions."""
     with engine.store.read() as tx:
         now = engine.clock()
         open_ = Counter(
             (person.iss, person.sub)
-            for person, ends_at in map(_person, map(json.loads, tx.secrets.named(SESSION).values()))
+            for person, ends_at in map(_person, map(json.loads, tx.secrets.with_prefix(SESSION).values()))
             if ends_at > now
         )
-        return [(each, open_[each.iss, each.sub]) for each in _known(tx)]
+        return [(person, open_[person.iss, person.sub]) for person in _known_people(tx)]
 
 
 def end_access(engine: Engine, by: By, name: str) -> tuple[int, int]:
     """End all sessions and tokens of a person; how many of each. Refuses ``bad_argument``: no one of this name has logged in."""
     with engine.store.tx() as tx:
         person = known_as(tx, name)
-        found = [
+        sessions = [
             row.removeprefix(SESSION)
-            for row, value in tx.secrets.named(SESSION).items()
+            for row, value in tx.secrets.with_prefix(SESSION).items()
             if _person(json.loads(value))[0].name == name
         ]
-        for row in found:
+        for row in sessions:
             _end(tx, row, by, engine.clock())
-        made = [each.name for each in tokens_in(tx) if each.person == person.row]
-        for each in made:
-            revoke_in(tx, by, each, engine.clock())
+        names = [token.name for token in tokens_in(tx) if token.person == person.row]
+        for token_name in names:
+            revoke_in(tx, by, token_name, engine.clock())
         tx.settings_log.note(LOGGED_OUT, f"{name} by {by.actor}", by, engine.clock())
-    return len(found), len(made)
+    return len(sessions), len(names)
 
 
-def known_as(tx: Tx, name: str) -> Known:
+def known_as(tx: Tx, name: str) -> KnownPerson:
     """The person of this name. Refuses ``bad_argument``: no one of it has logged in."""
-    known = {each.name: each for each in _known(tx)}
+    known = {person.name: person for person in _known_people(tx)}
     if name not in known:
         hint = nearest_hint(name, [*known], "Names are those of logins: wfe-mcp people list")
         raise Refused("bad_argument", f"No one called {name[:80]!r} has logged in.", hint)
@@ -279,19 +279,19 @@ def roles_of(
 
     A name that several projects have counts for none of them, and none counts that is the id of another project.
     """
-    ids, names = {each.id for each in projects}, Counter(map(name_of, projects))
-    found: dict[str, Role] = {}
-    for each in roles:
-        if sub not in each.people and not {*groups} & {*each.groups}:
+    ids, names = {record.id for record in projects}, Counter(map(name_of, projects))
+    role_by_project: dict[str, Role] = {}
+    for role in roles:
+        if sub not in role.people and not {*groups} & {*role.groups}:
             continue
-        named = {*each.projects}
+        named = {*role.projects}
         for project in projects:
             name = name_of(project)
             by_name = name in named and names[name] == 1 and name not in ids
             is_in = EVERY_PROJECT in named or project.id in named or by_name
-            if is_in and ROLES.index(each.role) >= ROLES.index(found.get(project.id, ROLES[0])):
-                found[project.id] = each.role
-    return found
+            if is_in and ROLES.index(role.role) >= ROLES.index(role_by_project.get(project.id, ROLES[0])):
+                role_by_project[project.id] = role.role
+    return role_by_project
 
 
 class Waiting:
@@ -306,9 +306,9 @@ class Waiting:
         until = (now + timedelta(seconds=WAITS_S)).isoformat()
         row = {"until": until, "of": _hash(of), "value": value}
         with self._engine.store.tx() as tx:
-            for each, text in tx.secrets.named(_WAITS).items():
+            for row_name, text in tx.secrets.with_prefix(_WAITS).items():
                 if datetime.fromisoformat(json.loads(text)["until"]) <= now:
-                    tx.secrets.note_use(each, None, now)
+                    tx.secrets.note_use(row_name, None, now)
             tx.secrets.note_use(f"{_WAITS}{kind}:{_hash(name)}", json.dumps(row), now)
         return name
 
@@ -326,24 +326,24 @@ class Waiting:
         return cast("dict[str, Any]", kept["value"]) if is_ours else None
 
 
-def _known(tx: Tx) -> list[Known]:
+def _known_people(tx: Tx) -> list[KnownPerson]:
     last: dict[tuple[str, str], tuple[datetime, tuple[str, ...]]] = {}
-    for value in map(json.loads, tx.secrets.named(SESSION).values()):
+    for value in map(json.loads, tx.secrets.with_prefix(SESSION).values()):
         at, who = datetime.fromisoformat(value["at"]), (value["iss"], value["sub"])
         if who not in last or last[who][0] < at:
             last[who] = (at, tuple(value["groups"]))
-    rows = map(json.loads, tx.secrets.named(_PERSON).values())
-    found = [
-        Known(each["name"], *who, last[who][1] if who in last else (), last[who][0] if who in last else None)
-        for each in rows
-        for who in [(each["iss"], each["sub"])]
+    rows = map(json.loads, tx.secrets.with_prefix(_PERSON).values())
+    persons = [
+        KnownPerson(row["name"], *who, last[who][1] if who in last else (), last[who][0] if who in last else None)
+        for row in rows
+        for who in [(row["iss"], row["sub"])]
     ]
-    return sorted(found, key=lambda each: each.name.casefold())
+    return sorted(persons, key=lambda each: each.name.casefold())
 
 
-def _person(value: Mapping[str, Any]) -> tuple[Known, datetime]:
+def _person(value: Mapping[str, Any]) -> tuple[KnownPerson, datetime]:
     at, ends_at = datetime.fromisoformat(value["at"]), datetime.fromisoformat(value["ends_at"])
-    return Known(value["name"], value["iss"], value["sub"], tuple(value["groups"]), at), ends_at
+    return KnownPerson(value["name"], value["iss"], value["sub"], tuple(value["groups"]), at), ends_at
 
 
 def _end(tx: Tx, row: str, by: By, now: datetime) -> None:
@@ -354,7 +354,7 @@ def _end(tx: Tx, row: str, by: By, now: datetime) -> None:
 
 def _clean(text: str) -> str:
     """A name that can be shown and signed with: no letters that hide, and not long."""
-    shown = "".join(each if each.isprintable() else " " for each in unicodedata.normalize("NFKC", text))
+    shown = "".join(letter if letter.isprintable() else " " for letter in unicodedata.normalize("NFKC", text))
     return " ".join(shown.split())[:_LONGEST].strip()
 
 

@@ -104,12 +104,12 @@ def _is_pinned(tx: Tx, token: Token, key: str) -> bool:
 
 def pinned_keys(tx: Tx) -> dict[str, set[str]]:
     """The keys that each runner has had, by its name."""
-    found: dict[str, set[str]] = {}
+    keys_by_name: dict[str, set[str]] = {}
     for event in tx.settings_log.events():
         if event.type == PINNED:
             name, _, key = event.name.partition(" ")
-            found.setdefault(name, set()).add(key)
-    return found
+            keys_by_name.setdefault(name, set()).add(key)
+    return keys_by_name
 
 
 def keep_claim(tx: Tx, claim: RunnerClaim, at: datetime) -> str:
@@ -127,17 +127,17 @@ def forget_claim(tx: Tx, job: str, at: datetime) -> None:
 
 def claimed_jobs(tx: Tx) -> list[str]:
     """The jobs of whose claim a token is kept."""
-    return [name.removeprefix(_CLAIM_ROW) for name in tx.secrets.named(_CLAIM_ROW)]
+    return [name.removeprefix(_CLAIM_ROW) for name in tx.secrets.with_prefix(_CLAIM_ROW)]
 
 
 def claim_of(engine: Engine, tx: Tx, token: str) -> tuple[RunnerClaim, JobRecord]:
     """The claim that a token opens, and its job. Refuses ``unauthorized``: the claim is over, or never was."""
     job_id = token.removeprefix(_MARK).partition(".")[0]
     kept = tx.secrets.get(_CLAIM_ROW + job_id) if token.startswith(_MARK) else None
-    given = json.loads(kept or "{}")
-    if given and hmac.compare_digest(given["sha256"], sha256(token.encode()).hexdigest()):
-        job, about = tx.jobs.get(job_id), (given["runner"], given["key"], given["project"])
-        claim = RunnerClaim(job_id, given["fence"], *about, given["tree"], given["oid"], given["root"])
+    fields = json.loads(kept or "{}")
+    if fields and hmac.compare_digest(fields["sha256"], sha256(token.encode()).hexdigest()):
+        job, about = tx.jobs.get(job_id), (fields["runner"], fields["key"], fields["project"])
+        claim = RunnerClaim(job_id, fields["fence"], *about, fields["tree"], fields["oid"], fields["root"])
         if job is not None and is_held(job, claim, engine.clock()):
             return claim, job
     raise Refused(
@@ -168,12 +168,14 @@ def note_seen(engine: Engine, token: Token, labels: Iterable[str]) -> None:
 def seen_runners(engine: Engine, tx: Tx) -> list[SeenRunner]:
     """The runners that asked for work within ``SEEN_S``."""
     since = engine.clock() - timedelta(seconds=SEEN_S)
-    rows = ((name.removeprefix(_SEEN_ROW), json.loads(kept)) for name, kept in tx.secrets.named(_SEEN_ROW).items())
-    found = (
+    rows = (
+        (name.removeprefix(_SEEN_ROW), json.loads(kept)) for name, kept in tx.secrets.with_prefix(_SEEN_ROW).items()
+    )
+    runners = (
         SeenRunner(name, frozenset(kept["labels"]), kept["project"], datetime.fromisoformat(kept["at"]))
         for name, kept in rows
     )
-    return [each for each in found if each.at >= since]
+    return [runner for runner in runners if runner.at >= since]
 
 
 def _bytes(text: str) -> bytes:

@@ -111,16 +111,16 @@ def create_token(
     text = _TEXT_PREFIX + secrets.token_urlsafe(32)
     now = engine.clock()
     ends = None if expires_s is None else now + timedelta(seconds=expires_s)
-    made = Token(name, scope, project, now, ends, _hash(text), by.actor, person=person)
+    token = Token(name, scope, project, now, ends, _hash(text), by.actor, person=person)
     with engine.store.tx() as tx:
-        known = tx.secrets.named(_ROW_PREFIX)
+        known = tx.secrets.with_prefix(_ROW_PREFIX)
         if _ROW_PREFIX + name in known:
             hint = "Choose another name." if person else f"Choose another name, or: wfe-mcp token revoke {name}"
             raise Refused("conflict", f"A token {name!r} exists.", hint)
         if len(known) >= _MOST:
             raise Refused("bad_argument", f"There are {_MOST} tokens already.", "Revoke one: wfe-mcp token list")
-        tx.secrets.set(_ROW_PREFIX + name, _written(made), by, now)
-    return made, text
+        tx.secrets.set(_ROW_PREFIX + name, _write_token(token), by, now)
+    return token, text
 
 
 def tokens(engine: Engine) -> list[Token]:
@@ -131,9 +131,9 @@ def tokens(engine: Engine) -> list[Token]:
 
 def tokens_in(tx: Tx) -> list[Token]:
     """The same, in a transaction."""
-    rows, uses = tx.secrets.named(_ROW_PREFIX), tx.secrets.named(_USE_PREFIX)
-    found = ((name.removeprefix(_ROW_PREFIX), value) for name, value in sorted(rows.items()))
-    return [_read(name, value, uses.get(_USE_PREFIX + name)) for name, value in found]
+    rows, uses = tx.secrets.with_prefix(_ROW_PREFIX), tx.secrets.with_prefix(_USE_PREFIX)
+    token_rows = ((name.removeprefix(_ROW_PREFIX), value) for name, value in sorted(rows.items()))
+    return [_read(name, value, uses.get(_USE_PREFIX + name)) for name, value in token_rows]
 
 
 def owner_of_token(tx: Tx, name: str, at: datetime) -> str:
@@ -154,7 +154,7 @@ def note_use(engine: Engine, token: Token) -> None:
 def revoke_token(engine: Engine, by: By, name: str) -> None:
     """Remove a token: from now on it opens nothing. Refuses ``bad_argument`` for an unknown name."""
     with engine.store.tx() as tx:
-        names = [each.removeprefix(_ROW_PREFIX) for each in tx.secrets.named(_ROW_PREFIX)]
+        names = [row.removeprefix(_ROW_PREFIX) for row in tx.secrets.with_prefix(_ROW_PREFIX)]
         if name not in names:
             hint = nearest_hint(name, names, "List them: wfe-mcp token list")
             raise Refused("bad_argument", f"There is no token {name!r}.", hint)
@@ -176,26 +176,26 @@ class _Names:
 
 def token_of(engine: Engine, text: str) -> Token | None:
     """The token that ``text`` is; None for an unknown, a revoked or an expired one."""
-    given, names = _hash(text), engine.state_of(_Names)
+    digest, names = _hash(text), engine.state_of(_Names)
     with engine.store.read() as tx:
-        found = _one(tx, names.by_sha256.get(given, ""), given)
-        if found is None:
-            names.by_sha256 = {each.sha256: each.name for each in tokens_in(tx)}
-            found = _one(tx, names.by_sha256.get(given, ""), given)
-    return None if found is None or (found.expires_at is not None and found.expires_at <= engine.clock()) else found
+        token = _find_token(tx, names.by_sha256.get(digest, ""), digest)
+        if token is None:
+            names.by_sha256 = {token.sha256: token.name for token in tokens_in(tx)}
+            token = _find_token(tx, names.by_sha256.get(digest, ""), digest)
+    return None if token is None or (token.expires_at is not None and token.expires_at <= engine.clock()) else token
 
 
-def _one(tx: Tx, name: str, given: str) -> Token | None:
+def _find_token(tx: Tx, name: str, given: str) -> Token | None:
     value = tx.secrets.get(_ROW_PREFIX + name) if name else None
-    found = None if value is None else _read(name, value, tx.secrets.get(_USE_PREFIX + name))
-    return found if found is not None and hmac.compare_digest(found.sha256, given) else None
+    token = None if value is None else _read(name, value, tx.secrets.get(_USE_PREFIX + name))
+    return token if token is not None and hmac.compare_digest(token.sha256, given) else None
 
 
 def _hash(text: str) -> str:
     return sha256(text.encode()).hexdigest()
 
 
-def _written(token: Token) -> str:
+def _write_token(token: Token) -> str:
     ends = None if token.expires_at is None else token.expires_at.isoformat()
     stored = {
         "sha256": token.sha256,
@@ -270,7 +270,7 @@ def fresh_code(engine: Engine, port: int) -> str:
     except OSError:
         return ""
     payload = f"{int(engine.clock().timestamp()) + CODE_S}.{secrets.token_urlsafe(_NONCE_BYTES)}"
-    return f"{payload}.{_signed(key, payload)}"
+    return f"{payload}.{_sign_payload(key, payload)}"
 
 
 class Codes:
@@ -286,9 +286,9 @@ class Codes:
         payload, _, signature = code.rpartition(".")
         until = payload.partition(".")[0]
         at = int(now.timestamp())
-        is_ours = hmac.compare_digest(_signed(self._key, payload).encode(), signature.encode(errors="replace"))
+        is_ours = hmac.compare_digest(_sign_payload(self._key, payload).encode(), signature.encode(errors="replace"))
         with self._lock:
-            self._used = {each: end for each, end in self._used.items() if end > at}
+            self._used = {other: end for other, end in self._used.items() if end > at}
             if not is_ours or int(until) <= at or payload in self._used:
                 raise Refused(
                     "unauthorized",
@@ -310,15 +310,15 @@ class Entry:
 def begin_session(engine: Engine, by: By) -> str:
     """The token of a new session, stored as its sha256; sessions that are over are removed."""
     text = _SESSION_TEXT_PREFIX + secrets.token_urlsafe(32)
-    given, now = sha256(text.encode()).hexdigest(), engine.clock()
+    digest, now = sha256(text.encode()).hexdigest(), engine.clock()
     with engine.store.tx() as tx:
-        known = {name: _times(value) for name, value in tx.secrets.named(_SESSION_ROW_PREFIX).items()}
+        known = {name: _times(value) for name, value in tx.secrets.with_prefix(_SESSION_ROW_PREFIX).items()}
         newest = sorted(known, key=lambda name: known[name][0])[-(_MOST - 1) :]
         for name in known:
             if known[name][1] + _LOOKS <= now or name not in newest:
                 tx.secrets.set(name, None, by, now)
         kept = {"created_at": now.isoformat()} | _managing(now)
-        tx.secrets.set(_SESSION_ROW_PREFIX + given, json.dumps(kept, sort_keys=True), by, now)
+        tx.secrets.set(_SESSION_ROW_PREFIX + digest, json.dumps(kept, sort_keys=True), by, now)
     return text
 
 
@@ -344,15 +344,15 @@ def session_of(engine: Engine, text: str) -> Token | None:
     """The session that ``text`` opens, as a token that may do what an agent may, or look; None for any other text."""
     if not text.startswith(_SESSION_TEXT_PREFIX):
         return None
-    given = sha256(text.encode()).hexdigest()
+    digest = sha256(text.encode()).hexdigest()
     with engine.store.read() as tx:
-        value = tx.secrets.get(_SESSION_ROW_PREFIX + given)
+        value = tx.secrets.get(_SESSION_ROW_PREFIX + digest)
     if value is None:
         return None
     (begun, ends), now = _times(value), engine.clock()
     # One of an earlier version may say that it only looks.
     manages = json.loads(value).get("scope") == "manage" and now < ends
-    return None if ends + _LOOKS <= now else Token(NAME, "manage" if manages else "read", "", begun, ends, given)
+    return None if ends + _LOOKS <= now else Token(NAME, "manage" if manages else "read", "", begun, ends, digest)
 
 
 def sender(user: str) -> By:
@@ -369,7 +369,7 @@ def _times(value: str) -> tuple[datetime, datetime]:
     return datetime.fromisoformat(stored["created_at"]), datetime.fromisoformat(stored["expires_at"])
 
 
-def _signed(key: bytes, payload: str) -> str:
+def _sign_payload(key: bytes, payload: str) -> str:
     return hmac.new(key, payload.encode(errors="replace"), sha256).hexdigest()
 
 

@@ -87,7 +87,7 @@ class Signer:
 
 
 @dataclass(frozen=True, slots=True)
-class Pinned:
+class PinnedChain:
     """A chain of changes in which every signature holds."""
 
     changes: tuple[ApproverChange, ...] = ()
@@ -100,13 +100,13 @@ class Pinned:
     @property
     def keys(self) -> dict[str, ApproverKey]:
         """The keys in force, by id."""
-        found: dict[str, ApproverKey] = {}
+        key_by_id: dict[str, ApproverKey] = {}
         for change in self.changes:
             if change.do == "add":
-                found[change.key.id] = change.key
+                key_by_id[change.key.id] = change.key
             else:
-                del found[change.key.id]
-        return found
+                del key_by_id[change.key.id]
+        return key_by_id
 
     @property
     def passkeys(self) -> dict[str, ApproverKey]:
@@ -117,9 +117,9 @@ class Pinned:
         """Those of them that ``signer`` can sign with."""
         return {id_: key for id_, key in self.passkeys.items() if signer.has(key)}
 
-    def at(self, head: str) -> Pinned | None:
+    def at_head(self, head: str) -> PinnedChain | None:
         """The chain as it was when ``head`` named it; None when it never was."""
-        cuts = (Pinned(self.changes[:length]) for length in range(1, len(self.changes) + 1))
+        cuts = (PinnedChain(self.changes[:length]) for length in range(1, len(self.changes) + 1))
         return next((cut for cut in cuts if cut.head == head), None)
 
     @property
@@ -134,13 +134,13 @@ class Pinned:
         return sha256_hex(self.text)
 
 
-def person_keys(chain: Pinned) -> dict[str, str]:
+def person_keys(chain: PinnedChain) -> dict[str, str]:
     """The people's keys that were ever pinned: fingerprint to public half."""
     added = (change.key for change in chain.changes if change.do == "add")
     return {key.id: key.public_key for key in added if key.kind == "person"}
 
 
-def change_statement(before: Pinned, do: str, key: ApproverKey, at: str) -> dict[str, Any]:
+def change_statement(before: PinnedChain, do: str, key: ApproverKey, at: str) -> dict[str, Any]:
     """The statement signed to add or remove ``key``: this change and, by its head, the chain before it."""
     number = len(before.changes) + 1
     return {
@@ -153,7 +153,7 @@ def change_statement(before: Pinned, do: str, key: ApproverKey, at: str) -> dict
     }
 
 
-def chain_of(raw: bytes) -> Pinned:
+def chain_of(raw: bytes) -> PinnedChain:
     """The chain in the bytes of a file. Refuses ``conflict``: missing file, non-canonical text, unsigned change."""
     try:
         file = _File.model_validate(parse_json(raw, max_bytes=_MAX_BYTES))
@@ -161,17 +161,17 @@ def chain_of(raw: bytes) -> Pinned:
         raise _broken(f"it is no {FORMAT} file: {error.errors()[0]['loc']} {error.errors()[0]['msg']}") from error
     except Refused as refused:
         raise _broken(f"it cannot be read: {refused.message}") from refused
-    found = Pinned()
+    chain = PinnedChain()
     for number, change in enumerate(file.changes, 1):
-        _refuse_unsigned(found, change, f"change {number} ({change.do} {change.key.name!r})")
-        found = Pinned((*found.changes, change))
+        _refuse_unsigned(chain, change, f"change {number} ({change.do} {change.key.name!r})")
+        chain = PinnedChain((*chain.changes, change))
     # Git may have given it the line ends of the system.
-    if raw.replace(b"\r\n", b"\n").decode() != found.text:
+    if raw.replace(b"\r\n", b"\n").decode() != chain.text:
         raise _broken("it is not spelled as wfe-mcp writes it")
-    return found
+    return chain
 
 
-def _refuse_unsigned(before: Pinned, change: ApproverChange, what: str) -> None:
+def _refuse_unsigned(before: PinnedChain, change: ApproverChange, what: str) -> None:
     keys = before.keys
     if (change.do == "add") == (change.key.id in keys):
         raise _broken(
@@ -190,8 +190,8 @@ def _refuse_unsigned(before: Pinned, change: ApproverChange, what: str) -> None:
     if signer is None or (change.signature is None) == is_persons or named != (None if is_persons else signer.id):
         raise _broken(f"{what} is not signed by a key that was pinned before it")
     statement = change_statement(before, change.do, change.key, change.at)
-    made = change.assertion or change.signature or ""
-    fault = signature_fault(statement, made, signer.public_key, signer.origin)
+    proof = change.assertion or change.signature or ""
+    fault = signature_fault(statement, proof, signer.public_key, signer.origin)
     if fault:
         raise _broken(f"{what} is not signed by {signer.name!r}: {fault.removesuffix('.')}")
 
@@ -222,36 +222,36 @@ def approvers_file(root: Path) -> bytes | None:
     return read_if_there(root, APPROVERS, _MAX_BYTES)
 
 
-def approvers_here(root: Path) -> Pinned:
+def approvers_here(root: Path) -> PinnedChain:
     """The chain in ``root``, trusted or not; empty when there is no file. Refuses ``conflict``."""
     raw = approvers_file(root)
-    return Pinned() if raw is None else chain_of(raw)
+    return PinnedChain() if raw is None else chain_of(raw)
 
 
-def pinned_here(engine: Engine, root: Path, *, needs_passkey: bool = True) -> Pinned:
+def pinned_here(engine: Engine, root: Path, *, needs_passkey: bool = True) -> PinnedChain:
     """The keys that count in ``root``. Refuses: no passkey, ``needs_trust``, ``conflict``, ``unavailable`` without the extra."""
-    found = approvers_here(root)
-    if not (found.passkeys if needs_passkey else found.changes):
+    chain = approvers_here(root)
+    if not (chain.passkeys if needs_passkey else chain.changes):
         raise Refused("unavailable", "No passkey is pinned in this project.", "Pin one: wfe-mcp approvers add NAME")
     with engine.store.read() as tx:
-        if not tx.trust.is_given(engine.project_id, trust_key(), found.sha256):
+        if not tx.trust.is_given(engine.project_id, trust_key(), chain.sha256):
             raise Refused(
                 "needs_trust",
                 f"{APPROVERS} has changed and is not trusted.",
                 "Look at it and trust it: wfe-mcp trust approvers",
             )
-    return found
+    return chain
 
 
-def trusted_chain(tx: Tx, project: str, found: Pinned) -> Pinned:
+def trusted_chain(tx: Tx, project: str, found: PinnedChain) -> PinnedChain:
     """``found`` where a person trusts it here, or a chain that it extends; else no keys.
 
     Anyone can write the file. Each change but the first is signed by a key before it, so what extends a trusted chain
     was let in by a trusted key.
     """
-    known = {one.sha256 for one in tx.trust.of_project(project) if one.path_key == trust_key()}
+    known = {trust.sha256 for trust in tx.trust.of_project(project) if trust.path_key == trust_key()}
     lengths = range(1, len(found.changes) + 1)
-    return found if any(Pinned(found.changes[:length]).sha256 in known for length in lengths) else Pinned()
+    return found if any(PinnedChain(found.changes[:length]).sha256 in known for length in lengths) else PinnedChain()
 
 
 def trust_key() -> str:
@@ -259,45 +259,45 @@ def trust_key() -> str:
     return f"approvers:{APPROVERS}"
 
 
-def pending_approvers(engine: Engine) -> Pinned | None:
+def pending_approvers(engine: Engine) -> PinnedChain | None:
     """The chain that needs trust. None also when it is void or cannot be checked."""
     try:
-        found = approvers_here(engine.root)
+        chain = approvers_here(engine.root)
     except Refused:
         return None
     with engine.store.read() as tx:
-        known = not found.changes or tx.trust.is_given(engine.project_id, trust_key(), found.sha256)
-    return None if known else found
+        known = not chain.changes or tx.trust.is_given(engine.project_id, trust_key(), chain.sha256)
+    return None if known else chain
 
 
-def continues(engine: Engine, found: Pinned) -> bool:
+def continues(engine: Engine, found: PinnedChain) -> bool:
     """True when the chain extends one that the user trusted here."""
     known = trusted_before(engine)
-    return any(Pinned(found.changes[:length]).sha256 in known for length in range(1, len(found.changes)))
+    return any(PinnedChain(found.changes[:length]).sha256 in known for length in range(1, len(found.changes)))
 
 
 def trusted_before(engine: Engine) -> set[str]:
     """The sha256 of every text of the file that the user has trusted in this project."""
     with engine.store.read() as tx:
-        return {one.sha256 for one in tx.trust.of_project(engine.project_id) if one.path_key == trust_key()}
+        return {trust.sha256 for trust in tx.trust.of_project(engine.project_id) if trust.path_key == trust_key()}
 
 
-def pin_change(engine: Engine, by: By, before: Pinned, change: ApproverChange) -> Pinned:
+def pin_change(engine: Engine, by: By, before: PinnedChain, change: ApproverChange) -> PinnedChain:
     """Write the file with one more change, and trust it. Refuses ``stale_revision`` when the file is not ``before``.
 
     The change is verified first. Trust is recorded before the write, so a crash in between leaves no half-done change.
     """
-    made = chain_of(Pinned((*before.changes, change)).text.encode())
+    chain = chain_of(PinnedChain((*before.changes, change)).text.encode())
     raw = approvers_file(engine.root)
-    if (Pinned() if raw is None else chain_of(raw)) != before:
+    if (PinnedChain() if raw is None else chain_of(raw)) != before:
         raise Refused("stale_revision", f"{APPROVERS} has changed meanwhile.", "Load the page and try again.")
     with engine.store.tx() as tx:
-        tx.trust.give(engine.project_id, trust_key(), made.sha256, by, engine.clock())
-    write_atomic(engine.root, APPROVERS, made.text)
-    return made
+        tx.trust.give(engine.project_id, trust_key(), chain.sha256, by, engine.clock())
+    write_atomic(engine.root, APPROVERS, chain.text)
+    return chain
 
 
-def pin_person(engine: Engine, by: Person, key: ApproverKey, do: Literal["add", "remove"] = "add") -> Pinned:
+def pin_person(engine: Engine, by: Person, key: ApproverKey, do: Literal["add", "remove"] = "add") -> PinnedChain:
     """Add or remove ``key`` with the signature of the person's own key; the first key needs none.
 
     Refuses ``needs_human`` where other keys are pinned and theirs is not.
@@ -322,7 +322,7 @@ def by_passkey(key: ApproverKey) -> By:
     return By(key.name, Channel.PASSKEY, Assurance.PASSKEY)
 
 
-def owner_of(by: By, pinned: Pinned) -> str:
+def owner_of(by: By, pinned: PinnedChain) -> str:
     """The person who decides as ``by``, by the names of ``pinned``; empty where that is no one."""
     key = pinned.keys.get(by.key) if isinstance(by, Person) else None
     return "" if key is None else person_named(key.name)
@@ -330,14 +330,14 @@ def owner_of(by: By, pinned: Pinned) -> str:
 
 def person_named(name: str) -> str:
     """The name of a key as people are compared: case, width, invisible characters and space around words do not count."""
-    shown = "".join(each for each in normalize("NFKC", name) if category(each) != "Cf")
+    shown = "".join(letter for letter in normalize("NFKC", name) if category(letter) != "Cf")
     return " ".join(shown.casefold().split())
 
 
 def request_key(engine: Engine, by: By, key: ApproverKey) -> None:
     """Ask to have ``key`` pinned; an earlier request of the same person is replaced."""
     with engine.store.tx() as tx:
-        for row, value in tx.secrets.named(_requests(engine)).items():
+        for row, value in tx.secrets.with_prefix(_requests(engine)).items():
             if ApproverKey.model_validate_json(value).name == key.name:
                 tx.secrets.set(row, None, by, engine.clock())
         tx.secrets.set(_requests(engine) + key.id, key.model_dump_json(exclude_none=True), by, engine.clock())
@@ -346,8 +346,8 @@ def request_key(engine: Engine, by: By, key: ApproverKey) -> None:
 def requested_keys(engine: Engine) -> dict[str, ApproverKey]:
     """What waits to be pinned in the project of ``engine``, by the id of the key."""
     with engine.store.read() as tx:
-        found = [ApproverKey.model_validate_json(each) for each in tx.secrets.named(_requests(engine)).values()]
-    return {each.id: each for each in sorted(found, key=lambda each: each.name)}
+        keys = [ApproverKey.model_validate_json(text) for text in tx.secrets.with_prefix(_requests(engine)).values()]
+    return {key.id: key for key in sorted(keys, key=lambda each: each.name)}
 
 
 def drop_request(engine: Engine, by: By, key: ApproverKey) -> None:

@@ -27,7 +27,7 @@ from wfe_mcp.core.moves import refusal, with_commands_of_the_user
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals.pin import Terminal
 from wfe_mcp.engine.approvals.requests import deciding_person, request_of, with_decision
-from wfe_mcp.engine.approvals.statements import Shown
+from wfe_mcp.engine.approvals.statements import ShownApproval
 from wfe_mcp.engine.artifacts.revisions import outputs_of, store_revision, write_output
 from wfe_mcp.engine.artifacts.step_target import target_record
 from wfe_mcp.engine.files.mirrors import edited_artifact, judge_edit
@@ -100,7 +100,7 @@ def decide(
     comment: str = "",
     phrase: str = "",
     request: str | None = None,
-    shown: Shown | None = None,
+    shown: ShownApproval | None = None,
 ) -> LoadedRun:
     """Approve the open revision. Raises ``stale_revision`` when what would be approved has changed meanwhile, and
     ``conflict`` where the stored run is not what its log says.
@@ -147,7 +147,7 @@ def reject(
     to: str | None = None,
     sha256: str | None = None,
     request: str | None = None,
-    shown: Shown | None = None,
+    shown: ShownApproval | None = None,
 ) -> LoadedRun:
     """Reject the revision: the attempt fails, or the run returns to the earlier phase ``to``. ``shown``: see ``decide``."""
     path, code = PhasePath(phase), _code(engine, by, run_id)
@@ -202,10 +202,10 @@ def _holder_is_alive(current: RunChange, path: PhasePath) -> bool:
 
 def _expect_approval(current: RunChange, path: PhasePath) -> None:
     """Refuse unless ``path`` waits for an approval."""
-    asked = c.AskApproval(phase=path, request="", **current.given)
-    refused = refusal(current.state, asked)
+    approval = c.AskApproval(phase=path, request="", **current.given)
+    refused = refusal(current.state, approval)
     if refused is not None:
-        raise with_decision(current, path, with_commands_of_the_user(current.state, asked, refused))
+        raise with_decision(current, path, with_commands_of_the_user(current.state, approval, refused))
 
 
 def _question(current: RunChange, path: PhasePath) -> str:
@@ -226,9 +226,9 @@ def _give_decision(current: RunChange, path: PhasePath, request: RequestRecord, 
 
 def refuse_altered(tx: Tx, loaded: LoadedRun) -> None:
     """Refuse ``conflict`` where the run or the settings, as ``tx`` reads them, are not what their logs say."""
-    found = [*tx.verification.problems(loaded.record.id, used=loaded.state), *tx.settings_log.problems()]
-    if found:
-        first, more = found[0], len(found) - 1
+    problems = [*tx.verification.problems(loaded.record.id, used=loaded.state), *tx.settings_log.problems()]
+    if problems:
+        first, more = problems[0], len(problems) - 1
         raise Refused(
             "conflict",
             f"Run {loaded.record.id} is not what its log says: {first.where}: {first.message}"
@@ -238,7 +238,7 @@ def refuse_altered(tx: Tx, loaded: LoadedRun) -> None:
         )
 
 
-def _keep_shown(current: RunChange, path: PhasePath, shown: Shown | None) -> None:
+def _keep_shown(current: RunChange, path: PhasePath, shown: ShownApproval | None) -> None:
     """Store what a person saw with their decision. Refuses where the run, or the same made from it now, is another."""
     if shown is None:
         return
@@ -379,7 +379,7 @@ def _changed_meanwhile(current: RunChange, path: PhasePath, now: FilesNow) -> bo
         )
         return True
     if attempt.tree is not None and tree != attempt.tree and attempt.status is AttemptStatus.AWAITING:
-        current.give(c.TreeChange(tree=tree, **current.on(attempt)))
+        current.give(c.TreeChange(tree=tree, **current.values_of(attempt)))
         current.refusal = Refused(
             "stale_revision",
             f"{_file_names(now)} changed since the gates of {path!r} passed; they run again.",

@@ -70,14 +70,14 @@ def _living_pages(engine: Engine, *kinds: str) -> list[ProcessRecord]:
     A row of the register proves nothing: the process must be this user's, our program, and listen on that port.
     """
     with engine.store.read() as tx:
-        found = [row for kind in kinds for row in living(engine, tx, kind)[::-1]]
-    return [row for row in found if row.port and serves_page(row.pid, row.port)]
+        processes = [row for kind in kinds for row in living(engine, tx, kind)[::-1]]
+    return [row for row in processes if row.port and serves_page(row.pid, row.port)]
 
 
 def living_page(engine: Engine, *, opened: bool = False) -> int | None:
     """The port of the newest running page, if any; one that the user opened comes first. ``opened``: only such a one."""
-    found = _living_pages(engine, PAGE) or ([] if opened else _living_pages(engine, ON_DEMAND))
-    return found[0].port if found else None
+    processes = _living_pages(engine, PAGE) or ([] if opened else _living_pages(engine, ON_DEMAND))
+    return processes[0].port if processes else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def page_for(engine: Engine, request: str, *, may_start: bool, signs: bool = Fal
     pages = [*others, *own]
     if not pages:
         return None
-    port = PORT if any(serves_page(each.pid, PORT) for each in pages) else pages[0].port
+    port = PORT if any(serves_page(page.pid, PORT) for page in pages) else pages[0].port
     assert port, "only pages with a port are listed"
     # A passkey signs on the plain page.
     return DecisionLink(address(port, f"{'' if signs else 'open/'}decide/{request}"), bool(own))
@@ -134,7 +134,7 @@ def _start(engine: Engine, *, opened: bool) -> int | None:
     if child is None or child.poll() is not None:  # else the last call's page is still starting
         try:
             words = ("ui", *(() if opened else ("--on-demand",)), "--no-browser", "--idle", IDLE)
-            child = _started[database, opened] = detached(engine, *words)
+            child = _started[database, opened] = start_detached(engine, *words)
         except OSError as exc:
             log.warning("the decision page did not start: %s", exc)
             return None
@@ -149,7 +149,7 @@ def _start(engine: Engine, *, opened: bool) -> int | None:
     return None
 
 
-def detached(engine: Engine, *words: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+def start_detached(engine: Engine, *words: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
     """``wfe-mcp`` with these words for the project of ``engine``: a process without a terminal that can outlive this one."""
     database = engine.store.place.resolve()
     # Without -P the folder it starts in could bring modules of its own.

@@ -97,10 +97,10 @@ class KeyFile(BaseModel):
 
 def fingerprint(public_key: str) -> str:
     """The fingerprint of a public half, given as base64url."""
-    return sha256_hex(unpadded(public_key))
+    return sha256_hex(decode_unpadded(public_key))
 
 
-def unpadded(text: str) -> bytes:
+def decode_unpadded(text: str) -> bytes:
     """The bytes of base64url text without padding. ValueError: it is none."""
     if not _BASE64URL.fullmatch(text):  # the decoder skips what is none
         raise ValueError("this is no base64url")
@@ -126,7 +126,7 @@ def public_half(key: Ed25519PrivateKey) -> str:
 
 def refuse_unusable_pin(pin: str) -> None:
     """Refuse a new PIN that is too short or too long, or that no one could type: one with a line break or a tab."""
-    if any(category(each) == "Cc" for each in pin):
+    if any(category(letter) == "Cc" for letter in pin):
         raise Refused(
             "bad_argument",
             "A PIN is one line of printable characters; this one has a line break, a tab or another control character.",
@@ -141,7 +141,7 @@ def refuse_unusable_pin(pin: str) -> None:
 def write_key(database: Path, key: Ed25519PrivateKey, pin: str) -> KeyFile:
     """Wrap ``key`` by ``pin`` and write its file, in one step."""
     salt, nonce = secrets.token_bytes(16), secrets.token_bytes(12)
-    kek, iterations, measured_s = _calibrated(pin, salt)
+    kek, iterations, measured_s = _calibrate(pin, salt)
     used = Derivation(
         salt=salt.hex(),
         memory_kib=COST.memory_kib,
@@ -150,19 +150,21 @@ def write_key(database: Path, key: Ed25519PrivateKey, pin: str) -> KeyFile:
         measured_s=measured_s,
         pin_is_short=len(pin) < SHORTEST,
     )
-    made = KeyFile(public_key=public_half(key), derivation=used, nonce=nonce.hex(), wrapped="0" * 96)
-    made = made.model_copy(update={"wrapped": _cipher(kek).encrypt(nonce, key.private_bytes_raw(), made.bound()).hex()})
-    file = key_path(database, made.key)
+    key_file = KeyFile(public_key=public_half(key), derivation=used, nonce=nonce.hex(), wrapped="0" * 96)
+    key_file = key_file.model_copy(
+        update={"wrapped": _cipher(kek).encrypt(nonce, key.private_bytes_raw(), key_file.bound()).hex()}
+    )
+    file = key_path(database, key_file.key)
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    replace_file(file, (json.dumps(made.model_dump(), indent=2) + "\n").encode())
-    return made
+    replace_file(file, (json.dumps(key_file.model_dump(), indent=2) + "\n").encode())
+    return key_file
 
 
 def read_key(database: Path, key: str) -> KeyFile:
     """The file of the key with this fingerprint. Refuses ``unavailable``: missing or damaged."""
     file = key_path(database, key)
     try:
-        found = KeyFile.model_validate_json(file.read_bytes())
+        key_file = KeyFile.model_validate_json(file.read_bytes())
     except FileNotFoundError:
         raise Refused(
             "unavailable",
@@ -173,18 +175,18 @@ def read_key(database: Path, key: str) -> KeyFile:
         raise Refused(
             "unavailable", f"The file of your key cannot be read: {file}.", "Put it back from your backup."
         ) from error
-    if found.key != key:
+    if key_file.key != key:
         raise Refused("unavailable", f"The file {file} holds another key.", "Put it back from your backup.")
-    return found
+    return key_file
 
 
-def unwrapped(file: KeyFile, pin: str) -> Ed25519PrivateKey | None:
+def unwrap_key(file: KeyFile, pin: str) -> Ed25519PrivateKey | None:
     """The private half; None for a wrong PIN. Takes what ``file`` says, half a second or more."""
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     used = file.derivation
-    kek = _derived(pin, bytes.fromhex(used.salt), used.memory_kib, used.iterations)
+    kek = _derive_key(pin, bytes.fromhex(used.salt), used.memory_kib, used.iterations)
     try:
         raw = _cipher(kek).decrypt(bytes.fromhex(file.nonce), bytes.fromhex(file.wrapped), file.bound())
     except InvalidTag:
@@ -198,7 +200,9 @@ def signature_holds(public_key: str, signature: str, statement: str) -> bool:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     try:
-        Ed25519PublicKey.from_public_bytes(unpadded(public_key)).verify(unpadded(signature), statement.encode())
+        Ed25519PublicKey.from_public_bytes(decode_unpadded(public_key)).verify(
+            decode_unpadded(signature), statement.encode()
+        )
     except (InvalidSignature, ValueError):
         return False
     return True
@@ -214,24 +218,24 @@ def key_path(database: Path, key: str) -> Path:
     return database.parent / "keys" / f"{key[:32]}.json"
 
 
-def _calibrated(pin: str, salt: bytes) -> tuple[bytes, int, float]:
+def _calibrate(pin: str, salt: bytes) -> tuple[bytes, int, float]:
     """The wrapping key, with the rounds that make a try cost ``COST.seconds`` of this machine's processor."""
     iterations = COST.iterations
     while True:
         began = time.thread_time()
-        kek = _derived(pin, salt, COST.memory_kib, iterations)
+        kek = _derive_key(pin, salt, COST.memory_kib, iterations)
         took = time.thread_time() - began
         if took >= COST.seconds:
             return kek, iterations, round(took, 3)
         iterations = max(iterations + 1, math.ceil(iterations * COST.seconds / max(took, 0.001)))
 
 
-def _derived(pin: str, salt: bytes, memory_kib: int, iterations: int) -> bytes:
+def _derive_key(pin: str, salt: bytes, memory_kib: int, iterations: int) -> bytes:
     # 30 ms to load: only where a PIN is used.
     from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-    made = Argon2id(salt=salt, length=32, iterations=iterations, lanes=1, memory_cost=memory_kib)
-    return made.derive(pin.encode())
+    argon2id = Argon2id(salt=salt, length=32, iterations=iterations, lanes=1, memory_cost=memory_kib)
+    return argon2id.derive(pin.encode())
 
 
 def _cipher(kek: bytes) -> ChaCha20Poly1305:

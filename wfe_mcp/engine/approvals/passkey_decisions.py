@@ -21,9 +21,9 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import meant_by
 from wfe_mcp.core.model import Assurance, Channel, Person, Signature
-from wfe_mcp.engine.approvals.approvers import ApproverKey, Pinned, Signer, by_passkey, pinned_here
+from wfe_mcp.engine.approvals.approvers import ApproverKey, PinnedChain, Signer, by_passkey, pinned_here
 from wfe_mcp.engine.approvals.decide import note_facts
-from wfe_mcp.engine.approvals.passkeys import Assertion, signed
+from wfe_mcp.engine.approvals.passkeys import Assertion, verify_assertion
 from wfe_mcp.engine.approvals.statements import FIELDS, MORE, PASSKEY, Statement, read_statement
 from wfe_mcp.engine.files.tree_binding import code_tree
 from wfe_mcp.engine.kernel.engine import Engine
@@ -113,22 +113,22 @@ def _statement(engine: Engine, facts: Mapping[str, object], place: Mapping[str, 
         "key": PASSKEY,
     }
     try:
-        made = read_statement(signed_text(FIELDS | dict(facts) | more))
+        statement = read_statement(signed_text(FIELDS | dict(facts) | more))
     except ValueError as error:
         raise Refused("bad_argument", f"This cannot be signed: {error}.", "Say it in other words.") from error
-    assert made is not None, "it was made from the fields of a statement"
-    return made
+    assert statement is not None, "it was made from the fields of a statement"
+    return statement
 
 
-def _usable(pinned: Pinned, signer: Signer) -> list[ApproverKey]:
-    found = pinned.passkeys_of(signer)
-    if not found:
+def _usable(pinned: PinnedChain, signer: Signer) -> list[ApproverKey]:
+    passkeys = pinned.passkeys_of(signer)
+    if not passkeys:
         raise Refused(
             "needs_human",
             f"No passkey that is pinned in this project signs at {signer.site.origin}{signer.name and f' for {signer.name}'}.",
             "Decide where yours was made, or pin one of this address.",
         )
-    return [*found.values()]
+    return [*passkeys.values()]
 
 
 def person_by_passkey(engine: Engine, statement: Statement, assertion: Assertion, signer: Signer) -> Person:
@@ -144,7 +144,7 @@ def person_by_passkey(engine: Engine, statement: Statement, assertion: Assertion
     name = _COUNT + key.id
     with engine.store.read() as tx:
         last = int(tx.secrets.get(name) or 0)
-    count = signed(assertion, statement.values, key.public_key, signer.site, last)
+    count = verify_assertion(assertion, statement.values, key.public_key, signer.site, last)
     by = by_passkey(key)
     if count:
         with engine.store.tx() as tx:
@@ -169,8 +169,8 @@ def _refuse_another(statement: Statement, facts: Mapping[str, object]) -> None:
     is_asked = all(place[name] == signed_place[name] for name in same)
     empty = FIELDS | MORE
     decided, signed_values = (
-        {name: one.get(name, empty[name]) for name in (*_DECIDED, *(_MOVED if is_move else ()))}
-        for one in (facts, statement.values)
+        {name: values.get(name, empty[name]) for name in (*_DECIDED, *(_MOVED if is_move else ()))}
+        for values in (facts, statement.values)
     )
     if not is_asked or signed_text(decided) != signed_text(signed_values):
         raise Refused(
@@ -184,7 +184,7 @@ def _refuse_text(text: str) -> str:
     raise Refused("needs_human", f"This passkey signed one decision, and nothing else: {text[:60]!r}.", "Sign again.")
 
 
-def _pinned_for(engine: Engine, run: str) -> Pinned:
+def _pinned_for(engine: Engine, run: str) -> PinnedChain:
     """The keys that count in the working tree of ``run``."""
     with engine.store.read() as tx:
         return pinned_here(engine, Path(engine.load(tx, run).record.worktree))

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from wfe_mcp.core.canonical import sha256_hex, signed_text
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.engine.approvals.keys import base64url, unpadded
+from wfe_mcp.engine.approvals.keys import base64url, decode_unpadded
 
 INSTALL = (
     "Install the extra 'passkey' together with those that you have: uv tool install 'wfe-mcp[passkey]', or "
@@ -101,7 +101,7 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True)
-class Created:
+class NewPasskey:
     """A new passkey: its id and its public key (COSE), both base64url."""
 
     id: str
@@ -125,7 +125,7 @@ def asking_for_key(site: Site, name: str, user: bytes, once: bytes, others: Iter
     from webauthn.helpers import options_to_json_dict
     from webauthn.helpers.structs import AuthenticatorSelectionCriteria, UserVerificationRequirement
 
-    made = generate_registration_options(
+    options = generate_registration_options(
         rp_id=site.party,
         rp_name="wfe-mcp",
         user_name=name,
@@ -135,7 +135,7 @@ def asking_for_key(site: Site, name: str, user: bytes, once: bytes, others: Iter
         authenticator_selection=AuthenticatorSelectionCriteria(user_verification=UserVerificationRequirement.REQUIRED),
         exclude_credentials=_descriptors(others),
     )
-    return options_to_json_dict(made)
+    return options_to_json_dict(options)
 
 
 def asking_for_signature(site: Site, statement: Mapping[str, object], keys: Iterable[str]) -> dict[str, Any]:
@@ -145,17 +145,17 @@ def asking_for_signature(site: Site, statement: Mapping[str, object], keys: Iter
     from webauthn.helpers import options_to_json_dict
     from webauthn.helpers.structs import UserVerificationRequirement
 
-    made = generate_authentication_options(
+    options = generate_authentication_options(
         rp_id=site.party,
         challenge=challenge(statement),
         timeout=_WAIT_MS,
         allow_credentials=_descriptors(keys),
         user_verification=UserVerificationRequirement.REQUIRED,
     )
-    return options_to_json_dict(made)
+    return options_to_json_dict(options)
 
 
-def created_key(given: str, once: bytes, site: Site) -> Created:
+def created_key(given: str, once: bytes, site: Site) -> NewPasskey:
     """The key that a browser created at ``site``; ``given``: its answer as JSON. Refuses ``bad_argument``: not for ``once``."""
     require_library()
     from webauthn import verify_registration_response
@@ -163,7 +163,7 @@ def created_key(given: str, once: bytes, site: Site) -> Created:
     from webauthn.helpers.exceptions import WebAuthnException
 
     try:
-        made = verify_registration_response(
+        registration = verify_registration_response(
             credential=given,
             expected_challenge=once,
             expected_rp_id=site.party,
@@ -174,10 +174,14 @@ def created_key(given: str, once: bytes, site: Site) -> Created:
         raise Refused(
             "bad_argument", f"The new passkey is not accepted: {error}.", "Load the page and try again."
         ) from error
-    return Created(bytes_to_base64url(made.credential_id), bytes_to_base64url(made.credential_public_key))
+    return NewPasskey(
+        bytes_to_base64url(registration.credential_id), bytes_to_base64url(registration.credential_public_key)
+    )
 
 
-def signed(assertion: Assertion, statement: Mapping[str, object], public_key: str, site: Site, count: int = 0) -> int:
+def verify_assertion(
+    assertion: Assertion, statement: Mapping[str, object], public_key: str, site: Site, count: int = 0
+) -> int:
     """The authenticator's counter, after checking that the key signed ``statement`` at ``site``. Refuses ``needs_human``.
 
     ``count``: the last one known. One that does not grow indicates a cloned key; 0: the authenticator has no counter.
@@ -188,7 +192,7 @@ def signed(assertion: Assertion, statement: Mapping[str, object], public_key: st
     from webauthn.helpers.exceptions import WebAuthnException
 
     try:
-        found = verify_authentication_response(
+        authentication = verify_authentication_response(
             credential=assertion.of_library(),
             expected_challenge=challenge(statement),
             expected_rp_id=site.party,
@@ -201,7 +205,7 @@ def signed(assertion: Assertion, statement: Mapping[str, object], public_key: st
         raise Refused(
             "needs_human", f"The signature of the passkey does not hold: {error}.", "Load the page and sign again."
         ) from error
-    return found.new_sign_count
+    return authentication.new_sign_count
 
 
 # stored proofs
@@ -219,7 +223,7 @@ def _why(assertion: Assertion, statement: Mapping[str, object], public_key: str,
     from cryptography.exceptions import InvalidSignature
 
     try:
-        answer, seen = unpadded(assertion.client_data), unpadded(assertion.authenticator_data)
+        answer, seen = decode_unpadded(assertion.client_data), decode_unpadded(assertion.authenticator_data)
         client: dict[str, Any] = json.loads(answer)
         origin = client["origin"]
         if origin != own if own else not _ORIGIN.fullmatch(origin):
@@ -231,7 +235,7 @@ def _why(assertion: Assertion, statement: Mapping[str, object], public_key: str,
             return "it was made for another site"
         if seen[32] & _VERIFIED != _VERIFIED:
             return "the user was not verified"
-        _verify(unpadded(public_key), unpadded(assertion.signature), seen + sha256(answer).digest())
+        _verify(decode_unpadded(public_key), decode_unpadded(assertion.signature), seen + sha256(answer).digest())
     except (InvalidSignature, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return "it is not by this key"
     return ""
@@ -253,13 +257,13 @@ def _verify(key: bytes, signature: bytes, data: bytes) -> None:
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
     from cryptography.hazmat.primitives.hashes import SHA256
 
-    if found := _ES256.fullmatch(key):
-        point = ec.EllipticCurvePublicNumbers(int.from_bytes(found[1]), int.from_bytes(found[2]), ec.SECP256R1())
+    if match := _ES256.fullmatch(key):
+        point = ec.EllipticCurvePublicNumbers(int.from_bytes(match[1]), int.from_bytes(match[2]), ec.SECP256R1())
         point.public_key().verify(signature, data, ec.ECDSA(SHA256()))
-    elif found := _EDDSA.fullmatch(key):
-        ed25519.Ed25519PublicKey.from_public_bytes(found[1]).verify(signature, data)
-    elif found := _RS256.fullmatch(key):
-        numbers = rsa.RSAPublicNumbers(int.from_bytes(found[2]), int.from_bytes(found[1]))
+    elif match := _EDDSA.fullmatch(key):
+        ed25519.Ed25519PublicKey.from_public_bytes(match[1]).verify(signature, data)
+    elif match := _RS256.fullmatch(key):
+        numbers = rsa.RSAPublicNumbers(int.from_bytes(match[2]), int.from_bytes(match[1]))
         numbers.public_key().verify(signature, data, padding.PKCS1v15(), SHA256())
     else:
         raise ValueError("a key of another kind")

@@ -122,7 +122,7 @@ def change_pin(engine: Engine, old: str, new: str, actor: str) -> Person:
 
     refuse_clients_terminal(engine)
     keys.refuse_unusable_pin(line_of(new))
-    key = _unlocked(engine, old, actor, Channel.CLI)
+    key = _unlock_key(engine, old, actor, Channel.CLI)
     keys.write_key(engine.store.place, key, line_of(new))
     by = person_with(engine, key, actor, Channel.CLI)
     with engine.store.tx() as tx:
@@ -136,7 +136,7 @@ def person(engine: Engine, pin: str, actor: str) -> Person:
     from wfe_mcp.workspace.system.process import ancestors
 
     refuse_clients_terminal(engine)
-    key = _unlocked(engine, pin, actor, Channel.CLI)
+    key = _unlock_key(engine, pin, actor, Channel.CLI)
     engine.state_of(Terminal).ancestors = " < ".join(f"{above.name} {above.pid}" for above in ancestors())
     return person_with(engine, key, actor, Channel.CLI)
 
@@ -148,7 +148,7 @@ def person_at_page(engine: Engine, pin: str, actor: str) -> Person:
     """
     from wfe_mcp.engine.approvals.statements import person_with
 
-    return person_with(engine, _unlocked(engine, pin, actor, Channel.DASHBOARD), actor, Channel.DASHBOARD)
+    return person_with(engine, _unlock_key(engine, pin, actor, Channel.DASHBOARD), actor, Channel.DASHBOARD)
 
 
 def own_key(engine: Engine) -> PinnedKey | None:
@@ -165,7 +165,7 @@ def person_key(name: str, public_key: str) -> ApproverKey:
     from wfe_mcp.engine.approvals.approvers import ApproverKey
 
     try:
-        is_key = keys.base64url(keys.unpadded(public_key)) == public_key and len(public_key) == _PUBLIC_CHARS
+        is_key = keys.base64url(keys.decode_unpadded(public_key)) == public_key and len(public_key) == _PUBLIC_CHARS
         id_ = keys.fingerprint(public_key) if is_key else ""
         return ApproverKey(id=id_, name=name, public_key=public_key, kind="person")
     except (ValueError, ValidationError) as error:
@@ -200,17 +200,17 @@ def _begin(engine: Engine, pin: str, key: Ed25519PrivateKey, actor: str, channel
     from wfe_mcp.engine.approvals.statements import person_with
     from wfe_mcp.workspace.system.pinned_keys import pin_beside
 
-    made = keys.write_key(engine.store.place, key, pin)
-    pin_beside(engine.store.place, made.public_key, engine.clock())
+    file = keys.write_key(engine.store.place, key, pin)
+    pin_beside(engine.store.place, file.public_key, engine.clock())
     by = person_with(engine, key, actor, channel)
     with engine.store.tx() as tx:
         if pinned_key(tx) is not None:  # another process was faster
             raise _is_set()
-        begin_signing(engine, tx, by, made.public_key)
+        begin_signing(engine, tx, by, file.public_key)
     return by
 
 
-def _unlocked(engine: Engine, pin: str, actor: str, channel: Channel) -> Ed25519PrivateKey:
+def _unlock_key(engine: Engine, pin: str, actor: str, channel: Channel) -> Ed25519PrivateKey:
     """The private half. Refuses ``needs_human`` without a PIN, and ``wrong_pin``; counts the wrong ones."""
     from wfe_mcp.engine.approvals import keys
 
@@ -226,7 +226,7 @@ def _unlocked(engine: Engine, pin: str, actor: str, channel: Channel) -> Ed25519
         raise Refused("wrong_pin", "No PIN is set yet.", "Run: wfe-mcp init")
     # Outside a transaction: it takes half a second.
     if pinned is not None:
-        key = keys.unwrapped(keys.read_key(engine.store.place, pinned.key), pin)
+        key = keys.unwrap_key(keys.read_key(engine.store.place, pinned.key), pin)
     else:
         key = keys.new_key() if _is_old_pin(kept, pin) else None
     refused: Refused | None = None
@@ -248,8 +248,8 @@ def _is_old_pin(kept: str, pin: str) -> bool:
     try:
         stored = json.loads(kept)
         n, r, p = (int(stored["cost"][name]) for name in ("n", "r", "p"))
-        made = hashlib.scrypt(pin.encode(), salt=bytes.fromhex(stored["salt"]), n=n, r=r, p=p)
-        return hmac.compare_digest(made.hex(), stored["hash"])
+        digest = hashlib.scrypt(pin.encode(), salt=bytes.fromhex(stored["salt"]), n=n, r=r, p=p)
+        return hmac.compare_digest(digest.hex(), stored["hash"])
     except (ValueError, KeyError, TypeError):
         return False
 
@@ -317,15 +317,15 @@ def _is_set() -> Refused:
 def refuse_clients_terminal(engine: Engine) -> None:
     """A terminal is not proof: a decision must not come from a process that the agent's client started (design §7)."""
     with engine.store.read() as tx:
-        known = tx.processes.on_host(engine.identity.host)
-    alive = [row for row in known if is_alive(ProcessIdentity(row.host, row.pid, row.started_at))]
+        processes = tx.processes.on_host(engine.identity.host)
+    alive = [row for row in processes if is_alive(ProcessIdentity(row.host, row.pid, row.started_at))]
     clients = [(row.client_pid, row.client_started_at or 0.0) for row in alive if row.client_pid is not None]
     # A command-line agent that we drive is a child of our server or worker.
     clients += [(row.pid, row.started_at) for row in alive]
-    if (found := client_above(clients)) is not None:
+    if (process := client_above(clients)) is not None:
         raise Refused(
             "needs_human",
-            f"This terminal was started by the agent's client, or by wfe-mcp for an agent: {found.name} (process {found.pid}). A decision here does not count.",
+            f"This terminal was started by the agent's client, or by wfe-mcp for an agent: {process.name} (process {process.pid}). A decision here does not count.",
             "Run the command in a terminal that this process did not start, or decide on the page that wfe-mcp ui serves there.",
         )
 

@@ -76,15 +76,15 @@ def retired_keys(tx: Tx) -> list[RetiredKey]:
         stored: list[dict[str, Any]] = json.loads(tx.secrets.get(RESETS) or "[]")
         return [
             RetiredKey(
-                str(each["key"]),
-                str(each["public_key"]),
-                str(each["successor"]),
-                datetime.fromisoformat(each["at"]),
-                str(each["by"]),
-                {str(run): (int(seq), str(hash_)) for run, (seq, hash_) in each["runs"].items()},
-                (int(each["settings"][0]), str(each["settings"][1])),
+                str(entry["key"]),
+                str(entry["public_key"]),
+                str(entry["successor"]),
+                datetime.fromisoformat(entry["at"]),
+                str(entry["by"]),
+                {str(run): (int(seq), str(hash_)) for run, (seq, hash_) in entry["runs"].items()},
+                (int(entry["settings"][0]), str(entry["settings"][1])),
             )
-            for each in stored
+            for entry in stored
         ]
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         return []
@@ -93,11 +93,11 @@ def retired_keys(tx: Tx) -> list[RetiredKey]:
 def reset_warnings(engine: Engine) -> tuple[str, ...]:
     """The warnings about the last reset, for people and agents; empty without one in ``SHOWN_FOR``."""
     with engine.store.read() as tx:
-        recent = [each for each in retired_keys(tx)[-1:] if engine.clock() - each.at <= SHOWN_FOR]
+        recent = [key for key in retired_keys(tx)[-1:] if engine.clock() - key.at <= SHOWN_FOR]
     return tuple(
-        f"The PIN was reset on {each.at:%Y-%m-%d} by {each.by}: since then the key {each.successor[:16]} signs, before it "
-        f"{each.key[:16]}. If you did not do that, nothing signed since is yours: wfe-mcp verify"
-        for each in recent
+        f"The PIN was reset on {key.at:%Y-%m-%d} by {key.by}: since then the key {key.successor[:16]} signs, before it "
+        f"{key.key[:16]}. If you did not do that, nothing signed since is yours: wfe-mcp verify"
+        for key in recent
     )
 
 
@@ -117,20 +117,20 @@ def reset_pin(engine: Engine, pin: str, actor: str) -> Reset:
     if not is_set:
         raise Refused("bad_argument", "No PIN is set, so there is none to reset.", "Set one: wfe-mcp pin set")
     key = keys.new_key()
-    made = keys.write_key(engine.store.place, key, pin)
-    pin_beside(engine.store.place, made.public_key, engine.clock())
+    file = keys.write_key(engine.store.place, key, pin)
+    pin_beside(engine.store.place, file.public_key, engine.clock())
     by = person_with(engine, key, actor, Channel.CLI)
     with engine.store.tx() as tx:
         if pins.pinned_key(tx) != old:
             raise Refused("conflict", "The key was changed meanwhile.", "See who did: wfe-mcp verify")
         if old is None:  # a PIN of before keys: nothing was ever signed
-            pins.begin_signing(engine, tx, by, made.public_key)
+            pins.begin_signing(engine, tx, by, file.public_key)
         else:
             now = engine.clock()
             given_up = {
                 "key": old.key,
                 "public_key": old.public_key,
-                "successor": made.key,
+                "successor": file.key,
                 "at": now.isoformat(),
                 "by": actor,
                 "runs": {run: list(end) for run, end in (tx.events.human_tails() | tx.items.tails()).items()},
@@ -138,35 +138,37 @@ def reset_pin(engine: Engine, pin: str, actor: str) -> Reset:
             }
             before = json.loads(tx.secrets.get(RESETS) or "[]")
             tx.secrets.set(RESETS, canonical_json([*before, given_up]), by, now)
-            pins.name_key(tx, by, made.public_key, now)
-        tx.settings_log.note(RESET, made.key, by, engine.clock())
+            pins.name_key(tx, by, file.public_key, now)
+        tx.settings_log.note(RESET, file.key, by, engine.clock())
         pins.forget_wrong(tx, engine.clock())
         to_sign = _withdraw_trust(engine, tx, by)
-    return Reset(by, "" if old is None else old.key, (*to_sign, *_pinned_in(engine, old, made.public_key)))
+    return Reset(by, "" if old is None else old.key, (*to_sign, *_pinned_in(engine, old, file.public_key)))
 
 
 def _withdraw_trust(engine: Engine, tx: Tx, by: Person) -> list[ToSign]:
     from wfe_mcp.engine.approvals.approvers import trust_key
 
-    found: list[ToSign] = []
+    requests: list[ToSign] = []
     for project in tx.projects.all():
         # The keys that are pinned there signed each other; trust in them stays.
-        names = dict.fromkeys(one.path_key for one in tx.trust.of_project(project.id) if one.path_key != trust_key())
+        names = dict.fromkeys(
+            trust.path_key for trust in tx.trust.of_project(project.id) if trust.path_key != trust_key()
+        )
         for name in names:
             tx.trust.withdraw(project.id, name, by, engine.clock())
         places: dict[str, list[str]] = {}
         for name in names:
-            folder, shown = _shown(name, project)
+            folder, shown = _trusted_place(name, project)
             places.setdefault(folder, []).append(shown)
-        found += [
+        requests += [
             ToSign(folder, tuple(dict.fromkeys(what)), _command("trust", folder))
             for folder, what in places.items()
             if Path(folder).is_dir()
         ]
-    return found
+    return requests
 
 
-def _shown(name: str, project: ProjectRecord) -> tuple[str, str]:
+def _trusted_place(name: str, project: ProjectRecord) -> tuple[str, str]:
     """A trusted file or template: the folder in which it is trusted again, and its name for people.
 
     Trust is kept by the path of then: a configuration in a folder that is no longer of the project is the project's.
@@ -192,7 +194,7 @@ def _pinned_in(engine: Engine, old: PinnedKey | None, public_key: str) -> list[T
 
     with engine.store.read() as tx:
         roots = [project.root for project in tx.projects.all()]
-    found: list[ToSign] = []
+    requests: list[ToSign] = []
     for root in roots:
         try:
             pinned = approvers_here(Path(root)).keys if Path(root).is_dir() else {}
@@ -207,8 +209,8 @@ def _pinned_in(engine: Engine, old: PinnedKey | None, public_key: str) -> list[T
             else "it pins the old key alone: remove the file, pin the new key, and let the others review that"
         )
         command = _command(f"approvers add NAME --key {public_key if others else 'mine'}", root)
-        found.append(ToSign(root, (APPROVERS,), command, why))
-    return found
+        requests.append(ToSign(root, (APPROVERS,), command, why))
+    return requests
 
 
 def _command(what: str, root: str) -> str:

@@ -81,9 +81,11 @@ def read_proof(raw: bytes) -> SignedStatement | None:
         value = cast("dict[str, Any]", parse_json(raw, max_bytes=_MOST_BYTES))
         if value.keys() != {"format", "statement", "signature"} or value["format"] != FORMAT:
             return read_earlier_proof(value)
-        made = value["signature"]
+        signature = value["signature"]
         return read_signed(
-            Signature(signed_text(value["statement"]), made if isinstance(made, str) else canonical_json(made))
+            Signature(
+                signed_text(value["statement"]), signature if isinstance(signature, str) else canonical_json(signature)
+            )
         )
     except (Refused, ValueError, AttributeError):
         return None
@@ -95,8 +97,8 @@ def is_as_written(raw: bytes) -> bool:
 
 
 def _document(proof: SignedStatement) -> dict[str, Any]:
-    made = proof.signature if isinstance(proof.signature, str) else proof.signature.model_dump()
-    return {"format": FORMAT, "statement": proof.statement.values, "signature": made}
+    signature = proof.signature if isinstance(proof.signature, str) else proof.signature.model_dump()
+    return {"format": FORMAT, "statement": proof.statement.values, "signature": signature}
 
 
 def _text(document: object) -> str:

@@ -103,15 +103,15 @@ def deciding_person(current: RunChange, path: PhasePath) -> str:
             f"{APPROVERS} says whose the keys are, and it has changed and is not trusted.",
             "Look at it and trust it: wfe-mcp trust approvers",
         )
-    found = owner_of(current.by, pinned)
-    if not found:
+    person = owner_of(current.by, pinned)
+    if not person:
         raise Refused(
             "needs_human",
             f"Phase {path!r} needs {people} different people, and no name is pinned for your key {current.by.key[:16]}.",
             HOW,
             data={"people": people, "approved_by": [*current.attempt(path).approvals]},
         )
-    return found
+    return person
 
 
 _DECIDED = {
@@ -133,9 +133,9 @@ def with_decision(current: RunChange, path: PhasePath, refused: Refused) -> Refu
         if place != path or is_rule or not event.assurance:
             continue
         who, at = str(event.payload.get("person") or event.actor), event.at.isoformat(timespec="seconds")
-        given = {"by": who, "decision": _DECIDED[event.type], "at": at, "channel": str(event.channel)}
-        what = f"{who} {given['decision']} it at {at} ({event.channel})"
-        return replace(refused, message=f"{refused.message} {what}.", data=refused.data | {"decided": given})
+        decision = {"by": who, "decision": _DECIDED[event.type], "at": at, "channel": str(event.channel)}
+        what = f"{who} {decision['decision']} it at {at} ({event.channel})"
+        return replace(refused, message=f"{refused.message} {what}.", data=refused.data | {"decided": decision})
     return refused
 
 

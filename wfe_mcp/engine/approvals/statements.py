@@ -100,7 +100,7 @@ def person_with(engine: Engine, key: Ed25519PrivateKey, actor: str, channel: Cha
 # what a signed statement says
 
 
-class Shown(Protocol):
+class ShownApproval(Protocol):
     """What a person saw of an open approval."""
 
     @property
@@ -180,19 +180,19 @@ def signature_fault(
 def read_statement(text: str) -> Statement | None:
     """The statement in ``text``; None for anything else."""
     try:
-        found = cast("dict[str, Any]", parse_json(text.encode(), max_bytes=_MOST_BYTES))
+        values = cast("dict[str, Any]", parse_json(text.encode(), max_bytes=_MOST_BYTES))
         # Only canonical text: the same values in another spelling were not signed.
-        if signed_text(found) != text or found.keys() - MORE.keys() != FIELDS.keys():
+        if signed_text(values) != text or values.keys() - MORE.keys() != FIELDS.keys():
             return None
-        statement = Statement(found)
-        is_typed = all(type(found[name]) is type(empty) for name, empty in (FIELDS | MORE).items() if name in found)
+        statement = Statement(values)
+        is_typed = all(type(values[name]) is type(empty) for name, empty in (FIELDS | MORE).items() if name in values)
         # A passkey signs before the transaction: its statement names no end of the log after it (ADR 0039).
-        places = ("request",) if statement.key == PASSKEY and not found["log"] else ("request", "log")
+        places = ("request",) if statement.key == PASSKEY and not values["log"] else ("request", "log")
         is_placed = all(statement.position(name)[0] >= 0 for name in places)
-        datetime.fromisoformat(str(found["time"]))
+        datetime.fromisoformat(str(values["time"]))
     except (Refused, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return statement if is_typed and is_placed and found["format"] in _READ else None
+    return statement if is_typed and is_placed and values["format"] in _READ else None
 
 
 def read_signed(signature: Signature) -> SignedStatement | None:
@@ -200,10 +200,10 @@ def read_signed(signature: Signature) -> SignedStatement | None:
     statement = read_statement(signature.statement)
     if statement is None:
         return None
-    made: str | Assertion = signature.signature
+    proof: str | Assertion = signature.signature
     if statement.key == PASSKEY:
         try:
-            made = Assertion.model_validate_json(signature.signature)
+            proof = Assertion.model_validate_json(signature.signature)
         except ValidationError:
             return None
-    return SignedStatement(statement, made, statement.values)
+    return SignedStatement(statement, proof, statement.values)

@@ -78,15 +78,15 @@ def bundles_of(root: Path, plan: CompiledTemplate, settings: LoadedSettings, inp
 
     Refuses one that is missing (unless it is optional), not trusted yet, has no such scope, or cannot be read.
     """
-    found: dict[tuple[str, str], Bundle] = {}
+    bundles: dict[tuple[str, str], Bundle] = {}
     for path in plan.phases:
         for ref in _refs(plan, PhasePath(path)):
             bundle_settings = _settings_of(ref, plan, settings)
             if bundle_settings is not None:
                 scope = _scope_of(ref, bundle_settings, plan, inputs)
-                if (ref.bundle, scope) not in found:
-                    found[ref.bundle, scope] = _put_together(root, ref.bundle, scope, bundle_settings)
-    return list(found.values())
+                if (ref.bundle, scope) not in bundles:
+                    bundles[ref.bundle, scope] = _put_together(root, ref.bundle, scope, bundle_settings)
+    return list(bundles.values())
 
 
 def handed_bundle(change: RunChange, attempt: Attempt, ref: BundleRef | str) -> str:
@@ -123,8 +123,8 @@ def _refs(plan: CompiledTemplate, path: PhasePath) -> list[BundleRef]:
     entries = plan.phase(path).context
     if not entries:
         return []
-    made = artifact_names(plan, path)
-    return [BundleRef(bundle=entry) if isinstance(entry, str) else entry for entry in entries if entry not in made]
+    names = artifact_names(plan, path)
+    return [BundleRef(bundle=entry) if isinstance(entry, str) else entry for entry in entries if entry not in names]
 
 
 def _settings_of(ref: BundleRef, plan: CompiledTemplate, settings: LoadedSettings) -> ContextSettings | None:
@@ -180,7 +180,7 @@ def _asked_scope(ref: BundleRef, plan: CompiledTemplate, inputs: Mapping[str, An
 def _frozen(change: RunChange, ref: BundleRef) -> dict[str, Any] | None:
     """What the run froze for ``ref``; None when the project has no such bundle."""
     kept: dict[str, dict[str, Any]] = {
-        one.get("scope", ""): one for one in change.frozen.get("context", ()) if one["name"] == ref.bundle
+        entry.get("scope", ""): entry for entry in change.frozen.get("context", ()) if entry["name"] == ref.bundle
     }
     # A bundle without scopes is kept without one, whatever was asked for.
     return (kept.get(_asked_scope(ref, change.plan, change.inputs)) or kept.get("")) if kept else None

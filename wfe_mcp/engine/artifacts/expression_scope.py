@@ -38,7 +38,7 @@ def roots(
 
     ``item``: for a loop's own condition, the pass it is about; it sees that pass from inside.
     """
-    seen = _Seen(change, text)
+    seen = _ScopeValues(change, text)
     values: dict[str, Callable[[], Any]] = {
         "inputs": lambda: inputs_at(change.tx, change.run, change.state, attempt.phase),
         "vars": lambda: seen.vars(attempt, own=own_vars, item=item, after=after),
@@ -61,7 +61,7 @@ def inside_roots(change: RunChange, attempt: Attempt, text: str) -> dict[str, An
     """The values for the ``outputs`` of the subflow in the phase of ``attempt``: all artifacts made in it."""
     key = change.state.loops[attempt.phase].keys[0]
     return _made_in(
-        change, text, [inside(attempt.phase, key, each.path) for each in change.state.spec.body(attempt.phase)]
+        change, text, [inside(attempt.phase, key, spec.path) for spec in change.state.spec.body(attempt.phase)]
     )
 
 
@@ -72,13 +72,13 @@ def run_roots(change: RunChange, text: str) -> dict[str, Any]:
 
 def _made_in(change: RunChange, text: str, body: list[PhasePath]) -> dict[str, Any]:
     """The values after all phases of ``body``, which is a whole template."""
-    seen = _Seen(change, text)
+    scope = _ScopeValues(change, text)
     return {
         "inputs": inputs_at(change.tx, change.run, change.state, body[0]),
         "run": _run(change, body[0]),
         "env": change.frozen.get("env", {}),
-        "artifacts": seen.made_by(body),
-        "vars": seen.assigned_by(body),
+        "artifacts": scope.made_by(body),
+        "vars": scope.assigned_by(body),
     }
 
 
@@ -120,7 +120,7 @@ def _run(change: RunChange, at: PhasePath) -> dict[str, Any]:
     }
 
 
-class _Seen:
+class _ScopeValues:
     """The values that one text sees at one moment of a run."""
 
     def __init__(self, change: RunChange, text: str) -> None:
@@ -135,27 +135,27 @@ class _Seen:
         return word in self._words
 
     def artifacts(self, attempt: Attempt, *, own: bool, item: str) -> dict[str, Any]:
-        found = self.made_by(self._before(attempt.phase, item))
-        return found | (self._made_by(attempt.phase, judged=attempt) if own else {})
+        values = self.made_by(self._before(attempt.phase, item))
+        return values | (self._made_by(attempt.phase, judged=attempt) if own else {})
 
     def made_by(self, paths: Iterable[PhasePath]) -> dict[str, Any]:
         """The artifacts of these phases that the text names."""
-        found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for path in paths:
-            found |= self._made_by(path)
-        return found
+            values |= self._made_by(path)
+        return values
 
     def assigned_by(self, paths: Iterable[PhasePath]) -> dict[str, Any]:
         """The variables that the steps of these phases assigned."""
-        found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for path in paths:
-            found |= self._assigned_by(self._state.current(path))
-        return found
+            values |= self._assigned_by(self._state.current(path))
+        return values
 
     def vars(self, attempt: Attempt, *, own: bool, item: str, after: Collection[str] | None = None) -> dict[str, Any]:
         """Variables assigned by steps in scope. A skipped or failed step assigns none, except a failed check."""
-        found = self.assigned_by(self._before(attempt.phase, item))
-        return found | (self._assigned_by(attempt, so_far=True, after=after) if own else {})
+        values = self.assigned_by(self._before(attempt.phase, item))
+        return values | (self._assigned_by(attempt, so_far=True, after=after) if own else {})
 
     def _before(self, at: PhasePath, item: str) -> Iterator[PhasePath]:
         """The phases that ``at`` and what is around it need; those of its ``item``, if it is a loop."""
@@ -188,7 +188,7 @@ class _Seen:
 
     def items(self, path: PhasePath) -> dict[str, Any]:
         """``item`` of the innermost loop around ``path``, and the named values of all of them."""
-        found: dict[str, Any] = {"item": {}}
+        values: dict[str, Any] = {"item": {}}
         place = item_of(path)
         chain: list[tuple[PhasePath, str]] = []
         while place is not None and not _is_flow(self._state, place[0]):
@@ -196,16 +196,16 @@ class _Seen:
             place = item_of(place[0])
         for loop, key in chain:
             walk = self._turn.plan.loop(loop).for_each
-            known = self._state.loops[loop]
+            state = self._state.loops[loop]
             value: object = None
-            if known.items is not None:
-                entry = self._turn.tx.documents.load(known.items)[key]
-                index, value, count = entry["index"], entry["value"], len(known.keys)
+            if state.items is not None:
+                entry = self._turn.tx.documents.load(state.items)[key]
+                index, value, count = entry["index"], entry["value"], len(state.keys)
             else:  # passes of ``until``: how many there will be is not known, only how many there may be
-                index, count = known.keys.index(key), self._turn.plan.passes(loop)
+                index, count = state.keys.index(key), self._turn.plan.passes(loop)
             done = self._items_done(loop, index) if self._done else {}
-            found |= item_roots(None if walk is None else walk.as_, key, index, count, value, done)
-        return found
+            values |= item_roots(None if walk is None else walk.as_, key, index, count, value, done)
+        return values
 
     def _items_done(self, loop: PhasePath, index: int) -> dict[str, dict[str, Any]]:
         """The artifacts of the finished items before ``index``, by key and name."""
@@ -225,10 +225,10 @@ class _Seen:
 
     def _made_by(self, path: PhasePath, judged: Attempt | None = None) -> dict[str, Any]:
         if path in self._state.loops and not _is_flow(self._state, path):
-            found: dict[str, Any] = {}
+            values: dict[str, Any] = {}
             for phase in self._state.spec.body(path):
-                found |= self._of_items(path, phase.path)
-            return found
+                values |= self._of_items(path, phase.path)
+            return values
         name = self._turn.plan.artifact_name(path)
         attempt = judged or self._state.current(path)
         if name is None or not self._wants(name) or not attempt.revision:
@@ -244,13 +244,13 @@ class _Seen:
         left = {*state.open, *state.failed}
         keys = [key for key in state.keys[: state.begun] if key not in left]
         if self._state.spec.phase(phase).loop is not None and not _is_flow(self._state, phase):
-            found: dict[str, dict[str, Any]] = {}
+            values: dict[str, dict[str, Any]] = {}
             for key in keys:
                 inner = inside(loop, key, phase)
                 for deeper in self._state.spec.body(phase) if inner in self._state.loops else ():
-                    for name, made in self._of_items(inner, deeper.path, everything=everything).items():
-                        found.setdefault(name, {})[key] = made
-            return found
+                    for name, item in self._of_items(inner, deeper.path, everything=everything).items():
+                        values.setdefault(name, {})[key] = item
+            return values
         name = self._turn.plan.artifact_name(phase)
         if name is None or not (everything or self._wants(name)):
             return {}
@@ -258,13 +258,13 @@ class _Seen:
 
     def _contents(self, name: str, paths: Mapping[str, PhasePath]) -> dict[str, Any]:
         kept = self._turn.tx.artifacts.contents(self._turn.run.id, name) if paths else {}
-        found: dict[str, Any] = {}
+        contents: dict[str, Any] = {}
         for key, path in paths.items():
             attempt = self._state.current(path)
             content = kept.get((path, attempt.revision))
             if attempt.status is AttemptStatus.COMPLETED and content is not None:
-                found[key] = json.loads(content)
-        return found
+                contents[key] = json.loads(content)
+        return contents
 
     def _wants(self, name: str) -> bool:
         return name in self._words or "artifacts" in self._whole

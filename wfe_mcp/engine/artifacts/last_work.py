@@ -36,7 +36,7 @@ _DECISIONS = "decision_list@1"
 
 def last_work(change: RunChange, attempt: Attempt) -> str:
     """The part of the prompt of ``attempt`` that says what was done before; empty where nothing was."""
-    from wfe_mcp.workflow.prompts import fenced
+    from wfe_mcp.workflow.prompts import fence
 
     lines = [*_earlier(change, attempt), *_completed_before(change, attempt)]
     if not any(lines) and (before := change.frozen.get("last_run")):
@@ -49,9 +49,9 @@ def last_work(change: RunChange, attempt: Attempt) -> str:
         "Last work, the newest first": lines,
         "Decisions of this run": [*_decisions(change, attempt)],
     }
-    texts = {title: "\n".join(filter(None, each)) for title, each in parts.items() if any(each)}
+    texts = {title: "\n".join(filter(None, part)) for title, part in parts.items() if any(part)}
     nonce = change.run.id
-    return "\n\n".join(f"{title}:\n{fenced(text, title.lower(), nonce=nonce)}" for title, text in texts.items())
+    return "\n\n".join(f"{title}:\n{fence(text, title.lower(), nonce=nonce)}" for title, text in texts.items())
 
 
 def last_run_in_a_line(engine: Engine, tx: Tx) -> str:
@@ -61,60 +61,66 @@ def last_run_in_a_line(engine: Engine, tx: Tx) -> str:
         return ""
     loaded = engine.load(tx, page.runs[0].id)
     done = [
-        each
+        completed
         for phase in loaded.state.spec.body(None)
-        if (each := loaded.state.current(phase.path)).status is AttemptStatus.COMPLETED
+        if (completed := loaded.state.current(phase.path)).status is AttemptStatus.COMPLETED
     ]
-    last = max((each for each in done if each.tree), key=lambda each: str(each.started_at), default=None)
+    last = max((attempt for attempt in done if attempt.tree), key=lambda each: str(each.started_at), default=None)
     files = _files(loaded, loaded.state.tree, None if last is None else last.tree)
-    result = next((text for each in reversed(done) if (text := _result(tx, loaded, each))), "")
+    result = next((text for attempt in reversed(done) if (text := _result(tx, loaded, attempt))), "")
     return _line(f"run {loaded.record.title!r} ({loaded.record.template})", result, files)
 
 
 def _earlier(change: RunChange, attempt: Attempt) -> Iterator[str]:
     """The attempts at the same phase that submitted something."""
     tries = change.state.attempts[attempt.phase][: attempt.number - 1]
-    made = [each for each in reversed(tries) if each.revision and each.status is not AttemptStatus.ROLLED_BACK]
-    for each in made[:MOST_EARLIER]:
-        yield _of_attempt(change, each, "this phase")
+    attempts = [
+        previous
+        for previous in reversed(tries)
+        if previous.revision and previous.status is not AttemptStatus.ROLLED_BACK
+    ]
+    for earlier in attempts[:MOST_EARLIER]:
+        yield _of_attempt(change, earlier, "this phase")
 
 
 def _completed_before(change: RunChange, attempt: Attempt) -> Iterator[str]:
     """The phases that ``attempt`` needs, those of its own item and of the item before it first."""
-    state, found = change.state, list[PhasePath]()
+    state, paths = change.state, list[PhasePath]()
     place: PhasePath | None = attempt.phase
     while place is not None:
-        found += _needed(state, place)
+        paths += _needed_paths(state, place)
         item = item_of(place)
         if item is not None and (previous := _item_before(state, *item)) is not None:
-            found += [inside(item[0], previous, each.path) for each in reversed(state.spec.body(item[0]))]
+            paths += [inside(item[0], previous, spec.path) for spec in reversed(state.spec.body(item[0]))]
         place = None if item is None else item[0]
     done = [
-        each
-        for place in found
-        for path in _worked(state, place)
-        if path in state.attempts and (each := state.current(path)).status is AttemptStatus.COMPLETED
+        earlier
+        for place in paths
+        for path in _worked_paths(state, place)
+        if path in state.attempts and (earlier := state.current(path)).status is AttemptStatus.COMPLETED
     ]
-    for each in done[:MOST_PHASES]:
-        yield _of_attempt(change, each, name_of(each.phase) if item_of(each.phase) is None else str(each.phase))
+    for earlier in done[:MOST_PHASES]:
+        yield _of_attempt(
+            change, earlier, name_of(earlier.phase) if item_of(earlier.phase) is None else str(earlier.phase)
+        )
 
 
-def _worked(state: RunState, path: PhasePath) -> Iterator[PhasePath]:
+def _worked_paths(state: RunState, path: PhasePath) -> Iterator[PhasePath]:
     """``path``; for a loop or another template inside, the phases of its last item, the last first."""
     if path not in state.loops:
         yield path
         return
     for key in state.loops[path].keys[-1:]:
-        for each in reversed(state.spec.body(path)):
-            yield from _worked(state, inside(path, key, each.path))
+        for spec in reversed(state.spec.body(path)):
+            yield from _worked_paths(state, inside(path, key, spec.path))
 
 
-def _needed(state: RunState, path: PhasePath) -> list[PhasePath]:
+def _needed_paths(state: RunState, path: PhasePath) -> list[PhasePath]:
     """What ``path`` needs in its own item, the last of the template first."""
     needed, item = upstream(state.spec, path), item_of(path)
     body = state.spec.body(state.phase(path).parent)
-    beside = [each.path if item is None else inside(*item, each.path) for each in body]
-    return [each for each in reversed(beside) if each in needed]
+    beside = [spec.path if item is None else inside(*item, spec.path) for spec in body]
+    return [place for place in reversed(beside) if place in needed]
 
 
 def _item_before(state: RunState, loop: PhasePath, key: str) -> str | None:
@@ -176,20 +182,25 @@ def _decisions(change: RunChange, attempt: Attempt) -> Iterator[str]:
     from wfe_mcp.workflow.prompts import prompt_text
 
     phase = change.plan.phase(attempt.phase)
-    outputs = [each.output for each in all_phases(change.plan.template_of(attempt.phase).phases)]
-    names = sorted({each.artifact for each in outputs if each is not None and each.schema_ == _DECISIONS})
-    left = [name for name in names if name not in phase.context and f"artifacts.{name}" not in prompt_text(phase)]
+    outputs = [output_phase.output for output_phase in all_phases(change.plan.template_of(attempt.phase).phases)]
+    names = sorted({output.artifact for output in outputs if output is not None and output.schema_ == _DECISIONS})
+    idents = [name for name in names if name not in phase.context and f"artifacts.{name}" not in prompt_text(phase)]
     seen: dict[str, Any] = (
-        roots(change, attempt, "\n".join(f"artifacts.{name}" for name in left))["artifacts"] if left else {}
+        roots(change, attempt, "\n".join(f"artifacts.{name}" for name in idents))["artifacts"] if idents else {}
     )
-    made = [each for value in seen.values() for each in _made(value) if each.get("status") != "superseded"]
-    for each in made[:MOST_DECISIONS]:
-        yield _line(f"{each['id']} {each['title']}", str(each["decision"]), ())
-    if len(made) > MOST_DECISIONS:
-        yield f"and {plural(len(made) - MOST_DECISIONS, 'more decision')}"
+    decisions = [
+        decision
+        for value in seen.values()
+        for decision in _decisions_in(value)
+        if decision.get("status") != "superseded"
+    ]
+    for decision in decisions[:MOST_DECISIONS]:
+        yield _line(f"{decision['id']} {decision['title']}", str(decision["decision"]), ())
+    if len(decisions) > MOST_DECISIONS:
+        yield f"and {plural(len(decisions) - MOST_DECISIONS, 'more decision')}"
 
 
-def _made(value: Any) -> Iterator[dict[str, Any]]:
+def _decisions_in(value: Any) -> Iterator[dict[str, Any]]:
     """The decisions of one artifact, or of each item of a loop."""
-    for each in [value] if "decisions" in value else value.values():
-        yield from each["decisions"]
+    for holder in [value] if "decisions" in value else value.values():
+        yield from holder["decisions"]

@@ -65,8 +65,8 @@ def stored_prompt(change: RunChange, attempt: Attempt) -> StoredPrompt | None:
     """The stored prompt of ``attempt``; None where its prompt is the rendered one."""
     if attempt.prompt is None:
         return None
-    found = change.tx.documents.load(attempt.prompt)
-    return StoredPrompt(str(found["text"]), bool(found["edited"]), str(found.get("suggested_by", "")))
+    document = change.tx.documents.load(attempt.prompt)
+    return StoredPrompt(str(document["text"]), bool(document["edited"]), str(document.get("suggested_by", "")))
 
 
 def prompt_for_gates(change: RunChange, attempt: Attempt) -> tuple[str, str | None]:
@@ -93,7 +93,7 @@ def keep_prompt(change: RunChange, text: str, *, edited: bool, suggested_by: str
 
 def prompt_fault(text: str, before: str) -> str | None:
     """Why ``text`` cannot take the place of the prompt ``before``, as what follows "The prompt"; None when it can."""
-    new = [each for each in _PLACEHOLDER.findall(text) if each not in before]
+    new = [placeholder for placeholder in _PLACEHOLDER.findall(text) if placeholder not in before]
     faults = {
         "is empty": not text.strip(),
         f"has {len(text):,} characters; at most {MOST_PROMPT_CHARS:,} are allowed": len(text) > MOST_PROMPT_CHARS,
@@ -108,15 +108,15 @@ def _replaced_before(change: RunChange, attempt: Attempt) -> tuple[StoredPrompt,
 
     With it, the first attempt that had it.
     """
-    for one in reversed(change.state.attempts[attempt.phase][attempt.before : attempt.number - 1]):
-        if one.status is AttemptStatus.ROLLED_BACK:
+    for earlier in reversed(change.state.attempts[attempt.phase][attempt.before : attempt.number - 1]):
+        if earlier.status is AttemptStatus.ROLLED_BACK:
             continue
-        stored = stored_prompt(change, one)
+        stored = stored_prompt(change, earlier)
         if stored is not None and stored.edited:
-            return stored, one.number
-        suggested = _suggestion(change, one)
+            return stored, earlier.number
+        suggested = _suggestion(change, earlier)
         if suggested is not None:
-            return suggested, one.number + 1
+            return suggested, earlier.number + 1
     return None
 
 
@@ -139,7 +139,7 @@ def _suggestion(change: RunChange, attempt: Attempt) -> StoredPrompt | None:
 def _notes_on_prompt(change: RunChange, attempt: Attempt) -> list[Feedback]:
     """The feedback on earlier prompts of the phase, also where it sent the run back to another phase."""
     tries = change.state.attempts[attempt.phase]
-    others = (note for one in change.state.open_attempts if one.phase != attempt.phase for note in one.feedback)
+    others = (note for other in change.state.open_attempts if other.phase != attempt.phase for note in other.feedback)
     notes = {note.attempt: note for note in (*others, *attempt.feedback) if note.source == attempt.phase}
     return [notes[number] for number in sorted(notes) if is_on_prompt(change, tries[number - 1])]
 
@@ -181,9 +181,9 @@ def _handed_over(change: RunChange, attempt: Attempt, phase: Phase, artifacts: M
     from wfe_mcp.engine.artifacts.context_bundles import artifact_names, handed_bundle
     from wfe_mcp.workflow.prompts import render_context
 
-    made = artifact_names(change.plan, attempt.phase) if phase.context else frozenset[str]()
+    names = artifact_names(change.plan, attempt.phase) if phase.context else frozenset[str]()
     for entry in phase.context:
-        if not isinstance(entry, str) or entry not in made:
+        if not isinstance(entry, str) or entry not in names:
             yield handed_bundle(change, attempt, entry)
         elif entry in artifacts:
             yield render_context([(entry, artifacts[entry])], nonce=change.run.id)
@@ -192,7 +192,7 @@ def _handed_over(change: RunChange, attempt: Attempt, phase: Phase, artifacts: M
 def _steps_in_words(change: RunChange, attempt: Attempt, phase: StepsPhase) -> str:
     """The steps the server will run, for the approver: with values where they are known, else as written."""
     from wfe_mcp.workflow.expressions import ExpressionError
-    from wfe_mcp.workflow.prompts import fenced
+    from wfe_mcp.workflow.prompts import fence
 
     lines: list[str] = []
     for number, step in enumerate(phase.steps, 1):
@@ -201,11 +201,11 @@ def _steps_in_words(change: RunChange, attempt: Attempt, phase: StepsPhase) -> s
         )
         values = roots(change, attempt, canonical_json(written), own_vars=False)
         try:
-            given = cast("dict[str, Any]", change.plan.expressions.evaluate_json(written, values))
+            fields = cast("dict[str, Any]", change.plan.expressions.evaluate_json(written, values))
         except ExpressionError:
-            given = written
-        lines.append(f"{number}. {step.id}: {canonical_json(given)}")
-    return fenced("\n".join(lines), "the steps", nonce=change.run.id)
+            fields = written
+        lines.append(f"{number}. {step.id}: {canonical_json(fields)}")
+    return fence("\n".join(lines), "the steps", nonce=change.run.id)
 
 
 def fenced_feedback(change: RunChange, attempt: Attempt) -> list[dict[str, Any]]:
@@ -228,19 +228,24 @@ def fenced_feedback(change: RunChange, attempt: Attempt) -> list[dict[str, Any]]
         for note, limit in zip(notes, limits, strict=False)
     ]
     if notes:
-        entries[-1] |= _commented(change, notes[-1])
+        entries[-1] |= _without_comments(change, notes[-1])
     return _with_findings(change, attempt, entries)
 
 
-def _commented(change: RunChange, note: dict[str, Any]) -> dict[str, Any]:
+def _without_comments(change: RunChange, note: dict[str, Any]) -> dict[str, Any]:
     """The message without its comments on lines, and these by file, side and line; nothing where it has none."""
     message, comments = split_comments(note["message"])
     if not comments:
         return {}
     label = f"feedback of {note['from']}"
     entries = [
-        {"file": each.file, "line": each.line, "side": each.side, "text": fenced_note(change, label, each.text)}
-        for each in comments
+        {
+            "file": comment.file,
+            "line": comment.line,
+            "side": comment.side,
+            "text": fenced_note(change, label, comment.text),
+        }
+        for comment in comments
     ]
     return {"message": fenced_note(change, label, message), "comments": entries}
 
@@ -250,20 +255,20 @@ def _with_findings(change: RunChange, attempt: Attempt, entries: list[dict[str, 
     newest = {note.source: note for note in attempt.feedback}
     for source, note in newest.items():
         place = next(
-            (each for each in reversed(entries) if (each["from"], each["attempt"]) == (source, note.attempt)), None
+            (entry for entry in reversed(entries) if (entry["from"], entry["attempt"]) == (source, note.attempt)), None
         )
-        found = findings_of(change, note) if place is not None else []
-        if place is not None and found:
+        findings = findings_of(change, note) if place is not None else []
+        if place is not None and findings:
             rest = f"read_artifact(run={change.run.id!r}, phase={str(source)!r}, pointer='/findings')"
-            place["findings"] = fenced_note(change, f"findings of {source}", in_short(found, rest))
+            place["findings"] = fenced_note(change, f"findings of {source}", in_short(findings, rest))
     return entries
 
 
 def fenced_note(change: RunChange, label: str, message: str, limit: int = _NEWEST_CHARS) -> str:
     """``message`` between boundary lines, without its middle where it is longer than ``limit`` characters."""
-    from wfe_mcp.workflow.prompts import fenced
+    from wfe_mcp.workflow.prompts import fence
 
-    return fenced(without_middle(message, limit), label, nonce=change.run.id)
+    return fence(without_middle(message, limit), label, nonce=change.run.id)
 
 
 MOST_LINES, MOST_CHARS = 20, 1_800
@@ -278,10 +283,10 @@ def findings_of(change: RunChange, note: Feedback) -> list[Mapping[str, Any]]:
         return []
     record = change.tx.artifacts.revision(change.run.id, note.source, tries[note.attempt - 1].revision)
     content: Any = None if record is None or record.sha256 != note.artifact else json.loads(record.content)
-    found: Any = cast("dict[str, Any]", content).get("findings") if isinstance(content, dict) else None
+    findings: Any = cast("dict[str, Any]", content).get("findings") if isinstance(content, dict) else None
     return (
-        [cast("Mapping[str, Any]", each) for each in cast("list[Any]", found) if isinstance(each, dict)]
-        if isinstance(found, list)
+        [cast("Mapping[str, Any]", finding) for finding in cast("list[Any]", findings) if isinstance(finding, dict)]
+        if isinstance(findings, list)
         else []
     )
 
@@ -291,8 +296,8 @@ def in_short(findings: Iterable[Mapping[str, Any]], rest: str) -> str:
     ordered = sorted(findings, key=lambda each: _rank(str(each.get("severity", ""))))
     lines: list[str] = []
     left = MOST_CHARS
-    for each in ordered[:MOST_LINES]:
-        line = _line(each)
+    for finding in ordered[:MOST_LINES]:
+        line = _line(finding)
         if len(line) > left:
             break
         lines.append(line)

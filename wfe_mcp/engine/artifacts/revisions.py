@@ -58,23 +58,23 @@ def store_revision(
 ) -> Receipt:
     """Store ``content`` as the next revision of the open attempt and open its gates. ``by``: default, the change's actor."""
     attempt = current.attempt(phase)
-    kept = keep_revision(current, attempt, content, "edit" if edited else "submit", note)
+    revision = keep_revision(current, attempt, content, "edit" if edited else "submit", note)
     output = current.plan.phase(phase).output
     if output is not None and output.seal == "on_submit":
-        current.tx.artifacts.seal(current.run.id, phase, kept.revision, current.at)
+        current.tx.artifacts.seal(current.run.id, phase, revision.revision, current.at)
     kind = c.Edit if edited else c.Submit
     current.give(
         kind(
             phase=phase,
             attempt=attempt.number,
-            revision=kept.revision,
-            sha256=kept.sha256,
+            revision=revision.revision,
+            sha256=revision.sha256,
             tree=tree,
             by=by or current.by,
             at=current.at,
         )
     )
-    return Receipt(current.loaded, phase, attempt.number, kept.revision)
+    return Receipt(current.loaded, phase, attempt.number, revision.revision)
 
 
 def write_output(current: RunChange, phase: PhasePath, content: str) -> None:
@@ -84,10 +84,10 @@ def write_output(current: RunChange, phase: PhasePath, content: str) -> None:
     """
     from wfe_mcp.workspace.files.project_files import write_atomic, write_bundle
 
-    found = _output(current, phase, content)
-    if found is None or current.is_rehearsed:
+    output = _output(current, phase, content)
+    if output is None or current.is_rehearsed:
         return
-    root, (place, rendered) = Path(current.run.worktree), found
+    root, (place, rendered) = Path(current.run.worktree), output
     current.seen = None  # it was before these files
     if isinstance(rendered, tuple):
         write_atomic(root, place, rendered[1])
@@ -97,10 +97,10 @@ def write_output(current: RunChange, phase: PhasePath, content: str) -> None:
 
 def outputs_of(current: RunChange, phase: PhasePath, content: str) -> dict[str, str]:
     """The files that ``write_output`` makes of a revision: path in the project to text. Writes nothing."""
-    found = _output(current, phase, content)
-    if found is None:
+    output = _output(current, phase, content)
+    if output is None:
         return {}
-    place, rendered = found
+    place, rendered = output
     if isinstance(rendered, tuple):
         return {place: rendered[1]}
     below = f"{place}/" if place else ""
@@ -113,10 +113,10 @@ def _output(current: RunChange, phase: PhasePath, content: str) -> tuple[str, Te
     if output is None or output.write_to is None:
         return None
     from wfe_mcp.artifacts.content import to_file, written_to
-    from wfe_mcp.workflow.expressions import filled
+    from wfe_mcp.workflow.expressions import fill_shape
 
     seen = roots(current, current.attempt(phase), output.write_to)
-    place = filled(output, seen, current.plan.expressions).write_to
+    place = fill_shape(output, seen, current.plan.expressions).write_to
     assert place is not None, "filling in a field does not take it away"
     value = json.loads(content)
     rendered, own = written_to(place, output.schema_, value), to_file(output.schema_, value)

@@ -49,7 +49,7 @@ def target_of(change: RunChange, attempt: Attempt) -> tuple[TargetCall, ...]:
 
     Refuses ``invalid_template``: a value is not known yet.
     """
-    from wfe_mcp.workflow.expressions import ExpressionError, filled
+    from wfe_mcp.workflow.expressions import ExpressionError, fill_shape
     from wfe_mcp.workflow.model import StepsPhase
 
     phase = change.plan.phase(attempt.phase)
@@ -57,7 +57,7 @@ def target_of(change: RunChange, attempt: Attempt) -> tuple[TargetCall, ...]:
         return ()
     if not any(gate.kind == "approval" for gate in phase.prompt_gates):
         return ()
-    found: list[TargetCall] = []
+    calls: list[TargetCall] = []
     for step in phase.steps:
         if not acts_outside(step.does):
             continue
@@ -70,7 +70,7 @@ def target_of(change: RunChange, attempt: Attempt) -> tuple[TargetCall, ...]:
         except ExpressionError:
             pass  # it can only take the call away
         try:
-            given = filled(step, values, change.plan.expressions)
+            call = fill_shape(step, values, change.plan.expressions)
         except ExpressionError as error:
             raise Refused(
                 "invalid_template",
@@ -79,13 +79,13 @@ def target_of(change: RunChange, attempt: Attempt) -> tuple[TargetCall, ...]:
                 run=change.run.id,
                 phase=attempt.phase,
             ) from error
-        found.append(TargetCall(step.id, step.does, params_of(given), condition))
-    return tuple(found)
+        calls.append(TargetCall(step.id, step.does, params_of(call), condition))
+    return tuple(calls)
 
 
 def target_record(change: RunChange, attempt: Attempt, head: str | None) -> dict[str, Any]:
     """The target as a request and a signed statement keep it: each call with the sha256 of its values; empty without calls."""
-    calls = [{"step": each.step, "action": each.action, "sha256": each.sha256} for each in target_of(change, attempt)]
+    calls = [{"step": call.step, "action": call.action, "sha256": call.sha256} for call in target_of(change, attempt)]
     return {"head": head or "", "calls": calls} if calls else {}
 
 
@@ -98,8 +98,8 @@ def asked_head(change: RunChange, attempt: Attempt) -> str | None:
 def not_approved(change: RunChange, attempt: Attempt, step: str, action: str, params: Any) -> str:
     """Why this call is not what a person approved; empty where it is, or where nothing was asked."""
     call = TargetCall(step, action, params)
-    for target in _approved(change, attempt) if acts_outside(action) else ():
-        known = next((each for each in target["calls"] if each["step"] == step), None)
+    for target in _approved_targets(change, attempt) if acts_outside(action) else ():
+        known = next((entry for entry in target["calls"] if entry["step"] == step), None)
         if known is None or known["sha256"] != call.sha256:
             return "this is not the call that was approved: its values changed since. Retry the phase to ask for the approval again"
     return ""
@@ -114,16 +114,16 @@ def approved_head(change: RunChange, attempt: Attempt, position: int) -> str:
     here = [at for at, step in enumerate(steps) if step.check is not None]
     if not here or position > here[0]:
         return ""
-    return next((target["head"] for target in _approved(change, attempt) if target["head"]), "")
+    return next((target["head"] for target in _approved_targets(change, attempt) if target["head"]), "")
 
 
-def _approved(change: RunChange, attempt: Attempt) -> list[dict[str, Any]]:
+def _approved_targets(change: RunChange, attempt: Attempt) -> list[dict[str, Any]]:
     from wfe_mcp.store.records.approvals import RequestStatus
 
     key = (attempt.phase, attempt.number, RequestStatus.APPROVED)
     requests = change.tx.approvals.of_run(change.run.id)
     return [
-        cast("dict[str, Any]", each.data["target"])
-        for each in requests
-        if (each.phase, each.attempt, each.status) == key and "target" in each.data
+        cast("dict[str, Any]", request.data["target"])
+        for request in requests
+        if (request.phase, request.attempt, request.status) == key and "target" in request.data
     ]

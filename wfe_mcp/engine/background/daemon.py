@@ -25,7 +25,7 @@ from wfe_mcp.core.model import Stage
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.background import queues as questions
-from wfe_mcp.engine.background.processes import registered
+from wfe_mcp.engine.background.processes import register_process
 from wfe_mcp.engine.background.queues import QUEUES, SLOTS, end_for_person, queue_names, work_limits, work_question
 from wfe_mcp.engine.evaluation import second_opinion
 from wfe_mcp.engine.evaluation.opinion_by_hand import WaitsForPerson
@@ -74,7 +74,7 @@ class Workers:
 
     def run_until(self, is_over: Callable[[], bool]) -> int:
         """Work until ``is_over()``, polled often; then return unfinished jobs to their queues and count them."""
-        with registered(self._engine, "worker", None if self._everywhere else self._engine.project_id):
+        with register_process(self._engine, "worker", None if self._everywhere else self._engine.project_id):
             try:
                 next_look = 0.0
                 while not is_over():
@@ -96,18 +96,18 @@ class Workers:
         with self._engine.store.read() as tx:
             roots = tx.projects.roots(sorted(wanted))
         for project, root in roots.items():
-            found = self._engine_of(project, Path(root))
-            if found is None:
+            engine = self._engine_of(project, Path(root))
+            if engine is None:
                 self._left_alone.add(project)
                 log.warning("the jobs of the project in %s are left alone: it is not there any more", root)
             else:
-                self._begin(found)
+                self._begin(engine)
 
     def _engine_of(self, project: str, root: Path) -> Engine | None:
         if not root.is_dir():
             return None
-        found = create_beside(self._engine, project_at(root))
-        return found if found.project_id == project else None
+        engine = create_beside(self._engine, project_at(root))
+        return engine if engine.project_id == project else None
 
     def _begin(self, engine: Engine) -> None:
         start_anchoring(engine, catch_up=True)
@@ -218,7 +218,7 @@ def _work_gate(engine: Engine, context: JobContext) -> Outcome:
         reason, after_s = outage.reason, outage.after_s
         return Outcome({"outage": reason}, lambda tx: outages.pause(engine, tx, context.job, reason, after_s))
     except WaitsForPerson as waits:
-        return Outcome({"by_hand": [asdict(one) for one in waits.asked]})
+        return Outcome({"by_hand": [asdict(person) for person in waits.asked]})
     if judged is None:
         return Outcome({"stale": True})
     return Outcome(
@@ -295,6 +295,6 @@ def _gave_up(engine: Engine, tx: Tx, job: JobRecord, reason: str) -> None:
                     outcome=GateOutcome.ERROR,
                     sha256=attempt.sha256 or "",
                     message=f"The gate could not run: {reason}",
-                    **current.on(attempt),
+                    **current.values_of(attempt),
                 )
             )

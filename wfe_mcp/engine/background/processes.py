@@ -13,7 +13,7 @@ log = logging.getLogger("wfe_mcp.engine")
 
 
 @contextlib.contextmanager
-def registered(engine: Engine, kind: str, project: str | None = None) -> Generator[None]:
+def register_process(engine: Engine, kind: str, project: str | None = None) -> Generator[None]:
     """Register this process as one of ``kind`` meanwhile, and forget those of this machine that were killed.
 
     ``project``: the one that it works for; None: all. A database on PostgreSQL may be away: then this is logged, for its own

@@ -111,9 +111,9 @@ def queue_names(engine: Engine, kinds: Sequence[str] = QUEUES) -> tuple[str, ...
 def queues_now(engine: Engine) -> list[QueueRecord]:
     """The status of this project's queues; empty ones are left out."""
     with engine.store.read() as tx:
-        found = tx.queues.status(queue_names(engine))
-    named = [replace(each, queue=each.queue.partition(":")[0]) for each in found]
-    return [each for each in named if each.waiting or each.running or each.average_run_s is not None]
+        rows = tx.queues.status(queue_names(engine))
+    queues = [replace(queue, queue=queue.queue.partition(":")[0]) for queue in rows]
+    return [queue for queue in queues if queue.waiting or queue.running or queue.average_run_s is not None]
 
 
 def job_overviews(
@@ -123,8 +123,8 @@ def job_overviews(
     with engine.store.read() as tx:
         run_id = tx.runs.find(engine.project_id, run).id if run else None
         queues = queue_names(engine, kinds)
-        found = tx.jobs.filter(run_id, statuses=statuses, limit=limit, queues=queues)
-        return _overviews(engine, tx, found)
+        jobs = tx.jobs.filter(run_id, statuses=statuses, limit=limit, queues=queues)
+        return _overviews(engine, tx, jobs)
 
 
 def find_job(engine: Engine, job_id: str) -> JobOverview:
@@ -183,11 +183,14 @@ def _limits(loaded: LoadedSettings, project_id: str) -> WorkLimits:
 
     settings = loaded.settings
     queues = {
-        queue_name(name, project_id): Limit(each.concurrency, each.per_minute) for name, each in settings.queues.items()
+        queue_name(name, project_id): Limit(queue.concurrency, queue.per_minute)
+        for name, queue in settings.queues.items()
     }
-    providers = {name: Limit(each.concurrency, each.requests_per_minute) for name, each in settings.providers.items()}
+    providers = {
+        name: Limit(provider.concurrency, provider.requests_per_minute) for name, provider in settings.providers.items()
+    }
     limited = {name: limit for name, limit in providers.items() if limit != Limit()}
-    timeouts = TIMEOUTS_S | {name: seconds(each.timeout) for name, each in settings.queues.items() if each.timeout}
+    timeouts = TIMEOUTS_S | {name: seconds(queue.timeout) for name, queue in settings.queues.items() if queue.timeout}
     allowed = settings.server.limits
     return WorkLimits(
         ClaimLimits(queues, limited, allowed.team.running_jobs, allowed.project.running_jobs),
@@ -196,10 +199,10 @@ def _limits(loaded: LoadedSettings, project_id: str) -> WorkLimits:
 
 
 def _job(engine: Engine, tx: Tx, job_id: str) -> JobRecord:
-    found = tx.jobs.get(job_id)
+    wanted_job = tx.jobs.get(job_id)
     ours = queue_names(engine)
-    if found is not None and found.queue in ours:
-        return found
+    if wanted_job is not None and wanted_job.queue in ours:
+        return wanted_job
     begins = (
         [job for job in tx.jobs.filter(queues=ours) if job.id.startswith((job_id, f"job-{job_id}"))] if job_id else []
     )
@@ -212,7 +215,7 @@ def _job(engine: Engine, tx: Tx, job_id: str) -> JobRecord:
 
 def _overviews(engine: Engine, tx: Tx, jobs: Sequence[JobRecord]) -> list[JobOverview]:
     now = engine.clock()
-    queues = {each.queue: each for each in tx.queues.status(sorted({job.queue for job in jobs}))}
+    queues = {queue.queue: queue for queue in tx.queues.status(sorted({job.queue for job in jobs}))}
     limits = _limits(engine.settings(tx), engine.project_id).claims.queues
     overviews: list[JobOverview] = []
     for job in jobs:
@@ -249,7 +252,7 @@ def enqueue(
             f"The question has {len(text):,} characters; at most {MOST_CHARS:,} are allowed.",
             "Make it shorter.",
         )
-    number = next((each for name, each in PRIORITY.items() if name == priority), None)
+    number = next((value for name, value in PRIORITY.items() if name == priority), None)
     if number is None:
         hint = nearest_hint(priority, PRIORITY, f"One of: {', '.join(PRIORITY)}.")
         raise Refused("bad_argument", f"{priority!r} is not a priority.", hint)
@@ -281,11 +284,11 @@ def work_question(engine: Engine, context: JobContext) -> Outcome:
     from wfe_mcp.providers.call import ProviderFault, Question
     from wfe_mcp.store.records.calls import CallPurpose
 
-    given, fault = context.job.payload, ""
-    for connection in connections_of(engine, given["role"]):
-        listener = Recording(engine, context, purpose=CallPurpose.QUESTION, role=given["role"])
+    payload, fault = context.job.payload, ""
+    for connection in connections_of(engine, payload["role"]):
+        listener = Recording(engine, context, purpose=CallPurpose.QUESTION, role=payload["role"])
         try:
-            reply = answer(engine, context, connection, Question(given["question"]), listener)
+            reply = answer(engine, context, connection, Question(payload["question"]), listener)
         except ProviderFault as raised:
             if raised.kind == "stopped":
                 raise ChildStopped(context.stop.reason) from None

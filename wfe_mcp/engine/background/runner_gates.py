@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.engine.evaluation.gate_jobs import AskedCheck, asked_check, judged_by, skipped_before
-from wfe_mcp.engine.evaluation.gate_scene import Judged, Scene, exact_names, file_beside, gate_scene, judged_attempt
+from wfe_mcp.engine.evaluation.gate_scene import JudgedGate, Scene, exact_names, file_beside, gate_scene, judged_attempt
 from wfe_mcp.engine.files.tree_binding import kept_look
 from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.gates.check import written_by
@@ -19,7 +19,7 @@ from wfe_mcp.gates.expectation import Expectation
 from wfe_mcp.gates.from_runner import judge_report
 from wfe_mcp.gates.judgement import undecided
 from wfe_mcp.jobs.child import run_child
-from wfe_mcp.workflow.expressions import ExpressionError, filled
+from wfe_mcp.workflow.expressions import ExpressionError, fill_shape
 from wfe_mcp.workflow.model import CommandGate
 from wfe_mcp.workspace.config.checks import FrozenCheck
 from wfe_mcp.workspace.git.repository import head
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedCheck:
     """A check that a runner can do. ``tree``: the files that it is about."""
 
     check: FrozenCheck
@@ -43,7 +43,7 @@ class Prepared:
     tree: HashedTree
 
 
-def prepare(engine: Engine, job: JobRecord) -> Prepared | Judged | None:
+def prepare(engine: Engine, job: JobRecord) -> PreparedCheck | JudgedGate | None:
     """What the runner of ``job`` does; the verdict where that is known without; None when it is no longer needed."""
     with engine.store.read() as tx:
         current = run_as_read(engine, tx, job.of_run)
@@ -55,10 +55,10 @@ def prepare(engine: Engine, job: JobRecord) -> Prepared | Judged | None:
     seen = kept_look(engine, current.run) or scene.look() or SeenFiles(scene.root)
     tree = scene.tree_of(seen)
     if tree != attempt.tree and attempt.tree is not None:
-        return Judged(None, tree, seen=seen)
+        return JudgedGate(None, tree, seen=seen)
     try:
         exact, test_file = exact_names(gate), file_beside(gate, scene.values)
-        ready = filled(gate, scene.values, current.plan.expressions)
+        ready = fill_shape(gate, scene.values, current.plan.expressions)
         assert isinstance(ready, CommandGate), "others wait for no runner"
         asked = asked_check(ready, scene)
         expectation = Expectation.of(ready.expect.model_dump(mode="json", exclude_unset=True), exact, test_file)
@@ -69,11 +69,11 @@ def prepare(engine: Engine, job: JobRecord) -> Prepared | Judged | None:
     files = seen.tree(written_by(asked.check))
     if files.id is None:
         why = f"Check {asked.check.name!r} runs on a runner only, and this folder has no git tree to send there."
-        return scene.judged(undecided("command", why, "run `git init`, then submit again."), seen)
-    return Prepared(asked.check, ready, scene, expectation, seen, files)
+        return scene.judge(undecided("command", why, "run `git init`, then submit again."), seen)
+    return PreparedCheck(asked.check, ready, scene, expectation, seen, files)
 
 
-def judged_from(prepared: Prepared, report: Report, tree: str) -> Judged:
+def judged_from(prepared: PreparedCheck, report: Report, tree: str) -> JudgedGate:
     """The verdict on ``prepared`` from the report of a runner that was given ``tree``."""
     scene, gate = prepared.scene, prepared.gate
     at = head(scene.root)
@@ -88,4 +88,4 @@ def judged_from(prepared: Prepared, report: Report, tree: str) -> Judged:
         if_missing=gate.if_missing,
         skipped_before=skipped_before(gate, scene),
     )
-    return scene.judged(judgement, prepared.seen, head=at)
+    return scene.judge(judgement, prepared.seen, head=at)

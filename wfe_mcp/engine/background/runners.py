@@ -23,10 +23,10 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.access import runners as access
 from wfe_mcp.engine.background.daemon import gave_up_of
 from wfe_mcp.engine.background.queues import work_limits
-from wfe_mcp.engine.background.runner_gates import Prepared, judged_from, prepare
-from wfe_mcp.engine.credentials.handing import Given, given_to_check
+from wfe_mcp.engine.background.runner_gates import PreparedCheck, judged_from, prepare
+from wfe_mcp.engine.credentials.handing import HandedCredentials, given_to_check
 from wfe_mcp.engine.evaluation.gate_jobs import record
-from wfe_mcp.engine.evaluation.gate_scene import Judged
+from wfe_mcp.engine.evaluation.gate_scene import JudgedGate
 from wfe_mcp.engine.kernel.run_change import queue_name
 from wfe_mcp.gates.runner_protocol import Claim, Ended, Heartbeat, Pulse, Report, Task, Waiting
 from wfe_mcp.jobs.completion import Completion
@@ -64,33 +64,33 @@ def next_task(engine: Engine, token: Token, asked: Claim) -> Task | None:
     """The next check of this project for the runner with ``token``; None: there is none now."""
     endings = _endings(engine)
     for _ in range(_MOST):
-        job = _claimed(engine, endings, token, asked)
+        job = _claim_job(engine, endings, token, asked)
         if job is None:
             return None
         try:
-            found = prepare(engine, job)
-            if isinstance(found, Prepared):
-                return _task(engine, token, asked, job, found)
-            endings.done(job, _outcome(engine, job, found))
+            preparation = prepare(engine, job)
+            if isinstance(preparation, PreparedCheck):
+                return _task(engine, token, asked, job, preparation)
+            endings.complete(job, _outcome(engine, job, preparation))
         except Refused as refused:
-            endings.failed(job, str(refused), for_good=refused.code != "unavailable")
+            endings.fail(job, str(refused), for_good=refused.code != "unavailable")
         except Exception as fault:
             log.exception("job %s could not be given to a runner", job.id)
-            endings.failed(job, f"{type(fault).__name__}: {fault}")
+            endings.fail(job, f"{type(fault).__name__}: {fault}")
     return None
 
 
-def _claimed(engine: Engine, endings: Completion, token: Token, asked: Claim) -> JobRecord | None:
+def _claim_job(engine: Engine, endings: Completion, token: Token, asked: Claim) -> JobRecord | None:
     labels, queue = frozenset(asked.labels), queue_name("runner", engine.project_id)
     with engine.store.read() as tx:
-        found = tx.jobs.filter(statuses=_OPEN, queues=(queue,))
-        claims = work_limits(engine)(tx).claims if found else None
+        jobs = tx.jobs.filter(statuses=_OPEN, queues=(queue,))
+        claims = work_limits(engine)(tx).claims if jobs else None
     now = engine.clock()
-    if any(each.lease_until is not None and each.lease_until < now for each in found):
+    if any(open_job.lease_until is not None and open_job.lease_until < now for open_job in jobs):
         take_over(engine.store, engine.identity, engine.clock, endings, (queue,))
-    keys = {each.limit_key for each in found if each.limit_key}
+    keys = {open_job.limit_key for open_job in jobs if open_job.limit_key}
     closed = frozenset(key for key in keys if not labels_of(key) <= labels)
-    if claims is None or all(each.limit_key in closed for each in found):
+    if claims is None or all(open_job.limit_key in closed for open_job in jobs):
         return None
     with suppress(_NotForItError), engine.store.tx() as tx:
         limits = replace(claims, closed=closed)
@@ -101,18 +101,20 @@ def _claimed(engine: Engine, endings: Completion, token: Token, asked: Claim) ->
     return None
 
 
-def _task(engine: Engine, token: Token, asked: Claim, job: JobRecord, found: Prepared) -> Task:
+def _task(engine: Engine, token: Token, asked: Claim, job: JobRecord, found: PreparedCheck) -> Task:
     scene, check = found.scene, found.check
     oid, commit = keep_files(scene.root, job.id, found.tree.files, engine.clock())
-    given = given_to_check(engine, check, job.of_run, scene.attempt) if check.credentials else Given({}, {})
+    credentials = (
+        given_to_check(engine, check, job.of_run, scene.attempt) if check.credentials else HandedCredentials({}, {})
+    )
     about = access.RunnerClaim(
         job.id, job.fence, token.name, asked.key, engine.project_id, found.tree.id or "", oid, str(scene.root)
     )
     with engine.store.tx() as tx:
-        open_now = {each.id for each in tx.jobs.filter(statuses=_OPEN, queues=(job.queue,))}
-        for each in access.claimed_jobs(tx):
-            if (gone := tx.jobs.get(each)) is None or gone.status is not JobStatus.RUNNING:
-                access.forget_claim(tx, each, engine.clock())
+        open_now = {open_job.id for open_job in tx.jobs.filter(statuses=_OPEN, queues=(job.queue,))}
+        for job_id in access.claimed_jobs(tx):
+            if (gone := tx.jobs.get(job_id)) is None or gone.status is not JobStatus.RUNNING:
+                access.forget_claim(tx, job_id, engine.clock())
         text = access.keep_claim(tx, about, engine.clock())
     drop_jobs(scene.root, open_now | {job.id})
     return Task(
@@ -129,8 +131,8 @@ def _task(engine: Engine, token: Token, asked: Claim, job: JobRecord, found: Pre
         ref=job_ref(job.id),
         token=text,
         lease_s=asked.lease_s,
-        variables=given.variables,
-        files=given.files,
+        variables=credentials.variables,
+        files=credentials.files,
     )
 
 
@@ -156,19 +158,19 @@ def end(engine: Engine, text: str, job_id: str, report: Report) -> Ended:
     endings = _endings(engine)
     _refuse_other(claim, job, report)
     if job.cancel_requested:
-        endings.cancelled(job)
+        endings.cancel(job)
         _over(engine, claim)
         return Ended(verdict="cancelled")
-    found = prepare(engine, job)
-    if isinstance(found, Prepared):
-        if report.statement.argv != found.check.argv:
+    preparation = prepare(engine, job)
+    if isinstance(preparation, PreparedCheck):
+        if report.statement.argv != preparation.check.argv:
             raise _other("it ran another command")
-        if found.tree.id == claim.tree:
-            found = judged_from(found, report, claim.tree)
+        if preparation.tree.id == claim.tree:
+            preparation = judged_from(preparation, report, claim.tree)
         else:
-            found = Judged(None, found.scene.tree_of(found.seen), seen=found.seen)
-    outcome = _outcome(engine, job, found)
-    is_written = endings.done(job, outcome)
+            preparation = JudgedGate(None, preparation.scene.tree_of(preparation.seen), seen=preparation.seen)
+    outcome = _outcome(engine, job, preparation)
+    is_written = endings.complete(job, outcome)
     _over(engine, claim)
     return Ended(verdict=str(outcome.result.get("verdict", "dropped")) if is_written else "dropped")
 
@@ -178,23 +180,23 @@ def give_back(engine: Engine, text: str, job_id: str) -> Ended:
     with engine.store.read() as tx:
         claim, job = _claim_on(engine, tx, text, job_id)
     endings = _endings(engine)
-    endings.cancelled(job) if job.cancel_requested else endings.handed_back(job, f"its runner {claim.runner} stopped.")
+    endings.cancel(job) if job.cancel_requested else endings.handed_back(job, f"its runner {claim.runner} stopped.")
     _over(engine, claim)
     return Ended(verdict="queued")
 
 
 def waiting_jobs(engines: Iterable[Engine]) -> list[Waiting]:
     """What waits for runners and what they do, by project and set of labels."""
-    found: list[Waiting] = []
+    waitings: list[Waiting] = []
     for engine in engines:
         now = engine.clock()
         with engine.store.read() as tx:
             jobs = tx.jobs.filter(statuses=_OPEN, queues=(queue_name("runner", engine.project_id),))
-        for labels in sorted({tuple(sorted(labels_of(each.limit_key))) for each in jobs}):
-            ours = [each for each in jobs if tuple(sorted(labels_of(each.limit_key))) == labels]
-            queued = [each for each in ours if each.status is JobStatus.QUEUED]
-            oldest = max(((now - each.run_at).total_seconds() for each in queued), default=0.0)
-            found.append(
+        for labels in sorted({tuple(sorted(labels_of(job.limit_key))) for job in jobs}):
+            ours = [job for job in jobs if tuple(sorted(labels_of(job.limit_key))) == labels]
+            queued = [job for job in ours if job.status is JobStatus.QUEUED]
+            oldest = max(((now - job.run_at).total_seconds() for job in queued), default=0.0)
+            waitings.append(
                 Waiting(
                     project=engine.project_id,
                     labels=labels,
@@ -203,7 +205,7 @@ def waiting_jobs(engines: Iterable[Engine]) -> list[Waiting]:
                     oldest_wait_s=round(max(0.0, oldest), 1),
                 )
             )
-    return found
+    return waitings
 
 
 def job_grant(engine: Engine, text: str, project: str) -> GitGrant:
@@ -230,7 +232,7 @@ def _claim_on(engine: Engine, tx: Tx, text: str, job_id: str) -> tuple[access.Ru
 
 def _refuse_other(claim: access.RunnerClaim, job: JobRecord, report: Report) -> None:
     stated = report.statement
-    given = (
+    expected = (
         claim.job,
         claim.fence,
         claim.project,
@@ -253,14 +255,14 @@ def _refuse_other(claim: access.RunnerClaim, job: JobRecord, report: Report) -> 
         stated.tree,
     )
     names = ("job", "fence", "project", "run", "phase", "attempt", "runner", "key", "tree")
-    if differs := [name for name, one, other in zip(names, given, reported, strict=True) if one != other]:
+    if differs := [name for name, ours, other in zip(names, expected, reported, strict=True) if ours != other]:
         raise _other(f"it is about another {', '.join(differs)}")
     if not access.is_signed(stated.to_sign(), report.signature, claim.key):
         raise _other("its signature does not hold")
-    hashes = {each.path: sha256_hex(each.content) for each in report.reports}
+    hashes = {file.path: sha256_hex(file.content) for file in report.reports}
     if sha256_hex(report.log) != stated.log_sha256 or hashes != stated.reports:
         raise _other("its log or its reports have other hashes than it says")
-    if any({"", ".", ".."} & {*each.path.split("/")} or "\\" in each.path for each in report.reports):
+    if any({"", ".", ".."} & {*file.path.split("/")} or "\\" in file.path for file in report.reports):
         raise _other("a report has a path that leads out")
 
 
@@ -268,7 +270,7 @@ def _other(why: str) -> Refused:
     return Refused("conflict", f"This report does not count: {why}.", "Report what the task named, as it was given.")
 
 
-def _outcome(engine: Engine, job: JobRecord, judged: Judged | None) -> Outcome:
+def _outcome(engine: Engine, job: JobRecord, judged: JudgedGate | None) -> Outcome:
     if judged is None:
         return Outcome({"stale": True})
     verdict = str(judged.judgement.kind) if judged.judgement else "the files had changed"
@@ -282,7 +284,7 @@ def _over(engine: Engine, claim: access.RunnerClaim) -> None:
         if row is not None and row.status is JobStatus.RUNNING:
             return
         access.forget_claim(tx, claim.job, engine.clock())
-        busy = {each.id for each in tx.jobs.filter(statuses=_OPEN, queues=(queue_name("runner", claim.project),))}
+        busy = {job.id for job in tx.jobs.filter(statuses=_OPEN, queues=(queue_name("runner", claim.project),))}
     drop_jobs(Path(claim.root), busy)
 
 

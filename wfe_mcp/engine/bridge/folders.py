@@ -29,7 +29,7 @@ from wfe_mcp.engine.files.checkpoints import limits_of
 from wfe_mcp.engine.maintenance.worktrees import make_worktree
 from wfe_mcp.workspace.files.folders import walk
 from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
-from wfe_mcp.workspace.git.batch import entries_below, stored
+from wfe_mcp.workspace.git.batch import entries_below, read_objects
 from wfe_mcp.workspace.git.checkpoints import drop
 from wfe_mcp.workspace.git.command import run_git, text_of
 from wfe_mcp.workspace.git.repository import commit_of
@@ -60,14 +60,14 @@ class BridgedFolders:
         self._made: dict[tuple[str, str], BridgedFolder] = {}
         self._locks: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
 
-    def of(self, engine: Engine, name: str) -> BridgedFolder:
+    def folder_of(self, engine: Engine, name: str) -> BridgedFolder:
         """The folder of the token ``name`` in the project of ``engine``; one that was removed is made again."""
         key = engine.project_id, name
         with self._locks[key]:
-            found = self._made.get(key)
-            if found is None or not found.engine.root.is_dir():
-                self._made[key] = found = BridgedFolder(engine, name)
-            return found
+            folder = self._made.get(key)
+            if folder is None or not folder.engine.root.is_dir():
+                self._made[key] = folder = BridgedFolder(engine, name)
+            return folder
 
 
 class BehindError(Exception):
@@ -100,11 +100,11 @@ class BridgedFolder:
         """
         root = self.engine.root
         with _LOCKS[root]:
-            seen, taken = self._at("seen"), self._at("taken")
-            for each in filter(None, (commit, files)):
-                if not _OID.fullmatch(each) or (each not in {seen, taken} and self._at(f"in/{each}") != each):
+            seen, taken = self._commit_at("seen"), self._commit_at("taken")
+            for oid in filter(None, (commit, files)):
+                if not _OID.fullmatch(oid) or (oid not in {seen, taken} and self._commit_at(f"in/{oid}") != oid):
                     raise Refused(
-                        "bad_argument", f"{each[:80]!r} was not pushed with this token.", "Push it, then call."
+                        "bad_argument", f"{oid[:80]!r} was not pushed with this token.", "Push it, then call."
                     )
             want, before = read_snapshot(root, commit), read_snapshot(root, taken) if taken else None
             if want.note.get("token") != self.name:  # git points a ref to what the server has, whoever sent that
@@ -124,7 +124,7 @@ class BridgedFolder:
                 self._give(files)
             self._forget_pushed()
 
-    def changed(self, commit: str) -> str:
+    def changed_since(self, commit: str) -> str:
         """The snapshot of the folder where its files are other than those of ``commit``; else empty."""
         with _LOCKS[self.engine.root]:
             now = self._now()
@@ -136,7 +136,7 @@ class BridgedFolder:
     def acknowledge(self, commit: str) -> None:
         """The developer has, or was shown, all that is in ``commit``, the snapshot that was given back last."""
         with _LOCKS[self.engine.root]:
-            if commit and commit == self._at("back"):
+            if commit and commit == self._commit_at("back"):
                 self._point("seen", commit)
 
     def _now(self) -> Snapshot:
@@ -148,29 +148,29 @@ class BridgedFolder:
             "limits": limits_of(self.engine),
             "at": self.engine.clock(),
         }
-        made = restore(self.engine.root, commit, expect=expect, **values)
-        drop(self.engine.root, [made.safety_name])  # the developer has all of it, by rule 1
+        result = restore(self.engine.root, commit, expect=expect, **values)
+        drop(self.engine.root, [result.safety_name])  # the developer has all of it, by rule 1
 
     def _give(self, commit: str) -> None:
         """Write the files of ``commit``; those of the one before it that it has not go."""
-        root, last = self.engine.root, self._at("given")
+        root, last = self.engine.root, self._commit_at("given")
         entries = entries_below(root, commit)
         paths = [*entries]
-        for path, found in zip(paths, stored(root, [entries[path].oid for path in paths]), strict=True):
+        for path, object_ in zip(paths, read_objects(root, [entries[path].oid for path in paths]), strict=True):
             ours, _, name = path.partition("/")
-            if found is None or (ours == ".wfe" and name.partition("/")[0] in _CONFIGURATION):
+            if object_ is None or (ours == ".wfe" and name.partition("/")[0] in _CONFIGURATION):
                 raise Refused("bad_argument", f"'{path}' cannot be handed over.", "Name another file of the project.")
-            write_atomic(root, path, found[1])
+            write_atomic(root, path, object_[1])
         for path in (entries_below(root, last).keys() if last else set[str]()) - entries.keys():
             with suppress(Refused), walk(root, path.split("/")[:-1]) as folder:
                 folder.remove(path.rpartition("/")[2])
         self._point("given", commit)
 
-    def _at(self, name: str) -> str:
+    def _commit_at(self, name: str) -> str:
         return commit_of(self.engine.root, f"{refs_of(self.name)}/{name}")
 
     def _point(self, name: str, commit: str) -> None:
-        if self._at(name) != commit:
+        if self._commit_at(name) != commit:
             run_git(self.engine.root, *_DURABLE, "update-ref", f"{refs_of(self.name)}/{name}", commit)
 
     def _forget_pushed(self) -> None:
@@ -178,7 +178,7 @@ class BridgedFolder:
         words = ("for-each-ref", "--sort=-committerdate", "--format=%(refname)", f"{refs_of(self.name)}/in")
         old = text_of(run_git(self.engine.root, *words)).split()[_PUSHES:]
         if old:
-            lines = "".join(f"delete {each}\n" for each in old if not each.endswith("/base")).encode()
+            lines = "".join(f"delete {ref}\n" for ref in old if not ref.endswith("/base")).encode()
             run_git(self.engine.root, "update-ref", "--stdin", stdin=lines)
 
 
@@ -186,7 +186,7 @@ def _clone(snapshot: Snapshot) -> tuple[str, str, str]:
     """Where the developer's clone is: HEAD, branch, what is staged. Refuses what no clone says."""
     branch = snapshot.note.get("branch", "")
     if not isinstance(branch, str) or any(
-        each and not _OID.fullmatch(each) for each in (snapshot.head, snapshot.index_tree)
+        oid and not _OID.fullmatch(oid) for oid in (snapshot.head, snapshot.index_tree)
     ):
         raise Refused(
             "bad_argument",
@@ -217,4 +217,4 @@ def _files_below(place: Path) -> dict[str, bytes]:
         return {}
     if place.is_file():
         return {"": place.read_bytes()}
-    return {each.relative_to(place).as_posix(): each.read_bytes() for each in place.rglob("*") if each.is_file()}
+    return {path.relative_to(place).as_posix(): path.read_bytes() for path in place.rglob("*") if path.is_file()}

@@ -53,13 +53,13 @@ def remember(root: Path, trials: Iterable[Trial], now: datetime) -> None:
     from wfe_mcp.workspace.files.mirror import write_gitignore
     from wfe_mcp.workspace.files.project_files import write_atomic
 
-    tried = [one for one in trials if one.outcome != "not_tried"]
+    tried = [trial for trial in trials if trial.outcome != "not_tried"]
     if not tried:
         return
     at, tree, kept = now.astimezone(UTC).isoformat(timespec="seconds"), _tree(root), last_trials(root)
-    for one in tried:
-        argv = tuple(one.check.settings.argv)
-        kept[one.check.name] = LastTrial(one.outcome, one.message[:_CHARACTERS], at, tree, argv)
+    for trial in tried:
+        argv = tuple(trial.check.settings.argv)
+        kept[trial.check.name] = LastTrial(trial.outcome, trial.message[:_CHARACTERS], at, tree, argv)
     write_gitignore(root)
     write_atomic(root, FILE, json.dumps({name: asdict(kept[name]) for name in sorted(kept)}, indent=2) + "\n")
 
@@ -69,17 +69,17 @@ def last_trials(root: Path) -> dict[str, LastTrial]:
     from wfe_mcp.workspace.files.project_files import read_if_there
 
     try:
-        found: object = json.loads(read_if_there(root, FILE, _MAX_BYTES) or b"{}")
+        value: object = json.loads(read_if_there(root, FILE, _MAX_BYTES) or b"{}")
     except (Refused, ValueError, RecursionError):
         return {}
-    rows = cast("dict[str, object]", found) if isinstance(found, dict) else {}
-    return {name: one for name, row in rows.items() if (one := _read(row)) is not None}
+    rows = cast("dict[str, object]", value) if isinstance(value, dict) else {}
+    return {name: trial for name, row in rows.items() if (trial := _read(row)) is not None}
 
 
 def last_trial(root: Path, name: str, argv: Sequence[str] | None = None) -> LastTrial | None:
     """The last trial of the check ``name``; with ``argv`` only one of exactly this command."""
-    found = last_trials(root).get(name)
-    return None if found is None or (argv is not None and found.argv != tuple(argv)) else found
+    trial = last_trials(root).get(name)
+    return None if trial is None or (argv is not None and trial.argv != tuple(argv)) else trial
 
 
 def _tree(root: Path) -> str:
@@ -92,10 +92,10 @@ def _tree(root: Path) -> str:
 
 
 def _read(row: object) -> LastTrial | None:
-    given = cast("dict[str, Any]", row) if isinstance(row, dict) else {}
-    texts, argv = [given.get(name) for name in _TEXTS], given.get("argv")
+    values = cast("dict[str, Any]", row) if isinstance(row, dict) else {}
+    texts, argv = [values.get(name) for name in _TEXTS], values.get("argv")
     words = cast("list[object]", argv) if isinstance(argv, list) else [None]
-    if not all(isinstance(each, str) and each.isprintable() for each in (*texts, *words)):
+    if not all(isinstance(text, str) and text.isprintable() for text in (*texts, *words)):
         return None
-    outcome, message, at, tree = (str(each) for each in texts)
+    outcome, message, at, tree = (str(text) for text in texts)
     return LastTrial(outcome, message[:_CHARACTERS], at, tree, tuple(map(str, words)))

@@ -74,11 +74,15 @@ def credential_faults(engine: Engine, names: Collection[str]) -> list[Credential
         return []
     from wfe_mcp.engine.credentials.stored import credentials
 
-    now, there = engine.clock(), {each.name: each for each in reversed(credentials(engine))}
+    now, there = engine.clock(), {credential.name: credential for credential in reversed(credentials(engine))}
     absent = [name for name in names if name not in there]
-    found = [CredentialFault(f"credential {one} is not stored: wfe-mcp credential add {one}", True) for one in absent]
+    faults = [
+        CredentialFault(f"credential {name} is not stored: wfe-mcp credential add {name}", True) for name in absent
+    ]
     known = [there[name] for name in names if name in there and there[name].warning(now)]
-    return found + [CredentialFault(each.warning(now), each.state(now) == "expired") for each in known]
+    return faults + [
+        CredentialFault(credential.warning(now), credential.state(now) == "expired") for credential in known
+    ]
 
 
 def _is_absent(module: str, python: Path) -> bool:
@@ -108,12 +112,12 @@ def templates_without_git(engine: Engine) -> list[str]:
     """The templates offered here that run to their end in a folder without git."""
     from wfe_mcp.engine.templates.catalogue import offers, whole_definition
 
-    found: list[str] = []
+    names: list[str] = []
     for offer in offers(engine):
         with suppress(Refused):  # an invalid template
-            plan = engine.plans.of(whole_definition(engine, offer.definition).definition)
-            found += [offer.name] * (not phase_that_needs_git(plan.phases))
-    return found
+            plan = engine.plans.compile(whole_definition(engine, offer.definition).definition)
+            names += [offer.name] * (not phase_that_needs_git(plan.phases))
+    return names
 
 
 def start_warnings(engine: Engine, plan: CompiledTemplate, frozen: Mapping[str, Any]) -> tuple[str, ...]:
@@ -127,25 +131,25 @@ def start_warnings(engine: Engine, plan: CompiledTemplate, frozen: Mapping[str, 
     absent = [name for name in requires if name not in frozen]
     required = required_checks(plan.definition) if absent else set[str]()
     fix = "wfe-mcp trust" if absent and engine.settings().untrusted else INIT
-    found: list[str] = []
+    warnings: list[str] = []
     for name in requires:
         if name in absent:
             tried = last_trial(engine.root, name)
             is_needed = f"so its gates cannot pass; the user fixes it with: {fix}"
-            found.append(
+            warnings.append(
                 f"check {name} is not configured, {is_needed if name in required else 'so its gates are skipped'}"
                 + (f" ({tried.summary})" if tried is not None and not tried.works else "")
             )
             continue
         check = FrozenCheck.model_validate(frozen[name])
-        found.extend(f"check {name}: {fault.text}" for fault in credential_faults(engine, check.credentials))
+        warnings.extend(f"check {name}: {fault.text}" for fault in credential_faults(engine, check.credentials))
         if fault := check_fault(engine.root, check, engine.environment):
-            found.append(f"check {name} cannot start here, so its gates cannot pass: {fault}")
+            warnings.append(f"check {name} cannot start here, so its gates cannot pass: {fault}")
         elif (tried := last_trial(engine.root, name, check.argv)) is not None and not tried.works:
-            found.append(
+            warnings.append(
                 f"check {name} did not work here, so its gates may not pass; the user tries it again with: {INIT} ({tried.summary})"
             )
-    return tuple(found)
+    return tuple(warnings)
 
 
 def missing_checks(engine: Engine) -> list[MissingCheck]:
@@ -167,7 +171,10 @@ def missing_checks(engine: Engine) -> list[MissingCheck]:
                 defaults.add(name)
     return [
         MissingCheck(
-            name, tuple(templates), name in defaults, tuple(sorted(one for one in held if one.startswith(f"{name}-")))
+            name,
+            tuple(templates),
+            name in defaults,
+            tuple(sorted(check for check in held if check.startswith(f"{name}-"))),
         )
         for name, templates in sorted(needed.items())
     ]
@@ -175,7 +182,7 @@ def missing_checks(engine: Engine) -> list[MissingCheck]:
 
 def missing_reviewers(engine: Engine) -> dict[str, list[str]]:
     """The reviewers that opinion gates of this project's templates ask and that are not configured, each with these templates."""
-    from wfe_mcp.engine.models.roles import filled
+    from wfe_mcp.engine.models.roles import fill_role
     from wfe_mcp.engine.templates.catalogue import offers
 
     loaded, needed = engine.settings(), dict[str, list[str]]()
@@ -184,7 +191,7 @@ def missing_reviewers(engine: Engine) -> dict[str, list[str]]:
         asked = {str(roles[name].get("provider") or name) for name in _reviewers(offer.definition) if name in roles}
         for name in sorted(asked):
             try:
-                filled(loaded, name, declared=True)
+                fill_role(loaded, name, declared=True)
             except Refused:
                 needed.setdefault(name, []).append(offer.name)
     return needed
@@ -193,12 +200,12 @@ def missing_reviewers(engine: Engine) -> dict[str, list[str]]:
 def _reviewers(value: object) -> Iterator[str]:
     """The reviewers that the opinion gates in a definition name."""
     if isinstance(value, dict):
-        found = cast("dict[str, Any]", value)
-        if found.get("kind") == "opinion":
-            yield from found.get("reviewers") or ()
-        yield from (name for each in found.values() for name in _reviewers(each))
+        mapping = cast("dict[str, Any]", value)
+        if mapping.get("kind") == "opinion":
+            yield from mapping.get("reviewers") or ()
+        yield from (name for inner in mapping.values() for name in _reviewers(inner))
     elif isinstance(value, list):
-        yield from (name for each in cast("list[object]", value) for name in _reviewers(each))
+        yield from (name for inner in cast("list[object]", value) for name in _reviewers(inner))
 
 
 def required_checks(definition: dict[str, Any]) -> set[str]:

@@ -38,16 +38,16 @@ def shell_names(environ: Mapping[str, str], given: Sequence[str]) -> list[str]:
 
 def needed_names(names: Sequence[str], works: Callable[[Sequence[str]], bool]) -> list[str]:
     """The names that the check needs. With all ``names`` it works, with none it does not; about log2(n) runs for each."""
-    found: list[str] = []
+    needs: list[str] = []
     while True:
         low, high = 0, len(names)
         while high - low > 1:
             middle = (low + high) // 2
-            if works([*found, *names[:middle]]):
+            if works([*needs, *names[:middle]]):
                 high = middle
             else:
                 low = middle
-        found.append(names[high - 1])
+        needs.append(names[high - 1])
         names = names[: high - 1]
-        if not names or works(found):
-            return sorted(found)
+        if not names or works(needs):
+            return sorted(needs)

@@ -35,7 +35,7 @@ from wfe_mcp.gates.command import run_check
 from wfe_mcp.gates.remedies import failed_before_tests, remedy
 from wfe_mcp.jobs.output import plain_text, without_notices
 from wfe_mcp.workspace.files.mirror import write_gitignore
-from wfe_mcp.workspace.git.names import untracked
+from wfe_mcp.workspace.git.names import untracked_files
 from wfe_mcp.workspace.git.working_tree import HashedTree, hashed_tree
 from wfe_mcp.workspace.system.temporary import temporary_folder
 
@@ -126,7 +126,7 @@ def try_checks(
         if left_s <= 0:
             yield Trial(check, "timed_out", f"not run: the trials of all checks reached {duration(all_s)}")
             continue
-        trial, counts = _tried(root, check, environ, min(limit_s, left_s), "worktree")
+        trial, counts = _try_where(root, check, environ, min(limit_s, left_s), "worktree")
         if trial.duration_s and (not trial.works or trial.failing):
             trial, counts = _with_shell(root, trial, counts, environ, lambda: min(limit_s, end - clock()))
         if check.kind == "test" and trial.works:
@@ -139,16 +139,16 @@ def unignored_environments(root: Path, checks: Iterable[FoundCheck]) -> list[str
     """The virtual environments at the top and of ``checks`` that are part of the tree since git does not ignore them, as lines for
     .gitignore.
     """
-    marks = [f"{path}/{ENVIRONMENT_MARK}" for path in _folders_to_bring(root, (each.settings for each in checks))]
+    marks = [f"{path}/{ENVIRONMENT_MARK}" for path in _folders_to_bring(root, (check.settings for check in checks))]
     marks += [path.relative_to(root).as_posix() for path in root.glob(f"*/{ENVIRONMENT_MARK}")]
-    return [mark.removesuffix(ENVIRONMENT_MARK) for mark in untracked(root, list(dict.fromkeys(marks)))]
+    return [mark.removesuffix(ENVIRONMENT_MARK) for mark in untracked_files(root, list(dict.fromkeys(marks)))]
 
 
 _Counts = tuple[int, int, int, int]
 """The exit code, and how many tests passed, failed and were skipped."""
 
 
-def _tried(
+def _try_where(
     root: Path, check: FoundCheck, environ: Mapping[str, str] | None, limit_s: float, where: Where
 ) -> tuple[Trial, _Counts | None]:
     """How ``check`` runs ``where``, and its counts; None where its tests are not counted."""
@@ -201,14 +201,14 @@ def _with_shell(
     names = shell_names(source, settings.env)
     best: list[tuple[Trial, _Counts | None]] = []
 
-    def given(more: Iterable[str]) -> FoundCheck:
+    def with_variables(more: Iterable[str]) -> FoundCheck:
         return replace(check, settings=settings.model_copy(update={"env": [*settings.env, *more]}))
 
     def works(more: Sequence[str]) -> bool:
         room_s = left_s()
         if room_s <= 0:
             raise TimeoutError
-        again = _tried(root, given(more), environ, room_s, "worktree")
+        again = _try_where(root, with_variables(more), environ, room_s, "worktree")
         if again[0].outcome == "passed":
             best[:] = [again]
         return again[0].outcome == "passed"
@@ -217,9 +217,9 @@ def _with_shell(
         if trial.outcome == "timed_out" or not names or not works(names):
             return trial, counts
         if works(()):  # the run with all of them fetched or built what the check needs
-            found, its_counts = best[0]
+            best_trial, its_counts = best[0]
             return replace(
-                found, message=f"{found.message}, after a first run with all variables of your shell"
+                best_trial, message=f"{best_trial.message}, after a first run with all variables of your shell"
             ), its_counts
         needs = needed_names(names, works)
     except TimeoutError:
@@ -230,8 +230,10 @@ def _with_shell(
         line = f"env = {json.dumps([*settings.env, *needs])}"
         why = f"it passes with {listed} of your shell: set {line} in [checks.{check.name}], then run wfe-mcp trust"
         return replace(trial, message=f"{trial.message}; {why}", needs=tuple(needs)), counts
-    found, its_counts = best[0]
-    return replace(found, check=given(needs), message=f"{found.message}, with {listed}", needs=tuple(needs)), its_counts
+    best_trial, its_counts = best[0]
+    return replace(
+        best_trial, check=with_variables(needs), message=f"{best_trial.message}, with {listed}", needs=tuple(needs)
+    ), its_counts
 
 
 def _with_place(
@@ -244,13 +246,13 @@ def _with_place(
     bring = _to_bring(root, trial.check.settings, tree)
     update = {"where": "checkout"} | ({"bring": bring} if bring else {})
     moved = replace(trial.check, settings=trial.check.settings.model_copy(update=update))
-    again, found = _tried(root, moved, environ, limit_s, "checkout")
-    if found == counts:
+    again, counts_there = _try_where(root, moved, environ, limit_s, "checkout")
+    if counts_there == counts:
         brought = f" that brings {', '.join(bring)}" if bring else ""
         return replace(trial, check=moved, place=f"a checkout{brought}: the same {_summary(counts)}")
-    if found is None:
+    if counts_there is None:
         return replace(trial, place=f"the worktree: in a checkout, {again.message}")
-    return replace(trial, place=f"the worktree: in a checkout {_summary(found)}, here {_summary(counts)}")
+    return replace(trial, place=f"the worktree: in a checkout {_summary(counts_there)}, here {_summary(counts)}")
 
 
 def _no_checkout(tree: HashedTree, counts: _Counts | None, limit_s: float) -> str:
@@ -273,7 +275,7 @@ def _to_bring(root: Path, settings: CheckSettings, tree: HashedTree) -> list[str
 
 def _folders_to_bring(root: Path, checks: Iterable[CheckSettings]) -> list[str]:
     """The folders of environments and packages that are in the project or in the folder of a check."""
-    folders = dict.fromkeys(("", *(f"{each.cwd}/" for each in checks if each.cwd)))
+    folders = dict.fromkeys(("", *(f"{check.cwd}/" for check in checks if check.cwd)))
     named = [f"{folder}{name}" for folder in folders for name in _BRING]
     return [path for path in named if (root / path).is_dir()]
 
@@ -336,13 +338,13 @@ def _test_counts(tests: Mapping[str, Any] | None, output: str) -> tuple[int, int
 
     Skipped tests did not run, and neither did what a runner reports in place of tests that it could not load.
     """
-    cargo = [(int(found[1]), int(found[2])) for found in _CARGO.finditer(output)]
+    cargo = [(int(match[1]), int(match[2])) for match in _CARGO.finditer(output)]
     if cargo:  # one summary for the library, one per file of tests, one for the examples in the documentation
-        passed, failed = (sum(each) for each in zip(*cargo, strict=True))
+        passed, failed = (sum(column) for column in zip(*cargo, strict=True))
         return passed + failed, failed
     if tests is None:
         return None
-    failed = tests["failed"] + sum(1 for one in tests["failing"] if one["kind"] == "error" and not _is_unloaded(one))
+    failed = tests["failed"] + sum(1 for test in tests["failing"] if test["kind"] == "error" and not _is_unloaded(test))
     return tests["passed"] + failed, failed
 
 

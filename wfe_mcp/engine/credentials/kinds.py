@@ -12,7 +12,7 @@ LONGEST = 65_536
 """Characters of a part: a chain of certificates has 20,000."""
 
 
-class Part(NamedTuple):
+class CredentialPart(NamedTuple):
     """A part of a credential. ``secret`` False: it may be shown where it is typed, never later. ``lines``: it may have several.
 
     ``holds``: a text that every such value contains. ``stays``: a rotation without it keeps it.
@@ -31,31 +31,35 @@ class Kind(NamedTuple):
 
     name: KindName
     meaning: str
-    parts: tuple[Part, ...]
+    parts: tuple[CredentialPart, ...]
 
 
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("token", "an access token", (Part("token"),)),
-        Kind("api_key", "the key of an API", (Part("key"),)),
-        Kind("oauth", "an OAuth access token", (Part("token"), Part("refresh", required=False))),
-        Kind("basic_auth", "a name and a password", (Part("password"), Part("username", secret=False, stays=True))),
+        Kind("token", "an access token", (CredentialPart("token"),)),
+        Kind("api_key", "the key of an API", (CredentialPart("key"),)),
+        Kind("oauth", "an OAuth access token", (CredentialPart("token"), CredentialPart("refresh", required=False))),
+        Kind(
+            "basic_auth",
+            "a name and a password",
+            (CredentialPart("password"), CredentialPart("username", secret=False, stays=True)),
+        ),
         Kind(
             "ssh_key",
             "a private key of SSH",
-            (Part("key", lines=True, holds="PRIVATE KEY-----"), Part("passphrase", required=False)),
+            (CredentialPart("key", lines=True, holds="PRIVATE KEY-----"), CredentialPart("passphrase", required=False)),
         ),
-        Kind("database", "the address of a database, with its password", (Part("url", holds="://"),)),
+        Kind("database", "the address of a database, with its password", (CredentialPart("url", holds="://"),)),
         Kind(
             "certificate",
             "a certificate and its private key",
             (
-                Part("key", lines=True, holds="PRIVATE KEY-----"),
-                Part("certificate", secret=False, lines=True, holds="BEGIN CERTIFICATE"),
+                CredentialPart("key", lines=True, holds="PRIVATE KEY-----"),
+                CredentialPart("certificate", secret=False, lines=True, holds="BEGIN CERTIFICATE"),
             ),
         ),
-        Kind("other", "anything else", (Part("value", lines=True),)),
+        Kind("other", "anything else", (CredentialPart("value", lines=True),)),
     )
 }
 assert set(KINDS) == set(get_args(KindName)), "each kind has its parts"
@@ -80,7 +84,7 @@ def checked_parts(kind: Kind, given: Mapping[str, str], kept: Mapping[str, str] 
         if name not in known:
             hint = nearest_hint(name, known, f"A {kind.name} has: {', '.join(known)}.")
             raise Refused("bad_argument", f"A {kind.name} has no {name!r}.", hint)
-    found: dict[str, str] = {}
+    parts: dict[str, str] = {}
     for part in kind.parts:
         value = given.get(part.name, "")
         value = value if part.lines else value.strip()
@@ -92,14 +96,14 @@ def checked_parts(kind: Kind, given: Mapping[str, str], kept: Mapping[str, str] 
             continue
         if fault := _fault(part, value):
             raise Refused("bad_argument", f"The {part.name} {fault}.", _GIVE.format(part.name))
-        found[part.name] = value
-    return found
+        parts[part.name] = value
+    return parts
 
 
 _GIVE = "Type it when you are asked, or give it as --from-file {}=PATH."
 
 
-def _fault(part: Part, value: str) -> str:
+def _fault(part: CredentialPart, value: str) -> str:
     if len(value) > LONGEST:
         return f"has more than {LONGEST} characters"
     if part.secret and len(value.strip()) < SHORTEST:
@@ -122,9 +126,9 @@ def targets(name: str, kind: Kind, values: Mapping[str, str], wanted: str) -> di
     if "=" not in wanted:
         first = kind.parts[0].name
         return {part: wanted if part == first else f"{wanted}_{part.upper()}" for part in values}
-    found = dict(each.split("=", 1) for each in wanted.split())
-    for part in found:
+    target_by_part = dict(word.split("=", 1) for word in wanted.split())
+    for part in target_by_part:
         if part not in values:
             hint = nearest_hint(part, values, f"It has: {', '.join(values)}.")
             raise Refused("bad_argument", f"The credential {name!r} has no {part!r}.", hint)
-    return found
+    return target_by_part

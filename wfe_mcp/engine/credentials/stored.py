@@ -70,7 +70,7 @@ class Credential(NamedTuple):
         return f"credential {self.name} {verb} on {self.expires_at.date()}: wfe-mcp credential rotate {self.name}"
 
 
-class Use(NamedTuple):
+class CredentialUse(NamedTuple):
     """What a credential is for: ``to``, such as ``check deploy``, in an attempt of a run; ``run`` None: outside of runs."""
 
     to: str
@@ -79,7 +79,7 @@ class Use(NamedTuple):
     attempt: int = 0
 
 
-class Opened(NamedTuple):
+class OpenedCredential(NamedTuple):
     """A credential that was handed out: its kind, and its values by part."""
 
     kind: Kind
@@ -96,22 +96,22 @@ def credentials(engine: Engine, tx: Tx | None = None) -> list[Credential]:
     if tx is None:
         with engine.store.read() as reading:
             return credentials(engine, reading)
-    found = [
-        _credential(scope, name.removeprefix(prefix), json.loads(text), tx.secrets.get(_used(name)))
+    records = [
+        _credential(scope, name.removeprefix(prefix), json.loads(text), tx.secrets.get(_use_row(name)))
         for scope in _SCOPES
         for prefix in (_row(engine, scope, ""),)
-        for name, text in tx.secrets.named(prefix).items()
+        for name, text in tx.secrets.with_prefix(prefix).items()
     ]
-    return sorted(found, key=lambda each: (each.name, each.scope == "person"))
+    return sorted(records, key=lambda each: (each.name, each.scope == "person"))
 
 
 def credential(engine: Engine, name: str, scope: Scope | None = None) -> Credential:
     """The credential that counts. Refuses ``bad_argument`` with the nearest name."""
     there = credentials(engine)
-    found = next((each for each in there if each.name == name and scope in (None, each.scope)), None)
-    if found is None:
-        raise _unknown("bad_argument", name, {each.name for each in there}, f" {_OF[scope]}" if scope else "")
-    return found
+    secret = next((record for record in there if record.name == name and scope in (None, record.scope)), None)
+    if secret is None:
+        raise _unknown("bad_argument", name, {record.name for record in there}, f" {_OF[scope]}" if scope else "")
+    return secret
 
 
 def _unknown(code: Code, name: str, known: Collection[str], whose: str = "") -> Refused:
@@ -169,8 +169,8 @@ def rotate_credential(
     kept = _open(engine, known).values if stays else None
     parts = checked_parts(kind, values, kept)
     with engine.store.tx() as tx:
-        found = json.loads(tx.secrets.get(row) or "{}")
-        facts = {key: found[key] for key in ("kind", "kept_in", "created_at") if key in found}
+        row_values = json.loads(tx.secrets.get(row) or "{}")
+        facts = {key: row_values[key] for key in ("kind", "kept_in", "created_at") if key in row_values}
         if not facts:
             raise Refused(
                 "conflict", f"The credential {name!r} was deleted meanwhile.", "List them: wfe-mcp credential list"
@@ -188,24 +188,24 @@ def delete_credential(engine: Engine, by: By, name: str, *, scope: Scope | None 
     with engine.store.tx() as tx:
         if tx.secrets.get(row) is not None:
             tx.secrets.set(row, None, by, engine.clock())
-        tx.secrets.note_use(_used(row), None, engine.clock())
+        tx.secrets.note_use(_use_row(row), None, engine.clock())
     return known
 
 
-def hand_out(engine: Engine, names: Iterable[str], use: Use) -> dict[str, Opened]:
+def hand_out(engine: Engine, names: Iterable[str], use: CredentialUse) -> dict[str, OpenedCredential]:
     """The values of these credentials, hidden in all later texts of this process, once their use is recorded.
 
     Refuses ``unavailable``: one is not stored, has expired or cannot be opened; then none is handed out.
     """
-    found = opened(engine, names)
-    note_use(engine, found, use)
-    return found
+    secrets = open_credentials(engine, names)
+    note_use(engine, secrets, use)
+    return secrets
 
 
-def opened(engine: Engine, names: Iterable[str]) -> dict[str, Opened]:
+def open_credentials(engine: Engine, names: Iterable[str]) -> dict[str, OpenedCredential]:
     """The same for a caller that notes their use itself."""
-    there = {each.name: each for each in reversed(credentials(engine))}  # the project's own last, so it counts
-    found: dict[str, Opened] = {}
+    there = {secret.name: secret for secret in reversed(credentials(engine))}  # the project's own last, so it counts
+    secret_by_name: dict[str, OpenedCredential] = {}
     for name in names:
         if name not in there:
             raise _unknown("unavailable", name, there)
@@ -215,17 +215,17 @@ def opened(engine: Engine, names: Iterable[str]) -> dict[str, Opened]:
                 f"The credential {name!r} expired on {cast('datetime', there[name].expires_at).date()}.",
                 f"Ask the user to run: wfe-mcp credential rotate {name}",
             )
-        found[name] = _open(engine, there[name])
-        for part in found[name].kind.parts:
-            if part.secret and part.name in found[name].values:
-                hide(found[name].values[part.name])
-    return found
+        secret_by_name[name] = _open(engine, there[name])
+        for part in secret_by_name[name].kind.parts:
+            if part.secret and part.name in secret_by_name[name].values:
+                hide(secret_by_name[name].values[part.name])
+    return secret_by_name
 
 
-def note_use(engine: Engine, names: Iterable[str], use: Use) -> None:
+def note_use(engine: Engine, names: Iterable[str], use: CredentialUse) -> None:
     """Record that these credentials were used."""
     with engine.store.tx() as tx:
-        there = {each.name: each for each in reversed(credentials(engine, tx))}
+        there = {secret.name: secret for secret in reversed(credentials(engine, tx))}
         for name in names:
             if name in there:  # it was not deleted meanwhile
                 _record(engine, tx, there[name], use)
@@ -236,17 +236,17 @@ def expiry_of(text: str, now: datetime) -> datetime | None:
     if not text:
         return None
     try:
-        found = now + timedelta(seconds=seconds(text))
+        expiry = now + timedelta(seconds=seconds(text))
     except ValueError:
         try:
-            found = datetime.fromisoformat(text).astimezone(now.tzinfo)
+            expiry = datetime.fromisoformat(text).astimezone(now.tzinfo)
         except ValueError:
             raise Refused(
                 "bad_argument", f"{text[:80]!r} is neither a duration nor a date.", "Say 90d, or 2027-03-01."
             ) from None
-    if found <= now:
+    if expiry <= now:
         raise Refused("bad_argument", f"{text[:80]!r} is past.", "Say when it will expire, such as 90d.")
-    return found
+    return expiry
 
 
 _SCOPES: tuple[Scope, ...] = ("project", "person")
@@ -257,7 +257,7 @@ def _row(engine: Engine, scope: Scope, name: str) -> str:
     return f"credential:{engine.project_id if scope == 'project' else 'person'}:{name}"
 
 
-def _used(row: str) -> str:
+def _use_row(row: str) -> str:
     return row.replace("credential:", "credential-used:", 1)
 
 
@@ -284,24 +284,24 @@ def _credential(scope: Scope, name: str, found: Mapping[str, Any], used: str | N
     return Credential(name, found["kind"], scope, found["kept_in"], tuple(found["parts"]), created, **at, used=uses)
 
 
-def _open(engine: Engine, one: Credential) -> Opened:
+def _open(engine: Engine, one: Credential) -> OpenedCredential:
     row = _row(engine, one.scope, one.name)
     with engine.store.read() as tx:
-        found = json.loads(tx.secrets.get(row) or "{}")
+        values = json.loads(tx.secrets.get(row) or "{}")
     again = f"wfe-mcp credential rotate {one.name}"
-    content = json.loads(unseal(found.get("sealed", ""), one.kept_in, f"credential {one.name!r}", again))
+    content = json.loads(unseal(values.get("sealed", ""), one.kept_in, f"credential {one.name!r}", again))
     if content["row"] != row:  # another row's value was put here
         raise Refused(
             "unavailable", f"The value that is stored as {one.name!r} is not its own.", f"Store it again: {again}"
         )
-    return Opened(kind_of(one.kind), content["values"])
+    return OpenedCredential(kind_of(one.kind), content["values"])
 
 
-def _record(engine: Engine, tx: Tx, one: Credential, use: Use) -> None:
+def _record(engine: Engine, tx: Tx, one: Credential, use: CredentialUse) -> None:
     now = engine.clock()
     uses = {use.to: now, **{to: at for to, at in one.used.items() if to != use.to}}
     newest = {to: at.isoformat() for to, at in list(uses.items())[:_MOST_USES]}
-    tx.secrets.note_use(_used(_row(engine, one.scope, one.name)), json.dumps(newest), now)
+    tx.secrets.note_use(_use_row(_row(engine, one.scope, one.name)), json.dumps(newest), now)
     if use.run is not None:
         event = CredentialGiven(credential=one.name, to=use.to, phase=use.phase, attempt=use.attempt)
         with change_run_in(engine, tx, use.run, SYSTEM) as change:

@@ -25,7 +25,7 @@ from wfe_mcp.core.model import RunStatus, Signature
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.delivery.attestations import ref, statement as made
-from wfe_mcp.delivery.attestations.envelope import sealed
+from wfe_mcp.delivery.attestations.envelope import seal_statement
 from wfe_mcp.delivery.attestations.files import files_tree
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git import remote as remotes
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence, Set
 
     from wfe_mcp.delivery.git.remote import Remote
-    from wfe_mcp.engine.delivery.place import Place
+    from wfe_mcp.engine.delivery.place import DeliveryPlace
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store.records.runs import EventRecord, EvidenceRecord, LoadedRun
@@ -85,14 +85,19 @@ def attest(engine: Engine, run_id: str, commit: str) -> Bundle:
     verdicts = [_verdict(event) for event in events if event.type == "GateJudged"]
     judged = _judged_as(events, full, tree)
     results = [*_check_results(verdicts, evidence, judged)]
-    statements += [(tree, made.statement(tree, full, made.TEST_RESULT, each)) for each in results]
-    passed = [*_passed(loaded, verdicts, evidence, judged)]
+    statements += [(tree, made.statement(tree, full, made.TEST_RESULT, result)) for result in results]
+    passed = [*_passed_gates(loaded, verdicts, evidence, judged)]
     if passed:
         newest = max(event.at for event in events if event.type == "GateJudged")
         at = newest.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         name = f"{run.template}@{run.template_version}"
         statements.append(
-            (tree, made.statement(tree, full, made.VERIFIED, made.verified(name, run.template_sha256, at, passed)))
+            (
+                tree,
+                made.statement(
+                    tree, full, made.VERIFIED, made.verdict_predicate(name, run.template_sha256, at, passed)
+                ),
+            )
         )
     with engine.store.tx() as tx:
         try:
@@ -103,13 +108,19 @@ def attest(engine: Engine, run_id: str, commit: str) -> Bundle:
                 f"The server's key cannot be read: {error}",
                 "Make the folder keys/ beside the database readable and writable for you.",
             ) from error
-    head = ref.add(root, [(at, sealed(each, public, sign)) for at, each in statements], engine.clock())
-    ours = sum(at == tree and json.loads(one["statement"])["kind"] == "approve" for at, one in decisions)
+    head = ref.add(
+        root, [(at, seal_statement(statement, public, sign)) for at, statement in statements], engine.clock()
+    )
+    ours = sum(at == tree and json.loads(decision["statement"])["kind"] == "approve" for at, decision in decisions)
     return Bundle(full, tree, head, ours, len(results), len(statements))
 
 
 def attest_and_push(
-    place: Place, remote: Remote | None, commit: str, there: str | None = None, also: Mapping[str, str] | None = None
+    place: DeliveryPlace,
+    remote: Remote | None,
+    commit: str,
+    there: str | None = None,
+    also: Mapping[str, str] | None = None,
 ) -> None:
     """Attest ``commit`` of the run and bring the ref to the remote, together with what the remote's has. Raises DeliveryFault.
 
@@ -123,7 +134,7 @@ def attest_and_push(
         raise DeliveryFault(f"{refused.message} {refused.hint}", "configuration") from refused
 
 
-def _push(place: Place, remote: Remote, there: str | None, also: Mapping[str, str]) -> None:
+def _push(place: DeliveryPlace, remote: Remote, there: str | None, also: Mapping[str, str]) -> None:
     for last in (False, False, True):
         head = ref.tip(place.root)
         if head:
@@ -155,7 +166,7 @@ def attest_completed(change: RunChange) -> None:
     if engine.settings().settings.delivery.mode != "none":
         with engine.store.read() as tx:  # the transaction of the change is over
             operations = operations_in(tx.events.of_types(run, *OPERATION_TYPES))
-        for commit in dict.fromkeys(one.commit for one in operations if one.commit):
+        for commit in dict.fromkeys(operation.commit for operation in operations if operation.commit):
             attest(engine, run, commit)
 
 
@@ -195,19 +206,23 @@ class _Verdict(NamedTuple):
 
 
 def _verdict(event: EventRecord) -> _Verdict:
-    one = event.payload["verdict"]
-    outcome = GateOutcome(one["outcome"])
+    verdict = event.payload["verdict"]
+    outcome = GateOutcome(verdict["outcome"])
     return _Verdict(
-        str(event.payload["phase"]), str(one["stage"]), int(one["gate"]), outcome, str(one["evidence"] or "")
+        str(event.payload["phase"]),
+        str(verdict["stage"]),
+        int(verdict["gate"]),
+        outcome,
+        str(verdict["evidence"] or ""),
     )
 
 
 def _judged_as(events: Sequence[EventRecord], commit: str, tree: str) -> set[str]:
     """The trees under which the gates judged the files of ``commit``: ``tree``, and the bytes on disk that the server committed as it."""
     made_of = (
-        one.done
-        for one in operations_in([event for event in events if event.type in OPERATION_TYPES])
-        if one.kind == "git.commit" and one.done and one.commit == commit
+        operation.done
+        for operation in operations_in([event for event in events if event.type in OPERATION_TYPES])
+        if operation.kind == "git.commit" and operation.done and operation.commit == commit
     )
     return {tree} | {str(done["approved"]) for done in made_of if "excluded" not in done}
 
@@ -216,21 +231,21 @@ def _check_results(
     verdicts: Sequence[_Verdict], evidence: Sequence[EvidenceRecord], trees: Set[str]
 ) -> Iterator[dict[str, Any]]:
     """The results of the checks that ran on one of ``trees``."""
-    by_id = {each.id: each for each in evidence if parts_of(each.tree or "")[0] in trees and "check" in each.data}
+    by_id = {entry.id: entry for entry in evidence if parts_of(entry.tree or "")[0] in trees and "check" in entry.data}
     for verdict in verdicts:
-        found = by_id.get(verdict.evidence)
-        if found is not None and verdict.outcome in _RESULTS:
-            data = {name: value for name, value in found.data.items() if name != SEAL}
-            name = f"check {found.data['check']}"
+        piece = by_id.get(verdict.evidence)
+        if piece is not None and verdict.outcome in _RESULTS:
+            data = {name: value for name, value in piece.data.items() if name != SEAL}
+            name = f"check {piece.data['check']}"
             yield made.check_result(name, sha256_hex(canonical_json(data)), _RESULTS[verdict.outcome])
 
 
-def _passed(
+def _passed_gates(
     loaded: LoadedRun, verdicts: Sequence[_Verdict], evidence: Sequence[EvidenceRecord], same: Set[str]
 ) -> Iterator[str]:
     """The gates whose last verdict let the run continue; one about files only where it was about one of the trees ``same``."""
-    last = {(each.phase, each.stage, each.gate): each for each in verdicts}
-    trees = {each.id: parts_of(each.tree or "")[0] for each in evidence}
+    last = {(latest.phase, latest.stage, latest.gate): latest for latest in verdicts}
+    trees = {entry.id: parts_of(entry.tree or "")[0] for entry in evidence}
     for (path, stage, number), verdict in sorted(last.items()):
         spec = loaded.state.phase(PhasePath(path))
         gates = spec.gates if stage == "after" else spec.gates_before

@@ -24,7 +24,7 @@ from wfe_mcp.delivery.git.refs import commit_of, held_by, move, ref_of, tree_of
 from wfe_mcp.delivery.git.remote import fetch
 from wfe_mcp.engine.delivery.attest import attest_and_push
 from wfe_mcp.engine.delivery.operations import operate
-from wfe_mcp.engine.delivery.place import Place, base_of, branch_of, fork_of, note_on_item, refuse_unapproved
+from wfe_mcp.engine.delivery.place import DeliveryPlace, base_of, branch_of, fork_of, note_on_item, refuse_unapproved
 from wfe_mcp.engine.delivery.proposals import proposal_of, refuse_unready, was_shown
 from wfe_mcp.engine.delivery.site import Site, site_of
 from wfe_mcp.jobs.job_context import JobContext, RetryLater
@@ -51,7 +51,7 @@ _MOST_CHARS = 4_000
 """Of a difference in a message."""
 
 
-class _Proposed(NamedTuple):
+class _OpenedPullRequest(NamedTuple):
     """The pull request of a run, as a step works on it."""
 
     call: StepCall
@@ -68,79 +68,87 @@ class _Proposed(NamedTuple):
         return self.ask(lambda: self.site.forge.get(self.number))
 
     def ask(self, ask: Callable[[], T]) -> T:
-        return _asked(self.call, self.context, ask)
+        return _ask_or_wait(self.call, self.context, ask)
 
 
-def open_step(place: Place, call: StepCall, context: JobContext, params: ForgeOpen) -> Seen:
+def open_step(place: DeliveryPlace, call: StepCall, context: JobContext, params: ForgeOpen) -> Seen:
     """Open the pull request of the pushed commit, unless there is one."""
     refuse_unready(place, call)
-    change = _pushed(place, branch_of(place, params.branch), base_of(place, call, params.base))
-    it = _Proposed(call, context, _site(place, context), change, _number(place) or 0)
+    change = _pushed_commit(place, branch_of(place, params.branch), base_of(place, call, params.base))
+    request = _OpenedPullRequest(call, context, _site(place, context), change, _number(place) or 0)
 
     def look() -> PullRequest | None:
-        found = it.ask(lambda: it.site.forge.find(change))
-        if found is None and it.number and it.get().state == "open":  # the forge has not seen the push yet
-            _later(call, context, f"#{it.number} does not show commit {change.head[:12]} yet", None)
-        if found is not None and found.state == "closed":
-            raise Blocked("closed", pull=f"#{found.number}", url=found.url)
-        return found
+        pull_request = request.ask(lambda: request.site.forge.find(change))
+        if (
+            pull_request is None and request.number and request.get().state == "open"
+        ):  # the forge has not seen the push yet
+            _later(call, context, f"#{request.number} does not show commit {change.head[:12]} yet", None)
+        if pull_request is not None and pull_request.state == "closed":
+            raise Blocked("closed", pull=f"#{pull_request.number}", url=pull_request.url)
+        return pull_request
 
     first = [look()]
 
     def observe() -> Seen | None:
-        found = first.pop() if first else look()
-        return None if found is None else _seen(found)
+        pull_request = first.pop() if first else look()
+        return None if pull_request is None else _pull_request_seen(pull_request)
 
     def act() -> None:
-        text = pull_request_text(proposal_of(place, change, title=params.title), it.site.place)
-        it.ask(lambda: it.site.forge.open(change, text))
+        text = pull_request_text(proposal_of(place, change, title=params.title), request.site.place)
+        request.ask(lambda: request.site.forge.open(change, text))
 
     before = {"number": first[0].number if first[0] is not None else 0}
-    seen = operate(place.engine, call, "forge.open", _target(it.site, change), before, observe, act)
+    seen = operate(place.engine, call, "forge.open", _target(request.site, change), before, observe, act)
     note_on_item(place, {"pull_request": str(seen["url"])})
     return seen
 
 
-def status_step(place: Place, call: StepCall, context: JobContext, params: ForgeStatus) -> Seen:
+def status_step(place: DeliveryPlace, call: StepCall, context: JobContext, params: ForgeStatus) -> Seen:
     """Whether the pull request can be merged, and its checks. Nothing is changed, so this is no operation."""
-    it = _proposed(place, call, context)
-    pull = it.get()
+    request = _opened_pull_request(place, call, context)
+    pull = request.get()
     if params.require and pull.state != "merged":
-        _refuse(it, pull)
-    return {**_seen(pull), "merge": pull.merge, "checks": pull.checks, "blocker": pull.blocker or "", "why": pull.why}
+        _refuse(request, pull)
+    return {
+        **_pull_request_seen(pull),
+        "merge": pull.merge,
+        "checks": pull.checks,
+        "blocker": pull.blocker or "",
+        "why": pull.why,
+    }
 
 
-def merge_step(place: Place, call: StepCall, context: JobContext, params: ForgeMerge) -> Seen:
+def merge_step(place: DeliveryPlace, call: StepCall, context: JobContext, params: ForgeMerge) -> Seen:
     """Merge at the approved commit, then compare the trees."""
-    it = _proposed(place, call, context)
-    base, tip = it.change.base, it.change.head
+    request = _opened_pull_request(place, call, context)
+    base, tip = request.change.base, request.change.head
 
     def observe() -> Seen | None:
-        pull = it.get()
-        return _merged(place, it.site, pull) if pull.state == "merged" else None
+        pull = request.get()
+        return _merge_seen(place, request.site, pull) if pull.state == "merged" else None
 
     def allow() -> None:
-        refuse_unapproved(place, call.attempt, fetch(it.site.remote, base), tip, base)
-        attest_and_push(place, it.site.remote, tip)
+        refuse_unapproved(place, call.attempt, fetch(request.site.remote, base), tip, base)
+        attest_and_push(place, request.site.remote, tip)
 
     def act() -> None:
-        _refuse(it, it.get())
-        text = merge_text(proposal_of(place, it.change), it.number)
+        _refuse(request, request.get())
+        text = merge_text(proposal_of(place, request.change), request.number)
         strategy = params.strategy or place.settings.merges_by
-        it.ask(lambda: it.site.forge.merge(it.number, tip, strategy, text))
+        request.ask(lambda: request.site.forge.merge(request.number, tip, strategy, text))
 
     approved = tree_of(place.root, tip)
-    before = {"tree": approved, "sha": fork_of(place, fetch(it.site.remote, base), tip)}
-    seen = operate(place.engine, call, "forge.merge", it.target, before, observe, act, allow)
+    before = {"tree": approved, "sha": fork_of(place, fetch(request.site.remote, base), tip)}
+    seen = operate(place.engine, call, "forge.merge", request.target, before, observe, act, allow)
     if seen["tree"] != approved and not was_shown(place.engine, call, "difference"):
         why = _difference(place.root, tip, str(seen["commit"]))
         raise Blocked("difference", found=str(seen["tree"])[:12], expected=approved[:12], why=why)
     _bring_along(place.root, base, str(seen["commit"]))
-    issue = issue_after_merge(place, call, context, it.site)
+    issue = issue_after_merge(place, call, context, request.site)
     return {**seen, "approved_tree": approved, "is_approved_tree": seen["tree"] == approved, **issue}
 
 
-def issue_after_merge(place: Place, call: StepCall, context: JobContext, site: Site | None = None) -> Seen:
+def issue_after_merge(place: DeliveryPlace, call: StepCall, context: JobContext, site: Site | None = None) -> Seen:
     """What became of the issue that the work item came from. Where ``[delivery]`` says so, it is closed if it is still open.
 
     ``site``: None where the forge is asked only to close it.
@@ -153,8 +161,8 @@ def issue_after_merge(place: Place, call: StepCall, context: JobContext, site: S
         return {}
 
     def look() -> Seen:
-        found = _asked(call, context, lambda: tracker.get(number))
-        state = "missing" if found is None else "open" if found.is_open else "closed"
+        issue = _ask_or_wait(call, context, lambda: tracker.get(number))
+        state = "missing" if issue is None else "open" if issue.is_open else "closed"
         return {"issue": f"{tracker.address}/{number}", "issue_state": state}
 
     def observe() -> Seen | None:
@@ -163,7 +171,7 @@ def issue_after_merge(place: Place, call: StepCall, context: JobContext, site: S
     if not place.settings.close_issues:
         return look()
     target = {"issue": f"{site.place.host}/{site.place.repository}#{number}"}
-    close = partial(_asked, call, context, lambda: tracker.close(number))
+    close = partial(_ask_or_wait, call, context, lambda: tracker.close(number))
     return operate(place.engine, call, "issue.close", target, {"issue_state": "open"}, observe, close)
 
 
@@ -175,34 +183,34 @@ def _bring_along(root: Path, base: str, merged: str) -> None:
         move(root, ref_of(base), merged, here, "merged at the forge")
 
 
-def close_step(place: Place, call: StepCall, context: JobContext, _params: ForgeClose) -> Seen:
+def close_step(place: DeliveryPlace, call: StepCall, context: JobContext, _params: ForgeClose) -> Seen:
     """Close the pull request without a merge."""
-    it = _proposed(place, call, context)
+    request = _opened_pull_request(place, call, context)
 
     def observe() -> Seen | None:
-        pull = it.get()
-        return None if pull.state == "open" else _seen(pull)
+        pull = request.get()
+        return None if pull.state == "open" else _pull_request_seen(pull)
 
     def act() -> None:
-        it.ask(lambda: it.site.forge.close(it.number))
+        request.ask(lambda: request.site.forge.close(request.number))
 
-    return operate(place.engine, call, "forge.close", it.target, {"state": "open"}, observe, act)
+    return operate(place.engine, call, "forge.close", request.target, {"state": "open"}, observe, act)
 
 
-def seen_open(place: Place, operation: Operation) -> Seen | None:
+def seen_open(place: DeliveryPlace, operation: Operation) -> Seen | None:
     """The pull request of the pushed commit, open or merged."""
-    found = site_of(place).forge.find(Change(*(str(operation.target[name]) for name in ("branch", "base", "sha"))))
-    return None if found is None or found.state == "closed" else _seen(found)
+    request = site_of(place).forge.find(Change(*(str(operation.target[name]) for name in ("branch", "base", "sha"))))
+    return None if request is None or request.state == "closed" else _pull_request_seen(request)
 
 
-def seen_merge(place: Place, operation: Operation) -> Seen | None:
+def seen_merge(place: DeliveryPlace, operation: Operation) -> Seen | None:
     """The commit that the forge has merged."""
     site = site_of(place)
     pull = site.forge.get(int(operation.target["number"]))
-    return _merged(place, site, pull) if pull.state == "merged" else None
+    return _merge_seen(place, site, pull) if pull.state == "merged" else None
 
 
-def undo_open(place: Place, operation: Operation) -> Seen | None:
+def undo_open(place: DeliveryPlace, operation: Operation) -> Seen | None:
     """Close the pull request that was opened; None: it was there before. Raises DeliveryFault once it is merged."""
     number = int((operation.done or {}).get("number", 0))
     if not number or operation.before.get("number"):
@@ -217,15 +225,15 @@ def undo_open(place: Place, operation: Operation) -> Seen | None:
     if pull.state == "open":
         forge.close(number)
         pull = forge.get(number)
-    return _seen(pull)
+    return _pull_request_seen(pull)
 
 
-def undo_close(_place: Place, operation: Operation) -> Seen | None:
+def undo_close(_place: DeliveryPlace, operation: Operation) -> Seen | None:
     """What was closed stays closed: the undo of what opened it would close it again."""
     return operation.done
 
 
-def _site(place: Place, context: JobContext) -> Site:
+def _site(place: DeliveryPlace, context: JobContext) -> Site:
     return site_of(place, lambda: context.stop.is_asked)
 
 
@@ -234,43 +242,48 @@ def _target(site: Site, change: Change) -> dict[str, Any]:
     return {"repository": repository, "branch": change.branch, "base": change.base, "sha": change.head}
 
 
-def _pushed(place: Place, branch: str, base: str) -> Change:
+def _pushed_commit(place: DeliveryPlace, branch: str, base: str) -> Change:
     """The commit of ``branch`` that this run pushed last. Raises Blocked ``branch``."""
-    pushes = [one for one in place.operations if one.kind == "git.push" and one.state == "observed"]
-    found = next((one.target for one in reversed(pushes) if one.target["branch"] == branch), None)
-    if found is None:
+    pushes = [
+        operation for operation in place.operations if operation.kind == "git.push" and operation.state == "observed"
+    ]
+    target = next((operation.target for operation in reversed(pushes) if operation.target["branch"] == branch), None)
+    if target is None:
         raise Blocked("branch", branch=repr(branch))
-    return Change(branch, base, str(found["sha"]))
+    return Change(branch, base, str(target["sha"]))
 
 
-def _proposed(place: Place, call: StepCall, context: JobContext) -> _Proposed:
+def _opened_pull_request(place: DeliveryPlace, call: StepCall, context: JobContext) -> _OpenedPullRequest:
     """The pull request that this run opened last. Raises Blocked ``unopened``."""
-    found, site = _last_open(place), _site(place, context)
-    if found is None or (number := _number(place)) is None:
+    operation, site = _last_open(place), _site(place, context)
+    if operation is None or (number := _number(place)) is None:
         raise Blocked("unopened")
-    change = Change(*(str(found.target[name]) for name in ("branch", "base", "sha")))
-    return _Proposed(call, context, site, change, number)
+    change = Change(*(str(operation.target[name]) for name in ("branch", "base", "sha")))
+    return _OpenedPullRequest(call, context, site, change, number)
 
 
-def _number(place: Place) -> int | None:
-    found = _last_open(place)
-    return int(found.after["number"]) if found is not None and found.after is not None else None
+def _number(place: DeliveryPlace) -> int | None:
+    operation = _last_open(place)
+    return int(operation.after["number"]) if operation is not None and operation.after is not None else None
 
 
-def _last_open(place: Place) -> Operation | None:
-    known = reversed(place.operations)
-    return next((one for one in known if one.kind == "forge.open" and one.state == "observed"), None)
+def _last_open(place: DeliveryPlace) -> Operation | None:
+    operations = reversed(place.operations)
+    return next(
+        (operation for operation in operations if operation.kind == "forge.open" and operation.state == "observed"),
+        None,
+    )
 
 
-def _seen(pull: PullRequest) -> dict[str, Any]:
+def _pull_request_seen(pull: PullRequest) -> dict[str, Any]:
     return {name: getattr(pull, name) for name in ("number", "url", "state", "branch", "base", "head")}
 
 
-def _merged(place: Place, site: Site, pull: PullRequest) -> Seen:
-    return {**_seen(pull), "commit": pull.merged, "tree": _merged_tree(place, site, pull)}
+def _merge_seen(place: DeliveryPlace, site: Site, pull: PullRequest) -> Seen:
+    return {**_pull_request_seen(pull), "commit": pull.merged, "tree": _merged_tree(place, site, pull)}
 
 
-def _refuse(it: _Proposed, pull: PullRequest) -> None:
+def _refuse(it: _OpenedPullRequest, pull: PullRequest) -> None:
     """Refuse what cannot be merged now, with the reason that the forge has."""
     named, change = f"#{pull.number}", it.change
     if pull.state == "closed":
@@ -285,7 +298,7 @@ def _refuse(it: _Proposed, pull: PullRequest) -> None:
         raise Blocked(pull.blocker, forge=it.site.place.host, pull=named, why=pull.why, url=pull.url)
 
 
-def _asked(call: StepCall, context: JobContext, ask: Callable[[], T]) -> T:
+def _ask_or_wait(call: StepCall, context: JobContext, ask: Callable[[], T]) -> T:
     try:
         return ask()
     except NotYet as not_yet:
@@ -302,7 +315,7 @@ def _later(call: StepCall, context: JobContext, reason: str, after_s: float | No
     raise Blocked("unknown", why=reason, tries=TRIES, url=url or "the forge")
 
 
-def _merged_tree(place: Place, site: Site, pull: PullRequest) -> str:
+def _merged_tree(place: DeliveryPlace, site: Site, pull: PullRequest) -> str:
     """The tree of the merged commit, which is brought here first: its id proves what it holds."""
     fetch(site.remote, pull.base)
     if not (pull.merged and commit_of(place.root, pull.merged)):

@@ -11,9 +11,9 @@ from wfe_mcp.delivery.attestations.ref import REF
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git import commits, refs, remote as remotes
 from wfe_mcp.engine.delivery.attest import attest_and_push
-from wfe_mcp.engine.delivery.operations import Operation, begun, cleaned, operate
+from wfe_mcp.engine.delivery.operations import Operation, newest_operation, operate, removed_branches
 from wfe_mcp.engine.delivery.place import (
-    Place,
+    DeliveryPlace,
     approved_files,
     branch_of,
     made_branch,
@@ -25,7 +25,7 @@ from wfe_mcp.engine.delivery.place import (
 from wfe_mcp.engine.kernel.step_call import CommandCall, StepCall
 from wfe_mcp.workspace.files.paths import match_globs, readable
 from wfe_mcp.workspace.git.repository import branch as current_branch, commit_message, head, is_ancestor
-from wfe_mcp.workspace.git.stored_form import touched
+from wfe_mcp.workspace.git.stored_form import touched_paths
 from wfe_mcp.workspace.git.working_tree import parts_of
 from wfe_mcp.workspace.git.worktrees import worktrees
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from wfe_mcp.workflow.model.delivery import GitBranch, GitClean, GitCommit, GitPush
 
 
-def make_branch(place: Place, call: StepCall, _context: JobContext, params: GitBranch) -> Mapping[str, Any]:
+def make_branch(place: DeliveryPlace, call: StepCall, _context: JobContext, params: GitBranch) -> Mapping[str, Any]:
     """Make the branch at the base and change over to it; the working folder stays as it is."""
     place = place._replace(title=params.title)
     root, base = place.root, params.base or place.settings.base
@@ -48,22 +48,22 @@ def make_branch(place: Place, call: StepCall, _context: JobContext, params: GitB
             f"'{name}' is protected, so no change is made on it. Name another branch; then retry.", "protected"
         )
     target = {"branch": name, "base": base}
-    known = begun(place.engine, call, "git.branch", target)
-    if known is None or known.undone:
-        made = made_branch(place.operations)
+    operation = newest_operation(place.engine, call, "git.branch", target)
+    if operation is None or operation.undone:
+        branch = made_branch(place.operations)
         if refs.commit_of(root, refs.ref_of(name)):
-            if made is None or made.done is None or made.done["branch"] != name:
+            if branch is None or branch.done is None or branch.done["branch"] != name:
                 raise DeliveryFault(
                     f"Branch '{name}' exists and was not made by this run. Delete it (git branch -d {name}), or name another one in "
                     "the step's parameter 'branch'; then retry the phase.",
                     "conflict",
                 )
             refs.attach(root, name)
-            return {**made.done, "resumed": True}
-        start = _not_merged(place, made, base) or _base_commit(place, base)
+            return {**branch.done, "resumed": True}
+        start = _not_merged(place, branch, base) or _base_commit(place, base)
         before = {"branch": current_branch(root) or "", "commit": head(root) or "", "start": start}
     else:
-        before = known.before
+        before = operation.before
     start = str(before["start"])
 
     def observe() -> Mapping[str, Any] | None:
@@ -75,18 +75,18 @@ def make_branch(place: Place, call: StepCall, _context: JobContext, params: GitB
             refs.move(root, refs.ref_of(name), start, refs.NONE, f"run {call.run.id}")
         refs.attach(root, name)
 
-    found = operate(place.engine, call, "git.branch", target, before, observe, act)
+    seen = operate(place.engine, call, "git.branch", target, before, observe, act)
     note_on_item(place, {"branch": name})
-    return found
+    return seen
 
 
-def seen_branch(place: Place, operation: Operation) -> Mapping[str, Any] | None:
+def seen_branch(place: DeliveryPlace, operation: Operation) -> Mapping[str, Any] | None:
     """The branch that a call made, whether HEAD is on it or not."""
     there = refs.commit_of(place.root, refs.ref_of(str(operation.target["branch"])))
     return {**operation.target, "sha": there} if there else None
 
 
-def undo_branch(place: Place, operation: Operation) -> Mapping[str, Any] | None:
+def undo_branch(place: DeliveryPlace, operation: Operation) -> Mapping[str, Any] | None:
     """HEAD is where it was, and the branch is gone if no commit is on it."""
     done, before, root = operation.done or {}, operation.before, place.root
     ref = refs.ref_of(str(done["branch"]))
@@ -106,7 +106,7 @@ def undo_branch(place: Place, operation: Operation) -> Mapping[str, Any] | None:
     return {"branch": str(before["branch"]), "sha": str(before["commit"])}
 
 
-def make_commit(place: Place, call: StepCall, _context: JobContext, params: GitCommit) -> Mapping[str, Any]:
+def make_commit(place: DeliveryPlace, call: StepCall, _context: JobContext, params: GitCommit) -> Mapping[str, Any]:
     """Commit the approved files to the branch of the change; the index follows."""
     root, settings = place.root, place.settings
     refs.refuse_unfinished(root)
@@ -122,20 +122,20 @@ def make_commit(place: Place, call: StepCall, _context: JobContext, params: GitC
     parent = tip = refs.commit_of(root, refs.ref_of(name))
     files = {"branch": name, "tree": parts_of(approved.tree)[0]}
     own = f"git.commit:{call.attempt.phase}:{call.row.step}:"
-    same = [one for one in place.operations if one.key.startswith(own) and files.items() <= one.target.items()]
+    same = [step for step in place.operations if step.key.startswith(own) and files.items() <= step.target.items()]
     is_known = bool(same) and not same[-1].undone and (same[-1].done is None or same[-1].done["sha"] == tip)
     if is_known:  # begun, or the newest commit of the branch; else the branch has gone elsewhere since
         parent = str(same[-1].before["sha"])
     target = {**files, "on": parent}
     held = commits.contents(root, parent)
-    wanted = commits.plan(root, approved.tree, approved.ignored, settings.never, held, approved.phase)
-    tree, planned = commits.store(root, wanted, held, touched(root, approved.began, approved.tree))
+    commit = commits.plan(root, approved.tree, approved.ignored, settings.never, held, approved.phase)
+    tree, planned = commits.store(root, commit, held, touched_paths(root, approved.began, approved.tree))
     if not planned.changed and not is_known:
         return {"skipped": "nothing changed", "branch": name, "sha": parent, **_left_out(planned)}
     outside = _outside(place, planned.changed)
     if outside and params.scopes == "hold" and place.item is not None:
         raise DeliveryFault(
-            f"Files outside the paths of {place.item.id} changed: {commits.listed(outside)}. Add their paths: wfe-mcp work edit "
+            f"Files outside the paths of {place.item.id} changed: {commits.list_paths(outside)}. Add their paths: wfe-mcp work edit "
             f"{place.item.id} --scope PATH; then retry this phase. Or take them out, and retry {approved.phase!r}, whose gates then "
             "judge the files without them.",
             "scopes",
@@ -151,20 +151,18 @@ def make_commit(place: Place, call: StepCall, _context: JobContext, params: GitC
 
     def act() -> None:
         message = params.message or settings.message.format_map(place.values)
-        made = commits.commit(
-            root, tree, [parent], commits.with_trailers(message, place.trailers), place.engine.clock()
-        )
-        refs.move(root, refs.ref_of(name), made, parent, f"commit of run {call.run.id}")
+        sha = commits.commit(root, tree, [parent], commits.with_trailers(message, place.trailers), place.engine.clock())
+        refs.move(root, refs.ref_of(name), sha, parent, f"commit of run {call.run.id}")
 
-    found = operate(place.engine, call, "git.commit", target, {"sha": parent}, observe, act)
+    seen = operate(place.engine, call, "git.commit", target, {"sha": parent}, observe, act)
     refs.index_follows(root)
     if place.item is not None:
-        made = tuple(dict.fromkeys((*place.item.commits, str(found["sha"]))))
-        note_on_item(place, {"branch": name, "commits": made})
-    return found
+        shas = tuple(dict.fromkeys((*place.item.commits, str(seen["sha"]))))
+        note_on_item(place, {"branch": name, "commits": shas})
+    return seen
 
 
-def seen_commit(place: Place, operation: Operation) -> Mapping[str, Any] | None:
+def seen_commit(place: DeliveryPlace, operation: Operation) -> Mapping[str, Any] | None:
     """The commit of the run that is on the branch, right after what the branch was at."""
     branch, parent = str(operation.target["branch"]), str(operation.before["sha"])
     now = refs.commit_of(place.root, refs.ref_of(branch))
@@ -174,7 +172,7 @@ def seen_commit(place: Place, operation: Operation) -> Mapping[str, Any] | None:
     return {"branch": branch, "sha": now} if is_ours else None
 
 
-def undo_commit(place: Place, operation: Operation) -> Mapping[str, Any] | None:
+def undo_commit(place: DeliveryPlace, operation: Operation) -> Mapping[str, Any] | None:
     """The branch is at the commit before; the files stay, and are changes again."""
     done, before = operation.done or {}, str(operation.before["sha"])
     ref = refs.ref_of(str(done["branch"]))
@@ -186,7 +184,7 @@ def undo_commit(place: Place, operation: Operation) -> Mapping[str, Any] | None:
     return {"branch": done["branch"], "sha": before}
 
 
-def make_push(place: Place, call: StepCall, _context: JobContext, params: GitPush) -> Mapping[str, Any]:
+def make_push(place: DeliveryPlace, call: StepCall, _context: JobContext, params: GitPush) -> Mapping[str, Any]:
     """Push the branch of the change to the remote, after what proves it."""
     name, remote = branch_of(place, params.branch), remote_of(place)
     if remote is None:
@@ -195,12 +193,12 @@ def make_push(place: Place, call: StepCall, _context: JobContext, params: GitPus
         raise DeliveryFault(f"'{name}' is protected: git.merge or a pull request changes it, no push.", "protected")
     sha = tip_of(place.root, name)
     target = {"remote": remote.name, "branch": name, "sha": sha}
-    known = begun(place.engine, call, "git.push", target)
+    operation = newest_operation(place.engine, call, "git.push", target)
     there, proof = remotes.commits_at(remote, name, REF)
-    before = known.before if known else {"sha": there, "address": remote.shown}
+    before = operation.before if operation else {"sha": there, "address": remote.shown}
 
     def observe() -> Mapping[str, Any] | None:
-        return _pushed(target, there)
+        return _target_if_there(target, there)
 
     def allow() -> None:
         if there == sha:  # else it goes along
@@ -214,16 +212,18 @@ def make_push(place: Place, call: StepCall, _context: JobContext, params: GitPus
     return operate(place.engine, call, "git.push", target, before, observe, act, allow)
 
 
-def _pushed(target: Mapping[str, Any], there: str) -> Mapping[str, Any] | None:
+def _target_if_there(target: Mapping[str, Any], there: str) -> Mapping[str, Any] | None:
     return target if there == target["sha"] else None
 
 
-def seen_push(place: Place, operation: Operation) -> Mapping[str, Any] | None:
+def seen_push(place: DeliveryPlace, operation: Operation) -> Mapping[str, Any] | None:
     """What the remote has, if that is the commit to push."""
-    return _pushed(operation.target, remotes.commit_at(_pushed_to(place, operation), str(operation.target["branch"])))
+    return _target_if_there(
+        operation.target, remotes.commit_at(_pushed_to(place, operation), str(operation.target["branch"]))
+    )
 
 
-def undo_push(place: Place, operation: Operation) -> Mapping[str, Any] | None:
+def undo_push(place: DeliveryPlace, operation: Operation) -> Mapping[str, Any] | None:
     """The remote branch is as before, if it still has what was pushed."""
     remote, done, before = _pushed_to(place, operation), operation.done or {}, str(operation.before["sha"])
     branch = str(done["branch"])
@@ -238,7 +238,7 @@ def undo_push(place: Place, operation: Operation) -> Mapping[str, Any] | None:
     return {"branch": branch, "remote": remote.name, "sha": before}
 
 
-def _pushed_to(place: Place, operation: Operation) -> remotes.Remote:
+def _pushed_to(place: DeliveryPlace, operation: Operation) -> remotes.Remote:
     remote = remote_of(place)
     if remote is None:
         raise DeliveryFault(
@@ -247,25 +247,25 @@ def _pushed_to(place: Place, operation: Operation) -> remotes.Remote:
     return remote
 
 
-def clean(place: Place, call: StepCall, _context: JobContext, params: GitClean) -> Mapping[str, Any]:
+def clean(place: DeliveryPlace, call: StepCall, _context: JobContext, params: GitClean) -> Mapping[str, Any]:
     """Remove the merged branches of the run; with ``dry_run`` only name them, and what stays, with the reason."""
     goes, stays = merged_branches(place, params.branch)
     remote = remote_of(place) if params.remote else None
-    found = {"branches": sorted(goes), "stays": stays, "remote": remote.name if remote else ""}
+    facts = {"branches": sorted(goes), "stays": stays, "remote": remote.name if remote else ""}
     if params.dry_run or not goes:
-        return {"dry_run": params.dry_run, **found}
+        return {"dry_run": params.dry_run, **facts}
     for name, sha in goes.items():
         remove_branch(call, place, name, sha, remote)
-    return {"dry_run": False, **found}
+    return {"dry_run": False, **facts}
 
 
-def seen_clean(place: Place, operation: Operation) -> Mapping[str, Any] | None:
+def seen_clean(place: DeliveryPlace, operation: Operation) -> Mapping[str, Any] | None:
     """The branch, once it is gone here."""
     name = str(operation.target["branch"])
     return None if refs.commit_of(place.root, refs.ref_of(name)) else {"branch": name, "sha": ""}
 
 
-def undo_clean(place: Place, operation: Operation) -> Mapping[str, Any] | None:
+def undo_clean(place: DeliveryPlace, operation: Operation) -> Mapping[str, Any] | None:
     """The branch is here again; what was removed on the remote stays removed."""
     name, sha = str(operation.target["branch"]), str(operation.before["sha"])
     if refs.commit_of(place.root, refs.ref_of(name)) != sha:
@@ -273,26 +273,30 @@ def undo_clean(place: Place, operation: Operation) -> Mapping[str, Any] | None:
     return {"branch": name, "sha": sha}
 
 
-def merged_branches(place: Place, named: str) -> tuple[dict[str, str], dict[str, str]]:
+def merged_branches(place: DeliveryPlace, named: str) -> tuple[dict[str, str], dict[str, str]]:
     """The branches that the run made and that are in the base, with their commits; the others with the reason."""
     operations = place.operations
     # Begun and not seen to its end, and gone already. One that is still here is judged again.
     goes = {
-        str(one.target["branch"]): str(one.before["sha"])
-        for one in operations
-        if one.kind == "git.clean"
-        and one.after is None
-        and one.target["branch"] not in cleaned(operations)
-        and not refs.commit_of(place.root, refs.ref_of(one.target["branch"]))
+        str(operation.target["branch"]): str(operation.before["sha"])
+        for operation in operations
+        if operation.kind == "git.clean"
+        and operation.after is None
+        and operation.target["branch"] not in removed_branches(operations)
+        and not refs.commit_of(place.root, refs.ref_of(operation.target["branch"]))
     }
     stays: dict[str, str] = {}
     landed = {
-        str(one.target["branch"]): str(one.target.get("sha", ""))
-        for one in operations
-        if one.kind in {"git.merge", "forge.merge"} and one.done is not None and not one.undone
+        str(operation.target["branch"]): str(operation.target.get("sha", ""))
+        for operation in operations
+        if operation.kind in {"git.merge", "forge.merge"} and operation.done is not None and not operation.undone
     }
-    made = {str(one.done["branch"]) for one in operations if one.kind == "git.branch" and one.done and not one.undone}
-    for name in sorted(made):
+    branches = {
+        str(operation.done["branch"])
+        for operation in operations
+        if operation.kind == "git.branch" and operation.done and not operation.undone
+    }
+    for name in sorted(branches):
         sha = refs.commit_of(place.root, refs.ref_of(name))
         if not sha or (named and name != named):
             continue
@@ -301,7 +305,9 @@ def merged_branches(place: Place, named: str) -> tuple[dict[str, str], dict[str,
             stays[name] = "protected"
         elif landed.get(name) != sha and not is_ancestor(place.root, sha, refs.ref_of(place.settings.base)):
             stays[name] = "not merged"
-        elif elsewhere is not None and any(each.locked for each in worktrees(place.root) if each.branch == name):
+        elif elsewhere is not None and any(
+            worktree.locked for worktree in worktrees(place.root) if worktree.branch == name
+        ):
             stays[name] = f"its worktree {elsewhere} is locked"
         else:
             goes[name] = sha
@@ -309,7 +315,7 @@ def merged_branches(place: Place, named: str) -> tuple[dict[str, str], dict[str,
 
 
 def remove_branch(
-    call: StepCall | CommandCall, place: Place, name: str, sha: str, remote: remotes.Remote | None
+    call: StepCall | CommandCall, place: DeliveryPlace, name: str, sha: str, remote: remotes.Remote | None
 ) -> None:
     """Remove a merged branch of the run, the work tree that has it and the branch on ``remote``. Raises DeliveryFault."""
     root = place.root
@@ -340,19 +346,23 @@ def remove_branch(
     operate(place.engine, call, "git.clean", target, before, observe, act, allow)
 
 
-def _leave(place: Place, name: str, sha: str) -> None:
+def _leave(place: DeliveryPlace, name: str, sha: str) -> None:
     """Change over to the base; where another folder has it, or it has other files here, to the merged commit and no branch."""
     root, base = place.root, place.settings.base
     here = refs.commit_of(root, refs.ref_of(base))
     if here and refs.held_by(root, base) is None and refs.has_same_files(root, sha, here):
         refs.attach(root, base)
         return
-    merged = [one.commit for one in place.operations if one.kind.endswith(".merge") and one.target["branch"] == name]
+    merged = [
+        operation.commit
+        for operation in place.operations
+        if operation.kind.endswith(".merge") and operation.target["branch"] == name
+    ]
     same = [commit for commit in merged if refs.commit_of(root, commit) and refs.has_same_files(root, sha, commit)]
     refs.detach(root, same[-1] if same else sha)
 
 
-def _not_merged(place: Place, made: Operation | None, base: str) -> str:
+def _not_merged(place: DeliveryPlace, made: Operation | None, base: str) -> str:
     """The commit of the branch that this run made before, if its merge was left out and HEAD is still on it; else empty.
 
     The template had it merged first, so a person skipped that: the next branch goes on with what is there.
@@ -361,12 +371,13 @@ def _not_merged(place: Place, made: Operation | None, base: str) -> str:
     tip = refs.commit_of(place.root, refs.ref_of(name)) if name else ""
     is_in_base = tip and is_ancestor(place.root, tip, refs.ref_of(base))
     is_merged = any(
-        one.kind.endswith(".merge") and one.done and one.target["branch"] == name for one in place.operations
+        operation.kind.endswith(".merge") and operation.done and operation.target["branch"] == name
+        for operation in place.operations
     )
     return "" if is_in_base or is_merged or current_branch(place.root) != name else tip
 
 
-def _base_commit(place: Place, base: str) -> str:
+def _base_commit(place: DeliveryPlace, base: str) -> str:
     """The commit that a branch begins at: the newest of the base, whose files HEAD has. Raises DeliveryFault ``conflict``."""
     root, start = place.root, newest_base(place, base)
     now = head(root) or ""
@@ -379,11 +390,11 @@ def _base_commit(place: Place, base: str) -> str:
     return start
 
 
-def _outside(place: Place, changed: tuple[str, ...]) -> list[str]:
+def _outside(place: DeliveryPlace, changed: tuple[str, ...]) -> list[str]:
     """The changed files that no scope of the run's item covers; none where it has no scopes."""
     scopes = place.item.scopes if place.item else ()
     return [path for path in changed if not match_globs(path, scopes)] if scopes else []
 
 
-def _left_out(planned: commits.Planned) -> dict[str, Any]:
+def _left_out(planned: commits.PlannedCommit) -> dict[str, Any]:
     return {"excluded": [readable(path) for path in planned.excluded]} if planned.excluded else {}

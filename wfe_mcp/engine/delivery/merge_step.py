@@ -8,9 +8,9 @@ from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git import commits, merges, refs, remote as remotes
 from wfe_mcp.engine.delivery.attest import attest_and_push
 from wfe_mcp.engine.delivery.forge_steps import issue_after_merge
-from wfe_mcp.engine.delivery.operations import Operation, begun, merge_in, operate, operations_of
+from wfe_mcp.engine.delivery.operations import Operation, merge_in, newest_operation, operate, operations_of
 from wfe_mcp.engine.delivery.place import (
-    Place,
+    DeliveryPlace,
     base_of,
     branch_of,
     fork_of,
@@ -40,18 +40,22 @@ if TYPE_CHECKING:
     from wfe_mcp.workflow.model.delivery import GitMerge, GitRevert
 
 
-def make_merge(place: Place, call: StepCall, context: JobContext, params: GitMerge) -> Mapping[str, Any]:
+def make_merge(place: DeliveryPlace, call: StepCall, context: JobContext, params: GitMerge) -> Mapping[str, Any]:
     """Merge the branch of the change into the base. A merged tree that is not the approved one is not taken."""
     refuse_unready(place, call)
     root, base = place.root, base_of(place, call, params.base)
     name, remote = branch_of(place, params.branch), remote_of(place)
     tip, strategy = tip_of(root, name), params.strategy or place.settings.merges_by
     target = {"base": base, "branch": name, "sha": tip, "strategy": strategy}
-    known = begun(place.engine, call, "git.merge", target)
+    operation = newest_operation(place.engine, call, "git.merge", target)
     there = remotes.fetch(remote, base) if remote else ""
-    before = known.before if known and not known.undone else {"sha": _base_now(place, base, there), "remote": there}
+    before = (
+        operation.before
+        if operation and not operation.undone
+        else {"sha": _base_now(place, base, there), "remote": there}
+    )
     message = commits.with_trailers(params.message or _message(place, name, tip, strategy), place.trailers)
-    result = merges.merged(root, str(before["sha"]), tip, strategy, message)
+    result = merges.merge_commit(root, str(before["sha"]), tip, strategy, message)
     _refuse_other_files(root, tip, result, base)
 
     # Its files there would not be those of its commit: it stays, and its folder is brought along by a pull.
@@ -92,18 +96,20 @@ def make_merge(place: Place, call: StepCall, context: JobContext, params: GitMer
     return {**seen, **issue_after_merge(place, call, context)}
 
 
-def make_revert(place: Place, call: StepCall, _context: JobContext, params: GitRevert) -> Mapping[str, Any]:
+def make_revert(place: DeliveryPlace, call: StepCall, _context: JobContext, params: GitRevert) -> Mapping[str, Any]:
     """Take the merged change of another run out of the files, as git would revert it; index, HEAD and commits stay."""
     root = place.root
     start, merged = change_of(place, params.run)
     target = {"run": params.run, "sha": merged}
-    known = begun(place.engine, call, "git.revert", target)
+    operation = newest_operation(place.engine, call, "git.revert", target)
     before = (
-        known.before if known and not known.undone else {"sha": head(root) or "", "tree": SeenFiles(root).tree(()).id}
+        operation.before
+        if operation and not operation.undone
+        else {"sha": head(root) or "", "tree": SeenFiles(root).tree(()).id}
     )
     now = str(before["sha"])
     was = commits.contents(root, now).files
-    wanted = commits.contents(root, merges.reverted(root, now, merged, start)).files
+    wanted = commits.contents(root, merges.revert_tree(root, now, merged, start)).files
     prefix = require_repository(root).prefix
     files = {
         path.removeprefix(prefix): wanted.get(path)
@@ -114,17 +120,17 @@ def make_revert(place: Place, call: StepCall, _context: JobContext, params: GitR
         return {"skipped": f"nothing of {merged[:12]} is left", "sha": merged}
 
     def observe() -> Mapping[str, Any] | None:
-        found = SeenFiles(root).tree(())
-        is_done = all(commits.is_as_stored(root, path, found.files.get(path), node) for path, node in files.items())
+        snapshot = SeenFiles(root).tree(())
+        is_done = all(commits.is_as_stored(root, path, snapshot.files.get(path), node) for path, node in files.items())
         # At a second start it is not known what else has changed since the call.
-        tree = (known.done or {}).get("tree") if known and known.called else found.id
+        tree = (operation.done or {}).get("tree") if operation and operation.called else snapshot.id
         seen = {"run": params.run, "sha": now, "files": len(files)} | ({"tree": tree} if tree else {})
         return seen if is_done else None
 
     def allow() -> None:
-        if changed := [] if known and known.called else [line[3:] for line in changes(root)]:
+        if changed := [] if operation and operation.called else [line[3:] for line in changes(root)]:
             raise DeliveryFault(
-                f"The folder has changes that are not committed: {commits.listed(changed)}. Commit or stash them; then retry the phase.",
+                f"The folder has changes that are not committed: {commits.list_paths(changed)}. Commit or stash them; then retry the phase.",
                 "differs",
             )
 
@@ -133,7 +139,7 @@ def make_revert(place: Place, call: StepCall, _context: JobContext, params: GitR
     )
 
 
-def change_of(place: Place, run: str) -> tuple[str, str]:
+def change_of(place: DeliveryPlace, run: str) -> tuple[str, str]:
     """Where the merged change of ``run`` began, and its last commit. Raises DeliveryFault ``no_branch``."""
     done = operations_of(place.engine, run)
     merge = merge_in(done)
@@ -141,8 +147,8 @@ def change_of(place: Place, run: str) -> tuple[str, str]:
         raise DeliveryFault(f"Run {run} has merged nothing that could be undone.", "no_branch")
     tip = refs.commit_of(place.root, str(merge.target["sha"])) or refs.commit_of(place.root, merge.commit)
     start = fork_of(place, str(merge.before["sha"]), tip) if merge.before.get("sha") else ""
-    made = made_branch(done)
-    start = start or (str(made.before["start"]) if made is not None else "")
+    operation = made_branch(done)
+    start = start or (str(operation.before["start"]) if operation is not None else "")
     if not (tip and start and refs.commit_of(place.root, start)):
         raise DeliveryFault(
             f"The commits of run {run} are not in this repository. Fetch them; then retry.", "no_branch"
@@ -150,30 +156,30 @@ def change_of(place: Place, run: str) -> tuple[str, str]:
     return start, tip
 
 
-def seen_merge(place: Place, operation: Operation) -> Mapping[str, Any] | None:
+def seen_merge(place: DeliveryPlace, operation: Operation) -> Mapping[str, Any] | None:
     """The commit that has brought the files of the change into the base since then, on the remote where there is one."""
     target, root = operation.target, place.root
     base, tip = str(target["base"]), str(target["sha"])
     remote, tree = remote_of(place), refs.tree_of(root, tip)
     there = remotes.fetch(remote, base) if remote is not None else refs.commit_of(root, refs.ref_of(base))
     new = commits_between(root, str(operation.before["sha"]), there) if there else []
-    found = tip if tip in new else next((each for each in new if refs.tree_of(root, each) == tree), "")
-    return {"base": base, "sha": found, "tree": tree, "branch": target["branch"]} if found else None
+    sha = tip if tip in new else next((commit for commit in new if refs.tree_of(root, commit) == tree), "")
+    return {"base": base, "sha": sha, "tree": tree, "branch": target["branch"]} if sha else None
 
 
-def undo_merge(_place: Place, operation: Operation) -> Mapping[str, Any] | None:
+def undo_merge(_place: DeliveryPlace, operation: Operation) -> Mapping[str, Any] | None:
     """A merge is not taken out of the base: others may build on it, and a run of its own reverts it."""
     raise DeliveryFault(f"{operation.commit[:12]} is on '{operation.target['base']}'.", "conflict")
 
 
-def _message(place: Place, branch: str, tip: str, strategy: str) -> str:
+def _message(place: DeliveryPlace, branch: str, tip: str, strategy: str) -> str:
     """That of a squash is the message of the last commit; a merge names its branch."""
     if strategy == "squash":
         return commit_message(place.root, tip)
     return f"Merge {branch}: {place.values['title']}"
 
 
-def _base_now(place: Place, base: str, there: str) -> str:
+def _base_now(place: DeliveryPlace, base: str, there: str) -> str:
     """The commit of the base to merge into. Raises DeliveryFault ``conflict``, ``no_branch``."""
     newest = newest_base(place, base, there)
     if newest != there and there:
@@ -192,7 +198,7 @@ def _refuse_other_files(root: Any, tip: str, result: str, base: str) -> None:
     paths = merges.changed_files(root, approved, merged)
     raise DeliveryFault(
         f"Approved is tree {approved[:12]}, merged would be tree {merged[:12]}: '{base}' has gone on. They differ in "
-        f"{commits.listed(paths)}. Nothing was merged. Bring '{base}' into the change, so that its gates and approvals judge these "
+        f"{commits.list_paths(paths)}. Nothing was merged. Bring '{base}' into the change, so that its gates and approvals judge these "
         "files too; then retry the phase.",
         "differs",
     )

@@ -107,7 +107,9 @@ def operate(
     return seen
 
 
-def begun(engine: Engine, call: StepCall | CommandCall, kind: str, target: Mapping[str, Any]) -> Operation | None:
+def newest_operation(
+    engine: Engine, call: StepCall | CommandCall, kind: str, target: Mapping[str, Any]
+) -> Operation | None:
     """The newest operation of this step with this target; None before its intent."""
     own = _own(engine, call, kind, target)
     return own[-1] if own else None
@@ -116,7 +118,7 @@ def begun(engine: Engine, call: StepCall | CommandCall, kind: str, target: Mappi
 def _own(engine: Engine, call: StepCall | CommandCall, kind: str, target: Mapping[str, Any]) -> list[Operation]:
     named = _key(call, kind, target)
     with engine.store.read() as tx:  # the run is known to be there
-        return [each for each in operations_of(tx, call.run.id) if each.key.partition("#")[0] == named]
+        return [operation for operation in operations_of(tx, call.run.id) if operation.key.partition("#")[0] == named]
 
 
 def operations_of(engine: Engine | Tx, run: str) -> list[Operation]:
@@ -131,45 +133,51 @@ def operations_of(engine: Engine | Tx, run: str) -> list[Operation]:
 
 def operations_in(events: Iterable[EventRecord], run: RunId | None = None) -> list[Operation]:
     """The operations that these events of one run are about; other events are left out."""
-    found: dict[str, Operation] = {}
+    operations: dict[str, Operation] = {}
     for event in events:
         values, key = event.payload, event.payload.get("key", "")
         if event.type == "OperationIntended":
             of = run or cast("RunId", "")
-            found[key] = Operation(of, key, values["kind"], values["target"], values["before"], event.at)
+            operations[key] = Operation(of, key, values["kind"], values["target"], values["before"], event.at)
         elif event.type == "OperationCalled":
-            found[key] = found[key]._replace(called=True)
+            operations[key] = operations[key]._replace(called=True)
         elif event.type == "OperationObserved":
             undone = bool(values.get("undone"))
-            done = found[key].done if undone else values["after"]
-            found[key] = found[key]._replace(after=values["after"], done=done, undone=undone)
-    return list(found.values())
+            done = operations[key].done if undone else values["after"]
+            operations[key] = operations[key]._replace(after=values["after"], done=done, undone=undone)
+    return list(operations.values())
 
 
 def undone_steps(tx: Tx, run: RunId, path: PhasePath) -> set[str]:
     """The steps of ``path`` whose last operation was undone: what they did is there no more, so their answer does not count."""
-    parts = ((each.key.split(":"), each.undone) for each in operations_of(tx, run))
+    parts = ((operation.key.split(":"), operation.undone) for operation in operations_of(tx, run))
     last = {key[2]: undone for key, undone in parts if key[1] == path}
     return {step for step, undone in last.items() if undone}
 
 
 def merge_in(operations: Iterable[Operation]) -> Operation | None:
     """What brought the change of a run into the base; None before."""
-    merges = [one for one in operations if one.kind.endswith(".merge") and one.commit]
+    merges = [operation for operation in operations if operation.kind.endswith(".merge") and operation.commit]
     return merges[-1] if merges else None
 
 
 def folder_changes(operations: Iterable[Operation]) -> list[tuple[datetime, str, str]]:
     """When each operation changed files of the working folder, and these before and after, as ``tree_hash`` names them."""
     own = [
-        (one.at, one.before.get("tree"), (one.done or {}).get("tree")) for one in operations if one.kind == "git.revert"
+        (operation.at, operation.before.get("tree"), (operation.done or {}).get("tree"))
+        for operation in operations
+        if operation.kind == "git.revert"
     ]
     return [(at, str(before), str(after)) for at, before, after in own if before and after]
 
 
-def cleaned(operations: Iterable[Operation]) -> dict[str, Operation]:
+def removed_branches(operations: Iterable[Operation]) -> dict[str, Operation]:
     """Branch → the newest operation that was seen to have removed it, undone since or not."""
-    return {str(one.target["branch"]): one for one in operations if one.kind == "git.clean" and one.done is not None}
+    return {
+        str(operation.target["branch"]): operation
+        for operation in operations
+        if operation.kind == "git.clean" and operation.done is not None
+    }
 
 
 def record(engine: Engine, run: str, event: OperationEvent, by: By = SYSTEM) -> None:

@@ -17,7 +17,7 @@ from wfe_mcp.delivery.attestations.files import files_tree
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git.refs import commit_of, ref_of
 from wfe_mcp.delivery.git.remote import Remote, fetch, url_of
-from wfe_mcp.engine.credentials.stored import Use, hand_out
+from wfe_mcp.engine.credentials.stored import CredentialUse, hand_out
 from wfe_mcp.engine.delivery.operations import Operation, operations_of
 from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs
 from wfe_mcp.engine.kernel.engine import SYSTEM
@@ -43,7 +43,7 @@ _SLUG_CHARS, _BODY_CHARS = 40, 4_000
 _NAMED = 5
 
 
-class Place(NamedTuple):
+class DeliveryPlace(NamedTuple):
     """Where a run is delivered. ``item``: the work item that this is for; None without one.
 
     ``part``: the name of a part of the work that is no item, and ``title`` what it is called; empty for all of the run.
@@ -92,14 +92,14 @@ class Place(NamedTuple):
         some file systems take two names that differ in it for one.
         """
         own = [self.settings.base, *self.settings.protected]
-        return match_globs(branch.casefold(), [each.casefold() for each in own])
+        return match_globs(branch.casefold(), [name.casefold() for name in own])
 
 
 class NotDelivered(Exception):
     """A run, or a step of it, is not delivered here; the text says why."""
 
 
-def place_of(engine: Engine, run: RunRecord, mode: str = "", part: str = "") -> Place:
+def place_of(engine: Engine, run: RunRecord, mode: str = "", part: str = "") -> DeliveryPlace:
     """Where ``run``, or this ``part`` of its work, is delivered. ``mode``: the one that a step belongs to; empty for any.
 
     Raises NotDelivered, DeliveryFault.
@@ -116,12 +116,12 @@ def place_of(engine: Engine, run: RunRecord, mode: str = "", part: str = "") -> 
     with engine.store.read() as tx:
         item = item_of_run(tx, run)
         if item is not None and part and part != item.id:
-            under = (one for one in tx.items.children(engine.project_id, item.id) if one.id == part)
+            under = (child for child in tx.items.children(engine.project_id, item.id) if child.id == part)
             item = next(under, None)
-    return Place(engine, run, root, settings, item, part)
+    return DeliveryPlace(engine, run, root, settings, item, part)
 
 
-def note_on_item(place: Place, values: Mapping[str, Any]) -> None:
+def note_on_item(place: DeliveryPlace, values: Mapping[str, Any]) -> None:
     """The work item of the run names what the delivery made: its commits, its pull request."""
     if place.item is None:
         return
@@ -132,22 +132,26 @@ def note_on_item(place: Place, values: Mapping[str, Any]) -> None:
 
 def made_branch(operations: list[Operation]) -> Operation | None:
     """The newest branch that the run made and that was not undone."""
-    own = [one for one in operations if one.kind == "git.branch" and one.done is not None and not one.undone]
+    own = [
+        operation
+        for operation in operations
+        if operation.kind == "git.branch" and operation.done is not None and not operation.undone
+    ]
     return own[-1] if own else None
 
 
-def branch_of(place: Place, named: str) -> str:
+def branch_of(place: DeliveryPlace, named: str) -> str:
     """The branch of the change: ``named``, else the one that the run made. Raises DeliveryFault ``no_branch``."""
-    made = made_branch(place.operations)
-    if named or made is not None:
-        return named or str(made.done["branch"] if made and made.done else "")
+    operation = made_branch(place.operations)
+    if named or operation is not None:
+        return named or str(operation.done["branch"] if operation and operation.done else "")
     raise DeliveryFault(
         "This run has made no branch. Put a step git.branch before this one, or name the branch in its parameter 'branch'.",
         "no_branch",
     )
 
 
-def base_of(place: Place, call: StepCall, named: str) -> str:
+def base_of(place: DeliveryPlace, call: StepCall, named: str) -> str:
     """The branch to merge into: the configured one, or another that the template itself writes. Raises DeliveryFault ``protected``."""
     base = place.settings.base
     if named in {"", base}:
@@ -164,14 +168,14 @@ def base_of(place: Place, call: StepCall, named: str) -> str:
     return named
 
 
-def fork_of(place: Place, onto: str, tip: str) -> str:
+def fork_of(place: DeliveryPlace, onto: str, tip: str) -> str:
     """Where the change that ends at ``tip`` left the base, which is at ``onto`` and may have it already."""
-    found = text_of(run_git(place.root, "merge-base", onto, tip, ok=None))
-    made = made_branch(place.operations)
-    return str(made.before["start"]) if found == tip and made is not None else found
+    fork = text_of(run_git(place.root, "merge-base", onto, tip, ok=None))
+    operation = made_branch(place.operations)
+    return str(operation.before["start"]) if fork == tip and operation is not None else fork
 
 
-def newest_base(place: Place, base: str, there: str | None = None) -> str:
+def newest_base(place: DeliveryPlace, base: str, there: str | None = None) -> str:
     """The newest commit of ``base``, here or on the remote. Raises DeliveryFault ``conflict``, ``no_branch``.
 
     ``there``: that of the remote, empty for none, where it was fetched already.
@@ -196,12 +200,12 @@ def newest_base(place: Place, base: str, there: str | None = None) -> str:
 
 def tip_of(root: Path, branch: str) -> str:
     """The commit of ``branch``. Raises DeliveryFault ``no_branch``."""
-    found = commit_of(root, ref_of(branch))
-    if not found:
+    tip = commit_of(root, ref_of(branch))
+    if not tip:
         raise DeliveryFault(
             f"Branch '{branch}' does not exist here. See git branch; then retry the phase.", "no_branch"
         )
-    return found
+    return tip
 
 
 class Project(NamedTuple):
@@ -213,7 +217,7 @@ class Project(NamedTuple):
     run: RunRecord | None = None
 
 
-def remote_of(place: Place | Project) -> Remote | None:
+def remote_of(place: DeliveryPlace | Project) -> Remote | None:
     """The remote to fetch from and push to; None where there is none. Raises DeliveryFault ``configuration``, ``no_remote``."""
     settings = place.settings
     url = url_of(place.root, settings.remote)
@@ -252,13 +256,13 @@ def _token(engine: Engine, name: str, run: RunId | None) -> str:
     try:
         if name.startswith("env:"):
             return key_of(engine, name, name)
-        return hand_out(engine, [name], Use("delivery", run))[name].value
+        return hand_out(engine, [name], CredentialUse("delivery", run))[name].value
     except Refused as refused:
         hint = refused.hint or ""
         raise DeliveryFault(f"{refused.message} {hint}; then retry the phase.".strip(), "credentials") from refused
 
 
-class Approved(NamedTuple):
+class ApprovedFiles(NamedTuple):
     """The files that were approved or judged last. ``tree``: as ``tree_hash`` names them, without ``ignored``; ``phase``: where.
 
     ``began``: the first tree of the run.
@@ -270,25 +274,27 @@ class Approved(NamedTuple):
     began: str | None
 
 
-def approved_files(engine: Engine, run: RunRecord, current: Attempt) -> Approved:
+def approved_files(engine: Engine, run: RunRecord, current: Attempt) -> ApprovedFiles:
     """What a commit of the run has: the newest files that an approval or gates were about. Raises DeliveryFault ``review``."""
     with engine.store.read() as tx:
         loaded = engine.load(tx, run.id)
-        found = newest_files(loaded.state, current)
-        if found is None:
+        attempt = newest_files(loaded.state, current)
+        if attempt is None:
             raise DeliveryFault(
                 "No approval and no gate of this run was about its files, so there is nothing approved to commit. Give a phase "
                 "before this one an approval or a gate that reads the files; then start again.",
                 "review",
             )
-        ignored = ignored_globs(engine, tx, loaded, found.phase)
-        return Approved(found.approved_tree or found.tree or "", ignored, found.phase, first_tree(loaded.state))
+        ignored = ignored_globs(engine, tx, loaded, attempt.phase)
+        return ApprovedFiles(
+            attempt.approved_tree or attempt.tree or "", ignored, attempt.phase, first_tree(loaded.state)
+        )
 
 
 def newest_files(state: RunState, current: Attempt) -> Attempt | None:
     """The attempt whose files an approval or gates were about last; None where none was."""
     done = [tries[-1] for tries in state.attempts.values() if _counts(tries[-1], current)]
-    bound = [each for each in done if (each.approved_tree or each.tree) and each.started_at is not None]
+    bound = [attempt for attempt in done if (attempt.approved_tree or attempt.tree) and attempt.started_at is not None]
     return max(bound, key=lambda each: (str(each.started_at), each.iteration, each.number), default=None)
 
 
@@ -296,22 +302,26 @@ def _counts(attempt: Attempt, current: Attempt) -> bool:
     return attempt.status is AttemptStatus.COMPLETED or attempt.phase == current.phase
 
 
-def refuse_unapproved(place: Place, current: Attempt, onto: str, tip: str, base: str) -> None:
+def refuse_unapproved(place: DeliveryPlace, current: Attempt, onto: str, tip: str, base: str) -> None:
     """Refuse to bring ``tip`` into ``base``, which is at ``onto``, unless a person approved what comes along.
 
     Raises DeliveryFault ``review``: the files of ``tip`` are not those that a person approved last in this run, or a commit
     below it is neither the run's own nor of these files.
     """
     brought = commits_between(place.root, onto, tip)
-    own = {one.commit: str(one.done["approved"]) for one in place.operations if one.kind == "git.commit" and one.done}
+    own = {
+        operation.commit: str(operation.done["approved"])
+        for operation in place.operations
+        if operation.kind == "git.commit" and operation.done
+    }
     if not brought and tip not in own:  # what the run made is asked about also where another has merged it
         return
     approved, phase, asks = _approved_by_a_person(place, current)
-    others = [each for each in brought if each not in own]
+    others = [sha for sha in brought if sha not in own]
     repo = require_repository(place.root)
     if others and approved and not repo.prefix:  # beside the project's folder no one approved anything
-        *files, (_, settled) = files_tree(place.root, [f"{each}:" for each in (*others, onto)], repo.hash_name)
-        own |= {each: approved for each, found in zip(others, files, strict=True) if found == (approved, settled)}
+        *files, (_, settled) = files_tree(place.root, [f"{sha}:" for sha in (*others, onto)], repo.hash_name)
+        own |= {sha: approved for sha, file in zip(others, files, strict=True) if file == (approved, settled)}
     if not approved or own.get(tip, approved) != approved:
         seen = f"approved tree {approved[:12]} in phase '{phase}' last" if approved else "approved no files"
         again = phase or asks
@@ -325,8 +335,8 @@ def refuse_unapproved(place: Place, current: Attempt, onto: str, tip: str, base:
             f"{f'tree {own[tip][:12]}' if own.get(tip) else 'other files'}. {how}",
             "review",
         )
-    if strange := [each for each in brought if each not in own]:
-        named = ", ".join(each[:12] for each in strange[:_NAMED]) + (" and more" if len(strange) > _NAMED else "")
+    if strange := [sha for sha in brought if sha not in own]:
+        named = ", ".join(sha[:12] for sha in strange[:_NAMED]) + (" and more" if len(strange) > _NAMED else "")
         raise DeliveryFault(
             f"Below the approved commit are {named}, which this run did not make and which are not in '{base}'. See git log "
             f"{onto[:12]}..{tip[:12]}. Make them part of the change: git reset --soft {onto[:12]}, on its branch; then commit again: "
@@ -335,7 +345,7 @@ def refuse_unapproved(place: Place, current: Attempt, onto: str, tip: str, base:
         )
 
 
-def _approved_by_a_person(place: Place, current: Attempt) -> tuple[str, str, str]:
+def _approved_by_a_person(place: DeliveryPlace, current: Attempt) -> tuple[str, str, str]:
     """The files that a person approved last, and the phase; and the last phase that asks a person. Each empty for none.
 
     An approval that was sent back, retried or rolled back since does not count, nor does one of the agent's channel.
@@ -361,7 +371,7 @@ def _asks_a_person(gate: GateSpec) -> bool:
     return gate.kind == "approval" and gate.assurance in {"human", "passkey"}
 
 
-def _commit_step(place: Place) -> str:
+def _commit_step(place: DeliveryPlace) -> str:
     """The phase and the step that commits, as ``retry`` takes them."""
     with place.engine.store.read() as tx:
         loaded = place.engine.load(tx, place.run.id)

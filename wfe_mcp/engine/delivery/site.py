@@ -16,7 +16,7 @@ from wfe_mcp.delivery.forges.issues import TRACKERS, Tracker
 from wfe_mcp.delivery.forges.places import PROGRAMS, forge_at, place_of
 from wfe_mcp.delivery.forges.protocol import Channel, Forge, ForgePlace
 from wfe_mcp.delivery.git.remote import Remote
-from wfe_mcp.engine.delivery.place import Place, Project, remote_of
+from wfe_mcp.engine.delivery.place import DeliveryPlace, Project, remote_of
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.tools.fault import ShouldStop, ToolFault, never
@@ -83,7 +83,7 @@ def refusing() -> Generator[None]:
         raise Refused("unavailable", str(fault), "Look at [delivery]: wfe-mcp config show") from fault
 
 
-def site_of(delivery: Place | Project, should_stop: ShouldStop = never) -> Site:
+def site_of(delivery: DeliveryPlace | Project, should_stop: ShouldStop = never) -> Site:
     """The forge of this project. Raises DeliveryFault: there is none, or no login for it; ToolFault."""
     settings, engine = delivery.settings, delivery.engine
     remote = remote_of(delivery)
@@ -109,5 +109,5 @@ def site_of(delivery: Place | Project, should_stop: ShouldStop = never) -> Site:
 def command_channel(engine: Engine, place: ForgePlace, env: dict[str, str]) -> CommandChannel | None:
     """``gh`` or ``glab``, found outside of the project and started outside of it; None: there is none."""
     name = PROGRAMS.get(place.forge, "")
-    found = outside(name, engine.root, engine.environment.get("PATH", os.defpath)) if name else None
-    return None if found is None else CommandChannel(found, place.host, env, str(Path(found).parent))
+    program = outside(name, engine.root, engine.environment.get("PATH", os.defpath)) if name else None
+    return None if program is None else CommandChannel(program, place.host, env, str(Path(program).parent))

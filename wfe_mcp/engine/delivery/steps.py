@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from wfe_mcp.engine.delivery.operations import Operation
-    from wfe_mcp.engine.delivery.place import Place
+    from wfe_mcp.engine.delivery.place import DeliveryPlace
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.jobs.job_context import JobContext
 
-    Act = Callable[[Place, StepCall, JobContext, Any], Mapping[str, Any]]
-    Look = Callable[[Place, Operation], Mapping[str, Any] | None]
+    Act = Callable[[DeliveryPlace, StepCall, JobContext, Any], Mapping[str, Any]]
+    Look = Callable[[DeliveryPlace, Operation], Mapping[str, Any] | None]
 
 
 class DeliveryStep(NamedTuple):
@@ -69,10 +69,10 @@ def deliver(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     def act(params: Any) -> Mapping[str, Any]:
         return step.call(place_of(engine, call.run, step.mode, params.item), call, context, params)
 
-    return worked(engine, call, act)
+    return step_result(engine, call, act)
 
 
-def worked(engine: Engine, call: StepCall, act: Callable[[Any], Mapping[str, Any]]) -> StepResult:
+def step_result(engine: Engine, call: StepCall, act: Callable[[Any], Mapping[str, Any]]) -> StepResult:
     """What ``act`` returns for the parameters of the step. What only a person can clear is a ``blocker``."""
     name = call.step.builtin or ""
     try:

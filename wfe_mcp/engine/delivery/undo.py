@@ -13,8 +13,8 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By
 from wfe_mcp.core.operation_events import OperationObserved
 from wfe_mcp.delivery.fault import DeliveryFault
-from wfe_mcp.engine.delivery.operations import Operation, cleaned, merge_in, operations_of, record
-from wfe_mcp.engine.delivery.place import NotDelivered, Place, place_of
+from wfe_mcp.engine.delivery.operations import Operation, merge_in, operations_of, record, removed_branches
+from wfe_mcp.engine.delivery.place import DeliveryPlace, NotDelivered, place_of
 from wfe_mcp.engine.delivery.site import refusing
 from wfe_mcp.engine.delivery.steps import DELIVERY
 from wfe_mcp.engine.kernel.engine import Engine
@@ -22,29 +22,29 @@ from wfe_mcp.engine.kernel.engine import Engine
 
 def undoable(engine: Engine, run: str) -> list[Operation]:
     """What an undo would reverse, the newest first. Refuses ``illegal_transition`` where there is nothing, ``conflict`` after a merge."""
-    known = looked_for(engine, run)
-    gone = cleaned(known)  # another clean-up of the same branch was seen to its end
-    found = [
-        one
-        for one in known
-        if one.kind in DELIVERY
-        and (one.state == "observed" or (one.state == "called" and one.target["branch"] not in gone))
+    operations = looked_for(engine, run)
+    gone = removed_branches(operations)  # another clean-up of the same branch was seen to its end
+    deliveries = [
+        operation
+        for operation in operations
+        if operation.kind in DELIVERY
+        and (operation.state == "observed" or (operation.state == "called" and operation.target["branch"] not in gone))
     ]
-    if not found:
+    if not deliveries:
         raise Refused(
             "illegal_transition",
             f"Run {run} has delivered nothing that can be undone.",
             f"What it did: wfe-mcp show {run}",
             run=run,
         )
-    if (merge := merge_in(found)) is not None:
+    if (merge := merge_in(deliveries)) is not None:
         raise Refused(
             "conflict",
             f"{merge.commit[:12]} is on '{merge.target['base']}', and others may build on it: a run of its own reverts it.",
             f"Open that run: wfe-mcp undo {run} --delivery",
             run=run,
         )
-    return found[::-1]
+    return deliveries[::-1]
 
 
 def undo_delivery(engine: Engine, by: By, run: str) -> list[Operation]:
@@ -62,7 +62,7 @@ def undo_delivery(engine: Engine, by: By, run: str) -> list[Operation]:
             f"Ask the user to run: wfe-mcp undo {run} --delivery",
             run=run,
         )
-    if unseen := next((one for one in todo if one.state == "called"), None):
+    if unseen := next((called for called in todo if called.state == "called"), None):
         raise Refused(
             "not_ready",
             f"{unseen.kind} was called, and what it did was not seen yet.",
@@ -73,7 +73,7 @@ def undo_delivery(engine: Engine, by: By, run: str) -> list[Operation]:
         )
     for operation in todo:
         undo = DELIVERY[operation.kind].undo
-        after = _there(engine, operation, undo) if undo is not None else None
+        after = _look_there(engine, operation, undo) if undo is not None else None
         record(engine, operation.run, OperationObserved(key=operation.key, after=after or {}, undone=True), by)
     return todo
 
@@ -84,15 +84,24 @@ def looked_for(engine: Engine, run: str, by: By | None = None) -> list[Operation
     ``by`` records that; None: it is only looked for. Refuses ``not_ready`` while a step is at work, and ``conflict`` or
     ``unavailable`` where it cannot be seen.
     """
-    known = operations_of(engine, run)
-    unseen = [one for one in known if one.state == "called" and one.kind in DELIVERY and not _is_of_command(one)]
+    operations = operations_of(engine, run)
+    unseen = [
+        operation
+        for operation in operations
+        if operation.state == "called" and operation.kind in DELIVERY and not _is_of_command(operation)
+    ]
     if unseen:
         _refuse_at_work(engine, unseen[-1])
-    seen = {one.key: _as_seen(engine, one) for one in unseen}
+    seen = {operation.key: _as_seen(engine, operation) for operation in unseen}
     if by is not None:
-        for one in seen.values():
-            record(engine, one.run, OperationObserved(key=one.key, after=one.after or {}, undone=one.undone), by)
-    return [seen.get(one.key, one) for one in known]
+        for operation in seen.values():
+            record(
+                engine,
+                operation.run,
+                OperationObserved(key=operation.key, after=operation.after or {}, undone=operation.undone),
+                by,
+            )
+    return [seen.get(operation.key, operation) for operation in operations]
 
 
 def _is_of_command(operation: Operation) -> bool:
@@ -115,14 +124,14 @@ def _as_seen(engine: Engine, operation: Operation) -> Operation:
     look = DELIVERY[operation.kind].seen
     if look is None:
         return operation._replace(after={}, done={})
-    found = _there(engine, operation, look)
-    if found is None:
+    seen = _look_there(engine, operation, look)
+    if seen is None:
         return operation._replace(after=operation.before, undone=True)
-    return operation._replace(after=found, done=found)
+    return operation._replace(after=seen, done=seen)
 
 
-def _there(
-    engine: Engine, operation: Operation, look: Callable[[Place, Operation], Mapping[str, Any] | None]
+def _look_there(
+    engine: Engine, operation: Operation, look: Callable[[DeliveryPlace, Operation], Mapping[str, Any] | None]
 ) -> Mapping[str, Any] | None:
     """What ``look`` returns where the operation acts. Refuses ``conflict``, and ``unavailable`` while the forge does not answer."""
     with engine.store.read() as tx:

@@ -13,7 +13,7 @@ from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git.commits import contents
 from wfe_mcp.delivery.git.refs import tree_of
 from wfe_mcp.engine.credentials.handing import hand_to_check
-from wfe_mcp.engine.deployments.hosts import Given, ssh_argv, ssh_path
+from wfe_mcp.engine.deployments.hosts import HostCredentials, ssh_argv, ssh_path
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.evidence_seals import sealed_evidence
 from wfe_mcp.engine.kernel.step_call import StepCall, check_evidence
@@ -42,7 +42,7 @@ class Site(NamedTuple):
     root: Path
 
 
-class Seen(NamedTuple):
+class CheckObservation(NamedTuple):
     """What a check of an environment showed. ``commit``: whether it printed the whole id of the commit that it was asked for."""
 
     ok: bool
@@ -68,18 +68,22 @@ def site_of(engine: Engine, call: StepCall, context: JobContext, name: str) -> S
     return Site(engine, call, context, name, environments[name], root)
 
 
-def ask(site: Site, stage: Stage, commit: str, more: Mapping[str, str], tries: int = 1) -> Seen:
+def ask(site: Site, stage: Stage, commit: str, more: Mapping[str, str], tries: int = 1) -> CheckObservation:
     """Run the check of ``stage`` in a checkout of ``commit``, at most ``tries`` times until it passes.
 
     ``more``: variables beside those of the environment. Raises DeliveryFault ``configuration``, ChildStopped.
     """
     for number in range(1, tries + 1):
-        found = _run(site, stage, commit, more)
-        ok = found.kind is VerdictKind.PASS
+        judgement = _run(site, stage, commit, more)
+        ok = judgement.kind is VerdictKind.PASS
         if ok or number == tries:
-            tail = str(found.data.get("output", {}).get("tail", ""))
-            return Seen(
-                ok, found.reason or found.message, found.log_path or "", number, ok and bool(commit) and commit in tail
+            tail = str(judgement.data.get("output", {}).get("tail", ""))
+            return CheckObservation(
+                ok,
+                judgement.reason or judgement.message,
+                judgement.log_path or "",
+                number,
+                ok and bool(commit) and commit in tail,
             )
         if site.context.stop.wait(seconds(site.settings.wait)):
             raise ChildStopped(site.context.stop.reason)
@@ -93,12 +97,12 @@ def _run(site: Site, stage: Stage, commit: str, more: Mapping[str, str]) -> Judg
     facts = {"WFE_ENVIRONMENT": site.name, "WFE_ADDRESS": settings.address, "WFE_COMMIT": commit, **more}
     variables = {**settings.variables, **facts}
     files = HashedTree(tree_of(site.root, commit), dict(contents(site.root, commit).files), {})
-    given = {"env": (*check.env, *variables)}
+    update = {"env": (*check.env, *variables)}
     hand = hand_to_check(engine, call.run.id, call.attempt)
-    there, environ = Given(hand), {**engine.environment, **variables}
+    there, environ = HostCredentials(hand), {**engine.environment, **variables}
     if settings.host:
         words = ["env", *(f"{key}={value}" for key, value in variables.items()), *check.argv]
-        given |= {"argv": ssh_argv(engine, settings, words, is_given=bool(check.credentials)), "cwd": None}
+        update |= {"argv": ssh_argv(engine, settings, words, is_given=bool(check.credentials)), "cwd": None}
         environ["PATH"] = ssh_path(engine)
         hand = there.hand
     takes_files = bool(settings.host) and stage in _TAKES_FILES
@@ -125,8 +129,8 @@ def _run(site: Site, stage: Stage, commit: str, more: Mapping[str, str]) -> Judg
             leaves=stage in _TAKES_FILES,
         )
 
-    found = run_check(
-        check.model_copy(update=given),
+    judgement = run_check(
+        check.model_copy(update=update),
         name=name,
         root=site.root,
         evidence_dir=evidence_folder(site.root, call.run.id, call.attempt.phase, call.attempt.number),
@@ -136,10 +140,10 @@ def _run(site: Site, stage: Stage, commit: str, more: Mapping[str, str]) -> Judg
         of=files,
         hand=hand,
     )
-    found.data.update(environment=site.name, stage=stage, commit=commit)
+    judgement.data.update(environment=site.name, stage=stage, commit=commit)
     with engine.store.tx() as tx, change_run_in(engine, tx, call.run.id, SYSTEM) as change:
-        tx.evidence.add(sealed_evidence(engine, tx, check_evidence(change, call.row, found, uuid.uuid4().hex[:16])))
-    return found
+        tx.evidence.add(sealed_evidence(engine, tx, check_evidence(change, call.row, judgement, uuid.uuid4().hex[:16])))
+    return judgement
 
 
 def _archive(folder: Path) -> bytes:
@@ -150,9 +154,9 @@ def _archive(folder: Path) -> bytes:
         entry.uname = entry.gname = ""
         return entry
 
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w") as archive:
+    o = io.BytesIO()
+    with tarfile.open(fileobj=o, mode="w") as archive:
         for path in sorted(folder.iterdir()):
             if path.name != ".wfe":
                 archive.add(path, path.name, filter=plain)
-    return made.getvalue()
+    return o.getvalue()

@@ -47,7 +47,7 @@ class Health(NamedTuple):
     why: str = ""
 
 
-class Known(NamedTuple):
+class DeploymentHistory(NamedTuple):
     """All that was recorded of the project's environments, the newest deployment first; and the newest health of each."""
 
     deployments: tuple[Deployment, ...]
@@ -55,52 +55,59 @@ class Known(NamedTuple):
 
     def running(self, environment: str) -> Deployment | None:
         """The newest deployment there that has its evidence and was not rolled back; None where there is none."""
-        own = (one for one in self.deployments if one.environment == environment)
-        return next((one for one in own if one.state == "deployed"), None)
+        own = (deployment for deployment in self.deployments if deployment.environment == environment)
+        return next((deployment for deployment in own if deployment.state == "deployed"), None)
 
 
-def known(engine: Engine, tx: Tx | None = None) -> Known:
+def known_deployments(engine: Engine, tx: Tx | None = None) -> DeploymentHistory:
     """The history of this project."""
     if tx is None:
         with engine.store.read() as tx:
-            return known(engine, tx)
+            return known_deployments(engine, tx)
     runs = tx.steps.runs_doing(engine.project_id, ("builtin deploy", "builtin health"), MOST_RUNS)
     every = [operations_of(tx, run) for run in runs]
-    deployments = sorted((one for each in every for one in _deployments(each)), key=lambda one: one.at, reverse=True)
+    deployments = sorted(
+        (deployment for operations in every for deployment in _deployments(operations)),
+        key=lambda one: one.at,
+        reverse=True,
+    )
     health: dict[str, Health] = {}
-    for one in sorted(
-        (one for each in reversed(every) for one in each if one.kind == "health"), key=lambda one: one.at
+    for operation in sorted(
+        (check for operations in reversed(every) for check in operations if check.kind == "health"),
+        key=lambda one: one.at,
     ):
-        if one.after is not None and one.target["part"] != "test":
-            name = str(one.target["environment"])
-            health[name] = Health(bool(one.after["ok"]), one.at, str(one.run), str(one.after["why"]))
-    return Known(tuple(deployments), health)
+        if operation.after is not None and operation.target["part"] != "test":
+            name = str(operation.target["environment"])
+            health[name] = Health(
+                bool(operation.after["ok"]), operation.at, str(operation.run), str(operation.after["why"])
+            )
+    return DeploymentHistory(tuple(deployments), health)
 
 
 def deployment_of(operations: Sequence[Operation], key: str) -> Deployment | None:
     """The deployment whose operation has this key; None without it."""
-    return next((one for one in _deployments(operations) if one.key == key), None)
+    return next((deployment for deployment in _deployments(operations) if deployment.key == key), None)
 
 
 def _deployments(operations: Sequence[Operation]) -> Iterator[Deployment]:
-    for one in operations:
-        if one.kind != "deploy":
+    for operation in operations:
+        if operation.kind != "deploy":
             continue
-        parts = {str(each.target["part"]): each for each in operations if each.target.get("of") == one.key}
-        back, last = parts.get("rollback"), [one, *parts.values()]
+        parts = {str(part.target["part"]): part for part in operations if part.target.get("of") == operation.key}
+        back, last = parts.get("rollback"), [operation, *parts.values()]
         last.sort(key=lambda each: each.after is None or not each.after["why"])
-        faults = [str(each.after["why"]) for each in last if each.after is not None and each.after["why"]]
-        logs = [str(each.after["log"]) for each in last if each.after is not None and each.after["log"]]
+        faults = [str(part.after["why"]) for part in last if part.after is not None and part.after["why"]]
+        logs = [str(part.after["log"]) for part in last if part.after is not None and part.after["log"]]
         yield Deployment(
-            str(one.target["environment"]),
-            str(one.run),
-            one.key,
-            _state(one, parts),
-            str(one.target["commit"]),
-            str(one.before["version"]),
-            str(one.before["commit"]),
-            str(one.before["approved_by"]),
-            one.at,
+            str(operation.target["environment"]),
+            str(operation.run),
+            operation.key,
+            _state(operation, parts),
+            str(operation.target["commit"]),
+            str(operation.before["version"]),
+            str(operation.before["commit"]),
+            str(operation.before["approved_by"]),
+            operation.at,
             faults[0] if faults else "",
             logs[0 if faults else -1] if logs else "",
             None if back is None else back.at,

@@ -22,7 +22,7 @@ from wfe_mcp.core.texts import one_line
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.jobs.child import run_child
 from wfe_mcp.jobs.environment import child_env
-from wfe_mcp.jobs.handed import Handed
+from wfe_mcp.jobs.handed import HandedVariables
 from wfe_mcp.workspace.files.programs import outside, path_outside
 
 if TYPE_CHECKING:
@@ -70,21 +70,21 @@ def ssh_path(engine: Engine) -> str:
 
 
 def _program(engine: Engine, name: str) -> str:
-    found = outside(name, engine.root, engine.environment.get("PATH", os.defpath))
-    if found is None:
+    program = outside(name, engine.root, engine.environment.get("PATH", os.defpath))
+    if program is None:
         raise DeliveryFault(f"there is no {name} on PATH outside the project; fix: install OpenSSH", "configuration")
-    return found
+    return program
 
 
 def _ssh(engine: Engine, settings: EnvironmentSettings) -> list[str]:
     known = settings.known_hosts
     options = [*SSH_OPTIONS, *([f'UserKnownHostsFile="{known}"', "GlobalKnownHostsFile=none"] if known else [])]
-    words = [_program(engine, "ssh"), "-T", *(word for each in options for word in ("-o", each))]
+    words = [_program(engine, "ssh"), "-T", *(word for option in options for word in ("-o", option))]
     words += ["-p", str(settings.port)] if settings.port else []
     return [*words, *(["-l", settings.user] if settings.user else [])]
 
 
-class Given:
+class HostCredentials:
     """Hands a check on a host its credentials: nothing to the process here, and ``line`` to the shell there."""
 
     def __init__(self, hand: HandOut) -> None:
@@ -92,12 +92,12 @@ class Given:
         self.line = b""
 
     @contextmanager
-    def hand(self, check: FrozenCheck) -> Generator[Handed]:
+    def hand(self, check: FrozenCheck) -> Generator[HandedVariables]:
         """The credentials of ``check``, while it runs. Raises Refused as the hand-out that it wraps."""
-        with self._hand(check) as given:
-            self.line = "".join([_LINE_END, *(_set(*each) for each in given.variables.items()), ":\n"]).encode()
+        with self._hand(check) as variables:
+            self.line = "".join([_LINE_END, *(_set(*item) for item in variables.variables.items()), ":\n"]).encode()
             try:
-                yield Handed()
+                yield HandedVariables()
             finally:
                 self.line = b""
 
@@ -110,15 +110,17 @@ def _set(name: str, value: str) -> str:
 
 def host_findings(engine: Engine, *, ask: bool = False) -> Iterator[HealthFinding]:
     """What each environment would do, and whether ssh knows its host. ``ask``: log in there too, and do nothing."""
-    for name, one in engine.settings().settings.environments.items():
-        topic, where = f"environment {name}", f"by ssh on {one.host}" if one.host else "on this machine"
-        fault = _fault(engine, one, ask=ask) if one.host else ""
+    for name, environment in engine.settings().settings.environments.items():
+        topic, where = f"environment {name}", f"by ssh on {environment.host}" if environment.host else "on this machine"
+        fault = _fault(engine, environment, ask=ask) if environment.host else ""
         if fault:
             yield HealthFinding(topic, "problem", fault)
             continue
-        reached = ", which was reached" if one.host and ask else ""
-        checks = f"deploy {one.deploy}, health {one.health}, rollback {one.check_of('rollback')}"
-        yield HealthFinding(topic, "ok", f"{one.kind}, {where}{reached}: {checks}")
+        reached = ", which was reached" if environment.host and ask else ""
+        checks = (
+            f"deploy {environment.deploy}, health {environment.health}, rollback {environment.check_of('rollback')}"
+        )
+        yield HealthFinding(topic, "ok", f"{environment.kind}, {where}{reached}: {checks}")
 
 
 def _fault(engine: Engine, one: EnvironmentSettings, *, ask: bool) -> str:

@@ -15,15 +15,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from wfe_mcp.core.parts import require_parts
-from wfe_mcp.core.paths import typed
+from wfe_mcp.core.paths import shell_path
 from wfe_mcp.core.texts import in_short
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git.refs import commit_of, tree_of
-from wfe_mcp.engine.delivery.operations import begun, operate, operations_of
+from wfe_mcp.engine.delivery.operations import newest_operation, operate, operations_of
 from wfe_mcp.engine.delivery.place import newest_files
-from wfe_mcp.engine.delivery.steps import deliver, worked
-from wfe_mcp.engine.deployments.environments import Seen, Site, ask, site_of
-from wfe_mcp.engine.deployments.history import known
+from wfe_mcp.engine.delivery.steps import deliver, step_result
+from wfe_mcp.engine.deployments.environments import CheckObservation, Site, ask, site_of
+from wfe_mcp.engine.deployments.history import known_deployments
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.step_call import StepCall, StepResult
 from wfe_mcp.jobs.job_context import JobContext
@@ -44,16 +44,16 @@ def work(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     return (
         deliver(engine, call, context)
         if act is None
-        else worked(engine, call, lambda params: act(engine, call, context, params))
+        else step_result(engine, call, lambda params: act(engine, call, context, params))
     )
 
 
 def deploy(engine: Engine, call: StepCall, context: JobContext, params: Deployment) -> Mapping[str, Any]:
     """Deploy the approved commit, prove it, and roll back what fails. Raises DeliveryFault for a deployment that failed."""
     site = site_of(engine, call, context, params.environment)
-    commit, approved_by = _approved(site, params.commit)
+    commit, approved_by = _approved_commit(site, params.commit)
     target = {"environment": site.name, "commit": commit, "attempt": call.attempt.number}
-    begins = begun(engine, call, "deploy", target)
+    begins = newest_operation(engine, call, "deploy", target)
     before = begins.before if begins is not None else _before(site, commit, approved_by)
     more = {"WFE_PREVIOUS": str(before["commit"])}
     value: Facts = {
@@ -65,8 +65,8 @@ def deploy(engine: Engine, call: StepCall, context: JobContext, params: Deployme
 
     done = _act(site, "deploy", commit, more, target, before)
     _refuse_doubt(site, "deploy", done, commit, str(before["commit"]))
-    made = begun(engine, call, "deploy", target)
-    of = made.key if made is not None else ""
+    operation = newest_operation(engine, call, "deploy", target)
+    of = operation.key if operation is not None else ""
     fault = str(done["why"])
     stages: tuple[Stage, ...] = ("health", "test") if before["test"] else ("health",)
     for stage in stages:
@@ -82,7 +82,7 @@ def deploy(engine: Engine, call: StepCall, context: JobContext, params: Deployme
 def health(engine: Engine, call: StepCall, context: JobContext, params: Health) -> Mapping[str, Any]:
     """Ask the health check. Raises DeliveryFault when it does not pass."""
     site = site_of(engine, call, context, params.environment)
-    runs = known(engine).running(site.name)
+    runs = known_deployments(engine).running(site.name)
     commit = runs.commit if runs is not None else _head(site)
     target = {"environment": site.name, "attempt": call.attempt.number}
     seen = _look(site, "health", "health", commit, target, {})
@@ -100,22 +100,22 @@ DEPLOYMENT: Mapping[str, Callable[[Engine, StepCall, JobContext, Any], Mapping[s
 require_parts("deployment step", ((name, "its call") for name in DEPLOYMENT_STEPS if name not in DEPLOYMENT))
 
 
-def _approved(site: Site, named: str) -> tuple[str, str]:
+def _approved_commit(site: Site, named: str) -> tuple[str, str]:
     """The commit that a person approved for this step, and who. Raises DeliveryFault ``review``."""
     from wfe_mcp.core.model import Assurance
     from wfe_mcp.store.records.approvals import RequestStatus
 
     call, settings = site.call, site.settings
     with site.engine.store.read() as tx:
-        found = [
-            (each, decided)
-            for each in tx.approvals.of_run(call.run.id)
-            if (each.phase, each.attempt, each.status)
+        pairs = [
+            (approval, decided)
+            for approval in tx.approvals.of_run(call.run.id)
+            if (approval.phase, approval.attempt, approval.status)
             == (call.attempt.phase, call.attempt.number, RequestStatus.APPROVED)
-            and "target" in each.data
-            and (decided := tx.approvals.decision(each.id)) is not None
+            and "target" in approval.data
+            and (decided := tx.approvals.decision(approval.id)) is not None
         ]
-    strong = [pair for pair in found if pair[1].assurance >= Assurance[settings.approval.upper()]]
+    strong = [pair for pair in pairs if pair[1].assurance >= Assurance[settings.approval.upper()]]
     if not strong:
         need = "a passkey" if settings.approval == "passkey" else "a person"
         raise DeliveryFault(
@@ -139,8 +139,8 @@ def _refuse_other_files(site: Site, commit: str) -> None:
     call = site.call
     with site.engine.store.read() as tx:
         approved = newest_files(site.engine.load(tx, call.run.id).state, call.attempt)
-    made = {one.commit for one in operations_of(site.engine, call.run.id)}
-    if approved is None or commit in made:
+    commits = {operation.commit for operation in operations_of(site.engine, call.run.id)}
+    if approved is None or commit in commits:
         return
     tree = parts_of(approved.approved_tree or approved.tree or "")[0]
     if tree != tree_of(site.root, commit):
@@ -153,7 +153,7 @@ def _refuse_other_files(site: Site, commit: str) -> None:
 
 def _before(site: Site, commit: str, approved_by: str) -> Facts:
     """What was there, and what the history says of the deployment."""
-    runs = known(site.engine).running(site.name)
+    runs = known_deployments(site.engine).running(site.name)
     named = output_of(site.root, "describe", "--tags", "--always", commit).decode(errors="replace").strip()
     return {
         "commit": runs.commit if runs else "",
@@ -176,14 +176,14 @@ def _act(
 ) -> Mapping[str, Any]:
     """Call the check of ``stage`` once, and return what was seen. ``ok`` None: no one saw its end."""
     done: list[Facts] = []
-    earlier = begun(site.engine, site.call, stage, target)
+    earlier = newest_operation(site.engine, site.call, stage, target)
 
     def observe() -> Mapping[str, Any] | None:
         if done or earlier is None or not earlier.called:
             return done[0] if done else None
         if earlier.after is not None:
             return earlier.after
-        return None if site.settings.repeatable else _recovered(site, stage, commit, more)
+        return None if site.settings.repeatable else _recover_stage(site, stage, commit, more)
 
     def act() -> None:
         done.append({"commit": commit, **ask(site, stage, checkout or commit, more).facts})
@@ -191,7 +191,7 @@ def _act(
     return operate(site.engine, site.call, stage, target, before, observe, act)
 
 
-def _recovered(site: Site, stage: Stage, commit: str, more: Mapping[str, str]) -> Facts:
+def _recover_stage(site: Site, stage: Stage, commit: str, more: Mapping[str, str]) -> Facts:
     """What is there after a call of ``stage`` whose end was not seen: what health says now, recorded as any other."""
     if not commit:
         return {"commit": commit, "ok": None, "why": "no commit", "log": "", "tries": 0}
@@ -208,20 +208,26 @@ def _look(
 ) -> Mapping[str, Any]:
     """Ask a check that changes nothing, as an operation of kind ``health``: one that was not seen is asked again."""
     target = {**of, "part": part}
-    earlier = begun(site.engine, site.call, "health", target)
+    earlier = newest_operation(site.engine, site.call, "health", target)
     done: list[Facts] = []
 
     def observe() -> Mapping[str, Any] | None:
         return done[0] if done else earlier.after if earlier is not None else None
 
     def act() -> None:
-        seen = ask(site, stage, commit, more) if stage == "test" else _health(site, commit, more)
-        done.append({"state": "healthy" if seen.ok else "unhealthy", "prints_commit": seen.commit, **seen.facts})
+        observation = ask(site, stage, commit, more) if stage == "test" else _health(site, commit, more)
+        done.append(
+            {
+                "state": "healthy" if observation.ok else "unhealthy",
+                "prints_commit": observation.commit,
+                **observation.facts,
+            }
+        )
 
     return operate(site.engine, site.call, "health", target, {}, observe, act)
 
 
-def _health(site: Site, commit: str, more: Mapping[str, str]) -> Seen:
+def _health(site: Site, commit: str, more: Mapping[str, str]) -> CheckObservation:
     return ask(site, "health", commit, more, site.settings.tries)
 
 
@@ -252,7 +258,7 @@ def _refuse_doubt(site: Site, stage: str, seen: Mapping[str, Any], commit: str, 
     raise DeliveryFault(
         f"The {stage} of {commit[:12]} in {site.name} was called, and its end was not seen: it may have happened. "
         f"Health: {in_short(str(seen['why']), _HEALTH_CHARS).rstrip('.')}. "
-        f"Look there, then choose. To call it again: wfe-mcp retry {run} {typed(phase)}{back}; to leave it as it is: wfe-mcp cancel {run}",
+        f"Look there, then choose. To call it again: wfe-mcp retry {run} {shell_path(phase)}{back}; to leave it as it is: wfe-mcp cancel {run}",
         "deployment",
     )
 

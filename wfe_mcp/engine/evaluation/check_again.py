@@ -41,14 +41,16 @@ def check_again(engine: Engine, run_id: str, phase: str) -> dict[str, Judgement]
                 "wfe-mcp status shows what waits for you.",
             )
         judged_now = {
-            each.gate for each in attempt.verdicts if each.stage is attempt.stage and each.sha256 == attempt.sha256
+            verdict.gate
+            for verdict in attempt.verdicts
+            if verdict.stage is attempt.stage and verdict.sha256 == attempt.sha256
         }
         scenes = [
             (number, gate, gate_scene(engine, tx, current, attempt, gate))
             for number, gate in enumerate(current.plan.gates(attempt))
             if number in judged_now and isinstance(gate, CommandGate)
         ]
-    found: dict[str, Judgement] = {}
+    judgements: dict[str, Judgement] = {}
     for number, gate, scene in scenes:
         judged = judge_command(gate, scene, run_child)
         if judged.judgement is None or (attempt.tree is not None and judged.tree != attempt.tree):
@@ -57,18 +59,18 @@ def check_again(engine: Engine, run_id: str, phase: str) -> dict[str, Judgement]
                 f"The files changed since the gates of {phase!r} judged them, so the checks would be about others.",
                 "Approve or look at the phase again: its gates run on the files now.",
             )
-        found[gate.check] = judged.judgement
+        judgements[gate.check] = judged.judgement
         with change_run(engine, run_id, SYSTEM) as change:
             evidence = replace(evidence_of(change, attempt, judged, judged.judgement), gate=number)
             again = {"again": True, "passed": judged.judgement.kind is VerdictKind.PASS}
             evidence = replace(evidence, data=evidence.data | again)
             change.tx.evidence.add(sealed_evidence(engine, change.tx, evidence, "again"))
-    return found
+    return judgements
 
 
 def failed_again(found: dict[str, Judgement]) -> Refused | None:
     """The refusal to approve after a check that did not pass again; None when all did."""
-    bad = {name: each for name, each in found.items() if each.kind is not VerdictKind.PASS}
+    bad = {name: judgement for name, judgement in found.items() if judgement.kind is not VerdictKind.PASS}
     if not bad:
         return None
     name, first = next(iter(bad.items()))
@@ -76,5 +78,5 @@ def failed_again(found: dict[str, Judgement]) -> Refused | None:
         "gate_failed",
         f"Check {name!r} did not pass when you ran it again. {first.message}",
         "Nothing was approved. Reject the phase, or look at the log beside the evidence.",
-        data={"checks": {name: str(each.outcome) for name, each in found.items()}},
+        data={"checks": {name: str(judgement.outcome) for name, judgement in found.items()}},
     )

@@ -31,7 +31,7 @@ from wfe_mcp.engine.work.items import item_of_run, items_of, keep_changes
 from wfe_mcp.gates.check import written_by
 from wfe_mcp.gates.command import run_check
 from wfe_mcp.gates.judgement import Judgement, needs_trust
-from wfe_mcp.gates.measures import MOST_BYTES, expected, measured
+from wfe_mcp.gates.measures import MOST_BYTES, expected_of, measure
 from wfe_mcp.gates.scene import ClaimsFound, FoundClaim
 from wfe_mcp.jobs.child import RunChild, run_child
 from wfe_mcp.jobs.job_context import JobContext, Outcome
@@ -59,14 +59,14 @@ def enqueue_test(engine: Engine, name: str) -> tuple[Item, JobRecord]:
     with engine.store.tx() as tx:
         item = tx.items.get(engine.project_id, name)
         _refuse_untestable(item, engine.settings(tx))
-        found = open_job(engine, tx, item.id)
-        if found is None:
+        job = open_job(engine, tx, item.id)
+        if job is None:
             queue, payload = queue_name("command", engine.project_id), _payload(engine, item.id)
             new = NewJob(JOB, queue, payload, max_attempts=_TRIES, limit_key=tree_key(str(engine.root)))
-            found = tx.jobs.get(tx.jobs.enqueue(new))
+            job = tx.jobs.get(tx.jobs.enqueue(new))
             tx.after_commit(engine.wake)
-    assert found is not None, "it was stored in this transaction"
-    return item, found
+    assert job is not None, "it was stored in this transaction"
+    return item, job
 
 
 def open_job(engine: Engine, tx: Tx, name: str) -> JobRecord | None:
@@ -114,15 +114,15 @@ def work_claim(engine: Engine, context: JobContext) -> Outcome:
     folder = evidence_folder(root, "claims", claim.id, 1)
     level = least_evidence(engine, settings)
     results = _Scene(engine, root, folder, context.run_child, settings, level, {}).results(claim.tests)
-    ended = {each["test"]: each["outcome"] for each in results}
+    ended = {result["test"]: result["outcome"] for result in results}
     return Outcome({"claim": claim.id, "tests": ended}, lambda tx: keep(engine, tx, name, results))
 
 
-def outdated(engine: Engine, tx: Tx, claim: Item) -> set[str]:
+def outdated_tests(engine: Engine, tx: Tx, claim: Item) -> set[str]:
     """The tests of a claim whose results are about other files, or another check, than those of the project now."""
     settings = engine.settings(tx)
     level = least_evidence(engine, settings, tx)
-    return _Scene(engine, engine.root, engine.root, run_child, settings, level, {}).outdated(claim)
+    return _Scene(engine, engine.root, engine.root, run_child, settings, level, {}).outdated_tests(claim)
 
 
 def claims_found(
@@ -134,24 +134,28 @@ def claims_found(
         worked = item_of_run(tx, run)
         above = worked.id if worked is not None else ""
         claims: list[Item] = []
-        for each in items_of(tx, engine.project_id, (ItemKind.CLAIM,)):
-            is_last = each.status is ItemStatus.FALSIFIED and above in each.needs and not _left(engine, tx, each, above)
-            is_open = each.status is not ItemStatus.DEPRECATED and bool(of_stage(each.tests, stage))
-            if is_open and (each.parent == above or is_last):
-                claims.append(each)
-    is_needed = any(each.claims.require for each in (settings.settings, settings.pending) if each is not None)
+        for item in items_of(tx, engine.project_id, (ItemKind.CLAIM,)):
+            is_last = (
+                item.status is ItemStatus.FALSIFIED
+                and above in item.needs
+                and not _open_follow_ups(engine, tx, item, above)
+            )
+            is_open = item.status is not ItemStatus.DEPRECATED and bool(of_stage(item.tests, stage))
+            if is_open and (item.parent == above or is_last):
+                claims.append(item)
+    is_needed = any(values.claims.require for values in (settings.settings, settings.pending) if values is not None)
     if claims and settings.untrusted:
-        return ClaimsFound((), is_needed, _untrusted(claims[0]))
+        return ClaimsFound((), is_needed, _untrusted_judgement(claims[0]))
     level, checks = least_evidence(engine, settings), frozen.get("checks", {})
     scene = _Scene(engine, Path(run.worktree), folder, child, settings, level, checks)
-    judged = [scene.judged(each, stage, above) for each in claims]
-    return ClaimsFound([each for each in judged if each is not None], is_needed)
+    judged = [scene.judge_claim(claim, stage, above) for claim in claims]
+    return ClaimsFound([claim for claim in judged if claim is not None], is_needed)
 
 
-def _left(engine: Engine, tx: Tx, claim: Item, above: str) -> list[str]:
+def _open_follow_ups(engine: Engine, tx: Tx, claim: Item, above: str) -> list[str]:
     """The open follow-ups of a claim besides the item ``above``."""
-    needed = tx.items.named(engine.project_id, claim.needs)
-    return [each.id for each in needed if not each.is_over and each.id != above]
+    needed = tx.items.by_ids(engine.project_id, claim.needs)
+    return [item.id for item in needed if not item.is_over and item.id != above]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,18 +174,18 @@ class _Scene:
 
     def check(self, name: str) -> FrozenCheck | None:
         """The check that a test names, if it may."""
-        found = checks_for_claims(self.settings.settings).get(name)
-        if found is None:
+        entry = checks_for_claims(self.settings.settings).get(name)
+        if entry is None:
             return None
-        return FrozenCheck.model_validate(self.frozen[name]) if name in self.frozen else found.frozen(name)
+        return FrozenCheck.model_validate(self.frozen[name]) if name in self.frozen else entry.frozen(name)
 
     def results(self, tests: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """The results of the tests that checks do. Those that expect the same of a check are read from one run of it."""
         same: dict[str, list[Mapping[str, Any]]] = {}
         for test in tests:
             if "check" in test:
-                same.setdefault(f"{test['check']} {expected(test)}", []).append(test)
-        return [found for group in same.values() for found in self._results(group)]
+                same.setdefault(f"{test['check']} {expected_of(test)}", []).append(test)
+        return [result for group in same.values() for result in self._results(group)]
 
     def _results(self, tests: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         name = str(tests[0]["check"])
@@ -205,10 +209,10 @@ class _Scene:
             )
 
         gold_sets = self.settings.settings.claims.gold_sets
-        results = measured(tests, run, self.child, self.root, check.cwd, gold_sets)
+        results = measure(tests, run, self.child, self.root, check.cwd, gold_sets)
         at = self.engine.clock().isoformat(timespec="seconds")
-        for test, setup, found in zip(tests, setups, results, strict=True):
-            facts = {key: value for key, value in found.items() if value not in ("", None)}
+        for test, setup, result in zip(tests, setups, results, strict=True):
+            facts = {key: value for key, value in result.items() if value not in ("", None)}
             yield {"test": test["name"], "at": at, "setup": setup, **facts}
 
     def setup(self, test: Mapping[str, Any]) -> str | None:
@@ -222,53 +226,57 @@ class _Scene:
         answers = gold and [gold.path, gold.key, gold.value, known and sha256_hex(known)]
         return sha256_of({"check": check.model_dump(mode="json"), "level": self.level, "gold_set": answers})
 
-    def outdated(self, claim: Item) -> set[str]:
+    def outdated_tests(self, claim: Item) -> set[str]:
         """The tests whose results are about other files, another check or another gold set than those that are there now."""
-        found = outcomes(claim.tests, claim.results, claim.evidence)
-        if not found:
+        values_by_test = outcomes(claim.tests, claim.results, claim.evidence)
+        if not values_by_test:
             return set()
-        seen = SeenFiles(self.root)
+        files = SeenFiles(self.root)
         checks = {test["name"]: self.check(str(test.get("check", ""))) for test in claim.tests}
-        trees = {name: seen.tree(written_by(check) if check else ()).id for name, check in checks.items()}
+        trees = {name: files.tree(written_by(check) if check else ()).id for name, check in checks.items()}
         setups = {test["name"]: self.setup(test) for test in claim.tests}
         return {
             name
-            for name, each in found.items()
-            if (each.get("tree"), each.get("setup")) != (trees.get(name), setups.get(name))
+            for name, values in values_by_test.items()
+            if (values.get("tree"), values.get("setup")) != (trees.get(name), setups.get(name))
         }
 
-    def judged(self, claim: Item, stage: str, above: str) -> FoundClaim | None:
+    def judge_claim(self, claim: Item, stage: str, above: str) -> FoundClaim | None:
         """The claim after its tests for ``stage``; None where it was ended meanwhile. ``above``: the item of the run."""
-        old = self.outdated(claim)
+        old = self.outdated_tests(claim)
         with self.engine.store.tx() as tx:
             seen, claim = claim, tx.items.get(self.engine.project_id, claim.id)
             if claim.status is ItemStatus.FALSIFIED:
-                left = _left(self.engine, tx, claim, above)
-                failed = {each["test"] for each in claim.results if each["outcome"] == "failed"}
+                left = _open_follow_ups(self.engine, tx, claim, above)
+                failed = {result["test"] for result in claim.results if result["outcome"] == "failed"}
                 # ``old`` says nothing about results that another process has kept since.
                 if left or is_contradicted(claim) or claim.results != seen.results or not failed & old:
                     open_ = f"; its follow-ups are open: {', '.join(left)}" if left else ""
                     return FoundClaim(claim.id, claim.title, f"falsified: {claim.reason}{open_}", False, {})
                 claim = keep_changes(self.engine, tx, claim, again(), SYSTEM)
         if claim.results != seen.results:
-            old = self.outdated(claim)
+            old = self.outdated_tests(claim)
         # Without git no result is known to be about these files: the gate runs its test again.
-        known = {each["test"] for each in claim.results if each["outcome"] != "error" and each.get("tree")} - old
+        known = {
+            result["test"] for result in claim.results if result["outcome"] != "error" and result.get("tree")
+        } - old
         tests = of_stage(claim.tests, stage)
         results = self.results(test for test in tests if test["name"] not in known)
         with self.engine.store.tx() as tx:
-            kept = keep(self.engine, tx, claim.id, results) if results else None
-            claim = kept or tx.items.get(self.engine.project_id, claim.id)
+            item = keep(self.engine, tx, claim.id, results) if results else None
+            claim = item or tx.items.get(self.engine.project_id, claim.id)
         if claim.status is ItemStatus.DEPRECATED:
             return None
-        found = outcomes(claim.tests, claim.results, claim.evidence)
+        values_by_test = outcomes(claim.tests, claim.results, claim.evidence)
         fresh = {
-            name: each for name, each in found.items() if name not in old or any(name == r["test"] for r in results)
+            name: values
+            for name, values in values_by_test.items()
+            if name not in old or any(name == r["test"] for r in results)
         }
         shown = {
             test["name"]: str(fresh[test["name"]]["outcome"]) if test["name"] in fresh else "open" for test in tests
         }
-        about = [each for name, each in fresh.items() if name in shown]
+        about = [values for name, values in fresh.items() if name in shown]
         if claim.status is ItemStatus.FALSIFIED:
             return FoundClaim(claim.id, claim.title, f"falsified: {claim.reason}", False, shown, about)
         why = "; ".join(
@@ -287,6 +295,6 @@ def keep(engine: Engine, tx: Tx, name: str, results: Sequence[Mapping[str, Any]]
     return keep_changes(engine, tx, claim, values_with_results(claim, results), SYSTEM)
 
 
-def _untrusted(claim: Item) -> Judgement:
+def _untrusted_judgement(claim: Item) -> Judgement:
     what = f"{_UNTRUSTED} {claim.id} wait for a person."
     return needs_trust("claims", what, "ask the user to look at it and run: wfe-mcp trust", {"claim": claim.id})

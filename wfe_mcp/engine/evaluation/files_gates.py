@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 def judge_files_gate(change: RunChange) -> bool:
     """Judge the first files gate after work that the caller's look, from before the transaction, can answer."""
-    seen = change.seen
-    if seen is None or change.state.status is not RunStatus.RUNNING or not seen.is_fresh:
+    files = change.seen
+    if files is None or change.state.status is not RunStatus.RUNNING or not files.is_fresh:
         return False
     for attempt in change.state.moving_attempts:
         if attempt.status is AttemptStatus.GATING and attempt.stage is Stage.AFTER and attempt.tree is not None:
             gate = gate_now(change, attempt)
-            if gate is not None and gate.kind == "files" and _judge(change, attempt, gate, seen):
+            if gate is not None and gate.kind == "files" and _judge(change, attempt, gate, files):
                 return True
     return False
 
@@ -33,15 +33,15 @@ def _judge(change: RunChange, attempt: Attempt, gate: FilesGate, seen: SeenFiles
     What is not in them (an ignored file that must exist, the bytes of an attached one) belongs to a look of the gate's own.
     """
     from wfe_mcp.engine.evaluation.gate_jobs import files_in, gate_scene, give_verdict, judged_by
-    from wfe_mcp.workflow.expressions import ExpressionError, filled
+    from wfe_mcp.workflow.expressions import ExpressionError, fill_shape
 
     scene = gate_scene(change.engine, change.tx, change, attempt, gate)
     try:
-        exist = filled(gate, scene.values, change.plan.expressions).exist
+        exist = fill_shape(gate, scene.values, change.plan.expressions).exist
     except ExpressionError:
         exist = ()  # the verdict says so
-    found = seen.known(scene.ignored)
-    if found is None or found.id != attempt.tree or scene.attached or not {*exist} <= files_in(found, exist):
+    tree = seen.known_tree(scene.ignored)
+    if tree is None or tree.id != attempt.tree or scene.attached or not {*exist} <= files_in(tree, exist):
         return False
     try:
         judged = judged_by(gate, scene, _no_program, seen)

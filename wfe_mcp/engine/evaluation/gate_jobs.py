@@ -19,7 +19,7 @@ from wfe_mcp.core.model import Attempt, Stage
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.engine.credentials.handing import hand_to_check
 from wfe_mcp.engine.evaluation.gate_scene import (
-    Judged,
+    JudgedGate,
     Scene,
     allowing_input,
     exact_names,
@@ -38,7 +38,7 @@ from wfe_mcp.gates.judgement import Judgement, failed, needs_trust, undecided
 from wfe_mcp.gates.judges import judge_of
 from wfe_mcp.gates.scene import GateScene
 from wfe_mcp.store.records.runs import EvidenceRecord
-from wfe_mcp.workflow.expressions import ExpressionError, filled
+from wfe_mcp.workflow.expressions import ExpressionError, fill_shape
 from wfe_mcp.workflow.model import CommandGate, FilesGate, Gate, OpinionGate
 from wfe_mcp.workspace.config.checks import FrozenCheck
 from wfe_mcp.workspace.config.settings import Settings
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.jobs import JobRecord
 
 
-def judge(engine: Engine, context: JobContext) -> Judged | None:
+def judge(engine: Engine, context: JobContext) -> JudgedGate | None:
     """Judge the gate that the job names; None when the verdict is no longer needed. Raises what ``opinions`` raises."""
     job = context.job
     with engine.store.read() as tx:
@@ -69,17 +69,17 @@ def judge(engine: Engine, context: JobContext) -> Judged | None:
         review = _review(current, attempt, gate, values) if isinstance(gate, OpinionGate) else None
     # What a gate reads besides the tree is as new as its look. A command is followed by a look, which shows what changed.
     reads_besides = isinstance(gate, FilesGate) and (gate.exist or scene.attached)
-    seen = (None if reads_besides else kept_look(engine, current.run)) or scene.look()
-    tree = scene.tree_of(seen)
+    files = (None if reads_besides else kept_look(engine, current.run)) or scene.look()
+    tree = scene.tree_of(files)
     # The files changed before the check began: it does not run, and the gates judge those files (record).
     if tree != attempt.tree and attempt.tree is not None:
-        return Judged(None, tree, seen=seen)
+        return JudgedGate(None, tree, seen=files)
     if review is not None:
-        return scene.judged(review(context), scene.look())
-    return judged_by(gate, scene, context.run_child, seen)
+        return scene.judge(review(context), scene.look())
+    return judged_by(gate, scene, context.run_child, files)
 
 
-def record(engine: Engine, tx: Tx, job: JobRecord, judged: Judged) -> None:
+def record(engine: Engine, tx: Tx, job: JobRecord, judged: JudgedGate) -> None:
     """Write the verdict inside the transaction that ends the job."""
     with change_run_in(engine, tx, job.of_run, SYSTEM) as current:
         attempt = judged_attempt(current, job)
@@ -88,7 +88,7 @@ def record(engine: Engine, tx: Tx, job: JobRecord, judged: Judged) -> None:
             give_verdict(current, attempt, judged)
 
 
-def judged_by(gate: Gate, scene: Scene, run: RunChild, seen: SeenFiles | None) -> Judged:
+def judged_by(gate: Gate, scene: Scene, run: RunChild, seen: SeenFiles | None) -> JudgedGate:
     """The verdict on the files as ``seen``; on those after it, where the gate runs a program."""
     try:
         exact, test_file, allowed_by = (
@@ -96,18 +96,18 @@ def judged_by(gate: Gate, scene: Scene, run: RunChild, seen: SeenFiles | None) -
             file_beside(gate, scene.values),
             allowing_input(gate),
         )
-        gate = filled(gate, scene.values, scene.change.plan.expressions)
+        gate = fill_shape(gate, scene.values, scene.change.plan.expressions)
         if isinstance(gate, CommandGate):
             return judge_check(gate, scene, run, exact, test_file, seen)
         return _judge_by_kind(gate, scene, run, seen, allowed_by)
     except ExpressionError as exc:
         step = "ask the user to fix the template, or to skip the phase."
-        return scene.judged(undecided(gate.kind, f"The {gate.kind} gate could not be evaluated: {exc}.", step), seen)
+        return scene.judge(undecided(gate.kind, f"The {gate.kind} gate could not be evaluated: {exc}.", step), seen)
 
 
-def give_verdict(current: RunChange, attempt: Attempt, judged: Judged) -> None:
+def give_verdict(current: RunChange, attempt: Attempt, judged: JudgedGate) -> None:
     """Store the evidence of the open gate of ``attempt`` with its seal, and command what follows from it."""
-    engine, tx, on = current.engine, current.tx, current.on(attempt)
+    engine, tx, on = current.engine, current.tx, current.values_of(attempt)
     alive = engine.is_alive(attempt.holder, attempt.lease_until)
     judgement = judged.judgement
     evidence = None if judgement is None else evidence_of(current, attempt, judged, judgement)
@@ -164,9 +164,9 @@ def _review(
     schema = current.plan.schema_name(attempt.phase) if attempt.stage is Stage.AFTER and attempt.revision else ""
     compared = changes_of(current, attempt, schema) if schema else None
 
-    def asked(context: JobContext) -> Judgement:
+    def judge_opinion(context: JobContext) -> Judgement:
         reviewers = reviewers_of(engine, roles, frozen, decides=True)
-        waiting = next((each for each in reviewers if each.needs_trust), None)
+        waiting = next((reviewer for reviewer in reviewers if reviewer.needs_trust), None)
         if waiting is not None:
             return needs_trust("opinion", waiting.fault, waiting.remedy[:1].lower() + waiting.remedy[1:])
         root = Path(run.worktree)
@@ -190,15 +190,15 @@ def _review(
         )
         return judge_by_opinions(engine, context, gate, reviewers, about)
 
-    return asked
+    return judge_opinion
 
 
-def _judge_by_kind(gate: Gate, scene: Scene, run: RunChild, seen: SeenFiles | None, allowed_by: str) -> Judged:
+def _judge_by_kind(gate: Gate, scene: Scene, run: RunChild, seen: SeenFiles | None, allowed_by: str) -> JudgedGate:
     from wfe_mcp.workspace.git.repository import head
 
     attempt, root = scene.attempt, scene.root
     name = scene.change.plan.artifact_name(attempt.phase)
-    known = None if seen is None else seen.known(scene.ignored)
+    known = None if seen is None else seen.known_tree(scene.ignored)
     present = files_in(known, gate.exist) if known is not None and isinstance(gate, FilesGate) else frozenset[str]()
     judgement = judge_of(gate.kind)(
         gate,
@@ -222,14 +222,14 @@ def _judge_by_kind(gate: Gate, scene: Scene, run: RunChild, seen: SeenFiles | No
         ),
     )
     if gate.kind == "files":
-        return scene.judged(judgement, seen)  # it started no program: what it judged is the tree above
+        return scene.judge(judgement, seen)  # it started no program: what it judged is the tree above
     after = scene.look()
     if gate.tree != "runs":
-        return scene.judged(judgement, after)
+        return scene.judge(judgement, after)
     tree = scene.tree_of(after)
     moved = attempt.tree is not None and tree is not None and tree != attempt.tree
     changed = tuple(changed_paths(root, attempt.tree or "", tree or "")) if moved else ()
-    return scene.judged(judgement, after, head=head(root), changed=changed)
+    return scene.judge(judgement, after, head=head(root), changed=changed)
 
 
 def files_in(tree: HashedTree, paths: Iterable[str]) -> frozenset[str]:
@@ -247,7 +247,7 @@ def claims_of(scene: Scene, run: RunChild, stage: str) -> ClaimsFound:
     return claims_found(scene.engine, change.run, scene.frozen, run, folder, stage)
 
 
-def evidence_of(current: RunChange, attempt: Attempt, judged: Judged, found: Judgement) -> EvidenceRecord:
+def evidence_of(current: RunChange, attempt: Attempt, judged: JudgedGate, found: Judgement) -> EvidenceRecord:
     """The evidence of ``found``, without its seal."""
     return EvidenceRecord(
         id=f"ev-{uuid.uuid4().hex[:16]}",
@@ -267,10 +267,10 @@ def evidence_of(current: RunChange, attempt: Attempt, judged: Judged, found: Jud
     )
 
 
-def judge_command(gate: CommandGate, scene: Scene, run: RunChild) -> Judged:
+def judge_command(gate: CommandGate, scene: Scene, run: RunChild) -> JudgedGate:
     """Run the check of ``gate`` now, for no job. Raises ExpressionError."""
     exact, test_file = exact_names(gate), file_beside(gate, scene.values)
-    filled_in = filled(gate, scene.values, scene.change.plan.expressions)
+    filled_in = fill_shape(gate, scene.values, scene.change.plan.expressions)
     assert isinstance(filled_in, CommandGate), "filling in expressions keeps the kind"
     return judge_check(filled_in, scene, run, exact, test_file, scene.look())
 
@@ -284,7 +284,7 @@ class AskedCheck:
     settings: Settings
 
 
-def asked_check(gate: CommandGate, scene: Scene) -> AskedCheck | Judged:
+def asked_check(gate: CommandGate, scene: Scene) -> AskedCheck | JudgedGate:
     """The check of ``gate``; what is judged at once where a person has to trust it first."""
     with scene.engine.store.read() as tx:
         settings = scene.engine.settings(tx)
@@ -293,7 +293,7 @@ def asked_check(gate: CommandGate, scene: Scene) -> AskedCheck | Judged:
     if frozen is None and gate.check in settings.settings.checks:
         frozen = settings.settings.checks[gate.check].frozen(gate.check).model_dump(mode="json")
     if settings.untrusted or (frozen is None and gate.if_missing == "fail" and settings.project_file is None):
-        return Judged(_needs_trust(gate.check, trusted_before=frozen is not None), scene.attempt.tree)
+        return JudgedGate(_needs_trust(gate.check, trusted_before=frozen is not None), scene.attempt.tree)
     check = None if frozen is None else FrozenCheck.model_validate(frozen)
     return AskedCheck(check, strictest(gate.level, scene.frozen.get("evidence"), least), settings.settings)
 
@@ -305,13 +305,13 @@ def judge_check(
     exact: frozenset[str],
     test_file: str,
     seen: SeenFiles | None,
-) -> Judged:
+) -> JudgedGate:
     """The judgement of ``gate``, whose expressions are filled in, after its check ran."""
     from wfe_mcp.workspace.config.ports import with_ports
     from wfe_mcp.workspace.git.repository import head
 
     asked = asked_check(gate, scene)
-    if isinstance(asked, Judged):
+    if isinstance(asked, JudgedGate):
         return asked
     looks: list[SeenFiles] = []
     judgement = run_check(
@@ -334,7 +334,7 @@ def judge_check(
     )
     after = looks[-1] if looks and seen is not None else scene.look()
     changed = tuple(judgement.data.get("tree", {}).get("changed", ()))
-    return scene.judged(judgement, after, head=head(scene.root), changed=changed)
+    return scene.judge(judgement, after, head=head(scene.root), changed=changed)
 
 
 def skipped_before(gate: CommandGate, scene: Scene) -> int | None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedGate:
     """The outcome of a job. ``tree`` and ``head`` are those after the gate; ``changed``: paths the check itself changed.
 
     ``judgement`` None: the files had changed before the gate could read them.
@@ -69,11 +69,11 @@ class Scene:
         """The tree that the gates judge."""
         return None if seen is None else seen.tree(self.ignored).id
 
-    def judged(
+    def judge(
         self, judgement: Judgement, seen: SeenFiles | None, *, head: str | None = None, changed: tuple[str, ...] = ()
-    ) -> Judged:
+    ) -> JudgedGate:
         """The outcome, about the files as ``seen``."""
-        return Judged(judgement, self.tree_of(seen), head, changed, seen)
+        return JudgedGate(judgement, self.tree_of(seen), head, changed, seen)
 
 
 def gate_scene(engine: Engine, tx: Tx, current: RunChange, attempt: Attempt, gate: Gate) -> Scene:
@@ -82,7 +82,7 @@ def gate_scene(engine: Engine, tx: Tx, current: RunChange, attempt: Attempt, gat
     named = f"{gate.model_dump_json()} artifacts.{artifact}"
     values = roots(current, attempt, named, own=attempt.stage is Stage.AFTER)
     ignored = ignored_globs(engine, tx, current.loaded, attempt.phase)
-    attached = frozenset((each.name, each.sha256) for each in tx.attachments.of_run(current.run.id))
+    attached = frozenset((attachment.name, attachment.sha256) for attachment in tx.attachments.of_run(current.run.id))
     return Scene(engine, current, attempt, values, ignored, attached, current.frozen)
 
 
@@ -105,8 +105,8 @@ def exact_names(gate: Gate) -> frozenset[str]:
 def file_beside(gate: Gate, values: dict[str, Any]) -> str:
     """The ``file`` of the artifact whose ``test`` the gate names; empty where there is none."""
     text = gate.expect.model_dump_json() if isinstance(gate, CommandGate) else ""
-    found = re.search(r"\$\{artifacts\.(\w+)\.test\}", text)
-    artifact: object = values["artifacts"].get(found[1]) if found else None
+    match = re.search(r"\$\{artifacts\.(\w+)\.test\}", text)
+    artifact: object = values["artifacts"].get(match[1]) if match else None
     file = cast("dict[str, object]", artifact).get("file") if isinstance(artifact, dict) else None
     return file if isinstance(file, str) else ""
 
@@ -114,5 +114,5 @@ def file_beside(gate: Gate, values: dict[str, Any]) -> str:
 def allowing_input(gate: Gate) -> str:
     """The input of the run that says which files a files gate allows; empty where the template itself says it."""
     globs = gate.within if isinstance(gate, FilesGate) else ()
-    found = re.fullmatch(r"\$\{inputs\.(\w+)\}", globs[0]) if len(globs) == 1 else None
-    return found[1] if found else ""
+    match = re.fullmatch(r"\$\{inputs\.(\w+)\}", globs[0]) if len(globs) == 1 else None
+    return match[1] if match else ""

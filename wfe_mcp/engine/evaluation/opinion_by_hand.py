@@ -16,7 +16,7 @@ from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, Suggestion, nearest
 from wfe_mcp.core.model import Attempt, By
-from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.run_change import RunChange, run_as_read
 from wfe_mcp.engine.kernel.transaction import change_run
@@ -28,7 +28,7 @@ class WaitsForPerson(Exception):
     """The gate cannot be judged before these persons have answered."""
 
     def __init__(self, asked: list[AskedPerson]) -> None:
-        super().__init__(", ".join(one.reviewer for one in asked))
+        super().__init__(", ".join(person.reviewer for person in asked))
         self.asked = asked
 
 
@@ -57,19 +57,19 @@ def open_question(engine: Engine, run: str, phase: str, reviewer: str = "") -> A
     with engine.store.read() as tx:
         current = run_as_read(engine, tx, run)
         attempt = current.attempt(PhasePath(phase))
-        command = f"wfe-mcp opinion answer {current.run.id} {typed(attempt.phase)}"
-        asked = _person_asked(current, attempt, reviewer, command)
+        command = f"wfe-mcp opinion answer {current.run.id} {shell_path(attempt.phase)}"
+        person = _person_asked(current, attempt, reviewer, command)
         root = Path(current.run.worktree)
-    question, answer = (read_if_there(root, place) or b"" for place in (asked.question, asked.answer))
-    changed = sha256_hex(question) != asked.text_sha256 if asked.text_sha256 else None
-    return AskedQuestion(asked, question.decode(errors="replace"), answer.decode(errors="replace"), changed)
+    question, answer = (read_if_there(root, place) or b"" for place in (person.question, person.answer))
+    changed = sha256_hex(question) != person.text_sha256 if person.text_sha256 else None
+    return AskedQuestion(person, question.decode(errors="replace"), answer.decode(errors="replace"), changed)
 
 
 def refuse_no_opinion(engine: Engine, run: str, phase: str, question: AskedQuestion, path: str = "") -> None:
     """Refuses ``bad_argument`` and ``invalid_artifact`` as ``take_opinion`` would for the file of this answer."""
     with engine.store.read() as tx:
         current = run_as_read(engine, tx, run)
-    command = f"wfe-mcp opinion answer {current.run.id} {typed(PhasePath(phase))}"
+    command = f"wfe-mcp opinion answer {current.run.id} {shell_path(PhasePath(phase))}"
     _read(Path(current.run.worktree), path or question.asked.answer, command)
 
 
@@ -95,35 +95,35 @@ def take_opinion(
 
     with change_run(engine, run, by) as current:
         attempt = current.attempt(PhasePath(phase))
-        command = f"wfe-mcp opinion answer {current.run.id} {typed(attempt.phase)}"
-        asked = _person_asked(current, attempt, reviewer, command)
+        command = f"wfe-mcp opinion answer {current.run.id} {shell_path(attempt.phase)}"
+        person = _person_asked(current, attempt, reviewer, command)
         if not by.is_human:
             raise Refused(
                 "needs_human", "Only the user can give the opinion of a reviewer.", f"Ask the user to run: {command}"
             )
-        place = path or asked.answer
+        place = path or person.answer
         value = (
             _read(Path(current.run.worktree), place, command) if text is None else _opinion(text, "the form", command)
         )
-        made = OpinionRecord(
-            _id_of(current, attempt, asked, value),
+        opinion = OpinionRecord(
+            _id_of(current, attempt, person, value),
             current.run.project_id,
             current.run.id,
             attempt.phase,
             attempt.number,
             "gate",
-            asked.reviewer,
-            asked.provider,
+            person.reviewer,
+            person.provider,
             MANUAL_MODEL,
-            asked.question_sha256,
+            person.question_sha256,
             attempt.sha256 or "",
             str(value["verdict"]),
             current.at,
             value,
         )
-        current.tx.opinions.add(made)
+        current.tx.opinions.add(opinion)
         current.tx.seals.keep_opinions(
-            current.run.id, [made.id]
+            current.run.id, [opinion.id]
         )  # sealed here, by the person, and not only by the gate
         current.facts |= {
             "kind": "opinion",
@@ -137,17 +137,17 @@ def take_opinion(
                     "phase": str(attempt.phase),
                     "attempt": attempt.number,
                     "gate": attempt.gate,
-                    "reviewer": made.reviewer,
-                    "verdict": made.verdict,
-                    "question": made.question_sha256,
-                    "opinion": made.id,
+                    "reviewer": opinion.reviewer,
+                    "verdict": opinion.verdict,
+                    "question": opinion.question_sha256,
+                    "opinion": opinion.id,
                     "sha256": sha256_hex(canonical_json(value).encode()),
                 }
             ],
         }
         enqueue_gate(current, attempt, again=True)
         current.tx.after_commit(engine.wake)
-    return made
+    return opinion
 
 
 def _id_of(current: RunChange, attempt: Attempt, asked: AskedPerson, value: dict[str, Any]) -> str:
@@ -158,7 +158,7 @@ def _id_of(current: RunChange, attempt: Attempt, asked: AskedPerson, value: dict
 
 
 def _person_asked(current: RunChange, attempt: Attempt, reviewer: str, command: str) -> AskedPerson:
-    waiting = {one.reviewer: one for one in persons_asked(current.tx, current.run, current.state, attempt)}
+    waiting = {person.reviewer: person for person in persons_asked(current.tx, current.run, current.state, attempt)}
     if not waiting:
         raise Refused(
             "illegal_transition",

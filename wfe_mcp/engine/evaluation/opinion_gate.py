@@ -23,14 +23,14 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.outcomes import VerdictKind
-from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.engine.evaluation.opinion_by_hand import WaitsForPerson
 from wfe_mcp.engine.evaluation.reviews import question_sha256
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.models.ask import answer
 from wfe_mcp.engine.models.waits import AskedPerson
 from wfe_mcp.gates.judgement import Judgement
-from wfe_mcp.gates.opinion import Reviewed, conflict, judge_opinions, no_reviewer, with_warning
+from wfe_mcp.gates.opinion import ReviewerResult, conflict, judge_opinions, no_reviewer, with_warning
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, RetryLater
 from wfe_mcp.providers.call import Answer, Connection, ProviderFault, Question
 from wfe_mcp.store.records.calls import CallPurpose
@@ -86,16 +86,16 @@ def reviewers_of(
     from wfe_mcp.engine.models.connections import connections_of
     from wfe_mcp.engine.models.roles import refuse_unsigned
 
-    found: list[Reviewer] = []
+    reviewers: list[Reviewer] = []
     for reviewer, role in names.items():
         try:
             if decides:
                 refuse_unsigned(engine.settings(), role, frozen)
-            found.append(Reviewer(reviewer, connections_of(engine, role, frozen=frozen, declared=True)))
+            reviewers.append(Reviewer(reviewer, connections_of(engine, role, frozen=frozen, declared=True)))
         except Refused as refused:
             waits = refused.code == "needs_trust"
-            found.append(Reviewer(reviewer, fault=refused.message, remedy=refused.hint, needs_trust=waits))
-    return found
+            reviewers.append(Reviewer(reviewer, fault=refused.message, remedy=refused.hint, needs_trust=waits))
+    return reviewers
 
 
 def judge_by_opinions(
@@ -104,8 +104,8 @@ def judge_by_opinions(
     """The verdict of the gate. Raises RetryLater while a reviewer that decides may still answer, Outage when it
     will not, WaitsForPerson where it is a person.
     """
-    there = [each for each in reviewers if each.connections]
-    missing = [f"{each.name}: {each.why}" for each in reviewers if not each.connections]
+    there = [reviewer for reviewer in reviewers if reviewer.connections]
+    missing = [f"{reviewer.name}: {reviewer.why}" for reviewer in reviewers if not reviewer.connections]
     if missing and not (there and gate.if_missing == "note"):
         return no_reviewer(gate, missing)
     if missing:  # only configured reviewers are asked
@@ -134,77 +134,87 @@ def _ask_reviewers(
     return judge_opinions(gate, reviews)
 
 
-def _ask_persons(there: Sequence[Reviewer], reviews: Sequence[Reviewed], about: About) -> None:
+def _ask_persons(there: Sequence[Reviewer], reviews: Sequence[ReviewerResult], about: About) -> None:
     """Write the questions of persons who have not answered. Raises WaitsForPerson, when there are any."""
     from wfe_mcp.providers.manual import question_file
     from wfe_mcp.workspace.files.mirror import attempt_folder
     from wfe_mcp.workspace.files.project_files import read_if_there
 
-    waiting = [each for each in reviews if each.is_waited_for]
+    waiting = [review for review in reviews if review.is_waited_for]
     if not waiting:
         return
     assert about.root is not None and about.run_id is not None and about.phase is not None and about.attempt is not None
     folder, sha256 = attempt_folder(about.run_id, about.phase, about.attempt), question_sha256(about.question)
-    manual = {(each.name, one.provider): one for each in there for one in each.connections}
-    asked: list[AskedPerson] = []
-    for each in waiting:
-        command = f"wfe-mcp opinion answer {about.run_id} {typed(about.phase)} --reviewer {each.reviewer}"
-        ability = manual[each.reviewer, each.provider].fs_ability
+    manual = {
+        (reviewer.name, connection.provider): connection for reviewer in there for connection in reviewer.connections
+    }
+    people: list[AskedPerson] = []
+    for reviewer in waiting:
+        command = f"wfe-mcp opinion answer {about.run_id} {shell_path(about.phase)} --reviewer {reviewer.reviewer}"
+        ability = manual[reviewer.reviewer, reviewer.provider].fs_ability
         question, place = question_file(
-            about.root, folder, f"{each.reviewer}-{sha256[:8]}", about.question, ability, command
+            about.root, folder, f"{reviewer.reviewer}-{sha256[:8]}", about.question, ability, command
         )
         written = sha256_hex(read_if_there(about.root, question) or b"")
-        asked.append(AskedPerson(each.reviewer, each.provider, sha256, question, place, written))
-    raise WaitsForPerson(asked)
+        people.append(AskedPerson(reviewer.reviewer, reviewer.provider, sha256, question, place, written))
+    raise WaitsForPerson(people)
 
 
 def ask_all(
     engine: Engine, context: JobContext, reviewers: Sequence[Reviewer], about: About, *, with_fallbacks: bool
-) -> tuple[list[Reviewed], list[ProviderFault]]:
+) -> tuple[list[ReviewerResult], list[ProviderFault]]:
     """The opinion of each reviewer, asked in parallel; a fault for each that could not be asked."""
-    known = {each.name: _stored_opinion(engine, each, about) for each in reviewers}
-    asked = [each for each in reviewers if known[each.name] is None]
+    known = {reviewer.name: _stored_opinion(engine, reviewer, about) for reviewer in reviewers}
+    asked = [reviewer for reviewer in reviewers if known[reviewer.name] is None]
     with ThreadPoolExecutor(max(1, min(MOST_AT_ONCE, len(asked))), thread_name_prefix="wfe-review") as pool:
-        waiting = {each.name: pool.submit(_ask, engine, context, each, about, with_fallbacks) for each in asked}
+        waiting = {
+            reviewer.name: pool.submit(_ask, engine, context, reviewer, about, with_fallbacks) for reviewer in asked
+        }
     # All answers are stored before one reviewer's exception may end the job.
     results = {name: future.result() for name, future in waiting.items()}
-    reviews = [known[each.name] or results[each.name][0] for each in reviewers]
+    reviews = [known[reviewer.name] or results[reviewer.name][0] for reviewer in reviewers]
     return reviews, [fault for _, fault in results.values() if fault is not None]
 
 
-def _stored_opinion(engine: Engine, reviewer: Reviewer, about: About) -> Reviewed | None:
+def _stored_opinion(engine: Engine, reviewer: Reviewer, about: About) -> ReviewerResult | None:
     question = question_sha256(about.question)
     with engine.store.read() as tx:
-        for one in reviewer.connections:
-            found = tx.opinions.known(
-                about.project_id, about.asked_by, reviewer.name, one.provider, _model(one), question, about.sha256
+        for connection in reviewer.connections:
+            opinion = tx.opinions.same_question(
+                about.project_id,
+                about.asked_by,
+                reviewer.name,
+                connection.provider,
+                _model(connection),
+                question,
+                about.sha256,
             )
-            if found is not None:
-                return Reviewed(
+            if opinion is not None:
+                return ReviewerResult(
                     reviewer.name,
-                    one.provider,
-                    _model(one),
-                    found.value,
+                    connection.provider,
+                    _model(connection),
+                    opinion.value,
                     cached=True,
-                    id=found.id,
-                    answered_by=found.answered_by or "",
+                    id=opinion.id,
+                    answered_by=opinion.answered_by or "",
                 )
     return None
 
 
 def _ask(
     engine: Engine, context: JobContext, reviewer: Reviewer, about: About, with_fallbacks: bool
-) -> tuple[Reviewed, ProviderFault | None]:
+) -> tuple[ReviewerResult, ProviderFault | None]:
     from wfe_mcp.engine.models.call_log import Recording
 
-    last: tuple[Reviewed, ProviderFault | None] | None = None
+    last: tuple[ReviewerResult, ProviderFault | None] | None = None
     for connection in reviewer.connections if with_fallbacks else reviewer.connections[:1]:
-        review = Reviewed(reviewer.name, connection.provider, _model(connection))
+        review = ReviewerResult(reviewer.name, connection.provider, _model(connection))
         if connection.kind == "manual" and about.root is not None:
             return replace(review, fault="a person has not answered yet", is_waited_for=True), None
         listener = Recording(engine, context, purpose=CallPurpose.OPINION, role=reviewer.name)
         try:
-            given = answer(engine, context, connection, about.question, listener)
+            reply = answer(engine, context, connection, about.question, listener)
         except ProviderFault as fault:
             if fault.kind == "stopped":
                 raise ChildStopped(context.stop.reason) from None
@@ -212,14 +222,14 @@ def _ask(
                 return replace(review, opinion=_unreadable(fault.message)), None
             last = replace(review, fault=fault.message), fault
             continue
-        review = replace(review, answered_by=given.model)
-        value, fault_found = _read(given)
+        review = replace(review, answered_by=reply.model)
+        value, fault_found = _read(reply)
         if fault_found:
             return replace(review, opinion=_unreadable(fault_found)), None
         value |= (
-            {SOURCE: dict(given.source)} if given.source else {}
+            {SOURCE: dict(reply.source)} if reply.source else {}
         )  # a model cannot say it: its schema has no such key
-        id_ = _keep(engine, reviewer, connection, about, value, given.model)
+        id_ = _keep(engine, reviewer, connection, about, value, reply.model)
         return replace(review, opinion=value, id=id_), None
     assert last is not None, "a reviewer without connections is not asked"
     return last
@@ -246,11 +256,11 @@ def _unreadable(why: str) -> dict[str, Any]:
 def _keep(
     engine: Engine, reviewer: Reviewer, connection: Connection, about: About, value: dict[str, Any], model: str
 ) -> str:
-    made = f"op-{uuid.uuid4().hex[:16]}"
+    opinion_id = f"op-{uuid.uuid4().hex[:16]}"
     with engine.store.tx() as tx:
         tx.opinions.add(
             OpinionRecord(
-                made,
+                opinion_id,
                 about.project_id,
                 about.run_id,
                 about.phase,
@@ -267,4 +277,4 @@ def _keep(
                 model or None,
             )
         )
-    return made
+    return opinion_id

@@ -11,38 +11,38 @@ from wfe_mcp.jobs.job_context import JobContext, Outcome, RetryLater
 
 def work_opinion(engine: Engine, context: JobContext) -> Outcome:
     """The handler of second-opinion jobs: ask every reviewer; each opinion is stored at once."""
-    job, given = context.job, context.job.payload
+    job, payload = context.job, context.job.payload
     is_last = job.tries >= TRIES
-    reviewers = reviewers_of(engine, {name: name for name in given["reviewers"]}, None)
-    missing = [each for each in reviewers if not each.connections]
-    unfilled = [{"reviewer": each.name, "fault": each.why} for each in missing]
+    reviewers = reviewers_of(engine, {name: name for name in payload["reviewers"]}, None)
+    missing = [reviewer for reviewer in reviewers if not reviewer.connections]
+    unfilled = [{"reviewer": reviewer.name, "fault": reviewer.why} for reviewer in missing]
     if len(missing) == len(reviewers):
         return Outcome({"opinions": unfilled})
     subject = Subject(
-        given["question"],
-        tuple((heading, text) for heading, text in given["parts"]),
-        given["sha256"],
-        sha256_of(given),  # unknown to the authors of the parts, and equal for equal questions
+        payload["question"],
+        tuple((heading, text) for heading, text in payload["parts"]),
+        payload["sha256"],
+        sha256_of(payload),  # unknown to the authors of the parts, and equal for equal questions
     )
     about = About(
         engine.project_id,
         question_of(subject),
-        given["sha256"],
+        payload["sha256"],
         "call",
-        given["run"],
-        PhasePath(given["phase"]) if given["phase"] else None,
-        given["attempt"],
+        payload["run"],
+        PhasePath(payload["phase"]) if payload["phase"] else None,
+        payload["attempt"],
     )
-    there = [each for each in reviewers if each.connections]
+    there = [reviewer for reviewer in reviewers if reviewer.connections]
     reviews, faults = ask_all(engine, context, there, about, with_fallbacks=is_last)
     passing = [fault for fault in faults if fault.passes]
     if passing and not is_last:
         after = [fault.retry_after_s for fault in passing if fault.retry_after_s is not None]
         raise RetryLater("; ".join(fault.message for fault in passing), max(after, default=None))
     opinions = [
-        {"reviewer": each.reviewer, "provider": each.provider, "model": each.model, "cached": each.cached}
-        | ({"answered_by": each.answered_by} if each.answered_by else {})
-        | ({"opinion": each.opinion} if each.opinion else {"fault": each.fault})
-        for each in reviews
+        {"reviewer": review.reviewer, "provider": review.provider, "model": review.model, "cached": review.cached}
+        | ({"answered_by": review.answered_by} if review.answered_by else {})
+        | ({"opinion": review.opinion} if review.opinion else {"fault": review.fault})
+        for review in reviews
     ]
     return Outcome({"opinions": opinions + unfilled})

@@ -66,10 +66,16 @@ def outlook(engine: Engine, loaded: LoadedRun, phase: PhasePath | None, act: Cal
 
 def outlook_of(before: RunState, after: RunState, phase: PhasePath | None) -> Outlook:
     """What has become of a run: its states before and after a command on ``phase``."""
-    active = {(each.phase, each.number) for each in before.open_attempts if each.status in _ACTIVE}
-    now = [each for each in after.open_attempts if _is_open(each) and each.phase != phase]
-    inner = {around[0] for each in now if (around := item_of(each.phase)) is not None}
-    leaves = [each for each in now if each.phase not in inner]
+    active = {
+        (open_attempt.phase, open_attempt.number)
+        for open_attempt in before.open_attempts
+        if open_attempt.status in _ACTIVE
+    }
+    now = [
+        open_attempt for open_attempt in after.open_attempts if _is_open(open_attempt) and open_attempt.phase != phase
+    ]
+    inner = {around[0] for open_attempt in now if (around := item_of(open_attempt.phase)) is not None}
+    leaves = [open_attempt for open_attempt in now if open_attempt.phase not in inner]
     goes_back = after.iteration > before.iteration
     skipped = (
         path
@@ -85,8 +91,8 @@ def outlook_of(before: RunState, after: RunState, phase: PhasePath | None) -> Ou
         phase,
         after.status,
         goes_back=goes_back,
-        opens=tuple(each.phase for each in leaves if (each.phase, each.number) not in active),
-        stays=tuple(each.phase for each in leaves if (each.phase, each.number) in active),
+        opens=tuple(leaf.phase for leaf in leaves if (leaf.phase, leaf.number) not in active),
+        stays=tuple(leaf.phase for leaf in leaves if (leaf.phase, leaf.number) in active),
         skips=tuple(skipped),
         reason=after.reason if after.status in _STOPS and after.status is not before.status else "",
     )

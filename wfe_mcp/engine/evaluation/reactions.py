@@ -73,10 +73,10 @@ def _answer(change: RunChange, question: Question) -> c.Answer:
     from wfe_mcp.workflow.expressions import ExpressionError
 
     attempt = change.attempt(question.phase)
-    due = c.Answer(kind=question.kind, rule=question.rule, **change.on(attempt))
+    due = c.Answer(kind=question.kind, rule=question.rule, **change.values_of(attempt))
     last = change.state.loops[question.phase].keys[-1] if question.kind == "until" else ""
     if question.kind == "blocker":
-        return replace(due, blocker=_reported(change, attempt))
+        return replace(due, blocker=_reported_blocker(change, attempt))
     try:
         if question.kind == "items":
             keys, document = evaluated_items(change, attempt)
@@ -85,8 +85,8 @@ def _answer(change: RunChange, question: Question) -> c.Answer:
             inputs = {attempt.recovery: {"index": 0, "value": recovery_inputs(change, attempt)}}
             return replace(due, items=change.tx.documents.keep(inputs))
         if question.kind == "outputs":
-            kept = submit_outputs(change, attempt)
-            return replace(due, revision=kept.revision, sha256=kept.sha256)
+            head = submit_outputs(change, attempt)
+            return replace(due, revision=head.revision, sha256=head.sha256)
         if question.kind == "locks":
             return replace(due, keys=lock_names(change, attempt))
         seen = roots(change, attempt, question.text, own=question.kind == "next", item=last)
@@ -95,7 +95,7 @@ def _answer(change: RunChange, question: Question) -> c.Answer:
         return replace(due, error=str(exc))
 
 
-def _reported(change: RunChange, attempt: Attempt) -> BlockerFound:
+def _reported_blocker(change: RunChange, attempt: Attempt) -> BlockerFound:
     """The blocker that the accepted artifact of a phase of a recovery reports."""
     record = change.tx.artifacts.revision(change.run.id, attempt.phase, attempt.revision)
     assert record is not None, "a completed phase with an output has a revision"
@@ -140,7 +140,7 @@ def judge_inline_gate(change: RunChange) -> bool:
                 outcome=judgement.outcome,
                 message=judgement.message,
                 holder_alive=change.engine.is_alive(attempt.holder, attempt.lease_until),
-                **change.on(attempt),
+                **change.values_of(attempt),
             )
             if judgement.kind is VerdictKind.PASS:
                 command = replace(
@@ -169,7 +169,7 @@ def wake_backoff(change: RunChange) -> bool:
     """End the first back-off whose time has come, also where its timer fired while the run was paused."""
     for attempt in change.state.moving_attempts:
         if attempt.not_before is not None and attempt.not_before <= change.at:
-            command = c.Wake(**change.on(attempt))
+            command = c.Wake(**change.values_of(attempt))
             if refusal(change.state, command) is None:
                 change.give(command)
                 return True
@@ -181,7 +181,7 @@ def _open_gates(change: RunChange, attempt: Attempt) -> None:
 
     The gates of a loop judge all artifacts made in it.
     """
-    on = change.on(attempt)
+    on = change.values_of(attempt)
     if attempt.stage is Stage.AFTER:
         from wfe_mcp.engine.nested.nested import loop_sha256
 

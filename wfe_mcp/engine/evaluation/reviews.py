@@ -53,12 +53,12 @@ def question_of(subject: Subject, images: tuple[Image, ...] = ()) -> Question:
     """The question for a model; its answer is an ``opinion@1``."""
     from wfe_mcp.artifacts.registry import json_schema
     from wfe_mcp.providers.call import Question
-    from wfe_mcp.workflow.prompts import fenced
+    from wfe_mcp.workflow.prompts import fence
 
     left, texts = MAX_ALL, [f"# What to judge by\n{subject.criteria.strip() or _DEFAULT_CRITERIA}"]
     for heading, text in subject.parts:
         limit = min(MAX_FILE, left)
-        texts.append(f"# {heading}\n{fenced(text, heading, nonce=subject.nonce, limit=limit)}")
+        texts.append(f"# {heading}\n{fence(text, heading, nonce=subject.nonce, limit=limit)}")
         left -= min(len(text), limit)
     texts.append(
         "# Your answer\nOne JSON object, an opinion: verdict, summary, findings, suggestion, confidence (0 to 100)."
@@ -124,8 +124,8 @@ def changes_of(change: RunChange, attempt: Attempt, schema: str) -> Changes:
     root = Path(change.run.worktree)
     if attempt.head_at_start is None and schema != "change@1":
         return Changes(root, None, ())
-    tries = [each for each in change.state.attempts[attempt.phase] if each.iteration == attempt.iteration]
-    began = next((each.tree_at_start for each in tries if each.tree_at_start is not None), None)
+    tries = [earlier for earlier in change.state.attempts[attempt.phase] if earlier.iteration == attempt.iteration]
+    began = next((earlier.tree_at_start for earlier in tries if earlier.tree_at_start is not None), None)
     ignored = ignored_globs(change.engine, change.tx, change.loaded, attempt.phase)
     return Changes(root, began or first_tree(change.state), ignored)
 

@@ -93,15 +93,15 @@ def look(engine: Engine, job_id: str) -> OpinionRequest:
         job = tx.jobs.get(job_id)
     if job is None or job.kind != JOB:
         raise Refused("bad_argument", f"There is no question {job_id!r}.", "Ask again.")
-    given, result, status = job.payload, job.result or {}, _status(job)
+    payload, result, status = job.payload, job.result or {}, _status(job)
     return OpinionRequest(
         job.id,
         status,
-        tuple(given["reviewers"]),
+        tuple(payload["reviewers"]),
         tuple(result.get("opinions", ())),
         _why_not(job) if status == "failed" else "",
-        given["run"],
-        given["phase"],
+        payload["run"],
+        payload["phase"],
     )
 
 
@@ -110,12 +110,12 @@ def _status(job: JobRecord) -> str:
 
     if job.status in {JobStatus.QUEUED, JobStatus.RUNNING}:
         return "waiting"
-    return "done" if any("opinion" in each for each in _opinions(job)) else "failed"
+    return "done" if any("opinion" in opinion for opinion in _opinions(job)) else "failed"
 
 
 def _is_current(job: JobRecord, now: datetime) -> bool:
     """True while the job's result, present or future, is the answer."""
-    if _status(job) == "waiting" or (_opinions(job) and all("opinion" in each for each in _opinions(job))):
+    if _status(job) == "waiting" or (_opinions(job) and all("opinion" in opinion for opinion in _opinions(job))):
         return True
     return job.finished_at is not None and now < job.finished_at + timedelta(seconds=FAILURE_VALID_S)
 
@@ -126,11 +126,11 @@ def _opinions(job: JobRecord) -> list[dict[str, Any]]:
 
 def _why_not(job: JobRecord) -> str:
     result = job.result or {}
-    faults = "; ".join(f"{each['reviewer']}: {each['fault']}" for each in _opinions(job))
+    faults = "; ".join(f"{opinion['reviewer']}: {opinion['fault']}" for opinion in _opinions(job))
     return faults or result.get("suspended") or job.error or f"its job was {job.status}"
 
 
-def known(engine: Engine, run: str, phase: str | None = None) -> list[dict[str, Any]]:
+def known_opinions(engine: Engine, run: str, phase: str | None = None) -> list[dict[str, Any]]:
     """Every opinion of a run (or a phase), of gates and requested ones, oldest first. Refuses ``unknown_phase``."""
     with engine.store.read() as tx:
         loaded = engine.load(tx, run)
@@ -174,8 +174,8 @@ def _chosen(settings: Settings, by: By) -> tuple[str, ...]:
 
     def vendor(role: str) -> str:
         provider = settings.roles[role].provider
-        found = settings.providers.get(provider) or builtin_provider(provider)
-        kind = "" if found is None else str(found.kind)
+        table = settings.providers.get(provider) or builtin_provider(provider)
+        kind = "" if table is None else str(table.kind)
         return next((name for name, kinds, _ in _VENDORS if kind in kinds), provider)
 
     usable = [role for role in settings.roles if settings.roles[role].provider != "manual"]

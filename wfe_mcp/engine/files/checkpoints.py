@@ -69,7 +69,7 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
+class SavedFiles:
     """Saved files, kept by a ref. ``snapshot`` None: they could not be saved, ``fault`` says why."""
 
     snapshot: Snapshot | None
@@ -114,8 +114,8 @@ def at_start(engine: Engine, run: str | LoadedRun, path: PhasePath, attempt: int
         if not is_saved_at_start(engine, tx, loaded, path):
             return
         if again and any(
-            (one.why, one.phase, one.attempt) == ("start", path, attempt)
-            for one in checkpoints_of(tx, loaded.record.id)
+            (checkpoint.why, checkpoint.phase, checkpoint.attempt) == ("start", path, attempt)
+            for checkpoint in checkpoints_of(tx, loaded.record.id)
         ):
             return
     _take(engine, loaded, SYSTEM, "start", (loaded.state.attempts[path][attempt - 1],))
@@ -152,22 +152,24 @@ def limits_of(engine: Engine) -> Limits:
 
 def keep_again(engine: Engine, run_id: str) -> None:
     """Restore missing refs of the newest checkpoints."""
-    from wfe_mcp.workspace.git.checkpoints import keep, kept
+    from wfe_mcp.workspace.git.checkpoints import keep, list_checkpoints
 
     if not engine.project.is_git:
         return
     with engine.store.read() as tx:
         record = engine.load(tx, run_id).record
-        newest = [one for one in checkpoints_of(tx, record.id) if one.commit is not None][-_LOOKED_AT:]
+        newest = [checkpoint for checkpoint in checkpoints_of(tx, record.id) if checkpoint.commit is not None][
+            -_LOOKED_AT:
+        ]
     if not newest:
         return
-    there = set(kept(Path(record.worktree), record.id).values())
-    for one in newest:
-        if one.commit is not None and one.commit not in there:
+    there = set(list_checkpoints(Path(record.worktree), record.id).values())
+    for checkpoint in newest:
+        if checkpoint.commit is not None and checkpoint.commit not in there:
             try:
-                keep(Path(record.worktree), ref_of(record.id, one.commit), one.commit)
+                keep(Path(record.worktree), ref_of(record.id, checkpoint.commit), checkpoint.commit)
             except Refused as refused:  # the objects are gone: a rollback to them is refused
-                log.warning("%s of %s: %s", one.name, record.id, refused.message)
+                log.warning("%s of %s: %s", checkpoint.name, record.id, refused.message)
 
 
 def prune(engine: Engine, run_id: str = "") -> list[str]:
@@ -183,26 +185,26 @@ def prune(engine: Engine, run_id: str = "") -> list[str]:
         only = engine.load(tx, run_id).record.id if run_id else ""
     times = kept_at(engine.root, only) if engine.project.is_git else {}
     with engine.store.read() as tx:
-        found = [
-            one
+        refs = [
+            ref
             for run in sorted({name.partition("/")[0] for name in times})
-            for one in _refs_of_run(tx, engine, run, times)
+            for ref in _refs_of_run(tx, engine, run, times)
         ]
     keep_for = timedelta(seconds=duration_s(settings.keep_for))
-    gone = to_drop((each.kept for each in found), keep=settings.keep, keep_for=keep_for, now=engine.clock())
+    gone = to_drop((ref.kept for ref in refs), keep=settings.keep, keep_for=keep_for, now=engine.clock())
     drop(engine.root, gone)
-    return [name for each in found if each.kept.name in gone for name in each.names or (each.kept.name,)]
+    return [name for ref in refs if ref.kept.name in gone for name in ref.names or (ref.kept.name,)]
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _KeptRef:
     """A ref, and the checkpoints that name its files."""
 
     kept: KeptCheckpoint
     names: tuple[str, ...]
 
 
-def _refs_of_run(tx: Tx, engine: Engine, run: str, times: Mapping[str, datetime]) -> list[_Kept]:
+def _refs_of_run(tx: Tx, engine: Engine, run: str, times: Mapping[str, datetime]) -> list[_KeptRef]:
     """The refs of one run; refs of unknown runs belong to another database.
 
     A ref is as old as the newest checkpoint that names it. A ref without an event is of a process that died, or of
@@ -214,18 +216,20 @@ def _refs_of_run(tx: Tx, engine: Engine, run: str, times: Mapping[str, datetime]
     if loaded is None or loaded.record.project_id != engine.project_id:
         return []
     named: dict[str, list[Checkpoint]] = {}
-    for one in checkpoints_of(tx, run):
-        named.setdefault(ref_of(run, one.commit or ""), []).append(one)
-    found: list[_Kept] = []
+    for checkpoint in checkpoints_of(tx, run):
+        named.setdefault(ref_of(run, checkpoint.commit or ""), []).append(checkpoint)
+    refs: list[_KeptRef] = []
     for ref, at in times.items():
         if not ref.startswith(f"{run}/"):
             continue
         of = named.get(ref, [])
-        is_safety = any(one.why == "safety" for one in of) or (not of and ref.startswith(f"{run}/safety-"))
-        newest = max([at, *(one.event.at for one in of)])
+        is_safety = any(checkpoint.why == "safety" for checkpoint in of) or (
+            not of and ref.startswith(f"{run}/safety-")
+        )
+        newest = max([at, *(checkpoint.event.at for checkpoint in of)])
         kept = KeptCheckpoint(ref, run, newest, is_safety, loaded.record.ended_at)
-        found.append(_Kept(kept, tuple(f"{run}/{one.name}" for one in of)))
-    return found
+        refs.append(_KeptRef(kept, tuple(f"{run}/{checkpoint.name}" for checkpoint in of)))
+    return refs
 
 
 class _Pruning:
@@ -254,7 +258,7 @@ def _prune_now_and_then(engine: Engine, run: str) -> None:
         log.warning("old checkpoints stay: %s", refused.message)
 
 
-def save(engine: Engine, record: RunRecord, why: Why, seen: SeenFiles | None = None) -> Saved:
+def save(engine: Engine, record: RunRecord, why: Why, seen: SeenFiles | None = None) -> SavedFiles:
     """Save the files of a run as they are and let a ref keep them, outside any transaction; ``note_taken`` names them.
 
     ``seen``: the caller's look at them, which counts while it is fresh.
@@ -269,12 +273,12 @@ def save(engine: Engine, record: RunRecord, why: Why, seen: SeenFiles | None = N
         )
         keep(root, ref_of(record.id, snapshot.commit), snapshot.commit)
     except Refused as refused:
-        return Saved(None, f"the state alone: {refused.message}")
-    return Saved(snapshot)
+        return SavedFiles(None, f"the state alone: {refused.message}")
+    return SavedFiles(snapshot)
 
 
 def note_taken(
-    current: RunChange, saved: Saved, why: Why, attempts: Sequence[Attempt | None] = (None,), note: str = ""
+    current: RunChange, saved: SavedFiles, why: Why, attempts: Sequence[Attempt | None] = (None,), note: str = ""
 ) -> None:
     """Record the saved files as a checkpoint of the run, one for each of ``attempts``, in this change."""
     snapshot, fault = saved.snapshot, saved.fault

@@ -23,7 +23,7 @@ from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, Stage
-from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.engine.files.mirrors import changed_on_disk, rendered_artifact
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.leases import BUSY_S
@@ -57,7 +57,7 @@ class ChangedFile:
 
     def remedy(self, run: str) -> str:
         """The commands that repair it."""
-        place = f"{run} {typed(self.phase)}"
+        place = f"{run} {shell_path(self.phase)}"
         if self.of_steps:
             return f"Put it back: wfe-mcp artifact restore {place}"
         return f"Restore it: wfe-mcp artifact restore {place}. Or accept the edit, which restarts {self.phase} with it: wfe-mcp artifact accept {place}"
@@ -68,22 +68,22 @@ def changed_artifacts(
 ) -> tuple[ChangedFile, ...]:
     """The changed mirrors of sealed artifacts."""
     return tuple(
-        found
-        for attempt in _sealed(state, plan)
-        if (found := _drift_of_attempt(engine, tx, record, plan, attempt)) is not None
+        file
+        for attempt in _sealed_attempts(state, plan)
+        if (file := _drift_of_attempt(engine, tx, record, plan, attempt)) is not None
     )
 
 
 def sealed_files(record: RunRecord, state: RunState, plan: CompiledTemplate) -> tuple[SealedFile, ...]:
     """The mirrors that ``changed_artifacts`` looks at; they follow from the log alone."""
-    return tuple(_key(record, attempt) for attempt in _sealed(state, plan))
+    return tuple(_key(record, attempt) for attempt in _sealed_attempts(state, plan))
 
 
 def are_as_seen(engine: Engine, record: RunRecord, files: Iterable[SealedFile]) -> bool:
     """Whether each of ``files`` is as it was when it was read and equalled its artifact. False where one was not read yet."""
     seen = engine.shared_state_of(SeenFiles)
-    known = (seen.get(each) for each in files)
-    return all(each is not None and each[1] == _signature(f"{record.worktree}/{each[0]}") for each in known)
+    known = (seen.get(file) for file in files)
+    return all(pair is not None and pair[1] == _signature(f"{record.worktree}/{pair[0]}") for pair in known)
 
 
 def changed_files(engine: Engine, loaded: LoadedRun) -> list[ChangedFile]:
@@ -99,18 +99,18 @@ def blocks(engine: Engine, tx: Tx, template: str) -> bool:
     An untrusted project may set ``block``, never ``warn``.
     """
     loaded = engine.settings(tx)
-    modes = [each.on_mismatch(template) for each in (loaded.settings, loaded.pending) if each is not None]
+    modes = [settings.on_mismatch(template) for settings in (loaded.settings, loaded.pending) if settings is not None]
     return "block" in modes
 
 
 def refuse_changed(current: RunChange, path: PhasePath) -> None:
     """Nothing new starts over a changed file. Refuses ``conflict`` with the file and its repair."""
-    found = _blocking_file(current)
-    if found is not None:
+    file = _blocking_file(current)
+    if file is not None:
         raise Refused(
             "conflict",
-            f"Phase {path!r} cannot start: {found.path} differs from the accepted artifact of {found.phase!r}.",
-            f"{found.remedy(current.run.id)}.",
+            f"Phase {path!r} cannot start: {file.path} differs from the accepted artifact of {file.phase!r}.",
+            f"{file.remedy(current.run.id)}.",
             run=current.run.id,
             phase=path,
         )
@@ -141,7 +141,7 @@ def prompt_hash(current: RunChange, attempt: Attempt) -> str | None:
         return None
 
 
-def _sealed(state: RunState, plan: CompiledTemplate) -> Iterator[Attempt]:
+def _sealed_attempts(state: RunState, plan: CompiledTemplate) -> Iterator[Attempt]:
     for attempt in state.open_attempts:
         if attempt.state.status is not AttemptStatus.PENDING and _is_sealed(plan, attempt):  # hundreds perhaps
             yield attempt
@@ -167,8 +167,8 @@ def _drift_of_attempt(
     engine: Engine, tx: Tx, record: RunRecord, plan: CompiledTemplate, attempt: Attempt
 ) -> ChangedFile | None:
     key = _key(record, attempt)
-    seen = engine.shared_state_of(SeenFiles)
-    known = seen.get(key)
+    files = engine.shared_state_of(SeenFiles)
+    known = files.get(key)
     if known is not None and known[1] == _signature(f"{record.worktree}/{known[0]}"):
         return None
     from wfe_mcp.workspace.files.mirror import artifact_path
@@ -188,7 +188,7 @@ def _drift_of_attempt(
         return ChangedFile(attempt.phase, attempt.number, path, of_steps=plan.phase(attempt.phase).kind == "steps")
     # On Windows every change time can be set back: there every call reads the file.
     if os.name != "nt" and not any(time.time_ns() - entry[2] < _FRESH_NS for entry in before):
-        seen[key] = (path, before)
+        files[key] = (path, before)
     return None
 
 
@@ -206,11 +206,11 @@ Signature = tuple[tuple[str, int, int, int], ...]
 def _signature(path: str) -> Signature:
     # No Path: every call looks at every accepted artifact, and making one takes longer than the look.
     try:
-        found = os.lstat(path)
+        status = os.lstat(path)
     except OSError:
         return ()
-    if not stat.S_ISDIR(found.st_mode):
-        return (("", found.st_size, max(found.st_ctime_ns, found.st_mtime_ns), found.st_ino),)
+    if not stat.S_ISDIR(status.st_mode):
+        return (("", status.st_size, max(status.st_ctime_ns, status.st_mtime_ns), status.st_ino),)
     entries: list[tuple[str, int, int, int]] = []
     for folder, _, names in os.walk(path):
         for name in sorted(names):
@@ -225,7 +225,7 @@ def _changed_prompts(tx: Tx, record: RunRecord) -> list[ChangedFile]:
 
     if not tx.documents.load(record.frozen_sha256).get("hash_prompts"):
         return []
-    found: dict[tuple[str, int], ChangedFile] = {}
+    changed_prompts: dict[tuple[str, int], ChangedFile] = {}
     for event in tx.events.log(record.id):
         sha256 = event.payload.get("prompt_sha256") if event.type == "PhaseStarted" else None
         if sha256 is None:
@@ -237,5 +237,5 @@ def _changed_prompts(tx: Tx, record: RunRecord) -> list[ChangedFile]:
         except Refused:
             text = b""
         if text is not None and sha256_hex(text.decode(errors="replace")) != sha256:
-            found[phase, number] = ChangedFile(phase, number, path, "prompt")
-    return list(found.values())
+            changed_prompts[phase, number] = ChangedFile(phase, number, path, "prompt")
+    return list(changed_prompts.values())

@@ -47,15 +47,15 @@ def mirror_again(engine: Engine, loaded: LoadedRun, logs: Mapping[str, str], *, 
     root, run = Path(loaded.record.worktree), loaded.record.id
     with engine.store.read() as tx:
         plan = engine.plans.of_run(tx, loaded.record)
-        tries = [one for attempts in loaded.state.attempts.values() for one in attempts]
-        made = {
-            (one.phase, one.number): rendered_artifact(tx, loaded.record, plan, one)
-            for one in tries
-            if one.revision and plan.has_artifact(one.phase)
+        tries = [attempt for attempts in loaded.state.attempts.values() for attempt in attempts]
+        artifacts = {
+            (attempt.phase, attempt.number): rendered_artifact(tx, loaded.record, plan, attempt)
+            for attempt in tries
+            if attempt.revision and plan.has_artifact(attempt.phase)
         }
     count = 0
     for attempt in tries:
-        place, rendered = (root, run, attempt.phase, attempt.number), made.get((attempt.phase, attempt.number))
+        place, rendered = (root, run, attempt.phase, attempt.number), artifacts.get((attempt.phase, attempt.number))
         with contextlib.suppress(Refused, OSError, ValueError, KeyError, TypeError):
             if attempt.feedback:
                 files.write_feedback(*place, _feedback_text(attempt))
@@ -167,13 +167,11 @@ def changed_on_disk(
     written = written or rendered_artifact(tx, record, plan, attempt)
     if written is None:
         return None
-    found = read_edited(Path(record.worktree), record.id, attempt.phase, attempt.number, written)
-    if found is None:
+    edit = read_edited(Path(record.worktree), record.id, attempt.phase, attempt.number, written)
+    if edit is None:
         return None
     schema = plan.schema(attempt.phase)
-    value: Any = (
-        read_artifact(schema, f"artifact{found[0]}", found[1]) if isinstance(found, tuple) else bundle_of(found)
-    )
+    value: Any = read_artifact(schema, f"artifact{edit[0]}", edit[1]) if isinstance(edit, tuple) else bundle_of(edit)
     return None if sha256_hex(canonical_json(value)) == attempt.sha256 else value
 
 

@@ -54,8 +54,8 @@ def keep_look(change: RunChange) -> None:
 
 def kept_look(engine: Engine, record: RunRecord) -> SeenFiles | None:
     """The look of the last change of a run: taken here, within seconds, and nothing has happened to the run since."""
-    at, seen = engine.shared_state_of(_KeptLooks).pop(Path(record.worktree), (None, None))
-    return seen if seen is not None and at == (record.id, record.last_seq) and seen.is_fresh else None
+    at, files = engine.shared_state_of(_KeptLooks).pop(Path(record.worktree), (None, None))
+    return files if files is not None and at == (record.id, record.last_seq) and files.is_fresh else None
 
 
 def bound_tree(engine: Engine, run_id: str, path: PhasePath) -> str | None:
@@ -134,7 +134,7 @@ def is_recorded(code: str | None, recorded: Collection[str | None], state: RunSt
         if attempt.started_at is not None and (attempt.approved_tree or attempt.tree)
     ]
     is_same = not seen or parts_of(max(seen)[1])[1] == watched
-    return is_same and any(each is not None and parts_of(each)[0] == files for each in recorded)
+    return is_same and any(tree is not None and parts_of(tree)[0] == files for tree in recorded)
 
 
 def changed_before_work(
@@ -151,16 +151,16 @@ def changed_before_work(
     own = [(before, after) for at, before, after in known if claimed.started_at and at <= claimed.started_at]
     trees = [state.tree, *(tree for span in own for tree in span), claimed.tree_at_start]
     spans = zip(trees[::2], trees[1::2], strict=True)
-    found = {path for before, after in spans for path in changed_since(loaded, before, after) or ()}
-    return tuple(sorted(path for path in found if not match_globs(path, ignored)))
+    paths = {path for before, after in spans for path in changed_since(loaded, before, after) or ()}
+    return tuple(sorted(path for path in paths if not match_globs(path, ignored)))
 
 
 def _first_claim(state: RunState) -> Attempt | None:
     tries = [
-        each
+        attempt
         for tries in state.attempts.values()
-        for each in tries
-        if each.started_at is not None and each.tree_at_start is not None
+        for attempt in tries
+        if attempt.started_at is not None and attempt.tree_at_start is not None
     ]
     return min(tries, key=lambda each: (each.started_at, each.iteration, each.number), default=None)
 
@@ -183,13 +183,13 @@ def tree_later(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> Ca
     first, start = first_tree(loaded.state), loaded.state.current(path).tree_at_start
 
     def look() -> BoundFiles:
-        from wfe_mcp.gates.files import compared
+        from wfe_mcp.gates.files import compare_trees
 
-        found = _look(loaded, ignored)
+        files = _look(loaded, ignored)
         for tree in {first if gate.since == "run" else start for gate in gates} - {None}:
             with suppress(Refused):  # the gate says so
-                compared(Path(loaded.record.worktree), tree or "", found.tree or "")
-        return found
+                compare_trees(Path(loaded.record.worktree), tree or "", files.tree or "")
+        return files
 
     return look
 
@@ -200,7 +200,7 @@ def files_at_start(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -
     The first claim of a run always has a tree: what changed before it is shown.
     """
     attempt = loaded.state.current(path)
-    is_first = all(each.started_at is None for tries in loaded.state.attempts.values() for each in tries)
+    is_first = all(attempt.started_at is None for tries in loaded.state.attempts.values() for attempt in tries)
     # A resumed attempt keeps the tree it began with.
     reads = reads_files(loaded.state, path)
     if attempt.tree_at_start is not None or not (is_first or reads):
@@ -225,8 +225,8 @@ def _tree(loaded: LoadedRun, ignored: tuple[str, ...]) -> str | None:
 def _look(loaded: LoadedRun, ignored: tuple[str, ...]) -> BoundFiles:
     from wfe_mcp.workspace.git.working_tree import SeenFiles
 
-    seen = SeenFiles(Path(loaded.record.worktree))
-    return BoundFiles(seen.tree(ignored).id, seen)
+    files = SeenFiles(Path(loaded.record.worktree))
+    return BoundFiles(files.tree(ignored).id, files)
 
 
 def ignored_globs(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> tuple[str, ...]:

@@ -46,32 +46,34 @@ def moment(engine: Engine, tx: Tx, run: str, at: str) -> Moment:
     steps = tuple(_steps_then(tx.steps.of_run(loaded.record.id), event))
     context = tuple(tx.documents.load(loaded.record.frozen_sha256).get("context", ()))
     usage = tx.model_calls.usage(run_id=loaded.record.id, until=event.at)
-    found = Overview(
+    overview = Overview(
         loaded,
         plan,
         (),
         steps=steps,
         context=context,
         spending=Spending(usage, ()) if usage.calls else None,
-        tools=tuple(one for one in tx.tool_calls.totals(loaded.record.id) if _was_over(state, one.phase, one.attempt)),
+        tools=tuple(
+            total for total in tx.tool_calls.totals(loaded.record.id) if _was_over(state, total.phase, total.attempt)
+        ),
     )
-    return Moment(found, event, now.record.last_seq)
+    return Moment(overview, event, now.record.last_seq)
 
 
 def event_named(tx: Tx, record: RunRecord, at: str) -> EventRecord:
     """The event that ``at`` names, see ``moment``."""
-    named = _NAMED.fullmatch(at)
-    if named is None:
+    match = _NAMED.fullmatch(at)
+    if match is None:
         raise Refused(
             "bad_argument",
             f"{at!r:.40} names no event of a run.",
             f"Give its number (1 to {record.last_seq}) or a checkpoint (as in cp-12): wfe-mcp log {record.id}",
         )
-    seq = int(named[2])
+    seq = int(match[2])
     event = next(iter(tx.events.of_run(record.id, after=seq - 1, limit=1)), None) if seq else None
-    if named[1] and (event is None or event.type != _TAKEN):
-        taken = sorted(tx.events.of_types(record.id, _TAKEN), key=lambda each: abs(each.seq - seq))[:_NEAR]
-        near = ", ".join(f"cp-{each}" for each in sorted(each.seq for each in taken))
+    if match[1] and (event is None or event.type != _TAKEN):
+        events = sorted(tx.events.of_types(record.id, _TAKEN), key=lambda each: abs(each.seq - seq))[:_NEAR]
+        near = ", ".join(f"cp-{number}" for number in sorted(event.seq for event in events))
         hint = f"The nearest: {near}. All of them: wfe-mcp checkpoints {record.id}" if near else _NONE
         raise Refused("bad_argument", f"Run '{record.id}' has no checkpoint cp-{seq}.", hint)
     if event is None:
@@ -90,19 +92,21 @@ def is_event_name(at: str) -> bool:
 
 def checkpoint_before(tx: Tx, run: RunId, event: EventRecord) -> EventRecord:
     """The last checkpoint with files at or before ``event``. Refuses ``unavailable`` where there is none."""
-    kept = [one for one in tx.events.of_types(run, _TAKEN) if one.seq <= event.seq and one.payload.get("commit")]
-    if not kept:
+    events = [
+        type_ for type_ in tx.events.of_types(run, _TAKEN) if type_.seq <= event.seq and type_.payload.get("commit")
+    ]
+    if not events:
         raise Refused(
             "unavailable",
             f"No files of run '{run}' were kept at or before event {event.seq}.",
             "Only its state was: leave out what asks for files. They are kept in git repositories, as checkpoints.",
         )
-    return kept[-1]
+    return events[-1]
 
 
 def revisions_then(tx: Tx, then: LoadedRun) -> list[RevisionHead]:
     """The revisions that the run had, oldest first. Numbers rise, so the newest one in the state is the limit."""
-    newest = {path: max(one.revision for one in tries) for path, tries in then.state.attempts.items()}
+    newest = {path: max(attempt.revision for attempt in tries) for path, tries in then.state.attempts.items()}
     return [
         head for head in tx.artifacts.last_revisions(then.record.id, -1) if head.revision <= newest.get(head.phase, 0)
     ]
@@ -111,12 +115,12 @@ def revisions_then(tx: Tx, then: LoadedRun) -> list[RevisionHead]:
 def requests_then(tx: Tx, then: LoadedRun) -> list[RequestRecord]:
     """The approval requests as of the last change of ``then``, oldest first."""
     at = then.record.updated_at
-    asked = (each for each in tx.approvals.of_run(then.record.id) if each.created_at <= at)
+    requests = (approval for approval in tx.approvals.of_run(then.record.id) if approval.created_at <= at)
     return [
-        replace(each, status=RequestStatus.OPEN, closed_at=None)
-        if each.closed_at is not None and each.closed_at > at
-        else each
-        for each in asked
+        replace(request, status=RequestStatus.OPEN, closed_at=None)
+        if request.closed_at is not None and request.closed_at > at
+        else request
+        for request in requests
     ]
 
 

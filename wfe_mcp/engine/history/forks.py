@@ -40,7 +40,7 @@ from wfe_mcp.engine.kernel.transaction import change_run_in, way_on
 from wfe_mcp.engine.phases.steps import is_repeatable
 from wfe_mcp.engine.runs.start import is_for_people, new_run_id
 from wfe_mcp.engine.templates.catalogue import find_template, template_definition, trust_keys
-from wfe_mcp.engine.templates.effective_gates import weakened
+from wfe_mcp.engine.templates.effective_gates import find_weakened_gates
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.approvals import RequestStatus
 from wfe_mcp.store.records.attachments import AttachmentHead
@@ -56,7 +56,7 @@ _ANSWERED = {RequestStatus.APPROVED, RequestStatus.REJECTED}
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _ForkOrigin:
     """The origin of the fork: after ``event`` of ``record``, in ``state``."""
 
     record: RunRecord
@@ -111,8 +111,14 @@ def fork_run(
             idempotency_key=idempotency_key,
             args_sha256=args,
         )
-        made = {"do": "fork", "run": record.id, "seq": place.event.seq, "hash": place.event.hash, "tree": code or ""}
-        tx.runs.create(new, state, events, by, command.at, {"kind": "fork", "decision": [made]})
+        decision = {
+            "do": "fork",
+            "run": record.id,
+            "seq": place.event.seq,
+            "hash": place.event.hash,
+            "tree": code or "",
+        }
+        tx.runs.create(new, state, events, by, command.at, {"kind": "fork", "decision": [decision]})
         tx.after_commit(partial(engine.has_changed, (new_id,), events))
         tx.after_commit(partial(engine.tell, new_id))
         _take_along(engine, tx, place, new_id, command)
@@ -166,8 +172,8 @@ def _is_trusted(engine: Engine, by: By, record: RunRecord) -> bool:
             return True
         names = {json.dumps([engine.project_id, key]) for key in keys}
         return by.is_human and any(
-            (one.type, one.value_sha256) == ("TrustGiven", record.template_sha256) and one.name in names
-            for one in tx.settings_log.events()
+            (event.type, event.value_sha256) == ("TrustGiven", record.template_sha256) and event.name in names
+            for event in tx.settings_log.events()
         )
 
 
@@ -176,36 +182,36 @@ def _refuse_looser(engine: Engine, by: By, loaded: LoadedRun, at: str) -> None:
     if by.is_human:
         return
     with engine.store.read() as tx:
-        for one in weakened(loaded):
-            here = tx.trust.counts_here(engine.project_id, one.source, one.sha256)
-            if not here and not tx.trust.is_given_anywhere(own_key(Path(one.source)), one.sha256):
+        for gate in find_weakened_gates(loaded):
+            here = tx.trust.counts_here(engine.project_id, gate.source, gate.sha256)
+            if not here and not tx.trust.is_given_anywhere(own_key(Path(gate.source)), gate.sha256):
                 run = loaded.record.id
                 raise Refused(
                     "needs_human",
-                    f"Run '{run}' has weaker gates than you trust now: {one.sentence}.",
+                    f"Run '{run}' has weaker gates than you trust now: {gate.sentence}.",
                     f"Start a new run, or ask the user to run: wfe-mcp start --from {run}{f'@{at}' if at else ''}",
                 )
 
 
-def _place(tx: Tx, record: RunRecord, at: str) -> _Place:
+def _place(tx: Tx, record: RunRecord, at: str) -> _ForkOrigin:
     named = event_named(tx, record, at or str(record.last_seq))
     rows = tx.events.of_run(record.id, limit=record.last_seq)
     log = [
         LogEntry(row.seq, event, By(row.actor, row.channel, row.assurance), row.at)
-        for row, event in zip(rows, tx.events.decoded(record.id), strict=True)
+        for row, event in zip(rows, tx.events.core_events(record.id), strict=True)
     ]
     seq = end_of_decision(log, named.seq)
     state, event = tx.events.replay(record.id, until=seq), rows[seq - 1]
     evidence = [
-        each
-        for each in tx.evidence.of_run(record.id)
-        if each.at <= event.at and each.attempt <= len(state.attempts.get(each.phase, ()))
+        piece
+        for piece in tx.evidence.of_run(record.id)
+        if piece.at <= event.at and piece.attempt <= len(state.attempts.get(piece.phase, ()))
     ]
     revisions = revisions_then(tx, LoadedRun(record, state))
-    return _Place(record, event, state, stops_since(log, seq), revisions, evidence)
+    return _ForkOrigin(record, event, state, stops_since(log, seq), revisions, evidence)
 
 
-def _anew(tx: Tx, place: _Place, code: str | None) -> tuple[PhasePath, ...]:
+def _anew(tx: Tx, place: _ForkOrigin, code: str | None) -> tuple[PhasePath, ...]:
     """What people are asked about again: everything that they approved, unless the files are as they were there."""
     asking = tuple(path for path in place.state.anew if not place.state.current(path).is_settled)
     if is_recorded(code, _trees(tx, place), place.state):
@@ -213,23 +219,23 @@ def _anew(tx: Tx, place: _Place, code: str | None) -> tuple[PhasePath, ...]:
     return tuple(dict.fromkeys((*asking, *approved_by_people(place.state))))
 
 
-def _trees(tx: Tx, place: _Place) -> set[str]:
+def _trees(tx: Tx, place: _ForkOrigin) -> set[str]:
     """The files as the run recorded them there: by its newest checkpoint, and by what a person signed last."""
-    seq, found = place.event.seq, set[str]()
+    seq, trees = place.event.seq, set[str]()
     rows = tx.events.of_run(place.record.id, limit=place.record.last_seq)
     for row in reversed(rows[:seq]):
         if row.payload.get("tree") and row.type in {"CheckpointTaken", "RolledBack"}:
-            found.add(str(row.payload["tree"]))
+            trees.add(str(row.payload["tree"]))
             break
     for row in rows[seq:]:  # taken after the commit of what it marks
         if row.type == "CheckpointTaken" and row.payload.get("why") == "completion" and row.payload.get("tree"):
-            found.add(str(row.payload["tree"]))
+            trees.add(str(row.payload["tree"]))
         if row.type not in {"CheckpointTaken", "RecordsKept", "DecisionSigned"}:
             break
-    return found
+    return trees
 
 
-def _command(tx: Tx, place: _Place, by: By, engine: Engine, new_id: RunId, anew: tuple[PhasePath, ...]) -> ForkRun:
+def _command(tx: Tx, place: _ForkOrigin, by: By, engine: Engine, new_id: RunId, anew: tuple[PhasePath, ...]) -> ForkRun:
     used = tx.model_calls.usage(run_id=place.record.id, until=place.event.at)
     before = place.state.origin or Origin(place.record.id, 0, "")
     return ForkRun(
@@ -246,48 +252,52 @@ def _command(tx: Tx, place: _Place, by: By, engine: Engine, new_id: RunId, anew:
             before.spent_tokens + used.tokens,
         ),
         anew=anew,
-        evidence={each.id: f"ev-{sha256_of([new_id, each.id])[:16]}" for each in place.evidence},
+        evidence={evidence.id: f"ev-{sha256_of([new_id, evidence.id])[:16]}" for evidence in place.evidence},
         revisions=tuple((head.phase, head.revision, head.sha256) for head in place.revisions),
     )
 
 
-def _take_along(engine: Engine, tx: Tx, place: _Place, new_id: RunId, command: ForkRun) -> None:
+def _take_along(engine: Engine, tx: Tx, place: _ForkOrigin, new_id: RunId, command: ForkRun) -> None:
     """Copy everything that the state names, under the fork's id."""
     old = place.record.id
     newest: dict[PhasePath, int] = {}
     for head in place.revisions:
         newest[head.phase] = max(head.revision, newest.get(head.phase, 0))
     tx.artifacts.copy_revisions(old, new_id, newest, len(place.revisions))
-    for each in place.evidence:
-        with_origin = each.data | {"origin": {"run": old, "evidence": each.id}}
-        log = str(Path(engine.root, _log_of(each, new_id))) if each.log_path else None
-        made = replace(each, id=command.evidence[each.id], run_id=new_id, data=with_origin, log_path=log)
-        tx.evidence.add(sealed_evidence(engine, tx, made, each.data[SEAL]["by"]) if each.data.get(SEAL) else made)
-    for asked in tx.approvals.of_run(old):
+    for evidence in place.evidence:
+        with_origin = evidence.data | {"origin": {"run": old, "evidence": evidence.id}}
+        log = str(Path(engine.root, _log_of(evidence, new_id))) if evidence.log_path else None
+        copy = replace(evidence, id=command.evidence[evidence.id], run_id=new_id, data=with_origin, log_path=log)
+        tx.evidence.add(
+            sealed_evidence(engine, tx, copy, evidence.data[SEAL]["by"]) if evidence.data.get(SEAL) else copy
+        )
+    for approval in tx.approvals.of_run(old):
         # What is asked about again takes no earlier answer along.
-        if asked.phase in command.anew and command.then.is_open(asked.phase):
+        if approval.phase in command.anew and command.then.is_open(approval.phase):
             continue
-        answer = tx.approvals.decision(asked.id) if asked.status in _ANSWERED else None
+        answer = tx.approvals.decision(approval.id) if approval.status in _ANSWERED else None
         if answer is not None and answer.at <= place.event.at:
-            with_origin = asked.data | {"origin": {"run": old, "request": asked.id}}
-            request = replace(asked, id=f"rq-{sha256_of([new_id, asked.id])[:16]}", run_id=new_id, data=with_origin)
+            with_origin = approval.data | {"origin": {"run": old, "request": approval.id}}
+            request = replace(
+                approval, id=f"rq-{sha256_of([new_id, approval.id])[:16]}", run_id=new_id, data=with_origin
+            )
             tx.approvals.take_answer(request, answer)
     for head in tx.attachments.of_run(old):
-        held = tx.attachments.get(old, head.number) if _is_there(head, place) else None
-        if held is not None:
-            tx.attachments.add(replace(held, id=f"at-{sha256_of([new_id, held.id])[:16]}", run_id=new_id))
+        attachment = tx.attachments.get(old, head.number) if _is_there(head, place) else None
+        if attachment is not None:
+            tx.attachments.add(replace(attachment, id=f"at-{sha256_of([new_id, attachment.id])[:16]}", run_id=new_id))
     for row in tx.steps.of_run(old):
-        taken = _step(row, place, command)
-        if taken is not None:
-            tx.steps.save(replace(taken, run_id=new_id, job_id=None))
+        step = _step(row, place, command)
+        if step is not None:
+            tx.steps.save(replace(step, run_id=new_id, job_id=None))
 
 
-def _is_there(head: AttachmentHead, place: _Place) -> bool:
+def _is_there(head: AttachmentHead, place: _ForkOrigin) -> bool:
     """True for what was attached by then to an attempt of the run."""
     return head.at <= place.event.at and head.attempt <= len(place.state.attempts.get(head.phase, ()))
 
 
-def _step(row: StepRecord, place: _Place, command: ForkRun) -> StepRecord | None:
+def _step(row: StepRecord, place: _ForkOrigin, command: ForkRun) -> StepRecord | None:
     """The fork's copy of a step: done by then, or in doubt when its call was under way."""
     tries = place.state.attempts.get(row.phase, ())
     begun = row.started_at or row.finished_at
@@ -313,16 +323,16 @@ def _log_of(evidence: EvidenceRecord, run: str) -> str:
     return log_place(run, evidence.phase, evidence.attempt, Path(str(evidence.log_path)).name)
 
 
-def _copy_logs(engine: Engine, place: _Place, new_id: RunId) -> None:
+def _copy_logs(engine: Engine, place: _ForkOrigin, new_id: RunId) -> None:
     """Copy the logs of checks, so that they outlive the origin. Missing ones were cleaned up."""
-    for each in place.evidence:
-        if each.log_path is None:
+    for evidence in place.evidence:
+        if evidence.log_path is None:
             continue
         try:
-            found = read_if_there(Path(place.record.worktree), _log_of(each, place.record.id), MAX_FOLDER_BYTES)
-            if found is not None:
+            content = read_if_there(Path(place.record.worktree), _log_of(evidence, place.record.id), MAX_FOLDER_BYTES)
+            if content is not None:
                 write_gitignore(engine.root)
-                write_atomic(engine.root, _log_of(each, new_id), found)
+                write_atomic(engine.root, _log_of(evidence, new_id), content)
         except Refused as refused:
             log.warning("a log of run %s was not copied to its fork %s: %s", place.record.id, new_id, refused.message)
 

@@ -24,7 +24,7 @@ from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.forking import end_of_decision
 from wfe_mcp.core.model import AttemptStatus, By, Channel, GoingBack, TakesBack
 from wfe_mcp.core.moves import refusal
-from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.rollback import changed_places
 from wfe_mcp.engine.evaluation.reactions import enqueue_gates
 from wfe_mcp.engine.files.checkpoints import TAKEN, keep_again, limits_of, name_of, ref_of
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import LoadedRun
-    from wfe_mcp.workspace.git.restore import Restored, RestoreValues
+    from wfe_mcp.workspace.git.restore import RestoreResult, RestoreValues
     from wfe_mcp.workspace.git.snapshot import Snapshot
 
 _NOT_BEGUN = {AttemptStatus.PENDING, AttemptStatus.READY}
@@ -61,7 +61,7 @@ class Went:
     to: int
     what: str
     places: tuple[PhasePath, ...]
-    restored: Restored | None = None
+    restored: RestoreResult | None = None
     safety: str = ""
     note: str = ""
     effects: tuple[str, ...] = ()
@@ -123,8 +123,8 @@ def prospect(
         if now is not None:
             present = parts_of(now)[0]
             changes = sorted(changes_between(root, present, wanted.tree)[0])
-            paths = tuple(readable(each.path) for each in changes)
-            deleted = tuple(readable(each.path) for each in changes if each.new is None)
+            paths = tuple(readable(change.path) for change in changes)
+            deleted = tuple(readable(change.path) for change in changes if change.new is None)
             own = set(changed_paths(root, known, present)) if known else set[str]()
             unrecorded = tuple(path for path in paths if path in own)
     places = changed_places(loaded.state, then, files=aim.commit is not None)
@@ -148,7 +148,7 @@ def steps_named(tx: Tx, run: str) -> dict[TakesBack, str]:
     log, named = recovery.log_of(tx, run), dict[TakesBack, str]()
     for kind, step_of in _STEPS.items():
         with suppress(Refused):
-            named[kind] = _named(log, step_of(log), kind)
+            named[kind] = _name_step(log, step_of(log), kind)
     return named
 
 
@@ -158,9 +158,9 @@ _STEPS: dict[TakesBack, Callable[[Sequence[LogEntry]], steps_back.UndoStep]] = {
 }
 
 
-def _named(log: Sequence[LogEntry], step: steps_back.UndoStep, kind: TakesBack) -> str:
-    named = step.what if kind == "undo" else steps_back.undo(log[: step.first - 1]).what  # what the undo reverted
-    return steps_back.described(named)
+def _name_step(log: Sequence[LogEntry], step: steps_back.UndoStep, kind: TakesBack) -> str:
+    entry = step.what if kind == "undo" else steps_back.undo(log[: step.first - 1]).what  # what the undo reverted
+    return steps_back.describe_command(entry)
 
 
 def _step(engine: Engine, by: By, run_id: str, kind: TakesBack, *, files: bool, discard: bool) -> Went:
@@ -177,12 +177,12 @@ def _step_aim(tx: Tx, loaded: LoadedRun, kind: TakesBack, *, files: bool) -> rec
     commit = event.safety if isinstance(event, e.RolledBack) else _files_at(log, step.to) if files else None
     note = "" if commit else "the files stay as they are"
     command = f"wfe-mcp {kind} {loaded.record.id}{' --files' if files else ''}"
-    return recovery.Aim(step.to, kind, commit, note, _named(log, step, kind), command)
+    return recovery.Aim(step.to, kind, commit, note, _name_step(log, step, kind), command)
 
 
 def _aim(engine: Engine, tx: Tx, loaded: LoadedRun, to: str, *, files: bool) -> recovery.Aim:
     run = loaded.record.id
-    named = f"wfe-mcp rollback {run} {typed(to)}"
+    named = f"wfe-mcp rollback {run} {shell_path(to)}"
     if PhasePath(to) in loaded.state.attempts:
         seq, what = _start_of(tx, loaded, PhasePath(to)), f"the last start of {to}"
     elif not is_event_name(to):
@@ -214,10 +214,10 @@ def _start_of(tx: Tx, loaded: LoadedRun, path: PhasePath) -> int:
     """The first start of the newest started attempt of ``path``; taking over a lost claim is no new start."""
     run = loaded.record.id
     begun = [
-        (one.payload["attempt"], one.seq)
+        (type_.payload["attempt"], type_.seq)
         for kind in ("PhaseStarted", "LoopOpened")
-        for one in tx.events.of_types(run, kind)
-        if one.payload["phase"] == path
+        for type_ in tx.events.of_types(run, kind)
+        if type_.payload["phase"] == path
     ]
     origin = loaded.state.origin
     if not begun and origin is not None and loaded.state.current(path).status not in _NOT_BEGUN:
@@ -234,17 +234,17 @@ def _start_of(tx: Tx, loaded: LoadedRun, path: PhasePath) -> int:
     first = min(seq for attempt, seq in begun if attempt == newest)
     wanted = ("start", path, newest)
     taken = [
-        one.seq
-        for one in tx.events.of_types(run, TAKEN)
-        if (one.payload["why"], one.payload["phase"], one.payload["attempt"]) == wanted
+        type_.seq
+        for type_ in tx.events.of_types(run, TAKEN)
+        if (type_.payload["why"], type_.payload["phase"], type_.payload["attempt"]) == wanted
     ]
     return next((seq for seq in taken if seq > first), first)
 
 
 def _files_at(log: Sequence[LogEntry], to: int) -> str | None:
     """The files of the newest checkpoint up to event ``to``."""
-    taken = (entry.event for entry in reversed(log[:to]) if isinstance(entry.event, e.CheckpointTaken))
-    return next((event.commit for event in taken if event.commit), None)
+    takens = (entry.event for entry in reversed(log[:to]) if isinstance(entry.event, e.CheckpointTaken))
+    return next((event.commit for event in takens if event.commit), None)
 
 
 def _go(engine: Engine, by: By, run: str, aim: recovery.Aim, *, discard: bool) -> Went:
@@ -294,11 +294,11 @@ def _with_files(engine: Engine, by: By, run: str, aim: recovery.Aim, commit: str
     }
     try:
         # Files that no event recorded may be the user's work: only ``discard`` replaces them.
-        found = prepare(root, commit, expect=None if discard else recovery.known_tree(log), **values)
+        restore_plan = prepare(root, commit, expect=None if discard else recovery.known_tree(log), **values)
     except Refused as refused:
-        raise recovery.unrecorded(engine, by, current.loaded, aim, refused) from None
+        raise recovery.explain_unrecorded(engine, by, current.loaded, aim, refused) from None
     if not current.is_rehearsed:
-        keep(root, ref_of(run, found.safety.commit), found.safety.commit)
+        keep(root, ref_of(run, restore_plan.safety.commit), restore_plan.safety.commit)
     with recovery.alone(engine, run) as is_first:
         if not is_first:
             raise Refused(
@@ -312,14 +312,14 @@ def _with_files(engine: Engine, by: By, run: str, aim: recovery.Aim, commit: str
                 # Judged again: the run may have changed while git worked.
                 before, effects = current.state, recovery.judge(current, aim)
                 seq = current.run.last_seq + 1
-                _begin(current, aim, going, found.safety)
+                _begin(current, aim, going, restore_plan.safety)
         finally:
             if current.is_rehearsed:
                 drop(root, [values["safety"]])
         began = current.state.going_back
         assert began is not None, "it has just begun"
         try:
-            done = restore(root, commit, expect=found.safety.tree, **values)
+            done = restore(root, commit, expect=restore_plan.safety.tree, **values)
         except Refused as refused:
             recovery.abandon(engine, run, began, refused.message)
             raise

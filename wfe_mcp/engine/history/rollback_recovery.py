@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import LoadedRun
-    from wfe_mcp.workspace.git.restore import Restored, RestoreValues
+    from wfe_mcp.workspace.git.restore import RestoreResult, RestoreValues
 
 
 _NAMED = 5
@@ -92,7 +92,7 @@ def _end(engine: Engine, run: RunId) -> None:
         abandon(engine, run, going, fault)
         return
     values: RestoreValues = {"safety": safety_ref(run, going), "limits": limits_of(engine), "at": engine.clock()}
-    meanwhile: Restored | None = None
+    meanwhile: RestoreResult | None = None
     note = ""
     try:
         restore(root, going.commit, expect=read_snapshot(root, going.safety).tree, **values)
@@ -122,10 +122,10 @@ def _waited_in_a_backup(engine: Engine, run: RunId) -> bool:
 
     with engine.store.read() as tx:
         began = tx.events.of_types(run, "RollbackBegan")[-1].at
-        return any(began <= one.to for one in set_backs(tx.settings_log.events()))
+        return any(began <= set_back.to for set_back in set_backs(tx.settings_log.events()))
 
 
-def _record_kept(current: RunChange, meanwhile: Restored, note: str) -> None:
+def _record_kept(current: RunChange, meanwhile: RestoreResult, note: str) -> None:
     """Record changes made during the interruption as a checkpoint."""
     safety = meanwhile.safety
     current.give(  # no ``tree``: it is not what the files are since
@@ -259,7 +259,7 @@ def _effects(current: RunChange, places: Sequence[PhasePath]) -> tuple[str, ...]
     )
 
 
-def unrecorded(engine: Engine, by: By, loaded: LoadedRun, aim: Aim, refused: Refused) -> Refused:
+def explain_unrecorded(engine: Engine, by: By, loaded: LoadedRun, aim: Aim, refused: Refused) -> Refused:
     """What an agent can do about files in no checkpoint; a person may discard them."""
     if refused.code != "conflict" or "paths" not in refused.data:
         return refused
@@ -271,7 +271,8 @@ def unrecorded(engine: Engine, by: By, loaded: LoadedRun, aim: Aim, refused: Ref
     record = "wfe-mcp checkpoint RUN" if at_cli else "control_run action=checkpoint"
     without = ("with --no-files" if aim.kind == "rollback" else "without --files") if at_cli else "with files=false"
     works = any(
-        one.status is AttemptStatus.RUNNING and one.holder == engine.holder for one in loaded.state.open_attempts
+        attempt.status is AttemptStatus.RUNNING and attempt.holder == engine.holder
+        for attempt in loaded.state.open_attempts
     )
     if by.is_human or works:
         hint = (
@@ -303,7 +304,7 @@ def _refusal(refused: Refused, code: Any, hint: str, data: dict[str, Any]) -> Re
 
 def log_of(tx: Tx, run: str) -> list[LogEntry]:
     """The log of a run as the rules read it."""
-    happened = zip(tx.events.log(RunId(run)), tx.events.decoded(RunId(run)), strict=True)
+    happened = zip(tx.events.log(RunId(run)), tx.events.core_events(RunId(run)), strict=True)
     return [
         steps_back.LogEntry(row.seq, event, By(row.actor, row.channel, row.assurance), row.at)
         for row, event in happened

@@ -28,7 +28,7 @@ from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.graph import meant_by
 from wfe_mcp.core.model import Assurance, Channel, RunId, RunState, Signature, Stage
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.engine.approvals.approvers import Pinned, approvers_here, person_named, trusted_chain
+from wfe_mcp.engine.approvals.approvers import PinnedChain, approvers_here, person_named, trusted_chain
 from wfe_mcp.engine.approvals.earlier_proofs import read_earlier_proof
 from wfe_mcp.engine.approvals.passkeys import passkeys_are_installed
 from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
@@ -70,10 +70,12 @@ def unproven_by_passkey(engine: Engine, tx: Tx, loaded: LoadedRun, events: Seque
     if is_ours:
         pinned = trusted_chain(tx, engine.project_id, pinned)
     hashes = {event.seq: event.hash for event in events}
-    found = ((one, _fault_or_unreadable(loaded, one, pinned, hashes)) for one in answers)
+    faults = ((answer, _fault_or_unreadable(loaded, answer, pinned, hashes)) for answer in answers)
     return [
-        Discrepancy(f"{one.what}_unproven", f"{one.what} of {one.phase}", why, run, one.event.seq, one.event.at)
-        for one, why in found
+        Discrepancy(
+            f"{answer.what}_unproven", f"{answer.what} of {answer.phase}", why, run, answer.event.seq, answer.event.at
+        )
+        for answer, why in faults
         if why
     ]
 
@@ -81,7 +83,7 @@ def unproven_by_passkey(engine: Engine, tx: Tx, loaded: LoadedRun, events: Seque
 def _answers(tx: Tx, loaded: LoadedRun, events: Sequence[EventRecord], *, is_ours: bool) -> Iterator[_Answer]:
     """What passkeys answered, or had to answer, with what proves it."""
     asked: dict[tuple[str, object], str] = {}
-    requests = {one.id: one for one in tx.approvals.of_run(loaded.record.id)}
+    requests = {approval.id: approval for approval in tx.approvals.of_run(loaded.record.id)}
     for index, event in enumerate(events):
         phase = str(event.payload.get("source" if event.type == "WentTo" else "phase"))
         place = (phase, event.payload.get("attempt"))
@@ -102,11 +104,11 @@ def _is_meant(loaded: LoadedRun, event: EventRecord) -> bool:
         return True
     path, number = PhasePath(str(event.payload.get("phase"))), event.payload.get("gate")
     spec = loaded.state.phase(path)
-    asked = [
+    specs = [
         gates[number] for gates in (spec.gates, spec.gates_before) if isinstance(number, int) and number < len(gates)
     ]
-    return any(gate.assurance == "passkey" for gate in asked) and all(
-        gate.kind != "approval" or gate.assurance == "passkey" for gate in asked
+    return any(gate.assurance == "passkey" for gate in specs) and all(
+        gate.kind != "approval" or gate.assurance == "passkey" for gate in specs
     )
 
 
@@ -124,21 +126,21 @@ def _proof(tx: Tx, document: object, events: Sequence[EventRecord]) -> SignedSta
             return read_earlier_proof(tx.documents.load(str(document)))
         except (KeyError, Refused):
             return None
-    event = next((one for one in events if one.type == "DecisionSigned"), None)
+    event = next((event for event in events if event.type == "DecisionSigned"), None)
     if event is None:
         return None
     proof = read_signed(Signature(str(event.payload.get("statement")), str(event.payload.get("signature"))))
     return proof if proof is not None and proof.is_by_passkey else None
 
 
-def _fault_or_unreadable(loaded: LoadedRun, answer: _Answer, pinned: Pinned, hashes: dict[int, str]) -> str:
+def _fault_or_unreadable(loaded: LoadedRun, answer: _Answer, pinned: PinnedChain, hashes: dict[int, str]) -> str:
     try:
         return _fault(loaded, answer, pinned, hashes)
     except Exception:  # what was tampered with can fail in any way; the other answers are judged
         return "what was signed cannot be read as an answer"
 
 
-def _fault(loaded: LoadedRun, answer: _Answer, pinned: Pinned, hashes: dict[int, str]) -> str:
+def _fault(loaded: LoadedRun, answer: _Answer, pinned: PinnedChain, hashes: dict[int, str]) -> str:
     """Why the proof does not prove the event; empty when it does."""
     if answer.proof is None:
         return "nothing that a passkey signed is kept for it"
@@ -151,7 +153,7 @@ def _fault(loaded: LoadedRun, answer: _Answer, pinned: Pinned, hashes: dict[int,
     is_answer = _approves if answer.what == "approval" else _rejects
     if statement.run != loaded.record.id or not is_placed or not is_answer(statement.values, answer, loaded):
         return "what was signed is another decision"
-    then = pinned.at(str(statement.values["approvers"]))
+    then = pinned.at_head(str(statement.values["approvers"]))
     key = None if then is None else then.passkeys.get(answer.proof.key)
     if key is None:
         return "the key that signed it is not one that you trust in .wfe/approvers.json"
@@ -198,14 +200,14 @@ TOO_FEW = "people_missing"
 _Approval = e.ApprovalCounted | e.ApprovalGiven
 
 
-def too_few_people(tx: Tx, run: RunId, rows: Sequence[EventRecord], pinned: Pinned) -> Iterator[Discrepancy]:
+def too_few_people(tx: Tx, run: RunId, rows: Sequence[EventRecord], pinned: PinnedChain) -> Iterator[Discrepancy]:
     """The places in the log of ``run`` where it continued with fewer people than a gate asks.
 
     ``pinned``: the keys that count. Of an imported run only the names that they know can be compared.
     """
     is_ours = tx.bundles.origin_sha256(run) is None
     state, proven = RunState(), dict[tuple[PhasePath, int], set[str]]()
-    for index, (row, event) in enumerate(zip(rows, tx.events.decoded(run), strict=True)):
+    for index, (row, event) in enumerate(zip(rows, tx.events.core_events(run), strict=True)):
         if isinstance(event, _Approval) and (people := gate_of(state, state.current(event.phase)).people) > 1:
             place, attempt = (event.phase, event.attempt), state.current(event.phase)
             fault = _unlike_person(event, _next_signed(rows[index:]), pinned, is_ours=is_ours)
@@ -233,15 +235,15 @@ def _went_on(
             yield _too_few(run, row, event.phase, "it was skipped, and several people had to approve it")
         return
     if isinstance(event, e.PhaseReady):
-        left = gates_left(state, attempt) if attempt.stage is Stage.BEFORE else state.phase(event.phase).gates_before
+        specs = gates_left(state, attempt) if attempt.stage is Stage.BEFORE else state.phase(event.phase).gates_before
     else:
-        left = gates_left(state, attempt) if attempt.stage is Stage.AFTER else state.phase(event.phase).gates
-    people = max((gate.people for gate in left), default=1)
+        specs = gates_left(state, attempt) if attempt.stage is Stage.AFTER else state.phase(event.phase).gates
+    people = max((gate.people for gate in specs), default=1)
     if people > 1:
         yield _too_few(run, row, event.phase, f"it continued without this gate: {people_line((), people)}")
 
 
-def _unlike_person(event: _Approval, proof: SignedStatement | None, pinned: Pinned, *, is_ours: bool) -> str:
+def _unlike_person(event: _Approval, proof: SignedStatement | None, pinned: PinnedChain, *, is_ours: bool) -> str:
     """Why ``event`` is not the approval of the person that it names; empty when it is."""
     if proof is None:
         return "no key signed it"
@@ -250,7 +252,7 @@ def _unlike_person(event: _Approval, proof: SignedStatement | None, pinned: Pinn
     same = all(name in decision and decision[name] == getattr(event, name) for name in _PLACE)
     if values["kind"] != "approve" or not same:
         return "what was signed is another decision"
-    then = pinned.at(str(values["approvers"]))
+    then = pinned.at_head(str(values["approvers"]))
     key = None if then is None else then.keys.get(proof.key)
     if key is None:
         return "the key that signed it was pinned under no name" if is_ours else ""
@@ -272,7 +274,7 @@ def _too_few(run: RunId, row: EventRecord, phase: PhasePath, message: str) -> Di
 
 # moves
 
-MoveKeys = Callable[[], tuple[Pinned, Mapping[str, OpinionRecord]]]
+MoveKeys = Callable[[], tuple[PinnedChain, Mapping[str, OpinionRecord]]]
 """Reads the passkeys that count in a run, and its opinions by id."""
 _FIRST = e.RecordsKept | e.LeaseLost | e.CheckpointTaken
 """What may come before the first event that a person decided: the server's own."""
@@ -282,7 +284,7 @@ def moved_by_passkey(
     signed: SignedStatement,
     row: EventRecord,
     between: Sequence[tuple[EventRecord, Any]],
-    pinned: Pinned,
+    pinned: PinnedChain,
     opinions: Mapping[str, OpinionRecord],
 ) -> tuple[set[int], str]:
     """The events of a move that a passkey's statement proves, or why it proves none. ``between``: from its place in the log to ``row``.
@@ -290,16 +292,16 @@ def moved_by_passkey(
     A statement of a passkey names no end of the log after the move: the events are those that it names, each once, in its order.
     """
     values = signed.statement.values
-    then = pinned.at(str(values["approvers"]))
+    then = pinned.at_head(str(values["approvers"]))
     key = None if then is None else then.passkeys.get(signed.key)
     if key is None:
         return set(), "the key that signed it is not one that you trust in .wfe/approvers.json"
     if fault := signed.fault(key.public_key, key.origin):
         return set(), fault
-    names = {(each.actor, each.channel, each.assurance) for each in (*(one for one, _ in between), row)}
+    names = {(entry.actor, entry.channel, entry.assurance) for entry in (*(event for event, _ in between), row)}
     if names != {(key.name, Channel.PASSKEY, Assurance.PASSKEY)}:
         return set(), f"its events are not all by {key.name!r}, whose key signed it"
-    if values.get("replaces", "") != _replaced([event for _, event in between]):
+    if values.get("replaces", "") != _replaced_tree([event for _, event in between]):
         return set(), "the files that it replaced are not those that were signed"
     wanted, proven = [*values.get("events", ())], set[int]()
     for record, event in between:
@@ -313,7 +315,7 @@ def moved_by_passkey(
     return (set(), "its events are not those that were signed") if wanted else (proven, "")
 
 
-def _replaced(events: Sequence[Any]) -> str:
+def _replaced_tree(events: Sequence[Any]) -> str:
     """The tree of the files that a rollback among ``events`` replaces; empty where there is none, or where no checkpoint has it."""
     saved = {event.commit: event.tree or "" for event in events if isinstance(event, e.CheckpointTaken)}
     return next((saved.get(event.safety, "") for event in events if isinstance(event, e.RollbackBegan)), "")
@@ -322,17 +324,19 @@ def _replaced(events: Sequence[Any]) -> str:
 def _keeps(event: e.RecordsKept, values: Mapping[str, Any], opinions: Mapping[str, OpinionRecord]) -> bool:
     """Whether ``event`` seals the opinion that was signed, and the stored one says the same."""
     decision = _only(values)
-    kept = [opinions.get(each.id) for each in event.records if each.kind == "opinion"]
-    one = kept[0] if len(kept) == 1 else None
-    if values["kind"] != "opinion" or one is None:
+    kept = [opinions.get(record.id) for record in event.records if record.kind == "opinion"]
+    opinion = kept[0] if len(kept) == 1 else None
+    if values["kind"] != "opinion" or opinion is None:
         return False
     stored = {
-        "opinion": one.id,
-        "phase": str(one.phase),
-        "attempt": one.attempt,
-        "reviewer": one.reviewer,
-        "verdict": one.verdict,
-        "question": one.question_sha256,
-        "sha256": sha256_hex(canonical_json(one.value).encode()),
+        "opinion": opinion.id,
+        "phase": str(opinion.phase),
+        "attempt": opinion.attempt,
+        "reviewer": opinion.reviewer,
+        "verdict": opinion.verdict,
+        "question": opinion.question_sha256,
+        "sha256": sha256_hex(canonical_json(opinion.value).encode()),
     }
-    return one.artifact_sha256 == values["artifact"] and all(decision.get(name) == it for name, it in stored.items())
+    return opinion.artifact_sha256 == values["artifact"] and all(
+        decision.get(name) == it for name, it in stored.items()
+    )

@@ -31,14 +31,14 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Signature
 from wfe_mcp.core.texts import clean
 from wfe_mcp.delivery.attestations import ref
-from wfe_mcp.delivery.attestations.envelope import Opened, opened
+from wfe_mcp.delivery.attestations.envelope import OpenedEnvelope, open_envelope
 from wfe_mcp.delivery.attestations.files import files_tree
 from wfe_mcp.delivery.attestations.statement import DECISION
-from wfe_mcp.engine.approvals.approvers import APPROVERS, ApproverKey, Pinned, chain_of, person_named
+from wfe_mcp.engine.approvals.approvers import APPROVERS, ApproverKey, PinnedChain, chain_of, person_named
 from wfe_mcp.engine.approvals.proof_files import people_of
 from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
-from wfe_mcp.workspace.git.batch import stored
+from wfe_mcp.workspace.git.batch import read_objects
 from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
 from wfe_mcp.workspace.git.repository import commit_of
 from wfe_mcp.workspace.git.working_tree import parts_of
@@ -105,7 +105,7 @@ class VerifiedBranch:
     proven: list[ProvenCommit] = field(default_factory=list[ProvenCommit])
     findings: list[Discrepancy] = field(default_factory=list[Discrepancy])
     notes: list[str] = field(default_factory=list[str])
-    approvers: Pinned | None = None
+    approvers: PinnedChain | None = None
 
 
 def verify_branch(root: Path, branch: str, since: str = "") -> VerifiedBranch:
@@ -127,7 +127,7 @@ def verify_branch(root: Path, branch: str, since: str = "") -> VerifiedBranch:
     if attested is None:
         message = f"this clone has none, so nothing is proven; fetch them: {FETCH}"
         walk.found.findings.append(Discrepancy("attestations_missing", ref.REF, message))
-    if start and all(each.id != start for each in line):
+    if start and all(commit.id != start for commit in line):
         message = f"{since} is not a commit of this branch any more: its history was replaced"
         walk.found.findings.append(Discrepancy("branch_rewritten", branch, message))
         start = text_of(run_git(root, "merge-base", start, top, ok=None))
@@ -137,17 +137,21 @@ def verify_branch(root: Path, branch: str, since: str = "") -> VerifiedBranch:
     return walk.found
 
 
-def decisions_in(envelopes: Iterable[Opened | None]) -> Iterator[Decision]:
+def decisions_in(envelopes: Iterable[OpenedEnvelope | None]) -> Iterator[Decision]:
     """The decisions in opened envelopes that are whole; what is none is left out."""
-    for each in envelopes:
-        if each is not None and each.predicate_type == DECISION and (found := _decision(each)) is not None:
-            yield found
+    for envelope in envelopes:
+        if (
+            envelope is not None
+            and envelope.predicate_type == DECISION
+            and (decision := _decision(envelope)) is not None
+        ):
+            yield decision
 
 
-def signer(decision: Decision, base: Pinned) -> ApproverKey | str:
+def signer(decision: Decision, base: PinnedChain) -> ApproverKey | str:
     """The key of ``base`` that signed ``decision``; a text says why none did."""
     proof = decision.proof
-    then = base.at(str(proof.statement.values["approvers"]))
+    then = base.at_head(str(proof.statement.values["approvers"]))
     if then is None:
         return f"it was signed under an {APPROVERS} that the commit before does not have"
     key = then.keys.get(proof.key)
@@ -157,18 +161,18 @@ def signer(decision: Decision, base: Pinned) -> ApproverKey | str:
     return f"{key.name!r} did not sign it: {fault}" if fault else key
 
 
-def _decision(found: Opened) -> Decision | None:
+def _decision(found: OpenedEnvelope) -> Decision | None:
     text, signature = found.predicate.get("statement"), found.predicate.get("signature")
     if {*found.predicate} != {"statement", "signature"} or not isinstance(text, str):
         return None
     try:
-        made = signature if isinstance(signature, str) else canonical_json(signature)
-        proof = read_signed(Signature(text, made))
+        signature_text = signature if isinstance(signature, str) else canonical_json(signature)
+        proof = read_signed(Signature(text, signature_text))
         if proof is None or proof.is_by_passkey == isinstance(signature, str):
             return None
         values = proof.statement.values
-        one, tree = values["decision"][0], parts_of(str(values["tree"]))[0]
-        phase, attempt, seq = one["phase"], one["attempt"], values["request"]["seq"]
+        decision, tree = values["decision"][0], parts_of(str(values["tree"]))[0]
+        phase, attempt, seq = decision["phase"], decision["attempt"], values["request"]["seq"]
         is_typed = type(phase) is str and type(attempt) is int and type(seq) is int
     except (ValueError, LookupError, TypeError, AttributeError):
         return None
@@ -187,13 +191,14 @@ class _Walk:
     def __init__(self, found: VerifiedBranch, attested: Mapping[str, Sequence[bytes]]) -> None:
         self.found = found
         self.judged: list[BranchCommit] = []
-        read = {tree: [opened(raw) for raw in envelopes] for tree, envelopes in attested.items()}
-        self._decisions = {one.id: one for each in read.values() for one in decisions_in(each)}
+        read = {tree: [open_envelope(raw) for raw in envelopes] for tree, envelopes in attested.items()}
+        self._decisions = {decision.id: decision for envelopes in read.values() for decision in decisions_in(envelopes)}
         self._statements = {
-            tree: sum(one is not None and one.predicate_type != DECISION for one in each) for tree, each in read.items()
+            tree: sum(envelope is not None and envelope.predicate_type != DECISION for envelope in envelopes)
+            for tree, envelopes in read.items()
         }
-        self._base = Pinned()
-        self._used: dict[str, tuple[Decision, Pinned, BranchCommit]] = {}
+        self._base = PinnedChain()
+        self._used: dict[str, tuple[Decision, PinnedChain, BranchCommit]] = {}
         self._floor = ""
         self._approved = ""
         self._file: bytes | None = None
@@ -201,7 +206,7 @@ class _Walk:
 
     def through(self, line: Sequence[BranchCommit], start: str) -> None:
         """Judge every commit after ``start``; without it, after the one that first names approvers."""
-        at = next((number for number, each in enumerate(line) if each.id == start), -1)
+        at = next((number for number, commit in enumerate(line) if commit.id == start), -1)
         for number, commit in enumerate(line):
             is_judged = number > at and bool(self._base.changes)
             if is_judged:
@@ -212,7 +217,7 @@ class _Walk:
                 self._approved = commit.tree
             self._take_approvers(commit, is_trusted=number <= at and commit.id == start, is_after=number > at)
         self.found.judged = len(self.judged)
-        self.found.findings += self._replaced()
+        self.found.findings += self._replaced_decisions()
         self.found.approvers = self._base
         if not self._base.changes:
             message = f"no commit of this branch has {APPROVERS}, so no one is named who could approve"
@@ -220,32 +225,38 @@ class _Walk:
 
     def _account(self, commit: BranchCommit, *, is_judged: bool) -> bool:
         """Use a decision for ``commit``; where there is none and it is judged, say why."""
-        ours = [one for one in self._decisions.values() if one.tree == commit.tree and one.kind == "approve"]
-        signed = [(one, key) for one in ours if isinstance(key := self._signer(one), ApproverKey)]
-        free = [(one, key) for one, key in signed if one.id not in self._used and one.at >= self._floor]
-        enough = [each for each in free if len(_people(each[0], free)) >= each[0].people]
+        decisions = [
+            decision
+            for decision in self._decisions.values()
+            if decision.tree == commit.tree and decision.kind == "approve"
+        ]
+        signed = [(decision, key) for decision in decisions if isinstance(key := self._signer(decision), ApproverKey)]
+        free = [
+            (decision, key) for decision, key in signed if decision.id not in self._used and decision.at >= self._floor
+        ]
+        enough = [pair for pair in free if len(_people(pair[0], free)) >= pair[0].people]
         if enough:
             decision, key = min(enough, key=lambda each: (each[0].at, each[0].id))
-            for one, _ in enough:
-                if _together(one, decision):
-                    self._used[one.id] = one, self._base, commit
-                    self._floor = max(self._floor, one.at)
+            for candidate, _ in enough:
+                if _together(candidate, decision):
+                    self._used[candidate.id] = candidate, self._base, commit
+                    self._floor = max(self._floor, candidate.at)
             if is_judged:
                 self.found.proven.append(_proven(commit, decision, key, self._statements))
             return True
         if is_judged:
-            self._name(commit, ours, signed, free)
+            self._name(commit, decisions, signed, free)
         return False
 
     def _name(
         self, commit: BranchCommit, ours: Sequence[Decision], signed: Sequence[_Signed], free: Sequence[_Signed]
     ) -> None:
         if free:
-            decision = max((one for one, _ in free), key=lambda one: one.at)
+            decision = max((decision for decision, _ in free), key=lambda one: one.at)
             line = people_line(sorted(_people(decision, free)), decision.people)
             self._add("people_missing", commit, f"its files were approved, but {line}", decision.run)
         elif signed:
-            newest = max((one for one, _ in signed), key=lambda one: one.at)
+            newest = max((decision for decision, _ in signed), key=lambda one: one.at)
             why = f"these files were approved before what this branch had already ({newest.at}, run {newest.run})"
             self._add("proof_stale", commit, f"{why}: to bring them back needs a decision of its own", newest.run)
         elif ours:
@@ -266,17 +277,17 @@ class _Walk:
         if is_same and not is_trusted:
             return
         try:
-            now = Pinned() if commit.approvers is None else chain_of(commit.approvers)
+            now = PinnedChain() if commit.approvers is None else chain_of(commit.approvers)
             why = f"{APPROVERS} does not continue the approvers of the commit before"
         except Refused as refused:
-            now, why = Pinned(), refused.message
+            now, why = PinnedChain(), refused.message
         if not before.changes or is_trusted:
             self._base = now
             if now.changes and is_after:
                 names = ", ".join(sorted(key.name for key in now.keys.values()))
                 note = f"Approvers ({names}) are named since {commit.id[:12]}: that commit and those before it are taken as they are."
                 self.found.notes.append(note)
-        elif now.head != before.head and now.at(before.head) is None:
+        elif now.head != before.head and now.at_head(before.head) is None:
             if is_after:
                 self._add(
                     "approvers_rewritten", commit, why if commit.approvers is not None else f"{APPROVERS} is gone"
@@ -284,14 +295,16 @@ class _Walk:
         else:
             self._base = now
 
-    def _replaced(self) -> Iterator[Discrepancy]:
+    def _replaced_decisions(self) -> Iterator[Discrepancy]:
         """Commits on decisions that the person replaced by one that is not on the branch."""
         judged = {commit.id for commit in self.judged}
         for decision, base, commit in list(self._used.values()):
-            later = [one for one in self._decisions.values() if one.replaces(decision) and one.id not in self._used]
-            by = next((one for one in later if isinstance(signer(one, base), ApproverKey)), None)
+            later = [
+                other for other in self._decisions.values() if other.replaces(decision) and other.id not in self._used
+            ]
+            by = next((other for other in later if isinstance(signer(other, base), ApproverKey)), None)
             if by is not None and commit.id in judged:
-                self.found.proven[:] = [one for one in self.found.proven if one.commit != commit.id]
+                self.found.proven[:] = [proof for proof in self.found.proven if proof.commit != commit.id]
                 why = f"{by.kind} of {by.phase}, attempt {by.attempt} ({by.at}) replaced the approval of these files"
                 yield Discrepancy("proof_replaced", _place(commit), why, by.run)
 
@@ -301,7 +314,7 @@ class _Walk:
 
 def _people(decision: Decision, signed: Iterable[_Signed]) -> set[str]:
     """The people who decided the same as ``decision``, together with it."""
-    return {person_named(key.name) for one, key in signed if _together(one, decision)}
+    return {person_named(key.name) for other, key in signed if _together(other, decision)}
 
 
 def _together(one: Decision, other: Decision) -> bool:
@@ -329,8 +342,8 @@ _MOST_NAMED, _FORM = 8, "%(if)%(symref)%(then)%(else)%(refname:lstrip=2)%(end)"
 
 
 def _commit(root: Path, name: str) -> str:
-    found = commit_of(root, name) or commit_of(root, f"refs/remotes/origin/{name}")
-    if not found:
+    commit = commit_of(root, name) or commit_of(root, f"refs/remotes/origin/{name}")
+    if not commit:
         words = ("for-each-ref", f"--count={_MOST_NAMED}", f"--format={_FORM}", "refs/heads", "refs/remotes")
         there = ", ".join(text_of(run_git(root, *words)).split())
         raise Refused(
@@ -338,18 +351,18 @@ def _commit(root: Path, name: str) -> str:
             f"There is no commit {name!r} in this repository.",
             f"Fetch it first: git fetch origin{f'; or name a branch that is here: {there}' if there else ''}",
         )
-    return found
+    return commit
 
 
 def _line(root: Path, prefix: str, hash_name: str, top: str) -> Iterator[BranchCommit]:
     """The first-parent line that ends at ``top``, oldest first."""
     words = ("log", "--first-parent", "--reverse", "-z", "--no-color", "--no-show-signature", "--no-notes")
     listed = text_of(run_git(root, *words, "--format=%H %P%n%s", "--end-of-options", top, "--")).split("\0")
-    heads = [(ids.split(" "), subject) for ids, _, subject in (each.partition("\n") for each in listed if each)]
+    heads = [(ids.split(" "), subject) for ids, _, subject in (text.partition("\n") for text in listed if text)]
     folder = prefix.rstrip("/")
     parts = files_tree(root, [f"{ids[0]}:{folder}" for ids, _ in heads], hash_name)
     files = [f"{own}:{APPROVERS.partition('/')[2]}" for _, own in parts if own]
-    known = dict(zip(files, stored(root, files), strict=True))
+    known = dict(zip(files, read_objects(root, files), strict=True))
     for (ids, subject), (tree, own) in zip(heads, parts, strict=True):
         file = known.get(f"{own}:{APPROVERS.partition('/')[2]}")
         approvers = file[1] if file is not None and file[0] == "blob" else None

@@ -28,7 +28,7 @@ from wfe_mcp.core import events as e
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunId, RunState, Signature, Stage
-from wfe_mcp.engine.approvals.approvers import Pinned, approvers_here, trust_key, trusted_chain
+from wfe_mcp.engine.approvals.approvers import PinnedChain, approvers_here, trust_key, trusted_chain
 from wfe_mcp.engine.approvals.pin import BEGAN, PIN
 from wfe_mcp.engine.approvals.pin_reset import RESET, RESETS, RetiredKey
 from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
@@ -84,7 +84,7 @@ class SignedDecisions:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class _LoggedEvent:
     """An event of either log."""
 
     seq: int
@@ -100,44 +100,48 @@ class _Row:
 
 def audit_settings(engine: Engine, tx: Tx, keys: DecisionKeys) -> SignedDecisions:
     """Judge every decision of a person in the settings and about work items, and the keys themselves."""
-    found = SignedDecisions(findings=[*keys.findings], pinned=keys.of_runs, retired=keys.retired)
+    decisions = SignedDecisions(findings=[*keys.findings], pinned=keys.of_runs, retired=keys.retired)
     events, began = tx.settings_log.events(), keys.began
     work = chain_of(engine.project_id)
     before = began.runs.get(work, (0, "")) if began.is_known else None
     rows = [
-        _Row(one.seq, one.type, one.hash, one.assurance, one, where, needs)
-        for one, where, needs in item_changes(tx, engine.project_id)
+        _LoggedEvent(event.seq, event.type, event.hash, event.assurance, event, where, needs)
+        for event, where, needs in item_changes(tx, engine.project_id)
     ]
-    found.findings += _judge(rows, before, work, found, keys.of_runs, keys.retired_for(keys.of_runs))
+    decisions.findings += _judge(rows, before, work, decisions, keys.of_runs, keys.retired_for(keys.of_runs))
     pinned = keys.of_settings
     since = began.settings if began.is_known else None
     rows = list(_setting_rows(events, {*_by_passkey(engine, events, keys.chain)}))
-    wrong = list(_judge(rows, since, "", found, pinned, keys.retired_for(pinned)))
-    found.findings += wrong
-    unsigned = {one.seq for one in wrong if one.code == "decision_unsigned"}
-    found.settings = tuple(one for one in events if one.type != "TrustGiven" or one.seq not in unsigned)
-    return found
+    wrong = list(_judge(rows, since, "", decisions, pinned, keys.retired_for(pinned)))
+    decisions.findings += wrong
+    unsigned = {discrepancy.seq for discrepancy in wrong if discrepancy.code == "decision_unsigned"}
+    decisions.settings = tuple(event for event in events if event.type != "TrustGiven" or event.seq not in unsigned)
+    return decisions
 
 
 def audit_run(engine: Engine, tx: Tx, run: RunId, keys: DecisionKeys) -> SignedDecisions:
     """Judge every decision of a person in ``run``."""
-    found, began, pinned = SignedDecisions(), keys.began, keys.of_runs
+    decisions, began, pinned = SignedDecisions(), keys.began, keys.of_runs
     is_ours = tx.bundles.origin_sha256(run) is None
     before = began.runs.get(run, (0, "")) if began.is_known else None
     rows = list(_run_rows(tx, run, before))
     moves = partial(_keys_of_moves, engine, tx, run) if is_ours else None
-    found.findings += _judge(rows, before, run, found, pinned, keys.retired_for(pinned), moves, is_ours=is_ours)
-    found.findings += _passkeys_of(engine, tx, run, rows)
-    found.findings += _people_of(engine, tx, run, rows, keys)
-    return found
+    decisions.findings += _judge(rows, before, run, decisions, pinned, keys.retired_for(pinned), moves, is_ours=is_ours)
+    decisions.findings += _passkeys_of(engine, tx, run, rows)
+    decisions.findings += _people_of(engine, tx, run, rows, keys)
+    return decisions
 
 
-def _run_rows(tx: Tx, run: RunId, before: tuple[int, str] | None) -> Iterator[_Row]:
+def _run_rows(tx: Tx, run: RunId, before: tuple[int, str] | None) -> Iterator[_LoggedEvent]:
     """The events of a run, each with whether what it does needs a person."""
     state = RunState()
     rows = list(tx.events.log(run))
-    by_hand = {one.id for one in tx.opinions.of_run(run) if one.model == MANUAL_MODEL and one.asked_by == "gate"}
-    events: Iterator[Any] = iter(()) if before is None else tx.events.decoded(run)
+    by_hand = {
+        opinion.id
+        for opinion in tx.opinions.of_run(run)
+        if opinion.model == MANUAL_MODEL and opinion.asked_by == "gate"
+    }
+    events: Iterator[Any] = iter(()) if before is None else tx.events.core_events(run)
     for row in rows:
         needs, event = False, None
         if before is not None:
@@ -148,7 +152,7 @@ def _run_rows(tx: Tx, run: RunId, before: tuple[int, str] | None) -> Iterator[_R
             except Exception:  # a log that was tampered with can fail in any way; its chain or its state says so
                 events, before = iter(()), None
         where = f"{row.type} of {row.payload['phase']}" if "phase" in row.payload else row.type
-        yield _Row(row.seq, row.type, row.hash, row.assurance, row, where, needs, event)
+        yield _LoggedEvent(row.seq, row.type, row.hash, row.assurance, row, where, needs, event)
 
 
 def _needs_signature(state: RunState, event: e.Event, assurance: Assurance, by_hand: set[str]) -> bool:
@@ -158,7 +162,7 @@ def _needs_signature(state: RunState, event: e.Event, assurance: Assurance, by_h
     """
     if isinstance(event, e.RecordsKept):
         # The gate that relies on an opinion seals it once more: only the first seal is the person's.
-        first = {one.id for one in event.records if one.kind == "opinion"} & by_hand
+        first = {record.id for record in event.records if record.kind == "opinion"} & by_hand
         by_hand -= first
         return bool(first) and assurance is not Assurance.HUMAN
     if assurance is Assurance.PASSKEY and isinstance(event, e.ApprovalGiven | e.ApprovalCounted):
@@ -202,7 +206,7 @@ def _asks_person(gates: Iterable[GateSpec]) -> bool:
     return any(gate.kind == "approval" and gate.assurance in {"human", "passkey"} for gate in gates)
 
 
-def _setting_rows(events: Sequence[SettingEvent], by_passkey: Collection[int]) -> Iterator[_Row]:
+def _setting_rows(events: Sequence[SettingEvent], by_passkey: Collection[int]) -> Iterator[_LoggedEvent]:
     """The settings. ``by_passkey``: the numbers of those that passkeys prove, which no key of a person signs."""
     for event in events:
         is_kept = event.type.startswith("Secret") and event.name.partition(":")[0] in _PERSONS_SECRETS
@@ -211,11 +215,11 @@ def _setting_rows(events: Sequence[SettingEvent], by_passkey: Collection[int]) -
         needs = is_kept or is_version or event.type in _PERSONS_SETTINGS or event.assurance is Assurance.PASSKEY
         needs &= event.seq not in by_passkey
         where = f"{event.type} '{event.name}'" if event.type != SIGNED else SIGNED
-        yield _Row(event.seq, event.type, event.hash, event.assurance, event, where, needs)
+        yield _LoggedEvent(event.seq, event.type, event.hash, event.assurance, event, where, needs)
 
 
 def _judge(
-    rows: Sequence[_Row],
+    rows: Sequence[_LoggedEvent],
     began: tuple[int, str] | None,
     run: str,
     found: SignedDecisions,
@@ -234,11 +238,11 @@ def _judge(
     for row in rows:
         if row.type != SIGNED:
             continue
-        until_now = {each.key: each.public_key for each in retired if row.seq <= each.end(run)[0]}
-        signed, fault = _signed(row, by_seq, run, pinned | until_now)
+        until_now = {key.key: key.public_key for key in retired if row.seq <= key.end(run)[0]}
+        signed, fault = _signed_statement(row, by_seq, run, pinned | until_now)
         if signed is not None and signed.is_by_passkey:  # what it proves is judged, not what lies before it
             if keys is not None and signed.statement.values["kind"] not in _ANSWERS:
-                moved, fault = _moved(signed, row, by_seq, run, keys)
+                moved, fault = _moved_events(signed, row, by_seq, run, keys)
                 proven |= moved
                 if fault:
                     yield Discrepancy("signature_wrong", row.where, fault, run, row.seq, row.source.at)
@@ -252,7 +256,7 @@ def _judge(
         else:
             found.signed[signed.key] += 1
         proven.update(range(signed.statement.position("request")[0] + 1, row.seq + 1))
-    marks = [(began or (0, ""), "signing began"), *((each.end(run), "the key was reset") for each in retired)]
+    marks = [(began or (0, ""), "signing began"), *((key.end(run), "the key was reset") for key in retired)]
     for (seq, hash_), what in marks:
         if seq and (seq not in by_seq or by_seq[seq].hash != hash_):
             message = f"event {seq} is not the one at which {what}"
@@ -261,7 +265,7 @@ def _judge(
 
 
 def _unproven(
-    rows: Iterable[_Row], began: tuple[int, str] | None, proven: set[int], run: str, found: SignedDecisions
+    rows: Iterable[_LoggedEvent], began: tuple[int, str] | None, proven: set[int], run: str, found: SignedDecisions
 ) -> Iterator[Discrepancy]:
     for row in rows:
         is_passkey = row.assurance is Assurance.PASSKEY and not row.needs_person and row.type not in _MOVES
@@ -274,7 +278,9 @@ def _unproven(
         yield Discrepancy("decision_unsigned", row.where, message, run, row.seq, row.source.at)
 
 
-def _signed(row: _Row, by_seq: dict[int, _Row], run: str, pinned: dict[str, str]) -> tuple[SignedStatement | None, str]:
+def _signed_statement(
+    row: _LoggedEvent, by_seq: dict[int, _LoggedEvent], run: str, pinned: dict[str, str]
+) -> tuple[SignedStatement | None, str]:
     """The statement in ``row``, and why it does not count; a passkey's counts for the answer that it proves."""
     signature = _signature(row)
     signed = None if signature is None else read_signed(signature)
@@ -310,18 +316,18 @@ _MOVES = {
 """Events that follow from no answer to a request: where a passkey is said to have caused one, it signed that."""
 
 
-def _moved(
-    signed: SignedStatement, row: _Row, by_seq: dict[int, _Row], run: str, keys: MoveKeys
+def _moved_events(
+    signed: SignedStatement, row: _LoggedEvent, by_seq: dict[int, _LoggedEvent], run: str, keys: MoveKeys
 ) -> tuple[set[int], str]:
     """The events of the move that ends with ``row``, or why what a passkey signed does not count there."""
     seq, hash_ = signed.statement.position("request")
     if signed.statement.run != run or seq not in by_seq or by_seq[seq].hash != hash_ or seq >= row.seq - 1:
         return set(), "its statement is about another place of the log"
-    between = [by_seq[each] for each in range(seq + 1, row.seq) if each in by_seq]
-    return moved_by_passkey(signed, row.source, [(one.source, one.event) for one in between], *keys())
+    between = [by_seq[number] for number in range(seq + 1, row.seq) if number in by_seq]
+    return moved_by_passkey(signed, row.source, [(event.source, event.event) for event in between], *keys())
 
 
-def _signature(row: _Row) -> Signature | None:
+def _signature(row: _LoggedEvent) -> Signature | None:
     try:
         payload = row.source.payload if hasattr(row.source, "payload") else row.source.name
         payload = json.loads(payload) if isinstance(payload, str) else payload
@@ -335,7 +341,7 @@ def _signature(row: _Row) -> Signature | None:
 _UNREADABLE = "its log cannot be read as one of a run, so nothing in it is proven"
 
 
-def _passkeys_of(engine: Engine, tx: Tx, run: RunId, rows: Sequence[_Row]) -> list[Discrepancy]:
+def _passkeys_of(engine: Engine, tx: Tx, run: RunId, rows: Sequence[_LoggedEvent]) -> list[Discrepancy]:
     """The approvals and rejections of a run that no passkey signed although one must have."""
     try:
         return unproven_by_passkey(engine, tx, engine.load(tx, run), [row.source for row in rows])
@@ -343,32 +349,34 @@ def _passkeys_of(engine: Engine, tx: Tx, run: RunId, rows: Sequence[_Row]) -> li
         return [Discrepancy("approval_unproven", "approvals by passkeys", _UNREADABLE, run)]
 
 
-def _keys_of_moves(engine: Engine, tx: Tx, run: RunId) -> tuple[Pinned, Mapping[str, OpinionRecord]]:
+def _keys_of_moves(engine: Engine, tx: Tx, run: RunId) -> tuple[PinnedChain, Mapping[str, OpinionRecord]]:
     """The passkeys that a person trusts where ``run`` works, none where that cannot be read, and the opinions of the run."""
-    opinions = {one.id: one for one in tx.opinions.of_run(run)}
+    opinions = {opinion.id: opinion for opinion in tx.opinions.of_run(run)}
     try:
         worktree = Path(engine.load(tx, run).record.worktree)
         return trusted_chain(tx, engine.project_id, approvers_here(worktree)), opinions
     except Exception:  # rows that were tampered with can fail in any way: then no key counts
-        return Pinned(), opinions
+        return PinnedChain(), opinions
 
 
-def _people_of(engine: Engine, tx: Tx, run: RunId, rows: Sequence[_Row], keys: DecisionKeys) -> Sequence[Discrepancy]:
+def _people_of(
+    engine: Engine, tx: Tx, run: RunId, rows: Sequence[_LoggedEvent], keys: DecisionKeys
+) -> Sequence[Discrepancy]:
     """Where a run went on with fewer people than a gate asks. Most runs have no such gate."""
     try:
         spec = engine.load(tx, run).state.spec
         if all(gate.people == 1 for phase in spec.phases for gate in (*phase.gates_before, *phase.gates)):
             return []
-        pinned = trusted_chain(tx, engine.project_id, keys.chain or Pinned())
+        pinned = trusted_chain(tx, engine.project_id, keys.chain or PinnedChain())
         return [*too_few_people(tx, run, [row.source for row in rows], pinned)]
     except Exception:  # rows that were tampered with can fail in any way: then nothing is proven
         return [Discrepancy(TOO_FEW, "approvals by several people", _UNREADABLE, run)]
 
 
-def _by_passkey(engine: Engine, events: Sequence[SettingEvent], chain: Pinned | None) -> Iterator[int]:
+def _by_passkey(engine: Engine, events: Sequence[SettingEvent], chain: PinnedChain | None) -> Iterator[int]:
     """The numbers of what passkeys decided in the settings: they continue a chain of approvers that was trusted before, no more."""
     changes = () if chain is None else chain.changes
-    texts = [Pinned(changes[:length]).sha256 for length in range(1, len(changes) + 1)]
+    texts = [PinnedChain(changes[:length]).sha256 for length in range(1, len(changes) + 1)]
     before = dict(zip(texts[1:], texts, strict=False))
     name, ending = json.dumps([engine.project_id, trust_key()]), json.dumps(trust_key()) + "]"
     trusted = set[str]()

@@ -12,7 +12,7 @@ from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.engine.approvals.approvers import Pinned, approvers_here, person_keys, trusted_chain
+from wfe_mcp.engine.approvals.approvers import PinnedChain, approvers_here, person_keys, trusted_chain
 from wfe_mcp.engine.approvals.pin import BEGAN, pinned_key
 from wfe_mcp.engine.approvals.pin_reset import RetiredKey, retired_keys
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
@@ -38,7 +38,7 @@ class DecisionKeys:
     ``chain``: the keys of ``approvers.json``; None when it is void.
     """
 
-    chain: Pinned | None
+    chain: PinnedChain | None
     began: Began
     of_runs: dict[str, str]
     of_settings: dict[str, str]
@@ -47,12 +47,12 @@ class DecisionKeys:
 
     def retired_for(self, pinned: Mapping[str, str]) -> list[RetiredKey]:
         """The keys that were given up for one of ``pinned``: that one signed for it."""
-        known, found = {*pinned}, list["RetiredKey"]()
-        for each in reversed(self.retired):
-            if each.successor in known:
-                known.add(each.key)
-                found.append(each)
-        return found
+        known, keys = {*pinned}, list["RetiredKey"]()
+        for key in reversed(self.retired):
+            if key.successor in known:
+                known.add(key.key)
+                keys.append(key)
+        return keys
 
 
 def decision_keys(engine: Engine, tx: Tx, anchored: Iterable[str] = (), approver: str = "") -> DecisionKeys:
@@ -61,7 +61,7 @@ def decision_keys(engine: Engine, tx: Tx, anchored: Iterable[str] = (), approver
     # The settings are those of the whole database, whatever keys this project pins.
     here = _of_database(tx)
     of_runs = (person_keys(trusted_chain(tx, engine.project_id, chain)) if chain is not None else {}) or here
-    findings = [*_keys_differ(engine, tx, began, anchored, {each.key for each in retired})]
+    findings = [*_keys_differ(engine, tx, began, anchored, {key.key for key in retired})]
     if approver:
         findings += _faults_of_approver(of_runs, began, approver)
     return DecisionKeys(chain, began, _only(of_runs, approver), _only(here, approver), retired, tuple(findings))
@@ -77,7 +77,7 @@ def _began(tx: Tx) -> Began:
         return Began()
 
 
-def _chain(engine: Engine) -> Pinned | None:
+def _chain(engine: Engine) -> PinnedChain | None:
     """The keys of ``approvers.json``; None when it is void, which ``verify`` reports for what depends on it."""
     try:
         return approvers_here(engine.root)

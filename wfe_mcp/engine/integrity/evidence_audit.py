@@ -60,7 +60,7 @@ def evidence_seals(changes: Sequence[SettingEvent]) -> EvidenceSeals:
 def audit_evidence(tx: Tx, run: RunId, found: EvidenceSeals, named: Iterable[Discrepancy]) -> None:
     """Judge the seals of all evidence in ``run``. ``named``: what differs from the log, which is not named again."""
     if tx.bundles.origin_sha256(run) is None:
-        _audit_run(tx, run, found, {one.where for one in named if one.run == run})
+        _audit_run(tx, run, found, {discrepancy.where for discrepancy in named if discrepancy.run == run})
 
 
 def _audit_run(tx: Tx, run: RunId, found: EvidenceSeals, differs: set[str]) -> None:
@@ -69,24 +69,24 @@ def _audit_run(tx: Tx, run: RunId, found: EvidenceSeals, differs: set[str]) -> N
         every = tx.evidence.of_run(run)
     except ValueError:  # a row that is no JSON any more: the log has named it
         return
-    recorded = {each.id: each for each in every if f"evidence {each.id}" not in differs}
+    recorded = {evidence.id: evidence for evidence in every if f"evidence {evidence.id}" not in differs}
     found.findings += audit_runner_reports(tx, list(recorded.values()))
-    sealed = {id_: _is_sealed(each, found) for id_, each in recorded.items()}
+    sealed = {id_: _is_sealed(evidence, found) for id_, evidence in recorded.items()}
     first: EventRecord | None = None
     for event in tx.events.log(run):
         first, began = first or event, max(began or event.at, event.at)
         if event.type != "GateJudged":
             continue
-        judged = _judged(event)
+        judged = _passing_verdict(event)
         if judged is None or f"evidence {judged.verdict.evidence}" in differs:
             continue
         if fault := _verdict_fault(run, judged, recorded, sealed, found):
             _add(found, run, began, f"verdict on {judged.phase}", fault, event.seq)
-    for id_, each in recorded.items():
+    for id_, evidence in recorded.items():
         if not sealed[id_]:
             # Only a fork takes older evidence along, whatever time and origin a piece names.
-            is_taken = first is not None and first.type == "RunForked" and "origin" in each.data
-            at = each.at if first is None or is_taken else max(each.at, first.at)
+            is_taken = first is not None and first.type == "RunForked" and "origin" in evidence.data
+            at = evidence.at if first is None or is_taken else max(evidence.at, first.at)
             _add(found, run, at, f"evidence {id_}", "it has no seal of the server: no process of ours wrote it")
 
 
@@ -102,7 +102,7 @@ def _is_sealed(each: EvidenceRecord, found: EvidenceSeals) -> bool:
     return isinstance(seal, dict) and holds(seal, evidence_facts(each), found.keys)  # pyright: ignore[reportUnknownArgumentType] - any JSON
 
 
-def _judged(event: EventRecord) -> GateJudged | None:
+def _passing_verdict(event: EventRecord) -> GateJudged | None:
     """The verdict of an event where it let the run go on."""
     try:
         judged = event_of(event.type, canonical_json(event.payload))
@@ -119,29 +119,36 @@ def _verdict_fault(
     if verdict.evidence is None:
         facts = verdict_facts(run, judged.phase, judged.attempt, verdict)
         return "" if holds(_seal(judged.seal), facts, found.keys) else "it has no seal of the server, and no evidence"
-    each = recorded.get(verdict.evidence)
-    if each is None or not sealed[each.id]:
+    evidence = recorded.get(verdict.evidence)
+    if evidence is None or not sealed[evidence.id]:
         return "its evidence has no seal of the server"
-    about = (each.phase, each.attempt, each.stage, each.gate, each.data.get("outcome"), each.sha256 or "")
+    about = (
+        evidence.phase,
+        evidence.attempt,
+        evidence.stage,
+        evidence.gate,
+        evidence.data.get("outcome"),
+        evidence.sha256 or "",
+    )
     is_same = about == (judged.phase, judged.attempt, verdict.stage, verdict.gate, str(verdict.outcome), verdict.sha256)
     return "" if is_same else "its evidence is about another gate, revision or outcome"
 
 
 def _seal(text: str) -> dict[str, Any]:
     try:
-        found = json.loads(text or "{}")
+        seal = json.loads(text or "{}")
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType] - any JSON
+    return seal if isinstance(seal, dict) else {}  # pyright: ignore[reportUnknownVariableType] - any JSON
 
 
 def audit_runner_reports(tx: Tx, evidence: list[EvidenceRecord]) -> Iterator[Discrepancy]:
     """What is wrong with each piece of ``evidence``, of one run, that claims to come from a runner."""
-    ours = [each for each in evidence if each.data.get("level") == "runner" or "runner" in each.data]
+    ours = [piece for piece in evidence if piece.data.get("level") == "runner" or "runner" in piece.data]
     keys = pinned_keys(tx) if ours else {}
-    for each in ours:
-        if fault := _report_fault(each, keys):
-            yield Discrepancy("runner_report_wrong", f"evidence {each.id}", fault, each.run_id, None, each.at)
+    for piece in ours:
+        if fault := _report_fault(piece, keys):
+            yield Discrepancy("runner_report_wrong", f"evidence {piece.id}", fault, piece.run_id, None, piece.at)
 
 
 def _report_fault(each: EvidenceRecord, keys: dict[str, set[str]]) -> str:

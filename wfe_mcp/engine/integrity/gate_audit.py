@@ -20,7 +20,7 @@ from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.kernel.engine import Engine, own_key
 from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
 from wfe_mcp.engine.templates.catalogue import trust_keys
-from wfe_mcp.engine.templates.effective_gates import changed_gates, weakened
+from wfe_mcp.engine.templates.effective_gates import changed_gates, find_weakened_gates
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import LoadedRun, SettingEvent
 from wfe_mcp.store.settings import trusted_bytes, withdraw
@@ -36,7 +36,7 @@ def weaker_gates(
     ``changes``: what counts of the log of settings; once signing began, trust that a person signed (``decision_audit``).
     ``since``: see ``says_gates``, of the runs before.
     """
-    loaded = _loaded(engine, tx, run)
+    loaded = _load_judged_run(engine, tx, run)
     try:
         return [] if loaded is None else [*_of_run(engine, tx, loaded, changes, since)]
     except (Refused, KeyError, ValueError):  # what is not readable was named already
@@ -46,13 +46,13 @@ def weaker_gates(
 def says_gates(engine: Engine, tx: Tx, runs: Iterable[RunId]) -> datetime | None:
     """When the first of ``runs`` was made that says how its gates differ from its template's: those after it all must."""
     for run in runs:
-        loaded = _loaded(engine, tx, run)
+        loaded = _load_judged_run(engine, tx, run)
         if loaded is not None and loaded.state.gates is not None:
             return loaded.record.created_at
     return None
 
 
-def _loaded(engine: Engine, tx: Tx, run: RunId) -> LoadedRun | None:
+def _load_judged_run(engine: Engine, tx: Tx, run: RunId) -> LoadedRun | None:
     """The run; None for an imported one, which was judged where it was made, and for one that cannot be read."""
     try:
         loaded = engine.load(tx, run)
@@ -72,12 +72,12 @@ def _of_run(
     is_forked = (
         state.origin is not None and next(iter(tx.events.of_run(record.id, limit=1))).assurance >= Assurance.HUMAN
     )
-    trusted = _Trusted(engine.project_id, changes, record.created_at, ever=is_forked)
-    for one in weakened(loaded):
-        keys = () if not one.key else (one.source, own_key_of(one.source))
-        if not any(trusted.holds(key, one.sha256) for key in keys):
-            why = f"weaker than what you trusted: {one.sentence}; these bytes were not trusted when the run started"
-            yield _fault(loaded, f"{one.gate} gate of {one.phase or 'every phase'}", why)
+    trusted = _TrustedBytes(engine.project_id, changes, record.created_at, ever=is_forked)
+    for gate in find_weakened_gates(loaded):
+        keys = () if not gate.key else (gate.source, own_key_of(gate.source))
+        if not any(trusted.holds(key, gate.sha256) for key in keys):
+            why = f"weaker than what you trusted: {gate.sentence}; these bytes were not trusted when the run started"
+            yield _fault(loaded, f"{gate.gate} gate of {gate.phase or 'every phase'}", why)
     effective = engine.plans.of_run(tx, record)
     spec = {phase.path: (phase.gates_before, phase.gates) for phase in effective.spec.phases}
     for phase in state.spec.phases:
@@ -87,11 +87,11 @@ def _of_run(
     if template is None or not _is_known(tx, loaded, trusted):
         yield _fault(loaded, f"template {record.template}", "the run's template was not trusted when it started")
         return
-    recorded = {(one.phase, one.gate, one.what) for one in state.gates}
-    for one in changed_gates(template, effective):
-        if one.weakens and (one.phase, one.gate, one.what) not in recorded:
-            why = f"weaker than in the template, and the run does not say why: {one.sentence}"
-            yield _fault(loaded, f"{one.gate} gate of {one.phase}", why)
+    recorded = {(gate.phase, gate.gate, gate.what) for gate in state.gates}
+    for gate in changed_gates(template, effective):
+        if gate.weakens and (gate.phase, gate.gate, gate.what) not in recorded:
+            why = f"weaker than in the template, and the run does not say why: {gate.sentence}"
+            yield _fault(loaded, f"{gate.gate} gate of {gate.phase}", why)
 
 
 def own_key_of(source: str) -> str:
@@ -99,20 +99,20 @@ def own_key_of(source: str) -> str:
     return own_key(Path(source))
 
 
-class _Trusted:
+class _TrustedBytes:
     """What the user trusted at ``until``, by the log of settings: bytes trusted earlier count while they still did.
 
     ``ever``: what they had trusted once counts too; a person may fork a run that began with it.
     """
 
     def __init__(self, project: str, changes: Sequence[SettingEvent], until: datetime, *, ever: bool) -> None:
-        given: dict[str, set[str]] = {}
+        hashes: dict[str, set[str]] = {}
         for event in changes:
             if event.at <= until and event.type == "TrustGiven" and event.assurance >= Assurance.HUMAN:
-                given.setdefault(event.name, set()).add(event.value_sha256 or "")
+                hashes.setdefault(event.name, set()).add(event.value_sha256 or "")
             elif event.at <= until and event.type == "TrustWithdrawn" and not ever:
-                withdraw(given, event.name, event.value_sha256)
-        self._given = [(*json.loads(name), values) for name, values in given.items()]
+                withdraw(hashes, event.name, event.value_sha256)
+        self._given = [(*json.loads(name), values) for name, values in hashes.items()]
         self._project = project
 
     def holds(self, key: str, sha256: str) -> bool:
@@ -130,24 +130,24 @@ def _template(engine: Engine, tx: Tx, loaded: LoadedRun, effective: CompiledTemp
         definition = tx.documents.load(loaded.record.template_sha256)
     except KeyError:
         return None
-    embedded = dict(_embedded(effective.definition))
-    return engine.plans.of(whole(definition, lambda name: embedded[name]).definition)
+    embedded = dict(_embedded_definitions(effective.definition))
+    return engine.plans.compile(whole(definition, lambda name: embedded[name]).definition)
 
 
-def _embedded(value: object) -> Iterator[tuple[str, dict[str, Any]]]:
+def _embedded_definitions(value: object) -> Iterator[tuple[str, dict[str, Any]]]:
     """The embedded definitions, by the name that the flow or rule gives."""
     if isinstance(value, dict):
         table: dict[str, Any] = value  # pyright: ignore[reportUnknownVariableType] - JSON
         if isinstance(table.get("definition"), dict) and isinstance(table.get("template"), str):
             yield table["template"], table["definition"]
         for inner in table.values():
-            yield from _embedded(inner)
+            yield from _embedded_definitions(inner)
     elif isinstance(value, list):
         for inner in value:  # pyright: ignore[reportUnknownVariableType] - JSON
-            yield from _embedded(inner)  # pyright: ignore[reportUnknownArgumentType] - JSON
+            yield from _embedded_definitions(inner)  # pyright: ignore[reportUnknownArgumentType] - JSON
 
 
-def _is_known(tx: Tx, loaded: LoadedRun, trusted: _Trusted) -> bool:
+def _is_known(tx: Tx, loaded: LoadedRun, trusted: _TrustedBytes) -> bool:
     """True when the template was trusted, or is shipped. One that an older version shipped cannot be compared."""
     from wfe_mcp.workflow.catalogue import package_templates, shipped_templates
     from wfe_mcp.workflow.load import digest
@@ -155,8 +155,8 @@ def _is_known(tx: Tx, loaded: LoadedRun, trusted: _Trusted) -> bool:
     record = loaded.record
     if any(trusted.holds(key, record.template_sha256) for key in trust_keys(record.template, record.template_version)):
         return True
-    installed = [one for one in (*shipped_templates(), *package_templates()) if one.name == record.template]
-    if any(digest(one.read().value) == record.template_sha256 for one in installed):
+    installed = [entry for entry in (*shipped_templates(), *package_templates()) if entry.name == record.template]
+    if any(digest(entry.read().value) == record.template_sha256 for entry in installed):
         return True
     return bool(installed) and tx.documents.load(record.frozen_sha256).get("engine") != f"wfe-mcp {__version__}"
 

@@ -19,7 +19,7 @@ from datetime import datetime
 from wfe_mcp.core.claims import is_judged, verdict
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.item_states import MOVES, VERDICTS, ItemKind, ItemStatus
-from wfe_mcp.core.items import Item, changed, loaded
+from wfe_mcp.core.items import Item, load_item, with_values
 from wfe_mcp.core.model import Assurance, RunId, RunState, RunStatus
 from wfe_mcp.engine.work.findings import fingerprints, source_of
 from wfe_mcp.engine.work.items import item_of_run
@@ -33,7 +33,7 @@ def item_changes(tx: Tx, project_id: str) -> Iterator[tuple[ItemEventRecord, str
     items: dict[int, Item] = {}
     found_first: dict[int, str] = {}
     moved: dict[int, datetime] = {}
-    pruned = {one.run_id: one.ended_at for one in tx.retention.pruned(project_id)}
+    pruned = {run.run_id: run.ended_at for run in tx.retention.pruned_runs(project_id)}
     for event in tx.items.history(project_id):
         if event.type == SIGNED:
             yield event, event.type, False
@@ -41,7 +41,7 @@ def item_changes(tx: Tx, project_id: str) -> Iterator[tuple[ItemEventRecord, str
         before, needs = items.get(event.number), False
         try:
             values = json.loads(event.payload)
-            item = loaded(f"W-{event.number}", values) if before is None else changed(before, values)
+            item = load_item(f"W-{event.number}", values) if before is None else with_values(before, values)
             fingerprint = found_first.setdefault(event.number, item.fingerprint)
             if event.assurance is not Assurance.HUMAN:
                 needs = (
@@ -81,16 +81,16 @@ def _is_forged(before: Item | None, claim: Item) -> bool:
     """Whether a claim has a verdict that its results and evidence do not give, or another judgement than a person gave."""
     if claim.kind is not ItemKind.CLAIM or before is None:
         return False
-    judged, were = ([each for each in one.evidence if is_judged(each)] for one in (claim, before))
-    given = verdict(claim.tests, claim.results, claim.evidence)[0]
-    is_unlike = claim.status in VERDICTS and claim.status != given
+    judged, were = ([values for values in item.evidence if is_judged(values)] for item in (claim, before))
+    status = verdict(claim.tests, claim.results, claim.evidence)[0]
+    is_unlike = claim.status in VERDICTS and claim.status != status
     return is_unlike or claim.tests != before.tests or judged != were
 
 
 def _is_ended(item: Item, others: Iterable[Item]) -> bool:
     """Whether it is a milestone whose items are over, one of them done."""
     under = [other for other in others if other.parent == item.id and item.kind is ItemKind.MILESTONE]
-    return all(each.is_over for each in under) and any(each.status is ItemStatus.DONE for each in under)
+    return all(child.is_over for child in under) and any(child.status is ItemStatus.DONE for child in under)
 
 
 def _has_traces(
@@ -101,10 +101,10 @@ def _has_traces(
         run = RunId(name)
         if run in pruned and pruned[run] >= since:
             return True
-        found = tx.runs.load(run)
-        if found is None or found.record.project_id != project_id or found.record.origin_sha256 is not None:
+        loaded = tx.runs.load(run)
+        if loaded is None or loaded.record.project_id != project_id or loaded.record.origin_sha256 is not None:
             continue
-        worked = item_of_run(tx, found.record) if number == 0 else None
+        worked = item_of_run(tx, loaded.record) if number == 0 else None
         if worked is not None and worked.id == item.id and _was_completed(tx, run, since):
             return True
         if worked is not None and worked.id == item.parent and _was_task(tx, run, item.id, since):
@@ -119,7 +119,7 @@ def _was_completed(tx: Tx, run: RunId, since: datetime) -> bool:
         return True
     state = RunState()
     try:
-        for row, event in zip(tx.events.log(run), tx.events.decoded(run), strict=True):
+        for row, event in zip(tx.events.log(run), tx.events.core_events(run), strict=True):
             before, state = state.status, evolve(state, event)  # an undo of a rollback completes a run too
             if row.at >= since and before is not state.status is RunStatus.COMPLETED:
                 return True

@@ -25,7 +25,7 @@ from wfe_mcp.delivery.git.commits import code_tree
 from wfe_mcp.engine.approvals.approvers import (
     APPROVERS,
     ApproverKey,
-    Pinned,
+    PinnedChain,
     approvers_file,
     approvers_here,
     chain_of,
@@ -78,15 +78,15 @@ class VerifiedProofs:
     def of_code(self) -> Proven | None:
         """The newest approval of the code as it is now."""
         counted, _ = _by_enough_people(self.approvals)
-        ours = [one for one in counted if self.code and parts_of(one.tree)[0] == self.code]
-        return max(ours, key=lambda one: (one.at, one.file), default=None)
+        valid_proofs = [proven for proven in counted if self.code and parts_of(proven.tree)[0] == self.code]
+        return max(valid_proofs, key=lambda one: (one.at, one.file), default=None)
 
 
 @dataclass(slots=True)
 class _Base:
     """The trusted commit: its keys and proof files."""
 
-    pinned: Pinned = field(default_factory=Pinned)
+    pinned: PinnedChain = field(default_factory=PinnedChain)
     proofs: frozenset[str] = frozenset()
     is_given: bool = False
 
@@ -101,52 +101,59 @@ def verify_approvals(root: Path, run: str = "", require: Sequence[str] = (), bas
     before = _base(root, base) if base else _Base()
     if before.is_given:
         findings += _unlike_base(root, pinned, before)
-    held: list[Proven] = []
+    valid_proofs: list[Proven] = []
     for file, raw in _proofs(root):
-        found = _verify_proof(file, raw, pinned, before)
-        if isinstance(found, Proven):
-            held.append(found)
+        result = _verify_proof(file, raw, pinned, before)
+        if isinstance(result, Proven):
+            valid_proofs.append(result)
         else:
-            findings.append(found)
-    ours = [one for one in held if one.run.startswith(run)]
-    theirs = [one for one in findings if one.run.startswith(run) or not one.run]
-    if run and not ours and not any(one.run for one in theirs):
+            findings.append(result)
+    ours = [proof for proof in valid_proofs if proof.run.startswith(run)]
+    discrepancies = [finding for finding in findings if finding.run.startswith(run) or not finding.run]
+    if run and not ours and not any(discrepancy.run for discrepancy in discrepancies):
         raise Refused(
             "unknown_run", f"No approval of a run {run!r} is in {APPROVALS}.", "Leave the run out to see all."
         )
-    counted, waiting = _by_enough_people(held)
+    counted, waiting = _by_enough_people(valid_proofs)
     newest = _newest(counted)
-    theirs += [one for path, proven in newest.items() if proven in ours for one in _unlike_file(root, path, proven)]
+    discrepancies += [
+        discrepancy
+        for path, proven in newest.items()
+        if proven in ours
+        for discrepancy in _unlike_file(root, path, proven)
+    ]
     code = parts_of(code_tree(root))[0]  # a checkout elsewhere has no ignored files
-    is_approved = code and any(parts_of(one.tree)[0] == code for one in counted)
+    is_approved = code and any(parts_of(proof.tree)[0] == code for proof in counted)
     for path in require:
         if path == CODE and not is_approved:
             message = "the code as it is now needs an approval by a pinned key, and no proof that holds is about it"
-            theirs.append(Discrepancy("proof_missing", path, message))
+            discrepancies.append(Discrepancy("proof_missing", path, message))
         elif path != CODE and path not in newest:
             message = "it needs an approval by a pinned key, and no proof that holds names it"
-            theirs.append(Discrepancy("proof_missing", path, message))
-    notes = ("No key is pinned and nothing is approved by one.",) if not pinned.changes and not held else ()
+            discrepancies.append(Discrepancy("proof_missing", path, message))
+    notes = ("No key is pinned and nothing is approved by one.",) if not pinned.changes and not valid_proofs else ()
     notes += tuple(f"{phase} of run {of}: {line}." for of, phase, line in waiting if of.startswith(run))
-    return VerifiedProofs(tuple(ours), tuple(theirs), tuple(pinned.keys.values()), notes, code)
+    return VerifiedProofs(tuple(ours), tuple(discrepancies), tuple(pinned.keys.values()), notes, code)
 
 
 def _by_enough_people(held: Sequence[Proven]) -> tuple[list[Proven], list[tuple[str, str, str]]]:
     """The proofs that as many different people gave as they had to; of the others run, phase, and who did."""
     who: dict[tuple[object, ...], set[str]] = {}
-    for one in held:
-        who.setdefault(_asked(one), set()).add(person_named(one.key.name))
-    counted = [one for one in held if len(who[_asked(one)]) >= one.people]
-    few = {_asked(one): one for one in held if len(who[_asked(one)]) < one.people}
-    return counted, [(one.run, one.phase, people_line(sorted(who[at]), one.people)) for at, one in few.items()]
+    for proven in held:
+        who.setdefault(_request_key(proven), set()).add(person_named(proven.key.name))
+    counted = [proven for proven in held if len(who[_request_key(proven)]) >= proven.people]
+    few = {_request_key(proven): proven for proven in held if len(who[_request_key(proven)]) < proven.people}
+    return counted, [
+        (proven.run, proven.phase, people_line(sorted(who[at]), proven.people)) for at, proven in few.items()
+    ]
 
 
-def _asked(one: Proven) -> tuple[object, ...]:
+def _request_key(one: Proven) -> tuple[object, ...]:
     """What people answer together: the same request about the same revision."""
     return one.run, one.phase, one.attempt, one.request, one.sha256, one.people
 
 
-def _repository_keys(root: Path, findings: list[Discrepancy]) -> Pinned:
+def _repository_keys(root: Path, findings: list[Discrepancy]) -> PinnedChain:
     """The keys of the repository; none when the file is invalid, which is reported."""
     try:
         return approvers_here(root)
@@ -154,16 +161,16 @@ def _repository_keys(root: Path, findings: list[Discrepancy]) -> Pinned:
         if refused.code != "conflict":
             raise
         findings.append(Discrepancy("approvers_void", APPROVERS, refused.message))
-        return Pinned()
+        return PinnedChain()
 
 
 def _proofs(root: Path) -> Iterator[tuple[str, bytes]]:
     if (root / APPROVALS).is_dir():
-        found = read_folder(root, APPROVALS, _MOST_BYTES, _MOST_FILES)
-        yield from ((f"{APPROVALS}/{path}", raw) for path, raw in sorted(found.items()))
+        content_by_path = read_folder(root, APPROVALS, _MOST_BYTES, _MOST_FILES)
+        yield from ((f"{APPROVALS}/{path}", raw) for path, raw in sorted(content_by_path.items()))
 
 
-def _verify_proof(file: str, raw: bytes, pinned: Pinned, before: _Base) -> Proven | Discrepancy:
+def _verify_proof(file: str, raw: bytes, pinned: PinnedChain, before: _Base) -> Proven | Discrepancy:
     """A valid proof, or its fault."""
     proof = read_proof(raw)
     if proof is None:
@@ -193,9 +200,9 @@ def _verify_proof(file: str, raw: bytes, pinned: Pinned, before: _Base) -> Prove
     )
 
 
-def _key_then(file: str, proof: SignedStatement, pinned: Pinned, before: _Base) -> ApproverKey | Discrepancy:
+def _key_then(file: str, proof: SignedStatement, pinned: PinnedChain, before: _Base) -> ApproverKey | Discrepancy:
     """The key that was pinned when the approval was signed, or why none was."""
-    run, then = proof.statement.run, pinned.at(str(proof.statement.values["approvers"]))
+    run, then = proof.statement.run, pinned.at_head(str(proof.statement.values["approvers"]))
     if then is None:
         return Discrepancy("key_unknown", file, f"it was signed under keys that {APPROVERS} does not continue", run)
     key = then.keys.get(proof.key)
@@ -210,7 +217,7 @@ def _key_then(file: str, proof: SignedStatement, pinned: Pinned, before: _Base) 
 def _newest(held: Iterable[Proven]) -> dict[str, Proven]:
     """Each approved file with its newest proof."""
     ordered = sorted(held, key=lambda one: (one.at, one.file))
-    return {path: one for one in ordered for path in one.files}
+    return {path: proven for proven in ordered for path in proven.files}
 
 
 def _unlike_file(root: Path, path: str, proven: Proven) -> Iterator[Discrepancy]:
@@ -234,16 +241,16 @@ def _base(root: Path, ref: str) -> _Base:
         raise Refused(
             "bad_argument", f"There is no commit {ref!r} in this repository.", "Fetch it first: git fetch origin"
         )
-    shown = run_git(root, "show", f"{commit}:./{APPROVERS}", ok=None)
-    pinned = chain_of(shown.stdout) if shown is not None and shown.returncode == 0 else Pinned()
+    process = run_git(root, "show", f"{commit}:./{APPROVERS}", ok=None)
+    pinned = chain_of(process.stdout) if process is not None and process.returncode == 0 else PinnedChain()
     listed = output_of(run_git(root, "ls-tree", "-r", "-z", "--name-only", commit, "--", APPROVALS))
     return _Base(pinned, frozenset(name for name in listed.split("\0") if name), is_given=True)
 
 
-def _unlike_base(root: Path, pinned: Pinned, before: _Base) -> Iterator[Discrepancy]:
-    if before.pinned.changes and pinned.at(before.pinned.head) is None and approvers_file(root) is None:
+def _unlike_base(root: Path, pinned: PinnedChain, before: _Base) -> Iterator[Discrepancy]:
+    if before.pinned.changes and pinned.at_head(before.pinned.head) is None and approvers_file(root) is None:
         yield Discrepancy("approvers_rewritten", APPROVERS, "the keys that were pinned are gone")
-    elif before.pinned.changes and pinned.at(before.pinned.head) is None:
+    elif before.pinned.changes and pinned.at_head(before.pinned.head) is None:
         yield Discrepancy("approvers_rewritten", APPROVERS, "it does not continue the keys that were pinned")
     for file in sorted(before.proofs):
         if not (root / file).is_file():

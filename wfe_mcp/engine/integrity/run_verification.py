@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.integrity.decision_keys import DecisionKeys
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.integrity.record_seals import Anchored
+    from wfe_mcp.store.integrity.record_seals import AnchoredEvent
     from wfe_mcp.store.records.runs import EvidenceRecord, Problem, SettingEvent
-    from wfe_mcp.workspace.system.anchors import Head, Signed
+    from wfe_mcp.workspace.system.anchors import Head, SignedCommit
 
 _MOST_LOG_BYTES = 50_000_000
 
@@ -42,14 +42,14 @@ class Outside:
     names it; the commits that it made.
     """
 
-    named: dict[str, list[Anchored]] = field(default_factory=dict[str, "list[Anchored]"])
+    named: dict[str, list[AnchoredEvent]] = field(default_factory=dict[str, "list[AnchoredEvent]"])
     newest: dict[str, Head] = field(default_factory=dict[str, "Head"])
     here: dict[str, datetime] = field(default_factory=dict[str, "datetime"])
-    commits: dict[str, list[Signed]] = field(default_factory=dict[str, "list[Signed]"])
+    commits: dict[str, list[SignedCommit]] = field(default_factory=dict[str, "list[SignedCommit]"])
 
 
 @dataclass(slots=True)
-class Known:
+class DatabaseFacts:
     """What runs are compared with inside the database: the log of settings up to ``head``, and what follows from it.
 
     ``imports``: the events of imports, by run. ``since``: when the first run was made that says how its gates differ from
@@ -70,7 +70,7 @@ _UNREADABLE = (Refused, LookupError, ValueError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class RunFindings:
     """What was found in a run. ``before``: pieces of evidence from before evidence was signed. ``is_behind``: no anchor names
     its newest events yet.
     """
@@ -81,7 +81,9 @@ class Judged:
     is_behind: bool = False
 
 
-def known_now(engine: Engine, tx: Tx, anchored: Iterable[str], approver: str, since: datetime | None = None) -> Known:
+def known_now(
+    engine: Engine, tx: Tx, anchored: Iterable[str], approver: str, since: datetime | None = None
+) -> DatabaseFacts:
     """That of this transaction. ``anchored``: the fingerprints of persons' keys in anchors; ``approver``: the only one that counts."""
     changes = tuple(tx.settings_log.events())
     imports: dict[str, dict[str, datetime]] = {}
@@ -89,26 +91,28 @@ def known_now(engine: Engine, tx: Tx, anchored: Iterable[str], approver: str, si
         if event.type == IMPORTED:
             imports.setdefault(event.name.partition(" ")[0], {})[event.name] = event.at
     keys = decision_keys(engine, tx, anchored, approver)
-    pruned, decisions = _pruned(changes, engine.project_id), audit_settings(engine, tx, keys)
-    return Known(tx.settings_log.tail(), changes, pruned, imports, keys, decisions, since)
+    pruned, decisions = _pruned_runs(changes, engine.project_id), audit_settings(engine, tx, keys)
+    return DatabaseFacts(tx.settings_log.tail(), changes, pruned, imports, keys, decisions, since)
 
 
 def judge_run(
     engine: Engine,
     tx: Tx,
     run: RunId,
-    known: Known,
+    known: DatabaseFacts,
     outside: Outside,
     also: Callable[[Engine, Tx, RunId], Iterable[Discrepancy]] | None = None,
-) -> Judged:
+) -> RunFindings:
     """Compare ``run``, which did not begin before those judged with ``known``. ``also``: one more comparison."""
     tail = tx.events.tails([run]).get(run)
     if tail is None and run in known.pruned:
-        return Judged([])
+        return RunFindings([])
     try:
         findings = discrepancies(run, tx.verification.problems(run, outside.named.get(run, ())))
     except _UNREADABLE as fault:
-        return Judged([Discrepancy("log_unreadable", "event", f"the log cannot be read: {fault}", run)], is_behind=True)
+        return RunFindings(
+            [Discrepancy("log_unreadable", "event", f"the log cannot be read: {fault}", run)], is_behind=True
+        )
     findings += _origins(tx, run, known, None if run in known.pruned else outside.here.get(run))
     findings += _unlike_commits(tx, run, outside.commits.get(run, ()))
     is_behind = outside.newest.get(run) != tail
@@ -119,14 +123,14 @@ def judge_run(
         known.since = known.since or says_gates(engine, tx, [run])
         weaker = weaker_gates(engine, tx, run, known.decisions.settings, known.since)
         others = also(engine, tx, run) if also is not None else ()
-        found = [*decisions.findings, *weaker, *others, *seals.findings]
+        log_findings = [*decisions.findings, *weaker, *others, *seals.findings]
     except _UNREADABLE:
         if not findings:
             raise
-        return Judged(
+        return RunFindings(
             findings, is_behind=is_behind
         )  # rows that were tampered with can fail in any way; the log has named them
-    return Judged([*findings, *found], decisions, seals.before, is_behind)
+    return RunFindings([*findings, *log_findings], decisions, seals.before, is_behind)
 
 
 def unlike_files(engine: Engine, run: RunId) -> list[Discrepancy]:
@@ -139,8 +143,8 @@ def unlike_files(engine: Engine, run: RunId) -> list[Discrepancy]:
         # Those of an imported run came cut, and without keys: they were compared when it came in.
         ours = evidence if loaded.record.origin_sha256 is None else []
         root = Path(loaded.record.worktree)
-        logs = [each.log_path for each in ours if each.log_path and _is_changed(root, each)]
-        reports = [path for each in ours for path in _changed_reports(root, each)]
+        logs = [piece.log_path for piece in ours if piece.log_path and _is_changed(root, piece)]
+        reports = [path for piece in ours for path in _changed_reports(root, piece)]
     except Exception:  # rows that were tampered with can fail in any way; the log has named them
         return []
     messages = {
@@ -149,7 +153,7 @@ def unlike_files(engine: Engine, run: RunId) -> list[Discrepancy]:
     }
     since = loaded.record.updated_at
     return [
-        *(Discrepancy(f"{one.what}_changed", one.path, messages[one.what], run, since=since) for one in changed),
+        *(Discrepancy(f"{file.what}_changed", file.path, messages[file.what], run, since=since) for file in changed),
         *(
             Discrepancy("log_changed", path, "the file is not what the check printed", run, since=since)
             for path in logs
@@ -160,10 +164,13 @@ def unlike_files(engine: Engine, run: RunId) -> list[Discrepancy]:
 
 def discrepancies(run: str, problems: Iterable[Problem]) -> list[Discrepancy]:
     """What the store found in ``run``; empty for the settings."""
-    return [Discrepancy(one.code or "differs", one.where, one.message, run, one.seq, one.since) for one in problems]
+    return [
+        Discrepancy(problem.code or "differs", problem.where, problem.message, run, problem.seq, problem.since)
+        for problem in problems
+    ]
 
 
-def _origins(tx: Tx, run: RunId, known: Known, here: datetime | None) -> Iterator[Discrepancy]:
+def _origins(tx: Tx, run: RunId, known: DatabaseFacts, here: datetime | None) -> Iterator[Discrepancy]:
     """An import mark that is missing or wrong. ``here``: since when the file beside the database knows the run."""
     origin, imports = tx.bundles.origin_sha256(run), known.imports.get(run, {})
     if origin is None and imports:
@@ -179,25 +186,25 @@ def _origins(tx: Tx, run: RunId, known: Known, here: datetime | None) -> Iterato
         yield Discrepancy("origin_edited", "origin", message, run, since=at)
 
 
-def _unlike_commits(tx: Tx, run: RunId, signed: Iterable[Signed]) -> Iterator[Discrepancy]:
+def _unlike_commits(tx: Tx, run: RunId, signed: Iterable[SignedCommit]) -> Iterator[Discrepancy]:
     """Commits of the run that name a position its log does not have."""
-    for one in signed:
-        if not tx.events.has_hash(run, one.hash_begins):
-            message = f"it says that it was made at {one.hash_begins}, which is no event of the run"
-            yield Discrepancy("commit_disagrees", f"commit {one.commit[:12]}", message, run, since=one.at)
+    for commit in signed:
+        if not tx.events.has_hash(run, commit.hash_begins):
+            message = f"it says that it was made at {commit.hash_begins}, which is no event of the run"
+            yield Discrepancy("commit_disagrees", f"commit {commit.commit[:12]}", message, run, since=commit.at)
 
 
-def _pruned(changes: Iterable[SettingEvent], project: str) -> dict[str, tuple[int, str]]:
+def _pruned_runs(changes: Iterable[SettingEvent], project: str) -> dict[str, tuple[int, str]]:
     """The runs that a person removed, with the number and the hash of their last events."""
     from wfe_mcp.store.maintenance.retention import PRUNED
 
-    found: dict[str, tuple[int, str]] = {}
+    end_by_run: dict[str, tuple[int, str]] = {}
     for event in changes:
         if event.type == PRUNED:
             with suppress(ValueError):  # the chain names what was edited
                 of, run, seq, hash_ = json.loads(event.name)
-                found |= {str(run): (int(seq), str(hash_))} if of == project else {}
-    return found
+                end_by_run |= {str(run): (int(seq), str(hash_))} if of == project else {}
+    return end_by_run
 
 
 def _is_changed(root: Path, evidence: EvidenceRecord) -> bool:
@@ -206,10 +213,10 @@ def _is_changed(root: Path, evidence: EvidenceRecord) -> bool:
     if wanted is None or not path.is_relative_to(root):
         return False
     try:
-        found = read_if_there(root, path.relative_to(root).as_posix(), _MOST_LOG_BYTES)
+        log = read_if_there(root, path.relative_to(root).as_posix(), _MOST_LOG_BYTES)
     except Refused:  # a link, a folder, something too large: no log that we wrote
         return True
-    return found is not None and sha256_hex(found) != wanted
+    return log is not None and sha256_hex(log) != wanted
 
 
 def _changed_reports(root: Path, evidence: EvidenceRecord) -> Iterator[str]:

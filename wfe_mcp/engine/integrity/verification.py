@@ -30,12 +30,19 @@ from wfe_mcp.engine.integrity.decision_audit import SignedDecisions
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.evidence_audit import evidence_seals
 from wfe_mcp.engine.integrity.gate_audit import says_gates
-from wfe_mcp.engine.integrity.run_verification import Judged, Outside, discrepancies, judge_run, known_now, unlike_files
+from wfe_mcp.engine.integrity.run_verification import (
+    Outside,
+    RunFindings,
+    discrepancies,
+    judge_run,
+    known_now,
+    unlike_files,
+)
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.identity import perhaps_of
 from wfe_mcp.engine.maintenance.restore_log import SetBack, set_backs
 from wfe_mcp.store import Tx
-from wfe_mcp.store.integrity.record_seals import Anchored
+from wfe_mcp.store.integrity.record_seals import AnchoredEvent
 from wfe_mcp.store.records.runs import SettingEvent
 from wfe_mcp.workspace.system.anchors import (
     AUDIT_REF,
@@ -55,7 +62,7 @@ _LONGEST_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class VerificationResult:
     """What was checked, and what was found. ``behind``: runs whose newest events no anchor names yet."""
 
     runs: tuple[RunId, ...]
@@ -82,23 +89,27 @@ class _Anchors:
     database: str
     unreadable: str = ""
 
-    def others(self) -> list[Anchor]:
+    def at_other_places(self) -> list[Anchor]:
         """The commits of databases at other places: a new one at this place still has to answer for the old one's."""
-        ours = {one.commit for one in self.lines or ()}
-        return [one for one in self.commits or () if one.database not in {"", self.database} and one.commit not in ours]
+        ours = {line.commit for line in self.lines or ()}
+        return [
+            commit
+            for commit in self.commits or ()
+            if commit.database not in {"", self.database} and commit.commit not in ours
+        ]
 
-    def of(self, project: str, restores: Iterable[SetBack]) -> list[Anchor]:
+    def of_project(self, project: str, restores: Iterable[SetBack]) -> list[Anchor]:
         """The anchors of this project in the present database, oldest first."""
         every = [*(self.lines or ()), *(self.commits or ()), *self.given]
         # The anchor that a restore writes is the first of the present database.
         gone = {
-            id(one)
-            for each in restores
-            for one in every
-            if each.took_back(one.at) and not (one.set_back and one.at == each.at)
-        } | {id(one) for one in self.others()}
-        ours = (one for one in every if one.project == project and id(one) not in gone)
-        return sorted(ours, key=lambda one: one.at)
+            id(anchor)
+            for restore in restores
+            for anchor in every
+            if restore.took_back(anchor.at) and not (anchor.set_back and anchor.at == restore.at)
+        } | {id(place) for place in self.at_other_places()}
+        anchors = (anchor for anchor in every if anchor.project == project and id(anchor) not in gone)
+        return sorted(anchors, key=lambda one: one.at)
 
 
 def verify(
@@ -110,7 +121,7 @@ def verify(
     after: str = "",
     progress: Progress = unheard,
     also: Callable[[Engine, Tx, RunId], Iterable[Discrepancy]] | None = None,
-) -> Verified:
+) -> VerificationResult:
     """Compare everything of ``run``, else of all runs of the project, oldest first. ``anchors``: one more ref to compare with.
 
     ``approver``: the only person's key that counts, by the first characters of its fingerprint. ``after``: leave out this
@@ -119,53 +130,57 @@ def verify(
     read, project = _read(engine, anchors), engine.project_id
     with engine.store.read() as tx:
         restores = set_backs(tx.settings_log.events())
-        ours = read.of(project, restores)
-        asked = _meant(tx, project, run, ours) if run else None
-    outside, anchored = _by_run(engine, read, ours, restores), {one.key for one in ours}
-    runs = _all_runs(engine) if asked is None else asked
+        ours = read.of_project(project, restores)
+        ids = _meant(tx, project, run, ours) if run else None
+    outside, anchored = _by_run(engine, read, ours, restores), {anchor.key for anchor in ours}
+    runs = _all_runs(engine) if ids is None else ids
     todo = _later(runs, after)
     with engine.store.read() as tx:
-        known = known_now(engine, tx, anchored, approver)
-        decisions = known.decisions
-        settings = [_chain(one.settings, one.at) for one in ours if one.settings]
+        facts = known_now(engine, tx, anchored, approver)
+        decisions = facts.decisions
+        settings = [_chain(anchor.settings, anchor.at) for anchor in ours if anchor.settings]
         findings = discrepancies("", tx.settings_log.problems(settings))
-        work = [_chain(one.work, one.at) for one in ours if one.work]
+        work = [_chain(anchor.work, anchor.at) for anchor in ours if anchor.work]
         findings += discrepancies("", tx.items.problems(project, work))
         findings += discrepancies("", tx.verification.schema_problems())
         findings += decisions.findings
-        findings += _deleted(ours, set(runs), run, known.pruned)
+        findings += _deleted_runs(ours, set(runs), run, facts.pruned)
         findings += [
             Discrepancy(
-                "run_deleted", "run", "the log of settings does not know that it was pruned", one.run_id, one.events
+                "run_deleted",
+                "run",
+                "the log of settings does not know that it was pruned",
+                run_gone.run_id,
+                run_gone.events,
             )
-            for one in tx.retention.pruned(project)
-            if known.pruned.get(one.run_id) != (one.events, one.last_hash)
+            for run_gone in tx.retention.pruned_runs(project)
+            if facts.pruned.get(run_gone.run_id) != (run_gone.events, run_gone.last_hash)
         ]
         begun = tx.settings_log.first_noted(BEGUN, anchors_here(engine))
         findings += _missing(read, project, begun, is_git=engine.project.is_git, restores=restores)
-        known.since = says_gates(engine, tx, runs[: len(runs) - len(todo)])
+        facts.since = says_gates(engine, tx, runs[: len(runs) - len(todo)])
     findings += [] if run or after else _unlike_sums(engine)
-    seals, behind, done = evidence_seals(known.changes), list[RunId](), 0
+    seals, behind, done = evidence_seals(facts.changes), list[RunId](), 0
     try:
         while done < len(todo):
             progress(done, len(todo))
-            batch, end = list[Judged](), time.monotonic() + _LONGEST_S
+            batch, end = list[RunFindings](), time.monotonic() + _LONGEST_S
             with engine.store.read() as tx:
-                if tx.settings_log.tail() != known.head:  # such as a new key, or a run that was pruned meanwhile
-                    known = known_now(engine, tx, anchored, approver, known.since)
+                if tx.settings_log.tail() != facts.head:  # such as a new key, or a run that was pruned meanwhile
+                    facts = known_now(engine, tx, anchored, approver, facts.since)
                 while done + len(batch) < len(todo) and (not batch or time.monotonic() < end):
-                    batch.append(judge_run(engine, tx, todo[done + len(batch)], known, outside, also))
+                    batch.append(judge_run(engine, tx, todo[done + len(batch)], facts, outside, also))
             for judged in batch:
-                each = todo[done]
-                findings += (*judged.findings, *unlike_files(engine, each))
+                run_id = todo[done]
+                findings += (*judged.findings, *unlike_files(engine, run_id))
                 decisions.add(judged.decisions)
                 seals.before += judged.before
-                behind += [each] if judged.is_behind else []
+                behind += [run_id] if judged.is_behind else []
                 done += 1
     except KeyboardInterrupt:
         pass
     last = ours[-1].at if ours else None
-    lost = (one.at for one in known.changes if (one.type, one.name) == (LOST, anchors_here(engine)))
+    lost = (change.at for change in facts.changes if (change.type, change.name) == (LOST, anchors_here(engine)))
     gone = (
         f"The file with the anchors was begun again at {at:%Y-%m-%d %H:%M:%S}Z: it does not show what was before."
         for at in lost
@@ -173,33 +188,33 @@ def verify(
     with engine.store.read() as tx:
         perhaps = perhaps_of(tx, engine.project, project)
     notes = (*([perhaps] if perhaps else []), *_notes(read, project), *gone, *seals.notes())
-    return Verified(
+    return VerificationResult(
         tuple(todo[:done]),
         tuple(findings),
-        known.changes,
+        facts.changes,
         len(ours),
         last,
         tuple(behind),
         notes,
         tuple(restores),
-        len(known.pruned),
+        len(facts.pruned),
         decisions,
         len(todo) - done,
     )
 
 
 def _by_run(engine: Engine, read: _Anchors, ours: Sequence[Anchor], restores: Sequence[SetBack]) -> Outside:
-    found, beside = Outside(), {id(one) for one in read.lines or ()}
-    for one in ours:
-        for run, head in one.runs.items():
-            found.named.setdefault(run, []).append(_chain(head, one.at))
-            found.newest[run] = head
-            if id(one) in beside:
-                found.here.setdefault(run, one.at)
-    for one in signed_commits(engine.root) if engine.project.is_git else ():
-        if not any(each.took_back(one.at) for each in restores):
-            found.commits.setdefault(one.run, []).append(one)
-    return found
+    outside, beside = Outside(), {id(line) for line in read.lines or ()}
+    for anchor in ours:
+        for run, head in anchor.runs.items():
+            outside.named.setdefault(run, []).append(_chain(head, anchor.at))
+            outside.newest[run] = head
+            if id(anchor) in beside:
+                outside.here.setdefault(run, anchor.at)
+    for commit in signed_commits(engine.root) if engine.project.is_git else ():
+        if not any(restore.took_back(commit.at) for restore in restores):
+            outside.commits.setdefault(commit.run, []).append(commit)
+    return outside
 
 
 def _later(runs: list[RunId], after: str) -> list[RunId]:
@@ -215,21 +230,21 @@ def _later(runs: list[RunId], after: str) -> list[RunId]:
 def _read(engine: Engine, ref: str) -> _Anchors:
     """The file first: a commit that it names must be in the ref, which may have grown meanwhile."""
     lines, database = lines_of(anchor_file(engine.store.place, engine.project_id)), mark_of_database(engine.store.place)
-    given: list[Anchor] = []
+    anchors: list[Anchor] = []
     if ref:
-        if ref.startswith("-") or (found := commits_of(engine.root, ref)) is None:
+        if ref.startswith("-") or (commits := commits_of(engine.root, ref)) is None:
             raise Refused(
                 "bad_argument",
                 f"There is no ref {ref!r} in this repository.",
                 f"Fetch it first: git fetch origin {AUDIT_REF}:refs/wfe/pushed",
             )
-        given = found
+        anchors = commits
     if not engine.project.is_git:
-        return _Anchors(lines, None, given, database)
+        return _Anchors(lines, None, anchors, database)
     try:
-        return _Anchors(lines, commits_of(engine.root), given, database)
+        return _Anchors(lines, commits_of(engine.root), anchors, database)
     except Refused as refused:
-        return _Anchors(lines, None, given, database, refused.message)
+        return _Anchors(lines, None, anchors, database, refused.message)
 
 
 def _missing(
@@ -238,9 +253,9 @@ def _missing(
     """Missing anchors: the ref, commits of it, the file. After a restore the machine and its clone may be new: a person
     has accepted what was missing then.
     """
-    accepted = max((each.missing.get(project, 0) for each in restores), default=0)
-    lines = [one for one in outside.lines or () if one.project == project]
-    in_git = [one for one in lines if one.commit]
+    accepted = max((restore.missing.get(project, 0) for restore in restores), default=0)
+    lines = [line for line in outside.lines or () if line.project == project]
+    in_git = [line for line in lines if line.commit]
     if outside.unreadable:
         yield Discrepancy("anchors_unreadable", AUDIT_REF, outside.unreadable)
     elif is_git and outside.commits is None and (len(in_git) > accepted or (begun and not restores)):
@@ -248,8 +263,8 @@ def _missing(
             "anchors_deleted", AUDIT_REF, "the ref with the anchors is gone", since=_last(in_git) or begun
         )
     elif outside.commits is not None:
-        there = {one.commit for one in outside.commits}
-        lost = [one for one in in_git if one.commit not in there]
+        there = {commit.commit for commit in outside.commits}
+        lost = [anchor for anchor in in_git if anchor.commit not in there]
         if len(lost) > accepted:
             message = f"it no longer holds {len(lost)} anchor(s), the first is commit {lost[0].commit[:12]}"
             yield Discrepancy("anchors_moved", AUDIT_REF, message, since=lost[0].at)
@@ -263,15 +278,15 @@ def _unlike_sums(engine: Engine) -> list[Discrepancy]:
     from wfe_mcp.engine.statistics.phase_sums import differences
     from wfe_mcp.engine.statistics.usage_sums import usage_differences
 
-    found = [("phase_sum", each, "the logs of its runs") for each in differences(engine)]
-    found += [("usage_sum", each, "its calls to models") for each in usage_differences(engine)]
+    rows = [("phase_sum", difference, "the logs of its runs") for difference in differences(engine)]
+    rows += [("usage_sum", difference, "its calls to models") for difference in usage_differences(engine)]
     return [
         Discrepancy(
             "sums_differ",
             table,
-            f"the sums of {each} are not those of {source} (to sum them again: wfe-mcp doctor --fix)",
+            f"the sums of {sums} are not those of {source} (to sum them again: wfe-mcp doctor --fix)",
         )
-        for table, each, source in found
+        for table, sums, source in rows
     ]
 
 
@@ -280,13 +295,13 @@ def _meant(tx: Tx, project: str, run: str, ours: Iterable[Anchor]) -> list[RunId
     try:
         return [tx.runs.find(project, run).id]
     except Refused:
-        was_pruned = any(one.run_id.startswith(run) for one in tx.retention.pruned(project))
-        if not was_pruned and any(name.startswith(run) for one in ours for name in one.runs):
+        was_pruned = any(run_gone.run_id.startswith(run) for run_gone in tx.retention.pruned_runs(project))
+        if not was_pruned and any(name.startswith(run) for anchor in ours for name in anchor.runs):
             return []
         raise
 
 
-def _deleted(
+def _deleted_runs(
     ours: Iterable[Anchor], there: set[RunId], run: str, pruned: dict[str, tuple[int, str]]
 ) -> Iterator[Discrepancy]:
     """Runs that an anchor names and the database does not have; ``run``: only those that begin so.
@@ -294,22 +309,22 @@ def _deleted(
     A pruned run's last event must not be older than its anchors.
     """
     last: dict[str, Anchor] = {}
-    for one in ours:
-        for name, head in one.runs.items():
+    for anchor in ours:
+        for name, head in anchor.runs.items():
             end = pruned.get(name, (0, ""))
             if head[0] < end[0] or head == end:
                 continue
             if RunId(name) not in there and name.startswith(run) and not (run and there):
-                last[name] = one
-    for name, one in last.items():
-        message = f"the run was anchored with {one.runs[name][0]} event(s), and is gone"
-        yield Discrepancy("run_deleted", "run", message, name, one.runs[name][0], one.at)
+                last[name] = anchor
+    for name, anchor in last.items():
+        message = f"the run was anchored with {anchor.runs[name][0]} event(s), and is gone"
+        yield Discrepancy("run_deleted", "run", message, name, anchor.runs[name][0], anchor.at)
 
 
 def _notes(outside: _Anchors, project: str) -> Iterator[str]:
     every = (*(outside.commits or ()), *outside.given)
-    others = {one.project for one in every if one.project != project} | {
-        one.database for one in outside.others() if one.project == project
+    others = {anchor.project for anchor in every if anchor.project != project} | {
+        place.database for place in outside.at_other_places() if place.project == project
     }
     if others:
         yield f"{AUDIT_REF} also holds anchors of {len(others)} other database(s); they say nothing about this one."
@@ -318,18 +333,18 @@ def _notes(outside: _Anchors, project: str) -> Iterator[str]:
 def _all_runs(engine: Engine) -> list[RunId]:
     """The runs of the project, oldest first, read in short transactions."""
     cursor: str | None = None
-    found: list[RunId] = []
+    ids: list[RunId] = []
     while True:
         with engine.store.read() as tx:
             page = tx.runs.page(engine.project_id, limit=_PAGE, cursor=cursor)
-        found += (record.id for record in page.runs)
+        ids += (record.id for record in page.runs)
         cursor = page.cursor
         if cursor is None:
-            return found[::-1]
+            return ids[::-1]
 
 
-def _chain(head: tuple[int, str], at: datetime) -> Anchored:
-    return Anchored(*head, at)
+def _chain(head: tuple[int, str], at: datetime) -> AnchoredEvent:
+    return AnchoredEvent(*head, at)
 
 
 def _last(anchors: list[Anchor]) -> datetime | None:

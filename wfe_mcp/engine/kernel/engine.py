@@ -159,17 +159,17 @@ class Engine:
 
     def state_of(self, kind: type[S]) -> S:
         """What a capability remembers for this engine: its one ``kind``, created when it is first asked for."""
-        found = self.states.get(kind)
-        if found is None:
-            found = self.states.setdefault(kind, kind())  # of two threads that create one, both get the first
-        return cast("S", found)
+        state = self.states.get(kind)
+        if state is None:
+            state = self.states.setdefault(kind, kind())  # of two threads that create one, both get the first
+        return cast("S", state)
 
     def shared_state_of(self, kind: type[S]) -> S:
         """The same for all engines beside each other in this process: a server has one for each token, and each would begin anew."""
-        found = self.shared_states.get(kind)
-        if found is None:
-            found = self.shared_states.setdefault(kind, kind())
-        return cast("S", found)
+        state = self.shared_states.get(kind)
+        if state is None:
+            state = self.shared_states.setdefault(kind, kind())
+        return cast("S", state)
 
     @property
     def project_id(self) -> str:
@@ -197,15 +197,17 @@ class Engine:
             with self.store.read() as reading:
                 return self.settings(reading)
 
-        def trusted(path: Path, sha256: str) -> bool:
-            given = tx.trust.counts_here if is_named_by_repository(self.project) else tx.trust.is_given
-            return given(self.project_id, str(path), sha256)
+        def is_trusted(path: Path, sha256: str) -> bool:
+            counts = tx.trust.counts_here if is_named_by_repository(self.project) else tx.trust.is_given
+            return counts(self.project_id, str(path), sha256)
 
         def own_trusted(path: Path, sha256: str) -> bool:
             return tx.trust.is_given_anywhere(own_key(path), sha256)
 
-        kept = kept_strict(tx, self.project_id)
-        return load_settings(self.root, trusted, self.environment, self.overrides, own_trusted=own_trusted, kept=kept)
+        stricts = kept_strict(tx, self.project_id)
+        return load_settings(
+            self.root, is_trusted, self.environment, self.overrides, own_trusted=own_trusted, kept=stricts
+        )
 
     def load(self, tx: Tx, run: str | LoadedRun) -> LoadedRun:
         """The run with this id, or a unique prefix of it, in this project. Refuses ``unknown_run``.
@@ -249,9 +251,9 @@ class Engine:
         """True while a process works the queues of this project: this one, a server, a worker, or whose job is running."""
         if self.wakers:
             return True
-        for each in tx.processes.on_host(self.identity.host):
-            works_here = each.kind in _WORKERS and each.project_id in {None, self.project_id}
-            if works_here and is_alive(ProcessIdentity(each.host, each.pid, each.started_at)):
+        for process in tx.processes.on_host(self.identity.host):
+            works_here = process.kind in _WORKERS and process.project_id in {None, self.project_id}
+            if works_here and is_alive(ProcessIdentity(process.host, process.pid, process.started_at)):
                 return True
         ours = f":{self.project_id}"
         return any(

@@ -167,15 +167,15 @@ def server_key(engine: Engine) -> Ed25519PrivateKey:
 def _make(file: Path, kind: type[Ed25519PrivateKey]) -> None:
     if not file.exists():
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        made = file.with_name(f".{file.name}.{os.getpid()}.new")
-        replace_file(made, kind.generate().private_bytes_raw().hex().encode())
+        path = file.with_name(f".{file.name}.{os.getpid()}.new")
+        replace_file(path, kind.generate().private_bytes_raw().hex().encode())
         try:
-            os.link(made, file)  # of two processes that make one, the first wins
-            made.unlink()
+            os.link(path, file)  # of two processes that make one, the first wins
+            path.unlink()
         except FileExistsError:
-            made.unlink()
+            path.unlink()
         except OSError:  # no hard links here
-            made.replace(file)
+            path.replace(file)
 
 
 def _base64(raw: bytes) -> str:

@@ -58,13 +58,13 @@ def add_project(store: Store, project: Project, known: ProjectRecord | None = No
         changes |= {"forgotten_at": None} if known.forgotten_at else {}
     if known is None or changes:
         with store.tx() as tx:
-            made = known.id if known else tx.projects.id_of(project.key, str(project.root), commit)
+            project_id = known.id if known else tx.projects.id_of(project.key, str(project.root), commit)
             if changes:
-                tx.projects.change(made, changes)
+                tx.projects.change(project_id, changes)
     else:
-        made = known.id
-    mark(project.root, made)
-    return made
+        project_id = known.id
+    mark(project.root, project_id)
+    return project_id
 
 
 def known_at(tx: Tx, project: Project) -> ProjectRecord | None:
@@ -72,10 +72,10 @@ def known_at(tx: Tx, project: Project) -> ProjectRecord | None:
 
     Then the folder must bear the mark of that project: what was removed may have been replaced by other files.
     """
-    if found := tx.projects.at(project.key):
-        return found
-    found, folder = tx.projects.at(other_key(project.key)), _folder_of(project.key)
-    return found if found is not None and found.id == (mark_of(folder) or _of_its_runs(tx, folder)) else None
+    if record := tx.projects.by_key(project.key):
+        return record
+    record, folder = tx.projects.by_key(other_key(project.key)), _folder_of(project.key)
+    return record if record is not None and record.id == (mark_of(folder) or _of_its_runs(tx, folder)) else None
 
 
 def other_key(key: str) -> str:
@@ -91,8 +91,8 @@ def _folder_of(key: str) -> Path:
 def mark_of(root: Path) -> str:
     """The id of the project that the folder says it is; empty without one."""
     with suppress(Refused, OSError):
-        found = (read_if_there(root, MARK, 100) or b"").decode(errors="replace").strip()
-        return found if _ID.fullmatch(found) else ""
+        text = (read_if_there(root, MARK, 100) or b"").decode(errors="replace").strip()
+        return text if _ID.fullmatch(text) else ""
     return ""
 
 
@@ -129,18 +129,18 @@ def moved_here(tx: Tx, project: Project) -> Refused | None:
         return None
     return Refused(
         "needs_human",
-        f"{_shown(project.root)} says that it is the project {name_of(record)!r} of {_shown(record.root)}, "
+        f"{_shown_path(project.root)} says that it is the project {name_of(record)!r} of {_shown_path(record.root)}, "
         f"which is gone. {its_runs(tx, record)}",
         f"Ask the user: if it was renamed or moved, {move_command(record.root, project.root)}"
-        f" (in a terminal of their own); if it is another project, wfe-mcp project add {_shown(project.root)}",
+        f" (in a terminal of their own); if it is another project, wfe-mcp project add {_shown_path(project.root)}",
         data={"project": record.id, "name": name_of(record), "folder": record.root, "here": str(project.root)},
     )
 
 
 def _of_its_runs(tx: Tx, root: Path) -> str:
     """The project whose runs left files in the folder, where an earlier version left no mark; empty without any."""
-    found = tx.runs.projects([RunId(run) for run in runs_with_files(root)[:_LOOKED_AT]])
-    return next(iter(found.values()), "")
+    project_by_run = tx.runs.projects([RunId(run) for run in runs_with_files(root)[:_LOOKED_AT]])
+    return next(iter(project_by_run.values()), "")
 
 
 def perhaps_of(tx: Tx, project: Project, id_: str) -> str:
@@ -152,27 +152,27 @@ def _perhaps(tx: Tx, project: Project) -> str:
     """The project that this clone may continue: one with the same first commit, whose place is gone."""
     if not project.is_git:
         return ""
-    missing = [one for one in tx.projects.all() if one.first_commit and not one.forgotten_at and is_gone(one)]
+    missing = [other for other in tx.projects.all() if other.first_commit and not other.forgotten_at and is_gone(other)]
     commit = first_commit(project.root) if missing else None
-    found = [one for one in missing if one.first_commit == commit]
-    if not found:
+    projects = [other for other in missing if other.first_commit == commit]
+    if not projects:
         return ""
-    record = found[-1]
+    record = projects[-1]
     return (
-        f"It has the history of the project {name_of(record)!r} of {_shown(record.root)}, which is gone. "
+        f"It has the history of the project {name_of(record)!r} of {_shown_path(record.root)}, which is gone. "
         f"{its_runs(tx, record)} If it is that one: {move_command(record.root, project.root)}"
     )
 
 
 def its_runs(tx: Tx, record: ProjectRecord) -> str:
     """How many runs of the project are open, the newest of them, and how many work items it has."""
-    found = tx.runs.open_ids(record.id)
-    titles = tx.runs.titles(found[:_NAMED])
-    named = ", ".join(f'{run} "{titles[run]}"' for run in found[:_NAMED])
-    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    ids = tx.runs.open_ids(record.id)
+    titles = tx.runs.titles(ids[:_NAMED])
+    named = ", ".join(f'{run} "{titles[run]}"' for run in ids[:_NAMED])
+    more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
     items = sum(tx.items.counts(record.id).values())
     also = f", and {plural(items, 'work item')}" if items else ""
-    return f"It has {plural(len(found), 'open run')}{f': {named}{more}' if found else ''}{also}."
+    return f"It has {plural(len(ids), 'open run')}{f': {named}{more}' if ids else ''}{also}."
 
 
 def name_of(record: ProjectRecord) -> str:
@@ -189,8 +189,8 @@ def project_of(tx: Tx, run: RunRecord) -> str:
 
 def move_command(old: str | Path, new: str | Path) -> str:
     """The command by which a person says that the project of ``old`` is in ``new``."""
-    return f"wfe-mcp project move {_shown(old)} {_shown(new)}"
+    return f"wfe-mcp project move {_shown_path(old)} {_shown_path(new)}"
 
 
-def _shown(path: str | Path) -> str:
+def _shown_path(path: str | Path) -> str:
     return shell_word(str(path))

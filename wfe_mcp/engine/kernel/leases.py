@@ -63,7 +63,7 @@ def holder_named(tx: Tx, run: str, attempt: Attempt) -> str:
     """Who works on ``attempt``, with its process: ``codex (laptop:4711:1767225600.000)``."""
     starts = tx.events.of_types(RunId(run), "PhaseStarted")
     claim = {"phase": attempt.phase, "attempt": attempt.number, "holder": attempt.holder}
-    names = (each.actor for each in reversed(starts) if claim.items() <= each.payload.items())
+    names = (start.actor for start in reversed(starts) if claim.items() <= start.payload.items())
     name = next(names, "")
     return f"{name} ({attempt.holder})" if name else str(attempt.holder)
 
@@ -102,10 +102,10 @@ def lock_elsewhere(engine: Engine, tx: Tx, run: RunRecord, state: RunState, path
             if not works and not engine.is_alive(other.holder, other.lease_until):
                 continue
             # The row names the lock; only the run's state says whether it is held.
-            found = tx.runs.load(RunId(other.run_id), to_change=False)  # it only has to be looked at
-            if found is None:
+            loaded = tx.runs.load(RunId(other.run_id), to_change=False)  # it only has to be looked at
+            if loaded is None:
                 continue
-            there = found.state
+            there = loaded.state
             if holds_locks(there, there.attempts[other.phase][other.attempt - 1]):
                 return Refused(
                     "leased",

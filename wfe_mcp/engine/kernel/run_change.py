@@ -25,7 +25,7 @@ from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from wfe_mcp.core.commands import Command, Given, OnAttempt
+    from wfe_mcp.core.commands import CallerAndTime, Command, OnAttempt
     from wfe_mcp.core.errors import Refused
     from wfe_mcp.core.events import Event
     from wfe_mcp.core.model import Attempt, By, RunState
@@ -118,11 +118,11 @@ class RunChange:
         return self.state.current(phase)
 
     @property
-    def given(self) -> Given:
+    def given(self) -> CallerAndTime:
         """The values that name the caller and the time in a command of the caller."""
         return {"by": self.by, "at": self.at}
 
-    def on(self, attempt: Attempt) -> OnAttempt:
+    def values_of(self, attempt: Attempt) -> OnAttempt:
         """The values that name ``attempt`` in a command that the server gives now."""
         return {**attempt.on, "by": SYSTEM, "at": self.at}
 
@@ -159,11 +159,11 @@ Who decides is known by the key that signs.
 
 def facts_of(change: RunChange) -> dict[str, object]:
     """What the caller decided in this change of a run."""
-    decided = [one for one in change.commands if not isinstance(one, c.AskApproval)] or change.commands
+    decided = [command for command in change.commands if not isinstance(command, c.AskApproval)] or change.commands
     first = decided[0] if decided else None
     facts: dict[str, object] = {
         "kind": _word(first) if first is not None else "records",
-        "decision": [_described(one) for one in decided],
+        "decision": [_describe(command) for command in decided],
         "comment": _comment(first),
     }
     if change.by.channel is Channel.PASSKEY:
@@ -180,7 +180,8 @@ def facts_of(change: RunChange) -> dict[str, object]:
             "tree": attempt.tree or "",
             "gates": [_gate(gate) for gate in gates],
             "decision": [
-                _with_position(one, attempt, before) for one in cast("list[dict[str, object]]", facts["decision"])
+                _with_position(decision, attempt, before)
+                for decision in cast("list[dict[str, object]]", facts["decision"])
             ],
         }
     return facts | change.facts
@@ -188,7 +189,7 @@ def facts_of(change: RunChange) -> dict[str, object]:
 
 def _gate(gate: GateSpec) -> dict[str, object]:
     """The values of a gate; ``people`` only where it asks for several, as statements of older versions have it."""
-    values = {each.name: getattr(gate, each.name) for each in fields(gate)}
+    values = {part.name: getattr(gate, part.name) for part in fields(gate)}
     return {name: value for name, value in values.items() if (name, value) != ("people", 1)}
 
 
@@ -205,10 +206,10 @@ def _word(command: c.Command) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", type(command).__name__).lower()
 
 
-def _described(command: c.Command) -> dict[str, object]:
+def _describe(command: c.Command) -> dict[str, object]:
     """The command and its plain values."""
     left_out = _ENGINES | set[str](OF_THE_PROCESS if isinstance(command, c.Rollback) else ())
-    values = {each.name: getattr(command, each.name) for each in fields(command) if each.name not in left_out}
+    values = {part.name: getattr(command, part.name) for part in fields(command) if part.name not in left_out}
     described: dict[str, object] = {"do": _word(command)}
     return described | {name: value for name, value in values.items() if isinstance(value, _SCALARS) and value != ""}
 

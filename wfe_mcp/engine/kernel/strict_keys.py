@@ -17,7 +17,7 @@ def kept_strict(tx: Tx, project: str) -> list[KeptStrict]:
     """What is kept for ``project``, the user's own first. Nothing where the row is not ours: ``verify`` names it."""
     from wfe_mcp.workspace.config.gate_keys import KeptStrict, strengthening
 
-    found: list[KeptStrict] = []
+    stricts: list[KeptStrict] = []
     layers: tuple[FileLayer, FileLayer] = ("user", "project")
     kept = tx.secrets.values([_name(layer, project) for layer in layers])  # one query: nearly every call asks
     for layer in layers:
@@ -25,10 +25,10 @@ def kept_strict(tx: Tx, project: str) -> list[KeptStrict]:
         if text is not None:
             try:
                 stored = json.loads(text)
-                found.append(KeptStrict(layer, str(stored["sha256"]), strengthening(stored["values"], signed=True)))
+                stricts.append(KeptStrict(layer, str(stored["sha256"]), strengthening(stored["values"], signed=True)))
             except (ValueError, KeyError, TypeError, AttributeError):
                 continue
-    return found
+    return stricts
 
 
 def keep_strict(tx: Tx, project: str, kept: KeptStrict, by: By, at: datetime) -> None:

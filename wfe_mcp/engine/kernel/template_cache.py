@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.paths import PhasePath, declared
+from wfe_mcp.core.paths import PhasePath, declared_path
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
@@ -82,18 +82,18 @@ class CompiledTemplate:
     @cached_property
     def _written(self) -> dict[str, dict[str, Any]]:
         """The phases as they are written, by their paths; those of templates that run inside are left out."""
-        from wfe_mcp.workflow.default_keys import filled
+        from wfe_mcp.workflow.default_keys import fill_defaults
 
-        phases = filled(self.definition["phases"], self.definition.get("defaults") or {})
+        phases = fill_defaults(self.definition["phases"], self.definition.get("defaults") or {})
         return dict(_as_written(cast("list[dict[str, Any]]", phases), ""))
 
     def phase(self, path: PhasePath) -> Phase:
         """The definition of a phase of the run."""
-        return self.phases[declared(path)]
+        return self.phases[declared_path(path)]
 
     def template_of(self, path: PhasePath) -> Template:
         """The template that contains the phase: the innermost flow's, else the run's."""
-        place = declared(path).rpartition(".")[0]
+        place = declared_path(path).rpartition(".")[0]
         while place and place not in self.held:
             place = place.rpartition(".")[0]
         return self.held[place] if place else self.template
@@ -102,21 +102,21 @@ class CompiledTemplate:
         """The definition of a phase that runs another template."""
         from wfe_mcp.workflow.model import FlowPhase
 
-        found = self.phase(path)
-        assert isinstance(found, FlowPhase), "the machine and the template know the same flows"
-        return found
+        phase = self.phase(path)
+        assert isinstance(phase, FlowPhase), "the machine and the template know the same flows"
+        return phase
 
     def loop(self, path: PhasePath) -> LoopPhase:
         """The definition of a phase that is a loop."""
         from wfe_mcp.workflow.model import LoopPhase
 
-        found = self.phase(path)
-        assert isinstance(found, LoopPhase), "the machine and the template know the same loops"
-        return found
+        phase = self.phase(path)
+        assert isinstance(phase, LoopPhase), "the machine and the template know the same loops"
+        return phase
 
     def artifact_name(self, path: PhasePath) -> str | None:
         """The name of the artifact the phase produces; None when it produces none."""
-        written = self._written.get(declared(path))
+        written = self._written.get(declared_path(path))
         if written is not None:
             return self._output(written).get("artifact")
         output = self.phase(path).output
@@ -133,7 +133,7 @@ class CompiledTemplate:
 
     def schema(self, path: PhasePath) -> str | dict[str, Any]:
         """The schema of the phase's artifact: a shipped name or an inline JSON Schema."""
-        written = self._output(self._written.get(declared(path), {}))
+        written = self._output(self._written.get(declared_path(path), {}))
         if "schema" in written:
             return written["schema"]
         phase = self.phase(path)
@@ -148,7 +148,7 @@ class CompiledTemplate:
 
     def seals_on_submit(self, path: PhasePath) -> bool:
         """Whether the phase's artifact is sealed when it is submitted, and not when it is approved."""
-        written = self._written.get(declared(path))
+        written = self._written.get(declared_path(path))
         if written is not None:
             return self._output(written).get("seal") == "on_submit"
         output = self.phase(path).output
@@ -170,7 +170,7 @@ class CompiledTemplate:
         """The least assurance of the approval that ``attempt`` waits for."""
         from wfe_mcp.core.model import Stage
 
-        written = self._written.get(declared(attempt.phase), {})
+        written = self._written.get(declared_path(attempt.phase), {})
         gates = written.get("prompt_gates" if attempt.stage is Stage.BEFORE else "gates")
         if gates:
             return gates[attempt.gate].get("assurance", "human")
@@ -182,7 +182,7 @@ class CompiledTemplate:
         return 0 if until is None else until.max
 
 
-def linted(definition: dict[str, Any]) -> LintReport:
+def lint_template(definition: dict[str, Any]) -> LintReport:
     """The lint report of a template before use; a frozen one was checked when its run began.
 
     Refuses ``invalid_template`` with every error.
@@ -200,9 +200,9 @@ def linted(definition: dict[str, Any]) -> LintReport:
 
 def compile_template(definition: dict[str, Any]) -> CompiledTemplate:
     """Parse and project ``definition``. Refuses ``invalid_template``."""
-    made = _of_checked(definition)
-    _ = made.spec, made.expressions
-    return made
+    template = _of_checked(definition)
+    _ = template.spec, template.expressions
+    return template
 
 
 def _of_checked(definition: dict[str, Any]) -> CompiledTemplate:
@@ -249,13 +249,13 @@ class TemplateCache:
         self._parsed: dict[str, CompiledTemplate] = {}
         self._reports: dict[str, LintReport] = {}
 
-    def checked(self, definition: dict[str, Any]) -> CompiledTemplate:
+    def compile_checked(self, definition: dict[str, Any]) -> CompiledTemplate:
         """The compiled template of ``definition``, after lint. Refuses ``invalid_template`` with every error."""
         from wfe_mcp.workflow.load import digest
 
         sha256 = digest(definition)
         self._report(definition, sha256)
-        return self._compiled(definition, sha256)
+        return self._compile(definition, sha256)
 
     def report(self, plan: CompiledTemplate) -> LintReport:
         """The cached lint report of ``plan``. Refuses ``invalid_template``."""
@@ -263,13 +263,13 @@ class TemplateCache:
 
     def of_run(self, tx: Tx, run: RunRecord) -> CompiledTemplate:
         """The frozen compiled template of ``run``."""
-        found = self._parsed.get(run.definition_sha256)
-        if found is None:
-            made = _of_checked(tx.documents.load(run.definition_sha256))
-            found = self._parsed.setdefault(made.sha256, made)
-        return found
+        template = self._parsed.get(run.definition_sha256)
+        if template is None:
+            fresh = _of_checked(tx.documents.load(run.definition_sha256))
+            template = self._parsed.setdefault(fresh.sha256, fresh)
+        return template
 
-    def of(self, definition: dict[str, Any], before: CompiledTemplate | None = None) -> CompiledTemplate:
+    def compile(self, definition: dict[str, Any], before: CompiledTemplate | None = None) -> CompiledTemplate:
         """The compiled template of ``definition``. Refuses ``invalid_template``.
 
         ``before``: what it was made from, perhaps without a change; then the digest is known, which costs up to a millisecond.
@@ -277,17 +277,17 @@ class TemplateCache:
         from wfe_mcp.workflow.load import digest
 
         if before is not None and definition is before.definition:
-            return self._compiled(definition, before.sha256)
-        return self._compiled(definition, digest(definition))
+            return self._compile(definition, before.sha256)
+        return self._compile(definition, digest(definition))
 
     def _report(self, definition: dict[str, Any], sha256: str) -> LintReport:
         if sha256 not in self._reports:
-            self._reports[sha256] = linted(definition)
+            self._reports[sha256] = lint_template(definition)
         return self._reports[sha256]
 
-    def _compiled(self, definition: dict[str, Any], sha256: str) -> CompiledTemplate:
-        found = self._parsed.get(sha256)
-        if found is None:
-            found = self._parsed[sha256] = CompiledTemplate(definition, sha256)
-        _ = found.spec, found.expressions
-        return found
+    def _compile(self, definition: dict[str, Any], sha256: str) -> CompiledTemplate:
+        template = self._parsed.get(sha256)
+        if template is None:
+            template = self._parsed[sha256] = CompiledTemplate(definition, sha256)
+        _ = template.spec, template.expressions
+        return template

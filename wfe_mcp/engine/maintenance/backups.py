@@ -31,7 +31,7 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.identity import known_at
 from wfe_mcp.engine.maintenance import restore_log
 from wfe_mcp.store import Store, Tx
-from wfe_mcp.store.maintenance.copies import Held
+from wfe_mcp.store.maintenance.copies import DatabaseSummary
 from wfe_mcp.workspace.files.project_files import name_of_copy
 
 
@@ -39,7 +39,7 @@ from wfe_mcp.workspace.files.project_files import name_of_copy
 class RestoreResult:
     """What a restore has done. ``kept_aside``: today's database, if it could still be read."""
 
-    held: Held
+    held: DatabaseSummary
     kept_aside: Path | None
     set_back: restore_log.SetBack
     own_pin: bool = field(default=False)
@@ -52,7 +52,7 @@ def backups_folder(engine: Engine) -> Path:
 
 def backup(
     engine: Engine, target: Path | None = None, *, force: bool = False, progress: Progress = unheard
-) -> tuple[Path, Held]:
+) -> tuple[Path, DatabaseSummary]:
     """Copy the database to ``target``, else to a new file named by the time; the file, and what it holds. Safe while servers write.
 
     Refuses ``conflict`` when ``target`` is there (``force``: it is replaced), ``unavailable`` when the disk has no room
@@ -76,14 +76,14 @@ def backup(
         copies.copy(source, new, progress)
         faults = copies.faults_of(new)
         if faults:
-            raise _damaged("The copy, and so the database,", faults)
-        held = copies.held_in(new)
+            raise _damage_refusal("The copy, and so the database,", faults)
+        summary = copies.held_in(new)
         if target is None:
-            file = _named(new, file)
+            file = _give_name(new, file)
         else:
             new.replace(file)
         copies.sync(file)
-    return file, held
+    return file, summary
 
 
 def restore(
@@ -107,24 +107,24 @@ def restore(
             copies.copy(file, new, progress)
             faults = copies.faults_of(new)
         if faults:
-            raise _damaged(f"The backup '{file}'", faults)
-        held = copies.held_in(new)
+            raise _damage_refusal(f"The backup '{file}'", faults)
+        summary = copies.held_in(new)
         copied = Store.open(f"sqlite:///{new.as_posix()}", clock=engine.clock)
         try:
             if not force:
                 with busy("Checking its logs") as progress:
-                    _refuse_logs_that_do_not_add_up(copied, file, held.runs, progress)
+                    _refuse_logs_that_do_not_add_up(copied, file, summary.runs, progress)
             by, own_pin = _person(engine, current, copied, prove)
             with busy("Keeping the present database") as progress:
                 kept_aside = _keep_aside(engine, path, progress, known=current is not None)
             before = copies.heads_of(path)
-            set_back = _note(engine, copied, file, held, before, by, None if current is None else _key(current))
+            set_back = _note(engine, copied, file, summary, before, by, None if current is None else _key(current))
         finally:
             copied.close()
         with busy("Replacing the database"):
             _put_in_place(new, path)
     restore_log.anchor_set_backs(engine)
-    return RestoreResult(held, kept_aside, set_back, own_pin)
+    return RestoreResult(summary, kept_aside, set_back, own_pin)
 
 
 def accept_dump(engine: Engine, prove: Callable[[Engine], By]) -> restore_log.SetBack:
@@ -141,7 +141,7 @@ def accept_dump(engine: Engine, prove: Callable[[Engine], By]) -> restore_log.Se
     refuse_company(engine)
     by = prove(engine)
     with engine.store.read() as tx:
-        before = restore_log.anchored(engine.store.place, tx)
+        before = restore_log.anchored_before(engine.store.place, tx)
     with engine.store.tx() as tx:
         set_back = restore_log.note_set_back(tx, before, tx.figures.newest(), "pg_restore", by, engine.clock())
     restore_log.anchor_set_backs(engine)
@@ -179,8 +179,8 @@ def refuse_processes(tx: Tx, host: str, to: str) -> None:
     from wfe_mcp.engine.approvals.decision_page import IDLE, ON_DEMAND, PAGE
     from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive
 
-    known = tx.processes.on_host(host)
-    alive = [row for row in known if is_alive(ProcessIdentity(row.host, row.pid, row.started_at))]
+    processes = tx.processes.on_host(host)
+    alive = [row for row in processes if is_alive(ProcessIdentity(row.host, row.pid, row.started_at))]
     if alive:
         names = {PAGE: "decision page", ON_DEMAND: "decision page that a server started"}
         named = ", ".join(f"{names.get(row.kind, row.kind)} {row.pid}" for row in alive)
@@ -205,42 +205,45 @@ def _refuse_what_is_no_backup(file: Path, database: Path) -> None:
     if not copies.is_ours(file):
         faults = copies.faults_of(file, deep=False)
         if faults:
-            raise _damaged(f"The file '{file}'", faults)
+            raise _damage_refusal(f"The file '{file}'", faults)
         raise Refused(
             "bad_argument", f"'{file}' is no backup of wfe-mcp.", "Name a file that wfe-mcp backup has written."
         )
 
 
 def _refuse_logs_that_do_not_add_up(copied: Store, file: Path, runs: int, progress: Progress) -> None:
-    found = log_problems(copied, runs, progress)
-    if found:
-        first = f"{found[0].path[1:].replace('/', ' ')}, {found[0].message}"
+    details = log_problems(copied, runs, progress)
+    if details:
+        first = f"{details[0].path[1:].replace('/', ' ')}, {details[0].message}"
         raise Refused(
             "unavailable",
-            f"The logs in '{file}' are damaged in {plural(len(found), 'place')}, the first: {first}.",
+            f"The logs in '{file}' are damaged in {plural(len(details), 'place')}, the first: {first}.",
             "Take an older backup, or say --force and let wfe-mcp verify show what is wrong afterwards.",
-            tuple(found[:20]),
+            tuple(details[:20]),
         )
 
 
 def log_problems(store: Store, runs: int, progress: Progress) -> list[Detail]:
     """What is wrong in any chain, state or content of the database, which are followed as ``verify`` does, without the anchors."""
-    found: list[Detail] = []
+    details: list[Detail] = []
     looked_at = 0
     with store.read() as tx:
-        found += [Detail("/settings", f"{one.where}: {one.message}") for one in tx.settings_log.problems()]
+        details += [
+            Detail("/settings", f"{problem.where}: {problem.message}") for problem in tx.settings_log.problems()
+        ]
         cursor: str | None = None
         while True:
             page = tx.runs.page(limit=500, cursor=cursor)
             for run in page.runs:
-                found += [
-                    Detail(f"/runs/{run.id}", f"{one.where}: {one.message}") for one in tx.verification.problems(run.id)
+                details += [
+                    Detail(f"/runs/{run.id}", f"{problem.where}: {problem.message}")
+                    for problem in tx.verification.problems(run.id)
                 ]
                 looked_at += 1
                 progress(looked_at, runs)
             cursor = page.cursor
             if cursor is None:
-                return found
+                return details
 
 
 def _person(engine: Engine, current: Store | None, copied: Store, prove: Callable[[Engine], By]) -> tuple[By, bool]:
@@ -268,7 +271,7 @@ def _keep_aside(engine: Engine, path: Path, progress: Progress, *, known: bool) 
     if known:
         with new_beside(aside) as new:
             copies.copy(path, new, progress)
-            aside = _named(new, aside)
+            aside = _give_name(new, aside)
             copies.sync(aside)
         return aside
     if not path.exists():
@@ -276,17 +279,17 @@ def _keep_aside(engine: Engine, path: Path, progress: Progress, *, known: bool) 
     import shutil
 
     with new_beside(aside) as new:
-        endings = [each for each in ("", "-wal", "-journal") if path.with_name(path.name + each).exists()]
+        endings = [suffix for suffix in ("", "-wal", "-journal") if path.with_name(path.name + suffix).exists()]
         for ending in endings:
             shutil.copy2(path.with_name(path.name + ending), new.with_name(new.name + ending))
-        aside = _named(new, aside)
+        aside = _give_name(new, aside)
         for ending in endings[1:]:
             new.with_name(new.name + ending).replace(aside.with_name(aside.name + ending))
         copies.sync(aside)
     return aside
 
 
-def _named(new: Path, file: Path) -> Path:
+def _give_name(new: Path, file: Path) -> Path:
     """Give ``new`` the name ``file``, or where that is there ``NAME-2``, ``NAME-3`` …: a second may have two of a name."""
     for number in count(1):
         name = file if number == 1 else file.with_stem(f"{file.stem}-{number}")
@@ -313,13 +316,19 @@ def _key(store: Store) -> PinnedKey | None:
 
 
 def _note(
-    engine: Engine, copied: Store, file: Path, held: Held, before: Mapping[str, int], by: By, key: PinnedKey | None
+    engine: Engine,
+    copied: Store,
+    file: Path,
+    held: DatabaseSummary,
+    before: Mapping[str, int],
+    by: By,
+    key: PinnedKey | None,
 ) -> restore_log.SetBack:
     """Record the restore in the copy, so that both take effect together. ``key``: pinned there too, where it pins none."""
     from wfe_mcp.engine.approvals.pin import begin_signing, pinned_key
 
     with copied.read() as tx:
-        known = restore_log.anchored(_database(engine), tx)
+        known = restore_log.anchored_before(_database(engine), tx)
     heads = {run: max(before.get(run, 0), known.heads.get(run, 0)) for run in {*before, *known.heads}}
     at = engine.clock()
     known = replace(known, heads=heads, to=at if before else known.to)
@@ -371,12 +380,12 @@ def new_beside(file: Path) -> Generator[Path]:
             new.with_name(new.name + ending).unlink(missing_ok=True)
 
 
-def _damaged(what: str, faults: list[str]) -> Refused:
+def _damage_refusal(what: str, faults: list[str]) -> Refused:
     return Refused(
         "unavailable",
         f"{what} is damaged: {faults[0]}" + (f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""),
         "Take another backup; wfe-mcp doctor looks at the database itself. Nothing has changed.",
-        tuple(Detail("", each) for each in faults),
+        tuple(Detail("", fault) for fault in faults),
     )
 
 

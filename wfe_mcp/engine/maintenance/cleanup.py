@@ -19,8 +19,8 @@ from wfe_mcp.core.model import By, RunStatus
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git import refs, remote as remotes
 from wfe_mcp.engine.delivery.git_steps import merged_branches, remove_branch
-from wfe_mcp.engine.delivery.operations import cleaned, operations_of
-from wfe_mcp.engine.delivery.place import NotDelivered, Place, place_of, remote_of
+from wfe_mcp.engine.delivery.operations import operations_of, removed_branches
+from wfe_mcp.engine.delivery.place import DeliveryPlace, NotDelivered, place_of, remote_of
 from wfe_mcp.engine.kernel.step_call import CommandCall
 from wfe_mcp.engine.maintenance.worktrees import open_runs_in, remove, worktrees_folder
 from wfe_mcp.workspace.git.repository import branch as current_branch, changes
@@ -56,8 +56,8 @@ def clean_up(engine: Engine, by: By, *, do: bool = False, on_remote: bool = Fals
             "Only a person removes branches of the remote.",
             "The user runs in a terminal of their own: wfe-mcp git cleanup --yes --remote",
         )
-    found: list[Left] = []
-    runs = _delivered(engine)
+    left: list[Left] = []
+    runs = _delivered_runs(engine)
     made_by = _newest_makers(engine, runs)
     try:
         for loaded in runs:
@@ -65,17 +65,17 @@ def clean_up(engine: Engine, by: By, *, do: bool = False, on_remote: bool = Fals
                 # Seen from this folder: that of the run may be gone, or be what is removed.
                 place = place_of(engine, replace(loaded.record, worktree=str(engine.root)))
                 others = {name for name, run in made_by.items() if run != loaded.record.id}
-                found += _branches(engine, by, place, loaded, others, do=do, on_remote=on_remote)
-                found += _folder(engine, loaded, do=do)
+                left += _branches(engine, by, place, loaded, others, do=do, on_remote=on_remote)
+                left += _folder(engine, loaded, do=do)
             except (DeliveryFault, Refused) as fault:
-                found.append(Left(loaded.record.id, "run", loaded.record.id, str(fault)))
+                left.append(Left(loaded.record.id, "run", loaded.record.id, str(fault)))
     except NotDelivered as reason:
         what = f"Nothing is delivered here: {reason}."
         raise Refused("unavailable", what, "Set [delivery] mode, or: wfe-mcp worktree list") from None
-    return found
+    return left
 
 
-def _delivered(engine: Engine) -> list[LoadedRun]:
+def _delivered_runs(engine: Engine) -> list[LoadedRun]:
     """The runs of the project that made operations, the oldest first."""
     with engine.store.read() as tx:
         last = tx.activity.last_position() + 1
@@ -87,40 +87,49 @@ def _delivered(engine: Engine) -> list[LoadedRun]:
 
 def _newest_makers(engine: Engine, runs: list[LoadedRun]) -> dict[str, str]:
     """Branch → the run that made it last: the next run of an item makes one of the same name."""
-    made = [
-        one
+    operations = [
+        operation
         for loaded in runs
-        for one in operations_of(engine, loaded.record.id)
-        if one.kind == "git.branch" and one.done is not None and not one.undone
+        for operation in operations_of(engine, loaded.record.id)
+        if operation.kind == "git.branch" and operation.done is not None and not operation.undone
     ]
-    return {str(one.target["branch"]): one.run for one in sorted(made, key=lambda one: one.at)}
+    return {str(operation.target["branch"]): operation.run for operation in sorted(operations, key=lambda one: one.at)}
 
 
 def _branches(
-    engine: Engine, by: By, place: Place, loaded: LoadedRun, others: Collection[str], *, do: bool, on_remote: bool
+    engine: Engine,
+    by: By,
+    place: DeliveryPlace,
+    loaded: LoadedRun,
+    others: Collection[str],
+    *,
+    do: bool,
+    on_remote: bool,
 ) -> Iterator[Left]:
     """``others``: the names of branches that another run has made since."""
     run, root = loaded.record, engine.root
     goes, stays = (
-        {name: why for name, why in each.items() if name not in others} for each in merged_branches(place, "")
+        {name: why for name, why in branch.items() if name not in others} for branch in merged_branches(place, "")
     )
     begun = {
-        str(one.target["branch"])
-        for one in place.operations
-        if one.key.split(":")[:2] == ["git.clean", "@command"] and one.after is None
+        str(operation.target["branch"])
+        for operation in place.operations
+        if operation.key.split(":")[:2] == ["git.clean", "@command"] and operation.after is None
     }
     remote = remote_of(place) if on_remote else None
     goes = {name: sha for name, sha in goes.items() if refs.commit_of(root, refs.ref_of(name)) or name in begun}
     if remote is not None:  # gone here only
-        only = {name: one for name, one in cleaned(place.operations).items() if not one.target["remote"]}
+        only = {
+            name: branch for name, branch in removed_branches(place.operations).items() if not branch.target["remote"]
+        }
         goes |= {
-            name: str(one.before["sha"])
-            for name, one in only.items()
-            if not (name in others or one.undone or refs.commit_of(root, refs.ref_of(name)))
+            name: str(operation.before["sha"])
+            for name, operation in only.items()
+            if not (name in others or operation.undone or refs.commit_of(root, refs.ref_of(name)))
             and remotes.commit_at(remote, name)
         }
     for name, sha in goes.items():
-        why = _kept(engine, loaded, name, place.settings.base)
+        why = _reason_to_keep(engine, loaded, name, place.settings.base)
         if do and not why:
             try:
                 remove_branch(CommandCall(run, by.actor), place, name, sha, remote)
@@ -130,7 +139,7 @@ def _branches(
     yield from (Left(run.id, "branch", name, why) for name, why in stays.items())
 
 
-def _kept(engine: Engine, loaded: LoadedRun, name: str, base: str) -> str:
+def _reason_to_keep(engine: Engine, loaded: LoadedRun, name: str, base: str) -> str:
     """Why a merged branch stays here; empty: it goes."""
     if loaded.state.status not in _OVER:
         return f"run {loaded.record.id} is open"
@@ -145,7 +154,7 @@ def _kept(engine: Engine, loaded: LoadedRun, name: str, base: str) -> str:
 def _folder(engine: Engine, loaded: LoadedRun, *, do: bool) -> Iterator[Left]:
     """The work tree of the run itself, where that is another one and on no branch."""
     path, known = Path(loaded.record.worktree).resolve(), worktrees(engine.root)
-    tree = next((each for each in known[1:] if each.path.resolve() == path), None)
+    tree = next((worktree for worktree in known[1:] if worktree.path.resolve() == path), None)
     if tree is None or tree.branch or path == engine.root.resolve():
         return
     runs = open_runs_in(engine, path)

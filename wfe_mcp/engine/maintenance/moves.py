@@ -116,12 +116,12 @@ def _problems(url: str, clock: Callable[[], datetime], rows: dict[str, int], bus
     store = Store.open(url, clock=clock)
     try:
         with busy("Following its logs") as progress:
-            found = log_problems(store, rows.get("run", 0), progress)
+            details = log_problems(store, rows.get("run", 0), progress)
             with store.read() as tx:
                 beside = [*tx.verification.schema_problems()]
                 for project in tx.projects.all():
                     beside += tx.items.problems(project.id, [])
-        return (*found, *(Detail("", f"{one.where}: {one.message}") for one in beside))
+        return (*details, *(Detail("", f"{problem.where}: {problem.message}") for problem in beside))
     finally:
         store.close()
 
@@ -188,8 +188,8 @@ def _give_name(new: Path, file: Path) -> None:
 
 def _copies(place: Path, beside: Path) -> list[tuple[Path, Path]]:
     """The files that belong to the database, and where they go. Refuses ``conflict``: the place has those of another database."""
-    found = [*_belonging(place, beside)]
-    for from_, to in found:
+    pairs = [*_belonging(place, beside)]
+    for from_, to in pairs:
         there = to.read_bytes() if to.exists() else b""
         # An earlier try that was stopped has left the same, or of a growing file less.
         if not from_.read_bytes().startswith(there):
@@ -198,7 +198,7 @@ def _copies(place: Path, beside: Path) -> list[tuple[Path, Path]]:
                 f"The file '{to}' belongs to another database, and would be replaced by '{from_}'.",
                 "Name a database in another place, or move that file away. Nothing has changed.",
             )
-    return found
+    return pairs
 
 
 def _belonging(place: Path, beside: Path) -> Iterator[tuple[Path, Path]]:

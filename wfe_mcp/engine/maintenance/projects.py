@@ -51,20 +51,24 @@ def known_projects(tx: Tx, only: str = "", *, here: str = "") -> list[KnownProje
     A row is made for each folder in which a command looked; without anything of a project it is none, except for the page
     that runs ``here``.
     """
-    found = [
+    projects = [
         KnownProject(
-            one.id,
-            identity.name_of(one),
-            one.root,
-            not Path(one.root).is_dir(),
-            len(tx.runs.open_ids(one.id)),
-            tx.projects.run_count(one.id),
-            one.created_at.isoformat(timespec="seconds"),
+            project.id,
+            identity.name_of(project),
+            project.root,
+            not Path(project.root).is_dir(),
+            len(tx.runs.open_ids(project.id)),
+            tx.projects.run_count(project.id),
+            project.created_at.isoformat(timespec="seconds"),
         )
-        for one in tx.projects.all()
-        if (one.id == only if only else one.forgotten_at is None and (one.id == here or _is_project(tx, one)))
+        for project in tx.projects.all()
+        if (
+            project.id == only
+            if only
+            else project.forgotten_at is None and (project.id == here or _is_project(tx, project))
+        )
     ]
-    return sorted(found, key=lambda one: (not one.missing, one.name.casefold(), one.folder))
+    return sorted(projects, key=lambda one: (not one.missing, one.name.casefold(), one.folder))
 
 
 def _is_project(tx: Tx, record: ProjectRecord) -> bool:
@@ -127,8 +131,8 @@ def move_of(tx: Tx, old: str, new: str, cwd: Path) -> Move:
 
 def _own(tx: Tx, project: str) -> str:
     """What a project has that would be lost from sight; empty for nothing."""
-    found = {"run": tx.projects.run_count(project), "work item": sum(tx.items.counts(project).values())}
-    return " and ".join(plural(count, what) for what, count in found.items() if count)
+    counts = {"run": tx.projects.run_count(project), "work item": sum(tx.items.counts(project).values())}
+    return " and ".join(plural(count, what) for what, count in counts.items() if count)
 
 
 def move(store: Store, by: By, planned: Move, now: datetime) -> None:
@@ -174,34 +178,34 @@ def project_in(tx: Tx, text: str, cwd: Path) -> tuple[ProjectRecord, Path]:
     """The project of a folder, its id or its name, and the folder meant; also one that only runs name. Refuses ``bad_argument``."""
     every, place = tx.projects.all(), _absolute(text, cwd)
     wanted = os.path.normcase(place)
-    for one in every:
-        if one.id == text:
-            return one, Path(one.root)
-        if wanted in {os.path.normcase(each) for each in (one.root, one.key, identity.other_key(one.key))}:
-            return one, place
-    named = [one for one in every if identity.name_of(one) == text and one.forgotten_at is None]
-    if len(named) == 1:
-        return named[0], Path(named[0].root)
-    for one in every:
-        if any(_is_inside(str(place), folder) for folder in tx.projects.folders(one.id)):
-            return one, place
-    known = [one.root for one in every if one.forgotten_at is None]
+    for project in every:
+        if project.id == text:
+            return project, Path(project.root)
+        if wanted in {os.path.normcase(path) for path in (project.root, project.key, identity.other_key(project.key))}:
+            return project, place
+    projects = [project for project in every if identity.name_of(project) == text and project.forgotten_at is None]
+    if len(projects) == 1:
+        return projects[0], Path(projects[0].root)
+    for project in every:
+        if any(_is_inside(str(place), folder) for folder in tx.projects.folders(project.id)):
+            return project, place
+    known = [project.root for project in every if project.forgotten_at is None]
     raise Refused(
         "bad_argument",
-        f"Several projects are called {text!r}." if named else f"No project is known in {text!r}.",
+        f"Several projects are called {text!r}." if projects else f"No project is known in {text!r}.",
         "Name its folder: wfe-mcp project list"
-        if named
+        if projects
         else nearest_hint(text, known, "List them: wfe-mcp project list"),
     )
 
 
 def by_id(tx: Tx, project: str) -> ProjectRecord:
     """The project with this id. Refuses ``bad_argument``."""
-    found = tx.projects.get(project)
-    if found is None:
-        hint = nearest_hint(project, [one.id for one in tx.projects.all()], "List them: wfe-mcp project list")
+    record = tx.projects.get(project)
+    if record is None:
+        hint = nearest_hint(project, [other.id for other in tx.projects.all()], "List them: wfe-mcp project list")
         raise Refused("bad_argument", f"There is no project {project[:80]!r}.", hint)
-    return found
+    return record
 
 
 def engine_of(record: ProjectRecord, store: Store, clock: Callable[[], datetime], holder: str) -> Engine:
@@ -216,8 +220,8 @@ def _absolute(text: str, cwd: Path) -> Path:
 
 def _is_inside(folder: str, path: str) -> bool:
     """Whether ``path`` is ``folder`` or below it, as this system compares names."""
-    before, found = os.path.normcase(folder), os.path.normcase(path)
-    return found == before or found.startswith(before.rstrip(os.sep) + os.sep)
+    before, after = os.path.normcase(folder), os.path.normcase(path)
+    return after == before or after.startswith(before.rstrip(os.sep) + os.sep)
 
 
 def _below(folder: str, relative: str) -> str:

@@ -24,7 +24,7 @@ from wfe_mcp.store.records.runs import RunRecord
 
 
 @dataclass(frozen=True, slots=True)
-class Pruned:
+class PruneResult:
     """The removed runs, and documents that only they named."""
 
     runs: tuple[RunRecord, ...]
@@ -60,7 +60,7 @@ def prunable(
     if runs:
         with engine.store.read() as tx:
             named = [engine.load(tx, run).record for run in runs]
-            kept = tx.retention.kept()
+            kept = tx.retention.kept_runs()
         for record in named:
             _refuse_what_stays(record, kept)
         return Prunable(tuple(sorted(named, key=lambda each: (each.ended_at or each.updated_at, each.id))), len(named))
@@ -80,17 +80,17 @@ def prunable(
     )
     with engine.store.read() as tx:
         if most is None:
-            found = tx.retention.old_runs(old)
-            return Prunable(tuple(found), len(found))
-        found = tx.retention.old_runs(old, most)
-    if len(found) < most:
-        return Prunable(tuple(found), len(found))
+            run_ids = tx.retention.old_runs(old)
+            return Prunable(tuple(run_ids), len(run_ids))
+        run_ids = tx.retention.old_runs(old, most)
+    if len(run_ids) < most:
+        return Prunable(tuple(run_ids), len(run_ids))
     count_ended(engine)
     with engine.store.read() as tx:
-        return Prunable(tuple(found), tx.retention.old_count(old))
+        return Prunable(tuple(run_ids), tx.retention.old_count(old))
 
 
-def prune(engine: Engine, records: Sequence[RunRecord], by: By, progress: Progress = unheard) -> Pruned:
+def prune(engine: Engine, records: Sequence[RunRecord], by: By, progress: Progress = unheard) -> PruneResult:
     """Remove these runs for good, each in a transaction of its own: where it is stopped, the runs before are gone."""
     from wfe_mcp.engine.statistics.phase_sums import take_out
 
@@ -99,17 +99,17 @@ def prune(engine: Engine, records: Sequence[RunRecord], by: By, progress: Progre
     with store.read() as tx:
         named = {record.id: tx.retention.documents(record) for record in records}
         every = set[str]().union(*named.values())
-        mentioned, place = tx.retention.mentioned(every, ids)
+        mentioned, place = tx.retention.mentioned_runs(every, ids)
     last = {document: record.id for record in records for document in named[record.id]}
     gone: list[RunRecord] = []
     for number, record in enumerate(records, 1):
         with store.tx() as tx:
             now = engine.load(tx, record.id).record
-            if now.ended_at is None or now.id in tx.retention.kept():
+            if now.ended_at is None or now.id in tx.retention.kept_runs():
                 continue  # it was marked to keep meanwhile
             take_out(tx, now.project_id, now.id)
             mine = {document for document in named[record.id] if last[document] == record.id} - mentioned
-            tx.retention.prune(now, mine - tx.retention.mentioned(mine, ids, place)[0], by, engine.clock())
+            tx.retention.prune(now, mine - tx.retention.mentioned_runs(mine, ids, place)[0], by, engine.clock())
             end = tx.retention.last_places()
             place = min(place[0], end[0]), min(place[1], end[1])
         gone.append(now)
@@ -117,7 +117,7 @@ def prune(engine: Engine, records: Sequence[RunRecord], by: By, progress: Progre
         _remove_files(Path(now.worktree), now.id)
     with store.read() as tx:
         documents = len(every) - len(tx.retention.existing_documents(every))
-    return Pruned(tuple(gone), documents)
+    return PruneResult(tuple(gone), documents)
 
 
 def remove_leftovers(engine: Engine) -> int:
@@ -126,8 +126,12 @@ def remove_leftovers(engine: Engine) -> int:
     from wfe_mcp.workspace.git import checkpoints
 
     with engine.store.read() as tx:
-        pruned = {str(one.run_id) for one in tx.retention.pruned(engine.project_id)}
-    refs = {name.partition("/")[0] for name in checkpoints.kept(engine.root)} if engine.project.is_git else set[str]()
+        pruned = {str(pruned_run.run_id) for pruned_run in tx.retention.pruned_runs(engine.project_id)}
+    refs = (
+        {name.partition("/")[0] for name in checkpoints.list_checkpoints(engine.root)}
+        if engine.project.is_git
+        else set[str]()
+    )
     left = pruned & {*runs_with_files(engine.root), *refs}
     for run in sorted(left):
         _remove_files(engine.root, run)
@@ -172,9 +176,9 @@ def _refuse_what_stays(record: RunRecord, kept: Iterable[str]) -> None:
 def _remove_files(root: Path, run: str) -> None:
     """Mirrors and checkpoints of a run that is gone. What cannot be removed stays for the next time."""
     from wfe_mcp.workspace.files.mirror import remove_run
-    from wfe_mcp.workspace.git.checkpoints import drop, kept
+    from wfe_mcp.workspace.git.checkpoints import drop, list_checkpoints
 
     with suppress(Refused, OSError):
-        drop(root, [name for name in kept(root, run) if name.split("/")[0] == run])
+        drop(root, [name for name in list_checkpoints(root, run) if name.split("/")[0] == run])
     with suppress(Refused, OSError):
         remove_run(root, run)

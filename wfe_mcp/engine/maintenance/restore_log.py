@@ -59,14 +59,14 @@ class SetBack:
 
 def set_backs(events: Iterable[SettingEvent]) -> list[SetBack]:
     """The restores in the log of settings, oldest first."""
-    found: list[SetBack] = []
+    rows: list[SetBack] = []
     for event in events:
         if event.type == RESTORED:
             with suppress(ValueError, KeyError, TypeError):  # the chain names what was edited
                 payload: dict[str, Any] = json.loads(event.name)
                 lost = {str(run): (int(kept), int(was)) for run, (kept, was) in payload["lost"].items()}
                 to = datetime.fromisoformat(payload["to"])
-                found.append(
+                rows.append(
                     SetBack(
                         event.at,
                         event.actor,
@@ -81,7 +81,7 @@ def set_backs(events: Iterable[SettingEvent]) -> list[SetBack]:
                         {str(project): int(count) for project, count in payload.get("missing", {}).items()},
                     )
                 )
-    return found
+    return rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Before:
     missing: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
-def anchored(database: Path, tx: Tx) -> Before:
+def anchored_before(database: Path, tx: Tx) -> Before:
     """What the anchors beside the database and in the repositories of its projects know."""
     from wfe_mcp.workspace.system.anchors import Anchor, commits_of, lines_of
 
@@ -110,15 +110,15 @@ def anchored(database: Path, tx: Tx) -> Before:
         with suppress(Refused, OSError):  # it is not on this machine, or has no repository
             if (root := roots.get(project)) is not None:
                 commits = commits_of(root) or []
-        named = {line.commit for line in lines} - {"", *(one.commit for one in commits)}
+        named = {line.commit for line in lines} - {"", *(commit.commit for commit in commits)}
         missing |= {project: len(named)} if named else {}
         marks = {line.database for line in lines}
         known += lines
-        known += (one for one in commits if one.project == project and (not marks or one.database in marks))
-    for one in known:
-        for run, (seq, _) in one.runs.items():
+        known += (commit for commit in commits if commit.project == project and (not marks or commit.database in marks))
+    for anchor in known:
+        for run, (seq, _) in anchor.runs.items():
             heads[run] = max(seq, heads.get(run, 0))
-    to = max((one.at for one in known), default=None)
+    to = max((anchor.at for anchor in known), default=None)
     return Before(heads, to, missing)
 
 
@@ -132,7 +132,7 @@ def note_set_back(tx: Tx, before: Before, newest: datetime | None, name: str, by
     payload = {
         "to": to.isoformat(),
         "file": name,
-        "lost": {run: list(each) for run, each in named.items()},
+        "lost": {run: list(numbers) for run, numbers in named.items()},
         "lost_runs": len(lost),
         "lost_events": events,
         "known_to": before.to.isoformat() if before.to else "",
@@ -149,17 +149,17 @@ def _second(at: datetime) -> str:
 
 
 def _tails(tx: Any, runs: list[str]) -> dict[str, tuple[int, str]]:
-    found: dict[str, tuple[int, str]] = {}
+    tails: dict[str, tuple[int, str]] = {}
     for start in range(0, len(runs), 500):
-        found |= tx.events.tails(runs[start : start + 500])
-    return found
+        tails |= tx.events.tails(runs[start : start + 500])
+    return tails
 
 
 def is_restored(engine: Engine, since: datetime) -> bool:
     """Whether a restore from ``since`` on is in the database: one that is stopped at its end lacks at most its anchor."""
     try:
         with engine.store.read() as tx:
-            return any(one.at >= since for one in set_backs(tx.settings_log.events()))
+            return any(set_back.at >= since for set_back in set_backs(tx.settings_log.events()))
     except Refused:  # the database cannot be read, as before
         return False
 
@@ -202,7 +202,7 @@ _COPY = re.compile(r"\.(?:(\d+)-)?[0-9a-f]{16}\.new(?:-wal|-shm|-journal)?\Z")
 
 def remove_left_copies(file: Path) -> None:
     """Remove the unfinished copies beside ``file`` of processes that have ended."""
-    _remove(_left(file.parent, glob.escape(file.name)))
+    _remove(_left_files(file.parent, glob.escape(file.name)))
 
 
 def remove_all_left_copies(database: Path) -> None:
@@ -214,19 +214,19 @@ def left_copies(database: Path) -> Iterator[Path]:
     """The unfinished copies beside ``database`` and in the folders there, of processes that have ended."""
     for folder in (
         database.parent,
-        *(each for each in database.parent.iterdir() if each.is_dir() and not each.is_symlink()),
+        *(path for path in database.parent.iterdir() if path.is_dir() and not path.is_symlink()),
     ):
-        yield from _left(folder, "*")
+        yield from _left_files(folder, "*")
 
 
-def _left(folder: Path, name: str) -> Iterator[Path]:
-    for left in folder.glob(f".{name}.*.new*"):
-        found = _COPY.search(left.name)
-        if found is not None and (found[1] is None or started_at(int(found[1])) is None):
-            yield left
+def _left_files(folder: Path, name: str) -> Iterator[Path]:
+    for path in folder.glob(f".{name}.*.new*"):
+        match = _COPY.search(path.name)
+        if match is not None and (match[1] is None or started_at(int(match[1])) is None):
+            yield path
 
 
 def _remove(files: Iterable[Path]) -> None:
-    for each in [*files]:
+    for path in [*files]:
         with suppress(OSError):
-            each.unlink()
+            path.unlink()

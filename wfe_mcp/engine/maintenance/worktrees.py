@@ -42,7 +42,7 @@ def make_worktree(engine: Engine, name: str, base: str = "HEAD", *, detached: bo
     settings = engine.settings().settings.worktrees
     folder = worktrees_folder(engine)
     path = folder / name.replace("/", "-")
-    tree = next((each for each in worktrees(engine.root) if each.path == path.resolve()), None)
+    tree = next((worktree for worktree in worktrees(engine.root) if worktree.path == path.resolve()), None)
     if tree is None or tree.missing:
         if path.exists():
             raise Refused(
@@ -64,7 +64,7 @@ def make_worktree(engine: Engine, name: str, base: str = "HEAD", *, detached: bo
     if set_up:
         _set_up(engine, path, set_up, ports)
     return MadeWorktree(
-        next(each for each in worktrees(engine.root) if each.path == path.resolve()),
+        next(worktree for worktree in worktrees(engine.root) if worktree.path == path.resolve()),
         copied,
         ports,
         set_up,
@@ -84,10 +84,10 @@ def remove(engine: Engine, name: str, *, force: bool) -> tuple[Worktree, str]:
     Refuses one with open runs, and one with work that is nowhere else unless ``force``.
     """
     known = worktrees(engine.root)
-    wanted = Path(name).expanduser()
-    tree = next((each for each in known if each.path.name == name or each.path == wanted.resolve()), None)
+    path = Path(name).expanduser()
+    tree = next((worktree for worktree in known if worktree.path.name == name or worktree.path == path.resolve()), None)
     if tree is None:
-        names = [each.path.name for each in known[1:]]
+        names = [worktree.path.name for worktree in known[1:]]
         hint = nearest_hint(name, names, "List them: wfe-mcp worktree list")
         raise Refused("bad_argument", f"There is no work tree {name!r}.", hint)
     if runs := open_runs_in(engine, tree.path):
@@ -111,10 +111,12 @@ def _lacks(engine: Engine, path: Path) -> tuple[str, ...]:
     loaded = engine.settings()
     checks = (loaded.pending or loaded.settings).checks.values()
     started = (Path(check.cwd or ".") / check.argv[0] for check in checks if "/" in check.argv[0])
-    needed = {each.parts[0] for each in started if not each.is_absolute()} | {
+    needed = {folder.parts[0] for folder in started if not folder.is_absolute()} | {
         n for check in checks for n in check.bring
     }
-    return tuple(sorted(each for each in needed if (engine.root / each).exists() and not (path / each).exists()))
+    return tuple(
+        sorted(folder for folder in needed if (engine.root / folder).exists() and not (path / folder).exists())
+    )
 
 
 def _log_folder(path: Path) -> Path:
@@ -143,15 +145,15 @@ def _ports_of(tree: Worktree, names: list[str]) -> dict[str, int]:
 
 
 def _free(count: int, taken: set[int]) -> list[int]:
-    found: list[int] = []
+    numbers: list[int] = []
     with ExitStack() as held:
-        while len(found) < count:
-            one = held.enter_context(socket.socket())
-            one.bind(("127.0.0.1", 0))
-            port: int = one.getsockname()[1]
+        while len(numbers) < count:
+            socket_ = held.enter_context(socket.socket())
+            socket_.bind(("127.0.0.1", 0))
+            port: int = socket_.getsockname()[1]
             if port not in taken:
-                found.append(port)
-    return found
+                numbers.append(port)
+    return numbers
 
 
 def _set_up(engine: Engine, path: Path, name: str, ports: Mapping[str, int]) -> None:
@@ -162,7 +164,7 @@ def _set_up(engine: Engine, path: Path, name: str, ports: Mapping[str, int]) -> 
         hint = nearest_hint(name, checks, f"Configured: {', '.join(checks) or 'none'}.")
         raise Refused("bad_argument", f"`[worktrees] setup` names the check {name!r}, which is not configured.", hint)
     check = checks[name].frozen(name).model_copy(update={"where": "worktree", "sandbox": False, "writes": ("**",)})
-    environ = {**engine.environment, **{each: str(port) for each, port in ports.items()}}
+    environ = {**engine.environment, **{variable: str(port) for variable, port in ports.items()}}
     judged = run_check(check, name=name, root=path, evidence_dir=_log_folder(path), environ=environ)
     if judged.kind is not VerdictKind.PASS:
         raise Refused(

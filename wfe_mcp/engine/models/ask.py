@@ -23,8 +23,8 @@ def answer(
     if facts_of(connection.kind).is_network:
         from wfe_mcp.providers.questions import ask
 
-        given = ask(connection, question, listener, should_stop=lambda: context.stop.is_asked)
-        return replace(given, source=_source(connection))
+        reply = ask(connection, question, listener, should_stop=lambda: context.stop.is_asked)
+        return replace(reply, source=_source(connection))
     if connection.kind == "manual":
         raise ProviderFault(
             "not_configured",

@@ -53,7 +53,7 @@ def ask_assistant(
         try:
             return connection, work(connection, task, _Reported(engine, on_text, on_read), should_stop)
         except OverBudget as over:
-            raise over.refused() from None
+            raise over.as_refused() from None
         except ProviderFault as fault:
             failed = fault
             if not fault.passes:

@@ -55,17 +55,17 @@ class OverBudget(Suspended):
         super().__init__(message)
         self.overspend = overspend
 
-    def refused(self) -> Refused:
+    def as_refused(self) -> Refused:
         """The refusal for a caller outside a job."""
         return Refused("needs_human", str(self), "Ask the user.")
 
 
 def worst_case(connection: Connection, estimate: Estimate) -> Used:
     """What a call may use at most."""
-    return used(connection, _usage(estimate))
+    return price_usage(connection, _usage(estimate))
 
 
-def used(connection: Connection, usage: Usage) -> Used:
+def price_usage(connection: Connection, usage: Usage) -> Used:
     """What a call used, with its price: what the provider itself says, else by the list of prices, else None."""
     # The list of prices is loaded with the first call.
     from wfe_mcp.providers.prices import cost_usd

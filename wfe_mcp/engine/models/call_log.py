@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.engine.models.budgets import OverBudget, overspend, pause_over_budget, used, worst_case
+from wfe_mcp.engine.models.budgets import OverBudget, overspend, pause_over_budget, price_usage, worst_case
 from wfe_mcp.engine.models.caps import caps, server_caps
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext
 from wfe_mcp.store.records.calls import CallPurpose, NewCall, NewToolCall, Used
@@ -93,7 +93,7 @@ class Recording:
         call, self._call = self._call, None
         if call is None:
             return
-        spent = used(connection, fault.usage if fault is not None and not usage.requests else usage)
+        spent = price_usage(connection, fault.usage if fault is not None and not usage.requests else usage)
         failure = None if fault is None else f"{fault.kind}: {fault.message}"
         self._write(lambda tx: tx.model_calls.end(call, spent, failure))
 
@@ -232,15 +232,15 @@ def record_client_calls(engine: Engine) -> int:
 
 def _record(tx: Tx, file: Path) -> bool:
     try:
-        found: dict[str, Any] = json.loads(without_hidden(file.read_text(encoding="utf-8", errors="replace")))
-        event: dict[str, Any] = found["event"]
+        entry: dict[str, Any] = json.loads(without_hidden(file.read_text(encoding="utf-8", errors="replace")))
+        event: dict[str, Any] = entry["event"]
         new = NewToolCall(
-            RunId(str(found["run"])), PhasePath(str(found["phase"])), int(found["attempt"]), _name(event), _input(event)
+            RunId(str(entry["run"])), PhasePath(str(entry["phase"])), int(entry["attempt"]), _name(event), _input(event)
         )
         response: object = event.get("tool_response", event.get("error", ""))
         took: object = event.get("duration_ms")
         ms = round(took) if isinstance(took, (int, float)) and math.isfinite(took) and 0 <= took < _LONGEST_MS else None
-        ended = datetime.fromtimestamp(float(found["at"]), UTC)
+        ended = datetime.fromtimestamp(float(entry["at"]), UTC)
         started = ended - timedelta(milliseconds=ms or 0)
         text = response if isinstance(response, str) else json.dumps(response, ensure_ascii=False)
         known = tx.tool_calls.add(
@@ -264,8 +264,8 @@ def _name(event: dict[str, Any]) -> str:
 
 
 def _input(event: dict[str, Any]) -> dict[str, Any]:
-    given: object = event.get("tool_input")
-    return cast("dict[str, Any]", given) if isinstance(given, dict) else {"input": given}
+    tool_input: object = event.get("tool_input")
+    return cast("dict[str, Any]", tool_input) if isinstance(tool_input, dict) else {"input": tool_input}
 
 
 def _is_ok(event: dict[str, Any], response: object) -> bool:
@@ -278,6 +278,6 @@ def _is_ok(event: dict[str, Any], response: object) -> bool:
 
 def _remove_old_marks(folder: Path, now: datetime) -> None:
     """The hooks' notes about sessions that are long over."""
-    for each in (folder / "sessions").glob("*"):
-        if datetime.fromtimestamp(each.stat().st_mtime, UTC) < now - _MARKS_KEPT:
-            each.unlink(missing_ok=True)
+    for path in (folder / "sessions").glob("*"):
+        if datetime.fromtimestamp(path.stat().st_mtime, UTC) < now - _MARKS_KEPT:
+            path.unlink(missing_ok=True)

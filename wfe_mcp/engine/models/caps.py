@@ -81,15 +81,15 @@ def caps(
     """Every cap that holds for a call at ``now``: those of its run, when it has one, then those of the day."""
     budget = settings.settings.budget
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    found = [] if run is None else list(_of_run(settings, *run))
+    limits = [] if run is None else list(_of_run(settings, *run))
     for name, unit, limit in (
         ("cost_per_day", "usd", budget.cost_per_day),
         ("tokens_per_day", "tokens", budget.tokens_per_day),
     ):
         if limit is not None:
-            where, from_project = _where(settings, name)
-            found.append(Cap(name, unit, limit, where, today, project_id if from_project else None))
-    return found
+            where, from_project = _cap_source(settings, name)
+            limits.append(Cap(name, unit, limit, where, today, project_id if from_project else None))
+    return limits
 
 
 def server_caps(engine: Engine, tx: Tx, settings: LoadedSettings, run_id: RunId | None) -> list[Cap]:
@@ -100,18 +100,18 @@ def server_caps(engine: Engine, tx: Tx, settings: LoadedSettings, run_id: RunId 
     whose = holders(engine, tx, settings.settings.server.limits, *(starter or ("", Channel.MCP)))
     return [
         Cap(
-            f"{each.name} {key}",
+            f"{holder.name} {key}",
             "usd",
             limit,
-            each.setting,
+            holder.setting,
             since,
-            each.project_id,
-            starters=each.starters,
+            holder.project_id,
+            starters=holder.starters,
             until=until,
         )
-        for each in whose
+        for holder in whose
         for key, since, until in periods(engine.clock())
-        if (limit := each.most(key)) is not None
+        if (limit := holder.most(key)) is not None
     ]
 
 
@@ -128,7 +128,7 @@ def _limits(settings: LoadedSettings, plan: CompiledTemplate, state: RunState) -
         Cap(name, "usd", limit, where)
         for name, limit, where in (
             ("limits.max_cost", plan.template.limits.max_cost, f"template {plan.template.name}"),
-            ("cost_per_run", budget.cost_per_run, _where(settings, "cost_per_run")[0]),
+            ("cost_per_run", budget.cost_per_run, _cap_source(settings, "cost_per_run")[0]),
         )
         if limit is not None
     ]
@@ -139,10 +139,10 @@ def _limits(settings: LoadedSettings, plan: CompiledTemplate, state: RunState) -
     if state.max_tokens is not None:
         yield Cap("max_tokens of this run", "tokens", state.max_tokens, "the run")
     elif budget.tokens_per_run is not None:
-        yield Cap("tokens_per_run", "tokens", budget.tokens_per_run, _where(settings, "tokens_per_run")[0])
+        yield Cap("tokens_per_run", "tokens", budget.tokens_per_run, _cap_source(settings, "tokens_per_run")[0])
 
 
-def _where(settings: LoadedSettings, key: str) -> tuple[str, bool]:
+def _cap_source(settings: LoadedSettings, key: str) -> tuple[str, bool]:
     """The file or variable that says a cap, in words, and whether it is the project's."""
     origin = settings.origins.get(f"budget.{key}")
     if origin is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.engine.models.roles import Filled, fallbacks, filled
+from wfe_mcp.engine.models.roles import FilledRole, fallbacks, fill_role
 from wfe_mcp.engine.models.secrets import key_of
 from wfe_mcp.resources import PlugInFault
 from wfe_mcp.workspace.config.provider_kinds import ProviderKind, facts_of
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.providers.call import Connection
-    from wfe_mcp.providers.plugin import Offered
+    from wfe_mcp.providers.plugin import OfferedProvider
     from wfe_mcp.workspace.config.settings import LoadedSettings
 
 
@@ -29,7 +29,7 @@ def connection_of(
     Refuses ``bad_argument``: no such name; ``needs_trust``; ``unavailable``: off, without a key or a model.
     """
     loaded = engine.settings()
-    return connected(engine, loaded, filled(loaded, name, frozen, declared=declared), frozen)
+    return connect(engine, loaded, fill_role(loaded, name, frozen, declared=declared), frozen)
 
 
 def connections_of(
@@ -37,20 +37,20 @@ def connections_of(
 ) -> tuple[Connection, ...]:
     """That of ``connection_of`` first, then its fallbacks in order; a fallback that cannot be used is left out."""
     loaded = engine.settings()
-    first = filled(loaded, name, frozen, declared=declared)
-    found = [connected(engine, loaded, first, frozen)]
-    for each in fallbacks(loaded, first, frozen):
+    first = fill_role(loaded, name, frozen, declared=declared)
+    connections = [connect(engine, loaded, first, frozen)]
+    for fallback in fallbacks(loaded, first, frozen):
         try:
-            found.append(connected(engine, loaded, each, frozen))
+            connections.append(connect(engine, loaded, fallback, frozen))
         except Refused:
             continue
-    return tuple(found)
+    return tuple(connections)
 
 
-def connected(
+def connect(
     engine: Engine,
     loaded: LoadedSettings,
-    found: Filled,
+    found: FilledRole,
     frozen: Mapping[str, Any] | None = None,
     *,
     needs_model: bool = True,
@@ -94,23 +94,23 @@ def connected(
 
 def needs_key(kind: ProviderKind) -> bool:
     """Whether a provider of ``kind`` is of no use without a key. That of a package is loaded to know it."""
-    found = _offered(kind)
-    return bool(facts_of(kind).variable) if found is None else found.needs_key
+    provider = _offered_by_package(kind)
+    return bool(facts_of(kind).variable) if provider is None else provider.needs_key
 
 
 def needs_model(kind: ProviderKind) -> bool:
     """Whether a model must be named before a provider of ``kind`` is called. That of a package is loaded to know it."""
-    found = _offered(kind)
-    return facts_of(kind).needs_model if found is None else found.needs_model
+    provider = _offered_by_package(kind)
+    return facts_of(kind).needs_model if provider is None else provider.needs_model
 
 
-def _offered(kind: ProviderKind) -> Offered | None:
+def _offered_by_package(kind: ProviderKind) -> OfferedProvider | None:
     """What a package offers under ``kind``; None for a kind of ours, and where a call will say what is wrong with it."""
     if not facts_of(kind).is_installed:
         return None
-    from wfe_mcp.providers.plugin import offered
+    from wfe_mcp.providers.plugin import load_provider
 
     try:
-        return offered(kind)
+        return load_provider(kind)
     except PlugInFault:
         return None

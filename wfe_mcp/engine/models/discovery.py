@@ -13,8 +13,8 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.engine.models.connections import connected, needs_model
-from wfe_mcp.engine.models.roles import Filled, filled, provider_now
+from wfe_mcp.engine.models.connections import connect, needs_model
+from wfe_mcp.engine.models.roles import FilledRole, fill_role, provider_now
 from wfe_mcp.providers.call import Connection, Listener, ProviderFault
 from wfe_mcp.providers.probing import Local
 from wfe_mcp.workspace.config.provider_kinds import KIND_FACTS, facts_of
@@ -27,7 +27,7 @@ _VERSION_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class ProviderTrial:
     """What a test found."""
 
     provider: str
@@ -60,15 +60,15 @@ class InstalledAgent:
     version: str
 
 
-def try_out(engine: Engine, name: str, model: str = "") -> Tried:
+def try_out(engine: Engine, name: str, model: str = "") -> ProviderTrial:
     """Send a minimal question to the model of a role or provider. Without a model, only the list of models is read.
 
     Refuses as ``connection_of`` does; a failed call is reported in the result.
     """
     loaded = engine.settings()
-    connection = connected(engine, loaded, _target(loaded, name, model), needs_model=False)
+    connection = connect(engine, loaded, _target(loaded, name, model), needs_model=False)
     if connection.kind == "manual":
-        return _tried(connection, None, None, (), "A person answers, so there is nothing to try.")
+        return _trial_result(connection, None, None, (), "A person answers, so there is nothing to try.")
     from wfe_mcp.engine.models.call_log import Recording
 
     listener = Recording(engine, None, purpose="test", role=name if name in loaded.settings.roles else "")
@@ -78,19 +78,19 @@ def try_out(engine: Engine, name: str, model: str = "") -> Tried:
         return _list_models(connection)
     from wfe_mcp.providers.probing import try_connection
 
-    found = try_connection(connection, listener)
-    if found.fault is not None:
-        return _failure(connection, found.fault, found.model_found, found.models)
+    test = try_connection(connection, listener)
+    if test.fault is not None:
+        return _failure(connection, test.fault, test.model_found, test.models)
     who = f"Model {connection.model!r}" if connection.model else "It"
-    message = f"{who} answered in {found.latency_s or 0.0:.1f} s."
-    return _tried(connection, found.latency_s, found.model_found, found.models, message)
+    message = f"{who} answered in {test.latency_s or 0.0:.1f} s."
+    return _trial_result(connection, test.latency_s, test.model_found, test.models, message)
 
 
-def models_of(engine: Engine, name: str) -> Tried | None:
+def models_of(engine: Engine, name: str) -> ProviderTrial | None:
     """What a provider answers that is asked for its models; None where none can be asked."""
     loaded = engine.settings()
     try:
-        connection = connected(engine, loaded, _target(loaded, name, ""), needs_model=False)
+        connection = connect(engine, loaded, _target(loaded, name, ""), needs_model=False)
     except Refused:
         return None
     return _list_models(connection) if facts_of(connection.kind).is_network else None
@@ -105,25 +105,25 @@ def local_servers(places: Mapping[str, tuple[int, str]] | None = None) -> list[L
 
 def installed_agents(engine: Engine) -> list[InstalledAgent]:
     """The command-line agents on PATH, with their versions. Each is started once, to say its own."""
-    found, folders = list[InstalledAgent](), engine.environment.get("PATH", os.defpath)
+    agents, folders = list[InstalledAgent](), engine.environment.get("PATH", os.defpath)
     for kind, facts in KIND_FACTS.items():
         program = outside(facts.argv[0], engine.root, folders) if facts.argv else None
         if program:
-            found.append(InstalledAgent(kind, program, _version(engine, program)))
-    return found
+            agents.append(InstalledAgent(kind, program, _version(engine, program)))
+    return agents
 
 
-def _target(loaded: LoadedSettings, name: str, model: str) -> Filled:
+def _target(loaded: LoadedSettings, name: str, model: str) -> FilledRole:
     """The target of the test: a role with its model, or a provider with the model named, else that of a role of it."""
     provider = None if name in loaded.settings.roles else provider_now(loaded, name)
     if provider is None:
-        found = filled(loaded, name)
-        return Filled(found.role.model_copy(update={"model": model or found.role.model}), found.provider)
+        filled = fill_role(loaded, name)
+        return FilledRole(filled.role.model_copy(update={"model": model or filled.role.model}), filled.provider)
     of_roles = [role.model for role in loaded.settings.roles.values() if role.provider == name and role.model]
-    return Filled(FrozenRole(name=name, provider=name, model=model or next(iter(of_roles), "")), provider)
+    return FilledRole(FrozenRole(name=name, provider=name, model=model or next(iter(of_roles), "")), provider)
 
 
-def _list_models(connection: Connection) -> Tried:
+def _list_models(connection: Connection) -> ProviderTrial:
     from wfe_mcp.providers.probing import list_models
 
     began = time.monotonic()
@@ -132,10 +132,10 @@ def _list_models(connection: Connection) -> Tried:
     except ProviderFault as fault:
         return _failure(connection, fault, None, ())
     message = f"It lists {plural(len(models), 'model')}; name one to try a call: --model MODEL"
-    return _tried(connection, time.monotonic() - began, None, models, message)
+    return _trial_result(connection, time.monotonic() - began, None, models, message)
 
 
-def _agent_tried(engine: Engine, connection: Connection, listener: Listener) -> Tried:
+def _agent_tried(engine: Engine, connection: Connection, listener: Listener) -> ProviderTrial:
     from wfe_mcp.jobs.child import run_child
     from wfe_mcp.jobs.environment import child_env
     from wfe_mcp.providers.agents import LaunchContext, ask_agent
@@ -149,19 +149,21 @@ def _agent_tried(engine: Engine, connection: Connection, listener: Listener) -> 
         return _failure(connection, fault, None, ())
     latency_s = time.monotonic() - began
     who = f"Model {answer.model!r}" if answer.model else "It"
-    return _tried(connection, latency_s, True, (), f"{who} answered in {latency_s:.1f} s.")
+    return _trial_result(connection, latency_s, True, (), f"{who} answered in {latency_s:.1f} s.")
 
 
-def _failure(connection: Connection, fault: ProviderFault, model_found: bool | None, models: tuple[str, ...]) -> Tried:
-    found = _tried(connection, None, model_found, models, without_hidden(fault.message))
-    return replace(found, fault=fault.kind, hint=without_hidden(fault.hint))
+def _failure(
+    connection: Connection, fault: ProviderFault, model_found: bool | None, models: tuple[str, ...]
+) -> ProviderTrial:
+    trial = _trial_result(connection, None, model_found, models, without_hidden(fault.message))
+    return replace(trial, fault=fault.kind, hint=without_hidden(fault.hint))
 
 
-def _tried(
+def _trial_result(
     connection: Connection, latency_s: float | None, model_found: bool | None, models: tuple[str, ...], message: str
-) -> Tried:
+) -> ProviderTrial:
     shown = None if latency_s is None else round(latency_s, 3)
-    return Tried(connection.provider, connection.kind, connection.model, shown, model_found, models, message)
+    return ProviderTrial(connection.provider, connection.kind, connection.model, shown, model_found, models, message)
 
 
 def _version(engine: Engine, program: str) -> str:

@@ -49,14 +49,14 @@ class ProviderLine:
     @property
     def state(self) -> ProviderState:
         """The first thing that keeps it from use; ``usable``: a call can be tried."""
-        found: tuple[tuple[ProviderState, bool], ...] = (
+        states: tuple[tuple[ProviderState, bool], ...] = (
             ("needs trust", not self.trusted),
             ("disabled", not self.enabled),
             ("no key", bool(self.key) and not self.has_key),
             ("not installed", bool(self.missing)),
             ("usable", True),
         )
-        return next(state for state, holds in found if holds)
+        return next(state for state, holds in states if holds)
 
     @property
     def is_usable(self) -> bool:
@@ -89,14 +89,14 @@ class RoleLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Removed:
+class RemovedProvider:
     """``key``: whether a key went too. ``roles``: those that still name the provider."""
 
     key: bool
     roles: tuple[str, ...]
 
 
-def listed(engine: Engine) -> list[ProviderLine]:
+def list_providers(engine: Engine) -> list[ProviderLine]:
     """Every provider: those with a table by name, then those that need none."""
     loaded = engine.settings()
     lines = [_line(engine, loaded, name, provider_now(loaded, name)) for name in provider_names(loaded.settings)]
@@ -157,14 +157,14 @@ def add(engine: Engine, by: By, name: str, table: Mapping[str, Any], key: str | 
 
 def give_key(engine: Engine, by: By, name: str, place: str, key: str | None = None) -> ProviderLine:
     """Store ``key`` at ``place`` for ``name``; a key stored elsewhere is removed."""
-    known = line_of(engine, name)
-    _refuse_projects(known)
+    provider = line_of(engine, name)
+    _refuse_projects(provider)
     _refuse_faults("providers", name, {"key": place})
     if key is not None:
         _keep(engine, by, name, place, key)
     _write_setting(name, "key", place)
-    if known.key and known.key != place:
-        forget_key(engine, by, name, known.key)
+    if provider.key and provider.key != place:
+        forget_key(engine, by, name, provider.key)
     return line_of(engine, name)
 
 
@@ -178,22 +178,22 @@ def disable(engine: Engine, name: str) -> ProviderLine:
     return _turn(engine, name, on=False)
 
 
-def remove(engine: Engine, by: By, name: str) -> Removed:
+def remove(engine: Engine, by: By, name: str) -> RemovedProvider:
     """Take ``[providers.<name>]`` out of the user's own configuration, and its key from where we keep it."""
     from wfe_mcp.workspace.config.config_file import change_user_config
     from wfe_mcp.workspace.config.toml_tables import without_table
 
-    known = line_of(engine, name)
-    if known.layer == "built in":
+    provider = line_of(engine, name)
+    if provider.layer == "built in":
         raise Refused(
             "bad_argument",
             f"Provider '{name}' is built in, so there is nothing to take out.",
             f"Turn it off: wfe-mcp providers disable {name}",
         )
-    _refuse_projects(known)
+    _refuse_projects(provider)
     change_user_config(lambda text: without_table(text, ("providers", name)))
-    gone = bool(known.key) and forget_key(engine, by, name, known.key)
-    return Removed(gone, known.roles)
+    gone = bool(provider.key) and forget_key(engine, by, name, provider.key)
+    return RemovedProvider(gone, provider.roles)
 
 
 def set_role(
@@ -214,12 +214,12 @@ def set_role(
     table |= {} if fallback is None else {"fallback": list(fallback)}
     _refuse_faults("roles", name, table)
 
-    def changed(text: str) -> str:
+    def change_text(text: str) -> str:
         for key, value in table.items():
             text = with_value(text, ("roles", name), key, value)
         return text if model else without_value(text, ("roles", name), "model")
 
-    change_user_config(changed)
+    change_user_config(change_text)
     return next(line for line in roles(engine) if line.name == name)
 
 
@@ -246,14 +246,14 @@ def _line(
 
 def _package(kind: ProviderKind) -> str:
     """The package that brings providers of ``kind``; empty for a kind of ours."""
-    found = plugins("providers").get(kind) if facts_of(kind).is_installed else None
-    return "" if found is None else found.package
+    plugin = plugins("providers").get(kind) if facts_of(kind).is_installed else None
+    return "" if plugin is None else plugin.package
 
 
 def _layers(loaded: LoadedSettings, prefix: str) -> list[str]:
     """The layers that define a table, the highest first."""
-    found = {origin.layer for key, origin in loaded.origins.items() if key.startswith(prefix)}
-    return [layer for layer in ("flag", "environment", "project", "user") if layer in found]
+    layers = {origin.layer for key, origin in loaded.origins.items() if key.startswith(prefix)}
+    return [layer for layer in ("flag", "environment", "project", "user") if layer in layers]
 
 
 def _fault(engine: Engine, role: str) -> str:
@@ -266,7 +266,7 @@ def _fault(engine: Engine, role: str) -> str:
 
 def line_of(engine: Engine, name: str) -> ProviderLine:
     """The provider ``name``. Refuses ``bad_argument`` with the nearest names."""
-    lines = {line.name: line for line in listed(engine)}
+    lines = {line.name: line for line in list_providers(engine)}
     if name in lines:
         return lines[name]
     hint = nearest_hint(name, lines, f"Providers: {', '.join(lines)}.")

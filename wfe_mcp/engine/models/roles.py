@@ -25,7 +25,7 @@ Frozen = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class FilledRole:
     """A role and the provider that fills it. ``is_frozen``: as a run keeps them."""
 
     role: FrozenRole
@@ -48,16 +48,16 @@ def freeze_roles(loaded: LoadedSettings, names: Iterable[str], extra: Mapping[st
             roles[name] = role
             waiting += role.fallback
     providers = {role.provider for role in roles.values()}
-    found = {name: provider for name in sorted(providers) if (provider := provider_now(loaded, name))}
+    provider_by_name = {name: provider for name in sorted(providers) if (provider := provider_now(loaded, name))}
     return {
         "roles": {name: role.model_dump(mode="json") for name, role in sorted(roles.items())},
-        "providers": {name: provider.model_dump(mode="json") for name, provider in found.items()},
+        "providers": {name: provider.model_dump(mode="json") for name, provider in provider_by_name.items()},
     }
 
 
-def filled(
+def fill_role(
     loaded: LoadedSettings, name: str, frozen: Mapping[str, Any] | None = None, *, declared: bool = False
-) -> Filled:
+) -> FilledRole:
     """The role and provider of ``name``: a role, a provider, or ``provider/model``.
 
     ``frozen``: the settings of a run. ``declared``: the name comes from a template, so that ``[roles.default]`` holds
@@ -66,29 +66,31 @@ def filled(
     kept = (frozen or {}).get("roles", {}).get(name)
     if kept is not None:
         role = FrozenRole.model_validate(kept)
-        given = (frozen or {}).get("providers", {}).get(role.provider)
-        provider = FrozenProvider.model_validate(given) if given else _provider(loaded, role)
+        values = (frozen or {}).get("providers", {}).get(role.provider)
+        provider = FrozenProvider.model_validate(values) if values else _provider(loaded, role)
         _refuse_lapsed(loaded, role, provider)
-        return Filled(role, provider, is_frozen=True)
+        return FilledRole(role, provider, is_frozen=True)
     role = _trusted_role(loaded, name, declared=declared)
     if role is None:
         raise _unknown(loaded, name)
-    return Filled(role, _provider(loaded, role))
+    return FilledRole(role, _provider(loaded, role))
 
 
-def fallbacks(loaded: LoadedSettings, first: Filled, frozen: Mapping[str, Any] | None = None) -> Iterator[Filled]:
+def fallbacks(
+    loaded: LoadedSettings, first: FilledRole, frozen: Mapping[str, Any] | None = None
+) -> Iterator[FilledRole]:
     """The fallbacks of ``first``, in order, without repetition. Unusable ones are skipped."""
     seen = {(first.provider.name, first.role.model)}
     waiting = list(first.role.fallback)
     while waiting:
         try:
-            found = filled(loaded, waiting.pop(0), frozen)
+            role = fill_role(loaded, waiting.pop(0), frozen)
         except Refused:
             continue
-        if (found.provider.name, found.role.model) not in seen:
-            seen.add((found.provider.name, found.role.model))
-            waiting = [*found.role.fallback, *waiting]
-            yield found
+        if (role.provider.name, role.role.model) not in seen:
+            seen.add((role.provider.name, role.role.model))
+            waiting = [*role.role.fallback, *waiting]
+            yield role
 
 
 def refuse_unsigned(loaded: LoadedSettings, name: str, frozen: Mapping[str, Any] | None) -> None:
@@ -98,9 +100,9 @@ def refuse_unsigned(loaded: LoadedSettings, name: str, frozen: Mapping[str, Any]
     run froze before it was trusted counts once the same tables are trusted. Who merely works needs no trust: their work
     passes the gates.
     """
-    first = filled(loaded, name, frozen, declared=True)
-    for each in (first, *fallbacks(loaded, first, frozen)):
-        role, provider = each.role, each.provider
+    first = fill_role(loaded, name, frozen, declared=True)
+    for choice in (first, *fallbacks(loaded, first, frozen)):
+        role, provider = choice.role, choice.provider
         if role.is_unsigned and not _is_signed_now(role, _trusted_role(loaded, role.name, declared=True)):
             raise _own(f"Role '{role.name}'")
         if provider.is_unsigned and not _is_signed_now(provider, provider_now(loaded, provider.name)):
@@ -176,9 +178,9 @@ def _unknown(loaded: LoadedSettings, name: str) -> Refused:
 
 
 def _provider(loaded: LoadedSettings, role: FrozenRole) -> FrozenProvider:
-    found = provider_now(loaded, role.provider)
-    if found is not None:
-        return found
+    provider = provider_now(loaded, role.provider)
+    if provider is not None:
+        return provider
     if loaded.pending is not None and role.provider in loaded.pending.providers:
         raise _needs_trust(f"Provider '{role.provider}'")
     near = nearest(role.provider, provider_names(loaded.settings))

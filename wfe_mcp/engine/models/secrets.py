@@ -43,11 +43,11 @@ _LONGEST = 8_192
 
 def key_of(engine: Engine, provider: str, place: str) -> str:
     """The key of ``provider``, which is at ``place``. Refuses ``unavailable``: it is not there, or cannot be read."""
-    found = _look(engine, provider, place)
-    if not found:
+    key = _look(engine, provider, place)
+    if not key:
         raise Refused("unavailable", f"Provider '{provider}' has no key: {_missing(place)}.", _remedy(provider, place))
-    hide(found)
-    return found
+    hide(key)
+    return key
 
 
 def is_there(engine: Engine, provider: str, place: str) -> bool:
@@ -75,8 +75,8 @@ def keep_key(engine: Engine, by: By, provider: str, key: str, kept_in: KeptIn) -
 
 def seal(content: str, place: KeptIn) -> str:
     """``content``, encrypted by the key file or the key in the keyring, which is made where there is none."""
-    found = _fernet(make=True) if place == "stored" else _fernet_of_keyring(make=True)
-    return found.encrypt(content.encode()).decode()
+    fernet = _fernet(make=True) if place == "stored" else _fernet_of_keyring(make=True)
+    return fernet.encrypt(content.encode()).decode()
 
 
 def unseal(sealed: str, place: KeptIn, what: str, again: str) -> str:
@@ -84,8 +84,8 @@ def unseal(sealed: str, place: KeptIn, what: str, again: str) -> str:
     from cryptography.fernet import InvalidToken
 
     try:
-        found = _fernet() if place == "stored" else _fernet_of_keyring()
-        return found.decrypt(sealed.encode()).decode()
+        fernet = _fernet() if place == "stored" else _fernet_of_keyring()
+        return fernet.decrypt(sealed.encode()).decode()
     except InvalidToken:
         file = f"the key file {_key_file()}" if place == "stored" else "the key in the keyring of this system"
         raise Refused(

@@ -94,12 +94,18 @@ def persons_asked(tx: Tx, run: RunRecord, state: RunState, attempt: Attempt) -> 
     if any(job.status in OPEN_JOBS and not job.cancel_requested for job in jobs):
         return ()
     asking = [job.result["by_hand"] for job in jobs if job.result and "by_hand" in job.result]
-    asked = [AskedPerson(**one) for one in asking[0]] if asking else []
+    people = [AskedPerson(**person) for person in asking[0]] if asking else []
     return tuple(
-        one
-        for one in asked
-        if tx.opinions.known(
-            run.project_id, "gate", one.reviewer, one.provider, MANUAL_MODEL, one.question_sha256, attempt.sha256 or ""
+        person
+        for person in people
+        if tx.opinions.same_question(
+            run.project_id,
+            "gate",
+            person.reviewer,
+            person.provider,
+            MANUAL_MODEL,
+            person.question_sha256,
+            attempt.sha256 or "",
         )
         is None
     )
@@ -107,8 +113,11 @@ def persons_asked(tx: Tx, run: RunRecord, state: RunState, attempt: Attempt) -> 
 
 def all_persons_asked(tx: Tx, loaded: LoadedRun) -> Mapping[PhasePath, tuple[AskedPerson, ...]]:
     """The phases whose gate waits for persons, with those persons."""
-    found = {one.phase: persons_asked(tx, loaded.record, loaded.state, one) for one in loaded.state.moving_attempts}
-    return {path: persons for path, persons in found.items() if persons}
+    persons_by_path = {
+        attempt.phase: persons_asked(tx, loaded.record, loaded.state, attempt)
+        for attempt in loaded.state.moving_attempts
+    }
+    return {path: persons for path, persons in persons_by_path.items() if persons}
 
 
 def is_left_alone(tx: Tx, loaded: LoadedRun, attempt: Attempt, now: datetime) -> bool:

@@ -39,10 +39,10 @@ def evaluated_items(change: RunChange, attempt: Attempt) -> tuple[tuple[str, ...
     walk = change.plan.loop(attempt.phase).for_each
     if walk is None:  # ``until``: the first pass
         return (ONLY,), None
-    found = change.plan.expressions.evaluate(walk.in_, roots(change, attempt, walk.in_))
-    if not isinstance(found, list):
-        raise ExpressionError(walk.in_, f"a loop walks over a list, this is {type(found).__name__}")
-    values = cast("list[object]", found)
+    items = change.plan.expressions.evaluate(walk.in_, roots(change, attempt, walk.in_))
+    if not isinstance(items, list):
+        raise ExpressionError(walk.in_, f"a loop walks over a list, this is {type(items).__name__}")
+    values = cast("list[object]", items)
     keys = _keys(change, attempt, walk, values)
     order = range(len(values)) if walk.order_by is None else _order(walk.order_by, keys, values)
     ordered = [(keys[position], values[position]) for position in order]
@@ -73,14 +73,10 @@ def _keys(change: RunChange, attempt: Attempt, walk: ForEach, values: Sequence[o
     seen = roots(change, attempt, walk.key)
     keys: list[str] = []
     for index, value in enumerate(values):
-        found = change.plan.expressions.evaluate(
-            walk.key, seen | item_roots(walk.as_, "", index, len(values), value, {})
-        )
-        if isinstance(found, bool) or not isinstance(found, str | int):
-            raise ExpressionError(
-                walk.key, f"a key is text or a number, that of item {index} is {type(found).__name__}"
-            )
-        keys.append(str(found))
+        key = change.plan.expressions.evaluate(walk.key, seen | item_roots(walk.as_, "", index, len(values), value, {}))
+        if isinstance(key, bool) or not isinstance(key, str | int):
+            raise ExpressionError(walk.key, f"a key is text or a number, that of item {index} is {type(key).__name__}")
+        keys.append(str(key))
     return keys
 
 
@@ -93,13 +89,13 @@ def _own_key(value: object, index: int) -> str:
 def _order(field: str, keys: Sequence[str], values: Sequence[object]) -> list[int]:
     """The positions in the order of ``field``; items that lack it come last, equal ones as they were."""
     fields = [cast("dict[str, Any]", value).get(field) if isinstance(value, dict) else None for value in values]
-    present = [given for given in fields if given is not None]
-    if any(isinstance(given, list) for given in present):
-        if not all(isinstance(given, list) for given in present):
+    present = [entry for entry in fields if entry is not None]
+    if any(isinstance(entry, list) for entry in present):
+        if not all(isinstance(entry, list) for entry in present):
             raise ExpressionError(field, "order_by finds lists of keys in some items and other values in others")
-        return _after(field, keys, [[str(need) for need in given or ()] for given in fields])
-    numbers = all(isinstance(given, int | float) for given in present)
-    if not numbers and not all(isinstance(given, str) for given in present):
+        return _after(field, keys, [[str(need) for need in entry or ()] for entry in fields])
+    numbers = all(isinstance(entry, int | float) for entry in present)
+    if not numbers and not all(isinstance(entry, str) for entry in present):
         raise ExpressionError(
             field, "order_by takes numbers, or texts, or lists of keys, and one of them for all items"
         )
@@ -112,8 +108,8 @@ def _after(field: str, keys: Sequence[str], needs: Sequence[Sequence[str]]) -> l
     waits = [{position[need] for need in named if need in position} for named in needs]
     followers: dict[int, list[int]] = {}
     for at, before in enumerate(waits):
-        for one in before:
-            followers.setdefault(one, []).append(at)
+        for at_before in before:
+            followers.setdefault(at_before, []).append(at)
     free = [at for at, before in enumerate(waits) if not before]
     order: list[int] = []
     while free:
@@ -143,7 +139,7 @@ def check_outside(change: RunChange, attempt: Attempt, kind: str, due: Unjudged)
         change.enqueue("files", queue="step", payload=payload, **attempt.on)
 
 
-def unjudged(change: RunChange, attempt: Attempt, kind: str) -> Unjudged | None:
+def unjudged_answer(change: RunChange, attempt: Attempt, kind: str) -> Unjudged | None:
     """What the answer of ``kind`` waits for; None where it waits for nothing. Changes nothing."""
     try:
         _EVALUATED[kind](change, attempt)
@@ -169,15 +165,15 @@ def recovery_inputs(change: RunChange, attempt: Attempt) -> dict[str, Any]:
     assert rule is not None, "only a phase with such a rule is repaired"
     seen = roots(change, attempt, canonical_json(rule.with_), own=True)
     failed = {"from": attempt.phase, "attempt": attempt.number, "message": attempt.reason}
-    made = {"artifact": change.plan.artifact_name(attempt.phase)} if attempt.revision else {}
+    output = {"artifact": change.plan.artifact_name(attempt.phase)} if attempt.revision else {}
     if seen["phase"]:
-        seen["phase"] = seen["phase"] | {"feedback": [*seen["phase"]["feedback"], failed | made]}
+        seen["phase"] = seen["phase"] | {"feedback": [*seen["phase"]["feedback"], failed | output]}
     return _inputs(change, rule, seen)
 
 
 def _inputs(change: RunChange, shape: FlowPhase | SubflowRule, seen: dict[str, Any]) -> dict[str, Any]:
-    given = cast("dict[str, Any]", change.plan.expressions.evaluate_json(shape.with_, seen))
-    inputs, faults = inputs_of(held_template(shape), given, judged_now)
+    values = cast("dict[str, Any]", change.plan.expressions.evaluate_json(shape.with_, seen))
+    inputs, faults = inputs_of(held_template(shape), values, judged_now)
     if faults:
         message = (
             f"the inputs of template {shape.template!r} are not right at /with{faults[0].path}: {faults[0].message}"

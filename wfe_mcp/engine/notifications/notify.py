@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.units import joined
-from wfe_mcp.engine.credentials.stored import Use, hand_out
+from wfe_mcp.core.units import join_names
+from wfe_mcp.engine.credentials.stored import CredentialUse, hand_out
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.jobs.child import ChildNotStarted, run_child
 from wfe_mcp.jobs.environment import child_env
@@ -55,23 +55,23 @@ _WINDOWS = (
 
 def show(engine: Engine, context: JobContext) -> Outcome:
     """The handler of notifications."""
-    given = context.job.payload
+    payload = context.job.payload
     with engine.store.read() as tx:
         settings = engine.settings(tx).settings
-        request = tx.approvals.get(given["request"]) if given["request"] else None
-    if given["request"] and (request is None or request.status != "open"):
+        request = tx.approvals.get(payload["request"]) if payload["request"] else None
+    if payload["request"] and (request is None or request.status != "open"):
         return Outcome({"dropped": "the request is decided"})
-    if request is not None and given.get("people"):
+    if request is not None and payload.get("people"):
         from wfe_mcp.engine.notifications.people import send_to_people  # only where people log in
 
         until = request.expires_at.isoformat(timespec="seconds") if request.expires_at else ""
-        about = {"reference": str(given["reference"]), "expires_at": until}
-        body = {"text": _sentence(given | about), **about}
-        done = send_to_people(engine, request.id, body, again=bool(given["expires_at"]))
+        about = {"reference": str(payload["reference"]), "expires_at": until}
+        body = {"text": _sentence(payload | about), **about}
+        done = send_to_people(engine, request.id, body, again=bool(payload["expires_at"]))
         if done.later and context.job.tries < context.job.max_attempts:
-            raise RetryLater(f"no answer for {joined(done.later)}", _AGAIN_S * 4 ** (context.job.tries - 1))
+            raise RetryLater(f"no answer for {join_names(done.later)}", _AGAIN_S * 4 ** (context.job.tries - 1))
         return Outcome({"sent": done.sent, "failed": [*done.failed, *done.later]})
-    shown, faults = send(engine, settings.notify, given)
+    shown, faults = send(engine, settings.notify, payload)
     if faults and not shown:
         raise Refused("conflict", "; ".join(faults), "Try it: wfe-mcp notify test")
     return Outcome({"shown": shown, "failed": faults})
@@ -129,13 +129,13 @@ def _start(
 ) -> None:
     """Run a program outside the project and wait for it. Refuses ``unavailable``: it is not there, or failed."""
     path = engine.environment.get("PATH", "")
-    found = program if Path(program).is_absolute() else outside(program, engine.root, path)
-    if found is None:
+    place = program if Path(program).is_absolute() else outside(program, engine.root, path)
+    if place is None:
         raise Refused("unavailable", f"{program} is in no folder of PATH outside the project.", "Install it.")
     try:
         ended = run_child(
-            [found, *arguments],
-            cwd=Path(found).parent,
+            [place, *arguments],
+            cwd=Path(place).parent,
             env=child_env(names, engine.environment) | dict(more),
             timeout_s=_TIMEOUT_S,
             stdin=stdin.encode(),
@@ -154,7 +154,7 @@ def _apprise(engine: Engine, name: str, text: str, severity: Severity) -> None:
         raise Refused("unavailable", "Apprise is not installed.", "Install wfe-mcp[notify].") from None
     target: Any = apprise.Apprise()
     kind = {"info": "info", "warning": "warning", "critical": "failure"}[severity]
-    if not target.add(hand_out(engine, [name], Use("notify"))[name].value):
+    if not target.add(hand_out(engine, [name], CredentialUse("notify"))[name].value):
         raise Refused("unavailable", f"The credential {name!r} is no address of Apprise.", "See its documentation.")
     if not target.notify(body=text, title=_TITLE, notify_type=kind):
         raise Refused("unavailable", f"The service of {name!r} did not take it.", "Check its address.")
@@ -173,4 +173,4 @@ def _until(text: str) -> str:
 def ways_of(notify: NotifySettings) -> str:
     """The configured ways, as a text; empty without one."""
     named = [*(["desktop"] if notify.desktop else []), *(["command"] if notify.command else []), *notify.apprise]
-    return joined([*named, *(["terminal"] if notify.terminal else [])])
+    return join_names([*named, *(["terminal"] if notify.terminal else [])])

@@ -49,7 +49,7 @@ def _fault(address: str, allow: Sequence[str]) -> str:
     if len(address) > MOST_CHARS:
         return f"the address is longer than {MOST_CHARS} characters"
     fault, host = origin_fault(address, allow), urlsplit(address).hostname or ""
-    if fault or origin_of(address) in {origin_of(each) for each in allow}:
+    if fault or origin_of(address) in {origin_of(origin) for origin in allow}:
         return fault
     is_number = host.replace(".", "").isdigit() or ":" in host
     return f"{host} is no public address" if is_number and not is_public(host) else ""
@@ -72,7 +72,7 @@ class Sent:
 
 def send_to_people(engine: Engine, request: str, body: dict[str, str], *, again: bool = False) -> Sent:
     """Send ``body`` about ``request`` to those whose it is now, who do not have it yet. ``again``: the reminder."""
-    found, allow = deciders(engine, People.configured(engine)), engine.settings().settings.http.allow
+    team, allow = deciders(engine, People.from_configuration(engine)), engine.settings().settings.http.allow
     done = Sent([], [], [])
     with engine.store.read() as tx:
         asked = tx.approvals.get(request)
@@ -80,9 +80,9 @@ def send_to_people(engine: Engine, request: str, body: dict[str, str], *, again:
     if asked is None or loaded is None:
         return done
     attempt = loaded.state.current(asked.phase)
-    whose = found.whose(attempt.approvals, attempt.handed.to if attempt.handed else "")
-    for name in (each for each in whose if each not in found.away):
-        address, mark = _taken(engine, request, name, again=again)
+    whose = team.whose(attempt.approvals, attempt.handed.to if attempt.handed else "")
+    for name in (person for person in whose if person not in team.away):
+        address, mark = _take_request(engine, request, name, again=again)
         if not address:
             continue
         try:
@@ -101,7 +101,7 @@ def send_to_people(engine: Engine, request: str, body: dict[str, str], *, again:
     return done
 
 
-def _taken(engine: Engine, request: str, name: str, *, again: bool) -> tuple[str, str]:
+def _take_request(engine: Engine, request: str, name: str, *, again: bool) -> tuple[str, str]:
     """The address of a person for their message about a request, which is theirs from now on, and the note of that.
 
     The address is empty without one, or where it was sent.
@@ -112,10 +112,10 @@ def _taken(engine: Engine, request: str, name: str, *, again: bool) -> tuple[str
         mark, sealed = f"{_SENT}{request}:{person}{':again' if again else ''}", tx.secrets.get(row)
         if sealed is None or tx.secrets.get(mark) is not None:
             return "", mark
-        for each in tx.secrets.named(_SENT):
-            other = tx.approvals.get(each.removeprefix(_SENT).partition(":")[0])
+        for row_name in tx.secrets.with_prefix(_SENT):
+            other = tx.approvals.get(row_name.removeprefix(_SENT).partition(":")[0])
             if other is None or other.status != "open":
-                tx.secrets.note_use(each, None, now)
+                tx.secrets.note_use(row_name, None, now)
         tx.secrets.note_use(mark, now.isoformat(), now)
     content = json.loads(unseal(json.loads(sealed), "stored", "address for messages", "at /access"))
     return str(content["url"]) if content["row"] == row else "", mark  # that of another row was put here

@@ -9,7 +9,7 @@ from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.core.outcomes import VerdictKind
-from wfe_mcp.core.states import reached
+from wfe_mcp.core.states import reached_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -36,8 +36,8 @@ def run_messages(change: RunChange, before: RunStatus | None = None) -> Iterator
             yield _message(change, name, values)
     earlier, now = change.loaded_before.state, change.state
     was = earlier.status if before is None else before
-    if was is not now.status or reached(earlier) != reached(now):
-        values = {"before": str(was), "status": str(now.status), "state": reached(now)}
+    if was is not now.status or reached_state(earlier) != reached_state(now):
+        values = {"before": str(was), "status": str(now.status), "state": reached_state(now)}
         yield _message(change, "run.state_changed", values)
     if now.status is RunStatus.COMPLETED is not was:
         yield _message(change, "run.completed", {})
@@ -46,7 +46,9 @@ def run_messages(change: RunChange, before: RunStatus | None = None) -> Iterator
 def start_message(change: RunChange) -> Message:
     """The run of ``change`` was just started."""
     state = change.loaded_before.state
-    return _message(change, "run.state_changed", {"before": "", "status": str(state.status), "state": reached(state)})
+    return _message(
+        change, "run.state_changed", {"before": "", "status": str(state.status), "state": reached_state(state)}
+    )
 
 
 def item_messages(project: str, item: Item, fields: tuple[str, ...] = ()) -> Iterator[Message]:
@@ -85,36 +87,36 @@ def _message(change: RunChange, name: str, values: Mapping[str, Any]) -> Message
 _Named = tuple[str, "Mapping[str, Any]"]
 
 
-def _of(event: e.AttemptEvent, **more: Any) -> dict[str, Any]:
+def _attempt_values(event: e.AttemptEvent, **more: Any) -> dict[str, Any]:
     return {"phase": str(event.phase), "attempt": event.attempt, **more}
 
 
-def _completed(change: RunChange, event: Any) -> Iterator[_Named]:
-    forced = any(isinstance(each, e.PhaseForced) and each.phase == event.phase for each in change.events)
-    yield "phase.completed", _of(event, forced=forced)
+def _completed_messages(change: RunChange, event: Any) -> Iterator[_Named]:
+    forced = any(isinstance(other, e.PhaseForced) and other.phase == event.phase for other in change.events)
+    yield "phase.completed", _attempt_values(event, forced=forced)
 
 
-def _judged(_change: RunChange, event: Any) -> Iterator[_Named]:
+def _judged_messages(_change: RunChange, event: Any) -> Iterator[_Named]:
     verdict = event.verdict
     if verdict.kind in {VerdictKind.FAIL, VerdictKind.ERROR}:
         where = {"stage": str(verdict.stage), "gate": verdict.gate, "outcome": str(verdict.outcome)}
-        yield "gate.failed", _of(event, **where)
+        yield "gate.failed", _attempt_values(event, **where)
 
 
-def _awaited(change: RunChange, event: Any) -> Iterator[_Named]:
+def _awaited_messages(change: RunChange, event: Any) -> Iterator[_Named]:
     attempt = change.attempt(event.phase)
     if current_gate(change.state, attempt) == "approval":
         where = {"stage": str(attempt.stage), "gate": attempt.gate, "sha256": attempt.sha256 or ""}
-        yield "approval.requested", _of(event, **where)
+        yield "approval.requested", _attempt_values(event, **where)
 
 
-def _approved(_change: RunChange, event: Any) -> Iterator[_Named]:
-    yield "approval.decided", _of(event, decision="approved")
+def _approved_messages(_change: RunChange, event: Any) -> Iterator[_Named]:
+    yield "approval.decided", _attempt_values(event, decision="approved")
 
 
-def _failed(_change: RunChange, event: Any) -> Iterator[_Named]:
+def _failed_messages(_change: RunChange, event: Any) -> Iterator[_Named]:
     if event.kind is FailKind.REJECTED:
-        yield "approval.decided", _of(event, decision="rejected")
+        yield "approval.decided", _attempt_values(event, decision="rejected")
 
 
 def _operation(change: RunChange, event: Any) -> Iterator[_Named]:
@@ -125,21 +127,21 @@ def _operation(change: RunChange, event: Any) -> Iterator[_Named]:
 
 def _target(change: RunChange, key: str) -> Mapping[str, Any]:
     """What an operation is about, as its intent has it."""
-    intents = [each for each in change.events if isinstance(each, e.OperationIntended) and each.key == key]
-    targets = [each.target for each in intents] or [
-        each.payload["target"]
-        for each in change.tx.events.of_types(change.run.id, "OperationIntended")
-        if each.payload["key"] == key
+    intents = [event for event in change.events if isinstance(event, e.OperationIntended) and event.key == key]
+    targets = [intent.target for intent in intents] or [
+        type_.payload["target"]
+        for type_ in change.tx.events.of_types(change.run.id, "OperationIntended")
+        if type_.payload["key"] == key
     ]
     return targets[-1] if targets else {}
 
 
 _ABOUT: Mapping[type[Event], Callable[[RunChange, Any], Iterator[_Named]]] = {
-    e.PhaseCompleted: _completed,
-    e.GateJudged: _judged,
-    e.ApprovalAwaited: _awaited,
-    e.ApprovalGiven: _approved,
-    e.AttemptFailed: _failed,
+    e.PhaseCompleted: _completed_messages,
+    e.GateJudged: _judged_messages,
+    e.ApprovalAwaited: _awaited_messages,
+    e.ApprovalGiven: _approved_messages,
+    e.AttemptFailed: _failed_messages,
     e.OperationCalled: _operation,
     e.OperationObserved: _operation,
 }

@@ -111,8 +111,8 @@ def quiet_until(quiet: str, at: datetime) -> datetime:
     if not quiet:
         return at
     local = at.astimezone().replace(tzinfo=None)  # by the clock on the wall, which a change of time moves
-    first, last = (tuple(map(int, each.split(":"))) for each in quiet.split("-"))
-    begin, end = (local.replace(hour=each[0], minute=each[1], second=0, microsecond=0) for each in (first, last))
+    first, last = (tuple(map(int, text.split(":"))) for text in quiet.split("-"))
+    begin, end = (local.replace(hour=time[0], minute=time[1], second=0, microsecond=0) for time in (first, last))
     is_within = begin <= local < end if begin < end else local >= begin or local < end
     if not is_within:
         return at

@@ -56,11 +56,11 @@ def go_away(engine: Engine, by: By, name: str, until: str, to: str = "") -> Abse
         person, deputy = known_as(tx, name), known_as(tx, to) if to else None
         if deputy == person:
             raise Refused("bad_argument", f"{person.name} cannot be their own deputy.", "Name another person.")
-        made = Absence(person.name, day, deputy.name if deputy else "")
-        value = json.dumps({"name": made.name, "until": day.isoformat(), "to": made.to}, sort_keys=True)
+        absence = Absence(person.name, day, deputy.name if deputy else "")
+        value = json.dumps({"name": absence.name, "until": day.isoformat(), "to": absence.to}, sort_keys=True)
         tx.secrets.set(_AWAY + person.row, value, by, now)
-        tx.settings_log.note(AWAY, f"{made.name} {made.text}", by, now)
-    return made
+        tx.settings_log.note(AWAY, f"{absence.name} {absence.text}", by, now)
+    return absence
 
 
 def come_back(engine: Engine, by: By, name: str) -> None:
@@ -79,20 +79,20 @@ def refuse_strangers(people: People, login: Login, name: str, to: str = "") -> N
     """
     with people.engine.store.read() as tx:
         roles = people.roles(tx)
-    seen = [each for each, held in roles.items() if {*held} & {*login.roles}]
-    for each in filter(None, (name, to)):
-        if each not in seen:
-            hint = nearest_hint(each, seen, "Name a person of a project of yours.")
-            raise Refused("bad_argument", f"No one called {each[:80]!r} has a role in a project of yours.", hint)
+    seen = [person for person, role in roles.items() if {*role} & {*login.roles}]
+    for person in filter(None, (name, to)):
+        if person not in seen:
+            hint = nearest_hint(person, seen, "Name a person of a project of yours.")
+            raise Refused("bad_argument", f"No one called {person[:80]!r} has a role in a project of yours.", hint)
     if name != login.person.name and not any(login.is_("admin", project) for project in roles[name]):
         raise Refused("forbidden", f"You say only of yourself that you are away, and not of {name}.", "Ask an admin.")
 
 
 def absences(tx: Tx, now: datetime) -> dict[str, Absence]:
     """Who is away now, by name."""
-    rows = [json.loads(each) for each in tx.secrets.named(_AWAY).values()]
-    found = [Absence(each["name"], date.fromisoformat(each["until"]), each["to"]) for each in rows]
-    return {each.name: each for each in found if now.date() < each.until}
+    rows = [json.loads(text) for text in tx.secrets.with_prefix(_AWAY).values()]
+    every = [Absence(row["name"], date.fromisoformat(row["until"]), row["to"]) for row in rows]
+    return {absence.name: absence for absence in every if now.date() < absence.until}
 
 
 def acting_for(name: str, away: dict[str, Absence]) -> str:

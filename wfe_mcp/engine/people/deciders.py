@@ -14,7 +14,7 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import By
-from wfe_mcp.core.units import joined
+from wfe_mcp.core.units import join_names
 from wfe_mcp.engine.access.people import ROLE_FOR, Login, People
 from wfe_mcp.engine.access.tokens import Scope
 from wfe_mcp.engine.approvals.approvers import Signer, person_named, pinned_here
@@ -37,12 +37,12 @@ class Deciders:
 
     def having(self, role: Role) -> tuple[str, ...]:
         """Who has at least ``role``."""
-        return tuple(each for each, given in self.roles.items() if ROLES.index(given) >= ROLES.index(role))
+        return tuple(name for name, own_role in self.roles.items() if ROLES.index(own_role) >= ROLES.index(role))
 
     def able(self, approvals: Sequence[str] = ()) -> tuple[str, ...]:
         """Who can decide. ``approvals``: the people who have approved already, where several do."""
         return tuple(
-            each for each in self.having("approver") if each in self.keys and person_named(each) not in approvals
+            name for name in self.having("approver") if name in self.keys and person_named(name) not in approvals
         )
 
     def whose(self, approvals: Sequence[str], to: str = "", present: str = "") -> tuple[str, ...]:
@@ -50,20 +50,20 @@ class Deciders:
 
         ``to``: whom it was handed to. ``present``: who is there, whatever they said.
         """
-        able, away = self.able(approvals), {name: each for name, each in self.away.items() if name != present}
+        able, away = self.able(approvals), {name: absence for name, absence in self.away.items() if name != present}
         got = acting_for(to, away) if to in able else ""
-        here = (acting_for(each, away) for each in able)
-        return (got,) if got in able else tuple(dict.fromkeys(each for each in here if each in able)) or able
+        here = (acting_for(name, away) for name in able)
+        return (got,) if got in able else tuple(dict.fromkeys(name for name in here if name in able)) or able
 
-    def who(self, names: Sequence[str]) -> str:
+    def subject_of(self, names: Sequence[str]) -> str:
         """The names as the subject of a sentence, each with their absence."""
         away = self.away
-        return joined([f"{each} ({away[each].text})" if each in away else each for each in names]) or "No one"
+        return join_names([f"{name} ({away[name].text})" if name in away else name for name in names]) or "No one"
 
     def who_can(self, approvals: Sequence[str] = ()) -> str:
         """Who can decide, as a sentence. ``approvals``: as for ``able``."""
         able = self.able(approvals)
-        return f"{self.who(able)} can decide it." if able else "No one can decide it yet."
+        return f"{self.subject_of(able)} can decide it." if able else "No one can decide it yet."
 
 
 NO_ONE = Deciders({}, frozenset(), {})
@@ -74,7 +74,7 @@ def deciders(engine: Engine, people: People) -> Deciders:
     """The people of the project of ``engine``."""
     with engine.store.read() as tx:
         roles: dict[str, Role] = {
-            name: held[engine.project_id] for name, held in people.roles(tx).items() if engine.project_id in held
+            name: role[engine.project_id] for name, role in people.roles(tx).items() if engine.project_id in role
         }
         away = absences(tx, engine.clock())
     try:
@@ -102,7 +102,7 @@ def role_refused(people: People, login: Login, project: str, needs: Scope) -> Re
         held = people.roles(tx) if project in login.roles else {}
     least = ROLES.index(wanted)
     able = [name for name, roles in held.items() if project in roles and ROLES.index(roles[project]) >= least]
-    who = f"{joined(able)} can do it." if able else "Ask an admin of the project."
+    who = f"{join_names(able)} can do it." if able else "Ask an admin of the project."
     return Refused("forbidden", f"A {role} may not do this; it needs the role {wanted}.", who)
 
 
@@ -116,21 +116,21 @@ def hand_over(engine: Engine, people: People, giver: Login | By, request: str, t
     if not isinstance(giver, By) and not giver.is_("approver", engine.project_id):
         role = giver.roles.get(engine.project_id, "person without a role")
         raise Refused("forbidden", f"A {role} hands no decision on; it needs the role approver.", "Ask an approver.")
-    found, now = deciders(engine, people), engine.clock()
+    team, now = deciders(engine, people), engine.clock()
     with engine.store.read() as tx:
         asked = tx.approvals.get(request)
     is_over = asked is not None and asked.expires_at is not None and asked.expires_at <= now
     if asked is None or asked.status != "open" or is_over:
         raise Refused("stale_revision", f"The request {request} is closed.", "Look at it again: nothing was handed on.")
-    if to not in found.roles:
-        hint = nearest_hint(to, [*found.able()], f"Who can decide there: {', '.join(found.able()) or 'no one yet'}.")
+    if to not in team.roles:
+        hint = nearest_hint(to, [*team.able()], f"Who can decide there: {', '.join(team.able()) or 'no one yet'}.")
         raise Refused("bad_argument", f"No one called {to[:80]!r} has a role in this project.", hint)
     if len(note) > MOST_NOTE:
         raise Refused("bad_argument", f"The note has {len(note)} characters.", f"At most {MOST_NOTE}.")
     with change_run(engine, asked.run_id, by) as current:
-        able = found.able(current.attempt(asked.phase).approvals)
+        able = team.able(current.attempt(asked.phase).approvals)
         if to not in able:
-            why = "has approved it already" if to in found.able() else _lacks(found, to)
+            why = "has approved it already" if to in team.able() else _lacks(team, to)
             raise Refused(
                 "forbidden", f"{to} cannot decide it: {to} {why}.", f"Who can: {', '.join(able) or 'no one'}."
             )

@@ -36,11 +36,11 @@ def come(engine: Engine, login: Login, request: str) -> list[Present]:
     """Record that this person has the page of ``request`` open; the others who have."""
     row, now = f"{_HERE}{request}:{login.person.row}", engine.clock()
     with engine.store.tx() as tx:
-        known = {name: json.loads(text) for name, text in tx.secrets.named(_HERE).items()}
-        sessions = tx.secrets.values([SESSION + each["session"] for each in known.values()])
-        over = [name for name, each in known.items() if not _is_here(each, sessions, now)]
-        for each in over:
-            tx.secrets.note_use(each, None, now)
+        known = {name: json.loads(text) for name, text in tx.secrets.with_prefix(_HERE).items()}
+        sessions = tx.secrets.values([SESSION + entry["session"] for entry in known.values()])
+        over = [name for name, entry in known.items() if not _is_here(entry, sessions, now)]
+        for name in over:
+            tx.secrets.note_use(name, None, now)
         since = known[row]["since"] if row in known and row not in over else now.isoformat()
         until = (now + timedelta(seconds=LASTS_S)).isoformat()
         value = {"name": login.person.name, "session": login.row, "since": since, "until": until}
@@ -52,12 +52,12 @@ def present(engine: Engine, request: str, besides: Login | None = None) -> list[
     """Who has the page of ``request`` open, by name. ``besides``: without this person."""
     own = f"{_HERE}{request}:{besides.person.row}" if besides else ""
     with engine.store.read() as tx:
-        rows = tx.secrets.named(f"{_HERE}{request}:")
-        found = [json.loads(text) for row, text in rows.items() if row != own]
-        sessions = tx.secrets.values([SESSION + each["session"] for each in found])
-    here = [each for each in found if _is_here(each, sessions, engine.clock())]
+        rows = tx.secrets.with_prefix(f"{_HERE}{request}:")
+        entries = [json.loads(text) for row, text in rows.items() if row != own]
+        sessions = tx.secrets.values([SESSION + entry["session"] for entry in entries])
+    here = [entry for entry in entries if _is_here(entry, sessions, engine.clock())]
     return sorted(
-        (Present(each["name"], datetime.fromisoformat(each["since"])) for each in here), key=lambda each: each.name
+        (Present(entry["name"], datetime.fromisoformat(entry["since"])) for entry in here), key=lambda each: each.name
     )
 
 

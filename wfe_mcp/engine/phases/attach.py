@@ -29,41 +29,41 @@ if TYPE_CHECKING:
 
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
-    from wfe_mcp.workspace.files.given_files import Given
+    from wfe_mcp.workspace.files.given_files import FileToAttach
 
 _OPEN = {AttemptStatus.READY, AttemptStatus.RUNNING, AttemptStatus.GATING, AttemptStatus.AWAITING, AttemptStatus.FAILED}
 _MOST_NOTE = 2_000
 
 
 def attach(
-    engine: Engine, by: By, run: str, phase: str, files: Sequence[Given], note: str = ""
+    engine: Engine, by: By, run: str, phase: str, files: Sequence[FileToAttach], note: str = ""
 ) -> list[AttachmentHead]:
     """Attach ``files`` to the newest attempt of ``phase``; their heads. All or none."""
     with change_run(engine, run, by) as current:
         return keep(current, _open_attempt(current, phase), files, note)
 
 
-def keep(current: RunChange, attempt: Attempt, files: Sequence[Given], note: str = "") -> list[AttachmentHead]:
+def keep(current: RunChange, attempt: Attempt, files: Sequence[FileToAttach], note: str = "") -> list[AttachmentHead]:
     """Store ``files`` in the transaction of ``current``; their heads, also of those that were there."""
     from dataclasses import replace
 
     there = current.tx.attachments.of_run(current.run.id)
-    of_attempt = [each for each in there if (each.phase, each.attempt) == (attempt.phase, attempt.number)]
-    kept: list[AttachmentHead] = []
+    of_attempt = [head for head in there if (head.phase, head.attempt) == (attempt.phase, attempt.number)]
+    heads: list[AttachmentHead] = []
     # A fork may have left some behind, so their count is no number.
-    number, size = max((each.number for each in there), default=0), sum(each.size_bytes for each in there)
+    number, size = max((head.number for head in there), default=0), sum(head.size_bytes for head in there)
     for file in files:
         name, sha256 = file.name, sha256_hex(file.content)
         refuse_name(name)
-        same = next((each for each in (*of_attempt, *kept) if (each.name, each.sha256) == (name, sha256)), None)
+        same = next((head for head in (*of_attempt, *heads) if (head.name, head.sha256) == (name, sha256)), None)
         if same is not None:
-            kept.append(same)
+            heads.append(same)
             continue
         number, size = number + 1, size + len(file.content)
         refuse_above(ATTACHMENT_BYTES, len(file.content), f"'{name}'")
         refuse_above(ATTACHMENTS, len(of_attempt) + 1, f"Attempt {attempt.number} of '{attempt.phase}'")
         refuse_above(ATTACHMENTS_BYTES, size, f"Run {current.run.id}")
-        made = AttachmentRecord(
+        attachment = AttachmentRecord(
             f"at-{uuid.uuid4().hex[:16]}",
             current.run.id,
             number,
@@ -80,11 +80,11 @@ def keep(current: RunChange, attempt: Attempt, files: Sequence[Given], note: str
             current.at,
             file.content,
         )
-        current.tx.attachments.add(made)
-        head = replace(made, content=b"")
+        current.tx.attachments.add(attachment)
+        head = replace(attachment, content=b"")
         of_attempt.append(head)
-        kept.append(head)
-    return kept
+        heads.append(head)
+    return heads
 
 
 def takes_files(attempt: Attempt) -> bool:

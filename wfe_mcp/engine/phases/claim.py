@@ -48,8 +48,8 @@ def start_phase(engine: Engine, by: By, run_id: str, phase: str | None, *, holde
         read_files = files_at_start(engine, tx, loaded, path) if path in loaded.state.attempts else BoundFiles
         saves = _begins(engine, tx, loaded, path, by, holder) and is_saved_at_start(engine, tx, loaded, path)
     # Before the transaction: reading all files under the write lock would block every other process.
-    tree, seen, head = read_files()
-    saved = save(engine, loaded.record, "start", seen) if saves else None
+    tree, files, head = read_files()
+    saved = save(engine, loaded.record, "start", files) if saves else None
     with change_run(engine, loaded, by) as current:
         free_dead_leases(current)
         if path in current.state.attempts and current.attempt(path).status is AttemptStatus.READY:
@@ -62,7 +62,7 @@ def start_phase(engine: Engine, by: By, run_id: str, phase: str | None, *, holde
             saved = None  # another worker was faster: the files may have changed
         if saved is not None:
             note_taken(current, saved, "start", (attempt,))
-        made = Claim(
+        work = Claim(
             current.loaded, current.plan, attempt, prompt_of(current, attempt), fenced_feedback(current, attempt)
         )
     before = current.loaded_before.state.attempts.get(path, (None,))[-1]
@@ -70,7 +70,7 @@ def start_phase(engine: Engine, by: By, run_id: str, phase: str | None, *, holde
     # No snapshot counts yet: save now, before the worker has its prompt.
     if is_new and saved is None:
         at_start(engine, current.loaded, path, attempt.number)
-    return replace(made, loaded=current.loaded)
+    return replace(work, loaded=current.loaded)
 
 
 def refuse_elsewhere(engine: Engine, loaded: LoadedRun, by: By) -> None:
@@ -112,7 +112,7 @@ def free_dead_leases(current: RunChange) -> None:
             AttemptStatus.GATING,
             AttemptStatus.AWAITING,
         }:
-            current.give(c.LoseLease(**current.on(attempt)))
+            current.give(c.LoseLease(**current.values_of(attempt)))
 
 
 def _choice(engine: Engine, tx: Tx, loaded: LoadedRun, by: By, holder: str) -> PhasePath:
@@ -157,11 +157,11 @@ def claimable(engine: Engine, tx: Tx, loaded: LoadedRun) -> tuple[PhasePath, ...
     """The phases that an agent of this process may claim now: its own first, then those of the dead and the ready."""
     if works_elsewhere(engine, loaded.record, By()) is not None:
         return ()
-    held = [attempt for attempt in loaded.state.moving_attempts if attempt.status is AttemptStatus.RUNNING]
+    attempts = [attempt for attempt in loaded.state.moving_attempts if attempt.status is AttemptStatus.RUNNING]
     ready = [attempt for attempt in loaded.state.moving_attempts if attempt.status is AttemptStatus.READY]
     return tuple(
         attempt.phase
-        for attempt in (*held, *ready)
+        for attempt in (*attempts, *ready)
         if not (loaded.state.is_served(attempt.phase) or loaded.state.phase(attempt.phase).kind == "human")
         and (
             (attempt.status is AttemptStatus.RUNNING and attempt.holder == engine.holder)

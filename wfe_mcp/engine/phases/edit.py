@@ -15,7 +15,7 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.model import By, RunState, Stage
-from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.artifacts.prompts import keep_prompt, prompt_fault, prompt_of
 from wfe_mcp.engine.artifacts.revisions import Receipt, store_revision, write_output
@@ -79,11 +79,11 @@ def suggestion_of(engine: Engine, run_id: str, phase: PhasePath, opinion: str) -
     with engine.store.read() as tx:
         loaded = engine.load(tx, run_id)
         sha256, opinions = loaded.state.current(phase).sha256, tx.opinions.of_run(loaded.record.id, phase)
-    given = [each for each in opinions if each.artifact_sha256 == sha256 and each.value.get("suggestion")]
-    found = next((each for each in reversed(given) if opinion in {each.id, each.reviewer}), None)
-    if found is not None:
-        return str(found.value["suggestion"])
-    names = ", ".join(dict.fromkeys(each.reviewer for each in given))
+    suggestions = [record for record in opinions if record.artifact_sha256 == sha256 and record.value.get("suggestion")]
+    suggestion = next((record for record in reversed(suggestions) if opinion in {record.id, record.reviewer}), None)
+    if suggestion is not None:
+        return str(suggestion.value["suggestion"])
+    names = ", ".join(dict.fromkeys(record.reviewer for record in suggestions))
     raise Refused(
         "unknown_artifact",
         f"No opinion {opinion[:80]!r} suggests anything for what is open in {phase!r}.",
@@ -103,7 +103,9 @@ def suggested_artifact(schema: str | dict[str, Any], text: str) -> object:
 def drafts_of(tx: Tx, loaded: LoadedRun, phase: PhasePath) -> list[RefusedSubmission]:
     """The refused submissions of ``phase``, oldest first; draft N is the N-th."""
     tries = (tried for tried in loaded.state.attempts[phase] if tried.invalid or tried.fail_kind)
-    return [draft for tried in tries for draft in tx.artifacts.refused(loaded.record.id, phase, tried.number)]
+    return [
+        draft for tried in tries for draft in tx.artifacts.refused_submissions(loaded.record.id, phase, tried.number)
+    ]
 
 
 def text_to_edit(engine: Engine, run_id: str, phase: PhasePath, draft: int | None) -> tuple[str, str | dict[str, Any]]:
@@ -115,9 +117,9 @@ def text_to_edit(engine: Engine, run_id: str, phase: PhasePath, draft: int | Non
         attempt = loaded.state.current(phase)
         drafts = drafts_of(tx, loaded, phase)
         if draft is None and attempt.revision:
-            found = tx.artifacts.revision(loaded.record.id, phase, attempt.revision)
-            assert found is not None, "the state names a stored revision"
-            return _formatted(found.content), schema
+            revision = tx.artifacts.revision(loaded.record.id, phase, attempt.revision)
+            assert revision is not None, "the state names a stored revision"
+            return _format_text(revision.content), schema
     number = len(drafts) if draft is None else draft
     if not 1 <= number <= len(drafts):
         raise Refused(
@@ -125,7 +127,7 @@ def text_to_edit(engine: Engine, run_id: str, phase: PhasePath, draft: int | Non
             f"{phase!r} has no draft {number}." if draft else f"{phase!r} has no artifact to edit.",
             f"Its artifacts and drafts: wfe-mcp artifact show {loaded.record.id}",
         )
-    return _formatted(drafts[number - 1].raw.decode(errors="replace")), schema
+    return _format_text(drafts[number - 1].raw.decode(errors="replace")), schema
 
 
 def file_to_edit(engine: Engine, run_id: str, phase: PhasePath) -> str:
@@ -133,8 +135,8 @@ def file_to_edit(engine: Engine, run_id: str, phase: PhasePath) -> str:
     from wfe_mcp.artifacts.validate import TextFile, to_file
 
     text, schema = text_to_edit(engine, run_id, phase, None)
-    found = to_file(schema, json.loads(text)) if schema == MARKDOWN else None
-    return found.text if isinstance(found, TextFile) else text
+    file = to_file(schema, json.loads(text)) if schema == MARKDOWN else None
+    return file.text if isinstance(file, TextFile) else text
 
 
 def typed_artifact(engine: Engine, run_id: str, phase: PhasePath, text: str) -> object:
@@ -163,9 +165,9 @@ def edit(engine: Engine, by: By, run_id: str, phase: PhasePath, value: object, n
             faults,
             phase=phase,
         )
-    content, (tree, seen, _) = canonical_json(checked.value), look()
+    content, (tree, files, _) = canonical_json(checked.value), look()
     with change_run(engine, loaded, by) as current:
-        current.seen = seen
+        current.seen = files
         current.facts |= {"comment": note} if note else {}
         receipt = store_revision(current, phase, content, note, tree=tree, edited=True)
         write_output(current, phase, content)
@@ -180,11 +182,11 @@ def _refuse_made_by_server(engine: Engine, tx: Tx, loaded: LoadedRun, phase: Pha
         raise Refused(
             "illegal_transition",
             f"Phase {phase!r} has no artifact that you can edit.",
-            f"Look at it: wfe-mcp show {loaded.record.id} --phase {typed(phase)}",
+            f"Look at it: wfe-mcp show {loaded.record.id} --phase {shell_path(phase)}",
         )
 
 
-def _formatted(text: str) -> str:
+def _format_text(text: str) -> str:
     try:
         return json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"
     except ValueError:  # a draft is cut where it was kept

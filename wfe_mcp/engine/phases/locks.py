@@ -16,8 +16,8 @@ def lock_names(change: RunChange, attempt: Attempt) -> tuple[str, ...]:
     seen = roots(change, attempt, "\n".join(written))
     names: list[str] = []
     for text in written:
-        found = change.plan.expressions.evaluate(text, seen)
-        for name in cast("list[object]", found) if isinstance(found, list) else [found]:
+        value = change.plan.expressions.evaluate(text, seen)
+        for name in cast("list[object]", value) if isinstance(value, list) else [value]:
             if isinstance(name, bool) or not isinstance(name, str | int) or not str(name).strip():
                 raise ExpressionError(source_of(text) or text, "a lock is named by text or a number")
             names.append(str(name))

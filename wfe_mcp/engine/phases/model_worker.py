@@ -121,10 +121,10 @@ def was_suspended(job: JobRecord) -> bool:
 
 def _filled_by(settings: LoadedSettings, role: str, frozen: Mapping[str, Any]) -> FrozenProvider | None:
     """The provider that fills ``role``; None without one: the job reports it."""
-    from wfe_mcp.engine.models.roles import filled
+    from wfe_mcp.engine.models.roles import fill_role
 
     try:
-        return filled(settings, role, frozen, declared=True).provider
+        return fill_role(settings, role, frozen, declared=True).provider
     except Refused:
         return None
 

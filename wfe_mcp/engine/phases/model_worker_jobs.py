@@ -12,14 +12,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from wfe_mcp.artifacts.validate import Validated
+from wfe_mcp.artifacts.validate import ValidationResult
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
-from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.engine.artifacts.prompts import fenced_feedback, prompt_of
 from wfe_mcp.engine.artifacts.revisions import store_revision, write_output
 from wfe_mcp.engine.files.checkpoints import at_start
@@ -135,11 +135,11 @@ def _piece_of(engine: Engine, job: JobRecord) -> _Piece | None:
 
 def _work(engine: Engine, context: JobContext, connection: Connection, piece: _Piece) -> Worked:
     from wfe_mcp.artifacts.registry import json_schema
-    from wfe_mcp.artifacts.validate import judged
+    from wfe_mcp.artifacts.validate import validate_stored
     from wfe_mcp.engine.models.call_log import Recording
 
     def faults(value: dict[str, Any]) -> list[str]:
-        return [f"{fault.path}: {fault.message}" for fault in judged(piece.schema, value).faults]
+        return [f"{fault.path}: {fault.message}" for fault in validate_stored(piece.schema, value).faults]
 
     listener = Recording(engine, context, purpose=CallPurpose.WORK, role=piece.role)
     limits = _limits(connection, _seconds_left(engine, piece.attempt.deadline))
@@ -165,7 +165,7 @@ def _by_hand(engine: Engine, context: JobContext, connection: Connection, piece:
     """A person works in place of the model: the prompt is a file, and the answer is polled."""
     from wfe_mcp.providers.manual import answer_of, prompt_file
 
-    command = f"wfe-mcp submit {piece.run.id} {typed(piece.attempt.phase)}"
+    command = f"wfe-mcp submit {piece.run.id} {shell_path(piece.attempt.phase)}"
     prompt_file(piece.root, piece.folder, task, connection.fs_ability, command)
     while not context.stop.wait(LOOK_S):
         try:
@@ -220,16 +220,22 @@ def _outcome_of(engine: Engine, context: JobContext, connection: Connection, pie
         reason = f"{who} ended without an artifact ({worked.ending}): {worked.why}"
         kept = _keep_partial(engine, piece, worked)
         return _failure_outcome(engine, job, f"{reason} What it said last is readable as a draft." if kept else reason)
-    from wfe_mcp.artifacts.validate import judged
+    from wfe_mcp.artifacts.validate import validate_stored
 
-    checked = judged(piece.schema, worked.value)  # before the transaction: it may take seconds
+    checked = validate_stored(piece.schema, worked.value)  # before the transaction: it may take seconds
     tree = bound_tree(engine, piece.run.id, piece.attempt.phase)
     value, note = worked.value, f"made by {connection.provider} {worked.model}".rstrip()
     return Outcome({"ending": worked.ending}, lambda tx: _submit_output(engine, tx, job, value, checked, note, tree))
 
 
 def _submit_output(
-    engine: Engine, tx: Tx, job: JobRecord, value: dict[str, Any], checked: Validated, note: str, tree: str | None
+    engine: Engine,
+    tx: Tx,
+    job: JobRecord,
+    value: dict[str, Any],
+    checked: ValidationResult,
+    note: str,
+    tree: str | None,
 ) -> None:
     with change_run_in(engine, tx, job.of_run, SYSTEM) as current:
         attempt = _attempt(current, job)
@@ -247,7 +253,7 @@ def _submit_output(
             return
         faults = checked.faults or (Detail("", reason),)
         tx.artifacts.add_refused(current.run.id, attempt.phase, attempt.number, content, faults, current.at)
-        current.give(c.FailAttempt(reason=reason, kind=FailKind.INVALID, **current.on(attempt)))
+        current.give(c.FailAttempt(reason=reason, kind=FailKind.INVALID, **current.values_of(attempt)))
 
 
 def _keep_partial(engine: Engine, piece: _Piece, worked: Worked) -> bool:
@@ -293,7 +299,7 @@ def _fail(engine: Engine, tx: Tx, job: JobRecord, reason: str, *, human_only: bo
     with change_run_in(engine, tx, job.of_run, SYSTEM) as current:
         attempt = _attempt(current, job)
         if attempt is not None:
-            current.give(c.FailAttempt(reason=reason, human_only=human_only, **current.on(attempt)))
+            current.give(c.FailAttempt(reason=reason, human_only=human_only, **current.values_of(attempt)))
 
 
 def _attempt(current: RunChange, job: JobRecord) -> Attempt | None:

@@ -40,7 +40,7 @@ def submit_step_outputs(change: RunChange, attempt: Attempt, tree: str | None) -
         except Refused as refused:
             reason = f"The artifact of the steps could not be written: {refused.message}"
     if reason:
-        change.give(c.FailAttempt(reason=reason, kind=FailKind.INVALID, **change.on(attempt)))
+        change.give(c.FailAttempt(reason=reason, kind=FailKind.INVALID, **change.values_of(attempt)))
         return
     store_revision(change, attempt.phase, content, "made by the steps", tree=tree, by=SYSTEM)
 
@@ -49,8 +49,8 @@ def _maker(plan: CompiledTemplate, attempt: Attempt) -> str:
     """What made the artifact: the last step that assigns its name, else all."""
     phase: StepsPhase = plan.phase(attempt.phase)  # pyright: ignore[reportAssignmentType] - the machine's kind says so
     name = plan.artifact_name(attempt.phase)
-    named = [step for step in phase.steps if name is not None and step.assign == name]
-    return f"The answer of step {named[-1].id!r} ({named[-1].does})" if named else "The report of the steps"
+    steps = [step for step in phase.steps if name is not None and step.assign == name]
+    return f"The answer of step {steps[-1].id!r} ({steps[-1].does})" if steps else "The report of the steps"
 
 
 def made_by_steps(tx: Tx, run: RunId, plan: CompiledTemplate, attempt: Attempt) -> object:
@@ -65,8 +65,8 @@ def _results(tx: Tx, run: RunId, plan: CompiledTemplate, attempt: Attempt) -> tu
     name = plan.artifact_name(attempt.phase)
     rows = tx.steps.of_run(run, attempt.phase, attempt.number)
     results = {row.step: row.output for row in rows if row.status is StepStatus.DONE}
-    named = [step.id for step in phase.steps if name is not None and step.assign == name and step.id in results]
-    return results, named[-1] if named else ""
+    ids = [step.id for step in phase.steps if name is not None and step.assign == name and step.id in results]
+    return results, ids[-1] if ids else ""
 
 
 def _in_bounds(results: dict[str, Any]) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def _in_bounds(results: dict[str, Any]) -> dict[str, Any]:
     sizes = {step: len(canonical_json(value).encode()) for step, value in results.items()}
     kept = dict(results)
     for step in sorted(sizes, key=lambda step: sizes[step], reverse=True):
-        if sum(sizes[each] for each, value in kept.items() if value is results[each]) <= _MAX_ARTIFACT_BYTES:
+        if sum(sizes[name] for name, value in kept.items() if value is results[name]) <= _MAX_ARTIFACT_BYTES:
             break
         kept[step] = {"left_out_bytes": sizes[step]}
     return kept

@@ -63,10 +63,10 @@ def _tool(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     from wfe_mcp.workspace.config.settings_tables import FrozenServer
 
     name, _, tool = (call.step.tool or "").partition(".")
-    found = _configured(engine, call, "servers", name)
-    if isinstance(found, StepResult):
-        return found
-    server = FrozenServer.model_validate(found)
+    target = _configured_target(engine, call, "servers", name)
+    if isinstance(target, StepResult):
+        return target
+    server = FrozenServer.model_validate(target)
     env = child_env(server.env, engine.environment) | {MARK: mark_of(context.job.id, context.job.fence)}
     served: list[str] = []
     value = call_tool(
@@ -103,7 +103,7 @@ def _llm(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     for connection in connections:
         listener = Recording(engine, context, purpose=CallPurpose.STEP, role=role)
         try:
-            given = answer(engine, context, connection, Question(call.row.input["prompt"], schema=schema), listener)
+            reply = answer(engine, context, connection, Question(call.row.input["prompt"], schema=schema), listener)
         except ProviderFault as raised:
             if raised.kind == "stopped":
                 raise ChildStopped(context.stop.reason) from None
@@ -111,7 +111,7 @@ def _llm(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
                 raise RetryLater(raised.message, raised.retry_after_s) from None
             fault = f"{raised.message} {raised.hint}".strip()
             continue
-        return StepResult({"text": given.text} if schema is None else given.value)
+        return StepResult({"text": reply.text} if schema is None else reply.value)
     return StepResult(None, fault)
 
 
@@ -119,16 +119,16 @@ def _http(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     from wfe_mcp.engine.credentials.handing import login_of
     from wfe_mcp.tools.http import Request, send
 
-    given = cast("dict[str, Any]", call.row.input)
-    headers = dict(given["headers"])
+    request = cast("dict[str, Any]", call.row.input)
+    headers = dict(request["headers"])
     if call.row.idempotency_key:
         headers = {"Idempotency-Key": call.row.idempotency_key} | headers
     try:
-        login = login_of(engine, call, given["url"])
+        login = login_of(engine, call, request["url"])
     except Refused as refused:
         return StepResult(fault=f"{refused.message} {refused.hint}".strip())
     answer = send(
-        Request(given["url"], given["method"], headers | login, given["body"], given["status"]),
+        Request(request["url"], request["method"], headers | login, request["body"], request["status"]),
         allow=call.frozen.get("http_allow", ()),
         timeout_s=call.limit_s(HTTP_TIMEOUT_S),
         should_stop=lambda: context.stop.is_asked,
@@ -159,10 +159,10 @@ def _check(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     from wfe_mcp.workspace.files.mirror import evidence_folder
 
     name, root = call.step.check or "", Path(call.run.worktree)
-    found = _configured(engine, call, "checks", name)
-    if isinstance(found, StepResult):
-        return found
-    check = FrozenCheck.model_validate(found)
+    target = _configured_target(engine, call, "checks", name)
+    if isinstance(target, StepResult):
+        return target
+    check = FrozenCheck.model_validate(target)
     check = check.model_copy(update={"timeout_s": min(check.timeout_s, call.limit_s(check.timeout_s))})
     folder = evidence_folder(root, call.run.id, call.attempt.phase, call.attempt.number)
     settings = engine.settings().settings
@@ -184,7 +184,7 @@ def _check(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     return StepResult(value, fault, judgement=judgement)
 
 
-def _configured(engine: Engine, call: StepCall, what: str, name: str) -> dict[str, Any] | StepResult:
+def _configured_target(engine: Engine, call: StepCall, what: str, name: str) -> dict[str, Any] | StepResult:
     """The frozen check or server; else the one of trusted configuration now; else why the step cannot continue."""
     loaded = engine.settings()
     frozen: dict[str, Any] | None = call.frozen.get(what, {}).get(name)
@@ -203,11 +203,11 @@ def _configured(engine: Engine, call: StepCall, what: str, name: str) -> dict[st
 
 def _validate_answer(call: StepCall, answer: StepResult) -> StepResult:
     """The answer, when it looks as the step's ``output`` says."""
-    from wfe_mcp.artifacts.validate import judged
+    from wfe_mcp.artifacts.validate import validate_stored
 
     if call.step.output is None:
         return answer
-    checked = judged(call.step.output.schema_, answer.value)
+    checked = validate_stored(call.step.output.schema_, answer.value)
     if not checked.faults:
         return replace(answer, value=checked.value)
     first = checked.faults[0]
@@ -259,17 +259,17 @@ def servers(engine: Engine) -> list[ServerLine]:
     loaded = engine.settings()
     known = loaded.settings.mcp_servers
     waiting = {
-        name: each for name, each in (loaded.pending or loaded.settings).mcp_servers.items() if name not in known
+        name: server for name, server in (loaded.pending or loaded.settings).mcp_servers.items() if name not in known
     }
     return [
         ServerLine(
             name,
-            each.url or " ".join((each.command or "", *each.args)),
-            tuple(each.env),
-            tuple(variable for variable in each.env if variable not in engine.environment),
+            server.url or " ".join((server.command or "", *server.args)),
+            tuple(server.env),
+            tuple(variable for variable in server.env if variable not in engine.environment),
             name in known,
         )
-        for name, each in sorted((known | waiting).items())
+        for name, server in sorted((known | waiting).items())
     ]
 
 
@@ -277,11 +277,11 @@ def ask(engine: Engine, name: str, timeout_s: float = ASK_TIMEOUT_S) -> ServerRe
     """Connect to the server ``name`` and list its tools. Refuses ``bad_argument`` and ``needs_trust``."""
     from wfe_mcp.tools.client import list_tools
 
-    found = {line.name: line for line in servers(engine)}
-    if name not in found:
-        hint = nearest_hint(name, found, f"Configured: {', '.join(found) or 'none'}.")
+    lines = {line.name: line for line in servers(engine)}
+    if name not in lines:
+        hint = nearest_hint(name, lines, f"Configured: {', '.join(lines) or 'none'}.")
         raise Refused("bad_argument", f"No MCP server {name!r} is configured.", hint)
-    if not found[name].trusted:
+    if not lines[name].trusted:
         raise Refused(
             "needs_trust",
             f"MCP server {name!r} is defined in configuration that is not trusted yet.",

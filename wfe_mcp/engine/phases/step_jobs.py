@@ -24,7 +24,7 @@ from wfe_mcp.engine.kernel.leases import BUSY_S, held_elsewhere
 from wfe_mcp.engine.kernel.run_change import RunChange, run_as_read
 from wfe_mcp.engine.kernel.step_call import StepCall, StepResult, check_evidence
 from wfe_mcp.engine.kernel.transaction import change_run_in
-from wfe_mcp.engine.nested.nested import ANSWER, unjudged
+from wfe_mcp.engine.nested.nested import ANSWER, unjudged_answer
 from wfe_mcp.engine.phases.step_artifacts import made_by_steps, submit_step_outputs
 from wfe_mcp.engine.phases.step_calls import make
 from wfe_mcp.engine.phases.steps import begin_phase, is_repeatable, is_worked, step_of
@@ -106,8 +106,8 @@ def work_files(engine: Engine, context: JobContext) -> Outcome:
     with engine.store.read() as tx:
         loaded = engine.load(tx, job.of_run)
         plan, attempt = engine.plans.of_run(tx, loaded.record), loaded.state.current(path)
-        made = made_by_steps(tx, loaded.record.id, plan, attempt)
-    judge_ahead(plan.schema(path), made)
+        artifact = made_by_steps(tx, loaded.record.id, plan, attempt)
+    judge_ahead(plan.schema(path), artifact)
     seen = bound_tree(engine, job.of_run, path)
     return Outcome({}, lambda tx: _submit_outputs(engine, tx, job, seen))
 
@@ -115,7 +115,7 @@ def work_files(engine: Engine, context: JobContext) -> Outcome:
 def _check_answer(engine: Engine, job: JobRecord) -> None:
     with engine.store.tx() as tx:
         current = run_as_read(engine, tx, job.of_run)
-        due = unjudged(current, _attempt(current, job), job.payload["kind"])
+        due = unjudged_answer(current, _attempt(current, job), job.payload["kind"])
     if due is not None:
         judge_ahead(due.schema, due.value)
 

@@ -33,7 +33,7 @@ from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.phases.step_artifacts import submit_step_outputs
 from wfe_mcp.store.records.steps import IN_DOUBT, StepRecord, StepStatus
 from wfe_mcp.workflow import step_kinds
-from wfe_mcp.workflow.step_order import needed, results_seen
+from wfe_mcp.workflow.step_order import needed_steps, results_seen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,7 +133,7 @@ def leave(change: RunChange) -> None:
 def begin_phase(change: RunChange, attempt: Attempt, tree: str | None = None, head: str | None = None) -> bool:
     """The server claims the phase. False when it cannot now."""
     prompt = prompt_hash(change, attempt)
-    command = c.StartPhase(holder=SERVER, tree=tree, head=head, prompt_sha256=prompt, **change.on(attempt))
+    command = c.StartPhase(holder=SERVER, tree=tree, head=head, prompt_sha256=prompt, **change.values_of(attempt))
     if refusal(change.state, command) is not None:
         return False
     change.give(command)
@@ -145,7 +145,7 @@ def is_repeatable(row: StepRecord) -> bool:
     return step_kinds.is_repeatable(row.does)
 
 
-def passed(row: StepRecord, step: Step) -> bool:
+def has_passed(row: StepRecord, step: Step) -> bool:
     """True when the next step can begin."""
     failed_well = row.status is StepStatus.FAILED and step.continue_on_error
     return row.status in {StepStatus.DONE, StepStatus.SKIPPED} or failed_well
@@ -162,7 +162,7 @@ def trust_given(change: RunChange) -> None:
 
 def claim_by_server(change: RunChange, attempt: Attempt) -> bool:
     """The server claims a phase that is its own. False when not now, or when the files are read first."""
-    command = c.StartPhase(holder=SERVER, **change.on(attempt))
+    command = c.StartPhase(holder=SERVER, **change.values_of(attempt))
     if refusal(change.state, command) is not None or kept_back(change, attempt):
         return False
     needs = change.state.phase(attempt.phase).exclusive or attempt.locks  # a job checks again
@@ -185,14 +185,14 @@ def _go_on(change: RunChange, attempt: Attempt) -> bool:
     phase: StepsPhase = change.plan.phase(attempt.phase)  # pyright: ignore[reportAssignmentType] - the machine's kind says so
     rows = {row.step: row for row in change.tx.steps.of_run(change.run.id, attempt.phase, attempt.number)}
     if not rows:
-        rows = _carried(change, attempt, phase)
+        rows = _carried_steps(change, attempt, phase)
     rows = {name: _as_its_job_ended(change, row) for name, row in rows.items()}
     _begin_due(change, attempt, phase, rows)
     if stopping := _stopping(rows, phase):
         if any(row.status is StepStatus.RUNNING for row in rows.values()):
             return False  # their results are kept
         return _fail(change, stopping[0])
-    if not all(step.id in rows and passed(rows[step.id], step) for step in phase.steps):
+    if not all(step.id in rows and has_passed(rows[step.id], step) for step in phase.steps):
         return False
     if not reads_files(change.state, attempt.phase):
         try:
@@ -211,9 +211,11 @@ def _begin_due(change: RunChange, attempt: Attempt, phase: StepsPhase, rows: dic
         if _stopping(rows, phase):
             return
         if step.id not in rows:
-            before = [phase.steps[at] for at in needed(phase.steps, position)]
+            before = [phase.steps[at] for at in needed_steps(phase.steps, position)]
             busy = sum(row.status in _LIVE for row in rows.values())
-            if busy >= phase.max_parallel or not all(one.id in rows and passed(rows[one.id], one) for one in before):
+            if busy >= phase.max_parallel or not all(
+                earlier.id in rows and has_passed(rows[earlier.id], earlier) for earlier in before
+            ):
                 continue
             rows[step.id] = _new(change, attempt, position, step, after=results_seen(phase.steps, position))
         if rows[step.id].status is StepStatus.READY:
@@ -222,18 +224,18 @@ def _begin_due(change: RunChange, attempt: Attempt, phase: StepsPhase, rows: dic
 
 def _stopping(rows: dict[str, StepRecord], phase: StepsPhase) -> list[StepRecord]:
     """The steps that end the attempt, a call in doubt first: only a person may continue after it."""
-    found = [rows[step.id] for step in phase.steps if step.id in rows and not passed(rows[step.id], step)]
-    ended = [row for row in found if row.status in {StepStatus.FAILED, StepStatus.UNKNOWN}]
+    steps = [rows[step.id] for step in phase.steps if step.id in rows and not has_passed(rows[step.id], step)]
+    ended = [row for row in steps if row.status in {StepStatus.FAILED, StepStatus.UNKNOWN}]
     return sorted(ended, key=lambda row: row.status is not StepStatus.UNKNOWN)
 
 
 def _undo(change: RunChange, attempt: Attempt) -> bool:
     rows = {row.step: row for row in change.tx.steps.of_run(change.run.id, attempt.phase, attempt.number)}
-    on = change.on(attempt)
+    on = change.values_of(attempt)
     phase = change.plan.phase(attempt.phase)
     for position, step in enumerate(undoing_steps(phase), len(getattr(phase, "steps", ()))):
         row = _as_its_job_ended(change, rows.get(step.id) or _new(change, attempt, position, step, own=True))
-        if passed(row, step):
+        if has_passed(row, step):
             continue
         if row.status is StepStatus.READY:
             _enqueue(change, row)
@@ -246,7 +248,7 @@ def _undo(change: RunChange, attempt: Attempt) -> bool:
     return True
 
 
-def _carried(change: RunChange, attempt: Attempt, phase: StepsPhase) -> dict[str, StepRecord]:
+def _carried_steps(change: RunChange, attempt: Attempt, phase: StepsPhase) -> dict[str, StepRecord]:
     """Finished steps of the previous attempt, if a step failed it and they were not undone, and a call in doubt not yet reviewed."""
     from wfe_mcp.engine.delivery.operations import undone_steps
 
@@ -262,7 +264,7 @@ def _carried(change: RunChange, attempt: Attempt, phase: StepsPhase) -> dict[str
     for step in phase.steps:
         row = rows.get(step.id)
         in_doubt = row is not None and row.status is StepStatus.UNKNOWN and not last.human_only
-        if row is None or not (passed(row, step) or in_doubt):
+        if row is None or not (has_passed(row, step) or in_doubt):
             continue
         kept[step.id] = replace(row, attempt=attempt.number, carried=row.carried or last.number)
         change.tx.steps.save(kept[step.id])
@@ -273,7 +275,7 @@ def _new(
     change: RunChange, attempt: Attempt, position: int, step: Step, *, own: bool = False, after: set[str] | None = None
 ) -> StepRecord:
     """Begin a step: evaluate its condition, parameters and key once. ``after``: the steps whose results it sees."""
-    from wfe_mcp.workflow.expressions import ExpressionError, filled
+    from wfe_mcp.workflow.expressions import ExpressionError, fill_shape
     from wfe_mcp.workflow.prompts import render
 
     row = StepRecord(change.run.id, attempt.phase, attempt.number, step.id, position, step.does, StepStatus.READY)
@@ -283,7 +285,7 @@ def _new(
             row = replace(row, status=StepStatus.SKIPPED, finished_at=change.at)
         else:
             written = step.model_copy(update={"id": step.id.removeprefix(_UNDO)})
-            row = _due(change, row, filled(written, values, change.plan.expressions))
+            row = _due(change, row, fill_shape(written, values, change.plan.expressions))
             if not own and (fault := not_approved(change, attempt, step.id, row.does, row.input)):
                 row = replace(row, status=StepStatus.FAILED, error=fault, finished_at=change.at)
             if step.llm is not None:

@@ -104,21 +104,21 @@ def submit(
             receipt = store_revision(current, spot, content, note, tree=tree)
             write_output(current, spot, content)
         if files and not faults:
-            made = current.state.attempts[spot][receipt.attempt - 1]
-            if answered is None or (made is current.attempt(spot) and takes_files(made)):
+            attempt_now = current.state.attempts[spot][receipt.attempt - 1]
+            if answered is None or (attempt_now is current.attempt(spot) and takes_files(attempt_now)):
                 if current.by.channel is Channel.PASSKEY:  # any other statement names the end of the log after them
-                    current.facts["attached"] = {each.name: sha256_hex(each.content) for each in files}
-                keep(current, made, files)  # also where its gates have ended the attempt already
+                    current.facts["attached"] = {file.name: sha256_hex(file.content) for file in files}
+                keep(current, attempt_now, files)  # also where its gates have ended the attempt already
     return Receipt(current.loaded, receipt.phase, receipt.attempt, receipt.revision, receipt.repeated)
 
 
 def role_faults(phase: Phase, value: object) -> tuple[Detail, ...]:
     """The fault of a report that comes from another role than its ``report`` gate requires."""
     for gate in phase.gates:
-        wanted = gate.role or phase.role if gate.kind == "report" else None
+        label = gate.role or phase.role if gate.kind == "report" else None
         role: object = cast("dict[str, object]", value).get("role") if isinstance(value, dict) else None
-        if wanted is not None and isinstance(role, str) and role != wanted:
-            return (Detail("/role", f"the report comes from role {role!r}", wanted, role),)
+        if label is not None and isinstance(role, str) and role != label:
+            return (Detail("/role", f"the report comes from role {role!r}", label, role),)
     return ()
 
 

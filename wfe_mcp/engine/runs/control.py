@@ -15,7 +15,7 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, By, Channel, RunStatus
 from wfe_mcp.core.moves import refusal
-from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.spec import CLIENT_ROLE
 from wfe_mcp.core.units import LONGEST_S
 from wfe_mcp.engine.artifacts.revisions import keep_revision
@@ -25,7 +25,7 @@ from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.maintenance.pruning import refuse_open
 from wfe_mcp.engine.phases.claim import free_dead_leases
-from wfe_mcp.engine.runs.step_retry import StepRetry, carry, planned
+from wfe_mcp.engine.runs.step_retry import StepRetry, carry, plan_retry
 from wfe_mcp.store.records.runs import LoadedRun, RunRecord
 
 Action = Literal["pause", "resume", "cancel", "proceed", "auto_on", "auto_off"]
@@ -51,16 +51,16 @@ def retry(
         free_dead_leases(current)
         _refuse_others_work(current, PhasePath(phase))
         if role is not None and role != CLIENT_ROLE:
-            from wfe_mcp.engine.models.roles import filled  # the tables of providers, which a status does not need
+            from wfe_mcp.engine.models.roles import fill_role  # the tables of providers, which a status does not need
 
-            filled(engine.settings(current.tx), role, current.frozen)  # refuses an unfilled role
+            fill_role(engine.settings(current.tx), role, current.frozen)  # refuses an unfilled role
         path = PhasePath(phase)
-        found = _from_step(current, by, path, from_step) if from_step else None
+        step_retry = _from_step(current, by, path, from_step) if from_step else None
         note = f"From step {from_step}. {feedback}".strip() if from_step else feedback
         last = current.state.attempts.get(path, (None,))[-1]
         current.give(c.Retry(phase=path, feedback=note, role=role, blockers=blockers, **current.given))
-        if found is not None and last is not None:
-            carry(current, current.state.current(path), last, found)
+        if step_retry is not None and last is not None:
+            carry(current, current.state.current(path), last, step_retry)
     return current.loaded
 
 
@@ -69,19 +69,19 @@ def retry_plan(engine: Engine, run_id: str, phase: str, from_step: str = "") -> 
     with engine.store.read() as tx:
         loaded = engine.load(tx, run_id)
         plan = engine.plans.of_run(tx, loaded.record)
-        return planned(tx, loaded.record.id, plan, loaded.state, PhasePath(phase), from_step)
+        return plan_retry(tx, loaded.record.id, plan, loaded.state, PhasePath(phase), from_step)
 
 
 def _from_step(current: RunChange, by: By, path: PhasePath, first: str) -> StepRetry | None:
-    found = planned(current.tx, current.run.id, current.plan, current.state, path, first)
-    if found is not None and found.repeats and not by.is_human:
+    repeat = plan_retry(current.tx, current.run.id, current.plan, current.state, path, first)
+    if repeat is not None and repeat.repeats and not by.is_human:
         raise Refused(
             "needs_human",
-            f"Only the user repeats calls to the outside. {found.sentence}",
-            f"Ask the user to run: wfe-mcp retry RUN {typed(path)} --from {first}",
+            f"Only the user repeats calls to the outside. {repeat.sentence}",
+            f"Ask the user to run: wfe-mcp retry RUN {shell_path(path)} --from {first}",
             phase=path,
         )
-    return found
+    return repeat
 
 
 def skip(engine: Engine, by: By, run_id: str, phase: str, reason: str) -> LoadedRun:
@@ -179,7 +179,7 @@ def _draft(current: RunChange, path: PhasePath) -> tuple[int, str | None]:
     attempt = current.state.attempts.get(path, (None,))[-1]
     if attempt is None or attempt.revision:
         return 0, None
-    drafts = current.tx.artifacts.refused(current.run.id, path, attempt.number)
+    drafts = current.tx.artifacts.refused_submissions(current.run.id, path, attempt.number)
     if not drafts:
         return 0, None
     try:
@@ -189,8 +189,8 @@ def _draft(current: RunChange, path: PhasePath) -> tuple[int, str | None]:
     if not isinstance(value, dict):
         return 0, None
     content = canonical_json(cast("dict[str, Any]", value))
-    kept = keep_revision(current, attempt, content, "forced", "a refused draft, forced by a person")
-    return kept.revision, kept.sha256
+    revision = keep_revision(current, attempt, content, "forced", "a refused draft, forced by a person")
+    return revision.revision, revision.sha256
 
 
 MAY_BE_STALE = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED, RunStatus.BLOCKED)
@@ -220,29 +220,29 @@ def _run_age_s(engine: Engine, key: Literal["stale_after", "stuck_after"]) -> fl
 
 def stuck_of(engine: Engine, runs: Iterable[RunRecord]) -> frozenset[str]:
     """Those of ``runs`` at work without progress for ``runs.stuck_after``, at least a minute."""
-    return _unchanged(engine, (each for each in runs if each.status is MAY_BE_STUCK), stuck_before)
+    return _unchanged_runs(engine, (run for run in runs if run.status is MAY_BE_STUCK), stuck_before)
 
 
 def stale_of(engine: Engine, runs: Iterable[RunRecord]) -> frozenset[str]:
     """Those of ``runs`` without a change for ``runs.stale_after``, at least a minute."""
-    return _unchanged(engine, (each for each in runs if each.status in MAY_BE_STALE), stale_before)
+    return _unchanged_runs(engine, (run for run in runs if run.status in MAY_BE_STALE), stale_before)
 
 
-def _unchanged(engine: Engine, runs: Iterable[RunRecord], before: Callable[[Engine], datetime]) -> frozenset[str]:
+def _unchanged_runs(engine: Engine, runs: Iterable[RunRecord], before: Callable[[Engine], datetime]) -> frozenset[str]:
     """Imported runs are never at work here. Configuration is read only where a run may be meant."""
     fresh = engine.clock() - _SURELY_FRESH
-    old = [each for each in runs if each.origin_sha256 is None and each.updated_at < fresh]
+    old = [run for run in runs if run.origin_sha256 is None and run.updated_at < fresh]
     since = before(engine) if old else fresh
-    return frozenset(each.id for each in old if each.updated_at < since)
+    return frozenset(run.id for run in old if run.updated_at < since)
 
 
 def archive_stale(engine: Engine, by: By, reason: str = "") -> list[RunRecord]:
     """Cancel and archive every stale run of the project; they stay readable. One that changed meanwhile stays."""
     before = stale_before(engine)
     with engine.store.read() as tx:
-        found = tx.runs.page(engine.project_id, status=MAY_BE_STALE, limit=10_000, untouched_since=before).runs
+        runs = tx.runs.page(engine.project_id, status=MAY_BE_STALE, limit=10_000, untouched_since=before).runs
     gone: list[RunRecord] = []
-    for record in found:
+    for record in runs:
         since = f"untouched since {record.updated_at.isoformat(timespec='seconds')}"
         with change_run(engine, record.id, by) as current:
             if current.run.updated_at >= before or current.state.status not in MAY_BE_STALE:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
-from wfe_mcp.engine.runs.policy import edited, settings_written, write_trusted
+from wfe_mcp.engine.runs.policy import edit_policy_file, settings_written, write_trusted
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
@@ -53,7 +53,7 @@ def findings_of(engine: Engine, found: ProjectFacts) -> tuple[ProjectFinding, ..
         ProjectFinding(name, value, ".wfe/config.toml", line_of(text, ("facts", name), ""), "person")
         for name, value in own.items()
     )
-    return (*corrected, *(each for each in found.findings if each.kind not in own))
+    return (*corrected, *(finding for finding in found.findings if finding.kind not in own))
 
 
 def correct_fact(engine: Engine, by: By, name: str, value: str | None) -> None:
@@ -77,4 +77,4 @@ def correct_fact(engine: Engine, by: By, name: str, value: str | None) -> None:
         hint = nearest_hint(name, own, "List them: wfe-mcp project show")
         raise Refused("bad_argument", f"There is no correction of {name!r} in .wfe/config.toml.", hint)
     if own.get(name) != value:
-        write_trusted(engine, by, edited(engine, ("facts", name, own.get(name), value)))
+        write_trusted(engine, by, edit_policy_file(engine, ("facts", name, own.get(name), value)))

@@ -38,11 +38,11 @@ def _paths(schema: object, value: object, at: tuple[str | int, ...]) -> Iterator
     if isinstance(value, str) and held.get("format") == FORMAT and value:
         yield at, value
     elif isinstance(value, dict):
-        for key, each in cast("dict[str, Any]", value).items():
-            yield from _paths(held.get("properties", {}).get(key), each, (*at, key))
+        for key, inner in cast("dict[str, Any]", value).items():
+            yield from _paths(held.get("properties", {}).get(key), inner, (*at, key))
     elif isinstance(value, list):
-        for index, each in enumerate(cast("list[Any]", value)):
-            yield from _paths(held.get("items"), each, (*at, index))
+        for index, inner in enumerate(cast("list[Any]", value)):
+            yield from _paths(held.get("items"), inner, (*at, index))
 
 
 def _is_there(root: Path, path: str) -> bool:
@@ -63,6 +63,6 @@ def _nearest(root: Path, path: str) -> str | None:
     files = [f"{folder}/{name}" if folder else name for folder, names in listed.items() for name in names]
     if near := nearest(path, files, 1):
         return near[0]
-    names = {each.rpartition("/")[2]: each for each in files}
+    names = {file.rpartition("/")[2]: file for file in files}
     by_name = nearest(path.replace("\\", "/").rpartition("/")[2], names, 1)
     return names[by_name[0]] if by_name else None

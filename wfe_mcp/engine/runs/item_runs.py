@@ -41,8 +41,10 @@ def start_item(
     with engine.store.read() as tx:
         children = tx.items.children(engine.project_id, item.id)
     chosen, reason = template or _template_of(engine, item), reason if is_waiting else ""
-    given = _inputs(find_template(engine, chosen), item, children) | dict(inputs or {})
-    return start_run(engine, by, chosen, given, title=item.title, triggered_by=WORK, external_id=item.id, reason=reason)
+    values = _inputs(find_template(engine, chosen), item, children) | dict(inputs or {})
+    return start_run(
+        engine, by, chosen, values, title=item.title, triggered_by=WORK, external_id=item.id, reason=reason
+    )
 
 
 def item_to_start(
@@ -100,7 +102,7 @@ def template_for(engine: Engine, name: str) -> str:
 def text_of(item: Item) -> str:
     """What an item says, for the agent that works it."""
     parts = [item.title if not item.body else f"{item.title}\n\n{item.body}"]
-    parts += ["Done when:\n" + "\n".join(f"- {each}" for each in item.criteria)] if item.criteria else []
+    parts += ["Done when:\n" + "\n".join(f"- {criterion}" for criterion in item.criteria)] if item.criteria else []
     parts += ["It is about: " + ", ".join(item.scopes)] if item.scopes else []
     return "\n\n".join(parts)
 
@@ -114,23 +116,23 @@ def _inputs(plan: CompiledTemplate, item: Item, children: list[Item]) -> dict[st
     template = plan.template
     required: list[str] = list(template.inputs.get("required", ()))
     about = template.title_from.split(".")[0] or (required[0] if len(required) == 1 else "")
-    given: dict[str, Any] = {}
+    inputs: dict[str, Any] = {}
     for name in dict.fromkeys([about, *required]):
         schema = template.inputs.get("properties", {}).get(name, {})
         if name == "plan" and item.kind is ItemKind.MILESTONE:
-            given[name] = _plan(item, children)
+            inputs[name] = _plan(item, children)
         elif name == about and schema.get("type") == "string":
-            given[name] = text_of(item)
+            inputs[name] = text_of(item)
         elif name == "name" and schema.get("type") == "string":
-            given[name] = item.id.lower()
-    return given
+            inputs[name] = item.id.lower()
+    return inputs
 
 
 def milestone_of(item: Item, children: Iterable[Item]) -> dict[str, Any]:
     """A milestone with the items under it as tasks, as in ``milestone_plan@1``; what is over is left out."""
     tasks = [child for child in children if not child.is_over and child.kind is not ItemKind.CLAIM]
     names = {task.id for task in tasks}
-    made = [
+    entries = [
         {
             "id": task.id,
             "title": task.title,
@@ -142,7 +144,7 @@ def milestone_of(item: Item, children: Iterable[Item]) -> dict[str, Any]:
         }
         for task in tasks
     ]
-    return {"id": item.id, "title": item.title, "goal": item.body, "tasks": made}
+    return {"id": item.id, "title": item.title, "goal": item.body, "tasks": entries}
 
 
 def _plan(item: Item, children: list[Item]) -> dict[str, Any]:
@@ -181,26 +183,26 @@ def start_ready(engine: Engine, by: By, most: int = MOST_ACTIVE, *, dry_run: boo
     """
     with engine.store.read() as tx:
         items = {item.id: item for item in open_items(engine, tx)}
-    made, chosen = ReadyRuns(), list[Item]()
+    runs, chosen = ReadyRuns(), list[Item]()
     held: dict[str, tuple[str, str]] = {}
     while True:
         free, waiting = startable(items.values())
-        item = next((each for each in free if each.id not in held), None)
+        item = next((candidate for candidate in free if candidate.id not in held), None)
         if item is None:
             break
-        wait = _held_up(item, [each for each in items.values() if each.status is ItemStatus.ACTIVE], most)
+        wait = _held_up(item, [other for other in items.values() if other.status is ItemStatus.ACTIVE], most)
         if wait is None:
             chosen.append(item)
             items[item.id] = replace(item, status=ItemStatus.ACTIVE)
         else:
             held[item.id] = wait
-    made.waiting += [(items[name], why) for name, why in (held | waiting).items()]
+    runs.waiting += [(items[name], why) for name, why in (held | waiting).items()]
     for item in chosen:
         try:
-            made.started.append((item, "" if dry_run else start_item(engine, by, item.id).record.id))
+            runs.started.append((item, "" if dry_run else start_item(engine, by, item.id).record.id))
         except Refused as no:
-            made.refused.append((item, no))
-    return made
+            runs.refused.append((item, no))
+    return runs
 
 
 def _held_up(item: Item, active: Sequence[Item], most: int) -> tuple[str, str] | None:
@@ -209,7 +211,7 @@ def _held_up(item: Item, active: Sequence[Item], most: int) -> tuple[str, str] |
             f"{plural(len(active), 'item')} of at most {most} are active.",
             "See them: wfe-mcp work list --status active",
         )
-    touching = next(((each, shared) for each in active if (shared := overlap(item.scopes, each.scopes))), None)
+    touching = next(((other, shared) for other in active if (shared := overlap(item.scopes, other.scopes))), None)
     if touching is None:
         return None
     return (

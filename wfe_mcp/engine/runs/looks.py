@@ -26,28 +26,28 @@ _Looks = dict[str, dict[str, list[str]]]
 def visited_before(engine: Engine, projects: Iterable[str], *, looks: bool = False) -> dict[str, datetime]:
     """The last look of the visit before this one, by project; without those that had none. ``looks``: record a look now."""
     file, now = engine.store.place.parent / FILE, engine.clock()
-    kept = _kept(file)
+    kept = _read_looks(file)
     own = kept.setdefault(user_name(), {})
-    found = dict[str, datetime]()
+    visits = dict[str, datetime]()
     for project in projects:
         before, last = own.get(project, ["", ""])
         if last and now - datetime.fromisoformat(last) > _VISIT:
             before = last
         own[project] = [before, now.isoformat()]
         if before:
-            found[project] = datetime.fromisoformat(before)
+            visits[project] = datetime.fromisoformat(before)
     with suppress(OSError):  # a look that cannot be kept is none
         if looks:
             replace_file(file, json.dumps(kept, indent=1, sort_keys=True).encode())
-    return found
+    return visits
 
 
-def _kept(file: Path) -> _Looks:
+def _read_looks(file: Path) -> _Looks:
     """What is kept; what cannot be read counts as never seen."""
     try:
-        found = cast("_Looks", json.loads(file.read_bytes()))
-        pairs = [pair for own in found.values() for pair in own.values()]
-        is_well = all(datetime.fromisoformat(each or last).tzinfo for each, last in pairs for each in (each, last))
+        looks = cast("_Looks", json.loads(file.read_bytes()))
+        pairs = [pair for own in looks.values() for pair in own.values()]
+        is_well = all(datetime.fromisoformat(visit or last).tzinfo for visit, last in pairs for visit in (visit, last))
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
-    return found if is_well else {}
+    return looks if is_well else {}

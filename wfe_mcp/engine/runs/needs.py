@@ -153,10 +153,10 @@ def needs_of(found: RunFacts) -> tuple[Need, ...]:
         return (Need(Stop.IMPORTED, Who.NONE),)
     stops = (*_of_run(found), *_of_phases(found), *_from_outside(found))
     if state.status in _STOPPED:
-        return tuple(each if each.stop is Stop.STOPPED else _of_no_one(each) for each in stops)
+        return tuple(need if need.stop is Stop.STOPPED else _of_no_one(need) for need in stops)
     if state.status is RunStatus.PAUSED:
         return tuple(
-            each if each.who is not Who.HUMAN or each.stop in _WHILE_PAUSED else _of_no_one(each) for each in stops
+            need if need.who is not Who.HUMAN or need.stop in _WHILE_PAUSED else _of_no_one(need) for need in stops
         )
     return (*stops, *_work(found, stops))
 
@@ -164,7 +164,7 @@ def needs_of(found: RunFacts) -> tuple[Need, ...]:
 def who_is_needed(needs: tuple[Need, ...]) -> Who:
     """The first of those who must act; an agent where nothing is known to be in the way."""
     order = list(Who)
-    return min((each.who for each in needs), key=order.index, default=Who.NONE)
+    return min((need.who for need in needs), key=order.index, default=Who.NONE)
 
 
 def _of_no_one(need: Need) -> Need:
@@ -277,22 +277,24 @@ def _work(found: RunFacts, stops: tuple[Need, ...]) -> Iterator[Need]:
 
 def _is_free(stops: tuple[Need, ...]) -> bool:
     """True where nothing keeps the run from its work: the phases of a recovery are work, of whichever process holds them."""
-    return all(each.stop is Stop.REPAIRED for each in stops)
+    return all(stop.stop is Stop.REPAIRED for stop in stops)
 
 
 def _server_works(found: RunFacts) -> Who | None:
     """Who of the server's side works a phase or judges it, or will after a delay; None where no one does."""
     state, by_person = found.loaded.state, {*found.by_hand, *found.asked_persons}
-    open_now = [one for one in state.moving_attempts if one.phase not in by_person]
-    worked = [one for one in open_now if is_worked_by_server(state, one) and one.phase not in state.loops]
-    gates = {current_gate(state, one) for one in open_now if one.status is AttemptStatus.GATING}
-    if any(state.phase(one.phase).kind != "steps" and not is_undone(one) for one in worked):
+    open_now = [attempt for attempt in state.moving_attempts if attempt.phase not in by_person]
+    worked = [
+        attempt for attempt in open_now if is_worked_by_server(state, attempt) and attempt.phase not in state.loops
+    ]
+    gates = {current_gate(state, attempt) for attempt in open_now if attempt.status is AttemptStatus.GATING}
+    if any(state.phase(attempt.phase).kind != "steps" and not is_undone(attempt) for attempt in worked):
         return Who.MODEL
-    if any(is_worked_by_server(state, one) for one in open_now):
+    if any(is_worked_by_server(state, attempt) for attempt in open_now):
         return Who.CHECK if gates - {"opinion"} else Who.SERVER
     if gates:
         return Who.REVIEWER if gates == {"opinion"} else Who.CHECK
-    return Who.SERVER if any(one.not_before is not None for one in open_now) else None
+    return Who.SERVER if any(attempt.not_before is not None for attempt in open_now) else None
 
 
 def is_worked_by_server(state: RunState, attempt: Attempt) -> bool:

@@ -103,14 +103,14 @@ class Overview(RunFacts):
     @property
     def waiting_on(self) -> WaitingOn:
         """The same in the word of an answer, whether or not a process takes the work up."""
-        return who_is_needed(tuple(each for each in self.needs if each.who not in _ABSENT)).waiting_on
+        return who_is_needed(tuple(need for need in self.needs if need.who not in _ABSENT)).waiting_on
 
     @property
     def goes_on(self) -> bool:
         """The run continues by itself: the server works, a gate runs, or a retry is scheduled."""
         needs = self.needs
-        is_stopped = any(each.stop in _IN_THE_WAY for each in needs)
-        return not is_stopped and any(each.who in _BY_ITSELF for each in needs)
+        is_stopped = any(need.stop in _IN_THE_WAY for need in needs)
+        return not is_stopped and any(need.who in _BY_ITSELF for need in needs)
 
     @property
     def sleeps(self) -> bool:
@@ -161,7 +161,7 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
         way_on=way_on(engine, loaded.record) if is_history else "",
         last_judged=tx.events.last_judged(loaded.record.id),
         outputs=run_outputs(engine, tx, loaded, plan),
-        unanswered=_unanswered(tx, loaded) if works else {},
+        unanswered=_opinion_errors(tx, loaded) if works else {},
         asked_persons=all_persons_asked(tx, loaded) if works else {},
         folder="" if is_history else folder_elsewhere(engine, loaded.record),
         page=engine.people_at and f"{engine.people_at}/app/#/runs/{loaded.record.id}",
@@ -180,8 +180,10 @@ def _operations(tx: Tx, loaded: LoadedRun, steps: tuple[StepRecord, ...]) -> tup
 def _needs_worker(loaded: LoadedRun, resumes_at: datetime | None) -> bool:
     """True where something of the run may be in a queue."""
     return resumes_at is not None or any(
-        one.status is AttemptStatus.GATING or one.not_before is not None or is_worked_by_server(loaded.state, one)
-        for one in loaded.state.moving_attempts
+        attempt.status is AttemptStatus.GATING
+        or attempt.not_before is not None
+        or is_worked_by_server(loaded.state, attempt)
+        for attempt in loaded.state.moving_attempts
     )
 
 
@@ -193,10 +195,10 @@ def _blocking_files(
         return ()
     return tuple(
         (
-            one.phase,
-            f"No phase can start: {one.path} differs from the accepted artifact. {one.remedy(loaded.record.id)}",
+            file.phase,
+            f"No phase can start: {file.path} differs from the accepted artifact. {file.remedy(loaded.record.id)}",
         )
-        for one in changed
+        for file in changed
     )
 
 
@@ -204,7 +206,9 @@ def _by_hand(tx: Tx, loaded: LoadedRun) -> tuple[PhasePath, ...]:
     """The running phases whose job only waits for a person's answer."""
     state = loaded.state
     worked = [
-        one for one in state.moving_attempts if one.status is AttemptStatus.RUNNING and is_driven(state, one.phase)
+        attempt
+        for attempt in state.moving_attempts
+        if attempt.status is AttemptStatus.RUNNING and is_driven(state, attempt.phase)
     ]
     return tuple(
         attempt.phase
@@ -221,28 +225,31 @@ def _for_runner(engine: Engine, tx: Tx, loaded: LoadedRun) -> tuple[tuple[PhaseP
     queue = queue_name("runner", engine.project_id)
     jobs = [
         job
-        for one in loaded.state.moving_attempts
-        if one.status is AttemptStatus.GATING and current_gate(loaded.state, one) == "command"
-        for job in tx.jobs.filter(loaded.record.id, one.phase, one.number, (JobStatus.QUEUED,))
+        for attempt in loaded.state.moving_attempts
+        if attempt.status is AttemptStatus.GATING and current_gate(loaded.state, attempt) == "command"
+        for job in tx.jobs.filter(loaded.record.id, attempt.phase, attempt.number, (JobStatus.QUEUED,))
         if job.queue == queue
     ]
     if not jobs:
         return ()
     from wfe_mcp.engine.access.runners import seen_runners
 
-    there = [each.labels for each in seen_runners(engine, tx) if each.project in {"", engine.project_id}]
+    there = [runner.labels for runner in seen_runners(engine, tx) if runner.project in {"", engine.project_id}]
     asked = ((PhasePath(job.phase or ""), labels_of(job.limit_key)) for job in jobs)
-    return tuple((phase, ",".join(sorted(labels)), any(labels <= each for each in there)) for phase, labels in asked)
+    return tuple(
+        (phase, ",".join(sorted(labels)), any(labels <= labels_there for labels_there in there))
+        for phase, labels in asked
+    )
 
 
-def _unanswered(tx: Tx, loaded: LoadedRun) -> dict[PhasePath, str]:
-    found: dict[PhasePath, str] = {}
+def _opinion_errors(tx: Tx, loaded: LoadedRun) -> dict[PhasePath, str]:
+    error_by_path: dict[PhasePath, str] = {}
     for attempt in loaded.state.moving_attempts:
         if attempt.status is AttemptStatus.GATING and current_gate(loaded.state, attempt) == "opinion":
             jobs = tx.jobs.filter(loaded.record.id, attempt.phase, attempt.number, waits.OPEN_JOBS)
             errors = [job.error for job in jobs if job.error]
-            found |= {attempt.phase: errors[-1]} if errors else {}
-    return found
+            error_by_path |= {attempt.phase: errors[-1]} if errors else {}
+    return error_by_path
 
 
 def _elsewhere(
@@ -294,17 +301,17 @@ def run_outputs(engine: Engine, tx: Tx, loaded: LoadedRun, plan: CompiledTemplat
     from wfe_mcp.workflow.expressions import ExpressionError
 
     seen = run_roots(run_as_read(engine, tx, loaded), canonical_json(outputs))
-    found = RunOutputs()
+    outcome = RunOutputs()
     for name, value in outputs.items():
         try:
-            found.values[name] = plan.expressions.evaluate_json(value, seen)
+            outcome.values[name] = plan.expressions.evaluate_json(value, seen)
         except ExpressionError as error:
-            found.faults[name] = str(error)
-    return found
+            outcome.faults[name] = str(error)
+    return outcome
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _StateNeeds:
     """What a state says: ``busy`` where a person may be needed."""
 
     busy: bool
@@ -312,7 +319,7 @@ class _Known:
     sealed: tuple[drift.SealedFile, ...] = ()
 
 
-_KNOWN: Recent[_Known] = Recent(20_000)
+_KNOWN: Recent[_StateNeeds] = Recent(20_000)
 """By a run and the hash of its last event: some 500 bytes each. With fewer than open runs, each would be read each time."""
 
 
@@ -323,13 +330,13 @@ def is_quiet(engine: Engine, tx: Tx, record: RunRecord) -> bool:
     last event determines it; time and files are asked each time.
     """
 
-    def read() -> _Known:
+    def read() -> _StateNeeds:
         loaded = tx.runs.load(record.id)
         if loaded is None or loaded.record.last_hash != record.last_hash or may_need_a_person(loaded.state):
-            return _Known(busy=True)
+            return _StateNeeds(busy=True)
         plan = engine.plans.of_run(tx, record)
-        return _Known(False, loaded.state.ends_at, drift.sealed_files(record, loaded.state, plan))
+        return _StateNeeds(False, loaded.state.ends_at, drift.sealed_files(record, loaded.state, plan))
 
-    known = _KNOWN.get(f"{record.id}:{record.last_hash}", read)
-    is_over = known.ends_at is not None and engine.clock() >= known.ends_at
-    return not known.busy and not is_over and drift.are_as_seen(engine, record, known.sealed)
+    needs = _KNOWN.get(f"{record.id}:{record.last_hash}", read)
+    is_over = needs.ends_at is not None and engine.clock() >= needs.ends_at
+    return not needs.busy and not is_over and drift.are_as_seen(engine, record, needs.sealed)

@@ -62,7 +62,7 @@ def policy_written(engine: Engine) -> Policy:
     return _policy(settings_written(engine))
 
 
-def planned(engine: Engine, after: Policy) -> PlannedPolicy:
+def plan_policy_change(engine: Engine, after: Policy) -> PlannedPolicy:
     """The change of the project's file that makes ``after`` its policy. Writes nothing.
 
     Refuses ``bad_argument`` (an unknown template), ``needs_trust`` (the file is not trusted as it is) and ``conflict``
@@ -70,13 +70,13 @@ def planned(engine: Engine, after: Policy) -> PlannedPolicy:
     """
     _refuse_unknown(engine, after)
     before = policy_written(engine)
-    made = edited(
+    text = edit_policy_file(
         engine,
         ("policy", "templates", before.templates, None if after.templates is None else list(after.templates)),
         ("policy", "evidence", before.evidence, after.evidence),
         ("artifacts", "on_mismatch", before.on_mismatch, after.on_mismatch),
     )
-    return PlannedPolicy(before, after, tuple(_changes(before, after)), made)
+    return PlannedPolicy(before, after, tuple(_changes(before, after)), text)
 
 
 def change_policy(engine: Engine, by: By, plan: PlannedPolicy, seen: str = "") -> Policy:
@@ -91,7 +91,7 @@ def change_policy(engine: Engine, by: By, plan: PlannedPolicy, seen: str = "") -
         raise Refused(
             "needs_human", "Only a person changes the approval policy.", "Ask the user to run: wfe-mcp config policy"
         )
-    if planned(engine, plan.after) != plan:
+    if plan_policy_change(engine, plan.after) != plan:
         raise Refused("stale_revision", f"{CONFIG_FILE} has changed since you looked.", "Look at the change once more.")
     if plan.changes:
         write_trusted(engine, by, plan.text, seen)
@@ -106,7 +106,7 @@ def settings_written(engine: Engine) -> Settings:
     return settings_alone((_text(engine) or "").encode(), str(engine.root / CONFIG_FILE))[0]
 
 
-def edited(engine: Engine, *values: tuple[str, str, object, object]) -> str:
+def edit_policy_file(engine: Engine, *values: tuple[str, str, object, object]) -> str:
     """The project's file with ``values`` (table, key, before, now) changed; None: without the key. Writes nothing.
 
     Refuses ``needs_trust`` (the file is not trusted as it is) and ``conflict`` (a table cannot be edited line by line).
@@ -122,13 +122,13 @@ def edited(engine: Engine, *values: tuple[str, str, object, object]) -> str:
             "Review them first: wfe-mcp trust",
         )
     text = _text(engine)
-    made = NEW_CONFIG if text is None else text
+    text_after = NEW_CONFIG if text is None else text
     try:
         for path, key, was, now in values:
             if now is None:
-                made = made if was is None else without_value(made, (path,), key)
+                text_after = text_after if was is None else without_value(text_after, (path,), key)
             elif now != (list(cast("tuple[object, ...]", was)) if isinstance(was, tuple) else was):
-                made = with_value(made, (path,), key, now)
+                text_after = with_value(text_after, (path,), key, now)
     except NotEditable as error:
         tables = " and ".join(sorted({f"[{table}]" for table, *_ in values}, reverse=True))
         raise Refused(
@@ -136,7 +136,7 @@ def edited(engine: Engine, *values: tuple[str, str, object, object]) -> str:
             f"{CONFIG_FILE} was left as it is: {error}.",
             f"Change {tables} in an editor, then run: wfe-mcp trust",
         ) from error
-    return made
+    return text_after
 
 
 def write_trusted(engine: Engine, by: By, text: str, seen: str = "") -> None:
@@ -148,15 +148,15 @@ def write_trusted(engine: Engine, by: By, text: str, seen: str = "") -> None:
 
     write_gitignore(engine.root)
     write_atomic(engine.root, CONFIG_FILE, text)
-    waiting = [one for one in pending_trust(engine, again=True) if one.kind == "configuration"]
+    waiting = [trust for trust in pending_trust(engine, again=True) if trust.kind == "configuration"]
     if waiting:
-        give_trust(engine, by, [one.name for one in waiting], waiting, own=False, seen=seen)
+        give_trust(engine, by, [trust.name for trust in waiting], waiting, own=False, seen=seen)
 
 
 def _changes(before: Policy, after: Policy) -> list[PolicyChange]:
     was, now = before.templates, after.templates
-    asked = [0 if each.evidence is None else LEVELS.index(each.evidence) for each in (before, after)]
-    found = (
+    asked = [0 if policy.evidence is None else LEVELS.index(policy.evidence) for policy in (before, after)]
+    changes = (
         PolicyChange(
             "policy.templates",
             _template_names(was),
@@ -166,7 +166,7 @@ def _changes(before: Policy, after: Policy) -> list[PolicyChange]:
         PolicyChange("policy.evidence", before.evidence or ANY, after.evidence or ANY, asked[1] < asked[0]),
         PolicyChange("artifacts.on_mismatch", before.on_mismatch, after.on_mismatch, after.on_mismatch == "warn"),
     )
-    return [each for each in found if each.was != each.now]
+    return [change for change in changes if change.was != change.now]
 
 
 def _template_names(templates: tuple[str, ...] | None) -> str:

@@ -17,12 +17,12 @@ from wfe_mcp.delivery.git import merges
 from wfe_mcp.delivery.git.refs import has_same_files
 from wfe_mcp.engine.delivery.merge_step import change_of
 from wfe_mcp.engine.delivery.operations import Operation, operations_of, record
-from wfe_mcp.engine.delivery.place import NotDelivered, Place, newest_base, note_on_item, place_of
+from wfe_mcp.engine.delivery.place import DeliveryPlace, NotDelivered, newest_base, note_on_item, place_of
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.maintenance.worktrees import make_worktree, open_runs_in
 from wfe_mcp.engine.runs.start import refuse_missing, start_run
 from wfe_mcp.engine.templates.catalogue import find_template
-from wfe_mcp.engine.templates.overrides import configured
+from wfe_mcp.engine.templates.overrides import configure_plan
 from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.workspace.git.repository import changes, head
 
@@ -58,7 +58,7 @@ def start_revert(engine: Engine, by: By, run: str, beside: Callable[[Path], Engi
         place = place_of(engine, record_of)._replace(root=engine.root)
         start, merged = change_of(place, record_of.id)
         base = newest_base(place, place.settings.base)
-        merges.reverted(engine.root, base, merged, start)
+        merges.revert_tree(engine.root, base, merged, start)
         folder = _folder(place, base, number) if is_new else str(before[-1].before["folder"])
     except NotDelivered as reason:
         raise Refused("unavailable", f"Nothing is delivered here: {reason}.", "Set [delivery] mode.", run=run) from None
@@ -71,7 +71,7 @@ def start_revert(engine: Engine, by: By, run: str, beside: Callable[[Path], Engi
         )
     if folder:
         engine = beside(make_worktree(engine, folder, base, detached=True).tree.path)
-    made = start_run(
+    loaded = start_run(
         engine,
         by,
         TEMPLATE,
@@ -81,10 +81,10 @@ def start_revert(engine: Engine, by: By, run: str, beside: Callable[[Path], Engi
         triggered_by=STARTED_BY,
         external_id=record_of.id,
     )
-    record(engine, record_of.id, OperationObserved(key=key, after={"run": made.record.id}), by)
+    record(engine, record_of.id, OperationObserved(key=key, after={"run": loaded.record.id}), by)
     if place.item is not None:
-        note_on_item(place, {"runs": (*place.item.runs, made.record.id)})
-    return made
+        note_on_item(place, {"runs": (*place.item.runs, loaded.record.id)})
+    return loaded
 
 
 def revert_of(engine: Engine, run: str) -> LoadedRun | None:
@@ -103,14 +103,14 @@ def revert_of(engine: Engine, run: str) -> LoadedRun | None:
     if last is not None and last.state.status is not RunStatus.CANCELLED:
         return last
     settings, inputs = engine.settings(), {"run": run}
-    plan, roles = configured(engine, find_template(engine, TEMPLATE), settings, {}, inputs)
+    plan, roles = configure_plan(engine, find_template(engine, TEMPLATE), settings, {}, inputs)
     refuse_missing(plan, settings, engine, roles, inputs)
     return None
 
 
 def _earlier(engine: Engine, run: str) -> tuple[list[Operation], LoadedRun | None]:
     """The reverts of ``run`` that were begun, and the run of the newest."""
-    before = [one for one in operations_of(engine, run) if one.kind == KIND]
+    before = [operation for operation in operations_of(engine, run) if operation.kind == KIND]
     return before, _run_of(engine, before[-1]) if before else None
 
 
@@ -121,7 +121,7 @@ def _run_of(engine: Engine, operation: Operation) -> LoadedRun | None:
         return engine.load(tx, str(operation.after["run"]))
 
 
-def _folder(place: Place, base: str, number: int) -> str:
+def _folder(place: DeliveryPlace, base: str, number: int) -> str:
     """The name of the work tree to make, another one for each run; empty where the folder of the project is free for it."""
     root, now = place.root, head(place.root)
     is_at_base = now is not None and has_same_files(root, now, base)

@@ -29,15 +29,15 @@ def put_back(engine: Engine, by: By, run_id: str, phase: str = "") -> list[Chang
         loaded = engine.load(tx, run_id)
         plan = engine.plans.of_run(tx, loaded.record)
         changed = changed_artifacts(engine, tx, loaded.record, loaded.state, plan)
-        wanted = [one for one in changed if not phase or one.phase == phase]
-        texts = [(one, rendered_artifact(tx, loaded.record, plan, loaded.state.current(one.phase))) for one in wanted]
-    for one, text in texts:
+        files = [file for file in changed if not phase or file.phase == phase]
+        texts = [(file, rendered_artifact(tx, loaded.record, plan, loaded.state.current(file.phase))) for file in files]
+    for file, text in texts:
         assert text is not None, "only a stored revision can differ from its file"
-        write_artifact(Path(loaded.record.worktree), loaded.record.id, one.phase, one.attempt, text)
+        write_artifact(Path(loaded.record.worktree), loaded.record.id, file.phase, file.attempt, text)
     if loaded.record.origin_sha256 is None:
         with change_run(engine, loaded.record.id, by):
             pass  # work that waited for it continues
-    return wanted
+    return files
 
 
 def accept_edit(engine: Engine, by: By, run_id: str, phase: PhasePath) -> Receipt:
@@ -51,19 +51,19 @@ def accept_edit(engine: Engine, by: By, run_id: str, phase: PhasePath) -> Receip
         loaded = engine.load(tx, run_id)
         plan = engine.plans.of_run(tx, loaded.record)
         changed = changed_artifacts(engine, tx, loaded.record, loaded.state, plan)
-        found = next((one for one in changed if one.phase == phase), None)
-        if found is None:
+        edit = next((file for file in changed if file.phase == phase), None)
+        if edit is None:
             raise Refused(
                 "illegal_transition",
                 f"The artifact of {phase!r} is as it was accepted: there is no edit.",
                 "Call status to see which files differ.",
                 run=loaded.record.id,
             )
-        if found.of_steps:
+        if edit.of_steps:
             raise Refused(
                 "illegal_transition",
                 f"The artifact of {phase!r} is the result of the server's steps; it is not submitted.",
-                found.remedy(loaded.record.id),
+                edit.remedy(loaded.record.id),
             )
         value = changed_on_disk(tx, loaded.record, plan, loaded.state.current(phase))
     checked = validate(plan.schema(phase), value)
@@ -71,9 +71,9 @@ def accept_edit(engine: Engine, by: By, run_id: str, phase: PhasePath) -> Receip
         raise Refused(
             "invalid_artifact",
             f"The edited artifact of {phase!r} does not match its schema.",
-            f"Correct {found.path}, or put it back.",
+            f"Correct {edit.path}, or put it back.",
             checked.faults,
         )
     run = loaded.record.id
     control.retry(engine, by, run, phase, "A person edited the accepted artifact; the edited one is submitted.")
-    return submit(engine, by, run, phase, artifact=checked.value, note=f"edited in {found.path}", holder=CLI_HOLDER)
+    return submit(engine, by, run, phase, artifact=checked.value, note=f"edited in {edit.path}", holder=CLI_HOLDER)

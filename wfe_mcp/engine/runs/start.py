@@ -31,13 +31,13 @@ from wfe_mcp.engine.kernel.evidence_seals import note_seals
 from wfe_mcp.engine.kernel.identity import known_at, mark
 from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
 from wfe_mcp.engine.kernel.transaction import change_run_in
-from wfe_mcp.engine.models.roles import filled, freeze_roles, known_names
+from wfe_mcp.engine.models.roles import fill_role, freeze_roles, known_names
 from wfe_mcp.engine.outbox.outbox import publish_start
 from wfe_mcp.engine.phases.model_worker import is_cli_agent, worker_of
 from wfe_mcp.engine.runs.input_files import refuse_absent_files
 from wfe_mcp.engine.templates.catalogue import default_template, find_template
 from wfe_mcp.engine.templates.effective_gates import gate_differences
-from wfe_mcp.engine.templates.overrides import MadeRoles, configured
+from wfe_mcp.engine.templates.overrides import MadeRoles, configure_plan
 from wfe_mcp.engine.templates.trust import least_evidence, trusted_policy
 from wfe_mcp.engine.templates.versions import refuse_absent, versions_of
 from wfe_mcp.engine.work.following import begin_item
@@ -101,16 +101,16 @@ def start_run(
         )
     chosen = find_template(engine, template)
     _refuse_roles(chosen, given_roles)
-    plan, made = configured(engine, chosen, settings, given_roles, inputs)
+    plan, role_names = configure_plan(engine, chosen, settings, given_roles, inputs)
     gates = gate_differences(chosen, plan, settings)
-    given = _checked_inputs(plan, inputs)
-    refuse_missing(plan, settings, engine, made, given)
-    refuse_absent_files(engine.root, plan.template.inputs, given)
+    values = _checked_inputs(plan, inputs)
+    refuse_missing(plan, settings, engine, role_names, values)
+    refuse_absent_files(engine.root, plan.template.inputs, values)
     tree = _files_now(engine)
     if tree is None:
         _refuse_without_git(plan, engine)
-    bundles = bundles_of(engine.root, plan, settings, given)
-    frozen = _frozen(plan, settings, engine, bundles) | _roles(engine, plan, settings, made, driver)
+    bundles = bundles_of(engine.root, plan, settings, values)
+    frozen = _frozen(plan, settings, engine, bundles) | _roles(engine, plan, settings, role_names, driver)
     frozen["given_roles"] = given_roles
     with engine.store.read() as tx:
         frozen["last_run"] = last_run_in_a_line(engine, tx)
@@ -118,7 +118,7 @@ def start_run(
     frozen |= {"decisions": decisions} if decisions else {}
     kinds = {provider["kind"] for provider in frozen["providers"].values()}
     frozen["plugins"] |= versions_of(filter(installed_kind, sorted(kinds)))
-    spec = _without_jumps(_served(plan, settings, frozen, driver), plan, given)
+    spec = _without_jumps(_phases_served(plan, settings, frozen, driver), plan, values)
     goes_on = settings.settings.auto if auto is None else auto
     from wfe_mcp.store.records.runs import LoadedRun, NewRun
 
@@ -146,8 +146,8 @@ def start_run(
             template_version=plan.template.version,
             template_sha256=chosen.own_sha256,
             definition_sha256=document,
-            title=_title(tx, engine, plan, title, given),
-            inputs=given,
+            title=_title(tx, engine, plan, title, values),
+            inputs=values,
             frozen=frozen,
             idempotency_key=idempotency_key,
             args_sha256=args,
@@ -172,16 +172,16 @@ def start_run(
 def _title(tx: Tx, engine: Engine, plan: CompiledTemplate, given: str, inputs: dict[str, Any]) -> str:
     """What the run is about; where no input says it, the template's own title with the number of the run."""
     template = plan.template
-    if found := title_of(given, template.title_from, inputs, template.inputs):
-        return found
+    if title := title_of(given, template.title_from, inputs, template.inputs):
+        return title
     before = tx.runs.newest_number()
     return first_words(template.title or template.name) + (f" #{before + 1}" if before else "")
 
 
 def _refuse_moved(engine: Engine, tx: Tx) -> None:
     """A person may have said meanwhile that this folder is another project: a run of this one would be lost to them."""
-    known = known_at(tx, engine.project)
-    if known is None or known.id != engine.project_id:
+    project = known_at(tx, engine.project)
+    if project is None or project.id != engine.project_id:
         raise Refused(
             "conflict",
             f"{engine.root} is another project since this process was started: its folder was moved.",
@@ -210,7 +210,7 @@ def is_for_people(engine: Engine, settings: LoadedSettings, template: str) -> bo
     person trusted it last.
     """
     name = template.partition("@")[0]
-    lists = [each.policy.templates for each in (settings.settings, settings.pending) if each is not None]
+    lists = [values.policy.templates for values in (settings.settings, settings.pending) if values is not None]
     if settings.untrusted or settings.project_file is None or not settings.user_is_trusted:
         lists.append(trusted_policy(engine))
     return any(allowed is not None and name not in allowed for allowed in lists)
@@ -255,7 +255,7 @@ def _refuse_unkept(name: str, given: Mapping[str, Any]) -> None:
 def _checked_inputs(plan: CompiledTemplate, inputs: dict[str, Any]) -> dict[str, Any]:
     from wfe_mcp.workflow.flows import inputs_of
 
-    given, faults = inputs_of(plan.template, inputs)
+    values, faults = inputs_of(plan.template, inputs)
     if faults:
         details = tuple(
             Detail(pointer("inputs") + fault.path, fault.message, fault.expected, fault.got) for fault in faults
@@ -266,7 +266,7 @@ def _checked_inputs(plan: CompiledTemplate, inputs: dict[str, Any]) -> dict[str,
             "Fix the listed inputs and call start_run again.",
             details,
         )
-    return given
+    return values
 
 
 def refuse_missing(
@@ -289,8 +289,10 @@ def refuse_missing(
     if missing and (engine.root / ".wfe" / "config.toml").exists() and not settings.untrusted:
         project = ProjectNames(frozenset(checks), frozenset(roles), frozenset(servers), context=frozenset(context))
         phases = enumerate(plan.template.phases)
-        left_out = tuple(f"/phases/{at}/" for at, one in phases if one.when and _is_left_out(plan, one.when, inputs))
-        errors = tuple(each for each in lint(plan.definition, project).errors if not each.path.startswith(left_out))
+        left_out = tuple(
+            f"/phases/{at}/" for at, phase in phases if phase.when and _is_left_out(plan, phase.when, inputs)
+        )
+        errors = tuple(error for error in lint(plan.definition, project).errors if not error.path.startswith(left_out))
         if errors:  # a check with if_missing "note" may be missing, and a bundle that is optional
             faults = [fault for table in ("checks", "mcp_servers", "context") for fault in settings.faults_in(table)]
             raise Refused(
@@ -316,7 +318,7 @@ def _refuse_without_git(plan: CompiledTemplate, engine: Engine) -> None:
     raise Refused(
         "unavailable",
         f"Template {plan.template.name!r} needs git: its phase {phase!r} compares files. In {engine.root}: {why}.",
-        f"Run {' or '.join(f'`{each}`' for each in commands)} in the project and start it again{instead}.",
+        f"Run {' or '.join(f'`{command}`' for command in commands)} in the project and start it again{instead}.",
     )
 
 
@@ -326,29 +328,30 @@ def _roles(
     """Who fills the roles and drives the run, as it is configured and trusted now. Refuses an unknown driver."""
     names = engine.plans.report(plan).requires.roles
     if driver:
-        filled(settings, driver)
+        fill_role(settings, driver)
     return freeze_roles(settings, [*names, driver] if driver else names, made)
 
 
-def _served(plan: CompiledTemplate, settings: LoadedSettings, frozen: dict[str, Any], driver: str) -> RunSpec:
+def _phases_served(plan: CompiledTemplate, settings: LoadedSettings, frozen: dict[str, Any], driver: str) -> RunSpec:
     """The phases as this run has them: those that the client would work are the server's where there is a driver.
 
     One that a CLI agent works has the working tree to itself, like one whose gates read the files.
     """
     phases: list[PhaseSpec] = []
-    for one in plan.spec.phases:
-        served = one.served or (bool(driver) and one.kind == "agent")
-        works = served and one.kind in {"agent", "llm"}
-        alone = works and is_cli_agent(settings, worker_of(plan, one.path, driver), frozen)
-        phases.append(replace(one, served=served, exclusive=one.exclusive or alone))
+    for phase in plan.spec.phases:
+        served = phase.served or (bool(driver) and phase.kind == "agent")
+        works = served and phase.kind in {"agent", "llm"}
+        alone = works and is_cli_agent(settings, worker_of(plan, phase.path, driver), frozen)
+        phases.append(replace(phase, served=served, exclusive=phase.exclusive or alone))
     return replace(plan.spec, phases=tuple(phases))
 
 
 def _without_jumps(spec: RunSpec, plan: CompiledTemplate, inputs: dict[str, Any]) -> RunSpec:
     """``spec`` without the jumps after a failure to a phase that the inputs leave out: they would lead back at once."""
-    left_out = {one.path for one in spec.body(None) if one.when and _is_left_out(plan, one.when, inputs)}
+    left_out = {phase.path for phase in spec.body(None) if phase.when and _is_left_out(plan, phase.when, inputs)}
     phases = (
-        replace(one, on_fail=tuple(rule for rule in one.on_fail if rule.goto not in left_out)) for one in spec.phases
+        replace(phase, on_fail=tuple(rule for rule in phase.on_fail if rule.goto not in left_out))
+        for phase in spec.phases
     )
     return replace(spec, phases=tuple(phases)) if left_out else spec
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
-from wfe_mcp.engine.phases.steps import begin_step, is_repeatable, passed
+from wfe_mcp.engine.phases.steps import begin_step, has_passed, is_repeatable
 from wfe_mcp.store.records.steps import StepRecord, StepStatus
 from wfe_mcp.workflow.step_order import upstream
 
@@ -48,7 +48,7 @@ class StepRetry:
         """What is kept and what is called again, in words."""
         outside = f" (made before, outside: {', '.join(self.repeats)})" if self.repeats else ""
         keyed = f" Found by their idempotency key: {', '.join(self.keyed)}." if self.keyed else ""
-        called = ", ".join(each for each in self.again if each not in self.keyed)
+        called = ", ".join(step for step in self.again if step not in self.keyed)
         return f"Kept: {', '.join(self.kept) or 'nothing'}. Called again: {called or 'nothing'}{outside}.{keyed}"
 
 
@@ -58,7 +58,7 @@ def _is_of_steps(phase: object) -> TypeGuard[StepsPhase]:
     return isinstance(phase, StepsPhase)
 
 
-def planned(
+def plan_retry(
     tx: Tx, run: RunId, plan: CompiledTemplate, state: RunState, path: PhasePath, first: str = ""
 ) -> StepRetry | None:
     """What a retry of ``path`` from the step ``first`` keeps and calls; without it, from the step that failed.
@@ -74,7 +74,7 @@ def planned(
 
     last, ids = state.current(path), [step.id for step in phase.steps]
     rows = {row.step: row for row in tx.steps.of_run(run, path, last.made_in)}
-    done = {step.id for step in phase.steps if step.id in rows and passed(rows[step.id], step)}
+    done = {step.id for step in phase.steps if step.id in rows and has_passed(rows[step.id], step)}
     done -= undone_steps(tx, run, path)
     if not first:
         kept = set[str]() if last.revision else done
@@ -87,10 +87,8 @@ def planned(
         )
     else:
         at, before = ids.index(first), upstream(phase.steps)
-        kept = {
-            each for number, each in enumerate(ids) if each in done and number != at and not before[number] >> at & 1
-        }
-        missing = [each for number, each in enumerate(ids) if before[at] >> number & 1 and each not in kept]
+        kept = {id_ for number, id_ in enumerate(ids) if id_ in done and number != at and not before[number] >> at & 1}
+        missing = [id_ for number, id_ in enumerate(ids) if before[at] >> number & 1 and id_ not in kept]
         if missing:
             raise Refused(
                 "bad_argument",
@@ -98,14 +96,14 @@ def planned(
                 f"Begin there: {missing[0]}",
                 phase=path,
             )
-    again = [each for each in ids if each not in kept]
+    again = [id_ for id_ in ids if id_ not in kept]
     return StepRetry(
         first,
         tuple(ids),
-        tuple(each for each in ids if each in kept),
+        tuple(id_ for id_ in ids if id_ in kept),
         tuple(again),
-        tuple(each for each in again if each in done and rows[each].idempotency_key),
-        tuple(each for each in again if each in rows and _was_made(rows[each])),
+        tuple(step for step in again if step in done and rows[step].idempotency_key),
+        tuple(step for step in again if step in rows and _was_made(rows[step])),
     )
 
 

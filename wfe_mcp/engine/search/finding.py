@@ -56,8 +56,8 @@ def find(
     is_whole = catch_up(engine, within_s=CATCH_UP_S if catch_up_s is None else catch_up_s) == "whole"
     with engine.store.read() as tx:
         project = None if everywhere else engine.project_id
-        one = None if not run else RunId(run) if everywhere else tx.runs.find(engine.project_id, run).id
-        page = tx.search.find(wanted, project, Kind(kind) if kind else None, one, limit, cursor or None)
+        run_id = None if not run else RunId(run) if everywhere else tx.runs.find(engine.project_id, run).id
+        page = tx.search.find(wanted, project, Kind(kind) if kind else None, run_id, limit, cursor or None)
         waiting = 0 if is_whole else tx.search_index.health().waiting
         roots = tx.projects.roots(sorted({hit.project_id for hit in page.hits})) if everywhere else {}
         titles = tx.runs.titles({hit.run_id for hit in page.hits if hit.run_id})

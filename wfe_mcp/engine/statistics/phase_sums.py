@@ -85,21 +85,21 @@ Totals = dict[tuple[str, str], PhaseTotals]
 
 def add_run(totals: Totals, line: Timeline, now: datetime, sign: int = 1) -> None:
     """Add the tasks of one run; with ``sign`` -1 take them out again."""
-    seen = set[PhasePath]()
+    paths = set[PhasePath]()
     for task in tasks_of(line.events, line.spec, now):
-        found = totals.setdefault((line.template, task.phase), PhaseTotals())
-        found.runs += sign * (task.phase not in seen)
-        seen.add(task.phase)
-        found.tasks += sign
-        found.attempts += sign * len(task.tries)
-        found.judged += sign * (task.first in _FINISHED)
-        found.passed_first += sign * (task.first in _PASSED)
-        found.over += sign * (task.last in _FINISHED)
-        found.passed += sign * (task.last in _PASSED)
-        found.forced += sign * (task.last == "forced")
+        sums = totals.setdefault((line.template, task.phase), PhaseTotals())
+        sums.runs += sign * (task.phase not in paths)
+        paths.add(task.phase)
+        sums.tasks += sign
+        sums.attempts += sign * len(task.tries)
+        sums.judged += sign * (task.first in _FINISHED)
+        sums.passed_first += sign * (task.first in _PASSED)
+        sums.over += sign * (task.last in _FINISHED)
+        sums.passed += sign * (task.last in _PASSED)
+        sums.forced += sign * (task.last == "forced")
         for to, seconds in task.seconds.items():
             if seconds > 0:
-                found.spend(to, bucket(seconds), sign, sign * seconds)
+                sums.spend(to, bucket(seconds), sign, sign * seconds)
 
 
 def bucket(seconds: float) -> float:
@@ -110,12 +110,12 @@ def bucket(seconds: float) -> float:
 def read_rows(totals: Totals, rows: Iterable[PhaseSumRow]) -> None:
     """Add what the sums have."""
     for row in rows:
-        found = totals.setdefault((row.template, row.phase), PhaseTotals())
+        sums = totals.setdefault((row.template, row.phase), PhaseTotals())
         if row.spent:
-            found.spend(row.spent, row.bucket_s, row.tasks, row.total_s)
+            sums.spend(row.spent, row.bucket_s, row.tasks, row.total_s)
         else:
             for name in COUNTS:
-                setattr(found, name, getattr(found, name) + getattr(row, name))
+                setattr(sums, name, getattr(sums, name) + getattr(row, name))
 
 
 def count_ended(engine: Engine, *, everywhere: bool = False, most_s: float = _MOST_S) -> None:
@@ -135,8 +135,8 @@ def count_ended(engine: Engine, *, everywhere: bool = False, most_s: float = _MO
 def _count_some(engine: Engine, project: str | None, unreadable: set[RunId]) -> bool:
     """Count a step; False when none is left but those that are ``unreadable``, to which it adds."""
     with engine.store.read() as tx:
-        found = tx.phase_sums.due(project, _A_STEP + len(unreadable))
-        due = [run for run in found if run.id not in unreadable]
+        runs = tx.phase_sums.due(project, _A_STEP + len(unreadable))
+        due = [run for run in runs if run.id not in unreadable]
         read = [(run, _logs(tx, run)) for run in due]
     changes = [(run, _change(lines)) for run, lines in read]
     unreadable |= {run.id for run, change in changes if change is None}
@@ -153,22 +153,22 @@ def _count_some(engine: Engine, project: str | None, unreadable: set[RunId]) -> 
 
 def take_out(tx: Tx, project: str, run: RunId) -> None:
     """Take a run out of the sums, before it is removed; where its log cannot be read, ``verify`` names what stays."""
-    counted = tx.phase_sums.counted(run)
+    counted = tx.phase_sums.last_counted_event(run)
     if counted:
         with suppress(*_UNREADABLE):
             change = _change([(_until(tx, run, counted), -1)]) or {}
             _write(tx, {(project, day): part for day, part in change.items()})
 
 
-def completed(engine: Engine, project: str | None, since: datetime) -> int:
+def completed_runs(engine: Engine, project: str | None, since: datetime) -> int:
     """How many runs were completed since the beginning of a day (UTC)."""
     with engine.store.read() as tx:
-        found = tx.phase_sums.ended(project, since.date(), _ENDS[0])
-        for run in tx.phase_sums.uncounted(project):
-            found += run.completed_at is not None and run.completed_at >= since
+        count = tx.phase_sums.count_ended(project, since.date(), _ENDS[0])
+        for run in tx.phase_sums.uncounted_runs(project):
+            count += run.completed_at is not None and run.completed_at >= since
             line = tx.timelines.until(run.id, run.counted) if run.counted else None
-            found -= line is not None and _end(line) == _ENDS[0] and (line.last_at or line.at) >= since
-    return found
+            count -= line is not None and _end(line) == _ENDS[0] and (line.last_at or line.at) >= since
+    return count
 
 
 def differences(engine: Engine) -> list[str]:
@@ -178,13 +178,13 @@ def differences(engine: Engine) -> list[str]:
         read_rows(kept[0], tx.phase_sums.rows(engine.project_id))
         read_rows(kept[1], tx.phase_sums.rows(engine.project_id, begin=date.min))
         within = tx.phase_sums.within(engine.project_id)
-    found: Totals = {}
+    totals: Totals = {}
     for start in range(0, len(within), _A_STEP):
         # Logs are only added to: later transactions find the same ones up to these events.
         with engine.store.read() as tx:
             for run, counted in within[start : start + _A_STEP]:
                 try:
-                    _merge(found, _part(_until(tx, run, counted)))
+                    _merge(totals, _part(_until(tx, run, counted)))
                 except _GoneError:  # pruned meanwhile, so the sums have changed too
                     return []
                 except _UNREADABLE:
@@ -193,8 +193,8 @@ def differences(engine: Engine) -> list[str]:
         {
             "/".join(filter(None, key))
             for sums in kept
-            for key in {*sums, *found}
-            if not _is_same(sums.get(key), found.get(key))
+            for key in {*sums, *totals}
+            if not _is_same(sums.get(key), totals.get(key))
         }
     )
 
@@ -254,7 +254,7 @@ def _part(line: Timeline, sign: int = 1) -> Totals:
 
 def _end(line: Timeline) -> str:
     """The event that ended a run that has ended."""
-    return next((each.type for each in reversed(line.events) if each.type in _ENDS), "")
+    return next((event.type for event in reversed(line.events) if event.type in _ENDS), "")
 
 
 def _merge(into: Totals, part: Totals) -> None:
@@ -265,7 +265,7 @@ def _merge(into: Totals, part: Totals) -> None:
 def _write(tx: Tx, added: dict[tuple[str, str], Totals]) -> None:
     for (project, day), totals in added.items():
         places = {phase: place for place, (_, phase) in enumerate(totals)}
-        rows = (row for (template, phase), found in totals.items() for row in _rows(template, phase, found))
+        rows = (row for (template, phase), total in totals.items() for row in _rows(template, phase, total))
         tx.phase_sums.add(project, day, places, rows)
 
 

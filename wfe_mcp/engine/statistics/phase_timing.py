@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.events import FORMER_NAMES
-from wfe_mcp.core.paths import PhasePath, declared
+from wfe_mcp.core.paths import PhasePath, declared_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from wfe_mcp.core.spec import PhaseSpec, RunSpec
-    from wfe_mcp.store.runs.timeline import Happened
+    from wfe_mcp.store.runs.timeline import TimedEvent
 
 For = Literal["working", "human", "reviewer", "checks", "job", "agent", "paused"]
 WAITS: tuple[For, ...] = ("human", "reviewer", "checks", "job", "agent", "paused")
@@ -117,7 +117,7 @@ class _Clock:
     number: int = 0
 
 
-def tasks_of(events: Iterable[Happened], spec: RunSpec, now: datetime) -> list[PhaseTiming]:
+def tasks_of(events: Iterable[TimedEvent], spec: RunSpec, now: datetime) -> list[PhaseTiming]:
     """The started tasks of a run, from its log; a pure reading of it. ``now``: where open ones end."""
     reading = _TimingReader(spec)
     last = now
@@ -136,7 +136,7 @@ class _TimingReader:
         self._is_paused = False
         self._latest = ""
 
-    def take(self, event: Happened) -> None:
+    def take(self, event: TimedEvent) -> None:
         type_, at, payload = FORMER_NAMES.get(event.type, event.type), event.at, event.payload
         if type_ in {"RunPaused", "RunResumed"}:
             self.tick_all(at)
@@ -175,7 +175,7 @@ class _TimingReader:
             self._turn(clock, clock.to, at)
 
     def _of_attempt(self, type_: str, path: str, number: int, payload: Mapping[str, Any], at: datetime) -> None:
-        phase = self.spec.index.get(declared(PhasePath(path)))
+        phase = self.spec.index.get(declared_path(PhasePath(path)))
         if phase is None or phase.loop is not None:
             return
         if type_ == "AttemptOpened":
@@ -197,7 +197,7 @@ class _TimingReader:
 
     def _begin(self, path: str, number: int, payload: Mapping[str, Any], at: datetime) -> None:
         """A try in the place of the one before it, as far as its status says that something happens."""
-        phase = self.spec.index.get(declared(PhasePath(path)))
+        phase = self.spec.index.get(declared_path(PhasePath(path)))
         if phase is None or phase.loop is not None:
             return
         clock = self._clock(path)
@@ -221,7 +221,7 @@ class _TimingReader:
 
     def _clock(self, path: str) -> _Clock:
         if path not in self._clocks:
-            self.tasks.append(PhaseTiming(declared(PhasePath(path)), PhasePath(path)))
+            self.tasks.append(PhaseTiming(declared_path(PhasePath(path)), PhasePath(path)))
             self._clocks[path] = _Clock(self.tasks[-1])
         return self._clocks[path]
 

@@ -26,7 +26,7 @@ _A_STEP = 250
 """Calls that are counted or read in one transaction."""
 
 
-def used(
+def usage_by_key(
     engine: Engine,
     of: SumOf,
     project: str | None,
@@ -40,20 +40,20 @@ def used(
     """
     begin = None if since is None else first_whole_day(since)
     with engine.store.read() as tx:  # one moment: no call is in the sums and among those that they lack
-        found = {} if run else tx.usage_sums.rows(of, project, template, begin)
+        total = {} if run else tx.usage_sums.rows(of, project, template, begin)
         if of == "model":
-            found |= tx.usage_sums.rows("day", project, template, begin or date.min)
-        left = tx.usage_sums.of_run(run) if run else tx.usage_sums.left(of, project, template, since)
+            total |= tx.usage_sums.rows("day", project, template, begin or date.min)
+        left = tx.usage_sums.of_run(run) if run else tx.usage_sums.uncounted_calls(of, project, template, since)
     for part in _parts(engine, left):
         _add(
-            found,
+            total,
             {
-                key: each
-                for key, each in part.items()
+                key: usage
+                for key, usage in part.items()
                 if (key.of == of and (key.day == ALL_DAYS) is (since is None)) or (key.of == "day" and of == "model")
             },
         )
-    return found
+    return total
 
 
 def count_calls(engine: Engine, project: str | None) -> bool:
@@ -75,15 +75,15 @@ def usage_differences(engine: Engine) -> list[str]:
             for key, used in tx.usage_sums.rows(of, engine.project_id, begin=begin).items()
         }
         within = tx.usage_sums.within(engine.project_id)
-    found: dict[UsageKey, UsageRecord] = {}
+    actual: dict[UsageKey, UsageRecord] = {}
     for part in _parts(engine, within):
-        _add(found, part)
+        _add(actual, part)
     with engine.store.read() as tx:
         if not {*within} <= {
             *tx.usage_sums.within(engine.project_id)
         }:  # pruned meanwhile, so the sums have changed too
             return []
-    return sorted({_name(key) for key in {*kept, *found} if not _is_same(kept.get(key), found.get(key))})
+    return sorted({_name(key) for key in {*kept, *actual} if not _is_same(kept.get(key), actual.get(key))})
 
 
 def _parts(engine: Engine, calls: Sequence[str]) -> Iterator[UsageSums]:

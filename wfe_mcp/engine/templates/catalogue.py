@@ -85,14 +85,14 @@ def offers(engine: Engine, query: str = "", *, all_states: bool = False) -> list
     One that cannot be read is left out here; naming it says what is wrong with it. What is out of use is left out too,
     unless ``all_states``.
     """
-    found: list[Offer] = []
+    readable: list[Offer] = []
     for read in _readers(engine).values():
         with contextlib.suppress(Refused):
-            found.append(read())
+            readable.append(read())
     words = query.lower().split()
     hits = [
         offer
-        for offer in _marked(engine, found)
+        for offer in _with_marks(engine, readable)
         if (all_states or not offer.state)
         and all(word in f"{offer.name} {offer.title} {offer.description}".lower() for word in words)
     ]
@@ -107,20 +107,20 @@ def default_template(engine: Engine) -> str:
 
     Refuses ``unknown_template`` where no template in use is a default, and ``conflict`` where several of the project are.
     """
-    found = offers(engine)
-    if found and found[0].default:
-        same = [offer.name for offer in found if offer.default and offer.source == found[0].source]
+    templates = offers(engine)
+    if templates and templates[0].default:
+        same = [offer.name for offer in templates if offer.default and offer.source == templates[0].source]
         if len(same) > 1:
             raise Refused(
                 "conflict",
                 f"No template is named, and several are the default: {', '.join(same)}.",
                 f"Name one, or choose the default: wfe-mcp templates default {same[0]}",
             )
-        return found[0].name
+        return templates[0].name
     raise Refused(
         "unknown_template",
         "No template is named, and none is the default of this project.",
-        f"Name one: {', '.join(offer.name for offer in found)}." if found else "Save one: save_template.",
+        f"Name one: {', '.join(offer.name for offer in templates)}." if templates else "Save one: save_template.",
     )
 
 
@@ -137,9 +137,9 @@ def template_definition(engine: Engine, name: str, outer: str = "") -> Offer:
     base, at, version = name.partition("@")
     known = _readers(engine)
     if at:
-        return _marked(engine, [_version(engine, base, version, known.get(base))])[0]
+        return _with_marks(engine, [_version(engine, base, version, known.get(base))])[0]
     if base in known:
-        return _marked(engine, [known[base]()])[0]
+        return _with_marks(engine, [known[base]()])[0]
     others = sorted({*known} - {outer})
     hint = nearest_hint(base, others, f"Templates: {', '.join(others)}.")
     raise Refused("unknown_template", f"No template is called {base!r}.", hint)
@@ -151,9 +151,9 @@ def find_template(engine: Engine, name: str) -> CompiledTemplate:
     Refuses disabled and untrusted templates, inside too.
     """
     offer = _in_use(engine, name)
-    made = whole_definition(engine, offer.definition, ready=True)
-    plan = copy(engine.plans.checked(made.definition))
-    _trusted(engine, offer, name)
+    result = whole_definition(engine, offer.definition, ready=True)
+    plan = copy(engine.plans.compile_checked(result.definition))
+    _require_trust(engine, offer, name)
     plan.own, plan.own_sha256 = offer.definition, offer.sha256
     return plan
 
@@ -167,24 +167,24 @@ def whole_definition(engine: Engine, definition: dict[str, Any], *, ready: bool 
     def find(name: str) -> dict[str, Any]:
         if not ready:
             return template_definition(engine, name, outer).definition
-        return _trusted(engine, _in_use(engine, name, outer), name).definition
+        return _require_trust(engine, _in_use(engine, name, outer), name).definition
 
-    made = whole(definition, find)
-    if ready and made.faults:
-        no = made.faults[0][1]
+    result = whole(definition, find)
+    if ready and result.faults:
+        no = result.faults[0][1]
         code = "invalid_template" if no.code == "unknown_template" else no.code
         message = f"Template {definition.get('name')!r} runs another inside: {no.message}"
-        raise Refused(code, message, no.hint, tuple(detail for detail, _ in made.faults))
-    return made
+        raise Refused(code, message, no.hint, tuple(detail for detail, _ in result.faults))
+    return result
 
 
-def linted(engine: Engine, definition: dict[str, Any], project: ProjectNames | None = None) -> LintReport:
+def lint_definition(engine: Engine, definition: dict[str, Any], project: ProjectNames | None = None) -> LintReport:
     """What lint says of ``definition`` with the templates that this project has for it to run inside."""
     from wfe_mcp.workflow.lint import lint
 
-    made = whole_definition(engine, definition)
-    report = lint(made.definition, project)
-    return replace(report, errors=(*report.errors, *(detail for detail, _ in made.faults)))
+    result = whole_definition(engine, definition)
+    report = lint(result.definition, project)
+    return replace(report, errors=(*report.errors, *(detail for detail, _ in result.faults)))
 
 
 def project_names(engine: Engine) -> ProjectNames | None:
@@ -195,12 +195,12 @@ def project_names(engine: Engine) -> ProjectNames | None:
     loaded = engine.settings()
     if loaded.project_file is None:
         return None
-    known = loaded.pending or loaded.settings
+    settings = loaded.pending or loaded.settings
     return ProjectNames(
-        frozenset(known.checks),
-        frozenset(known_names(known)),
-        frozenset(known.mcp_servers),
-        context=frozenset(known.context),
+        frozenset(settings.checks),
+        frozenset(known_names(settings)),
+        frozenset(settings.mcp_servers),
+        context=frozenset(settings.context),
     )
 
 
@@ -218,12 +218,14 @@ def _in_use(engine: Engine, name: str, outer: str = "") -> Offer:
 def unused_versions(engine: Engine) -> list[str]:
     """Versions that an agent saved and no name starts, as ``NAME@VERSION``, which need trust of their own."""
     with engine.store.read() as tx:
-        saved = [one for one in tx.templates.of_project(engine.project_id) if one.source == "saved"]
+        saved = [template for template in tx.templates.of_project(engine.project_id) if template.source == "saved"]
     starts = {offer.name: offer.version for offer in offers(engine, all_states=True)} if saved else {}
-    return [f"{one.name}@{one.version}" for one in saved if starts.get(one.name) != one.version]
+    return [
+        f"{template.name}@{template.version}" for template in saved if starts.get(template.name) != template.version
+    ]
 
 
-def _trusted(engine: Engine, offer: Offer, name: str) -> Offer:
+def _require_trust(engine: Engine, offer: Offer, name: str) -> Offer:
     if not offer.is_installed:
         with engine.store.read() as tx:
             trusted = is_trusted(tx, engine, offer)
@@ -265,40 +267,40 @@ def _readers(engine: Engine) -> dict[str, Callable[[], Offer]]:
     """How to read each template, by name; what the project has shadows what is shipped."""
     from wfe_mcp.workflow.catalogue import package_templates, project_templates, shipped_templates
 
-    found: dict[str, Callable[[], Offer]] = {}
+    readers: dict[str, Callable[[], Offer]] = {}
     for entry in shipped_templates():
-        found[entry.name] = partial(_read, "shipped", entry)
+        readers[entry.name] = partial(_read, "shipped", entry)
     for brought in package_templates():
-        found[brought.name] = partial(_brought, brought)
+        readers[brought.name] = partial(_brought, brought)
     with engine.store.read() as tx:
         marks, stored = tx.templates.marks(engine.project_id), tx.templates.of_project(engine.project_id)
         for record in reversed(stored):  # the newest comes last, and stays
             # What an agent saved takes no name that is in use until the user makes it the default.
-            takes = record.source != "saved" or record.name not in found
+            takes = record.source != "saved" or record.name not in readers
             if takes and not _state(marks, f"{record.name}@{record.version}"):
-                found[record.name] = partial(_stored, engine, record)
+                readers[record.name] = partial(_stored_offer, engine, record)
         for record in stored:
             key = f"{record.name}@{record.version}"
             if TemplateMark.CURRENT in marks.get(key, ()) and not _state(marks, key):
-                found[record.name] = partial(_stored, engine, record)
+                readers[record.name] = partial(_stored_offer, engine, record)
         for record in stored:  # where every version is out of use, the newest keeps the name, and is out of use
-            found.setdefault(record.name, partial(_stored, engine, record))
+            readers.setdefault(record.name, partial(_stored_offer, engine, record))
     for entry in project_templates(engine.root):
-        found[entry.name] = partial(_read, "project", entry)
-    return found
+        readers[entry.name] = partial(_read, "project", entry)
+    return readers
 
 
 def _version(engine: Engine, name: str, version: str, read: Callable[[], Offer] | None) -> Offer:
     """The kept version, else the template of this name when that is its version."""
     with engine.store.read() as tx:
-        kept = tx.templates.versions(engine.project_id, name)
-    for record in kept:
+        templates = tx.templates.versions(engine.project_id, name)
+    for record in templates:
         if record.version == version:
-            return _stored(engine, record)
+            return _stored_offer(engine, record)
     offer = read() if read else None
     if offer is not None and offer.version == version:
         return offer
-    versions = [record.version for record in kept]
+    versions = [record.version for record in templates]
     raise Refused(
         "unknown_template",
         f"Template {name!r} has no version {version!r}.",
@@ -306,11 +308,11 @@ def _version(engine: Engine, name: str, version: str, read: Callable[[], Offer] 
     )
 
 
-def _marked(engine: Engine, found: list[Offer]) -> list[Offer]:
+def _with_marks(engine: Engine, found: list[Offer]) -> list[Offer]:
     """The same offers with the marks of users."""
     with engine.store.read() as tx:
         marks = tx.templates.marks(engine.project_id)
-    chosen = any(TemplateMark.DEFAULT in given for given in marks.values())
+    chosen = any(TemplateMark.DEFAULT in mark for mark in marks.values())
     marked: list[Offer] = []
     for offer in found:
         default = TemplateMark.DEFAULT in marks.get(offer.name, ()) if chosen else offer.default
@@ -323,14 +325,14 @@ def version_states(engine: Engine, name: str) -> dict[str, str]:
     """Version → why it is out of use, of the kept versions of ``name`` that are."""
     with engine.store.read() as tx:
         marks = tx.templates.marks(engine.project_id)
-    found = {key.partition("@")[2]: _state(marks, key) for key in marks if key.startswith(f"{name}@")}
-    return {version: state for version, state in found.items() if state}
+    state_by_version = {key.partition("@")[2]: _state(marks, key) for key in marks if key.startswith(f"{name}@")}
+    return {version: state for version, state in state_by_version.items() if state}
 
 
 def _state(marks: Mapping[str, frozenset[TemplateMark]], key: str) -> str:
     """Why what is marked under ``key`` is out of use; empty when it is not."""
-    given = marks.get(key, ())
-    return next((mark.value for mark in (TemplateMark.ARCHIVED, TemplateMark.DISABLED) if mark in given), "")
+    own_marks = marks.get(key, ())
+    return next((mark.value for mark in (TemplateMark.ARCHIVED, TemplateMark.DISABLED) if mark in own_marks), "")
 
 
 def _read(source: str, entry: CatalogueEntry) -> Offer:
@@ -341,7 +343,7 @@ def _brought(template: PackageTemplate) -> Offer:
     return replace(_offer("package", template.read()), package=template.plugin.package)
 
 
-def _stored(engine: Engine, record: TemplateRecord) -> Offer:
+def _stored_offer(engine: Engine, record: TemplateRecord) -> Offer:
     from wfe_mcp.workflow.catalogue import Definition
     from wfe_mcp.workflow.load import digest
 
@@ -373,4 +375,6 @@ def installed_definition(name: str) -> dict[str, Any] | None:
     """The definition of the shipped or package template called ``name``, whatever the project has under that name."""
     from wfe_mcp.workflow.catalogue import package_templates, shipped_templates
 
-    return next((one.read().value for one in (*shipped_templates(), *package_templates()) if one.name == name), None)
+    return next(
+        (entry.read().value for entry in (*shipped_templates(), *package_templates()) if entry.name == name), None
+    )

@@ -32,9 +32,9 @@ def own_configuration(engine: Engine) -> OwnConfiguration:
     """The review status of the user's configuration file in this project."""
     file, now = _now()
     with engine.store.read() as tx:
-        seen = [one for one in tx.trust.of_project(engine.project_id) if one.path_key == own_key(file)]
+        seen = [trust for trust in tx.trust.of_project(engine.project_id) if trust.path_key == own_key(file)]
     last = max(seen, key=lambda one: one.at, default=None)
-    return OwnConfiguration(file, last.at if last else None, bool(seen) and now not in {one.sha256 for one in seen})
+    return OwnConfiguration(file, last.at if last else None, bool(seen) and now not in {trust.sha256 for trust in seen})
 
 
 def note_own_configuration(engine: Engine, tx: Tx, by: By, still: Collection[str] = ()) -> None:
@@ -52,16 +52,22 @@ def note_template(engine: Engine, tx: Tx, by: By, change: str, name: str) -> Non
 def template_changes(engine: Engine, changes: Iterable[SettingEvent]) -> list[tuple[str, SettingEvent]]:
     """Those of ``changes`` that put a template of this project in or out of use, each with its name."""
     ours = _template(engine, "")
-    return [(one.name.removeprefix(ours), one) for one in changes if one.name.startswith(ours) and one.type != _SEEN]
+    return [
+        (change.name.removeprefix(ours), change)
+        for change in changes
+        if change.name.startswith(ours) and change.type != _SEEN
+    ]
 
 
 def templates_enabled(engine: Engine) -> list[str]:
     """Templates re-enabled without proof of the user since the last review."""
     with engine.store.read() as tx:
         changes = tx.settings_log.events()
-    seen = max((one.seq for one in changes if (one.type, one.name) == (_SEEN, _template(engine, ""))), default=0)
-    last = {name: one for name, one in template_changes(engine, changes) if one.seq > seen}
-    return sorted(name for name, one in last.items() if one.type == "TemplateEnabled" and not one.assurance)
+    seen = max(
+        (change.seq for change in changes if (change.type, change.name) == (_SEEN, _template(engine, ""))), default=0
+    )
+    last = {name: event for name, event in template_changes(engine, changes) if event.seq > seen}
+    return sorted(name for name, event in last.items() if event.type == "TemplateEnabled" and not event.assurance)
 
 
 def _template(engine: Engine, name: str) -> str:

@@ -34,9 +34,9 @@ WeakenedGate = GateDifference
 """A difference that weakens a gate."""
 
 
-def weakened(loaded: LoadedRun) -> tuple[WeakenedGate, ...]:
+def find_weakened_gates(loaded: LoadedRun) -> tuple[WeakenedGate, ...]:
     """The gates of a run that ask for less than its template, as recorded when it started."""
-    return tuple(one for one in loaded.state.gates or () if one.weakens)
+    return tuple(gate for gate in loaded.state.gates or () if gate.weakens)
 
 
 def gate_differences(
@@ -45,17 +45,22 @@ def gate_differences(
     """Every difference between the gates of ``template`` and those of ``effective``, what weakens first, with its source."""
     name = template.template.name
     delivers = settings.settings.delivery.mode != "none"
-    found = [_sourced(one, stage, settings, name) for stage, one in _differences(template, effective, delivers)]
+    differences = [
+        _with_source(difference, stage, settings, name)
+        for stage, difference in _differences(template, effective, delivers)
+    ]
     if settings.settings.on_mismatch(name) == "warn":
         own = f"templates.{name}.on_mismatch"
         key = own if own in settings.origins else "artifacts.on_mismatch"
         what = "a changed file of an accepted artifact is reported and no longer blocks"
-        found.append(_with_origin(GateDifference("", "artifact", what, True, "block", "warn"), settings, key))
+        differences.append(_with_origin(GateDifference("", "artifact", what, True, "block", "warn"), settings, key))
     least = settings.settings.policy.evidence
     if least is not None:
         what = f"every check that a gate runs gives evidence of at least level {least}"
-        found.append(_with_origin(GateDifference("", "command", what, False, "", least), settings, "policy.evidence"))
-    return tuple(sorted(found, key=lambda one: not one.weakens))
+        differences.append(
+            _with_origin(GateDifference("", "command", what, False, "", least), settings, "policy.evidence")
+        )
+    return tuple(sorted(differences, key=lambda one: not one.weakens))
 
 
 def changed_gates(template: CompiledTemplate, effective: CompiledTemplate) -> Iterator[GateDifference]:
@@ -63,8 +68,8 @@ def changed_gates(template: CompiledTemplate, effective: CompiledTemplate) -> It
 
     Whether the project delivered changes then is taken from ``effective``: as it comes nearer to the template.
     """
-    found = (list(_differences(template, effective, delivers)) for delivers in (True, False))
-    return (one for _, one in min(found, key=len))
+    both = (list(_differences(template, effective, delivers)) for delivers in (True, False))
+    return (difference for _, difference in min(both, key=len))
 
 
 def _differences(
@@ -85,8 +90,8 @@ def _differences(
         stages = (("prompt", phase.prompt_gates, other.prompt_gates), ("response", phase.gates, other.gates))
         for stage, before, after in stages:
             old, new = ([gate.model_dump(mode="json", by_alias=True) for gate in gates] for gates in (before, after))
-            yield from ((stage, one) for one in _of_phase(path, old, new))
-        yield from (("", one) for one in _reviewers(path, template, effective))
+            yield from ((stage, difference) for difference in _of_phase(path, old, new))
+        yield from (("", reviewer) for reviewer in _reviewers(path, template, effective))
 
 
 def _of_phase(path: str, old: list[Gate], new: list[Gate]) -> Iterator[GateDifference]:
@@ -94,14 +99,14 @@ def _of_phase(path: str, old: list[Gate], new: list[Gate]) -> Iterator[GateDiffe
         return [gate for gate in gates if gate["kind"] == kind]
 
     opinions = list(_opinions(path, of_kind(old, "opinion"), of_kind(new, "opinion")))
-    added = [one for one in opinions if one.now and not one.was]
+    added = [opinion for opinion in opinions if opinion.now and not opinion.was]
     yield from _approvals(path, of_kind(old, "approval"), of_kind(new, "approval"), added)
     yield from opinions
     for gate in [gate for gate in old if gate["kind"] == "command" and gate not in new]:
         if (noted := {**gate, "if_missing": "note"}) in new:
             what = f"check {gate['check']!r} may be missing"
             yield GateDifference(path, "command", what, True, "fail", "note")
-            old, new = ([one for one in gates if one not in (gate, noted)] for gates in (old, new))
+            old, new = ([other for other in gates if other not in (gate, noted)] for gates in (old, new))
     for gate in old:
         if gate["kind"] not in {"approval", "opinion"} and gate not in new:
             yield GateDifference(
@@ -165,7 +170,7 @@ def _opinions(path: str, old: list[Gate], new: list[Gate]) -> Iterator[GateDiffe
 
 
 def _reviewers(path: str, template: CompiledTemplate, effective: CompiledTemplate) -> Iterator[GateDifference]:
-    old, new = (each.template_of(PhasePath(path)).roles for each in (template, effective))
+    old, new = (plan.template_of(PhasePath(path)).roles for plan in (template, effective))
     phase = effective.phases[path]
     for name in dict.fromkeys(_reviewing((*phase.prompt_gates, *phase.gates))):
         if name in old and name in new and old[name].provider != new[name].provider:
@@ -181,7 +186,7 @@ def _reviewing(gates: Iterable[Any]) -> Iterator[str]:
             yield from gate.reviewers
 
 
-def _sourced(one: GateDifference, stage: str, settings: LoadedSettings, template: str) -> GateDifference:
+def _with_source(one: GateDifference, stage: str, settings: LoadedSettings, template: str) -> GateDifference:
     """``one`` with the key that causes it: of its stage, else of the phase."""
     if one.what.startswith("reviewer "):
         roles = f"templates.{template}.roles.{one.what.split()[1]}"

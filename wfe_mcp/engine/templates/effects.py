@@ -62,12 +62,12 @@ class EffectChange:
 def effects_of(model: Settings | Template) -> tuple[Effect, ...]:
     """Every effect of a configuration (the keys that it sets) or of a template; what weakens a gate comes first."""
     merged: dict[tuple[str, str], Effect] = {}
-    for one in _walk(model, "", ""):
-        known = merged.get((one.kind, one.subject))
+    for effect in _walk(model, "", ""):
+        known = merged.get((effect.kind, effect.subject))
         if known is not None:
-            detail, keys = f"{known.detail}; {one.detail}", (*known.keys, *one.keys)
-            one = replace(known, detail=detail, weakens=known.weakens or one.weakens, keys=keys)
-        merged[one.kind, one.subject] = one
+            detail, keys = f"{known.detail}; {effect.detail}", (*known.keys, *effect.keys)
+            effect = replace(known, detail=detail, weakens=known.weakens or effect.weakens, keys=keys)
+        merged[effect.kind, effect.subject] = effect
     return tuple(sorted(merged.values(), key=_order))
 
 
@@ -76,17 +76,19 @@ def changed_effects(old: Iterable[Effect] | None, new: Iterable[Effect]) -> tupl
 
     A gate or a policy that is gone or changed weakens, unless each key that changed is known to ask for no less.
     """
-    before = {(one.kind, one.subject): one for one in old or ()}
-    found: list[EffectChange] = []
-    for one in new:
-        was = before.pop((one.kind, one.subject), None)
-        if was is None or was.detail == one.detail:
-            found.append(EffectChange("new" if was is None else "same", one))
+    before = {(effect.kind, effect.subject): effect for effect in old or ()}
+    changes: list[EffectChange] = []
+    for effect in new:
+        was = before.pop((effect.kind, effect.subject), None)
+        if was is None or was.detail == effect.detail:
+            changes.append(EffectChange("new" if was is None else "same", effect))
         else:
-            is_weaker = (one.weakens or _restricts(one)) and not _asks_no_less(one, was)
-            found.append(EffectChange("changed", replace(one, weakens=is_weaker), was.detail))
-    found += [EffectChange("gone", replace(one, weakens=_restricts(one)), one.detail) for one in before.values()]
-    return tuple(sorted(found, key=lambda each: _order(each.effect)))
+            is_weaker = (effect.weakens or _restricts(effect)) and not _asks_no_less(effect, was)
+            changes.append(EffectChange("changed", replace(effect, weakens=is_weaker), was.detail))
+    changes += [
+        EffectChange("gone", replace(effect, weakens=_restricts(effect)), effect.detail) for effect in before.values()
+    ]
+    return tuple(sorted(changes, key=lambda each: _order(each.effect)))
 
 
 def is_no_looser(last: Iterable[Effect], earlier: Iterable[Effect]) -> bool:
@@ -94,22 +96,24 @@ def is_no_looser(last: Iterable[Effect], earlier: Iterable[Effect]) -> bool:
 
     ``HOLDS`` may be added and not lost, ``ALLOWS`` may be lost and not added; anything else is the same in both.
     """
-    now, then = ({(one.kind, one.subject, one.detail): one for one in effects} for effects in (last, earlier))
-    named = {(one.kind, one.subject) for one in now.values()}
-    lost = [one for key, one in now.items() if key not in then]
-    added = [one for key, one in then.items() if key not in now]
-    return all(one.weakens or one.kind in ALLOWS for one in lost) and all(
-        one.kind in HOLDS and not one.weakens and (one.kind, one.subject) not in named for one in added
+    now, then = (
+        {(effect.kind, effect.subject, effect.detail): effect for effect in effects} for effects in (last, earlier)
+    )
+    named = {(effect.kind, effect.subject) for effect in now.values()}
+    lost = [effect for key, effect in now.items() if key not in then]
+    added = [effect for key, effect in then.items() if key not in now]
+    return all(effect.weakens or effect.kind in ALLOWS for effect in lost) and all(
+        effect.kind in HOLDS and not effect.weakens and (effect.kind, effect.subject) not in named for effect in added
     )
 
 
 def _asks_no_less(one: Effect, was: Effect) -> bool:
     """Whether every key of ``was`` is still there, and each that differs is known to ask for as much or more."""
-    before, now = ({each.name: each for each in effect.keys} for effect in (was, one))
+    before, now = ({key.name: key for key in effect.keys} for effect in (was, one))
     if len(before) < len(was.keys) or len(now) < len(one.keys) or not before.keys() <= now.keys():
         return False  # a key that stands twice, or is gone, is judged by nothing here
-    changed = [each for each in one.keys if each != before.get(each.name)]
-    return bool(changed) and all(_is_no_less(each, before.get(each.name)) for each in changed)
+    changed = [key for key in one.keys if key != before.get(key.name)]
+    return bool(changed) and all(_is_no_less(value, before.get(value.name)) for value in changed)
 
 
 def _is_no_less(now: KeyValue, was: KeyValue | None) -> bool:
@@ -141,8 +145,10 @@ def _walk(model: BaseModel, subject: str, at: str) -> Iterator[Effect]:
         mark = key_effect(type(model), name)
         is_weaker = mark.weakens is not None and mark.weakens(value)
         inner = list(_models(value, subject, key, name if mark.noun is None else mark.noun))
-        for each, inner_subject, inner_at in inner:
-            yield from (replace(one, weakens=one.weakens or is_weaker) for one in _walk(each, inner_subject, inner_at))
+        for base, inner_subject, inner_at in inner:
+            yield from (
+                replace(effect, weakens=effect.weakens or is_weaker) for effect in _walk(base, inner_subject, inner_at)
+            )
         kind = _KINDS.get(mark.kind or "sets")
         if inner or kind is None:
             continue
@@ -205,12 +211,12 @@ def _subject(subject: str, noun: str, key: str, model: BaseModel) -> str:
 
 def _detail(name: str, value: Any) -> str:
     if name == "credentials":
-        given = cast("Mapping[str, str]", value).items()
+        items = cast("Mapping[str, str]", value).items()
         return "; ".join(
-            f"receives the credential {each} as {place.replace('file:', 'file ')}" for each, place in given
+            f"receives the credential {credential} as {place.replace('file:', 'file ')}" for credential, place in items
         )
     if isinstance(value, list | tuple):
-        words = [each if isinstance(each, str) else _json(each) for each in cast("list[Any]", value)]
+        words = [word if isinstance(word, str) else _json(word) for word in cast("list[Any]", value)]
         return shlex.join(words) if name in {"argv", "args"} else f"{_label(name)}{', '.join(words)}"
     text = value if isinstance(value, str) else _json(value)
     return f"{_label(name)}{' '.join(text.split())}"

@@ -28,7 +28,7 @@ def manifest(tx: Tx, loaded: LoadedRun, rows: list[StepRecord] | None = None) ->
     record = loaded.record
     rows = tx.steps.of_run(record.id) if rows is None else rows
     outputs = _outputs_hash(loaded, rows)
-    made: dict[str, Any] = {
+    values: dict[str, Any] = {
         "engine": tx.documents.load(record.frozen_sha256).get("engine", ""),
         "template": {"name": record.template, "version": record.template_version, "sha256": record.template_sha256},
         "definition_sha256": record.definition_sha256,
@@ -44,10 +44,10 @@ def manifest(tx: Tx, loaded: LoadedRun, rows: list[StepRecord] | None = None) ->
         "outputs_hash": outputs,
     }
     if record.status is RunStatus.COMPLETED:
-        others = [_outputs_hash(each, tx.steps.of_run(each.record.id)) for each in _alike(tx, record)]
+        others = [_outputs_hash(other, tx.steps.of_run(other.record.id)) for other in _alike(tx, record)]
         same = others.count(outputs) + 1
-        made["score"] = {"runs": len(others) + 1, "same_outputs": same, "share": round(same / (len(others) + 1), 3)}
-    return made
+        values["score"] = {"runs": len(others) + 1, "same_outputs": same, "share": round(same / (len(others) + 1), 3)}
+    return values
 
 
 def _inputs_hash(tx: Tx, record: RunRecord) -> str:
@@ -60,14 +60,14 @@ def _inputs_hash(tx: Tx, record: RunRecord) -> str:
 def _outputs_hash(loaded: LoadedRun, rows: list[StepRecord]) -> str:
     steps = [[row.phase, row.step, _answer_hash(row)] for row in _worked_steps(loaded, rows)]
     by_server = {row.phase for row in rows}
-    made = [[attempt.phase, attempt.sha256] for attempt in _counting(loaded) if attempt.phase not in by_server]
-    return sha256_of([sorted(made), steps])
+    artifacts = [[attempt.phase, attempt.sha256] for attempt in _counting(loaded) if attempt.phase not in by_server]
+    return sha256_of([sorted(artifacts), steps])
 
 
 def _counting(loaded: LoadedRun) -> list[Attempt]:
     """The attempts whose artifacts count."""
     newest = (tries[-1] for tries in loaded.state.attempts.values())
-    return [each for each in newest if each.status is AttemptStatus.COMPLETED and each.sha256]
+    return [attempt for attempt in newest if attempt.status is AttemptStatus.COMPLETED and attempt.sha256]
 
 
 def _worked_steps(loaded: LoadedRun, rows: list[StepRecord]) -> list[StepRecord]:
@@ -104,6 +104,6 @@ def _alike(tx: Tx, record: RunRecord) -> list[LoadedRun]:
     """The project's newest other completed runs into which the same went."""
     page = tx.runs.page(record.project_id, template=record.template, status=[RunStatus.COMPLETED], limit=_COMPARED)
     wanted = _inputs_hash(tx, record)
-    others = [each for each in page.runs if each.id != record.id and each.inputs_sha256 == record.inputs_sha256]
-    found = [tx.runs.load(each.id) for each in others if _inputs_hash(tx, each) == wanted]
-    return [each for each in found if each is not None]
+    others = [run for run in page.runs if run.id != record.id and run.inputs_sha256 == record.inputs_sha256]
+    runs = [tx.runs.load(run.id) for run in others if _inputs_hash(tx, run) == wanted]
+    return [loaded for loaded in runs if loaded is not None]

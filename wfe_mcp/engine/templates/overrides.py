@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Detail, Refused, pointer
-from wfe_mcp.engine.models.roles import DEFAULT, filled
+from wfe_mcp.engine.models.roles import DEFAULT, fill_role
 from wfe_mcp.workflow.delivering import as_delivered
 from wfe_mcp.workflow.deploying import Asks, as_deployed
 from wfe_mcp.workspace.config.layers import seconds
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 MadeRoles = dict[str, FrozenRole]
 
 
-def configured(
+def configure_plan(
     engine: Engine,
     plan: CompiledTemplate,
     loaded: LoadedSettings,
@@ -47,17 +47,19 @@ def configured(
     """
     settings = loaded.settings
     definition = as_delivered(plan.definition, delivers=settings.delivery.mode != "none")
-    asked = {name: Asks(each.approval, each.phrase) for name, each in settings.environments.items()}
-    plan = engine.plans.of(definition, plan)
+    asked = {
+        name: Asks(environment.approval, environment.phrase) for name, environment in settings.environments.items()
+    }
+    plan = engine.plans.compile(definition, plan)
     changed = _with_effect(plan, loaded) or TemplateSettings()
     if not (changed.phases or changed.roles or roles):
-        return _deployed(engine, plan, asked, inputs, loaded), {}
+        return _with_deployments(engine, plan, asked, inputs, loaded), {}
     from wfe_mcp.workflow.overrides import PhaseOverride, overridden
 
-    made: MadeRoles = {}
+    roles_made: MadeRoles = {}
     fills = {name: role.frozen("") for name, role in changed.roles.items()}
-    fills |= {name: filled(loaded, given).role for name, given in (roles or {}).items()}
-    made_for = {name: _make(made, plan, loaded, f"role-{name}", role) for name, role in fills.items()}
+    fills |= {name: fill_role(loaded, filling).role for name, filling in (roles or {}).items()}
+    made_for = {name: _make(roles_made, plan, loaded, f"role-{name}", role) for name, role in fills.items()}
     overrides = {
         name: PhaseOverride(
             phase.approver,
@@ -65,11 +67,11 @@ def configured(
             phase.allow_rewrite,
             _normal_duration(phase.timeout),
             phase.auto_proceed,
-            _role_of(made, plan, loaded, name, phase),
+            _role_of(roles_made, plan, loaded, name, phase),
             phase.same_blocker,
             tuple(phase.missing_checks),
             *(
-                _stage_of(made, plan, loaded, f"{stage}-{name}", getattr(phase, stage))
+                _stage_of(roles_made, plan, loaded, f"{stage}-{name}", getattr(phase, stage))
                 for stage in ("prompt", "response")
             ),
             write_json=phase.write_json,
@@ -78,10 +80,10 @@ def configured(
         for name, phase in changed.phases.items()
     }
     definition = overridden(plan.definition, overrides, made_for)
-    return _deployed(engine, engine.plans.checked(definition), asked, inputs, loaded), made
+    return _with_deployments(engine, engine.plans.compile_checked(definition), asked, inputs, loaded), roles_made
 
 
-def _deployed(
+def _with_deployments(
     engine: Engine,
     plan: CompiledTemplate,
     asked: Mapping[str, Asks],
@@ -97,7 +99,7 @@ def _deployed(
         from wfe_mcp.workflow.overrides import with_people
 
         definition = with_people(definition, people)
-    return engine.plans.of(definition, plan)
+    return engine.plans.compile(definition, plan)
 
 
 def _stage_of(
@@ -119,7 +121,7 @@ def _stage_of(
                 "Name the approver beside it.",
                 (Detail(at, message, got=stage.model),),
             )
-        role = filled(loaded, approver, declared=True).role
+        role = fill_role(loaded, approver, declared=True).role
         approver = _make(made, plan, loaded, wanted, role.model_copy(update={"model": stage.model}))
     return StageOverride(approver, stage.max_retries, stage.allow_rewrite, stage.criteria)
 
@@ -133,9 +135,9 @@ def _with_effect(plan: CompiledTemplate, loaded: LoadedSettings) -> TemplateSett
     if changed is None:
         return None
     values = changed.model_dump(exclude_unset=True)
-    for one in loaded.strengthened:
-        if one.path[:3] == ("templates", plan.template.name, "phases"):
-            phase, key = one.path[3:]
+    for setting in loaded.strengthened:
+        if setting.path[:3] == ("templates", plan.template.name, "phases"):
+            phase, key = setting.path[3:]
             if not _strengthens(plan, phase, key, values["phases"][phase][key]):
                 del values["phases"][phase][key]
     values["phases"] = {name: keys for name, keys in values.get("phases", {}).items() if keys}
@@ -143,10 +145,10 @@ def _with_effect(plan: CompiledTemplate, loaded: LoadedSettings) -> TemplateSett
 
 
 def _strengthens(plan: CompiledTemplate, phase: str, key: str, value: object) -> bool:
-    found = plan.phases.get(phase)
-    if found is None:
+    spec = plan.phases.get(phase)
+    if spec is None:
         return False
-    kinds = {gate.kind for gate in (*found.prompt_gates, *found.gates)}
+    kinds = {gate.kind for gate in (*spec.prompt_gates, *spec.gates)}
     if key == "people":
         return "approval" in kinds
     return "opinion" in kinds if key == "allow_rewrite" else value == "human" or "approval" not in kinds
@@ -167,8 +169,8 @@ def _role_of(
 
 def _filling(plan: CompiledTemplate, loaded: LoadedSettings, name: str, phase: PhaseSettings) -> FrozenRole:
     """The configured role that fills the phase, whose model is to be another one. Refuses where there is none."""
-    found = plan.phases.get(name)
-    role = phase.role or (None if found is None else found.role)
+    spec = plan.phases.get(name)
+    role = phase.role or (None if spec is None else spec.role)
     declared = plan.template.roles.get(role or "")
     filling = declared.provider if declared is not None else role
     settings = None if filling is None else loaded.settings.roles.get(filling) or loaded.settings.roles.get(DEFAULT)
@@ -188,7 +190,7 @@ def _make(made: MadeRoles, plan: CompiledTemplate, loaded: LoadedSettings, wante
     """Add ``role`` under a name that neither the template nor the configuration uses."""
     stem = wanted.replace(".", "-")[:60]
     taken = {*made, *plan.template.roles, *loaded.settings.roles}
-    name = next(each for number in range(len(taken) + 1) if (each := f"{stem}{number or ''}") not in taken)
+    name = next(candidate for number in range(len(taken) + 1) if (candidate := f"{stem}{number or ''}") not in taken)
     prefix = f"templates.{plan.template.name}."
     from_project = role.from_project or any(
         key.startswith(prefix) and origin.layer == "project" for key, origin in loaded.origins.items()

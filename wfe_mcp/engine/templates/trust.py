@@ -44,20 +44,20 @@ def pending_trust(engine: Engine, names: Iterable[str] = (), *, again: bool = Fa
     # The models of keys and signatures: 10 ms and 2 MB that a server does not need to start a run.
     from wfe_mcp.engine.approvals.approvers import APPROVERS, pending_approvers, trust_key as trusted_approvers
 
-    found: list[PendingTrust] = []
+    pending: list[PendingTrust] = []
     settings = engine.settings()
     if settings.untrusted and settings.project_file is not None and settings.project_sha256 is not None:
         key = str(settings.project_file)
-        found.append(PendingTrust("config", "configuration", key, settings.project_sha256, key))
+        pending.append(PendingTrust("config", "configuration", key, settings.project_sha256, key))
     if settings.unsigned or settings.unsigned_reviewers:
-        found.append(own_pending(engine))
+        pending.append(own_pending(engine))
     if again:
-        here = [one for one in _configurations(engine, settings) if one not in found]
-        found[:0] = [one for one in here if is_older(engine, one)]
+        here = [configuration for configuration in _configurations(engine, settings) if configuration not in pending]
+        pending[:0] = [trust for trust in here if is_older(engine, trust)]
     approvers = pending_approvers(engine)
     if approvers is not None:
         where = str(engine.root / APPROVERS)
-        found.append(PendingTrust("approvers", "approvers", trusted_approvers(), approvers.sha256, where))
+        pending.append(PendingTrust("approvers", "approvers", trusted_approvers(), approvers.sha256, where))
     templates = {offer.name: offer for offer in catalogue.offers(engine)}
     versions = dict.fromkeys((*catalogue.unused_versions(engine), *(name for name in names if "@" in name)))
     templates |= {name: catalogue.template_definition(engine, name) for name in versions}
@@ -66,8 +66,10 @@ def pending_trust(engine: Engine, names: Iterable[str] = (), *, again: bool = Fa
             if offer.state and name not in names:
                 continue
             if not offer.is_installed and not catalogue.is_trusted(tx, engine, offer):
-                found.append(PendingTrust(name, "template", catalogue.trust_key_of(offer), offer.sha256, offer.source))
-    return found
+                pending.append(
+                    PendingTrust(name, "template", catalogue.trust_key_of(offer), offer.sha256, offer.source)
+                )
+    return pending
 
 
 def own_pending(engine: Engine) -> PendingTrust:
@@ -81,24 +83,26 @@ def own_pending(engine: Engine) -> PendingTrust:
 def in_force(engine: Engine) -> list[PendingTrust]:
     """What counts as it is now: the project's configuration, the user's own, and templates that are not shipped."""
     waiting = pending_trust(engine)
-    found = [one for one in _configurations(engine, engine.settings()) if one not in waiting]
-    keys = {one.key for one in waiting}
-    found += [
+    trusts = [
+        configuration for configuration in _configurations(engine, engine.settings()) if configuration not in waiting
+    ]
+    keys = {trust.key for trust in waiting}
+    trusts += [
         PendingTrust(offer.name, "template", catalogue.trust_key_of(offer), offer.sha256, offer.source)
         for offer in catalogue.offers(engine)
         if not (offer.is_installed or catalogue.trust_key_of(offer) in keys)
     ]
-    return found
+    return trusts
 
 
 def _configurations(engine: Engine, settings: LoadedSettings) -> list[PendingTrust]:
     """The configuration files that are there: the project's, the user's own."""
-    found: list[PendingTrust] = []
+    pending: list[PendingTrust] = []
     if settings.project_file is not None and settings.project_sha256 is not None:
         key = str(settings.project_file)
-        found.append(PendingTrust("config", "configuration", key, settings.project_sha256, key))
+        pending.append(PendingTrust("config", "configuration", key, settings.project_sha256, key))
     own = own_pending(engine)
-    return [*found, own] if Path(own.where).is_file() else found
+    return [*pending, own] if Path(own.where).is_file() else pending
 
 
 def give_trust(
@@ -121,36 +125,38 @@ def give_trust(
         raise Refused("needs_human", "Only a person trusts.", "Ask the user to run: wfe-mcp trust")
     waiting = pending_trust(engine, names, again=True)
     refuse_unknown(names, waiting)
-    given = [one for one in waiting if not names or one.name in names]
-    changed = [one.name for one in given if shown is not None and one not in shown]
+    trusts = [trust for trust in waiting if not names or trust.name in names]
+    changed = [trust.name for trust in trusts if shown is not None and trust not in shown]
     if changed:
         raise Refused(
             "stale_revision",
             f"{', '.join(changed)} changed during your review.",
             "Nothing is trusted yet. Look once more: wfe-mcp trust",
         )
-    refuse_faulty(engine, given)
+    refuse_faulty(engine, trusts)
     is_own = own is True or (own is None and (not names or OWN in names))
-    kept = [*given, *([own_pending(engine)] if is_own and all(one.name != OWN for one in given) else [])]
-    texts = [(one, text) for one in kept if (text := trusted_text(engine, one))]
-    still = {one.key: still_trusted(engine, one, dict(texts).get(one, "")) for one in kept}
+    kept = [*trusts, *([own_pending(engine)] if is_own and all(trust.name != OWN for trust in trusts) else [])]
+    texts = [(trust, text) for trust in kept if (text := trusted_text(engine, trust))]
+    still = {trust.key: still_trusted(engine, trust, dict(texts).get(trust, "")) for trust in kept}
     with engine.store.tx() as tx:
         tx.settings_log.seen = seen
-        for one in given:
-            if one.name != OWN:
-                tx.trust.give(engine.project_id, one.key, one.sha256, by, engine.clock(), still=still.get(one.key, ()))
-        for one, text in texts:
-            keep_trusted(engine, tx, one, text, by)
-        for one in kept:
-            _keep_strict(engine, tx, one, dict(texts).get(one, ""), by)
+        for trust in trusts:
+            if trust.name != OWN:
+                tx.trust.give(
+                    engine.project_id, trust.key, trust.sha256, by, engine.clock(), still=still.get(trust.key, ())
+                )
+        for trust, text in texts:
+            keep_trusted(engine, tx, trust, text, by)
+        for trust in kept:
+            _keep_strict(engine, tx, trust, dict(texts).get(trust, ""), by)
         if is_own:
             note_own_configuration(engine, tx, by, still.get(own_pending(engine).key, ()))
-    if any(one.kind == "configuration" for one in given):
+    if any(trust.kind == "configuration" for trust in trusts):
         _keep_policy(engine, by)
-    if is_own or any(one.kind == "configuration" for one in given):
+    if is_own or any(trust.kind == "configuration" for trust in trusts):
         _keep_evidence(engine, by)
     _go_on(engine)
-    return given
+    return trusts
 
 
 def refuse_faulty(engine: Engine, given: Iterable[PendingTrust]) -> None:
@@ -158,15 +164,15 @@ def refuse_faulty(engine: Engine, given: Iterable[PendingTrust]) -> None:
     from wfe_mcp.workflow.lint import lint
 
     faulty: dict[str, tuple[Detail, ...]] = {}
-    for one in given:
-        if one.kind == "template":
-            definition = catalogue.template_definition(engine, one.name).definition
-            faulty[one.name] = lint(catalogue.whole_definition(engine, definition).definition).faults
+    for trust in given:
+        if trust.kind == "template":
+            definition = catalogue.template_definition(engine, trust.name).definition
+            faulty[trust.name] = lint(catalogue.whole_definition(engine, definition).definition).faults
     faulty = {name: faults for name, faults in faulty.items() if faults}
     if not faulty:
         return
     name, faults = next(iter(faulty.items()))
-    rest = " ".join(one.name for one in given if one.name not in faulty)
+    rest = " ".join(trust.name for trust in given if trust.name not in faulty)
     raise Refused(
         "invalid_template",
         f"Template {name} has {plural(len(faults), 'error')}; {faults[0].path}: {faults[0].message}.",
@@ -178,7 +184,7 @@ def refuse_faulty(engine: Engine, given: Iterable[PendingTrust]) -> None:
 def refuse_unknown(names: Iterable[str], waiting: Iterable[PendingTrust]) -> None:
     """Refuse a name that nothing has of what waits for trust."""
     waiting = list(waiting)
-    known, listed = {OWN, *(one.name for one in waiting)}, ", ".join(sorted(one.name for one in waiting))
+    known, listed = {OWN, *(trust.name for trust in waiting)}, ", ".join(sorted(trust.name for trust in waiting))
     for name in names:
         if name not in known:
             raise Refused(
@@ -203,7 +209,7 @@ def least_evidence(engine: Engine, settings: LoadedSettings, tx: Tx | None = Non
     What is not trusted yet can only ask for more: editing or removing a file does not undo what it asked for when a
     person trusted it last.
     """
-    asked: list[Level | None] = [each.policy.evidence for each in (settings.settings, settings.pending) if each]
+    asked: list[Level | None] = [values.policy.evidence for values in (settings.settings, settings.pending) if values]
     if settings.untrusted or settings.project_file is None or not settings.user_is_trusted:
         with engine.store.read() if tx is None else nullcontext(tx) as reading:
             asked.append(level_named(reading.secrets.get(f"{_EVIDENCE}{engine.project_id}")))
@@ -217,11 +223,11 @@ def _keep_strict(engine: Engine, tx: Tx, one: PendingTrust, text: str, by: By) -
 
     layers: dict[str, FileLayer] = {"configuration": "project", "own configuration": "user"}
     if one.kind in layers:
-        found = settings_alone(text.encode(), one.where)[0].model_dump(
+        settings = settings_alone(text.encode(), one.where)[0].model_dump(
             mode="json", exclude_none=True, exclude_unset=True
         )
-        kept = KeptStrict(layers[one.kind], one.sha256, strengthening(found, signed=True))
-        keep_strict(tx, engine.project_id, kept, by, engine.clock())
+        strict = KeptStrict(layers[one.kind], one.sha256, strengthening(settings, signed=True))
+        keep_strict(tx, engine.project_id, strict, by, engine.clock())
 
 
 def _keep_evidence(engine: Engine, by: By) -> None:
@@ -250,7 +256,7 @@ def _go_on(engine: Engine) -> None:
         with change_run(engine, run, SYSTEM) as current:
             trust_given(current)
             for attempt in current.state.open_attempts:
-                again = c.TreeChange(tree=attempt.tree, **current.on(attempt))
+                again = c.TreeChange(tree=attempt.tree, **current.values_of(attempt))
                 # A blocked or failed run stays as it is until a person reopens it.
                 waits = attempt.status is AttemptStatus.AWAITING and current_gate(current.state, attempt) != "approval"
                 if waits and refusal(current.state, again) is None:

@@ -42,32 +42,36 @@ class TrustListing:
     @property
     def weakening(self) -> tuple[EffectChange, ...]:
         """What removes or weakens a gate and is not trusted yet."""
-        return tuple(one for one in self.changes if one.effect.weakens and one.mark != "same")
+        return tuple(change for change in self.changes if change.effect.weakens and change.mark != "same")
 
 
 def trust_listing(engine: Engine, one: PendingTrust) -> TrustListing:
     """Every effect of ``one``, and what of it no one sees. Refuses ``stale_revision``: its bytes have changed since."""
-    return _named(_listing(engine, one))
+    return _with_named_characters(_listing(engine, one))
 
 
-def _named(listing: TrustListing) -> TrustListing:
+def _with_named_characters(listing: TrustListing) -> TrustListing:
     """``listing``, which names the characters of its effects that no one sees."""
-    effects = [each.effect for each in listing.changes]
-    found = unseen_words({f"{each.kind} {each.subject}": unseen(f"{each.subject} {each.detail}") for each in effects})
-    return replace(listing, problems=(*listing.problems, f"{found}.")) if found else listing
+    effects = [change.effect for change in listing.changes]
+    characters = unseen_words(
+        {f"{effect.kind} {effect.subject}": unseen(f"{effect.subject} {effect.detail}") for effect in effects}
+    )
+    return replace(listing, problems=(*listing.problems, f"{characters}.")) if characters else listing
 
 
 def _listing(engine: Engine, one: PendingTrust) -> TrustListing:
     text = trusted_text(engine, one)
     old, at = _trusted_before(engine, one)
     if one.kind in _FILES:
-        found = _of_file(engine, one, text.encode())
-        return replace(found, problems=(*found.problems, _COUNTS)) if is_older(engine, one) else found
+        listing = _of_file(engine, one, text.encode())
+        return replace(listing, problems=(*listing.problems, _COUNTS)) if is_older(engine, one) else listing
     if one.kind != "template":
         return TrustListing(one, ())
 
     offer = catalogue.template_definition(engine, one.name)
-    problems = tuple(f"{each.path}: {each.message}" for each in catalogue.linted(engine, offer.definition).errors)
+    problems = tuple(
+        f"{error.path}: {error.message}" for error in catalogue.lint_definition(engine, offer.definition).errors
+    )
     compared = f"what you trusted on {at}" if at else ""
     base = None if old is None else json.loads(old)
     installed = catalogue.installed_definition(offer.name) if base is None else None
@@ -85,7 +89,9 @@ def _listing(engine: Engine, one: PendingTrust) -> TrustListing:
 def configuration_with(engine: Engine, content: bytes) -> TrustListing:
     """The listing of the project's configuration if the file had this content."""
     path = str((engine.root / CONFIG_FILE).resolve())
-    return _named(_of_file(engine, PendingTrust("config", "configuration", path, sha256_hex(content), path), content))
+    return _with_named_characters(
+        _of_file(engine, PendingTrust("config", "configuration", path, sha256_hex(content), path), content)
+    )
 
 
 def _of_file(engine: Engine, one: PendingTrust, content: bytes) -> TrustListing:
@@ -103,7 +109,7 @@ def file_effects(content: bytes, where: str) -> tuple[tuple[Effect, ...], tuple[
     partly = tuple(
         Effect("sets", path, canonical_json(value), False, pointer(*path.split("."))) for path, value in rest.items()
     )
-    return (*effects_of(settings), *partly), tuple(each.message for each in problems)
+    return (*effects_of(settings), *partly), tuple(problem.message for problem in problems)
 
 
 def template_effects(definition: dict[str, Any] | None) -> tuple[Effect, ...] | None:
@@ -137,7 +143,7 @@ def keep_trusted(engine: Engine, tx: Tx, one: PendingTrust, text: str, by: By) -
     """Keep the text that was trusted, for the next listing, and of a configuration the texts trusted before."""
     value: dict[str, Any] = {"at": engine.clock().isoformat(timespec="minutes"), "text": text}
     if one.kind in _FILES:
-        value["earlier"] = _earlier(_kept(engine, tx, one), text)
+        value["earlier"] = _earlier(_kept_trust(engine, tx, one), text)
     tx.secrets.set(_name(engine, one), json.dumps(value), by, engine.clock())
 
 
@@ -145,9 +151,9 @@ def is_older(engine: Engine, one: PendingTrust) -> bool:
     """Whether a configuration that is there was trusted before the bytes that were trusted last, and still counts."""
     key = (engine.project_id, one.key, one.sha256)
     with engine.store.read() as tx:
-        found = _kept(engine, tx, one)
+        record = _kept_trust(engine, tx, one)
         is_here = tx.trust.is_given(*key) or (one.kind != "configuration" and tx.trust.is_given_anywhere(*key[1:]))
-    return is_here and bool(found) and sha256_hex(found["text"].encode()) != one.sha256
+    return is_here and bool(record) and sha256_hex(record["text"].encode()) != one.sha256
 
 
 def still_trusted(engine: Engine, one: PendingTrust, text: str) -> list[str]:
@@ -155,7 +161,7 @@ def still_trusted(engine: Engine, one: PendingTrust, text: str) -> list[str]:
     if one.kind not in _FILES:
         return []
     with engine.store.read() as tx:
-        earlier = _earlier(_kept(engine, tx, one), text)
+        earlier = _earlier(_kept_trust(engine, tx, one), text)
     now = file_effects(text.encode(), one.where)[0]
     return [sha256_hex(old.encode()) for old in earlier if is_no_looser(now, file_effects(old.encode(), one.where)[0])]
 
@@ -169,11 +175,11 @@ def _earlier(kept: dict[str, Any], text: str) -> list[str]:
 def _trusted_before(engine: Engine, one: PendingTrust) -> tuple[str | None, str]:
     """The text trusted last, and when."""
     with engine.store.read() as tx:
-        found = _kept(engine, tx, one)
-    return (found["text"], found["at"][:10]) if found else (None, "")
+        before = _kept_trust(engine, tx, one)
+    return (before["text"], before["at"][:10]) if before else (None, "")
 
 
-def _kept(engine: Engine, tx: Tx, one: PendingTrust) -> dict[str, Any]:
+def _kept_trust(engine: Engine, tx: Tx, one: PendingTrust) -> dict[str, Any]:
     """What trust in ``one`` left; empty before the first."""
     kept = tx.secrets.get(_name(engine, one))
     if kept is None and one.kind == "own configuration":
@@ -182,10 +188,10 @@ def _kept(engine: Engine, tx: Tx, one: PendingTrust) -> dict[str, Any]:
         from wfe_mcp.store.settings import is_configuration
 
         # A folder without trust of its own is compared with what was trusted last in another one.
-        others = tx.secrets.named(f"trusted:{engine.project_id}:")
+        others = tx.secrets.with_prefix(f"trusted:{engine.project_id}:")
         nothing: dict[str, Any] = {}
-        found = [json.loads(text) for name, text in others.items() if is_configuration(name)]
-        return max(found, key=lambda each: str(each["at"]), default=nothing)
+        records = [json.loads(text) for name, text in others.items() if is_configuration(name)]
+        return max(records, key=lambda each: str(each["at"]), default=nothing)
     return {} if kept is None else json.loads(kept)
 
 

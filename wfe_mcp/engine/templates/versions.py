@@ -62,10 +62,10 @@ def keep_version(
     from wfe_mcp.workflow.lint import lint
     from wfe_mcp.workflow.load import digest, parse
 
-    given = dict(definition)
-    _refuse_unkept(given)
+    content = dict(definition)
+    _refuse_unkept(content)
     # An agent can correct the names now. What a person brings may come before its configuration.
-    report = lint(whole_definition(engine, given).definition, project_names(engine) if source == "saved" else None)
+    report = lint(whole_definition(engine, content).definition, project_names(engine) if source == "saved" else None)
     if report.faults:
         raise Refused(
             "invalid_template",
@@ -73,7 +73,7 @@ def keep_version(
             "Fix what the details name and try again.",
             report.errors,
         )
-    template, sha256 = parse(given), digest(given)
+    template, sha256 = parse(content), digest(content)
     before = parent or _current_template(engine, template.name)
     names = ("checks", "roles", "servers", "context", "plugins", "templates")
     kept = {name: list(getattr(report.requires, name)) for name in names}
@@ -86,8 +86,8 @@ def keep_version(
         template.title,
         template.description,
         kept,
-        definition=given,
-        parent=None if before is None or before.definition == given else before.definition,
+        definition=content,
+        parent=None if before is None or before.definition == content else before.definition,
     )
     with engine.store.read() as tx:
         held = tx.templates.get(engine.project_id, new.name, new.version)
@@ -152,12 +152,12 @@ def versions(engine: Engine, name: str) -> list[TemplateRecord]:
 def parent_of(engine: Engine, offer: Offer) -> dict[str, Any] | None:
     """The definition that ``offer`` was made from; for one in the repository, what it shadows. None when there is none."""
     with engine.store.read() as tx:
-        kept = tx.templates.versions(engine.project_id, offer.name)
-        own = next((record for record in kept if record.sha256 == offer.sha256), None)
+        templates = tx.templates.versions(engine.project_id, offer.name)
+        own = next((record for record in templates if record.sha256 == offer.sha256), None)
         if own is not None:
             return None if own.parent_sha256 is None else tx.documents.load(own.parent_sha256)
-        if offer.source == "project" and kept:
-            return tx.documents.load(kept[0].sha256)
+        if offer.source == "project" and templates:
+            return tx.documents.load(templates[0].sha256)
     return _shipped_definition(offer.name) if offer.source == "project" else None
 
 
@@ -191,8 +191,8 @@ def make_default(engine: Engine, by: By, name: str) -> Offer:
 
 
 def _clear_current(engine: Engine, tx: Tx, name: str) -> None:
-    for key, given in tx.templates.marks(engine.project_id).items():
-        if TemplateMark.CURRENT in given and key.partition("@")[0] == name:
+    for key, mark in tx.templates.marks(engine.project_id).items():
+        if TemplateMark.CURRENT in mark and key.partition("@")[0] == name:
             tx.templates.unmark(engine.project_id, key, (TemplateMark.CURRENT,))
 
 
@@ -230,8 +230,8 @@ def archive(engine: Engine, by: By, name: str) -> str:
 
 def next_version(version: str) -> str:
     """The version after ``version``: its last number raised, ``.1`` where it has none at the end."""
-    found = re.fullmatch(r"(.*?)([0-9]{1,9})", version)
-    return f"{found[1]}{int(found[2]) + 1}" if found else f"{version}.1"
+    match = re.fullmatch(r"(.*?)([0-9]{1,9})", version)
+    return f"{match[1]}{int(match[2]) + 1}" if match else f"{version}.1"
 
 
 def _out_of_use(engine: Engine, by: By, name: str, mark: TemplateMark) -> str:
@@ -316,8 +316,8 @@ def refuse_absent(template: str, names: Iterable[str]) -> None:
 
 def versions_of(names: Iterable[str]) -> dict[str, str]:
     """The package and its version behind each of ``names``, for a run to keep."""
-    found = {name: _find(name) for name in names}
-    return {name: plugin.package for name, plugin in found.items() if plugin is not None}
+    plugin_by_name = {name: _find(name) for name in names}
+    return {name: plugin.package for name, plugin in plugin_by_name.items() if plugin is not None}
 
 
 def _find(name: str) -> PlugIn | None:

@@ -69,5 +69,5 @@ def toolbox(
     if not shell_allowed:
         wanted.discard("bash")
     reach = Reach(root, evidence_dir, {check.name: check for check in checks}, run, environ, trailer, makes)
-    made = [make(reach) for name, make in _MAKERS.items() if name in wanted]
-    return tuple(tool for tool in made if tool is not None)
+    tools = [make(reach) for name, make in _MAKERS.items() if name in wanted]
+    return tuple(tool for tool in tools if tool is not None)

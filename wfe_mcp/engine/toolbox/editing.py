@@ -16,7 +16,7 @@ def write_tool(reach: Reach) -> Tool:
     """``write``: a file with exactly this content."""
 
     def write(given: Given) -> str:
-        path, content = _written(given["path"]), _bytes(given["content"])
+        path, content = _writable_path(given["path"]), _bytes(given["content"])
         before = read_if_there(reach.root, path, 10 * MAX_WRITTEN_BYTES)
         write_atomic(reach.root, path, content)
         was = "it is new" if before is None else f"it had {len(before):,} bytes"
@@ -31,7 +31,7 @@ def edit_tool(reach: Reach) -> Tool:
     """``edit``: one exact piece of a file replaced by another."""
 
     def edit(given: Given) -> str:
-        path = _written(given["path"])
+        path = _writable_path(given["path"])
         text = text_in(read_file(reach.root, path, MAX_WRITTEN_BYTES), path)
         old, new = _as_the_file_ends_lines(text, given["old"]), _as_the_file_ends_lines(text, given["new"])
         _require_place(path, text, old, new, bool(given.get("all")))
@@ -50,7 +50,7 @@ def edit_tool(reach: Reach) -> Tool:
     return tool("edit", text, arguments, ["path", "old", "new"], edit)
 
 
-def _written(path: str) -> str:
+def _writable_path(path: str) -> str:
     """A path that may be written. Refuses git's folder and ours: the record is not the worker's to change."""
     inner = relative(path)
     if any(reserved_as(name) for name in inner.split("/")):
@@ -101,12 +101,12 @@ def _require_place(path: str, text: str, old: str, new: str, everywhere: bool) -
 
 def _first_lines(text: str, old: str) -> list[int]:
     """The lines where the first occurrences begin."""
-    found: list[int] = []
+    numbers: list[int] = []
     at = text.find(old)
-    while at >= 0 and len(found) < _SHOWN_PLACES:
-        found.append(text.count("\n", 0, at) + 1)
+    while at >= 0 and len(numbers) < _SHOWN_PLACES:
+        numbers.append(text.count("\n", 0, at) + 1)
         at = text.find(old, at + len(old))
-    return found
+    return numbers
 
 
 def _alike(text: str, old: str) -> str:

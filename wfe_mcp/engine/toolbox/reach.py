@@ -75,11 +75,11 @@ def tool(
                 )
             reply = run(values)
         except Refused as no:
-            return _bounded(ToolResult(_refusal_text(no), False))
+            return _bound_result(ToolResult(_refusal_text(no), False))
         except OSError as exc:
             reason = exc.strerror or exc
             return ToolResult(f"'{name}' could not be done: {reason}. Try another path, or continue without it.", False)
-        return _bounded(reply if isinstance(reply, ToolResult) else ToolResult(reply))
+        return _bound_result(reply if isinstance(reply, ToolResult) else ToolResult(reply))
 
     return Tool(name, description, schema, answer)
 
@@ -150,7 +150,7 @@ def _refusal_text(no: Refused) -> str:
     return f"{no}{details}"
 
 
-def _bounded(result: ToolResult) -> ToolResult:
+def _bound_result(result: ToolResult) -> ToolResult:
     """The last resort: every tool pages by itself. Terminal escapes and control characters never pass."""
     raw = result.text.encode(errors="replace")
     text = plain_text(raw)

@@ -66,18 +66,18 @@ def read_tool(reach: Reach) -> Tool:
 def list_tool(reach: Reach) -> Tool:
     """``list``: the names in one folder, or all files below it that match globs."""
 
-    def listed(given: Given) -> str:
+    def list_files(given: Given) -> str:
         parts = place(given.get("path", "."))
         shown = "/".join(parts) or "."
         globs: list[str] = given.get("globs", [])
-        found = sorted(_matching(reach.root, shown, globs)) if globs else _names(reach.root, parts)
-        if not found:
+        names = sorted(_matching(reach.root, shown, globs)) if globs else _names(reach.root, parts)
+        if not names:
             return f"{shown}: nothing{' matches' if globs else ' is in it'}."
         first = int(given.get("from_line", 1))
-        if first > len(found):
-            raise Refused("bad_argument", f"There are {len(found):,} lines.", "Begin at a smaller from_line.")
-        rest = page(found, first, MAX_FILES, lambda line: f"the same call with from_line={line}")
-        return f"{shown}: {len(found):,} {'files' if globs else 'names'}\n{rest}"
+        if first > len(names):
+            raise Refused("bad_argument", f"There are {len(names):,} lines.", "Begin at a smaller from_line.")
+        rest = page(names, first, MAX_FILES, lambda line: f"the same call with from_line={line}")
+        return f"{shown}: {len(names):,} {'files' if globs else 'names'}\n{rest}"
 
     arguments = {
         "path": {**PATH, "description": "A folder, relative to the project root; the project itself when absent."},
@@ -85,7 +85,7 @@ def list_tool(reach: Reach) -> Tool:
         "from_line": {"type": "integer", "minimum": 1, "description": "To page on: the first line to show."},
     }
     text = "List a folder, or with globs all files below it that match (files ignored by git are left out)."
-    return tool("list", text, arguments, [], listed)
+    return tool("list", text, arguments, [], list_files)
 
 
 def project_files(root: Path, below: str = ".", limit: int = MAX_FILES) -> list[str]:
@@ -97,7 +97,7 @@ def project_files(root: Path, below: str = ".", limit: int = MAX_FILES) -> list[
     with walk(root, parts):
         pass  # refuses links and what is no folder, before git is asked
     if repository(root) is None:
-        return sorted(islice(_walked(root, parts), limit))
+        return sorted(islice(_walk_files(root, parts), limit))
     spec = f":(literal){'/'.join(parts)}" if parts else "."
     done = run_git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", spec)
     names = done.stdout.decode(errors="surrogateescape").split("\0") if done else []
@@ -116,7 +116,7 @@ def _names(root: Path, parts: tuple[str, ...]) -> list[str]:
         return [f"{name}{marks.get(kind, '')}" for name, kind in kinds if kind is not None]
 
 
-def _walked(root: Path, parts: tuple[str, ...]) -> Iterator[str]:
+def _walk_files(root: Path, parts: tuple[str, ...]) -> Iterator[str]:
     with walk(root, parts) as folder:
         yield from _files_in(folder, "".join(f"{part}/" for part in parts), MAX_DEPTH)
 
@@ -145,17 +145,17 @@ def search_tool(reach: Reach, clock: Callable[[], float] = time.monotonic) -> To
         is_match = _matcher(given["pattern"], bool(given.get("ignore_case")))
         parts = place(given.get("path", "."))
         hunt = _Hunt(reach.root, is_match, clock() + SEARCH_S, clock)
-        found = list(hunt.matches(_candidates(reach.root, parts, given.get("globs", []))))
+        matches = list(hunt.matches(_candidates(reach.root, parts, given.get("globs", []))))
         noted = "".join(f"\n[{note}]" for note in hunt.notes())
-        if not found:
+        if not matches:
             return f"No line matches in {hunt.searched:,} files.{noted}"
         first = int(given.get("from_match", 1))
-        if first > len(found):
-            raise Refused("bad_argument", f"There are {len(found):,} matches.", "Begin at a smaller from_match.")
+        if first > len(matches):
+            raise Refused("bad_argument", f"There are {len(matches):,} matches.", "Begin at a smaller from_match.")
         shown = page(
-            found, first, int(given.get("matches", _SHOWN)), lambda match: f"the same search with from_match={match}"
+            matches, first, int(given.get("matches", _SHOWN)), lambda match: f"the same search with from_match={match}"
         )
-        return f"{len(found):,} match{'es' if len(found) > 1 else ''} in {hunt.searched:,} files\n{shown}{noted}"
+        return f"{len(matches):,} match{'es' if len(matches) > 1 else ''} in {hunt.searched:,} files\n{shown}{noted}"
 
     arguments = {
         "pattern": {

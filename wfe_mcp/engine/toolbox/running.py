@@ -96,15 +96,15 @@ def bash_tool(reach: Reach) -> Tool:
 def _shell(root: Path) -> tuple[str, ...]:
     """The shell's argv up to the command; its start-up files are not read."""
     path = os.environ.get("PATH", os.defpath)
-    found = _bash_of_windows(root, path) if os.name == "nt" else find("bash", path)
-    if found:
-        return (found, "--noprofile", "--norc", "-c")
-    found = find("sh", path)
-    if found is None:
+    bash = _bash_of_windows(root, path) if os.name == "nt" else find("bash", path)
+    if bash:
+        return (bash, "--noprofile", "--norc", "-c")
+    bash = find("sh", path)
+    if bash is None:
         raise Refused(
             "unavailable", "There is no bash on this machine.", "Use the other tools, or ask for bash to be installed."
         )
-    return (found, "-c")
+    return (bash, "-c")
 
 
 def _bash_of_windows(root: Path, path: str) -> str | None:
@@ -113,7 +113,7 @@ def _bash_of_windows(root: Path, path: str) -> str | None:
     beside = Path(git).parents[1] / "bin" / "bash.exe" if git else None
     if beside is not None and beside.is_file():
         return str(beside)
-    folders = [each for each in path.split(os.pathsep) if _OF_WINDOWS.isdisjoint(Path(each.lower()).parts)]
+    folders = [folder for folder in path.split(os.pathsep) if _OF_WINDOWS.isdisjoint(Path(folder.lower()).parts)]
     return find("bash", os.pathsep.join(folders))
 
 

@@ -23,7 +23,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.template_cache import CompiledTemplate, compile_template
 from wfe_mcp.engine.transfer.exporting import is_whole, named_documents, printed_sha256
 from wfe_mcp.engine.transfer.form import PARTS, BundleLines, refuse
-from wfe_mcp.engine.transfer.rows import PLACE, validated
+from wfe_mcp.engine.transfer.rows import PLACE, validate_row
 from wfe_mcp.workspace.files.mirror import log_place
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -39,7 +39,7 @@ _LoggedEvent = tuple[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedRun:
     """A checked run, ready to be stored. ``head``: the columns of its own row."""
 
     head: dict[str, Any]
@@ -54,19 +54,19 @@ class Checked:
 
     def rows(self, section: str) -> Iterator[dict[str, Any]]:
         """The rows of a section, validated as they are read: only the lines are held."""
-        return (validated(section, line, index) for index, line in enumerate(self.lines.rows[section]))
+        return (validate_row(section, line, index) for index, line in enumerate(self.lines.rows[section]))
 
 
-def check(lines: BundleLines) -> Checked:
+def check(lines: BundleLines) -> CheckedRun:
     """The run in ``lines``. Refuses ``invalid_artifact`` at the first place that is wrong."""
-    head, place = validated("run", lines.run), validated(PLACE, lines.place)
+    head, place = validate_row("run", lines.run), validate_row(PLACE, lines.place)
     if not _RUN_ID.fullmatch(head["id"]):
         refuse("/run/id", "is no id of a run", "letters, digits, - and _", head["id"])
-    return _Check(Checked(head, place, RunState(), lines)).all()
+    return _Check(CheckedRun(head, place, RunState(), lines)).all()
 
 
 class _Check:
-    def __init__(self, found: Checked) -> None:
+    def __init__(self, found: CheckedRun) -> None:
         self._found = found
         self._head = found.head
         self._revisions: dict[tuple[str, int], tuple[str, str]] = {}
@@ -74,7 +74,7 @@ class _Check:
         self._evidence: dict[str, str] = {}
         self._logs: dict[str, dict[str, Any]] = {}
 
-    def all(self) -> Checked:
+    def all(self) -> CheckedRun:
         """Every step, each on what the ones before have shown to be right."""
         documents = self._documents()
         events = list(self._chain())
@@ -86,29 +86,29 @@ class _Check:
         self._events_refer(events)
         if self._found.lines.fault is not None:
             raise self._found.lines.fault
-        return Checked(self._head, self._found.place, state, self._found.lines)
+        return CheckedRun(self._head, self._found.place, state, self._found.lines)
 
     def _documents(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        documents: dict[str, Any] = {}
         for index, row in enumerate(self._found.rows("documents")):
             at = pointer("documents", index, "sha256")
             actual = sha256_hex(canonical_json(row["content"]))
             if row["sha256"] != actual:
                 refuse(at, "is not that of the content", row["sha256"], actual)
-            if actual in found:
+            if actual in documents:
                 refuse(at, "stands there twice", "once", actual)
-            found[actual] = row["content"]
+            documents[actual] = row["content"]
         for name in ("definition", "spec", "inputs", "frozen"):
-            if self._head[f"{name}_sha256"] not in found:
+            if self._head[f"{name}_sha256"] not in documents:
                 refuse(
                     f"/run/{name}_sha256",
                     "names no document of the bundle",
                     "one of /documents",
                     self._head[f"{name}_sha256"],
                 )
-            if not isinstance(found[self._head[f"{name}_sha256"]], dict):
+            if not isinstance(documents[self._head[f"{name}_sha256"]], dict):
                 refuse(f"/run/{name}_sha256", "names a document that is no object", "an object", "another value")
-        return found
+        return documents
 
     def _chain(self) -> Iterator[_LoggedEvent]:
         from wfe_mcp.store.integrity.record_seals import GENESIS, Link, link_hash
@@ -192,8 +192,8 @@ class _Check:
                     declared,
                 )
         wanted = [_outline(phase) for phase in plan.spec.phases]
-        found = [_outline(phase) for phase in state.spec.phases]
-        if wanted != found:
+        outlines = [_outline(phase) for phase in state.spec.phases]
+        if wanted != outlines:
             refuse(
                 "/events/0/payload/spec",
                 "is not the specification of the definition",
@@ -245,7 +245,7 @@ class _Check:
                     case "attachments" if row["sha256"] != sha256_hex(row["content"]):
                         refuse(f"{at}/sha256", "is not that of the content", sha256_hex(row["content"]), row["sha256"])
                     case "logs":
-                        self._printed(at, row)
+                        self._check_printed(at, row)
                     case _:
                         pass
 
@@ -275,14 +275,14 @@ class _Check:
             refuse(at, "leads elsewhere", "a file in the evidence folder of the attempt", path)
         self._logs[path] = evidence
 
-    def _printed(self, at: str, log: dict[str, Any]) -> None:
+    def _check_printed(self, at: str, log: dict[str, Any]) -> None:
         evidence = self._logs.get(log["path"])
         if evidence is None:
             refuse(f"{at}/path", "is the log of no evidence of the bundle", "one of /evidence", log["path"])
         content = log["text"].encode()
-        wanted, found = printed_sha256(evidence, content), sha256_hex(content)
-        if wanted != found and is_whole(log["text"]):
-            refuse(f"{at}/text", "is not what the check printed", wanted, found)
+        wanted, actual = printed_sha256(evidence, content), sha256_hex(content)
+        if wanted != actual and is_whole(log["text"]):
+            refuse(f"{at}/text", "is not what the check printed", wanted, actual)
 
 
 def _attempt(state: RunState, at: str, row: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.core.model import RunId
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.engine.transfer.form import LOGS, MAX_BYTES, written
+from wfe_mcp.engine.transfer.form import LOGS, MAX_BYTES, bundle_lines
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.bundles import SECTIONS
 from wfe_mcp.store.records.runs import RunRecord
@@ -43,7 +43,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
+class ExportedRun:
     """A run as a bundle: its own row, its place and the rows of each section, as text."""
 
     run: RunId
@@ -53,7 +53,7 @@ class Exported:
 
     def lines(self) -> Iterator[bytes]:
         """The lines of the file. They are made as they are asked for: the rows are large enough once."""
-        return written(self.head, self.place, self.rows)
+        return bundle_lines(self.head, self.place, self.rows)
 
     @property
     def size_bytes(self) -> int:
@@ -61,7 +61,7 @@ class Exported:
         return sum(map(len, self.lines()))
 
 
-def export_run(engine: Engine, run: str) -> Exported:
+def export_run(engine: Engine, run: str) -> ExportedRun:
     """The run with all that is kept of it. Refuses ``conflict`` (it is not intact), ``needs_human`` (it holds a key)."""
     _know_keys(engine)
     with engine.store.read() as tx:
@@ -74,15 +74,15 @@ def export_run(engine: Engine, run: str) -> Exported:
         place = place_of(engine, tx, record)
         head = head_of(record)
         _checked_row("run", None, head)
-    found = Exported(record.id, head, place, rows | {LOGS: list(_logs(record, rows["evidence"]))})
-    if found.size_bytes > MAX_BYTES:
+    export = ExportedRun(record.id, head, place, rows | {LOGS: list(_logs(record, rows["evidence"]))})
+    if export.size_bytes > MAX_BYTES:
         raise Refused(
             "too_large",
             f"Run {record.id} is larger than the {MAX_BYTES:,} bytes that can be imported.",
             "Copy the whole database instead: wfe-mcp backup",
             run=record.id,
         )
-    return found
+    return export
 
 
 def named_documents(
@@ -144,11 +144,11 @@ def head_of(record: RunRecord) -> dict[str, Any]:
 
 
 def _refuse_broken(tx: Tx, record: RunRecord) -> None:
-    found = tx.verification.problems(record.id)
-    if found:
+    problems = tx.verification.problems(record.id)
+    if problems:
         raise Refused(
             "conflict",
-            f"Run {record.id} is not what its log says: {found[0].where}: {found[0].message}.",
+            f"Run {record.id} is not what its log says: {problems[0].where}: {problems[0].message}.",
             f"See all of it: wfe-mcp verify {record.id}",
             run=record.id,
         )

@@ -25,7 +25,7 @@ from wfe_mcp.core.events import Event
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import Assurance, By, Channel, RunId, RunState
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.engine.transfer.form import PARTS, BundleLines, read_lines, written
+from wfe_mcp.engine.transfer.form import PARTS, BundleLines, bundle_lines, read_lines
 
 _VERSION = "1.0.0"
 
@@ -45,7 +45,7 @@ _FROZEN: dict[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Worked:
+class ForeignPhase:
     """One phase as it was worked there. ``content`` None: nothing was submitted; ``source``: its place there."""
 
     id: str
@@ -69,7 +69,7 @@ class Foreign:
     root: str
     inputs: dict[str, Any]
     """What of it belongs to no phase, whole."""
-    phases: Sequence[Worked]
+    phases: Sequence[ForeignPhase]
     began: datetime
     ended: datetime
     sha256: str
@@ -84,7 +84,7 @@ class Foreign:
     @property
     def origin(self) -> dict[str, Any]:
         """What the run's origin says besides who brought it in."""
-        lost = [{"path": one.path, "message": one.message} for one in self.not_carried]
+        lost = [{"path": detail.path, "message": detail.message} for detail in self.not_carried]
         return {"kind": self.kind, "sha256": self.sha256, "statements": list(self.statements), "not_carried": lost}
 
 
@@ -102,7 +102,7 @@ def lines_of(found: Foreign) -> BundleLines:
     return read_lines(io.BytesIO(b"".join(_Bundle(found).lines())))
 
 
-def _refuse_unkept(phase: Worked) -> None:
+def _refuse_unkept(phase: ForeignPhase) -> None:
     if phase.content is None:
         return
     try:
@@ -137,20 +137,20 @@ class _Bundle:
         from wfe_mcp.store.maintenance.bundles import row_of
         from wfe_mcp.store.records.runs import RunRecord
 
-        found = self._found
-        definition = _definition(found)
+        foreign = self._found
+        definition = _definition(foreign)
         plan = compile_template(definition)
-        self._work(StartRun(spec=plan.spec, by=self._by, at=found.began))
-        for phase in found.phases:
+        self._work(StartRun(spec=plan.spec, by=self._by, at=foreign.began))
+        for phase in foreign.phases:
             self._work_phase(phase)
-        if found.left_open:
-            self._work(Cancel(reason=found.left_open[:1_000], by=self._by, at=found.ended))
-        events = list(self._chained())
+        if foreign.left_open:
+            self._work(Cancel(reason=foreign.left_open[:1_000], by=self._by, at=foreign.ended))
+        events = list(self._chain_events())
         documents = [
             canonical_json(definition),
             codec.spec_text(plan.spec),
-            canonical_json(found.inputs),
-            canonical_json(_FROZEN | {"engine": found.kind}),
+            canonical_json(foreign.inputs),
+            canonical_json(_FROZEN | {"engine": foreign.kind}),
         ]
         shas = [sha256_hex(text) for text in documents]
         state, last = self._state, self._events[-1][0]
@@ -158,14 +158,14 @@ class _Bundle:
             id=self._id,
             project_id="",
             worktree="",
-            template=found.template,
+            template=foreign.template,
             template_version=_VERSION,
             template_sha256=plan.sha256,
             definition_sha256=shas[0],
             spec_sha256=shas[1],
             inputs_sha256=shas[2],
             frozen_sha256=shas[3],
-            title=found.title,
+            title=foreign.title,
             driver=None,
             triggered_by="",
             external_id="",
@@ -177,7 +177,7 @@ class _Bundle:
             last_seq=len(events),
             last_hash=events[-1]["hash"],
             artifact_count=len(self._revisions),
-            created_at=found.began,
+            created_at=foreign.began,
             updated_at=last,
             ended_at=last,
             archived_at=None,
@@ -187,16 +187,16 @@ class _Bundle:
         rows["documents"] = [
             b'{"content":%b,"sha256":"%b"}' % (text.encode(), sha.encode()) for sha, text in named.items()
         ]
-        rows["events"] = [canonical_json(row_of("events", one)).encode() for one in events]
-        rows["revisions"] = [canonical_json(row_of("revisions", one)).encode() for one in self._revisions]
-        return written(head_of(record), {"project": "", "root": found.root, "worktree": ""}, rows)
+        rows["events"] = [canonical_json(row_of("events", event)).encode() for event in events]
+        rows["revisions"] = [canonical_json(row_of("revisions", revision)).encode() for revision in self._revisions]
+        return bundle_lines(head_of(record), {"project": "", "root": foreign.root, "worktree": ""}, rows)
 
     def _work(self, command: Command) -> None:
         events = decide(self._state, command)
         self._state = reduce(evolve, events, self._state)
         self._events += [(command.at, event) for event in events]
 
-    def _work_phase(self, phase: Worked) -> None:
+    def _work_phase(self, phase: ForeignPhase) -> None:
         path = PhasePath(phase.id)
         self._work(StartPhase(phase=path, holder=self._found.kind, by=self._by, at=phase.at))
         if phase.content is None:
@@ -221,7 +221,7 @@ class _Bundle:
         )
         self._work(Submit(phase=path, revision=1, sha256=sha256_of(phase.content), by=self._by, at=phase.at))
 
-    def _chained(self) -> Iterator[dict[str, Any]]:
+    def _chain_events(self) -> Iterator[dict[str, Any]]:
         from wfe_mcp.store import serialization as codec
         from wfe_mcp.store.integrity.record_seals import GENESIS, Link, link_hash
 

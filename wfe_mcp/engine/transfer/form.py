@@ -56,7 +56,9 @@ class BundleLines:
     fault: Refused | None
 
 
-def written(run: Mapping[str, Any], place: Mapping[str, Any], rows: Mapping[str, Iterable[bytes]]) -> Iterator[bytes]:
+def bundle_lines(
+    run: Mapping[str, Any], place: Mapping[str, Any], rows: Mapping[str, Iterable[bytes]]
+) -> Iterator[bytes]:
     """The lines of a bundle, each with its line feed. ``rows``: canonical JSON, for each of ``PARTS``."""
     whole = hashlib.sha256()
     checksums: dict[str, Any] = {}
@@ -240,8 +242,8 @@ class _Reader:
 def _compare(recorded: Any, sections: dict[str, Any], whole: str) -> None:
     checksums: dict[str, Any] = cast("dict[str, Any]", recorded) if isinstance(recorded, dict) else {}
     named: dict[str, Any] = checksums["sections"] if isinstance(checksums.get("sections"), dict) else {}
-    for name, found in sections.items():
-        if named.get(name) != found:
-            refuse(pointer("checksums", "sections", name), f"is not that of /{name}", named.get(name), found)
+    for name, section in sections.items():
+        if named.get(name) != section:
+            refuse(pointer("checksums", "sections", name), f"is not that of /{name}", named.get(name), section)
     if checksums != {"sections": sections, "sha256": whole}:
         refuse("/checksums/sha256", "is not that of the whole", checksums.get("sha256"), whole)

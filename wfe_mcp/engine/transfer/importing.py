@@ -25,11 +25,11 @@ from wfe_mcp.core.model import By, RunId
 from wfe_mcp.core.units import Progress, unheard
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.transaction import IMPORTED, imported_name, origin_of
-from wfe_mcp.engine.transfer.checking import Checked, check
+from wfe_mcp.engine.transfer.checking import CheckedRun, check
 from wfe_mcp.engine.transfer.exporting import export_run
 from wfe_mcp.engine.transfer.foreign import Foreign, lines_of
 from wfe_mcp.engine.transfer.form import LOGS, BundleLines, read_lines, refuse
-from wfe_mcp.engine.transfer.rows import parsed
+from wfe_mcp.engine.transfer.rows import parse_row
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.bundles import SECTIONS
 from wfe_mcp.store.records.runs import RunRecord
@@ -39,7 +39,7 @@ _NO_FORMAT = re.compile(rb"(\xef\xbb\xbf)?\s*[\[{](?!\s*\"format\")")
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ImportedRun:
     """The imported run. ``was_here``: the same run, with the same content, was there; ``mirrors``: files written."""
 
     run: RunId
@@ -52,7 +52,7 @@ class Imported:
 
 def import_run(
     engine: Engine, by: By, file: BinaryIO, *, dry_run: bool = False, progress: Progress = unheard
-) -> Imported:
+) -> ImportedRun:
     """Check the bundle, and keep its run unless ``dry_run``. Refuses ``invalid_artifact``, ``too_large``, ``conflict``.
 
     ``progress`` counts rows, once they are checked.
@@ -82,26 +82,26 @@ def read_foreign(source: Path) -> Foreign | None:
 
 def import_foreign(
     engine: Engine, by: By, found: Foreign, *, dry_run: bool = False, progress: Progress = unheard
-) -> Imported:
+) -> ImportedRun:
     """Keep what another system recorded, as ``import_run`` keeps a bundle; its origin says what it claims."""
     return _come_in(engine, by, lines_of(found), found.origin, progress, dry_run=dry_run)
 
 
 def _come_in(
     engine: Engine, by: By, lines: BundleLines, claimed: dict[str, Any], progress: Progress, *, dry_run: bool
-) -> Imported:
-    found = check(lines)
-    rows = found.lines.rows
+) -> ImportedRun:
+    run = check(lines)
+    rows = run.lines.rows
     events, revisions = len(rows["events"]), len(rows["revisions"])
-    origin = claimed | _brought(by, engine, found.place)
-    here = _here(engine, found, claimed)
+    origin = claimed | _brought(by, engine, run.place)
+    here = _here(engine, run, claimed)
     if here is None:
         with suppress(_OnlyTried):
-            _keep(engine, by, found, origin, progress, dry_run=dry_run)
+            _keep(engine, by, run, origin, progress, dry_run=dry_run)
     is_here = here is not None
-    files = 0 if dry_run else _mirrored(engine, found, only_missing=is_here)
-    return Imported(
-        found.run, is_here, origin=origin if here is None else here, mirrors=files, events=events, revisions=revisions
+    files = 0 if dry_run else _write_mirrors(engine, run, only_missing=is_here)
+    return ImportedRun(
+        run.run, is_here, origin=origin if here is None else here, mirrors=files, events=events, revisions=revisions
     )
 
 
@@ -109,11 +109,11 @@ class _OnlyTried(Exception):
     """A dry run succeeded and is undone."""
 
 
-def _here(engine: Engine, found: Checked, claimed: dict[str, Any]) -> dict[str, Any] | None:
+def _here(engine: Engine, found: CheckedRun, claimed: dict[str, Any]) -> dict[str, Any] | None:
     """Where the run comes from that is here already, with the same content. Refuses ``conflict`` for another one."""
     with engine.store.read() as tx:
         loaded = tx.runs.load(found.run)
-        if any(one.run_id == found.run for one in tx.retention.pruned(engine.project_id)):
+        if any(run.run_id == found.run for run in tx.retention.pruned_runs(engine.project_id)):
             raise Refused(
                 "conflict",
                 f"Run {found.run} was here, and a person removed it: wfe-mcp prune.",
@@ -148,7 +148,9 @@ def _brought(by: By, engine: Engine, place: dict[str, str]) -> dict[str, Any]:
     return {"place": place, "at": at, "by": by.actor, "channel": str(by.channel)}
 
 
-def _keep(engine: Engine, by: By, found: Checked, origin: dict[str, Any], progress: Progress, *, dry_run: bool) -> None:
+def _keep(
+    engine: Engine, by: By, found: CheckedRun, origin: dict[str, Any], progress: Progress, *, dry_run: bool
+) -> None:
     from wfe_mcp.store.maintenance.bundles import values_of
 
     number, total = count(1), sum(len(lines) for lines in found.lines.rows.values())
@@ -156,7 +158,7 @@ def _keep(engine: Engine, by: By, found: Checked, origin: dict[str, Any], progre
     def rows(section: str) -> Iterator[dict[str, Any]]:
         for line in found.lines.rows[section]:
             progress(next(number), total)
-            values = values_of(section, parsed(section, line))
+            values = values_of(section, parse_row(section, line))
             if section == "evidence" and values["log_path"] is not None:
                 values["log_path"] = str(Path(engine.root, values["log_path"]))
             yield values
@@ -173,7 +175,7 @@ def _keep(engine: Engine, by: By, found: Checked, origin: dict[str, Any], progre
 
 
 def _write(
-    engine: Engine, tx: Tx, by: By, found: Checked, rows: dict[str, Iterator[dict[str, Any]]], origin: dict[str, Any]
+    engine: Engine, tx: Tx, by: By, found: CheckedRun, rows: dict[str, Iterator[dict[str, Any]]], origin: dict[str, Any]
 ) -> None:
     from wfe_mcp.store.repository import record_from
 
@@ -184,7 +186,7 @@ def _write(
     tx.after_commit(partial(engine.has_changed, (record.id,)))
 
 
-def _refuse_unlike(tx: Tx, found: Checked) -> None:
+def _refuse_unlike(tx: Tx, found: CheckedRun) -> None:
     """The final check, as in ``verify``: above all at the records that the log names with their sha256."""
     problems = tx.verification.problems(found.run)
     if problems:
@@ -212,7 +214,7 @@ _SECTION_OF = {
 }
 
 
-def _mirrored(engine: Engine, found: Checked, *, only_missing: bool) -> int:
+def _write_mirrors(engine: Engine, found: CheckedRun, *, only_missing: bool) -> int:
     """Write the files that people see of the run; how many artifacts and logs."""
     from wfe_mcp.engine.files.mirrors import mirror_again
 

@@ -21,7 +21,7 @@ from wfe_mcp.artifacts.parse import parse_json
 from wfe_mcp.artifacts.validate import validate
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.errors import Detail, Refused, pointer
-from wfe_mcp.engine.transfer.foreign import Foreign, Worked, utc
+from wfe_mcp.engine.transfer.foreign import Foreign, ForeignPhase, utc
 
 KIND = "workflow-hub"
 MAX_REPORTS = 1_000
@@ -58,13 +58,13 @@ def read_reports(content: bytes, place: Path) -> Foreign:
         _refuse("", f"it holds {len(entries)} reports", f"1 to {MAX_REPORTS}", len(entries))
     written = datetime.fromtimestamp(int(place.stat().st_mtime), UTC)
     named = [
-        _time(pointer(index) if isinstance(value, list) else "", each)
-        for index, one in enumerate(entries)
-        if isinstance(one, dict) and (each := cast("dict[str, Any]", one)).get(_TIME) is not None
+        _time(pointer(index) if isinstance(value, list) else "", fields)
+        for index, entry in enumerate(entries)
+        if isinstance(entry, dict) and (fields := cast("dict[str, Any]", entry)).get(_TIME) is not None
     ]
     reading = _ReportReader(min(named, default=written))
-    for index, one in enumerate(entries):
-        reading.take(pointer(index) if isinstance(value, list) else "", index + 1, one)
+    for index, entry in enumerate(entries):
+        reading.take(pointer(index) if isinstance(value, list) else "", index + 1, entry)
     phases = reading.phases
     if not named:
         reading.statements.append(
@@ -93,7 +93,7 @@ class _ReportReader:
 
     def __init__(self, begin: datetime) -> None:
         self.begin = begin
-        self.phases: list[Worked] = []
+        self.phases: list[ForeignPhase] = []
         self.statements: list[str] = []
         self.lost: list[Detail] = []
         self.left_open = ""
@@ -121,15 +121,15 @@ class _ReportReader:
         if report is None:
             self.statements.append(f"{who}, {entry.get('status')!s:.40}: no report in it; that is no pass")
         else:
-            made = self._build_report(place, role, report)
-            faults = validate("role_report@1", made).faults
+            whole = self._build_report(place, role, report)
+            faults = validate("role_report@1", whole).faults
             if faults:
                 self.statements.append(
                     f"{who}: no valid report, kept as a document ({faults[0].path}: {faults[0].message})"
                 )
             else:
-                schema, content = "role_report@1", made
-                self.statements.append(f"{who} says {made['status']}")
+                schema, content = "role_report@1", whole
+                self.statements.append(f"{who} says {whole['status']}")
         is_open = handed and entry.get("status") in ("pending", "in_progress")
         self.left_open = f"the hand-off {who} was {entry['status']} in Workflow Hub" if is_open else ""
         self._add(at, entry, role, who, schema, content, is_accepted=not is_open)
@@ -154,7 +154,7 @@ class _ReportReader:
         before = self.phases[-1].at if self.phases else self.begin
         when = max(_time(at, entry), before) if entry.get(_TIME) is not None else before
         self.phases.append(
-            Worked(
+            ForeignPhase(
                 f"{name}_report{'' if count == 1 else f'_{count}'}",
                 f"Report of {role}",
                 "Imported: the role's instructions are in the inputs.",
@@ -172,23 +172,23 @@ class _ReportReader:
             if {"status", "summary"} & set(entry):
                 return entry, at
             return _in_text(entry.get("raw_output")), f"{at}/raw_output"
-        given = entry.get("report")
-        found = cast("dict[str, Any]", given) if isinstance(given, dict) else _in_text(given)
+        value = entry.get("report")
+        fields = cast("dict[str, Any]", value) if isinstance(value, dict) else _in_text(value)
         more = {name: entry[f"report_{name}"] for name in ("status", "summary") if entry.get(f"report_{name}")}
-        return (None, at) if found is None and "status" not in more else ({**more, **(found or {})}, f"{at}/report")
+        return (None, at) if fields is None and "status" not in more else ({**more, **(fields or {})}, f"{at}/report")
 
     def _build_report(self, at: str, role: str, report: dict[str, Any]) -> dict[str, Any]:
         """The report as ``role_report@1``. What has no place there is listed."""
-        given = report.get("details")
-        details = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
-        if given is not None and details is not given:
+        value = report.get("details")
+        details = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+        if value is not None and details is not value:
             self.lost.append(Detail(f"{at}/details", "is no object; it is in the inputs"))
         kept = {name: details[name] for name in (*_LISTS, *_COUNTS) if name in details}
         findings: list[dict[str, Any]] = []
         for name in _FOUND:
             entries = details.get(name, [])
             if isinstance(entries, list):
-                findings += [_finding(each) for each in cast("list[Any]", entries)]
+                findings += [_finding(entry) for entry in cast("list[Any]", entries)]
         for key in sorted(set(details) - set(kept) - set(_FOUND)):
             self.lost.append(
                 Detail(f"{at}/details{pointer(key)}", "has no place in role_report@1; it is in the inputs")
@@ -202,9 +202,11 @@ def _finding(entry: Any) -> dict[str, Any]:
     if not isinstance(entry, dict):
         return {"severity": "medium", "title": entry}
     fields = cast("dict[str, Any]", entry)
-    found = {ours: next((fields[name] for name in theirs if fields.get(name)), None) for ours, theirs in _NAMES.items()}
-    severity = str(found["severity"] or "medium").lower()
-    return {key: value for key, value in found.items() if value is not None} | {"severity": severity}
+    values = {
+        ours: next((fields[name] for name in theirs if fields.get(name)), None) for ours, theirs in _NAMES.items()
+    }
+    severity = str(values["severity"] or "medium").lower()
+    return {key: value for key, value in values.items() if value is not None} | {"severity": severity}
 
 
 def _in_text(text: object) -> dict[str, Any] | None:

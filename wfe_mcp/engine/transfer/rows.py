@@ -57,7 +57,7 @@ class Origin(_Row):
     worktree: str
 
 
-def validated(section: str, line: bytes, index: int | None = None) -> dict[str, Any]:
+def validate_row(section: str, line: bytes, index: int | None = None) -> dict[str, Any]:
     """The values of a row, or of the parts ``run`` and ``place``. Refuses ``invalid_artifact`` at its pointer."""
     place = pointer(section) if index is None else pointer(section, index)
     written = value_at(line, place)
@@ -76,7 +76,7 @@ def validated(section: str, line: bytes, index: int | None = None) -> dict[str, 
     return values
 
 
-def parsed(section: str, line: bytes) -> dict[str, Any]:
+def parse_row(section: str, line: bytes) -> dict[str, Any]:
     """The values of a row that was validated before."""
     return dict(_model(section).model_validate_json(line))
 

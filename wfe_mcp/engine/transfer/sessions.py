@@ -24,7 +24,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from wfe_mcp.artifacts.parse import check_value, parse_json
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.errors import Detail, Refused, pointer
-from wfe_mcp.engine.transfer.foreign import Foreign, Worked, utc
+from wfe_mcp.engine.transfer.foreign import Foreign, ForeignPhase, utc
 from wfe_mcp.workspace.files.project_files import read_folder
 
 SESSION = "session.json"
@@ -146,7 +146,7 @@ class _SessionReader:
         session = self._session
         known = list(_sequence(session.current_iteration))
         if session.phase in {"error", "cancelled"}:
-            seen = [index for index, place in enumerate(known) if self._there(place)]
+            seen = [index for index, place in enumerate(known) if self._is_there(place)]
             reached = known[: seen[-1] + 1] if seen else []
         else:
             last = (session.current_iteration, "review" if session.phase == "complete" else session.phase)
@@ -177,13 +177,17 @@ class _SessionReader:
             (Detail(path, "is missing or empty", "the answer of the phase", None),),
         )
 
-    def _worked_phases(self, places: list[tuple[int, str]]) -> list[Worked]:
-        phases: list[Worked] = []
+    def _worked_phases(self, places: list[tuple[int, str]]) -> list[ForeignPhase]:
+        phases: list[ForeignPhase] = []
         at = self._session.created_at
         for number, phase in places:
             is_last = (number, phase) == places[-1]
-            made = [one.created_at for one in self._session.artifacts if (one.iteration, one.phase) == (number, phase)]
-            at = max([at, *made])
+            times = [
+                artifact.created_at
+                for artifact in self._session.artifacts
+                if (artifact.iteration, artifact.phase) == (number, phase)
+            ]
+            at = max([at, *times])
             name = phase if number == 1 else f"{phase}_{number}"
             schema, content = self._content(number, phase)
             prompt = _prompt(number, phase)
@@ -192,7 +196,7 @@ class _SessionReader:
             )
             place = f"iteration-{number}" if schema == "file_bundle@1" else _answer(number, phase)
             phases.append(
-                Worked(
+                ForeignPhase(
                     name,
                     f"{phase.capitalize()}, iteration {number}",
                     instructions,
@@ -232,25 +236,25 @@ class _SessionReader:
             if getattr(session, name):
                 yield f"{name}: {getattr(session, name)[:300]}"
         review = next((place for place in reversed(places) if place[1] == "review"), None)
-        yield from self._compared("plan_hash", session.plan_hash, "iteration-1/planning-response.md")
-        yield from self._compared("plan_hash", session.plan_hash, "plan.md")
-        yield from self._compared("standards_hash", session.standards_hash, "standards-bundle.md")
+        yield from self._compare_files("plan_hash", session.plan_hash, "iteration-1/planning-response.md")
+        yield from self._compare_files("plan_hash", session.plan_hash, "plan.md")
+        yield from self._compare_files("standards_hash", session.standards_hash, "standards-bundle.md")
         if review is not None:
-            yield from self._compared("review_hash", session.review_hash, _answer(*review))
-        for index, one in enumerate(session.artifacts):
-            path = one.path.replace("\\", "/")
-            tried = (path, f"iteration-{one.iteration}/{path}", f"iteration-{one.iteration}/code/{path}")
-            there = next((each for each in tried if each in self._files), None)
+            yield from self._compare_files("review_hash", session.review_hash, _answer(*review))
+        for index, artifact in enumerate(session.artifacts):
+            path = artifact.path.replace("\\", "/")
+            tried = (path, f"iteration-{artifact.iteration}/{path}", f"iteration-{artifact.iteration}/code/{path}")
+            there = next((candidate for candidate in tried if candidate in self._files), None)
             if there is None:
                 yield f"{pointer('artifacts', index)} names {path[:200]}, which is not there"
             else:
-                yield from self._compared(f"{pointer('artifacts', index)}/sha256", one.sha256, there)
+                yield from self._compare_files(f"{pointer('artifacts', index)}/sha256", artifact.sha256, there)
 
-    def _compared(self, name: str, recorded: str | None, path: str) -> Iterator[str]:
+    def _compare_files(self, name: str, recorded: str | None, path: str) -> Iterator[str]:
         if recorded and path in self._files:
-            found = hashlib.sha256(self._files[path]).hexdigest()
-            if found != recorded.lower():
-                yield f"{name} is {recorded[:12]}…, and {path} is {found[:12]}…: it was changed after that"
+            actual = hashlib.sha256(self._files[path]).hexdigest()
+            if actual != recorded.lower():
+                yield f"{name} is {recorded[:12]}…, and {path} is {actual[:12]}…: it was changed after that"
 
     def _left_open(self) -> str:
         session = self._session
@@ -263,7 +267,7 @@ class _SessionReader:
     def _has_answer(self, place: tuple[int, str]) -> bool:
         return bool(self._files.get(_answer(*place), b"").strip()) or bool(self._code(*place))
 
-    def _there(self, place: tuple[int, str]) -> bool:
+    def _is_there(self, place: tuple[int, str]) -> bool:
         return self._has_answer(place) or _prompt(*place) in self._files
 
     def _code(self, number: int, phase: str) -> list[str]:
@@ -298,7 +302,8 @@ def _session(content: bytes) -> tuple[Any, Session]:
     except ValidationError as error:
         faults = error.errors(include_url=False)
         details = tuple(
-            Detail(pointer(*one["loc"]), one["msg"], _expectation(one), repr(one.get("input"))[:80]) for one in faults
+            Detail(pointer(*fault["loc"]), fault["msg"], _expectation(fault), repr(fault.get("input"))[:80])
+            for fault in faults
         )
         raise Refused(
             "invalid_artifact", f"{SESSION} is refused at {details[0].path}: {details[0].message}", _HINT, details

@@ -12,7 +12,7 @@ from typing import NamedTuple, NoReturn
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.json_pointer import part_at
-from wfe_mcp.engine.credentials.stored import Use, note_use, opened
+from wfe_mcp.engine.credentials.stored import CredentialUse, note_use, open_credentials
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.triggers.starting import start, template_fault
 from wfe_mcp.engine.webhooks.signing import valid_credentials
@@ -33,21 +33,21 @@ class Incoming(NamedTuple):
 
 def systems(engine: Engine) -> list[Incoming]:
     """The systems whose messages configuration allows here."""
-    found = sorted(engine.settings().settings.incoming.items())
-    return [Incoming(name, one, _fault(engine, name, one)) for name, one in found]
+    tables = sorted(engine.settings().settings.incoming.items())
+    return [Incoming(name, incoming, _fault(engine, name, incoming)) for name, incoming in tables]
 
 
 def receive(engine: Engine, name: str, headers: dict[str, str], body: bytes) -> str:
     """Start the run that a message asks for; its id. Refuses ``unauthorized``, and what ``start_run`` refuses."""
-    one = engine.settings().settings.incoming.get(name)
-    if one is None or not one.enabled or not _is_signed(engine, name, one, headers, body):
+    incoming = engine.settings().settings.incoming.get(name)
+    if incoming is None or not incoming.enabled or not _is_signed(engine, name, incoming, headers, body):
         refuse()
     try:
-        given = json.loads(body) if one.from_body else None
+        value = json.loads(body) if incoming.from_body else None
     except (ValueError, RecursionError):
         raise Refused("bad_argument", "The body is no JSON.", "[incoming] from_body takes inputs from it.") from None
-    taken = {key: part_at(given, pointer) for key, pointer in one.from_body.items()}
-    return start(engine, "incoming", name, one, headers["webhook-id"], taken)
+    taken = {key: part_at(value, pointer) for key, pointer in incoming.from_body.items()}
+    return start(engine, "incoming", name, incoming, headers["webhook-id"], taken)
 
 
 def refuse() -> NoReturn:
@@ -65,15 +65,15 @@ def _is_signed(engine: Engine, name: str, one: IncomingSettings, headers: dict[s
     from standardwebhooks import Webhook, WebhookVerificationError  # 17 ms, with what it loads
 
     try:
-        found = opened(engine, valid_credentials(engine, name, one))
+        secrets = open_credentials(engine, valid_credentials(engine, name, one))
     except Refused:
         return False
-    for credential, secret in found.items():
+    for credential, secret in secrets.items():
         try:
             Webhook(secret.value).verify(body, headers, json_parse=False)
         except (WebhookVerificationError, ValueError):  # ValueError: a signature or a body that is no text
             continue
-        note_use(engine, [credential], Use(f"{one.signs} {name}"))
+        note_use(engine, [credential], CredentialUse(f"{one.signs} {name}"))
         return True
     return False
 
@@ -84,7 +84,7 @@ def _may_be_signed(headers: dict[str, str]) -> bool:
         age = time.time() - float(headers.get("webhook-timestamp", ""))
     except ValueError:
         return False
-    return abs(age) <= _MOST_AGE_S and all(headers.get(f"webhook-{each}") for each in ("id", "signature"))
+    return abs(age) <= _MOST_AGE_S and all(headers.get(f"webhook-{header}") for header in ("id", "signature"))
 
 
 def _fault(engine: Engine, name: str, one: IncomingSettings) -> str:

@@ -44,17 +44,17 @@ class Schedule(NamedTuple):
 
 def schedules(engine: Engine) -> list[Schedule]:
     """The schedules that count here."""
-    found = engine.settings().settings.schedule
+    tables = engine.settings().settings.schedule
     with engine.store.read() as tx:
-        jobs = _jobs(engine, tx) if found else []
-    return [_schedule(engine, name, one, jobs) for name, one in sorted(found.items())]
+        jobs = _jobs(engine, tx) if tables else []
+    return [_schedule(engine, name, schedule, jobs) for name, schedule in sorted(tables.items())]
 
 
 def plan(engine: Engine) -> None:
     """Enqueue the next time of each schedule; one that is enqueued stays as it is."""
     now = engine.clock()
-    found = engine.settings().settings.schedule
-    due = {name: one.next(now) for name, one in found.items() if one.enabled}
+    tables = engine.settings().settings.schedule
+    due = {name: schedule.next(now) for name, schedule in tables.items() if schedule.enabled}
     queue = queue_name(SCHEDULE, engine.project_id)
     new = {
         key: NewJob(SCHEDULE, queue, {"schedule": name, "at": at.isoformat()}, dedupe_key=key, run_at=at)
@@ -71,10 +71,10 @@ def plan(engine: Engine) -> None:
 
 def start_due(engine: Engine, context: JobContext) -> Outcome:
     """The handler of the jobs."""
-    given = context.job.payload
-    name, at = given["schedule"], datetime.fromisoformat(given["at"])
-    one = engine.settings().settings.schedule.get(name)
-    if one is None or not one.enabled or one.next(at - _SECOND) != at:
+    payload = context.job.payload
+    name, at = payload["schedule"], datetime.fromisoformat(payload["at"])
+    schedule = engine.settings().settings.schedule.get(name)
+    if schedule is None or not schedule.enabled or schedule.next(at - _SECOND) != at:
         return Outcome({"dropped": f"[schedule.{name}] does not name this time any more"})
     with engine.store.read() as tx:
         later = [
@@ -82,7 +82,7 @@ def start_due(engine: Engine, context: JobContext) -> Outcome:
         ]
     if later:
         return Outcome({"dropped": "a later time has come meanwhile"})
-    return Outcome({"run": start(engine, "schedule", name, one, given["at"], {})})
+    return Outcome({"run": start(engine, "schedule", name, schedule, payload["at"], {})})
 
 
 def _jobs(engine: Engine, tx: Tx) -> list[JobRecord]:

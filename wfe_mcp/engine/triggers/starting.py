@@ -5,10 +5,10 @@ from typing import Any, Literal
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.engine.models.roles import filled
+from wfe_mcp.engine.models.roles import fill_role
 from wfe_mcp.engine.runs.start import is_for_people, refuse_missing, start_run
 from wfe_mcp.engine.templates.catalogue import find_template
-from wfe_mcp.engine.templates.overrides import configured
+from wfe_mcp.engine.templates.overrides import configure_plan
 from wfe_mcp.workspace.config.trigger_tables import TriggerSettings
 
 Kind = Literal["incoming", "schedule"]
@@ -33,21 +33,19 @@ def template_fault(engine: Engine, one: TriggerSettings, more: tuple[str, ...] =
     """Why its template cannot be started now; empty when it can. ``more``: inputs that a message brings, by their names."""
     settings = engine.settings()
     try:
-        found = find_template(engine, one.template)
-        plan, made = configured(engine, found, settings, {}, dict(one.inputs))
-        refuse_missing(plan, settings, engine, made, dict(one.inputs))
+        template = find_template(engine, one.template)
+        plan, roles = configure_plan(engine, template, settings, {}, dict(one.inputs))
+        refuse_missing(plan, settings, engine, roles, dict(one.inputs))
         if one.driver:
-            filled(settings, one.driver)
+            fill_role(settings, one.driver)
     except Refused as no:
         return f"{no.message} {no.details[0].message if no.details else no.hint}"
     if is_for_people(engine, settings, one.template):
         return f"policy.templates lets no agent start {one.template!r}, and this is no more than one."
-    schema, named = found.template.inputs, {*one.inputs, *more}
+    schema, named = template.template.inputs, {*one.inputs, *more}
     known = schema.get("properties", {})
     has = f"It has: {', '.join(known)}."
     for name in sorted(named - known.keys()):
         return f"{one.template} has no input {name!r}. {nearest_hint(name, known, has)}"
-    missing = [
-        each for each in schema.get("required", ()) if each not in named and "default" not in known.get(each, {})
-    ]
+    missing = [key for key in schema.get("required", ()) if key not in named and "default" not in known.get(key, {})]
     return f"{one.template} needs the input {missing[0]!r}." if missing else ""

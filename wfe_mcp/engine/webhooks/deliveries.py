@@ -64,21 +64,23 @@ _STATES = {
 def receivers(engine: Engine) -> list[Receiver]:
     """The webhooks that configuration names and that count here."""
     hooks = engine.settings().settings.webhooks
-    found = deliveries(engine, limit=MOST) if hooks else []
-    made: list[Receiver] = []
+    newest = deliveries(engine, limit=MOST) if hooks else []
+    rows: list[Receiver] = []
     for name, hook in sorted(hooks.items()):
-        own = list({each.id: each for each in reversed(found) if each.webhook == name}.values())
-        waiting = sum(each.state in {"waiting", "behind", "sending"} for each in own)
-        failed = sum(each.state == "failed" and each.event != TEST for each in own)
-        made.append(Receiver(name, hook, _fault(engine, name, hook), waiting, failed))
-    return made
+        own = list({delivery.id: delivery for delivery in reversed(newest) if delivery.webhook == name}.values())
+        waiting = sum(delivery.state in {"waiting", "behind", "sending"} for delivery in own)
+        failed = sum(delivery.state == "failed" and delivery.event != TEST for delivery in own)
+        rows.append(Receiver(name, hook, _fault(engine, name, hook), waiting, failed))
+    return rows
 
 
 def deliveries(engine: Engine, webhook: str = "", states: Sequence[str] = (), limit: int = 50) -> list[Delivery]:
     """The deliveries of this project, newest first."""
     with engine.store.read() as tx:
-        found = [_delivery(job) for job in _jobs(engine, tx)]
-    named = [each for each in found if webhook in {"", each.webhook} and (not states or each.state in states)]
+        every = [_delivery(job) for job in _jobs(engine, tx)]
+    named = [
+        delivery for delivery in every if webhook in {"", delivery.webhook} and (not states or delivery.state in states)
+    ]
     return named[:limit]
 
 
@@ -90,12 +92,12 @@ def redeliver(engine: Engine, names: Sequence[str] = (), *, failed: bool = False
     if not names and not failed:
         raise Refused("bad_argument", "No delivery is named.", "Name one, or give --failed: wfe-mcp webhook deliveries")
     with engine.store.tx() as tx:
-        known = [job for job in _jobs(engine, tx) if webhook in {"", job.payload["webhook"]}]
-        newest = {message_id(job): job for job in reversed(known)}
-        named = {message_id(_found(known, name)) for name in names}
+        jobs = [job for job in _jobs(engine, tx) if webhook in {"", job.payload["webhook"]}]
+        newest = {message_id(job): job for job in reversed(jobs)}
+        named = {message_id(_find_delivery(jobs, name)) for name in names}
         again = [job for id_, job in newest.items() if id_ in named or (failed and _is_given_up(job))]
-        made = [_again(engine, tx, job) for job in again]
-        return [_delivery(job) for each in made if (job := tx.jobs.get(each)) is not None]
+        job_ids = [_again(engine, tx, job) for job in again]
+        return [_delivery(job) for job_id in job_ids if (job := tx.jobs.get(job_id)) is not None]
 
 
 def send_test(engine: Engine, name: str) -> str:
@@ -120,7 +122,7 @@ def refuse_unknown(engine: Engine, name: str) -> WebhookSettings:
 def delivery_of(engine: Engine, job: str) -> Delivery:
     """One delivery, by the id of its job or message, or the first characters of one."""
     with engine.store.read() as tx:
-        return _delivery(_found(_jobs(engine, tx), job))
+        return _delivery(_find_delivery(_jobs(engine, tx), job))
 
 
 def _is_given_up(job: JobRecord) -> bool:
@@ -132,26 +134,26 @@ def _again(engine: Engine, tx: Tx, job: JobRecord) -> str:
         tx.lines.hurry(job)
         tx.after_commit(engine.wake)
         return job.id
-    given = job.payload
-    message = Message(given["type"], given["subject"], given["data"])
-    more = {"id": message_id(job), "at": given["at"], "sequence": body_of(job)["sequence"]}
-    return enqueue_message(engine, tx, given["webhook"], message, more, TRIES)
+    payload = job.payload
+    message = Message(payload["type"], payload["subject"], payload["data"])
+    more = {"id": message_id(job), "at": payload["at"], "sequence": body_of(job)["sequence"]}
+    return enqueue_message(engine, tx, payload["webhook"], message, more, TRIES)
 
 
 def _jobs(engine: Engine, tx: Tx) -> list[JobRecord]:
-    found = tx.jobs.filter(queues=(queue_name("webhook", engine.project_id),), limit=MOST)
-    own = (job for job in found if job.kind == WEBHOOK)
+    jobs = tx.jobs.filter(queues=(queue_name("webhook", engine.project_id),), limit=MOST)
+    own = (job for job in jobs if job.kind == WEBHOOK)
     return sorted(own, key=lambda job: (job.created_at, job.dedupe_key or ""), reverse=True)
 
 
-def _found(jobs: Sequence[JobRecord], name: str) -> JobRecord:
+def _find_delivery(jobs: Sequence[JobRecord], name: str) -> JobRecord:
     """The newest delivery whose job or message begins with ``name``."""
     starts = (name, f"job-{name}")
-    found = [job for job in jobs if name and (job.id.startswith(starts) or message_id(job).startswith(starts))]
-    if not found or len({message_id(job) for job in found}) > 1:
-        what = "Several deliveries begin" if found else "No delivery begins"
+    matches = [job for job in jobs if name and (job.id.startswith(starts) or message_id(job).startswith(starts))]
+    if not matches or len({message_id(job) for job in matches}) > 1:
+        what = "Several deliveries begin" if matches else "No delivery begins"
         raise Refused("bad_argument", f"{what} with {name!r}.", "See: wfe-mcp webhook deliveries")
-    return found[0]
+    return matches[0]
 
 
 def _delivery(job: JobRecord) -> Delivery:

@@ -59,7 +59,7 @@ def deliver(engine: Engine, context: JobContext) -> Outcome:
         _again(engine, job, f"[webhooks.{name}] is not in configuration that counts; see: wfe-mcp doctor")
     try:
         answer = exchange(
-            Request(hook.url, "POST", *_signed(engine, job, name, hook)),
+            Request(hook.url, "POST", *_sign_message(engine, job, name, hook)),
             allow=settings.http.allow,
             timeout_s=TIMEOUT_S,
             should_stop=lambda: context.stop.is_asked,
@@ -85,21 +85,21 @@ def message_id(job: JobRecord) -> str:
 
 def body_of(job: JobRecord, form: str = "standard") -> dict[str, Any]:
     """The body of a message."""
-    given = job.payload
-    sequence = int(given.get("sequence") or number_in_line(job))
+    payload = job.payload
+    sequence = int(payload.get("sequence") or number_in_line(job))
     if form == "cloudevents":
         return {
             "specversion": "1.0",
             "id": message_id(job),
-            "source": f"urn:wfe-mcp:{given['data']['project']}",
-            "type": given["type"],
-            "subject": given["subject"],
-            "time": given["at"],
+            "source": f"urn:wfe-mcp:{payload['data']['project']}",
+            "type": payload["type"],
+            "subject": payload["subject"],
+            "time": payload["at"],
             "sequence": f"{sequence:09}",
             "datacontenttype": "application/json",
-            "data": given["data"],
+            "data": payload["data"],
         }
-    return {"type": given["type"], "timestamp": given["at"], "sequence": sequence, "data": given["data"]}
+    return {"type": payload["type"], "timestamp": payload["at"], "sequence": sequence, "data": payload["data"]}
 
 
 def wait_s(job: JobRecord, age_s: float, at_least_s: float = 0.0) -> float:
@@ -119,7 +119,7 @@ def retry_after_s(text: str, now: datetime) -> float:
         return 0.0
 
 
-def _signed(engine: Engine, job: JobRecord, name: str, hook: WebhookSettings) -> tuple[Mapping[str, str], str]:
+def _sign_message(engine: Engine, job: JobRecord, name: str, hook: WebhookSettings) -> tuple[Mapping[str, str], str]:
     body = canonical_json(body_of(job, hook.format))
     id_, now = message_id(job), engine.clock().replace(microsecond=0)
     headers = {

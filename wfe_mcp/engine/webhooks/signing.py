@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.credentials.stored import (
-    Use,
+    CredentialUse,
     add_credential,
     credentials,
     delete_credential,
@@ -51,24 +51,24 @@ def signature(engine: Engine, name: str, hook: Signed, message_id: str, at: date
     """The value of ``webhook-signature``, one signature for each valid secret. Refuses ``unavailable``: there is none."""
     from standardwebhooks import Webhook  # 17 ms, with what it loads
 
-    return " ".join(Webhook(each).sign(message_id, at, body) for each in secrets_of(engine, name, hook))
+    return " ".join(Webhook(secret).sign(message_id, at, body) for secret in secrets_of(engine, name, hook))
 
 
 def secrets_of(engine: Engine, name: str, hook: Signed) -> list[str]:
     """The valid secrets, the newest first. Refuses ``unavailable``: there is none, or it cannot be read."""
     names = valid_credentials(engine, name, hook)
-    opened = hand_out(engine, names, Use(f"{hook.signs} {name}"))
-    return [opened[each].value for each in names]
+    opened = hand_out(engine, names, CredentialUse(f"{hook.signs} {name}"))
+    return [opened[credential].value for credential in names]
 
 
 def valid_credentials(engine: Engine, name: str, hook: Signed) -> list[str]:
     """The credentials that sign now, the newest first. Refuses ``unavailable``: there is none."""
     now, named = engine.clock(), credential_of(name, hook)
-    valid = {each.name for each in credentials(engine) if each.state(now) != "expired"}
+    valid = {credential.name for credential in credentials(engine) if credential.state(now) != "expired"}
     if named not in valid:
         why = f"The secret {named!r} that signs is not stored, or has expired."
         raise Refused("unavailable", why, f"Make one: wfe-mcp {hook.signs} rotate {name}")
-    return [each for each in (named, _old(named)) if each in valid]
+    return [credential for credential in (named, _old(named)) if credential in valid]
 
 
 def rotate(engine: Engine, by: By, name: str, hook: Signed, given: str = "", scope: Scope = "project") -> str:
@@ -76,26 +76,26 @@ def rotate(engine: Engine, by: By, name: str, hook: Signed, given: str = "", sco
 
     ``scope``: whose credential a first secret is. Refuses one that is no secret of the specification.
     """
-    made = given or _PREFIX + base64.b64encode(secrets.token_hex(_SECRET_BYTES).encode()).decode()
-    if not _is_secret(made):
+    secret = given or _PREFIX + base64.b64encode(secrets.token_hex(_SECRET_BYTES).encode()).decode()
+    if not _is_secret(secret):
         raise Refused(
             "bad_argument",
             "That is no secret of a webhook.",
             f"It is whsec_ and {_LEAST_BYTES} to {_MOST_BYTES} bytes in base64; without --key-fd one is made.",
         )
-    named, there = credential_of(name, hook), {each.name: each for each in credentials(engine)}
+    named, there = credential_of(name, hook), {credential.name: credential for credential in credentials(engine)}
     if named not in there:
-        add_credential(engine, by, named, _KIND, {_PART: made}, scope=scope, kept_in="stored")
-        return made
+        add_credential(engine, by, named, _KIND, {_PART: secret}, scope=scope, kept_in="stored")
+        return secret
     if _old(named) in there:
         delete_credential(engine, by, _old(named))
     known = there[named]
     if known.state(engine.clock()) != "expired":
-        before = {_PART: hand_out(engine, [named], Use(f"{hook.signs} {name}"))[named].value}
+        before = {_PART: hand_out(engine, [named], CredentialUse(f"{hook.signs} {name}"))[named].value}
         ends, scope, kept_in = engine.clock() + OVERLAP, known.scope, known.kept_in
         add_credential(engine, by, _old(named), _KIND, before, scope=scope, kept_in=kept_in, expires_at=ends)
-    rotate_credential(engine, by, named, {_PART: made}, scope=known.scope)
-    return made
+    rotate_credential(engine, by, named, {_PART: secret}, scope=known.scope)
+    return secret
 
 
 def _old(credential: str) -> str:

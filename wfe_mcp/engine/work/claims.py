@@ -35,7 +35,9 @@ _FIXED = ("title", "tests")
 
 def checks_for_claims(settings: Settings) -> dict[str, CheckSettings]:
     """The checks that a test of a claim may name."""
-    acting = {name for each in settings.environments.values() for name in (each.deploy, each.rollback)}
+    acting = {
+        name for environment in settings.environments.values() for name in (environment.deploy, environment.rollback)
+    }
     return {name: check for name, check in settings.checks.items() if name not in acting and not check.credentials}
 
 
@@ -87,7 +89,7 @@ def refuse_fixed(claim: Item, values: Mapping[str, Any], by: By) -> None:
             f"Add another claim, or the user says so: wfe-mcp work edit {claim.id} --parent ITEM",
             (Detail(pointer("item", "parent"), "cannot be changed", claim.parent, values["parent"]),),
         )
-    gone = [each for each in claim.needs if "needs" in values and each not in values["needs"]]
+    gone = [need for need in claim.needs if "needs" in values and need not in values["needs"]]
     if gone and claim.status is ItemStatus.FALSIFIED and not by.is_human:
         raise Refused(
             "needs_human",
@@ -110,7 +112,7 @@ def taken_up(engine: Engine, tx: Tx, claim: Item, by: By) -> dict[str, Any]:
             f"The user says so in a terminal of their own: wfe-mcp claim retry {claim.id}",
         )
     since = _last_move(engine, tx, claim.id, {ItemStatus.FALSIFIED})
-    if all(_last_move(engine, tx, each, OVER) < since for each in claim.needs):
+    if all(_last_move(engine, tx, need, OVER) < since for need in claim.needs):
         raise Refused(
             "not_ready",
             f"{', '.join(claim.needs)} {'was' if len(claim.needs) == 1 else 'were'} over before {claim.id} was falsified.",
@@ -122,13 +124,13 @@ def taken_up(engine: Engine, tx: Tx, claim: Item, by: By) -> dict[str, Any]:
 
 def is_contradicted(claim: Item) -> bool:
     """Whether a person says that evidence contradicts it."""
-    return any(each.get("supports") is False for each in claim.evidence)
+    return any(values.get("supports") is False for values in claim.evidence)
 
 
 def _last_move(engine: Engine, tx: Tx, name: str, to: Collection[ItemStatus]) -> int:
     """The event of the log that moved an item last to one of these statuses; 0 where none did."""
-    log = [each for each in tx.items.history(engine.project_id, name) if each.type != SIGNED]
-    return max((each.seq for each in log if json.loads(each.payload).get("status") in to), default=0)
+    log = [event for event in tx.items.history(engine.project_id, name) if event.type != SIGNED]
+    return max((event.seq for event in log if json.loads(event.payload).get("status") in to), default=0)
 
 
 def bound_evidence(engine: Engine, by: By, given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -145,16 +147,16 @@ def bound_evidence(engine: Engine, by: By, given: Sequence[Mapping[str, Any]]) -
         )
     about = {"tree": SeenFiles(engine.root).tree().id, "head": head(engine.root)}
     about |= {"at": engine.clock().isoformat(timespec="seconds")}
-    found: list[dict[str, Any]] = []
-    for each in given:
+    entries: list[dict[str, Any]] = []
+    for entry in given:
         digest: dict[str, str] = {}
         try:
-            content = read_if_there(engine.root, each["ref"], _MOST_BYTES) if each.get("ref") else None
+            content = read_if_there(engine.root, entry["ref"], _MOST_BYTES) if entry.get("ref") else None
             digest = {} if content is None else {"sha256": sha256_hex(content)}
         except Refused:
             digest = {}  # an address, the id of a piece of evidence, a place outside: it is kept as it was named
-        found.append({**each, **digest, **about})
-    return found
+        entries.append({**entry, **digest, **about})
+    return entries
 
 
 def values_with_evidence(claim: Item, given: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -175,8 +177,8 @@ def values_with_evidence(claim: Item, given: Sequence[Mapping[str, Any]]) -> dic
             if claim.status is ItemStatus.FALSIFIED
             else "Add another claim.",
         )
-    lists = [each["name"] for each in claim.tests if each["type"] == "manual"]
-    unknown = next((each["test"] for each in given if "test" in each and each["test"] not in lists), None)
+    lists = [test["name"] for test in claim.tests if test["type"] == "manual"]
+    unknown = next((entry["test"] for entry in given if "test" in entry and entry["test"] not in lists), None)
     if unknown is not None:
         raise Refused(
             "bad_argument",
@@ -185,7 +187,7 @@ def values_with_evidence(claim: Item, given: Sequence[Mapping[str, Any]]) -> dic
             (Detail(pointer("item", "evidence"), "names no list", lists, unknown),),
         )
     evidence = [*claim.evidence, *given]
-    unjudged = [each for each in evidence if not is_judged(each)]
+    unjudged = [values for values in evidence if not is_judged(values)]
     if len(unjudged) > MOST_EVIDENCE and not all(map(is_judged, given)):  # a person may always say what holds
         what = f"{claim.id} has {MOST_EVIDENCE} pieces of evidence already that no person judged."
         raise Refused("too_large", what, "Ask the user to judge it, or add another claim.")
@@ -196,9 +198,9 @@ def values_with_results(claim: Item, results: Sequence[Mapping[str, Any]]) -> di
     """What changes in ``claim`` with new results of its tests; nothing in one that is falsified or closed."""
     if claim.status is not ItemStatus.PENDING and claim.status not in VERDICTS - {ItemStatus.FALSIFIED}:
         return {}
-    named = {each["test"] for each in results}
-    kept = [*(each for each in claim.results if each["test"] not in named), *results]
-    return {"results": kept, **_verdict(claim, kept, claim.evidence)}
+    named = {result["test"] for result in results}
+    values = [*(result for result in claim.results if result["test"] not in named), *results]
+    return {"results": values, **_verdict(claim, values, claim.evidence)}
 
 
 def _verdict(

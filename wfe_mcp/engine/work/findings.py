@@ -16,7 +16,7 @@ from typing import Any
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.events import RevisionSubmitted
 from wfe_mcp.core.item_values import BODY_CHARS, LINE_CHARS, TITLE_CHARS
-from wfe_mcp.core.items import Item, ItemKind, ItemStatus, added, changed
+from wfe_mcp.core.items import Item, ItemKind, ItemStatus, new_item, with_values
 from wfe_mcp.core.model import PhasePath
 from wfe_mcp.core.paths import items_around
 from wfe_mcp.core.texts import one_line
@@ -55,13 +55,13 @@ def source_of(phase: PhasePath, run: str, repeated: Collection[PhasePath]) -> st
 
 def fingerprints(content: str) -> set[str]:
     """The fingerprints of what a report has found. ``content``: of its revision; what is no such report has found nothing."""
-    return {str(each["fingerprint"]) for each in _items(json.loads(content))}
+    return {str(item["fingerprint"]) for item in _items(json.loads(content))}
 
 
 def _follow(change: RunChange, source: str, report: Mapping[str, Any]) -> None:
     tx, project = change.tx, change.engine.project_id
-    found = {str(each["fingerprint"]): each for each in _items(report)}
-    for fingerprint, values in found.items():
+    finding_by_fingerprint = {str(finding["fingerprint"]): finding for finding in _items(report)}
+    for fingerprint, values in finding_by_fingerprint.items():
         known = tx.items.made_of(project, fingerprint)
         if known is None:
             keep_new(change.engine, tx, _new(change, source, values), SYSTEM, change.at)
@@ -69,33 +69,39 @@ def _follow(change: RunChange, source: str, report: Mapping[str, Any]) -> None:
             again = {"status": ItemStatus.PLANNED, "source": source, "runs": (*known.runs, change.run.id)}
             keep_changes(change.engine, tx, known, again, SYSTEM, change.at)
     for item in items_of(tx, project, (ItemKind.FINDING,), OPEN):
-        if item.source == source and item.fingerprint not in found:
+        if item.source == source and item.fingerprint not in finding_by_fingerprint:
             done = {"status": ItemStatus.DONE, "reason": "the same phase finds it no more"}
             keep_changes(change.engine, tx, item, done, SYSTEM, change.at)
 
 
 def _new(change: RunChange, source: str, values: Mapping[str, Any]) -> Item:
     tx, run = change.tx, change.run
-    given = {name: value for name, value in values.items() if name != "fingerprint"}
+    own = {name: value for name, value in values.items() if name != "fingerprint"}
     worked = item_of_run(tx, run)
     parent = {"parent": worked.id} if worked else {}
-    item = added(tx.items.new_id(change.engine.project_id), ItemKind.FINDING, given | parent)
+    item = new_item(tx.items.new_id(change.engine.project_id), ItemKind.FINDING, own | parent)
     more = {"fingerprint": values["fingerprint"], "source": source, "runs": [run.id]}
-    return changed(item, more)
+    return with_values(item, more)
 
 
 def _items(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for each in report.get("findings", ()):
-        place = f"{each['file']}:{each['line']}" if each.get("file") and each.get("line") else each.get("file", "")
-        fix = each.get("recommendation", "")
+    for finding in report.get("findings", ()):
+        place = (
+            f"{finding['file']}:{finding['line']}"
+            if finding.get("file") and finding.get("line")
+            else finding.get("file", "")
+        )
+        fix = finding.get("recommendation", "")
         yield {
-            "title": first_words(each["title"], TITLE_CHARS),
-            "body": "\n\n".join(filter(None, (each.get("detail", ""), place, fix)))[:BODY_CHARS],
-            "priority": _PRIORITIES[each["severity"]],
-            "scopes": [each["file"]] if _is_scope(each.get("file", "")) else [],
-            "tags": [each["severity"]],
+            "title": first_words(finding["title"], TITLE_CHARS),
+            "body": "\n\n".join(filter(None, (finding.get("detail", ""), place, fix)))[:BODY_CHARS],
+            "priority": _PRIORITIES[finding["severity"]],
+            "scopes": [finding["file"]] if _is_scope(finding.get("file", "")) else [],
+            "tags": [finding["severity"]],
             **({"criteria": [first_words(fix, LINE_CHARS)]} if fix.strip() else {}),
-            "fingerprint": sha256_of({"what": each.get("rule") or each["title"], "file": each.get("file", "")}),
+            "fingerprint": sha256_of(
+                {"what": finding.get("rule") or finding["title"], "file": finding.get("file", "")}
+            ),
         }
     for test in report.get("details", {}).get("failing_tests", ()):
         yield {

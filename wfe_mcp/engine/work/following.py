@@ -10,7 +10,7 @@ import json
 import logging
 
 from wfe_mcp.core.events import ItemClosed
-from wfe_mcp.core.items import Item, ItemKind, ItemStatus, after_reopening, after_run, changed, refuse_start
+from wfe_mcp.core.items import Item, ItemKind, ItemStatus, after_reopening, after_run, refuse_start, with_values
 from wfe_mcp.core.model import Assurance, RunStatus
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.run_change import RunChange
@@ -58,11 +58,11 @@ def _follow_run(change: RunChange, item: Item, before: RunStatus, status: RunSta
     opened = {} if before not in _OVER else after_reopening(item, run, completed=_OVER[before])
     if opened and item.status is ItemStatus.DONE and _is_persons(change, item):
         opened = {}
-    made = changed(item, opened)
-    ended = {} if status not in _OVER else after_run(made, run, completed=_OVER[status])
-    if changed(made, ended) != item:
-        made = keep_changes(change.engine, change.tx, item, opened, SYSTEM, change.at)
-        keep_changes(change.engine, change.tx, made, ended, SYSTEM, change.at)
+    item_now = with_values(item, opened)
+    ended = {} if status not in _OVER else after_run(item_now, run, completed=_OVER[status])
+    if with_values(item_now, ended) != item:
+        item_now = keep_changes(change.engine, change.tx, item, opened, SYSTEM, change.at)
+        keep_changes(change.engine, change.tx, item_now, ended, SYSTEM, change.at)
 
 
 def _follow_task(change: RunChange, milestone: Item, key: str) -> None:

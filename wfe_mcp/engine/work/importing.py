@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused
-from wfe_mcp.core.item_values import checked
-from wfe_mcp.core.items import MOVES, Item, ItemKind, ItemStatus, changed, criteria_of, missing, number_of
+from wfe_mcp.core.item_values import check_values
+from wfe_mcp.core.items import MOVES, Item, ItemKind, ItemStatus, criteria_of, missing, number_of, with_values
 from wfe_mcp.engine.work.items import CLOSED, items_of, keep_changes, keep_new, refuse_circle
 
 if TYPE_CHECKING:
@@ -87,12 +87,12 @@ def import_entries(
             "The user imports it in a terminal of their own, or leave --finished out.",
         )
     values = _checked_entries(found)
-    made = ImportedEntries()
+    entries = ImportedEntries()
     with suppress(_OnlyTried), engine.store.tx() as tx:
-        _Import(engine, tx, by, f"{file}{found.joint}", made, how).keep(found, values)
+        _Import(engine, tx, by, f"{file}{found.joint}", entries, how).keep(found, values)
         if how.dry_run:
             raise _OnlyTried
-    return made
+    return entries
 
 
 def items_from(engine: Engine, tx: Tx, prefix: str) -> list[Item]:
@@ -110,7 +110,7 @@ def _checked_entries(found: Entries) -> dict[str, dict[str, Any]]:
         if entry.key in values:
             faults.append(Detail(entry.place, f"the id {entry.key!r} is used twice"))
         try:
-            values[entry.key] = checked(entry.values)
+            values[entry.key] = check_values(entry.values)
         except Refused as no:
             values[entry.key] = entry.values
             faults += [
@@ -152,12 +152,12 @@ class _Import:
         """Add, change or leave the item of each entry."""
         entries, self._origin = given.entries, given.origin
         # A claim is what its own tests say: no entry of a file is one.
-        known = [each for each in items_from(self._engine, self._tx, self._prefix) if each.kind is not ItemKind.CLAIM]
-        found = _matched(entries, known, self._prefix)
+        items = [item for item in items_from(self._engine, self._tx, self._prefix) if item.kind is not ItemKind.CLAIM]
+        item_by_key = _match_items(entries, items, self._prefix)
         number = number_of(self._tx.items.new_id(self._engine.project_id))
         for entry in entries:
-            if entry.key in found:
-                self._ids[entry.key] = found[entry.key].id
+            if entry.key in item_by_key:
+                self._ids[entry.key] = item_by_key[entry.key].id
             elif entry.is_over and not self._finished:
                 self._made.left.append(
                     Detail(entry.place, f"{entry.key} {entry.title!r} is {entry.status} there; --finished keeps it")
@@ -166,15 +166,15 @@ class _Import:
                 self._ids[entry.key], number = f"W-{number}", number + 1
         touched: list[Item] = []
         for entry in entries:
-            if entry.key in found:
-                touched.append(self._change(found[entry.key], entry, self._values(entry, values[entry.key])))
+            if entry.key in item_by_key:
+                touched.append(self._change(item_by_key[entry.key], entry, self._values(entry, values[entry.key])))
             elif entry.key in self._ids:
                 self._add(entry, self._values(entry, values[entry.key]))
         for item in touched:
             refuse_circle(self._engine, self._tx, item, "needs")
             refuse_circle(self._engine, self._tx, item, "parent")
-        matched = {item.id for item in found.values()}
-        self._made.gone += [item for item in known if item.id not in matched and not item.is_over]
+        matched = {item.id for item in item_by_key.values()}
+        self._made.gone += [item for item in items if item.id not in matched and not item.is_over]
 
     def _values(self, entry: Entry, values: Mapping[str, Any]) -> dict[str, Any]:
         """What the file says of the item, in the fields of an item."""
@@ -191,8 +191,8 @@ class _Import:
     def _add(self, entry: Entry, values: dict[str, Any]) -> None:
         source = f"{self._prefix}{entry.key}"
         bare = Item(self._ids[entry.key], entry.kind, "", ItemStatus.PLANNED)
-        item = changed(bare, values | {"source": source, "imported": _marks(values)})
-        item = changed(item, self._readiness(item))
+        item = with_values(bare, values | {"source": source, "imported": _marks(values)})
+        item = with_values(item, self._readiness(item))
         self._made.added.append(keep_new(self._engine, self._tx, item, self._by))
         if entry.note:
             self._made.left.append(Detail(entry.place, f"{entry.key}: {entry.note}"))
@@ -201,7 +201,7 @@ class _Import:
         """The item with what the file changed, as far as it is still as the file last had it."""
         unset = Item(item.id, item.kind, "", ItemStatus.PLANNED)  # as a field was that older marks lack
         before = {name: _hash(getattr(unset, name)) for name in values}
-        before |= dict(each.split(":", 1) for each in item.imported)
+        before |= dict(pair.split(":", 1) for pair in item.imported)
         here = {name: _hash(getattr(item, name)) for name in values}
         there = {name: _hash(value) for name, value in values.items()}
         wanted = [name for name in values if name != "reason" and there[name] not in {before[name], here[name]}]
@@ -213,18 +213,21 @@ class _Import:
             {"reason": entry.reason} if "status" in taken and item.reason != entry.reason else {}
         )
         marks = {} if is_closed else {"imported": tuple(_marks(values))}
-        made = self._keep(
-            item, {name: _held(value) for name, value in new.items()} | marks | {"source": f"{self._prefix}{entry.key}"}
+        item_now = self._keep(
+            item,
+            {name: _stored_form(value) for name, value in new.items()}
+            | marks
+            | {"source": f"{self._prefix}{entry.key}"},
         )
-        more = self._readiness(made)
-        made, new = self._keep(made, more), new | more
+        more = self._readiness(item_now)
+        item_now, new = self._keep(item_now, more), new | more
         if new:
-            self._made.changed.append((made, new))
+            self._made.changed.append((item_now, new))
         if left := [name for name in wanted if name not in taken]:
             why = f"it is {item.status} here" if is_closed else "changed here, or a decision of a person"
-            self._made.kept.append((made, f"{why}; {self._origin} changed {', '.join(left)}"))
+            self._made.kept.append((item_now, f"{why}; {self._origin} changed {', '.join(left)}"))
         self._made.unchanged += not (wanted or new)
-        return made
+        return item_now
 
     def _keep(self, item: Item, values: Mapping[str, Any]) -> Item:
         return keep_changes(self._engine, self._tx, item, values, self._by)
@@ -242,16 +245,16 @@ class _Import:
         return mover == "agent" or (mover is not None and self._finished)
 
 
-def _matched(entries: Sequence[Entry], known: Sequence[Item], prefix: str) -> dict[str, Item]:
+def _match_items(entries: Sequence[Entry], known: Sequence[Item], prefix: str) -> dict[str, Item]:
     """The item of each entry that has one: by its key; where that is a place, by its title, else by its criteria."""
-    left, found = list(known), dict[str, Item]()
+    items, item_by_key = list(known), dict[str, Item]()
 
     def take(entry: Entry, is_it: Callable[[Item], bool]) -> None:
         kind = entry.kind is ItemKind.MILESTONE
-        for item in left if entry.key not in found else ():
+        for item in items if entry.key not in item_by_key else ():
             if (item.kind is ItemKind.MILESTONE) == kind and is_it(item):
-                found[entry.key] = item
-                left.remove(item)
+                item_by_key[entry.key] = item
+                items.remove(item)
                 return
 
     for entry in entries:
@@ -264,7 +267,7 @@ def _matched(entries: Sequence[Entry], known: Sequence[Item], prefix: str) -> di
         if entry.numbered and entry.values.get("criteria"):
             same = f"criteria:{_hash(entry.values['criteria'])}"
             take(entry, lambda item, same=same: same in item.imported)
-    return found
+    return item_by_key
 
 
 def _marks(values: Mapping[str, Any]) -> list[str]:
@@ -273,8 +276,8 @@ def _marks(values: Mapping[str, Any]) -> list[str]:
 
 
 def _hash(value: Any) -> str:
-    return sha256_of(_held(value))[:12]
+    return sha256_of(_stored_form(value))[:12]
 
 
-def _held(value: Any) -> Any:
+def _stored_form(value: Any) -> Any:
     return tuple(cast("list[str]", value)) if isinstance(value, list) else value

@@ -13,21 +13,21 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
-from wfe_mcp.core.item_values import checked, wrong_value
+from wfe_mcp.core.item_values import check_values, wrong_value
 from wfe_mcp.core.items import (
     OVER,
     Item,
     ItemKind,
     ItemStatus,
     Mover,
-    added,
-    changed,
     criteria_of,
-    filled,
+    missing_values,
+    new_item,
     overlap,
     refuse_move,
     refuse_unready,
     values_of,
+    with_values,
 )
 from wfe_mcp.core.model import By
 from wfe_mcp.core.texts import slug
@@ -40,7 +40,7 @@ from wfe_mcp.engine.work.item_files import with_files
 from wfe_mcp.store import Tx
 from wfe_mcp.store.integrity.chained_log import SIGNED
 from wfe_mcp.store.records.runs import RunRecord
-from wfe_mcp.workspace.files.given_files import Given
+from wfe_mcp.workspace.files.given_files import FileToAttach
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -53,11 +53,11 @@ MOST_DECISIONS, _DECISION_CHARS = 20, 600
 _NAME_CHARS = 48
 CLOSED = OVER | {ItemStatus.ACCEPTED}
 """The statuses of items that are described no more."""
-OPEN = tuple(each for each in ItemStatus if each not in OVER)
+OPEN = tuple(status for status in ItemStatus if status not in OVER)
 """The statuses of items on which something is left to do; an accepted decision holds until another replaces it."""
 
 
-def add_item(engine: Engine, by: By, kind: str, given: Mapping[str, Any], files: Sequence[Given] = ()) -> Item:
+def add_item(engine: Engine, by: By, kind: str, given: Mapping[str, Any], files: Sequence[FileToAttach] = ()) -> Item:
     """Add an item of ``kind`` with these fields and files. Refuses ``bad_argument`` with all faults at once, ``too_large``."""
     what = kind_of(kind)
     with engine.store.tx() as tx:
@@ -67,7 +67,7 @@ def add_item(engine: Engine, by: By, kind: str, given: Mapping[str, Any], files:
 
 def add_item_in(engine: Engine, tx: Tx, by: By, kind: ItemKind, given: Mapping[str, Any]) -> Item:
     """The same within a transaction."""
-    item = added(tx.items.new_id(engine.project_id), kind, given)
+    item = new_item(tx.items.new_id(engine.project_id), kind, given)
     item = _with_known(engine, tx, item)
     if item.tests:
         refuse_unknown(engine, tx, item)
@@ -84,7 +84,7 @@ def change_item(
     *,
     fill: bool = False,
     version: int = 0,
-    files: Sequence[Given] = (),
+    files: Sequence[FileToAttach] = (),
     detach: str = "",
 ) -> Item:
     """Give an item new values, and move it to ``status``. ``reason``: why it is blocked, dropped or replaced; ``files``: to
@@ -94,7 +94,7 @@ def change_item(
     the log that the caller has seen last; 0 for whatever the item is now. Refuses ``illegal_transition``, ``not_ready``,
     ``bad_argument``, ``needs_human`` for what only a person decides, and ``conflict`` where another has changed it since.
     """
-    values = checked(given)
+    values = check_values(given)
     to = status_of(status) if status else None
     evidence = bound_evidence(engine, by, values.pop("evidence")) if "evidence" in values else []
     with engine.store.tx() as tx:
@@ -107,7 +107,7 @@ def change_item(
             raise wrong_value("tests", f"is no field of a {item.kind}", "only a claim has it", values["tests"])
         if evidence:
             item = keep_changes(engine, tx, item, values_with_evidence(item, evidence), by)
-        values |= _filled(changed(item, values)) if fill else {}
+        values |= _fill_missing(with_values(item, values)) if fill else {}
         if (values or files or detach) and item.status in CLOSED:
             raise Refused(
                 "illegal_transition",
@@ -119,7 +119,7 @@ def change_item(
                 else "Add a decision that takes its place: wfe-mcp decision add TITLE",
             )
         if values:
-            known = _with_known(engine, tx, changed(item, values))
+            known = _with_known(engine, tx, with_values(item, values))
             item = keep_changes(engine, tx, item, {name: getattr(known, name) for name in values}, by)
         item = keep_changes(engine, tx, item, {"files": with_files(engine, tx, item, files, detach)}, by)
         if to is ItemStatus.BLOCKED is item.status and reason:
@@ -161,16 +161,16 @@ def promote_item(engine: Engine, by: By, name: str, kind: str = "", parent: str 
             "criteria": item.criteria or criteria_of(what),
         }
         if parent:
-            values["parent"] = _with_known(engine, tx, changed(item, {"parent": parent})).parent
+            values["parent"] = _with_known(engine, tx, with_values(item, {"parent": parent})).parent
         return keep_changes(engine, tx, item, values, by)
 
 
-def _filled(item: Item) -> dict[str, Any]:
+def _fill_missing(item: Item) -> dict[str, Any]:
     """What is missing, by the text of the kind. Refuses ``not_ready`` where the kind has none."""
-    found = filled(item)
-    if not found:
+    missing = missing_values(item)
+    if not missing:
         refuse_unready(item)
-    return found
+    return missing
 
 
 def name_of_work(engine: Engine, name: str) -> str:
@@ -187,7 +187,7 @@ def _follow_milestone(engine: Engine, tx: Tx, before: Item | None, item: Item, a
     had = (before.parent, before.is_over) if before else ("", True)
     if had == (item.parent, item.is_over) and before:
         return
-    for parent in tx.items.named(engine.project_id, filter(None, {had[0], item.parent})):
+    for parent in tx.items.by_ids(engine.project_id, filter(None, {had[0], item.parent})):
         if parent.kind is not ItemKind.MILESTONE:
             continue
         is_open_there = parent.id == item.parent and not item.is_over
@@ -195,7 +195,7 @@ def _follow_milestone(engine: Engine, tx: Tx, before: Item | None, item: Item, a
             keep_changes(engine, tx, parent, {"status": ItemStatus.PLANNED, "reason": ""}, SYSTEM, at)
         if not is_open_there and parent.status in {ItemStatus.PLANNED, ItemStatus.READY, ItemStatus.BLOCKED}:
             children = tx.items.children(engine.project_id, parent.id)
-            if all(each.is_over for each in children) and any(each.status is ItemStatus.DONE for each in children):
+            if all(child.is_over for child in children) and any(child.status is ItemStatus.DONE for child in children):
                 done = {"status": ItemStatus.DONE, "reason": "all items under it are over"}
                 keep_changes(engine, tx, parent, done, SYSTEM, at)
 
@@ -203,11 +203,11 @@ def _follow_milestone(engine: Engine, tx: Tx, before: Item | None, item: Item, a
 def others_of(engine: Engine, tx: Tx, item: Item) -> list[Item]:
     """What it needs, its parent and what that needs, the items beside it, and those under a milestone."""
     project = engine.project_id
-    above = tx.items.named(project, filter(None, (item.parent,)))
-    needed = tx.items.named(project, {*item.needs, *(need for parent in above for need in parent.needs)})
+    above = tx.items.by_ids(project, filter(None, (item.parent,)))
+    needed = tx.items.by_ids(project, {*item.needs, *(need for parent in above for need in parent.needs)})
     beside = tx.items.children(project, item.parent) if item.parent else []
     under = tx.items.children(project, item.id) if item.kind is ItemKind.MILESTONE else []
-    return [*needed, *above, *(each for each in beside if each.id != item.id), *under]
+    return [*needed, *above, *(other for other in beside if other.id != item.id), *under]
 
 
 def open_items(engine: Engine, tx: Tx) -> list[Item]:
@@ -227,14 +227,14 @@ def items_of(
     """All items of these kinds and statuses, as they were added."""
     from wfe_mcp.store.items import MOST_ROWS, item_of
 
-    found: list[Item] = []
+    items: list[Item] = []
     after = 0
     while rows := tx.items.page(project_id, kinds=kinds, statuses=statuses, after=after):
-        found += map(item_of, rows)
+        items += map(item_of, rows)
         after = rows[-1].number
         if len(rows) < MOST_ROWS:
             break
-    return found
+    return items
 
 
 def overlapping(engine: Engine, tx: Tx, item: Item) -> list[tuple[Item, list[str]]]:
@@ -242,37 +242,37 @@ def overlapping(engine: Engine, tx: Tx, item: Item) -> list[tuple[Item, list[str
     if not item.scopes:
         return []
     active = items_of(tx, engine.project_id, statuses=(ItemStatus.ACTIVE,))
-    found = ((each, overlap(item.scopes, each.scopes)) for each in active if each.id != item.id and each.scopes)
-    return [(each, scopes) for each, scopes in found if scopes]
+    pairs = ((other, overlap(item.scopes, other.scopes)) for other in active if other.id != item.id and other.scopes)
+    return [(other, scopes) for other, scopes in pairs if scopes]
 
 
 def accepted_decisions(engine: Engine, tx: Tx, scopes: Iterable[str] = ()) -> list[Item]:
     """The accepted decisions that hold everywhere, and those whose scopes touch ``scopes``."""
     wanted = tuple(scopes)
-    found = items_of(tx, engine.project_id, (ItemKind.DECISION,), (ItemStatus.ACCEPTED,))
-    return [each for each in found if not each.scopes or not wanted or overlap(each.scopes, wanted)]
+    items = items_of(tx, engine.project_id, (ItemKind.DECISION,), (ItemStatus.ACCEPTED,))
+    return [item for item in items if not item.scopes or not wanted or overlap(item.scopes, wanted)]
 
 
 def decision_lines(engine: Engine, tx: Tx, item: str = "") -> list[str]:
     """The accepted decisions for the prompts of a run, a line each: all, or those that touch the scopes of the item that it works."""
     scopes = tx.items.get(engine.project_id, item).scopes if item else ()
-    found = accepted_decisions(engine, tx, scopes)
-    lines = [f"{each.id} {each.title}{_about(each)}" for each in found[:MOST_DECISIONS]]
-    more = len(found) - len(lines)
+    items = accepted_decisions(engine, tx, scopes)
+    lines = [f"{decision.id} {decision.title}{_about(decision)}" for decision in items[:MOST_DECISIONS]]
+    more = len(items) - len(lines)
     return [*lines, f"and {plural(more, 'more decision')}: work(action='list', kind='decision')"] if more else lines
 
 
 def kind_of(text: str) -> ItemKind:
     """The kind called ``text``. Refuses ``bad_argument`` with the nearest one."""
-    return _named(ItemKind, text, "kind", "kind of work item")
+    return _choice_named(ItemKind, text, "kind", "kind of work item")
 
 
 def status_of(text: str) -> ItemStatus:
     """The status called ``text``. Refuses ``bad_argument`` with the nearest one."""
-    return _named(ItemStatus, text, "status", "status of a work item")
+    return _choice_named(ItemStatus, text, "status", "status of a work item")
 
 
-def _named(of: type[E], text: str, argument: str, what: str) -> E:
+def _choice_named(of: type[E], text: str, argument: str, what: str) -> E:
     names = [*map(str, of)]
     if text not in names:
         raise Refused(
@@ -307,10 +307,10 @@ def keep_changes(
     if not new:
         return item
     tx.after_commit(engine.has_changed)
-    made = tx.items.change(engine.project_id, item, new, by, at or engine.clock())
-    publish_item(engine, tx, made, new)
-    _follow_milestone(engine, tx, item, made, at)
-    return made
+    item_now = tx.items.change(engine.project_id, item, new, by, at or engine.clock())
+    publish_item(engine, tx, item_now, new)
+    _follow_milestone(engine, tx, item, item_now, at)
+    return item_now
 
 
 def _refuse_changed(tx: Tx, project_id: str, item: Item, version: int) -> None:
@@ -336,8 +336,8 @@ def _refuse_changed(tx: Tx, project_id: str, item: Item, version: int) -> None:
 def _with_known(engine: Engine, tx: Tx, item: Item) -> Item:
     """``item``; refuses one that names an item which is not there, or leads back to itself."""
     parent = tx.items.get(engine.project_id, item.parent).id if item.parent else ""
-    needs = [tx.items.get(engine.project_id, each).id for each in item.needs]
-    known = changed(item, {"parent": parent, "needs": needs})
+    needs = [tx.items.get(engine.project_id, need).id for need in item.needs]
+    known = with_values(item, {"parent": parent, "needs": needs})
     refuse_circle(engine, tx, known, "parent")
     refuse_circle(engine, tx, known, "needs")
     return known
@@ -360,5 +360,5 @@ def refuse_circle(engine: Engine, tx: Tx, item: Item, name: str) -> None:
                 (Detail(pointer("item", name), "leads back to the item", got=before(item)),),
             )
         seen.update(left)
-        found = tx.items.named(engine.project_id, left)
-        left = [each for one in found for each in before(one) if each not in seen]
+        items = tx.items.by_ids(engine.project_id, left)
+        left = [needed for above in items for needed in before(above) if needed not in seen]

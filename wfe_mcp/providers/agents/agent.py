@@ -134,7 +134,7 @@ def word(record: Given, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def given(record: Given, name: str) -> Given:
+def record_in(record: Given, name: str) -> Given:
     """The record ``name`` of a record; empty when it is missing or of another type."""
     value = record.get(name)
     return cast("Given", value) if isinstance(value, dict) else {}
@@ -144,7 +144,7 @@ def records(record: Given, name: str) -> list[Given]:
     """The records in the list ``name`` of a record."""
     value = record.get(name)
     listed = cast("list[object]", value) if isinstance(value, list) else []
-    return [cast("Given", each) for each in listed if isinstance(each, dict)]
+    return [cast("Given", item) for item in listed if isinstance(item, dict)]
 
 
 def count(record: Given, name: str) -> int:
@@ -158,7 +158,7 @@ def content_text(content: object) -> str:
     if isinstance(content, str):
         return content
     blocks = cast("list[object]", content) if isinstance(content, list) else []
-    return "\n".join(word(cast("Given", each), "text") for each in blocks if isinstance(each, dict))
+    return "\n".join(word(cast("Given", block), "text") for block in blocks if isinstance(block, dict))
 
 
 def words_of(value: object) -> list[str]:
@@ -166,10 +166,10 @@ def words_of(value: object) -> list[str]:
     if isinstance(value, str):
         return [value]
     listed = cast("list[object]", value) if isinstance(value, list | tuple) else []
-    return [str(each) for each in listed]
+    return [str(item) for item in listed]
 
 
-def listed(flag: str, value: object) -> list[str]:
+def list_option(flag: str, value: object) -> list[str]:
     """``flag a,b`` for an option; empty when it is not set."""
     words = words_of(value) if not isinstance(value, int | float) else [str(value)]
     return [flag, ",".join(words)] if words else []

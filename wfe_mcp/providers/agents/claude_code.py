@@ -41,7 +41,13 @@ _STATUSES: dict[int, FaultKind] = {
 
 def _printing(connection: Connection) -> list[str]:
     """One turn that prints its records."""
-    return ["-p", "--output-format", "stream-json", "--verbose", *agent.listed("--model", connection.model or None)]
+    return [
+        "-p",
+        "--output-format",
+        "stream-json",
+        "--verbose",
+        *agent.list_option("--model", connection.model or None),
+    ]
 
 
 def _arguments(connection: Connection, task: Task) -> list[str]:
@@ -54,10 +60,10 @@ def _arguments(connection: Connection, task: Task) -> list[str]:
         *_printing(connection),
         "--permission-mode",
         str(options.get("permission_mode", "acceptEdits" if writes else "default")),
-        *agent.listed("--allowedTools", allowed),
-        *agent.listed("--disallowedTools", options.get("disallowed_tools")),
-        *agent.listed("--max-turns", options.get("max_turns", task.limits.requests)),
-        *agent.listed("--max-budget-usd", options.get("max_budget_usd")),
+        *agent.list_option("--allowedTools", allowed),
+        *agent.list_option("--disallowedTools", options.get("disallowed_tools")),
+        *agent.list_option("--max-turns", options.get("max_turns", task.limits.requests)),
+        *agent.list_option("--max-budget-usd", options.get("max_budget_usd")),
         *(["--add-dir", *folders] if folders else []),
         # Without its MCP servers: this server among them would offer the agent the very run that it works for.
         *([] if options.get("mcp_servers") else ["--strict-mcp-config"]),
@@ -75,7 +81,7 @@ def _alone(connection: Connection) -> list[str]:
         "--tools",
         "",
         "--no-session-persistence",
-        *agent.listed("--max-budget-usd", connection.options.get("max_budget_usd")),
+        *agent.list_option("--max-budget-usd", connection.options.get("max_budget_usd")),
     ]
 
 
@@ -103,7 +109,7 @@ def _records_of(record: agent.Given) -> Iterator[agent.AgentRecord]:
         case "assistant":
             yield from _message(record)
         case "user":
-            for block in agent.records(agent.given(record, "message"), "content"):
+            for block in agent.records(agent.record_in(record, "message"), "content"):
                 if block.get("type") == "tool_result":
                     text = agent.content_text(block.get("content"))
                     yield agent.ToolDone(agent.word(block, "tool_use_id"), text, block.get("is_error") is not True)
@@ -114,22 +120,22 @@ def _records_of(record: agent.Given) -> Iterator[agent.AgentRecord]:
 
 
 def _message(record: agent.Given) -> Iterator[agent.AgentRecord]:
-    blocks = agent.records(agent.given(record, "message"), "content")
+    blocks = agent.records(agent.record_in(record, "message"), "content")
     if error := agent.word(record, "error"):
         # Not the model's text: Claude Code reports a failure as an answer.
         yield agent.Trouble("\n".join(agent.word(block, "text") for block in blocks), _FAULTS.get(error))
         return
-    if model := agent.word(agent.given(record, "message"), "model"):
+    if model := agent.word(agent.record_in(record, "message"), "model"):
         yield agent.Speaks(model)  # as its vendor reports it; at its start it says what it asks for
     for block in blocks:
         if block.get("type") == "text":
             yield agent.AgentText(agent.word(block, "text"))
         elif block.get("type") == "tool_use":
-            yield agent.ToolBegan(agent.word(block, "id"), agent.word(block, "name"), agent.given(block, "input"))
+            yield agent.ToolBegan(agent.word(block, "id"), agent.word(block, "name"), agent.record_in(block, "input"))
 
 
 def _result(record: agent.Given) -> Iterator[agent.AgentRecord]:
-    used, cost = agent.given(record, "usage"), record.get("total_cost_usd")
+    used, cost = agent.record_in(record, "usage"), record.get("total_cost_usd")
     read, written = agent.count(used, "cache_read_input_tokens"), agent.count(used, "cache_creation_input_tokens")
     yield agent.AgentUsage(
         Usage(

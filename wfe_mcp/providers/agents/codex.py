@@ -21,8 +21,8 @@ def _arguments(connection: Connection, _task: Task) -> list[str]:
         *_EXEC,
         "--sandbox",
         str(options.get("sandbox", sandbox)),
-        *agent.listed("--model", connection.model or None),
-        *agent.listed("--profile", options.get("profile")),
+        *agent.list_option("--model", connection.model or None),
+        *agent.list_option("--profile", options.get("profile")),
         *(word for folder in agent.words_of(options.get("add_dirs")) for word in ("--add-dir", folder)),
         *(word for setting in agent.words_of(options.get("config")) for word in ("-c", setting)),
         "-",
@@ -63,7 +63,7 @@ def _alone(connection: Connection) -> list[str]:
         "read-only",
         "--ignore-user-config",
         "--ignore-rules",
-        *agent.listed("--model", connection.model or None),
+        *agent.list_option("--model", connection.model or None),
         *(word for setting in (*kept, *_ALONE) for word in ("-c", setting)),
         "-",
     ]
@@ -78,11 +78,11 @@ def _model(config: Path) -> str:
             if '"turn_context"' not in line:
                 continue
             try:
-                found = from_json(line)
+                record = from_json(line)
             except ValueError:
                 continue
-            if isinstance(found, dict) and (
-                model := agent.word(agent.given(cast("agent.Given", found), "payload"), "model")
+            if isinstance(record, dict) and (
+                model := agent.word(agent.record_in(cast("agent.Given", record), "payload"), "model")
             ):
                 return model
     return ""
@@ -94,18 +94,18 @@ _ISOLATION = agent.Isolation(
 
 
 def _records_of(record: agent.Given) -> Iterator[agent.AgentRecord]:
-    item = agent.given(record, "item")
+    item = agent.record_in(record, "item")
     match record.get("type"):
         case "item.started":
             if began := _began(item):
                 yield began
         case "item.completed":
-            yield from _completed(item)
+            yield from _completed_records(item)
         case "turn.completed":
-            yield agent.AgentUsage(_usage(agent.given(record, "usage")))
+            yield agent.AgentUsage(_usage(agent.record_in(record, "usage")))
             yield agent.AgentResult("done")
         case "turn.failed":
-            yield agent.Trouble(agent.word(agent.given(record, "error"), "message"))
+            yield agent.Trouble(agent.word(agent.record_in(record, "error"), "message"))
             yield agent.AgentResult("failed")
         case "error":
             # "Reconnecting… 1/5" is such a record too: only the end of the turn shows whether it mattered.
@@ -120,25 +120,27 @@ def _began(item: agent.Given) -> agent.ToolBegan | None:
             return agent.ToolBegan(agent.word(item, "id"), "shell", {"command": agent.word(item, "command")})
         case "file_change":
             changes = [
-                {"path": agent.word(each, "path"), "kind": agent.word(each, "kind")}
-                for each in agent.records(item, "changes")
+                {"path": agent.word(record, "path"), "kind": agent.word(record, "kind")}
+                for record in agent.records(item, "changes")
             ]
             return agent.ToolBegan(agent.word(item, "id"), "apply_patch", {"changes": changes})
         case "mcp_tool_call":
             name = f"{agent.word(item, 'server')}.{agent.word(item, 'tool')}"
-            return agent.ToolBegan(agent.word(item, "id"), name, agent.given(item, "arguments"))
+            return agent.ToolBegan(agent.word(item, "id"), name, agent.record_in(item, "arguments"))
         case "web_search":
             return agent.ToolBegan(agent.word(item, "id"), "web_search", {"query": agent.word(item, "query")})
         case _:
             return None
 
 
-def _completed(item: agent.Given) -> Iterator[agent.AgentRecord]:
+def _completed_records(item: agent.Given) -> Iterator[agent.AgentRecord]:
     if item.get("type") == "agent_message":
         yield agent.AgentText(agent.word(item, "text"))
     elif began := _began(item):
-        output = agent.word(item, "aggregated_output") or agent.content_text(agent.given(item, "result").get("content"))
-        text = output or agent.word(agent.given(item, "error"), "message")
+        output = agent.word(item, "aggregated_output") or agent.content_text(
+            agent.record_in(item, "result").get("content")
+        )
+        text = output or agent.word(agent.record_in(item, "error"), "message")
         yield agent.ToolDone(began.id, text, item.get("status") not in {"failed", "declined"}, began)
 
 

@@ -134,10 +134,10 @@ def _kind(text: str) -> FaultKind:
 
 
 def _wait_s(text: str) -> float | None:
-    found = _WAIT.search(text)
-    if found is None:
+    match = _WAIT.search(text)
+    if match is None:
         return None
-    return float(found[3]) if found[3] else float(found[1]) * _UNITS_S[found[2].lower()]
+    return float(match[3]) if match[3] else float(match[1]) * _UNITS_S[match[2].lower()]
 
 
 def _last_words(tail: str) -> str:

@@ -26,10 +26,10 @@ def _arguments(connection: Connection, _task: Task) -> list[str]:
         str(options.get("approval_mode", approval)),
         # The user started the run in this folder; Gemini only reads in a folder that it does not trust.
         "--skip-trust",
-        *agent.listed("--model", connection.model or None),
+        *agent.list_option("--model", connection.model or None),
         *(["--sandbox"] if options.get("sandbox") else []),
-        *agent.listed("--allowed-tools", options.get("allowed_tools")),
-        *agent.listed("--include-directories", options.get("include_directories")),
+        *agent.list_option("--allowed-tools", options.get("allowed_tools")),
+        *agent.list_option("--include-directories", options.get("include_directories")),
         *([] if options.get("mcp_servers") else ["--allowed-mcp-server-names", _NO_SERVER]),
     ]
 
@@ -57,7 +57,7 @@ def _alone(connection: Connection) -> list[str]:
         "--approval-mode",
         "default",
         "--skip-trust",  # of the empty folder; it refuses to start in one that is not trusted
-        *agent.listed("--model", connection.model or None),
+        *agent.list_option("--model", connection.model or None),
         "--extensions",
         "none",
         "--allowed-mcp-server-names",
@@ -80,11 +80,11 @@ def _login(config: Path, env: Mapping[str, str]) -> str:
     from pydantic_core import from_json
 
     try:
-        found = from_json((config / "settings.json").read_bytes())
+        value = from_json((config / "settings.json").read_bytes())
     except (OSError, ValueError):
-        found = {}
-    settings = cast("agent.Given", found) if isinstance(found, dict) else {}
-    chosen = agent.word(agent.given(agent.given(settings, "security"), "auth"), "selectedType")
+        value = {}
+    settings = cast("agent.Given", value) if isinstance(value, dict) else {}
+    chosen = agent.word(agent.record_in(agent.record_in(settings, "security"), "auth"), "selectedType")
     if env.get("GOOGLE_GENAI_USE_VERTEXAI") == "true":
         return "vertex-ai"
     # An address of its own makes it ask for a login that it does not offer here, unless the way is named.
@@ -118,10 +118,10 @@ def _records_of(record: agent.Given) -> Iterator[agent.AgentRecord]:
             yield agent.AgentText(agent.word(record, "content"), record.get("delta") is True)
         case "tool_use":
             yield agent.ToolBegan(
-                agent.word(record, "tool_id"), agent.word(record, "tool_name"), agent.given(record, "parameters")
+                agent.word(record, "tool_id"), agent.word(record, "tool_name"), agent.record_in(record, "parameters")
             )
         case "tool_result":
-            text = agent.word(record, "output") or agent.word(agent.given(record, "error"), "message")
+            text = agent.word(record, "output") or agent.word(agent.record_in(record, "error"), "message")
             yield agent.ToolDone(agent.word(record, "tool_id"), text, record.get("status") == "success")
         case "error":
             yield agent.Trouble(agent.word(record, "message"))
@@ -132,8 +132,8 @@ def _records_of(record: agent.Given) -> Iterator[agent.AgentRecord]:
 
 
 def _result(record: agent.Given) -> Iterator[agent.AgentRecord]:
-    used = agent.given(record, "stats")
-    if models := agent.given(used, "models"):
+    used = agent.record_in(record, "stats")
+    if models := agent.record_in(used, "models"):
         yield agent.Speaks(", ".join(models))  # at its start it may say "auto"
     yield agent.AgentUsage(
         Usage(1, agent.count(used, "input_tokens"), agent.count(used, "output_tokens"), agent.count(used, "cached"))
@@ -141,7 +141,7 @@ def _result(record: agent.Given) -> Iterator[agent.AgentRecord]:
     if record.get("status") == "success":
         yield agent.AgentResult("done")
         return
-    error = agent.given(record, "error")
+    error = agent.record_in(record, "error")
     if agent.word(error, "type") in {"FatalTurnLimitedError", "MaxSessionTurnsError"}:
         yield agent.AgentResult("tool_limit")
         return

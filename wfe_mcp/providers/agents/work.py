@@ -323,15 +323,15 @@ def _environment(agent: Agent, connection: call.Connection, launch: LaunchContex
     if folder in env and (not Path(env[folder]).is_absolute() or is_of_project(Path(env[folder]), launch.root)):
         del env[folder]
     temporary_outside(env, launch.root)
-    given = {PROXY: connection.proxy, AUTHORITIES: connection.ca_file}
-    env |= {name: value for names, value in given.items() if value for name in names}
+    values = {PROXY: connection.proxy, AUTHORITIES: connection.ca_file}
+    env |= {name: value for names, value in values.items() if value for name in names}
     return env | ({agent.key: connection.api_key} if connection.api_key else {})
 
 
 def _program(agent: Agent, connection: call.Connection, root: Path, env: Mapping[str, str]) -> tuple[str, ...]:
     """The program and its first words."""
     name, *words = connection.argv or agent.program
-    found = configured_program(name, root, env.get("PATH", os.defpath))
-    if found is None:
+    program = configured_program(name, root, env.get("PATH", os.defpath))
+    if program is None:
         raise fault("not_installed", agent, connection)
-    return (found, *words)
+    return (program, *words)

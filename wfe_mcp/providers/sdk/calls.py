@@ -43,7 +43,7 @@ _PART_TOKENS = 10
 """Tokens around each part of a message: roles, ids, names."""
 
 
-class Counted(WrapperModel):
+class CountedModel(WrapperModel):
     """A model whose every request goes through ``before_call`` and ``after_call``. Raises ProviderFault, never an SDK's error."""
 
     def __init__(self, wrapped: Model, connection: Connection, listener: Listener, tally: Tally, watch: Watch) -> None:
@@ -71,20 +71,22 @@ class Counted(WrapperModel):
                 yield stream
                 self._refuse_declined(stream)
         except BaseException as error:
-            used = self._used(stream)
-            found = self._fault(error, used)
-            self._listener.after_call(self._connection, used, found or fault("stopped", self._connection, usage=used))
-            if found is None or isinstance(error, asyncio.CancelledError):
+            used = self._usage_of(stream)
+            provider_fault = self._fault(error, used)
+            self._listener.after_call(
+                self._connection, used, provider_fault or fault("stopped", self._connection, usage=used)
+            )
+            if provider_fault is None or isinstance(error, asyncio.CancelledError):
                 raise
-            raise found from None
-        self._listener.after_call(self._connection, self._used(stream), None)
+            raise provider_fault from None
+        self._listener.after_call(self._connection, self._usage_of(stream), None)
 
     def _refuse_declined(self, stream: StreamedResponse) -> None:
         """Raise when the model declined to answer."""
         if stream.get().finish_reason == "content_filter":
             raise fault("declined", self._connection, usage=usage_of(stream.usage), detail=self._tally.text)
 
-    def _used(self, stream: StreamedResponse | None) -> Usage:
+    def _usage_of(self, stream: StreamedResponse | None) -> Usage:
         self._watch.call_until = None
         used = Usage(requests=1) if stream is None else usage_of(stream.usage)
         self._tally.usage += used
@@ -145,7 +147,7 @@ def tokens_of_part(part: object) -> int:
     """An estimate of the tokens in a part of a message."""
     match part:
         case UserPromptPart(content=content) if not isinstance(content, str):
-            return sum(IMAGE_TOKENS if isinstance(each, BinaryContent) else tokens_of(str(each)) for each in content)
+            return sum(IMAGE_TOKENS if isinstance(item, BinaryContent) else tokens_of(str(item)) for item in content)
         case ToolCallPart():
             return tokens_of(part.tool_name + part.args_as_json_str())
         case _:

@@ -17,7 +17,7 @@ from pydantic_ai.tools import ToolDefinition
 from wfe_mcp.providers.call import Answer, Connection, Listener, Question, Usage
 from wfe_mcp.providers.cancellable import Tally, Watch
 from wfe_mcp.providers.faults import fault
-from wfe_mcp.providers.sdk.calls import Counted, piece_in, written_in
+from wfe_mcp.providers.sdk.calls import CountedModel, piece_in, written_in
 from wfe_mcp.providers.sdk.models import model_of, settings_of
 
 _TOOL = "answer"
@@ -27,7 +27,7 @@ _IN_PROMPT = "Answer with one JSON object and nothing else. It must match this J
 async def answer(connection: Connection, question: Question, listener: Listener, tally: Tally, watch: Watch) -> Answer:
     """The answer. Raises ProviderFault."""
     async with model_of(connection) as model:
-        counted = Counted(model, connection, listener, tally, watch)
+        counted = CountedModel(model, connection, listener, tally, watch)
         async with model_request_stream(
             counted,
             [_message(connection, question)],
@@ -75,12 +75,12 @@ def _read(response: ModelResponse, connection: Connection, question: Question, u
     value: dict[str, Any] | None = None
     if question.schema is not None:
         calls = [part.args for part in response.parts if isinstance(part, ToolCallPart) and part.tool_name == _TOOL]
-        given = calls[0] if calls else None
-        if any(_as_object(each) != _as_object(given) for each in calls):
+        arguments = calls[0] if calls else None
+        if any(_as_object(call) != _as_object(arguments) for call in calls):
             raise fault("no_value", connection, usage=usage, why=f"it gave {len(calls)} answers that differ")
-        value = dict(given) if isinstance(given, dict) else object_in(given or text)
+        value = dict(arguments) if isinstance(arguments, dict) else object_in(arguments or text)
         if value is None:
-            why = "it contains no JSON object" if given is None else "its argument is not a JSON object"
+            why = "it contains no JSON object" if arguments is None else "its argument is not a JSON object"
             raise fault("no_value", connection, usage=usage, why=why)
     return Answer(text, value, usage, response.model_name or connection.model)
 
@@ -98,11 +98,11 @@ def object_in(text: str) -> dict[str, Any] | None:
     start = text.find("{")
     while start >= 0:
         try:
-            found: object = decoder.raw_decode(text, start)[0]
+            data: object = decoder.raw_decode(text, start)[0]
         except (ValueError, RecursionError):
             start = text.find("{", start + 1)
             continue
-        return cast("dict[str, Any]", found)
+        return cast("dict[str, Any]", data)
     return None
 
 

@@ -26,7 +26,7 @@ from pydantic_ai.messages import ModelMessage, ModelRequest, ToolReturnPart
 from pydantic_ai.usage import UsageLimits
 
 from wfe_mcp.providers.call import Connection, Listener, Task, Worked
-from wfe_mcp.providers.sdk.calls import Counted, piece_in, tokens_of_part, written_in
+from wfe_mcp.providers.sdk.calls import CountedModel, piece_in, tokens_of_part, written_in
 from wfe_mcp.providers.sdk.models import model_of, settings_of
 from wfe_mcp.providers.sdk.questions import object_in
 from wfe_mcp.providers.sdk.tools import TooManyTools, Workbench
@@ -43,11 +43,11 @@ _NO_OUTPUT = f"The task ends when you call {_OUTPUT} with the whole output. Cont
 _SCHEMA = "The output that you submit must match this JSON Schema:\n{schema}"
 
 
-async def worked(connection: Connection, task: Task, listener: Listener, tally: Tally, watch: Watch) -> Worked:
+async def work_task(connection: Connection, task: Task, listener: Listener, tally: Tally, watch: Watch) -> Worked:
     """How the task ended. Raises ProviderFault."""
     limits = task.limits
     async with model_of(connection) as model:
-        agent = _agent(Counted(model, connection, listener, tally, watch), connection, task, listener, tally)
+        agent = _agent(CountedModel(model, connection, listener, tally, watch), connection, task, listener, tally)
 
         async def on_events(_: RunContext[object], events: AsyncIterable[object]) -> None:
             calls = set[int]()
@@ -57,7 +57,7 @@ async def worked(connection: Connection, task: Task, listener: Listener, tally: 
                 if piece := written_in(event, _OUTPUT, calls):
                     listener.said(piece)
 
-        def ended(how: Any, why: str) -> Worked:
+        def end_task(how: Any, why: str) -> Worked:
             return Worked(how, None, tally.text, tally.usage, connection.model, why)
 
         try:
@@ -65,27 +65,29 @@ async def worked(connection: Connection, task: Task, listener: Listener, tally: 
                 task.prompt, usage_limits=UsageLimits(request_limit=limits.requests), event_stream_handler=on_events
             )
         except TooManyTools:
-            return ended("tool_limit", f"The model reached its limit of {limits.tool_calls} tool calls.")
+            return end_task("tool_limit", f"The model reached its limit of {limits.tool_calls} tool calls.")
         except UsageLimitExceeded:
-            return ended("tool_limit", f"The model reached its limit of {limits.requests} requests.")
+            return end_task("tool_limit", f"The model reached its limit of {limits.requests} requests.")
         except UnexpectedModelBehavior as error:
-            return ended("no_answer", _why(error, task))
+            return end_task("no_answer", _why(error, task))
     value = {"text": result.output} if isinstance(result.output, str) else dict(result.output)
     return Worked("done", value, tally.text, tally.usage, result.response.model_name or connection.model)
 
 
-def _agent(model: Counted, connection: Connection, task: Task, listener: Listener, tally: Tally) -> Agent[object, Any]:
+def _agent(
+    model: CountedModel, connection: Connection, task: Task, listener: Listener, tally: Tally
+) -> Agent[object, Any]:
     limits = task.limits
     most = int(limits.context_tokens * limits.context_share)
 
     def fitting(messages: list[ModelMessage]) -> list[ModelMessage]:
-        return shortened(messages, most)
+        return shorten_messages(messages, most)
 
     def in_words(text: str) -> dict[str, Any]:
-        found = object_in(text)
-        if found is None:
+        data = object_in(text)
+        if data is None:
             raise ModelRetry(_NO_OUTPUT)
-        return found
+        return data
 
     form, instructions = _form(task)
     submitted = [ToolOutput(form, name=_OUTPUT, description=_HOW), TextOutput(in_words)]
@@ -142,7 +144,7 @@ _WORTH = 400
 """Results of at most this many characters are kept: the replacement would save too little."""
 
 
-def shortened(messages: list[ModelMessage], most: int) -> list[ModelMessage]:
+def shorten_messages(messages: list[ModelMessage], most: int) -> list[ModelMessage]:
     """``messages``, with older tool results left out when the total exceeds ``most`` tokens."""
     size = sum(tokens_of_part(part) for message in messages for part in message.parts)
     if size <= most:

@@ -55,15 +55,15 @@ class Workbench:
         return [self._wrap_tool(tool) for tool in self._tools]
 
     def _wrap_tool(self, tool: Tool) -> AiTool[object]:
-        async def called(ctx: RunContext[object], /, **given: Any) -> str:
+        async def call_tool(ctx: RunContext[object], /, **given: Any) -> str:
             return await self._call(tool, ctx.tool_call_id or tool.name, given)
 
-        made = AiTool[object].from_schema(
-            called, tool.name, tool.description, dict(tool.parameters), takes_ctx=True, sequential=True
+        ai_tool = AiTool[object].from_schema(
+            call_tool, tool.name, tool.description, dict(tool.parameters), takes_ctx=True, sequential=True
         )
         # Built from a schema, it accepts any JSON and unpacks it with ``**``, which fails for a list.
-        made.function_schema.validator = _OBJECT
-        return made
+        ai_tool.function_schema.validator = _OBJECT
+        return ai_tool
 
     async def _call(self, tool: Tool, call_id: str, given: dict[str, Any]) -> str:
         if self._left <= 0:

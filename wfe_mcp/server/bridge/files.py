@@ -37,7 +37,7 @@ _ATTACHMENT_BYTES = 10_000_000
 _NO_TIME = datetime.fromtimestamp(0, UTC)
 
 
-def connected(server: str, folder: str) -> tuple[Link, Files]:
+def connect(server: str, folder: str) -> tuple[Link, Files]:
     """The connection to a server and the files of the project of ``folder``, or of where this runs. Refuses what is none."""
     project = find_project(folder or None, os.environ, (), Path.cwd())
     link = Link(server, project)
@@ -60,9 +60,9 @@ class Files:
             if note != self._note:
                 self._snapshots, self._note = Snapshots(), note
             commit = self._snapshots.take(self._root, note, Limits(), datetime.now(UTC)).commit
-            given = self._given(commit, arguments)
-            self._push([each for each in (commit, given) if each])
-        return {"Wfe-Tree": commit} | ({"Wfe-Files": given} if given else {})
+            files_commit = self._given_commit(commit, arguments)
+            self._push([sha for sha in (commit, files_commit) if sha])
+        return {"Wfe-Tree": commit} | ({"Wfe-Files": files_commit} if files_commit else {})
 
     def send_again(self) -> None:
         """Forget what was sent: the server has it no more."""
@@ -95,41 +95,43 @@ class Files:
                 self._forget_old()
             link.ask("POST", "/bridge", {"seen": new})
 
-    def _given(self, commit: str, arguments: dict[str, Any]) -> str:
+    def _given_commit(self, commit: str, arguments: dict[str, Any]) -> str:
         """A commit of the named files that the snapshot has not; empty where there are none."""
         named: list[Any] = [arguments.get("path"), *(arguments.get("attach") or ())]
-        paths = [each for each in named if isinstance(each, str) and each]
+        paths = [path_text for path_text in named if isinstance(path_text, str) and path_text]
         if not paths:
             return ""
         sent = entries_below(self._root, commit)
-        found: dict[str, bytes] = {}
-        for path in (each.rstrip("/") for each in paths):
+        contents: dict[str, bytes] = {}
+        for path in (path_text.rstrip("/") for path_text in paths):
             place = self._root / path
             if path in sent or not os.path.lexists(place):
                 continue
             if place.is_dir():
                 inside = read_folder(self._root, path)
-                found |= {f"{path}/{each}": content for each, content in inside.items() if f"{path}/{each}" not in sent}
+                contents |= {
+                    f"{path}/{name}": content for name, content in inside.items() if f"{path}/{name}" not in sent
+                }
             else:
-                found[path] = read_file(self._root, path, _ATTACHMENT_BYTES)
-        if not found:
+                contents[path] = read_file(self._root, path, _ATTACHMENT_BYTES)
+        if not contents:
             return ""
         repo = require_available(self._root)
         outbox = Outbox(repo, set())
-        nodes = {path: Node("100644", outbox.add("blob", content)) for path, content in found.items()}
+        nodes = {path: Node("100644", outbox.add("blob", content)) for path, content in contents.items()}
         tree, trees = trees_of(nodes, repo.hash_name)
         for oid, content in trees.items():
             outbox.add("tree", content, oid)
-        made = outbox.add("commit", commit_content(tree, (), "wfe-mcp: files that a call names\n", _NO_TIME))
+        files_commit = outbox.add("commit", commit_content(tree, (), "wfe-mcp: files that a call names\n", _NO_TIME))
         outbox.send()
-        return made
+        return files_commit
 
     def _push(self, commits: Sequence[str]) -> None:
         link, name = self._link, self._link.name
-        new = {each: f"refs/wfe/bridge/{name}/in/{each}" for each in commits if (name, each) not in self._sent}
+        new = {commit: f"refs/wfe/bridge/{name}/in/{commit}" for commit in commits if (name, commit) not in self._sent}
         if new:
             self._carry(lambda: push(self._root, link.git, link.token, new))
-            self._sent |= {(name, each) for each in new}
+            self._sent |= {(name, sha) for sha in new}
 
     def _carry(self, carry: Any) -> None:
         try:

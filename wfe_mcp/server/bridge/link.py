@@ -48,10 +48,10 @@ class Link:
     @property
     def token(self) -> str:
         """The text of the token. Refuses ``unauthorized`` without a login."""
-        found = login_of(self.url, self._project, os.environ)
-        if found is None:
+        login = login_of(self.url, self._project, os.environ)
+        if login is None:
             raise Refused("unauthorized", f"You are not logged in at {self.url}.", self._log_in)
-        return found.token
+        return login.token
 
     @property
     def name(self) -> str:
@@ -119,14 +119,14 @@ class Link:
             ) from None
         finally:
             connection.close()
-        return self._checked(response.status, bridge, tree, content)
+        return self._check_answer(response.status, bridge, tree, content)
 
-    def _checked(self, status: int, bridge: str, tree: str, content: bytes) -> Answer:
+    def _check_answer(self, status: int, bridge: str, tree: str, content: bytes) -> Answer:
         try:
-            found: object = json.loads(content) if content.strip() else {}
+            value: object = json.loads(content) if content.strip() else {}
         except ValueError:
-            found = None
-        if bridge != PROTOCOL or not isinstance(found, dict):
+            value = None
+        if bridge != PROTOCOL or not isinstance(value, dict):
             why = "its proxy has no server behind it" if status >= 500 else "no bridge is there"
             if bridge:
                 why = f"it speaks version {bridge[:9]} of the bridge, and this program {PROTOCOL}"
@@ -136,7 +136,7 @@ class Link:
                 "Call again when the server is back. Else ask the user whether the address is right, and to install the same "
                 "version on both machines.",
             )
-        answer = cast("dict[str, Any]", found)
+        answer = cast("dict[str, Any]", value)
         error: dict[str, str] = answer.get("error", {}) if status not in {200, 202, 409} else {}
         if status == 401:
             message = error.get("message", "the token opens nothing")

@@ -66,7 +66,7 @@ class Bridge:
             self._cancel(frame.get("params", {}).get("requestId"))
         if method is None or request is None or self._front.drops(request):
             return
-        known: Frame | None = {} if method == "ping" else self._front.listed(frame)
+        known: Frame | None = {} if method == "ping" else self._front.cached_list(frame)
         if known is not None:
             self._front.wire.send({"jsonrpc": "2.0", "id": request, "result": known})
         elif method in _NO_STREAM:
@@ -102,16 +102,16 @@ class Bridge:
 
     def _tool(self, frame: Frame, request: str | int) -> Frame:
         params: Frame = frame.get("params", {})
-        given: Any = params.get("arguments")
+        value: Any = params.get("arguments")
         try:
             if self._front.only_reads(str(params.get("name"))):
                 return self._post(frame, request, {}).content
-            return self._judged(frame, request, cast("Frame", given) if isinstance(given, dict) else {})
+            return self._judge(frame, request, cast("Frame", value) if isinstance(value, dict) else {})
         except Refused as refused:
-            return self._refused(request, refused)
+            return self._refusal_frame(request, refused)
 
-    def _judged(self, frame: Frame, request: str | int, arguments: Frame) -> Frame:
-        files = self._there()[1]
+    def _judge(self, frame: Frame, request: str | int, arguments: Frame) -> Frame:
+        files = self._connect_once()[1]
         for _ in range(_TRIES):
             headers = files.send(arguments)
             try:
@@ -132,18 +132,18 @@ class Bridge:
             try:
                 files.bring(headers["Wfe-Tree"], answer.tree)
             except Refused as refused:
-                made: Frame = answer.content.get("result", {}).get("structuredContent", {})
+                result: Frame = answer.content.get("result", {}).get("structuredContent", {})
                 raise Refused(
                     refused.code,
-                    f"The call was made ({made.get('summary', '')}), and its files did not come here. {refused.message}",
+                    f"The call was made ({result.get('summary', '')}), and its files did not come here. {refused.message}",
                     refused.hint,
                     refused.details,
-                    data={**refused.data, "answer": made},
+                    data={**refused.data, "answer": result},
                 ) from None
         return answer.content
 
     def _post(self, frame: Frame, request: str | int, headers: dict[str, str]) -> Answer:
-        def opened(connection: http.client.HTTPConnection) -> None:
+        def open_connection(connection: http.client.HTTPConnection) -> None:
             if request in self._under_way:
                 self._under_way[request] = connection
 
@@ -152,23 +152,23 @@ class Bridge:
             about["Mcp-Method"] = frame["method"]
             name: object = frame.get("params", {}).get(_MODERN_NAMES.get(frame["method"], ""))
             about |= {"Mcp-Name": _header(name)} if isinstance(name, str) else {}
-        return self._there()[0].ask("POST", "/mcp", frame, {**about, **headers}, opened)
+        return self._connect_once()[0].ask("POST", "/mcp", frame, {**about, **headers}, open_connection)
 
-    def _there(self) -> tuple[Link, Files]:
+    def _connect_once(self) -> tuple[Link, Files]:
         """The connection and the files, found with the first call. Refuses a folder that is none, and a bad address."""
         with self._making:
             if self._made is None:
-                from wfe_mcp.server.bridge.files import connected
+                from wfe_mcp.server.bridge.files import connect
 
-                self._made = connected(self._server, self._project)
+                self._made = connect(self._server, self._project)
             return self._made
 
-    def _refused(self, request: str | int, refused: Refused) -> Frame:
+    def _refusal_frame(self, request: str | int, refused: Refused) -> Frame:
         from wfe_mcp.server.result import wire_result
         from wfe_mcp.views.moves.envelope import Envelope
 
-        shown = Envelope(False, summary=refused.message, error=refused, data=dict(refused.data))
-        return {"jsonrpc": "2.0", "id": request, "result": self._front.in_this_era(wire_result(shown))}
+        envelope = Envelope(False, summary=refused.message, error=refused, data=dict(refused.data))
+        return {"jsonrpc": "2.0", "id": request, "result": self._front.in_this_era(wire_result(envelope))}
 
     def _fail(self, request: str | int, code: int, text: str) -> None:
         self._front.wire.send(_error(request, code, text))

@@ -27,7 +27,7 @@ async def submit_artifact(
     """Submit a phase's result (plan, change, review, report). Validates it, stores a revision, runs gates and tests.
     Give artifact or path.
     """
-    found = await call.answer(
+    envelope = await call.answer(
         views.tool_answers.submit_artifact,
         run=run,
         phase=phase,
@@ -37,13 +37,15 @@ async def submit_artifact(
         note=note,
         attach=attach,
     )
-    if found.run is None or found.state != "gating":
-        return found
-    made = found.shown(views.run_models.SubmittedView)
-    done = partial(views.envelopes.gates_are_done, call.engine, found.run, phase, made.attempt)
-    await call.until(done, GATES_WAIT_S, f"The gates of '{phase}' are judging attempt {made.attempt}.")
+    if envelope.run is None or envelope.state != "gating":
+        return envelope
+    submitted = envelope.view_as(views.run_models.SubmittedView)
+    done = partial(views.envelopes.gates_are_done, call.engine, envelope.run, phase, submitted.attempt)
+    await call.until(done, GATES_WAIT_S, f"The gates of '{phase}' are judging attempt {submitted.attempt}.")
     return await call.place.in_thread(
-        partial(views.tool_answers.submitted, call.engine, found.run, phase, made.attempt, made.revision)
+        partial(
+            views.tool_answers.submitted_answer, call.engine, envelope.run, phase, submitted.attempt, submitted.revision
+        )
     )
 
 
@@ -85,7 +87,7 @@ async def find(
     cursor: str = "",
 ) -> Envelope:
     """Search this project's history: runs, artifacts, events, decisions, findings."""
-    answer = await call.answer(views.find.found, query=query, kind=kind or "", run=run, limit=limit, cursor=cursor)
+    answer = await call.answer(views.find.find_text, query=query, kind=kind or "", run=run, limit=limit, cursor=cursor)
     if isinstance(answer.view, views.find.FoundView) and answer.view.not_indexed:
         call.background(partial(_index_the_rest, call))
     return answer

@@ -17,7 +17,7 @@ from mcp_types import InputRequiredResult
 from pydantic import Field
 
 from wfe_mcp import views
-from wfe_mcp.server.elicitation import Answered, answer_brought, ask_now, asked_in, later, report_decision
+from wfe_mcp.server.elicitation import ElicitedAnswer, answer_brought, ask_now, asked_in, later, report_decision
 from wfe_mcp.server.tool_request import ToolRequest
 from wfe_mcp.views.moves.envelope import Envelope
 
@@ -33,7 +33,7 @@ async def approve(
     """
     brought = None if call.place.is_remote else answer_brought(call.context)
     if brought is not None:
-        return await _settled(call, run, phase, brought)
+        return await _answer_settled(call, run, phase, brought)
     stored = await call.answer(
         views.approval_answers.ask_approval,
         run=run,
@@ -42,15 +42,15 @@ async def approve(
         comment=comment,
         starts_page=call.place.starts_page,
     )
-    asked = None if call.place.is_remote else asked_in(call.context, stored)
-    if asked is None:
+    text = None if call.place.is_remote else asked_in(call.context, stored)
+    if text is None:
         return stored
     if call.is_modern:
-        return later(asked)
-    answered = await ask_now(call.context, asked)
+        return later(text)
+    answered = await ask_now(call.context, text)
     if answered is not None and answered.on_page and answered.action == "accept":
         call.background(partial(_watch, call, answered.request))
-    return stored if answered is None else await _settled(call, run, phase, answered)
+    return stored if answered is None else await _answer_settled(call, run, phase, answered)
 
 
 async def reject(call: ToolRequest, run: str, phase: str, feedback: str, to: str = "") -> Envelope:
@@ -58,7 +58,7 @@ async def reject(call: ToolRequest, run: str, phase: str, feedback: str, to: str
     return await call.answer(views.approval_answers.reject, run=run, phase=phase, feedback=feedback, to=to)
 
 
-async def _settled(call: ToolRequest, run: str, phase: str, answered: Answered) -> Envelope:
+async def _answer_settled(call: ToolRequest, run: str, phase: str, answered: ElicitedAnswer) -> Envelope:
     if answered.on_page:
         return await call.answer(views.approval_answers.answer_page, run=run, phase=phase, request=answered.request)
     return await call.place.in_thread(
@@ -93,11 +93,13 @@ async def second_opinion(
     """Ask other models to review a phase's result, or any question. Advice: it never counts for a gate. The same call
     again waits for the answer.
     """
-    found = await call.answer(views.opinions.asked, run=run, phase=phase, question=question, reviewers=reviewers)
-    job = views.opinions.waited_for(found)
+    envelope = await call.answer(
+        views.opinions.ask_opinion, run=run, phase=phase, question=question, reviewers=reviewers
+    )
+    job = views.opinions.waited_for(envelope)
     if job is None or not wait_s:
-        return found
+        return envelope
     await call.until(
         partial(views.opinions.is_done, call.engine, job), wait_s, "The reviewers have been asked and are answering."
     )
-    return await call.place.in_thread(partial(views.opinions.answered, call.engine, job, question))
+    return await call.place.in_thread(partial(views.opinions.opinion_answer, call.engine, job, question))

@@ -43,15 +43,15 @@ async def status(
     long-polls. Without run: the open runs; project: what it is.
     """
     before = await call.place.in_thread(partial(views.envelopes.moment, call.engine, run)) if wait_s and run else None
-    found = await call.answer(views.reading.status, run=run, detail=detail)
-    if before is None or found.run is None:
-        return found
+    envelope = await call.answer(views.reading.status, run=run, detail=detail)
+    if before is None or envelope.run is None:
+        return envelope
 
     def is_over() -> bool:
         return views.envelopes.has_moved(call.engine, before) or not views.envelopes.sleeps(call.engine, run)
 
-    has_changed = await call.until(is_over, wait_s, f"Waiting for the {found.waiting_on}. {found.summary}")
-    return await call.answer(views.reading.status, run=run, detail=detail) if has_changed else found
+    has_changed = await call.until(is_over, wait_s, f"Waiting for the {envelope.waiting_on}. {envelope.summary}")
+    return await call.answer(views.reading.status, run=run, detail=detail) if has_changed else envelope
 
 
 async def control_run(

@@ -25,8 +25,8 @@ BEGIN = (0, GENESIS)
 
 def end_of(connection: Connection, last: Executable, values: Mapping[str, str] | None = None) -> tuple[int, str]:
     """The number and the hash of the event that ``last`` finds; BEGIN where it finds none."""
-    found = connection.execute(last, values).first()
-    return (int(found.seq), str(found.hash)) if found else BEGIN
+    row = connection.execute(last, values).first()
+    return (int(row.seq), str(row.hash)) if row else BEGIN
 
 
 def event_hash(log: str, event: SettingEvent | ItemEventRecord, content: str) -> str:
@@ -35,7 +35,7 @@ def event_hash(log: str, event: SettingEvent | ItemEventRecord, content: str) ->
     return link_hash(event.prev_hash, Link(log, event.seq, event.type, event.at, by, content))
 
 
-def misplaced(
+def misplaced_events(
     event: SettingEvent | ItemEventRecord, before: tuple[int, str], hash_: str, where: str, code: str
 ) -> Iterator[Problem]:
     """The problem of an event that is not what followed ``before``. ``hash_``: the one that fits its content."""

@@ -25,13 +25,13 @@ from sqlalchemy import ColumnElement, Select, Table, bindparam, column, literal_
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.model import By, Kept, RunId
+from wfe_mcp.core.model import By, KeptRecord, RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.columns import JsonText, instant
 from wfe_mcp.store.layout import tables
 from wfe_mcp.store.records.calls import CallStatus
 from wfe_mcp.store.records.runs import Problem
-from wfe_mcp.store.repository import Repository, Shared
+from wfe_mcp.store.repository import Repository, TransactionContext
 
 _MOST_FIELDS = 40
 """A JSON value with more keys is one field: it is a tool's answer, and its keys belong to no schema."""
@@ -123,9 +123,9 @@ _KEPT = (
 class SealRepository(Repository):
     """The seals of records."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: TransactionContext) -> None:
         super().__init__(shared)
-        self._unnamed: dict[str, dict[tuple[str, str], Kept]] = {}
+        self._unnamed: dict[str, dict[tuple[str, str], KeptRecord]] = {}
 
     def keep_opinions(self, run_id: RunId, ids: Iterable[str]) -> None:
         """A gate of the run relies on these opinions, whenever they were given."""
@@ -149,7 +149,7 @@ class SealRepository(Repository):
         """True while records of the run wait for the event that seals them."""
         return bool(self._unnamed.get(run_id))
 
-    def take(self, run_id: str) -> tuple[Kept, ...]:
+    def take(self, run_id: str) -> tuple[KeptRecord, ...]:
         """The records that the next event seals; clears the waiting list."""
         return tuple(self._unnamed.pop(run_id, {}).values())
 
@@ -157,7 +157,7 @@ class SealRepository(Repository):
         """Seal the document ``sha256``: what a person saw before they decided."""
         self.keep(SHOWN, run_id, tables.DOCUMENT.c.sha256 == sha256)
 
-    def shown(self, run_id: RunId) -> set[str]:
+    def shown_hashes(self, run_id: RunId) -> set[str]:
         """The sha256 of everything that a person saw of the decisions of a run, as its log says."""
         sealing = self._connection.execute(_KEPT, {"run_id": run_id})
         log = ((str(type_), str(payload), at) for type_, payload, at in sealing)
@@ -173,11 +173,11 @@ class SealRepository(Repository):
         self, run_id: str, log: Iterable[tuple[str, str, datetime]], *, is_imported: bool
     ) -> Iterator[Problem]:
         """The records of a run that differ from their seals. ``log``: type, payload and time of its events."""
-        names_all, named = _sealed_records(each for each in log if each[0] in _SEALING)
+        names_all, named = _sealed_records(entry for entry in log if entry[0] in _SEALING)
         for kind, of in KINDS.items():
             if kind == SHOWN and is_imported:
                 continue
-            wanted = {id_: found for (what, id_), found in named.items() if what == kind}
+            wanted = {id_: record for (what, id_), record in named.items() if what == kind}
             if not wanted and not (names_all and of.every):
                 continue
             rows = self._rows_of(kind, run_id, wanted)
@@ -198,9 +198,9 @@ class SealRepository(Repository):
         return rows
 
     def _read(self, query: Select[Any], **values: str) -> Iterator[dict[str, Any]]:
-        found = self._connection.execute(query, values)
-        names = [str(name) for name in found.keys()]  # noqa: SIM118 - of a result, not of a dict
-        for row in found:
+        cursor = self._connection.execute(query, values)
+        names = [str(name) for name in cursor.keys()]  # noqa: SIM118 - of a result, not of a dict
+        for row in cursor:
             yield dict(zip(names, map(_as_stored, row), strict=True))
 
 
@@ -213,9 +213,9 @@ def _as_stored(value: Any) -> Any:
 
 def _sealed_records(
     log: Iterable[tuple[str, str, datetime]],
-) -> tuple[bool, dict[tuple[str, str], tuple[Kept, datetime]]]:
+) -> tuple[bool, dict[tuple[str, str], tuple[KeptRecord, datetime]]]:
     """Whether the log seals every record, and the last seal of each."""
-    names_all, named = False, dict[tuple[str, str], tuple[Kept, datetime]]()
+    names_all, named = False, dict[tuple[str, str], tuple[KeptRecord, datetime]]()
     for type_, payload, at in log:
         try:
             content = json.loads(payload)
@@ -223,22 +223,22 @@ def _sealed_records(
                 names_all = bool(content.get("names_records"))
             elif type_ == "RunForked":
                 names_all = True
-            for one in content.get("records", ()):
-                kept = Kept(one["kind"], one["id"], one["sha256"], one["fields"])
+            for record in content.get("records", ()):
+                kept = KeptRecord(record["kind"], record["id"], record["sha256"], record["fields"])
                 named[kept.kind, kept.id] = kept, at
         except (ValueError, KeyError, AttributeError, TypeError):  # the chain check has reported the event
             continue
     return names_all, named
 
 
-def seal_of_run(row: Mapping[str, Any]) -> Kept:
+def seal_of_run(row: Mapping[str, Any]) -> KeptRecord:
     """The seal of a new run's own row."""
     return _seal_of("run", row)
 
 
-def _seal_of(kind: str, row: Mapping[str, Any]) -> Kept:
+def _seal_of(kind: str, row: Mapping[str, Any]) -> KeptRecord:
     of = KINDS[kind]
-    return Kept(kind, _id(of, row), _sha256(_sealed_values(of, row)), _fields(of, row) if of.has_fields else {})
+    return KeptRecord(kind, _id(of, row), _sha256(_sealed_values(of, row)), _fields(of, row) if of.has_fields else {})
 
 
 def _id(of: _Kind, row: Mapping[str, Any]) -> str:
@@ -270,15 +270,15 @@ def _plain(value: Any) -> Any:
 
 def _fields(of: _Kind, row: Mapping[str, Any]) -> dict[str, str]:
     """The first characters of each value's sha256; a JSON object has one entry per key."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, value in _sealed_values(of, row).items():
         inner = _object(value) if isinstance(of.table.c[name].type, JsonText) else None
         if inner is None:
-            found[name] = value
+            values[name] = value
         else:
-            found |= {f"{name}.{key}": item for key, item in inner.items()}
+            values |= {f"{name}.{key}": item for key, item in inner.items()}
     # Eight characters only name what changed; the sha256 of the whole row is the proof.
-    return {name: _sha256({"": value})[:8] for name, value in found.items() if value is not None}
+    return {name: _sha256({"": value})[:8] for name, value in values.items() if value is not None}
 
 
 def _object(value: object) -> dict[str, Any] | None:
@@ -290,7 +290,7 @@ def _object(value: object) -> dict[str, Any] | None:
     return read if isinstance(read, dict) and len(read) <= _MOST_FIELDS else None  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - any JSON
 
 
-def _differences(kept: Kept, row: Mapping[str, Any] | None, since: datetime) -> Iterator[Problem]:
+def _differences(kept: KeptRecord, row: Mapping[str, Any] | None, since: datetime) -> Iterator[Problem]:
     where = f"{_word(kept.kind)} {kept.id}"
     if row is None:
         yield Problem(where, "the log knows it, the row is missing", code="record_missing", since=since)
@@ -322,7 +322,7 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Anchored:
+class AnchoredEvent:
     """An anchor outside the database: event ``seq`` had this hash at ``at``."""
 
     seq: int
@@ -356,7 +356,7 @@ def _text(value: str) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def unlike_anchors(hashes: dict[int, str], anchors: Sequence[Anchored]) -> list[Problem]:
+def unlike_anchors(hashes: dict[int, str], anchors: Sequence[AnchoredEvent]) -> list[Problem]:
     """The first event that differs from its anchor. ``hashes``: the existing events' hashes, by number."""
     wrong = [anchor for anchor in anchors if hashes.get(anchor.seq) != anchor.hash]
     if not wrong:

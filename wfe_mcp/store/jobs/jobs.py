@@ -40,7 +40,7 @@ from wfe_mcp.store.records.jobs import (
     QueueRecord,
     provider_key,
 )
-from wfe_mcp.store.repository import Part, Repository, columns_for, given, row_from
+from wfe_mcp.store.repository import Repository, RepositoryPart, columns_for, equal_where_given, row_from
 
 COUNTED = ("llm:", "agent:", "vision:", "command:", "step:", "webhook:", "manual:")
 """The queues whose jobs count for the limits of a team and a project: what keeps the times of runs is never held up."""
@@ -102,9 +102,11 @@ class QueueRepository(Repository):
     def running(self, queues: Sequence[str]) -> tuple[int, int]:
         """How many jobs run of all projects, and of the projects of ``queues``; without those that no limit counts."""
         projects = {queue.partition(":")[2] for queue in queues}
-        found = [(str(row[0]), int(row[2])) for row in self._connection.execute(_OPEN) if row[1] == JobStatus.RUNNING]
-        counted = [(queue.partition(":")[2], number) for queue, number in found if queue.startswith(COUNTED)]
-        return sum(each for _, each in counted), sum(each for project, each in counted if project in projects)
+        running_jobs = [
+            (str(row[0]), int(row[2])) for row in self._connection.execute(_OPEN) if row[1] == JobStatus.RUNNING
+        ]
+        counted = [(queue.partition(":")[2], number) for queue, number in running_jobs if queue.startswith(COUNTED)]
+        return sum(count for _, count in counted), sum(count for project, count in counted if project in projects)
 
     def full_keys(self, limits: ClaimLimits, now: datetime) -> set[str]:
         """The limit keys of providers that may get no more work now, and of folders in which a job is working."""
@@ -244,15 +246,15 @@ _HOLD = (
 class JobRepository(Repository):
     """The job table."""
 
-    _queues = Part(QueueRepository)
+    _queues = RepositoryPart(QueueRepository)
 
     def enqueue(self, new: NewJob) -> str:
         """Queue a job in this transaction; its id. A known ``dedupe_key`` returns the id of the job that has it."""
         if new.dedupe_key is not None:
             self.alone("job", new.dedupe_key)
-            found = self._connection.execute(_BY_KEY, {"key_": new.dedupe_key}).scalar()
-            if found is not None:
-                return str(found)
+            same_job = self._connection.execute(_BY_KEY, {"key_": new.dedupe_key}).scalar()
+            if same_job is not None:
+                return str(same_job)
         now = self._clock()
         job_id = f"job-{self._new_id()}"
         values = row_from(new, JOB)
@@ -297,9 +299,9 @@ class JobRepository(Repository):
         """Show ``text`` as what the job has so far; its end replaces it. False when the claim is lost."""
         return self._run(_HELD_STEP, {"id_": job_id, "fence_": fence, "result": {"text": text}}) == 1
 
-    def shown(self, project_id: str = "") -> list[JobRecord]:
+    def showing_text(self, project_id: str = "") -> list[JobRecord]:
         """The running jobs that show a text. ``project_id``: only of its runs."""
-        return self._all(JobRecord, _SHOWN.where(*given(((RUN.c.project_id, project_id or None),))))
+        return self._all(JobRecord, _SHOWN.where(*equal_where_given(((RUN.c.project_id, project_id or None),))))
 
     def finish(self, job_id: str, fence: int, result: dict[str, Any]) -> bool:
         """The job is done. False when the claim is lost: the caller then writes nothing else."""
@@ -335,7 +337,7 @@ class JobRepository(Repository):
         if job_id is None and run_id is None:
             raise ValueError("name a job or a run")
         named = ((JOB.c.id, job_id), (JOB.c.run_id, run_id), (JOB.c.phase, phase), (JOB.c.attempt, attempt))
-        those = given(named)
+        those = equal_where_given(named)
         waiting = update(JOB).where(*those, JOB.c.status == JobStatus.QUEUED)
         running = update(JOB).where(*those, JOB.c.status == JobStatus.RUNNING, ~JOB.c.cancel_requested)
         asked = {"cancel_requested": True, "cancel_reason": reason}
@@ -366,7 +368,7 @@ class JobRepository(Repository):
     ) -> list[JobRecord]:
         """Jobs of a run, phase or attempt, in some statuses, in some queues; newest first."""
         named = ((JOB.c.run_id, run_id), (JOB.c.phase, phase), (JOB.c.attempt, attempt))
-        query = _SELECT.where(*given(named))
+        query = _SELECT.where(*equal_where_given(named))
         if statuses:
             query = query.where(JOB.c.status.in_(statuses))
         if queues is not None:

@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, desc, exists, select, update
 from wfe_mcp.store.jobs.jobs import JobRepository
 from wfe_mcp.store.layout.tables import JOB
 from wfe_mcp.store.records.jobs import BEHIND, JobRecord, JobStatus, NewJob
-from wfe_mcp.store.repository import Part, Repository
+from wfe_mcp.store.repository import Repository, RepositoryPart
 
 _DIGITS = 9
 
@@ -42,7 +42,7 @@ _HURRY = (
 class LineRepository(Repository):
     """Lines of jobs."""
 
-    _jobs = Part(JobRepository)
+    _jobs = RepositoryPart(JobRepository)
 
     def enqueue(self, new: NewJob, line: str) -> str:
         """Queue a job at the end of ``line``; its id."""

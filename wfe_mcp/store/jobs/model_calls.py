@@ -18,7 +18,7 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.layout.tables import MODEL_CALL, RUN
 from wfe_mcp.store.records.calls import CallRecord, CallStatus, NewCall, UsageRecord, Used
-from wfe_mcp.store.repository import Repository, columns_for, given, is_of_ours, row_from
+from wfe_mcp.store.repository import Repository, columns_for, equal_where_given, is_of_ours, row_from
 
 UsageBy = Literal["template", "phase", "role", "provider", "model", "purpose", "day"]
 
@@ -128,7 +128,7 @@ class ModelCallRepository(Repository):
     ) -> list[CallRecord]:
         """Calls of a run, phase, attempt or job, newest first."""
         named = ((_CALL.run_id, run_id), (_CALL.phase, phase), (_CALL.attempt, attempt), (_CALL.job_id, job_id))
-        query = _SELECT.where(*given(named))
+        query = _SELECT.where(*equal_where_given(named))
         return self._all(CallRecord, query.order_by(_CALL.started_at.desc(), _CALL.id.desc()).limit(limit))
 
     def newest_models(self, run_id: RunId) -> dict[str, str]:
@@ -137,8 +137,8 @@ class ModelCallRepository(Repository):
             from sqlalchemy.dialects.postgresql import distinct_on
 
             newest = _NEWEST_FIRST.where(_CALL.run_id == run_id).ext(distinct_on(_CALL.phase))
-            found = self._connection.execute(newest)
-            return {str(phase): str(model) for phase, model in found}
+            cursor = self._connection.execute(newest)
+            return {str(phase): str(model) for phase, model in cursor}
         # SQLite takes the other columns of a group from the row with the maximum.
         query = (
             select(_CALL.phase, _CALL.model, func.max(_CALL.started_at))
@@ -154,17 +154,17 @@ class ModelCallRepository(Repository):
             if not self._connection.execute(_COUNT_OF_RUN, run).scalar_one():
                 return UsageRecord()
             return UsageRecord(*self._connection.execute(_OF_RUN, run).one())
-        query = select(*TOTALS).where(*_which(**which))
+        query = select(*TOTALS).where(*_conditions(**which))
         return UsageRecord(*self._connection.execute(query).one())
 
     def usage_by(self, by: UsageBy, **which: Unpack[WhichCalls]) -> list[tuple[str, UsageRecord]]:
         """The same, one line for each template, phase, role, model or (UTC) day, ``in_order``."""
         key = _GROUPS[by].label("key_")
-        query = select(key, *TOTALS).where(*_which(**which)).group_by(key)
+        query = select(key, *TOTALS).where(*_conditions(**which)).group_by(key)
         if by == "template":
             query = query.select_from(MODEL_CALL.outerjoin(RUN, RUN.c.id == _CALL.run_id))
-        found = [(str(row[0]), UsageRecord(*row[1:])) for row in self._connection.execute(query)]
-        return in_order(by, found)
+        usage = [(str(row[0]), UsageRecord(*row[1:])) for row in self._connection.execute(query)]
+        return in_order(by, usage)
 
     def started_since(self, provider: str, since: datetime) -> list[datetime]:
         """When the calls to ``provider`` after ``since`` began, oldest first, over all projects: they share one account."""
@@ -182,7 +182,7 @@ class ModelCallRepository(Repository):
         return self._all(CallRecord, _CALLS_FROM, {"run_": run_id, "since_": since})
 
 
-def _which(
+def _conditions(
     run_id: RunId | None = None,
     phase: PhasePath | None = None,
     attempt: int | None = None,
@@ -191,10 +191,10 @@ def _which(
     until: datetime | None = None,
     template: str | None = None,
 ) -> list[ColumnElement[bool]]:
-    found = given(
+    conditions = equal_where_given(
         ((_CALL.run_id, run_id), (_CALL.phase, phase), (_CALL.attempt, attempt), (_CALL.project_id, project_id))
     )
-    found += [] if run_id is not None else [MADE_HERE]
-    found += [] if since is None else [_CALL.started_at >= since]
-    found += [] if template is None else [_CALL.run_id.in_(select(RUN.c.id).where(RUN.c.template == template))]
-    return found if until is None else [*found, _CALL.started_at <= until]
+    conditions += [] if run_id is not None else [MADE_HERE]
+    conditions += [] if since is None else [_CALL.started_at >= since]
+    conditions += [] if template is None else [_CALL.run_id.in_(select(RUN.c.id).where(RUN.c.template == template))]
+    return conditions if until is None else [*conditions, _CALL.started_at <= until]

@@ -29,7 +29,7 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.layout.tables import ATTEMPT, RUN, TOOL_CALL
 from wfe_mcp.store.records.calls import NewToolCall, ToolCallRecord, ToolTotal, ToolUse
-from wfe_mcp.store.repository import Repository, bound, columns_for, given, row_from
+from wfe_mcp.store.repository import Repository, bound, columns_for, equal_where_given, row_from
 from wfe_mcp.store.sqlite import insert_new
 
 MAX_OUTPUT_CHARS = 200_000
@@ -119,10 +119,10 @@ class ToolCallRepository(Repository):
 
         ``row`` is among them: the row of each. ``project_id``: only of its runs.
         """
-        query = _NEWS.where(*given(((RUN.c.project_id, project_id or None),)))
+        query = _NEWS.where(*equal_where_given(((RUN.c.project_id, project_id or None),)))
         # Never an empty list: SQLAlchemy makes a subquery of it, which SQLite runs for each row.
-        found = self._connection.execute(query, {"after": row, "open": [*open_] or [""]})
-        return [dict(each) for each in found.mappings()]
+        cursor = self._connection.execute(query, {"after": row, "open": [*open_] or [""]})
+        return [dict(mapping) for mapping in cursor.mappings()]
 
     def uses(self, run_id: RunId, since: datetime) -> list[ToolUse]:
         """The tools used in a run from ``since`` on, oldest first, without their whole input and output."""
@@ -135,7 +135,7 @@ class ToolCallRepository(Repository):
     def filter(self, run_id: RunId, phase: PhasePath | None = None, attempt: int | None = None) -> list[ToolCallRecord]:
         """The tools used in a run, a phase or an attempt, in their order."""
         named = ((TOOL_CALL.c.run_id, run_id), (TOOL_CALL.c.phase, phase), (TOOL_CALL.c.attempt, attempt))
-        return self._all(ToolCallRecord, _TOOLS.where(*given(named)))
+        return self._all(ToolCallRecord, _TOOLS.where(*equal_where_given(named)))
 
 
 def _end_columns(output: str, duration_ms: int | None, *, ok: bool) -> dict[str, Any]:

@@ -15,13 +15,13 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import BindParameter, Integer, bindparam, delete, func, literal_column, select, text, update
 
 from wfe_mcp.core.model import RunId
-from wfe_mcp.core.paths import PhasePath, declared
+from wfe_mcp.core.paths import PhasePath, declared_path
 from wfe_mcp.store.columns import first_whole_day
 from wfe_mcp.store.enums import ALL_DAYS
 from wfe_mcp.store.jobs.model_calls import MADE_HERE, TOTALS
 from wfe_mcp.store.layout.tables import MODEL_CALL, RUN, USAGE_SUM
 from wfe_mcp.store.records.calls import CallStatus, UsageRecord
-from wfe_mcp.store.repository import Repository, given, unindexed
+from wfe_mcp.store.repository import Repository, equal_where_given, without_index
 
 SumOf = Literal["phase", "model", "day"]
 
@@ -59,7 +59,7 @@ _KEYS = UsageKey._fields
 _COLUMNS = (*_KEYS, *FIGURES)
 _ROWS = select(
     *(_SUM[name] for name in _KEYS),
-    *(_SUM[each.name] if each.name in FIGURES else literal_column("0", Integer) for each in fields(UsageRecord)),
+    *(_SUM[field.name] if field.name in FIGURES else literal_column("0", Integer) for field in fields(UsageRecord)),
 )
 _ADD = text(
     f"INSERT INTO usage_sum ({', '.join(_COLUMNS)}) VALUES ({', '.join(f':{name}' for name in _COLUMNS)}) "  # noqa: S608 - our names
@@ -78,14 +78,14 @@ class UsageSumRepository(Repository):
     def count(self, project_id: str | None, limit: int) -> int:
         """Add some of the calls that have ended and are not within, of one project or of all; how many those were."""
         self.alone("usage_sums")
-        due = _DUE.where(*given(((_CALL.project_id, project_id),))).limit(limit)
+        due = _DUE.where(*equal_where_given(((_CALL.project_id, project_id),))).limit(limit)
         ids = list(self._connection.execute(due).scalars())
         self._change(ids, 1)
         return len(ids)
 
     def is_due(self, project_id: str | None) -> bool:
         """Whether ``count`` would find a call."""
-        due = _DUE.where(*given(((_CALL.project_id, project_id),))).limit(1)
+        due = _DUE.where(*equal_where_given(((_CALL.project_id, project_id),))).limit(1)
         return self._connection.execute(due).first() is not None
 
     def take_out(self, run: RunId) -> None:
@@ -105,7 +105,7 @@ class UsageSumRepository(Repository):
         query = select(_CALL.id).where(_CALL.project_id == project, _CALL.counted.is_not(None))
         return list(self._connection.execute(query).scalars())
 
-    def left(
+    def uncounted_calls(
         self, of: SumOf, project_id: str | None = None, template: str | None = None, since: datetime | None = None
     ) -> list[str]:
         """The calls that ``rows`` lacks: those not within, and with ``since`` those of the day on which it is.
@@ -116,16 +116,16 @@ class UsageSumRepository(Repository):
         begun = RUN.c.created_at if is_phase else _CALL.started_at
         # Those not within only by their index: SQLite would take a larger one.
         query = select(_CALL.id).select_from(MODEL_CALL.join(RUN, RUN.c.id == _CALL.run_id, isouter=not is_phase))
-        query = query.where(*given(((RUN.c.template, template),)), *(() if is_phase else (MADE_HERE,)))
-        of_project = () if project_id is None else (unindexed(_CALL.project_id) == project_id,)
+        query = query.where(*equal_where_given(((RUN.c.template, template),)), *(() if is_phase else (MADE_HERE,)))
+        of_project = () if project_id is None else (without_index(_CALL.project_id) == project_id,)
         lacking = query.where(*of_project, _UNCOUNTED)
         if since is None:
             return list(self._connection.execute(lacking).scalars())
         night = datetime.combine(first_whole_day(since), time(), UTC)
-        day = query.where(*given(((RUN.c.project_id if is_phase else _CALL.project_id, project_id),)))
+        day = query.where(*equal_where_given(((RUN.c.project_id if is_phase else _CALL.project_id, project_id),)))
         day = day.where(begun >= since, begun < night)
-        lacking = lacking.where(unindexed(begun) >= night)
-        return [each for few in (day, lacking) for each in self._connection.execute(few).scalars()]
+        lacking = lacking.where(without_index(begun) >= night)
+        return [call for few in (day, lacking) for call in self._connection.execute(few).scalars()]
 
     def of_run(self, run: RunId) -> list[str]:
         """All calls of a run."""
@@ -133,27 +133,27 @@ class UsageSumRepository(Repository):
 
     def parts(self, ids: Sequence[str]) -> dict[UsageKey, UsageRecord]:
         """What these calls add, whether they are within or not; an open one only its reservation."""
-        found: dict[UsageKey, UsageRecord] = {}
+        usage_by_key: dict[UsageKey, UsageRecord] = {}
         for row in self._connection.execute(_PARTS, {"ids": ids}) if ids else ():
             project, template, path, role, model, day, run_day, origin, *figures = tuple[Any, ...](row)
             keys: list[UsageKey] = []
             if run_day is not None:
-                phase = declared(PhasePath(path)) if path else ""
-                keys += [UsageKey("phase", each, project, template, phase) for each in (ALL_DAYS, str(run_day))]
+                phase = declared_path(PhasePath(path)) if path else ""
+                keys += [UsageKey("phase", some_day, project, template, phase) for some_day in (ALL_DAYS, str(run_day))]
             if origin is None:
                 days = (ALL_DAYS, str(day))
-                keys += [UsageKey("model", each, project, template, role=role, model=model) for each in days]
+                keys += [UsageKey("model", some_day, project, template, role=role, model=model) for some_day in days]
                 keys += [UsageKey("day", str(day), project, template)]
             for key in keys:
-                found[key] = found.get(key, UsageRecord()) + UsageRecord(*figures)
-        return found
+                usage_by_key[key] = usage_by_key.get(key, UsageRecord()) + UsageRecord(*figures)
+        return usage_by_key
 
     def rows(
         self, of: SumOf, project_id: str | None = None, template: str | None = None, begin: date | None = None
     ) -> dict[UsageKey, UsageRecord]:
         """The sums of the days from ``begin`` on, or over all of them."""
         days = _SUM.day == ALL_DAYS if begin is None else _SUM.day >= begin.isoformat()
-        named = given(((_SUM.project_id, project_id), (_SUM.template, template)))
+        named = equal_where_given(((_SUM.project_id, project_id), (_SUM.template, template)))
         count = len(_KEYS)
         return {
             UsageKey(*row[:count]): UsageRecord(*row[count:])

@@ -27,7 +27,7 @@ from wfe_mcp.store.layout import tables
 from wfe_mcp.store.projects import DocumentRepository
 from wfe_mcp.store.records.bundles import ColumnKind, ColumnOf, Row
 from wfe_mcp.store.records.runs import RunRecord
-from wfe_mcp.store.repository import Part, Repository, row_from
+from wfe_mcp.store.repository import Repository, RepositoryPart, row_from
 from wfe_mcp.store.sqlite import insert_new
 
 _AT_A_TIME = {"documents": 2, "revisions": 2, "attachments": 2}
@@ -87,8 +87,8 @@ def columns_of(section: str) -> tuple[ColumnOf, ...]:
     """The columns of a section; of the run's own row for ``run``."""
     if section == "run":
         return tuple(_column(tables.RUN.c[name], frozenset()) for name in RUN_COLUMNS)
-    found = _SECTIONS[section]
-    return tuple(_column(column, found.as_json) for column in found.columns)
+    section_table = _SECTIONS[section]
+    return tuple(_column(column, section_table.as_json) for column in section_table.columns)
 
 
 def row_of(section: str, values: Mapping[str, Any]) -> Row:
@@ -106,19 +106,19 @@ def values_of(section: str, row: Mapping[str, Any]) -> dict[str, Any]:
 class BundleRepository(Repository):
     """Export and import of whole runs."""
 
-    _documents = Part(DocumentRepository)
+    _documents = RepositoryPart(DocumentRepository)
 
     def rows(self, section: str, run_id: RunId) -> Iterator[Row]:
         """The rows of a section of one run, in the order in which they were written. Not for ``documents``."""
-        found = _SECTIONS[section]
-        names = [column.name for column in found.columns]
-        query: sa.Select[Any] = sa.select(*found.columns).order_by(*found.order)
-        if found.table is tables.DECISION:
+        section_table = _SECTIONS[section]
+        names = [column.name for column in section_table.columns]
+        query: sa.Select[Any] = sa.select(*section_table.columns).order_by(*section_table.order)
+        if section_table.table is tables.DECISION:
             query = query.join(tables.REQUEST, tables.REQUEST.c.id == tables.DECISION.c.request_id).where(
                 tables.REQUEST.c.run_id == run_id
             )
         else:
-            query = query.where(found.table.c.run_id == run_id)
+            query = query.where(section_table.table.c.run_id == run_id)
         # A few at a time: a run's artifacts together may be too large to hold in memory twice.
         for row in self._connection.execute(query, execution_options={"yield_per": 100}):
             yield row_of(section, dict(zip(names, row, strict=True)))
@@ -145,7 +145,9 @@ class BundleRepository(Repository):
             raise ValueError("an imported run names its origin")
         self._run(_NEW_RUN, row_from(record, tables.RUN) | codec.run_row(state))
         attempts = chain.from_iterable(state.attempts.values())
-        self._in_parts(_NEW_ATTEMPTS, (codec.attempt_row(record.id, state, one) for one in attempts), "attempts")
+        self._in_parts(
+            _NEW_ATTEMPTS, (codec.attempt_row(record.id, state, attempt) for attempt in attempts), "attempts"
+        )
         for name, section in _SECTIONS.items():
             if name == "documents":
                 continue

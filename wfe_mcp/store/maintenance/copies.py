@@ -35,7 +35,7 @@ _MOST_FAULTS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class DatabaseSummary:
     """Summary of a database. ``newest``: the time of its last event; None without events."""
 
     revision: str
@@ -101,8 +101,8 @@ def _pages(connection: Any, check: str) -> list[str]:
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         hurt = [name for (name,) in tables if not _is_whole(connection, check, name)]
         return [f"table {name}, or an index of it: {error}" for name in hurt] or [str(error)]
-    found = [" ".join(str(row[0]).removeprefix("*** in database main ***").split()) for row in rows]
-    return [] if found == ["ok"] else found
+    messages = [" ".join(str(row[0]).removeprefix("*** in database main ***").split()) for row in rows]
+    return [] if messages == ["ok"] else messages
 
 
 def _is_whole(connection: Any, check: str, table: str) -> bool:
@@ -122,21 +122,21 @@ def is_ours(path: Path) -> bool:
         return False
 
 
-def held_in(path: Path) -> Held:
+def held_in(path: Path) -> DatabaseSummary:
     """Summary of the database; it must be one of ours, of any version."""
     with sqlite.refusals(path), closing(_open(path, reads_only=True)) as connection:
 
-        def one(query: str) -> Any:
+        def scalar(query: str) -> Any:
             return connection.execute(query).fetchone()[0]
 
-        newest = one(
+        newest = scalar(
             "SELECT max(at) FROM (SELECT max(updated_at) AS at FROM run UNION SELECT max(at) FROM setting_event)"
         )
-        return Held(
-            one("SELECT version_num FROM alembic_version") or HEAD,
-            one("SELECT count(*) FROM project"),
-            one("SELECT count(*) FROM run"),
-            one("SELECT coalesce(sum(last_seq), 0) FROM run"),
+        return DatabaseSummary(
+            scalar("SELECT version_num FROM alembic_version") or HEAD,
+            scalar("SELECT count(*) FROM project"),
+            scalar("SELECT count(*) FROM run"),
+            scalar("SELECT coalesce(sum(last_seq), 0) FROM run"),
             size_of(connection),
             None if newest is None else datetime.fromisoformat(newest).replace(tzinfo=UTC),
         )

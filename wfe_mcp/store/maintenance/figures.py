@@ -17,7 +17,7 @@ from wfe_mcp.store.enums import JobStatus, RequestStatus
 from wfe_mcp.store.jobs.model_calls import MADE_HERE, TOTALS
 from wfe_mcp.store.layout.tables import EVENT, JOB, MODEL_CALL, PROJECT, REQUEST, RUN
 from wfe_mcp.store.records.calls import UsageRecord
-from wfe_mcp.store.repository import OURS, Repository, given
+from wfe_mcp.store.repository import OURS, Repository, equal_where_given
 
 _OPEN = (RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED, RunStatus.BLOCKED, RunStatus.FAILED)
 _IS_OPEN = and_(RUN.c.status.in_(_OPEN), RUN.c.archived_at.is_(None), OURS)
@@ -94,35 +94,39 @@ class FigureRepository(Repository):
         """When the newest event of all runs was appended."""
         return self._connection.execute(_NEWEST).scalar()
 
-    def started(
+    def starts_since(
         self, since: datetime, *, project_id: str | None = None, starters: Collection[Starter] = ()
     ) -> list[datetime]:
         """When the runs began that were started after ``since``, oldest first. ``starters``: by these only."""
         query = select(RUN.c.created_at).where(RUN.c.created_at > since, OURS).order_by(RUN.c.created_at)
-        return list(self._connection.execute(_of(query, project_id, starters)).scalars())
+        return list(self._connection.execute(_narrow(query, project_id, starters)).scalars())
 
     def number_open(self, *, project_id: str | None = None, starters: Collection[Starter] = ()) -> int:
         """How many runs are open."""
         if project_id is None and not starters:
             return sum(self.open_runs().values())
-        return int(self._connection.execute(_of(select(_COUNT).where(_IS_OPEN), project_id, starters)).scalar_one())
+        return int(self._connection.execute(_narrow(select(_COUNT).where(_IS_OPEN), project_id, starters)).scalar_one())
 
     def usage(
         self, since: datetime, *, project_id: str | None = None, starters: Collection[Starter] = ()
     ) -> UsageRecord:
         """What the calls to models used that began at or after ``since``. ``starters``: in runs that these started."""
-        query = select(*TOTALS).where(*given([(MODEL_CALL.c.project_id, project_id)]), MODEL_CALL.c.started_at >= since)
+        query = select(*TOTALS).where(
+            *equal_where_given([(MODEL_CALL.c.project_id, project_id)]), MODEL_CALL.c.started_at >= since
+        )
         if starters:
             query = query.join(EVENT, and_(EVENT.c.run_id == MODEL_CALL.c.run_id, EVENT.c.seq == 1))
             query = query.where(_is_one_of(starters))
         return UsageRecord(*self._connection.execute(query.where(MADE_HERE)).one())
 
 
-def _of(query: Any, project_id: str | None, starters: Collection[Starter]) -> Any:
+def _narrow(query: Any, project_id: str | None, starters: Collection[Starter]) -> Any:
     query = query if project_id is None else query.where(RUN.c.project_id == project_id)
     return query.select_from(_FIRST_EVENT).where(_is_one_of(starters)) if starters else query
 
 
 def _is_one_of(starters: Collection[Starter]) -> ColumnElement[bool]:
     by_token = EVENT.c.channel == Channel.HTTP
-    return or_(*(and_(EVENT.c.actor.in_(each.names), by_token if each.are_tokens else ~by_token) for each in starters))
+    return or_(
+        *(and_(EVENT.c.actor.in_(starter.names), by_token if starter.are_tokens else ~by_token) for starter in starters)
+    )

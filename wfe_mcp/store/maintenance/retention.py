@@ -24,7 +24,7 @@ from wfe_mcp.store.layout import tables as layout
 from wfe_mcp.store.layout.run_records import PrunedRun
 from wfe_mcp.store.layout.tables import DOCUMENT, EVENT, KEPT_RUN, MODEL_CALL, PRUNED_RUN, RUN
 from wfe_mcp.store.records.runs import RunRecord
-from wfe_mcp.store.repository import Part, Repository, columns_for, row_from, unindexed
+from wfe_mcp.store.repository import Repository, RepositoryPart, columns_for, row_from, without_index
 from wfe_mcp.store.runs.phase_sums import PhaseSumRepository
 from wfe_mcp.store.search.upkeep import SearchIndexRepository
 from wfe_mcp.store.settings import SettingsLogRepository
@@ -114,8 +114,8 @@ _ENDED_BETWEEN = sa.select(sa.func.count(RUN.c.id)).where(
 )
 _KEPT_ENDS = sa.select(RUN.c.ended_at).where(
     RUN.c.id.in_(sa.select(KEPT_RUN.c.run_id)),
-    unindexed(RUN.c.project_id) == sa.bindparam("project"),  # else SQLite reads all runs of the project
-    unindexed(RUN.c.ended_at).is_not(None),
+    without_index(RUN.c.project_id) == sa.bindparam("project"),  # else SQLite reads all runs of the project
+    without_index(RUN.c.ended_at).is_not(None),
 )
 _LAST_OLD = sa.select(*_OLDEST).where(*_OVER).order_by(*_NEWEST).limit(1).offset(sa.bindparam("keep"))
 _PRUNED = sa.select(*columns_for(PrunedRun, PRUNED_RUN)).order_by(PRUNED_RUN.c.at, PRUNED_RUN.c.run_id)
@@ -140,10 +140,10 @@ class OldRuns:
 class RetentionRepository(Repository):
     """Runs to prune and runs to keep."""
 
-    _settings_log = Part(SettingsLogRepository)
-    _search_index = Part(SearchIndexRepository)
-    _usage_sums = Part(UsageSumRepository)
-    _phase_sums = Part(PhaseSumRepository)
+    _settings_log = RepositoryPart(SettingsLogRepository)
+    _search_index = RepositoryPart(SearchIndexRepository)
+    _usage_sums = RepositoryPart(UsageSumRepository)
+    _phase_sums = RepositoryPart(PhaseSumRepository)
 
     def old_runs(self, rules: OldRuns, limit: int = _ALL) -> list[RunRecord]:
         """The runs that may go by ``rules``, oldest first; at most ``limit``."""
@@ -157,11 +157,11 @@ class RetentionRepository(Repository):
             return int(self._connection.execute(_OLD_COUNT, values).scalar_one()) if values else 0
         day = first_whole_day(before)
         of_day = {"project": project, "before": before, "night": datetime.combine(day, time(), UTC)}
-        newer = self._phase_sums.ended(project, day) + int(
+        newer = self._phase_sums.count_ended(project, day) + int(
             self._connection.execute(_ENDED_BETWEEN, of_day).scalar_one()
         )
         kept = list(self._connection.execute(_KEPT_ENDS, {"project": project}).scalars())
-        ended = self._phase_sums.ended(project)
+        ended = self._phase_sums.count_ended(project)
         old = ended - newer - sum(at < before for at in kept)
         return max(0, min(old, ended - len(kept) - rules.keep))
 
@@ -182,18 +182,18 @@ class RetentionRepository(Repository):
         """Remove the mark: the run may be pruned."""
         self._run(_RELEASE, {"run_": run_id})
 
-    def kept(self) -> set[str]:
+    def kept_runs(self) -> set[str]:
         """The runs marked to keep."""
         return {str(run) for run in self._connection.execute(_KEPT).scalars()}
 
-    def pruned(self, project_id: str) -> list[PrunedRun]:
+    def pruned_runs(self, project_id: str) -> list[PrunedRun]:
         """The removed runs of a project, oldest removal first."""
         query = _PRUNED.where(PRUNED_RUN.c.project_id == project_id)
         return self._all(PrunedRun, query)
 
     def documents(self, run: RunRecord) -> set[str]:
         """The documents that a run names, in columns or in JSON texts."""
-        found = {
+        names = {
             run.template_sha256,
             run.definition_sha256,
             run.spec_sha256,
@@ -204,10 +204,10 @@ class RetentionRepository(Repository):
         query = sa.select(EVENT.c.payload).where(EVENT.c.run_id == run.id, EVENT.c.type != "RunStarted")
         frozen = sa.select(DOCUMENT.c.content).where(DOCUMENT.c.sha256 == run.frozen_sha256)
         for text in (*self._connection.execute(query).scalars(), *self._connection.execute(frozen).scalars()):
-            found.update(_SHA256.findall(text))
-        return self.existing_documents(found)
+            names.update(_SHA256.findall(text))
+        return self.existing_documents(names)
 
-    def mentioned(
+    def mentioned_runs(
         self, wanted: set[str], besides: set[str], after: tuple[int, int] = (0, 0)
     ) -> tuple[set[str], tuple[int, int]]:
         """Those of ``wanted`` named in texts of runs other than ``besides``, and the places of the last run and event read.
@@ -216,14 +216,14 @@ class RetentionRepository(Repository):
         keeps documents from here on until its end.
         """
         self.alone("documents")
-        found: set[str] = set()
+        mentions: set[str] = set()
         places = [*after]
         for at, query in enumerate((_FROZEN, _PAYLOADS)):
             for rowid, run, text in self._connection.execute(query, {"after": after[at]}):
                 places[at] = rowid
                 if run not in besides:
-                    found.update(wanted.intersection(_SHA256.findall(text)))
-        return found, (places[0], places[1])
+                    mentions.update(wanted.intersection(_SHA256.findall(text)))
+        return mentions, (places[0], places[1])
 
     def last_places(self) -> tuple[int, int]:
         """The places of the last run and event: SQLite gives those of removed rows to new ones."""
@@ -260,8 +260,8 @@ class RetentionRepository(Repository):
 
     def existing_documents(self, names: set[str]) -> set[str]:
         """Those of these documents that exist."""
-        found: set[str] = set()
+        existing: set[str] = set()
         ordered: Sequence[str] = sorted(names)
         for start in range(0, len(ordered), 500):
-            found.update(self._connection.execute(_THERE, {"sha256s": ordered[start : start + 500]}).scalars())
-        return found
+            existing.update(self._connection.execute(_THERE, {"sha256s": ordered[start : start + 500]}).scalars())
+        return existing

@@ -23,10 +23,10 @@ from wfe_mcp.core.evolve import replay
 from wfe_mcp.core.forking import begins_as
 from wfe_mcp.core.model import By, Origin, RunId, RunState
 from wfe_mcp.store import serialization as codec
-from wfe_mcp.store.integrity.record_seals import Anchored, Link, SealRepository, link_hash, unlike_anchors
+from wfe_mcp.store.integrity.record_seals import AnchoredEvent, Link, SealRepository, link_hash, unlike_anchors
 from wfe_mcp.store.layout.tables import ATTEMPT, DOCUMENT, EVENT, REVISION, RUN
 from wfe_mcp.store.records.runs import Problem
-from wfe_mcp.store.repository import Part, Repository
+from wfe_mcp.store.repository import Repository, RepositoryPart
 from wfe_mcp.store.runs.events import EventRepository, Tail
 from wfe_mcp.store.schema.upgrade import differences
 
@@ -47,10 +47,12 @@ _OTHER = "the content is not what its sha256 names"
 class VerificationRepository(Repository):
     """The check that ``wfe-mcp verify`` makes."""
 
-    _events = Part(EventRepository)
-    _seals = Part(SealRepository)
+    _events = RepositoryPart(EventRepository)
+    _seals = RepositoryPart(SealRepository)
 
-    def problems(self, run_id: RunId, anchors: Sequence[Anchored] = (), used: RunState | None = None) -> list[Problem]:
+    def problems(
+        self, run_id: RunId, anchors: Sequence[AnchoredEvent] = (), used: RunState | None = None
+    ) -> list[Problem]:
         """Every difference between a run and its log; empty when it is intact.
 
         ``anchors``: its anchors outside the database, oldest first. ``used``: the state that the caller goes by, which may
@@ -68,23 +70,23 @@ class VerificationRepository(Repository):
             message = f"the run says that event {run['last_seq']} is the last, the log ends with {tail.seq}"
             problems.append(Problem("tail", message, tail.seq, "tail_cut", run["updated_at"]))
         problems += unlike_anchors(hashes, anchors)
-        events = [(each.type, each.payload, each.at) for each in log]
+        events = [(row.type, row.payload, row.at) for row in log]
         seals = self._seals.differences(run_id, events, is_imported=run["origin_sha256"] is not None)
         beside = (*self._content(run_id, dict(run), log), *seals, *self._unlike_origin(log))
         return [*problems, *self._states(run_id, dict(run), log, used), *beside]
 
     def schema_problems(self) -> list[Problem]:
         """Every difference between the database's schema and ours."""
-        found = differences
+        compare = differences
         if self._connection.dialect.name == "postgresql":
-            from wfe_mcp.store.postgres.schema import differences as found
-        return [Problem(where, message, code=code) for where, message, code in found(self._connection)]
+            from wfe_mcp.store.postgres.schema import differences as compare
+        return [Problem(where, message, code=code) for where, message, code in compare(self._connection)]
 
     def _states(
         self, run_id: RunId, run: dict[str, Any], log: Sequence[Row[Any]], used: RunState | None
     ) -> Iterator[Problem]:
         try:
-            state = replay(codec.event_of(each.type, each.payload) for each in log)
+            state = replay(codec.event_of(entry.type, entry.payload) for entry in log)
             wanted_run = codec.run_row(state)
             wanted = {
                 (item.phase, item.number): codec.attempt_row(run_id, state, item)
@@ -135,14 +137,14 @@ class VerificationRepository(Repository):
     def _content(self, run_id: RunId, run: dict[str, Any], log: Sequence[Row[Any]]) -> Iterator[Problem]:
         named = {name: run[f"{name}_sha256"] for name in ("definition", "spec", "inputs", "frozen")}
         named |= {"origin": run["origin_sha256"]} if run["origin_sha256"] else {}
-        found = self._documents(named.values())
+        documents = self._documents(named.values())
         for name, sha256 in named.items():
-            if sha256 not in found:
+            if sha256 not in documents:
                 yield Problem(f"document '{name}'", _OTHER, code="content_edited")
-        bundles = json.loads(found.get(named["frozen"], "{}")).get("context", ())
-        found = self._documents(each["sha256"] for each in bundles)
+        bundles = json.loads(documents.get(named["frozen"], "{}")).get("context", ())
+        documents = self._documents(sha_and_size["sha256"] for sha_and_size in bundles)
         for bundle in bundles:
-            if bundle["sha256"] not in found:
+            if bundle["sha256"] not in documents:
                 yield Problem(f"context bundle '{bundle['name']}'", _OTHER, code="content_edited")
         revisions = _named_revisions(log)
         for row in self._connection.execute(_REVISIONS, {"run_id": run_id}):

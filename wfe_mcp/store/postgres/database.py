@@ -110,7 +110,7 @@ class PostgresDatabase:
 
     def __init__(self, address: URL, *, durable: bool) -> None:
         self._address = address
-        self.shown = _shown(address)
+        self.shown = _shown_address(address)
         self._identity = ""
         self._write_engine = _make_engine(address, reads_only=False, durable=durable)
         self._read_engine = _make_engine(address, reads_only=True, durable=durable)
@@ -175,10 +175,10 @@ class PostgresDatabase:
                     "A text has the character NUL (U+0000), which PostgreSQL cannot store.",
                     "Leave it out.",
                 ) from error
-            found = _refusal(error)
-            if found is None or (reads_only and found is _READ_ONLY):
+            refusal = _refusal(error)
+            if refusal is None or (reads_only and refusal is _READ_ONLY):
                 raise
-            message, hint, retry = found
+            message, hint, retry = refusal
             if not message.endswith("."):
                 message = f"{message}: {_first_line(getattr(error, 'orig', error))}."
             raise Refused("unavailable", f"{message} Database: {self.shown}", hint, data={"retry": retry}) from error
@@ -194,15 +194,15 @@ class PostgresDatabase:
 
     def connections(self) -> tuple[int, int]:
         """Those of both pools."""
-        pools = [cast("QueuePool", each.pool) for each in (self._write_engine, self._read_engine)]
-        return sum(each.checkedout() for each in pools), WRITERS + READERS
+        pools = [cast("QueuePool", engine.pool) for engine in (self._write_engine, self._read_engine)]
+        return sum(pool.checkedout() for pool in pools), WRITERS + READERS
 
     def health(self) -> Health:
         """The figures for ``doctor``."""
         with self.refusals(reads_only=True), self._read_engine.connect() as connection, connection.begin():
             revision = refuse_unfit(connection, self.shown)
             is_owner = bool(connection.execute(_OWNER, {"schema": SCHEMA}).scalar())
-            version = ".".join(str(each) for each in connection.dialect.server_version_info or ())
+            version = ".".join(str(number) for number in connection.dialect.server_version_info or ())
         return Health(self.shown, "", version, True, revision or "", "PostgreSQL", is_owner)
 
     def change_to_wal(self) -> bool:
@@ -258,7 +258,7 @@ def _make_engine(address: URL, *, reads_only: bool, durable: bool) -> Engine:
     return engine
 
 
-def _shown(address: URL) -> str:
+def _shown_address(address: URL) -> str:
     """Where it is and as whom, without what may be secret: parameters can name a password too."""
     host = address.host or str(address.query.get("host", "")) or "localhost"
     port = f":{address.port}" if address.port else ""
@@ -293,8 +293,8 @@ def _refusal(error: Exception) -> tuple[str, str, bool] | None:
         return None
     state = str(getattr(error.orig, "sqlstate", None) or "")
     for length in (5, 3, 2):
-        if (found := _REFUSALS.get(state[:length] if len(state) >= length else "")) is not None:
-            return found
+        if (refusal_of_state := _REFUSALS.get(state[:length] if len(state) >= length else "")) is not None:
+            return refusal_of_state
     if error.connection_invalidated:
         return _LOST
     if state or not isinstance(error, (exc.OperationalError, exc.ProgrammingError)):

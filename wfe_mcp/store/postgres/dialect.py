@@ -61,20 +61,20 @@ class _Statements(PGCompiler):
         there = f"({self.process(value, **kw)})::json #> '{_path(path)}'"
         kinds = (("array", "[]", "json_array_elements"), ("object", "{}", "json_each"))
         rows = (
-            f"SELECT value FROM {each}(CASE WHEN json_typeof({there}) = '{kind}' THEN {there} ELSE '{none}' END)"  # noqa: S608 - our names
-            for kind, none, each in kinds
+            f"SELECT value FROM {function_name}(CASE WHEN json_typeof({there}) = '{kind}' THEN {there} ELSE '{none}' END)"  # noqa: S608 - our names
+            for kind, none, function_name in kinds
         )
         return f"LATERAL ({' UNION ALL '.join(rows)})"
 
     def visit_instr_func(self, function: Any, **kw: object) -> str:
-        return f"strpos({', '.join(self.process(each, **kw) for each in function.clauses)})"
+        return f"strpos({', '.join(self.process(clause, **kw) for clause in function.clauses)})"
 
     def visit_date_func(self, function: Any, **kw: object) -> str:
         (at,) = function.clauses
         return f"to_char({self.process(at, **kw)}, 'YYYY-MM-DD')"
 
     def visit_substr_func(self, function: Any, **kw: object) -> str:
-        text, *places = (self.process(each, **kw) for each in function.clauses)
+        text, *places = (self.process(clause, **kw) for clause in function.clauses)
         return f"substr({', '.join((text, *(f'CAST({place} AS INTEGER)' for place in places)))})"
 
     def visit_sum_func(self, function: Any, **kw: object) -> str:

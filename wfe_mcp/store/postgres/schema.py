@@ -106,7 +106,7 @@ def _triggers() -> Iterator[tuple[str, str, str, str]]:
 
 def refuse_unfit(connection: Connection, shown: str) -> str | None:
     """The stored revision, None without our tables. Refuses ``unavailable``: an old server, another order of texts, a foreign schema."""
-    server = [int(each) for each in connection.dialect.server_version_info or (0,)]
+    server = [int(number) for number in connection.dialect.server_version_info or (0,)]
     if server[0] < _OLDEST_SERVER:
         raise Refused(
             "unavailable",
@@ -169,9 +169,9 @@ def _statements(connection: Connection) -> Iterator[str]:
             yield f"{CreateIndex(index).compile(dialect=dialect)}{partly}"
     yield from (tsvector.TABLE, tsvector.INDEX)
     for name, when, table_name, action in _triggers():
-        each = "STATEMENT" if "TRUNCATE" in when else "ROW"
+        level = "STATEMENT" if "TRUNCATE" in when else "ROW"
         yield f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql {_ONLY_OURS} AS $wfe$BEGIN {action} END$wfe$"
-        yield f"CREATE TRIGGER {name} {when} ON {table_name} FOR EACH {each} EXECUTE FUNCTION {name}()"
+        yield f"CREATE TRIGGER {name} {when} ON {table_name} FOR EACH {level} EXECUTE FUNCTION {name}()"
 
 
 _COLUMNS = text(
@@ -198,15 +198,15 @@ def differences(connection: Connection) -> Iterator[tuple[str, str, str]]:
 
 
 def _objects(connection: Connection) -> dict[tuple[str, str], str]:
-    found = {("table", row.name): str(row.columns) for row in connection.execute(_COLUMNS)}
-    found |= {("index", row.name): "" for row in connection.execute(_INDEXES)}
+    objects = {("table", row.name): str(row.columns) for row in connection.execute(_COLUMNS)}
+    objects |= {("index", row.name): "" for row in connection.execute(_INDEXES)}
     # A trigger that is switched off ('D') or fires elsewhere is not as in the schema.
-    made = (
+    bodies = (
         (row.name, f"{row.on_table} {row.enabled} {row.settings} {' '.join(row.body.split())}")
         for row in connection.execute(_TRIGGERS)
     )
-    found |= {("schema", delivery.SCHEMA): ""} if delivery.is_there(connection) else {}
-    return found | {("trigger", name): body for name, body in made}
+    objects |= {("schema", delivery.SCHEMA): ""} if delivery.is_there(connection) else {}
+    return objects | {("trigger", name): body for name, body in bodies}
 
 
 def _our_objects() -> dict[tuple[str, str], str]:

@@ -48,13 +48,13 @@ class Tsvector:
     def add(connection: Connection, words: Sequence[EntryWords]) -> None:
         """Put these words in."""
         if words:
-            connection.execute(_ADD, [{"id": each.id, "words": _vector(each)} for each in words])
+            connection.execute(_ADD, [{"id": word.id, "words": _vector(word)} for word in words])
 
     @staticmethod
     def take_out(connection: Connection, words: Sequence[EntryWords]) -> None:
         """Take these words out."""
         if words:
-            connection.execute(_TAKE_OUT, [{"id": each.id} for each in words])
+            connection.execute(_TAKE_OUT, [{"id": word.id} for word in words])
 
     @staticmethod
     def clear(connection: Connection) -> None:
@@ -64,12 +64,12 @@ class Tsvector:
     @staticmethod
     def expression(query: Query, place: Sequence[str] = ()) -> str:
         """``query`` within ``place`` as a ``tsquery``."""
-        groups = " | ".join(f"({_group(wanted, unwanted)})" for wanted, unwanted in query.groups)
+        groups = " | ".join(f"({_group(terms, unwanted)})" for terms, unwanted in query.groups)
         return " & ".join((*(f"'_{name}'" for name in place), f"({groups})"))
 
 
 def _group(wanted: Iterable[Term], unwanted: Iterable[Term]) -> str:
-    return " & ".join((*map(_term, wanted), *(f"!({_term(each)})" for each in unwanted)))
+    return " & ".join((*map(_term, wanted), *(f"!({_term(term)})" for term in unwanted)))
 
 
 def _term(term: Term) -> str:
@@ -82,9 +82,9 @@ def _vector(entry: EntryWords) -> str:
     places: dict[str, list[int]] = {f"_{name}": [] for name in entry.place.split()}
     left, number = _VECTOR_BYTES, 0
     for part in (entry.title, entry.text):
-        for found in _WORD.finditer(part):
+        for match in _WORD.finditer(part):
             number += 1
-            word = found[0][:_WORD_CHARS]
+            word = match[0][:_WORD_CHARS]
             of_word = places.get(word)
             left -= 2 if of_word is not None else len(word.encode()) + 6
             if left < 0:

@@ -67,7 +67,7 @@ class UsageRecord:
 
     def __add__(self, other: "UsageRecord") -> "UsageRecord":
         """Both together."""
-        return UsageRecord(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(UsageRecord)))
+        return UsageRecord(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(UsageRecord)))
 
     @property
     def tokens(self) -> int:

@@ -17,7 +17,16 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.integrity.record_seals import SealRepository
 from wfe_mcp.store.layout.tables import DECISION, REQUEST, RUN
 from wfe_mcp.store.records.approvals import DecisionRecord, NewRequest, RequestRecord, RequestStatus
-from wfe_mcp.store.repository import OURS, Part, Repository, bound, columns_for, given, record_from, row_from
+from wfe_mcp.store.repository import (
+    OURS,
+    Repository,
+    RepositoryPart,
+    bound,
+    columns_for,
+    equal_where_given,
+    record_from,
+    row_from,
+)
 from wfe_mcp.store.search.entries import of_decision
 from wfe_mcp.store.search.index import SearchNoteRepository
 
@@ -46,25 +55,25 @@ _DECISION = select(*columns_for(DecisionRecord, DECISION)).where(DECISION.c.requ
 class ApprovalRepository(Repository):
     """Requests and decisions."""
 
-    _seals = Part(SealRepository)
-    _search_notes = Part(SearchNoteRepository)
+    _seals = RepositoryPart(SealRepository)
+    _search_notes = RepositoryPart(SearchNoteRepository)
 
     def request(self, new: NewRequest, at: datetime) -> RequestRecord:
         """The open request with this key, created if there is none. An expired request is replaced."""
         self.lock_run(new.run_id)
         attempt = {"run_id_": new.run_id, "phase_": new.phase, "attempt_": new.attempt}
-        found = self._first(RequestRecord, _OPEN_OF_ATTEMPT, attempt)
-        if found is not None and _key(found) == _key(new) and not _is_expired(found, at):
-            return found
-        if found is not None:
+        open_request = self._first(RequestRecord, _OPEN_OF_ATTEMPT, attempt)
+        if open_request is not None and _key(open_request) == _key(new) and not _is_expired(open_request, at):
+            return open_request
+        if open_request is not None:
             self.void(new.run_id, new.phase, new.attempt, at)
         number = self._connection.execute(_ASKED, attempt).scalar_one()
         row = row_from(new, REQUEST) | {"id": f"rq-{sha256_of([*_key(new), number])[:16]}", "data": dict(new.data)}
         row |= {"status": RequestStatus.OPEN, "created_at": at, "closed_at": None}
         self._run(_NEW, row)
-        made = record_from(RequestRecord, row)
-        self._seals.keep("request", made.run_id, REQUEST.c.id == made.id)
-        return made
+        new_request = record_from(RequestRecord, row)
+        self._seals.keep("request", new_request.run_id, REQUEST.c.id == new_request.id)
+        return new_request
 
     def open_request(self, run_id: RunId, phase: PhasePath, attempt: int) -> RequestRecord | None:
         """The request without a decision, expired or not."""
@@ -78,7 +87,7 @@ class ApprovalRepository(Repository):
     def open_requests(self, project_id: str | None = None, run_id: RunId | None = None) -> list[RequestRecord]:
         """All open requests of a project, of a run, or of all; oldest first."""
         named = ((RUN.c.project_id, project_id), (REQUEST.c.run_id, run_id))
-        return self._all(RequestRecord, _OPEN.where(*given(named)))
+        return self._all(RequestRecord, _OPEN.where(*equal_where_given(named)))
 
     def of_run(self, run_id: RunId) -> list[RequestRecord]:
         """Every request of a run in any status, oldest first."""
@@ -87,29 +96,29 @@ class ApprovalRepository(Repository):
     def void(self, run_id: RunId, phase: PhasePath, attempt: int, at: datetime) -> int:
         """Close the open requests of an attempt without a decision; their number."""
         key = {"run_id_": run_id, "phase_": phase, "attempt_": attempt}
-        found = self._connection.execute(_ALL_OPEN, key).scalars().all()
-        if found:
+        open_requests = self._connection.execute(_ALL_OPEN, key).scalars().all()
+        if open_requests:
             self._run(_VOID, {**key, "at_": at})
-            self._seals.keep("request", run_id, REQUEST.c.id.in_(found))
-        return len(found)
+            self._seals.keep("request", run_id, REQUEST.c.id.in_(open_requests))
+        return len(open_requests)
 
     def decide(self, request_id: str, decision: DecisionRecord) -> RequestRecord:
         """Record the one decision on a request; the updated request. Refuses ``stale_revision``."""
-        found = self._first(RequestRecord, _LOCKED if self.shared.locks_rows else _BY_ID, {"id_": request_id})
-        if found is None or found.status is not RequestStatus.OPEN or _is_expired(found, decision.at):
+        request = self._first(RequestRecord, _LOCKED if self.shared.locks_rows else _BY_ID, {"id_": request_id})
+        if request is None or request.status is not RequestStatus.OPEN or _is_expired(request, decision.at):
             raise Refused(
                 "stale_revision",
-                f"The request '{request_id}' takes no answer: {_why(found)}.",
+                f"The request '{request_id}' takes no answer: {_why(request)}.",
                 "Look at the open request of the phase and decide on that one.",
-                run=found.run_id if found else None,
-                phase=found.phase if found else None,
+                run=request.run_id if request else None,
+                phase=request.phase if request else None,
             )
         status = RequestStatus.APPROVED if decision.approved else RequestStatus.REJECTED
         self._run(_CLOSE, {"id_": request_id, "status_": status, "at_": decision.at})
         self._run(_NEW_DECISION, {"request_id": request_id, **row_from(decision, DECISION)})
-        self._seals.keep("request", found.run_id, REQUEST.c.id == request_id)
-        self._seals.keep("decision", found.run_id, DECISION.c.request_id == request_id)
-        self._search_notes.note(found.run_id, of_decision(request_id, found.phase, found.attempt, decision))
+        self._seals.keep("request", request.run_id, REQUEST.c.id == request_id)
+        self._seals.keep("decision", request.run_id, DECISION.c.request_id == request_id)
+        self._search_notes.note(request.run_id, of_decision(request_id, request.phase, request.attempt, decision))
         closed = self.get(request_id)
         assert closed is not None  # it was read above, in this transaction
         return closed

@@ -19,7 +19,7 @@ from wfe_mcp.store.integrity.record_seals import SealRepository
 from wfe_mcp.store.layout.tables import ATTACHMENT, REFUSED_SUBMISSION, REVISION, RUN
 from wfe_mcp.store.records.attachments import AttachmentHead, AttachmentRecord
 from wfe_mcp.store.records.runs import RefusedSubmission, RevisionHead, RevisionRecord
-from wfe_mcp.store.repository import Part, Repository, bound, columns_for, row_from
+from wfe_mcp.store.repository import Repository, RepositoryPart, bound, columns_for, row_from
 from wfe_mcp.store.search.entries import of_attachment, of_revision
 from wfe_mcp.store.search.index import SearchNoteRepository
 
@@ -67,8 +67,8 @@ _REFUSED = (
 class ArtifactRepository(Repository):
     """Revisions and refused submissions."""
 
-    _seals = Part(SealRepository)
-    _search_notes = Part(SearchNoteRepository)
+    _seals = RepositoryPart(SealRepository)
+    _search_notes = RepositoryPart(SearchNoteRepository)
 
     def add_revision(
         self,
@@ -87,7 +87,7 @@ class ArtifactRepository(Repository):
         """Store a new revision of a phase's artifact; its number is one more than the last."""
         self.lock_run(run_id)
         newest = self._connection.execute(_NEWEST, {"run_id_": run_id, "phase_": phase}).scalar() or 0
-        made = RevisionRecord(
+        revision = RevisionRecord(
             run_id=run_id,
             phase=phase,
             revision=newest + 1,
@@ -103,8 +103,8 @@ class ArtifactRepository(Repository):
             sealed_at=None,
             content=content,
         )
-        self._insert(made)
-        return made
+        self._insert(revision)
+        return revision
 
     def _insert(self, made: RevisionRecord) -> None:
         key = self._connection.execute(_INSERT_REVISION, row_from(made, REVISION)).inserted_primary_key
@@ -150,15 +150,17 @@ class ArtifactRepository(Repository):
         full = raw.encode(errors="surrogatepass") if isinstance(raw, str) else raw
         # ASCII and str(): the errors may contain values unfit for JSON too.
         text = json.dumps([asdict(error) for error in errors], default=str)
-        kept = RefusedSubmission(run_id, phase, attempt, len(full), at, full[:MAX_REFUSED_BYTES], json.loads(text))
-        made = self._connection.execute(
-            _NEW_REFUSED, row_from(kept, REFUSED_SUBMISSION) | {"errors": text}
+        submission = RefusedSubmission(
+            run_id, phase, attempt, len(full), at, full[:MAX_REFUSED_BYTES], json.loads(text)
+        )
+        inserted = self._connection.execute(
+            _NEW_REFUSED, row_from(submission, REFUSED_SUBMISSION) | {"errors": text}
         ).inserted_primary_key
-        assert made is not None  # one row was inserted
-        self._seals.keep("refused_submission", run_id, REFUSED_SUBMISSION.c.id == made[0])
-        return kept
+        assert inserted is not None  # one row was inserted
+        self._seals.keep("refused_submission", run_id, REFUSED_SUBMISSION.c.id == inserted[0])
+        return submission
 
-    def refused(self, run_id: RunId, phase: PhasePath, attempt: int) -> list[RefusedSubmission]:
+    def refused_submissions(self, run_id: RunId, phase: PhasePath, attempt: int) -> list[RefusedSubmission]:
         """The invalid submissions of an attempt, oldest first."""
         return self._all(_refused_submission, _REFUSED, {"run_id_": run_id, "phase_": phase, "attempt_": attempt})
 
@@ -179,8 +181,8 @@ _ATTACHMENT = select(*columns_for(AttachmentRecord, ATTACHMENT)).where(
 class AttachmentRepository(Repository):
     """Attachments."""
 
-    _seals = Part(SealRepository)
-    _search_notes = Part(SearchNoteRepository)
+    _seals = RepositoryPart(SealRepository)
+    _search_notes = RepositoryPart(SearchNoteRepository)
 
     def add(self, attachment: AttachmentRecord) -> None:
         """Store an attachment; the log seals it with its content."""

@@ -16,7 +16,7 @@ from wfe_mcp.store import serialization as codec
 from wfe_mcp.store.integrity.record_seals import GENESIS, Facts, Link, link_hash, position
 from wfe_mcp.store.layout.tables import EVENT, RUN
 from wfe_mcp.store.records.runs import EventRecord
-from wfe_mcp.store.repository import Part, Repository, columns_for, row_from
+from wfe_mcp.store.repository import Repository, RepositoryPart, columns_for, row_from
 from wfe_mcp.store.search.entries import of_event
 from wfe_mcp.store.search.index import SearchNoteRepository
 
@@ -65,7 +65,7 @@ class Tail:
 class EventRepository(Repository):
     """The log."""
 
-    _search_notes = Part(SearchNoteRepository)
+    _search_notes = RepositoryPart(SearchNoteRepository)
 
     def of_run(self, run_id: RunId, after: int = 0, limit: int = 1000) -> list[EventRecord]:
         """The events of a run after number ``after``, oldest first."""
@@ -82,10 +82,10 @@ class EventRepository(Repository):
 
     def last_judged(self, run_id: RunId) -> tuple[PhasePath, int] | None:
         """The phase and the attempt of the newest verdict in the log; None before the first."""
-        found = self._connection.execute(_LAST_JUDGED, {"run_id": run_id}).scalar()
-        if found is None:
+        payload_text = self._connection.execute(_LAST_JUDGED, {"run_id": run_id}).scalar()
+        if payload_text is None:
             return None
-        payload: dict[str, Any] = json.loads(found)
+        payload: dict[str, Any] = json.loads(payload_text)
         return PhasePath(payload["phase"]), int(payload["attempt"])
 
     def has_hash(self, run_id: RunId, begins: str) -> bool:
@@ -103,9 +103,9 @@ class EventRepository(Repository):
 
     def replay(self, run_id: RunId, until: int | None = None) -> RunState:
         """The state of a run, replayed from its log; with ``until``, as it was after that event."""
-        return replay(self.decoded(run_id, until))
+        return replay(self.core_events(run_id, until))
 
-    def decoded(self, run_id: RunId, until: int | None = None) -> Iterator[Event]:
+    def core_events(self, run_id: RunId, until: int | None = None) -> Iterator[Event]:
         """The events of a run as ``core`` events, oldest first."""
         rows = self._connection.execute(_LOG, {"run_id": run_id, "until": _LAST if until is None else until})
         return (codec.event_of(type_, payload) for type_, payload in rows)
@@ -114,16 +114,16 @@ class EventRepository(Repository):
         self, run_id: str, tail: Tail, events: Sequence[Event], by: By, at: datetime, facts: Facts
     ) -> list[dict[str, Any]]:
         """The rows that continue the chain of a run after ``tail``; those of a person end with their signature."""
-        rows, last = self._chained(run_id, tail, events, by, at)
+        rows, last = self._chain(run_id, tail, events, by, at)
         if isinstance(by, Person):
             signed = by.sign(position(facts, tail.seq, tail.hash, last.seq, last.hash) | {"run": run_id})
             if signed is not None:
                 event = DecisionSigned(statement=signed.statement, signature=signed.signature)
-                rows += self._chained(run_id, last, [event], by, at)[0]
+                rows += self._chain(run_id, last, [event], by, at)[0]
         return rows
 
     @staticmethod
-    def _chained(
+    def _chain(
         run_id: str, tail: Tail, events: Sequence[Event], by: By, at: datetime
     ) -> tuple[list[dict[str, Any]], Tail]:
         rows: list[dict[str, Any]] = []

@@ -10,7 +10,16 @@ from wfe_mcp.store.integrity.record_seals import SealRepository
 from wfe_mcp.store.layout.tables import EVIDENCE, OPINION, RUN
 from wfe_mcp.store.records.opinions import AskedBy, OpinionRecord
 from wfe_mcp.store.records.runs import EvidenceRecord
-from wfe_mcp.store.repository import OURS, Part, Repository, bound, columns_for, given, is_of_ours, row_from
+from wfe_mcp.store.repository import (
+    OURS,
+    Repository,
+    RepositoryPart,
+    bound,
+    columns_for,
+    equal_where_given,
+    is_of_ours,
+    row_from,
+)
 from wfe_mcp.store.search.entries import of_evidence, of_opinion
 from wfe_mcp.store.search.index import NO_RUN, SearchNoteRepository
 
@@ -38,8 +47,8 @@ _IN_RUN = _COUNTED.where(EVIDENCE.c.run_id == bindparam("run")).order_by(EVIDENC
 class EvidenceRepository(Repository):
     """Evidence."""
 
-    _seals = Part(SealRepository)
-    _search_notes = Part(SearchNoteRepository)
+    _seals = RepositoryPart(SealRepository)
+    _search_notes = RepositoryPart(SearchNoteRepository)
 
     def add(self, evidence: EvidenceRecord) -> None:
         """Store the evidence of a gate."""
@@ -49,7 +58,7 @@ class EvidenceRepository(Repository):
 
     def of_run(self, run_id: RunId, phase: PhasePath | None = None, attempt: int | None = None) -> list[EvidenceRecord]:
         """The evidence of a run, a phase or an attempt, oldest first."""
-        query = _EVIDENCE_OF_RUN.where(*given(((EVIDENCE.c.phase, phase), (EVIDENCE.c.attempt, attempt))))
+        query = _EVIDENCE_OF_RUN.where(*equal_where_given(((EVIDENCE.c.phase, phase), (EVIDENCE.c.attempt, attempt))))
         return self._all(EvidenceRecord, query, {"run_id": run_id})
 
     def skipped_before(
@@ -80,7 +89,7 @@ _OPINIONS_OF_PHASE = _OPINIONS_OF_RUN.where(OPINION.c.phase == bindparam("phase_
 class OpinionRepository(Repository):
     """Opinions."""
 
-    _search_notes = Part(SearchNoteRepository)
+    _search_notes = RepositoryPart(SearchNoteRepository)
 
     def add(self, opinion: OpinionRecord) -> None:
         """Store a reviewer's opinion."""
@@ -88,7 +97,7 @@ class OpinionRepository(Repository):
         noted = self._search_notes.note(opinion.run_id or NO_RUN, of_opinion(opinion), events=opinion.run_id is None)
         noted.project_id = opinion.project_id
 
-    def known(
+    def same_question(
         self, project_id: str, asked_by: AskedBy, reviewer: str, provider: str, model: str, question: str, artifact: str
     ) -> OpinionRecord | None:
         """The stored opinion of this reviewer and model for exactly the same question about the same bytes."""

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, func, literal_column, or_, select
 
 from wfe_mcp.core.model import AttemptStatus, RunStatus, Stage
 from wfe_mcp.store.layout.tables import ATTEMPT, DOCUMENT, RUN
-from wfe_mcp.store.repository import OURS, unindexed
+from wfe_mcp.store.repository import OURS, without_index
 
 _GIVEN: ColumnElement[str] = literal_column("?")
 _MOST = 20
@@ -35,8 +35,8 @@ _WORK = (
 RUNNING_WORK = _WORK.where(
     ATTEMPT.c.status == AttemptStatus.RUNNING,
     # By the running attempts, of all folders: a folder may have many more runs without an agent at work.
-    unindexed(RUN.c.worktree) == _GIVEN,
-    unindexed(RUN.c.status).in_((RunStatus.PENDING, RunStatus.RUNNING)),
+    without_index(RUN.c.worktree) == _GIVEN,
+    without_index(RUN.c.status).in_((RunStatus.PENDING, RunStatus.RUNNING)),
 )
 """The running attempts in a working tree."""
 
@@ -44,7 +44,7 @@ NEXT_WORK = (
     _WORK.where(
         RUN.c.worktree == _GIVEN,
         RUN.c.status == _GIVEN,
-        unindexed(ATTEMPT.c.status).in_((AttemptStatus.READY, AttemptStatus.GATING)),
+        without_index(ATTEMPT.c.status).in_((AttemptStatus.READY, AttemptStatus.GATING)),
     )
     .order_by(RUN.c.created_at, RUN.c.id, ATTEMPT.c.phase)
     .limit(literal_column(str(_MOST)))

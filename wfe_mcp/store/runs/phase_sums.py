@@ -16,7 +16,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId, RunStatus
 from wfe_mcp.store.enums import ALL_DAYS, UNCOUNTED
 from wfe_mcp.store.layout.tables import PHASE_SUM, RUN
-from wfe_mcp.store.repository import Repository, given, unindexed
+from wfe_mcp.store.repository import Repository, equal_where_given, without_index
 from wfe_mcp.store.runs.timeline import WhichRuns, chosen_runs
 
 NO_PHASE = ""
@@ -92,7 +92,7 @@ class PhaseSumRow:
     total_s: float = 0.0
 
 
-class Uncounted(NamedTuple):
+class UncountedRun(NamedTuple):
     """A run that the sums have up to event ``counted``, or not at all (0), and when it was completed, if it is."""
 
     id: RunId
@@ -105,12 +105,12 @@ class PhaseSumRepository(Repository):
 
     def due(self, project_id: str | None, limit: int) -> list[DueRun]:
         """Some of the runs that are to be added, added again or taken out, of one project or of all."""
-        rows = self._connection.execute(_DUE.where(*given(((RUN.c.project_id, project_id),))).limit(limit))
+        rows = self._connection.execute(_DUE.where(*equal_where_given(((RUN.c.project_id, project_id),))).limit(limit))
         return [
             DueRun(row.id, row.project_id, row.counted or 0, row.last_seq, row.ended_at is not None) for row in rows
         ]
 
-    def counted(self, run: RunId) -> int:
+    def last_counted_event(self, run: RunId) -> int:
         """The last event of the run that the sums have; 0 for none."""
         return int(self._connection.execute(select(RUN.c.counted).where(RUN.c.id == run)).scalar() or 0)
 
@@ -136,9 +136,9 @@ class PhaseSumRepository(Repository):
             more.append({**keys, **values, "place": places.get(row.phase, 0)})
             if row.tasks < 0:
                 fewer.append({f"of_{name}": value for name, value in keys.items()})
-        for statement, each in ((_ADD, more), (_EMPTY, fewer)):
-            if each:
-                self._run(statement, each)
+        for statement, rows_of_sums in ((_ADD, more), (_EMPTY, fewer)):
+            if rows_of_sums:
+                self._run(statement, rows_of_sums)
 
     def clear(self, project: str) -> None:
         """Forget the sums of a project: they are added up again from the logs."""
@@ -153,23 +153,23 @@ class PhaseSumRepository(Repository):
 
         Those without a phase are of runs, by the day on which they ended.
         """
-        named = given(((_SUM.project_id, project_id), (_SUM.template, template)))
+        named = equal_where_given(((_SUM.project_id, project_id), (_SUM.template, template)))
         days = _SUM.day == ALL_DAYS if begin is None else _SUM.day >= begin.isoformat()
         query = select(*_SUMS).where(days, *named).group_by(_SUM.template, _SUM.phase, _SUM.spent, _SUM.bucket_s)
         query = query.order_by(_SUM.template, _SUM.spent, _PLACE, _SUM.phase)
         return [PhaseSumRow(*row) for row in self._connection.execute(query)]
 
-    def uncounted(
+    def uncounted_runs(
         self, project_id: str | None = None, template: str | None = None, since: datetime | None = None
-    ) -> list[Uncounted]:
+    ) -> list[UncountedRun]:
         """These runs that the sums have not to their last event, the first to begin first."""
         # Only by the index of those: SQLite would take a larger one of the other columns, or for an order.
         which = [
-            unindexed(column) == value
+            without_index(column) == value
             for column, value in ((RUN.c.project_id, project_id), (RUN.c.template, template))
             if value is not None
         ]
-        which += [] if since is None else [unindexed(RUN.c.created_at) >= since]
+        which += [] if since is None else [without_index(RUN.c.created_at) >= since]
         columns = (RUN.c.created_at, RUN.c.id, RUN.c.counted, RUN.c.status, RUN.c.ended_at)
         query = select(*columns).where(_IS_UNCOUNTED, *which)
         # PostgreSQL takes the condition for one that nearly all runs meet: it uses the index for the first ones in its order.
@@ -179,18 +179,18 @@ class PhaseSumRepository(Repository):
             rows = self._connection.execute(query).all()
         rows = sorted(rows, key=lambda row: row[:2])
         return [
-            Uncounted(row.id, row.counted or 0, row.ended_at if row.status == RunStatus.COMPLETED else None)
+            UncountedRun(row.id, row.counted or 0, row.ended_at if row.status == RunStatus.COMPLETED else None)
             for row in rows
         ]
 
-    def ended(self, project_id: str | None, begin: date | None = None, how: str | None = None) -> int:
+    def count_ended(self, project_id: str | None, begin: date | None = None, how: str | None = None) -> int:
         """How many runs that the sums have ended on the day ``begin`` or later, or ever; ``how``: by this event."""
         days = _SUM.day == ALL_DAYS if begin is None else _SUM.day >= begin.isoformat()
-        named = given(((_SUM.project_id, project_id), (_SUM.spent, how)))
+        named = equal_where_given(((_SUM.project_id, project_id), (_SUM.spent, how)))
         query = select(func.coalesce(func.sum(_SUM.tasks), 0)).where(days, _SUM.phase == NO_PHASE, *named)
         return int(self._connection.execute(query).scalar_one())
 
-    def begun(self, **which: Unpack[WhichRuns]) -> list[RunId]:
+    def runs_begun(self, **which: Unpack[WhichRuns]) -> list[RunId]:
         """All of these runs, the first to begin first."""
         query = select(RUN.c.id).where(*chosen_runs(**which)).order_by(RUN.c.created_at, RUN.c.id)
         return [row[0] for row in self._connection.execute(query)]

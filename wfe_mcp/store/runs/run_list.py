@@ -13,7 +13,7 @@ from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.model import AttemptStatus, RunId, RunStatus
 from wfe_mcp.store.layout.tables import ATTEMPT, PROJECT, PRUNED_RUN, RUN
 from wfe_mcp.store.records.runs import RunPage, RunRecord
-from wfe_mcp.store.repository import OURS, Repository, columns_for, given, unindexed
+from wfe_mcp.store.repository import OURS, Repository, columns_for, equal_where_given, without_index
 
 OPEN_RUNS = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED)
 """The statuses in which a run can still change by itself or by a decision."""
@@ -61,7 +61,7 @@ _MAY_HAVE_LOST = (
         ),
     )
     # Sorted without an index: for the index in this order SQLite would read every run of the project.
-    .order_by(desc(unindexed(RUN.c.created_at)), desc(RUN.c.id))
+    .order_by(desc(without_index(RUN.c.created_at)), desc(RUN.c.id))
 )
 _REACHED = (
     select(RUN.c.reached).where(RUN.c.project_id == bindparam("project_id"), RUN.c.reached.is_not(None)).distinct()
@@ -79,7 +79,7 @@ _LAST_NUMBER = text("SELECT max(rowid) FROM run")
 _PREFIX = (
     _SELECT.where(
         # By the ids: by its project SQLite would read every run of it.
-        unindexed(RUN.c.project_id) == bindparam("project_id"),
+        without_index(RUN.c.project_id) == bindparam("project_id"),
         RUN.c.id >= bindparam("prefix"),
         RUN.c.id < bindparam("end"),
     )
@@ -122,7 +122,7 @@ class RunListRepository(Repository):
         """
         of_project, of_template = (RUN.c.project_id, project_id), (RUN.c.template, template)
         started = (RUN.c.triggered_by, triggered_by), (RUN.c.external_id, external_id)
-        query = _SELECT.where(*given((of_project, of_template, *started)))
+        query = _SELECT.where(*equal_where_given((of_project, of_template, *started)))
         if reached:
             query = query.where(RUN.c.reached.in_(reached))
         if untouched_since is not None:
@@ -137,13 +137,15 @@ class RunListRepository(Repository):
         if template is not None and status is None:  # the index of templates has an order within each status
             status = tuple(RunStatus)
         if status is None:
-            found = self._all(RunRecord, query)
+            runs = self._all(RunRecord, query)
         else:
-            found = [
-                one for each in self._in_status(project_id, status) for one in self._all(RunRecord, query.where(each))
+            runs = [
+                run
+                for element in self._in_status(project_id, status)
+                for run in self._all(RunRecord, query.where(element))
             ]
-            found.sort(key=lambda one: (one.created_at, one.id), reverse=True)
-        return RunPage(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
+            runs.sort(key=lambda one: (one.created_at, one.id), reverse=True)
+        return RunPage(tuple(runs[:limit]), runs[limit - 1].id if len(runs) > limit else None)
 
     def _in_status(self, project_id: str | None, statuses: Sequence[RunStatus]) -> Iterator[ColumnElement[bool]]:
         """A condition for each project and status, whose runs have an order in the index: only runs of the page are read."""
@@ -159,8 +161,8 @@ class RunListRepository(Repository):
 
     def weakened_gates(self, runs: Iterable[RunId]) -> dict[RunId, int]:
         """How many gates of each run ask for less than its template; a run without one is left out. Reads no attempt."""
-        found = self._connection.execute(_WEAKENED, {"runs": list(runs)})
-        return {RunId(row.id): int(row.gates) for row in found}
+        cursor = self._connection.execute(_WEAKENED, {"runs": list(runs)})
+        return {RunId(row.id): int(row.gates) for row in cursor}
 
     def newest_number(self) -> int:
         """The number of the newest run of the database; 0 without any. It is read from the end of the table: no run is counted."""
@@ -168,18 +170,18 @@ class RunListRepository(Repository):
 
     def titles(self, runs: Iterable[RunId]) -> dict[RunId, str]:
         """The title of each run."""
-        found = self._connection.execute(_TITLES, {"runs": list(runs)})
-        return {RunId(row.id): str(row.title) for row in found}
+        cursor = self._connection.execute(_TITLES, {"runs": list(runs)})
+        return {RunId(row.id): str(row.title) for row in cursor}
 
     def find(self, project_id: str, id_or_prefix: str) -> RunRecord:
         """The run of a project with this id, or the only one with this id prefix. Refuses ``unknown_run``."""
         bounds = {"project_id": project_id, "prefix": id_or_prefix, "end": f"{id_or_prefix}\U0010ffff"}
-        found = self._all(RunRecord, _PREFIX, bounds) if id_or_prefix else []
-        exact = [record for record in found if record.id == id_or_prefix]
-        if len(found) == 1 or exact:
-            return (exact or found)[0]
-        if found:
-            names = ", ".join(record.id for record in found)
+        runs = self._all(RunRecord, _PREFIX, bounds) if id_or_prefix else []
+        exact = [record for record in runs if record.id == id_or_prefix]
+        if len(runs) == 1 or exact:
+            return (exact or runs)[0]
+        if runs:
+            names = ", ".join(record.id for record in runs)
             raise Refused("unknown_run", f"Several runs begin with '{id_or_prefix}': {names}", "Give more of the id.")
         gone = self._connection.execute(_PRUNED, bounds).first() if id_or_prefix else None
         if gone is not None:
@@ -204,11 +206,11 @@ class RunListRepository(Repository):
         With ``limit``, at most that many index entries are read for each status, however many runs are open.
         """
         most = _ALL if limit is None else limit
-        found: list[tuple[datetime, str]] = []
+        open_runs: list[tuple[datetime, str]] = []
         for status in statuses:
             values = {"project_id": project_id, "status_": status, "limit_": most}
-            found += [(row.created_at, row.id) for row in self._connection.execute(_OPEN, values)]
-        return [RunId(run) for _, run in sorted(found, reverse=True)[:limit]]
+            open_runs += [(row.created_at, row.id) for row in self._connection.execute(_OPEN, values)]
+        return [RunId(run) for _, run in sorted(open_runs, reverse=True)[:limit]]
 
     def open_tails(self, project_id: str, runs: Collection[str] | None = None) -> dict[str, tuple[int, str]]:
         """The number and hash of the last event of each open run of the project; archived and imported ones are left out.
@@ -223,8 +225,8 @@ class RunListRepository(Repository):
 
     def to_tend(self, project_id: str, now: datetime) -> list[RunId]:
         """The open runs whose next step is the server's, newest first: a killed server may have left them unfinished."""
-        found = self._connection.execute(_MAY_HAVE_LOST, {"project_id": project_id, "now": now})
-        return [RunId(row.id) for row in found]
+        cursor = self._connection.execute(_MAY_HAVE_LOST, {"project_id": project_id, "now": now})
+        return [RunId(row.id) for row in cursor]
 
     def _after(self, query: Select[Any], cursor: str) -> Select[Any]:
         last = self._connection.execute(select(RUN.c.created_at).where(RUN.c.id == cursor)).scalar()

@@ -21,14 +21,14 @@ from wfe_mcp.core.events import Event, RecordsKept, RunForked, RunStarted
 from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunId, RunState, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import RunSpec
-from wfe_mcp.core.states import reached
+from wfe_mcp.core.states import reached_state
 from wfe_mcp.store import serialization as codec
 from wfe_mcp.store.integrity.record_seals import NO_FACTS, Facts, SealRepository, seal_of_run
 from wfe_mcp.store.layout.tables import ATTEMPT, HOLD, IDEMPOTENCY, RUN, STEP_RUN
 from wfe_mcp.store.projects import DocumentRepository
 from wfe_mcp.store.records.runs import LoadedRun, NewRun, OpenAttempt, RunRecord
 from wfe_mcp.store.records.steps import StepRecord, StepStatus
-from wfe_mcp.store.repository import OURS, Part, Repository, bound, columns_for, record_from, row_from
+from wfe_mcp.store.repository import OURS, Repository, RepositoryPart, bound, columns_for, record_from, row_from
 from wfe_mcp.store.runs.events import EventRepository, Tail
 from wfe_mcp.store.runs.run_list import RunListRepository
 from wfe_mcp.store.search.entries import of_run
@@ -94,10 +94,10 @@ _ARCHIVE = update(RUN).where(_THIS_RUN).values(archived_at=bindparam("at"))
 class RunRepository(RunListRepository):
     """Runs and their attempts."""
 
-    _documents = Part(DocumentRepository)
-    _events = Part(EventRepository)
-    _seals = Part(SealRepository)
-    _search_notes = Part(SearchNoteRepository)
+    _documents = RepositoryPart(DocumentRepository)
+    _events = RepositoryPart(EventRepository)
+    _seals = RepositoryPart(SealRepository)
+    _search_notes = RepositoryPart(SearchNoteRepository)
 
     def create(
         self, new: NewRun, state: RunState, events: Sequence[Event], by: By, at: datetime, facts: Facts = NO_FACTS
@@ -172,7 +172,7 @@ class RunRepository(RunListRepository):
             iteration=after.iteration,
             auto=after.auto,
             tainted=after.tainted,
-            reached=reached(after) or None,
+            reached=reached_state(after) or None,
             revision=before.revision + 1,
             last_seq=links[-1]["seq"],
             last_hash=links[-1]["hash"],
@@ -209,17 +209,17 @@ class RunRepository(RunListRepository):
     def for_key(self, project_id: str, key: str, args_sha256: str) -> RunId | None:
         """The run created with this idempotency key. Refuses ``conflict`` when the key was used with other arguments."""
         self.alone("start", project_id, key)
-        found = self._connection.execute(_KEY, {"project_id": project_id, "key": key}).first()
-        if found is None:
+        row = self._connection.execute(_KEY, {"project_id": project_id, "key": key}).first()
+        if row is None:
             return None
-        if found.args_sha256 != args_sha256:
+        if row.args_sha256 != args_sha256:
             raise Refused(
                 "conflict",
-                f"The idempotency key '{key}' made run '{found.run_id}' from other arguments.",
+                f"The idempotency key '{key}' made run '{row.run_id}' from other arguments.",
                 "Use a new key, or send the same arguments again.",
-                run=found.run_id,
+                run=row.run_id,
             )
-        return RunId(found.run_id)
+        return RunId(row.run_id)
 
     def open_attempts(self, statuses: Sequence[AttemptStatus] = OPEN_ATTEMPTS) -> list[OpenAttempt]:
         """The attempts of all runs that are in one of ``statuses``; archived and imported runs are left out."""
@@ -286,7 +286,7 @@ _NEW = insert(STEP_RUN)
 class StepRepository(Repository):
     """The steps of attempts."""
 
-    _seals = Part(SealRepository)
+    _seals = RepositoryPart(SealRepository)
 
     def save(self, step: StepRecord) -> None:
         """Write the current state of a step, replacing the earlier row."""

@@ -19,7 +19,7 @@ from wfe_mcp.core.spec import RunSpec
 from wfe_mcp.store.enums import EACH_RUN, RARE_TYPES
 from wfe_mcp.store.layout.tables import EVENT, RUN
 from wfe_mcp.store.records.runs import EventRecord
-from wfe_mcp.store.repository import Part, Repository, columns_for, given
+from wfe_mcp.store.repository import Repository, RepositoryPart, columns_for, equal_where_given
 from wfe_mcp.store.runs.events import event_record
 from wfe_mcp.store.runs.runs import RunRepository
 
@@ -46,7 +46,7 @@ _BARE = ("RunPaused", "RunResumed", "RunBlocked", "RunReopened", "RunCompleted",
 
 
 @dataclass(frozen=True, slots=True)
-class Happened:
+class TimedEvent:
     """The fields of an event that durations need. ``at``: aware UTC."""
 
     type: str
@@ -62,7 +62,7 @@ class Timeline:
     at: datetime
     template: str
     spec: RunSpec
-    events: tuple[Happened, ...]
+    events: tuple[TimedEvent, ...]
     last_at: datetime | None = None
 
 
@@ -92,7 +92,7 @@ _BEGUN = select(RUN.c.id, RUN.c.created_at, RUN.c.template, RUN.c.spec_sha256).o
 class TimelineRepository(Repository):
     """Times over runs."""
 
-    _runs = Part(RunRepository)
+    _runs = RepositoryPart(RunRepository)
 
     def filter(self, **which: Unpack[WhichRuns]) -> Iterator[Timeline]:
         """These runs, the first to begin first."""
@@ -110,7 +110,7 @@ class TimelineRepository(Repository):
         rows = self._connection.execute(_BEGUN.where(*chosen).limit(limit)).all()
         return self._lines(rows, self._connection.execute(_HAPPENED, {"runs": [row.id for row in rows]}))
 
-    def of(self, runs: Sequence[RunId]) -> list[Timeline]:
+    def of_runs(self, runs: Sequence[RunId]) -> list[Timeline]:
         """Those of these runs that are still there, the first to begin first."""
         rows = self._connection.execute(_BEGUN.where(RUN.c.id.in_(runs))).all()
         return self._lines(rows, self._connection.execute(_HAPPENED, {"runs": [*runs]}))
@@ -124,7 +124,7 @@ class TimelineRepository(Repository):
 
     def _lines(self, runs: Sequence[Any], events: Iterable[Any]) -> list[Timeline]:
         of_run = {
-            run: tuple(Happened(type_, at, json.loads(text) if text else {}) for _, type_, at, text in rows)
+            run: tuple(TimedEvent(type_, at, json.loads(text) if text else {}) for _, type_, at, text in rows)
             for run, rows in groupby(events, key=lambda row: row[0])
         }
         return [
@@ -142,8 +142,8 @@ def chosen_runs(
 ) -> list[ColumnElement[bool]]:
     """The conditions of these runs."""
     named = ((RUN.c.project_id, project_id), (RUN.c.template, template), (RUN.c.id, run_id))
-    found = given(named) if since is None else [*given(named), RUN.c.created_at >= since]
-    return found if until is None else [*found, RUN.c.created_at < until]
+    conditions = equal_where_given(named) if since is None else [*equal_where_given(named), RUN.c.created_at >= since]
+    return conditions if until is None else [*conditions, RUN.c.created_at < until]
 
 
 _POSITION = literal_column("event.rowid", Integer)
@@ -190,7 +190,7 @@ class ActivityRepository(Repository):
     ) -> list[Activity]:
         """The events before a position, newest first; of one run, type or actor where it is named."""
         wanted = ((EVENT.c.run_id, run or None), (EVENT.c.type, type_ or None), (EVENT.c.actor, actor or None))
-        query = _BEFORE.where(*given(wanted))
+        query = _BEFORE.where(*equal_where_given(wanted))
         if type_ and type_ not in EACH_RUN:
             query = query.where(text(f"event.{RARE_TYPES}"))
         return self._all(_activity, query, {"before": position, "project": project, "limit": limit})

@@ -112,7 +112,7 @@ def unlike(
     connection: Connection, wanted: Mapping[tuple[str, str], object], found: Mapping[tuple[str, str], object]
 ) -> Iterator[tuple[str, str, str]]:
     """The same of the objects of any database, by their kind and name."""
-    versions = [str(each) for each in connection.execute(_REVISION).scalars()]
+    versions = [str(revision) for revision in connection.execute(_REVISION).scalars()]
     if versions != [HEAD]:
         yield "schema version", f"it is {', '.join(versions) or 'missing'}, not {HEAD}", "schema_version"
     for place in sorted({*wanted, *found}):
@@ -165,15 +165,15 @@ def _create(connection: Connection) -> None:
 @functools.cache
 def _tables_and_indexes() -> tuple[str, ...]:
     """The statements of ``METADATA.create_all``, which takes 15 ms to word them each time."""
-    made = [
-        each
+    statements = [
+        construct
         for table in tables.METADATA.sorted_tables
-        for each in (
+        for construct in (
             CreateTable(table),
             *(CreateIndex(index) for index in sorted(table.indexes, key=lambda one: str(one.name))),
         )
     ]
-    return tuple(str(each.compile(dialect=dialect())) for each in made)
+    return tuple(str(statement.compile(dialect=dialect())) for statement in statements)
 
 
 def migrate(connection: Connection, revision: str, shown: str) -> None:

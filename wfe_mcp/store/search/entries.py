@@ -19,7 +19,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.items import Item, loaded
+from wfe_mcp.core.items import Item, load_item
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.records.approvals import DecisionRecord
 from wfe_mcp.store.records.attachments import AttachmentRecord
@@ -85,8 +85,8 @@ def of_revision(row_id: int, revision: RevisionRecord) -> Iterator[SearchEntry]:
         f"{revision.name}, revision {revision.revision}",
         *where,
     )
-    found = _findings(content, "/findings")
-    yield from _finding_entries("revision", str(row_id), revision.at, found, revision.name, *where)
+    findings = _findings(content, "/findings")
+    yield from _finding_entries("revision", str(row_id), revision.at, findings, revision.name, *where)
 
 
 def of_event(seq: int, type_: str, at: datetime, payload: Mapping[str, Any]) -> Iterator[SearchEntry]:
@@ -127,7 +127,7 @@ def _blocker(seq: int, at: datetime, payload: Mapping[str, Any]) -> SearchEntry:
 def of_attachment(found: AttachmentRecord) -> Iterator[SearchEntry]:
     """The entry of an attached file: its name, its note, and the beginning of a text."""
     text = found.content[:ATTACHED_BYTES].decode(errors="ignore") if found.media_type == "text/plain" else ""
-    texts = tuple(("", each) for each in (found.name, found.note, text) if each)
+    texts = tuple(("", words) for words in (found.name, found.note, text) if words)
     yield SearchEntry(
         Kind.ATTACHMENT,
         "attachment",
@@ -185,13 +185,13 @@ def of_item(project_id: str, item: Item, seq: int, at: datetime) -> SearchEntry:
 
 def of_item_row(row: ItemRow) -> SearchEntry:
     """The entry of a work item as it is."""
-    return of_item(row.project_id, loaded(f"W-{row.number}", json.loads(row.content)), row.last_seq, row.changed_at)
+    return of_item(row.project_id, load_item(f"W-{row.number}", json.loads(row.content)), row.last_seq, row.changed_at)
 
 
 def of_opinion(opinion: OpinionRecord) -> Iterator[SearchEntry]:
     """The entries of an opinion and of each of its findings."""
     by, where = f"opinion of {opinion.reviewer}", (opinion.phase, opinion.attempt)
-    whole = tuple(each for key in ("summary", "suggestion") for each in texts_of(opinion.value.get(key)))
+    whole = tuple(text for key in ("summary", "suggestion") for text in texts_of(opinion.value.get(key)))
     yield SearchEntry(
         Kind.FINDING,
         "opinion",
@@ -209,17 +209,19 @@ def of_opinion(opinion: OpinionRecord) -> Iterator[SearchEntry]:
 def of_evidence(evidence: EvidenceRecord) -> Iterator[SearchEntry]:
     """The entries of a scanner's findings."""
     report: object = evidence.data.get("security")
-    found = _findings(report, "")
+    findings = _findings(report, "")
     where = (evidence.phase, evidence.attempt)
-    yield from _finding_entries("evidence", evidence.id, evidence.at, found, "a scanner", *where)
+    yield from _finding_entries("evidence", evidence.id, evidence.at, findings, "a scanner", *where)
 
 
 def _findings(value: object, pointer: str) -> list[tuple[str, Mapping[str, Any]]]:
     """The findings in a value, each with its pointer: every object with a title counts."""
     listed = cast("dict[str, Any]", value).get("findings") if isinstance(value, dict) else None
     many = cast("list[object]", listed) if isinstance(listed, list) else []
-    dicts = [(number, cast("dict[str, Any]", each)) for number, each in enumerate(many) if isinstance(each, dict)]
-    return [(f"{pointer}/{number}" if pointer else "", each) for number, each in dicts if each.get("title")]
+    dicts = [
+        (number, cast("dict[str, Any]", finding)) for number, finding in enumerate(many) if isinstance(finding, dict)
+    ]
+    return [(f"{pointer}/{number}" if pointer else "", finding) for number, finding in dicts if finding.get("title")]
 
 
 def _finding_entries(

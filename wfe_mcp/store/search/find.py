@@ -24,7 +24,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store.layout.tables import FIND_ENTRY, RUN
 from wfe_mcp.store.records.search import FindPage, Hit, Kind
-from wfe_mcp.store.repository import Part, Repository
+from wfe_mcp.store.repository import Repository, RepositoryPart
 from wfe_mcp.store.search.entries import SearchEntry
 from wfe_mcp.store.search.index import NO_RUN, token
 from wfe_mcp.store.search.sources import SearchSourceRepository
@@ -80,8 +80,8 @@ class _Mark:
 class SearchRepository(Repository):
     """Full-text search over everything indexed."""
 
-    _index = Part(SearchIndexRepository)
-    _sources = Part(SearchSourceRepository)
+    _index = RepositoryPart(SearchIndexRepository)
+    _sources = RepositoryPart(SearchSourceRepository)
 
     def find(
         self,
@@ -100,15 +100,15 @@ class SearchRepository(Repository):
         place = [
             token(letter, name) for letter, name in (("p", project_id), ("k", kind), ("r", run_id)) if name is not None
         ]
-        given = {"project": project_id, "run": run_id, "kind": kind and str(kind)}
-        found: list[tuple[_Mark, Row[Any]]] = []
+        filters = {"project": project_id, "run": run_id, "kind": kind and str(kind)}
+        hits: list[tuple[_Mark, Row[Any]]] = []
         top: int | None = _NEWEST
-        while len(found) <= limit and top is not None:
-            window, rest = self._window(query, place, given, top, mark)
-            found += window
+        while len(hits) <= limit and top is not None:
+            window, rest = self._window(query, place, filters, top, mark)
+            hits += window
             top, mark = rest, None
-        shown = [(str(mark), hit) for mark, row in found[:limit] if (hit := self._hit(query, row)) is not None]
-        return FindPage(tuple(hit for _, hit in shown), tuple(mark for mark, _ in shown), len(found) > limit)
+        shown = [(str(mark), hit) for mark, row in hits[:limit] if (hit := self._hit(query, row)) is not None]
+        return FindPage(tuple(hit for _, hit in shown), tuple(mark for mark, _ in shown), len(hits) > limit)
 
     def _window(
         self, query: Query, place: Sequence[str], given: dict[str, Any], top: int, mark: _Mark | None
@@ -130,7 +130,11 @@ class SearchRepository(Repository):
         marked = [(_Mark(high, low, not _title_matches(groups, row.title or ""), row.id), row) for row in rows]
         ordered = sorted(marked, key=lambda each: (each[0].in_text, -each[0].id))
         if mark is not None:
-            ordered = [each for each in ordered if (each[0].in_text, -each[0].id) > (mark.in_text, -mark.id)]
+            ordered = [
+                marked_row
+                for marked_row in ordered
+                if (marked_row[0].in_text, -marked_row[0].id) > (mark.in_text, -mark.id)
+            ]
         return ordered, rest if rest >= 0 else None
 
     def _oldest_looked_at(self, top: int) -> int:
@@ -148,7 +152,12 @@ class SearchRepository(Repository):
         """The hit of a row with the text around the match; None when the row was removed meanwhile."""
         run_id = RunId(row.run_id) if row.run_id else NO_RUN
         entry = next(
-            (each for each in self._sources.of_row(run_id, row.source, row.ref) if each.part == row.part), None
+            (
+                candidate
+                for candidate in self._sources.of_row(run_id, row.source, row.ref)
+                if candidate.part == row.part
+            ),
+            None,
         )
         if entry is None:
             return None
@@ -158,7 +167,7 @@ class SearchRepository(Repository):
 
 
 def _title_matches(groups: Sequence[Sequence[re.Pattern[str]]], title: str) -> bool:
-    return any(all(each.search(title) for each in group) for group in groups)
+    return any(all(pattern.search(title) for pattern in group) for group in groups)
 
 
 def _hit_of(row: Row[Any], entry: SearchEntry, pointer: str, words: str, *, is_archived: bool) -> Hit:

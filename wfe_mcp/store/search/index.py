@@ -25,10 +25,10 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store.layout.tables import FIND_ENTRY, FIND_RUN, ITEM_EVENT, OPINION, RUN
-from wfe_mcp.store.repository import Repository, Shared
+from wfe_mcp.store.repository import Repository, TransactionContext
 from wfe_mcp.store.search.entries import VERSION, SearchEntry
 from wfe_mcp.store.words.index import EntryWords
-from wfe_mcp.store.words.query import folded
+from wfe_mcp.store.words.query import fold_text
 
 NO_RUN = RunId("")
 """In ``find_run``: what is in no run, the opinions requested outside of any and the work items."""
@@ -68,7 +68,7 @@ _ENTRY = (
 
 
 @dataclass(slots=True)
-class Noted:
+class WrittenRows:
     """The rows of one run that a transaction has written. ``project_id``: set for a new run, and for what is in no run."""
 
     entries: list[SearchEntry] = field(default_factory=list[SearchEntry])
@@ -81,9 +81,9 @@ class Noted:
 class SearchNoteRepository(Repository):
     """Notes the searchable text of rows as they are written."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: TransactionContext) -> None:
         super().__init__(shared)
-        self._noted: dict[RunId, Noted] = {}
+        self._noted: dict[RunId, WrittenRows] = {}
 
     def write(self) -> None:
         """Write this transaction's notes to the index: the last action before its commit."""
@@ -107,9 +107,9 @@ class SearchNoteRepository(Repository):
         """True when the database supports full-text search and has the index."""
         return self._caches.library.can_find
 
-    def note(self, run_id: RunId, entries: Iterable[SearchEntry], *, events: int = 0) -> Noted:
+    def note(self, run_id: RunId, entries: Iterable[SearchEntry], *, events: int = 0) -> WrittenRows:
         """Note the entries of rows that were written; ``events``: how many events of the run were."""
-        noted = self._noted.setdefault(run_id, Noted())
+        noted = self._noted.setdefault(run_id, WrittenRows())
         noted.entries += entries
         noted.events += events
         return noted
@@ -120,8 +120,8 @@ class SearchNoteRepository(Repository):
         if noted is not None and old in noted.entries:
             noted.entries.remove(old)
             return
-        given = {"low_": _first_id(old.at), "source_": old.source, "ref_": old.ref}
-        id_ = self._connection.execute(_ENTRY, given).scalar() if self.can_find() else None
+        key = {"low_": _first_id(old.at), "source_": old.source, "ref_": old.ref}
+        id_ = self._connection.execute(_ENTRY, key).scalar() if self.can_find() else None
         if id_ is not None:
             self.take_out(project, NO_RUN, [(id_, old)])
             self._run(delete(FIND_ENTRY).where(FIND_ENTRY.c.id == bindparam("id_")), {"id_": id_})
@@ -134,7 +134,7 @@ class SearchNoteRepository(Repository):
         """Rows were copied without ``note``: the next search indexes the whole run."""
         self.note(run_id, ()).is_left = True
 
-    def _in_step(self, run_id: RunId, noted: Noted) -> str:
+    def _in_step(self, run_id: RunId, noted: WrittenRows) -> str:
         """The project of a run whose index is up to date; "" otherwise: the next search then indexes the run."""
         if noted.is_left:
             self._run(_FORGET, {"run_id_": run_id})
@@ -186,11 +186,11 @@ class SearchNoteRepository(Repository):
         by_second: dict[int, list[SearchEntry]] = {}
         for entry in entries:
             by_second.setdefault(_first_id(entry.at), []).append(entry)
-        found: list[tuple[int, SearchEntry]] = []
+        numbered: list[tuple[int, SearchEntry]] = []
         for low, many in sorted(by_second.items()):
-            first = self._free_ids(max(low, found[-1][0] + 1 if found else 0), len(many))
-            found += enumerate(many, start=first)
-        return found
+            first = self._free_ids(max(low, numbered[-1][0] + 1 if numbered else 0), len(many))
+            numbered += enumerate(many, start=first)
+        return numbered
 
     def _free_ids(self, low: int, count: int) -> int:
         """The first of ``count`` consecutive free ids, not below ``low``."""
@@ -217,4 +217,4 @@ def token(letter: str, name: str) -> str:
 
 def _words_of(project: str, run_id: RunId, id_: int, entry: SearchEntry) -> EntryWords:
     place = f"{token('p', project)} {token('r', run_id)} {token('k', entry.kind)}"
-    return EntryWords(id_, place, folded(entry.title), folded("\n".join(text for _, text in entry.texts)))
+    return EntryWords(id_, place, fold_text(entry.title), fold_text("\n".join(text for _, text in entry.texts)))

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Executable, bindparam, select
 
-from wfe_mcp.core.items import Item, changed, loaded, number_of
+from wfe_mcp.core.items import Item, load_item, number_of, with_values
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store.layout import tables
 from wfe_mcp.store.projects import DocumentRepository
@@ -15,7 +15,7 @@ from wfe_mcp.store.records.attachments import AttachmentRecord
 from wfe_mcp.store.records.items import ItemRow
 from wfe_mcp.store.records.opinions import OpinionRecord
 from wfe_mcp.store.records.runs import EvidenceRecord, RevisionRecord, RunRecord
-from wfe_mcp.store.repository import Part, Repository, columns_for
+from wfe_mcp.store.repository import Repository, RepositoryPart, columns_for
 from wfe_mcp.store.search import entries as find_entries
 from wfe_mcp.store.search.entries import ITEMS, SearchEntry
 from wfe_mcp.store.search.index import NO_RUN
@@ -64,7 +64,7 @@ _ONE: dict[str, Any] = {
 class SearchSourceRepository(Repository):
     """Reads rows as search entries."""
 
-    _documents = Part(DocumentRepository)
+    _documents = RepositoryPart(DocumentRepository)
 
     def of_row(self, run_id: RunId, source: str, ref: str) -> Iterator[SearchEntry]:
         """The search entries of one row."""
@@ -100,11 +100,11 @@ class SearchSourceRepository(Repository):
     def _item_at(self, ref: str) -> Iterator[SearchEntry]:
         """The entry of a work item as it was after one event, by the ``ref`` of that entry."""
         project_id, name, seq = ref.rsplit("/", 2)
-        given = {"project_id_": project_id, "number_": number_of(name), "seq_": int(seq)}
+        key = {"project_id_": project_id, "number_": number_of(name), "seq_": int(seq)}
         item: Item | None = None
-        for at_seq, at, payload in self._connection.execute(_ITEM_EVENTS, given):
+        for at_seq, at, payload in self._connection.execute(_ITEM_EVENTS, key):
             values = json.loads(payload)
-            item = loaded(name, values) if item is None else changed(item, values)
+            item = load_item(name, values) if item is None else with_values(item, values)
             if at_seq == int(seq):
                 yield find_entries.of_item(project_id, item, at_seq, at)
 

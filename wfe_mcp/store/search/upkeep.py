@@ -14,7 +14,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store.layout.tables import FIND_ENTRY, FIND_RUN, FIND_WAITING, RUN
 from wfe_mcp.store.records.search import FindHealth
-from wfe_mcp.store.repository import Part, Repository
+from wfe_mcp.store.repository import Repository, RepositoryPart
 from wfe_mcp.store.search.entries import ITEMS, VERSION, SearchEntry
 from wfe_mcp.store.search.index import NO_RUN, SearchNoteRepository
 from wfe_mcp.store.search.sources import SearchSourceRepository
@@ -48,8 +48,8 @@ _CREATED = select(RUN.c.created_at).where(RUN.c.id == bindparam("run_id_"))
 class SearchIndexRepository(Repository):
     """Indexes whole runs."""
 
-    _notes = Part(SearchNoteRepository)
-    _sources = Part(SearchSourceRepository)
+    _notes = RepositoryPart(SearchNoteRepository)
+    _sources = RepositoryPart(SearchSourceRepository)
 
     def index_run(self, run_id: RunId) -> int:
         """Index a run again; the number of its entries. ``NO_RUN``: what is in no run."""
@@ -111,8 +111,8 @@ class SearchIndexRepository(Repository):
         listed = list(self._connection.execute(_LISTED).scalars())
         query = _WAITING if len(listed) > _MOST_LISTED else _NAMED
         rows = self._connection.execute(query.where(*self._older_than(after)), {"names_": listed})
-        found = [(RunId(row.id), int(row.last_seq), row.created_at) for row in rows]
-        return sorted(found, key=lambda each: (each[2], each[0]), reverse=True)
+        runs = [(RunId(row.id), int(row.last_seq), row.created_at) for row in rows]
+        return sorted(runs, key=lambda each: (each[2], each[0]), reverse=True)
 
     def rebuild(self) -> None:
         """Empty the index: every run waits to be indexed again."""

@@ -45,11 +45,11 @@ class Fts5:
 
 def _write(connection: Connection, statement: str, words: Sequence[EntryWords]) -> None:
     if words:
-        connection.exec_driver_sql(statement, [(each.id, each.place, each.title, each.text) for each in words])
+        connection.exec_driver_sql(statement, [(word.id, word.place, word.title, word.text) for word in words])
 
 
 def _any_group(query: Query) -> str:
-    return f"({' OR '.join(_group(wanted, unwanted) for wanted, unwanted in query.groups)})"
+    return f"({' OR '.join(_group(terms, unwanted) for terms, unwanted in query.groups)})"
 
 
 def _group(wanted: Sequence[Term], unwanted: Sequence[Term]) -> str:

@@ -55,12 +55,12 @@ class Query:
     @property
     def matchers(self) -> list[re.Pattern[str]]:
         """Patterns that find the wanted terms in folded text."""
-        return [each for group in self.matchers_by_group for each in group]
+        return [pattern for group in self.matchers_by_group for pattern in group]
 
     @property
     def matchers_by_group(self) -> list[list[re.Pattern[str]]]:
         """The same, for each of ``groups``."""
-        return [[term.matcher() for term in wanted] for wanted, _ in self.groups]
+        return [[term.matcher() for term in terms] for terms, _ in self.groups]
 
 
 def parse_query(text: str) -> Query:
@@ -82,12 +82,12 @@ def parse_query(text: str) -> Query:
             count += 1
     if count > MAX_TERMS:
         raise _too_large(f"The query has {count} words and phrases; {MAX_TERMS} are looked for.")
-    asked = tuple((tuple(wanted), tuple(away)) for wanted, away in groups if wanted or away)
+    asked = tuple((tuple(terms), tuple(away)) for terms, away in groups if terms or away)
     if not asked:
         raise Refused(
             "bad_argument", "The query holds no word.", 'Give words, a "phrase", or a beginning such as pars*'
         )
-    if not all(wanted for wanted, _ in asked):
+    if not all(terms for terms, _ in asked):
         raise Refused(
             "bad_argument",
             "NOT takes away from something: here it stands alone.",
@@ -97,16 +97,16 @@ def parse_query(text: str) -> Query:
 
 
 def _term(text: str, *, is_prefix: bool) -> Term | None:
-    found = tuple(words(text))
-    if not found:
+    parts = tuple(words(text))
+    if not parts:
         return None
-    if is_prefix and found[-1].isascii() and len(found[-1]) < _SHORTEST_PREFIX:
+    if is_prefix and parts[-1].isascii() and len(parts[-1]) < _SHORTEST_PREFIX:
         raise Refused(
             "bad_argument",
             f"'{text[:40]}' is too short a beginning: {_SHORTEST_PREFIX} letters at least.",
             "Write more of the word before the star.",
         )
-    return Term(found, is_prefix)
+    return Term(parts, is_prefix)
 
 
 def _too_large(message: str) -> Refused:
@@ -126,7 +126,7 @@ _MARKS = re.compile("[\u0300-\u036f]+")
 _ALONE = re.compile("([\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff])")
 
 
-def folded(text: str) -> str:
+def fold_text(text: str) -> str:
     """``text`` in its indexed form: rules 1 and 2."""
     if text.isascii():
         return text.lower()
@@ -138,7 +138,7 @@ def folded(text: str) -> str:
 
 def words(text: str) -> list[str]:
     """The words of ``text``, folded."""
-    return _WORD.findall(folded(text))
+    return _WORD.findall(fold_text(text))
 
 
 def texts_of(value: object, pointer: str = "") -> Iterator[PlacedText]:
@@ -172,7 +172,7 @@ def snippet(texts: Iterable[PlacedText], matchers: Sequence[re.Pattern[str]]) ->
         left -= len(shown)
         first = first if first[1] else (pointer, _excerpt(shown, 0))
         flat, places = _fold_with_offsets(shown)
-        hits = [hit.start() for each in matchers if (hit := each.search(flat))]
+        hits = [hit.start() for pattern in matchers if (hit := pattern.search(flat))]
         if len(hits) > best_count:
             best, best_count = (pointer, _excerpt(shown, places[min(hits)] if places else min(hits))), len(hits)
         if best_count == len(matchers) or left <= 0:
@@ -190,7 +190,7 @@ def _fold_with_offsets(text: str) -> tuple[str, list[int]]:
 
 @lru_cache(maxsize=4096)
 def _folded_char(char: str) -> str:
-    return folded(char)
+    return fold_text(char)
 
 
 def _excerpt(text: str, place: int) -> str:

@@ -94,7 +94,7 @@ def assistant(
     what ``ask_assistant`` refuses.
     """
     from wfe_mcp.engine.models.assistant import ask_assistant
-    from wfe_mcp.engine.models.budgets import used
+    from wfe_mcp.engine.models.budgets import price_usage
     from wfe_mcp.views.pages.decision import blocks_json
 
     if not question.strip() or len(question) > QUESTION_CHARS:
@@ -105,32 +105,32 @@ def assistant(
             else f"The question has {len(question):,} characters; at most {QUESTION_CHARS:,} are taken.",
             "Ask in a sentence: wfe-mcp ask QUESTION",
         )
-    found: dict[str, ReadView] = {}
+    read_views: dict[str, ReadView] = {}
 
     def on_tool(tool: str, given: Mapping[str, Any]) -> None:
         on_read(one_line(" ".join([tool, *(str(value) for value in given.values())]))[:_READ_CHARS])
 
-    tools = _tools(engine, By(by.actor, Channel.HTTP, Assurance.AGENT), found)
+    tools = _tools(engine, By(by.actor, Channel.HTTP, Assurance.AGENT), read_views)
     prompt = _prompt(question, earlier)
     connection, worked = ask_assistant(engine, prompt, SYSTEM, tools, on_text, on_tool, should_stop)
     text = without_hidden(str((worked.value or {}).get("text") or worked.text).strip())
     view = AssistantView(
         text=text,
         blocks=blocks_json(text),
-        read=tuple(found.values()),
+        read=tuple(read_views.values()),
         commands=commands_in(text),
         why=worked.why,
         model=f"{connection.provider} {worked.model}".rstrip(),
         tokens=worked.usage.input_tokens + worked.usage.output_tokens,
-        cost_usd=used(connection, worked.usage).cost_usd,
+        cost_usd=price_usage(connection, worked.usage).cost_usd,
     )
     return Envelope(True, summary=worked.why or f"{view.model} answered", view=view)
 
 
 def commands_in(text: str) -> tuple[str, ...]:
     """The commands of wfe-mcp in a text, each once, one line each; at most six."""
-    found = dict.fromkeys(one_line(each.strip()) for each in _COMMAND.findall(text))
-    return tuple(found)[:_COMMANDS]
+    texts = dict.fromkeys(one_line(command.strip()) for command in _COMMAND.findall(text))
+    return tuple(texts)[:_COMMANDS]
 
 
 def _prompt(question: str, earlier: Sequence[tuple[str, str]]) -> str:
@@ -147,7 +147,7 @@ def _tools(engine: Engine, by: By, found: dict[str, ReadView]) -> tuple[Tool, ..
 
     from wfe_mcp.engine.toolbox.reach import tool
     from wfe_mcp.views import reading, tool_answers, work_items
-    from wfe_mcp.views.answers.find import found as hits
+    from wfe_mcp.views.answers.find import find_text as hits
 
     def text_of(envelope: Envelope, read: ReadView) -> str:
         found[read.open] = read
@@ -156,8 +156,8 @@ def _tools(engine: Engine, by: By, found: dict[str, ReadView]) -> tuple[Tool, ..
     def status(given: dict[str, Any]) -> str:
         answer = reading.status(engine, by, **given)
         run = answer.run or ""
-        one = ReadView(what=f"run {run}", run=run, open=f"wfe-mcp show {run}")
-        return text_of(answer, one if run else _LISTS["status"])
+        read_view = ReadView(what=f"run {run}", run=run, open=f"wfe-mcp show {run}")
+        return text_of(answer, read_view if run else _LISTS["status"])
 
     def log(given: dict[str, Any]) -> str:
         return _log(engine, found, **given)
@@ -176,8 +176,8 @@ def _tools(engine: Engine, by: By, found: dict[str, ReadView]) -> tuple[Tool, ..
 
     def work(given: dict[str, Any]) -> str:
         answer, item = work_items.work(engine, by, **given), str(given.get("id", ""))
-        one = ReadView(what=f"work item {item}", item=item, open=f"wfe-mcp work show {item}")
-        return text_of(answer, one if item else _LISTS[given["action"]])
+        read_view = ReadView(what=f"work item {item}", item=item, open=f"wfe-mcp work show {item}")
+        return text_of(answer, read_view if item else _LISTS[given["action"]])
 
     def find(given: dict[str, Any]) -> str:
         query = one_line(given["query"])[:_READ_CHARS]
@@ -252,8 +252,8 @@ def _log(engine: Engine, found: dict[str, ReadView], run: str = "", before: int 
         run_id = engine.load(tx, run).record.id if run else ""
         at = before or tx.activity.last_position() + 1
         rows = tx.activity.before(at, project=engine.project_id, run=run_id, limit=limit)
-    one = ReadView(what=f"log of {run_id}", run=run_id, open=f"wfe-mcp log {run_id}")
-    read = one if run_id else _LISTS["log"]
+    read_view = ReadView(what=f"log of {run_id}", run=run_id, open=f"wfe-mcp log {run_id}")
+    read = read_view if run_id else _LISTS["log"]
     found[read.open] = read
     view = ActivityList(events=tuple(map(activity_view, rows)), last=rows[-1].position if rows else 0)
     return Envelope(True, summary=f"{len(rows)} events, newest first", view=view).to_text()

@@ -11,7 +11,7 @@ from wfe_mcp.views.values.model import view_model, view_of
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.transfer.importing import Imported
+    from wfe_mcp.engine.transfer.importing import ImportedRun
     from wfe_mcp.views.runs.models import OriginView
 
 
@@ -28,7 +28,7 @@ class ImportedView:
     files: int | None = None
 
 
-def imported_answer(engine: Engine, found: Imported, *, dry_run: bool = False) -> Envelope:
+def imported_answer(engine: Engine, found: ImportedRun, *, dry_run: bool = False) -> Envelope:
     """What came in, or would have."""
     view = view_of(
         ImportedView,

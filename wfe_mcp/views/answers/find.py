@@ -7,7 +7,7 @@ from dataclasses import replace
 from urllib.parse import quote
 
 from wfe_mcp.core.model import By, Channel
-from wfe_mcp.core.paths import typed
+from wfe_mcp.core.paths import shell_path
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.search.finding import SearchResult, find
@@ -54,7 +54,7 @@ class FoundView:
     not_indexed: int = 0
 
 
-def found(
+def find_text(
     engine: Engine,
     by: By,
     query: str,
@@ -74,7 +74,7 @@ def found(
     page = find(engine, query, kind, run, min(limit, _MOST), cursor, everywhere=everywhere)
     hits = _hit_views(page, everywhere=everywhere)
     if by.channel is not Channel.DASHBOARD:
-        hits = [replace(view, text=_fenced(engine, hit)) for view, hit in zip(hits, page.page.hits, strict=True)]
+        hits = [replace(view, text=_fence_hit(engine, hit)) for view, hit in zip(hits, page.page.hits, strict=True)]
     hits = hits[: _fitting(hits)]
     more = page.page.cursor_after(len(hits))
     again = {key: value for key, value in asked.items() if value and (key, value) != ("limit", 10)}
@@ -94,7 +94,7 @@ def found_everywhere(
 
 def opens(hit: Hit) -> str:
     """The command line that shows the place of a hit."""
-    run, phase = hit.run_id or "", typed(hit.phase) if hit.phase else ""
+    run, phase = hit.run_id or "", shell_path(hit.phase) if hit.phase else ""
     match hit.source:
         case "revision":
             pointer = _pointer(hit)
@@ -165,10 +165,10 @@ def _pointer(hit: Hit) -> str:
     return hit.pointer if _PLAIN.fullmatch(hit.pointer) else ""
 
 
-def _fenced(engine: Engine, hit: Hit) -> str:
-    from wfe_mcp.workflow.prompts import fenced
+def _fence_hit(engine: Engine, hit: Hit) -> str:
+    from wfe_mcp.workflow.prompts import fence
 
-    return fenced(hit.text, "found", nonce=hit.run_id or engine.project_id)
+    return fence(hit.text, "found", nonce=hit.run_id or engine.project_id)
 
 
 def _fitting(hits: Sequence[HitView]) -> int:

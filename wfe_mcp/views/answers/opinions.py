@@ -18,12 +18,12 @@ _SIZES = ((500, 1_000, 10_000), (500, 10, 10_000), (500, 4, 1_000), (200, 2, 200
 _WAIT_S = 45
 
 
-def asked(
+def ask_opinion(
     engine: Engine, by: By, run: str = "", phase: str = "", question: str = "", reviewers: list[str] | None = None
 ) -> Envelope:
     """Ask; returns the answer as far as it is known at once."""
     job = second_opinion.ask(engine, by, run=run, phase=phase, question=question, reviewers=reviewers or ())
-    return answered(engine, job, question)
+    return opinion_answer(engine, job, question)
 
 
 def is_done(engine: Engine, job: str) -> bool:
@@ -31,28 +31,30 @@ def is_done(engine: Engine, job: str) -> bool:
     return second_opinion.look(engine, job).status != "waiting"
 
 
-def answered(engine: Engine, job: str, question: str = "") -> Envelope:
+def opinion_answer(engine: Engine, job: str, question: str = "") -> Envelope:
     """The opinions, or whom the request waits for and how to wait."""
-    found = second_opinion.look(engine, job)
-    again = {"run": found.run, "phase": found.phase, "question": question, "reviewers": list(found.reviewers)}
+    request = second_opinion.look(engine, job)
+    again = {"run": request.run, "phase": request.phase, "question": question, "reviewers": list(request.reviewers)}
     repeat = {key: value for key, value in again.items() if value}
-    match found.status:
+    match request.status:
         case "waiting":
-            summary = f"{', '.join(found.reviewers)} {'is' if len(found.reviewers) == 1 else 'are'} being asked"
+            summary = f"{', '.join(request.reviewers)} {'is' if len(request.reviewers) == 1 else 'are'} being asked"
             move = Next("second_opinion", repeat | {"wait_s": _WAIT_S}, why="waits for it")
-            waits = Envelope(True, waiting_on="reviewer", summary=summary, next=(move,), data={"job": found.job})
-            return _in_run(engine, found, waits)
+            waits = Envelope(True, waiting_on="reviewer", summary=summary, next=(move,), data={"job": request.job})
+            return _in_run(engine, request, waits)
         case "failed":
             refused = Refused(
                 "unavailable",
-                f"No opinion came: {found.error}",
-                f"Ask again later, or ask the user to test it: wfe-mcp providers test {found.reviewers[0]}",
+                f"No opinion came: {request.error}",
+                f"Ask again later, or ask the user to test it: wfe-mcp providers test {request.reviewers[0]}",
             )
             move = Next("second_opinion", repeat, why="asks again")
-            failed = Envelope(False, summary=refused.message, data={"job": found.job}, error=refused)
-            return _in_run(engine, found, failed, move)
+            failed = Envelope(False, summary=refused.message, data={"job": request.job}, error=refused)
+            return _in_run(engine, request, failed, move)
         case _:
-            return _in_run(engine, found, Envelope(True, summary=_summary(found), data={"opinions": _in_bounds(found)}))
+            return _in_run(
+                engine, request, Envelope(True, summary=_summary(request), data={"opinions": _in_bounds(request)})
+            )
 
 
 def _in_run(engine: Engine, found: OpinionRequest, envelope: Envelope, *last: Next) -> Envelope:
@@ -76,40 +78,40 @@ def waited_for(found: Envelope) -> str | None:
 
 def _summary(found: OpinionRequest) -> str:
     verdicts = [
-        f"{each['reviewer']} says {each['opinion']['verdict']}"
-        if "opinion" in each
-        else f"{each['reviewer']} could not be asked"
-        for each in found.opinions
+        f"{opinion['reviewer']} says {opinion['opinion']['verdict']}"
+        if "opinion" in opinion
+        else f"{opinion['reviewer']} could not be asked"
+        for opinion in found.opinions
     ]
     return "; ".join(verdicts)
 
 
 def _in_bounds(found: OpinionRequest) -> list[dict[str, Any]]:
     """The opinions whole; where that is too much: less of the suggestions, then of the findings, then of every text."""
-    shown = [dict(each) for each in found.opinions]
+    shown = [dict(opinion) for opinion in found.opinions]
     for suggestion, findings, chars in _SIZES:
         if len(canonical_json(shown).encode()) <= _ANSWER_BYTES:
             break
         shown = [
-            _shortened(each, chars)
+            _shorten_values(opinion, chars)
             | (
-                {"opinion": _truncate_opinion(each["opinion"], suggestion, findings, chars)}
-                if "opinion" in each
+                {"opinion": _truncate_opinion(opinion["opinion"], suggestion, findings, chars)}
+                if "opinion" in opinion
                 else {}
             )
-            for each in found.opinions
+            for opinion in found.opinions
         ]
     return shown
 
 
 def _truncate_opinion(opinion: dict[str, Any], suggestion: int, most: int, chars: int) -> dict[str, Any]:
-    findings = [_shortened(each, chars) for each in opinion["findings"][:most]]
+    findings = [_shorten_values(finding, chars) for finding in opinion["findings"][:most]]
     left_out = len(opinion["findings"]) - most
-    cut = _shortened(opinion, chars) | {"suggestion": _short(opinion.get("suggestion", ""), suggestion)}
+    cut = _shorten_values(opinion, chars) | {"suggestion": _short(opinion.get("suggestion", ""), suggestion)}
     return cut | {"findings": findings} | ({"more_findings": left_out} if left_out > 0 else {})
 
 
-def _shortened(values: dict[str, Any], chars: int) -> dict[str, Any]:
+def _shorten_values(values: dict[str, Any], chars: int) -> dict[str, Any]:
     return {key: _short(value, chars) if isinstance(value, str) else value for key, value in values.items()}
 
 

@@ -45,16 +45,16 @@ def list_templates(
             next=() if offer.state else (start,),
             view=template_view(offer),
         )
-    found = catalogue.offers(engine, query, all_states=all_states)
-    lines = template_lines(found[:limit])
+    offers = catalogue.offers(engine, query, all_states=all_states)
+    lines = template_lines(offers[:limit])
     starts = tuple(
         Next("start_run", {"template": offer.name}, {"inputs": f"/data/templates/{index}/inputs"})
         if lines[index].inputs == inputs_schema(offer)
         else Next("list_templates", {"name": offer.name})
-        for index, offer in enumerate(found[:3])
+        for index, offer in enumerate(offers[:3])
         if not offer.state
     )
-    what = plural(len(found), "template") + (f" for {query!r}" if query else "")
-    if len(lines) < len(found):
+    what = plural(len(offers), "template") + (f" for {query!r}" if query else "")
+    if len(lines) < len(offers):
         what += f", {len(lines)} of them here; query finds the others"
     return Envelope(True, summary=what, next=starts, view=TemplateList(templates=lines))

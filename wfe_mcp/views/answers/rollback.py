@@ -67,21 +67,23 @@ def undo_delivery(engine: Engine, by: By, run: str, *, dry_run: bool = False) ->
     if (merge := merge_in(looked_for(engine, run, by if by.is_human and not dry_run else None))) is not None:
         where = f"{merge.commit[:12]} is on {merge.target['base']}"
         if dry_run:
-            there, found = revert_of(engine, run), overview_of(engine, run)
+            there, standing = revert_of(engine, run), overview_of(engine, run)
             what = (
                 f"run {there.record.id} reverts it"
                 if there
                 else "an undo of the delivery would open a run that reverts it"
             )
-            return envelope_of(found, f"{where}: {what}", run_views.full(found))
-        made = start_revert(
+            return envelope_of(standing, f"{where}: {what}", run_views.full(standing))
+        record = start_revert(
             engine, by, run, lambda folder: create_beside(engine, project_at(folder), engine.holder)
         ).record
-        found = overview_of(engine, made.id)
-        return envelope_of(found, f"{where}: run {made.id} reverts it, in {made.worktree}", run_views.full(found))
-    found = undoable(engine, run) if dry_run else reverse(engine, by, run)
-    views = operation_views(found)
-    listed = ", ".join(f"{each.kind} {each.target}" for each in views)
+        standing = overview_of(engine, record.id)
+        return envelope_of(
+            standing, f"{where}: run {record.id} reverts it, in {record.worktree}", run_views.full(standing)
+        )
+    standing = undoable(engine, run) if dry_run else reverse(engine, by, run)
+    views = operation_views(standing)
+    listed = ", ".join(f"{view.kind} {view.target}" for view in views)
     would = "An undo of the delivery would reverse" if dry_run else "Reversed"
     after = overview_of(engine, run)
     return envelope_of(after, f"{would} {plural(len(views), 'operation')}: {listed}", run_views.full(after))
@@ -96,33 +98,36 @@ def checkpoint(engine: Engine, by: By, run: str, note: str = "") -> Envelope:
     """Take a checkpoint now."""
     overview_of(engine, run)  # an interrupted rollback is completed first
     taken = checkpoints.take_checkpoint(engine, run, by, note)
-    found = overview_of(engine, run)
+    overview = overview_of(engine, run)
     summary = f"{taken.name}: {'state and files' if taken.commit else taken.note}"
-    left = not_kept(Path(found.loaded.record.worktree), taken.commit) if taken.skipped else ()
+    left = not_kept(Path(overview.loaded.record.worktree), taken.commit) if taken.skipped else ()
     summary += f"; {not_kept_words(left[:_LISTED], taken.skipped)}" if left else ""
-    return envelope_of(found, summary, {"checkpoint": checkpoint_view(taken, not_kept=left)})
+    return envelope_of(overview, summary, {"checkpoint": checkpoint_view(taken, not_kept=left)})
 
 
 def checkpoint_list(engine: Engine, run: str) -> Envelope:
     """The checkpoints of a run, newest first; ``files``: whether its files are still kept."""
-    from wfe_mcp.workspace.git.checkpoints import kept
+    from wfe_mcp.workspace.git.checkpoints import list_checkpoints
 
-    found = overview_of(engine, run)
-    record = found.loaded.record
+    overview = overview_of(engine, run)
+    record = overview.loaded.record
     with engine.store.read() as tx:
         taken, steps = checkpoints.checkpoints_of(tx, record.id), rollback.steps_named(tx, record.id)
-    commits = set(kept(engine.root, record.id).values()) if engine.project.is_git else set[str]()
-    rows = tuple(checkpoint_view(one, files=one.commit in commits) for one in reversed(taken))
+    commits = set(list_checkpoints(engine.root, record.id).values()) if engine.project.is_git else set[str]()
+    rows = tuple(
+        checkpoint_view(checkpoint_record, files=checkpoint_record.commit in commits)
+        for checkpoint_record in reversed(taken)
+    )
     summary = plural(len(rows), "checkpoint")
     if not engine.project.is_git:
         summary += "; without git a rollback restores the state alone"
     return envelope_of(
-        found, summary, CheckpointList(checkpoints=rows, undo=steps.get("undo", ""), redo=steps.get("redo", ""))
+        overview, summary, CheckpointList(checkpoints=rows, undo=steps.get("undo", ""), redo=steps.get("redo", ""))
     )
 
 
 def _answer(engine: Engine, went: rollback.Went, how: str) -> Envelope:
-    found = overview_of(engine, went.loaded.record.id)
+    overview = overview_of(engine, went.loaded.record.id)
     files = None
     summary = f"{how} {went.what}"
     if went.restored is not None:
@@ -131,13 +136,13 @@ def _answer(engine: Engine, went: rollback.Went, how: str) -> Envelope:
             restored=len(paths),
             paths=tuple(paths[:_PATHS]),
             before=went.safety,
-            left=tuple(each.path for each in went.restored.left[:_PATHS]),
+            left=tuple(path.path for path in went.restored.left[:_PATHS]),
         )
         summary += f": {plural(len(paths), 'file')} restored; the files before are in {went.safety}"
     else:
         summary += f"; {went.note}" if went.note else ""
     summary += f"; not undone: {', '.join(went.effects)}" if went.effects else ""
     view = RollbackView(
-        to=went.to, changed=went.places[:_PATHS], run=run_views.brief(found), files=files, effects=went.effects
+        to=went.to, changed=went.places[:_PATHS], run=run_views.brief(overview), files=files, effects=went.effects
     )
-    return envelope_of(found, summary, view)
+    return envelope_of(overview, summary, view)

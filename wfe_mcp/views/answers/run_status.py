@@ -21,7 +21,7 @@ from wfe_mcp.views.runs import run as run_views
 from wfe_mcp.views.runs.checkpoints import newest_checkpoints
 from wfe_mcp.views.runs.models import RunList, RunView
 from wfe_mcp.views.runs.tool_calls import with_tools
-from wfe_mcp.views.runs.verdicts import unproved
+from wfe_mcp.views.runs.verdicts import unproved_gates
 
 _STOPPED = (RunStatus.BLOCKED, RunStatus.FAILED)
 SHOWN = 20
@@ -41,33 +41,35 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
         from wfe_mcp.engine.models.call_log import record_client_calls  # the brief status does without
 
         record_client_calls(engine)
-    found = overview_of(engine, run)
-    view = run_views.brief(found)
+    standing = overview_of(engine, run)
+    view = run_views.brief(standing)
     if detail == "full":
         with engine.store.read() as tx:
-            view = replace(run_views.full(with_tools(tx, found)), checkpoints=newest_checkpoints(tx, found))
-    stale = bool(stale_of(engine, (found.loaded.record,)))
-    stuck = not stale and bool(stuck_of(engine, (found.loaded.record,)))
-    idle = f", STALE (untouched since {_day(found)})" if stale else ""
+            view = replace(run_views.full(with_tools(tx, standing)), checkpoints=newest_checkpoints(tx, standing))
+    stale = bool(stale_of(engine, (standing.loaded.record,)))
+    stuck = not stale and bool(stuck_of(engine, (standing.loaded.record,)))
+    idle = f", STALE (untouched since {_day(standing)})" if stale else ""
     idle += (
-        f", STUCK (no progress since {found.loaded.record.updated_at.isoformat(timespec='minutes')})" if stuck else ""
+        f", STUCK (no progress since {standing.loaded.record.updated_at.isoformat(timespec='minutes')})"
+        if stuck
+        else ""
     )
     return envelope_of(
-        found,
-        f"{run_views.summary(found)}{idle}",
+        standing,
+        f"{run_views.summary(standing)}{idle}",
         replace(
             view,
             marks=f"{view.marks}{idle}",
             stale=stale,
             stuck=stuck,
-            unproved=tuple(unproved(found.loaded.state)),
+            unproved=tuple(unproved_gates(standing.loaded.state)),
             warnings=(
-                *_other_folder(engine, found, by),
+                *_other_folder(engine, standing, by),
                 *reset_warnings(engine),
-                *elsewhere(engine, found),
-                *(held_by_others(engine, found) if by.channel is Channel.MCP else ()),
-                *artifact_views.warnings(found),
-                *changed_before_work(engine, found),
+                *elsewhere(engine, standing),
+                *(held_by_others(engine, standing) if by.channel is Channel.MCP else ()),
+                *artifact_views.warnings(standing),
+                *changed_before_work(engine, standing),
             ),
         ),
     )
@@ -85,60 +87,62 @@ def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
         loaded = [engine.load(tx, run) for run in newest[:SHOWN]]
         ended = [engine.load(tx, run) for run in tx.runs.open_ids(engine.project_id, _STOPPED, limit=SHOWN)]
         is_one = len(loaded) == 1 and not folder_elsewhere(engine, loaded[0].record)
-        found = [] if is_one else [overview(engine, tx, each) for each in (*loaded, *ended)]
+        overviews = [] if is_one else [overview(engine, tx, run_loaded) for run_loaded in (*loaded, *ended)]
         ready = 0 if loaded else tx.items.counts(engine.project_id).get(ItemStatus.READY, 0)
-    if any(end_time(engine, each) for each in loaded):
+    if any(end_time(engine, run_loaded) for run_loaded in loaded):
         return _open_runs(engine, by, detail)
     waits = f"{plural(len(ended), 'stopped run')} of this project {'waits' if len(ended) == 1 else 'wait'} for the user"
     if is_one:
         about = status(engine, by, loaded[0], detail)
-        view = about.shown(RunView)
-        more = (f"{waits}: {', '.join(each.record.id for each in ended[:DECISIONS])}. See: wfe-mcp inbox",)
+        view = about.view_as(RunView)
+        more = (f"{waits}: {', '.join(run_loaded.record.id for run_loaded in ended[:DECISIONS])}. See: wfe-mcp inbox",)
         return about.showing(replace(view, warnings=(*view.warnings, *more))) if ended else about
     idle, warnings = nothing_open(engine, ready), reset_warnings(engine)
-    if not found:
+    if not overviews:
         return idle.showing(RunList(runs=(), warnings=warnings)) if warnings else idle
-    found.sort(key=lambda one: bool(one.folder))  # this folder's first
-    here = sum(1 for one in found if not one.folder)
-    from wfe_mcp.engine.templates.effective_gates import weakened  # the status of one run does without
+    overviews.sort(key=lambda one: bool(one.folder))  # this folder's first
+    here = sum(1 for standing in overviews if not standing.folder)
+    from wfe_mcp.engine.templates.effective_gates import find_weakened_gates  # the status of one run does without
 
-    records = [one.loaded.record for one in found]
+    records = [standing.loaded.record for standing in overviews]
     are_stale, are_stuck = stale_of(engine, records), stuck_of(engine, records)
     rows = (
         run_views.run_row(
             record,
-            one,
+            standing,
             stale=record.id in are_stale,
             stuck=record.id in are_stuck - are_stale,
-            weakened_gates=len(weakened(one.loaded)),
-            folder=one.folder,
+            weakened_gates=len(find_weakened_gates(standing.loaded)),
+            folder=standing.folder,
         )
-        for one, record in zip(found, records, strict=True)
+        for standing, record in zip(overviews, records, strict=True)
     )
     # All are of this project, whose folder is said once.
     rows = (replace(row, project="") for row in rows)
     start = Next("list_templates", why="choose a template, then start_run here")
     moves = list(idle.next) if not loaded else [] if here else [start]
-    moves += [move for one in found if not one.folder for move in next_moves(one)[:1]]
+    moves += [move for standing in overviews if not standing.folder for move in next_moves(standing)[:1]]
     more = len(newest) > len(loaded)
     what = f"The {len(loaded)} newest open runs" if more else plural(len(loaded), "open run")
-    what += f" of {engine.root.name}" if here == len(found) else ""  # else the folder is said below
+    what += f" of {engine.root.name}" if here == len(overviews) else ""  # else the folder is said below
     what += "; wfe-mcp list shows the others" if more else ""
     what = what if loaded else idle.summary
-    if here < len(found):
+    if here < len(overviews):
         what += f", {here or 'none'} in this folder ({engine.root})"
-    view = _with_decisions(engine, found, RunList(runs=tuple(rows), warnings=warnings))
+    view = _with_decisions(engine, overviews, RunList(runs=tuple(rows), warnings=warnings))
     return Envelope(True, summary=f"{what}; {waits}" if ended else what, next=tuple(moves[:3]), view=view)
 
 
 def _with_decisions(engine: Engine, found: Sequence[Overview], listed: RunList) -> RunList:
     """``listed`` with the oldest decisions that wait for the user in these runs, each in a line."""
-    asked = [each for each in found if any(one.asked for one in each.loaded.state.open_attempts)]
-    if not asked:
+    overviews = [
+        standing for standing in found if any(attempt.asked for attempt in standing.loaded.state.open_attempts)
+    ]
+    if not overviews:
         return listed
     from wfe_mcp.views.approvals.request import waiting_lines
 
-    lines = waiting_lines(engine, asked)
+    lines = waiting_lines(engine, overviews)
     return replace(listed, decisions=lines[:DECISIONS], more_decisions=max(0, len(lines) - DECISIONS))
 
 

@@ -41,15 +41,15 @@ def start_run(
         external_id=external_id,
         roles=roles,
     )
-    return begun(engine, by, loaded)
+    return started_answer(engine, by, loaded)
 
 
-def begun(engine: Engine, by: By, loaded: LoadedRun) -> Envelope:
+def started_answer(engine: Engine, by: By, loaded: LoadedRun) -> Envelope:
     """The status of a run that was just started or forked, with what keeps its checks from passing here."""
     answer = status(engine, by, loaded)
     with engine.store.read() as tx:
         plan = engine.plans.of_run(tx, loaded.record)
         frozen = tx.documents.load(loaded.record.frozen_sha256)
-    view = answer.shown(RunView)
+    view = answer.view_as(RunView)
     warnings = start_warnings(engine, plan, frozen["checks"])
     return answer.showing(replace(view, warnings=(*view.warnings, *warnings))) if warnings else answer

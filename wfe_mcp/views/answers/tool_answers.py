@@ -23,7 +23,7 @@ from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.engine.templates import versions
 from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.views.answers.run_status import status as status
-from wfe_mcp.views.answers.starting import begun, start_run as start_run
+from wfe_mcp.views.answers.starting import start_run as start_run, started_answer
 from wfe_mcp.views.artifacts import artifacts as artifact_views
 from wfe_mcp.views.moves.blockers import sentences
 from wfe_mcp.views.moves.calls import submit_call, user_commands, user_moves
@@ -43,14 +43,14 @@ _INPUT_CHARS = 400
 def save_template(engine: Engine, by: By, definition: dict[str, Any], dry_run: bool = False) -> Envelope:
     """Store a new version of a template; with ``dry_run`` only check it. A run can start from it once it is trusted."""
     # only the user's trust lets a run start from it
-    kept = versions.keep_version(engine, definition, "saved", dry_run=dry_run)
-    what = f"{kept.name} {kept.version}"
+    version = versions.keep_version(engine, definition, "saved", dry_run=dry_run)
+    what = f"{version.name} {version.version}"
     if dry_run:
-        return Envelope(True, summary=f"{what} is valid; nothing was stored.", view=kept_view(kept))
-    named = f"{kept.name}@{kept.version}"
+        return Envelope(True, summary=f"{what} is valid; nothing was stored.", view=kept_view(version))
+    named = f"{version.name}@{version.version}"
     summary = f"{what} is stored. A run can start from {named} once the user trusts it: wfe-mcp trust {named}"
-    look = Next("list_templates", {"name": f"{kept.name}@{kept.version}"}, why="the stored version")
-    return Envelope(True, summary=summary, next=(look,), view=kept_view(kept))
+    look = Next("list_templates", {"name": f"{version.name}@{version.version}"}, why="the stored version")
+    return Envelope(True, summary=summary, next=(look,), view=kept_view(version))
 
 
 def start_phase(engine: Engine, by: By, run: str, phase: str = "") -> Envelope:
@@ -98,21 +98,21 @@ def submit_artifact(
         note=note,
         attach=attach or (),
     )
-    return submitted(engine, receipt.loaded, phase, receipt.attempt, receipt.revision)
+    return submitted_answer(engine, receipt.loaded, phase, receipt.attempt, receipt.revision)
 
 
-def submitted(engine: Engine, run: str | LoadedRun, phase: str, attempt: int, revision: int) -> Envelope:
+def submitted_answer(engine: Engine, run: str | LoadedRun, phase: str, attempt: int, revision: int) -> Envelope:
     """The status of the submission ``revision`` of ``attempt``: gating, awaiting, completed, or the gate that failed."""
-    found = overview_of(engine, run)
-    tries = found.loaded.state.attempts[PhasePath(phase)]
+    overview = overview_of(engine, run)
+    tries = overview.loaded.state.attempts[PhasePath(phase)]
     tried, newest = tries[attempt - 1], tries[-1]
-    verdicts = run_views.attempt_view(found, tried).verdicts
+    verdicts = run_views.attempt_view(overview, tried).verdicts
     view = SubmittedView(
         attempt=attempt,
         revision=revision,
         sha256=(tried.sha256 or "")[:16],
         verdicts=verdicts,
-        questions=_left_open(engine, found, tried.phase, revision),
+        questions=_left_open(engine, overview, tried.phase, revision),
     )
     failed = tried.status in {AttemptStatus.FAILED, AttemptStatus.SUPERSEDED} and tried.reason
     if failed:
@@ -122,19 +122,19 @@ def submitted(engine: Engine, run: str | LoadedRun, phase: str, attempt: int, re
             if newest.status is AttemptStatus.RUNNING
             else "A rule of this phase continues by itself: follow next."
             if newest.status is AttemptStatus.FAILED and newest.repair
-            else f"No automatic retry is left; the user decides: {user_commands(found, user_moves(found, newest))}"
+            else f"No automatic retry is left; the user decides: {user_commands(overview, user_moves(overview, newest))}"
             if newest.status is AttemptStatus.FAILED
             else f"Call start_phase to work on attempt {newest.number}."
         )
         refused = Refused("gate_failed", message[:2500], hint)
         view = replace(view, verdicts=tuple(replace(verdict, message="") for verdict in verdicts))
-        return envelope_of(found, f"{phase}: gate failed", view, phase=phase, error=refused)
+        return envelope_of(overview, f"{phase}: gate failed", view, phase=phase, error=refused)
     # by the time of the answer, steps that follow may have stopped the run
-    stopped = () if found.loaded.state.status is RunStatus.RUNNING else sentences(found)[:1]
-    state = found.loaded.state
+    stopped = () if overview.loaded.state.status is RunStatus.RUNNING else sentences(overview)[:1]
+    state = overview.loaded.state
     is_jump = tried.status is AttemptStatus.SUPERSEDED
     became = f"completed, and the run went back: iteration {state.iteration}" if is_jump else newest.status
-    return envelope_of(found, ". ".join((f"{phase}: {became}", *stopped)), view, phase=phase)
+    return envelope_of(overview, ". ".join((f"{phase}: {became}", *stopped)), view, phase=phase)
 
 
 def _left_open(engine: Engine, found: Overview, phase: PhasePath, revision: int) -> tuple[str, ...]:
@@ -146,7 +146,7 @@ def _left_open(engine: Engine, found: Overview, phase: PhasePath, revision: int)
         return ()
     with engine.store.read() as tx:
         record = tx.artifacts.revision(found.loaded.record.id, phase, revision)
-    return () if record is None else tuple(each.text for each in questions(schema, json.loads(record.content)))
+    return () if record is None else tuple(question.text for question in questions(schema, json.loads(record.content)))
 
 
 def retry_phase(
@@ -160,9 +160,9 @@ def retry_phase(
     blockers: Settled | None = None,
 ) -> Envelope:
     """Open a new attempt."""
-    found = control.retry_plan(engine, run, phase, from_step)
+    retry = control.retry_plan(engine, run, phase, from_step)
     loaded = control.retry(engine, by, run, phase, feedback, role or None, from_step=from_step, blockers=blockers)
-    return after_move(engine, loaded, phase, f"a new attempt is open{f'. {found.sentence}' if found else ''}")
+    return after_move(engine, loaded, phase, f"a new attempt is open{f'. {retry.sentence}' if retry else ''}")
 
 
 def skip_phase(engine: Engine, by: By, run: str, phase: str, reason: str) -> Envelope:
@@ -195,8 +195,8 @@ def control_run(
         max_tokens=max_tokens,
         timeout_s=timeout_s,
     )
-    found = overview_of(engine, loaded)
-    return envelope_of(found, f"{action}: {run_views.summary(found)}", run_views.brief(found))
+    overview = overview_of(engine, loaded)
+    return envelope_of(overview, f"{action}: {run_views.summary(overview)}", run_views.brief(overview))
 
 
 def read_artifact(
@@ -210,11 +210,11 @@ def read_artifact(
     against: str = "",
 ) -> Envelope:
     """An artifact, a part of it, or its difference to another revision; without a name the list of artifacts."""
-    found = overview_of(engine, run)
+    overview = overview_of(engine, run)
     view = artifact_views.read(
-        engine, found, phase=phase, artifact=artifact, revision=revision, pointer=pointer, against=against
+        engine, overview, phase=phase, artifact=artifact, revision=revision, pointer=pointer, against=against
     )
-    return envelope_of(found, f"read {artifact_views.what_of(view)}", view)
+    return envelope_of(overview, f"read {artifact_views.what_of(view)}", view)
 
 
 def _claim_view(engine: Engine, claim: Claim) -> artifact_views.ClaimView:
@@ -246,16 +246,18 @@ def _prompt_view(claim: Claim) -> str:
 
 def fork(engine: Engine, by: By, run: str, at: str = "", title: str = "", idempotency_key: str = "") -> Envelope:
     """Create a run from the state of another one at an event (12) or a checkpoint (cp-12)."""
-    return forked(engine, by, fork_run(engine, by, run, at, title=title, idempotency_key=idempotency_key or None))
+    return forked_answer(
+        engine, by, fork_run(engine, by, run, at, title=title, idempotency_key=idempotency_key or None)
+    )
 
 
-def forked(engine: Engine, by: By, made: LoadedRun) -> Envelope:
+def forked_answer(engine: Engine, by: By, made: LoadedRun) -> Envelope:
     """The status of a run that was just forked, and where it comes from."""
-    found = made.state.origin
-    assert found is not None, "it was forked"
-    answer = begun(engine, by, made)
-    view = replace(answer.shown(RunView), forked_from=fork_view(found))
-    summary = f"Forked {found.run} at event {found.seq}: run {made.record.id}"
+    origin = made.state.origin
+    assert origin is not None, "it was forked"
+    answer = started_answer(engine, by, made)
+    view = replace(answer.view_as(RunView), forked_from=fork_view(origin))
+    summary = f"Forked {origin.run} at event {origin.seq}: run {made.record.id}"
     return replace(answer.showing(view), summary=f"{summary}. {answer.summary}")
 
 

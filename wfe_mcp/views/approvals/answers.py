@@ -8,7 +8,7 @@ from typing import Any
 from wfe_mcp.core.approval_guards import several_people
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import By
-from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.prompts import LineComment, Side, with_comments
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals.decision_page import page_for
@@ -29,33 +29,35 @@ def ask_approval(
 
     With a page that runs, or ``starts_page``, the address of the decision is there too; without a PIN no decision is possible.
     """
-    asked = approvals.ask(engine, by, run, phase, sha256=sha256 or None, comment=comment)
-    found = overview_of(engine, asked.loaded.record.id)
-    if asked.decided:
-        return envelope_of(found, f"{phase}: approved", {"decided_by": by.actor}, phase=phase)
-    command = f"wfe-mcp approve {found.loaded.record.id} {typed(phase)}"
+    request = approvals.ask(engine, by, run, phase, sha256=sha256 or None, comment=comment)
+    overview = overview_of(engine, request.loaded.record.id)
+    if request.decided:
+        return envelope_of(overview, f"{phase}: approved", {"decided_by": by.actor}, phase=phase)
+    command = f"wfe-mcp approve {overview.loaded.record.id} {shell_path(phase)}"
     data = {
-        "request": asked.request.id,
-        "question": asked.message,
-        "sha256": asked.request.sha256,
-        "assurance": asked.assurance,
+        "request": request.request.id,
+        "question": request.message,
+        "sha256": request.request.sha256,
+        "assurance": request.assurance,
         "command": command,
     }
-    url, how = _where(engine, asked, command, starts_page=starts_page)
+    url, how = _where_to_decide(engine, request, command, starts_page=starts_page)
     data |= {"url": url} if url else {}
-    people = several_people(found.loaded.state, found.loaded.state.current(PhasePath(phase)))
+    people = several_people(overview.loaded.state, overview.loaded.state.current(PhasePath(phase)))
     people = f"{people}. " if people else ""
     refused = Refused(
         "needs_human",
         f"{phase!r} awaits the user's approval. {people}This is expected, not an error.",
         f"Never ask for a PIN. {how}",
     )
-    envelope = envelope_of(found, f"{phase}: awaits the user's approval", data, phase=phase, error=refused)
-    wait = Next("status", {"run": found.loaded.record.id, "wait_s": 45}, why="waits for a change")
+    envelope = envelope_of(overview, f"{phase}: awaits the user's approval", data, phase=phase, error=refused)
+    wait = Next("status", {"run": overview.loaded.record.id, "wait_s": 45}, why="waits for a change")
     return replace(envelope, next=(wait, *(move for move in envelope.next if move.tool != "status"))[:3])
 
 
-def _where(engine: Engine, asked: approvals.ApprovalRequest, command: str, *, starts_page: bool) -> tuple[str, str]:
+def _where_to_decide(
+    engine: Engine, asked: approvals.ApprovalRequest, command: str, *, starts_page: bool
+) -> tuple[str, str]:
     """The address of the decision, where there is one, and how the user decides."""
     request, signs = asked.request.id, asked.assurance == "passkey"
     if engine.people_at:
@@ -80,10 +82,10 @@ def answer_form(
 
     ``content``: ``decision`` (approve or reject), ``sha256`` (the first characters shown, typed), ``comment``.
     """
-    given = content or {}
-    typed, decision = str(given.get("sha256", "")).strip().lower(), given.get("decision")
-    found = overview_of(engine, run)
-    attempt = found.loaded.state.attempts.get(PhasePath(phase), (None,))[-1]
+    fields = content or {}
+    typed, decision = str(fields.get("sha256", "")).strip().lower(), fields.get("decision")
+    overview = overview_of(engine, run)
+    attempt = overview.loaded.state.attempts.get(PhasePath(phase), (None,))[-1]
     if attempt is None or attempt.asked != request:
         raise Refused(
             "stale_revision",
@@ -93,7 +95,7 @@ def answer_form(
             phase=phase,
         )
     typed_well = len(typed) >= _TYPED_CHARS and str(attempt.sha256).startswith(typed)
-    comment = str(given.get("comment") or "")
+    comment = str(fields.get("comment") or "")
     if action != "accept" or decision not in {"approve", "reject"} or not typed_well:
         return ask_approval(engine, By(), run, phase, comment=comment)
     if decision == "approve":
@@ -117,8 +119,8 @@ def answer_page(engine: Engine, by: By, run: str, phase: str, request: str) -> E
 def is_closed(engine: Engine, request: str) -> bool:
     """True once ``request`` is closed."""
     with engine.store.read() as tx:
-        found = tx.approvals.get(request)
-    return found is None or found.status != "open"
+        record = tx.approvals.get(request)
+    return record is None or record.status != "open"
 
 
 def reject(engine: Engine, by: By, run: str, phase: str, feedback: str, to: str = "") -> Envelope:
@@ -130,7 +132,7 @@ def reject(engine: Engine, by: By, run: str, phase: str, feedback: str, to: str 
         raise Refused(
             "needs_human",
             "Only the user can send the run back to an earlier phase.",
-            f"Ask the user to run: wfe-mcp reject {run} {typed(phase)} --to {typed(to)} --feedback TEXT",
+            f"Ask the user to run: wfe-mcp reject {run} {shell_path(phase)} --to {shell_path(to)} --feedback TEXT",
             run=run,
             phase=phase,
         )
@@ -145,7 +147,7 @@ MOST_COMMENTS = 200
 
 def typed_comments(given: Iterable[str]) -> list[LineComment]:
     """``FILE:LINE=TEXT`` for a line after the change, ``FILE:-LINE=TEXT`` for one before it. Refuses ``bad_argument``."""
-    found: list[LineComment] = []
+    comments: list[LineComment] = []
     for text in given:
         read = _TYPED.fullmatch(text)
         if read is None:
@@ -155,8 +157,8 @@ def typed_comments(given: Iterable[str]) -> list[LineComment]:
                 "Write FILE:LINE=TEXT: --comment 'src/app.py:12=Name the unit'. For a removed line: FILE:-LINE=TEXT.",
             )
         side: Side = "old" if read["old"] else "new"
-        found.append(LineComment(read["file"], int(read["line"]), read["text"], side))
-    return found
+        comments.append(LineComment(read["file"], int(read["line"]), read["text"], side))
+    return comments
 
 
 def rejection(view: ApprovalView | None, feedback: str, comments: Sequence[LineComment]) -> str:
@@ -170,22 +172,22 @@ def rejection(view: ApprovalView | None, feedback: str, comments: Sequence[LineC
     files: dict[str, list[FileDiff]] = {}
     for file in (file for change in (() if view is None else view.changes) for file in change.files):
         files.setdefault(file.path, []).append(file)
-    for each in comments:
-        _refuse_elsewhere(each, files)
+    for comment in comments:
+        _refuse_elsewhere(comment, files)
     return with_comments(feedback, comments)
 
 
 def _refuse_elsewhere(comment: LineComment, files: dict[str, list[FileDiff]]) -> None:
     """``files``: the diffs that are shown of each file: since the run began, and since the last approval."""
-    found = files.get(comment.file)
-    if found is None:
+    diffs = files.get(comment.file)
+    if diffs is None:
         hint = nearest_hint(comment.file, files, "Only files that the change shows take comments.")
         raise Refused("bad_argument", f"The change has no file {comment.file!r}.", hint)
     if not comment.text.strip():
         raise Refused(
             "bad_argument", f"The comment on {comment.file}:{comment.line} is empty.", "Say what should change."
         )
-    lines = {line for each in found for line in _shown_lines(each, comment.side)}
+    lines = {line for diff in diffs for line in _shown_lines(diff, comment.side)}
     if comment.line not in lines:
         near_line = min(lines, key=lambda line: (abs(line - comment.line), line), default=None)
         hint = f"The nearest shown line is {near_line}." if near_line else "It shows no lines on that side."
@@ -195,11 +197,11 @@ def _refuse_elsewhere(comment: LineComment, files: dict[str, list[FileDiff]]) ->
 
 
 def _shown_lines(file: FileDiff, side: Side) -> set[int]:
-    found: set[int] = set()
+    lines: set[int] = set()
     for hunk in file.hunks:
         number = hunk.old_start if side == "old" else hunk.new_start
         for line in hunk.lines:
             if line[0] != ("+" if side == "old" else "-"):
-                found.add(number)
+                lines.add(number)
                 number += 1
-    return found
+    return lines

@@ -6,7 +6,14 @@ from urllib.parse import quote
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.engine.approvals.approvers import APPROVERS, Pinned, Signer, approvers_here, pinned_here, trusted_before
+from wfe_mcp.engine.approvals.approvers import (
+    APPROVERS,
+    PinnedChain,
+    Signer,
+    approvers_here,
+    pinned_here,
+    trusted_before,
+)
 from wfe_mcp.engine.approvals.passkeys import AT_SERVER, INSTALL, passkeys_are_installed
 from wfe_mcp.engine.kernel.engine import Engine
 
@@ -31,19 +38,19 @@ class PinnedView:
 
 def pinned_view(engine: Engine, *, at_server: bool = False) -> PinnedView:
     """The status of the project's keys in the folder of ``engine``. ``at_server``: for a person in a browser there."""
-    found, fault, waits = Pinned(), "", False
+    chain, fault, waits = PinnedChain(), "", False
     try:
-        found = approvers_here(engine.root)
-        if found.changes:
+        chain = approvers_here(engine.root)
+        if chain.changes:
             pinned_here(engine, engine.root, needs_passkey=False)
     except Refused as refused:
         fault, waits = f"{refused.message} {refused.hint}", refused.code == "needs_trust"
     installed = passkeys_are_installed()
-    if not fault and not installed and (found.passkeys or not found.changes):
+    if not fault and not installed and (chain.passkeys or not chain.changes):
         fault = _missing(at_server=at_server)
-    lost = not found.changes and not fault and bool(trusted_before(engine))
+    lost = not chain.changes and not fault and bool(trusted_before(engine))
     file = str(engine.root / APPROVERS)
-    return PinnedView(engine.project_id, str(engine.root), file, tuple(_keys(found)), fault, lost, installed, waits)
+    return PinnedView(engine.project_id, str(engine.root), file, tuple(_keys(chain)), fault, lost, installed, waits)
 
 
 def data_of(view: PinnedView) -> dict[str, Any]:
@@ -61,12 +68,12 @@ def approvers_path(engine: Engine, name: str = "") -> str:
 def signers(engine: Engine, root: Path, signer: Signer | None = None) -> tuple[tuple[str, ...], str]:
     """The names of the keys that may sign in ``root``, those of ``signer`` alone; where there is none, why, and what to do."""
     try:
-        found = pinned_here(engine, root)
+        chain = pinned_here(engine, root)
     except Refused as refused:
         return (), f"{refused.message} {refused.hint}"
     if not passkeys_are_installed():
         return (), _missing(at_server=signer is not None)
-    names = tuple(key.name for key in found.passkeys.values() if signer is None or signer.has(key))
+    names = tuple(key.name for key in chain.passkeys.values() if signer is None or signer.has(key))
     return names, "" if names else "No passkey of yours that was made at this address is pinned in this project."
 
 
@@ -74,7 +81,7 @@ def _missing(*, at_server: bool) -> str:
     return f"The package for passkeys is not installed here. {AT_SERVER if at_server else INSTALL}"
 
 
-def _keys(found: Pinned) -> list[dict[str, Any]]:
+def _keys(found: PinnedChain) -> list[dict[str, Any]]:
     names = {change.key.id: change.key.name for change in found.changes}
     added = {change.key.id: change for change in found.changes if change.do == "add"}
     return [

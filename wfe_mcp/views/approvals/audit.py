@@ -24,7 +24,7 @@ from wfe_mcp.core.units import Progress, unheard
 from wfe_mcp.engine.approvals.statements import read_statement
 from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
-from wfe_mcp.engine.integrity.verification import Verified, verify as verify_record
+from wfe_mcp.engine.integrity.verification import VerificationResult, verify as verify_record
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.store import Tx
@@ -54,20 +54,20 @@ def verify(
     *,
     after: str = "",
     progress: Progress = unheard,
-) -> Verified:
+) -> VerificationResult:
     """As ``integrity.verification.verify``, and compare what people were shown with what the log leads to."""
     return verify_record(engine, run, anchors, approver, after=after, progress=progress, also=unlike_shown)
 
 
 def unlike_shown(engine: Engine, tx: Tx, run: RunId) -> Iterator[Discrepancy]:
     """The decisions on a run whose stored view is not what its log leads to; each names the fields."""
-    wanted = tx.seals.shown(run)
+    wanted = tx.seals.shown_hashes(run)
     if not wanted or tx.bundles.origin_sha256(run) is not None:
         return
     states, state = dict[int, RunState](), RunState()
     try:
         now, rows = engine.load(tx, run), list(tx.events.log(run))
-        for row, event in zip(rows, tx.events.decoded(run), strict=True):
+        for row, event in zip(rows, tx.events.core_events(run), strict=True):
             states[row.seq] = state = evolve(state, event)
     except Exception:  # a log that was tampered with can fail in any way; it is reported
         return
@@ -94,39 +94,41 @@ def unlike_shown(engine: Engine, tx: Tx, run: RunId) -> Iterator[Discrepancy]:
 def _statement(row: EventRecord) -> Mapping[str, Any]:
     if row.type != "DecisionSigned":
         return {}
-    found = read_statement(str(row.payload.get("statement")))
-    return {} if found is None else found.values
+    statement = read_statement(str(row.payload.get("statement")))
+    return {} if statement is None else statement.values
 
 
 def _differing(
     engine: Engine, tx: Tx, then: LoadedRun, shown: Mapping[str, Any], events: Sequence[EventRecord]
 ) -> Iterator[str]:
     """The fields of ``shown`` that differ from what is made of the run as it was ``then``."""
-    found = Overview(then, engine.plans.of_run(tx, then.record), ())
-    attempt = asked_attempt(found, str(shown.get("phase", "")))
+    overview = Overview(then, engine.plans.of_run(tx, then.record), ())
+    attempt = asked_attempt(overview, str(shown.get("phase", "")))
     if attempt is None:
         yield "phase"
         return
-    rows = _rows_then(tx, rows_of(tx, found, attempt.phase), events)
-    view = recorded_view(engine, tx, found, attempt, rows)
-    made = json.loads(canonical_json(plain(view)))
+    rows = _rows_then(tx, rows_of(tx, overview, attempt.phase), events)
+    view = recorded_view(engine, tx, overview, attempt, rows)
+    now = json.loads(canonical_json(plain(view)))
     shown = {**shown, "evidence": [*map(_as_now, shown.get("evidence", ()))]} if shown.get("evidence") else shown
-    for name in {**made, **shown}:
-        one, other = (_comparable(each.get(name)) for each in (made, shown))
-        if name in _UNORDERED and one and other:
-            one, other = (sorted(map(canonical_json, each)) for each in (one, other))
-        if name not in _NOT_RECORDED and one != other:
+    for name in {**now, **shown}:
+        left, other = (_comparable(values.get(name)) for values in (now, shown))
+        if name in _UNORDERED and left and other:
+            left, other = (sorted(map(canonical_json, value)) for value in (left, other))
+        if name not in _NOT_RECORDED and left != other:
             yield name
     prompt: Mapping[str, Any] = shown.get("prompt") or {}
     if (prompt.get("sha256", "") if view.prompt else "") != (view.prompt.sha256 if view.prompt else "") or (
         prompt.get("text") is not None and sha256_hex(prompt["text"]) != prompt["sha256"]
     ):
         yield "prompt"
-    lines = besides_opinions(found.plan.gates(attempt), view.evidence)
-    known = known_things(found, rows.evidence, lines, view.opinions, rows.decisions, ProjectFacts((), ()))
+    lines = besides_opinions(overview.plan.gates(attempt), view.evidence)
+    known = known_things(overview, rows.evidence, lines, view.opinions, rows.decisions, ProjectFacts((), ()))
     unusual: Sequence[Mapping[str, Any]] = shown.get("unusual", ())
-    is_hidden = any(not any(one.id in each["text"] for each in unusual) for one in _cancelled(tx, found, events[-1]))
-    if is_hidden or any(each not in unusual for each in map(plain, known)):
+    is_hidden = any(
+        not any(run.id in entry["text"] for entry in unusual) for run in _cancelled_runs(tx, overview, events[-1])
+    )
+    if is_hidden or any(entry not in unusual for entry in map(plain, known)):
         yield "unusual"
     if list(_unlike_trees(engine, tx, then, view.tree, str(attempt.phase), shown.get("changes", ()))):
         yield "changes"
@@ -135,27 +137,32 @@ def _differing(
 def _rows_then(tx: Tx, rows: Rows, events: Sequence[EventRecord]) -> Rows:
     """``rows`` as of the last of ``events``: what was sealed by then; opinions that no gate relies on by their time."""
     sealed = {
-        (kept["kind"], kept["id"]) for each in events if each.type == "RecordsKept" for kept in each.payload["records"]
+        (kept["kind"], kept["id"])
+        for event in events
+        if event.type == "RecordsKept"
+        for kept in event.payload["records"]
     }
-    names_all = any(each.payload.get("names_records") or each.type == "RunForked" for each in events[:1])
+    names_all = any(event.payload.get("names_records") or event.type == "RunForked" for event in events[:1])
     return replace(
         rows,
-        evidence=[each for each in rows.evidence if not names_all or ("evidence", each.id) in sealed],
-        attachments=[each for each in rows.attachments if not names_all or ("attachment", each.id) in sealed],
-        opinions=[each for each in rows.opinions if each.at <= events[-1].at],
+        evidence=[evidence for evidence in rows.evidence if not names_all or ("evidence", evidence.id) in sealed],
+        attachments=[
+            attachment for attachment in rows.attachments if not names_all or ("attachment", attachment.id) in sealed
+        ],
+        opinions=[opinion for opinion in rows.opinions if opinion.at <= events[-1].at],
     )
 
 
-def _cancelled(tx: Tx, then: Overview, event: EventRecord) -> Sequence[RunRecord]:
+def _cancelled_runs(tx: Tx, then: Overview, event: EventRecord) -> Sequence[RunRecord]:
     """The runs that had been cancelled before ``then`` began, as a decision after ``event`` names them.
 
     None once a run of the project was pruned: it may have been one of them.
     """
     record = then.loaded.record
-    if tx.retention.pruned(record.project_id):
+    if tx.retention.pruned_runs(record.project_id):
         return ()
     page = tx.runs.page(record.project_id, status=[RunStatus.CANCELLED], limit=MOST_CANCELLED)
-    before = (each for each in page.runs if each.ended_at is not None and each.ended_at < event.at)
+    before = (run for run in page.runs if run.ended_at is not None and run.ended_at < event.at)
     return cancelled_before(then, ProjectFacts((), tuple(before)))
 
 
@@ -184,27 +191,29 @@ def _unlike_trees(
     """The changes that were shown between other trees than those of the run, or with other files."""
     bases = [first_tree(then.state), last_approved(then.state)]
     ignored = ignored_globs(engine, tx, then, PhasePath(phase))
-    of_commit = [each for each in changes if each.get("since") == COMMIT]  # what HEAD was then is in no log
-    yield from (COMMIT for each in of_commit if tree and each.get("after") != tree)
-    for change, base in zip((each for each in changes if each not in of_commit), bases, strict=False):
+    of_commit = [entry for entry in changes if entry.get("since") == COMMIT]  # what HEAD was then is in no log
+    yield from (COMMIT for entry in of_commit if tree and entry.get("after") != tree)
+    for change, base in zip((entry for entry in changes if entry not in of_commit), bases, strict=False):
         before, after = change.get("before", ""), change.get("after", "")
         if (before and before != base) or (after and tree and after != tree):
             yield str(change.get("since"))
         elif before and after:
-            made = change_between(Path(then.record.worktree), str(change["since"]), before, after, ignored)
-            files = json.loads(canonical_json(plain(made.files)))
-            if not made.note and not _same_files(files, change.get("files", [])):
+            again = change_between(Path(then.record.worktree), str(change["since"]), before, after, ignored)
+            files = json.loads(canonical_json(plain(again.files)))
+            if not again.note and not _same_files(files, change.get("files", [])):
                 yield str(change["since"])
 
 
 def _same_files(made: list[dict[str, Any]], shown: list[dict[str, Any]]) -> bool:
     """Whether both list the same files, with the same lines where both have them."""
     gone = {"hunks", "kind", "added", "removed"}
-    if [each["path"] for each in made] != [each["path"] for each in shown]:
+    if [file["path"] for file in made] != [file["path"] for file in shown]:
         return False
-    for one, other in zip(made, shown, strict=True):
-        is_gone = one.get("kind") == "unknown"
+    for file, other in zip(made, shown, strict=True):
+        is_gone = file.get("kind") == "unknown"
         left_out: set[str] = gone if is_gone else set()
-        if {k: v for k, v in one.items() if k not in left_out} != {k: v for k, v in other.items() if k not in left_out}:
+        if {k: v for k, v in file.items() if k not in left_out} != {
+            k: v for k, v in other.items() if k not in left_out
+        }:
             return False
     return True

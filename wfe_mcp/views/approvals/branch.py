@@ -42,9 +42,9 @@ def branch_view(found: VerifiedBranch) -> dict[str, Any]:
     view: dict[str, Any] = {
         "branch": found.branch,
         "judged": found.judged,
-        "proven": [_commit_view(one) for one in found.proven],
+        "proven": [_commit_view(commit) for commit in found.proven],
         "approvers": [key_view(key) for key in keys],
-        "problems": [problem_view(one) for one in found.findings],
+        "problems": [problem_view(finding) for finding in found.findings],
     }
     return view | ({"notes": list(found.notes)} if found.notes else {})
 

@@ -18,10 +18,10 @@ from wfe_mcp.delivery.git.remote import tip_known
 from wfe_mcp.engine.delivery.operations import operations_of
 from wfe_mcp.engine.files.tree_binding import first_tree
 from wfe_mcp.views.approvals.model import Change, Named
-from wfe_mcp.views.moves.blockers import shortened
+from wfe_mcp.views.moves.blockers import shorten_paths
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.git.command import repository
-from wfe_mcp.workspace.git.file_diffs import FileDiff, all_diffs, beside_head, uncommitted
+from wfe_mcp.workspace.git.file_diffs import FileDiff, all_diffs, beside_head, uncommitted_paths
 from wfe_mcp.workspace.git.repository import is_ancestor
 from wfe_mcp.workspace.git.working_tree import tree_hash
 
@@ -62,7 +62,7 @@ def delivery_of(engine: Engine, found: Overview, root: Path) -> Delivery | None:
     tip = tip_known(root, settings.remote, settings.base)
     with engine.store.read() as tx:
         operations = operations_of(tx, found.loaded.record.id)
-    merged = any(each.kind.endswith(".merge") and each.state == "observed" for each in operations)
+    merged = any(operation.kind.endswith(".merge") and operation.state == "observed" for operation in operations)
     return Delivery(tuple(settings.never), settings.base, tip, merged)
 
 
@@ -84,7 +84,7 @@ def changes_of(
         return (Change(START, note=NO_GIT if began is None else LOST_GIT),)
     if began is None:
         return (Change(START, note=NOT_RECORDED),)
-    known = {(each.since, each.before, each.after): each for each in seen}
+    known = {(change.since, change.before, change.after): change for change in seen}
     try:
         now = attempt.tree or attempt.asked_tree or tree_hash(root, ignored)
     except Refused as refused:
@@ -96,24 +96,28 @@ def changes_of(
     whole = known.get((since, began, now))
     if whole is None:
         whole = change_between(root, since, began, now, ignored)
-        whole = whole if whole.note else replace(whole, commits=_commits(whole.files, *uncommitted(root, whole.files)))
-    found = [whole]
+        whole = (
+            whole
+            if whole.note
+            else replace(whole, commits=_commits(whole.files, *uncommitted_paths(root, whole.files)))
+        )
+    changes = [whole]
     if approved is not None and approved != began:
-        found.append(known.get((APPROVAL, approved, now)) or change_between(root, APPROVAL, approved, now, ignored))
+        changes.append(known.get((APPROVAL, approved, now)) or change_between(root, APPROVAL, approved, now, ignored))
     if seen:  # in the transaction of a decision, which starts no git process
-        besides = next((each for each in seen if each.since == COMMIT), None)
+        besides = next((change for change in seen if change.since == COMMIT), None)
     else:
-        besides = None if delivery is None or whole.note else _besides(root, whole, (*ignored, *delivery.never))
-    return tuple(found) if besides is None else (*found, besides)
+        besides = None if delivery is None or whole.note else _change_besides(root, whole, (*ignored, *delivery.never))
+    return tuple(changes) if besides is None else (*changes, besides)
 
 
-def _besides(root: Path, whole: Change, left_out: Sequence[str]) -> Change | None:
+def _change_besides(root: Path, whole: Change, left_out: Sequence[str]) -> Change | None:
     """What a commit of the files of ``whole`` has beside them; None where it has nothing else."""
     try:
         files = beside_head(root, whole.after, whole.files)
     except Refused as refused:
         return Change(COMMIT, "", whole.after, note=refused.message)
-    files = tuple(each for each in files if not match_globs(each.path, tuple(left_out)))
+    files = tuple(file for file in files if not match_globs(file.path, tuple(left_out)))
     return Change(COMMIT, "", whole.after, files) if files else None
 
 
@@ -121,7 +125,7 @@ def is_in_base(root: Path, whole: Change, delivery: Delivery) -> str:
     """The commit by which the base has the change already, though the run merged nothing; empty where it has not."""
     if delivery.delivered or not delivery.tip or not whole.files:
         return ""
-    missing, commit = uncommitted(root, whole.files)
+    missing, commit = uncommitted_paths(root, whole.files)
     return commit if not missing and commit and _is_before(root, commit, delivery.tip) else ""
 
 
@@ -131,7 +135,7 @@ _is_before = lru_cache(maxsize=8)(is_ancestor)
 
 def last_approved(state: RunState) -> str | None:
     """The tree of the newest approval that still counts."""
-    found = [
+    approvals = [
         (attempt.started_at, attempt.approved_tree or attempt.tree)
         for tries in state.attempts.values()
         for attempt in tries
@@ -139,12 +143,12 @@ def last_approved(state: RunState) -> str | None:
         and (attempt.approved_tree or attempt.tree) is not None
         and attempt.started_at is not None
         if any(
-            _is_approved(state, attempt, each.gate)
-            for each in attempt.verdicts
-            if each.stage is Stage.AFTER and each.kind is VerdictKind.PASS
+            _is_approved(state, attempt, verdict.gate)
+            for verdict in attempt.verdicts
+            if verdict.stage is Stage.AFTER and verdict.kind is VerdictKind.PASS
         )
     ]
-    return max(found)[1] if found else None
+    return max(approvals)[1] if approvals else None
 
 
 def _is_approved(state: RunState, attempt: Attempt, gate: int) -> bool:
@@ -162,8 +166,8 @@ def change_between(root: Path, since: str, old: str, new: str, ignored: Sequence
     watched_files = [
         Named(path, how) for how, paths in watched.items() for path in paths if not match_globs(path, globs)
     ]
-    listed = tuple(each for each in files if not match_globs(each.path, globs))
-    return Change(since, old, new, listed, watched=tuple(watched_files))
+    diffs = tuple(file for file in files if not match_globs(file.path, globs))
+    return Change(since, old, new, diffs, watched=tuple(watched_files))
 
 
 def _commits(files: Sequence[FileDiff], missing: Sequence[str], head: str) -> str:
@@ -175,4 +179,4 @@ def _commits(files: Sequence[FileDiff], missing: Sequence[str], head: str) -> st
         return f"All of it is committed: {where}."
     if len(missing) == len(files):
         return f"Nothing of it is committed: {where}."
-    return f"{len(missing)} of {plural(len(files), 'file')} not committed, {where}: {shortened(missing)}."
+    return f"{len(missing)} of {plural(len(files), 'file')} not committed, {where}: {shorten_paths(missing)}."

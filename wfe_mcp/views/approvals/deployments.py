@@ -8,7 +8,7 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.delivery.git.refs import commit_of
 from wfe_mcp.engine.artifacts.step_target import TargetCall
 from wfe_mcp.engine.checks.readiness import credential_faults
-from wfe_mcp.engine.deployments.history import known
+from wfe_mcp.engine.deployments.history import known_deployments
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import RunRecord
@@ -30,27 +30,27 @@ def deployments_shown(
 ) -> tuple[DeploymentShown, ...]:
     """Of each call that deploys."""
     environments = engine.settings().settings.environments
-    found: list[DeploymentShown] = []
+    deployment_showns: list[DeploymentShown] = []
     for call in calls:
         params = cast("dict[str, str]", call.params or {})
         name = params.get("environment", "")
         if call.action == "builtin deploy" and name in environments:
             commit = commit_of(Path(run.worktree), params.get("commit") or head) or head
-            found.append(_shown(engine, tx, run, name, environments[name], commit))
-    return tuple(found)
+            deployment_showns.append(_show_deployment(engine, tx, run, name, environments[name], commit))
+    return tuple(deployment_showns)
 
 
-def _shown(
+def _show_deployment(
     engine: Engine, tx: Tx, run: RunRecord, name: str, settings: EnvironmentSettings, commit: str
 ) -> DeploymentShown:
-    running = known(engine, tx).running(name)
+    running = known_deployments(engine, tx).running(name)
     before = running.commit if running else ""
     root = Path(run.worktree)
     wanted = commit if not before or not commit_of(root, before) else f"{before}..{commit}"
     rows = _log(root, wanted) if commit else []
     count = int(output_of(root, "rev-list", "--count", wanted)) if commit else 0
-    runs = dict.fromkeys([str(run.id), *(each for row in rows for each in row[2].split(",") if each)])
-    items = dict.fromkeys(each for row in rows for each in row[1].split(",") if each)
+    runs = dict.fromkeys([str(run.id), *(word for row in rows for word in row[2].split(",") if word)])
+    items = dict.fromkeys(word for row in rows for word in row[1].split(",") if word)
     return DeploymentShown(
         environment=name,
         address=settings.address,
@@ -75,12 +75,16 @@ def _evidence(tx: Tx, runs: Iterable[str]) -> Iterable[str]:
     """How the last run of each check ended, of each run."""
     for run in runs:
         last = {
-            str(each.data["check"]): each for each in tx.evidence.of_run(cast("RunId", run)) if "check" in each.data
+            str(evidence.data["check"]): evidence
+            for evidence in tx.evidence.of_run(cast("RunId", run))
+            if "check" in evidence.data
         }
-        yield from (f"{check}: {_ended(each.data)} ({each.phase} of {run})" for check, each in last.items())
+        yield from (
+            f"{check}: {_describe_end(evidence.data)} ({evidence.phase} of {run})" for check, evidence in last.items()
+        )
 
 
-def _ended(data: Mapping[str, Any]) -> str:
+def _describe_end(data: Mapping[str, Any]) -> str:
     """How a check itself ended, whatever its gate asked for; with the counts of its tests, where they are known."""
     has_passed, is_accepted = data.get("exit_code") == 0, bool(data.get("passed"))
     outcome = _OUTCOMES[has_passed, is_accepted]
@@ -101,13 +105,13 @@ _OUTCOMES = {
 def unusual_deployments(engine: Engine, target: Target | None) -> Iterable[Unusual]:
     """Checks of these deployments that miss a credential, or soon will: the approval would be used up by their failure."""
     known = engine.settings().settings
-    for one in () if target is None else target.deployments:
-        settings = known.environments.get(one.environment)
+    for deployment_shown in () if target is None else target.deployments:
+        settings = known.environments.get(deployment_shown.environment)
         named = [] if settings is None else [settings.check_of(stage) for stage in STAGES]
-        for check in dict.fromkeys(each for each in named if each in known.checks):
+        for check in dict.fromkeys(name for name in named if name in known.checks):
             for fault in credential_faults(engine, known.checks[check].credentials):
                 why = "The deployment fails without it." if fault.is_missing else ""
-                yield Unusual("warning", f"Check {check} of {one.environment}: {fault.text}.", why)
+                yield Unusual("warning", f"Check {check} of {deployment_shown.environment}: {fault.text}.", why)
 
 
 def _rollback(settings: EnvironmentSettings, before: str) -> str:

@@ -56,12 +56,18 @@ def gate_lines(
 
     ``owner``: who owns the agent that made it; said where several people approve: they count as one of them at most.
     """
-    verdicts = {each.gate: each for each in attempt.verdicts if each.stage == stage and each.sha256 == attempt.sha256}
-    found = {each.gate: each for each in evidence if each.stage == stage and each.sha256 in {attempt.sha256, None}}
+    verdicts = {
+        verdict.gate: verdict
+        for verdict in attempt.verdicts
+        if verdict.stage == stage and verdict.sha256 == attempt.sha256
+    }
+    evidence_by_gate = {
+        record.gate: record for record in evidence if record.stage == stage and record.sha256 in {attempt.sha256, None}
+    }
     return tuple(
         _people(gate, attempt, owner)
         if number == attempt.gate and number not in verdicts and getattr(gate, "people", 1) > 1
-        else _line(gate, verdicts.get(number), found.get(number), is_open=number == attempt.gate)
+        else _line(gate, verdicts.get(number), evidence_by_gate.get(number), is_open=number == attempt.gate)
         for number, gate in enumerate(gates)
     )
 
@@ -159,7 +165,7 @@ def _details(gate: Gate, found: EvidenceRecord | None) -> Iterator[Named]:
     yield from _place(data)
     tests: dict[str, Any] = data.get("tests") or {}
     if tests.get("failing"):
-        yield Named("failing tests", [each["id"] for each in tests["failing"]])
+        yield Named("failing tests", [test["id"] for test in tests["failing"]])
     if origin(tests):
         yield Named("counted from", origin(tests))
     output: dict[str, Any] = data.get("output") or {}
@@ -176,7 +182,7 @@ def _place(data: Mapping[str, Any]) -> Iterator[Named]:
     program: dict[str, Any] = data.get("program") or {}
     if program:
         yield Named("program", program_text(program))
-    brought = [f"{each['path']} ({each['how']})" for each in data.get("bring") or ()]
+    brought = [f"{file['path']} ({file['how']})" for file in data.get("bring") or ()]
     if brought:
         yield Named("brought", brought)
     if data.get("sandbox"):
@@ -202,29 +208,31 @@ def opinions_shown(
     """What each reviewer says of the open revision: those of the gates, also who was not asked, then those asked by a call."""
     from wfe_mcp.gates.opinion import who_answered
 
-    found: list[OpinionShown] = []
+    opinion_showns: list[OpinionShown] = []
     seen: set[str] = set()
     for number, (line, gate) in enumerate(zip(lines, gates, strict=True)):
-        record = [each for each in evidence if each.gate == number and each.sha256 == attempt.sha256][-1:]
+        record = [entry for entry in evidence if entry.gate == number and entry.sha256 == attempt.sha256][-1:]
         if gate.kind != "opinion" or not record:
             continue
         data = record[0].data
         for missing in data.get("missing", ()):
             name, _, why = str(missing).partition(": ")
-            found.append(OpinionShown(name, "", "skipped", why or name))
-        for each in data.get("opinions", ()):
-            seen.add(str(each.get("id", "")))
-            who = who_answered("", str(each.get("model", "")), each.get("answered_by"))
-            found.append(
-                _opinion_view(each["reviewer"], who, each["verdict"], each.get("opinion"), each.get("fault", ""))
+            opinion_showns.append(OpinionShown(name, "", "skipped", why or name))
+        for answer in data.get("opinions", ()):
+            seen.add(str(answer.get("id", "")))
+            who = who_answered("", str(answer.get("model", "")), answer.get("answered_by"))
+            opinion_showns.append(
+                _opinion_view(
+                    answer["reviewer"], who, answer["verdict"], answer.get("opinion"), answer.get("fault", "")
+                )
             )
         if line.state == "skipped" and not data.get("missing"):
-            found += [OpinionShown(each, "", "skipped", line.text) for each in gate.reviewers]
-    for each in asked:
-        if each.artifact_sha256 == attempt.sha256 and each.id not in seen:
-            who = who_answered("", each.model, each.answered_by)
-            found.append(_opinion_view(each.reviewer, who, each.verdict, each.value, ""))
-    return tuple(found)
+            opinion_showns += [OpinionShown(reviewer, "", "skipped", line.text) for reviewer in gate.reviewers]
+    for opinion in asked:
+        if opinion.artifact_sha256 == attempt.sha256 and opinion.id not in seen:
+            who = who_answered("", opinion.model, opinion.answered_by)
+            opinion_showns.append(_opinion_view(opinion.reviewer, who, opinion.verdict, opinion.value, ""))
+    return tuple(opinion_showns)
 
 
 def _opinion_view(reviewer: str, model: str, verdict: str, value: Mapping[str, Any] | None, fault: str) -> OpinionShown:
@@ -232,10 +240,10 @@ def _opinion_view(reviewer: str, model: str, verdict: str, value: Mapping[str, A
         return OpinionShown(reviewer, model, "not run", fault or "The reviewer did not answer.")
     findings = tuple(
         Finding(
-            place=_location(each),
-            **{key: str(each.get(key, "")) for key in ("severity", "title", "detail", "recommendation")},
+            place=_location(finding),
+            **{key: str(finding.get(key, "")) for key in ("severity", "title", "detail", "recommendation")},
         )
-        for each in value.get("findings", ())
+        for finding in value.get("findings", ())
     )
     summary = str(value.get("summary") or (f"{plural(len(findings), 'finding')}" if findings else "no summary"))
     return OpinionShown(

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus
-from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.texts import in_short
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.needs import Need, Stop, Who
@@ -54,22 +54,22 @@ def inbox_view(
     trust: Sequence[WaitingTrust] = (),
 ) -> InboxView:
     """Everything of ``runs`` that waits for a person, each kind oldest first. ``requests``: the open ones, of any run."""
-    asked = {(str(each.run_id), each.phase): each for each in requests}
-    since = {each.id: each.created_at for each in requests}
+    asked = {(str(request.run_id), request.phase): request for request in requests}
+    since = {request.id: request.created_at for request in requests}
     facts = dict[str, ProjectFacts]()
     rows = list[_Row]()
-    for engine, found in sorted(runs, key=lambda each: (each[1].loaded.record.updated_at, each[1].loaded.record.id)):
-        for need in found.needs:
+    for engine, overview in sorted(runs, key=lambda each: (each[1].loaded.record.updated_at, each[1].loaded.record.id)):
+        for need in overview.needs:
             if need.who is Who.HUMAN:
                 with suppress(Refused):  # the run was removed meanwhile
-                    rows += _rows(engine, found, need, asked, facts)
-    decisions = [each for each in rows if isinstance(each, WaitingDecision)]
+                    rows += _rows(engine, overview, need, asked, facts)
+    decisions = [row for row in rows if isinstance(row, WaitingDecision)]
     return InboxView(
         decisions=tuple(sorted(decisions, key=lambda each: (since[each.request], each.request))),
-        unasked=tuple(each for each in rows if isinstance(each, UnaskedDecision)),
-        tasks=tuple(each for each in rows if isinstance(each, WaitingTask)),
-        opinions=tuple(each for each in rows if isinstance(each, WaitingOpinion)),
-        stopped=tuple(each for each in rows if isinstance(each, StoppedRun)),
+        unasked=tuple(row for row in rows if isinstance(row, UnaskedDecision)),
+        tasks=tuple(row for row in rows if isinstance(row, WaitingTask)),
+        opinions=tuple(row for row in rows if isinstance(row, WaitingOpinion)),
+        stopped=tuple(row for row in rows if isinstance(row, StoppedRun)),
         trust=tuple(trust),
     )
 
@@ -86,7 +86,7 @@ def _rows(
 ) -> Sequence[_Row]:
     record, phase, folder = found.loaded.record, need.phase, str(engine.root)
     about = {"run": record.id, "phase": phase, "project": folder, "for_others": ""}
-    place = f"{record.id} {'' if phase is None else typed(phase)}"
+    place = f"{record.id} {'' if phase is None else shell_path(phase)}"
     match need.stop:
         case Stop.APPROVAL if phase is not None:
             request = asked.get((record.id, phase))
@@ -109,14 +109,14 @@ def _rows(
                     WaitingOpinion,
                     record,
                     **about,
-                    reviewer=one.reviewer,
-                    path=opinion_path(record.id, phase, one.reviewer),
-                    command=f"wfe-mcp opinion answer {place} --reviewer {one.reviewer}",
+                    reviewer=person.reviewer,
+                    path=opinion_path(record.id, phase, person.reviewer),
+                    command=f"wfe-mcp opinion answer {place} --reviewer {person.reviewer}",
                 )
-                for one in found.asked_persons[phase]
+                for person in found.asked_persons[phase]
             )
         case _:
-            return (_stopped(found, need, folder),)
+            return (_stopped_run(found, need, folder),)
 
 
 def opinion_path(run: str, phase: str, reviewer: str) -> str:
@@ -124,7 +124,7 @@ def opinion_path(run: str, phase: str, reviewer: str) -> str:
     return f"opinion/{quote(run, safe='')}/{quote(reviewer, safe='')}?phase={quote(phase, safe='')}"
 
 
-def _stopped(found: Overview, need: Need, folder: str) -> StoppedRun:
+def _stopped_run(found: Overview, need: Need, folder: str) -> StoppedRun:
     record = found.loaded.record
     blocker = blocker_for(found, need)
     assert blocker is not None, "what waits for a person has a sentence"
@@ -143,7 +143,9 @@ def _stopped(found: Overview, need: Need, folder: str) -> StoppedRun:
         question=text.strip(),
         state=str(found.loaded.state.status),
         project=folder,
-        blockers=tuple(each.sentence for each in blockers(found)) if need.stop in _OF_THE_RUN else (blocker.sentence,),
+        blockers=tuple(obstacle.sentence for obstacle in blockers(found))
+        if need.stop in _OF_THE_RUN
+        else (blocker.sentence,),
         for_others="",
         command=commands[0],
         commands=commands,
@@ -170,7 +172,7 @@ def _commands(found: Overview, need: Need, blocker: Blocker, decides: tuple[str,
         late = (f"wfe-mcp resume {run} --timeout 1h",) if state.time_is_over(found.loaded.record.updated_at) else ()
         return (*late, *decides, f"wfe-mcp status {run}")
     if need.stop is Stop.CHANGED_FILE and need.phase is not None:
-        place = f"{run} {typed(need.phase)}"
+        place = f"{run} {shell_path(need.phase)}"
         return (f"wfe-mcp artifact restore {place}", f"wfe-mcp artifact accept {place}")
     if need.stop in _TRUST:
         return ("wfe-mcp trust",)

@@ -82,12 +82,12 @@ class Change:
     @property
     def added(self) -> int:
         """New lines, over all files."""
-        return sum(each.added for each in self.files)
+        return sum(file.added for file in self.files)
 
     @property
     def removed(self) -> int:
         """Removed lines, over all files."""
-        return sum(each.removed for each in self.files)
+        return sum(file.removed for file in self.files)
 
 
 @dataclass(frozen=True, slots=True)

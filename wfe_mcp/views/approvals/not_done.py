@@ -28,28 +28,28 @@ def not_done(
 ) -> tuple[NotDone, ...]:
     """What was not done, newest first. ``recorded``: the evidence of the run; what came after the last approval or rejection is new."""
     events = tx.events.of_types(found.loaded.record.id, "PhaseSkipped", "OpinionOverruled")
-    asked = {(each.payload["phase"], each.payload["attempt"]): each for each in map(event_view, events)}
-    times = {(each.phase, each.attempt, each.stage, each.gate): each.at for each in recorded}
+    asked = {(view.payload["phase"], view.payload["attempt"]): view for view in map(event_view, events)}
+    times = {(evidence.phase, evidence.attempt, evidence.stage, evidence.gate): evidence.at for evidence in recorded}
     listed: list[NotDone] = []
     for tries in found.loaded.state.attempts.values():
         newest = tries[-1]
         event = asked.get((newest.phase, newest.number))
         listed += _phase(found, newest, event) if newest.status is AttemptStatus.SKIPPED else ()
-        for each in _gates(found, newest, event):
-            at = times.get((newest.phase, newest.made_in, each[0], each[1]))
-            listed.append(each[2] if at is None else replace(each[2], at=at.isoformat(timespec="milliseconds")))
-    looked = (each for each in decisions if not each.run and each.decision in {"approved", "rejected"})
-    last = max((each.at for each in looked), default="")
+        for gate in _gates(found, newest, event):
+            at = times.get((newest.phase, newest.made_in, gate[0], gate[1]))
+            listed.append(gate[2] if at is None else replace(gate[2], at=at.isoformat(timespec="milliseconds")))
+    looked = (decision for decision in decisions if not decision.run and decision.decision in {"approved", "rejected"})
+    last = max((decision.at for decision in looked), default="")
     listed.sort(key=lambda each: each.at, reverse=True)
     return tuple(
-        _counted([replace(each, is_new=each.at > last, at=each.at and f"{each.at[:19]}+00:00") for each in listed])
+        _count_equal([replace(line, is_new=line.at > last, at=line.at and f"{line.at[:19]}+00:00") for line in listed])
     )
 
 
 def _phase(found: Overview, attempt: Attempt, event: EventView | None) -> Iterator[NotDone]:
     if event is not None:
         by = "" if event.payload.get("follows") else f"{event.actor} ({event.channel})"
-        yield NotDone(_declared(found, attempt), "skipped", attempt.reason, by=by, at=event.at)
+        yield NotDone(_declared_phase(found, attempt), "skipped", attempt.reason, by=by, at=event.at)
 
 
 def _gates(found: Overview, attempt: Attempt, event: EventView | None) -> Iterator[tuple[Stage, int, NotDone]]:
@@ -64,19 +64,19 @@ def _gates(found: Overview, attempt: Attempt, event: EventView | None) -> Iterat
             by = f"{event.actor} ({event.channel})" if event is not None and state == "overruled" else ""
             is_unconfigured = gate.kind == "opinion" and verdict.outcome is GateOutcome.SKIPPED
             why = NO_REVIEWER if is_unconfigured else verdict.message.strip().partition("\n")[0]
-            named = NotDone(_declared(found, attempt), state, why, gate_name(gate), by)
+            named = NotDone(_declared_phase(found, attempt), state, why, gate_name(gate), by)
             yield verdict.stage, verdict.gate, named
 
 
-def _declared(found: Overview, attempt: Attempt) -> str:
+def _declared_phase(found: Overview, attempt: Attempt) -> str:
     """The phase as its template names it: all items of a loop are one line."""
     return str(found.loaded.state.phase(attempt.phase).path)
 
 
-def _counted(listed: Sequence[NotDone]) -> Iterator[NotDone]:
+def _count_equal(listed: Sequence[NotDone]) -> Iterator[NotDone]:
     """Equal ones once, with how often; the newest of them has the time."""
     places: dict[NotDone, list[NotDone]] = {}
-    for each in listed:
-        places.setdefault(replace(each, at="", is_new=False), []).append(each)
+    for line in listed:
+        places.setdefault(replace(line, at="", is_new=False), []).append(line)
     for same in places.values():
         yield replace(same[0], times=len(same))

@@ -25,7 +25,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import outwards
 from wfe_mcp.core.model import Attempt, AttemptStatus, Stage
-from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.states import going_back_refused
 from wfe_mcp.core.texts import as_given
 from wfe_mcp.engine.files.tree_binding import changed_since, ignored_globs
@@ -43,7 +43,7 @@ from wfe_mcp.views.moves.calls import button, user_commands, user_moves
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.reports.report import decisions_of
 from wfe_mcp.views.runs.requests import GateLine, WaitingDecision, handed_on
-from wfe_mcp.views.runs.sentences import who
+from wfe_mcp.views.runs.sentences import actor_subject
 from wfe_mcp.views.values.model import second, view_of
 
 RequestState = Literal["open", "answered", "expired", "closed"]
@@ -93,7 +93,7 @@ class DecisionView:
     @property
     def command(self) -> str:
         """The same at a terminal."""
-        return f"wfe-mcp approve {self.request.run_id} {typed(self.request.phase)}"
+        return f"wfe-mcp approve {self.request.run_id} {shell_path(self.request.phase)}"
 
 
 def decision_view(engine: Engine, request_id: str) -> DecisionView:
@@ -106,9 +106,9 @@ def decision_view(engine: Engine, request_id: str) -> DecisionView:
         raise Refused(
             "stale_revision", f"There is no request {request_id[:80]!r}.", "Call approve again for a new request."
         )
-    found = overview_of(engine, request.run_id)
-    attempt = found.loaded.state.current(request.phase)
-    record = found.loaded.record
+    overview = overview_of(engine, request.run_id)
+    attempt = overview.loaded.state.current(request.phase)
+    record = overview.loaded.record
     state = state_of_request(engine, request, attempt)
     base = DecisionView(
         request,
@@ -118,15 +118,15 @@ def decision_view(engine: Engine, request_id: str) -> DecisionView:
         f"{record.template} {record.template_version}",
         record.tainted,
         gating=attempt.status is AttemptStatus.GATING,
-        changed=_changed_files(found, request) if state == "closed" else (),
-        stopped=user_commands(found, user_moves(found, attempt))
+        changed=_changed_files(overview, request) if state == "closed" else (),
+        stopped=user_commands(overview, user_moves(overview, attempt))
         if attempt.human_only and attempt.number == request.attempt
         else "",
         newer=None if state == "open" else _newer(engine, request, attempt),
         answer=answer,
-        asked_by=next((who(each) for each in asked if each.payload.get("request") == request_id), ""),
+        asked_by=next((actor_subject(event) for event in asked if event.payload.get("request") == request_id), ""),
     )
-    return base if state != "open" else _with_all(engine, found, base, attempt)
+    return base if state != "open" else _with_all(engine, overview, base, attempt)
 
 
 def takes_answer(engine: Engine, request: RequestRecord) -> bool:
@@ -148,14 +148,14 @@ def state_of_request(engine: Engine, request: RequestRecord, attempt: Attempt) -
 
 def _newer(engine: Engine, request: RequestRecord, attempt: Attempt) -> str | None:
     with engine.store.read() as tx:
-        found = tx.approvals.open_request(request.run_id, request.phase, attempt.number)
-    is_asked = found is not None and found.id != request.id and state_of_request(engine, found, attempt) == "open"
-    return found.id if found is not None and is_asked else None
+        newer = tx.approvals.open_request(request.run_id, request.phase, attempt.number)
+    is_asked = newer is not None and newer.id != request.id and state_of_request(engine, newer, attempt) == "open"
+    return newer.id if newer is not None and is_asked else None
 
 
 def _with_all(engine: Engine, found: Overview, base: DecisionView, attempt: Attempt) -> DecisionView:
-    shown = open_approval(engine, found, base.request.phase)
-    assert shown is not None, "the request is open"
+    approval = open_approval(engine, found, base.request.phase)
+    assert approval is not None, "the request is open"
     passkeys, no_passkey = signers(engine, Path(found.loaded.record.worktree))
     return replace(
         base,
@@ -163,8 +163,8 @@ def _with_all(engine: Engine, found: Overview, base: DecisionView, attempt: Atte
         approvals=attempt.approvals,
         passkeys=passkeys,
         no_passkey=no_passkey,
-        shown=shown,
-        since=since_last_asked(engine, found, shown),
+        shown=approval,
+        since=since_last_asked(engine, found, approval),
         back_to=_back_to(found, base.request),
         buttons=tuple(button(move) for move in user_moves(found, attempt) if isinstance(move, c.Approve | c.Reject)),
     )
@@ -184,36 +184,42 @@ def since_last_asked(engine: Engine, found: Overview, shown: ApprovalView) -> Ch
     None where its files are unknown or the same.
     """
     with engine.store.read() as tx:
-        requests = [each for each in tx.approvals.of_run(found.loaded.record.id) if each.phase == shown.phase]
+        requests = [
+            approval for approval in tx.approvals.of_run(found.loaded.record.id) if approval.phase == shown.phase
+        ]
         ignored = ignored_globs(engine, tx, found.loaded, PhasePath(shown.phase))
     now = shown.changes[0].after if shown.changes else ""
-    voided = [each for each in requests if each.attempt == shown.attempt and each.status is RequestStatus.VOID]
-    sent_back = [each for each in requests if each.attempt < shown.attempt and each.status is RequestStatus.REJECTED]
+    voided = [
+        request for request in requests if request.attempt == shown.attempt and request.status is RequestStatus.VOID
+    ]
+    sent_back = [
+        request for request in requests if request.attempt < shown.attempt and request.status is RequestStatus.REJECTED
+    ]
     asked = [
-        *((f"attempt {each.attempt}", each.tree) for each in sent_back[-1:]),
-        *(("it was first asked", each.tree) for each in voided[:1] if each.tree != now),
+        *((f"attempt {request.attempt}", request.tree) for request in sent_back[-1:]),
+        *(("it was first asked", request.tree) for request in voided[:1] if request.tree != now),
     ]
     moment, tree = asked[-1] if asked else ("", None)
-    if tree is None or not now or any(each.before == tree for each in shown.changes):
+    if tree is None or not now or any(change.before == tree for change in shown.changes):
         return None
-    made = change_between(Path(found.loaded.record.worktree), moment, tree, now, ignored)
-    return made if made.files else None
+    difference = change_between(Path(found.loaded.record.worktree), moment, tree, now, ignored)
+    return difference if difference.files else None
 
 
 def _back_to(found: Overview, request: RequestRecord) -> tuple[str, ...]:
     state = found.loaded.state
-    known = (path for path in outwards(state.spec, request.phase) if path in state.attempts)
-    return tuple(sorted(path for path in known if going_back_refused(state, path) is None))
+    paths = (path for path in outwards(state.spec, request.phase) if path in state.attempts)
+    return tuple(sorted(path for path in paths if going_back_refused(state, path) is None))
 
 
 def waiting_lines(engine: Engine, standings: Sequence[Overview]) -> tuple[WaitingDecision, ...]:
     """What waits for a decision in these runs of the project of ``engine``, oldest first; others cost nothing."""
-    of_run = {each.loaded.record.id: each for each in standings}
+    of_run = {standing.loaded.record.id: standing for standing in standings}
     with engine.store.read() as tx:
         requests = [request for run in of_run for request in tx.approvals.open_requests(run_id=run)]
     project = project_facts(engine)
-    lines = (waiting_line(engine, of_run[each.run_id], each, project) for each in requests)
-    return tuple(sorted((each for each in lines if each is not None), key=lambda each: (each.asked_at, each.request)))
+    lines = (waiting_line(engine, of_run[record.run_id], record, project) for record in requests)
+    return tuple(sorted((line for line in lines if line is not None), key=lambda each: (each.asked_at, each.request)))
 
 
 def listed_question(found: Overview, attempt: Attempt) -> str:
@@ -234,8 +240,8 @@ def waiting_line(
         recorded, asked = tx.evidence.of_run(record.id), tx.opinions.of_run(record.id, request.phase)
         decisions = decisions_of(tx, found)
     made_in = dict.fromkeys((attempt.made_in, attempt.number))
-    of_phase = [each for each in recorded if each.phase == request.phase]
-    of_attempt = [each for number in made_in for each in of_phase if each.attempt == number]
+    of_phase = [evidence for evidence in recorded if evidence.phase == request.phase]
+    of_attempt = [evidence for number in made_in for evidence in of_phase if evidence.attempt == number]
     lines = gate_lines(attempt, attempt.stage or Stage.AFTER, gates, of_attempt)
     opinions = opinions_shown(lines, gates, attempt, of_attempt, asked)
     known = known_things(found, recorded, besides_opinions(gates, lines), opinions, decisions, project)
@@ -253,10 +259,10 @@ def waiting_line(
         asked_at=second(request.created_at),
         expires_at=second(request.expires_at),
         question=listed_question(found, attempt),
-        command=f"wfe-mcp approve {record.id} {typed(request.phase)}",
+        command=f"wfe-mcp approve {record.id} {shell_path(request.phase)}",
         tainted=record.tainted,
         unusual=unusual,
-        evidence=tuple(view_of(GateLine, each) for each in lines),
+        evidence=tuple(view_of(GateLine, line) for line in lines),
         approved_by=attempt.approvals,
         handed=handed_on(attempt.handed),
     )

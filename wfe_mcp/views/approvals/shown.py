@@ -114,14 +114,14 @@ def open_approval(
         send_back=leads_to(engine, found, "reject", phase),
         changes=changes,
         artifact=None if view.artifact is None else _with_files(found, view.artifact, changes),
-        earlier=tuple(_with_files(found, each, changes) for each in view.earlier),
+        earlier=tuple(_with_files(found, artifact_shown, changes) for artifact_shown in view.earlier),
     )
     listed = (*unusual, *unseen_in(whole), *unusual_deployments(engine, view.target))
     return replace(whole, unusual=worst_first(listed))
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenDecision:
     """``view`` as it was shown to the person who decides."""
 
     engine: Engine
@@ -167,11 +167,11 @@ def recorded_view(engine: Engine, tx: Tx, found: Overview, attempt: Attempt, row
     """What is shown of ``attempt`` by the record alone: without the change, what is unusual, and what a decision leads to."""
     path, record, state = attempt.phase, found.loaded.record, found.loaded.state
     gates, stage = found.plan.gates(attempt), attempt.stage or Stage.AFTER
-    wanted: ApprovalGate = gates[attempt.gate]  # pyright: ignore[reportAssignmentType] - the machine and the template name the same gate
+    gate: ApprovalGate = gates[attempt.gate]  # pyright: ignore[reportAssignmentType] - the machine and the template name the same gate
     made_in = dict.fromkeys((attempt.made_in, attempt.number))
-    of_phase = [each for each in rows.evidence if each.phase == path]
-    evidence = [each for number in made_in for each in of_phase if each.attempt == number]
-    owner = agents_owner(tx, record.id, path, attempt.made_in) if attempt.revision and wanted.people > 1 else ""
+    of_phase = [row for row in rows.evidence if row.phase == path]
+    evidence = [row for number in made_in for row in of_phase if row.attempt == number]
+    owner = agents_owner(tx, record.id, path, attempt.made_in) if attempt.revision and gate.people > 1 else ""
     lines = gate_lines(attempt, stage, gates, evidence, owner)
     return ApprovalView(
         run=record.id,
@@ -183,8 +183,8 @@ def recorded_view(engine: Engine, tx: Tx, found: Overview, attempt: Attempt, row
         stage=str(stage),
         question=question_of(found, attempt),
         effect="",
-        assurance=wanted.assurance,
-        phrase=wanted.phrase or "",
+        assurance=gate.assurance,
+        phrase=gate.phrase or "",
         sha256=attempt.sha256 or "",
         tree=attempt.tree or attempt.asked_tree or "",
         inputs=tuple(_inputs(found, path, inputs_at(tx, record, state, path))),
@@ -196,14 +196,14 @@ def recorded_view(engine: Engine, tx: Tx, found: Overview, attempt: Attempt, row
         evidence=lines,
         opinions=opinions_shown(lines, gates, attempt, evidence, rows.opinions),
         attempts=tuple(
-            AttemptShown(each.number, _ended(each), _reason(each))
-            for each in state.attempts[path]
-            if each is not attempt and str(each.status) in _ENDED
+            AttemptShown(earlier.number, _describe_end(earlier), _reason(earlier))
+            for earlier in state.attempts[path]
+            if earlier is not attempt and str(earlier.status) in _ENDED
         ),
         attachments=tuple(
-            view_of(AttachmentShown, each, by=f"{each.actor} ({each.channel})")
-            for each in rows.attachments
-            if each.phase == path and each.attempt in made_in
+            view_of(AttachmentShown, attachment, by=f"{attachment.actor} ({attachment.channel})")
+            for attachment in rows.attachments
+            if attachment.phase == path and attachment.attempt in made_in
         ),
     )
 
@@ -212,8 +212,8 @@ def _inputs(found: Overview, path: PhasePath, inputs: Mapping[str, Any]) -> Iter
     """What the run is about: the inputs that were given first, then those that are as in the template."""
     declared: Mapping[str, Mapping[str, Any]] = (found.plan.template_of(path).inputs or {}).get("properties") or {}
     usual = {name: own["default"] for name, own in declared.items() if "default" in own}
-    given = [Input(name, value, name in usual and usual[name] == value) for name, value in inputs.items()]
-    yield from sorted(given, key=lambda each: each.is_default)
+    all_inputs = [Input(name, value, name in usual and usual[name] == value) for name, value in inputs.items()]
+    yield from sorted(all_inputs, key=lambda each: each.is_default)
 
 
 def question_of(found: Overview, attempt: Attempt) -> str:
@@ -230,7 +230,7 @@ def question_of(found: Overview, attempt: Attempt) -> str:
     return f"Approve {attempt.phase} {of}?"
 
 
-def _ended(attempt: Attempt) -> str:
+def _describe_end(attempt: Attempt) -> str:
     """How an attempt ended; the attempt after one that failed does not hide that."""
     if attempt.fail_kind == "rejected":
         return "rejected"
@@ -238,7 +238,7 @@ def _ended(attempt: Attempt) -> str:
 
 
 def _reason(attempt: Attempt) -> str:
-    failed = [each.message for each in attempt.verdicts if each.kind is not VerdictKind.PASS]
+    failed = [verdict.message for verdict in attempt.verdicts if verdict.kind is not VerdictKind.PASS]
     text = attempt.reason or (failed[-1] if failed else "")
     return text.strip().partition("\n")[0][:300]
 
@@ -249,13 +249,13 @@ def _prompt(engine: Engine, tx: Tx, found: Overview, attempt: Attempt) -> Prompt
     raw = read_if_there(Path(record.worktree), file)
     # The file lies where an agent can write: it counts only while it is what the gates judged.
     text = raw.decode() if raw is not None and sha256_hex(raw) == attempt.sha256 else None
-    made = Prompt(attempt.sha256 or "", file, text, editable=found.loaded.state.phase(attempt.phase).kind != "steps")
+    prompt = Prompt(attempt.sha256 or "", file, text, editable=found.loaded.state.phase(attempt.phase).kind != "steps")
     change = run_as_read(engine, tx, found.loaded)
     stored = stored_prompt(change, attempt)
     if stored is None:
-        return made
+        return prompt
     changes = tuple(difference(generated_prompt(change, attempt), stored.text))
-    return replace(made, edited=stored.edited, suggested_by=stored.suggested_by, changes=changes)
+    return replace(prompt, edited=stored.edited, suggested_by=stored.suggested_by, changes=changes)
 
 
 def _target(engine: Engine, tx: Tx, found: Overview, attempt: Attempt) -> Target | None:
@@ -285,7 +285,9 @@ def _artifact(
     asked = questions(record.schema_name, content) if is_open else ()
     changes: tuple[Mapping[str, Any], ...] = ()
     if is_open:
-        earlier = [each.revision for each in tx.artifacts.revisions(run, path) if each.revision < record.revision]
+        earlier = [
+            revision.revision for revision in tx.artifacts.revisions(run, path) if revision.revision < record.revision
+        ]
         old = tx.artifacts.revision(run, path, earlier[-1]) if earlier else None
         if old is not None:
             against, changes = old.revision, tuple(difference(json.loads(old.content), content))
@@ -303,8 +305,8 @@ def _artifact(
         file,
         against,
         changes,
-        _approved(record, decisions),
-        questions=tuple(each.text for each in asked),
+        _approved_by(record, decisions),
+        questions=tuple(question.text for question in asked),
     )
 
 
@@ -316,25 +318,25 @@ def _with_files(found: Overview, artifact: ArtifactShown, changes: Sequence[Chan
     texts = {text for form in forms for text in ([form.text] if isinstance(form, tuple) else form.values())}
     oids = {object_id("blob", text.encode(), name) for text in texts for name in ("sha1", "sha256")}
     return replace(
-        artifact, written=tuple(file.path for each in changes[:1] for file in each.files if file.new_oid in oids)
+        artifact, written=tuple(file.path for change in changes[:1] for file in change.files if file.new_oid in oids)
     )
 
 
-def _approved(record: RevisionRecord, decisions: Sequence[DecisionLine]) -> str:
+def _approved_by(record: RevisionRecord, decisions: Sequence[DecisionLine]) -> str:
     approvals = [
-        each
-        for each in decisions
-        if each.phase == record.phase and each.decision != "rejected" and each.sha256 == record.sha256
+        decision
+        for decision in decisions
+        if decision.phase == record.phase and decision.decision != "rejected" and decision.sha256 == record.sha256
     ]
     if not approvals:
         return ""
-    one = approvals[-1]
-    where = f" in run {one.run}" if one.run else ""
-    return f"{one.decision} by {one.actor} at {one.at[:19]}Z{where}{void_words(one)}"
+    approval = approvals[-1]
+    where = f" in run {approval.run}" if approval.run else ""
+    return f"{approval.decision} by {approval.actor} at {approval.at[:19]}Z{where}{void_words(approval)}"
 
 
 def _earlier(tx: Tx, found: Overview, path: PhasePath, decisions: Sequence[DecisionLine]) -> tuple[ArtifactShown, ...]:
     """The accepted artifacts of other phases, in the order of the template."""
-    settled = [each for each in found.loaded.state.open_attempts if each.phase != path and each.revision]
-    made = (_artifact(tx, found, each, decisions, is_open=False) for each in settled[-_EARLIER:])
-    return tuple(each for each in made if each is not None)
+    settled = [attempt for attempt in found.loaded.state.open_attempts if attempt.phase != path and attempt.revision]
+    artifacts = (_artifact(tx, found, attempt, decisions, is_open=False) for attempt in settled[-_EARLIER:])
+    return tuple(artifact_shown for artifact_shown in artifacts if artifact_shown is not None)

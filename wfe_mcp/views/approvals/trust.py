@@ -98,7 +98,7 @@ class TrustView:
     @property
     def shown(self) -> list[PendingTrust]:
         """What of ``pending`` is shown."""
-        return [each.pending for each in self.listings]
+        return [listing.pending for listing in self.listings]
 
     @cached_property
     def sha256(self) -> str:
@@ -112,21 +112,21 @@ def trust_view(engine: Engine, names: Sequence[str] = ()) -> TrustView:
     Refuses ``stale_revision``: a file changed while it was read.
     """
     pending = pending_trust(engine, names, again=True)
-    shown = [one for one in pending if not names or one.name in names]
+    shown = [trust for trust in pending if not names or trust.name in names]
     own = own_configuration(engine)
-    is_listed = any(one.kind == "own configuration" for one in shown)
+    is_listed = any(trust.kind == "own configuration" for trust in shown)
     reviews = not names or OWN in names
     review = None
     if reviews and not is_listed and (own.changed or names):
         review = trust_listing(engine, own_pending(engine))
     keys, goes_on = (), True
-    if any(one.kind == "approvers" for one in shown):
+    if any(trust.kind == "approvers" for trust in shown):
         keys, goes_on = pinned_view(engine).keys, continues(engine, approvers_here(engine.root))
     return TrustView(
         engine.project_id,
         str(engine.root),
         tuple(pending),
-        tuple(trust_listing(engine, one) for one in shown),
+        tuple(trust_listing(engine, trust) for trust in shown),
         review,
         own.changed,
         tuple(templates_enabled(engine)) if reviews else (),
@@ -137,7 +137,7 @@ def trust_view(engine: Engine, names: Sequence[str] = ()) -> TrustView:
 
 def trusted_listings(engine: Engine) -> list[TrustListing]:
     """The effects of what is trusted as it is, and of the user's own configuration where it counts."""
-    return [trust_listing(engine, one) for one in in_force(engine)]
+    return [trust_listing(engine, trust) for trust in in_force(engine)]
 
 
 def trust_path(engine: Engine) -> str:

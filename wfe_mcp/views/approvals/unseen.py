@@ -45,11 +45,11 @@ def unseen_in(view: ApprovalView) -> tuple[Unusual, ...]:
 
 def unseen_things(parts: Mapping[str, object]) -> tuple[Unusual, ...]:
     """Where one of ``parts``, by their names, has such characters in any of its texts; empty where none has."""
-    named = unseen_words({name: _counted(part) for name, part in parts.items()})
+    named = unseen_words({name: _count_characters(part) for name, part in parts.items()})
     return (Unusual("warning", f"{named}.", WHY),) if named else ()
 
 
-def _counted(value: Any) -> Counter[str]:
+def _count_characters(value: Any) -> Counter[str]:
     counts: Counter[str] = Counter()
     for text in _texts(value):
         counts.update(unseen(text))
@@ -71,5 +71,5 @@ def _texts(value: Any) -> Iterator[str]:
         for part in cast("list[Any]", value):
             yield from _texts(part)
     elif is_dataclass(value):
-        for each in fields(value):
-            yield from _texts(getattr(value, each.name))
+        for field in fields(value):
+            yield from _texts(getattr(value, field.name))

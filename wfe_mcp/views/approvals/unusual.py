@@ -14,12 +14,12 @@ from wfe_mcp.core.units import plural
 from wfe_mcp.engine.files.tree_binding import changed_since
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
-from wfe_mcp.engine.templates.effective_gates import weakened
+from wfe_mcp.engine.templates.effective_gates import find_weakened_gates
 from wfe_mcp.store.records.runs import EvidenceRecord, RunRecord
 from wfe_mcp.views.approvals.changes import COMMIT, LOST_GIT, Delivery, is_in_base
 from wfe_mcp.views.approvals.evidence import program_text
 from wfe_mcp.views.approvals.model import Change, GateEvidence, OpinionShown
-from wfe_mcp.views.moves.blockers import BEFORE_WORK, changed_before_work, shortened
+from wfe_mcp.views.moves.blockers import BEFORE_WORK, changed_before_work, shorten_paths
 from wfe_mcp.views.runs.requests import DecisionLine, Unusual, Weight
 from wfe_mcp.workspace.git.names import is_ours
 from wfe_mcp.workspace.git.watched import defines_checks, is_draft, is_test
@@ -65,7 +65,7 @@ def known_things(
     ``of_files``: what a comparison of the files adds.
     """
     listed = [
-        *_weakened(found),
+        *_weakened_gates(found),
         *_of_run(found),
         *_of_conditions(found),
         *_of_gates(evidence),
@@ -98,10 +98,10 @@ def project_facts(engine: Engine) -> ProjectFacts:
     return ProjectFacts(tuple(_of_configuration(engine)), tuple(page.runs))
 
 
-def _weakened(found: Overview) -> Iterator[Unusual]:
+def _weakened_gates(found: Overview) -> Iterator[Unusual]:
     """Gates that configuration removes or weakens, as the run recorded them."""
-    for each in weakened(found.loaded):
-        yield Unusual("weakened", each.sentence)
+    for gate in find_weakened_gates(found.loaded):
+        yield Unusual("weakened", gate.sentence)
 
 
 def _of_run(found: Overview) -> Iterator[Unusual]:
@@ -116,9 +116,9 @@ def _of_run(found: Overview) -> Iterator[Unusual]:
         yield Unusual("weakened", f"A gate of this run was overruled by force{where}.")
     if found.origin is not None:
         yield Unusual("warning", "This run was imported: what was decided in it was decided elsewhere.")
-    for each in found.changed:
+    for file in found.changed:
         yield Unusual(
-            "warning", f"{each.path} differs from the accepted artifact of {each.phase}.", "The accepted one counts."
+            "warning", f"{file.path} differs from the accepted artifact of {file.phase}.", "The accepted one counts."
         )
 
 
@@ -130,7 +130,7 @@ def _of_gates(evidence: Sequence[GateEvidence]) -> Iterator[Unusual]:
             yield Unusual("skipped", f"Gate {line.gate} was skipped: {line.text}")
         elif line.state == "warning":
             yield Unusual("warning", f"Gate {line.gate} passed with a warning: {line.text}")
-        ignored = next((each.value for each in line.details if each.name == "ignored files that may matter"), ())
+        ignored = next((detail.value for detail in line.details if detail.name == "ignored files that may matter"), ())
         if ignored:
             yield Unusual(
                 "warning",
@@ -142,9 +142,9 @@ def _of_gates(evidence: Sequence[GateEvidence]) -> Iterator[Unusual]:
 def _of_programs(recorded: Sequence[EvidenceRecord]) -> Iterator[Unusual]:
     """Checks whose program has other bytes, or lies elsewhere, than when they first ran in this run."""
     seen: dict[str, list[dict[str, Any]]] = {}
-    for each in recorded:
-        if each.data.get("check") and each.data.get("program"):
-            seen.setdefault(str(each.data["check"]), []).append(each.data["program"])
+    for evidence in recorded:
+        if evidence.data.get("check") and evidence.data.get("program"):
+            seen.setdefault(str(evidence.data["check"]), []).append(evidence.data["program"])
     for check, programs in seen.items():
         first, last = program_text(programs[0]), program_text(programs[-1])
         if first != last:
@@ -152,58 +152,60 @@ def _of_programs(recorded: Sequence[EvidenceRecord]) -> Iterator[Unusual]:
 
 
 def _of_opinions(opinions: Sequence[OpinionShown]) -> Iterator[Unusual]:
-    for each in opinions:
-        if each.state == "fail":
-            yield Unusual("warning", f"Reviewer {each.reviewer} says fail.", each.summary)
-        elif each.state == "not run":
-            yield Unusual("warning", f"Reviewer {each.reviewer} did not answer.", each.summary)
+    for opinion in opinions:
+        if opinion.state == "fail":
+            yield Unusual("warning", f"Reviewer {opinion.reviewer} says fail.", opinion.summary)
+        elif opinion.state == "not run":
+            yield Unusual("warning", f"Reviewer {opinion.reviewer} did not answer.", opinion.summary)
 
 
 def _of_files(found: Overview, recorded: Sequence[EvidenceRecord], changes: Sequence[Change]) -> Iterator[Unusual]:
     for change in changes[:1]:
-        linked = [each.path for each in change.files if each.new_mode == LINK and each.old_mode not in {"", LINK}]
+        linked = [file.path for file in change.files if file.new_mode == LINK and file.old_mode not in {"", LINK}]
         if linked:
             what = "a link, and no file" if len(linked) == 1 else "links, and no files"
             yield Unusual(
-                "warning", f"Now {what} any more: {shortened(linked)}.", "What a check reads there is not in the diff."
+                "warning",
+                f"Now {what} any more: {shorten_paths(linked)}.",
+                "What a check reads there is not in the diff.",
             )
-        paths = [path for each in change.files for path in (each.path, each.old_path) if path]
+        paths = [path for file in change.files for path in (file.path, file.old_path) if path]
         touched = [path for path in paths if defines_checks(path)]
         if touched:
             # A test that is demanded is added: no gate demands lines that were taken away.
-            wanted = _demanded(found, recorded, change.after)
-            added = {each.path for each in change.files if not each.removed and each.status in {"added", "modified"}}
+            wanted = _demanded_tests(found, recorded, change.after)
+            added = {file.path for file in change.files if not file.removed and file.status in {"added", "modified"}}
             touched = [path for path in touched if path not in wanted & added]
         if touched:
             verb = "defines" if len(touched) == 1 else "define"
             yield Unusual(
                 "warning",
-                f"{shortened(touched)} changed since the run began.",
+                f"{shorten_paths(touched)} changed since the run began.",
                 f"It {verb} what the checks run." if len(touched) == 1 else "They define what the checks run.",
             )
 
 
-def _demanded(found: Overview, recorded: Sequence[EvidenceRecord], now: str) -> set[str]:
+def _demanded_tests(found: Overview, recorded: Sequence[EvidenceRecord], now: str) -> set[str]:
     """The tests that a gate of the template demanded and found, unchanged since then: ``exist`` of a files gate,
     and the tests that a check had to see fail. What sets up or configures a runner is never among them.
     """
     passed = {
-        (each.phase, number, verdict.stage, verdict.gate)
-        for each in found.loaded.state.open_attempts
-        for number in (each.made_in, each.number)
-        for verdict in each.verdicts
+        (attempt.phase, number, verdict.stage, verdict.gate)
+        for attempt in found.loaded.state.open_attempts
+        for number in (attempt.made_in, attempt.number)
+        for verdict in attempt.verdicts
         if verdict.outcome is GateOutcome.PASS
     }
     demanded: set[str] = set()
-    for each in recorded:
-        if (each.phase, each.attempt, each.stage, each.gate) not in passed:
+    for evidence in recorded:
+        if (evidence.phase, evidence.attempt, evidence.stage, evidence.gate) not in passed:
             continue
-        exist, expect, trees = (_object(each.data, key) for key in ("exist", "expect", "tree"))
+        exist, expect, trees = (_object(evidence.data, key) for key in ("exist", "expect", "tree"))
         named = [path for path, is_there in exist.items() if is_there]
         named += [str(test).partition("::")[0] for test in expect.get("fails") or ()]
         tests = {path for path in named if is_test(path)}
         if tests:
-            later = changed_since(found.loaded, each.tree or trees.get("after"), now)
+            later = changed_since(found.loaded, evidence.tree or trees.get("after"), now)
             demanded |= tests.difference(later) if later is not None else set()
     return demanded
 
@@ -217,14 +219,14 @@ def _of_watched(found: Overview, changes: Sequence[Change]) -> Iterator[Unusual]
     """Files outside the tree that a check may read; and a start whose files cannot be compared any more."""
     for change in changes[:1]:
         for how in ("new", "changed", "removed"):
-            paths = [each.name for each in change.watched if each.value == how]
+            paths = [file.name for file in change.watched if file.value == how]
             in_wfe = [path for path in paths if is_ours(path) and not is_draft(path)]
             others = [path for path in paths if not is_ours(path)]
             for listed, where in ((others, "ignored by git"), (in_wfe, "in the folder of wfe-mcp")):
                 if listed:
                     yield Unusual(
                         "warning",
-                        f"{how.capitalize()} since the run began, and {where}: {shortened(listed)}.",
+                        f"{how.capitalize()} since the run began, and {where}: {shorten_paths(listed)}.",
                         "A check may read what no diff and no clean checkout has.",
                     )
         if change.note == LOST_GIT and found.loaded.state.tree is not None:
@@ -233,16 +235,16 @@ def _of_watched(found: Overview, changes: Sequence[Change]) -> Iterator[Unusual]
 
 def _of_commit(root: Path, changes: Sequence[Change], delivery: Delivery) -> Iterator[Unusual]:
     """What the server will commit though the run did not change it; and a change that came into the base without it."""
-    for paths in ([each.path for each in change.files] for change in changes if change.since == COMMIT):
+    for paths in ([file.path for file in change.files] for change in changes if change.since == COMMIT):
         yield Unusual(
             "warning",
-            f"The commit will have changes that this run did not make: {shortened(_by_folder(paths))}.",
+            f"The commit will have changes that this run did not make: {shorten_paths(_by_folder(paths))}.",
             "They were in the folder, uncommitted, when the run began.",
         )
-    if inner := _in_repositories(root, [each.path for change in changes for each in change.files]):
+    if inner := _in_repositories(root, [file.path for change in changes for file in change.files]):
         yield Unusual(
             "warning",
-            f"In a repository of their own, which git commits apart: {shortened(_by_folder(inner))}.",
+            f"In a repository of their own, which git commits apart: {shorten_paths(_by_folder(inner))}.",
             "A submodule stays as the base has it; at any other the delivery stops.",
         )
     if not delivery.tip:
@@ -300,17 +302,17 @@ def _of_configuration(engine: Engine) -> Iterator[Unusual]:
 
 
 def _of_decisions(found: Overview, decisions: Sequence[DecisionLine], project: ProjectFacts) -> Iterator[Unusual]:
-    for each in decisions:
-        who = f"{each.phase or 'run'}, {each.decision} by {each.actor} at {each.at[:19]}Z"
-        if each.void:
+    for decision in decisions:
+        who = f"{decision.phase or 'run'}, {decision.decision} by {decision.actor} at {decision.at[:19]}Z"
+        if decision.void:
             yield Unusual(
-                "warning", f"An approval no longer counts: {who}.", f"Its attempt is {each.void.replace('_', ' ')}."
+                "warning", f"An approval no longer counts: {who}.", f"Its attempt is {decision.void.replace('_', ' ')}."
             )
-        elif each.run and each.decision != "rejected":
-            yield Unusual("warning", f"A decision was carried over: {who}.", f"It was made in run {each.run}.")
+        elif decision.run and decision.decision != "rejected":
+            yield Unusual("warning", f"A decision was carried over: {who}.", f"It was made in run {decision.run}.")
     cancelled = cancelled_before(found, project)
     if cancelled:
-        yield Unusual("warning", f"Cancelled before this run: {', '.join(each.id for each in cancelled)}")
+        yield Unusual("warning", f"Cancelled before this run: {', '.join(run.id for run in cancelled)}")
 
 
 def cancelled_before(found: Overview, project: ProjectFacts) -> list[RunRecord]:

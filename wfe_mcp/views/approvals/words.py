@@ -14,7 +14,7 @@ from wfe_mcp.engine.artifacts.step_target import TargetCall
 from wfe_mcp.views.approvals import model
 from wfe_mcp.views.approvals.changes import APPROVAL, START
 from wfe_mcp.views.approvals.request import DecisionView
-from wfe_mcp.views.moves.blockers import shortened
+from wfe_mcp.views.moves.blockers import shorten_paths
 from wfe_mcp.views.values.model import as_text
 from wfe_mcp.workspace.git.file_diffs import FileDiff
 
@@ -95,7 +95,7 @@ def input_short(given: model.Input) -> str:
     size = f"{plural(len(parts), 'value')}" if parts else ""
     if given.is_default:
         return f"as in the template{f' ({size})' if size else ''}"
-    if len(parts) > _LISTED and all(isinstance(each, str) for each in parts):
+    if len(parts) > _LISTED and all(isinstance(part, str) for part in parts):
         return f"{', '.join(parts[:_LISTED])} and {len(parts) - _LISTED} more"
     if isinstance(value, dict):
         fields = cast("dict[str, Any]", value)
@@ -109,7 +109,7 @@ def _parts(value: object) -> list[Any] | None:
 
 def not_done_about(view: model.ApprovalView) -> str:
     """How much of the run was not done so far, and how much of that is new."""
-    count, new = len(view.not_done), sum(each.is_new for each in view.not_done)
+    count, new = len(view.not_done), sum(entry.is_new for entry in view.not_done)
     since = "" if new == count else f", {new or 'none'} since the last decision"
     return f"in this run so far: {count}{since}"
 
@@ -137,8 +137,8 @@ def call_values(one: TargetCall) -> list[tuple[str, str]]:
     params: object = one.params
     if not isinstance(params, dict):
         return [("params", as_text(params))] if params is not None else []
-    given = cast("dict[str, object]", params)
-    return [(name, as_text(value)) for name, value in given.items() if value not in (None, {})]
+    values = cast("dict[str, object]", params)
+    return [(name, as_text(value)) for name, value in values.items() if value not in (None, {})]
 
 
 def deployment_values(one: model.DeploymentShown) -> list[tuple[str, str]]:
@@ -159,7 +159,7 @@ def deployment_values(one: model.DeploymentShown) -> list[tuple[str, str]]:
 
 def change_about(view: model.ApprovalView, change: model.Change) -> str:
     """Since when the files of a change differ, and how many."""
-    alone = change.since == START and not change.note and all(each.since != APPROVAL for each in view.changes)
+    alone = change.since == START and not change.note and all(other.since != APPROVAL for other in view.changes)
     size = "unknown" if change.note else plural(len(change.files), "file") if change.files else "no files"
     return f"since {change.since}{' (no earlier approval)' if alone else ''}: {size}"
 
@@ -169,12 +169,12 @@ def trees(change: model.Change) -> str:
     return f"tree {change.before} → {change.after}" if change.before or change.after else ""
 
 
-def watched(change: model.Change) -> list[str]:
+def watched_sentences(change: model.Change) -> list[str]:
     """A sentence for each file outside the tree that a check may read."""
     return [
-        f"{each.name} is {'in .wfe' if each.name.startswith('.wfe/') else 'ignored by git'} and {each.value}; "
+        f"{file.name} is {'in .wfe' if file.name.startswith('.wfe/') else 'ignored by git'} and {file.value}; "
         "a check may read it. Its content is not shown."
-        for each in change.watched
+        for file in change.watched
     ]
 
 
@@ -182,7 +182,8 @@ def whose(view: model.ApprovalView) -> str:
     """Which evidence was made by which process, in one line; empty where there is none."""
     makers = dict.fromkeys(line.made_by for line in view.evidence if line.made_by)
     parts = [
-        f"{', '.join(each.gate for each in view.evidence if each.made_by == maker)} by {maker}" for maker in makers
+        f"{', '.join(evidence.gate for evidence in view.evidence if evidence.made_by == maker)} by {maker}"
+        for maker in makers
     ]
     return f"Evidence made: {'; '.join(parts)}." if parts else ""
 
@@ -202,7 +203,7 @@ def file_notes(file: FileDiff, holds: str = "") -> list[str]:
         f"artifact {holds}" if holds else "",
         f"mode {'changed: ' if is_changed else ''}{modes}" if says_mode else "",
     )
-    return [each for each in notes if each]
+    return [note for note in notes if note]
 
 
 def file_ids(file: FileDiff) -> str:
@@ -255,7 +256,7 @@ def artifact_to_edit(artifact: model.ArtifactShown) -> str:
 
 def evidence_about(view: model.ApprovalView) -> str:
     """Who gathered the evidence, and whether the gates are those of the template."""
-    weaker = sum(each.weight == "weakened" for each in view.unusual)
+    weaker = sum(unusual.weight == "weakened" for unusual in view.unusual)
     gates = f"{plural(weaker, 'gate')} weakened" if weaker else "gates as in the template"
     return f"gathered by the server, {gates}"
 
@@ -301,7 +302,7 @@ def phrase(view: model.ApprovalView) -> str:
     return f"This gate asks for the phrase: {view.phrase}" if view.phrase else ""
 
 
-def ended(view: DecisionView) -> str:
+def end_sentence(view: DecisionView) -> str:
     """Why a request takes no answer, or what was answered; empty while it is open."""
     match view.state:
         case "open":
@@ -311,19 +312,19 @@ def ended(view: DecisionView) -> str:
         case "expired":
             return f"This request has expired. Ask again: {view.command}"
         case _ if view.gating:
-            return f"{_changed(view)}, and the gates run again. Wait for them here."
+            return f"{_changed_sentence(view)}, and the gates run again. Wait for them here."
         case _ if view.newer and view.changed:
-            return f"{_changed(view)}, so it is asked again, about the files of now."
+            return f"{_changed_sentence(view)}, so it is asked again, about the files of now."
         case _ if view.changed:
-            return f"{_changed(view)}, the gates ran again, and nothing waits for your answer now."
+            return f"{_changed_sentence(view)}, the gates ran again, and nothing waits for your answer now."
         case _:
             return "This request is closed: its revision is not open any more."
 
 
-def _changed(view: DecisionView) -> str:
+def _changed_sentence(view: DecisionView) -> str:
     """Which files changed; an edited artifact runs its gates again without any."""
     return (
-        f"{shortened(view.changed)} changed after this was asked"
+        f"{shorten_paths(view.changed)} changed after this was asked"
         if view.changed
         else "What this asked about has changed"
     )

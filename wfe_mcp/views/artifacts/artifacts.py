@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.artifacts.content import in_schema_order
 from wfe_mcp.artifacts.registry import json_schema
 from wfe_mcp.core.errors import Refused, nearest_hint
-from wfe_mcp.core.paths import PhasePath, declared
+from wfe_mcp.core.paths import PhasePath, declared_path
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.artifacts.expression_scope import inputs_at
 from wfe_mcp.engine.runs.overview import Overview, overview
@@ -70,7 +70,7 @@ class DifferenceView:
     difference: tuple[ChangeJson, ...]
 
 
-def compared(
+def compare_revision(
     tx: Tx, record: RevisionRecord, against: str, pointer: str, run_named: Callable[[str], Overview], phase_of: PhaseOf
 ) -> DifferenceView:
     """``record`` and how it differs from the revision that ``against`` names; with ``pointer`` only in that part.
@@ -80,7 +80,7 @@ def compared(
     """
     other = _other(tx, record, against, run_named, phase_of)
     changes = difference(json.loads(other.content), json.loads(record.content))
-    matching = tuple(each for each in changes if _touches(each["path"], pointer))
+    matching = tuple(change for change in changes if _touches(change["path"], pointer))
     if not matching:
         part_view(json.loads(record.content), pointer)  # refuses a pointer that leads nowhere
     return DifferenceView(
@@ -108,17 +108,17 @@ def _other(
     same = _OF_SAME_PHASE.fullmatch(against)
     if same is not None:
         return _read(tx, _newest(_heads(tx, record.run_id, record.phase), same[1], int(same[2])))
-    named = _OF_RUN.fullmatch(against)
-    if named is None:
+    match = _OF_RUN.fullmatch(against)
+    if match is None:
         raise Refused("bad_argument", f"There is nothing to compare with at {against!r:.80}.", _FORMS)
-    found = run_named(named[1])
-    if named[2]:
-        path = phase_of(found, named[2], "")
-    elif record.phase in found.loaded.state.attempts and found.plan.has_artifact(record.phase):
+    standing = run_named(match[1])
+    if match[2]:
+        path = phase_of(standing, match[2], "")
+    elif record.phase in standing.loaded.state.attempts and standing.plan.has_artifact(record.phase):
         path = record.phase
     else:
-        path = phase_of(found, "", record.name)
-    return revision_of(tx, found.loaded.record.id, path, int(named[3]) if named[3] else None)
+        path = phase_of(standing, "", record.name)
+    return revision_of(tx, standing.loaded.record.id, path, int(match[3]) if match[3] else None)
 
 
 def _heads(tx: Tx, run: RunId, path: PhasePath) -> list[RevisionHead]:
@@ -246,8 +246,8 @@ def inputs_of(engine: Engine, loaded: LoadedRun, path: PhasePath) -> JsonObject:
 def warnings(found: Overview) -> tuple[str, ...]:
     """Accepted artifacts whose files differ from what was accepted."""
     return tuple(
-        f"{one.path} differs from the accepted artifact of {one.phase}; the accepted one counts"
-        for one in found.changed
+        f"{file.path} differs from the accepted artifact of {file.phase}; the accepted one counts"
+        for file in found.changed
     )
 
 
@@ -276,7 +276,7 @@ def read(
             drafts = [line for path in found.loaded.state.attempts for line in draft_lines(tx, found, path)]
             attached = attachment_lines(tx, run)
             left = max(0, found.loaded.record.artifact_count - len(heads))
-            left += sum(max(0, len(each) - _LISTED) for each in (drafts, attached))
+            left += sum(max(0, len(lines) - _LISTED) for lines in (drafts, attached))
             tools = tools_listed(with_tools(tx, found))[-_LISTED:]
             return ArtifactList(
                 artifacts=tuple(head_view(head) for head in heads),
@@ -298,7 +298,7 @@ def read(
         path = phase_of(found, phase, artifact)
         record = revision_of(tx, run, path, revision)
         if against:
-            return compared(
+            return compare_revision(
                 tx, record, against, pointer, lambda named: overview(engine, tx, engine.load(tx, named)), phase_of
             )
         return RevisionView(head=head_view(record), part=part_view(content_of(found, record), pointer))
@@ -340,7 +340,7 @@ def phase_of(found: Overview, phase: str, artifact: str) -> PhasePath:
         path = makers[artifact]
         if path in state.attempts:
             return path
-        items = [one for one in state.attempts if declared(one) == path][:_NAMED]
+        items = [item_path for item_path in state.attempts if declared_path(item_path) == path][:_NAMED]
         raise Refused(
             "bad_argument",
             f"Artifact {artifact!r} is made inside another phase, maybe more than once.",

@@ -149,7 +149,7 @@ def context_pack(engine: Engine, found: Overview, phase: str = "", *, whole: boo
         return _within(found, pack, texts, _WHOLE)
     fits = (_within(found, pack, texts, size) for size in _SIZES)
     return next(
-        (each for each in fits if len(json.dumps(json.dumps(plain(each), ensure_ascii=False))) <= _ANSWER_BYTES),
+        (fit for fit in fits if len(json.dumps(json.dumps(plain(fit), ensure_ascii=False))) <= _ANSWER_BYTES),
         _within(found, replace(pack, inputs={}), texts, _SIZES[-1]),
     )
 
@@ -243,13 +243,13 @@ def _text(tx: Tx, found: Overview, head: RevisionHead) -> str:
 
 
 def _report(found: Overview, head: RevisionHead, *, sent_back: bool) -> PhaseReport:
-    made = found.loaded.state.attempts[head.phase][head.attempt - 1]
+    attempt = found.loaded.state.attempts[head.phase][head.attempt - 1]
     return view_of(
         PhaseReport,
         head,
         artifact=head.name,
         schema=head.schema_name,
-        state=str(made.status),
+        state=str(attempt.status),
         sent_back=sent_back,
         text="",
     )
@@ -260,10 +260,10 @@ def _commits(found: Overview) -> tuple[CommitLine, ...]:
 
     record, state = found.loaded.record, found.loaded.state
     began = sorted(
-        (one.started_at, one.head_at_start)
+        (attempt.started_at, attempt.head_at_start)
         for tries in state.attempts.values()
-        for one in tries
-        if one.head_at_start is not None and one.started_at is not None
+        for attempt in tries
+        if attempt.head_at_start is not None and attempt.started_at is not None
     )
     try:
         return last_commits(Path(record.worktree), began[0][1] if began else None, record.created_at, _WHOLE.lines)
@@ -285,29 +285,32 @@ def _changes(engine: Engine, found: Overview, attempt: Attempt) -> FilesChanged:
         diffs = () if now is None else file_diffs(root, began, now)
     except Refused as refused:
         return FilesChanged(note=refused.message)
-    files = tuple(view_of(FileChanged, each) for each in diffs if not match_globs(each.path, ignored))
+    files = tuple(view_of(FileChanged, diff) for diff in diffs if not match_globs(diff.path, ignored))
     return FilesChanged(
-        files=files, added=sum(each.added for each in files), removed=sum(each.removed for each in files)
+        files=files, added=sum(file.added for file in files), removed=sum(file.removed for file in files)
     )
 
 
 def _within(found: Overview, pack: ContextPack, texts: dict[tuple[str, int], str], size: _Size) -> ContextPack:
     """``pack`` with texts and lists that fit into ``size``."""
-    from wfe_mcp.workflow.prompts import fenced
+    from wfe_mcp.workflow.prompts import fence
 
     nonce = found.loaded.record.id
 
-    def quoted(text: str, label: str, chars: int) -> str:
-        return fenced(text, label, nonce=nonce, limit=chars) if chars and text else ""
+    def quote_text(text: str, label: str, chars: int) -> str:
+        return fence(text, label, nonce=nonce, limit=chars) if chars and text else ""
 
     reports = tuple(
-        replace(each, text=quoted(texts[each.phase, each.revision], f"{each.artifact} of {each.phase}", size.chars))
-        for each in pack.reports[: size.lines]
+        replace(
+            report,
+            text=quote_text(texts[report.phase, report.revision], f"{report.artifact} of {report.phase}", size.chars),
+        )
+        for report in pack.reports[: size.lines]
     )
     feedback = tuple(
         {
             **note,
-            "message": fenced(
+            "message": fence(
                 without_middle(str(note["message"]), max(size.chars, 200)), f"feedback of {note['from']}", nonce=nonce
             ),
         }
@@ -316,7 +319,7 @@ def _within(found: Overview, pack: ContextPack, texts: dict[tuple[str, int], str
     inputs = {
         name: value
         if len(text := json.dumps(value, ensure_ascii=False)) <= _INPUT_CHARS or size is _WHOLE
-        else quoted(text, f"input {name}", _INPUT_CHARS)
+        else quote_text(text, f"input {name}", _INPUT_CHARS)
         for name, value in pack.inputs.items()
     }
     lists = {

@@ -28,15 +28,15 @@ def context_text(pack: ContextPack) -> str:
         "Facts of the project, by a person": [
             f"- {_line(name)}: {_line(str(text))}" for name, text in pack.facts.items()
         ],
-        "Reports": [line for each in pack.reports for line in _report(pack, each)],
-        "Commits since the run began": [f"- {each.commit} {_line(each.subject)}" for each in pack.commits],
+        "Reports": [line for report in pack.reports for line in _report(pack, report)],
+        "Commits since the run began": [f"- {commit.commit} {_line(commit.subject)}" for commit in pack.commits],
         "Changed files": _changes(pack),
-        "Blockers": [f"- {_line(blocker_line(each))}" for each in pack.blockers],
+        "Blockers": [f"- {_line(blocker_line(blocker))}" for blocker in pack.blockers],
         "Attached files": [
-            f"- {each.artifact} {_line(each.name)} ({each.media_type}), of {each.phase}: {_line(each.note)}".rstrip(
+            f"- {attachment.artifact} {_line(attachment.name)} ({attachment.media_type}), of {attachment.phase}: {_line(attachment.note)}".rstrip(
                 ": "
             )
-            for each in pack.attachments
+            for attachment in pack.attachments
         ],
         "Left out": [f"- {plural(count, 'line')} of {name}" for name, count in pack.left_out.items()],
     }
@@ -52,11 +52,11 @@ def _sent_back(pack: ContextPack) -> list[str]:
 
 def _duty(duty: DutyView) -> Iterator[str] | list[str]:
     role = f"- role {duty.role}" + (f": {_line(duty.role_description)}" if duty.role_description else "")
-    made = f"- submit the artifact {duty.artifact} ({duty.schema})"
+    line = f"- submit the artifact {duty.artifact} ({duty.schema})"
     return [
         f"- {_line(duty.title)}: {duty.state}, attempt {duty.attempt}, iteration {duty.iteration}",
         *([role] if duty.role else []),
-        *([made] if duty.artifact else []),
+        *([line] if duty.artifact else []),
         *(f"- gate {_line(gate)}" for gate in duty.gates),
     ]
 
@@ -69,11 +69,11 @@ def _report(pack: ContextPack, found: PhaseReport) -> list[str]:
 
 
 def _changes(pack: ContextPack) -> list[str]:
-    found = pack.changes
-    if found.note:
-        return [found.note]
-    lines = [f"- {each.status} {_line(each.path)} +{each.added} -{each.removed}" for each in found.files]
-    return [*lines, f"{plural(found.added, 'new line')}, {found.removed:,} removed"] if lines else []
+    files_changed = pack.changes
+    if files_changed.note:
+        return [files_changed.note]
+    lines = [f"- {file.status} {_line(file.path)} +{file.added} -{file.removed}" for file in files_changed.files]
+    return [*lines, f"{plural(files_changed.added, 'new line')}, {files_changed.removed:,} removed"] if lines else []
 
 
 def _line(text: str) -> str:

@@ -46,14 +46,14 @@ def board(template: str, standings: Sequence[Overview]) -> BoardView:
     titles: dict[PhasePath, str] = {}
     at = dict["PhasePath", list[RunRow]]()
     ended = list[RunRow]()
-    for found in standings:
-        for phase in found.loaded.state.spec.body(None):
-            titles.setdefault(phase.path, found.plan.phase(phase.path).title or str(phase.path))
-        row = run_row(found.loaded.record, found)
-        if found.loaded.state.is_over:
+    for standing in standings:
+        for phase in standing.loaded.state.spec.body(None):
+            titles.setdefault(phase.path, standing.plan.phase(phase.path).title or str(phase.path))
+        row = run_row(standing.loaded.record, standing)
+        if standing.loaded.state.is_over:
             ended.append(row)
         else:
-            at.setdefault(phase_now(found.loaded.state), []).append(row)
+            at.setdefault(phase_now(standing.loaded.state), []).append(row)
     columns = tuple(
         BoardColumn(phase=path, title=title, runs=tuple(at.get(path, ()))) for path, title in titles.items()
     )
@@ -84,19 +84,19 @@ class Feed:
             events = tx.events.of_run(self._run, after=self._after)
             tools = tx.tool_calls.uses(self._run, self._since)
             calls = tx.model_calls.since(self._run, self._since)
-            opinions = [one for one in tx.opinions.of_run(self._run) if one.at >= self._began]
+            opinions = [opinion for opinion in tx.opinions.of_run(self._run) if opinion.at >= self._began]
         self._after = events[-1].seq if events else self._after
-        found = [Happening(event.at, event=event_view(event)) for event in events]
-        found += [_tool(one) for one in tools if one.ok is not None and self._is_new(one.id)]
-        ended = (one for one in calls if one.status is not CallStatus.STARTED)
-        found += [_call(one) for one in ended if self._is_new(one.id)]
-        found += [_opinion(one) for one in opinions if self._is_new(one.id)]
+        happenings = [Happening(event.at, event=event_view(event)) for event in events]
+        happenings += [_tool(tool) for tool in tools if tool.ok is not None and self._is_new(tool.id)]
+        ended = (call for call in calls if call.status is not CallStatus.STARTED)
+        happenings += [_call(call) for call in ended if self._is_new(call.id)]
+        happenings += [_opinion(opinion) for opinion in opinions if self._is_new(opinion.id)]
         # What is still under way is asked for again; what ended before it need not be.
-        under_way = [one.started_at for one in tools if one.ok is None]
-        under_way += [one.started_at for one in calls if one.status is CallStatus.STARTED]
-        begun = [one.started_at for one in (*tools, *calls)]
+        under_way = [tool.started_at for tool in tools if tool.ok is None]
+        under_way += [call.started_at for call in calls if call.status is CallStatus.STARTED]
+        begun = [activity.started_at for activity in (*tools, *calls)]
         self._since = min(under_way, default=max(begun, default=self._since))
-        return sorted(found, key=lambda one: one.at)
+        return sorted(happenings, key=lambda one: one.at)
 
     def _is_new(self, row: str) -> bool:
         if row in self._reported:

@@ -19,7 +19,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.engine.statistics.phase_timing import WAITS, For
-from wfe_mcp.engine.templates.effective_gates import weakened
+from wfe_mcp.engine.templates.effective_gates import find_weakened_gates
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.calls import UsageRecord
 from wfe_mcp.store.serialization import attempt_values
@@ -94,7 +94,9 @@ def comparison(engine: Engine, one: Overview, two: Overview) -> ComparisonView:
     """``two`` beside ``one``."""
     with engine.store.read() as tx:
         first, second = _Side(engine, tx, one), _Side(engine, tx, two)
-        pairs = {name: [_of(tx, found, name) for found in (one, two)] for name in ("definition", "inputs")}
+        pairs = {
+            name: [_document_of(tx, overview, name) for overview in (one, two)] for name in ("definition", "inputs")
+        }
     paths = dict.fromkeys([*one.loaded.state.attempts, *two.loaded.state.attempts])
     return ComparisonView(
         runs=(first.run(), second.run()),
@@ -104,18 +106,18 @@ def comparison(engine: Engine, one: Overview, two: Overview) -> ComparisonView:
     )
 
 
-def _of(tx: Tx, found: Overview, name: str) -> Json:
+def _document_of(tx: Tx, found: Overview, name: str) -> Json:
     return tx.documents.load(getattr(found.loaded.record, f"{name}_sha256"))
 
 
 def _phase(path: PhasePath, first: PhaseSide | NoPhase, second: PhaseSide | NoPhase) -> PhaseComparison:
-    made = first.sha256, second.sha256
-    if not any(made):
+    hashes = first.sha256, second.sha256
+    if not any(hashes):
         artifact = ""
-    elif all(made):
-        artifact = "same" if made[0] == made[1] else "differs"
+    elif all(hashes):
+        artifact = "same" if hashes[0] == hashes[1] else "differs"
     else:
-        artifact = "only the first" if made[0] else "only the second"
+        artifact = "only the first" if hashes[0] else "only the second"
     return PhaseComparison(phase=path, same=first.result == second.result, sides=(first, second), artifact=artifact)
 
 
@@ -136,13 +138,13 @@ class _Side:
         """The run as a whole."""
         record = self._found.loaded.record
         spent: dict[For, float] = {}
-        for each in self._seconds.values():
-            _add(spent, each)
+        for second in self._seconds.values():
+            _add(spent, second)
         tokens, cost_usd = tokens_and_cost(self._total)
         return RunSide(
-            row=run_row(record, weakened_gates=len(weakened(self._found.loaded))),
+            row=run_row(record, weakened_gates=len(find_weakened_gates(self._found.loaded))),
             version=record.template_version,
-            seconds=_rounded(spent),
+            seconds=_round_times(spent),
             tokens=tokens,
             cost_usd=cost_usd,
             total_s=round((self._until - record.created_at).total_seconds(), 3),
@@ -154,7 +156,11 @@ class _Side:
         if tries is None:
             return NoPhase()
         newest = tries[-1]
-        worked = [each for each in tries if each.status is not AttemptStatus.SKIPPED and each.started_at is not None]
+        worked = [
+            attempt
+            for attempt in tries
+            if attempt.status is not AttemptStatus.SKIPPED and attempt.started_at is not None
+        ]
         tokens, cost_usd = tokens_and_cost(self._usage.get(path))
         return PhaseSide(
             state=str(newest.status),
@@ -162,9 +168,9 @@ class _Side:
             iteration=newest.iteration,
             tokens=tokens,
             cost_usd=cost_usd,
-            seconds=_rounded(self._seconds.get(path, {})),
+            seconds=_round_times(self._seconds.get(path, {})),
             sha256=(newest.sha256 or "")[:12] if newest.revision else "",
-            gates=tuple(f"{each.gate} {each.verdict}" for each in attempt_view(self._found, newest).verdicts),
+            gates=tuple(f"{verdict.gate} {verdict.verdict}" for verdict in attempt_view(self._found, newest).verdicts),
         )
 
 
@@ -173,7 +179,7 @@ def _add(total: dict[For, float], more: Mapping[For, float]) -> None:
         total[name] = total.get(name, 0.0) + seconds
 
 
-def _rounded(spent: Mapping[For, float]) -> dict[For, float]:
+def _round_times(spent: Mapping[For, float]) -> dict[For, float]:
     """The time spent, work first, then waiting by cause."""
     rounded: dict[For, float] = {name: round(spent.get(name, 0.0), 3) for name in ("working", *WAITS)}
     return {name: seconds for name, seconds in rounded.items() if seconds}
@@ -184,7 +190,7 @@ _CALLED = {"number": "attempt", "status": "state"}
 _SHOWN_ALREADY = {"phase"}
 
 
-def stepped(events: Iterable[Event]) -> Iterator[tuple[RunState, list[dict[str, Any]]]]:
+def step_differences(events: Iterable[Event]) -> Iterator[tuple[RunState, list[dict[str, Any]]]]:
     """For each event: the state after it, and the difference that it made."""
     before = RunState()
     for event in events:
@@ -212,16 +218,14 @@ def state_view(state: RunState, paths: Iterable[PhasePath], loops: Iterable[Phas
 def _attempt(attempt: Attempt) -> dict[str, Any]:
     blank = attempt_values(Attempt(attempt.phase, 0, 0))
     return {
-        _CALLED.get(name, name): _plain(given)
-        for name, given in attempt_values(attempt).items()
-        if name not in _SHOWN_ALREADY and (given != blank[name] or name == "status")
+        _CALLED.get(name, name): _plain(value)
+        for name, value in attempt_values(attempt).items()
+        if name not in _SHOWN_ALREADY and (value != blank[name] or name == "status")
     }
 
 
 def _fields(value: Any) -> dict[str, Any]:
-    return {
-        item.name: _plain(given) for item in fields(value) if (given := getattr(value, item.name)) != _default(item)
-    }
+    return {item.name: _plain(part) for item in fields(value) if (part := getattr(value, item.name)) != _default(item)}
 
 
 def _default(item: Field[Any]) -> Any:

@@ -5,12 +5,12 @@ from datetime import datetime
 
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.model import Attempt, AttemptStatus, Stage
-from wfe_mcp.core.paths import PhasePath, declared, item_of, name_of, seen_from
+from wfe_mcp.core.paths import PhasePath, declared_path, item_of, name_of, seen_from
 from wfe_mcp.core.spec import PhaseSpec
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.engine.statistics.phase_timing import For, PhaseTiming, tasks_of
-from wfe_mcp.engine.templates.effective_gates import weakened
+from wfe_mcp.engine.templates.effective_gates import find_weakened_gates
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.calls import UsageRecord
 from wfe_mcp.views.runs.run import loop_progress
@@ -133,7 +133,7 @@ def graph_view(engine: Engine, found: Overview) -> GraphView:
         usage = dict(tx.model_calls.usage_by("phase", run_id=found.loaded.record.id))
         models = tx.model_calls.newest_models(found.loaded.record.id)
         worked = {str(task.path): task.seconds.get("working", 0.0) for task in tasks_of_run(engine, tx, found)}
-    weak = {(one.phase, one.gate) for one in weakened(found.loaded)}
+    weak = {(gate.phase, gate.gate) for gate in find_weakened_gates(found.loaded)}
     weak_phases = {phase for phase, _ in weak}  # also those whose gate is gone and has no mark
     nodes: list[NodeView] = []
     for path, spec in _paths(found):
@@ -155,7 +155,7 @@ def graph_view(engine: Engine, found: Overview) -> GraphView:
                 parent=spec.parent or "" if item is None else item[0],
                 item="" if item is None else item[1],
                 items=loop_progress(loop) if loop is not None and not (spec.loop and spec.loop.flow) else "",
-                weakened=declared(path) in weak_phases or any(each.weakened for each in gates),
+                weakened=declared_path(path) in weak_phases or any(gate.weakened for gate in gates),
                 tokens=tokens,
                 cost_usd=cost_usd,
                 model=models.get(path),
@@ -186,16 +186,16 @@ def lineage_view(found: Overview) -> LineageView:
         attempts=tuple(
             view_of(
                 AttemptLine,
-                each,
-                attempt=each.number,
-                state=str(each.status),
-                is_newest=each is state.attempts[path][-1],
-                sha256=(each.sha256 or "")[:12] if each.revision else "",
+                attempt,
+                attempt=attempt.number,
+                state=str(attempt.status),
+                is_newest=attempt is state.attempts[path][-1],
+                sha256=(attempt.sha256 or "")[:12] if attempt.revision else "",
                 artifact=found.plan.artifact_name(path) or "",
-                feedback=tuple(one.message for one in each.feedback),
+                feedback=tuple(feedback.message for feedback in attempt.feedback),
             )
             for path, _ in _paths(found)
-            for each in state.attempts.get(path, ())
+            for attempt in state.attempts.get(path, ())
         )
     )
 
@@ -204,7 +204,7 @@ def _paths(found: Overview) -> Iterator[tuple[PhasePath, PhaseSpec]]:
     """Every phase of the run, in declared order: in the open items of its loop, or once as the template declares it."""
     opened: dict[PhasePath, list[PhasePath]] = {}
     for path in found.loaded.state.attempts:
-        opened.setdefault(declared(path), []).append(path)
+        opened.setdefault(declared_path(path), []).append(path)
     for spec in found.loaded.state.spec.phases:
         for path in opened.get(spec.path, [spec.path]):
             yield path, spec
@@ -212,13 +212,13 @@ def _paths(found: Overview) -> Iterator[tuple[PhasePath, PhaseSpec]]:
 
 def _gates(found: Overview, spec: PhaseSpec, attempt: Attempt, weak: Iterable[tuple[str, str]]) -> Iterator[GateMark]:
     """The gates before the work, then those after it."""
-    judged = {(one.stage, one.gate): verdict_word(one.outcome) for one in attempt.verdicts}
+    judged = {(verdict.stage, verdict.gate): verdict_word(verdict.outcome) for verdict in attempt.verdicts}
     now = (attempt.stage or Stage.AFTER, attempt.gate) if current_gate(found.loaded.state, attempt) else None
     for stage, gates in ((Stage.BEFORE, spec.gates_before), (Stage.AFTER, spec.gates)):
         for number, gate in enumerate(gates):
             place = (stage, number)
             state = judged.get(place) or (_WAITS.get(attempt.status, "not run") if place == now else "not run")
-            is_weak = (declared(spec.path), gate.kind) in weak or ("", gate.kind) in weak
+            is_weak = (declared_path(spec.path), gate.kind) in weak or ("", gate.kind) in weak
             yield GateMark(gate=gate.kind, state=state, weakened=is_weak)
 
 
@@ -236,13 +236,13 @@ def _task(task: PhaseTiming, usage: UsageRecord | None) -> TaskView:
         seconds={name: round(seconds, 3) for name, seconds in task.seconds.items()},
         stretches=tuple(
             StretchView(
-                what=one.to,
-                since=_exact(one.since),
-                until=_exact(one.until),
-                attempt=one.attempt,
-                failed=one.to == "working" and task.tries.get(one.attempt) == "failed",
+                what=stretch.to,
+                since=_exact(stretch.since),
+                until=_exact(stretch.until),
+                attempt=stretch.attempt,
+                failed=stretch.to == "working" and task.tries.get(stretch.attempt) == "failed",
             )
-            for one in task.stretches
+            for stretch in task.stretches
         ),
     )
 

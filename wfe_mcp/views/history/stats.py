@@ -12,9 +12,9 @@ from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.model import RunId
-from wfe_mcp.engine.statistics.phase_sums import PhaseTotals, Totals, add_run, completed, count_ended, read_rows
+from wfe_mcp.engine.statistics.phase_sums import PhaseTotals, Totals, add_run, completed_runs, count_ended, read_rows
 from wfe_mcp.engine.statistics.phase_timing import WAITS, For
-from wfe_mcp.engine.statistics.usage_sums import used
+from wfe_mcp.engine.statistics.usage_sums import usage_by_key
 from wfe_mcp.store.columns import first_whole_day
 from wfe_mcp.store.records.calls import UsageRecord
 from wfe_mcp.store.runs.phase_sums import NO_PHASE
@@ -101,11 +101,11 @@ def week(engine: Engine, *, everywhere: bool = False) -> WeekView:
     since = datetime.combine(engine.clock().astimezone(UTC) - timedelta(days=6), time(), UTC)
     lines = phases(engine, since=since, everywhere=everywhere)
     return WeekView(
-        finished=completed(engine, None if everywhere else engine.project_id, since),
-        phases=sum(each.tasks for each in lines),
-        attempts=sum(each.attempts for each in lines),
-        tokens=sum(each.tokens for each in lines),
-        cost_usd=round(sum(each.cost_usd for each in lines), 6),
+        finished=completed_runs(engine, None if everywhere else engine.project_id, since),
+        phases=sum(line.tasks for line in lines),
+        attempts=sum(line.attempts for line in lines),
+        tokens=sum(line.tokens for line in lines),
+        cost_usd=round(sum(line.cost_usd for line in lines), 6),
     )
 
 
@@ -124,15 +124,15 @@ def phases(
         count_ended(engine, everywhere=everywhere)
     which["run_id"] = run
     with engine.store.read() as tx:
-        left = tx.phase_sums.begun(**which) if run is not None else _kept(tx, totals, which)
-    for start in range(0, len(left), _PAGE):
+        ids = tx.phase_sums.runs_begun(**which) if run is not None else _fill_from_sums(tx, totals, which)
+    for start in range(0, len(ids), _PAGE):
         # A transaction for each page: a long one would hold up those who write, where SQLite has no write-ahead log.
         with engine.store.read() as tx:
-            page = tx.timelines.of(left[start : start + _PAGE])
+            page = tx.timelines.of_runs(ids[start : start + _PAGE])
         for line in page:
             add_run(totals, line, engine.clock())
     spent: dict[tuple[str, str], UsageRecord] = {}
-    for key, more in used(engine, "phase", which.get("project_id"), template, since, run).items():
+    for key, more in usage_by_key(engine, "phase", which.get("project_id"), template, since, run).items():
         spent[key.template, key.phase] = spent.get((key.template, key.phase), UsageRecord()) + more
     return tuple(
         _line(*key, totals[key], spent.get(key, UsageRecord()))
@@ -141,7 +141,7 @@ def phases(
     )
 
 
-def _kept(tx: Tx, totals: Totals, which: WhichRuns) -> list[RunId]:
+def _fill_from_sums(tx: Tx, totals: Totals, which: WhichRuns) -> list[RunId]:
     """Fill ``totals`` from the sums; the runs that those do not have.
 
     With ``since`` the sums are those of whole days. What began on a part of a day is read from the logs.
@@ -149,22 +149,25 @@ def _kept(tx: Tx, totals: Totals, which: WhichRuns) -> list[RunId]:
     since, project, template = which.get("since"), which.get("project_id"), which.get("template")
     if since is None:
         read_rows(totals, tx.phase_sums.rows(project, template))
-        return _uncounted(tx, totals, project, template)
+        return _uncounted_runs(tx, totals, project, template)
     day = first_whole_day(since)
     read_rows(totals, tx.phase_sums.rows(project, template, day))
     night = datetime.combine(day, time(), UTC)
-    return [*tx.phase_sums.begun(**{**which, "until": night}), *_uncounted(tx, totals, project, template, night)]
+    return [
+        *tx.phase_sums.runs_begun(**{**which, "until": night}),
+        *_uncounted_runs(tx, totals, project, template, night),
+    ]
 
 
-def _uncounted(
+def _uncounted_runs(
     tx: Tx, totals: Totals, project: str | None, template: str | None, since: datetime | None = None
 ) -> list[RunId]:
     """The runs that the sums do not have to their end; what they have of them is taken out of ``totals``."""
-    found = tx.phase_sums.uncounted(project, template, since)
-    for run in found:
+    runs = tx.phase_sums.uncounted_runs(project, template, since)
+    for run in runs:
         if run.counted and (line := tx.timelines.until(run.id, run.counted)) is not None:
             add_run(totals, line, line.at, -1)
-    return [run.id for run in found]
+    return [run.id for run in runs]
 
 
 def spread(spent: Mapping[float, int], total_s: float) -> Spread:
@@ -172,19 +175,19 @@ def spread(spent: Mapping[float, int], total_s: float) -> Spread:
     ordered = sorted(spent.items())
     tasks = sum(spent.values())
 
-    def at(place: int) -> float:
+    def quantile_at(place: int) -> float:
         for seconds, count in ordered:
             place -= count
             if place < 0:
                 return seconds
         raise IndexError(place)
 
-    middle = (at((tasks - 1) // 2) + at(tasks // 2)) / 2
+    middle = (quantile_at((tasks - 1) // 2) + quantile_at(tasks // 2)) / 2
     return Spread(
         tasks=tasks,
         total_s=round(total_s, 3),
         median_s=round(middle, 3),
-        p90_s=round(at(math.ceil(0.9 * tasks) - 1), 3),
+        p90_s=round(quantile_at(math.ceil(0.9 * tasks) - 1), 3),
     )
 
 

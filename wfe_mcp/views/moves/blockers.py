@@ -12,7 +12,7 @@ from wfe_mcp.core.approval_guards import several_people
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import Attempt, AttemptStatus
 from wfe_mcp.core.moves import USER, refusal
-from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.texts import in_short
 from wfe_mcp.engine.files.tree_binding import changed_before_work as changed
 from wfe_mcp.engine.kernel.engine import Engine
@@ -91,13 +91,13 @@ class Blocker:
 
 def blockers(found: Overview) -> tuple[Blocker, ...]:
     """What stops the run: its own state, then each phase, then what is outside it."""
-    made = (blocker_for(found, need) for need in found.needs)
-    return tuple(each for each in made if each is not None)
+    every = (blocker_for(found, need) for need in found.needs)
+    return tuple(blocker for blocker in every if blocker is not None)
 
 
 def sentences(found: Overview) -> tuple[str, ...]:
     """What stops the run, in sentences."""
-    return tuple(each.sentence for each in blockers(found))
+    return tuple(blocker.sentence for blocker in blockers(found))
 
 
 def manual_prompt(found: Overview, path: PhasePath) -> Blocker:
@@ -105,7 +105,7 @@ def manual_prompt(found: Overview, path: PhasePath) -> Blocker:
     attempt, run = found.loaded.state.current(path), found.loaded.record.id
     prompt, answers = places_of(attempt_folder(run, path, attempt.number))
     what = f"its prompt is in {prompt} ; save the output to {answers[0]} (it is picked up by itself)"
-    return Blocker(Stop.MANUAL, path, what, command=f"wfe-mcp submit {run} {typed(path)} --path FILE")
+    return Blocker(Stop.MANUAL, path, what, command=f"wfe-mcp submit {run} {shell_path(path)} --path FILE")
 
 
 def blocker_of(found: Overview, attempt: Attempt) -> Blocker | None:
@@ -126,7 +126,7 @@ def blocker_for(found: Overview, need: Need) -> Blocker | None:
         case Stop.STOPPED:
             return Blocker(need.stop, what=state.status, why=why)
         case Stop.PAUSED | Stop.OUTAGE | Stop.OUT_OF_TIME:
-            return _resumed(found, need.stop)
+            return _resume_blocker(found, need.stop)
         case Stop.GOING_BACK:
             return Blocker(need.stop, what="" if state.going_back is None else str(state.going_back.to))
         case Stop.NO_WORKER | Stop.NO_RUNNER | Stop.RUNNER:
@@ -153,7 +153,7 @@ def _absent(run: str, need: Need) -> Blocker:
     return Blocker(need.stop, need.phase, what, command=command)
 
 
-def _resumed(found: Overview, stop: Stop) -> Blocker:
+def _resume_blocker(found: Overview, stop: Stop) -> Blocker:
     """A run that goes on when the user resumes it; after an outage it does so by itself, too."""
     reason, command = found.loaded.state.reason, f"wfe-mcp resume {found.loaded.record.id}"
     if stop is Stop.OUTAGE:
@@ -196,11 +196,11 @@ def _of_phase(found: Overview, stop: Stop, attempt: Attempt) -> Blocker | None:
 
 
 def _opinion_by_hand(found: Overview, attempt: Attempt) -> Blocker:
-    answer = f"wfe-mcp opinion answer {found.loaded.record.id} {typed(attempt.phase)} --reviewer"
+    answer = f"wfe-mcp opinion answer {found.loaded.record.id} {shell_path(attempt.phase)} --reviewer"
     persons = found.asked_persons[attempt.phase]
     asked = "; ".join(
-        f"As {one.reviewer}: read {one.question} , save the opinion to {one.answer} , then: {answer} {one.reviewer}"
-        for one in persons
+        f"As {person.reviewer}: read {person.question} , save the opinion to {person.answer} , then: {answer} {person.reviewer}"
+        for person in persons
     )
     overrule, first = _command(found, attempt, c.Overrule), next(iter(persons)).reviewer
     return Blocker(Stop.PERSONS_OPINION, attempt.phase, asked, command=overrule, next=f"{answer} {first}")
@@ -234,7 +234,7 @@ def _sentence(engine: Engine, attempt: Attempt) -> str:
 def held_by_others(engine: Engine, found: Overview) -> tuple[str, ...]:
     """A sentence for each phase of an agent that another process of this machine works on, with its client."""
     state, run = found.loaded.state, found.loaded.record.id
-    held = [
+    attempts = [
         attempt
         for attempt in state.open_attempts
         if attempt.status is AttemptStatus.RUNNING
@@ -244,10 +244,12 @@ def held_by_others(engine: Engine, found: Overview) -> tuple[str, ...]:
         and state.phase(attempt.phase).kind != "human"
         and not _sentence(engine, attempt)
     ]
-    if not held:
+    if not attempts:
         return ()
     with engine.store.read() as tx:
-        return tuple(f"{each.phase} is held by {holder_named(tx, run, each)}." for each in held)
+        return tuple(
+            f"{phase_attempt.phase} is held by {holder_named(tx, run, phase_attempt)}." for phase_attempt in attempts
+        )
 
 
 _WHO: dict[Who, tuple[str, str]] = {
@@ -278,7 +280,7 @@ def acts(found: Overview) -> str:
 
 def _words(found: Overview) -> tuple[str, str]:
     needs, who = found.needs, found.who
-    run = next((each.run for each in needs if each.who is Who.RUN), "")
+    run = next((need.run for need in needs if need.who is Who.RUN), "")
     listed, headline = _WHO[who]
     return listed.format(run=run), headline.format(run=run)
 
@@ -296,10 +298,10 @@ def changed_before_work(engine: Engine, found: Overview) -> tuple[str, ...]:
 
             known = folder_changes(operations_of(tx, found.loaded.record.id))
             paths = changed(engine, tx, found.loaded, known) if known else paths
-    return (f"{shortened(paths)} changed after the run started and before its first phase began.",) if paths else ()
+    return (f"{shorten_paths(paths)} changed after the run started and before its first phase began.",) if paths else ()
 
 
-def shortened(paths: Sequence[str]) -> str:
+def shorten_paths(paths: Sequence[str]) -> str:
     """The first paths, and how many more there are."""
     more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
     return ", ".join(paths[:_NAMED]) + more

@@ -14,7 +14,7 @@ from typing import Any
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunState, RunStatus
 from wfe_mcp.core.moves import USER, action, command_with_others, legal_moves, phase_moves
-from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.views.moves.envelope import Next
 
@@ -60,12 +60,12 @@ def command_line(call: Next) -> str:
     """An MCP call as the command that you type."""
     if call.tool == "status" and "run" not in call.args:
         return "wfe-mcp list"
-    given = {
+    values = {
         name: str(value).replace("_", " ") if name == "action" else str(value) for name, value in call.args.items()
     }
-    if "phase" in given:
-        given["phase"] = typed(given["phase"])
-    return f"wfe-mcp {TOOL_COMMANDS[call.tool].format_map(_UNNAMED | given)}"
+    if "phase" in values:
+        values["phase"] = shell_path(values["phase"])
+    return f"wfe-mcp {TOOL_COMMANDS[call.tool].format_map(_UNNAMED | values)}"
 
 
 def user_moves(found: Overview, attempt: Attempt) -> tuple[c.PhaseCommand, ...]:
@@ -101,15 +101,17 @@ def next_moves(overview: Overview) -> tuple[Next, ...]:
     run, state = overview.loaded.record.id, overview.loaded.state
     if overview.origin is not None or state.is_over or state.status is RunStatus.PENDING:
         return ()
-    named = [*(state.current(path) for path in overview.startable), *overview.unasked]
-    legal = legal_moves(state, By(), overview.loaded.record.updated_at, named)
+    attempts = [*(state.current(path) for path in overview.startable), *overview.unasked]
+    legal = legal_moves(state, By(), overview.loaded.record.updated_at, attempts)
     if state.status is RunStatus.PAUSED:
         resume = tuple(tool_call(run, move) for move in legal if isinstance(move, c.Resume))
         return (_wait(run, "continues by itself"), *resume) if resume and overview.goes_on else resume
     starts = {move.phase: move for move in legal if isinstance(move, c.StartPhase)}
     asks = {move.phase: move for move in legal if isinstance(move, c.AskApproval)}
     moves = [tool_call(run, starts[path], _why(state, path)) for path in overview.startable if path in starts]
-    moves += [tool_call(run, asks[one.phase], "asks the user") for one in overview.unasked if one.phase in asks]
+    moves += [
+        tool_call(run, asks[pending.phase], "asks the user") for pending in overview.unasked if pending.phase in asks
+    ]
     if state.going_back is not None or any(_will_move(overview, attempt) for attempt in state.moving_attempts):
         moves.append(_wait(run, "waits for a change"))
     return tuple(moves[:3])

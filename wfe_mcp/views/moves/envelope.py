@@ -53,8 +53,8 @@ class Next:
 
     def to_dict(self) -> dict[str, Any]:
         """The wire form, without empty keys."""
-        found: dict[str, Any] = {"tool": self.tool, "args": self.args}
-        return found | ({"need": self.need} if self.need else {}) | ({"why": self.why} if self.why else {})
+        call: dict[str, Any] = {"tool": self.tool, "args": self.args}
+        return call | ({"need": self.need} if self.need else {}) | ({"why": self.why} if self.why else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Envelope:
         """The same answer with another view."""
         return replace(self, view=view, data={})
 
-    def shown(self, kind: type[V]) -> V:
+    def view_as(self, kind: type[V]) -> V:
         """The view, which is of this kind."""
         assert isinstance(self.view, kind), f"the answer shows {type(self.view).__name__}"
         return self.view
@@ -124,9 +124,9 @@ class Envelope:
 def _error(refused: Refused | None) -> dict[str, Any]:
     if refused is None:
         return {}
-    found: dict[str, Any] = {"code": refused.code, "message": refused.message}
+    error: dict[str, Any] = {"code": refused.code, "message": refused.message}
     return (
-        found
+        error
         | ({"hint": refused.hint} if refused.hint else {})
         | ({"details": _details(refused)} if refused.details else {})
     )

@@ -14,7 +14,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.refusals import unknown_phase
-from wfe_mcp.core.units import joined, plural
+from wfe_mcp.core.units import join_names, plural
 from wfe_mcp.engine.evaluation.outlook import Outlook, approve, outlook, reject
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.run_change import RunChange
@@ -94,7 +94,7 @@ def _refuse() -> None:
 
 
 def _acts(change: RunChange, path: PhasePath | None, to: str) -> dict[Way, Callable[[], object]]:
-    on: c.Given = {"by": change.by, "at": change.at}
+    on: c.CallerAndTime = {"by": change.by, "at": change.at}
     acts: dict[Way, Callable[[], object]] = {
         "proceed": lambda: change.give(c.Proceed(phase=path, **on)),
         "resume": lambda: change.give(c.Resume(**on)),
@@ -115,7 +115,7 @@ def _follows(found: Overview, seen: Outlook, way: Way) -> str:
     before = None if seen.phase is None else found.loaded.state.current(seen.phase).number
     if seen.attempt == before and seen.gate is not None:
         return _gates(found, seen)
-    without = f"; {_named(seen.skips)} {'is' if len(seen.skips) == 1 else 'are'} left out" if seen.skips else ""
+    without = f"; {_name_phases(seen.skips)} {'is' if len(seen.skips) == 1 else 'are'} left out" if seen.skips else ""
     if seen.run is RunStatus.COMPLETED:
         return f"the run completes{without}"
     if seen.run in _STOPS:
@@ -124,10 +124,10 @@ def _follows(found: Overview, seen: Outlook, way: Way) -> str:
             f"the run {ends}: {seen.reason}".rstrip(".") if seen.reason else "that is recorded; the run stays stopped"
         )
     if seen.goes_back:
-        return f"the run goes back to {_named(seen.opens)}"
+        return f"the run goes back to {_name_phases(seen.opens)}"
     if before is not None and seen.attempt != before:
         return f"attempt {seen.attempt} at {seen.phase} opens{' with your feedback' if way == 'reject' else ''}"
-    return _of_phase(found, seen) or (f"the run continues with {_named(seen.opens or seen.stays)}{without}")
+    return _of_phase(found, seen) or (f"the run continues with {_name_phases(seen.opens or seen.stays)}{without}")
 
 
 def _delivers(engine: Engine, found: Overview, opens: Sequence[str]) -> str:
@@ -142,7 +142,7 @@ def _delivers(engine: Engine, found: Overview, opens: Sequence[str]) -> str:
         for name, (mode, text) in DELIVERING.items()
         if name in steps and mode in {"", settings.mode} and (settings.remote or "{remote}" not in text)
     ]
-    without = f" without those of [delivery] never ({joined(settings.never[:_NAMED])})" if settings.never else ""
+    without = f" without those of [delivery] never ({join_names(settings.never[:_NAMED])})" if settings.never else ""
     names = {"remote": settings.remote, "files": "these files", "without": without}
     done: list[str] = []
     for step, text in due:
@@ -152,7 +152,7 @@ def _delivers(engine: Engine, found: Overview, opens: Sequence[str]) -> str:
         with engine.store.read() as tx:
             item = item_of_run(tx, found.loaded.record)
         done += [f"closes {item.source}"] if item is not None and "://" in item.source else []
-    return f": the server {joined(done)}" if done and settings.mode != "none" else ""
+    return f": the server {join_names(done)}" if done and settings.mode != "none" else ""
 
 
 DELIVERING: Mapping[str | None, tuple[str, str]] = {
@@ -170,7 +170,7 @@ def _of_phase(found: Overview, seen: Outlook) -> str:
     if seen.phase is not None and seen.state is AttemptStatus.READY:
         phase = found.plan.phase(seen.phase)
         if phase.kind == "steps":  # no one reads its prompt
-            return f"the server starts {plural(len(phase.steps), 'step')}: {_named([each.id for each in phase.steps])}"
+            return f"the server starts {plural(len(phase.steps), 'step')}: {_name_phases([step.id for step in phase.steps])}"
         return "work starts with exactly this prompt"
     if seen.repair:
         return f"{seen.phase} fails, and {'it is undone' if seen.repair == 'compensate' else 'its recovery begins'}"
@@ -185,19 +185,19 @@ def _gates(found: Overview, seen: Outlook) -> str:
     """The gates that the phase is at once the decision is made."""
     assert seen.phase is not None and seen.gate is not None, "only a phase is at gates"
     before = found.loaded.state.current(seen.phase)
-    left = found.plan.gates(before)[seen.gate :]
+    gates = found.plan.gates(before)[seen.gate :]
     if seen.gate_kind == "approval" and seen.gate == before.gate:
         missing = gate_of(found.loaded.state, before).people - len(before.approvals) - 1
         return f"your approval counts, and {plural(missing, 'more person has', 'more people have')} to approve"
     if seen.gate_kind == "approval":
         return "the next gate asks for another approval"
-    names = [gate.label.format_map(dict(gate)) for gate in left if gate.judged != "person"]
+    names = [gate.label.format_map(dict(gate)) for gate in gates if gate.judged != "person"]
     return f"the gate {names[0]} runs next; what follows depends on it"
 
 
-def _named(paths: Sequence[str]) -> str:
+def _name_phases(paths: Sequence[str]) -> str:
     shown = list(paths[:_NAMED])
     more = len(paths) - len(shown)
     if more:
         return f"{', '.join(shown)} and {more} more"
-    return joined(shown)
+    return join_names(shown)

@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.artifacts import content
-from wfe_mcp.core.units import joined
+from wfe_mcp.core.units import join_names
 from wfe_mcp.views.runs.requests import HandedOn, handed_on
 from wfe_mcp.views.values import markdown
 from wfe_mcp.views.values.model import view_model, view_of
@@ -128,9 +128,9 @@ def people_here(found: Sequence[Present]) -> PeopleHere:
     """``found`` as JSON, and as a sentence."""
     if not found:
         return PeopleHere(present=())
-    names = joined([f"{each.name} (since {each.since:%H:%M} UTC)" for each in found])
+    names = join_names([f"{present.name} (since {present.since:%H:%M} UTC)" for present in found])
     text = f"{names} {'has' if len(found) == 1 else 'have'} this decision open, too."
-    return PeopleHere(present=tuple(view_of(PersonHere, each) for each in found), text=text)
+    return PeopleHere(present=tuple(view_of(PersonHere, present) for present in found), text=text)
 
 
 def decision_data(view: DecisionView, editable: str = "", present: Sequence[Present] = ()) -> DecisionData:
@@ -157,16 +157,16 @@ def parts_json(schema: str, value: object) -> tuple[Any, ...]:
 
 def blocks_json(text: str) -> tuple[Any, ...]:
     """Markdown as blocks in JSON, each with its ``kind``."""
-    return tuple(_kind(block) for block in markdown.parsed(text))
+    return tuple(_kind(block) for block in markdown.parse_blocks(text))
 
 
 def _kind(value: object) -> Any:
     """A part or a block as JSON, with its ``kind``; Markdown as blocks."""
     if isinstance(value, tuple):
-        return [_kind(each) for each in cast("tuple[object, ...]", value)]
+        return [_kind(item) for item in cast("tuple[object, ...]", value)]
     if not is_dataclass(value) or isinstance(value, type):
         return value
-    named: Mapping[str, Any] = {each.name: _kind(getattr(value, each.name)) for each in fields(value)}
+    named: Mapping[str, Any] = {field.name: _kind(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, content.Document):
         named = {"blocks": list(blocks_json(value.text))}
     return {"kind": type(value).__name__.lower(), **named}

@@ -48,14 +48,14 @@ class AbsenceList:
 
 def absence_list(found: Iterable[Absence]) -> AbsenceList:
     """``found`` as JSON."""
-    return AbsenceList(away=tuple(view_of(AbsenceView, each, until=each.until.isoformat()) for each in found))
+    return AbsenceList(away=tuple(view_of(AbsenceView, absence, until=absence.until.isoformat()) for absence in found))
 
 
 def inbox_of(view: InboxView, me: str, of: Mapping[str, Deciders]) -> InboxView:
     """``view`` for the person ``me``. ``of``: the people of each project, by its folder."""
 
     def sorted_out(rows: tuple[Any, ...], why: Callable[[Any], str]) -> tuple[Any, ...]:
-        changed = [replace(each, for_others=why(each)) for each in rows]
+        changed = [replace(inbox_row, for_others=why(inbox_row)) for inbox_row in rows]
         return tuple(sorted(changed, key=lambda each: (bool(each.for_others), not _is_handed(each))))
 
     def people(row: Any) -> Deciders:
@@ -63,17 +63,17 @@ def inbox_of(view: InboxView, me: str, of: Mapping[str, Deciders]) -> InboxView:
 
     def of_authors(row: Any) -> str:
         able = people(row).having("author")
-        return "" if me in able else f"{people(row).who(able)} can continue it, by the role author."
+        return "" if me in able else f"{people(row).subject_of(able)} can continue it, by the role author."
 
     return replace(
         view,
         decisions=sorted_out(view.decisions, lambda each: _decision(each, me, people(each))),
         unasked=sorted_out(view.unasked, lambda each: _decision(each, me, people(each))),
-        tasks=sorted_out(view.tasks, lambda each: _signed(me, people(each).able(), people(each), "fill it in")),
+        tasks=sorted_out(view.tasks, lambda each: _why_not_signed(me, people(each).able(), people(each), "fill it in")),
         stopped=sorted_out(view.stopped, of_authors),
         opinions=sorted_out(
             view.opinions,
-            lambda each: _signed(me, _asked(each.reviewer, people(each)), people(each), "answer it"),
+            lambda each: _why_not_signed(me, _who_can_answer(each.reviewer, people(each)), people(each), "answer it"),
         ),
         trust=sorted_out(view.trust, lambda _: "It is given at the terminal of the server."),
     )
@@ -81,7 +81,7 @@ def inbox_of(view: InboxView, me: str, of: Mapping[str, Deciders]) -> InboxView:
 
 def yours(view: InboxView) -> InboxView:
     """What of ``view`` is for who asks."""
-    rows = {each.name: getattr(view, each.name) for each in fields(view)}
+    rows = {field.name: getattr(view, field.name) for field in fields(view)}
     return replace(view, **{name: tuple(row for row in those if not row.for_others) for name, those in rows.items()})
 
 
@@ -103,20 +103,20 @@ def as_seen_by(engine: Engine, people: People, login: Login, view: DecisionView)
 
 def people_at(engine: Engine, people: People, login: Login, view: DecisionView) -> PeopleHere:
     """What ``login``, who has the page of ``view`` open, sees of others there; it records that they have it open."""
-    here, found = people_here(come(people.engine, login, view.request.id)), deciders(engine, people)
+    here, people_able = people_here(come(people.engine, login, view.request.id)), deciders(engine, people)
     if view.state != "open":
         return here
-    me, away = login.person.name, found.away
+    me, away = login.person.name, people_able.away
     have_it = {me, view.handed.to if view.handed else me}
     able = (
-        [each for each in found.able(view.approvals) if each not in have_it]
+        [name for name in people_able.able(view.approvals) if name not in have_it]
         if login.is_("approver", engine.project_id)
         else []
     )
     return replace(
         here,
-        handed=_handed(handed_on(view.handed), found),
-        able=tuple(PersonAble(name=each, away=away[each].text if each in away else "") for each in able),
+        handed=_handed_sentence(handed_on(view.handed), people_able),
+        able=tuple(PersonAble(name=name, away=away[name].text if name in away else "") for name in able),
     )
 
 
@@ -128,24 +128,24 @@ def _decision(row: WaitingDecision | UnaskedDecision, me: str, people: Deciders)
     if me in whose:
         return ""
     if handed is not None and handed.to in people.able(approvals):
-        return _handed(handed, people)
-    others = f"{people.who(whose)} can decide it." if whose else people.who_can(approvals)
+        return _handed_sentence(handed, people)
+    others = f"{people.subject_of(whose)} can decide it." if whose else people.who_can(approvals)
     if person_named(me) in approvals:
         return f"You approved it, and it needs another person. {others}"
     return f"{_NO_KEY} {others}" if _lacks_key(me, people) else others
 
 
-def _asked(reviewer: str, people: Deciders) -> tuple[str, ...]:
+def _who_can_answer(reviewer: str, people: Deciders) -> tuple[str, ...]:
     """Who can answer for ``reviewer``: the person of that name, else everyone who signs."""
     able = people.able()
-    return tuple(each for each in able if person_named(each) == person_named(reviewer)) or able
+    return tuple(name for name in able if person_named(name) == person_named(reviewer)) or able
 
 
-def _signed(me: str, able: tuple[str, ...], people: Deciders, does: str) -> str:
+def _why_not_signed(me: str, able: tuple[str, ...], people: Deciders, does: str) -> str:
     """Why what a passkey signs is not for ``me``; empty where it is."""
     if me in able:
         return ""
-    others = f"{people.who(able)} can {does}."
+    others = f"{people.subject_of(able)} can {does}."
     return f"{_NO_KEY} {others}" if _lacks_key(me, people) else others
 
 
@@ -153,7 +153,7 @@ def _lacks_key(me: str, people: Deciders) -> bool:
     return me in people.having("approver") and me not in people.keys
 
 
-def _handed(handed: HandedOn | None, people: Deciders) -> str:
+def _handed_sentence(handed: HandedOn | None, people: Deciders) -> str:
     """To whom it was handed, and that they are away."""
     if handed is None:
         return ""

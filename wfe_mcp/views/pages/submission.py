@@ -14,7 +14,7 @@ from wfe_mcp.artifacts.registry import json_schema
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus
-from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.artifacts.prompts import prompt_of
 from wfe_mcp.engine.kernel.engine import Engine
@@ -92,7 +92,7 @@ def submission_form(engine: Engine, found: Overview, phase: str) -> FormView:
         how=how,
         artifact=str(found.plan.artifact_name(path) or ""),
         schema=json_schema(found.plan.schema(path)) if has_artifact else {},
-        command=f"wfe-mcp {verb} {found.loaded.record.id} {typed(path)}{file}",
+        command=f"wfe-mcp {verb} {found.loaded.record.id} {shell_path(path)}{file}",
         why="" if how else _why(attempt, has_artifact=has_artifact),
         prompt=prompt,
         of=of,
@@ -104,9 +104,9 @@ def submission_form(engine: Engine, found: Overview, phase: str) -> FormView:
         can_overrule=c.Overrule in moves,
         leads_to={way: leads_to(engine, found, way, phase) for kind, way in _WAYS.items() if kind in moves},
         blockers=tuple(
-            blocker_line(each)
-            for each in blocker_views(state, only_open=True)
-            if each.phase == path and c.Retry in moves
+            blocker_line(view)
+            for view in blocker_views(state, only_open=True)
+            if view.phase == path and c.Retry in moves
         ),
     )
 
@@ -141,7 +141,7 @@ def _start(tx: Tx, found: Overview, attempt: Attempt) -> tuple[str, str, tuple[J
     drafts = drafts_of(tx, found.loaded, path)
     if drafts and drafts[-1].attempt == attempt.number:
         last = drafts[-1]
-        return f"draft {len(drafts)}", _formatted(last.raw.decode(errors="replace")), tuple(last.errors[:20])
+        return f"draft {len(drafts)}", _format_json(last.raw.decode(errors="replace")), tuple(last.errors[:20])
     heads = tx.artifacts.revisions(run, path)
     return _revision(tx, found, attempt, heads[-1].revision) if heads else ("", "", ())
 
@@ -149,10 +149,10 @@ def _start(tx: Tx, found: Overview, attempt: Attempt) -> tuple[str, str, tuple[J
 def _revision(tx: Tx, found: Overview, attempt: Attempt, number: int) -> tuple[str, str, tuple[JsonObject, ...]]:
     record = tx.artifacts.revision(found.loaded.record.id, attempt.phase, number)
     assert record is not None, "the state names a stored revision"
-    return f"revision {number}", _formatted(record.content), ()
+    return f"revision {number}", _format_json(record.content), ()
 
 
-def _formatted(text: str) -> str:
+def _format_json(text: str) -> str:
     try:
         return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
     except ValueError:

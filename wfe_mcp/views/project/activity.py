@@ -160,9 +160,9 @@ def evidence_list(engine: Engine, run: str, phase: str = "", attempt: int | None
     """The evidence of a run, of a phase or of one of its attempts: what its gates saw, and what its steps called."""
     with engine.store.read() as tx:
         state = engine.load(tx, run).state
-        found = tx.evidence.of_run(RunId(run), PhasePath(phase) if phase else None, attempt)
+        records = tx.evidence.of_run(RunId(run), PhasePath(phase) if phase else None, attempt)
         rows = tx.steps.of_run(RunId(run))
-    facts = [evidence_fact(one) for one in found]
+    facts = [evidence_fact(evidence) for evidence in records]
     facts += [
         _step_fact(row, row.finished_at, state.attempts[row.phase][row.attempt - 1].iteration)
         for row in rows
@@ -203,7 +203,7 @@ def project_view(engine: Engine) -> ProjectView:
     """A project as it is configured now; what is not trusted does not count."""
     settings = engine.settings().settings
     with engine.store.read() as tx:
-        record = next(each for each in known_projects(tx, engine.project_id))
+        record = next(project for project in known_projects(tx, engine.project_id))
         page = tx.runs.page(record.id, status=_OPEN, limit=_SHOWN, archived=False)
         weaker = tx.runs.weakened_gates(run.id for run in page.runs)
     return ProjectView(

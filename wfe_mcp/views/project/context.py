@@ -46,12 +46,12 @@ class ProjectContext:
 
 def project_context(engine: Engine, tokens: int = TOKENS) -> ProjectContext:
     """The context in at most ``tokens``, and never more than an answer of a tool holds."""
-    inside, known = contents(engine), project_view(engine)
+    inside, project = contents(engine), project_view(engine)
     most = min(tokens * _CHARS_PER_TOKEN, LIMIT_BYTES - _ENVELOPE_BYTES)
-    tried = (_within(inside, known, lines) for lines in _LINES)
+    tried = (_within(inside, project, lines) for lines in _LINES)
     return next(
-        (each for each in tried if len(json.dumps(json.dumps(plain(each), ensure_ascii=False))) <= most),
-        _within(inside, known, 0),
+        (context for context in tried if len(json.dumps(json.dumps(plain(context), ensure_ascii=False))) <= most),
+        _within(inside, project, 0),
     )
 
 
@@ -65,29 +65,29 @@ def _within(inside: ProjectContents, known: ProjectView, lines: int) -> ProjectC
         return found[:lines]
 
     kinds: dict[str, list[str]] = {}
-    for each in inside.findings:
-        sure = "" if each.sure == "declared" else f", {each.sure}"
-        kinds.setdefault(each.kind, []).append(f"{each.value} ({each.file}:{each.line}{sure})")
+    for finding in inside.findings:
+        sure = "" if finding.sure == "declared" else f", {finding.sure}"
+        kinds.setdefault(finding.kind, []).append(f"{finding.value} ({finding.file}:{finding.line}{sure})")
     checks = [
-        {"name": each.name, "command": " ".join(each.argv)}
-        | ({} if each.cwd == "." else {"in": each.cwd})
-        | ({} if each.configured else {"configured": False})
-        for each in inside.checks
+        {"name": check.name, "command": " ".join(check.argv)}
+        | ({} if check.cwd == "." else {"in": check.cwd})
+        | ({} if check.configured else {"configured": False})
+        for check in inside.checks
     ]
     return ProjectContext(
         project=known.project.project,
         name=known.project.name,
         root=inside.root,
         git=inside.git,
-        facts={each.name: each.value for each in cut("facts", inside.facts)},
+        facts={fact.name: fact.value for fact in cut("facts", inside.facts)},
         found={kind: list(cut(kind, those)) for kind, those in kinds.items()},
         checks=tuple(cut("checks", checks)),
         default_template=known.default_template,
-        templates={each.name: each.title for each in cut("templates", known.templates)},
-        roles={each.role: f"{each.provider} {each.model}".strip() for each in cut("roles", known.roles)},
+        templates={template.name: template.title for template in cut("templates", known.templates)},
+        roles={role.role: f"{role.provider} {role.model}".strip() for role in cut("roles", known.roles)},
         runs=tuple(
-            {"run": each.run, "title": each.title, "state": each.state, "template": each.template}
-            for each in cut("runs", known.runs)
+            {"run": run.run, "title": run.title, "state": run.state, "template": run.template}
+            for run in cut("runs", known.runs)
         ),
         left_out=left,
     )

@@ -45,16 +45,18 @@ class CredentialsView:
 def credentials_view(engine: Engine) -> CredentialsView:
     """The credentials that count in the project of ``engine``."""
     return CredentialsView(
-        credentials=tuple(credential_view(engine, each) for each in credentials(engine)),
+        credentials=tuple(credential_view(engine, credential) for credential in credentials(engine)),
         kinds={kind.name: [part._asdict() for part in kind.parts] for kind in KINDS.values()},
     )
 
 
 def credential_view(engine: Engine, one: Credential) -> CredentialView:
     """One credential."""
-    known = engine.settings().settings
-    named = [f"check {name}" for name, check in known.checks.items() if one.name in check.credentials]
-    named += [f"http steps at {origin}" for origin, login in known.http.logins.items() if login.split()[0] == one.name]
+    settings = engine.settings().settings
+    named = [f"check {name}" for name, check in settings.checks.items() if one.name in check.credentials]
+    named += [
+        f"http steps at {origin}" for origin, login in settings.http.logins.items() if login.split()[0] == one.name
+    ]
     return view_of(
         CredentialView,
         one,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId, Stage
-from wfe_mcp.core.paths import declared
+from wfe_mcp.core.paths import declared_path
 from wfe_mcp.store.records.jobs import BEHIND, JobRecord, JobStatus, QueueRecord, labels_of
 from wfe_mcp.views.approvals.evidence import gate_name
 from wfe_mcp.views.values.model import INLINE, Json, second, view_model, view_of
@@ -81,9 +81,14 @@ class QueueState:
 def job_rows(engine: Engine, overviews: Sequence[JobOverview]) -> tuple[JobRow, ...]:
     """The lines of the list, each with the title of its run."""
     with engine.store.read() as tx:
-        titles = tx.runs.titles({run for each in overviews if (run := each.job.run_id) is not None})
-        gates = {each.job.id: _gate(engine, tx, each.job) for each in overviews if each.job.kind == "gate"}
-    return tuple(_row(each, titles.get(each.job.run_id or RunId(""), ""), gates.get(each.job.id)) for each in overviews)
+        titles = tx.runs.titles({run for overview in overviews if (run := overview.job.run_id) is not None})
+        gates = {
+            overview.job.id: _gate(engine, tx, overview.job) for overview in overviews if overview.job.kind == "gate"
+        }
+    return tuple(
+        _row(overview, titles.get(overview.job.run_id or RunId(""), ""), gates.get(overview.job.id))
+        for overview in overviews
+    )
 
 
 def _row(overview: JobOverview, title: str, gate: Gate | None) -> JobRow:
@@ -130,7 +135,7 @@ def _gate(engine: Engine, tx: Tx, job: JobRecord) -> Gate | None:
         plan = engine.plans.of_run(tx, tx.runs.find(engine.project_id, job.run_id))
     except Refused:
         return None
-    phase = plan.phases.get(declared(job.phase))
+    phase = plan.phases.get(declared_path(job.phase))
     if phase is None:
         return None
     gates = phase.prompt_gates if job.payload.get("stage") == Stage.BEFORE else phase.gates
@@ -140,26 +145,26 @@ def _gate(engine: Engine, tx: Tx, job: JobRecord) -> Gate | None:
 
 def _does(job: JobRecord, gate: Gate | None) -> str:
     """What the job does, in words."""
-    given = job.payload
+    payload = job.payload
     match job.kind:
         case "gate":
-            when = " before work" if given.get("stage") == Stage.BEFORE else ""
+            when = " before work" if payload.get("stage") == Stage.BEFORE else ""
             if gate is None:
                 return f"judges a gate{when}"
             of_check = gate.kind == "command"
             return (f"runs check {gate.check}" if of_check else f"judges the {gate_name(gate)} gate") + when
         case "step":
-            return f"works step {given.get('step', '')}".rstrip()
+            return f"works step {payload.get('step', '')}".rstrip()
         case "work":
-            return f"works the phase as {given.get('role', 'a model')}"
+            return f"works the phase as {payload.get('role', 'a model')}"
         case "question":
-            return f"asks {given.get('role', 'a model')} a question"
+            return f"asks {payload.get('role', 'a model')} a question"
         case "webhook":
-            return f"sends {given.get('type', 'an event')} to {given.get('webhook', 'a webhook')}"
+            return f"sends {payload.get('type', 'an event')} to {payload.get('webhook', 'a webhook')}"
         case "claim":
-            return f"tests claim {given.get('item', '')}".rstrip()
+            return f"tests claim {payload.get('item', '')}".rstrip()
         case "timer":
-            return _TIMERS.get(str(given.get("timer")), "waits for a time")
+            return _TIMERS.get(str(payload.get("timer")), "waits for a time")
         case kind:
             return _DOES.get(kind, kind)
 

@@ -36,19 +36,19 @@ class NewsView:
 def news(engine: Engine, visits: Mapping[str, datetime]) -> NewsView:
     """What happened in each project since its time."""
     with engine.store.read() as tx:
-        found = [each for project, at in visits.items() for each in tx.activity.news(at, project=project)]
-    by_run = groupby(sorted(found, key=lambda each: (each.run, -each.position)), key=lambda each: each.run)
+        activities = [activity for project, at in visits.items() for activity in tx.activity.news(at, project=project)]
+    by_run = groupby(sorted(activities, key=lambda each: (each.run, -each.position)), key=lambda each: each.run)
     unseen = [[*takewhile(lambda each: each.event.assurance < Assurance.HUMAN, group)] for _, group in by_run]
     lines = tuple(
         NewsLine(
-            run=each.run,
-            title=each.title,
-            project=each.project_id,
-            at=second(each.event.at),
-            text=sentence(each.event),
+            run=activity.run,
+            title=activity.title,
+            project=activity.project_id,
+            at=second(activity.event.at),
+            text=sentence(activity.event),
             events=1 + len(group),
         )
-        for each, *group in sorted(filter(None, unseen), key=lambda each: -each[0].position)
+        for activity, *group in sorted(filter(None, unseen), key=lambda each: -each[0].position)
     )
     since = min(visits.values()).isoformat(timespec="milliseconds") if visits else ""  # as events are timed
     return NewsView(since=since, runs=lines)

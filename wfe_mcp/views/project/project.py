@@ -51,38 +51,40 @@ def project_view(engine: Engine) -> ProjectContents:
     from wfe_mcp.workspace.discovery.project_facts import project_facts
 
     facts, configured = project_facts(engine.root), engine.settings().settings.checks
-    found = {each.name: each for each in facts.checks}
-    known = tuple(
+    checks_by_name = {fact.name: fact for fact in facts.checks}
+    checks = tuple(
         CheckView(
             name=name,
             argv=tuple(check.argv),
             configured=True,
             cwd=check.cwd or ".",
-            kind=str(found[name].kind) if name in found else "",
+            kind=str(checks_by_name[name].kind) if name in checks_by_name else "",
             fault=check_fault(engine.root, check, engine.environment)
-            or "; ".join(each.text for each in credential_faults(engine, check.credentials)),
-            why=found[name].why if name in found and found[name].settings.argv == check.argv else "",
+            or "; ".join(fault.text for fault in credential_faults(engine, check.credentials)),
+            why=checks_by_name[name].why
+            if name in checks_by_name and checks_by_name[name].settings.argv == check.argv
+            else "",
         )
         for name, check in configured.items()
     )
     proposed = tuple(
         CheckView(
-            name=each.name,
-            argv=tuple(each.settings.argv),
+            name=fact.name,
+            argv=tuple(fact.settings.argv),
             configured=False,
-            cwd=each.settings.cwd or ".",
-            kind=str(each.kind),
-            why=each.why,
+            cwd=fact.settings.cwd or ".",
+            kind=str(fact.kind),
+            why=fact.why,
         )
-        for each in facts.checks
-        if each.name not in configured
+        for fact in facts.checks
+        if fact.name not in configured
     )
     return ProjectContents(
         root=str(engine.root),
         git=engine.project.is_git,
         languages=facts.languages,
         packages=facts.packages,
-        checks=(*known, *proposed),
+        checks=(*checks, *proposed),
         folders_left_out=facts.left_out,
         stack=facts.stacks,
         facts=facts_of(engine, facts),
@@ -138,7 +140,7 @@ def planned_view(engine: Engine, plan: PlannedPolicy) -> PlannedPolicyView:
     view = PlannedPolicyView(
         project=engine.project_id,
         changes=plan.changes,
-        weakens=any(each.weakens for each in plan.changes),
+        weakens=any(change.weakens for change in plan.changes),
         command=command(plan),
     )
     shown = {**plain(view), "file": sha256_hex(plan.text.encode())}
@@ -153,5 +155,5 @@ def command(plan: PlannedPolicy) -> str:
         "artifacts.on_mismatch": "--on-mismatch",
     }
     return " ".join(
-        ["wfe-mcp config policy", *(f"{options[each.key]} {each.now.replace(' ', '')}" for each in plan.changes)]
+        ["wfe-mcp config policy", *(f"{options[change.key]} {change.now.replace(' ', '')}" for change in plan.changes)]
     )

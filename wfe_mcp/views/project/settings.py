@@ -85,7 +85,7 @@ def settings_view(engine: Engine) -> SettingsView:
     """The settings that hold in the project of ``engine``."""
     settings, health = engine.settings().settings, engine.store.health()
     return SettingsView(
-        providers=tuple(map(provider_setting, providers.listed(engine))),
+        providers=tuple(map(provider_setting, providers.list_providers(engine))),
         roles=tuple(map(role_setting, providers.roles(engine))),
         checks=check_lines(settings),
         approvals=settings.policy.model_dump(mode="json"),

@@ -60,22 +60,22 @@ def receiver_views(engine: Engine) -> tuple[ReceiverView, ...]:
     return tuple(
         view_of(
             ReceiverView,
-            each.hook,
-            name=each.name,
-            origin=origin_of(each.hook.url) or "",
-            waiting=each.waiting,
-            failed=each.failed,
-            fault=each.fault,
+            receiver.hook,
+            name=receiver.name,
+            origin=origin_of(receiver.hook.url) or "",
+            waiting=receiver.waiting,
+            failed=receiver.failed,
+            fault=receiver.fault,
         )
-        for each in receivers(engine)
+        for receiver in receivers(engine)
     )
 
 
 def webhooks_view(engine: Engine, limit: int = 100) -> WebhooksView:
     """The webhooks of the project of ``engine``, and their newest deliveries."""
-    found = tuple(map(delivery_view, deliveries(engine, limit=limit)))
+    views = tuple(map(delivery_view, deliveries(engine, limit=limit)))
     faults = engine.settings().faults_in("webhooks")
-    return WebhooksView(webhooks=receiver_views(engine), deliveries=found, faults=faults)
+    return WebhooksView(webhooks=receiver_views(engine), deliveries=views, faults=faults)
 
 
 @view_model
@@ -135,12 +135,12 @@ def incoming_views(engine: Engine) -> tuple[IncomingView, ...]:
     return tuple(
         view_of(
             IncomingView,
-            each.settings,
-            name=each.name,
-            inputs=(*each.settings.inputs, *each.settings.from_body),
-            fault=each.fault,
+            system.settings,
+            name=system.name,
+            inputs=(*system.settings.inputs, *system.settings.from_body),
+            fault=system.fault,
         )
-        for each in systems(engine)
+        for system in systems(engine)
     )
 
 
@@ -149,11 +149,11 @@ def schedule_views(engine: Engine) -> tuple[ScheduleView, ...]:
     return tuple(
         view_of(
             ScheduleView,
-            each,
-            template=each.settings.template,
-            cron=each.settings.cron,
-            timezone=each.settings.timezone,
-            enabled=each.settings.enabled,
+            schedule,
+            template=schedule.settings.template,
+            cron=schedule.settings.cron,
+            timezone=schedule.settings.timezone,
+            enabled=schedule.settings.enabled,
         )
-        for each in schedules(engine)
+        for schedule in schedules(engine)
     )

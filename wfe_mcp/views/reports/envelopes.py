@@ -30,8 +30,8 @@ _TOGETHER = 25
 def overview_of(engine: Engine, run: str | LoadedRun) -> Overview:
     """The status of ``run`` as this process sees it. An interrupted rollback, and a time that is over, are ended first."""
     with engine.store.read() as tx:
-        found = overview(engine, tx, engine.load(tx, run))
-    return _ended(engine, found)
+        standing = overview(engine, tx, engine.load(tx, run))
+    return _at_its_end(engine, standing)
 
 
 def overviews_of(runs: Sequence[tuple[Engine, str]]) -> Iterator[tuple[Engine, Overview]]:
@@ -42,12 +42,12 @@ def overviews_of(runs: Sequence[tuple[Engine, str]]) -> Iterator[tuple[Engine, O
             for engine, run in runs[start : start + _TOGETHER]:
                 with suppress(Refused):
                     some.append((engine, overview(engine, tx, engine.load(tx, run))))
-        for engine, found in some:
+        for engine, standing in some:
             with suppress(Refused):
-                yield engine, _ended(engine, found)
+                yield engine, _at_its_end(engine, standing)
 
 
-def _ended(engine: Engine, found: Overview) -> Overview:
+def _at_its_end(engine: Engine, found: Overview) -> Overview:
     run = found.loaded.record.id
     if end_time(engine, found.loaded):
         return overview_of(engine, run)
@@ -81,9 +81,9 @@ def envelope_of(
 
 def after_move(engine: Engine, run: str | LoadedRun, phase: str, what: str) -> Envelope:
     """The answer to a call that changed a phase: its newest attempt."""
-    found = overview_of(engine, run)
+    standing = overview_of(engine, run)
     return envelope_of(
-        found, f"{phase}: {what}", {"attempt": found.loaded.state.current(PhasePath(phase)).number}, phase=phase
+        standing, f"{phase}: {what}", {"attempt": standing.loaded.state.current(PhasePath(phase)).number}, phase=phase
     )
 
 
@@ -92,19 +92,19 @@ def refusal(engine: Engine, refused: Refused, run: str | None = None, phase: str
     run, phase = refused.run or run, refused.phase or phase
     data = dict(refused.data)
     starts = {"unknown_template": (Next("list_templates"),), "unknown_run": (Next("status"),)}.get(refused.code, ())
-    found = None
+    standing = None
     with suppress(Refused):
-        found = overview_of(engine, run) if run else None
-    if found is None:
+        standing = overview_of(engine, run) if run else None
+    if standing is None:
         return Envelope(False, summary=refused.message, next=starts, data=data, error=refused)
-    if phase not in found.loaded.state.attempts:
+    if phase not in standing.loaded.state.attempts:
         phase = None
-    error = _with_machine_of_holder(engine, found, _with_command_of_the_user(found, refused, phase), phase)
+    error = _with_machine_of_holder(engine, standing, _with_command_of_the_user(standing, refused, phase), phase)
     # The rules do not know the run's id; a command that is named must be one to paste.
-    named = re.sub(r"(?<= )RUN\b", found.loaded.record.id, error.hint)
+    named = re.sub(r"(?<= )RUN\b", standing.loaded.record.id, error.hint)
     error = replace(error, hint=type(error.hint)(named))
-    envelope = envelope_of(found, refused.message, data, phase=phase, error=error)
-    return _resubmit(found, envelope, phase) if refused.code == "invalid_artifact" and phase else envelope
+    envelope = envelope_of(standing, refused.message, data, phase=phase, error=error)
+    return _resubmit(standing, envelope, phase) if refused.code == "invalid_artifact" and phase else envelope
 
 
 def _with_command_of_the_user(found: Overview, refused: Refused, phase: str | None) -> Refused:
@@ -175,5 +175,5 @@ def sleeps(engine: Engine, run: str) -> bool:
 
     False when the user must reopen the run first: the caller then gets the answer at once.
     """
-    found = overview_of(engine, run)
-    return found.sleeps and bool(next_moves(found))
+    standing = overview_of(engine, run)
+    return standing.sleeps and bool(next_moves(standing))

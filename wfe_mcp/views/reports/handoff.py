@@ -14,12 +14,12 @@ from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.texts import clean
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
-from wfe_mcp.engine.templates.effective_gates import weakened
+from wfe_mcp.engine.templates.effective_gates import find_weakened_gates
 from wfe_mcp.store.records.runs import EvidenceRecord
 from wfe_mcp.views.moves.blockers import sentences
 from wfe_mcp.views.moves.calls import next_moves
 from wfe_mcp.views.reports.envelopes import overview_of
-from wfe_mcp.views.reports.pages import MAX_BYTES, marked, quoted_line
+from wfe_mcp.views.reports.pages import MAX_BYTES, mark_page, quoted_line
 from wfe_mcp.views.reports.report import DetailsView, details_of, void_words
 from wfe_mcp.views.runs.run import summary
 from wfe_mcp.views.runs.usage import usage_lines
@@ -34,32 +34,33 @@ def run_of(engine: Engine, run: str = "") -> str:
     with engine.store.read() as tx:
         if run:
             return tx.runs.find(engine.project_id, run).id
-        found = tx.runs.open_ids(engine.project_id) or [
-            each.id for each in tx.runs.page(engine.project_id, limit=1).runs
+        ids = tx.runs.open_ids(engine.project_id) or [
+            record.id for record in tx.runs.page(engine.project_id, limit=1).runs
         ]
-    if not found:
+    if not ids:
         raise Refused("unknown_run", "This project has no run to hand over.", "Start one: wfe-mcp start TEMPLATE")
-    return found[0]
+    return ids[0]
 
 
 def handoff(engine: Engine, run: str) -> str:
     """The page, in Markdown."""
-    found = overview_of(engine, run)
-    details = details_of(engine, found)
+    overview = overview_of(engine, run)
+    details = details_of(engine, overview)
     with engine.store.read() as tx:
-        evidence = {each.id: each for each in tx.evidence.of_run(found.loaded.record.id)}
-    pages = (_page(found, details, evidence, *size) for size in _SIZES)
+        evidence = {record.id: record for record in tx.evidence.of_run(overview.loaded.record.id)}
+    pages = (_page(overview, details, evidence, *size) for size in _SIZES)
     fits = (page for page in pages if len(page.encode()) <= MAX_BYTES)
     return next(
         fits,
-        _page(found, details, evidence, *_SIZES[-1]).encode()[: MAX_BYTES - 40].decode(errors="ignore") + "\n[cut]\n",
+        _page(overview, details, evidence, *_SIZES[-1]).encode()[: MAX_BYTES - 40].decode(errors="ignore")
+        + "\n[cut]\n",
     )
 
 
 def files(engine: Engine, run: str) -> dict[str, str]:
     """The pages that a next session begins with, by their names; each says that it is ours."""
-    found = overview_of(engine, run)
-    record = found.loaded.record
+    overview = overview_of(engine, run)
+    record = overview.loaded.record
     start = [
         "# Start here",
         "",
@@ -72,14 +73,18 @@ def files(engine: Engine, run: str) -> dict[str, str]:
     status = [
         "# Current status",
         "",
-        quoted_line(summary(found), 300),
+        quoted_line(summary(overview), 300),
         "",
-        f"Run `{record.id}`, waiting for {found.waiting_on}; last change {_day(record.updated_at)}.",
+        f"Run `{record.id}`, waiting for {overview.waiting_on}; last change {_day(record.updated_at)}.",
         "",
-        *_limited([f"- {quoted_line(text, 300)}" for text in sentences(found)] or ["No blockers."], 15),
+        *_limit_lines([f"- {quoted_line(text, 300)}" for text in sentences(overview)] or ["No blockers."], 15),
         "",
-        *_limited(
-            [f"- {one.phase}: {one.status}, attempt {one.number}" for one in found.loaded.state.open_attempts], 60
+        *_limit_lines(
+            [
+                f"- {attempt.phase}: {attempt.status}, attempt {attempt.number}"
+                for attempt in overview.loaded.state.open_attempts
+            ],
+            60,
         ),
     ]
     pages = {
@@ -87,7 +92,7 @@ def files(engine: Engine, run: str) -> dict[str, str]:
         "current-status.md": "\n".join(status),
         "next-handoff.md": handoff(engine, run),
     }
-    return {name: marked("handoff", text) for name, text in pages.items()}
+    return {name: mark_page("handoff", text) for name, text in pages.items()}
 
 
 def _page(
@@ -96,12 +101,12 @@ def _page(
     record = found.loaded.record
     sections = {
         "Goal": _goal(found, details, inputs),
-        "Done": _limited([f"- {text}" for text in _done(found)], lines),
-        "Decided": _limited([f"- {text}" for text in _decision_lines(details, chars)], lines),
-        "Evidenced": _limited([f"- {text}" for text in _evidenced(details, evidence, chars)], lines),
+        "Done": _limit_lines([f"- {text}" for text in _done_lines(found)], lines),
+        "Decided": _limit_lines([f"- {text}" for text in _decision_lines(details, chars)], lines),
+        "Evidenced": _limit_lines([f"- {text}" for text in _evidence_lines(details, evidence, chars)], lines),
         "Open": [
             f"Waiting for {found.waiting_on}.",
-            *_limited([f"- {quoted_line(text, 2 * chars)}" for text in sentences(found)], lines),
+            *_limit_lines([f"- {quoted_line(text, 2 * chars)}" for text in sentences(found)], lines),
         ],
         "Next": _next(found),
         "Budget": [f"- {text}" for text in _budget(found, details)],
@@ -111,7 +116,10 @@ def _page(
         "",
         quoted_line(summary(found), 300),
         f"Template {record.template} {record.template_version}; begun {_day(record.created_at)}, last change {_day(record.updated_at)}.",
-        *(f"Weakened gate: {quoted_line(one.sentence, 2 * chars)}." for one in weakened(found.loaded)[:lines]),
+        *(
+            f"Weakened gate: {quoted_line(gate.sentence, 2 * chars)}."
+            for gate in find_weakened_gates(found.loaded)[:lines]
+        ),
     ]
     body = [
         line
@@ -122,45 +130,45 @@ def _page(
 
 
 def _goal(found: Overview, details: DetailsView, chars: int) -> list[str]:
-    from wfe_mcp.workflow.prompts import fenced
+    from wfe_mcp.workflow.prompts import fence
 
-    given = "\n".join(
+    inputs = "\n".join(
         f"{name}: {value if isinstance(value, str) else canonical_json(value)}"
         for name, value in details.inputs.items()
     )
-    return [fenced(clean(given), "the inputs", nonce=found.loaded.record.id, limit=chars)] if given else []
+    return [fence(clean(inputs), "the inputs", nonce=found.loaded.record.id, limit=chars)] if inputs else []
 
 
-def _done(found: Overview) -> Iterator[str]:
+def _done_lines(found: Overview) -> Iterator[str]:
     for attempt in found.loaded.state.open_attempts:
         if attempt.status is AttemptStatus.COMPLETED:
             name = found.plan.artifact_name(attempt.phase)
-            made = (
+            artifact = (
                 f": {name}, revision {attempt.revision}, sha256 {str(attempt.sha256)[:12]}"
                 if attempt.revision and name
                 else ""
             )
-            yield f"{attempt.phase} (attempt {attempt.number}){made}" + (" FORCED" if attempt.forced else "")
+            yield f"{attempt.phase} (attempt {attempt.number}){artifact}" + (" FORCED" if attempt.forced else "")
 
 
 def _decision_lines(details: DetailsView, chars: int) -> Iterator[str]:
-    for one in details.decisions:
-        text = one.comment or one.reason
+    for decision in details.decisions:
+        text = decision.comment or decision.reason
         words = f": {quoted_line(text, chars)}" if text else ""
-        yield f"{one.at[:16]}Z {one.phase or 'run'} {one.decision} by {quoted_line(one.actor, 60)} ({one.channel}, assurance {one.assurance}){void_words(one)}{words}"
+        yield f"{decision.at[:16]}Z {decision.phase or 'run'} {decision.decision} by {quoted_line(decision.actor, 60)} ({decision.channel}, assurance {decision.assurance}){void_words(decision)}{words}"
 
 
-def _evidenced(details: DetailsView, evidence: dict[str, EvidenceRecord], chars: int) -> Iterator[str]:
-    newest = {one.phase: one for one in details.attempts}
+def _evidence_lines(details: DetailsView, evidence: dict[str, EvidenceRecord], chars: int) -> Iterator[str]:
+    newest = {phase.phase: phase for phase in details.attempts}
     for attempt in newest.values():
         for verdict in attempt.verdicts:
             seen = evidence.get(verdict.evidence)
-            what = "".join(_seen(seen, verdict.level)) if seen is not None else ""
+            what = "".join(_seen_lines(seen, verdict.level)) if seen is not None else ""
             words = f": {quoted_line(verdict.message, chars)}" if verdict.message and verdict.verdict != "pass" else ""
             yield f"{attempt.phase} (attempt {attempt.attempt}) {verdict.gate} {verdict.verdict}{what}{words}"
 
 
-def _seen(evidence: EvidenceRecord, level: str) -> Iterator[str]:
+def _seen_lines(evidence: EvidenceRecord, level: str) -> Iterator[str]:
     """Which check, its counts, the files it saw."""
     data = evidence.data
     if "check" in data:
@@ -188,7 +196,7 @@ def _budget(found: Overview, details: DetailsView) -> Iterator[str]:
     yield from usage_lines(details.usage) or ["no model was called by the server"]
 
 
-def _limited(lines: list[str], most: int) -> list[str]:
+def _limit_lines(lines: list[str], most: int) -> list[str]:
     return lines if len(lines) <= most else [*lines[-most:], f"- … and {len(lines) - most} earlier"]
 
 

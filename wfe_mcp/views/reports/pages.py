@@ -17,7 +17,7 @@ _BEGIN = "<!-- Written by wfe-mcp "
 _HASH = re.compile(r"\b[0-9a-f]{16}(?= -->\n)")
 
 
-def marked(command: str, text: str) -> str:
+def mark_page(command: str, text: str) -> str:
     """The page with its mark. ``command``: what writes it, without the program's name."""
     body = f"{text.rstrip()}\n"
     return f"{_BEGIN}{command}; changes here are not read back. {sha256_hex(body)[:16]} -->\n{body}"
@@ -31,8 +31,8 @@ def is_ours(page: str) -> bool:
 def is_edited(page: str) -> bool:
     """Whether one of our pages is not as it was written; unknown of those from before the mark had a hash."""
     first, _, body = page.partition("\n")
-    found = _HASH.search(f"{first}\n")
-    return is_ours(page) and found is not None and sha256_hex(body)[:16] != found[0]
+    match = _HASH.search(f"{first}\n")
+    return is_ours(page) and match is not None and sha256_hex(body)[:16] != match[0]
 
 
 def quoted_line(text: str, chars: int) -> str:

@@ -85,14 +85,14 @@ def details_of(engine: Engine, found: Overview, then: Moment | None = None) -> D
     with engine.store.read() as tx:
         if then is None:
             found = with_tools(tx, found)
-        evidence = [each for each in tx.evidence.of_run(record.id) if then is None or each.at <= then.event.at]
+        evidence = [piece for piece in tx.evidence.of_run(record.id) if then is None or piece.at <= then.event.at]
         origin = origin_of(tx, record)
         return DetailsView(
             inputs=tx.documents.load(record.inputs_sha256),
             manifest=manifest(tx, found.loaded, None if then is None else list(found.steps)),
             attempts=_attempts(found, evidence),
             artifacts=tuple(head_view(head) for head in revisions_then(tx, found.loaded)),
-            requests=tuple(_request(each) for each in requests_then(tx, found.loaded)),
+            requests=tuple(_request(request) for request in requests_then(tx, found.loaded)),
             decisions=decisions_of(tx, found),
             checkpoints=newest_checkpoints(tx, found),
             imported=None if origin is None else run_views.origin_view(origin),
@@ -104,13 +104,13 @@ def details_of(engine: Engine, found: Overview, then: Moment | None = None) -> D
 def _attempts(found: Overview, evidence: list[EvidenceRecord]) -> tuple[PhaseView, ...]:
     """Every attempt, superseded ones too, in the order of the template."""
     by_attempt: dict[tuple[str, int], list[EvidenceView]] = {}
-    for each in evidence:
-        by_attempt.setdefault((each.phase, each.attempt), []).append(_evidence(each))
+    for record in evidence:
+        by_attempt.setdefault((record.phase, record.attempt), []).append(_evidence(record))
     return tuple(
         replace(
             run_views.attempt_view(found, attempt),
             evidence=tuple(
-                each for n in (attempt.restores, attempt.number) for each in by_attempt.get((attempt.phase, n), ())
+                view for n in (attempt.restores, attempt.number) for view in by_attempt.get((attempt.phase, n), ())
             ),
         )
         for tries in found.loaded.state.attempts.values()
@@ -146,10 +146,10 @@ def decisions_of(tx: Tx, found: Overview) -> tuple[DecisionLine, ...]:
     record, origin = found.loaded.record, found.loaded.state.origin
     decisions = _decision_lines(tx, record.id, record.last_seq)
     while origin is not None:
-        decisions = [replace(each, run=origin.run) for each in _decision_lines(tx, origin.run, origin.seq)] + decisions
+        decisions = [replace(line, run=origin.run) for line in _decision_lines(tx, origin.run, origin.seq)] + decisions
         before = tx.runs.load(origin.run)
         origin = None if before is None else before.state.origin
-    return tuple(replace(each, void=_void(found.loaded.state, each)) for each in decisions)
+    return tuple(replace(decision, void=_void(found.loaded.state, decision)) for decision in decisions)
 
 
 def void_words(decision: DecisionLine) -> str:
@@ -162,31 +162,31 @@ def _void(state: RunState, decision: DecisionLine) -> str:
     tries = state.attempts.get(PhasePath(decision.phase), ())
     if decision.decision == "rejected" or not 1 <= decision.attempt <= len(tries):
         return ""
-    one, newest = tries[decision.attempt - 1], tries[-1]
-    counts = newest.made_in == one.made_in and newest.status in _COUNTS
-    return "" if counts or one.status not in _VOID else str(one.status)
+    attempt, newest = tries[decision.attempt - 1], tries[-1]
+    counts = newest.made_in == attempt.made_in and newest.status in _COUNTS
+    return "" if counts or attempt.status not in _VOID else str(attempt.status)
 
 
 def _decision_lines(tx: Tx, run: RunId, upto: int) -> list[DecisionLine]:
     return [
         DecisionLine(
             decision=decision,
-            at=each.at,
-            actor=payload.get("person") or each.actor,
-            channel=each.channel,
-            assurance=each.assurance,
+            at=event.at,
+            actor=payload.get("person") or event.actor,
+            channel=event.channel,
+            assurance=event.assurance,
             phase=payload.get("phase") or "",
             attempt=payload.get("attempt") or 0,
             sha256=payload.get("sha256") or "",
             comment=payload.get("comment") or "",
             reason=payload.get("reason") or "",
             comments=line_notes(
-                payload.get("reason") or "".join(each["message"] for each in (payload.get("feedback") or ())[-1:])
+                payload.get("reason") or "".join(entry["message"] for entry in (payload.get("feedback") or ())[-1:])
             ),
         )
-        for each in map(run_views.event_view, tx.events.of_types(run, _REJECTED, *_DECISIONS))
-        if each.seq <= upto and (decision := _decision(each))
-        for payload in (each.payload,)
+        for event in map(run_views.event_view, tx.events.of_types(run, _REJECTED, *_DECISIONS))
+        if event.seq <= upto and (decision := _decision(event))
+        for payload in (event.payload,)
     ]
 
 

@@ -11,7 +11,7 @@ from wfe_mcp.store.records.runs import RunRecord
 from wfe_mcp.store.repository import Recent
 from wfe_mcp.views.reports.envelopes import overviews_of
 from wfe_mcp.views.runs.models import RunRow
-from wfe_mcp.views.runs.run import OVER, Place, place_of, run_row
+from wfe_mcp.views.runs.run import OVER, TopPhaseCounts, place_of, run_row
 
 _LOOKED_AT = 200
 """Of so many runs the list says who they wait for: that takes a look at each."""
@@ -29,7 +29,7 @@ def run_rows(
         with suppress(Refused):  # its folder is gone
             of_run = engine if engine_of is None else engine_of(run)
             looked_at += [(of_run, run.id)] if of_run is not None else []
-    known = {str(one.loaded.record.id): one for _, one in overviews_of(looked_at)}
+    known = {str(overview.loaded.record.id): overview for _, overview in overviews_of(looked_at)}
     with engine.store.read() as tx:
         weaker = tx.runs.weakened_gates(run.id for run in runs)
         places = {run.id: _place(tx, run) for run in runs if run.id not in known}
@@ -46,12 +46,12 @@ def run_rows(
     )
 
 
-_PLACES: Recent[Place] = Recent(2_000)
+_PLACES: Recent[TopPhaseCounts] = Recent(2_000)
 """By a run and the hash of its last event, which determines it: a list of runs that are over reads none of them again."""
 
 
-def _place(tx: Tx, run: RunRecord) -> Place | None:
-    def read() -> Place:
+def _place(tx: Tx, run: RunRecord) -> TopPhaseCounts | None:
+    def read() -> TopPhaseCounts:
         loaded = tx.runs.load(run.id)
         if loaded is None:
             raise LookupError(run.id)

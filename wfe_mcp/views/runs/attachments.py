@@ -51,25 +51,27 @@ class AttachmentView:
 
 def attachment_lines(tx: Tx, run: RunId, phase: str = "") -> list[AttachmentLine]:
     """One line per file attached to the run, or to ``phase``; oldest first."""
-    return [attachment_line(each) for each in tx.attachments.of_run(run) if phase in {"", each.phase}]
+    return [attachment_line(attachment) for attachment in tx.attachments.of_run(run) if phase in {"", attachment.phase}]
 
 
 def attachment_of(tx: Tx, run: RunId, name: str) -> AttachmentRecord:
     """The attachment called ``name``. Refuses ``unknown_artifact``."""
     number = name.removeprefix(ATTACHMENT)
-    found = tx.attachments.get(run, int(number)) if number.isdecimal() and len(number) < 7 else None
-    if found is None:
-        listed = ", ".join(f"{ATTACHMENT}{each.number} ({each.name})" for each in tx.attachments.of_run(run))
+    record = tx.attachments.get(run, int(number)) if number.isdecimal() and len(number) < 7 else None
+    if record is None:
+        listed = ", ".join(
+            f"{ATTACHMENT}{attachment.number} ({attachment.name})" for attachment in tx.attachments.of_run(run)
+        )
         raise Refused("unknown_artifact", f"The run has no {name!r}.", f"Attached files: {listed[:500] or 'none'}.")
-    return found
+    return record
 
 
 def attachment_view(tx: Tx, run: RunId, name: str) -> AttachmentView:
     """The attachment called ``name``. Refuses ``unknown_artifact``."""
-    found = attachment_of(tx, run, name)
-    part = _text_part(found.content) if found.media_type == _TEXT else None
-    command = f"wfe-mcp artifact show {run} {ATTACHMENT}{found.number} --save FILE"
-    return AttachmentView(line=attachment_line(found), command=command, part=part)
+    attachment = attachment_of(tx, run, name)
+    part = _text_part(attachment.content) if attachment.media_type == _TEXT else None
+    command = f"wfe-mcp artifact show {run} {ATTACHMENT}{attachment.number} --save FILE"
+    return AttachmentView(line=attachment_line(attachment), command=command, part=part)
 
 
 def _text_part(content: bytes) -> PartView:

@@ -84,8 +84,12 @@ def steps_part(found: Overview, phase: str, name: str, pointer: str) -> CallsVie
         number = next((str(at) for at, call in enumerate(calls) if call.step == first), first)
         return replace(view, part=part_view(plain(calls), f"/{number}{rest and '/'}{rest}"))
     short = (
-        replace(one, input=clipped_json(one.input, _LISTED_CHARS), output=clipped_json(one.output, _LISTED_CHARS))
-        for one in calls[:_LISTED]
+        replace(
+            model_call,
+            input=clipped_json(model_call.input, _LISTED_CHARS),
+            output=clipped_json(model_call.output, _LISTED_CHARS),
+        )
+        for model_call in calls[:_LISTED]
     )
     return replace(
         view,

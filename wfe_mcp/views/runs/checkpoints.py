@@ -86,14 +86,14 @@ def not_kept(root: Path, commit: str | None) -> tuple[LeftOut, ...]:
     except Refused:
         return ()
     return tuple(
-        LeftOut(path=readable(one.path), why=one.why, bytes=one.size_bytes or 0) for one in skipped[:_LEFT_OUT]
+        LeftOut(path=readable(path.path), why=path.why, bytes=path.size_bytes or 0) for path in skipped[:_LEFT_OUT]
     )
 
 
 def not_kept_words(left: Sequence[LeftOut], count: int) -> str:
     """``not_kept`` in words; ``count``: how much there is in all."""
-    sizes = (f", {one.bytes:,} bytes" if one.bytes else "" for one in left)
-    named = (f"{one.path} ({one.why}{size})" for one, size in zip(left, sizes, strict=True))
+    sizes = (f", {file.bytes:,} bytes" if file.bytes else "" for file in left)
+    named = (f"{file.path} ({file.why}{size})" for file, size in zip(left, sizes, strict=True))
     more = f", and {count - len(left)} more" if count > len(left) else ""
     return f"not kept: {', '.join(named)}{more}"
 
@@ -101,9 +101,9 @@ def not_kept_words(left: Sequence[LeftOut], count: int) -> str:
 def newest_checkpoints(tx: Tx, found: Overview) -> NewestCheckpoints | None:
     """The newest checkpoints in words; None where the run has none."""
     record = found.loaded.record
-    taken = [one for one in checkpoints_of(tx, record.id) if one.seq <= record.last_seq]
-    newest = tuple(_words(one) for one in reversed(taken[-_NEWEST:]))
-    return NewestCheckpoints(count=len(taken), newest=newest) if taken else None
+    checkpoints = [checkpoint for checkpoint in checkpoints_of(tx, record.id) if checkpoint.seq <= record.last_seq]
+    newest = tuple(_words(checkpoint) for checkpoint in reversed(checkpoints[-_NEWEST:]))
+    return NewestCheckpoints(count=len(checkpoints), newest=newest) if checkpoints else None
 
 
 def checkpoints_words(checkpoints: NewestCheckpoints, run: str) -> str:

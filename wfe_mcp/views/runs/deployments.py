@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused, nearest_hint
-from wfe_mcp.engine.deployments.history import Known, known
+from wfe_mcp.engine.deployments.history import DeploymentHistory, known_deployments
 from wfe_mcp.views.values.model import second, view_model, view_of
 
 if TYPE_CHECKING:
@@ -66,26 +66,26 @@ class Deployments:
 
 def deployments_view(engine: Engine, environment: str = "") -> Deployments:
     """The environments of a project and their history; of one alone when it is named. Refuses ``bad_argument``."""
-    configured, found = engine.settings().settings.environments, known(engine)
-    names = dict.fromkeys((*configured, *(one.environment for one in found.deployments)))
+    configured, history = engine.settings().settings.environments, known_deployments(engine)
+    names = dict.fromkeys((*configured, *(deployment.environment for deployment in history.deployments)))
     if environment and environment not in names:
         hint = nearest_hint(environment, names, f"Configured: {', '.join(configured) or 'none'}.")
         raise Refused("bad_argument", f"No environment {environment!r} is configured.", hint)
     asked = [environment] if environment else list(names)
     return Deployments(
-        environments=tuple(_environment(name, configured.get(name), found) for name in asked),
+        environments=tuple(_environment(name, configured.get(name), history) for name in asked),
         deployments=tuple(
-            view_of(DeploymentView, one, rolled_back_at=second(one.rollback))
-            for one in found.deployments
-            if one.environment in asked
+            view_of(DeploymentView, deployment, rolled_back_at=second(deployment.rollback))
+            for deployment in history.deployments
+            if deployment.environment in asked
         ),
         faults=engine.settings().faults_in("environments"),
     )
 
 
-def _environment(name: str, settings: EnvironmentSettings | None, found: Known) -> EnvironmentView:
+def _environment(name: str, settings: EnvironmentSettings | None, found: DeploymentHistory) -> EnvironmentView:
     running, health = found.running(name), found.health.get(name)
-    last = next((one for one in found.deployments if one.environment == name), None)
+    last = next((deployment for deployment in found.deployments if deployment.environment == name), None)
     is_known = last is not None and last.state in {"deployed", "rolled back"}
     return EnvironmentView(
         name=name,

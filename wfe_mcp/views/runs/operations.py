@@ -38,17 +38,19 @@ def operation_views(operations: Iterable[Operation]) -> tuple[OperationView, ...
     """In order of their intents."""
     return tuple(
         OperationView(
-            kind=each.kind,
+            kind=operation.kind,
             target=" ".join(
-                str(each.target[name]) for name in _TARGETS if each.target.get(name) not in {None, "", 0, each.kind}
+                str(operation.target[name])
+                for name in _TARGETS
+                if operation.target.get(name) not in {None, "", 0, operation.kind}
             ),
-            state=_state(each),
-            before=_place(each.before),
-            after="" if each.after is None or _state(each) in _SEEN.values() else _place(each.after),
-            at=second(each.at),
-            run=str((each.after or {}).get("run", "")),
+            state=_state(operation),
+            before=_place(operation.before),
+            after="" if operation.after is None or _state(operation) in _SEEN.values() else _place(operation.after),
+            at=second(operation.at),
+            run=str((operation.after or {}).get("run", "")),
         )
-        for each in operations
+        for operation in operations
     )
 
 
@@ -69,5 +71,5 @@ def _state(operation: Operation) -> str:
 
 
 def _place(values: Mapping[str, Any]) -> str:
-    found = next((values[name] for name in _PLACES if values.get(name)), "")
-    return str(found)[:_SHA_CHARS]
+    place = next((values[name] for name in _PLACES if values.get(name)), "")
+    return str(place)[:_SHA_CHARS]

@@ -51,9 +51,9 @@ def blocker_views(state: RunState, *, chars: int = 400, only_open: bool = False)
     """The last blockers, oldest first, at most ``chars`` characters of each text. ``only_open``: of each fingerprint the
     last report, where it is open.
     """
-    views = [_view(state, one, chars) for one in state.blockers]
+    views = [_view(state, blocker, chars) for blocker in state.blockers]
     if only_open:
-        views = [one for one in {each.fingerprint: each for each in views}.values() if one.state == "open"]
+        views = [blocker for blocker in {view.fingerprint: view for view in views}.values() if blocker.state == "open"]
     return tuple(views[-_LISTED:])
 
 
@@ -71,14 +71,14 @@ def open_blockers(engine: Engine, run: str = "", *, everything: bool = False) ->
     Refuses ``unknown_run``.
     """
     with engine.store.read() as tx:
-        named = [tx.runs.find(engine.project_id, run).id] if run else tx.runs.open_ids(engine.project_id)
-        loaded = [engine.load(tx, each) for each in named]
-    found = (
-        RunBlockers(run=each.record.id, title=each.record.title, blockers=shown)
-        for each in loaded
-        if (shown := blocker_views(each.state, only_open=not everything))
+        ids = [tx.runs.find(engine.project_id, run).id] if run else tx.runs.open_ids(engine.project_id)
+        loaded = [engine.load(tx, run_id) for run_id in ids]
+    blockers = (
+        RunBlockers(run=loaded_run.record.id, title=loaded_run.record.title, blockers=shown)
+        for loaded_run in loaded
+        if (shown := blocker_views(loaded_run.state, only_open=not everything))
     )
-    return BlockerList(runs=tuple(found))
+    return BlockerList(runs=tuple(blockers))
 
 
 def recovered_phase(state: RunState, path: PhasePath) -> PhasePath:
@@ -89,8 +89,8 @@ def recovered_phase(state: RunState, path: PhasePath) -> PhasePath:
     for phase in (path, *(around for around, _ in items_around(path))):
         if phase in state.attempts and any(attempt.recoveries for attempt in state.attempts[phase]):
             return phase
-    known = [phase for phase, tries in state.attempts.items() if any(attempt.recoveries for attempt in tries)]
-    hint = f"Phases with a recovery: {', '.join(known[:5])}." if known else "No phase of this run has recovered so far."
+    paths = [phase for phase, tries in state.attempts.items() if any(attempt.recoveries for attempt in tries)]
+    hint = f"Phases with a recovery: {', '.join(paths[:5])}." if paths else "No phase of this run has recovered so far."
     if path not in state.attempts:
         raise unknown_phase(state, path)
     raise Refused("bad_argument", f"No recovery of phase {path!r} has begun.", hint)

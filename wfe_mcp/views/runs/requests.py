@@ -64,7 +64,7 @@ class DecisionLine:
 
 def line_notes(text: str) -> tuple[LineNote, ...]:
     """The comments on lines in the text of a rejection."""
-    return tuple(view_of(LineNote, each) for each in split_comments(text)[1])
+    return tuple(view_of(LineNote, comment) for comment in split_comments(text)[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +213,7 @@ class WaitingTrust:
     @property
     def what(self) -> str:
         """``names`` in words."""
-        return ", ".join("your own configuration" if each == OWN else each for each in self.names)
+        return ", ".join("your own configuration" if name == OWN else name for name in self.names)
 
 
 @view_model
@@ -246,7 +246,7 @@ class InboxLine:
 
 def inbox_lines(view: InboxView) -> tuple[InboxLine, ...]:
     """All that waits in one list, oldest first; what has no time comes last. Characters that no one sees are named."""
-    lines = (each if each.unusual else replace(each, unusual=_unseen(each.text)) for each in _lines(view))
+    lines = (line if line.unusual else replace(line, unusual=_unseen(line.text)) for line in _lines(view))
     return tuple(sorted(lines, key=lambda each: (not each.at, each.at)))
 
 
@@ -257,22 +257,24 @@ def _unseen(text: str) -> tuple[Unusual, ...]:
 
 def _lines(view: InboxView) -> Iterator[InboxLine]:
     tainted = Unusual("weakened", "The run is tainted.")
-    for each in view.decisions:
-        unusual = (*([tainted] if each.tainted else ()), *each.unusual)
-        yield InboxLine("decision", each.asked_at, each.project, each.run, each.question, each.command, unusual)
-    for each in view.unasked:
-        yield InboxLine("decision", each.since, each.project, each.run, each.question, each.command)
-    for each in view.tasks:
-        text = f'Your task: {each.title}, of "{each.about}"'
-        yield InboxLine("task", each.since, each.project, each.run, text, each.command)
-    for each in view.opinions:
-        text = f"Your opinion on {each.phase}, as {each.reviewer}: {each.title}"
-        yield InboxLine("opinion", "", each.project, each.run, text, each.command)
-    for each in view.stopped:
-        kind = _KINDS.get(each.kind, "stopped")
-        yield InboxLine(kind, each.updated_at, each.project, each.run, each.question, each.command)
-    for each in view.trust:
-        yield InboxLine("trust", "", each.folder, "", f"Review and trust: {each.what}", "wfe-mcp trust")
+    for decision in view.decisions:
+        unusual = (*([tainted] if decision.tainted else ()), *decision.unusual)
+        yield InboxLine(
+            "decision", decision.asked_at, decision.project, decision.run, decision.question, decision.command, unusual
+        )
+    for decision in view.unasked:
+        yield InboxLine("decision", decision.since, decision.project, decision.run, decision.question, decision.command)
+    for task in view.tasks:
+        text = f'Your task: {task.title}, of "{task.about}"'
+        yield InboxLine("task", task.since, task.project, task.run, text, task.command)
+    for opinion in view.opinions:
+        text = f"Your opinion on {opinion.phase}, as {opinion.reviewer}: {opinion.title}"
+        yield InboxLine("opinion", "", opinion.project, opinion.run, text, opinion.command)
+    for run in view.stopped:
+        kind = _KINDS.get(run.kind, "stopped")
+        yield InboxLine(kind, run.updated_at, run.project, run.run, run.question, run.command)
+    for trust in view.trust:
+        yield InboxLine("trust", "", trust.folder, "", f"Review and trust: {trust.what}", "wfe-mcp trust")
 
 
 _KINDS: dict[str, _Kind] = {

@@ -12,11 +12,11 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.evidence_levels import level_of
 from wfe_mcp.core.model import Attempt, AttemptStatus, LoopState, Origin, RunState, RunStatus, Verdict
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.core.states import reached
+from wfe_mcp.core.states import reached_state
 from wfe_mcp.core.texts import in_short, without_middle
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.runs.overview import Overview, RunOutputs
-from wfe_mcp.engine.templates.effective_gates import weakened
+from wfe_mcp.engine.templates.effective_gates import find_weakened_gates
 from wfe_mcp.store.records.runs import EventRecord, RunRecord
 from wfe_mcp.store.records.steps import StepRecord, StepStatus
 from wfe_mcp.views.moves.blockers import Blocker, acts, blockers, waits_for
@@ -60,7 +60,7 @@ def marks(overview: Overview) -> str:
     text += "".join(f", {attempt.phase} {loop_progress(state.loops[attempt.phase])}" for attempt in at_work)
     if state.iteration > 1:
         text += f", iteration {state.iteration}"
-    text += f", WEAKENED ({plural(len(weaker), 'gate')})" if (weaker := weakened(overview.loaded)) else ""
+    text += f", WEAKENED ({plural(len(weaker), 'gate')})" if (weaker := find_weakened_gates(overview.loaded)) else ""
     text += ", IMPORTED" if overview.origin is not None else ""
     text += ", TAINTED (a gate was forced)" if state.tainted else ""
     return text + (f", in another folder: {overview.folder}" if overview.folder else "")
@@ -79,14 +79,14 @@ def brief(overview: Overview) -> models.RunView:
 
 def _brief(overview: Overview, stops: tuple[Blocker, ...], phases: int, shown_stops: int, chars: int) -> models.RunView:
     state = overview.loaded.state
-    shown = [attempt for attempt in state.open_attempts if attempt.status not in _INACTIVE or attempt.held]
+    attempts = [attempt for attempt in state.open_attempts if attempt.status not in _INACTIVE or attempt.held]
     # What is at work comes first: a loop alone says little of what to do.
-    shown.sort(key=lambda attempt: attempt.phase in state.loops)
+    attempts.sort(key=lambda attempt: attempt.phase in state.loops)
     return models.RunView(
         template=overview.loaded.record.template,
         iteration=state.iteration,
-        phases=tuple(_short(overview, attempt) for attempt in shown[:phases]),
-        more_phases=max(0, len(shown) - phases),
+        phases=tuple(_short(overview, attempt) for attempt in attempts[:phases]),
+        more_phases=max(0, len(attempts) - phases),
         blockers=tuple(without_middle(stop.sentence, chars) for stop in stops[:shown_stops]),
         stops=stops[:shown_stops],
         marks=marks(overview),
@@ -94,13 +94,15 @@ def _brief(overview: Overview, stops: tuple[Blocker, ...], phases: int, shown_st
         brief_waits_for=waits_for(overview),
         more_blockers=max(0, len(stops) - shown_stops),
         tainted=state.tainted,
-        gates_weakened=tuple(without_middle(one.sentence, chars) for one in weakened(overview.loaded)[:shown_stops]),
+        gates_weakened=tuple(
+            without_middle(gate.sentence, chars) for gate in find_weakened_gates(overview.loaded)[:shown_stops]
+        ),
         imported=overview.origin is not None,
         spent=spent_line(overview.spending),
         last_verdict=_last_verdict(overview, chars),
         auto=state.auto,
         outputs=_outputs(overview.outputs, chars),
-        reached=reached(state),
+        reached=reached_state(state),
         recoveries=blocker_views(state, chars=chars // 2, only_open=True)[-shown_stops:],
         worktree=overview.folder,
     )
@@ -138,10 +140,10 @@ def full(overview: Overview) -> models.RunView:
         roles=overview.roles,
         gates=None
         if state.gates is None
-        else tuple(view_of(models.GateView, one, sha256=one.sha256[:12]) for one in state.gates),
-        gates_weakened=tuple(one.sentence for one in weakened(overview.loaded)),
+        else tuple(view_of(models.GateView, gate, sha256=gate.sha256[:12]) for gate in state.gates),
+        gates_weakened=tuple(gate.sentence for gate in find_weakened_gates(overview.loaded)),
         forked_from=None if state.origin is None else fork_view(state.origin),
-        imported=run.origin_sha256 is not None if origin is None else _shortened(origin_view(origin)),
+        imported=run.origin_sha256 is not None if origin is None else _shorten_origin(origin_view(origin)),
         usage=None if overview.spending is None else usage_view(overview.spending.usage),
         context=tuple(context_view(bundle) for bundle in overview.context[:_BUNDLES]),
         recoveries=blocker_views(state),
@@ -219,7 +221,7 @@ def _not_delivered(row: StepRecord) -> str:
 def run_row(
     run: RunRecord,
     found: Overview | None = None,
-    place: Place | None = None,
+    place: TopPhaseCounts | None = None,
     *,
     stale: bool = False,
     stuck: bool = False,
@@ -254,7 +256,7 @@ def run_row(
     )
 
 
-class Place(NamedTuple):
+class TopPhaseCounts(NamedTuple):
     """Of a run's top phases: how many are ``done``, how many of those ``skipped``, how many there are, and which it is ``at``."""
 
     done: int
@@ -263,18 +265,18 @@ class Place(NamedTuple):
     at: PhasePath
 
 
-def place_of(state: RunState) -> Place:
+def place_of(state: RunState) -> TopPhaseCounts:
     """Where a run is in its top phases."""
     top = [state.current(phase.path) for phase in state.spec.body(None)]
     skipped = sum(attempt.status is AttemptStatus.SKIPPED for attempt in top)
-    return Place(sum(attempt.is_settled for attempt in top), skipped, len(top), phase_now(state))
+    return TopPhaseCounts(sum(attempt.is_settled for attempt in top), skipped, len(top), phase_now(state))
 
 
 def phase_now(state: RunState) -> PhasePath:
     """The top phase that a run is at: the first that has begun and is not done, else the next."""
-    top = [state.current(each.path) for each in state.spec.body(None)]
-    open_now = [each for each in top if not each.is_settled]
-    begun = [each for each in open_now if each.status is not AttemptStatus.PENDING]
+    top = [state.current(spec.path) for spec in state.spec.body(None)]
+    open_now = [attempt for attempt in top if not attempt.is_settled]
+    begun = [attempt for attempt in open_now if attempt.status is not AttemptStatus.PENDING]
     # A run that is held after its last phase has none open: it is still at that phase.
     return (*begun, *open_now, top[-1])[0].phase
 
@@ -292,19 +294,19 @@ def origin_view(origin: JsonObject) -> models.OriginView:
         sha256=origin["sha256"],
         statements=tuple(origin.get("statements") or ()),
         not_carried=tuple(
-            PathNote(path=one["path"], message=one["message"]) for one in origin.get("not_carried") or ()
+            PathNote(path=note["path"], message=note["message"]) for note in origin.get("not_carried") or ()
         ),
     )
 
 
-def _shortened(origin: models.OriginView) -> models.OriginView:
+def _shorten_origin(origin: models.OriginView) -> models.OriginView:
     """The first of what an origin claims and lacks; ``wfe-mcp show`` has all of it."""
     return replace(
         origin,
-        statements=tuple(without_middle(one, 200) for one in origin.statements[:_CLAIMS]),
+        statements=tuple(without_middle(statement, 200) for statement in origin.statements[:_CLAIMS]),
         not_carried=tuple(
-            PathNote(path=without_middle(one.path, 200), message=without_middle(one.message, 200))
-            for one in origin.not_carried[:_CLAIMS]
+            PathNote(path=without_middle(note.path, 200), message=without_middle(note.message, 200))
+            for note in origin.not_carried[:_CLAIMS]
         ),
         more_statements=max(0, len(origin.statements) - _CLAIMS),
         more_not_carried=max(0, len(origin.not_carried) - _CLAIMS),
@@ -352,10 +354,10 @@ def loop_progress(loop: LoopState) -> str:
 
 def _last_verdict(overview: Overview, chars: int) -> models.LastVerdict | None:
     """The verdict that was given last; of one that is a pass the message is left out."""
-    found = last_verdict(overview.loaded.state, overview.last_judged)
-    if found is None:
+    last = last_verdict(overview.loaded.state, overview.last_judged)
+    if last is None:
         return None
-    attempt, verdict = found
+    attempt, verdict = last
     view = _verdict(overview, attempt, verdict, chars)
     if view.verdict == "pass":
         view = replace(view, message="", evidence="")

@@ -125,12 +125,12 @@ _MOST_CHARS = 300
 def sentence(event: EventRecord) -> str:
     """What happened, in one line without a full stop; the type of an event that this version does not know."""
     type_ = FORMER_NAMES.get(event.type, event.type)
-    pattern, payload = _SENTENCES.get(type_, type_), {**event.payload, "who": who(event)}
+    pattern, payload = _SENTENCES.get(type_, type_), {**event.payload, "who": actor_subject(event)}
     named = {name: _value(name, payload) for _, name, _, _ in Formatter().parse(pattern) if name}
     return " ".join(pattern.format_map(named).split())
 
 
-def who(event: EventRecord) -> str:
+def actor_subject(event: EventRecord) -> str:
     """The actor, as a sentence begins with it."""
     return "The agent" if event.actor == "agent" else event.actor
 
@@ -150,9 +150,9 @@ _RECORDS = {"evidence": ("piece of evidence", "pieces of evidence"), "shown": ("
 
 def _records(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """How many records of each kind; a step, which is recorded once it has ended, is named."""
-    for kind, many in Counter(one["kind"] for one in records).items():
+    for kind, many in Counter(record["kind"] for record in records).items():
         if kind == "step" and many == 1:
-            phase, _, step = next(one["id"] for one in records if one["kind"] == kind).split("/")
+            phase, _, step = next(record["id"] for record in records if record["kind"] == kind).split("/")
             yield f"step {step} of {phase}"
         else:
             yield plural(many, *_RECORDS.get(kind, (kind.replace("_", " "),)))
@@ -161,7 +161,7 @@ def _records(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def _plain_values(values: Mapping[str, Any]) -> str:
     """The texts and numbers of an operation's JSON, without long ones: ``branch ai/7-login, sha 1f3a…``."""
     shown = (f"{name} {value}" for name, value in values.items() if isinstance(value, str | int) and value != "")
-    return ", ".join(each for each in shown if len(each) <= _MOST_OF_A_VALUE)
+    return ", ".join(text for text in shown if len(text) <= _MOST_OF_A_VALUE)
 
 
 def _verdict(verdict: Mapping[str, Any]) -> str:

@@ -92,15 +92,15 @@ def with_tools(tx: Tx, found: Overview) -> Overview:
 
 def tools_of(totals: Iterable[ToolTotal], attempt: Attempt) -> ToolsView | None:
     """The tools of one attempt; None without any."""
-    own = [one for one in totals if (one.phase, one.attempt) == (attempt.phase, attempt.number)]
+    own = [total for total in totals if (total.phase, total.attempt) == (attempt.phase, attempt.number)]
     if not own:
         return None
     return ToolsView(
         artifact=f"{TOOLS}{attempt.number}",
-        calls=sum(one.calls for one in own),
-        failed=sum(one.failed for one in own),
-        seconds=round(sum(one.duration_ms for one in own) / 1000, 1),
-        names={one.name: one.calls for one in own},
+        calls=sum(total.calls for total in own),
+        failed=sum(total.failed for total in own),
+        seconds=round(sum(total.duration_ms for total in own) / 1000, 1),
+        names={total.name: total.calls for total in own},
     )
 
 
@@ -114,8 +114,8 @@ def tools_words(view: ToolsView) -> str:
 def tools_listed(found: Overview) -> list[ToolsLine]:
     """One line for each attempt in which a model used tools, oldest first."""
     lines: dict[tuple[PhasePath, int], int] = {}
-    for one in found.tools:
-        lines[one.phase, one.attempt] = lines.get((one.phase, one.attempt), 0) + one.calls
+    for tool in found.tools:
+        lines[tool.phase, tool.attempt] = lines.get((tool.phase, tool.attempt), 0) + tool.calls
     return [
         ToolsLine(artifact=f"{TOOLS}{attempt}", phase=phase, attempt=attempt, calls=calls)
         for (phase, attempt), calls in lines.items()
@@ -157,12 +157,12 @@ def tool_call_view(call: ToolCallRecord) -> ToolCallView:
 def given_words(text: str) -> str:
     """What a tool was given, in a few words; ``text`` is the beginning of its input in JSON."""
     try:
-        given: Any = json.loads(text)
+        arguments: Any = json.loads(text)
     except ValueError:  # cut
-        given = text
+        arguments = text
     words = text
-    if isinstance(given, dict):
-        words = " ".join(str(value) for value in given.values())  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - any JSON
+    if isinstance(arguments, dict):
+        words = " ".join(str(value) for value in arguments.values())  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - any JSON
     words = " ".join(words.split())
     return words if len(words) <= _WORD_CHARS else f"{words[: _WORD_CHARS - 1]}…"
 

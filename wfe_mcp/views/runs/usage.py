@@ -9,7 +9,7 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.models.caps import Spending, dollars
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.engine.statistics.phase_sums import count_ended
-from wfe_mcp.engine.statistics.usage_sums import used
+from wfe_mcp.engine.statistics.usage_sums import usage_by_key
 from wfe_mcp.store.jobs.model_calls import UsageBy, in_order
 from wfe_mcp.store.records.calls import UsageRecord
 from wfe_mcp.views.values.model import INLINE, view_model, view_of
@@ -180,7 +180,9 @@ def stats(
             }
     else:
         count_ended(engine, everywhere=everywhere)
-        for key, more in used(engine, "model", None if everywhere else engine.project_id, template, since).items():
+        for key, more in usage_by_key(
+            engine, "model", None if everywhere else engine.project_id, template, since
+        ).items():
             if key.of == "day":
                 add("day", key.day, more)
             else:
@@ -189,7 +191,7 @@ def stats(
                 add("model", key.model, more)
     total = sum(groups["model"].values(), UsageRecord())
     lines = {
-        f"by_{by}": tuple(UsageLine(**{by: key}, used=usage_view(each)) for key, each in in_order(by, found.items()))
-        for by, found in groups.items()
+        f"by_{by}": tuple(UsageLine(**{by: key}, used=usage_view(usage)) for key, usage in in_order(by, group.items()))
+        for by, group in groups.items()
     }
     return UsageStats(total=usage_view(total), **lines)

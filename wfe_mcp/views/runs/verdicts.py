@@ -21,7 +21,7 @@ def verdict_word(outcome: GateOutcome) -> str:
     return _WORDS.get(outcome, outcome.value)
 
 
-def unproved(state: RunState) -> Iterator[str]:
+def unproved_gates(state: RunState) -> Iterator[str]:
     """The gates of current attempts that let something through without judging it, as phrases."""
     for attempt in state.open_attempts:
         for verdict in attempt.verdicts:

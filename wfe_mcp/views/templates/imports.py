@@ -122,4 +122,4 @@ def start_command(imported: ImportedSettings) -> str:
 
 
 def _notes(details: Sequence[Detail]) -> tuple[PathNote, ...]:
-    return tuple(view_of(PathNote, each) for each in details)
+    return tuple(view_of(PathNote, detail) for detail in details)

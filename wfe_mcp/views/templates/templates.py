@@ -122,7 +122,10 @@ def _input_names(inputs: JsonObject, *, only_required: bool) -> JsonObject:
     """Which inputs there are, without what they must look like."""
     if only_required:
         return {"type": "object", "required": inputs.get("required", [])}
-    kinds = {name: {"type": one["type"]} if "type" in one else {} for name, one in inputs.get("properties", {}).items()}
+    kinds = {
+        name: {"type": schema["type"]} if "type" in schema else {}
+        for name, schema in inputs.get("properties", {}).items()
+    }
     return {"type": "object", "required": inputs.get("required", []), "properties": kinds}
 
 
@@ -212,16 +215,18 @@ class VersionList:
 def lint(engine: Engine, by: By, definition: dict[str, Any]) -> Envelope:
     """Every fault of a definition; nothing is stored."""
     try:
-        report = catalogue.linted(engine, definition, catalogue.project_names(engine))
+        report = catalogue.lint_definition(engine, definition, catalogue.project_names(engine))
     except Refused as refused:
         if refused.code != "invalid_template" or not refused.details:
             raise
         faults, warnings, requires = refused.details, (), None
     else:
         faults, warnings, requires = report.errors, report.warnings, view_of(RequiresView, report.requires)
-    found = [view_of(Problem, each, severity="error") for each in faults]
-    found += [view_of(Problem, each, severity="warning") for each in warnings]
-    return Envelope(True, summary=plural(len(faults), "error"), view=LintView(problems=tuple(found), requires=requires))
+    problems = [view_of(Problem, fault, severity="error") for fault in faults]
+    problems += [view_of(Problem, warning, severity="warning") for warning in warnings]
+    return Envelope(
+        True, summary=plural(len(faults), "error"), view=LintView(problems=tuple(problems), requires=requires)
+    )
 
 
 def diff(engine: Engine, by: By, name: str, against: str = "") -> Envelope:
@@ -262,16 +267,16 @@ def edit(engine: Engine, by: By, name: str, definition: dict[str, Any]) -> Envel
             f"An agent stores one by POST /templates; or ask the user to run: wfe-mcp templates edit {name}",
         )
     base = catalogue.template_definition(engine, name)
-    kept = versions.edit(engine, base, definition)
-    summary = f"Stored {kept.name} {kept.version}; {base.version} is unchanged."
-    return Envelope(True, summary=summary, view=kept_view(kept))
+    version = versions.edit(engine, base, definition)
+    summary = f"Stored {version.name} {version.version}; {base.version} is unchanged."
+    return Envelope(True, summary=summary, view=kept_view(version))
 
 
 def use(engine: Engine, by: By, name: str, action: str) -> Envelope:
     """Make a template the default, enable, disable or archive it."""
     act, state = _USES[action]
-    found = act(engine, by, name)
-    return Envelope(True, summary=f"{found}: {state}", view=TemplateUse(template=found, state=state))
+    template = act(engine, by, name)
+    return Envelope(True, summary=f"{template}: {state}", view=TemplateUse(template=template, state=state))
 
 
 def _make_default(engine: Engine, by: By, name: str) -> str:

@@ -44,8 +44,8 @@ ChangeJson: TypeAlias = Annotated[JsonObject, FieldChange]
 
 def difference(old: Any, new: Any) -> list[dict[str, Any]]:
     """What to change in ``old`` to get ``new``, see above; empty when they are equal."""
-    found = list(_walk((), old, new))
-    return [each for each in found if "diff" not in each] + [each for each in found if "diff" in each]
+    changes = list(_walk((), old, new))
+    return [change for change in changes if "diff" not in change] + [change for change in changes if "diff" in change]
 
 
 def _walk(place: Place, old: Any, new: Any) -> Iterator[dict[str, Any]]:
@@ -95,13 +95,13 @@ def _same_items(old: list[Any], new: list[Any]) -> tuple[dict[str, int], dict[st
 
 def _index_by_name(items: list[Any], name: str) -> dict[str, int] | None:
     """The index of each item by what it calls itself; None unless every item has its own name."""
-    found: dict[str, int] = {}
+    places: dict[str, int] = {}
     for index, item in enumerate(items):
         own = cast("dict[str, Any]", item).get(name) if isinstance(item, dict) else None
-        if not isinstance(own, str) or own in found:
+        if not isinstance(own, str) or own in places:
             return None
-        found[own] = index
-    return found
+        places[own] = index
+    return places
 
 
 def _longest_rising(numbers: Sequence[int]) -> set[int]:
@@ -114,12 +114,12 @@ def _longest_rising(numbers: Sequence[int]) -> set[int]:
         before.append(places[length - 1] if length else -1)
         ends[length:] = [number, *ends[length + 1 :]]
         places[length:] = [place, *places[length + 1 :]]
-    found: set[int] = set()
+    row: set[int] = set()
     place = places[-1] if places else -1
     while place >= 0:
-        found.add(numbers[place])
+        row.add(numbers[place])
         place = before[place]
-    return found
+    return row
 
 
 def _text(old: list[str], new: list[str]) -> str:

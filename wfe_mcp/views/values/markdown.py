@@ -82,18 +82,18 @@ class Rule:
 Block: TypeAlias = Heading | Paragraph | Code | Bullets | Quote | Grid | Rule
 
 
-def parsed(text: str) -> tuple[Block, ...]:
+def parse_blocks(text: str) -> tuple[Block, ...]:
     """The blocks of ``text``, as CommonMark with tables."""
     from markdown_it import MarkdownIt
     from markdown_it.tree import SyntaxTreeNode
 
-    made = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
-    made.disable(["reference", "entity", "html_block", "html_inline"])
-    return _blocks(SyntaxTreeNode(made.parse(text)).children)
+    it = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    it.disable(["reference", "entity", "html_block", "html_inline"])
+    return _blocks(SyntaxTreeNode(it.parse(text)).children)
 
 
 def _blocks(nodes: Sequence[SyntaxTreeNode]) -> tuple[Block, ...]:
-    return tuple(_block(each) for each in nodes)
+    return tuple(_block(node) for node in nodes)
 
 
 def _block(node: SyntaxTreeNode) -> Block:
@@ -121,30 +121,30 @@ def _block(node: SyntaxTreeNode) -> Block:
 
 
 def _spans(nodes: Sequence[SyntaxTreeNode], style: Style = "") -> tuple[Span, ...]:
-    found: list[Span] = []
+    spans: list[Span] = []
     for node in nodes:
         match node.type:
             case "inline":
-                found += _spans(node.children, style)
+                spans += _spans(node.children, style)
             case "text":
-                found.append(Span(node.content, style))
+                spans.append(Span(node.content, style))
             case "code_inline":
-                found.append(Span(node.content, "code"))
+                spans.append(Span(node.content, "code"))
             case "softbreak":
-                found.append(Span(" ", style))
+                spans.append(Span(" ", style))
             case "hardbreak":
-                found.append(Span("\n", style))
+                spans.append(Span("\n", style))
             case "strong" | "em" | "s":
-                found += _spans(node.children, node.type)
+                spans += _spans(node.children, node.type)
             case "image":
-                found.append(Span(f"[image: {node.content}] {_address(node, 'src')}", style))
+                spans.append(Span(f"[image: {node.content}] {_address(node, 'src')}", style))
             case "link":
                 label = _spans(node.children, style)
                 is_bare = "".join(span.text for span in label) == node.attrs.get("href") and "title" not in node.attrs
-                found += label if is_bare else [*label, Span(f" {_address(node, 'href')}", style)]
+                spans += label if is_bare else [*label, Span(f" {_address(node, 'href')}", style)]
             case _:
-                found.append(Span(node.content or "", style))
-    return tuple(span for span in found if span.text)
+                spans.append(Span(node.content or "", style))
+    return tuple(span for span in spans if span.text)
 
 
 def _address(node: SyntaxTreeNode, key: str) -> str:

@@ -79,12 +79,12 @@ def plain(value: object) -> Any:
         return [plain(part) for part in cast("list[object]", value)]
     if not hasattr(value, "__dataclass_fields__"):
         return value
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, key, default, inline in _keys(type(value)):
         part = getattr(value, name)
         if part != default:
-            found |= plain(part) if inline else {key: plain(part)}
-    return found
+            values |= plain(part) if inline else {key: plain(part)}
+    return values
 
 
 @cache
@@ -92,13 +92,13 @@ def _keys(kind: Any) -> tuple[tuple[str, str, object, bool], ...]:
     """Of each field: its name, its key, the default that leaves it out, and whether it is inline."""
     return tuple(
         (
-            each.name,
-            each.name.removesuffix("_"),
-            each.default if each.default_factory is MISSING else each.default_factory(),
-            "inline" in each.metadata,
+            part.name,
+            part.name.removesuffix("_"),
+            part.default if part.default_factory is MISSING else part.default_factory(),
+            "inline" in part.metadata,
         )
-        for each in fields(kind)
-        if "internal" not in each.metadata
+        for part in fields(kind)
+        if "internal" not in part.metadata
     )
 
 
@@ -113,7 +113,7 @@ def as_text(value: object) -> str:
     if isinstance(value, str):
         return value
     parts = cast("list[object]", value) if isinstance(value, list) else []
-    if parts and all(isinstance(each, str) and _WORD.fullmatch(each) for each in parts):
+    if parts and all(isinstance(part, str) and _WORD.fullmatch(part) for part in parts):
         return ", ".join(map(str, parts))
     return json.dumps(value, ensure_ascii=False)
 

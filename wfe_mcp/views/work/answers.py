@@ -25,9 +25,9 @@ from wfe_mcp.engine.work.items import (
 from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope, Next
 from wfe_mcp.views.values.model import plain
 from wfe_mcp.views.work.models import ItemList, ItemView, item_lines, item_list, item_view
-from wfe_mcp.workspace.files.given_files import Given, from_project
+from wfe_mcp.workspace.files.given_files import FileToAttach, from_project
 
-_TO_DO = tuple(each for each in OPEN if each is not ItemStatus.ACCEPTED)
+_TO_DO = tuple(item_status for item_status in OPEN if item_status is not ItemStatus.ACCEPTED)
 _SHOWN = 20
 _HALF = (LIMIT_BYTES - 1_500) // 2
 """The text form of an answer holds it too, with every letter escaped."""
@@ -53,7 +53,7 @@ def work(
         )
     match action:
         case "show":
-            return shown(engine, id)
+            return item_answer(engine, id)
         case "add":
             return add(engine, by, kind or "task", item or {})
         case "change" if status == ItemStatus.ACTIVE:
@@ -63,10 +63,10 @@ def work(
         case "next":
             return next_items(engine)
         case _:
-            return listed(engine, kind, status, cursor)
+            return items_answer(engine, kind, status, cursor)
 
 
-def listed(
+def items_answer(
     engine: Engine, kind: str = "", status: str = "", cursor: str = "", limit: int = _SHOWN, *, whole: bool = False
 ) -> Envelope:
     """The items of a kind and status, in the order in which they were added; without a status those on which something is left to do, and of
@@ -82,8 +82,8 @@ def listed(
     with engine.store.read() as tx:
         rows = tx.items.page(engine.project_id, kinds=kinds, statuses=statuses, after=after, limit=limit + 1)
         page = rows[:limit]
-        made = item_list(tx, engine.project_id, page, str(page[-1].number) if len(rows) > limit else "")
-    view = made if whole else _fitting(made)
+        listing = item_list(tx, engine.project_id, page, str(page[-1].number) if len(rows) > limit else "")
+    view = listing if whole else _fitting(listing)
     args = {"action": "list", "kind": kind, "status": status, "cursor": view.cursor}
     args = {name: value for name, value in args.items() if value}
     more = [Next("work", args, why="more")] if view.cursor else []
@@ -96,11 +96,11 @@ def listed(
 def next_items(engine: Engine) -> Envelope:
     """What can be started now, best first, and the call that starts it."""
     with engine.store.read() as tx:
-        found, _ = startable(open_items(engine, tx))
-        lines = item_lines(tx, engine.project_id, found[:_SHOWN])
+        items, _ = startable(open_items(engine, tx))
+        lines = item_lines(tx, engine.project_id, items[:_SHOWN])
         waiting = tx.items.counts(engine.project_id)
     view = ItemList(items=tuple(lines), counts={str(name): count for name, count in sorted(waiting.items())})
-    moves = tuple(_starts(each.id) for each in lines[:2])
+    moves = tuple(_starts(line.id) for line in lines[:2])
     if not lines:
         planned = waiting.get(ItemStatus.PLANNED, 0)
         more = (
@@ -112,7 +112,7 @@ def next_items(engine: Engine) -> Envelope:
     return Envelope(True, summary=f"Next: {lines[0].id} {lines[0].title!r}", next=moves, view=_fitting(view))
 
 
-def shown(engine: Engine, name: str, *, whole: bool = False) -> Envelope:
+def item_answer(engine: Engine, name: str, *, whole: bool = False) -> Envelope:
     """An item. ``whole``: for a person, with all of its history; else what an answer of a tool holds."""
     with engine.store.read() as tx:
         item = tx.items.get(engine.project_id, name)
@@ -120,9 +120,9 @@ def shown(engine: Engine, name: str, *, whole: bool = False) -> Envelope:
     return Envelope(True, summary=_says(item), next=moves, view=view if whole else _cut(view))
 
 
-def promoted(engine: Engine, by: By, name: str, kind: str = "", parent: str = "") -> Envelope:
+def promote_to_work(engine: Engine, by: By, name: str, kind: str = "", parent: str = "") -> Envelope:
     """Make planned work of an idea, or of an item of another kind, under ``parent``."""
-    return _changed(engine, name, "Promoted ", lambda: promote_item(engine, by, name, kind, parent))
+    return _answer_change(engine, name, "Promoted ", lambda: promote_item(engine, by, name, kind, parent))
 
 
 def add(engine: Engine, by: By, kind: str, given: Mapping[str, Any]) -> Envelope:
@@ -131,14 +131,14 @@ def add(engine: Engine, by: By, kind: str, given: Mapping[str, Any]) -> Envelope
     return _answer(engine, add_item(engine, by, kind, values, files), "Added ")
 
 
-def attached(engine: Engine, by: By, name: str, files: Sequence[Given]) -> Envelope:
+def attach_to_item(engine: Engine, by: By, name: str, files: Sequence[FileToAttach]) -> Envelope:
     """Attach files to an item."""
-    return _changed(engine, name, "Attached to ", lambda: change_item(engine, by, name, {}, files=files))
+    return _answer_change(engine, name, "Attached to ", lambda: change_item(engine, by, name, {}, files=files))
 
 
-def detached(engine: Engine, by: By, name: str, file: str) -> Envelope:
+def detach_from_item(engine: Engine, by: By, name: str, file: str) -> Envelope:
     """Take a file from an item, by its name, sha256 or number."""
-    return _changed(engine, name, "Detached from ", lambda: change_item(engine, by, name, {}, detach=file))
+    return _answer_change(engine, name, "Detached from ", lambda: change_item(engine, by, name, {}, detach=file))
 
 
 def change(
@@ -160,7 +160,7 @@ def change(
     why, fills = reason or str(values.pop("reason", "")), fill or values.pop("fill", False) is True
     if not (values or status or fills or files):
         raise Refused("bad_argument", "Nothing is changed.", "Give status, or fields in item.")
-    return _changed(
+    return _answer_change(
         engine,
         name,
         "Changed ",
@@ -170,11 +170,11 @@ def change(
 
 def start(engine: Engine, by: By, name: str, given: Mapping[str, Any], reason: str = "") -> Envelope:
     """Start a run that works the item, the answer is that of its start; a claim is tested. ``reason``: as of ``start_item``."""
-    from wfe_mcp.views.answers.tool_answers import begun
+    from wfe_mcp.views.answers.tool_answers import started_answer
 
     with engine.store.read() as tx:
         if tx.items.get(engine.project_id, name).kind is ItemKind.CLAIM:
-            return tested(engine, name)
+            return queue_tests(engine, name)
     unknown = [key for key in given if key not in {"template", "inputs"}]
     if unknown:
         hint = nearest_hint(unknown[0], ("template", "inputs"), "To start, item takes template and inputs.")
@@ -190,20 +190,20 @@ def start(engine: Engine, by: By, name: str, given: Mapping[str, Any], reason: s
             "bad_argument", "inputs is no object.", "", (Detail("/item/inputs", "is no object", "an object", inputs),)
         )
     values = cast("dict[str, Any]", inputs)
-    return begun(engine, by, start_item(engine, by, name, str(given.get("template", "")), values, reason))
+    return started_answer(engine, by, start_item(engine, by, name, str(given.get("template", "")), values, reason))
 
 
-def _with_attached(engine: Engine, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Given]]:
+def _with_attached(engine: Engine, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[FileToAttach]]:
     """The fields among the values, and the files of the project that ``attach`` names."""
     values = dict(given)
     paths: Any = values.pop(ATTACH, [])
-    if not (isinstance(paths, list) and all(isinstance(each, str) for each in cast("list[object]", paths))):
+    if not (isinstance(paths, list) and all(isinstance(path, str) for path in cast("list[object]", paths))):
         fault = Detail("/item/attach", "is no list of paths", "files of the project", cast("object", paths))
         raise Refused("bad_argument", "attach is no list of paths.", "Name files of the project.", (fault,))
     return values, from_project(engine.root, cast("list[str]", paths))
 
 
-def tested(engine: Engine, name: str) -> Envelope:
+def queue_tests(engine: Engine, name: str) -> Envelope:
     """Put the tests of a claim into the queue."""
     from wfe_mcp.engine.evaluation.claim_tests import enqueue_test
 
@@ -214,7 +214,7 @@ def tested(engine: Engine, name: str) -> Envelope:
     return Envelope(True, summary=f"Job {job.id} tests {_says(item)}", next=(again,), view=_cut(view))
 
 
-def _changed(engine: Engine, name: str, did: str, change: Callable[[], Item]) -> Envelope:
+def _answer_change(engine: Engine, name: str, did: str, change: Callable[[], Item]) -> Envelope:
     with engine.store.read() as tx:
         before = tx.items.get(engine.project_id, name)
     item = change()
@@ -264,7 +264,7 @@ def _fitting(view: ItemList) -> ItemList:
 
 def _cut(view: ItemView) -> ItemView:
     """The item with its newest changes and the beginning of its body, so that it fits into an answer."""
-    made = replace(view, history=view.history[-10:], children=view.children[:_SHOWN])
-    while len(json.dumps(plain(made))) > _HALF and (made.history or len(made.body) > 1_000):
-        made = replace(made, history=made.history[1:]) if made.history else replace(made, body=f"{made.body[:900]}…")
-    return made
+    item = replace(view, history=view.history[-10:], children=view.children[:_SHOWN])
+    while len(json.dumps(plain(item))) > _HALF and (item.history or len(item.body) > 1_000):
+        item = replace(item, history=item.history[1:]) if item.history else replace(item, body=f"{item.body[:900]}…")
+    return item

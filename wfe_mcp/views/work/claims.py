@@ -72,10 +72,10 @@ def types_of_tests(engine: Engine) -> Envelope:
 
 def claim_view(engine: Engine, tx: Tx, claim: Item) -> ClaimFacts:
     """The tests of ``claim`` with their newest results, and its evidence."""
-    from wfe_mcp.engine.evaluation.claim_tests import open_job, outdated
+    from wfe_mcp.engine.evaluation.claim_tests import open_job, outdated_tests
 
-    found, old = outcomes(claim.tests, claim.results, claim.evidence), outdated(engine, tx, claim)
-    tests = tuple(_test(each, found.get(each["name"], {}), is_outdated=each["name"] in old) for each in claim.tests)
+    results, old = outcomes(claim.tests, claim.results, claim.evidence), outdated_tests(engine, tx, claim)
+    tests = tuple(_test(test, results.get(test["name"], {}), is_outdated=test["name"] in old) for test in claim.tests)
     job = open_job(engine, tx, claim.id)
     return ClaimFacts(tests=tests, evidence=tuple(map(_evidence, claim.evidence)), job=job.id if job else "")
 

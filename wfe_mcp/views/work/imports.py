@@ -32,7 +32,7 @@ def imported_items(engine: Engine, by: By, source: Path, wanted: str = "", how: 
     if not source.exists():
         hint = "Name a plan, a backlog, or a file or folder of another tool."
         raise Refused("bad_argument", f"{source} is not there.", hint)
-    return _imported(engine, by, file_name(engine, source), read_entries(source, wanted), how)
+    return _import_entries(engine, by, file_name(engine, source), read_entries(source, wanted), how)
 
 
 def imported_issues(
@@ -46,15 +46,15 @@ def imported_issues(
         raise Refused("bad_argument", f"{state!r} is no state of issues.", f"One of: {', '.join(STATES)}.")
     tracker = project_tracker(engine, forge)
     with engine.store.read() as tx:
-        known = [item for item in items_from(engine, tx, f"{tracker.address}/") if not item.is_over]
-        numbers = [item.source.rpartition("/")[2] for item in known]
+        items = [item for item in items_from(engine, tx, f"{tracker.address}/") if not item.is_over]
+        numbers = [item.source.rpartition("/")[2] for item in items]
     with refusing():
-        issues, has_more = tracker.listed(label, state)
+        issues, has_more = tracker.list_issues(label, state)
         listed = {str(issue.number) for issue in issues}
-        others = [int(each) for each in numbers if each.isdecimal() and each not in listed][-_LOOKED_UP:]
+        others = [int(number) for number in numbers if number.isdecimal() and number not in listed][-_LOOKED_UP:]
         issues += filter(None, map(tracker.get, others))
-    found = entries_of(issues, tracker.address, has_more=has_more)
-    return _imported(engine, by, tracker.address, found, how)
+    entries = entries_of(issues, tracker.address, has_more=has_more)
+    return _import_entries(engine, by, tracker.address, entries, how)
 
 
 @view_model
@@ -88,7 +88,7 @@ def import_given(
     """Import the text of ``file``; without a file the issues of the project's tracker. Refuses as the imports above do."""
     how = How(ready=ready, dry_run=dry_run)
     if file:
-        return _imported(engine, by, file, read_given(file, content, read_entries), how)
+        return _import_entries(engine, by, file, read_given(file, content, read_entries), how)
     return imported_issues(engine, by, "", label, state, how)
 
 
@@ -108,44 +108,48 @@ def issue_address(engine: Engine, item: str, address: str) -> str:
             f"Give the address of one: {tracker.address}/NUMBER",
         )
     with engine.store.read() as tx:
-        other = next((each for each in items_from(engine, tx, issue.url) if each.source == issue.url), None)
+        other = next(
+            (issue_item for issue_item in items_from(engine, tx, issue.url) if issue_item.source == issue.url), None
+        )
         if other is not None and other.id != tx.items.get(engine.project_id, item).id:
             has = f"{other.id} {other.title!r} has that issue."
             raise Refused("conflict", has, f"See it: wfe-mcp work show {other.id}")
     return issue.url
 
 
-def _imported(engine: Engine, by: By, file: str, found: Entries, how: How) -> Envelope:
-    made = import_entries(engine, by, file, found, how)
+def _import_entries(engine: Engine, by: By, file: str, found: Entries, how: How) -> Envelope:
+    entries = import_entries(engine, by, file, found, how)
     view = ItemImport(
         format=found.format,
         file=file,
         dry_run=how.dry_run,
-        unchanged=made.unchanged,
+        unchanged=entries.unchanged,
         added=tuple(
-            _line(item) | {"kind": item.kind, "status": item.status, "parent": item.parent} for item in made.added
+            _line(item) | {"kind": item.kind, "status": item.status, "parent": item.parent} for item in entries.added
         ),
-        changed=tuple(_line(item) | {"values": values} for item, values in made.changed),
-        kept=tuple(_line(item) | {"why": why} for item, why in made.kept),
-        gone=tuple(map(_line, made.gone)),
-        not_carried=tuple(PathNote(path=each.path, message=each.message) for each in (*made.left, *found.not_carried)),
+        changed=tuple(_line(item) | {"values": values} for item, values in entries.changed),
+        kept=tuple(_line(item) | {"why": why} for item, why in entries.kept),
+        gone=tuple(map(_line, entries.gone)),
+        not_carried=tuple(
+            PathNote(path=detail.path, message=detail.message) for detail in (*entries.left, *found.not_carried)
+        ),
     )
-    return Envelope(True, summary=summary_of(file, made, found.origin, dry_run=how.dry_run), view=view)
+    return Envelope(True, summary=summary_of(file, entries, found.origin, dry_run=how.dry_run), view=view)
 
 
 def started_items(engine: Engine, by: By, most: int, *, dry_run: bool = False) -> dict[str, Any]:
     """Start what is ready; what started, what waits and why, and what was refused."""
-    made = start_ready(engine, by, most, dry_run=dry_run)
-    counts = {"waiting": len(made.waiting), "refused": len(made.refused)}
+    runs = start_ready(engine, by, most, dry_run=dry_run)
+    counts = {"waiting": len(runs.waiting), "refused": len(runs.refused)}
     more = "".join(f", {count} {what}" for what, count in counts.items() if count)
     begun = "would start" if dry_run else "started"
     return {
         "dry_run": dry_run,
-        "summary": f"{plural(len(made.started), 'run')} {begun}{more}",
-        "started": [_line(item) | ({"run": run} if run else {}) for item, run in made.started],
-        "waiting": [_line(item) | {"why": why, "next": step} for item, (why, step) in made.waiting],
+        "summary": f"{plural(len(runs.started), 'run')} {begun}{more}",
+        "started": [_line(item) | ({"run": run} if run else {}) for item, run in runs.started],
+        "waiting": [_line(item) | {"why": why, "next": step} for item, (why, step) in runs.waiting],
         "refused": [
-            _line(item) | {"code": no.code, "why": no.message, "next": no.hint or ""} for item, no in made.refused
+            _line(item) | {"code": no.code, "why": no.message, "next": no.hint or ""} for item, no in runs.refused
         ],
     }
 

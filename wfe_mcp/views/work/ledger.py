@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from wfe_mcp.core.items import Item, ItemKind, ItemStatus, changed, loaded
+from wfe_mcp.core.items import Item, ItemKind, ItemStatus, load_item, with_values
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Tx
@@ -39,36 +39,36 @@ class Ledger:
 def ledger(engine: Engine) -> Envelope:
     """The ledger of falsified claims, made from their log."""
     with engine.store.read() as tx:
-        found = sorted(_falsified(engine, tx), key=lambda each: each.at, reverse=True)
-    now = {each.id for each in found if each.status == ItemStatus.FALSIFIED}
+        claims = sorted(_falsified_claims(engine, tx), key=lambda each: each.at, reverse=True)
+    now = {claim.id for claim in claims if claim.status == ItemStatus.FALSIFIED}
     summary = (
-        f"{plural(len(found), 'falsified claim')}, {len(now)} of them open" if found else "No claim was falsified."
+        f"{plural(len(claims), 'falsified claim')}, {len(now)} of them open" if claims else "No claim was falsified."
     )
-    return Envelope(True, summary=summary, view=Ledger(falsified=tuple(found), open=len(now)))
+    return Envelope(True, summary=summary, view=Ledger(falsified=tuple(claims), open=len(now)))
 
 
-def _falsified(engine: Engine, tx: Tx) -> Iterator[Falsified]:
-    made: dict[int, Item] = {}
+def _falsified_claims(engine: Engine, tx: Tx) -> Iterator[Falsified]:
+    items: dict[int, Item] = {}
     open_: dict[int, tuple[Item, str, str]] = {}
     again: list[tuple[Item, str, str, str]] = []
     for event in tx.items.history(engine.project_id):
         if event.type == SIGNED:
             continue
-        before, values = made.get(event.number), json.loads(event.payload)
-        item = changed(before, values) if before else loaded(f"W-{event.number}", values)
-        made[event.number] = item
+        before, values = items.get(event.number), json.loads(event.payload)
+        item = with_values(before, values) if before else load_item(f"W-{event.number}", values)
+        items[event.number] = item
         if item.kind is not ItemKind.CLAIM or (before and before.status) is item.status:
             continue
         if item.status is ItemStatus.FALSIFIED:
             open_[event.number] = (item, second(event.at), event.actor)
         elif event.number in open_:
             was, at, actor = open_.pop(event.number)
-            again.append((changed(was, {"needs": item.needs}), at, actor, second(event.at)))
-    for item, at, actor, over in [*((*each, "") for each in open_.values()), *again]:
-        last = made[int(item.id[2:])]
-        needs = tx.items.named(engine.project_id, (item if over else last).needs)
-        failed = [each for each in item.results if each.get("outcome") == "failed"]
-        failed += [each for each in item.evidence if each.get("supports") is False]
+            again.append((with_values(was, {"needs": item.needs}), at, actor, second(event.at)))
+    for item, at, actor, over in [*((*entry, "") for entry in open_.values()), *again]:
+        last = items[int(item.id[2:])]
+        needs = tx.items.by_ids(engine.project_id, (item if over else last).needs)
+        failed = [result for result in item.results if result.get("outcome") == "failed"]
+        failed += [piece for piece in item.evidence if piece.get("supports") is False]
         yield Falsified(
             id=item.id,
             title=item.title,
@@ -76,7 +76,7 @@ def _falsified(engine: Engine, tx: Tx) -> Iterator[Falsified]:
             why=item.reason,
             at=at,
             actor=actor,
-            commit=next((str(each["head"]) for each in failed if each.get("head")), ""),
+            commit=next((str(proof["head"]) for proof in failed if proof.get("head")), ""),
             follow_ups=tuple(item_lines(tx, engine.project_id, needs)),
             again_at=over,
         )

@@ -116,11 +116,11 @@ def item_line(item: Item, over: dict[str, bool], changed_at: str = "") -> ItemLi
 
 def item_lines(tx: Tx, project_id: str, items: Iterable[Item]) -> list[ItemLine]:
     """The lines of ``items``, with what they wait for and when they were changed."""
-    found = list(items)
-    times = {f"W-{row.number}": row.changed_at for row in tx.items.rows(project_id, (item.id for item in found))}
-    needed = tx.items.named(project_id, {need for item in found for need in item.needs})
+    listed = list(items)
+    times = {f"W-{row.number}": row.changed_at for row in tx.items.rows(project_id, (item.id for item in listed))}
+    needed = tx.items.by_ids(project_id, {need for item in listed for need in item.needs})
     over = {item.id: item.is_over for item in needed}
-    return [item_line(item, over, second(times[item.id])) for item in found]
+    return [item_line(item, over, second(times[item.id])) for item in listed]
 
 
 def item_list(tx: Tx, project_id: str, rows: Sequence[ItemRow], cursor: str) -> ItemList:
@@ -143,14 +143,16 @@ def item_view(engine: Engine, tx: Tx, item: Item, *, history: bool = True) -> It
         ItemView,
         item,
         line=item_line(item, over, last),
-        files=tuple(ItemFileLine(number=nth, **each._asdict()) for nth, each in enumerate(item.files, 1)),
+        files=tuple(ItemFileLine(number=nth, **file._asdict()) for nth, file in enumerate(item.files, 1)),
         children=tuple(item_lines(tx, project, tx.items.children(project, item.id))),
         missing=missing(item) if item.status in {ItemStatus.IDEA, ItemStatus.PLANNED} else {},
         plan=_score(item, tx.items.children(project, item.id)),
         claim=claim_view(engine, tx, item) if item.kind is ItemKind.CLAIM else None,
-        overlaps=tuple(Overlap(id=each.id, title=each.title, scopes=tuple(scopes)) for each, scopes in touching),
+        overlaps=tuple(
+            Overlap(id=neighbour.id, title=neighbour.title, scopes=tuple(scopes)) for neighbour, scopes in touching
+        ),
         history=tuple(
-            view_of(ItemChange, event, values=_shown(event), signed=event.seq + 1 in signatures)
+            view_of(ItemChange, event, values=_shown_change(event), signed=event.seq + 1 in signatures)
             for event in (changes if history else ())
         ),
     )
@@ -165,12 +167,12 @@ def _score(item: Item, children: Sequence[Item]) -> PlanScore | None:
 
     milestone = milestone_of(item, children)
     lines = {task["id"]: 0 for task in milestone["tasks"]}
-    found = quality_of(list(weaknesses([milestone], [0], lines)))
-    problems = tuple(f"{each['message']} (−{each['penalty']})" for each in found["problems"])
-    return PlanScore(score=found["score"], problems=problems)
+    quality = quality_of(list(weaknesses([milestone], [0], lines)))
+    problems = tuple(f"{problem['message']} (−{problem['penalty']})" for problem in quality["problems"])
+    return PlanScore(score=quality["score"], problems=problems)
 
 
-def _shown(event: ItemEventRecord) -> dict[str, Any]:
+def _shown_change(event: ItemEventRecord) -> dict[str, Any]:
     """What a change says, files by their names; not the hashes by which an import knows what changed here."""
     values = {name: value for name, value in json.loads(event.payload).items() if name != "imported"}
-    return values | ({"files": [each[0] for each in values["files"]]} if "files" in values else {})
+    return values | ({"files": [file[0] for file in values["files"]]} if "files" in values else {})

@@ -123,7 +123,7 @@ def item_page(engine: Engine, name: str) -> ItemPage:
         row = tx.items.row(project, name)
         item = item_of(row)
         done, parts = tx.items.progress(project, (item.id,)).get(item.id, (0, 0))
-        runs = [tx.runs.load(RunId(each)) for each in reversed(item.runs)]
+        runs = [tx.runs.load(RunId(run_id)) for run_id in reversed(item.runs)]
         view = item_view(engine, tx, item)
         page = ItemPage(
             view=view,
@@ -132,7 +132,7 @@ def item_page(engine: Engine, name: str) -> ItemPage:
             added_at=second(row.added_at),
             text=blocks_json(item.body),
             above=tuple(_above(tx, project, item)),
-            needed=tuple(item_lines(tx, project, tx.items.named(project, item.needs))),
+            needed=tuple(item_lines(tx, project, tx.items.by_ids(project, item.needs))),
             needed_by=tuple(item_lines(tx, project, tx.items.naming(project, item.id))),
             parts=parts,
             done=done,
@@ -155,33 +155,34 @@ def item_page(engine: Engine, name: str) -> ItemPage:
 
 def _cards(tx: Tx, rows: Iterable[ItemRow]) -> tuple[ItemCard, ...]:
     """The cards of ``rows``, in their order; what they name is read once for each project."""
-    shown = list(rows)
-    made: dict[tuple[str, int], ItemCard] = {}
-    for project, some in groupby(sorted(shown, key=lambda row: row.project_id), key=lambda row: row.project_id):
+    items = list(rows)
+    cards: dict[tuple[str, int], ItemCard] = {}
+    for project, some in groupby(sorted(items, key=lambda row: row.project_id), key=lambda row: row.project_id):
         of_project = [(row, item_of(row)) for row in some]
         known = {
-            item.id: item for item in tx.items.named(project, {name for _, one in of_project for name in _names(one)})
+            item.id: item
+            for item in tx.items.by_ids(project, {name for _, card_item in of_project for name in _names(card_item)})
         }
         over = {id_: item.is_over for id_, item in known.items()}
         active = [item_of(row) for row in tx.items.backlog([project], (), (ItemStatus.ACTIVE,), limit=_MOST_ACTIVE)[0]]
         progress = tx.items.progress(project, {item.id for _, item in of_project})
         for row, item in of_project:
-            others = [known[each] for each in _names(item) if each in known]
-            beside = [each for each in active if each.id != item.id]
+            others = [known[item_id] for item_id in _names(item) if item_id in known]
+            beside = [other for other in active if other.id != item.id]
             done, parts = progress.get(item.id, (0, 0))
             open_ = item.status in {ItemStatus.READY, ItemStatus.ACTIVE}
-            made[project, row.number] = ItemCard(
+            cards[project, row.number] = ItemCard(
                 line=item_line(item, over, second(row.changed_at)),
                 project=project,
                 version=row.last_seq,
-                moves=_moves(item, [*others, *(each for each in beside if each.parent == item.parent)]),
+                moves=_moves(item, [*others, *(other for other in beside if other.parent == item.parent)]),
                 parts=parts,
                 done=done,
                 overlaps=tuple(
-                    each.id for each in beside if open_ and each.scopes and overlap(item.scopes, each.scopes)
+                    other.id for other in beside if open_ and other.scopes and overlap(item.scopes, other.scopes)
                 ),
             )
-    return tuple(made[row.project_id, row.number] for row in shown)
+    return tuple(cards[row.project_id, row.number] for row in items)
 
 
 def _names(item: Item) -> set[str]:
@@ -207,8 +208,8 @@ def _move(item: Item, to: ItemStatus, who: str, others: list[Item]) -> ItemMove:
 
 def _above(tx: Tx, project: str, item: Item) -> list[ItemLine]:
     """The parents of an item, the outermost first."""
-    found: list[Item] = []
-    while item.parent and len(found) < 10:
+    items: list[Item] = []
+    while item.parent and len(items) < 10:
         item = tx.items.get(project, item.parent)
-        found.insert(0, item)
-    return item_lines(tx, project, found)
+        items.insert(0, item)
+    return item_lines(tx, project, items)

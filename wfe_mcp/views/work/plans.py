@@ -32,22 +32,24 @@ def exported_plan(engine: Engine, *, as_markdown: bool) -> ExportedPlan:
         items = open_items(engine, tx)
         title = engine.root.name
     milestones = [
-        (item, [each for each in items if each.parent == item.id]) for item in items if item.kind is ItemKind.MILESTONE
+        (item, [child for child in items if child.parent == item.id])
+        for item in items
+        if item.kind is ItemKind.MILESTONE
     ]
-    made = [milestone_of(item, children) for item, children in milestones if children]
-    if not made:
+    documents = [milestone_of(item, children) for item, children in milestones if children]
+    if not documents:
         raise Refused(
             "not_ready",
             "No milestone has a task that is left to do.",
             "Add one: wfe-mcp work add TITLE --kind milestone",
         )
     lost = tuple(_lost(items, milestones, as_markdown=as_markdown))
-    tasks = sum(len(each["tasks"]) for each in made)
+    tasks = sum(len(document["tasks"]) for document in documents)
     if not as_markdown:
-        text = json.dumps({"title": title, "milestones": made}, indent=2, ensure_ascii=False) + "\n"
-        return ExportedPlan(text, len(made), tasks, lost)
-    plan = {"title": title, "milestones": [_in_lines(each, number) for number, each in enumerate(made, 1)]}
-    return ExportedPlan(written(plan), len(made), tasks, lost)
+        text = json.dumps({"title": title, "milestones": documents}, indent=2, ensure_ascii=False) + "\n"
+        return ExportedPlan(text, len(documents), tasks, lost)
+    plan = {"title": title, "milestones": [_in_lines(document, number) for number, document in enumerate(documents, 1)]}
+    return ExportedPlan(written(plan), len(documents), tasks, lost)
 
 
 def _in_lines(milestone: dict[str, Any], number: int) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.work.items import items_of
 from wfe_mcp.store import Tx
 from wfe_mcp.views.reports.handoff import files as handoff_files, run_of
-from wfe_mcp.views.reports.pages import fitting, marked, quoted_line
+from wfe_mcp.views.reports.pages import fitting, mark_page, quoted_line
 
 MOST_LINES, _TITLE, _REASON = 40, 120, 240
 _BACKLOG = frozenset({ItemKind.IDEA, ItemKind.REQUIREMENT, ItemKind.BUG, ItemKind.FINDING, ItemKind.THREAT})
@@ -45,7 +45,7 @@ def pages(engine: Engine) -> dict[str, str]:
         items = items_of(tx, engine.project_id)
         lines = {name: [*REPORTS[name](engine, tx, items)] for name in ("status", "milestones")}
         following = [*_next(items)]
-    made = handoff_files(engine, run_of(engine)) if is_run else {}
+    files = handoff_files(engine, run_of(engine)) if is_run else {}
     start = [
         "# Start here",
         "",
@@ -64,7 +64,7 @@ def pages(engine: Engine) -> dict[str, str]:
         "next-handoff.md": fitting(["# Next", "", *following]),
     }
     return {
-        name: made[name] if name in made and name == "next-handoff.md" else marked("work export", text)
+        name: files[name] if name in files and name == "next-handoff.md" else mark_page("work export", text)
         for name, text in texts.items()
     }
 
@@ -74,33 +74,33 @@ def _status(_engine: Engine, tx: Tx, items: list[Item]) -> Iterator[str]:
     yield from ("# Status", "")
     yield ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "There are no work items."
     for title, status in (("Worked", ItemStatus.ACTIVE), ("Blocked", ItemStatus.BLOCKED)):
-        found = [item for item in items if item.status is status]
-        if found:
+        in_status = [item for item in items if item.status is status]
+        if in_status:
             yield from ("", f"## {title}", "")
-            yield from _most(f"- {_named(item)}{_run(tx, item)}{_reason(item)}" for item in found)
+            yield from _most(f"- {_name_item(item)}{_run(tx, item)}{_reason(item)}" for item in in_status)
     yield from ("", "## Next", "", *_next(items))
 
 
 def _next(items: list[Item]) -> Iterator[str]:
     free, waiting = startable(item for item in items if not item.is_over)
     names = {item.id: item for item in items}
-    yield from _most(f"- {_named(item)}: `wfe-mcp work start {item.id}`" for item in free)
-    yield from _most(f"- {_named(names[name])}: {quoted_line(why, _REASON)}" for name, (why, _) in waiting.items())
+    yield from _most(f"- {_name_item(item)}: `wfe-mcp work start {item.id}`" for item in free)
+    yield from _most(f"- {_name_item(names[name])}: {quoted_line(why, _REASON)}" for name, (why, _) in waiting.items())
     if not free and not waiting:
         yield "Nothing is ready: `wfe-mcp work list`."
 
 
 def _tasks(_engine: Engine, tx: Tx, items: list[Item]) -> Iterator[str]:
-    found = [
+    tasks = [
         item
         for item in items
         if item.kind not in {ItemKind.MILESTONE, ItemKind.IDEA, ItemKind.DECISION, ItemKind.CLAIM}
     ]
     yield from ("# Tasks", "")
-    yield from _most(_line(item) for item in found if not item.is_over)
-    if not any(not item.is_over for item in found):
+    yield from _most(_line(item) for item in tasks if not item.is_over)
+    if not any(not item.is_over for item in tasks):
         yield "No task is open."
-    over = [item for item in found if item.is_over]
+    over = [item for item in tasks if item.is_over]
     if over:
         yield from ("", "## Over", "")
         yield from _most(f"{_line(item)}{_audit(tx, item)}" for item in reversed(over))
@@ -116,7 +116,7 @@ def _milestones(_engine: Engine, tx: Tx, items: list[Item]) -> Iterator[str]:
         tasks = under.get(item.id, [])
         over = sum(task.is_over for task in tasks)
         share = f", {over} of {plural(len(tasks), 'task')} over ({100 * over // len(tasks)} %)" if tasks else ""
-        yield f"## {_named(item)}: {item.status}{share}"
+        yield f"## {_name_item(item)}: {item.status}{share}"
         yield ""
         if item.body and not item.is_over:
             yield from (quoted_line(item.body, _REASON), "")
@@ -128,9 +128,9 @@ def _milestones(_engine: Engine, tx: Tx, items: list[Item]) -> Iterator[str]:
     rest = [item for item in items if not item.parent and item.kind is ItemKind.TASK and not item.is_over]
     ideas = [item for item in items if item.kind in _BACKLOG and not item.is_over]
     decided = [item for item in items if item.status is ItemStatus.ACCEPTED]
-    for title, found in (("Other tasks", rest), ("Backlog", ideas), ("Decisions about the architecture", decided)):
-        if found:
-            yield from (f"## {title}", "", *_most(_line(item) for item in found), "")
+    for title, section in (("Other tasks", rest), ("Backlog", ideas), ("Decisions about the architecture", decided)):
+        if section:
+            yield from (f"## {title}", "", *_most(_line(item) for item in section), "")
 
 
 def _git(engine: Engine, _tx: Tx, items: list[Item]) -> Iterator[str]:
@@ -148,17 +148,17 @@ def _git(engine: Engine, _tx: Tx, items: list[Item]) -> Iterator[str]:
     for item in items:
         known = [item.branch and f"on {item.branch}", *(commit[:12] for commit in item.commits), item.pull_request]
         if any(known):
-            yield f"- {_named(item)}: {quoted_line(', '.join(filter(None, known)), _REASON)}"
+            yield f"- {_name_item(item)}: {quoted_line(', '.join(filter(None, known)), _REASON)}"
     try:
-        found = clean_up(engine, SYSTEM)
+        leftovers = clean_up(engine, SYSTEM)
     except Refused as no:
         yield from ("", quoted_line(no.message, _REASON))
         return
-    if found:
+    if leftovers:
         yield from ("", "## What deliveries left", "")
         yield from _most(
-            f"- {quoted_line(each.name, _TITLE)}: {quoted_line(each.stays, _REASON) or '`wfe-mcp git cleanup` removes it'}"
-            for each in found
+            f"- {quoted_line(leftover.name, _TITLE)}: {quoted_line(leftover.stays, _REASON) or '`wfe-mcp git cleanup` removes it'}"
+            for leftover in leftovers
         )
 
 
@@ -174,10 +174,10 @@ REPORTS: Mapping[str, Callable[[Engine, Tx, list[Item]], Iterator[str]]] = {
 def _line(item: Item) -> str:
     """A task as a line with a box."""
     needs = f"; after {', '.join(item.needs)}" if item.needs and not item.is_over else ""
-    return f"- [{'x' if item.is_over else ' '}] {_named(item)} ({item.status}{needs}){_reason(item)}"
+    return f"- [{'x' if item.is_over else ' '}] {_name_item(item)} ({item.status}{needs}){_reason(item)}"
 
 
-def _named(item: Item) -> str:
+def _name_item(item: Item) -> str:
     return f"{item.id} {quoted_line(item.title, _TITLE)}"
 
 
@@ -197,13 +197,13 @@ def _audit(tx: Tx, item: Item) -> str:
         return ""
     attempts = loaded.state.attempts
     own = [path for path in attempts if f"[{item.id}]" in path] or attempts
-    verdicts = [str(each.kind) for path in own for each in attempts[path][-1].verdicts]
-    counts = ", ".join(f"{verdicts.count(each)} {each}" for each in dict.fromkeys(verdicts))
+    verdicts = [str(verdict.kind) for path in own for verdict in attempts[path][-1].verdicts]
+    counts = ", ".join(f"{verdicts.count(kind)} {kind}" for kind in dict.fromkeys(verdicts))
     return f"; run {item.runs[-1]}{f': gates {counts}' if counts else ''}"
 
 
 def _most(lines: Iterator[str]) -> Iterator[str]:
-    found = list(lines)
-    yield from found[:MOST_LINES]
-    if len(found) > MOST_LINES:
-        yield f"- … and {len(found) - MOST_LINES} more"
+    texts = list(lines)
+    yield from texts[:MOST_LINES]
+    if len(texts) > MOST_LINES:
+        yield f"- … and {len(texts) - MOST_LINES} more"

@@ -20,7 +20,7 @@ from wfe_mcp.workflow.lint.flows import flow_rules, lock_rules
 from wfe_mcp.workflow.lint.gates import gate_rules
 from wfe_mcp.workflow.lint.jumps import jump_rules, state_rules
 from wfe_mcp.workflow.lint.phases import context_rules, phase_rules
-from wfe_mcp.workflow.lint.recovery import NEUTRAL_TEMPLATE, recovered
+from wfe_mcp.workflow.lint.recovery import NEUTRAL_TEMPLATE, recover_template
 from wfe_mcp.workflow.lint.report import (
     OF_TEMPLATES,
     EnoughErrors,
@@ -83,13 +83,13 @@ def checks_needed(definition: object) -> set[str]:
 
 
 def _checks_needed(definition: object) -> set[str]:
-    if (template := recovered(definition).template) is None:
+    if (template := recover_template(definition).template) is None:
         return set()
-    found, seen = LintFindings(ProjectNames()), views(template)
+    findings, phases = LintFindings(ProjectNames()), views(template)
     with suppress(EnoughErrors):
-        step_rules(template, seen, found)
-        gate_rules(template, seen, found)
-    return {str(error.got) for error in found.errors if error.path.endswith("/check")}
+        step_rules(template, phases, findings)
+        gate_rules(template, phases, findings)
+    return {str(error.got) for error in findings.errors if error.path.endswith("/check")}
 
 
 def _key(definition: object, project: ProjectNames | None) -> bytes:
@@ -105,21 +105,21 @@ def _keep(kept: dict[bytes, Any], key: bytes, found: object) -> None:
 
 
 def _report(definition: object, project: ProjectNames | None) -> LintReport:
-    work = recovered(definition)
-    found = LintFindings(project)
+    work = recover_template(definition)
+    findings = LintFindings(project)
     later: list[Detail] = []
     if work.template is not None:
-        seen = views(work.template)
+        phases = views(work.template)
         with suppress(EnoughErrors):
-            _judge(work.template, seen, found)
+            _judge(work.template, phases, findings)
         later = [_with_place(detail, work.definition) for detail in not_yet(work.template)]
-    meaning = [*(_with_place(detail, work.definition) for detail in found.errors), *later]
+    meaning = [*(_with_place(detail, work.definition) for detail in findings.errors), *later]
     form = [detail for _, detail in work.faults]
     errors = _first(_once([*form, *(detail for detail in meaning if not work.is_about(detail))]))
-    templates = found.templates - {NEUTRAL_TEMPLATE}
-    needed = (found.checks, found.roles, found.servers, found.context, found.plugins, templates)
+    templates = findings.templates - {NEUTRAL_TEMPLATE}
+    needed = (findings.checks, findings.roles, findings.servers, findings.context, findings.plugins, templates)
     requires = Requires(*(tuple(sorted(names)) for names in needed))
-    warnings = _once([_with_place(detail, work.definition) for detail in found.warnings])
+    warnings = _once([_with_place(detail, work.definition) for detail in findings.warnings])
     return LintReport(errors, requires, warnings, tuple(detail for detail in errors if detail in later))
 
 

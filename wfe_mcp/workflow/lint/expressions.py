@@ -120,7 +120,7 @@ def _source_faults(source: str, takes: TakesKind, scope: Scope, at: str) -> Iter
     used = used_names(source, scope)
     for unknown in used.unknown:
         yield _unknown(unknown, at)
-    kind, fault = _compiled(source, _declared(source, scope, used.whole_roots))
+    kind, fault = _compile_type(source, _declared_names(source, scope, used.whole_roots))
     if kind is None:
         reported = {f"{unknown.owner}.{unknown.name}" for unknown in used.unknown}
         yield from _cel_faults(fault, source, scope, at, reported)
@@ -144,18 +144,18 @@ def _unknown(unknown: Unknown, at: str) -> Detail:
 
 
 def _cel_faults(words: str, source: str, scope: Scope, at: str, reported: set[str]) -> Iterator[Detail]:
-    found = _CEL_FAULT.findall(words)
-    if not found:
+    faults = _CEL_FAULT.findall(words)
+    if not faults:
         yield Detail(at, f"the expression cannot be read: {words.split(': ', 1)[-1].split(' [', 1)[0]}", None, source)
-    for _, column, message in found:
+    for _, column, message in faults:
         missing = re.match(r"undeclared reference to '([^']+)'", message)
         if missing is None:
             yield Detail(at, f"{message} (character {column} of {source!r})", None, source)
         elif not any(missing[1] == name or missing[1].startswith(f"{name}.") for name in reported):
-            yield _undeclared(missing[1], source, scope, at)
+            yield _undeclared_detail(missing[1], source, scope, at)
 
 
-def _undeclared(name: str, source: str, scope: Scope, at: str) -> Detail:
+def _undeclared_detail(name: str, source: str, scope: Scope, at: str) -> Detail:
     root = name.split(".", 1)[0]
     if root == "item" and "item" not in scope:
         return Detail(at, "'item' exists only in a loop", sorted(scope), root)
@@ -179,22 +179,22 @@ def _type(kind: str) -> str:
     )
 
 
-def _declared(source: str, scope: Scope, whole_roots: set[str]) -> frozenset[str]:
+def _declared_names(source: str, scope: Scope, whole_roots: set[str]) -> frozenset[str]:
     """The names of ``scope`` that occur in ``source``. All of them would make an environment per phase, each with all."""
     words = set(_IDENT.findall(source))
     names: set[str] = set()
-    for root, known in scope.items():
+    for root, value in scope.items():
         if root in CEL_TYPES or root not in words:
             continue
-        if not isinstance(known, Fields) or root in whole_roots:
+        if not isinstance(value, Fields) or root in whole_roots:
             names.add(root)
-        if isinstance(known, Fields):
-            names |= {f"{root}.{word}" for word in words if word in known.known and word not in RESERVED_WORDS}
+        if isinstance(value, Fields):
+            names |= {f"{root}.{word}" for word in words if word in value.known and word not in RESERVED_WORDS}
     return frozenset(names)
 
 
 @lru_cache(maxsize=1024)
-def _compiled(source: str, names: frozenset[str]) -> tuple[str | None, str]:
+def _compile_type(source: str, names: frozenset[str]) -> tuple[str | None, str]:
     """The type of the expression's value in CEL; None, and CEL's words, when it cannot be compiled."""
     path = names_of_path(source)
     if not names.isdisjoint(accumulate(path, "{}.{}".format)):  # below what is declared, CEL knows no types

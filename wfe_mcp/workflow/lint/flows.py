@@ -202,15 +202,15 @@ class _Waits:
     def _reached_from(self, name: str) -> dict[str, _Order]:
         """The locks that are waited for while ``name`` is held, directly or not, each with the order that waits."""
         if name not in self._reached:
-            found: dict[str, _Order] = {}
+            orders: dict[str, _Order] = {}
             waiting = [name]
             while waiting:
                 for held in self._same[waiting.pop()]:
                     for then, order in self._after[held].items():
-                        if then not in found:
-                            found[then] = order
+                        if then not in orders:
+                            orders[then] = order
                             waiting.append(then)
-            self._reached[name] = found
+            self._reached[name] = orders
         return self._reached[name]
 
 

@@ -83,5 +83,5 @@ class _GateLint:
 
     def can_have(self, field: str) -> bool:
         artifacts, output = self.view.judged["artifacts"], self.view.phase.output
-        made = artifacts.known.get(output.artifact) if output and isinstance(artifacts, Fields) else None
-        return made is None or made.field(field) is not None
+        value = artifacts.known.get(output.artifact) if output and isinstance(artifacts, Fields) else None
+        return value is None or value.field(field) is not None

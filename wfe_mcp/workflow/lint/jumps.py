@@ -109,21 +109,21 @@ def _targets(view: PhaseView) -> list[str]:
 
 def state_rules(template: Template, views: Sequence[PhaseView], found: LintFindings) -> None:
     """All rules on states."""
-    known = tuple(template.states)
-    named = [("/initial_state", template.initial_state)] if known or template.initial_state else []
+    labels = tuple(template.states)
+    named = [("/initial_state", template.initial_state)] if labels or template.initial_state else []
     named += [(f"/states/{name}/{at}", to) for name, moves in template.states.items() for at, to in enumerate(moves)]
-    given = [(f"{view.pointer}/{key}", name, view) for view in views for key, name in _states_of(view)]
-    named += [(at, name) for at, name, _ in given]
+    named_states = [(f"{view.pointer}/{key}", name, view) for view in views for key, name in _states_of(view)]
+    named += [(at, name) for at, name, _ in named_states]
     unknown = [(at, name) for at, name in named if name not in template.states]
     for at, name in unknown:
-        message = f"no state {name!r} in 'states'{did_you_mean(name or '', known)}" if name else "'states' needs it"
-        found.error(at, message, list(known), name)
-    for at, _, view in given:
+        message = f"no state {name!r} in 'states'{did_you_mean(name or '', labels)}" if name else "'states' needs it"
+        found.error(at, message, list(labels), name)
+    for at, _, view in named_states:
         if view.around:
             found.error(at, "the state is that of the run: only a phase outside loops reaches one")
-    if known and not unknown:
+    if labels and not unknown:
         led_to = {template.initial_state}
-        for _ in known:
+        for _ in labels:
             led_to |= {to for name in led_to for to in template.states[name or ""]}
         for name in sorted(template.states.keys() - led_to):
             found.error(f"/states/{name}", f"no move leads to {name!r} from {template.initial_state!r}")
@@ -155,7 +155,7 @@ def _moves(template: Template, views: list[PhaseView], found: LintFindings) -> N
             # The same condition on what does not change is answered alike: phases with it are left out together.
             answer = {(when, True)} if when and not _CHANGES.search(when) else set[tuple[str, bool]]()
             left = {order for order in orders if (when, True) not in order[1]} if when else set[_Order]()
-            left = {(state, answered | {(one, False) for one, _ in answer}) for state, answered in left}
+            left = {(state, answered | {(condition, False) for condition, _ in answer}) for state, answered in left}
             may_be_skipped = phase.enter == "goto_only" or phase.skip != "never"
             done = {(state, answered | answer) for state in now for _, answered in begun}
             orders, last = done | left | (begun if may_be_skipped else set[_Order]()), view
@@ -175,9 +175,9 @@ def _states_of(view: PhaseView) -> list[tuple[str, str]]:
 
 def _legal(template: Template, here: set[str], there: set[str], at: str, found: LintFindings) -> None:
     hint = "; a phase before it may be skipped: give it 'skip': 'never'" if len(here) > 1 else ""
-    for one in sorted(here):
-        allowed = {one, *template.states[one]}
+    for state in sorted(here):
+        allowed = {state, *template.states[state]}
         for other in sorted(there - allowed):
-            message = f"this moves the run from {one} to {other}, and 'states' allows {', '.join(sorted(allowed - {one})) or 'no move'} from there{hint}"
-            if not any((each.path, each.message) == (at, message) for each in found.errors):
+            message = f"this moves the run from {state} to {other}, and 'states' allows {', '.join(sorted(allowed - {state})) or 'no move'} from there{hint}"
+            if not any((error.path, error.message) == (at, message) for error in found.errors):
                 found.error(at, message, sorted(allowed), other)

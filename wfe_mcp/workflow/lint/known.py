@@ -21,18 +21,18 @@ from wfe_mcp.artifacts.inline import target_of
 from wfe_mcp.core.dataclass import dataclass
 
 
-class Known(Protocol):
+class KnownValue(Protocol):
     """What is known of a value."""
 
-    def field(self, name: str) -> "Known | None":
+    def field(self, name: str) -> "KnownValue | None":
         """What is known of ``name`` below this value; None when it cannot exist."""
         ...
 
-    def element(self) -> "Known":
+    def element(self) -> "KnownValue":
         """What is known of a list's entry (a map's key)."""
         ...
 
-    def at_index(self) -> "Known":
+    def at_index(self) -> "KnownValue":
         """What is known of ``value[…]`` for a computed index or key."""
         ...
 
@@ -44,37 +44,37 @@ class Known(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    def field(self, name: str) -> Known:
+    def field(self, name: str) -> KnownValue:
         return self
 
-    def element(self) -> Known:
+    def element(self) -> KnownValue:
         return self
 
-    def at_index(self) -> Known:
+    def at_index(self) -> KnownValue:
         return self
 
     names = ()
 
 
-OPEN: Known = _Open()
+OPEN: KnownValue = _Open()
 
 
 @dataclass(frozen=True, slots=True)
 class Fields:
     """A closed set of names. ``hidden``: names that exist, but not here, and why."""
 
-    known: Mapping[str, Known]
+    known: Mapping[str, KnownValue]
     hidden: Mapping[str, str] = field(default_factory=dict[str, str])
 
-    def field(self, name: str) -> Known | None:
+    def field(self, name: str) -> KnownValue | None:
         """See Known."""
         return self.known.get(name)
 
-    def element(self) -> Known:
+    def element(self) -> KnownValue:
         """The keys of a map are texts."""
         return OPEN
 
-    def at_index(self) -> Known:
+    def at_index(self) -> KnownValue:
         """Any of the fields."""
         return OPEN
 
@@ -88,13 +88,13 @@ class Fields:
 class MapOf(_Open):
     """A map whose keys are known only at run time, such as the items of a loop."""
 
-    value: Known
+    value: KnownValue
 
-    def field(self, name: str) -> Known:
+    def field(self, name: str) -> KnownValue:
         """See Known."""
         return self.value
 
-    def at_index(self) -> Known:
+    def at_index(self) -> KnownValue:
         """See Known."""
         return self.value
 
@@ -106,17 +106,17 @@ class SchemaNode:
     schema: object
     document: Mapping[str, Any]
 
-    def field(self, name: str) -> Known | None:
+    def field(self, name: str) -> KnownValue | None:
         """See Known."""
-        found = [self._field(schema, name) for schema in self._alternatives()]
-        return _joined([known for known in found if known is not None], self.document)
+        fields = [self._field(schema, name) for schema in self._alternatives()]
+        return _join_known([value for value in fields if value is not None], self.document)
 
-    def element(self) -> Known:
+    def element(self) -> KnownValue:
         """See Known."""
         items = [schema["items"] for schema in self._alternatives() if "items" in schema]
-        return _joined([SchemaNode(item, self.document) for item in items], self.document) or OPEN
+        return _join_known([SchemaNode(item, self.document) for item in items], self.document) or OPEN
 
-    def at_index(self) -> Known:
+    def at_index(self) -> KnownValue:
         """See Known."""
         if any("items" in schema for schema in self._alternatives()):
             return self.element()
@@ -130,7 +130,7 @@ class SchemaNode:
         """See Known."""
         return tuple(dict.fromkeys(name for schema in self._alternatives() for name in schema.get("properties", {})))
 
-    def _field(self, schema: Mapping[str, Any], name: str) -> Known | None:
+    def _field(self, schema: Mapping[str, Any], name: str) -> KnownValue | None:
         properties = cast("Mapping[str, object]", schema.get("properties", {}))
         if name in properties:
             return SchemaNode(properties[name], self.document)
@@ -146,7 +146,7 @@ class SchemaNode:
 
     def _alternatives(self) -> list[Mapping[str, Any]]:
         """The object forms of this value, with references and choices resolved."""
-        found: list[Mapping[str, Any]] = []
+        alternatives: list[Mapping[str, Any]] = []
         waiting, seen = [self.schema], set[int]()
         while waiting:
             schema = waiting.pop()
@@ -154,7 +154,7 @@ class SchemaNode:
                 continue
             seen.add(id(schema))
             if not isinstance(schema, dict):  # true: anything
-                found.append({})
+                alternatives.append({})
                 continue
             form = cast("dict[str, Any]", schema)
             choices = [*form.get("anyOf", ()), *form.get("oneOf", ())]
@@ -163,18 +163,18 @@ class SchemaNode:
                 choices.append(True if found_there is None else found_there)
             waiting += choices
             if not choices or "properties" in form:
-                found.append(form)
-        return found
+                alternatives.append(form)
+        return alternatives
 
 
 _UNTOLD = ("patternProperties", "allOf", "if", "dependentSchemas", "$dynamicRef")
 """Keywords that may define names which are not searched."""
 
 
-def _joined(found: list[Known], document: Mapping[str, Any]) -> Known | None:
+def _join_known(found: list[KnownValue], document: Mapping[str, Any]) -> KnownValue | None:
     if len(found) <= 1:
         return found[0] if found else None
-    schemas = [known.schema for known in found if isinstance(known, SchemaNode)]
+    schemas = [value.schema for value in found if isinstance(value, SchemaNode)]
     return SchemaNode({"anyOf": schemas}, document) if len(schemas) == len(found) else OPEN
 
 
@@ -204,16 +204,16 @@ class Unknown:
 
 
 @dataclass(slots=True)
-class Used:
+class UsedNames:
     """The names of an expression. ``value``: what is known of its value, when it is one chain of names."""
 
     roots: set[str] = field(default_factory=set[str])
     whole_roots: set[str] = field(default_factory=set[str])
     unknown: list[Unknown] = field(default_factory=list[Unknown])
-    value: Known = OPEN
+    value: KnownValue = OPEN
 
 
-def used_names(source: str, roots: Mapping[str, Known]) -> Used:
+def used_names(source: str, roots: Mapping[str, KnownValue]) -> UsedNames:
     """The names of ``source``, looked up from ``roots``. CEL reports an unknown root."""
     return _Walk(source, roots).used
 
@@ -221,13 +221,13 @@ def used_names(source: str, roots: Mapping[str, Known]) -> Used:
 class _Walk:
     """One pass over the tokens; ``position`` is the next token."""
 
-    def __init__(self, source: str, roots: Mapping[str, Known]) -> None:
+    def __init__(self, source: str, roots: Mapping[str, KnownValue]) -> None:
         self.tokens = [
-            (str(found.lastgroup), found[0]) for found in _TOKEN.finditer(source) if found.lastgroup != "space"
+            (str(match.lastgroup), match[0]) for match in _TOKEN.finditer(source) if match.lastgroup != "space"
         ]
         self.position = 0
         self.roots = roots
-        self.used = Used()
+        self.used = UsedNames()
         if _depth(self.tokens) > _DEEPEST:  # CEL refuses it; the recursion here must not overflow before
             return
         operands = self._operands({}, end="")
@@ -237,9 +237,9 @@ class _Walk:
         at = self.position + ahead
         return self.tokens[at] if at < len(self.tokens) else ("end", "")
 
-    def _operands(self, bound: Mapping[str, Known], end: str) -> list[Known]:
+    def _operands(self, bound: Mapping[str, KnownValue], end: str) -> list[KnownValue]:
         """Every operand up to the sign ``end``, which is consumed. Operators are ignored."""
-        found: list[Known] = []
+        values: list[KnownValue] = []
         while self.position < len(self.tokens):
             kind, text = self._peek()
             if kind == "sign" and text == end:
@@ -248,12 +248,12 @@ class _Walk:
             if kind == "sign" and text not in "([{":
                 self.position += 1
                 if text not in ".,":
-                    found.append(OPEN)
+                    values.append(OPEN)
                 continue
-            found.append(self._operand(bound))
-        return found
+            values.append(self._operand(bound))
+        return values
 
-    def _operand(self, bound: Mapping[str, Known]) -> Known:
+    def _operand(self, bound: Mapping[str, KnownValue]) -> KnownValue:
         kind, text = self._peek()
         self.position += 1
         if kind == "sign":
@@ -272,7 +272,7 @@ class _Walk:
             self.used.whole_roots.add(text)
         return self._postfix(self.roots.get(text, OPEN), text, bound)
 
-    def _postfix(self, known: Known, path: str, bound: Mapping[str, Known]) -> Known:
+    def _postfix(self, known: KnownValue, path: str, bound: Mapping[str, KnownValue]) -> KnownValue:
         while True:
             sign, name = self._peek(), self._peek(1)
             if sign == ("sign", ".") and name[0] == "name":
@@ -288,7 +288,7 @@ class _Walk:
             else:
                 return known
 
-    def _select(self, known: Known, path: str, name: str) -> Known:
+    def _select(self, known: KnownValue, path: str, name: str) -> KnownValue:
         below = known.field(name)
         if below is not None:
             return below
@@ -296,7 +296,7 @@ class _Walk:
         self.used.unknown.append(Unknown(path, name, known.names, why))
         return OPEN
 
-    def _index(self, known: Known, path: str, bound: Mapping[str, Known]) -> tuple[Known, str]:
+    def _index(self, known: KnownValue, path: str, bound: Mapping[str, KnownValue]) -> tuple[KnownValue, str]:
         (kind, text), after = self._peek(1), self._peek(2)
         self.position += 1
         if kind == "text" and after == ("sign", "]") and text[0] in "'\"" and "\\" not in text:
@@ -305,7 +305,7 @@ class _Walk:
         self._operands(bound, "]")
         return known.at_index(), f"{path}[{text if kind == 'number' and after == ('sign', ']') else '…'}]"
 
-    def _call(self, name: str, known: Known, bound: Mapping[str, Known]) -> Known:
+    def _call(self, name: str, known: KnownValue, bound: Mapping[str, KnownValue]) -> KnownValue:
         kind, variable = self._peek()
         if name in _MACROS and kind == "name" and self._peek(1) == ("sign", ","):
             self.position += 2

@@ -117,9 +117,9 @@ def _optional_reviewers(template: model.Template) -> set[str]:
     """Roles that only review, at gates that are skipped without them."""
     gates = [gate for phase in model.all_phases(template.phases) for gate in (*phase.prompt_gates, *phase.gates)]
     opinions = [gate for gate in gates if isinstance(gate, model.OpinionGate)]
-    asked = {role for gate in opinions if gate.if_missing == "note" for role in gate.reviewers}
+    labels = {role for gate in opinions if gate.if_missing == "note" for role in gate.reviewers}
     needed = {role for gate in opinions if gate.if_missing == "fail" for role in gate.reviewers}
-    return asked - needed - {phase.role for phase in model.all_phases(template.phases) if phase.role}
+    return labels - needed - {phase.role for phase in model.all_phases(template.phases) if phase.role}
 
 
 def _identity(view: PhaseView, found: LintFindings) -> None:

@@ -30,7 +30,7 @@ _NEUTRAL: dict[str, Any] = {
 
 
 @dataclass(slots=True)
-class Recovered:
+class RecoveredTemplate:
     """A template that can be linted, and the changes made for it."""
 
     template: Template | None
@@ -50,18 +50,18 @@ class Recovered:
         root, *below = detail.got.split(".")
         if self._lost_an_artifact() and (root == "artifacts" or "/context/" in detail.path):
             assert self.template is not None, "lint finds nothing else where there is no template"
-            made = {phase.output.artifact for phase in all_phases(self.template.phases) if phase.output}
-            return [*below, root][0] not in made
+            idents = {phase.output.artifact for phase in all_phases(self.template.phases) if phase.output}
+            return [*below, root][0] not in idents
         return any(name in (root, *below) for name in self.names)
 
     def _lost_an_artifact(self) -> bool:
         return any(place.endswith(("/artifact", "/output")) for place in self.places)
 
 
-def recovered(definition: object) -> Recovered:
+def recover_template(definition: object) -> RecoveredTemplate:
     """``definition`` as a template: unchanged when it matches the schema, else recovered as far as possible."""
     template, faults = read_form(definition)
-    work = Recovered(template, definition, faults)
+    work = RecoveredTemplate(template, definition, faults)
     if template is not None or not isinstance(definition, dict) or len(faults) > ERRORS.most:
         return work
     if not all(at for at, _ in faults):  # the whole value cannot be kept: nothing in it can be replaced
@@ -77,7 +77,7 @@ def recovered(definition: object) -> Recovered:
     return work
 
 
-def _recover(work: Recovered, at: tuple[str | int, ...], number: int, detail: Detail) -> None:
+def _recover(work: RecoveredTemplate, at: tuple[str | int, ...], number: int, detail: Detail) -> None:
     """Replace the value at ``at`` by a neutral one, or remove it; in later rounds remove the enclosing object."""
     if not at:
         return
@@ -103,7 +103,7 @@ def _recover(work: Recovered, at: tuple[str | int, ...], number: int, detail: De
 
 
 def _put_neutral(
-    work: Recovered, members: dict[str | int, Any], above: tuple[str | int, ...], key: str | int, detail: Detail
+    work: RecoveredTemplate, members: dict[str | int, Any], above: tuple[str | int, ...], key: str | int, detail: Detail
 ) -> None:
     if key in {"id", "artifact"}:
         members[key] = f"mended_{len(work.places)}"
@@ -117,7 +117,7 @@ def _put_neutral(
             work.places.add(pointer(*above))
 
 
-def _forget(work: Recovered, value: object) -> None:
+def _forget(work: RecoveredTemplate, value: object) -> None:
     """Record the removed names in ``value``: references to them are not errors."""
     if isinstance(value, str):
         work.names.add(value)

@@ -138,12 +138,12 @@ def size_faults(definition: object, allowed: Limits = OF_TEMPLATES) -> list[Deta
     return [
         Detail(
             _PLACES.get(limit, ""),
-            f"the template {most[limit].fault(found)}. {limit.remedy}"[:-1],
+            f"the template {most[limit].fault(size)}. {limit.remedy}"[:-1],
             most[limit].most,
-            found,
+            size,
         )
-        for limit, found in sizes.items()
-        if found > most[limit].most
+        for limit, size in sizes.items()
+        if size > most[limit].most
     ]
 
 
@@ -161,9 +161,9 @@ def sizes_of(definition: object) -> dict[limits.Limit, int]:
         if isinstance(value, str):
             sizes.add(limits.EXPRESSIONS, value.count("${") if kind != "schema" else 0)
         elif isinstance(value, dict):
-            given = cast("dict[str, object]", value)
-            _count(sizes, given, depth, kind)
-            waiting += _members(given, depth, kind)
+            members = cast("dict[str, object]", value)
+            _count(sizes, members, depth, kind)
+            waiting += _members(members, depth, kind)
         elif isinstance(value, list):
             waiting += ((entry, depth, kind) for entry in cast("list[object]", value))
     return sizes.found

@@ -21,7 +21,7 @@ from typing import Any, cast
 from wfe_mcp.artifacts.registry import check_schema, json_schema
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workflow.expressions import ExpressionError, source_of
-from wfe_mcp.workflow.lint.known import OPEN, Fields, Known, MapOf, SchemaNode, used_names
+from wfe_mcp.workflow.lint.known import OPEN, Fields, KnownValue, MapOf, SchemaNode, used_names
 from wfe_mcp.workflow.model import LoopPhase, Phase, Step, StepsPhase, Template, all_phases
 from wfe_mcp.workflow.step_order import upstream
 
@@ -33,10 +33,10 @@ class Order:
         self.phases = tuple(phases)
         self.ids = tuple(phase.id for phase in phases)
         self._index = {name: index for index, name in reversed(list(enumerate(self.ids)))}
-        self._needs = [self._needed(index, phase.needs) for index, phase in enumerate(phases)]
+        self._needs = [self._needed_phases(index, phase.needs) for index, phase in enumerate(phases)]
         self._ancestors = _closures(self._needs)
 
-    def _needed(self, index: int, needs: tuple[str, ...] | None) -> tuple[int, ...]:
+    def _needed_phases(self, index: int, needs: tuple[str, ...] | None) -> tuple[int, ...]:
         if needs is None:
             return (index - 1,) if index else ()
         return tuple(self._index[name] for name in needs if name in self._index)
@@ -65,7 +65,7 @@ def _closures(needs: Sequence[Sequence[int]]) -> list[int]:
 
     Phases are settled after what they need; those in a cycle, and those that need them, by repetition.
     """
-    found = [0] * len(needs)
+    closures = [0] * len(needs)
     followers: list[list[int]] = [[] for _ in needs]
     left = [len(set(direct)) for direct in needs]
     for index, direct in enumerate(needs):
@@ -75,7 +75,7 @@ def _closures(needs: Sequence[Sequence[int]]) -> list[int]:
     while waiting:
         need = waiting.pop()
         for index in followers[need]:
-            found[index] |= found[need] | 1 << need
+            closures[index] |= closures[need] | 1 << need
             left[index] -= 1
             if not left[index]:
                 waiting.append(index)
@@ -84,14 +84,14 @@ def _closures(needs: Sequence[Sequence[int]]) -> list[int]:
     while changed:
         changed = False
         for index in stuck:
-            before = found[index]
+            before = closures[index]
             for need in needs[index]:
-                found[index] |= found[need] | 1 << need
-            changed = changed or found[index] != before
-    return found
+                closures[index] |= closures[need] | 1 << need
+            changed = changed or closures[index] != before
+    return closures
 
 
-Scope = Mapping[str, Known]
+Scope = Mapping[str, KnownValue]
 """Root name → what is known below it."""
 
 _RUN = Fields(dict.fromkeys(("id", "title", "iteration", "template", "started_at", "delivery"), OPEN))
@@ -108,43 +108,49 @@ _PHASE = Fields(
 )
 
 
-_NONE: Mapping[str, Known] = {}
+_NONE: Mapping[str, KnownValue] = {}
 
 
-class _Reached(Mapping[str, Known]):
+class _ReachedNames(Mapping[str, KnownValue]):
     """The names that some members of a list make known, over those known ``outside``.
 
     ``makers``: name → (index of the member, what it makes), shared by all members; ``members``: those that count, as bits.
     A dict for each phase would take n² entries.
     """
 
-    def __init__(self, makers: "_Makers", members: int, outside: Mapping[str, Known]) -> None:
+    def __init__(self, makers: "_Makers", members: int, outside: Mapping[str, KnownValue]) -> None:
         self._makers, self._members, self._outside = makers, members, outside
 
-    def __getitem__(self, name: str) -> Known:
-        for index, known in reversed(self._makers.get(name, ())):
+    def __getitem__(self, name: str) -> KnownValue:
+        for index, value in reversed(self._makers.get(name, ())):
             if self._members >> index & 1:
-                return known
+                return value
         return self._outside[name]
 
     def __iter__(self) -> Iterator[str]:
         yield from self._outside
-        for name, made in self._makers.items():
-            if any(self._members >> index & 1 for index, _ in made) and name not in self._outside:
+        for name, maker in self._makers.items():
+            if any(self._members >> index & 1 for index, _ in maker) and name not in self._outside:
                 yield name
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
 
-_Makers = Mapping[str, Sequence[tuple[int, Known]]]
+_Makers = Mapping[str, Sequence[tuple[int, KnownValue]]]
 
 
 class _Hidden(Mapping[str, str]):
     """Why an artifact of the template is not known at a place: name → reason."""
 
     def __init__(
-        self, makers: Mapping[str, tuple[int, str]], seen: Mapping[str, Known], phase: str, at: int, *, judged: bool
+        self,
+        makers: Mapping[str, tuple[int, str]],
+        seen: Mapping[str, KnownValue],
+        phase: str,
+        at: int,
+        *,
+        judged: bool,
     ) -> None:
         self._makers, self._seen, self._phase, self._at, self._judged = makers, seen, phase, at, judged
 
@@ -166,31 +172,33 @@ class _Hidden(Mapping[str, str]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
+class _MadeResults:
     """The artifacts and step results available at a place."""
 
-    artifacts: Mapping[str, Known]
-    vars: Mapping[str, Known]
+    artifacts: Mapping[str, KnownValue]
+    vars: Mapping[str, KnownValue]
 
 
 @dataclass(frozen=True, slots=True)
-class _Listed:
+class _ListResults:
     """What the phases of one list make, by name: artifacts and step results."""
 
     count: int
     artifacts: _Makers
     vars: _Makers
 
-    def made_by(self, members: int, outside: _Made) -> _Made:
+    def made_by(self, members: int, outside: _MadeResults) -> _MadeResults:
         """What ``members`` (bits) make, over what is known outside the list."""
-        return _Made(_Reached(self.artifacts, members, outside.artifacts), _Reached(self.vars, members, outside.vars))
+        return _MadeResults(
+            _ReachedNames(self.artifacts, members, outside.artifacts), _ReachedNames(self.vars, members, outside.vars)
+        )
 
     @property
     def everyone(self) -> int:
         return (1 << self.count) - 1
 
 
-_NOTHING = _Made(_NONE, _NONE)
+_NOTHING = _MadeResults(_NONE, _NONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,27 +223,27 @@ def views(template: Template) -> tuple[PhaseView, ...]:
 def outputs_scope(template: Template) -> Scope:
     """The scope of the template's ``outputs``: all artifacts."""
     scopes = _Scopes(template)
-    listed = scopes.listed(template.phases)
-    scope = scopes.scope(listed.made_by(listed.everyone, _NOTHING), {}, {})
-    return {name: known for name, known in scope.items() if name != "phase"}
+    results = scopes.scopes_of_list(template.phases)
+    scope = scopes.scope(results.made_by(results.everyone, _NOTHING), {}, {})
+    return {name: value for name, value in scope.items() if name != "phase"}
 
 
 def step_scopes(scope: Scope, steps: Sequence[Step]) -> Iterator[Scope]:
     """The scope of each step: the results of the steps that it needs are known."""
-    makers: dict[str, list[tuple[int, Known]]] = {}
+    makers: dict[str, list[tuple[int, KnownValue]]] = {}
     for index, step in enumerate(steps):
         if step.assign is not None:
             makers.setdefault(step.assign, []).append((index, _result_of(step)))
     known = cast("Fields", scope["vars"]).known
     for before in upstream(steps):
-        yield {**scope, "vars": Fields(_Reached(makers, before, known))} if makers else scope
+        yield {**scope, "vars": Fields(_ReachedNames(makers, before, known))} if makers else scope
 
 
-def _result_of(step: Step) -> Known:
+def _result_of(step: Step) -> KnownValue:
     return _node(step.output.schema_) if step.output else OPEN
 
 
-def _node(schema: str | dict[str, Any]) -> Known:
+def _node(schema: str | dict[str, Any]) -> KnownValue:
     """What is known of an artifact of this schema; open when the schema is invalid (another rule reports that)."""
     if check_schema(schema):
         return OPEN
@@ -246,7 +254,7 @@ def _node(schema: str | dict[str, Any]) -> Known:
 
 
 @lru_cache(maxsize=64)
-def _shipped_schema(name: str) -> Known:
+def _shipped_schema(name: str) -> KnownValue:
     document = json_schema(name)
     return SchemaNode(document, document)
 
@@ -260,21 +268,21 @@ class _Scopes:
             if phase.output
         }
         self._positions = {id(phase): position for position, phase in enumerate(all_phases(template.phases))}
-        self._nodes: dict[int, Known] = {}
+        self._nodes: dict[int, KnownValue] = {}
 
     def walk(
         self,
         phases: Sequence[Phase],
         pointer: str,
         around: tuple[PhaseView, ...],
-        outer: _Made,
+        outer: _MadeResults,
         items: Scope,
     ) -> Iterator[PhaseView]:
-        order, listed = Order(phases), self.listed(phases)
+        order, results = Order(phases), self.scopes_of_list(phases)
         for index, phase in enumerate(phases):
             own = 1 << index
             before = order.ancestors(index) & ~own
-            seen, judged = listed.made_by(before, outer), listed.made_by(before | own, outer)
+            seen, judged = results.made_by(before, outer), results.made_by(before | own, outer)
             view = PhaseView(
                 phase,
                 f"{pointer}/{index}",
@@ -289,43 +297,43 @@ class _Scopes:
             else:
                 yield view
 
-    def _loop(self, loop: LoopPhase, view: PhaseView, seen: _Made, items: Scope) -> Iterator[PhaseView]:
+    def _loop(self, loop: LoopPhase, view: PhaseView, seen: _MadeResults, items: Scope) -> Iterator[PhaseView]:
         inner = {**items, **_items(loop, view.before)}
         passed = seen
         if loop.until:  # evaluated after a pass, with the artifacts of that pass
-            inside = self.listed(loop.phases)
+            inside = self.scopes_of_list(loop.phases)
             passed = inside.made_by(inside.everyone, seen)
         body = self.scope(passed, inner, self._hidden(loop, passed, judged=True))
         view = replace(view, body=body)
         yield view
         yield from self.walk(loop.phases, f"{view.pointer}/phases", (*view.around, view), seen, inner)
 
-    def listed(self, phases: Sequence[Phase]) -> _Listed:
+    def scopes_of_list(self, phases: Sequence[Phase]) -> _ListResults:
         """What each phase of a list makes for those after it."""
-        artifacts: dict[str, list[tuple[int, Known]]] = {}
-        results: dict[str, list[tuple[int, Known]]] = {}
+        artifacts: dict[str, list[tuple[int, KnownValue]]] = {}
+        results: dict[str, list[tuple[int, KnownValue]]] = {}
         for index, phase in enumerate(phases):
-            for name, known in self._artifacts_of(phase):
-                artifacts.setdefault(name, []).append((index, known))
+            for name, value in self._artifacts_of(phase):
+                artifacts.setdefault(name, []).append((index, value))
             for step in phase.steps if isinstance(phase, StepsPhase) else ():
                 if step.assign:
                     results.setdefault(step.assign, []).append((index, _result_of(step)))
-        return _Listed(len(phases), artifacts, results)
+        return _ListResults(len(phases), artifacts, results)
 
-    def _artifacts_of(self, phase: Phase) -> Iterator[tuple[str, Known]]:
+    def _artifacts_of(self, phase: Phase) -> Iterator[tuple[str, KnownValue]]:
         if phase.output:
             yield phase.output.artifact, self._artifact(phase)
         if isinstance(phase, LoopPhase):
             for inner in phase.phases:
-                yield from ((name, MapOf(known)) for name, known in self._artifacts_of(inner))
+                yield from ((name, MapOf(value)) for name, value in self._artifacts_of(inner))
 
-    def _artifact(self, phase: Phase) -> Known:
-        known = self._nodes.get(id(phase))
-        if known is None:
-            known = self._nodes[id(phase)] = _node(phase.output.schema_) if phase.output else OPEN
-        return known
+    def _artifact(self, phase: Phase) -> KnownValue:
+        value = self._nodes.get(id(phase))
+        if value is None:
+            value = self._nodes[id(phase)] = _node(phase.output.schema_) if phase.output else OPEN
+        return value
 
-    def scope(self, made: _Made, items: Scope, hidden: Mapping[str, str]) -> Scope:
+    def scope(self, made: _MadeResults, items: Scope, hidden: Mapping[str, str]) -> Scope:
         """The scope: roots with what is known below them."""
         return {
             "inputs": self._inputs,
@@ -337,19 +345,19 @@ class _Scopes:
             **items,
         }
 
-    def _hidden(self, phase: Phase, seen: _Made, *, judged: bool) -> Mapping[str, str]:
+    def _hidden(self, phase: Phase, seen: _MadeResults, *, judged: bool) -> Mapping[str, str]:
         return _Hidden(self._makers, seen.artifacts, phase.id, self._positions[id(phase)], judged=judged)
 
 
-def _inputs(schema: Mapping[str, Any]) -> Known:
+def _inputs(schema: Mapping[str, Any]) -> KnownValue:
     properties = schema.get("properties", {})
     if not isinstance(properties, dict):
         return OPEN
     return Fields({name: SchemaNode(value, schema) for name, value in cast("dict[str, object]", properties).items()})
 
 
-def _items(loop: LoopPhase, before: Scope) -> dict[str, Known]:
-    value: Known = OPEN
+def _items(loop: LoopPhase, before: Scope) -> dict[str, KnownValue]:
+    value: KnownValue = OPEN
     if loop.for_each:
         try:
             source = source_of(loop.for_each.in_)

@@ -27,7 +27,7 @@ def step_rules(template: Template, views: tuple[PhaseView, ...], found: LintFind
             _steps(view.phase.steps, f"{view.pointer}/steps", template, found)
             _artifact(view.phase, f"{view.pointer}/output/schema", found)
             _needs(view.phase.steps, f"{view.pointer}/steps", found)
-            _approved(view.phase, f"{view.pointer}/steps", found)
+            _check_approved_calls(view.phase, f"{view.pointer}/steps", found)
         _steps(view.phase.compensate, f"{view.pointer}/compensate", template, found)
         _compensates(view, found)
         for position, step in enumerate(view.phase.compensate):
@@ -51,17 +51,17 @@ def _needs(steps: Sequence[Step], at: str, found: LintFindings) -> None:
                 found.unknown(here, f"the phase has no step {name!r}", name, valid)
 
 
-def _approved(phase: StepsPhase, at: str, found: LintFindings) -> None:
+def _check_approved_calls(phase: StepsPhase, at: str, found: LintFindings) -> None:
     """Check that no call that a person approves waits for a result of the same phase: it could not be shown to them."""
-    made: set[str] = set()
+    results: set[str] = set()
     for position, step in enumerate(phase.steps if any(gate.kind == "approval" for gate in phase.prompt_gates) else ()):
-        given = [name for name in STEP_KINDS if getattr(step, name) is not None]
-        if len(given) == 1 and acts_outside(step.does):
+        kinds = [name for name in STEP_KINDS if getattr(step, name) is not None]
+        if len(kinds) == 1 and acts_outside(step.does):
             written = step.model_copy(update={"if_": None}).model_dump_json()
-            for name in sorted(made.intersection(_VARS.findall(" ".join(_EXPRESSIONS.findall(written))))):
+            for name in sorted(results.intersection(_VARS.findall(" ".join(_EXPRESSIONS.findall(written))))):
                 message = f"step {step.id!r} is approved before it runs, and 'vars.{name}' is only known then: find it in an earlier phase"
                 found.error(f"{at}/{position}", message, f"an artifact of an earlier phase in place of vars.{name}")
-        made |= {step.assign} if step.assign else set()
+        results |= {step.assign} if step.assign else set()
 
 
 def _compensates(view: PhaseView, found: LintFindings) -> None:
@@ -84,14 +84,14 @@ def _steps(steps: Sequence[Step], at: str, template: Template, found: LintFindin
         if step.id in ids:
             found.error(f"{here}/id", f"step id {step.id!r} is used twice in this phase", "another id", step.id)
         ids.add(step.id)
-        given = [name for name in STEP_KINDS if getattr(step, name) is not None]
-        if len(given) != 1:
-            present = " and ".join(repr(name) for name in given) or "none"
+        kinds = [name for name in STEP_KINDS if getattr(step, name) is not None]
+        if len(kinds) != 1:
+            present = " and ".join(repr(name) for name in kinds) or "none"
             found.error(
                 here,
                 f"a step needs exactly one of {', '.join(STEP_KINDS)}; this has {present}",
                 list(STEP_KINDS),
-                given,
+                kinds,
             )
         if step.check:
             check_is_known(step.check, f"{here}/check", found)

@@ -72,7 +72,7 @@ class Shape(BaseModel):
     effect: ClassVar[KeyKind | None] = None
 
 
-def required(
+def required_key(
     meaning: str, *, example: object = ..., effect: KeyKind | None = None, noun: str | None = None, **limits: Any
 ) -> Any:
     """A key that a template must have. ``meaning``, ``example``: as the reference page and editors show them.
@@ -115,8 +115,8 @@ def fault(message: str, **context: object) -> PydanticCustomError:
 
 def takes(field: FieldInfo) -> TakesKind | None:
     """The expressions that the field accepts; None for none."""
-    found = next((mark for mark in field.metadata if isinstance(mark, Takes)), None) or _mark_in(field.annotation)
-    return found.kind if found else None
+    takes_mark = next((mark for mark in field.metadata if isinstance(mark, Takes)), None) or _mark_in(field.annotation)
+    return takes_mark.kind if takes_mark else None
 
 
 def _mark_in(annotation: object) -> Takes | None:
@@ -177,7 +177,7 @@ def choice(message: str, accepted: Callable[[object], bool], schema: dict[str, A
     return PlainValidator(check), PlainSerializer(lambda value: value, when_used="json"), WithJsonSchema(schema)
 
 
-def tagged(key: str, default: str | None = None) -> Discriminator:
+def discriminate_by(key: str, default: str | None = None) -> Discriminator:
     """Choose the model by ``key``. Tags are ``<kind>``: the brackets distinguish them from JSON keys."""
 
     def tag(value: object) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from wfe_mcp.core.parts import require_parts
-from wfe_mcp.workflow.model.base import Shape, optional, required
+from wfe_mcp.workflow.model.base import Shape, optional, required_key
 from wfe_mcp.workflow.step_kinds import DELIVERY_STEPS
 
 Strategy = Literal["ff", "merge", "squash", "rebase"]
@@ -68,7 +68,7 @@ class GitClean(DeliveryParams):
 class GitRevert(DeliveryParams):
     """``git.revert``: take the merged change of another run out of the files; nothing is committed."""
 
-    run: str = required("The run whose change is reverted.", example="${inputs.run}")
+    run: str = required_key("The run whose change is reverted.", example="${inputs.run}")
 
 
 class ForgeOpen(DeliveryParams):

@@ -18,9 +18,9 @@ from wfe_mcp.workflow.model.base import (
     Prompt,
     Text,
     choice,
+    discriminate_by,
     optional,
-    required,
-    tagged,
+    required_key,
 )
 from wfe_mcp.workflow.model.expect import Expect, names_tests
 from wfe_mcp.workflow.model.gate_kind import GateLint, GateShape, by_kind
@@ -44,8 +44,8 @@ class ExprGate(GateShape):
     tree = "unused"
     label = "expr"
 
-    kind: Literal["expr"] = required("`expr`: an expression must be true.")
-    assert_: Condition = required(
+    kind: Literal["expr"] = required_key("`expr`: an expression must be true.")
+    assert_: Condition = required_key(
         "The condition, exactly one `${…}`. It sees the revision under judgement.",
         example="${size(artifacts.change.files) > 0}",
         alias="assert",
@@ -76,7 +76,7 @@ class FilesGate(GateShape):
     tree = "reads"
     label = "files"
 
-    kind: Literal["files"] = required(
+    kind: Literal["files"] = required_key(
         "`files`: compares the project's files with those at the start; `.wfe/` never counts."
     )
     exist: Many[Text] = optional((), "Globs; each must match at least one file.", example=["docs/*.md"])
@@ -116,7 +116,7 @@ class GitGate(GateShape):
     tree = "alone"
     label = "git"
 
-    kind: Literal["git"] = required("`git`: the state of the repository.")
+    kind: Literal["git"] = required_key("`git`: the state of the repository.")
     clean: bool = optional(False, "Nothing is uncommitted; `.wfe/` does not count.", example=True)
     branch: Text | None = optional(None, "The branch that must be checked out; globs are allowed.", example="ai/*")
     one_commit: bool = optional(False, "Exactly one commit was added since the attempt's start.", example=True)
@@ -150,7 +150,7 @@ class ReportGate(GateShape):
     tree = "unused"
     label = "report"
 
-    kind: Literal["report"] = required("`report`: judges the `status` and `role` of the submitted report.")
+    kind: Literal["report"] = required_key("`report`: judges the `status` and `role` of the submitted report.")
     role: Label | None = optional(
         None, "The role the report must come from, one of the template's `roles`.", example="qa"
     )
@@ -175,8 +175,8 @@ class CommandGate(GateShape):
     tree = "runs"
     label = "{check}"
 
-    kind: Literal["command"] = required("`command`: runs a check of the project's configuration.")
-    check: Label = required("The name of the check; its command line is in trusted configuration.", example="test")
+    kind: Literal["command"] = required_key("`command`: runs a check of the project's configuration.")
+    check: Label = required_key("The name of the check; its command line is in trusted configuration.", example="test")
     if_missing: Literal["fail", "note"] = optional(
         "fail", "When the project has no such check: `fail`, or only `note` it in the evidence.", example="note"
     )
@@ -219,7 +219,7 @@ class ClaimsGate(GateShape):
     tree = "runs"
     label = "claims"
 
-    kind: Literal["claims"] = required(
+    kind: Literal["claims"] = required_key(
         "`claims`: tests the claims under the run's work item; in a run without one, those under none."
     )
     stage: Label | None = optional(
@@ -238,8 +238,8 @@ class OpinionGate(GateShape):
     tree = "unused"
     label = "opinion"
 
-    kind: Literal["opinion"] = required("`opinion`: typed reviews by other models.")
-    reviewers: Many[Label] = required(
+    kind: Literal["opinion"] = required_key("`opinion`: typed reviews by other models.")
+    reviewers: Many[Label] = required_key(
         "Roles of the template, each one review.", example=["builder", "qa"], min_length=1
     )
     quorum: int = optional(1, "How many reviews must say `pass`; `concerns` does not count.", example=1, ge=1)
@@ -292,7 +292,7 @@ class ApprovalGate(GateShape):
     tree = "unused"
     label = "approval"
 
-    kind: Literal["approval"] = required("`approval`: the user must approve exactly these bytes.")
+    kind: Literal["approval"] = required_key("`approval`: the user must approve exactly these bytes.")
     assurance: Literal["agent", "client", "human", "passkey"] = optional(
         "human",
         "The least assurance of the approval's channel.",
@@ -331,10 +331,10 @@ class PluginGate(GateShape):
     tree = "runs"
     label = "plugin"
 
-    kind: Literal["plugin"] = required(
+    kind: Literal["plugin"] = required_key(
         "`plugin`: a gate of an installed package (`wfe-mcp doctor` lists them).", effect="gates"
     )
-    use: str = required(
+    use: str = required_key(
         "Its name, `namespace.name`, from the entry-point group `wfe_mcp.gates`.", example="acme.no_todo", min_length=1
     )
     with_: Json[dict[str, Any]] = optional(
@@ -356,7 +356,7 @@ Gate = Annotated[
     | Annotated[OpinionGate, Tag("<opinion>")]
     | Annotated[ApprovalGate, Tag("<approval>")]
     | Annotated[PluginGate, Tag("<plugin>")],
-    tagged("kind"),
+    discriminate_by("kind"),
 ]
 
 

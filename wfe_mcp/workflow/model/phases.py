@@ -20,9 +20,9 @@ from wfe_mcp.workflow.model.base import (
     SchemaRef,
     Shape,
     Text,
+    discriminate_by,
     optional,
-    required,
-    tagged,
+    required_key,
 )
 from wfe_mcp.workflow.model.gates import Gate
 from wfe_mcp.workflow.model.rules import NextStep, OnFail, Retry
@@ -32,12 +32,12 @@ from wfe_mcp.workflow.model.steps import Step
 class Output(Shape):
     """The artifact a phase produces."""
 
-    artifact: Ident = required(
+    artifact: Ident = required_key(
         "The artifact's name, unique in the template; expressions use `artifacts.<name>`.",
         example="change",
         effect="name",
     )
-    schema_: SchemaRef = required(
+    schema_: SchemaRef = required_key(
         "A schema name such as `plan@1`, or an inline JSON Schema 2020-12; its root is an object.",
         example="change@1",
         effect="form",
@@ -76,7 +76,7 @@ class BundleRef(Shape):
 
     effect = "sends"
 
-    bundle: Label = required(
+    bundle: Label = required_key(
         "The name of the bundle; its files are listed in trusted configuration (`[context.NAME]`).", example="java"
     )
     scope: Text | None = optional(
@@ -205,7 +205,7 @@ class PhaseBase(PhaseKeys):
 
     effect = "name"
 
-    id: PhaseId = required("The phase's id, unique in its list: letters, digits, `_` and `-`.", example="build")
+    id: PhaseId = required_key("The phase's id, unique in its list: letters, digits, `_` and `-`.", example="build")
     delivery: Literal["with", "without"] | None = optional(
         None,
         "Where the phase is: only in projects that deliver changes (`with`), or only in others (`without`). Absent: in "
@@ -232,20 +232,20 @@ class AgentPhase(PhaseBase):
 class LlmPhase(PhaseBase):
     """The server runs a model with tools."""
 
-    kind: Literal["llm"] = required("`llm`: the server runs a model with tools.", effect="name")
+    kind: Literal["llm"] = required_key("`llm`: the server runs a model with tools.", effect="name")
 
 
 class HumanPhase(PhaseBase):
     """The user supplies the artifact."""
 
-    kind: Literal["human"] = required("`human`: the user supplies the artifact through a form.", effect="name")
+    kind: Literal["human"] = required_key("`human`: the user supplies the artifact through a form.", effect="name")
 
 
 class StepsPhase(PhaseBase):
     """The server calls tools, checks and HTTP."""
 
-    kind: Literal["steps"] = required("`steps`: the server calls tools, checks and HTTP.", effect="name")
-    steps: Many[Step] = required(
+    kind: Literal["steps"] = required_key("`steps`: the server calls tools, checks and HTTP.", effect="name")
+    steps: Many[Step] = required_key(
         "What to do, in order, or by the `needs` of each step.",
         example=[{"id": "issue", "tool": "github.get_issue", "params": {"number": "${inputs.number}"}}],
         noun="step",
@@ -259,7 +259,7 @@ class StepsPhase(PhaseBase):
 class ForEach(Shape):
     """Iterate over items; they are evaluated once when the loop opens."""
 
-    in_: Expression = required(
+    in_: Expression = required_key(
         "The list of items, exactly one `${…}`.", example="${artifacts.plan.steps}", effect="order", alias="in"
     )
     as_: Ident | None = optional(
@@ -290,26 +290,26 @@ class ForEach(Shape):
 class Until(Shape):
     """Repeat the body until a condition holds."""
 
-    if_: Condition = required(
+    if_: Condition = required_key(
         "Evaluated after each pass; true ends the loop. `item.index` counts from 0.",
         example="${item.index > 1}",
         effect="order",
         alias="if",
     )
-    max: int = required("Passes at most.", example=3, effect="limit", ge=1)
+    max: int = required_key("Passes at most.", example=3, effect="limit", ge=1)
 
 
 class LoopPhase(PhaseBase):
     """Phases for each item, or until a condition holds: exactly one of ``for_each`` and ``until``."""
 
-    kind: Literal["loop"] = required("`loop`: `for_each` or `until`, over `phases`.", effect="name")
+    kind: Literal["loop"] = required_key("`loop`: `for_each` or `until`, over `phases`.", effect="name")
     for_each: ForEach | None = optional(
         None, "Iterate over items.", example={"in": "${artifacts.plan.steps}", "as": "step"}
     )
     until: Until | None = optional(
         None, "Repeat until a condition holds.", example={"if": "${size(artifacts.change.files) > 0}", "max": 3}
     )
-    phases: "Many[Phase]" = required(
+    phases: "Many[Phase]" = required_key(
         "The body of the loop.",
         example=[{"id": "code", "prompt": "Do it.", "output": {"artifact": "change", "schema": "change@1"}}],
         min_length=1,
@@ -319,8 +319,8 @@ class LoopPhase(PhaseBase):
 class FlowPhase(PhaseBase):
     """An embedded template."""
 
-    kind: Literal["flow"] = required("`flow`: runs another template inside.", effect="name")
-    template: str = required(
+    kind: Literal["flow"] = required_key("`flow`: runs another template inside.", effect="name")
+    template: str = required_key(
         "The template to run, `name` or `name@version`.", example="quick_fix", effect="runs", min_length=1
     )
     with_: Json[dict[str, Any]] = optional(
@@ -346,5 +346,5 @@ Phase = Annotated[
     | Annotated[HumanPhase, Tag("<human>")]
     | Annotated[LoopPhase, Tag("<loop>")]
     | Annotated[FlowPhase, Tag("<flow>")],
-    tagged("kind", "agent"),
+    discriminate_by("kind", "agent"),
 ]

@@ -4,7 +4,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Tag
 
-from wfe_mcp.workflow.model.base import Condition, Duration, Json, PhaseId, Shape, optional, required, tagged
+from wfe_mcp.workflow.model.base import (
+    Condition,
+    Duration,
+    Json,
+    PhaseId,
+    Shape,
+    discriminate_by,
+    optional,
+    required_key,
+)
 
 
 class Retry(Shape):
@@ -45,7 +54,7 @@ class RetryRule(Shape):
 
     effect = "order"
 
-    do: Literal["retry"] = required("`retry`: a new attempt with feedback.")
+    do: Literal["retry"] = required_key("`retry`: a new attempt with feedback.")
     max_attempts: int = optional(3, "Attempts in total, of this iteration.", example=2, ge=1)
     stage: FailedStage = optional(None, _STAGE, example="before")
 
@@ -55,22 +64,22 @@ class GotoRule(Shape):
 
     effect = "order"
 
-    do: Literal["goto"] = required("`goto`: back to an earlier phase, as the next iteration.")
-    phase: PhaseId = required("The phase itself or an earlier one.", example="plan")
+    do: Literal["goto"] = required_key("`goto`: back to an earlier phase, as the next iteration.")
+    phase: PhaseId = required_key("The phase itself or an earlier one.", example="plan")
     max: int = optional(1, "Jumps by this rule in the whole run.", example=2, ge=1)
 
 
 class WaitHumanRule(Shape):
     """Stop until the user reopens the phase."""
 
-    do: Literal["wait_human"] = required("`wait_human`: only the user reopens the phase.", effect="order")
+    do: Literal["wait_human"] = required_key("`wait_human`: only the user reopens the phase.", effect="order")
 
 
 class SubflowRule(Shape):
     """Run another template inside the failed phase, then retry; when it fails, the next rule applies."""
 
-    do: Literal["subflow"] = required("`subflow`: run another template, then retry.", effect="order")
-    template: str = required(
+    do: Literal["subflow"] = required_key("`subflow`: run another template, then retry.", effect="order")
+    template: str = required_key(
         "The template to run, `name` or `name@version`.", example="quick_fix", effect="runs", min_length=1
     )
     with_: Json[dict[str, Any]] = optional(
@@ -104,7 +113,7 @@ class SubflowRule(Shape):
 class CompensateRule(Shape):
     """Run the phase's ``compensate`` steps, then apply the next rule."""
 
-    do: Literal["compensate"] = required("`compensate`: run the phase's `compensate` steps.", effect="order")
+    do: Literal["compensate"] = required_key("`compensate`: run the phase's `compensate` steps.", effect="order")
 
 
 class BackoffRule(Shape):
@@ -112,7 +121,7 @@ class BackoffRule(Shape):
 
     effect = "order"
 
-    do: Literal["backoff"] = required("`backoff`: a new attempt after a wait that doubles.")
+    do: Literal["backoff"] = required_key("`backoff`: a new attempt after a wait that doubles.")
     max_attempts: int = optional(3, "Attempts in total, of this iteration.", example=4, ge=1)
     initial: Duration = optional("2s", "The first wait.", example="10s")
     max: Duration = optional("5m", "The longest wait.", example="10m")
@@ -122,19 +131,19 @@ class BackoffRule(Shape):
 class PauseRule(Shape):
     """Pause the run."""
 
-    do: Literal["pause"] = required("`pause`: the run pauses.", effect="order")
+    do: Literal["pause"] = required_key("`pause`: the run pauses.", effect="order")
 
 
 class BlockRule(Shape):
     """Block the run; the user can reopen it."""
 
-    do: Literal["block"] = required("`block`: the run is blocked; the user can reopen it.", effect="order")
+    do: Literal["block"] = required_key("`block`: the run is blocked; the user can reopen it.", effect="order")
 
 
 class FailureRule(Shape):
     """End the run as failed."""
 
-    do: Literal["fail"] = required("`fail`: the run ends as failed.", effect="order")
+    do: Literal["fail"] = required_key("`fail`: the run ends as failed.", effect="order")
 
 
 OnFail = Annotated[
@@ -147,7 +156,7 @@ OnFail = Annotated[
     | Annotated[PauseRule, Tag("<pause>")]
     | Annotated[BlockRule, Tag("<block>")]
     | Annotated[FailureRule, Tag("<fail>")],
-    tagged("do"),
+    discriminate_by("do"),
 ]
 
 
@@ -162,7 +171,7 @@ class NextStep(Shape):
         example="${size(artifacts.change.files) == 0}",
         alias="if",
     )
-    goto: str = required("The phase itself, an earlier phase, or `$complete` (top level only).", example="plan")
+    goto: str = required_key("The phase itself, an earlier phase, or `$complete` (top level only).", example="plan")
     max: int | None = optional(
         None,
         "Jumps by this rule; beyond it, the run is blocked. Absent: `max_iterations` limits it.",

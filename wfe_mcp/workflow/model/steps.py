@@ -16,7 +16,7 @@ from wfe_mcp.workflow.model.base import (
     Shape,
     Text,
     optional,
-    required,
+    required_key,
 )
 from wfe_mcp.workflow.model.rules import StepRetry
 from wfe_mcp.workflow.step_kinds import STEP_KINDS
@@ -28,8 +28,10 @@ BUILTINS = ("fail", "log", "set")
 class LlmCall(Shape):
     """One model call of a step."""
 
-    role: Label = required("The role that answers, one of the template's `roles`.", example="builder", effect="roles")
-    prompt: Prompt = required("What to ask.", example="Sum this up: ${inputs.goal}", effect="sends")
+    role: Label = required_key(
+        "The role that answers, one of the template's `roles`.", example="builder", effect="roles"
+    )
+    prompt: Prompt = required_key("What to ask.", example="Sum this up: ${inputs.goal}", effect="sends")
 
 
 class HttpCall(Shape):
@@ -37,7 +39,7 @@ class HttpCall(Shape):
 
     effect = "calls"
 
-    url: Text = required(
+    url: Text = required_key(
         "The address; plain http only to origins that configuration allows.",
         example="https://example.org/deploys/${inputs.number}",
     )
@@ -56,7 +58,7 @@ class HttpCall(Shape):
 class StepOutput(Shape):
     """The required form of a step's result."""
 
-    schema_: SchemaRef = required(
+    schema_: SchemaRef = required_key(
         "A schema name or an inline JSON Schema for the result.",
         example={"type": "object", "required": ["title"]},
         effect="form",
@@ -67,7 +69,7 @@ class StepOutput(Shape):
 class Step(Shape):
     """One action of the server: exactly one of ``tool``, ``check``, ``http``, ``builtin``, ``wait``, ``llm``."""
 
-    id: PhaseId = required("The step's id, unique in its phase.", example="issue", effect="name")
+    id: PhaseId = required_key("The step's id, unique in its phase.", example="issue", effect="name")
     tool: str | None = optional(
         None, "`server.tool`: a tool of a configured MCP server.", example="github.get_issue", effect="calls"
     )

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, WithJsonSchema
 
-from wfe_mcp.workflow.model.base import Duration, Ident, Json, Label, Many, Shape, fault, optional, required
+from wfe_mcp.workflow.model.base import Duration, Ident, Json, Label, Many, Shape, fault, optional, required_key
 from wfe_mcp.workflow.model.phases import Defaults, LoopPhase, Phase
 
 
@@ -48,17 +48,17 @@ class Webhook(Shape):
 
     effect = "calls"
 
-    url: str = required("Where to post.", example="https://example.org/hook", min_length=1)
+    url: str = required_key("Where to post.", example="https://example.org/hook", min_length=1)
     events: Many[str] = optional((), "Event names; empty: all.", example=["RunCompleted", "RunFailed"])
 
 
 class Template(Shape):
     """A workflow definition in the format ``wfe/1``. ``defaults`` are applied to its phases."""
 
-    format: Literal["wfe/1"] = required("The format, `wfe/1`.", effect="form")
-    name: Label = required("The template's name, also its folder's.", example="tidy_up", effect="name")
-    version: Annotated[str, AfterValidator(_version), WithJsonSchema({"type": "string", "minLength": 1})] = required(
-        "Any version text, such as `1.0.0`; a version is immutable.", example="1.0.0", effect="name"
+    format: Literal["wfe/1"] = required_key("The format, `wfe/1`.", effect="form")
+    name: Label = required_key("The template's name, also its folder's.", example="tidy_up", effect="name")
+    version: Annotated[str, AfterValidator(_version), WithJsonSchema({"type": "string", "minLength": 1})] = (
+        required_key("Any version text, such as `1.0.0`; a version is immutable.", example="1.0.0", effect="name")
     )
     title: str = optional("", "One line for readers.", example="Plan, build, review", effect="text")
     description: str = optional(
@@ -87,7 +87,7 @@ class Template(Shape):
     )
     limits: Limits = optional(Limits(), "Limits of a run.", example={"max_iterations": 3, "timeout": "8h"})
     defaults: Defaults = optional(Defaults(), "Defaults of phase keys.", example={"timeout": "1h", "skip": "never"})
-    phases: Many[Phase] = required(
+    phases: Many[Phase] = required_key(
         "The phases, in order.",
         example=[{"id": "plan", "prompt": "Plan it.", "output": {"artifact": "plan", "schema": "plan@1"}}],
         min_length=1,

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from wfe_mcp.workspace.config.layers import seconds
-from wfe_mcp.workspace.config.table import Frozen, Table, optional, required
+from wfe_mcp.workspace.config.table import Frozen, Table, optional, required_key
 from wfe_mcp.workspace.files.paths import path_fault
 
 
@@ -99,7 +99,7 @@ class CheckSettings(Table):
 
     effect = "reads"
 
-    argv: list[Word] = required(
+    argv: list[Word] = required_key(
         'The command as a list of words, run without a shell: `["pytest", "-q"]`.', effect="runs", min_length=1
     )
     cwd: ProjectPath | None = optional(

@@ -1,7 +1,7 @@
 """The table ``[claims]`` of config.toml: whether runs need claims, and the known answers that tests compare with."""
 
 from wfe_mcp.workspace.config.checks import Name, ProjectPath
-from wfe_mcp.workspace.config.table import Table, optional, required
+from wfe_mcp.workspace.config.table import Table, optional, required_key
 
 
 class GoldSetSettings(Table):
@@ -9,9 +9,9 @@ class GoldSetSettings(Table):
 
     effect = "reads"
 
-    path: ProjectPath = required("The file with the known answers: CSV, JSON or JSON lines.")
-    key: str = required("The column that names an answer.", min_length=1)
-    value: str = required("The column with the answer.", min_length=1)
+    path: ProjectPath = required_key("The file with the known answers: CSV, JSON or JSON lines.")
+    key: str = required_key("The column that names an answer.", min_length=1)
+    value: str = required_key("The column with the answer.", min_length=1)
 
 
 class ClaimSettings(Table):

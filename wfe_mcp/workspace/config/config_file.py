@@ -9,7 +9,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.config.checks import CheckSettings
 from wfe_mcp.workspace.config.layers import CONFIG_FILE
-from wfe_mcp.workspace.config.toml_tables import NotEditable, appended
+from wfe_mcp.workspace.config.toml_tables import NotEditable, append_table
 from wfe_mcp.workspace.config.toml_text import read_toml
 from wfe_mcp.workspace.files.mirror import write_gitignore
 from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
@@ -50,24 +50,24 @@ def with_checks(root: Path, checks: Mapping[str, CheckSettings]) -> bytes:
     missing = _missing(content, checks)
     text = NEW_CONFIG if content is None else content.decode()
     for name, check in missing.items():
-        text = appended(text, ("checks", name), check.model_dump(exclude_unset=True))
-    made = text.encode()
-    _parsed(made)
-    return made
+        text = append_table(text, ("checks", name), check.model_dump(exclude_unset=True))
+    new_content = text.encode()
+    _parse_toml(new_content)
+    return new_content
 
 
 def table_lines(name: str, check: CheckSettings) -> list[str]:
     """The lines of config.toml that define a check, for a user to add."""
-    given = check.model_dump(exclude_unset=True)
-    return [f"[checks.{name}]", *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in given.items())]
+    values = check.model_dump(exclude_unset=True)
+    return [f"[checks.{name}]", *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items())]
 
 
 def _missing(content: bytes | None, checks: Mapping[str, CheckSettings]) -> dict[str, CheckSettings]:
-    held: object = _parsed(content or b"").get("checks")
+    held: object = _parse_toml(content or b"").get("checks")
     return {name: check for name, check in checks.items() if not isinstance(held, dict) or name not in held}
 
 
-def _parsed(text: bytes) -> dict[str, Any]:
+def _parse_toml(text: bytes) -> dict[str, Any]:
     try:
         return read_toml(text)
     except ValueError as exc:

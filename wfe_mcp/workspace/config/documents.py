@@ -70,9 +70,9 @@ def without_nul(values: Document, where: str, problems: list[Detail]) -> Documen
         value = table[path[-1]]
         if isinstance(value, dict) and "\x00" not in path[-1]:
             waiting += [[*path, key] for key in cast("Document", value)]
-        elif any("\x00" in str(each) for each in (path[-1], *(value if isinstance(value, list) else [value]))):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - TOML
-            shown = ".".join(path).replace("\x00", "\\0")
-            problems.append(Detail(pointer(*path), f"{where}: '{shown}' does not count: it holds NUL", "plain text"))
+        elif any("\x00" in str(text) for text in (path[-1], *(value if isinstance(value, list) else [value]))):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - TOML
+            string = ".".join(path).replace("\x00", "\\0")
+            problems.append(Detail(pointer(*path), f"{where}: '{string}' does not count: it holds NUL", "plain text"))
             del table[path[-1]]
     return values
 

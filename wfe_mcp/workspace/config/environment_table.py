@@ -5,7 +5,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import StringConstraints
 
 from wfe_mcp.workspace.config.checks import CheckSettings, Duration, Name, Variable
-from wfe_mcp.workspace.config.table import Table, optional, required
+from wfe_mcp.workspace.config.table import Table, optional, required_key
 
 Stage = Literal["deploy", "health", "test", "rollback"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -21,12 +21,12 @@ class EnvironmentSettings(Table):
 
     effect = "runs"
 
-    kind: Literal["local", "development", "testing", "staging", "production", "ci"] = required(
+    kind: Literal["local", "development", "testing", "staging", "production", "ci"] = required_key(
         "What it is: `local`, `development`, `testing`, `staging`, `production` or `ci`.", effect="name"
     )
     address: str = optional("", "Its address; its checks see it as `WFE_ADDRESS`.", effect="calls")
-    deploy: Name = required("The check that brings a commit there.")
-    health: Name = required("The check that passes while it works. Without one, nothing counts as deployed.")
+    deploy: Name = required_key("The check that brings a commit there.")
+    health: Name = required_key("The check that passes while it works. Without one, nothing counts as deployed.")
     test: Name | None = optional(None, "The check that tries what was deployed, once it is healthy.")
     rollback: Name | None = optional(
         None, "The check that brings the commit before back; absent: `deploy`, in a checkout of that commit."
@@ -59,7 +59,9 @@ class EnvironmentSettings(Table):
 
     def fault(self, checks: dict[str, CheckSettings]) -> str:
         """Why the environment cannot be used; empty when it can. Its checks may come from several files."""
-        if missing := [self.check_of(each) for each in STAGES if self.check_of(each) not in {"", *checks}]:
+        if missing := [
+            self.check_of(stage_name) for stage_name in STAGES if self.check_of(stage_name) not in {"", *checks}
+        ]:
             known = ", ".join(sorted(checks)) or "none"
             return f"there is no check {missing[0]!r}; configured: {known}"
         used = [(stage, name) for stage in STAGES if (name := self.check_of(stage))]

@@ -9,7 +9,7 @@ from wfe_mcp.core.errors import nearest_hint
 from wfe_mcp.core.public_events import EVENTS, matches
 from wfe_mcp.workspace.config.checks import Duration
 from wfe_mcp.workspace.config.origins import origin_fault
-from wfe_mcp.workspace.config.table import Table, optional, required
+from wfe_mcp.workspace.config.table import Table, optional, required_key
 
 
 def _selects(pattern: str) -> str:
@@ -34,7 +34,7 @@ class WebhookSettings(Table):
     effect = "sends"
     signs: ClassVar = "webhook"
 
-    url: str = required("The address that events are sent to: https, or an origin that `[http] allow` names.")
+    url: str = required_key("The address that events are sent to: https, or an origin that `[http] allow` names.")
     events: list[EventPattern] = optional(
         ["*"], 'The events that it gets: names, `"*"`, or a group such as `"approval.*"`.'
     )

@@ -45,8 +45,8 @@ def weakening_keys(values: Mapping[str, Any]) -> Iterator[Path]:
         for phase, keys in tables(template, "phases"):
             at = ("templates", name, "phases", phase)
             for stage in ((), ("prompt",), ("response",)):
-                given = keys.get(stage[0]) if stage else keys
-                yield from _of_stage(given, (*at, *stage), is_stage=bool(stage))
+                stage_keys = keys.get(stage[0]) if stage else keys
+                yield from _of_stage(stage_keys, (*at, *stage), is_stage=bool(stage))
         for role, _ in tables(template, "roles"):
             yield ("templates", name, "roles", role)
         if template.get("on_mismatch") == "warn":
@@ -55,9 +55,9 @@ def weakening_keys(values: Mapping[str, Any]) -> Iterator[Path]:
     if isinstance(artifacts, dict) and cast("dict[str, Any]", artifacts).get("on_mismatch") == "warn":
         yield ("artifacts", "on_mismatch")
     for table, keys in _PROGRAMS.items():
-        given = values.get(table)
-        if isinstance(given, dict):
-            yield from ((table, key) for key in keys if cast("dict[str, Any]", given).get(key))
+        stage_keys = values.get(table)
+        if isinstance(stage_keys, dict):
+            yield from ((table, key) for key in keys if cast("dict[str, Any]", stage_keys).get(key))
 
 
 def _of_stage(given: object, at: Path, *, is_stage: bool) -> Iterator[Path]:
@@ -82,8 +82,8 @@ def model_tables(values: Mapping[str, Any]) -> Iterator[str]:
 
 def tables(values: Mapping[str, Any], key: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """The tables in ``values[key]``, each with its name."""
-    found = values.get(key)
-    for name, table in cast("dict[str, Any]", found).items() if isinstance(found, dict) else ():
+    table_values = values.get(key)
+    for name, table in cast("dict[str, Any]", table_values).items() if isinstance(table_values, dict) else ():
         if isinstance(table, dict):
             yield name, cast("dict[str, Any]", table)
 
@@ -101,7 +101,7 @@ class KeptStrict:
 
 
 @dataclass(frozen=True, slots=True)
-class Strengthened:
+class StrengthenedKey:
     """A key that counts although its bytes are not trusted now. ``where``: the file that has or had it."""
 
     layer: FileLayer
@@ -111,24 +111,24 @@ class Strengthened:
 
 def strengthening(values: Mapping[str, Any], *, signed: bool) -> Document:
     """The part of ``values`` that strengthens a gate. ``signed``: a person trusted these bytes, so roles count too."""
-    found: Document = {}
+    document: Document = {}
     for path, value in _strict_keys(values, signed=signed):
-        put(found, list(path), value)
-    return found
+        put(document, list(path), value)
+    return document
 
 
-def strengthen(values: Document, layer: FileLayer, where: str, strict: Mapping[str, Any]) -> Iterator[Strengthened]:
+def strengthen(values: Document, layer: FileLayer, where: str, strict: Mapping[str, Any]) -> Iterator[StrengthenedKey]:
     """Add ``strict`` to ``values`` where they ask for less; each key that changed."""
     for path, value in _strict_keys(strict, signed=True):
         if _asks_for_less(value_at(values, path), value):
             put(values, list(path), value)
-            yield Strengthened(layer, where, path)
+            yield StrengthenedKey(layer, where, path)
     general = strict.get("artifacts", {}).get("on_mismatch")
     for name, template in tables(values, "templates"):
         own = strict.get("templates", {}).get(name, {}).get("on_mismatch")
         if (own or general) == "block" and template.get("on_mismatch") == "warn":
             template["on_mismatch"] = "block"
-            yield Strengthened(layer, where, ("templates", name, "on_mismatch"))
+            yield StrengthenedKey(layer, where, ("templates", name, "on_mismatch"))
 
 
 def _strict_keys(values: Mapping[str, Any], *, signed: bool) -> Iterator[tuple[Path, object]]:

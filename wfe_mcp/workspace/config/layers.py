@@ -36,8 +36,8 @@ _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 def seconds(duration: str) -> float:
     """``"30s"``, ``"5m"``, ``"1.5h"``, ``"7d"`` in seconds. ValueError for anything else, zero, and more than 100 years."""
-    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|d)", duration)
-    value = float(found[1]) * _UNITS_S[found[2]] if found else 0.0
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|d)", duration)
+    value = float(match[1]) * _UNITS_S[match[2]] if match else 0.0
     if not 0 < value <= LONGEST_S:
         raise ValueError(
             'a duration is a number above zero and a unit, for example "30s", "5m", "2h" or "7d", and at most 100 years'
@@ -47,10 +47,10 @@ def seconds(duration: str) -> float:
 
 def may_set(tables: Set[str], root: Path, env: Mapping[str, str], flags: Mapping[str, object]) -> bool:
     """Whether a layer may set a key of ``tables``, trusted or not; if none does, their defaults apply."""
-    given = {*flags, *(key for variable, key in FROM_ENVIRONMENT.items() if env.get(variable))}
+    keys = {*flags, *(key for variable, key in FROM_ENVIRONMENT.items() if env.get(variable))}
     own = user_config_file()
     return (
-        any(key.partition(".")[0] in tables for key in given)
+        any(key.partition(".")[0] in tables for key in keys)
         or _names(tables, own.parent, own.name)
         or _names(tables, root, CONFIG_FILE)
     )
@@ -63,7 +63,7 @@ def _names(tables: Set[str], folder: Path, relative: str) -> bool:
         # To parse takes a hundred times as long, and this is asked with every change; a key may be written with escapes.
         return (
             content is not None
-            and any(each.encode() in content for each in ("\\", *tables))
+            and any(word.encode() in content for word in ("\\", *tables))
             and not tables.isdisjoint(read_toml(content))
         )
     except (Refused, ValueError):

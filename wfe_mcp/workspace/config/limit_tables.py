@@ -30,8 +30,8 @@ _UNITS_BYTES = {"kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
 
 def size_bytes(size: str) -> int:
     """``"500 kB"``, ``"10 MB"``, ``"1.5 GB"`` in bytes. ValueError for anything else, and for zero."""
-    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?) ?(kB|MB|GB)", size)
-    value = int(float(found[1]) * _UNITS_BYTES[found[2]]) if found else 0
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?) ?(kB|MB|GB)", size)
+    value = int(float(match[1]) * _UNITS_BYTES[match[2]]) if match else 0
     if value <= 0:
         raise ValueError('a size is a number above zero and a unit, for example "500 kB", "10 MB" or "1 GB"')
     return value

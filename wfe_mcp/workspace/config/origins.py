@@ -41,7 +41,7 @@ def origin_fault(url: str, allow: Iterable[str]) -> str:
     origin = origin_of(url)
     if origin is None:
         return f"{url!r} is no address: write https://host/path, without a user name"
-    if origin.startswith("https:") or origin in {origin_of(each) for each in allow}:
+    if origin.startswith("https:") or origin in {origin_of(allowed_url) for allowed_url in allow}:
         return ""
     return f"plain http to {origin} is not allowed: use https, or name it in [http] allow of trusted configuration"
 

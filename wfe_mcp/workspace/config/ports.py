@@ -17,8 +17,8 @@ def ports_in(root: Path, names: Iterable[str]) -> dict[str, int]:
     wanted = set(names)
     content = read_if_there(root, PORTS_FILE) if wanted else None
     lines = (line.partition("=") for line in (content or b"").decode(errors="replace").splitlines())
-    found = {name: int(value) for name, _, value in lines if name in wanted and value.isascii() and value.isdigit()}
-    return {name: port for name, port in found.items() if _LOWEST <= port <= _HIGHEST}
+    ports = {name: int(value) for name, _, value in lines if name in wanted and value.isascii() and value.isdigit()}
+    return {name: port for name, port in ports.items() if _LOWEST <= port <= _HIGHEST}
 
 
 def with_ports(environment: Mapping[str, str], root: Path, names: Iterable[str]) -> Mapping[str, str]:

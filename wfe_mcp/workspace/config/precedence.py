@@ -36,14 +36,14 @@ def narrow(layers: Sequence[Layer], values: dict[str, Any]) -> None:
 
 def _narrow_policy(layers: Sequence[Layer], values: dict[str, Any]) -> None:
     lists: list[list[str]] = [
-        policy["templates"] for _, each in layers if "templates" in (policy := each.get("policy", {}))
+        policy["templates"] for _, document in layers if "templates" in (policy := document.get("policy", {}))
     ]
     if len(lists) > 1:
         values["policy"]["templates"] = [name for name in lists[-1] if all(name in allowed for allowed in lists)]
-    least = strictest(*(each.get("policy", {}).get("evidence") for _, each in layers))
+    least = strictest(*(document.get("policy", {}).get("evidence") for _, document in layers))
     if least is not None:
         values["policy"]["evidence"] = least
-    people = [each["policy"]["people"] for _, each in layers if "people" in each.get("policy", {})]
+    people = [document["policy"]["people"] for _, document in layers if "people" in document.get("policy", {})]
     if people:
         values["policy"]["people"] = max(people)
 
@@ -51,12 +51,16 @@ def _narrow_policy(layers: Sequence[Layer], values: dict[str, Any]) -> None:
 def _narrow_mismatch(layers: Sequence[Layer], values: dict[str, Any]) -> None:
     for name, template in values.get("templates", {}).items():
         if "on_mismatch" in template:
-            template["on_mismatch"] = _strictest([(layer, _declared(each, name)) for layer, each in layers])
+            template["on_mismatch"] = _strictest(
+                [(layer, _declared_value(document, name)) for layer, document in layers]
+            )
     if "on_mismatch" in values.get("artifacts", {}):
-        values["artifacts"]["on_mismatch"] = _strictest([(layer, _declared(each)) for layer, each in layers])
+        values["artifacts"]["on_mismatch"] = _strictest(
+            [(layer, _declared_value(document)) for layer, document in layers]
+        )
 
 
-def _declared(layer: Mapping[str, Any], template: str = "") -> str | None:
+def _declared_value(layer: Mapping[str, Any], template: str = "") -> str | None:
     """A layer's value for a template: its own, else the general one."""
     own = layer.get("templates", {}).get(template, {}).get("on_mismatch")
     return own or layer.get("artifacts", {}).get("on_mismatch")
@@ -82,10 +86,10 @@ def leave_at_home(layers: Sequence[Layer], problems: list[Detail]) -> None:
     """Remove from the project's layer what only the user's own file says, each a problem."""
     own = [values for name, values in layers if name == "project"]
     for table, key, why in _AT_HOME:
-        if any(each.get(table, {}).pop(key, None) for each in own):
+        if any(document.get(table, {}).pop(key, None) for document in own):
             what = f"[{table}] {key} {why}: name it in your own configuration, a project's does not count"
             problems.append(Detail(pointer(table, key), what))
-    for name, table in (item for each in own for item in each.get("providers", {}).items()):
+    for name, table in (item for document in own for item in document.get("providers", {}).items()):
         whole: Document = {}
         for _, values in layers:
             merge(whole, values.get("providers", {}).get(name, {}))

@@ -83,10 +83,10 @@ def installed_kind(name: str) -> InstalledKind | None:
 
 def as_kind(name: object) -> ProviderKind:
     """``name`` as a kind. ValueError when it cannot be one."""
-    given = name if isinstance(name, str) else ""
-    kind = shipped_kind(given) or installed_kind(given)
+    kind_name = name if isinstance(name, str) else ""
+    kind = shipped_kind(kind_name) or installed_kind(kind_name)
     if kind is not None:
         return kind
-    near = nearest(given, KINDS)
+    near = nearest(kind_name, KINDS)
     hint = f"; the nearest is '{near[0]}'" if near else ""
     raise ValueError(f'one of {", ".join(KINDS)}, or what a package brings, as in "acme.models"{hint}')

@@ -15,7 +15,7 @@ from wfe_mcp.workspace.config.checks import Duration, Name, Word
 from wfe_mcp.workspace.config.layers import seconds
 from wfe_mcp.workspace.config.origins import is_loopback, origin_fault, origin_of
 from wfe_mcp.workspace.config.provider_kinds import KINDS, FsAbility, ProviderKind, as_kind, facts_of, shipped_kind
-from wfe_mcp.workspace.config.table import Frozen, Table, optional, required
+from wfe_mcp.workspace.config.table import Frozen, Table, optional, required_key
 
 _SECRET_OPTION = re.compile(r"(?i)(api_?key|secret|password|authorization|(^|_)token)$")
 
@@ -102,7 +102,7 @@ class ProviderSettings(Table):
     fs_ability: FsAbility | None = optional(
         None,
         "What it can do with files of the project: "
-        f"{', '.join(f'`{each}`' for each in get_args(FsAbility))}; decides how prompts say where the output goes.",
+        f"{', '.join(f'`{ability}`' for ability in get_args(FsAbility))}; decides how prompts say where the output goes.",
         effect="limit",
     )
     options: Annotated[dict[str, Any], AfterValidator(_options)] = optional(
@@ -189,7 +189,7 @@ class RoleSettings(Table):
 
     effect = "roles"
 
-    provider: Name = required(
+    provider: Name = required_key(
         'Who answers: the name of a `[providers]` table, or of a kind that needs none, such as `"openai"`.'
     )
     model: str | None = optional(None, "The provider's name of the model; command-line agents have one of their own.")

@@ -8,7 +8,7 @@ from pydantic import AfterValidator
 from wfe_mcp.workspace.config.checks import Name
 from wfe_mcp.workspace.config.limit_tables import ServerLimits
 from wfe_mcp.workspace.config.origins import is_loopback
-from wfe_mcp.workspace.config.table import Table, optional, required
+from wfe_mcp.workspace.config.table import Table, optional, required_key
 
 Role = Literal["reader", "author", "approver", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -37,10 +37,10 @@ class LoginSettings(Table):
 
     effect = "calls"
 
-    issuer: Annotated[str, AfterValidator(_address)] = required(
+    issuer: Annotated[str, AfterValidator(_address)] = required_key(
         "The issuer, exactly as the provider says it: `https://id.example/realms/dev`. Its discovery document is read."
     )
-    client_id: str = required("The id of this server at the provider, a confidential client.", effect="name")
+    client_id: str = required_key("The id of this server at the provider, a confidential client.", effect="name")
     secret: str = optional(
         "", "The name of the stored credential with the secret of that client; without it, `WFE_OIDC_SECRET`."
     )
@@ -56,7 +56,7 @@ class ServerRole(Table):
 
     effect = "policy"
 
-    role: Role = required(
+    role: Role = required_key(
         "`reader` looks; `author` does what an agent may, and has tokens of their own; `approver` decides, by passkey; "
         "`admin` saves templates, and sees and revokes the tokens of others."
     )

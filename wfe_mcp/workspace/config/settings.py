@@ -65,7 +65,7 @@ class LoadedSettings:
     user_is_trusted: bool = True
     unsigned: tuple[str, ...] = ()
     """Keys there that weaken a gate and do not count, because the user has not trusted these bytes."""
-    strengthened: tuple[gate_keys.Strengthened, ...] = ()
+    strengthened: tuple[gate_keys.StrengthenedKey, ...] = ()
     """Keys that strengthen a gate and count although their bytes are not trusted now."""
     unsigned_reviewers: tuple[str, ...] = ()
     """Its tables of roles and providers then; they work, and fill no reviewer of a gate."""
@@ -76,12 +76,12 @@ class LoadedSettings:
 
     def faults_in(self, table: str) -> tuple[str, ...]:
         """Why parts of ``table`` do not count."""
-        return tuple(each.message for each in self.problems if each.path.startswith(f"/{table}/"))
+        return tuple(problem.message for problem in self.problems if problem.path.startswith(f"/{table}/"))
 
     def refuse_faulty(self, table: str, name: str) -> None:
         """Refuse ``bad_argument`` with the reason where ``table`` has ``name`` and it does not count."""
         place = f"/{table}/{name}/"
-        fault = next((each.message for each in self.problems if f"{each.path}/".startswith(place)), "")
+        fault = next((problem.message for problem in self.problems if f"{problem.path}/".startswith(place)), "")
         if fault:
             raise Refused("bad_argument", f"{fault}.", "Correct it in the configuration, then: wfe-mcp trust")
 
@@ -113,15 +113,15 @@ def load_settings(
     content = _read(project_root, CONFIG_FILE, unread)
     sha256 = None if content is None else sha256_hex(content)
     is_trusted = sha256 is None or trusted(project_path, sha256)
-    given = {name: env[name] for name in FROM_ENVIRONMENT if name in env}
+    values = {name: env[name] for name in FROM_ENVIRONMENT if name in env}
     # repr: 1 and true are equal, and different settings
-    asked = (own, content, is_signed, is_trusted, repr((given, flags, kept)), tuple(unread))
-    known, found = _LAST.get((user_path, project_path), (None, None))
-    if found is None or known != asked:
+    asked = (own, content, is_signed, is_trusted, repr((values, flags, kept)), tuple(unread))
+    known, settings = _LAST.get((user_path, project_path), (None, None))
+    if settings is None or known != asked:
         user, project = _File(user_path, own, user_sha256), _File(project_path, content, sha256)
-        found = _loaded(user, project, given, flags, kept, unread, is_signed=is_signed, is_trusted=is_trusted)
-        _LAST[user_path, project_path] = asked, found
-    return found
+        settings = _load(user, project, values, flags, kept, unread, is_signed=is_signed, is_trusted=is_trusted)
+        _LAST[user_path, project_path] = asked, settings
+    return settings
 
 
 _LAST: dict[tuple[Path, Path], tuple[object, LoadedSettings]] = {}
@@ -134,7 +134,7 @@ class _File(NamedTuple):
     sha256: str | None
 
 
-def _loaded(
+def _load(
     user_file: _File,
     project_file: _File,
     env: Mapping[str, str],
@@ -158,32 +158,32 @@ def _loaded(
         "user": (str(user_path), user_sha256),
         "project": (str(project_path), sha256),
     }
-    strict.extend((one.layer, here[one.layer][0], one.values) for one in kept if one.sha256 != here[one.layer][1])
-    strengthened: list[gate_keys.Strengthened] = []
-    settings, origins = _merged([user, *([project] if is_trusted else []), *above], problems, strict, strengthened)
+    strict.extend((keys.layer, here[keys.layer][0], keys.values) for keys in kept if keys.sha256 != here[keys.layer][1])
+    stronger: list[gate_keys.StrengthenedKey] = []
+    settings, origins = _merge_layers([user, *([project] if is_trusted else []), *above], problems, strict, stronger)
     return LoadedSettings(
         settings=settings,
         origins=origins,
         untrusted=[] if is_trusted else [project_path],
         problems=problems,
-        pending=None if is_trusted else _merged([user, project, *above], [])[0],
+        pending=None if is_trusted else _merge_layers([user, project, *above], [])[0],
         project_file=None if sha256 is None else project_path,
         project_sha256=sha256,
         user_file=user_path,
         user_sha256=user_sha256 or NO_FILE,
         user_is_trusted=is_signed,
         unsigned=unsigned,
-        strengthened=tuple(strengthened),
+        strengthened=tuple(stronger),
         unsigned_reviewers=() if is_signed else tuple(gate_keys.model_tables(user.values)),
     )
 
 
 def _without_weakening(values: Document) -> tuple[str, ...]:
     """Remove what weakens a gate from ``values``; the dotted keys removed."""
-    found = list(gate_keys.weakening_keys(values))
-    for path in found:
+    paths = list(gate_keys.weakening_keys(values))
+    for path in paths:
         remove(values, list(path))
-    return tuple(".".join(map(shown_key, path)) for path in found)
+    return tuple(".".join(map(shown_key, path)) for path in paths)
 
 
 def settings_alone(content: bytes, where: str) -> tuple[Settings, Document, list[Detail]]:
@@ -193,16 +193,16 @@ def settings_alone(content: bytes, where: str) -> tuple[Settings, Document, list
     rest: Document = {}
     while True:
         try:
-            found = Settings.model_validate(values)
-            return found, rest, [*problems, *_faults(_alone(found))]
+            settings = Settings.model_validate(values)
+            return settings, rest, [*problems, *_faults(_alone(settings))]
         except ValidationError as exc:
             for error in exc.errors(include_url=False, include_input=False):
                 path = [str(part) for part in error["loc"]][:-1]
-                found: Any = values
+                table: Any = values
                 for part in path:
-                    found = found.get(part, {})
-                if found:
-                    rest[".".join(path)] = found
+                    table = table.get(part, {})
+                if table:
+                    rest[".".join(path)] = table
                 remove(values, path)
 
 
@@ -245,9 +245,9 @@ def _from_environment(env: Mapping[str, str], problems: list[Detail]) -> _Layer:
         elif key in {"auto", "ui.auto"}:
             value = _BOOLEANS.get(text.lower(), text)
         where[key] = variable
-        one: Document = {}
-        put(one, key.split("."), value)
-        merge(values, _valid(one, f"{variable}: ", problems))
+        document: Document = {}
+        put(document, key.split("."), value)
+        merge(values, _valid(document, f"{variable}: ", problems))
     return _Layer("environment", where, values)
 
 
@@ -280,11 +280,11 @@ def _read(root: Path, relative: str, problems: list[Detail]) -> bytes | None:
         return None
 
 
-def _merged(
+def _merge_layers(
     layers: list[_Layer],
     problems: list[Detail],
     strict: Sequence[_Strict] = (),
-    strengthened: list[gate_keys.Strengthened] | None = None,
+    strengthened: list[gate_keys.StrengthenedKey] | None = None,
 ) -> tuple[Settings, dict[str, SettingSource]]:
     """The merged layers, lowest first, then ``strict``. A table without a required key is left out, with a problem."""
     leave_at_home([(layer.name, layer.values) for layer in layers], problems)
@@ -296,10 +296,10 @@ def _merged(
             origins[key] = SettingSource(layer.name, layer.where.get(key) or layer.where.get("", ""))
     narrow([(layer.name, layer.values) for layer in layers], values)
     for name, where, more in strict:
-        for one in gate_keys.strengthen(values, name, where, more):
-            origins[".".join(map(shown_key, one.path))] = SettingSource(name, where)
+        for stronger in gate_keys.strengthen(values, name, where, more):
+            origins[".".join(map(shown_key, stronger.path))] = SettingSource(name, where)
             assert strengthened is not None
-            strengthened.append(one)
+            strengthened.append(stronger)
     settings = _complete(values, problems)
     known = dict(leaves(_plain(settings)))
     return settings, {key: origins.get(key, SettingSource("default")) for key in sorted(known)}
@@ -328,7 +328,10 @@ def _without_faulty_tables(settings: Settings, values: Document, problems: list[
         *(("mcp_servers", name, server.fault(allow)) for name, server in settings.mcp_servers.items()),
         *(("providers", name, provider.fault(name, allow)) for name, provider in settings.providers.items()),
         *(("webhooks", name, hook.fault(allow)) for name, hook in settings.webhooks.items()),
-        *(("environments", name, each.fault(settings.checks)) for name, each in settings.environments.items()),
+        *(
+            ("environments", name, environment.fault(settings.checks))
+            for name, environment in settings.environments.items()
+        ),
     ]
     problems += _faults(looked_at)
     for table, name, fault in looked_at:

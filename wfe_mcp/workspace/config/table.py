@@ -23,7 +23,7 @@ class Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def required(meaning: str, *, effect: KeyKind | None = None, **limits: Any) -> Any:
+def required_key(meaning: str, *, effect: KeyKind | None = None, **limits: Any) -> Any:
     """A key that a table must have. ``meaning``: the text of the reference page. ``effect``: what trust in it allows."""
     return Field(description=meaning, json_schema_extra=KeyEffect(effect), **limits)
 

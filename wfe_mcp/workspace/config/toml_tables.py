@@ -43,34 +43,34 @@ class _Statement(NamedTuple):
 
 def with_table(text: str, path: Path, values: Document) -> str:
     """``text`` with the new table ``path`` at its end."""
-    before = _parsed(text)
+    before = _parse(text)
     if value_at(before, path) is not None:
         raise NotEditable(f"[{'.'.join(path)}] is there already")
-    return _check_edit(appended(text, path, values), before, path, values)
+    return _check_edit(append_table(text, path, values), before, path, values)
 
 
 def with_value(text: str, path: Path, key: str, value: object) -> str:
     """``text`` with ``key`` of the table ``path`` set to ``value``."""
-    before = _parsed(text)
-    inside = [each for each in _statements(text) if each.table == path]
+    before = _parse(text)
+    inside = [statement for statement in _statements(text) if statement.table == path]
     if not inside:
-        made = appended(text, path, {key: value})
+        edited = append_table(text, path, {key: value})
     else:
-        old = next((each for each in inside if each.key == key), None)
+        old = next((statement for statement in inside if statement.key == key), None)
         start, end = (old.start, old.end) if old else [_without_blank_end(inside)[-1].end] * 2
         newline = _newline(text)
         lead = newline if start and text[start - 1] != "\n" else ""
         line = _toml({key: value}, newline).removesuffix(newline) + _comment(text[start:end])
-        made = f"{text[:start]}{lead}{line}{newline}{text[end:]}"
-    return _check_edit(made, before, (*path, key), value)
+        edited = f"{text[:start]}{lead}{line}{newline}{text[end:]}"
+    return _check_edit(edited, before, (*path, key), value)
 
 
 def without_value(text: str, path: Path, key: str) -> str:
     """``text`` without ``key`` of the table ``path``; unchanged without that key."""
-    before = _parsed(text)
+    before = _parse(text)
     if value_at(before, (*path, key)) is None:
         return text
-    own = next((each for each in _statements(text) if (each.table, each.key) == (path, key)), None)
+    own = next((statement for statement in _statements(text) if (statement.table, statement.key) == (path, key)), None)
     if own is None:
         raise NotEditable(f"'{'.'.join(path)}' is no table of its own")
     return _check_edit(text[: own.start] + text[own.end :], before, (*path, key), None)
@@ -78,16 +78,16 @@ def without_value(text: str, path: Path, key: str) -> str:
 
 def without_table(text: str, path: Path) -> str:
     """``text`` without the table ``path`` and the tables below it; unchanged without that table."""
-    before = _parsed(text)
+    before = _parse(text)
     if value_at(before, path) is None:
         return text
-    made = text
+    edited = text
     for start, end in reversed(spans_of(text, path)):
-        made = made[:start] + made[end:]
-    return _check_edit(made, before, path, None)
+        edited = edited[:start] + edited[end:]
+    return _check_edit(edited, before, path, None)
 
 
-def appended(text: str, path: Sequence[str], values: Document, newline: str = "") -> str:
+def append_table(text: str, path: Sequence[str], values: Document, newline: str = "") -> str:
     """``text`` and after it the table ``path``."""
     newline = newline or _newline(text)
     document = values
@@ -103,20 +103,22 @@ def spans_of(text: str, path: Sequence[str]) -> list[tuple[int, int]]:
     Blank lines and comments after the values belong to what follows.
     """
     statements = _statements(text)
-    blanks = {each.start: each for each in statements if not text[each.start : each.end].strip()}
-    found: list[tuple[int, int]] = []
+    blanks = {
+        statement.start: statement for statement in statements if not text[statement.start : statement.end].strip()
+    }
+    spans: list[tuple[int, int]] = []
     for table, group in groupby(statements, key=lambda each: each.table):
         if table[: len(path)] == tuple(path):
             section = _without_blank_end(list(group))
             start, end = section[0].start, section[-1].end
-            above = next((each.start for each in blanks.values() if each.end == start), start)
-            found.append((above if end == len(text) or end in blanks else start, end))
-    return found
+            above = next((blank.start for blank in blanks.values() if blank.end == start), start)
+            spans.append((above if end == len(text) or end in blanks else start, end))
+    return spans
 
 
 def _statements(text: str) -> list[_Statement]:
     """The statements of a valid text, in order."""
-    found: list[_Statement] = []
+    statements: list[_Statement] = []
     table: Path = ()
     start = end = 0
     for line in re.findall(r"[^\n]*\n|[^\n]+", text):  # only a line feed ends a line in TOML
@@ -129,9 +131,9 @@ def _statements(text: str) -> list[_Statement]:
         if is_header:
             table = _header_path(document)
         key = None if is_header else next(iter(document), None)
-        found.append(_Statement(start, end, table, key, is_blank=not document))
+        statements.append(_Statement(start, end, table, key, is_blank=not document))
         start = end
-    return found
+    return statements
 
 
 def _header_path(header: Document) -> Path:
@@ -145,27 +147,27 @@ def _header_path(header: Document) -> Path:
 
 
 def _without_blank_end(section: list[_Statement]) -> list[_Statement]:
-    return section[: max(number for number, each in enumerate(section, 1) if not each.is_blank)]
+    return section[: max(number for number, statement in enumerate(section, 1) if not statement.is_blank)]
 
 
 def _comment(statement: str) -> str:
     """The comment at the end of a statement of one line, with the blanks before it."""
-    for found in re.finditer(r"\s*#", statement if statement.count("\n") < 2 else ""):
+    for match in re.finditer(r"\s*#", statement if statement.count("\n") < 2 else ""):
         try:
-            tomllib.loads(statement[: found.start()])
+            tomllib.loads(statement[: match.start()])
         except tomllib.TOMLDecodeError:  # inside a string
             continue
-        return statement[found.start() :].rstrip("\r\n")
+        return statement[match.start() :].rstrip("\r\n")
     return ""
 
 
 def _check_edit(made: str, before: Document, path: Path, value: object) -> str:
-    if not is_edit_at(path, before, _parsed(made), value):
+    if not is_edit_at(path, before, _parse(made), value):
         raise NotEditable("the table is written in a way that is not edited line by line")
     return made
 
 
-def _parsed(text: str) -> Document:
+def _parse(text: str) -> Document:
     try:
         return read_toml(text)
     except ValueError as exc:

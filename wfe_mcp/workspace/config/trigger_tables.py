@@ -13,7 +13,7 @@ from pydantic import AfterValidator, JsonValue
 
 from wfe_mcp.core.errors import nearest_hint
 from wfe_mcp.workspace.config.checks import Name
-from wfe_mcp.workspace.config.table import Table, optional, required
+from wfe_mcp.workspace.config.table import Table, optional, required_key
 
 
 def _pointer(text: str) -> str:
@@ -42,7 +42,7 @@ class TriggerSettings(Table):
 
     effect = "starts"
 
-    template: str = required("The template that it starts, as an agent would: `policy.templates` holds.")
+    template: str = required_key("The template that it starts, as an agent would: `policy.templates` holds.")
     inputs: dict[str, JsonValue] = optional({}, "Inputs of the run, as they are.")
     driver: Name | None = optional(
         None, "The role that works the run; without it, the run waits for a client.", effect="roles"
@@ -66,7 +66,7 @@ class IncomingSettings(TriggerSettings):
 class ScheduleSettings(TriggerSettings):
     """One ``[schedule.<name>]`` table: times at which a template starts."""
 
-    cron: Cron = required('When: minute, hour, day of month, month, day of week, such as `"0 7 * * 1-5"`.')
+    cron: Cron = required_key('When: minute, hour, day of month, month, day of week, such as `"0 7 * * 1-5"`.')
     timezone: Zone = optional("", 'The time zone of these times: `"Europe/Berlin"`; without it, that of the machine.')
 
     def next(self, after: datetime) -> datetime:
@@ -95,12 +95,12 @@ def _times(cron: str, zone: str, after: datetime) -> Iterator[datetime]:
 
     five = cron if len(cron.split()) == 5 else ""  # six would have seconds
     try:
-        found = CronSim(five, after.astimezone(zone_of(zone)))
+        sim = CronSim(five, after.astimezone(zone_of(zone)))
     except CronSimError as fault:
         why = str(fault)[:1].lower() + str(fault)[1:]
         example = 'minute hour day-of-month month day-of-week, for example "0 7 * * 1-5"'
         raise ValueError(f"{cron[:80]!r} is no cron expression, {why}: {example}") from None
-    for at in found:
+    for at in sim:
         if at.astimezone(UTC) > after:  # an hour that occurs twice has its times in the first one
             yield at.astimezone(UTC)
     raise ValueError(f"{cron[:80]!r} names a day that never comes")

@@ -16,7 +16,7 @@ Condition = Callable[[Folder], bool]
 Command = Callable[[Folder], Sequence[str] | None]
 
 
-class Row(NamedTuple):
+class OfferedCheck(NamedTuple):
     """A check that a tool chain offers: where, and by which command (words in a string, or a function of the folder)."""
 
     chain: str
@@ -81,7 +81,7 @@ def _depends(*packages: str) -> Condition:
     return lambda folder: node.depends_on(folder, *packages)
 
 
-def _wrapped(wrapper: str, windows: str, program: str, arguments: str) -> Command:
+def _wrapper_command(wrapper: str, windows: str, program: str, arguments: str) -> Command:
     """A build tool by the project's own wrapper, else the one on PATH."""
 
     def command(folder: Folder) -> list[str]:
@@ -92,15 +92,15 @@ def _wrapped(wrapper: str, windows: str, program: str, arguments: str) -> Comman
     return command
 
 
-def _bundled(program: str) -> Command:
+def _bundled_command(program: str) -> Command:
     return lambda folder: [*(["bundle", "exec"] if folder.has("Gemfile") else []), *program.split()]
 
 
 def _composer(*names: str) -> Command:
     def command(folder: Folder) -> list[str] | None:
         scripts = table(folder.json("composer.json"), "scripts")
-        found = next((name for name in names if name in scripts), None)
-        return ["composer", "run-script", found] if found else None
+        script = next((name for name in names if name in scripts), None)
+        return ["composer", "run-script", script] if script else None
 
     return command
 
@@ -109,21 +109,24 @@ def _task(*names: str) -> Command:
     """A declared task of one of these names, of a runner that is on PATH where there is one."""
 
     def command(folder: Folder) -> list[str] | None:
-        given = [each.value.split() for each in declared_tasks(folder)]
-        found = [
-            words for name in names for words in given if words[0] in TASK_RUNNERS and words[-1].split(":")[-1] == name
+        commands = [task.value.split() for task in declared_tasks(folder)]
+        runs = [
+            words
+            for name in names
+            for words in commands
+            if words[0] in TASK_RUNNERS and words[-1].split(":")[-1] == name
         ]
-        return next((words for words in found if folder.listing.installed(words[0])), found[0] if found else None)
+        return next((words for words in runs if folder.listing.installed(words[0])), runs[0] if runs else None)
 
     return command
 
 
 def _maven(arguments: str) -> Command:
-    return _wrapped("mvnw", "mvnw.cmd", "mvn", f"-B {arguments}")
+    return _wrapper_command("mvnw", "mvnw.cmd", "mvn", f"-B {arguments}")
 
 
 def _gradle(arguments: str) -> Command:
-    return _wrapped("gradlew", "gradlew.bat", "gradle", f"--console=plain {arguments}")
+    return _wrapper_command("gradlew", "gradlew.bat", "gradle", f"--console=plain {arguments}")
 
 
 _GRADLE_FILES = ("build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts")
@@ -151,135 +154,145 @@ _CODE = (".venv", "venv", "tests", "test", "node_modules")
 _is_python = has("pyproject.toml", "setup.py", "requirements.txt", "*.py")
 
 
-ROWS: tuple[Row, ...] = (
-    Row("python", "test", _always, python.pytest_or_unittest, writes=python.coverage_files),
-    Row("python", "build", _always, python.distribution, writes=("dist/**",)),
-    Row("python", "lint", _configures("ruff", "ruff.toml", ".ruff.toml"), _python_tool("ruff", "check", ".")),
-    Row("python", "lint", _configures("flake8", ".flake8"), _python_tool("flake8")),
-    Row(
+ROWS: tuple[OfferedCheck, ...] = (
+    OfferedCheck("python", "test", _always, python.pytest_or_unittest, writes=python.coverage_files),
+    OfferedCheck("python", "build", _always, python.distribution, writes=("dist/**",)),
+    OfferedCheck("python", "lint", _configures("ruff", "ruff.toml", ".ruff.toml"), _python_tool("ruff", "check", ".")),
+    OfferedCheck("python", "lint", _configures("flake8", ".flake8"), _python_tool("flake8")),
+    OfferedCheck(
         "python",
         "lint",
         _configures("pylint", ".pylintrc", "pylintrc"),
         _python_tool("pylint", "--recursive=y", "."),
         frozenset(range(1, 32)),
     ),
-    Row("python", "types", _configures("mypy", "mypy.ini", ".mypy.ini"), python.mypy),
-    Row("python", "types", _configures("pyright", "pyrightconfig.json"), _python_tool("pyright")),
-    Row("python", "types", _configures("basedpyright"), _python_tool("basedpyright")),
-    Row("python", "types", _configures("ty", "ty.toml"), _python_tool("ty", "check")),
-    Row("node", "test", _always, _script("test", "test:unit", "unit")),
-    Row("node", "test", _depends("vitest"), _node_tool("vitest", "run")),
-    Row("node", "test", _depends("jest"), _node_tool("jest")),
-    Row("node", "test", _depends("mocha"), _node_tool("mocha")),
-    Row("node", "test", both(has("bun.lock", "bun.lockb"), node.has_test_files), "bun test"),
-    Row("node", "test", both(has("package.json"), node.has_test_files, _no_runner), "node --test"),
-    Row("node", "build", _always, _script("build", "compile")),
-    Row("node", "lint", _always, _script("lint", "lint:check", "eslint")),
-    Row("node", "lint", both(has(*_ESLINT), _depends("eslint")), _node_tool("eslint", ".")),
-    Row(
+    OfferedCheck("python", "types", _configures("mypy", "mypy.ini", ".mypy.ini"), python.mypy),
+    OfferedCheck("python", "types", _configures("pyright", "pyrightconfig.json"), _python_tool("pyright")),
+    OfferedCheck("python", "types", _configures("basedpyright"), _python_tool("basedpyright")),
+    OfferedCheck("python", "types", _configures("ty", "ty.toml"), _python_tool("ty", "check")),
+    OfferedCheck("node", "test", _always, _script("test", "test:unit", "unit")),
+    OfferedCheck("node", "test", _depends("vitest"), _node_tool("vitest", "run")),
+    OfferedCheck("node", "test", _depends("jest"), _node_tool("jest")),
+    OfferedCheck("node", "test", _depends("mocha"), _node_tool("mocha")),
+    OfferedCheck("node", "test", both(has("bun.lock", "bun.lockb"), node.has_test_files), "bun test"),
+    OfferedCheck("node", "test", both(has("package.json"), node.has_test_files, _no_runner), "node --test"),
+    OfferedCheck("node", "build", _always, _script("build", "compile")),
+    OfferedCheck("node", "lint", _always, _script("lint", "lint:check", "eslint")),
+    OfferedCheck("node", "lint", both(has(*_ESLINT), _depends("eslint")), _node_tool("eslint", ".")),
+    OfferedCheck(
         "node", "lint", both(has("biome.json", "biome.jsonc"), _depends("@biomejs/biome")), _node_tool("biome", "check")
     ),
-    Row("node", "lint", _depends("oxlint"), _node_tool("oxlint")),
-    Row(
+    OfferedCheck("node", "lint", _depends("oxlint"), _node_tool("oxlint")),
+    OfferedCheck(
         "node",
         "types",
         _always,
         _script("typecheck", "type-check", "types", "check-types", "check:types", "tsc"),
         frozenset({1, 2}),
     ),
-    Row(
+    OfferedCheck(
         "node",
         "types",
         both(has("tsconfig.json"), _depends("typescript")),
         _node_tool("tsc", "--noEmit"),
         frozenset({1, 2}),
     ),
-    Row("rust", "test", has("Cargo.toml"), "cargo test"),
-    Row("rust", "build", has("Cargo.toml"), "cargo build"),
-    Row("rust", "lint", has("Cargo.toml"), "cargo clippy --all-targets -- -D warnings", frozenset({101})),
-    Row("go", "test", has("go.mod"), "go test ./..."),
-    Row("go", "build", has("go.mod"), "go build ./..."),
-    Row("go", "lint", has(".golangci.*"), "golangci-lint run"),
-    Row("go", "lint", has("go.mod"), "go vet ./..."),
-    Row("maven", "test", has("pom.xml"), _maven("test")),
-    Row("maven", "build", has("pom.xml"), _maven("-DskipTests package")),
-    Row("gradle", "test", has(*_GRADLE_FILES), _gradle("test")),
-    Row("gradle", "build", has(*_GRADLE_FILES), _gradle("assemble")),
-    Row("gradle", "lint", mentions(r"ktlint", *_GRADLE_FILES), _gradle("ktlintCheck")),
-    Row("gradle", "lint", mentions(r"detekt", *_GRADLE_FILES), _gradle("detekt")),
-    Row("ruby", "test", either(has(".rspec"), below("spec", "*_spec.rb")), _bundled("rspec")),
-    Row("ruby", "test", both(below("test", "*_test.rb"), has("config.ru"), below("bin", "rails")), "bin/rails test"),
-    Row(
+    OfferedCheck("rust", "test", has("Cargo.toml"), "cargo test"),
+    OfferedCheck("rust", "build", has("Cargo.toml"), "cargo build"),
+    OfferedCheck("rust", "lint", has("Cargo.toml"), "cargo clippy --all-targets -- -D warnings", frozenset({101})),
+    OfferedCheck("go", "test", has("go.mod"), "go test ./..."),
+    OfferedCheck("go", "build", has("go.mod"), "go build ./..."),
+    OfferedCheck("go", "lint", has(".golangci.*"), "golangci-lint run"),
+    OfferedCheck("go", "lint", has("go.mod"), "go vet ./..."),
+    OfferedCheck("maven", "test", has("pom.xml"), _maven("test")),
+    OfferedCheck("maven", "build", has("pom.xml"), _maven("-DskipTests package")),
+    OfferedCheck("gradle", "test", has(*_GRADLE_FILES), _gradle("test")),
+    OfferedCheck("gradle", "build", has(*_GRADLE_FILES), _gradle("assemble")),
+    OfferedCheck("gradle", "lint", mentions(r"ktlint", *_GRADLE_FILES), _gradle("ktlintCheck")),
+    OfferedCheck("gradle", "lint", mentions(r"detekt", *_GRADLE_FILES), _gradle("detekt")),
+    OfferedCheck("ruby", "test", either(has(".rspec"), below("spec", "*_spec.rb")), _bundled_command("rspec")),
+    OfferedCheck(
+        "ruby", "test", both(below("test", "*_test.rb"), has("config.ru"), below("bin", "rails")), "bin/rails test"
+    ),
+    OfferedCheck(
         "ruby",
         "test",
         mentions(r"Rake::TestTask|Minitest::TestTask|task[ (]+:?[\"']?test\b", "Rakefile"),
-        _bundled("rake test"),
+        _bundled_command("rake test"),
     ),
-    Row("ruby", "test", below("test", "*_test.rb"), shlex.join(["ruby", "-Ilib", "-Itest", "-e", _RUBY_TESTS])),
-    Row("ruby", "lint", has(".rubocop.yml"), _bundled("rubocop")),
-    Row("ruby", "types", below("sorbet", "config"), _bundled("srb tc")),
-    Row("ruby", "types", has("Steepfile"), _bundled("steep check")),
-    Row("php", "test", has("composer.json"), _composer("test", "phpunit", "tests")),
-    Row("php", "test", mentions(r"pestphp/pest\"", "composer.json"), "vendor/bin/pest"),
-    Row("php", "test", has("phpunit.xml", "phpunit.xml.dist", "phpunit.dist.xml"), "vendor/bin/phpunit"),
-    Row("php", "lint", has("composer.json"), _composer("lint", "cs", "cs-check", "check-style", "phpcs")),
-    Row(
+    OfferedCheck(
+        "ruby", "test", below("test", "*_test.rb"), shlex.join(["ruby", "-Ilib", "-Itest", "-e", _RUBY_TESTS])
+    ),
+    OfferedCheck("ruby", "lint", has(".rubocop.yml"), _bundled_command("rubocop")),
+    OfferedCheck("ruby", "types", below("sorbet", "config"), _bundled_command("srb tc")),
+    OfferedCheck("ruby", "types", has("Steepfile"), _bundled_command("steep check")),
+    OfferedCheck("php", "test", has("composer.json"), _composer("test", "phpunit", "tests")),
+    OfferedCheck("php", "test", mentions(r"pestphp/pest\"", "composer.json"), "vendor/bin/pest"),
+    OfferedCheck("php", "test", has("phpunit.xml", "phpunit.xml.dist", "phpunit.dist.xml"), "vendor/bin/phpunit"),
+    OfferedCheck("php", "lint", has("composer.json"), _composer("lint", "cs", "cs-check", "check-style", "phpcs")),
+    OfferedCheck(
         "php",
         "lint",
         has("phpcs.xml", "phpcs.xml.dist", ".phpcs.xml", ".phpcs.xml.dist"),
         "vendor/bin/phpcs",
         frozenset({1, 2, 3}),
     ),
-    Row(
+    OfferedCheck(
         "php",
         "lint",
         has(".php-cs-fixer.php", ".php-cs-fixer.dist.php"),
         "vendor/bin/php-cs-fixer check",
         frozenset({8}),
     ),
-    Row("php", "types", has("composer.json"), _composer("phpstan", "stan", "analyse", "analyze", "psalm", "types")),
-    Row(
+    OfferedCheck(
+        "php", "types", has("composer.json"), _composer("phpstan", "stan", "analyse", "analyze", "psalm", "types")
+    ),
+    OfferedCheck(
         "php",
         "types",
         has("phpstan.neon", "phpstan.neon.dist", "phpstan.dist.neon"),
         "vendor/bin/phpstan analyse --no-progress",
     ),
-    Row("php", "types", has("psalm.xml", "psalm.xml.dist"), "vendor/bin/psalm --no-progress", frozenset({1, 2})),
-    Row("dotnet", "test", has(*_DOTNET_FILES), "dotnet test --nologo"),
-    Row("dotnet", "build", has(*_DOTNET_FILES), "dotnet build --nologo"),
-    Row(
+    OfferedCheck(
+        "php", "types", has("psalm.xml", "psalm.xml.dist"), "vendor/bin/psalm --no-progress", frozenset({1, 2})
+    ),
+    OfferedCheck("dotnet", "test", has(*_DOTNET_FILES), "dotnet test --nologo"),
+    OfferedCheck("dotnet", "build", has(*_DOTNET_FILES), "dotnet build --nologo"),
+    OfferedCheck(
         "dotnet",
         "lint",
         both(has(*_DOTNET_FILES), has(".editorconfig")),
         "dotnet format --verify-no-changes",
         frozenset({2}),
     ),
-    Row(
+    OfferedCheck(
         "cmake",
         "test",
         mentions(r"(?i)enable_testing|include\s*\(\s*CTest", "CMakeLists.txt"),
         f"{_CTEST} --test-command ctest --output-on-failure",
         writes=("build/**",),
     ),
-    Row("cmake", "build", has("CMakeLists.txt"), _CTEST, writes=("build/**",)),
-    Row(TASKS, "test", _always, _task("test", "tests", "check")),
-    Row(TASKS, "build", _always, _task("build", "all")),
-    Row(TASKS, "lint", _always, _task("lint"), _TASK_FINDINGS),
-    Row(TASKS, "types", _always, _task("types", "typecheck", "type-check", "mypy"), _TASK_FINDINGS),
-    Row(
+    OfferedCheck("cmake", "build", has("CMakeLists.txt"), _CTEST, writes=("build/**",)),
+    OfferedCheck(TASKS, "test", _always, _task("test", "tests", "check")),
+    OfferedCheck(TASKS, "build", _always, _task("build", "all")),
+    OfferedCheck(TASKS, "lint", _always, _task("lint"), _TASK_FINDINGS),
+    OfferedCheck(TASKS, "types", _always, _task("types", "typecheck", "type-check", "mypy"), _TASK_FINDINGS),
+    OfferedCheck(
         "security",
         "security",
         both(_is_python, is_installed("bandit")),
-        f"bandit -q -r . -x {','.join(f'./{each}' for each in _CODE)} -f json -o {REPORT}",
+        f"bandit -q -r . -x {','.join(f'./{left_out}' for left_out in _CODE)} -f json -o {REPORT}",
     ),
-    Row(
+    OfferedCheck(
         "security",
         "security",
         is_installed("semgrep"),
         f"semgrep scan --config auto --error --quiet --sarif --output {REPORT}",
     ),
-    Row("security", "security", both(_is_python, is_installed("pip-audit")), f"pip-audit -f json -o {REPORT}"),
-    Row("security", "security", both(has("package-lock.json"), is_installed("npm")), "npm audit --audit-level=high"),
+    OfferedCheck("security", "security", both(_is_python, is_installed("pip-audit")), f"pip-audit -f json -o {REPORT}"),
+    OfferedCheck(
+        "security", "security", both(has("package-lock.json"), is_installed("npm")), "npm audit --audit-level=high"
+    ),
 )
 """Tool chains by precedence; within one, the first row of a kind that fits. bandit comes first: it needs no network."""
 

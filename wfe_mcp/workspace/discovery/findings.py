@@ -115,29 +115,31 @@ class _Match(NamedTuple):
 
 def findings_of(listing: Listing) -> tuple[ProjectFinding, ...]:
     """The findings in the files of ``listing``, the project's own folder first."""
-    found: dict[tuple[str, str, str], ProjectFinding] = {}
+    findings: dict[tuple[str, str, str], ProjectFinding] = {}
     counts: dict[str, int] = {}
     ports: list[ProjectFinding] = []
     for path in _files(listing):
-        for each, port in _in_file(listing, path):
+        for finding, port in _in_file(listing, path):
             key = (
-                each.kind,
-                each.value,
-                "" if each.kind == "package manager" else each.folder or path.rpartition("/")[0],
+                finding.kind,
+                finding.value,
+                "" if finding.kind == "package manager" else finding.folder or path.rpartition("/")[0],
             )
-            is_surer = key in found and _SURE.index(each.sure) < _SURE.index(found[key].sure)
-            if (key in found and not is_surer) or counts.get(each.kind, 0) >= MOST_OF_A_KIND:
+            is_surer = key in findings and _SURE.index(finding.sure) < _SURE.index(findings[key].sure)
+            if (key in findings and not is_surer) or counts.get(finding.kind, 0) >= MOST_OF_A_KIND:
                 continue
-            found[key] = each
-            counts[each.kind] = counts.get(each.kind, 0) + 1
+            findings[key] = finding
+            counts[finding.kind] = counts.get(finding.kind, 0) + 1
             if port != "-":
-                ports.append(ProjectFinding("port", port, each.file, each.line, "default", f"of {each.value}"))
-    declared = [each.file for each in found.values() if each.kind == "port" and each.value not in _DATABASE_PORTS]
-    for each in ports:
-        folder = each.file.rpartition("/")[0]
+                ports.append(ProjectFinding("port", port, finding.file, finding.line, "default", f"of {finding.value}"))
+    declared = [
+        finding.file for finding in findings.values() if finding.kind == "port" and finding.value not in _DATABASE_PORTS
+    ]
+    for finding in ports:
+        folder = finding.file.rpartition("/")[0]
         if not any(file.startswith(f"{folder}/" if folder else "") for file in declared):
-            found.setdefault(("port", each.value, folder), each)
-    return tuple(found.values())
+            findings.setdefault(("port", finding.value, folder), finding)
+    return tuple(findings.values())
 
 
 def declared_tasks(folder: Folder) -> list[ProjectFinding]:
@@ -147,21 +149,21 @@ def declared_tasks(folder: Folder) -> list[ProjectFinding]:
     named = (
         name for name in sorted(folder.names) if name == makefile or name.lower() not in {"makefile", "gnumakefile"}
     )
-    paths = (folder.at(name) for name in named if _any_file().search(f"/{name}"))
-    return [each for path in paths for each, _ in _in_file(folder.listing, path, "task")]
+    paths = (folder.path_of(name) for name in named if _any_file().search(f"/{name}"))
+    return [finding for path in paths for finding, _ in _in_file(folder.listing, path, "task")]
 
 
 def _files(listing: Listing) -> list[str]:
     """The files that rows name, nearest first. Names with a pattern are compared all at once: there may be many files."""
-    named = _any_file()
-    found = [
+    pattern = _any_file()
+    files = [
         f"{folder}/{name}" if folder else name
         for folder, names in listing.folders.items()
         if not listing.is_aside(folder)
         for name in sorted(names)
-        if named.search(f"/{folder}/{name}")
+        if pattern.search(f"/{folder}/{name}")
     ]
-    return sorted(found, key=lambda path: path.count("/"))[:MOST_FILES]
+    return sorted(files, key=lambda path: path.count("/"))[:MOST_FILES]
 
 
 def _in_file(listing: Listing, path: str, kind: str = "") -> Iterator[tuple[ProjectFinding, str]]:
@@ -184,10 +186,10 @@ def _in_file(listing: Listing, path: str, kind: str = "") -> Iterator[tuple[Proj
 
 
 def _matching_text(row: _Row, text: str) -> Iterator[_Match]:
-    for found in _regex(row.where).finditer(text):
-        groups = tuple(each or "" for each in found.groups())
-        at = found.start(1) if groups and groups[0] else found.start() + len(found[0]) - len(found[0].lstrip())
-        yield _Match(found[0], groups, groups[0] if groups else "", text.count("\n", 0, at) + 1)
+    for match in _regex(row.where).finditer(text):
+        groups = tuple(group or "" for group in match.groups())
+        at = match.start(1) if groups and groups[0] else match.start() + len(match[0]) - len(match[0].lstrip())
+        yield _Match(match[0], groups, groups[0] if groups else "", text.count("\n", 0, at) + 1)
 
 
 def _matching_values(row: _Row, text: str, values: Sequence[Value]) -> Iterator[_Match]:
@@ -208,7 +210,7 @@ def _matching_values(row: _Row, text: str, values: Sequence[Value]) -> Iterator[
 def _folder_of(path: tuple[str, ...], folders: Mapping[tuple[str, ...], str]) -> str:
     """Where the command at ``path`` of a workflow runs: as its step says, else its job, else the workflow."""
     places = (path[:-1], (*path[:2], "defaults", "run"), ("defaults", "run"))
-    return next((folders[each] for each in places if each in folders), "").removeprefix("./").strip("/")
+    return next((folders[place] for place in places if place in folders), "").removeprefix("./").strip("/")
 
 
 def _commands(script: str) -> Iterator[tuple[int, str]]:
@@ -251,8 +253,8 @@ def _meant(listing: Listing, path: str, row: _Row, match: _Match) -> Iterator[tu
     if row.kind == "entry point":
         value = _in_words(value)
     if row.kind == "port":
-        found = _HOST_PORT.search(value)
-        value = found[1] if found and 0 < int(found[1]) < 65_536 else ""
+        port = _HOST_PORT.search(value)
+        value = port[1] if port and 0 < int(port[1]) < 65_536 else ""
     if value:
         of = f"of {match.groups[0]}" if row.kind in {"port", "ci"} and match.note and len(match.groups) > 1 else ""
         of += f", in {match.folder}" if match.folder else ""
@@ -289,8 +291,8 @@ def _meanings(table: str, name: str) -> Iterable[_Meaning]:
     """The meanings of ``name``: by the name itself, else by the first pattern that fits."""
     known = _table().meanings[table]
     if table not in {"connection", "scheme"}:
-        found = _NAME.match(name)
-        name = found[0] if found else ""
+        match = _NAME.match(name)
+        name = match[0] if match else ""
     if table == "python":
         name = name.lower().replace("_", "-")
     if table == "image":
@@ -323,8 +325,8 @@ def _table() -> _Table:
 
 def _glob(names: str) -> str:
     """A regular expression for the end of a path."""
-    each = (re.escape(name).replace(r"\*", "[^/]*") for name in names.split("|"))
-    return f"/(?:{'|'.join(each)})$"
+    patterns = (re.escape(name).replace(r"\*", "[^/]*") for name in names.split("|"))
+    return f"/(?:{'|'.join(patterns)})$"
 
 
 @cache

@@ -31,7 +31,7 @@ from wfe_mcp.workspace.discovery.check_table import (
     SCRIPTS,
     TASKS,
     Kind,
-    Row,
+    OfferedCheck,
 )
 from wfe_mcp.workspace.discovery.findings import ProjectFinding, findings_of
 from wfe_mcp.workspace.discovery.project_listing import Folder, Listing, list_project
@@ -93,19 +93,19 @@ class _Hit(NamedTuple):
     """A row that fits a folder, with its command."""
 
     folder: Folder
-    row: Row
+    row: OfferedCheck
     argv: tuple[str, ...]
 
 
 def _packages(listing: Listing) -> list[Folder]:
     """The project, then the folders with a manifest, nearest first."""
-    found = [Folder(listing)]
+    folders = [Folder(listing)]
     for path in sorted(listing.folders, key=lambda path: (path.count("/"), path)):
         parts = path.split("/")
         is_near = bool(path) and len(parts) <= _MAX_PACKAGE_DEPTH and not (path[0] == "." or listing.is_aside(path))
         if is_near and Folder(listing, path).has(*MANIFESTS):
-            found.append(Folder(listing, path))
-    return found
+            folders.append(Folder(listing, path))
+    return folders
 
 
 def _hits(folder: Folder) -> Iterator[_Hit]:
@@ -147,24 +147,28 @@ def _as_in_ci(hit: _Hit, found: Sequence[ProjectFinding]) -> _Hit:
     if hit.argv[-1] != "." or hit.folder.path:
         return hit
     ran = re.compile(rf"{re.escape(_LAUNCHER.sub('', f'{command} ').strip())}((?: (?!-)[\w./-]+)+)")
-    given = (ran.fullmatch(_LAUNCHER.sub("", each.value)) for each in found if each.kind == "ci" and not each.folder)
-    paths = next((match[1].split() for match in given if match), ["."])
+    matches = (
+        ran.fullmatch(_LAUNCHER.sub("", finding.value))
+        for finding in found
+        if finding.kind == "ci" and not finding.folder
+    )
+    paths = next((match[1].split() for match in matches if match), ["."])
     return hit._replace(argv=(*hit.argv[:-1], *paths))
 
 
 def _why(hit: _Hit, found: Sequence[ProjectFinding]) -> str:
     """The files and lines that speak for a check: what declares it, and the line of CI that runs the same."""
     command, folder = " ".join(hit.argv), hit.folder
-    own = [each for each in found if each.file.rpartition("/")[0] == folder.path]
-    declared = next((each for each in own if each.kind == "task" and each.value == command), None)
+    own = [finding for finding in found if finding.file.rpartition("/")[0] == folder.path]
+    declared = next((finding for finding in own if finding.kind == "task" and finding.value == command), None)
     manifests = (*CHAIN_FILES.get(hit.row.chain, ()), *MANIFESTS)
-    manifest = next((name for each in manifests for name in fnmatch.filter(sorted(folder.names), each)), "")
+    manifest = next((name for pattern in manifests for name in fnmatch.filter(sorted(folder.names), pattern)), "")
     core = _CORE.search(_LAUNCHER.sub("", command))
     ran = re.compile(rf"(?<![\w-]){re.escape(core[0].strip())}(?![\w-])") if core else None
-    run = (each for each in found if each.kind == "ci" and each.folder in {"", folder.path})
-    ci = next((each for each in run if ran and ran.search(each.value)), None)
+    run = (finding for finding in found if finding.kind == "ci" and finding.folder in {"", folder.path})
+    ci = next((finding for finding in run if ran and ran.search(finding.value)), None)
     reasons = [
-        f"{declared.file}:{declared.line}" if declared else folder.at(manifest) if manifest else "",
+        f"{declared.file}:{declared.line}" if declared else folder.path_of(manifest) if manifest else "",
         f"CI runs it: {ci.file}:{ci.line}" if ci else "",
     ]
     return "; ".join(filter(None, reasons))
@@ -202,17 +206,15 @@ def _names(hit: _Hit) -> Iterator[str]:
 def _settings(hit: _Hit) -> CheckSettings:
     folder = hit.folder
     writes = hit.row.writes(folder) if callable(hit.row.writes) else hit.row.writes
-    given = {
+    keys = {
         "cwd": folder.path,
-        "writes": [folder.at(glob) for glob in writes],
+        "writes": [folder.path_of(glob) for glob in writes],
         "sarif": REPORT if REPORT in hit.argv else "",
     }
-    return CheckSettings.model_validate(
-        {"argv": list(hit.argv)} | {key: value for key, value in given.items() if value}
-    )
+    return CheckSettings.model_validate({"argv": list(hit.argv)} | {key: value for key, value in keys.items() if value})
 
 
-def _findings(row: Row) -> frozenset[int]:
+def _findings(row: OfferedCheck) -> frozenset[int]:
     if row.findings is not None:
         return row.findings
     return FINDINGS if row.kind in {"lint", "types", "security"} else NO_FINDINGS

@@ -88,11 +88,11 @@ def distribution(folder: Folder) -> list[str] | None:
 
 def manager_of(folder: Folder) -> str:
     """uv, poetry, pdm, pipenv or hatch, as files and pyproject.toml show; else pip."""
-    return next((found[0] for place in folder.upwards() if (found := _manager(place))), "pip")
+    return next((managers[0] for place in folder.upwards() if (managers := _manager(place))), "pip")
 
 
 def _pytest_is_configured(folder: Folder) -> bool:
-    if folder.has("pytest.ini", "conftest.py") or Folder(folder.listing, folder.at("tests")).has("conftest.py"):
+    if folder.has("pytest.ini", "conftest.py") or Folder(folder.listing, folder.path_of("tests")).has("conftest.py"):
         return True
     listed = "pytest" in table(folder.toml("pyproject.toml"), "tool")
     return listed or folder.mentions(r"^\[tool:pytest\]", "setup.cfg") or folder.mentions(r"^\[pytest\]", "tox.ini")
@@ -111,8 +111,8 @@ def _session(folder: Folder) -> str:
 
 def _manager(folder: Folder) -> list[str]:
     tool = table(folder.toml("pyproject.toml"), "tool")
-    found = (program for program, file, key in _MANAGERS if folder.has(file) or (key and key in tool))
-    program = next(found, None)
+    programs = (program for program, file, key in _MANAGERS if folder.has(file) or (key and key in tool))
+    program = next(programs, None)
     return [program, "run"] if program else []
 
 
@@ -121,8 +121,8 @@ def _environment(folder: Folder, tool: str) -> tuple[str, bool]:
     for level, place in enumerate(folder.upwards()):
         for name in (".venv", "venv"):
             for programs, end in (("bin", ""), ("Scripts", ".exe")):
-                if folder.listing.exists(place.at(f"{name}/{programs}/python{end}")):
-                    beside = folder.listing.exists(place.at(f"{name}/{programs}/{tool}{end}"))
+                if folder.listing.exists(place.path_of(f"{name}/{programs}/python{end}")):
+                    beside = folder.listing.exists(place.path_of(f"{name}/{programs}/{tool}{end}"))
                     return f"{'../' * level}{name}/{programs}/python{end}", beside
     return "", False
 
@@ -135,7 +135,7 @@ def _python(folder: Folder) -> str:
 def _unittest(folder: Folder) -> list[str]:
     # Since Python 3.11 unittest looks into packages only, unless it starts in the folder itself.
     for name in ("tests", "test"):
-        inner = Folder(folder.listing, folder.at(name))
+        inner = Folder(folder.listing, folder.path_of(name))
         if inner.has("test*.py") and not inner.has("__init__.py"):
             return ["-m", "unittest", "discover", "-s", name]
     return ["-m", "unittest"]

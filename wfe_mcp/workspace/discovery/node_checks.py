@@ -34,9 +34,9 @@ def manager_of(folder: Folder) -> str:
         named = declared.partition("@")[0] if isinstance(declared, str) else ""
         if named in _TOOL:
             return named
-        found = next((manager for manager, locks in _LOCKS if place.has(*locks)), None)
-        if found:
-            return found
+        locked_by = next((manager for manager, locks in _LOCKS if place.has(*locks)), None)
+        if locked_by:
+            return locked_by
     return "npm"
 
 

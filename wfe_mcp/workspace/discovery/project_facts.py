@@ -86,19 +86,22 @@ _RUNNERS = frozenset(
 
 def stacks_of(listing: Listing, checks: Sequence[FoundCheck]) -> tuple[Stack, ...]:
     """The stacks in the files of ``listing``, the project's own first. ``checks``: those that were found in it."""
-    tests = {(each.settings.cwd or ".", each.chain): each for each in checks if each.kind == "test"}
+    tests = {(check.settings.cwd or ".", check.chain): check for check in checks if check.kind == "test"}
     folders = sorted(listing.folders, key=lambda path: (bool(path), path.count("/"), path))
-    found = [
+    stacks = [
         _stack(Folder(listing, path), chain, tests.get((path or ".", chain.chain)))
         for path in folders
         for chain in _CHAINS
         if not listing.is_aside(path) and Folder(listing, path).has(*CHAIN_FILES[chain.chain])
     ]
-    return tuple(found[:MOST_STACKS])
+    return tuple(stacks[:MOST_STACKS])
 
 
 def _stack(folder: Folder, chain: _Chain, test: FoundCheck | None) -> Stack:
-    language, manager = (each if isinstance(each, str) else each(folder) for each in (chain.language, chain.manager))
+    language, manager = (
+        name_or_function if isinstance(name_or_function, str) else name_or_function(folder)
+        for name_or_function in (chain.language, chain.manager)
+    )
     argv = () if test is None else tuple(test.settings.argv)
     words = (PurePosixPath(word).name.removesuffix(".exe") for word in argv)
     runner = next((word for word in words if word in _RUNNERS), " ".join(argv[:2]))
@@ -179,36 +182,39 @@ def project_facts(root: Path) -> ProjectFacts:
     """The facts of the project in ``root``."""
     listing = list_project(root)
     findings = findings_of(listing)
-    found = found_checks(listing, findings)
+    checks = found_checks(listing, findings)
     languages = _languages(listing)
     spoken = (
-        ProjectFinding("language", each.name, each.example, 1, note=plural(each.files, "file")) for each in languages
+        ProjectFinding("language", language.name, language.example, 1, note=plural(language.files, "file"))
+        for language in languages
     )
     return ProjectFacts(
         languages,
         _packages(listing),
-        found.checks,
-        found.left_out,
-        stacks_of(listing, found.checks),
+        checks.checks,
+        checks.left_out,
+        stacks_of(listing, checks.checks),
         tuple(sorted((*spoken, *findings, *worktrees(root)), key=lambda each: KINDS.index(each.kind))),
     )
 
 
 def named_facts(facts: ProjectFacts) -> dict[str, str]:
     """The facts that a person may correct, by name: ``languages``, ``test runner``, ``web: package manager``."""
-    found = {"languages": ", ".join(each.name for each in facts.languages[:_NAMED])}
-    for each in facts.stacks:
-        at = "" if each.folder == "." else f"{each.folder}: "
+    facts_by_name = {"languages": ", ".join(language.name for language in facts.languages[:_NAMED])}
+    for stack in facts.stacks:
+        at = "" if stack.folder == "." else f"{stack.folder}: "
         for name, value in (
-            ("language", each.language),
-            ("package manager", each.manager),
-            ("test runner", each.runner),
+            ("language", stack.language),
+            ("package manager", stack.manager),
+            ("test runner", stack.runner),
         ):
-            found.setdefault(at + name, value)
+            facts_by_name.setdefault(at + name, value)
     for kind in CORRECTED:
-        values = dict.fromkeys(each.value for each in facts.findings if each.kind == kind and each.sure != "default")
-        found.setdefault(kind, ", ".join([*values][:_NAMED]))
-    return {name: value for name, value in found.items() if value}
+        values = dict.fromkeys(
+            finding.value for finding in facts.findings if finding.kind == kind and finding.sure != "default"
+        )
+        facts_by_name.setdefault(kind, ", ".join([*values][:_NAMED]))
+    return {name: value for name, value in facts_by_name.items() if value}
 
 
 def _languages(listing: Listing) -> tuple[Language, ...]:
@@ -221,7 +227,7 @@ def _languages(listing: Listing) -> tuple[Language, ...]:
 
     def is_aside(file: str) -> bool:
         folders = file.rpartition("/")[0].split("/")  # templates hold the pages of an application
-        return listing.is_aside("/".join(each for each in folders if each != "templates"))
+        return listing.is_aside("/".join(folder for folder in folders if folder != "templates"))
 
     for path, names in listing.folders.items():
         for name in sorted(names):
@@ -239,12 +245,12 @@ def _languages(listing: Listing) -> tuple[Language, ...]:
 
 
 def _packages(listing: Listing) -> tuple[Package, ...]:
-    found = [
+    packages = [
         Package(path or ".", tuple(name for name in MANIFESTS if name in names))
         for path, names in listing.folders.items()
         if not names.isdisjoint(MANIFESTS) and not listing.is_aside(path)
     ]
-    return tuple(found[:MOST_FOLDERS])
+    return tuple(packages[:MOST_FOLDERS])
 
 
 def worktrees(root: Path) -> list[ProjectFinding]:
@@ -253,8 +259,8 @@ def worktrees(root: Path) -> list[ProjectFinding]:
     if git.is_file():
         return [ProjectFinding("worktree of", _first_line(git).removeprefix("gitdir: "), ".git", 1)]
     linked = sorted(git.glob("worktrees/*/gitdir"))[:MOST_FOLDERS]
-    found = ((_first_line(each).removesuffix("/.git"), each.relative_to(root).as_posix()) for each in linked)
-    return [ProjectFinding("worktree", place, file, 1) for place, file in found if place]
+    worktree_places = ((_first_line(path).removesuffix("/.git"), path.relative_to(root).as_posix()) for path in linked)
+    return [ProjectFinding("worktree", place, file, 1) for place, file in worktree_places if place]
 
 
 def _first_line(file: Path) -> str:

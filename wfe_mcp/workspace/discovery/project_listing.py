@@ -101,16 +101,16 @@ class Folder:
 
     def has_below(self, folder: str, *patterns: str) -> bool:
         """Whether ``folder`` (a name, ``*`` allowed) or a folder inside it has such a file."""
-        inside = re.compile(fnmatch.translate(self.at(folder))[:-2] + r"(/.*)?\Z")
+        inside = re.compile(fnmatch.translate(self.path_of(folder))[:-2] + r"(/.*)?\Z")
         return any(Folder(self.listing, path).has(*patterns) for path in self.listing.folders if inside.match(path))
 
-    def at(self, name: str) -> str:
+    def path_of(self, name: str) -> str:
         """The path of ``name`` in this folder."""
         return f"{self.path}/{name}" if self.path else name
 
     def text(self, name: str) -> str:
         """The text of the file ``name``; empty without it."""
-        return self.listing.read(self.at(name)) if name in self.names else ""
+        return self.listing.read(self.path_of(name)) if name in self.names else ""
 
     def mentions(self, pattern: str, *names: str) -> bool:
         """Whether a line of one of the files matches ``pattern``."""
@@ -126,10 +126,10 @@ class Folder:
     def json(self, name: str) -> dict[str, Any]:
         """The JSON object in the file ``name``; empty where it is none."""
         try:
-            found: object = json.loads(self.text(name))
+            document: object = json.loads(self.text(name))
         except (ValueError, RecursionError):  # the second: nesting meant to exhaust the parser
             return {}
-        return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+        return cast("dict[str, Any]", document) if isinstance(document, dict) else {}
 
 
 def table(document: Mapping[str, Any], *keys: str) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def table(document: Mapping[str, Any], *keys: str) -> dict[str, Any]:
 def list_project(root: Path) -> Listing:
     """The listing of the project in ``root``."""
     folders = _folders(root)
-    for ignored in _ignored(root, [path for path in folders if path]):
+    for ignored in _ignored_paths(root, [path for path in folders if path]):
         for path in [path for path in folders if path == ignored or path.startswith(f"{ignored}/")]:
             del folders[path]
     return Listing(
@@ -158,26 +158,26 @@ def list_project(root: Path) -> Listing:
 
 def _folders(root: Path) -> dict[str, frozenset[str]]:
     """Folder → names of its files, nearest first; links to folders are not followed."""
-    found: dict[str, frozenset[str]] = {}
+    folders: dict[str, frozenset[str]] = {}
     waiting = [""]
-    while waiting and len(found) < MAX_FOLDERS:
+    while waiting and len(folders) < MAX_FOLDERS:
         path = waiting.pop(0)
         try:
             entries = sorted(os.scandir(root / path), key=lambda entry: entry.name)
         except OSError:
             continue
         inner = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-        found[path] = frozenset(entry.name for entry in entries if entry.name not in inner)
+        folders[path] = frozenset(entry.name for entry in entries if entry.name not in inner)
         if path.count("/") < (2 * MAX_DEPTH if _DEEP in f"{path}/" else MAX_DEPTH) - 1:
             hidden, is_hidden = _HIDDEN.get(path, ()), path.startswith(".")
             below = [
                 name for name in inner if name in hidden or not (is_hidden or name.startswith(".") or name in _SKIPPED)
             ]
             waiting += [f"{path}/{name}" if path else name for name in below]
-    return found
+    return folders
 
 
-def _ignored(root: Path, paths: Sequence[str]) -> list[str]:
+def _ignored_paths(root: Path, paths: Sequence[str]) -> list[str]:
     """Those of ``paths`` that git ignores; none outside a repository."""
     asked = b"".join(os.fsencode(path) + b"\0" for path in paths)
     done = run_git(root, "check-ignore", "-z", "--stdin", stdin=asked, ok=None) if paths else None
@@ -199,7 +199,9 @@ def _text(root: Path, path: str) -> str:
 
 def _python_has(root: Path, module: str) -> bool:
     folders = os.environ.get("PATH", os.defpath)
-    path = next((found for name in pythons(windows=os.name == "nt") if (found := outside(name, root, folders))), None)
+    path = next(
+        (program for name in pythons(windows=os.name == "nt") if (program := outside(name, root, folders))), None
+    )
     if path is None:
         return False
     ask = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({module!r}) is None)"

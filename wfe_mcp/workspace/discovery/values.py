@@ -55,11 +55,11 @@ def line_of(text: str, path: Sequence[str], value: str) -> int:
             at, keys = header.start(), keys[count:]
             break
     for part in keys:
-        found = re.compile(rf"(?<![\w.-])[\"']?{re.escape(part)}[\"']?\s*[=:.]").search(text, at)
-        at = found.start() if found else at
+        match = re.compile(rf"(?<![\w.-])[\"']?{re.escape(part)}[\"']?\s*[=:.]").search(text, at)
+        at = match.start() if match else at
     if path[-1].isdigit() and (item := value.partition("\n")[0]):
-        found = re.compile(re.escape(item)).search(text, at)
-        at = found.start() if found else at
+        match = re.compile(re.escape(item)).search(text, at)
+        at = match.start() if match else at
     return text.count("\n", 0, at) + 1
 
 
@@ -67,7 +67,7 @@ def _document(name: str, text: str) -> object:
     try:
         if not name.endswith((".json", ".jsonc", ".lock")):
             return read_toml(text)
-        plain = _JSON_COMMENT.sub(_kept, text) if name.endswith("c") or name.endswith(_WITH_COMMENTS) else text
+        plain = _JSON_COMMENT.sub(_keep_text, text) if name.endswith("c") or name.endswith(_WITH_COMMENTS) else text
         return cast("object", json.loads(plain.removeprefix("\ufeff")))
     except json.JSONDecodeError as fault:
         raise Broken(fault.msg, fault.lineno) from fault
@@ -78,7 +78,7 @@ def _document(name: str, text: str) -> object:
         raise Broken(str(fault), int(line[1]) if line else 1) from fault
 
 
-def _kept(found: "re.Match[str]") -> str:
+def _keep_text(found: "re.Match[str]") -> str:
     """A text stays; a comment leaves its line ends, so that lines keep their numbers."""
     return found[1] or "\n" * found[0].count("\n")
 
@@ -90,14 +90,14 @@ def _walk(path: tuple[str, ...], value: object) -> Iterator[Value]:
     if isinstance(value, Mapping):
         inner = iter(cast("Mapping[str, object]", value).items())
     elif isinstance(value, list):
-        inner = ((str(number), each) for number, each in enumerate(cast("list[object]", value)))
+        inner = ((str(number), item) for number, item in enumerate(cast("list[object]", value)))
     else:
         yield Value(path, "" if value is None else str(value).lower() if isinstance(value, bool) else str(value))
         return
     if path:
         yield Value(path, "")
-    for key, each in inner:
-        yield from _walk((*path, key), each)
+    for key, member in inner:
+        yield from _walk((*path, key), member)
 
 
 def _yaml(text: str) -> Iterator[Value]:
@@ -113,7 +113,7 @@ def _yaml(text: str) -> Iterator[Value]:
             if isinstance(event, yaml.CollectionEndEvent):
                 levels.pop()
             elif is_table or is_list or isinstance(event, (yaml.ScalarEvent, yaml.AliasEvent)):
-                path, value = _taken(levels, event, is_inner=is_table or is_list)
+                path, value = _take_value(levels, event, is_inner=is_table or is_list)
                 if value is not None:
                     yield value
                 if is_table or is_list:
@@ -136,7 +136,9 @@ class _Level:
     count: int = 0
 
 
-def _taken(levels: "Sequence[_Level]", event: "yaml.Event", *, is_inner: bool) -> tuple[tuple[str, ...], Value | None]:
+def _take_value(
+    levels: "Sequence[_Level]", event: "yaml.Event", *, is_inner: bool
+) -> tuple[tuple[str, ...], Value | None]:
     """The path of what begins with ``event``, and the value where it is one: the document itself and keys are none."""
     text, line = str(getattr(event, "value", "")), event.start_mark.line + 1
     if not levels:

@@ -175,20 +175,20 @@ class PathFolder:
             return None
 
     def names(self) -> list[str]:
-        return sorted(each.name for each in self.path.iterdir())
+        return sorted(path.name for path in self.path.iterdir())
 
     def inner(self, name: str, *, make: bool = False) -> "PathFolder":
         if make:
             (self.path / name).mkdir(exist_ok=True)
-        found = self.kind(name)
-        if found != "folder":
-            raise _kind_refused(f"{self.shown}/{name}", found, "folder")
+        kind = self.kind(name)
+        if kind != "folder":
+            raise _kind_refused(f"{self.shown}/{name}", kind, "folder")
         return PathFolder(self.path / name)
 
     def read(self, name: str, max_bytes: int) -> bytes:
-        found = self.kind(name)
-        if found != "file":
-            raise _kind_refused(f"{self.shown}/{name}", found, "file")
+        kind = self.kind(name)
+        if kind != "file":
+            raise _kind_refused(f"{self.shown}/{name}", kind, "file")
         seen = (self.path / name).lstat()
         fd = os.open(self.path / name, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         opened = os.fstat(fd)

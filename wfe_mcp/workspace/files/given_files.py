@@ -26,26 +26,26 @@ _MOST_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class FileToAttach:
     """A file to attach: its name without folders, and its bytes."""
 
     name: str
     content: bytes
 
 
-def from_project(root: Path, paths: Sequence[str]) -> list[Given]:
+def from_project(root: Path, paths: Sequence[str]) -> list[FileToAttach]:
     """Files of the project, by their relative paths. Refuses ``path_outside_project``, ``too_large``."""
-    return [Given(path.rpartition("/")[2], read_file(root, path, ATTACHMENT_BYTES.most)) for path in paths]
+    return [FileToAttach(path.rpartition("/")[2], read_file(root, path, ATTACHMENT_BYTES.most)) for path in paths]
 
 
-def from_anywhere(paths: Sequence[str]) -> list[Given]:
+def from_anywhere(paths: Sequence[str]) -> list[FileToAttach]:
     """Files that a person names, in the project or not. Refuses ``bad_argument``, ``too_large``."""
-    found: list[Given] = []
+    files: list[FileToAttach] = []
     for path in paths:
         with named_file(path, "read", "Name a file."), Path(path).open("rb") as file:
             content = file.read(ATTACHMENT_BYTES.most + 1)
-        found.append(Given(Path(path).name, content))
-    return found
+        files.append(FileToAttach(Path(path).name, content))
+    return files
 
 
 def media_type(content: bytes) -> str:

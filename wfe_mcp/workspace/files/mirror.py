@@ -91,7 +91,7 @@ def content_digest(place: Path) -> str | None:
     if place.is_symlink():
         return sha256_hex(f"link to {place.readlink()}")
     if place.is_dir():
-        inside = {each.name: content_digest(each) for each in place.iterdir()}
+        inside = {path.name: content_digest(path) for path in place.iterdir()}
         return sha256_hex(canonical_json(inside))
     return sha256_hex(place.read_bytes()) if place.is_file() else None
 
@@ -122,10 +122,10 @@ def read_artifact_file(root: Path, run: str, phase: str, attempt: int, rendered:
 
 def read_edited(root: Path, run: str, phase: str, attempt: int, rendered: Rendered) -> Edited | None:
     """A user's edit of ``rendered``; None when it is unchanged or missing. B-04."""
-    found = read_artifact_file(root, run, phase, attempt, rendered)
+    edited = read_artifact_file(root, run, phase, attempt, rendered)
     if isinstance(rendered, tuple):
-        return None if found == (rendered[0], rendered[1].encode()) else found
-    return None if found == {path: text.encode() for path, text in rendered.items()} else found
+        return None if edited == (rendered[0], rendered[1].encode()) else edited
+    return None if edited == {path: text.encode() for path, text in rendered.items()} else edited
 
 
 def runs_with_files(root: Path) -> list[str]:

@@ -100,11 +100,11 @@ def bundle_faults(paths: Iterable[str]) -> list[Detail]:
     faults = [Detail(pointer(path), f"{path!r:.200}: {fault}") for path in listed if (fault := written_fault(path))]
     seen: dict[str, str] = {}
     for path in listed:
-        first = seen.setdefault(_folded(path), path)
+        first = seen.setdefault(_fold_case(path), path)
         if first != path:
             faults.append(Detail(pointer(path), f"{path!r} and {first!r} are one file on some systems"))
     for path in listed:
-        names = _folded(path).split("/")
+        names = _fold_case(path).split("/")
         for length in range(1, len(names)):
             other = seen.get("/".join(names[:length]))
             if other is not None:
@@ -156,15 +156,15 @@ def _skipping_folders(positions: set[int], glob: tuple[str, ...]) -> set[int]:
 @lru_cache(maxsize=512)
 def _tokens(pattern: str) -> tuple[str | re.Pattern[str], ...]:
     """``a[bc]*`` -> "a", a set, "*". An unclosed bracket is a plain character."""
-    found: list[str | re.Pattern[str]] = []
+    tokens: list[str | re.Pattern[str]] = []
     for token in re.findall(r"\[!?\]?[^\]]*\]|.", pattern, re.DOTALL):
         if len(token) > 1:
             negated = "^" if token[1] == "!" else ""
             body = re.sub(r"([\\\[\]^&~|])", r"\\\1", token[1 + len(negated) : -1])
-            found.append(re.compile(f"[{negated}{body}]", re.DOTALL))
-        elif token != "*" or found[-1:] != ["*"]:  # noqa: S105 - a star, not a password
-            found.append(token)
-    return tuple(found)
+            tokens.append(re.compile(f"[{negated}{body}]", re.DOTALL))
+        elif token != "*" or tokens[-1:] != ["*"]:  # noqa: S105 - a star, not a password
+            tokens.append(token)
+    return tuple(tokens)
 
 
 def _name_matches(tokens: tuple[str | re.Pattern[str], ...], name: str) -> bool:
@@ -191,7 +191,7 @@ def _one_matches(token: str | re.Pattern[str], character: str) -> bool:
     return token in {"?", character}
 
 
-def _folded(path: str) -> str:
+def _fold_case(path: str) -> str:
     return unicodedata.normalize("NFC", path.casefold())
 
 

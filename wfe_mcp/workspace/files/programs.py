@@ -38,17 +38,17 @@ def with_ending(place: Path) -> Path:
     if sys.platform != "win32" or place.suffix.lower() in _ENDINGS:
         return place
     ended = (place.with_name(f"{place.name}{ending}") for ending in _ENDINGS)
-    return next((each for each in ended if each.is_file()), place)
+    return next((candidate for candidate in ended if candidate.is_file()), place)
 
 
 def program(word: str, root: Path, path: str) -> Path | None:
     """The file that a command's first word starts in ``root``: a path from there, or a name in the folders of ``path``."""
     name = word.replace("\\", "/") if sys.platform == "win32" else word
     if "/" in name:
-        found = shutil.which(str(with_ending(root / name)))
+        place = shutil.which(str(with_ending(root / name)))
     else:
-        found = find(name, os.pathsep.join(str(root / each) for each in path.split(os.pathsep)))
-    return root / found if found else None
+        place = find(name, os.pathsep.join(str(root / folder) for folder in path.split(os.pathsep)))
+    return root / place if place else None
 
 
 def sha256_of_files(words: Sequence[str]) -> dict[str, str]:
@@ -88,8 +88,8 @@ def temporary_outside(environment: MutableMapping[str, str], root: Path) -> bool
 def outside(name: str, root: Path, path: str) -> str | None:
     """The program ``name`` in the folders of ``path`` that are neither relative nor in the project; None: there is none."""
     folders = path_outside(root, path)
-    found = find(name, folders) if folders else None
-    return found if found and Path(found).is_absolute() and not is_of_project(Path(found), root) else None
+    place = find(name, folders) if folders else None
+    return place if place and Path(place).is_absolute() and not is_of_project(Path(place), root) else None
 
 
 def configured_program(word: str, root: Path, path: str) -> str | None:
@@ -102,5 +102,5 @@ def configured_program(word: str, root: Path, path: str) -> str | None:
 
 def path_outside(root: Path, path: str) -> str:
     """``path`` without the folders that are relative or in the project."""
-    top, folders = _top(root), (each for each in path.split(os.pathsep) if Path(each).is_absolute())
-    return os.pathsep.join(each for each in folders if top is None or not _is_in(Path(each), top))
+    top, folders = _top(root), (entry for entry in path.split(os.pathsep) if Path(entry).is_absolute())
+    return os.pathsep.join(folder for folder in folders if top is None or not _is_in(Path(folder), top))

@@ -51,17 +51,17 @@ def read_folder(
 
     Files whose name starts with a dot are left out: bundles may not contain them, and editors create them.
     """
-    found: dict[str, bytes] = {}
+    files: dict[str, bytes] = {}
     with _refusing_to_open(relative), walk(root, parts_of(relative)) as folder:
         left = max_bytes
         for path, inside, name in _files_in(folder):
-            if len(found) == max_files:
+            if len(files) == max_files:
                 raise Refused(
                     "too_large", f"'{relative}' holds more than {max_files:,} files.", "Name a smaller folder."
                 )
-            found[path] = inside.read(name, left)
-            left -= len(found[path])
-    return found
+            files[path] = inside.read(name, left)
+            left -= len(files[path])
+    return files
 
 
 def write_atomic(root: Path, relative: str, content: bytes | str) -> None:

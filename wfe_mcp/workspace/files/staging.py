@@ -189,8 +189,8 @@ def remove_tree(folder: Folder, name: str) -> None:
         folder.remove(name)
         return
     with folder.inner(name) as inner:
-        for each in inner.names():
-            remove_tree(inner, each)
+        for inner_name in inner.names():
+            remove_tree(inner, inner_name)
     folder.remove_folder(name)
 
 

@@ -56,21 +56,21 @@ def keep(root: Path, name: str, commit: str) -> None:
         _point(root, name, commit)
 
 
-def kept(root: Path, prefix: str = "") -> dict[str, str]:
+def list_checkpoints(root: Path, prefix: str = "") -> dict[str, str]:
     """Name and commit of every checkpoint whose name is ``prefix`` or below it, in order of the names."""
     return _refs(root, prefix, "objectname")
 
 
 def kept_at(root: Path, prefix: str = "") -> dict[str, datetime]:
     """The same names, and the time of each checkpoint (UTC)."""
-    found = _refs(root, prefix, "committerdate:unix")
-    return {name: datetime.fromtimestamp(int(seconds), UTC) for name, seconds in found.items() if seconds}
+    seconds_by_name = _refs(root, prefix, "committerdate:unix")
+    return {name: datetime.fromtimestamp(int(seconds), UTC) for name, seconds in seconds_by_name.items() if seconds}
 
 
 def drop(root: Path, names: Iterable[str]) -> None:
     """Delete these refs; unknown names are ignored. The user's next ``git gc`` removes the objects."""
     names = set(names)
-    there = kept(root) if names else {}
+    there = list_checkpoints(root) if names else {}
     lines = [f"delete {REFS}/{name} {there[name]}\n" for name in sorted(names) if name in there]
     with refusing_disk_faults("Checkpoints cannot be dropped"):
         if lines:
@@ -81,11 +81,11 @@ def changes(root: Path, old: str, new: str) -> tuple[FileChange, ...]:
     """The differences between two trees (or commits) of ``take``; paths are relative to ``root``. Renames are two changes."""
     done = _diff_tree(root, "--raw", "-z", "--no-abbrev", "-r", "--no-renames", "--end-of-options", old, new)
     words = os.fsdecode(done).split("\0")
-    found: list[FileChange] = []
+    file_changes: list[FileChange] = []
     for facts, path in zip(words[0::2], words[1::2], strict=False):
         old_mode, new_mode, old_oid, new_oid, status = facts.removeprefix(":").split(" ")
-        found.append(FileChange(status[0], path, old_mode, new_mode, old_oid, new_oid))
-    return tuple(found)
+        file_changes.append(FileChange(status[0], path, old_mode, new_mode, old_oid, new_oid))
+    return tuple(file_changes)
 
 
 def diffstat(root: Path, old: str, new: str) -> str:
@@ -124,14 +124,14 @@ def _refs(root: Path, prefix: str, field: str) -> dict[str, str]:
     where = f"{REFS}/{prefix}".rstrip("/")
     done = run_git(root, "for-each-ref", f"--format=%({field}) %(refname)", where, ok=None)
     lines = text_of(done).split("\n") if done is not None and done.returncode == 0 else []
-    found = (line.partition(" ") for line in lines if line)
-    return {ref.removeprefix(f"{REFS}/"): value for value, _, ref in found}
+    refs = (line.partition(" ") for line in lines if line)
+    return {ref.removeprefix(f"{REFS}/"): value for value, _, ref in refs}
 
 
 def _point(root: Path, name: str, commit: str) -> None:
     # An empty old value: the ref must not exist yet.
     done = run_git(root, *_DURABLE, "update-ref", f"{REFS}/{name}", commit, "", ok=None)
-    there = "" if done is not None and done.returncode == 0 else kept(root, name).get(name)
+    there = "" if done is not None and done.returncode == 0 else list_checkpoints(root, name).get(name)
     if there in {"", commit}:
         return
     if there is not None:
@@ -170,12 +170,12 @@ def to_drop(checkpoints: Iterable[KeptCheckpoint], *, keep: int, keep_for: timed
     """The names of the checkpoints to delete, in order."""
     dropped: list[str] = []
     seen: dict[tuple[str, bool], int] = {}
-    for each in sorted(checkpoints, key=lambda one: (one.taken_at, one.name), reverse=True):
-        kind = each.run, each.is_safety
+    for checkpoint in sorted(checkpoints, key=lambda one: (one.taken_at, one.name), reverse=True):
+        kind = checkpoint.run, checkpoint.is_safety
         newer = seen.get(kind, 0)
         seen[kind] = newer + 1
-        if _may_go(each, newer, keep, keep_for, now):
-            dropped.append(each.name)
+        if _may_go(checkpoint, newer, keep, keep_for, now):
+            dropped.append(checkpoint.name)
     return tuple(sorted(dropped))
 
 

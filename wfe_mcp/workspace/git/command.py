@@ -80,10 +80,10 @@ def repository(root: Path) -> Repository | None:
         return known[1]
     if depends_on is None and not _could_be_found(root):
         return None
-    found = _repository(root)
-    if found is not None and depends_on is not None:
-        _FOUND[root] = depends_on, found
-    return found
+    repo = _repository(root)
+    if repo is not None and depends_on is not None:
+        _FOUND[root] = depends_on, repo
+    return repo
 
 
 _PROGRAMS: dict[tuple[str, Path], str] = {}
@@ -95,17 +95,17 @@ def git_program(root: Path) -> str | None:
     Remembered while the file exists: a search looks into each folder of PATH, some twenty times for each submission.
     """
     path = os.environ.get("PATH", os.defpath)
-    found = _PROGRAMS.get((path, root))
-    if found is None or not os.access(found, os.X_OK):
-        found = outside("git", _top(root), path)
-        if found is not None:
-            _PROGRAMS[path, root] = found
-    return found
+    program = _PROGRAMS.get((path, root))
+    if program is None or not os.access(program, os.X_OK):
+        program = outside("git", _top(root), path)
+        if program is not None:
+            _PROGRAMS[path, root] = program
+    return program
 
 
 def _top(root: Path) -> Path:
     """The nearest folder with ``.git``, from ``root`` upwards; else ``root``."""
-    return next((Path(each) for each in _upwards(root) if os.path.lexists(f"{each}{os.sep}.git")), root)
+    return next((Path(folder) for folder in _upwards(root) if os.path.lexists(f"{folder}{os.sep}.git")), root)
 
 
 def _could_be_found(root: Path) -> bool:
@@ -113,15 +113,15 @@ def _could_be_found(root: Path) -> bool:
 
     Every command outside a repository would otherwise start git in vain, 5 ms each.
     """
-    return any(os.path.lexists(f"{each}{os.sep}{name}") for each in _upwards(root) for name in (".git", "HEAD"))
+    return any(os.path.lexists(f"{folder}{os.sep}{name}") for folder in _upwards(root) for name in (".git", "HEAD"))
 
 
 def _upwards(root: Path) -> list[str]:
     """The real path of ``root`` and those of the folders above it. Texts: making a ``Path`` of each takes most of the time."""
-    found = [os.path.realpath(root)]
-    while (above := os.path.dirname(found[-1])) != found[-1]:
-        found.append(above)
-    return found
+    folders = [os.path.realpath(root)]
+    while (above := os.path.dirname(folders[-1])) != folders[-1]:
+        folders.append(above)
+    return folders
 
 
 def _repository(root: Path) -> Repository | None:
@@ -139,7 +139,7 @@ def _repository(root: Path) -> Repository | None:
     done = run_git(root, "rev-parse", *asked, ok=None)
     if done is None or done.returncode:
         return None
-    lines = decoded(done.stdout).removesuffix("\n").split("\n")
+    lines = decode_output(done.stdout).removesuffix("\n").split("\n")
     if len(lines) != 6:
         return None
     top, common, index, objects, hash_name, prefix = lines
@@ -158,7 +158,7 @@ def _repository(root: Path) -> Repository | None:
 def _depends_on(root: Path) -> bytes | None:
     """The bytes of all files that determine the result of ``repository``; None where only git knows it."""
     folders = _upwards(root)
-    at = next((at for at, each in enumerate(folders) if os.path.lexists(f"{each}{os.sep}.git")), None)
+    at = next((at for at, place in enumerate(folders) if os.path.lexists(f"{place}{os.sep}.git")), None)
     if at is None:
         return None
     top = folders[at]
@@ -179,11 +179,13 @@ def _depends_on(root: Path) -> bytes | None:
     if at:  # whether the repository ignores the root
         above = [f"{folder}{os.sep}.gitignore" for folder in folders[1 : at + 1]]
         users = [_bytes_of(place) for place in user_files("config")]
-        if any(b"excludesfile" in each.lower() or b"include" in each.lower() for each in (*users, *parts[-2:])):
+        if any(
+            b"excludesfile" in content.lower() or b"include" in content.lower() for content in (*users, *parts[-2:])
+        ):
             return None
         exclude = os.path.join(common, "info", "exclude")
         parts += [*users, *map(_bytes_of, (*above, exclude, *user_files("ignore")))]
-    return b"\0".join(b"%d:%s" % (len(each), each) for each in parts)
+    return b"\0".join(b"%d:%s" % (len(part), part) for part in parts)
 
 
 def user_files(name: str) -> list[Path]:
@@ -203,14 +205,14 @@ def _bytes_of(place: Path | str) -> bytes:
 
 def require_repository(root: Path) -> Repository:
     """The repository of ``root``. Refuses where there is none."""
-    found = repository(root)
-    if found is None:
+    repo = repository(root)
+    if repo is None:
         raise Refused(
             "unavailable",
             f"'{root}' is not in a git work tree, or git is not installed.",
             "Run `git init` there (or install git), or use a template without git gates.",
         )
-    return found
+    return repo
 
 
 def run_git(
@@ -277,8 +279,8 @@ def run_git_between(
 def authorities() -> dict[str, str]:
     """The variables that name git's certificate authorities; where there are none, those of Python's."""
     pairs = (("GIT_SSL_CAINFO", "SSL_CERT_FILE"), ("GIT_SSL_CAPATH", "SSL_CERT_DIR"))
-    found = {name: os.environ.get(name) or os.environ.get(other) for name, other in pairs}
-    return {name: value for name, value in found.items() if value}
+    values = {name: os.environ.get(name) or os.environ.get(other) for name, other in pairs}
+    return {name: value for name, value in values.items() if value}
 
 
 def output_of(root: Path, *arguments: str, stdin: bytes = b"") -> bytes:
@@ -291,7 +293,7 @@ def output_of(root: Path, *arguments: str, stdin: bytes = b"") -> bytes:
 
 def text_of(done: subprocess.CompletedProcess[bytes] | None) -> str:
     """The output without its trailing line break."""
-    return decoded(done.stdout).rstrip("\n") if done else ""
+    return decode_output(done.stdout).rstrip("\n") if done else ""
 
 
 class Setting(NamedTuple):
@@ -311,26 +313,26 @@ def settings_of(root: Path, at: Path | None = None) -> tuple[Setting, ...]:
     ``at``: in another folder, by the git of ``root``: no program of the project is taken for it.
     """
     folder = at or root
-    found = repository(folder)
+    repo = repository(folder)
     places = [*user_files("config"), Path("/etc/gitconfig")]
-    if found is not None:
-        places += [found.common / "config", found.index.parent / "config.worktree"]
+    if repo is not None:
+        places += [repo.common / "config", repo.index.parent / "config.worktree"]
     bytes_now = b"\0".join(map(_bytes_of, places))
     known = _SETTINGS.get(folder)
     if known is not None and known[0] == bytes_now:
         return known[1]
     done = run_git(root, "-C", str(folder), "config", "--show-scope", "-z", "--list", ok=None)
-    words = decoded(done.stdout).split("\0") if done else []
+    words = decode_output(done.stdout).split("\0") if done else []
     entries = ((scope, *line.partition("\n")) for scope, line in zip(words[0::2], words[1::2], strict=False))
     settings = tuple(Setting(scope, key, value) for scope, key, _, value in entries if scope != "command")
-    if found is not None and not any(each.key.startswith("include") for each in settings):
+    if repo is not None and not any(entry.key.startswith("include") for entry in settings):
         _SETTINGS[folder] = bytes_now, settings
     return settings
 
 
 def setting(root: Path, key: str, default: str) -> str:
     """The configured value of ``key`` (lower case)."""
-    return next((each.value for each in reversed(settings_of(root)) if each.key == key), default)
+    return next((entry.value for entry in reversed(settings_of(root)) if entry.key == key), default)
 
 
 def is_set(root: Path, key: str, default: str) -> bool:
@@ -340,7 +342,7 @@ def is_set(root: Path, key: str, default: str) -> bool:
 
 def own_filters(root: Path) -> frozenset[str]:
     """The names of the filters that the repository's own configuration defines or overrides, which ``quiet_filters`` switches off."""
-    keys = (each.key for each in settings_of(root) if each.scope not in {"system", "global"})
+    keys = (entry.key for entry in settings_of(root) if entry.scope not in {"system", "global"})
     return frozenset(key.partition(".")[2].rpartition(".")[0] for key in keys if key.startswith("filter."))
 
 
@@ -379,7 +381,7 @@ def _answers(root: Path, *arguments: str) -> bool:
     return done is not None and done.returncode == 0
 
 
-def decoded(output: bytes) -> str:
+def decode_output(output: bytes) -> str:
     """Git's bytes as text that encodes back to the same file names. On Windows those are UTF-8; what is none, as in an old message, is kept."""
     return output.decode("utf-8", "surrogateescape") if os.name == "nt" else os.fsdecode(output)
 

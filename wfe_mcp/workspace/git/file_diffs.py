@@ -28,7 +28,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.paths import match_globs, readable
-from wfe_mcp.workspace.git.batch import entries_below, sizes, stored
+from wfe_mcp.workspace.git.batch import entries_below, read_objects, sizes
 from wfe_mcp.workspace.git.command import Repository, is_set, require_repository
 from wfe_mcp.workspace.git.names import is_ours
 from wfe_mcp.workspace.git.objects import Node, object_id
@@ -112,19 +112,19 @@ def all_diffs(root: Path, old: str, new: str) -> tuple[tuple[FileDiff, ...], Wat
 
 def _read(root: Path, found: Sequence[PathChange]) -> tuple[FileDiff, ...]:
     repo = require_repository(root)
-    changes = [_Change(each.path, each.old or _NONE, each.new or _NONE) for each in found]
+    changes = [_Change(change.path, change.old or _NONE, change.new or _NONE) for change in found]
     contents = _Contents(repo, changes[:MOST_FILES])
     renames = _renames(changes[:MOST_FILES], contents)
-    gone = {each.path for each in renames.values()}
+    gone = {rename.path for rename in renames.values()}
     diffs = [
-        _diff(each, renames.get(each.path), contents, is_read=number < MOST_FILES)
-        for number, each in enumerate(changes)
-        if each.path not in gone
+        _diff(change, renames.get(change.path), contents, is_read=number < MOST_FILES)
+        for number, change in enumerate(changes)
+        if change.path not in gone
     ]
     return tuple(sorted(diffs, key=lambda each: each.path))
 
 
-def uncommitted(root: Path, files: Sequence[FileDiff]) -> tuple[tuple[str, ...], str]:
+def uncommitted_paths(root: Path, files: Sequence[FileDiff]) -> tuple[tuple[str, ...], str]:
     """The paths of ``files`` that HEAD does not have as they are, and HEAD's commit; empty before the first one.
 
     A file whose line ends git would change when it is added counts as committed.
@@ -134,8 +134,8 @@ def uncommitted(root: Path, files: Sequence[FileDiff]) -> tuple[tuple[str, ...],
         return (), commit
     held: dict[str, str] = {}
     with suppress(Refused):  # what cannot be read counts as not committed, until the next look
-        held = _held(root, commit) if commit else held
-    named = ((each, held.get(each.path, "")) for each in files)
+        held = _blobs_of(root, commit) if commit else held
+    named = ((file, held.get(file.path, "")) for file in files)
     return tuple(e.path for e, oid in named if e.new_oid != oid and not has_plain(root, e.path, oid)), commit
 
 
@@ -146,38 +146,38 @@ def beside_head(root: Path, tree: str, shown: Sequence[FileDiff]) -> tuple[FileD
     Submodules, bytecode, what git stores in another form, and with a sparse checkout what is absent, stay there as HEAD has them.
     """
     repo, commit = require_repository(root), head(root)
-    top = stored(root, [f"{commit}:{repo.prefix.rstrip('/')}"])[0] if commit else None
+    top = read_objects(root, [f"{commit}:{repo.prefix.rstrip('/')}"])[0] if commit else None
     base = "" if top is None else object_id("tree", top[1], repo.hash_name)
     is_sparse = is_set(repo.root, "core.sparsecheckout", "false")
-    held = {} if commit is None else _held(root, commit)
+    held = {} if commit is None else _blobs_of(root, commit)
     own = _began_at(root, held, shown)
     differing = compare(repo, base, parts_of(tree)[0])
-    modules = [f"{each.path}/" for each in differing if each.old is not None and each.old.mode == "160000"]
-    found = [
-        each
-        for each in differing
-        if readable(each.path) not in own and not is_ours(each.path) and counts(each.path)
-        if not f"{each.path}/".startswith(tuple(modules)) and (each.new is not None or not is_sparse)
+    modules = [f"{change.path}/" for change in differing if change.old is not None and change.old.mode == "160000"]
+    changes = [
+        change
+        for change in differing
+        if readable(change.path) not in own and not is_ours(change.path) and counts(change.path)
+        if not f"{change.path}/".startswith(tuple(modules)) and (change.new is not None or not is_sparse)
     ]
-    alike = stored_alike(root, found)
-    return _read(root, [each for each in found if each.path not in alike])
+    alike = stored_alike(root, changes)
+    return _read(root, [change for change in changes if change.path not in alike])
 
 
 def _began_at(root: Path, held: Mapping[str, str], shown: Sequence[FileDiff]) -> set[str]:
     """The paths of the diffs that began at what HEAD has (``held``); line ends that git would change do not count."""
-    was = [(each, held.get(each.old_path or each.path, "")) for each in shown]
-    odd = sorted({each.old_oid for each, oid in was if each.old_oid and oid not in {"", each.old_oid}})
+    was = [(diff, held.get(diff.old_path or diff.path, "")) for diff in shown]
+    odd = sorted({diff.old_oid for diff, oid in was if diff.old_oid and oid not in {"", diff.old_oid}})
     plain = {
-        oid: plain_oid(found[1], _HASHES[len(oid)])
-        for oid, found in zip(odd, stored(root, odd), strict=True)
-        if found is not None
+        oid: plain_oid(object_[1], _HASHES[len(oid)])
+        for oid, object_ in zip(odd, read_objects(root, odd), strict=True)
+        if object_ is not None
     }
-    began = [each for each, oid in was if oid in {each.old_oid, plain.get(each.old_oid)}]
-    return {path for each in began for path in (each.path, each.old_path)}
+    began = [diff for diff, oid in was if oid in {diff.old_oid, plain.get(diff.old_oid)}]
+    return {path for diff in began for path in (diff.path, diff.old_path)}
 
 
 @lru_cache(maxsize=1)
-def _held(root: Path, commit: str) -> dict[str, str]:
+def _blobs_of(root: Path, commit: str) -> dict[str, str]:
     """The blob id of each file of ``commit``, by path. Kept for the next look: a page is loaded several times."""
     below = require_repository(root).prefix.rstrip("/")
     return {readable(path): node.oid for path, node in entries_below(root, f"{commit}:{below}").items()}
@@ -194,9 +194,11 @@ def watched_changes(root: Path, old: str, new: str) -> Watched:
 
 def _by_how(found: Sequence[PathChange]) -> Watched:
     return {
-        "new": tuple(readable(each.path) for each in found if each.old is None),
-        "changed": tuple(readable(each.path) for each in found if each.old is not None and each.new is not None),
-        "removed": tuple(readable(each.path) for each in found if each.new is None),
+        "new": tuple(readable(change.path) for change in found if change.old is None),
+        "changed": tuple(
+            readable(change.path) for change in found if change.old is not None and change.new is not None
+        ),
+        "removed": tuple(readable(change.path) for change in found if change.new is None),
     }
 
 
@@ -206,10 +208,12 @@ class _Contents:
     def __init__(self, repo: Repository, changes: Sequence[_Change]) -> None:
         self._repo = repo
         self.by_oid: dict[str, bytes | None] = {}
-        for each in changes:
-            if each.new.oid and each.new.mode != "160000":
-                self._from_disk(each.path, each.new.oid)
-        wanted = {node.oid for each in changes for node in (each.old, each.new) if node.oid and node.mode != "160000"}
+        for change in changes:
+            if change.new.oid and change.new.mode != "160000":
+                self._from_disk(change.path, change.new.oid)
+        wanted = {
+            node.oid for change in changes for node in (change.old, change.new) if node.oid and node.mode != "160000"
+        }
         with suppress(Refused):  # what git cannot read is unknown
             self._from_git(sorted(wanted - self.by_oid.keys()))
 
@@ -229,9 +233,9 @@ class _Contents:
         known = [(oid, size) for oid, size in zip(oids, sizes(self._repo.root, oids), strict=True) if size is not None]
         self.by_oid |= dict.fromkeys(oid for oid, size in known if size > MOST_BYTES)
         small = [oid for oid, size in known if size <= MOST_BYTES]
-        for oid, found in zip(small, stored(self._repo.root, small), strict=True):
-            if found is not None and object_id("blob", found[1], self._repo.hash_name) == oid:
-                self.by_oid[oid] = found[1]
+        for oid, object_ in zip(small, read_objects(self._repo.root, small), strict=True):
+            if object_ is not None and object_id("blob", object_[1], self._repo.hash_name) == oid:
+                self.by_oid[oid] = object_[1]
 
     def text(self, oid: str) -> list[str] | None:
         """The lines of a text file, none for no file; None for anything else. Bytes that are not UTF-8 are written out."""
@@ -247,41 +251,41 @@ class _Contents:
         sides = [oid for oid in (change.old.oid, change.new.oid) if oid]
         if any(oid not in self.by_oid for oid in sides):
             return "unknown"
-        found = [self.by_oid[oid] for oid in sides]
-        if any(each is None for each in found):
+        contents = [self.by_oid[oid] for oid in sides]
+        if any(content is None for content in contents):
             return "large"
-        return "binary" if any(b"\0" in (each or b"") for each in found) else "text"
+        return "binary" if any(b"\0" in (content or b"") for content in contents) else "text"
 
 
 def _renames(changes: Sequence[_Change], contents: _Contents) -> dict[str, _Change]:
     """New path → the deleted file that it was."""
-    gone = [each for each in changes if not each.new.oid and each.old.mode != "160000"]
-    new = [each for each in changes if not each.old.oid and each.new.mode != "160000"]
-    found: dict[str, _Change] = {}
-    for each in new:
-        same = next((one for one in gone if one.old.oid == each.new.oid), None)
+    gone = [change for change in changes if not change.new.oid and change.old.mode != "160000"]
+    new = [change for change in changes if not change.old.oid and change.new.mode != "160000"]
+    renames: dict[str, _Change] = {}
+    for change in new:
+        same = next((removed for removed in gone if removed.old.oid == change.new.oid), None)
         if same is not None:
-            found[each.path] = same
+            renames[change.path] = same
             gone.remove(same)
     if len(gone) * len(new) > _MOST_RENAMES * _MOST_RENAMES:
-        return found
-    for each in new:
-        lines = None if each.path in found else contents.text(each.new.oid)
-        scores = [(_likeness(contents.text(one.old.oid), lines), one) for one in gone]
+        return renames
+    for change in new:
+        lines = None if change.path in renames else contents.text(change.new.oid)
+        scores = [(_likeness(contents.text(removed.old.oid), lines), removed) for removed in gone]
         best = max(scores, key=lambda each: each[0], default=(0.0, None))
         if best[1] is not None and best[0] >= _ALIKE:
-            found[each.path] = best[1]
+            renames[change.path] = best[1]
             gone.remove(best[1])
-    return found
+    return renames
 
 
 def _likeness(old: list[str] | None, new: list[str] | None) -> float:
     """The share of lines, without empty ones, that both have: 0 to 1."""
     if old is None or new is None:
         return 0.0
-    one, other = (Counter(line for line in lines if line.strip()) for lines in (old, new))
-    both = one.total() + other.total()
-    return 2 * (one & other).total() / both if both else 0.0
+    old_counts, other = (Counter(line for line in lines if line.strip()) for lines in (old, new))
+    both = old_counts.total() + other.total()
+    return 2 * (old_counts & other).total() / both if both else 0.0
 
 
 def _diff(change: _Change, was: _Change | None, contents: _Contents, *, is_read: bool) -> FileDiff:
@@ -325,25 +329,25 @@ def _diff(change: _Change, was: _Change | None, contents: _Contents, *, is_read:
 def _hunks(old: list[str], new: list[str], change: _Change) -> tuple[Hunk, ...]:
     """The groups of lines that differ; a last line without a line break is marked as git marks it."""
     old, new = _without_end(old, has_file=bool(change.old.oid)), _without_end(new, has_file=bool(change.new.oid))
-    first = next((at for at, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), None)
+    first = next((at for at, (old_line, other) in enumerate(zip(old, new, strict=False)) if old_line != other), None)
     first = min(len(old), len(new)) if first is None else first
     same = 0
     while same < min(len(old), len(new)) - first and old[-1 - same] == new[-1 - same]:
         same += 1
     begin, end = max(0, first - _CONTEXT), max(0, same - _CONTEXT)
-    one, other = old[begin : len(old) - end], new[begin : len(new) - end]
-    if len(one) * len(other) > _MOST_PAIRS:
-        return (Hunk(begin + 1, begin + 1, (*(f"-{line}" for line in one), *(f"+{line}" for line in other))),)
-    found: list[Hunk] = []
-    for group in difflib.SequenceMatcher(None, one, other, autojunk=False).get_grouped_opcodes(_CONTEXT):
+    old_lines, other = old[begin : len(old) - end], new[begin : len(new) - end]
+    if len(old_lines) * len(other) > _MOST_PAIRS:
+        return (Hunk(begin + 1, begin + 1, (*(f"-{line}" for line in old_lines), *(f"+{line}" for line in other))),)
+    hunks: list[Hunk] = []
+    for group in difflib.SequenceMatcher(None, old_lines, other, autojunk=False).get_grouped_opcodes(_CONTEXT):
         lines: list[str] = []
         for tag, i1, i2, j1, j2 in group:
             if tag == "equal":
-                lines += [f" {line}" for line in one[i1:i2]]
+                lines += [f" {line}" for line in old_lines[i1:i2]]
             else:
-                lines += [*(f"-{line}" for line in one[i1:i2]), *(f"+{line}" for line in other[j1:j2])]
-        found.append(Hunk(begin + group[0][1] + 1, begin + group[0][3] + 1, tuple(lines)))
-    return tuple(found)
+                lines += [*(f"-{line}" for line in old_lines[i1:i2]), *(f"+{line}" for line in other[j1:j2])]
+        hunks.append(Hunk(begin + group[0][1] + 1, begin + group[0][3] + 1, tuple(lines)))
+    return tuple(hunks)
 
 
 def _without_end(lines: list[str], *, has_file: bool) -> list[str]:
@@ -361,7 +365,7 @@ def diff_text(root: Path, old: str, new: str, ignore_globs: Sequence[str] = (), 
     """What differs below ``root``; empty where nothing does. Refuses trees that are no longer stored."""
     files, watched_files = all_diffs(root, old, new)
     parts = [
-        "".join(f"{line}\n" for line in _lines(each)) for each in files if not match_globs(each.path, ignore_globs)
+        "".join(f"{line}\n" for line in _lines(file)) for file in files if not match_globs(file.path, ignore_globs)
     ]
     parts += [
         f"{how}, ignored by git: {path}\n"

@@ -38,15 +38,15 @@ def signatures_at(places: Sequence[str]) -> list[Signature] | None:
 def signatures_below(root: Path, paths: Iterable[str]) -> dict[str, Signature]:
     """``signature_of`` every entry that is no folder; targets of links are not part of the project."""
     real = {"": True}
-    found: dict[str, Signature] = {}
+    signatures: dict[str, Signature] = {}
     for path in paths:
         folder = path.rpartition("/")[0]
         if folder not in real:
             _is_real(root, folder, real)
         facts = facts_of(root, path) if real[folder] else None
         if facts is not None and not stat.S_ISDIR(facts.st_mode):
-            found[path] = signature_of(facts)
-    return found
+            signatures[path] = signature_of(facts)
+    return signatures
 
 
 def _is_real(root: Path, folder: str, real: dict[str, bool]) -> bool:

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.workspace.git.batch import stored
+from wfe_mcp.workspace.git.batch import read_objects
 from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
 from wfe_mcp.workspace.git.file_facts import link_bytes
 from wfe_mcp.workspace.git.objects import Node, Outbox, commit_content, object_id, trees_of
@@ -35,7 +35,7 @@ def keep_files(root: Path, job: str, files: Mapping[str, Node], at: datetime) ->
         content = _content(root, paths[oid], files[paths[oid]])
         if content is not None and object_id("blob", content, repo.hash_name) == oid:
             outbox.add("blob", content, oid)
-        elif stored(root, [oid]) == [None]:
+        elif read_objects(root, [oid]) == [None]:
             raise Refused("conflict", f"{paths[oid]!r} changed while it was read.", "Submit again.")
     tree, trees = trees_of(files, repo.hash_name)
     for oid, content in trees.items():
@@ -48,8 +48,8 @@ def keep_files(root: Path, job: str, files: Mapping[str, Node], at: datetime) ->
 
 def drop_jobs(root: Path, but: Collection[str]) -> None:
     """Remove the refs of all jobs ``but`` these. A repository that cannot be written keeps them until later."""
-    found = text_of(run_git(root, "for-each-ref", "--format=%(refname)", _REFS, ok=None)).splitlines()
-    lines = [f"delete {ref}\n" for ref in found if ref.removeprefix(_REFS) not in but]
+    refs = text_of(run_git(root, "for-each-ref", "--format=%(refname)", _REFS, ok=None)).splitlines()
+    lines = [f"delete {ref}\n" for ref in refs if ref.removeprefix(_REFS) not in but]
     if lines:
         run_git(root, "update-ref", "--stdin", stdin="".join(lines).encode(), ok=None)
 

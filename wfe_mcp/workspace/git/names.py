@@ -48,7 +48,7 @@ _ALL = ("ls-files", "-z", "-v", "-s", "-c", "-o", "--exclude-per-directory=.giti
 _OTHERS = ("ls-files", "-z", "-o", "--exclude-per-directory=.gitignore")
 
 
-class Tracked(NamedTuple):
+class TrackedFile(NamedTuple):
     """The index entry of a path. ``is_left_out``: a sparse checkout may have left it out."""
 
     node: Node
@@ -59,13 +59,13 @@ class Tracked(NamedTuple):
 class Names:
     """Paths below the root. ``nested``: folders of untracked repositories; ``inner``: the files in them and in submodules."""
 
-    tracked: Mapping[str, Tracked]
+    tracked: Mapping[str, TrackedFile]
     untracked: Sequence[str]
     nested: Sequence[str]
     inner: Sequence[str]
 
 
-def untracked(root: Path, files: Sequence[str]) -> list[str]:
+def untracked_files(root: Path, files: Sequence[str]) -> list[str]:
     """Those of ``files`` that are part of the tree though git has them in no commit and no index; none outside a repository."""
     named = [f":(literal){file}" for file in files]
     done = run_git(root, "-c", _CASE, *_OTHERS, "--", *named, ok=None) if files else None
@@ -92,7 +92,7 @@ class NameList:
         watched += self._in_wfe.paths()
         if self._kept is not None and digest is not None and self._kept[0] == digest:
             return self._kept[1], watched
-        names = replace(self._listed(repo))
+        names = replace(self._list_names(repo))
         # The names changed during the call: not kept.
         self._kept = (digest, names) if digest is not None and digest == self._digest(repo)[0] else None
         return names, watched
@@ -101,7 +101,7 @@ class NameList:
         """List every folder again."""
         self._folders = {}
 
-    def _listed(self, repo: Repository) -> Names:
+    def _list_names(self, repo: Repository) -> Names:
         """What git lists now; read from its answer only where that differs from the last one, which has every name."""
         done = run_git(self._root, "-c", _CASE, *_ALL)
         answer = hashlib.blake2b(done.stdout if done else b"").digest()
@@ -113,14 +113,14 @@ class NameList:
 
     def _digest(self, repo: Repository) -> tuple[bytes | None, list[str]]:
         """A digest of everything that the names depend on, None where it takes too long; and the names to watch."""
-        found: list[str] = []
+        watched: list[str] = []
         if self._is_large:
             return None, watched_below(str(self._root))
         digest = hashlib.blake2b()
         git = os.path.dirname(repo.index)
         configured = [f"{repo.common}{os.sep}config", f"{git}{os.sep}config.worktree"]
         try:
-            self._folders = _walk(str(self._root), self._folders, digest.update, found)
+            self._folders = _walk(str(self._root), self._folders, digest.update, watched)
             shared = sorted(name for name in os.listdir(git) if name.startswith("sharedindex."))
             index = [str(repo.index), *(f"{git}{os.sep}{name}" for name in shared)]
             for place in (*_ignoring(self._root, repo.top), *index, *configured):
@@ -130,17 +130,17 @@ class NameList:
             return None, watched_below(str(self._root))
         except OSError:
             return None, watched_below(str(self._root))
-        return digest.digest(), found
+        return digest.digest(), watched
 
 
 def _ignoring(root: Path, top: Path) -> list[str]:
     """The ``.gitignore`` files above ``root``, up to the one of ``top``."""
     end, folder = os.path.realpath(top), os.path.realpath(root)
-    found: list[str] = []
+    ignore_files: list[str] = []
     while folder != end and folder != os.path.dirname(folder):
         folder = os.path.dirname(folder)
-        found.append(f"{folder}{os.sep}.gitignore")
-    return found
+        ignore_files.append(f"{folder}{os.sep}.gitignore")
+    return ignore_files
 
 
 def is_ours(path: str) -> bool:
@@ -149,7 +149,7 @@ def is_ours(path: str) -> bool:
 
 
 def _names_in(listing: str, root: Path, repo: Repository) -> Names:
-    tracked: dict[str, Tracked] = {}
+    tracked: dict[str, TrackedFile] = {}
     others: list[str] = []
     for line in listing.split("\0"):
         tag, _, rest = line.partition(" ")
@@ -159,12 +159,12 @@ def _names_in(listing: str, root: Path, repo: Repository) -> Names:
             about, _, path = rest.partition("\t")
             mode, oid, _ = about.split(" ")
             if not is_ours(path):
-                tracked[path] = Tracked(Node(mode, oid), tag in "Ss")
-    if any(_reads_index(root, path, each) for path, each in tracked.items()):
-        others = [path for path in _others(root, repo) if path not in tracked]
+                tracked[path] = TrackedFile(Node(mode, oid), tag in "Ss")
+    if any(_reads_index(root, path, entry) for path, entry in tracked.items()):
+        others = [path for path in _other_files(root, repo) if path not in tracked]
     others = [path for path in others if not is_ours(path)]
     nested = [path.rstrip("/") for path in others if path.endswith("/")]
-    modules = [path for path, each in tracked.items() if each.node.mode == "160000"]
+    modules = [path for path, entry in tracked.items() if entry.node.mode == "160000"]
     inner = [path for folder in (*nested, *modules) for path in _inside(root, repo, folder)]
     return Names(tracked, [path for path in others if not path.endswith("/")], nested, inner)
 
@@ -172,15 +172,15 @@ def _names_in(listing: str, root: Path, repo: Repository) -> Names:
 def _follows(names: Names) -> bool:
     """Whether the names follow from the listing alone: no repository inside, and nothing that a sparse checkout left out."""
     entries = names.tracked.values()
-    return not names.nested and not any(each.is_left_out or each.node.mode == "160000" for each in entries)
+    return not names.nested and not any(entry.is_left_out or entry.node.mode == "160000" for entry in entries)
 
 
-def _reads_index(root: Path, path: str, each: Tracked) -> bool:
+def _reads_index(root: Path, path: str, each: TrackedFile) -> bool:
     """True for a ``.gitignore`` that git would read from the index because it is not on the disk."""
     return each.is_left_out and path.rpartition("/")[2] == ".gitignore" and not os.path.lexists(f"{root}/{path}")
 
 
-def _others(place: Path, repo: Repository) -> list[str]:
+def _other_files(place: Path, repo: Repository) -> list[str]:
     """What git lists below ``place`` without any index: files not ignored there, and folders of repositories."""
     git = repo.index.parent
     env = {"GIT_DIR": str(git), "GIT_WORK_TREE": str(place), "GIT_INDEX_FILE": str(git / "wfe-no-index")}
@@ -192,11 +192,11 @@ def _inside(root: Path, repo: Repository, folder: str) -> list[str]:
     place = root / folder
     if not place.is_dir() or place.is_symlink():
         return []
-    found: list[str] = []
-    for path in _others(place, repo):
+    paths: list[str] = []
+    for path in _other_files(place, repo):
         whole = f"{folder}/{path}"
-        found += _inside(root, repo, whole.rstrip("/")) if path.endswith("/") else [whole]
-    return found
+        paths += _inside(root, repo, whole.rstrip("/")) if path.endswith("/") else [whole]
+    return paths
 
 
 class _LargeError(Exception):
@@ -229,10 +229,10 @@ def _walk(
         folder = kept if kept is not None and stamp is not None and kept.stamp == stamp else _list(stamp, *place)
         folders[place[0]] = folder
         update(folder.digest)
-        for each in folder.ignoring:
-            _hash_bytes(each, update)
-        for each in folder.repositories:
-            _hash_repository(each, update)
+        for ignore_file in folder.ignoring:
+            _hash_bytes(ignore_file, update)
+        for repository in folder.repositories:
+            _hash_repository(repository, update)
         waiting += folder.folders
         found += folder.watched
     return folders
@@ -282,14 +282,14 @@ def _list(stamp: tuple[int, ...] | None, place: str, above: str, parent: str, zo
 
 def watched_below(root: str) -> list[str]:
     """The names to watch, without a digest: folders that are not searched are not entered."""
-    found: list[str] = []
+    paths: list[str] = []
     waiting: list[tuple[str, str, str, Zone]] = [(root, "", "", "project")]
     while waiting:
         with suppress(OSError):  # gone meanwhile, or closed to us
             folder = _list(None, *waiting.pop())
-            waiting += [each for each in folder.folders if each[3] != "others"]
-            found += folder.watched
-    return found
+            waiting += [inner for inner in folder.folders if inner[3] != "others"]
+            paths += folder.watched
+    return paths
 
 
 class _OthersInWfe:
@@ -301,14 +301,14 @@ class _OthersInWfe:
 
     def paths(self) -> list[str]:
         """Their paths below the root, at this moment."""
-        found: list[str] = []
+        files: list[str] = []
         kept, waiting = self._listed, [""]
         self._listed = {}
         while waiting:
             folder = waiting.pop()
             try:
                 if not stat.S_ISDIR((facts := os.lstat(f"{self._top}/{folder}".rstrip("/"))).st_mode):
-                    found.append(".wfe")  # a link, or a file
+                    files.append(".wfe")  # a link, or a file
                     continue
                 stamp = facts.st_ino, facts.st_ctime_ns
                 listed = kept.get(folder)
@@ -322,8 +322,8 @@ class _OthersInWfe:
                 continue
             self._listed[folder] = listed
             waiting += [inner for inner in listed[1] if inner not in STAGED]
-            found += listed[2]
-        return found
+            files += listed[2]
+        return files
 
     def _entries(self, folder: str) -> tuple[list[str], list[str]]:
         """The folders in a folder of ``.wfe``, and the paths below the root of the files that are not ours."""

@@ -68,7 +68,7 @@ def hash_file(descriptor: int, size: int, hash_name: str) -> str | None:
 
 def trees_of(files: Mapping[str, Node], hash_name: str) -> tuple[str, dict[str, bytes]]:
     """The id of the tree of ``files`` (by path), and the content of it and of each subtree, the top last."""
-    return Trees(hash_name).of(files)
+    return Trees(hash_name).tree_of(files)
 
 
 class Trees:
@@ -80,16 +80,16 @@ class Trees:
         self._entries: dict[str, dict[bytes, bytes]] = {"": {}}
         self._found: dict[str, tuple[str, bytes]] = {}
 
-    def of(self, files: Mapping[str, Node]) -> tuple[str, dict[str, bytes]]:
+    def tree_of(self, files: Mapping[str, Node]) -> tuple[str, dict[str, bytes]]:
         """As ``trees_of``. ``files`` is kept, and not to be changed."""
         if files != self._files or not self._found:
             before, self._files = self._files, files
-            changed = {"": None} | dict.fromkeys(self._changed(before, files))
+            changed = {"": None} | dict.fromkeys(self._take_changes(before, files))
             for folder in sorted(changed, key=lambda each: each.count("/") + bool(each), reverse=True):
                 self._compute(folder)
         return self._found[""][0], dict(self._found.values())
 
-    def _changed(self, before: Mapping[str, Node], files: Mapping[str, Node]) -> Iterator[str]:
+    def _take_changes(self, before: Mapping[str, Node], files: Mapping[str, Node]) -> Iterator[str]:
         """Take over what differs; the folders concerned, with those above them."""
         known = before.get
         for path in [path for path, node in files.items() if known(path) != node] + [*before.keys() - files.keys()]:
@@ -119,21 +119,21 @@ class Trees:
 def commit_content(tree: str, parents: Sequence[str], message: str, at: datetime) -> bytes:
     """A commit with the server as its author, so that no user name is needed. Empty ``parents`` are ignored."""
     who = f"wfe-mcp <wfe-mcp@localhost> {int(at.timestamp())} +0000"
-    lines = [f"tree {tree}", *(f"parent {each}" for each in parents if each), f"author {who}", f"committer {who}"]
+    lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents if parent), f"author {who}", f"committer {who}"]
     return "\n".join([*lines, "", message]).encode()
 
 
 def entries_in(tree: bytes, hash_name: str) -> dict[str, Node]:
     """The entries of a tree's content, by name."""
     length = hashlib.new(hash_name).digest_size
-    found: dict[str, Node] = {}
+    entries: dict[str, Node] = {}
     at = 0
     while at < len(tree):
         end = tree.index(b"\0", at)
         mode, _, name = tree[at:end].partition(b" ")
         at = end + 1 + length
-        found[os.fsdecode(name)] = Node(mode.decode().zfill(6), tree[end + 1 : at].hex())
-    return found
+        entries[os.fsdecode(name)] = Node(mode.decode().zfill(6), tree[end + 1 : at].hex())
+    return entries
 
 
 def read_loose(objects: Path, oid: str) -> tuple[str, bytes] | None:
@@ -147,8 +147,8 @@ def read_loose(objects: Path, oid: str) -> tuple[str, bytes] | None:
 
 def loose(repo: Repository, oid: str) -> tuple[str, bytes] | None:
     """The same of a repository, where ``oid`` is the full id of an object and its bytes say so."""
-    found = read_loose(repo.objects, oid) if _OID.fullmatch(oid) else None
-    return found if found and object_id(cast("Kind", found[0]), found[1], repo.hash_name) == oid else None
+    object_ = read_loose(repo.objects, oid) if _OID.fullmatch(oid) else None
+    return object_ if object_ and object_id(cast("Kind", object_[0]), object_[1], repo.hash_name) == oid else None
 
 
 def write_loose(objects: Path, oid: str, kind: Kind, content: bytes, *, durable: bool = True) -> None:
@@ -200,7 +200,7 @@ class Outbox:
         asked = unknown - self._absent
         if len(asked) <= _FEW:
             return unknown
-        there = _there(self._repo, asked)
+        there = _known_to_git(self._repo, asked)
         self._known |= there
         self._absent |= asked - there
         return unknown - there
@@ -235,7 +235,7 @@ def _add_entry(entries: dict[bytes, bytes], name: str, mode: str, oid: str) -> N
     )
 
 
-def _there(repo: Repository, oids: set[str]) -> set[str]:
+def _known_to_git(repo: Repository, oids: set[str]) -> set[str]:
     asked = "".join(f"{oid}\n" for oid in sorted(oids)).encode()
     done = run_git(repo.root, "cat-file", "--batch-check", stdin=asked)
     lines = done.stdout.decode().splitlines() if done is not None else []
@@ -309,8 +309,8 @@ def _branch_of(common: Path, ref: str) -> Head | None:
             return Head(name, "")
         if packed.stat().st_size > _MOST_PACKED_BYTES:
             return None
-        listed = re.search(rb"^([0-9a-f]+) " + re.escape(ref.encode()) + rb"$", packed.read_bytes(), re.MULTILINE)
-        return Head(name, listed[1].decode() if listed else "")
+        match = re.search(rb"^([0-9a-f]+) " + re.escape(ref.encode()) + rb"$", packed.read_bytes(), re.MULTILINE)
+        return Head(name, match[1].decode() if match else "")
     return Head(name, commit) if _OID.fullmatch(commit) else None
 
 
@@ -319,10 +319,10 @@ def known_commit(common: Path, ref: str) -> str | None:
     try:
         if (common / "reftable").exists() or b"refstorage" in (common / "config").read_bytes().lower():
             return None
-        found = _branch_of(common, ref)
+        head = _branch_of(common, ref)
     except (OSError, ValueError):
         return None
-    return None if found is None else found.commit
+    return None if head is None else head.commit
 
 
 def commit_at(root: Path, ref: str) -> str:

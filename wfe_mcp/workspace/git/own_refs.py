@@ -17,20 +17,20 @@ _TRIES = 40
 _DURABLE = ("-c", "core.fsync=reference", "-c", "core.filesRefLockTimeout=10")
 
 
-def advanced(root: Path, ref: str, make: Callable[[str], str], what: str) -> str:
+def advance_ref(root: Path, ref: str, make: Callable[[str], str], what: str) -> str:
     """Point ``ref`` to the stored commit that ``make`` returns for the one that it has, empty for none; that commit.
 
     Refuses ``unavailable``: ``what`` could not be written.
     """
     for number in range(_TRIES):
         before = commit_of(root, ref)
-        made = make(before)
-        if made == before or create(root, ref, made, before):
-            return made
+        new_commit = make(before)
+        if new_commit == before or create(root, ref, new_commit, before):
+            return new_commit
         # An empty old value: the ref must not exist yet.
-        done = run_git(root, *_DURABLE, "update-ref", "-m", "wfe-mcp", ref, made, before, ok=None)
+        done = run_git(root, *_DURABLE, "update-ref", "-m", "wfe-mcp", ref, new_commit, before, ok=None)
         if done is not None and done.returncode == 0:
-            return made
+            return new_commit
         time.sleep(0.002 * number)  # another process was faster, or is writing right now
     raise Refused(
         "unavailable",

@@ -23,7 +23,7 @@ NOT_OURS = ":(exclude,glob).wfe/**"
 
 def why_no_repository(root: Path) -> tuple[str, tuple[str, ...]]:
     """Why git has no repository in ``root``, and the commands of which one helps: one may be there that git refuses to use."""
-    top = next((each for each in (root, *root.parents) if (each / ".git").exists()), None)
+    top = next((path for path in (root, *root.parents) if (path / ".git").exists()), None)
     done = None if top is None else run_git(root, "rev-parse", "--git-dir", ok=None)
     if top is None or done is None or not done.returncode:
         return "no repository", ("git init",)
@@ -50,7 +50,7 @@ def commit_of(root: Path, name: str) -> str:
     if name.startswith("refs/") and (known := known_commit(require_repository(root).common, name)) is not None:
         return known
     repo = repository(root)
-    if repo is not None and (found := loose(repo, name)) is not None and found[0] == "commit":
+    if repo is not None and (commit := loose(repo, name)) is not None and commit[0] == "commit":
         return name
     return text_of(run_git(root, "rev-parse", "--verify", "-q", "--end-of-options", f"{name}^{{commit}}", ok=None))
 
@@ -59,8 +59,8 @@ def first_commit(root: Path) -> str | None:
     """The first commit of the history, by first parents; None without git or commits. A shallow clone has another one."""
     if head(root) is None:
         return None
-    found = text_of(run_git(root, "rev-list", "--first-parent", "--max-parents=0", "HEAD", ok=None))
-    return found.split()[0] if found else None
+    commits = text_of(run_git(root, "rev-list", "--first-parent", "--max-parents=0", "HEAD", ok=None))
+    return commits.split()[0] if commits else None
 
 
 def branch(root: Path) -> str | None:
@@ -178,5 +178,5 @@ def _through_history(root: Path, ok: Sequence[int], *words: str) -> subprocess.C
 
 
 def _head(root: Path) -> Head | None:
-    found = repository(root)
-    return head_of(found.index.parent, found.common) if found is not None else None
+    repo = repository(root)
+    return head_of(repo.index.parent, repo.common) if repo is not None else None

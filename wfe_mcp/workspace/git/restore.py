@@ -25,13 +25,13 @@ from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.workspace.files.folders import walk
 from wfe_mcp.workspace.files.paths import reserved_as
 from wfe_mcp.workspace.files.staging import Staging, refusing_faults, remove_tree
-from wfe_mcp.workspace.git.batch import entries_below, sizes, stored
-from wfe_mcp.workspace.git.checkpoints import FileChange, changes, diff, diffstat, keep, kept
+from wfe_mcp.workspace.git.batch import entries_below, read_objects, sizes
+from wfe_mcp.workspace.git.checkpoints import FileChange, changes, diff, diffstat, keep, list_checkpoints
 from wfe_mcp.workspace.git.command import Repository, run_git, text_of
 from wfe_mcp.workspace.git.file_facts import facts_of
 from wfe_mcp.workspace.git.objects import Node
 from wfe_mcp.workspace.git.snapshot import Snapshot, read_snapshot, require_available, take
-from wfe_mcp.workspace.git.snapshot_files import Limits, Skipped, is_skipped, places_of
+from wfe_mcp.workspace.git.snapshot_files import Limits, SkippedPath, is_skipped, places_of
 
 _STEM = "restore"
 _BATCH_BYTES = 32_000_000
@@ -39,7 +39,7 @@ _SHOWN = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
+class RestoreResult:
     """The changes that a restore made, or would make. ``changes``: from the old to the new files; a mode change is an ``M`` too.
 
     ``safety``: the snapshot from before, kept as ``safety_name``. ``left``: differences that were not restored.
@@ -48,7 +48,7 @@ class Restored:
     safety: Snapshot
     safety_name: str
     changes: tuple[FileChange, ...]
-    left: tuple[Skipped, ...]
+    left: tuple[SkippedPath, ...]
 
 
 class RestoreValues(TypedDict):
@@ -59,7 +59,7 @@ class RestoreValues(TypedDict):
     at: datetime
 
 
-def restore(root: Path, commit: str, *, expect: str | None, **values: Unpack[RestoreValues]) -> Restored:
+def restore(root: Path, commit: str, *, expect: str | None, **values: Unpack[RestoreValues]) -> RestoreResult:
     """Make the files below ``root`` those of the snapshot ``commit``. Restoring ``Restored.safety`` undoes it.
 
     ``expect``: the tree (``Snapshot.tree``) that the caller expects; None: any content may be replaced.
@@ -70,17 +70,17 @@ def restore(root: Path, commit: str, *, expect: str | None, **values: Unpack[Res
     (text) and ``paths``; when a folder of ignored files is in the place of a file; when another restore is running.
     ``unavailable`` for git, disk and permissions. After a refusal the files are unchanged.
     """
-    with _prepared(root, commit, expect, **values) as (want, done):
+    with _prepare_restore(root, commit, expect, **values) as (want, done):
         _apply(root, done.changes, want)
     return done
 
 
-def prepare(root: Path, commit: str, *, expect: str | None, **values: Unpack[RestoreValues]) -> Restored:
+def prepare(root: Path, commit: str, *, expect: str | None, **values: Unpack[RestoreValues]) -> RestoreResult:
     """The changes that ``restore`` would make, with the safety snapshot taken and kept. Same refusals. Changes no file.
 
     ``restore`` with the same arguments uses that safety snapshot, unless files have changed since.
     """
-    with _prepared(root, commit, expect, **values) as (_, done):
+    with _prepare_restore(root, commit, expect, **values) as (_, done):
         return done
 
 
@@ -90,18 +90,20 @@ def bring(root: Path, old: str, new: str, *, safety: str, limits: Limits, at: da
     Refuses ``conflict``, with nothing changed and ``data`` ``paths``, where a file to change is neither that of ``old`` nor
     that of ``new``. ``safety``: as in ``restore``.
     """
-    found = require_available(root)
-    with refusing_faults(str(root)), _alone(found):
+    repository = require_available(root)
+    with refusing_faults(str(root)), _alone(repository):
         was, want = read_snapshot(root, old), read_snapshot(root, new)
         files = _files_of(root, want)
         differing = changes(root, was.tree, want.tree)
-        now = take(root, {"before": new}, limits, at=at, besides=_obstacles(root, [each.path for each in differing]))
-        left = {each.path for each in changes(root, now.tree, want.tree)}
-        todo = [each for each in differing if each.path in left]
-        todo += _modes_only(files, {each.path for each in differing}, was, want)
-        own = {each.path for each in changes(root, was.tree, now.tree)}
-        own |= {each.path for each in todo if is_skipped(each.path, places_of(now.skipped))}
-        foreign = [each.path for each in todo if each.path in own]
+        now = take(
+            root, {"before": new}, limits, at=at, besides=_obstacles(root, [change.path for change in differing])
+        )
+        left = {change.path for change in changes(root, now.tree, want.tree)}
+        todo = [change for change in differing if change.path in left]
+        todo += _modes_only(files, {change.path for change in differing}, was, want)
+        own = {change.path for change in changes(root, was.tree, now.tree)}
+        own |= {change.path for change in todo if is_skipped(change.path, places_of(now.skipped))}
+        foreign = [change.path for change in todo if change.path in own]
         if foreign:
             raise Refused(
                 "conflict",
@@ -111,7 +113,7 @@ def bring(root: Path, old: str, new: str, *, safety: str, limits: Limits, at: da
                 data={"paths": foreign},
             )
         if todo:
-            _kept_safety(root, safety, now, {each.path for each in todo})
+            _kept_safety(root, safety, now, {change.path for change in todo})
             _apply(root, todo, want)
     return tuple(todo)
 
@@ -121,32 +123,32 @@ def _more(count: int) -> str:
 
 
 @contextmanager
-def _prepared(
+def _prepare_restore(
     root: Path, commit: str, expect: str | None, safety: str, limits: Limits, at: datetime
-) -> Generator[tuple[Snapshot, Restored]]:
+) -> Generator[tuple[Snapshot, RestoreResult]]:
     """The wanted snapshot, and the changes to make; no other restore runs meanwhile."""
-    found = require_available(root)
-    with refusing_faults(str(root)), _alone(found):
+    repository = require_available(root)
+    with refusing_faults(str(root)), _alone(repository):
         want = read_snapshot(root, commit)
         files = _files_of(root, want)
         now = take(root, {"before": commit}, limits, at=at, besides=_obstacles(root, files))
         differing = changes(root, now.tree, want.tree)
-        left = _skipped_changes(root, differing, now, want)
-        gone = {each.path for each in left}
+        paths = _skipped_changes(root, differing, now, want)
+        gone = {path.path for path in paths}
         todo = [change for change in differing if change.path not in gone]
         # Kept before the check: a refusal names where the present files are.
         name, before = _kept_safety(root, safety, now, {change.path for change in todo})
         if expect is not None:
             _refuse_foreign(root, expect, now, {change.path for change in todo}, name)
         todo += _modes_only(files, {change.path for change in differing} | gone, now, want)
-        yield want, Restored(before, name, tuple(todo), left)
+        yield want, RestoreResult(before, name, tuple(todo), paths)
 
 
 def _files_of(root: Path, want: Snapshot) -> dict[str, Node]:
     """The files and links of a snapshot. Refuses a tree that ``take`` cannot have created."""
-    found = entries_below(root, want.tree)
+    files = entries_below(root, want.tree)
     fine: set[str] = set()
-    for path in found:
+    for path in files:
         names = set(path.split("/")) - fine
         if any(name in {"", ".", ".."} or reserved_as(name) for name in names):
             raise Refused(
@@ -155,12 +157,12 @@ def _files_of(root: Path, want: Snapshot) -> dict[str, Node]:
                 "wfe-mcp did not make this commit. Choose another checkpoint.",
             )
         fine |= names
-    return found
+    return files
 
 
 def _obstacles(root: Path, paths: Iterable[str]) -> list[str]:
     """The entries in the place of a snapshot's file: at its path, or instead of a folder above it."""
-    found: set[str] = set()
+    obstacles: set[str] = set()
     folders: dict[str, bool] = {"": True}
     for path in paths:
         above, blocked = "", ""
@@ -174,36 +176,38 @@ def _obstacles(root: Path, paths: Iterable[str]) -> list[str]:
                 break
         here = blocked or path
         if os.path.lexists(os.path.join(root, here)):  # noqa: PTH118 - thousands of paths: a Path each takes longer
-            found.add(here)
-    return sorted(found)
+            obstacles.add(here)
+    return sorted(obstacles)
 
 
-def _skipped_changes(root: Path, differing: Sequence[FileChange], now: Snapshot, want: Snapshot) -> tuple[Skipped, ...]:
+def _skipped_changes(
+    root: Path, differing: Sequence[FileChange], now: Snapshot, want: Snapshot
+) -> tuple[SkippedPath, ...]:
     """The changes not made, because one of the two snapshots lacks the content of the path."""
-    found: list[Skipped] = []
+    paths: list[SkippedPath] = []
     places = places_of((*now.skipped, *want.skipped))
     for change in differing:
         if is_skipped(change.path, places):
-            found.append(Skipped(change.path, 0, "not saved"))
+            paths.append(SkippedPath(change.path, 0, "not saved"))
         elif change.status != "A" and not os.path.lexists(root / change.path):
-            found.append(Skipped(change.path, 0, "sparse"))
-    return tuple(found)
+            paths.append(SkippedPath(change.path, 0, "sparse"))
+    return tuple(paths)
 
 
 def _kept_safety(root: Path, name: str, now: Snapshot, todo: set[str]) -> tuple[str, Snapshot]:
     """Keep ``now``, unless an earlier, unfinished restore of the same commit has kept the files from before it."""
-    there = kept(root, name.rpartition("/")[0])
-    number, each = 1, name
-    while each in there:
-        earlier = read_snapshot(root, there[each])
+    there = list_checkpoints(root, name.rpartition("/")[0])
+    number, free_name = 1, name
+    while free_name in there:
+        earlier = read_snapshot(root, there[free_name])
         is_same_restore = earlier.note.get("before") == now.note["before"]
         # Every difference from that snapshot has the wanted content, so that restore made it.
         if is_same_restore and not any(change.path in todo for change in changes(root, earlier.tree, now.tree)):
-            return each, earlier
+            return free_name, earlier
         number += 1
-        each = f"{name}.{number}"
-    keep(root, each, now.commit)
-    return each, now
+        free_name = f"{name}.{number}"
+    keep(root, free_name, now.commit)
+    return free_name, now
 
 
 def _refuse_foreign(root: Path, expect: str, now: Snapshot, todo: set[str], safety: str) -> None:
@@ -241,7 +245,7 @@ def _modes_only(files: Mapping[str, Node], known: set[str], now: Snapshot, want:
         if path not in known
         and file.mode != "120000"
         and not is_skipped(path, places)
-        and before.of(path, file.mode) != after.of(path, file.mode)
+        and before.mode_of(path, file.mode) != after.mode_of(path, file.mode)
     ]
 
 
@@ -271,7 +275,7 @@ def _apply(root: Path, todo: Sequence[FileChange], want: Snapshot) -> None:
 def _mode_of(root: Path, change: FileChange, want: Snapshot) -> int | None:
     """The wanted permissions; the present ones where those are unknown. None: the default ones."""
     if want.modes is not None:
-        return want.modes.of(change.path, change.new_mode)
+        return want.modes.mode_of(change.path, change.new_mode)
     there = facts_of(root, change.path)
     return there.st_mode & 0o777 if there and stat.S_ISREG(there.st_mode) else None
 
@@ -280,7 +284,7 @@ def _contents(root: Path, wanted: Sequence[FileChange]) -> Iterator[tuple[FileCh
     """The wanted content of each path, some megabytes at a time."""
     batch: list[FileChange] = []
     total = 0
-    for change, size in zip(wanted, sizes(root, [each.new_oid for each in wanted]), strict=True):
+    for change, size in zip(wanted, sizes(root, [file_change.new_oid for file_change in wanted]), strict=True):
         if size is None:
             raise _lost(change)
         batch.append(change)
@@ -292,10 +296,10 @@ def _contents(root: Path, wanted: Sequence[FileChange]) -> Iterator[tuple[FileCh
 
 
 def _read_batch(root: Path, batch: Sequence[FileChange]) -> Iterator[tuple[FileChange, bytes]]:
-    for change, found in zip(batch, stored(root, [each.new_oid for each in batch]), strict=True):
-        if found is None:
+    for change, object_ in zip(batch, read_objects(root, [file_change.new_oid for file_change in batch]), strict=True):
+        if object_ is None:
             raise _lost(change)
-        yield change, found[1]
+        yield change, object_[1]
 
 
 def _lost(change: FileChange) -> Refused:
@@ -325,10 +329,10 @@ def _alone(repo: Repository) -> Generator[None]:
                 f"Another restore is at work in '{repo.root}'.",
                 "Wait until it has ended, then look at the files before trying again.",
             ) from None
-        with suppress(OSError, Refused), walk(repo.root, (".wfe",)) as ours:
-            for name in ours.names():
+        with suppress(OSError, Refused), walk(repo.root, (".wfe",)) as folder:
+            for name in folder.names():
                 if name.startswith(f"{_STEM}-"):
-                    remove_tree(ours, name)
+                    remove_tree(folder, name)
         yield
 
 

@@ -63,8 +63,8 @@ def serve(grant: GitGrant, service: Service, given: IO[bytes], answer: IO[bytes]
     pushes = service == "git-receive-pack"
     scopes = ("transfer", "receive" if pushes else "uploadpack")
     shown = (grant.writes,) if pushes else grant.reads
-    options = (*_OPTIONS, *(f"{scope}.hideRefs=!{each}" for each in shown for scope in scopes))
-    words = [word for each in options for word in ("-c", each)]
+    options = (*_OPTIONS, *(f"{scope}.hideRefs=!{ref}" for ref in shown for scope in scopes))
+    words = [word for option in options for word in ("-c", option)]
     words += [service.removeprefix("git-"), "--stateless-rpc", *(["--advertise-refs"] if lists else []), str(common)]
     before = answer.tell()
     done = run_git_between(grant.repository, *words, given=given, answer=answer, timeout_s=_SERVED_S)

@@ -40,7 +40,7 @@ from wfe_mcp.workspace.git.command import Repository, git_program, is_set, repos
 from wfe_mcp.workspace.git.file_facts import MODE, link_bytes
 from wfe_mcp.workspace.git.objects import DURABLE, Node, Outbox, commit_content, read_loose, trees_of
 from wfe_mcp.workspace.git.repository import head as head_of
-from wfe_mcp.workspace.git.snapshot_files import Gathered, Limits, Skipped, gather
+from wfe_mcp.workspace.git.snapshot_files import GatheredFiles, Limits, SkippedPath, gather
 from wfe_mcp.workspace.git.working_tree import SeenFiles, working_tree
 
 _SUBJECT = "wfe-mcp: checkpoint of the files"
@@ -56,7 +56,7 @@ class Modes:
     executable: int = 0o755
     others: Mapping[str, int] = field(default_factory=dict[str, int])
 
-    def of(self, path: str, git_mode: str) -> int:
+    def mode_of(self, path: str, git_mode: str) -> int:
         """The permission bits of a file."""
         return self.others.get(path, self.executable if git_mode == "100755" else self.plain)
 
@@ -72,7 +72,7 @@ class Snapshot:
     """``""`` where there is none."""
     index_tree: str
     """Of the whole repository; ``""`` during a merge with conflicts."""
-    skipped: tuple[Skipped, ...] = ()
+    skipped: tuple[SkippedPath, ...] = ()
     modes: Modes | None = None
     """None where the file system has no meaningful permissions."""
     note: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -81,8 +81,8 @@ class Snapshot:
 
 def available(root: Path) -> str | None:
     """Why no snapshot can be taken at ``root``, as a whole sentence; None when it can."""
-    found = _repository_or_why(root)
-    return found if isinstance(found, str) else None
+    repository_or_why = _repository_or_why(root)
+    return repository_or_why if isinstance(repository_or_why, str) else None
 
 
 def take(
@@ -113,9 +113,11 @@ class Snapshots:
         """The files of ``root``, as ``seen`` where that is fresh: a new snapshot, or the last one. Refuses as ``take`` does."""
         before = self._last.pop(root, None)
         like = before[2] if before is not None and before[0] == limits and before[1] <= at else None
-        found = _take(root, note, limits, at, (), like, seen)
-        self._last[root] = (limits, before[1], found) if before is not None and found is like else (limits, at, found)
-        return found
+        snapshot = _take(root, note, limits, at, (), like, seen)
+        self._last[root] = (
+            (limits, before[1], snapshot) if before is not None and snapshot is like else (limits, at, snapshot)
+        )
+        return snapshot
 
 
 def _take(
@@ -137,26 +139,26 @@ def _take(
         ThreadPoolExecutor(1) as pool,
     ):
         has_modes = os.name != "nt" and is_set(root, "core.filemode", "true")
-        outbox = Outbox(repo, store.known(repo))
+        outbox = Outbox(repo, store.known_objects(repo))
         state = _staged_state(repo)
         # What is staged does not depend on the files. A thread where git is asked: to start one takes longer than to look.
         staging = None if store.knows_staged(repo, state) else pool.submit(store.find_staged, repo, state, at)
         files = working_tree(root)
         look = (seen.look if seen is not None and seen.is_fresh else None) or files.look(repo, besides)
-        found = gather(files, look, limits, has_modes=has_modes)
-        tree, trees = files.trees(found.files, repo.hash_name, "checkpoint")
+        gathered = gather(files, look, limits, has_modes=has_modes)
+        tree, trees = files.trees(gathered.files, repo.hash_name, "checkpoint")
         staged = store.staged if staging is None else staging.result()
-        modes = _modes(found) if has_modes else None
-        snapshot = Snapshot("", tree, staged.head, staged.tree, found.skipped, modes, dict(note))
+        modes = _modes(gathered) if has_modes else None
+        snapshot = Snapshot("", tree, staged.head, staged.tree, gathered.skipped, modes, dict(note))
         if (
             like is not None
             and replace(like, commit="", note=snapshot.note) == snapshot
             and _is_there(repo, like.commit)
         ):
             return like
-        outbox.missing({**trees, **{node.oid: path for path, node in found.files.items()}})  # one lookup for all
-        saved = _with_contents(root, found, outbox)
-        if saved != found.files:  # written since they were hashed
+        outbox.missing({**trees, **{node.oid: path for path, node in gathered.files.items()}})  # one lookup for all
+        saved = _with_contents(root, gathered, outbox)
+        if saved != gathered.files:  # written since they were hashed
             tree, trees = trees_of(saved, repo.hash_name)
             snapshot = replace(snapshot, tree=tree)
         for oid in outbox.missing(trees):
@@ -178,7 +180,7 @@ def _take(
     return replace(snapshot, commit=commit)
 
 
-class _Staged(NamedTuple):
+class _StagedState(NamedTuple):
     """HEAD, the tree of the user's index, and a commit of that tree where HEAD's differs."""
 
     head: str
@@ -200,9 +202,9 @@ class _Store:
         self._commit = ""
         self._known: set[str] = set()
         self._staged_state: tuple[str, bytes] | None = None
-        self.staged = _Staged("", "", "")
+        self.staged = _StagedState("", "", "")
 
-    def known(self, repo: Repository) -> set[str]:
+    def known_objects(self, repo: Repository) -> set[str]:
         """Ids of objects that certainly exist."""
         return set(self._known) if self._commit and _is_there(repo, self._commit) else set()
 
@@ -215,7 +217,7 @@ class _Store:
         commit = self.staged.commit
         return self._staged_state == state and (not commit or _is_there(repo, commit))
 
-    def find_staged(self, repo: Repository, state: tuple[str, bytes], at: datetime) -> _Staged:
+    def find_staged(self, repo: Repository, state: tuple[str, bytes], at: datetime) -> _StagedState:
         """Ask git for the staged state, which is that of ``state``."""
         with tempfile.TemporaryDirectory(prefix="wfe-index-", ignore_cleanup_errors=True) as folder:
             # In a copy: git may write to the index that it reads, and this one is the user's.
@@ -230,7 +232,7 @@ class _Store:
             outbox = Outbox(repo, set())
             commit = outbox.add("commit", commit_content(tree, (), f"{_SUBJECT}: what was staged\n", at))
             outbox.send()
-        self.staged, self._staged_state = _Staged(state[0], tree, commit), state
+        self.staged, self._staged_state = _StagedState(state[0], tree, commit), state
         return self.staged
 
 
@@ -253,18 +255,18 @@ def _tree_of(repo: Repository, commit: str) -> str:
     return text_of(run_git(repo.root, *words, ok=None)) if commit else ""
 
 
-def _with_contents(root: Path, gathered: Gathered, outbox: Outbox) -> dict[str, Node]:
+def _with_contents(root: Path, gathered: GatheredFiles, outbox: Outbox) -> dict[str, Node]:
     """Add contents that the repository lacks to ``outbox``; the files, with the ids of the added contents."""
-    found = dict(gathered.files)
+    nodes = dict(gathered.files)
     on_disk = gathered.facts  # files left out by a sparse checkout are not
-    missing = outbox.missing({found[path].oid: path for path in on_disk})
-    for path in [path for path in on_disk if found[path].oid in missing] if missing else ():
-        actual = _add_object(root, path, found[path], outbox)
+    missing = outbox.missing({nodes[path].oid: path for path in on_disk})
+    for path in [path for path in on_disk if nodes[path].oid in missing] if missing else ():
+        actual = _add_object(root, path, nodes[path], outbox)
         if actual:
-            found[path] = found[path]._replace(oid=actual)
+            nodes[path] = nodes[path]._replace(oid=actual)
         else:
-            del found[path]
-    return found
+            del nodes[path]
+    return nodes
 
 
 def _add_object(root: Path, path: str, node: Node, outbox: Outbox) -> str:
@@ -289,23 +291,23 @@ def read_snapshot(root: Path, commit: str) -> Snapshot:
     if done is None:
         require_available(root)
     header, _, message = (text_of(done) if done is not None and done.returncode == 0 else "").partition("\n\n")
-    found = _parsed(commit, header, message)
-    if found is None:
+    snapshot = _parse_snapshot(commit, header, message)
+    if snapshot is None:
         raise Refused(
             "bad_argument",
             f"'{commit}' is no checkpoint of the files of '{root}'.",
             "Choose one of the checkpoints that are kept.",
         )
-    return found
+    return snapshot
 
 
-def _parsed(commit: str, header: str, message: str) -> Snapshot | None:
+def _parse_snapshot(commit: str, header: str, message: str) -> Snapshot | None:
     subject, _, body = message.partition("\n\n")
     if subject != _SUBJECT:
         return None
     try:
         metadata: dict[str, Any] = json.loads(body)
-        skipped = tuple(Skipped(*each) for each in metadata["skipped"])
+        skipped = tuple(SkippedPath(*path_values) for path_values in metadata["skipped"])
         tree = header.split("\n")[0].removeprefix("tree ")
         return Snapshot(
             commit,
@@ -322,29 +324,29 @@ def _parsed(commit: str, header: str, message: str) -> Snapshot | None:
 
 def require_available(root: Path) -> Repository:
     """The repository of ``root``. Refuses ``unavailable`` where no snapshot can be taken."""
-    found = _repository_or_why(root)
-    if isinstance(found, str):
+    repository_or_why = _repository_or_why(root)
+    if isinstance(repository_or_why, str):
         raise Refused(
             "unavailable",
-            f"The files cannot be saved. {found}",
+            f"The files cannot be saved. {repository_or_why}",
             "The state of the run is kept all the same. For the files: install git, and run `git init` in a project folder.",
         )
-    return found
+    return repository_or_why
 
 
 def _repository_or_why(root: Path) -> Repository | str:
     if git_program(root) is None:
         return "git is not installed, or not on the PATH."
-    found = repository(root)
-    if found is None:
+    repo = repository(root)
+    if repo is None:
         return f"'{root}' lies in no git work tree, or git ignores it there."
-    for place in (root.resolve(), found.top.resolve()):
+    for place in (root.resolve(), repo.top.resolve()):
         if place == Path(place.anchor) or place == Path.home().resolve():
             return f"'{place}' is a home directory or a whole disk, and is not saved as a project."
-    return found
+    return repo
 
 
-def _modes(found: Gathered) -> Modes:
+def _modes(found: GatheredFiles) -> Modes:
     counted = Counter(map(itemgetter(MODE), found.facts.values()))
     modes = [mode & 0o777 for mode, _ in counted.most_common() if stat.S_ISREG(mode)]
     plain = next((mode for mode in modes if not mode & 0o100), 0o644)

@@ -33,7 +33,7 @@ class Limits:
     files: int = 20_000
 
 
-class Skipped(NamedTuple):
+class SkippedPath(NamedTuple):
     """A path left out of a snapshot. A ``path`` that ends in a slash is a folder with all below it."""
 
     path: str
@@ -43,9 +43,9 @@ class Skipped(NamedTuple):
 
 def chosen(
     sizes: Mapping[str, int], tracked: Iterable[str], limits: Limits
-) -> tuple[tuple[str, ...], tuple[Skipped, ...]]:
+) -> tuple[tuple[str, ...], tuple[SkippedPath, ...]]:
     """The untracked paths to save, and those to leave out. ``sizes``: bytes by path; ``tracked``: git's own paths."""
-    large = [Skipped(path, size, "large") for path, size in sizes.items() if size > limits.file_bytes]
+    large = [SkippedPath(path, size, "large") for path, size in sizes.items() if size > limits.file_bytes]
     small = {path: size for path, size in sizes.items() if size <= limits.file_bytes}
     if len(small) <= limits.files and sum(small.values()) <= limits.total_bytes:
         return tuple(small), tuple(sorted(large))
@@ -57,20 +57,20 @@ def chosen(
         return max(of_files, of_bytes), name
 
     kept: list[str] = []
-    left: list[Skipped] = []
+    left: list[SkippedPath] = []
     used = 0
     for name in sorted(groups, key=share):
         if len(kept) + len(groups[name]) <= limits.files and used + bytes_of[name] <= limits.total_bytes:
             kept += groups[name]
             used += bytes_of[name]
         else:
-            left.append(Skipped(name, bytes_of[name], "too many"))
+            left.append(SkippedPath(name, bytes_of[name], "too many"))
     return tuple(kept), tuple(sorted([*large, *left]))
 
 
-def places_of(skipped: Iterable[Skipped]) -> frozenset[str]:
+def places_of(skipped: Iterable[SkippedPath]) -> frozenset[str]:
     """The paths, for ``is_skipped``."""
-    return frozenset(each.path.rstrip("/") for each in skipped)
+    return frozenset(path.path.rstrip("/") for path in skipped)
 
 
 def is_skipped(path: str, places: frozenset[str]) -> bool:
@@ -94,15 +94,15 @@ def _ends(path: str) -> list[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
+class GatheredFiles:
     """``files``: by path, as they are on disk. ``skipped``: the files left out. ``facts``: signatures of the files."""
 
     files: Mapping[str, Node]
-    skipped: tuple[Skipped, ...]
+    skipped: tuple[SkippedPath, ...]
     facts: Mapping[str, Signature]
 
 
-def gather(tree: WorkingTree, look: Look, limits: Limits, *, has_modes: bool) -> Gathered:
+def gather(tree: WorkingTree, look: Look, limits: Limits, *, has_modes: bool) -> GatheredFiles:
     """The files to save, and what was looked at besides although git ignores it, where a file or link exists.
 
     ``has_modes``: False where the file system has no executable bit; then git's own mode counts.
@@ -114,51 +114,51 @@ def gather(tree: WorkingTree, look: Look, limits: Limits, *, has_modes: bool) ->
     tracked = [path for path in look.tracked if path in facts]
     nodes = tree.nodes(look)
     kept, over = _within(look, nodes, tracked, new, limits)
-    left = [*over, *(Skipped(f"{path}/", 0, "nested repository") for path in look.nested)]
-    left += [Skipped(path, 0, "submodule") for path, each in look.tracked.items() if each.node.mode == "160000"]
-    gone = {each.path for each in left}
+    paths = [*over, *(SkippedPath(f"{path}/", 0, "nested repository") for path in look.nested)]
+    paths += [SkippedPath(path, 0, "submodule") for path, entry in look.tracked.items() if entry.node.mode == "160000"]
+    gone = {skipped_path.path for skipped_path in paths}
     files: dict[str, Node] = {path: look.tracked[path].node for path in left_out(look)}
     for path in kept:
         node = nodes.get(path) if path not in gone else None
         if node is not None:
             files[path] = node if has_modes else node._replace(mode=_git_mode(look, path))
         elif path not in gone and facts_of(tree.root, path):  # a file removed meanwhile is not reported
-            left.append(Skipped(path, facts[path][SIZE], "unreadable"))
-    return Gathered(files, tuple(sorted(left)), {path: facts[path] for path in files if path in facts})
+            paths.append(SkippedPath(path, facts[path][SIZE], "unreadable"))
+    return GatheredFiles(files, tuple(sorted(paths)), {path: facts[path] for path in files if path in facts})
 
 
 def _within(
     look: Look, nodes: Mapping[str, Node], tracked: Sequence[str], new: Sequence[str], limits: Limits
-) -> tuple[list[str], tuple[Skipped, ...]]:
+) -> tuple[list[str], tuple[SkippedPath, ...]]:
     """The paths within the limits, and the others. A tracked file with a filter (LFS) counts as untracked: git does not
     store its content. Git is asked for filters only where they could matter for a limit.
     """
     facts = look.facts
     sizes = {path: facts[path][SIZE] for path in new}
     large = [path for path in tracked if facts[path][SIZE] > limits.file_bytes]
-    sizes |= {path: facts[path][SIZE] for path in _filtered(look.repo, large)}
+    sizes |= {path: facts[path][SIZE] for path in _filtered_paths(look.repo, large)}
     known = look.tracked
     changed = [
         path for path in tracked if path not in sizes and (path not in nodes or nodes[path].oid != known[path].node.oid)
     ]
     total = sum(sizes.values()) + sum(facts[path][SIZE] for path in changed)
     if total > limits.total_bytes or len(sizes) + len(changed) > limits.files:
-        sizes |= {path: facts[path][SIZE] for path in _filtered(look.repo, changed)}
+        sizes |= {path: facts[path][SIZE] for path in _filtered_paths(look.repo, changed)}
     kept, over = chosen(sizes, look.tracked, limits)
     return [*(path for path in tracked if path not in sizes), *kept], over
 
 
-def _filtered(repo: Repository, paths: Sequence[str]) -> set[str]:
+def _filtered_paths(repo: Repository, paths: Sequence[str]) -> set[str]:
     """Those of ``paths`` that git stores with other content."""
     if not paths:
         return set()
     names = ("filter", "working-tree-encoding", "ident")
     stdin = os.fsencode("".join(f"{path}\0" for path in paths))
     words = text_of(run_git(repo.root, "check-attr", "-z", "--stdin", *names, stdin=stdin)).split("\0")
-    found = zip(words[0::3], words[1::3], words[2::3], strict=False)
+    attributes = zip(words[0::3], words[1::3], words[2::3], strict=False)
     return {
         path
-        for path, name, value in found
+        for path, name, value in attributes
         if (value == "set" if name == "ident" else value not in {"unset", "set", "unspecified"})
     }
 

@@ -6,7 +6,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from wfe_mcp.workspace.git.batch import sizes, stored
+from wfe_mcp.workspace.git.batch import read_objects, sizes
 from wfe_mcp.workspace.git.command import own_filters, quiet_filters, require_repository, run_git, text_of
 from wfe_mcp.workspace.git.objects import DURABLE, object_id
 from wfe_mcp.workspace.git.trees import PathChange
@@ -18,17 +18,17 @@ _POINTER_BYTES = 300
 _POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:"
 
 
-def filtered(root: Path, paths: Sequence[str]) -> frozenset[str]:
+def filtered_paths(root: Path, paths: Sequence[str]) -> frozenset[str]:
     """Those of ``paths`` to which a filter of the repository's own configuration applies, such as git-crypt's: it is not run here."""
     own = own_filters(root)
     if not own or not paths:
         return frozenset()
-    given = os.fsencode("".join(f"{path}\0" for path in paths))
-    words = text_of(run_git(root, "check-attr", "-z", "--stdin", "filter", stdin=given)).split("\0")
+    input_lines = os.fsencode("".join(f"{path}\0" for path in paths))
+    words = text_of(run_git(root, "check-attr", "-z", "--stdin", "filter", stdin=input_lines)).split("\0")
     return frozenset(path for path, value in zip(words[0::3], words[2::3], strict=False) if value in own)
 
 
-def touched(root: Path, began: str | None, tree: str) -> frozenset[str]:
+def touched_paths(root: Path, began: str | None, tree: str) -> frozenset[str]:
     """The paths, from the top, that differ between two trees; not looked for where the repository defines no filter."""
     prefix = require_repository(root).prefix
     return (
@@ -38,15 +38,15 @@ def touched(root: Path, began: str | None, tree: str) -> frozenset[str]:
     )
 
 
-def hashed(root: Path, paths: Sequence[str]) -> list[str]:
+def write_blobs(root: Path, paths: Sequence[str]) -> list[str]:
     """Write the blobs of ``paths`` (from the top) as git stores them; their ids."""
     if not paths:
         return []
     repo = require_repository(root)
-    given = "".join(f"{path}\n" for path in paths)
+    input_lines = "".join(f"{path}\n" for path in paths)
     # What git would make of a file is compared here: it need not refuse that by itself.
     words = (*DURABLE, "-c", "core.safecrlf=false", "hash-object", "-w", "--stdin-paths")
-    done = run_git(repo.top, *words, stdin=os.fsencode(given), env=quiet_filters(repo.root))
+    done = run_git(repo.top, *words, stdin=os.fsencode(input_lines), env=quiet_filters(repo.root))
     return text_of(done).split("\n")
 
 
@@ -63,26 +63,26 @@ def has_plain(root: Path, path: str, oid: str) -> bool:
 
 def stored_alike(root: Path, changes: Sequence[PathChange]) -> frozenset[str]:
     """The paths of those changes whose files a commit would leave as they are in git (``old``), though the bytes on the disk differ."""
-    both = [each for each in changes if each.old and each.new and each.old.mode == each.new.mode]
-    plain = {each.path for each in both if each.old and has_plain(root, each.path, each.old.oid)}
-    rest = [(each.path, each.old.oid) for each in both if each.old and each.path not in plain]
-    unread = filtered(root, [path for path, _ in rest])
-    return unread.union(plain, _pointers(root, [one for one in rest if one[0] not in unread]))
+    both = [change for change in changes if change.old and change.new and change.old.mode == change.new.mode]
+    plain = {change.path for change in both if change.old and has_plain(root, change.path, change.old.oid)}
+    rest = [(change.path, change.old.oid) for change in both if change.old and change.path not in plain]
+    unread = filtered_paths(root, [path for path, _ in rest])
+    return unread.union(plain, _pointers(root, [pair for pair in rest if pair[0] not in unread]))
 
 
 def _pointers(root: Path, held: Sequence[tuple[str, str]]) -> set[str]:
     """Those of the paths whose blob is a pointer of LFS to what is on the disk."""
     small = [
-        one
-        for one, size in zip(held, sizes(root, [oid for _, oid in held]), strict=True)
+        pair
+        for pair, size in zip(held, sizes(root, [oid for _, oid in held]), strict=True)
         if size and size < _POINTER_BYTES
     ]
-    found: set[str] = set()
-    for (path, _), blob in zip(small, stored(root, [oid for _, oid in small]), strict=True):
+    pointers: set[str] = set()
+    for (path, _), blob in zip(small, read_objects(root, [oid for _, oid in small]), strict=True):
         if blob is not None and blob[1].startswith(_POINTER):
             named = blob[1][len(_POINTER) :][:64].decode(errors="replace")
-            found |= {path} if named == _sha256(Path(root, path)) else set()
-    return found
+            pointers |= {path} if named == _sha256(Path(root, path)) else set()
+    return pointers
 
 
 def _sha256(place: Path) -> str:

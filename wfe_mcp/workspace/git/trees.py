@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.workspace.git.batch import stored
+from wfe_mcp.workspace.git.batch import read_objects
 from wfe_mcp.workspace.git.command import Repository, run_git
 from wfe_mcp.workspace.git.file_facts import link_bytes
 from wfe_mcp.workspace.git.objects import Node, entries_in, hash_file, object_id, read_loose
@@ -62,7 +62,7 @@ def _compare(repo: Repository, one: str, other: str, above: str, changed: list[P
         path = f"{above}{name}"
         if _is_folder(old) or _is_folder(new):
             _compare(repo, _folder(old), _folder(new), f"{path}/", changed)
-        files = [None if _is_folder(each) else each for each in (old, new)]
+        files = [None if _is_folder(node) else node for node in (old, new)]
         if any(files):
             changed.append(PathChange(path, files[0], files[1]))
 
@@ -126,13 +126,13 @@ def copy_tree(
     absent = [
         path
         for path, node in files.items()
-        if node.mode.startswith("100") and not _copied(f"{root}/{path}", f"{into}/{path}", node, hash_name)
+        if node.mode.startswith("100") and not _copy_file(f"{root}/{path}", f"{into}/{path}", node, hash_name)
     ]
     wanted = {path: files[path] for path in absent if committed or not os.path.lexists(f"{root}/{path}")}
     stored = _copy_from_git(root, wanted, into, hash_name)
     links = {path: node for path, node in files.items() if node.mode == "120000"}
     changed = [path for path in absent if path not in stored]
-    changed += [path for path, node in links.items() if not _linked(root, path, into, node, hash_name, committed)]
+    changed += [path for path, node in links.items() if not _link_file(root, path, into, node, hash_name, committed)]
     if changed:
         raise Refused(
             "conflict",
@@ -150,7 +150,7 @@ def _make_folders(files: Mapping[str, Node], into: Path) -> None:
         os.makedirs(f"{into}/{folder}", exist_ok=True)  # noqa: PTH103 - thousands of paths: a Path each takes longer
 
 
-def _copied(source: str, target: str, node: Node, hash_name: str) -> bool:
+def _copy_file(source: str, target: str, node: Node, hash_name: str) -> bool:
     """Copy one file. False, with nothing left at ``target``, when its content is not ``node``'s."""
     try:
         reading = os.open(source, _READ)
@@ -197,24 +197,24 @@ def _copied_in_blocks(reading: int, target: str, node: Node, size: int, hash_nam
 
 def _copy_from_git(root: Path, files: Mapping[str, Node], into: Path, hash_name: str) -> set[str]:
     """Write the files whose content git has; their paths."""
-    found: set[str] = set()
+    copied: set[str] = set()
     paths = list(files)
     for at in range(0, len(paths), _AT_ONCE):
         some = paths[at : at + _AT_ONCE]
-        for path, kept in zip(some, stored(root, [files[path].oid for path in some]), strict=True):
-            if kept is not None and object_id("blob", kept[1], hash_name) == files[path].oid:
-                _write(f"{into}/{path}", kept[1], files[path])
-                found.add(path)
-    return found
+        for path, object_ in zip(some, read_objects(root, [files[path].oid for path in some]), strict=True):
+            if object_ is not None and object_id("blob", object_[1], hash_name) == files[path].oid:
+                _write(f"{into}/{path}", object_[1], files[path])
+                copied.add(path)
+    return copied
 
 
 def _blob(root: Path, node: Node, hash_name: str) -> bytes | None:
     """The content of ``node`` as git has it; None where it has it not."""
-    (found,) = stored(root, [node.oid])
-    return found[1] if found is not None and object_id("blob", found[1], hash_name) == node.oid else None
+    (object_,) = read_objects(root, [node.oid])
+    return object_[1] if object_ is not None and object_id("blob", object_[1], hash_name) == node.oid else None
 
 
-def _linked(root: Path, path: str, into: Path, node: Node, hash_name: str, committed: bool) -> bool:
+def _link_file(root: Path, path: str, into: Path, node: Node, hash_name: str, committed: bool) -> bool:
     target: bytes | None
     try:
         target = link_bytes(f"{root}/{path}")

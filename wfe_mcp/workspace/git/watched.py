@@ -22,7 +22,7 @@ from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.git.file_facts import CTIME_NS, MTIME_NS, SIZE, Signature
 
 
-class Row(NamedTuple):
+class WatchedNames(NamedTuple):
     """File names (``*`` stands for any characters) and what reads them."""
 
     read_by: str
@@ -32,8 +32,8 @@ class Row(NamedTuple):
 _SCRIPTS = ("js", "cjs", "mjs", "ts", "cts", "mts", "jsx", "tsx")
 
 ROWS = (
-    Row("Python, when it starts", ("*.pth", "sitecustomize.*", "usercustomize.*", "pyvenv.cfg")),
-    Row(
+    WatchedNames("Python, when it starts", ("*.pth", "sitecustomize.*", "usercustomize.*", "pyvenv.cfg")),
+    WatchedNames(
         "pytest and other Python runners",
         words(
             """
@@ -42,7 +42,7 @@ ROWS = (
             """
         ),
     ),
-    Row(
+    WatchedNames(
         "JavaScript package managers",
         words(
             """
@@ -51,7 +51,7 @@ ROWS = (
             """
         ),
     ),
-    Row(
+    WatchedNames(
         "JavaScript test runners",
         (
             *(
@@ -74,7 +74,7 @@ ROWS = (
             "jsconfig.json",
         ),
     ),
-    Row(
+    WatchedNames(
         "make, CMake and task runners",
         words(
             """
@@ -84,11 +84,11 @@ ROWS = (
             """
         ),
     ),
-    Row(
+    WatchedNames(
         "Go and Rust",
         ("go.mod", "go.work", "Cargo.toml", "rust-toolchain", "rust-toolchain.toml", "nextest.toml", "clippy.toml"),
     ),
-    Row(
+    WatchedNames(
         "Java and Kotlin",
         words(
             """
@@ -97,7 +97,7 @@ ROWS = (
             """
         ),
     ),
-    Row(
+    WatchedNames(
         "Ruby and PHP",
         words(
             """
@@ -106,7 +106,7 @@ ROWS = (
             """
         ),
     ),
-    Row(
+    WatchedNames(
         ".NET",
         words(
             """
@@ -115,8 +115,8 @@ ROWS = (
             """
         ),
     ),
-    Row("programs that load variables", (".env", ".env.*", ".envrc", ".tool-versions", "mise.toml")),
-    Row(
+    WatchedNames("programs that load variables", (".env", ".env.*", ".envrc", ".tool-versions", "mise.toml")),
+    WatchedNames(
         "test runners, as tests",
         (
             "test_*.py",

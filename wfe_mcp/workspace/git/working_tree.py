@@ -46,7 +46,7 @@ from wfe_mcp.workspace.git.file_facts import (
     signatures_at,
     signatures_below,
 )
-from wfe_mcp.workspace.git.names import NameList, Names, Tracked, is_ours
+from wfe_mcp.workspace.git.names import NameList, Names, TrackedFile, is_ours
 from wfe_mcp.workspace.git.objects import Node, Trees, write_loose
 from wfe_mcp.workspace.git.trees import PathChange, compare, kept_trees
 from wfe_mcp.workspace.git.watched import Header, decides_alone, header_of, is_stale, source_of
@@ -65,7 +65,7 @@ class Look:
     """The files of a project at one moment, as they are on disk."""
 
     repo: Repository
-    tracked: Mapping[str, Tracked]
+    tracked: Mapping[str, TrackedFile]
     """By path, as in the index."""
     untracked: Sequence[str]
     """Paths that no ``.gitignore`` ignores."""
@@ -84,10 +84,12 @@ class Look:
 
     def mode(self, path: str) -> str:
         """Git's mode of an existing file or link; ``""`` for entries without content in git."""
-        found = mode_of(self.facts[path][MODE])
-        if os.name == "nt" and found.startswith("100") and path in self.tracked:  # pragma: no cover - no such bit there
+        git_mode = mode_of(self.facts[path][MODE])
+        if (
+            os.name == "nt" and git_mode.startswith("100") and path in self.tracked
+        ):  # pragma: no cover - no such bit there
             return self.tracked[path].node.mode
-        return found
+        return git_mode
 
 
 _Counted = tuple[tuple[tuple[str, ...], tuple[str, ...]], dict[str, bool], tuple[list[str], list[str]]]
@@ -128,11 +130,13 @@ class WorkingTree:
             self._forget_if_the_clock_was_set_back()
             names, candidates = self._names.read(repo)
             facts = self._signatures(names)
-            facts |= signatures_below(self.root, (each for each in besides if each not in facts and not is_ours(each)))
+            facts |= signatures_below(
+                self.root, (beside for beside in besides if beside not in facts and not is_ours(beside))
+            )
             more = [path for path in besides if path in facts and path not in names.tracked]
             watched = {
-                path: each
-                for path, each in self._watched(candidates, facts).items()
+                path: file
+                for path, file in self._watched_files(candidates, facts).items()
                 if not (path in facts and counts(path))
             }
             inner = [path for path in names.inner if path in facts]
@@ -143,9 +147,9 @@ class WorkingTree:
 
     def _signatures(self, names: Names) -> dict[str, Signature]:
         """Of what is there of ``names``. The same object as before: a walk has just found the same names and kinds."""
-        known = self._places
-        if known is not None and known.names is names and (found := signatures_at(known.places)) is not None:
-            return dict(zip(known.paths, found, strict=True)) | signatures_below(self.root, known.absent)
+        places = self._places
+        if places is not None and places.names is names and (signatures := signatures_at(places.places)) is not None:
+            return dict(zip(places.paths, signatures, strict=True)) | signatures_below(self.root, places.absent)
         every = (*names.tracked, *names.untracked, *names.inner)
         facts = signatures_below(self.root, every)
         absent = [path for path in every if path not in facts]
@@ -171,10 +175,10 @@ class WorkingTree:
             began = self._clock_ns()
             self._hashed.pop(path, None)
             self._nodes.pop(path, None)
-            found = hash_at(f"{self.root}/{path}", facts, look.repo.hash_name)
-            if found is None:
+            hashed = hash_at(f"{self.root}/{path}", facts, look.repo.hash_name)
+            if hashed is None:
                 return None
-            look.oids[path], facts = found
+            look.oids[path], facts = hashed
             if is_settled(facts, began):
                 self._hashed[path], self._nodes[path] = facts, Node(mode_of(facts[MODE]), look.oids[path])
             return look.oids[path]
@@ -185,11 +189,11 @@ class WorkingTree:
         with self._lock:
             paths = facts if paths is None else paths
             stale = {path for path in paths if hashed(path) != facts[path]}
-            found = {path: nodes[path] for path in paths if path not in stale}
+            node_by_path = {path: nodes[path] for path in paths if path not in stale}
             for path in stale:
                 if (mode := look.mode(path)) and (oid := self.oid(look, path)):
-                    found[path] = Node(mode, oid)
-        return found
+                    node_by_path[path] = Node(mode, oid)
+        return node_by_path
 
     def files(self, ignore_globs: Sequence[str] = ()) -> dict[str, Node]:
         """The entries of the tree, by path, without the watched files. Refuses ``unavailable`` without git."""
@@ -212,7 +216,7 @@ class WorkingTree:
     def trees(self, entries: Mapping[str, Node], hash_name: str, what: str = "files") -> tuple[str, dict[str, bytes]]:
         """``trees_of(entries)``; what is new since the last entries of this kind is computed."""
         with self._lock:
-            return self._trees.setdefault((what, hash_name), Trees(hash_name)).of(entries)
+            return self._trees.setdefault((what, hash_name), Trees(hash_name)).tree_of(entries)
 
     def _counted_paths(self, look: Look, ignore_globs: tuple[str, ...]) -> tuple[list[str], list[str]]:
         """The paths of the tree, and of the watched files; kept while these are the paths of the look."""
@@ -225,14 +229,14 @@ class WorkingTree:
                 for path in look.facts
                 if path not in watched
             }
-            counted = [path for path, each in is_counted.items() if each]
+            counted = [path for path, counts_in_tree in is_counted.items() if counts_in_tree]
             known = names, is_counted, (counted, [path for path in watched if not match_globs(path, ignore_globs)])
         self._counted[ignore_globs] = known
         if len(self._counted) > _GLOBS_KEPT:
             del self._counted[next(iter(self._counted))]
         return known[2]
 
-    def _watched(self, candidates: Sequence[str], files: Mapping[str, Signature]) -> dict[str, Signature]:
+    def _watched_files(self, candidates: Sequence[str], files: Mapping[str, Signature]) -> dict[str, Signature]:
         """What is watched; of bytecode only what Python runs though the source says something else.
 
         ``files``: those of the tree.
@@ -241,7 +245,7 @@ class WorkingTree:
         facts |= signatures_below(self.root, (path for path in candidates if path not in facts))
         alone = {path: self._decides_alone(path, facts[path], files) for path in facts if path.endswith(".pyc")}
         self._bytecode = {path: self._bytecode[path] for path in alone if path in self._bytecode}
-        return {path: each for path, each in facts.items() if alone.get(path, True)}
+        return {path: fact for path, fact in facts.items() if alone.get(path, True)}
 
     def _decides_alone(self, path: str, facts: Signature, files: Mapping[str, Signature]) -> bool:
         is_cached = path.rpartition("/")[0].rpartition("/")[2] == "__pycache__"
@@ -263,11 +267,11 @@ class WorkingTree:
                 content = file.read(16)
         except OSError:
             return True, None
-        found = decides_alone(content[:8], is_cached=is_cached, has_source=os.path.lexists(place[:-1]))
+        decides = decides_alone(content[:8], is_cached=is_cached, has_source=os.path.lexists(place[:-1]))
         header = header_of(content)
         if is_settled(facts, began):
-            self._bytecode[path] = facts, found, header
-        return found, header
+            self._bytecode[path] = facts, decides, header
+        return decides, header
 
 
 @lru_cache(32)
@@ -299,10 +303,10 @@ class SeenFiles:
 
     def __init__(self, root: Path) -> None:
         self._tree, self._root, self._at = working_tree(root), root, time.monotonic()
-        found, real = repository(root), os.path.realpath(root)
+        repo, real = repository(root), os.path.realpath(root)
         if real == os.path.dirname(real) or real == os.path.realpath(Path.home()):
-            found = None
-        self.look = None if found is None else self._tree.look(found)
+            repo = None
+        self.look = None if repo is None else self._tree.look(repo)
         self._found: dict[tuple[str, ...], HashedTree] = {}
 
     @property
@@ -317,7 +321,7 @@ class SeenFiles:
             self._found[globs] = self._hashed_now(globs)
         return self._found[globs]
 
-    def known(self, ignore_globs: Sequence[str]) -> HashedTree | None:
+    def known_tree(self, ignore_globs: Sequence[str]) -> HashedTree | None:
         """The tree without ``ignore_globs`` where it is hashed already: no file is read."""
         return self._found.get(tuple(ignore_globs))
 
@@ -333,17 +337,17 @@ class SeenFiles:
                 break
             ids.append(oid)
             with suppress(OSError):  # a read-only git directory disables changed_paths, not the hash
-                for each, content in trees.items():
-                    write_loose(kept_trees(repo), each, "tree", content, durable=False)
+                for tree_oid, content in trees.items():
+                    write_loose(kept_trees(repo), tree_oid, "tree", content, durable=False)
         return HashedTree("+".join(ids), files, watched)
 
     def stamps(self, paths: Iterable[str]) -> dict[str, Stamp | None]:
         """What shows a change of ``paths`` as the look saw them; of others as they are now."""
         seen: Mapping[str, Signature] = {} if self.look is None else self.look.facts
-        found = {path: seen.get(path) or self._now(path) for path in paths}
+        stamp_by_path = {path: seen.get(path) or self._now(path) for path in paths}
         if os.name != "nt":
-            return found
-        return {path: each and (*each[:CTIME_NS], *each[CTIME_NS + 1 :]) for path, each in found.items()}
+            return stamp_by_path
+        return {path: stamp and (*stamp[:CTIME_NS], *stamp[CTIME_NS + 1 :]) for path, stamp in stamp_by_path.items()}
 
     def _now(self, path: str) -> Signature | None:
         facts = facts_of(self._root, path)
@@ -357,7 +361,7 @@ def hashed_tree(root: Path, ignore_globs: Sequence[str] = ()) -> HashedTree:
 
 def changed_paths(root: Path, tree_a: str, tree_b: str) -> list[str]:
     """The paths, as text, that differ between two values of ``tree_hash``. Refuses trees no longer stored."""
-    return sorted({readable(each.path) for part in changes_between(root, tree_a, tree_b) for each in part})
+    return sorted({readable(change.path) for part in changes_between(root, tree_a, tree_b) for change in part})
 
 
 def changes_between(root: Path, tree_a: str, tree_b: str) -> tuple[list[PathChange], list[PathChange]]:
@@ -370,7 +374,7 @@ def changes_between(root: Path, tree_a: str, tree_b: str) -> tuple[list[PathChan
     repo = require_repository(root)
     pairs = zip(parts_of(tree_a), parts_of(tree_b), strict=True)
     tree, watched = (compare(repo, *pair) for pair in pairs)
-    return [each for each in tree if not is_ours(each.path)], watched
+    return [change for change in tree if not is_ours(change.path)], watched
 
 
 def parts_of(tree: str) -> tuple[str, str]:
@@ -391,5 +395,5 @@ def counts(path: str, ignore_globs: Sequence[str] = ()) -> bool:
 
 def left_out(look: Look) -> list[str]:
     """Absent paths that a sparse checkout has left out. A checkpoint keeps them with their index entry; a tree does not."""
-    absent = [path for path, each in look.tracked.items() if each.is_left_out and path not in look.facts]
+    absent = [path for path, entry in look.tracked.items() if entry.is_left_out and path not in look.facts]
     return absent if absent and is_set(look.repo.root, "core.sparsecheckout", "false") else []

@@ -35,15 +35,15 @@ class Worktree(NamedTuple):
 def worktrees(root: Path) -> list[Worktree]:
     """All work trees of the repository, the main one first. Refuses without git."""
     require_repository(root)
-    found: list[Worktree] = []
+    entries: list[Worktree] = []
     for block in text_of(run_git(root, "worktree", "list", "--porcelain", "-z")).split("\0\0"):
         words = (line.partition(" ") for line in block.split("\0") if line)
         lines = {name: value for name, _, value in words}
         if "worktree" in lines and "bare" not in lines:
             path = Path(lines["worktree"])
             branch = lines.get("branch", "").removeprefix("refs/heads/")
-            found.append(Worktree(path, lines.get("HEAD", ""), branch, not path.is_dir(), "locked" in lines))
-    return found
+            entries.append(Worktree(path, lines.get("HEAD", ""), branch, not path.is_dir(), "locked" in lines))
+    return entries
 
 
 def add_worktree(root: Path, path: Path, branch: str, base: str) -> None:
@@ -52,7 +52,7 @@ def add_worktree(root: Path, path: Path, branch: str, base: str) -> None:
     Refuses a branch that another work tree has, a name that is none for a branch, and a base that is no commit.
     """
     require_repository(root)
-    held = next((each for each in worktrees(root) if branch and each.branch == branch), None)
+    held = next((worktree for worktree in worktrees(root) if branch and worktree.branch == branch), None)
     if held is not None:
         raise Refused(
             "illegal_transition",
@@ -88,9 +88,9 @@ def set_head(root: Path, commit: str, branch: str, staged: str) -> None:
     done = run_git(root, "check-ref-format", ref, ok=None) if branch else None
     if done is not None and done.returncode:
         raise Refused("bad_argument", f"{branch!r} is no name for a branch.", "Switch to another branch.")
-    for each in text_of(run_git(root, "for-each-ref", "--format=%(refname)", OWN_BRANCHES)).split():
-        if each != ref:  # the name of one may be the folder of another
-            run_git(root, "update-ref", "--no-deref", "-d", each)
+    for other_ref in text_of(run_git(root, "for-each-ref", "--format=%(refname)", OWN_BRANCHES)).split():
+        if other_ref != ref:  # the name of one may be the folder of another
+            run_git(root, "update-ref", "--no-deref", "-d", other_ref)
     if branch:
         run_git(root, "symbolic-ref", "HEAD", ref)
         change = [ref, commit] if commit else ["-d", ref]

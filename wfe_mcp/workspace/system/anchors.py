@@ -24,7 +24,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.files.project_files import append_line
 from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
 from wfe_mcp.workspace.git.objects import Outbox, commit_content
-from wfe_mcp.workspace.git.own_refs import advanced
+from wfe_mcp.workspace.git.own_refs import advance_ref
 from wfe_mcp.workspace.git.repository import commit_of
 
 AUDIT_REF = "refs/wfe/audit"
@@ -65,7 +65,7 @@ class Anchor:
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
+class SignedCommit:
     """A commit of the project with its run, and the start of the hash of the run's last event."""
 
     commit: str
@@ -79,14 +79,14 @@ def add_commit(root: Path, anchor: Anchor) -> str:
     message = f"{_SUBJECT}\n\n{_text(anchor)}\n"
     repo = require_repository(root)
 
-    def made(tip: str) -> str:
+    def make_commit(tip: str) -> str:
         outbox = Outbox(repo, set())
         # The empty tree is written too, so that the commits are whole for `git fsck` and for a push.
         commit = outbox.add("commit", commit_content(outbox.add("tree", b""), (tip,), message, anchor.at))
         outbox.send()
         return commit
 
-    return advanced(root, AUDIT_REF, made, "The anchor")
+    return advance_ref(root, AUDIT_REF, make_commit, "The anchor")
 
 
 def commits_of(root: Path, ref: str = AUDIT_REF) -> list[Anchor] | None:
@@ -95,11 +95,11 @@ def commits_of(root: Path, ref: str = AUDIT_REF) -> list[Anchor] | None:
         return None
     words = ("log", "-z", "--reverse", "--no-color", "--no-notes", "--format=%H%n%B", "--end-of-options", ref, "--")
     done = run_git(root, *words)
-    found = (entry.partition("\n") for entry in text_of(done).split("\0") if entry.strip())
-    return [replace(anchor, commit=commit) for commit, _, message in found for anchor in _anchors(message)]
+    commits = (entry.partition("\n") for entry in text_of(done).split("\0") if entry.strip())
+    return [replace(anchor, commit=commit) for commit, _, message in commits for anchor in _anchors(message)]
 
 
-def signed_commits(root: Path) -> list[Signed]:
+def signed_commits(root: Path) -> list[SignedCommit]:
     """The commits of all branches and tags that a run made, newest first."""
     form = f"--format=%H %ct %(trailers:key={TRAILER},valueonly,separator=%x20)"
     where = ("--branches", "--tags", "--remotes", "--end-of-options")
@@ -108,7 +108,7 @@ def signed_commits(root: Path) -> list[Signed]:
         return []
     lines = (line.split() for line in text_of(done).split("\n"))
     entries = (words for words in lines if len(words) >= 4 and words[1].isdecimal())
-    return [Signed(words[0], datetime.fromtimestamp(int(words[1]), UTC), words[2], words[3]) for words in entries]
+    return [SignedCommit(words[0], datetime.fromtimestamp(int(words[1]), UTC), words[2], words[3]) for words in entries]
 
 
 def anchor_file(database: Path, project: str) -> Path:
@@ -143,7 +143,7 @@ def _text(anchor: Anchor, **more: Any) -> str:
     value |= {"set_back": anchor.set_back} if anchor.set_back else {}
     value |= {"key": anchor.key} if anchor.key else {}
     value |= {"database": anchor.database} if anchor.database else {}
-    return canonical_json(value | {key: given for key, given in more.items() if given})
+    return canonical_json(value | {key: value_given for key, value_given in more.items() if value_given})
 
 
 def _anchors(text: str) -> Iterator[Anchor]:

@@ -63,18 +63,18 @@ def find_project(flag: str | None, env: Mapping[str, str], roots: Sequence[str],
                     f"Else give {source} an existing folder, or leave it out to use the current one.",
                 )
             return project_at(root)
-    for each in roots:
-        root = _path_of(each)
+    for uri in roots:
+        root = _path_of(uri)
         if root is not None and root.is_dir():
             return project_at(root)
-    found = repository(cwd)
-    by_hand = None if found else _by_hand(cwd)
+    repo = repository(cwd)
+    by_hand = None if repo else _by_hand(cwd)
     if by_hand is not None and by_hand[0] != Path.home().resolve():
         return project_at(by_hand[0])
     # A home directory kept in git is not the project of every folder below it.
-    if found is None or found.top.resolve() == Path.home().resolve():
+    if repo is None or repo.top.resolve() == Path.home().resolve():
         return project_at(cwd)
-    return _project(found.top, found)
+    return _project(repo.top, repo)
 
 
 def project_at(root: Path) -> Project:
@@ -124,10 +124,10 @@ def _as_on_disk(path: Path) -> Path:
         with suppress(OSError):
             opened = os.open(path, os.O_RDONLY)
             try:
-                found = fcntl.fcntl(opened, fcntl.F_GETPATH, bytes(1024))
+                path_bytes = fcntl.fcntl(opened, fcntl.F_GETPATH, bytes(1024))
             finally:
                 os.close(opened)
-            return Path(os.fsdecode(found.partition(b"\0")[0]))
+            return Path(os.fsdecode(path_bytes.partition(b"\0")[0]))
     return path
 
 

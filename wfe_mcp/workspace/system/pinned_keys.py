@@ -30,10 +30,10 @@ def pinned_beside(database: Path) -> list[str]:
         lines = pin_file(database).read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
         return []
-    found: list[str] = []
+    keys: list[str] = []
     for line in lines:
         try:
-            found.append(str(json.loads(line)["public_key"]))
+            keys.append(str(json.loads(line)["public_key"]))
         except (ValueError, KeyError, TypeError):
             continue
-    return found
+    return keys

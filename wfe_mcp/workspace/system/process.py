@@ -111,7 +111,7 @@ def ancestors(pid: int | None = None) -> list[ProcessInfo]:
         parents = psutil.Process(pid).parents()
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return []
-    return [found for parent in parents if (found := _info(parent)) is not None]
+    return [process for parent in parents if (process := _info(parent)) is not None]
 
 
 Streams = tuple[tuple[int, int] | None, tuple[int, int] | None]
@@ -150,8 +150,8 @@ def client_of_server(
             return is_launcher(each)
         return any(mine is not None and mine == other for mine, other in zip(own, its, strict=True))
 
-    found = next((each for each in ancestors(pid) if not passes_on(each)), None)
-    return None if found is None or _is_root(found) else found
+    process = next((ancestor for ancestor in ancestors(pid) if not passes_on(ancestor)), None)
+    return None if process is None or _is_root(process) else process
 
 
 def serves_page(pid: int, port: int) -> bool:
@@ -163,10 +163,12 @@ def serves_page(pid: int, port: int) -> bool:
         is_ours = pid == os.getpid() or _runs_wfe(process.cmdline())
         if not is_ours or process.username() != psutil.Process().username():
             return False
-        listens = [one for one in process.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
+        listens = [
+            connection for connection in process.net_connections("tcp") if connection.status == psutil.CONN_LISTEN
+        ]
     except psutil.Error:
         return False
-    return any(one.laddr and one.laddr.port == port for one in listens)
+    return any(listen.laddr and listen.laddr.port == port for listen in listens)
 
 
 def _runs_wfe(argv: list[str]) -> bool:
@@ -177,9 +179,9 @@ def _runs_wfe(argv: list[str]) -> bool:
 def client_above(clients: Iterable[tuple[int, float]], pid: int | None = None) -> ProcessInfo | None:
     """The ancestor of a process that is one of ``clients`` (pid and start time of live servers' clients), or None."""
     known = list(clients)
-    for each in ancestors(pid):
-        if any(each.pid == client and same_start(each.started_at, start) for client, start in known):
-            return each
+    for ancestor in ancestors(pid):
+        if any(ancestor.pid == client and same_start(ancestor.started_at, start) for client, start in known):
+            return ancestor
     return None
 
 

@@ -52,11 +52,11 @@ def hide(value: str) -> None:
     Of a value with lines each long one is hidden by itself, of an address also its password.
     """
     global _hidden
-    forms = {form for each in _parts(value) for form in _forms(each)} | _hidden.forms
+    forms = {form for part in _parts(value) for form in _forms(part)} | _hidden.forms
     if len(forms) > len(_hidden.forms):
-        found = sorted(forms, key=len, reverse=True)  # one may contain another
-        raw = [form.encode(errors="replace") for form in found]
-        text = re.compile("|".join(map(re.escape, found)))
+        longest_first = sorted(forms, key=len, reverse=True)  # one may contain another
+        raw = [form.encode(errors="replace") for form in longest_first]
+        text = re.compile("|".join(map(re.escape, longest_first)))
         _hidden = _Hidden(frozenset(forms), text, re.compile(b"|".join(map(re.escape, raw))), tuple(sorted(raw)))
 
 
@@ -83,11 +83,11 @@ class HidingStream:
             return piece
         content, shown, at = self._held + piece, bytearray(), 0
         sure = hidden.begins_in(content)
-        for found in hidden.raw.finditer(content):
-            if found.start() >= sure:
+        for match in hidden.raw.finditer(content):
+            if match.start() >= sure:
                 break
-            shown += content[at : found.start()] + SHOWN.encode()
-            at = found.end()
+            shown += content[at : match.start()] + SHOWN.encode()
+            at = match.end()
         self._held = content[max(at, sure) :]
         return bytes(shown + content[at:sure])
 
@@ -114,17 +114,17 @@ class HidingFormatter(logging.Formatter):
 
 
 def _parts(value: str) -> list[str]:
-    found = [value.strip()] if len(value.strip()) >= SHORTEST else []
+    parts = [value.strip()] if len(value.strip()) >= SHORTEST else []
     lines = [line.strip() for line in value.splitlines()]
     # The first and last line of a key in PEM stand in every such file.
-    found += [line for line in lines[1:] and lines if len(line) >= _SHORTEST_LINE and not line.startswith("-----")]
+    parts += [line for line in lines[1:] and lines if len(line) >= _SHORTEST_LINE and not line.startswith("-----")]
     if "://" in value and len(lines) == 1:
         try:
             password = urlsplit(value).password or ""
         except ValueError:  # no address after all
             password = ""
-        found += [password] if len(password) >= SHORTEST else []
-    return found
+        parts += [password] if len(password) >= SHORTEST else []
+    return parts
 
 
 def _forms(value: str) -> set[str]:
@@ -137,13 +137,13 @@ def _forms(value: str) -> set[str]:
 
 def _in_base64(value: bytes) -> set[str]:
     """The base64 texts of ``value`` that are the same at any offset in a longer encoded text, as in ``user:value``."""
-    found: set[str] = set()
+    texts: set[str] = set()
     for before in range(3):
         encoded = base64.b64encode(b"\0" * before + value).decode().rstrip("=")
         kept = encoded[-(-before * 8 // 6) :]
-        found.add(kept[:-1] if (before + len(value)) % 3 else kept)
+        texts.add(kept[:-1] if (before + len(value)) % 3 else kept)
     alone = base64.b64encode(value).decode()
     for width in _WRAPPED:
         lines = [alone[at : at + width] for at in range(0, len(alone), width)]
-        found.update(line for line in lines[1:] and lines if len(line) >= _SHORTEST_LINE)
-    return found | {each.replace("+", "-").replace("/", "_") for each in found}
+        texts.update(line for line in lines[1:] and lines if len(line) >= _SHORTEST_LINE)
+    return texts | {text.replace("+", "-").replace("/", "_") for text in texts}

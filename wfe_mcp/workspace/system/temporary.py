@@ -30,11 +30,11 @@ def new_folder(kind: str, within: Path | None = None) -> Path:
 @contextlib.contextmanager
 def temporary_folder(kind: str) -> Generator[Path]:
     """Such a folder, removed at the end of the block."""
-    made = new_folder(kind)
+    path = new_folder(kind)
     try:
-        yield made
+        yield path
     finally:
-        remove_folder(made)
+        remove_folder(path)
 
 
 def remove_abandoned(within: Path | None = None) -> list[Path]:
@@ -50,10 +50,10 @@ def remove_abandoned(within: Path | None = None) -> list[Path]:
 
 def is_left_behind(name: str) -> bool:
     """Whether a process of this host made ``name``, of a folder or a container, and is gone."""
-    me, found = this_process(), _NAME.fullmatch(name)
-    if found is None or found["host"] != _short(me.host):
+    me, match = this_process(), _NAME.fullmatch(name)
+    if match is None or match["host"] != _short(me.host):
         return False
-    return not is_alive(ProcessIdentity(me.host, int(found["pid"]), int(found["start"]) / 1000))
+    return not is_alive(ProcessIdentity(me.host, int(match["pid"]), int(match["start"]) / 1000))
 
 
 def remove_folder(folder: Path) -> None:
@@ -61,11 +61,11 @@ def remove_folder(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():  # some package caches are read-only; Windows keeps a file that is, such as each object of git
         for place, folders, names in os.walk(folder):
-            folders[:] = [each for each in folders if not _is_junction(Path(place, each))]
-            for each in (Path(place), *(Path(place, name) for name in names if os.name == "nt")):
+            folders[:] = [inner_name for inner_name in folders if not _is_junction(Path(place, inner_name))]
+            for path in (Path(place), *(Path(place, name) for name in names if os.name == "nt")):
                 with contextlib.suppress(OSError):
-                    if not each.is_symlink():
-                        each.chmod(0o700)
+                    if not path.is_symlink():
+                        path.chmod(0o700)
         shutil.rmtree(folder, ignore_errors=True)
 
 

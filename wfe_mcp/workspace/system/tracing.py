@@ -15,7 +15,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.observing import OBSERVERS, TRACE, Observed
+from wfe_mcp.core.observing import OBSERVERS, TRACE, Observation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -48,7 +48,7 @@ def start_tracing(environment: Mapping[str, str], service: str) -> Callable[[], 
     provider.add_span_processor(BatchSpanProcessor(exporter))
     OBSERVERS.append(_observer(provider.get_tracer("wfe_mcp")))
     for handler in logging.getLogger().handlers:
-        handler.addFilter(_named)
+        handler.addFilter(_add_trace)
 
     def end() -> None:
         # It would else repeat what a receiver that is away did not take, for ten seconds.
@@ -61,14 +61,14 @@ def start_tracing(environment: Mapping[str, str], service: str) -> Callable[[], 
     return end
 
 
-def _observer(tracer: Tracer) -> Callable[[Observed], AbstractContextManager[None]]:
+def _observer(tracer: Tracer) -> Callable[[Observation], AbstractContextManager[None]]:
     from opentelemetry.trace import Link, SpanKind, Status, StatusCode, get_current_span
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
     texts = TraceContextTextMapPropagator()
 
     @contextmanager
-    def observe(seen: Observed) -> Generator[None]:
+    def observe(seen: Observation) -> Generator[None]:
         sender = texts.extract({"traceparent": seen.comes_from})
         is_job = seen.kind == "job"
         origin = get_current_span(sender).get_span_context()
@@ -96,7 +96,7 @@ def _observer(tracer: Tracer) -> Callable[[Observed], AbstractContextManager[Non
     return observe
 
 
-def _named(record: logging.LogRecord) -> bool:
+def _add_trace(record: logging.LogRecord) -> bool:
     """Adds the trace to a line of the log."""
     if trace := TRACE.get():
         record.msg, record.args = f"{record.getMessage()} [trace {trace.split('-')[1]}]", None

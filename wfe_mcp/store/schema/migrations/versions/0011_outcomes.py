@@ -22,7 +22,7 @@ def upgrade() -> None:
     op.execute("UPDATE run SET going_back = json_extract(state, '$.going_back.to')")
     op.execute(sa.text("UPDATE attempt SET repair = nullif(json_extract(state, :key), '')").bindparams(key="$.mending"))
     connection = op.get_bind()
-    approved = _decided(connection, "ApprovalGiven") - _decided(connection, "OpinionOverruled")
+    approved = _decision_of(connection, "ApprovalGiven") - _decision_of(connection, "OpinionOverruled")
     for row, run, phase, attempt, state in connection.exec_driver_sql(_JUDGED).all():
         values: dict[str, Any] = json.loads(state)
         for one in values["verdicts"]:
@@ -33,7 +33,7 @@ def upgrade() -> None:
         connection.exec_driver_sql("UPDATE attempt SET state = ? WHERE rowid = ?", (text, row))
 
 
-def _decided(connection: sa.Connection, type_: str) -> set[tuple[str, str, int, int]]:
+def _decision_of(connection: sa.Connection, type_: str) -> set[tuple[str, str, int, int]]:
     """Run, phase, attempt and gate of each event of this type."""
     found = ((run, json.loads(payload)) for run, payload in connection.exec_driver_sql(_DECIDED, (type_,)))
     return {(run, payload["phase"], payload["attempt"], payload["gate"]) for run, payload in found}
