@@ -268,3 +268,24 @@ def test_a_worker_leaves_the_jobs_of_another_project_alone(scene: Scene, tmp_pat
     assert scene.state(run).open_attempts[0].status == "gating"
     assert scene.work() == 1
     assert scene.state(run).status == "completed"
+
+
+def test_a_phase_whose_time_ends_while_the_run_is_blocked_has_failed_once_it_is_reopened(scene: Scene) -> None:
+    wrong = phase("wrong", NEVER, needs=[], on_fail=[{"do": "block"}])
+    run = scene.start(phase("slow", needs=[], timeout="10m", on_fail=STOP), wrong, limits={"max_parallel": 2})
+    scene.begin(run, "slow")
+    scene.do(run, "wrong")
+    scene.clock.advance(minutes=11)
+    scene.work()
+    assert (scene.state(run).status, scene.attempt(run, "slow").status) == ("blocked", "running")
+    control.retry(scene.engine, HUMAN, run, "wrong")
+    assert (scene.attempt(run, "slow").status, scene.attempt(run, "slow").fail_kind) == ("failed", "timeout")
+
+
+def test_who_claims_a_phase_again_after_its_time_learns_that_it_is_over(scene: Scene) -> None:
+    run = scene.start(phase("slow", timeout="10m"))
+    scene.begin(run, "slow")
+    scene.clock.advance(minutes=11)
+    no = refused(scene.begin, run, "slow")
+    assert (no.code, no.message) == ("stale_revision", "The time of attempt 1 of phase 'slow' is over.")
+    assert scene.begin(run, "slow").data["attempt"] == 2

@@ -165,14 +165,18 @@ def end_time(change: RunChange) -> bool:
     return True
 
 
-def wake_backoff(change: RunChange) -> bool:
-    """End the first back-off whose time has come, also where its timer fired while the run was paused."""
+def end_waits(change: RunChange) -> bool:
+    """End the first attempt whose time is over, or the first back-off whose time has come.
+
+    Its timer only looks at the run. One that fired in vain (the run was stopped, or the clock was set back) is made good here.
+    """
     for attempt in change.state.moving_attempts:
-        if attempt.not_before is not None and attempt.not_before <= change.at:
-            command = c.Wake(**change.on(attempt))
-            if refusal(change.state, command) is None:
-                change.give(command)
-                return True
+        for moment, kind in ((attempt.deadline, c.TimeOut), (attempt.not_before, c.Wake)):
+            if moment is not None and moment <= change.at:
+                command = kind(**change.on(attempt))
+                if refusal(change.state, command) is None:
+                    change.give(command)
+                    return True
     return False
 
 

@@ -65,6 +65,12 @@ def start_phase(engine: Engine, by: By, run_id: str, phase: str | None, *, holde
         made = Claim(
             current.loaded, current.plan, attempt, prompt_of(current, attempt), fenced_feedback(current, attempt)
         )
+    if current.loaded.state.attempts[path][attempt.number - 1].status is not AttemptStatus.RUNNING:
+        raise Refused(
+            "stale_revision",
+            f"The time of attempt {attempt.number} of phase {path!r} is over.",
+            "Call status, then start_phase, and work on the open attempt.",
+        )
     before = current.loaded_before.state.attempts.get(path, (None,))[-1]
     is_new = before is None or before.status is not AttemptStatus.RUNNING or before.holder != holder
     # No snapshot counts yet: save now, before the worker has its prompt.
