@@ -37,6 +37,21 @@ def test_what_steps_did_outside_is_reported_and_takes_a_person(scene: Scene, tmp
     assert (again.status, again.number, again.made_in) == (AttemptStatus.COMPLETED, 3, 1)
 
 
+def test_a_call_of_an_earlier_attempt_takes_a_person_too_since_it_would_be_made_again(scene: Scene, tmp_path: Path):
+    calls = tmp_path / "calls.jsonl"
+    with_child(scene, calls)
+    scene.check("red", "raise SystemExit(1)")
+    rules = [{"do": "backoff", "max_attempts": 2, "initial": "1h", "max": "1h"}, {"do": "wait_human"}]
+    said, red = tool("say", "stub.echo", params={"value": "hi"}), {"id": "red", "check": "red"}
+    run = scene.start(phase("plan"), steps(said, red, on_fail=rules))
+    scene.do(run, "plan")
+    scene.work()
+    assert statuses(scene, run, "ci") == ["superseded", "pending"], "it tries again in an hour"
+    no = refused(going.rollback, scene.engine, AGENT, run, last_of(scene, run, "completion"))
+    assert (no.code, "step 'say' of ci" in no.message) == ("needs_human", True)
+    assert len(calls.read_text().splitlines()) == 1
+
+
 def test_a_phase_that_a_model_works_is_saved_before_it_begins_and_restarts(scene: Scene):
     run = scene.start(phase("plan"), steps({"id": "wait", "wait": "1h"}))
     scene.do(run, "plan")

@@ -33,6 +33,7 @@ from wfe_mcp.workspace.system.process import holder_id
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from wfe_mcp.core.model import RunState
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.core.undo import LogEntry
     from wfe_mcp.engine.kernel.run_change import RunChange
@@ -192,7 +193,7 @@ def judge(current: RunChange, aim: Aim) -> tuple[str, ...]:
         raise _with_command(refused, aim)
     places = changed_places(current.state, command.then, files=files)
     _refuse_others(current, places, files=files)
-    effects = _effects(current, places)
+    effects = _effects(current, places, command.then)
     if effects and not current.by.is_human:
         raise _with_command(
             Refused("needs_human", f"What {effects[0]} has done outside is not undone, and might be done twice."), aim
@@ -246,17 +247,22 @@ def _refuse_others(current: RunChange, places: Sequence[PhasePath], *, files: bo
             )
 
 
-def _effects(current: RunChange, places: Sequence[PhasePath]) -> tuple[str, ...]:
+def _effects(current: RunChange, places: Sequence[PhasePath], then: RunState) -> tuple[str, ...]:
+    """The calls to the outside of all attempts that the phases made since, or continued with: a new one makes them again."""
     from wfe_mcp.engine.phases.steps import has_steps, is_repeatable
 
     if not has_steps(current.state.spec):
         return ()
-    return tuple(
-        f"step {row.step!r} of {path} ({row.does})"
-        for path in places
-        for row in current.tx.steps.of_run(current.run.id, path, current.attempt(path).number)
-        if not is_repeatable(row) and row.carried is None and str(row.status) in _HAPPENED
+    first = {path: then.current(path).before + 1 if path in then.attempts else 1 for path in places}
+    made = (
+        f"step {row.step!r} of {row.phase} ({row.does})"
+        for row in current.tx.steps.of_run(current.run.id)
+        if row.attempt >= first.get(row.phase, row.attempt + 1)
+        and not is_repeatable(row)
+        and row.carried is None
+        and str(row.status) in _HAPPENED
     )
+    return tuple(dict.fromkeys(made))
 
 
 def unrecorded(engine: Engine, by: By, loaded: LoadedRun, aim: Aim, refused: Refused) -> Refused:
