@@ -20,6 +20,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
 from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.refusals import illegal
 from wfe_mcp.engine.artifacts.prompts import fenced_feedback, prompt_of
 from wfe_mcp.engine.artifacts.revisions import store_revision, write_output
 from wfe_mcp.engine.files.checkpoints import at_start
@@ -235,6 +236,10 @@ def _submit_output(
         attempt = _attempt(current, job)
         if attempt is None:
             return
+        if (
+            current.state.is_over
+        ):  # the job is dropped before it writes a file, and worked again where the run is reopened
+            raise illegal(f"The run is {current.state.status}.", "")
         reason = f"Its artifact does not match the schema: {checked.faults[0].message}" if checked.faults else ""
         content = canonical_json(value if checked.faults else checked.value)
         if not reason:
