@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from tests.engine.history.test_rollback import last_of, names, statuses
 from tests.engine.scene import AGENT, HUMAN, Scene, phase, refused
-from tests.engine.step_scene import steps, tool, with_child
+from tests.engine.step_scene import reopen, rows, step_states, steps, tool, with_child
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.engine.history import rollback as going
+from wfe_mcp.engine.runs import control
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +51,20 @@ def test_a_call_of_an_earlier_attempt_takes_a_person_too_since_it_would_be_made_
     no = refused(going.rollback, scene.engine, AGENT, run, last_of(scene, run, "completion"))
     assert (no.code, "step 'say' of ci" in no.message) == ("needs_human", True)
     assert len(calls.read_text().splitlines()) == 1
+
+
+def test_a_retry_after_an_undone_skip_keeps_the_steps_that_ended_well(scene: Scene, tmp_path: Path):
+    calls = tmp_path / "calls.jsonl"
+    with_child(scene, calls)
+    scene.check("red", "raise SystemExit(1)")
+    run = scene.start(steps(tool("say", "stub.echo", params={"value": "hi"}), {"id": "red", "check": "red"}))
+    scene.work()
+    control.skip(scene.engine, HUMAN, run, "ci", "not needed")
+    going.undo(scene.engine, HUMAN, run)
+    reopen(scene, run)
+    assert statuses(scene, run, "ci") == ["rolled_back", "superseded", "failed"]
+    assert step_states(scene, run) == {"say": "done", "red": "failed"}
+    assert (rows(scene, run)["say"].carried, len(calls.read_text().splitlines())) == (1, 1)
 
 
 def test_a_phase_that_a_model_works_is_saved_before_it_begins_and_restarts(scene: Scene):

@@ -9,6 +9,7 @@ from wfe_mcp.core.prompts import LineComment, with_comments
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.background.daemon import new_worker
 from wfe_mcp.engine.factory import create_engine
+from wfe_mcp.engine.history.rollback import undo
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.workspace.system.location import project_at
@@ -122,6 +123,16 @@ def test_a_refused_draft_can_be_forced(scene: Scene) -> None:
     read = answers.read_artifact(scene.engine, AGENT, run, artifact="plan_note").data
     assert (read["content"], read["source"]) == ({"titel": "x"}, "forced")
     assert scene.do(run, "build").state == "completed"
+
+
+def test_a_refused_draft_can_be_forced_after_an_undone_skip(scene: Scene) -> None:
+    run = scene.start(phase("plan"), phase("build"), limits={"max_invalid": 1})
+    scene.begin(run)
+    refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact={"titel": "x"})
+    control.skip(scene.engine, HUMAN, run, "plan", "not needed")
+    undo(scene.engine, HUMAN, run)
+    control.force_accept(scene.engine, HUMAN, run, "plan", "the schema is too strict")
+    assert (scene.attempt(run, "plan").status, scene.attempt(run, "plan").number) == ("completed", 2)
 
 
 def test_there_must_be_something_to_force(scene: Scene) -> None:

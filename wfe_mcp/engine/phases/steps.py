@@ -255,7 +255,7 @@ def _carried(change: RunChange, attempt: Attempt, phase: StepsPhase) -> dict[str
     # After a failed step the next attempt continues at it; after a failed gate (a revision) all steps run again.
     if last is None or last.iteration != attempt.iteration or last.revision or last.status is AttemptStatus.ROLLED_BACK:
         return {}
-    rows = {row.step: row for row in change.tx.steps.of_run(change.run.id, attempt.phase, last.number)}
+    rows = {row.step: row for row in change.tx.steps.of_run(change.run.id, attempt.phase, last.made_in)}
     for step in undone_steps(change.tx, change.run.id, attempt.phase):
         rows.pop(step, None)
     kept: dict[str, StepRecord] = {}
@@ -264,7 +264,7 @@ def _carried(change: RunChange, attempt: Attempt, phase: StepsPhase) -> dict[str
         in_doubt = row is not None and row.status is StepStatus.UNKNOWN and not last.human_only
         if row is None or not (passed(row, step) or in_doubt):
             continue
-        kept[step.id] = replace(row, attempt=attempt.number, carried=row.carried or last.number)
+        kept[step.id] = replace(row, attempt=attempt.number, carried=row.carried or row.attempt)
         change.tx.steps.save(kept[step.id])
     return kept
 

@@ -179,7 +179,7 @@ def _draft(current: RunChange, path: PhasePath) -> tuple[int, str | None]:
     attempt = current.state.attempts.get(path, (None,))[-1]
     if attempt is None or attempt.revision:
         return 0, None
-    drafts = current.tx.artifacts.refused(current.run.id, path, attempt.number)
+    drafts = current.tx.artifacts.refused(current.run.id, path, attempt.made_in)
     if not drafts:
         return 0, None
     try:
