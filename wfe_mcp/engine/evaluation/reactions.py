@@ -249,7 +249,7 @@ def synchronize_jobs(change: RunChange) -> None:
     if ends_at is not None and not change.state.is_over:
         change.set_timer("run", ends_at)
     # Jobs of a stopped run may have ended without a verdict: its gates need new ones.
-    if before.status in {RunStatus.PAUSED, RunStatus.BLOCKED} and change.state.status is not before.status:
+    if (before.is_over or before.status is RunStatus.PAUSED) and change.state.status is not before.status:
         enqueue_gates(change)
     for path in change.state.changed_since(before):
         now, was = change.attempt(path), before.attempts.get(path, (None,))[-1]
