@@ -261,15 +261,9 @@ def _keep_partial(engine: Engine, piece: _Piece, worked: Worked) -> bool:
         return False
     attempt, why = piece.attempt, worked.why or "it was stopped"
     raw = canonical_json({"ending": worked.ending, "text": worked.text})
-    with engine.store.tx() as tx:
-        tx.artifacts.add_refused(
-            piece.run.id,
-            attempt.phase,
-            attempt.number,
-            raw,
-            [Detail("", f"a partial result: {why}")],
-            engine.clock(),
-        )
+    with engine.store.tx() as tx, change_run_in(engine, tx, piece.run.id, SYSTEM) as current:  # its event seals the row
+        fault = Detail("", f"a partial result: {why}")
+        tx.artifacts.add_refused(piece.run.id, attempt.phase, attempt.number, raw, [fault], current.at)
     return True
 
 
