@@ -186,6 +186,7 @@ class Store:
             try:
                 with writer.begin():
                     yield made
+                    # Now that the block is over: one signature covers all that it added to the settings log.
                     made.settings_log.sign()
                     made.search_notes.write()
                     for action in made.beforehand:
@@ -194,6 +195,7 @@ class Store:
                 for action in made.undone:
                     action()
                 raise
+        # Outside the transaction: what fails here undoes nothing.
         for action in (*made.afterwards, *(self.settings_listeners if made.settings_log.has_changed else ())):
             action()
 

@@ -168,6 +168,7 @@ def new_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
         tend=partial(_plan_schedules, engine),
     )
     engine.wakers.append(worker.wake)
+    # Limits are read through the caller's transaction: one beside it would wait for itself.
     engine.claimers.append(lambda tx, queue: worker.claim_in(tx, queue, lambda: limits(tx).claims))
     return worker
 

@@ -155,6 +155,7 @@ def cancel_job(engine: Engine, by: By, job_id: str, gave_up: GaveUp, reason: str
                 f"Cancel or pause the run: wfe-mcp cancel {job.run_id}",
             )
         tx.jobs.request_cancel(job.id, reason=cancel_reason)
+        # One that runs is stopped by its worker, which writes what follows when the work has ended.
         if job.status is JobStatus.QUEUED:
             with suppress(Refused):  # its attempt has moved on: the job is not needed
                 gave_up(tx, replace(job, cancel_requested=True, cancel_reason=cancel_reason), cancel_reason)

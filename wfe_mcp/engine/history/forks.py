@@ -268,6 +268,7 @@ def _take_along(engine: Engine, tx: Tx, place: _Place, new_id: RunId, command: F
         if asked.phase in command.anew and command.then.is_open(asked.phase):
             continue
         answer = tx.approvals.decision(asked.id) if asked.status in _ANSWERED else None
+        # What was decided later is no decision of the fork.
         if answer is not None and answer.at <= place.event.at:
             with_origin = asked.data | {"origin": {"run": old, "request": asked.id}}
             request = replace(asked, id=f"rq-{sha256_of([new_id, asked.id])[:16]}", run_id=new_id, data=with_origin)
@@ -295,6 +296,7 @@ def _step(row: StepRecord, place: _Place, command: ForkRun) -> StepRecord | None
         return None
     if row.finished_at is not None and row.finished_at <= place.event.at:
         return row
+    # The call of an attempt that is over counts no more; one that can be repeated begins again.
     if tries[row.attempt - 1].status is not AttemptStatus.RUNNING or is_repeatable(row):
         return None
     error = f"run {place.record.id} was making this call when it was forked"

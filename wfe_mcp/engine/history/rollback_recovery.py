@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 from wfe_mcp.core import commands as c, events as e, undo as steps_back
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import AttemptStatus, By, Channel, GoingBack, RunId, TakesBack
+from wfe_mcp.core.model import AttemptStatus, By, Channel, GoingBack, RunId, RunState, TakesBack
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.rollback import changed_places
 from wfe_mcp.engine.evaluation.reactions import enqueue_gates
@@ -33,7 +33,6 @@ from wfe_mcp.workspace.system.process import holder_id
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-    from wfe_mcp.core.model import RunState
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.core.undo import LogEntry
     from wfe_mcp.engine.kernel.run_change import RunChange
@@ -96,6 +95,7 @@ def _end(engine: Engine, run: RunId) -> None:
     meanwhile: Restored | None = None
     note = ""
     try:
+        # What the killed restore has written already is wanted content, and no conflict.
         restore(root, going.commit, expect=read_snapshot(root, going.safety).tree, **values)
     except Refused as refused:
         if "paths" not in refused.data:  # another process does it, or the disk fails: the next call retries
@@ -219,6 +219,7 @@ def _refuse_others(current: RunChange, places: Sequence[PhasePath], *, files: bo
         attempt = current.attempt(path)
         others = attempt.holder not in {None, engine.holder} and not current.state.is_served(path)
         at_work = attempt.status is AttemptStatus.RUNNING and engine.is_alive(attempt.holder, attempt.lease_until)
+        # A person may: what the holder submits later is refused, as its attempt is over.
         if others and at_work and not current.by.is_human:
             raise held_by_another(current.tx, run.id, attempt, "Only its holder, or a person, goes back over it.")
     if not files:

@@ -51,7 +51,9 @@ def start_phase(engine: Engine, by: By, run_id: str, phase: str | None, *, holde
     tree, seen, head = read_files()
     saved = save(engine, loaded.record, "start", seen) if saves else None
     with change_run(engine, loaded, by) as current:
+        # First: a phase of a dead holder takes a place of ``max_parallel`` and the tree, and would refuse this claim.
         free_dead_leases(current)
+        # One that runs has tree and locks since its own claim.
         if path in current.state.attempts and current.attempt(path).status is AttemptStatus.READY:
             busy = held_elsewhere(engine, current.tx, current.run, current.state, path)
             if busy is not None:

@@ -48,6 +48,7 @@ def retry(
     says of its open blockers.
     """
     with change_run(engine, run_id, by) as current:
+        # A dead worker's phase is no one's: an agent may open the next attempt.
         free_dead_leases(current)
         _refuse_others_work(current, PhasePath(phase))
         if role is not None and role != CLIENT_ROLE:

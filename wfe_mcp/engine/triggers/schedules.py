@@ -74,6 +74,7 @@ def start_due(engine: Engine, context: JobContext) -> Outcome:
     given = context.job.payload
     name, at = given["schedule"], datetime.fromisoformat(given["at"])
     one = engine.settings().settings.schedule.get(name)
+    # Asked as if just before it: a schedule that was edited since does not name this time.
     if one is None or not one.enabled or one.next(at - _SECOND) != at:
         return Outcome({"dropped": f"[schedule.{name}] does not name this time any more"})
     with engine.store.read() as tx:

@@ -131,6 +131,7 @@ def _prepared(
         files = _files_of(root, want)
         now = take(root, {"before": commit}, limits, at=at, besides=_obstacles(root, files))
         differing = changes(root, now.tree, want.tree)
+        # What one of the two lacks cannot be brought back, or not be saved first: it stays as it is.
         left = _skipped_changes(root, differing, now, want)
         gone = {each.path for each in left}
         todo = [change for change in differing if change.path not in gone]
@@ -313,6 +314,7 @@ def _parts(path: str) -> tuple[str, ...]:
 @contextmanager
 def _alone(repo: Repository) -> Generator[None]:
     """Hold the lock of the only restore in this work tree; remove leftovers of a killed one."""
+    # Beside the index, which each work tree has of its own: two of one repository restore side by side.
     place = repo.index.parent / "wfe"
     place.mkdir(exist_ok=True)
     with ExitStack() as stack:
