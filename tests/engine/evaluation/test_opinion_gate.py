@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.model_scene import KEY, ROLES, configure, gate, opinion, server
-from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, expr, phase, refused
+from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase, refused
 from tests.fake_models.script import Call, Turn
 from tests.providers.agents import stub_program
 from tests.providers.agents.hostile import hostile
@@ -195,25 +195,6 @@ def test_an_outage_pauses_the_run_and_it_continues_by_itself(scene: Scene) -> No
         scene.work()
     assert scene.state(run).status is RunStatus.COMPLETED
     assert models.count == 3
-
-
-@pytest.mark.parametrize("stop", ["block", "fail"])
-def test_reviewers_who_were_out_while_a_rule_stopped_the_run_are_asked_once_it_is_reopened(
-    scene: Scene, stop: str
-) -> None:
-    with server([Turn(status=529), opinion()]) as models:
-        configure(scene, models)
-        wrong = phase("wrong", expr("${false}"), needs=[], on_fail=[{"do": stop}])
-        run = scene.start(phase("plan", gate(max_attempts=1)), wrong, roles=ROLES, limits={"max_parallel": 2})
-        for name in ("plan", "wrong"):
-            scene.begin(run, name)
-            answers.submit_artifact(scene.engine, AGENT, run, name, artifact=GOOD)
-        assert scene.state(run).is_over
-        scene.work()
-        assert (models.count, scene.attempt(run, "plan").status) == (1, "gating")
-        control.retry(scene.engine, HUMAN, run, "wrong")
-        scene.work()
-        assert (models.count, scene.attempt(run, "plan").status) == (2, "completed")
 
 
 def test_a_fallback_answers_when_the_first_model_is_out(scene: Scene) -> None:

@@ -2,24 +2,20 @@
 
 import json
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from tests.engine.model_scene import KEY, ROLES, configure, server
-from tests.engine.scene import AGENT, GOOD, HUMAN, LONG_ENOUGH, Scene, command, expr, moves, phase, refused
-from tests.engine.step_scene import until
+from tests.engine.scene import AGENT, GOOD, HUMAN, LONG_ENOUGH, Scene, command, moves, phase, refused
 from tests.fake_models.script import Call, Turn
 from tests.fake_models.server import ModelServer
-from wfe_mcp.core.model import RunId, RunStatus
-from wfe_mcp.engine.background.daemon import gave_up_of, new_worker, start_worker
-from wfe_mcp.engine.background.queues import cancel_job, queue_names
+from wfe_mcp.core.model import RunStatus
+from wfe_mcp.engine.background.daemon import new_worker
+from wfe_mcp.engine.background.queues import queue_names
 from wfe_mcp.engine.kernel.engine import CLI_HOLDER
 from wfe_mcp.engine.phases import claim as phases, submit as submissions
 from wfe_mcp.engine.runs import control
-from wfe_mcp.store.records.jobs import JobRecord
 from wfe_mcp.views.answers import tool_answers as answers
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -34,40 +30,6 @@ def use(name: str, **given: Any) -> Turn:
 
 def model_phase(*gates: dict[str, Any], **keys: Any) -> dict[str, Any]:
     return phase("plan", *gates, **{"kind": "llm", "role": "one", **keys})
-
-
-@contextmanager
-def at_work(scene: Scene, models: ModelServer, stopped: str, *gates: dict[str, Any], **keys: Any) -> Generator[str]:
-    """A run that is ``paused`` or ``blocked`` while a model works its phase ``plan``."""
-    configure(scene, models)
-    wrong = phase("wrong", expr("${false}"), needs=[], on_fail=[{"do": "block"}])
-    run = scene.start(model_phase(*gates, needs=[], **keys), wrong, roles=ROLES, limits={"max_parallel": 2})
-    worker = start_worker(scene.engine)
-    try:
-        until(lambda: models.count == 1)
-        if stopped == "paused":
-            control.control(scene.engine, HUMAN, run, "pause")
-        else:
-            scene.begin(run, "wrong")
-            answers.submit_artifact(scene.engine, AGENT, run, "wrong", artifact=GOOD)
-        assert scene.state(run).status == stopped
-        yield run
-    finally:
-        worker.stop()
-
-
-def works(scene: Scene, run: str) -> list[JobRecord]:
-    """The jobs in which a model works a phase."""
-    with scene.store.read() as tx:
-        return [each for each in tx.jobs.filter(RunId(run)) if each.kind == "work"]
-
-
-def go_on(scene: Scene, run: str) -> None:
-    """A person lets the run continue."""
-    if scene.state(run).status is RunStatus.PAUSED:
-        control.control(scene.engine, HUMAN, run, "resume")
-    else:
-        control.retry(scene.engine, HUMAN, run, "wrong")
 
 
 def drafts(scene: Scene, run: str) -> list[dict[str, Any]]:
@@ -409,44 +371,3 @@ def test_a_commit_of_a_model_says_which_run_made_it_and_where_its_log_stood(scen
         hashes = [event.hash for event in tx.events.log(scene.engine.load(tx, run).record.id)]
     assert answer == run
     assert any(one.startswith(prefix) for one in hashes)
-
-
-@pytest.mark.parametrize("stopped", ["paused", "blocked"])
-def test_work_that_fails_while_its_run_is_stopped_is_tried_again_when_that_continues(
-    scene: Scene, stopped: str
-) -> None:
-    with (
-        server([Turn(text="Thinking about it, ", stall=True), DONE]) as models,
-        at_work(scene, models, stopped, timeout="1s") as run,
-    ):
-        until(lambda: scene.attempt(run, "plan").status == "failed")
-        go_on(scene, run)
-        until(lambda: scene.attempt(run, "plan").status == "completed")
-        assert scene.attempt(run, "plan").number == 2
-
-
-@pytest.mark.parametrize("stopped", ["paused", "blocked"])
-def test_work_that_a_person_cancels_while_its_run_is_stopped_waits_for_them(scene: Scene, stopped: str) -> None:
-    with server([Turn(hold=True)]) as models, at_work(scene, models, stopped) as run:
-        (job,) = works(scene, run)
-        cancel_job(scene.engine, HUMAN, job.id, gave_up_of(scene.engine))
-        until(lambda: scene.attempt(run, "plan").status == "failed")
-        go_on(scene, run)
-        assert scene.attempt(run, "plan").human_only
-
-
-def test_an_artifact_for_a_blocked_run_is_not_written_but_made_again_once_that_is_reopened(scene: Scene) -> None:
-    scene.check("wait", "import pathlib, time\nwhile not pathlib.Path('go').exists(): time.sleep(0.02)")
-    note = {"artifact": "plan_note", "schema": "file_bundle@1", "write_to": "made"}
-    done = Turn(value={"files": [{"path": "plan.md", "content": "# Plan"}]})
-    keys: dict[str, Any] = {"tools_allowed": ["run_check"], "output": note}
-    with (
-        server([use("run_check", check="wait"), done, done]) as models,
-        at_work(scene, models, "blocked", command("wait"), **keys) as run,
-    ):
-        scene.write("go")
-        until(lambda: works(scene, run)[0].status == "done")
-        assert not (scene.root / "made").exists()
-        go_on(scene, run)
-        until(lambda: scene.attempt(run, "plan").status == "completed")
-        assert models.count == 3 and (scene.root / "made" / "plan.md").exists()
