@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.engine.history.test_rollback import last_of, names, statuses
-from tests.engine.scene import AGENT, HUMAN, Scene, phase, refused
+from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, command, phase, refused
 from tests.engine.step_scene import reopen, rows, step_states, steps, tool, with_child
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.engine.history import rollback as going
 from wfe_mcp.engine.runs import control
+from wfe_mcp.views.answers import tool_answers as answers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +66,25 @@ def test_a_retry_after_an_undone_skip_keeps_the_steps_that_ended_well(scene: Sce
     assert statuses(scene, run, "ci") == ["rolled_back", "superseded", "failed"]
     assert step_states(scene, run) == {"say": "done", "red": "failed"}
     assert (rows(scene, run)["say"].carried, len(calls.read_text().splitlines())) == (1, 1)
+
+
+def test_the_files_stay_while_the_gates_of_a_loop_of_another_run_read_them(scene: Scene):
+    scene.check("ok", "pass")
+    run = scene.start(phase("plan"), phase("build"))
+    scene.do(run, "plan")
+    walk = {"id": "walk", "kind": "loop", "for_each": {"in": "${['a']}", "key": "${item.value}"}}
+    other = scene.start({**walk, "phases": [phase("code")], "gates": [command("ok")]}, name="other")
+    scene.begin(other, "walk[a].code")
+    answers.submit_artifact(scene.engine, AGENT, other, "walk[a].code", artifact=GOOD)
+    control.control(scene.engine, HUMAN, other, "pause")
+    no = refused(going.rollback, scene.engine, AGENT, run, "plan")
+    assert (no.code, no.message) == (
+        "leased",
+        f"Run {other} works in this folder: its phase 'walk' is gating.",
+    )
+    control.control(scene.engine, HUMAN, other, "cancel")
+    going.rollback(scene.engine, AGENT, run, "plan")
+    assert statuses(scene, run, "plan") == ["rolled_back", "ready"]
 
 
 def test_a_phase_that_a_model_works_is_saved_before_it_begins_and_restarts(scene: Scene):

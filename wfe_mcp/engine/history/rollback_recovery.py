@@ -229,12 +229,12 @@ def _refuse_others(current: RunChange, places: Sequence[PhasePath], *, files: bo
             other.status is AttemptStatus.GATING or engine.is_alive(other.holder, other.lease_until)
         ):
             continue
-        there = current.tx.runs.load(other.run_id)
-        if there is not None and there.record.worktree == run.worktree and other.phase not in there.state.loops:
+        there = current.tx.runs.load(other.run_id, to_change=False)  # it only has to be looked at
+        if there is not None and there.record.worktree == run.worktree:
             raise Refused(
                 "leased",
                 f"Run {other.run_id} works in this folder: its phase {other.phase!r} is {other.status}.",
-                f"Finish, pause or cancel run {other.run_id} first, or go back without the files.",
+                f"Finish or cancel run {other.run_id} first, or go back without the files.",
             )
     from wfe_mcp.store.records.jobs import JobStatus
 
