@@ -102,7 +102,7 @@ def test_a_name_that_nothing_has_is_refused_before_the_pin(cli: Terminal, answer
     assert "Nothing called 'nope' needs trust." in refused.err
 
 
-def test_a_gate_that_waits_for_trust_is_judged_again_where_the_trusted_bytes_are_back(cli: Terminal) -> None:
+def test_a_gate_that_needs_trust_is_judged_again_where_the_trusted_bytes_are_back(cli: Terminal) -> None:
     config = cli.root / CONFIG
     before = config.read_text()
     run = cli.start("code")
