@@ -103,6 +103,7 @@ blocked / AbandonRollback: blocked
 blocked / BeginRollback: blocked
 blocked / Cancel: cancelled
 blocked / Edit: running
+blocked / FailAttempt: blocked
 blocked / ForceAccept: running
 blocked / LoseLease: blocked
 blocked / Overrule: running
@@ -126,6 +127,7 @@ failed / AbandonRollback: failed
 failed / BeginRollback: failed
 failed / Cancel: cancelled
 failed / Edit: running
+failed / FailAttempt: failed
 failed / ForceAccept: running
 failed / LoseLease: failed
 failed / Overrule: running
@@ -142,6 +144,7 @@ paused / AskApproval: paused
 paused / BeginRollback: paused
 paused / Cancel: cancelled
 paused / Edit: paused
+paused / FailAttempt: paused
 paused / ForceAccept: paused
 paused / HandOver: paused
 paused / LoseLease: paused

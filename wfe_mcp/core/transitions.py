@@ -104,19 +104,19 @@ so no command of a phase has their name."""
 
 _RESULTS = words(
     """
-    LoseLease Submit RefuseSubmission RecordVerdict TimeOut AskApproval HandOver Approve Reject Withdraw Edit TreeChange Skip
-    ForceAccept Overrule Retry
+    LoseLease Submit RefuseSubmission RecordVerdict TimeOut FailAttempt AskApproval HandOver Approve Reject Withdraw Edit TreeChange
+    Skip ForceAccept Overrule Retry
     """
 )
 """A paused run starts nothing, but records these."""
-_WORK = ("EndCompensation", "Answer", "OpenGates", "StartPhase", "Wake", "FailAttempt", *_RESULTS)
+_WORK = ("EndCompensation", "Answer", "OpenGates", "StartPhase", "Wake", *_RESULTS)
 _REOPENING = ("Edit", "Retry", "Skip", "ForceAccept", "Overrule")
-_LATE = ("LoseLease", "RecordVerdict", "TreeChange")
+_LATE = ("LoseLease", "RecordVerdict", "FailAttempt", "TreeChange")
 """What jobs and leases of other phases bring after a rule stopped the run: recorded, or it would be lost."""
 
 REOPENING = frozenset({*_REOPENING, "Proceed"})
 """What makes a blocked run continue."""
-RECORDING = frozenset({*_RESULTS, "FailAttempt", "EndCompensation", "RecordOperation"}) - {
+RECORDING = frozenset({*_RESULTS, "EndCompensation", "RecordOperation"}) - {
     "Retry",
     "Skip",
     "Edit",

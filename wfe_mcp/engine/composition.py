@@ -11,10 +11,10 @@ from wfe_mcp.engine.evaluation.files_gates import judge_files_gate
 from wfe_mcp.engine.evaluation.reactions import (
     answer_condition,
     end_time,
+    end_waits,
     judge_inline_gate,
     seal_artifacts,
     synchronize_jobs,
-    wake_backoff,
 )
 from wfe_mcp.engine.files.checkpoints import save_completed_files
 from wfe_mcp.engine.files.mirrors import write_mirrors
@@ -36,7 +36,7 @@ COMPOSITION = Composition(
         answer_condition,
         judge_inline_gate,
         judge_files_gate,
-        wake_backoff,
+        end_waits,
         start_steps,
         start_model_work,
         start_compensation,

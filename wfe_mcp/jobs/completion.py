@@ -74,6 +74,7 @@ class Completion:
 
     def handed_back(self, job: JobRecord, reason: str) -> bool:
         """Return the job to the queue for any worker; park it when a second execution could do harm."""
+        # The call may have been made: only a person says that it is made again.
         if job.effect is Effect.NON_REPEATABLE:
             with self.store.tx() as tx:
                 return self._end_with_effect(tx, job, f"{IN_DOUBT}{reason}", tx.jobs.park)
@@ -89,6 +90,7 @@ class Completion:
         try:
             with self.store.tx() as tx:
                 row = tx.jobs.get(job.id)
+                # In the transaction that would end it: a cancel that was committed first wins over the result.
                 if row is not None and row.cancel_requested:
                     self._cancel(tx, job)
                     return False

@@ -145,10 +145,12 @@ class Heartbeat:
         # Not for a job that is to stop: should its handler hang, the end of the lease frees the job.
         if is_due and not stop.is_asked:
             with self._store.tx() as tx:
+                # A lease that cannot be renewed is lost or is to stop: the row says which.
                 has_news |= not tx.jobs.heartbeat(job.id, job.fence, self._clock() + timedelta(seconds=self._lease_s))
         if has_news:
             with self._store.read() as tx:
                 row = tx.jobs.get(job.id)
+            # The fence alone is not enough: a job that was freed and waits still has that of its last claim.
             if row is None or row.fence != job.fence or row.lease_owner != job.lease_owner:
                 stop.ask("lost")
             elif row.cancel_requested:

@@ -85,6 +85,7 @@ class Stop:
 
     def ask(self, reason: str) -> None:
         """Ask the handler to stop. ``reason``: ``cancelled``, ``lost``, ``shutdown`` or ``overdue``."""
+        # A job that is to end as cancelled must not be handed back because the process stops, too.
         if not self._flag.is_set():
             self.reason = reason
             self._flag.set()
@@ -161,6 +162,7 @@ class JobContext:
 
         def must_stop() -> bool:
             # What leaves something behind has no mark: only its row leads to it after a crash.
+            # Most children end before: a write for each would cost more than they take.
             if unnoted and (leaves or time.monotonic() - began >= NOTE_AFTER_S):
                 self._note_child(*unnoted.pop())
             return self.stop.is_asked or should_stop()

@@ -160,6 +160,7 @@ class Worker:
         job = tx.jobs.claim(self._owner, (queue,), self._lease_s, self._clock(), limits())
         if job is None:
             return False
+        # Before the commit, so that no other claim takes the slot meanwhile.
         self._slots.take(queue)
         tx.after_rollback(lambda: self._slots.give_back(queue))
         tx.after_commit(lambda: self._spawn(lambda: self._work_in_slot(job), f"wfe-{job.kind}"), first=True)
@@ -262,6 +263,7 @@ class Worker:
         overdue_at = None if limit_s is None else time.monotonic() + limit_s
         running = Running(job, overdue_at=overdue_at)
         with heart.beating(running):
+            # It may have been claimed after ``stop`` asked those that ran then.
             if self._stopping.is_set():
                 running.stop.ask("shutdown")
             if job.tries > 1:

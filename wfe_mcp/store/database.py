@@ -198,6 +198,7 @@ class Store:
             try:
                 with writer.begin():
                     yield transaction
+                    # Now that the block is over: one signature covers all that it added to the settings log.
                     transaction.settings_log.sign()
                     transaction.search_notes.write()
                     for action in transaction.beforehand:
@@ -206,6 +207,7 @@ class Store:
                 for action in transaction.undone:
                     action()
                 raise
+        # Outside the transaction: what fails here undoes nothing.
         for action in (
             *transaction.afterwards,
             *(self.settings_listeners if transaction.settings_log.has_changed else ()),

@@ -100,3 +100,16 @@ def test_a_name_that_nothing_has_is_refused_before_the_pin(cli: Terminal, answer
     refused = cli("trust", "nope")
     assert (refused.code, refused.out) == (1, "")
     assert "Nothing called 'nope' needs trust." in refused.err
+
+
+def test_a_gate_that_needs_trust_is_judged_again_where_the_trusted_bytes_are_back(cli: Terminal) -> None:
+    config = cli.root / CONFIG
+    before = config.read_text()
+    run = cli.start("code")
+    config.write_text(f"{before}# edited\n")
+    cli.submit_work(run, "build")
+    assert cli.state(run) == "waiting"
+    config.write_text(before)
+    assert cli("trust").out == f"Nothing needs trust. Judged again: {run}.\n"
+    assert cli.json("status", run).data["phases"][0]["state"] == "gating"
+    assert cli("trust").out == "Nothing needs trust.\n"

@@ -280,6 +280,18 @@ def test_a_person_reopens_what_was_cancelled_before_it_began(scene: Scene, stub:
     assert scene.attempt(run, "ci").status == "completed" and len(stub.called()) == 1
 
 
+def test_cancelling_what_undoes_an_attempt_leaves_that_to_a_person(scene: Scene, stub: Stub) -> None:
+    with_stub(scene, stub)
+    undone: dict[str, Any] = {"compensate": [tool("undo", params={"words": "no"})], "on_fail": [{"do": "compensate"}]}
+    run = scene.start(steps({"id": "health", "builtin": "fail"}, **undone))
+    until(lambda: scene.work_one() and scene.attempt(run, "ci").repair)
+    (job,) = [each for each in jobs_of(scene, run) if each.status is JobStatus.QUEUED]
+    cancel(scene, job.id)
+    attempt = scene.attempt(run, "ci")
+    assert attempt.human_only and "Step 'compensate.undo' (tool stub.say) failed" in attempt.reason
+    assert (scene.status(run).waiting_on, stub.called()) == ("human", [])
+
+
 def test_a_cancel_that_comes_after_the_attempt_ended_changes_nothing(scene: Scene) -> None:
     run, job = gating(scene)
     control(scene.engine, HUMAN, run, "cancel")

@@ -103,6 +103,8 @@ def test_a_tool_loop_ends_at_its_limit_and_what_was_said_is_readable(scene: Scen
     assert models.count <= 4
     (draft,) = drafts(scene, run)
     assert "I will look once more." in draft["text"]
+    with scene.store.read() as tx:
+        assert tx.verification.problems(scene.engine.load(tx, run).record.id) == []
     assert answers.read_artifact(scene.engine, AGENT, run, phase="plan", artifact="draft:1").ok
 
 

@@ -9,6 +9,7 @@ from wfe_mcp.core.prompts import LineComment, with_comments
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.background.daemon import new_worker
 from wfe_mcp.engine.factory import create_engine
+from wfe_mcp.engine.history.rollback import undo
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.workspace.system.location import project_at
@@ -122,6 +123,16 @@ def test_a_refused_draft_can_be_forced(scene: Scene) -> None:
     read = answers.read_artifact(scene.engine, AGENT, run, artifact="plan_note").data
     assert (read["content"], read["source"]) == ({"titel": "x"}, "forced")
     assert scene.do(run, "build").state == "completed"
+
+
+def test_a_refused_draft_can_be_forced_after_an_undone_skip(scene: Scene) -> None:
+    run = scene.start(phase("plan"), phase("build"), limits={"max_invalid": 1})
+    scene.begin(run)
+    refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact={"titel": "x"})
+    control.skip(scene.engine, HUMAN, run, "plan", "not needed")
+    undo(scene.engine, HUMAN, run)
+    control.force_accept(scene.engine, HUMAN, run, "plan", "the schema is too strict")
+    assert (scene.attempt(run, "plan").status, scene.attempt(run, "plan").number) == ("completed", 2)
 
 
 def test_there_must_be_something_to_force(scene: Scene) -> None:
@@ -268,3 +279,24 @@ def test_a_worker_leaves_the_jobs_of_another_project_alone(scene: Scene, tmp_pat
     assert scene.state(run).open_attempts[0].status == "gating"
     assert scene.work() == 1
     assert scene.state(run).status == "completed"
+
+
+def test_a_phase_whose_time_ends_while_the_run_is_blocked_has_failed_once_it_is_reopened(scene: Scene) -> None:
+    wrong = phase("wrong", NEVER, needs=[], on_fail=[{"do": "block"}])
+    run = scene.start(phase("slow", needs=[], timeout="10m", on_fail=STOP), wrong, limits={"max_parallel": 2})
+    scene.begin(run, "slow")
+    scene.do(run, "wrong")
+    scene.clock.advance(minutes=11)
+    scene.work()
+    assert (scene.state(run).status, scene.attempt(run, "slow").status) == ("blocked", "running")
+    control.retry(scene.engine, HUMAN, run, "wrong")
+    assert (scene.attempt(run, "slow").status, scene.attempt(run, "slow").fail_kind) == ("failed", "timeout")
+
+
+def test_who_claims_a_phase_again_after_its_time_learns_that_it_is_over(scene: Scene) -> None:
+    run = scene.start(phase("slow", timeout="10m"))
+    scene.begin(run, "slow")
+    scene.clock.advance(minutes=11)
+    no = refused(scene.begin, run, "slow")
+    assert (no.code, no.message) == ("stale_revision", "The time of attempt 1 of phase 'slow' is over.")
+    assert scene.begin(run, "slow").data["attempt"] == 2

@@ -28,14 +28,17 @@ def trust(invocation: Invocation, names: Names = None, yes: Yes = False, pin_fd:
     """
     from wfe_mcp.cli.terminal.effects import show_trust
     from wfe_mcp.cli.terminal.pin import at_terminal
-    from wfe_mcp.engine.templates.trust import give_trust, in_force, refuse_faulty, refuse_unknown
+    from wfe_mcp.engine.templates.trust import continue_waiting, give_trust, in_force, refuse_faulty, refuse_unknown
     from wfe_mcp.views.approvals.trust import trust_line, trust_view, view_data
     from wfe_mcp.views.values.model import plain
 
     wanted = names or []
     view = trust_view(invocation.engine, wanted)
     if view.is_empty and not wanted:
-        invocation.answer("Nothing needs trust.", data={"trusted": []})
+        # It may have been given in another project, or the bytes that are trusted were put back.
+        again = continue_waiting(invocation.engine)
+        judged = f" Judged again: {', '.join(again)}." if again else ""
+        invocation.answer(f"Nothing needs trust.{judged}", data={"trusted": []})
         return
     if (
         wanted

@@ -41,6 +41,7 @@ def request_of(
 
     attempt = current.attempt(path)
     gate: ApprovalGate = current.plan.gates(attempt)[attempt.gate]  # pyright: ignore[reportAssignmentType] - the guard saw that it is an approval
+    # An expired request is replaced by one with a time of its own; who approved it decides anew.
     expires = None if gate.expires is None else current.at + timedelta(seconds=duration_s(gate.expires))
     if target is None:
         before = current.tx.approvals.open_request(current.run.id, path, attempt.number)
@@ -68,6 +69,7 @@ def reissue_requests(current: RunChange) -> None:
     earlier = current.loaded.state.attempts
     for attempt in current.state.moving_attempts:
         waits = attempt.status is AttemptStatus.AWAITING and attempt.asked is None
+        # An attempt that this change left alone was not asked about yet: a caller makes its first request.
         is_approval = current_gate(current.state, attempt) == "approval"
         if not waits or not is_approval or attempt in earlier.get(attempt.phase, ()):
             continue

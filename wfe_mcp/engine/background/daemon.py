@@ -23,7 +23,6 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Stage
 from wfe_mcp.core.outcomes import GateOutcome
-from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.background import queues as questions
 from wfe_mcp.engine.background.processes import register_process
 from wfe_mcp.engine.background.queues import QUEUES, SLOTS, end_for_person, queue_names, work_limits, work_question
@@ -169,6 +168,7 @@ def new_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
         tend=partial(_plan_schedules, engine),
     )
     engine.wakers.append(worker.wake)
+    # Limits are read through the caller's transaction: one beside it would wait for itself.
     engine.claimers.append(lambda tx, queue: worker.claim_in(tx, queue, lambda: limits(tx).claims))
     return worker
 
@@ -249,24 +249,11 @@ def _plan_schedules(engine: Engine) -> None:
 
 
 def _work_timer(engine: Engine, context: JobContext) -> Outcome:
-    """The handler of timer jobs: time-outs of running attempts, and the end of a back-off."""
+    """The handler of timer jobs: the change itself finds what is due, but for the end of a pause."""
     job = context.job
-
-    def apply(tx: Tx) -> None:
-        if job.payload["timer"] == "resume":
-            outages.go_on(engine, tx, job)
-            return
-        with change_run_in(engine, tx, job.of_run, SYSTEM) as current:
-            if job.payload["timer"] in {"locks", "seals", "run"}:
-                return  # the change itself checks again
-            due = c.TimeOut if job.payload["timer"] == "timeout" else c.Wake
-            command = due(phase=PhasePath(job.phase or ""), attempt=job.attempt, by=SYSTEM, at=current.at)
-            try:
-                current.give(command)
-            except Refused:
-                return  # the attempt has moved on: nothing is due
-
-    return Outcome({}, apply)
+    if job.payload["timer"] == "resume":
+        return Outcome({}, lambda tx: outages.go_on(engine, tx, job))
+    return Outcome({}, lambda tx: look_again(engine, tx, job))
 
 
 def _gave_up(engine: Engine, tx: Tx, job: JobRecord, reason: str) -> None:

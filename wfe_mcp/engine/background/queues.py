@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.run_change import queue_name
@@ -154,6 +155,7 @@ def cancel_job(engine: Engine, by: By, job_id: str, gave_up: GaveUp, reason: str
                 f"Cancel or pause the run: wfe-mcp cancel {job.run_id}",
             )
         tx.jobs.request_cancel(job.id, reason=cancel_reason)
+        # One that runs is stopped by its worker, which writes what follows when the work has ended.
         if job.status is JobStatus.QUEUED:
             with suppress(Refused):  # its attempt has moved on: the job is not needed
                 gave_up(tx, replace(job, cancel_requested=True, cancel_reason=cancel_reason), cancel_reason)
@@ -164,18 +166,18 @@ def cancel_job(engine: Engine, by: By, job_id: str, gave_up: GaveUp, reason: str
 
 
 def end_for_person(engine: Engine, tx: Tx, job: JobRecord, reason: str) -> None:
-    """Fail the attempt of ``job``; only the user can open another."""
+    """Fail the attempt of ``job``; only the user can open another. One that is not at work only sees that the job has ended."""
     if job.run_id is None or job.phase is None:
         return
     path = PhasePath(job.phase)
     with change_run_in(engine, tx, job.of_run, SYSTEM) as current:
         if path in current.state.attempts and current.attempt(path).number == job.attempt:
             message = f"The work of the server on {path!r} ended: {reason}."
-            current.give(
-                c.FailAttempt(
-                    phase=path, attempt=job.attempt, reason=message, human_only=True, by=SYSTEM, at=current.at
-                )
+            command = c.FailAttempt(
+                phase=path, attempt=job.attempt, reason=message, human_only=True, by=SYSTEM, at=current.at
             )
+            if refusal(current.state, command) is None:
+                current.give(command)
 
 
 def _limits(loaded: LoadedSettings, project_id: str) -> WorkLimits:

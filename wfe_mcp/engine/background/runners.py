@@ -95,6 +95,7 @@ def _claim_job(engine: Engine, endings: Completion, token: Token, asked: Claim) 
     with suppress(_NotForItError), engine.store.tx() as tx:
         limits = replace(claims, closed=closed)
         job = tx.jobs.claim(access.OWNER + token.name, (queue,), asked.lease_s, engine.clock(), limits)
+        # It was enqueued after the look above, so that its labels were not among the closed ones.
         if job is not None and not labels_of(job.limit_key) <= labels:
             raise _NotForItError
         return job
@@ -157,6 +158,7 @@ def end(engine: Engine, text: str, job_id: str, report: Report) -> Ended:
         claim, job = _claim_on(engine, tx, text, job_id)
     endings = _endings(engine)
     _refuse_other(claim, job, report)
+    # Before it is judged: a cancel that was there first wins over the report.
     if job.cancel_requested:
         endings.cancel(job)
         _over(engine, claim)

@@ -94,9 +94,11 @@ def operate(
     else:
         key = operation.key
     seen = observe()
+    # What was called and is there was allowed before the call: it is only recorded.
     if seen is None or operation is None or not operation.called:
         allow()
     if seen is None:
+        # Its own transaction: a process killed in ``act`` leaves a log that says that it may have happened.
         record(engine, call.run.id, OperationCalled(key=key))
         act()
         seen = observe()

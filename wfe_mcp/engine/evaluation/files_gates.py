@@ -41,6 +41,7 @@ def _judge(change: RunChange, attempt: Attempt, gate: FilesGate, seen: SeenFiles
     except ExpressionError:
         exist = ()  # the verdict says so
     tree = seen.known_tree(scene.ignored)
+    # Another tree than the one under judgement, or files that the look does not have: a job judges.
     if tree is None or tree.id != attempt.tree or scene.attached or not {*exist} <= files_in(tree, exist):
         return False
     try:

@@ -81,6 +81,7 @@ def judge(engine: Engine, context: JobContext) -> JudgedGate | None:
 
 def record(engine: Engine, tx: Tx, job: JobRecord, judged: JudgedGate) -> None:
     """Write the verdict inside the transaction that ends the job."""
+    # Asked again: revision, gate or tree may be others since the job began; then its verdict is about nothing.
     with change_run_in(engine, tx, job.of_run, SYSTEM) as current:
         attempt = judged_attempt(current, job)
         if attempt is not None:

@@ -88,6 +88,7 @@ def gate_scene(engine: Engine, tx: Tx, current: RunChange, attempt: Attempt, gat
 
 def judged_attempt(current: RunChange, job: JobRecord) -> Attempt | None:
     """The attempt, while the job's revision, gate and tree are still under judgement."""
+    # All of what the evidence binds to: a verdict counts for these bytes, this gate and this tree alone.
     attempt = current.state.current(PhasePath(job.phase or ""))
     asked = (job.attempt, job.payload["stage"], job.payload["gate"], job.payload["sha256"], job.payload["tree"])
     now = (attempt.number, str(attempt.stage), attempt.gate, attempt.sha256, attempt.tree)

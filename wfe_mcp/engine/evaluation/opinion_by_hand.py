@@ -145,6 +145,7 @@ def take_opinion(
                 }
             ],
         }
+        # Nothing in the run's state has changed, so no reaction would ask for the job.
         enqueue_gate(current, attempt, again=True)
         current.tx.after_commit(engine.wake)
     return opinion

@@ -18,13 +18,13 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus
 from wfe_mcp.core.moves import USER, example, refusal
 from wfe_mcp.core.paths import PhasePath, item_of
 from wfe_mcp.engine.approvals.requests import with_decision
-from wfe_mcp.engine.evaluation.reactions import answer_condition, end_time, judge_inline_gate, wake_backoff
+from wfe_mcp.engine.evaluation.reactions import answer_condition, end_time, end_waits, judge_inline_gate
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.store.records.jobs import NewJobValues
 from wfe_mcp.store.records.runs import LoadedRun
 
-_REACTIONS = (end_time, answer_condition, judge_inline_gate, wake_backoff)
+_REACTIONS = (end_time, answer_condition, judge_inline_gate, end_waits)
 _ACTIVE = {AttemptStatus.READY, AttemptStatus.RUNNING, AttemptStatus.GATING, AttemptStatus.AWAITING}
 _STOPS = {RunStatus.BLOCKED, RunStatus.FAILED, RunStatus.PAUSED}
 

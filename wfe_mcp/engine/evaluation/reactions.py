@@ -123,6 +123,7 @@ def judge_inline_gate(change: RunChange) -> bool:
     for attempt in change.state.moving_attempts:
         if attempt.status is not AttemptStatus.GATING:
             continue
+        # To open gates is new work; gates that are open go on while the run is paused.
         if attempt.sha256 is None and change.state.status is RunStatus.PAUSED:
             continue
         if attempt.sha256 is None:
@@ -165,14 +166,18 @@ def end_time(change: RunChange) -> bool:
     return True
 
 
-def wake_backoff(change: RunChange) -> bool:
-    """End the first back-off whose time has come, also where its timer fired while the run was paused."""
+def end_waits(change: RunChange) -> bool:
+    """End the first attempt whose time is over, or the first back-off whose time has come.
+
+    Its timer only looks at the run. One that fired in vain (the run was stopped, or the clock was set back) is made good here.
+    """
     for attempt in change.state.moving_attempts:
-        if attempt.not_before is not None and attempt.not_before <= change.at:
-            command = c.Wake(**change.values_of(attempt))
-            if refusal(change.state, command) is None:
-                change.give(command)
-                return True
+        for moment, kind in ((attempt.deadline, c.TimeOut), (attempt.not_before, c.Wake)):
+            if moment is not None and moment <= change.at:
+                command = kind(**change.values_of(attempt))
+                if refusal(change.state, command) is None:
+                    change.give(command)
+                    return True
     return False
 
 
@@ -242,10 +247,11 @@ class _Submission:
 def synchronize_jobs(change: RunChange) -> None:
     """Enqueue a job for each gate that reads the world and each deadline; cancel those of attempts that left their gate."""
     before, ends_at = change.loaded.state, change.state.ends_at
+    # At each change, since its key makes it once: also after a resume that gave the run more time.
     if ends_at is not None and not change.state.is_over:
         change.set_timer("run", ends_at)
     # Jobs of a stopped run may have ended without a verdict: its gates need new ones.
-    if before.status in {RunStatus.PAUSED, RunStatus.BLOCKED} and change.state.status is not before.status:
+    if (before.is_over or before.status is RunStatus.PAUSED) and change.state.status is not before.status:
         enqueue_gates(change)
     for path in change.state.changed_since(before):
         now, was = change.attempt(path), before.attempts.get(path, (None,))[-1]
@@ -287,6 +293,7 @@ def seal_artifacts(change: RunChange) -> None:
         was = change.loaded.state.attempts.get(path, (now,))[-1]
         if now.status is AttemptStatus.COMPLETED and was.status is not AttemptStatus.COMPLETED and now.revision:
             change.tx.artifacts.seal(change.run.id, path, now.revision, change.at)
+        # A request is about the judged bytes: it ends with the judgement, whatever ended that.
         if was.status in _JUDGED and not (now.number == was.number and now.status in _JUDGED):
             change.tx.approvals.void(change.run.id, path, was.number, change.at)
 

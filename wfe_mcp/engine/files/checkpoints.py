@@ -113,6 +113,7 @@ def at_start(engine: Engine, run: str | LoadedRun, path: PhasePath, attempt: int
         loaded = engine.load(tx, run)
         if not is_saved_at_start(engine, tx, loaded, path):
             return
+        # Its event says so; a ref alone may be of a process that died before the event.
         if again and any(
             (checkpoint.why, checkpoint.phase, checkpoint.attempt) == ("start", path, attempt)
             for checkpoint in checkpoints_of(tx, loaded.record.id)

@@ -141,6 +141,7 @@ def _edit(tx: Tx, record: RunRecord, plan: CompiledTemplate, attempt: Attempt) -
     output = plan.phase(attempt.phase).output
     if output is None or not output.editable or output.seal == "on_submit":
         return None
+    # Before work its gates judge the prompt, and no artifact is there to be edited.
     if not attempt.revision or attempt.stage is not Stage.AFTER:
         return None
     return changed_on_disk(tx, record, plan, attempt)

@@ -54,6 +54,7 @@ def keep_look(change: RunChange) -> None:
 
 def kept_look(engine: Engine, record: RunRecord) -> SeenFiles | None:
     """The look of the last change of a run: taken here, within seconds, and nothing has happened to the run since."""
+    # Taken, not read: a second gate judges files that the first may have changed.
     at, files = engine.shared_state_of(_KeptLooks).pop(Path(record.worktree), (None, None))
     return files if files is not None and at == (record.id, record.last_seq) and files.is_fresh else None
 

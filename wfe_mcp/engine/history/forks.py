@@ -276,6 +276,7 @@ def _take_along(engine: Engine, tx: Tx, place: _ForkOrigin, new_id: RunId, comma
         if approval.phase in command.anew and command.then.is_open(approval.phase):
             continue
         answer = tx.approvals.decision(approval.id) if approval.status in _ANSWERED else None
+        # What was decided later is no decision of the fork.
         if answer is not None and answer.at <= place.event.at:
             with_origin = approval.data | {"origin": {"run": old, "request": approval.id}}
             request = replace(
@@ -305,6 +306,7 @@ def _step(row: StepRecord, place: _ForkOrigin, command: ForkRun) -> StepRecord |
         return None
     if row.finished_at is not None and row.finished_at <= place.event.at:
         return row
+    # The call of an attempt that is over counts no more; one that can be repeated begins again.
     if tries[row.attempt - 1].status is not AttemptStatus.RUNNING or is_repeatable(row):
         return None
     error = f"run {place.record.id} was making this call when it was forked"

@@ -319,6 +319,7 @@ def _with_files(engine: Engine, by: By, run: str, aim: recovery.Aim, commit: str
         began = current.state.going_back
         assert began is not None, "it has just begun"
         try:
+            # The files of the safety snapshot: what was written since is not in it, and must not be lost.
             done = restore(root, commit, expect=restore_plan.safety.tree, **values)
         except Refused as refused:
             recovery.abandon(engine, run, began, refused.message)
@@ -327,6 +328,7 @@ def _with_files(engine: Engine, by: By, run: str, aim: recovery.Aim, commit: str
             current.give(
                 recovery.command_back(current, aim.to, aim.kind, files=True, safety=began.safety, tree=wanted.tree)
             )
+            # A gate job that ran meanwhile ended without a verdict: nothing is judged while the run goes back.
             enqueue_gates(current)
         drop(root, [values["safety"]])
     return Went(

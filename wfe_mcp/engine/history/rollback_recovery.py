@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 from wfe_mcp.core import commands as c, events as e, undo as steps_back
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import AttemptStatus, By, Channel, GoingBack, RunId, TakesBack
+from wfe_mcp.core.model import AttemptStatus, By, Channel, GoingBack, RunId, RunState, TakesBack
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.rollback import changed_places
 from wfe_mcp.engine.evaluation.reactions import enqueue_gates
@@ -95,6 +95,7 @@ def _end(engine: Engine, run: RunId) -> None:
     meanwhile: RestoreResult | None = None
     note = ""
     try:
+        # What the killed restore has written already is wanted content, and no conflict.
         restore(root, going.commit, expect=read_snapshot(root, going.safety).tree, **values)
     except Refused as refused:
         if "paths" not in refused.data:  # another process does it, or the disk fails: the next call retries
@@ -192,7 +193,7 @@ def judge(current: RunChange, aim: Aim) -> tuple[str, ...]:
         raise _with_command(refused, aim)
     places = changed_places(current.state, command.then, files=files)
     _refuse_others(current, places, files=files)
-    effects = _effects(current, places)
+    effects = _effects(current, places, command.then)
     if effects and not current.by.is_human:
         raise _with_command(
             Refused("needs_human", f"What {effects[0]} has done outside is not undone, and might be done twice."), aim
@@ -218,6 +219,7 @@ def _refuse_others(current: RunChange, places: Sequence[PhasePath], *, files: bo
         attempt = current.attempt(path)
         others = attempt.holder not in {None, engine.holder} and not current.state.is_served(path)
         at_work = attempt.status is AttemptStatus.RUNNING and engine.is_alive(attempt.holder, attempt.lease_until)
+        # A person may: what the holder submits later is refused, as its attempt is over.
         if others and at_work and not current.by.is_human:
             raise held_by_another(current.tx, run.id, attempt, "Only its holder, or a person, goes back over it.")
     if not files:
@@ -227,12 +229,12 @@ def _refuse_others(current: RunChange, places: Sequence[PhasePath], *, files: bo
             other.status is AttemptStatus.GATING or engine.is_alive(other.holder, other.lease_until)
         ):
             continue
-        there = current.tx.runs.load(other.run_id)
-        if there is not None and there.record.worktree == run.worktree and other.phase not in there.state.loops:
+        there = current.tx.runs.load(other.run_id, to_change=False)  # it only has to be looked at
+        if there is not None and there.record.worktree == run.worktree:
             raise Refused(
                 "leased",
                 f"Run {other.run_id} works in this folder: its phase {other.phase!r} is {other.status}.",
-                f"Finish, pause or cancel run {other.run_id} first, or go back without the files.",
+                f"Finish or cancel run {other.run_id} first, or go back without the files.",
             )
     from wfe_mcp.store.records.jobs import JobStatus
 
@@ -246,17 +248,22 @@ def _refuse_others(current: RunChange, places: Sequence[PhasePath], *, files: bo
             )
 
 
-def _effects(current: RunChange, places: Sequence[PhasePath]) -> tuple[str, ...]:
+def _effects(current: RunChange, places: Sequence[PhasePath], then: RunState) -> tuple[str, ...]:
+    """The calls to the outside of all attempts that the phases made since, or continued with: a new one makes them again."""
     from wfe_mcp.engine.phases.steps import has_steps, is_repeatable
 
     if not has_steps(current.state.spec):
         return ()
-    return tuple(
-        f"step {row.step!r} of {path} ({row.does})"
-        for path in places
-        for row in current.tx.steps.of_run(current.run.id, path, current.attempt(path).number)
-        if not is_repeatable(row) and row.carried is None and str(row.status) in _HAPPENED
+    first = {path: then.current(path).before + 1 if path in then.attempts else 1 for path in places}
+    made = (
+        f"step {row.step!r} of {row.phase} ({row.does})"
+        for row in current.tx.steps.of_run(current.run.id)
+        if row.attempt >= first.get(row.phase, row.attempt + 1)
+        and not is_repeatable(row)
+        and row.carried is None
+        and str(row.status) in _HAPPENED
     )
+    return tuple(dict.fromkeys(made))
 
 
 def explain_unrecorded(engine: Engine, by: By, loaded: LoadedRun, aim: Aim, refused: Refused) -> Refused:

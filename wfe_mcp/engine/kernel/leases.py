@@ -95,6 +95,7 @@ def _tree(engine: Engine, tx: Tx, run: RunRecord, state: RunState, path: PhasePa
 
 def lock_elsewhere(engine: Engine, tx: Tx, run: RunRecord, state: RunState, path: PhasePath) -> Refused | None:
     """Which lock of ``path`` another run holds (``leased``), or None."""
+    # Locks have names once the engine answered the question about them; a phase that waits for that holds none.
     for name in state.current(path).locks or ():
         for other in tx.runs.holders(engine.project_id, name, besides=run.id):
             # Only an open loop has no holder: its lock ends with it.

@@ -95,6 +95,7 @@ class RunChange:
 
         run = self.loaded.record
         name = queue_name(queue, run.project_id)
+        # At the end of the transaction, so that a worker with a free slot claims it there, without a poll.
         self.tx.before_commit(lambda: self._hand_over(name))
         return self.tx.jobs.enqueue(NewJob(kind, name, run_id=run.id, **job))
 
@@ -107,6 +108,7 @@ class RunChange:
         """Look at the run, or at ``attempt``, again at ``moment``; once for the same moment."""
         phase, number = (None, None) if attempt is None else (attempt.phase, attempt.number)
         place = "" if attempt is None else f"{phase}:{number}:"
+        # The moment is in the key: a time that moves gets another timer, and the earlier one finds nothing due.
         key = f"timer:{timer}:{self.run.id}:{place}{moment.isoformat()}"
         payload = {"timer": timer}
         self.enqueue("timer", "timer", payload=payload, run_at=moment, dedupe_key=key, phase=phase, attempt=number)
@@ -132,6 +134,7 @@ class RunChange:
         for event in events:
             self.state = evolve(self.state, event)
         self.events += events
+        # By identity: what the server gives in a person's change is not what they decided, nor what their key signs.
         if command.by is self.by:
             self.commands.append(command)
             self.decided += events

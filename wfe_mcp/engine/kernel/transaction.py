@@ -54,12 +54,14 @@ def change_run_in(
     """Change a run inside the caller's transaction. ``loaded``: the run as this transaction has just read it."""
     loaded = loaded or engine.load(tx, run)
     refuse_change(engine, loaded.record)
+    # One time for the whole change: an undo finds by it what belongs to one command.
     current = RunChange(engine, tx, loaded, engine.plans.of_run(tx, loaded.record), by, engine.clock())
     yield current
     _react(current)
     # Records without an event of their own need one too: it seals them.
     if current.events or tx.seals.has_unnamed(current.run.id):
         current.loaded = tx.runs.save(loaded, current.state, current.events, by, current.at, _facts(current))
+        # Not now: the change may still be undone, and hooks read the run as it was saved.
         tx.after_commit(lambda: _announce(current))
 
 

@@ -100,6 +100,7 @@ def overspend(tx: Tx, call: NewCall, limits: list[Cap]) -> Overspend | None:
 def pause_over_budget(engine: Engine, tx: Tx, run_id: str, reason: str) -> None:
     """Pause the run for the user, in this transaction; a run that is paused or over already stays as it is."""
     with change_run_in(engine, tx, run_id, SYSTEM) as current:
+        # For people: only they can raise the cap, and an agent that resumed would come back here.
         command = c.Pause(reason=reason, for_human=True, by=SYSTEM, at=current.at)
         if refusal(current.state, command) is None:
             current.give(command)

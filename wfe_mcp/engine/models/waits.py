@@ -53,6 +53,7 @@ def go_on(engine: Engine, tx: Tx, job: JobRecord) -> None:
     """Resume the run at the set time. Only the pause that set the timer ends; a later pause stays."""
     with change_run_in(engine, tx, job.of_run, SYSTEM) as current:
         command = c.Resume(by=SYSTEM, at=current.at)
+        # The reason names the pause: a person may have resumed, and paused for another one, meanwhile.
         if current.state.reason == job.payload["reason"] and refusal(current.state, command) is None:
             current.give(command)
 

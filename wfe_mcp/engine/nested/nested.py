@@ -11,6 +11,8 @@ the transaction that needs its answer.
 
 import heapq
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, cast
 
 from wfe_mcp.artifacts.ahead import Unjudged, judged_now
@@ -44,6 +46,7 @@ def evaluated_items(change: RunChange, attempt: Attempt) -> tuple[tuple[str, ...
         raise ExpressionError(walk.in_, f"a loop walks over a list, this is {type(items).__name__}")
     values = cast("list[object]", items)
     keys = _keys(change, attempt, walk, values)
+    _refuse_one_folder(change, walk.key or walk.in_, keys)
     order = range(len(values)) if walk.order_by is None else _order(walk.order_by, keys, values)
     ordered = [(keys[position], values[position]) for position in order]
     document = {key: {"index": index, "value": value} for index, (key, value) in enumerate(ordered)}
@@ -78,6 +81,21 @@ def _keys(change: RunChange, attempt: Attempt, walk: ForEach, values: Sequence[o
             raise ExpressionError(walk.key, f"a key is text or a number, that of item {index} is {type(key).__name__}")
         keys.append(str(key))
     return keys
+
+
+def _refuse_one_folder(change: RunChange, written: str, keys: Sequence[str]) -> None:
+    """Keys name folders: two that differ by case alone would share one where the disk ignores case. Raises ExpressionError."""
+    seen: dict[str, str] = {}
+    for key in keys:
+        first = seen.setdefault(key.lower(), key)
+        if first != key and _ignores_case(Path(change.run.worktree)):
+            raise ExpressionError(written, f"the keys {first!r} and {key!r} name one folder: this disk ignores case")
+
+
+def _ignores_case(root: Path) -> bool:
+    with suppress(OSError):
+        return (root / ".wfe").samefile(root / ".WFE")
+    return False
 
 
 def _own_key(value: object, index: int) -> str:

@@ -51,7 +51,9 @@ def start_phase(engine: Engine, by: By, run_id: str, phase: str | None, *, holde
     tree, files, head = read_files()
     saved = save(engine, loaded.record, "start", files) if saves else None
     with change_run(engine, loaded, by) as current:
+        # First: a phase of a dead holder takes a place of ``max_parallel`` and the tree, and would refuse this claim.
         free_dead_leases(current)
+        # One that runs has tree and locks since its own claim.
         if path in current.state.attempts and current.attempt(path).status is AttemptStatus.READY:
             busy = held_elsewhere(engine, current.tx, current.run, current.state, path)
             if busy is not None:
@@ -64,6 +66,12 @@ def start_phase(engine: Engine, by: By, run_id: str, phase: str | None, *, holde
             note_taken(current, saved, "start", (attempt,))
         work = Claim(
             current.loaded, current.plan, attempt, prompt_of(current, attempt), fenced_feedback(current, attempt)
+        )
+    if current.loaded.state.attempts[path][attempt.number - 1].status is not AttemptStatus.RUNNING:
+        raise Refused(
+            "stale_revision",
+            f"The time of attempt {attempt.number} of phase {path!r} is over.",
+            "Call status, then start_phase, and work on the open attempt.",
         )
     before = current.loaded_before.state.attempts.get(path, (None,))[-1]
     is_new = before is None or before.status is not AttemptStatus.RUNNING or before.holder != holder

@@ -30,6 +30,7 @@ def waits_for_lock(change: RunChange, attempt: Attempt) -> bool:
         return False
     from wfe_mcp.store.records.jobs import JobStatus
 
+    # No event comes from the other run when it frees the lock, so this run looks again by itself.
     queued = change.tx.jobs.filter(
         change.run.id, statuses=(JobStatus.QUEUED,), phase=attempt.phase, attempt=attempt.number
     )

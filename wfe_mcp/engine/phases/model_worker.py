@@ -114,9 +114,11 @@ def _enqueue(change: RunChange, attempt: Attempt) -> None:
 
 
 def was_suspended(job: JobRecord) -> bool:
-    """True for a job that ended because its run was paused under it, or because its work was not needed then."""
+    """True for a job that ended because its run was stopped under it, or because its work was not needed then."""
     result = job.result or {}
-    return any(word in result for word in ("suspended", "outage", "stale"))
+    # Of dropped results only what a stopped run refused: anything else would be refused again, after another paid call.
+    is_dropped = result.get("dropped") == "illegal_transition"
+    return is_dropped or any(word in result for word in ("suspended", "outage", "stale"))
 
 
 def _filled_by(settings: LoadedSettings, role: str, frozen: Mapping[str, Any]) -> FrozenProvider | None:

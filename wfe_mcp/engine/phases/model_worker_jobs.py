@@ -20,6 +20,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
 from wfe_mcp.core.paths import PhasePath, shell_path
+from wfe_mcp.core.refusals import illegal
 from wfe_mcp.engine.artifacts.prompts import fenced_feedback, prompt_of
 from wfe_mcp.engine.artifacts.revisions import store_revision, write_output
 from wfe_mcp.engine.files.checkpoints import at_start
@@ -88,6 +89,7 @@ def work_phase(engine: Engine, context: JobContext) -> Outcome:
         connections = connections_of(engine, piece.role, frozen=piece.frozen, declared=True)
     except Refused as refused:
         return _failure_outcome(engine, context.job, f"{refused.message} {refused.hint}".strip(), human_only=True)
+    # Fallbacks only at the last try: until then the first provider may be back.
     is_last, fault = context.job.tries >= TRIES, None
     for connection in connections if is_last else connections[:1]:
         try:
@@ -241,6 +243,10 @@ def _submit_output(
         attempt = _attempt(current, job)
         if attempt is None:
             return
+        if (
+            current.state.is_over
+        ):  # the job is dropped before it writes a file, and worked again where the run is reopened
+            raise illegal(f"The run is {current.state.status}.", "")
         reason = f"Its artifact does not match the schema: {checked.faults[0].message}" if checked.faults else ""
         content = canonical_json(value if checked.faults else checked.value)
         if not reason:
@@ -262,15 +268,9 @@ def _keep_partial(engine: Engine, piece: _Piece, worked: Worked) -> bool:
         return False
     attempt, why = piece.attempt, worked.why or "it was stopped"
     raw = canonical_json({"ending": worked.ending, "text": worked.text})
-    with engine.store.tx() as tx:
-        tx.artifacts.add_refused(
-            piece.run.id,
-            attempt.phase,
-            attempt.number,
-            raw,
-            [Detail("", f"a partial result: {why}")],
-            engine.clock(),
-        )
+    with engine.store.tx() as tx, change_run_in(engine, tx, piece.run.id, SYSTEM) as current:  # its event seals the row
+        fault = Detail("", f"a partial result: {why}")
+        tx.artifacts.add_refused(piece.run.id, attempt.phase, attempt.number, raw, [fault], current.at)
     return True
 
 

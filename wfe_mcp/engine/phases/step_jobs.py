@@ -41,6 +41,7 @@ def work_step(engine: Engine, context: JobContext) -> Outcome:
     call = _begin(engine, context.job)
     if call is None:
         return Outcome({"stale": True})
+    # A step without needs can begin before the first one: the files are saved before whichever begins.
     first = call.row.position == 0
     if (first or call.step.needs == ()) and call.row.tries == 1:
         at_start(engine, call.run.id, call.attempt.phase, call.attempt.number, again=not first)

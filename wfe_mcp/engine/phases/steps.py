@@ -115,6 +115,7 @@ def leave(change: RunChange) -> None:
         if path not in before.attempts:
             continue
         was, now = before.attempts[path][-1], change.state.attempts[path][-1]
+        # An attempt has two parts, its own steps and those that undo it: what ends one leaves the rows of the other.
         undone = is_undone(was)
         is_over = now.number != was.number or (undone, is_worked(now)) != (is_undone(now), True)
         if is_worked(was) and is_over and (undone or change.state.phase(path).kind == "steps"):
@@ -254,19 +255,21 @@ def _carried_steps(change: RunChange, attempt: Attempt, phase: StepsPhase) -> di
 
     tries = change.state.attempts[attempt.phase]
     last = tries[attempt.number - 2] if attempt.number > 1 else None
+    # All steps run again after a rollback, too: over calls to the outside only a person goes back.
     # After a failed step the next attempt continues at it; after a failed gate (a revision) all steps run again.
     if last is None or last.iteration != attempt.iteration or last.revision or last.status is AttemptStatus.ROLLED_BACK:
         return {}
-    rows = {row.step: row for row in change.tx.steps.of_run(change.run.id, attempt.phase, last.number)}
+    rows = {row.step: row for row in change.tx.steps.of_run(change.run.id, attempt.phase, last.made_in)}
     for step in undone_steps(change.tx, change.run.id, attempt.phase):
         rows.pop(step, None)
     kept: dict[str, StepRecord] = {}
     for step in phase.steps:
         row = rows.get(step.id)
+        # Where a person was asked, their retry says that the call may be made again: it is not carried.
         in_doubt = row is not None and row.status is StepStatus.UNKNOWN and not last.human_only
         if row is None or not (has_passed(row, step) or in_doubt):
             continue
-        kept[step.id] = replace(row, attempt=attempt.number, carried=row.carried or last.number)
+        kept[step.id] = replace(row, attempt=attempt.number, carried=row.carried or row.attempt)
         change.tx.steps.save(kept[step.id])
     return kept
 
@@ -323,6 +326,7 @@ def _due(change: RunChange, row: StepRecord, step: Step) -> StepRecord:
 def _enqueue(change: RunChange, row: StepRecord) -> None:
     from wfe_mcp.store.records.jobs import Effect
 
+    # The number is in the key: a step whose job ended before it began needs another job.
     safe, number = is_repeatable(row), row.enqueued + 1
     job = change.enqueue(
         "step",
@@ -348,6 +352,7 @@ def _as_its_job_ended(change: RunChange, row: StepRecord) -> StepRecord:
     if job is None or job.status in {JobStatus.QUEUED, JobStatus.RUNNING}:
         return row
     error = (job.error or f"its job was {job.status}").removeprefix(IN_DOUBT).rstrip(".")
+    # Still queued: its job ended before it began, so nothing was called.
     if row.status is StepStatus.QUEUED and job.status is not JobStatus.CANCELLED and row.enqueued < _MOST_JOBS:
         row = replace(row, status=StepStatus.READY)
     else:

@@ -101,6 +101,7 @@ def submit(
             receipt = _refuse(current, spot, value, faults)
         else:
             current.facts |= {"comment": note} if note else {}
+            # The revision first: what it refuses has written no file.
             receipt = store_revision(current, spot, content, note, tree=tree)
             write_output(current, spot, content)
         if files and not faults:

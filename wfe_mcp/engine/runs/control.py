@@ -48,6 +48,7 @@ def retry(
     says of its open blockers.
     """
     with change_run(engine, run_id, by) as current:
+        # A dead worker's phase is no one's: an agent may open the next attempt.
         free_dead_leases(current)
         _refuse_others_work(current, PhasePath(phase))
         if role is not None and role != CLIENT_ROLE:
@@ -179,7 +180,7 @@ def _draft(current: RunChange, path: PhasePath) -> tuple[int, str | None]:
     attempt = current.state.attempts.get(path, (None,))[-1]
     if attempt is None or attempt.revision:
         return 0, None
-    drafts = current.tx.artifacts.refused_submissions(current.run.id, path, attempt.number)
+    drafts = current.tx.artifacts.refused_submissions(current.run.id, path, attempt.made_in)
     if not drafts:
         return 0, None
     try:

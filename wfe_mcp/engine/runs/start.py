@@ -85,6 +85,7 @@ def start_run(
     refuse_of_triggers(by, idempotency_key=idempotency_key, triggered_by=triggered_by)
     origin = origin_of(triggered_by=triggered_by, external_id=external_id)
     more = origin | ({"driver": driver} if driver else {}) | ({"roles": given_roles} if given_roles else {})
+    # What makes two starts with one key the same; anything else under that key is a conflict.
     args = sha256_of({"template": template, "inputs": inputs, "title": title, "auto": auto, **more})
     if idempotency_key:
         with engine.store.read() as tx:
@@ -125,6 +126,7 @@ def start_run(
     mark(engine.root, engine.project_id, make=True)
     with engine.store.tx() as tx:
         _refuse_moved(engine, tx)
+        # Again, now that no other can write: of two starts with one key the first wins.
         if idempotency_key:
             known = tx.runs.for_key(engine.project_id, idempotency_key, args)
             if known is not None:

@@ -114,6 +114,7 @@ def carry(change: RunChange, attempt: Attempt, last: Attempt, found: StepRetry) 
     for row in change.tx.steps.of_run(change.run.id, attempt.phase, last.made_in):
         if row.step in found.kept:
             change.tx.steps.save(replace(row, attempt=attempt.number, carried=row.carried or row.attempt))
+    # A new attempt without rows takes over all that ended well; a first row says that nothing is kept.
     if not found.kept:
         begin_step(change, attempt, phase.steps, [step.id for step in phase.steps].index(found.first))
 

@@ -8,6 +8,7 @@ Trust in a file is trust in its bytes trusted last. Bytes trusted before stay tr
 """
 
 import json
+import logging
 from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
@@ -17,7 +18,6 @@ from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint
 from wfe_mcp.core.evidence_levels import Level, level_named, strictest
 from wfe_mcp.core.model import AttemptStatus, By
-from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine, own_key
 from wfe_mcp.engine.kernel.strict_keys import keep_strict
@@ -30,6 +30,8 @@ from wfe_mcp.engine.templates.trust_listing import is_older, keep_trusted, still
 from wfe_mcp.store import Tx
 from wfe_mcp.workspace.config.gate_keys import FileLayer
 from wfe_mcp.workspace.config.settings import LoadedSettings
+
+log = logging.getLogger("wfe_mcp.engine")
 
 _POLICY, _EVIDENCE = "policy:", "policy-evidence:"
 """Followed by the project's id."""
@@ -155,7 +157,7 @@ def give_trust(
         _keep_policy(engine, by)
     if is_own or any(trust.kind == "configuration" for trust in trusts):
         _keep_evidence(engine, by)
-    _go_on(engine)
+    continue_waiting(engine)
     return trusts
 
 
@@ -248,16 +250,20 @@ def _keep(engine: Engine, by: By, what: str, value: str | None) -> None:
             tx.secrets.set(name, value, by, engine.clock())
 
 
-def _go_on(engine: Engine) -> None:
-    """Gates that waited for trust are judged again."""
+def continue_waiting(engine: Engine) -> list[str]:
+    """Gates and steps that waited for trust look again; the runs with such a gate."""
     with engine.store.read() as tx:
         runs = tx.runs.open_ids(engine.project_id)
+    judged: list[str] = []
     for run in runs:
-        with change_run(engine, run, SYSTEM) as current:
-            trust_given(current)
-            for attempt in current.state.open_attempts:
-                again = c.TreeChange(tree=attempt.tree, **current.values_of(attempt))
-                # A blocked or failed run stays as it is until a person reopens it.
-                waits = attempt.status is AttemptStatus.AWAITING and current_gate(current.state, attempt) != "approval"
-                if waits and refusal(current.state, again) is None:
-                    current.give(again)
+        try:
+            with change_run(engine, run, SYSTEM) as current:
+                trust_given(current)
+                for attempt in current.state.open_attempts:
+                    if attempt.status is AttemptStatus.AWAITING and current_gate(current.state, attempt) != "approval":
+                        current.give(c.TreeChange(tree=attempt.tree, **current.values_of(attempt)))
+        except Refused as refused:  # a rollback that cannot be finished now keeps no other run waiting
+            log.warning("run %s is left alone: %s", run, refused.message)
+            continue
+        judged += [run] if current.events else []
+    return judged

@@ -74,6 +74,7 @@ def start_due(engine: Engine, context: JobContext) -> Outcome:
     payload = context.job.payload
     name, at = payload["schedule"], datetime.fromisoformat(payload["at"])
     schedule = engine.settings().settings.schedule.get(name)
+    # Asked as if just before it: a schedule that was edited since does not name this time.
     if schedule is None or not schedule.enabled or schedule.next(at - _SECOND) != at:
         return Outcome({"dropped": f"[schedule.{name}] does not name this time any more"})
     with engine.store.read() as tx:

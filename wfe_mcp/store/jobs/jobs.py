@@ -233,6 +233,7 @@ _CLAIM = (
 
 _WAITING = select(JOB.c.id).where(JOB.c.id.in_(bindparam("ids_", expanding=True)), JOB.c.status == JobStatus.QUEUED)
 _HELD = and_(JOB.c.id == bindparam("id_"), JOB.c.fence == bindparam("fence_"), JOB.c.status == JobStatus.RUNNING)
+# A job that is to stop renews no lease: should its handler hang, the lease ends and frees it.
 _HEARTBEAT = update(JOB).where(_HELD, ~JOB.c.cancel_requested).values(lease_until=bindparam("until"))
 # The keys of the values decide the columns that it sets.
 _HELD_STEP = update(JOB).where(_HELD)
@@ -251,6 +252,7 @@ class JobRepository(Repository):
     def enqueue(self, new: NewJob) -> str:
         """Queue a job in this transaction; its id. A known ``dedupe_key`` returns the id of the job that has it."""
         if new.dedupe_key is not None:
+            # Two that enqueue the same at once would both find none.
             self.alone("job", new.dedupe_key)
             same_job = self._connection.execute(_BY_KEY, {"key_": new.dedupe_key}).scalar()
             if same_job is not None:
@@ -278,6 +280,7 @@ class JobRepository(Repository):
         self.alone("claim")  # limits are counted, and the job is chosen, as under SQLite's write lock
         values = self._within(limits, queues, now) | {"owner": owner, "until": now + timedelta(seconds=lease_s)}
         job = self._first(JobRecord, _CLAIM, values)
+        # The calls of an earlier claim count no longer as in flight: their process is gone.
         if job is not None and job.tries > 1:
             self._run(LOSE_CALLS, {"job": job.id})
         return job
@@ -338,6 +341,7 @@ class JobRepository(Repository):
             raise ValueError("name a job or a run")
         named = ((JOB.c.id, job_id), (JOB.c.run_id, run_id), (JOB.c.phase, phase), (JOB.c.attempt, attempt))
         those = equal_where_given(named)
+        # A waiting job ends here; of one that runs only its worker knows when the work has stopped.
         waiting = update(JOB).where(*those, JOB.c.status == JobStatus.QUEUED)
         running = update(JOB).where(*those, JOB.c.status == JobStatus.RUNNING, ~JOB.c.cancel_requested)
         asked = {"cancel_requested": True, "cancel_reason": reason}

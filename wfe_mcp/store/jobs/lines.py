@@ -56,6 +56,7 @@ class LineRepository(Repository):
         """``job`` has ended: the next of its line is due now."""
         line = line_of(job)
         self.alone("line", line)
+        # The job may have ended out of turn, cancelled while it waited: then another one is still ahead.
         if not self._is_busy(line):
             self._run(_ADVANCE, {**_within(line), "now": self._clock()})
 

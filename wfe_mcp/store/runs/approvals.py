@@ -67,6 +67,7 @@ class ApprovalRepository(Repository):
             return open_request
         if open_request is not None:
             self.void(new.run_id, new.phase, new.attempt, at)
+        # Part of the id: what is asked again, after it expired or was void, is another request.
         number = self._connection.execute(_ASKED, attempt).scalar_one()
         row = row_from(new, REQUEST) | {"id": f"rq-{sha256_of([*_key(new), number])[:16]}", "data": dict(new.data)}
         row |= {"status": RequestStatus.OPEN, "created_at": at, "closed_at": None}
@@ -104,6 +105,7 @@ class ApprovalRepository(Repository):
 
     def decide(self, request_id: str, decision: DecisionRecord) -> RequestRecord:
         """Record the one decision on a request; the updated request. Refuses ``stale_revision``."""
+        # On PostgreSQL the row is locked: of two who decide at once the second finds it closed.
         request = self._first(RequestRecord, _LOCKED if self.shared.locks_rows else _BY_ID, {"id_": request_id})
         if request is None or request.status is not RequestStatus.OPEN or _is_expired(request, decision.at):
             raise Refused(

@@ -68,6 +68,7 @@ _OPEN = (
     )
     .order_by(ATTEMPT.c.run_id, ATTEMPT.c.phase)
 )
+# Sorts after every time, so that one index has the newest claims first and these apart.
 _WITHOUT_LEASE = "~"
 _CLAIMS_LOOKED_AT = 16
 """No claim replaces that of a live process, so only the newest claims need a check."""
@@ -142,6 +143,7 @@ class RunRepository(RunListRepository):
             attempts = self._connection.execute(_LOAD_ATTEMPTS, {"run_id": run_id}).scalars()
             return codec.state_of(self.spec(record.spec_sha256), run_state, attempts)
 
+        # By the hash of the last event, which no other state has.
         return LoadedRun(record, self._caches.states.get(f"{run_id}:{record.last_hash}", read))
 
     def projects(self, run_ids: Sequence[RunId]) -> dict[RunId, str]:
@@ -159,6 +161,7 @@ class RunRepository(RunListRepository):
         before = loaded.record
         if not events and after != loaded.state:
             raise ValueError("a state changes by events only")
+        # Before the change's own events: what they rely on is sealed when they are written.
         if records := self._seals.take(before.id):
             events = (RecordsKept(records=records), *events)
         if not events:

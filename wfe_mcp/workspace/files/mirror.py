@@ -147,6 +147,7 @@ def remove_run(root: Path, run: str) -> None:
 def write_gitignore(root: Path) -> None:
     """Keep mirrors and plans out of git. An existing ``.wfe/.gitignore`` stays unchanged, unless wfe-mcp wrote it before 0.1.0."""
     there = read_if_there(root, ".wfe/.gitignore")
+    # A file that a person changed is theirs.
     if there is None or there == _BEFORE_PLANS.encode():
         write_atomic(root, ".wfe/.gitignore", GITIGNORE)
 

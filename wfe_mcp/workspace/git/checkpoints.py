@@ -70,6 +70,7 @@ def kept_at(root: Path, prefix: str = "") -> dict[str, datetime]:
 def drop(root: Path, names: Iterable[str]) -> None:
     """Delete these refs; unknown names are ignored. The user's next ``git gc`` removes the objects."""
     names = set(names)
+    # With the commit of each: git deletes none that was moved meanwhile.
     there = list_checkpoints(root) if names else {}
     lines = [f"delete {REFS}/{name} {there[name]}\n" for name in sorted(names) if name in there]
     with refusing_disk_faults("Checkpoints cannot be dropped"):
@@ -182,6 +183,7 @@ def to_drop(checkpoints: Iterable[KeptCheckpoint], *, keep: int, keep_for: timed
 def _may_go(each: KeptCheckpoint, newer: int, keep: int, keep_for: timedelta, now: datetime) -> bool:
     """``newer``: how many of its run and kind are newer."""
     if each.is_safety:
+        # An open run can still undo its last rollback: that needs these files.
         is_last = newer == 0 and each.run_ended_at is None
         return not is_last and now - max(each.taken_at, each.run_ended_at or each.taken_at) > 2 * keep_for
     return newer >= keep or (each.run_ended_at is not None and now - each.run_ended_at > keep_for)

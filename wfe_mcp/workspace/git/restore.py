@@ -133,6 +133,7 @@ def _prepare_restore(
         files = _files_of(root, want)
         now = take(root, {"before": commit}, limits, at=at, besides=_obstacles(root, files))
         differing = changes(root, now.tree, want.tree)
+        # What one of the two lacks cannot be brought back, or not be saved first: it stays as it is.
         paths = _skipped_changes(root, differing, now, want)
         gone = {path.path for path in paths}
         todo = [change for change in differing if change.path not in gone]
@@ -317,6 +318,7 @@ def _parts(path: str) -> tuple[str, ...]:
 @contextmanager
 def _alone(repo: Repository) -> Generator[None]:
     """Hold the lock of the only restore in this work tree; remove leftovers of a killed one."""
+    # Beside the index, which each work tree has of its own: two of one repository restore side by side.
     place = repo.index.parent / "wfe"
     place.mkdir(exist_ok=True)
     with ExitStack() as stack:

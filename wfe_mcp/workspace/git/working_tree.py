@@ -159,6 +159,7 @@ class WorkingTree:
     def _forget_if_the_clock_was_set_back(self) -> None:
         """A file that is written at a time that comes again may have the ctime of before."""
         ahead_ns = self._clock_ns() - time.monotonic_ns()
+        # Compared with a clock that is never set: the difference shrinks only where the other was set back.
         if ahead_ns < self._ahead_ns - GRAIN_NS // 2:
             self._hashed, self._nodes, self._bytecode = {}, {}, {}
             self._names.forget()
@@ -172,6 +173,7 @@ class WorkingTree:
                 return look.oids[path]
             if self._hashed.get(path) == facts:
                 return look.oids.setdefault(path, self._nodes[path].oid)
+            # Before the bytes are read: a file that changes after this may keep its times, and is not cached.
             began = self._clock_ns()
             self._hashed.pop(path, None)
             self._nodes.pop(path, None)
@@ -304,6 +306,7 @@ class SeenFiles:
     def __init__(self, root: Path) -> None:
         self._tree, self._root, self._at = working_tree(root), root, time.monotonic()
         repo, real = repository(root), os.path.realpath(root)
+        # To hash a whole disk or a home folder would take minutes; neither is a project.
         if real == os.path.dirname(real) or real == os.path.realpath(Path.home()):
             repo = None
         self.look = None if repo is None else self._tree.look(repo)
@@ -333,6 +336,7 @@ class SeenFiles:
         files, watched = self._tree.entries_of(self.look, ignore_globs)
         for what, entries in (("files", files), ("watched", watched)):
             oid, trees = self._tree.trees(entries, repo.hash_name, what)
+            # Without watched files the id is that of git's tree alone, as in earlier versions.
             if ids and not entries:
                 break
             ids.append(oid)
