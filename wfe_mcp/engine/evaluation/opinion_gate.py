@@ -105,7 +105,7 @@ def judge_by_opinions(
     will not, WaitsForPerson where it is a person.
     """
     there = [each for each in reviewers if each.connections]
-    missing = [f"{each.name}: {each.why}" for each in reviewers if not each.connections]
+    missing = {each.name: each.why for each in reviewers if not each.connections}
     if missing and not (there and gate.if_missing == "note"):
         return no_reviewer(gate, missing)
     if missing:  # only configured reviewers are asked
