@@ -8,7 +8,7 @@ Trust in a file is trust in its bytes trusted last. Bytes trusted before stay tr
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -242,16 +242,33 @@ def _keep(engine: Engine, by: By, what: str, value: str | None) -> None:
             tx.secrets.set(name, value, by, engine.clock())
 
 
+def continue_trusted(engine: Engine, run: str) -> bool:
+    """Let go on what of ``run`` waited for trust, where nothing of the configuration needs it any more; True where it may.
+
+    A file that was changed and put back leaves nothing to trust.
+    """
+    loaded = engine.settings()
+    if loaded.untrusted or loaded.project_file is None:
+        return False
+    # Who reviews can come from the user's own configuration.
+    _go_on_in(engine, run, {"approval"} if loaded.user_is_trusted else {"approval", "opinion"})
+    return True
+
+
 def _go_on(engine: Engine) -> None:
-    """Gates that waited for trust are judged again."""
     with engine.store.read() as tx:
         runs = tx.runs.open_ids(engine.project_id)
     for run in runs:
-        with change_run(engine, run, SYSTEM) as current:
-            trust_given(current)
-            for attempt in current.state.open_attempts:
-                again = c.TreeChange(tree=attempt.tree, **current.on(attempt))
-                # A blocked or failed run stays as it is until a person reopens it.
-                waits = attempt.status is AttemptStatus.AWAITING and current_gate(current.state, attempt) != "approval"
-                if waits and refusal(current.state, again) is None:
-                    current.give(again)
+        _go_on_in(engine, run)
+
+
+def _go_on_in(engine: Engine, run: str, but: Collection[str] = ("approval",)) -> None:
+    """Gates and steps that waited for trust are judged and called again. ``but``: gates that wait for something else."""
+    with change_run(engine, run, SYSTEM) as current:
+        trust_given(current)
+        for attempt in current.state.open_attempts:
+            again = c.TreeChange(tree=attempt.tree, **current.on(attempt))
+            # A blocked or failed run stays as it is until a person reopens it.
+            waits = attempt.status is AttemptStatus.AWAITING and current_gate(current.state, attempt) not in but
+            if waits and refusal(current.state, again) is None:
+                current.give(again)
