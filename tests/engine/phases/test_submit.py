@@ -1,13 +1,15 @@
 """Submission of artifacts."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, NOTE, Scene, approval, command, expr, moves, phase, refused
 from wfe_mcp.core.model import By
-from wfe_mcp.engine.kernel.engine import CLI_HOLDER
+from wfe_mcp.engine.kernel.engine import CLI_HOLDER, Engine
 from wfe_mcp.engine.phases import submit as submissions
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views.answers import tool_answers as answers
@@ -115,6 +117,22 @@ def test_another_agent_learns_which_client_holds_a_phase(scene: Scene) -> None:
     assert scene.status(run).data["warnings"] == [f"plan is {held}"]
     assert "warnings" not in scene.status(run, other).data
     assert "warnings" not in answers.status(scene.engine, HUMAN, run).data, "a person sees the run as it is"
+
+
+def test_workers_that_take_any_phase_at_the_same_moment_each_get_one(scene: Scene) -> None:
+    names = ["a", "b", "c"]
+    workers = [scene.engine, scene.neighbour()[1], scene.neighbour()[1]]
+    together = threading.Barrier(len(workers))
+
+    def take(worker: Engine, run: str) -> str | None:
+        together.wait(30)
+        return answers.start_phase(worker, AGENT, run).phase
+
+    for _ in range(5):
+        run = scene.start(*(phase(name, needs=[]) for name in names), limits={"max_parallel": 3})
+        with ThreadPoolExecutor(len(workers)) as pool:
+            taken = list(pool.map(take, workers, [run] * len(workers)))
+        assert sorted(filter(None, taken)) == names
 
 
 @pytest.mark.requirement("B-21")
