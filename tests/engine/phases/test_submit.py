@@ -141,7 +141,9 @@ def test_beginning_a_phase_of_a_dead_holder_takes_it_over(scene: Scene) -> None:
     neighbour, other = scene.neighbour()
     scene.begin(run, "plan", other)
     neighbour.end()
+    assert [each.why for each in scene.status(run).next] == ["its worker is gone; assigns it to you"]
     taken = scene.begin(run)
+    assert [each.why for each in scene.status(run).next] == ["already assigned to you; repeats the prompt"]
     assert (taken.state, taken.data["attempt"]) == ("running", 1)
     assert scene.attempt(run, "plan").holder == scene.engine.holder
 
