@@ -119,6 +119,18 @@ def test_another_agent_learns_which_client_holds_a_phase(scene: Scene) -> None:
     assert "warnings" not in answers.status(scene.engine, HUMAN, run).data, "a person sees the run as it is"
 
 
+def test_a_next_attempt_that_the_user_approves_first_is_not_called_ready(scene: Scene) -> None:
+    run = scene.start(phase("plan", expr("${false}"), prompt_gates=[approval("agent")]))
+    decisions.ask_approval(scene.engine, AGENT, run, "plan")
+    no = scene.do(run, "plan")
+    assert no.error is not None
+    assert (no.state, no.error.hint, moves(no)) == (
+        "awaiting",
+        "Attempt 2 is not ready yet: follow next.",
+        [("approve", "plan")],
+    )
+
+
 def test_workers_that_take_any_phase_at_the_same_moment_each_get_one(scene: Scene) -> None:
     names = ["a", "b", "c"]
     workers = [scene.engine, scene.neighbour()[1], scene.neighbour()[1]]
