@@ -28,9 +28,7 @@ def test_a_step_needs_trust_and_burns_no_try(scene: Scene, stub: Stub) -> None:
 
 
 @pytest.mark.parametrize("waiting", ["a gate", "a step"])
-def test_what_needs_trust_continues_when_the_configuration_is_put_back(
-    scene: Scene, stub: Stub, waiting: str
-) -> None:
+def test_what_needs_trust_continues_when_the_configuration_is_put_back(scene: Scene, stub: Stub, waiting: str) -> None:
     del stub
     scene.check("ok", "pass")
     config = scene.root / ".wfe" / "config.toml"
