@@ -40,6 +40,8 @@ def test_what_needs_trust_continues_when_the_configuration_is_put_back(scene: Sc
     scene.work()
     found = scene.status(run)
     assert (found.waiting_on, "needs trust" in found.data["blockers"][0]) == ("human", True)
+    events = scene.events(run)
+    assert (scene.status(run).waiting_on, scene.events(run)) == ("human", events), "looking changes nothing"
     config.write_text(trusted, encoding="utf-8")
     assert scene.status(run).waiting_on == "job"
     scene.work()

@@ -8,7 +8,7 @@ Trust in a file is trust in its bytes trusted last. Bytes trusted before stay tr
 """
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint
 from wfe_mcp.core.evidence_levels import Level, level_named, strictest
-from wfe_mcp.core.model import AttemptStatus, By
+from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunState
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine, own_key
@@ -28,6 +28,7 @@ from wfe_mcp.engine.templates.config_drift import note_own_configuration
 from wfe_mcp.engine.templates.pending import OWN, PendingTrust
 from wfe_mcp.engine.templates.trust_listing import is_older, keep_trusted, still_trusted, trusted_text
 from wfe_mcp.store import Tx
+from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.workspace.config.gate_keys import FileLayer
 from wfe_mcp.workspace.config.settings import LoadedSettings
 
@@ -242,16 +243,17 @@ def _keep(engine: Engine, by: By, what: str, value: str | None) -> None:
             tx.secrets.set(name, value, by, engine.clock())
 
 
-def continue_trusted(engine: Engine, run: str) -> bool:
-    """Let go on what of ``run`` waited for trust, where nothing of the configuration needs it any more; True where it may.
+def continue_trusted(engine: Engine, run: LoadedRun, *, steps_wait: bool) -> bool:
+    """Let go on the checks and steps of ``run`` that waited for trust of a configuration that has it; True where one did.
 
-    A file that was changed and put back leaves nothing to trust.
+    A file that was changed and put back leaves nothing to trust. ``steps_wait``: whether steps of the run do.
     """
     loaded = engine.settings()
     if loaded.untrusted or loaded.project_file is None:
         return False
-    # Who reviews can come from the user's own configuration.
-    _go_on_in(engine, run, {"approval"} if loaded.user_is_trusted else {"approval", "opinion"})
+    if not steps_wait and not any(_waits(run.state, each, "command") for each in run.state.moving_attempts):
+        return False
+    _go_on_in(engine, run.record.id, "command")
     return True
 
 
@@ -262,13 +264,17 @@ def _go_on(engine: Engine) -> None:
         _go_on_in(engine, run)
 
 
-def _go_on_in(engine: Engine, run: str, but: Collection[str] = ("approval",)) -> None:
-    """Gates and steps that waited for trust are judged and called again. ``but``: gates that wait for something else."""
+def _go_on_in(engine: Engine, run: str, kind: str = "") -> None:
+    """Steps and gates that waited for trust are called and judged again. ``kind``: only gates of it."""
     with change_run(engine, run, SYSTEM) as current:
         trust_given(current)
         for attempt in current.state.open_attempts:
             again = c.TreeChange(tree=attempt.tree, **current.on(attempt))
             # A blocked or failed run stays as it is until a person reopens it.
-            waits = attempt.status is AttemptStatus.AWAITING and current_gate(current.state, attempt) not in but
-            if waits and refusal(current.state, again) is None:
+            if _waits(current.state, attempt, kind) and refusal(current.state, again) is None:
                 current.give(again)
+
+
+def _waits(state: RunState, attempt: Attempt, kind: str) -> bool:
+    gate = current_gate(state, attempt)
+    return attempt.status is AttemptStatus.AWAITING and (gate == kind if kind else gate != "approval")

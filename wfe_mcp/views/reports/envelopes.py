@@ -72,7 +72,7 @@ def _is_trusted_now(engine: Engine, found: Overview) -> bool:
         return False
     from wfe_mcp.engine.templates.trust import continue_trusted
 
-    return continue_trusted(engine, found.loaded.record.id)
+    return continue_trusted(engine, found.loaded, steps_wait=bool(found.untrusted))
 
 
 def envelope_of(
