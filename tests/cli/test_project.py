@@ -317,6 +317,7 @@ def test_a_changed_file_is_put_back_or_accepted_by_a_person(cli: Terminal) -> No
     assert (document.code, f"wfe-mcp artifact restore {run} draft" in document.err) == (1, True)
     assert cli.json("artifact", "restore", run, "draft").data["restored"] == [place.relative_to(cli.root).as_posix()]
     assert cli("artifact", "restore", run).out.startswith("No file differs")
+    assert cli.json("artifact", "accept", run, "draft").refusal == "illegal_transition", "no PIN makes that right"
     place.write_text('{"text": "better said"}')
     assert cli.json("artifact", "accept", run, "draft").code == 1
     assert cli.json("artifact", "accept", run, "draft", pin=PIN).document["state"] == "completed"

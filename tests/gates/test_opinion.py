@@ -94,7 +94,8 @@ def test_a_reviewer_who_cannot_be_reached_does_not_matter_where_its_vote_decides
 
 
 def test_a_gate_without_any_configured_reviewer_is_a_note_or_an_error():
-    assert no_reviewer(gate("a", if_missing="note"), ["a"]).outcome is GateOutcome.SKIPPED
-    error = no_reviewer(gate("a"), ["a: There is no role. Name one: wfe-mcp providers role a PROVIDER MODEL"])
+    missing = {"a": "There is no role. Name one: wfe-mcp providers role a PROVIDER MODEL"}
+    assert no_reviewer(gate("a", if_missing="note"), missing).outcome is GateOutcome.SKIPPED
+    error = no_reviewer(gate("a"), missing)
     assert error.kind is VerdictKind.ERROR
     assert "(a: There is no role. Name one: wfe-mcp providers role a PROVIDER MODEL)." in error.message

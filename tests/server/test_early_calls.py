@@ -20,7 +20,7 @@ from wfe_mcp.server.early_calls import EARLY, STEPS, EarlyCalls
 from wfe_mcp.server.fast_start import CACHE, CAPABILITIES_KEY, CLIENT_KEY, MODERN, VERSION_KEY, FastStart
 from wfe_mcp.server.served_project import ServedProject
 from wfe_mcp.server.wire import Wire
-from wfe_mcp.views.answers import reading, starting
+from wfe_mcp.views.answers import reading, starting, tool_answers
 from wfe_mcp.views.answers.starting import start_run
 from wfe_mcp.views.runs.models import RunView
 
@@ -292,6 +292,19 @@ def test_the_server_continues_with_the_project_of_the_first_call(house: House) -
         answer = first_status(child)["result"]
         assert answer["structuredContent"]["ok"], answer
         assert registered(house) == [child.process.pid]
+        assert child.end() == 0
+
+
+def test_the_first_answer_does_not_miss_the_worker_that_begins_after_it(house: House) -> None:
+    run = begin_run(house)
+    engine = house.engine()
+    tool_answers.start_phase(engine, By(), run, "checked")
+    left = tool_answers.submit_artifact(engine, By(), run, "checked", artifact={"title": "Left in its gate"})
+    engine.close()
+    assert left.state == "gating"
+    with serving(house) as child:
+        answer = first_status(child)["result"]["structuredContent"]
+        assert (answer["run"], answer["data"].get("blockers")) == (run, None)
         assert child.end() == 0
 
 

@@ -50,6 +50,7 @@ async def test_a_mistyped_argument_is_answered_with_the_intended_name(connect: C
         tool = await call(agent, "start_fase")
 
     assert "did you mean 'phase'?" in typo["error"]["details"][0]["message"]
+    assert typo["error"]["message"].endswith("did you mean 'phase'?")
     assert tool["error"]["hint"] == "Did you mean 'start_phase'?"
 
 

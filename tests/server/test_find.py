@@ -30,6 +30,14 @@ async def test_what_was_submitted_is_found_with_the_call_that_reads_it(connect: 
     assert read["data"]["content"] == "Cache the forecast in src/cache.py"
 
 
+async def test_a_run_that_is_found_by_its_title_says_the_title_once(connect: Connect) -> None:
+    async with connect() as agent:
+        await drill(agent, title="Weather service")
+        [hit] = (await call(agent, "find", query="weather", kind="run"))["data"]["hits"]
+
+    assert (hit["title"], hit.get("text")) == ("Weather service", None)
+
+
 async def test_each_link_of_a_hit_can_be_read(connect: Connect) -> None:
     async with connect() as agent:
         run = await drill(agent, title="Weather service")

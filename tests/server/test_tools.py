@@ -181,7 +181,7 @@ async def test_an_artifact_is_read_whole_in_part_and_as_a_list(connect: Connect)
 
     assert whole["data"]["content"] == {"title": "Read me"}
     assert part["data"]["content"] == "Read me"
-    assert [each["phase"] for each in listed["data"]["artifacts"]] == ["plan"]
+    assert (listed["summary"], [each["phase"] for each in listed["data"]["artifacts"]]) == ("read 1 artifact", ["plan"])
 
 
 async def test_waiting_ends_with_the_change_that_is_waited_for(connect: Connect) -> None:

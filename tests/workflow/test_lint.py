@@ -95,7 +95,11 @@ MUTANTS: list[tuple[str, object, str, str]] = [
         "true or false, not a number",
     ),
     ("/phases/0/gates/0/assert", "size(artifacts.plan.steps) > 0", "/phases/0/gates/0/assert", "exactly one ${…}"),
-    ("/phases/0/gates/0/assert", "${size(artifacts.plan.steps) >}", "/phases/0/gates/0/assert", "Syntax error"),
+    ("/phases/0/gates/0/assert", "${size(artifacts.plan.steps) >}", "/phases/0/gates/0/assert", "ends too early"),
+    ("/phases/0/gates/0/assert", "${1 = 1}", "/phases/0/gates/0/assert", "equality is '=='"),
+    ("/phases/0/gates/0/assert", "${true and true}", "/phases/0/gates/0/assert", "use &&, || or !"),
+    ("/phases/0/gates/0/assert", "${(true}", "/phases/0/gates/0/assert", "')' is missing at the end"),
+    ("/phases/0/gates/0/assert", "${true @ true}", "/phases/0/gates/0/assert", "'@' is not expected here"),
     (
         "/phases/0/gates/0/assert",
         "${size(artifacts.plan.steps > 0",

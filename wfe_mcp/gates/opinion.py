@@ -9,7 +9,7 @@ Rules:
    whether the gate passes with a warning or is undecided.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
@@ -104,24 +104,33 @@ def who_answered(provider: str, model: str, answered_by: str | None) -> str:
     return f"{answered_by}, asked for {model}" if model else answered_by
 
 
-def no_reviewer(gate: OpinionGate, missing: Sequence[str]) -> Judgement:
+def no_reviewer(gate: OpinionGate, missing: Mapping[str, str]) -> Judgement:
     """The judgement when no reviewer of the gate is configured: skipped with a note, or undecided.
 
-    ``missing``: each reviewer with what keeps it from being asked, and the command that changes that.
+    ``missing``: reviewer → what keeps it from being asked, and the command that changes that. A note names the reviewers
+    alone: it is repeated in every answer about the run.
     """
-    who, data = shorten_names(list(missing)), {"reviewers": list(gate.reviewers), "missing": list(missing)}
+    data = {"reviewers": list(gate.reviewers), "missing": _reasons(missing)}
     if gate.if_missing == "note":
-        return skipped(KIND, f"no reviewer is configured ({who})", data)
+        return skipped(KIND, _unconfigured(missing), data)
     step = "ask the user to do so, then to retry the phase."
-    return undecided(KIND, f"No reviewer can be asked ({who}).", step, data)
+    return undecided(KIND, f"No reviewer can be asked ({shortened(_reasons(missing))}).", step, data)
 
 
-def with_warning(judgement: Judgement, missing: Sequence[str]) -> Judgement:
+def with_warning(judgement: Judgement, missing: Mapping[str, str]) -> Judgement:
     """The judgement of the configured reviewers; where it is a pass, a warning names those that are not configured."""
     if judgement.kind is not VerdictKind.PASS:
         return judgement
-    warning = f"no reviewer is configured ({shorten_names(list(missing))})"
-    return passed_with_warning(KIND, warning, [judgement.message], judgement.data | {"missing": list(missing)})
+    data = judgement.data | {"missing": _reasons(missing)}
+    return passed_with_warning(KIND, _unconfigured(missing), [judgement.message], data)
+
+
+def _unconfigured(missing: Mapping[str, str]) -> str:
+    return f"no reviewer is configured ({shorten_names(list(missing))})"
+
+
+def _reasons(missing: Mapping[str, str]) -> list[str]:
+    return [f"{name}: {why}" for name, why in missing.items()]
 
 
 def _passes(count: int, reviews: Sequence[ReviewerResult]) -> str:

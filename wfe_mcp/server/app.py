@@ -136,7 +136,7 @@ class WfeServer(MCPServer[None]):
             known = [prompt.name for prompt in await self.list_prompts()]
             hint = nearest_hint(name, known, f"There are: {', '.join(known)}.") if name not in known else ""
             raise MCPError(
-                INVALID_PARAMS, f"Prompt {name[:100]!r} cannot be given: {str(fault)[:300]}. {hint}"
+                INVALID_PARAMS, f"Prompt {name[:100]!r} cannot be given: {str(fault)[:300]}. {hint}".rstrip()
             ) from None
 
     async def list_resources(self) -> list[Resource]:

@@ -55,7 +55,8 @@ def unknown_tool(name: str, tools: list[str]) -> Refused:
 def _message(tool: str, details: list[Detail]) -> str:
     first = details[0]
     more = f" ({len(details) - 1} more in details)" if len(details) > 1 else ""
-    return f"{tool} cannot take these arguments: {first.path or 'the whole'} {first.message}{more}."
+    text = f"{tool} cannot take these arguments: {first.path or 'the whole'} {first.message}{more}"
+    return text if text.endswith("?") else f"{text}."
 
 
 def _unknown(name: str, known: Mapping[str, Any]) -> Detail:

@@ -42,5 +42,6 @@ class ServedProject:
 
         project = find_project(self.flag, self.environment, roots, self.cwd)
         engine = create_engine(project, environment=self.environment)
+        engine.is_server = True
         start_anchoring(engine)
         return engine

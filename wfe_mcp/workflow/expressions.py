@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from pydantic import ValidationError
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.workflow.cel_faults import in_plain_words
 from wfe_mcp.workflow.faults import faults_of
 from wfe_mcp.workflow.model import Shape
 from wfe_mcp.workflow.model.base import RESERVED_WORDS, ROOTS, takes
@@ -231,7 +232,8 @@ def _reason(words: str) -> str:
     first = words.split("\n", 1)[0]
     for noise in ("INVALID_ARGUMENT: ", "NOT_FOUND: ", "INTERNAL: ", "UNKNOWN: ", "CANCELLED: ", "ERROR: <input>:"):
         first = first.removeprefix(noise)
-    return first.rsplit(" [", 1)[0] if first.endswith("]") else first
+    first = first.rsplit(" [", 1)[0] if first.endswith("]") else first
+    return in_plain_words(re.sub(r"\A\d+:\d+: ", "", first))
 
 
 def _plain(value: object, source: str) -> object:

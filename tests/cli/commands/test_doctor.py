@@ -56,6 +56,14 @@ def test_doctor_is_not_ready_while_changed_configuration_is_not_trusted(cli: Ter
     assert "its checks do not run before that, and gates wait; fix: wfe-mcp trust" in message
 
 
+def test_doctor_has_one_line_for_a_template_that_needs_trust(cli: Terminal) -> None:
+    cli.save(template("mine", phase("build", CHECK), phase("review")))
+    file = cli.root / ".wfe" / "templates" / "mine.json"
+    file.write_text(file.read_text().replace("Write it.", "Write all of it."))
+    found = [one["message"] for one in cli.json("doctor").data["findings"] if one["topic"].startswith("trust")]
+    assert [each.partition(": ")[0] for each in found] == ["mine needs your review"]
+
+
 def test_start_warns_at_the_terminal_too(cli: Terminal) -> None:
     configure(cli, test=["no-such-program"])
     cli.save(template("careful", phase("build", CHECK)))

@@ -206,7 +206,7 @@ def test_inputs_that_are_not_right_fail_the_phase(scene: Scene, keys: dict[str, 
 
 @pytest.mark.parametrize(
     ("outputs", "answer"),
-    [({"tag": "${size(inputs.title)}"}, "do not match"), ({"tag": "${artifacts.note_note.body}"}, "Key not found")],
+    [({"tag": "${size(inputs.title)}"}, "do not match"), ({"tag": "${artifacts.note_note.body}"}, "no key 'body'")],
 )
 def test_outputs_that_are_not_right_fail_the_phase(scene: Scene, outputs: dict[str, Any], answer: str) -> None:
     inner(scene, outputs=outputs)

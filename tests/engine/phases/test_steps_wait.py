@@ -1,5 +1,7 @@
 """Steps wait: for trust, for their server, for the working tree and for another phase."""
 
+import pytest
+
 from tests.engine.phases.test_steps_survive import HI, SET
 from tests.engine.scene import HUMAN, Scene, approval, command, phase, refused
 from tests.engine.step_scene import configure, rows, steps, tool
@@ -21,6 +23,27 @@ def test_a_step_needs_trust_and_burns_no_try(scene: Scene, stub: Stub) -> None:
     assert (found.waiting_on, scene.attempt(run, "ci").status) == ("human", AttemptStatus.RUNNING)
     assert "step say needs trust: the project's configuration changed" in found.data["blockers"][0]
     give_trust(scene.engine, HUMAN, [])
+    scene.work()
+    assert scene.state(run).status is RunStatus.COMPLETED
+
+
+@pytest.mark.parametrize("waiting", ["a gate", "a step"])
+def test_what_needs_trust_continues_when_the_configuration_is_put_back(scene: Scene, stub: Stub, waiting: str) -> None:
+    del stub
+    scene.check("ok", "pass")
+    config = scene.root / ".wfe" / "config.toml"
+    trusted = config.read_text(encoding="utf-8")
+    run = scene.start(phase("code", command("ok")) if waiting == "a gate" else steps(tool("say", **HI)))
+    config.write_text(f"{trusted}# changed\n", encoding="utf-8")
+    if waiting == "a gate":
+        scene.do(run, "code")
+    scene.work()
+    found = scene.status(run)
+    assert (found.waiting_on, "needs trust" in found.data["blockers"][0]) == ("human", True)
+    events = scene.events(run)
+    assert (scene.status(run).waiting_on, scene.events(run)) == ("human", events), "looking changes nothing"
+    config.write_text(trusted, encoding="utf-8")
+    assert scene.status(run).waiting_on == "job"
     scene.work()
     assert scene.state(run).status is RunStatus.COMPLETED
 

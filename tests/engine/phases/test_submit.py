@@ -1,13 +1,15 @@
 """Submission of artifacts."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, NOTE, Scene, approval, command, expr, moves, phase, refused
 from wfe_mcp.core.model import By
-from wfe_mcp.engine.kernel.engine import CLI_HOLDER
+from wfe_mcp.engine.kernel.engine import CLI_HOLDER, Engine
 from wfe_mcp.engine.phases import submit as submissions
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views.answers import tool_answers as answers
@@ -117,13 +119,43 @@ def test_another_agent_learns_which_client_holds_a_phase(scene: Scene) -> None:
     assert "warnings" not in answers.status(scene.engine, HUMAN, run).data, "a person sees the run as it is"
 
 
+def test_a_next_attempt_that_the_user_approves_first_is_not_called_ready(scene: Scene) -> None:
+    run = scene.start(phase("plan", expr("${false}"), prompt_gates=[approval("agent")]))
+    decisions.ask_approval(scene.engine, AGENT, run, "plan")
+    no = scene.do(run, "plan")
+    assert no.error is not None
+    assert (no.state, no.error.hint, moves(no)) == (
+        "awaiting",
+        "Attempt 2 is not ready yet: follow next.",
+        [("approve", "plan")],
+    )
+
+
+def test_workers_that_take_any_phase_at_the_same_moment_each_get_one(scene: Scene) -> None:
+    names = ["a", "b", "c"]
+    workers = [scene.engine, scene.neighbour()[1], scene.neighbour()[1]]
+    together = threading.Barrier(len(workers))
+
+    def take(worker: Engine, run: str) -> str | None:
+        together.wait(30)
+        return answers.start_phase(worker, AGENT, run).phase
+
+    for _ in range(5):
+        run = scene.start(*(phase(name, needs=[]) for name in names), limits={"max_parallel": 3})
+        with ThreadPoolExecutor(len(workers)) as pool:
+            taken = list(pool.map(take, workers, [run] * len(workers)))
+        assert sorted(filter(None, taken)) == names
+
+
 @pytest.mark.requirement("B-21")
 def test_beginning_a_phase_of_a_dead_holder_takes_it_over(scene: Scene) -> None:
     run = scene.start(phase("plan"))
     neighbour, other = scene.neighbour()
     scene.begin(run, "plan", other)
     neighbour.end()
+    assert [each.why for each in scene.status(run).next] == ["its worker is gone; assigns it to you"]
     taken = scene.begin(run)
+    assert [each.why for each in scene.status(run).next] == ["already assigned to you; repeats the prompt"]
     assert (taken.state, taken.data["attempt"]) == ("running", 1)
     assert scene.attempt(run, "plan").holder == scene.engine.holder
 

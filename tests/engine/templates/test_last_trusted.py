@@ -149,8 +149,8 @@ def test_a_template_trusted_before_does_not_start_once_another_is_trusted(scene:
     scene.write(path, json.dumps(loose))
     no = refused(start_run, scene.engine, AGENT, "drill", {"goal": "x"})
     assert (no.code, waiting(scene)) == ("needs_trust", ["drill"])
+    keep_version(scene.engine, loose, "saved")
     scene.write(path, json.dumps(strict))
-    keep_version(scene.engine, loose | {"version": loose["version"]}, "saved")
     no = refused(start_run, scene.engine, AGENT, f"drill@{loose['version']}", {"goal": "x"})
     assert no.code == "needs_trust", "saved by an agent it is no more trusted than in its file"
     assert gates(scene) == ["approval"]

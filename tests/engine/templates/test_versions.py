@@ -106,6 +106,14 @@ def test_the_same_name_and_version_with_other_content_is_a_conflict_wherever_it_
     assert len(versions.versions(scene.engine, "tiny")) == 1
 
 
+def test_an_agent_saves_no_other_content_under_the_version_of_an_installed_template(scene: Scene) -> None:
+    shipped = template_definition(scene.engine, "quick_fix")
+    no = refused(answers.save_template, scene.engine, AGENT, definition(shipped.version, name="quick_fix"))
+    assert (no.code, f'"{versions.next_version(shipped.version)}"' in no.hint) == ("conflict", True)
+    assert template_definition(scene.engine, f"quick_fix@{shipped.version}") == shipped
+    assert answers.save_template(scene.engine, AGENT, definition("99", name="quick_fix")).ok
+
+
 def test_a_template_that_needs_what_is_not_built_yet_is_kept_and_does_not_start(scene: Scene) -> None:
     later = definition(webhooks=[{"url": "https://example.org"}])
     saved = answers.save_template(scene.engine, AGENT, later)

@@ -167,6 +167,25 @@ def test_a_large_project_costs_one_look_at_each_folder_and_none_at_a_file_that_n
     assert int(stats) <= 100, "of 2,000 files none is looked at by itself"
 
 
+def test_a_line_of_ci_that_changes_its_folder_first_runs_there(tmp_path: Path) -> None:
+    ci = (
+        "jobs:\n  all:\n    steps:\n      - run: cd api && python -m pytest -q\n      - run: |\n          cd apps\n"
+        "          cd ./web; npm test\n          cd ../..\n          make lint\n"
+        "      - run: cd web && npm run build\n        working-directory: apps\n      - run: cd $HERE && make all\n"
+    )
+    files = {"api/pyproject.toml": "[tool.pytest.ini_options]\n", ".github/workflows/ci.yml": ci}
+    runs = [(each.value, each.folder, each.line) for each in project(tmp_path, files) if each.kind == "ci"]
+    assert runs == [
+        ("python -m pytest -q", "api", 4),
+        ("npm test", "apps/web", 7),
+        ("make lint", "", 9),
+        ("npm run build", "apps/web", 10),
+    ]
+    assert [each.why for each in find_checks(tmp_path).checks] == [
+        "api/pyproject.toml; CI runs it: .github/workflows/ci.yml:4"
+    ]
+
+
 def test_a_line_of_ci_speaks_for_the_check_of_the_folder_that_it_runs_in(tmp_path: Path) -> None:
     ci = (
         "jobs:\n  web:\n    steps:\n      - run: npm test\n        working-directory: ./apps/web\n"

@@ -166,10 +166,11 @@ def accept(invocation: Invocation, run: Run, phase: Phase, pin_fd: PinFd = None)
     """
     from wfe_mcp.cli.terminal.waiting import wait_for_gates
     from wfe_mcp.core.paths import PhasePath
-    from wfe_mcp.engine.runs.sealed_file_repair import accept_edit
+    from wfe_mcp.engine.runs.sealed_file_repair import accept_edit, edit_of
     from wfe_mcp.views.answers import tool_answers as answers
 
     run = invocation.resolve_run(run, phase)
+    edit_of(invocation.engine, run, PhasePath(phase))  # what cannot be accepted is refused before the PIN is asked for
     by = invocation.person(pin_fd, f"accept the edited artifact of {phase}")
     receipt = accept_edit(invocation.engine, by, run, PhasePath(phase))
     wait_for_gates(invocation, run, phase, receipt.attempt)

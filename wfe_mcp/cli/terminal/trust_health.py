@@ -45,9 +45,10 @@ def configuration_findings(engine: Engine, server: str) -> Iterator[HealthFindin
 
 
 def _pending(engine: Engine, one: PendingTrust) -> Iterator[HealthFinding]:
-    """What needs trust: how many effects are new or changed, what weakens a gate, then each as ``trust`` shows it.
+    """What needs trust: how many effects are new or changed, and what weakens a gate.
 
-    A problem where it is the project's configuration: until then its checks do not run, and gates wait.
+    The project's configuration is a problem, with each effect as ``trust`` shows it: until then its checks do not run, and
+    gates wait. Those of a template are whole prompts.
     """
     from wfe_mcp.cli.terminal.effects import change_lines
     from wfe_mcp.engine.templates.trust_listing import trust_listing
@@ -61,7 +62,7 @@ def _pending(engine: Engine, one: PendingTrust) -> Iterator[HealthFinding]:
     message += "; its checks do not run before that, and gates wait" if is_configuration else ""
     level = "problem" if is_configuration else "note"
     yield HealthFinding("trust", level, f"{message}; fix: wfe-mcp trust, or in a browser: wfe-mcp ui")
-    for change in changes:
+    for change in changes if is_configuration else ():
         yield HealthFinding(f"trust {one.name}", "note", " ".join(map(str.strip, change_lines(change))))
 
 

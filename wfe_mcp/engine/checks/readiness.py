@@ -18,6 +18,7 @@ from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.workflow.model import Gate, Phase
 from wfe_mcp.workspace.config.checks import CheckSettings, FrozenCheck
 from wfe_mcp.workspace.discovery.check_table import KINDS
+from wfe_mcp.workspace.system.location import project_at
 
 INIT = "wfe-mcp init"
 _COMPARISONS = frozenset({"unchanged", "within", "changed", "changed_outside"})
@@ -99,11 +100,14 @@ def needs_git(gate: Gate) -> bool:
     return gate.kind == "git" or (gate.kind == "files" and not _COMPARISONS.isdisjoint(gate.model_fields_set))
 
 
-def phase_that_needs_git(phases: Mapping[str, Phase]) -> str:
-    """The first phase of these that no one may skip and that has a gate about git or changed files; empty where none has."""
+def phase_that_needs_git(phases: Mapping[str, Phase], *, is_sure: bool) -> str:
+    """The first phase of these that has a gate about git or changed files; empty where none has.
+
+    ``is_sure``: only one that each run comes to and no one may skip.
+    """
     for path, phase in phases.items():
-        is_sure = phase.skip == "never" and not phase.when and phase.enter == "needs"
-        if is_sure and any(needs_git(gate) for gate in (*phase.prompt_gates, *phase.gates)):
+        comes = not is_sure or (phase.skip == "never" and not phase.when and phase.enter == "needs")
+        if comes and any(needs_git(gate) for gate in (*phase.prompt_gates, *phase.gates)):
             return path
     return ""
 
@@ -116,12 +120,12 @@ def templates_without_git(engine: Engine) -> list[str]:
     for offer in offers(engine):
         with suppress(Refused):  # an invalid template
             plan = engine.plans.compile(whole_definition(engine, offer.definition).definition)
-            names += [offer.name] * (not phase_that_needs_git(plan.phases))
+            names += [offer.name] * (not phase_that_needs_git(plan.phases, is_sure=False))
     return names
 
 
 def start_warnings(engine: Engine, plan: CompiledTemplate, frozen: Mapping[str, Any]) -> tuple[str, ...]:
-    """What keeps the checks of a run from passing here: not configured, not found, or did not work in their last trial.
+    """What keeps the gates of a run from passing here: no git, or a check that is not configured, not found or did not work.
 
     ``frozen``: the checks as the run has them, by name.
     """
@@ -131,7 +135,7 @@ def start_warnings(engine: Engine, plan: CompiledTemplate, frozen: Mapping[str, 
     absent = [name for name in requires if name not in frozen]
     required = required_checks(plan.definition) if absent else set[str]()
     fix = "wfe-mcp trust" if absent and engine.settings().untrusted else INIT
-    warnings: list[str] = []
+    warnings = list(_without_git(engine, plan))
     for name in requires:
         if name in absent:
             tried = last_trial(engine.root, name)
@@ -150,6 +154,16 @@ def start_warnings(engine: Engine, plan: CompiledTemplate, frozen: Mapping[str, 
                 f"check {name} did not work here, so its gates may not pass; the user tries it again with: {INIT} ({tried.summary})"
             )
     return tuple(warnings)
+
+
+def _without_git(engine: Engine, plan: CompiledTemplate) -> Iterator[str]:
+    phase = phase_that_needs_git(plan.phases, is_sure=False)
+    if phase and not project_at(engine.root).is_git:
+        from wfe_mcp.workspace.git.repository import why_no_repository
+
+        why, commands = why_no_repository(engine.root)
+        fix = f"so its gates cannot pass; the user fixes it with: {' or '.join(commands)}"
+        yield f"phase {phase} needs git to compare files ({why}), {fix}"
 
 
 def missing_checks(engine: Engine) -> list[MissingCheck]:

@@ -105,7 +105,7 @@ def judge_by_opinions(
     will not, WaitsForPerson where it is a person.
     """
     there = [reviewer for reviewer in reviewers if reviewer.connections]
-    missing = [f"{reviewer.name}: {reviewer.why}" for reviewer in reviewers if not reviewer.connections]
+    missing = {reviewer.name: reviewer.why for reviewer in reviewers if not reviewer.connections}
     if missing and not (there and gate.if_missing == "note"):
         return no_reviewer(gate, missing)
     if missing:  # only configured reviewers are asked

@@ -119,6 +119,8 @@ class Engine:
         self.shared_states: dict[type, object] = {} if beside is None else beside.shared_states
         self._store = store
         self._project_id: str | None = None
+        self.is_server = False
+        """Whether this process works the queues of the project from its first answer on."""
         self.serves_folder = False
         """Whether its callers work in its folder whatever their channel: the other end of a bridge."""
         self.people_at = "" if beside is None else beside.people_at
@@ -250,7 +252,7 @@ class Engine:
 
     def has_worker(self, tx: Tx) -> bool:
         """True while a process works the queues of this project: this one, a server, a worker, or whose job is running."""
-        if self.wakers:
+        if self.wakers or self.is_server:
             return True
         for process in tx.processes.on_host(self.identity.host):
             works_here = process.kind in _WORKERS and process.project_id in {None, self.project_id}

@@ -4,6 +4,7 @@ Claiming is idempotent for the holder (this server process): the same call bring
 feedback again. A dead holder's phase is taken over at once; for a live holder's the answer is ``leased``.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -40,13 +41,32 @@ class Claim:
 
 def start_phase(engine: Engine, by: By, run_id: str, phase: str | None, *, holder: str | None = None) -> Claim:
     """Claim ``phase``, else the one this holder has, else the first that is ready."""
-    holder = holder or engine.holder
-    with engine.store.read() as tx:
-        loaded = engine.load(tx, run_id)
-        refuse_elsewhere(engine, loaded, by)
-        path = PhasePath(phase) if phase else _choice(engine, tx, loaded, by, holder)
-        read_files = files_at_start(engine, tx, loaded, path) if path in loaded.state.attempts else BoundFiles
-        saves = _begins(engine, tx, loaded, path, by, holder) and is_saved_at_start(engine, tx, loaded, path)
+    holder, lost_at = holder or engine.holder, -1
+    while True:
+        with engine.store.read() as tx:
+            loaded = engine.load(tx, run_id)
+            refuse_elsewhere(engine, loaded, by)
+            path = PhasePath(phase) if phase else _choice(engine, tx, loaded, by, holder)
+            read_files = files_at_start(engine, tx, loaded, path) if path in loaded.state.attempts else BoundFiles
+            saves = _begins(engine, tx, loaded, path, by, holder) and is_saved_at_start(engine, tx, loaded, path)
+        try:
+            return _claimed(engine, by, loaded, path, holder, read_files, saves=saves)
+        except Refused as refused:
+            if phase or refused.code != "leased" or loaded.record.last_seq == lost_at:
+                raise
+            lost_at = loaded.record.last_seq  # another worker was faster: choose again
+
+
+def _claimed(
+    engine: Engine,
+    by: By,
+    loaded: LoadedRun,
+    path: PhasePath,
+    holder: str,
+    read_files: Callable[[], BoundFiles],
+    *,
+    saves: bool,
+) -> Claim:
     # Before the transaction: reading all files under the write lock would block every other process.
     tree, files, head = read_files()
     saved = save(engine, loaded.record, "start", files) if saves else None

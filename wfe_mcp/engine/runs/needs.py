@@ -97,6 +97,9 @@ class Stop(StrEnum):
     """Nothing is in the way: an agent or the server works, or may begin."""
 
 
+TRUST = frozenset({Stop.NEEDS_TRUST, Stop.UNTRUSTED_STEP})
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
     """One thing that a run waits for. ``about``: the other run, or the sentence that its finder made."""

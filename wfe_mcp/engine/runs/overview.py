@@ -85,6 +85,8 @@ class Overview(RunFacts):
     """Those that the template names, of a completed run."""
     operations: tuple[Operation, ...] = ()
     """What its steps have done outside the working folder."""
+    holder: str = ""
+    """This process, as phases name who holds them."""
     folder: str = ""
     """The folder of the run where it is another work tree than this process is in."""
     page: str = ""
@@ -163,6 +165,7 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
         outputs=run_outputs(engine, tx, loaded, plan),
         unanswered=_opinion_errors(tx, loaded) if works else {},
         asked_persons=all_persons_asked(tx, loaded) if works else {},
+        holder=engine.holder,
         folder="" if is_history else folder_elsewhere(engine, loaded.record),
         page=engine.people_at and f"{engine.people_at}/app/#/runs/{loaded.record.id}",
     )

@@ -5,9 +5,10 @@ accept       the user restarts the phase with the file's content: a new attempt,
 """
 
 from pathlib import Path
+from typing import Any
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import By
+from wfe_mcp.core.model import By, RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.revisions import Receipt
 from wfe_mcp.engine.files.drift import ChangedFile, changed_artifacts
@@ -41,7 +42,14 @@ def put_back(engine: Engine, by: By, run_id: str, phase: str = "") -> list[Chang
 
 
 def accept_edit(engine: Engine, by: By, run_id: str, phase: PhasePath) -> Receipt:
-    """Restart ``phase`` with its file's content, for the user; the gates of the new revision open.
+    """Restart ``phase`` with its file's content, for the user; the gates of the new revision open. Refuses as ``edit_of`` does."""
+    run, path, value = edit_of(engine, run_id, phase)
+    control.retry(engine, by, run, phase, "A person edited the accepted artifact; the edited one is submitted.")
+    return submit(engine, by, run, phase, artifact=value, note=f"edited in {path}", holder=CLI_HOLDER)
+
+
+def edit_of(engine: Engine, run_id: str, phase: PhasePath) -> tuple[RunId, str, dict[str, Any]]:
+    """The run, the edited file and its content.
 
     Refuses where the file is as sealed or is no valid artifact, and for phases whose artifact the server makes itself.
     """
@@ -74,6 +82,4 @@ def accept_edit(engine: Engine, by: By, run_id: str, phase: PhasePath) -> Receip
             f"Correct {edit.path}, or put it back.",
             checked.faults,
         )
-    run = loaded.record.id
-    control.retry(engine, by, run, phase, "A person edited the accepted artifact; the edited one is submitted.")
-    return submit(engine, by, run, phase, artifact=checked.value, note=f"edited in {edit.path}", holder=CLI_HOLDER)
+    return loaded.record.id, edit.path, checked.value

@@ -311,7 +311,7 @@ def refuse_missing(
 def _refuse_without_git(plan: CompiledTemplate, engine: Engine) -> None:
     """Refuse what could not pass its first gates: a phase that no one may skip compares files, and there is no git."""
     # As it is now: `git init` needs no restart of a server.
-    if not (phase := phase_that_needs_git(plan.phases)) or project_at(engine.root).is_git:
+    if not (phase := phase_that_needs_git(plan.phases, is_sure=True)) or project_at(engine.root).is_git:
         return
     from wfe_mcp.workspace.git.repository import why_no_repository
 

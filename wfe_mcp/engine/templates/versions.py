@@ -75,6 +75,14 @@ def keep_version(
         )
     template, sha256 = parse(content), digest(content)
     before = parent or _current_template(engine, template.name)
+    same = before if before is not None and before.version == template.version else None
+    # What a person imports may take the place of what is installed, and a clone has its parent's version.
+    if same is not None and same.definition != given and source in {"saved", "edited"}:
+        raise Refused(
+            "conflict",
+            f"Template {template.name!r} {template.version} has other content. A version never changes.",
+            f'Give the new definition another version, for example "{next_version(template.version)}".',
+        )
     names = ("checks", "roles", "servers", "context", "plugins", "templates")
     kept = {name: list(getattr(report.requires, name)) for name in names}
     new = NewTemplate(
@@ -133,12 +141,6 @@ def edit(engine: Engine, base: Offer, definition: Mapping[str, Any]) -> KeptVers
             "bad_argument",
             f"Nothing has changed: this is {base.name} {base.version} as it is.",
             "Change something, or leave it.",
-        )
-    if definition.get("version") == base.version:
-        raise Refused(
-            "conflict",
-            f"Template {base.name!r} {base.version} has other content. A version never changes.",
-            f'Give the edited definition another version, for example "{next_version(base.version)}".',
         )
     return keep_version(engine, definition, "edited", parent=base)
 

@@ -74,7 +74,7 @@ def find_text(
     page = find(engine, query, kind, run, min(limit, _MOST), cursor, everywhere=everywhere)
     hits = _hit_views(page, everywhere=everywhere)
     if by.channel is not Channel.DASHBOARD:
-        hits = [replace(view, text=_fence_hit(engine, hit)) for view, hit in zip(hits, page.page.hits, strict=True)]
+        hits = [_for_model(engine, view, hit) for view, hit in zip(hits, page.page.hits, strict=True)]
     hits = hits[: _fitting(hits)]
     more = page.page.cursor_after(len(hits))
     again = {key: value for key, value in asked.items() if value and (key, value) != ("limit", 10)}
@@ -165,10 +165,12 @@ def _pointer(hit: Hit) -> str:
     return hit.pointer if _PLAIN.fullmatch(hit.pointer) else ""
 
 
-def _fence_hit(engine: Engine, hit: Hit) -> str:
+def _for_model(engine: Engine, view: HitView, hit: Hit) -> HitView:
+    """The hit as a model reads it: its text marked as data, and not said again where it is the title."""
     from wfe_mcp.workflow.prompts import fence
 
-    return fence(hit.text, "found", nonce=hit.run_id or engine.project_id)
+    text = "" if hit.text == hit.title else fence(hit.text, "found", nonce=hit.run_id or engine.project_id)
+    return replace(view, text=text)
 
 
 def _fitting(hits: Sequence[HitView]) -> int:

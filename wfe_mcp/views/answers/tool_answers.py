@@ -12,7 +12,7 @@ from typing import Any
 from wfe_mcp.core.blockers import Settled
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import AttemptStatus, By, RunStatus
+from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.history.forks import fork_run
 from wfe_mcp.engine.kernel.engine import Engine
@@ -117,16 +117,7 @@ def submitted_answer(engine: Engine, run: str | LoadedRun, phase: str, attempt: 
     failed = tried.status in {AttemptStatus.FAILED, AttemptStatus.SUPERSEDED} and tried.reason
     if failed:
         message = f"Revision {revision} of {phase} is stored, but a gate failed. {tried.reason}"
-        hint = (
-            f"Fix it and resubmit. Attempt {newest.number} is already assigned to you."
-            if newest.status is AttemptStatus.RUNNING
-            else "A rule of this phase continues by itself: follow next."
-            if newest.status is AttemptStatus.FAILED and newest.repair
-            else f"No automatic retry is left; the user decides: {user_commands(overview, user_moves(overview, newest))}"
-            if newest.status is AttemptStatus.FAILED
-            else f"Call start_phase to work on attempt {newest.number}."
-        )
-        refused = Refused("gate_failed", message[:2500], hint)
+        refused = Refused("gate_failed", message[:2500], _after_failure(overview, newest))
         view = replace(view, verdicts=tuple(replace(verdict, message="") for verdict in verdicts))
         return envelope_of(overview, f"{phase}: gate failed", view, phase=phase, error=refused)
     # by the time of the answer, steps that follow may have stopped the run
@@ -135,6 +126,21 @@ def submitted_answer(engine: Engine, run: str | LoadedRun, phase: str, attempt: 
     is_jump = tried.status is AttemptStatus.SUPERSEDED
     became = f"completed, and the run went back: iteration {state.iteration}" if is_jump else newest.status
     return envelope_of(overview, ". ".join((f"{phase}: {became}", *stopped)), view, phase=phase)
+
+
+def _after_failure(found: Overview, newest: Attempt) -> str:
+    """What to do after a failed gate. ``newest``: the attempt that follows, or the failed one."""
+    match newest.status:
+        case AttemptStatus.RUNNING:
+            return f"Fix it and resubmit. Attempt {newest.number} is already assigned to you."
+        case AttemptStatus.FAILED if newest.repair:
+            return "A rule of this phase continues by itself: follow next."
+        case AttemptStatus.FAILED:
+            return f"No automatic retry is left; the user decides: {user_commands(found, user_moves(found, newest))}"
+        case AttemptStatus.READY:
+            return f"Call start_phase to work on attempt {newest.number}."
+        case _:  # gates before work, or other phases first
+            return f"Attempt {newest.number} is not ready yet: follow next."
 
 
 def _left_open(engine: Engine, found: Overview, phase: PhasePath, revision: int) -> tuple[str, ...]:

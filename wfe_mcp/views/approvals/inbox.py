@@ -13,7 +13,7 @@ from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.texts import in_short
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.engine.runs.needs import Need, Stop, Who
+from wfe_mcp.engine.runs.needs import TRUST, Need, Stop, Who
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.store.records.approvals import RequestRecord
 from wfe_mcp.views.approvals.request import listed_question, waiting_line
@@ -33,7 +33,6 @@ from wfe_mcp.views.values.model import second, view_of
 
 _DECISIONS = c.Retry | c.Skip | c.ForceAccept | c.Overrule
 _OF_THE_RUN = {Stop.STOPPED, Stop.PAUSED}
-_TRUST = {Stop.NEEDS_TRUST, Stop.UNTRUSTED_STEP}
 
 _QUESTIONS: dict[Stop, str] = {
     Stop.STOPPED: '"{title}" is {what}.{choice} {why}',
@@ -174,7 +173,7 @@ def _commands(found: Overview, need: Need, blocker: Blocker, decides: tuple[str,
     if need.stop is Stop.CHANGED_FILE and need.phase is not None:
         place = f"{run} {shell_path(need.phase)}"
         return (f"wfe-mcp artifact restore {place}", f"wfe-mcp artifact accept {place}")
-    if need.stop in _TRUST:
+    if need.stop in TRUST:
         return ("wfe-mcp trust",)
     return decides or (blocker.command or f"wfe-mcp status {run}",)
 

@@ -18,6 +18,7 @@ from wfe_mcp.artifacts.registry import json_schema
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.paths import PhasePath, declared_path
 from wfe_mcp.core.refusals import unknown_phase
+from wfe_mcp.core.units import plural
 from wfe_mcp.engine.artifacts.expression_scope import inputs_at
 from wfe_mcp.engine.runs.overview import Overview, overview
 from wfe_mcp.views.artifacts.context_pack import CONTEXT, ContextPack, context_pack
@@ -308,7 +309,7 @@ def what_of(view: ArtifactView) -> str:
     """The name of what was read, or how many artifacts were listed."""
     match view:
         case ArtifactList():
-            return f"{len(view.artifacts)} artifact(s)"
+            return plural(len(view.artifacts), "artifact")
         case RevisionView():
             return view.head.artifact
         case DifferenceView() | CallsView() | OutputsPart() | ContextPack():

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunState, RunStatus
+from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunStatus
 from wfe_mcp.core.moves import USER, action, command_with_others, legal_moves, phase_moves
 from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.engine.runs.overview import Overview
@@ -108,7 +108,7 @@ def next_moves(overview: Overview) -> tuple[Next, ...]:
         return (_wait(run, "continues by itself"), *resume) if resume and overview.goes_on else resume
     starts = {move.phase: move for move in legal if isinstance(move, c.StartPhase)}
     asks = {move.phase: move for move in legal if isinstance(move, c.AskApproval)}
-    moves = [tool_call(run, starts[path], _why(state, path)) for path in overview.startable if path in starts]
+    moves = [tool_call(run, starts[path], _why(overview, path)) for path in overview.startable if path in starts]
     moves += [
         tool_call(run, asks[pending.phase], "asks the user") for pending in overview.unasked if pending.phase in asks
     ]
@@ -121,9 +121,12 @@ def _wait(run: str, why: str) -> Next:
     return Next("status", {"run": run, "wait_s": _WAIT_S}, why=why)
 
 
-def _why(state: RunState, path: PhasePath) -> str:
-    is_held = state.current(path).status is AttemptStatus.RUNNING
-    return "already assigned to you; repeats the prompt" if is_held else ""
+def _why(overview: Overview, path: PhasePath) -> str:
+    attempt = overview.loaded.state.current(path)
+    if attempt.status is not AttemptStatus.RUNNING:
+        return ""
+    is_own = attempt.holder == overview.holder
+    return "already assigned to you; repeats the prompt" if is_own else "its worker is gone; assigns it to you"
 
 
 def _will_move(overview: Overview, attempt: Attempt) -> bool:

@@ -15,6 +15,7 @@ from wfe_mcp.engine.history.rollback_recovery import end_interrupted, is_interru
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.models.waits import is_left_alone
 from wfe_mcp.engine.runs.control import end_time
+from wfe_mcp.engine.runs.needs import TRUST, Who
 from wfe_mcp.engine.runs.overview import Overview, overview
 from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.views.artifacts import artifacts as artifact_views
@@ -28,7 +29,10 @@ _TOGETHER = 25
 
 
 def overview_of(engine: Engine, run: str | LoadedRun) -> Overview:
-    """The status of ``run`` as this process sees it. An interrupted rollback, and a time that is over, are ended first."""
+    """The status of ``run`` as this process sees it. An interrupted rollback, and a time that is over, are ended first.
+
+    So is a wait for trust that nothing needs any more.
+    """
     with engine.store.read() as tx:
         standing = overview(engine, tx, engine.load(tx, run))
     return _at_its_end(engine, standing)
@@ -51,12 +55,24 @@ def _at_its_end(engine: Engine, found: Overview) -> Overview:
     run = found.loaded.record.id
     if end_time(engine, found.loaded):
         return overview_of(engine, run)
+    if _is_trusted_now(engine, found):
+        with engine.store.read() as tx:
+            return overview(engine, tx, engine.load(tx, run))
     if found.loaded.state.going_back is None or not is_interrupted(engine, found.loaded):
         return found
     with suppress(Refused):  # it cannot be ended now; the blockers name it
         end_interrupted(engine, run)
     with engine.store.read() as tx:
         return overview(engine, tx, engine.load(tx, run))
+
+
+def _is_trusted_now(engine: Engine, found: Overview) -> bool:
+    """Whether the run waited for trust without need, and continues."""
+    if found.folder or not any(need.stop in TRUST and need.who is Who.HUMAN for need in found.needs):
+        return False
+    from wfe_mcp.engine.templates.trust import continue_trusted
+
+    return continue_trusted(engine, found.loaded, steps_wait=bool(found.untrusted))
 
 
 def envelope_of(

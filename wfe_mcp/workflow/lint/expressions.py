@@ -17,6 +17,7 @@ from itertools import accumulate
 from wfe_mcp.core.errors import Detail, near_miss, nearest
 from wfe_mcp.core.limits import EXPRESSION_CHARACTERS
 from wfe_mcp.core.units import words
+from wfe_mcp.workflow.cel_faults import in_plain_words
 from wfe_mcp.workflow.expressions import ExpressionError, names_of_path, new_environment, scan
 from wfe_mcp.workflow.faults import did_you_mean
 from wfe_mcp.workflow.lint.known import Fields, Unknown, used_names
@@ -150,7 +151,7 @@ def _cel_faults(words: str, source: str, scope: Scope, at: str, reported: set[st
     for _, column, message in faults:
         missing = re.match(r"undeclared reference to '([^']+)'", message)
         if missing is None:
-            yield Detail(at, f"{message} (character {column} of {source!r})", None, source)
+            yield Detail(at, f"{in_plain_words(message)} (character {column} of {source!r})", None, source)
         elif not any(missing[1] == name or missing[1].startswith(f"{name}.") for name in reported):
             yield _undeclared_detail(missing[1], source, scope, at)
 

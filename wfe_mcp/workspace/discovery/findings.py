@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
+from posixpath import join, normpath
 from typing import Literal, NamedTuple, cast, get_args
 
 from wfe_mcp.core.dataclass import dataclass
@@ -63,6 +64,7 @@ _DATABASE_PORTS = frozenset({"1433", "3306", "5432", "6379", "9200", "27017"})
 _NO_COMMAND = re.compile(
     r"$|[^\w./]|\w+=|(?:if|fi|then|else|elif|for|while|do|done|case|esac|echo|exit|export|set|cd|mkdir|rm|cp)\b"
 )
+_CD = re.compile(r"cd ([\w./-]+)(?: *(?:&&|;) *(.+))?$")
 _FOLDER = (("working-directory",), ("working_directory",))
 _NAME = re.compile(r"@?[A-Za-z][\w./:*@-]*")
 
@@ -203,8 +205,9 @@ def _matching_values(row: _Row, text: str, values: Sequence[Value]) -> Iterator[
         stars = tuple(part for part, pattern in zip(value.path, wanted, strict=True) if pattern == "*")
         line = value.line or line_of(text, value.path, value.text)
         folder = _folder_of(value.path, folders)
-        for offset, command in _commands(value.text) if row.kind == "ci" else [(0, value.text)]:
-            yield _Match(command, stars, value.path[-1], line + offset, command, folder)
+        commands = _commands(value.text, folder) if row.kind == "ci" else [(0, value.text, folder)]
+        for offset, command, inside in commands:
+            yield _Match(command, stars, value.path[-1], line + offset, command, inside)
 
 
 def _folder_of(path: tuple[str, ...], folders: Mapping[tuple[str, ...], str]) -> str:
@@ -213,8 +216,8 @@ def _folder_of(path: tuple[str, ...], folders: Mapping[tuple[str, ...], str]) ->
     return next((folders[place] for place in places if place in folders), "").removeprefix("./").strip("/")
 
 
-def _commands(script: str) -> Iterator[tuple[int, str]]:
-    """The commands of a shell script with their lines, without its control flow, its assignments and texts over lines."""
+def _commands(script: str, folder: str) -> Iterator[tuple[int, str, str]]:
+    """The commands of a shell script with their lines and folders, without its control flow, its assignments and texts over lines."""
     start, command = 0, ""
     for number, text in enumerate(script.splitlines()):
         start = start if command else number
@@ -222,8 +225,10 @@ def _commands(script: str) -> Iterator[tuple[int, str]]:
         if command.endswith("\\"):
             command = command[:-1].rstrip()
         elif command.count("'") % 2 == 0 and command.count('"') % 2 == 0:
+            if entered := _CD.match(command):
+                folder, command = normpath(join(folder, entered[1])), entered[2] or ""
             if not _NO_COMMAND.match(command):
-                yield start, command
+                yield start, command, "" if folder == "." else folder
             command = ""
 
 
