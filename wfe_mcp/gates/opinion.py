@@ -114,7 +114,7 @@ def no_reviewer(gate: OpinionGate, missing: Mapping[str, str]) -> Judgement:
     if gate.if_missing == "note":
         return skipped(KIND, _unconfigured(missing), data)
     step = "ask the user to do so, then to retry the phase."
-    return undecided(KIND, f"No reviewer can be asked ({shortened(_reasons(missing))}).", step, data)
+    return undecided(KIND, f"No reviewer can be asked ({shorten_names(_reasons(missing))}).", step, data)
 
 
 def with_warning(judgement: Judgement, missing: Mapping[str, str]) -> Judgement:

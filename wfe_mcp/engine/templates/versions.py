@@ -77,7 +77,7 @@ def keep_version(
     before = parent or _current_template(engine, template.name)
     same = before if before is not None and before.version == template.version else None
     # What a person imports may take the place of what is installed, and a clone has its parent's version.
-    if same is not None and same.definition != given and source in {"saved", "edited"}:
+    if same is not None and same.definition != content and source in {"saved", "edited"}:
         raise Refused(
             "conflict",
             f"Template {template.name!r} {template.version} has other content. A version never changes.",
