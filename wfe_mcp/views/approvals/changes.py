@@ -44,13 +44,14 @@ NOT_RECORDED = "No files were recorded when the run began, and no phase so far h
 
 class Delivery(NamedTuple):
     """How the run delivers its change. ``never``: globs of what no commit has; ``base``: the branch, and ``tip`` its newest
-    commit that is known here; ``delivered``: the run has merged something.
+    commit that is known here; ``delivered``: the run has merged something; ``starts``: the commits that its branches began at.
     """
 
     never: tuple[str, ...]
     base: str
     tip: str
     delivered: bool
+    starts: tuple[str, ...]
 
 
 def delivery_of(engine: Engine, found: Overview, root: Path) -> Delivery | None:
@@ -63,7 +64,8 @@ def delivery_of(engine: Engine, found: Overview, root: Path) -> Delivery | None:
     with engine.store.read() as tx:
         operations = operations_of(tx, found.loaded.record.id)
     merged = any(each.kind.endswith(".merge") and each.state == "observed" for each in operations)
-    return Delivery(tuple(settings.never), settings.base, tip, merged)
+    starts = tuple(str(each.before["start"]) for each in operations if each.kind == "git.branch" and each.done)
+    return Delivery(tuple(settings.never), settings.base, tip, merged, starts)
 
 
 def changes_of(
@@ -103,14 +105,18 @@ def changes_of(
     if seen:  # in the transaction of a decision, which starts no git process
         besides = next((each for each in seen if each.since == COMMIT), None)
     else:
-        besides = None if delivery is None or whole.note else _besides(root, whole, (*ignored, *delivery.never))
+        besides = (
+            None
+            if delivery is None or whole.note
+            else _besides(root, whole, (*ignored, *delivery.never), delivery.starts)
+        )
     return tuple(found) if besides is None else (*found, besides)
 
 
-def _besides(root: Path, whole: Change, left_out: Sequence[str]) -> Change | None:
+def _besides(root: Path, whole: Change, left_out: Sequence[str], starts: Sequence[str]) -> Change | None:
     """What a commit of the files of ``whole`` has beside them; None where it has nothing else."""
     try:
-        files = beside_head(root, whole.after, whole.files)
+        files = beside_head(root, whole.after, whole.files, starts)
     except Refused as refused:
         return Change(COMMIT, "", whole.after, note=refused.message)
     files = tuple(each for each in files if not match_globs(each.path, tuple(left_out)))

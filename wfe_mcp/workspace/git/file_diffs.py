@@ -139,9 +139,10 @@ def uncommitted(root: Path, files: Sequence[FileDiff]) -> tuple[tuple[str, ...],
     return tuple(e.path for e, oid in named if e.new_oid != oid and not has_plain(root, e.path, oid)), commit
 
 
-def beside_head(root: Path, tree: str, shown: Sequence[FileDiff]) -> tuple[FileDiff, ...]:
+def beside_head(root: Path, tree: str, shown: Sequence[FileDiff], starts: Sequence[str] = ()) -> tuple[FileDiff, ...]:
     """The files of ``tree`` that HEAD does not have as they are: what a commit of ``tree`` has besides the diffs ``shown``, also
-    of a file that had begun to differ from HEAD before they did. Refuses a tree that is no longer stored.
+    of a file that had begun to differ from HEAD before they did. ``starts``: the commits on which those of the run itself, of which
+    HEAD may be one, were made. Refuses a tree that is no longer stored.
 
     Submodules, bytecode, what git stores in another form, and with a sparse checkout what is absent, stay there as HEAD has them.
     """
@@ -149,8 +150,8 @@ def beside_head(root: Path, tree: str, shown: Sequence[FileDiff]) -> tuple[FileD
     top = stored(root, [f"{commit}:{repo.prefix.rstrip('/')}"])[0] if commit else None
     base = "" if top is None else object_id("tree", top[1], repo.hash_name)
     is_sparse = is_set(repo.root, "core.sparsecheckout", "false")
-    held = {} if commit is None else _held(root, commit)
-    own = _began_at(root, held, shown)
+    began = [{} if commit is None else _held(root, commit), *(_held(root, each) for each in starts)]
+    own = {path for held in began for path in _began_at(root, held, shown)}
     differing = compare(repo, base, parts_of(tree)[0])
     modules = [f"{each.path}/" for each in differing if each.old is not None and each.old.mode == "160000"]
     found = [
@@ -164,7 +165,7 @@ def beside_head(root: Path, tree: str, shown: Sequence[FileDiff]) -> tuple[FileD
 
 
 def _began_at(root: Path, held: Mapping[str, str], shown: Sequence[FileDiff]) -> set[str]:
-    """The paths of the diffs that began at what HEAD has (``held``); line ends that git would change do not count."""
+    """The paths of the diffs that began at what a commit has (``held``); line ends that git would change do not count."""
     was = [(each, held.get(each.old_path or each.path, "")) for each in shown]
     odd = sorted({each.old_oid for each, oid in was if each.old_oid and oid not in {"", each.old_oid}})
     plain = {
@@ -176,7 +177,7 @@ def _began_at(root: Path, held: Mapping[str, str], shown: Sequence[FileDiff]) ->
     return {path for each in began for path in (each.path, each.old_path)}
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=4)
 def _held(root: Path, commit: str) -> dict[str, str]:
     """The blob id of each file of ``commit``, by path. Kept for the next look: a page is loaded several times."""
     below = require_repository(root).prefix.rstrip("/")
