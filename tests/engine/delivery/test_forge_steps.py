@@ -128,6 +128,32 @@ def test_a_step_with_a_retry_asks_as_often_as_the_template_says(scene: Scene) ->
         assert scene.state(run).status == "completed"
 
 
+def test_a_conflict_names_the_commands_that_take_the_base_into_the_change(scene: Scene) -> None:
+    with at_forge(scene) as forge:
+        forge.word = "draft"
+        run = proposed(scene, OPEN, MERGE_IT, on_fail=[{"do": "wait_human"}])
+        other = forge.git(
+            "mktree", stdin=f"100644 blob {forge.git('hash-object', '-w', '--stdin', stdin='9')}\tapp.py\n"
+        )
+        theirs = forge.git("commit-tree", other, "-p", forge.tip("main"), "-m", "their change")
+        forge.git("update-ref", "refs/heads/main", theirs)
+        forge.word = ""
+        reopen(scene, run, "ship")
+        assert results(scene, run)["merge"] == (
+            f"#1 conflicts with its base. Next: Take the base in: wfe-mcp retry {run} build, then git fetch origin main && git merge "
+            "FETCH_HEAD; have the result approved. [conflict]"
+        )
+        reopen(scene, run, "build")
+        scene.begin(run, "build")
+        scene.git("fetch", "-q", "origin", "main")
+        scene.git("merge", "-q", "-X", "ours", "FETCH_HEAD")
+        scene.submit(run, "build")
+        approve(scene, run, "build")
+        scene.work()
+        assert results(scene, run)["merge"]["is_approved_tree"] is True
+        assert scene.state(run).status == "completed"
+
+
 @pytest.mark.attack("a commit is pushed to the proposed branch after the approval", "held", "#29")
 @pytest.mark.parametrize("name", ["github", "gitlab"])
 def test_a_branch_that_moved_at_the_forge_is_not_merged(scene: Scene, name: str) -> None:
@@ -155,14 +181,19 @@ def test_a_pull_request_that_goes_elsewhere_is_not_merged(scene: Scene) -> None:
         assert forge.count("PUT", "merge") == 0
 
 
-def test_a_merged_tree_that_differs_is_asked_about_with_the_difference_alone(scene: Scene) -> None:
+def test_a_merged_tree_that_differs_is_asked_about_with_its_files_and_the_command_that_shows_them(scene: Scene) -> None:
     with at_forge(scene) as forge:
         forge.tamper = "one line more\n"
         run = proposed(scene, OPEN, MERGE_IT)
         text = results(scene, run)["merge"]
-        assert "The merged tree " in text and " is not the approved tree " in text
-        changed = [line for line in text.split(" Next: ")[0].split("\n") if line[:1] in "+-" and line[1:2] not in "+-"]
-        assert changed == ["+one line more."]
+        merged = forge.tip("main")
+        trees = forge.git("rev-parse", f"{merged}^{{tree}}", f"{forge.pulls[0].head}^{{tree}}").split()
+        assert text == (
+            f"The merged tree {trees[0][:12]} is not the approved tree {trees[1][:12]}: they differ in 'added.txt'. Next: See it: "
+            f"git diff {trees[1][:12]} {trees[0][:12]}. Retry this phase to accept that difference, or revert {merged[:12]} on 'main'. "
+            "[difference]"
+        )
+        assert "+one line more" in scene.git("diff", trees[1][:12], trees[0][:12])
         assert rows(scene, run, "ship")["merge"].output == {"blocker": "unfaithful"}
         assert scene.attempt(run, "ship").human_only
         reopen(scene, run, "ship")

@@ -73,7 +73,10 @@ class Reply(NamedTuple):
 
 
 class Channel(Protocol):
-    """A way to a forge's API that is already logged in."""
+    """A way to a forge's API that is already logged in. ``login``: what to do where that is not accepted."""
+
+    @property
+    def login(self) -> str: ...
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Reply:
         """The answer to ``method`` on ``path`` (without a leading slash). Raises ToolFault, NotYet, StepStopped."""

@@ -20,6 +20,8 @@ from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.forges.blockers import Blocked, NotYet
 from wfe_mcp.delivery.forges.protocol import Change
 from wfe_mcp.delivery.forges.pull_request_text import issue_of, merge_text, pull_request_text
+from wfe_mcp.delivery.git.commits import listed
+from wfe_mcp.delivery.git.merges import changed_files
 from wfe_mcp.delivery.git.refs import commit_of, held_by, move, ref_of, tree_of
 from wfe_mcp.delivery.git.remote import fetch
 from wfe_mcp.engine.delivery.attest import attest_and_push
@@ -28,7 +30,6 @@ from wfe_mcp.engine.delivery.place import Place, base_of, branch_of, fork_of, no
 from wfe_mcp.engine.delivery.proposals import proposal_of, refuse_unready, was_shown
 from wfe_mcp.engine.delivery.site import Site, site_of
 from wfe_mcp.jobs.job_context import JobContext, RetryLater
-from wfe_mcp.workspace.git.command import run_git, text_of
 from wfe_mcp.workspace.git.repository import branch as current_branch, is_ancestor
 
 if TYPE_CHECKING:
@@ -46,9 +47,6 @@ T = TypeVar("T")
 
 TRIES = 5
 """How often one job asks a forge that has no answer yet, where the step has no ``retry``."""
-
-_MOST_CHARS = 4_000
-"""Of a difference in a message."""
 
 
 class _Proposed(NamedTuple):
@@ -133,8 +131,9 @@ def merge_step(place: Place, call: StepCall, context: JobContext, params: ForgeM
     before = {"tree": approved, "sha": fork_of(place, fetch(it.site.remote, base), tip)}
     seen = operate(place.engine, call, "forge.merge", it.target, before, observe, act, allow)
     if seen["tree"] != approved and not was_shown(place.engine, call, "difference"):
-        why = _difference(place.root, tip, str(seen["commit"]))
-        raise Blocked("difference", found=str(seen["tree"])[:12], expected=approved[:12], why=why)
+        trees = {"found": str(seen["tree"])[:12], "expected": approved[:12]}
+        why = listed(changed_files(place.root, approved, str(seen["tree"])))
+        raise Blocked("difference", why=why, commit=str(seen["commit"])[:12], base=base, **trees)
     _bring_along(place.root, base, str(seen["commit"]))
     issue = issue_after_merge(place, call, context, it.site)
     return {**seen, "approved_tree": approved, "is_approved_tree": seen["tree"] == approved, **issue}
@@ -276,13 +275,15 @@ def _refuse(it: _Proposed, pull: PullRequest) -> None:
     if pull.state == "closed":
         raise Blocked("closed", pull=named, url=pull.url)
     if pull.head != change.head:
-        raise Blocked("head", pull=named, found=pull.head[:12], expected=change.head[:12], url=pull.url)
+        raise Blocked(
+            "head", pull=named, found=pull.head[:12], expected=change.head[:12], url=pull.url, branch=pull.branch
+        )
     if pull.base != change.base:
         raise Blocked("base", pull=named, found=pull.base, expected=change.base, url=pull.url)
     if pull.merge == "wait":
         _later(it.call, it.context, f"{named} cannot be merged yet: {pull.why}", None, url=pull.url)
     if pull.blocker is not None:
-        raise Blocked(pull.blocker, forge=it.site.place.host, pull=named, why=pull.why, url=pull.url)
+        raise Blocked(pull.blocker, forge=it.site.place.host, pull=named, why=pull.why, url=pull.url, base=pull.base)
 
 
 def _asked(call: StepCall, context: JobContext, ask: Callable[[], T]) -> T:
@@ -310,9 +311,3 @@ def _merged_tree(place: Place, site: Site, pull: PullRequest) -> str:
             f"The merged commit {pull.merged[:12] or '?'} is not on {pull.base!r} of the remote.", "forge"
         )
     return tree_of(place.root, pull.merged)
-
-
-def _difference(root: Path, one: str, other: str) -> str:
-    options = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "-U0")
-    text = text_of(run_git(root, "diff", *options, one, other))
-    return text if len(text) <= _MOST_CHARS else f"{text[:_MOST_CHARS]}\n… {len(text) - _MOST_CHARS:,} more characters"

@@ -5,6 +5,7 @@ Each observes where it acts before it calls, so that a second start after a cras
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.delivery.attestations.ref import REF
@@ -24,7 +25,7 @@ from wfe_mcp.engine.delivery.place import (
 )
 from wfe_mcp.engine.kernel.step_call import CommandCall, StepCall
 from wfe_mcp.workspace.files.paths import match_globs, readable
-from wfe_mcp.workspace.git.repository import branch as current_branch, commit_message, head, is_ancestor
+from wfe_mcp.workspace.git.repository import branch as current_branch, changes, commit_message, head, is_ancestor
 from wfe_mcp.workspace.git.stored_form import touched
 from wfe_mcp.workspace.git.working_tree import parts_of
 from wfe_mcp.workspace.git.worktrees import worktrees
@@ -60,7 +61,7 @@ def make_branch(place: Place, call: StepCall, _context: JobContext, params: GitB
                 )
             refs.attach(root, name)
             return {**made.done, "resumed": True}
-        start = _not_merged(place, made, base) or _base_commit(place, base)
+        start = _not_merged(place, made, base) or _base_commit(place, call, base)
         before = {"branch": current_branch(root) or "", "commit": head(root) or "", "start": start}
     else:
         before = known.before
@@ -366,14 +367,18 @@ def _not_merged(place: Place, made: Operation | None, base: str) -> str:
     return "" if is_in_base or is_merged or current_branch(place.root) != name else tip
 
 
-def _base_commit(place: Place, base: str) -> str:
+def _base_commit(place: Place, call: StepCall, base: str) -> str:
     """The commit that a branch begins at: the newest of the base, whose files HEAD has. Raises DeliveryFault ``conflict``."""
     root, start = place.root, newest_base(place, base)
     now = head(root) or ""
     if not refs.has_same_files(root, now, start):
+        again = "the phase"
+        with suppress(DeliveryFault):  # nothing was judged before: it is the first step
+            if changes(root):
+                again = f"{approved_files(place.engine, call.run, call.attempt).phase!r}, so that its gates judge the files of now"
         raise DeliveryFault(
             f"The working folder is at {now[:12]}, and '{base}' at {start[:12]} has other files. Begin there: git switch {base} && "
-            f"git merge --ff-only --autostash {start[:12]}; then retry the phase.",
+            f"git merge --ff-only --autostash {start[:12]}; then retry {again}.",
             "conflict",
         )
     return start

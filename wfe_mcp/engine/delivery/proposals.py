@@ -109,17 +109,16 @@ def refuse_unready(place: Place, call: StepCall) -> None:
         children = tx.items.children(engine.project_id, place.item.id) if place.item else []
     if left := [one.id for one in children if not one.is_over and one.kind not in _LATER]:
         raise Blocked("unfinished", item=place.item and place.item.id, why=", ".join(left[:_MOST_NAMES]))
-    named = {"run": call.run.id, "deliver": typed(call.attempt.phase)}
     for found in state.blockers:
         attempt = state.current(found.recovered)
         if status_of(found, attempt.status, forced=attempt.forced) == "open":
             what = f"{found.fingerprint}: {one_line(found.cause)[:_REASON_CHARS]}"
-            raise Blocked("recovery", phase=found.recovered, shown=typed(found.recovered), why=what, **named)
+            raise Blocked("recovery", phase=found.recovered, shown=typed(found.recovered), why=what)
     unaudited = next(_unaudited(state, place.operations), None)
     if unaudited is not None and not was_shown(engine, call, "unaudited"):
         phase, reason = unaudited
         why = f"phase {phase} was accepted without its gates: {one_line(reason)[:_REASON_CHARS]}"
-        raise Blocked("unaudited", why=why, shown=typed(PhasePath(phase)), **named)
+        raise Blocked("unaudited", why=why, shown=typed(PhasePath(phase)))
 
 
 def was_shown(engine: Engine, call: StepCall, code: BlockerCode) -> bool:

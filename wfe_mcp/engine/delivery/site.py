@@ -94,7 +94,7 @@ def site_of(delivery: Place | Project, should_stop: ShouldStop = never) -> Site:
         raise Blocked("forge", remote=remote.name)
     channel: Channel | None
     if remote.secret:
-        channel = RestChannel(place, remote.secret, should_stop)
+        channel = RestChannel(place, remote.secret, should_stop, _renewal(settings.credential))
     else:
         channel = command_channel(engine, place, child_env(LOGIN_ENV, engine.environment))
     if channel is None:
@@ -104,6 +104,14 @@ def site_of(delivery: Place | Project, should_stop: ShouldStop = never) -> Site:
         )
         raise Blocked("credentials", forge=place.host, why="there is no login", login=login)
     return Site(place, forge_at(place, channel), remote, channel)
+
+
+def _renewal(credential: str) -> str:
+    """How a token that is not accepted is replaced."""
+    kind, _, variable = credential.partition(":")
+    if kind == "env" and variable:
+        return f"Set {variable} to a valid token where the server or the worker starts."
+    return f"Ask the user to run: wfe-mcp credential rotate {credential}"
 
 
 def command_channel(engine: Engine, place: ForgePlace, env: dict[str, str]) -> CommandChannel | None:
