@@ -202,6 +202,25 @@ def test_a_merged_tree_that_differs_is_asked_about_with_its_files_and_the_comman
         assert scene.state(run).status == "completed"
 
 
+def test_the_title_that_a_step_gives_follows_the_id_of_the_item_once(scene: Scene) -> None:
+    titled = {"params": {"title": "Round to the cent"}}
+    with at_forge(scene) as forge:
+        item = add_item(
+            scene.engine, HUMAN, "task", {"title": "Round", "body": "To the cent", "criteria": ["It is a cent"]}
+        )
+        change_item(scene.engine, HUMAN, item.id, {}, status="ready")
+        ship = steps(*UP_TO_PUSH, OPEN | titled, MERGE_IT | titled, name="ship")
+        name = scene.define(phase("build", approval()), ship)["name"]
+        run = start_run(scene.engine, HUMAN, name, {}, triggered_by=WORK, external_id=item.id).record.id
+        scene.begin(run, "build")
+        scene.write("app.py", "VALUE = 2\n")
+        scene.submit(run, "build")
+        approve(scene, run, "build")
+        scene.work()
+        assert forge.pulls[0].title == f"{item.id}: Round to the cent"
+        assert forge.git("log", "-1", "--format=%s", "main") == f"{item.id}: Round to the cent (PR 1)"
+
+
 def test_undo_of_the_run_closes_its_pull_request_and_removes_its_branch(scene: Scene) -> None:
     with at_forge(scene) as forge:
         run = proposed(scene, OPEN)
@@ -223,9 +242,10 @@ def test_undo_after_the_merge_changes_nothing_and_names_the_reverting_run(scene:
 def test_undo_refuses_once_another_has_merged_the_pull_request(scene: Scene) -> None:
     with at_forge(scene) as forge:
         run = proposed(scene, OPEN)
-        forge.merge(forge.pulls[0], "squash", "by a person")
+        merged = forge.merge(forge.pulls[0], "squash", "by a person")
         no = refused(undo_delivery, scene.engine, HUMAN, run)
-        assert "#1 is merged, so it cannot be closed." in f"{no.message} {no.hint}"
+        assert no.message == f"{merged[:12]} is on 'main', and others may build on it: a run of its own reverts it."
+        assert forge.tip(forge.pulls[0].branch), "nothing was undone"
 
 
 def test_a_pull_request_that_was_there_before_is_used_and_not_closed_by_undo(scene: Scene) -> None:

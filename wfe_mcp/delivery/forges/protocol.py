@@ -73,10 +73,12 @@ class Reply(NamedTuple):
 
 
 class Channel(Protocol):
-    """A way to a forge's API that is already logged in. ``login``: what to do where that is not accepted."""
+    """A way to a forge's API that is already logged in."""
 
     @property
-    def login(self) -> str: ...
+    def login(self) -> str:
+        """What to do where the login is not accepted."""
+        ...
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Reply:
         """The answer to ``method`` on ``path`` (without a leading slash). Raises ToolFault, NotYet, StepStopped."""

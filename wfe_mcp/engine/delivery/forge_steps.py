@@ -25,7 +25,7 @@ from wfe_mcp.delivery.git.merges import changed_files
 from wfe_mcp.delivery.git.refs import commit_of, held_by, move, ref_of, tree_of
 from wfe_mcp.delivery.git.remote import fetch
 from wfe_mcp.engine.delivery.attest import attest_and_push
-from wfe_mcp.engine.delivery.operations import operate
+from wfe_mcp.engine.delivery.operations import Operation, merge_in, operate
 from wfe_mcp.engine.delivery.place import Place, base_of, branch_of, fork_of, note_on_item, refuse_unapproved
 from wfe_mcp.engine.delivery.proposals import proposal_of, refuse_unready, was_shown
 from wfe_mcp.engine.delivery.site import Site, site_of
@@ -33,11 +33,10 @@ from wfe_mcp.jobs.job_context import JobContext, RetryLater
 from wfe_mcp.workspace.git.repository import branch as current_branch, is_ancestor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from wfe_mcp.delivery.forges.protocol import PullRequest
-    from wfe_mcp.engine.delivery.operations import Operation
     from wfe_mcp.engine.kernel.step_call import StepCall
     from wfe_mcp.workflow.model.delivery import ForgeClose, ForgeMerge, ForgeOpen, ForgeStatus
 
@@ -123,7 +122,7 @@ def merge_step(place: Place, call: StepCall, context: JobContext, params: ForgeM
 
     def act() -> None:
         _refuse(it, it.get())
-        text = merge_text(proposal_of(place, it.change), it.number)
+        text = merge_text(proposal_of(place, it.change, params.title), it.number)
         strategy = params.strategy or place.settings.merges_by
         it.ask(lambda: it.site.forge.merge(it.number, tip, strategy, text))
 
@@ -201,6 +200,26 @@ def seen_merge(place: Place, operation: Operation) -> Seen | None:
     return _merged(place, site, pull) if pull.state == "merged" else None
 
 
+def merge_by_others(place: Place, known: Sequence[Operation]) -> Operation | None:
+    """The merge of the pull request that the run opened, which another made at the forge, as an operation of the run.
+
+    None: of the run's operations ``known`` none opened one, or one merged it; or it is not merged. Raises DeliveryFault, ToolFault, NotYet.
+    """
+    opened = _last_open(known)
+    if opened is None or opened.done is None or merge_in(known) is not None:
+        return None
+    number = int(opened.done["number"])
+    site = site_of(place)
+    pull = site.forge.get(number)
+    if pull.state != "merged":
+        return None
+    after, tip = _merged(place, site, pull), str(opened.target["sha"])
+    before = {"tree": tree_of(place.root, tip), "sha": fork_of(place, str(after["commit"]), tip)}
+    target = {"number": number, **opened.target}
+    key = f"forge.merge:@others:{number}"
+    return Operation(place.run.id, key, "forge.merge", target, before, place.engine.clock(), after=after, done=after)
+
+
 def undo_open(place: Place, operation: Operation) -> Seen | None:
     """Close the pull request that was opened; None: it was there before. Raises DeliveryFault once it is merged."""
     number = int((operation.done or {}).get("number", 0))
@@ -244,7 +263,7 @@ def _pushed(place: Place, branch: str, base: str) -> Change:
 
 def _proposed(place: Place, call: StepCall, context: JobContext) -> _Proposed:
     """The pull request that this run opened last. Raises Blocked ``unopened``."""
-    found, site = _last_open(place), _site(place, context)
+    found, site = _last_open(place.operations), _site(place, context)
     if found is None or (number := _number(place)) is None:
         raise Blocked("unopened")
     change = Change(*(str(found.target[name]) for name in ("branch", "base", "sha")))
@@ -252,13 +271,12 @@ def _proposed(place: Place, call: StepCall, context: JobContext) -> _Proposed:
 
 
 def _number(place: Place) -> int | None:
-    found = _last_open(place)
+    found = _last_open(place.operations)
     return int(found.after["number"]) if found is not None and found.after is not None else None
 
 
-def _last_open(place: Place) -> Operation | None:
-    known = reversed(place.operations)
-    return next((one for one in known if one.kind == "forge.open" and one.state == "observed"), None)
+def _last_open(known: Sequence[Operation]) -> Operation | None:
+    return next((one for one in reversed(known) if one.kind == "forge.open" and one.state == "observed"), None)
 
 
 def _seen(pull: PullRequest) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from wfe_mcp.workspace.git.working_tree import parts_of
 from wfe_mcp.workspace.git.worktrees import worktrees
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from wfe_mcp.jobs.job_context import JobContext
     from wfe_mcp.workflow.model.delivery import GitBranch, GitClean, GitCommit, GitPush
@@ -274,9 +274,12 @@ def undo_clean(place: Place, operation: Operation) -> Mapping[str, Any] | None:
     return {"branch": name, "sha": sha}
 
 
-def merged_branches(place: Place, named: str) -> tuple[dict[str, str], dict[str, str]]:
-    """The branches that the run made and that are in the base, with their commits; the others with the reason."""
-    operations = place.operations
+def merged_branches(place: Place, named: str, also: Sequence[Operation] = ()) -> tuple[dict[str, str], dict[str, str]]:
+    """The branches that the run made and that are in the base, with their commits; the others with the reason.
+
+    ``also``: what others did with them.
+    """
+    operations = [*place.operations, *also]
     # Begun and not seen to its end, and gone already. One that is still here is judged again.
     goes = {
         str(one.target["branch"]): str(one.before["sha"])
