@@ -23,6 +23,7 @@ from wfe_mcp.engine.credentials.stored import add_credential, delete_credential
 from wfe_mcp.engine.delivery.undo import undo_delivery
 from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.engine.work.items import WORK, add_item, change_item
+from wfe_mcp.views.runs.operations import operation_line, operation_views
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -200,6 +201,14 @@ def test_a_merged_tree_that_differs_is_asked_about_with_its_files_and_the_comman
         found = results(scene, run)["merge"]
         assert found["is_approved_tree"] is False
         assert scene.state(run).status == "completed"
+
+
+def test_the_state_of_a_run_has_the_address_of_its_pull_request(scene: Scene) -> None:
+    with at_forge(scene) as forge:
+        run = proposed(scene, OPEN)
+        view = operation_views(operations(scene, run))[-1]
+        assert view.url == f"{forge.origin}/shop/till/pull/1"
+        assert operation_line(view).endswith(f"observed, nothing → 1 {view.url}")
 
 
 def test_the_title_that_a_step_gives_follows_the_id_of_the_item_once(scene: Scene) -> None:
