@@ -55,7 +55,7 @@ def project_tracker(engine: Engine, wanted: str = "") -> Tracker:
     loaded = engine.settings()
     if loaded.untrusted:
         why = "The project's configuration changed, and it says where a token goes."
-        raise Refused("needs_trust", why, "The user looks at it and trusts it: wfe-mcp trust")
+        raise Refused("needs_trust", why, "Ask the user to look at it and run: wfe-mcp trust")
     with refusing():
         site = site_of(Project(engine, engine.root, loaded.settings.delivery))
     if wanted not in {"", site.place.forge} or site.tracker is None:
