@@ -9,7 +9,7 @@ import pytest
 
 from tests.engine.delivery.delivery_scene import BRANCH, COMMIT, MERGE, approve, delivered, results
 from tests.engine.scene import Scene, approval, phase
-from tests.engine.step_scene import steps
+from tests.engine.step_scene import reopen, steps
 from tests.views.test_not_done import shown
 from wfe_mcp.views.approvals import ApprovalView
 from wfe_mcp.views.approvals.audit import verify
@@ -83,6 +83,26 @@ def test_lines_of_ones_own_in_a_file_that_the_run_changes_are_shown_too(scene: S
     assert not any("+SECRET = 1" in hunk.lines for hunk in view.changes[0].files[0].hunks), "it is no change of the run"
     assert any("+SECRET = 1" in hunk.lines for hunk in found.files[0].hunks)
     assert texts(view) == ["The commit will have changes that this run did not make: app.py."]
+
+
+def test_what_an_earlier_attempt_has_committed_is_no_change_of_ones_own(scene: Scene) -> None:
+    delivered(scene, remote=False)
+    stop = {"id": "stop", "builtin": "fail", "params": {"message": "a check at the forge is red"}}
+    waits = [{"do": "wait_human"}]
+    run = scene.start(phase("build", approval()), steps(BRANCH, COMMIT, stop, name="ship", on_fail=waits))
+    scene.begin(run, "build")
+    scene.write("app.py", "VALUE = 2\n")
+    scene.submit(run, "build")
+    approve(scene, run, "build")
+    scene.work()
+    reopen(scene, run, "build")
+    scene.begin(run, "build")
+    scene.write("app.py", "VALUE = 3\n")
+    scene.submit(run, "build")
+    view = shown(scene, run, "build")
+    assert scene.git("show", "HEAD:app.py") == "VALUE = 2\n", "HEAD is a commit of the run"
+    assert besides(view) is None
+    assert not [text for text in texts(view) if "did not make" in text]
 
 
 def test_line_ends_that_git_changes_are_no_changes_of_ones_own(scene: Scene) -> None:

@@ -1221,6 +1221,7 @@ export interface OperationView {
   state: string;
   before?: string;
   after?: string;
+  url?: string;
   at?: string;
   run?: string;
 }

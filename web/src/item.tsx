@@ -9,7 +9,7 @@ import { ClaimParts } from "./claims";
 import { KINDS, moveCommand, moveName, useMoving } from "./item_acts";
 import { useKeys } from "./keys";
 import { useCommands } from "./palette";
-import { Cli, Crumbs, Flag, Problem, State, Waiting } from "./parts";
+import { Address, Cli, Crumbs, Flag, Problem, State, Waiting } from "./parts";
 import { Icon } from "./icons";
 import { send } from "./pin";
 import { Prose, type Block } from "./rendered";
@@ -165,7 +165,7 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
                 {!!data.failures && <Fact name="Failures">{count(data.failures, "run")} in a row ended without success</Fact>}
                 {data.branch && <Fact name="Branch"><code>{data.branch}</code></Fact>}
                 {!!data.commits?.length && <Fact name="Commits"><Codes texts={data.commits.map((each) => each.slice(0, 12))} /></Fact>}
-                {data.pull_request && <Fact name="Pull request">{data.pull_request}</Fact>}
+                {data.pull_request && <Fact name="Pull request"><Address of={data.pull_request} /></Fact>}
               </dl>
               {!decides && (
                 <>

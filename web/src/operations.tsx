@@ -2,7 +2,7 @@
 import { useAct } from "./api";
 import type { OperationView } from "./api_types";
 import { Icon } from "./icons";
-import { Problem } from "./parts";
+import { Address, Problem } from "./parts";
 import { send } from "./pin";
 import { to } from "./route";
 import { age } from "./words";
@@ -32,7 +32,7 @@ export function Operations({ run, operations, reload }: { run: string; operation
           <li key={`${each.kind} ${each.target} ${each.at}`}>
             <b>{each.kind}</b>
             <span>
-              {each.target} {each.run && each.run !== run && <a href={to("runs", each.run)}>run {each.run}</a>} <span className="muted">{STATES[each.state] ?? each.state}</span>
+              {each.target} {each.url && <Address of={each.url} />} {each.run && each.run !== run && <a href={to("runs", each.run)}>run {each.run}</a>} <span className="muted">{STATES[each.state] ?? each.state}</span>
             </span>
             <time className="muted num" title={each.at}>{each.at ? `${age(each.at)} ago` : ""}</time>
             {each.state !== "failed" && each.state !== "in doubt" && (

@@ -172,3 +172,8 @@ export function Empty({ title, children, steps }: { title: string; children?: Re
     </div>
   );
 }
+
+/** An address at a forge, as a link; as text where a browser would do something else with it. */
+export function Address({ of }: { of: string }) {
+  return /^https?:\/\//.test(of) ? <a href={of} target="_blank" rel="noreferrer">{of}</a> : <>{of}</>;
+}

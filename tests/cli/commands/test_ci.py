@@ -70,6 +70,14 @@ def test_the_commands_of_the_workflow_name_what_is_not_approved(cli: Terminal) -
     assert cli.json("verify", "--branch", "HEAD", "--since", "HEAD^1").code == 0
 
 
+def test_a_branch_that_is_new_to_ci_is_checked_from_its_first_approvers_on(cli: Terminal) -> None:
+    delivery = Delivery(cli, *delivered(cli))
+    assert cli.json("verify", "--branch", "HEAD", "--since", "0" * 40).code == 0
+    evil = delivery.write("evil\n")
+    found = cli.json("verify", "--branch", "HEAD", "--since", "0" * 40)
+    assert [one["where"].split(" ")[0] for one in found.data["problems"]] == [evil[:12]]
+
+
 def test_the_job_of_gitlab_is_one_job(cli: Terminal) -> None:
     assert cli("ci", "gitlab", "--branch", "release/2").code == 0
     made = yaml.safe_load((cli.root / ".gitlab" / "wfe-verify.yml").read_text())

@@ -60,7 +60,7 @@ def test_a_login_that_can_merge_is_named_with_the_command_that_takes_it_away(
         "NAME, and name it in [delivery] credential",
     )
     assert found["forge rules"][0] == "problem"
-    assert "require a pull request and the check wfe/verify" in found["forge rules"][1]
+    assert "require a pull request and the check wfe-verify" in found["forge rules"][1]
     assert {each.method for each in forge.asked} == {"GET"}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.delivery.delivery_scene import BRANCH, CLEAN, COMMIT, MERGE, PUSH, approved, delivered, operations
+from tests.engine.delivery.forge_scene import OPEN, at_forge
 from tests.engine.scene import AGENT, HUMAN, Scene, phase, refused
 from wfe_mcp.core.operation_events import OperationCalled, OperationIntended
 from wfe_mcp.engine.delivery.operations import record
@@ -54,6 +55,22 @@ def test_merged_branches_of_delivered_runs_go_and_the_others_stay_each_with_its_
     assert [each.name for each in clean_up(scene.engine, AGENT, do=True) if not each.stays] == []
     found = {each.code for each in verify(scene.engine).findings}
     assert found == {"gates_weakened"}, "the scene defines its template again for each run"
+
+
+def test_a_branch_that_a_person_merged_at_the_forge_goes_and_one_that_is_open_there_stays(scene: Scene) -> None:
+    with at_forge(scene) as forge:
+        first, merged = run_of(scene, 2, BRANCH, COMMIT, PUSH, OPEN)
+        scene.git("checkout", "-q", "main")
+        second, kept = run_of(scene, 3, BRANCH, COMMIT, PUSH, OPEN)
+        scene.git("checkout", "-q", "main")
+        forge.merge(forge.pulls[1], "squash", "by a person")
+        assert [(each.run, each.name, each.stays) for each in clean_up(scene.engine, AGENT)] == [
+            (first, merged, ""),
+            (second, kept, "not merged"),
+        ]
+        assert branches(scene) == sorted([merged, kept, "main"]), "it only looked"
+        clean_up(scene.engine, AGENT, do=True)
+        assert branches(scene) == sorted([kept, "main"])
 
 
 def test_a_branch_of_two_runs_is_that_of_the_run_that_made_it_last(scene: Scene) -> None:

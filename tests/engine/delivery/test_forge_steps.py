@@ -23,6 +23,7 @@ from wfe_mcp.engine.credentials.stored import add_credential, delete_credential
 from wfe_mcp.engine.delivery.undo import undo_delivery
 from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.engine.work.items import WORK, add_item, change_item
+from wfe_mcp.views.runs.operations import operation_line, operation_views
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -128,6 +129,32 @@ def test_a_step_with_a_retry_asks_as_often_as_the_template_says(scene: Scene) ->
         assert scene.state(run).status == "completed"
 
 
+def test_a_conflict_names_the_commands_that_take_the_base_into_the_change(scene: Scene) -> None:
+    with at_forge(scene) as forge:
+        forge.word = "draft"
+        run = proposed(scene, OPEN, MERGE_IT, on_fail=[{"do": "wait_human"}])
+        other = forge.git(
+            "mktree", stdin=f"100644 blob {forge.git('hash-object', '-w', '--stdin', stdin='9')}\tapp.py\n"
+        )
+        theirs = forge.git("commit-tree", other, "-p", forge.tip("main"), "-m", "their change")
+        forge.git("update-ref", "refs/heads/main", theirs)
+        forge.word = ""
+        reopen(scene, run, "ship")
+        assert results(scene, run)["merge"] == (
+            f"#1 conflicts with its base. Next: Take the base in: wfe-mcp retry {run} build, then git fetch origin main && git merge "
+            "FETCH_HEAD; have the result approved. [conflict]"
+        )
+        reopen(scene, run, "build")
+        scene.begin(run, "build")
+        scene.git("fetch", "-q", "origin", "main")
+        scene.git("merge", "-q", "-X", "ours", "FETCH_HEAD")
+        scene.submit(run, "build")
+        approve(scene, run, "build")
+        scene.work()
+        assert results(scene, run)["merge"]["is_approved_tree"] is True
+        assert scene.state(run).status == "completed"
+
+
 @pytest.mark.attack("a commit is pushed to the proposed branch after the approval", "held", "#29")
 @pytest.mark.parametrize("name", ["github", "gitlab"])
 def test_a_branch_that_moved_at_the_forge_is_not_merged(scene: Scene, name: str) -> None:
@@ -155,20 +182,52 @@ def test_a_pull_request_that_goes_elsewhere_is_not_merged(scene: Scene) -> None:
         assert forge.count("PUT", "merge") == 0
 
 
-def test_a_merged_tree_that_differs_is_asked_about_with_the_difference_alone(scene: Scene) -> None:
+def test_a_merged_tree_that_differs_is_asked_about_with_its_files_and_the_command_that_shows_them(scene: Scene) -> None:
     with at_forge(scene) as forge:
         forge.tamper = "one line more\n"
         run = proposed(scene, OPEN, MERGE_IT)
         text = results(scene, run)["merge"]
-        assert "The merged tree " in text and " is not the approved tree " in text
-        changed = [line for line in text.split(" Next: ")[0].split("\n") if line[:1] in "+-" and line[1:2] not in "+-"]
-        assert changed == ["+one line more."]
+        merged = forge.tip("main")
+        trees = forge.git("rev-parse", f"{merged}^{{tree}}", f"{forge.pulls[0].head}^{{tree}}").split()
+        assert text == (
+            f"The merged tree {trees[0][:12]} is not the approved tree {trees[1][:12]}: they differ in 'added.txt'. Next: See it: "
+            f"git diff {trees[1][:12]} {trees[0][:12]}. Retry this phase to accept that difference, or revert {merged[:12]} on 'main'. "
+            "[difference]"
+        )
+        assert "+one line more" in scene.git("diff", trees[1][:12], trees[0][:12])
         assert rows(scene, run, "ship")["merge"].output == {"blocker": "unfaithful"}
         assert scene.attempt(run, "ship").human_only
         reopen(scene, run, "ship")
         found = results(scene, run)["merge"]
         assert found["is_approved_tree"] is False
         assert scene.state(run).status == "completed"
+
+
+def test_the_state_of_a_run_has_the_address_of_its_pull_request(scene: Scene) -> None:
+    with at_forge(scene) as forge:
+        run = proposed(scene, OPEN)
+        view = operation_views(operations(scene, run))[-1]
+        assert view.url == f"{forge.origin}/shop/till/pull/1"
+        assert operation_line(view).endswith(f"observed, nothing → 1 {view.url}")
+
+
+def test_the_title_that_a_step_gives_follows_the_id_of_the_item_once(scene: Scene) -> None:
+    titled = {"params": {"title": "Round to the cent"}}
+    with at_forge(scene) as forge:
+        item = add_item(
+            scene.engine, HUMAN, "task", {"title": "Round", "body": "To the cent", "criteria": ["It is a cent"]}
+        )
+        change_item(scene.engine, HUMAN, item.id, {}, status="ready")
+        ship = steps(*UP_TO_PUSH, OPEN | titled, MERGE_IT | titled, name="ship")
+        name = scene.define(phase("build", approval()), ship)["name"]
+        run = start_run(scene.engine, HUMAN, name, {}, triggered_by=WORK, external_id=item.id).record.id
+        scene.begin(run, "build")
+        scene.write("app.py", "VALUE = 2\n")
+        scene.submit(run, "build")
+        approve(scene, run, "build")
+        scene.work()
+        assert forge.pulls[0].title == f"{item.id}: Round to the cent"
+        assert forge.git("log", "-1", "--format=%s", "main") == f"{item.id}: Round to the cent (PR 1)"
 
 
 def test_undo_of_the_run_closes_its_pull_request_and_removes_its_branch(scene: Scene) -> None:
@@ -192,9 +251,10 @@ def test_undo_after_the_merge_changes_nothing_and_names_the_reverting_run(scene:
 def test_undo_refuses_once_another_has_merged_the_pull_request(scene: Scene) -> None:
     with at_forge(scene) as forge:
         run = proposed(scene, OPEN)
-        forge.merge(forge.pulls[0], "squash", "by a person")
+        merged = forge.merge(forge.pulls[0], "squash", "by a person")
         no = refused(undo_delivery, scene.engine, HUMAN, run)
-        assert "#1 is merged, so it cannot be closed." in f"{no.message} {no.hint}"
+        assert no.message == f"{merged[:12]} is on 'main', and others may build on it: a run of its own reverts it."
+        assert forge.tip(forge.pulls[0].branch), "nothing was undone"
 
 
 def test_a_pull_request_that_was_there_before_is_used_and_not_closed_by_undo(scene: Scene) -> None:

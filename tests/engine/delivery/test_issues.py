@@ -161,7 +161,9 @@ def test_what_prevents_an_import_is_refused_with_the_next_step(scene: Scene) -> 
         assert limited.hint == "Nothing was changed. Do it again in 2 minutes."
         forge.fail.clear()
         forge.token = "another"
-        assert "did not accept the login: Bad credentials" in refused(imported, scene).message
+        no = refused(imported, scene)
+        assert "did not accept the login: Bad credentials" in no.message
+        assert no.hint == "Ask the user to run: wfe-mcp credential rotate forge"
         delete_credential(scene.engine, HUMAN, "forge")
         gone = refused(imported, scene)
         assert "wfe-mcp credential add forge" in f"{gone.message} {gone.hint}"

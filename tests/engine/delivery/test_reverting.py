@@ -164,6 +164,24 @@ def test_a_merge_at_a_forge_is_reverted_by_a_pull_request(scene: Scene) -> None:
         assert forge.git("show", "main:app.py") == "VALUE = 1"
 
 
+def test_what_a_person_merged_at_the_forge_is_reverted_as_the_preview_says(scene: Scene) -> None:
+    with at_forge(scene) as forge:
+        run, _ = merged(scene, BRANCH, COMMIT, PUSH, OPEN)
+        commit = forge.merge(forge.pulls[0], "squash", "by a person")
+        before = operations(scene, run)
+        view = rollback.undo_delivery(scene.engine, HUMAN, run, dry_run=True)
+        assert view.summary == f"{commit[:12]} is on main: an undo of the delivery would open a run that reverts it"
+        assert operations(scene, run) == before, "it only looked"
+        rollback.undo_delivery(scene.engine, HUMAN, run)
+        assert [(one.kind, one.commit) for one in operations(scene, run)[-2:]] == [
+            ("forge.merge", commit),
+            ("run.revert", ""),
+        ]
+        assert scene.state(run).status == "completed"
+        played(scene, reverted(scene, run))
+        assert forge.git("show", "main:app.py") == "VALUE = 1"
+
+
 def test_only_a_person_opens_it_and_a_preview_changes_nothing(scene: Scene) -> None:
     delivered(scene)
     run, _ = merged(scene)

@@ -46,6 +46,8 @@ class _Words(NamedTuple):
     next: str
 
 
+_TAKE_IN = "Take the base in: wfe-mcp retry {run} {judged}, then git fetch {remote} {base} && git merge FETCH_HEAD; have the result approved."
+
 BLOCKERS: Mapping[BlockerCode, _Words] = {
     "unfinished": _Words(
         "review", "Work item {item} has unfinished tasks: {why}.", "Finish or drop them: wfe-mcp work list"
@@ -96,20 +98,19 @@ BLOCKERS: Mapping[BlockerCode, _Words] = {
         "protected", "{forge} blocks the merge of {pull}: {why}.", "Clear it at {url}, then retry this phase."
     ),
     "checks": _Words(
-        "checks", "Checks of {pull} did not pass: {why}.", "Fix them, or run them again at {url}; then retry."
+        "checks",
+        "Checks of {pull} did not pass: {why}.",
+        "Run them again at {url}, then retry this phase; or correct the change: wfe-mcp retry {run} {judged}",
     ),
     "review": _Words("review", "{pull} waits for a review: {why}.", "Ask for it at {url}, then retry this phase."),
     "draft": _Words("review", "{pull} is a draft.", "Mark it as ready at {url}, then retry this phase."),
-    "behind": _Words(
-        "conflict", "{pull} is behind its base.", "Bring the change onto the base in a new attempt; approve that tree."
-    ),
-    "conflict": _Words(
-        "conflict", "{pull} conflicts with its base.", "Resolve it in a new attempt; approve the tree that it makes."
-    ),
+    "behind": _Words("conflict", "{pull} is behind its base.", _TAKE_IN),
+    "conflict": _Words("conflict", "{pull} conflicts with its base.", _TAKE_IN),
     "head": _Words(
         "differs",
         "{pull} is at commit {found}, and {expected} was approved.",
-        "See who pushed at {url}. Push the approved commit again, or have the new one approved.",
+        "See who pushed at {url}. Take it in: wfe-mcp retry {run} {judged}, then git fetch {remote} {branch} && git merge FETCH_HEAD; have "
+        "the result approved. Or push the approved commit there again, then retry this phase.",
     ),
     "base": _Words(
         "differs", "{pull} goes to {found!r}, and {expected!r} was approved.", "Change its base back at {url}."
@@ -124,8 +125,8 @@ BLOCKERS: Mapping[BlockerCode, _Words] = {
     "unknown": _Words("forge", "{why}; it was asked {tries} times.", "Look at {url}, then retry this phase."),
     "difference": _Words(
         "unfaithful",
-        "The merged tree {found} is not the approved tree {expected}: {why}.",
-        "Retry this phase to accept that difference, or revert the merge.",
+        "The merged tree {found} is not the approved tree {expected}: they differ in {why}.",
+        "See it: git diff {expected} {found}. Retry this phase to accept that difference, or revert {commit} on {base!r}.",
     ),
 }
 """What happened, and what to do next, by code. ``{…}``: what the caller knows."""
@@ -139,14 +140,29 @@ class _Facts(dict[str, object]):
 
 
 class Blocked(DeliveryFault):
-    """A delivery that a person, or later work, must clear. Nothing was changed at the forge."""
+    """A delivery that a person, or later work, must clear. Nothing was changed at the forge.
+
+    ``facts``: what its text may name; who catches it adds those of the run.
+    """
 
     def __init__(self, code: BlockerCode, **known: object) -> None:
-        words, why = BLOCKERS[code], known.get("why")
+        why = known.get("why")
         self.code: BlockerCode = code
-        facts = _Facts(known | ({"why": why.rstrip(".")} if isinstance(why, str) else {}))
-        self.happened, self.next = words.happened.format_map(facts), words.next.format_map(facts)
-        super().__init__(f"{self.happened} Next: {self.next} [{code}]", words.kind)
+        self.facts = _Facts(known | ({"why": why.rstrip(".")} if isinstance(why, str) else {}))
+        super().__init__(code, BLOCKERS[code].kind)
+
+    @property
+    def happened(self) -> str:
+        """What happened, and why."""
+        return BLOCKERS[self.code].happened.format_map(self.facts)
+
+    @property
+    def next(self) -> str:
+        """What to do next."""
+        return BLOCKERS[self.code].next.format_map(self.facts)
+
+    def __str__(self) -> str:
+        return f"{self.happened} Next: {self.next} [{self.code}]"
 
 
 class NotYet(Exception):

@@ -53,6 +53,7 @@ class RestChannel:
     place: ForgePlace
     token: str = field(repr=False)
     should_stop: ShouldStop = never
+    login: str = "Store a valid token, and name it in [delivery] credential: wfe-mcp credential add NAME"
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Reply:
         """The answer. Raises ToolFault, StepStopped."""
@@ -77,6 +78,11 @@ class CommandChannel:
         """``gh`` or ``glab``."""
         return Path(self.program).stem
 
+    @property
+    def login(self) -> str:
+        """What to do where the program's login is not accepted, or is missing."""
+        return f"Log in: {self.name} auth login --hostname {self.host}; or name a [delivery] credential."
+
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Reply:
         """The answer. Raises Blocked, ToolFault."""
         argv = [self.program, "api", "--include", "--hostname", self.host, "--method", method, path]
@@ -87,8 +93,7 @@ class CommandChannel:
         if reply is None and method not in _SAFE and output:
             raise ToolFault(f"{self.name} api {method} {path}: no complete answer", may_have_happened=True)
         if reply is None:
-            login = f"Log in: {self.name} auth login --hostname {self.host}; or name a [delivery] credential."
-            raise Blocked("credentials", forge=self.host, why=reason_of(error) or "no answer", login=login)
+            raise Blocked("credentials", forge=self.host, why=reason_of(error) or "no answer", login=self.login)
         return reply
 
 
@@ -106,8 +111,7 @@ class Api:
         if 300 <= reply.status < 400:
             raise Blocked("moved", forge=forge)
         if reply.status == 401:
-            login = "Store a valid token and name it in [delivery] credential: wfe-mcp credential add NAME"
-            raise Blocked("credentials", forge=forge, why=why or "401", login=login)
+            raise Blocked("credentials", forge=forge, why=why or "401", login=self.channel.login)
         if reply.status in _RATE_LIMITED and (after := _retry_after(reply)) is not None:
             raise NotYet(f"{forge} limits how often it is asked", after)
         if reply.status == 403:
@@ -150,10 +154,11 @@ class Api:
 
     def merge_blocker(self, reply: Reply, named: str, head: str, now: PullRequest) -> Blocked:
         """Why the merge of ``named`` at ``head`` was refused: it moved, what the forge reports ``now``, else its answer."""
+        at = {"pull": named, "url": now.url, "base": now.base, "branch": now.branch}
         if now.head != head:
-            return Blocked("head", pull=named, found=now.head[:12], expected=head[:12], url=now.url)
+            return Blocked("head", found=now.head[:12], expected=head[:12], **at)
         if now.blocker:
-            return Blocked(now.blocker, forge=self.place.host, pull=named, why=now.why, url=now.url)
+            return Blocked(now.blocker, forge=self.place.host, why=now.why, **at)
         return self.refusal_blocker(reply, f"merge {named}")
 
 

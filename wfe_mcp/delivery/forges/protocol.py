@@ -75,6 +75,11 @@ class Reply(NamedTuple):
 class Channel(Protocol):
     """A way to a forge's API that is already logged in."""
 
+    @property
+    def login(self) -> str:
+        """What to do where the login is not accepted."""
+        ...
+
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Reply:
         """The answer to ``method`` on ``path`` (without a leading slash). Raises ToolFault, NotYet, StepStopped."""
         ...

@@ -229,6 +229,6 @@ def _fault(remote: Remote, cannot: str, stderr: bytes) -> DeliveryFault:
 
 
 def _output(remote: Remote, stderr: bytes) -> str:
-    """The end of what git printed. It fills up the lines of a remote with spaces."""
-    lines = "\n".join(line.strip() for line in stderr.decode(errors="replace").strip().splitlines())
-    return (lines.replace(remote.secret, "…") if remote.secret else lines)[-300:]
+    """The end of what git printed, in one line: where a reason has one, the next step after it would be lost."""
+    line = " ".join(stderr.decode(errors="replace").split())
+    return (line.replace(remote.secret, "…") if remote.secret else line)[-300:]

@@ -20,23 +20,23 @@ from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.forges.blockers import Blocked, NotYet
 from wfe_mcp.delivery.forges.protocol import Change
 from wfe_mcp.delivery.forges.pull_request_text import issue_of, merge_text, pull_request_text
+from wfe_mcp.delivery.git.commits import listed
+from wfe_mcp.delivery.git.merges import changed_files
 from wfe_mcp.delivery.git.refs import commit_of, held_by, move, ref_of, tree_of
 from wfe_mcp.delivery.git.remote import fetch
 from wfe_mcp.engine.delivery.attest import attest_and_push
-from wfe_mcp.engine.delivery.operations import operate
+from wfe_mcp.engine.delivery.operations import Operation, merge_in, operate
 from wfe_mcp.engine.delivery.place import DeliveryPlace, base_of, branch_of, fork_of, note_on_item, refuse_unapproved
 from wfe_mcp.engine.delivery.proposals import proposal_of, refuse_unready, was_shown
 from wfe_mcp.engine.delivery.site import Site, site_of
 from wfe_mcp.jobs.job_context import JobContext, RetryLater
-from wfe_mcp.workspace.git.command import run_git, text_of
 from wfe_mcp.workspace.git.repository import branch as current_branch, is_ancestor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from wfe_mcp.delivery.forges.protocol import PullRequest
-    from wfe_mcp.engine.delivery.operations import Operation
     from wfe_mcp.engine.kernel.step_call import StepCall
     from wfe_mcp.workflow.model.delivery import ForgeClose, ForgeMerge, ForgeOpen, ForgeStatus
 
@@ -46,9 +46,6 @@ T = TypeVar("T")
 
 TRIES = 5
 """How often one job asks a forge that has no answer yet, where the step has no ``retry``."""
-
-_MOST_CHARS = 4_000
-"""Of a difference in a message."""
 
 
 class _OpenedPullRequest(NamedTuple):
@@ -133,7 +130,7 @@ def merge_step(place: DeliveryPlace, call: StepCall, context: JobContext, params
 
     def act() -> None:
         _refuse(request, request.get())
-        text = merge_text(proposal_of(place, request.change), request.number)
+        text = merge_text(proposal_of(place, request.change, params.title), request.number)
         strategy = params.strategy or place.settings.merges_by
         request.ask(lambda: request.site.forge.merge(request.number, tip, strategy, text))
 
@@ -141,8 +138,9 @@ def merge_step(place: DeliveryPlace, call: StepCall, context: JobContext, params
     before = {"tree": approved, "sha": fork_of(place, fetch(request.site.remote, base), tip)}
     seen = operate(place.engine, call, "forge.merge", request.target, before, observe, act, allow)
     if seen["tree"] != approved and not was_shown(place.engine, call, "difference"):
-        why = _difference(place.root, tip, str(seen["commit"]))
-        raise Blocked("difference", found=str(seen["tree"])[:12], expected=approved[:12], why=why)
+        trees = {"found": str(seen["tree"])[:12], "expected": approved[:12]}
+        why = listed(changed_files(place.root, approved, str(seen["tree"])))
+        raise Blocked("difference", why=why, commit=str(seen["commit"])[:12], base=base, **trees)
     _bring_along(place.root, base, str(seen["commit"]))
     issue = issue_after_merge(place, call, context, request.site)
     return {**seen, "approved_tree": approved, "is_approved_tree": seen["tree"] == approved, **issue}
@@ -210,6 +208,26 @@ def seen_merge(place: DeliveryPlace, operation: Operation) -> Seen | None:
     return _merge_seen(place, site, pull) if pull.state == "merged" else None
 
 
+def merge_by_others(place: DeliveryPlace, known: Sequence[Operation]) -> Operation | None:
+    """The merge of the pull request that the run opened, which another made at the forge, as an operation of the run.
+
+    None: of the run's operations ``known`` none opened one, or one merged it; or it is not merged. Raises DeliveryFault, ToolFault, NotYet.
+    """
+    opened = _last_open(known)
+    if opened is None or opened.done is None or merge_in(known) is not None:
+        return None
+    number = int(opened.done["number"])
+    site = site_of(place)
+    pull = site.forge.get(number)
+    if pull.state != "merged":
+        return None
+    after, tip = _merged(place, site, pull), str(opened.target["sha"])
+    before = {"tree": tree_of(place.root, tip), "sha": fork_of(place, str(after["commit"]), tip)}
+    target = {"number": number, **opened.target}
+    key = f"forge.merge:@others:{number}"
+    return Operation(place.run.id, key, "forge.merge", target, before, place.engine.clock(), after=after, done=after)
+
+
 def undo_open(place: DeliveryPlace, operation: Operation) -> Seen | None:
     """Close the pull request that was opened; None: it was there before. Raises DeliveryFault once it is merged."""
     number = int((operation.done or {}).get("number", 0))
@@ -255,7 +273,7 @@ def _pushed_commit(place: DeliveryPlace, branch: str, base: str) -> Change:
 
 def _opened_pull_request(place: DeliveryPlace, call: StepCall, context: JobContext) -> _OpenedPullRequest:
     """The pull request that this run opened last. Raises Blocked ``unopened``."""
-    operation, site = _last_open(place), _site(place, context)
+    operation, site = _last_open(place.operations), _site(place, context)
     if operation is None or (number := _number(place)) is None:
         raise Blocked("unopened")
     change = Change(*(str(operation.target[name]) for name in ("branch", "base", "sha")))
@@ -263,14 +281,17 @@ def _opened_pull_request(place: DeliveryPlace, call: StepCall, context: JobConte
 
 
 def _number(place: DeliveryPlace) -> int | None:
-    operation = _last_open(place)
+    operation = _last_open(place.operations)
     return int(operation.after["number"]) if operation is not None and operation.after is not None else None
 
 
-def _last_open(place: DeliveryPlace) -> Operation | None:
-    operations = reversed(place.operations)
+def _last_open(operations: Sequence[Operation]) -> Operation | None:
     return next(
-        (operation for operation in operations if operation.kind == "forge.open" and operation.state == "observed"),
+        (
+            operation
+            for operation in reversed(operations)
+            if operation.kind == "forge.open" and operation.state == "observed"
+        ),
         None,
     )
 
@@ -289,13 +310,15 @@ def _refuse(it: _OpenedPullRequest, pull: PullRequest) -> None:
     if pull.state == "closed":
         raise Blocked("closed", pull=named, url=pull.url)
     if pull.head != change.head:
-        raise Blocked("head", pull=named, found=pull.head[:12], expected=change.head[:12], url=pull.url)
+        raise Blocked(
+            "head", pull=named, found=pull.head[:12], expected=change.head[:12], url=pull.url, branch=pull.branch
+        )
     if pull.base != change.base:
         raise Blocked("base", pull=named, found=pull.base, expected=change.base, url=pull.url)
     if pull.merge == "wait":
         _later(it.call, it.context, f"{named} cannot be merged yet: {pull.why}", None, url=pull.url)
     if pull.blocker is not None:
-        raise Blocked(pull.blocker, forge=it.site.place.host, pull=named, why=pull.why, url=pull.url)
+        raise Blocked(pull.blocker, forge=it.site.place.host, pull=named, why=pull.why, url=pull.url, base=pull.base)
 
 
 def _ask_or_wait(call: StepCall, context: JobContext, ask: Callable[[], T]) -> T:
@@ -323,9 +346,3 @@ def _merged_tree(place: DeliveryPlace, site: Site, pull: PullRequest) -> str:
             f"The merged commit {pull.merged[:12] or '?'} is not on {pull.base!r} of the remote.", "forge"
         )
     return tree_of(place.root, pull.merged)
-
-
-def _difference(root: Path, one: str, other: str) -> str:
-    options = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "-U0")
-    text = text_of(run_git(root, "diff", *options, one, other))
-    return text if len(text) <= _MOST_CHARS else f"{text[:_MOST_CHARS]}\n… {len(text) - _MOST_CHARS:,} more characters"

@@ -5,6 +5,7 @@ Each observes where it acts before it calls, so that a second start after a cras
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.delivery.attestations.ref import REF
@@ -24,13 +25,13 @@ from wfe_mcp.engine.delivery.place import (
 )
 from wfe_mcp.engine.kernel.step_call import CommandCall, StepCall
 from wfe_mcp.workspace.files.paths import match_globs, readable
-from wfe_mcp.workspace.git.repository import branch as current_branch, commit_message, head, is_ancestor
+from wfe_mcp.workspace.git.repository import branch as current_branch, changes, commit_message, head, is_ancestor
 from wfe_mcp.workspace.git.stored_form import touched_paths
 from wfe_mcp.workspace.git.working_tree import parts_of
 from wfe_mcp.workspace.git.worktrees import worktrees
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from wfe_mcp.jobs.job_context import JobContext
     from wfe_mcp.workflow.model.delivery import GitBranch, GitClean, GitCommit, GitPush
@@ -60,7 +61,7 @@ def make_branch(place: DeliveryPlace, call: StepCall, _context: JobContext, para
                 )
             refs.attach(root, name)
             return {**branch.done, "resumed": True}
-        start = _not_merged(place, branch, base) or _base_commit(place, base)
+        start = _not_merged(place, branch, base) or _base_commit(place, call, base)
         before = {"branch": current_branch(root) or "", "commit": head(root) or "", "start": start}
     else:
         before = operation.before
@@ -273,9 +274,14 @@ def undo_clean(place: DeliveryPlace, operation: Operation) -> Mapping[str, Any] 
     return {"branch": name, "sha": sha}
 
 
-def merged_branches(place: DeliveryPlace, named: str) -> tuple[dict[str, str], dict[str, str]]:
-    """The branches that the run made and that are in the base, with their commits; the others with the reason."""
-    operations = place.operations
+def merged_branches(
+    place: DeliveryPlace, named: str, also: Sequence[Operation] = ()
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The branches that the run made and that are in the base, with their commits; the others with the reason.
+
+    ``also``: what others did with them.
+    """
+    operations = [*place.operations, *also]
     # Begun and not seen to its end, and gone already. One that is still here is judged again.
     goes = {
         str(operation.target["branch"]): str(operation.before["sha"])
@@ -377,14 +383,18 @@ def _not_merged(place: DeliveryPlace, made: Operation | None, base: str) -> str:
     return "" if is_in_base or is_merged or current_branch(place.root) != name else tip
 
 
-def _base_commit(place: DeliveryPlace, base: str) -> str:
+def _base_commit(place: DeliveryPlace, call: StepCall, base: str) -> str:
     """The commit that a branch begins at: the newest of the base, whose files HEAD has. Raises DeliveryFault ``conflict``."""
     root, start = place.root, newest_base(place, base)
     now = head(root) or ""
     if not refs.has_same_files(root, now, start):
+        again = "the phase"
+        with suppress(DeliveryFault):  # nothing was judged before: it is the first step
+            if changes(root):
+                again = f"{approved_files(place.engine, call.run, call.attempt).phase!r}, so that its gates judge the files of now"
         raise DeliveryFault(
             f"The working folder is at {now[:12]}, and '{base}' at {start[:12]} has other files. Begin there: git switch {base} && "
-            f"git merge --ff-only --autostash {start[:12]}; then retry the phase.",
+            f"git merge --ff-only --autostash {start[:12]}; then retry {again}.",
             "conflict",
         )
     return start

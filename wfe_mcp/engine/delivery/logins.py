@@ -86,7 +86,7 @@ def _command_line(
         yield HealthFinding("forge rules", "ok", f"{base!r} is protected at {place.host}: {rules}")
     else:
         at = _RULES.get(place.forge, "https://{host}/{repository}").format(host=place.host, repository=place.repository)
-        message = f"{base!r} has no rules at {place.host}; fix: require a pull request and the check wfe/verify: {at}"
+        message = f"{base!r} has no rules at {place.host}; fix: require a pull request and the check wfe-verify (wfe-mcp ci {place.forge}): {at}"
         yield HealthFinding("forge rules", level, message)
 
 

@@ -188,6 +188,13 @@ def record(engine: Engine, run: str, event: OperationEvent, by: By = SYSTEM) -> 
         change.give(c.RecordOperation(event=event, by=by, at=change.at))
 
 
+def record_seen(engine: Engine, seen: Operation, by: By = SYSTEM) -> None:
+    """Record what was seen of an operation that the run itself did not call."""
+    intent = OperationIntended(key=seen.key, kind=seen.kind, target=seen.target, before=seen.before)
+    record(engine, seen.run, intent, by)
+    record(engine, seen.run, OperationObserved(key=seen.key, after=seen.after or {}), by)
+
+
 def _key(call: StepCall | CommandCall, kind: str, target: Mapping[str, Any], again: int = 0) -> str:
     name = f"{kind}:{call.named}:{sha256_of(target)[:12]}"
     return f"{name}#{again + 1}" if again else name

@@ -6,12 +6,13 @@ approved last in this run; and the newest of them has these files.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus
-from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.texts import one_line, slug
 from wfe_mcp.delivery.attestations.files import files_tree
 from wfe_mcp.delivery.fault import DeliveryFault
@@ -289,6 +290,15 @@ def approved_files(engine: Engine, run: RunRecord, current: Attempt) -> Approved
         return ApprovedFiles(
             attempt.approved_tree or attempt.tree or "", ignored, attempt.phase, first_tree(loaded.state)
         )
+
+
+def facts_of(engine: Engine, call: StepCall) -> dict[str, str]:
+    """What the text of a blocker may name of the run: itself, this phase, and the one whose files were approved or judged last."""
+    settings = engine.settings().settings.delivery
+    known = {"run": call.run.id, "deliver": typed(call.attempt.phase), "remote": settings.remote}
+    with suppress(DeliveryFault):  # nothing was: then there is nothing to propose or merge
+        known["judged"] = typed(PhasePath(approved_files(engine, call.run, call.attempt).phase))
+    return known
 
 
 def newest_files(state: RunState, current: Attempt) -> Attempt | None:

@@ -44,7 +44,7 @@ def proposal_of(place: DeliveryPlace, change: Change, title: str = "") -> Propos
             tree=tree_of(place.root, change.head),
             base=change.base,
             template=run.template,
-            item=item.id if item else "",
+            item=place.named,
             item_title=title or (item.title if item else ""),
             body=item.body if item else "",
             criteria=item.criteria if item else (),
@@ -111,17 +111,16 @@ def refuse_unready(place: DeliveryPlace, call: StepCall) -> None:
         children = tx.items.children(engine.project_id, place.item.id) if place.item else []
     if left := [child.id for child in children if not child.is_over and child.kind not in _LATER]:
         raise Blocked("unfinished", item=place.item and place.item.id, why=", ".join(left[:_MOST_NAMES]))
-    named = {"run": call.run.id, "deliver": shell_path(call.attempt.phase)}
     for blocker in state.blockers:
         attempt = state.current(blocker.recovered)
         if status_of(blocker, attempt.status, forced=attempt.forced) == "open":
             what = f"{blocker.fingerprint}: {one_line(blocker.cause)[:_REASON_CHARS]}"
-            raise Blocked("recovery", phase=blocker.recovered, shown=shell_path(blocker.recovered), why=what, **named)
+            raise Blocked("recovery", phase=blocker.recovered, shown=shell_path(blocker.recovered), why=what)
     unaudited = next(_unaudited_phases(state, place.operations), None)
     if unaudited is not None and not was_shown(engine, call, "unaudited"):
         phase, reason = unaudited
         why = f"phase {phase} was accepted without its gates: {one_line(reason)[:_REASON_CHARS]}"
-        raise Blocked("unaudited", why=why, shown=shell_path(PhasePath(phase)), **named)
+        raise Blocked("unaudited", why=why, shown=shell_path(PhasePath(phase)))
 
 
 def was_shown(engine: Engine, call: StepCall, code: BlockerCode) -> bool:

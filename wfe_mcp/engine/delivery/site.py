@@ -55,7 +55,7 @@ def project_tracker(engine: Engine, wanted: str = "") -> Tracker:
     loaded = engine.settings()
     if loaded.untrusted:
         why = "The project's configuration changed, and it says where a token goes."
-        raise Refused("needs_trust", why, "The user looks at it and trusts it: wfe-mcp trust")
+        raise Refused("needs_trust", why, "Ask the user to look at it and run: wfe-mcp trust")
     with refusing():
         site = site_of(Project(engine, engine.root, loaded.settings.delivery))
     if wanted not in {"", site.place.forge} or site.tracker is None:
@@ -94,7 +94,7 @@ def site_of(delivery: DeliveryPlace | Project, should_stop: ShouldStop = never) 
         raise Blocked("forge", remote=remote.name)
     channel: Channel | None
     if remote.secret:
-        channel = RestChannel(place, remote.secret, should_stop)
+        channel = RestChannel(place, remote.secret, should_stop, _renewal(settings.credential))
     else:
         channel = command_channel(engine, place, child_env(LOGIN_ENV, engine.environment))
     if channel is None:
@@ -104,6 +104,14 @@ def site_of(delivery: DeliveryPlace | Project, should_stop: ShouldStop = never) 
         )
         raise Blocked("credentials", forge=place.host, why="there is no login", login=login)
     return Site(place, forge_at(place, channel), remote, channel)
+
+
+def _renewal(credential: str) -> str:
+    """How a token that is not accepted is replaced."""
+    kind, _, variable = credential.partition(":")
+    if kind == "env" and variable:
+        return f"Set {variable} to a valid token where the server or the worker starts."
+    return f"Ask the user to run: wfe-mcp credential rotate {credential}"
 
 
 def command_channel(engine: Engine, place: ForgePlace, env: dict[str, str]) -> CommandChannel | None:

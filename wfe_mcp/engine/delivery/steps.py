@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.parts import require_parts
 from wfe_mcp.delivery.fault import DeliveryFault
+from wfe_mcp.delivery.forges.blockers import Blocked
 from wfe_mcp.engine.delivery import forge_steps, git_steps, merge_step
-from wfe_mcp.engine.delivery.place import NotDelivered, place_of
+from wfe_mcp.engine.delivery.place import NotDelivered, facts_of, place_of
 from wfe_mcp.engine.kernel.step_call import StepCall, StepResult
 from wfe_mcp.workflow.model.delivery import DELIVERY_PARAMS
 from wfe_mcp.workflow.step_kinds import DEPLOYMENT_STEPS
@@ -89,6 +90,8 @@ def step_result(engine: Engine, call: StepCall, act: Callable[[Any], Mapping[str
     except NotDelivered as reason:
         return StepResult({"skipped": str(reason)})
     except DeliveryFault as fault:
+        if isinstance(fault, Blocked):
+            fault.facts |= facts_of(engine, call)
         value = {"blocker": fault.blocker} if fault.blocker else None
         return StepResult(value, str(fault), fault.may_have_happened, blocker=fault.blocker or "")
     except Refused as refused:

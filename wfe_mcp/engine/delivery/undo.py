@@ -3,21 +3,26 @@
 Rules:
 1. Only a person undoes a delivery, and only before the merge: a merge is reverted by a run of its own (``runs/reverting.py``).
 2. Each reversal observes first, so that after a crash the next undo continues.
-3. A call whose end was not observed (a crash, a push that the remote refused) is looked for where it acts.
+3. A call whose end was not observed (a crash, a push that the remote refused) is looked for where it acts, and so is a merge of
+   the run's pull request by another.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import TypeVar
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By
 from wfe_mcp.core.operation_events import OperationObserved
 from wfe_mcp.delivery.fault import DeliveryFault
-from wfe_mcp.engine.delivery.operations import Operation, merge_in, operations_of, record, removed_branches
+from wfe_mcp.engine.delivery.forge_steps import merge_by_others
+from wfe_mcp.engine.delivery.operations import Operation, merge_in, operations_of, record, record_seen, removed_branches
 from wfe_mcp.engine.delivery.place import DeliveryPlace, NotDelivered, place_of
 from wfe_mcp.engine.delivery.site import refusing
 from wfe_mcp.engine.delivery.steps import DELIVERY
 from wfe_mcp.engine.kernel.engine import Engine
+
+T = TypeVar("T")
+About = TypeVar("About")
 
 
 def undoable(engine: Engine, run: str) -> list[Operation]:
@@ -73,7 +78,7 @@ def undo_delivery(engine: Engine, by: By, run: str) -> list[Operation]:
         )
     for operation in todo:
         undo = DELIVERY[operation.kind].undo
-        after = _look_there(engine, operation, undo) if undo is not None else None
+        after = _look_there(engine, operation.run, undo, operation) if undo is not None else None
         record(engine, operation.run, OperationObserved(key=operation.key, after=after or {}, undone=True), by)
     return todo
 
@@ -101,7 +106,12 @@ def looked_for(engine: Engine, run: str, by: By | None = None) -> list[Operation
                 OperationObserved(key=operation.key, after=operation.after or {}, undone=operation.undone),
                 by,
             )
-    return [seen.get(operation.key, operation) for operation in operations]
+    operations = [seen.get(operation.key, operation) for operation in operations]
+    is_open = any(operation.kind == "forge.open" and operation.state == "observed" for operation in operations)
+    merged = _there(engine, run, merge_by_others, operations) if is_open else None
+    if merged is not None and by is not None:
+        record_seen(engine, merged, by)
+    return operations if merged is None else [*operations, merged]
 
 
 def _is_of_command(operation: Operation) -> bool:
@@ -124,23 +134,21 @@ def _as_seen(engine: Engine, operation: Operation) -> Operation:
     look = DELIVERY[operation.kind].seen
     if look is None:
         return operation._replace(after={}, done={})
-    seen = _look_there(engine, operation, look)
+    seen = _look_there(engine, operation.run, look, operation)
     if seen is None:
         return operation._replace(after=operation.before, undone=True)
     return operation._replace(after=seen, done=seen)
 
 
-def _look_there(
-    engine: Engine, operation: Operation, look: Callable[[DeliveryPlace, Operation], Mapping[str, Any] | None]
-) -> Mapping[str, Any] | None:
-    """What ``look`` returns where the operation acts. Refuses ``conflict``, and ``unavailable`` while the forge does not answer."""
+def _look_there(engine: Engine, run: str, look: Callable[[DeliveryPlace, About], T | None], about: About) -> T | None:
+    """What ``look`` returns of ``about`` where the run is delivered. Refuses ``conflict``, and ``unavailable`` while the forge does not answer."""
     with engine.store.read() as tx:
-        run = engine.load(tx, operation.run).record
+        record_of = engine.load(tx, run).record
     with refusing():
         try:
-            return look(place_of(engine, run), operation)
+            return look(place_of(engine, record_of), about)
         except NotDelivered as reason:
-            why = f"{operation.kind} cannot be undone here: {reason}."
+            why = f"Nothing of run {run} can be undone here: {reason}."
         except DeliveryFault as fault:
             why = str(fault)
-        raise Refused("conflict", why, f"wfe-mcp show {operation.run}", run=operation.run)
+        raise Refused("conflict", why, f"wfe-mcp show {run}", run=run)

@@ -45,6 +45,7 @@ from wfe_mcp.workspace.git.working_tree import parts_of
 
 FETCH = f"git fetch origin '+{ref.REF}:refs/remotes/origin/wfe/attestations'"
 """What brings the attestations into a clone, which git does not do by itself."""
+PUSH = f"git push origin {ref.REF}"
 _UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
 
 
@@ -111,10 +112,11 @@ class VerifiedBranch:
 def verify_branch(root: Path, branch: str, since: str = "") -> VerifiedBranch:
     """Judge the first-parent line of ``branch``, after the commit ``since`` where one is given, which is then trusted.
 
+    All zeros, which CI names for a branch that is new or a pipeline that a person starts, is none.
     Refuses ``bad_argument``: no such commit; ``unavailable``: no git, or a clone whose history is cut off.
     """
     repo = require_repository(root)
-    top, start = _commit(root, branch), _commit(root, since) if since else ""
+    top, start = _commit(root, branch), _commit(root, since) if since.strip("0") else ""
     if not start and text_of(run_git(root, "rev-parse", "--is-shallow-repository")) == "true":
         raise Refused(
             "unavailable",
@@ -125,7 +127,7 @@ def verify_branch(root: Path, branch: str, since: str = "") -> VerifiedBranch:
     attested = ref.bundles(root)
     walk = _Walk(VerifiedBranch(branch), attested or {})
     if attested is None:
-        message = f"this clone has none, so nothing is proven; fetch them: {FETCH}"
+        message = f"this clone has none, so nothing is proven; fetch them: {FETCH}; where the remote has none, push them from the project: {PUSH}"
         walk.found.findings.append(Discrepancy("attestations_missing", ref.REF, message))
     if start and all(commit.id != start for commit in line):
         message = f"{since} is not a commit of this branch any more: its history was replaced"

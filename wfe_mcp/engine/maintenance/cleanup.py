@@ -18,16 +18,18 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, RunStatus
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git import refs, remote as remotes
+from wfe_mcp.engine.delivery.forge_steps import merge_by_others
 from wfe_mcp.engine.delivery.git_steps import merged_branches, remove_branch
-from wfe_mcp.engine.delivery.operations import operations_of, removed_branches
+from wfe_mcp.engine.delivery.operations import Operation, operations_of, record_seen, removed_branches
 from wfe_mcp.engine.delivery.place import DeliveryPlace, NotDelivered, place_of, remote_of
+from wfe_mcp.engine.delivery.site import refusing
 from wfe_mcp.engine.kernel.step_call import CommandCall
 from wfe_mcp.engine.maintenance.worktrees import open_runs_in, remove, worktrees_folder
 from wfe_mcp.workspace.git.repository import branch as current_branch, changes
 from wfe_mcp.workspace.git.worktrees import lost_with, worktrees
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.runs import LoadedRun
@@ -64,8 +66,12 @@ def clean_up(engine: Engine, by: By, *, do: bool = False, on_remote: bool = Fals
             try:
                 # Seen from this folder: that of the run may be gone, or be what is removed.
                 place = place_of(engine, replace(loaded.record, worktree=str(engine.root)))
+                merged = _merged_by_others(place)
+                if merged is not None and do:
+                    record_seen(engine, merged)
                 others = {name for name, run in made_by.items() if run != loaded.record.id}
-                left += _branches(engine, by, place, loaded, others, do=do, on_remote=on_remote)
+                also = () if merged is None else (merged,)
+                left += _branches(engine, by, place, loaded, others, also, do=do, on_remote=on_remote)
                 left += _folder(engine, loaded, do=do)
             except (DeliveryFault, Refused) as fault:
                 left.append(Left(loaded.record.id, "run", loaded.record.id, str(fault)))
@@ -73,6 +79,15 @@ def clean_up(engine: Engine, by: By, *, do: bool = False, on_remote: bool = Fals
         what = f"Nothing is delivered here: {reason}."
         raise Refused("unavailable", what, "Set [delivery] mode, or: wfe-mcp worktree list") from None
     return left
+
+
+def _merged_by_others(place: Place) -> Operation | None:
+    """The merge of the run's pull request by another: where its branch is still here, the forge is asked."""
+    proposed = (str(one.target["branch"]) for one in place.operations if one.kind == "forge.open")
+    if not any(refs.commit_of(place.root, refs.ref_of(each)) for each in proposed):
+        return None
+    with refusing():
+        return merge_by_others(place, place.operations)
 
 
 def _delivered_runs(engine: Engine) -> list[LoadedRun]:
@@ -102,14 +117,15 @@ def _branches(
     place: DeliveryPlace,
     loaded: LoadedRun,
     others: Collection[str],
+    also: Sequence[Operation],
     *,
     do: bool,
     on_remote: bool,
 ) -> Iterator[Left]:
-    """``others``: the names of branches that another run has made since."""
+    """``others``: the names of branches that another run has made since; ``also``: what others did with those of this run."""
     run, root = loaded.record, engine.root
     goes, stays = (
-        {name: why for name, why in branch.items() if name not in others} for branch in merged_branches(place, "")
+        {name: why for name, why in branch.items() if name not in others} for branch in merged_branches(place, "", also)
     )
     begun = {
         str(operation.target["branch"])

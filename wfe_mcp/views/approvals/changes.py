@@ -44,13 +44,14 @@ NOT_RECORDED = "No files were recorded when the run began, and no phase so far h
 
 class Delivery(NamedTuple):
     """How the run delivers its change. ``never``: globs of what no commit has; ``base``: the branch, and ``tip`` its newest
-    commit that is known here; ``delivered``: the run has merged something.
+    commit that is known here; ``delivered``: the run has merged something; ``starts``: the commits that its branches began at.
     """
 
     never: tuple[str, ...]
     base: str
     tip: str
     delivered: bool
+    starts: tuple[str, ...]
 
 
 def delivery_of(engine: Engine, found: Overview, root: Path) -> Delivery | None:
@@ -63,7 +64,10 @@ def delivery_of(engine: Engine, found: Overview, root: Path) -> Delivery | None:
     with engine.store.read() as tx:
         operations = operations_of(tx, found.loaded.record.id)
     merged = any(operation.kind.endswith(".merge") and operation.state == "observed" for operation in operations)
-    return Delivery(tuple(settings.never), settings.base, tip, merged)
+    starts = tuple(
+        str(operation.before["start"]) for operation in operations if operation.kind == "git.branch" and operation.done
+    )
+    return Delivery(tuple(settings.never), settings.base, tip, merged, starts)
 
 
 def changes_of(
@@ -107,14 +111,18 @@ def changes_of(
     if seen:  # in the transaction of a decision, which starts no git process
         besides = next((change for change in seen if change.since == COMMIT), None)
     else:
-        besides = None if delivery is None or whole.note else _change_besides(root, whole, (*ignored, *delivery.never))
+        besides = (
+            None
+            if delivery is None or whole.note
+            else _change_besides(root, whole, (*ignored, *delivery.never), delivery.starts)
+        )
     return tuple(changes) if besides is None else (*changes, besides)
 
 
-def _change_besides(root: Path, whole: Change, left_out: Sequence[str]) -> Change | None:
+def _change_besides(root: Path, whole: Change, left_out: Sequence[str], starts: Sequence[str]) -> Change | None:
     """What a commit of the files of ``whole`` has beside them; None where it has nothing else."""
     try:
-        files = beside_head(root, whole.after, whole.files)
+        files = beside_head(root, whole.after, whole.files, starts)
     except Refused as refused:
         return Change(COMMIT, "", whole.after, note=refused.message)
     files = tuple(file for file in files if not match_globs(file.path, tuple(left_out)))

@@ -20,7 +20,7 @@ _NONE = "nothing"
 @view_model
 class OperationView:
     """An operation. ``state``: intended, called, observed, failed, in doubt or undone. ``before``, ``after``: the commit, or the
-    number; of what failed or is in doubt there is no ``after``.
+    number, and ``url`` its address; of what failed or is in doubt there is no ``after``.
 
     ``run``: the other run that it is about: what takes this one back, or what this one takes back.
     """
@@ -30,6 +30,7 @@ class OperationView:
     state: str
     before: str = ""
     after: str = ""
+    url: str = ""
     at: str = ""
     run: str = ""
 
@@ -47,6 +48,7 @@ def operation_views(operations: Iterable[Operation]) -> tuple[OperationView, ...
             state=_state(operation),
             before=_place(operation.before),
             after="" if operation.after is None or _state(operation) in _SEEN.values() else _place(operation.after),
+            url=str((operation.after or {}).get("url", "")),
             at=second(operation.at),
             run=str((operation.after or {}).get("run", "")),
         )
@@ -57,7 +59,7 @@ def operation_views(operations: Iterable[Operation]) -> tuple[OperationView, ...
 def operation_line(view: OperationView) -> str:
     """``git.push ai/7-login origin: observed, nothing → 1f3a9c0d2b4e``."""
     change = f", {view.before or _NONE} → {view.after or _NONE}" if view.state in {"observed", "undone"} else ""
-    return f"{view.kind} {view.target}: {view.state}{change}"
+    return " ".join(filter(None, (f"{view.kind} {view.target}: {view.state}{change}", view.url)))
 
 
 _SEEN = {False: "failed", None: "in doubt"}

@@ -88,6 +88,7 @@ class ForgeMerge(DeliveryParams):
     """``forge.merge``: merge the pull request at its approved commit, and compare the merged tree with the approved one."""
 
     strategy: Strategy | None = optional(None, "How; absent: `delivery.strategy`.", example="squash")
+    title: str = optional("", "That of the commit; absent: the work item's, else the run's.", example="${vars.title}")
 
 
 class ForgeClose(DeliveryParams):

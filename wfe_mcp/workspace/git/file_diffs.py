@@ -139,9 +139,10 @@ def uncommitted_paths(root: Path, files: Sequence[FileDiff]) -> tuple[tuple[str,
     return tuple(e.path for e, oid in named if e.new_oid != oid and not has_plain(root, e.path, oid)), commit
 
 
-def beside_head(root: Path, tree: str, shown: Sequence[FileDiff]) -> tuple[FileDiff, ...]:
+def beside_head(root: Path, tree: str, shown: Sequence[FileDiff], starts: Sequence[str] = ()) -> tuple[FileDiff, ...]:
     """The files of ``tree`` that HEAD does not have as they are: what a commit of ``tree`` has besides the diffs ``shown``, also
-    of a file that had begun to differ from HEAD before they did. Refuses a tree that is no longer stored.
+    of a file that had begun to differ from HEAD before they did. ``starts``: the commits on which those of the run itself, of which
+    HEAD may be one, were made. Refuses a tree that is no longer stored.
 
     Submodules, bytecode, what git stores in another form, and with a sparse checkout what is absent, stay there as HEAD has them.
     """
@@ -149,8 +150,8 @@ def beside_head(root: Path, tree: str, shown: Sequence[FileDiff]) -> tuple[FileD
     top = read_objects(root, [f"{commit}:{repo.prefix.rstrip('/')}"])[0] if commit else None
     base = "" if top is None else object_id("tree", top[1], repo.hash_name)
     is_sparse = is_set(repo.root, "core.sparsecheckout", "false")
-    held = {} if commit is None else _blobs_of(root, commit)
-    own = _began_at(root, held, shown)
+    began = [{} if commit is None else _blobs_of(root, commit), *(_blobs_of(root, each) for each in starts)]
+    own = {path for held in began for path in _began_at(root, held, shown)}
     differing = compare(repo, base, parts_of(tree)[0])
     modules = [f"{change.path}/" for change in differing if change.old is not None and change.old.mode == "160000"]
     changes = [
@@ -164,7 +165,7 @@ def beside_head(root: Path, tree: str, shown: Sequence[FileDiff]) -> tuple[FileD
 
 
 def _began_at(root: Path, held: Mapping[str, str], shown: Sequence[FileDiff]) -> set[str]:
-    """The paths of the diffs that began at what HEAD has (``held``); line ends that git would change do not count."""
+    """The paths of the diffs that began at what a commit has (``held``); line ends that git would change do not count."""
     was = [(diff, held.get(diff.old_path or diff.path, "")) for diff in shown]
     odd = sorted({diff.old_oid for diff, oid in was if diff.old_oid and oid not in {"", diff.old_oid}})
     plain = {
@@ -176,7 +177,7 @@ def _began_at(root: Path, held: Mapping[str, str], shown: Sequence[FileDiff]) ->
     return {path for diff in began for path in (diff.path, diff.old_path)}
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=4)
 def _blobs_of(root: Path, commit: str) -> dict[str, str]:
     """The blob id of each file of ``commit``, by path. Kept for the next look: a page is loaded several times."""
     below = require_repository(root).prefix.rstrip("/")
