@@ -67,7 +67,7 @@ def receivers(engine: Engine) -> list[Receiver]:
     found = deliveries(engine, limit=MOST) if hooks else []
     made: list[Receiver] = []
     for name, hook in sorted(hooks.items()):
-        own = list({each.id: each for each in reversed(found) if each.webhook == name}.values())
+        own = [each for each in found if each.webhook == name]
         waiting = sum(each.state in {"waiting", "behind", "sending"} for each in own)
         failed = sum(each.state == "failed" and each.event != TEST for each in own)
         made.append(Receiver(name, hook, _fault(engine, name, hook), waiting, failed))
@@ -75,9 +75,9 @@ def receivers(engine: Engine) -> list[Receiver]:
 
 
 def deliveries(engine: Engine, webhook: str = "", states: Sequence[str] = (), limit: int = 50) -> list[Delivery]:
-    """The deliveries of this project, newest first."""
+    """What was sent in this project, newest first: of a message that was sent again its last delivery."""
     with engine.store.read() as tx:
-        found = [_delivery(job) for job in _jobs(engine, tx)]
+        found = [_delivery(job) for job in _last_of_each(_jobs(engine, tx))]
     named = [each for each in found if webhook in {"", each.webhook} and (not states or each.state in states)]
     return named[:limit]
 
@@ -91,9 +91,9 @@ def redeliver(engine: Engine, names: Sequence[str] = (), *, failed: bool = False
         raise Refused("bad_argument", "No delivery is named.", "Name one, or give --failed: wfe-mcp webhook deliveries")
     with engine.store.tx() as tx:
         known = [job for job in _jobs(engine, tx) if webhook in {"", job.payload["webhook"]}]
-        newest = {message_id(job): job for job in reversed(known)}
         named = {message_id(_found(known, name)) for name in names}
-        again = [job for id_, job in newest.items() if id_ in named or (failed and _is_given_up(job))]
+        last = reversed(_last_of_each(known))
+        again = [job for job in last if message_id(job) in named or (failed and _is_given_up(job))]
         made = [_again(engine, tx, job) for job in again]
         return [_delivery(job) for each in made if (job := tx.jobs.get(each)) is not None]
 
@@ -142,6 +142,11 @@ def _jobs(engine: Engine, tx: Tx) -> list[JobRecord]:
     found = tx.jobs.filter(queues=(queue_name("webhook", engine.project_id),), limit=MOST)
     own = (job for job in found if job.kind == WEBHOOK)
     return sorted(own, key=lambda job: (job.created_at, job.dedupe_key or ""), reverse=True)
+
+
+def _last_of_each(jobs: Sequence[JobRecord]) -> list[JobRecord]:
+    """The last delivery of each message, at the place of its first one."""
+    return list({message_id(job): job for job in reversed(jobs)}.values())[::-1]
 
 
 def _found(jobs: Sequence[JobRecord], name: str) -> JobRecord:
