@@ -75,7 +75,9 @@ def test_a_claim_whose_checks_passed_leads_to_the_list_that_a_person_answers(cli
     (cli.root / "ok").touch()
     tested = cli("claim", "test", "W-1")
     assert "Next: wfe-mcp claim evidence W-1 --list test-2 --supports --reason TEXT" in tested.err
-    assert "validated" in cli("claim", "evidence", "W-1", "--list", "test-2", "--supports", "--reason", "x", pin=PIN).out
+    assert (
+        "validated" in cli("claim", "evidence", "W-1", "--list", "test-2", "--supports", "--reason", "x", pin=PIN).out
+    )
 
 
 @pytest.mark.requirement("S4-21")

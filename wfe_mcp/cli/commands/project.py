@@ -1,5 +1,6 @@
 """``wfe-mcp project``: what a project is, the projects of this database, and where one is, what it is called, that it is over."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -75,7 +76,7 @@ def show(invocation: Invocation, kind: Kind = "") -> None:
                 (
                     each.name,
                     each.cwd,
-                    " ".join(each.argv),
+                    shlex.join(each.argv),
                     each.fault or ("" if each.configured else "not configured"),
                     each.why,
                 )

@@ -4,6 +4,7 @@ Texts of the project's files are data. Where the budget is small, lists are cut 
 """
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import field
 from typing import TypeVar
@@ -69,7 +70,7 @@ def _within(inside: ProjectContents, known: ProjectView, lines: int) -> ProjectC
         sure = "" if each.sure == "declared" else f", {each.sure}"
         kinds.setdefault(each.kind, []).append(f"{each.value} ({each.file}:{each.line}{sure})")
     checks = [
-        {"name": each.name, "command": " ".join(each.argv)}
+        {"name": each.name, "command": shlex.join(each.argv)}
         | ({} if each.cwd == "." else {"in": each.cwd})
         | ({} if each.configured else {"configured": False})
         for each in inside.checks
