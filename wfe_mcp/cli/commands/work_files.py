@@ -231,6 +231,6 @@ def run(
         for each in data["refused"]:
             screen.line(f"! refused: {each['id']} {each['title']}: {each['why']} {each['next']}", "yellow")
         runs = [each["run"] for each in data["started"] if "run" in each]
-        screen.next(f"wfe-mcp status {runs[0]}" if runs else "wfe-mcp work list")
+        screen.next(f"wfe-mcp status {runs[0]}" if runs else "wfe-mcp work next")
 
     invocation.answer(summary, render, data=data)
