@@ -4,11 +4,10 @@ import asyncio
 import json
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,17 +22,12 @@ from tests.sandboxes import NEEDS_SANDBOX
 from tests.server.conftest import HUMAN, House, call, drill, structured
 from tests.server.http.conftest import Running
 from tests.server.http.runners import LEASE_S, Machine, OwnRunner, configure, evidence, gate_jobs, settle
-from wfe_mcp.cli.runner.connection import Connection
-from wfe_mcp.cli.runner.key import RunnerKey
-from wfe_mcp.cli.runner.working import Runner
 from wfe_mcp.engine.integrity.evidence_audit import audit_runner_reports
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.runs.control import control
-from wfe_mcp.gates.runner_protocol import Report, Task
 from wfe_mcp.store.records.jobs import JobStatus
 from wfe_mcp.views.moves.blockers import sentences
 from wfe_mcp.views.reports.envelopes import overview_of
-from wfe_mcp.workspace.config.settings_tables import SandboxSettings
 
 Make = Callable[..., Machine]
 
@@ -115,39 +109,6 @@ def test_a_check_passes_on_a_runner_and_its_evidence_names_runner_tree_and_level
     assert "looking" in found["output"]["tail"]
     assert found["seal"]["by"] == "http", "the server, no page and no terminal"
     assert verify(running.house.engine(), run).findings == ()
-
-
-class LateSigns(Connection):
-    """Each sign of life arrives after the report, and the report is answered after it."""
-
-    def __init__(self, url: str, token: str) -> None:
-        super().__init__(url, token)
-        self.ended, self.refused = threading.Event(), threading.Event()
-
-    def heartbeat(self, task: Task, tail: str) -> bool:
-        assert self.ended.wait(60)
-        try:
-            return super().heartbeat(task, tail)
-        finally:
-            self.refused.set()
-
-    def end(self, task: Task, report: Report) -> str:
-        verdict = super().end(task, report)
-        self.ended.set()
-        assert self.refused.wait(60)
-        return verdict
-
-    def close(self) -> None:
-        self._http.close()
-
-
-def test_a_sign_of_life_that_the_report_overtakes_is_no_lost_check(running: Running, tmp_path: Path) -> None:
-    checking(running)
-    said, key = list[str](), RunnerKey(tmp_path / "key")
-    with closing(LateSigns(running.url, running.token("builder", "runner"))) as server:
-        runner = Runner(server, key, (), tmp_path, dict(os.environ), SandboxSettings(), LEASE_S, [], said.append)
-        runner.run(once=True, drain=False)
-    assert [line.partition(": ")[2].partition(" ")[0] for line in said] == ["check", "pass"]
 
 
 def test_a_submission_that_waits_is_answered_when_the_server_ends(running: Running) -> None:
