@@ -214,7 +214,9 @@ def test_a_worker_that_is_stopped_while_it_opens_the_database_has_ended_then(sce
     assert order == ["opened", "stopped"]
 
 
-def test_a_store_that_is_away_for_a_moment_costs_nothing(scene: Scene) -> None:
+def test_a_store_that_is_away_for_a_moment_costs_nothing_and_one_line_of_the_log(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
     tries: list[int] = []
 
     def factory() -> Store:
@@ -227,6 +229,7 @@ def test_a_store_that_is_away_for_a_moment_costs_nothing(scene: Scene) -> None:
     job = scene.enqueue()
     worker.start()
     until(lambda: scene.status(job) is JobStatus.DONE)
+    assert caplog.text.count("The database is busy.") == 1
 
 
 def test_an_end_that_cannot_be_written_at_first_is_written_later(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

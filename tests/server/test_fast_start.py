@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from wfe_mcp.server.bridge.serve import Bridge
 from wfe_mcp.server.entry import plain_options
 from wfe_mcp.server.fast_start import CACHE, CAPABILITIES_KEY, LISTS, MODERN, VERSION_KEY, FastStart
 from wfe_mcp.server.wire import Wire
@@ -50,6 +51,32 @@ def test_a_handshake_client_has_its_lists_before_the_sdk_is_there() -> None:
     assert scene.answers[0] == {"protocolVersion": "2025-06-18", **scene.cache["handshake"]["initialize"]}
     assert [scene.answers[number] for number in range(2, 6)] == [scene.cache["handshake"][method] for method in LISTS]
     assert scene.handed_over == ["initialize", "notifications/initialized", None]
+
+
+@pytest.mark.parametrize(
+    "first", [("initialize", hello()), ("server/discover", {"_meta": META})], ids=["handshake", "stateless"]
+)
+def test_a_client_of_a_bridge_that_speaks_late_is_greeted_and_the_server_is_not_asked(
+    first: tuple[str, Any], tmp_path: Path
+) -> None:
+    method, params = first
+    lists: dict[str, Any] = {"_meta": META} if "_meta" in params else {}
+    source, write = os.pipe()
+    read, sink = os.pipe()
+    front = FastStart(Wire(source, sink), json.loads(Path(CACHE).read_text(encoding="utf-8")))
+    front.attach(Bridge(front, "http://127.0.0.1:9", str(tmp_path)).take)
+    with os.fdopen(write, "wb") as client:
+        for number, each in enumerate([(method, params), ("tools/list", lists)]):
+            frame = {"jsonrpc": "2.0", "id": number, "method": each[0], "params": each[1]}
+            client.write(json.dumps(frame).encode() + b"\n")
+    front.read()
+    front.wire.flush()
+    os.close(source)
+    os.close(sink)
+    with os.fdopen(read, "rb") as answered:
+        answers = {answer["id"]: answer.get("result", {}) for answer in map(json.loads, answered)}
+    assert answers[0]["capabilities"]
+    assert len(answers[1]["tools"]) > 1
 
 
 def test_the_second_answer_to_the_handshake_is_dropped_once() -> None:

@@ -22,7 +22,7 @@ from wfe_mcp.dashboard.answers import not_ours
 from wfe_mcp.dashboard.fields import field, hidden, select_field, submit, text_field
 from wfe_mcp.dashboard.html import Html, document, named_row, table, tag
 from wfe_mcp.engine.access import device, own_tokens
-from wfe_mcp.engine.kernel.identity import name_of
+from wfe_mcp.engine.maintenance.projects import known_projects
 from wfe_mcp.engine.notifications.people import MOST_CHARS, has_address, set_address
 from wfe_mcp.engine.people import absence
 from wfe_mcp.views.approvals.words import second
@@ -228,10 +228,8 @@ class AccessPage:
     def _projects(self, login: Login, scope: str) -> dict[str, str]:
         """The projects in which they may make a token of ``scope``, with their names."""
         with self._engine.store.read() as tx:
-            projects = tx.projects.all()
-        return {
-            project.id: name_of(project) for project in projects if scope in own_tokens.scopes_in(login, project.id)
-        }
+            projects = known_projects(tx)
+        return {project.id: project.name for project in projects if scope in own_tokens.scopes_in(login, project.id)}
 
     def _form(self, do: str, session: str, *content: Html) -> Html:
         token = hidden("token", self._sessions.token(session, f"access {do}"))

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from wfe_mcp.dashboard.engines import Engines
     from wfe_mcp.views.approvals.request import DecisionView
 
-NO_PIN_HERE = "This server takes no PIN: decisions are signed with a passkey of yours that was made at this address and is pinned in the project."
+NO_PIN_HERE = "That command is for the terminal of the server. This page takes no PIN: decisions are signed with a passkey of yours that was made at this address and is pinned in the project."
 
 
 _APPLICATION = ("/app", "/app/")

@@ -176,6 +176,7 @@ class Worker:
         return True
 
     def _dispatch(self) -> None:
+        logged = ""
         while not self._stopping.is_set():
             delivered = () if self._deliveries is None else self._deliveries.waiting()
             try:
@@ -183,10 +184,11 @@ class Worker:
                 self._look_for_orphans()
                 self._fill_slots()
                 self._settle(delivered)
-                pause_s = self._sweep_s if self.is_delivered else self._poll_s
+                pause_s, logged = self._sweep_s if self.is_delivered else self._poll_s, ""
             except Exception as fault:
-                log_fault("the job table could not be read; trying again", fault)
-                pause_s = self._poll_s
+                if str(fault) != logged:  # an outage of a night is one line, not one a second
+                    log_fault("the job table could not be read; it is tried again until it can be", fault)
+                pause_s, logged = self._poll_s, str(fault)
             self._wakeup.wait(pause_s)
             self._wakeup.clear()
 

@@ -132,6 +132,10 @@ class FastStart:
         asked, known = self._hello.get("protocolVersion"), cast("list[str]", self._cache["versions"])
         return asked if asked in known else known[-1]
 
+    def greets(self, frame: Frame) -> bool:
+        """As ``_answer_from_cache`` for the first request of a client that spoke only after ``attach``; False for any later one."""
+        return self._era is None and self._answer_from_cache(frame)
+
     def cached_list(self, frame: Frame) -> Frame | None:
         """The cached result of a list that never changes; None for all that the server must be asked."""
         if self._era not in {"handshake", "stateless"} or frame.get("method") not in FIXED:

@@ -104,7 +104,7 @@ def _unknown(name: str, environments: Mapping[str, Asks]) -> Refused:
         return Refused(
             "bad_argument",
             f"{what}.",
-            "Ask the user to add [environments.NAME] to .wfe/config.toml, and to trust the file, as it is: wfe-mcp trust",
+            "Ask the user to add [environments.NAME] to .wfe/config.toml unless it is there, and to trust the file: wfe-mcp trust",
         )
     configured = f"Configured: {', '.join(sorted(environments))}."
     if not name:

@@ -68,6 +68,18 @@ def test_the_person_judges_evidence_with_the_pin(cli: Terminal) -> None:
     assert (bad.code, "Test 1 is no JSON" in bad.err) == (1, True)
 
 
+def test_a_claim_whose_checks_passed_leads_to_the_list_that_a_person_answers(cli: Terminal) -> None:
+    tests = [{"type": "script", "check": "test"}, {"type": "manual", "checklist": ["Is it?"]}]
+    added = cli("claim", "add", "It works", *(word for each in tests for word in ("--test", json.dumps(each))))
+    assert "Next: wfe-mcp claim test W-1" in added.err
+    (cli.root / "ok").touch()
+    tested = cli("claim", "test", "W-1")
+    assert "Next: wfe-mcp claim evidence W-1 --list test-2 --supports --reason TEXT" in tested.err
+    assert (
+        "validated" in cli("claim", "evidence", "W-1", "--list", "test-2", "--supports", "--reason", "x", pin=PIN).out
+    )
+
+
 @pytest.mark.requirement("S4-21")
 def test_each_refusal_names_the_command_that_comes_next(cli: Terminal) -> None:
     script = json.dumps({"type": "script", "check": "test"})

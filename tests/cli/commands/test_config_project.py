@@ -42,6 +42,15 @@ def test_the_project_is_shown_with_its_languages_folders_and_checks(cli: Termina
     assert row.split() == [".", "Go", "go", "go", "test"]
 
 
+def test_a_command_is_shown_as_it_can_be_typed(cli: Terminal) -> None:
+    with (cli.root / ".wfe" / "config.toml").open("a") as config:
+        config.write('\n[checks.greet]\nargv = ["echo", "two words"]\n')
+    assert cli("trust", "--yes", pin=PIN).code == 0
+    assert "echo 'two words'" in cli("project", "show").out
+    checks = cli.json("context").data["checks"]
+    assert {"name": "greet", "command": "echo 'two words'"} in checks
+
+
 def test_an_empty_project_has_no_known_language(empty: Terminal) -> None:
     answer = empty("config", "project")
     assert (answer.code, "no known language" in answer.out) == (0, True)

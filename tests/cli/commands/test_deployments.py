@@ -100,6 +100,14 @@ def test_what_cannot_be_deployed_is_refused_with_the_nearest_name(cli: Terminal)
     assert "No environment 'qa' is configured." in cli("deployments", "qa").err
 
 
+def test_the_phrase_of_an_environment_makes_the_approval_stricter(cli: Terminal) -> None:
+    with (cli.root / ".wfe" / "config.toml").open("a") as config:
+        config.write('phrase = "DEPLOY STAGING"\n')
+    assert cli("trust", "--yes", pin=PIN).code == 0
+    gates = cli.json("show", started(cli)).data["gates"]
+    assert [(one["what"], one["weakens"]) for one in gates] == [("the approval asks for a phrase", False)]
+
+
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs OpenSSH")
 def test_doctor_asks_a_host_only_where_the_person_says_so(cli: Terminal) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
@@ -95,6 +96,20 @@ def test_a_folder_without_configuration_git_or_a_repository_says_what_cannot_run
     assert findings(empty, "git") == [("note", "no repository: git and files gates cannot run; fix: git init")]
     monkeypatch.setenv("PATH", str(tmp_path))
     assert findings(empty, "git") == [("note", "not installed: git and files gates cannot run; fix: install git")]
+
+
+@pytest.mark.usefixtures("in_git")
+def test_a_sparse_checkout_without_our_folder_is_named_by_doctor_and_by_verify(cli: Terminal) -> None:
+    cli.git("add", "-A")
+    cli.git("-c", "user.name=ada", "-c", "user.email=ada@example.org", "commit", "-qm", "all")
+    cli.git("sparse-checkout", "set", "--no-cone", "/*", "!/.wfe/")
+    shutil.rmtree(cli.root / ".wfe", ignore_errors=True)  # with what is ignored in it
+    (found,) = findings(cli, "configuration")
+    assert found[0] == "problem"
+    assert "a sparse checkout left .wfe/ out" in found[1]
+    assert "no key is pinned here. Bring it back: git sparse-checkout add .wfe" in cli("verify", "--approvals").out
+    cli.git("sparse-checkout", "add", ".wfe")
+    assert findings(cli, "configuration")[0][0] == "ok"
 
 
 def test_a_repository_that_git_refuses_is_named_with_the_reason(cli: Terminal) -> None:

@@ -46,6 +46,24 @@ def test_a_receiver_is_set_up_tried_and_gets_what_it_missed(cli: Terminal) -> No
         receiver.stop()
 
 
+def test_an_event_that_was_sent_again_is_listed_once_as_it_ended(cli: Terminal) -> None:
+    receiver = Receiver()
+    receiver.answer = lambda _: (410, {}, b"")
+    receiver.start()
+    try:
+        configured(cli, receiver)
+        cli("webhook", "rotate", "n8n", pin=PIN)
+        cli("work", "add", "Mend the till")
+        cli("webhook", "test", "n8n")
+        receiver.answer = lambda _: (204, {}, b"")
+        cli("webhook", "redeliver", "--failed")
+        cli("webhook", "test", "n8n")
+        rows = cli.json("webhook", "deliveries").data["deliveries"]
+        assert [each["state"] for each in rows if each["event"] == "item.created"] == ["delivered"]
+    finally:
+        receiver.stop()
+
+
 def test_a_test_that_fails_says_what_came_back_and_leads_to_its_delivery_which_is_not_sent_again(cli: Terminal) -> None:
     receiver = Receiver()
     receiver.answer = lambda _: (500, {}, b"")

@@ -160,6 +160,12 @@ def test_an_item_whose_runs_end_three_times_without_success_is_blocked(cli: Term
 def test_what_is_missing_or_waited_for_is_said_with_the_command_that_helps(cli: Terminal) -> None:
     assert "No work item can be started" in cli("work", "next").out
     bare = added(cli, "Write")
+    nothing = cli("work", "run", "--all-ready")
+    assert (nothing.out, "Next: wfe-mcp work next" in nothing.err) == ("0 runs started\n", True)
+    planned = cli("work", "next")
+    assert "No work item can be started now: none is ready, and 1 planned." in planned.out
+    assert "Next: wfe-mcp work list --status planned" in planned.err
+    assert bare in cli("work", "list", "--status", "planned").out
     refused = cli.json("work", "edit", bare, "--status", "ready")
     assert (refused.refusal, [each["path"] for each in refused.document["error"]["details"]]) == (
         "not_ready",

@@ -16,7 +16,7 @@ from tests.engine.webhooks.receiver import Receiver
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.credentials.stored import add_credential
 from wfe_mcp.engine.kernel.engine import own_key
-from wfe_mcp.engine.notifications.notify import desktop_command
+from wfe_mcp.engine.notifications.notify import desktop_command, send
 from wfe_mcp.engine.outbox.outbox import quiet_until
 from wfe_mcp.views.approvals import answers as decisions
 from wfe_mcp.workspace.system.location import user_config_file
@@ -181,6 +181,16 @@ def test_one_way_that_fails_keeps_none_from_the_others(scene: Scene) -> None:
     assert job.result["shown"] == ["command"]
     assert "There is no credential 'ntfy'" in job.result["failed"][0]
     assert "[" not in job.result["failed"][0], "the command that prints it adds its code"
+
+
+def test_a_program_that_is_not_there_is_named_with_the_table_to_correct(scene: Scene) -> None:
+    (scene.root.parent / "empty").mkdir()
+    missing = scene.root.parent / "empty" / "beep"
+    configure(scene, f"[notify]\ncommand = [{json.dumps(str(missing))}]\n")
+    _, (fault,) = send(scene.engine, scene.engine.settings().settings.notify, {"kind": "test", "reference": "wfe-mcp"})
+    assert f"{missing} cannot be started: " in fault
+    assert fault.endswith(" Correct [notify] in your own configuration, then: wfe-mcp trust")
+    assert ".." not in fault
 
 
 @pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # a module of apprise imports it

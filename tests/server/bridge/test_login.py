@@ -79,6 +79,7 @@ def test_a_login_that_a_person_confirms_lets_the_machine_work(team: Team) -> Non
     run = started(ada.connect())
     with team.house.engine().store.read() as tx:
         assert tx.runs.find(team.house.engine().project_id, run)
+    assert "difference" not in said(command(team, "verify")), "it claims no decision of the person"
     text = json.loads(kept.read_text())["token"]
     said(command(ada, "install", "--client", "claude-code", "--server", team.running.url, "--yes"))
     assert "has no login" not in said(command(ada, "doctor"))

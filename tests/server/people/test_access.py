@@ -2,6 +2,7 @@
 
 import html
 import re
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -12,6 +13,7 @@ from tests.loopback import TLS
 from tests.server.conftest import House
 from tests.server.http.conftest import ADA, other_project as other_project
 from tests.server.people.conftest import Client, Team
+from tests.server.people.test_decide import terminal
 from wfe_mcp.engine.access import device
 from wfe_mcp.engine.access.people import end_access
 from wfe_mcp.engine.access.tokens import create_token, tokens
@@ -43,6 +45,21 @@ def status(team: Team, text: str, path: str = "/runs") -> int:
     with httpx2.Client(trust_env=False, verify=TLS, timeout=30) as http:
         headers = {"authorization": f"Bearer {text}", "host": team.origin.partition("://")[2]}
         return http.get(f"{team.running.url}/api/v1{path}", headers=headers).status_code
+
+
+def test_a_folder_in_which_a_command_only_looked_is_no_project_of_a_person(team: Team, tmp_path: Path) -> None:
+    with (tmp_path / "own" / "wfe-mcp" / "config.toml").open("a", encoding="utf-8") as config:
+        config.write('[server.roles.all]\nrole = "admin"\ngroups = ["all"]\nprojects = ["*"]\n')
+    team.running.end()
+    team.running.start(int(team.origin.rpartition(":")[2]))
+    team.running.url = f"http://127.0.0.1:{team.running.port}"
+    (looked := tmp_path / "looked").mkdir()
+    assert terminal(team, "templates", "show", "quick_fix", "--project", str(looked)).startswith("0")
+    team.provider.claims = {"groups": ["all"]}
+    browser = team.browser()
+    browser.log_in()
+    assert [name in shown(browser.send("GET", "/access")) for name in ("looked", "project")] == [False, True]
+    assert "looked" not in terminal(team, "people", "list")
 
 
 def test_an_author_makes_a_token_for_an_agent_and_ends_it(team: Team) -> None:

@@ -91,7 +91,7 @@ LAYOUTS: dict[str, tuple[dict[str, str], str]] = {
             "setup.py": 'from setuptools import setup\nsetup(\n    name="blog",\n    python_requires=">=3.9",\n    install_requires=["Flask>=2", "PyMySQL"],\n)\n',
             "tox.ini": "[tox]\nenv_list = py311,lint\n\n[testenv]\ndeps =\n    pytest>=7\ncommands = pytest\n\n[testenv:lint]\ndeps = flake8\ncommands = flake8\n",
             "blog/__init__.py": "def create_app(config=None):\n    return None\n",
-            "noxfile.py": "import nox\n\n@nox.session(python=['3.11'])\ndef docs(session):\n    pass\n",
+            "noxfile.py": "import nox\n\n@nox.session(python=['3.11'])\ndef docs(session):\n    pass\n\n@nox.session(python='3.11', name='check-links')\ndef links(session):\n    pass\n",
         },
         """
         version  Python >=3.9  setup.py:4
@@ -102,6 +102,7 @@ LAYOUTS: dict[str, tuple[dict[str, str], str]] = {
         task  tox  tox.ini:1
         task  tox -e lint  tox.ini:9
         task  nox -s docs  noxfile.py:4
+        task  nox -s check-links  noxfile.py:7
         port  5000  setup.py:5
         """,
     ),
@@ -115,7 +116,7 @@ LAYOUTS: dict[str, tuple[dict[str, str], str]] = {
             "apps/web/app/layout.tsx": "export default function L() {}\n",
             "packages/db/package.json": '{"dependencies": {"@prisma/client": "6", "pg": "8"}}\n',
             "packages/db/prisma/schema.prisma": 'datasource db {\n  provider = "postgresql"\n}\n',
-            ".github/workflows/ci.yml": "on: push\njobs:\n  test:\n    runs-on: x\n    steps:\n      - uses: actions/checkout@v4\n      - run: pnpm install\n      - run: |\n          pnpm build\n          pnpm test\n",
+            ".github/workflows/ci.yml": "on: push\njobs:\n  test:\n    runs-on: x\n    services: {db: {image: 'mysql:8'}}\n    steps:\n      - uses: actions/checkout@v4\n      - run: pnpm install\n      - run: |\n          pnpm build\n          pnpm test\n",
         },
         """
         package manager  pnpm  package.json:2
@@ -125,6 +126,7 @@ LAYOUTS: dict[str, tuple[dict[str, str], str]] = {
         framework  React  apps/web/package.json:4
         database  PostgreSQL  packages/db/package.json:1
         database  PostgreSQL  packages/db/prisma/schema.prisma:2
+        database  MySQL  .github/workflows/ci.yml:5
         workspace  apps/*  pnpm-workspace.yaml:2
         workspace  packages/*  pnpm-workspace.yaml:3
         entry point  apps/web/app/layout.tsx  apps/web/app/layout.tsx:1
@@ -132,9 +134,9 @@ LAYOUTS: dict[str, tuple[dict[str, str], str]] = {
         task  pnpm test  package.json:6
         task  pnpm run dev  apps/web/package.json:6
         port  3001  apps/web/package.json:6
-        ci  pnpm install  .github/workflows/ci.yml:7
-        ci  pnpm build  .github/workflows/ci.yml:9
-        ci  pnpm test  .github/workflows/ci.yml:10
+        ci  pnpm install  .github/workflows/ci.yml:8
+        ci  pnpm build  .github/workflows/ci.yml:10
+        ci  pnpm test  .github/workflows/ci.yml:11
         """,
     ),
     "Vite and vitest with npm": (
@@ -282,7 +284,7 @@ LAYOUTS: dict[str, tuple[dict[str, str], str]] = {
             "config/database.yml": "default: &default\n  adapter: postgresql\ndevelopment:\n  <<: *default\n",
             "config/puma.rb": 'port ENV.fetch("PORT", 3000)\n',
             "Procfile": "web: bundle exec puma -C config/puma.rb\n",
-            ".devcontainer/devcontainer.json": '{\n  // comments are allowed\n  "image": "ruby:3.3",\n  "forwardPorts": [3000],\n  "postCreateCommand": "bin/setup",\n}\n',
+            ".devcontainer/devcontainer.json": '{\n  // comments are allowed\n  "image": "ruby:3.3",\n  "forwardPorts": [3000],\n  "postCreateCommand": "bin/setup",  // once\n  /* no more */\n}\n',
         },
         """
         package manager  bundler  Gemfile:1

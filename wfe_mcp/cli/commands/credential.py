@@ -47,11 +47,21 @@ KeptIn = Annotated[
 ]
 NewKeptIn = Annotated[
     Literal["", "keyring", "stored"],
-    typer.Option("--key", help="What opens it from now on; without it what opened it before.", show_default=False),
+    typer.Option(
+        "--key",
+        metavar="<keyring|stored>",
+        help="What opens it from now on; without it what opened it before.",
+        show_default=False,
+    ),
 ]
 Whose = Annotated[
     Literal["", "project", "person"],
-    typer.Option("--for", help="This project alone, or every project of yours.", show_default=False),
+    typer.Option(
+        "--for",
+        metavar="<project|person>",
+        help="This project alone, or every project of yours.",
+        show_default=False,
+    ),
 ]
 Expires = Annotated[str, typer.Option("--expires", metavar="WHEN", help="When it ends: 90d, 2027-03-01.")]
 LONGEST_BYTES = 70_000

@@ -19,14 +19,17 @@ def list_all(invocation: Invocation) -> None:
     With the subject, the roles by the last login, the open sessions of each, and who is away.
     """
     from wfe_mcp.engine.access.people import people, roles_of
-    from wfe_mcp.engine.kernel.identity import name_of
+    from wfe_mcp.engine.maintenance.projects import known_projects
     from wfe_mcp.engine.people.absence import absences
 
     engine = invocation.engine
     roles = [*engine.settings().settings.server.roles.values()]
     with engine.store.read() as tx:
-        projects, is_away = tx.projects.all(), absences(tx, engine.clock())
-    names = {project.id: name_of(project) for project in projects}
+        names = {project.id: project.name for project in known_projects(tx)}
+        projects, is_away = (
+            [project for project in tx.projects.all() if project.id in names],
+            absences(tx, engine.clock()),
+        )
     rows: list[dict[str, Any]] = [
         {
             "name": person.name,

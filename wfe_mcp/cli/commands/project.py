@@ -1,5 +1,6 @@
 """``wfe-mcp project``: what a project is, the projects of this database, and where one is, what it is called, that it is over."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -89,7 +90,7 @@ def show(invocation: Invocation, kind: Kind = "") -> None:
                 (
                     check.name,
                     check.cwd,
-                    " ".join(check.argv),
+                    shlex.join(check.argv),
                     check.fault or ("" if check.configured else "not configured"),
                     check.why,
                 )

@@ -199,6 +199,8 @@ def next_item(invocation: Invocation) -> None:
         _table(invocation, screen, view.items)
         if view.items:
             screen.next(f"wfe-mcp work start {view.items[0].id}")
+        elif view.counts.get("planned"):
+            screen.next("wfe-mcp work list --status planned")
         else:
             screen.next("wfe-mcp work list")
 

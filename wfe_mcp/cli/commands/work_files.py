@@ -231,6 +231,6 @@ def run(
         for item in data["refused"]:
             screen.line(f"! refused: {item['id']} {item['title']}: {item['why']} {item['next']}", "yellow")
         runs = [item["run"] for item in data["started"] if "run" in item]
-        screen.next(f"wfe-mcp status {runs[0]}" if runs else "wfe-mcp work list")
+        screen.next(f"wfe-mcp status {runs[0]}" if runs else "wfe-mcp work next")
 
     invocation.answer(summary, render, data=data)

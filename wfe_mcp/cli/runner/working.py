@@ -167,8 +167,9 @@ class Runner:
                     stop.ask("cancelled")
                 answered = time.monotonic()
             except Refused as refused:
-                self._say(f"{task.job}: {refused.message}")
-                stop.ask("lost")
+                if not over.wait(_PAUSE_S):  # else the report arrived meanwhile, and ended the job
+                    self._say(f"{task.job}: {refused.message}")
+                    stop.ask("lost")
                 return
             except AwayError:
                 if time.monotonic() - answered > task.lease_s:

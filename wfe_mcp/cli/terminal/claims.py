@@ -12,8 +12,12 @@ if TYPE_CHECKING:
 def next_of_claim(screen: Screen, view: "ItemView", claim: "ClaimFacts") -> None:
     """The command that a person types next for a claim."""
     line = view.line
-    if line.status in {"pending", "inconclusive"} and any(test.check for test in claim.tests):
+    lacking = [test for test in claim.tests if test.outcome != "passed" or test.is_outdated]
+    is_open = line.status in {"pending", "inconclusive"}
+    if is_open and any(test.check for test in lacking):
         screen.next(f"wfe-mcp claim test {line.id}")
+    elif is_open and lacking:
+        screen.next(f"wfe-mcp claim evidence {line.id} --list {lacking[0].name} --supports --reason TEXT")
     elif line.status == "falsified" and not view.needs:
         screen.next(f"wfe-mcp claim follow-up {line.id} ITEM")
     elif line.status == "falsified" and not line.waits_for:

@@ -28,12 +28,16 @@ def server_of(engine: Engine) -> str:
 def configuration_findings(engine: Engine, server: str) -> Iterator[HealthFinding]:
     """Whether the configuration can be read, and what of the project needs trust. ``server``: has the runs, empty: none."""
     from wfe_mcp.engine.templates.trust import pending_trust
+    from wfe_mcp.workspace.git.repository import lacks_our_folder
 
     loaded = engine.settings()
     if server:
         yield HealthFinding(
             "configuration", "ok", f"of the project at {server}, where it is trusted and its checks run"
         )
+    elif loaded.project_file is None and lacks_our_folder(engine.root):
+        why = "a sparse checkout left .wfe/ out, so its checks and keys do not count here"
+        yield HealthFinding("configuration", "problem", f"{why}; fix: git sparse-checkout add .wfe")
     elif loaded.project_file is None:
         yield HealthFinding("configuration", "note", "none in this project; fix: wfe-mcp init")
     elif not loaded.problems:

@@ -8,7 +8,8 @@ Rules:
 2. The device code has 256 random bits and is kept as its sha256. The user code has 34 bits, and only a person with their PIN, or logged
    in, can try one; at most ``MOST`` wait at once, and ``MOST_FROM_ONE`` of one address.
 3. The person sees which machine, address and user asked (``warning``), and that a code that another person sent them is an attack.
-4. The token is made when the machine takes it: nobody but the holder of the device code ever has its text.
+4. The token is made when the machine takes it: nobody but the holder of the device code ever has its text. The process that
+   makes it has no key of the person, so its entry in the log claims no more than that of ``token create``.
 """
 
 import json
@@ -93,7 +94,6 @@ def confirm_device(engine: Engine, by: By, user_code: str, project: str, person:
         confirmed = {
             "actor": by.actor,
             "channel": str(by.channel),
-            "assurance": by.assurance.name,
             "project": project,
             "person": person,
         }
@@ -116,7 +116,7 @@ def take(engine: Engine, device_code: str) -> tuple[Token, str] | None:
         confirmed = _request_of(tx, key, now)
         tx.secrets.note_use(_ROW_PREFIX + key, None, now)
     facts = confirmed.confirmed or {}
-    by = By(facts["actor"], Channel(facts["channel"]), Assurance[facts.get("assurance", "HUMAN")])
+    by = By(facts["actor"], Channel(facts["channel"]), Assurance.AGENT)
     name = _free_name(engine, f"{confirmed.user}-{confirmed.machine}")
     person = facts.get("person", "")
     return create_token(engine, by, name, "work", project=facts["project"], expires_s=TOKEN_S, person=person)

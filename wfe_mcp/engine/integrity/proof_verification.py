@@ -36,6 +36,7 @@ from wfe_mcp.engine.approvals.statements import SignedStatement
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.workspace.files.project_files import read_folder, read_if_there
 from wfe_mcp.workspace.git.command import run_git, text_of as output_of
+from wfe_mcp.workspace.git.repository import lacks_our_folder
 from wfe_mcp.workspace.git.working_tree import parts_of
 
 CODE = "."
@@ -131,7 +132,10 @@ def verify_approvals(root: Path, run: str = "", require: Sequence[str] = (), bas
         elif path != CODE and path not in newest:
             message = "it needs an approval by a pinned key, and no proof that holds names it"
             discrepancies.append(Discrepancy("proof_missing", path, message))
-    notes = ("No key is pinned and nothing is approved by one.",) if not pinned.changes and not valid_proofs else ()
+    none = "No key is pinned and nothing is approved by one."
+    if lacks_our_folder(root):
+        none = "A sparse checkout left .wfe/ out, so no key is pinned here. Bring it back: git sparse-checkout add .wfe"
+    notes = (none,) if not pinned.changes and not valid_proofs else ()
     notes += tuple(f"{phase} of run {of}: {line}." for of, phase, line in waiting if of.startswith(run))
     return VerifiedProofs(tuple(ours), tuple(discrepancies), tuple(pinned.keys.values()), notes, code)
 

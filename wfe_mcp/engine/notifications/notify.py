@@ -141,7 +141,9 @@ def _start(
             stdin=stdin.encode(),
         )
     except ChildNotStarted as fault:
-        raise Refused("unavailable", f"{program} cannot be started: {fault}.", "Check [notify].") from fault
+        why = str(fault).removesuffix(".")
+        hint = "Correct [notify] in your own configuration, then: wfe-mcp trust"
+        raise Refused("unavailable", f"{program} cannot be started: {why}.", hint) from fault
     if ended.exit_code != 0:
         how = "did not end in time" if ended.timed_out else f"ended with {ended.exit_code}"
         raise Refused("unavailable", f"{program} {how}.", "Try it in a terminal.")

@@ -134,6 +134,9 @@ def _approvals(path: str, old: list[Gate], new: list[Gate], opinions: list[GateD
         if was != now:
             what = f"{now} people must approve instead of {was}"
             yield GateDifference(path, "approval", what, now < was, str(was), str(now))
+        if after["phrase"] and not before["phrase"]:
+            yield GateDifference(path, "approval", "the approval asks for a phrase", False, "", after["phrase"])
+            before = before | {"phrase": after["phrase"]}
         same = {"assurance": None, "people": None}
         if before | same != after | same:
             yield GateDifference(path, "approval", "the approval has other conditions", True, str(before), str(after))

@@ -67,7 +67,7 @@ def receivers(engine: Engine) -> list[Receiver]:
     newest = deliveries(engine, limit=MOST) if hooks else []
     rows: list[Receiver] = []
     for name, hook in sorted(hooks.items()):
-        own = list({delivery.id: delivery for delivery in reversed(newest) if delivery.webhook == name}.values())
+        own = [delivery for delivery in newest if delivery.webhook == name]
         waiting = sum(delivery.state in {"waiting", "behind", "sending"} for delivery in own)
         failed = sum(delivery.state == "failed" and delivery.event != TEST for delivery in own)
         rows.append(Receiver(name, hook, _fault(engine, name, hook), waiting, failed))
@@ -75,9 +75,9 @@ def receivers(engine: Engine) -> list[Receiver]:
 
 
 def deliveries(engine: Engine, webhook: str = "", states: Sequence[str] = (), limit: int = 50) -> list[Delivery]:
-    """The deliveries of this project, newest first."""
+    """What was sent in this project, newest first: of a message that was sent again its last delivery."""
     with engine.store.read() as tx:
-        every = [_delivery(job) for job in _jobs(engine, tx)]
+        every = [_delivery(job) for job in _last_of_each(_jobs(engine, tx))]
     named = [
         delivery for delivery in every if webhook in {"", delivery.webhook} and (not states or delivery.state in states)
     ]
@@ -93,9 +93,9 @@ def redeliver(engine: Engine, names: Sequence[str] = (), *, failed: bool = False
         raise Refused("bad_argument", "No delivery is named.", "Name one, or give --failed: wfe-mcp webhook deliveries")
     with engine.store.tx() as tx:
         jobs = [job for job in _jobs(engine, tx) if webhook in {"", job.payload["webhook"]}]
-        newest = {message_id(job): job for job in reversed(jobs)}
         named = {message_id(_find_delivery(jobs, name)) for name in names}
-        again = [job for id_, job in newest.items() if id_ in named or (failed and _is_given_up(job))]
+        last = reversed(_last_of_each(jobs))
+        again = [job for job in last if message_id(job) in named or (failed and _is_given_up(job))]
         job_ids = [_again(engine, tx, job) for job in again]
         return [_delivery(job) for job_id in job_ids if (job := tx.jobs.get(job_id)) is not None]
 
@@ -144,6 +144,11 @@ def _jobs(engine: Engine, tx: Tx) -> list[JobRecord]:
     jobs = tx.jobs.filter(queues=(queue_name("webhook", engine.project_id),), limit=MOST)
     own = (job for job in jobs if job.kind == WEBHOOK)
     return sorted(own, key=lambda job: (job.created_at, job.dedupe_key or ""), reverse=True)
+
+
+def _last_of_each(jobs: Sequence[JobRecord]) -> list[JobRecord]:
+    """The last delivery of each message, at the place of its first one."""
+    return list({message_id(job): job for job in reversed(jobs)}.values())[::-1]
 
 
 def _find_delivery(jobs: Sequence[JobRecord], name: str) -> JobRecord:

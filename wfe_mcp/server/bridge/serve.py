@@ -64,7 +64,7 @@ class Bridge:
         method, request = frame.get("method"), frame.get("id")
         if method == "notifications/cancelled":
             self._cancel(frame.get("params", {}).get("requestId"))
-        if method is None or request is None or self._front.drops(request):
+        if self._front.greets(frame) or method is None or request is None or self._front.drops(request):
             return
         known: Frame | None = {} if method == "ping" else self._front.cached_list(frame)
         if known is not None:

@@ -4,6 +4,7 @@ Texts of the project's files are data. Where the budget is small, lists are cut 
 """
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import field
 from typing import TypeVar
@@ -69,7 +70,7 @@ def _within(inside: ProjectContents, known: ProjectView, lines: int) -> ProjectC
         sure = "" if finding.sure == "declared" else f", {finding.sure}"
         kinds.setdefault(finding.kind, []).append(f"{finding.value} ({finding.file}:{finding.line}{sure})")
     checks = [
-        {"name": check.name, "command": " ".join(check.argv)}
+        {"name": check.name, "command": shlex.join(check.argv)}
         | ({} if check.cwd == "." else {"in": check.cwd})
         | ({} if check.configured else {"configured": False})
         for check in inside.checks

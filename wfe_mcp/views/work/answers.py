@@ -108,7 +108,8 @@ def next_items(engine: Engine) -> Envelope:
             if planned
             else Next("work", {"action": "list"})
         )
-        return Envelope(True, summary="No work item can be started now.", next=(more,), view=view)
+        why = f": none is ready, and {planned} planned" if planned and not waiting.get(ItemStatus.READY) else ""
+        return Envelope(True, summary=f"No work item can be started now{why}.", next=(more,), view=view)
     return Envelope(True, summary=f"Next: {lines[0].id} {lines[0].title!r}", next=moves, view=_fitting(view))
 
 

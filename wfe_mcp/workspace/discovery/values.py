@@ -20,7 +20,7 @@ MOST_VALUES = 5_000
 _MAX_DEPTH = 30
 _YAML_CHARS = 300_000
 _TOML_LINE = re.compile(r"at line (\d+)")
-_JSON_COMMENT = re.compile(r'("(?:[^"\\\n]|\\.)*")|//[^\n]*|/\*.*?\*/|,(?=\s*[}\]])', re.DOTALL)
+_JSON_COMMENT = re.compile(r'("(?:[^"\\\n]|\\.)*")|//[^\n]*|/\*.*?\*/|,(?=(?>\s|//[^\n]*|/\*.*?\*/)*+[}\]])', re.DOTALL)
 _WITH_COMMENTS = ("devcontainer.json", "tsconfig.json", "turbo.json", "appsettings.json", "launchSettings.json")
 
 

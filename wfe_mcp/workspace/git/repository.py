@@ -95,6 +95,13 @@ def is_clean(root: Path) -> bool:
     return not lines
 
 
+def lacks_our_folder(root: Path) -> bool:
+    """Whether a sparse checkout has left out ``.wfe/``."""
+    if (root / ".wfe").exists() or head(root) is None:
+        return False
+    return text_of(run_git(root, "ls-files", "-t", "--", ".wfe", ok=None)).startswith("S ")
+
+
 def changes(root: Path, at: Path | None = None) -> list[str]:
     """What is not committed below ``root``, a line of ``git status --porcelain`` each. No filter of the repository runs.
 
