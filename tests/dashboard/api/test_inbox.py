@@ -154,7 +154,7 @@ def test_everything_unusual_that_the_record_holds_is_in_the_line_as_in_the_decis
     assert line["unusual"] == shown["unusual"]
     assert [each["text"] for each in line["unusual"]] == [
         "A gate of this run was overruled by force: try (attempt 1).",
-        f"Cancelled before this run: {cancelled}",
+        f"Cancelled before this run: {cancelled} (A drill)",
     ]
 
 

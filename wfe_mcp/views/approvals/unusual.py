@@ -310,7 +310,9 @@ def _of_decisions(found: Overview, decisions: Sequence[DecisionLine], project: P
             yield Unusual("warning", f"A decision was carried over: {who}.", f"It was made in run {each.run}.")
     cancelled = cancelled_before(found, project)
     if cancelled:
-        yield Unusual("warning", f"Cancelled before this run: {', '.join(each.id for each in cancelled)}")
+        yield Unusual(
+            "warning", f"Cancelled before this run: {', '.join(f'{each.id} ({each.title})' for each in cancelled)}"
+        )
 
 
 def cancelled_before(found: Overview, project: ProjectFacts) -> list[RunRecord]:
