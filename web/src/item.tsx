@@ -9,7 +9,7 @@ import { ClaimParts } from "./claims";
 import { KINDS, moveCommand, moveName, useMoving } from "./item_acts";
 import { useKeys } from "./keys";
 import { useCommands } from "./palette";
-import { Cli, Crumbs, Flag, Problem, State, Waiting } from "./parts";
+import { Cli, Crumbs, Flag, NotThere, Problem, State, Waiting } from "./parts";
 import { Icon } from "./icons";
 import { send } from "./pin";
 import { Prose, type Block } from "./rendered";
@@ -39,7 +39,7 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
         ]
       : [],
   );
-  if (error && !data) return <Problem error={error} />;
+  if (error && !data) return <NotThere error={error} list="#/items" called="all work items" />;
   if (!data) return <Waiting />;
   const decides = data.kind === "decision";
   const claims = data.kind === "claim";

@@ -43,7 +43,8 @@ def change_html(
     ``talk``: the comments on lines; None where none can be made.
     """
     found = [tag("p", change.note, class_="note warn")] if change.note else []
-    found += [tag("p", each, class_="note") for each in words.watched(change)]
+    watched = words.watched(change)
+    found += [tag("ul", *(tag("li", each) for each in watched), class_="note listing")] if watched else []
     found += [tag("p", change.commits, class_="quiet")] if change.commits else []
     shown = 0
     for number, file in enumerate(change.files):
