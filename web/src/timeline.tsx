@@ -14,7 +14,8 @@ export function Timeline({ data, chosen, choose }: { data: TimelineView; chosen:
   const to = Math.max(moment(data.until), from + 1000);
   const place = (at: string) => (100 * (moment(at) - from)) / (to - from);
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((part) => from + part * (to - from));
-  const says = to - from > DAY_MS ? day : clock;
+  const isLong = to - from > DAY_MS;
+  const says = isLong ? day : clock;
   const bars = (task: TimelineView["tasks"][number]) =>
     task.stretches.map((each, index) => {
       const open = !data.is_over && task.outcome === "open" && index === task.stretches.length - 1;
@@ -43,7 +44,7 @@ export function Timeline({ data, chosen, choose }: { data: TimelineView; chosen:
               <span className="axis" style={{ display: "block" }}>
                 {ticks.map((at, index) => (
                   <span key={index} style={{ left: `${index * 25}%`, ...(index === 4 ? { transform: "translateX(-100%)" } : {}) }}>
-                    {index > 0 && says(at) === says(ticks[index - 1] ?? at) ? "" : says(at)}
+                    {(index > 0 && says(at) === says(ticks[index - 1] ?? at)) || (isLong && index % 2) ? "" : says(at)}
                   </span>
                 ))}
               </span>
