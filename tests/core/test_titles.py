@@ -35,6 +35,7 @@ def test_a_long_text_is_cut_after_a_word() -> None:
     assert len(title) <= TITLE_CHARS
     assert len(title_of("word " * 100, "", {}, {})) <= GIVEN_CHARS
     assert first_words("x" * 70) == "x" * 59 + "…"
+    assert first_words("goal " + "x" * 70) == "goal " + "x" * 54 + "…", "one long word is most of what it says"
     assert first_words("\nPrices are wrong\r\n \nSince May.") == "Prices are wrong"
 
 

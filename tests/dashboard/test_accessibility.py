@@ -66,6 +66,12 @@ PAGES = [
     "/items/{project}/W-6",
     "/items/{project}/W-3/edit",
     "/items/{project}/W-17",
+    "/items/{project}/W-99",
+    "/items/import",
+    "/runs/{stopped}/timeline",
+    "/runs/none",
+    "/ask/{working}/review",
+    "/nowhere",
 ]
 
 

@@ -92,6 +92,7 @@ ADDRESSES = [
     "/items/new",
     "/items/new?kind=decision",
     "/items/new?kind=claim",
+    "/items/import",
     "/items/{project}/W-1",
     "/items/{project}/W-4",
     "/items/{project}/W-4/edit",
@@ -99,6 +100,7 @@ ADDRESSES = [
     "/items/{project}/W-21",
     "/items/{project}/W-21/edit",
     "/items/{project}/W-99",
+    "/runs/none",
     "/nowhere",
 ]
 PLAIN = [

@@ -14,6 +14,8 @@ from tests.engine.scene import AGENT, Scene, approval, phase
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
 from wfe_mcp.engine.runs.start import start_run
+from wfe_mcp.engine.templates.trust import give_trust
+from wfe_mcp.workspace.system.location import user_config_file
 
 __all__ = ["home"]
 
@@ -115,3 +117,15 @@ def test_the_page_of_a_project_names_its_findings_and_keeps_space_between_boxes_
     assert gap(shown.locator("section", has_text="Open runs").locator("ul").first, roles) >= 8
     suggested = shown.locator("#suggested")
     assert gap(suggested.locator("xpath=preceding-sibling::*[1]"), suggested) >= 8
+
+
+@pytest.mark.usefixtures("home")
+def test_what_a_role_lacks_stays_in_its_box_in_settings(scene: Scene, visit: Visit, tab: Tab) -> None:
+    file = user_config_file()
+    file.parent.mkdir(parents=True)
+    file.write_text('[roles.reviewer]\nprovider = "anthropic"\nmodel = "a-model"\n', encoding="utf-8")
+    give_trust(scene.engine, scene.human, [])
+    for width in (1280, 400):
+        shown = visit("/settings", width)
+        expect(shown.locator(".lines .state", has_text="has no key")).to_be_visible()
+        assert tab.overflow == 0

@@ -1,14 +1,17 @@
 """The first screen of the application: what a first week needs; the rest is listed apart."""
 
+import re
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page as Tab_, expect
 
 from tests.dashboard.chromium import Tab, is_live
+from tests.dashboard.stage import Stage
 from tests.engine.scene import Scene, phase
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
+from wfe_mcp.engine.runs.control import control
 
 Visit = Callable[..., Tab_]
 
@@ -70,3 +73,34 @@ def test_five_hundred_phases_are_a_graph_and_a_list(scene: Scene, visit: Visit) 
     expect(shown.locator(".react-flow__node").first).to_be_visible()
     to(shown, f"/runs/{run}/list")
     expect(shown.locator("section[aria-label=List] tbody tr")).to_have_count(500)
+
+
+def test_a_run_leads_to_its_decision_and_says_the_day_of_what_took_longer(
+    scene: Scene, stage: Stage, visit: Visit, tab: Tab
+) -> None:
+    scene.clock.advance(days=3)
+    tab.set_time(scene.clock.now)
+    shown = visit(f"/runs/{stage.waiting}/list")
+    expect(shown.locator(".axis span").first).to_have_text(re.compile(r"^Mar \d, \d\d:\d\d$"))
+    expect(shown.locator(".figures")).to_contain_text("waiting for you 3 days")
+    expect(shown.locator("main")).not_to_contain_text("awaits approval")
+    shown.locator(".turn").get_by_role("link", name="fix").click()
+    expect(shown.locator("h1")).to_contain_text("Approve fix: natural_list")
+    assert "#/inbox/rq-" in shown.url
+
+
+def test_a_paused_run_is_in_the_column_of_paused_ones(scene: Scene, stage: Stage, visit: Visit) -> None:
+    control(scene.engine, scene.human, stage.working, "pause")
+    shown = visit("/board")
+    card = shown.get_by_role("region", name="Paused", exact=True).locator(f"a.card[href='#/runs/{stage.working}']")
+    expect(card).to_contain_text("paused")
+    expect(card).not_to_contain_text("waiting for you")
+
+
+def test_the_field_of_a_search_follows_its_address(stage: Stage, visit: Visit) -> None:
+    shown = visit("/search?q=parser")
+    expect(shown.get_by_label("Words to search for")).to_have_value("parser")
+    to(shown, "/search?q=columns")
+    expect(shown.get_by_label("Words to search for")).to_have_value("columns")
+    shown.go_back()
+    expect(shown.get_by_label("Words to search for")).to_have_value("parser")

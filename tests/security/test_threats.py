@@ -108,7 +108,7 @@ def test_a_cancelled_run_is_named_at_the_next_approval(scene: Scene) -> None:
     shown = open_approval(scene.engine, answering.overview_of(scene.engine, run), "plan")
     assert shown is not None
     assert shown.template == "looser@1.0.0"
-    assert f"Cancelled before this run: {strict}" in [one.text for one in shown.unusual]
+    assert f"Cancelled before this run: {strict} (A drill)" in [one.text for one in shown.unusual]
 
 
 @pytest.mark.attack("the PIN is exchanged in the database", "detected", "T1; T11")

@@ -43,7 +43,7 @@ def test_the_bytes_and_what_moved_the_goalposts_are_shown(scene: Scene) -> None:
     assert view.artifact.content == GOOD
     assert [one.text for one in view.unusual] == [
         "tests/test_app.py changed since the run began.",
-        f"Cancelled before this run: {first}",
+        f"Cancelled before this run: {first} (A drill)",
     ]
     assert [(line.gate, line.state) for line in view.evidence] == [("ok", "pass"), ("approval", "awaiting")]
     assert [(file.path, file.status, file.added, file.removed) for file in view.changes[0].files] == [

@@ -3,6 +3,7 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { ask, onLive, query } from "./api";
 import type { ActivityList, ActivityView } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
+import { Waiting } from "./parts";
 import { Log } from "./run_history";
 import { age, moment } from "./words";
 
@@ -37,6 +38,7 @@ export function Activity({ query: given }: { query: URLSearchParams }) {
   useEffect(() => {
     first.current = 0;
     setEvents([]);
+    setWhole(false);
     older().catch(setError);
     return onLive((heard) => {
       if ("event" in heard && (!at.id || heard.event.project === at.id)) setEvents((was) => (was.some((one) => one.position === heard.event.position) ? was : [heard.event, ...was]));
@@ -94,9 +96,9 @@ export function Activity({ query: given }: { query: URLSearchParams }) {
           Export {shown.length} as JSON lines
         </button>
       </div>
-      <div className="panel">
+      {!events.length && !whole && !error ? <Waiting /> : <div className="panel">
         <Log events={at.many ? shown.map((each) => ({ ...each, title: `${each.title} (${at.names.get(each.project) ?? ""})` })) : shown} empty="Nothing has happened yet. Start a run: what it does appears here at once." run />
-      </div>
+      </div>}
       {!whole && events.length > 0 && (
         <p style={{ marginTop: "0.75rem" }}>
           <button type="button" className="btn slim" onClick={() => void older().catch(setError)}>

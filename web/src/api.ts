@@ -2,6 +2,7 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import type { ActivityView, Answer, Fault } from "./api_types";
 import { chosenProject } from "./chosen";
+import { refocus } from "./keys";
 import { given as headersOf, leaves, prove } from "./session";
 
 /** An answer that is no refusal: its data is there. */
@@ -32,6 +33,9 @@ function ofProject(path: string, body: unknown): [path: string, body: unknown] {
   return body === undefined ? [`${path}${path.includes("?") ? "&" : "?"}${new URLSearchParams({ project })}`, body] : [path, { project, ...(body as object) }];
 }
 
+/** Whether this session is over, where an answer says that it opens nothing: the page asks once more. */
+const asksWhether = (status: number): void => void (status === 401 && window.dispatchEvent(new Event("wfe-session")));
+
 export async function ask<T>(given: string, content?: unknown, method = content === undefined ? "GET" : "POST", more: Record<string, string> = {}): Promise<Answered<T>> {
   const [path, body] = ofProject(given, content);
   const headers: Record<string, string> = { ...headersOf(), ...more };
@@ -45,6 +49,7 @@ export async function ask<T>(given: string, content?: unknown, method = content 
   const said = await found.json().catch(() => null);
   if (!found.ok || !said?.ok) {
     leaves(found.status, said?.data);
+    if (given !== "/session") asksWhether(found.status);
     if (said?.data?.read_only && (await prove(said.error?.message))) return ask<T>(given, content, method, more);
     throw refusalOf(found.status, said);
   }
@@ -77,6 +82,7 @@ type Heard = { event: ActivityView } | { item: ItemNews } | { written: Written }
 const listeners = new Set<(heard: Heard) => void>();
 const tabs = new BroadcastChannel("wfe-events");
 const RETRY_MS = 1000;
+const LOST_MS = 3000;
 const MOST_WRITTEN = 50;
 /** By job, the one that was written to last at the end. */
 const written = new Map<string, Written>();
@@ -132,6 +138,7 @@ async function read(): Promise<void> {
   const headers: Record<string, string> = { ...headersOf(), accept: "text/event-stream" };
   if (position !== null) headers["last-event-id"] = String(position);
   const found = await fetch("/api/v1/events", { headers });
+  asksWhether(found.status);
   if (!found.ok || !found.body) throw new Error(String(found.status));
   for await (const each of messages(found.body)) message(each);
 }
@@ -272,6 +279,12 @@ export function useAsk<T>(path: string | null, matters: (event: ActivityView) =>
   useEffect(() => void load(), [path, load]);
   useEffect(() => whenChanged(() => void load(), (event) => filter.current(event), unseen, (news) => those.current(news)), [load, unseen]);
 
+  useEffect(() => {
+    if (found.error?.code !== "lost") return undefined;
+    const timer = setTimeout(() => void load(), LOST_MS); // the stream may not have noticed
+    return () => clearTimeout(timer);
+  }, [found, load]);
+
   const current = found.path === path;
   return {
     data: current ? (found.answer?.data ?? null) : null,
@@ -309,8 +322,13 @@ export function useLive(): LiveState {
 export function useAct(): [(work: () => Promise<void>) => void, boolean, Refused | null] {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<Refused | null>(null);
+  const before = useRef<Element | null>(null);
+  useEffect(() => {
+    if (!busy && before.current) refocus(before.current); // a button that is switched off loses the focus
+  }, [busy]);
   const run = (work: () => Promise<void>) => {
     if (busy) return;
+    before.current = document.activeElement;
     setBusy(true);
     setError(null);
     work()

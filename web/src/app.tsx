@@ -29,7 +29,7 @@ import { go, to, useRoute, type Route } from "./route";
 import { Run } from "./run";
 import { Runs } from "./runs";
 import { Search } from "./search";
-import { AGAIN_S, atServer, prove, refusedLink, Session } from "./session";
+import { AGAIN_S, atServer, forget, prove, refusedLink, Session } from "./session";
 import { Settings } from "./settings";
 import { Start } from "./start";
 import { Templates } from "./templates";
@@ -78,7 +78,7 @@ function page(route: Route, inbox: InboxView | null, news: NewsView | null, take
     case "activity":
       return <Activity query={route.query} />;
     case "projects":
-      return <Projects id={first ?? ""} />;
+      return <Projects id={first ?? ""} inbox={inbox} />;
     case "settings":
       return <Settings part={first ?? ""} />;
     case "artifact":
@@ -119,6 +119,10 @@ export function App() {
     window.addEventListener("wfe-session", session.reload);
     return () => window.removeEventListener("wfe-session", session.reload);
   }, [session.reload]);
+  const isOver = session.error?.code === "unauthorized" && !(route.page === "inbox" && route.parts.length > 0); // a decision goes on without one
+  useEffect(() => {
+    if (isOver) forget();
+  }, [isOver]);
   const news = useNews();
   const takesPin = !atServer() && session.data?.asks_pin !== false;
   const waiting = inbox ? waits(inbox).length : 0;
@@ -148,7 +152,7 @@ export function App() {
   const address = `${route.page}/${route.parts.join("/")}`;
   const first = useRef(true);
   useEffect(() => {
-    if (!first.current && route.parts.length <= 1) main.current?.focus({ preventScroll: false });
+    if (!first.current && (route.parts.length <= 1 || document.activeElement === document.body)) main.current?.focus({ preventScroll: false });
     first.current = false;
   }, [address]); // eslint-disable-line
 
@@ -175,6 +179,7 @@ export function App() {
 
   const here = OF[route.page] ?? route.page;
 
+  if (isOver) return <NoSession />;
   return (
     <Session value={session.data}>
       <header className="topbar">

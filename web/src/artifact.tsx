@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { query, useAsk } from "./api";
 import type { ActivityView, ArtifactPage, DifferenceView, RunList } from "./api_types";
-import { Cli, Crumbs, Problem, Segments, Waiting } from "./parts";
+import { Cli, Crumbs, NotThere, Problem, Segments, Waiting } from "./parts";
 import { Changes, Parts, type Part } from "./rendered";
 import { go, to } from "./route";
 import { age, count } from "./words";
@@ -17,7 +17,7 @@ export function ArtifactPage({ run, phase, revision, query: given }: { run: stri
   const { data, error } = useAsk<ArtifactPage>(`/runs/${id}/artifact${query({ phase, revision: revision || null })}`, (event: ActivityView) => event.run === run && event.payload?.phase === phase);
   const asked = given.get("against") ?? "";
   const [view, setView] = useState(asked ? "Difference" : "Fields");
-  if (error && !data) return <Problem error={error} />;
+  if (error && !data) return <NotThere error={error} list="#/runs" called="all runs" />;
   if (!data) return <Waiting />;
   const json = JSON.stringify(data.content, null, 2);
   const before = data.revisions.filter((each) => each.revision < data.revision).pop();

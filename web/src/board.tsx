@@ -9,9 +9,9 @@ import { to } from "./route";
 import { age, person, progress } from "./words";
 
 const columnsOf = (): [name: string, fits: (run: RunRow) => boolean][] => [
-  [`Waiting for ${person()}`, (run) => open(run) && run.waiting_on === "human"],
+  [`Waiting for ${person()}`, (run) => open(run) && run.state !== "paused" && run.waiting_on === "human"],
   ["At work", (run) => open(run) && run.state !== "paused" && run.waiting_on !== "human"],
-  ["Paused", (run) => run.state === "paused" && run.waiting_on !== "human"],
+  ["Paused", (run) => run.state === "paused"],
   ["Stopped", (run) => ["blocked", "failed"].includes(run.state)],
   ["Done", (run) => run.state === "completed" || run.state === "cancelled"],
 ];
@@ -71,7 +71,7 @@ export function Board({ news }: { news: NewsView | null }) {
                       <a className="card" href={to("runs", each.run)}>
                         <b>{each.title}</b>
                         <span className="row wrap small">
-                          <State state={open(each) && each.waiting_on === "human" ? "awaiting" : each.state} run />
+                          <State state={open(each) && each.state !== "paused" && each.waiting_on === "human" ? "awaiting" : each.state} run />
                           <span>{progress(each)}</span>
                         </span>
                         <span className="row wrap small muted">

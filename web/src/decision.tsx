@@ -6,10 +6,10 @@ import { query, useAsk } from "./api";
 import type { ApprovalView, DecisionData, DecisionPage, InboxView } from "./api_types";
 import { type Choice, Bar } from "./decision_bar";
 import { useDraft } from "./draft";
-import { useKeys } from "./keys";
+import { refocus, useKeys } from "./keys";
 import { comments, LineComments, type Drafts } from "./line_comments";
 import { useCommands } from "./palette";
-import { Problem, Waiting } from "./parts";
+import { NotThere, Waiting } from "./parts";
 import { Position } from "./position";
 import { Present } from "./present";
 import { go, to } from "./route";
@@ -37,7 +37,7 @@ export function Decision({ request, at, inbox, takesPin }: { request: string; at
   useEffect(() => {
     if (over) location.replace(`/decide/${encodeURIComponent(request)}`);
   }, [over, request]);
-  if (error && !page) return <Problem error={error} />;
+  if (error && !page) return <NotThere error={error} list="#/inbox" called="the Inbox" />;
   if (!page) return <Waiting />;
   const { decision, html } = page;
   if (!decision.shown) return <Closed data={decision} html={html} />;
@@ -94,6 +94,7 @@ function follow(event: MouseEvent, ways: Record<string, () => void>): void {
 
 function Closed({ data, html }: { data: DecisionData; html: string }) {
   const root = useRef<HTMLDivElement>(null);
+  useEffect(() => refocus(), [html]);
   return (
     <>
       <Mounted root={root} html={html} clicked={(event) => follow(event, { "/": () => go("#/inbox") })} />

@@ -1,9 +1,10 @@
 // The bar that decides: PIN, comment or feedback, always in reach.
-import { useContext, useState } from "react";
+import { useContext, useEffect, useRef, useState } from "react";
 import { ask, useAct } from "./api";
 import type { ApprovalView, DecisionData } from "./api_types";
 import { useDraft } from "./draft";
 import { Icon } from "./icons";
+import { refocus } from "./keys";
 import { Cli } from "./parts";
 import { usePromise } from "./promise";
 import { PromptEdit } from "./prompt_edit";
@@ -38,6 +39,16 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, viewed
   const needsKey = shown.assurance === "passkey";
   const reject = data.command.replace(" approve ", " reject ");
 
+  const bar = useRef<HTMLElement>(null);
+  const chosen = useRef(choice);
+  useEffect(() => {
+    if (!choice && chosen.current) refocus(bar.current?.querySelector(`[data-choice="${chosen.current}"]`));
+    chosen.current = choice;
+  }, [choice]);
+  useEffect(() => {
+    if (error) bar.current?.querySelector<HTMLElement>("input[type=password]")?.focus();
+  }, [error]);
+
   const send = () =>
     act(async () => {
       const common = { pin, sha256: request.sha256, shown: data.shown_sha256 };
@@ -63,7 +74,7 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, viewed
   if (data.others) return <ForOthers data={data} />;
   if (!takesPin) return <Elsewhere login={login} data={data} shown={shown} reject={reject} />;
   return (
-    <section className="decide" aria-label="Your decision">
+    <section ref={bar} className="decide" aria-label="Your decision">
       {choice === "edit" && <PromptEdit data={data} reload={reload} />}
       {choice !== "" && choice !== "edit" && (
         <form
@@ -138,16 +149,16 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, viewed
       )}
       <div className="rest">
         <span className="choices" role="group" aria-label="Decision">
-          <button type="button" className="btn" aria-pressed={choice === "approve"} title={data.command} onClick={() => setChoice(choice === "approve" ? "" : "approve")}>
+          <button type="button" className="btn" data-choice="approve" aria-pressed={choice === "approve"} title={data.command} onClick={() => setChoice(choice === "approve" ? "" : "approve")}>
             <Icon name="passed" />
             Approve
           </button>
-          <button type="button" className="btn" aria-pressed={choice === "reject"} title={reject} onClick={() => setChoice(choice === "reject" ? "" : "reject")}>
+          <button type="button" className="btn" data-choice="reject" aria-pressed={choice === "reject"} title={reject} onClick={() => setChoice(choice === "reject" ? "" : "reject")}>
             <Icon name="back" />
             Send back
           </button>
           {data.editable === "prompt" && (
-            <button type="button" className="btn" aria-pressed={choice === "edit"} title={edit} onClick={() => setChoice(choice === "edit" ? "" : "edit")}>
+            <button type="button" className="btn" data-choice="edit" aria-pressed={choice === "edit"} title={edit} onClick={() => setChoice(choice === "edit" ? "" : "edit")}>
               <Icon name="edit" />
               Edit
             </button>

@@ -9,7 +9,7 @@ import { Cli, Empty, Flag, Gates, Waiting, type Gate } from "./parts";
 import { go, to } from "./route";
 import { Week } from "./statistics";
 import { ReadyNext } from "./work";
-import { age, count, folder, moment, type Look } from "./words";
+import { age, argument, count, folder, moment, type Look } from "./words";
 import { Icon } from "./icons";
 
 export interface Item {
@@ -155,7 +155,7 @@ function all(data: InboxView): Item[] {
       project: each.folder,
       at: "",
       href: `/${each.path}`,
-      cli: "wfe-mcp trust",
+      cli: `wfe-mcp trust --project ${argument(each.folder)}`,
     })),
   ];
   const handed = new Set(data.decisions.filter((each) => each.handed).map((each) => each.request));

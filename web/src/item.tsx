@@ -9,11 +9,12 @@ import { ClaimParts } from "./claims";
 import { KINDS, moveCommand, moveName, useMoving } from "./item_acts";
 import { useKeys } from "./keys";
 import { useCommands } from "./palette";
-import { Address, Cli, Crumbs, Flag, Problem, State, Waiting } from "./parts";
+import { Address, Cli, Crumbs, Flag, NotThere, Problem, State, Waiting } from "./parts";
 import { Icon } from "./icons";
 import { send } from "./pin";
 import { Prose, type Block } from "./rendered";
 import { go, to } from "./route";
+import { useRole } from "./session";
 import { priority, Progress } from "./work";
 import { age, capital, count } from "./words";
 
@@ -25,28 +26,30 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
   const at = useProject();
   const { data, error, reload } = useAsk<ItemPage>(`/items/${encodeURIComponent(id)}/page${query({ project })}`, (event) => event.project === project && beginsOrEnds(event), false, (news) => news.project === project);
   const moving = useMoving(reload);
-  const closed = CLOSED.includes(data?.status ?? "");
+  const isAuthor = useRole("author", project);
+  const moves = isAuthor ? (data?.moves ?? []) : [];
+  const closed = !isAuthor || CLOSED.includes(data?.status ?? "");
   const show = () => go(to("items", project, id));
   const edit = () => data && !closed && go(to("items", project, id, "edit"));
-  useKeys({ e: () => void edit(), m: () => data && moving.choose(data), Escape: () => edits && show() });
+  useKeys({ e: () => void edit(), m: () => data && isAuthor && moving.choose(data), Escape: () => edits && show() });
   const [act, busy, refused] = useAct();
   useCommands(
     "item",
     data
       ? [
           ...(closed ? [] : [{ name: `Edit ${data.id}`, does: () => void edit(), cli: `wfe-mcp work edit ${data.id}` }]),
-          ...(data.moves ?? []).filter((each) => !each.refused).map((each) => ({ name: `${moveName(each, data.status)} ${data.id}`, does: () => moving.move(data, each.to), cli: moveCommand(data, each.to) })),
+          ...moves.filter((each) => !each.refused).map((each) => ({ name: `${moveName(each, data.status)} ${data.id}`, does: () => moving.move(data, each.to), cli: moveCommand(data, each.to) })),
         ]
       : [],
   );
-  if (error && !data) return <Problem error={error} />;
+  if (error && !data) return <NotThere error={error} list="#/items" called="all work items" />;
   if (!data) return <Waiting />;
   const decides = data.kind === "decision";
   const claims = data.kind === "claim";
   const promote = (kind: string) => act(async () => { await send(`/items/${data.id}/promote`, { kind, project }); reload(); });
-  const first = (data.moves ?? []).find((each) => each.takes === "run");
-  const rest = (data.moves ?? []).filter((each) => each !== first);
-  const refusal = (data.moves ?? []).find((each) => each.refused)?.refused ?? "";
+  const first = moves.find((each) => each.takes === "run");
+  const rest = moves.filter((each) => each !== first);
+  const refusal = moves.find((each) => each.refused)?.refused ?? "";
   return (
     <>
       <Crumbs
@@ -105,7 +108,7 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
       {edits && !closed ? (
         <EditItem item={data} saved={() => { reload(); show(); }} />
       ) : (
-        <div className="runbody">
+        <fieldset className="runbody" disabled={!isAuthor}>
           <div>
             <section className="panel" aria-label={decides ? "Why" : claims ? "What it means" : "What is to be done"}>
               <header>
@@ -222,7 +225,7 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
               <Cli text={`wfe-mcp ${decides ? "decision" : claims ? "claim" : "work"} show ${data.id}`} />
             </div>
           </aside>
-        </div>
+        </fieldset>
       )}
     </>
   );

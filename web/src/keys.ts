@@ -37,3 +37,9 @@ export function watchPrefix(): void {
     if (!inField(event.target)) prefix = event.key === "g" && !prefix ? "g" : "";
   });
 }
+
+/** Where what had the focus has gone: back to `before`, or to the page where that has gone too or is switched off. */
+export function refocus(before?: Element | null): void {
+  for (const each of [before, document.querySelector("main")])
+    if (document.activeElement === document.body && each instanceof HTMLElement) each.focus({ preventScroll: true });
+}

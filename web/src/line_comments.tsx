@@ -1,7 +1,8 @@
 // Comments on lines of the change, kept as drafts: a row of their own below the line, in the server's table.
-import { useLayoutEffect, useReducer, useRef, useState, type RefObject } from "react";
+import { useEffect, useLayoutEffect, useReducer, useRef, useState, type RefObject } from "react";
 import { createPortal } from "react-dom";
 import { Icon } from "./icons";
+import { refocus } from "./keys";
 
 /** Drafts by the name that the line's button has: `new:12:src/a%20file.py`. */
 export type Drafts = Record<string, string>;
@@ -68,7 +69,7 @@ export function LineComments({ root, html, drafts, save, open, setOpen }: {
             </span>
           )}
         </header>
-        {name === open ? <Write start={drafts[name] ?? ""} done={(text) => save(name, text)} cancel={() => setOpen("")} /> : <p className="words">{drafts[name]}</p>}
+        {name === open ? <Write line={cell.parentElement?.previousElementSibling?.querySelector("button.talk")} start={drafts[name] ?? ""} done={(text) => save(name, text)} cancel={() => setOpen("")} /> : <p className="words">{drafts[name]}</p>}
       </div>,
       cell,
       name,
@@ -76,8 +77,10 @@ export function LineComments({ root, html, drafts, save, open, setOpen }: {
   );
 }
 
-function Write({ start, done, cancel }: { start: string; done: (text: string) => void; cancel: () => void }) {
+/** `line`: the button that opened it. */
+function Write({ line, start, done, cancel }: { line?: Element | null; start: string; done: (text: string) => void; cancel: () => void }) {
   const [text, setText] = useState(start);
+  useEffect(() => () => refocus(line), []); // eslint-disable-line
   return (
     <div className="stack">
       <textarea

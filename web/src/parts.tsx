@@ -3,6 +3,7 @@ import { useEffect, useRef, useState, type ReactNode } from "react";
 import type { Refused } from "./api";
 import type { GateLine, GateMark } from "./api_types";
 import { Icon } from "./icons";
+import { refocus } from "./keys";
 import { atServer } from "./session";
 import { count, look, mark, moment, runWord, span, stateWord, type Look } from "./words";
 
@@ -102,6 +103,19 @@ export function Problem({ error }: { error: Refused | null }) {
   );
 }
 
+/** In place of a page whose subject is not there: what was said, and where one looks for it. Its hint is for a program. */
+export function NotThere({ error, list, called }: { error: Refused; list: string; called: string }) {
+  if (![400, 404].includes(error.status)) return <Problem error={error} />;
+  return (
+    <>
+      <h1>{error.message}</h1>
+      <p>
+        <a href={list}>Show {called}</a>
+      </p>
+    </>
+  );
+}
+
 export function Waiting() {
   return (
     <div className="panel" role="status" aria-label="Loading">
@@ -144,7 +158,9 @@ export function Segments({ label, names, now, choose }: { label: string; names: 
 export function Ask({ title, onClose, children }: { title: string; onClose: () => void; children: ReactNode }) {
   const box = useRef<HTMLDialogElement>(null);
   useEffect(() => {
+    const before = document.activeElement;
     box.current?.showModal();
+    return () => refocus(before);
   }, []);
   return (
     <dialog ref={box} className="menu stack" aria-label={title} onClose={onClose}>

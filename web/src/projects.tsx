@@ -1,24 +1,25 @@
 // Projects: their runs, checks and templates.
 import { useState } from "react";
 import { beginsOrEnds, useAct, useAsk } from "./api";
-import type { MoveView, ProjectContents, ProjectList, ProjectRow, ProjectView, TemplateList } from "./api_types";
+import type { InboxView, MoveView, ProjectContents, ProjectList, ProjectRow, ProjectView, TemplateList } from "./api_types";
 import { Facts } from "./facts";
 import { Findings } from "./findings";
-import { Cli, Flag, Integrity, Problem, State, Waiting } from "./parts";
+import { Cli, Flag, Integrity, NotThere, Problem, State, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
-import { useRole } from "./session";
+import { useRole, useRoleSomewhere } from "./session";
 import { Statistics } from "./statistics";
 import { age, count, progress } from "./words";
 
-export function Projects({ id }: { id: string }) {
+export function Projects({ id, inbox }: { id: string; inbox: InboxView | null }) {
   const [folder_, setFolder] = useState("");
   const [name, setName] = useState("");
   const [template, setTemplate] = useState("");
   const offered = useAsk<TemplateList>(id ? null : "/templates", () => false);
   const [act, busy, refused] = useAct();
   const { data, error, reload } = useAsk<ProjectList>(id ? null : "/projects", beginsOrEnds);
-  if (id) return <Project id={id} />;
+  const addsOne = useRoleSomewhere("admin");
+  if (id) return <Project id={id} inbox={inbox} />;
   return (
     <div className="narrow">
       <header className="row wrap">
@@ -28,7 +29,7 @@ export function Projects({ id }: { id: string }) {
         </span>
       </header>
       <Problem error={error ?? refused} />
-      <form
+      {addsOne && <form
         className="filters"
         aria-label="Add a project"
         onSubmit={(event) => {
@@ -62,7 +63,7 @@ export function Projects({ id }: { id: string }) {
           Add a project
         </button>
         <span className="soft small">a folder of this machine; nothing in it changes</span>
-      </form>
+      </form>}
       {!data && !error && <Waiting />}
       {data && (
         <ul className="panel plist" style={{ marginTop: "0.75rem" }}>
@@ -127,11 +128,12 @@ function Missing({ project, done }: { project: ProjectRow; done: () => void }) {
   );
 }
 
-function Project({ id }: { id: string }) {
+function Project({ id, inbox }: { id: string; inbox: InboxView | null }) {
   const { data, error } = useAsk<ProjectView>(`/projects/${encodeURIComponent(id)}`, (event) => event.project === id);
-  const isAuthor = useRole("author", id);
-  if (error && !data) return <Problem error={error} />;
+  const [isAuthor, isAdmin] = [useRole("author", id), useRole("admin", id)];
+  if (error && !data) return <NotThere error={error} list="#/projects" called="all projects" />;
   if (!data) return <Waiting />;
+  const untrusted = inbox?.trust?.find((each) => each.folder === data.root);
   return (
     <div className="narrow">
       <header className="stack">
@@ -161,13 +163,15 @@ function Project({ id }: { id: string }) {
             ))}
           </ul>
         ) : (
-          <p className="soft">None. <a href="#/start">Start one.</a></p>
+          <p className="soft">None. {isAuthor && <a href="#/start">Start one.</a>}</p>
         )}
       </section>
       <p className="soft after">
         <a href="#/settings">Providers and roles</a>: add a provider, test it, and say who fills which role.
       </p>
-      <Stack id={id} />
+      <fieldset disabled={!isAdmin}>
+        <Stack id={id} />
+      </fieldset>
       <section className="section">
         <header>
           <h2>Checks</h2>
@@ -184,7 +188,17 @@ function Project({ id }: { id: string }) {
             ))}
           </dl>
         ) : (
-          <p className="soft">No check is configured: gates of the kind command cannot run. Next: <code>wfe-mcp init</code></p>
+          <p className="soft">
+            {untrusted ? (
+              <>
+                What its configuration runs counts once you trust it. <a href={`/${untrusted.path}`}>Review it</a>
+              </>
+            ) : (
+              <>
+                No check is configured: gates of the kind command cannot run. <Cli text="wfe-mcp init" />
+              </>
+            )}
+          </p>
         )}
       </section>
       <section className="section">

@@ -6,7 +6,7 @@ import { Graph, subline, type GraphNode } from "./graph";
 import { Icon } from "./icons";
 import { useKeys } from "./keys";
 import { useCommands } from "./palette";
-import { Ask, Cli, Crumbs, Flag, Gates, Problem, Segments, State, Waiting } from "./parts";
+import { Ask, Cli, Crumbs, Flag, Gates, NotThere, Problem, Segments, State, Waiting } from "./parts";
 import { send } from "./pin";
 import { usePromise } from "./promise";
 import { go, to } from "./route";
@@ -16,11 +16,16 @@ import { Events, Lineage, Checkpoints } from "./run_history";
 import { Stopped } from "./remedies";
 import { Side, Writes } from "./run_phase";
 import { Timeline } from "./timeline";
-import { age, capital, count, folder, isReported, look, money, person, runWord, tokens } from "./words";
+import { age, capital, count, folder, isReported, look, money, person, runWord, span, tokens } from "./words";
 
 const TABS = ["Graph", "List", "Timeline", "Events", "Lineage"];
 
 const OVER = ["completed", "cancelled", "failed"];
+
+/** Whether a person is asked for a decision on a phase: a gate that waits for something else, such as trust, has its own line. */
+const decidable = (node: GraphNode): boolean => node.state === "awaiting" && node.gates.some((each) => each.gate === "approval" && each.state === "awaiting");
+
+const isTask = (node: GraphNode): boolean => node.kind === "human" && node.state === "ready";
 
 const WHO: Record<string, string> = { agent: "the agent works", job: "the server works", reviewer: "a reviewer works", none: "" };
 
@@ -43,10 +48,11 @@ export function Run({ run, tab, phase }: { run: string; tab: string; phase: stri
     f: () => show(TABS[(TABS.indexOf(view) + 1) % TABS.length] ?? "Graph"),
     Escape: () => phase && show(view),
   });
-  if (about.error && !about.data) return <Problem error={about.error} />;
+  if (about.error && !about.data) return <NotThere error={about.error} list="#/runs" called="all runs" />;
   if (!about.data) return <Waiting />;
   const data = about.data;
   const node = nodes.find((each) => each.phase === phase);
+  const asked = nodes.filter((each) => decidable(each) || isTask(each)); // the head says these
   const failed = ["blocked", "failed", "waiting", "running"].includes(state) && !phase ? nodes.find((each) => each.state === "failed") : undefined;
   return (
     <>
@@ -56,7 +62,7 @@ export function Run({ run, tab, phase }: { run: string; tab: string; phase: stri
       {failed ? (
         <Stopped run={run} project={data.project} phase={failed.phase} reason={failed.reason ?? ""} />
       ) : (
-        (data.blockers ?? []).map((each) => (
+        (data.blockers ?? []).length > asked.length && (data.blockers ?? []).map((each) => (
           <p key={each} className="note warn">
             {each}
           </p>
@@ -119,8 +125,8 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
   const auto = data.auto ?? true; // a value that is the default is left out of an answer
   const held = nodes.filter((each) => each.held && !each.parent);
   const follows = usePromise(run, paused ? "resume" : held.length > 0 && !over ? "proceed" : "").leads_to;
-  const yours = nodes.filter((each) => each.state === "awaiting");
-  const tasks = nodes.filter((each) => each.kind === "human" && each.state === "ready");
+  const yours = nodes.filter(decidable);
+  const tasks = nodes.filter(isTask);
   const works = nodes.filter((each) => each.state === "running" && each.kind !== "loop");
   useCommands(
     "run",
@@ -157,8 +163,19 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
           {yours.length > 0 && (
             <span className="s-waiting state">
               <Icon name="waiting" />
-              {decides ? "You: " : ""}
-              <a href="#/inbox">{decides ? `decide ${names(yours)}` : `${names(yours)}: for others to decide`}</a>
+              {decides ? (
+                <span>
+                  You: decide{" "}
+                  {yours.map((each, index) => (
+                    <span key={each.phase}>
+                      {index > 0 && ", "}
+                      <a href={to("ask", run, each.phase)}>{each.phase}</a>
+                    </span>
+                  ))}
+                </span>
+              ) : (
+                <a href="#/inbox">{names(yours)}: for others to decide</a>
+              )}
             </span>
           )}
           {follows && <span className="soft then">{follows}</span>}
@@ -166,9 +183,9 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
             <span key={each.phase} className="s-waiting state">
               <Icon name="waiting" />
               {decides ? (
-                <>
+                <span>
                   You: <a href={to("form", run, each.phase)}>fill in {each.phase}</a>
-                </>
+                </span>
               ) : (
                 <a href="#/inbox">{each.phase}: for others to fill in</a>
               )}
@@ -260,8 +277,7 @@ function Figures({ data, nodes, timeline }: { data: RunView; nodes: GraphNode[];
 function spent(timeline: TimelineView): string {
   const total = (what: string) => timeline.tasks.reduce((sum, task) => sum + (task.seconds[what] ?? 0), 0);
   const waited = total("human");
-  const say = (seconds: number) => (seconds < 60 ? `${Math.round(seconds)} s` : seconds < 3600 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`);
-  return `working ${say(total("working"))}, waiting for ${person()} ${say(waited)}`;
+  return `working ${span(total("working"))}, waiting for ${person()} ${span(waited)}`;
 }
 
 function List({ nodes, chosen, choose }: { nodes: GraphNode[]; chosen: string; choose: (phase: string) => void }) {

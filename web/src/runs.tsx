@@ -6,7 +6,7 @@ import { ProjectChoice, useProject } from "./in_project";
 import { useKeys } from "./keys";
 import { Cli, Empty, Flag, Integrity, Problem, Segments, State, Waiting } from "./parts";
 import { go, to } from "./route";
-import { useIsAuthor } from "./session";
+import { useRoleSomewhere } from "./session";
 import { age, count, progress, runWord } from "./words";
 
 export function Runs({ query: given }: { query: URLSearchParams }) {
@@ -14,7 +14,7 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
   const [at, setAt] = useState(0);
   const shown = useProject();
   const { data, error } = useAsk<RunList>(`/runs${query({ status: status || null, project: shown.id, limit: 100 })}`, shown.concerns);
-  const isAuthor = useIsAuthor();
+  const isAuthor = useRoleSomewhere("author");
   const rows = data?.runs ?? [];
   const open = (row?: RunRow) => row && go(to("runs", row.run));
   useKeys({

@@ -26,6 +26,7 @@ export interface Schema {
 
 type Values = Record<string, unknown>;
 
+const MOST_SPOKEN = 120;
 const DEEPEST = 4;
 
 /** `schema` with what it refers to in its place; a choice between one thing and nothing is that thing. */
@@ -123,6 +124,13 @@ export function SchemaForm({ schema, values, change, faults, root = schema, path
   );
 }
 
+/** A value in a sentence: a list without brackets, and not all of a long one. */
+function spoken(value: unknown): string {
+  const all = (Array.isArray(value) ? value : [value]).map(text);
+  const whole = all.join(", ");
+  return whole.length <= MOST_SPOKEN ? whole : all.length > 1 ? `${all.slice(0, 3).join(", ")} and ${all.length - 3} more` : `${whole.slice(0, MOST_SPOKEN)}…`;
+}
+
 interface FieldProps {
   name: string;
   schema: Schema;
@@ -154,7 +162,7 @@ function Field(props: FieldProps) {
     );
   if (deep < DEEPEST && kind === "array" && items && kindOf(items) === "object" && items.properties && (value === undefined || Array.isArray(value))) return <Items {...props} items={items} />;
   const example = schema.examples?.[0];
-  const hint = [schema.description?.replaceAll("`", ""), example !== undefined ? `Example: ${Array.isArray(example) ? example.map(text).join(", ") : text(example)}.` : "", schema.default !== undefined && schema.default !== null ? `Without one: ${text(schema.default).slice(0, 120)}` : ""].filter(Boolean).join(" ");
+  const hint = [schema.description?.replaceAll("`", ""), example !== undefined ? `Example: ${spoken(example).replace(/\.$/, "")}.` : "", schema.default !== undefined && schema.default !== null ? `Without one: ${spoken(schema.default)}` : ""].filter(Boolean).join(" ");
   const common = { id, required: required && schema.default === undefined, "aria-describedby": `${id}-hint ${id}-error`, "aria-invalid": faults.length > 0 || undefined };
   return (
     <div className={`field${faults.length ? " bad" : ""}`}>

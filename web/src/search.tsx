@@ -1,5 +1,5 @@
 // Full-text search of the history.
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { query, useAsk } from "./api";
 import type { FoundView, HitView } from "./api_types";
 import { ProjectChoice, useProject, type InProject } from "./in_project";
@@ -17,6 +17,7 @@ export function place(hit: HitView, at: InProject): string {
 
 export function Search({ text }: { text: string }) {
   const [typed, setTyped] = useState(text);
+  useEffect(() => setTyped(text), [text]);
   const [kind, setKind] = useState("all");
   const at = useProject();
   const { data, error } = useAsk<FoundView>(text ? `/search${query({ query: text, kind: kind === "all" ? null : kind.replace(" ", "_"), limit: 50, project: at.id, all: at.id ? null : "true" })}` : null, () => false);

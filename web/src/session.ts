@@ -19,10 +19,10 @@ export function useRole(role: Role, project: string | undefined): boolean {
   return !isLogin || ROLES.indexOf(roles[project ?? ""] ?? "") >= ROLES.indexOf(role);
 }
 
-/** Whether who looks is an author of a project at all: what asks which one, asks later. */
-export function useIsAuthor(): boolean {
+/** Whether who looks has at least this role in a project at all: what asks which one, asks later. */
+export function useRoleSomewhere(role: Role): boolean {
   const roles = Object.values(useContext(Session)?.roles ?? {});
-  return !isLogin || roles.some((each) => ROLES.indexOf(each) >= ROLES.indexOf("author"));
+  return !isLogin || roles.some((each) => ROLES.indexOf(each) >= ROLES.indexOf(role));
 }
 
 const KEY = "wfe-token";

@@ -1,20 +1,24 @@
 // What is configured, and where from; keys are named by their source and never shown.
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { Refused, ask, useAct, useAsk } from "./api";
-import type { CheckTrial, ProjectList, SettingsView } from "./api_types";
+import type { CheckTrial, SettingsView } from "./api_types";
 import { Credentials } from "./credentials";
+import { ProjectChoice, useProject } from "./in_project";
 import { Cli, Problem, State, Waiting } from "./parts";
 import { Policy } from "./policy";
 import { Providers, Roles, type Outcome } from "./providers";
+import { useRole } from "./session";
 
 const PARTS = { page: "Decision page", database: "Database" } as const;
 
 export function Settings({ part }: { part: string }) {
-  const projects = useAsk<ProjectList>("/projects", () => false);
-  const [project, setProject] = useState("");
+  const at = useProject({ one: true });
+  const project = at.id;
+  const isAdmin = useRole("admin", project);
   const { data, error, reload } = useAsk<SettingsView>(`/settings${project && `?project=${encodeURIComponent(project)}`}`, () => false);
   const [outcomes, setOutcomes] = useState<Record<string, Outcome>>({});
   const [act, busy, refused] = useAct();
+  useEffect(() => setOutcomes({}), [project]);
   const show = (name: string, outcome: Outcome) => setOutcomes((before) => ({ ...before, [name]: outcome }));
   const test = (name: string) =>
     act(async () => {
@@ -37,26 +41,14 @@ export function Settings({ part }: { part: string }) {
       <header className="row wrap">
         <h1>Settings</h1>
         <span className="muted">what is in force now, after every configuration file</span>
-        {(projects.data?.projects.length ?? 0) > 1 && (
-          <label className="row">
-            <span className="muted">Project</span>
-            <select value={project} onChange={(event) => { setOutcomes({}); setProject(event.target.value); }}>
-              <option value="">of this page</option>
-              {projects.data?.projects.map((each) => (
-                <option key={each.project} value={each.project}>
-                  {each.root}
-                </option>
-              ))}
-            </select>
-          </label>
-        )}
+        <ProjectChoice at={at} one />
         <span className="end">
-          <Cli text="wfe-mcp config show" />
+          <Cli text={`wfe-mcp config show${at.cli}`} />
         </span>
       </header>
       <Problem error={error ?? refused} />
       {data && (
-        <>
+        <fieldset disabled={!isAdmin}>
           <Providers found={data.providers ?? []} kinds={data.kinds ?? []} project={project} outcomes={outcomes} busy={busy} test={test} changed={reload} />
           <Roles found={data.roles ?? []} providers={data.providers ?? []} project={project} changed={reload} />
           <section className="section" id="checks">
@@ -93,7 +85,7 @@ export function Settings({ part }: { part: string }) {
               a terminal: <Cli text="wfe-mcp trust" />
             </p>
           </section>
-        </>
+        </fieldset>
       )}
     </div>
   );

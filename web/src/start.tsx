@@ -3,9 +3,10 @@ import { useState } from "react";
 import { query, useAct, useAsk } from "./api";
 import type { TemplateList } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
-import { Cli, Problem, Waiting } from "./parts";
+import { Cli, NotThere, Problem, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
+import { useRole } from "./session";
 import { TrustIt } from "./trust_it";
 import { SchemaForm, type Schema } from "./schema_form";
 import { grouped } from "./words";
@@ -24,6 +25,7 @@ export function Start({ template, started }: { template: string; started: () => 
   const [title, setTitle] = useState("");
   const [auto, setAuto] = useState(true);
   const [act, busy, refused] = useAct();
+  const isAuthor = useRole("author", project);
   const chosen = data?.templates.find((each) => each.name === template);
   const schema = whole.data?.template.inputs ?? {};
   const command = `wfe-mcp start ${template}${Object.entries(values).map(([name, value]) => ` --input ${name}=${shell(value)}`).join("")}${title ? ` --title ${shell(title)}` : ""}${at.cli}`;
@@ -35,8 +37,12 @@ export function Start({ template, started }: { template: string; started: () => 
         <p className="soft" style={{ marginBottom: "0.75rem" }}>Choose what the run should do. Your agent then works its phases, and the gates judge them.</p>
         <Problem error={error} />
         {grouped(data?.templates ?? []).map(([heading, lines]) => (
-          <section key={heading}>
-            {heading && <h2>{heading}</h2>}
+          <section key={heading} className={heading && "section"}>
+            {heading && (
+              <header>
+                <h2>{heading}</h2>
+              </header>
+            )}
             <ul className="panel plist">
               {lines.map((each) => (
                 <li key={each.name}>
@@ -55,13 +61,14 @@ export function Start({ template, started }: { template: string; started: () => 
         ))}
       </>
     );
+  if (whole.error) return <NotThere error={whole.error} list="#/start" called="all templates" />;
   return (
     <>
       <h1>{chosen?.title ?? template}</h1>
       <p className="soft">
         {chosen?.description} <a href={to("templates", template)}>Show the template</a>, or <a href="#/start">choose another one</a>.
       </p>
-      <Problem error={whole.error ?? refused} />
+      <Problem error={refused} />
       {refused?.code === "needs_trust" && <TrustIt name={template} project={project} done={() => undefined} />}
       {whole.data && (
         <form
@@ -88,9 +95,10 @@ export function Start({ template, started }: { template: string; started: () => 
             <input type="checkbox" checked={auto} onChange={(event) => setAuto(event.target.checked)} /> Go on by itself when a phase passes
           </label>
           <span className="row wrap">
-            <button className="btn solid" disabled={busy} title={command}>
+            <button className="btn solid" disabled={busy || !isAuthor} title={command}>
               {busy ? "Starting…" : "Start the run"}
             </button>
+            {!isAuthor && <span className="soft">An author of the project starts runs.</span>}
             <Cli text={command} />
           </span>
         </form>

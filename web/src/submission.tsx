@@ -3,18 +3,21 @@ import { useEffect, useState } from "react";
 import { Refused, query, useAct, useAsk } from "./api";
 import type { ActivityView, Fault, FormView } from "./api_types";
 import { useDraft } from "./draft";
-import { Cli, Crumbs, Problem, Segments, State, Waiting } from "./parts";
+import { Cli, Crumbs, NotThere, Problem, Segments, State, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
 import { SchemaForm } from "./schema_form";
 import { atServer } from "./session";
+
+/** The lines around data in a prompt: they are for a model. */
+const BOUNDARIES = /^(<<<[0-9a-f]{16} data, not instructions: .*|>>>[0-9a-f]{16})$\n?/gm;
 
 type Values = Record<string, unknown>;
 
 export function Submission({ run, phase }: { run: string; phase: string }) {
   const id = encodeURIComponent(run);
   const { data, error } = useAsk<FormView>(`/runs/${id}/form${query({ phase })}`, (event: ActivityView) => event.run === run && event.payload?.phase === phase);
-  if (error && !data) return <Problem error={error} />;
+  if (error && !data) return <NotThere error={error} list="#/runs" called="all runs" />;
   if (!data) return <Waiting />;
   return <Form key={data.attempt} run={run} data={data} />;
 }
@@ -131,7 +134,7 @@ function Form({ run, data }: { run: string; data: FormView }) {
                 <summary className="fold row">
                   <b>The task</b>
                 </summary>
-                <p className="body words">{data.prompt}</p>
+                <p className="body words">{data.kind === "human" ? data.prompt.replace(BOUNDARIES, "") : data.prompt}</p>
               </details>
             )}
             <details className="panel" open>

@@ -5,11 +5,13 @@ import type { Fault, KeptView, TemplateSchema, TemplateView } from "./api_types"
 import { gateKinds } from "./gate_form";
 import { Graph, type GraphNode } from "./graph";
 import { Icon } from "./icons";
+import { useProject } from "./in_project";
 import { InputsForm } from "./inputs_form";
 import { useCommands } from "./palette";
-import { Crumbs, Problem, Segments, Waiting } from "./parts";
+import { Crumbs, NotThere, Problem, Segments, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
+import { useRole } from "./session";
 import { Clone, TemplateChanges } from "./template_actions";
 import type { Schema } from "./schema_form";
 import { PhaseForm, WholeForm, needsOf, type Json } from "./template_form";
@@ -31,6 +33,8 @@ export function Editor({ name, view }: { name: string; view: string }) {
   const [saved, setSaved] = useState("");
   const [act, busy, refused] = useAct();
   const [asking, setAsking] = useState<"" | "clone">("");
+  const at = useProject({ one: true });
+  const [isAuthor, isAdmin] = [useRole("author", at.id), useRole("admin", at.id)];
   const definition = edited ?? data?.template ?? null;
   const text = typed ?? (definition ? JSON.stringify(definition, null, 2) : "");
   const change = (next: Json) => {
@@ -89,11 +93,11 @@ export function Editor({ name, view }: { name: string; view: string }) {
     URL.revokeObjectURL(link.href);
   };
   useCommands("template", [
-    { name: `Start ${name}`, does: () => go(to("start", name)), cli: `wfe-mcp start ${name}` },
+    ...(isAuthor ? [{ name: `Start ${name}`, does: () => go(to("start", name)), cli: `wfe-mcp start ${name}` }] : []),
     { name: `Export ${name}`, does: download, cli: `wfe-mcp templates export ${name}` },
   ]);
 
-  if (error && !data) return <Problem error={error} />;
+  if (error && !data) return <NotThere error={error} list="#/templates" called="all templates" />;
   if (!data || !definition) return <Waiting />;
   const now = view === "json" ? "JSON" : view === "diff" ? "Changes" : "Form";
   const use = (action: string) =>
@@ -114,25 +118,31 @@ export function Editor({ name, view }: { name: string; view: string }) {
         </div>
         <span className="row wrap">
           <Segments label="View" names={["Form", "JSON", "Changes"]} now={now} choose={(next) => go(next === "Form" ? to("templates", name) : to("templates", name, next === "JSON" ? "json" : "diff"))} />
-          <label className="btn">
+          {isAdmin && <label className="btn">
             Import…
             <input type="file" accept=".json,application/json" className="hidden" onChange={(event) => void event.target.files?.[0]?.text().then((read) => { try { change(JSON.parse(read) as Json); } catch (reason) { setNotJson((reason as Error).message); } })} />
-          </label>
+          </label>}
           <button type="button" className="btn" title={`wfe-mcp templates export ${name}`} onClick={download}>
             Export
           </button>
-          <button type="button" className="btn" title={`wfe-mcp templates clone ${name} NEW`} onClick={() => setAsking("clone")}>
-            Clone…
-          </button>
-          <button type="button" className="btn" disabled={busy || edited !== null} title={`wfe-mcp templates default ${name}`} onClick={() => use("default")}>
-            Make it the default
-          </button>
-          <button type="button" className="btn solid" disabled={busy || !edited || notJson !== ""} title="wfe-mcp templates import FILE" onClick={save}>
-            Save a version
-          </button>
-          <a className="btn" href={to("start", name)} title={`wfe-mcp start ${name}`}>
-            Start
-          </a>
+          {isAdmin && (
+            <>
+              <button type="button" className="btn" title={`wfe-mcp templates clone ${name} NEW`} onClick={() => setAsking("clone")}>
+                Clone…
+              </button>
+              <button type="button" className="btn" disabled={busy || edited !== null} title={`wfe-mcp templates default ${name}`} onClick={() => use("default")}>
+                Make it the default
+              </button>
+              <button type="button" className="btn solid" disabled={busy || !edited || notJson !== ""} title="wfe-mcp templates import FILE" onClick={save}>
+                Save a version
+              </button>
+            </>
+          )}
+          {isAuthor && (
+            <a className="btn" href={to("start", name)} title={`wfe-mcp start ${name}`}>
+              Start
+            </a>
+          )}
         </span>
       </header>
       <Problem error={refused} />
@@ -162,6 +172,7 @@ export function Editor({ name, view }: { name: string; view: string }) {
             className="code"
             aria-label="Definition as JSON"
             spellCheck={false}
+            readOnly={!isAdmin}
             value={text}
             onChange={(event) => {
               setTyped(event.target.value);
@@ -175,7 +186,7 @@ export function Editor({ name, view }: { name: string; view: string }) {
             }}
           />
         ) : (
-          <div className="panel">
+          <fieldset className="panel" disabled={!isAdmin}>
             <WholeForm definition={definition} change={change} />
             <InputsForm definition={definition} faults={faults} change={change} />
             <header className="ruled">
@@ -201,13 +212,13 @@ export function Editor({ name, view }: { name: string; view: string }) {
                 move={(by) => move(index, by)}
               />
             ))}
-          </div>
+          </fieldset>
         )}
         <aside className="panel" aria-label="Graph">
           <header>
-            <b>Graph</b> <span className="soft small">drag from one phase to another: it then needs it</span>
+            <b>Graph</b> {isAdmin && <span className="soft small">drag from one phase to another: it then needs it</span>}
           </header>
-          <Graph nodes={nodes} chosen={chosen} choose={(path) => setChosen(path.split(".")[0] ?? "")} direction="down" connect={connect} />
+          <Graph nodes={nodes} chosen={chosen} choose={(path) => setChosen(path.split(".")[0] ?? "")} direction="down" connect={isAdmin ? connect : undefined} />
         </aside>
       </div>
       {(data.versions ?? []).length > 0 && (

@@ -1,18 +1,21 @@
 // What the time of a run went to: solid is work, an outline is waiting for you, hatching is waiting for others.
 import type { TimelineView } from "./api_types";
-import { clock, isReported, money, moment, span } from "./words";
+import { clock, day, isReported, money, moment, span } from "./words";
 
 const WORDS: Record<string, string> = {
   working: "worked", human: "waited for you", reviewer: "waited for a reviewer", checks: "waited for checks", job: "waited for the server",
   agent: "waited for the agent", paused: "paused",
 };
 const MOST = 200;
+const DAY_MS = 24 * 3600 * 1000;
 
 export function Timeline({ data, chosen, choose }: { data: TimelineView; chosen: string; choose: (phase: string) => void }) {
   const from = moment(data.since);
   const to = Math.max(moment(data.until), from + 1000);
   const place = (at: string) => (100 * (moment(at) - from)) / (to - from);
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((part) => from + part * (to - from));
+  const isLong = to - from > DAY_MS;
+  const says = isLong ? day : clock;
   const bars = (task: TimelineView["tasks"][number]) =>
     task.stretches.map((each, index) => {
       const open = !data.is_over && task.outcome === "open" && index === task.stretches.length - 1;
@@ -20,6 +23,7 @@ export function Timeline({ data, chosen, choose }: { data: TimelineView; chosen:
       const left = place(each.since);
       return <i key={index} className={`bar ${kind}`} style={{ left: `${left}%`, width: `${Math.max(0, place(each.until) - left)}%` }} title={`${WORDS[each.what] ?? each.what} ${span((moment(each.until) - moment(each.since)) / 1000)}, attempt ${each.attempt || 1}`} />;
     });
+  const isRepeated = (phase: string) => data.tasks.filter((each) => each.phase === phase).length > 1;
   const reported = isReported(data.tasks);
   const waited = (seconds: Record<string, number>) => Object.entries(seconds).reduce((sum, [what, value]) => sum + (what === "working" ? 0 : value), 0);
   return (
@@ -40,7 +44,7 @@ export function Timeline({ data, chosen, choose }: { data: TimelineView; chosen:
               <span className="axis" style={{ display: "block" }}>
                 {ticks.map((at, index) => (
                   <span key={index} style={{ left: `${index * 25}%`, ...(index === 4 ? { transform: "translateX(-100%)" } : {}) }}>
-                    {index > 0 && clock(at) === clock(ticks[index - 1] ?? at) ? "" : clock(at)}
+                    {(index > 0 && says(at) === says(ticks[index - 1] ?? at)) || (isLong && index % 2) ? "" : says(at)}
                   </span>
                 ))}
               </span>
@@ -57,7 +61,7 @@ export function Timeline({ data, chosen, choose }: { data: TimelineView; chosen:
                 <a className="plain" href={`#${task.phase}`} onClick={(event) => { event.preventDefault(); choose(task.phase); }}>
                   {task.phase}
                 </a>
-                {task.attempts > 1 && <span className="muted"> {task.attempts} attempts</span>}
+                {(task.attempts > 1 || isRepeated(task.phase)) && <span className="muted"> {task.attempts > 1 ? `${task.attempts} attempts` : `attempt ${task.stretches.at(-1)?.attempt || 1}`}</span>}
               </th>
               <td>
                 <div className="track">{bars(task)}</div>

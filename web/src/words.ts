@@ -62,6 +62,9 @@ export const age = (at: string): string => span((Date.now() - moment(at)) / 1000
 export const clock = (at: string | number): string =>
   new Date(typeof at === "number" ? at : moment(at)).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
 
+/** Of what takes longer than a day: the day, too. */
+export const day = (at: number): string => `${new Date(at).toLocaleDateString("en", { day: "numeric", month: "short" })}, ${clock(at)}`;
+
 export const count = (n: number, one: string, many = `${one}s`): string => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
 
 /** Whether anyone reported what a model took: where no one did, the column is left out instead of saying so in each row. */

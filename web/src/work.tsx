@@ -7,6 +7,7 @@ import { DECIDED, KINDS, moveName, STATUSES, useMoving, type Moving } from "./it
 import { useKeys } from "./keys";
 import { Cli, Empty, Flag, Problem, State, Waiting } from "./parts";
 import { go, to } from "./route";
+import { useRoleSomewhere } from "./session";
 import { age, count } from "./words";
 
 const WORDS: Record<number, string> = { 10: "critical", 8: "high", 5: "normal", 3: "low" };
@@ -31,6 +32,7 @@ export function useBacklog(at: InProject, given: { kind?: string[]; status?: str
 /** The views of work, and what adds an item. */
 export function WorkHead({ now, about, children }: { now: "list" | "board" | "decisions" | "claims"; about: string; children?: ReactNode }) {
   const views: [name: string, href: string][] = [["list", "#/items"], ["board", "#/items/board"], ["decisions", "#/items/decisions"], ["claims", "#/items/claims"]];
+  const isAuthor = useRoleSomewhere("author");
   const kind = now === "decisions" ? "decision" : now === "claims" ? "claim" : "work";
   return (
     <header className="row wrap views">
@@ -44,14 +46,14 @@ export function WorkHead({ now, about, children }: { now: "list" | "board" | "de
         ))}
       </nav>
       {children}
-      {["list", "board"].includes(now) && (
+      {isAuthor && ["list", "board"].includes(now) && (
         <a className="btn" href="#/items/import" title="wfe-mcp work import FILE">
           Import…
         </a>
       )}
-      <a className="btn solid" href={`#/items/new${kind === "work" ? "" : `?kind=${kind}`}`} title={`wfe-mcp ${kind} add TITLE`}>
+      {isAuthor && <a className="btn solid" href={`#/items/new${kind === "work" ? "" : `?kind=${kind}`}`} title={`wfe-mcp ${kind} add TITLE`}>
         {kind === "decision" ? "Propose a decision" : kind === "claim" ? "Add a claim" : "Add an item"}
-      </a>
+      </a>}
     </header>
   );
 }

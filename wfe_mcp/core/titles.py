@@ -30,13 +30,13 @@ def title_of(given: str, title_from: str, inputs: Mapping[str, Any], schema: Map
 
 
 def first_words(text: str, most: int = TITLE_CHARS) -> str:
-    """The first paragraph of ``text`` in one line of at most ``most`` letters, cut after a word; nothing hidden in it."""
+    """The first paragraph of ``text`` in one line of at most ``most`` letters, cut after a word, or within a long one."""
     paragraph = re.split(r"\n\s*\n", text.strip()[: most * 20], maxsplit=1)[0]
     line = clean(" ".join(paragraph.split()))
     if len(line) <= most:
         return line
-    head, space, _ = line[:most].rpartition(" ")
-    return f"{head.rstrip(' ,;:.')}…" if space else f"{line[: most - 1]}…"
+    head, _, _ = line[:most].rpartition(" ")
+    return f"{head.rstrip(' ,;:.')}…" if len(head) > most // 2 else f"{line[: most - 1]}…"
 
 
 def _said_by(inputs: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:

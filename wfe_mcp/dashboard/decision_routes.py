@@ -50,7 +50,7 @@ COMMENTED_FIELDS = MAX_FIELDS + MOST_COMMENTS
 MOST_NAMES = 5
 """Changed files that a notice names."""
 _STATIC = Path(__file__).parent / "static"
-_FILES = {
+FILES = {
     "tokens.css": "text/css",
     "common.css": "text/css",
     "style.css": "text/css",
@@ -69,7 +69,7 @@ Form = dict[str, str]
 def page_routes(page: "DecisionPages") -> list[Route]:
     """The paths of decisions and of the passkeys that sign them, on this machine and at a server."""
     return [
-        *(Route(f"/{name}", page.answers(_static), methods=["GET"]) for name in _FILES),
+        *(Route(f"/{name}", page.answers(_static), methods=["GET"]) for name in FILES),
         Route("/decide/{request}", page.answers(page.decision), methods=["GET"]),
         Route(
             "/decide/{request}/{answer:str}",
@@ -91,7 +91,7 @@ def _static(request: Request, session: str) -> Response:
     del session
     name = request.url.path.removeprefix("/")
     file = "icon.svg" if name == "favicon.ico" else name
-    return Response((_STATIC / file).read_text(encoding="utf-8"), media_type=f"{_FILES[name]}; charset=utf-8")
+    return Response((_STATIC / file).read_text(encoding="utf-8"), media_type=f"{FILES[name]}; charset=utf-8")
 
 
 class DecisionPages:

@@ -43,7 +43,8 @@ def change_html(
     ``talk``: the comments on lines; None where none can be made.
     """
     parts = [tag("p", change.note, class_="note warn")] if change.note else []
-    parts += [tag("p", sentence, class_="note") for sentence in words.watched_sentences(change)]
+    watched_sentences = words.watched_sentences(change)
+    parts += [tag("ul", *(tag("li", sentence) for sentence in watched_sentences), class_="note listing")] if watched_sentences else []
     parts += [tag("p", change.commits, class_="quiet")] if change.commits else []
     shown = 0
     for number, file in enumerate(change.files):

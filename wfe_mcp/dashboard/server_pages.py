@@ -27,7 +27,7 @@ from wfe_mcp.core.readers import for_person
 from wfe_mcp.dashboard.access_page import AccessPage
 from wfe_mcp.dashboard.answers import json_no, not_ours, page_no, status_of, unknown
 from wfe_mcp.dashboard.application import application
-from wfe_mcp.dashboard.decision_routes import DecisionPages, Form, log, page_routes
+from wfe_mcp.dashboard.decision_routes import FILES, DecisionPages, Form, log, page_routes
 from wfe_mcp.dashboard.edits import MOST_FORM_BYTES
 from wfe_mcp.dashboard.fields import hidden, select_field, submit, text_field
 from wfe_mcp.dashboard.guard import COOKIE, SAFE
@@ -54,6 +54,8 @@ NO_PIN_HERE = "That command is for the terminal of the server. This page takes n
 
 
 _APPLICATION = ("/app", "/app/")
+_OPEN = frozenset((*_APPLICATION, *(f"/{name}" for name in FILES)))
+"""Files of pages, which are the same for everyone. A browser asks for some beside a login, which another one would end."""
 
 
 class LoginSessions(Sessions):
@@ -107,9 +109,7 @@ class ServerPages(DecisionPages):
     ) -> Response:
         session = request.cookies.get(COOKIE, "")
         try:
-            if (
-                request.url.path in _APPLICATION
-            ):  # no more than its files: what it shows it asks for, and logs in with its whole address
+            if request.url.path in _OPEN:  # the application asks for what it shows, and logs in with its whole address
                 return make("")
             login = await run_in_threadpool(self._known_login, session)
             if login is None and request.method in SAFE:

@@ -154,7 +154,7 @@ def test_everything_unusual_that_the_record_holds_is_in_the_line_as_in_the_decis
     assert line["unusual"] == shown["unusual"]
     assert [each["text"] for each in line["unusual"]] == [
         "A gate of this run was overruled by force: try (attempt 1).",
-        f"Cancelled before this run: {cancelled}",
+        f"Cancelled before this run: {cancelled} (A drill)",
     ]
 
 
@@ -210,3 +210,12 @@ def test_the_tools_and_the_terminal_show_the_same_lines(scene: Scene, program: P
     assert found["decisions"] == lines(program)[:5]
     assert found["more_decisions"] == 2
     assert GOOD["title"] not in str(found), "no artifact is in a line"
+
+
+def test_a_paused_run_says_why_where_a_reason_was_given(scene: Scene, program: Program) -> None:
+    for title, reason, why in (("One", "", ""), ("Two", "the tests are slow", ": the tests are slow")):
+        run = scene.start(phase("plan"), title=title, name=title.lower(), inputs={"goal": f"Write {title}"})
+        control.control(scene.engine, scene.human, run, "pause", reason=reason)
+        (line,) = program.get("/inbox").data["stopped"]
+        assert line["question"] == f'Resume "Write {title}"? It is paused{why}'
+        control.control(scene.engine, scene.human, run, "cancel")

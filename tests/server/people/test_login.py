@@ -167,3 +167,12 @@ def test_a_browser_at_the_plain_address_comes_to_the_inbox_over_the_login(team: 
     tab.page.evaluate("to => { location.href = to }", f"{team.origin}/")  # as a link of that site
     expect(tab.page.locator("h1")).to_contain_text("Inbox")
     assert len(team.provider.requests) == 1, "it was logged in"
+
+
+def test_what_a_browser_asks_for_beside_a_login_does_not_end_it(team: Team) -> None:
+    browser = team.browser()
+    back = browser.provider_answer()
+    for name in ("icon.svg", "favicon.ico", "style.css"):
+        found = browser.send("GET", f"/{name}")
+        assert (found.status_code, "set-cookie" in found.headers) == (200, False), name
+    assert browser.send("GET", back, **FROM_ELSEWHERE).status_code == 303

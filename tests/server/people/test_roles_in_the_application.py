@@ -6,10 +6,12 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.dashboard.chromium import Tab
+from tests.server.conftest import HUMAN
 from tests.server.people.conftest import Team
 from tests.server.people.test_access import logged_in
 from tests.server.people.test_decide import asked
 from tests.server.people.test_hand_over import with_keys
+from wfe_mcp.engine.work.items import add_item
 
 
 def at(team: Team, tab: Tab, who: str, *roles: str) -> None:
@@ -136,3 +138,38 @@ def test_a_request_is_not_offered_to_the_one_who_has_it(team: Team) -> None:
     assert [each["name"] for each in ada.api("POST", here, {}).json()["data"]["able"]] == ["bob", "cleo"]
     ada.api("POST", f"/decisions/{request}/hand-over", {"to": "bob"})
     assert [each["name"] for each in ada.api("POST", here, {}).json()["data"]["able"]] == ["cleo"]
+
+
+@pytest.mark.parametrize("role", ["reader", "admin"])
+def test_pages_that_change_a_project_are_for_looking_without_the_role(team: Team, tab: Tab, role: str) -> None:
+    is_admin = role == "admin"
+    project = team.running.house.engine().project_id
+    add_item(team.running.house.engine(), HUMAN, "idea", {"title": "Show the moon"})
+    at(team, tab, "ron", role)
+    page = tab.page
+
+    def to(address: str, heading: str) -> None:
+        page.evaluate("(to) => { location.hash = to; }", address)
+        expect(page.locator("h1")).to_have_text(heading)
+
+    to("/templates/drill", "A drill")
+    expect(page.get_by_label("Title of the template")).to_be_editable(editable=is_admin)
+    for name in ("Clone…", "Make it the default", "Save a version", "Add a phase", "Add an input"):
+        expect(page.get_by_role("button", name=name)).to_have_count(int(is_admin))
+    to("/templates/drill/json", "A drill")
+    expect(page.get_by_label("Definition as JSON")).to_be_editable(editable=is_admin)
+    to("/settings", "Settings")
+    for name in ("Add a provider", "Fill a role", "Add a credential", "Change the policy"):
+        expect(page.get_by_role("button", name=name)).to_have_count(int(is_admin))
+    to(f"/projects/{project}", team.running.house.root.name)
+    expect(page.locator("#facts")).to_be_visible()
+    expect(page.get_by_role("button", name="Add a fact")).to_have_count(int(is_admin))
+    to("/projects", "Projects")
+    expect(page.get_by_role("form", name="Add a project")).to_have_count(int(is_admin))
+    to("/items", "Work")
+    expect(page.locator("main header").first.get_by_role("link", name="Add an item")).to_have_count(int(is_admin))
+    to(f"/items/{project}/W-1", "Show the moon")
+    expect(page.get_by_role("button", name="Drop…")).to_have_count(int(is_admin))
+    expect(page.get_by_role("link", name="Edit")).to_have_count(int(is_admin))
+    to("/start/drill", "A drill")
+    expect(page.get_by_role("button", name="Start the run")).to_be_enabled(enabled=is_admin)

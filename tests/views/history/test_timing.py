@@ -18,6 +18,7 @@ SPEC = RunSpec(
         PhaseSpec(PhasePath("plan"), gates=GATES),
         PhaseSpec(PhasePath("ask"), gates_before=(GateSpec("approval"),)),
         PhaseSpec(PhasePath("ci"), served=True),
+        PhaseSpec(PhasePath("form"), kind="human"),
         PhaseSpec(PhasePath("each"), loop=LoopSpec(items="x")),
         PhaseSpec(PhasePath("each.code"), parent=PhasePath("each")),
     )
@@ -203,6 +204,11 @@ def test_a_served_phase_waits_for_the_server_and_a_blocked_run_for_a_person(repa
         until=80,
     )
     assert task.seconds == {"job": 10, "working": 10, "human": 60}
+
+
+def test_a_phase_that_a_person_does_waits_for_them() -> None:
+    (task,) = log((0, "form PhaseReady"), (60, "form PhaseStarted"), (61, "form RevisionSubmitted"), until=61)
+    assert task.seconds == {"human": 60, "working": 1}
 
 
 def test_the_90th_percentile_is_what_nine_of_ten_do_not_exceed() -> None:

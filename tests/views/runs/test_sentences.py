@@ -106,6 +106,16 @@ def test_each_type_of_event_has_a_sentence(type_: str) -> None:
             "git.push is prepared: branch ai/7",
         ),
         ("OperationObserved", {"key": "git.push:ship", "after": {"sha": "1f"}}, "git.push was observed: sha 1f"),
+        (
+            "OperationObserved",
+            {"key": "health:live", "after": {"ok": False, "prints_commit": False, "state": "unhealthy", "tries": 2}},
+            "health was observed: failed, state unhealthy, tries 2",
+        ),
+        (
+            "OperationIntended",
+            {"key": "rollback:live", "target": {"commit": "ab" * 20, "of": "deploy:live:out:b2a6"}},
+            "rollback is prepared: commit abababababab",
+        ),
         ("OperationObserved", {"key": "git.push:ship", "after": {}, "undone": True}, "git.push was undone"),
         ("FromTheFuture", {}, "FromTheFuture"),
     ],

@@ -26,6 +26,7 @@ OURS = (
     "runs/r-1/loop[a].build/2/evidence/test-1.log",
     "runs/r-1/plan/1/evidence/test-1.tests/results.xml",
     "runs/r-1/plan/1/context/notes.md",
+    "runs/r-1/plan/1/manual/opinion-one-6c00954b.md",
     "runs/r-1/plan/1/.wfe-new-0123456789abcdef.md",
 )
 FOREIGN = (
@@ -42,6 +43,7 @@ FOREIGN = (
     "runs/r-1/plan/1/evidence/helper.py",
     "runs/r-1/plan/1/artifact/package.json",
     "runs/r-1/plan/1/context/node_modules/x/index.js",
+    "runs/r-1/plan/1/manual/helper.py",
     "runs/r-1/plan/1/other/notes.md",
     "runs/r-1/plan/1/.wfe-new-0123456789abcdef",
     "runs/r-1/plan/1/.wfe-new-helper.py",

@@ -58,8 +58,8 @@ _TURNS: dict[str, For | None] = {
     "RepairBegan": "job",
     "RepairEnded": None,
 }
-"""What an attempt's time goes to after an event. A phase that the server works waits for a ``job`` where this says ``agent``;
-a completed one that is held waits for a person."""
+"""What an attempt's time goes to after an event. Where this says ``agent``, a phase that the server works waits for a ``job``,
+and one that a person does for them; a completed one that is held waits for a person."""
 
 _BY_GATE = {
     "GatesOpened",
@@ -207,7 +207,7 @@ class _TimingReader:
         waits: For | None = "job" if payload.get("not_before") else None
         to: dict[str, For | None] = {
             "running": "working",
-            "ready": "job" if phase.served else "agent",
+            "ready": _worker(phase),
             "gating": _gate(phase, "after", 0),
             "awaiting": "human",
         }
@@ -246,9 +246,14 @@ def _next(type_: str, phase: PhaseSpec, payload: Mapping[str, Any]) -> For | Non
     if type_ in _BY_GATE:
         return _gate(phase, "after", 0)
     to = _TURNS[type_]
-    if to == "agent" and phase.served:
-        return "job"
+    if to == "agent":
+        return _worker(phase)
     return "human" if type_ == "PhaseCompleted" and payload.get("held") else to
+
+
+def _worker(phase: PhaseSpec) -> For:
+    """For whom a phase waits that is ready."""
+    return "job" if phase.served else "human" if phase.kind == "human" else "agent"
 
 
 def _gate(phase: PhaseSpec, stage: str, number: int) -> For | None:

@@ -36,7 +36,7 @@ _OF_THE_RUN = {Stop.STOPPED, Stop.PAUSED}
 
 _QUESTIONS: dict[Stop, str] = {
     Stop.STOPPED: '"{title}" is {what}.{choice} {why}',
-    Stop.PAUSED: 'Resume "{title}"?{choice} It is paused: {why}',
+    Stop.PAUSED: 'Resume "{title}"?{choice} It is paused{why}',
     Stop.HELD: 'Continue "{title}"? {phase} is completed, and the run waits after each phase.',
     Stop.MANUAL: 'Do the work of {phase} of "{title}" in place of a model: {what}',
     Stop.NEEDS_TRUST: 'Trust what {phase} of "{title}" uses? {why}',

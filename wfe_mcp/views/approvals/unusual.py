@@ -312,7 +312,9 @@ def _of_decisions(found: Overview, decisions: Sequence[DecisionLine], project: P
             yield Unusual("warning", f"A decision was carried over: {who}.", f"It was made in run {decision.run}.")
     cancelled = cancelled_before(found, project)
     if cancelled:
-        yield Unusual("warning", f"Cancelled before this run: {', '.join(run.id for run in cancelled)}")
+        yield Unusual(
+            "warning", f"Cancelled before this run: {', '.join(f'{run.id} ({run.title})' for run in cancelled)}"
+        )
 
 
 def cancelled_before(found: Overview, project: ProjectFacts) -> list[RunRecord]:

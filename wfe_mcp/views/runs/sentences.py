@@ -4,6 +4,7 @@
 where there is one.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from string import Formatter
@@ -117,6 +118,7 @@ _VALUES: dict[str, Callable[[Mapping[str, Any]], str]] = {
 }
 """What a sentence names that is not a field of the event as it is."""
 _BEHIND_A_COLON = frozenset({"reason", "comment", "cause", "fault", "note"})
+_COMMIT = re.compile(r"\b[0-9a-f]{40}\b")
 _MOST_OF_A_VALUE = 120
 _MOST_CHARS = 300
 """Of a text in a sentence: the event has the rest."""
@@ -159,8 +161,14 @@ def _records(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _plain_values(values: Mapping[str, Any]) -> str:
-    """The texts and numbers of an operation's JSON, without long ones: ``branch ai/7-login, sha 1f3a…``."""
-    shown = (f"{name} {value}" for name, value in values.items() if isinstance(value, str | int) and value != "")
+    """The texts and numbers of an operation's JSON, without long ones: ``branch ai/7-login, sha 1f3a9c0d2b4e``.
+
+    ``of`` is the key of another operation. Of what holds or not, only that the operation failed is said.
+    """
+    shown = ["failed"] if values.get("ok") is False else []
+    for name, value in values.items():
+        if isinstance(value, str | int) and not isinstance(value, bool) and value != "" and name != "of":
+            shown.append(f"{name} {_COMMIT.sub(lambda found: found[0][:12], str(value))}")
     return ", ".join(text for text in shown if len(text) <= _MOST_OF_A_VALUE)
 
 

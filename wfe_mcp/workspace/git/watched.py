@@ -173,7 +173,7 @@ _DATA = frozenset(
 )
 _OURS = re.compile(
     r"""\.gitignore | config\.toml | approvers\.json | report-[^/]+ | \.wfe-new-[^/]+ | approvals/.+
-    | runs/\.project | runs/[^/]+/[^/]+/\d+/((prompt|feedback)\.md | artifact\.\w+ | \.wfe-new-[^/]+ | (context|evidence)/.+)""",
+    | runs/\.project | runs/[^/]+/[^/]+/\d+/((prompt|feedback)\.md | artifact\.\w+ | \.wfe-new-[^/]+ | (context|evidence|manual)/.+)""",
     re.VERBOSE,
 )
 

@@ -1,0 +1,67 @@
+"""Who works by keyboard is still where they were after each act: a key that goes nowhere, or a letter for a field, does something else."""
+
+from playwright.sync_api import Locator, Page as Tab_, expect
+
+from tests.dashboard.browser import PIN, WRONG
+from tests.dashboard.stage import Stage
+from tests.dashboard.test_navigation import Visit, to, visit
+from tests.engine.scene import Scene
+
+__all__ = ["visit"]
+
+
+def has_focus(place: Locator) -> None:
+    expect(place).to_be_focused()
+
+
+def bar(shown: Tab_, name: str) -> Locator:
+    return shown.locator(".choices").get_by_role("button", name=name)
+
+
+def test_comments_answers_and_wrong_pins_leave_the_focus_where_one_continues(
+    scene: Scene, stage: Stage, visit: Visit
+) -> None:
+    shown = visit(f"/inbox/{stage.request}")
+    has_focus(shown.locator("main"))
+    expect(bar(shown, "Approve")).to_be_visible()
+    shown.keyboard.press("c")
+    has_focus(shown.get_by_role("textbox", name="Comment"))
+    shown.keyboard.type("Name the unit.")
+    shown.keyboard.press("Control+Enter")
+    has_focus(shown.locator("#f-src-lists-py").get_by_role("button", name="Comment on line 5", exact=True))
+    for key, name, field in (("s", "Send back", "What should be different?"), ("a", "Approve", "PIN")):
+        shown.keyboard.press(key)
+        has_focus(shown.get_by_label(field))
+        shown.keyboard.press("Escape")
+        has_focus(bar(shown, name))
+
+    shown.keyboard.press("a")
+    shown.keyboard.type(WRONG)
+    shown.get_by_role("button", name="Sign approval").click()
+    expect(shown.get_by_role("alert")).to_contain_text("Wrong PIN")
+    has_focus(shown.get_by_label("PIN"))
+    shown.keyboard.type(PIN)
+    shown.get_by_role("button", name="Sign approval").dblclick()
+    expect(shown.get_by_role("status").filter(has_text="Approved by")).to_be_visible()
+    has_focus(shown.locator("main"))
+    assert scene.state(stage.waiting).status == "completed"
+
+
+def test_a_button_keeps_the_focus_after_what_it_did_and_after_its_question(stage: Stage, visit: Visit) -> None:
+    shown = visit(f"/runs/{stage.working}/list")
+    shown.get_by_role("button", name="Pause").click()
+    has_focus(shown.get_by_role("button", name="Continue"))
+    shown.get_by_role("button", name="Cancel…").click()
+    shown.get_by_role("button", name="Keep it").click()
+    has_focus(shown.get_by_role("button", name="Cancel…"))
+
+    to(shown, f"/runs/{stage.stopped}/list")
+    skip = shown.get_by_role("region", name="Ways on for build").get_by_role("button", name="Skip")
+    skip.click()
+    shown.get_by_role("dialog").get_by_label("Reason").fill("not needed")
+    shown.get_by_role("dialog").get_by_role("button", name="Skip").click()
+    has_focus(shown.get_by_role("dialog", name="Only you decide this").get_by_label("PIN"))
+    shown.keyboard.type(PIN)
+    shown.keyboard.press("Enter")
+    expect(shown.locator("section[aria-label=List]")).to_contain_text("skipped")
+    has_focus(shown.locator("main"))

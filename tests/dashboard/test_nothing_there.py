@@ -1,0 +1,53 @@
+"""Addresses of what is not there, a session that is over, a request that did not arrive: the page says so, and what to do next."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.dashboard.stage import Stage
+from tests.dashboard.test_navigation import Visit, to, visit
+from tests.engine.scene import Scene
+from wfe_mcp.engine.access import tokens
+
+__all__ = ["visit"]
+
+MISSING = {
+    "/runs/zzz": ("There is no run 'zzz'.", "#/runs"),
+    "/artifact/zzz/plan": ("There is no run 'zzz'.", "#/runs"),
+    "/form/zzz/plan": ("There is no run 'zzz'.", "#/runs"),
+    "/inbox/zzz": ("There is no request 'zzz', or its folder is gone.", "#/inbox"),
+    "/projects/zzz": ("There is no project 'zzz', or its folder is gone.", "#/projects"),
+    "/items/zzz/W-1": ("There is no project 'zzz', or its folder is gone.", "#/items"),
+    "/items/{project}/W-99": ("There is no work item 'W-99' in this project.", "#/items"),
+    "/templates/zzz": ("No template is called 'zzz'.", "#/templates"),
+    "/start/zzz": ("No template is called 'zzz'.", "#/start"),
+}
+
+
+def test_an_address_of_what_is_not_there_names_it_and_leads_to_the_list(stage: Stage, visit: Visit) -> None:
+    shown = visit()
+    for address, (heading, leads_to) in MISSING.items():
+        to(shown, address.format(project=stage.project))
+        expect(shown.locator("h1")).to_have_text(heading)
+        expect(shown.locator("main a")).to_have_attribute("href", leads_to)
+        expect(shown.locator("main")).not_to_contain_text("GET")
+
+    to(shown, f"/ask/{stage.working}/review")
+    expect(shown.get_by_role("alert")).to_have_text("You cannot approve 'review' while it is pending.")
+
+
+@pytest.mark.usefixtures("stage")
+def test_a_page_whose_session_is_over_says_how_it_is_opened_again(scene: Scene, visit: Visit) -> None:
+    shown = visit()
+    scene.clock.advance(seconds=tokens.SESSION_S + tokens.LOOKS_S + 1)
+    to(shown, "/runs")
+    expect(shown.locator("h1")).to_have_text("Open this page by its command")
+    shown.reload()
+    expect(shown.locator("h1")).to_have_text("Open this page by its command")
+
+
+def test_what_did_not_arrive_is_asked_for_again(stage: Stage, visit: Visit) -> None:
+    shown = visit()
+    shown.route("**/api/v1/runs/*", lambda route: route.abort(), times=1)
+    to(shown, f"/runs/{stage.done}")
+    expect(shown.get_by_role("alert")).to_contain_text("The server does not answer.")
+    expect(shown.locator("h1")).to_have_text("Say what is new")
