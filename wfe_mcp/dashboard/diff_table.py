@@ -44,7 +44,11 @@ def change_html(
     """
     parts = [tag("p", change.note, class_="note warn")] if change.note else []
     watched_sentences = words.watched_sentences(change)
-    parts += [tag("ul", *(tag("li", sentence) for sentence in watched_sentences), class_="note listing")] if watched_sentences else []
+    parts += (
+        [tag("ul", *(tag("li", sentence) for sentence in watched_sentences), class_="note listing")]
+        if watched_sentences
+        else []
+    )
     parts += [tag("p", change.commits, class_="quiet")] if change.commits else []
     shown = 0
     for number, file in enumerate(change.files):

@@ -221,7 +221,7 @@ def merge_by_others(place: DeliveryPlace, known: Sequence[Operation]) -> Operati
     pull = site.forge.get(number)
     if pull.state != "merged":
         return None
-    after, tip = _merged(place, site, pull), str(opened.target["sha"])
+    after, tip = _merge_seen(place, site, pull), str(opened.target["sha"])
     before = {"tree": tree_of(place.root, tip), "sha": fork_of(place, str(after["commit"]), tip)}
     target = {"number": number, **opened.target}
     key = f"forge.merge:@others:{number}"

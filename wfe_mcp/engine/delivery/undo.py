@@ -108,7 +108,7 @@ def looked_for(engine: Engine, run: str, by: By | None = None) -> list[Operation
             )
     operations = [seen.get(operation.key, operation) for operation in operations]
     is_open = any(operation.kind == "forge.open" and operation.state == "observed" for operation in operations)
-    merged = _there(engine, run, merge_by_others, operations) if is_open else None
+    merged = _look_there(engine, run, merge_by_others, operations) if is_open else None
     if merged is not None and by is not None:
         record_seen(engine, merged, by)
     return operations if merged is None else [*operations, merged]

@@ -81,7 +81,7 @@ def clean_up(engine: Engine, by: By, *, do: bool = False, on_remote: bool = Fals
     return left
 
 
-def _merged_by_others(place: Place) -> Operation | None:
+def _merged_by_others(place: DeliveryPlace) -> Operation | None:
     """The merge of the run's pull request by another: where its branch is still here, the forge is asked."""
     proposed = (str(one.target["branch"]) for one in place.operations if one.kind == "forge.open")
     if not any(refs.commit_of(place.root, refs.ref_of(each)) for each in proposed):
