@@ -135,8 +135,8 @@ export function App() {
   const told = useRef<Set<string> | null>(null);
   useEffect(() => {
     if (!inbox) return;
-    const now = new Set(waits(inbox).map((each) => each.key));
-    const fresh = waits(inbox).filter((each) => told.current && !told.current.has(each.key));
+    const now = new Set(waits(inbox).map((wait) => wait.key));
+    const fresh = waits(inbox).filter((wait) => told.current && !told.current.has(wait.key));
     told.current = now;
     if (document.hidden && "Notification" in window && Notification.permission === "granted") {
       for (const each of fresh.slice(0, 3)) {
@@ -171,7 +171,7 @@ export function App() {
       { name: "Switch between light and dark", does: switchTheme },
       { name: "Tell me in this browser when something waits", does: () => void Notification.requestPermission() },
       { name: "Show all keys", does: () => setOpen("keys") },
-      ...(inbox ? waits(inbox).map((each) => ({ name: each.title, does: () => go(each.href), cli: each.cli })) : []),
+      ...(inbox ? waits(inbox).map((wait) => ({ name: wait.title, does: () => go(wait.href), cli: wait.cli })) : []),
     ],
     [inbox],
   );

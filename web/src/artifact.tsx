@@ -80,10 +80,10 @@ export function ArtifactPage({ run, phase, revision, query: given }: { run: stri
             <h2>Refused submissions</h2>
           </header>
           <ul className="panel plist">
-            {data.drafts?.map((each) => (
-              <li key={each.artifact} className="row wrap pad">
-                <b>{each.artifact}</b> attempt {each.attempt}, {count(each.faults, "fault")}, {age(each.at)} ago
-                <span className="end"><Cli text={`wfe-mcp artifact show ${run} ${each.artifact} --phase ${phase}`} /></span>
+            {data.drafts?.map((draft) => (
+              <li key={draft.artifact} className="row wrap pad">
+                <b>{draft.artifact}</b> attempt {draft.attempt}, {count(draft.faults, "fault")}, {age(draft.at)} ago
+                <span className="end"><Cli text={`wfe-mcp artifact show ${run} ${draft.artifact} --phase ${phase}`} /></span>
               </li>
             ))}
           </ul>
@@ -97,7 +97,7 @@ function Diff({ run, data, against }: { run: string; data: ArtifactPage; against
   const id = encodeURIComponent(run);
   const runs = useAsk<RunList>("/runs?limit=100", () => false);
   const { data: found, error } = useAsk<DifferenceView>(against ? `/runs/${id}/artifacts${query({ phase: data.phase, revision: data.revision, against })}` : null, () => false);
-  const known = [...data.revisions.map((each) => String(each.revision)), ...(runs.data?.runs ?? []).map((each) => `${each.run}:${data.phase}`)];
+  const known = [...data.revisions.map((revision) => String(revision.revision)), ...(runs.data?.runs ?? []).map((each) => `${each.run}:${data.phase}`)];
   const choose = (value: string) => go(`${to("artifact", run, data.phase, data.revision)}?against=${encodeURIComponent(value)}`);
   return (
     <div className="panel">
@@ -108,9 +108,9 @@ function Diff({ run, data, against }: { run: string; data: ArtifactPage; against
             <option value="">choose</option>
             {known.includes(against) || !against ? null : <option>{against}</option>}
             <optgroup label="of this phase">
-              {data.revisions.filter((each) => each.revision !== data.revision).map((each) => (
-                <option key={each.revision} value={each.revision}>
-                  revision {each.revision}, attempt {each.attempt}
+              {data.revisions.filter((revision) => revision.revision !== data.revision).map((revision) => (
+                <option key={revision.revision} value={revision.revision}>
+                  revision {revision.revision}, attempt {revision.attempt}
                 </option>
               ))}
             </optgroup>

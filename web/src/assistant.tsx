@@ -43,7 +43,7 @@ export function Assistant() {
     let now = { question: asked, text: "", reads: "" };
     setAnswer(now);
     try {
-      const earlier = turns.slice(-KEPT).map((each) => ({ question: each.question, answer: each.answer.text }));
+      const earlier = turns.slice(-KEPT).map((turn) => ({ question: turn.question, answer: turn.answer.text }));
       for await (const part of answered<AssistantView>("/assistant", { question: asked, earlier, project: at.id, stream: true }, control.signal)) {
         if ("answer" in part) keep([...turns, { question: asked, answer: part.answer.data }]);
         else setAnswer((now = part.kind === "reads" ? { ...now, text: "", reads: part.text } : { ...now, text: now.text + part.text }));
@@ -67,10 +67,10 @@ export function Assistant() {
         )}
       </header>
       <p className="soft" style={{ margin: "0.5rem 0 0.75rem" }}>A model reads the record of this project and answers. It changes nothing: what it proposes is for you to run.</p>
-      {turns.map((each, index) => (
-        <section key={index} className="section" aria-label={each.question}>
-          <h2>{each.question}</h2>
-          <Answer answer={each.answer} project={at.id} />
+      {turns.map((turn, index) => (
+        <section key={index} className="section" aria-label={turn.question}>
+          <h2>{turn.question}</h2>
+          <Answer answer={turn.answer} project={at.id} />
         </section>
       ))}
       <div aria-live="polite">
@@ -116,9 +116,9 @@ export function Assistant() {
       </form>
       {!turns.length && !answer && (
         <p className="row wrap" style={{ marginTop: "0.75rem" }}>
-          {EXAMPLES.map((each) => (
-            <button key={each} type="button" className="btn slim" onClick={() => void ask(each)}>
-              {each}
+          {EXAMPLES.map((example) => (
+            <button key={example} type="button" className="btn slim" onClick={() => void ask(example)}>
+              {example}
             </button>
           ))}
         </p>
@@ -135,9 +135,9 @@ function Answer({ answer, project }: { answer: AssistantView; project: string })
     <>
       <Prose blocks={(answer.blocks ?? []) as Block[]} />
       {answer.why && <p className="soft">{answer.why}</p>}
-      {(answer.commands ?? []).map((each) => (
-        <p key={each}>
-          <Cli text={each} />
+      {(answer.commands ?? []).map((command) => (
+        <p key={command}>
+          <Cli text={command} />
         </p>
       ))}
       {answer.read && answer.read.length > 0 && (

@@ -25,9 +25,9 @@ export function Board({ news }: { news: NewsView | null }) {
   const byPhase = useAsk<BoardView>(template ? `/board${query({ template, project: at.id })}` : null, at.concerns);
   if (error && !data) return <Problem error={error} />;
   if (!data) return <Waiting />;
-  const templates = [...new Set(data.runs.map((each) => each.template))].sort();
+  const templates = [...new Set(data.runs.map((run) => run.template))].sort();
   const columns: [name: string, runs: RunRow[]][] = byPhase.data
-    ? [...byPhase.data.columns.map((each): [string, RunRow[]] => [each.title, each.runs ?? []]), ["Ended", byPhase.data.ended ?? []]]
+    ? [...byPhase.data.columns.map((column): [string, RunRow[]] => [column.title, column.runs ?? []]), ["Ended", byPhase.data.ended ?? []]]
     : columnsOf().map(([name, fits]) => [name, data.runs.filter(fits)]);
   return (
     <>
@@ -66,21 +66,21 @@ export function Board({ news }: { news: NewsView | null }) {
                   {name} <span className="muted">{runs.length}</span>
                 </h2>
                 <ul>
-                  {runs.map((each) => (
-                    <li key={each.run}>
-                      <a className="card" href={to("runs", each.run)}>
-                        <b>{each.title}</b>
+                  {runs.map((run) => (
+                    <li key={run.run}>
+                      <a className="card" href={to("runs", run.run)}>
+                        <b>{run.title}</b>
                         <span className="row wrap small">
-                          <State state={open(each) && each.state !== "paused" && each.waiting_on === "human" ? "awaiting" : each.state} run />
-                          <span>{progress(each)}</span>
+                          <State state={open(run) && run.state !== "paused" && run.waiting_on === "human" ? "awaiting" : run.state} run />
+                          <span>{progress(run)}</span>
                         </span>
                         <span className="row wrap small muted">
-                          {at.many && <span>{at.names.get(each.project ?? "")}</span>}
-                          <span>{each.template}</span>
-                          <span className="num end" title={each.updated_at}>{age(each.updated_at)}</span>
+                          {at.many && <span>{at.names.get(run.project ?? "")}</span>}
+                          <span>{run.template}</span>
+                          <span className="num end" title={run.updated_at}>{age(run.updated_at)}</span>
                         </span>
-                        {isNew(news, each.run) && <NewMark />}
-                        <Integrity run={each} />
+                        {isNew(news, run.run) && <NewMark />}
+                        <Integrity run={run} />
                       </a>
                     </li>
                   ))}

@@ -25,9 +25,9 @@ export function ClaimTests({ project, tests, change, faults }: { project: string
     return { ...Object.fromEntries(Object.entries(test).filter(([key, value]) => takes(key, value))), type };
   };
   const at = (path: string) =>
-    faults.filter((each) => each.path === path).map((each, index) => (
+    faults.filter((fault) => fault.path === path).map((fault, index) => (
       <p key={index} className="error">
-        {each.message}
+        {fault.message}
       </p>
     ));
   return (

@@ -32,16 +32,16 @@ export function WorkClaims() {
       )}
       {rows.length > 0 && (
         <ul className="panel lines" aria-label="Claims">
-          {rows.map((each) => (
-            <li key={`${each.project} ${each.id}`}>
+          {rows.map((row) => (
+            <li key={`${row.project} ${row.id}`}>
               <span className="grow">
-                <a href={itemPage(each)}>
-                  <b>{each.title}</b>
+                <a href={itemPage(row)}>
+                  <b>{row.title}</b>
                 </a>{" "}
-                <span className="muted code">{each.id}</span>
+                <span className="muted code">{row.id}</span>
               </span>
-              <State state={each.status}>{each.status}</State>
-              <span className="muted num" title={each.changed_at}>{age(each.changed_at ?? "")} ago</span>
+              <State state={row.status}>{row.status}</State>
+              <span className="muted num" title={row.changed_at}>{age(row.changed_at ?? "")} ago</span>
             </li>
           ))}
         </ul>
@@ -91,7 +91,7 @@ export function ClaimParts({ item, project, reload }: { item: ItemPage; project:
   const [list, setList] = useState("");
   if (!item.claim) return null;
   const { tests, evidence, job } = item.claim;
-  const lists = tests.filter((each) => each.type === "manual");
+  const lists = tests.filter((test) => test.type === "manual");
   const isOpen = !["falsified", "deprecated"].includes(item.status);
   const run = () => act(async () => { await send(`/items/${item.id}/test`, { project }); reload(); });
   const say = (supports: boolean) =>
@@ -105,7 +105,7 @@ export function ClaimParts({ item, project, reload }: { item: ItemPage; project:
       <section className="section" aria-label="Tests">
         <header>
           <h2>Tests</h2>
-          {tests.some((each) => each.check) && isOpen && (
+          {tests.some((test) => test.check) && isOpen && (
             <button type="button" className="btn slim end" disabled={busy || !!job} title={`wfe-mcp claim test ${item.id}`} onClick={() => void run()}>
               {job ? "Being tested…" : "Run the tests"}
             </button>
@@ -115,20 +115,20 @@ export function ClaimParts({ item, project, reload }: { item: ItemPage; project:
         {!tests.length && <p className="soft">No test: a person says whether it holds.</p>}
         {tests.length > 0 && (
           <ul className="panel lines">
-            {tests.map((each) => (
-              <li key={each.name}>
+            {tests.map((test) => (
+              <li key={test.name}>
                 <span className="grow">
-                  <b>{each.name}</b> {each.check && <code>{each.check}</code>} <span className="soft">{each.reads}</span>
-                  {each.why && (
+                  <b>{test.name}</b> {test.check && <code>{test.check}</code>} <span className="soft">{test.reads}</span>
+                  {test.why && (
                     <>
                       <br />
-                      <span className="soft">{each.why}</span>
+                      <span className="soft">{test.why}</span>
                     </>
                   )}
                 </span>
-                {each.is_outdated && <Flag kind="warning">outdated: files have changed</Flag>}
-                <State state={each.outcome ?? "open"}>{each.outcome ?? "open"}</State>
-                {each.at && <span className="muted num" title={each.at}>{age(each.at)} ago</span>}
+                {test.is_outdated && <Flag kind="warning">outdated: files have changed</Flag>}
+                <State state={test.outcome ?? "open"}>{test.outcome ?? "open"}</State>
+                {test.at && <span className="muted num" title={test.at}>{age(test.at)} ago</span>}
               </li>
             ))}
           </ul>

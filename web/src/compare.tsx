@@ -50,7 +50,7 @@ type Row = [string, (side: RunSide) => React.ReactNode];
 
 function Body({ data, left, right }: { data: ComparisonView; left: string; right: string }) {
   const [one, two] = data.runs;
-  const unlike = data.phases.filter((each) => !each.same).length;
+  const unlike = data.phases.filter((phase) => !phase.same).length;
   const figures: Row[] = [
     ["State", (side) => <State state={side.state} run />],
     ["Integrity", (side) => (side.tainted || side.weakened_gates ? <Integrity run={side} /> : "no gate was forced or weakened")],
@@ -104,21 +104,21 @@ function Body({ data, left, right }: { data: ComparisonView; left: string; right
             </tr>
           </thead>
           <tbody>
-            {data.phases.map((each) => (
-              <tr key={each.phase} className={each.same ? "" : "unlike"}>
+            {data.phases.map((phase) => (
+              <tr key={phase.phase} className={phase.same ? "" : "unlike"}>
                 <td>
-                  <b>{each.phase}</b> {!each.same && <Flag kind="warning">differs</Flag>}
+                  <b>{phase.phase}</b> {!phase.same && <Flag kind="warning">differs</Flag>}
                 </td>
-                {each.sides.map((side, index) => (
+                {phase.sides.map((side, index) => (
                   <td key={index} data-label={data.runs[index]?.run}>
                     <Side side={side} />
                   </td>
                 ))}
                 <td data-label="Artifact">
-                  {each.artifact === "differs" ? (
-                    <a href={`${to("artifact", right, each.phase)}?against=${encodeURIComponent(`${left}:${each.phase}`)}`}>Show the difference</a>
+                  {phase.artifact === "differs" ? (
+                    <a href={`${to("artifact", right, phase.phase)}?against=${encodeURIComponent(`${left}:${phase.phase}`)}`}>Show the difference</a>
                   ) : (
-                    <span className="muted">{each.artifact || "none"}</span>
+                    <span className="muted">{phase.artifact || "none"}</span>
                   )}
                 </td>
               </tr>

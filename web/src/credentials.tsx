@@ -31,16 +31,16 @@ export function Credentials({ project }: { project: string }) {
       {open && <Values key={open === "new" ? "" : open.name} of={open === "new" ? null : open} kinds={kinds} project={project} done={() => { setOpen(null); reload(); }} />}
       {data?.credentials.length ? (
         <ul className="panel lines">
-          {data.credentials.map((each) => (
-            <li key={`${each.scope} ${each.name}`}>
-              <b>{each.name}</b>
-              <span className="soft only-said">{[each.kind, `of this ${each.scope}`, ...(each.given_to ?? []).map((to) => `given to ${to}`), each.used?.[0] && `last used by ${each.used[0].to}, ${each.used[0].at.slice(0, 10)}`].filter(Boolean).join(", ")}</span>
-              {each.expires_at && <State state={each.state === "expired" ? "failed" : each.state === "valid" ? "passed" : "waiting"}>{`${each.state === "expired" ? "expired" : "expires"} ${each.expires_at.slice(0, 10)}`}</State>}
+          {data.credentials.map((credential) => (
+            <li key={`${credential.scope} ${credential.name}`}>
+              <b>{credential.name}</b>
+              <span className="soft only-said">{[credential.kind, `of this ${credential.scope}`, ...(credential.given_to ?? []).map((to) => `given to ${to}`), credential.used?.[0] && `last used by ${credential.used[0].to}, ${credential.used[0].at.slice(0, 10)}`].filter(Boolean).join(", ")}</span>
+              {credential.expires_at && <State state={credential.state === "expired" ? "failed" : credential.state === "valid" ? "passed" : "waiting"}>{`${credential.state === "expired" ? "expired" : "expires"} ${credential.expires_at.slice(0, 10)}`}</State>}
               <span className="end row wrap">
-                <button type="button" className="btn slim" title={`wfe-mcp credential rotate ${each.name}`} aria-label={`Rotate ${each.name}`} onClick={() => setOpen(each)}>
+                <button type="button" className="btn slim" title={`wfe-mcp credential rotate ${credential.name}`} aria-label={`Rotate ${credential.name}`} onClick={() => setOpen(credential)}>
                   Rotate
                 </button>
-                <button type="button" className="btn slim bare" disabled={busy} title={`wfe-mcp credential delete ${each.name}`} aria-label={`Delete ${each.name}`} onClick={() => remove(each)}>
+                <button type="button" className="btn slim bare" disabled={busy} title={`wfe-mcp credential delete ${credential.name}`} aria-label={`Delete ${credential.name}`} onClick={() => remove(credential)}>
                   Delete
                 </button>
               </span>
@@ -88,8 +88,8 @@ function Values({ of, kinds, project, done }: { of: CredentialView | null; kinds
             <label className="field">
               <span>Kind</span>
               <select value={kind} onChange={(event) => { setKind(event.target.value); setValues({}); }}>
-                {Object.keys(kinds).map((each) => (
-                  <option key={each}>{each}</option>
+                {Object.keys(kinds).map((key) => (
+                  <option key={key}>{key}</option>
                 ))}
               </select>
             </label>

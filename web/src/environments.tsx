@@ -62,19 +62,19 @@ export function Environments() {
             </tr>
           </thead>
           <tbody>
-            {data.environments.map((each) => (
-              <tr key={each.name}>
+            {data.environments.map((environment) => (
+              <tr key={environment.name}>
                 <td>
-                  <b>{each.name}</b> <span className="muted">{[each.kind, each.address, each.host].filter(Boolean).join(", ")}</span>
+                  <b>{environment.name}</b> <span className="muted">{[environment.kind, environment.address, environment.host].filter(Boolean).join(", ")}</span>
                 </td>
-                <td data-label="Runs">{each.run ? <a href={to("runs", each.run)}>{named(each)}</a> : "not known"}</td>
+                <td data-label="Runs">{environment.run ? <a href={to("runs", environment.run)}>{named(environment)}</a> : "not known"}</td>
                 <td data-label="Health">
-                  {each.health ? <State state={MARK[each.health] ?? "failed"}>{each.health}</State> : "not asked"}
-                  {each.health_at && <span title={each.health_at}> {age(each.health_at)} ago</span>}
+                  {environment.health ? <State state={MARK[environment.health] ?? "failed"}>{environment.health}</State> : "not asked"}
+                  {environment.health_at && <span title={environment.health_at}> {age(environment.health_at)} ago</span>}
                 </td>
                 <td data-label="Last deployment">
-                  {each.state ? <State state={MARK[each.state] ?? "failed"}>{each.state}</State> : "none"}
-                  <Why text={each.why?.split("\n")[0]} />
+                  {environment.state ? <State state={MARK[environment.state] ?? "failed"}>{environment.state}</State> : "none"}
+                  <Why text={environment.why?.split("\n")[0]} />
                 </td>
               </tr>
             ))}
@@ -97,19 +97,19 @@ export function Environments() {
               </tr>
             </thead>
             <tbody>
-              {data.deployments.map((each) => (
-                <tr key={`${each.run} ${each.at} ${each.environment}`}>
-                  <td title={each.commit}>
-                    <a className="nowrap" href={to("runs", each.run)}>{named(each)}</a>
+              {data.deployments.map((deployment) => (
+                <tr key={`${deployment.run} ${deployment.at} ${deployment.environment}`}>
+                  <td title={deployment.commit}>
+                    <a className="nowrap" href={to("runs", deployment.run)}>{named(deployment)}</a>
                   </td>
-                  <td data-label="Environment">{each.environment}</td>
+                  <td data-label="Environment">{deployment.environment}</td>
                   <td data-label="State">
-                    <State state={MARK[each.state] ?? "failed"}>{each.state}</State>
-                    <Why text={each.why} log={each.log} />
+                    <State state={MARK[deployment.state] ?? "failed"}>{deployment.state}</State>
+                    <Why text={deployment.why} log={deployment.log} />
                   </td>
-                  <td data-label="Before" className="nowrap" title={each.before}>{short(each.before) || "none"}</td>
-                  <td data-label="Approved by">{each.approved_by}</td>
-                  <td data-label="When" className="num" title={each.at}>{age(each.at)} ago</td>
+                  <td data-label="Before" className="nowrap" title={deployment.before}>{short(deployment.before) || "none"}</td>
+                  <td data-label="Approved by">{deployment.approved_by}</td>
+                  <td data-label="When" className="num" title={deployment.at}>{age(deployment.at)} ago</td>
                 </tr>
               ))}
             </tbody>

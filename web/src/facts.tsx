@@ -59,25 +59,25 @@ export function Facts({ project, facts, changed }: { project: string; facts: Fac
           </tr>
         </thead>
         <tbody>
-          {facts.map((each) => (
-            <tr key={each.name}>
-              <td>{each.name}</td>
-              <td data-label="What holds">{each.value}</td>
+          {facts.map((fact) => (
+            <tr key={fact.name}>
+              <td>{fact.name}</td>
+              <td data-label="What holds">{fact.value}</td>
               <td data-label="From">
-                {each.by_hand ? (
+                {fact.by_hand ? (
                   <>
-                    <span className="tag">yours</span> <span className="muted">found: {each.found || "nothing"}</span>
+                    <span className="tag">yours</span> <span className="muted">found: {fact.found || "nothing"}</span>
                   </>
                 ) : (
                   <span className="muted">its files</span>
                 )}
               </td>
               <td>
-                <button type="button" className="btn slim" aria-label={`Correct ${each.name}`} onClick={() => setEditing({ name: each.name, value: each.value, isNew: false })}>
+                <button type="button" className="btn slim" aria-label={`Correct ${fact.name}`} onClick={() => setEditing({ name: fact.name, value: fact.value, isNew: false })}>
                   Correct
                 </button>{" "}
-                {each.by_hand && (
-                  <button type="button" className="btn slim" aria-label={`Undo ${each.name}`} disabled={busy} onClick={() => save(each.name, null)}>
+                {fact.by_hand && (
+                  <button type="button" className="btn slim" aria-label={`Undo ${fact.name}`} disabled={busy} onClick={() => save(fact.name, null)}>
                     Undo
                   </button>
                 )}

@@ -7,7 +7,7 @@ const SURE: Record<string, string> = { likely: "likely", default: "usual", perso
 
 export function Findings({ findings }: { findings: ProjectFinding[] }) {
   const [whole, setWhole] = useState("");
-  const kinds = [...new Set(findings.map((each) => each.kind))];
+  const kinds = [...new Set(findings.map((finding) => finding.kind))];
   if (!kinds.length) return null;
   return (
     <section className="section" id="findings">
@@ -26,7 +26,7 @@ export function Findings({ findings }: { findings: ProjectFinding[] }) {
         </thead>
         <tbody>
           {kinds.flatMap((kind) => {
-            const those = findings.filter((each) => each.kind === kind);
+            const those = findings.filter((finding) => finding.kind === kind);
             const shown = kind === whole ? those : those.slice(0, FEW);
             const rows = shown.map((each, index) => (
               <tr key={`${kind} ${index}`}>

@@ -37,7 +37,7 @@ export function Gates({ name, gates, kinds, root, path, faults, change }: {
       <legend className="label">{name}</legend>
       {gates.map((gate, at) => {
         const kind = String(gate.kind ?? "");
-        const own = faults.filter((each) => each.path === `${path}/${at}` || each.path.startsWith(`${path}/${at}/`));
+        const own = faults.filter((fault) => fault.path === `${path}/${at}` || fault.path.startsWith(`${path}/${at}/`));
         return (
           <div key={`${at} ${kind}`} className={`gate row top${own.length ? " bad" : ""}`}>
             <details className="grow" open={own.length > 0 || undefined}>
@@ -84,9 +84,9 @@ function GateFields({ gate, schema, root, path, faults, change }: { gate: Json; 
     <div className="formgrid">
       <p className="soft small">{schema.description}</p>
       <SchemaForm schema={own} root={root} path={path} values={values} change={(next) => change({ kind, ...next })} faults={faults} folds />
-      {faults.filter((each) => each.path === path).map((each, index) => (
+      {faults.filter((fault) => fault.path === path).map((fault, index) => (
         <p key={index} className="error">
-          {each.message}
+          {fault.message}
         </p>
       ))}
     </div>

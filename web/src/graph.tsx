@@ -66,13 +66,13 @@ export function drawn(nodes: GraphNode[]): GraphNode[] {
   }
   const shown = new Map([...items].map(([parent, of]) => {
     const names = [...of.keys()];
-    const open = names.filter((each) => !of.get(each));
+    const open = names.filter((name) => !of.get(name));
     return [parent, new Set(names.length <= MOST_ITEMS ? names : open.length ? open.slice(0, MOST_ITEMS) : names.slice(-MOST_ITEMS))];
   }));
   const found = new Set<string>();
-  return nodes.filter((each) => {
-    const hidden = (each.item && shown.get(each.parent ?? "")?.has(each.item) === false) || (each.parent && nodes.some((one) => one.phase === each.parent) && !found.has(each.parent));
-    if (!hidden) found.add(each.phase);
+  return nodes.filter((node) => {
+    const hidden = (node.item && shown.get(node.parent ?? "")?.has(node.item) === false) || (node.parent && nodes.some((one) => one.phase === node.parent) && !found.has(node.parent));
+    if (!hidden) found.add(node.phase);
     return !hidden;
   });
 }
@@ -194,7 +194,7 @@ export function Graph({ nodes: all, chosen, choose, direction, connect }: {
           fitViewOptions={full ? { minZoom: 1, maxZoom: 1 } : { maxZoom: 1, padding: 0.08, minZoom: nodes.length > 60 ? 0.45 : 0.05 }}
           {...(full ? SCROLLS : {})}
           onNodeClick={(_, node) => choose(node.id)}
-          onNodesChange={(changes) => changes.forEach((each) => each.type === "select" && each.selected && choose(each.id))}
+          onNodesChange={(changes) => changes.forEach((change) => change.type === "select" && change.selected && choose(change.id))}
           colorMode={dark ? "dark" : "light"}
           proOptions={{ hideAttribution: false }}
         >

@@ -32,13 +32,13 @@ export function useProject({ one = false } = {}): InProject {
   const { data } = useAsk<ProjectList>("/projects", NEVER);
   const session = useContext(Session);
   const rows = data?.projects ?? [];
-  const roots = new Map(rows.map((each) => [each.project, each.root]));
+  const roots = new Map(rows.map((row) => [row.project, row.root]));
   const isGone = chosen !== "" && !!data && !roots.has(chosen);
   useEffect(() => {
     if (isGone) chooseProject("");
   }, [isGone]);
-  const given = rows.map((each) => each.name || folder(each.root));
-  const names = new Map(rows.map((each, at) => [each.project, given.filter((name) => name === given[at]).length > 1 ? each.root : (given[at] ?? each.root)]));
+  const given = rows.map((row) => row.name || folder(row.root));
+  const names = new Map(rows.map((row, at) => [row.project, given.filter((name) => name === given[at]).length > 1 ? row.root : (given[at] ?? row.root)]));
   const here = session?.project ?? "";
   const id = isGone ? "" : chosen || (one ? here : "");
   return {
@@ -47,7 +47,7 @@ export function useProject({ one = false } = {}): InProject {
     names,
     concerns: (event) => !id || event.project === id,
     idOf: (root) => [...roots].find(([, folder_]) => folder_ === root)?.[0] ?? (chosen || here),
-    nameOf: (root) => names.get(rows.find((each) => each.root === root)?.project ?? "") ?? folder(root),
+    nameOf: (root) => names.get(rows.find((row) => row.root === root)?.project ?? "") ?? folder(root),
     many: names.size > 1 && !id,
     cli: !id ? (one ? "" : " --all") : id === here || !roots.has(id) ? "" : ` --project ${JSON.stringify(roots.get(id))}`,
   };

@@ -58,24 +58,24 @@ export const waits = (data: InboxView): Item[] => all(data).filter((each) => !ea
 /** Everything that waits, also for others. */
 function all(data: InboxView): Item[] {
   const items: Item[] = [
-    ...data.decisions.map((each): Item => ({
+    ...data.decisions.map((decision): Item => ({
       ...none,
-      others: each.for_others ?? "",
-      key: each.request,
-      run: each.run,
+      others: decision.for_others ?? "",
+      key: decision.request,
+      run: decision.run,
       kind: "Decisions",
       icon: "waiting",
       look: "waiting",
-      title: `${each.stage === "before" ? "Let work start on" : "Approve"} ${each.phase}: ${each.title}`,
-      about: `${each.template}, ${each.phase}, attempt ${each.attempt}`,
-      project: each.project,
-      at: each.asked_at,
-      href: to("inbox", each.request),
-      cli: each.command,
-      unusual: [...(each.tainted ? [{ weight: "weakened" as const, text: "The run is tainted." }] : []), ...(each.unusual ?? [])],
-      gates: each.evidence ?? [],
-      details: [...(each.handed ? [each.handed.text] : []), each.question],
-      request: each.request,
+      title: `${decision.stage === "before" ? "Let work start on" : "Approve"} ${decision.phase}: ${decision.title}`,
+      about: `${decision.template}, ${decision.phase}, attempt ${decision.attempt}`,
+      project: decision.project,
+      at: decision.asked_at,
+      href: to("inbox", decision.request),
+      cli: decision.command,
+      unusual: [...(decision.tainted ? [{ weight: "weakened" as const, text: "The run is tainted." }] : []), ...(decision.unusual ?? [])],
+      gates: decision.evidence ?? [],
+      details: [...(decision.handed ? [decision.handed.text] : []), decision.question],
+      request: decision.request,
     })),
     ...(data.unasked ?? []).map((each): Item => ({
       ...none,
@@ -93,36 +93,36 @@ function all(data: InboxView): Item[] {
       cli: each.command,
       details: [each.question, "Your agent has not asked for this decision, or the request has expired. Open it to decide."],
     })),
-    ...(data.tasks ?? []).map((each): Item => ({
+    ...(data.tasks ?? []).map((task): Item => ({
       ...none,
-      others: each.for_others ?? "",
-      key: `task ${each.run} ${each.phase}`,
-      run: each.run,
+      others: task.for_others ?? "",
+      key: `task ${task.run} ${task.phase}`,
+      run: task.run,
       kind: "Tasks",
       icon: "form",
       look: "waiting",
-      title: `Your task: ${each.title}`,
-      about: `${each.about}, ${each.template}, ${each.phase}`,
-      project: each.project,
-      at: each.since,
-      href: to("form", each.run, each.phase),
-      cli: each.command,
-      details: [`${each.about} goes on when you have filled in the form.`],
+      title: `Your task: ${task.title}`,
+      about: `${task.about}, ${task.template}, ${task.phase}`,
+      project: task.project,
+      at: task.since,
+      href: to("form", task.run, task.phase),
+      cli: task.command,
+      details: [`${task.about} goes on when you have filled in the form.`],
     })),
-    ...(data.opinions ?? []).map((each): Item => ({
+    ...(data.opinions ?? []).map((opinion): Item => ({
       ...none,
-      others: each.for_others ?? "",
-      key: `${each.run} ${each.phase} ${each.reviewer}`,
-      run: each.run,
+      others: opinion.for_others ?? "",
+      key: `${opinion.run} ${opinion.phase} ${opinion.reviewer}`,
+      run: opinion.run,
       kind: "Opinions",
       icon: "model",
       look: "waiting",
-      title: `Your opinion on ${each.phase}, as ${each.reviewer}: ${each.title}`,
-      about: each.run,
-      project: each.project,
+      title: `Your opinion on ${opinion.phase}, as ${opinion.reviewer}: ${opinion.title}`,
+      about: opinion.run,
+      project: opinion.project,
       at: "",
-      href: `/${each.path}`,
-      cli: each.command,
+      href: `/${opinion.path}`,
+      cli: opinion.command,
     })),
     ...(data.stopped ?? []).map((each): Item => {
       const [kind, look, says] = STOPS[each.kind] ?? FAILED;
@@ -158,7 +158,7 @@ function all(data: InboxView): Item[] {
       cli: `wfe-mcp trust --project ${argument(each.folder)}`,
     })),
   ];
-  const handed = new Set(data.decisions.filter((each) => each.handed).map((each) => each.request));
+  const handed = new Set(data.decisions.filter((decision) => decision.handed).map((decision) => decision.request));
   const late = (each: Item) => (each.at ? moment(each.at) : Infinity);
   return items.sort((one, two) => Number(handed.has(two.request)) - Number(handed.has(one.request)) || late(one) - late(two) || 0);
 }
@@ -316,9 +316,9 @@ export function Inbox({ data, news }: { data: InboxView | null; news: NewsView |
         <details className="panel later" open={mine.length === 0}>
           <summary className="fold row">For others {others.length}</summary>
           <ul className="listing" aria-label="What waits for others">
-            {others.map((each) => (
-              <li key={each.key}>
-                <a href={each.href}>{each.title}</a> <span className="soft">{each.others}</span>
+            {others.map((other) => (
+              <li key={other.key}>
+                <a href={other.href}>{other.title}</a> <span className="soft">{other.others}</span>
               </li>
             ))}
           </ul>
@@ -386,9 +386,9 @@ function Peek({ item, place, snooze, open }: { item: Item; place: string; snooze
           </span>
         </p>
         <p className="soft small">{[place, item.about].join(", ")}</p>
-        {item.details.map((each, index) => (
+        {item.details.map((detail, index) => (
           <p key={index} className="soft words">
-            {each}
+            {detail}
           </p>
         ))}
         {unusual.length > 0 && (
@@ -409,9 +409,9 @@ function Peek({ item, place, snooze, open }: { item: Item; place: string; snooze
         {item.request !== "" && (
           <div aria-busy={!whole}>
             <h2 className="label">Change</h2>
-            {files.slice(0, FILES).map((each) => (
-              <p key={each.path} className="stat">
-                <span className="plus">+{each.added ?? 0}</span> <span className="minus">−{each.removed ?? 0}</span> <span>{each.path}</span>
+            {files.slice(0, FILES).map((file) => (
+              <p key={file.path} className="stat">
+                <span className="plus">+{file.added ?? 0}</span> <span className="minus">−{file.removed ?? 0}</span> <span>{file.path}</span>
               </p>
             ))}
             {files.length > FILES && <p className="soft">{count(files.length - FILES, "more file")}</p>}
@@ -423,11 +423,11 @@ function Peek({ item, place, snooze, open }: { item: Item; place: string; snooze
           <div>
             <h2 className="label">Evidence</h2>
             <dl className="kv tight">
-              {item.gates.map((each, index) => (
+              {item.gates.map((gate, index) => (
                 <div key={index} style={{ display: "contents" }}>
-                  <dt>{each.gate}</dt>
+                  <dt>{gate.gate}</dt>
                   <dd>
-                    <Gates gates={[each]} /> {each.text || each.state}
+                    <Gates gates={[gate]} /> {gate.text || gate.state}
                   </dd>
                 </div>
               ))}

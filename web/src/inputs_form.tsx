@@ -51,7 +51,7 @@ export function InputsForm({ definition, faults, change }: { definition: Json; f
       </header>
       {inputs.map(([name, each], at) => {
         const kind = kindOf(each);
-        const own = faults.filter((one) => one.path.startsWith(`/inputs/properties/${name}`));
+        const own = faults.filter((fault) => fault.path.startsWith(`/inputs/properties/${name}`));
         return (
           <fieldset key={at} className="formbody input" aria-label={`Input ${name}`}>
             <label className="field w2">

@@ -38,7 +38,7 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
     data
       ? [
           ...(closed ? [] : [{ name: `Edit ${data.id}`, does: () => void edit(), cli: `wfe-mcp work edit ${data.id}` }]),
-          ...moves.filter((each) => !each.refused).map((each) => ({ name: `${moveName(each, data.status)} ${data.id}`, does: () => moving.move(data, each.to), cli: moveCommand(data, each.to) })),
+          ...moves.filter((move) => !move.refused).map((move) => ({ name: `${moveName(move, data.status)} ${data.id}`, does: () => moving.move(data, move.to), cli: moveCommand(data, move.to) })),
         ]
       : [],
   );
@@ -47,9 +47,9 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
   const decides = data.kind === "decision";
   const claims = data.kind === "claim";
   const promote = (kind: string) => act(async () => { await send(`/items/${data.id}/promote`, { kind, project }); reload(); });
-  const first = moves.find((each) => each.takes === "run");
-  const rest = moves.filter((each) => each !== first);
-  const refusal = moves.find((each) => each.refused)?.refused ?? "";
+  const first = moves.find((move) => move.takes === "run");
+  const rest = moves.filter((move) => move !== first);
+  const refusal = moves.find((move) => move.refused)?.refused ?? "";
   return (
     <>
       <Crumbs
@@ -96,11 +96,11 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
       {moving.asks}
       <p className="hidden" role="status">{moving.said}</p>
       {refusal && <p className="note warn">{refusal}</p>}
-      {data.overlaps?.map((each) => (
-        <p key={each.id} className="note warn">
+      {data.overlaps?.map((overlap) => (
+        <p key={overlap.id} className="note warn">
           <Flag kind="warning">
             <span>
-              <a href={to("items", project, each.id)}>{each.id}</a> is active and touches {each.scopes.join(", ")}: {each.title}
+              <a href={to("items", project, overlap.id)}>{overlap.id}</a> is active and touches {overlap.scopes.join(", ")}: {overlap.title}
             </span>
           </Flag>
         </p>
@@ -124,8 +124,8 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
                 </header>
                 {data.criteria?.length ? (
                   <ul className="panel lines">
-                    {data.criteria.map((each) => (
-                      <li key={each}>{each}</li>
+                    {data.criteria.map((criterion) => (
+                      <li key={criterion}>{criterion}</li>
                     ))}
                   </ul>
                 ) : (
@@ -163,11 +163,11 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
                 <Fact name="Added">{age(data.added_at)} ago</Fact>
                 <Fact name="Changed">{age(data.changed_at ?? "")} ago</Fact>
                 {!!data.scopes?.length && <Fact name="Paths"><Codes texts={data.scopes} /></Fact>}
-                {!!data.tags?.length && <Fact name="Tags">{data.tags.map((each) => <span key={each}><span className="tag">{each}</span> </span>)}</Fact>}
+                {!!data.tags?.length && <Fact name="Tags">{data.tags.map((tag) => <span key={tag}><span className="tag">{tag}</span> </span>)}</Fact>}
                 {data.source && <Fact name="From">{data.source}</Fact>}
                 {!!data.failures && <Fact name="Failures">{count(data.failures, "run")} in a row ended without success</Fact>}
                 {data.branch && <Fact name="Branch"><code>{data.branch}</code></Fact>}
-                {!!data.commits?.length && <Fact name="Commits"><Codes texts={data.commits.map((each) => each.slice(0, 12))} /></Fact>}
+                {!!data.commits?.length && <Fact name="Commits"><Codes texts={data.commits.map((commit) => commit.slice(0, 12))} /></Fact>}
                 {data.pull_request && <Fact name="Pull request"><Address of={data.pull_request} /></Fact>}
               </dl>
               {!decides && (
@@ -176,11 +176,11 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
                     <h2 className="label">Runs</h2>
                     {data.run_lines?.length ? (
                       <ul className="stack">
-                        {data.run_lines.map((each) => (
-                          <li key={each.run}>
-                            <a href={to("runs", each.run)}>{each.title}</a> <State state={each.state} />{" "}
-                            <span className="muted small" title={each.at}>
-                              {each.template}, {age(each.at)} ago
+                        {data.run_lines.map((line) => (
+                          <li key={line.run}>
+                            <a href={to("runs", line.run)}>{line.title}</a> <State state={line.state} />{" "}
+                            <span className="muted small" title={line.at}>
+                              {line.template}, {age(line.at)} ago
                             </span>
                           </li>
                         ))}
@@ -240,9 +240,9 @@ function Fact({ name, children }: { name: string; children: ReactNode }) {
   );
 }
 
-const Codes = ({ texts }: { texts: string[] }) => texts.map((each) => (
-  <span key={each}>
-    <code>{each}</code>{" "}
+const Codes = ({ texts }: { texts: string[] }) => texts.map((text) => (
+  <span key={text}>
+    <code>{text}</code>{" "}
   </span>
 ));
 
@@ -250,12 +250,12 @@ function Items({ items, project, none }: { items: ItemLine[]; project: string; n
   if (!items.length) return <p className="soft">{none}</p>;
   return (
     <ul className="panel lines">
-      {items.map((each) => (
-        <li key={each.id}>
+      {items.map((item) => (
+        <li key={item.id}>
           <span className="grow">
-            <a href={to("items", project, each.id)}>{each.title}</a> <span className="muted code">{each.id}</span>
+            <a href={to("items", project, item.id)}>{item.title}</a> <span className="muted code">{item.id}</span>
           </span>
-          <State state={each.status}>{each.status}</State>
+          <State state={item.status}>{item.status}</State>
         </li>
       ))}
     </ul>

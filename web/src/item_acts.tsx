@@ -196,15 +196,15 @@ function StartIt({ item, close }: { item: Movable; close: () => void }) {
   const templates = useAsk<TemplateList>(`/templates${query({ project: item.project })}`, () => false).data;
   const [chosen, setChosen] = useState("");
   const [reason, setReason] = useState("");
-  const waits = item.moves?.find((each) => each.to === "active")?.refused ?? "";
+  const waits = item.moves?.find((move) => move.to === "active")?.refused ?? "";
   const [act, busy, refused] = useAct();
   const template = chosen || (page?.template ?? "");
   return (
     <Ask title={`Start a run for ${item.id}`} onClose={close}>
       <p className="soft">{item.title}. Its text says what the run is about; when the run is completed, it is done.</p>
-      {page?.overlaps?.map((each) => (
-        <p key={each.id} className="note warn">
-          {each.id} is active and touches {each.scopes.join(", ")}: {each.title}
+      {page?.overlaps?.map((overlap) => (
+        <p key={overlap.id} className="note warn">
+          {overlap.id} is active and touches {overlap.scopes.join(", ")}: {overlap.title}
         </p>
       ))}
       <Problem error={refused} />

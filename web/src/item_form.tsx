@@ -159,7 +159,7 @@ export function NewItem({ query: given }: { query: URLSearchParams }) {
     if (given.get("project")) at.choose(given.get("project") ?? "");
   }, []); // eslint-disable-line
   const own = ["decision", "claim"].includes(kind);
-  const command = `wfe-mcp ${own ? kind : "work"} add ${shell(values.title || "TITLE")}${own || kind === "task" ? "" : ` --kind ${kind}`}${tests.map((each) => ` --test ${shell(JSON.stringify(each))}`).join("")}`;
+  const command = `wfe-mcp ${own ? kind : "work"} add ${shell(values.title || "TITLE")}${own || kind === "task" ? "" : ` --kind ${kind}`}${tests.map((test) => ` --test ${shell(JSON.stringify(test))}`).join("")}`;
   return (
     <>
       <h1>{title}</h1>
@@ -204,7 +204,7 @@ export function NewItem({ query: given }: { query: URLSearchParams }) {
 }
 
 function Field({ name, label, hint, faults, children }: { name: string; label: string; hint?: string; faults: Fault[]; children: ReactNode }) {
-  const found = faults.filter((each) => each.path === `/item/${name}`);
+  const found = faults.filter((fault) => fault.path === `/item/${name}`);
   return (
     <label className="field">
       <span>

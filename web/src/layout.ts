@@ -27,7 +27,7 @@ const SWEEPS = 4;
 const WIDEST = 8;
 
 export function layout(nodes: readonly Placed[], direction: Direction): Map<string, Place> {
-  const known = new Set(nodes.map((each) => each.phase));
+  const known = new Set(nodes.map((node) => node.phase));
   const inside = new Map<string, Placed[]>();
   for (const each of nodes) {
     const parent = each.parent && known.has(each.parent) && each.parent !== each.phase ? each.parent : "";
@@ -62,7 +62,7 @@ type Size = { width: number; height: number };
 
 /** Phases beside and after each other, from (0, 0) on. */
 function layers(nodes: readonly Placed[], sizes: ReadonlyMap<string, Size>, direction: Direction): Map<string, Place> {
-  const known = new Map(nodes.map((each) => [each.phase, each]));
+  const known = new Map(nodes.map((node) => [node.phase, node]));
   const depths = new Map<string, number>();
   const depth = (phase: string, above: ReadonlySet<string>): number => {
     const found = depths.get(phase);
@@ -88,7 +88,7 @@ function layers(nodes: readonly Placed[], sizes: ReadonlyMap<string, Size>, dire
     for (const row of order) {
       const near = (phase: string): number => {
         const others = sweep % 2 ? (after.get(phase) ?? []) : (known.get(phase)?.needs ?? []);
-        const places = others.map((each) => middle.get(each) ?? 0);
+        const places = others.map((other) => middle.get(other) ?? 0);
         return places.length ? places.reduce((sum, each) => sum + each, 0) / places.length : (middle.get(phase) ?? 0);
       };
       const wanted = new Map(row.map((phase) => [phase, near(phase)]));

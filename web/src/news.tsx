@@ -51,11 +51,11 @@ export function News({ news }: { news: NewsView | null }) {
         </a>
       </header>
       <ul className="panel">
-        {runs.slice(0, SHOWN).map((each) => (
-          <li key={each.run}>
-            <a href={to("runs", each.run)}>{each.title}</a>
-            <span className="soft">{each.text}</span>
-            <span className="muted num">{age(each.at)} ago</span>
+        {runs.slice(0, SHOWN).map((run) => (
+          <li key={run.run}>
+            <a href={to("runs", run.run)}>{run.title}</a>
+            <span className="soft">{run.text}</span>
+            <span className="muted num">{age(run.at)} ago</span>
           </li>
         ))}
       </ul>

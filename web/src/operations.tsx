@@ -12,8 +12,8 @@ const STATES: Record<string, string> = { intended: "not begun", called: "begun, 
 export function Operations({ run, operations, reload }: { run: string; operations: OperationView[]; reload: () => void }) {
   const [act, busy, error] = useAct();
   if (!operations.length) return null;
-  const open = operations.some((each) => each.state === "observed");
-  const merged = operations.some((each) => each.state === "observed" && each.kind.endsWith(".merge"));
+  const open = operations.some((operation) => operation.state === "observed");
+  const merged = operations.some((operation) => operation.state === "observed" && operation.kind.endsWith(".merge"));
   const say = merged ? "Open a run that reverts it…" : "Undo the delivery…";
   return (
     <section className="section late" aria-label="Delivery">
@@ -28,16 +28,16 @@ export function Operations({ run, operations, reload }: { run: string; operation
       </header>
       <Problem error={error} />
       <ul className="panel cps ops">
-        {operations.map((each) => (
-          <li key={`${each.kind} ${each.target} ${each.at}`}>
-            <b>{each.kind}</b>
+        {operations.map((operation) => (
+          <li key={`${operation.kind} ${operation.target} ${operation.at}`}>
+            <b>{operation.kind}</b>
             <span>
-              {each.target} {each.url && <Address of={each.url} />} {each.run && each.run !== run && <a href={to("runs", each.run)}>run {each.run}</a>} <span className="muted">{STATES[each.state] ?? each.state}</span>
+              {operation.target} {operation.url && <Address of={operation.url} />} {operation.run && operation.run !== run && <a href={to("runs", operation.run)}>run {operation.run}</a>} <span className="muted">{STATES[operation.state] ?? operation.state}</span>
             </span>
-            <time className="muted num" title={each.at}>{each.at ? `${age(each.at)} ago` : ""}</time>
-            {each.state !== "failed" && each.state !== "in doubt" && (
+            <time className="muted num" title={operation.at}>{operation.at ? `${age(operation.at)} ago` : ""}</time>
+            {operation.state !== "failed" && operation.state !== "in doubt" && (
               <code>
-                {each.before || "nothing"} → {each.after || (each.state === "observed" || each.state === "undone" ? "nothing" : "…")}
+                {operation.before || "nothing"} → {operation.after || (operation.state === "observed" || operation.state === "undone" ? "nothing" : "…")}
               </code>
             )}
           </li>

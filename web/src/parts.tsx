@@ -42,9 +42,9 @@ export function Integrity({ run }: { run: { tainted?: boolean; weakened_gates?: 
 export function Gates({ gates }: { gates: Gate[] }) {
   if (!gates.length) return null;
   return (
-    <span className="gates" role="img" aria-label={`Gates: ${gates.map((each) => `${each.gate} ${each.state}${each.weakened ? ", weakened" : ""}`).join(", ")}`}>
-      {gates.map((each, index) => (
-        <i key={index} className={`mark ${mark(each.state)}${each.weakened ? " weak" : ""}`} title={`${each.gate}: ${each.state}`} />
+    <span className="gates" role="img" aria-label={`Gates: ${gates.map((gate) => `${gate.gate} ${gate.state}${gate.weakened ? ", weakened" : ""}`).join(", ")}`}>
+      {gates.map((gate, index) => (
+        <i key={index} className={`mark ${mark(gate.state)}${gate.weakened ? " weak" : ""}`} title={`${gate.gate}: ${gate.state}`} />
       ))}
     </span>
   );
@@ -78,9 +78,9 @@ export function Soon({ at, says }: { at?: string; says: string }) {
 
 /** What is configured and does not count. */
 export function Faults({ texts }: { texts?: string[] }) {
-  return texts?.map((each) => (
-    <p key={each} className="s-failed words small">
-      {each}
+  return texts?.map((text) => (
+    <p key={text} className="s-failed words small">
+      {text}
     </p>
   ));
 }
@@ -92,9 +92,9 @@ export function Problem({ error }: { error: Refused | null }) {
       <b>{error.message}</b> {error.hint} <code>{error.code}</code>
       {error.details.length > 0 && (
         <ul className="listing">
-          {error.details.map((each, index) => (
+          {error.details.map((detail, index) => (
             <li key={index}>
-              <code>{each.path}</code>: {each.message}
+              <code>{detail.path}</code>: {detail.message}
             </li>
           ))}
         </ul>
@@ -131,10 +131,10 @@ export function Waiting() {
 export function Crumbs({ items }: { items: (string | { text: string; to: string })[] }) {
   return (
     <nav className="crumbs" aria-label="Breadcrumb">
-      {items.map((each, index) => (
+      {items.map((item, index) => (
         <span key={index} className="row">
           {index > 0 && <Icon name="right" />}
-          {typeof each === "string" ? <span className="clip">{each}</span> : <a href={each.to}>{each.text}</a>}
+          {typeof item === "string" ? <span className="clip">{item}</span> : <a href={item.to}>{item.text}</a>}
         </span>
       ))}
     </nav>
@@ -177,10 +177,10 @@ export function Empty({ title, children, steps }: { title: string; children?: Re
       <p className="soft">{children}</p>
       {!atServer() && (
         <ul className="panel how">
-          {steps.map((each) => (
-            <li key={each.cli} className="stack">
-              <p>{each.say}</p>
-              <Cli text={each.cli} />
+          {steps.map((step) => (
+            <li key={step.cli} className="stack">
+              <p>{step.say}</p>
+              <Cli text={step.cli} />
             </li>
           ))}
         </ul>

@@ -6,7 +6,7 @@ import { useKeys } from "./keys";
 import { go, to } from "./route";
 
 export function Position({ request, inbox }: { request: string; inbox: InboxView | null }) {
-  const all = inbox ? waits(inbox).filter((each) => each.request) : [];
+  const all = inbox ? waits(inbox).filter((wait) => wait.request) : [];
   const at = all.findIndex((each) => each.request === request);
   const [before, after] = [all[at - 1], at < 0 ? undefined : all[at + 1]];
   const open = (other?: { request: string }) => (other ? () => go(to("inbox", other.request)) : undefined);

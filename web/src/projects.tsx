@@ -67,16 +67,16 @@ export function Projects({ id, inbox }: { id: string; inbox: InboxView | null })
       {!data && !error && <Waiting />}
       {data && (
         <ul className="panel plist" style={{ marginTop: "0.75rem" }}>
-          {data.projects.map((each) => (
-            <li key={each.project}>
-              {each.missing ? (
-                <Missing project={each} done={reload} />
+          {data.projects.map((project) => (
+            <li key={project.project}>
+              {project.missing ? (
+                <Missing project={project} done={reload} />
               ) : (
-                <a href={to("projects", each.project)}>
+                <a href={to("projects", project.project)}>
                   <span />
-                  <b>{each.name}</b>
-                  <span className="muted">{count(each.open_runs ?? 0, "open run")}</span>
-                  <small>{each.root}</small>
+                  <b>{project.name}</b>
+                  <span className="muted">{count(project.open_runs ?? 0, "open run")}</span>
+                  <small>{project.root}</small>
                 </a>
               )}
             </li>
@@ -151,13 +151,13 @@ function Project({ id, inbox }: { id: string; inbox: InboxView | null }) {
         </header>
         {data.runs.length ? (
           <ul className="panel plist">
-            {data.runs.map((each) => (
-              <li key={each.run}>
-                <a href={to("runs", each.run)}>
+            {data.runs.map((run) => (
+              <li key={run.run}>
+                <a href={to("runs", run.run)}>
                   <span />
-                  <span>{each.title} <Integrity run={each} /></span>
-                  <State state={each.state} run />
-                  <small>{[progress(each), each.template, `${age(each.updated_at)} ago`].filter(Boolean).join(", ")}</small>
+                  <span>{run.title} <Integrity run={run} /></span>
+                  <State state={run.state} run />
+                  <small>{[progress(run), run.template, `${age(run.updated_at)} ago`].filter(Boolean).join(", ")}</small>
                 </a>
               </li>
             ))}
@@ -178,11 +178,11 @@ function Project({ id, inbox }: { id: string; inbox: InboxView | null }) {
         </header>
         {data.checks.length ? (
           <dl className="kv panel body" style={{ padding: "0.75rem" }}>
-            {data.checks.map((each) => (
-              <div key={each.check} style={{ display: "contents" }}>
-                <dt>{each.check}</dt>
+            {data.checks.map((check) => (
+              <div key={check.check} style={{ display: "contents" }}>
+                <dt>{check.check}</dt>
                 <dd>
-                  <code>{each.argv.join(" ")}</code> <span className="tag">{each.where}</span>
+                  <code>{check.argv.join(" ")}</code> <span className="tag">{check.where}</span>
                 </dd>
               </div>
             ))}
@@ -207,13 +207,13 @@ function Project({ id, inbox }: { id: string; inbox: InboxView | null }) {
           <span className="soft">the default is {data.default_template || "not set"}</span>
         </header>
         <ul className="panel plist">
-          {data.templates.map((each) => (
-            <li key={each.name}>
-              <a href={to("templates", each.name)}>
+          {data.templates.map((template) => (
+            <li key={template.name}>
+              <a href={to("templates", template.name)}>
                 <span />
-                <b>{each.name}</b>
-                <span className="muted">{each.version}</span>
-                <small>{each.title}</small>
+                <b>{template.name}</b>
+                <span className="muted">{template.version}</span>
+                <small>{template.title}</small>
               </a>
             </li>
           ))}
@@ -227,7 +227,7 @@ function Project({ id, inbox }: { id: string; inbox: InboxView | null }) {
 /** What the files say: language, package manager and test runner of each folder; and checks that `init` would add. */
 function Stack({ id }: { id: string }) {
   const { data, error, reload } = useAsk<ProjectContents>(`/projects/${encodeURIComponent(id)}/stack`, () => false);
-  const proposed = data?.checks.filter((each) => !each.configured) ?? [];
+  const proposed = data?.checks.filter((check) => !check.configured) ?? [];
   return (
     <>
     <section className="section" id="stack">

@@ -31,11 +31,11 @@ export function Queue() {
       {data && (
         <>
           <dl className="figures" style={{ marginTop: "0.75rem" }}>
-            {data.queues.map((each) => (
-              <div key={each.queue}>
-                <dt>{each.queue}</dt>{" "}
+            {data.queues.map((queue) => (
+              <div key={queue.queue}>
+                <dt>{queue.queue}</dt>{" "}
                 <dd>
-                  {each.running} running, {each.waiting} waiting{each.average_run_s ? `, ${span(each.average_run_s)} each` : ""}
+                  {queue.running} running, {queue.waiting} waiting{queue.average_run_s ? `, ${span(queue.average_run_s)} each` : ""}
                 </dd>
               </div>
             ))}
@@ -61,31 +61,31 @@ export function Queue() {
                 </tr>
               </thead>
               <tbody>
-                {data.jobs.map((each) => (
-                  <tr key={each.job} title={each.job}>
+                {data.jobs.map((job) => (
+                  <tr key={job.job} title={job.job}>
                     <td>
-                      <b>{capital(each.does || each.kind)}</b>
+                      <b>{capital(job.does || job.kind)}</b>
                     </td>
                     <td data-label="State">
-                      <State state={each.state === "done" ? "completed" : each.state === "queued" ? "pending" : each.state}>{each.state}</State>
-                      {each.position ? ` place ${each.position}` : ""}
-                      {each.estimate_s ? `, in about ${span(each.estimate_s)}` : ""}
-                      <Soon at={each.run_at} says="begins" /> {each.error && <p className="s-failed words small">{each.error}</p>}
+                      <State state={job.state === "done" ? "completed" : job.state === "queued" ? "pending" : job.state}>{job.state}</State>
+                      {job.position ? ` place ${job.position}` : ""}
+                      {job.estimate_s ? `, in about ${span(job.estimate_s)}` : ""}
+                      <Soon at={job.run_at} says="begins" /> {job.error && <p className="s-failed words small">{job.error}</p>}
                     </td>
                     <td data-label="For">
-                      {each.run ? (
-                        <a href={to("runs", each.run, "graph", each.phase ?? "")}>
-                          {[each.title || each.run, each.phase].filter(Boolean).join(", ")}
+                      {job.run ? (
+                        <a href={to("runs", job.run, "graph", job.phase ?? "")}>
+                          {[job.title || job.run, job.phase].filter(Boolean).join(", ")}
                         </a>
                       ) : (
                         ""
                       )}
                     </td>
-                    <td data-label="Priority">{each.priority}</td>
-                    <td data-label="Made" className="num" title={each.created_at}>{age(each.created_at)} ago</td>
+                    <td data-label="Priority">{job.priority}</td>
+                    <td data-label="Made" className="num" title={job.created_at}>{age(job.created_at)} ago</td>
                     <td>
-                      {["queued", "running"].includes(each.state) && (
-                        <button type="button" className="btn slim" disabled={busy || each.cancelling} title={`wfe-mcp jobs cancel ${each.job}`} onClick={() => act(async () => { await ask(`/queue/${encodeURIComponent(each.job)}/cancel${query({ project: at.id })}`, { reason: "cancelled in the dashboard" }); reload(); })}>
+                      {["queued", "running"].includes(job.state) && (
+                        <button type="button" className="btn slim" disabled={busy || job.cancelling} title={`wfe-mcp jobs cancel ${job.job}`} onClick={() => act(async () => { await ask(`/queue/${encodeURIComponent(job.job)}/cancel${query({ project: at.id })}`, { reason: "cancelled in the dashboard" }); reload(); })}>
                           Cancel
                         </button>
                       )}

@@ -108,7 +108,7 @@ export function Remedies({ run, project, phase, state }: { run: string; project:
           <p>
             {said.does} {way === "retry" ? promised.leads_to : String(found?.leads_to?.[said.path === "retry_phase" ? "retry" : (said.command.split(" ").pop() ?? "")] ?? "")}
           </p>
-          {said.command.startsWith("recovery") && (found?.blockers ?? []).map((each) => <p key={each} className="words">{each}</p>)}
+          {said.command.startsWith("recovery") && (found?.blockers ?? []).map((blocker) => <p key={blocker} className="words">{blocker}</p>)}
           {said.label && (
             <label className="field">
               <span>{said.label}</span>

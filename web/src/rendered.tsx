@@ -25,15 +25,15 @@ export type Part =
   | { kind: "fieldshown"; name: string; parts: Part[] };
 
 function Spans({ spans }: { spans: Span[] }) {
-  return spans.map((each, index) => {
-    const Tag = each.style || "span";
-    return <Tag key={index}>{each.text}</Tag>;
+  return spans.map((span, index) => {
+    const Tag = span.style || "span";
+    return <Tag key={index}>{span.text}</Tag>;
   });
 }
 
 /** Headings begin one level below that of the section they are in, whatever level the text begins with. */
 const TOP = 3;
-const levels = (blocks: Block[]): number[] => blocks.flatMap((each) => (each.kind === "heading" ? [each.level] : each.kind === "quote" ? levels(each.blocks) : []));
+const levels = (blocks: Block[]): number[] => blocks.flatMap((block) => (block.kind === "heading" ? [block.level] : block.kind === "quote" ? levels(block.blocks) : []));
 
 const one = (top: number) => function block_(block: Block, key: number): ReactNode {
   switch (block.kind) {
@@ -204,19 +204,19 @@ export function Changes({ changes }: { changes: FieldChange[] }) {
   if (!changes.length) return <p className="soft">No field differs.</p>;
   return (
     <ul className="stack">
-      {changes.map((each, index) => (
+      {changes.map((change, index) => (
         <li key={index}>
-          <code>{each.path || "/"}</code>{" "}
-          {each.moved !== undefined && <span className="soft">moved from {each.moved}</span>}
-          {each.diff !== undefined ? (
-            <pre className="block">{each.diff}</pre>
+          <code>{change.path || "/"}</code>{" "}
+          {change.moved !== undefined && <span className="soft">moved from {change.moved}</span>}
+          {change.diff !== undefined ? (
+            <pre className="block">{change.diff}</pre>
           ) : (
-            each.moved === undefined && (
+            change.moved === undefined && (
               <span className="was">
                 <span>was</span>
-                <del>{"old" in each ? text(each.old) : "not there"}</del>
+                <del>{"old" in change ? text(change.old) : "not there"}</del>
                 <span>is</span>
-                <ins>{"new" in each ? text(each.new) : "gone"}</ins>
+                <ins>{"new" in change ? text(change.new) : "gone"}</ins>
               </span>
             )
           )}

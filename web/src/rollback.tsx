@@ -45,9 +45,9 @@ export function ReplaceHost() {
     <Ask title="Replace changes that no checkpoint has?" onClose={() => end(false)}>
       <p>{count(unsaved.paths.length, "file")} changed since the last checkpoint, by you or by an agent. They are saved as a checkpoint first, so an undo brings them back.</p>
       <ul className="plain">
-        {unsaved.paths.map((each) => (
-          <li key={each}>
-            <code>{each}</code>
+        {unsaved.paths.map((path) => (
+          <li key={path}>
+            <code>{path}</code>
           </li>
         ))}
       </ul>
@@ -79,9 +79,9 @@ export function Foreseen({ run, to = "", files, kind = "rollback" }: { run: stri
             <details open={all > 0 && all <= 8}>
               <summary>{all ? `${count(all, "file")} would be put back` : "No file changes."}</summary>
               <ul className="plain">
-                {paths.map((each) => (
-                  <li key={each}>
-                    <code>{each}</code>
+                {paths.map((path) => (
+                  <li key={path}>
+                    <code>{path}</code>
                   </li>
                 ))}
                 {data.more_paths ? <li className="soft">and {data.more_paths} more</li> : null}

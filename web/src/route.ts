@@ -22,7 +22,7 @@ export function useRoute(): Route {
   return { page, parts, query: new URLSearchParams(query) };
 }
 
-export const to = (...parts: (string | number)[]): string => `#/${parts.map((each) => encodeURIComponent(each)).join("/")}`;
+export const to = (...parts: (string | number)[]): string => `#/${parts.map((part) => encodeURIComponent(part)).join("/")}`;
 
 export function go(address: string): void {
   location.hash = address.replace(/^#/, "");

@@ -23,7 +23,7 @@ const TABS = ["Graph", "List", "Timeline", "Events", "Lineage"];
 const OVER = ["completed", "cancelled", "failed"];
 
 /** Whether a person is asked for a decision on a phase: a gate that waits for something else, such as trust, has its own line. */
-const decidable = (node: GraphNode): boolean => node.state === "awaiting" && node.gates.some((each) => each.gate === "approval" && each.state === "awaiting");
+const decidable = (node: GraphNode): boolean => node.state === "awaiting" && node.gates.some((gate) => gate.gate === "approval" && gate.state === "awaiting");
 
 const isTask = (node: GraphNode): boolean => node.kind === "human" && node.state === "ready";
 
@@ -62,9 +62,9 @@ export function Run({ run, tab, phase }: { run: string; tab: string; phase: stri
       {failed ? (
         <Stopped run={run} project={data.project} phase={failed.phase} reason={failed.reason ?? ""} />
       ) : (
-        (data.blockers ?? []).length > asked.length && (data.blockers ?? []).map((each) => (
-          <p key={each} className="note warn">
-            {each}
+        (data.blockers ?? []).length > asked.length && (data.blockers ?? []).map((blocker) => (
+          <p key={blocker} className="note warn">
+            {blocker}
           </p>
         ))
       )}
@@ -123,11 +123,11 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
   const [steers, decides] = [useRole("author", data.project), useRole("approver", data.project)];
   const paused = state === "paused";
   const auto = data.auto ?? true; // a value that is the default is left out of an answer
-  const held = nodes.filter((each) => each.held && !each.parent);
+  const held = nodes.filter((node) => node.held && !node.parent);
   const follows = usePromise(run, paused ? "resume" : held.length > 0 && !over ? "proceed" : "").leads_to;
   const yours = nodes.filter(decidable);
   const tasks = nodes.filter(isTask);
-  const works = nodes.filter((each) => each.state === "running" && each.kind !== "loop");
+  const works = nodes.filter((node) => node.state === "running" && node.kind !== "loop");
   useCommands(
     "run",
     over || !steers
@@ -150,10 +150,10 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
           {works.length > 0 ? (
             <span>
               Working on{" "}
-              {works.slice(0, 3).map((each, index) => (
-                <span key={each.phase}>
+              {works.slice(0, 3).map((work, index) => (
+                <span key={work.phase}>
                   {index > 0 && ", "}
-                  <a href={to("runs", run, "graph", each.phase)}>{each.phase}</a>
+                  <a href={to("runs", run, "graph", work.phase)}>{work.phase}</a>
                 </span>
               ))}
             </span>
@@ -166,10 +166,10 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
               {decides ? (
                 <span>
                   You: decide{" "}
-                  {yours.map((each, index) => (
-                    <span key={each.phase}>
+                  {yours.map((your, index) => (
+                    <span key={your.phase}>
                       {index > 0 && ", "}
-                      <a href={to("ask", run, each.phase)}>{each.phase}</a>
+                      <a href={to("ask", run, your.phase)}>{your.phase}</a>
                     </span>
                   ))}
                 </span>
@@ -179,15 +179,15 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
             </span>
           )}
           {follows && <span className="soft then">{follows}</span>}
-          {tasks.map((each) => (
-            <span key={each.phase} className="s-waiting state">
+          {tasks.map((task) => (
+            <span key={task.phase} className="s-waiting state">
               <Icon name="waiting" />
               {decides ? (
                 <span>
-                  You: <a href={to("form", run, each.phase)}>fill in {each.phase}</a>
+                  You: <a href={to("form", run, task.phase)}>fill in {task.phase}</a>
                 </span>
               ) : (
-                <a href="#/inbox">{each.phase}: for others to fill in</a>
+                <a href="#/inbox">{task.phase}: for others to fill in</a>
               )}
             </span>
           ))}
@@ -236,10 +236,10 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
   );
 }
 
-const names = (nodes: GraphNode[]): string => nodes.map((each) => each.phase).join(", ");
+const names = (nodes: GraphNode[]): string => nodes.map((node) => node.phase).join(", ");
 
 function Figures({ data, nodes, timeline }: { data: RunView; nodes: GraphNode[]; timeline: TimelineView | null }) {
-  const top = nodes.filter((each) => !each.parent);
+  const top = nodes.filter((node) => !node.parent);
   const done = top.filter((each) => ["completed", "skipped"].includes(each.state)).length;
   const skipped = top.filter((each) => each.state === "skipped").length;
   const usage = data.usage;
@@ -295,28 +295,28 @@ function List({ nodes, chosen, choose }: { nodes: GraphNode[]; chosen: string; c
         </tr>
       </thead>
       <tbody>
-        {nodes.map((each) => (
-          <tr key={each.phase} aria-current={each.phase === chosen || undefined}>
+        {nodes.map((node) => (
+          <tr key={node.phase} aria-current={node.phase === chosen || undefined}>
             <td>
               <a
-                href={`#${each.phase}`}
-                style={{ paddingLeft: `${each.parent ? 1 : 0}rem` }}
+                href={`#${node.phase}`}
+                style={{ paddingLeft: `${node.parent ? 1 : 0}rem` }}
                 onClick={(event) => {
                   event.preventDefault();
-                  choose(each.phase);
+                  choose(node.phase);
                 }}
               >
-                {each.phase}
+                {node.phase}
               </a>
             </td>
             <td data-label="State">
-              <State state={each.state}>{subline(each)}</State> {(each.weakened || each.forced) && <Flag kind="weak">{each.forced ? "forced" : "weakened"}</Flag>}
+              <State state={node.state}>{subline(node)}</State> {(node.weakened || node.forced) && <Flag kind="weak">{node.forced ? "forced" : "weakened"}</Flag>}
             </td>
             <td data-label="Gates">
-              <Gates gates={each.gates} />
+              <Gates gates={node.gates} />
             </td>
-            <td data-label="Needs">{each.needs.join(", ")}</td>
-            {reported && <Used node={each} />}
+            <td data-label="Needs">{node.needs.join(", ")}</td>
+            {reported && <Used node={node} />}
           </tr>
         ))}
       </tbody>
@@ -339,7 +339,7 @@ function Used({ node }: { node: GraphNode }) {
 }
 
 function Legend({ run, nodes, open }: { run: string; nodes: GraphNode[]; open: (phase: string) => void }) {
-  const now = nodes.filter((each) => !["pending", "completed", "skipped"].includes(each.state));
+  const now = nodes.filter((node) => !["pending", "completed", "skipped"].includes(node.state));
   const shown = now.length ? now : nodes.slice(0, 12);
   return (
     <aside className="panel side" aria-label="Phases at work">

@@ -107,7 +107,7 @@ export function Lineage({ run }: { run: string }) {
   const { data, error } = useAsk<LineageView>(`/runs/${encodeURIComponent(run)}/attempts`, (event) => event.run === run);
   if (error && !data) return <Problem error={error} />;
   if (!data) return <Waiting />;
-  const phases = [...new Set(data.attempts.map((each) => each.phase))];
+  const phases = [...new Set(data.attempts.map((attempt) => attempt.phase))];
   return (
     <ul className="lineage">
       {phases.map((phase) => (
@@ -115,22 +115,22 @@ export function Lineage({ run }: { run: string }) {
           <h2 className="label">{phase}</h2>
           <ol>
             {data.attempts
-              .filter((each) => each.phase === phase)
-              .map((each) => (
-                <li key={each.attempt} className="row wrap small" style={{ padding: "0.25rem 0" }}>
-                  <span className="num">Attempt {each.attempt}</span>
-                  {each.iteration > 1 && <span className="muted">iteration {each.iteration}</span>}
-                  <State state={each.is_newest ? each.state : each.state === "completed" ? "superseded" : each.state} />
-                  {each.restores ? <span className="tag">restores attempt {each.restores}</span> : null}
-                  {each.recovery && <span className="tag">recovered by {each.recovery}</span>}
-                  {each.forced && <Flag kind="weak">forced</Flag>}
-                  {each.revision ? (
-                    <a href={to("artifact", run, each.phase, each.revision)}>
-                      {each.artifact} revision {each.revision}
+              .filter((attempt) => attempt.phase === phase)
+              .map((attempt) => (
+                <li key={attempt.attempt} className="row wrap small" style={{ padding: "0.25rem 0" }}>
+                  <span className="num">Attempt {attempt.attempt}</span>
+                  {attempt.iteration > 1 && <span className="muted">iteration {attempt.iteration}</span>}
+                  <State state={attempt.is_newest ? attempt.state : attempt.state === "completed" ? "superseded" : attempt.state} />
+                  {attempt.restores ? <span className="tag">restores attempt {attempt.restores}</span> : null}
+                  {attempt.recovery && <span className="tag">recovered by {attempt.recovery}</span>}
+                  {attempt.forced && <Flag kind="weak">forced</Flag>}
+                  {attempt.revision ? (
+                    <a href={to("artifact", run, attempt.phase, attempt.revision)}>
+                      {attempt.artifact} revision {attempt.revision}
                     </a>
                   ) : null}
-                  {each.reason && <span className="words soft">{each.reason}</span>}
-                  {(each.feedback ?? []).filter((text) => !data.attempts.some((one) => one.phase === phase && one.attempt < each.attempt && one.reason === text)).map((text, index) => (
+                  {attempt.reason && <span className="words soft">{attempt.reason}</span>}
+                  {(attempt.feedback ?? []).filter((text) => !data.attempts.some((one) => one.phase === phase && one.attempt < attempt.attempt && one.reason === text)).map((text, index) => (
                     <p key={index} className="said words" style={{ flex: "1 0 100%" }}>
                       {text}
                     </p>

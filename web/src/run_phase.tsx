@@ -20,7 +20,7 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
   const calls = useAsk<ToolCallList>(tab === "Tools" ? `/runs/${id}/tool_calls${query({ phase: node.phase, attempt: phase?.attempt })}` : null, mine);
   useToolNews(run, node.phase, calls.reload);
   const lines = useAsk<LineageView>(`/runs/${id}/attempts`, mine);
-  const mineNow = (lines.data?.attempts ?? []).filter((each) => each.phase === node.phase);
+  const mineNow = (lines.data?.attempts ?? []).filter((attempt) => attempt.phase === node.phase);
   const feedback = mineNow[mineNow.length - 1]?.feedback ?? [];
   const quoted = node.phase.includes("[") ? `'${node.phase}'` : node.phase;
   const command = node.state === "awaiting" ? `wfe-mcp approve ${run} ${quoted}` : `wfe-mcp show ${run} --phase ${quoted}`;
@@ -85,11 +85,11 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
         {tab === "Gates" &&
           (node.gates.length ? (
             <ul className="stack">
-              {node.gates.map((each, index) => {
-                const verdict = phase?.verdicts?.find((one) => one.gate === each.gate);
+              {node.gates.map((gate, index) => {
+                const verdict = phase?.verdicts?.find((one) => one.gate === gate.gate);
                 return (
                   <li key={index}>
-                    <Gates gates={[each]} /> <b>{each.gate}</b> {each.state} {each.weakened && <Flag kind="weak">weakened</Flag>} {verdict?.level && <span className="tag">{verdict.level}</span>}
+                    <Gates gates={[gate]} /> <b>{gate.gate}</b> {gate.state} {gate.weakened && <Flag kind="weak">weakened</Flag>} {verdict?.level && <span className="tag">{verdict.level}</span>}
                     {verdict?.message && <p className="words soft small">{verdict.message}</p>}
                   </li>
                 );
@@ -130,20 +130,20 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
         {tab === "Tools" &&
           (calls.data?.calls.length ? (
             <ol className="calls">
-              {calls.data.calls.map((each, index) => (
+              {calls.data.calls.map((call, index) => (
                 <li key={index}>
                   <details>
                     <summary className="call">
-                      <time>{clock(each.at)}</time>
-                      <span className={each.ok === false ? "s-failed" : each.ok ? "s-passed" : "s-running"}>
-                        <Icon name={each.ok === false ? "failed" : each.ok ? "passed" : "running"} />
+                      <time>{clock(call.at)}</time>
+                      <span className={call.ok === false ? "s-failed" : call.ok ? "s-passed" : "s-running"}>
+                        <Icon name={call.ok === false ? "failed" : call.ok ? "passed" : "running"} />
                       </span>
                       <span className="what">
-                        <b>{each.tool}</b> {JSON.stringify(each.input ?? "")}
+                        <b>{call.tool}</b> {JSON.stringify(call.input ?? "")}
                       </span>
-                      <span className="took">{each.ms == null ? "" : `${each.ms} ms`}</span>
+                      <span className="took">{call.ms == null ? "" : `${call.ms} ms`}</span>
                     </summary>
-                    <pre className="block">{typeof each.output === "string" ? each.output : JSON.stringify(each.output, null, 2)}</pre>
+                    <pre className="block">{typeof call.output === "string" ? call.output : JSON.stringify(call.output, null, 2)}</pre>
                   </details>
                 </li>
               ))}

@@ -51,8 +51,8 @@ const kindOf = (schema: Schema): string | undefined => (Array.isArray(schema.typ
 
 /** Faults at `path` or below it; the beginnings that an answer of the server may put before it are left out. */
 const below = (faults: Fault[], path: string): Fault[] =>
-  faults.filter((each) => {
-    const told = each.path.replace(/^\/(body|inputs|artifact)(?=\/)/, "").replace(/^\/inputs(?=\/)/, "");
+  faults.filter((fault) => {
+    const told = fault.path.replace(/^\/(body|inputs|artifact)(?=\/)/, "").replace(/^\/inputs(?=\/)/, "");
     return told === path || told.startsWith(`${path}/`);
   });
 
@@ -113,7 +113,7 @@ export function SchemaForm({ schema, values, change, faults, root = schema, path
   return (
     <>
       {needed.map(field)}
-      {others.filter((each) => !isFolded(each)).map(field)}
+      {others.filter((other) => !isFolded(other)).map(field)}
       {more.length > 0 && (
         <details className="more">
           <summary className="fold row small soft">More: {more.map(([name]) => name).join(", ")}</summary>
@@ -196,9 +196,9 @@ function Field(props: FieldProps) {
       <p className="hint" id={`${id}-hint`}>
         {hint}
       </p>
-      {faults.map((each, index) => (
+      {faults.map((fault, index) => (
         <p key={index} className="error" id={index ? undefined : `${id}-error`}>
-          {each.path !== path && <code>{each.path}</code>} {each.message}
+          {fault.path !== path && <code>{fault.path}</code>} {fault.message}
         </p>
       ))}
     </div>
@@ -230,9 +230,9 @@ function Items({ name, schema, items, root, path, deep, required, value, set, fa
         <Icon name="plus" />
         Add to {schema.title ?? name}
       </button>
-      {faults.filter((each) => each.path.endsWith(path)).map((each, index) => (
+      {faults.filter((fault) => fault.path.endsWith(path)).map((fault, index) => (
         <p key={index} className="error">
-          {each.message}
+          {fault.message}
         </p>
       ))}
     </fieldset>

@@ -40,15 +40,15 @@ export function Search({ text }: { text: string }) {
       {data && !data.hits.length && <p className="soft">Nothing found. Try fewer words: every one of them must occur.</p>}
       {data && data.hits.length > 0 && (
         <ul className="panel plist">
-          {data.hits.map((each, index) => (
+          {data.hits.map((hit, index) => (
             <li key={index}>
-              <a href={place(each, at)} title={each.open}>
+              <a href={place(hit, at)} title={hit.open}>
                 <span />
                 <span>
-                  <span className="tag">{each.kind.replace("_", " ")}</span> {[each.title || each.run, each.phase, each.run_title, each.project ? folder(each.project) : ""].filter(Boolean).join(", ")}
+                  <span className="tag">{hit.kind.replace("_", " ")}</span> {[hit.title || hit.run, hit.phase, hit.run_title, hit.project ? folder(hit.project) : ""].filter(Boolean).join(", ")}
                 </span>
-                <span className="muted num">{age(each.at)} ago</span>
-                <small className="words">{each.text}</small>
+                <span className="muted num">{age(hit.at)} ago</span>
+                <small className="words">{hit.text}</small>
               </a>
             </li>
           ))}

@@ -58,10 +58,10 @@ export function Settings({ part }: { part: string }) {
             </header>
             {data.checks?.length ? (
               <ul className="panel lines">
-                {data.checks.map((each) => (
-                  <Line key={each.check} name={each.check} outcome={outcomes[`check ${each.check}`]} busy={busy} verb="Try" command="wfe-mcp init" onAct={() => tryOut(each.check)}>
-                    <code>{each.argv.join(" ")}</code>
-                    <span className="soft">{each.where}</span>
+                {data.checks.map((check) => (
+                  <Line key={check.check} name={check.check} outcome={outcomes[`check ${check.check}`]} busy={busy} verb="Try" command="wfe-mcp init" onAct={() => tryOut(check.check)}>
+                    <code>{check.argv.join(" ")}</code>
+                    <span className="soft">{check.where}</span>
                   </Line>
                 ))}
               </ul>

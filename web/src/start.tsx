@@ -44,15 +44,15 @@ export function Start({ template, started }: { template: string; started: () => 
               </header>
             )}
             <ul className="panel plist">
-              {lines.map((each) => (
-                <li key={each.name}>
-                  <a href={to("start", each.name)}>
+              {lines.map((line) => (
+                <li key={line.name}>
+                  <a href={to("start", line.name)}>
                     <span />
                     <span>
-                      <b>{each.title}</b> {each.default && <span className="tag" title="Starts where no template is named">default</span>}
+                      <b>{line.title}</b> {line.default && <span className="tag" title="Starts where no template is named">default</span>}
                     </span>
-                    <span className="muted code">{each.name}</span>
-                    <small>{each.description}</small>
+                    <span className="muted code">{line.name}</span>
+                    <small>{line.description}</small>
                   </a>
                 </li>
               ))}

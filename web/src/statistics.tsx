@@ -27,7 +27,7 @@ export function Week() {
 
 export function Statistics({ id }: { id: string }) {
   const { data, error } = useAsk<StatsList>(`/projects/${encodeURIComponent(id)}/stats`, () => false);
-  const reported = data?.phases.some((each) => each.tokens);
+  const reported = data?.phases.some((phase) => phase.tokens);
   return (
     <section className="section" id="statistics">
       <header>
@@ -50,19 +50,19 @@ export function Statistics({ id }: { id: string }) {
             </tr>
           </thead>
           <tbody>
-            {data.phases.map((each) => (
-              <tr key={`${each.template} ${each.phase}`}>
+            {data.phases.map((phase) => (
+              <tr key={`${phase.template} ${phase.phase}`}>
                 <td>
-                  <b>{each.phase}</b> <span className="muted">{each.template}</span> {each.forced ? <Flag kind="weak">forced {count(each.forced, "time")}</Flag> : null}
+                  <b>{phase.phase}</b> <span className="muted">{phase.template}</span> {phase.forced ? <Flag kind="weak">forced {count(phase.forced, "time")}</Flag> : null}
                 </td>
-                <td data-label="Runs" className="num">{each.runs}</td>
-                <td data-label="Passed at once" className="num">{of(each.first_try)}</td>
-                <td data-label="Passed in the end" className="num">{of(each.in_the_end)}</td>
-                <td data-label="Attempts" className="num">{each.attempts}</td>
-                <td data-label="Work" className="num">{each.working ? span(each.working.median_s) : "none"}</td>
-                <td data-label="Waited for you" className="num">{each.waiting.human ? span(each.waiting.human.median_s) : "none"}</td>
-                {reported && <td data-label="Tokens" className={each.tokens ? "num" : "num muted"}>{tokens(each.tokens || null)}</td>}
-                {reported && <td data-label="Cost" className={each.tokens ? "num" : "num muted"}>{money(each.tokens ? each.cost_usd : null)}</td>}
+                <td data-label="Runs" className="num">{phase.runs}</td>
+                <td data-label="Passed at once" className="num">{of(phase.first_try)}</td>
+                <td data-label="Passed in the end" className="num">{of(phase.in_the_end)}</td>
+                <td data-label="Attempts" className="num">{phase.attempts}</td>
+                <td data-label="Work" className="num">{phase.working ? span(phase.working.median_s) : "none"}</td>
+                <td data-label="Waited for you" className="num">{phase.waiting.human ? span(phase.waiting.human.median_s) : "none"}</td>
+                {reported && <td data-label="Tokens" className={phase.tokens ? "num" : "num muted"}>{tokens(phase.tokens || null)}</td>}
+                {reported && <td data-label="Cost" className={phase.tokens ? "num" : "num muted"}>{money(phase.tokens ? phase.cost_usd : null)}</td>}
               </tr>
             ))}
           </tbody>

@@ -144,7 +144,7 @@ function Form({ run, data }: { run: string; data: FormView }) {
               <pre className="block code-fold" tabIndex={0}>{JSON.stringify(data.schema, null, 2)}</pre>
             </details>
             <p className="soft small">
-              {data.gates?.length ? `Then these gates judge it, in order: ${data.gates.map((each) => each.kind).join(", ")}.` : "No gate judges it: the schema decides."} Your artifact is signed with your {atServer() ? "passkey" : "PIN"}.
+              {data.gates?.length ? `Then these gates judge it, in order: ${data.gates.map((gate) => gate.kind).join(", ")}.` : "No gate judges it: the schema decides."} Your artifact is signed with your {atServer() ? "passkey" : "PIN"}.
             </p>
           </aside>
         </div>

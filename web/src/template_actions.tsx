@@ -57,13 +57,13 @@ export function TemplateChanges({ name, versions, hasParent }: { name: string; v
           <span>What changed since</span>
           <select value={against} onChange={(event) => setAgainst(event.target.value)}>
             <option value="">{hasParent ? "the template it was made from" : "choose"}</option>
-            {versions.map((each) => (
-              <option key={each} value={`${own}@${each}`}>
-                {own}@{each}
+            {versions.map((version) => (
+              <option key={version} value={`${own}@${version}`}>
+                {own}@{version}
               </option>
             ))}
-            {(list.data?.templates ?? []).filter((each) => each.name !== name).map((each) => (
-              <option key={each.name}>{each.name}</option>
+            {(list.data?.templates ?? []).filter((template) => template.name !== name).map((template) => (
+              <option key={template.name}>{template.name}</option>
             ))}
           </select>
         </label>
@@ -132,7 +132,7 @@ export function Import({ done }: { done: (template: string) => void }) {
           )}
           <Notes title="Not carried over" kind="warn" notes={report.not_carried ?? []} none="Everything is carried over." />
           <Notes title="Added, so that it keeps its meaning" kind="" notes={report.added ?? []} none="" />
-          {report.template?.warnings?.map((each) => <p key={each} className="note warn">{each}</p>)}
+          {report.template?.warnings?.map((warning) => <p key={warning} className="note warn">{warning}</p>)}
           {report.text && (
             <>
               <p className="soft">{report.becomes === "plan" ? "Submit it where a phase takes milestone_plan@1, or write it at a terminal:" : "Add this to .wfe/config.toml and trust it:"}</p>
@@ -169,9 +169,9 @@ function Notes({ title, kind, notes, none }: { title: string; kind: string; note
     <section className={`note ${kind}`} aria-label={title}>
       <b>{title}</b>
       <ul className="listing">
-        {notes.map((each, index) => (
+        {notes.map((note, index) => (
           <li key={index}>
-            <code>{each.path}</code>: {each.message}
+            <code>{note.path}</code>: {note.message}
           </li>
         ))}
       </ul>

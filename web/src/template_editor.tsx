@@ -156,16 +156,16 @@ export function Editor({ name, view }: { name: string; view: string }) {
         <div className="problems" role="status">
           <b>{notJson ? "This is not JSON yet" : faults.length === 1 ? "1 problem" : `${faults.length} problems`}</b>
           {notJson && <span>{notJson}</span>}
-          {faults.map((each, index) => (
+          {faults.map((fault, index) => (
             <span key={index}>
-              <code>{each.path}</code> {each.message}
+              <code>{fault.path}</code> {fault.message}
             </span>
           ))}
         </div>
       )}
       {edited && !faults.length && !notJson && <p className="note yes" role="status">{checked || "Checking…"}</p>}
       {asking === "clone" && <Clone name={name} close={() => setAsking("")} />}
-      {now === "Changes" && <TemplateChanges name={name} versions={(data.versions ?? []).map((each) => each.version)} hasParent={(data.versions ?? []).some((each) => !!each.parent)} />}
+      {now === "Changes" && <TemplateChanges name={name} versions={(data.versions ?? []).map((version) => version.version)} hasParent={(data.versions ?? []).some((version) => !!version.parent)} />}
       <div className="editor" hidden={now === "Changes"}>
         {now === "JSON" ? (
           <textarea
@@ -205,7 +205,7 @@ export function Editor({ name, view }: { name: string; view: string }) {
                 last={index === phases.length - 1}
                 open={phase.id === chosen}
                 choose={() => setChosen(String(phase.id))}
-                faults={faults.filter((each) => each.path.startsWith(`/phases/${index}/`) || each.path === `/phases/${index}`)}
+                faults={faults.filter((fault) => fault.path.startsWith(`/phases/${index}/`) || fault.path === `/phases/${index}`)}
                 kinds={kinds}
                 schema={schema}
                 change={(next) => setPhase(index, next)}
@@ -227,13 +227,13 @@ export function Editor({ name, view }: { name: string; view: string }) {
             <h2>Stored versions</h2>
           </header>
           <ul className="panel plist">
-            {(data.versions ?? []).map((each) => (
-              <li key={each.version}>
-                <a href={to("templates", `${name}@${each.version}`)}>
+            {(data.versions ?? []).map((version) => (
+              <li key={version.version}>
+                <a href={to("templates", `${name}@${version.version}`)}>
                   <span />
-                  <b>{each.version}</b>
-                  <span className="muted">{each.kept_at}</span>
-                  <small>{each.source}</small>
+                  <b>{version.version}</b>
+                  <span className="muted">{version.kept_at}</span>
+                  <small>{version.source}</small>
                 </a>
               </li>
             ))}
@@ -256,7 +256,7 @@ function nodeOf(phase: Json, before?: Json): GraphNode {
   const gates = Array.isArray(phase.gates) ? (phase.gates as Json[]) : [];
   return {
     phase: String(phase.id ?? ""), name: String(phase.id ?? ""), kind: String(phase.kind ?? "agent"), state: "pending", attempt: 0, about: aboutOf(phase),
-    needs: needsOf(phase, before), gates: gates.map((each) => ({ gate: String(each.kind ?? ""), state: "not run" })),
+    needs: needsOf(phase, before), gates: gates.map((gate) => ({ gate: String(gate.kind ?? ""), state: "not run" })),
   };
 }
 
@@ -268,5 +268,5 @@ function aboutOf(phase: Json): string {
 }
 
 function fresh(phases: Json[]): string {
-  for (let n = phases.length + 1; ; n++) if (!phases.some((each) => each.id === `phase_${n}`)) return `phase_${n}`;
+  for (let n = phases.length + 1; ; n++) if (!phases.some((phase) => phase.id === `phase_${n}`)) return `phase_${n}`;
 }

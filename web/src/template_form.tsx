@@ -42,7 +42,7 @@ export function PhaseForm({ phase, before, index, last, open, choose, faults, ki
         <span>
           <b>{String(phase.id ?? "")}</b> <span className="soft">{String(phase.title ?? "")}</span>
         </span>
-        <span className="muted small">{gates.map((each) => String(each.kind)).join(", ") || "no gate"}</span>
+        <span className="muted small">{gates.map((gate) => String(gate.kind)).join(", ") || "no gate"}</span>
         <span className="muted small">after {needsOf(phase, before).join(", ") || "the start"}</span>
       </summary>
       <div className="formbody">
@@ -54,8 +54,8 @@ export function PhaseForm({ phase, before, index, last, open, choose, faults, ki
           <span>Kind</span>
           <select value={String(phase.kind ?? "")} onChange={(event) => set("kind", event.target.value)}>
             <option value="">agent</option>
-            {KINDS.slice(1).map((each) => (
-              <option key={each}>{each}</option>
+            {KINDS.slice(1).map((kind) => (
+              <option key={kind}>{kind}</option>
             ))}
           </select>
         </label>
@@ -103,10 +103,10 @@ export function PhaseForm({ phase, before, index, last, open, choose, faults, ki
             <Gates key={key} name={name} gates={Array.isArray(phase[key]) ? (phase[key] as Json[]) : []} kinds={kinds} root={schema} path={`/phases/${index}/${key}`} faults={faults} change={(next) => set(key, next.length || key === "gates" ? next : undefined)} />
           ) : null,
         )}
-        {faults.map((each, n) => (
+        {faults.map((fault, n) => (
           <p key={n} className="error w6">
             <Icon name="failed" />
-            <code>{each.path}</code> {each.message}
+            <code>{fault.path}</code> {fault.message}
           </p>
         ))}
         <p className="row wrap w6">

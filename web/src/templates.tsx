@@ -60,31 +60,31 @@ export function Templates({ name, view }: { name: string; view: string }) {
                   </th>
                 </tr>
               )}
-              {lines.map((each) => (
-                <tr key={each.name}>
+              {lines.map((line) => (
+                <tr key={line.name}>
                   <td className="nowrap">
-                    <a href={to("templates", each.name)}>{each.name}</a> {each.default && <span className="tag" title="Starts where no template is named">default</span>} {each.state && <span className="tag">{each.state}</span>}
+                    <a href={to("templates", line.name)}>{line.name}</a> {line.default && <span className="tag" title="Starts where no template is named">default</span>} {line.state && <span className="tag">{line.state}</span>}
                   </td>
                   <td>
-                    {each.title}
-                    <p className="muted small">{each.description}</p>
+                    {line.title}
+                    <p className="muted small">{line.description}</p>
                   </td>
-                  <td data-label="Version" className="num">{each.version}</td>
-                  <td data-label="From" className="nowrap">{each.source || "wfe-mcp"}</td>
+                  <td data-label="Version" className="num">{line.version}</td>
+                  <td data-label="From" className="nowrap">{line.source || "wfe-mcp"}</td>
                   <td>
                     <span className="row acts">
                       {isAuthor && (
-                        <a className="btn slim" href={to("start", each.name)} title={`wfe-mcp start ${each.name}`}>
+                        <a className="btn slim" href={to("start", line.name)} title={`wfe-mcp start ${line.name}`}>
                           Start
                         </a>
                       )}
                       {isAdmin && (
-                        <button type="button" className="btn slim" aria-label={`Clone ${each.name}`} title={`wfe-mcp templates clone ${each.name} NEW`} onClick={() => setCloning(each.name)}>
+                        <button type="button" className="btn slim" aria-label={`Clone ${line.name}`} title={`wfe-mcp templates clone ${line.name} NEW`} onClick={() => setCloning(line.name)}>
                           Clone…
                         </button>
                       )}
-                      {isAdmin && !each.default && (
-                        <button type="button" className="btn slim bare" disabled={busy} aria-label={`Make ${each.name} the default`} title={`wfe-mcp templates default ${each.name}`} onClick={() => makeDefault(each.name)}>
+                      {isAdmin && !line.default && (
+                        <button type="button" className="btn slim bare" disabled={busy} aria-label={`Make ${line.name} the default`} title={`wfe-mcp templates default ${line.name}`} onClick={() => makeDefault(line.name)}>
                           Default
                         </button>
                       )}

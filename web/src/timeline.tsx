@@ -17,11 +17,11 @@ export function Timeline({ data, chosen, choose }: { data: TimelineView; chosen:
   const isLong = to - from > DAY_MS;
   const says = isLong ? day : clock;
   const bars = (task: TimelineView["tasks"][number]) =>
-    task.stretches.map((each, index) => {
+    task.stretches.map((stretch, index) => {
       const open = !data.is_over && task.outcome === "open" && index === task.stretches.length - 1;
-      const kind = each.what === "working" ? (each.failed ? "failed" : open ? "running" : "") : each.what === "human" ? "you" : "other";
-      const left = place(each.since);
-      return <i key={index} className={`bar ${kind}`} style={{ left: `${left}%`, width: `${Math.max(0, place(each.until) - left)}%` }} title={`${WORDS[each.what] ?? each.what} ${span((moment(each.until) - moment(each.since)) / 1000)}, attempt ${each.attempt || 1}`} />;
+      const kind = stretch.what === "working" ? (stretch.failed ? "failed" : open ? "running" : "") : stretch.what === "human" ? "you" : "other";
+      const left = place(stretch.since);
+      return <i key={index} className={`bar ${kind}`} style={{ left: `${left}%`, width: `${Math.max(0, place(stretch.until) - left)}%` }} title={`${WORDS[stretch.what] ?? stretch.what} ${span((moment(stretch.until) - moment(stretch.since)) / 1000)}, attempt ${stretch.attempt || 1}`} />;
     });
   const isRepeated = (phase: string) => data.tasks.filter((each) => each.phase === phase).length > 1;
   const reported = isReported(data.tasks);

@@ -32,14 +32,14 @@ export function TrustIt({ name, project = "", done }: { name: string; project?: 
             </tr>
           </thead>
           <tbody>
-            {found.effects.slice(0, 60).map((each, index) => (
+            {found.effects.slice(0, 60).map((effect, index) => (
               <tr key={index}>
-                <td data-label="Since then">{each.mark}</td>
-                <td data-label="It">{each.kind}</td>
+                <td data-label="Since then">{effect.mark}</td>
+                <td data-label="It">{effect.kind}</td>
                 <td data-label="What">
-                  {each.subject} {each.weakens && <Flag kind="weak">weakens a gate</Flag>}
+                  {effect.subject} {effect.weakens && <Flag kind="weak">weakens a gate</Flag>}
                 </td>
-                <td data-label="In detail" className="words">{each.detail}</td>
+                <td data-label="In detail" className="words">{effect.detail}</td>
               </tr>
             ))}
           </tbody>

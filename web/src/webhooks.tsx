@@ -17,7 +17,7 @@ export function Webhooks() {
       await ask("/webhooks/redeliver", { project: at.id, ...given });
       reload();
     });
-  const failed = data?.webhooks.some((each) => each.failed) ?? false;
+  const failed = data?.webhooks.some((webhook) => webhook.failed) ?? false;
   return (
     <>
       <header className="row wrap">
@@ -41,13 +41,13 @@ export function Webhooks() {
           A webhook tells another system, such as n8n, what happens in your runs and work items.
         </Empty>
       )}
-      {data?.webhooks.map((each) => (
-        <section key={each.name} className="panel pad" style={{ marginTop: "0.75rem" }}>
-          <h2>{each.name}</h2>
+      {data?.webhooks.map((webhook) => (
+        <section key={webhook.name} className="panel pad" style={{ marginTop: "0.75rem" }}>
+          <h2>{webhook.name}</h2>
           <p>
-            {each.origin} <span className="muted">gets {each.enabled ? each.events.join(", ") : "nothing now"}</span>
+            {webhook.origin} <span className="muted">gets {webhook.enabled ? webhook.events.join(", ") : "nothing now"}</span>
           </p>
-          {each.fault && <p className="s-failed words small">{each.fault}</p>}
+          {webhook.fault && <p className="s-failed words small">{webhook.fault}</p>}
         </section>
       ))}
       <Triggers project={at.id} concerns={at.concerns} />
@@ -74,23 +74,23 @@ function Deliveries({ rows, busy, again }: { rows: readonly DeliveryView[]; busy
         </tr>
       </thead>
       <tbody>
-        {rows.map((each) => (
-          <tr key={each.job} title={each.id}>
+        {rows.map((row) => (
+          <tr key={row.job} title={row.id}>
             <td>
-              <b>{each.event}</b>
+              <b>{row.event}</b>
             </td>
             <td data-label="State">
-              <State state={STATES[each.state] ?? each.state}>{each.state}</State>
-              <Soon at={each.next_try} says="next try" />
-              {each.error && each.state !== "delivered" && <p className="s-failed words small">{each.error}</p>}
+              <State state={STATES[row.state] ?? row.state}>{row.state}</State>
+              <Soon at={row.next_try} says="next try" />
+              {row.error && row.state !== "delivered" && <p className="s-failed words small">{row.error}</p>}
             </td>
-            <td data-label="To">{each.webhook}</td>
-            <td data-label="For">{each.subject}</td>
-            <td data-label="Tries" className="num">{each.tries}</td>
-            <td data-label="Made" className="num" title={each.at}>{age(each.at)} ago</td>
+            <td data-label="To">{row.webhook}</td>
+            <td data-label="For">{row.subject}</td>
+            <td data-label="Tries" className="num">{row.tries}</td>
+            <td data-label="Made" className="num" title={row.at}>{age(row.at)} ago</td>
             <td>
-              {each.state !== "behind" && each.state !== "sending" && (
-                <button type="button" className="btn slim" disabled={busy} title={`wfe-mcp webhook redeliver ${each.job}`} onClick={() => again(each.job)}>
+              {row.state !== "behind" && row.state !== "sending" && (
+                <button type="button" className="btn slim" disabled={busy} title={`wfe-mcp webhook redeliver ${row.job}`} onClick={() => again(row.job)}>
                   Redeliver
                 </button>
               )}
@@ -106,7 +106,7 @@ function Deliveries({ rows, busy, again }: { rows: readonly DeliveryView[]; busy
 function Triggers({ project, concerns }: { project: string; concerns: ReturnType<typeof useProject>["concerns"] }) {
   const { data } = useAsk<TriggersView>(`/triggers${query({ project })}`, concerns);
   const rows = [
-    ...(data?.schedules ?? []).map((each) => ({ ...each, when: `${each.cron} ${each.timezone}`.trim(), cli: "wfe-mcp schedule list" })),
+    ...(data?.schedules ?? []).map((schedule) => ({ ...schedule, when: `${schedule.cron} ${schedule.timezone}`.trim(), cli: "wfe-mcp schedule list" })),
     ...(data?.incoming ?? []).map((each) => ({ ...each, when: "a signed message", cli: "wfe-mcp incoming list", next: "", last: "", run: "" })),
   ];
   if (!rows.length) return <Faults texts={data?.faults} />;
@@ -124,18 +124,18 @@ function Triggers({ project, concerns }: { project: string; concerns: ReturnType
         </tr>
       </thead>
       <tbody>
-        {rows.map((each) => (
-          <tr key={`${each.cli} ${each.name}`} title={each.cli}>
+        {rows.map((row) => (
+          <tr key={`${row.cli} ${row.name}`} title={row.cli}>
             <td>
-              <b>{each.template}</b>
-              {each.fault && <p className="s-failed words small">{each.fault}</p>}
+              <b>{row.template}</b>
+              {row.fault && <p className="s-failed words small">{row.fault}</p>}
             </td>
-            <td data-label="By">{each.name}</td>
+            <td data-label="By">{row.name}</td>
             <td data-label="When">
-              {each.enabled ? each.when : "off"}
-              <Soon at={each.next} says="next" />
+              {row.enabled ? row.when : "off"}
+              <Soon at={row.next} says="next" />
             </td>
-            <td data-label="Last">{each.run ? <a href={to("runs", each.run)}>{age(each.last ?? "")} ago</a> : each.last ? `${age(each.last)} ago` : ""}</td>
+            <td data-label="Last">{row.run ? <a href={to("runs", row.run)}>{age(row.last ?? "")} ago</a> : row.last ? `${age(row.last)} ago` : ""}</td>
           </tr>
         ))}
       </tbody>

@@ -18,7 +18,7 @@ export const priority = (number: number): string => (WORDS[number] ? `${number} 
 export const itemPage = (item: { project: string; id: string }): string => to("items", item.project, item.id);
 
 /** Kinds but decisions, which have a list of their own. */
-export const WORKED = KINDS.filter((each) => each !== "decision");
+export const WORKED = KINDS.filter((kind) => kind !== "decision");
 
 /** The items that fit, asked for again when one of the project changes. */
 export function useBacklog(at: InProject, given: { kind?: string[]; status?: string[]; text?: string; order?: string; limit?: number } | null) {
@@ -168,24 +168,24 @@ export function WorkList({ query: given }: { query: URLSearchParams }) {
             </tr>
           </thead>
           <tbody>
-            {rows.map((each, index) => (
-              <tr key={`${each.project} ${each.id}`} aria-current={index === at ? "true" : undefined}>
+            {rows.map((row, index) => (
+              <tr key={`${row.project} ${row.id}`} aria-current={index === at ? "true" : undefined}>
                 <td>
-                  <a href={itemPage(each)} onFocus={() => setAt(index)}>
-                    {each.title}
+                  <a href={itemPage(row)} onFocus={() => setAt(index)}>
+                    {row.title}
                   </a>{" "}
-                  <span className="muted code">{each.id}</span> <ItemFlags item={each} />
+                  <span className="muted code">{row.id}</span> <ItemFlags item={row} />
                 </td>
-                {shown.many && <td data-label="Project">{shown.names.get(each.project)}</td>}
-                <td data-label="Kind">{each.kind}</td>
+                {shown.many && <td data-label="Project">{shown.names.get(row.project)}</td>}
+                <td data-label="Kind">{row.kind}</td>
                 <td data-label="Status">
-                  <State state={each.status}>{each.status}</State>
+                  <State state={row.status}>{row.status}</State>
                 </td>
-                <td data-label="Priority" className="num">{priority(each.priority)}</td>
-                <td data-label={each.parts ? "Progress" : undefined}>
-                  <Progress done={each.done} parts={each.parts} />
+                <td data-label="Priority" className="num">{priority(row.priority)}</td>
+                <td data-label={row.parts ? "Progress" : undefined}>
+                  <Progress done={row.done} parts={row.parts} />
                 </td>
-                <td data-label="Last change" className="num" title={each.changed_at}>{age(each.changed_at ?? "")} ago</td>
+                <td data-label="Last change" className="num" title={row.changed_at}>{age(row.changed_at ?? "")} ago</td>
               </tr>
             ))}
           </tbody>
@@ -243,20 +243,20 @@ export function WorkDecisions() {
       )}
       {rows.length > 0 && (
         <ul className="panel lines decided" aria-label="Decisions">
-          {rows.map((each, index) => (
-            <li key={`${each.project} ${each.id}`} aria-current={index === at ? "true" : undefined}>
+          {rows.map((row, index) => (
+            <li key={`${row.project} ${row.id}`} aria-current={index === at ? "true" : undefined}>
               <span className="grow">
-                <a href={itemPage(each)} onFocus={() => setAt(index)}>
-                  <b>{each.title}</b>
+                <a href={itemPage(row)} onFocus={() => setAt(index)}>
+                  <b>{row.title}</b>
                 </a>{" "}
-                <span className="muted code">{each.id}</span> {shown.many && <span className="muted">{shown.names.get(each.project)}</span>}
+                <span className="muted code">{row.id}</span> {shown.many && <span className="muted">{shown.names.get(row.project)}</span>}
               </span>
-              <State state={each.status}>{each.status}</State>
-              <span className="muted num" title={each.changed_at}>{age(each.changed_at ?? "")} ago</span>
+              <State state={row.status}>{row.status}</State>
+              <span className="muted num" title={row.changed_at}>{age(row.changed_at ?? "")} ago</span>
               <span className="row">
-                {(each.moves ?? []).map((move) => (
-                  <button key={move.to} type="button" className="btn slim" disabled={moving.busy} aria-label={`${moveName(move, each.status)} ${each.id}`} onClick={() => moving.move(each, move.to)}>
-                    {moveName(move, each.status)}
+                {(row.moves ?? []).map((move) => (
+                  <button key={move.to} type="button" className="btn slim" disabled={moving.busy} aria-label={`${moveName(move, row.status)} ${row.id}`} onClick={() => moving.move(row, move.to)}>
+                    {moveName(move, row.status)}
                   </button>
                 ))}
               </span>
@@ -274,7 +274,7 @@ const NEXT = 3;
 export function ReadyNext({ at }: { at: InProject }) {
   const { data, reload } = useBacklog(at, { status: ["ready"], limit: 50 });
   const moving = useMoving(reload);
-  const free = (data?.items ?? []).filter((each) => each.moves?.some((move) => move.to === "active" && !move.refused) && !each.waits_for?.length);
+  const free = (data?.items ?? []).filter((item) => item.moves?.some((move) => move.to === "active" && !move.refused) && !item.waits_for?.length);
   if (!free.length) return null;
   return (
     <section className="section news" aria-label="Ready next">

@@ -29,7 +29,7 @@ export function WorkBoard() {
   const [chosen, setChosen] = useState("");
   const items = [...(open.data?.items ?? []), ...(over.data?.items ?? [])];
   const key = (each: ItemCard) => `${each.project} ${each.id}`;
-  const columns = STATUSES.map((status): [string, ItemCard[]] => [status, items.filter((each) => each.status === status)]);
+  const columns = STATUSES.map((status): [string, ItemCard[]] => [status, items.filter((item) => item.status === status)]);
   const order = columns.flatMap(([, cards]) => cards);
   const now = order.find((each) => key(each) === chosen);
   const step = (by: number) => {
@@ -100,33 +100,33 @@ export function WorkBoard() {
                 {capital(status)} <span className="muted">{Math.max(cards.length, count(status))}</span>
               </h2>
               <ul>
-                {cards.map((each) => (
-                  <li key={key(each)}>
+                {cards.map((card) => (
+                  <li key={key(card)}>
                     <article
                       className="card"
                       draggable
-                      aria-current={each === now ? "true" : undefined}
+                      aria-current={card === now ? "true" : undefined}
                       onDragStart={(event) => {
-                        event.dataTransfer.setData("text/plain", each.id);
+                        event.dataTransfer.setData("text/plain", card.id);
                         event.dataTransfer.effectAllowed = "move";
-                        setDragged(each);
+                        setDragged(card);
                       }}
                       onDragEnd={() => setDragged(null)}
                     >
-                      <a id={`card ${key(each)}`} href={itemPage(each)} draggable={false} onFocus={() => setChosen(key(each))}>
-                        <b>{each.title}</b>
+                      <a id={`card ${key(card)}`} href={itemPage(card)} draggable={false} onFocus={() => setChosen(key(card))}>
+                        <b>{card.title}</b>
                       </a>
                       <span className="row wrap small muted">
-                        <span className="code">{each.id}</span>
-                        <span>{each.kind}</span>
-                        {each.priority !== 5 && <span>{priority(each.priority)}</span>}
-                        {at.many && <span>{at.names.get(each.project)}</span>}
+                        <span className="code">{card.id}</span>
+                        <span>{card.kind}</span>
+                        {card.priority !== 5 && <span>{priority(card.priority)}</span>}
+                        {at.many && <span>{at.names.get(card.project)}</span>}
                       </span>
-                      <ItemFlags item={each} />
-                      <Progress done={each.done} parts={each.parts} />
+                      <ItemFlags item={card} />
+                      <Progress done={card.done} parts={card.parts} />
                       <span className="row small muted">
-                        <span className="num" title={each.changed_at}>{age(each.changed_at ?? "")}</span>
-                        <button type="button" className="btn slim bare end" disabled={moving.busy} aria-label={`Move ${each.id}`} aria-keyshortcuts="m" onClick={() => moving.choose(each)}>
+                        <span className="num" title={card.changed_at}>{age(card.changed_at ?? "")}</span>
+                        <button type="button" className="btn slim bare end" disabled={moving.busy} aria-label={`Move ${card.id}`} aria-keyshortcuts="m" onClick={() => moving.choose(card)}>
                           Move…
                         </button>
                       </span>
