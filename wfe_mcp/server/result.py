@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.readers import for_agent
-from wfe_mcp.store.driver import HEAD
 from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def refusal(engine: Engine, refused: Refused, arguments: dict[str, Any]) -> Enve
 def _newer(engine: Engine) -> Refused | None:
     """That another version has upgraded the database meanwhile; then what cannot be read is probably that one's."""
     try:
-        is_newer = engine.store.health().revision > HEAD
+        is_newer = engine.store.is_overtaken()
     except Refused as unfit:
         return unfit
     return (
