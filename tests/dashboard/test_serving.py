@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -17,6 +18,7 @@ from tests.engine.scene import Scene, approval, phase, refused
 from wfe_mcp.dashboard import serving
 from wfe_mcp.dashboard.serving import Page, serve_page
 from wfe_mcp.engine.approvals import decision_page as pages
+from wfe_mcp.store.driver import driver
 from wfe_mcp.store.records.runs import ProcessRecord
 
 WAIT_S = 120.0
@@ -149,6 +151,16 @@ def test_it_ends_soon_when_no_server_is_left(scene: Scene, page: Page) -> None:
     assert page.is_idle(1800)
     assert waiting(scene)
     assert not page.is_idle(1800), "its address was given to somebody"
+
+
+def test_it_makes_way_for_the_page_of_a_version_that_upgraded_the_database(scene: Scene, page: Page) -> None:
+    a_server_lives(scene)
+    waiting(scene)
+    with closing(driver().connect(str(scene.engine.store.place))) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    assert not page.is_idle(1800), "somebody has just looked"
+    quiet(page, 301)
+    assert page.is_idle(1800)
 
 
 def test_it_ends_with_its_database(scene: Scene, page: Page, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,19 +3,24 @@
 import hashlib
 import sqlite3
 from contextlib import closing
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.cli.scene import PIN, Terminal
 from tests.engine.scene import AGENT, Scene, approval, phase
+from tests.packages import install_sample, on_the_path
 from wfe_mcp.core.commands import StartRun
 from wfe_mcp.core.decide import decide
 from wfe_mcp.core.evidence_levels import GateDifference
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import RunState
 from wfe_mcp.engine.integrity.verification import verify
-from wfe_mcp.engine.runs.start import new_run_id
+from wfe_mcp.engine.runs.start import new_run_id, start_run
+from wfe_mcp.engine.templates.catalogue import installed_definition
 from wfe_mcp.store.records.runs import NewRun
+from wfe_mcp.workflow.load import digest
 
 SKIP = '\n[templates.deed.phases.sign]\napprover = "skip"\n[artifacts]\non_mismatch = "warn"\n'
 SAID = "your approval is no longer required"
@@ -95,8 +100,39 @@ def test_verify_fails_for_a_run_that_was_started_with_fewer_gates(
     assert verify(scene.engine).findings == ()
     scene.clock.advance(minutes=1)
     made = scene.define(phase("plan", approval()))
-    loose = {**made, "phases": [phase("plan")]}
-    plan = scene.engine.plans.compile(loose)
+    write_run(scene, made, {**made, "phases": [phase("plan")]}, gates)
+    assert {one.code for one in verify(scene.engine).findings} == {"gates_weakened"}
+
+
+@pytest.mark.attack(
+    "a run is started through the project's own code from a template with the name compile a shipped one",
+    "detected",
+    "design §7",
+)
+def test_verify_compares_a_run_with_the_shipped_template_of_its_name_unless_that_was_another_then(scene: Scene) -> None:
+    made = {**scene.define(phase("plan")), "name": "quick_fix"}
+    write_run(scene, made, made, (), installed="what an earlier version shipped")
+    assert verify(scene.engine).findings == ()
+    write_run(scene, made, made, (), installed=digest(installed_definition("quick_fix")))
+    assert {one.code for one in verify(scene.engine).findings} == {"gates_weakened"}
+
+
+def test_a_run_verifies_after_an_upgrade_of_a_package_that_changes_its_template(scene: Scene, tmp_path: Path) -> None:
+    with on_the_path(install_sample(tmp_path, tmp_path / "site")) as site:
+        (file,) = site.rglob("template.json")
+        start_run(scene.engine, AGENT, "acme_ticket", {"problem": "Totals are wrong"})
+        file.write_text(file.read_text(encoding="utf-8").replace("branch", "git branch"), encoding="utf-8")
+        assert verify(scene.engine).findings == ()
+
+
+def write_run(
+    scene: Scene,
+    template: dict[str, Any],
+    definition: dict[str, Any],
+    gates: tuple[GateDifference, ...] | None,
+    **frozen: str,
+) -> None:
+    plan = scene.engine.plans.compile(definition)
     state = RunState()
     events = decide(state, StartRun(spec=plan.spec, gates=gates, by=AGENT, at=scene.clock()))
     for event in events:
@@ -106,19 +142,18 @@ def test_verify_fails_for_a_run_that_was_started_with_fewer_gates(
             id=new_run_id(),
             project_id=scene.engine.project_id,
             worktree=str(scene.root),
-            template="drill",
+            template=template["name"],
             template_version="1.0.0",
-            template_sha256=tx.documents.keep(made),
-            definition_sha256=tx.documents.keep(loose),
+            template_sha256=tx.documents.keep(template),
+            definition_sha256=tx.documents.keep(definition),
             title="x",
             inputs={},
-            frozen={},
+            frozen={**frozen},
             idempotency_key=None,
             args_sha256="",
             driver=None,
         )
         tx.runs.create(new, state, events, AGENT, scene.clock())
-    assert {one.code for one in verify(scene.engine).findings} == {"gates_weakened"}
 
 
 @pytest.mark.attack("a gate that was skipped once is skipped by putting the old file back", "held", "design §7")

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from mcp_types import INVALID_PARAMS, TextContent
 from tests.server.conftest import Connect, House, call, drill, structured
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.templates.versions import make_default
+from wfe_mcp.store.driver import driver
 from wfe_mcp.views.answers import reading
 
 BAD_CALLS: list[tuple[str, dict[str, Any], list[str]]] = [
@@ -132,6 +133,24 @@ async def test_a_crash_of_ours_is_called_internal_and_shows_nothing_of_the_insid
     assert structured(result)["error"]["code"] == "internal"
     assert "secret" not in json.dumps(structured(result))
     assert "ZeroDivisionError" in caplog.text
+
+
+async def test_a_server_that_cannot_read_what_a_newer_version_stored_says_to_restart_the_client(
+    house: House, connect: Connect
+) -> None:
+    async with connect() as agent:
+        run = await drill(agent)
+        with closing(driver().connect(str(house.root.parent / "wfe.db"))) as database, database:
+            database.execute("UPDATE attempt SET state = json_set(state, '$.status', 'of a newer version')")
+        crashed = await call(agent, "start_phase", run=run, phase="plan")
+        with closing(driver().connect(str(house.root.parent / "wfe.db"))) as database, database:
+            database.execute("UPDATE alembic_version SET version_num = '9999'")
+        newer = await call(agent, "start_phase", run=run, phase="plan")
+
+    assert crashed["error"]["code"] == "internal"
+    assert newer["error"]["code"] == "unavailable"
+    assert "upgraded by a newer wfe-mcp" in newer["error"]["message"]
+    assert "restart their client" in newer["error"]["hint"]
 
 
 async def test_a_database_of_another_kind_is_refused_by_every_call_and_the_server_stays(house: House, era: str) -> None:

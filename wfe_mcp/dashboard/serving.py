@@ -9,7 +9,8 @@ Rules:
    its own port; a page on demand that has ``PORT`` does the same while the user's page runs.
 4. It has no state of its own: when it is killed, nothing is lost, and the next page answers at ``PORT``.
 5. Started on demand, it ends by itself: when nothing waits, the user's page does not run, and it is idle or no server runs;
-   a week after the last visit; or when its database is removed.
+   a week after the last visit; when its database is removed; or once a newer version has upgraded that and no one is at the
+   page: the next one is of that version.
 """
 
 import contextlib
@@ -76,6 +77,9 @@ class Page:
         since_visit_s = time.monotonic() - self._visited_at
         if since_visit_s < min(idle_s, ORPHAN_S):
             return False
+        with contextlib.suppress(Refused):
+            if self._engine.store.is_overtaken():
+                return True
         if self._desks.waits():
             return since_visit_s >= KEPT_S
         with self._engine.store.read() as tx:

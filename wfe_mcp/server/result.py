@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.engine.kernel.engine import Engine
 
+_UNREADABLE = {"internal", "invalid_template"}
 _SHORT_CHARS = 200
 _FEW = 5
 HOW_TO_PAGE = (
@@ -50,6 +51,8 @@ def refusal(engine: Engine, refused: Refused, arguments: dict[str, Any]) -> Enve
     """The envelope of a refusal, with the run's state and the next calls where they are known."""
     from wfe_mcp.views.reports import envelopes
 
+    if refused.code in _UNREADABLE and "definition" not in arguments:
+        refused = _newer(engine) or refused
     run, phase = (value if isinstance(value := arguments.get(key), str) else None for key in ("run", "phase"))
     try:
         return envelopes.refusal(engine, refused, run, phase)
@@ -58,6 +61,23 @@ def refusal(engine: Engine, refused: Refused, arguments: dict[str, Any]) -> Enve
     except Exception:
         log.exception("the state of run %s could not be read", run)
     return Envelope(False, summary=refused.message, error=refused)
+
+
+def _newer(engine: Engine) -> Refused | None:
+    """That another version has upgraded the database meanwhile; then what cannot be read is probably that one's."""
+    try:
+        is_newer = engine.store.is_overtaken()
+    except Refused as unfit:
+        return unfit
+    return (
+        Refused(
+            "unavailable",
+            "The database was upgraded by a newer wfe-mcp. This server started before that, and cannot read what the newer one stored.",
+            "Ask the user to restart their client, which starts the new version. Nothing is lost.",
+        )
+        if is_newer
+        else None
+    )
 
 
 def tool_result(envelope: Envelope) -> CallToolResult:

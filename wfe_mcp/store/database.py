@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from wfe_mcp.store.databases import database_at
+from wfe_mcp.store.driver import HEAD
 from wfe_mcp.store.rehearsal import RehearsedArtifacts, RehearsedDocuments
 from wfe_mcp.store.repository import Caches, Library, Repository, RepositoryPart, TransactionContext
 
@@ -244,6 +245,10 @@ class Store:
     def health(self) -> Health:
         """The figures that ``doctor`` shows about the database."""
         return self._database.health()
+
+    def is_overtaken(self) -> bool:
+        """Whether a newer version has upgraded the database since this process opened it."""
+        return self.health().revision > HEAD
 
     def change_to_wal(self) -> bool:
         """Give the file a write-ahead log; whether it has one now. The caller knows that no other process uses the file."""

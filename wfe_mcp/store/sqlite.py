@@ -306,7 +306,10 @@ _REFUSALS: dict[str, tuple[str, str]] = {
     "SQLITE_FULL": ("The disk is full: the database cannot grow.", "Free some space, then call again."),
     "SQLITE_READONLY": ("The database file cannot be written.", "Make the file and its folder writable."),
     "SQLITE_CANTOPEN": ("The database file cannot be opened.", "Make the file and its folder readable and writable."),
-    "SQLITE_IOERR": ("The disk failed under the database.", "Check the disk, then run: wfe-mcp verify"),
+    "SQLITE_IOERR": (
+        "The disk under the database is full, or it failed.",
+        "Free some space or check the disk, then run: wfe-mcp verify",
+    ),
     "SQLITE_CORRUPT": ("The database file is damaged.", "Restore a backup; run: wfe-mcp doctor"),
     "SQLITE_NOTADB": (
         "The database file is not an SQLite database.",

@@ -13,13 +13,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from wfe_mcp import __version__
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, RunId
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.kernel.engine import Engine, own_key
 from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
-from wfe_mcp.engine.templates.catalogue import trust_keys
+from wfe_mcp.engine.templates.catalogue import installed_definition, trust_keys
 from wfe_mcp.engine.templates.effective_gates import changed_gates, find_weakened_gates
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import LoadedRun, SettingEvent
@@ -148,17 +147,17 @@ def _embedded_definitions(value: object) -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def _is_known(tx: Tx, loaded: LoadedRun, trusted: _TrustedBytes) -> bool:
-    """True when the template was trusted, or is shipped. One that an older version shipped cannot be compared."""
-    from wfe_mcp.workflow.catalogue import package_templates, shipped_templates
+    """True when the template was trusted, or is the installed one. One that another version had cannot be compared."""
     from wfe_mcp.workflow.load import digest
 
     record = loaded.record
     if any(trusted.holds(key, record.template_sha256) for key in trust_keys(record.template, record.template_version)):
         return True
-    installed = [entry for entry in (*shipped_templates(), *package_templates()) if entry.name == record.template]
-    if any(digest(entry.read().value) == record.template_sha256 for entry in installed):
-        return True
-    return bool(installed) and tx.documents.load(record.frozen_sha256).get("engine") != f"wfe-mcp {__version__}"
+    installed = installed_definition(record.template)
+    if installed is None:
+        return False
+    sha256 = digest(installed)
+    return record.template_sha256 == sha256 or tx.documents.load(record.frozen_sha256).get("installed") != sha256
 
 
 def _fault(loaded: LoadedRun, where: str, message: str) -> Discrepancy:

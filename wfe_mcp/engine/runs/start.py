@@ -35,7 +35,7 @@ from wfe_mcp.engine.models.roles import fill_role, freeze_roles, known_names
 from wfe_mcp.engine.outbox.outbox import publish_start
 from wfe_mcp.engine.phases.model_worker import is_cli_agent, worker_of
 from wfe_mcp.engine.runs.input_files import refuse_absent_files
-from wfe_mcp.engine.templates.catalogue import default_template, find_template
+from wfe_mcp.engine.templates.catalogue import default_template, find_template, installed_definition
 from wfe_mcp.engine.templates.effective_gates import gate_differences
 from wfe_mcp.engine.templates.overrides import MadeRoles, configure_plan
 from wfe_mcp.engine.templates.trust import least_evidence, trusted_policy
@@ -372,10 +372,14 @@ def _is_left_out(plan: CompiledTemplate, when: str, inputs: dict[str, Any]) -> b
 
 def _frozen(plan: CompiledTemplate, settings: LoadedSettings, engine: Engine, bundles: list[Bundle]) -> dict[str, Any]:
     """What the run may use, as it is configured and trusted now."""
+    from wfe_mcp.workflow.load import digest
+
     requires = engine.plans.report(plan).requires
+    installed = installed_definition(plan.template.name)  # verify compares it with that of a later version
     checks, servers = settings.settings.checks, settings.settings.mcp_servers
     return {
         "engine": f"wfe-mcp {__version__}",
+        "installed": installed and digest(installed),
         "checks": {
             name: checks[name].frozen(name).model_dump(mode="json") for name in requires.checks if name in checks
         },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wfe_mcp.core.units import plural
 from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.reports.envelopes import envelope_of, overview_of
 from wfe_mcp.views.runs.run import origin_view
@@ -38,7 +39,7 @@ def imported_answer(engine: Engine, found: ImportedRun, *, dry_run: bool = False
         dry_run=dry_run,
         run=found.run if dry_run else "",
     )
-    counts = f"{found.events} events, {found.revisions} revisions"
+    counts = f"{plural(found.events, 'event')}, {plural(found.revisions, 'revision')}"
     if dry_run:
         more = "; it is here already" if found.was_here else ""
         return Envelope(True, summary=f"Run {found.run} is intact ({counts}){more}. Nothing was stored.", view=view)
