@@ -51,11 +51,11 @@ def untyped_splats(source: str, allowed: frozenset[str] | set[str] = frozenset()
 
 
 def _is_typed(value: ast.expr, untyped: set[str]) -> bool:
-    """A name that is not declared with Any, or what ``on`` and ``RunChange.given`` return: typed dictionaries."""
+    """A name that is not declared with Any, or what ``on``, ``RunChange.given`` and ``values_of`` return: typed dictionaries."""
     if isinstance(value, ast.Name):
         return value.id not in untyped
     named = value.func if isinstance(value, ast.Call) else value
-    return isinstance(named, ast.Attribute) and named.attr in {"on", "given"}
+    return isinstance(named, ast.Attribute) and named.attr in {"on", "given", "values_of"}
 
 
 def _has_any(annotation: ast.expr) -> bool:
@@ -82,7 +82,7 @@ def test_the_rule_accepts_typed_values() -> None:
     assert not untyped_splats("ready = Ready(**attempt.on)")
     assert get_type_hints(cast("property", Attempt.on).fget)["return"] is OfAttempt
     assert inspect.signature(RunChange.values_of).return_annotation == "OnAttempt"
-    assert inspect.signature(cast("property", RunChange.given).fget or print).return_annotation == "Given"
+    assert inspect.signature(cast("property", RunChange.given).fget or print).return_annotation == "CallerAndTime"
 
 
 def test_core_engine_and_store_splat_no_untyped_values_into_calls() -> None:

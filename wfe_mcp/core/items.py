@@ -136,12 +136,12 @@ def with_values(item: Item, values: Values) -> Item:
 
 def values_of(item: Item) -> dict[str, Any]:
     """The fields of ``item`` that say something, as JSON has them: what the first entry of its log holds."""
-    item_values: dict[str, Any] = {}
+    plain_values: dict[str, Any] = {}
     for field in fields(item):
         value = getattr(item, field.name)
         if field.name != "id" and (field.name in {"kind", "title", "status"} or value != field.default):
-            item_values[field.name] = list(value) if field.name in LISTS else value
-    return item_values
+            plain_values[field.name] = list(value) if field.name in LISTS else value
+    return plain_values
 
 
 def load_item(id_: str, values: Values) -> Item:

@@ -84,10 +84,10 @@ def _one_commit(gate: GitGate, repository: _Repository) -> Iterator[_Fault]:
 def _message(gate: GitGate, repository: _Repository) -> Iterator[_Fault]:
     if gate.message is None:
         return
-    message = git.commit_message(repository.root, repository.head).partition("\n")[0]
-    if not message.startswith(gate.message):
+    subject = git.commit_message(repository.root, repository.head).partition("\n")[0]
+    if not subject.startswith(gate.message):
         yield _Fault(
-            f"the newest commit's message is {message!r}, expected it to begin with {gate.message!r}",
+            f"the newest commit's message is {subject!r}, expected it to begin with {gate.message!r}",
             "amend its message",
         )
 

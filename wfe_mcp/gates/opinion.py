@@ -112,7 +112,7 @@ def no_reviewer(gate: OpinionGate, missing: Mapping[str, str]) -> Judgement:
     """
     data = {"reviewers": list(gate.reviewers), "missing": _reasons(missing)}
     if gate.if_missing == "note":
-        return skipped(KIND, _unconfigured(missing), data)
+        return skipped(KIND, _no_reviewer_configured(missing), data)
     step = "ask the user to do so, then to retry the phase."
     return undecided(KIND, f"No reviewer can be asked ({shorten_names(_reasons(missing))}).", step, data)
 
@@ -122,10 +122,10 @@ def with_warning(judgement: Judgement, missing: Mapping[str, str]) -> Judgement:
     if judgement.kind is not VerdictKind.PASS:
         return judgement
     data = judgement.data | {"missing": _reasons(missing)}
-    return passed_with_warning(KIND, _unconfigured(missing), [judgement.message], data)
+    return passed_with_warning(KIND, _no_reviewer_configured(missing), [judgement.message], data)
 
 
-def _unconfigured(missing: Mapping[str, str]) -> str:
+def _no_reviewer_configured(missing: Mapping[str, str]) -> str:
     return f"no reviewer is configured ({shorten_names(list(missing))})"
 
 

@@ -23,6 +23,6 @@ _PLAIN = (
 def in_plain_words(message: str) -> str:
     """``message`` of CEL as a person reads it; one that is not in the table stays as it is."""
     for pattern, words in _PLAIN:
-        if found := re.fullmatch(pattern, message):
-            return words.format(*found.groups())
+        if match := re.fullmatch(pattern, message):
+            return words.format(*match.groups())
     return message

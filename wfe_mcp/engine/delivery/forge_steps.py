@@ -20,7 +20,7 @@ from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.forges.blockers import Blocked, NotYet
 from wfe_mcp.delivery.forges.protocol import Change
 from wfe_mcp.delivery.forges.pull_request_text import issue_of, merge_text, pull_request_text
-from wfe_mcp.delivery.git.commits import listed
+from wfe_mcp.delivery.git.commits import list_paths
 from wfe_mcp.delivery.git.merges import changed_files
 from wfe_mcp.delivery.git.refs import commit_of, held_by, move, ref_of, tree_of
 from wfe_mcp.delivery.git.remote import fetch
@@ -139,7 +139,7 @@ def merge_step(place: DeliveryPlace, call: StepCall, context: JobContext, params
     seen = operate(place.engine, call, "forge.merge", request.target, before, observe, act, allow)
     if seen["tree"] != approved and not was_shown(place.engine, call, "difference"):
         trees = {"found": str(seen["tree"])[:12], "expected": approved[:12]}
-        why = listed(changed_files(place.root, approved, str(seen["tree"])))
+        why = list_paths(changed_files(place.root, approved, str(seen["tree"])))
         raise Blocked("difference", why=why, commit=str(seen["commit"])[:12], base=base, **trees)
     _bring_along(place.root, base, str(seen["commit"]))
     issue = issue_after_merge(place, call, context, request.site)

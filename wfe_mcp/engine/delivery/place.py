@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus
-from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.texts import one_line, slug
 from wfe_mcp.delivery.attestations.files import files_tree
 from wfe_mcp.delivery.fault import DeliveryFault
@@ -295,9 +295,9 @@ def approved_files(engine: Engine, run: RunRecord, current: Attempt) -> Approved
 def facts_of(engine: Engine, call: StepCall) -> dict[str, str]:
     """What the text of a blocker may name of the run: itself, this phase, and the one whose files were approved or judged last."""
     settings = engine.settings().settings.delivery
-    known = {"run": call.run.id, "deliver": typed(call.attempt.phase), "remote": settings.remote}
+    known = {"run": call.run.id, "deliver": shell_path(call.attempt.phase), "remote": settings.remote}
     with suppress(DeliveryFault):  # nothing was: then there is nothing to propose or merge
-        known["judged"] = typed(PhasePath(approved_files(engine, call.run, call.attempt).phase))
+        known["judged"] = shell_path(PhasePath(approved_files(engine, call.run, call.attempt).phase))
     return known
 
 

@@ -255,7 +255,7 @@ def _effects(current: RunChange, places: Sequence[PhasePath], then: RunState) ->
     if not has_steps(current.state.spec):
         return ()
     first = {path: then.current(path).before + 1 if path in then.attempts else 1 for path in places}
-    made = (
+    calls = (
         f"step {row.step!r} of {row.phase} ({row.does})"
         for row in current.tx.steps.of_run(current.run.id)
         if row.attempt >= first.get(row.phase, row.attempt + 1)
@@ -263,7 +263,7 @@ def _effects(current: RunChange, places: Sequence[PhasePath], then: RunState) ->
         and row.carried is None
         and str(row.status) in _HAPPENED
     )
-    return tuple(dict.fromkeys(made))
+    return tuple(dict.fromkeys(calls))
 
 
 def explain_unrecorded(engine: Engine, by: By, loaded: LoadedRun, aim: Aim, refused: Refused) -> Refused:

@@ -18,8 +18,8 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, RunStatus
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git import refs, remote as remotes
+from wfe_mcp.engine.delivery.clean_step import merged_branches, remove_branch
 from wfe_mcp.engine.delivery.forge_steps import merge_by_others
-from wfe_mcp.engine.delivery.git_steps import merged_branches, remove_branch
 from wfe_mcp.engine.delivery.operations import Operation, operations_of, record_seen, removed_branches
 from wfe_mcp.engine.delivery.place import DeliveryPlace, NotDelivered, place_of, remote_of
 from wfe_mcp.engine.delivery.site import refusing
@@ -83,8 +83,8 @@ def clean_up(engine: Engine, by: By, *, do: bool = False, on_remote: bool = Fals
 
 def _merged_by_others(place: DeliveryPlace) -> Operation | None:
     """The merge of the run's pull request by another: where its branch is still here, the forge is asked."""
-    proposed = (str(one.target["branch"]) for one in place.operations if one.kind == "forge.open")
-    if not any(refs.commit_of(place.root, refs.ref_of(each)) for each in proposed):
+    proposed = (str(step.target["branch"]) for step in place.operations if step.kind == "forge.open")
+    if not any(refs.commit_of(place.root, refs.ref_of(branch)) for branch in proposed):
         return None
     with refusing():
         return merge_by_others(place, place.operations)

@@ -50,14 +50,14 @@ def start_phase(engine: Engine, by: By, run_id: str, phase: str | None, *, holde
             read_files = files_at_start(engine, tx, loaded, path) if path in loaded.state.attempts else BoundFiles
             saves = _begins(engine, tx, loaded, path, by, holder) and is_saved_at_start(engine, tx, loaded, path)
         try:
-            return _claimed(engine, by, loaded, path, holder, read_files, saves=saves)
+            return _claim_phase(engine, by, loaded, path, holder, read_files, saves=saves)
         except Refused as refused:
             if phase or refused.code != "leased" or loaded.record.last_seq == lost_at:
                 raise
             lost_at = loaded.record.last_seq  # another worker was faster: choose again
 
 
-def _claimed(
+def _claim_phase(
     engine: Engine,
     by: By,
     loaded: LoadedRun,

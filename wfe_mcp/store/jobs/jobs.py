@@ -233,7 +233,6 @@ _CLAIM = (
 
 _WAITING = select(JOB.c.id).where(JOB.c.id.in_(bindparam("ids_", expanding=True)), JOB.c.status == JobStatus.QUEUED)
 _HELD = and_(JOB.c.id == bindparam("id_"), JOB.c.fence == bindparam("fence_"), JOB.c.status == JobStatus.RUNNING)
-# A job that is to stop renews no lease: should its handler hang, the lease ends and frees it.
 _HEARTBEAT = update(JOB).where(_HELD, ~JOB.c.cancel_requested).values(lease_until=bindparam("until"))
 # The keys of the values decide the columns that it sets.
 _HELD_STEP = update(JOB).where(_HELD)
@@ -252,7 +251,6 @@ class JobRepository(Repository):
     def enqueue(self, new: NewJob) -> str:
         """Queue a job in this transaction; its id. A known ``dedupe_key`` returns the id of the job that has it."""
         if new.dedupe_key is not None:
-            # Two that enqueue the same at once would both find none.
             self.alone("job", new.dedupe_key)
             same_job = self._connection.execute(_BY_KEY, {"key_": new.dedupe_key}).scalar()
             if same_job is not None:

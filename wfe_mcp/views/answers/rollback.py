@@ -67,22 +67,22 @@ def undo_delivery(engine: Engine, by: By, run: str, *, dry_run: bool = False) ->
     if (merge := merge_in(looked_for(engine, run, by if by.is_human and not dry_run else None))) is not None:
         where = f"{merge.commit[:12]} is on {merge.target['base']}"
         if dry_run:
-            there, standing = revert_of(engine, run), overview_of(engine, run)
+            there, run_overview = revert_of(engine, run), overview_of(engine, run)
             what = (
                 f"run {there.record.id} reverts it"
                 if there
                 else "an undo of the delivery would open a run that reverts it"
             )
-            return envelope_of(standing, f"{where}: {what}", run_views.full(standing))
+            return envelope_of(run_overview, f"{where}: {what}", run_views.full(run_overview))
         record = start_revert(
             engine, by, run, lambda folder: create_beside(engine, project_at(folder), engine.holder)
         ).record
-        standing = overview_of(engine, record.id)
+        run_overview = overview_of(engine, record.id)
         return envelope_of(
-            standing, f"{where}: run {record.id} reverts it, in {record.worktree}", run_views.full(standing)
+            run_overview, f"{where}: run {record.id} reverts it, in {record.worktree}", run_views.full(run_overview)
         )
-    standing = undoable(engine, run) if dry_run else reverse(engine, by, run)
-    views = operation_views(standing)
+    run_overview = undoable(engine, run) if dry_run else reverse(engine, by, run)
+    views = operation_views(run_overview)
     listed = ", ".join(f"{view.kind} {view.target}" for view in views)
     would = "An undo of the delivery would reverse" if dry_run else "Reversed"
     after = overview_of(engine, run)

@@ -41,35 +41,37 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
         from wfe_mcp.engine.models.call_log import record_client_calls  # the brief status does without
 
         record_client_calls(engine)
-    standing = overview_of(engine, run)
-    view = run_views.brief(standing)
+    run_overview = overview_of(engine, run)
+    view = run_views.brief(run_overview)
     if detail == "full":
         with engine.store.read() as tx:
-            view = replace(run_views.full(with_tools(tx, standing)), checkpoints=newest_checkpoints(tx, standing))
-    stale = bool(stale_of(engine, (standing.loaded.record,)))
-    stuck = not stale and bool(stuck_of(engine, (standing.loaded.record,)))
-    idle = f", STALE (untouched since {_day(standing)})" if stale else ""
+            view = replace(
+                run_views.full(with_tools(tx, run_overview)), checkpoints=newest_checkpoints(tx, run_overview)
+            )
+    stale = bool(stale_of(engine, (run_overview.loaded.record,)))
+    stuck = not stale and bool(stuck_of(engine, (run_overview.loaded.record,)))
+    idle = f", STALE (untouched since {_day(run_overview)})" if stale else ""
     idle += (
-        f", STUCK (no progress since {standing.loaded.record.updated_at.isoformat(timespec='minutes')})"
+        f", STUCK (no progress since {run_overview.loaded.record.updated_at.isoformat(timespec='minutes')})"
         if stuck
         else ""
     )
     return envelope_of(
-        standing,
-        f"{run_views.summary(standing)}{idle}",
+        run_overview,
+        f"{run_views.summary(run_overview)}{idle}",
         replace(
             view,
             marks=f"{view.marks}{idle}",
             stale=stale,
             stuck=stuck,
-            unproved=tuple(unproved_gates(standing.loaded.state)),
+            unproved=tuple(unproved_gates(run_overview.loaded.state)),
             warnings=(
-                *_other_folder(engine, standing, by),
+                *_other_folder(engine, run_overview, by),
                 *reset_warnings(engine),
-                *elsewhere(engine, standing),
-                *(held_by_others(engine, standing) if by.channel is Channel.MCP else ()),
-                *artifact_views.warnings(standing),
-                *changed_before_work(engine, standing),
+                *elsewhere(engine, run_overview),
+                *(held_by_others(engine, run_overview) if by.channel is Channel.MCP else ()),
+                *artifact_views.warnings(run_overview),
+                *changed_before_work(engine, run_overview),
             ),
         ),
     )
@@ -101,27 +103,27 @@ def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
     if not overviews:
         return idle.showing(RunList(runs=(), warnings=warnings)) if warnings else idle
     overviews.sort(key=lambda one: bool(one.folder))  # this folder's first
-    here = sum(1 for standing in overviews if not standing.folder)
+    here = sum(1 for run_overview in overviews if not run_overview.folder)
     from wfe_mcp.engine.templates.effective_gates import find_weakened_gates  # the status of one run does without
 
-    records = [standing.loaded.record for standing in overviews]
+    records = [run_overview.loaded.record for run_overview in overviews]
     are_stale, are_stuck = stale_of(engine, records), stuck_of(engine, records)
     rows = (
         run_views.run_row(
             record,
-            standing,
+            run_overview,
             stale=record.id in are_stale,
             stuck=record.id in are_stuck - are_stale,
-            weakened_gates=len(find_weakened_gates(standing.loaded)),
-            folder=standing.folder,
+            weakened_gates=len(find_weakened_gates(run_overview.loaded)),
+            folder=run_overview.folder,
         )
-        for standing, record in zip(overviews, records, strict=True)
+        for run_overview, record in zip(overviews, records, strict=True)
     )
     # All are of this project, whose folder is said once.
     rows = (replace(row, project="") for row in rows)
     start = Next("list_templates", why="choose a template, then start_run here")
     moves = list(idle.next) if not loaded else [] if here else [start]
-    moves += [move for standing in overviews if not standing.folder for move in next_moves(standing)[:1]]
+    moves += [move for run_overview in overviews if not run_overview.folder for move in next_moves(run_overview)[:1]]
     more = len(newest) > len(loaded)
     what = f"The {len(loaded)} newest open runs" if more else plural(len(loaded), "open run")
     what += f" of {engine.root.name}" if here == len(overviews) else ""  # else the folder is said below
@@ -136,7 +138,9 @@ def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
 def _with_decisions(engine: Engine, found: Sequence[Overview], listed: RunList) -> RunList:
     """``listed`` with the oldest decisions that wait for the user in these runs, each in a line."""
     overviews = [
-        standing for standing in found if any(attempt.asked for attempt in standing.loaded.state.open_attempts)
+        run_overview
+        for run_overview in found
+        if any(attempt.asked for attempt in run_overview.loaded.state.open_attempts)
     ]
     if not overviews:
         return listed

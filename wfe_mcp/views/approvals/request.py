@@ -214,7 +214,7 @@ def _back_to(found: Overview, request: RequestRecord) -> tuple[str, ...]:
 
 def waiting_lines(engine: Engine, standings: Sequence[Overview]) -> tuple[WaitingDecision, ...]:
     """What waits for a decision in these runs of the project of ``engine``, oldest first; others cost nothing."""
-    of_run = {standing.loaded.record.id: standing for standing in standings}
+    of_run = {run_overview.loaded.record.id: run_overview for run_overview in standings}
     with engine.store.read() as tx:
         requests = [request for run in of_run for request in tx.approvals.open_requests(run_id=run)]
     project = project_facts(engine)

@@ -112,14 +112,14 @@ def _other(
     match = _OF_RUN.fullmatch(against)
     if match is None:
         raise Refused("bad_argument", f"There is nothing to compare with at {against!r:.80}.", _FORMS)
-    standing = run_named(match[1])
+    run_overview = run_named(match[1])
     if match[2]:
-        path = phase_of(standing, match[2], "")
-    elif record.phase in standing.loaded.state.attempts and standing.plan.has_artifact(record.phase):
+        path = phase_of(run_overview, match[2], "")
+    elif record.phase in run_overview.loaded.state.attempts and run_overview.plan.has_artifact(record.phase):
         path = record.phase
     else:
-        path = phase_of(standing, "", record.name)
-    return revision_of(tx, standing.loaded.record.id, path, int(match[3]) if match[3] else None)
+        path = phase_of(run_overview, "", record.name)
+    return revision_of(tx, run_overview.loaded.record.id, path, int(match[3]) if match[3] else None)
 
 
 def _heads(tx: Tx, run: RunId, path: PhasePath) -> list[RevisionHead]:

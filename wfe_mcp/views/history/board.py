@@ -46,14 +46,14 @@ def board(template: str, standings: Sequence[Overview]) -> BoardView:
     titles: dict[PhasePath, str] = {}
     at = dict["PhasePath", list[RunRow]]()
     ended = list[RunRow]()
-    for standing in standings:
-        for phase in standing.loaded.state.spec.body(None):
-            titles.setdefault(phase.path, standing.plan.phase(phase.path).title or str(phase.path))
-        row = run_row(standing.loaded.record, standing)
-        if standing.loaded.state.is_over:
+    for run_overview in standings:
+        for phase in run_overview.loaded.state.spec.body(None):
+            titles.setdefault(phase.path, run_overview.plan.phase(phase.path).title or str(phase.path))
+        row = run_row(run_overview.loaded.record, run_overview)
+        if run_overview.loaded.state.is_over:
             ended.append(row)
         else:
-            at.setdefault(phase_now(standing.loaded.state), []).append(row)
+            at.setdefault(phase_now(run_overview.loaded.state), []).append(row)
     columns = tuple(
         BoardColumn(phase=path, title=title, runs=tuple(at.get(path, ()))) for path, title in titles.items()
     )

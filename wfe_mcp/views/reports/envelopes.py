@@ -34,8 +34,8 @@ def overview_of(engine: Engine, run: str | LoadedRun) -> Overview:
     So is a wait for trust that nothing needs any more.
     """
     with engine.store.read() as tx:
-        standing = overview(engine, tx, engine.load(tx, run))
-    return _at_its_end(engine, standing)
+        run_overview = overview(engine, tx, engine.load(tx, run))
+    return _at_its_end(engine, run_overview)
 
 
 def overviews_of(runs: Sequence[tuple[Engine, str]]) -> Iterator[tuple[Engine, Overview]]:
@@ -46,9 +46,9 @@ def overviews_of(runs: Sequence[tuple[Engine, str]]) -> Iterator[tuple[Engine, O
             for engine, run in runs[start : start + _TOGETHER]:
                 with suppress(Refused):
                     some.append((engine, overview(engine, tx, engine.load(tx, run))))
-        for engine, standing in some:
+        for engine, run_overview in some:
             with suppress(Refused):
-                yield engine, _at_its_end(engine, standing)
+                yield engine, _at_its_end(engine, run_overview)
 
 
 def _at_its_end(engine: Engine, found: Overview) -> Overview:
@@ -97,9 +97,12 @@ def envelope_of(
 
 def after_move(engine: Engine, run: str | LoadedRun, phase: str, what: str) -> Envelope:
     """The answer to a call that changed a phase: its newest attempt."""
-    standing = overview_of(engine, run)
+    run_overview = overview_of(engine, run)
     return envelope_of(
-        standing, f"{phase}: {what}", {"attempt": standing.loaded.state.current(PhasePath(phase)).number}, phase=phase
+        run_overview,
+        f"{phase}: {what}",
+        {"attempt": run_overview.loaded.state.current(PhasePath(phase)).number},
+        phase=phase,
     )
 
 
@@ -108,19 +111,21 @@ def refusal(engine: Engine, refused: Refused, run: str | None = None, phase: str
     run, phase = refused.run or run, refused.phase or phase
     data = dict(refused.data)
     starts = {"unknown_template": (Next("list_templates"),), "unknown_run": (Next("status"),)}.get(refused.code, ())
-    standing = None
+    run_overview = None
     with suppress(Refused):
-        standing = overview_of(engine, run) if run else None
-    if standing is None:
+        run_overview = overview_of(engine, run) if run else None
+    if run_overview is None:
         return Envelope(False, summary=refused.message, next=starts, data=data, error=refused)
-    if phase not in standing.loaded.state.attempts:
+    if phase not in run_overview.loaded.state.attempts:
         phase = None
-    error = _with_machine_of_holder(engine, standing, _with_command_of_the_user(standing, refused, phase), phase)
+    error = _with_machine_of_holder(
+        engine, run_overview, _with_command_of_the_user(run_overview, refused, phase), phase
+    )
     # The rules do not know the run's id; a command that is named must be one to paste.
-    named = re.sub(r"(?<= )RUN\b", standing.loaded.record.id, error.hint)
+    named = re.sub(r"(?<= )RUN\b", run_overview.loaded.record.id, error.hint)
     error = replace(error, hint=type(error.hint)(named))
-    envelope = envelope_of(standing, refused.message, data, phase=phase, error=error)
-    return _resubmit(standing, envelope, phase) if refused.code == "invalid_artifact" and phase else envelope
+    envelope = envelope_of(run_overview, refused.message, data, phase=phase, error=error)
+    return _resubmit(run_overview, envelope, phase) if refused.code == "invalid_artifact" and phase else envelope
 
 
 def _with_command_of_the_user(found: Overview, refused: Refused, phase: str | None) -> Refused:
@@ -191,5 +196,5 @@ def sleeps(engine: Engine, run: str) -> bool:
 
     False when the user must reopen the run first: the caller then gets the answer at once.
     """
-    standing = overview_of(engine, run)
-    return standing.sleeps and bool(next_moves(standing))
+    run_overview = overview_of(engine, run)
+    return run_overview.sleeps and bool(next_moves(run_overview))

@@ -150,7 +150,7 @@ def beside_head(root: Path, tree: str, shown: Sequence[FileDiff], starts: Sequen
     top = read_objects(root, [f"{commit}:{repo.prefix.rstrip('/')}"])[0] if commit else None
     base = "" if top is None else object_id("tree", top[1], repo.hash_name)
     is_sparse = is_set(repo.root, "core.sparsecheckout", "false")
-    began = [{} if commit is None else _blobs_of(root, commit), *(_blobs_of(root, each) for each in starts)]
+    began = [{} if commit is None else _blobs_of(root, commit), *(_blobs_of(root, start) for start in starts)]
     own = {path for held in began for path in _began_at(root, held, shown)}
     differing = compare(repo, base, parts_of(tree)[0])
     modules = [f"{change.path}/" for change in differing if change.old is not None and change.old.mode == "160000"]

@@ -84,12 +84,10 @@ class Look:
 
     def mode(self, path: str) -> str:
         """Git's mode of an existing file or link; ``""`` for entries without content in git."""
-        git_mode = mode_of(self.facts[path][MODE])
-        if (
-            os.name == "nt" and git_mode.startswith("100") and path in self.tracked
-        ):  # pragma: no cover - no such bit there
+        kind = mode_of(self.facts[path][MODE])
+        if os.name == "nt" and kind.startswith("100") and path in self.tracked:  # pragma: no cover - no such bit there
             return self.tracked[path].node.mode
-        return git_mode
+        return kind
 
 
 _Counted = tuple[tuple[tuple[str, ...], tuple[str, ...]], dict[str, bool], tuple[list[str], list[str]]]
@@ -336,7 +334,6 @@ class SeenFiles:
         files, watched = self._tree.entries_of(self.look, ignore_globs)
         for what, entries in (("files", files), ("watched", watched)):
             oid, trees = self._tree.trees(entries, repo.hash_name, what)
-            # Without watched files the id is that of git's tree alone, as in earlier versions.
             if ids and not entries:
                 break
             ids.append(oid)
