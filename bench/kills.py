@@ -91,9 +91,8 @@ def _play(folder: Path, kills: int, seed: int) -> Kills:
             answer.killed += 1
         else:
             answer.ended += 1
-            lasts[name] = (
-                time.monotonic() - began
-            )  # the first one was slower: the machine was busy, or nothing was compiled
+            # The first one was slower: the machine was busy, or nothing was compiled.
+            lasts[name] = time.monotonic() - began
         _expect_done(machine, name, argv, env, answer)
         answer.faults += _differences(machine, folder, name)
         if len(mixed := {each.read_bytes() for each in _named(machine)}) > 1:

@@ -121,9 +121,8 @@ class Lines:
 
     def __init__(self, on_line: Callable[[str], object]) -> None:
         self._on_line = on_line
-        self._waiting: queue.Queue[str | None] = queue.Queue(
-            _MAX_WAITING
-        )  # None: the last, so that a wait for more ends
+        # None: the last, so that a wait for more ends.
+        self._waiting: queue.Queue[str | None] = queue.Queue(_MAX_WAITING)
         self._begun = bytearray()
         self._is_closed = False
 

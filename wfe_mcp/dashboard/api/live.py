@@ -125,9 +125,8 @@ def look(caller: Reads, body: Look) -> JSONResponse:
     caller.refuse_program()
     engine = caller.engine()
     with engine.store.read() as tx:
-        known = (
-            [] if caller.login else [project.id for project in tx.projects.all()]
-        )  # a look is of the one user of a machine
+        # A look is of the one user of a machine.
+        known = [] if caller.login else [project.id for project in tx.projects.all()]
     view = news(engine, visited_before(engine, known, looks=body.looks))
     return view_reply(plural(len(view.runs), "run"), view)
 

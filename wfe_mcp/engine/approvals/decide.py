@@ -218,9 +218,8 @@ def _question(current: RunChange, path: PhasePath) -> str:
 def _give_decision(current: RunChange, path: PhasePath, request: RequestRecord, comment: str) -> None:
     person = deciding_person(current, path)
     approve = c.Approve(phase=path, sha256=request.sha256, comment=comment, person=person, **current.given)
-    if not any(
-        isinstance(event, ApprovalCounted) for event in current.give(approve)
-    ):  # the request waits for more people
+    # The request waits for more people.
+    if not any(isinstance(event, ApprovalCounted) for event in current.give(approve)):
         _close(current, request, comment, approved=True)
 
 

@@ -76,9 +76,8 @@ def open_step(place: DeliveryPlace, call: StepCall, context: JobContext, params:
 
     def look() -> PullRequest | None:
         pull_request = request.ask(lambda: request.site.forge.find(change))
-        if (
-            pull_request is None and request.number and request.get().state == "open"
-        ):  # the forge has not seen the push yet
+        # The forge has not seen the push yet.
+        if pull_request is None and request.number and request.get().state == "open":
             _later(call, context, f"#{request.number} does not show commit {change.head[:12]} yet", None)
         if pull_request is not None and pull_request.state == "closed":
             raise Blocked("closed", pull=f"#{pull_request.number}", url=pull_request.url)

@@ -122,9 +122,8 @@ def take_opinion(
             value,
         )
         current.tx.opinions.add(opinion)
-        current.tx.seals.keep_opinions(
-            current.run.id, [opinion.id]
-        )  # sealed here, by the person, and not only by the gate
+        # Sealed here, by the person, and not only by the gate.
+        current.tx.seals.keep_opinions(current.run.id, [opinion.id])
         current.facts |= {
             "kind": "opinion",
             "shown": shown,

@@ -226,9 +226,8 @@ def _ask(
         value, fault_found = _read(reply)
         if fault_found:
             return replace(review, opinion=_unreadable(fault_found)), None
-        value |= (
-            {SOURCE: dict(reply.source)} if reply.source else {}
-        )  # a model cannot say it: its schema has no such key
+        # A model cannot say it: its schema has no such key.
+        value |= {SOURCE: dict(reply.source)} if reply.source else {}
         id_ = _keep(engine, reviewer, connection, about, value, reply.model)
         return replace(review, opinion=value, id=id_), None
     assert last is not None, "a reviewer without connections is not asked"

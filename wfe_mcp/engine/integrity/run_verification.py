@@ -127,9 +127,8 @@ def judge_run(
     except _UNREADABLE:
         if not findings:
             raise
-        return RunFindings(
-            findings, is_behind=is_behind
-        )  # rows that were tampered with can fail in any way; the log has named them
+        # Rows that were tampered with can fail in any way; the log has named them.
+        return RunFindings(findings, is_behind=is_behind)
     return RunFindings([*findings, *log_findings], decisions, seals.before, is_behind)
 
 

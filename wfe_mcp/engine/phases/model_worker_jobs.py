@@ -243,9 +243,8 @@ def _submit_output(
         attempt = _attempt(current, job)
         if attempt is None:
             return
-        if (
-            current.state.is_over
-        ):  # the job is dropped before it writes a file, and worked again where the run is reopened
+        # The job is dropped before it writes a file, and worked again where the run is reopened.
+        if current.state.is_over:
             raise illegal(f"The run is {current.state.status}.", "")
         reason = f"Its artifact does not match the schema: {checked.faults[0].message}" if checked.faults else ""
         content = canonical_json(value if checked.faults else checked.value)
