@@ -37,7 +37,7 @@ class Unjudged(Exception):
 
 
 def judged_now(schema: Schema, value: object) -> "ValidationResult":
-    """``judged``, without ever waiting for a child. Raises Unjudged."""
+    """``validate_stored``, without ever waiting for a child. Raises Unjudged."""
     from wfe_mcp.artifacts.validate import validate_stored
 
     if not _is_slow(schema, value):
@@ -50,7 +50,7 @@ def judged_now(schema: Schema, value: object) -> "ValidationResult":
 
 
 def judge_ahead(schema: Schema, value: object) -> "ValidationResult":
-    """``judged``, and its answer is kept for ``judged_now``. Takes as long as it takes: not for transactions."""
+    """``validate_stored``, and its answer is kept for ``judged_now``. Takes as long as it takes: not for transactions."""
     from wfe_mcp.artifacts.validate import validate_stored
 
     answer = validate_stored(schema, value)

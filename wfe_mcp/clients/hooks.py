@@ -139,7 +139,7 @@ def add_hooks(content: bytes | None, row: HookFile, line: str) -> bytes:
 
 
 def remove_hooks(content: bytes, row: HookFile) -> bytes:
-    """The file without our hooks, and without lists that held nothing else. Raises as ``added`` does."""
+    """The file without our hooks, and without lists that held nothing else. Raises as ``add_hooks`` does."""
     text = content
     ours_by_event = ours(entry.parse_document(text, "jsonc"), row)
     for name, mine in ours_by_event.items():

@@ -13,7 +13,7 @@ Rules:
    end takes the item with it: ``active`` again.
 5. The status of a claim follows from its tests (``claims.py``). One that was falsified is taken up again by a move of its own,
    once what it needs is over.
-6. What a change holds is the new value of each changed field: ``changed`` applies it, so that a log of changes is the item.
+6. What a change holds is the new value of each changed field: ``with_values`` applies it, so that a log of changes is the item.
 """
 
 from collections.abc import Iterable

@@ -170,7 +170,7 @@ class PlanReading:
         return ImportedPlan(self.format, self.plan, tuple(self.report.not_carried))
 
     def items(self) -> Entries:
-        """The entries for work items. Refuses what ``imported`` refuses, but a file in which everything is over."""
+        """The entries for work items. Refuses what ``import_plan`` refuses, but a file in which everything is over."""
         if self.entries:
             problems = self.plan["quality"]["problems"]
             self.plan["quality"]["problems"] = [problem for problem in problems if problem["rule"] != "no_milestones"]

@@ -124,7 +124,7 @@ def container_command(
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """``argv`` in a container called ``name`` with these ``variables``, and the environment of the program that makes it.
 
-    ``begun``: as in ``sandboxed``; also missing where the image has no such program.
+    ``begun``: as in ``sandbox_command``; also missing where the image has no such program.
     """
     user = f"{os.getuid()}:{os.getgid()}" if sys.platform != "win32" else ""
     line = [maker.program, "run", "--rm", "--name", name, "--pull", "never", "--log-driver", "none"]

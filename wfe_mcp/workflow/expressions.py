@@ -12,7 +12,7 @@ Rules:
 7. A path (``inputs.problem``), as most expressions are, is followed here: CEL takes 15 MB and 40 ms of a process. Where there
    is no value that CEL could hold, CEL says why.
 
-``filled`` evaluates the fields that take text or JSON with ``${…}``. Conditions, single expressions and prompts stay
+``fill_shape`` evaluates the fields that take text or JSON with ``${…}``. Conditions, single expressions and prompts stay
 unevaluated: their users evaluate them.
 
     ${artifacts.plan.steps.all(s, s.title != '')}         the first item where the inner condition is false

@@ -63,7 +63,7 @@ def add_entry(content: bytes, form: Format, path: Sequence[str], value: Any) -> 
 
 
 def remove_entry(content: bytes, form: Format, path: Sequence[str], element: Any = None) -> bytes:
-    """The file without the entry at ``path``, or without ``element`` of the list there. Raises as ``added`` does."""
+    """The file without the entry at ``path``, or without ``element`` of the list there. Raises as ``add_entry`` does."""
     text, document = Text.of(content), parse_document(content, form)
     body = apply_edits(text.body, _MODULES[form].removal(text.body, path, element))
     left = None if element is None else list(value_at(document, path))
@@ -78,7 +78,7 @@ def cut(
     """The file without the entry, and without the tables and lists around it that are empty now and were not there ``before``.
 
     ``before``: the file before the entry was added, None in a tuple where there was none; None: not known. Returns None
-    where such a file holds nothing else. Raises as ``added`` does.
+    where such a file holds nothing else. Raises as ``add_entry`` does.
     """
     text = remove_entry(content, form, path, element)
     if before is None:

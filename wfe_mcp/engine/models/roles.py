@@ -94,7 +94,7 @@ def fallbacks(
 
 
 def refuse_unsigned(loaded: LoadedSettings, name: str, frozen: Mapping[str, Any] | None) -> None:
-    """Refuse a reviewer whose role, provider or fallback no one has trusted. Refuses what ``filled`` refuses.
+    """Refuse a reviewer whose role, provider or fallback no one has trusted. Refuses what ``fill_role`` refuses.
 
     A reviewer decides a gate, and a table of the user's own configuration can name any program or address. What a
     run froze before it was trusted counts once the same tables are trusted. Who merely works needs no trust: their work

@@ -59,7 +59,7 @@ def findings_of(engine: Engine, found: ProjectFacts) -> tuple[ProjectFinding, ..
 def correct_fact(engine: Engine, by: By, name: str, value: str | None) -> None:
     """Say that ``name`` is ``value``; None undoes the correction.
 
-    Refuses ``needs_human``, ``bad_argument`` (no single line, too long, nothing to undo), and what ``edited`` refuses.
+    Refuses ``needs_human``, ``bad_argument`` (no single line, too long, nothing to undo), and what ``edit_policy_file`` refuses.
     """
     if not by.is_human:
         raise Refused(

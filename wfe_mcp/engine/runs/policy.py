@@ -1,6 +1,6 @@
 """The approval policy of a project: what agents may start, the least evidence of checks, changed files of accepted artifacts.
 
-1. It is in ``.wfe/config.toml``. A change is shown first (``planned``), then written and trusted at once (``change_policy``).
+1. It is in ``.wfe/config.toml``. A change is shown first (``plan_policy_change``), then written and trusted at once (``change_policy``).
 2. A change is made only to a file that is trusted as it is: no one signs anything beside the policy with it.
 3. What the user's own configuration or a variable asks for holds too, so the policy in force may be stricter than the file.
 """

@@ -11,7 +11,7 @@ from wfe_mcp.store.words.query import Query
 
 @dataclass(frozen=True, slots=True)
 class EntryWords:
-    """The words of one search entry, folded (``query.folded``)."""
+    """The words of one search entry, folded (``query.fold_text``)."""
 
     id: int
     place: str

@@ -14,7 +14,7 @@ Rules:
 1. A word is a run of letters and digits. Case and accents do not count; ``ß`` is ``ss``. So names and paths are phrases,
    found by their parts too.
 2. A Chinese, Japanese or Korean character is a word of its own: no spaces separate words.
-3. Indexed text and queries go through the same ``folded``: SQLite's tokenizer only splits.
+3. Indexed text and queries go through the same ``fold_text``: SQLite's tokenizer only splits.
 """
 
 import re

@@ -82,7 +82,7 @@ def submit_artifact(
     note: str = "",
     attach: list[str] | None = None,
 ) -> Envelope:
-    """Submit an artifact. The answer may be ``gating``; ``submitted`` has the result."""
+    """Submit an artifact. The answer may be ``gating``; ``submitted_answer`` has the result."""
     if (artifact is None) == (not path):
         raise Refused(
             "bad_argument", "submit_artifact takes either artifact or path.", "Give exactly one of them.", phase=phase

@@ -8,7 +8,7 @@ A schema is closed where ``additionalProperties`` (or ``unevaluatedProperties``)
 name is refused only when it cannot exist.
 
 CEL checks names only down to the first dot; this checks the rest, ``artifacts.plan.steps[0].title`` and
-``artifacts.plan.steps.all(s, s.title != '')``, against what is ``Known``. It reads tokens, not a syntax tree: forms it
+``artifacts.plan.steps.all(s, s.title != '')``, against what is ``KnownValue``. It reads tokens, not a syntax tree: forms it
 does not recognise are open, and CEL has checked the syntax before.
 """
 

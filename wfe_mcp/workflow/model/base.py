@@ -95,7 +95,7 @@ def optional(
     order: tuple[str, ...] = (),
     **limits: Any,
 ) -> T:
-    """A key that a template may leave out; its default, then as for ``required``. ``weakens``: which values weaken a gate.
+    """A key that a template may leave out; its default, then as for ``required_key``. ``weakens``: which values weaken a gate.
 
     ``order``: its values, from the one that asks for least.
     """

@@ -37,7 +37,7 @@ def optional(
     noun: str | None = None,
     **limits: Any,
 ) -> T:
-    """A key that a table may leave out; its default, then as for ``required``.
+    """A key that a table may leave out; its default, then as for ``required_key``.
 
     ``weakens``: which values weaken a gate. ``noun``: what stands before a name below this key in a listing of effects.
     """
