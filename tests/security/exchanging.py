@@ -169,7 +169,7 @@ class Drill:
         return create_engine(where, environment=environment, clock=self.scene.clock, store=self.store)
 
     def sign(self, seen: SeenDecision) -> None:
-        approvals.decide(seen.engine, self.ada, self.run, "build", sha256=seen.view.sha256, shown=seen)
+        approvals.decide(seen.engine, self.ada, self.run, "build", sha256=seen.view.sha256, approval=seen)
 
     def close(self) -> None:
         """Close what the last look opened."""

@@ -68,7 +68,7 @@ def prompted(scene: Scene, ada: Person) -> str:
 def signed(scene: Scene, ada: Person, *, name: str = "drill") -> str:
     """A run whose plan the person has approved."""
     run = waiting(scene, ada, name=name)
-    approvals.decide(scene.engine, ada, run, "plan", comment="Looks right.", shown=seen(scene, run))
+    approvals.decide(scene.engine, ada, run, "plan", comment="Looks right.", approval=seen(scene, run))
     keep(scene)
     assert found(scene) == []
     return run

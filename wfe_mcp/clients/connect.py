@@ -44,7 +44,7 @@ class Plan:
 
 
 def plan(
-    found: ClientEntry,
+    client_entry: ClientEntry,
     places: Places,
     records: Records,
     argv: tuple[str, ...],
@@ -59,123 +59,134 @@ def plan(
 
     Refuses an entry of our name that is not ours, a form that cannot be extended, and a read-only file.
     """
-    wanted, most = (found.client.entry(found.shape, places, argv, allow=allows) for allows in (allow, True))
-    base, state = found.content, "new"
-    if found.entry is not None:
-        _refuse_foreign(found, "Rename or remove it there, then run the command again; nothing was changed.")
-        original = None if found.content is None else records.before(found.file, found.content)
-        is_same = original is None and (found.argv != argv or not _is_unedited(found))
-        state = "connected" if is_same or found.entry in (wanted, most) else "update"
+    wanted, most = (
+        client_entry.client.entry(client_entry.shape, places, argv, allow=allows) for allows in (allow, True)
+    )
+    base, state = client_entry.content, "new"
+    if client_entry.entry is not None:
+        _refuse_foreign(client_entry, "Rename or remove it there, then run the command again; nothing was changed.")
+        original = None if client_entry.content is None else records.before(client_entry.file, client_entry.content)
+        is_same = original is None and (client_entry.argv != argv or not _is_unedited(client_entry))
+        state = "connected" if is_same or client_entry.entry in (wanted, most) else "update"
         if state == "update":
-            base = original[0] if original is not None else _without_entry(found, records)
+            base = original[0] if original is not None else _without_entry(client_entry, records)
     changes: list[Change] = []
     if state != "connected":
-        with _editing(f"{found.file} cannot be extended without changing the rest", "Add the entry yourself"):
-            after = entry.add_entry(base or b"", found.client.format, (*found.shape.path, SERVER), wanted)
-        changes.append(Change(found.file, f"server {SERVER}", found.content, after))
-    changes += _permission(found, places) if allow else []
-    changes += _instructions(found, places) if instructions else []
-    changes += _hooks(found, places, hook, changes) if hook else []
-    return Plan(found, argv, state, _by_file(changes), allow)
+        with _editing(f"{client_entry.file} cannot be extended without changing the rest", "Add the entry yourself"):
+            after = entry.add_entry(base or b"", client_entry.client.format, (*client_entry.shape.path, SERVER), wanted)
+        changes.append(Change(client_entry.file, f"server {SERVER}", client_entry.content, after))
+    changes += _permission(client_entry, places) if allow else []
+    changes += _instructions(client_entry, places) if instructions else []
+    changes += _hooks(client_entry, places, hook, changes) if hook else []
+    return Plan(client_entry, argv, state, _by_file(changes), allow)
 
 
-def originals(found: ClientEntry, places: Places, change: Change, records: Records) -> bytes | None:
+def originals(client_entry: ClientEntry, places: Places, change: Change, records: Records) -> bytes | None:
     """What a file held before install touched it. Where it changed since: what it holds now, without what is ours."""
     held = None if change.before is None else records.before(change.file, change.before)
     if held is not None:
         return held[0]
     with suppress(Refused):
         return next(
-            (change_back.after for change_back in removal(found, places, records) if change_back.file == change.file),
+            (
+                change_back.after
+                for change_back in removal(client_entry, places, records)
+                if change_back.file == change.file
+            ),
             change.before,
         )
     return change.before
 
 
 def removal(
-    found: ClientEntry, places: Places, records: Records, leaving: Sequence[tuple[Client, Scope]] = ()
+    client_entry: ClientEntry, places: Places, records: Records, leaving: Sequence[tuple[Client, Scope]] = ()
 ) -> tuple[Change, ...]:
     """The changes that disconnect a client. ``leaving``: the clients that are disconnected with it, and their scopes.
 
     Refuses an entry that is not ours, and a form that cannot be cut.
     """
     changes: list[Change] = []
-    if found.entry is not None:
-        _refuse_foreign(found, "It stays. Remove it there yourself, if you want that.")
-        after = _without_entry(found, records)
-        changes.append(Change(found.file, f"server {SERVER}", found.content, after))
-    changes += _without_permission(found, places, records)
-    changes += _without_instructions(found, places, records, leaving)
-    changes += _without_hooks(found, places, records, changes)
+    if client_entry.entry is not None:
+        _refuse_foreign(client_entry, "It stays. Remove it there yourself, if you want that.")
+        after = _without_entry(client_entry, records)
+        changes.append(Change(client_entry.file, f"server {SERVER}", client_entry.content, after))
+    changes += _without_permission(client_entry, places, records)
+    changes += _without_instructions(client_entry, places, records, leaving)
+    changes += _without_hooks(client_entry, places, records, changes)
     return _by_file(changes)
 
 
-def _refuse_foreign(found: ClientEntry, hint: str) -> None:
-    if not found.is_ours:
-        what = f"{found.file} has a server {SERVER!r} that is not wfe-mcp: {found.shown}"
+def _refuse_foreign(client_entry: ClientEntry, hint: str) -> None:
+    if not client_entry.is_ours:
+        what = f"{client_entry.file} has a server {SERVER!r} that is not wfe-mcp: {client_entry.shown}"
         raise Refused("conflict", what, hint)
 
 
-def is_allowed(found: ClientEntry, places: Places) -> bool:
+def is_allowed(client_entry: ClientEntry, places: Places) -> bool:
     """Whether wfe's tools are allowed already, as far as files say."""
-    client = found.client
+    client = client_entry.client
     if client.permission is not None:
-        return not _permission(found, places)
-    held = table_of(found.entry)
-    return all(held.get(key) == value for key, value in found.shape.allowed.items())
+        return not _permission(client_entry, places)
+    held = table_of(client_entry.entry)
+    return all(held.get(key) == value for key, value in client_entry.shape.allowed.items())
 
 
-def _permission_file(found: ClientEntry, places: Places) -> Path | None:
-    row = found.client.permission
+def _permission_file(client_entry: ClientEntry, places: Places) -> Path | None:
+    row = client_entry.client.permission
     if row is None:
         return None
-    return places.root / row.project if found.scope == "project" else row.user(places)
+    return places.root / row.project if client_entry.scope == "project" else row.user(places)
 
 
-def _permission(found: ClientEntry, places: Places) -> list[Change]:
+def _permission(client_entry: ClientEntry, places: Places) -> list[Change]:
     """The change that allows wfe's tools in a file of its own; none where it does already."""
-    row, file = found.client.permission, _permission_file(found, places)
+    row, file = client_entry.client.permission, _permission_file(client_entry, places)
     if row is None or file is None:
         return []
-    held, document = read_document(found.client, places, found.scope, file)
+    held, document = read_document(client_entry.client, places, client_entry.scope, file)
     allowed: Any = value_at(document, row.path)
     missing = [item for item in row.items if not isinstance(allowed, list) or item not in cast("list[Any]", allowed)]
     if not missing:
         return []
     with _editing(f"{file} cannot be extended", "Use --no-allow"):
-        after = entry.add_entry(held or b"", found.client.format, row.path, missing)
+        after = entry.add_entry(held or b"", client_entry.client.format, row.path, missing)
     return [Change(file, "permission for wfe's tools", held, after)]
 
 
-def _without_permission(found: ClientEntry, places: Places, records: Records) -> list[Change]:
-    row, file = found.client.permission, _permission_file(found, places)
+def _without_permission(client_entry: ClientEntry, places: Places, records: Records) -> list[Change]:
+    row, file = client_entry.client.permission, _permission_file(client_entry, places)
     if row is None or file is None:
         return []
-    held, document = read_document(found.client, places, found.scope, file)
+    held, document = read_document(client_entry.client, places, client_entry.scope, file)
     allowed: Any = value_at(document, row.path)
     if held is None or not isinstance(allowed, list) or not set(row.items) & set(map(str, cast("list[Any]", allowed))):
         return []
-    after = _restore_file(file, held, records, found.client, row.path, row.items[0])
+    after = _restore_file(file, held, records, client_entry.client, row.path, row.items[0])
     return [Change(file, "permission for wfe's tools", held, after)]
 
 
-def _hooks(found: ClientEntry, places: Places, hook: str, changes: Sequence[Change]) -> list[Change]:
+def _hooks(client_entry: ClientEntry, places: Places, hook: str, changes: Sequence[Change]) -> list[Change]:
     """The change that adds hooks, on top of ``changes`` of the same file; none for a client without hooks."""
-    row = hooks.hook_file(found.client.name)
+    row = hooks.hook_file(client_entry.client.name)
     if row is None:
         return []
-    file, held = row.file(places, found.scope), _content_after(row.file(places, found.scope), found, places, changes)
+    file, held = (
+        row.file(places, client_entry.scope),
+        _content_after(row.file(places, client_entry.scope), client_entry, places, changes),
+    )
     with _editing(f"{file} cannot be extended by hooks", "Use --no-hooks, or fix that file first"):
         return [Change(file, "hooks", held, hooks.add_hooks(held, row, hook))]
 
 
-def _without_hooks(found: ClientEntry, places: Places, records: Records, changes: Sequence[Change]) -> list[Change]:
+def _without_hooks(
+    client_entry: ClientEntry, places: Places, records: Records, changes: Sequence[Change]
+) -> list[Change]:
     """The change that removes hooks, on top of ``changes`` of the same file. A file that its client cannot read stays."""
-    row = hooks.hook_file(found.client.name)
+    row = hooks.hook_file(client_entry.client.name)
     if row is None:
         return []
-    file = row.file(places, found.scope)
-    held = _content_after(file, found, places, changes)
+    file = row.file(places, client_entry.scope)
+    held = _content_after(file, client_entry, places, changes)
     with suppress(Unreadable, Unsplicable):
         if held is not None and hooks.ours(entry.parse_document(held, "jsonc"), row):
             original = records.before(file, held)
@@ -184,9 +195,9 @@ def _without_hooks(found: ClientEntry, places: Places, records: Records, changes
     return []
 
 
-def _content_after(file: Path, found: ClientEntry, places: Places, changes: Sequence[Change]) -> bytes | None:
+def _content_after(file: Path, client_entry: ClientEntry, places: Places, changes: Sequence[Change]) -> bytes | None:
     mine = [change.after for change in changes if change.file == file]
-    return mine[-1] if mine else files.content(file, places.root if found.scope == "project" else None)
+    return mine[-1] if mine else files.content(file, places.root if client_entry.scope == "project" else None)
 
 
 def _by_file(changes: Sequence[Change]) -> tuple[Change, ...]:
@@ -205,8 +216,8 @@ def _by_file(changes: Sequence[Change]) -> tuple[Change, ...]:
     return real
 
 
-def _instructions(found: ClientEntry, places: Places) -> list[Change]:
-    file = found.client.instructions_file(places, found.scope)
+def _instructions(client_entry: ClientEntry, places: Places) -> list[Change]:
+    file = client_entry.client.instructions_file(places, client_entry.scope)
     held = files.content(file, places.root if file.is_relative_to(places.root) else None)
     if held is not None and BEGIN.encode() in held:
         return []
@@ -217,15 +228,15 @@ def _instructions(found: ClientEntry, places: Places) -> list[Change]:
 
 
 def _without_instructions(
-    found: ClientEntry, places: Places, records: Records, leaving: Sequence[tuple[Client, Scope]]
+    client_entry: ClientEntry, places: Places, records: Records, leaving: Sequence[tuple[Client, Scope]]
 ) -> list[Change]:
     """The change that removes our lines, unless another connected client reads the same file."""
-    file = found.client.instructions_file(places, found.scope)
+    file = client_entry.client.instructions_file(places, client_entry.scope)
     held = files.content(file, places.root if file.is_relative_to(places.root) else None)
     if (
         held is None
         or BEGIN.encode() not in held
-        or _others_read(file, places, [*leaving, (found.client, found.scope)])
+        or _others_read(file, places, [*leaving, (client_entry.client, client_entry.scope)])
     ):
         return []
     original = records.before(file, held)
@@ -249,16 +260,16 @@ def _others_read(file: Path, places: Places, leaving: Sequence[tuple[Client, Sco
     return any(client_entry.is_ours for client, scope in readers for client_entry in readable(client, places, [scope]))
 
 
-def _is_unedited(found: ClientEntry) -> bool:
+def _is_unedited(client_entry: ClientEntry) -> bool:
     """Whether the entry is one that install writes, but for the variables that it names."""
-    held = {key: value for key, value in table_of(found.entry).items() if key != found.client.names}
-    return held in [found.shape.entry(found.argv, allow=allows) for allows in (False, True)]
+    held = {key: value for key, value in table_of(client_entry.entry).items() if key != client_entry.client.names}
+    return held in [client_entry.shape.entry(client_entry.argv, allow=allows) for allows in (False, True)]
 
 
-def _without_entry(found: ClientEntry, records: Records) -> bytes | None:
-    held = found.content
-    path = (*found.shape.path, SERVER)
-    return None if held is None else _restore_file(found.file, held, records, found.client, path)
+def _without_entry(client_entry: ClientEntry, records: Records) -> bytes | None:
+    held = client_entry.content
+    path = (*client_entry.shape.path, SERVER)
+    return None if held is None else _restore_file(client_entry.file, held, records, client_entry.client, path)
 
 
 def _restore_file(

@@ -70,25 +70,25 @@ def server_here(places: Places) -> str:
     return servers[0] if servers and all(servers) else ""
 
 
-def _connection(found: ClientEntry, here: Installation, places: Places) -> Iterator[HealthFinding]:
+def _connection(client_entry: ClientEntry, here: Installation, places: Places) -> Iterator[HealthFinding]:
     """The findings on one entry; one that is ok where there is no other."""
-    client, topic = found.client, f"client {found.client.title}"
-    if not found.is_ours:
-        is_like_ours = launch.PROGRAM in found.shown or "wfe_mcp" in found.shown
+    client, topic = client_entry.client, f"client {client_entry.client.title}"
+    if not client_entry.is_ours:
+        is_like_ours = launch.PROGRAM in client_entry.shown or "wfe_mcp" in client_entry.shown
         yield HealthFinding(
             topic,
             "problem" if is_like_ours else "note",
-            f"{found.file} has a server {SERVER!r} that is not this wfe-mcp and was not started: {found.shown}; "
+            f"{client_entry.file} has a server {SERVER!r} that is not this wfe-mcp and was not started: {client_entry.shown}; "
             f"fix: rename or remove it there, then wfe-mcp install --client {client.name}",
         )
         return
     good = True
-    for level, message in (*_faults(found, here, places), *_server_faults(found, places)):
+    for level, message in (*_faults(client_entry, here, places), *_server_faults(client_entry, places)):
         good = False
-        yield HealthFinding(topic, level, f"{found.file}: {message}")
+        yield HealthFinding(topic, level, f"{client_entry.file}: {message}")
     if good:
-        asks = "" if connect.is_allowed(found, places) else f"; it {client.asks}"
-        yield HealthFinding(topic, "ok", f"{found.file}, serves {_root(found)}{_way(found)}{asks}")
+        asks = "" if connect.is_allowed(client_entry, places) else f"; it {client.asks}"
+        yield HealthFinding(topic, "ok", f"{client_entry.file}, serves {_root(client_entry)}{_way(client_entry)}{asks}")
 
 
 def _hook_findings(client: Client, here: Installation, places: Places) -> Iterator[HealthFinding]:
@@ -136,58 +136,61 @@ def _has_plugin(file: Path) -> bool:
     return isinstance(held, dict) and cast("dict[str, Any]", held).get(_PLUGIN) is True
 
 
-def _faults(found: ClientEntry, here: Installation, places: Places) -> Iterator[tuple[Level, str]]:
-    named = f"--client {found.client.name} --scope {found.scope}"
+def _faults(client_entry: ClientEntry, here: Installation, places: Places) -> Iterator[tuple[Level, str]]:
+    named = f"--client {client_entry.client.name} --scope {client_entry.scope}"
     again = f"wfe-mcp uninstall {named}, then wfe-mcp install {named}"
-    held: dict[str, Any] = cast("dict[str, Any]", found.entry)
+    held: dict[str, Any] = cast("dict[str, Any]", client_entry.entry)
     if held.get("enabled") is False or held.get("disabled") is True:
         yield "problem", "the server is disabled there; fix: enable it"
-    if is_address(found.argv):
+    if is_address(client_entry.argv):
         if not places.env.get(TOKEN):
             yield "note", f"it needs {TOKEN} in the environment of the client; here it is not set"
         return
-    if program(found.argv[0], places.root, found.variables.get("PATH", places.env.get("PATH", ""))) is None:
-        yield "problem", f"its command {found.argv[0]} is not found; fix: {again}"
-    elif found.whose != "this":
+    if (
+        program(client_entry.argv[0], places.root, client_entry.variables.get("PATH", places.env.get("PATH", "")))
+        is None
+    ):
+        yield "problem", f"its command {client_entry.argv[0]} is not found; fix: {again}"
+    elif client_entry.whose != "this":
         yield (
             "note",
-            f"its command is not this installation, {here.program}, and was not started: {found.shown}; fix: {again}",
+            f"its command is not this installation, {here.program}, and was not started: {client_entry.shown}; fix: {again}",
         )
-    elif found.scope == "project" and (set_there := found.variables.keys() - {"WFE_PROJECT"}):
-        names = {name: value for name, value in found.variables.items() if name in set_there}
-        yield "note", f"{launch.command_line_of(found.argv, names)}; fix: remove what you did not write there"
-    yield from _project(found, places)
-    missing = [key for key in found.shape.always if key not in held]
-    passed: object = held.get(found.client.names)
+    elif client_entry.scope == "project" and (set_there := client_entry.variables.keys() - {"WFE_PROJECT"}):
+        names = {name: value for name, value in client_entry.variables.items() if name in set_there}
+        yield "note", f"{launch.command_line_of(client_entry.argv, names)}; fix: remove what you did not write there"
+    yield from _project(client_entry, places)
+    missing = [key for key in client_entry.shape.always if key not in held]
+    passed: object = held.get(client_entry.client.names)
     variables = cast("list[Any]", passed) if isinstance(passed, list) else []
     missing += [
-        f"{variable} in {found.client.names}"
-        for variable in found.client.passed_on(places)
+        f"{variable} in {client_entry.client.names}"
+        for variable in client_entry.client.passed_on(places)
         if variable not in variables
     ]
     if missing:
         yield "note", f"the entry lacks {', '.join(missing)}; fix: {again}"
-    trust = TRUST.get(found.client.name)
+    trust = TRUST.get(client_entry.client.name)
     if trust is not None:
-        yield from trust(found, places)
+        yield from trust(client_entry, places)
 
 
-def server_of(found: ClientEntry) -> str:
+def server_of(client_entry: ClientEntry) -> str:
     """The server that has the runs of an entry; empty: this machine."""
-    words = found.argv
+    words = client_entry.argv
     if is_address(words):
         return words[0].removesuffix("/mcp")
     return words[words.index("--server") + 1] if "--server" in words[:-1] else ""
 
 
-def _way(found: ClientEntry) -> str:
-    server = server_of(found)
-    return f" {'at' if is_address(found.argv) else 'over a bridge to'} {server}, which answers" if server else ""
+def _way(client_entry: ClientEntry) -> str:
+    server = server_of(client_entry)
+    return f" {'at' if is_address(client_entry.argv) else 'over a bridge to'} {server}, which answers" if server else ""
 
 
-def _server_faults(found: ClientEntry, places: Places) -> Iterator[tuple[Level, str]]:
+def _server_faults(client_entry: ClientEntry, places: Places) -> Iterator[tuple[Level, str]]:
     """Whether the server answers, and a bridge has a login there; asked where there is one."""
-    server = server_of(found)
+    server = server_of(client_entry)
     if not server:
         return
     import http.client
@@ -204,15 +207,15 @@ def _server_faults(found: ClientEntry, places: Places) -> Iterator[tuple[Level, 
         why = f"does not answer: {fault}"
     if why:
         yield "problem", f"the server {server} {why}; fix: is the address right, and the server up?"
-    elif not is_address(found.argv) and not login_of(
+    elif not is_address(client_entry.argv) and not login_of(
         server, find_project(None, places.env, (), places.root), places.env
     ):
         yield "problem", f"this project has no login at {server}; fix: wfe-mcp login {server}"
 
 
-def _project(found: ClientEntry, places: Places) -> Iterator[tuple[Level, str]]:
+def _project(client_entry: ClientEntry, places: Places) -> Iterator[tuple[Level, str]]:
     """What is wrong with a project that the entry names."""
-    named = _named_project(found)
+    named = _named_project(client_entry)
     if not named or "${" in named:
         return
     folder = places.root / Path(named).expanduser()
@@ -222,26 +225,26 @@ def _project(found: ClientEntry, places: Places) -> Iterator[tuple[Level, str]]:
         yield "note", f"it always serves the project {named}, not this one; fix: remove --project there"
 
 
-def _named_project(found: ClientEntry) -> str:
-    words = found.argv
+def _named_project(client_entry: ClientEntry) -> str:
+    words = client_entry.argv
     for number, word in enumerate(words):
         if word == "--project" and number + 1 < len(words):
             return words[number + 1]
         if word.startswith("--project="):
             return word.partition("=")[2]
-    return found.variables.get("WFE_PROJECT", "")
+    return client_entry.variables.get("WFE_PROJECT", "")
 
 
-def _root(found: ClientEntry) -> str:
+def _root(client_entry: ClientEntry) -> str:
     """The project that the server will find."""
-    named = _named_project(found)
+    named = _named_project(client_entry)
     if named:
         return named
     return {
         "folder": "the project that the client is started in",
         "roots": "the folder that is open in the client",
         "unknown": 'the folder that the client starts it in; if status names another, add "--project", "<folder>"',
-    }[found.client.root]
+    }[client_entry.client.root]
 
 
 def _document(file: Path, form: entry.Format) -> dict[str, Any]:
@@ -252,8 +255,8 @@ def _document(file: Path, form: entry.Format) -> dict[str, Any]:
     return {}
 
 
-def _claude(found: ClientEntry, places: Places) -> Iterator[tuple[Level, str]]:
-    for name in ("settings.json", "settings.local.json") if found.scope != "user" else ():
+def _claude(client_entry: ClientEntry, places: Places) -> Iterator[tuple[Level, str]]:
+    for name in ("settings.json", "settings.local.json") if client_entry.scope != "user" else ():
         refused: object = _document(places.root / ".claude" / name, "json").get("disabledMcpjsonServers")
         if isinstance(refused, list) and SERVER in cast("list[Any]", refused):
             reason = f"Claude Code does not start it, because .claude/{name} has it in disabledMcpjsonServers"
@@ -261,9 +264,9 @@ def _claude(found: ClientEntry, places: Places) -> Iterator[tuple[Level, str]]:
             return
 
 
-def _codex(found: ClientEntry, places: Places) -> Iterator[tuple[Level, str]]:
-    config = _document(found.client.user(places)[0], "toml")
-    if found.scope == "user" or value_at(config, ("projects", str(places.root), "trust_level")) == "trusted":
+def _codex(client_entry: ClientEntry, places: Places) -> Iterator[tuple[Level, str]]:
+    config = _document(client_entry.client.user(places)[0], "toml")
+    if client_entry.scope == "user" or value_at(config, ("projects", str(places.root), "trust_level")) == "trusted":
         return
     ignored = "Codex ignores it, because it does not trust this project"
     own: object = value_at(config, ("mcp_servers", SERVER))
@@ -273,8 +276,8 @@ def _codex(found: ClientEntry, places: Places) -> Iterator[tuple[Level, str]]:
         yield "note", f"{ignored}; fix: start codex here and trust it, or wfe-mcp install --client codex --scope user"
 
 
-def _gemini(found: ClientEntry, places: Places) -> Iterator[tuple[Level, str]]:
-    user = found.client.user(places)[0]
+def _gemini(client_entry: ClientEntry, places: Places) -> Iterator[tuple[Level, str]]:
+    user = client_entry.client.user(places)[0]
     if value_at(_document(user, "jsonc"), ("security", "folderTrust", "enabled")) is not True:
         return
     trusted = _document(user.with_name("trustedFolders.json"), "jsonc")

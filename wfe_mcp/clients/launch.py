@@ -132,10 +132,10 @@ def _settings(variables: Mapping[str, str]) -> str:
     return ", ".join(f"{name}{'' if looks_secret(name, value) else f'={value}'}" for name, value in variables.items())
 
 
-def _is_program(found: Path, root: Path, here: Installation) -> bool:
-    if found.resolve() == here.program.resolve():
-        return here.sha256 in ("", _sha256(found))
-    return not is_of_project(found, root) and here.program.exists() and _sha256(found) == _sha256(here.program)
+def _is_program(path: Path, root: Path, here: Installation) -> bool:
+    if path.resolve() == here.program.resolve():
+        return here.sha256 in ("", _sha256(path))
+    return not is_of_project(path, root) and here.program.exists() and _sha256(path) == _sha256(here.program)
 
 
 def _sha256(file: Path) -> str:

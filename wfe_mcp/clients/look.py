@@ -139,11 +139,11 @@ def table_of(value: object) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
-def refuse_without_http(found: ClientEntry) -> None:
+def refuse_without_http(client_entry: ClientEntry) -> None:
     """Refuse a client that is not known to speak to a server with a token."""
-    if found.shape.remote is None:
+    if client_entry.shape.remote is None:
         raise Refused(
             "unavailable",
-            f"How {found.client.title} speaks to a server with a token of a variable is not known here.",
-            f"Use the bridge, which it starts itself: wfe-mcp install --client {found.client.name} --server URL",
+            f"How {client_entry.client.title} speaks to a server with a token of a variable is not known here.",
+            f"Use the bridge, which it starts itself: wfe-mcp install --client {client_entry.client.name} --server URL",
         )

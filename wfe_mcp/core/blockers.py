@@ -46,10 +46,10 @@ class BlockerFound(AttemptEvent):
         return item[0]
 
 
-def status_of(found: BlockerFound, status: AttemptStatus, *, forced: bool) -> BlockerStatus:
+def status_of(blocker: BlockerFound, status: AttemptStatus, *, forced: bool) -> BlockerStatus:
     """The status of a blocker whose failed phase has this status now."""
-    if found.settled is not None:
-        return found.settled
+    if blocker.settled is not None:
+        return blocker.settled
     if status is AttemptStatus.SKIPPED or (status is AttemptStatus.COMPLETED and forced):
         return "ignored"
     return "resolved" if status is AttemptStatus.COMPLETED else "open"

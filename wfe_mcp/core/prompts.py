@@ -105,6 +105,6 @@ def split_comments(text: str) -> tuple[str, tuple[LineComment, ...]]:
     return before.strip(), tuple(comments)
 
 
-def _write_comment(each: LineComment) -> str:
-    text = each.text.strip().replace("\r\n", "\n").replace("\n", f"\n{_MORE}")
-    return f"- {each.file}:{each.line} ({each.side}): {text}"
+def _write_comment(comment: LineComment) -> str:
+    text = comment.text.strip().replace("\r\n", "\n").replace("\n", f"\n{_MORE}")
+    return f"- {comment.file}:{comment.line} ({comment.side}): {text}"

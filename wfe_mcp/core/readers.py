@@ -63,11 +63,11 @@ def for_person(text: str) -> str:
     return text
 
 
-def _own_step(found: re.Match[str]) -> str:
-    step = _MORE.sub(r"\1 ", found[2])
+def _own_step(match: re.Match[str]) -> str:
+    step = _MORE.sub(r"\1 ", match[2])
     # Of other letters some have a capital of two, or one that is another's.
-    return step[:1].upper() + step[1:] if found[1] == "A" and step[:1].isascii() else step
+    return step[:1].upper() + step[1:] if match[1] == "A" and step[:1].isascii() else step
 
 
-def _as_begun(found: re.Match[str]) -> str:
-    return found[1].upper()
+def _as_begun(match: re.Match[str]) -> str:
+    return match[1].upper()

@@ -92,8 +92,8 @@ def visible_json(
     return _WRITTEN_OUT.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
-def _code(found: re.Match[str]) -> str:
-    return f"<U+{ord(found[0]):04X}>"
+def _code(match: re.Match[str]) -> str:
+    return f"<U+{ord(match[0]):04X}>"
 
 
 def unseen(text: str) -> dict[str, int]:

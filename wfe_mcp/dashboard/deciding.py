@@ -80,10 +80,10 @@ def record_answer(
     decision = None if view.shown is None else SeenDecision(engine, view.shown)
     if answer == "approve":
         approvals.decide(
-            engine, by, run, phase, sha256=sha256, comment=comment, phrase=phrase, request=id_, shown=decision
+            engine, by, run, phase, sha256=sha256, comment=comment, phrase=phrase, request=id_, approval=decision
         )
     else:
-        approvals.reject(engine, by, run, phase, comment, to=to or None, sha256=sha256, request=id_, shown=decision)
+        approvals.reject(engine, by, run, phase, comment, to=to or None, sha256=sha256, request=id_, approval=decision)
 
 
 class Signing:

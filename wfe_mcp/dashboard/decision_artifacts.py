@@ -16,14 +16,14 @@ _MOST = 60
 _VALUE_CHARS, _DIFF_CHARS = 600, 4_000
 
 
-def prompt_section(shown: ApprovalView, whole: str, edit_at: str) -> Html:
+def prompt_section(approval: ApprovalView, whole: str, edit_at: str) -> Html:
     """The prompt as the agent gets it, and how it differs from what the template makes."""
-    prompt = shown.prompt
+    prompt = approval.prompt
     assert prompt is not None, "it is a part of the view"
     if prompt.text is None:
-        about = tag("p", f"{words.TITLES['prompt']} {words.prompt_about(shown, prompt)}.", class_="note warn")
+        about = tag("p", f"{words.TITLES['prompt']} {words.prompt_about(approval, prompt)}.", class_="note warn")
         return section("prompt", (), about, *_edits(prompt))
-    about = tag("span", words.prompt_about(shown, prompt), class_="muted small")
+    about = tag("span", words.prompt_about(approval, prompt), class_="muted small")
     links = [tag("a", "As text", href=whole, class_="small")]
     links += [tag("a", "Edit the prompt", href=edit_at, class_="small")] if edit_at else []
     text = tag("pre", shorten_text(prompt.text), class_="block prompt")
@@ -41,9 +41,9 @@ def _edits(prompt: Prompt) -> list[Html]:
     )
 
 
-def artifact_section(shown: ApprovalView, whole: str, edit_at: str) -> Html:
+def artifact_section(approval: ApprovalView, whole: str, edit_at: str) -> Html:
     """The artifact that is decided about, what it leaves open, and how it differs from the last one."""
-    artifact = shown.artifact
+    artifact = approval.artifact
     assert artifact is not None, "it is a part of the view"
     about = tag("span", words.artifact_about(artifact), class_="muted small")
     parts = parts_html(parts_of(artifact.schema, artifact.content))
@@ -109,9 +109,9 @@ def _value(change: Mapping[str, Any], key: str) -> Html:
     return tag("code", text if len(text) <= _VALUE_CHARS else text[:_VALUE_CHARS] + "…")
 
 
-def earlier_section(shown: ApprovalView, *, may_edit: bool) -> Html:
+def earlier_section(approval: ApprovalView, *, may_edit: bool) -> Html:
     """The artifacts of earlier phases, folded."""
-    return section("earlier", (), *(_earlier(artifact_shown, may_edit=may_edit) for artifact_shown in shown.earlier))
+    return section("earlier", (), *(_earlier(artifact_shown, may_edit=may_edit) for artifact_shown in approval.earlier))
 
 
 def _earlier(artifact: ArtifactShown, *, may_edit: bool) -> Html:

@@ -17,7 +17,7 @@ from wfe_mcp.views.approvals.request import DecisionView
 
 def decision_bar(
     view: DecisionView,
-    shown: ApprovalView,
+    approval: ApprovalView,
     tokens: Mapping[str, str],
     given: Mapping[str, str],
     elsewhere: Sequence[Html] = (),
@@ -30,7 +30,7 @@ def decision_bar(
     ``elsewhere``: comments on lines that the change does not show any more. ``split``: how the change is shown. ``no_pin``: why this page takes no PIN, then they take a passkey where one is pinned, and say how to decide by PIN.
     """
     panes = {
-        "Approve": _approve(view, shown, tokens["approve"], given, no_pin=no_pin),
+        "Approve": _approve(view, approval, tokens["approve"], given, no_pin=no_pin),
         "Reject": _reject(view, tokens["reject"], given, elsewhere, no_pin=no_pin, split=split),
     }
     legal = [name for name in panes if name in view.buttons]
@@ -42,7 +42,10 @@ def decision_bar(
         return tag("div", tag("p", why, class_="note warn"), key, class_="decide", aria_label="Your decision")
     if no_pin and not view.passkeys:
         return _at_terminal(
-            shown, [lines[name] for name in legal], "" if shown.assurance != "passkey" else view.no_passkey, no_pin
+            approval,
+            [lines[name] for name in legal],
+            "" if approval.assurance != "passkey" else view.no_passkey,
+            no_pin,
         )
     choices = [_choice(name, is_chosen=given.get("answer") == name.lower()) for name in legal]
     about = f"sha256 of everything on this page: {view.shown_sha256}"
@@ -51,7 +54,7 @@ def decision_bar(
         "div",
         tag("span", *choices, class_="choices", role="radiogroup", aria_label="Decision"),
         tag("span", signs, class_="facts"),
-        _check_again(view, shown, tokens.get("check", "")) if not no_pin else None,
+        _check_again(view, approval, tokens.get("check", "")) if not no_pin else None,
         tag(
             "span",
             *(tag("span", tag("code", lines[name]), class_=f"cli {_CHOICES[name][3]}") for name in legal),
@@ -66,13 +69,13 @@ _CHOICES = {"Approve": ("c-yes", "passed", "Approve", "yes"), "Reject": ("c-back
 """Of each decision: the id of its button, its sign and label, and the class of what belongs to it."""
 
 
-def _at_terminal(shown: ApprovalView, lines: Sequence[str], why: str, no_pin: str) -> Html:
+def _at_terminal(approval: ApprovalView, lines: Sequence[str], why: str, no_pin: str) -> Html:
     """The bar of a page that takes neither the PIN nor a passkey: how to decide, and no field."""
     return tag(
         "div",
         tag(
             "div",
-            tag("p", shown.effect, class_="then"),
+            tag("p", approval.effect, class_="then"),
             tag("p", f"This gate needs the signature of a passkey. {why}", class_="note warn") if why else None,
             tag("p", "To decide, run this in a terminal of your own:"),
             *(tag("p", tag("code", line, class_="copy")) for line in lines),
@@ -85,9 +88,9 @@ def _at_terminal(shown: ApprovalView, lines: Sequence[str], why: str, no_pin: st
     )
 
 
-def _check_again(view: DecisionView, shown: ApprovalView, token: str) -> Html | None:
+def _check_again(view: DecisionView, approval: ApprovalView, token: str) -> Html | None:
     """The form that runs the checks once more, in the process of this page."""
-    if not any(line.made_by for line in shown.evidence):
+    if not any(line.made_by for line in approval.evidence):
         return None
     button = tag("button", "Run the checks again", class_="btn", type="submit")
     return tag("form", hidden("token", token), button, method="post", action=f"/decide/{view.request.id}/check")
@@ -104,16 +107,16 @@ def _choice(name: str, *, is_chosen: bool) -> Html:
     )
 
 
-def _approve(view: DecisionView, shown: ApprovalView, token: str, given: Mapping[str, str], *, no_pin: str) -> Html:
-    phrase = f"Type the phrase: {shown.phrase}"
-    html = text_field(phrase, "phrase", given.get("phrase", ""), required=True) if shown.phrase else None
-    takes_pin = shown.assurance != "passkey"
+def _approve(view: DecisionView, approval: ApprovalView, token: str, given: Mapping[str, str], *, no_pin: str) -> Html:
+    phrase = f"Type the phrase: {approval.phrase}"
+    html = text_field(phrase, "phrase", given.get("phrase", ""), required=True) if approval.phrase else None
+    takes_pin = approval.assurance != "passkey"
     return _form(
         view,
         "approve",
         "pane yes",
         token,
-        tag("p", f"{shown.effect} Your decision covers everything on this page.", class_="then"),
+        tag("p", f"{approval.effect} Your decision covers everything on this page.", class_="then"),
         _instead_of_pin(view.command, no_pin) if takes_pin and no_pin else None,
         html,
         text_field("Comment (stored with the decision)", "comment", given.get("comment", "")),

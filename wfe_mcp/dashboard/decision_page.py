@@ -117,9 +117,9 @@ def _pill(state: str, text: str) -> Html:
     return tag("span", icon(state), text, class_=f"state s-{state} pill")
 
 
-def _request_rows(shown: ApprovalView) -> list[Html]:
+def _request_rows(approval: ApprovalView) -> list[Html]:
     rows: list[Html] = []
-    for input_ in shown.inputs:
+    for input_ in approval.inputs:
         short, whole = words.input_short(input_), shorten_text(as_text(input_.value))
         folded = tag("details", tag("summary", short), tag("p", whole, class_="words"))
         rows += [tag("dt", input_.name), tag("dd", whole if short == as_text(input_.value) else folded, class_="words")]
@@ -130,13 +130,13 @@ def _request_rows(shown: ApprovalView) -> list[Html]:
             f"{evidence.gate}: {evidence.state}",
             class_=f"s-{result_sections.STATES[evidence.state][0]}",
         )
-        for evidence in shown.evidence
+        for evidence in approval.evidence
     ]
     return [
         *rows,
         tag("dt", "Question"),
-        tag("dd", f"{shown.question} {shown.effect} {shown.send_back}".rstrip()),
-        *([tag("dt", "Phrase"), tag("dd", words.phrase(shown))] if shown.phrase else []),
+        tag("dd", f"{approval.question} {approval.effect} {approval.send_back}".rstrip()),
+        *([tag("dt", "Phrase"), tag("dd", words.phrase(approval))] if approval.phrase else []),
         tag("dt", words.TITLES["evidence"]),
         tag("dd", *glance, tag("a", "Details", href="#evidence"), class_="glance"),
     ]
@@ -152,8 +152,8 @@ def _outcome_notice(view: DecisionView) -> list[Html | None]:
     return [note(Notice(kind, words.end_sentence(view))), newer]
 
 
-def _unusual(shown: ApprovalView) -> Html:
-    if not shown.unusual:
+def _unusual(approval: ApprovalView) -> Html:
+    if not approval.unusual:
         return tag("section", words.NOTHING_UNUSUAL, class_="unusual none")
     rows = [
         tag(
@@ -163,38 +163,38 @@ def _unusual(shown: ApprovalView) -> Html:
             tag("span", unusual.why, class_="why"),
             class_=f"s-{_WEIGHTS[unusual.weight]}",
         )
-        for unusual in shown.unusual
+        for unusual in approval.unusual
     ]
-    return tag("section", tag("h2", words.unusual_title(shown)), tag("ul", *rows), class_="unusual", id="unusual")
+    return tag("section", tag("h2", words.unusual_title(approval)), tag("ul", *rows), class_="unusual", id="unusual")
 
 
-def _target(shown: ApprovalView) -> Html | None:
+def _target(approval: ApprovalView) -> Html | None:
     """What the steps would call; above everything else, because it is what an approval does."""
-    if shown.target is None:
+    if approval.target is None:
         return None
     rows: list[Html] = []
-    for call in shown.target.calls:
+    for call in approval.target.calls:
         values = [
             cell
             for name, value in words.call_values(call)
             for cell in (tag("dt", name), tag("dd", shorten_text(value), class_="words"))
         ]
         rows.append(tag("li", words.call(call), tag("dl", *values, class_="kv tight")))
-    for deployment in shown.target.deployments:
+    for deployment in approval.target.deployments:
         values = [
             cell
             for name, value in words.deployment_values(deployment)
             for cell in (tag("dt", name), tag("dd", shorten_text(value), class_="words"))
         ]
         rows.append(tag("li", f"Deployment to {deployment.environment}", tag("dl", *values, class_="kv tight")))
-    title = f"{words.TARGET} {words.target_about(shown.target)}"
+    title = f"{words.TARGET} {words.target_about(approval.target)}"
     body = tag("div", tag("ul", *rows, class_="listing"), class_="body")
     return tag("section", tag("header", tag("h2", title)), body, class_="panel", id="target")
 
 
-def _not_done(shown: ApprovalView) -> Html | None:
+def _not_done(approval: ApprovalView) -> Html | None:
     """What was not done in the whole run; folded where the last decision on it said the same."""
-    if not shown.not_done:
+    if not approval.not_done:
         return None
     rows = [
         tag(
@@ -206,10 +206,10 @@ def _not_done(shown: ApprovalView) -> Html | None:
                 class_="muted small",
             ),
         )
-        for not_done in shown.not_done
+        for not_done in approval.not_done
     ]
-    summary = tag("summary", f"{words.NOT_DONE} {words.not_done_about(shown)}", class_="fold")
-    is_open = any(not_done.is_new for not_done in shown.not_done)
+    summary = tag("summary", f"{words.NOT_DONE} {words.not_done_about(approval)}", class_="fold")
+    is_open = any(not_done.is_new for not_done in approval.not_done)
     body = tag("div", tag("ul", *rows, class_="listing"), class_="body")
     return tag("details", summary, body, class_="panel later", id="not_done", open=is_open)
 
@@ -222,24 +222,24 @@ def _trust(untrusted: WaitingTrust | None) -> Html | None:
     return tag("p", what, tag("a", "Review it", href=f"/{untrusted.path}"), class_="note warn")
 
 
-def _outline(shown: ApprovalView) -> Html:
+def _outline(approval: ApprovalView) -> Html:
     """Links to the sections, with what is in each."""
-    items = [_goto(name, *_in_part(shown, name)) for name in words.parts(shown)]
+    items = [_goto(name, *_in_part(approval, name)) for name in words.parts(approval)]
     return tag("nav", tag("ul", *items), class_="outline", aria_label="On this page")
 
 
-def _in_part(shown: ApprovalView, name: str) -> tuple[str | None, Sequence[Html]]:
+def _in_part(approval: ApprovalView, name: str) -> tuple[str | None, Sequence[Html]]:
     """What the outline says of a part: beside its name, and below it."""
     match name:
         case "change":
-            change = shown.changes[0]
+            change = approval.changes[0]
             files = [
                 tag("li", tag("a", tag("span", file.path, class_="clip"), href=f"#{anchor(file)}"))
                 for file in change.files[:12]
             ]
             return (stat_html(change.added, change.removed) if change.files else None, files)
-        case "artifact" if shown.artifact is not None:
-            return (f"rev. {shown.artifact.revision}", ())
+        case "artifact" if approval.artifact is not None:
+            return (f"rev. {approval.artifact.revision}", ())
         case "evidence":
             marks = (
                 tag(
@@ -247,13 +247,13 @@ def _in_part(shown: ApprovalView, name: str) -> tuple[str | None, Sequence[Html]
                     class_=f"mark {result_sections.STATES[evidence.state][1]}",
                     title=f"{evidence.gate}: {evidence.state}",
                 )
-                for evidence in shown.evidence
+                for evidence in approval.evidence
             )
-            label = "Gates: " + ", ".join(f"{evidence.gate} {evidence.state}" for evidence in shown.evidence)
+            label = "Gates: " + ", ".join(f"{evidence.gate} {evidence.state}" for evidence in approval.evidence)
             return (tag("span", *marks, class_="gates", role="img", aria_label=label), ())
         case _:
-            counted = {"earlier": shown.earlier, "opinions": shown.opinions}
-            counted |= {"attached": shown.attachments, "attempts": shown.attempts}
+            counted = {"earlier": approval.earlier, "opinions": approval.opinions}
+            counted |= {"attached": approval.attachments, "attempts": approval.attempts}
             return (str(len(counted[name])) if name in counted else None, ())
 
 
@@ -263,44 +263,44 @@ def _goto(where: str, more: str | None, below: Sequence[Html]) -> Html:
     return tag("li", tag("a", words.TITLES[where], end, href=f"#{where}"), files)
 
 
-def _sections(view: DecisionView, shown: ApprovalView, talk: Fields | None, *, may_edit: bool, split: bool) -> Html:
+def _sections(view: DecisionView, approval: ApprovalView, talk: Fields | None, *, may_edit: bool, split: bool) -> Html:
     whole = f"/whole/{view.request.id}"
     edit = f"/edit/{view.request.id}" if may_edit and what_is_editable(view) else ""
     sections: dict[str, Callable[[], Html]] = {
-        "prompt": lambda: prompt_section(shown, whole, edit),
-        "change": lambda: _change_section(view, shown, talk, split=split),
-        "artifact": lambda: artifact_section(shown, whole, edit),
-        "earlier": lambda: earlier_section(shown, may_edit=may_edit),
-        "evidence": lambda: result_sections.evidence_section(shown),
-        "opinions": lambda: result_sections.opinions_section(shown, edit),
-        "attached": lambda: result_sections.attachments_section(shown, view.request.id),
-        "attempts": lambda: result_sections.attempts_section(shown),
+        "prompt": lambda: prompt_section(approval, whole, edit),
+        "change": lambda: _change_section(view, approval, talk, split=split),
+        "artifact": lambda: artifact_section(approval, whole, edit),
+        "earlier": lambda: earlier_section(approval, may_edit=may_edit),
+        "evidence": lambda: result_sections.evidence_section(approval),
+        "opinions": lambda: result_sections.opinions_section(approval, edit),
+        "attached": lambda: result_sections.attachments_section(approval, view.request.id),
+        "attempts": lambda: result_sections.attempts_section(approval),
     }
-    binds = tag("p", words.binds(shown), class_="muted small binds")
-    return tag("div", *(sections[name]() for name in words.parts(shown)), binds)
+    binds = tag("p", words.binds(approval), class_="muted small binds")
+    return tag("div", *(sections[name]() for name in words.parts(approval)), binds)
 
 
-def changes_shown(view: DecisionView, shown: ApprovalView) -> list[Change]:
+def changes_shown(view: DecisionView, approval: ApprovalView) -> list[Change]:
     """The change since the run began, since the last approval, and since it was asked before."""
-    return [*shown.changes, *([] if view.since is None else [view.since])]
+    return [*approval.changes, *([] if view.since is None else [view.since])]
 
 
-def _change_section(view: DecisionView, shown: ApprovalView, talk: Fields | None, *, split: bool) -> Html:
+def _change_section(view: DecisionView, approval: ApprovalView, talk: Fields | None, *, split: bool) -> Html:
     """The change since the run began; those since a later moment are folded below it."""
     whole = f"/diff/{view.request.id}"
     holders = {
         path: artifact_shown.name
-        for artifact_shown in (shown.artifact, *shown.earlier)
+        for artifact_shown in (approval.artifact, *approval.earlier)
         if artifact_shown is not None
         for path in artifact_shown.written
     }
-    first, *later = changes_shown(view, shown)
+    first, *later = changes_shown(view, approval)
     about = [
-        tag("span", words.change_about(shown, first), class_="soft"),
+        tag("span", words.change_about(approval, first), class_="soft"),
         stat_html(first.added, first.removed) if first.files else None,
         tag("a", "As text", href=f"{whole}?since=0", class_="small") if first.files else None,
     ]
-    if any(file.hunks for shown_change in shown.changes for file in shown_change.files):
+    if any(file.hunks for shown_change in approval.changes for file in shown_change.files):
         other = ("One column", "") if split else ("Side by side", "?split=1")
         about.append(tag("a", other[0], href=f"/decide/{view.request.id}{other[1]}#change", class_="small"))
     body = change_html(first, f"{whole}?since=0", holders, split=split, talk=talk)
@@ -310,7 +310,7 @@ def _change_section(view: DecisionView, shown: ApprovalView, talk: Fields | None
         say = "To comment on a line, press + beside it; your comments go with Send back."
         body = [press, tag("p", say, class_="quiet"), *body]
     for number, change in enumerate(later, 1):
-        title = tag("span", words.change_about(shown, change))
+        title = tag("span", words.change_about(approval, change))
         summary = tag("summary", title, stat_html(change.added, change.removed), class_="fold row")
         files = change_html(change, f"{whole}?since={number}", holders, is_open=False, split=split)
         body.append(panel(summary, *files, class_="panel later", data_since=change.since))

@@ -94,15 +94,15 @@ class Metrics:
             self._ended[kind] = number, seconds
 
     @contextmanager
-    def observe(self, seen: Observation) -> Generator[None]:
+    def observe(self, observation: Observation) -> Generator[None]:
         """An observer (``core/observing.py``)."""
         began = time.perf_counter()
         try:
             yield
         finally:
-            number, seconds = self._ended[seen.kind]
-            number.labels(seen.name, seen.code).inc()
-            seconds.labels(seen.name).observe(time.perf_counter() - began)
+            number, seconds = self._ended[observation.kind]
+            number.labels(observation.name, observation.code).inc()
+            seconds.labels(observation.name).observe(time.perf_counter() - began)
 
     def text(self) -> bytes:
         """All of them. Refuses ``unavailable``: the database does not answer."""

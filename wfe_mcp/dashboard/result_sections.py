@@ -26,12 +26,12 @@ def section(part: str, about: Sequence[str | None], *body: Html | None) -> Html:
     return tag("section", header, *body, class_="section", id=part)
 
 
-def evidence_section(shown: ApprovalView, again: Html | None = None) -> Html:
+def evidence_section(approval: ApprovalView, again: Html | None = None) -> Html:
     """One line per gate, and whose evidence it is; its facts unfold. ``again``: the form that runs the checks again."""
-    about = tag("span", words.evidence_about(shown), class_="muted small")
-    whose = words.whose(shown)
+    about = tag("span", words.evidence_about(approval), class_="muted small")
+    whose = words.whose(approval)
     note = tag("p", whose, class_="muted small") if whose else None
-    return section("evidence", (about,), tag("div", *map(_gate, shown.evidence), class_="panel ledger"), note, again)
+    return section("evidence", (about,), tag("div", *map(_gate, approval.evidence), class_="panel ledger"), note, again)
 
 
 def _gate(line: GateEvidence) -> Html:
@@ -62,10 +62,10 @@ def _fact(fact: Named) -> list[Html]:
     return [tag("dt", fact.name), tag("dd", tag("details", tag("summary", short), whole) if short else whole)]
 
 
-def opinions_section(shown: ApprovalView, edit: str) -> Html:
+def opinions_section(approval: ApprovalView, edit: str) -> Html:
     """What each reviewer says. ``edit``: the address of the form that takes a suggestion; empty: none."""
     return section(
-        "opinions", (), tag("div", *(_opinion(opinion, edit) for opinion in shown.opinions), class_="panel ledger")
+        "opinions", (), tag("div", *(_opinion(opinion, edit) for opinion in approval.opinions), class_="panel ledger")
     )
 
 
@@ -84,16 +84,16 @@ def _opinion(opinion: OpinionShown, edit: str) -> Html:
     return _row(name, opinion.state, opinion.state, opinion.summary, "", detail, is_open=bool(opinion.findings))
 
 
-def _finding(found: Finding) -> Html:
-    place = [tag("code", found.place), " "] if found.place else []
-    severity = tag("span", found.severity or "note", class_=f"sev {_SEVERITY.get(found.severity, 'note')}")
-    return tag("li", severity, tag("span", *place, words.finding(found)), class_="row top")
+def _finding(finding: Finding) -> Html:
+    place = [tag("code", finding.place), " "] if finding.place else []
+    severity = tag("span", finding.severity or "note", class_=f"sev {_SEVERITY.get(finding.severity, 'note')}")
+    return tag("li", severity, tag("span", *place, words.finding(finding)), class_="row top")
 
 
-def attachments_section(shown: ApprovalView, request: str) -> Html:
+def attachments_section(approval: ApprovalView, request: str) -> Html:
     """The files attached to the attempt: pictures as pictures, others as links."""
     rows: list[Html] = []
-    for attachment in shown.attachments:
+    for attachment in approval.attachments:
         where = f"/attachment/{request}/{attachment.number}"
         picture = tag("img", src=where, alt=attachment.note or attachment.name, loading="lazy", class_="attached")
         rows.append(
@@ -106,7 +106,7 @@ def attachments_section(shown: ApprovalView, request: str) -> Html:
     return section("attached", (), tag("div", tag("ul", *rows, class_="stack body"), class_="panel"))
 
 
-def attempts_section(shown: ApprovalView) -> Html:
+def attempts_section(approval: ApprovalView) -> Html:
     """How earlier attempts ended."""
     looks = {"failed": "fail", "rejected": "fail", "completed": "pass", "skipped": "skipped"}
     rows = [
@@ -118,6 +118,6 @@ def attempts_section(shown: ApprovalView) -> Html:
             "",
             None,
         )
-        for attempt in shown.attempts
+        for attempt in approval.attempts
     ]
     return section("attempts", (), tag("div", *rows, class_="panel ledger"))

@@ -146,10 +146,10 @@ def _engines(access: Access, token: Token) -> list[Engine]:
     return [engine for engine in engines if engine is not None]
 
 
-def _next_task(access: Access, token: Token, asked: Claim) -> Task | None:
-    runners.meet(access.own_engine, token, asked)
+def _next_task(access: Access, token: Token, claim: Claim) -> Task | None:
+    runners.meet(access.own_engine, token, claim)
     for engine in _engines(access, token):
         access.workers.work(engine)
-        if (task := runners.next_task(engine, token, asked)) is not None:
+        if (task := runners.next_task(engine, token, claim)) is not None:
             return task
     return None

@@ -124,12 +124,12 @@ def list_brought(brought: Iterable[Brought]) -> list[dict[str, Any]]:
     return [{"path": entry.path, "how": entry.how} | _digest(entry) for entry in brought]
 
 
-def _digest(each: Brought) -> dict[str, Any]:
-    if each.source.is_file():
-        with each.source.open("rb") as file:
+def _digest(entry: Brought) -> dict[str, Any]:
+    if entry.source.is_file():
+        with entry.source.open("rb") as file:
             return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "covers": "its bytes"}
     digest, count = hashlib.sha256(), 0
-    for line in _entries(each.source):
+    for line in _entries(entry.source):
         if count == MAX_ENTRIES:
             return {"sha256": digest.hexdigest(), "covers": f"{_COVERS} of the first {MAX_ENTRIES} entries"}
         digest.update(line)

@@ -116,9 +116,9 @@ class _Before:
         """What ``lstat`` says of its files, those that a check may read though git ignores them included."""
         return self.seen.stamps({**self.tree.files, **self.tree.watched})
 
-    def stamps_after(self, tree: HashedTree, seen: SeenFiles) -> dict[str, Stamp | None]:
+    def stamps_after(self, tree: HashedTree, files: SeenFiles) -> dict[str, Stamp | None]:
         """The same of the files before and after, as a later look saw them."""
-        return seen.stamps({**self.tree.files, **self.tree.watched, **tree.files, **tree.watched})
+        return files.stamps({**self.tree.files, **self.tree.watched, **tree.files, **tree.watched})
 
 
 def _run(

@@ -96,11 +96,11 @@ def judgement_of(facts: Facts) -> Judgement:
     return failed(KIND, why, _repair(facts) or _next_step(facts.expectation))
 
 
-def written_into(found: Judgement, changed: list[str]) -> Judgement:
+def written_into(judgement: Judgement, changed: list[str]) -> Judgement:
     """A pass becomes a warning: whether the check wrote there itself or another process did is unknown."""
-    if found.kind is not VerdictKind.PASS:
-        return found
-    return replace(found, outcome=GateOutcome.WARNING, message=f"{found.message} {room_note(changed)}")
+    if judgement.kind is not VerdictKind.PASS:
+        return judgement
+    return replace(judgement, outcome=GateOutcome.WARNING, message=f"{judgement.message} {room_note(changed)}")
 
 
 def _repair(facts: Facts) -> str:

@@ -65,15 +65,15 @@ def report_of(scanner: str, found: Iterator[ScannerFinding], root: str = "") -> 
     }
 
 
-def _finding(one: ScannerFinding, severity: str, root: str) -> dict[str, Any]:
+def _finding(finding: ScannerFinding, severity: str, root: str) -> dict[str, Any]:
     optional = {
-        "rule": _clean(one.rule),
-        "detail": _clean(one.detail),
-        "file": _relative(_clean(one.file), root),
-        "line": max(0, one.line),
-        "recommendation": _clean(one.recommendation),
+        "rule": _clean(finding.rule),
+        "detail": _clean(finding.detail),
+        "file": _relative(_clean(finding.file), root),
+        "line": max(0, finding.line),
+        "recommendation": _clean(finding.recommendation),
     }
-    title = _clean(one.title) or _clean(one.rule) or "finding without a title"
+    title = _clean(finding.title) or _clean(finding.rule) or "finding without a title"
     return {"severity": severity, "title": title, **{key: value for key, value in optional.items() if value}}
 
 

@@ -89,10 +89,10 @@ def ask_for_report(
 
 
 def _add_reporter(
-    wanted: Reporter, found: Invocation, report: Path, environ: Mapping[str, str]
+    reporter: Reporter, found: Invocation, report: Path, environ: Mapping[str, str]
 ) -> tuple[tuple[str, ...], dict[str, str]]:
-    by_env = found.after is None and wanted.script_env is not None
-    variables = dict((wanted.script_env if by_env else wanted.env) or {})
+    by_env = found.after is None and reporter.script_env is not None
+    variables = dict((reporter.script_env if by_env else reporter.env) or {})
     env = {
         name: " ".join(part for part in (environ.get(name, ""), fill_paths(value, report)) if part)
         if by_env
@@ -101,18 +101,18 @@ def _add_reporter(
     }
     if by_env:
         return (), env
-    shown = () if any(_is_flag(word, wanted.shows) for word in found.words) else wanted.show
-    return tuple(fill_paths(word, report) for word in (*shown, *wanted.words)), env
+    shown = () if any(_is_flag(word, reporter.shows) for word in found.words) else reporter.show
+    return tuple(fill_paths(word, report) for word in (*shown, *reporter.words)), env
 
 
 def _insert_arguments(
-    argv: tuple[str, ...], found: Invocation, wanted: Reporter, words: tuple[str, ...]
+    argv: tuple[str, ...], found: Invocation, reporter: Reporter, words: tuple[str, ...]
 ) -> tuple[str, ...]:
     if not words:
         return argv
     if found.after is None:
         return (*argv, *("--",) * found.dashes, *words)
-    at = found.after if wanted.at == "program" else len(argv)
+    at = found.after if reporter.at == "program" else len(argv)
     return (*argv[:at], *words, *argv[at:])
 
 

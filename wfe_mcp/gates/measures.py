@@ -101,22 +101,26 @@ def _file_of(test: Test) -> str:
 
 
 def _read(
-    test: Test, found: Judgement, written: bytes | Refused | None, root: Path, gold_sets: Mapping[str, GoldSetSettings]
+    test: Test,
+    judgement: Judgement,
+    written: bytes | Refused | None,
+    root: Path,
+    gold_sets: Mapping[str, GoldSetSettings],
 ) -> dict[str, Any]:
-    data = found.data
-    first = found.message.split("\n", 1)[0].split(" Next: ", 1)[0][:_WHY_CHARS].rstrip(".")
-    if _could_not_run(found):
+    data = judgement.data
+    first = judgement.message.split("\n", 1)[0].split(" Next: ", 1)[0][:_WHY_CHARS].rstrip(".")
+    if _could_not_run(judgement):
         return {"outcome": "error", "why": first}
     if changed := data.get("tree", {}).get("changed"):
         return {"outcome": "error", "why": f"the check itself changed files: {', '.join(changed[:3])}"}
     if test["type"] in {"script", "unit_test"}:
-        return {"outcome": "passed" if found.kind is VerdictKind.PASS else "failed", "why": first}
+        return {"outcome": "passed" if judgement.kind is VerdictKind.PASS else "failed", "why": first}
     counts: Mapping[str, Any] = data.get("tests") or {}
     are_counted = test.get("metric") in COUNTS and (counts.get("failed") or counts.get("errors"))
-    if found.kind is not VerdictKind.PASS and not are_counted:
+    if judgement.kind is not VerdictKind.PASS and not are_counted:
         return {"outcome": "error", "why": first}
     try:
-        value, more = _figure(test, found, written, root, gold_sets.get(test.get("gold_set", "")))
+        value, more = _figure(test, judgement, written, root, gold_sets.get(test.get("gold_set", "")))
     except _UnreadableError as fault:
         return {"outcome": "error", "why": str(fault)[:_WHY_CHARS]}
     threshold, comparison = float(test["threshold"]), str(test["comparison"])
@@ -132,9 +136,9 @@ def expected_of(test: Test) -> dict[str, object]:
     return {"passes": list(test["tests"])} if test.get("tests") else {"min_tests": 1}
 
 
-def _could_not_run(found: Judgement) -> bool:
+def _could_not_run(judgement: Judgement) -> bool:
     """Whether what is wrong is not what the check says: its program is missing, it ran too long, it is not trusted."""
-    return found.outcome in {GateOutcome.ERROR, GateOutcome.NEEDS_TRUST} or found.data.get("exit_code") is None
+    return judgement.outcome in {GateOutcome.ERROR, GateOutcome.NEEDS_TRUST} or judgement.data.get("exit_code") is None
 
 
 def _stamp(place: Path) -> tuple[int, int, int] | None:
@@ -146,11 +150,11 @@ def _stamp(place: Path) -> tuple[int, int, int] | None:
 
 
 def _figure(
-    test: Test, found: Judgement, written: bytes | Refused | None, root: Path, gold: GoldSetSettings | None
+    test: Test, judgement: Judgement, written: bytes | Refused | None, root: Path, gold: GoldSetSettings | None
 ) -> tuple[float, str]:
     """The figure of a test, and what stands beside it."""
     if test["type"] == "metric_threshold":
-        measures = found.data.get("tests") or {} if test["metric"] in COUNTS else found.data
+        measures = judgement.data.get("tests") or {} if test["metric"] in COUNTS else judgement.data
         value = measures.get(test["metric"])
         if value is None:
             raise _UnreadableError(
@@ -164,7 +168,7 @@ def _figure(
     if test.get("file"):
         text = _text(written, test["file"])
     else:
-        text = plain_text(Path(found.log_path).read_bytes()) if found.log_path else ""
+        text = plain_text(Path(judgement.log_path).read_bytes()) if judgement.log_path else ""
     if test.get("pointer"):
         return _figure_at(text, str(test["pointer"]), whole=bool(test.get("file"))), ""
     return _search_figure(text, str(test["regex"]), root), ""

@@ -361,5 +361,5 @@ class _Script:
         return f"({self.names.exists(node.path)} && !({self._optional(node)} in [null, false, 0, '']))"
 
 
-def _unescape(found: re.Match[str]) -> str:
-    return {"n": "\n", "t": "\t", "r": "\r"}.get(found[1], found[1])
+def _unescape(match: re.Match[str]) -> str:
+    return {"n": "\n", "t": "\t", "r": "\r"}.get(match[1], match[1])

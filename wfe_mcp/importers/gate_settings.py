@@ -259,9 +259,9 @@ def _gate_map(document: Mapping[str, Any], reading: _Reading) -> _Stages:
     return stages
 
 
-def _keys(value: object, at: Place, found: ImportReport) -> Given:
-    table = found.object_at(value, at)
-    return {key: (setting, (*at, key)) for key, setting in table.items() if _is_known(key, _KEYS, (*at, key), found)}
+def _keys(value: object, at: Place, report: ImportReport) -> Given:
+    table = report.object_at(value, at)
+    return {key: (setting, (*at, key)) for key, setting in table.items() if _is_known(key, _KEYS, (*at, key), report)}
 
 
 def _provider(key: str, settings: Mapping[str, Any], reading: _Reading) -> None:
@@ -283,19 +283,19 @@ def _is_default(at: Place) -> bool:
     return at[:2] in {("workflow", "defaults"), ("providers", "default")} or at[0] == "default_approver"
 
 
-def _approver(given: Given, found: ImportReport) -> str | None:
+def _approver(given: Given, report: ImportReport) -> str | None:
     if "approval_provider" not in given:
         return None
     value, at = given["approval_provider"]
     if not isinstance(value, str) or not _ROLE.fullmatch(value):
-        found.error(pointer(*at), "must be skip, manual or the key of a provider", None, value)
+        report.error(pointer(*at), "must be skip, manual or the key of a provider", None, value)
         return None
     return {"manual": "human"}.get(value, value)
 
 
-def _is_known(name: str, valid: tuple[str, ...], at: Place, found: ImportReport) -> bool:
+def _is_known(name: str, valid: tuple[str, ...], at: Place, report: ImportReport) -> bool:
     if name in valid:
         return True
     hint = near_miss(name, valid, f"; there are {', '.join(valid)}")
-    found.error(pointer(*at), f"unknown {name!r}{hint}")
+    report.error(pointer(*at), f"unknown {name!r}{hint}")
     return False

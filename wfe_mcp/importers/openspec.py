@@ -46,7 +46,7 @@ def read_openspec(source: Path) -> ImportedWork:
     return spec_work(FORMAT, source.name, documents, report)
 
 
-def _requirements(parts: list[Section], path: str, found: SpecDocuments, report: ImportReport) -> None:
+def _requirements(parts: list[Section], path: str, documents: SpecDocuments, report: ImportReport) -> None:
     kind = ""
     for section in parts:
         if section.level == 2:
@@ -56,10 +56,10 @@ def _requirements(parts: list[Section], path: str, found: SpecDocuments, report:
         elif section.title.startswith("Requirement:"):
             name = section.title.removeprefix("Requirement:").strip()
             text = f"{kind}{name}: {' '.join(section.text.split())}".strip(": ")
-            found.requirements.append((f"R-{len(found.requirements) + 1}", text, "must"))
+            documents.requirements.append((f"R-{len(documents.requirements) + 1}", text, "must"))
         elif section.title.startswith("Scenario:"):
             steps = ", ".join(item.replace("**", "") for _, item in bullets(section.lines))
-            found.acceptance.append(f"{section.title.removeprefix('Scenario:').strip()}: {steps}")
+            documents.acceptance.append(f"{section.title.removeprefix('Scenario:').strip()}: {steps}")
 
 
 def _tasks(text: str, report: ImportReport) -> list[WorkItem]:

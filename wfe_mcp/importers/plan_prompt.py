@@ -62,7 +62,7 @@ def optimise_plan(plan: dict[str, Any]) -> OptimisedPlan:
     return proposal
 
 
-def _reorder_tasks(milestone: dict[str, Any], made: OptimisedPlan) -> list[dict[str, Any]]:
+def _reorder_tasks(milestone: dict[str, Any], proposal: OptimisedPlan) -> list[dict[str, Any]]:
     """The tasks, what sets up first. The order of the file breaks ties; a task never comes before one it depends on."""
     left, placed = list(milestone["tasks"]), list[dict[str, Any]]()
     while left:
@@ -73,19 +73,19 @@ def _reorder_tasks(milestone: dict[str, Any], made: OptimisedPlan) -> list[dict[
         left.remove(task)
         placed.append(task)
     if placed != milestone["tasks"]:
-        made.changes.append(f"{milestone['id']}: order is now {', '.join(task['id'] for task in placed)}")
+        proposal.changes.append(f"{milestone['id']}: order is now {', '.join(task['id'] for task in placed)}")
     return placed
 
 
 def _merge_tasks(
-    milestone: dict[str, Any], tasks: list[dict[str, Any]], made: OptimisedPlan, replaced: dict[str, str]
+    milestone: dict[str, Any], tasks: list[dict[str, Any]], proposal: OptimisedPlan, replaced: dict[str, str]
 ) -> list[dict[str, Any]]:
     """The tasks, small neighbouring steps merged. ``replaced``: the id of a task that is gone → the task it is part of."""
     kept: list[dict[str, Any]] = []
     for task in tasks:
         before = kept[-1] if kept else None
         if before is not None and _same_kind(before, task):
-            made.changes.append(f"{milestone['id']}: {task['id']} {task['title']!r} becomes part of {before['id']}")
+            proposal.changes.append(f"{milestone['id']}: {task['id']} {task['title']!r} becomes part of {before['id']}")
             replaced[task["id"]] = before["id"]
             before["title"] = f"{before['title']}; {task['title'][:1].lower()}{task['title'][1:]}"
             before["acceptance"] = [*before["acceptance"], *task["acceptance"]]
@@ -107,7 +107,7 @@ def _same_kind(before: dict[str, Any], task: dict[str, Any]) -> bool:
     )
 
 
-def _split(milestone: dict[str, Any], made: OptimisedPlan) -> list[dict[str, Any]]:
+def _split(milestone: dict[str, Any], proposal: OptimisedPlan) -> list[dict[str, Any]]:
     tasks = milestone["tasks"]
     mixed = len({domain for task in tasks for domain in domains_of(task["title"])}) > MOST_DOMAINS
     if not mixed and len(tasks) <= MOST_TASKS:
@@ -120,7 +120,7 @@ def _split(milestone: dict[str, Any], made: OptimisedPlan) -> list[dict[str, Any
             parts.append([task])
     if len(parts) == 1:
         return [milestone]
-    made.changes.append(f"{milestone['id']}: {len(tasks)} tasks become {len(parts)} milestones")
+    proposal.changes.append(f"{milestone['id']}: {len(tasks)} tasks become {len(parts)} milestones")
     return [
         milestone | {"tasks": part}
         if index == 0
@@ -134,7 +134,7 @@ def _fits(part: list[dict[str, Any]], task: dict[str, Any]) -> bool:
     return len(part) < PART_TASKS and len(domains) <= MOST_DOMAINS
 
 
-def _join_tiny_milestones(milestones: list[dict[str, Any]], made: OptimisedPlan) -> list[dict[str, Any]]:
+def _join_tiny_milestones(milestones: list[dict[str, Any]], proposal: OptimisedPlan) -> list[dict[str, Any]]:
     kept: list[dict[str, Any]] = []
     for milestone in milestones:
         before = kept[-1] if kept else None
@@ -144,7 +144,7 @@ def _join_tiny_milestones(milestones: list[dict[str, Any]], made: OptimisedPlan)
             and "id" in milestone
             and _tiny([*before["tasks"], *milestone["tasks"]])
         ):
-            made.changes.append(f"{milestone['id']} {milestone['title']!r} becomes part of {before['id']}")
+            proposal.changes.append(f"{milestone['id']} {milestone['title']!r} becomes part of {before['id']}")
             kept[-1] = before | {
                 "title": f"{before['title']}; {milestone['title'][:1].lower()}{milestone['title'][1:]}",
                 "goal": "; ".join(filter(None, [before.get("goal", ""), milestone.get("goal", "")])),

@@ -65,27 +65,27 @@ def spec_work(format_name: str, name: str, found: SpecDocuments, report: ImportR
     )
 
 
-def _spec(found: SpecDocuments) -> dict[str, Any]:
-    requirements = [{"id": key, "text": text, "priority": priority} for key, text, priority in found.requirements]
-    acceptance = found.acceptance or [text for _, text, _ in found.requirements]
-    spec = {"title": found.title, "goal": found.goal, "requirements": requirements, "acceptance": acceptance}
-    return spec | {key: texts for key, texts in found.more.items() if texts}
+def _spec(documents: SpecDocuments) -> dict[str, Any]:
+    requirements = [{"id": key, "text": text, "priority": priority} for key, text, priority in documents.requirements]
+    acceptance = documents.acceptance or [text for _, text, _ in documents.requirements]
+    spec = {"title": documents.title, "goal": documents.goal, "requirements": requirements, "acceptance": acceptance}
+    return spec | {key: texts for key, texts in documents.more.items() if texts}
 
 
-def _design(found: SpecDocuments, report: ImportReport) -> dict[str, Any]:
-    missing = [(key, text) for key, text, _ in found.requirements if key not in found.design]
-    body = found.design.strip() + "\n"
+def _design(documents: SpecDocuments, report: ImportReport) -> dict[str, Any]:
+    missing = [(key, text) for key, text, _ in documents.requirements if key not in documents.design]
+    body = documents.design.strip() + "\n"
     if missing:
         report.lose("design", f"it does not name {', '.join(key for key, _ in missing)}; they are listed at its end")
         body += "\n## Requirements\n\n" + "".join(f"- {key}: {text}\n" for key, text in missing)
-    return {"front": {"title": found.title}, "body": body}
+    return {"front": {"title": documents.title}, "body": body}
 
 
-def _task_list(found: SpecDocuments, report: ImportReport) -> dict[str, Any] | None:
-    if found.tasks is None:
+def _task_list(documents: SpecDocuments, report: ImportReport) -> dict[str, Any] | None:
+    if documents.tasks is None:
         return None
-    reading = WorkReader(found.tasks, report)
-    ids, known = ids_of(reading.items), [key for key, _, _ in found.requirements]
+    reading = WorkReader(documents.tasks, report)
+    ids, known = ids_of(reading.items), [key for key, _, _ in documents.requirements]
     needs = reading.needs()
     reading.is_ordered(needs)
     for key in needs:

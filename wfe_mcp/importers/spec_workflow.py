@@ -99,19 +99,19 @@ def _tasks(text: str, report: ImportReport) -> list[WorkItem]:
     return _without_headings(items, report)
 
 
-def _without_headings(found: list[WorkItem], report: ImportReport) -> list[WorkItem]:
+def _without_headings(items: list[WorkItem], report: ImportReport) -> list[WorkItem]:
     """The tasks less open ones that say nothing but the title of the tasks 3.1, 3.2… below them."""
     heads = [
         task.key
-        for task, after in itertools.pairwise(found)
+        for task, after in itertools.pairwise(items)
         if after.key.startswith(f"{task.key}.")
         and not (task.status == "done" or task.notes or task.files or task.requirements)
     ]
-    for task in found:
+    for task in items:
         if task.key in heads:
             report.lose(task.place, f"{task.key} is the heading of the tasks below it, and no task here")
         task.depends = [need for need in task.depends if need not in heads]
-    return [task for task in found if task.key not in heads]
+    return [task for task in items if task.key not in heads]
 
 
 def _detail(task: WorkItem, line: str) -> None:

@@ -47,9 +47,9 @@ class WorkItem:
     files: list[str] = field(default_factory=list[str])
 
 
-def plan_of(title: str, groups: Mapping[str, str], found: Sequence[WorkItem], report: ImportReport) -> dict[str, Any]:
+def plan_of(title: str, groups: Mapping[str, str], items: Sequence[WorkItem], report: ImportReport) -> dict[str, Any]:
     """The plan. ``groups``: the title of each group, in the order of the work. Errors and losses go into ``report``."""
-    reading = WorkReader(found, report)
+    reading = WorkReader(items, report)
     needs = reading.needs()
     if not reading.is_ordered(needs):
         return {}
@@ -130,10 +130,10 @@ def priority_of(text: object, place: str, report: ImportReport) -> str:
 class WorkReader:
     """The tasks by key, and which of them are to do."""
 
-    def __init__(self, found: Sequence[WorkItem], report: ImportReport) -> None:
+    def __init__(self, items: Sequence[WorkItem], report: ImportReport) -> None:
         self.items: dict[str, WorkItem] = {}
         self._report = report
-        for item in found:
+        for item in items:
             if item.key in self.items:
                 first = self.items[item.key].place
                 report.error(item.place, f"the id {item.key!r} is used twice; first at {first}", None, item.key)

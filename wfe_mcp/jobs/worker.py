@@ -281,28 +281,28 @@ class Worker:
             return self._handle_observed(context, endings, limit_s, observation)
 
     def _handle_observed(
-        self, context: JobContext, endings: Completion, limit_s: float | None, seen: Observation
+        self, context: JobContext, endings: Completion, limit_s: float | None, observation: Observation
     ) -> Callable[[], object]:
         job = context.job
         try:
             outcome = self._handlers.get(job.kind, _unknown)(context)
         except ChildStopped:
-            seen.code = "stopped"
+            observation.code = "stopped"
             return lambda: self._end_stopped(job, context.stop.reason, endings, limit_s)
         except CheckAbandoned:
-            seen.code = "stopped"
+            observation.code = "stopped"
             return lambda: self._end_stopped(job, "shutdown", endings, limit_s)
         except Suspended as suspended:
-            outcome, seen.code = Outcome({"suspended": str(suspended)}), "suspended"
+            outcome, observation.code = Outcome({"suspended": str(suspended)}), "suspended"
         except RetryLater as later:
-            reason, after_s, seen.code = str(later), later.after_s, "retry"
+            reason, after_s, observation.code = str(later), later.after_s, "retry"
             return lambda: endings.fail(job, reason, after_s)
         except Refused as refused:
-            reason, for_good, seen.code = str(refused), refused.code != "unavailable", refused.code
+            reason, for_good, observation.code = str(refused), refused.code != "unavailable", refused.code
             return lambda: endings.fail(job, reason, for_good=for_good)
         except Exception as exc:
             _LOG.exception("job %s (%s) failed", job.id, job.kind)
-            reason, seen.code = f"{type(exc).__name__}: {exc}", "internal"
+            reason, observation.code = f"{type(exc).__name__}: {exc}", "internal"
             return lambda: endings.fail(job, reason)
         return lambda: self._end_done(job, outcome, endings)
 

@@ -74,7 +74,7 @@ def asked_in(context: Ctx, stored: Envelope) -> ElicitationText | None:
     return None
 
 
-def _form(asked: ElicitationText) -> dict[str, Any]:
+def _form(text: ElicitationText) -> dict[str, Any]:
     """The JSON Schema of the form: a choice, and a text that only a reader of the message can type."""
     return {
         "type": "object",
@@ -83,7 +83,7 @@ def _form(asked: ElicitationText) -> dict[str, Any]:
             "sha256": {
                 "type": "string",
                 "title": "Confirmation",
-                "description": f"Type the first {TYPED_CHARS} or more characters of {asked.sha256[:12]}",
+                "description": f"Type the first {TYPED_CHARS} or more characters of {text.sha256[:12]}",
                 "minLength": TYPED_CHARS,
             },
             "comment": {
@@ -112,13 +112,13 @@ def _opens_pages(context: Ctx) -> bool:
     return capability is not None and capability.url is not None
 
 
-def later(asked: ElicitationText) -> mcp_types.InputRequiredResult:
+def later(text: ElicitationText) -> mcp_types.InputRequiredResult:
     """End the call; the client asks the user and repeats the call."""
-    if asked.url:
-        params = mcp_types.ElicitRequestURLParams(message=asked.message, url=asked.url)
+    if text.url:
+        params = mcp_types.ElicitRequestURLParams(message=text.message, url=text.url)
     else:
-        params = mcp_types.ElicitRequestFormParams(message=asked.message, requested_schema=_form(asked))
-    return mcp_types.InputRequiredResult(input_requests={asked.key: mcp_types.ElicitRequest(params=params)})
+        params = mcp_types.ElicitRequestFormParams(message=text.message, requested_schema=_form(text))
+    return mcp_types.InputRequiredResult(input_requests={text.key: mcp_types.ElicitRequest(params=params)})
 
 
 def answer_brought(context: Ctx) -> ElicitedAnswer | None:
@@ -132,18 +132,18 @@ def answer_brought(context: Ctx) -> ElicitedAnswer | None:
     return None
 
 
-async def ask_now(context: Ctx, asked: ElicitationText) -> ElicitedAnswer | None:
+async def ask_now(context: Ctx, text: ElicitationText) -> ElicitedAnswer | None:
     """Ask while the call waits. None when the client cannot, or no answer comes in time."""
     session, about = context.session, context.request_context.request_id
     with anyio.move_on_after(FORM_WAIT_S):
         try:
-            if asked.url:
-                elicit = await session.elicit_url(asked.message, asked.url, asked.request, about)
+            if text.url:
+                elicit = await session.elicit_url(text.message, text.url, text.request, about)
             else:
-                elicit = await session.elicit_form(asked.message, _form(asked), about)
+                elicit = await session.elicit_form(text.message, _form(text), about)
         except (MCPError, ValueError):
             return None
-        return ElicitedAnswer(asked.request, elicit.action, dict(elicit.content or {}), bool(asked.url))
+        return ElicitedAnswer(text.request, elicit.action, dict(elicit.content or {}), bool(text.url))
     return None
 
 

@@ -36,8 +36,8 @@ class RehearsedArtifacts(ArtifactRepository):
         super().__init__(shared)
         self._added: dict[tuple[PhasePath, int], RevisionRecord] = {}
 
-    def _insert(self, made: RevisionRecord) -> None:
-        self._added[made.phase, made.revision] = made
+    def _insert(self, revision: RevisionRecord) -> None:
+        self._added[revision.phase, revision.revision] = revision
 
     def revision(self, run_id: RunId, phase: PhasePath, revision: int) -> RevisionRecord | None:
         """One revision with its content."""

@@ -130,12 +130,14 @@ def _text(schema: Schema, hint: str) -> str:
     return f"{hint} text".ljust(shortest, "x")[:longest]
 
 
-def _both(one: Schema, other: Schema, root: Schema) -> Schema:
+def _both(schema: Schema, other: Schema, root: Schema) -> Schema:
     """A schema that combines the keys and requirements of both."""
     while isinstance(other.get("$ref"), str):
         other = value_at(root, other["$ref"].removeprefix("#"))
-    both = {**one, **other}
+    both = {**schema, **other}
     for key, join in (("properties", dict), ("required", list)):
-        if key in one and key in other:
-            both[key] = {**one[key], **other[key]} if join is dict else list(dict.fromkeys([*one[key], *other[key]]))
+        if key in schema and key in other:
+            both[key] = (
+                {**schema[key], **other[key]} if join is dict else list(dict.fromkeys([*schema[key], *other[key]]))
+            )
     return both

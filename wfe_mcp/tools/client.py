@@ -106,19 +106,17 @@ def call_tool(
     return _Talk(server, timeout_s, env, cwd, should_stop).about(ask)
 
 
-def _value(found: "CallToolResult", name: str) -> object:
-    texts = [block.text for block in found.content if block.type == "text"]
-    if found.is_error:
+def _value(tool: "CallToolResult", name: str) -> object:
+    texts = [block.text for block in tool.content if block.type == "text"]
+    if tool.is_error:
         text = "\n".join(texts).strip()
         raise ToolFault(f"{name} answered with an error: {text[:_SHOWN] or 'no message'}")
-    if found.structured_content is not None:
-        value: object = found.structured_content
-    elif len(found.content) == 1 and texts:
+    if tool.structured_content is not None:
+        value: object = tool.structured_content
+    elif len(tool.content) == 1 and texts:
         value = _read(texts[0])
     else:
-        value = {
-            "content": [block.model_dump(mode="json", by_alias=True, exclude_none=True) for block in found.content]
-        }
+        value = {"content": [block.model_dump(mode="json", by_alias=True, exclude_none=True) for block in tool.content]}
     size = len(json.dumps(value, ensure_ascii=False).encode())
     if size > MAX_RESULT_BYTES:
         raise ToolFault(f"{name} answered {size:,} bytes; {MAX_RESULT_BYTES:,} are allowed", may_have_happened=True)

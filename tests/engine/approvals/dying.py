@@ -38,7 +38,7 @@ def main(point: str, root: str, run: str, at: str, secret: str) -> None:
         RunRepository.save = saved
     else:
         proof_files.write_proofs = die
-    approvals.decide(engine, person, run, "plan", request=request, shown=seen)
+    approvals.decide(engine, person, run, "plan", request=request, approval=seen)
 
 
 if __name__ == "__main__":

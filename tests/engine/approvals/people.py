@@ -56,4 +56,4 @@ def seen_by(engine: Engine, run: str, phase: str = "plan") -> tuple[str, SeenDec
 def approve(scene: Scene, by: Person, run: str, phase: str = "plan", comment: str = "") -> None:
     """Look at what is asked, and approve exactly that."""
     request, seen = seen_by(scene.engine, run, phase)
-    decide(scene.engine, by, run, phase, request=request, shown=seen, comment=comment)
+    decide(scene.engine, by, run, phase, request=request, approval=seen, comment=comment)

@@ -285,7 +285,7 @@ def test_of_two_who_decide_in_the_same_moment_one_is_first_and_nothing_is_lost(s
     def decide(by: Person) -> Refused | None:
         both.wait(30)
         try:
-            approvals.decide(engines[by], by, run, "plan", request=request, shown=seen)
+            approvals.decide(engines[by], by, run, "plan", request=request, approval=seen)
         except Refused as no:
             return no
         return None

@@ -262,9 +262,9 @@ def test_what_changes_while_a_phase_is_claimed_is_saved_too(scene: Scene):
         """Someone else moves the run between the snapshot and the claim."""
 
         def take(
-            self, root: Path, note: dict[str, str], limits: Limits, at: datetime, seen: SeenFiles | None = None
+            self, root: Path, note: dict[str, str], limits: Limits, at: datetime, files: SeenFiles | None = None
         ) -> Snapshot:
-            found = super().take(root, note, limits, at, seen)
+            found = super().take(root, note, limits, at, files)
             scene.engine.shared_states[Snapshots] = Snapshots()
             scene.write("late.txt", "late\n")
             take_checkpoint(scene.process(), run, HUMAN)

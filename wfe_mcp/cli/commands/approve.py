@@ -78,7 +78,7 @@ def approve(
             comment=comment,
             phrase=phrase,
             request=request.request.id,
-            shown=decision,
+            approval=decision,
         )
     wait_for_gates(invocation, run, phase, request.request.attempt)
     name = "prompt" if view.artifact is None else view.artifact.name

@@ -127,18 +127,18 @@ def _lost_words(back: "SetBack") -> str:
     return f"{lost}{f' ({runs})' if runs else ''}{back.reach and f'. {back.reach}.'}"
 
 
-def _words(held: "DatabaseSummary") -> str:
-    counts = (plural(held.runs, "run"), plural(held.events, "event"), plural(held.projects, "project"))
-    return f"{', '.join(counts)} ({size(held.size_bytes)})"
+def _words(summary: "DatabaseSummary") -> str:
+    counts = (plural(summary.runs, "run"), plural(summary.events, "event"), plural(summary.projects, "project"))
+    return f"{', '.join(counts)} ({size(summary.size_bytes)})"
 
 
-def _view(held: "DatabaseSummary") -> dict[str, Any]:
-    newest = held.newest.isoformat() if held.newest else None
+def _view(summary: "DatabaseSummary") -> dict[str, Any]:
+    newest = summary.newest.isoformat() if summary.newest else None
     return {
-        "projects": held.projects,
-        "runs": held.runs,
-        "events": held.events,
-        "bytes": held.size_bytes,
-        "schema": held.revision,
+        "projects": summary.projects,
+        "runs": summary.runs,
+        "events": summary.events,
+        "bytes": summary.size_bytes,
+        "schema": summary.revision,
         "newest": newest,
     }

@@ -159,8 +159,8 @@ def ledger(invocation: Invocation) -> None:
     invocation.render(answer, render)
 
 
-def _follows(one: "Falsified") -> str:
-    return ", ".join(f"{item.id} {item.status}" for item in one.follow_ups) or "none"
+def _follows(claim: "Falsified") -> str:
+    return ", ".join(f"{item.id} {item.status}" for item in claim.follow_ups) or "none"
 
 
 def _test(number: int, text: str) -> object:

@@ -202,7 +202,7 @@ def export(invocation: Invocation, run: Run, target: Target = "") -> None:
     invocation.answer(summary, run=run, data=data)
 
 
-def _write_whole(found: "ExportedRun", path: Path) -> None:
+def _write_whole(run: "ExportedRun", path: Path) -> None:
     """Write the whole file or none: half a file after a crash would look like the run."""
     if path.exists():
         raise Refused("conflict", f"{path} exists already.", "Name another file, or move that one.")
@@ -210,7 +210,7 @@ def _write_whole(found: "ExportedRun", path: Path) -> None:
     with named_file(path, "written"):
         try:
             with part.open("xb") as file:
-                file.writelines(found.lines())
+                file.writelines(run.lines())
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(path)

@@ -143,12 +143,12 @@ def _show_effects(invocation: Invocation, missing: "Sequence[FoundCheck]") -> "t
 
 
 def _doubted_checks(
-    root: "Path", found: "Sequence[FoundCheck]", held: "Mapping[str, CheckSettings]"
+    root: "Path", checks: "Sequence[FoundCheck]", held: "Mapping[str, CheckSettings]"
 ) -> "list[FoundCheck]":
     """The configured checks that did not work in their last trial, with their own settings."""
     from wfe_mcp.engine.checks.last_trials import last_trial
 
-    own = [replace(check, settings=held[check.name], is_configured=True) for check in found if check.name in held]
+    own = [replace(check, settings=held[check.name], is_configured=True) for check in checks if check.name in held]
     tried = ((check, last_trial(root, check.name, check.settings.argv)) for check in own)
     return [check for check, last in tried if last is not None and not last.works]
 

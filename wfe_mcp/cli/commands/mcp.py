@@ -66,24 +66,24 @@ def try_out(invocation: Invocation, name: Server = "") -> None:
     invocation.answer(summary, render, data={"servers": [_view(reply) for reply in replies]}, error=error)
 
 
-def _view(asked: "ServerReply") -> dict[str, Any]:
-    if asked.answer is None:
-        return {"name": asked.name, "ok": False, "fault": asked.fault}
-    return {"name": asked.name, "ok": True} | {
-        "server": asked.answer.name,
-        "version": asked.answer.version,
-        "protocol": asked.answer.protocol,
-        "duration_s": asked.answer.duration_s,
-        "tools": [asdict(tool) for tool in asked.answer.tools],
+def _view(reply: "ServerReply") -> dict[str, Any]:
+    if reply.answer is None:
+        return {"name": reply.name, "ok": False, "fault": reply.fault}
+    return {"name": reply.name, "ok": True} | {
+        "server": reply.answer.name,
+        "version": reply.answer.version,
+        "protocol": reply.answer.protocol,
+        "duration_s": reply.answer.duration_s,
+        "tools": [asdict(tool) for tool in reply.answer.tools],
     }
 
 
-def _render(screen: Screen, asked: "ServerReply") -> None:
-    if asked.answer is None:
-        screen.line(f"{asked.name}: {asked.fault}", "problem")
+def _render(screen: Screen, reply: "ServerReply") -> None:
+    if reply.answer is None:
+        screen.line(f"{reply.name}: {reply.fault}", "problem")
         return
-    tools = asked.answer
-    screen.line(f"{asked.name}: {tools.name} {tools.version}, MCP {tools.protocol}, {tools.duration_s:.1f} s", "ok")
+    tools = reply.answer
+    screen.line(f"{reply.name}: {tools.name} {tools.version}, MCP {tools.protocol}, {tools.duration_s:.1f} s", "ok")
     for tool in tools.tools:
         lines = tool.description.strip().splitlines()
-        screen.line(f"  {asked.name}.{tool.name}" + (f"  {lines[0]}" if lines else ""))
+        screen.line(f"  {reply.name}.{tool.name}" + (f"  {lines[0]}" if lines else ""))

@@ -67,7 +67,7 @@ def reject(
     rejected = _open_attempt(invocation, run, phase) if known else 0
     by = invocation.person(pin_fd, f"reject {phase}") if known else invocation.by
     decision = None if view is None else SeenDecision(engine, view)
-    approvals.reject(engine, by, run, phase, text, to=to or None, sha256=sha256 or None, shown=decision)
+    approvals.reject(engine, by, run, phase, text, to=to or None, sha256=sha256 or None, approval=decision)
     invocation.outcome(
         phase, f"Rejected {phase}" + (f"; back to {to}" if to else _follows(invocation, run, phase, rejected))
     )

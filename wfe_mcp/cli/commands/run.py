@@ -69,13 +69,13 @@ def _go_on(invocation: Invocation, run: str) -> None:
         control(invocation.engine, invocation.by, run, "resume")
 
 
-def _render(invocation: Invocation, run: str, found: "Overview", *, interrupted: bool) -> None:
+def _render(invocation: Invocation, run: str, overview: "Overview", *, interrupted: bool) -> None:
     """The answer: the state of the run, and who acts next."""
     from wfe_mcp.views.answers import tool_answers as answers
 
     answer = answers.status(invocation.engine, invocation.by, run)
-    over = found.loaded.state.is_over or not (found.goes_on or found.by_hand)
-    no = _failure(run, found) if over or not interrupted else None
+    over = overview.loaded.state.is_over or not (overview.goes_on or overview.by_hand)
+    no = _failure(run, overview) if over or not interrupted else None
     if no is not None:
         answer = replace(answer, ok=False, summary=no.message, error=no)
 
@@ -100,11 +100,11 @@ def _render(invocation: Invocation, run: str, found: "Overview", *, interrupted:
         invocation.exit_code = REFUSED
 
 
-def _failure(run: str, found: "Overview") -> Refused | None:
+def _failure(run: str, overview: "Overview") -> Refused | None:
     """Why the run did not continue: a phase failed, or has no driver. None when it is completed or waits for the user."""
     from wfe_mcp.core.model import AttemptStatus, RunStatus
 
-    state = found.loaded.state
+    state = overview.loaded.state
     if state.status in {RunStatus.FAILED, RunStatus.BLOCKED, RunStatus.CANCELLED}:
         return Refused(
             "needs_human", f"The run is {state.status}: {state.reason or 'stopped'}", f"See: wfe-mcp show {run}"
@@ -117,10 +117,10 @@ def _failure(run: str, found: "Overview") -> Refused | None:
             f"Phase {phase!r} failed; no automatic retry is left.",
             f"Look at it: wfe-mcp show {run} --phase {shell_path(phase)}",
         )
-    if found.waiting_on == "agent" and found.startable:
+    if overview.waiting_on == "agent" and overview.startable:
         return Refused(
             "unavailable",
-            f"Phase {found.startable[0]!r} has no driver.",
-            f"Connect a client, or use a model: wfe-mcp run {found.loaded.record.template} --driver ROLE",
+            f"Phase {overview.startable[0]!r} has no driver.",
+            f"Connect a client, or use a model: wfe-mcp run {overview.loaded.record.template} --driver ROLE",
         )
     return None

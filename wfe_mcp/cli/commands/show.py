@@ -126,22 +126,22 @@ def show(
     invocation.render(answer, lambda screen: _render(invocation, screen, answer, report))
 
 
-def _drafts(invocation: Invocation, found: "Overview", phase: str) -> "tuple[DraftLine, ...]":
+def _drafts(invocation: Invocation, overview: "Overview", phase: str) -> "tuple[DraftLine, ...]":
     """The refused submissions of the run, or of ``phase``."""
     from wfe_mcp.views.runs.attachments import draft_lines
 
     with invocation.engine.store.read() as tx:
-        paths = [path for path in found.loaded.state.attempts if phase in {"", path}]
-        return tuple(line for path in paths for line in draft_lines(tx, found, path))
+        paths = [path for path in overview.loaded.state.attempts if phase in {"", path}]
+        return tuple(line for path in paths for line in draft_lines(tx, overview, path))
 
 
-def _attachment_lines(invocation: Invocation, found: "Overview", phase: str) -> "tuple[AttachmentLine, ...]":
+def _attachment_lines(invocation: Invocation, overview: "Overview", phase: str) -> "tuple[AttachmentLine, ...]":
     """The files that were attached by then, to the run or to ``phase``."""
     from wfe_mcp.views.runs.attachments import attachment_lines
 
     with invocation.engine.store.read() as tx:
-        lines = attachment_lines(tx, found.loaded.record.id, phase)
-    tries = found.loaded.state.attempts
+        lines = attachment_lines(tx, overview.loaded.record.id, phase)
+    tries = overview.loaded.state.attempts
     return tuple(line for line in lines if len(tries.get(PhasePath(line.phase), ())) >= line.attempt)
 
 
@@ -154,12 +154,14 @@ def _tool_calls(invocation: Invocation, run: str, attempt: "PhaseView") -> "tupl
     return tuple(tool_call_view(call) for call in calls)
 
 
-def _step_calls(found: "Overview", attempt: "PhaseView", chars: int = _WHOLE) -> "tuple[StepView, ...]":
+def _step_calls(overview: "Overview", attempt: "PhaseView", chars: int = _WHOLE) -> "tuple[StepView, ...]":
     """The steps of the attempt, each with the input and the answer of its call."""
     from wfe_mcp.views.runs.calls import STEPS
     from wfe_mcp.views.runs.run import step_view
 
-    rows = [row for row in found.steps if (row.phase, f"{STEPS}{row.attempt}") == (attempt.phase, attempt.step_calls)]
+    rows = [
+        row for row in overview.steps if (row.phase, f"{STEPS}{row.attempt}") == (attempt.phase, attempt.step_calls)
+    ]
     return tuple(step_view(row, chars) for row in rows)
 
 
@@ -313,11 +315,11 @@ def _render_people(screen: Screen, details: "DetailsView", now: "datetime") -> N
             screen.lines(more.strip("\n"), "     ")
 
 
-def _render_manifest(screen: Screen, made: "JsonObject") -> None:
-    score = made.get("score")
+def _render_manifest(screen: Screen, value: "JsonObject") -> None:
+    score = value.get("score")
     agreed = (
         f"; {score['same_outputs']} of {plural(score['runs'], 'run')} with these inputs had these outputs"
         if score
         else ""
     )
-    screen.line(f"inputs {made['inputs_hash'][:12]}, outputs {made['outputs_hash'][:12]}{agreed}")
+    screen.line(f"inputs {value['inputs_hash'][:12]}, outputs {value['outputs_hash'][:12]}{agreed}")

@@ -93,8 +93,8 @@ def _rate(rate: "Rate") -> str:
     return f"{rate.passed} of {rate.of}" if rate.of else "-"
 
 
-def _median(found: "Spread | None") -> str:
-    return "-" if found is None else duration(found.median_s)
+def _median(spread: "Spread | None") -> str:
+    return "-" if spread is None else duration(spread.median_s)
 
 
 def _notes(total: "UsageView") -> list[str]:

@@ -343,12 +343,14 @@ def trust(invocation: Invocation, names: TemplateNames, yes: Yes = False, pin_fd
     review(invocation, names, yes, pin_fd)
 
 
-def render_kept(invocation: Invocation, kept: "KeptVersion", summary: str, more: dict[str, Any] | None = None) -> None:
+def render_kept(
+    invocation: Invocation, version: "KeptVersion", summary: str, more: dict[str, Any] | None = None
+) -> None:
     """A stored version: what it needs, what is not supported yet, and that it needs trust."""
     from wfe_mcp.views.templates.templates import kept_view
     from wfe_mcp.views.values.model import plain
 
-    view = kept_view(kept)
+    view = kept_view(version)
 
     def render(screen: Screen) -> None:
         screen.line(summary, "bold")
@@ -361,13 +363,13 @@ def render_kept(invocation: Invocation, kept: "KeptVersion", summary: str, more:
             screen.line(f"! not carried: {text['path'] or '(whole)'}: {text['message']}", "yellow")
         for text in (more or {}).get("added", []):
             screen.line(f"+ added: {text['path']}: {text['message']}")
-        if kept.not_yet:
+        if version.not_yet:
             screen.line("Stored, but no run can start from it: this version of wfe-mcp does not support", "yellow")
-        for detail in kept.not_yet:
+        for detail in version.not_yet:
             screen.line(f"! {detail.path}: {detail.message}", "yellow")
-        if kept.shadowed:
-            screen.line(f"! .wfe/templates has another {kept.name}, which takes precedence.", "yellow")
-        screen.next(f"wfe-mcp trust {kept.name}")
+        if version.shadowed:
+            screen.line(f"! .wfe/templates has another {version.name}, which takes precedence.", "yellow")
+        screen.next(f"wfe-mcp trust {version.name}")
 
     invocation.answer(summary, render, data=plain(view) | (more or {}))
 

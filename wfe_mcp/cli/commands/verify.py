@@ -182,9 +182,9 @@ def verify(
         invocation.exit_code = REFUSED if problems else INTERRUPTED
 
 
-def _decisions(found: "VerificationResult") -> dict[str, Any]:
+def _decisions(result: "VerificationResult") -> dict[str, Any]:
     """How many decisions which key signed, and how many were made before signed decisions."""
-    decisions = found.decisions
+    decisions = result.decisions
     signed = [{"key": key, "count": count} for key, count in sorted(decisions.signed.items())]
     foreign = [{"key": key, "count": count} for key, count in sorted(decisions.foreign.items())]
     view: dict[str, Any] = {"pinned": sorted(decisions.pinned), "signed": signed, "unsigned": decisions.unsigned}
@@ -196,17 +196,17 @@ def _change(event: "SettingEvent") -> dict[str, Any]:
     return {"at": second(event.at), "what": event.type, "actor": event.actor, "channel": str(event.channel)}
 
 
-def _restore(one: "SetBack") -> dict[str, Any]:
-    lost = {run: {"kept": has, "had": had} for run, (has, had) in one.lost.items()}
+def _restore(set_back: "SetBack") -> dict[str, Any]:
+    lost = {run: {"kept": has, "had": had} for run, (has, had) in set_back.lost.items()}
     return {
-        "at": second(one.at),
-        "actor": one.by,
-        "to": second(one.to),
-        "file": one.file,
-        "lost_events": one.lost_events,
-        "lost_runs": one.lost_runs,
+        "at": second(set_back.at),
+        "actor": set_back.by,
+        "to": second(set_back.to),
+        "file": set_back.file,
+        "lost_events": set_back.lost_events,
+        "lost_runs": set_back.lost_runs,
         "runs": lost,
-        "reach": one.reach,
+        "reach": set_back.reach,
     }
 
 
@@ -219,17 +219,21 @@ def _own(invocation: Invocation) -> dict[str, Any]:
     return {"file": str(own.file), "looked_at": at, "changed": own.changed}
 
 
-def _templates(invocation: Invocation, found: "VerificationResult") -> list[dict[str, Any]]:
+def _templates(invocation: Invocation, result: "VerificationResult") -> list[dict[str, Any]]:
     """When templates of this project were enabled or disabled, and by whom."""
     from wfe_mcp.engine.templates.config_drift import template_changes
 
-    changes = template_changes(invocation.engine, found.settings)
+    changes = template_changes(invocation.engine, result.settings)
     return [_change(event) | {"template": name, "assurance": event.assurance.name.lower()} for name, event in changes]
 
 
-def _error(summary: str, found: "Sequence[Discrepancy]", hint: str) -> Refused | None:
-    """The refusal that names the first of ``found``; None where nothing was found."""
-    return Refused("conflict", f"{summary}: {found[0].where}: {found[0].message}.", hint) if found else None
+def _error(summary: str, discrepancies: "Sequence[Discrepancy]", hint: str) -> Refused | None:
+    """The refusal that names the first of ``discrepancies``; None where nothing was found."""
+    return (
+        Refused("conflict", f"{summary}: {discrepancies[0].where}: {discrepancies[0].message}.", hint)
+        if discrepancies
+        else None
+    )
 
 
 def _show_rest(screen: Screen, data: dict[str, Any], name: str) -> None:
@@ -334,9 +338,9 @@ def verify_approvals(invocation: Invocation, run: str, require: list[str], base:
     invocation.answer(summary, lambda screen: _show_approvals(screen, summary, data), error=error, data=data)
 
 
-def _approval_view(one: "Proven") -> dict[str, Any]:
-    view = {name: getattr(one, name) for name in ("run", "phase", "attempt", "sha256", "at", "tree")}
-    return view | key_of(one.key) | {"files": sorted(one.files), "proof": one.file}
+def _approval_view(proof: "Proven") -> dict[str, Any]:
+    view = {name: getattr(proof, name) for name in ("run", "phase", "attempt", "sha256", "at", "tree")}
+    return view | key_of(proof.key) | {"files": sorted(proof.files), "proof": proof.file}
 
 
 def _show_approvals(screen: Screen, summary: str, data: dict[str, Any]) -> None:

@@ -74,42 +74,46 @@ def _until_changed(invocation: Invocation, wait: Callable[[], bool], should_stop
             return
 
 
-def _needs_the_user(invocation: Invocation, found: "Overview") -> bool:
+def _needs_the_user(invocation: Invocation, overview: "Overview") -> bool:
     """True when nothing more happens by itself: the run is over, the user decides, or no agent is connected.
 
     A person who answers for a model is waited for: this process looks for the answer.
     """
-    if found.goes_on or found.by_hand:
+    if overview.goes_on or overview.by_hand:
         return False
-    return not _is_due(invocation, found) and (found.waiting_on != "agent" or not _agent_works(invocation, found))
+    return not _is_due(invocation, overview) and (
+        overview.waiting_on != "agent" or not _agent_works(invocation, overview)
+    )
 
 
-def _is_due(invocation: Invocation, found: "Overview") -> bool:
+def _is_due(invocation: Invocation, overview: "Overview") -> bool:
     """True while a time-out or the end of a wait is due that the worker of this process has not come to yet."""
     from wfe_mcp.engine.models.waits import OPEN_JOBS
 
     now = invocation.engine.clock()
     with invocation.engine.store.read() as tx:
-        jobs = tx.jobs.filter(found.loaded.record.id, statuses=OPEN_JOBS)
+        jobs = tx.jobs.filter(overview.loaded.record.id, statuses=OPEN_JOBS)
     return any(job.kind == "timer" and job.run_at <= now for job in jobs)
 
 
-def _ask_by_hand(invocation: Invocation, found: "Overview", asked: list[str]) -> None:
+def _ask_by_hand(invocation: Invocation, overview: "Overview", asked: list[str]) -> None:
     """Report once, on standard error, where the prompt for a manual answer is."""
     from wfe_mcp.views.moves.blockers import manual_prompt
 
-    for text in (manual_prompt(found, path).sentence for path in found.by_hand):
+    for text in (manual_prompt(overview, path).sentence for path in overview.by_hand):
         if text not in asked:
             asked.append(text)
             invocation.screen.talk(text)
 
 
-def _agent_works(invocation: Invocation, found: "Overview") -> bool:
+def _agent_works(invocation: Invocation, overview: "Overview") -> bool:
     """True while a live holder has a phase of the run, or a live server of this project could claim one."""
     from wfe_mcp.engine.approvals.decision_page import living
 
     engine = invocation.engine
-    attempts = [attempt for attempt in found.loaded.state.open_attempts if attempt.holder not in {None, engine.holder}]
+    attempts = [
+        attempt for attempt in overview.loaded.state.open_attempts if attempt.holder not in {None, engine.holder}
+    ]
     if any(engine.is_alive(attempt.holder, attempt.lease_until) for attempt in attempts):
         return True
     with engine.store.read() as tx:

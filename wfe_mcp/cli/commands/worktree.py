@@ -108,9 +108,9 @@ def enter(invocation: Invocation, name: str) -> None:
             invocation.screen.line(f"  ! {_lack(worktree)}", "yellow")
 
 
-def _lack(made: "MadeWorktree") -> str:
+def _lack(worktree: "MadeWorktree") -> str:
     """What checks need and the work tree has not, and the ways to have it there."""
-    named = join_names(made.lacks)
+    named = join_names(worktree.lacks)
     return (
         f"Its checks need {named}, which only the project's folder has: name it in .worktreeinclude and run the same command "
         "again, or make it there with a check that `[worktrees] setup` names."

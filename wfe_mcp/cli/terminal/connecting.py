@@ -205,16 +205,16 @@ def _pick_clients(answer: str, clients: Sequence[Client]) -> list[Client]:
     return [client for number, client in enumerate(clients, 1) if number in numbers]
 
 
-def show_plan(screen: Screen, one: ConnectionResult, places: Places) -> None:
+def show_plan(screen: Screen, result: ConnectionResult, places: Places) -> None:
     """The changes that are planned for a client, or why there are none."""
-    if one.refusal is not None:
-        screen.aside(f"{one.client.title}: {one.refusal.message} {for_person(one.refusal.hint)}", "yellow")
-    elif one.plan is not None and one.plan.changes:
-        for change in one.plan.changes:
-            show_change(screen, one.client.title, change, places)
-    elif one.plan is not None:
+    if result.refusal is not None:
+        screen.aside(f"{result.client.title}: {result.refusal.message} {for_person(result.refusal.hint)}", "yellow")
+    elif result.plan is not None and result.plan.changes:
+        for change in result.plan.changes:
+            show_change(screen, result.client.title, change, places)
+    elif result.plan is not None:
         screen.aside(
-            f"{one.client.title} is connected already ({path_for_people(one.plan.found.file, places)}); nothing to change.",
+            f"{result.client.title} is connected already ({path_for_people(result.plan.found.file, places)}); nothing to change.",
         )
 
 
@@ -336,7 +336,7 @@ def _answers(places: Places, todo: Sequence[ConnectionResult], wish: Wish) -> Wi
 
 def _connect(
     screen: Screen,
-    one: ConnectionResult,
+    result: ConnectionResult,
     places: Places,
     records: files.Records,
     wish: Wish,
@@ -345,13 +345,13 @@ def _connect(
     """Start the server as the client will, then write. Refuses a command that does not work."""
     from wfe_mcp.clients import trial
 
-    plan = _plan(one.client, places, records, wish)  # another client may have changed a file that both read
+    plan = _plan(result.client, places, records, wish)  # another client may have changed a file that both read
     if not plan.changes:
-        one.plan, one.state = plan, "connected"
+        result.plan, result.state = plan, "connected"
         return
     path, here = places.env.get("PATH", ""), launch.this_installation()
     if is_address(plan.argv):
-        _write(one, plan, places, records)
+        _write(result, plan, places, records)
         return
     if program(plan.argv[0], places.root, path) and launch.whose(plan.argv, places.root, path, here) != "this":
         raise Refused(
@@ -359,27 +359,27 @@ def _connect(
             f"{' '.join(plan.argv)} is not this installation, {here.program}, and was not started.",
             "Nothing was written. Try --command path, or run wfe-mcp doctor.",
         )
-    passes = None if one.client.passes is None else (*one.client.passes, *one.client.passed_on(places))
+    passes = None if result.client.passes is None else (*result.client.passes, *result.client.passed_on(places))
     key = (*plan.argv, "", *(passes or ()))
     if key not in trials:
         with screen.busy(f"starting {' '.join(plan.argv)}"):
             env = trial.environment(places.env, passes)
             trials[key] = trial.try_server(plan.argv, places.root, env)
-    one.trial = trials[key]
-    if one.trial.fault:
+    result.trial = trials[key]
+    if result.trial.fault:
         raise Refused(
             "unavailable",
-            f"{' '.join(plan.argv)} does not work as {one.client.title} starts it: {one.trial.fault}",
+            f"{' '.join(plan.argv)} does not work as {result.client.title} starts it: {result.trial.fault}",
             "Nothing was written. Try --command path, or run wfe-mcp doctor.",
         )
-    _write(one, plan, places, records)
+    _write(result, plan, places, records)
 
 
-def _write(one: ConnectionResult, plan: Plan, places: Places, records: files.Records) -> None:
-    one.plan, one.state = plan, "update" if plan.state == "connected" else plan.state
+def _write(result: ConnectionResult, plan: Plan, places: Places, records: files.Records) -> None:
+    result.plan, result.state = plan, "update" if plan.state == "connected" else plan.state
     for change in plan.changes:
         path = files.write(change, records, connect.originals(plan.found, places, change, records))
-        one.kept += [str(path)] if path else []
+        result.kept += [str(path)] if path else []
 
 
 def _names(outcomes: Sequence[ConnectionResult]) -> str:

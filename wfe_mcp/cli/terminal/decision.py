@@ -193,14 +193,14 @@ class _Lines:
         for unusual in found:
             self._text(f"  ! {unusual.weight}: {unusual.text} {unusual.why}".rstrip(), "    ", _STYLE[unusual.weight])
 
-    def _input(self, given: Input) -> None:
+    def _input(self, input_: Input) -> None:
         """An input; one that is as in the template, and a long list, in a line."""
-        note = " (as in the template)" if given.is_default and self._detail.full else ""
-        text = as_text(given.value) if self._detail.full else words.input_short(given)
+        note = " (as in the template)" if input_.is_default and self._detail.full else ""
+        text = as_text(input_.value) if self._detail.full else words.input_short(input_)
         if "\n" not in text.strip():
-            self._print_cut(self._wrap_line(f"{given.name}{note}: {text.strip()}", "  "), 12)
+            self._print_cut(self._wrap_line(f"{input_.name}{note}: {text.strip()}", "  "), 12)
             return
-        self._screen.line(f"{given.name}{note}:")
+        self._screen.line(f"{input_.name}{note}:")
         self._print_cut([piece for line in _lines(text) for piece in self._wrap_line(f"    {line}", "    ")], 12)
 
     def _not_done(self, view: ApprovalView) -> None:

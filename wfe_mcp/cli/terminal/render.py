@@ -283,11 +283,11 @@ def weights(unusual: Sequence[Unusual]) -> str:
     return ", ".join(f"{count} {weight}" for weight, count in counts.items())
 
 
-def _render_submitted(answer: Envelope, made: models.SubmittedView) -> str:
+def _render_submitted(answer: Envelope, view: models.SubmittedView) -> str:
     # it is open again only where its jump has reopened it
     went_back = answer.state in {"pending", "ready"}
     state = "completed, and the run went back" if went_back else _STATES.get(answer.state or "", answer.state)
-    return f"Submitted {answer.phase}, revision {made.revision} of attempt {made.attempt}: {state}"
+    return f"Submitted {answer.phase}, revision {view.revision} of attempt {view.attempt}: {state}"
 
 
 def _quote(title: str) -> str:

@@ -48,7 +48,7 @@ def configuration_findings(engine: Engine, server: str) -> Iterator[HealthFindin
         yield from _pending(engine, trust)
 
 
-def _pending(engine: Engine, one: PendingTrust) -> Iterator[HealthFinding]:
+def _pending(engine: Engine, trust: PendingTrust) -> Iterator[HealthFinding]:
     """What needs trust: how many effects are new or changed, and what weakens a gate.
 
     The project's configuration is a problem, with each effect as ``trust`` shows it: until then its checks do not run, and
@@ -57,17 +57,17 @@ def _pending(engine: Engine, one: PendingTrust) -> Iterator[HealthFinding]:
     from wfe_mcp.cli.terminal.effects import change_lines
     from wfe_mcp.engine.templates.trust_listing import trust_listing
 
-    listing = trust_listing(engine, one)
+    listing = trust_listing(engine, trust)
     changes = [row for row in listing.changes if row.mark != "same"]
     weaker = "; ".join(f"{row.effect.subject}: {row.effect.detail}" for row in listing.weakening)
-    message = f"{one.name} needs your review: {plural(len(changes), 'effect')} new or changed"
+    message = f"{trust.name} needs your review: {plural(len(changes), 'effect')} new or changed"
     message += f"; WEAKENS GATES: {weaker}" if weaker else ""
-    is_configuration = one.kind == "configuration"
+    is_configuration = trust.kind == "configuration"
     message += "; its checks do not run before that, and gates wait" if is_configuration else ""
     level = "problem" if is_configuration else "note"
     yield HealthFinding("trust", level, f"{message}; fix: wfe-mcp trust, or in a browser: wfe-mcp ui")
     for change in changes if is_configuration else ():
-        yield HealthFinding(f"trust {one.name}", "note", " ".join(map(str.strip, change_lines(change))))
+        yield HealthFinding(f"trust {trust.name}", "note", " ".join(map(str.strip, change_lines(change))))
 
 
 def person_findings(engine: Engine, server: str) -> Iterator[HealthFinding]:

@@ -117,11 +117,11 @@ def _inline_keys(hint: Any) -> dict[str, Any]:
     return keys
 
 
-def _key(each: Field[Any], hints: dict[str, Any]) -> tuple[Any, Any]:
-    hint = _translate_hint(hints[each.name])
-    if each.default is not MISSING:
-        return hint, None if type(each.default) is object else each.default  # a bare object stands for "absent"
-    return hint, ... if each.default_factory is MISSING else Key(default_factory=each.default_factory)
+def _key(field: Field[Any], hints: dict[str, Any]) -> tuple[Any, Any]:
+    hint = _translate_hint(hints[field.name])
+    if field.default is not MISSING:
+        return hint, None if type(field.default) is object else field.default  # a bare object stands for "absent"
+    return hint, ... if field.default_factory is MISSING else Key(default_factory=field.default_factory)
 
 
 def _translate_hint(hint: Any) -> Any:

@@ -158,9 +158,9 @@ class GitHub:
     def _path(self) -> str:
         return f"repos/{quote(self._repository)}"
 
-    def _is_ours(self, found: _Pull) -> bool:
+    def _is_ours(self, pull: _Pull) -> bool:
         """Not of a fork: a fork may have a branch of the same name."""
-        return found.head.repo is not None and found.head.repo.full_name.lower() == self._repository.lower()
+        return pull.head.repo is not None and pull.head.repo.full_name.lower() == self._repository.lower()
 
     def _explain_blocked(self, pull: PullRequest, runs: list[_Check]) -> PullRequest:
         """What ``blocked`` is about: checks that run or failed, else what the rules of the base require."""
@@ -184,22 +184,22 @@ class GitHub:
         return all(ruleset is not None and ruleset.current_user_can_bypass == "always" for ruleset in rulesets)
 
 
-def _read(found: _Pull) -> PullRequest:
-    is_merged = found.merged or found.merged_at is not None
-    state: PullState = "merged" if is_merged else "open" if found.state == "open" else "closed"
-    word = found.mergeable_state or "unknown"
+def _read(pull: _Pull) -> PullRequest:
+    is_merged = pull.merged or pull.merged_at is not None
+    state: PullState = "merged" if is_merged else "open" if pull.state == "open" else "closed"
+    word = pull.mergeable_state or "unknown"
     blocker = _BLOCKED.get(word) if state == "open" else None
     return PullRequest(
-        found.number,
-        found.html_url,
+        pull.number,
+        pull.html_url,
         state,
-        found.head.ref,
-        found.base.ref,
-        found.head.sha,
+        pull.head.ref,
+        pull.base.ref,
+        pull.head.sha,
         "yes" if word in _MERGEABLE else "no" if blocker else "wait",
         blocker,
         word,
-        found.merge_commit_sha or "" if is_merged else "",
+        pull.merge_commit_sha or "" if is_merged else "",
     )
 
 

@@ -169,18 +169,18 @@ class GitLab:
         return f"projects/{quote(self.api.place.repository, safe='')}"
 
 
-def _read(found: _Merge) -> PullRequest:
-    state = _STATES.get(found.state, "closed")
-    word = found.detailed_merge_status
+def _read(merge: _Merge) -> PullRequest:
+    state = _STATES.get(merge.state, "closed")
+    word = merge.detailed_merge_status
     waits = word in _WAIT
-    merged = found.merge_commit_sha or found.squash_commit_sha or found.sha or ""
+    merged = merge.merge_commit_sha or merge.squash_commit_sha or merge.sha or ""
     return PullRequest(
-        found.iid,
-        found.web_url,
+        merge.iid,
+        merge.web_url,
         state,
-        found.source_branch,
-        found.target_branch,
-        found.sha or "",
+        merge.source_branch,
+        merge.target_branch,
+        merge.sha or "",
         "yes" if word == "mergeable" else "wait" if waits else "no",
         None if waits or word == "mergeable" or state != "open" else _BLOCKED.get(word, "protected"),
         word.replace("_", " "),

@@ -154,9 +154,9 @@ def _waiting(tx: Tx, now: datetime) -> dict[str, DeviceRequest]:
     return requests
 
 
-def _write(tx: Tx, key: str, made: DeviceRequest, now: datetime) -> None:
-    row = {name: getattr(made, name) for name in ("user_code", "user", "machine", "address", "confirmed")}
-    tx.secrets.note_use(_ROW_PREFIX + key, json.dumps(row | {"until": made.until.isoformat()}, sort_keys=True), now)
+def _write(tx: Tx, key: str, request: DeviceRequest, now: datetime) -> None:
+    row = {name: getattr(request, name) for name in ("user_code", "user", "machine", "address", "confirmed")}
+    tx.secrets.note_use(_ROW_PREFIX + key, json.dumps(row | {"until": request.until.isoformat()}, sort_keys=True), now)
     for name in tx.secrets.with_prefix(_ROW_PREFIX).keys() - {_ROW_PREFIX + row_name for row_name in _waiting(tx, now)}:
         tx.secrets.note_use(name, None, now)
 

@@ -243,15 +243,15 @@ def pinned_here(engine: Engine, root: Path, *, needs_passkey: bool = True) -> Pi
     return chain
 
 
-def trusted_chain(tx: Tx, project: str, found: PinnedChain) -> PinnedChain:
-    """``found`` where a person trusts it here, or a chain that it extends; else no keys.
+def trusted_chain(tx: Tx, project: str, chain: PinnedChain) -> PinnedChain:
+    """``chain`` where a person trusts it here, or a chain that it extends; else no keys.
 
     Anyone can write the file. Each change but the first is signed by a key before it, so what extends a trusted chain
     was let in by a trusted key.
     """
     known = {trust.sha256 for trust in tx.trust.of_project(project) if trust.path_key == trust_key()}
-    lengths = range(1, len(found.changes) + 1)
-    return found if any(PinnedChain(found.changes[:length]).sha256 in known for length in lengths) else PinnedChain()
+    lengths = range(1, len(chain.changes) + 1)
+    return chain if any(PinnedChain(chain.changes[:length]).sha256 in known for length in lengths) else PinnedChain()
 
 
 def trust_key() -> str:
@@ -270,10 +270,10 @@ def pending_approvers(engine: Engine) -> PinnedChain | None:
     return None if known else chain
 
 
-def continues(engine: Engine, found: PinnedChain) -> bool:
+def continues(engine: Engine, chain: PinnedChain) -> bool:
     """True when the chain extends one that the user trusted here."""
     known = trusted_before(engine)
-    return any(PinnedChain(found.changes[:length]).sha256 in known for length in range(1, len(found.changes)))
+    return any(PinnedChain(chain.changes[:length]).sha256 in known for length in range(1, len(chain.changes)))
 
 
 def trusted_before(engine: Engine) -> set[str]:

@@ -100,12 +100,12 @@ def decide(
     comment: str = "",
     phrase: str = "",
     request: str | None = None,
-    shown: ShownApproval | None = None,
+    approval: ShownApproval | None = None,
 ) -> LoadedRun:
     """Approve the open revision. Raises ``stale_revision`` when what would be approved has changed meanwhile, and
     ``conflict`` where the stored run is not what its log says.
 
-    ``request``: the stored request that is answered, where the answer comes from a form. ``shown``: what the user saw.
+    ``request``: the stored request that is answered, where the answer comes from a form. ``approval``: what the user saw.
     """
     path = PhasePath(phase)
     # Before the transaction: reading all files under the write lock would block every other process.
@@ -117,7 +117,7 @@ def decide(
         # Both leave a refusal for after the commit: the gates run again, or the request is issued again.
         if not _changed_meanwhile(current, path, now) and not _asked_about_others(current, path, now):
             _match(current, path, sha256)
-            _keep_shown(current, path, shown)
+            _keep_shown(current, path, approval)
             target = target_record(current, current.attempt(path), now.head)
             stored, gate = request_of(current, path, now.tree, target)
             if gate.phrase and phrase != gate.phrase:
@@ -128,7 +128,7 @@ def decide(
                 )
             current.give(c.AskApproval(phase=path, request=stored.id, tree=stored.tree, **current.given))
             if isinstance(by, Person):
-                note_facts(current, path, stored.id, "" if shown is None else shown.sha256, code)
+                note_facts(current, path, stored.id, "" if approval is None else approval.sha256, code)
             _give_decision(current, path, stored, comment)
     if isinstance(by, Person):
         from wfe_mcp.engine.approvals.proof_files import write_proofs
@@ -147,9 +147,9 @@ def reject(
     to: str | None = None,
     sha256: str | None = None,
     request: str | None = None,
-    shown: ShownApproval | None = None,
+    approval: ShownApproval | None = None,
 ) -> LoadedRun:
-    """Reject the revision: the attempt fails, or the run returns to the earlier phase ``to``. ``shown``: see ``decide``."""
+    """Reject the revision: the attempt fails, or the run returns to the earlier phase ``to``. ``approval``: see ``decide``."""
     path, code = PhasePath(phase), _code(engine, by, run_id)
     tree = None
     with suppress(Refused):  # a fault of git keeps no one from sending work back
@@ -164,11 +164,11 @@ def reject(
         _match(current, path, sha256)
         _match_request(current, path, request)
         if current_gate(current.state, current.attempt(path)) == "approval":
-            _keep_shown(current, path, shown)
+            _keep_shown(current, path, approval)
             # What is sent back without having been asked about is kept too: the next attempt is compared with it.
             stored, _ = request_of(current, path, None if current.attempt(path).asked else tree)
             if isinstance(by, Person):
-                note_facts(current, path, stored.id, "" if shown is None else shown.sha256, code)
+                note_facts(current, path, stored.id, "" if approval is None else approval.sha256, code)
             _close(current, stored, feedback, approved=False, to=command.to)
         current.give(command)
     return current.loaded
@@ -237,14 +237,14 @@ def refuse_altered(tx: Tx, loaded: LoadedRun) -> None:
         )
 
 
-def _keep_shown(current: RunChange, path: PhasePath, shown: ShownApproval | None) -> None:
+def _keep_shown(current: RunChange, path: PhasePath, approval: ShownApproval | None) -> None:
     """Store what a person saw with their decision. Refuses where the run, or the same made from it now, is another."""
-    if shown is None:
+    if approval is None:
         return
     refuse_altered(current.tx, current.loaded)
-    now = shown.again(current.tx, current.loaded)
-    if now != shown.values:
-        names = [name for name in {**shown.values, **now} if shown.values.get(name) != now.get(name)]
+    now = approval.again(current.tx, current.loaded)
+    if now != approval.values:
+        names = [name for name in {**approval.values, **now} if approval.values.get(name) != now.get(name)]
         refused = Refused(
             "stale_revision",
             f"What you were shown of {path!r} is not what is stored now; it differs in: {', '.join(names)}.",
@@ -254,8 +254,8 @@ def _keep_shown(current: RunChange, path: PhasePath, shown: ShownApproval | None
             data={"differs": names},
         )
         raise with_decision(current, path, refused) if current.attempt(path).approvals else refused
-    current.tx.documents.keep(shown.values)
-    current.tx.seals.keep_shown(current.run.id, shown.sha256)
+    current.tx.documents.keep(approval.values)
+    current.tx.seals.keep_shown(current.run.id, approval.sha256)
 
 
 def _code(engine: Engine, by: By, run_id: str) -> str:

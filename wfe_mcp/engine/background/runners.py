@@ -54,23 +54,23 @@ class _NotForItError(Exception):
     """The job that was due asks for other labels: its claim is rolled back."""
 
 
-def meet(engine: Engine, token: Token, asked: Claim) -> None:
+def meet(engine: Engine, token: Token, claim: Claim) -> None:
     """A runner asks for work: its key is the one that it has here, and people see that it is there. Refuses as ``pin_key``."""
-    access.pin_key(engine, token, asked.key)
-    access.note_seen(engine, token, asked.labels)
+    access.pin_key(engine, token, claim.key)
+    access.note_seen(engine, token, claim.labels)
 
 
-def next_task(engine: Engine, token: Token, asked: Claim) -> Task | None:
+def next_task(engine: Engine, token: Token, claim: Claim) -> Task | None:
     """The next check of this project for the runner with ``token``; None: there is none now."""
     endings = _endings(engine)
     for _ in range(_MOST):
-        job = _claim_job(engine, endings, token, asked)
+        job = _claim_job(engine, endings, token, claim)
         if job is None:
             return None
         try:
             preparation = prepare(engine, job)
             if isinstance(preparation, PreparedCheck):
-                return _task(engine, token, asked, job, preparation)
+                return _task(engine, token, claim, job, preparation)
             endings.complete(job, _outcome(engine, job, preparation))
         except Refused as refused:
             endings.fail(job, str(refused), for_good=refused.code != "unavailable")
@@ -80,8 +80,8 @@ def next_task(engine: Engine, token: Token, asked: Claim) -> Task | None:
     return None
 
 
-def _claim_job(engine: Engine, endings: Completion, token: Token, asked: Claim) -> JobRecord | None:
-    labels, queue = frozenset(asked.labels), queue_name("runner", engine.project_id)
+def _claim_job(engine: Engine, endings: Completion, token: Token, claim: Claim) -> JobRecord | None:
+    labels, queue = frozenset(claim.labels), queue_name("runner", engine.project_id)
     with engine.store.read() as tx:
         jobs = tx.jobs.filter(statuses=_OPEN, queues=(queue,))
         claims = work_limits(engine)(tx).claims if jobs else None
@@ -94,7 +94,7 @@ def _claim_job(engine: Engine, endings: Completion, token: Token, asked: Claim) 
         return None
     with suppress(_NotForItError), engine.store.tx() as tx:
         limits = replace(claims, closed=closed)
-        job = tx.jobs.claim(access.OWNER + token.name, (queue,), asked.lease_s, engine.clock(), limits)
+        job = tx.jobs.claim(access.OWNER + token.name, (queue,), claim.lease_s, engine.clock(), limits)
         # It was enqueued after the look above, so that its labels were not among the closed ones.
         if job is not None and not labels_of(job.limit_key) <= labels:
             raise _NotForItError
@@ -102,14 +102,14 @@ def _claim_job(engine: Engine, endings: Completion, token: Token, asked: Claim) 
     return None
 
 
-def _task(engine: Engine, token: Token, asked: Claim, job: JobRecord, found: PreparedCheck) -> Task:
+def _task(engine: Engine, token: Token, claim: Claim, job: JobRecord, found: PreparedCheck) -> Task:
     scene, check = found.scene, found.check
     oid, commit = keep_files(scene.root, job.id, found.tree.files, engine.clock())
     credentials = (
         given_to_check(engine, check, job.of_run, scene.attempt) if check.credentials else HandedCredentials({}, {})
     )
     about = access.RunnerClaim(
-        job.id, job.fence, token.name, asked.key, engine.project_id, found.tree.id or "", oid, str(scene.root)
+        job.id, job.fence, token.name, claim.key, engine.project_id, found.tree.id or "", oid, str(scene.root)
     )
     with engine.store.tx() as tx:
         open_now = {open_job.id for open_job in tx.jobs.filter(statuses=_OPEN, queues=(job.queue,))}
@@ -131,7 +131,7 @@ def _task(engine: Engine, token: Token, asked: Claim, job: JobRecord, found: Pre
         commit=commit,
         ref=job_ref(job.id),
         token=text,
-        lease_s=asked.lease_s,
+        lease_s=claim.lease_s,
         variables=credentials.variables,
         files=credentials.files,
     )

@@ -207,13 +207,13 @@ def seen_merge(place: DeliveryPlace, operation: Operation) -> Seen | None:
     return _merge_seen(place, site, pull) if pull.state == "merged" else None
 
 
-def merge_by_others(place: DeliveryPlace, known: Sequence[Operation]) -> Operation | None:
+def merge_by_others(place: DeliveryPlace, operations: Sequence[Operation]) -> Operation | None:
     """The merge of the pull request that the run opened, which another made at the forge, as an operation of the run.
 
-    None: of the run's operations ``known`` none opened one, or one merged it; or it is not merged. Raises DeliveryFault, ToolFault, NotYet.
+    None: of ``operations``, those of the run, none opened one, or one merged it; or it is not merged. Raises DeliveryFault, ToolFault, NotYet.
     """
-    opened = _last_open(known)
-    if opened is None or opened.done is None or merge_in(known) is not None:
+    opened = _last_open(operations)
+    if opened is None or opened.done is None or merge_in(operations) is not None:
         return None
     number = int(opened.done["number"])
     site = site_of(place)

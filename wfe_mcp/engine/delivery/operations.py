@@ -188,11 +188,11 @@ def record(engine: Engine, run: str, event: OperationEvent, by: By = SYSTEM) -> 
         change.give(c.RecordOperation(event=event, by=by, at=change.at))
 
 
-def record_seen(engine: Engine, seen: Operation, by: By = SYSTEM) -> None:
+def record_seen(engine: Engine, operation: Operation, by: By = SYSTEM) -> None:
     """Record what was seen of an operation that the run itself did not call."""
-    intent = OperationIntended(key=seen.key, kind=seen.kind, target=seen.target, before=seen.before)
-    record(engine, seen.run, intent, by)
-    record(engine, seen.run, OperationObserved(key=seen.key, after=seen.after or {}), by)
+    intent = OperationIntended(key=operation.key, kind=operation.kind, target=operation.target, before=operation.before)
+    record(engine, operation.run, intent, by)
+    record(engine, operation.run, OperationObserved(key=operation.key, after=operation.after or {}), by)
 
 
 def _key(call: StepCall | CommandCall, kind: str, target: Mapping[str, Any], again: int = 0) -> str:

@@ -123,38 +123,38 @@ def host_findings(engine: Engine, *, ask: bool = False) -> Iterator[HealthFindin
         yield HealthFinding(topic, "ok", f"{environment.kind}, {where}{reached}: {checks}")
 
 
-def _fault(engine: Engine, one: EnvironmentSettings, *, ask: bool) -> str:
+def _fault(engine: Engine, environment: EnvironmentSettings, *, ask: bool) -> str:
     try:
-        ssh, keygen = _ssh(engine, one), _program(engine, "ssh-keygen")
+        ssh, keygen = _ssh(engine, environment), _program(engine, "ssh-keygen")
     except DeliveryFault as fault:
         return str(fault)
-    code, output = _ran(engine, [*ssh, "-G", "--", one.host])
+    code, output = _ran(engine, [*ssh, "-G", "--", environment.host])
     if code != 0:
-        return f"ssh cannot use its configuration for {one.host}: {output}"
+        return f"ssh cannot use its configuration for {environment.host}: {output}"
     set_ = _pairs(output)
-    names = _names(one, set_)
+    names = _names(environment, set_)
     users = set_.get("userknownhostsfile", "")
     # ssh -G separates files by the blanks that a file of [environments] may have in its name.
-    files = [users.strip('"')] if one.known_hosts else f"{users} {set_.get('globalknownhostsfile', '')}".split()
+    files = [users.strip('"')] if environment.known_hosts else f"{users} {set_.get('globalknownhostsfile', '')}".split()
     if set_.get("knownhostscommand", "none") == "none" and not any(
         _ran(engine, [keygen, "-F", host, "-f", file])[0] == 0 for host in names for file in files
     ):
-        port = f"-p {one.port} " if one.port else ""
+        port = f"-p {environment.port} " if environment.port else ""
         return (
-            f"ssh does not know the key of {names[0]}, so each of its checks would fail; fix: ssh-keyscan {port}{one.host}, compare its "
+            f"ssh does not know the key of {names[0]}, so each of its checks would fail; fix: ssh-keyscan {port}{environment.host}, compare its "
             f"fingerprint (ssh-keygen -lf FILE), and add it to {files[0] if files else 'known_hosts'}"
         )
     if not ask:
         return ""
-    code, output = _ran(engine, ssh_argv(engine, one, ["true"]))
-    return "" if code == 0 else f"ssh does not reach {one.host}: {one_line(output) or f'exit code {code}'}"
+    code, output = _ran(engine, ssh_argv(engine, environment, ["true"]))
+    return "" if code == 0 else f"ssh does not reach {environment.host}: {one_line(output) or f'exit code {code}'}"
 
 
-def _names(one: EnvironmentSettings, set_: Mapping[str, str]) -> list[str]:
+def _names(environment: EnvironmentSettings, set_: Mapping[str, str]) -> list[str]:
     """The names that the key of the host may stand under: with a port ssh takes that of the host alone, too."""
     if alias := set_.get("hostkeyalias", ""):
         return [alias]
-    host, port = set_.get("hostname", one.host), set_.get("port", "22")
+    host, port = set_.get("hostname", environment.host), set_.get("port", "22")
     return [host] if port == "22" else [f"[{host}]:{port}", host]
 
 

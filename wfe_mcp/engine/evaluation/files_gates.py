@@ -27,7 +27,7 @@ def judge_files_gate(change: RunChange) -> bool:
     return False
 
 
-def _judge(change: RunChange, attempt: Attempt, gate: FilesGate, seen: SeenFiles) -> bool:
+def _judge(change: RunChange, attempt: Attempt, gate: FilesGate, files: SeenFiles) -> bool:
     """Whether the gate could be judged by the trees that the look kept: the transaction reads no file of the project.
 
     What is not in them (an ignored file that must exist, the bytes of an attached one) belongs to a look of the gate's own.
@@ -40,12 +40,12 @@ def _judge(change: RunChange, attempt: Attempt, gate: FilesGate, seen: SeenFiles
         exist = fill_shape(gate, scene.values, change.plan.expressions).exist
     except ExpressionError:
         exist = ()  # the verdict says so
-    tree = seen.known_tree(scene.ignored)
+    tree = files.known_tree(scene.ignored)
     # Another tree than the one under judgement, or files that the look does not have: a job judges.
     if tree is None or tree.id != attempt.tree or scene.attached or not {*exist} <= files_in(tree, exist):
         return False
     try:
-        judged = judged_by(gate, scene, _no_program, seen)
+        judged = judged_by(gate, scene, _no_program, files)
     except (Refused, OSError):
         return False  # the job tries again, and says what it cannot read
     give_verdict(change, attempt, judged)

@@ -89,8 +89,8 @@ def record(engine: Engine, tx: Tx, job: JobRecord, judged: JudgedGate) -> None:
             give_verdict(current, attempt, judged)
 
 
-def judged_by(gate: Gate, scene: Scene, run: RunChild, seen: SeenFiles | None) -> JudgedGate:
-    """The verdict on the files as ``seen``; on those after it, where the gate runs a program."""
+def judged_by(gate: Gate, scene: Scene, run: RunChild, files: SeenFiles | None) -> JudgedGate:
+    """The verdict on ``files``; on those after it, where the gate runs a program."""
     try:
         exact, test_file, allowed_by = (
             exact_names(gate),
@@ -99,11 +99,11 @@ def judged_by(gate: Gate, scene: Scene, run: RunChild, seen: SeenFiles | None) -
         )
         gate = fill_shape(gate, scene.values, scene.change.plan.expressions)
         if isinstance(gate, CommandGate):
-            return judge_check(gate, scene, run, exact, test_file, seen)
-        return _judge_by_kind(gate, scene, run, seen, allowed_by)
+            return judge_check(gate, scene, run, exact, test_file, files)
+        return _judge_by_kind(gate, scene, run, files, allowed_by)
     except ExpressionError as exc:
         step = "ask the user to fix the template, or to skip the phase."
-        return scene.judge(undecided(gate.kind, f"The {gate.kind} gate could not be evaluated: {exc}.", step), seen)
+        return scene.judge(undecided(gate.kind, f"The {gate.kind} gate could not be evaluated: {exc}.", step), files)
 
 
 def give_verdict(current: RunChange, attempt: Attempt, judged: JudgedGate) -> None:
@@ -194,12 +194,12 @@ def _review(
     return judge_opinion
 
 
-def _judge_by_kind(gate: Gate, scene: Scene, run: RunChild, seen: SeenFiles | None, allowed_by: str) -> JudgedGate:
+def _judge_by_kind(gate: Gate, scene: Scene, run: RunChild, files: SeenFiles | None, allowed_by: str) -> JudgedGate:
     from wfe_mcp.workspace.git.repository import head
 
     attempt, root = scene.attempt, scene.root
     name = scene.change.plan.artifact_name(attempt.phase)
-    known = None if seen is None else seen.known_tree(scene.ignored)
+    known = None if files is None else files.known_tree(scene.ignored)
     present = files_in(known, gate.exist) if known is not None and isinstance(gate, FilesGate) else frozenset[str]()
     judgement = judge_of(gate.kind)(
         gate,
@@ -214,7 +214,7 @@ def _judge_by_kind(gate: Gate, scene: Scene, run: RunChild, seen: SeenFiles | No
             run,
             first_tree(scene.change.state),
             scene.ignored,
-            scene.tree_of(seen),
+            scene.tree_of(files),
             present,
             scene.attached,
             allowed_by,
@@ -223,7 +223,7 @@ def _judge_by_kind(gate: Gate, scene: Scene, run: RunChild, seen: SeenFiles | No
         ),
     )
     if gate.kind == "files":
-        return scene.judge(judgement, seen)  # it started no program: what it judged is the tree above
+        return scene.judge(judgement, files)  # it started no program: what it judged is the tree above
     after = scene.look()
     if gate.tree != "runs":
         return scene.judge(judgement, after)
@@ -248,8 +248,8 @@ def claims_of(scene: Scene, run: RunChild, stage: str) -> ClaimsFound:
     return claims_found(scene.engine, change.run, scene.frozen, run, folder, stage)
 
 
-def evidence_of(current: RunChange, attempt: Attempt, judged: JudgedGate, found: Judgement) -> EvidenceRecord:
-    """The evidence of ``found``, without its seal."""
+def evidence_of(current: RunChange, attempt: Attempt, judged: JudgedGate, judgement: Judgement) -> EvidenceRecord:
+    """The evidence of ``judgement``, without its seal."""
     return EvidenceRecord(
         id=f"ev-{uuid.uuid4().hex[:16]}",
         run_id=current.run.id,
@@ -258,12 +258,12 @@ def evidence_of(current: RunChange, attempt: Attempt, judged: JudgedGate, found:
         iteration=attempt.iteration,
         stage=attempt.stage or Stage.AFTER,
         gate=attempt.gate,
-        kind=found.evidence_kind or "gate",
+        kind=judgement.evidence_kind or "gate",
         sha256=attempt.sha256,
         tree=judged.tree,
         head=judged.head,
-        data=found.data | {"outcome": found.outcome.value},
-        log_path=found.log_path,
+        data=judgement.data | {"outcome": judgement.outcome.value},
+        log_path=judgement.log_path,
         at=current.at,
     )
 
@@ -305,7 +305,7 @@ def judge_check(
     run: RunChild,
     exact: frozenset[str],
     test_file: str,
-    seen: SeenFiles | None,
+    files: SeenFiles | None,
 ) -> JudgedGate:
     """The judgement of ``gate``, whose expressions are filled in, after its check ran."""
     from wfe_mcp.workspace.config.ports import with_ports
@@ -328,12 +328,12 @@ def judge_check(
         exact=exact,
         test_file=test_file,
         level=asked.level,
-        seen=seen,
+        seen=files,
         look_after=looks.append,
         makes=asked.settings.sandbox,
         hand=hand_to_check(scene.engine, scene.change.run.id, scene.attempt),
     )
-    after = looks[-1] if looks and seen is not None else scene.look()
+    after = looks[-1] if looks and files is not None else scene.look()
     changed = tuple(judgement.data.get("tree", {}).get("changed", ()))
     return scene.judge(judgement, after, head=head(scene.root), changed=changed)
 

@@ -65,15 +65,15 @@ class Scene:
         """The files as they are now; None where no gate of the phase reads them."""
         return SeenFiles(self.root) if reads_files(self.change.loaded.state, self.attempt.phase) else None
 
-    def tree_of(self, seen: SeenFiles | None) -> str | None:
+    def tree_of(self, files: SeenFiles | None) -> str | None:
         """The tree that the gates judge."""
-        return None if seen is None else seen.tree(self.ignored).id
+        return None if files is None else files.tree(self.ignored).id
 
     def judge(
-        self, judgement: Judgement, seen: SeenFiles | None, *, head: str | None = None, changed: tuple[str, ...] = ()
+        self, judgement: Judgement, files: SeenFiles | None, *, head: str | None = None, changed: tuple[str, ...] = ()
     ) -> JudgedGate:
-        """The outcome, about the files as ``seen``."""
-        return JudgedGate(judgement, self.tree_of(seen), head, changed, seen)
+        """The outcome, about ``files``."""
+        return JudgedGate(judgement, self.tree_of(files), head, changed, files)
 
 
 def gate_scene(engine: Engine, tx: Tx, current: RunChange, attempt: Attempt, gate: Gate) -> Scene:

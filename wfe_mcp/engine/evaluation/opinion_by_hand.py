@@ -27,9 +27,9 @@ from wfe_mcp.store.records.opinions import MANUAL_MODEL, OpinionRecord
 class WaitsForPerson(Exception):
     """The gate cannot be judged before these persons have answered."""
 
-    def __init__(self, asked: list[AskedPerson]) -> None:
-        super().__init__(", ".join(person.reviewer for person in asked))
-        self.asked = asked
+    def __init__(self, people: list[AskedPerson]) -> None:
+        super().__init__(", ".join(person.reviewer for person in people))
+        self.asked = people
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +150,10 @@ def take_opinion(
     return opinion
 
 
-def _id_of(current: RunChange, attempt: Attempt, asked: AskedPerson, value: dict[str, Any]) -> str:
+def _id_of(current: RunChange, attempt: Attempt, person: AskedPerson, value: dict[str, Any]) -> str:
     """The name of an opinion: the same for the same answer here, since a passkey signs it before it is stored."""
     earlier = len(current.tx.opinions.of_run(current.run.id))
-    named = [current.run.id, attempt.phase, attempt.number, asked.reviewer, asked.question_sha256, earlier, value]
+    named = [current.run.id, attempt.phase, attempt.number, person.reviewer, person.question_sha256, earlier, value]
     return f"op-{sha256_hex(canonical_json(named).encode())[:16]}"
 
 

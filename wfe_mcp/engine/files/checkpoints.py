@@ -141,7 +141,7 @@ def save_completed_files(change: RunChange) -> None:
         if is_new and change.state.phase(path).loop is None and change.plan.phase(path).checkpoint:
             done.append(now)
     if done:
-        change.loaded = _take(change.engine, change.loaded, SYSTEM, "completion", done, seen=change.seen).loaded
+        change.loaded = _take(change.engine, change.loaded, SYSTEM, "completion", done, files=change.seen).loaded
     elif is_sent_back:
         save(change.engine, change.loaded.record, "completion", change.seen)
 
@@ -259,10 +259,10 @@ def _prune_now_and_then(engine: Engine, run: str) -> None:
         log.warning("old checkpoints stay: %s", refused.message)
 
 
-def save(engine: Engine, record: RunRecord, why: Why, seen: SeenFiles | None = None) -> SavedFiles:
+def save(engine: Engine, record: RunRecord, why: Why, files: SeenFiles | None = None) -> SavedFiles:
     """Save the files of a run as they are and let a ref keep them, outside any transaction; ``note_taken`` names them.
 
-    ``seen``: the caller's look at them, which counts while it is fresh.
+    ``files``: the caller's look at them, which counts while it is fresh.
     """
     from wfe_mcp.workspace.git.checkpoints import keep
     from wfe_mcp.workspace.git.snapshot import Snapshots
@@ -270,7 +270,7 @@ def save(engine: Engine, record: RunRecord, why: Why, seen: SeenFiles | None = N
     root = Path(record.worktree)
     try:
         snapshot = engine.shared_state_of(Snapshots).take(
-            root, {"run": record.id, "why": why}, limits_of(engine), engine.clock(), seen
+            root, {"run": record.id, "why": why}, limits_of(engine), engine.clock(), files
         )
         keep(root, ref_of(record.id, snapshot.commit), snapshot.commit)
     except Refused as refused:
@@ -308,10 +308,10 @@ def _take(
     why: Why,
     attempts: Sequence[Attempt | None],
     note: str = "",
-    seen: SeenFiles | None = None,
+    files: SeenFiles | None = None,
 ) -> RunChange:
     """The command that names the saved files."""
-    saved = save(engine, loaded.record, why, seen)
+    saved = save(engine, loaded.record, why, files)
     with engine.store.tx() as tx, change_run_in(engine, tx, loaded, by) as current:
         note_taken(current, saved, why, attempts, note)
     return current

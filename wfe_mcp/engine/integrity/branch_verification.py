@@ -163,9 +163,9 @@ def signer(decision: Decision, base: PinnedChain) -> ApproverKey | str:
     return f"{key.name!r} did not sign it: {fault}" if fault else key
 
 
-def _decision(found: OpenedEnvelope) -> Decision | None:
-    text, signature = found.predicate.get("statement"), found.predicate.get("signature")
-    if {*found.predicate} != {"statement", "signature"} or not isinstance(text, str):
+def _decision(envelope: OpenedEnvelope) -> Decision | None:
+    text, signature = envelope.predicate.get("statement"), envelope.predicate.get("signature")
+    if {*envelope.predicate} != {"statement", "signature"} or not isinstance(text, str):
         return None
     try:
         signature_text = signature if isinstance(signature, str) else canonical_json(signature)
@@ -180,7 +180,7 @@ def _decision(found: OpenedEnvelope) -> Decision | None:
         return None
     if not is_typed or values["kind"] not in {"approve", "reject"} or not _UTC.fullmatch(values["time"]):
         return None
-    if not tree or ("gitTree", tree) not in found.digests:
+    if not tree or ("gitTree", tree) not in envelope.digests:
         return None
     asked, people = (str(values["request"].get("id")), values["artifact"]), people_of(proof.statement)
     of = (values["kind"], values["run"], phase, attempt, seq, values["time"], tree)
@@ -190,8 +190,8 @@ def _decision(found: OpenedEnvelope) -> Decision | None:
 class _Walk:
     """The line from its first commit to its last: who may approve, and which decisions are used up."""
 
-    def __init__(self, found: VerifiedBranch, attested: Mapping[str, Sequence[bytes]]) -> None:
-        self.found = found
+    def __init__(self, branch: VerifiedBranch, attested: Mapping[str, Sequence[bytes]]) -> None:
+        self.found = branch
         self.judged: list[BranchCommit] = []
         read = {tree: [open_envelope(raw) for raw in envelopes] for tree, envelopes in attested.items()}
         self._decisions = {decision.id: decision for envelopes in read.values() for decision in decisions_in(envelopes)}
@@ -319,11 +319,11 @@ def _people(decision: Decision, signed: Iterable[_Signed]) -> set[str]:
     return {person_named(key.name) for other, key in signed if _together(other, decision)}
 
 
-def _together(one: Decision, other: Decision) -> bool:
+def _together(decision: Decision, other: Decision) -> bool:
     """Whether they are parts of one decision that several people make."""
-    place = (one.run, one.phase, one.attempt, one.asked, one.people)
-    return one.id == other.id or (
-        one.people > 1 and place == (other.run, other.phase, other.attempt, other.asked, other.people)
+    place = (decision.run, decision.phase, decision.attempt, decision.asked, decision.people)
+    return decision.id == other.id or (
+        decision.people > 1 and place == (other.run, other.phase, other.attempt, other.asked, other.people)
     )
 
 

@@ -222,7 +222,7 @@ def _judge(
     rows: Sequence[_LoggedEvent],
     began: tuple[int, str] | None,
     run: str,
-    found: SignedDecisions,
+    decisions: SignedDecisions,
     pinned: dict[str, str],
     retired: Sequence[RetiredKey] = (),
     keys: MoveKeys | None = None,
@@ -248,31 +248,31 @@ def _judge(
                     yield Discrepancy("signature_wrong", row.where, fault, run, row.seq, row.source.at)
             continue
         if signed is not None and not is_ours and fault == signed.fault(None):
-            found.foreign[signed.key] += 1
+            decisions.foreign[signed.key] += 1
         elif signed is None or fault or (began is None and is_ours):
             reason = fault or "it is signed, and the database knows of no signing"
             yield Discrepancy("signature_wrong", row.where, reason, run, row.seq, row.source.at)
             continue
         else:
-            found.signed[signed.key] += 1
+            decisions.signed[signed.key] += 1
         proven.update(range(signed.statement.position("request")[0] + 1, row.seq + 1))
     marks = [(began or (0, ""), "signing began"), *((key.end(run), "the key was reset") for key in retired)]
     for (seq, hash_), what in marks:
         if seq and (seq not in by_seq or by_seq[seq].hash != hash_):
             message = f"event {seq} is not the one at which {what}"
             yield Discrepancy("chain_rewritten", "DecisionSigned", message, run, seq)
-    yield from _unproven(rows, began if is_ours else None, proven, run, found)
+    yield from _unproven(rows, began if is_ours else None, proven, run, decisions)
 
 
 def _unproven(
-    rows: Iterable[_LoggedEvent], began: tuple[int, str] | None, proven: set[int], run: str, found: SignedDecisions
+    rows: Iterable[_LoggedEvent], began: tuple[int, str] | None, proven: set[int], run: str, decisions: SignedDecisions
 ) -> Iterator[Discrepancy]:
     for row in rows:
         is_passkey = row.assurance is Assurance.PASSKEY and not row.needs_person and row.type not in _MOVES
         if is_passkey or row.seq in proven or not (row.assurance >= Assurance.HUMAN or row.needs_person):
             continue
         if began is None or row.seq <= began[0]:
-            found.unsigned += row.assurance >= Assurance.HUMAN
+            decisions.unsigned += row.assurance >= Assurance.HUMAN
             continue
         message = "it counts as decided by a person, and no key of a person signed it"
         yield Discrepancy("decision_unsigned", row.where, message, run, row.seq, row.source.at)

@@ -57,21 +57,21 @@ def evidence_seals(changes: Sequence[SettingEvent]) -> EvidenceSeals:
     return EvidenceSeals({event.name: event.at for event in changes if event.type == MADE}, begun)
 
 
-def audit_evidence(tx: Tx, run: RunId, found: EvidenceSeals, named: Iterable[Discrepancy]) -> None:
+def audit_evidence(tx: Tx, run: RunId, seals: EvidenceSeals, named: Iterable[Discrepancy]) -> None:
     """Judge the seals of all evidence in ``run``. ``named``: what differs from the log, which is not named again."""
     if tx.bundles.origin_sha256(run) is None:
-        _audit_run(tx, run, found, {discrepancy.where for discrepancy in named if discrepancy.run == run})
+        _audit_run(tx, run, seals, {discrepancy.where for discrepancy in named if discrepancy.run == run})
 
 
-def _audit_run(tx: Tx, run: RunId, found: EvidenceSeals, differs: set[str]) -> None:
+def _audit_run(tx: Tx, run: RunId, seals: EvidenceSeals, differs: set[str]) -> None:
     began: datetime | None = None
     try:
         every = tx.evidence.of_run(run)
     except ValueError:  # a row that is no JSON any more: the log has named it
         return
     recorded = {evidence.id: evidence for evidence in every if f"evidence {evidence.id}" not in differs}
-    found.findings += audit_runner_reports(tx, list(recorded.values()))
-    sealed = {id_: _is_sealed(evidence, found) for id_, evidence in recorded.items()}
+    seals.findings += audit_runner_reports(tx, list(recorded.values()))
+    sealed = {id_: _is_sealed(evidence, seals) for id_, evidence in recorded.items()}
     first: EventRecord | None = None
     for event in tx.events.log(run):
         first, began = first or event, max(began or event.at, event.at)
@@ -80,26 +80,26 @@ def _audit_run(tx: Tx, run: RunId, found: EvidenceSeals, differs: set[str]) -> N
         judged = _passing_verdict(event)
         if judged is None or f"evidence {judged.verdict.evidence}" in differs:
             continue
-        if fault := _verdict_fault(run, judged, recorded, sealed, found):
-            _add(found, run, began, f"verdict on {judged.phase}", fault, event.seq)
+        if fault := _verdict_fault(run, judged, recorded, sealed, seals):
+            _add(seals, run, began, f"verdict on {judged.phase}", fault, event.seq)
     for id_, evidence in recorded.items():
         if not sealed[id_]:
             # Only a fork takes older evidence along, whatever time and origin a piece names.
             is_taken = first is not None and first.type == "RunForked" and "origin" in evidence.data
             at = evidence.at if first is None or is_taken else max(evidence.at, first.at)
-            _add(found, run, at, f"evidence {id_}", "it has no seal of the server: no process of ours wrote it")
+            _add(seals, run, at, f"evidence {id_}", "it has no seal of the server: no process of ours wrote it")
 
 
-def _add(found: EvidenceSeals, run: str, at: datetime, where: str, message: str, seq: int | None = None) -> None:
-    if found.begun is None or at < found.begun:
-        found.before += 1
+def _add(seals: EvidenceSeals, run: str, at: datetime, where: str, message: str, seq: int | None = None) -> None:
+    if seals.begun is None or at < seals.begun:
+        seals.before += 1
     else:
-        found.findings.append(Discrepancy("evidence_unsealed", where, message, run, seq, at))
+        seals.findings.append(Discrepancy("evidence_unsealed", where, message, run, seq, at))
 
 
-def _is_sealed(each: EvidenceRecord, found: EvidenceSeals) -> bool:
-    seal = each.data.get(SEAL)
-    return isinstance(seal, dict) and holds(seal, evidence_facts(each), found.keys)  # pyright: ignore[reportUnknownArgumentType] - any JSON
+def _is_sealed(evidence: EvidenceRecord, seals: EvidenceSeals) -> bool:
+    seal = evidence.data.get(SEAL)
+    return isinstance(seal, dict) and holds(seal, evidence_facts(evidence), seals.keys)  # pyright: ignore[reportUnknownArgumentType] - any JSON
 
 
 def _passing_verdict(event: EventRecord) -> GateJudged | None:
@@ -112,13 +112,13 @@ def _passing_verdict(event: EventRecord) -> GateJudged | None:
 
 
 def _verdict_fault(
-    run: RunId, judged: GateJudged, recorded: dict[str, EvidenceRecord], sealed: dict[str, bool], found: EvidenceSeals
+    run: RunId, judged: GateJudged, recorded: dict[str, EvidenceRecord], sealed: dict[str, bool], seals: EvidenceSeals
 ) -> str:
     """Why a verdict that let the run go on is not the server's; empty where it is."""
     verdict = judged.verdict
     if verdict.evidence is None:
         facts = verdict_facts(run, judged.phase, judged.attempt, verdict)
-        return "" if holds(_seal(judged.seal), facts, found.keys) else "it has no seal of the server, and no evidence"
+        return "" if holds(_seal(judged.seal), facts, seals.keys) else "it has no seal of the server, and no evidence"
     evidence = recorded.get(verdict.evidence)
     if evidence is None or not sealed[evidence.id]:
         return "its evidence has no seal of the server"
@@ -151,8 +151,8 @@ def audit_runner_reports(tx: Tx, evidence: list[EvidenceRecord]) -> Iterator[Dis
             yield Discrepancy("runner_report_wrong", f"evidence {piece.id}", fault, piece.run_id, None, piece.at)
 
 
-def _report_fault(each: EvidenceRecord, keys: dict[str, set[str]]) -> str:
-    kept = _object(each.data.get("runner"))
+def _report_fault(evidence: EvidenceRecord, keys: dict[str, set[str]]) -> str:
+    kept = _object(evidence.data.get("runner"))
     stated = _object(kept.get("statement"))
     if not stated:
         return "it says that a runner ran the check, and has no report of one"
@@ -161,8 +161,12 @@ def _report_fault(each: EvidenceRecord, keys: dict[str, set[str]]) -> str:
         return f"its report is signed by a key that no runner {name[:60]!r} has had here"
     if not is_signed(signed_bytes(stated), str(kept.get("signature")), key):
         return f"the signature of runner {name!r} does not hold for its report"
-    data = each.data
-    about = (stated.get("run"), stated.get("phase"), stated.get("attempt")) == (each.run_id, each.phase, each.attempt)
+    data = evidence.data
+    about = (stated.get("run"), stated.get("phase"), stated.get("attempt")) == (
+        evidence.run_id,
+        evidence.phase,
+        evidence.attempt,
+    )
     if not about:
         return "its report is about another run, phase or attempt"
     if "exit_code" not in data:

@@ -140,21 +140,21 @@ def verify_approvals(root: Path, run: str = "", require: Sequence[str] = (), bas
     return VerifiedProofs(tuple(ours), tuple(discrepancies), tuple(pinned.keys.values()), notes, code)
 
 
-def _by_enough_people(held: Sequence[Proven]) -> tuple[list[Proven], list[tuple[str, str, str]]]:
+def _by_enough_people(proofs: Sequence[Proven]) -> tuple[list[Proven], list[tuple[str, str, str]]]:
     """The proofs that as many different people gave as they had to; of the others run, phase, and who did."""
     who: dict[tuple[object, ...], set[str]] = {}
-    for proven in held:
+    for proven in proofs:
         who.setdefault(_request_key(proven), set()).add(person_named(proven.key.name))
-    counted = [proven for proven in held if len(who[_request_key(proven)]) >= proven.people]
-    few = {_request_key(proven): proven for proven in held if len(who[_request_key(proven)]) < proven.people}
+    counted = [proven for proven in proofs if len(who[_request_key(proven)]) >= proven.people]
+    few = {_request_key(proven): proven for proven in proofs if len(who[_request_key(proven)]) < proven.people}
     return counted, [
         (proven.run, proven.phase, people_line(sorted(who[at]), proven.people)) for at, proven in few.items()
     ]
 
 
-def _request_key(one: Proven) -> tuple[object, ...]:
+def _request_key(proof: Proven) -> tuple[object, ...]:
     """What people answer together: the same request about the same revision."""
-    return one.run, one.phase, one.attempt, one.request, one.sha256, one.people
+    return proof.run, proof.phase, proof.attempt, proof.request, proof.sha256, proof.people
 
 
 def _repository_keys(root: Path, findings: list[Discrepancy]) -> PinnedChain:
@@ -218,9 +218,9 @@ def _key_then(file: str, proof: SignedStatement, pinned: PinnedChain, before: _B
     return key
 
 
-def _newest(held: Iterable[Proven]) -> dict[str, Proven]:
+def _newest(proofs: Iterable[Proven]) -> dict[str, Proven]:
     """Each approved file with its newest proof."""
-    ordered = sorted(held, key=lambda one: (one.at, one.file))
+    ordered = sorted(proofs, key=lambda one: (one.at, one.file))
     return {path: proven for proven in ordered for path in proven.files}
 
 

@@ -99,13 +99,13 @@ def judge_run(
     engine: Engine,
     tx: Tx,
     run: RunId,
-    known: DatabaseFacts,
+    facts: DatabaseFacts,
     outside: Outside,
     also: Callable[[Engine, Tx, RunId], Iterable[Discrepancy]] | None = None,
 ) -> RunFindings:
-    """Compare ``run``, which did not begin before those judged with ``known``. ``also``: one more comparison."""
+    """Compare ``run``, which did not begin before those judged with ``facts``. ``also``: one more comparison."""
     tail = tx.events.tails([run]).get(run)
-    if tail is None and run in known.pruned:
+    if tail is None and run in facts.pruned:
         return RunFindings([])
     try:
         findings = discrepancies(run, tx.verification.problems(run, outside.named.get(run, ())))
@@ -113,15 +113,15 @@ def judge_run(
         return RunFindings(
             [Discrepancy("log_unreadable", "event", f"the log cannot be read: {fault}", run)], is_behind=True
         )
-    findings += _origins(tx, run, known, None if run in known.pruned else outside.here.get(run))
+    findings += _origins(tx, run, facts, None if run in facts.pruned else outside.here.get(run))
     findings += _unlike_commits(tx, run, outside.commits.get(run, ()))
     is_behind = outside.newest.get(run) != tail
     try:
-        decisions = audit_run(engine, tx, run, known.keys)
-        seals = evidence_seals(known.changes)
+        decisions = audit_run(engine, tx, run, facts.keys)
+        seals = evidence_seals(facts.changes)
         audit_evidence(tx, run, seals, findings)
-        known.since = known.since or says_gates(engine, tx, [run])
-        weaker = weaker_gates(engine, tx, run, known.decisions.settings, known.since)
+        facts.since = facts.since or says_gates(engine, tx, [run])
+        weaker = weaker_gates(engine, tx, run, facts.decisions.settings, facts.since)
         others = also(engine, tx, run) if also is not None else ()
         log_findings = [*decisions.findings, *weaker, *others, *seals.findings]
     except _UNREADABLE:
@@ -169,9 +169,9 @@ def discrepancies(run: str, problems: Iterable[Problem]) -> list[Discrepancy]:
     ]
 
 
-def _origins(tx: Tx, run: RunId, known: DatabaseFacts, here: datetime | None) -> Iterator[Discrepancy]:
+def _origins(tx: Tx, run: RunId, facts: DatabaseFacts, here: datetime | None) -> Iterator[Discrepancy]:
     """An import mark that is missing or wrong. ``here``: since when the file beside the database knows the run."""
-    origin, imports = tx.bundles.origin_sha256(run), known.imports.get(run, {})
+    origin, imports = tx.bundles.origin_sha256(run), facts.imports.get(run, {})
     if origin is None and imports:
         message = "it was imported, and no longer says so"
         yield Discrepancy("origin_edited", "origin", message, run, since=max(imports.values()))

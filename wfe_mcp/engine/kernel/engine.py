@@ -206,9 +206,9 @@ class Engine:
         def own_trusted(path: Path, sha256: str) -> bool:
             return tx.trust.is_given_anywhere(own_key(path), sha256)
 
-        stricts = kept_strict(tx, self.project_id)
+        kept = kept_strict(tx, self.project_id)
         return load_settings(
-            self.root, is_trusted, self.environment, self.overrides, own_trusted=own_trusted, kept=stricts
+            self.root, is_trusted, self.environment, self.overrides, own_trusted=own_trusted, kept=kept
         )
 
     def load(self, tx: Tx, run: str | LoadedRun) -> LoadedRun:

@@ -89,10 +89,10 @@ class ServerKey:
         return public, key.sign
 
 
-def sealed_evidence(engine: Engine, tx: Tx, found: EvidenceRecord, process: Process | None = None) -> EvidenceRecord:
-    """``found`` with the seal of its bytes."""
-    seal = engine.state_of(ServerKey).seal(engine, tx, evidence_facts(found), process)
-    return replace(found, data=found.data | {SEAL: seal})
+def sealed_evidence(engine: Engine, tx: Tx, evidence: EvidenceRecord, process: Process | None = None) -> EvidenceRecord:
+    """``evidence`` with the seal of its bytes."""
+    seal = engine.state_of(ServerKey).seal(engine, tx, evidence_facts(evidence), process)
+    return replace(evidence, data=evidence.data | {SEAL: seal})
 
 
 def verdict_seal(engine: Engine, tx: Tx, run: str, attempt: int, command: RecordVerdict) -> str:
@@ -101,22 +101,22 @@ def verdict_seal(engine: Engine, tx: Tx, run: str, attempt: int, command: Record
     return canonical_json(engine.state_of(ServerKey).seal(engine, tx, facts))
 
 
-def evidence_facts(found: EvidenceRecord) -> dict[str, Any]:
+def evidence_facts(evidence: EvidenceRecord) -> dict[str, Any]:
     """What the seal of evidence is about: all of its row, but where it lies on this machine."""
-    data = {name: value for name, value in found.data.items() if name != SEAL}
-    path = (found.log_path or "").replace("\\", "/")
+    data = {name: value for name, value in evidence.data.items() if name != SEAL}
+    path = (evidence.log_path or "").replace("\\", "/")
     return {
-        "id": found.id,
-        "run": found.run_id,
-        "phase": found.phase,
-        "attempt": found.attempt,
-        "iteration": found.iteration,
-        "stage": str(found.stage),
-        "gate": found.gate,
-        "kind": found.kind,
-        "sha256": found.sha256,
-        "tree": found.tree,
-        "head": found.head,
+        "id": evidence.id,
+        "run": evidence.run_id,
+        "phase": evidence.phase,
+        "attempt": evidence.attempt,
+        "iteration": evidence.iteration,
+        "stage": str(evidence.stage),
+        "gate": evidence.gate,
+        "kind": evidence.kind,
+        "sha256": evidence.sha256,
+        "tree": evidence.tree,
+        "head": evidence.head,
         "log": path[path.rfind("/.wfe/") + 1 :],
         "data": sha256_hex(canonical_json(data)),
     }

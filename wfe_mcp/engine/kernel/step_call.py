@@ -70,11 +70,11 @@ class StepResult:
     blocker: str = ""
 
 
-def check_evidence(current: RunChange, row: StepRecord, found: Judgement, number: str) -> EvidenceRecord:
+def check_evidence(current: RunChange, row: StepRecord, judgement: Judgement, number: str) -> EvidenceRecord:
     """What a check that ran in a step showed, as a command gate keeps it. ``number``: what no other evidence has."""
     from wfe_mcp.store.records.runs import NO_GATE, EvidenceRecord
 
-    tree, head = (found.data.get(name, {}).get("after") for name in ("tree", "head"))
+    tree, head = (judgement.data.get(name, {}).get("after") for name in ("tree", "head"))
     return EvidenceRecord(
         id=f"ev-{number}",
         run_id=row.run_id,
@@ -83,10 +83,10 @@ def check_evidence(current: RunChange, row: StepRecord, found: Judgement, number
         iteration=current.attempt(row.phase).iteration,
         stage=Stage.BEFORE,
         gate=NO_GATE,
-        kind=found.evidence_kind or "command",
+        kind=judgement.evidence_kind or "command",
         sha256=None,
-        data=found.data | {"step": row.step, "verdict": str(found.kind)},
-        log_path=found.log_path,
+        data=judgement.data | {"step": row.step, "verdict": str(judgement.kind)},
+        log_path=judgement.log_path,
         at=current.at,
         tree=tree,
         head=head,

@@ -31,11 +31,11 @@ def kept_strict(tx: Tx, project: str) -> list[KeptStrict]:
     return stricts
 
 
-def keep_strict(tx: Tx, project: str, kept: KeptStrict, by: By, at: datetime) -> None:
+def keep_strict(tx: Tx, project: str, strict: KeptStrict, by: By, at: datetime) -> None:
     """Keep what strengthens a gate in bytes that a person trusts now, in place of what they trusted before."""
-    value = canonical_json({"sha256": kept.sha256, "values": kept.values})
-    if tx.secrets.get(_name(kept.layer, project)) != value:
-        tx.secrets.set(_name(kept.layer, project), value, by, at)
+    value = canonical_json({"sha256": strict.sha256, "values": strict.values})
+    if tx.secrets.get(_name(strict.layer, project)) != value:
+        tx.secrets.set(_name(strict.layer, project), value, by, at)
 
 
 def _name(layer: FileLayer, project: str) -> str:

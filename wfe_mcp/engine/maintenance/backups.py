@@ -319,7 +319,7 @@ def _note(
     engine: Engine,
     copied: Store,
     file: Path,
-    held: DatabaseSummary,
+    summary: DatabaseSummary,
     before: Mapping[str, int],
     by: By,
     key: PinnedKey | None,
@@ -335,7 +335,7 @@ def _note(
     with copied.tx() as tx:
         if known_at(tx, engine.project) is None:
             tx.projects.id_of(engine.project.key, str(engine.project.root))
-        set_back = restore_log.note_set_back(tx, known, held.newest, file.name, by, at)
+        set_back = restore_log.note_set_back(tx, known, summary.newest, file.name, by, at)
         if key is not None and isinstance(by, Person) and pinned_key(tx) is None:  # a copy of before signed decisions
             begin_signing(engine, tx, by, key.public_key)
     return set_back

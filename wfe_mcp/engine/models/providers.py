@@ -224,16 +224,16 @@ def set_role(
 
 
 def _line(
-    engine: Engine, loaded: LoadedSettings, name: str, found: FrozenProvider | None, *, trusted: bool = True
+    engine: Engine, loaded: LoadedSettings, name: str, provider: FrozenProvider | None, *, trusted: bool = True
 ) -> ProviderLine:
-    assert found is not None, "it was listed a moment ago"
-    key, words = found.key or "", found.argv or facts_of(found.kind).argv
+    assert provider is not None, "it was listed a moment ago"
+    key, words = provider.key or "", provider.argv or facts_of(provider.kind).argv
     has_program = not words or configured_program(words[0], engine.root, engine.environment.get("PATH", os.defpath))
     table = loaded.settings.providers.get(name)
     return ProviderLine(
         name=name,
-        kind=found.kind,
-        where=found.base_url or _package(found.kind) or " ".join(words),
+        kind=provider.kind,
+        where=provider.base_url or _package(provider.kind) or " ".join(words),
         key=key,
         has_key=bool(key) and is_there(engine, name, key),
         enabled=table is None or table.enabled,

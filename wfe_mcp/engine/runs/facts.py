@@ -32,17 +32,17 @@ class Fact:
     by_hand: bool = False
 
 
-def facts_of(engine: Engine, found: ProjectFacts) -> tuple[Fact, ...]:
+def facts_of(engine: Engine, facts: ProjectFacts) -> tuple[Fact, ...]:
     """The facts as they hold: those of the files first, then what a person added."""
     from wfe_mcp.workspace.discovery.project_facts import named_facts
 
-    named, own = named_facts(found), engine.settings().settings.facts
+    named, own = named_facts(facts), engine.settings().settings.facts
     return tuple(
         Fact(name, own.get(name, named.get(name, "")), named.get(name, ""), name in own) for name in {**named, **own}
     )
 
 
-def findings_of(engine: Engine, found: ProjectFacts) -> tuple[ProjectFinding, ...]:
+def findings_of(engine: Engine, facts: ProjectFacts) -> tuple[ProjectFinding, ...]:
     """The findings, where a person's word for a kind replaces all of that kind; its reason is the line of the configuration."""
     from wfe_mcp.workspace.discovery.findings import ProjectFinding
     from wfe_mcp.workspace.discovery.values import line_of
@@ -53,7 +53,7 @@ def findings_of(engine: Engine, found: ProjectFacts) -> tuple[ProjectFinding, ..
         ProjectFinding(name, value, ".wfe/config.toml", line_of(text, ("facts", name), ""), "person")
         for name, value in own.items()
     )
-    return (*corrected, *(finding for finding in found.findings if finding.kind not in own))
+    return (*corrected, *(finding for finding in facts.findings if finding.kind not in own))
 
 
 def correct_fact(engine: Engine, by: By, name: str, value: str | None) -> None:

@@ -147,21 +147,21 @@ _WHILE_PAUSED = {Stop.PAUSED, Stop.APPROVAL, Stop.FAILED, Stop.FAILED_WITH_RUN, 
 """What a person can decide in a paused run; the rest comes after it is resumed."""
 
 
-def needs_of(found: RunFacts) -> tuple[Need, ...]:
+def needs_of(facts: RunFacts) -> tuple[Need, ...]:
     """Everything that the run waits for: its own state, its phases, what is outside it, then work that only goes on."""
-    state = found.loaded.state
+    state = facts.loaded.state
     if state.status in {RunStatus.COMPLETED, RunStatus.CANCELLED}:
         return () if state.going_back is None else (Need(Stop.GOING_BACK, Who.NONE),)
-    if found.loaded.record.origin_sha256 is not None:
+    if facts.loaded.record.origin_sha256 is not None:
         return (Need(Stop.IMPORTED, Who.NONE),)
-    stops = (*_of_run(found), *_of_phases(found), *_from_outside(found))
+    stops = (*_of_run(facts), *_of_phases(facts), *_from_outside(facts))
     if state.status in _STOPPED:
         return tuple(need if need.stop is Stop.STOPPED else _of_no_one(need) for need in stops)
     if state.status is RunStatus.PAUSED:
         return tuple(
             need if need.who is not Who.HUMAN or need.stop in _WHILE_PAUSED else _of_no_one(need) for need in stops
         )
-    return (*stops, *_work(found, stops))
+    return (*stops, *_work(facts, stops))
 
 
 def who_is_needed(needs: tuple[Need, ...]) -> Who:
@@ -174,48 +174,48 @@ def _of_no_one(need: Need) -> Need:
     return Need(need.stop, Who.NONE, need.phase, need.about, need.run)
 
 
-def _of_run(found: RunFacts) -> Iterator[Need]:
-    state = found.loaded.state
-    if state.status is RunStatus.PAUSED and found.resumes_at is not None:
+def _of_run(facts: RunFacts) -> Iterator[Need]:
+    state = facts.loaded.state
+    if state.status is RunStatus.PAUSED and facts.resumes_at is not None:
         yield Need(Stop.OUTAGE, Who.OUTAGE)
-        if not found.has_worker:
+        if not facts.has_worker:
             yield Need(Stop.NO_WORKER, Who.WORKER)
     elif state.status is RunStatus.PAUSED:
         yield Need(Stop.PAUSED, Who.HUMAN if state.paused_by_human else Who.AGENT)
     elif state.status in _STOPPED:
         yield Need(Stop.STOPPED, Who.HUMAN)
-    if state.status in {RunStatus.PAUSED, *_STOPPED} and state.time_is_over(found.loaded.record.updated_at):
+    if state.status in {RunStatus.PAUSED, *_STOPPED} and state.time_is_over(facts.loaded.record.updated_at):
         yield Need(Stop.OUT_OF_TIME, Who.NONE)  # the row of the run asks
     if state.going_back is not None:
         yield Need(Stop.GOING_BACK, Who.NONE)
 
 
-def _of_phases(found: RunFacts) -> Iterator[Need]:
-    for attempt in found.loaded.state.moving_attempts:
-        need = need_of(found, attempt)
+def _of_phases(facts: RunFacts) -> Iterator[Need]:
+    for attempt in facts.loaded.state.moving_attempts:
+        need = need_of(facts, attempt)
         if need is not None:
             yield need
-    for path in found.by_hand:
+    for path in facts.by_hand:
         yield Need(Stop.MANUAL, Who.HUMAN, path)
 
 
-def need_of(found: RunFacts, attempt: Attempt) -> Need | None:
+def need_of(facts: RunFacts, attempt: Attempt) -> Need | None:
     """What keeps one phase from continuing; None where nothing does."""
-    state, phase = found.loaded.state, attempt.phase
+    state, phase = facts.loaded.state, attempt.phase
     match attempt.status:
         case AttemptStatus.AWAITING if current_gate(state, attempt) != "approval":
             return Need(Stop.NEEDS_TRUST, Who.HUMAN, phase)
         case AttemptStatus.AWAITING:
-            assurance = found.plan.assurance(attempt)
+            assurance = facts.plan.assurance(attempt)
             return Need(Stop.APPROVAL, Who.AGENT if assurance == "agent" else Who.HUMAN, phase)
         case AttemptStatus.FAILED:
             who = Who.HUMAN if waits_for(state, attempt) == "person" else Who.NONE
             return Need(Stop.REPAIRED if attempt.repair else _failure(state, attempt), who, phase)
         case AttemptStatus.COMPLETED if attempt.held:
             return Need(Stop.HELD, Who.HUMAN, phase)
-        case AttemptStatus.GATING if phase in found.asked_persons:
+        case AttemptStatus.GATING if phase in facts.asked_persons:
             return Need(Stop.PERSONS_OPINION, Who.HUMAN, phase)
-        case AttemptStatus.GATING if phase in found.unanswered:
+        case AttemptStatus.GATING if phase in facts.unanswered:
             return Need(Stop.NO_OPINION, Who.NONE, phase)  # they are asked again by themselves
         case AttemptStatus.READY | AttemptStatus.RUNNING if state.phase(phase).kind == "human":
             return Need(Stop.HUMAN_TASK, Who.HUMAN, phase)
@@ -253,28 +253,28 @@ def _failure(state: RunState, attempt: Attempt) -> Stop:
     return Stop.FAILED_WITH_RUN if with_run else Stop.FAILED
 
 
-def _from_outside(found: RunFacts) -> Iterator[Need]:
-    for path, text in found.untrusted:
+def _from_outside(facts: RunFacts) -> Iterator[Need]:
+    for path, text in facts.untrusted:
         yield Need(Stop.UNTRUSTED_STEP, Who.HUMAN, path, text)
-    for path, text, run in found.blocked_by:
+    for path, text, run in facts.blocked_by:
         yield Need(Stop.OTHER_RUN, Who.RUN, path, text, run)
-    for path, text in found.blocking_files:
+    for path, text in facts.blocking_files:
         yield Need(Stop.CHANGED_FILE, Who.HUMAN, path, text)
 
 
-def _work(found: RunFacts, stops: tuple[Need, ...]) -> Iterator[Need]:
+def _work(facts: RunFacts, stops: tuple[Need, ...]) -> Iterator[Need]:
     """Who works now, or may begin."""
-    state = found.loaded.state
-    if found.startable:
-        yield Need(Stop.WORK, Who.AGENT, found.startable[0])
-    works = _server_works(found)
+    state = facts.loaded.state
+    if facts.startable:
+        yield Need(Stop.WORK, Who.AGENT, facts.startable[0])
+    works = _server_works(facts)
     if works is not None:
         yield Need(Stop.WORK, works)
-        if not found.has_worker:
+        if not facts.has_worker:
             yield Need(Stop.NO_WORKER, Who.WORKER)
-        for path, labels, is_there in found.for_runner:
+        for path, labels, is_there in facts.for_runner:
             yield Need(Stop.RUNNER if is_there else Stop.NO_RUNNER, Who.RUNNER, path, labels)
-    elif not found.startable and state.status is not RunStatus.WAITING and _is_free(stops):
+    elif not facts.startable and state.status is not RunStatus.WAITING and _is_free(stops):
         yield Need(Stop.WORK, Who.AGENT)
 
 
@@ -283,9 +283,9 @@ def _is_free(stops: tuple[Need, ...]) -> bool:
     return all(stop.stop is Stop.REPAIRED for stop in stops)
 
 
-def _server_works(found: RunFacts) -> Who | None:
+def _server_works(facts: RunFacts) -> Who | None:
     """Who of the server's side works a phase or judges it, or will after a delay; None where no one does."""
-    state, by_person = found.loaded.state, {*found.by_hand, *found.asked_persons}
+    state, by_person = facts.loaded.state, {*facts.by_hand, *facts.asked_persons}
     open_now = [attempt for attempt in state.moving_attempts if attempt.phase not in by_person]
     worked = [
         attempt for attempt in open_now if is_worked_by_server(state, attempt) and attempt.phase not in state.loops

@@ -325,13 +325,13 @@ def _refuse_without_git(plan: CompiledTemplate, engine: Engine) -> None:
 
 
 def _roles(
-    engine: Engine, plan: CompiledTemplate, settings: LoadedSettings, made: MadeRoles, driver: str
+    engine: Engine, plan: CompiledTemplate, settings: LoadedSettings, roles: MadeRoles, driver: str
 ) -> dict[str, Any]:
     """Who fills the roles and drives the run, as it is configured and trusted now. Refuses an unknown driver."""
     names = engine.plans.report(plan).requires.roles
     if driver:
         fill_role(settings, driver)
-    return freeze_roles(settings, [*names, driver] if driver else names, made)
+    return freeze_roles(settings, [*names, driver] if driver else names, roles)
 
 
 def _phases_served(plan: CompiledTemplate, settings: LoadedSettings, frozen: dict[str, Any], driver: str) -> RunSpec:

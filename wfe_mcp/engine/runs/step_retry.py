@@ -107,16 +107,16 @@ def plan_retry(
     )
 
 
-def carry(change: RunChange, attempt: Attempt, last: Attempt, found: StepRetry) -> None:
+def carry(change: RunChange, attempt: Attempt, last: Attempt, retry: StepRetry) -> None:
     """Keep the answers for the new ``attempt``; without any, begin the first step, so that nothing else is kept."""
     phase = change.plan.phase(attempt.phase)
     assert _is_of_steps(phase), "it was planned"
     for row in change.tx.steps.of_run(change.run.id, attempt.phase, last.made_in):
-        if row.step in found.kept:
+        if row.step in retry.kept:
             change.tx.steps.save(replace(row, attempt=attempt.number, carried=row.carried or row.attempt))
     # A new attempt without rows takes over all that ended well; a first row says that nothing is kept.
-    if not found.kept:
-        begin_step(change, attempt, phase.steps, [step.id for step in phase.steps].index(found.first))
+    if not retry.kept:
+        begin_step(change, attempt, phase.steps, [step.id for step in phase.steps].index(retry.first))
 
 
 def _was_made(row: StepRecord) -> bool:

@@ -199,12 +199,12 @@ def differences(engine: Engine) -> list[str]:
     )
 
 
-def _is_same(one: PhaseTotals | None, other: PhaseTotals | None) -> bool:
-    one, other = one or PhaseTotals(), other or PhaseTotals()
-    if any(getattr(one, name) != getattr(other, name) for name in COUNTS):
+def _is_same(totals: PhaseTotals | None, other: PhaseTotals | None) -> bool:
+    totals, other = totals or PhaseTotals(), other or PhaseTotals()
+    if any(getattr(totals, name) != getattr(other, name) for name in COUNTS):
         return False
-    places = {*one.spent, *other.spent}
-    pairs = [(one.spent.get(place, (0, 0.0)), other.spent.get(place, (0, 0.0))) for place in places]
+    places = {*totals.spent, *other.spent}
+    pairs = [(totals.spent.get(place, (0, 0.0)), other.spent.get(place, (0, 0.0))) for place in places]
     # Sums of seconds are added in another order.
     return all(
         this[0] == that[0] and math.isclose(this[1], that[1], rel_tol=1e-6, abs_tol=0.01) for this, that in pairs

@@ -101,7 +101,7 @@ def _name(key: UsageKey) -> str:
     return {"phase": f"{key.template}/{key.phase}", "day": key.day}.get(key.of, key.model)
 
 
-def _is_same(one: UsageRecord | None, other: UsageRecord | None) -> bool:
+def _is_same(usage: UsageRecord | None, other: UsageRecord | None) -> bool:
     """Sums of costs are added in another order."""
-    these, those = astuple(one or UsageRecord()), astuple(other or UsageRecord())
+    these, those = astuple(usage or UsageRecord()), astuple(other or UsageRecord())
     return all(math.isclose(this, that, rel_tol=1e-6, abs_tol=1e-6) for this, that in zip(these, those, strict=True))

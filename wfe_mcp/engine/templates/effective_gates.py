@@ -189,22 +189,22 @@ def _reviewing(gates: Iterable[Any]) -> Iterator[str]:
             yield from gate.reviewers
 
 
-def _with_source(one: GateDifference, stage: str, settings: LoadedSettings, template: str) -> GateDifference:
-    """``one`` with the key that causes it: of its stage, else of the phase."""
-    if one.what.startswith("reviewer "):
-        roles = f"templates.{template}.roles.{one.what.split()[1]}"
+def _with_source(difference: GateDifference, stage: str, settings: LoadedSettings, template: str) -> GateDifference:
+    """``difference`` with the key that causes it: of its stage, else of the phase."""
+    if difference.what.startswith("reviewer "):
+        roles = f"templates.{template}.roles.{difference.what.split()[1]}"
         candidates = [key for key in settings.origins if key.startswith(roles)]
     else:
         is_about = {
-            "approval": ("people",) if one.now.isdecimal() else ("approver",),
-            "opinion": _OPINION_KEYS.get(one.what, ("approver",)),
+            "approval": ("people",) if difference.now.isdecimal() else ("approver",),
+            "opinion": _OPINION_KEYS.get(difference.what, ("approver",)),
             "command": ("missing_checks",),
-        }.get(one.gate, ())
-        places = [f"templates.{template}.phases.{name}" for name in (one.phase, f'"{one.phase}"')]
+        }.get(difference.gate, ())
+        places = [f"templates.{template}.phases.{name}" for name in (difference.phase, f'"{difference.phase}"')]
         candidates = [f"{at}.{part}{key}" for key in is_about for part in (f"{stage}.", "") for at in places]
         candidates += ["policy.people"] if is_about == ("people",) else []
     key = next((key for key in candidates if key in settings.origins), "")
-    return _with_origin(one, settings, key) if key else one
+    return _with_origin(difference, settings, key) if key else difference
 
 
 _OPINION_KEYS = {
@@ -215,8 +215,8 @@ _OPINION_KEYS = {
 """What differs in an opinion gate → the keys that cause it; other differences are the approver's."""
 
 
-def _with_origin(one: GateDifference, settings: LoadedSettings, key: str) -> GateDifference:
+def _with_origin(difference: GateDifference, settings: LoadedSettings, key: str) -> GateDifference:
     origin = settings.origins.get(key)
     if origin is None:
-        return one
-    return replace(one, key=key, source=origin.where, sha256=settings.sha256_of(origin.layer))
+        return difference
+    return replace(difference, key=key, source=origin.where, sha256=settings.sha256_of(origin.layer))

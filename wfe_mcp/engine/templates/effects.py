@@ -122,13 +122,13 @@ def _is_no_less(now: KeyValue, was: KeyValue | None) -> bool:
     return now.weakens is False
 
 
-def _restricts(one: Effect) -> bool:
+def _restricts(effect: Effect) -> bool:
     """Whether the effect is a gate or a policy, whose loss allows more."""
-    return one.kind in {"gates", "policy"}
+    return effect.kind in {"gates", "policy"}
 
 
-def _order(one: Effect) -> tuple[bool, int]:
-    return not one.weakens, KINDS.index(one.kind)
+def _order(effect: Effect) -> tuple[bool, int]:
+    return not effect.weakens, KINDS.index(effect.kind)
 
 
 def _walk(model: BaseModel, subject: str, at: str) -> Iterator[Effect]:

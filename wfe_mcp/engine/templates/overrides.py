@@ -103,7 +103,7 @@ def _with_deployments(
 
 
 def _stage_of(
-    made: MadeRoles, plan: CompiledTemplate, loaded: LoadedSettings, wanted: str, stage: StageSettings
+    roles: MadeRoles, plan: CompiledTemplate, loaded: LoadedSettings, wanted: str, stage: StageSettings
 ) -> StageOverride:
     """The changes of one stage. Its ``model`` makes a role of the approver. Refuses ``invalid_template``."""
     from wfe_mcp.workflow.overrides import StageOverride
@@ -122,7 +122,7 @@ def _stage_of(
                 (Detail(at, message, got=stage.model),),
             )
         role = fill_role(loaded, approver, declared=True).role
-        approver = _make(made, plan, loaded, wanted, role.model_copy(update={"model": stage.model}))
+        approver = _make(roles, plan, loaded, wanted, role.model_copy(update={"model": stage.model}))
     return StageOverride(approver, stage.max_retries, stage.allow_rewrite, stage.criteria)
 
 
@@ -155,7 +155,7 @@ def _strengthens(plan: CompiledTemplate, phase: str, key: str, value: object) ->
 
 
 def _role_of(
-    made: MadeRoles, plan: CompiledTemplate, loaded: LoadedSettings, name: str, phase: PhaseSettings
+    roles: MadeRoles, plan: CompiledTemplate, loaded: LoadedSettings, name: str, phase: PhaseSettings
 ) -> str | None:
     """The role that works in the phase ``name``; None: the one that the template names."""
     if phase.provider is None and phase.model is None:
@@ -164,7 +164,7 @@ def _role_of(
         role = FrozenRole(name="", provider=phase.provider)
     else:
         role = _filling(plan, loaded, name, phase)
-    return _make(made, plan, loaded, f"phase-{name}", role.model_copy(update={"model": phase.model or role.model}))
+    return _make(roles, plan, loaded, f"phase-{name}", role.model_copy(update={"model": phase.model or role.model}))
 
 
 def _filling(plan: CompiledTemplate, loaded: LoadedSettings, name: str, phase: PhaseSettings) -> FrozenRole:
@@ -186,16 +186,16 @@ def _filling(plan: CompiledTemplate, loaded: LoadedSettings, name: str, phase: P
     )
 
 
-def _make(made: MadeRoles, plan: CompiledTemplate, loaded: LoadedSettings, wanted: str, role: FrozenRole) -> str:
+def _make(roles: MadeRoles, plan: CompiledTemplate, loaded: LoadedSettings, wanted: str, role: FrozenRole) -> str:
     """Add ``role`` under a name that neither the template nor the configuration uses."""
     stem = wanted.replace(".", "-")[:60]
-    taken = {*made, *plan.template.roles, *loaded.settings.roles}
+    taken = {*roles, *plan.template.roles, *loaded.settings.roles}
     name = next(candidate for number in range(len(taken) + 1) if (candidate := f"{stem}{number or ''}") not in taken)
     prefix = f"templates.{plan.template.name}."
     from_project = role.from_project or any(
         key.startswith(prefix) and origin.layer == "project" for key, origin in loaded.origins.items()
     )
-    made[name] = role.model_copy(update={"name": name, "from_project": from_project})
+    roles[name] = role.model_copy(update={"name": name, "from_project": from_project})
     return name
 
 

@@ -220,17 +220,17 @@ def least_evidence(engine: Engine, settings: LoadedSettings, tx: Tx | None = Non
     return strictest(*asked)
 
 
-def _keep_strict(engine: Engine, tx: Tx, one: PendingTrust, text: str, by: By) -> None:
+def _keep_strict(engine: Engine, tx: Tx, trust: PendingTrust, text: str, by: By) -> None:
     """What strengthens a gate in a configuration outlives its file: an agent can edit that."""
     from wfe_mcp.workspace.config.gate_keys import KeptStrict, strengthening
     from wfe_mcp.workspace.config.settings import settings_alone
 
     layers: dict[str, FileLayer] = {"configuration": "project", "own configuration": "user"}
-    if one.kind in layers:
-        settings = settings_alone(text.encode(), one.where)[0].model_dump(
+    if trust.kind in layers:
+        settings = settings_alone(text.encode(), trust.where)[0].model_dump(
             mode="json", exclude_none=True, exclude_unset=True
         )
-        strict = KeptStrict(layers[one.kind], one.sha256, strengthening(settings, signed=True))
+        strict = KeptStrict(layers[trust.kind], trust.sha256, strengthening(settings, signed=True))
         keep_strict(tx, engine.project_id, strict, by, engine.clock())
 
 

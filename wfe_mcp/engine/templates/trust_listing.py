@@ -45,9 +45,9 @@ class TrustListing:
         return tuple(change for change in self.changes if change.effect.weakens and change.mark != "same")
 
 
-def trust_listing(engine: Engine, one: PendingTrust) -> TrustListing:
-    """Every effect of ``one``, and what of it no one sees. Refuses ``stale_revision``: its bytes have changed since."""
-    return _with_named_characters(_listing(engine, one))
+def trust_listing(engine: Engine, trust: PendingTrust) -> TrustListing:
+    """Every effect of ``trust``, and what of it no one sees. Refuses ``stale_revision``: its bytes have changed since."""
+    return _with_named_characters(_listing(engine, trust))
 
 
 def _with_named_characters(listing: TrustListing) -> TrustListing:
@@ -59,16 +59,16 @@ def _with_named_characters(listing: TrustListing) -> TrustListing:
     return replace(listing, problems=(*listing.problems, f"{characters}.")) if characters else listing
 
 
-def _listing(engine: Engine, one: PendingTrust) -> TrustListing:
-    text = trusted_text(engine, one)
-    old, at = _trusted_before(engine, one)
-    if one.kind in _FILES:
-        listing = _of_file(engine, one, text.encode())
-        return replace(listing, problems=(*listing.problems, _COUNTS)) if is_older(engine, one) else listing
-    if one.kind != "template":
-        return TrustListing(one, ())
+def _listing(engine: Engine, trust: PendingTrust) -> TrustListing:
+    text = trusted_text(engine, trust)
+    old, at = _trusted_before(engine, trust)
+    if trust.kind in _FILES:
+        listing = _of_file(engine, trust, text.encode())
+        return replace(listing, problems=(*listing.problems, _COUNTS)) if is_older(engine, trust) else listing
+    if trust.kind != "template":
+        return TrustListing(trust, ())
 
-    offer = catalogue.template_definition(engine, one.name)
+    offer = catalogue.template_definition(engine, trust.name)
     problems = tuple(
         f"{error.path}: {error.message}" for error in catalogue.lint_definition(engine, offer.definition).errors
     )
@@ -78,7 +78,7 @@ def _listing(engine: Engine, one: PendingTrust) -> TrustListing:
     if installed is not None:
         base, compared = installed, f"the installed {installed['version']}, which it replaces"
     return TrustListing(
-        one,
+        trust,
         changed_effects(template_effects(base), template_effects(json.loads(text)) or ()),
         compared,
         offer.version,
@@ -94,11 +94,13 @@ def configuration_with(engine: Engine, content: bytes) -> TrustListing:
     )
 
 
-def _of_file(engine: Engine, one: PendingTrust, content: bytes) -> TrustListing:
-    old, at = _trusted_before(engine, one)
-    effects, problems = file_effects(content, one.where)
-    before = None if old is None else file_effects(old.encode(), one.where)[0]
-    return TrustListing(one, changed_effects(before, effects), f"what you trusted on {at}" if at else "", "", problems)
+def _of_file(engine: Engine, trust: PendingTrust, content: bytes) -> TrustListing:
+    old, at = _trusted_before(engine, trust)
+    effects, problems = file_effects(content, trust.where)
+    before = None if old is None else file_effects(old.encode(), trust.where)[0]
+    return TrustListing(
+        trust, changed_effects(before, effects), f"what you trusted on {at}" if at else "", "", problems
+    )
 
 
 def file_effects(content: bytes, where: str) -> tuple[tuple[Effect, ...], tuple[str, ...]]:
@@ -124,46 +126,48 @@ def template_effects(definition: dict[str, Any] | None) -> tuple[Effect, ...] | 
         return (Effect("sets", "template", canonical_json(definition), False, ""),)
 
 
-def trusted_text(engine: Engine, one: PendingTrust) -> str:
-    """The text that trust in ``one`` is for; empty for keys that sign. Refuses ``stale_revision``: it has changed."""
-    if one.kind in _FILES:
-        content = Path(one.where).read_bytes() if Path(one.where).is_file() else b""
-        if content and sha256_hex(content) != one.sha256:
-            raise Refused("stale_revision", f"{one.where} changed during your review.", "Run the command again.")
+def trusted_text(engine: Engine, trust: PendingTrust) -> str:
+    """The text that trust in ``trust`` is for; empty for keys that sign. Refuses ``stale_revision``: it has changed."""
+    if trust.kind in _FILES:
+        content = Path(trust.where).read_bytes() if Path(trust.where).is_file() else b""
+        if content and sha256_hex(content) != trust.sha256:
+            raise Refused("stale_revision", f"{trust.where} changed during your review.", "Run the command again.")
         return content.decode(errors="replace")
-    if one.kind != "template":
+    if trust.kind != "template":
         return ""
-    offer = catalogue.template_definition(engine, one.name)
-    if offer.sha256 != one.sha256:
-        raise Refused("stale_revision", f"{one.name} changed during your review.", "Run the command again.")
+    offer = catalogue.template_definition(engine, trust.name)
+    if offer.sha256 != trust.sha256:
+        raise Refused("stale_revision", f"{trust.name} changed during your review.", "Run the command again.")
     return canonical_json(catalogue.whole_definition(engine, offer.definition).definition)
 
 
-def keep_trusted(engine: Engine, tx: Tx, one: PendingTrust, text: str, by: By) -> None:
+def keep_trusted(engine: Engine, tx: Tx, trust: PendingTrust, text: str, by: By) -> None:
     """Keep the text that was trusted, for the next listing, and of a configuration the texts trusted before."""
     value: dict[str, Any] = {"at": engine.clock().isoformat(timespec="minutes"), "text": text}
-    if one.kind in _FILES:
-        value["earlier"] = _earlier(_kept_trust(engine, tx, one), text)
-    tx.secrets.set(_name(engine, one), json.dumps(value), by, engine.clock())
+    if trust.kind in _FILES:
+        value["earlier"] = _earlier(_kept_trust(engine, tx, trust), text)
+    tx.secrets.set(_name(engine, trust), json.dumps(value), by, engine.clock())
 
 
-def is_older(engine: Engine, one: PendingTrust) -> bool:
+def is_older(engine: Engine, trust: PendingTrust) -> bool:
     """Whether a configuration that is there was trusted before the bytes that were trusted last, and still counts."""
-    key = (engine.project_id, one.key, one.sha256)
+    key = (engine.project_id, trust.key, trust.sha256)
     with engine.store.read() as tx:
-        record = _kept_trust(engine, tx, one)
-        is_here = tx.trust.is_given(*key) or (one.kind != "configuration" and tx.trust.is_given_anywhere(*key[1:]))
-    return is_here and bool(record) and sha256_hex(record["text"].encode()) != one.sha256
+        record = _kept_trust(engine, tx, trust)
+        is_here = tx.trust.is_given(*key) or (trust.kind != "configuration" and tx.trust.is_given_anywhere(*key[1:]))
+    return is_here and bool(record) and sha256_hex(record["text"].encode()) != trust.sha256
 
 
-def still_trusted(engine: Engine, one: PendingTrust, text: str) -> list[str]:
+def still_trusted(engine: Engine, trust: PendingTrust, text: str) -> list[str]:
     """The sha256 of the texts of a configuration trusted before that are no looser than ``text``, trusted now."""
-    if one.kind not in _FILES:
+    if trust.kind not in _FILES:
         return []
     with engine.store.read() as tx:
-        earlier = _earlier(_kept_trust(engine, tx, one), text)
-    now = file_effects(text.encode(), one.where)[0]
-    return [sha256_hex(old.encode()) for old in earlier if is_no_looser(now, file_effects(old.encode(), one.where)[0])]
+        earlier = _earlier(_kept_trust(engine, tx, trust), text)
+    now = file_effects(text.encode(), trust.where)[0]
+    return [
+        sha256_hex(old.encode()) for old in earlier if is_no_looser(now, file_effects(old.encode(), trust.where)[0])
+    ]
 
 
 def _earlier(kept: dict[str, Any], text: str) -> list[str]:
@@ -172,19 +176,19 @@ def _earlier(kept: dict[str, Any], text: str) -> list[str]:
     return [old for old in texts if old != text][:_MOST_EARLIER]
 
 
-def _trusted_before(engine: Engine, one: PendingTrust) -> tuple[str | None, str]:
+def _trusted_before(engine: Engine, trust: PendingTrust) -> tuple[str | None, str]:
     """The text trusted last, and when."""
     with engine.store.read() as tx:
-        before = _kept_trust(engine, tx, one)
+        before = _kept_trust(engine, tx, trust)
     return (before["text"], before["at"][:10]) if before else (None, "")
 
 
-def _kept_trust(engine: Engine, tx: Tx, one: PendingTrust) -> dict[str, Any]:
-    """What trust in ``one`` left; empty before the first."""
-    kept = tx.secrets.get(_name(engine, one))
-    if kept is None and one.kind == "own configuration":
-        kept = tx.secrets.get(f"trusted:{engine.project_id}:{one.key}")  # as an earlier version kept it
-    if kept is None and one.kind == "configuration":
+def _kept_trust(engine: Engine, tx: Tx, trust: PendingTrust) -> dict[str, Any]:
+    """What trust in ``trust`` left; empty before the first."""
+    kept = tx.secrets.get(_name(engine, trust))
+    if kept is None and trust.kind == "own configuration":
+        kept = tx.secrets.get(f"trusted:{engine.project_id}:{trust.key}")  # as an earlier version kept it
+    if kept is None and trust.kind == "configuration":
         from wfe_mcp.store.settings import is_configuration
 
         # A folder without trust of its own is compared with what was trusted last in another one.
@@ -195,8 +199,8 @@ def _kept_trust(engine: Engine, tx: Tx, one: PendingTrust) -> dict[str, Any]:
     return {} if kept is None else json.loads(kept)
 
 
-def _name(engine: Engine, one: PendingTrust) -> str:
-    if one.kind == "own configuration":
-        return f"trusted:{one.key}"  # it holds in all projects
+def _name(engine: Engine, trust: PendingTrust) -> str:
+    if trust.kind == "own configuration":
+        return f"trusted:{trust.key}"  # it holds in all projects
     # All versions of a template share it, so that each is compared with the one trusted last.
-    return f"trusted:{engine.project_id}:{catalogue.trust_key(one.name.partition('@')[0]) if one.kind == 'template' else one.key}"
+    return f"trusted:{engine.project_id}:{catalogue.trust_key(trust.name.partition('@')[0]) if trust.kind == 'template' else trust.key}"

@@ -66,9 +66,9 @@ def check(lines: BundleLines) -> CheckedRun:
 
 
 class _Check:
-    def __init__(self, found: CheckedRun) -> None:
-        self._found = found
-        self._head = found.head
+    def __init__(self, checked_run: CheckedRun) -> None:
+        self._found = checked_run
+        self._head = checked_run.head
         self._revisions: dict[tuple[str, int], tuple[str, str]] = {}
         self._asked: dict[str, str] = {}
         self._evidence: dict[str, str] = {}

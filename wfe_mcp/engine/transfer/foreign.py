@@ -95,11 +95,11 @@ def utc(at: datetime) -> datetime:
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
-def lines_of(found: Foreign) -> BundleLines:
+def lines_of(foreign: Foreign) -> BundleLines:
     """The run as the lines of a bundle. Refuses what no artifact could hold, at its file or pointer."""
-    for phase in found.phases:
+    for phase in foreign.phases:
         _refuse_unkept(phase)
-    return read_lines(io.BytesIO(b"".join(_Bundle(found).lines())))
+    return read_lines(io.BytesIO(b"".join(_Bundle(foreign).lines())))
 
 
 def _refuse_unkept(phase: ForeignPhase) -> None:
@@ -122,10 +122,10 @@ def _refuse_unkept(phase: ForeignPhase) -> None:
 
 
 class _Bundle:
-    def __init__(self, found: Foreign) -> None:
-        self._found = found
-        self._id = RunId(f"{found.name}-{found.sha256[:12]}")
-        self._by = By(found.kind, Channel.SYSTEM, Assurance.AGENT)
+    def __init__(self, foreign: Foreign) -> None:
+        self._found = foreign
+        self._id = RunId(f"{foreign.name}-{foreign.sha256[:12]}")
+        self._by = By(foreign.kind, Channel.SYSTEM, Assurance.AGENT)
         self._state = RunState()
         self._events: list[tuple[datetime, Event]] = []
         self._revisions: list[dict[str, Any]] = []
@@ -243,10 +243,10 @@ class _Bundle:
             before = now
 
 
-def _definition(found: Foreign) -> dict[str, Any]:
+def _definition(foreign: Foreign) -> dict[str, Any]:
     """A template of the phases that there were, in their order; nothing is judged, as nothing of it can be repeated."""
     phases: list[dict[str, Any]] = []
-    for phase in found.phases:
+    for phase in foreign.phases:
         gates = [] if phase.is_accepted or phase.content is None else [{"kind": "approval"}]
         phases.append(
             {
@@ -259,9 +259,9 @@ def _definition(found: Foreign) -> dict[str, Any]:
         )
     return {
         "format": "wfe/1",
-        "name": found.template,
+        "name": foreign.template,
         "version": _VERSION,
-        "title": f"Imported from {found.kind}",
+        "title": f"Imported from {foreign.kind}",
         "inputs": {"type": "object"},
         "phases": phases,
     }

@@ -81,10 +81,10 @@ def read_foreign(source: Path) -> Foreign | None:
 
 
 def import_foreign(
-    engine: Engine, by: By, found: Foreign, *, dry_run: bool = False, progress: Progress = unheard
+    engine: Engine, by: By, foreign: Foreign, *, dry_run: bool = False, progress: Progress = unheard
 ) -> ImportedRun:
     """Keep what another system recorded, as ``import_run`` keeps a bundle; its origin says what it claims."""
-    return _come_in(engine, by, lines_of(found), found.origin, progress, dry_run=dry_run)
+    return _come_in(engine, by, lines_of(foreign), foreign.origin, progress, dry_run=dry_run)
 
 
 def _come_in(
@@ -109,36 +109,36 @@ class _OnlyTried(Exception):
     """A dry run succeeded and is undone."""
 
 
-def _here(engine: Engine, found: CheckedRun, claimed: dict[str, Any]) -> dict[str, Any] | None:
+def _here(engine: Engine, checked_run: CheckedRun, claimed: dict[str, Any]) -> dict[str, Any] | None:
     """Where the run comes from that is here already, with the same content. Refuses ``conflict`` for another one."""
     with engine.store.read() as tx:
-        loaded = tx.runs.load(found.run)
-        if any(run.run_id == found.run for run in tx.retention.pruned_runs(engine.project_id)):
+        loaded = tx.runs.load(checked_run.run)
+        if any(run.run_id == checked_run.run for run in tx.retention.pruned_runs(engine.project_id)):
             raise Refused(
                 "conflict",
-                f"Run {found.run} was here, and a person removed it: wfe-mcp prune.",
+                f"Run {checked_run.run} was here, and a person removed it: wfe-mcp prune.",
                 "Import it into another database (WFE_DATABASE_URL).",
             )
         if loaded is None:
             return None
         record = loaded.record
         origin = origin_of(tx, record) or {}
-    hint = f"Nothing was stored. Compare: wfe-mcp show {found.run} ; wfe-mcp verify {found.run} ; or import it into another database (WFE_DATABASE_URL)."
+    hint = f"Nothing was stored. Compare: wfe-mcp show {checked_run.run} ; wfe-mcp verify {checked_run.run} ; or import it into another database (WFE_DATABASE_URL)."
     if record.project_id != engine.project_id:
         raise Refused("conflict", f"Run {record.id} is here already, in another project.", hint)
     if claimed["kind"] != KIND and claimed["sha256"] == origin.get("sha256"):
         return origin  # the same content of another system; what it does not say, such as times, may have changed
-    if (record.last_seq, record.last_hash) != (found.head["last_seq"], found.head["last_hash"]):
+    if (record.last_seq, record.last_hash) != (checked_run.head["last_seq"], checked_run.head["last_hash"]):
         raise Refused(
             "conflict",
             f"Run {record.id} is here already, with another history: its event {record.last_seq} is the last, "
-            f"that of the bundle is {found.head['last_seq']}.",
+            f"that of the bundle is {checked_run.head['last_seq']}.",
             hint,
             run=record.id,
         )
     same = export_run(engine, record.id)
     for name, lines in same.rows.items():
-        if lines != found.lines.rows[name] and name != LOGS:
+        if lines != checked_run.lines.rows[name] and name != LOGS:
             raise Refused("conflict", f"Run {record.id} is here already, and differs in /{name}.", hint, run=record.id)
     return origin
 
@@ -149,14 +149,14 @@ def _brought(by: By, engine: Engine, place: dict[str, str]) -> dict[str, Any]:
 
 
 def _keep(
-    engine: Engine, by: By, found: CheckedRun, origin: dict[str, Any], progress: Progress, *, dry_run: bool
+    engine: Engine, by: By, checked_run: CheckedRun, origin: dict[str, Any], progress: Progress, *, dry_run: bool
 ) -> None:
     from wfe_mcp.store.maintenance.bundles import values_of
 
-    number, total = count(1), sum(len(lines) for lines in found.lines.rows.values())
+    number, total = count(1), sum(len(lines) for lines in checked_run.lines.rows.values())
 
     def rows(section: str) -> Iterator[dict[str, Any]]:
-        for line in found.lines.rows[section]:
+        for line in checked_run.lines.rows[section]:
             progress(next(number), total)
             values = values_of(section, parse_row(section, line))
             if section == "evidence" and values["log_path"] is not None:
@@ -164,35 +164,42 @@ def _keep(
             yield values
 
     with engine.store.tx() as tx:
-        if tx.runs.load(found.run) is not None:
+        if tx.runs.load(checked_run.run) is not None:
             raise Refused(
-                "conflict", f"Run {found.run} came in meanwhile.", "Import it again: it says whether it is the same."
+                "conflict",
+                f"Run {checked_run.run} came in meanwhile.",
+                "Import it again: it says whether it is the same.",
             )
-        _write(engine, tx, by, found, {name: rows(name) for name in SECTIONS}, origin)
-        _refuse_unlike(tx, found)
+        _write(engine, tx, by, checked_run, {name: rows(name) for name in SECTIONS}, origin)
+        _refuse_unlike(tx, checked_run)
         if dry_run:
             raise _OnlyTried
 
 
 def _write(
-    engine: Engine, tx: Tx, by: By, found: CheckedRun, rows: dict[str, Iterator[dict[str, Any]]], origin: dict[str, Any]
+    engine: Engine,
+    tx: Tx,
+    by: By,
+    checked_run: CheckedRun,
+    rows: dict[str, Iterator[dict[str, Any]]],
+    origin: dict[str, Any],
 ) -> None:
     from wfe_mcp.store.repository import record_from
 
     here = {"project_id": engine.project_id, "worktree": str(engine.root), "archived_at": None}
-    record = record_from(RunRecord, found.head | here | {"origin_sha256": sha256_of(origin)})
-    tx.bundles.import_run(record, found.state, rows, origin)
+    record = record_from(RunRecord, checked_run.head | here | {"origin_sha256": sha256_of(origin)})
+    tx.bundles.import_run(record, checked_run.state, rows, origin)
     tx.settings_log.note(IMPORTED, imported_name(record.id, sha256_of(origin)), by, engine.clock())
     tx.after_commit(partial(engine.has_changed, (record.id,)))
 
 
-def _refuse_unlike(tx: Tx, found: CheckedRun) -> None:
+def _refuse_unlike(tx: Tx, checked_run: CheckedRun) -> None:
     """The final check, as in ``verify``: above all at the records that the log names with their sha256."""
-    problems = tx.verification.problems(found.run)
+    problems = tx.verification.problems(checked_run.run)
     if problems:
         kind, _, name = problems[0].where.partition(" ")
         section = _SECTION_OF.get(kind, "events")
-        rows = enumerate(found.rows(section))
+        rows = enumerate(checked_run.rows(section))
         at = next(
             (pointer(section, index) for index, row in rows if name in (row.get("id"), row.get("request_id"))),
             pointer(section),
@@ -214,11 +221,11 @@ _SECTION_OF = {
 }
 
 
-def _write_mirrors(engine: Engine, found: CheckedRun, *, only_missing: bool) -> int:
+def _write_mirrors(engine: Engine, checked_run: CheckedRun, *, only_missing: bool) -> int:
     """Write the files that people see of the run; how many artifacts and logs."""
     from wfe_mcp.engine.files.mirrors import mirror_again
 
     with engine.store.read() as tx:
-        loaded = engine.load(tx, found.run)
-    logs = {row["path"]: row["text"] for row in found.rows(LOGS)}
+        loaded = engine.load(tx, checked_run.run)
+    logs = {row["path"]: row["text"] for row in checked_run.rows(LOGS)}
     return mirror_again(engine, loaded, logs, only_missing=only_missing)

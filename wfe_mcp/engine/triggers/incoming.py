@@ -59,13 +59,13 @@ def refuse() -> NoReturn:
     )
 
 
-def _is_signed(engine: Engine, name: str, one: IncomingSettings, headers: dict[str, str], body: bytes) -> bool:
+def _is_signed(engine: Engine, name: str, incoming: IncomingSettings, headers: dict[str, str], body: bytes) -> bool:
     if not _may_be_signed(headers):
         return False
     from standardwebhooks import Webhook, WebhookVerificationError  # 17 ms, with what it loads
 
     try:
-        secrets = open_credentials(engine, valid_credentials(engine, name, one))
+        secrets = open_credentials(engine, valid_credentials(engine, name, incoming))
     except Refused:
         return False
     for credential, secret in secrets.items():
@@ -73,7 +73,7 @@ def _is_signed(engine: Engine, name: str, one: IncomingSettings, headers: dict[s
             Webhook(secret.value).verify(body, headers, json_parse=False)
         except (WebhookVerificationError, ValueError):  # ValueError: a signature or a body that is no text
             continue
-        note_use(engine, [credential], CredentialUse(f"{one.signs} {name}"))
+        note_use(engine, [credential], CredentialUse(f"{incoming.signs} {name}"))
         return True
     return False
 
@@ -87,9 +87,9 @@ def _may_be_signed(headers: dict[str, str]) -> bool:
     return abs(age) <= _MOST_AGE_S and all(headers.get(f"webhook-{header}") for header in ("id", "signature"))
 
 
-def _fault(engine: Engine, name: str, one: IncomingSettings) -> str:
+def _fault(engine: Engine, name: str, incoming: IncomingSettings) -> str:
     try:
-        valid_credentials(engine, name, one)
+        valid_credentials(engine, name, incoming)
     except Refused as no:
         return f"{no.message} {no.hint}"
-    return template_fault(engine, one, tuple(one.from_body))
+    return template_fault(engine, incoming, tuple(incoming.from_body))

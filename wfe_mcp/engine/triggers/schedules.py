@@ -95,19 +95,19 @@ def _time(job: JobRecord) -> datetime:
     return datetime.fromisoformat(job.payload["at"])
 
 
-def _schedule(engine: Engine, name: str, one: ScheduleSettings, jobs: list[JobRecord]) -> Schedule:
+def _schedule(engine: Engine, name: str, schedule: ScheduleSettings, jobs: list[JobRecord]) -> Schedule:
     own = [job for job in jobs if job.payload["schedule"] == name]
     over = [job for job in own if job.status not in _OPEN and "dropped" not in (job.result or {})]
     last = max(over, key=_time, default=None)
-    fault = template_fault(engine, one)
+    fault = template_fault(engine, schedule)
     if last is not None and last.status is JobStatus.FAILED:
         fault = fault or f"The last run did not start: {last.error}"
-    waiting = [at for job in own if job.status in _OPEN and one.next((at := _time(job)) - _SECOND) == at]
+    waiting = [at for job in own if job.status in _OPEN and schedule.next((at := _time(job)) - _SECOND) == at]
     return Schedule(
         name,
-        one,
-        min([*waiting, one.next(engine.clock())]) if one.enabled else None,
+        schedule,
+        min([*waiting, schedule.next(engine.clock())]) if schedule.enabled else None,
         None if last is None else _time(last),
         "" if last is None else str((last.result or {}).get("run", "")),
-        fault if one.enabled else "",
+        fault if schedule.enabled else "",
     )

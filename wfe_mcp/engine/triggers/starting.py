@@ -14,38 +14,38 @@ from wfe_mcp.workspace.config.trigger_tables import TriggerSettings
 Kind = Literal["incoming", "schedule"]
 
 
-def start(engine: Engine, kind: Kind, name: str, one: TriggerSettings, cause: str, inputs: dict[str, Any]) -> str:
+def start(engine: Engine, kind: Kind, name: str, trigger: TriggerSettings, cause: str, inputs: dict[str, Any]) -> str:
     """The run for ``cause``, a message or a time: a second call for it answers with the same. Refuses as ``start_run``."""
     source = f"{kind} {name}"
     return start_run(
         engine,
         By(source, Channel(kind), Assurance.AGENT),
-        one.template,
-        {**one.inputs, **inputs},
-        driver=one.driver or "",
+        trigger.template,
+        {**trigger.inputs, **inputs},
+        driver=trigger.driver or "",
         triggered_by=source,
         external_id=cause,
         idempotency_key=f"{source}: {cause}",
     ).record.id
 
 
-def template_fault(engine: Engine, one: TriggerSettings, more: tuple[str, ...] = ()) -> str:
+def template_fault(engine: Engine, trigger: TriggerSettings, more: tuple[str, ...] = ()) -> str:
     """Why its template cannot be started now; empty when it can. ``more``: inputs that a message brings, by their names."""
     settings = engine.settings()
     try:
-        template = find_template(engine, one.template)
-        plan, roles = configure_plan(engine, template, settings, {}, dict(one.inputs))
-        refuse_missing(plan, settings, engine, roles, dict(one.inputs))
-        if one.driver:
-            fill_role(settings, one.driver)
+        template = find_template(engine, trigger.template)
+        plan, roles = configure_plan(engine, template, settings, {}, dict(trigger.inputs))
+        refuse_missing(plan, settings, engine, roles, dict(trigger.inputs))
+        if trigger.driver:
+            fill_role(settings, trigger.driver)
     except Refused as no:
         return f"{no.message} {no.details[0].message if no.details else no.hint}"
-    if is_for_people(engine, settings, one.template):
-        return f"policy.templates lets no agent start {one.template!r}, and this is no more than one."
-    schema, named = template.template.inputs, {*one.inputs, *more}
+    if is_for_people(engine, settings, trigger.template):
+        return f"policy.templates lets no agent start {trigger.template!r}, and this is no more than one."
+    schema, named = template.template.inputs, {*trigger.inputs, *more}
     known = schema.get("properties", {})
     has = f"It has: {', '.join(known)}."
     for name in sorted(named - known.keys()):
-        return f"{one.template} has no input {name!r}. {nearest_hint(name, known, has)}"
+        return f"{trigger.template} has no input {name!r}. {nearest_hint(name, known, has)}"
     missing = [key for key in schema.get("required", ()) if key not in named and "default" not in known.get(key, {})]
-    return f"{one.template} needs the input {missing[0]!r}." if missing else ""
+    return f"{trigger.template} needs the input {missing[0]!r}." if missing else ""

@@ -100,13 +100,13 @@ def items_from(engine: Engine, tx: Tx, prefix: str) -> list[Item]:
     return [item for item in items_of(tx, engine.project_id) if item.source.startswith(prefix)]
 
 
-def _checked_entries(found: Entries) -> dict[str, dict[str, Any]]:
+def _checked_entries(entries: Entries) -> dict[str, dict[str, Any]]:
     """The values of each entry as an item has them. Refuses all faults at once, each by its place."""
     faults: list[Detail] = []
     values: dict[str, dict[str, Any]] = {}
-    if len(found.entries) > ENTRIES_MOST:
-        raise Refused("too_large", f"{len(found.entries)} entries are more than {ENTRIES_MOST:,}.", "Split the file.")
-    for entry in found.entries:
+    if len(entries.entries) > ENTRIES_MOST:
+        raise Refused("too_large", f"{len(entries.entries)} entries are more than {ENTRIES_MOST:,}.", "Split the file.")
+    for entry in entries.entries:
         if entry.key in values:
             faults.append(Detail(entry.place, f"the id {entry.key!r} is used twice"))
         try:
@@ -117,17 +117,17 @@ def _checked_entries(found: Entries) -> dict[str, dict[str, Any]]:
                 Detail(entry.place, f"{entry.key}: {fault.path} {fault.message}", fault.expected, fault.got)
                 for fault in no.details
             ]
-    for entry in found.entries:
+    for entry in entries.entries:
         faults += [
             Detail(entry.place, f"{entry.key} depends on {need!r}, which is not there")
             for need in entry.needs
             if need not in values
         ]
     try:
-        graphlib.TopologicalSorter({entry.key: entry.needs for entry in found.entries}).prepare()
+        graphlib.TopologicalSorter({entry.key: entry.needs for entry in entries.entries}).prepare()
     except graphlib.CycleError as circle:
         ring: list[str] = circle.args[1]
-        place = next(entry.place for entry in found.entries if entry.key == ring[0])
+        place = next(entry.place for entry in entries.entries if entry.key == ring[0])
         faults.append(Detail(place, f"these wait for each other: {', '.join(ring[:-1])}"))
     if faults:
         first = faults[0]
@@ -143,8 +143,8 @@ def _checked_entries(found: Entries) -> dict[str, dict[str, Any]]:
 class _Import:
     """One import in its transaction. ``ids``: the item of each entry that has one."""
 
-    def __init__(self, engine: Engine, tx: Tx, by: By, prefix: str, made: ImportedEntries, how: How) -> None:
-        self._engine, self._tx, self._by, self._prefix, self._made = engine, tx, by, prefix, made
+    def __init__(self, engine: Engine, tx: Tx, by: By, prefix: str, entries: ImportedEntries, how: How) -> None:
+        self._engine, self._tx, self._by, self._prefix, self._made = engine, tx, by, prefix, entries
         self._finished, self._ready = how.finished, how.ready
         self._ids: dict[str, str] = {}
 

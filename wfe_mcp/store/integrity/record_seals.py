@@ -290,13 +290,15 @@ def _object(value: object) -> dict[str, Any] | None:
     return read if isinstance(read, dict) and len(read) <= _MOST_FIELDS else None  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - any JSON
 
 
-def _differences(kept: KeptRecord, row: Mapping[str, Any] | None, since: datetime) -> Iterator[Problem]:
-    where = f"{_word(kept.kind)} {kept.id}"
+def _differences(record: KeptRecord, row: Mapping[str, Any] | None, since: datetime) -> Iterator[Problem]:
+    where = f"{_word(record.kind)} {record.id}"
     if row is None:
         yield Problem(where, "the log knows it, the row is missing", code="record_missing", since=since)
-    elif _sha256(_sealed_values(KINDS[kept.kind], row)) != kept.sha256:
-        now = _fields(KINDS[kept.kind], row)
-        names = [name for name in {**kept.fields, **now} if kept.fields and kept.fields.get(name) != now.get(name)]
+    elif _sha256(_sealed_values(KINDS[record.kind], row)) != record.sha256:
+        now = _fields(KINDS[record.kind], row)
+        names = [
+            name for name in {**record.fields, **now} if record.fields and record.fields.get(name) != now.get(name)
+        ]
         what = ", ".join(repr(name) for name in names) or "the row"
         message = f"{what} {'was' if len(names) < 2 else 'were'} changed after it was written"
         yield Problem(where, message, code="record_edited", since=since)

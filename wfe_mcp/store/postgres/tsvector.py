@@ -68,8 +68,8 @@ class Tsvector:
         return " & ".join((*(f"'_{name}'" for name in place), f"({groups})"))
 
 
-def _group(wanted: Iterable[Term], unwanted: Iterable[Term]) -> str:
-    return " & ".join((*map(_term, wanted), *(f"!({_term(term)})" for term in unwanted)))
+def _group(terms: Iterable[Term], unwanted: Iterable[Term]) -> str:
+    return " & ".join((*map(_term, terms), *(f"!({_term(term)})" for term in unwanted)))
 
 
 def _term(term: Term) -> str:

@@ -106,11 +106,11 @@ class ArtifactRepository(Repository):
         self._insert(revision)
         return revision
 
-    def _insert(self, made: RevisionRecord) -> None:
-        key = self._connection.execute(_INSERT_REVISION, row_from(made, REVISION)).inserted_primary_key
+    def _insert(self, revision: RevisionRecord) -> None:
+        key = self._connection.execute(_INSERT_REVISION, row_from(revision, REVISION)).inserted_primary_key
         assert key is not None  # one row was inserted
-        self._search_notes.note(made.run_id, of_revision(key[0], made))
-        self._run(_COUNT, {"run_id_": made.run_id})
+        self._search_notes.note(revision.run_id, of_revision(key[0], revision))
+        self._run(_COUNT, {"run_id_": revision.run_id})
 
     def copy_revisions(self, origin: RunId, run_id: RunId, newest: Mapping[PhasePath, int], count: int) -> None:
         """Copy the revisions of another run, of each phase up to the number in ``newest``; ``count`` in all."""

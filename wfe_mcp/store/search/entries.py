@@ -124,22 +124,22 @@ def _blocker(seq: int, at: datetime, payload: Mapping[str, Any]) -> SearchEntry:
     )
 
 
-def of_attachment(found: AttachmentRecord) -> Iterator[SearchEntry]:
+def of_attachment(attachment: AttachmentRecord) -> Iterator[SearchEntry]:
     """The entry of an attached file: its name, its note, and the beginning of a text."""
-    text = found.content[:ATTACHED_BYTES].decode(errors="ignore") if found.media_type == "text/plain" else ""
-    texts = tuple(("", words) for words in (found.name, found.note, text) if words)
+    text = attachment.content[:ATTACHED_BYTES].decode(errors="ignore") if attachment.media_type == "text/plain" else ""
+    texts = tuple(("", words) for words in (attachment.name, attachment.note, text) if words)
     yield SearchEntry(
         Kind.ATTACHMENT,
         "attachment",
-        found.id,
-        found.at,
-        f"{found.name} {found.phase}",
+        attachment.id,
+        attachment.at,
+        f"{attachment.name} {attachment.phase}",
         texts,
         0,
-        f"attached file {found.name}",
-        found.phase,
-        found.attempt,
-        (f"attachment:{found.number}", 0),
+        f"attached file {attachment.name}",
+        attachment.phase,
+        attachment.attempt,
+        (f"attachment:{attachment.number}", 0),
     )
 
 

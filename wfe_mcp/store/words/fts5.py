@@ -52,8 +52,8 @@ def _any_group(query: Query) -> str:
     return f"({' OR '.join(_group(terms, unwanted) for terms, unwanted in query.groups)})"
 
 
-def _group(wanted: Sequence[Term], unwanted: Sequence[Term]) -> str:
-    every = f"({' AND '.join(map(_term, wanted))})"
+def _group(terms: Sequence[Term], unwanted: Sequence[Term]) -> str:
+    every = f"({' AND '.join(map(_term, terms))})"
     return f"({every} NOT ({' OR '.join(map(_term, unwanted))}))" if unwanted else every
 
 

@@ -29,23 +29,23 @@ class ImportedView:
     files: int | None = None
 
 
-def imported_answer(engine: Engine, found: ImportedRun, *, dry_run: bool = False) -> Envelope:
+def imported_answer(engine: Engine, run: ImportedRun, *, dry_run: bool = False) -> Envelope:
     """What came in, or would have."""
     view = view_of(
         ImportedView,
-        found,
-        imported=origin_view(found.origin) if found.origin else None,
-        files=None if dry_run else found.mirrors,
+        run,
+        imported=origin_view(run.origin) if run.origin else None,
+        files=None if dry_run else run.mirrors,
         dry_run=dry_run,
-        run=found.run if dry_run else "",
+        run=run.run if dry_run else "",
     )
-    counts = f"{plural(found.events, 'event')}, {plural(found.revisions, 'revision')}"
+    counts = f"{plural(run.events, 'event')}, {plural(run.revisions, 'revision')}"
     if dry_run:
-        more = "; it is here already" if found.was_here else ""
-        return Envelope(True, summary=f"Run {found.run} is intact ({counts}){more}. Nothing was stored.", view=view)
+        more = "; it is here already" if run.was_here else ""
+        return Envelope(True, summary=f"Run {run.run} is intact ({counts}){more}. Nothing was stored.", view=view)
     summary = (
-        f"Run {found.run} is here already, the same"
-        if found.was_here
-        else f"Run {found.run} is here now, as history: {counts}"
+        f"Run {run.run} is here already, the same"
+        if run.was_here
+        else f"Run {run.run} is here now, as history: {counts}"
     )
-    return envelope_of(overview_of(engine, found.run), summary, view)
+    return envelope_of(overview_of(engine, run.run), summary, view)

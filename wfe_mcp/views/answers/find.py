@@ -116,20 +116,20 @@ def opens(hit: Hit) -> str:
             return f"wfe-mcp show {run}" + (f" --phase {phase}" if phase else "")
 
 
-def _hit_views(found: SearchResult, *, everywhere: bool) -> list[HitView]:
+def _hit_views(result: SearchResult, *, everywhere: bool) -> list[HitView]:
     return [
         view_of(
             HitView,
             hit,
             run=hit.run_id or "",
-            run_title="" if hit.kind == "run" or hit.run_id is None else found.titles.get(hit.run_id, ""),
+            run_title="" if hit.kind == "run" or hit.run_id is None else result.titles.get(hit.run_id, ""),
             link=_link(hit),
             open=opens(hit),
             archived=hit.is_archived,
-            project=found.roots.get(hit.project_id, "") if everywhere else None,
+            project=result.roots.get(hit.project_id, "") if everywhere else None,
             item=_item(hit),
         )
-        for hit in found.page.hits
+        for hit in result.page.hits
     ]
 
 
@@ -183,12 +183,12 @@ def _fitting(hits: Sequence[HitView]) -> int:
     return len(hits)
 
 
-def _summary(found: SearchResult, query: str, hits: Sequence[HitView]) -> str:
-    more = "; there are more" if found.page.cursor_after(len(hits)) else ""
+def _summary(result: SearchResult, query: str, hits: Sequence[HitView]) -> str:
+    more = "; there are more" if result.page.cursor_after(len(hits)) else ""
     shown = f"{plural(len(hits), 'result')} for {query[:80]!r}{more}"
-    waiting = f"; {plural(found.waiting, 'older run')} not indexed yet: search again" if found.waiting else ""
+    waiting = f"; {plural(result.waiting, 'older run')} not indexed yet: search again" if result.waiting else ""
     return shown + waiting
 
 
-def _view(found: SearchResult, hits: Sequence[HitView]) -> FoundView:
-    return FoundView(hits=tuple(hits), cursor=found.page.cursor_after(len(hits)) or "", not_indexed=found.waiting)
+def _view(result: SearchResult, hits: Sequence[HitView]) -> FoundView:
+    return FoundView(hits=tuple(hits), cursor=result.page.cursor_after(len(hits)) or "", not_indexed=result.waiting)

@@ -57,12 +57,12 @@ def opinion_answer(engine: Engine, job: str, question: str = "") -> Envelope:
             )
 
 
-def _in_run(engine: Engine, found: OpinionRequest, envelope: Envelope, *last: Next) -> Envelope:
+def _in_run(engine: Engine, request: OpinionRequest, envelope: Envelope, *last: Next) -> Envelope:
     """The answer with the status of its run; what can be done there comes before ``last``."""
-    if found.run is None:
+    if request.run is None:
         return replace(envelope, next=envelope.next or last)
-    stands = overview_of(engine, found.run)
-    about = envelope_of(stands, envelope.summary, None, phase=found.phase, error=envelope.error)
+    stands = overview_of(engine, request.run)
+    about = envelope_of(stands, envelope.summary, None, phase=request.phase, error=envelope.error)
     return replace(
         about,
         waiting_on=envelope.waiting_on or stands.waiting_on,
@@ -71,24 +71,24 @@ def _in_run(engine: Engine, found: OpinionRequest, envelope: Envelope, *last: Ne
     )
 
 
-def waited_for(found: Envelope) -> str | None:
+def waited_for(envelope: Envelope) -> str | None:
     """The job that an answer still waits for; None when it is whole."""
-    return found.data.get("job") if found.waiting_on == "reviewer" else None
+    return envelope.data.get("job") if envelope.waiting_on == "reviewer" else None
 
 
-def _summary(found: OpinionRequest) -> str:
+def _summary(request: OpinionRequest) -> str:
     verdicts = [
         f"{opinion['reviewer']} says {opinion['opinion']['verdict']}"
         if "opinion" in opinion
         else f"{opinion['reviewer']} could not be asked"
-        for opinion in found.opinions
+        for opinion in request.opinions
     ]
     return "; ".join(verdicts)
 
 
-def _in_bounds(found: OpinionRequest) -> list[dict[str, Any]]:
+def _in_bounds(request: OpinionRequest) -> list[dict[str, Any]]:
     """The opinions whole; where that is too much: less of the suggestions, then of the findings, then of every text."""
-    shown = [dict(opinion) for opinion in found.opinions]
+    shown = [dict(opinion) for opinion in request.opinions]
     for suggestion, findings, chars in _SIZES:
         if len(canonical_json(shown).encode()) <= _ANSWER_BYTES:
             break
@@ -99,7 +99,7 @@ def _in_bounds(found: OpinionRequest) -> list[dict[str, Any]]:
                 if "opinion" in opinion
                 else {}
             )
-            for opinion in found.opinions
+            for opinion in request.opinions
         ]
     return shown
 

@@ -77,9 +77,9 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
     )
 
 
-def _other_folder(engine: Engine, found: Overview, by: By) -> tuple[str, ...]:
+def _other_folder(engine: Engine, run_overview: Overview, by: By) -> tuple[str, ...]:
     """Why the caller, who is in a folder, cannot work on the run, where it works in another one."""
-    refused = works_elsewhere(engine, found.loaded.record, by) if found.folder else None
+    refused = works_elsewhere(engine, run_overview.loaded.record, by) if run_overview.folder else None
     return () if refused is None else (f"{refused.message} {refused.hint}",)
 
 
@@ -150,5 +150,5 @@ def _with_decisions(engine: Engine, found: Sequence[Overview], listed: RunList) 
     return replace(listed, decisions=lines[:DECISIONS], more_decisions=max(0, len(lines) - DECISIONS))
 
 
-def _day(found: Overview) -> str:
-    return found.loaded.record.updated_at.date().isoformat()
+def _day(run_overview: Overview) -> str:
+    return run_overview.loaded.record.updated_at.date().isoformat()

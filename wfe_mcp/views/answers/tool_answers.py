@@ -128,7 +128,7 @@ def submitted_answer(engine: Engine, run: str | LoadedRun, phase: str, attempt: 
     return envelope_of(overview, ". ".join((f"{phase}: {became}", *stopped)), view, phase=phase)
 
 
-def _after_failure(found: Overview, newest: Attempt) -> str:
+def _after_failure(overview: Overview, newest: Attempt) -> str:
     """What to do after a failed gate. ``newest``: the attempt that follows, or the failed one."""
     match newest.status:
         case AttemptStatus.RUNNING:
@@ -136,22 +136,24 @@ def _after_failure(found: Overview, newest: Attempt) -> str:
         case AttemptStatus.FAILED if newest.repair:
             return "A rule of this phase continues by itself: follow next."
         case AttemptStatus.FAILED:
-            return f"No automatic retry is left; the user decides: {user_commands(found, user_moves(found, newest))}"
+            return (
+                f"No automatic retry is left; the user decides: {user_commands(overview, user_moves(overview, newest))}"
+            )
         case AttemptStatus.READY:
             return f"Call start_phase to work on attempt {newest.number}."
         case _:  # gates before work, or other phases first
             return f"Attempt {newest.number} is not ready yet: follow next."
 
 
-def _left_open(engine: Engine, found: Overview, phase: PhasePath, revision: int) -> tuple[str, ...]:
+def _left_open(engine: Engine, overview: Overview, phase: PhasePath, revision: int) -> tuple[str, ...]:
     """What the submitted artifact leaves open, for schemas that have such rules."""
     from wfe_mcp.artifacts.completeness import RULED, questions
 
-    schema = found.plan.schema(phase)
+    schema = overview.plan.schema(phase)
     if not isinstance(schema, str) or schema not in RULED:
         return ()
     with engine.store.read() as tx:
-        record = tx.artifacts.revision(found.loaded.record.id, phase, revision)
+        record = tx.artifacts.revision(overview.loaded.record.id, phase, revision)
     return () if record is None else tuple(question.text for question in questions(schema, json.loads(record.content)))
 
 
@@ -257,13 +259,13 @@ def fork(engine: Engine, by: By, run: str, at: str = "", title: str = "", idempo
     )
 
 
-def forked_answer(engine: Engine, by: By, made: LoadedRun) -> Envelope:
+def forked_answer(engine: Engine, by: By, loaded: LoadedRun) -> Envelope:
     """The status of a run that was just forked, and where it comes from."""
-    origin = made.state.origin
+    origin = loaded.state.origin
     assert origin is not None, "it was forked"
-    answer = started_answer(engine, by, made)
+    answer = started_answer(engine, by, loaded)
     view = replace(answer.view_as(RunView), forked_from=fork_view(origin))
-    summary = f"Forked {origin.run} at event {origin.seq}: run {made.record.id}"
+    summary = f"Forked {origin.run} at event {origin.seq}: run {loaded.record.id}"
     return replace(answer.showing(view), summary=f"{summary}. {answer.summary}")
 
 

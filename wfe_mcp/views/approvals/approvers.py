@@ -81,9 +81,9 @@ def _missing(*, at_server: bool) -> str:
     return f"The package for passkeys is not installed here. {AT_SERVER if at_server else INSTALL}"
 
 
-def _keys(found: PinnedChain) -> list[dict[str, Any]]:
-    names = {change.key.id: change.key.name for change in found.changes}
-    added = {change.key.id: change for change in found.changes if change.do == "add"}
+def _keys(chain: PinnedChain) -> list[dict[str, Any]]:
+    names = {change.key.id: change.key.name for change in chain.changes}
+    added = {change.key.id: change for change in chain.changes if change.do == "add"}
     return [
         {
             "id": id_,
@@ -92,5 +92,5 @@ def _keys(found: PinnedChain) -> list[dict[str, Any]]:
             "added_at": added[id_].at,
             "let_in_by": names.get(added[id_].signed_by or "", "PIN"),
         }
-        for id_, key in found.keys.items()
+        for id_, key in chain.keys.items()
     ]

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 
 
-def summary_of(found: VerifiedBranch) -> str:
+def summary_of(branch: VerifiedBranch) -> str:
     """One line: how many commits are proven, and how many problems there are."""
-    text = f"{len(found.proven)} of {plural(found.judged, 'commit')} on {found.branch} proven"
-    return text + (f", {plural(len(found.findings), 'problem')}" if found.findings else "")
+    text = f"{len(branch.proven)} of {plural(branch.judged, 'commit')} on {branch.branch} proven"
+    return text + (f", {plural(len(branch.findings), 'problem')}" if branch.findings else "")
 
 
-def problem_view(found: Discrepancy) -> dict[str, Any]:
+def problem_view(discrepancy: Discrepancy) -> dict[str, Any]:
     """A difference that a verification found, with the time until which it is known to be right."""
-    since = {"since": second(found.since)} if found.since else {}
-    return plain(replace(found, since=None)) | since
+    since = {"since": second(discrepancy.since)} if discrepancy.since else {}
+    return plain(replace(discrepancy, since=None)) | since
 
 
 def key_view(key: ApproverKey) -> dict[str, Any]:
@@ -36,22 +36,22 @@ def key_of(key: ApproverKey) -> dict[str, Any]:
     return {"key": key.name, "kind": key.kind or "passkey"}
 
 
-def branch_view(found: VerifiedBranch) -> dict[str, Any]:
+def branch_view(branch: VerifiedBranch) -> dict[str, Any]:
     """What ``--json`` prints."""
-    keys = () if found.approvers is None else found.approvers.keys.values()
+    keys = () if branch.approvers is None else branch.approvers.keys.values()
     view: dict[str, Any] = {
-        "branch": found.branch,
-        "judged": found.judged,
-        "proven": [_commit_view(commit) for commit in found.proven],
+        "branch": branch.branch,
+        "judged": branch.judged,
+        "proven": [_commit_view(commit) for commit in branch.proven],
         "approvers": [key_view(key) for key in keys],
-        "problems": [problem_view(finding) for finding in found.findings],
+        "problems": [problem_view(finding) for finding in branch.findings],
     }
-    return view | ({"notes": list(found.notes)} if found.notes else {})
+    return view | ({"notes": list(branch.notes)} if branch.notes else {})
 
 
-def _commit_view(one: ProvenCommit) -> dict[str, Any]:
-    view: dict[str, Any] = {"commit": one.commit, "subject": one.subject, "tree": one.tree}
-    if one.decision is None or one.key is None:
+def _commit_view(commit: ProvenCommit) -> dict[str, Any]:
+    view: dict[str, Any] = {"commit": commit.commit, "subject": commit.subject, "tree": commit.tree}
+    if commit.decision is None or commit.key is None:
         return view | {"same_files_as_before": True}
-    view |= {"run": one.decision.run, "phase": one.decision.phase, "attempt": one.decision.attempt}
-    return view | key_of(one.key) | {"at": one.decision.at, "statements": one.statements}
+    view |= {"run": commit.decision.run, "phase": commit.decision.phase, "attempt": commit.decision.attempt}
+    return view | key_of(commit.key) | {"at": commit.decision.at, "statements": commit.statements}

@@ -54,15 +54,15 @@ class Delivery(NamedTuple):
     starts: tuple[str, ...]
 
 
-def delivery_of(engine: Engine, found: Overview, root: Path) -> Delivery | None:
+def delivery_of(engine: Engine, overview: Overview, root: Path) -> Delivery | None:
     """That of the run; None where it commits nothing."""
     settings = engine.settings().settings.delivery
-    steps = (step for phase in found.plan.phases.values() if phase.kind == "steps" for step in phase.steps)
+    steps = (step for phase in overview.plan.phases.values() if phase.kind == "steps" for step in phase.steps)
     if settings.mode == "none" or repository(root) is None or all(step.builtin != "git.commit" for step in steps):
         return None
     tip = tip_known(root, settings.remote, settings.base)
     with engine.store.read() as tx:
-        operations = operations_of(tx, found.loaded.record.id)
+        operations = operations_of(tx, overview.loaded.record.id)
     merged = any(operation.kind.endswith(".merge") and operation.state == "observed" for operation in operations)
     starts = tuple(
         str(operation.before["start"]) for operation in operations if operation.kind == "git.branch" and operation.done

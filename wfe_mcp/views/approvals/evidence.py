@@ -91,11 +91,11 @@ def gate_name(gate: Gate) -> str:
     return gate.label.format_map(dict(gate))
 
 
-def _line(gate: Gate, verdict: Verdict | None, found: EvidenceRecord | None, *, is_open: bool) -> GateEvidence:
+def _line(gate: Gate, verdict: Verdict | None, evidence: EvidenceRecord | None, *, is_open: bool) -> GateEvidence:
     if verdict is None:
         waits = gate.judged == "person" and is_open
         return GateEvidence(gate_name(gate), "awaiting" if waits else "not run")
-    data: Mapping[str, Any] = {} if found is None else found.data
+    data: Mapping[str, Any] = {} if evidence is None else evidence.data
     state = _STATES[verdict.outcome]
     if data.get("again") and not data.get("passed"):
         return replace(_line(gate, verdict, None, is_open=is_open), state="fail", text=_AGAIN, made_by=_made_by(data))
@@ -104,10 +104,10 @@ def _line(gate: Gate, verdict: Verdict | None, found: EvidenceRecord | None, *, 
         gate_name(gate),
         state,
         _text(gate, verdict, data),
-        "" if found is None else found.at.isoformat(timespec="seconds"),
-        tuple(_details(gate, found)),
+        "" if evidence is None else evidence.at.isoformat(timespec="seconds"),
+        tuple(_details(gate, evidence)),
         level,
-        "" if found is None else _made_by(data),
+        "" if evidence is None else _made_by(data),
     )
 
 
@@ -155,8 +155,8 @@ def _test_summary(data: Mapping[str, Any]) -> str:
     return f"{counts or 'no tests'} in {took}" + (f", counted from {source}" if source else "")
 
 
-def _details(gate: Gate, found: EvidenceRecord | None) -> Iterator[Named]:
-    data: Mapping[str, Any] = {} if found is None else found.data
+def _details(gate: Gate, evidence: EvidenceRecord | None) -> Iterator[Named]:
+    data: Mapping[str, Any] = {} if evidence is None else evidence.data
     stated = gate.model_dump(mode="json", by_alias=True, exclude_unset=True)
     for name, key in _DETAILS:
         value = data.get(key, stated.get(key))
@@ -171,10 +171,10 @@ def _details(gate: Gate, found: EvidenceRecord | None) -> Iterator[Named]:
     output: dict[str, Any] = data.get("output") or {}
     if "tail" in output:
         yield Named("output", without_notices(output["tail"]) or "It printed no output.")
-    if found is not None and found.log_path:
-        yield Named("log", found.log_path)
-    if found is not None and found.tree:
-        yield Named("tree", found.tree)
+    if evidence is not None and evidence.log_path:
+        yield Named("log", evidence.log_path)
+    if evidence is not None and evidence.tree:
+        yield Named("tree", evidence.tree)
 
 
 def _place(data: Mapping[str, Any]) -> Iterator[Named]:
@@ -203,7 +203,7 @@ def opinions_shown(
     gates: Sequence[Gate],
     attempt: Attempt,
     evidence: Sequence[EvidenceRecord],
-    asked: Sequence[OpinionRecord],
+    opinions: Sequence[OpinionRecord],
 ) -> tuple[OpinionShown, ...]:
     """What each reviewer says of the open revision: those of the gates, also who was not asked, then those asked by a call."""
     from wfe_mcp.gates.opinion import who_answered
@@ -228,7 +228,7 @@ def opinions_shown(
             )
         if line.state == "skipped" and not data.get("missing"):
             opinion_showns += [OpinionShown(reviewer, "", "skipped", line.text) for reviewer in gate.reviewers]
-    for opinion in asked:
+    for opinion in opinions:
         if opinion.artifact_sha256 == attempt.sha256 and opinion.id not in seen:
             who = who_answered("", opinion.model, opinion.answered_by)
             opinion_showns.append(_opinion_view(opinion.reviewer, who, opinion.verdict, opinion.value, ""))

@@ -78,12 +78,12 @@ _Row = WaitingDecision | UnaskedDecision | WaitingTask | WaitingOpinion | Stoppe
 
 def _rows(
     engine: Engine,
-    found: Overview,
+    overview: Overview,
     need: Need,
     asked: dict[tuple[str, PhasePath], RequestRecord],
     facts: dict[str, ProjectFacts],
 ) -> Sequence[_Row]:
-    record, phase, folder = found.loaded.record, need.phase, str(engine.root)
+    record, phase, folder = overview.loaded.record, need.phase, str(engine.root)
     about = {"run": record.id, "phase": phase, "project": folder, "for_others": ""}
     place = f"{record.id} {'' if phase is None else shell_path(phase)}"
     match need.stop:
@@ -92,14 +92,14 @@ def _rows(
             if request is not None:
                 if engine.project_id not in facts:
                     facts[engine.project_id] = project_facts(engine)
-                line = waiting_line(engine, found, request, facts[engine.project_id])
+                line = waiting_line(engine, overview, request, facts[engine.project_id])
                 if line is not None:
                     return (line,)
             since, command = second(record.updated_at), f"wfe-mcp approve {place}"
-            question = listed_question(found, found.loaded.state.current(phase))
+            question = listed_question(overview, overview.loaded.state.current(phase))
             return (view_of(UnaskedDecision, record, **about, since=since, question=question, command=command),)
         case Stop.HUMAN_TASK if phase is not None:
-            title, command = found.plan.phase(phase).title or phase, f"wfe-mcp submit {place} --path FILE"
+            title, command = overview.plan.phase(phase).title or phase, f"wfe-mcp submit {place} --path FILE"
             more = {"title": title, "about": record.title, "since": second(record.updated_at), "command": command}
             return (view_of(WaitingTask, record, **about, **more),)
         case Stop.PERSONS_OPINION if phase is not None:
@@ -112,10 +112,10 @@ def _rows(
                     path=opinion_path(record.id, phase, person.reviewer),
                     command=f"wfe-mcp opinion answer {place} --reviewer {person.reviewer}",
                 )
-                for person in found.asked_persons[phase]
+                for person in overview.asked_persons[phase]
             )
         case _:
-            return (_stopped_run(found, need, folder),)
+            return (_stopped_run(overview, need, folder),)
 
 
 def opinion_path(run: str, phase: str, reviewer: str) -> str:
@@ -123,12 +123,12 @@ def opinion_path(run: str, phase: str, reviewer: str) -> str:
     return f"opinion/{quote(run, safe='')}/{quote(reviewer, safe='')}?phase={quote(phase, safe='')}"
 
 
-def _stopped_run(found: Overview, need: Need, folder: str) -> StoppedRun:
-    record = found.loaded.record
-    blocker = blocker_for(found, need)
+def _stopped_run(overview: Overview, need: Need, folder: str) -> StoppedRun:
+    record = overview.loaded.record
+    blocker = blocker_for(overview, need)
     assert blocker is not None, "what waits for a person has a sentence"
-    moves = _decisions(found, need)
-    commands = _commands(found, need, blocker, user_command_lines(found, moves))
+    moves = _decisions(overview, need)
+    commands = _commands(overview, need, blocker, user_command_lines(overview, moves))
     why = in_short(blocker.why)
     text = _QUESTIONS.get(need.stop, _FAILED).format(
         phase=need.phase, title=record.title, what=blocker.what, why=why, choice=_choice(moves)
@@ -140,9 +140,9 @@ def _stopped_run(found: Overview, need: Need, folder: str) -> StoppedRun:
         phase=need.phase or "",
         kind=str(need.stop),
         question=text.strip(),
-        state=str(found.loaded.state.status),
+        state=str(overview.loaded.state.status),
         project=folder,
-        blockers=tuple(obstacle.sentence for obstacle in blockers(found))
+        blockers=tuple(obstacle.sentence for obstacle in blockers(overview))
         if need.stop in _OF_THE_RUN
         else (blocker.sentence,),
         for_others="",
@@ -151,24 +151,24 @@ def _stopped_run(found: Overview, need: Need, folder: str) -> StoppedRun:
     )
 
 
-def _decisions(found: Overview, need: Need) -> list[c.PhaseCommand]:
+def _decisions(overview: Overview, need: Need) -> list[c.PhaseCommand]:
     """What a person can decide about what failed: of the whole run where it stopped or is paused."""
     return [
         move
-        for attempt in found.loaded.state.open_attempts
+        for attempt in overview.loaded.state.open_attempts
         if attempt.status is AttemptStatus.FAILED and (need.stop in _OF_THE_RUN or attempt.phase == need.phase)
-        for move in user_moves(found, attempt)
+        for move in user_moves(overview, attempt)
         if isinstance(move, _DECISIONS)
     ]
 
 
-def _commands(found: Overview, need: Need, blocker: Blocker, decides: tuple[str, ...]) -> tuple[str, ...]:
+def _commands(overview: Overview, need: Need, blocker: Blocker, decides: tuple[str, ...]) -> tuple[str, ...]:
     """The exact commands that a person can type, the likeliest first."""
-    run, state = found.loaded.record.id, found.loaded.state
+    run, state = overview.loaded.record.id, overview.loaded.state
     if need.stop is Stop.PAUSED:
         return (*decides, f"wfe-mcp resume {run}")
     if need.stop is Stop.STOPPED:
-        late = (f"wfe-mcp resume {run} --timeout 1h",) if state.time_is_over(found.loaded.record.updated_at) else ()
+        late = (f"wfe-mcp resume {run} --timeout 1h",) if state.time_is_over(overview.loaded.record.updated_at) else ()
         return (*late, *decides, f"wfe-mcp status {run}")
     if need.stop is Stop.CHANGED_FILE and need.phase is not None:
         place = f"{run} {shell_path(need.phase)}"

@@ -24,18 +24,18 @@ _OUTCOMES: dict[GateOutcome, NotDoneState] = {GateOutcome.SKIPPED: "skipped", Ga
 
 
 def not_done(
-    tx: Tx, found: Overview, recorded: Sequence[EvidenceRecord], decisions: Sequence[DecisionLine]
+    tx: Tx, overview: Overview, recorded: Sequence[EvidenceRecord], decisions: Sequence[DecisionLine]
 ) -> tuple[NotDone, ...]:
     """What was not done, newest first. ``recorded``: the evidence of the run; what came after the last approval or rejection is new."""
-    events = tx.events.of_types(found.loaded.record.id, "PhaseSkipped", "OpinionOverruled")
+    events = tx.events.of_types(overview.loaded.record.id, "PhaseSkipped", "OpinionOverruled")
     asked = {(view.payload["phase"], view.payload["attempt"]): view for view in map(event_view, events)}
     times = {(evidence.phase, evidence.attempt, evidence.stage, evidence.gate): evidence.at for evidence in recorded}
     listed: list[NotDone] = []
-    for tries in found.loaded.state.attempts.values():
+    for tries in overview.loaded.state.attempts.values():
         newest = tries[-1]
         event = asked.get((newest.phase, newest.number))
-        listed += _phase(found, newest, event) if newest.status is AttemptStatus.SKIPPED else ()
-        for gate in _gates(found, newest, event):
+        listed += _phase(overview, newest, event) if newest.status is AttemptStatus.SKIPPED else ()
+        for gate in _gates(overview, newest, event):
             at = times.get((newest.phase, newest.made_in, gate[0], gate[1]))
             listed.append(gate[2] if at is None else replace(gate[2], at=at.isoformat(timespec="milliseconds")))
     looked = (decision for decision in decisions if not decision.run and decision.decision in {"approved", "rejected"})
@@ -46,17 +46,17 @@ def not_done(
     )
 
 
-def _phase(found: Overview, attempt: Attempt, event: EventView | None) -> Iterator[NotDone]:
+def _phase(overview: Overview, attempt: Attempt, event: EventView | None) -> Iterator[NotDone]:
     if event is not None:
         by = "" if event.payload.get("follows") else f"{event.actor} ({event.channel})"
-        yield NotDone(_declared_phase(found, attempt), "skipped", attempt.reason, by=by, at=event.at)
+        yield NotDone(_declared_phase(overview, attempt), "skipped", attempt.reason, by=by, at=event.at)
 
 
-def _gates(found: Overview, attempt: Attempt, event: EventView | None) -> Iterator[tuple[Stage, int, NotDone]]:
+def _gates(overview: Overview, attempt: Attempt, event: EventView | None) -> Iterator[tuple[Stage, int, NotDone]]:
     """Each gate of ``attempt`` that judged nothing: its stage, its number, and what to say of it."""
     if attempt.status not in {AttemptStatus.COMPLETED, AttemptStatus.AWAITING}:
         return
-    phase = found.plan.phase(attempt.phase)
+    phase = overview.plan.phase(attempt.phase)
     for verdict in attempt.verdicts:
         state = _OUTCOMES.get(verdict.outcome)
         if state is not None and verdict.sha256 == attempt.sha256:
@@ -64,19 +64,19 @@ def _gates(found: Overview, attempt: Attempt, event: EventView | None) -> Iterat
             by = f"{event.actor} ({event.channel})" if event is not None and state == "overruled" else ""
             is_unconfigured = gate.kind == "opinion" and verdict.outcome is GateOutcome.SKIPPED
             why = NO_REVIEWER if is_unconfigured else verdict.message.strip().partition("\n")[0]
-            named = NotDone(_declared_phase(found, attempt), state, why, gate_name(gate), by)
+            named = NotDone(_declared_phase(overview, attempt), state, why, gate_name(gate), by)
             yield verdict.stage, verdict.gate, named
 
 
-def _declared_phase(found: Overview, attempt: Attempt) -> str:
+def _declared_phase(overview: Overview, attempt: Attempt) -> str:
     """The phase as its template names it: all items of a loop are one line."""
-    return str(found.loaded.state.phase(attempt.phase).path)
+    return str(overview.loaded.state.phase(attempt.phase).path)
 
 
-def _count_equal(listed: Sequence[NotDone]) -> Iterator[NotDone]:
+def _count_equal(lines: Sequence[NotDone]) -> Iterator[NotDone]:
     """Equal ones once, with how often; the newest of them has the time."""
     places: dict[NotDone, list[NotDone]] = {}
-    for line in listed:
+    for line in lines:
         places.setdefault(replace(line, at="", is_new=False), []).append(line)
     for same in places.values():
         yield replace(same[0], times=len(same))

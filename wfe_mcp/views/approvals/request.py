@@ -153,10 +153,10 @@ def _newer(engine: Engine, request: RequestRecord, attempt: Attempt) -> str | No
     return newer.id if newer is not None and is_asked else None
 
 
-def _with_all(engine: Engine, found: Overview, base: DecisionView, attempt: Attempt) -> DecisionView:
-    approval = open_approval(engine, found, base.request.phase)
+def _with_all(engine: Engine, overview: Overview, base: DecisionView, attempt: Attempt) -> DecisionView:
+    approval = open_approval(engine, overview, base.request.phase)
     assert approval is not None, "the request is open"
-    passkeys, no_passkey = signers(engine, Path(found.loaded.record.worktree))
+    passkeys, no_passkey = signers(engine, Path(overview.loaded.record.worktree))
     return replace(
         base,
         handed=attempt.handed,
@@ -164,30 +164,30 @@ def _with_all(engine: Engine, found: Overview, base: DecisionView, attempt: Atte
         passkeys=passkeys,
         no_passkey=no_passkey,
         shown=approval,
-        since=since_last_asked(engine, found, approval),
-        back_to=_back_to(found, base.request),
-        buttons=tuple(button(move) for move in user_moves(found, attempt) if isinstance(move, c.Approve | c.Reject)),
+        since=since_last_asked(engine, overview, approval),
+        back_to=_back_to(overview, base.request),
+        buttons=tuple(button(move) for move in user_moves(overview, attempt) if isinstance(move, c.Approve | c.Reject)),
     )
 
 
-def _changed_files(found: Overview, request: RequestRecord) -> tuple[str, ...]:
+def _changed_files(overview: Overview, request: RequestRecord) -> tuple[str, ...]:
     """The files that changed after ``request``, where its revision is still that of its attempt."""
-    attempt = found.loaded.state.attempts[request.phase][request.attempt - 1]
+    attempt = overview.loaded.state.attempts[request.phase][request.attempt - 1]
     if (attempt.sha256 or "") != request.sha256:
         return ()
-    return changed_since(found.loaded, request.tree, attempt.asked_tree or attempt.tree) or ()
+    return changed_since(overview.loaded, request.tree, attempt.asked_tree or attempt.tree) or ()
 
 
-def since_last_asked(engine: Engine, found: Overview, shown: ApprovalView) -> Change | None:
+def since_last_asked(engine: Engine, overview: Overview, shown: ApprovalView) -> Change | None:
     """The change since a person was asked before: first about this attempt, else about the newest one that was sent back.
 
     None where its files are unknown or the same.
     """
     with engine.store.read() as tx:
         requests = [
-            approval for approval in tx.approvals.of_run(found.loaded.record.id) if approval.phase == shown.phase
+            approval for approval in tx.approvals.of_run(overview.loaded.record.id) if approval.phase == shown.phase
         ]
-        ignored = ignored_globs(engine, tx, found.loaded, PhasePath(shown.phase))
+        ignored = ignored_globs(engine, tx, overview.loaded, PhasePath(shown.phase))
     now = shown.changes[0].after if shown.changes else ""
     voided = [
         request for request in requests if request.attempt == shown.attempt and request.status is RequestStatus.VOID
@@ -202,12 +202,12 @@ def since_last_asked(engine: Engine, found: Overview, shown: ApprovalView) -> Ch
     moment, tree = asked[-1] if asked else ("", None)
     if tree is None or not now or any(change.before == tree for change in shown.changes):
         return None
-    difference = change_between(Path(found.loaded.record.worktree), moment, tree, now, ignored)
+    difference = change_between(Path(overview.loaded.record.worktree), moment, tree, now, ignored)
     return difference if difference.files else None
 
 
-def _back_to(found: Overview, request: RequestRecord) -> tuple[str, ...]:
-    state = found.loaded.state
+def _back_to(overview: Overview, request: RequestRecord) -> tuple[str, ...]:
+    state = overview.loaded.state
     paths = (path for path in outwards(state.spec, request.phase) if path in state.attempts)
     return tuple(sorted(path for path in paths if going_back_refused(state, path) is None))
 
@@ -222,29 +222,29 @@ def waiting_lines(engine: Engine, standings: Sequence[Overview]) -> tuple[Waitin
     return tuple(sorted((line for line in lines if line is not None), key=lambda each: (each.asked_at, each.request)))
 
 
-def listed_question(found: Overview, attempt: Attempt) -> str:
+def listed_question(overview: Overview, attempt: Attempt) -> str:
     """The question in a list: with who has approved, where several people do."""
-    people = several_people(found.loaded.state, attempt)
-    return f"{question_of(found, attempt)}{f' {people}.' if people else ''}"
+    people = several_people(overview.loaded.state, attempt)
+    return f"{question_of(overview, attempt)}{f' {people}.' if people else ''}"
 
 
 def waiting_line(
-    engine: Engine, found: Overview, request: RequestRecord, project: ProjectFacts
+    engine: Engine, overview: Overview, request: RequestRecord, project: ProjectFacts
 ) -> WaitingDecision | None:
-    """The line of ``request`` of the run ``found``, in the project of ``engine``; None once it takes no answer."""
-    attempt, record = found.loaded.state.current(request.phase), found.loaded.record
+    """The line of ``request`` of the run ``overview``, in the project of ``engine``; None once it takes no answer."""
+    attempt, record = overview.loaded.state.current(request.phase), overview.loaded.record
     if state_of_request(engine, request, attempt) != "open":
         return None
-    gates = found.plan.gates(attempt)
+    gates = overview.plan.gates(attempt)
     with engine.store.read() as tx:
         recorded, asked = tx.evidence.of_run(record.id), tx.opinions.of_run(record.id, request.phase)
-        decisions = decisions_of(tx, found)
+        decisions = decisions_of(tx, overview)
     made_in = dict.fromkeys((attempt.made_in, attempt.number))
     of_phase = [evidence for evidence in recorded if evidence.phase == request.phase]
     of_attempt = [evidence for number in made_in for evidence in of_phase if evidence.attempt == number]
     lines = gate_lines(attempt, attempt.stage or Stage.AFTER, gates, of_attempt)
     opinions = opinions_shown(lines, gates, attempt, of_attempt, asked)
-    known = known_things(found, recorded, besides_opinions(gates, lines), opinions, decisions, project)
+    known = known_things(overview, recorded, besides_opinions(gates, lines), opinions, decisions, project)
     hidden = unseen_things({"the title": as_given(record.title), "the evidence": lines, "an opinion": opinions})
     unusual = worst_first((*known, *hidden))
     return WaitingDecision(
@@ -258,7 +258,7 @@ def waiting_line(
         template=f"{record.template} {record.template_version}",
         asked_at=second(request.created_at),
         expires_at=second(request.expires_at),
-        question=listed_question(found, attempt),
+        question=listed_question(overview, attempt),
         command=f"wfe-mcp approve {record.id} {shell_path(request.phase)}",
         tainted=record.tainted,
         unusual=unusual,

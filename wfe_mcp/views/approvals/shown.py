@@ -72,49 +72,54 @@ class Rows:
     decisions: Sequence[DecisionLine]
 
 
-def rows_of(tx: Tx, found: Overview, path: PhasePath) -> Rows:
-    """Those of the run ``found``, as ``tx`` reads them."""
-    run = found.loaded.record.id
+def rows_of(tx: Tx, run_overview: Overview, path: PhasePath) -> Rows:
+    """Those of the run ``run_overview``, as ``tx`` reads them."""
+    run = run_overview.loaded.record.id
     return Rows(
-        tx.evidence.of_run(run), tx.opinions.of_run(run, path), tx.attachments.of_run(run), decisions_of(tx, found)
+        tx.evidence.of_run(run),
+        tx.opinions.of_run(run, path),
+        tx.attachments.of_run(run),
+        decisions_of(tx, run_overview),
     )
 
 
 def open_approval(
-    engine: Engine, found: Overview, phase: str, tx: Tx | None = None, seen: Sequence[Change] = ()
+    engine: Engine, run_overview: Overview, phase: str, tx: Tx | None = None, seen: Sequence[Change] = ()
 ) -> ApprovalView | None:
     """What ``phase`` asks the user to approve; None when nothing awaits approval.
 
-    ``tx``: the transaction that has read ``found``. Without one it is read in one that compares the run with its log, and
+    ``tx``: the transaction that has read ``run_overview``. Without one it is read in one that compares the run with its log, and
     refuses ``conflict`` where they differ. ``seen``: see ``changes_of``.
     """
     if tx is None:
-        if asked_attempt(found, phase) is None:
+        if asked_attempt(run_overview, phase) is None:
             return None
         with engine.store.read() as tx:
-            loaded = engine.load(tx, found.loaded.record.id)
+            loaded = engine.load(tx, run_overview.loaded.record.id)
             refuse_altered(tx, loaded)
-            found = found if loaded == found.loaded else overview(engine, tx, loaded)
-            read = _read(engine, tx, found, phase)
+            run_overview = run_overview if loaded == run_overview.loaded else overview(engine, tx, loaded)
+            read = _read(engine, tx, run_overview, phase)
     else:
-        read = _read(engine, tx, found, phase)
+        read = _read(engine, tx, run_overview, phase)
     if read is None:
         return None
     view, rows, ignored = read
-    state, attempt = found.loaded.state, found.loaded.state.current(PhasePath(phase))
+    state, attempt = run_overview.loaded.state, run_overview.loaded.state.current(PhasePath(phase))
     people = several_people(state, attempt)
-    root = Path(found.loaded.record.worktree)
-    delivery = delivery_of(engine, found, root)
+    root = Path(run_overview.loaded.record.worktree)
+    delivery = delivery_of(engine, run_overview, root)
     changes = changes_of(root, state, attempt, ignored, seen, delivery)
-    lines = besides_opinions(found.plan.gates(attempt), view.evidence)
-    unusual = unusual_things(engine, found, rows.evidence, changes, lines, view.opinions, rows.decisions, delivery)
+    lines = besides_opinions(run_overview.plan.gates(attempt), view.evidence)
+    unusual = unusual_things(
+        engine, run_overview, rows.evidence, changes, lines, view.opinions, rows.decisions, delivery
+    )
     whole = replace(
         view,
-        effect=f"{f'{people}. ' if people else ''}{leads_to(engine, found, 'approve', phase)}",
-        send_back=leads_to(engine, found, "reject", phase),
+        effect=f"{f'{people}. ' if people else ''}{leads_to(engine, run_overview, 'approve', phase)}",
+        send_back=leads_to(engine, run_overview, "reject", phase),
         changes=changes,
-        artifact=None if view.artifact is None else _with_files(found, view.artifact, changes),
-        earlier=tuple(_with_files(found, artifact_shown, changes) for artifact_shown in view.earlier),
+        artifact=None if view.artifact is None else _with_files(run_overview, view.artifact, changes),
+        earlier=tuple(_with_files(run_overview, artifact_shown, changes) for artifact_shown in view.earlier),
     )
     listed = (*unusual, *unseen_in(whole), *unusual_deployments(engine, view.target))
     return replace(whole, unusual=worst_first(listed))
@@ -142,31 +147,33 @@ class SeenDecision:
         return {} if view is None else plain(view)
 
 
-def _read(engine: Engine, tx: Tx, found: Overview, phase: str) -> tuple[ApprovalView, Rows, tuple[str, ...]] | None:
-    attempt = asked_attempt(found, phase)
+def _read(
+    engine: Engine, tx: Tx, run_overview: Overview, phase: str
+) -> tuple[ApprovalView, Rows, tuple[str, ...]] | None:
+    attempt = asked_attempt(run_overview, phase)
     if attempt is None:
         return None
-    rows = rows_of(tx, found, attempt.phase)
+    rows = rows_of(tx, run_overview, attempt.phase)
     return (
-        recorded_view(engine, tx, found, attempt, rows),
+        recorded_view(engine, tx, run_overview, attempt, rows),
         rows,
-        ignored_globs(engine, tx, found.loaded, attempt.phase),
+        ignored_globs(engine, tx, run_overview.loaded, attempt.phase),
     )
 
 
-def asked_attempt(found: Overview, phase: str) -> Attempt | None:
+def asked_attempt(run_overview: Overview, phase: str) -> Attempt | None:
     """The attempt of ``phase`` that awaits approval; None where nothing does."""
-    path, state = PhasePath(phase), found.loaded.state
+    path, state = PhasePath(phase), run_overview.loaded.state
     attempt = state.current(path) if path in state.attempts else None
     if attempt is None or attempt.status != "awaiting" or current_gate(state, attempt) != "approval":
         return None
     return attempt
 
 
-def recorded_view(engine: Engine, tx: Tx, found: Overview, attempt: Attempt, rows: Rows) -> ApprovalView:
+def recorded_view(engine: Engine, tx: Tx, run_overview: Overview, attempt: Attempt, rows: Rows) -> ApprovalView:
     """What is shown of ``attempt`` by the record alone: without the change, what is unusual, and what a decision leads to."""
-    path, record, state = attempt.phase, found.loaded.record, found.loaded.state
-    gates, stage = found.plan.gates(attempt), attempt.stage or Stage.AFTER
+    path, record, state = attempt.phase, run_overview.loaded.record, run_overview.loaded.state
+    gates, stage = run_overview.plan.gates(attempt), attempt.stage or Stage.AFTER
     gate: ApprovalGate = gates[attempt.gate]  # pyright: ignore[reportAssignmentType] - the machine and the template name the same gate
     made_in = dict.fromkeys((attempt.made_in, attempt.number))
     of_phase = [row for row in rows.evidence if row.phase == path]
@@ -181,18 +188,18 @@ def recorded_view(engine: Engine, tx: Tx, found: Overview, attempt: Attempt, row
         phase=str(path),
         attempt=attempt.number,
         stage=str(stage),
-        question=question_of(found, attempt),
+        question=question_of(run_overview, attempt),
         effect="",
         assurance=gate.assurance,
         phrase=gate.phrase or "",
         sha256=attempt.sha256 or "",
         tree=attempt.tree or attempt.asked_tree or "",
-        inputs=tuple(_inputs(found, path, inputs_at(tx, record, state, path))),
-        not_done=not_done(tx, found, rows.evidence, rows.decisions),
-        target=_target(engine, tx, found, attempt),
-        prompt=_prompt(engine, tx, found, attempt) if stage is Stage.BEFORE else None,
-        artifact=_artifact(tx, found, attempt, rows.decisions, is_open=True),
-        earlier=_earlier(tx, found, path, rows.decisions),
+        inputs=tuple(_inputs(run_overview, path, inputs_at(tx, record, state, path))),
+        not_done=not_done(tx, run_overview, rows.evidence, rows.decisions),
+        target=_target(engine, tx, run_overview, attempt),
+        prompt=_prompt(engine, tx, run_overview, attempt) if stage is Stage.BEFORE else None,
+        artifact=_artifact(tx, run_overview, attempt, rows.decisions, is_open=True),
+        earlier=_earlier(tx, run_overview, path, rows.decisions),
         evidence=lines,
         opinions=opinions_shown(lines, gates, attempt, evidence, rows.opinions),
         attempts=tuple(
@@ -208,22 +215,24 @@ def recorded_view(engine: Engine, tx: Tx, found: Overview, attempt: Attempt, row
     )
 
 
-def _inputs(found: Overview, path: PhasePath, inputs: Mapping[str, Any]) -> Iterator[Input]:
+def _inputs(run_overview: Overview, path: PhasePath, inputs: Mapping[str, Any]) -> Iterator[Input]:
     """What the run is about: the inputs that were given first, then those that are as in the template."""
-    declared: Mapping[str, Mapping[str, Any]] = (found.plan.template_of(path).inputs or {}).get("properties") or {}
+    declared: Mapping[str, Mapping[str, Any]] = (run_overview.plan.template_of(path).inputs or {}).get(
+        "properties"
+    ) or {}
     usual = {name: own["default"] for name, own in declared.items() if "default" in own}
     all_inputs = [Input(name, value, name in usual and usual[name] == value) for name, value in inputs.items()]
     yield from sorted(all_inputs, key=lambda each: each.is_default)
 
 
-def question_of(found: Overview, attempt: Attempt) -> str:
+def question_of(run_overview: Overview, attempt: Attempt) -> str:
     """What is asked, in a sentence."""
-    asked = getattr(found.plan.gates(attempt)[attempt.gate], "question", None)
+    asked = getattr(run_overview.plan.gates(attempt)[attempt.gate], "question", None)
     if asked:
-        return f"{found.loaded.record.title}: {asked}"
-    of = f'of "{found.loaded.record.title}"'
+        return f"{run_overview.loaded.record.title}: {asked}"
+    of = f'of "{run_overview.loaded.record.title}"'
     if attempt.stage is Stage.BEFORE:
-        phase = found.plan.phase(attempt.phase)
+        phase = run_overview.plan.phase(attempt.phase)
         # The agent's work is in its prompt; what steps are for is in their title.
         about = f"{phase.title}. " if phase.kind == "steps" and phase.title else ""
         return f"{about}Let {'the server' if phase.kind == 'steps' else 'the agent'} start {attempt.phase} {of}?"
@@ -243,14 +252,16 @@ def _reason(attempt: Attempt) -> str:
     return text.strip().partition("\n")[0][:300]
 
 
-def _prompt(engine: Engine, tx: Tx, found: Overview, attempt: Attempt) -> Prompt:
-    record = found.loaded.record
+def _prompt(engine: Engine, tx: Tx, run_overview: Overview, attempt: Attempt) -> Prompt:
+    record = run_overview.loaded.record
     file = f"{attempt_folder(record.id, attempt.phase, attempt.number)}/prompt.md"
     raw = read_if_there(Path(record.worktree), file)
     # The file lies where an agent can write: it counts only while it is what the gates judged.
     text = raw.decode() if raw is not None and sha256_hex(raw) == attempt.sha256 else None
-    prompt = Prompt(attempt.sha256 or "", file, text, editable=found.loaded.state.phase(attempt.phase).kind != "steps")
-    change = run_as_read(engine, tx, found.loaded)
+    prompt = Prompt(
+        attempt.sha256 or "", file, text, editable=run_overview.loaded.state.phase(attempt.phase).kind != "steps"
+    )
+    change = run_as_read(engine, tx, run_overview.loaded)
     stored = stored_prompt(change, attempt)
     if stored is None:
         return prompt
@@ -258,8 +269,8 @@ def _prompt(engine: Engine, tx: Tx, found: Overview, attempt: Attempt) -> Prompt
     return replace(prompt, edited=stored.edited, suggested_by=stored.suggested_by, changes=changes)
 
 
-def _target(engine: Engine, tx: Tx, found: Overview, attempt: Attempt) -> Target | None:
-    change = run_as_read(engine, tx, found.loaded)
+def _target(engine: Engine, tx: Tx, run_overview: Overview, attempt: Attempt) -> Target | None:
+    change = run_as_read(engine, tx, run_overview.loaded)
     try:
         calls = target_of(change, attempt)
     except Refused:  # asked by an earlier version: approving it is refused with the reason, sending it back is not
@@ -267,21 +278,21 @@ def _target(engine: Engine, tx: Tx, found: Overview, attempt: Attempt) -> Target
     if not calls:
         return None
     commit = asked_head(change, attempt)
-    commit = head(Path(found.loaded.record.worktree)) if commit is None else commit
-    return Target(calls, commit or "", deployments_shown(engine, tx, found.loaded.record, calls, commit or ""))
+    commit = head(Path(run_overview.loaded.record.worktree)) if commit is None else commit
+    return Target(calls, commit or "", deployments_shown(engine, tx, run_overview.loaded.record, calls, commit or ""))
 
 
 def _artifact(
-    tx: Tx, found: Overview, attempt: Attempt, decisions: Sequence[DecisionLine], *, is_open: bool
+    tx: Tx, run_overview: Overview, attempt: Attempt, decisions: Sequence[DecisionLine], *, is_open: bool
 ) -> ArtifactShown | None:
     """The newest revision of ``attempt``; while it is open with its difference to the revision before."""
     from wfe_mcp.artifacts.completeness import questions
 
-    run, path = found.loaded.record.id, attempt.phase
+    run, path = run_overview.loaded.record.id, attempt.phase
     record = tx.artifacts.revision(run, path, attempt.revision) if attempt.revision else None
     if record is None:
         return None
-    content, against, file = content_of(found, record), 0, ""
+    content, against, file = content_of(run_overview, record), 0, ""
     asked = questions(record.schema_name, content) if is_open else ()
     changes: tuple[Mapping[str, Any], ...] = ()
     if is_open:
@@ -291,9 +302,9 @@ def _artifact(
         old = tx.artifacts.revision(run, path, earlier[-1]) if earlier else None
         if old is not None:
             against, changes = old.revision, tuple(difference(json.loads(old.content), content))
-        output = found.plan.phase(path).output
+        output = run_overview.plan.phase(path).output
         if output is not None and output.editable and output.seal != "on_submit":
-            file = artifact_path(run, path, attempt.number, to_file(found.plan.schema(path), content))
+            file = artifact_path(run, path, attempt.number, to_file(run_overview.plan.schema(path), content))
     return ArtifactShown(
         record.name or "report",
         path,
@@ -310,10 +321,10 @@ def _artifact(
     )
 
 
-def _with_files(found: Overview, artifact: ArtifactShown, changes: Sequence[Change]) -> ArtifactShown:
+def _with_files(run_overview: Overview, artifact: ArtifactShown, changes: Sequence[Change]) -> ArtifactShown:
     """``artifact`` with the changed files that hold exactly its text, as JSON or as a document."""
     stored = json.loads(canonical_json(artifact.content))  # its files are written in the order of what is stored
-    schema = found.plan.schema(PhasePath(artifact.phase))
+    schema = run_overview.plan.schema(PhasePath(artifact.phase))
     forms = [written_to(name, schema, stored) for name in ("it.json", "it.md")]
     texts = {text for form in forms for text in ([form.text] if isinstance(form, tuple) else form.values())}
     oids = {object_id("blob", text.encode(), name) for text in texts for name in ("sha1", "sha256")}
@@ -335,8 +346,12 @@ def _approved_by(record: RevisionRecord, decisions: Sequence[DecisionLine]) -> s
     return f"{approval.decision} by {approval.actor} at {approval.at[:19]}Z{where}{void_words(approval)}"
 
 
-def _earlier(tx: Tx, found: Overview, path: PhasePath, decisions: Sequence[DecisionLine]) -> tuple[ArtifactShown, ...]:
+def _earlier(
+    tx: Tx, run_overview: Overview, path: PhasePath, decisions: Sequence[DecisionLine]
+) -> tuple[ArtifactShown, ...]:
     """The accepted artifacts of other phases, in the order of the template."""
-    settled = [attempt for attempt in found.loaded.state.open_attempts if attempt.phase != path and attempt.revision]
-    artifacts = (_artifact(tx, found, attempt, decisions, is_open=False) for attempt in settled[-_EARLIER:])
+    settled = [
+        attempt for attempt in run_overview.loaded.state.open_attempts if attempt.phase != path and attempt.revision
+    ]
+    artifacts = (_artifact(tx, run_overview, attempt, decisions, is_open=False) for attempt in settled[-_EARLIER:])
     return tuple(artifact_shown for artifact_shown in artifacts if artifact_shown is not None)

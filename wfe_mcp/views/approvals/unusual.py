@@ -34,7 +34,7 @@ _ORDER = get_args(Weight)
 
 def unusual_things(
     engine: Engine,
-    found: Overview,
+    overview: Overview,
     recorded: Sequence[EvidenceRecord],
     changes: Sequence[Change],
     evidence: Sequence[GateEvidence],
@@ -44,16 +44,16 @@ def unusual_things(
 ) -> tuple[Unusual, ...]:
     """Everything that is not as the template, or the person, would expect. ``recorded``: as for ``known_things``."""
     of_files = (
-        *_of_files(found, recorded, changes),
-        *_of_watched(found, changes),
-        *(() if delivery is None else _of_commit(Path(found.loaded.record.worktree), changes, delivery)),
-        *(Unusual("warning", text, BEFORE_WORK) for text in changed_before_work(engine, found)),
+        *_of_files(overview, recorded, changes),
+        *_of_watched(overview, changes),
+        *(() if delivery is None else _of_commit(Path(overview.loaded.record.worktree), changes, delivery)),
+        *(Unusual("warning", text, BEFORE_WORK) for text in changed_before_work(engine, overview)),
     )
-    return known_things(found, recorded, evidence, opinions, decisions, project_facts(engine), of_files)
+    return known_things(overview, recorded, evidence, opinions, decisions, project_facts(engine), of_files)
 
 
 def known_things(
-    found: Overview,
+    overview: Overview,
     recorded: Sequence[EvidenceRecord],
     evidence: Sequence[GateEvidence],
     opinions: Sequence[OpinionShown],
@@ -65,15 +65,15 @@ def known_things(
     ``of_files``: what a comparison of the files adds.
     """
     listed = [
-        *_weakened_gates(found),
-        *_of_run(found),
-        *_of_conditions(found),
+        *_weakened_gates(overview),
+        *_of_run(overview),
+        *_of_conditions(overview),
         *_of_gates(evidence),
         *_of_programs(recorded),
         *_of_opinions(opinions),
         *of_files,
         *project.configuration,
-        *_of_decisions(found, decisions, project),
+        *_of_decisions(overview, decisions, project),
     ]
     return worst_first(listed)
 
@@ -98,25 +98,25 @@ def project_facts(engine: Engine) -> ProjectFacts:
     return ProjectFacts(tuple(_of_configuration(engine)), tuple(page.runs))
 
 
-def _weakened_gates(found: Overview) -> Iterator[Unusual]:
+def _weakened_gates(overview: Overview) -> Iterator[Unusual]:
     """Gates that configuration removes or weakens, as the run recorded them."""
-    for gate in find_weakened_gates(found.loaded):
+    for gate in find_weakened_gates(overview.loaded):
         yield Unusual("weakened", gate.sentence)
 
 
-def _of_run(found: Overview) -> Iterator[Unusual]:
+def _of_run(overview: Overview) -> Iterator[Unusual]:
     forced = [
         f"{attempt.phase} (attempt {attempt.number})"
-        for tries in found.loaded.state.attempts.values()
+        for tries in overview.loaded.state.attempts.values()
         for attempt in tries
         if attempt.forced
     ]
-    if found.loaded.state.tainted:
+    if overview.loaded.state.tainted:
         where = f": {', '.join(forced)}" if forced else ""
         yield Unusual("weakened", f"A gate of this run was overruled by force{where}.")
-    if found.origin is not None:
+    if overview.origin is not None:
         yield Unusual("warning", "This run was imported: what was decided in it was decided elsewhere.")
-    for file in found.changed:
+    for file in overview.changed:
         yield Unusual(
             "warning", f"{file.path} differs from the accepted artifact of {file.phase}.", "The accepted one counts."
         )
@@ -159,7 +159,7 @@ def _of_opinions(opinions: Sequence[OpinionShown]) -> Iterator[Unusual]:
             yield Unusual("warning", f"Reviewer {opinion.reviewer} did not answer.", opinion.summary)
 
 
-def _of_files(found: Overview, recorded: Sequence[EvidenceRecord], changes: Sequence[Change]) -> Iterator[Unusual]:
+def _of_files(overview: Overview, recorded: Sequence[EvidenceRecord], changes: Sequence[Change]) -> Iterator[Unusual]:
     for change in changes[:1]:
         linked = [file.path for file in change.files if file.new_mode == LINK and file.old_mode not in {"", LINK}]
         if linked:
@@ -173,7 +173,7 @@ def _of_files(found: Overview, recorded: Sequence[EvidenceRecord], changes: Sequ
         touched = [path for path in paths if defines_checks(path)]
         if touched:
             # A test that is demanded is added: no gate demands lines that were taken away.
-            wanted = _demanded_tests(found, recorded, change.after)
+            wanted = _demanded_tests(overview, recorded, change.after)
             added = {file.path for file in change.files if not file.removed and file.status in {"added", "modified"}}
             touched = [path for path in touched if path not in wanted & added]
         if touched:
@@ -185,13 +185,13 @@ def _of_files(found: Overview, recorded: Sequence[EvidenceRecord], changes: Sequ
             )
 
 
-def _demanded_tests(found: Overview, recorded: Sequence[EvidenceRecord], now: str) -> set[str]:
+def _demanded_tests(overview: Overview, recorded: Sequence[EvidenceRecord], now: str) -> set[str]:
     """The tests that a gate of the template demanded and found, unchanged since then: ``exist`` of a files gate,
     and the tests that a check had to see fail. What sets up or configures a runner is never among them.
     """
     passed = {
         (attempt.phase, number, verdict.stage, verdict.gate)
-        for attempt in found.loaded.state.open_attempts
+        for attempt in overview.loaded.state.open_attempts
         for number in (attempt.made_in, attempt.number)
         for verdict in attempt.verdicts
         if verdict.outcome is GateOutcome.PASS
@@ -205,7 +205,7 @@ def _demanded_tests(found: Overview, recorded: Sequence[EvidenceRecord], now: st
         named += [str(test).partition("::")[0] for test in expect.get("fails") or ()]
         tests = {path for path in named if is_test(path)}
         if tests:
-            later = changed_since(found.loaded, evidence.tree or trees.get("after"), now)
+            later = changed_since(overview.loaded, evidence.tree or trees.get("after"), now)
             demanded |= tests.difference(later) if later is not None else set()
     return demanded
 
@@ -215,7 +215,7 @@ def _object(data: Mapping[str, Any], key: str) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
-def _of_watched(found: Overview, changes: Sequence[Change]) -> Iterator[Unusual]:
+def _of_watched(overview: Overview, changes: Sequence[Change]) -> Iterator[Unusual]:
     """Files outside the tree that a check may read; and a start whose files cannot be compared any more."""
     for change in changes[:1]:
         for how in ("new", "changed", "removed"):
@@ -229,7 +229,7 @@ def _of_watched(found: Overview, changes: Sequence[Change]) -> Iterator[Unusual]
                         f"{how.capitalize()} since the run began, and {where}: {shorten_paths(listed)}.",
                         "A check may read what no diff and no clean checkout has.",
                     )
-        if change.note == LOST_GIT and found.loaded.state.tree is not None:
+        if change.note == LOST_GIT and overview.loaded.state.tree is not None:
             yield Unusual("warning", "Git can no longer read the files of this project.", change.note)
 
 
@@ -275,13 +275,13 @@ def _by_folder(paths: Sequence[str]) -> list[str]:
     return [f"{name} ({tops[name[:-1]]} files)" if name.endswith("/") else name for name in dict.fromkeys(names)]
 
 
-def _of_conditions(found: Overview) -> Iterator[Unusual]:
+def _of_conditions(overview: Overview) -> Iterator[Unusual]:
     """Decisions that the template asks in its own words, and only in a special case."""
-    for attempt in found.loaded.state.open_attempts:
-        phase = found.plan.phase(attempt.phase)
+    for attempt in overview.loaded.state.open_attempts:
+        phase = overview.plan.phase(attempt.phase)
         if attempt.status is not AttemptStatus.AWAITING or phase.when is None:
             continue
-        if getattr(found.plan.gates(attempt)[attempt.gate], "question", None):
+        if getattr(overview.plan.gates(attempt)[attempt.gate], "question", None):
             yield Unusual("warning", f"This is asked in a special case only: {phase.title or attempt.phase}.")
 
 
@@ -301,7 +301,7 @@ def _of_configuration(engine: Engine) -> Iterator[Unusual]:
         yield Unusual("warning", f"Templates re-enabled since the last wfe-mcp trust: {', '.join(enabled)}")
 
 
-def _of_decisions(found: Overview, decisions: Sequence[DecisionLine], project: ProjectFacts) -> Iterator[Unusual]:
+def _of_decisions(overview: Overview, decisions: Sequence[DecisionLine], project: ProjectFacts) -> Iterator[Unusual]:
     for decision in decisions:
         who = f"{decision.phase or 'run'}, {decision.decision} by {decision.actor} at {decision.at[:19]}Z"
         if decision.void:
@@ -310,14 +310,14 @@ def _of_decisions(found: Overview, decisions: Sequence[DecisionLine], project: P
             )
         elif decision.run and decision.decision != "rejected":
             yield Unusual("warning", f"A decision was carried over: {who}.", f"It was made in run {decision.run}.")
-    cancelled = cancelled_before(found, project)
+    cancelled = cancelled_before(overview, project)
     if cancelled:
         yield Unusual(
             "warning", f"Cancelled before this run: {', '.join(f'{run.id} ({run.title})' for run in cancelled)}"
         )
 
 
-def cancelled_before(found: Overview, project: ProjectFacts) -> list[RunRecord]:
+def cancelled_before(overview: Overview, project: ProjectFacts) -> list[RunRecord]:
     """Runs of this project that were cancelled before this one began; of any template, a looser one may follow a strict one."""
-    began = found.loaded.record.created_at
+    began = overview.loaded.record.created_at
     return [other for other in project.cancelled if other.created_at < began][:_NAMED]

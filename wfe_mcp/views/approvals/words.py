@@ -88,12 +88,12 @@ def unusual_title(view: model.ApprovalView) -> str:
     return "1 thing is unusual here" if count == 1 else f"{count} things are unusual here"
 
 
-def input_short(given: model.Input) -> str:
+def input_short(input_: model.Input) -> str:
     """An input in a line: of a list its first parts, of an object its keys, of a default its size."""
-    value, whole = given.value, as_text(given.value)
+    value, whole = input_.value, as_text(input_.value)
     parts = _parts(value) or []
     size = f"{plural(len(parts), 'value')}" if parts else ""
-    if given.is_default:
+    if input_.is_default:
         return f"as in the template{f' ({size})' if size else ''}"
     if len(parts) > _LISTED and all(isinstance(part, str) for part in parts):
         return f"{', '.join(parts[:_LISTED])} and {len(parts) - _LISTED} more"
@@ -114,12 +114,12 @@ def not_done_about(view: model.ApprovalView) -> str:
     return f"in this run so far: {count}{since}"
 
 
-def not_done(one: model.NotDone) -> str:
+def not_done(line: model.NotDone) -> str:
     """A phase or gate that did not happen, why, and whose doing that was."""
-    what = f"gate {one.gate} of {one.phase}" if one.gate else f"phase {one.phase}"
-    how = f"{one.state} by {one.by}" if one.by else one.state if one.gate else "left out by the template"
-    times = f", {one.times:,} times" if one.times > 1 else ""
-    return f"{what} {how}{times}: {one.why}"
+    what = f"gate {line.gate} of {line.phase}" if line.gate else f"phase {line.phase}"
+    how = f"{line.state} by {line.by}" if line.by else line.state if line.gate else "left out by the template"
+    times = f", {line.times:,} times" if line.times > 1 else ""
+    return f"{what} {how}{times}: {line.why}"
 
 
 def target_about(target: model.Target) -> str:
@@ -141,18 +141,18 @@ def call_values(one: TargetCall) -> list[tuple[str, str]]:
     return [(name, as_text(value)) for name, value in values.items() if value not in (None, {})]
 
 
-def deployment_values(one: model.DeploymentShown) -> list[tuple[str, str]]:
+def deployment_values(deployment: model.DeploymentShown) -> list[tuple[str, str]]:
     """What a deployment would change, by name."""
-    since = f"since {one.before[:12]}" if one.before else "the first there"
-    more = (f"and {one.more_commits:,} more",) if one.more_commits else ()
+    since = f"since {deployment.before[:12]}" if deployment.before else "the first there"
+    more = (f"and {deployment.more_commits:,} more",) if deployment.more_commits else ()
     values = [
-        ("environment", f"{one.environment} {one.address}".strip()),
-        ("runs there", one.before or "no deployment that succeeded"),
-        ("would run", one.commit),
-        (f"commits, {since}", "\n".join((*one.commits, *more)) or "none"),
-        ("items", "\n".join(one.items) or "none"),
-        ("checks of its runs", "\n".join(one.evidence) or "none"),
-        ("a rollback", one.rollback),
+        ("environment", f"{deployment.environment} {deployment.address}".strip()),
+        ("runs there", deployment.before or "no deployment that succeeded"),
+        ("would run", deployment.commit),
+        (f"commits, {since}", "\n".join((*deployment.commits, *more)) or "none"),
+        ("items", "\n".join(deployment.items) or "none"),
+        ("checks of its runs", "\n".join(deployment.evidence) or "none"),
+        ("a rollback", deployment.rollback),
     ]
     return [(name, value) for name, value in values if value]
 

@@ -244,17 +244,17 @@ def inputs_of(engine: Engine, loaded: LoadedRun, path: PhasePath) -> JsonObject:
         return inputs_at(tx, loaded.record, loaded.state, path)
 
 
-def warnings(found: Overview) -> tuple[str, ...]:
+def warnings(run_overview: Overview) -> tuple[str, ...]:
     """Accepted artifacts whose files differ from what was accepted."""
     return tuple(
         f"{file.path} differs from the accepted artifact of {file.phase}; the accepted one counts"
-        for file in found.changed
+        for file in run_overview.changed
     )
 
 
 def read(
     engine: Engine,
-    found: Overview,
+    run_overview: Overview,
     *,
     phase: str = "",
     artifact: str = "",
@@ -269,16 +269,18 @@ def read(
     ``context:pack``: what the next worker of ``phase`` must know.
     """
     if artifact == CONTEXT:
-        return context_pack(engine, found, phase)
-    run = found.loaded.record.id
+        return context_pack(engine, run_overview, phase)
+    run = run_overview.loaded.record.id
     with engine.store.read() as tx:
         if not phase and not artifact:
             heads = tx.artifacts.last_revisions(run, _LISTED)
-            drafts = [line for path in found.loaded.state.attempts for line in draft_lines(tx, found, path)]
+            drafts = [
+                line for path in run_overview.loaded.state.attempts for line in draft_lines(tx, run_overview, path)
+            ]
             attached = attachment_lines(tx, run)
-            left = max(0, found.loaded.record.artifact_count - len(heads))
+            left = max(0, run_overview.loaded.record.artifact_count - len(heads))
             left += sum(max(0, len(lines) - _LISTED) for lines in (drafts, attached))
-            tools = tools_listed(with_tools(tx, found))[-_LISTED:]
+            tools = tools_listed(with_tools(tx, run_overview))[-_LISTED:]
             return ArtifactList(
                 artifacts=tuple(head_view(head) for head in heads),
                 drafts=tuple(drafts[-_LISTED:]),
@@ -286,23 +288,23 @@ def read(
                 attachments=tuple(attached[-_LISTED:]),
                 left_out=left,
             )
-        if artifact == OUTPUTS and not phase and found.outputs is not None:
-            return OutputsPart(artifact=OUTPUTS, part=part_view(found.outputs.values, pointer))
+        if artifact == OUTPUTS and not phase and run_overview.outputs is not None:
+            return OutputsPart(artifact=OUTPUTS, part=part_view(run_overview.outputs.values, pointer))
         if artifact.startswith(ATTACHMENT):
             return attachment_view(tx, run, artifact)
         if artifact.startswith(DRAFT):
-            return draft_view(tx, found, phase, artifact, pointer)
+            return draft_view(tx, run_overview, phase, artifact, pointer)
         if artifact.startswith(STEPS):
-            return steps_part(found, phase, artifact, pointer)
+            return steps_part(run_overview, phase, artifact, pointer)
         if artifact.startswith(TOOLS):
-            return tools_part(tx, with_tools(tx, found), phase, artifact, pointer)
-        path = phase_of(found, phase, artifact)
+            return tools_part(tx, with_tools(tx, run_overview), phase, artifact, pointer)
+        path = phase_of(run_overview, phase, artifact)
         record = revision_of(tx, run, path, revision)
         if against:
             return compare_revision(
                 tx, record, against, pointer, lambda named: overview(engine, tx, engine.load(tx, named)), phase_of
             )
-        return RevisionView(head=head_view(record), part=part_view(content_of(found, record), pointer))
+        return RevisionView(head=head_view(record), part=part_view(content_of(run_overview, record), pointer))
 
 
 def what_of(view: ArtifactView) -> str:
@@ -318,18 +320,18 @@ def what_of(view: ArtifactView) -> str:
             return view.line.artifact
 
 
-def content_of(found: Overview, record: RevisionRecord) -> Any:
+def content_of(run_overview: Overview, record: RevisionRecord) -> Any:
     """The content of a revision as people read it: in the order of its schema. What is stored, and signed, is sorted."""
-    schema, value = found.plan.schema(record.phase), json.loads(record.content)
+    schema, value = run_overview.plan.schema(record.phase), json.loads(record.content)
     try:
         return in_schema_order(value, json_schema(schema) if isinstance(schema, str) else schema)
     except Refused:  # the package that has the schema was removed
         return value
 
 
-def phase_of(found: Overview, phase: str, artifact: str) -> PhasePath:
+def phase_of(run_overview: Overview, phase: str, artifact: str) -> PhasePath:
     """The phase that is meant; inside a loop only its own path tells which item."""
-    state, plan = found.loaded.state, found.plan
+    state, plan = run_overview.loaded.state, run_overview.plan
     # A template that runs inside may use a name again: without a path the outer one is meant.
     outer_last = sorted(state.spec.phases, key=lambda spec: -spec.path.count("."))
     makers = {str(name): spec.path for spec in outer_last if (name := plan.artifact_name(spec.path))}

@@ -131,44 +131,44 @@ class ContextPack:
     left_out: JsonObject = field(default_factory=dict[str, int])
 
 
-def context_pack(engine: Engine, found: Overview, phase: str = "", *, whole: bool = False) -> ContextPack:
+def context_pack(engine: Engine, overview: Overview, phase: str = "", *, whole: bool = False) -> ContextPack:
     """The pack for ``phase``; without one, for the phase that is next. ``whole``: not limited to the size of an answer.
 
     Refuses ``unknown_phase``.
     """
-    attempt = _attempt(found, phase)
+    attempt = _attempt(overview, phase)
     with engine.store.read() as tx:
-        pack = _pack(tx, found, attempt)
-        heads = _newest(tx, found)
-        texts = {_key(head): _text(tx, found, head) for head in heads}
+        pack = _pack(tx, overview, attempt)
+        heads = _newest(tx, overview)
+        texts = {_key(head): _text(tx, overview, head) for head in heads}
     back = {(note.source, note.attempt) for note in attempt.feedback}
     ordered = sorted(heads, key=lambda head: (head.phase, head.attempt) in back)[::-1]
-    reports = tuple(_report(found, head, sent_back=(head.phase, head.attempt) in back) for head in ordered)
-    pack = replace(pack, reports=reports, commits=_commits(found), changes=_changes(engine, found, attempt))
+    reports = tuple(_report(overview, head, sent_back=(head.phase, head.attempt) in back) for head in ordered)
+    pack = replace(pack, reports=reports, commits=_commits(overview), changes=_changes(engine, overview, attempt))
     if whole:
-        return _within(found, pack, texts, _WHOLE)
-    fits = (_within(found, pack, texts, size) for size in _SIZES)
+        return _within(overview, pack, texts, _WHOLE)
+    fits = (_within(overview, pack, texts, size) for size in _SIZES)
     return next(
         (fit for fit in fits if len(json.dumps(json.dumps(plain(fit), ensure_ascii=False))) <= _ANSWER_BYTES),
-        _within(found, replace(pack, inputs={}), texts, _SIZES[-1]),
+        _within(overview, replace(pack, inputs={}), texts, _SIZES[-1]),
     )
 
 
-def _attempt(found: Overview, phase: str) -> Attempt:
+def _attempt(overview: Overview, phase: str) -> Attempt:
     """The attempt that is meant: the newest of ``phase``, else of what can start, else of the first that is open."""
-    state = found.loaded.state
+    state = overview.loaded.state
     if phase:
         if phase not in state.attempts:
             raise unknown_phase(state, phase)
         return state.current(PhasePath(phase))
-    if found.startable:
-        return state.current(found.startable[0])
+    if overview.startable:
+        return state.current(overview.startable[0])
     work = [attempt for attempt in state.open_attempts if attempt.phase not in state.loops]
     return next((attempt for attempt in work if not attempt.is_settled), work[-1])
 
 
-def _pack(tx: Tx, found: Overview, attempt: Attempt) -> ContextPack:
-    record, plan = found.loaded.record, found.plan
+def _pack(tx: Tx, overview: Overview, attempt: Attempt) -> ContextPack:
+    record, plan = overview.loaded.record, overview.plan
     phase = plan.phase(attempt.phase)
     role = plan.template_of(attempt.phase).roles.get(phase.role or "")
     duty = DutyView(
@@ -189,14 +189,14 @@ def _pack(tx: Tx, found: Overview, attempt: Attempt) -> ContextPack:
         run=record.id,
         title=record.title,
         template=f"{record.template}@{record.template_version}",
-        inputs=inputs_at(tx, record, found.loaded.state, attempt.phase),
+        inputs=inputs_at(tx, record, overview.loaded.state, attempt.phase),
         duty=duty,
         facts=tx.documents.load(record.frozen_sha256).get("facts", {}),
         warning=_warning(attempt),
         feedback=tuple(
             {"from": str(note.source), "attempt": note.attempt, "message": note.message} for note in attempt.feedback
         ),
-        blockers=blocker_views(found.loaded.state, only_open=True),
+        blockers=blocker_views(overview.loaded.state, only_open=True),
         attachments=tuple(attachment_lines(tx, record.id)),
     )
 
@@ -221,10 +221,10 @@ def _gate_words(gate: JsonObject) -> str:
     return f"{gate['kind']} {json.dumps(asked, ensure_ascii=False)}" if asked else str(gate["kind"])
 
 
-def _newest(tx: Tx, found: Overview) -> list[RevisionHead]:
+def _newest(tx: Tx, overview: Overview) -> list[RevisionHead]:
     """Of each phase the newest revision that was judged, oldest first."""
-    newest = {head.phase: head for head in tx.artifacts.last_revisions(found.loaded.record.id, _REPORTS)}
-    known = found.loaded.state.attempts
+    newest = {head.phase: head for head in tx.artifacts.last_revisions(overview.loaded.record.id, _REPORTS)}
+    known = overview.loaded.state.attempts
     return [head for head in sorted(newest.values(), key=lambda head: head.at) if head.phase in known]
 
 
@@ -232,9 +232,9 @@ def _key(head: RevisionHead) -> tuple[str, int]:
     return (head.phase, head.revision)
 
 
-def _text(tx: Tx, found: Overview, head: RevisionHead) -> str:
+def _text(tx: Tx, overview: Overview, head: RevisionHead) -> str:
     """The artifact as text: Markdown as it was written, anything else as JSON."""
-    record = tx.artifacts.revision(found.loaded.record.id, head.phase, head.revision)
+    record = tx.artifacts.revision(overview.loaded.record.id, head.phase, head.revision)
     assert record is not None, "it was listed in the same transaction"
     value = json.loads(record.content)
     if head.schema_name == "markdown_doc@1":
@@ -242,8 +242,8 @@ def _text(tx: Tx, found: Overview, head: RevisionHead) -> str:
     return json.dumps(value, ensure_ascii=False, indent=1)
 
 
-def _report(found: Overview, head: RevisionHead, *, sent_back: bool) -> PhaseReport:
-    attempt = found.loaded.state.attempts[head.phase][head.attempt - 1]
+def _report(overview: Overview, head: RevisionHead, *, sent_back: bool) -> PhaseReport:
+    attempt = overview.loaded.state.attempts[head.phase][head.attempt - 1]
     return view_of(
         PhaseReport,
         head,
@@ -255,10 +255,10 @@ def _report(found: Overview, head: RevisionHead, *, sent_back: bool) -> PhaseRep
     )
 
 
-def _commits(found: Overview) -> tuple[CommitLine, ...]:
+def _commits(overview: Overview) -> tuple[CommitLine, ...]:
     from wfe_mcp.workspace.git.repository import last_commits
 
-    record, state = found.loaded.record, found.loaded.state
+    record, state = overview.loaded.record, overview.loaded.state
     began = sorted(
         (attempt.started_at, attempt.head_at_start)
         for tries in state.attempts.values()
@@ -271,13 +271,13 @@ def _commits(found: Overview) -> tuple[CommitLine, ...]:
         return ()
 
 
-def _changes(engine: Engine, found: Overview, attempt: Attempt) -> FilesChanged:
+def _changes(engine: Engine, overview: Overview, attempt: Attempt) -> FilesChanged:
     from wfe_mcp.workspace.git.file_diffs import file_diffs
     from wfe_mcp.workspace.git.working_tree import tree_hash
 
-    root, began = Path(found.loaded.record.worktree), first_tree(found.loaded.state)
+    root, began = Path(overview.loaded.record.worktree), first_tree(overview.loaded.state)
     with engine.store.read() as tx:
-        ignored = ignored_globs(engine, tx, found.loaded, attempt.phase)
+        ignored = ignored_globs(engine, tx, overview.loaded, attempt.phase)
     if began is None or repository(root) is None:
         return FilesChanged(note="No files were recorded when the run began, so the changed ones are unknown.")
     try:
@@ -291,11 +291,11 @@ def _changes(engine: Engine, found: Overview, attempt: Attempt) -> FilesChanged:
     )
 
 
-def _within(found: Overview, pack: ContextPack, texts: dict[tuple[str, int], str], size: _Size) -> ContextPack:
+def _within(overview: Overview, pack: ContextPack, texts: dict[tuple[str, int], str], size: _Size) -> ContextPack:
     """``pack`` with texts and lists that fit into ``size``."""
     from wfe_mcp.workflow.prompts import fence
 
-    nonce = found.loaded.record.id
+    nonce = overview.loaded.record.id
 
     def quote_text(text: str, label: str, chars: int) -> str:
         return fence(text, label, nonce=nonce, limit=chars) if chars and text else ""

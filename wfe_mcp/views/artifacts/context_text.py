@@ -61,11 +61,11 @@ def _duty(duty: DutyView) -> Iterator[str] | list[str]:
     ]
 
 
-def _report(pack: ContextPack, found: PhaseReport) -> list[str]:
-    back = ", it sent the run back" if found.sent_back else ""
-    named = f"### {found.artifact} of {found.phase}, attempt {found.attempt}: {found.state}{back}"
-    call = f"read_artifact(run={pack.run!r}, phase={found.phase!r}, revision={found.revision})"
-    return [named, "", clean(found.text) if found.text else f"`{call}`", ""]
+def _report(pack: ContextPack, report: PhaseReport) -> list[str]:
+    back = ", it sent the run back" if report.sent_back else ""
+    named = f"### {report.artifact} of {report.phase}, attempt {report.attempt}: {report.state}{back}"
+    call = f"read_artifact(run={pack.run!r}, phase={report.phase!r}, revision={report.revision})"
+    return [named, "", clean(report.text) if report.text else f"`{call}`", ""]
 
 
 def _changes(pack: ContextPack) -> list[str]:

@@ -105,25 +105,27 @@ class Feed:
         return True
 
 
-def _tool(one: ToolUse) -> Happening:
-    ended = f"{'ok' if one.ok else 'failed'}, {_span(one.duration_ms or 0)}"
-    return Happening(one.started_at, one.phase, f"{one.name} {given_words(one.given)}: {ended}")
+def _tool(use: ToolUse) -> Happening:
+    ended = f"{'ok' if use.ok else 'failed'}, {_span(use.duration_ms or 0)}"
+    return Happening(use.started_at, use.phase, f"{use.name} {given_words(use.given)}: {ended}")
 
 
-def _call(one: CallRecord) -> Happening:
-    at = one.finished_at or one.started_at
-    took = _span(round((at - one.started_at).total_seconds() * 1000))
-    cost = "" if one.cost_usd is None else f", {dollars(one.cost_usd)}"
-    used = f"{one.input_tokens + one.output_tokens:,} tokens{cost}, {took}"
-    who = f"{one.provider} {one.model}".strip()
-    text = f"{who}: {used}" if one.fault is None else f"{who} {one.status}: {one.fault}"
-    return Happening(at, one.phase or "", text)
+def _call(call: CallRecord) -> Happening:
+    at = call.finished_at or call.started_at
+    took = _span(round((at - call.started_at).total_seconds() * 1000))
+    cost = "" if call.cost_usd is None else f", {dollars(call.cost_usd)}"
+    used = f"{call.input_tokens + call.output_tokens:,} tokens{cost}, {took}"
+    who = f"{call.provider} {call.model}".strip()
+    text = f"{who}: {used}" if call.fault is None else f"{who} {call.status}: {call.fault}"
+    return Happening(at, call.phase or "", text)
 
 
-def _opinion(one: OpinionRecord) -> Happening:
-    summary = str(one.value.get("summary", ""))
+def _opinion(opinion: OpinionRecord) -> Happening:
+    summary = str(opinion.value.get("summary", ""))
     return Happening(
-        one.at, one.phase or "", f"opinion of {one.reviewer}: {one.verdict}" + (f", {summary}" if summary else "")
+        opinion.at,
+        opinion.phase or "",
+        f"opinion of {opinion.reviewer}: {opinion.verdict}" + (f", {summary}" if summary else ""),
     )
 
 

@@ -90,14 +90,15 @@ class ComparisonView:
     phases: tuple[PhaseComparison, ...]
 
 
-def comparison(engine: Engine, one: Overview, two: Overview) -> ComparisonView:
-    """``two`` beside ``one``."""
+def comparison(engine: Engine, run_overview: Overview, two: Overview) -> ComparisonView:
+    """``two`` beside ``run_overview``."""
     with engine.store.read() as tx:
-        first, second = _Side(engine, tx, one), _Side(engine, tx, two)
+        first, second = _Side(engine, tx, run_overview), _Side(engine, tx, two)
         pairs = {
-            name: [_document_of(tx, overview, name) for overview in (one, two)] for name in ("definition", "inputs")
+            name: [_document_of(tx, overview, name) for overview in (run_overview, two)]
+            for name in ("definition", "inputs")
         }
-    paths = dict.fromkeys([*one.loaded.state.attempts, *two.loaded.state.attempts])
+    paths = dict.fromkeys([*run_overview.loaded.state.attempts, *two.loaded.state.attempts])
     return ComparisonView(
         runs=(first.run(), second.run()),
         template=tuple(difference(*pairs["definition"])),
@@ -106,8 +107,8 @@ def comparison(engine: Engine, one: Overview, two: Overview) -> ComparisonView:
     )
 
 
-def _document_of(tx: Tx, found: Overview, name: str) -> Json:
-    return tx.documents.load(getattr(found.loaded.record, f"{name}_sha256"))
+def _document_of(tx: Tx, overview: Overview, name: str) -> Json:
+    return tx.documents.load(getattr(overview.loaded.record, f"{name}_sha256"))
 
 
 def _phase(path: PhasePath, first: PhaseSide | NoPhase, second: PhaseSide | NoPhase) -> PhaseComparison:
@@ -124,12 +125,12 @@ def _phase(path: PhasePath, first: PhaseSide | NoPhase, second: PhaseSide | NoPh
 class _Side:
     """One of the two runs."""
 
-    def __init__(self, engine: Engine, tx: Tx, found: Overview) -> None:
-        record = found.loaded.record
-        self._found = found
+    def __init__(self, engine: Engine, tx: Tx, overview: Overview) -> None:
+        record = overview.loaded.record
+        self._found = overview
         self._until = record.ended_at or engine.clock()
         self._seconds: dict[PhasePath, dict[For, float]] = {}
-        for task in tasks_of_run(engine, tx, found):
+        for task in tasks_of_run(engine, tx, overview):
             _add(self._seconds.setdefault(task.path, {}), task.seconds)
         self._usage: dict[str, UsageRecord] = dict(tx.model_calls.usage_by("phase", run_id=record.id))
         self._total = tx.model_calls.usage(run_id=record.id)

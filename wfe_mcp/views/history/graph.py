@@ -126,19 +126,19 @@ class LineageView:
     attempts: tuple[AttemptLine, ...]
 
 
-def graph_view(engine: Engine, found: Overview) -> GraphView:
+def graph_view(engine: Engine, overview: Overview) -> GraphView:
     """The phases of a run, those that are not open yet too."""
-    state = found.loaded.state
+    state = overview.loaded.state
     with engine.store.read() as tx:
-        usage = dict(tx.model_calls.usage_by("phase", run_id=found.loaded.record.id))
-        models = tx.model_calls.newest_models(found.loaded.record.id)
-        worked = {str(task.path): task.seconds.get("working", 0.0) for task in tasks_of_run(engine, tx, found)}
-    weak = {(gate.phase, gate.gate) for gate in find_weakened_gates(found.loaded)}
+        usage = dict(tx.model_calls.usage_by("phase", run_id=overview.loaded.record.id))
+        models = tx.model_calls.newest_models(overview.loaded.record.id)
+        worked = {str(task.path): task.seconds.get("working", 0.0) for task in tasks_of_run(engine, tx, overview)}
+    weak = {(gate.phase, gate.gate) for gate in find_weakened_gates(overview.loaded)}
     weak_phases = {phase for phase, _ in weak}  # also those whose gate is gone and has no mark
     nodes: list[NodeView] = []
-    for path, spec in _paths(found):
+    for path, spec in _paths(overview):
         attempt = (state.attempts.get(path) or (Attempt(path, 0, 0),))[-1]  # a phase that is not open yet is pending
-        gates = tuple(_gates(found, spec, attempt, weak))
+        gates = tuple(_gates(overview, spec, attempt, weak))
         loop = state.loops.get(path)
         item = item_of(path)
         tokens, cost_usd = tokens_and_cost(usage.get(path))
@@ -165,11 +165,11 @@ def graph_view(engine: Engine, found: Overview) -> GraphView:
     return GraphView(nodes=tuple(nodes))
 
 
-def timeline_view(engine: Engine, found: Overview) -> TimelineView:
+def timeline_view(engine: Engine, overview: Overview) -> TimelineView:
     """What the time of a run went to, phase by phase; work apart from waiting."""
-    record = found.loaded.record
+    record = overview.loaded.record
     with engine.store.read() as tx:
-        tasks = tasks_of_run(engine, tx, found)
+        tasks = tasks_of_run(engine, tx, overview)
         usage = dict(tx.model_calls.usage_by("phase", run_id=record.id))
     return TimelineView(
         since=_exact(record.created_at),
@@ -179,9 +179,9 @@ def timeline_view(engine: Engine, found: Overview) -> TimelineView:
     )
 
 
-def lineage_view(found: Overview) -> LineageView:
+def lineage_view(overview: Overview) -> LineageView:
     """Every attempt of a run."""
-    state = found.loaded.state
+    state = overview.loaded.state
     return LineageView(
         attempts=tuple(
             view_of(
@@ -191,29 +191,31 @@ def lineage_view(found: Overview) -> LineageView:
                 state=str(attempt.status),
                 is_newest=attempt is state.attempts[path][-1],
                 sha256=(attempt.sha256 or "")[:12] if attempt.revision else "",
-                artifact=found.plan.artifact_name(path) or "",
+                artifact=overview.plan.artifact_name(path) or "",
                 feedback=tuple(feedback.message for feedback in attempt.feedback),
             )
-            for path, _ in _paths(found)
+            for path, _ in _paths(overview)
             for attempt in state.attempts.get(path, ())
         )
     )
 
 
-def _paths(found: Overview) -> Iterator[tuple[PhasePath, PhaseSpec]]:
+def _paths(overview: Overview) -> Iterator[tuple[PhasePath, PhaseSpec]]:
     """Every phase of the run, in declared order: in the open items of its loop, or once as the template declares it."""
     opened: dict[PhasePath, list[PhasePath]] = {}
-    for path in found.loaded.state.attempts:
+    for path in overview.loaded.state.attempts:
         opened.setdefault(declared_path(path), []).append(path)
-    for spec in found.loaded.state.spec.phases:
+    for spec in overview.loaded.state.spec.phases:
         for path in opened.get(spec.path, [spec.path]):
             yield path, spec
 
 
-def _gates(found: Overview, spec: PhaseSpec, attempt: Attempt, weak: Iterable[tuple[str, str]]) -> Iterator[GateMark]:
+def _gates(
+    overview: Overview, spec: PhaseSpec, attempt: Attempt, weak: Iterable[tuple[str, str]]
+) -> Iterator[GateMark]:
     """The gates before the work, then those after it."""
     judged = {(verdict.stage, verdict.gate): verdict_word(verdict.outcome) for verdict in attempt.verdicts}
-    now = (attempt.stage or Stage.AFTER, attempt.gate) if current_gate(found.loaded.state, attempt) else None
+    now = (attempt.stage or Stage.AFTER, attempt.gate) if current_gate(overview.loaded.state, attempt) else None
     for stage, gates in ((Stage.BEFORE, spec.gates_before), (Stage.AFTER, spec.gates)):
         for number, gate in enumerate(gates):
             place = (stage, number)
@@ -247,9 +249,9 @@ def _task(task: PhaseTiming, usage: UsageRecord | None) -> TaskView:
     )
 
 
-def tasks_of_run(engine: Engine, tx: Tx, found: Overview) -> list[PhaseTiming]:
+def tasks_of_run(engine: Engine, tx: Tx, overview: Overview) -> list[PhaseTiming]:
     """The started tasks of a run, until its end or now."""
-    record = found.loaded.record
+    record = overview.loaded.record
     until = record.ended_at or engine.clock()
     return [task for line in tx.timelines.filter(run_id=record.id) for task in tasks_of(line.events, line.spec, until)]
 

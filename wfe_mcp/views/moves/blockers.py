@@ -89,44 +89,44 @@ class Blocker:
         return self.stop in {Stop.MANUAL, Stop.PERSONS_OPINION, Stop.NO_OPINION}
 
 
-def blockers(found: Overview) -> tuple[Blocker, ...]:
+def blockers(overview: Overview) -> tuple[Blocker, ...]:
     """What stops the run: its own state, then each phase, then what is outside it."""
-    every = (blocker_for(found, need) for need in found.needs)
+    every = (blocker_for(overview, need) for need in overview.needs)
     return tuple(blocker for blocker in every if blocker is not None)
 
 
-def sentences(found: Overview) -> tuple[str, ...]:
+def sentences(overview: Overview) -> tuple[str, ...]:
     """What stops the run, in sentences."""
-    return tuple(blocker.sentence for blocker in blockers(found))
+    return tuple(blocker.sentence for blocker in blockers(overview))
 
 
-def manual_prompt(found: Overview, path: PhasePath) -> Blocker:
+def manual_prompt(overview: Overview, path: PhasePath) -> Blocker:
     """Where the prompt of a phase is that a person works in place of a model, and where the answer goes."""
-    attempt, run = found.loaded.state.current(path), found.loaded.record.id
+    attempt, run = overview.loaded.state.current(path), overview.loaded.record.id
     prompt, answers = places_of(attempt_folder(run, path, attempt.number))
     what = f"its prompt is in {prompt} ; save the output to {answers[0]} (it is picked up by itself)"
     return Blocker(Stop.MANUAL, path, what, command=f"wfe-mcp submit {run} {shell_path(path)} --path FILE")
 
 
-def blocker_of(found: Overview, attempt: Attempt) -> Blocker | None:
+def blocker_of(overview: Overview, attempt: Attempt) -> Blocker | None:
     """What stops one phase; None where nothing does."""
-    need = need_of(found, attempt)
-    return None if need is None else blocker_for(found, need)
+    need = need_of(overview, attempt)
+    return None if need is None else blocker_for(overview, need)
 
 
-def blocker_for(found: Overview, need: Need) -> Blocker | None:
+def blocker_for(overview: Overview, need: Need) -> Blocker | None:
     """What ``need`` says and which commands the user has; None where there is nothing to say."""
-    record, state = found.loaded.record, found.loaded.state
+    record, state = overview.loaded.record, overview.loaded.state
     why = state.reason or "stopped"
     match need.stop:
         case Stop.WORK:
             return None
         case Stop.IMPORTED:
-            return Blocker(need.stop, command=found.way_on)
+            return Blocker(need.stop, command=overview.way_on)
         case Stop.STOPPED:
             return Blocker(need.stop, what=state.status, why=why)
         case Stop.PAUSED | Stop.OUTAGE | Stop.OUT_OF_TIME:
-            return _resume_blocker(found, need.stop)
+            return _resume_blocker(overview, need.stop)
         case Stop.GOING_BACK:
             return Blocker(need.stop, what="" if state.going_back is None else str(state.going_back.to))
         case Stop.NO_WORKER | Stop.NO_RUNNER | Stop.RUNNER:
@@ -137,10 +137,10 @@ def blocker_for(found: Overview, need: Need) -> Blocker | None:
             return Blocker(need.stop, need.phase, need.about)
         case Stop.MANUAL:
             assert need.phase is not None
-            return manual_prompt(found, need.phase)
+            return manual_prompt(overview, need.phase)
         case _:
             assert need.phase is not None
-            return _of_phase(found, need.stop, state.current(need.phase))
+            return _of_phase(overview, need.stop, state.current(need.phase))
 
 
 def _absent(run: str, need: Need) -> Blocker:
@@ -153,71 +153,71 @@ def _absent(run: str, need: Need) -> Blocker:
     return Blocker(need.stop, need.phase, what, command=command)
 
 
-def _resume_blocker(found: Overview, stop: Stop) -> Blocker:
+def _resume_blocker(overview: Overview, stop: Stop) -> Blocker:
     """A run that goes on when the user resumes it; after an outage it does so by itself, too."""
-    reason, command = found.loaded.state.reason, f"wfe-mcp resume {found.loaded.record.id}"
+    reason, command = overview.loaded.state.reason, f"wfe-mcp resume {overview.loaded.record.id}"
     if stop is Stop.OUTAGE:
-        at = f"{found.resumes_at:%Y-%m-%d %H:%M:%S} UTC"
+        at = f"{overview.resumes_at:%Y-%m-%d %H:%M:%S} UTC"
         return Blocker(stop, what=at, why=reason or "stopped", command=command)
     if stop is Stop.OUT_OF_TIME:
         command, reason = f"{command} --timeout 1h", ""
     return Blocker(stop, why=f": {reason}" if reason else "", command=command, next="" if reason else command)
 
 
-def _of_phase(found: Overview, stop: Stop, attempt: Attempt) -> Blocker | None:
+def _of_phase(overview: Overview, stop: Stop, attempt: Attempt) -> Blocker | None:
     phase, why = attempt.phase, in_short(attempt.reason)
     match stop:
         case Stop.APPROVAL:
-            people = several_people(found.loaded.state, attempt)
-            assurance = f"{found.plan.assurance(attempt)}{f'; {people}' if people else ''}"
-            approve = _command(found, attempt, c.AskApproval)
+            people = several_people(overview.loaded.state, attempt)
+            assurance = f"{overview.plan.assurance(attempt)}{f'; {people}' if people else ''}"
+            approve = _command(overview, attempt, c.AskApproval)
             return Blocker(stop, phase, str(attempt.sha256)[:12], assurance, approve, approve)
         case Stop.REPAIRED:
             now = f"{attempt.recovery} runs inside it" if attempt.repair == "recover" else "it is being undone"
             return Blocker(stop, phase, now, why)
         case Stop.FAILED_WITH_RUN:
-            decide = _command(found, attempt, _DECISIONS)
+            decide = _command(overview, attempt, _DECISIONS)
             return Blocker(stop, phase, command=decide) if decide else None
         case Stop.FAILED:
-            return Blocker(stop, phase, why=why, command=_command(found, attempt, _DECISIONS))
+            return Blocker(stop, phase, why=why, command=_command(overview, attempt, _DECISIONS))
         case Stop.HELD:
-            proceed = c.Proceed(phase=phase, by=USER, at=found.loaded.record.updated_at)
-            command = "" if refusal(found.loaded.state, proceed) else f"wfe-mcp proceed {found.loaded.record.id}"
+            proceed = c.Proceed(phase=phase, by=USER, at=overview.loaded.record.updated_at)
+            command = "" if refusal(overview.loaded.state, proceed) else f"wfe-mcp proceed {overview.loaded.record.id}"
             return Blocker(stop, phase, command=command, next=command)
         case Stop.PERSONS_OPINION:
-            return _opinion_by_hand(found, attempt)
+            return _opinion_by_hand(overview, attempt)
         case Stop.NO_OPINION:
-            overrule = _command(found, attempt, c.Overrule)
-            return Blocker(stop, phase, why=in_short(found.unanswered[phase]), command=overrule)
+            overrule = _command(overview, attempt, c.Overrule)
+            return Blocker(stop, phase, why=in_short(overview.unanswered[phase]), command=overrule)
         case Stop.HUMAN_TASK:
-            return Blocker(stop, phase, command=_command(found, attempt, c.StartPhase))
+            return Blocker(stop, phase, command=_command(overview, attempt, c.StartPhase))
         case _:
             return Blocker(stop, phase, why=why)
 
 
-def _opinion_by_hand(found: Overview, attempt: Attempt) -> Blocker:
-    answer = f"wfe-mcp opinion answer {found.loaded.record.id} {shell_path(attempt.phase)} --reviewer"
-    persons = found.asked_persons[attempt.phase]
+def _opinion_by_hand(overview: Overview, attempt: Attempt) -> Blocker:
+    answer = f"wfe-mcp opinion answer {overview.loaded.record.id} {shell_path(attempt.phase)} --reviewer"
+    persons = overview.asked_persons[attempt.phase]
     asked = "; ".join(
         f"As {person.reviewer}: read {person.question} , save the opinion to {person.answer} , then: {answer} {person.reviewer}"
         for person in persons
     )
-    overrule, first = _command(found, attempt, c.Overrule), next(iter(persons)).reviewer
+    overrule, first = _command(overview, attempt, c.Overrule), next(iter(persons)).reviewer
     return Blocker(Stop.PERSONS_OPINION, attempt.phase, asked, command=overrule, next=f"{answer} {first}")
 
 
-def _command(found: Overview, attempt: Attempt, kinds: type[c.PhaseCommand] | UnionType) -> str:
-    return user_commands(found, [move for move in user_moves(found, attempt) if isinstance(move, kinds)])
+def _command(overview: Overview, attempt: Attempt, kinds: type[c.PhaseCommand] | UnionType) -> str:
+    return user_commands(overview, [move for move in user_moves(overview, attempt) if isinstance(move, kinds)])
 
 
 _HELD = {AttemptStatus.RUNNING, AttemptStatus.GATING}
 
 
-def elsewhere(engine: Engine, found: Overview, phase: str | None = None) -> tuple[str, ...]:
+def elsewhere(engine: Engine, overview: Overview, phase: str | None = None) -> tuple[str, ...]:
     """A sentence for each open phase, or for ``phase`` alone, whose holder is on another machine."""
     return tuple(
         sentence
-        for attempt in found.loaded.state.open_attempts
+        for attempt in overview.loaded.state.open_attempts
         if phase in (None, attempt.phase) and attempt.status in _HELD and (sentence := _sentence(engine, attempt))
     )
 
@@ -231,15 +231,15 @@ def _sentence(engine: Engine, attempt: Attempt) -> str:
     return f"{attempt.phase} is held by a server on another machine, {process.host}: continue there.{ends}"
 
 
-def held_by_others(engine: Engine, found: Overview) -> tuple[str, ...]:
+def held_by_others(engine: Engine, overview: Overview) -> tuple[str, ...]:
     """A sentence for each phase of an agent that another process of this machine works on, with its client."""
-    state, run = found.loaded.state, found.loaded.record.id
+    state, run = overview.loaded.state, overview.loaded.record.id
     attempts = [
         attempt
         for attempt in state.open_attempts
         if attempt.status is AttemptStatus.RUNNING
         and attempt.holder not in {None, engine.holder}
-        and attempt.phase not in found.startable
+        and attempt.phase not in overview.startable
         and not state.is_served(attempt.phase)
         and state.phase(attempt.phase).kind != "human"
         and not _sentence(engine, attempt)
@@ -268,18 +268,18 @@ _WHO: dict[Who, tuple[str, str]] = {
 """Who a run waits for, in the cell of a list and in a headline."""
 
 
-def waits_for(found: Overview) -> str:
-    """Who ``found`` waits for, as a list says it."""
-    return _words(found)[0]
+def waits_for(overview: Overview) -> str:
+    """Who ``overview`` waits for, as a list says it."""
+    return _words(overview)[0]
 
 
-def acts(found: Overview) -> str:
-    """What ``found`` does now, as its headline says it."""
-    return _words(found)[1]
+def acts(overview: Overview) -> str:
+    """What ``overview`` does now, as its headline says it."""
+    return _words(overview)[1]
 
 
-def _words(found: Overview) -> tuple[str, str]:
-    needs, who = found.needs, found.who
+def _words(overview: Overview) -> tuple[str, str]:
+    needs, who = overview.needs, overview.who
     run = next((need.run for need in needs if need.who is Who.RUN), "")
     listed, headline = _WHO[who]
     return listed.format(run=run), headline.format(run=run)
@@ -289,15 +289,15 @@ BEFORE_WORK = "No phase had been claimed then, so no attempt accounts for it."
 _NAMED = 5
 
 
-def changed_before_work(engine: Engine, found: Overview) -> tuple[str, ...]:
+def changed_before_work(engine: Engine, overview: Overview) -> tuple[str, ...]:
     """One sentence, or none where nothing changed."""
     with engine.store.read() as tx:
-        paths = changed(engine, tx, found.loaded)
+        paths = changed(engine, tx, overview.loaded)
         if paths:
             from wfe_mcp.engine.delivery.operations import folder_changes, operations_of
 
-            known = folder_changes(operations_of(tx, found.loaded.record.id))
-            paths = changed(engine, tx, found.loaded, known) if known else paths
+            known = folder_changes(operations_of(tx, overview.loaded.record.id))
+            paths = changed(engine, tx, overview.loaded, known) if known else paths
     return (f"{shorten_paths(paths)} changed after the run started and before its first phase began.",) if paths else ()
 
 

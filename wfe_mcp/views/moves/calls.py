@@ -68,24 +68,24 @@ def command_line(call: Next) -> str:
     return f"wfe-mcp {TOOL_COMMANDS[call.tool].format_map(_UNNAMED | values)}"
 
 
-def user_moves(found: Overview, attempt: Attempt) -> tuple[c.PhaseCommand, ...]:
+def user_moves(overview: Overview, attempt: Attempt) -> tuple[c.PhaseCommand, ...]:
     """What the user can do with ``attempt`` now."""
-    return phase_moves(found.loaded.state, attempt, USER, found.loaded.record.updated_at)
+    return phase_moves(overview.loaded.state, attempt, USER, overview.loaded.record.updated_at)
 
 
-def user_commands(found: Overview, moves: Sequence[c.PhaseCommand]) -> str:
+def user_commands(overview: Overview, moves: Sequence[c.PhaseCommand]) -> str:
     """Commands of one phase in one line: ``wfe-mcp retry RUN PHASE (or: skip)``; empty for no moves.
 
     At a server that people log in to, the page that has them: its terminal is not the user's.
     """
     names = [move.call.command for move in moves if move.call.command]
-    return (found.page or command_with_others(names, found.loaded.record.id, moves[0].phase)) if names else ""
+    return (overview.page or command_with_others(names, overview.loaded.record.id, moves[0].phase)) if names else ""
 
 
-def user_command_lines(found: Overview, moves: Sequence[c.PhaseCommand]) -> tuple[str, ...]:
+def user_command_lines(overview: Overview, moves: Sequence[c.PhaseCommand]) -> tuple[str, ...]:
     """The command of each move with the options that it needs."""
     named = [(move.call.command, move.phase) for move in moves if move.call.command]
-    return tuple(dict.fromkeys(command_with_others([name], found.loaded.record.id, phase) for name, phase in named))
+    return tuple(dict.fromkeys(command_with_others([name], overview.loaded.record.id, phase) for name, phase in named))
 
 
 def button(move: c.Command) -> str:

@@ -29,27 +29,27 @@ _NAMED = 3
 _STOPS = {RunStatus.BLOCKED, RunStatus.FAILED, RunStatus.PAUSED}
 
 
-def leads_to(engine: Engine, found: Overview, way: Way, phase: str, to: str = "") -> str:
+def leads_to(engine: Engine, overview: Overview, way: Way, phase: str, to: str = "") -> str:
     """``promise``, or nothing where that is refused now."""
     try:
-        return promise(engine, found, way, phase, to)
+        return promise(engine, overview, way, phase, to)
     except Refused:
         return ""
 
 
-def promise(engine: Engine, found: Overview, way: Way, phase: str, to: str = "") -> str:
+def promise(engine: Engine, overview: Overview, way: Way, phase: str, to: str = "") -> str:
     """What follows where the user decides ``way`` on ``phase``. Refuses what is refused to the user now.
 
     ``proceed`` without a phase is about all that are held; ``resume`` has none. ``to``: where a
     rejection goes back to.
     """
     path = PhasePath(phase) if phase else None
-    if path is not None and path not in found.loaded.state.attempts:
-        raise unknown_phase(found.loaded.state, path)
+    if path is not None and path not in overview.loaded.state.attempts:
+        raise unknown_phase(overview.loaded.state, path)
     acts = partial(_acts, path=path, to=to)
-    promised = outlook(engine, found.loaded, path, lambda change: acts(change).get(way, _refuse)())
-    delivers = _delivers(engine, found, promised.opens) if way != "reject" else ""
-    return f"If you {_VERBS[way]}, {_follows(found, promised, way)}{delivers}."
+    promised = outlook(engine, overview.loaded, path, lambda change: acts(change).get(way, _refuse)())
+    delivers = _delivers(engine, overview, promised.opens) if way != "reject" else ""
+    return f"If you {_VERBS[way]}, {_follows(overview, promised, way)}{delivers}."
 
 
 @view_model
@@ -67,10 +67,10 @@ class PromiseView:
 
 
 def promise_view(
-    engine: Engine, found: Overview, way: Way, phase: str, *, to: str = "", from_step: str = ""
+    engine: Engine, overview: Overview, way: Way, phase: str, *, to: str = "", from_step: str = ""
 ) -> PromiseView:
     """What ``way`` on ``phase`` would lead to. Refuses an unknown ``from_step``."""
-    promised, run = leads_to(engine, found, way, phase, to), found.loaded.record.id
+    promised, run = leads_to(engine, overview, way, phase, to), overview.loaded.record.id
     plan = retry_plan(engine, run, phase, from_step) if way == "retry" and promised else None
     if plan is None:
         return PromiseView(leads_to=promised)
@@ -111,10 +111,10 @@ def _acts(change: RunChange, path: PhasePath | None, to: str) -> dict[Way, Calla
     return acts
 
 
-def _follows(found: Overview, seen: Outlook, way: Way) -> str:
-    before = None if seen.phase is None else found.loaded.state.current(seen.phase).number
+def _follows(overview: Overview, seen: Outlook, way: Way) -> str:
+    before = None if seen.phase is None else overview.loaded.state.current(seen.phase).number
     if seen.attempt == before and seen.gate is not None:
-        return _gates(found, seen)
+        return _gates(overview, seen)
     without = f"; {_name_phases(seen.skips)} {'is' if len(seen.skips) == 1 else 'are'} left out" if seen.skips else ""
     if seen.run is RunStatus.COMPLETED:
         return f"the run completes{without}"
@@ -127,12 +127,12 @@ def _follows(found: Overview, seen: Outlook, way: Way) -> str:
         return f"the run goes back to {_name_phases(seen.opens)}"
     if before is not None and seen.attempt != before:
         return f"attempt {seen.attempt} at {seen.phase} opens{' with your feedback' if way == 'reject' else ''}"
-    return _of_phase(found, seen) or (f"the run continues with {_name_phases(seen.opens or seen.stays)}{without}")
+    return _of_phase(overview, seen) or (f"the run continues with {_name_phases(seen.opens or seen.stays)}{without}")
 
 
-def _delivers(engine: Engine, found: Overview, opens: Sequence[str]) -> str:
+def _delivers(engine: Engine, overview: Overview, opens: Sequence[str]) -> str:
     """What the steps of the phases that begin do outside the working tree, where they deliver the change."""
-    phases = [found.plan.phase(PhasePath(path)) for path in opens[:_NAMED]]
+    phases = [overview.plan.phase(PhasePath(path)) for path in opens[:_NAMED]]
     steps = {step.builtin: step for phase in phases if phase.kind == "steps" for step in phase.steps}
     if not steps.keys() & DELIVERING.keys():
         return ""
@@ -150,7 +150,7 @@ def _delivers(engine: Engine, found: Overview, opens: Sequence[str]) -> str:
         names["files"] = "them"
     if settings.close_issues and any(name in steps for name in ("forge.merge", "git.merge")):
         with engine.store.read() as tx:
-            item = item_of_run(tx, found.loaded.record)
+            item = item_of_run(tx, overview.loaded.record)
         done += [f"closes {item.source}"] if item is not None and "://" in item.source else []
     return f": the server {join_names(done)}" if done and settings.mode != "none" else ""
 
@@ -165,10 +165,10 @@ DELIVERING: Mapping[str | None, tuple[str, str]] = {
 """What a step of a delivery does to the outside, by its name, and the mode in which it does it; empty: in each."""
 
 
-def _of_phase(found: Overview, seen: Outlook) -> str:
+def _of_phase(overview: Overview, seen: Outlook) -> str:
     """What becomes of the phase, where that alone decides what follows."""
     if seen.phase is not None and seen.state is AttemptStatus.READY:
-        phase = found.plan.phase(seen.phase)
+        phase = overview.plan.phase(seen.phase)
         if phase.kind == "steps":  # no one reads its prompt
             return f"the server starts {plural(len(phase.steps), 'step')}: {_name_phases([step.id for step in phase.steps])}"
         return "work starts with exactly this prompt"
@@ -181,13 +181,13 @@ def _of_phase(found: Overview, seen: Outlook) -> str:
     return "" if seen.opens or seen.stays else "nothing begins by itself"
 
 
-def _gates(found: Overview, seen: Outlook) -> str:
+def _gates(overview: Overview, seen: Outlook) -> str:
     """The gates that the phase is at once the decision is made."""
     assert seen.phase is not None and seen.gate is not None, "only a phase is at gates"
-    before = found.loaded.state.current(seen.phase)
-    gates = found.plan.gates(before)[seen.gate :]
+    before = overview.loaded.state.current(seen.phase)
+    gates = overview.plan.gates(before)[seen.gate :]
     if seen.gate_kind == "approval" and seen.gate == before.gate:
-        missing = gate_of(found.loaded.state, before).people - len(before.approvals) - 1
+        missing = gate_of(overview.loaded.state, before).people - len(before.approvals) - 1
         return f"your approval counts, and {plural(missing, 'more person has', 'more people have')} to approve"
     if seen.gate_kind == "approval":
         return "the next gate asks for another approval"

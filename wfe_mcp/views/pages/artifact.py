@@ -33,14 +33,14 @@ class ArtifactPage:
     drafts: tuple[DraftLine, ...] = ()
 
 
-def artifact_page(engine: Engine, found: Overview, phase: str, revision: int | None) -> ArtifactPage:
+def artifact_page(engine: Engine, overview: Overview, phase: str, revision: int | None) -> ArtifactPage:
     """The page of a revision, the newest for None. Refuses ``unknown_phase`` and ``unknown_artifact``."""
-    path = phase_of(found, phase, "")
+    path = phase_of(overview, phase, "")
     with engine.store.read() as tx:
-        record = revision_of(tx, found.loaded.record.id, path, revision)
+        record = revision_of(tx, overview.loaded.record.id, path, revision)
         heads = tuple(map(head_view, tx.artifacts.revisions(record.run_id, path)))
-        drafts = tuple(draft_lines(tx, found, path))
-    schema, value = found.plan.schema(path), content_of(found, record)
+        drafts = tuple(draft_lines(tx, overview, path))
+    schema, value = overview.plan.schema(path), content_of(overview, record)
     file = to_file(schema, json.loads(record.content))
     named = schema if isinstance(schema, str) else ""
     return ArtifactPage(

@@ -124,13 +124,13 @@ class DecisionPage:
     html: str
 
 
-def people_here(found: Sequence[Present]) -> PeopleHere:
-    """``found`` as JSON, and as a sentence."""
-    if not found:
+def people_here(presents: Sequence[Present]) -> PeopleHere:
+    """``presents`` as JSON, and as a sentence."""
+    if not presents:
         return PeopleHere(present=())
-    names = join_names([f"{present.name} (since {present.since:%H:%M} UTC)" for present in found])
-    text = f"{names} {'has' if len(found) == 1 else 'have'} this decision open, too."
-    return PeopleHere(present=tuple(view_of(PersonHere, present) for present in found), text=text)
+    names = join_names([f"{present.name} (since {present.since:%H:%M} UTC)" for present in presents])
+    text = f"{names} {'has' if len(presents) == 1 else 'have'} this decision open, too."
+    return PeopleHere(present=tuple(view_of(PersonHere, present) for present in presents), text=text)
 
 
 def decision_data(view: DecisionView, editable: str = "", present: Sequence[Present] = ()) -> DecisionData:
@@ -146,8 +146,8 @@ def decision_data(view: DecisionView, editable: str = "", present: Sequence[Pres
     )
 
 
-def _answer(given: DecisionRecord) -> AnswerGiven:
-    return view_of(AnswerGiven, given, assurance=given.assurance.name.lower())
+def _answer(decision: DecisionRecord) -> AnswerGiven:
+    return view_of(AnswerGiven, decision, assurance=decision.assurance.name.lower())
 
 
 def parts_json(schema: str, value: object) -> tuple[Any, ...]:

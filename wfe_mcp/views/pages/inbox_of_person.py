@@ -46,9 +46,11 @@ class AbsenceList:
     away: tuple[AbsenceView, ...]
 
 
-def absence_list(found: Iterable[Absence]) -> AbsenceList:
-    """``found`` as JSON."""
-    return AbsenceList(away=tuple(view_of(AbsenceView, absence, until=absence.until.isoformat()) for absence in found))
+def absence_list(absences: Iterable[Absence]) -> AbsenceList:
+    """``absences`` as JSON."""
+    return AbsenceList(
+        away=tuple(view_of(AbsenceView, absence, until=absence.until.isoformat()) for absence in absences)
+    )
 
 
 def inbox_of(view: InboxView, me: str, of: Mapping[str, Deciders]) -> InboxView:

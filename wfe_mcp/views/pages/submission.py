@@ -64,20 +64,20 @@ class FormView:
     blockers: tuple[str, ...] = ()
 
 
-def submission_form(engine: Engine, found: Overview, phase: str) -> FormView:
+def submission_form(engine: Engine, overview: Overview, phase: str) -> FormView:
     """The form of ``phase``. Refuses ``unknown_phase``."""
-    state, path = found.loaded.state, PhasePath(phase)
+    state, path = overview.loaded.state, PhasePath(phase)
     if path not in state.attempts:
         raise unknown_phase(state, phase)
-    attempt, spec, meant = state.current(path), state.phase(path), found.plan.phase(path)
-    has_artifact = found.plan.has_artifact(path)
-    moves = {type(move) for move in user_moves(found, attempt)}
+    attempt, spec, meant = state.current(path), state.phase(path), overview.plan.phase(path)
+    has_artifact = overview.plan.has_artifact(path)
+    moves = {type(move) for move in user_moves(overview, attempt)}
     how = _how(attempt, spec.kind, moves) if has_artifact else ""
     with engine.store.read() as tx:
-        of, text, faults = _start(tx, found, attempt) if has_artifact else ("", "", ())
+        of, text, faults = _start(tx, overview, attempt) if has_artifact else ("", "", ())
         prompt = ""
         with suppress(Refused):  # it names what does not exist yet
-            prompt = prompt_of(run_as_read(engine, tx, found.loaded.record.id), attempt)
+            prompt = prompt_of(run_as_read(engine, tx, overview.loaded.record.id), attempt)
     value: Json = None
     with suppress(ValueError):  # a draft is cut where it was kept
         value = json.loads(text) if text else None
@@ -90,9 +90,9 @@ def submission_form(engine: Engine, found: Overview, phase: str) -> FormView:
         state=str(attempt.status),
         attempt=attempt.number,
         how=how,
-        artifact=str(found.plan.artifact_name(path) or ""),
-        schema=json_schema(found.plan.schema(path)) if has_artifact else {},
-        command=f"wfe-mcp {verb} {found.loaded.record.id} {shell_path(path)}{file}",
+        artifact=str(overview.plan.artifact_name(path) or ""),
+        schema=json_schema(overview.plan.schema(path)) if has_artifact else {},
+        command=f"wfe-mcp {verb} {overview.loaded.record.id} {shell_path(path)}{file}",
         why="" if how else _why(attempt, has_artifact=has_artifact),
         prompt=prompt,
         of=of,
@@ -102,7 +102,7 @@ def submission_form(engine: Engine, found: Overview, phase: str) -> FormView:
         gates=tuple(gate_view(gate) for gate in meant.gates),
         can_force=c.ForceAccept in moves,
         can_overrule=c.Overrule in moves,
-        leads_to={way: leads_to(engine, found, way, phase) for kind, way in _WAYS.items() if kind in moves},
+        leads_to={way: leads_to(engine, overview, way, phase) for kind, way in _WAYS.items() if kind in moves},
         blockers=tuple(
             blocker_line(view)
             for view in blocker_views(state, only_open=True)
@@ -133,21 +133,21 @@ def _why(attempt: Attempt, *, has_artifact: bool) -> str:
     return f"The phase is {attempt.status}: nothing of it can be submitted now."
 
 
-def _start(tx: Tx, found: Overview, attempt: Attempt) -> tuple[str, str, tuple[JsonObject, ...]]:
+def _start(tx: Tx, overview: Overview, attempt: Attempt) -> tuple[str, str, tuple[JsonObject, ...]]:
     """What a person starts from: the revision of this attempt, else its last draft, else the newest revision of the phase."""
-    run, path = found.loaded.record.id, attempt.phase
+    run, path = overview.loaded.record.id, attempt.phase
     if attempt.revision:
-        return _revision(tx, found, attempt, attempt.revision)
-    drafts = drafts_of(tx, found.loaded, path)
+        return _revision(tx, overview, attempt, attempt.revision)
+    drafts = drafts_of(tx, overview.loaded, path)
     if drafts and drafts[-1].attempt == attempt.number:
         last = drafts[-1]
         return f"draft {len(drafts)}", _format_json(last.raw.decode(errors="replace")), tuple(last.errors[:20])
     heads = tx.artifacts.revisions(run, path)
-    return _revision(tx, found, attempt, heads[-1].revision) if heads else ("", "", ())
+    return _revision(tx, overview, attempt, heads[-1].revision) if heads else ("", "", ())
 
 
-def _revision(tx: Tx, found: Overview, attempt: Attempt, number: int) -> tuple[str, str, tuple[JsonObject, ...]]:
-    record = tx.artifacts.revision(found.loaded.record.id, attempt.phase, number)
+def _revision(tx: Tx, overview: Overview, attempt: Attempt, number: int) -> tuple[str, str, tuple[JsonObject, ...]]:
+    record = tx.artifacts.revision(overview.loaded.record.id, attempt.phase, number)
     assert record is not None, "the state names a stored revision"
     return f"revision {number}", _format_json(record.content), ()
 

@@ -140,20 +140,20 @@ class ProjectView:
     runs: tuple[RunRow, ...]
 
 
-def activity_view(found: Activity) -> ActivityView:
+def activity_view(activity: Activity) -> ActivityView:
     """One event of the log over all runs."""
     return ActivityView(
-        position=found.position,
-        project=found.project_id,
-        run=found.run,
-        title=found.title,
-        event=event_view(found.event),
+        position=activity.position,
+        project=activity.project_id,
+        run=activity.run,
+        title=activity.title,
+        event=event_view(activity.event),
     )
 
 
-def evidence_fact(found: EvidenceRecord) -> EvidenceFact:
+def evidence_fact(evidence: EvidenceRecord) -> EvidenceFact:
     """One piece of evidence."""
-    return view_of(EvidenceFact, found, log=found.log_path or "", facts=found.data)
+    return view_of(EvidenceFact, evidence, log=evidence.log_path or "", facts=evidence.data)
 
 
 def evidence_list(engine: Engine, run: str, phase: str = "", attempt: int | None = None) -> EvidenceList:
@@ -187,9 +187,9 @@ def _step_fact(row: StepRecord, at: datetime, iteration: int) -> EvidenceFact:
     )
 
 
-def project_row(found: KnownProject) -> ProjectRow:
+def project_row(project: KnownProject) -> ProjectRow:
     """One line of the list."""
-    return view_of(ProjectRow, found, project=found.id, root=found.folder, run_count=found.runs)
+    return view_of(ProjectRow, project, project=project.id, root=project.folder, run_count=project.runs)
 
 
 def check_lines(settings: Settings) -> tuple[CheckLine, ...]:

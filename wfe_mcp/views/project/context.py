@@ -56,7 +56,7 @@ def project_context(engine: Engine, tokens: int = TOKENS) -> ProjectContext:
     )
 
 
-def _within(inside: ProjectContents, known: ProjectView, lines: int) -> ProjectContext:
+def _within(inside: ProjectContents, project: ProjectView, lines: int) -> ProjectContext:
     """The context with at most so many lines of each list."""
     left: dict[str, int] = {}
 
@@ -76,19 +76,19 @@ def _within(inside: ProjectContents, known: ProjectView, lines: int) -> ProjectC
         for check in inside.checks
     ]
     return ProjectContext(
-        project=known.project.project,
-        name=known.project.name,
+        project=project.project.project,
+        name=project.project.name,
         root=inside.root,
         git=inside.git,
         facts={fact.name: fact.value for fact in cut("facts", inside.facts)},
         found={kind: list(cut(kind, those)) for kind, those in kinds.items()},
         checks=tuple(cut("checks", checks)),
-        default_template=known.default_template,
-        templates={template.name: template.title for template in cut("templates", known.templates)},
-        roles={role.role: f"{role.provider} {role.model}".strip() for role in cut("roles", known.roles)},
+        default_template=project.default_template,
+        templates={template.name: template.title for template in cut("templates", project.templates)},
+        roles={role.role: f"{role.provider} {role.model}".strip() for role in cut("roles", project.roles)},
         runs=tuple(
             {"run": run.run, "title": run.title, "state": run.state, "template": run.template}
-            for run in cut("runs", known.runs)
+            for run in cut("runs", project.runs)
         ),
         left_out=left,
     )

@@ -50,17 +50,19 @@ def credentials_view(engine: Engine) -> CredentialsView:
     )
 
 
-def credential_view(engine: Engine, one: Credential) -> CredentialView:
+def credential_view(engine: Engine, credential: Credential) -> CredentialView:
     """One credential."""
     settings = engine.settings().settings
-    named = [f"check {name}" for name, check in settings.checks.items() if one.name in check.credentials]
+    named = [f"check {name}" for name, check in settings.checks.items() if credential.name in check.credentials]
     named += [
-        f"http steps at {origin}" for origin, login in settings.http.logins.items() if login.split()[0] == one.name
+        f"http steps at {origin}"
+        for origin, login in settings.http.logins.items()
+        if login.split()[0] == credential.name
     ]
     return view_of(
         CredentialView,
-        one,
-        state=one.state(engine.clock()),
+        credential,
+        state=credential.state(engine.clock()),
         given_to=tuple(named),
-        used=tuple(CredentialUse(to=to, at=second(at)) for to, at in one.used.items()),
+        used=tuple(CredentialUse(to=to, at=second(at)) for to, at in credential.used.items()),
     )

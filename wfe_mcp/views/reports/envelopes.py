@@ -51,45 +51,45 @@ def overviews_of(runs: Sequence[tuple[Engine, str]]) -> Iterator[tuple[Engine, O
                 yield engine, _at_its_end(engine, run_overview)
 
 
-def _at_its_end(engine: Engine, found: Overview) -> Overview:
-    run = found.loaded.record.id
-    if end_time(engine, found.loaded):
+def _at_its_end(engine: Engine, run_overview: Overview) -> Overview:
+    run = run_overview.loaded.record.id
+    if end_time(engine, run_overview.loaded):
         return overview_of(engine, run)
-    if _is_trusted_now(engine, found):
+    if _is_trusted_now(engine, run_overview):
         with engine.store.read() as tx:
             return overview(engine, tx, engine.load(tx, run))
-    if found.loaded.state.going_back is None or not is_interrupted(engine, found.loaded):
-        return found
+    if run_overview.loaded.state.going_back is None or not is_interrupted(engine, run_overview.loaded):
+        return run_overview
     with suppress(Refused):  # it cannot be ended now; the blockers name it
         end_interrupted(engine, run)
     with engine.store.read() as tx:
         return overview(engine, tx, engine.load(tx, run))
 
 
-def _is_trusted_now(engine: Engine, found: Overview) -> bool:
+def _is_trusted_now(engine: Engine, run_overview: Overview) -> bool:
     """Whether the run waited for trust without need, and continues."""
-    if found.folder or not any(need.stop in TRUST and need.who is Who.HUMAN for need in found.needs):
+    if run_overview.folder or not any(need.stop in TRUST and need.who is Who.HUMAN for need in run_overview.needs):
         return False
     from wfe_mcp.engine.templates.trust import continue_trusted
 
-    return continue_trusted(engine, found.loaded, steps_wait=bool(found.untrusted))
+    return continue_trusted(engine, run_overview.loaded, steps_wait=bool(run_overview.untrusted))
 
 
 def envelope_of(
-    found: Overview, summary: str, view: object, *, phase: str | None = None, error: Refused | None = None
+    run_overview: Overview, summary: str, view: object, *, phase: str | None = None, error: Refused | None = None
 ) -> Envelope:
     """The answer about a run as it is now, and one of its phases."""
-    state = found.loaded.state
+    state = run_overview.loaded.state
     of_phase = str(state.current(PhasePath(phase)).status) if phase else None
     return Envelope(
         error is None,
-        found.loaded.record.id,
+        run_overview.loaded.record.id,
         phase,
         of_phase or str(state.status),
         str(state.status),
-        found.waiting_on,
+        run_overview.waiting_on,
         summary,
-        next_moves(found),
+        next_moves(run_overview),
         error=error,
         view=view,
     )
@@ -128,39 +128,39 @@ def refusal(engine: Engine, refused: Refused, run: str | None = None, phase: str
     return _resubmit(run_overview, envelope, phase) if refused.code == "invalid_artifact" and phase else envelope
 
 
-def _with_command_of_the_user(found: Overview, refused: Refused, phase: str | None) -> Refused:
+def _with_command_of_the_user(run_overview: Overview, refused: Refused, phase: str | None) -> Refused:
     """``refused`` with what the user can do at an opinion gate that no reviewer answers: no call of an agent helps there.
 
     At a server that people log in to, the page in place of the command that only the user runs.
     """
-    attempt = None if phase is None else found.loaded.state.current(PhasePath(phase))
-    blocker = None if attempt is None else blocker_of(found, attempt)
+    attempt = None if phase is None else run_overview.loaded.state.current(PhasePath(phase))
+    blocker = None if attempt is None else blocker_of(run_overview, attempt)
     if attempt is None or blocker is None or refused.code not in {"needs_human", "illegal_transition"}:
         return refused
     is_users = refused.code == "needs_human" or attempt.status is AttemptStatus.FAILED
-    if found.page and blocker.command == found.page and is_users:
+    if run_overview.page and blocker.command == run_overview.page and is_users:
         return replace(refused, hint=f"Tell the user: {blocker.sentence}")
-    if refused.code == "needs_human" or attempt.phase not in {*found.unanswered, *found.asked_persons}:
+    if refused.code == "needs_human" or attempt.phase not in {*run_overview.unanswered, *run_overview.asked_persons}:
         return refused
     return replace(refused, hint=f"{refused.hint} Or tell the user: {blocker.sentence}".strip())
 
 
-def _with_machine_of_holder(engine: Engine, found: Overview, refused: Refused, phase: str | None) -> Refused:
+def _with_machine_of_holder(engine: Engine, run_overview: Overview, refused: Refused, phase: str | None) -> Refused:
     """``refused`` with what this machine knows of a holder on another one."""
-    if refused.code != "leased" or not (sentences := elsewhere(engine, found, phase)):
+    if refused.code != "leased" or not (sentences := elsewhere(engine, run_overview, phase)):
         return refused
     return replace(refused, hint=f"{' '.join(sentences)} {refused.hint}".strip())
 
 
-def _resubmit(found: Overview, envelope: Envelope, phase: str) -> Envelope:
+def _resubmit(run_overview: Overview, envelope: Envelope, phase: str) -> Envelope:
     """After an invalid artifact: submit again, with the schema in the answer when it is small."""
-    attempt = found.loaded.state.current(PhasePath(phase))
-    if attempt.status is not AttemptStatus.RUNNING or PhasePath(phase) not in found.startable:
+    attempt = run_overview.loaded.state.current(PhasePath(phase))
+    if attempt.status is not AttemptStatus.RUNNING or PhasePath(phase) not in run_overview.startable:
         return envelope
-    output = plain(artifact_views.output_view(found.plan, attempt.phase))
+    output = plain(artifact_views.output_view(run_overview.plan, attempt.phase))
     if len(str(output)) > 2_000:
         return envelope
-    submit = submit_call(found.loaded.record.id, phase, attempt.number)
+    submit = submit_call(run_overview.loaded.record.id, phase, attempt.number)
     return replace(envelope, data=envelope.data | {"output": output}, next=(submit, *envelope.next[:2]))
 
 

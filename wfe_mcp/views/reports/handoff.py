@@ -96,29 +96,29 @@ def files(engine: Engine, run: str) -> dict[str, str]:
 
 
 def _page(
-    found: Overview, details: DetailsView, evidence: dict[str, EvidenceRecord], lines: int, chars: int, inputs: int
+    overview: Overview, details: DetailsView, evidence: dict[str, EvidenceRecord], lines: int, chars: int, inputs: int
 ) -> str:
-    record = found.loaded.record
+    record = overview.loaded.record
     sections = {
-        "Goal": _goal(found, details, inputs),
-        "Done": _limit_lines([f"- {text}" for text in _done_lines(found)], lines),
+        "Goal": _goal(overview, details, inputs),
+        "Done": _limit_lines([f"- {text}" for text in _done_lines(overview)], lines),
         "Decided": _limit_lines([f"- {text}" for text in _decision_lines(details, chars)], lines),
         "Evidenced": _limit_lines([f"- {text}" for text in _evidence_lines(details, evidence, chars)], lines),
         "Open": [
-            f"Waiting for {found.waiting_on}.",
-            *_limit_lines([f"- {quoted_line(text, 2 * chars)}" for text in sentences(found)], lines),
+            f"Waiting for {overview.waiting_on}.",
+            *_limit_lines([f"- {quoted_line(text, 2 * chars)}" for text in sentences(overview)], lines),
         ],
-        "Next": _next(found),
-        "Budget": [f"- {text}" for text in _budget(found, details)],
+        "Next": _next(overview),
+        "Budget": [f"- {text}" for text in _budget(overview, details)],
     }
     head = [
         f"# Hand-off of run {record.id}",
         "",
-        quoted_line(summary(found), 300),
+        quoted_line(summary(overview), 300),
         f"Template {record.template} {record.template_version}; begun {_day(record.created_at)}, last change {_day(record.updated_at)}.",
         *(
             f"Weakened gate: {quoted_line(gate.sentence, 2 * chars)}."
-            for gate in find_weakened_gates(found.loaded)[:lines]
+            for gate in find_weakened_gates(overview.loaded)[:lines]
         ),
     ]
     body = [
@@ -129,20 +129,20 @@ def _page(
     return without_hidden("\n".join([*head, *body]) + "\n")
 
 
-def _goal(found: Overview, details: DetailsView, chars: int) -> list[str]:
+def _goal(overview: Overview, details: DetailsView, chars: int) -> list[str]:
     from wfe_mcp.workflow.prompts import fence
 
     inputs = "\n".join(
         f"{name}: {value if isinstance(value, str) else canonical_json(value)}"
         for name, value in details.inputs.items()
     )
-    return [fence(clean(inputs), "the inputs", nonce=found.loaded.record.id, limit=chars)] if inputs else []
+    return [fence(clean(inputs), "the inputs", nonce=overview.loaded.record.id, limit=chars)] if inputs else []
 
 
-def _done_lines(found: Overview) -> Iterator[str]:
-    for attempt in found.loaded.state.open_attempts:
+def _done_lines(overview: Overview) -> Iterator[str]:
+    for attempt in overview.loaded.state.open_attempts:
         if attempt.status is AttemptStatus.COMPLETED:
-            name = found.plan.artifact_name(attempt.phase)
+            name = overview.plan.artifact_name(attempt.phase)
             artifact = (
                 f": {name}, revision {attempt.revision}, sha256 {str(attempt.sha256)[:12]}"
                 if attempt.revision and name
@@ -182,16 +182,16 @@ def _seen_lines(evidence: EvidenceRecord, level: str) -> Iterator[str]:
     yield f", level {level}" if level else ""
 
 
-def _next(found: Overview) -> list[str]:
+def _next(overview: Overview) -> list[str]:
     calls = [
         f"- `{move.tool}({', '.join(f'{name}={value!r}' for name, value in move.args.items())})`"
-        for move in next_moves(found)
+        for move in next_moves(overview)
     ]
-    return calls or ["Nothing an agent can do: see Open." if sentences(found) else "The run is over."]
+    return calls or ["Nothing an agent can do: see Open." if sentences(overview) else "The run is over."]
 
 
-def _budget(found: Overview, details: DetailsView) -> Iterator[str]:
-    state = found.loaded.state
+def _budget(overview: Overview, details: DetailsView) -> Iterator[str]:
+    state = overview.loaded.state
     yield f"iteration {state.iteration} of at most {state.spec.max_iterations}"
     yield from usage_lines(details.usage) or ["no model was called by the server"]
 

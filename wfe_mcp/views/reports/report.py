@@ -78,78 +78,80 @@ def moment_line(then: Moment) -> str:
     return f"As of event {then.event.seq} of {then.of} ({then.event.type}): {run_views.summary(then.found)}"
 
 
-def details_of(engine: Engine, found: Overview, then: Moment | None = None) -> DetailsView:
+def details_of(engine: Engine, overview: Overview, then: Moment | None = None) -> DetailsView:
     """What happened in a run, now or at an earlier moment."""
-    record = found.loaded.record
-    spending = None if found.spending is None else usage_of_run(engine, found, None if then is None else then.event.at)
+    record = overview.loaded.record
+    spending = (
+        None if overview.spending is None else usage_of_run(engine, overview, None if then is None else then.event.at)
+    )
     with engine.store.read() as tx:
         if then is None:
-            found = with_tools(tx, found)
+            overview = with_tools(tx, overview)
         evidence = [piece for piece in tx.evidence.of_run(record.id) if then is None or piece.at <= then.event.at]
         origin = origin_of(tx, record)
         return DetailsView(
             inputs=tx.documents.load(record.inputs_sha256),
-            manifest=manifest(tx, found.loaded, None if then is None else list(found.steps)),
-            attempts=_attempts(found, evidence),
-            artifacts=tuple(head_view(head) for head in revisions_then(tx, found.loaded)),
-            requests=tuple(_request(request) for request in requests_then(tx, found.loaded)),
-            decisions=decisions_of(tx, found),
-            checkpoints=newest_checkpoints(tx, found),
+            manifest=manifest(tx, overview.loaded, None if then is None else list(overview.steps)),
+            attempts=_attempts(overview, evidence),
+            artifacts=tuple(head_view(head) for head in revisions_then(tx, overview.loaded)),
+            requests=tuple(_request(request) for request in requests_then(tx, overview.loaded)),
+            decisions=decisions_of(tx, overview),
+            checkpoints=newest_checkpoints(tx, overview),
             imported=None if origin is None else run_views.origin_view(origin),
-            context=tuple(run_views.context_view(bundle, files=True) for bundle in found.context),
+            context=tuple(run_views.context_view(bundle, files=True) for bundle in overview.context),
             usage=spending,
         )
 
 
-def _attempts(found: Overview, evidence: list[EvidenceRecord]) -> tuple[PhaseView, ...]:
+def _attempts(overview: Overview, evidence: list[EvidenceRecord]) -> tuple[PhaseView, ...]:
     """Every attempt, superseded ones too, in the order of the template."""
     by_attempt: dict[tuple[str, int], list[EvidenceView]] = {}
     for record in evidence:
         by_attempt.setdefault((record.phase, record.attempt), []).append(_evidence(record))
     return tuple(
         replace(
-            run_views.attempt_view(found, attempt),
+            run_views.attempt_view(overview, attempt),
             evidence=tuple(
                 view for n in (attempt.restores, attempt.number) for view in by_attempt.get((attempt.phase, n), ())
             ),
         )
-        for tries in found.loaded.state.attempts.values()
+        for tries in overview.loaded.state.attempts.values()
         for attempt in tries
     )
 
 
-def _evidence(found: EvidenceRecord) -> EvidenceView:
+def _evidence(evidence: EvidenceRecord) -> EvidenceView:
     return view_of(
         EvidenceView,
-        found,
-        gate=found.kind,
-        step=found.data.get("step") or "",
-        log=found.log_path or "",
-        counted_from=origin(found.data.get("tests") or {}),
+        evidence,
+        gate=evidence.kind,
+        step=evidence.data.get("step") or "",
+        log=evidence.log_path or "",
+        counted_from=origin(evidence.data.get("tests") or {}),
     )
 
 
-def _request(asked: RequestRecord) -> RequestView:
+def _request(request: RequestRecord) -> RequestView:
     return view_of(
         RequestView,
-        asked,
-        request=asked.id,
-        sha256=asked.sha256[:12],
-        assurance=asked.assurance.name.lower(),
-        state=str(asked.status),
-        asked_at=second(asked.created_at),
+        request,
+        request=request.id,
+        sha256=request.sha256[:12],
+        assurance=request.assurance.name.lower(),
+        state=str(request.status),
+        asked_at=second(request.created_at),
     )
 
 
-def decisions_of(tx: Tx, found: Overview) -> tuple[DecisionLine, ...]:
+def decisions_of(tx: Tx, overview: Overview) -> tuple[DecisionLine, ...]:
     """What people decided; in a fork also in the runs that it comes from, each with the id of its run."""
-    record, origin = found.loaded.record, found.loaded.state.origin
+    record, origin = overview.loaded.record, overview.loaded.state.origin
     decisions = _decision_lines(tx, record.id, record.last_seq)
     while origin is not None:
         decisions = [replace(line, run=origin.run) for line in _decision_lines(tx, origin.run, origin.seq)] + decisions
         before = tx.runs.load(origin.run)
         origin = None if before is None else before.state.origin
-    return tuple(replace(decision, void=_void(found.loaded.state, decision)) for decision in decisions)
+    return tuple(replace(decision, void=_void(overview.loaded.state, decision)) for decision in decisions)
 
 
 def void_words(decision: DecisionLine) -> str:

@@ -82,9 +82,9 @@ def _text_part(content: bytes) -> PartView:
     return PartView(cut=True, text=shown, bytes=len(content), hint="the command saves the whole file")
 
 
-def attachment_line(found: AttachmentHead) -> AttachmentLine:
+def attachment_line(head: AttachmentHead) -> AttachmentLine:
     """An attachment without its content."""
-    return view_of(AttachmentLine, found, artifact=f"{ATTACHMENT}{found.number}", by=f"{found.actor} ({found.channel})")
+    return view_of(AttachmentLine, head, artifact=f"{ATTACHMENT}{head.number}", by=f"{head.actor} ({head.channel})")
 
 
 DRAFT = "draft:"
@@ -111,18 +111,18 @@ class DraftView:
     part: PartView = field(metadata=INLINE)
 
 
-def draft_lines(tx: Tx, found: Overview, path: PhasePath) -> list[DraftLine]:
+def draft_lines(tx: Tx, overview: Overview, path: PhasePath) -> list[DraftLine]:
     """One line per refused submission of ``path``, oldest first."""
-    return [_line(draft, number) for number, draft in enumerate(drafts_of(tx, found.loaded, path), 1)]
+    return [_line(draft, number) for number, draft in enumerate(drafts_of(tx, overview.loaded, path), 1)]
 
 
-def draft_view(tx: Tx, found: Overview, phase: str, name: str, pointer: str) -> DraftView:
+def draft_view(tx: Tx, overview: Overview, phase: str, name: str, pointer: str) -> DraftView:
     """The draft called ``name`` with its faults. Refuses ``unknown_artifact``."""
     known = {
         (path, f"{DRAFT}{number}"): (number, draft)
-        for path in found.loaded.state.attempts
+        for path in overview.loaded.state.attempts
         if phase in {"", path}
-        for number, draft in enumerate(drafts_of(tx, found.loaded, path), 1)
+        for number, draft in enumerate(drafts_of(tx, overview.loaded, path), 1)
     }
     matches = [entry for (_, own_name), entry in known.items() if own_name == name]
     if len(matches) != 1:

@@ -54,14 +54,14 @@ def has_failed(rows: Iterable[StepRecord]) -> bool:
     return any(row.status in _FAILED for row in rows)
 
 
-def steps_part(found: Overview, phase: str, name: str, pointer: str) -> CallsView:
+def steps_part(overview: Overview, phase: str, name: str, pointer: str) -> CallsView:
     """The calls called ``name`` (``steps:2``) of ``phase``: shortened, or what ``pointer`` names, whole.
 
     Refuses ``unknown_artifact``.
     """
     number = name.removeprefix(STEPS)
     attempt = int(number) if number.isdecimal() else 0
-    rows = [row for row in found.steps if row.attempt == attempt and phase in {"", row.phase}]
+    rows = [row for row in overview.steps if row.attempt == attempt and phase in {"", row.phase}]
     places: set[PhasePath] = {row.phase for row in rows}
     if len(places) > 1:
         several = ", ".join(sorted(places))
@@ -71,7 +71,7 @@ def steps_part(found: Overview, phase: str, name: str, pointer: str) -> CallsVie
             f"Name the phase too: phase {min(places)} in a call, --phase {min(places)} at a terminal.",
         )
     if not places:
-        known = dict.fromkeys(f"{STEPS}{row.attempt} of {row.phase}" for row in found.steps)
+        known = dict.fromkeys(f"{STEPS}{row.attempt} of {row.phase}" for row in overview.steps)
         raise Refused(
             "unknown_artifact",
             f"No calls are called {name!r} in phase {phase!r}.",

@@ -63,15 +63,15 @@ class NewestCheckpoints:
 
 
 def checkpoint_view(
-    taken: Checkpoint, *, files: bool | None = None, not_kept: tuple[LeftOut, ...] = ()
+    checkpoint: Checkpoint, *, files: bool | None = None, not_kept: tuple[LeftOut, ...] = ()
 ) -> CheckpointView:
     """One checkpoint."""
     return view_of(
         CheckpointView,
-        taken,
-        checkpoint=taken.name,
-        at=second(taken.event.at),
-        commit=(taken.commit or "")[:12],
+        checkpoint,
+        checkpoint=checkpoint.name,
+        at=second(checkpoint.event.at),
+        commit=(checkpoint.commit or "")[:12],
         not_kept=not_kept,
         files=files,
     )
@@ -98,9 +98,9 @@ def not_kept_words(left: Sequence[LeftOut], count: int) -> str:
     return f"not kept: {', '.join(named)}{more}"
 
 
-def newest_checkpoints(tx: Tx, found: Overview) -> NewestCheckpoints | None:
+def newest_checkpoints(tx: Tx, overview: Overview) -> NewestCheckpoints | None:
     """The newest checkpoints in words; None where the run has none."""
-    record = found.loaded.record
+    record = overview.loaded.record
     checkpoints = [checkpoint for checkpoint in checkpoints_of(tx, record.id) if checkpoint.seq <= record.last_seq]
     newest = tuple(_words(checkpoint) for checkpoint in reversed(checkpoints[-_NEWEST:]))
     return NewestCheckpoints(count=len(checkpoints), newest=newest) if checkpoints else None
@@ -111,8 +111,8 @@ def checkpoints_words(checkpoints: NewestCheckpoints, run: str) -> str:
     return f"checkpoints: {', '.join(checkpoints.newest)}; {checkpoints.count} in all: wfe-mcp checkpoints {run}"
 
 
-def _words(taken: Checkpoint) -> str:
-    place = f" of {taken.phase} #{taken.attempt}" if taken.phase else ""
-    without = f", without {plural(taken.skipped, 'file')}" if taken.skipped else ""
-    note = f": {' '.join(taken.note.split())[:_NOTE_CHARS]}" if taken.note else ""
-    return f"{taken.name} ({taken.why}{place}{without}{note})"
+def _words(checkpoint: Checkpoint) -> str:
+    place = f" of {checkpoint.phase} #{checkpoint.attempt}" if checkpoint.phase else ""
+    without = f", without {plural(checkpoint.skipped, 'file')}" if checkpoint.skipped else ""
+    note = f": {' '.join(checkpoint.note.split())[:_NOTE_CHARS]}" if checkpoint.note else ""
+    return f"{checkpoint.name} ({checkpoint.why}{place}{without}{note})"

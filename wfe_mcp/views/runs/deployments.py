@@ -83,9 +83,9 @@ def deployments_view(engine: Engine, environment: str = "") -> Deployments:
     )
 
 
-def _environment(name: str, settings: EnvironmentSettings | None, found: DeploymentHistory) -> EnvironmentView:
-    running, health = found.running(name), found.health.get(name)
-    last = next((deployment for deployment in found.deployments if deployment.environment == name), None)
+def _environment(name: str, settings: EnvironmentSettings | None, history: DeploymentHistory) -> EnvironmentView:
+    running, health = history.running(name), history.health.get(name)
+    last = next((deployment for deployment in history.deployments if deployment.environment == name), None)
     is_known = last is not None and last.state in {"deployed", "rolled back"}
     return EnvironmentView(
         name=name,

@@ -57,12 +57,12 @@ def blocker_views(state: RunState, *, chars: int = 400, only_open: bool = False)
     return tuple(views[-_LISTED:])
 
 
-def blocker_line(found: BlockerView) -> str:
+def blocker_line(blocker: BlockerView) -> str:
     """A blocker in one sentence."""
-    met = f", met {plural(found.times, 'time')}" if found.times > 1 else ""
-    who = ", needs a person" if found.human_required else ""
-    step = f" Next step: {found.next_step}" if found.next_step and found.state == "open" else ""
-    return f"blocker {found.fingerprint} of {found.phase} ({found.state}{met}{who}): {found.cause}{step}"
+    met = f", met {plural(blocker.times, 'time')}" if blocker.times > 1 else ""
+    who = ", needs a person" if blocker.human_required else ""
+    step = f" Next step: {blocker.next_step}" if blocker.next_step and blocker.state == "open" else ""
+    return f"blocker {blocker.fingerprint} of {blocker.phase} ({blocker.state}{met}{who}): {blocker.cause}{step}"
 
 
 def open_blockers(engine: Engine, run: str = "", *, everything: bool = False) -> BlockerList:
@@ -96,17 +96,17 @@ def recovered_phase(state: RunState, path: PhasePath) -> PhasePath:
     raise Refused("bad_argument", f"No recovery of phase {path!r} has begun.", hint)
 
 
-def _view(state: RunState, found: BlockerFound, chars: int) -> BlockerView:
-    attempt = state.current(found.recovered)
+def _view(state: RunState, blocker: BlockerFound, chars: int) -> BlockerView:
+    attempt = state.current(blocker.recovered)
     return view_of(
         BlockerView,
-        found,
-        phase=found.recovered,
-        reported_by=found.phase,
-        class_=found.kind,
-        state=status_of(found, attempt.status, forced=attempt.forced),
-        cause=_truncate(found.cause, chars),
-        next_step=_truncate(found.next_step, chars),
+        blocker,
+        phase=blocker.recovered,
+        reported_by=blocker.phase,
+        class_=blocker.kind,
+        state=status_of(blocker, attempt.status, forced=attempt.forced),
+        cause=_truncate(blocker.cause, chars),
+        next_step=_truncate(blocker.next_step, chars),
     )
 
 

@@ -108,16 +108,16 @@ def _brief(overview: Overview, stops: tuple[Blocker, ...], phases: int, shown_st
     )
 
 
-def _outputs(found: RunOutputs | None, chars: int) -> models.OutputsView | None:
+def _outputs(outputs: RunOutputs | None, chars: int) -> models.OutputsView | None:
     """The outputs of a run that fit into ``chars`` characters; the others by name."""
-    if found is None:
+    if outputs is None:
         return None
     shown: JsonObject = {}
-    for name, value in found.values.items():
+    for name, value in outputs.values.items():
         if len(canonical_json({**shown, name: value})) <= chars:
             shown[name] = value
-    left = tuple(name for name in found.values if name not in shown)
-    unknown = tuple(f"{name}: {why}" for name, why in found.faults.items())
+    left = tuple(name for name in outputs.values if name not in shown)
+    unknown = tuple(f"{name}: {why}" for name, why in outputs.faults.items())
     return models.OutputsView(values=shown, left_out=left, unknown=unknown)
 
 
@@ -220,7 +220,7 @@ def _not_delivered(row: StepRecord) -> str:
 
 def run_row(
     run: RunRecord,
-    found: Overview | None = None,
+    overview: Overview | None = None,
     place: TopPhaseCounts | None = None,
     *,
     stale: bool = False,
@@ -228,11 +228,11 @@ def run_row(
     weakened_gates: int = 0,
     folder: str | None = None,
 ) -> models.RunRow:
-    """One line of a list of runs. ``found``: where it is known who the run waits for; ``place``: else, where it is in its phases.
+    """One line of a list of runs. ``overview``: where it is known who the run waits for; ``place``: else, where it is in its phases.
 
     ``folder``: "" where the caller is in the run's.
     """
-    now = place if found is None else place_of(found.loaded.state)
+    now = place if overview is None else place_of(overview.loaded.state)
     return view_of(
         models.RunRow,
         run,
@@ -250,8 +250,8 @@ def run_row(
         imported=run.origin_sha256 is not None,
         stale=stale,
         stuck=stuck,
-        waiting_on=found.waiting_on if found is not None else "none" if run.status in OVER else "",
-        waits_for="" if found is None else waits_for(found),
+        waiting_on=overview.waiting_on if overview is not None else "none" if run.status in OVER else "",
+        waits_for="" if overview is None else waits_for(overview),
         weakened_gates=weakened_gates,
     )
 

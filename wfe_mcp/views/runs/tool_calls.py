@@ -85,9 +85,9 @@ class ToolCallList:
     calls: tuple[PhaseToolCall, ...]
 
 
-def with_tools(tx: Tx, found: Overview) -> Overview:
-    """``found`` with which tools were used, by models that the server called and by the client as far as its hooks record it."""
-    return replace(found, tools=tuple(tx.tool_calls.totals(found.loaded.record.id)))
+def with_tools(tx: Tx, overview: Overview) -> Overview:
+    """``overview`` with which tools were used, by models that the server called and by the client as far as its hooks record it."""
+    return replace(overview, tools=tuple(tx.tool_calls.totals(overview.loaded.record.id)))
 
 
 def tools_of(totals: Iterable[ToolTotal], attempt: Attempt) -> ToolsView | None:
@@ -111,10 +111,10 @@ def tools_words(view: ToolsView) -> str:
     return f"{plural(view.calls, 'tool call')}{failed}, {view.seconds:g} s: {names}"
 
 
-def tools_listed(found: Overview) -> list[ToolsLine]:
+def tools_listed(overview: Overview) -> list[ToolsLine]:
     """One line for each attempt in which a model used tools, oldest first."""
     lines: dict[tuple[PhasePath, int], int] = {}
-    for tool in found.tools:
+    for tool in overview.tools:
         lines[tool.phase, tool.attempt] = lines.get((tool.phase, tool.attempt), 0) + tool.calls
     return [
         ToolsLine(artifact=f"{TOOLS}{attempt}", phase=phase, attempt=attempt, calls=calls)
@@ -122,21 +122,21 @@ def tools_listed(found: Overview) -> list[ToolsLine]:
     ]
 
 
-def tools_part(tx: Tx, found: Overview, phase: str, name: str, pointer: str) -> ToolsPart:
+def tools_part(tx: Tx, overview: Overview, phase: str, name: str, pointer: str) -> ToolsPart:
     """The tool calls called ``name`` (``tools:2``) of ``phase``: a list of lines, or what ``pointer`` names, whole.
 
     Refuses ``unknown_artifact``.
     """
     number = name.removeprefix(TOOLS)
     path, attempt = PhasePath(phase), int(number) if number.isdecimal() else 0
-    if path not in found.loaded.state.attempts or not 0 < attempt <= len(found.loaded.state.attempts[path]):
-        lines = ", ".join(f"{line.artifact} of {line.phase}" for line in tools_listed(found)) or "there are none"
+    if path not in overview.loaded.state.attempts or not 0 < attempt <= len(overview.loaded.state.attempts[path]):
+        lines = ", ".join(f"{line.artifact} of {line.phase}" for line in tools_listed(overview)) or "there are none"
         raise Refused(
             "unknown_artifact",
             f"No tool calls are called {name!r} in phase {phase!r}.",
             f"Name the phase and its attempt. Tool calls: {lines[:500]}.",
         )
-    calls = tx.tool_calls.filter(found.loaded.record.id, path, attempt)
+    calls = tx.tool_calls.filter(overview.loaded.record.id, path, attempt)
     about = ToolsLine(artifact=name, phase=phase, attempt=attempt, calls=len(calls))
     if pointer:
         return ToolsPart(line=about, part=part_view(plain([tool_call_view(call) for call in calls]), pointer))

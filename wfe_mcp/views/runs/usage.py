@@ -112,15 +112,15 @@ def tokens_and_cost(usage: UsageRecord | None) -> tuple[int | None, float | None
     return usage.tokens, None if usage.unpriced and not usage.cost_usd else round(usage.cost_usd, 6)
 
 
-def usage_of_run(engine: Engine, found: Overview, until: datetime | None = None) -> RunUsage:
+def usage_of_run(engine: Engine, overview: Overview, until: datetime | None = None) -> RunUsage:
     """What a run has used, phase by phase, and its caps; with ``until`` by calls that had begun by then."""
-    assert found.spending is not None, "asked where a model was called"
+    assert overview.spending is not None, "asked where a model was called"
     with engine.store.read() as tx:
-        by_phase = tx.model_calls.usage_by("phase", run_id=found.loaded.record.id, until=until)
-    usage = found.spending.usage
+        by_phase = tx.model_calls.usage_by("phase", run_id=overview.loaded.record.id, until=until)
+    usage = overview.spending.usage
     caps = (
         CapView(cap=cap.name, limit=cap.limit, unit=cap.unit, spent=round(cap.spent(usage), 6))
-        for cap in found.spending.caps
+        for cap in overview.spending.caps
     )
     phases = (PhaseUsage(phase=phase, used=usage_view(used)) for phase, used in by_phase)
     return RunUsage(total=usage_view(usage), by_phase=tuple(phases), caps=tuple(caps))

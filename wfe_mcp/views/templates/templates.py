@@ -139,16 +139,16 @@ def _source(offer: Offer) -> str:
     return f"{offer.source} {offer.package}".strip()
 
 
-def kept_view(kept: KeptVersion) -> KeptView:
+def kept_view(version: KeptVersion) -> KeptView:
     """A version that was kept."""
     return view_of(
         KeptView,
-        kept,
-        template=kept.name,
-        requires=view_of(RequiresView, kept.requires),
-        not_yet=tuple(view_of(PathNote, detail) for detail in kept.not_yet),
-        warnings=tuple(f"{detail.path}: {detail.message}" for detail in kept.warnings),
-        shadowed_by=kept.shadowed or "",
+        version,
+        template=version.name,
+        requires=view_of(RequiresView, version.requires),
+        not_yet=tuple(view_of(PathNote, detail) for detail in version.not_yet),
+        warnings=tuple(f"{detail.path}: {detail.message}" for detail in version.warnings),
+        shadowed_by=version.shadowed or "",
     )
 
 

@@ -161,16 +161,16 @@ def file_name(engine: Engine, source: Path) -> str:
     return one_line(whole.relative_to(root).as_posix() if whole.is_relative_to(root) else whole.name)
 
 
-def summary_of(file: str, made: ImportedEntries, origin: str = "the file", *, dry_run: bool) -> str:
+def summary_of(file: str, entries: ImportedEntries, origin: str = "the file", *, dry_run: bool) -> str:
     """The import in a line."""
     counts = {
-        "added": len(made.added),
-        "changed": len(made.changed),
-        "kept as here": len(made.kept),
-        f"in {origin} no more": len(made.gone),
+        "added": len(entries.added),
+        "changed": len(entries.changed),
+        "kept as here": len(entries.kept),
+        f"in {origin} no more": len(entries.gone),
     }
     parts = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-    same = plural(made.unchanged, "item") + " unchanged" if made.unchanged or not parts else ""
+    same = plural(entries.unchanged, "item") + " unchanged" if entries.unchanged or not parts else ""
     would = "Nothing was stored; it would be: " if dry_run else ""
     return f"{file}: {would}{', '.join(filter(None, (parts, same)))}"
 

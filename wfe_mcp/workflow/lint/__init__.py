@@ -123,16 +123,16 @@ def _report(definition: object, project: ProjectNames | None) -> LintReport:
     return LintReport(errors, requires, warnings, tuple(detail for detail in errors if detail in later))
 
 
-def _judge(template: Template, seen: tuple[PhaseView, ...], found: LintFindings) -> None:
-    phase_rules(template, seen, found)
-    jump_rules(seen, found)
-    flow_rules(seen, found)
-    lock_rules(seen, found)
-    step_rules(template, seen, found)
-    state_rules(template, seen, found)
-    gate_rules(template, seen, found)
-    context_rules(seen, found)
-    found.errors += islice(expression_faults(template, seen), ERRORS.most)
+def _judge(template: Template, phases: tuple[PhaseView, ...], findings: LintFindings) -> None:
+    phase_rules(template, phases, findings)
+    jump_rules(phases, findings)
+    flow_rules(phases, findings)
+    lock_rules(phases, findings)
+    step_rules(template, phases, findings)
+    state_rules(template, phases, findings)
+    gate_rules(template, phases, findings)
+    context_rules(phases, findings)
+    findings.errors += islice(expression_faults(template, phases), ERRORS.most)
 
 
 def _first(details: tuple[Detail, ...]) -> tuple[Detail, ...]:

@@ -31,27 +31,27 @@ from wfe_mcp.workflow.lint.scope import PhaseView
 from wfe_mcp.workflow.model import BundleRef, FlowPhase, LoopPhase, SubflowRule, Template
 
 
-def flow_rules(views: tuple[PhaseView, ...], found: LintFindings) -> None:
+def flow_rules(views: tuple[PhaseView, ...], findings: LintFindings) -> None:
     """All rules on embedded templates, over all phases."""
     for view in views:
         if isinstance(view.phase, FlowPhase):
-            _flow(view.phase, view.pointer, found)
-            _check_output(view.phase, view.pointer, found)
+            _flow(view.phase, view.pointer, findings)
+            _check_output(view.phase, view.pointer, findings)
         recoveries = [
             (f"{view.pointer}/on_fail/{position}", rule)
             for position, rule in enumerate(view.phase.on_fail or ())
             if isinstance(rule, SubflowRule)
         ]
         for at, rule in recoveries:
-            _flow(rule, at, found)
-        _recoverable(view, recoveries, found)
+            _flow(rule, at, findings)
+        _recoverable(view, recoveries, findings)
 
 
-def _recoverable(view: PhaseView, recoveries: list[tuple[str, SubflowRule]], found: LintFindings) -> None:
+def _recoverable(view: PhaseView, recoveries: list[tuple[str, SubflowRule]], findings: LintFindings) -> None:
     for at, _ in recoveries[1:]:
-        found.error(at, "a phase has at most one recovery", "one rule 'subflow'")
+        findings.error(at, "a phase has at most one recovery", "one rule 'subflow'")
     if recoveries and isinstance(view.phase, LoopPhase | FlowPhase):
-        found.error(
+        findings.error(
             recoveries[0][0],
             f"{view.phase.id!r} contains other phases: put the recovery on those",
             "a phase that is not a loop or a flow",
@@ -68,33 +68,33 @@ def held_views(shape: FlowPhase | SubflowRule) -> tuple[PhaseView, ...]:
         return ()
 
 
-def _flow(shape: FlowPhase | SubflowRule, at: str, found: LintFindings) -> None:
+def _flow(shape: FlowPhase | SubflowRule, at: str, findings: LintFindings) -> None:
     if shape.definition is None:
-        found.templates.add(shape.template)
+        findings.templates.add(shape.template)
         return
-    report = _report(shape.definition, found)
+    report = _report(shape.definition, findings)
     for name in ("checks", "roles", "servers", "context", "plugins", "templates"):
-        getattr(found, name).update(getattr(report.requires, name))
+        getattr(findings, name).update(getattr(report.requires, name))
     for error in report.errors:
-        found.error(
+        findings.error(
             f"{at}/template",
             f"template {shape.template!r} at {error.path or '/'}: {error.message}",
             None,
             shape.template,
         )
     if report.ok:
-        _bundles(shape, at, found)
-        _inputs(held_template(shape), shape, at, found)
+        _bundles(shape, at, findings)
+        _inputs(held_template(shape), shape, at, findings)
 
 
-def _report(definition: dict[str, Any], found: LintFindings) -> LintReport:
+def _report(definition: dict[str, Any], findings: LintFindings) -> LintReport:
     # lint calls this rule for each embedded template: the recursion is as deep as the nesting.
     from wfe_mcp.workflow.lint import lint
 
-    return lint(definition, found.project)
+    return lint(definition, findings.project)
 
 
-def _inputs(inner: Template, shape: FlowPhase | SubflowRule, at: str, found: LintFindings) -> None:
+def _inputs(inner: Template, shape: FlowPhase | SubflowRule, at: str, findings: LintFindings) -> None:
     schema = inner.inputs
     properties = cast("dict[str, Any]", schema.get("properties", {}))
     known = tuple(properties)
@@ -102,19 +102,19 @@ def _inputs(inner: Template, shape: FlowPhase | SubflowRule, at: str, found: Lin
         for name in shape.with_:
             if name not in properties:
                 hint = near_miss(name, known)
-                found.error(
+                findings.error(
                     f"{at}/with/{name}", f"template {shape.template!r} has no input {name!r}{hint}", list(known), name
                 )
     for name in cast("list[str]", schema.get("required", [])):
         if name not in shape.with_ and "default" not in properties.get(name, {}):
-            found.error(f"{at}/with", f"template {shape.template!r} needs the input {name!r}", list(known), None)
+            findings.error(f"{at}/with", f"template {shape.template!r} needs the input {name!r}", list(known), None)
 
 
-def _bundles(shape: FlowPhase | SubflowRule, at: str, found: LintFindings) -> None:
+def _bundles(shape: FlowPhase | SubflowRule, at: str, findings: LintFindings) -> None:
     for view in held_views(shape):
         for ref in view.phase.context:
             if isinstance(ref, BundleRef) and "${" in (ref.scope or ""):
-                found.error(
+                findings.error(
                     f"{at}/template",
                     f"the scope of the context bundle {ref.bundle!r} in template {shape.template!r} is unknown when the run "
                     "starts: its inputs are known only when the phase opens; write the scope there",
@@ -123,15 +123,15 @@ def _bundles(shape: FlowPhase | SubflowRule, at: str, found: LintFindings) -> No
                 )
 
 
-def _check_output(phase: FlowPhase, at: str, found: LintFindings) -> None:
+def _check_output(phase: FlowPhase, at: str, findings: LintFindings) -> None:
     if phase.output is None:
         return
     if phase.output.editable:
-        found.error(
+        findings.error(
             f"{at}/output/editable", "the artifact of a flow comes from its template and is not editable", False, True
         )
     if phase.definition is not None and not phase.definition.get("outputs"):
-        found.warn(f"{at}/output", f"template {phase.template!r} has no 'outputs': the artifact is always empty")
+        findings.warn(f"{at}/output", f"template {phase.template!r} has no 'outputs': the artifact is always empty")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +145,14 @@ class _Order:
     pointer: str
 
 
-def lock_rules(views: tuple[PhaseView, ...], found: LintFindings) -> None:
+def lock_rules(views: tuple[PhaseView, ...], findings: LintFindings) -> None:
     """No two loops take locks in opposite order."""
     orders = list(_orders(views, (), ""))
     waits = _Waits(orders)
     for order in orders:
         other = waits.that_closes(order)
         if other is not None:
-            found.error(
+            findings.error(
                 order.pointer,
                 f"{order.phase!r} waits for the lock {order.then!r} while {order.holder!r} holds {order.first!r}, and "
                 f"{other.phase!r} waits for {other.then!r} while {other.holder!r} holds {other.first!r}: each may wait for "

@@ -12,15 +12,15 @@ from wfe_mcp.workflow.lint.scope import PhaseView
 from wfe_mcp.workflow.model import CommandGate, Gate, Template
 
 
-def gate_rules(template: Template, views: tuple[PhaseView, ...], found: LintFindings) -> None:
+def gate_rules(template: Template, views: tuple[PhaseView, ...], findings: LintFindings) -> None:
     """All rules on gates, before and after work."""
     for view in views:
-        _gates(view.phase.prompt_gates, f"{view.pointer}/prompt_gates", view, template, found)
-        _gates(view.phase.gates, f"{view.pointer}/gates", view, template, found)
-    _last_level(views, found)
+        _gates(view.phase.prompt_gates, f"{view.pointer}/prompt_gates", view, template, findings)
+        _gates(view.phase.gates, f"{view.pointer}/gates", view, template, findings)
+    _last_level(views, findings)
 
 
-def _last_level(views: tuple[PhaseView, ...], found: LintFindings) -> None:
+def _last_level(views: tuple[PhaseView, ...], findings: LintFindings) -> None:
     """The last check of a template says where it must have run: in the agent's own folder only on purpose."""
     gates = [
         (f"{view.pointer}/gates/{position}", gate)
@@ -31,12 +31,12 @@ def _last_level(views: tuple[PhaseView, ...], found: LintFindings) -> None:
     if gates and gates[-1][1].level is None:
         at, gate = gates[-1]
         what = f'the template\'s last check {gate.check!r} may have run in the agent\'s own folder; write which level is enough, "worktree" or "checkout"'
-        found.warn(at, what)
+        findings.warn(at, what)
 
 
-def _gates(gates: Sequence[Gate], at: str, view: PhaseView, template: Template, found: LintFindings) -> None:
+def _gates(gates: Sequence[Gate], at: str, view: PhaseView, template: Template, findings: LintFindings) -> None:
     for position, gate in enumerate(gates):
-        gate.lint(_GateLint(f"{at}/{position}", view, template, found, is_before_work=at.endswith("prompt_gates")))
+        gate.lint(_GateLint(f"{at}/{position}", view, template, findings, is_before_work=at.endswith("prompt_gates")))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,20 +23,20 @@ _CHANGES = re.compile(r"\b(run|phase|vars|env)\b")
 """Roots whose values can differ between two phases."""
 
 
-def jump_rules(views: tuple[PhaseView, ...], found: LintFindings) -> None:
+def jump_rules(views: tuple[PhaseView, ...], findings: LintFindings) -> None:
     """Every rule on jumps, over all phases."""
     led_to: set[str] = set()
     for view in views:
-        _jumps_of(view, found)
+        _jumps_of(view, findings)
         for at, name in _gotos(view):
-            _target(view, name, at, found)
+            _target(view, name, at, findings)
             place = _place_of(view, name)
             if place is not None:
                 led_to.add(f"{place.pointer.rpartition('/')[0]}/{place.order.index_of(name)}")
-                _both_begin(place, at, name, found)
+                _both_begin(place, at, name, findings)
     for view in views:
         if view.phase.enter == "goto_only" and view.pointer not in led_to:
-            found.warn(
+            findings.warn(
                 f"{view.pointer}/enter",
                 f"nothing jumps to {view.phase.id!r}, so it is skipped unless the user rolls back to it",
             )
@@ -57,40 +57,44 @@ def _place_of(view: PhaseView, name: str) -> PhaseView | None:
     return next((place for place in (view, *reversed(view.around)) if place.order.index_of(name) is not None), None)
 
 
-def _both_begin(place: PhaseView, at: str, name: str, found: LintFindings) -> None:
+def _both_begin(place: PhaseView, at: str, name: str, findings: LintFindings) -> None:
     target = place.order.index_of(name)
     assert target is not None, "the place is one where the name stands"
     goto_only = place.order.phases[target].enter == "goto_only"
     if goto_only and target != place.index and not place.order.is_before(target, place.index):
-        found.warn(at, f"{place.phase.id!r} does not need {name!r}, so both would restart at once; add it to its needs")
+        findings.warn(
+            at, f"{place.phase.id!r} does not need {name!r}, so both would restart at once; add it to its needs"
+        )
 
 
-def _jumps_of(view: PhaseView, found: LintFindings) -> None:
+def _jumps_of(view: PhaseView, findings: LintFindings) -> None:
     for position, step in enumerate(view.phase.next):
         at = f"{view.pointer}/next/{position}"
         if step.goto == COMPLETE and view.around:
-            found.error(
+            findings.error(
                 f"{at}/goto", "'$complete' ends the run: it is allowed at the top level only", _targets(view), COMPLETE
             )
         if step.if_ is None and position + 1 < len(view.phase.next):
-            found.warn(f"{view.pointer}/next/{position + 1}", "never reached: the rule before it always matches")
+            findings.warn(f"{view.pointer}/next/{position + 1}", "never reached: the rule before it always matches")
     for position, rule in enumerate(view.phase.on_fail or ()):
         if isinstance(rule, WaitHumanRule | BlockRule | FailureRule | PauseRule) and position + 1 < len(
             view.phase.on_fail or ()
         ):
-            found.warn(f"{view.pointer}/on_fail/{position + 1}", f"never reached: {rule.do!r} before it always applies")
+            findings.warn(
+                f"{view.pointer}/on_fail/{position + 1}", f"never reached: {rule.do!r} before it always applies"
+            )
 
 
-def _target(view: PhaseView, name: str, at: str, found: LintFindings) -> None:
+def _target(view: PhaseView, name: str, at: str, findings: LintFindings) -> None:
     """Check the target ``name``, in the phase's own list, then outwards."""
     place = _place_of(view, name)
     target = None if place is None else place.order.index_of(name)
     if place is None or target is None:
-        found.unknown(at, f"unknown phase {name!r}", name, _targets(view))
+        findings.unknown(at, f"unknown phase {name!r}", name, _targets(view))
     elif not place.order.can_jump(place.index, target):
         only = place.order.phases[target].enter == "goto_only"
         instead = f"declare {name!r} before {view.phase.id!r}" if only else "to skip phases, use 'when'"
-        found.error(
+        findings.error(
             at,
             f"{name!r} is not before {view.phase.id!r}: a goto leads to the phase itself or an earlier one; {instead}",
             _targets(view),
@@ -107,7 +111,7 @@ def _targets(view: PhaseView) -> list[str]:
     ]
 
 
-def state_rules(template: Template, views: Sequence[PhaseView], found: LintFindings) -> None:
+def state_rules(template: Template, views: Sequence[PhaseView], findings: LintFindings) -> None:
     """All rules on states."""
     labels = tuple(template.states)
     named = [("/initial_state", template.initial_state)] if labels or template.initial_state else []
@@ -117,23 +121,23 @@ def state_rules(template: Template, views: Sequence[PhaseView], found: LintFindi
     unknown = [(at, name) for at, name in named if name not in template.states]
     for at, name in unknown:
         message = f"no state {name!r} in 'states'{did_you_mean(name or '', labels)}" if name else "'states' needs it"
-        found.error(at, message, list(labels), name)
+        findings.error(at, message, list(labels), name)
     for at, _, view in named_states:
         if view.around:
-            found.error(at, "the state is that of the run: only a phase outside loops reaches one")
+            findings.error(at, "the state is that of the run: only a phase outside loops reaches one")
     if labels and not unknown:
         led_to = {template.initial_state}
         for _ in labels:
             led_to |= {to for name in led_to for to in template.states[name or ""]}
         for name in sorted(template.states.keys() - led_to):
-            found.error(f"/states/{name}", f"no move leads to {name!r} from {template.initial_state!r}")
+            findings.error(f"/states/{name}", f"no move leads to {name!r} from {template.initial_state!r}")
         outer = [view for view in views if not view.around]
         ways = {view.phase.delivery for view in outer}  # with and without a delivery: no run has the phases of both
         for way in sorted(filter(None, ways)) or [None]:
-            _moves(template, [view for view in outer if view.phase.delivery in {None, way}], found)
+            _moves(template, [view for view in outer if view.phase.delivery in {None, way}], findings)
 
 
-def _moves(template: Template, views: list[PhaseView], found: LintFindings) -> None:
+def _moves(template: Template, views: list[PhaseView], findings: LintFindings) -> None:
     """Check every move by completion, in declared order, and by a jump back."""
     before: dict[str, set[str]] = {}
     after: dict[str, set[str]] = {}
@@ -148,8 +152,8 @@ def _moves(template: Template, views: list[PhaseView], found: LintFindings) -> N
         for key, name in _states_of(view):
             if last is not None and not view.order.is_before(last.index, view.index):
                 message = f"it must need {last.phase.id!r}, which reaches a state before it: states follow each other"
-                found.error(f"{view.pointer}/{key}", message)
-            _legal(template, now, {name}, f"{view.pointer}/{key}", found)
+                findings.error(f"{view.pointer}/{key}", message)
+            _legal(template, now, {name}, f"{view.pointer}/{key}", findings)
             now = after[phase.id] = {name}
         if any(_states_of(view)):
             # The same condition on what does not change is answered alike: phases with it are left out together.
@@ -164,7 +168,7 @@ def _moves(template: Template, views: list[PhaseView], found: LintFindings) -> N
         rules = enumerate(view.phase.on_fail or ())
         jumps += [(f"on_fail/{at}/phase", rule.phase, before) for at, rule in rules if isinstance(rule, GotoRule)]
         for at, target, states_at in jumps:
-            _legal(template, states_at[view.phase.id], before.get(target, set()), f"{view.pointer}/{at}", found)
+            _legal(template, states_at[view.phase.id], before.get(target, set()), f"{view.pointer}/{at}", findings)
 
 
 def _states_of(view: PhaseView) -> list[tuple[str, str]]:
@@ -173,11 +177,11 @@ def _states_of(view: PhaseView) -> list[tuple[str, str]]:
     return [(key, name) for key, name in named if name is not None]
 
 
-def _legal(template: Template, here: set[str], there: set[str], at: str, found: LintFindings) -> None:
+def _legal(template: Template, here: set[str], there: set[str], at: str, findings: LintFindings) -> None:
     hint = "; a phase before it may be skipped: give it 'skip': 'never'" if len(here) > 1 else ""
     for state in sorted(here):
         allowed = {state, *template.states[state]}
         for other in sorted(there - allowed):
             message = f"this moves the run from {state} to {other}, and 'states' allows {', '.join(sorted(allowed - {state})) or 'no move'} from there{hint}"
-            if not any((error.path, error.message) == (at, message) for error in found.errors):
-                found.error(at, message, sorted(allowed), other)
+            if not any((error.path, error.message) == (at, message) for error in findings.errors):
+                findings.error(at, message, sorted(allowed), other)

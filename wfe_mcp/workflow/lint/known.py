@@ -171,11 +171,11 @@ _UNTOLD = ("patternProperties", "allOf", "if", "dependentSchemas", "$dynamicRef"
 """Keywords that may define names which are not searched."""
 
 
-def _join_known(found: list[KnownValue], document: Mapping[str, Any]) -> KnownValue | None:
-    if len(found) <= 1:
-        return found[0] if found else None
-    schemas = [value.schema for value in found if isinstance(value, SchemaNode)]
-    return SchemaNode({"anyOf": schemas}, document) if len(schemas) == len(found) else OPEN
+def _join_known(values: list[KnownValue], document: Mapping[str, Any]) -> KnownValue | None:
+    if len(values) <= 1:
+        return values[0] if values else None
+    schemas = [value.schema for value in values if isinstance(value, SchemaNode)]
+    return SchemaNode({"anyOf": schemas}, document) if len(schemas) == len(values) else OPEN
 
 
 _TOKEN = re.compile(
@@ -272,45 +272,45 @@ class _Walk:
             self.used.whole_roots.add(text)
         return self._postfix(self.roots.get(text, OPEN), text, bound)
 
-    def _postfix(self, known: KnownValue, path: str, bound: Mapping[str, KnownValue]) -> KnownValue:
+    def _postfix(self, value: KnownValue, path: str, bound: Mapping[str, KnownValue]) -> KnownValue:
         while True:
             sign, name = self._peek(), self._peek(1)
             if sign == ("sign", ".") and name[0] == "name":
                 self.position += 2
                 if self._peek() == ("sign", "("):
                     self.position += 1
-                    known = self._call(name[1], known, bound)
+                    value = self._call(name[1], value, bound)
                     path = f"{path}.{name[1]}(…)"
                 else:
-                    known, path = self._select(known, path, name[1].strip("`")), f"{path}.{name[1]}"
+                    value, path = self._select(value, path, name[1].strip("`")), f"{path}.{name[1]}"
             elif sign == ("sign", "["):
-                known, path = self._index(known, path, bound)
+                value, path = self._index(value, path, bound)
             else:
-                return known
+                return value
 
-    def _select(self, known: KnownValue, path: str, name: str) -> KnownValue:
-        below = known.field(name)
+    def _select(self, value: KnownValue, path: str, name: str) -> KnownValue:
+        below = value.field(name)
         if below is not None:
             return below
-        why = known.hidden.get(name, "") if isinstance(known, Fields) else ""
-        self.used.unknown.append(Unknown(path, name, known.names, why))
+        why = value.hidden.get(name, "") if isinstance(value, Fields) else ""
+        self.used.unknown.append(Unknown(path, name, value.names, why))
         return OPEN
 
-    def _index(self, known: KnownValue, path: str, bound: Mapping[str, KnownValue]) -> tuple[KnownValue, str]:
+    def _index(self, value: KnownValue, path: str, bound: Mapping[str, KnownValue]) -> tuple[KnownValue, str]:
         (kind, text), after = self._peek(1), self._peek(2)
         self.position += 1
         if kind == "text" and after == ("sign", "]") and text[0] in "'\"" and "\\" not in text:
             self.position += 2
-            return self._select(known, path, text.strip("'\"")), f"{path}[{text}]"
+            return self._select(value, path, text.strip("'\"")), f"{path}[{text}]"
         self._operands(bound, "]")
-        return known.at_index(), f"{path}[{text if kind == 'number' and after == ('sign', ']') else '…'}]"
+        return value.at_index(), f"{path}[{text if kind == 'number' and after == ('sign', ']') else '…'}]"
 
-    def _call(self, name: str, known: KnownValue, bound: Mapping[str, KnownValue]) -> KnownValue:
+    def _call(self, name: str, value: KnownValue, bound: Mapping[str, KnownValue]) -> KnownValue:
         kind, variable = self._peek()
         if name in _MACROS and kind == "name" and self._peek(1) == ("sign", ","):
             self.position += 2
-            self._operands({**bound, variable: known.element()}, ")")
-            return known if name == "filter" else OPEN
+            self._operands({**bound, variable: value.element()}, ")")
+            return value if name == "filter" else OPEN
         self._operands(bound, ")")
         return OPEN
 

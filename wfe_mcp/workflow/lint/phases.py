@@ -34,38 +34,38 @@ _TEXTS = ("markdown_doc@1", "file_bundle@1")
 """The schemas of artifacts that are files themselves."""
 
 
-def phase_rules(template: model.Template, views: tuple[PhaseView, ...], found: LintFindings) -> None:
+def phase_rules(template: model.Template, views: tuple[PhaseView, ...], findings: LintFindings) -> None:
     """All rules on phases."""
-    _inputs(template, found)
-    _title_from(template, found)
-    _roles(template, found)
+    _inputs(template, findings)
+    _title_from(template, findings)
+    _roles(template, findings)
     makers: dict[str, str] = {}
     for view in views:
-        _identity(view, found)
-        _needs(view, found)
-        _output(view, makers, found)
-        role_is_known(view.phase.role, f"{view.pointer}/role", template, found)
-        _worker(view, template, found)
+        _identity(view, findings)
+        _needs(view, findings)
+        _output(view, makers, findings)
+        role_is_known(view.phase.role, f"{view.pointer}/role", template, findings)
+        _worker(view, template, findings)
         if isinstance(view.phase, model.LoopPhase):
-            _loop(view, view.phase, found)
+            _loop(view, view.phase, findings)
 
 
-def role_is_known(role: str | None, at: str, template: model.Template, found: LintFindings) -> None:
+def role_is_known(role: str | None, at: str, template: model.Template, findings: LintFindings) -> None:
     """Check that the template declares ``role``."""
     if role is not None and role not in template.roles:
         otherwise = "; the template has no roles: declare it in 'roles'"
-        found.unknown(at, f"unknown role {role!r}", role, template.roles, otherwise)
+        findings.unknown(at, f"unknown role {role!r}", role, template.roles, otherwise)
 
 
-def _inputs(template: model.Template, found: LintFindings) -> None:
+def _inputs(template: model.Template, findings: LintFindings) -> None:
     for detail in check_schema(template.inputs):
-        found.error(
+        findings.error(
             f"/inputs{detail.path}", f"inputs is not a valid JSON Schema: {detail.message}", detail.expected, detail.got
         )
     properties: object = template.inputs.get("properties")
     for name in cast("dict[str, object]", properties) if isinstance(properties, dict) else ():
         if not name.isidentifier() or not name.isascii() or name in RESERVED_WORDS:
-            found.error(
+            findings.error(
                 f"/inputs/properties{pointer(name)}",
                 f"input {name!r} cannot be named in an expression: use letters, digits and _, and no reserved word",
                 "a name",
@@ -73,7 +73,7 @@ def _inputs(template: model.Template, found: LintFindings) -> None:
             )
 
 
-def _title_from(template: model.Template, found: LintFindings) -> None:
+def _title_from(template: model.Template, findings: LintFindings) -> None:
     """``title_from`` names a text among the inputs."""
     schema: object = template.inputs
     for name in template.title_from.split(".") if template.title_from else ():
@@ -81,25 +81,25 @@ def _title_from(template: model.Template, found: LintFindings) -> None:
         known = cast("dict[str, object]", properties) if isinstance(properties, dict) else {}
         if name not in known:
             otherwise = "; the texts among the inputs are what it can name"
-            found.unknown("/title_from", f"no input {name!r}", name, known, otherwise, template.title_from)
+            findings.unknown("/title_from", f"no input {name!r}", name, known, otherwise, template.title_from)
             return
         schema = known[name] if isinstance(known[name], dict) else {}
     if template.title_from and cast("dict[str, object]", schema).get("type") != "string":
         message = f"{template.title_from!r} is not text: a run's title is taken from an input of the type string"
-        found.error("/title_from", message, "an input of the type string", template.title_from)
+        findings.error("/title_from", message, "an input of the type string", template.title_from)
 
 
-def _roles(template: model.Template, found: LintFindings) -> None:
+def _roles(template: model.Template, findings: LintFindings) -> None:
     optional, used = _optional_reviewers(template), _used_roles(template)
     for name, role in template.roles.items():
         if role.provider is None or name not in used:
             continue
-        found.roles.add(role.provider)
-        if not found.project or name in optional or _DEFAULT_ROLE in found.project.roles:
+        findings.roles.add(role.provider)
+        if not findings.project or name in optional or _DEFAULT_ROLE in findings.project.roles:
             continue
-        if role.provider not in found.project.roles:
+        if role.provider not in findings.project.roles:
             at, message = f"/roles{pointer(name)}/provider", f"no role {role.provider!r} is configured"
-            found.unknown(at, message, role.provider, sorted(found.project.roles))
+            findings.unknown(at, message, role.provider, sorted(findings.project.roles))
 
 
 def _used_roles(template: model.Template) -> set[str]:
@@ -122,38 +122,38 @@ def _optional_reviewers(template: model.Template) -> set[str]:
     return labels - needed - {phase.role for phase in model.all_phases(template.phases) if phase.role}
 
 
-def _identity(view: PhaseView, found: LintFindings) -> None:
+def _identity(view: PhaseView, findings: LintFindings) -> None:
     name = view.phase.id
     if view.order.index_of(name) != view.index:
-        found.error(f"{view.pointer}/id", f"phase id {name!r} is used twice in this list", "another id", name)
+        findings.error(f"{view.pointer}/id", f"phase id {name!r} is used twice in this list", "another id", name)
     for outer in view.around:
         if outer.order.index_of(name) is not None:
-            found.error(
+            findings.error(
                 f"{view.pointer}/id", f"phase id {name!r} is also the id of an enclosing phase", "another id", name
             )
 
 
-def _needs(view: PhaseView, found: LintFindings) -> None:
+def _needs(view: PhaseView, findings: LintFindings) -> None:
     needs = view.phase.needs or ()
     named: set[str] = set()
     for position, name in enumerate(needs):
         at = f"{view.pointer}/needs/{position}"
         if view.order.index_of(name) is None:
             siblings = (other for other in view.order.ids if other != view.phase.id)
-            found.unknown(at, f"unknown phase {name!r}; needs names phases of the same list", name, siblings)
+            findings.unknown(at, f"unknown phase {name!r}; needs names phases of the same list", name, siblings)
         elif name in named:
-            found.error(at, f"{name!r} is listed twice", None, name)
+            findings.error(at, f"{name!r} is listed twice", None, name)
         named.add(name)
     if view.order.is_before(view.index, view.index):
         at = f"{view.pointer}/needs" if view.phase.needs else view.pointer
-        found.error(at, f"phase {view.phase.id!r} waits for itself: its needs form a cycle", None, list(needs))
+        findings.error(at, f"phase {view.phase.id!r} waits for itself: its needs form a cycle", None, list(needs))
 
 
-def _output(view: PhaseView, makers: dict[str, str], found: LintFindings) -> None:
+def _output(view: PhaseView, makers: dict[str, str], findings: LintFindings) -> None:
     output = view.phase.output
     if output is None:
         if isinstance(view.phase, model.AgentPhase | model.LlmPhase | model.HumanPhase):
-            found.error(
+            findings.error(
                 f"{view.pointer}/output",
                 f"'output' is missing: a phase of kind {view.phase.kind!r} produces an artifact",
                 '{"artifact": …, "schema": …}',
@@ -161,25 +161,25 @@ def _output(view: PhaseView, makers: dict[str, str], found: LintFindings) -> Non
         return
     at = f"{view.pointer}/output"
     if isinstance(view.phase, model.LoopPhase):
-        found.error(at, "a loop has no artifact of its own: its phases do", "no output", output.artifact)
+        findings.error(at, "a loop has no artifact of its own: its phases do", "no output", output.artifact)
     if output.artifact in makers:
-        found.error(
+        findings.error(
             f"{at}/artifact",
             f"artifact {output.artifact!r} is already produced by phase {makers[output.artifact]!r}; names are unique in the template",
             None,
             output.artifact,
         )
     makers.setdefault(output.artifact, view.phase.id)
-    schema_is_usable(output.schema_, f"{at}/schema", found)
+    schema_is_usable(output.schema_, f"{at}/schema", findings)
     if output.write_to is not None and not is_inside(output.write_to):
-        found.error(
+        findings.error(
             f"{at}/write_to",
             f"{output.write_to!r} leaves the project: write a relative path with / and without ..",
             "a relative path",
             output.write_to,
         )
     if output.write_json and (not (output.write_to or "").endswith(".md") or output.schema_ in _TEXTS):
-        found.error(
+        findings.error(
             f"{at}/write_json",
             "write_json has no effect: only a document made of another artifact, a write_to that ends with .md, has JSON beside it",
             "a write_to that ends with .md",
@@ -199,10 +199,10 @@ def is_inside(path: str) -> bool:
     )
 
 
-def _worker(view: PhaseView, template: model.Template, found: LintFindings) -> None:
+def _worker(view: PhaseView, template: model.Template, findings: LintFindings) -> None:
     role = template.roles.get(view.phase.role or "")
     if isinstance(view.phase, model.LlmPhase) and (role is None or role.provider is None):
-        found.error(
+        findings.error(
             f"{view.pointer}/role",
             "an llm phase needs a role with a 'provider'",
             list(template.roles),
@@ -213,30 +213,30 @@ def _worker(view: PhaseView, template: model.Template, found: LintFindings) -> N
                 f"{view.pointer}/tools_allowed/{position}",
                 f"; the server's are {', '.join(model.SERVER_TOOLS)}",
             )
-            found.unknown(at, f"the server has no tool {tool!r}", tool, model.SERVER_TOOLS, otherwise)
+            findings.unknown(at, f"the server has no tool {tool!r}", tool, model.SERVER_TOOLS, otherwise)
 
 
-def _loop(view: PhaseView, loop: model.LoopPhase, found: LintFindings) -> None:
+def _loop(view: PhaseView, loop: model.LoopPhase, findings: LintFindings) -> None:
     if (loop.for_each is None) == (loop.until is None):
-        found.error(view.pointer, "a loop needs exactly one of 'for_each' and 'until'", ["for_each", "until"])
+        findings.error(view.pointer, "a loop needs exactly one of 'for_each' and 'until'", ["for_each", "until"])
     if loop.for_each is None:
         return
     at = f"{view.pointer}/for_each"
     name = loop.for_each.as_
     if name in ROOTS or name in CEL_TYPES:
         what = "a root of every expression" if name in ROOTS else "a type of the expression language"
-        found.error(f"{at}/as", f"{name!r} is {what}; choose another name", "another name", name)
+        findings.error(f"{at}/as", f"{name!r} is {what}; choose another name", "another name", name)
     elif name and any(name in (outer.body or ()) for outer in view.around):
-        found.error(f"{at}/as", f"{name!r} is already the item of an enclosing loop", "another name", name)
-    _loop_key(loop.for_each.key, view, f"{at}/key", found)
+        findings.error(f"{at}/as", f"{name!r} is already the item of an enclosing loop", "another name", name)
+    _loop_key(loop.for_each.key, view, f"{at}/key", findings)
     value = (view.body or {}).get("item")
     element = value.field("value") if value else None
     order = loop.for_each.order_by
     if order and isinstance(element, SchemaNode) and element.field(order) is None:
-        found.unknown(f"{at}/order_by", f"the items have no {order!r}", order, element.names)
+        findings.unknown(f"{at}/order_by", f"the items have no {order!r}", order, element.names)
 
 
-def _loop_key(key: str | None, view: PhaseView, at: str, found: LintFindings) -> None:
+def _loop_key(key: str | None, view: PhaseView, at: str, findings: LintFindings) -> None:
     try:
         source = source_of(key) if key else None
     except ExpressionError:  # reported with the other expressions
@@ -247,62 +247,62 @@ def _loop_key(key: str | None, view: PhaseView, at: str, found: LintFindings) ->
     quoted = _ONE_TEXT.fullmatch(source.strip())
     literal = quoted[0][1:-1] if quoted else None
     if literal is not None and not model.LOOP_KEY.fullmatch(literal):
-        found.error(
+        findings.error(
             at,
             f"key {literal!r} is invalid: use letters, digits, _ and -, at most 64, not beginning with _ or -",
             model.LOOP_KEY.pattern,
             literal,
         )
     elif not used_names(source, {}).roots & names:
-        found.error(at, "the key does not depend on the item, so that keys would not be unique", sorted(names), key)
+        findings.error(at, "the key does not depend on the item, so that keys would not be unique", sorted(names), key)
 
 
-def check_is_known(check: str, at: str, found: LintFindings) -> None:
+def check_is_known(check: str, at: str, findings: LintFindings) -> None:
     """Check that the project has the check; without a project it is only listed as required."""
-    found.checks.add(check)
-    if found.project and check not in found.project.checks:
+    findings.checks.add(check)
+    if findings.project and check not in findings.project.checks:
         otherwise = "; define it in .wfe/config.toml and run: wfe-mcp trust"
-        found.unknown(at, f"the project has no check {check!r}", check, sorted(found.project.checks), otherwise)
+        findings.unknown(at, f"the project has no check {check!r}", check, sorted(findings.project.checks), otherwise)
 
 
-def context_rules(views: tuple[PhaseView, ...], found: LintFindings) -> None:
+def context_rules(views: tuple[PhaseView, ...], findings: LintFindings) -> None:
     """Every rule on ``context``, over all phases."""
     for view in views:
         named: set[tuple[str, str | None]] = set()
         for position, entry in enumerate(view.phase.context):
             at = f"{view.pointer}/context/{position}"
             if isinstance(entry, model.BundleRef):
-                _bundle(entry.bundle, f"{at}/bundle", (), found, optional=entry.optional)
+                _bundle(entry.bundle, f"{at}/bundle", (), findings, optional=entry.optional)
             else:
-                _name(entry, at, cast("Fields", view.before["artifacts"]), found)
+                _name(entry, at, cast("Fields", view.before["artifacts"]), findings)
             handed = (entry.bundle, entry.scope) if isinstance(entry, model.BundleRef) else (entry, None)
             if handed in named:
-                found.error(at, f"{handed[0]!r} is listed twice", None, handed[0])
+                findings.error(at, f"{handed[0]!r} is listed twice", None, handed[0])
             named.add(handed)
 
 
-def _name(name: str, at: str, artifacts: Fields, found: LintFindings) -> None:
+def _name(name: str, at: str, artifacts: Fields, findings: LintFindings) -> None:
     if name in artifacts.known:
         return
     if name in artifacts.hidden:
-        found.error(at, f"artifact {name!r} is not available: {artifacts.hidden[name]}", list(artifacts.names), name)
+        findings.error(at, f"artifact {name!r} is not available: {artifacts.hidden[name]}", list(artifacts.names), name)
         return
     if near := nearest(name, artifacts.names, 1):
         other = f'a standards bundle of that name is {{"bundle": "{name}"}}'
-        found.error(
+        findings.error(
             at, f"no artifact is called {name!r}; did you mean {near[0]!r}? ({other})", list(artifacts.names), name
         )
         return
-    _bundle(name, at, artifacts.names, found, optional=False)
+    _bundle(name, at, artifacts.names, findings, optional=False)
 
 
-def _bundle(name: str, at: str, artifacts: tuple[str, ...], found: LintFindings, *, optional: bool) -> None:
-    found.context.add(name)
-    if optional or found.project is None or name in found.project.context:
+def _bundle(name: str, at: str, artifacts: tuple[str, ...], findings: LintFindings, *, optional: bool) -> None:
+    findings.context.add(name)
+    if optional or findings.project is None or name in findings.project.context:
         return
-    valid = (*artifacts, *sorted(found.project.context))
+    valid = (*artifacts, *sorted(findings.project.context))
     what = "neither an artifact nor a standards bundle is" if artifacts else "no standards bundle is"
     hint = (
         did_you_mean(name, valid) or f"; list its files in .wfe/config.toml ([context.{name}]) and run: wfe-mcp trust"
     )
-    found.error(at, f"{what} called {name!r}{hint}", list(valid), name)
+    findings.error(at, f"{what} called {name!r}{hint}", list(valid), name)

@@ -297,16 +297,16 @@ class _Scopes:
             else:
                 yield view
 
-    def _loop(self, loop: LoopPhase, view: PhaseView, seen: _MadeResults, items: Scope) -> Iterator[PhaseView]:
+    def _loop(self, loop: LoopPhase, view: PhaseView, results: _MadeResults, items: Scope) -> Iterator[PhaseView]:
         inner = {**items, **_items(loop, view.before)}
-        passed = seen
+        passed = results
         if loop.until:  # evaluated after a pass, with the artifacts of that pass
             inside = self.scopes_of_list(loop.phases)
-            passed = inside.made_by(inside.everyone, seen)
+            passed = inside.made_by(inside.everyone, results)
         body = self.scope(passed, inner, self._hidden(loop, passed, judged=True))
         view = replace(view, body=body)
         yield view
-        yield from self.walk(loop.phases, f"{view.pointer}/phases", (*view.around, view), seen, inner)
+        yield from self.walk(loop.phases, f"{view.pointer}/phases", (*view.around, view), results, inner)
 
     def scopes_of_list(self, phases: Sequence[Phase]) -> _ListResults:
         """What each phase of a list makes for those after it."""
@@ -333,20 +333,20 @@ class _Scopes:
             value = self._nodes[id(phase)] = _node(phase.output.schema_) if phase.output else OPEN
         return value
 
-    def scope(self, made: _MadeResults, items: Scope, hidden: Mapping[str, str]) -> Scope:
+    def scope(self, results: _MadeResults, items: Scope, hidden: Mapping[str, str]) -> Scope:
         """The scope: roots with what is known below them."""
         return {
             "inputs": self._inputs,
             "run": _RUN,
             "phase": _PHASE,
             "env": OPEN,
-            "artifacts": Fields(made.artifacts, hidden),
-            "vars": Fields(made.vars),
+            "artifacts": Fields(results.artifacts, hidden),
+            "vars": Fields(results.vars),
             **items,
         }
 
-    def _hidden(self, phase: Phase, seen: _MadeResults, *, judged: bool) -> Mapping[str, str]:
-        return _Hidden(self._makers, seen.artifacts, phase.id, self._positions[id(phase)], judged=judged)
+    def _hidden(self, phase: Phase, results: _MadeResults, *, judged: bool) -> Mapping[str, str]:
+        return _Hidden(self._makers, results.artifacts, phase.id, self._positions[id(phase)], judged=judged)
 
 
 def _inputs(schema: Mapping[str, Any]) -> KnownValue:

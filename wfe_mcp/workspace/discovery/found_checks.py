@@ -77,16 +77,16 @@ def find_checks(root: Path) -> FoundChecks:
     return found_checks(list_project(root))
 
 
-def found_checks(listing: Listing, found: Sequence[ProjectFinding] | None = None) -> FoundChecks:
+def found_checks(listing: Listing, findings: Sequence[ProjectFinding] | None = None) -> FoundChecks:
     """The checks to propose for the files of ``listing``: those of the project first, then by folder.
 
-    ``found``: its findings, where they are known already.
+    ``findings``: its findings, where they are known already.
     """
-    found = findings_of(listing) if found is None else found
+    findings = findings_of(listing) if findings is None else findings
     folders = _packages(listing)
     hits = [hit for folder in folders[:MAX_PACKAGES] for hit in _hits(folder)]
-    kept = [_as_in_ci(hit, found) for hit in hits if not _is_covered(hit, hits)]
-    return FoundChecks(tuple(_with_names(kept, found)), tuple(folder.path for folder in folders[MAX_PACKAGES:]))
+    kept = [_as_in_ci(hit, findings) for hit in hits if not _is_covered(hit, hits)]
+    return FoundChecks(tuple(_with_names(kept, findings)), tuple(folder.path for folder in folders[MAX_PACKAGES:]))
 
 
 class _Hit(NamedTuple):
@@ -141,7 +141,7 @@ def _comes_first(task: _Hit, tool: _Hit) -> bool:
     return task.row.kind != "test" and tool.argv[0] not in SCRIPTS and task.folder.listing.installed(task.argv[0])
 
 
-def _as_in_ci(hit: _Hit, found: Sequence[ProjectFinding]) -> _Hit:
+def _as_in_ci(hit: _Hit, findings: Sequence[ProjectFinding]) -> _Hit:
     """The command with the paths that CI gives the tool, where it would read the whole project."""
     command = " ".join(hit.argv[:-1])
     if hit.argv[-1] != "." or hit.folder.path:
@@ -149,23 +149,23 @@ def _as_in_ci(hit: _Hit, found: Sequence[ProjectFinding]) -> _Hit:
     ran = re.compile(rf"{re.escape(_LAUNCHER.sub('', f'{command} ').strip())}((?: (?!-)[\w./-]+)+)")
     matches = (
         ran.fullmatch(_LAUNCHER.sub("", finding.value))
-        for finding in found
+        for finding in findings
         if finding.kind == "ci" and not finding.folder
     )
     paths = next((match[1].split() for match in matches if match), ["."])
     return hit._replace(argv=(*hit.argv[:-1], *paths))
 
 
-def _why(hit: _Hit, found: Sequence[ProjectFinding]) -> str:
+def _why(hit: _Hit, findings: Sequence[ProjectFinding]) -> str:
     """The files and lines that speak for a check: what declares it, and the line of CI that runs the same."""
     command, folder = " ".join(hit.argv), hit.folder
-    own = [finding for finding in found if finding.file.rpartition("/")[0] == folder.path]
+    own = [finding for finding in findings if finding.file.rpartition("/")[0] == folder.path]
     declared = next((finding for finding in own if finding.kind == "task" and finding.value == command), None)
     manifests = (*CHAIN_FILES.get(hit.row.chain, ()), *MANIFESTS)
     manifest = next((name for pattern in manifests for name in fnmatch.filter(sorted(folder.names), pattern)), "")
     core = _CORE.search(_LAUNCHER.sub("", command))
     ran = re.compile(rf"(?<![\w-]){re.escape(core[0].strip())}(?![\w-])") if core else None
-    run = (finding for finding in found if finding.kind == "ci" and finding.folder in {"", folder.path})
+    run = (finding for finding in findings if finding.kind == "ci" and finding.folder in {"", folder.path})
     ci = next((finding for finding in run if ran and ran.search(finding.value)), None)
     reasons = [
         f"{declared.file}:{declared.line}" if declared else folder.path_of(manifest) if manifest else "",
@@ -174,11 +174,11 @@ def _why(hit: _Hit, found: Sequence[ProjectFinding]) -> str:
     return "; ".join(filter(None, reasons))
 
 
-def _is_above(one: Folder, other: Folder) -> bool:
-    return one.path != other.path and (not one.path or other.path.startswith(f"{one.path}/"))
+def _is_above(folder: Folder, other: Folder) -> bool:
+    return folder.path != other.path and (not folder.path or other.path.startswith(f"{folder.path}/"))
 
 
-def _with_names(hits: Sequence[_Hit], found: Sequence[ProjectFinding]) -> Iterator[FoundCheck]:
+def _with_names(hits: Sequence[_Hit], findings: Sequence[ProjectFinding]) -> Iterator[FoundCheck]:
     """Names by kind, tool chain and folder: the plain kind for the first one of the project, or the only one."""
     taken = set[str]()
     for kind in KINDS:
@@ -187,7 +187,7 @@ def _with_names(hits: Sequence[_Hit], found: Sequence[ProjectFinding]) -> Iterat
             first = number == 0 and (not hit.folder.path or len(those) == 1)
             name = kind if first else next(name for name in _names(hit) if name not in taken)
             taken.add(name)
-            yield FoundCheck(name, kind, _settings(hit), _findings(hit.row), hit.row.chain, why=_why(hit, found))
+            yield FoundCheck(name, kind, _settings(hit), _findings(hit.row), hit.row.chain, why=_why(hit, findings))
 
 
 def _names(hit: _Hit) -> Iterator[str]:

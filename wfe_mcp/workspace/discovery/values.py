@@ -78,9 +78,9 @@ def _document(name: str, text: str) -> object:
         raise Broken(str(fault), int(line[1]) if line else 1) from fault
 
 
-def _keep_text(found: "re.Match[str]") -> str:
+def _keep_text(match: "re.Match[str]") -> str:
     """A text stays; a comment leaves its line ends, so that lines keep their numbers."""
-    return found[1] or "\n" * found[0].count("\n")
+    return match[1] or "\n" * match[0].count("\n")
 
 
 def _walk(path: tuple[str, ...], value: object) -> Iterator[Value]:

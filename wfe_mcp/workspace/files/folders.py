@@ -308,12 +308,12 @@ def _step_refused(folder: FdFolder, name: str, exc: OSError) -> Exception:
     return _kind_refused(shown, folder.kind(name), "folder") if exc.errno in _LINK_ERRORS else exc
 
 
-def _kind_refused(shown: str, found: Kind | None, wanted: Kind) -> Refused:
-    if found == "link":
+def _kind_refused(shown: str, kind: Kind | None, wanted: Kind) -> Refused:
+    if kind == "link":
         return Refused(
             "path_outside_project",
             f"'{shown}' is a link, and links are not followed: they may lead out of the project.",
             "Give the path of the real file inside the project.",
         )
-    what = "does not exist" if found is None else f"is no plain {wanted}"
+    what = "does not exist" if kind is None else f"is no plain {wanted}"
     return Refused("bad_argument", f"'{shown}' {what}.", "Check the path; it is relative to the project root.")

@@ -180,10 +180,13 @@ def to_drop(checkpoints: Iterable[KeptCheckpoint], *, keep: int, keep_for: timed
     return tuple(sorted(dropped))
 
 
-def _may_go(each: KeptCheckpoint, newer: int, keep: int, keep_for: timedelta, now: datetime) -> bool:
+def _may_go(checkpoint: KeptCheckpoint, newer: int, keep: int, keep_for: timedelta, now: datetime) -> bool:
     """``newer``: how many of its run and kind are newer."""
-    if each.is_safety:
+    if checkpoint.is_safety:
         # An open run can still undo its last rollback: that needs these files.
-        is_last = newer == 0 and each.run_ended_at is None
-        return not is_last and now - max(each.taken_at, each.run_ended_at or each.taken_at) > 2 * keep_for
-    return newer >= keep or (each.run_ended_at is not None and now - each.run_ended_at > keep_for)
+        is_last = newer == 0 and checkpoint.run_ended_at is None
+        return (
+            not is_last
+            and now - max(checkpoint.taken_at, checkpoint.run_ended_at or checkpoint.taken_at) > 2 * keep_for
+        )
+    return newer >= keep or (checkpoint.run_ended_at is not None and now - checkpoint.run_ended_at > keep_for)

@@ -139,8 +139,8 @@ def uncommitted_paths(root: Path, files: Sequence[FileDiff]) -> tuple[tuple[str,
     return tuple(e.path for e, oid in named if e.new_oid != oid and not has_plain(root, e.path, oid)), commit
 
 
-def beside_head(root: Path, tree: str, shown: Sequence[FileDiff], starts: Sequence[str] = ()) -> tuple[FileDiff, ...]:
-    """The files of ``tree`` that HEAD does not have as they are: what a commit of ``tree`` has besides the diffs ``shown``, also
+def beside_head(root: Path, tree: str, diffs: Sequence[FileDiff], starts: Sequence[str] = ()) -> tuple[FileDiff, ...]:
+    """The files of ``tree`` that HEAD does not have as they are: what a commit of ``tree`` has besides the diffs ``diffs``, also
     of a file that had begun to differ from HEAD before they did. ``starts``: the commits on which those of the run itself, of which
     HEAD may be one, were made. Refuses a tree that is no longer stored.
 
@@ -151,7 +151,7 @@ def beside_head(root: Path, tree: str, shown: Sequence[FileDiff], starts: Sequen
     base = "" if top is None else object_id("tree", top[1], repo.hash_name)
     is_sparse = is_set(repo.root, "core.sparsecheckout", "false")
     began = [{} if commit is None else _blobs_of(root, commit), *(_blobs_of(root, start) for start in starts)]
-    own = {path for held in began for path in _began_at(root, held, shown)}
+    own = {path for held in began for path in _began_at(root, held, diffs)}
     differing = compare(repo, base, parts_of(tree)[0])
     modules = [f"{change.path}/" for change in differing if change.old is not None and change.old.mode == "160000"]
     changes = [
@@ -164,9 +164,9 @@ def beside_head(root: Path, tree: str, shown: Sequence[FileDiff], starts: Sequen
     return _read(root, [change for change in changes if change.path not in alike])
 
 
-def _began_at(root: Path, held: Mapping[str, str], shown: Sequence[FileDiff]) -> set[str]:
+def _began_at(root: Path, held: Mapping[str, str], diffs: Sequence[FileDiff]) -> set[str]:
     """The paths of the diffs that began at what a commit has (``held``); line ends that git would change do not count."""
-    was = [(diff, held.get(diff.old_path or diff.path, "")) for diff in shown]
+    was = [(diff, held.get(diff.old_path or diff.path, "")) for diff in diffs]
     odd = sorted({diff.old_oid for diff, oid in was if diff.old_oid and oid not in {"", diff.old_oid}})
     plain = {
         oid: plain_oid(object_[1], _HASHES[len(oid)])
@@ -193,13 +193,13 @@ def watched_changes(root: Path, old: str, new: str) -> Watched:
     return _by_how(changes_between(root, old, new)[1])
 
 
-def _by_how(found: Sequence[PathChange]) -> Watched:
+def _by_how(changes: Sequence[PathChange]) -> Watched:
     return {
-        "new": tuple(readable(change.path) for change in found if change.old is None),
+        "new": tuple(readable(change.path) for change in changes if change.old is None),
         "changed": tuple(
-            readable(change.path) for change in found if change.old is not None and change.new is not None
+            readable(change.path) for change in changes if change.old is not None and change.new is not None
         ),
-        "removed": tuple(readable(change.path) for change in found if change.new is None),
+        "removed": tuple(readable(change.path) for change in changes if change.new is None),
     }
 
 

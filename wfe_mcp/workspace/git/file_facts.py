@@ -81,11 +81,11 @@ def link_bytes(place: str) -> bytes:
     return Path(place).read_bytes()
 
 
-def hash_at(place: str, seen: Signature, hash_name: str) -> tuple[str, Signature] | None:
+def hash_at(place: str, signature: Signature, hash_name: str) -> tuple[str, Signature] | None:
     """The blob id, and the signature of just these bytes; None where nothing is readable."""
     try:
-        if stat.S_ISLNK(seen[MODE]):
-            return object_id("blob", link_bytes(place), hash_name), seen
+        if stat.S_ISLNK(signature[MODE]):
+            return object_id("blob", link_bytes(place), hash_name), signature
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         descriptor = os.open(place, flags)
     except OSError:

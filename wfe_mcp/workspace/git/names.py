@@ -175,9 +175,9 @@ def _follows(names: Names) -> bool:
     return not names.nested and not any(entry.is_left_out or entry.node.mode == "160000" for entry in entries)
 
 
-def _reads_index(root: Path, path: str, each: TrackedFile) -> bool:
+def _reads_index(root: Path, path: str, entry: TrackedFile) -> bool:
     """True for a ``.gitignore`` that git would read from the index because it is not on the disk."""
-    return each.is_left_out and path.rpartition("/")[2] == ".gitignore" and not os.path.lexists(f"{root}/{path}")
+    return entry.is_left_out and path.rpartition("/")[2] == ".gitignore" and not os.path.lexists(f"{root}/{path}")
 
 
 def _other_files(place: Path, repo: Repository) -> list[str]:

@@ -108,12 +108,12 @@ class Snapshots:
         self._last: dict[Path, tuple[Limits, datetime, Snapshot]] = {}
 
     def take(
-        self, root: Path, note: dict[str, str], limits: Limits, at: datetime, seen: SeenFiles | None = None
+        self, root: Path, note: dict[str, str], limits: Limits, at: datetime, files: SeenFiles | None = None
     ) -> Snapshot:
-        """The files of ``root``, as ``seen`` where that is fresh: a new snapshot, or the last one. Refuses as ``take`` does."""
+        """The files of ``root``, as ``files`` where that is fresh: a new snapshot, or the last one. Refuses as ``take`` does."""
         before = self._last.pop(root, None)
         like = before[2] if before is not None and before[0] == limits and before[1] <= at else None
-        snapshot = _take(root, note, limits, at, (), like, seen)
+        snapshot = _take(root, note, limits, at, (), like, files)
         self._last[root] = (
             (limits, before[1], snapshot) if before is not None and snapshot is like else (limits, at, snapshot)
         )
@@ -346,14 +346,14 @@ def _repository_or_why(root: Path) -> Repository | str:
     return repo
 
 
-def _modes(found: GatheredFiles) -> Modes:
-    counted = Counter(map(itemgetter(MODE), found.facts.values()))
+def _modes(files: GatheredFiles) -> Modes:
+    counted = Counter(map(itemgetter(MODE), files.facts.values()))
     modes = [mode & 0o777 for mode, _ in counted.most_common() if stat.S_ISREG(mode)]
     plain = next((mode for mode in modes if not mode & 0o100), 0o644)
     executable = next((mode for mode in modes if mode & 0o100), 0o755)
     unusual = {mode for mode in counted if stat.S_ISREG(mode) and mode & 0o777 not in {plain, executable}}
     others = (
-        {path: facts[MODE] & 0o777 for path, facts in found.facts.items() if facts[MODE] in unusual} if unusual else {}
+        {path: facts[MODE] & 0o777 for path, facts in files.facts.items() if facts[MODE] in unusual} if unusual else {}
     )
     others = dict(sorted(others.items()))
     return Modes(plain, executable, others)

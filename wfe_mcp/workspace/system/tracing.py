@@ -68,18 +68,18 @@ def _observer(tracer: Tracer) -> Callable[[Observation], AbstractContextManager[
     texts = TraceContextTextMapPropagator()
 
     @contextmanager
-    def observe(seen: Observation) -> Generator[None]:
-        sender = texts.extract({"traceparent": seen.comes_from})
-        is_job = seen.kind == "job"
+    def observe(observation: Observation) -> Generator[None]:
+        sender = texts.extract({"traceparent": observation.comes_from})
+        is_job = observation.kind == "job"
         origin = get_current_span(sender).get_span_context()
         links = [Link(origin)] if is_job and origin.is_valid else []
         with tracer.start_as_current_span(
-            seen.name,
+            observation.name,
             context=None if is_job else sender,
             kind=SpanKind.CONSUMER if is_job else SpanKind.SERVER,
             links=links,
             record_exception=False,
-            attributes={"wfe.kind": seen.kind},
+            attributes={"wfe.kind": observation.kind},
         ) as span:
             carrier: dict[str, str] = {}
             texts.inject(carrier)
@@ -88,9 +88,9 @@ def _observer(tracer: Tracer) -> Callable[[Observation], AbstractContextManager[
                 yield
             finally:
                 TRACE.reset(before)
-                span.update_name(f"{seen.kind} {seen.name}")
-                span.set_attributes({"wfe.name": seen.name, "wfe.code": seen.code})
-                if seen.code in {"internal", "500"}:
+                span.update_name(f"{observation.kind} {observation.name}")
+                span.set_attributes({"wfe.name": observation.name, "wfe.code": observation.code})
+                if observation.code in {"internal", "500"}:
                     span.set_status(Status(StatusCode.ERROR))
 
     return observe
