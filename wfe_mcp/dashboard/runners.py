@@ -78,8 +78,8 @@ def runner_routes(access: Access) -> list[Route]:
         Route("/runner/v1/claim", _answering(claim), methods=["POST"]),
         Route("/runner/v1/waiting", _answering(waiting), methods=["GET"]),
         *(
-            Route(f"/runner/v1/jobs/{{job}}/{action.__name__}", _answering(action), methods=["POST"])
-            for action in (heartbeat, end, return_job)
+            Route(f"/runner/v1/jobs/{{job}}/{name}", _answering(action), methods=["POST"])
+            for name, action in {"heartbeat": heartbeat, "end": end, "back": return_job}.items()
         ),
     ]
 

@@ -108,7 +108,7 @@ def test_what_is_above_a_limit_is_refused_with_the_limit_and_nothing_is_kept(
     from wfe_mcp.engine.phases import attach
 
     limit = getattr(limits, name)
-    monkeypatch.setattr(attach, name, limit.at(most))
+    monkeypatch.setattr(attach, name, limit.with_most(most))
 
     document = cli.json("attach", letter, "send", *files)
 

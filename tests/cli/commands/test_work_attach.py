@@ -129,7 +129,7 @@ def test_what_is_above_a_limit_is_refused_with_the_limit_and_nothing_is_kept(
     cli: Terminal, bug: str, name: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limit = getattr(limits, name)
-    monkeypatch.setattr(item_files, name, limit.at(most))
+    monkeypatch.setattr(item_files, name, limit.with_most(most))
     no = cli.json("work", "attach", bug, "shot.png", "said.txt")
     assert (no.refusal, no.document["error"]["hint"]) == ("too_large", limit.remedy)
     assert f"at most {most}" in no.document["error"]["message"]

@@ -202,7 +202,7 @@ def test_who_decides_on_what_another_has_just_approved_learns_it_and_decides_aga
     second, run = another(scene, first, "bob"), asked(scene)
     request, seen = seen_by(scene.engine, run)
     approve(scene, first, run)
-    no = refused(approvals.decide, scene.engine, second, run, "plan", request=request, shown=seen)
+    no = refused(approvals.decide, scene.engine, second, run, "plan", request=request, approval=seen)
     decided: Any = no.data["decided"]
     assert (no.code, decided["by"], decided["decision"]) == ("stale_revision", "ada", "approved")
     assert "ada approved it at 2026-03-01T12:00:00" in no.message
@@ -221,7 +221,7 @@ def test_where_two_decide_at_once_one_wins_and_the_other_learns_who(
     if people == 2:
         approve(scene, another(scene, first, "cem"), run)
     request, seen = seen_by(scene.engine, run)
-    late: dict[str, Any] = {"request": request, "shown": seen}
+    late: dict[str, Any] = {"request": request, "approval": seen}
     if first_answer == "approve":
         approve(scene, first, run)
         no = refused(approvals.reject, scene.engine, second, run, "plan", "not like this", **late)

@@ -19,8 +19,8 @@ KIND = '''class WordsGate(GateShape):
     tree = "reads"
     label = "words of {file}"
 
-    kind: Literal["words"] = required("`words`: looks for words that must not be there.")
-    file: Text = required("The file.", example="app.py")
+    kind: Literal["words"] = required_key("`words`: looks for words that must not be there.")
+    file: Text = required_key("The file.", example="app.py")
     never: Many[str] = optional((), "The words.", example=["TODO"])
 
     def lint(self, lint: GateLint) -> None:
