@@ -43,7 +43,7 @@ elif where in {"logs", "replaced"}:
     name = {"logs": "_refuse_logs_that_do_not_add_up", "replaced": "_put_in_place"}[where]
     setattr(backups, name, stopping(getattr(backups, name)))
 elif where in {"checked", "written", "mirrors"}:
-    name = {"checked": "check", "written": "_refuse_unlike", "mirrors": "_mirrored"}[where]
+    name = {"checked": "check", "written": "_refuse_unlike", "mirrors": "_write_mirrors"}[where]
     setattr(importing, name, stopping(getattr(importing, name)))
 elif where == "verify":
     verification.unlike_files = stopping(verification.unlike_files, 2)
