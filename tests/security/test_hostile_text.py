@@ -113,7 +113,7 @@ NO_VIEW = {
     "moves.envelope.Envelope": "it carries the views, see below",
     "approvals.inbox.InboxLine": "a table of the database",
     "approvals.inbox.Waiting": "records of the database",
-    "approvals.shown.Seen": "it carries the decision's view",
+    "approvals.shown.SeenDecision": "it carries the decision's view",
     "approvals.shown.Rows": "records of the database",
 }
 OF_THIS_MACHINE = {"connecting", "client_changes", "trials"}
@@ -153,7 +153,7 @@ NOT_CALLED = {
     "commands.verify._show_decisions": "of JSON",
     "commands.verify._show_verification": "of JSON",
     "commands.verify._show_approvals": "of JSON",
-    "terminal.confirm.paged": "it shows what another function shows",
+    "terminal.confirm.page_output": "it shows what another function shows",
 }
 """What takes no view; the last test below says why no line of theirs goes round the screen."""
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 EARLY = {
     "status": "reading.status",
     "list_templates": "reading.list_templates",
-    "find": "find.found",
+    "find": "find.find_text",
     "start_run": "starting.start_run",
 }
 """Tool → the view that is its whole answer, as in ``server.tools``."""
