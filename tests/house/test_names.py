@@ -28,6 +28,19 @@ def test_no_function_is_called_by_a_participle_alone() -> None:
     assert functions == []
 
 
+def test_no_import_gives_a_function_the_name_of_a_participle() -> None:
+    names = [
+        f"{file}:{node.lineno} {alias.name} as {alias.asname}"
+        for file, module in nodes("wfe_mcp").items()
+        for node in module
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+        if alias.asname and PARTICIPLE.fullmatch(alias.asname)
+    ]
+
+    assert names == []
+
+
 def test_a_variable_is_called_by_what_it_holds() -> None:
     """Parameters are the caller's, and the migrations stay as they ran."""
     variables = [

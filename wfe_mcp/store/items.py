@@ -175,17 +175,17 @@ class ItemRepository(Repository):
 
     def row(self, project_id: str, name: str) -> ItemRow:
         """The same with when and by which event of its log it became so."""
-        item = self._row(project_id, name)
-        if item is not None:
-            return item
+        row = self._row(project_id, name)
+        if row is not None:
+            return row
         last = self._connection.execute(_LAST_NUMBER, {"project_id_": project_id}).scalar()
         known = f"The newest is W-{last}: wfe-mcp work list" if last else "There is none yet: wfe-mcp work add TITLE"
         raise Refused("bad_argument", f"There is no work item {name!r} in this project.", known)
 
     def find(self, project_id: str, name: str) -> Item | None:
         """The item called ``name``, as of ``get``; None for an unknown one."""
-        item = self._row(project_id, name)
-        return None if item is None else item_of(item)
+        row = self._row(project_id, name)
+        return None if row is None else item_of(row)
 
     def _row(self, project_id: str, name: str) -> ItemRow | None:
         digits = name.strip().upper().removeprefix("W-")

@@ -18,9 +18,9 @@ def attest(invocation: Invocation, run: Run, commit: Commit = "HEAD") -> None:
     As in-toto statements: what a person decided, which gates passed and how checks ended. They are kept in refs/wfe/attestations of the repository, for `wfe-mcp verify --branch` in any clone. Attesting twice adds nothing.
     """
     from wfe_mcp.delivery.attestations.ref import REF
-    from wfe_mcp.engine.delivery.attest import attest as attested
+    from wfe_mcp.engine.delivery.attest import attest as attest_run
 
-    bundle = attested(invocation.engine, run, commit)
+    bundle = attest_run(invocation.engine, run, commit)
     summary = f"Attested {bundle.commit[:12]}: {plural(bundle.statements, 'statement')} in {REF}"
 
     def show(screen: Screen) -> None:

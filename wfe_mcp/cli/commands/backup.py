@@ -60,7 +60,7 @@ def restore(
     if after_pg_restore:
         _accept(invocation, pin_fd)
         return
-    from wfe_mcp.engine.maintenance.backups import restore as restored
+    from wfe_mcp.engine.maintenance.backups import restore as restore_backup
     from wfe_mcp.engine.maintenance.restore_log import is_restored
 
     engine, began = invocation.engine, invocation.engine.clock()
@@ -71,7 +71,7 @@ def restore(
         return "The database is as it was.", ["restore", *(["--force"] if force else []), file]
 
     with invocation.stoppable(stop_message):
-        done = restored(
+        done = restore_backup(
             engine,
             Path(file).absolute(),
             lambda desk: person(desk, pin_fd, "restore the backup"),

@@ -139,9 +139,9 @@ def ledger(invocation: Invocation) -> None:
 
     With when that was, at which commit, and what has to be done before one is taken up again.
     """
-    from wfe_mcp.views.work.ledger import Ledger, ledger as falsified
+    from wfe_mcp.views.work.ledger import Ledger, ledger as read_ledger
 
-    answer = falsified(invocation.engine)
+    answer = read_ledger(invocation.engine)
     view = answer.view_as(Ledger)
 
     def render(screen: Screen) -> None:

@@ -124,12 +124,12 @@ def vacuum(invocation: Invocation) -> None:
 
     Servers that use it wait meanwhile.
     """
-    from wfe_mcp.store.maintenance.copies import vacuum as vacuumed
+    from wfe_mcp.store.maintenance.copies import vacuum as vacuum_database
 
     path = invocation.engine.store.path
     stopped = "The database is whole.", ["vacuum"]
     with invocation.long_work("Shrinking the database", lambda: stopped):
-        before, after = vacuumed(path)
+        before, after = vacuum_database(path)
     summary = f"Freed {size(before - after)} (now {size(after)})."
     invocation.answer(summary, data={"before_bytes": before, "after_bytes": after})
 

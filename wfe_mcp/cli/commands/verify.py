@@ -107,7 +107,7 @@ def verify(
     """
     from wfe_mcp.engine.integrity.anchoring import anchor_again
     from wfe_mcp.engine.integrity.decision_audit import SHORTEST_FINGERPRINT
-    from wfe_mcp.views.approvals.audit import verify as verified
+    from wfe_mcp.views.approvals.audit import verify as verify_logs
 
     if branch:
         verify_branch(invocation, branch, since)
@@ -126,10 +126,10 @@ def verify(
             "wfe-mcp verify prints the fingerprint of your key.",
         )
     with invocation.screen.busy("Verifying runs") as progress:
-        verification = verified(invocation.engine, run, anchors, approver.lower(), after=after, progress=progress)
+        verification = verify_logs(invocation.engine, run, anchors, approver.lower(), after=after, progress=progress)
     if anchor and {finding.code for finding in verification.findings} == {"anchors_deleted"}:
         anchor_again(invocation.engine)
-        verification = verified(invocation.engine, run, anchors, approver.lower())
+        verification = verify_logs(invocation.engine, run, anchors, approver.lower())
     problems = [problem_view(finding) for finding in verification.findings]
     pins = [_change(event) for event in verification.settings if event.name == "pin"]
     keys = [
@@ -320,9 +320,9 @@ _DONE = {
 
 def verify_approvals(invocation: Invocation, run: str, require: list[str], base: str) -> None:
     """Report which approvals are proven; exit code 1 names each that is not."""
-    from wfe_mcp.engine.integrity.proof_verification import verify_approvals as verified
+    from wfe_mcp.engine.integrity.proof_verification import verify_approvals
 
-    proofs = verified(invocation.project.root, run, require, base)
+    proofs = verify_approvals(invocation.project.root, run, require, base)
     problems = [problem_view(finding) for finding in proofs.findings]
     summary = f"{plural(len(proofs.approvals), 'approval')} proven" + (
         f", {plural(len(problems), 'problem')}" if problems else ""
@@ -359,9 +359,9 @@ def _show_approvals(screen: Screen, summary: str, data: dict[str, Any]) -> None:
 
 def verify_branch(invocation: Invocation, branch: str, since: str) -> None:
     """Report which commits of a branch an approver decided on; exit code 1 names each that has no proof."""
-    from wfe_mcp.engine.integrity.branch_verification import verify_branch as verified
+    from wfe_mcp.engine.integrity.branch_verification import verify_branch
 
-    report = verified(invocation.project.root, branch, since)
+    report = verify_branch(invocation.project.root, branch, since)
     summary, data = summary_of(report), branch_view(report)
     error = _error(summary, report.findings, "Have these files approved and attest them, or revert the commit.")
     invocation.answer(summary, lambda screen: _show_branch(screen, summary, data), error=error, data=data)

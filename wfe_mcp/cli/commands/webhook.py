@@ -163,9 +163,9 @@ def rotate(invocation: Invocation, name: Webhook, key_fd: SecretFd = None, pin_f
 
     The one before it signs beside it for a day.
     """
-    from wfe_mcp.engine.webhooks.deliveries import refuse_unknown as known
+    from wfe_mcp.engine.webhooks.deliveries import refuse_unknown
 
-    rotate_secret(invocation, name, known(invocation.engine, name), "url", key_fd, pin_fd)
+    rotate_secret(invocation, name, refuse_unknown(invocation.engine, name), "url", key_fd, pin_fd)
 
 
 def rotate_secret(

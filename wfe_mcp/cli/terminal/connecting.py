@@ -142,18 +142,20 @@ def connections(places: Places, chosen: Sequence[Client], scope: Scope | None) -
     records = records_here()
     all_connections: list[Connection] = []
     leaving: list[tuple[Client, Scope]] = [
-        (client, place) for client in chosen or CLIENTS for place in (client.scopes if scope is None else (scope,))
+        (client, left_scope)
+        for client in chosen or CLIENTS
+        for left_scope in (client.scopes if scope is None else (scope,))
     ]
     looked: list[look.ClientEntry] = []
-    for client, place in leaving:
+    for client, left_scope in leaving:
         with nullcontext() if chosen else suppress(Refused):
-            looked.append(look.look(client, places, place))
-    paths: set[Path] = set()  # of the clients that read the same file, a connected one removes our lines
+            looked.append(look.look(client, places, left_scope))
+    seen: set[Path] = set()  # of the clients that read the same file, a connected one removes our lines
     for entry in sorted(looked, key=lambda found: found.entry is None):
         with nullcontext() if chosen else suppress(Refused):
             changes = connect.removal(entry, places, records, leaving)
-            fresh = tuple(change for change in changes if change.file not in paths)
-            paths |= {change.file for change in fresh}
+            fresh = tuple(change for change in changes if change.file not in seen)
+            seen |= {change.file for change in fresh}
             all_connections += [Connection(entry.client, entry.scope, fresh)] if fresh else []
     return all_connections
 
@@ -161,11 +163,11 @@ def connections(places: Places, chosen: Sequence[Client], scope: Scope | None) -
 def disconnect(found: Sequence[Connection]) -> None:
     """Remove what these clients have of wfe-mcp."""
     records = records_here()
-    paths: list[Path] = []
+    folders: list[Path] = []
     for connection in found:
         for change in connection.changes:
-            paths += files.undo(change, records)
-    files.remove_empty(paths)
+            folders += files.undo(change, records)
+    files.remove_empty(folders)
 
 
 def offer(screen: Screen, root: Path, more: Sequence[str], *, at_once: bool) -> None:

@@ -24,7 +24,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunStatus, Signature
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.delivery.attestations import ref, statement as made
+from wfe_mcp.delivery.attestations import ref, statement as in_toto
 from wfe_mcp.delivery.attestations.envelope import seal_statement
 from wfe_mcp.delivery.attestations.files import files_tree
 from wfe_mcp.delivery.fault import DeliveryFault
@@ -80,12 +80,13 @@ def attest(engine: Engine, run_id: str, commit: str) -> Bundle:
     full, tree = _files_of(root, commit)
     decisions = [*_decisions(events)]
     statements = [
-        (at, made.statement(at, full if at == tree else "", made.DECISION, predicate)) for at, predicate in decisions
+        (at, in_toto.statement(at, full if at == tree else "", in_toto.DECISION, predicate))
+        for at, predicate in decisions
     ]
     verdicts = [_verdict(event) for event in events if event.type == "GateJudged"]
     judged = _judged_as(events, full, tree)
     results = [*_check_results(verdicts, evidence, judged)]
-    statements += [(tree, made.statement(tree, full, made.TEST_RESULT, result)) for result in results]
+    statements += [(tree, in_toto.statement(tree, full, in_toto.TEST_RESULT, result)) for result in results]
     passed = [*_passed_gates(loaded, verdicts, evidence, judged)]
     if passed:
         newest = max(event.at for event in events if event.type == "GateJudged")
@@ -94,8 +95,8 @@ def attest(engine: Engine, run_id: str, commit: str) -> Bundle:
         statements.append(
             (
                 tree,
-                made.statement(
-                    tree, full, made.VERIFIED, made.verdict_predicate(name, run.template_sha256, at, passed)
+                in_toto.statement(
+                    tree, full, in_toto.VERIFIED, in_toto.verdict_predicate(name, run.template_sha256, at, passed)
                 ),
             )
         )
@@ -192,7 +193,7 @@ def _decisions(events: Sequence[EventRecord]) -> Iterator[tuple[str, dict[str, A
         tree = parts_of(str(proof.statement.values["tree"]))[0]
         if tree:
             signature = proof.signature if isinstance(proof.signature, str) else proof.signature.model_dump()
-            yield tree, made.decision(str(event.payload["statement"]), signature)
+            yield tree, in_toto.decision(str(event.payload["statement"]), signature)
 
 
 class _Verdict(NamedTuple):
@@ -237,7 +238,7 @@ def _check_results(
         if piece is not None and verdict.outcome in _RESULTS:
             data = {name: value for name, value in piece.data.items() if name != SEAL}
             name = f"check {piece.data['check']}"
-            yield made.check_result(name, sha256_hex(canonical_json(data)), _RESULTS[verdict.outcome])
+            yield in_toto.check_result(name, sha256_hex(canonical_json(data)), _RESULTS[verdict.outcome])
 
 
 def _passed_gates(

@@ -50,17 +50,17 @@ def make_branch(place: DeliveryPlace, call: StepCall, _context: JobContext, para
     target = {"branch": name, "base": base}
     operation = newest_operation(place.engine, call, "git.branch", target)
     if operation is None or operation.undone:
-        branch = made_branch(place.operations)
+        earlier = made_branch(place.operations)
         if refs.commit_of(root, refs.ref_of(name)):
-            if branch is None or branch.done is None or branch.done["branch"] != name:
+            if earlier is None or earlier.done is None or earlier.done["branch"] != name:
                 raise DeliveryFault(
                     f"Branch '{name}' exists and was not made by this run. Delete it (git branch -d {name}), or name another one in "
                     "the step's parameter 'branch'; then retry the phase.",
                     "conflict",
                 )
             refs.attach(root, name)
-            return {**branch.done, "resumed": True}
-        start = _not_merged(place, branch, base) or _base_commit(place, call, base)
+            return {**earlier.done, "resumed": True}
+        start = _not_merged(place, earlier, base) or _base_commit(place, call, base)
         before = {"branch": current_branch(root) or "", "commit": head(root) or "", "start": start}
     else:
         before = operation.before

@@ -14,7 +14,7 @@ from wfe_mcp.core.model import Attempt, AttemptStatus
 from wfe_mcp.core.moves import USER, refusal
 from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.texts import in_short
-from wfe_mcp.engine.files.tree_binding import changed_before_work as changed
+from wfe_mcp.engine.files.tree_binding import changed_before_work as paths_before_work
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.leases import holder_named
 from wfe_mcp.engine.runs.needs import Need, Stop, Who, need_of
@@ -292,12 +292,12 @@ _NAMED = 5
 def changed_before_work(engine: Engine, overview: Overview) -> tuple[str, ...]:
     """One sentence, or none where nothing changed."""
     with engine.store.read() as tx:
-        paths = changed(engine, tx, overview.loaded)
+        paths = paths_before_work(engine, tx, overview.loaded)
         if paths:
             from wfe_mcp.engine.delivery.operations import folder_changes, operations_of
 
             known = folder_changes(operations_of(tx, overview.loaded.record.id))
-            paths = changed(engine, tx, overview.loaded, known) if known else paths
+            paths = paths_before_work(engine, tx, overview.loaded, known) if known else paths
     return (f"{shorten_paths(paths)} changed after the run started and before its first phase began.",) if paths else ()
 
 

@@ -26,7 +26,7 @@ class ExportedPlan:
 
 def exported_plan(engine: Engine, *, as_markdown: bool) -> ExportedPlan:
     """The milestones on which something is left to do. Refuses ``not_ready`` where none has an open task."""
-    from wfe_mcp.importers.plan_prompt import as_markdown as written
+    from wfe_mcp.importers.plan_prompt import as_markdown as markdown_of
 
     with engine.store.read() as tx:
         items = open_items(engine, tx)
@@ -49,7 +49,7 @@ def exported_plan(engine: Engine, *, as_markdown: bool) -> ExportedPlan:
         text = json.dumps({"title": title, "milestones": documents}, indent=2, ensure_ascii=False) + "\n"
         return ExportedPlan(text, len(documents), tasks, lost)
     plan = {"title": title, "milestones": [_in_lines(document, number) for number, document in enumerate(documents, 1)]}
-    return ExportedPlan(written(plan), len(documents), tasks, lost)
+    return ExportedPlan(markdown_of(plan), len(documents), tasks, lost)
 
 
 def _in_lines(milestone: dict[str, Any], number: int) -> dict[str, Any]:
