@@ -192,3 +192,18 @@ def test_times_of_the_log_are_relative_on_a_terminal_and_exact_where_that_is_ask
     assert "2026-11-20T" not in relative
     assert "2026-11-20T08:00:00Z" in cli("log", letter, "--exact").out
     assert cli.json("log", letter).data["events"][0]["at"].startswith("2026-11-20T08:00:00")
+
+
+def test_a_list_among_the_inputs_of_a_run_is_shown_as_words(cli: Terminal) -> None:
+    cli.save(
+        {
+            "format": "wfe/1",
+            "name": "checked",
+            "version": "1.0.0",
+            "description": "Look at files.",
+            "inputs": {"type": "object", "properties": {"files": {"type": "array", "items": {"type": "string"}}}},
+            "phases": [{"id": "look", "prompt": "Look.", "output": {"artifact": "note", "schema": {"type": "object"}}}],
+        }
+    )
+    run = cli.start("checked", "--inputs", '{"files": ["spec/**", "checks/*.py"]}')
+    assert "  files: spec/**, checks/*.py\n" in cli("show", run).out

@@ -207,6 +207,7 @@ def _render_tools(screen: Screen, attempt: "PhaseView") -> None:
     if attempt.tools is None:
         return
     from wfe_mcp.views.runs.tool_calls import tools_words
+    from wfe_mcp.views.values.model import as_text
 
     screen.line(f"{attempt.phase} {attempt.attempt}: {tools_words(attempt.tools)}")
     for number, call in enumerate(attempt.tool_calls or (), 1):
@@ -214,7 +215,7 @@ def _render_tools(screen: Screen, attempt: "PhaseView") -> None:
         ended += "" if call.ms is None else f" after {call.ms} ms"
         screen.line(f"  {number}. {call.tool} {ended}", "" if call.ok else "failed")
         for name, value in (call.input or {}).items():
-            screen.lines(f"{name}: {value}", "     ")
+            screen.lines(f"{name}: {as_text(value)}", "     ")
         screen.lines((call.output or "").rstrip(), "     ")
 
 
@@ -222,6 +223,7 @@ def _render(invocation: Invocation, screen: Screen, answer: "Envelope", report: 
     from wfe_mcp.cli.commands.artifact import drafts_table
     from wfe_mcp.cli.terminal.render import headline, next_lines, origin_lines, outputs_lines, unusual
     from wfe_mcp.views.runs.usage import usage_lines
+    from wfe_mcp.views.values.model import as_text
 
     details, record, now = report.details, invocation.record(answer.run), invocation.engine.clock()
     assert record is not None, "it is about a run"
@@ -230,7 +232,7 @@ def _render(invocation: Invocation, screen: Screen, answer: "Envelope", report: 
     screen.line(f'{record.id} "{record.title}": {state} ({report.run.template} {report.run.version})', "bold")
     if then is not None:
         screen.line(answer.summary)
-    inputs = (f"  {name}: {shorten(str(value), 200)}" for name, value in details.inputs.items())
+    inputs = (f"  {name}: {shorten(as_text(value), 200)}" for name, value in details.inputs.items())
     fork = report.run.forked_from
     forked = [] if fork is None else [f"forked from {fork.run} at event {fork.event}"]
     for line in (*forked, *origin_lines(details.imported), *inputs):
