@@ -8,7 +8,7 @@ Rules:
 2. The device code has 256 random bits and is kept as its sha256. The user code has 34 bits, and only a person with their PIN, or logged
    in, can try one; at most ``MOST`` wait at once, and ``MOST_FROM_ONE`` of one address.
 3. The person sees which machine, address and user asked (``warning``), and that a code that another person sent them is an attack.
-4. The token is made when the machine takes it: nobody but the holder of the device code ever has its text. The process that
+4. The token is made when the machine takes it: only the holder of the device code ever has its text. The process that
    makes it has no key of the person, so its entry in the log claims no more than that of ``token create``.
 """
 
