@@ -89,9 +89,10 @@ def test_a_change_of_what_people_set_is_anchored_too(scene: Scene) -> None:
     start_anchoring(scene.engine)
     with scene.store.tx() as tx:
         tx.secrets.set("pin", "scrypt:…", HUMAN, scene.clock())
-    stop_anchoring(scene.engine)
     with scene.store.read() as tx:
-        assert anchors(scene)[-1].settings == tx.settings_log.tail()
+        change = tx.settings_log.tail()
+    stop_anchoring(scene.engine)
+    assert anchors(scene)[-1].settings == change
 
 
 def test_two_processes_share_the_ref(scene: Scene) -> None:
@@ -126,6 +127,32 @@ def test_of_two_processes_that_anchor_first_at_once_none_takes_the_file_for_lost
         noted = [each.type for each in tx.settings_log.events() if each.type.startswith("Anchors")]
     assert noted == [BEGUN]
     assert verify(scene.engine).notes == ()
+
+
+def test_a_process_that_ends_before_its_first_anchor_is_written_leaves_no_record_of_one(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def killed(root: Path, anchor: Anchor) -> str:
+        raise Killed
+
+    run = scene.start(phase("plan"), phase("build"))
+    add_commit = outside.add_commit
+    monkeypatch.setattr(outside, "add_commit", killed)
+    process = Anchoring(scene.process("second"))
+    process.note([run])
+    with pytest.raises(Killed):
+        process.write()
+    assert verify(scene.engine).findings == ()
+
+    monkeypatch.setattr(outside, "add_commit", add_commit)
+    start_anchoring(scene.engine, catch_up=True)
+    stop_anchoring(scene.engine)
+    scene.git("update-ref", "-d", AUDIT_REF)
+    anchor_file(scene.store.place, scene.engine.project_id).unlink()
+    assert [finding.code for finding in verify(scene.engine).findings] == ["anchors_deleted"] * 2
 
 
 def test_each_machine_has_its_own_anchors_of_a_database_on_a_server(

@@ -206,7 +206,7 @@ class Anchoring:
 
     def _write(self, runs: Sequence[str]) -> None:
         engine = self._engine
-        self._begin()
+        is_first = self._begin_file()
         with engine.store.read() as tx:
             tails, settings, key = tx.events.tails(runs), tx.settings_log.tail(), _pinned_fingerprint(tx)
             last = tx.items.tail(engine.project_id)
@@ -224,32 +224,39 @@ class Anchoring:
                 self._complain(refused)
         anchors.add_line(anchors.anchor_file(engine.store.place, engine.project_id), anchor)
         self._settings, self._work = settings, work
+        if is_first:  # after it, so that a process killed in between leaves no record of an anchor that never was
+            self._record(anchors.BEGUN)
+        self._has_begun = True
 
     def _complain(self, error: Exception) -> None:
         if not self._has_complained:
             log.warning("the anchor of the log could not be written: %s", error)
         self._has_complained = True
 
-    def _begin(self) -> None:
-        """Record the first anchor here, and one that begins a new file in place of a lost one.
+    def _begin_file(self) -> bool:
+        """Create the file of the anchors; whether this project has no anchor here yet.
 
-        Of processes that begin at once, one creates the file; the others must not take its absence a moment before for a loss.
+        Of processes that begin at once, one creates the file; the others must not take its absence a moment before
+        for a loss.
         """
         engine, name = self._engine, anchors_here(self._engine)
         file = anchors.anchor_file(engine.store.place, engine.project_id)
         if self._has_begun and file.exists():
-            return
+            return False
         with engine.store.read() as tx:
             had_begun = tx.settings_log.first_noted(anchors.BEGUN, name) is not None
-        is_lost = create_empty(file) and had_begun
-        if is_lost or not had_begun:
-            from wfe_mcp.engine.kernel.engine import SYSTEM
+        if create_empty(file) and had_begun:
+            self._record(anchors.LOST)
+        return not had_begun
 
-            with engine.store.tx() as tx:
-                if is_lost or tx.settings_log.first_noted(anchors.BEGUN, name) is None:
-                    tx.settings_log.note(anchors.LOST if is_lost else anchors.BEGUN, name, SYSTEM, engine.clock())
-        self._has_begun = True
+    def _record(self, change: str) -> None:
+        """Record in the log of settings that anchors began here (once), or that their file was lost."""
+        from wfe_mcp.engine.kernel.engine import SYSTEM
 
+        engine, name = self._engine, anchors_here(self._engine)
+        with engine.store.tx() as tx:
+            if change == anchors.LOST or tx.settings_log.first_noted(change, name) is None:
+                tx.settings_log.note(change, name, SYSTEM, engine.clock())
 
 def _pinned_fingerprint(tx: Tx) -> str:
     """The fingerprint of the person's key; empty where there is none."""

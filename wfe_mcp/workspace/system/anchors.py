@@ -30,7 +30,7 @@ from wfe_mcp.workspace.git.repository import commit_of
 AUDIT_REF = "refs/wfe/audit"
 
 BEGUN = "AnchorsBegun"
-"""Recorded in the settings log before a project's first anchor: from then on a missing anchor was deleted."""
+"""Recorded in the settings log after a project's first anchor: from then on a missing anchor was deleted."""
 
 LOST = "AnchorsLost"
 """Recorded there when the file beside the database was gone and a new one begins: what lies before, it cannot show."""
