@@ -158,3 +158,16 @@ def test_decisions_of_the_items_of_a_loop_are_in_the_prompts_after_it(scene: Sce
         "D-0 Which format?: zip 0",
         "D-1 Which format?: zip 1",
     ]
+
+
+@pytest.mark.parametrize("key", ["a", "decisions"])
+def test_decisions_of_a_loop_in_a_loop_are_in_the_prompts_after_it_whatever_its_items_are_called(
+    scene: Scene, key: str
+) -> None:
+    walk = {"in": f"${{['{key}']}}", "as": "word", "key": "${word}"}
+    inner = {"id": "inner", "kind": "loop", "for_each": walk, "phases": [{"id": "advise", "output": DECISIONS}]}
+    walk = {"in": "${['b']}", "as": "letter"}
+    run = scene.start({"id": "outer", "kind": "loop", "for_each": walk, "phases": [inner]}, phase("build"))
+    scene.do(run, f"outer[0].inner[{key}].advise", {"decisions": [decided(1)]})
+
+    assert part(prompt(scene, run, "build"), "Decisions of this run") == ["D-1 Which format?: zip 1"]

@@ -65,7 +65,7 @@ def last_run_in_a_line(engine: Engine, tx: Tx) -> str:
         for phase in loaded.state.spec.body(None)
         if (completed := loaded.state.current(phase.path)).status is AttemptStatus.COMPLETED
     ]
-    last = max((attempt for attempt in done if attempt.tree), key=lambda each: str(each.started_at), default=None)
+    last = max((attempt for attempt in done if attempt.tree), key=lambda attempt: str(attempt.started_at), default=None)
     files = _files(loaded, loaded.state.tree, None if last is None else last.tree)
     result = next((text for attempt in reversed(done) if (text := _result(tx, loaded, attempt))), "")
     return _line(f"run {loaded.record.title!r} ({loaded.record.template})", result, files)
@@ -201,6 +201,15 @@ def _decisions(change: RunChange, attempt: Attempt) -> Iterator[str]:
 
 
 def _decisions_in(value: Any) -> Iterator[dict[str, Any]]:
-    """The decisions of one artifact, or of each item of a loop."""
-    for holder in [value] if "decisions" in value else value.values():
-        yield from holder["decisions"]
+    """The decisions of one artifact, or of each item of a loop. A draft that a person forced may have none, or lack their fields."""
+    if not isinstance(value, dict):
+        return
+    values = cast("dict[str, Any]", value)
+    decisions = values.get("decisions")
+    if not isinstance(decisions, list):  # items by their keys, one of which may be called so
+        for inner in values.values():
+            yield from _decisions_in(inner)
+        return
+    for decision in cast("list[Any]", decisions):
+        if isinstance(decision, dict) and decision.keys() >= {"id", "title", "decision"}:
+            yield cast("dict[str, Any]", decision)
