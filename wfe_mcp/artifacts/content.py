@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 from wfe_mcp.artifacts.registry import json_schema
-from wfe_mcp.artifacts.validate import TextFile, to_file
+from wfe_mcp.artifacts.validate import TextFile, is_bundle, is_document, to_file
 from wfe_mcp.core.dataclass import dataclass
 
 _MOST_COLUMNS = 5
@@ -75,14 +75,11 @@ Part: TypeAlias = Words | Document | Listing | Records | FileShown | FieldShown
 
 def parts_of(schema: str, content: object) -> tuple[Part, ...]:
     """The parts of an artifact of ``schema``, in the order of its keys."""
-    if schema == "markdown_doc@1" and isinstance(content, Mapping):
-        document = cast("Mapping[str, Any]", content)
-        front = cast("Mapping[str, Any]", document.get("front") or {})
-        return (*_fields(front), Document(str(document.get("body", ""))))
-    if schema == "file_bundle@1" and isinstance(content, Mapping):
-        bundle = cast("Mapping[str, Any]", content)
-        rest = {key: value for key, value in bundle.items() if key != "files"}
-        return (*_fields(rest), *(FileShown(file["path"], file["content"]) for file in bundle.get("files", ())))
+    known = cast("Mapping[str, Any]", content if isinstance(content, Mapping) else {})
+    if schema == "markdown_doc@1" and is_document(known):
+        return (*_fields(known["front"]), Document(known["body"]))
+    if schema == "file_bundle@1" and is_bundle(known):
+        return tuple(FileShown(file["path"], file["content"]) for file in known["files"])
     if isinstance(content, Mapping):
         return _fields(cast("Mapping[str, Any]", content))
     return _value(content)

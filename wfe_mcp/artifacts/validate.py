@@ -121,12 +121,23 @@ class TextFile(NamedTuple):
 
 
 def to_file(schema: str | dict[str, Any], value: Mapping[str, Any]) -> TextFile | dict[str, str]:
-    """One text file, or path → content for a bundle. ``value`` fits ``schema``."""
-    if schema == "file_bundle@1":
+    """One text file, or path → content for a bundle. A draft that a person forced may not fit ``schema``: then it is JSON."""
+    if schema == "file_bundle@1" and is_bundle(value):
         return {file["path"]: file["content"] for file in value["files"]}
-    if schema == "markdown_doc@1":
+    if schema == "markdown_doc@1" and is_document(value):
         return TextFile(".md", _markdown(value["front"], value["body"]))
     return TextFile(".json", json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def is_document(value: Mapping[str, Any]) -> bool:
+    """Whether a Markdown file can hold all of ``value``, and nothing else."""
+    return set(value) == {"front", "body"} and isinstance(value["front"], dict) and isinstance(value["body"], str)
+
+
+def is_bundle(value: Mapping[str, Any]) -> bool:
+    """Whether the files of a folder can hold all of ``value``, and nothing else."""
+    # The schema and not only the types: a forced draft may name a path that no file can have.
+    return not validate_stored("file_bundle@1", value).faults
 
 
 def _markdown(front: Mapping[str, object], body: str) -> str:

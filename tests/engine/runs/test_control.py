@@ -11,7 +11,9 @@ from wfe_mcp.engine.background.daemon import new_worker
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.history.rollback import undo
 from wfe_mcp.engine.runs import control
+from wfe_mcp.engine.runs.overview import overview
 from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.pages.artifact import artifact_page
 from wfe_mcp.workspace.system.location import project_at
 
 STOP = [{"do": "wait_human"}]
@@ -300,3 +302,25 @@ def test_who_claims_a_phase_again_after_its_time_learns_that_it_is_over(scene: S
     no = refused(scene.begin, run, "slow")
     assert (no.code, no.message) == ("stale_revision", "The time of attempt 1 of phase 'slow' is over.")
     assert scene.begin(run, "slow").data["attempt"] == 2
+
+
+FORCED = {"titel": "x", "front": 1, "files": [{"path": "../x", "content": ""}], "decisions": ["a"], "findings": ["b"]}
+
+
+@pytest.mark.parametrize("schema", ["markdown_doc@1", "file_bundle@1", "decision_list@1", "review@1"])
+@pytest.mark.parametrize("draft", [{"titel": "x"}, FORCED], ids=["without its keys", "with other types"])
+def test_the_run_of_a_forced_draft_that_does_not_fit_its_schema_continues(
+    scene: Scene, schema: str, draft: dict[str, object]
+) -> None:
+    asked = {"id": "plan", "prompt": "Write it.", "output": {"artifact": "plan_note", "schema": schema}}
+    run = scene.start(asked, phase("build"), limits={"max_invalid": 1})
+    scene.begin(run)
+    refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact=draft)
+    control.force_accept(scene.engine, HUMAN, run, "plan", "the schema is too strict")
+
+    assert scene.status(run).run_state == "running"
+    with scene.store.read() as tx:
+        shown = overview(scene.engine, tx, scene.engine.load(tx, run))
+    assert artifact_page(scene.engine, shown, "plan", None).content == draft
+    assert scene.begin(run, "build").ok
+    assert scene.submit(run, "build").run_state == "completed"
