@@ -10,9 +10,11 @@ import pytest
 from tests.server.conftest import House, call, drill
 from tests.server.http.conftest import Running, configure
 from wfe_mcp.cli.app import main
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.access.limits import uses
 from wfe_mcp.engine.access.tokens import create_token
+from wfe_mcp.engine.history.forks import fork_run
 
 GRACE = By("grace", Channel.CLI, Assurance.HUMAN)
 
@@ -119,3 +121,12 @@ async def test_use_is_shown_beside_each_limit(
     capsys.readouterr()
     assert main(["--json", "limits"]) == 0
     assert len(json.loads(capsys.readouterr().out)["data"]["limits"]) == 3
+
+
+async def test_a_fork_counts_as_a_start_and_is_refused_above_the_limit(running: Running) -> None:
+    limit(running.house, "[server.limits.token]\nruns_per_hour = 2\n")
+    run = (await started(running, running.token("bot")))["run"]
+    engine, bot = running.house.engine(), By("bot", Channel.HTTP)
+    fork_run(engine, bot, run)
+    with pytest.raises(Refused, match="2 runs of token 'bot' are started within the last hour"):
+        fork_run(engine, bot, run)

@@ -29,6 +29,7 @@ from wfe_mcp.core.origins import refuse_of_triggers
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.titles import GIVEN_CHARS, first_words
 from wfe_mcp.core.undo import LogEntry
+from wfe_mcp.engine.access.limits import refuse_start
 from wfe_mcp.engine.evaluation.reactions import enqueue_gates, keep_times
 from wfe_mcp.engine.files.mirrors import write_mirrors
 from wfe_mcp.engine.files.tree_binding import is_recorded
@@ -73,7 +74,7 @@ def fork_run(
     """Create a run from the state of ``run`` after event ``at`` (``12``, ``cp-12``; empty: its last one).
 
     Refuses ``bad_argument`` (no such event), ``illegal_transition`` (it is cancelled there), ``needs_human``,
-    ``needs_trust`` and ``unavailable``, as ``start_run`` does.
+    ``needs_trust``, ``unavailable`` and ``limit_reached``, as ``start_run`` does.
     """
     refuse_of_triggers(by, idempotency_key=idempotency_key)
     with engine.store.read() as tx:
@@ -84,11 +85,12 @@ def fork_run(
     _refuse_looser(engine, by, loaded, at)
     args = sha256_of({"from": record.id, "at": at, "title": title})
     # Before the transaction: reading all files under the write lock would block every other process.
-    code = tree_hash(engine.root)
+    code, limits = tree_hash(engine.root), engine.settings().settings.server.limits
     with engine.store.tx() as tx:
         known = tx.runs.for_key(engine.project_id, idempotency_key, args) if idempotency_key else None
         if known is not None:
             return engine.load(tx, known)
+        refuse_start(engine, tx, limits, by)
         place = _place(tx, engine.load(tx, record.id).record, at)
         new_id = new_run_id()
         command = _command(tx, place, by, engine, new_id, _anew(tx, place, code))
