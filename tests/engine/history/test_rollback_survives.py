@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import subprocess
 import sys
 import threading
@@ -345,3 +346,17 @@ def test_a_claim_that_was_killed_leaves_at_worst_files_that_no_one_names(scene: 
     with scene.store.read() as tx:
         (taken,) = checkpoints_of(tx, run)
     assert list_checkpoints(scene.root, run) == {f"{run}/{taken.commit}": taken.commit}
+
+
+@BETWEEN_TWO_FILES
+def test_in_a_new_clone_that_has_none_of_its_files_a_rollback_is_abandoned_and_the_run_takes_commands(
+    killed: tuple[Scene, Wrecked],
+):
+    scene, (run, _, _) = killed
+    shutil.rmtree(scene.root / ".git")
+    scene.git("init", "-q")
+    there = files(scene)
+    assert answers.status(scene.engine, HUMAN, run).run_state == "completed"
+    assert scene.events(run)[-1] == "RollbackAbandoned"
+    going.rollback(scene.engine, HUMAN, run, "build", files=False)
+    assert (scene.state(run).going_back, files(scene)) == (None, there)

@@ -86,6 +86,8 @@ def _end(engine: Engine, run: RunId) -> None:
         return
     root = Path(loaded.record.worktree)
     fault = available(root) if root.is_dir() else f"'{root}' is gone."
+    if fault is None and not (_is_kept(root, going.safety) and _is_kept(root, going.commit)):
+        fault = "Git no longer has the snapshots that it needs. The files were left as they are."
     if _waited_in_a_backup(engine, run):
         fault = "The database was set back to a backup that it waited in. The files were left as they are."
     if fault is not None:
@@ -115,6 +117,19 @@ def _end(engine: Engine, run: RunId) -> None:
     if meanwhile is not None:
         keep(root, ref_of(run, meanwhile.safety.commit), meanwhile.safety.commit)
         drop(root, [meanwhile.safety_name])
+
+
+def _is_kept(root: Path, commit: str) -> bool:
+    """Whether git still has the snapshot: not where its refs were removed, nor in a new clone."""
+    from wfe_mcp.workspace.git.snapshot import read_snapshot
+
+    try:
+        read_snapshot(root, commit)
+    except Refused as refused:
+        if refused.code != "bad_argument":
+            raise
+        return False
+    return True
 
 
 def _waited_in_a_backup(engine: Engine, run: RunId) -> bool:
