@@ -344,3 +344,19 @@ def test_a_proof_of_one_of_two_people_is_kept_and_counts_for_nothing(scene: Scen
     approve(scene, second, run)
     found = verify_approvals(scene.root, require=["."])
     assert (found.findings, found.notes, len(found.approvals)) == ((), (), 2)
+
+
+def test_an_approval_whose_file_cannot_be_written_counts_and_the_file_is_written_later(scene: Scene) -> None:
+    first = ada(scene)
+    run = scene.start(phase("plan", approval()))
+    scene.do(run, "plan")
+    in_the_way = scene.root / ".wfe/approvals"
+    in_the_way.write_text("not a folder", encoding="utf-8")
+
+    approve(scene, first, run)
+
+    assert scene.attempt(run, "plan").status == "completed"
+    in_the_way.unlink()
+    write_proofs(scene.engine, run)
+    assert len(list(in_the_way.rglob("*.json"))) == 1
+    assert verify(scene.engine).findings == ()

@@ -5,11 +5,13 @@
 
 Rules:
 1. They are written where the project pins the key that signed. The log has each of them too, so a file that a crash kept
-   from being written is written when a process next looks after the run, or with its next approval.
+   or a folder that is in the way kept from being written is written when a process next looks after the run, or with its
+   next approval.
 2. ``statement`` is the signed JSON value; ``signature`` a text, or the answer of a passkey's authenticator.
 """
 
 import json
+import logging
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +25,8 @@ from wfe_mcp.engine.approvals.statements import SignedStatement, Statement, read
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
 from wfe_mcp.workspace.git.command import output_of, repository
+
+log = logging.getLogger("wfe_mcp.engine")
 
 APPROVALS = ".wfe/approvals"
 FORMAT = "wfe-signed/1"
@@ -45,10 +49,18 @@ def write_proofs(engine: Engine, run: str) -> None:
             continue
         if (proof.statement.run, proof.statement.values["kind"]) != (record.id, "approve"):
             continue
-        file, text = file_of(proof.statement), _text(_document(proof))
-        before = None if file is None else read_if_there(root, file)
-        if file is not None and (before is None or not _is_spelled(before, text)):
-            write_atomic(root, file, text)
+        file = file_of(proof.statement)
+        if file is not None:
+            try:
+                _write_proof(root, file, _text(_document(proof)))
+            except (Refused, OSError) as fault:  # the approval counts all the same: the log of the run has it
+                log.warning("the signed approval %s of %s was not written: %s", file, root, fault)
+
+
+def _write_proof(root: Path, file: str, text: str) -> None:
+    before = read_if_there(root, file)
+    if before is None or not _is_spelled(before, text):
+        write_atomic(root, file, text)
 
 
 def uncommitted_proofs(worktree: str, run: str) -> str:
