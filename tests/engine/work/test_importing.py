@@ -1,10 +1,12 @@
 """An import of entries that earlier versions imported, or that moves items between milestones."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.engine.scene import AGENT, HUMAN, Scene
+from tests.engine.scene import AGENT, HUMAN, Scene, refused
+from tests.engine.test_statements import statements
 from wfe_mcp.core.items import Item, ItemKind, ItemStatus
 from wfe_mcp.engine.work.importing import ImportedEntries, import_entries
 from wfe_mcp.engine.work.items import add_item, change_item
@@ -67,3 +69,28 @@ def test_no_entry_of_a_file_is_a_claim(scene: Scene) -> None:
     assert [(each.id, each.kind) for each in made.added] == [("W-2", ItemKind.TASK)]
     assert made.gone == []
     assert imported(scene, entry("A", "It is fast")).unchanged == 1
+
+
+def test_an_import_of_entries_that_each_wait_for_the_one_before_asks_the_database_no_more_for_each(
+    scene: Scene,
+) -> None:
+    def again(number: int) -> int:
+        entries = [
+            replace(entry(f"T-{at}", f"Task {at}"), needs=(f"T-{at - 1}",) if at else ()) for at in range(number)
+        ]
+        imported(scene, *entries)
+        return len(statements(lambda: imported(scene, *entries)))
+
+    assert again(40) == again(20)
+
+
+def test_needs_of_a_file_that_lead_back_over_an_item_of_another_one_are_refused(scene: Scene) -> None:
+    first, last = entry("A", "First"), entry("B", "Last")
+    imported(scene, first, last)
+    change_item(scene.engine, AGENT, "W-1", {"needs": [add_item(scene.engine, AGENT, "task", {"title": "Mine"}).id]})
+    change_item(scene.engine, AGENT, "W-3", {"needs": ["W-2"]})
+
+    no = refused(imported, scene, first, replace(last, needs=("A",)))
+
+    assert (no.code, no.message) == ("bad_argument", "W-1 would come before itself.")
+    assert item(scene, "W-2").needs == ()

@@ -187,15 +187,17 @@ def start_ready(engine: Engine, by: By, most: int = MOST_ACTIVE, *, dry_run: boo
     held: dict[str, tuple[str, str]] = {}
     while True:
         free, waiting = startable(items.values())
-        item = next((candidate for candidate in free if candidate.id not in held), None)
-        if item is None:
-            break
-        wait = _held_up(item, [other for other in items.values() if other.status is ItemStatus.ACTIVE], most)
-        if wait is None:
-            chosen.append(item)
-            items[item.id] = replace(item, status=ItemStatus.ACTIVE)
-        else:
+        active = [item for item in items.values() if item.status is ItemStatus.ACTIVE]
+        # What is held up stays so: more and more is active.
+        for item in (candidate for candidate in free if candidate.id not in held):
+            wait = _held_up(item, active, most)
+            if wait is None:
+                chosen.append(item)
+                items[item.id] = replace(item, status=ItemStatus.ACTIVE)
+                break
             held[item.id] = wait
+        else:
+            break
     runs.waiting += [(items[name], why) for name, why in (held | waiting).items()]
     for item in chosen:
         try:

@@ -25,7 +25,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.item_values import check_values
 from wfe_mcp.core.items import MOVES, Item, ItemKind, ItemStatus, criteria_of, missing, number_of, with_values
-from wfe_mcp.engine.work.items import CLOSED, items_of, keep_changes, keep_new, refuse_circle
+from wfe_mcp.engine.work.items import CLOSED, items_before, items_of, keep_changes, keep_new, refuse_circle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -170,11 +170,20 @@ class _Import:
                 touched.append(self._change(item_by_key[entry.key], entry, self._values(entry, values[entry.key])))
             elif entry.key in self._ids:
                 self._add(entry, self._values(entry, values[entry.key]))
-        for item in touched:
-            refuse_circle(self._engine, self._tx, item, "needs")
-            refuse_circle(self._engine, self._tx, item, "parent")
+        self._refuse_circles(touched)
         matched = {item.id for item in item_by_key.values()}
         self._made.gone += [item for item in items if item.id not in matched and not item.is_over]
+
+    def _refuse_circles(self, touched: Sequence[Item]) -> None:
+        """Refuse needs or parents that lead back to one of these items. All at once: a file may have thousands, each after another."""
+        items = items_of(self._tx, self._engine.project_id) if touched else []
+        for name in ("needs", "parent"):
+            try:
+                graphlib.TopologicalSorter({item.id: items_before(item, name) for item in items}).prepare()
+            except graphlib.CycleError as circle:
+                for item in touched:
+                    if item.id in circle.args[1]:
+                        refuse_circle(self._engine, self._tx, item, name)
 
     def _values(self, entry: Entry, values: Mapping[str, Any]) -> dict[str, Any]:
         """What the file says of the item, in the fields of an item."""

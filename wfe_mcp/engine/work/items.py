@@ -345,20 +345,21 @@ def _with_known(engine: Engine, tx: Tx, item: Item) -> Item:
 
 def refuse_circle(engine: Engine, tx: Tx, item: Item, name: str) -> None:
     """Refuse an item that its parents or needs, by ``name`` of the field, lead back to."""
-
-    def before(one: Item) -> list[str]:
-        value = getattr(one, name)
-        return list(filter(None, [value] if isinstance(value, str) else value))
-
-    seen, left = set[str](), before(item)
+    seen, left = set[str](), items_before(item, name)
     while left:
         if item.id in left:
             raise Refused(
                 "bad_argument",
                 f"{item.id} would come before itself.",
                 f"Take one of its {'parents' if name == 'parent' else 'needs'} out.",
-                (Detail(pointer("item", name), "leads back to the item", got=before(item)),),
+                (Detail(pointer("item", name), "leads back to the item", got=items_before(item, name)),),
             )
         seen.update(left)
         items = tx.items.by_ids(engine.project_id, left)
-        left = [needed for above in items for needed in before(above) if needed not in seen]
+        left = [needed for above in items for needed in items_before(above, name) if needed not in seen]
+
+
+def items_before(item: Item, name: str) -> list[str]:
+    """The ids that the field ``needs`` or ``parent`` of an item names."""
+    value: str | Sequence[str] = getattr(item, name)
+    return list(filter(None, [value] if isinstance(value, str) else value))
