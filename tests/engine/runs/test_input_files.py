@@ -47,3 +47,10 @@ def test_files_and_folders_of_the_project_and_texts_that_are_none_start_a_run(de
     given = {"schema_file": "db/migration/V7__invoice.sql", "more": ["db"], "name": "nope.sql"}
     for inputs in (given, {"schema_file": ""}):
         assert start_run(defined.engine, AGENT, "drill", inputs).state.status == "running"
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x/" * 3_000, "a\0b"])
+def test_a_name_that_no_file_can_have_is_refused_as_one_that_is_not_there(defined: Scene, name: str) -> None:
+    no = refused(start_run, defined.engine, AGENT, "drill", {"schema_file": name})
+    assert no.code == "bad_argument"
+    assert len(no.message) < 400

@@ -4,6 +4,7 @@ A template declares such an input with ``"format": "path"``. Without this check 
 would fail attempt after attempt.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -46,13 +47,21 @@ def _paths(schema: object, value: object, at: tuple[str | int, ...]) -> Iterator
 
 
 def _is_there(root: Path, path: str) -> bool:
-    place = (root / path).resolve()
-    return place.is_relative_to(root.resolve()) and place.exists()
+    return _exists(root, path) and (root / path).resolve().is_relative_to(root.resolve())
+
+
+def _exists(root: Path, path: str) -> bool:
+    """Whether there is something at ``path``, in the project or outside; False for what no file can be called."""
+    try:
+        return (root / path).exists()
+    except (OSError, ValueError):  # too long, or with a NUL
+        return False
 
 
 def _fault(root: Path, path: str) -> str:
-    inside = (root / path).resolve().is_relative_to(root.resolve())
-    return f"names {path}, which is not {'there' if inside else 'in the project'}"
+    """Why ``path`` is refused: it is there and so outside, it leads outside, or there is nothing."""
+    is_outside = _exists(root, path) or not Path(os.path.normpath(root / path)).is_relative_to(root)
+    return f"names {path:.200}, which is not {'in the project' if is_outside else 'there'}"
 
 
 def _nearest(root: Path, path: str) -> str | None:
