@@ -1,7 +1,7 @@
 """Control of a run: retry, skip, force, pause, resume, proceed, cancel, automatic mode, archive.
 
-Neither is a state: they follow from the clock, ``runs.stale_after`` and ``runs.stuck_after`` of configuration, and the run's
-last change. Stuck is a run that an agent or the server works on, without progress.
+Stale and stuck are no states of a run: they follow from the clock, ``runs.stale_after`` and ``runs.stuck_after`` of
+configuration, and the run's last change. Stuck is a run that an agent or the server works on, without progress.
 """
 
 import json
@@ -50,12 +50,12 @@ def retry(
     with change_run(engine, run_id, by) as current:
         # A dead worker's phase is no one's: an agent may open the next attempt.
         free_dead_leases(current)
-        _refuse_others_work(current, PhasePath(phase))
+        path = PhasePath(phase)
+        _refuse_others_work(current, path)
         if role is not None and role != CLIENT_ROLE:
             from wfe_mcp.engine.models.roles import fill_role  # the tables of providers, which a status does not need
 
             fill_role(engine.settings(current.tx), role, current.frozen)  # refuses an unfilled role
-        path = PhasePath(phase)
         step_retry = _from_step(current, by, path, from_step) if from_step else None
         note = f"From step {from_step}. {feedback}".strip() if from_step else feedback
         last = current.state.attempts.get(path, (None,))[-1]
