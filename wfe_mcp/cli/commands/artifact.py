@@ -204,7 +204,7 @@ def _listed_then(invocation: Invocation, run: str, at: str) -> "tuple[HeadView, 
 
     with invocation.engine.store.read() as tx:
         then = moment(invocation.engine, tx, run, at)
-        return tuple(head_view(head) for head in revisions_then(tx, then.found.loaded))
+        return tuple(head_view(head) for head in revisions_then(tx, then.overview.loaded))
 
 
 def _phase_and_artifact(invocation: Invocation, run: str, name: str) -> tuple[str, str]:

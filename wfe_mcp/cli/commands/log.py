@@ -61,7 +61,7 @@ def log(
             events = [replace(event, changes=tuple(change)) for event, change in zip(events, changes, strict=True)]
     last = events[-1].seq if events else after
     more = {"after": last} if last < upto else {}
-    state = str(record.status if then is None else then.found.loaded.state.status)
+    state = str(record.status if then is None else then.overview.loaded.state.status)
     as_of = {} if then is None else {"as_of": {"event": upto, "of": then.of, "state": moment_line(then)}}
     answer = Envelope(
         True,

@@ -100,7 +100,7 @@ def show(
     if at:
         with engine.store.read() as tx:
             then = moment(engine, tx, run, at)
-        answer, overview = past(engine, then), then.found
+        answer, overview = past(engine, then), then.overview
         report = answer.view_as(ReportView)
     else:
         overview = invocation.overview(run)

@@ -347,7 +347,7 @@ def requested_keys(engine: Engine) -> dict[str, ApproverKey]:
     """What waits to be pinned in the project of ``engine``, by the id of the key."""
     with engine.store.read() as tx:
         keys = [ApproverKey.model_validate_json(text) for text in tx.secrets.with_prefix(_requests(engine)).values()]
-    return {key.id: key for key in sorted(keys, key=lambda each: each.name)}
+    return {key.id: key for key in sorted(keys, key=lambda key: key.name)}
 
 
 def drop_request(engine: Engine, by: By, key: ApproverKey) -> None:

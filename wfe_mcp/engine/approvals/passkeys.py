@@ -56,9 +56,9 @@ class Assertion(Strict):
     signature: str = Base64
 
     @classmethod
-    def of_browser(cls, given: Any) -> Assertion:
+    def of_browser(cls, credential: Any) -> Assertion:
         """From the JSON of a ``PublicKeyCredential``. Refuses ``bad_argument``: anything else."""
-        match given:
+        match credential:
             case {"id": id_, "response": {"clientDataJSON": data, "authenticatorData": more, "signature": signature}}:
                 try:
                     return cls(id=id_, client_data=data, authenticator_data=more, signature=signature)
@@ -155,8 +155,8 @@ def asking_for_signature(site: Site, statement: Mapping[str, object], keys: Iter
     return options_to_json_dict(options)
 
 
-def created_key(given: str, once: bytes, site: Site) -> NewPasskey:
-    """The key that a browser created at ``site``; ``given``: its answer as JSON. Refuses ``bad_argument``: not for ``once``."""
+def created_key(answer: str, once: bytes, site: Site) -> NewPasskey:
+    """The key that a browser created at ``site``; ``answer``: its answer as JSON. Refuses ``bad_argument``: not for ``once``."""
     require_library()
     from webauthn import verify_registration_response
     from webauthn.helpers import bytes_to_base64url
@@ -164,7 +164,7 @@ def created_key(given: str, once: bytes, site: Site) -> NewPasskey:
 
     try:
         registration = verify_registration_response(
-            credential=given,
+            credential=answer,
             expected_challenge=once,
             expected_rp_id=site.party,
             expected_origin=site.origin,

@@ -38,7 +38,7 @@ BEGAN = "signing"
 _WRONG = "pin_wrong"
 # An Ed25519 public key: 32 bytes as base64url without padding.
 _PUBLIC_CHARS = 43
-# After five wrong PINs in a row every PIN is refused for 60 s, then twice as long each time, at most a day.
+# After so many wrong PINs in a row every PIN is refused, twice as long each time.
 _FREE_TRIES = 5
 _FIRST_WAIT_S = 60
 _MOST_WAIT_S = 86_400

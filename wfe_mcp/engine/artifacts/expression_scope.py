@@ -124,7 +124,7 @@ class _ScopeValues:
     """The values that one text sees at one moment of a run."""
 
     def __init__(self, change: RunChange, text: str) -> None:
-        self._turn = change
+        self._change = change
         self._state = change.state
         self._words = frozenset(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", text))
         # A root used alone, or with a computed name, may refer to anything below it.
@@ -170,7 +170,7 @@ class _ScopeValues:
     ) -> dict[str, Any]:
         from wfe_mcp.workflow.model import StepsPhase
 
-        phase = self._turn.plan.phase(attempt.phase)
+        phase = self._change.plan.phase(attempt.phase)
         if not (so_far or attempt.status is AttemptStatus.COMPLETED):
             return {}
         names = {step.id: step.assign for step in phase.steps} if isinstance(phase, StepsPhase) else {}
@@ -182,7 +182,7 @@ class _ScopeValues:
             return {}
         return {
             name: row.output
-            for row in self._turn.tx.steps.of_run(self._turn.run.id, attempt.phase, attempt.made_in)
+            for row in self._change.tx.steps.of_run(self._change.run.id, attempt.phase, attempt.made_in)
             if (name := names.get(row.step)) is not None and (row.status is StepStatus.DONE or row.output is not None)
         }
 
@@ -195,14 +195,14 @@ class _ScopeValues:
             chain.insert(0, place)
             place = item_of(place[0])
         for loop, key in chain:
-            walk = self._turn.plan.loop(loop).for_each
+            walk = self._change.plan.loop(loop).for_each
             state = self._state.loops[loop]
             value: object = None
             if state.items is not None:
-                entry = self._turn.tx.documents.load(state.items)[key]
+                entry = self._change.tx.documents.load(state.items)[key]
                 index, value, count = entry["index"], entry["value"], len(state.keys)
             else:  # passes of ``until``: how many there will be is not known, only how many there may be
-                index, count = state.keys.index(key), self._turn.plan.passes(loop)
+                index, count = state.keys.index(key), self._change.plan.passes(loop)
             done = self._items_done(loop, index) if self._done else {}
             values |= item_roots(None if walk is None else walk.as_, key, index, count, value, done)
         return values
@@ -229,13 +229,13 @@ class _ScopeValues:
             for phase in self._state.spec.body(path):
                 values |= self._of_items(path, phase.path)
             return values
-        name = self._turn.plan.artifact_name(path)
+        name = self._change.plan.artifact_name(path)
         attempt = judged or self._state.current(path)
         if name is None or not self._wants(name) or not attempt.revision:
             return {}
         if judged is None and attempt.status is not AttemptStatus.COMPLETED:
             return {}
-        revision = self._turn.tx.artifacts.revision(self._turn.run.id, path, attempt.revision)
+        revision = self._change.tx.artifacts.revision(self._change.run.id, path, attempt.revision)
         return {} if revision is None else {name: json.loads(revision.content)}
 
     def _of_items(self, loop: PhasePath, phase: PhasePath, *, everything: bool = False) -> dict[str, dict[str, Any]]:
@@ -251,13 +251,13 @@ class _ScopeValues:
                     for name, item in self._of_items(inner, deeper.path, everything=everything).items():
                         values.setdefault(name, {})[key] = item
             return values
-        name = self._turn.plan.artifact_name(phase)
+        name = self._change.plan.artifact_name(phase)
         if name is None or not (everything or self._wants(name)):
             return {}
         return {name: self._contents(name, {key: inside(loop, key, phase) for key in keys})}
 
     def _contents(self, name: str, paths: Mapping[str, PhasePath]) -> dict[str, Any]:
-        kept = self._turn.tx.artifacts.contents(self._turn.run.id, name) if paths else {}
+        kept = self._change.tx.artifacts.contents(self._change.run.id, name) if paths else {}
         contents: dict[str, Any] = {}
         for key, path in paths.items():
             attempt = self._state.current(path)

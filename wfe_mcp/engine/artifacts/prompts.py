@@ -293,7 +293,7 @@ def findings_of(change: RunChange, note: Feedback) -> list[Mapping[str, Any]]:
 
 def in_short(findings: Iterable[Mapping[str, Any]], rest: str) -> str:
     """A line for each finding: severity, file and line, one sentence. ``rest``: how to read those that are left out."""
-    ordered = sorted(findings, key=lambda each: _rank(str(each.get("severity", ""))))
+    ordered = sorted(findings, key=lambda finding: _rank(str(finding.get("severity", ""))))
     lines: list[str] = []
     left = MOST_CHARS
     for finding in ordered[:MOST_LINES]:

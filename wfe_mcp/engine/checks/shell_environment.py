@@ -29,9 +29,9 @@ def looks_secret(name: str, value: str = "") -> bool:
     return bool(_SECRET_NAME.search(name) or _SECRET_VALUE.search(value))
 
 
-def shell_names(environ: Mapping[str, str], given: Sequence[str]) -> list[str]:
-    """The variables that a check with ``given`` does not get; those that look like secrets last."""
-    held = {*ALWAYS, *given, MARK}
+def shell_names(environ: Mapping[str, str], passed: Sequence[str]) -> list[str]:
+    """The variables that a check to which ``passed`` are passed does not get; those that look like secrets last."""
+    held = {*ALWAYS, *passed, MARK}
     names = [name for name in sorted(environ) if name not in held and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name)]
     return sorted(names, key=lambda name: looks_secret(name, environ[name]))
 

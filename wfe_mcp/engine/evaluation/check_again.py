@@ -68,9 +68,9 @@ def check_again(engine: Engine, run_id: str, phase: str) -> dict[str, Judgement]
     return judgements
 
 
-def failed_again(found: dict[str, Judgement]) -> Refused | None:
+def failed_again(judgements: dict[str, Judgement]) -> Refused | None:
     """The refusal to approve after a check that did not pass again; None when all did."""
-    bad = {name: judgement for name, judgement in found.items() if judgement.kind is not VerdictKind.PASS}
+    bad = {name: judgement for name, judgement in judgements.items() if judgement.kind is not VerdictKind.PASS}
     if not bad:
         return None
     name, first = next(iter(bad.items()))
@@ -78,5 +78,5 @@ def failed_again(found: dict[str, Judgement]) -> Refused | None:
         "gate_failed",
         f"Check {name!r} did not pass when you ran it again. {first.message}",
         "Nothing was approved. Reject the phase, or look at the log beside the evidence.",
-        data={"checks": {name: str(judgement.outcome) for name, judgement in found.items()}},
+        data={"checks": {name: str(judgement.outcome) for name, judgement in judgements.items()}},
     )

@@ -223,9 +223,9 @@ def _ask(
             last = replace(review, fault=fault.message), fault
             continue
         review = replace(review, answered_by=reply.model)
-        value, fault_found = _read(reply)
-        if fault_found:
-            return replace(review, opinion=_unreadable(fault_found)), None
+        value, why = _read(reply)
+        if why:
+            return replace(review, opinion=_unreadable(why)), None
         # A model cannot say it: its schema has no such key.
         value |= {SOURCE: dict(reply.source)} if reply.source else {}
         id_ = _keep(engine, reviewer, connection, about, value, reply.model)
@@ -238,13 +238,13 @@ def _model(connection: Connection) -> str:
     return MANUAL_MODEL if connection.kind == "manual" else connection.model
 
 
-def _read(given: Answer) -> tuple[dict[str, Any], str]:
+def _read(reply: Answer) -> tuple[dict[str, Any], str]:
     from wfe_mcp.artifacts.validate import validate
 
-    checked = validate("opinion@1", given.value)
+    checked = validate("opinion@1", reply.value)
     if checked.faults:
         return checked.value, checked.faults[0].message
-    return checked.value, conflict(given.text, checked.value)
+    return checked.value, conflict(reply.text, checked.value)
 
 
 def _unreadable(why: str) -> dict[str, Any]:

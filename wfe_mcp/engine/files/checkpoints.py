@@ -223,13 +223,13 @@ def _refs_of_run(tx: Tx, engine: Engine, run: str, times: Mapping[str, datetime]
     for ref, at in times.items():
         if not ref.startswith(f"{run}/"):
             continue
-        of = named.get(ref, [])
-        is_safety = any(checkpoint.why == "safety" for checkpoint in of) or (
-            not of and ref.startswith(f"{run}/safety-")
+        checkpoints = named.get(ref, [])
+        is_safety = any(checkpoint.why == "safety" for checkpoint in checkpoints) or (
+            not checkpoints and ref.startswith(f"{run}/safety-")
         )
-        newest = max([at, *(checkpoint.event.at for checkpoint in of)])
+        newest = max([at, *(checkpoint.event.at for checkpoint in checkpoints)])
         kept = KeptCheckpoint(ref, run, newest, is_safety, loaded.record.ended_at)
-        refs.append(_KeptRef(kept, tuple(f"{run}/{checkpoint.name}" for checkpoint in of)))
+        refs.append(_KeptRef(kept, tuple(f"{run}/{checkpoint.name}" for checkpoint in checkpoints)))
     return refs
 
 

@@ -163,7 +163,7 @@ def _first_claim(state: RunState) -> Attempt | None:
         for attempt in tries
         if attempt.started_at is not None and attempt.tree_at_start is not None
     ]
-    return min(tries, key=lambda each: (each.started_at, each.iteration, each.number), default=None)
+    return min(tries, key=lambda attempt: (attempt.started_at, attempt.iteration, attempt.number), default=None)
 
 
 def code_tree(engine: Engine, run_id: str) -> str:

@@ -29,9 +29,9 @@ _NONE = "It has no checkpoints; name an event by its number."
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A run right after ``event``. ``found``: the run then, waiting for no one. ``of``: number of events it has now."""
+    """A run right after ``event``. ``overview``: the run then, waiting for no one. ``of``: number of events it has now."""
 
-    found: Overview
+    overview: Overview
     event: EventRecord
     of: int
 
@@ -72,7 +72,7 @@ def event_named(tx: Tx, record: RunRecord, at: str) -> EventRecord:
     seq = int(match[2])
     event = next(iter(tx.events.of_run(record.id, after=seq - 1, limit=1)), None) if seq else None
     if match[1] and (event is None or event.type != _TAKEN):
-        events = sorted(tx.events.of_types(record.id, _TAKEN), key=lambda each: abs(each.seq - seq))[:_NEAR]
+        events = sorted(tx.events.of_types(record.id, _TAKEN), key=lambda taken: abs(taken.seq - seq))[:_NEAR]
         near = ", ".join(f"cp-{number}" for number in sorted(event.seq for event in events))
         hint = f"The nearest: {near}. All of them: wfe-mcp checkpoints {record.id}" if near else _NONE
         raise Refused("bad_argument", f"Run '{record.id}' has no checkpoint cp-{seq}.", hint)
@@ -93,7 +93,7 @@ def is_event_name(at: str) -> bool:
 def checkpoint_before(tx: Tx, run: RunId, event: EventRecord) -> EventRecord:
     """The last checkpoint with files at or before ``event``. Refuses ``unavailable`` where there is none."""
     events = [
-        type_ for type_ in tx.events.of_types(run, _TAKEN) if type_.seq <= event.seq and type_.payload.get("commit")
+        taken for taken in tx.events.of_types(run, _TAKEN) if taken.seq <= event.seq and taken.payload.get("commit")
     ]
     if not events:
         raise Refused(

@@ -214,10 +214,10 @@ def _start_of(tx: Tx, loaded: LoadedRun, path: PhasePath) -> int:
     """The first start of the newest started attempt of ``path``; taking over a lost claim is no new start."""
     run = loaded.record.id
     begun = [
-        (type_.payload["attempt"], type_.seq)
+        (event.payload["attempt"], event.seq)
         for kind in ("PhaseStarted", "LoopOpened")
-        for type_ in tx.events.of_types(run, kind)
-        if type_.payload["phase"] == path
+        for event in tx.events.of_types(run, kind)
+        if event.payload["phase"] == path
     ]
     origin = loaded.state.origin
     if not begun and origin is not None and loaded.state.current(path).status not in _NOT_BEGUN:
@@ -234,9 +234,9 @@ def _start_of(tx: Tx, loaded: LoadedRun, path: PhasePath) -> int:
     first = min(seq for attempt, seq in begun if attempt == newest)
     wanted = ("start", path, newest)
     taken = [
-        type_.seq
-        for type_ in tx.events.of_types(run, TAKEN)
-        if (type_.payload["why"], type_.payload["phase"], type_.payload["attempt"]) == wanted
+        event.seq
+        for event in tx.events.of_types(run, TAKEN)
+        if (event.payload["why"], event.payload["phase"], event.payload["attempt"]) == wanted
     ]
     return next((seq for seq in taken if seq > first), first)
 

@@ -124,7 +124,7 @@ def text_to_edit(engine: Engine, run_id: str, phase: PhasePath, draft: int | Non
     if not 1 <= number <= len(drafts):
         raise Refused(
             "unknown_artifact",
-            f"{phase!r} has no draft {number}." if draft else f"{phase!r} has no artifact to edit.",
+            f"{phase!r} has no draft {number}." if draft is not None else f"{phase!r} has no artifact to edit.",
             f"Its artifacts and drafts: wfe-mcp artifact show {loaded.record.id}",
         )
     return _format_text(drafts[number - 1].raw.decode(errors="replace")), schema

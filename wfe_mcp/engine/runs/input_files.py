@@ -14,11 +14,11 @@ from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
 FORMAT = "path"
 
 
-def refuse_absent_files(root: Path, schema: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+def refuse_absent_files(root: Path, schema: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
     """Refuse ``bad_argument`` for every path among the inputs that is not in the project, with the nearest one."""
     faults = [
         Detail(pointer("inputs", *at), _fault(root, path), _nearest(root, path), path)
-        for at, path in _paths(schema, given, ())
+        for at, path in _paths(schema, inputs, ())
         if not _is_there(root, path)
     ]
     if faults:

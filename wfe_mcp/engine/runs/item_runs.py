@@ -76,10 +76,10 @@ def item_to_start(
     return item, wait is not None
 
 
-def _waiting(wait: tuple[str, str], given: Sequence[str], reason: str) -> Refused:
-    """The refusal of an item that waits. ``given``: the arguments with which the user starts it all the same."""
+def _waiting(wait: tuple[str, str], words: Sequence[str], reason: str) -> Refused:
+    """The refusal of an item that waits. ``words``: the arguments with which the user starts it all the same."""
     why, what = wait
-    typed = f"wfe-mcp work start {shell_line(given)} --reason TEXT"
+    typed = f"wfe-mcp work start {shell_line(words)} --reason TEXT"
     if not reason:
         return Refused("not_ready", why, f"{what}. Or the user starts it: {typed}")
     hint = f"The user does it in a terminal of their own: {typed}"

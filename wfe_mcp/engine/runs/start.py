@@ -171,10 +171,10 @@ def start_run(
     return change.loaded
 
 
-def _title(tx: Tx, engine: Engine, plan: CompiledTemplate, given: str, inputs: dict[str, Any]) -> str:
+def _title(tx: Tx, engine: Engine, plan: CompiledTemplate, wanted: str, inputs: dict[str, Any]) -> str:
     """What the run is about; where no input says it, the template's own title with the number of the run."""
     template = plan.template
-    if title := title_of(given, template.title_from, inputs, template.inputs):
+    if title := title_of(wanted, template.title_from, inputs, template.inputs):
         return title
     before = tx.runs.newest_number()
     return first_words(template.title or template.name) + (f" #{before + 1}" if before else "")
@@ -218,11 +218,11 @@ def is_for_people(engine: Engine, settings: LoadedSettings, template: str) -> bo
     return any(allowed is not None and name not in allowed for allowed in lists)
 
 
-def _refuse_roles(chosen: CompiledTemplate, given: Mapping[str, str]) -> None:
+def _refuse_roles(chosen: CompiledTemplate, role_fillers: Mapping[str, str]) -> None:
     """Refuse roles that the template does not have, and those that review: who decides at a gate needs signed bytes."""
     known = chosen.template.roles
     name = chosen.template.name
-    for role in given:
+    for role in role_fillers:
         if role not in known:
             hint = nearest_hint(role, known, f"Its roles: {', '.join(known) or 'none'}.")
             raise Refused(
@@ -233,21 +233,21 @@ def _refuse_roles(chosen: CompiledTemplate, given: Mapping[str, str]) -> None:
             )
     gates = (gate for phase in chosen.phases.values() for gate in (*phase.prompt_gates, *phase.gates))
     reviewing = {role for gate in gates if gate.kind == "opinion" for role in gate.reviewers}
-    for role in reviewing.intersection(given):
+    for role in reviewing.intersection(role_fillers):
         raise Refused(
             "needs_trust",
             f"Role {role!r} of template {name!r} reviews at a gate, so an argument cannot fill it.",
             f"Name it in [templates.{name}.roles.{role}] of .wfe/config.toml, then run: wfe-mcp trust",
-            (Detail(pointer("roles", role), "decides at a gate", got=given[role]),),
+            (Detail(pointer("roles", role), "decides at a gate", got=role_fillers[role]),),
         )
 
 
-def _refuse_unkept(name: str, given: Mapping[str, Any]) -> None:
+def _refuse_unkept(name: str, values: Mapping[str, Any]) -> None:
     """Refuse what JSON cannot represent, before it is hashed. Refuses ``bad_argument``, ``too_large``."""
     from wfe_mcp.artifacts.parse import check_value
 
     try:
-        check_value(given)
+        check_value(values)
     except Refused as no:
         code = "too_large" if no.code == "too_large" else "bad_argument"
         details = tuple(Detail(pointer(name) + at.path, at.message, at.expected, at.got) for at in no.details)

@@ -72,7 +72,7 @@ def import_entries(
     engine: Engine,
     by: By,
     file: str,
-    found: Entries,
+    entries: Entries,
     how: How = STORED,
 ) -> ImportedEntries:
     """Keep the entries of ``file`` as items.
@@ -86,13 +86,13 @@ def import_entries(
             "Only a person says that something is done or dropped without a run.",
             "The user imports it in a terminal of their own, or leave --finished out.",
         )
-    values = _checked_entries(found)
-    entries = ImportedEntries()
+    values = _checked_entries(entries)
+    imported = ImportedEntries()
     with suppress(_OnlyTried), engine.store.tx() as tx:
-        _Import(engine, tx, by, f"{file}{found.joint}", entries, how).keep(found, values)
+        _Import(engine, tx, by, f"{file}{entries.joint}", imported, how).keep(entries, values)
         if how.dry_run:
             raise _OnlyTried
-    return entries
+    return imported
 
 
 def items_from(engine: Engine, tx: Tx, prefix: str) -> list[Item]:
@@ -143,14 +143,14 @@ def _checked_entries(entries: Entries) -> dict[str, dict[str, Any]]:
 class _Import:
     """One import in its transaction. ``ids``: the item of each entry that has one."""
 
-    def __init__(self, engine: Engine, tx: Tx, by: By, prefix: str, entries: ImportedEntries, how: How) -> None:
-        self._engine, self._tx, self._by, self._prefix, self._made = engine, tx, by, prefix, entries
+    def __init__(self, engine: Engine, tx: Tx, by: By, prefix: str, imported: ImportedEntries, how: How) -> None:
+        self._engine, self._tx, self._by, self._prefix, self._imported = engine, tx, by, prefix, imported
         self._finished, self._ready = how.finished, how.ready
         self._ids: dict[str, str] = {}
 
-    def keep(self, given: Entries, values: Mapping[str, dict[str, Any]]) -> None:
+    def keep(self, file: Entries, values: Mapping[str, dict[str, Any]]) -> None:
         """Add, change or leave the item of each entry."""
-        entries, self._origin = given.entries, given.origin
+        entries, self._origin = file.entries, file.origin
         # A claim is what its own tests say: no entry of a file is one.
         items = [item for item in items_from(self._engine, self._tx, self._prefix) if item.kind is not ItemKind.CLAIM]
         item_by_key = _match_items(entries, items, self._prefix)
@@ -159,7 +159,7 @@ class _Import:
             if entry.key in item_by_key:
                 self._ids[entry.key] = item_by_key[entry.key].id
             elif entry.is_over and not self._finished:
-                self._made.left.append(
+                self._imported.left.append(
                     Detail(entry.place, f"{entry.key} {entry.title!r} is {entry.status} there; --finished keeps it")
                 )
             else:
@@ -172,7 +172,7 @@ class _Import:
                 self._add(entry, self._values(entry, values[entry.key]))
         self._refuse_circles(touched)
         matched = {item.id for item in item_by_key.values()}
-        self._made.gone += [item for item in items if item.id not in matched and not item.is_over]
+        self._imported.gone += [item for item in items if item.id not in matched and not item.is_over]
 
     def _refuse_circles(self, touched: Sequence[Item]) -> None:
         """Refuse needs or parents that lead back to one of these items. All at once: a file may have thousands, each after another."""
@@ -202,9 +202,9 @@ class _Import:
         bare = Item(self._ids[entry.key], entry.kind, "", ItemStatus.PLANNED)
         item = with_values(bare, values | {"source": source, "imported": _marks(values)})
         item = with_values(item, self._readiness(item))
-        self._made.added.append(keep_new(self._engine, self._tx, item, self._by))
+        self._imported.added.append(keep_new(self._engine, self._tx, item, self._by))
         if entry.note:
-            self._made.left.append(Detail(entry.place, f"{entry.key}: {entry.note}"))
+            self._imported.left.append(Detail(entry.place, f"{entry.key}: {entry.note}"))
 
     def _change(self, item: Item, entry: Entry, values: dict[str, Any]) -> Item:
         """The item with what the file changed, as far as it is still as the file last had it."""
@@ -231,11 +231,11 @@ class _Import:
         more = self._readiness(item_now)
         item_now, new = self._keep(item_now, more), new | more
         if new:
-            self._made.changed.append((item_now, new))
+            self._imported.changed.append((item_now, new))
         if left := [name for name in wanted if name not in taken]:
             why = f"it is {item.status} here" if is_closed else "changed here, or a decision of a person"
-            self._made.kept.append((item_now, f"{why}; {self._origin} changed {', '.join(left)}"))
-        self._made.unchanged += not (wanted or new)
+            self._imported.kept.append((item_now, f"{why}; {self._origin} changed {', '.join(left)}"))
+        self._imported.unchanged += not (wanted or new)
         return item_now
 
     def _keep(self, item: Item, values: Mapping[str, Any]) -> Item:

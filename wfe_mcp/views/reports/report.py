@@ -67,15 +67,15 @@ class ReportView:
 
 def past(engine: Engine, then: Moment) -> Envelope:
     """The run at an earlier moment, whole; nothing is legal in the past, so ``next`` is empty."""
-    state = str(then.found.loaded.state.status)
+    state = str(then.overview.loaded.state.status)
     at = MomentView(event=then.event.seq, of=then.of, type=then.event.type, at=second(then.event.at))
-    view = ReportView(run=run_views.full(then.found), as_of=at, details=details_of(engine, then.found, then))
-    return Envelope(True, then.found.loaded.record.id, None, state, state, summary=moment_line(then), view=view)
+    view = ReportView(run=run_views.full(then.overview), as_of=at, details=details_of(engine, then.overview, then))
+    return Envelope(True, then.overview.loaded.record.id, None, state, state, summary=moment_line(then), view=view)
 
 
 def moment_line(then: Moment) -> str:
     """One sentence: which event, and how far the run was."""
-    return f"As of event {then.event.seq} of {then.of} ({then.event.type}): {run_views.summary(then.found)}"
+    return f"As of event {then.event.seq} of {then.of} ({then.event.type}): {run_views.summary(then.overview)}"
 
 
 def details_of(engine: Engine, overview: Overview, then: Moment | None = None) -> DetailsView:
