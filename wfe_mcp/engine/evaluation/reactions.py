@@ -100,8 +100,8 @@ def _reported_blocker(change: RunChange, attempt: Attempt) -> BlockerFound:
     record = change.tx.artifacts.revision(change.run.id, attempt.phase, attempt.revision)
     assert record is not None, "a completed phase with an output has a revision"
     report: dict[str, Any] = json.loads(record.content)
-    # A forced draft may lack any.
-    kind, cause, step = (str(report.get(key, "")) for key in ("class", "cause", "next_step"))
+    # A forced draft may lack any, or have null.
+    kind, cause, step = (str(report.get(key) or "") for key in ("class", "cause", "next_step"))
     fingerprint = str(report.get("fingerprint") or f"{kind}:{attempt.phase}")
     human = report.get("human_required") is True
     return BlockerFound(

@@ -185,14 +185,13 @@ def prune(engine: Engine, run_id: str = "") -> list[str]:
     with engine.store.read() as tx:
         only = engine.load(tx, run_id).record.id if run_id else ""
     times = kept_at(engine.root, only) if engine.project.is_git else {}
+    times_by_run: dict[str, dict[str, datetime]] = {}
+    for name, at in times.items():
+        times_by_run.setdefault(name.partition("/")[0], {})[name] = at
     with engine.store.read() as tx:
-        refs = [
-            ref
-            for run in sorted({name.partition("/")[0] for name in times})
-            for ref in _refs_of_run(tx, engine, run, times)
-        ]
+        refs = [ref for run, own in sorted(times_by_run.items()) for ref in _refs_of_run(tx, engine, run, own)]
     keep_for = timedelta(seconds=duration_s(settings.keep_for))
-    gone = to_drop((ref.kept for ref in refs), keep=settings.keep, keep_for=keep_for, now=engine.clock())
+    gone = set(to_drop((ref.kept for ref in refs), keep=settings.keep, keep_for=keep_for, now=engine.clock()))
     drop(engine.root, gone)
     return [name for ref in refs if ref.kept.name in gone for name in ref.names or (ref.kept.name,)]
 
@@ -206,7 +205,7 @@ class _KeptRef:
 
 
 def _refs_of_run(tx: Tx, engine: Engine, run: str, times: Mapping[str, datetime]) -> list[_KeptRef]:
-    """The refs of one run; refs of unknown runs belong to another database.
+    """The refs of one run, whose ``times`` these are; refs of unknown runs belong to another database.
 
     A ref is as old as the newest checkpoint that names it. A ref without an event is of a process that died, or of
     a rollback that was refused or killed: it may be the only copy of a user's work.
@@ -221,8 +220,6 @@ def _refs_of_run(tx: Tx, engine: Engine, run: str, times: Mapping[str, datetime]
         named.setdefault(ref_of(run, checkpoint.commit or ""), []).append(checkpoint)
     refs: list[_KeptRef] = []
     for ref, at in times.items():
-        if not ref.startswith(f"{run}/"):
-            continue
         checkpoints = named.get(ref, [])
         is_safety = any(checkpoint.why == "safety" for checkpoint in checkpoints) or (
             not checkpoints and ref.startswith(f"{run}/safety-")
