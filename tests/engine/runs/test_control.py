@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, expr, moves, phase, refused
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.prompts import LineComment, with_comments
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.background.daemon import new_worker
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.history.rollback import undo
+from wfe_mcp.engine.phases.edit import text_to_edit
 from wfe_mcp.engine.runs import control
 from wfe_mcp.engine.runs.overview import overview
 from wfe_mcp.views.answers import tool_answers as answers
@@ -324,3 +326,12 @@ def test_the_run_of_a_forced_draft_that_does_not_fit_its_schema_continues(
     assert artifact_page(scene.engine, shown, "plan", None).content == draft
     assert scene.begin(run, "build").ok
     assert scene.submit(run, "build").run_state == "completed"
+
+
+@pytest.mark.parametrize("text", ["half a character: \ud800", "a NUL: \0", float("nan")])
+def test_a_draft_that_no_artifact_can_hold_cannot_be_forced(scene: Scene, text: object) -> None:
+    run = scene.start(phase("plan"), limits={"max_invalid": 1})
+    scene.begin(run)
+    refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact={"titel": text})
+    assert refused(control.force_accept, scene.engine, HUMAN, run, "plan", "x").code == "conflict"
+    text_to_edit(scene.engine, run, PhasePath("plan"), None)[0].encode()

@@ -188,6 +188,8 @@ def _refuse_made_by_server(engine: Engine, tx: Tx, loaded: LoadedRun, phase: Pha
 
 def _format_text(text: str) -> str:
     try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"
-    except ValueError:  # a draft is cut where it was kept
+        formatted = json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"
+        formatted.encode()
+    except ValueError:  # a draft is cut where it was kept, or holds half a character, which no file can
         return text
+    return formatted

@@ -7,7 +7,7 @@ configuration, and the run's last change. Stuck is a run that an agent or the se
 import json
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from typing import Any, Literal, cast
+from typing import Literal
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.blockers import Settled
@@ -185,11 +185,11 @@ def _draft(current: RunChange, path: PhasePath) -> tuple[int, str | None]:
         return 0, None
     try:
         value: object = json.loads(drafts[-1].raw)
-    except ValueError:  # only its first 100 kB were kept
+        content = canonical_json(value)
+    except ValueError:  # only its first 100 kB were kept, or it holds what no artifact can: NaN, NUL, half a character
         return 0, None
     if not isinstance(value, dict):
         return 0, None
-    content = canonical_json(cast("dict[str, Any]", value))
     revision = keep_revision(current, attempt, content, "forced", "a refused draft, forced by a person")
     return revision.revision, revision.sha256
 
