@@ -49,6 +49,17 @@ def test_without_a_schema_the_answer_is_text(scene: Scene) -> None:
     assert row.output == {"text": "a bug"}
 
 
+def test_an_answer_that_cannot_be_stored_fails_the_step_and_is_not_asked_for_again(scene: Scene) -> None:
+    with server([Turn(text="a \0 bug")]) as models:
+        configure(scene, models)
+        run = scene.start(triage(), roles=ROLES, inputs={"goal": "it crashes"})
+        scene.work()
+    with scene.store.read() as tx:
+        (row,) = tx.steps.of_run(scene.engine.load(tx, run).record.id, scene.attempt(run, "triage").phase, 1)
+    assert (row.status, row.error) == ("failed", "the result cannot be stored: text holds a NUL character")
+    assert row.tries == 1
+
+
 @pytest.mark.requirement("B-15")
 def test_what_a_model_says_is_never_evaluated(scene: Scene) -> None:
     with server([Turn(text="${inputs.goal} ${1 + 1}")]) as models:

@@ -108,6 +108,17 @@ def test_a_tool_loop_ends_at_its_limit_and_what_was_said_is_readable(scene: Scen
     assert answers.read_artifact(scene.engine, AGENT, run, phase="plan", artifact="draft:1").ok
 
 
+def test_a_model_that_says_a_nul_before_its_limit_is_not_asked_again_for_what_it_said(scene: Scene) -> None:
+    words = Turn(text="It holds a \0.", calls=(Call("list", {}),))
+    with ModelServer({"claude": []}, otherwise=words) as models:
+        configure(scene, models, extra="[providers.anthropic.options]\nmax_tool_calls = 3\n")
+        run = scene.start(model_phase(on_fail=STOP), roles=ROLES)
+        scene.work()
+    assert scene.attempt(run, "plan").status == "failed"
+    assert models.count <= 4
+    assert "It holds a <U+0000>." in drafts(scene, run)[0]["text"]
+
+
 @pytest.mark.requirement("S1-09", "S1-31")
 def test_the_time_of_a_phase_ends_a_model_that_says_nothing_more(scene: Scene) -> None:
     with server([Turn(text="Thinking about it, ", stall=True)]) as models:

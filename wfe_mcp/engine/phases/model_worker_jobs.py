@@ -21,6 +21,7 @@ from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
 from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.refusals import illegal
+from wfe_mcp.core.texts import clean
 from wfe_mcp.engine.artifacts.prompts import fenced_feedback, prompt_of
 from wfe_mcp.engine.artifacts.revisions import store_revision, write_output
 from wfe_mcp.engine.files.checkpoints import at_start
@@ -266,7 +267,8 @@ def _keep_partial(engine: Engine, piece: _Piece, worked: Worked) -> bool:
     if not worked.text.strip():
         return False
     attempt, why = piece.attempt, worked.why or "it was stopped"
-    raw = canonical_json({"ending": worked.ending, "text": worked.text})
+    # Written out: a NUL that a model says could not be stored, and the job would ask it again.
+    raw = canonical_json({"ending": worked.ending, "text": clean(worked.text)})
     with engine.store.tx() as tx, change_run_in(engine, tx, piece.run.id, SYSTEM) as current:  # its event seals the row
         fault = Detail("", f"a partial result: {why}")
         tx.artifacts.add_refused(piece.run.id, attempt.phase, attempt.number, raw, [fault], current.at)

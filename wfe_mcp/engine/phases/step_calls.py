@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.evidence_levels import strictest
@@ -202,9 +203,13 @@ def _configured_target(engine: Engine, call: StepCall, what: str, name: str) -> 
 
 
 def _validate_answer(call: StepCall, answer: StepResult) -> StepResult:
-    """The answer, when it looks as the step's ``output`` says."""
+    """The answer, when it can be stored and looks as the step's ``output`` says."""
     from wfe_mcp.artifacts.validate import validate_stored
 
+    try:
+        canonical_json(answer.value)
+    except ValueError as error:  # else the job would fail where it ends, and make the call again
+        return _unusable(call, answer, f"the result cannot be stored: {error}")
     if call.step.output is None:
         return answer
     checked = validate_stored(call.step.output.schema_, answer.value)
@@ -212,8 +217,11 @@ def _validate_answer(call: StepCall, answer: StepResult) -> StepResult:
         return replace(answer, value=checked.value)
     first = checked.faults[0]
     where = f" at {first.path}" if first.path else ""
+    return _unusable(call, answer, f"the result does not match its schema{where}: {first.message}")
+
+
+def _unusable(call: StepCall, answer: StepResult, fault: str) -> StepResult:
     safe = is_repeatable(call.row) or (call.step.http is not None and call.step.http.method in _SAFE_METHODS)
-    fault = f"the result does not match its schema{where}: {first.message}"
     return replace(answer, value=None, fault=fault, may_have_happened=not safe)
 
 
