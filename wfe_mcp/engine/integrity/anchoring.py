@@ -258,6 +258,7 @@ class Anchoring:
             if change == anchors.LOST or tx.settings_log.first_noted(change, name) is None:
                 tx.settings_log.note(change, name, SYSTEM, engine.clock())
 
+
 def _pinned_fingerprint(tx: Tx) -> str:
     """The fingerprint of the person's key; empty where there is none."""
     try:
