@@ -20,10 +20,21 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_the_demo_plays_to_its_end_and_its_run_verifies(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    assert main(["--folder", str(tmp_path / "demo")]) == 0
+def test_the_demo_plays_to_its_end_and_the_commands_that_it_names_work_as_they_are_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    folder = tmp_path / "a demo"
+    assert main(["--folder", str(folder)]) == 0
 
-    output = re.sub(r"\s+", " ", capsys.readouterr().out)
+    printed = capsys.readouterr().out
+    named = printed.partition("Look for yourself:")[2].split("Played in")[0]
+    assert len(named.split("\n\n")[1].splitlines()) == 4
+    shell = ["powershell", "-NoProfile", "-Command"] if sys.platform == "win32" else ["sh", "-ec"]
+    pasted = subprocess.run([*shell, named], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (pasted.returncode, pasted.stderr) == (0, "")
+    assert "Verified 1 run" in pasted.stdout
+
+    output = re.sub(r"\s+", " ", printed)
     for lines in (
         "invalid_artifact: ",
         "/actual required key 'actual' is missing",
@@ -41,7 +52,7 @@ def test_the_demo_plays_to_its_end_and_its_run_verifies(tmp_path: Path, capsys: 
     ):
         assert lines in output
     assert "\x1b[" not in output
-    assert (tmp_path / "demo" / "project" / ".wfe" / "runs").is_dir()
+    assert (folder / "project" / ".wfe" / "runs").is_dir()
 
 
 def test_without_git_the_demo_says_so_and_fails(

@@ -21,6 +21,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.testing.demo_stage import ENVIRONMENT, FAILING_TEST, FILES, FIXED, PROBLEM, TEST_NAME, Stage, check
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.testing.stdio_client import NoAnswer, ProtocolError, ServerGone, StdioClient
+from wfe_mcp.workspace.system.shell_words import shell_line, shell_word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -307,15 +308,13 @@ def _folders(run: Path) -> list[str]:
 def _commands(project: Playground, run: str) -> list[str]:
     """The commands to try next; the program by its full path, because an isolated one is not on PATH."""
     script = Path(sys.executable).with_name("wfe-mcp.exe" if sys.platform == "win32" else "wfe-mcp")
-    program = str(script) if script.exists() else f"{sys.executable} -m wfe_mcp"
-    named, place = f"WFE_DATABASE_URL={project.environment['WFE_DATABASE_URL']}", str(project.root)
+    program = shell_line([str(script)] if script.exists() else [sys.executable, "-m", "wfe_mcp"])
+    name, url, place = "WFE_DATABASE_URL", project.environment["WFE_DATABASE_URL"], str(project.root)
+    named, folder = f"export {name}={shell_word(url)}", shell_word(place)
     if sys.platform == "win32":  # for PowerShell, which runs a program between quotes only behind "&"
         program = f'& "{script}"' if script.exists() else f'& "{sys.executable}" -m wfe_mcp'
-        name, _, url = named.partition("=")
-        named, place = f'$env:{name} = "{url}"', f'"{place}"'
-    else:
-        named = f"export {named}"
-    return [f"cd {place}", named, f"{program} show {run}", f"{program} verify {run}"]
+        named, folder = f'$env:{name} = "{url}"', f'"{place}"'
+    return [f"cd {folder}", named, f"{program} show {run}", f"{program} verify {run}"]
 
 
 def _first_task(answer: Answer) -> str:
