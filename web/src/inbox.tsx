@@ -42,6 +42,7 @@ const STOPS: Record<string, [Item["kind"], Look, string]> = {
   manual: ["Tasks", "waiting", "is yours in place of a model"],
   changed_file: ["Stopped", "warning", "has a changed file"],
   needs_trust: ["Trust", "weak", "needs trust"],
+  needs_credential: ["Stopped", "waiting", "waits for a credential"],
   untrusted_step: ["Trust", "weak", "has a step that needs trust"],
 };
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import outwards
-from wfe_mcp.core.model import Assurance, Attempt, Channel, RunState, Stage
+from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, Channel, RunState, Stage
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.refusals import illegal, needs_user, unknown_phase
 from wfe_mcp.core.spec import GateSpec
@@ -131,11 +131,23 @@ def _person_refused(attempt: Attempt, gate: GateSpec, command: c.Approve) -> Ref
     )
 
 
+def lacks_credential(attempt: Attempt) -> bool:
+    """Whether the open gate of ``attempt`` waits for a credential."""
+    return (
+        attempt.status is AttemptStatus.AWAITING
+        and bool(attempt.verdicts)
+        and attempt.verdicts[-1].outcome is GateOutcome.NEEDS_CREDENTIAL
+    )
+
+
 def not_an_approval(state: RunState, attempt: Attempt) -> Refused | None:
     """Why the gate of ``attempt`` asks for no approval; None where it does."""
     gate = current_gate(state, attempt)
     if gate == "approval":
         return None
+    if lacks_credential(attempt):
+        waits = f"Gate {gate or '?'!r} of phase {attempt.phase!r} waits for a credential, not for approval."
+        return Refused("unavailable", f"{waits} {attempt.verdicts[-1].message}")
     return Refused(
         "needs_trust",
         f"Gate {gate or '?'!r} of phase {attempt.phase!r} needs trusted configuration, not approval.",

@@ -17,6 +17,7 @@ class GateOutcome(StrEnum):
 
     ``skipped``: let through without being judged. ``warning``: let through, although something was not judged.
     ``overruled``: a person let it through. ``needs_trust``: the configuration it needs is not trusted yet.
+    ``needs_credential``: a credential that its check names is not stored, or has expired.
     """
 
     PASS = "pass"  # noqa: S105 - an outcome, not a password
@@ -26,6 +27,7 @@ class GateOutcome(StrEnum):
     WARNING = "warning"
     OVERRULED = "overruled"
     NEEDS_TRUST = "needs_trust"
+    NEEDS_CREDENTIAL = "needs_credential"
 
     @property
     def kind(self) -> VerdictKind:
@@ -37,4 +39,5 @@ _KINDS = {
     GateOutcome.FAIL: VerdictKind.FAIL,
     GateOutcome.ERROR: VerdictKind.ERROR,
     GateOutcome.NEEDS_TRUST: VerdictKind.AWAITING,
+    GateOutcome.NEEDS_CREDENTIAL: VerdictKind.AWAITING,
 }

@@ -29,7 +29,7 @@ from wfe_mcp.gates.counts import count_of
 from wfe_mcp.gates.execute import execute
 from wfe_mcp.gates.executed import KIND, Facts, Files, data_of, judgement_of, written_into
 from wfe_mcp.gates.expectation import Expectation
-from wfe_mcp.gates.judgement import Judgement, failed, skipped, undecided
+from wfe_mcp.gates.judgement import Judgement, failed, needs_credential, skipped, undecided
 from wfe_mcp.gates.place import CheckPlace, NotPossibleError, level_of_check, place_of
 from wfe_mcp.gates.reports import read_reports
 from wfe_mcp.jobs import child
@@ -91,7 +91,10 @@ def run_check(
             before = _Before(root, tree, files, is_here=check.where == "worktree" and of is None)
             return _run(check, expectation, place, before, log, if_missing, run, skipped_before, look_after, hand)
     except NotPossibleError as exc:
-        return undecided(KIND, str(exc), exc.next_step, {"check": check.name, "level": level_of_check(check)})
+        data = {"check": check.name, "level": level_of_check(check)}
+        if exc.lacks:
+            return needs_credential(KIND, str(exc), exc.next_step, {**data, "credentials": [*exc.lacks]})
+        return undecided(KIND, str(exc), exc.next_step, data)
 
 
 def _below_level(check: FrozenCheck, level: Level | None) -> Judgement:

@@ -64,6 +64,11 @@ def needs_trust(gate: str, message: str, next_step: str, data: dict[str, Any] | 
     return _not_passed(GateOutcome.NEEDS_TRUST, gate, message, next_step, data)
 
 
+def needs_credential(gate: str, message: str, next_step: str, data: dict[str, Any]) -> Judgement:
+    """The gate waits until a person stores what its check logs in with: ``credentials`` of ``data``, by name."""
+    return _not_passed(GateOutcome.NEEDS_CREDENTIAL, gate, message, next_step, data)
+
+
 def room_note(changed: Sequence[str]) -> str:
     """The note in a verdict about files of the tree that were written where the check ran."""
     return f"While it ran, files of the tree were written in its checkout, by it or by another process: {shorten_names(list(changed), 5)}."

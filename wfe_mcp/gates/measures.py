@@ -22,7 +22,7 @@ from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.claims import COMPARISONS, COUNTS, is_met
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.json_pointer import part_at
-from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
+from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.gates.judgement import Judgement
 from wfe_mcp.jobs.child import ChildResult, RunChild, run_child
 from wfe_mcp.jobs.environment import child_env
@@ -137,8 +137,8 @@ def expected_of(test: Test) -> dict[str, object]:
 
 
 def _could_not_run(judgement: Judgement) -> bool:
-    """Whether what is wrong is not what the check says: its program is missing, it ran too long, it is not trusted."""
-    return judgement.outcome in {GateOutcome.ERROR, GateOutcome.NEEDS_TRUST} or judgement.data.get("exit_code") is None
+    """Whether what is wrong is not what the check says: its program is missing, it ran too long, a person must act first."""
+    return judgement.kind in {VerdictKind.ERROR, VerdictKind.AWAITING} or judgement.data.get("exit_code") is None
 
 
 def _stamp(place: Path) -> tuple[int, int, int] | None:

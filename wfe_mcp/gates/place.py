@@ -26,7 +26,7 @@ from wfe_mcp.gates.check import program_facts, written_by
 from wfe_mcp.gates.judgement import shorten_names
 from wfe_mcp.jobs.container import Maker, container_command, sandbox_maker
 from wfe_mcp.jobs.environment import child_env
-from wfe_mcp.jobs.handed import HandedVariables
+from wfe_mcp.jobs.handed import CredentialMissing, HandedVariables
 from wfe_mcp.jobs.sandbox import CheckoutFolder, checkout_folder, is_visible, program_folders, sandbox_command
 from wfe_mcp.jobs.writers import open_for_writing, untraced_note
 from wfe_mcp.workspace.config.settings_tables import SandboxSettings
@@ -71,11 +71,12 @@ _READ_ABOVE = words(
 
 
 class NotPossibleError(Exception):
-    """The check cannot run where its configuration says. ``next_step``: what to do."""
+    """The check cannot run where its configuration says. ``next_step``: what to do. ``lacks``: the credentials it waits for."""
 
-    def __init__(self, reason: str, next_step: str = _CORRECT_IT) -> None:
+    def __init__(self, reason: str, next_step: str = _CORRECT_IT, lacks: tuple[str, ...] = ()) -> None:
         super().__init__(reason)
         self.next_step = next_step
+        self.lacks = lacks
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,11 @@ def place_of(
         yield place
 
 
+def not_given(check: FrozenCheck) -> str:
+    """That ``check`` did not run, before the reason."""
+    return f"Check {check.name!r} was not given its credentials."
+
+
 @contextlib.contextmanager
 def given_credentials(check: FrozenCheck, hand: HandOut) -> Generator[HandedVariables]:
     """What ``hand`` gives the check while it runs. Raises NotPossibleError."""
@@ -168,7 +174,8 @@ def given_credentials(check: FrozenCheck, hand: HandOut) -> Generator[HandedVari
         except (Refused, OSError) as exc:
             why, step = (exc.message, exc.hint) if isinstance(exc, Refused) else (f"{exc}.", "")
             step = step or "ask the user to make room in the temporary folder."
-            raise NotPossibleError(f"Check {check.name!r} was not given its credentials. {why}", step) from exc
+            lacks = exc.names if isinstance(exc, CredentialMissing) else ()
+            raise NotPossibleError(f"{not_given(check)} {why}", step, lacks) from exc
         yield variables
 
 

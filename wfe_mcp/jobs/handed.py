@@ -27,7 +27,15 @@ class HandedVariables:
 
 
 HandOut = Callable[[FrozenCheck], contextlib.AbstractContextManager[HandedVariables]]
-"""Hands a check that is about to start its credentials. Raises Refused: one of them cannot be given."""
+"""Hands a check that is about to start its credentials. Raises CredentialMissing, and Refused: one of them cannot be given."""
+
+
+class CredentialMissing(Refused):
+    """Credentials are not stored or have expired: what needs them waits for a person. ``names``: all of them."""
+
+    def __init__(self, message: str, hint: str, names: tuple[str, ...]) -> None:
+        super().__init__("unavailable", message, hint)
+        self.names = names
 
 
 def not_handed(check: FrozenCheck) -> contextlib.AbstractContextManager[HandedVariables]:

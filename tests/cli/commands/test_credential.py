@@ -1,15 +1,22 @@
 """`wfe-mcp credential`: typed without echo or read from a file, listed by name, rotated and deleted with the PIN."""
 
 import io
+import json
 import os
 import sys
+from contextlib import closing
 from types import SimpleNamespace
+from typing import Any
 
 import keyring
 import pytest
 from keyring.backends import fail
 
-from tests.cli.scene import PIN, Terminal
+from tests.cli.scene import PIN, Terminal, phase, template
+from tests.engine.scene import HUMAN
+from wfe_mcp.engine.credentials.stored import add_credential
+from wfe_mcp.engine.factory import create_engine
+from wfe_mcp.workspace.system.location import project_at
 
 TOKEN = "npm-canary-0123456789"
 
@@ -136,3 +143,64 @@ def test_doctor_names_the_credential_of_deliveries_that_is_missing_and_storing_i
     assert "credential forge is not stored: wfe-mcp credential add forge" in cli("doctor").out
     assert add(cli, "forge") == "Stored the token forge. [delivery] uses it.\n"
     assert "credential forge is not stored" not in cli("doctor").out
+
+
+def shipping(cli: Terminal, *phases: dict[str, Any]) -> str:
+    """A run of a template whose check ``ship`` receives the credential npm; its id."""
+    config = cli.root / ".wfe" / "config.toml"
+    argv = [sys.executable, "-S", "-c", "import os; assert os.environ['NPM'] == " + repr(TOKEN)]
+    check = f"\n[checks.ship]\nargv = {json.dumps(argv)}\ncredentials = {{ npm = 'NPM' }}\n"
+    config.write_text(config.read_text() + check)
+    assert cli("trust", "config", "--yes", pin=PIN).code == 0
+    cli.save(template("shipping", *phases))
+    return cli.start("shipping", "--title", "Ship it")
+
+
+LACKS = "credential npm is not stored: wfe-mcp credential add npm"
+
+
+def test_a_gate_whose_credential_is_not_stored_waits_and_is_tried_again_once_it_is(cli: Terminal) -> None:
+    run = shipping(cli, phase("ship", {"kind": "command", "check": "ship"}))
+    cli.submit_work(run, "ship")
+    cli("watch", run)
+    status = cli.json("status", run).document
+    assert (status["run_state"], status["waiting_on"]) == ("waiting", "human")
+    assert f"ship waits for a credential: {LACKS}" in cli("status", run).out
+    (row,) = cli.json("inbox").data["stopped"]
+    assert (row["kind"], row["commands"]) == ("needs_credential", ["wfe-mcp credential add npm"])
+    assert f'Store what ship of "Ship it" logs in with? {LACKS}' == row["question"]
+    refused = cli.json("approve", run, "ship", pin=PIN)
+    assert "waits for a credential, not for approval" in refused.out
+    assert "wfe-mcp credential add npm" in refused.out
+
+    assert f"Tried again: {run}." in add(cli, "npm")
+    cli("watch", run)
+    assert cli.state(run) == "completed"
+
+
+def test_a_step_whose_credential_has_expired_waits_without_a_try_and_continues_once_it_is_rotated(
+    cli: Terminal,
+) -> None:
+    add(cli, "npm", "--expires", "1d")
+    cli.clock.forward(days=2)
+    run = shipping(cli, {"id": "ship", "kind": "steps", "steps": [{"id": "ship", "check": "ship"}]})
+    cli("watch", run)
+    said = cli("status", run).out
+    assert "ship waits for a credential: credential npm expired on" in said
+    assert "wfe-mcp credential rotate npm" in said
+    rotated = cli("credential", "rotate", "npm", "--from-file", str(cli.place / "token"), pin=PIN)
+    assert rotated.out == f"Rotated the token npm. Tried again: {run}.\n"
+    cli("watch", run)
+    assert cli.state(run) == "completed"
+
+
+def test_a_run_that_storing_did_not_reach_continues_when_it_is_looked_at(cli: Terminal) -> None:
+    run = shipping(cli, phase("ship", {"kind": "command", "check": "ship"}))
+    cli.submit_work(run, "ship")
+    cli("watch", run)
+    engine = create_engine(project_at(cli.root), clock=cli.clock)
+    with closing(engine.store):  # as a process that was killed before it looked at the runs
+        add_credential(engine, HUMAN, "npm", "token", {"token": TOKEN}, kept_in="stored")
+    assert cli.json("status", run).document["waiting_on"] == "job"
+    cli("watch", run)
+    assert cli.state(run) == "completed"

@@ -133,7 +133,9 @@ def test_doctor_asks_a_host_only_where_the_person_says_so(cli: Terminal) -> None
     assert "ssh does not know the key of [127.0.0.1]" in found()[1]
 
 
-def test_a_missing_credential_is_unusual_in_the_decision_and_what_was_never_called_has_failed(cli: Terminal) -> None:
+def test_a_missing_credential_is_unusual_in_the_decision_and_nothing_is_deployed_until_it_is_stored(
+    cli: Terminal,
+) -> None:
     file = cli.root / ".wfe" / "config.toml"
     file.write_text(file.read_text().replace('"out.py"]', '"out.py"]\ncredentials = { deploytok = "TOKEN" }'))
     assert cli("trust", "--yes", pin=PIN).code == 0
@@ -142,10 +144,14 @@ def test_a_missing_credential_is_unusual_in_the_decision_and_what_was_never_call
     assert "UNUSUAL ! warning: Check roll_out of staging: credential deploytok is not stored" in shown
     assert cli("approve", run, "deploy", pin=PIN).code == 0
     cli("watch", run)
-    for words in (("status", run), ("show", run)):
-        text = cli(*words).out
-        assert "deploy staging: failed" in text
-        assert "deploy staging: observed" not in text
+    assert "deploy waits for a credential: credential deploytok is not stored" in cli("status", run).out
+    assert "No process works the queue" not in cli("status", run).out
+    assert "1 environment, 0 deployments" in cli("deployments").out
+    (cli.place / "token").write_text("a-token-of-staging")
+    words = ("add", "deploytok", "--from-file", str(cli.place / "token"), "--key", "stored")
+    assert f"Tried again: {run}." in cli("credential", *words, pin=PIN).out
+    cli("watch", run)
+    assert cli.state(run) == "completed"
 
 
 def test_the_reason_and_the_output_of_a_failed_deployment_are_lines_of_their_own(cli: Terminal) -> None:

@@ -100,3 +100,9 @@ def test_without_the_credential_nothing_is_sent(scene: Scene, api: Api) -> None:
     run, seen = asked(scene, api, "acme")
     assert seen == {}
     assert "wfe-mcp credential add acme" in str(rows(scene, run)["ask"])
+    assert scene.status(run).waiting_on == "human"
+    add_credential(scene.engine, HUMAN, "acme", "token", {"token": TOKEN}, kept_in="stored")
+    scene.status(run)
+    scene.work()
+    assert api.seen[-1]["Authorization"] == f"Bearer {TOKEN}"
+    assert rows(scene, run)["ask"].tries == 1

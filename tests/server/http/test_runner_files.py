@@ -8,10 +8,13 @@ import pytest
 
 from tests.server.conftest import HUMAN, House
 from tests.server.http.conftest import Running, configure
-from tests.server.http.test_runners import Make, checked, judged, machine as machine, running as running
+from tests.server.http.runners import OwnRunner
+from tests.server.http.test_runners import Make, checked, judged, machine as machine, own as own, running as running
 from wfe_mcp.engine.credentials.stored import add_credential
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.jobs.sandbox import sandbox_fault
+from wfe_mcp.views.moves.blockers import sentences
+from wfe_mcp.views.reports.envelopes import overview_of
 
 TOKEN = "npm-canary-0123456789"
 DEPLOY = (
@@ -32,6 +35,16 @@ def checks(house: House, script: str, *lines: str) -> None:
     configure(house, text + "".join(f"{line}\n" for line in lines))
 
 
+def open_store(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test opens the same store of credentials as the server."""
+    house = running.house
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, house.environment["HOME"])
+        house.environment[name] = house.environment["HOME"]
+    running.end()
+    running.start(running.port)
+
+
 def bytes_below(folder: Path) -> bytes:
     return b"".join(each.read_bytes() for each in folder.rglob("*") if each.is_file())
 
@@ -41,11 +54,7 @@ def test_a_check_is_handed_its_credential_on_a_runner_and_it_stays_nowhere(
     running: Running, machine: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house, one = running.house, machine()
-    for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"):
-        monkeypatch.setenv(name, house.environment["HOME"])
-        house.environment[name] = house.environment["HOME"]
-    running.end()
-    running.start(running.port)
+    open_store(running, monkeypatch)
     add_credential(house.engine(), HUMAN, "npm", "token", {"token": TOKEN}, kept_in="stored")
     checks(house, DEPLOY, 'credentials = { npm = "NPM" }', 'writes = ["kept.txt"]')
 
@@ -57,6 +66,22 @@ def test_a_check_is_handed_its_credential_on_a_runner_and_it_stays_nowhere(
     assert "token" in found["output"]["tail"]
     assert TOKEN not in json.dumps(found) + output
     assert TOKEN.encode() not in bytes_below(house.root.parent)
+
+
+def test_a_check_whose_credential_is_not_stored_is_given_to_no_runner_until_it_is(
+    running: Running, own: OwnRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_store(running, monkeypatch)
+    engine = running.house.engine()
+    checks(running.house, "pass", 'credentials = { npm = "NPM" }')
+    run = checked(running)
+    assert own.claim(wait_s=0) is None
+    said = sentences(overview_of(engine, run))
+    assert said == ("checked waits for a credential: credential npm is not stored: wfe-mcp credential add npm",)
+    add_credential(engine, HUMAN, "npm", "token", {"token": TOKEN}, kept_in="stored")
+    overview_of(engine, run)
+    task = own.claim(wait_s=0)
+    assert task is not None and task["variables"] == {"NPM": TOKEN}
 
 
 def test_the_report_of_a_runners_tests_names_which_failed(running: Running, machine: Make) -> None:

@@ -16,6 +16,7 @@ from wfe_mcp.core.units import plural
 if TYPE_CHECKING:
     from wfe_mcp.engine.credentials.kinds import CredentialPart, Kind
     from wfe_mcp.engine.credentials.stored import Credential
+    from wfe_mcp.engine.kernel.engine import Engine
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name: npm, deploy-key.")]
 KindName = Annotated[
@@ -128,7 +129,7 @@ def add(
     place = "file:VARIABLE" if credential_kind.parts[0].lines else "VARIABLE"
     delivers = name == engine.settings().settings.delivery.credential
     use = "[delivery] uses it." if delivers else f'Give it to a check: credentials = {{ {name} = "{place}" }}'
-    _answer(invocation, record, f"Stored the {kind} {name}. {use}")
+    _answer(invocation, record, f"Stored the {kind} {name}. {use}{_continue_runs(engine)}")
 
 
 credential = add
@@ -159,13 +160,13 @@ def rotate(
     by = invocation.person(pin_fd, f"rotate the credential {name}")
     values = _values(kind_of(known.kind), name, from_file or (), username, key_fd)
     record = rotate_credential(engine, by, name, values, scope=known.scope, kept_in=key or None, expires_at=ends)
-    _answer(invocation, record, f"Rotated the {record.kind} {name}.")
+    _answer(invocation, record, f"Rotated the {record.kind} {name}.{_continue_runs(engine)}")
 
 
 def delete(invocation: Invocation, name: Name, whose: Whose = "", pin_fd: PinFd = None) -> None:
     """Delete a credential, with your PIN.
 
-    Checks that name it do not start without it.
+    Checks that name it wait for another one of this name.
     """
     from wfe_mcp.engine.credentials.stored import credential, delete_credential
 
@@ -173,6 +174,14 @@ def delete(invocation: Invocation, name: Name, whose: Whose = "", pin_fd: PinFd 
     by = invocation.person(pin_fd, f"delete the credential {name}")
     gone = delete_credential(invocation.engine, by, name, scope=known.scope)
     _answer(invocation, gone, f"Deleted the {gone.kind} {name}.")
+
+
+def _continue_runs(engine: "Engine") -> str:
+    """The runs that waited for a credential and go on, as a sentence."""
+    from wfe_mcp.engine.phases.waiting import continue_waiting
+
+    runs = continue_waiting(engine)
+    return f" Tried again: {', '.join(runs)}." if runs else ""
 
 
 def _answer(invocation: Invocation, one: "Credential", summary: str) -> None:

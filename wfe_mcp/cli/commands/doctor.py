@@ -197,7 +197,8 @@ def _git(invocation: Invocation) -> Iterator[HealthFinding]:
 
 def _checks(invocation: Invocation) -> Iterator[HealthFinding]:
     from wfe_mcp.engine.checks.last_trials import last_trials
-    from wfe_mcp.engine.checks.readiness import INIT, check_fault, credential_faults
+    from wfe_mcp.engine.checks.readiness import INIT, check_fault
+    from wfe_mcp.engine.credentials.faults import credential_faults
 
     engine, loaded = invocation.engine, invocation.engine.settings()
     remembered = last_trials(engine.root)

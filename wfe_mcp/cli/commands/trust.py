@@ -28,7 +28,8 @@ def trust(invocation: Invocation, names: Names = None, yes: Yes = False, pin_fd:
     """
     from wfe_mcp.cli.terminal.effects import show_trust
     from wfe_mcp.cli.terminal.pin import at_terminal
-    from wfe_mcp.engine.templates.trust import continue_waiting, give_trust, in_force, refuse_faulty, refuse_unknown
+    from wfe_mcp.engine.phases.waiting import continue_waiting
+    from wfe_mcp.engine.templates.trust import give_trust, in_force, refuse_faulty, refuse_unknown
     from wfe_mcp.views.approvals.trust import trust_line, trust_view, view_data
     from wfe_mcp.views.values.model import plain
 

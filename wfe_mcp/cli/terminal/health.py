@@ -64,7 +64,7 @@ def _delivery(engine: Engine) -> Iterator[HealthFinding]:
             "delivery", "problem", f"{message}; fix: name the base in [delivery] base, then wfe-mcp trust"
         )
     if settings.mode != "none" and settings.credential:
-        from wfe_mcp.engine.checks.readiness import credential_faults
+        from wfe_mcp.engine.credentials.faults import credential_faults
 
         for fault in credential_faults(engine, [settings.credential]):
             yield HealthFinding("delivery", "problem" if fault.is_missing else "note", fault.text)

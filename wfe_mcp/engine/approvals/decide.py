@@ -37,7 +37,7 @@ from wfe_mcp.engine.kernel.identity import project_of
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.store import Tx
-from wfe_mcp.store.records.approvals import RequestRecord
+from wfe_mcp.store.records.approvals import DecisionRecord, RequestRecord
 from wfe_mcp.store.records.runs import LoadedRun
 
 _NAMED, _LISTED = 5, 50
@@ -290,7 +290,6 @@ def _pinned_keys(current: RunChange) -> dict[str, object]:
 def _close(
     current: RunChange, request: RequestRecord, comment: str, *, approved: bool, to: PhasePath | None = None
 ) -> None:
-    from wfe_mcp.store.records.approvals import DecisionRecord
 
     by = current.by
     above = current.engine.state_of(Terminal).ancestors if by.channel is Channel.CLI else ""

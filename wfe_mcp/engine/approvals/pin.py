@@ -21,7 +21,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, Channel, Person
 from wfe_mcp.core.units import plural, spoken
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
-from wfe_mcp.workspace.system.process import ProcessIdentity, client_above, is_alive
+from wfe_mcp.workspace.system.process import ProcessIdentity, ancestors, client_above, is_alive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -133,7 +133,6 @@ def change_pin(engine: Engine, old: str, new: str, actor: str) -> Person:
 def person(engine: Engine, pin: str, actor: str) -> Person:
     """The user at this terminal, proven by the PIN. Refuses ``wrong_pin`` and a terminal of the agent's client."""
     from wfe_mcp.engine.approvals.statements import person_with
-    from wfe_mcp.workspace.system.process import ancestors
 
     refuse_clients_terminal(engine)
     key = _unlock_key(engine, pin, actor, Channel.CLI)

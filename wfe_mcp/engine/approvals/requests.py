@@ -19,7 +19,7 @@ from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, Person, RunId,
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.run_change import RunChange
-from wfe_mcp.store.records.approvals import RequestRecord
+from wfe_mcp.store.records.approvals import NewRequest, RequestRecord
 from wfe_mcp.workflow.model import ApprovalGate
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ def request_of(
     ``tree``: the files that it is about; by default those that the gates judged, or that were last asked about. ``target``:
     what its steps call (``step_target.py``); by default what was last asked about.
     """
-    from wfe_mcp.store.records.approvals import NewRequest
     from wfe_mcp.workflow.model import duration_s
 
     attempt = current.attempt(path)

@@ -17,8 +17,10 @@ from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.gates.check import written_by
 from wfe_mcp.gates.expectation import Expectation
 from wfe_mcp.gates.from_runner import judge_report
-from wfe_mcp.gates.judgement import undecided
+from wfe_mcp.gates.judgement import needs_credential, undecided
+from wfe_mcp.gates.place import level_of_check, not_given
 from wfe_mcp.jobs.child import run_child
+from wfe_mcp.jobs.handed import CredentialMissing
 from wfe_mcp.workflow.expressions import ExpressionError, fill_shape
 from wfe_mcp.workflow.model import CommandGate
 from wfe_mcp.workspace.config.checks import FrozenCheck
@@ -71,6 +73,14 @@ def prepare(engine: Engine, job: JobRecord) -> PreparedCheck | JudgedGate | None
         why = f"Check {asked.check.name!r} runs on a runner only, and this folder has no git tree to send there."
         return scene.judge(undecided("command", why, "run `git init`, then submit again."), seen)
     return PreparedCheck(asked.check, ready, scene, expectation, seen, files)
+
+
+def without_credentials(prepared: PreparedCheck, missing: CredentialMissing) -> JudgedGate:
+    """The verdict on ``prepared``, whose credentials are not there: no runner gets it."""
+    check = prepared.check
+    data = {"check": check.name, "level": level_of_check(check), "credentials": [*missing.names]}
+    why = f"{not_given(check)} {missing.message}"
+    return prepared.scene.judge(needs_credential("command", why, missing.hint, data), prepared.seen)
 
 
 def judged_from(prepared: PreparedCheck, report: Report, tree: str) -> JudgedGate:

@@ -23,13 +23,14 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.access import runners as access
 from wfe_mcp.engine.background.daemon import gave_up_of
 from wfe_mcp.engine.background.queues import work_limits
-from wfe_mcp.engine.background.runner_gates import PreparedCheck, judged_from, prepare
+from wfe_mcp.engine.background.runner_gates import PreparedCheck, judged_from, prepare, without_credentials
 from wfe_mcp.engine.credentials.handing import HandedCredentials, given_to_check
 from wfe_mcp.engine.evaluation.gate_jobs import record
 from wfe_mcp.engine.evaluation.gate_scene import JudgedGate
 from wfe_mcp.engine.kernel.run_change import queue_name
 from wfe_mcp.gates.runner_protocol import Claim, Ended, Heartbeat, Pulse, Report, Task, Waiting
 from wfe_mcp.jobs.completion import Completion
+from wfe_mcp.jobs.handed import CredentialMissing
 from wfe_mcp.jobs.heartbeat import take_over
 from wfe_mcp.jobs.job_context import Outcome
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus, labels_of
@@ -70,7 +71,10 @@ def next_task(engine: Engine, token: Token, claim: Claim) -> Task | None:
         try:
             preparation = prepare(engine, job)
             if isinstance(preparation, PreparedCheck):
-                return _task(engine, token, claim, job, preparation)
+                try:
+                    return _task(engine, token, claim, job, preparation)
+                except CredentialMissing as missing:
+                    preparation = without_credentials(preparation, missing)
             endings.complete(job, _outcome(engine, job, preparation))
         except Refused as refused:
             endings.fail(job, str(refused), for_good=refused.code != "unavailable")

@@ -3,10 +3,10 @@
 Nothing runs: a program is looked up as a gate would, and a module of a virtual environment by its folder.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
@@ -62,30 +62,6 @@ def check_fault(root: Path, check: CheckSettings | FrozenCheck, environ: Mapping
     return ""
 
 
-class CredentialFault(NamedTuple):
-    """A credential of a check that is missing, has expired (``is_missing``) or soon will. ``text``: with the command."""
-
-    text: str
-    is_missing: bool
-
-
-def credential_faults(engine: Engine, names: Collection[str]) -> list[CredentialFault]:
-    """What is wrong with the credentials of these names, or soon will be."""
-    if not names:
-        return []
-    from wfe_mcp.engine.credentials.stored import credentials
-
-    now, there = engine.clock(), {credential.name: credential for credential in reversed(credentials(engine))}
-    absent = [name for name in names if name not in there]
-    faults = [
-        CredentialFault(f"credential {name} is not stored: wfe-mcp credential add {name}", True) for name in absent
-    ]
-    known = [there[name] for name in names if name in there and there[name].warning(now)]
-    return faults + [
-        CredentialFault(credential.warning(now), credential.state(now) == "expired") for credential in known
-    ]
-
-
 def _is_absent(module: str, python: Path) -> bool:
     """Whether a virtual environment lacks the module; False where that cannot be seen."""
     home = python.parent.parent
@@ -129,7 +105,7 @@ def start_warnings(engine: Engine, plan: CompiledTemplate, frozen: Mapping[str, 
 
     ``frozen``: the checks as the run has them, by name.
     """
-    from wfe_mcp.workspace.config.checks import FrozenCheck
+    from wfe_mcp.engine.credentials.faults import credential_faults
 
     requires = engine.plans.report(plan).requires.checks
     absent = [name for name in requires if name not in frozen]

@@ -24,6 +24,7 @@ from wfe_mcp.engine.credentials.kinds import Kind, checked_parts, kind_of
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.models.secrets import KeptIn, seal, unseal
+from wfe_mcp.jobs.handed import CredentialMissing
 from wfe_mcp.workspace.config.layers import seconds
 from wfe_mcp.workspace.system.redaction import hide
 
@@ -63,11 +64,11 @@ class Credential(NamedTuple):
         return "expires soon" if now < self.expires_at else "expired"
 
     def warning(self, now: datetime) -> str:
-        """That it has expired or will soon, with the command; empty while it is valid for long."""
+        """That it has expired or will soon; empty while it is valid for long."""
         if self.state(now) == "valid" or self.expires_at is None:
             return ""
         verb = "expired" if self.state(now) == "expired" else "expires"
-        return f"credential {self.name} {verb} on {self.expires_at.date()}: wfe-mcp credential rotate {self.name}"
+        return f"credential {self.name} {verb} on {self.expires_at.date()}"
 
 
 class CredentialUse(NamedTuple):
@@ -192,34 +193,43 @@ def delete_credential(engine: Engine, by: By, name: str, *, scope: Scope | None 
     return known
 
 
-def hand_out(engine: Engine, names: Iterable[str], use: CredentialUse) -> dict[str, OpenedCredential]:
+def hand_out(engine: Engine, names: Collection[str], use: CredentialUse) -> dict[str, OpenedCredential]:
     """The values of these credentials, hidden in all later texts of this process, once their use is recorded.
 
-    Refuses ``unavailable``: one is not stored, has expired or cannot be opened; then none is handed out.
+    Raises CredentialMissing (one is not stored or has expired), and refuses ``unavailable``: one cannot be opened. Then none
+    is handed out.
     """
     secrets = open_credentials(engine, names)
     note_use(engine, secrets, use)
     return secrets
 
 
-def open_credentials(engine: Engine, names: Iterable[str]) -> dict[str, OpenedCredential]:
+def open_credentials(engine: Engine, names: Collection[str]) -> dict[str, OpenedCredential]:
     """The same for a caller that notes their use itself."""
-    there = {secret.name: secret for secret in reversed(credentials(engine))}  # the project's own last, so it counts
     secret_by_name: dict[str, OpenedCredential] = {}
+    there = require_credentials(engine, names)
     for name in names:
-        if name not in there:
-            raise _unknown("unavailable", name, there)
-        if there[name].state(engine.clock()) == "expired":
-            raise Refused(
-                "unavailable",
-                f"The credential {name!r} expired on {cast('datetime', there[name].expires_at).date()}.",
-                f"Ask the user to run: wfe-mcp credential rotate {name}",
-            )
         secret_by_name[name] = _open(engine, there[name])
         for part in secret_by_name[name].kind.parts:
             if part.secret and part.name in secret_by_name[name].values:
                 hide(secret_by_name[name].values[part.name])
     return secret_by_name
+
+
+def require_credentials(engine: Engine, names: Collection[str]) -> Mapping[str, Credential]:
+    """The credentials that count, by name, once those of ``names`` are there. Raises CredentialMissing."""
+    there = {secret.name: secret for secret in reversed(credentials(engine))}  # the project's own last, so it counts
+    now = engine.clock()
+    missing = tuple(name for name in names if name not in there or there[name].state(now) == "expired")
+    if not missing:
+        return there
+    name = missing[0]
+    if name not in there:
+        unknown = _unknown("unavailable", name, there)
+        raise CredentialMissing(unknown.message, unknown.hint, missing)
+    end = cast("datetime", there[name].expires_at).date()
+    hint = f"Ask the user to run: wfe-mcp credential rotate {name}"
+    raise CredentialMissing(f"The credential {name!r} expired on {end}.", hint, missing)
 
 
 def note_use(engine: Engine, names: Iterable[str], use: CredentialUse) -> None:

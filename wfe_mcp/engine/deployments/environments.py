@@ -13,6 +13,7 @@ from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git.commits import contents
 from wfe_mcp.delivery.git.refs import tree_of
 from wfe_mcp.engine.credentials.handing import hand_to_check
+from wfe_mcp.engine.credentials.stored import require_credentials
 from wfe_mcp.engine.deployments.hosts import HostCredentials, ssh_argv, ssh_path
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.evidence_seals import sealed_evidence
@@ -66,6 +67,13 @@ def site_of(engine: Engine, call: StepCall, context: JobContext, name: str) -> S
     if repository(root) is None:
         raise DeliveryFault("A deployment brings a commit, and this folder has no git. Run: git init", "configuration")
     return Site(engine, call, context, name, environments[name], root)
+
+
+def require_credentials_of(site: Site, *stages: Stage) -> None:
+    """Raises CredentialMissing before the first stage: a deployment that stopped in its middle would have to be rolled back."""
+    checks = site.engine.settings().settings.checks
+    named = (checks[name].credentials for stage in stages if (name := site.settings.check_of(stage)) in checks)
+    require_credentials(site.engine, [name for credentials in named for name in credentials])
 
 
 def ask(site: Site, stage: Stage, commit: str, more: Mapping[str, str], tries: int = 1) -> CheckObservation:

@@ -22,14 +22,14 @@ from wfe_mcp.delivery.git.refs import commit_of, tree_of
 from wfe_mcp.engine.delivery.operations import newest_operation, operate, operations_of
 from wfe_mcp.engine.delivery.place import newest_files
 from wfe_mcp.engine.delivery.steps import deliver, step_result
-from wfe_mcp.engine.deployments.environments import CheckObservation, Site, ask, site_of
+from wfe_mcp.engine.deployments.environments import CheckObservation, Site, ask, require_credentials_of, site_of
 from wfe_mcp.engine.deployments.history import known_deployments
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.step_call import StepCall, StepResult
 from wfe_mcp.jobs.job_context import JobContext
 from wfe_mcp.workflow.model.delivery import Deployment, Health
 from wfe_mcp.workflow.step_kinds import DEPLOYMENT_STEPS
-from wfe_mcp.workspace.config.environment_table import Stage
+from wfe_mcp.workspace.config.environment_table import STAGES, Stage
 from wfe_mcp.workspace.git.command import output_of
 from wfe_mcp.workspace.git.working_tree import parts_of
 
@@ -51,6 +51,7 @@ def work(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
 def deploy(engine: Engine, call: StepCall, context: JobContext, params: Deployment) -> Mapping[str, Any]:
     """Deploy the approved commit, prove it, and roll back what fails. Raises DeliveryFault for a deployment that failed."""
     site = site_of(engine, call, context, params.environment)
+    require_credentials_of(site, *STAGES)
     commit, approved_by = _approved_commit(site, params.commit)
     target = {"environment": site.name, "commit": commit, "attempt": call.attempt.number}
     begins = newest_operation(engine, call, "deploy", target)
@@ -82,6 +83,7 @@ def deploy(engine: Engine, call: StepCall, context: JobContext, params: Deployme
 def health(engine: Engine, call: StepCall, context: JobContext, params: Health) -> Mapping[str, Any]:
     """Ask the health check. Raises DeliveryFault when it does not pass."""
     site = site_of(engine, call, context, params.environment)
+    require_credentials_of(site, "health")
     runs = known_deployments(engine).running(site.name)
     commit = runs.commit if runs is not None else _head(site)
     target = {"environment": site.name, "attempt": call.attempt.number}

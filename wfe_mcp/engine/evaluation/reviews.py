@@ -52,7 +52,6 @@ class Subject:
 def question_of(subject: Subject, images: tuple[Image, ...] = ()) -> Question:
     """The question for a model; its answer is an ``opinion@1``."""
     from wfe_mcp.artifacts.registry import json_schema
-    from wfe_mcp.providers.call import Question
     from wfe_mcp.workflow.prompts import fence
 
     left, texts = MAX_ALL, [f"# What to judge by\n{subject.criteria.strip() or _DEFAULT_CRITERIA}"]
@@ -132,7 +131,6 @@ def changes_of(change: RunChange, attempt: Attempt, schema: str) -> Changes:
 
 def pictures(root: Path, globs: Sequence[str]) -> tuple[list[str], tuple[Image, ...]]:
     """The pictures that ``globs`` match, by name and by content. Refuses: too many, too large, outside the project."""
-    from wfe_mcp.providers.call import Image
     from wfe_mcp.workspace.config.context_bundles import files_matching
     from wfe_mcp.workspace.files.project_files import read_file
 

@@ -19,7 +19,7 @@ from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import LoadedRun, RunRecord
-from wfe_mcp.workspace.files.mirror import Rendered
+from wfe_mcp.workspace.files.mirror import Rendered, read_edited
 
 
 def write_mirrors(change: RunChange) -> None:
@@ -163,7 +163,6 @@ def changed_on_disk(
     ``written``: its revision as the mirror shows it, where the caller has it.
     """
     from wfe_mcp.artifacts.parse import bundle_of, read_artifact
-    from wfe_mcp.workspace.files.mirror import read_edited
 
     written = written or rendered_artifact(tx, record, plan, attempt)
     if written is None:

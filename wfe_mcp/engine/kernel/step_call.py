@@ -57,7 +57,8 @@ class CommandCall(NamedTuple):
 class StepResult:
     """The result of a call: its value, or a fault as text for the user.
 
-    ``blocker``: the code of a fault that only a person can clear. ``served_by``: the MCP server that answered;
+    ``blocker``: the code of a fault that only a person can clear. ``needs_trust``, ``lacks`` (credentials, by name): the step
+    waits until a person has seen to it, and is then called again. ``served_by``: the MCP server that answered;
     ``judgement``: what a check showed.
     """
 
@@ -65,6 +66,7 @@ class StepResult:
     fault: str = ""
     may_have_happened: bool = False
     needs_trust: bool = False
+    lacks: tuple[str, ...] = ()
     served_by: str = ""
     judgement: Judgement | None = None
     blocker: str = ""

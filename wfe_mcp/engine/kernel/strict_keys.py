@@ -10,13 +10,11 @@ from datetime import datetime
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.model import By
 from wfe_mcp.store import Tx
-from wfe_mcp.workspace.config.gate_keys import FileLayer, KeptStrict
+from wfe_mcp.workspace.config.gate_keys import FileLayer, KeptStrict, strengthening
 
 
 def kept_strict(tx: Tx, project: str) -> list[KeptStrict]:
     """What is kept for ``project``, the user's own first. Nothing where the row is not ours: ``verify`` names it."""
-    from wfe_mcp.workspace.config.gate_keys import KeptStrict, strengthening
-
     stricts: list[KeptStrict] = []
     layers: tuple[FileLayer, FileLayer] = ("user", "project")
     kept = tx.secrets.values([_name(layer, project) for layer in layers])  # one query: nearly every call asks

@@ -26,7 +26,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.model import By, Person
 from wfe_mcp.core.units import Busy, Progress, plural, unheard, unseen
-from wfe_mcp.engine.approvals.pin import PinnedKey
+from wfe_mcp.engine.approvals.pin import PinnedKey, begin_signing, pin_is_set, pinned_key
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.identity import known_at
 from wfe_mcp.engine.maintenance import restore_log
@@ -248,9 +248,6 @@ def log_problems(store: Store, runs: int, progress: Progress) -> list[Detail]:
 
 def _person(engine: Engine, current: Store | None, copied: Store, prove: Callable[[Engine], By]) -> tuple[By, bool]:
     """The user who restores, by the PIN of today's database, else by that of the copy (then True)."""
-    from wfe_mcp.engine.approvals.pin import pin_is_set
-    from wfe_mcp.engine.kernel.engine import Engine
-
     if current is not None and pin_is_set(engine):
         return prove(engine), False
     beside = Engine(
@@ -309,8 +306,6 @@ def _give_name(new: Path, file: Path) -> Path:
 
 def _key(store: Store) -> PinnedKey | None:
     """The person's key that ``store`` pins."""
-    from wfe_mcp.engine.approvals.pin import pinned_key
-
     with store.read() as tx:
         return pinned_key(tx)
 
@@ -325,8 +320,6 @@ def _note(
     key: PinnedKey | None,
 ) -> restore_log.SetBack:
     """Record the restore in the copy, so that both take effect together. ``key``: pinned there too, where it pins none."""
-    from wfe_mcp.engine.approvals.pin import begin_signing, pinned_key
-
     with copied.read() as tx:
         known = restore_log.anchored_before(_database(engine), tx)
     heads = {run: max(before.get(run, 0), known.heads.get(run, 0)) for run in {*before, *known.heads}}

@@ -15,8 +15,8 @@ from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.models.connections import connect, needs_model
 from wfe_mcp.engine.models.roles import FilledRole, fill_role, provider_now
-from wfe_mcp.providers.call import Connection, Listener, ProviderFault
-from wfe_mcp.providers.probing import Local
+from wfe_mcp.providers.call import Connection, Listener, ProviderFault, Question
+from wfe_mcp.providers.probing import LOCAL, Local, find_local, list_models, try_connection
 from wfe_mcp.workspace.config.provider_kinds import KIND_FACTS, facts_of
 from wfe_mcp.workspace.config.provider_tables import FrozenRole
 from wfe_mcp.workspace.config.settings import LoadedSettings
@@ -76,7 +76,6 @@ def try_out(engine: Engine, name: str, model: str = "") -> ProviderTrial:
         return _agent_tried(engine, connection, listener)
     if not connection.model and needs_model(connection.kind):
         return _list_models(connection)
-    from wfe_mcp.providers.probing import try_connection
 
     test = try_connection(connection, listener)
     if test.fault is not None:
@@ -98,8 +97,6 @@ def models_of(engine: Engine, name: str) -> ProviderTrial | None:
 
 def local_servers(places: Mapping[str, tuple[int, str]] | None = None) -> list[Local]:
     """The programs that serve models on this machine, at their usual ports."""
-    from wfe_mcp.providers.probing import LOCAL, find_local
-
     return find_local(LOCAL if places is None else places)
 
 
@@ -124,8 +121,6 @@ def _target(loaded: LoadedSettings, name: str, model: str) -> FilledRole:
 
 
 def _list_models(connection: Connection) -> ProviderTrial:
-    from wfe_mcp.providers.probing import list_models
-
     began = time.monotonic()
     try:
         models = list_models(connection)
@@ -139,7 +134,6 @@ def _agent_tried(engine: Engine, connection: Connection, listener: Listener) -> 
     from wfe_mcp.jobs.child import run_child
     from wfe_mcp.jobs.environment import child_env
     from wfe_mcp.providers.agents import LaunchContext, ask_agent
-    from wfe_mcp.providers.call import Question
 
     launch = LaunchContext(engine.root, run_child, lambda names: child_env(names, engine.environment))
     began = time.monotonic()

@@ -18,7 +18,7 @@ from wfe_mcp.engine.models.secrets import forget_key, is_there, keep_key
 from wfe_mcp.resources import plugins
 from wfe_mcp.workspace.config.provider_kinds import ProviderKind, facts_of
 from wfe_mcp.workspace.config.provider_tables import FrozenProvider, ProviderSettings
-from wfe_mcp.workspace.config.settings import LoadedSettings
+from wfe_mcp.workspace.config.settings import LoadedSettings, table_faults
 from wfe_mcp.workspace.files.programs import configured_program
 
 ProviderState = Literal["needs trust", "disabled", "no key", "not installed", "usable"]
@@ -290,8 +290,6 @@ def _parse_provider(loaded: LoadedSettings, name: str, table: Mapping[str, Any])
 
 
 def _refuse_faults(what: str, name: str, table: Mapping[str, Any]) -> None:
-    from wfe_mcp.workspace.config.settings import table_faults
-
     faults = table_faults(what, name, table)
     if faults:
         raise Refused(

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from wfe_mcp.artifacts.validate import ValidationResult
+from wfe_mcp.artifacts.validate import ValidationResult, validate_stored
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.canonical import canonical_json
@@ -138,7 +138,6 @@ def _piece_of(engine: Engine, job: JobRecord) -> _Piece | None:
 
 def _work(engine: Engine, context: JobContext, connection: Connection, piece: _Piece) -> Worked:
     from wfe_mcp.artifacts.registry import json_schema
-    from wfe_mcp.artifacts.validate import validate_stored
     from wfe_mcp.engine.models.call_log import Recording
 
     def faults(value: dict[str, Any]) -> list[str]:
@@ -223,7 +222,6 @@ def _outcome_of(engine: Engine, context: JobContext, connection: Connection, pie
         reason = f"{who} ended without an artifact ({worked.ending}): {worked.why}"
         kept = _keep_partial(engine, piece, worked)
         return _failure_outcome(engine, job, f"{reason} What it said last is readable as a draft." if kept else reason)
-    from wfe_mcp.artifacts.validate import validate_stored
 
     checked = validate_stored(piece.schema, worked.value)  # before the transaction: it may take seconds
     tree = bound_tree(engine, piece.run.id, piece.attempt.phase)

@@ -18,11 +18,12 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.evidence_levels import strictest
-from wfe_mcp.core.outcomes import VerdictKind
+from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.core.parts import require_parts
 from wfe_mcp.engine.kernel.step_call import StepCall, StepResult
 from wfe_mcp.engine.phases.steps import is_repeatable
 from wfe_mcp.jobs.environment import MARK, child_env
+from wfe_mcp.jobs.handed import CredentialMissing
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, RetryLater, mark_of
 from wfe_mcp.tools.fault import ToolFault
 from wfe_mcp.workflow.step_kinds import DELIVERY_STEPS, STEP_KINDS
@@ -127,7 +128,8 @@ def _http(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     try:
         login = login_of(engine, call, request["url"])
     except Refused as refused:
-        return StepResult(fault=f"{refused.message} {refused.hint}".strip())
+        lacks = refused.names if isinstance(refused, CredentialMissing) else ()
+        return StepResult(fault=f"{refused.message} {refused.hint}".strip(), lacks=lacks)
     answer = send(
         Request(request["url"], request["method"], headers | login, request["body"], request["status"]),
         allow=call.frozen.get("http_allow", ()),
@@ -178,6 +180,8 @@ def _check(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
         makes=settings.sandbox,
         hand=hand_to_check(engine, call.run.id, call.attempt),
     )
+    if judgement.outcome is GateOutcome.NEEDS_CREDENTIAL:
+        return StepResult(fault=judgement.reason, lacks=tuple(judgement.data["credentials"]))
     keys = ("level", "exit_code", "duration_s", "tests", "coverage_percent", "timed_out")
     value = {"check": name, "verdict": str(judgement.kind), "log": judgement.log_path}
     value |= {key: judgement.data[key] for key in keys if key in judgement.data}

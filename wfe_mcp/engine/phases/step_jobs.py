@@ -169,8 +169,9 @@ def _finish(engine: Engine, tx: Tx, job: JobRecord, answer: StepResult) -> None:
 def _ended_record(current: RunChange, row: StepRecord, step: Step, answer: StepResult) -> StepRecord:
     if not answer.fault:
         return replace(row, status=StepStatus.DONE, output=answer.value, finished_at=current.at)
-    if answer.needs_trust:  # no attempt is counted
-        return replace(row, status=StepStatus.WAITING, tries=row.tries - 1, error=answer.fault)
+    if answer.needs_trust or answer.lacks:  # no attempt is counted
+        output = {"credentials": [*answer.lacks]} if answer.lacks else None
+        return replace(row, status=StepStatus.WAITING, tries=row.tries - 1, error=answer.fault, output=output)
     if step.retry is not None and row.tries < step.retry.max_attempts and not answer.blocker:
         later = current.at + timedelta(seconds=wait_s(step.retry, row.tries))
         return replace(row, status=StepStatus.READY, not_before=later, error=answer.fault)

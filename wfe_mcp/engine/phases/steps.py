@@ -152,15 +152,6 @@ def has_passed(row: StepRecord, step: Step) -> bool:
     return row.status in {StepStatus.DONE, StepStatus.SKIPPED} or failed_well
 
 
-def trust_given(change: RunChange) -> None:
-    """Steps that waited for trust are due again."""
-    for attempt in change.state.moving_attempts:
-        if is_worked(attempt) and has_steps(change.state.spec):
-            for row in change.tx.steps.of_run(change.run.id, attempt.phase, attempt.number):
-                if row.status is StepStatus.WAITING:
-                    change.tx.steps.save(replace(row, status=StepStatus.READY, error=""))
-
-
 def claim_by_server(change: RunChange, attempt: Attempt) -> bool:
     """The server claims a phase that is its own. False when not now, or when the files are read first."""
     command = c.StartPhase(holder=SERVER, **change.values_of(attempt))

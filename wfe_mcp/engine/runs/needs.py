@@ -14,12 +14,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from wfe_mcp.core.approval_guards import current_gate
+from wfe_mcp.core.approval_guards import current_gate, lacks_credential
 from wfe_mcp.core.consequences import failure_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.evolve import waits_for
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.credentials.faults import CredentialFault
 from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
 from wfe_mcp.engine.models.waits import AskedPerson
 from wfe_mcp.engine.phases.steps import is_undone
@@ -84,6 +85,7 @@ class Stop(StrEnum):
     NO_OPINION = "no_opinion"
     HUMAN_TASK = "human_task"
     NEEDS_TRUST = "needs_trust"
+    NEEDS_CREDENTIAL = "needs_credential"
     APPROVAL = "approval"
     MANUAL = "manual"
     UNTRUSTED_STEP = "untrusted_step"
@@ -121,6 +123,8 @@ class RunFacts:
     """Phases that this process can claim, or holds."""
     untrusted: tuple[tuple[PhasePath, str], ...] = ()
     """Phases with a step that needs trust, each with a sentence."""
+    lacking: tuple[tuple[PhasePath, tuple[CredentialFault, ...]], ...] = ()
+    """Phases with a gate or a step that waits for credentials, each with what is wrong with them now; empty: nothing any more."""
     blocked_by: tuple[tuple[PhasePath, str, str], ...] = ()
     """Ready phases that another run blocks, each with a sentence and that run."""
     blocking_files: tuple[tuple[PhasePath, str], ...] = ()
@@ -203,6 +207,8 @@ def need_of(facts: RunFacts, attempt: Attempt) -> Need | None:
     """What keeps one phase from continuing; None where nothing does."""
     state, phase = facts.loaded.state, attempt.phase
     match attempt.status:
+        case AttemptStatus.AWAITING if lacks_credential(attempt):
+            return Need(Stop.NEEDS_CREDENTIAL, Who.HUMAN, phase)
         case AttemptStatus.AWAITING if current_gate(state, attempt) != "approval":
             return Need(Stop.NEEDS_TRUST, Who.HUMAN, phase)
         case AttemptStatus.AWAITING:
@@ -256,6 +262,9 @@ def _failure(state: RunState, attempt: Attempt) -> Stop:
 def _from_outside(facts: RunFacts) -> Iterator[Need]:
     for path, text in facts.untrusted:
         yield Need(Stop.UNTRUSTED_STEP, Who.HUMAN, path, text)
+    for path in dict.fromkeys(path for path, _ in facts.lacking):
+        if not lacks_credential(facts.loaded.state.current(path)):  # a step does; a gate's is one of its phase
+            yield Need(Stop.NEEDS_CREDENTIAL, Who.HUMAN, path)
     for path, text, run in facts.blocked_by:
         yield Need(Stop.OTHER_RUN, Who.RUN, path, text, run)
     for path, text in facts.blocking_files:
@@ -285,7 +294,8 @@ def _is_free(stops: tuple[Need, ...]) -> bool:
 
 def _server_works(facts: RunFacts) -> Who | None:
     """Who of the server's side works a phase or judges it, or will after a delay; None where no one does."""
-    state, by_person = facts.loaded.state, {*facts.by_hand, *facts.asked_persons}
+    state, waiting = facts.loaded.state, {path for path, _ in (*facts.untrusted, *facts.lacking)}
+    by_person = {*facts.by_hand, *facts.asked_persons, *waiting}
     open_now = [attempt for attempt in state.moving_attempts if attempt.phase not in by_person]
     worked = [
         attempt for attempt in open_now if is_worked_by_server(state, attempt) and attempt.phase not in state.loops

@@ -16,6 +16,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.expression_scope import run_roots
+from wfe_mcp.engine.credentials.faults import lacking_credentials
 from wfe_mcp.engine.files import drift
 from wfe_mcp.engine.kernel.leases import folder_elsewhere, held_elsewhere, lock_elsewhere
 from wfe_mcp.engine.kernel.run_change import queue_name, run_as_read
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
 
 _BY_ITSELF = {Who.RUN, Who.WORKER, Who.RUNNER, Who.OUTAGE, Who.MODEL, Who.CHECK, Who.REVIEWER, Who.SERVER}
 _ABSENT = {Who.WORKER, Who.RUNNER}
-_IN_THE_WAY = {Stop.UNTRUSTED_STEP, Stop.CHANGED_FILE}
+_IN_THE_WAY = {Stop.UNTRUSTED_STEP, Stop.NEEDS_CREDENTIAL, Stop.CHANGED_FILE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,7 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
     works = not is_history and state.status in {RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED}
     startable = claimable(engine, tx, loaded) if works else ()
     steps = tuple(tx.steps.of_run(loaded.record.id)) if has_steps(state.spec) else ()
+    waiting = _waiting_steps(loaded, steps)
     changed = drift.changed_artifacts(engine, tx, loaded.record, state, plan)
     blocking = _blocking_files(engine, tx, loaded, changed) if works else ()
     resumes_at = waits.resumes_at(tx, loaded.record.id) if works and state.status is RunStatus.PAUSED else None
@@ -146,7 +148,10 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
         loaded,
         plan,
         tuple(path for path in startable if not blocking or state.current(path).status is AttemptStatus.RUNNING),
-        _untrusted_steps(loaded, steps),
+        tuple(
+            (row.phase, f"{row.phase} step {row.step} needs trust: {row.error}") for row in waiting if not row.output
+        ),
+        lacking_credentials(engine, tx, loaded, waiting),
         _elsewhere(engine, tx, loaded, startable) if works else (),
         blocking,
         resumes_at,
@@ -273,14 +278,10 @@ def _elsewhere(
     return tuple((path, no.message, str(no.data["other_run"])) for path, no in held if no is not None)
 
 
-def _untrusted_steps(loaded: LoadedRun, steps: tuple[StepRecord, ...]) -> tuple[tuple[PhasePath, str], ...]:
-    """Steps that need trust, as sentences."""
+def _waiting_steps(loaded: LoadedRun, steps: tuple[StepRecord, ...]) -> list[StepRecord]:
+    """Those that wait for trust, or, as their ``output`` names them, for credentials."""
     running = {(attempt.phase, attempt.number) for attempt in loaded.state.moving_attempts if is_worked(attempt)}
-    return tuple(
-        (row.phase, f"{row.phase} step {row.step} needs trust: {row.error}")
-        for row in steps
-        if row.status is StepStatus.WAITING and (row.phase, row.attempt) in running
-    )
+    return [row for row in steps if row.status is StepStatus.WAITING and (row.phase, row.attempt) in running]
 
 
 @dataclass(frozen=True, slots=True)

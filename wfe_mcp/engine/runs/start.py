@@ -43,7 +43,7 @@ from wfe_mcp.engine.templates.versions import refuse_absent, versions_of
 from wfe_mcp.engine.work.following import begin_item
 from wfe_mcp.engine.work.items import WORK, decision_lines
 from wfe_mcp.store import Tx
-from wfe_mcp.store.records.runs import LoadedRun
+from wfe_mcp.store.records.runs import LoadedRun, NewRun
 from wfe_mcp.workspace.config.provider_kinds import installed_kind
 from wfe_mcp.workspace.config.settings import LoadedSettings
 from wfe_mcp.workspace.git.working_tree import tree_hash
@@ -121,7 +121,6 @@ def start_run(
     frozen["plugins"] |= versions_of(filter(installed_kind, sorted(kinds)))
     spec = _without_jumps(_phases_served(plan, settings, frozen, driver), plan, values)
     goes_on = settings.settings.auto if auto is None else auto
-    from wfe_mcp.store.records.runs import LoadedRun, NewRun
 
     mark(engine.root, engine.project_id, make=True)
     with engine.store.tx() as tx:

@@ -8,32 +8,24 @@ Trust in a file is trust in its bytes trusted last. Bytes trusted before stay tr
 """
 
 import json
-import logging
 from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
 
-from wfe_mcp.core import commands as c
-from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint
 from wfe_mcp.core.evidence_levels import Level, level_named, strictest
-from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunState
-from wfe_mcp.core.moves import refusal
+from wfe_mcp.core.model import By
 from wfe_mcp.core.units import plural
-from wfe_mcp.engine.kernel.engine import SYSTEM, Engine, own_key
+from wfe_mcp.engine.kernel.engine import Engine, own_key
 from wfe_mcp.engine.kernel.strict_keys import keep_strict
-from wfe_mcp.engine.kernel.transaction import change_run
-from wfe_mcp.engine.phases.steps import trust_given
+from wfe_mcp.engine.phases.waiting import continue_waiting
 from wfe_mcp.engine.templates import catalogue
 from wfe_mcp.engine.templates.config_drift import note_own_configuration
 from wfe_mcp.engine.templates.pending import OWN, PendingTrust
 from wfe_mcp.engine.templates.trust_listing import is_older, keep_trusted, still_trusted, trusted_text
 from wfe_mcp.store import Tx
-from wfe_mcp.store.records.runs import LoadedRun
-from wfe_mcp.workspace.config.gate_keys import FileLayer
-from wfe_mcp.workspace.config.settings import LoadedSettings
-
-log = logging.getLogger("wfe_mcp.engine")
+from wfe_mcp.workspace.config.gate_keys import FileLayer, KeptStrict, strengthening
+from wfe_mcp.workspace.config.settings import LoadedSettings, settings_alone
 
 _POLICY, _EVIDENCE = "policy:", "policy-evidence:"
 """Followed by the project's id."""
@@ -222,9 +214,6 @@ def least_evidence(engine: Engine, settings: LoadedSettings, tx: Tx | None = Non
 
 def _keep_strict(engine: Engine, tx: Tx, trust: PendingTrust, text: str, by: By) -> None:
     """What strengthens a gate in a configuration outlives its file: an agent can edit that."""
-    from wfe_mcp.workspace.config.gate_keys import KeptStrict, strengthening
-    from wfe_mcp.workspace.config.settings import settings_alone
-
     layers: dict[str, FileLayer] = {"configuration": "project", "own configuration": "user"}
     if trust.kind in layers:
         settings = settings_alone(text.encode(), trust.where)[0].model_dump(
@@ -250,47 +239,3 @@ def _keep(engine: Engine, by: By, what: str, value: str | None) -> None:
     with engine.store.tx() as tx:
         if tx.secrets.get(name) != value:
             tx.secrets.set(name, value, by, engine.clock())
-
-
-def continue_trusted(engine: Engine, run: LoadedRun, *, steps_wait: bool) -> bool:
-    """Let go on the checks and steps of ``run`` that waited for trust of a configuration that has it; True where one did.
-
-    A file that was changed and put back leaves nothing to trust. ``steps_wait``: whether steps of the run do.
-    """
-    loaded = engine.settings()
-    if loaded.untrusted or loaded.project_file is None:
-        return False
-    if not steps_wait and not any(_waits(run.state, attempt, "command") for attempt in run.state.moving_attempts):
-        return False
-    _continue(engine, run.record.id, "command")
-    return True
-
-
-def continue_waiting(engine: Engine) -> list[str]:
-    """Gates and steps that waited for trust look again; the runs with such a gate."""
-    with engine.store.read() as tx:
-        runs = tx.runs.open_ids(engine.project_id)
-    judged: list[str] = []
-    for run in runs:
-        try:
-            judged += [run] if _continue(engine, run) else []
-        except Refused as refused:  # a rollback that cannot be finished now keeps no other run waiting
-            log.warning("run %s is left alone: %s", run, refused.message)
-    return judged
-
-
-def _continue(engine: Engine, run: str, kind: str = "") -> bool:
-    """Steps and gates that waited for trust are called and judged again. ``kind``: only gates of it. True where something changed."""
-    with change_run(engine, run, SYSTEM) as current:
-        trust_given(current)
-        for attempt in current.state.open_attempts:
-            again = c.TreeChange(tree=attempt.tree, **current.values_of(attempt))
-            # A blocked or failed run stays as it is until a person reopens it.
-            if _waits(current.state, attempt, kind) and refusal(current.state, again) is None:
-                current.give(again)
-    return bool(current.events)
-
-
-def _waits(state: RunState, attempt: Attempt, kind: str) -> bool:
-    gate = current_gate(state, attempt)
-    return attempt.status is AttemptStatus.AWAITING and (gate == kind if kind else gate != "approval")

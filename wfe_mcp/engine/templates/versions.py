@@ -29,7 +29,7 @@ from wfe_mcp.engine.templates.catalogue import (
 )
 from wfe_mcp.engine.templates.config_drift import note_template
 from wfe_mcp.resources import GROUPS, Group, PlugIn, PlugInFault, plugins
-from wfe_mcp.store.records.templates import TemplateMark
+from wfe_mcp.store.records.templates import NewTemplate, TemplateMark
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -58,7 +58,6 @@ def keep_version(
     engine: Engine, definition: Mapping[str, Any], source: str, *, parent: Offer | None = None, dry_run: bool = False
 ) -> KeptVersion:
     """Keep ``definition`` as a version of its name. Refuses ``invalid_template``, all faults at once, and ``conflict``."""
-    from wfe_mcp.store.records.templates import NewTemplate
     from wfe_mcp.workflow.lint import lint
     from wfe_mcp.workflow.load import digest, parse
 

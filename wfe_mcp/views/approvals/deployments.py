@@ -7,7 +7,7 @@ from typing import Any, cast
 from wfe_mcp.core.model import RunId
 from wfe_mcp.delivery.git.refs import commit_of
 from wfe_mcp.engine.artifacts.step_target import TargetCall
-from wfe_mcp.engine.checks.readiness import credential_faults
+from wfe_mcp.engine.credentials.faults import credential_faults
 from wfe_mcp.engine.deployments.history import known_deployments
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Tx

@@ -30,6 +30,7 @@ _STATES: dict[GateOutcome, GateState] = {
     GateOutcome.WARNING: "warning",
     GateOutcome.OVERRULED: "warning",
     GateOutcome.NEEDS_TRUST: "not run",
+    GateOutcome.NEEDS_CREDENTIAL: "not run",
 }
 """Rule 1."""
 NO_REVIEWER = "no reviewer is configured"

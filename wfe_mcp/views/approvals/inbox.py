@@ -18,7 +18,7 @@ from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.store.records.approvals import RequestRecord
 from wfe_mcp.views.approvals.request import listed_question, waiting_line
 from wfe_mcp.views.approvals.unusual import ProjectFacts, project_facts
-from wfe_mcp.views.moves.blockers import Blocker, blocker_for, blockers
+from wfe_mcp.views.moves.blockers import Blocker, blocker_for, blockers, lacking_of
 from wfe_mcp.views.moves.calls import user_command_lines, user_moves
 from wfe_mcp.views.runs.requests import (
     InboxView,
@@ -41,6 +41,7 @@ _QUESTIONS: dict[Stop, str] = {
     Stop.MANUAL: 'Do the work of {phase} of "{title}" in place of a model: {what}',
     Stop.NEEDS_TRUST: 'Trust what {phase} of "{title}" uses? {why}',
     Stop.UNTRUSTED_STEP: 'Trust what {phase} of "{title}" runs? {what}',
+    Stop.NEEDS_CREDENTIAL: 'Store what {phase} of "{title}" logs in with? {what}',
     Stop.CHANGED_FILE: 'Restore or accept a changed file of "{title}"? {what}',
 }
 """What is asked, by what the run waits for."""
@@ -175,6 +176,8 @@ def _commands(overview: Overview, need: Need, blocker: Blocker, decides: tuple[s
         return (f"wfe-mcp artifact restore {place}", f"wfe-mcp artifact accept {place}")
     if need.stop in TRUST:
         return ("wfe-mcp trust",)
+    if need.stop is Stop.NEEDS_CREDENTIAL and (faults := lacking_of(overview, need.phase)):
+        return tuple(fault.command for fault in faults)
     return decides or (blocker.command or f"wfe-mcp status {run}",)
 
 

@@ -34,7 +34,7 @@ from wfe_mcp.views.runs.recoveries import BlockerView, blocker_views
 from wfe_mcp.views.values.model import JsonObject, plain, view_model, view_of
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.git.command import repository
-from wfe_mcp.workspace.git.repository import CommitLine
+from wfe_mcp.workspace.git.repository import CommitLine, last_commits
 
 CONTEXT = "context:pack"
 """The name under which ``read_artifact`` returns the pack; no artifact can have it."""
@@ -256,8 +256,6 @@ def _report(overview: Overview, head: RevisionHead, *, sent_back: bool) -> Phase
 
 
 def _commits(overview: Overview) -> tuple[CommitLine, ...]:
-    from wfe_mcp.workspace.git.repository import last_commits
-
     record, state = overview.loaded.record, overview.loaded.state
     began = sorted(
         (attempt.started_at, attempt.head_at_start)

@@ -14,6 +14,7 @@ from wfe_mcp.core.model import Attempt, AttemptStatus
 from wfe_mcp.core.moves import USER, refusal
 from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.texts import in_short
+from wfe_mcp.engine.credentials.faults import CredentialFault
 from wfe_mcp.engine.files.tree_binding import changed_before_work as paths_before_work
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.leases import holder_named
@@ -44,6 +45,7 @@ _SENTENCES: dict[Stop, tuple[str, str]] = {
     ),
     Stop.HUMAN_TASK: ("{phase} is the user's task", ": "),
     Stop.NEEDS_TRUST: ("{phase} needs trust ({why}): wfe-mcp init or wfe-mcp trust, in a browser wfe-mcp ui", ""),
+    Stop.NEEDS_CREDENTIAL: ("{phase} waits for a credential: {what}", ""),
     Stop.APPROVAL: ("{phase} awaits approval ({why}) of {what}", ": "),
     Stop.MANUAL: ("{phase} is manual: {what}", ", or: "),
     Stop.UNTRUSTED_STEP: ("{what}", ""),
@@ -143,6 +145,11 @@ def blocker_for(overview: Overview, need: Need) -> Blocker | None:
             return _of_phase(overview, need.stop, state.current(need.phase))
 
 
+def lacking_of(overview: Overview, phase: PhasePath | None) -> tuple[CredentialFault, ...]:
+    """What is wrong with the credentials that ``phase`` waits for."""
+    return tuple(dict.fromkeys(fault for path, faults in overview.lacking if path == phase for fault in faults))
+
+
 def _absent(run: str, need: Need) -> Blocker:
     """No process does the work yet; one that runs checks is started on another machine."""
     if need.stop is Stop.NO_WORKER:
@@ -189,6 +196,10 @@ def _of_phase(overview: Overview, stop: Stop, attempt: Attempt) -> Blocker | Non
         case Stop.NO_OPINION:
             overrule = _command(overview, attempt, c.Overrule)
             return Blocker(stop, phase, why=in_short(overview.unanswered[phase]), command=overrule)
+        case Stop.NEEDS_CREDENTIAL:
+            faults = lacking_of(overview, phase)
+            what = "; ".join(fault.text for fault in faults) or "it is there now"
+            return Blocker(stop, phase, what, next=faults[0].command if faults else "")
         case Stop.HUMAN_TASK:
             return Blocker(stop, phase, command=_command(overview, attempt, c.StartPhase))
         case _:

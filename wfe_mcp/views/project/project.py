@@ -47,7 +47,8 @@ class ProjectContents:
 
 def project_view(engine: Engine) -> ProjectContents:
     """The project of ``engine`` as its files are now. Nothing of it runs."""
-    from wfe_mcp.engine.checks.readiness import check_fault, credential_faults
+    from wfe_mcp.engine.checks.readiness import check_fault
+    from wfe_mcp.engine.credentials.faults import credential_faults
     from wfe_mcp.workspace.discovery.project_facts import project_facts
 
     facts, configured = project_facts(engine.root), engine.settings().settings.checks

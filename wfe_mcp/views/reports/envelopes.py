@@ -15,7 +15,7 @@ from wfe_mcp.engine.history.rollback_recovery import end_interrupted, is_interru
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.models.waits import is_left_alone
 from wfe_mcp.engine.runs.control import end_time
-from wfe_mcp.engine.runs.needs import TRUST, Who
+from wfe_mcp.engine.runs.needs import TRUST, Stop, Who
 from wfe_mcp.engine.runs.overview import Overview, overview
 from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.views.artifacts import artifacts as artifact_views
@@ -31,7 +31,7 @@ _TOGETHER = 25
 def overview_of(engine: Engine, run: str | LoadedRun) -> Overview:
     """The status of ``run`` as this process sees it. An interrupted rollback, and a time that is over, are ended first.
 
-    So is a wait for trust that nothing needs any more.
+    So is a wait for trust, or for a credential, that nothing needs any more.
     """
     with engine.store.read() as tx:
         run_overview = overview(engine, tx, engine.load(tx, run))
@@ -55,7 +55,7 @@ def _at_its_end(engine: Engine, run_overview: Overview) -> Overview:
     run = run_overview.loaded.record.id
     if end_time(engine, run_overview.loaded):
         return overview_of(engine, run)
-    if _is_trusted_now(engine, run_overview):
+    if _goes_on_now(engine, run_overview):
         with engine.store.read() as tx:
             return overview(engine, tx, engine.load(tx, run))
     if run_overview.loaded.state.going_back is None or not is_interrupted(engine, run_overview.loaded):
@@ -66,11 +66,16 @@ def _at_its_end(engine: Engine, run_overview: Overview) -> Overview:
         return overview(engine, tx, engine.load(tx, run))
 
 
-def _is_trusted_now(engine: Engine, run_overview: Overview) -> bool:
-    """Whether the run waited for trust without need, and continues."""
-    if run_overview.folder or not any(need.stop in TRUST and need.who is Who.HUMAN for need in run_overview.needs):
+def _goes_on_now(engine: Engine, run_overview: Overview) -> bool:
+    """Whether the run waited for trust, or for a credential, without need, and continues."""
+    waits = {need.stop for need in run_overview.needs if need.who is Who.HUMAN}
+    if Stop.NEEDS_CREDENTIAL in waits and not all(faults for _, faults in run_overview.lacking):
+        from wfe_mcp.engine.phases.waiting import continue_run
+
+        return continue_run(engine, run_overview.loaded.record.id, "command")
+    if run_overview.folder or waits.isdisjoint(TRUST):
         return False
-    from wfe_mcp.engine.templates.trust import continue_trusted
+    from wfe_mcp.engine.phases.waiting import continue_trusted
 
     return continue_trusted(engine, run_overview.loaded, steps_wait=bool(run_overview.untrusted))
 

@@ -228,7 +228,7 @@ class InboxView:
     trust: tuple[WaitingTrust, ...] = ()
 
 
-_Kind = Literal["decision", "task", "opinion", "failed", "held", "paused", "stopped", "trust"]
+_Kind = Literal["decision", "task", "opinion", "failed", "held", "paused", "stopped", "trust", "credential"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,5 +286,6 @@ _KINDS: dict[str, _Kind] = {
     "manual": "task",
     "needs_trust": "trust",
     "untrusted_step": "trust",
+    "needs_credential": "credential",
 }
 """What a stopped run waits for → its kind in the list."""

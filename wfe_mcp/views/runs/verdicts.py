@@ -7,7 +7,11 @@ from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import GateSpec
 
-_WORDS = {GateOutcome.OVERRULED: "warning", GateOutcome.NEEDS_TRUST: "awaiting"}
+_WORDS = {
+    GateOutcome.OVERRULED: "warning",
+    GateOutcome.NEEDS_TRUST: "awaiting",
+    GateOutcome.NEEDS_CREDENTIAL: "awaiting",
+}
 """The outcomes that have another word; that of every other one is its value."""
 _UNPROVED = {
     GateOutcome.SKIPPED: "skipped: ",
