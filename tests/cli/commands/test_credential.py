@@ -165,7 +165,9 @@ def test_a_gate_whose_credential_is_not_stored_waits_and_is_tried_again_once_it_
     cli("watch", run)
     status = cli.json("status", run).document
     assert (status["run_state"], status["waiting_on"]) == ("waiting", "human")
-    assert f"ship waits for a credential: {LACKS}" in cli("status", run).out
+    said = cli("status", run).out
+    assert f"ship waits for a credential: {LACKS}" in said
+    assert "  ship  waiting for you  attempt 1: command (worktree) awaiting" in said
     (row,) = cli.json("inbox").data["stopped"]
     assert (row["kind"], row["commands"]) == ("needs_credential", ["wfe-mcp credential add npm"])
     assert f'Store what ship of "Ship it" logs in with? {LACKS}' == row["question"]
@@ -176,6 +178,7 @@ def test_a_gate_whose_credential_is_not_stored_waits_and_is_tried_again_once_it_
     assert f"Tried again: {run}." in add(cli, "npm")
     cli("watch", run)
     assert cli.state(run) == "completed"
+    assert "was not given" not in cli("status", run).out
 
 
 def test_a_step_whose_credential_has_expired_waits_without_a_try_and_continues_once_it_is_rotated(

@@ -167,7 +167,7 @@ def _step_calls(overview: "Overview", attempt: "PhaseView", chars: int = _WHOLE)
 
 def _attempt_rows(attempt: "PhaseView") -> list[tuple[str, str, str]]:
     """The attempt in a row, then its steps and gates; of a failed one the reason alone."""
-    from wfe_mcp.cli.terminal.render import verdict_row
+    from wfe_mcp.cli.terminal.render import state_word, verdict_row
 
     again = f" iteration {attempt.iteration}" if attempt.iteration > 1 else ""
     name = f"{attempt.phase} {attempt.attempt}{again}"
@@ -181,7 +181,7 @@ def _attempt_rows(attempt: "PhaseView") -> list[tuple[str, str, str]]:
     named = attempt.artifact if attempt.revision else "prompt"
     artifact = f"{named} {attempt.sha256}" if attempt.artifact and attempt.sha256 else ""
     reason = in_short(attempt.reason) if attempt.state != "completed" else ""
-    state = {"awaiting": "awaiting approval"}.get(attempt.state, attempt.state)
+    state = state_word(attempt.state, attempt.verdicts)
     text = "; ".join(filter(None, (artifact, reason)))
     return [(name, state, text), *rows, *((f"  {gate}", verdict, why) for gate, verdict, why in verdicts)]
 

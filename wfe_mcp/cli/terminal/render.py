@@ -37,7 +37,6 @@ _NAMED_ANYWAY = {*_NEVER_ALONE, Stop.OTHER_RUN}
 """Sentences that say more than the command below them."""
 
 _TOOL = re.compile(rf"\b({'|'.join(name for name in TOOL_COMMANDS if '_' in name)})\b(\([^)]*\))?")
-_STATES: dict[str, str] = {"awaiting": "awaiting approval"}
 
 
 def render(screen: Screen, answer: Envelope, record: RunRecord | None, now: datetime) -> None:
@@ -286,8 +285,15 @@ def weights(unusual: Sequence[Unusual]) -> str:
 def _render_submitted(answer: Envelope, view: models.SubmittedView) -> str:
     # it is open again only where its jump has reopened it
     went_back = answer.state in {"pending", "ready"}
-    state = "completed, and the run went back" if went_back else _STATES.get(answer.state or "", answer.state)
+    state = "completed, and the run went back" if went_back else state_word(answer.state or "", view.verdicts)
     return f"Submitted {answer.phase}, revision {view.revision} of attempt {view.attempt}: {state}"
+
+
+def state_word(state: str, verdicts: Sequence[models.VerdictView]) -> str:
+    """The state of a phase: an approval, or a gate that a person must see to, keeps it waiting."""
+    if state != "awaiting":
+        return state
+    return "waiting for you" if any(verdict.verdict == state for verdict in verdicts) else "awaiting approval"
 
 
 def _quote(title: str) -> str:
@@ -307,7 +313,7 @@ def unusual(screen: Screen, answer: Envelope) -> None:
 
 
 def _phase_row(phase: models.PhaseView) -> tuple[str, str, str]:
-    state = _STATES.get(phase.state, phase.state) + (" before work" if phase.stage == "before" else "")
+    state = state_word(phase.state, phase.verdicts) + (" before work" if phase.stage == "before" else "")
     if phase.state in {"pending", "ready"} and phase.attempt == 1:
         return phase.phase, state, _flags(phase).strip(", ")
     verdicts = [f"{gate} {verdict}" for gate, verdict, _ in map(verdict_row, phase.verdicts)]

@@ -38,6 +38,7 @@ _MARKS = {
     "note": ("!", _YELLOW),
     "awaiting": ("!", _YELLOW),
     "awaiting approval": ("!", _YELLOW),
+    "waiting for you": ("!", _YELLOW),
     "waiting": ("!", _YELLOW),
     "skipped": ("–", _DIM),
     "not run": ("·", _DIM),

@@ -173,7 +173,9 @@ def attempt_view(overview: Overview, attempt: Attempt, chars: int = 1_000) -> mo
     """One attempt at a phase with its verdicts, at most ``chars`` of each message."""
     rows = [row for row in overview.steps if (row.phase, row.attempt) == (attempt.phase, attempt.made_in)]
     shows = has_failed(rows)
-    is_shown = any(verdict.message == attempt.reason for verdict in attempt.verdicts)
+    # Its gates judged again after that, or they say it themselves.
+    is_past = attempt.status is AttemptStatus.COMPLETED and not attempt.forced
+    is_shown = is_past or any(verdict.message == attempt.reason for verdict in attempt.verdicts)
     return replace(
         _short(overview, attempt),
         iteration=attempt.iteration,
