@@ -362,7 +362,7 @@ function Legend({ run, nodes, open }: { run: string; nodes: GraphNode[]; open: (
         ))}
       </ul>
       <div className="body">
-        <Cli text={`wfe-mcp watch ${run}`} />
+        <Cli text={`wfe-mcp ${now.length ? "watch" : "show"} ${run}`} />
       </div>
     </aside>
   );
