@@ -61,6 +61,13 @@ def test_a_link_out_of_the_project_is_no_file_of_it(project: Project) -> None:
     assert judge(project, exist=["inside"]).kind is VerdictKind.FAIL
 
 
+@pytest.mark.parametrize("name", ["../outside", "src/../../outside", "ROOT/../outside", "x" * 300, "a\0b", "\ud800"])
+def test_a_path_that_leads_out_or_that_no_file_can_have_is_no_file_of_the_project(project: Project, name: str) -> None:
+    (project.root.parent / "outside").write_text("x")
+    assert judge(project, exist=[name.replace("ROOT", str(project.root))]).kind is VerdictKind.FAIL
+    assert judge(project, exist=["./src/calc.py"]).kind is VerdictKind.PASS
+
+
 def test_changed_tests_are_found_even_when_they_are_committed(project: Project) -> None:
     project.write("tests/test_a.py", "def test_a(): assert 0\n")
     start = tree_hash(project.root)

@@ -22,7 +22,7 @@ from wfe_mcp.core.limits import ATTACHMENT_BYTES
 from wfe_mcp.gates.judgement import Judgement, failed, passed, shorten_names, undecided
 from wfe_mcp.gates.scene import GateScene
 from wfe_mcp.workflow.model import FilesGate
-from wfe_mcp.workspace.files.paths import match_globs, readable
+from wfe_mcp.workspace.files.paths import match_globs, path_fault, readable
 from wfe_mcp.workspace.files.project_files import read_file
 from wfe_mcp.workspace.git.trees import PathChange
 from wfe_mcp.workspace.git.watched import defines_checks, is_draft, is_of_environment, is_test
@@ -184,8 +184,9 @@ def _unknown(gate: FilesGate) -> str:
 
 
 def _exists(root: Path, glob: str) -> bool:
+    """Whether a file of the project matches. An expression may yield any text: no file matches a path that leads out."""
     # The last link is not followed: a dangling or outward link is not a file of the project.
-    if (root / glob).is_file() and not (root / glob).is_symlink():
+    if path_fault(glob.removeprefix("./")) is None and (root / glob).is_file() and not (root / glob).is_symlink():
         return True  # also a name with brackets, such as app/[id]/page.test.tsx
     return any(char in glob for char in "*?[") and any(match_globs(path, (glob,)) for path in _all_files(root))
 
