@@ -296,6 +296,11 @@ def test_a_long_line_of_output_is_read_in_linear_time() -> None:
     assert results_printed(text) is not None
 
 
+def test_many_lines_that_each_may_begin_a_summary_are_read_in_linear_time() -> None:
+    results = results_printed("     1 failed\n" * 40_000 + "  3 passed (1.1s)\n")
+    assert results is not None and results.passed == 3
+
+
 TRX = b"""<TestRun xmlns="http://microsoft.com/schemas/VisualStudio/TeamTest/2010"><Results>
 <UnitTestResult testName="Calc.Adds" outcome="Passed"/><UnitTestResult testName="Calc.Later" outcome="NotExecuted"/>
 <UnitTestResult testName="Calc.Bad" outcome="Failed"><Output><ErrorInfo><Message>1 is not 2

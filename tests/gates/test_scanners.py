@@ -195,3 +195,8 @@ def test_a_report_is_found_among_printed_words() -> None:
     printed = "npm warn old {lock}\n{broken\n  " + json.dumps(NPM) + "\nbye\n"
     assert json.loads(first_json(printed)) == NPM
     assert first_json("nothing here") == ""
+
+
+def test_a_scanner_that_prints_many_unfinished_objects_is_read_in_linear_time() -> None:
+    assert first_json('{"a": [1,\n2, 3], "b":\n' * 200_000) == ""
+    assert first_json('started\n{not json\n  {"results": []}\ndone\n') == '{"results": []}'

@@ -26,6 +26,7 @@ from wfe_mcp.jobs.container import sandbox_maker
 from wfe_mcp.jobs.handed import HandedVariables, hand_variables
 from wfe_mcp.workspace.config.checks import FrozenCheck
 from wfe_mcp.workspace.config.settings_tables import SandboxSettings
+from wfe_mcp.workspace.files.paths import path_fault
 from wfe_mcp.workspace.git.batch import entries_below
 from wfe_mcp.workspace.git.command import require_repository
 from wfe_mcp.workspace.git.objects import Node, trees_of
@@ -132,6 +133,7 @@ def _reports(done: CheckExecution, root: Path, asked: Path) -> tuple[Written, ..
         # ``resolve``: a folder of it may be a link that the check made.
         if (
             below is None
+            or path_fault(path.relative_to(below[1]).as_posix())
             or size > left
             or len(reports) == MAX_REPORTS
             or path.resolve() != below[1].resolve() / path.relative_to(below[1])

@@ -163,7 +163,8 @@ PRINTED: dict[str, PrintedFormat] = {
     ),
     "playwright": PrintedFormat(
         _lines(
-            r"^(?: +(?P<failed>\d+) failed\n(?: {4}.*\n)*)?(?: +\d+ flaky\n(?: {4}.*\n)*)?(?: +(?P<skipped>\d+) skipped\n)?(?: +(?P<passed>\d+) passed \(.*\))$"
+            # The tests below a count are indented further: no line is both, so that none is read twice.
+            r"^(?: {1,3}(?P<failed>\d+) failed\n(?: {4}.*\n)*)?(?: {1,3}\d+ flaky\n(?: {4}.*\n)*)?(?: {1,3}(?P<skipped>\d+) skipped\n)?(?: {1,3}(?P<passed>\d+) passed \(.*\))$"
         ),
         _numbers,
     ),

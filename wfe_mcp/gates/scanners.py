@@ -8,12 +8,18 @@ default level, else "warning", as the standard says. Suppressed results do not c
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import islice
 from typing import Any, cast
 
 from wfe_mcp.gates.findings import Json, ScannerFinding, items, number, report_of, text, under
 from wfe_mcp.gates.markup import UnreadableReport, read_json
 
+_OBJECT = re.compile(r"^[^\S\n]*\{", re.MULTILINE)
+_MOST_STARTS = 100
+"""Lines that begin with a brace and no object: each may be read to its end, and a program can print half a million."""
 _CVSS = ((9.0, "critical"), (7.0, "high"), (4.0, "medium"), (0.1, "low"))
 
 
@@ -79,18 +85,10 @@ def parse_scanner_report(content: str, root: str = "") -> dict[str, Any]:
 def first_json(printed: str) -> str:
     """The first JSON object in a scanner's output, without the text around it; empty when there is none."""
     decoder = json.JSONDecoder()
-    lines = printed.splitlines(keepends=True)
-    at = 0
-    for line in lines:
-        if line.lstrip().startswith("{"):
-            start = at + len(line) - len(line.lstrip())
-            try:
-                _, end = decoder.raw_decode(printed, start)
-            except (ValueError, RecursionError):
-                at += len(line)
-                continue
-            return printed[start:end]
-        at += len(line)
+    starts = (match.end() - 1 for match in _OBJECT.finditer(printed))
+    for start in islice(starts, _MOST_STARTS):
+        with suppress(ValueError, RecursionError):
+            return printed[start : decoder.raw_decode(printed, start)[1]]
     return ""
 
 

@@ -34,6 +34,7 @@ from wfe_mcp.jobs.handed import CredentialMissing
 from wfe_mcp.jobs.heartbeat import take_over
 from wfe_mcp.jobs.job_context import Outcome
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus, labels_of
+from wfe_mcp.workspace.files.paths import path_fault
 from wfe_mcp.workspace.git.job_refs import drop_jobs, job_ref, keep_files
 from wfe_mcp.workspace.git.service import GitGrant
 
@@ -268,7 +269,7 @@ def _refuse_other(claim: access.RunnerClaim, job: JobRecord, report: Report) -> 
     hashes = {file.path: sha256_hex(file.content) for file in report.reports}
     if sha256_hex(report.log) != stated.log_sha256 or hashes != stated.reports:
         raise _other("its log or its reports have other hashes than it says")
-    if any({"", ".", ".."} & {*file.path.split("/")} or "\\" in file.path for file in report.reports):
+    if any("\\" in file.path or path_fault(file.path) for file in report.reports):
         raise _other("a report has a path that leads out")
 
 
