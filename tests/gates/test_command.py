@@ -250,6 +250,22 @@ def test_a_report_that_the_check_did_not_write_does_not_count(project: Project) 
     assert "is older than this execution" in old and "did not write" in absent
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "'LF:' + '9' * 5000",
+        "'LF:1\\nLH:' + '9' * 4000",
+        "'{\"totals\": {\"percent_covered\": ' + '9' * 400 + '}}'",
+        "'<coverage line-rate=\"nan\"/>'",
+    ],
+)
+def test_a_report_with_a_number_that_none_can_be_does_not_count(project: Project, content: str) -> None:
+    check = script(project, f"open('cov', 'w').write({content})", coverage="cov")
+    judgement = judge(project, check, coverage_floor=1)
+    assert judgement.kind is VerdictKind.ERROR
+    assert [note.startswith("The coverage report does not count: ") for note in judgement.data["notes"]] == [True]
+
+
 def test_a_report_that_is_a_link_or_too_large_does_not_count(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wfe_mcp.gates.reports.MAX_REPORT_BYTES", 20)
     outside = project.root.parent / "secret.xml"

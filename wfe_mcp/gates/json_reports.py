@@ -13,6 +13,8 @@ from wfe_mcp.gates.findings import Json, items, number, text, under
 from wfe_mcp.gates.markup import MAX_DEPTH, UnreadableReport, read_json
 from wfe_mcp.gates.results import Case, Outcome, TestResults, results_of
 
+_MOST_OUTSIDE = 1_000
+"""Errors outside of the examples that are counted: a report may say any number."""
 _NOT_INSTALLED = re.compile(r"Executable doesn't exist at|Host system is missing dependencies")
 
 
@@ -87,7 +89,7 @@ def parse_rspec(content: bytes) -> TestResults:
     report = read_json(content)
     cases = [_rspec_example(example) for example in _list_at(report, "examples")]
     outside = number(under(report, "summary"), "errors_outside_of_examples_count")
-    messages = [*_texts(report, "messages"), *[""] * outside][:outside]
+    messages = [*_texts(report, "messages"), *[""] * min(outside, _MOST_OUTSIDE)][: max(outside, 0)]
     return results_of((*cases, *(Case((), "unloaded", "", message) for message in messages)))
 
 

@@ -16,6 +16,7 @@ Counts = tuple[int, int, int, int]
 """Passed, failed, errors, skipped."""
 
 _NEVER = re.compile(r"(?!)")
+_MOST_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,11 @@ def _words(text: str) -> dict[str, int]:
     return count_by_word
 
 
+def _number(digits: str) -> int:
+    """A printed count: Python reads no number of thousands of digits, and no program runs so many tests."""
+    return int(digits[:_MOST_DIGITS])
+
+
 def _pytest(match: re.Match[str]) -> Counts:
     words = _words(match.group(1))
     passed = words.get("passed", 0) + words.get("xpassed", 0)
@@ -95,14 +101,14 @@ def _unittest(match: re.Match[str]) -> Counts:
     failed = words.get("failures", 0) + words.get("unexpected successes", 0)
     errors = words.get("errors", 0)
     skipped = words.get("skipped", 0) + words.get("expected failures", 0)
-    ran = int(match.group(1))
+    ran = _number(match.group(1))
     named = len({line.group(1) for line in _UNITTEST_PASSING.finditer(match.string, 0, match.start())})
     return max(ran - failed - errors - skipped, min(ran, named)), failed, errors, skipped
 
 
 def _numbers(match: re.Match[str]) -> Counts:
     """Named groups: ``total`` or ``passed``, and ``failed``, ``errors``, ``skipped``, each optional."""
-    counts = {key: int(value or 0) for key, value in match.groupdict().items()}
+    counts = {key: _number(value or "0") for key, value in match.groupdict().items()}
     failed, errors, skipped = (counts.get(key, 0) for key in ("failed", "errors", "skipped"))
     passed = counts["passed"] if "passed" in counts else max(0, counts["total"] - failed - errors - skipped)
     return passed, failed, errors, skipped
@@ -117,7 +123,7 @@ def _counts_in_list(match: re.Match[str]) -> Counts:
 
 def _phpunit(match: re.Match[str]) -> Counts:
     if match.group(1):
-        return int(match.group(1)), 0, 0, 0
+        return _number(match.group(1)), 0, 0, 0
     words = _words(match.group(2))
     errors, failed = words.get("errors", 0), words.get("failures", 0)
     skipped = words.get("skipped", 0) + words.get("incomplete", 0)
@@ -125,7 +131,7 @@ def _phpunit(match: re.Match[str]) -> Counts:
 
 
 def _tap_counts(match: re.Match[str]) -> Counts:
-    words = {word: int(number) for word, number in re.findall(r"(\w+) (\d+)", match.group(0))}
+    words = {word: _number(number) for word, number in re.findall(r"(\w+) (\d+)", match.group(0))}
     return words.get("pass", 0), words.get("fail", 0), 0, words.get("skipped", 0) + words.get("todo", 0)
 
 

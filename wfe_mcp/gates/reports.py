@@ -122,7 +122,7 @@ class _Reader:
         try:
             content = load()
             value = parse(content)
-        except (UnreadableReport, Refused, OSError) as exc:
+        except (UnreadableReport, Refused, OSError, ValueError, OverflowError) as exc:  # the last two: its numbers
             why = exc.message if isinstance(exc, Refused) else str(exc)
             self.reports.notes.append(f"The {kind} report does not count: {why}")
             return None
