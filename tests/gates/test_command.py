@@ -250,6 +250,13 @@ def test_a_report_that_the_check_did_not_write_does_not_count(project: Project) 
     assert "is older than this execution" in old and "did not write" in absent
 
 
+def test_the_evidence_has_the_beginning_of_an_id_of_megabytes(project: Project) -> None:
+    report = "'<testsuite><testcase name=\"' + 'x' * 5_000_000 + '\"><failure/></testcase></testsuite>'"
+    judgement = judge(project, script(project, f"open('j.xml', 'w').write({report})", junit="j.xml"))
+    assert under(judgement.data, "tests")["failed"] == 1
+    assert len(json.dumps(judgement.data)) < 20_000
+
+
 @pytest.mark.parametrize(
     "content",
     [

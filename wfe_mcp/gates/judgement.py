@@ -36,17 +36,17 @@ class Judgement:
 
 def passed(gate: str, message: str, data: dict[str, Any] | None = None) -> Judgement:
     """The gate passes; ``data`` is its evidence."""
-    return Judgement(GateOutcome.PASS, message, data or {}, gate)
+    return Judgement(GateOutcome.PASS, _cut(message), data or {}, gate)
 
 
 def skipped(gate: str, message: str, data: dict[str, Any]) -> Judgement:
     """The template lets the revision through without a judgement; ``message`` says why there is none."""
-    return Judgement(GateOutcome.SKIPPED, message, data | {"skipped": True}, gate)
+    return Judgement(GateOutcome.SKIPPED, _cut(message), data | {"skipped": True}, gate)
 
 
 def passed_with_warning(gate: str, warning: str, lines: Sequence[str], data: dict[str, Any]) -> Judgement:
     """The gate passes, although something was not judged: ``warning`` says what. ``lines``: what was judged."""
-    return Judgement(GateOutcome.WARNING, "\n".join([warning, *lines]), data | {"warning": warning}, gate)
+    return Judgement(GateOutcome.WARNING, _cut("\n".join([warning, *lines])), data | {"warning": warning}, gate)
 
 
 def failed(gate: str, message: str, next_step: str, data: dict[str, Any] | None = None) -> Judgement:
@@ -83,7 +83,11 @@ def shorten_names(names: list[str], limit: int = 10) -> str:
 def _not_passed(
     outcome: GateOutcome, gate: str, message: str, next_step: str, data: dict[str, Any] | None
 ) -> Judgement:
-    room = MAX_MESSAGE_CHARS - len(next_step) - len(" Next: ") - 2
-    reason = message if len(message) <= room else message[:room] + " …"
+    reason = _cut(message, MAX_MESSAGE_CHARS - len(next_step) - len(" Next: "))
     separator = "\n" if "\n" in reason else " "
     return Judgement(outcome, f"{reason}{separator}Next: {next_step}", data or {}, gate, reason=reason)
+
+
+def _cut(message: str, most: int = MAX_MESSAGE_CHARS) -> str:
+    """A check, an artifact or a reviewer can name anything in it."""
+    return message if len(message) <= most else f"{message[: most - 2]} …"

@@ -20,6 +20,8 @@ from wfe_mcp.core.dataclass import dataclass
 
 MAX_LISTED = 200
 """Most failing tests listed in the evidence; the counts include all."""
+MAX_ID_CHARS = 1_000
+"""Of a test in the evidence: a report can have ids of megabytes."""
 
 CountedFrom = Literal["report", "reporter", "printed"]
 _OLD_SOURCES: Mapping[str, str] = {"junit": "report", "output": "printed"}
@@ -77,7 +79,10 @@ class TestResults:
 
     def as_data(self) -> dict[str, Any]:
         """Plain JSON for the evidence."""
-        listed = [{"id": test.id, "kind": test.kind, "message": test.message} for test in self.failing[:MAX_LISTED]]
+        listed = [
+            {"id": test.id[:MAX_ID_CHARS], "kind": test.kind, "message": test.message}
+            for test in self.failing[:MAX_LISTED]
+        ]
         counts = {"passed": self.passed, "failed": self.failed, "errors": self.errors, "skipped": self.skipped}
         return {**counts, "failing": listed, "counted_from": self.counted_from, "runner": self.runner}
 
