@@ -16,14 +16,12 @@ from playwright.sync_api import Page as Tab_, expect
 from tests.dashboard.browser import PIN, WRONG, asked
 from tests.dashboard.chromium import Tab, comment_on, is_live
 from tests.dashboard.stage import Stage
-from tests.engine.scene import HUMAN, Scene, approval, command, phase
-from tests.engine.step_scene import configure
+from tests.engine.scene import Scene, approval, command, phase
 from tests.fake_models.server import ModelServer
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
-from wfe_mcp.engine.credentials.stored import add_credential
 from wfe_mcp.store.records.calls import NewToolCall
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,28 +108,6 @@ def test_a_phase_shows_each_tool_call_with_its_input_and_output(scene: Scene, vi
     expect(line).to_contain_text('read_file {"path":"a.py"}12 ms')
     line.click()
     expect(shown.locator(".calls pre")).to_have_text("print()")
-
-
-def test_what_waits_for_a_credential_is_in_the_inbox_and_gone_once_it_is_stored(
-    scene: Scene, visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("XDG_DATA_HOME", "HOME", "USERPROFILE", "LOCALAPPDATA"):
-        monkeypatch.setenv(name, str(tmp_path / "home"))
-    argv = json.dumps([sys.executable, "-S", "-c", "pass"])
-    configure(scene, "[checks.publish]", f"argv = {argv}", 'credentials = { npm = "NPM" }')
-    run = scene.start(phase("ship", command("publish")))
-    scene.do(run, "ship")
-    shown = visit()
-    expect(shown.locator("main")).to_contain_text("ship waits for a credential")
-    expect(shown.locator("main")).to_contain_text("wfe-mcp credential add npm")
-    to(shown, f"/runs/{run}")
-    expect(shown.locator("main")).to_contain_text(f"wfe-mcp watch {run}")
-    add_credential(scene.engine, HUMAN, "npm", "token", {"token": "npm-canary-0123456789"}, kept_in="stored")
-    scene.status(run)
-    scene.work()
-    expect(shown.locator("main")).to_contain_text(f"wfe-mcp show {run}")
-    to(shown, "/inbox")
-    expect(shown.locator("main")).not_to_contain_text("waits for a credential")
 
 
 def test_the_title_counts_what_waits(scene: Scene, visit: Visit) -> None:

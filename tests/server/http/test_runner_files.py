@@ -8,8 +8,9 @@ import pytest
 
 from tests.server.conftest import HUMAN, House
 from tests.server.http.conftest import Running, configure
-from tests.server.http.runners import OwnRunner
+from tests.server.http.runners import OwnRunner, evidence
 from tests.server.http.test_runners import Make, checked, judged, machine as machine, own as own, running as running
+from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.engine.credentials.stored import add_credential
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.jobs.sandbox import sandbox_fault
@@ -97,3 +98,15 @@ def test_the_report_of_a_runners_tests_names_which_failed(running: Running, mach
     assert ("unsandboxed" in json.dumps(found)) == bool(fault)
     assert "a::two" in json.dumps(found) or "a.two" in json.dumps(found), found
     assert verify(running.house.engine(), run).findings == ()
+
+
+@pytest.mark.attack("a runner reports a file that would be written outside the folder of its report", "held", "#31")
+@pytest.mark.parametrize("path", ["../out", "files/../../out", "/out", "C:/out", "files\\..\\out", "files//out"])
+def test_a_report_whose_file_leads_out_is_refused(running: Running, own: OwnRunner, path: str) -> None:
+    run = checked(running)
+    task = own.claim()
+    body = own.report(task, reports={path: sha256_hex(b"x")})
+    answer = own.post(f"jobs/{task['job']}/end", body | {"reports": [{"path": path, "content": "eA=="}]}, task["token"])
+    assert answer.status_code == 409, answer.text
+    assert "leads out" in answer.json()["error"]["message"]
+    assert evidence(running.house, run) == []

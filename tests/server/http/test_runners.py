@@ -22,7 +22,6 @@ from tests.sandboxes import NEEDS_SANDBOX
 from tests.server.conftest import HUMAN, House, call, drill, structured
 from tests.server.http.conftest import Running
 from tests.server.http.runners import LEASE_S, Machine, OwnRunner, configure, evidence, gate_jobs, settle
-from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.engine.integrity.evidence_audit import audit_runner_reports
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.runs.control import control
@@ -221,18 +220,6 @@ def test_a_runner_that_lies_is_refused(running: Running, own: OwnRunner, lie: di
     answer = own.post(f"jobs/{task['job']}/end", own.report(task, b"fine", **lie), task["token"])
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "conflict"), answer.text
     assert why in answer.json()["error"]["message"]
-    assert evidence(running.house, run) == []
-
-
-@pytest.mark.attack("a runner reports a file that would be written outside the folder of its report", "held", "#31")
-@pytest.mark.parametrize("path", ["../out", "files/../../out", "/out", "C:/out", "files\\..\\out", "files//out"])
-def test_a_report_whose_file_leads_out_is_refused(running: Running, own: OwnRunner, path: str) -> None:
-    run = checked(running)
-    task = own.claim()
-    body = own.report(task, reports={path: sha256_hex(b"x")})
-    answer = own.post(f"jobs/{task['job']}/end", body | {"reports": [{"path": path, "content": "eA=="}]}, task["token"])
-    assert answer.status_code == 409, answer.text
-    assert "leads out" in answer.json()["error"]["message"]
     assert evidence(running.house, run) == []
 
 
