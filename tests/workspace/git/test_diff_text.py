@@ -39,3 +39,17 @@ def test_a_long_diff_is_cut_and_says_so(root: Path, repo: Git) -> None:
     before = tree(root)
     (root / "a.txt").write_text("b\n" * 100)
     assert "[cut: 40 of " in diff_text(root, before, tree(root), most_chars=40)
+
+
+def test_many_lines_that_are_all_alike_are_compared_by_the_others(root: Path, repo: Git) -> None:
+    def lines(first: int) -> str:
+        return "".join("0,\n" if number % 10 else f"{number + first}\n" for number in range(500))
+
+    (root / "data.txt").write_text(lines(0))
+    repo("add", ".")
+    before = tree(root)
+    (root / "data.txt").write_text(lines(1))
+    # Found by those that are alike, fifty places would differ: that comparison takes the cube of the lines.
+    name, place, *shown = diff_text(root, before, tree(root)).splitlines()
+    assert (name, place) == ("modified data.txt", "@@ -1,494 +1,494 @@")
+    assert "".join(line[0] for line in shown) == "-" * 491 + "+" * 491 + " " * 3

@@ -39,11 +39,14 @@ from wfe_mcp.workspace.git.working_tree import changes_between, counts, parts_of
 
 MOST_BYTES = 1_000_000
 """Files above this size are compared by their id alone."""
+MOST_CHARS = 60_000
 MOST_FILES = 400
 """Beyond this number, files are listed without their lines."""
 _CONTEXT = 3
 _MOST_PAIRS = 16_000_000
 """Comparing takes time in the product of the lines; beyond this all old lines are removed, all new ones added."""
+_MOST_MATCHES = 60_000
+"""Pairs of equal lines, all gone through for each place that differs. Beyond this, frequent lines are compared with their neighbours only."""
 _ALIKE = 0.6
 _MOST_RENAMES = 40
 
@@ -94,8 +97,6 @@ class _Change(NamedTuple):
 
 
 _NONE = Node("", "")
-
-
 Watched: TypeAlias = dict[Literal["new", "changed", "removed"], tuple[str, ...]]
 
 
@@ -270,9 +271,10 @@ def _renames(changes: Sequence[_Change], contents: _Contents) -> dict[str, _Chan
             gone.remove(same)
     if len(gone) * len(new) > _MOST_RENAMES * _MOST_RENAMES:
         return renames
+    before = {removed.old.oid: _line_counts(contents.text(removed.old.oid)) for removed in gone}
     for change in new:
-        lines = None if change.path in renames else contents.text(change.new.oid)
-        scores = [(_likeness(contents.text(removed.old.oid), lines), removed) for removed in gone]
+        lines = _line_counts(None if change.path in renames else contents.text(change.new.oid))
+        scores = [(_likeness(before[removed.old.oid], lines), removed) for removed in gone]
         best = max(scores, key=lambda each: each[0], default=(0.0, None))
         if best[1] is not None and best[0] >= _ALIKE:
             renames[change.path] = best[1]
@@ -280,13 +282,15 @@ def _renames(changes: Sequence[_Change], contents: _Contents) -> dict[str, _Chan
     return renames
 
 
-def _likeness(old: list[str] | None, new: list[str] | None) -> float:
-    """The share of lines, without empty ones, that both have: 0 to 1."""
-    if old is None or new is None:
-        return 0.0
-    old_counts, other = (Counter(line for line in lines if line.strip()) for lines in (old, new))
-    both = old_counts.total() + other.total()
-    return 2 * (old_counts & other).total() / both if both else 0.0
+def _line_counts(lines: list[str] | None) -> Counter[str]:
+    """How often each line is there, without empty ones."""
+    return Counter(line for line in lines or () if line.strip())
+
+
+def _likeness(old: Counter[str], new: Counter[str]) -> float:
+    """The share of lines that both have: 0 to 1."""
+    both = old.total() + new.total()
+    return 2 * (old & new).total() / both if both else 0.0
 
 
 def _diff(change: _Change, was: _Change | None, contents: _Contents, *, is_read: bool) -> FileDiff:
@@ -340,7 +344,11 @@ def _hunks(old: list[str], new: list[str], change: _Change) -> tuple[Hunk, ...]:
     if len(old_lines) * len(other) > _MOST_PAIRS:
         return (Hunk(begin + 1, begin + 1, (*(f"-{line}" for line in old_lines), *(f"+{line}" for line in other))),)
     hunks: list[Hunk] = []
-    for group in difflib.SequenceMatcher(None, old_lines, other, autojunk=False).get_grouped_opcodes(_CONTEXT):
+    counts = Counter(other)
+    has_many = sum(counts[line] for line in old_lines) > _MOST_MATCHES
+    around = first - begin, same - end
+    matcher = difflib.SequenceMatcher(None, _keys(old_lines, *around), _keys(other, *around), autojunk=has_many)
+    for group in matcher.get_grouped_opcodes(_CONTEXT):
         lines: list[str] = []
         for tag, i1, i2, j1, j2 in group:
             if tag == "equal":
@@ -351,15 +359,17 @@ def _hunks(old: list[str], new: list[str], change: _Change) -> tuple[Hunk, ...]:
     return tuple(hunks)
 
 
+def _keys(lines: list[str], above: int, below: int) -> list[str | int]:
+    """What is compared: the context ``above`` and ``below`` is known to be the same, so its places stand for its lines."""
+    return [*range(above), *lines[above : len(lines) - below], *range(-below, 0)]
+
+
 def _without_end(lines: list[str], *, has_file: bool) -> list[str]:
     if not has_file:
         return []
     if lines[-1] == "":
         return lines[:-1]
     return [*lines[:-1], f"{lines[-1]}\n\\ no line break at the end"]
-
-
-MOST_CHARS = 60_000
 
 
 def diff_text(root: Path, old: str, new: str, ignore_globs: Sequence[str] = (), most_chars: int = MOST_CHARS) -> str:
