@@ -12,7 +12,7 @@ from tests.jobs.conftest import Scene, until
 from tests.jobs.test_worker import ENDLESS, deaf, done, endless
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.jobs.environment import child_env
-from wfe_mcp.jobs.job_context import ChildStopped, JobContext, Outcome
+from wfe_mcp.jobs.job_context import ChildStopped, JobContext, Outcome, RetryLater
 from wfe_mcp.store import Store, Tx
 from wfe_mcp.store.records.jobs import Effect, JobRecord, JobStatus
 
@@ -52,6 +52,23 @@ def test_an_outcome_that_comes_after_a_cancel_is_not_written(scene: Scene) -> No
     job = scene.enqueue("slow")
     scene.worker({"slow": slow}).work_one()
     assert scene.status(job) is JobStatus.CANCELLED and written == []
+
+
+def test_a_job_that_fails_after_a_cancel_is_not_tried_again(scene: Scene) -> None:
+    reasons: list[str] = []
+
+    def fails(context: JobContext) -> Outcome:
+        with context.store.tx() as tx:
+            tx.jobs.request_cancel(job_id=context.job.id, reason="it was cancelled by ada")
+        raise RetryLater("the provider is busy")
+
+    def gave_up(_tx: Tx, _job: JobRecord, reason: str) -> None:
+        reasons.append(reason)
+
+    job = scene.enqueue("fails", max_attempts=3)
+    scene.worker({"fails": fails}, gave_up=gave_up).work_one()
+    # Queued again it would stay so for ever: no worker takes a job that is to be cancelled.
+    assert (scene.status(job), reasons) == (JobStatus.CANCELLED, ["it was cancelled by ada"])
 
 
 def test_a_job_that_takes_too_long_is_ended_and_tried_again(scene: Scene, tmp_path: Path) -> None:

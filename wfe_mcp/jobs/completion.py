@@ -69,8 +69,7 @@ class Completion:
         if for_good or job.tries >= job.max_attempts:
             return self._given_up(job, reason)
         wait_s = backoff_s(job.tries, self.base_s, self.cap_s, self.random) if after_s is None else after_s
-        with self.store.tx() as tx:
-            return tx.jobs.fail(job.id, job.fence, reason, self.clock() + timedelta(seconds=wait_s))
+        return self._queue_again(job, reason, wait_s)
 
     def handed_back(self, job: JobRecord, reason: str) -> bool:
         """Return the job to the queue for any worker; park it when a second execution could do harm."""
@@ -78,8 +77,7 @@ class Completion:
         if job.effect is Effect.NON_REPEATABLE:
             with self.store.tx() as tx:
                 return self._end_with_effect(tx, job, f"{IN_DOUBT}{reason}", tx.jobs.park)
-        with self.store.tx() as tx:
-            return tx.jobs.fail(job.id, job.fence, reason, self.clock())
+        return self._queue_again(job, reason, 0)
 
     def cancel(self, job: JobRecord) -> bool:
         """End the claim of a job whose cancellation was requested."""
@@ -89,15 +87,21 @@ class Completion:
     def _complete(self, job: JobRecord, outcome: Outcome) -> bool:
         try:
             with self.store.tx() as tx:
-                row = tx.jobs.get(job.id)
                 # In the transaction that would end it: a cancel that was committed first wins over the result.
-                if row is not None and row.cancel_requested:
+                if _is_cancelled(tx, job):
                     self._cancel(tx, job)
                     return False
                 _finish(tx, job, outcome)
         except _ClaimLost:
             return False
         return True
+
+    def _queue_again(self, job: JobRecord, reason: str, wait_s: float) -> bool:
+        """Queue the job once more, after ``wait_s``. One that was cancelled meanwhile ends: no worker would take it from the queue."""
+        with self.store.tx() as tx:
+            if _is_cancelled(tx, job):
+                return self._cancel(tx, job)
+            return tx.jobs.fail(job.id, job.fence, reason, self.clock() + timedelta(seconds=wait_s))
 
     def _cancel(self, tx: Tx, job: JobRecord) -> bool:
         row = tx.jobs.get(job.id)
@@ -124,6 +128,11 @@ class Completion:
                 # Its attempt is closed: the result is obsolete.
                 _LOG.info("the end of job %s has no consequence: %s", job.id, refused)
         return is_ours
+
+
+def _is_cancelled(tx: Tx, job: JobRecord) -> bool:
+    row = tx.jobs.get(job.id)
+    return row is not None and row.cancel_requested
 
 
 def _finish(tx: Tx, job: JobRecord, outcome: Outcome) -> None:
