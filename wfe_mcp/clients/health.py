@@ -14,6 +14,7 @@ from wfe_mcp.clients.table import CLIENTS, SERVER, TOKEN, Client, Places, is_add
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.findings import HealthFinding, Level
 from wfe_mcp.workspace.config.edits import value_at
+from wfe_mcp.workspace.files.paths import expanded_path
 from wfe_mcp.workspace.files.programs import program
 
 _ANSWER_S = 3.0
@@ -218,7 +219,7 @@ def _project(client_entry: ClientEntry, places: Places) -> Iterator[tuple[Level,
     named = _named_project(client_entry)
     if not named or "${" in named:
         return
-    folder = places.root / Path(named).expanduser()
+    folder = places.root / expanded_path(named)
     if not folder.is_dir():
         yield "problem", f"it names the project {named}, which is no folder; fix: correct --project there"
     elif folder.resolve() != places.root.resolve():

@@ -41,7 +41,7 @@ def test_a_folder_without_git_is_its_own_project(root: Path) -> None:
 def test_client_roots_are_paths_or_file_addresses_and_unusable_ones_are_passed_over(tmp_path: Path) -> None:
     folder = tmp_path / "a b"
     folder.mkdir()
-    roots = ["https://example.org/x", "relative", "file:///does/not/exist", folder.as_uri()]
+    roots = ["https://example.org/x", "file://[", "relative", "file:///does/not/exist", folder.as_uri()]
     assert find_project(None, {}, roots, tmp_path).root == folder
     assert find_project(None, {}, [f"file://server{tmp_path}/share", str(folder)], tmp_path).root == folder
 

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -12,6 +11,7 @@ from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
+from wfe_mcp.workspace.files.paths import expanded_path
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.credentials.kinds import CredentialPart, Kind
@@ -232,11 +232,7 @@ def _content(path: str | int) -> str:
     try:
         if path == "-":
             return sys.stdin.buffer.read(LONGEST_BYTES).decode()
-        with (
-            os.fdopen(path, "rb", closefd=False)
-            if isinstance(path, int)
-            else Path(path).expanduser().open("rb") as file
-        ):
+        with os.fdopen(path, "rb", closefd=False) if isinstance(path, int) else expanded_path(path).open("rb") as file:
             return file.read(LONGEST_BYTES).decode()
     except OSError as error:
         raise Refused(

@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +12,7 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Yes
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.workspace.files.paths import expanded_path
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.connecting import ConnectionResult
@@ -145,7 +145,7 @@ def plugin(invocation: Invocation, folder: Folder, by: By = "auto") -> None:
     from wfe_mcp.clients.plugin import MARKETPLACE, write_plugin
     from wfe_mcp.clients.table import SERVER
 
-    place = Path(folder).expanduser().absolute()
+    place = expanded_path(folder).absolute()
     here = launch.this_installation()
     argv = launch.command(here, os.environ, "user", _form(by))
     is_shared = argv[0] in (launch.PROGRAM, "uvx")

@@ -14,6 +14,7 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.config.origins import origin_of
 
 if TYPE_CHECKING:
     from anyio import CapacityLimiter
@@ -172,8 +173,8 @@ def _run(serving: HttpServer, listening: socket.socket, *, is_child: bool) -> No
 
 def _origin(origin: str, host: str) -> str:
     """``origin`` in its one spelling. Refuses one that is none, and to listen for others without TLS."""
-    parts = urlsplit(origin)
-    if origin and (parts.scheme not in {"http", "https"} or not parts.netloc or parts.path.strip("/") or parts.query):
+    parts = urlsplit(origin if origin_of(origin) else "")
+    if origin and (not parts.netloc or parts.path.strip("/") or parts.query):
         raise Refused(
             "bad_argument",
             f"{origin!r} is no address of a server.",

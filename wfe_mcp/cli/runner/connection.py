@@ -20,6 +20,7 @@ import httpx2
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.errors import Code, Refused
 from wfe_mcp.gates.runner_protocol import Claim, Ended, Heartbeat, Message, Offer, Pulse, Report, Task
+from wfe_mcp.workspace.config.origins import origin_of
 from wfe_mcp.workspace.git.command import authorities, run_git, run_git_between
 
 if TYPE_CHECKING:
@@ -50,9 +51,9 @@ class Connection:
     """The server at ``url``, for the runner with ``token``. Refuses ``bad_argument``: an address at which others could read it."""
 
     def __init__(self, url: str, token: str) -> None:
-        parts = urlsplit(url)
+        parts = urlsplit(url if origin_of(url) else "")
         is_here = _is_loopback(parts.hostname or "")
-        if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.username:
+        if not parts.netloc or parts.query:
             raise Refused("bad_argument", f"{url!r} is no address of a server.", "As in: --server https://wfe.example")
         if parts.scheme == "http" and not is_here:
             raise Refused("bad_argument", f"Others could read the token on its way to {url}.", "Use its https address.")

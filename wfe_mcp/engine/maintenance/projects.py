@@ -22,6 +22,7 @@ from wfe_mcp.engine.kernel import identity
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Store, Tx
 from wfe_mcp.store.records.runs import ProjectRecord
+from wfe_mcp.workspace.files.paths import expanded_path
 from wfe_mcp.workspace.git.repository import first_commit
 from wfe_mcp.workspace.system.location import Project, project_at
 from wfe_mcp.workspace.system.shell_words import shell_word
@@ -215,7 +216,7 @@ def engine_of(record: ProjectRecord, store: Store, clock: Callable[[], datetime]
 
 
 def _absolute(text: str, cwd: Path) -> Path:
-    return (cwd / Path(text).expanduser()).resolve()
+    return (cwd / expanded_path(text)).resolve()
 
 
 def _is_inside(folder: str, path: str) -> bool:

@@ -17,6 +17,7 @@ from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.workspace.config.ports import PORTS_FILE, ports_in, ports_text
 from wfe_mcp.workspace.files.mirror import write_gitignore
+from wfe_mcp.workspace.files.paths import expanded_path
 from wfe_mcp.workspace.files.project_files import write_atomic
 from wfe_mcp.workspace.git.worktrees import Worktree, add_worktree, copy_files, needed_files, remove_worktree, worktrees
 
@@ -84,7 +85,7 @@ def remove(engine: Engine, name: str, *, force: bool) -> tuple[Worktree, str]:
     Refuses one with open runs, and one with work that is nowhere else unless ``force``.
     """
     known = worktrees(engine.root)
-    path = Path(name).expanduser()
+    path = expanded_path(name)
     tree = next((worktree for worktree in known if worktree.path.name == name or worktree.path == path.resolve()), None)
     if tree is None:
         names = [worktree.path.name for worktree in known[1:]]
@@ -126,7 +127,7 @@ def _log_folder(path: Path) -> Path:
 def worktrees_folder(engine: Engine) -> Path:
     """The folder that has the work trees which the server makes."""
     top, configured = Path(engine.project.worktree), engine.settings().settings.worktrees.folder
-    return (top / Path(configured).expanduser()).resolve() if configured else top.with_name(f"{top.name}-worktrees")
+    return (top / expanded_path(configured)).resolve() if configured else top.with_name(f"{top.name}-worktrees")
 
 
 def _ports(engine: Engine, path: Path, names: list[str]) -> dict[str, int]:

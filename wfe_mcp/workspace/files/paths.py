@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from pathlib import Path
 
 from wfe_mcp.core.errors import Detail, Refused, pointer
 
@@ -30,6 +31,11 @@ def parts_of(path: str) -> tuple[str, ...]:
             "Give a path relative to the project root, for example 'docs/plan.md'.",
         )
     return tuple(path.split("/"))
+
+
+def expanded_path(text: str) -> Path:
+    """The path that a person wrote, with their home folder for ``~``; ``~name`` of a user that does not exist stays a name."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises RuntimeError for such a user
 
 
 def readable(path: str) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.workspace.files.paths import expanded_path
 from wfe_mcp.workspace.git.command import Repository, run_git, setting, text_of, user_files
 from wfe_mcp.workspace.git.file_facts import SIZE, Signature, facts_of
 from wfe_mcp.workspace.git.objects import Node
@@ -169,7 +170,7 @@ def _private(look: Look) -> set[str]:
     chosen_file = setting(repo.root, "core.excludesfile", "")
     excludes = [
         repo.common / "info" / "exclude",
-        *([Path(chosen_file).expanduser()] if chosen_file else user_files("ignore")),
+        *([expanded_path(chosen_file)] if chosen_file else user_files("ignore")),
     ]
     if not look.untracked or not any(map(_has_rules, excludes)):
         return set()

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.files.paths import expanded_path
 from wfe_mcp.workspace.git.command import Repository, git_program, repository
 from wfe_mcp.workspace.system.shell_words import shell_word
 
@@ -54,7 +55,7 @@ def find_project(flag: str | None, env: Mapping[str, str], roots: Sequence[str],
     """
     for source, named in (("--project", flag), ("WFE_PROJECT", env.get("WFE_PROJECT"))):
         if named:
-            root = cwd / Path(named).expanduser()
+            root = cwd / expanded_path(named)
             if not root.is_dir():
                 raise Refused(
                     "bad_argument",
@@ -149,8 +150,11 @@ def _by_hand(folder: Path) -> tuple[Path, Path] | None:
 
 
 def _path_of(root: str) -> Path | None:
-    """``file:///home/a%20b`` or a plain path; None for another scheme or a relative path."""
-    parts = urlsplit(root)
+    """``file:///home/a%20b`` or a plain path; None for another scheme, a relative path or no address."""
+    try:
+        parts = urlsplit(root)
+    except ValueError:  # a bracket without its other half
+        return None
     if parts.scheme == "file":
         named = unquote(parts.path)
         root = named if parts.netloc in {"", "localhost"} else f"//{parts.netloc}{named}"

@@ -14,7 +14,7 @@ import socket
 from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.project_files import replace_file
@@ -42,9 +42,8 @@ class Login(NamedTuple):
 
 def server_url(given: str) -> str:
     """The address of a server in its one spelling. Refuses ``bad_argument``: none, and one where others could read a token."""
-    parts = urlsplit(given)
-    more = parts.path.strip("/") or parts.query or parts.username
-    if parts.scheme not in {"http", "https"} or not parts.hostname or more:
+    parts = _parts_of(given)
+    if parts is None or not parts.hostname:
         raise Refused(
             "bad_argument", f"{given[:100]!r} is no address of a server.", "Give scheme and host: https://wfe.example"
         )
@@ -55,6 +54,17 @@ def server_url(given: str) -> str:
             f"Use TLS: https://{parts.netloc}",
         )
     return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def _parts_of(given: str) -> SplitResult | None:
+    """The parts of an address that has no more than a scheme, a host and a port; None for anything else."""
+    try:
+        parts = urlsplit(given)
+        is_port = parts.port is None or parts.port > 0
+    except ValueError:  # a bracket without its other half, a port that is no number or too large
+        return None
+    more = parts.path.strip("/") or parts.query or "@" in parts.netloc
+    return parts if parts.scheme in {"http", "https"} and is_port and not more else None
 
 
 def connection_to(url: str, timeout_s: float) -> HTTPConnection:
