@@ -53,6 +53,12 @@ def test_a_command_that_does_not_answer_is_ended(tmp_path: Path) -> None:
     assert found.fault == "no answer within 0 s"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell")
+@pytest.mark.parametrize("script", ["sleep 600; true", "sleep 600 & wait"])
+def test_a_command_whose_child_does_not_answer_is_ended_with_it(tmp_path: Path, script: str) -> None:
+    assert try_server(["sh", "-c", script], tmp_path, os.environ, limit_s=0.2).fault == "no answer within 0 s"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="mode bits")
 def test_a_file_that_is_no_program_is_named(tmp_path: Path) -> None:
     (tmp_path / "wfe-mcp").write_bytes(b"\x7fELF")

@@ -11,11 +11,14 @@ from typing import IO, Any
 
 from wfe_mcp import __version__
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.jobs.process_tree import end_process_tree
 from wfe_mcp.workspace.files.programs import program
+from wfe_mcp.workspace.system.process import started_at
 
 LIMIT_S = 60.0
 """uvx may have to download packages first."""
 
+_GRACE_S = 0.2
 _PROTOCOL = "2025-06-18"
 _MESSAGES: tuple[dict[str, Any], ...] = (
     {
@@ -67,26 +70,38 @@ def try_server(argv: Sequence[str], folder: Path, env: Mapping[str, str], limit_
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            start_new_session=True,
         )
     except OSError as error:
         return Trial(0, fault=f"{path} cannot start: {error.strerror}")
-    error_output: list[str] = []
-    timer = threading.Timer(limit_s, process.kill)
+    started, error_output = started_at(process.pid), list[str]()
+
+    def end() -> None:
+        # uvx, or a script, starts the server as a child of its own, which has the pipes too.
+        end_process_tree(process.pid, started, None, _GRACE_S)
+
+    def end_late() -> None:
+        timed_out.set()
+        end()
+
+    timed_out = threading.Event()
+    timer = threading.Timer(limit_s, end_late)
     listener = threading.Thread(target=error_output.extend, args=(_require_pipe(process.stderr),), daemon=True)
     with process:
-        timer.start()
-        listener.start()
-        answers = _talk(process)
-        process.kill()
+        try:
+            timer.start()
+            listener.start()
+            answers = _talk(process)
+        finally:
+            timer.cancel()
+            end()
         with contextlib.suppress(OSError):  # what a process that ended did not read
             _require_pipe(process.stdin).close()
         listener.join()
-        timed_out = not timer.is_alive()
-        timer.cancel()
     spent = time.monotonic() - begin
     if 2 not in answers:
         last = " ".join("".join(error_output).split())[-_ERROR_CHARS:]
-        why = f"no answer within {limit_s:.0f} s" if timed_out else "it ended before it answered"
+        why = f"no answer within {limit_s:.0f} s" if timed_out.is_set() else "it ended before it answered"
         return Trial(spent, fault=f"{why}: {last}" if last else why)
     return _read(answers, spent)
 
