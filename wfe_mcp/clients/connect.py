@@ -24,7 +24,7 @@ INSTRUCTIONS = (
 )
 """What the model reads about the server."""
 
-_BLOCK = re.compile(rf"(?:\r?\n)?{re.escape(BEGIN)}.*?{re.escape(END)}(?:\r?\n)?", re.DOTALL)
+_BLOCK = re.compile(rf"(?:\r?\n)?{re.escape(BEGIN)}.*?{re.escape(END)}(?:\r?\n)?".encode(), re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +221,9 @@ def _instructions(client_entry: ClientEntry, places: Places) -> list[Change]:
     held = files.content(file, places.root if file.is_relative_to(places.root) else None)
     if held is not None and BEGIN.encode() in held:
         return []
+    if held is not None and b"\0" in held:
+        what = f"{file} is no UTF-8 text (UTF-16?), so lines that are added would spoil it"
+        raise Refused("conflict", what, "Save it as UTF-8, or use --no-instructions; nothing was changed.")
     newline = "\r\n" if held is not None and b"\r\n" in held else "\n"
     before = "" if not held else newline if held.endswith(b"\n") else newline * 2
     block = newline.join([BEGIN, *INSTRUCTIONS, END, ""])
@@ -242,11 +245,7 @@ def _without_instructions(
     original = records.before(file, held)
     if original is not None:
         return [Change(file, "when to use wfe", held, original[0])]
-    try:
-        after = _BLOCK.sub("", held.decode(), count=1).encode()
-    except UnicodeDecodeError:
-        return []
-    return [Change(file, "when to use wfe", held, after)]
+    return [Change(file, "when to use wfe", held, _BLOCK.sub(b"", held, count=1))]
 
 
 def _others_read(file: Path, places: Places, leaving: Sequence[tuple[Client, Scope]]) -> bool:

@@ -139,6 +139,27 @@ def test_the_name_of_a_shared_file_is_to_be_committed_and_a_path_is_not(
     assert "Do not commit .cursor/mcp.json: the command is a path of this machine." in answer.out
 
 
+# -- instructions that are no UTF-8 ----------------------------------------------------------------------------------
+
+
+def test_lines_are_not_added_to_a_text_in_utf_16(empty: Terminal) -> None:
+    file = empty.root / "AGENTS.md"
+    file.write_bytes("Be brief.\r\n".encode("utf-16"))
+    before = file.read_bytes()
+    error = empty.json("install", "--client", "cursor", "--yes", "--instructions").document["error"]
+    assert (error["code"], "--no-instructions" in error["hint"]) == ("conflict", True), error
+    assert file.read_bytes() == before and not (empty.root / ".cursor").exists()
+
+
+def test_lines_in_a_text_of_another_encoding_are_removed_again(empty: Terminal) -> None:
+    file = empty.root / "AGENTS.md"
+    file.write_bytes("Fasse dich kürzer.\n".encode("latin-1"))
+    assert empty("install", "--client", "cursor", "--yes", "--instructions").code == 0
+    file.write_bytes(file.read_bytes() + "Grüße\n".encode("latin-1"))
+    assert empty("uninstall", "--client", "cursor", "--yes").code == 0
+    assert file.read_bytes() == "Fasse dich kürzer.\nGrüße\n".encode("latin-1")
+
+
 # -- opencode's two shapes -------------------------------------------------------------------------------------------
 
 
