@@ -161,13 +161,16 @@ def _skipping_folders(positions: set[int], glob: tuple[str, ...]) -> set[int]:
 
 @lru_cache(maxsize=512)
 def _tokens(pattern: str) -> tuple[str | re.Pattern[str], ...]:
-    """``a[bc]*`` -> "a", a set, "*". An unclosed bracket is a plain character."""
+    """``a[bc]*`` -> "a", a set, "*". An unclosed bracket is a plain character, and so is each one of a set of nothing (``[]``)."""
     tokens: list[str | re.Pattern[str]] = []
     for token in re.findall(r"\[!?\]?[^\]]*\]|.", pattern, re.DOTALL):
         if len(token) > 1:
             negated = "^" if token[1] == "!" else ""
             body = re.sub(r"([\\\[\]^&~|])", r"\\\1", token[1 + len(negated) : -1])
-            tokens.append(re.compile(f"[{negated}{body}]", re.DOTALL))
+            try:
+                tokens.append(re.compile(f"[{negated}{body}]", re.DOTALL))
+            except re.error:  # nothing in it, or a range backwards
+                tokens.extend(token)
         elif token != "*" or tokens[-1:] != ["*"]:  # noqa: S105 - a star, not a password
             tokens.append(token)
     return tuple(tokens)
