@@ -138,8 +138,8 @@ def test_the_file_keeps_every_line_and_passes_over_a_half_written_one(tmp_path: 
     file = anchor_file(tmp_path / "wfe.db", "p-1")
     assert lines_of(file) is None
     add_line(file, Anchor("p-1", NOW, {"r": (1, HEAD)}, None, "c0ffee"))
-    with file.open("a", encoding="utf-8") as half:
-        half.write('{"at":"2026-03-01T12:\n')
+    with file.open("a", encoding="utf-8") as half:  # cut short by a full disk
+        half.write('{"at":"2026-03-01T12:')
     add_line(file, anchor(2))
     found = lines_of(file)
     assert found is not None

@@ -7,6 +7,7 @@ Rules:
    kill in between, writing the same bundle again gives the same files.
 """
 
+import errno
 import os
 import secrets
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -176,14 +177,28 @@ def replace_file(file: Path, content: bytes, mode: int | None = 0o600) -> None:
 
 
 def append_line(file: Path, line: str) -> None:
-    """Add a line to a file that its user alone may read, in one write."""
+    """Add a line to a file that its user alone may read, in one write. After one that was cut short it begins anew.
+
+    Raises OSError, also where the disk takes only a part of it.
+    """
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    number = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _BINARY, 0o600)
+    number = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | _BINARY, 0o600)
     try:
-        os.write(number, f"{line}\n".encode())
+        content = b"" if _ends_a_line(number) else b"\n"
+        content += f"{line}\n".encode()
+        if os.write(number, content) < len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
         os.fsync(number)
     finally:
         os.close(number)
+
+
+def _ends_a_line(number: int) -> bool:
+    """Whether an open file is empty, or its last byte is a line break."""
+    if os.fstat(number).st_size == 0:
+        return True
+    os.lseek(number, -1, os.SEEK_END)
+    return os.read(number, 1) == b"\n"
 
 
 def create_empty(file: Path) -> bool:
