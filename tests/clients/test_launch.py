@@ -105,6 +105,7 @@ def test_uvx_gets_what_was_installed(direct_url: str | None, wanted: str) -> Non
         (("uvx", "wfe-mcp@0.1.0", "serve"), True),
         (("python3", "-m", "wfe_mcp", "serve", "--project", "."), True),
         (("wfe-mcp",), False),
+        (("uvx", "--from", "serve"), False),
         (("node", "wfe.js", "serve"), False),
         ((), False),
     ],

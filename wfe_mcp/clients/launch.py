@@ -158,7 +158,7 @@ def is_ours(argv: Sequence[str]) -> bool:
         return False
     name, words = _program_name(argv[0]), list(argv[1 : argv.index("serve")])
     if name == "uvx":
-        words = words[2:] if words[:1] == ["--from"] and not _is_place(words[1]) else words
+        words = words[2:] if words[:1] == ["--from"] and not any(map(_is_place, words[1:2])) else words
         return [word.partition("@")[0] for word in words] == [PROGRAM]
     if _PYTHON.fullmatch(name):
         at = words.index("-m") if "-m" in words else len(words)
