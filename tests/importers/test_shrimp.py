@@ -57,6 +57,21 @@ def test_what_is_wrong_is_refused_with_its_line(tmp_path: Path) -> None:
     ]
 
 
+def test_a_status_that_is_a_list_is_refused_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(Refused) as no:
+        read_shrimp(written(tmp_path, task("a", status=["pending"])))
+    assert [(fault.path, fault.message) for fault in no.value.details] == [
+        ("tasks.json:3", "unknown status ['pending']; did you mean 'pending'?"),
+    ]
+
+
+@pytest.mark.parametrize("folder", [".taskmaster/tasks", ".shrimp"])
+def test_a_file_with_null_is_the_work_of_no_tool(tmp_path: Path, folder: str) -> None:
+    (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / folder / "tasks.json").write_text("null", encoding="utf-8")
+    assert work_in(tmp_path) is None
+
+
 def test_a_broken_file_in_its_folder_is_refused_and_another_list_is_none_of_it(tmp_path: Path) -> None:
     (tmp_path / ".shrimp").mkdir()
     path = written(tmp_path / ".shrimp", task("a"))

@@ -90,12 +90,12 @@ def _join_pieces(pieces: list[tuple[str, Path]]) -> str:
 
 
 def _tasks_files(source: Path) -> Iterator[tuple[Path, object]]:
-    """Every tasks.json at or below ``source`` where a tool puts it, with its JSON; {} when it cannot be read."""
+    """Every tasks.json at or below ``source`` where a tool puts it, with its JSON; None when it cannot be read."""
     candidates = [source] if source.is_file() and source.suffix == ".json" else []
     for path in candidates or [source / place for place in (*TASKS_FILES, ".shrimp/tasks.json")]:
         if path.is_file() or path.is_symlink():
             file = Folder(path.parent, ImportReport()).json(path.name)
-            yield path, file.value if file else None
+            yield path, (file.value or {}) if file else None  # null is no fault of JSON, and no task
 
 
 def _task_master(source: Path) -> Iterator[Path]:

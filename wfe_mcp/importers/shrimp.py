@@ -75,7 +75,7 @@ def _items(file: JsonFile, report: ImportReport) -> list[WorkItem]:
         item.notes = [text for key in ("description", "implementationGuide", "notes") if (text := _text(held, key))]
         item.notes += _files(held)
         item.summary = _text(held, "summary")
-        if held.get("status") in {"in_progress", "blocked"}:
+        if held.get("status") in ("in_progress", "blocked"):
             item.notes.append(f"Status there: {held['status']}")
         _report_rest(file, held, ("tasks", index), report)
         items.append(item)
