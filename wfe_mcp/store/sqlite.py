@@ -321,10 +321,17 @@ _REFUSALS: dict[str, tuple[str, str]] = {
 
 @contextmanager
 def refusals(path: Path, *, reads_only: bool = False) -> Generator[None]:
-    """Turn errors caused by the setup into ``unavailable``; a write in a reading transaction is our own bug."""
+    """Turn errors caused by the setup into ``unavailable``; a write in a reading transaction is our own bug.
+
+    A number that SQLite has no room for, as of an event that is looked for, is refused as ``bad_argument``.
+    """
     try:
         yield
     except Exception as error:
+        if isinstance(error, OverflowError):
+            raise Refused(
+                "bad_argument", "A number is larger than any in the database.", "Give a smaller one."
+            ) from error
         name = _error_name(error)
         refusal = _not_our_schema(error) if name == "SQLITE_ERROR" else _REFUSALS.get(name)
         if refusal is None or (reads_only and name == "SQLITE_READONLY"):

@@ -69,8 +69,8 @@ def test_a_plan_and_settings_are_shown_and_not_stored(manager: Program) -> None:
     assert [each["path"] for each in settings["not_carried"]] == ["line 7"]
 
 
-@pytest.mark.parametrize("file", ["", "..", "a/b.json", "a\\b.json", "/etc/passwd", "a\0b.json"])
-def test_a_name_with_a_folder_is_refused(manager: Program, file: str) -> None:
+@pytest.mark.parametrize("file", ["", "..", "a/b.json", "a\\b.json", "/etc/passwd", "a\0b.json", f"{'ä' * 130}.json"])
+def test_a_name_with_a_folder_or_that_no_disk_takes_is_refused(manager: Program, file: str) -> None:
     assert manager.post("/templates/import", file=file, content="{}").code == "bad_argument"
 
 

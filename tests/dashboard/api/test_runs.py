@@ -197,6 +197,23 @@ def test_an_unknown_run_phase_or_key_is_named_with_the_nearest(scene: Scene, pro
     assert key.body["error"]["details"][0]["path"] == "/body/fase"
 
 
+@pytest.mark.sqlite_only("PostgreSQL compares with larger numbers, and finds nothing")
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/runs/{run}/events", "after"),
+        ("/runs/{run}/evidence", "attempt"),
+        ("/runs/{run}/tool_calls", "attempt"),
+        ("/activity", "before"),
+        ("/items", "cursor"),
+    ],
+)
+def test_a_number_that_no_row_can_have_is_refused(scene: Scene, program: Program, path: str, name: str) -> None:
+    run = scene.start(phase("plan"))
+    reply = program.get(path, {"run": run}, **{name: 10**20})
+    assert (reply.status, reply.code) == (400, "bad_argument")
+
+
 @pytest.mark.requirement("S4-18", "S4-31")
 def test_an_orchestrator_reads_the_context_of_a_phase(scene: Scene, program: Program) -> None:
     drill(scene)

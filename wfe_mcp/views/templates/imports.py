@@ -12,6 +12,7 @@ from wfe_mcp.engine.templates import versions
 from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.templates.templates import KeptView, kept_view
 from wfe_mcp.views.values.model import JsonObject, PathNote, view_model, view_of
+from wfe_mcp.workspace.files.given_files import refuse_name
 from wfe_mcp.workspace.system.shell_words import shell_word
 from wfe_mcp.workspace.system.temporary import temporary_folder
 
@@ -74,9 +75,10 @@ def import_text(
 
 
 def read_given(file: str, content: str, read: Callable[[Path], T]) -> T:
-    """What ``read`` makes of a file with this name and text. Refuses ``bad_argument`` for a name with a folder."""
+    """What ``read`` makes of a file with this name and text. Refuses ``bad_argument`` for a name with a folder, or too long."""
     if not file or file != Path(file).name or file in {".", ".."} or "\\" in file or "\0" in file:
         raise Refused("bad_argument", f"{file[:200]!r} is no name of a file.", "Give the name without its folder.")
+    refuse_name(file)
     # The name and its ending tell the format, and the importers read files.
     with temporary_folder("import") as folder:
         place = folder / file
