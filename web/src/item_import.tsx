@@ -3,6 +3,7 @@ import { useState, type ReactNode } from "react";
 import { useAct } from "./api";
 import type { ItemImport } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
+import { shell } from "./item_acts";
 import { Cli, Problem } from "./parts";
 import { send } from "./pin";
 import { go } from "./route";
@@ -77,7 +78,7 @@ export function ImportItems() {
             </label>
           )}
           <Problem error={error} />
-          <Cli text={from === "file" ? `wfe-mcp work import ${file} --dry-run` : `wfe-mcp work import --from github${label ? ` --label '${label}'` : ""} --dry-run`} />
+          <Cli text={from === "file" ? `wfe-mcp work import ${shell(file)} --dry-run` : `wfe-mcp work import --from github${label ? ` --label ${shell(label)}` : ""} --dry-run`} />
           <span className="row">
             <button className="btn solid" disabled={busy}>{busy && !seen ? "Reading…" : "Show what it would do"}</button>
             <a className="btn" href="#/items">Back</a>

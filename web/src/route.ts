@@ -9,6 +9,15 @@ export interface Route {
 
 const read = (): string => location.hash.slice(1) || "/inbox";
 
+/** What a part of an address says; one that was typed by hand, such as 100%, as it is. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 export function useRoute(): Route {
   const text = useSyncExternalStore(
     (changed) => {
@@ -18,7 +27,7 @@ export function useRoute(): Route {
     read,
   );
   const [path = "", query = ""] = text.split("?");
-  const [page = "inbox", ...parts] = path.split("/").filter(Boolean).map(decodeURIComponent);
+  const [page = "inbox", ...parts] = path.split("/").filter(Boolean).map(decoded);
   return { page, parts, query: new URLSearchParams(query) };
 }
 

@@ -181,9 +181,9 @@ function Field(props: FieldProps) {
       ) : kind === "boolean" ? (
         <input {...common} type="checkbox" required={false} checked={value === undefined ? schema.default === true : value === true} onChange={(event) => set(event.target.checked)} />
       ) : kind === "integer" || kind === "number" ? (
-        <input {...common} type="text" inputMode="decimal" value={value === undefined ? "" : String(value)} onChange={(event) => set(event.target.value === "" ? undefined : Number.isNaN(Number(event.target.value)) ? event.target.value : Number(event.target.value))} />
+        <NumberField common={common} value={value} set={set} />
       ) : kind === "array" && (!items || kindOf(items) === "string") && (value === undefined || Array.isArray(value)) ? (
-        <textarea {...common} rows={3} placeholder="one on each line" value={Array.isArray(value) ? value.join("\n") : ""} onChange={(event) => set(event.target.value ? event.target.value.split("\n") : undefined)} />
+        <ListField common={common} value={value ?? []} set={set} />
       ) : kind === "string" && (value === undefined || typeof value === "string") ? (
         (folds ? String(value ?? "").length > 80 : (schema.maxLength ?? 1000) > 200) ? (
           <textarea {...common} rows={typeof value === "string" && value.length > 300 ? 10 : 4} value={typeof value === "string" ? value : ""} onChange={(event) => set(event.target.value || undefined)} />
@@ -236,6 +236,43 @@ function Items({ name, schema, items, root, path, deep, required, value, set, fa
         </p>
       ))}
     </fieldset>
+  );
+}
+
+/** A number. What is typed stays as it is: `0.` is on the way to 0.5, and is 0. */
+function NumberField({ common, value, set }: { common: object; value: unknown; set: (value: unknown) => void }) {
+  const [typed, setTyped] = useState("");
+  const read = (text: string): unknown => (text.trim() === "" ? undefined : Number.isFinite(Number(text)) ? Number(text) : text);
+  return (
+    <input
+      {...common}
+      type="text"
+      inputMode="decimal"
+      value={read(typed) === value ? typed : String(value ?? "")}
+      onChange={(event) => {
+        setTyped(event.target.value);
+        set(read(event.target.value));
+      }}
+    />
+  );
+}
+
+/** Texts, one on each line; an empty line is none of them. */
+function ListField({ common, value, set }: { common: object; value: unknown[]; set: (value: unknown) => void }) {
+  const [typed, setTyped] = useState("");
+  const read = (text: string): string[] => text.split("\n").filter((line) => line.trim());
+  return (
+    <textarea
+      {...common}
+      rows={3}
+      placeholder="one on each line"
+      value={text(read(typed)) === text(value) ? typed : value.join("\n")}
+      onChange={(event) => {
+        const lines = read(event.target.value);
+        setTyped(event.target.value);
+        set(lines.length ? lines : undefined);
+      }}
+    />
   );
 }
 
