@@ -48,6 +48,15 @@ def names(scene: Scene, **keys: Any) -> list[str]:
 # save_template
 
 
+def test_a_look_at_an_import_leaves_the_version_that_the_name_starts(scene: Scene) -> None:
+    newer = definition("2.0.0")
+    for content in (definition("1.0.0"), newer):
+        versions.keep_version(scene.engine, content, "imported")
+    make_default(scene, "tiny", "1.0.0")
+    versions.keep_version(scene.engine, newer, "imported", dry_run=True)
+    assert template_definition(scene.engine, "tiny").version == "1.0.0"
+
+
 def test_what_an_agent_saves_starts_only_once_a_person_trusts_it(scene: Scene) -> None:
     saved = save(scene, trusted=False)
     assert (saved.ok, saved.data["template"], saved.data["version"]) == (True, "tiny", "1.0.0")

@@ -101,7 +101,7 @@ def keep_version(
     if not dry_run or held is not None:  # what is held already is only compared
         with engine.store.tx() as tx:
             tx.templates.save(new)
-            if source != "saved":  # the user brought it: its name starts it
+            if source != "saved" and held is None:  # the user brought it: its name starts it
                 _clear_current(engine, tx, new.name)
     warnings = report.warnings
     if source == "imported" and before is not None and before.is_installed:
