@@ -90,6 +90,21 @@ def test_a_lost_damaged_or_other_key_file_is_said_and_never_replaced(scene: Scen
     assert secrets.key_of(scene.engine, "openai", "stored") == KEY
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sets no limit on the size of files")
+def test_a_disk_that_is_full_when_the_first_key_is_stored_leaves_no_damaged_key_file(scene: Scene) -> None:
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        no = refused(secrets.keep_key, scene.engine, HUMAN, "openai", KEY, "stored")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "cannot be written" in no.message
+    secrets.keep_key(scene.engine, HUMAN, "openai", KEY, "stored")
+    assert secrets.key_of(scene.engine, "openai", "stored") == KEY
+
+
 @pytest.mark.parametrize("text", ["", "two words", "kéy-0123456789", "a\nb", "x" * 9_000])
 def test_what_is_no_key_is_not_kept(scene: Scene, text: str) -> None:
     no = refused(secrets.keep_key, scene.engine, HUMAN, "openai", text, "stored")

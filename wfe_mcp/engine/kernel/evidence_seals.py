@@ -13,19 +13,16 @@ Rules:
 from __future__ import annotations
 
 import logging
-import os
-import threading
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
-from wfe_mcp.workspace.files.project_files import replace_file
+from wfe_mcp.workspace.files.project_files import make_file_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -43,8 +40,6 @@ BEGUN = "EvidenceSealsBegun"
 FORMAT = "wfe-evidence/1"
 SEAL = "seal"
 """The key of the seal in the data of evidence."""
-_MAKING = threading.Lock()
-"""Held by the thread that makes the file: those of one process would use one name for it."""
 Process = Literal["server", "http", "worker", "page", "command", "again"]
 """Of the agent's client, of ``wfe-mcp server``, ``worker`` and ``ui``, of another command; one that checked again for a person."""
 
@@ -159,23 +154,9 @@ def server_key(engine: Engine) -> Ed25519PrivateKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # 25 ms: with the first verdict
 
     file = engine.store.place.parent / "keys" / "server.key"
-    with _MAKING:
-        _make(file, Ed25519PrivateKey)
-    return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(file.read_text("ascii")))
-
-
-def _make(file: Path, kind: type[Ed25519PrivateKey]) -> None:
     if not file.exists():
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = file.with_name(f".{file.name}.{os.getpid()}.new")
-        replace_file(path, kind.generate().private_bytes_raw().hex().encode())
-        try:
-            os.link(path, file)  # of two processes that make one, the first wins
-            path.unlink()
-        except FileExistsError:
-            path.unlink()
-        except OSError:  # no hard links here
-            path.replace(file)
+        make_file_once(file, Ed25519PrivateKey.generate().private_bytes_raw().hex().encode())
+    return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(file.read_text("ascii")))
 
 
 def _base64(raw: bytes) -> str:

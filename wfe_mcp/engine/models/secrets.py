@@ -16,13 +16,13 @@ Rules:
 
 from __future__ import annotations
 
-import os
 import stat
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.files.project_files import make_file_once
 from wfe_mcp.workspace.system.redaction import hide, without_hidden
 
 if TYPE_CHECKING:
@@ -220,14 +220,7 @@ def _fernet(*, make: bool = False) -> Fernet:
 
 def _make_key_file(path: Path, content: bytes) -> None:
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-    except FileExistsError:
-        return
+        make_file_once(path, content)
     except OSError as error:
         raise Refused(
             "unavailable", f"The key file {path} cannot be written: {error.strerror}.", "Make its folder writable."

@@ -176,6 +176,27 @@ def replace_file(file: Path, content: bytes, mode: int | None = 0o600) -> None:
         raise
 
 
+def make_file_once(file: Path, content: bytes) -> None:
+    """Write ``file``, which its user alone may read, where there is none: of processes that do so at once, the first wins.
+
+    It has its name once it is whole, so that a full disk or a kill leaves none that lacks its content.
+    """
+    if file.exists():
+        return
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    staged = name_of_copy(file)
+    replace_file(staged, content)
+    try:
+        os.link(staged, file)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without links
+        if create_empty(file):
+            staged.replace(file)
+    finally:
+        staged.unlink(missing_ok=True)
+
+
 def append_line(file: Path, line: str) -> None:
     """Add a line to a file that its user alone may read, in one write. After one that was cut short it begins anew.
 
