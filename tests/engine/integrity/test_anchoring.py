@@ -72,6 +72,17 @@ def test_after_a_crash_the_next_process_catches_up(scene: Scene) -> None:
     assert anchors(scene)[-1].runs == {run: tail(scene, run)}
 
 
+def test_a_run_that_ended_just_before_its_process_was_killed_is_anchored_by_the_next_one(scene: Scene) -> None:
+    first, second = scene.start(phase("plan")), scene.start(phase("plan"))
+    anchor_again(scene.engine)
+    for run in (first, second, third := scene.start(phase("plan"))):
+        assert scene.do(run, "plan").run_state == "completed"
+    start_anchoring(later := scene.process("later"), catch_up=True)
+    stop_anchoring(later)
+    assert anchors(scene)[-1].runs == {run: tail(scene, run) for run in (first, second, third)}
+    assert verify(scene.engine).behind == ()
+
+
 def test_a_repository_that_cannot_be_written_stops_no_one(scene: Scene) -> None:
     lock = scene.root / ".git" / "refs" / "wfe" / "audit.lock"
     lock.parent.mkdir(parents=True)

@@ -59,7 +59,7 @@ UNKNOWN = "The file with the anchors is gone: whether a run was rewritten, cut o
 def start_anchoring(engine: Engine, *, catch_up: bool = False) -> None:
     """Start anchoring the changes of this process. ``Engine.close`` writes the last anchor.
 
-    ``catch_up``: also the open runs whose newest events no anchor names, as after a crash.
+    ``catch_up``: also the runs whose newest events no anchor names, as after a crash.
     """
     anchoring = anchoring_of(engine)
     if anchoring is None:
@@ -148,7 +148,10 @@ class Anchoring:
                 self._wake.notify()
 
     def catch_up(self) -> None:
-        """Note open runs whose last event is not anchored, and anchor a restore that was killed before it did."""
+        """Note the runs whose last event is not anchored, and anchor a restore that was killed before it did.
+
+        Where the file of the anchors is gone, only open runs: a person says that it begins again (``anchor_again``).
+        """
         from wfe_mcp.engine.maintenance.restore_log import anchor_set_backs
 
         engine = self._engine
@@ -156,13 +159,17 @@ class Anchoring:
             anchor_set_backs(engine)
         except OSError as error:
             self._complain(error)
+        lines = anchors.lines_of(anchors.anchor_file(engine.store.place, engine.project_id))
+        known = {run: head for line in lines or () for run, head in line.runs.items()}
         with engine.store.read() as tx:
             tails = tx.runs.open_tails(engine.project_id)
-        known = {
-            run: head
-            for line in anchors.lines_of(anchors.anchor_file(engine.store.place, engine.project_id)) or ()
-            for run, head in line.runs.items()
-        }
+            if lines or tx.settings_log.first_noted(anchors.BEGUN, anchors_here(engine)) is None:
+                # A run that lies before the first anchor is none that a killed process left.
+                tails |= {
+                    run: head
+                    for run, (began, head) in tx.runs.tails(engine.project_id).items()
+                    if run in known or not lines or began >= lines[0].at
+                }
         behind = [run for run, head in tails.items() if known.get(run) != head]
         if behind:
             self.note(behind)
