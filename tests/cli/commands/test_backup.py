@@ -70,6 +70,18 @@ def test_what_was_backed_up_comes_back_equal_and_verify_passes(cli: Terminal, wo
     assert f" of 1 run lost ({later}: " in cli("verify").out
 
 
+def test_what_another_database_in_the_folder_holds_is_not_lost_by_a_restore(
+    cli: Terminal, worked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = the_backup(cli)
+    with monkeypatch.context() as other:
+        beside = cli.database.with_stem(f"{cli.database.stem}-other")
+        other.setenv("WFE_DATABASE_URL", f"sqlite:///{beside.as_posix()}")
+        cli.start("plan_generate_review", "-i", "goal=x", "-i", "folder=src")
+    cli.clock.forward(hours=1)
+    assert cli.json("restore", copy, pin=PIN).data["lost"]["runs"] == {}
+
+
 def test_the_database_of_before_is_kept_and_can_be_restored_in_its_turn(cli: Terminal, worked: str) -> None:
     copy = the_backup(cli)
     later = cli.start("note")

@@ -23,6 +23,7 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.maintenance.backups import log_problems, new_beside, refuse_processes
 from wfe_mcp.store import Store, Tx
 from wfe_mcp.workspace.files.project_files import replace_file
+from wfe_mcp.workspace.system.anchors import anchor_files
 from wfe_mcp.workspace.system.location import database_url
 from wfe_mcp.workspace.system.pinned_keys import pin_file
 
@@ -208,5 +209,5 @@ def _belonging(place: Path, beside: Path) -> Iterator[tuple[Path, Path]]:
             yield file, new_keys / file.name
     if pin_file(place).is_file():
         yield pin_file(place), pin_file(beside)
-    for file in sorted((place.parent / "anchors").glob(f"{place.stem}-*.jsonl")):
+    for file in anchor_files(place):
         yield file, beside.parent / "anchors" / f"{beside.stem}{file.name.removeprefix(place.stem)}"

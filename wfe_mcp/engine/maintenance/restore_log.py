@@ -97,11 +97,11 @@ class Before:
 
 def anchored_before(database: Path, tx: Tx) -> Before:
     """What the anchors beside the database and in the repositories of its projects know."""
-    from wfe_mcp.workspace.system.anchors import Anchor, commits_of, lines_of
+    from wfe_mcp.workspace.system.anchors import Anchor, anchor_files, commits_of, lines_of
 
     roots: dict[str, Path | None] = {record.id: Path(record.root) for record in tx.projects.all()}
     beside: dict[str, list[Anchor]] = {project: [] for project in roots}
-    for file in sorted((database.parent / "anchors").glob(f"{database.stem}-*.jsonl")):
+    for file in anchor_files(database):
         for line in lines_of(file) or []:
             beside.setdefault(line.project, []).append(line)
     heads, missing, known = dict[str, int](), dict[str, int](), list[Anchor]()

@@ -11,6 +11,7 @@ Rules:
 3. The line is written after the commit: a commit named in the file but missing from the ref means tampering.
 """
 
+import glob
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -114,6 +115,12 @@ def signed_commits(root: Path) -> list[SignedCommit]:
 def anchor_file(database: Path, project: str) -> Path:
     """The file of a project's anchors beside the database."""
     return database.parent / "anchors" / f"{database.stem}-{project}.jsonl"
+
+
+def anchor_files(database: Path) -> list[Path]:
+    """The files of anchors beside the database, one for each project, without those of a database whose name begins with its own."""
+    files = sorted((database.parent / "anchors").glob(f"{glob.escape(database.stem)}-*.jsonl"))
+    return [file for file in files if all(anchor_file(database, line.project) == file for line in lines_of(file) or ())]
 
 
 def mark_of_database(database: Path) -> str:
