@@ -70,6 +70,19 @@ def names(chat: Receiver) -> list[str]:
     return sorted(each.path.removeprefix(PATH) for each in chat.heard)
 
 
+def test_an_address_that_cannot_be_opened_any_more_keeps_no_one_else_from_their_message(
+    team: Team, chat: Receiver
+) -> None:
+    with_keys(team, "ada", "cleo")
+    with_addresses(team, chat, ada="approver")
+    (key,) = Path(team.running.house.environment["HOME"]).rglob("secret.key")
+    key.unlink()
+    with_addresses(team, chat, cleo="approver")
+    asked(team)
+    assert jobs(team) == [{"sent": ["cleo"], "failed": ["ada"]}]
+    assert names(chat) == ["cleo"]
+
+
 def test_those_who_can_decide_get_the_reference_and_nothing_of_what_it_is_about(team: Team, chat: Receiver) -> None:
     with_keys(team, "ada", "bob", "ron")
     with_addresses(team, chat, ada="approver", bob="reader", ron="reader", eve="approver")

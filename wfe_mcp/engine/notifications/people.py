@@ -82,7 +82,11 @@ def send_to_people(engine: Engine, request: str, body: dict[str, str], *, again:
     attempt = loaded.state.current(asked.phase)
     whose = team.whose(attempt.approvals, attempt.handed.to if attempt.handed else "")
     for name in (person for person in whose if person not in team.away):
-        address, mark = _take_request(engine, request, name, again=again)
+        try:
+            address, mark = _take_request(engine, request, name, again=again)
+        except Refused:  # such as an address that was sealed with another key file: the others get theirs
+            done.failed.append(name)
+            continue
         if not address:
             continue
         try:
