@@ -13,6 +13,7 @@ from tests.dashboard.api.conftest import Connect
 from tests.dashboard.assistant_model import KEY, Models, home, models
 from tests.engine.scene import Scene, phase
 from tests.fake_models.script import Call, Turn
+from wfe_mcp.workspace.system.location import user_config_file
 
 __all__ = ["home", "models"]
 
@@ -94,6 +95,14 @@ def test_a_refusal_comes_with_its_code_whole_and_in_a_stream(home: Path, program
     ((kind, said),) = messages(program, question="What waits?")
     assert (kind, said["error"]["code"]) == ("refused", "bad_argument")
     assert "wfe-mcp providers role assistant" in said["error"]["hint"]
+
+
+def test_a_model_that_fails_is_named_also_where_a_program_is_its_fallback(program: Program, models: Models) -> None:
+    models(*[Turn(status=529)] * 9)
+    file = user_config_file()
+    file.write_text(f'{file.read_text()}fallback = ["claude-code"]\n')
+    refusal = program.post("/assistant", question="What waits?")
+    assert (refusal.code, "tools of its own" in str(refusal)) == ("unavailable", False)
 
 
 def test_a_token_that_only_reads_spends_nothing(connect: Connect, models: Models) -> None:

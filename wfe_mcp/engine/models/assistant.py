@@ -49,6 +49,8 @@ def ask_assistant(
     failed: ProviderFault | None = None
     for connection in connections_of(engine, ROLE, declared=True):
         if not facts_of(connection.kind).is_network:
+            if failed is not None:  # no fallback of the assistant: what is wrong is the one before
+                continue
             raise _has_own_tools(connection)
         try:
             return connection, work(connection, task, _Reported(engine, on_text, on_read), should_stop)
