@@ -114,7 +114,9 @@ def test_each_client_reports_a_failure_in_its_way(scene: Scene, event: dict[str,
 
 
 @pytest.mark.parametrize(
-    "text", ["", "garbage", "[]", "{}", '{"run": "x", "phase": "p", "attempt": 1, "at": 1, "event": 5}']
+    "text",
+    ["", "garbage", "[]", "{}", '{"run": "x", "phase": "p", "attempt": 1, "at": 1, "event": 5}', "[" * 200_000],
+    ids=["empty", "no JSON", "a list", "no keys", "no event", "too deep"],
 )
 def test_what_is_no_call_is_removed_and_logged(scene: Scene, text: str, caplog: pytest.LogCaptureFixture) -> None:
     run = scene.start(phase("plan"))
@@ -171,3 +173,13 @@ def test_notes_about_old_sessions_are_removed(scene: Scene) -> None:
     left(scene, run)
     record_client_calls(scene.engine)
     assert [each.name for each in sessions.iterdir()] == ["new"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right there")
+def test_a_note_that_another_process_has_just_removed_stops_no_one(scene: Scene) -> None:
+    run = scene.start(phase("plan"))
+    left(scene, run)
+    sessions = folder(scene).with_name("sessions")
+    sessions.mkdir()
+    (sessions / "gone").symlink_to(sessions / "nowhere")  # listed, and not there when it is looked at
+    assert record_client_calls(scene.engine) == 1

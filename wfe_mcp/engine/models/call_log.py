@@ -23,6 +23,7 @@ import json
 import logging
 import math
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -248,7 +249,7 @@ def _record(tx: Tx, file: Path) -> bool:
         )
     except FileNotFoundError:
         return False  # another process has just recorded it
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as fault:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as fault:
         log.warning("%s holds no tool call and was removed: %s", file.name, fault)
         return False
     if not known:
@@ -279,5 +280,6 @@ def _is_ok(event: dict[str, Any], response: object) -> bool:
 def _remove_old_marks(folder: Path, now: datetime) -> None:
     """The hooks' notes about sessions that are long over."""
     for path in (folder / "sessions").glob("*"):
-        if datetime.fromtimestamp(path.stat().st_mtime, UTC) < now - _MARKS_KEPT:
-            path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another process has just removed it
+            if datetime.fromtimestamp(path.stat().st_mtime, UTC) < now - _MARKS_KEPT:
+                path.unlink()
