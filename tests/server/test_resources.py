@@ -102,6 +102,7 @@ async def test_the_prompts_name_the_calls_to_make(connect: Connect) -> None:
             content = (await agent.get_prompt(name, arguments)).messages[0].content
             assert isinstance(content, TextContent)
             text[name] = content.text
+        none = (await agent.get_prompt("handoff", {})).messages[0].content
         await call(agent, "status")
 
     assert listed == list(given)
@@ -110,6 +111,9 @@ async def test_the_prompts_name_the_calls_to_make(connect: Connect) -> None:
     assert "status(run='r1')" in text["continue"]
     assert "I decide" in text["review"]
     assert "r1" in text["handoff"]
+    assert "status(run=…, wait_s=45)" in text["start"], "without a run, status does not wait"
+    assert isinstance(none, TextContent)
+    assert none.text.startswith("wfe run cannot be handed over: This project has no run")
 
 
 async def test_the_prompt_to_hand_over_brings_the_page_itself(connect: Connect) -> None:

@@ -131,8 +131,11 @@ LONG = b"[" + b"[]," * 300_000 + b"[]]"
         (b'{"jsonrpc":"2.0","id":7,"method":"x","params":{"a":' + LONG + b"}}", 7),
         (b'{"method":"x","params":{"id":1,"a":' + LONG + b'},"jsonrpc":"2.0","id":"seven"}', "seven"),
         (b'{"params":{"a":' + LONG + b'},"method":"x","id":7,"more":1}', None),
+        (b'{"jsonrpc":"2.0","id":007,"method":"x","params":{"a":' + LONG + b"}}", None),
+        (b'{"jsonrpc":"2.0","id":"a\tb","method":"x","params":{"a":' + LONG + b"}}", None),
+        (b'{"jsonrpc":"2.0","id":"\xff","method":"x","params":{"a":' + LONG + b"}}", None),
     ],
-    ids=["first", "last", "hidden"],
+    ids=["first", "last", "hidden", "no number", "no text", "no UTF-8"],
 )
 def test_a_message_with_too_many_parts_is_refused_unparsed_with_its_id(line: bytes, request_id: object) -> None:
     with pytest.raises(Malformed) as caught:

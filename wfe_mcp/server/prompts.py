@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _LOOP = (
     "Then follow next[0] of every answer: start_phase, do the work, submit_artifact. When an answer says needs_human, "
-    "show me error.hint and wait with status(wait_s=45)."
+    "show me error.hint and wait with status(run=…, wait_s=45)."
 )
 
 
@@ -39,7 +39,7 @@ def add_prompts(server: MCPServer[None], place: ProjectSession) -> None:
             engine = await place.engine()
             page = await place.in_thread(partial(_page, engine, run))
         except Refused as refused:
-            return f"wfe run {run} cannot be handed over: {refused.message} {refused.hint}"
+            return " ".join(("wfe run", *filter(None, (run,)), f"cannot be handed over: {refused.message} {refused.hint}"))
         return f"{_HANDOFF}\n\n{page}"
 
     server.add_prompt(Prompt.from_function(handoff, title="Hand a run over", icons=ICONS))

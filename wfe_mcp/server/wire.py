@@ -121,7 +121,10 @@ def id_in(begin: bytes, end: bytes) -> str | int | None:
     match = re.match(_ID_FIRST, begin[:_ENDS_BYTES]) or re.search(_ID_LAST, end[-_ENDS_BYTES:])
     if match is None:
         return None
-    value: object = json.loads(match[1].decode(errors="replace"))
+    try:
+        value: object = json.loads(match[1].decode())
+    except ValueError:  # as a number with a leading zero, a text with a tab or one that is not UTF-8
+        return None
     return cast("str | int", value)
 
 

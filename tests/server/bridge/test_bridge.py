@@ -74,6 +74,18 @@ def test_an_artifact_in_a_file_that_git_ignores_is_submitted_by_its_path(team: T
     assert FAILING["test"] in json.dumps(found["data"])
     refused = client.call("submit_artifact", run=run, phase="fix", path="../out.json")
     assert refused["error"]["code"] == "path_outside_project"
+    no_list = client.call("submit_artifact", run=run, phase="fix", artifact={}, attach=5)
+    assert no_list["error"]["code"] == "bad_argument"
+
+
+def test_a_file_that_git_ignores_is_attached_to_a_work_item(team: Team) -> None:
+    ada = team.machine()
+    client = ada.connect()
+    ada.write("build/shot.txt", "seen\n")
+
+    added = client.does("work", action="add", kind="bug", item={"title": "It fails", "attach": ["build/shot.txt"]})
+
+    assert "shot.txt" in json.dumps(added["data"])
 
 
 def test_git_gates_see_the_developers_branch_and_commits(team: Team) -> None:

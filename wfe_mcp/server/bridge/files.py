@@ -97,13 +97,12 @@ class Files:
 
     def _given_commit(self, commit: str, arguments: dict[str, Any]) -> str:
         """A commit of the named files that the snapshot has not; empty where there are none."""
-        named: list[Any] = [arguments.get("path"), *(arguments.get("attach") or ())]
-        paths = [path_text for path_text in named if isinstance(path_text, str) and path_text]
+        paths = _named_paths(arguments)
         if not paths:
             return ""
         sent = entries_below(self._root, commit)
         contents: dict[str, bytes] = {}
-        for path in (path_text.rstrip("/") for path_text in paths):
+        for path in paths:
             place = self._root / path
             if path in sent or not os.path.lexists(place):
                 continue
@@ -144,3 +143,11 @@ class Files:
         """Remove all but the newest of what was kept before files were written here."""
         names = sorted((at, name) for name, at in kept_at(self._root, "bridge").items())
         drop(self._root, [name for _, name in names[:-_KEPT]])
+
+
+def _named_paths(arguments: dict[str, Any]) -> list[str]:
+    """The paths that the arguments of a call name, without a slash at the end. What is no path is the server's to refuse."""
+    item: Any = arguments.get("item")
+    lists: tuple[Any, ...] = (arguments.get("attach"), item.get("attach") if isinstance(item, dict) else None)
+    named: list[Any] = [arguments.get("path"), *(path for paths in lists if isinstance(paths, list) for path in paths)]
+    return [path.rstrip("/") for path in named if isinstance(path, str) and path.rstrip("/")]
