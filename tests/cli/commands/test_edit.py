@@ -71,6 +71,22 @@ def test_an_edit_that_is_invalid_or_changes_nothing_is_refused_and_changes_nothi
     assert cli.json("log", run).data["events"] == before
 
 
+def test_what_was_written_in_the_editor_survives_its_refusal_and_the_hint_submits_it(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+):
+    run = refused_twice(cli)
+    monkeypatch.setenv("TMPDIR", str(cli.root))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    for text, refusal in (('{"text": "long work",', "invalid_artifact"), ('{"text": "long work"}', "needs_human")):
+        (cli.root / "editor.py").write_text(f"import pathlib, sys; pathlib.Path(sys.argv[1]).write_text({text!r})")
+        monkeypatch.setenv("VISUAL", shlex.join([sys.executable, str(cli.root / "editor.py")]))
+        refused = cli.json("edit", run, "two")
+        assert refused.refusal == refusal
+    command = shlex.split(refused.document["error"]["hint"].rpartition("What you wrote is kept: wfe-mcp ")[2])
+    assert cli.json(*command, pin=PIN).document["run_state"] == "completed"
+    assert cli.json("artifact", "show", run, "two").data["content"] == {"text": "long work"}
+
+
 def test_an_artifact_that_awaits_approval_is_edited(cli: Terminal):
     cli.save(template("asked", phase("send", HUMAN)))
     run = cli.start("asked")
@@ -92,6 +108,15 @@ def test_refused_drafts_are_listed_and_each_can_be_read(cli: Terminal):
     shown = cli("artifact", "show", run, "two", "--draft", "2").out
     assert "! /text: " in shown
     assert '"text": 3' in shown
+
+
+def test_a_long_draft_says_where_it_is_cut_and_how_to_read_its_parts(cli: Terminal):
+    cli.save(template("letter", phase("one")))
+    run = cli.start("letter")
+    assert cli.json("submit", run, "one", "--path", write(cli, {"text": 1, "more": "x" * 20_000})).code == 1
+    said = cli("artifact", "show", run, "draft:1").out
+    assert "… cut here, of 20,023 bytes. --pointer /NAME prints a part: text, more" in said
+    assert cli("artifact", "show", run, "draft:1", "--pointer", "/text").out.splitlines()[-1] == "1"
 
 
 def test_what_the_server_makes_itself_is_not_edited(cli: Terminal):

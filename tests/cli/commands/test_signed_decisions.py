@@ -253,3 +253,20 @@ def test_a_removed_key_counts_no_more_when_the_older_file_comes_back(pinned: Ter
         ["approvers"],
     )
     assert pinned.json("approvers", "add", "mallory", "--key", "A" * 42 + "E", pin=PIN).refusal == "needs_trust"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--approvals", "--approver", "0123456789abcdef"),
+        ("--approvals", "--anchors", "x"),
+        ("--branch", "main", "--approvals", "--require", "."),
+        ("--branch", "main", "R1"),
+        ("--anchor", "R1"),
+        ("--anchor", "--after", "R1"),
+    ],
+)
+def test_verify_refuses_what_it_would_not_check(cli: Terminal, words: tuple[str, ...]) -> None:
+    refused = cli.json("verify", *words)
+    assert refused.refusal == "bad_argument"
+    assert "cannot be combined with" in refused.document["error"]["message"]

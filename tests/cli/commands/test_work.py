@@ -361,6 +361,25 @@ def test_pages_follow_each_other(cli: Terminal) -> None:
         assert database.execute("SELECT count(*) FROM item").fetchone() == (5,)
 
 
+def test_the_command_for_the_next_page_keeps_what_the_list_is_of(cli: Terminal) -> None:
+    for number in range(3):
+        added(cli, f"Bug {number}", "--kind", "bug")
+        added(cli, f"Task {number}")
+    said = cli("work", "list", "--kind", "bug", "--status", "planned", "--limit", "2").err
+    (command,) = [line for line in said.splitlines() if "--cursor" in line]
+    assert [each["title"] for each in lines(cli, *command.split()[4:])] == ["Bug 2"]
+
+
+def test_an_empty_value_removes_what_an_item_had_and_a_bad_priority_is_refused(cli: Terminal) -> None:
+    first, parent = added(cli, "One"), added(cli, "Export", "--kind", "milestone")
+    made = added(cli, "Two", "--needs", first, "--parent", parent, "--body", "Why", "--tag", "auth")
+    assert cli.json("work", "edit", made, "--needs", "", "--parent", "", "--body", "", "--tag", "").code == 0
+    found = item(cli, made)
+    assert [found.get(name) for name in ("needs", "parent", "body", "tags")] == [None] * 4, found
+    for bad in (("--priority", "0"), ("--priority", "")):
+        assert cli.json("work", "edit", made, "--status", "planned", *bad).refusal == "bad_argument"
+
+
 def test_a_decision_is_replaced_by_another_decision_that_is_there(cli: Terminal) -> None:
     for title in ("Use tabs", "Use spaces"):
         assert cli("decision", "add", title, "--body", "Because").code == 0

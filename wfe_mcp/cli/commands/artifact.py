@@ -8,6 +8,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.cli.terminal.text import shorten
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.texts import visible_json
 from wfe_mcp.workspace.files.project_files import named_file
@@ -255,8 +256,13 @@ def _render(screen: Screen, view: object) -> None:
         screen.print_quoted(content)
     else:  # its line feeds are escapes
         screen.lines(visible_json(content, indent=2))
-    if isinstance(view, AttachmentView) and part is not None and part.cut:
+    if part is None or not part.cut:
+        return
+    if isinstance(view, AttachmentView):
         screen.next(view.command)
+    else:
+        parts = f": {shorten(', '.join(part.keys), 200)}" if part.keys else ""
+        screen.line(f"… cut here, of {part.bytes:,} bytes. --pointer /NAME prints a part{parts}", "dim")
 
 
 def drafts_table(screen: Screen, drafts: "Sequence[DraftLine]") -> None:

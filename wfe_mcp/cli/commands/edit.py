@@ -1,12 +1,13 @@
 """``wfe-mcp edit``: correct the prompt or the artifact of a phase yourself."""
 
-import tempfile
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from wfe_mcp.cli.terminal.confirm import edit_file
+from wfe_mcp.cli.terminal.confirm import open_in_editor
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Note, Phase, PinFd, Run
 from wfe_mcp.cli.terminal.waiting import wait_for_gates
@@ -56,14 +57,16 @@ def _edit_prompt(invocation: Invocation, run: str, spot: PhasePath, path: str, t
     from wfe_mcp.engine.phases import edit as edits
 
     engine = invocation.engine
-    if take:
-        text = edits.suggestion_of(engine, run, spot, take)
-    elif path:
-        text = _read(path, "Name a text file.").decode(errors="replace")
-    else:
-        text = _in_editor(edits.prompt_to_edit(engine, run, spot), "prompt.md", run, spot)
-    by = invocation.person(pin_fd, f"edit the prompt of {spot}")
-    attempt = edits.edit_prompt(engine, by, run, spot, text).state.current(spot)
+    with ExitStack() as until_stored:
+        if take:
+            text = edits.suggestion_of(engine, run, spot, take)
+        elif path:
+            text = _read(path, "Name a text file.").decode(errors="replace")
+        else:
+            opened = _in_editor(edits.prompt_to_edit(engine, run, spot), "prompt.md", run, spot)
+            text = until_stored.enter_context(opened)
+        by = invocation.person(pin_fd, f"edit the prompt of {spot}")
+        attempt = edits.edit_prompt(engine, by, run, spot, text).state.current(spot)
     wait_for_gates(invocation, run, spot, attempt.number)
     data: dict[str, Any] = {"prompt": {"sha256": attempt.sha256, "attempt": attempt.number}}
     what = f"Edited the prompt of {shell_path(spot)}, now {str(attempt.sha256)[:12]}"
@@ -84,14 +87,15 @@ def _edit_artifact(
 
     engine, (draft, path, take) = invocation.engine, source
     text, schema = edits.text_to_edit(engine, run, spot, draft)
-    if take:
-        value = edits.suggested_artifact(schema, edits.suggestion_of(engine, run, spot, take))
-    elif path:
-        value = read_artifact(schema, path, _read(path, "Name a .json or .md file."))
-    else:
-        value = parse_json(_in_editor(text, "artifact.json", run, spot))
-    by = invocation.person(pin_fd, f"edit {spot}")
-    receipt = edits.edit(engine, by, run, spot, value, note or (f"suggested by {take}" if take else ""))
+    with ExitStack() as until_stored:
+        if take:
+            value = edits.suggested_artifact(schema, edits.suggestion_of(engine, run, spot, take))
+        elif path:
+            value = read_artifact(schema, path, _read(path, "Name a .json or .md file."))
+        else:
+            value = parse_json(until_stored.enter_context(_in_editor(text, "artifact.json", run, spot)))
+        by = invocation.person(pin_fd, f"edit {spot}")
+        receipt = edits.edit(engine, by, run, spot, value, note or (f"suggested by {take}" if take else ""))
     wait_for_gates(invocation, run, spot, receipt.attempt)
     invocation.render(answers.submitted_answer(engine, run, spot, receipt.attempt, receipt.revision))
 
@@ -101,12 +105,12 @@ def _read(path: str, hint: str) -> bytes:
         return Path(path).read_bytes()
 
 
-def _in_editor(text: str, name: str, run: str, spot: PhasePath) -> str:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, name)
-        file.write_text(text, encoding="utf-8", newline="\n")
-        edit_file(file, f"wfe-mcp edit {run} {shell_path(spot)} --path FILE")
-        changed = file.read_text(encoding="utf-8")
-    if changed == text:
-        raise Refused("bad_argument", "You changed nothing in the editor. Nothing was stored.", "Edit again.")
-    return changed
+@contextmanager
+def _in_editor(text: str, name: str, run: str, spot: PhasePath) -> Generator[str]:
+    again = ["wfe-mcp", "edit", run, str(spot), "--path"]
+    with open_in_editor(text, name, f"wfe-mcp edit {run} {shell_path(spot)} --path FILE", again) as file:
+        try:
+            changed = file.read_bytes().decode()
+        except UnicodeDecodeError:
+            raise Refused("bad_argument", "Your editor did not save UTF-8.", "Save it as UTF-8.") from None
+        yield changed

@@ -1,7 +1,6 @@
 """``wfe-mcp templates``: list, check, copy, version and change workflows."""
 
 import json
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -10,7 +9,7 @@ import typer
 
 from wfe_mcp.cli.commands.trust import trust as review
 from wfe_mcp.cli.terminal.changes import render_changes
-from wfe_mcp.cli.terminal.confirm import edit_file
+from wfe_mcp.cli.terminal.confirm import open_in_editor
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, TemplateName, Yes
 from wfe_mcp.cli.terminal.screen import Screen
@@ -147,7 +146,8 @@ def _definition(invocation: Invocation, source: str) -> dict[str, Any]:
     from wfe_mcp.workflow.load import load_definition
 
     path = Path(source)
-    if path.exists() or path.suffix or len(path.parts) > 1:
+    has_version = "@" in source  # NAME@1.2.0 has a suffix, and is no file
+    if path.exists() or (path.suffix and not has_version) or len(path.parts) > 1:
         return load_definition(path)
     return template_definition(invocation.engine, source).definition
 
@@ -268,8 +268,10 @@ def edit(invocation: Invocation, name: TemplateName, file: File = "") -> None:
     from wfe_mcp.workflow.load import load_definition
 
     base = template_definition(invocation.engine, name)
-    definition = load_definition(Path(file)) if file else _edit_template(base)
-    version = keep_edited(invocation.engine, base, definition)
+    if file:
+        version = keep_edited(invocation.engine, base, load_definition(Path(file)))
+    else:
+        version = _edit_template(invocation, base)
     render_kept(invocation, version, f"Stored {version.name} {version.version}; {base.version} is unchanged.")
 
 
@@ -378,19 +380,17 @@ def _render_state(invocation: Invocation, name: str, summary: str, state: str) -
     invocation.answer(summary, data={"template": name, "state": state})
 
 
-def _edit_template(base: "Offer") -> dict[str, Any]:
-    """The template as saved in the user's editor, which opens it with the next version number."""
-    from wfe_mcp.engine.templates.versions import next_version
+def _edit_template(invocation: Invocation, base: "Offer") -> "KeptVersion":
+    """The version that the user's editor makes, which opens the template with the next version number."""
+    from wfe_mcp.engine.templates.versions import edit as keep_edited, next_version
     from wfe_mcp.workflow.load import load_definition
 
     opened = {**base.definition, "version": next_version(base.version)}
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, f"{base.name}.json")
-        file.write_text(json.dumps(opened, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
-        edit_file(
-            file, f"wfe-mcp templates export {base.name} FILE, then wfe-mcp templates edit {base.name} --file FILE"
-        )
+    text = json.dumps(opened, indent=2, ensure_ascii=False) + "\n"
+    again = ["wfe-mcp", "templates", "edit", base.name, "--file"]
+    instead = f"wfe-mcp templates export {base.name} FILE, then wfe-mcp templates edit {base.name} --file FILE"
+    with open_in_editor(text, f"{base.name}.json", instead, again) as file:
         edited = load_definition(file)
-    if edited == opened:
-        raise Refused("bad_argument", "You changed nothing in the editor. Nothing was stored.", "Edit again.")
-    return edited
+        if edited == opened:
+            raise Refused("bad_argument", "You changed nothing in the editor. Nothing was stored.", "Edit again.")
+        return keep_edited(invocation.engine, base, edited)

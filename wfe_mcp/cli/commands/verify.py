@@ -17,7 +17,7 @@ from wfe_mcp.views.values.model import second
 from wfe_mcp.workspace.system.shell_words import shell_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from wfe_mcp.engine.integrity.discrepancy import Discrepancy
     from wfe_mcp.engine.integrity.proof_verification import Proven
@@ -109,16 +109,24 @@ def verify(
     from wfe_mcp.engine.integrity.decision_audit import SHORTEST_FINGERPRINT
     from wfe_mcp.views.approvals.audit import verify as verify_logs
 
+    of_logs = {"--anchors": anchors, "--approver": approver, "--anchor": anchor, "--after": after}
+    of_proofs = {"--approvals": approvals, "--require": require, "--base": base}
     if branch:
+        _refuse_beside("--branch", {"RUN": run, **of_logs, **of_proofs}, _TWICE)
         verify_branch(invocation, branch, since)
         return
     if since:
         raise Refused("bad_argument", "--since needs --branch.", "Add --branch main.")
     if approvals:
+        _refuse_beside("--approvals", of_logs, _TWICE)
         verify_approvals(invocation, run, require or [], base)
         return
-    if require or base:
+    if any(of_proofs.values()):
         raise Refused("bad_argument", "--require and --base need --approvals.", "Add --approvals.")
+    if anchor:
+        _refuse_beside(
+            "--anchor", {"RUN": run, "--after": after}, "It anchors every run, so it verifies every run first."
+        )
     if approver and len(approver) < SHORTEST_FINGERPRINT:
         raise Refused(
             "bad_argument",
@@ -127,7 +135,7 @@ def verify(
         )
     with invocation.screen.busy("Verifying runs") as progress:
         verification = verify_logs(invocation.engine, run, anchors, approver.lower(), after=after, progress=progress)
-    if anchor and {finding.code for finding in verification.findings} == {"anchors_deleted"}:
+    if anchor and not verification.left and {finding.code for finding in verification.findings} == {"anchors_deleted"}:
         anchor_again(invocation.engine)
         verification = verify_logs(invocation.engine, run, anchors, approver.lower())
     problems = [problem_view(finding) for finding in verification.findings]
@@ -176,10 +184,20 @@ def verify(
         data=data,
     )
     if verification.left:
-        again = ["--after", verification.runs[-1] if verification.runs else after] if verification.runs or after else []
+        last = verification.runs[-1] if verification.runs else after
+        again = ["--anchor"] if anchor else ["--after", last] if last else []
         again += [*(["--anchors", anchors] if anchors else []), *(["--approver", approver] if approver else [])]
         invocation.screen.next(shell_line(["wfe-mcp", "verify", *again]))
         invocation.exit_code = REFUSED if problems else INTERRUPTED
+
+
+_TWICE = "Leave them out, and verify a second time with them."
+
+
+def _refuse_beside(mode: str, others: "Mapping[str, object]", hint: str) -> None:
+    """Refuse options that ``mode`` would pass over: they would seem to have been checked."""
+    if idle := [name for name, value in others.items() if value]:
+        raise Refused("bad_argument", f"{mode} cannot be combined with {', '.join(idle)}.", hint)
 
 
 def _decisions(result: "VerificationResult") -> dict[str, Any]:

@@ -8,12 +8,15 @@ from wfe_mcp.cli.terminal.claims import next_of_claim, show_claim
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.workspace.system.shell_words import shell_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wfe_mcp.views.moves.envelope import Envelope, Next
     from wfe_mcp.views.work.models import ItemChange, ItemLine, ItemView
+
+_PAGE = 100
 
 ItemId = Annotated[str, typer.Argument(metavar="ITEM", help="The item: W-12, or 12.")]
 ItemTitle = Annotated[str, typer.Argument(metavar="TITLE", help="What it is about, in a line.")]
@@ -28,10 +31,12 @@ Status = Annotated[
     str, typer.Option("--status", metavar="STATUS", help="A status such as planned or ready; all: finished ones too.")
 ]
 NewStatus = Annotated[str, typer.Option("--status", metavar="STATUS", help="The status that it gets.")]
-NewTitle = Annotated[str, typer.Option("--title", metavar="TEXT", help="What it is about.")]
-Description = Annotated[str, typer.Option("--body", metavar="TEXT", help="What is to be done, and why.")]
-Priority = Annotated[str, typer.Option("--priority", metavar="N", help="1 to 10, or low, normal, high, critical.")]
-Parent = Annotated[str, typer.Option("--parent", metavar="ITEM", help="The item that it is a part of.")]
+NewTitle = Annotated[str | None, typer.Option("--title", metavar="TEXT", help="What it is about.")]
+Description = Annotated[str | None, typer.Option("--body", metavar="TEXT", help="What is to be done, and why.")]
+Priority = Annotated[
+    str | None, typer.Option("--priority", metavar="N", help="1 to 10, or low, normal, high, critical.")
+]
+Parent = Annotated[str | None, typer.Option("--parent", metavar="ITEM", help="The item that it is a part of.")]
 Needs = Annotated[
     list[str] | None, typer.Option("--needs", metavar="ITEM", help="What must be over before it starts; repeatable.")
 ]
@@ -44,7 +49,7 @@ Sequential = Annotated[
     bool | None, typer.Option("--sequential/--parallel", help="Of the items under it one is active at a time, or any.")
 ]
 SourceGiven = Annotated[
-    str, typer.Option("--source", metavar="ADDRESS", help="Where it came from, such as the address of an issue.")
+    str | None, typer.Option("--source", metavar="ADDRESS", help="Where it came from, such as the address of an issue.")
 ]
 TrackerGiven = Annotated[
     str,
@@ -70,7 +75,7 @@ WhyGiven = Annotated[str, typer.Option("--reason", metavar="TEXT", help="The rea
 
 
 def list_all(
-    invocation: Invocation, kind: Kind = "", status: Status = "", limit: Limit = 100, cursor: Cursor = ""
+    invocation: Invocation, kind: Kind = "", status: Status = "", limit: Limit = _PAGE, cursor: Cursor = ""
 ) -> None:
     """List the work items on which something is left to do.
 
@@ -79,7 +84,7 @@ def list_all(
     list_items(invocation, kind, status, limit, cursor)
 
 
-def list_items(invocation: Invocation, kind: str, status: str, limit: int = 100, cursor: str = "") -> None:
+def list_items(invocation: Invocation, kind: str, status: str, limit: int = _PAGE, cursor: str = "") -> None:
     """Show a page of items."""
     from wfe_mcp.views.work.answers import items_answer
     from wfe_mcp.views.work.models import ItemList
@@ -91,7 +96,10 @@ def list_items(invocation: Invocation, kind: str, status: str, limit: int = 100,
         screen.line(answer.summary, "bold")
         _table(invocation, screen, view.items)
         if view.cursor:
-            screen.next(f"wfe-mcp work list --cursor {view.cursor}")
+            most = "" if limit == _PAGE else str(limit)
+            options = {"--kind": kind, "--status": status, "--limit": most, "--cursor": view.cursor}
+            words = [word for name, value in options.items() if value for word in (name, value)]
+            screen.next(f"wfe-mcp work list {shell_line(words)}")
         elif not view.items:
             screen.next("wfe-mcp work add TITLE")
 
@@ -105,52 +113,42 @@ def show(invocation: Invocation, item: ItemId, file: WhichFile = 0, save: Save =
     if save and not file:
         raise typer.BadParameter("takes the number of an attached file: --file 1", param_hint="--save")
     if file:
-        _file(invocation, item, file, save)
+        from wfe_mcp.cli.commands.work_files import show_file
+
+        show_file(invocation, item, file, save)
     else:
         render_item(invocation, item_answer(invocation.engine, item, whole=True))
-
-
-def _file(invocation: Invocation, item: str, number: int, save: str) -> None:
-    """Print the text of an attached file, or write its bytes to ``save``."""
-    from wfe_mcp.cli.commands.artifact import save_attachment
-    from wfe_mcp.engine.work.item_files import file_of
-
-    file, content = file_of(invocation.engine, item, number)
-    if save:
-        what, data = save_attachment(file.name, file.sha256, content, save)
-        invocation.answer(what, data=data)
-        return
-    text = content.decode() if file.media_type == "text/plain" else ""
-    what = f"{file.name}: {file.media_type}, {file.size_bytes:,} bytes, sha256 {file.sha256}"
-
-    def render(screen: Screen) -> None:
-        if text:
-            screen.print_quoted(text.rstrip("\n"))
-        else:
-            screen.line(what)
-            screen.next(f"wfe-mcp work show {item} --file {number} --save FILE")
-
-    invocation.answer(what, render, data=file._asdict() | ({"text": text} if text else {}))
 
 
 def add(
     invocation: Invocation,
     title: ItemTitle,
     kind: Kind = "task",
-    body: Description = "",
-    priority: Priority = "",
-    parent: Parent = "",
+    body: Description = None,
+    priority: Priority = None,
+    parent: Parent = None,
     needs: Needs = None,
     scopes: Scopes = None,
     criteria: Criteria = None,
     tags: Tags = None,
     sequential: Sequential = None,
-    source: SourceGiven = "",
+    source: SourceGiven = None,
 ) -> None:
     """Add a work item."""
     from wfe_mcp.views.work.answers import add as add_item
 
-    values = _given_fields(title, body, priority, parent, needs, scopes, criteria, tags, sequential, source)
+    values = _given_fields(
+        priority,
+        title=title,
+        body=body,
+        parent=parent,
+        needs=needs,
+        scopes=scopes,
+        criteria=criteria,
+        tags=tags,
+        sequential=sequential,
+        source=source,
+    )
     render_item(invocation, add_item(invocation.engine, invocation.by, kind, values))
 
 
@@ -158,16 +156,16 @@ def edit(
     invocation: Invocation,
     item: ItemId,
     status: NewStatus = "",
-    title: NewTitle = "",
-    body: Description = "",
-    priority: Priority = "",
-    parent: Parent = "",
+    title: NewTitle = None,
+    body: Description = None,
+    priority: Priority = None,
+    parent: Parent = None,
     needs: Needs = None,
     scopes: Scopes = None,
     criteria: Criteria = None,
     tags: Tags = None,
     sequential: Sequential = None,
-    source: SourceGiven = "",
+    source: SourceGiven = None,
     tracker: TrackerGiven = "",
     reason: WhyGiven = "",
     fill: Fill = False,
@@ -175,10 +173,21 @@ def edit(
 ) -> None:
     """Change a work item.
 
-    What ends it without a run, or opens it again, asks for your PIN. What a bug, finding, threat, requirement, or a task with
+    An empty value, such as --needs '', removes what the item had. What ends it without a run, or opens it again, asks for your PIN. What a bug, finding, threat, requirement, or a task with
     the tag feature, bugfix, refactor or security does not say can be said by the text of its kind: --fill.
     """
-    values = _given_fields(title, body, priority, parent, needs, scopes, criteria, tags, sequential, source)
+    values = _given_fields(
+        priority,
+        title=title,
+        body=body,
+        parent=parent,
+        needs=needs,
+        scopes=scopes,
+        criteria=criteria,
+        tags=tags,
+        sequential=sequential,
+        source=source,
+    )
     if tracker:
         from wfe_mcp.views.work.imports import issue_address
 
@@ -253,14 +262,14 @@ def drop(invocation: Invocation, item: ItemId, reason: Why, pin_fd: PinFd = None
     change(invocation, item, {}, "dropped", reason, pin_fd)
 
 
-def promote(invocation: Invocation, item: ItemId, kind: NewKind = "", parent: Parent = "") -> None:
+def promote(invocation: Invocation, item: ItemId, kind: NewKind = "", parent: Parent = None) -> None:
     """Make planned work of an idea, or an item of another kind.
 
     --parent puts it under a milestone.
     """
     from wfe_mcp.views.work.answers import promote_to_work
 
-    render_item(invocation, promote_to_work(invocation.engine, invocation.by, item, kind, parent))
+    render_item(invocation, promote_to_work(invocation.engine, invocation.by, item, kind, parent or ""))
 
 
 def change(
@@ -285,25 +294,10 @@ def change(
     render_item(invocation, answer)
 
 
-def _given_fields(
-    title: str,
-    body: str,
-    priority: str,
-    parent: str,
-    needs: list[str] | None,
-    scopes: list[str] | None,
-    criteria: list[str] | None,
-    tags: list[str] | None,
-    sequential: bool | None,
-    source: str,
-) -> dict[str, Any]:
-    """The options that were given, as fields of an item."""
-    number = int(priority) if priority.isdecimal() else priority
-    texts = {"title": title, "body": body, "priority": number, "parent": parent, "source": source}
-    lists = {"needs": needs, "scopes": scopes, "criteria": criteria, "tags": tags, "sequential": sequential}
-    return {name: value for name, value in texts.items() if value} | {
-        name: value for name, value in lists.items() if value is not None
-    }
+def _given_fields(priority: str | None, **options: Any) -> dict[str, Any]:
+    """The options that were given, as fields of an item. One empty text is an empty list."""
+    options["priority"] = int(priority) if priority and priority.isdecimal() else priority
+    return {name: [] if value == [""] else value for name, value in options.items() if value is not None}
 
 
 def render_item(invocation: Invocation, answer: "Envelope") -> None:

@@ -12,15 +12,18 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.texts import one_line
 from wfe_mcp.workspace.files.programs import program
+from wfe_mcp.workspace.system.shell_words import shell_line
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
     from wfe_mcp.cli.terminal.screen import Screen
 
@@ -74,6 +77,31 @@ def edit_file(file: Path, instead: str) -> None:
         ) from None
     if ended != 0:
         raise Refused("bad_argument", f"The editor ended with exit code {ended}. Nothing was stored.", "Edit again.")
+
+
+@contextlib.contextmanager
+def open_in_editor(text: str, name: str, instead: str, again: Sequence[str]) -> Generator[Path]:
+    """A file called ``name`` with ``text`` as the user has changed it. It is removed after the block, and kept where the block refuses it.
+
+    ``instead``: as for ``edit_file``. ``again``: the command that takes the kept file, without its path. Refuses a text that
+    was not changed.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="wfe-edit-"))
+    file, is_kept = folder / name, False
+    try:
+        file.write_text(text, encoding="utf-8", newline="\n")
+        edit_file(file, instead)
+        if file.read_bytes() == text.encode():
+            raise Refused("bad_argument", "You changed nothing in the editor. Nothing was stored.", "Edit again.")
+        try:
+            yield file
+        except Refused as refused:
+            is_kept = True
+            kept = f"What you wrote is kept: {shell_line([*again, str(file)])}"
+            raise replace(refused, hint=f"{refused.hint} {kept}".lstrip()) from None
+    finally:
+        if not is_kept:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _editor(setting: str) -> list[str]:

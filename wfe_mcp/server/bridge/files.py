@@ -12,7 +12,7 @@ import os
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.server.bridge.link import Link
@@ -148,6 +148,8 @@ class Files:
 def _named_paths(arguments: dict[str, Any]) -> list[str]:
     """The paths that the arguments of a call name, without a slash at the end. What is no path is the server's to refuse."""
     item: Any = arguments.get("item")
-    lists: tuple[Any, ...] = (arguments.get("attach"), item.get("attach") if isinstance(item, dict) else None)
-    named: list[Any] = [arguments.get("path"), *(path for paths in lists if isinstance(paths, list) for path in paths)]
+    of_item: Any = cast("dict[str, Any]", item).get("attach") if isinstance(item, dict) else None
+    named: list[Any] = [arguments.get("path")]
+    for paths in (arguments.get("attach"), of_item):
+        named += cast("list[Any]", paths) if isinstance(paths, list) else ()
     return [path.rstrip("/") for path in named if isinstance(path, str) and path.rstrip("/")]
