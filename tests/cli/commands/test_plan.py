@@ -67,6 +67,9 @@ def test_score_says_what_it_could_not_read(written: Terminal) -> None:
     assert written.json("plan", "score", "odd.md").data["errors"] == [
         {"path": "line 12", "message": "'Owner: ada' is not understood"}
     ]
+    (written.root / "odd one.md").write_text(PLAN + "Owner: ada\n")
+    assert "plan check 'odd one.md'" in written("plan", "score", "odd one.md").out.replace('"', "'")
+    assert "plan optimize 'odd one.md' --dry-run" in written("plan", "optimize", "odd one.md").err.replace('"', "'")
 
 
 @pytest.mark.requirement("S3-30")

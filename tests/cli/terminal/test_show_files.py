@@ -61,6 +61,8 @@ def test_the_files_of_an_earlier_moment_are_listed_read_and_written_elsewhere(
         "the checkpoint of the phase that was completed since"
     )
     assert cli.json("show", run, "--files", "--to", str(out)).refusal == "conflict"
+    assert cli.json("show", run, "--files", "--to", str(out / "src" / "run.sh")).refusal == "conflict"
+    assert cli.json("show", run, "--files", "--to", str(out / "src" / "run.sh" / "new")).refusal == "bad_argument"
 
 
 def test_where_no_files_were_kept_that_is_said(cli: Terminal, kept: tuple[str, int]) -> None:

@@ -1,5 +1,7 @@
 """The project's location comes from the user, else the client, else git; its state is in the user's data folder."""
 
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +38,15 @@ def test_flag_beats_variable_beats_client_root_beats_git(root: Path, repo: Git, 
 def test_a_folder_without_git_is_its_own_project(root: Path) -> None:
     found = find_project(None, {}, [], root)
     assert (found.root, found.key, found.worktree, found.is_git) == (root, str(root), str(root), False)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_folder_whose_name_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/n\xff"))
+    folder.mkdir()
+    with pytest.raises(Refused, match="is not UTF-8") as caught:
+        find_project(None, {}, [], folder)
+    assert str(caught.value).encode()
 
 
 def test_client_roots_are_paths_or_file_addresses_and_unusable_ones_are_passed_over(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 from wfe_mcp.workspace.files.project_files import write_new
+from wfe_mcp.workspace.system.shell_words import shell_word
 
 Source = Annotated[str, typer.Argument(metavar="FILE", help="A milestones.md or backlog.md.")]
 Milestones = Annotated[str, typer.Argument(metavar="FILE", help="A milestones.md.")]
@@ -54,7 +55,8 @@ def score(invocation: Invocation, source: Source) -> None:
         _render_problems(screen, quality)
         if errors:
             screen.line(
-                f"! {plural(len(errors), 'line')} not read, so not scored: wfe-mcp plan check {source}", "yellow"
+                f"! {plural(len(errors), 'line')} not read, so not scored: wfe-mcp plan check {shell_word(source)}",
+                "yellow",
             )
 
     invocation.answer(summary, render, data=data)
@@ -81,7 +83,7 @@ def optimize(invocation: Invocation, source: Milestones, dry_run: DryRun = False
         raise Refused(
             "bad_argument",
             "Where the result goes is not said.",
-            f"To only look: wfe-mcp plan optimize {source} --dry-run. To write it: --to FILE",
+            f"To only look: wfe-mcp plan optimize {shell_word(source)} --dry-run. To write it: --to FILE",
         )
     reading = read_plan(Path(source))
     if reading.format != FORMAT:
@@ -101,7 +103,7 @@ def optimize(invocation: Invocation, source: Milestones, dry_run: DryRun = False
         for change in proposal.changes:
             screen.line(f"  {change}")
         if dry_run and proposal.changes:
-            screen.line(f"To write it: wfe-mcp plan optimize {source} --to FILE")
+            screen.line(f"To write it: wfe-mcp plan optimize {shell_word(source)} --to FILE")
 
     invocation.answer(summary, render, data=data)
 

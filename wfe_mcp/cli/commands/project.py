@@ -12,6 +12,7 @@ from wfe_mcp.cli.terminal.options import PinFd, Yes
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.units import plural
+from wfe_mcp.workspace.system.shell_words import shell_word
 
 if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import ProjectRecord
@@ -153,9 +154,8 @@ def move(invocation: Invocation, old: Old, new: New = "", yes: Yes = False, pin_
     projects.move(store, by, planned, invocation.clock())
     linked = Path(planned.new.key, "worktrees")
     if planned.new.key != planned.record.key and linked.is_dir() and any(linked.iterdir()):
-        invocation.screen.next(
-            f"git -C '{planned.new.root}' worktree repair   (its other work trees know it by the old path)"
-        )
+        invocation.screen.talk("Its other work trees know it by the old path.")
+        invocation.screen.next(f"git -C {shell_word(str(planned.new.root))} worktree repair")
     data = {"project": planned.record.id, "before": planned.old, "folder": str(planned.new.root)}
     invocation.answer(
         f"Moved: {planned.old} is {planned.new.root} now. Restart the clients that work there.", data=data

@@ -7,6 +7,7 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.units import plural
+from wfe_mcp.workspace.files.project_files import named_file
 
 _LINK, _REPOSITORY = "120000", "160000"
 
@@ -67,9 +68,10 @@ def _write(root: Path, commit: str, there: dict[str, str], folder: Path) -> list
     from wfe_mcp.workspace.files.project_files import write_atomic
     from wfe_mcp.workspace.git import checkpoints
 
-    if folder.exists() and any(folder.iterdir()):
-        raise Refused("conflict", f"The folder '{folder}' is not empty.", "Name a new folder.")
-    folder.mkdir(parents=True, exist_ok=True)
+    with named_file(folder, "written", "Name a new folder."):
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise Refused("conflict", f"The folder '{folder}' is not empty.", "Name a new folder.")
     left_out = [path for path, mode in there.items() if mode in {_LINK, _REPOSITORY}]
     for path, mode in there.items():
         if path not in left_out:

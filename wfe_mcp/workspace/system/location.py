@@ -109,9 +109,25 @@ def is_named_by_repository(project: Project) -> bool:
 def _project(root: Path, found: Repository | None) -> Project:
     real = _as_on_disk(root.resolve())
     if found is not None:
-        return Project(real, str(_as_on_disk(found.common)), str(_as_on_disk(found.top.resolve())), is_git=True)
-    top, common = _by_hand(real) or (real, real)
-    return Project(real, str(common), str(top), is_git=False)
+        project = Project(real, str(_as_on_disk(found.common)), str(_as_on_disk(found.top.resolve())), is_git=True)
+    else:
+        top, common = _by_hand(real) or (real, real)
+        project = Project(real, str(common), str(top), is_git=False)
+    for folder in (str(project.root), project.key, project.worktree):
+        _refuse_undecodable(folder)
+    return project
+
+
+def _refuse_undecodable(folder: str) -> None:
+    """Refuse a folder whose name is no UTF-8: neither the database nor JSON can hold it."""
+    try:
+        folder.encode()
+    except UnicodeEncodeError:
+        raise Refused(
+            "unavailable",
+            f"The name of the folder {folder!a} is not UTF-8, so nothing can be kept about it.",
+            "Rename it.",
+        ) from None
 
 
 def _as_on_disk(path: Path) -> Path:
