@@ -144,6 +144,18 @@ def test_a_fault_of_ours_is_reported_as_such_and_logged(cli: Terminal, monkeypat
     assert "RuntimeError: a bug" in document.document["error"]["message"]
 
 
+def test_a_text_where_a_path_belongs_is_no_fault_of_ours(cli: Terminal) -> None:
+    text = "Milestones " * 100
+    for words in (
+        ("work", "import", text),
+        ("templates", "import", text),
+        ("backup", text),
+        ("status", "--project", text),
+    ):
+        assert cli.json(*words).refusal == "bad_argument"
+    assert cli("prune", "--older-than", "1d", "--keep", "9" * 20).code == 2
+
+
 def test_help_loads_neither_rich_nor_the_engine() -> None:
     code = (
         "import sys; from wfe_mcp.cli.app import main; main(['--help']);"

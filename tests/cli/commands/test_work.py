@@ -81,7 +81,8 @@ def test_what_is_wrong_is_named_and_changes_nothing(cli: Terminal) -> None:
     assert cli.json("work", "add", "Write", "--needs", "7").refusal == "bad_argument"
     assert cli.json("work", "add", "Write", "--scope", "../x").refusal == "bad_argument"
     assert cli.json("work", "list", "--status", "redy").document["error"]["hint"] == "Did you mean 'ready'?"
-    assert cli.json("work", "list", "--cursor", "x").refusal == "bad_argument"
+    for cursor in ("x", "9223372036854775808"):
+        assert cli.json("work", "list", "--cursor", cursor).refusal == "bad_argument"
     assert cli.json("work", "show", "W-9").refusal == "bad_argument"
     assert cli.json("work", "show", "nine").refusal == "bad_argument"
     made = added(cli, "Write")

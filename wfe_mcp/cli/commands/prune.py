@@ -27,7 +27,9 @@ Older = Annotated[
         "--older-than", metavar="TIME", help="Runs that ended longer ago than this: 90d; else [retention] runs."
     ),
 ]
-Keep = Annotated[int | None, typer.Option("--keep", min=0, metavar="N", help="Keep the N runs that ended last.")]
+Keep = Annotated[
+    int | None, typer.Option("--keep", min=0, max=1_000_000_000, metavar="N", help="Keep the N runs that ended last.")
+]
 Archived = Annotated[bool | None, typer.Option("--archived/--all", help="Only archived runs, or all finished ones.")]
 Off = Annotated[bool, typer.Option("--off", help="Remove the protection.")]
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import inspect
 import logging
@@ -345,6 +346,9 @@ def command(function: Callable[Concatenate[Invocation, ...], None]) -> Callable[
         except (BrokenPipeError, typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:  # a text where a path belongs
+                invocation.refuse(_too_long(error))
+                return invocation.exit_code
             log.exception("%s failed", context.command_path)
             message = without_hidden(f"{type(error).__name__}: {error}")
             invocation.refuse(
@@ -359,3 +363,10 @@ def command(function: Callable[Concatenate[Invocation, ...], None]) -> Callable[
     run.__signature__ = inspect.Signature(parameters, return_annotation=int)  # pyright: ignore[reportFunctionMemberAccess] - typer reads it
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
+
+
+def _too_long(error: OSError) -> Refused:
+    name = str(error.filename)
+    return Refused(
+        "bad_argument", f"The path {name[:80]!r}… is too long: {len(name):,} characters.", "Name a shorter one."
+    )

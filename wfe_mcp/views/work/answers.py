@@ -29,6 +29,8 @@ from wfe_mcp.workspace.files.given_files import FileToAttach, from_project
 
 _TO_DO = tuple(item_status for item_status in OPEN if item_status is not ItemStatus.ACCEPTED)
 _SHOWN = 20
+_MOST_DIGITS = 18
+"""A longer number is none that a database holds."""
 _HALF = (LIMIT_BYTES - 1_500) // 2
 """The text form of an answer holds it too, with every letter escaped."""
 
@@ -251,7 +253,7 @@ def _starts(id_: str) -> Next:
 
 
 def _after(cursor: str) -> int:
-    if cursor and not cursor.isdecimal():
+    if cursor and (not cursor.isdecimal() or len(cursor) > _MOST_DIGITS):
         raise Refused("bad_argument", f"{cursor!r} is no cursor.", "Use the one of the page before.")
     return int(cursor or 0)
 
