@@ -25,6 +25,8 @@ def test_a_claim_goes_from_its_benchmark_to_the_ledger_and_back(cli: Terminal) -
         config.write(f"\n[checks.bench]\nargv = {json.dumps([sys.executable, '-S', '-c', code])}\n")
     assert cli("trust", "--yes", pin=PIN).code == 0
     assert cli("claim", "add", "Answers are fast", "--test", TEST, "--tag", "performance").code == 0
+    queued = cli("work", "start", "W-1")
+    assert (queued.code, "Next: wfe-mcp work show W-1" in queued.err) == (0, True), queued
     done = cli("claim", "test", "W-1")
     assert (done.code, "80, wanted at most 100" in done.out) == (0, True)
     write(cli, 300)

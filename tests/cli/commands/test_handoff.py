@@ -113,3 +113,15 @@ def test_the_next_call_is_exact(cli: Terminal) -> None:
     run = cli.start("letter")
     output = cli("handoff", run).out
     assert f"`start_phase(run='{run}', phase='draft')`" in output
+
+
+def test_a_page_with_the_line_ends_of_windows_is_known_and_its_edit_is_kept(cli: Terminal) -> None:
+    cli.start("note")
+    assert cli("handoff", "--write", "docs").code == 0
+    page = cli.root / "docs" / "next-handoff.md"
+    as_git_checks_it_out = page.read_bytes().replace(b"\n", b"\r\n")
+    page.write_bytes(as_git_checks_it_out)
+    assert cli("handoff", "--write", "docs").code == 0, "nothing was edited"
+    page.write_bytes(as_git_checks_it_out + b"My note.\r\n")
+    assert cli.json("handoff", "--write", "docs").refusal == "conflict"
+    assert page.read_bytes().endswith(b"My note.\r\n")

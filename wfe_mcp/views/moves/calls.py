@@ -8,7 +8,7 @@ Rules:
 3. An agent that follows the first entry finishes any run that needs no person.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wfe_mcp.core import commands as c
@@ -17,6 +17,7 @@ from wfe_mcp.core.moves import USER, action, command_with_others, legal_moves, p
 from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.views.moves.envelope import Next
+from wfe_mcp.workspace.system.shell_words import shell_line
 
 TOOL_COMMANDS = {
     "start_phase": "submit {run} {phase} --path FILE",
@@ -34,7 +35,6 @@ TOOL_COMMANDS = {
     "second_opinion": "opinion ask {run} {phase}",
     "find": "find QUERY",
     "save_template": "templates import FILE",
-    "work_items": "work_items",
 }
 """MCP tool → the command that does the same; names in braces are arguments of the call."""
 _UNNAMED = {"run": "RUN", "phase": "PHASE", "template": "TEMPLATE", "to": "TO", "action": "ACTION"}
@@ -60,12 +60,26 @@ def command_line(call: Next) -> str:
     """An MCP call as the command that you type."""
     if call.tool == "status" and "run" not in call.args:
         return "wfe-mcp list"
+    if call.tool == "work":
+        return f"wfe-mcp {shell_line(_work_words(call.args))}"
     values = {
         name: str(value).replace("_", " ") if name == "action" else str(value) for name, value in call.args.items()
     }
     if "phase" in values:
         values["phase"] = shell_path(values["phase"])
     return f"wfe-mcp {TOOL_COMMANDS[call.tool].format_map(_UNNAMED | values)}"
+
+
+def _work_words(args: Mapping[str, Any]) -> list[str]:
+    """The command about work items that does the same as a call of the tool ``work`` with these arguments."""
+    action, status = str(args["action"]), args.get("status", "")
+    item = [str(args["id"])] if "id" in args else []
+    if status == "active":
+        return ["work", "start", *item]
+    verb = {"change": "edit"}.get(action, action)
+    options = {"--kind": args.get("kind", ""), "--status": status, "--cursor": args.get("cursor", "")}
+    words = [word for name, value in options.items() if value for word in (name, value)]
+    return ["work", verb, *item, *words]
 
 
 def user_moves(overview: Overview, attempt: Attempt) -> tuple[c.PhaseCommand, ...]:

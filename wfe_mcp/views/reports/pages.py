@@ -29,8 +29,11 @@ def is_ours(page: str) -> bool:
 
 
 def is_edited(page: str) -> bool:
-    """Whether one of our pages is not as it was written; unknown of those from before the mark had a hash."""
-    first, _, body = page.partition("\n")
+    """Whether one of our pages is not as it was written; unknown of those from before the mark had a hash.
+
+    On Windows, git and editors give it other line ends.
+    """
+    first, _, body = page.replace("\r\n", "\n").partition("\n")
     match = _HASH.search(f"{first}\n")
     return is_ours(page) and match is not None and sha256_hex(body)[:16] != match[0]
 
