@@ -113,6 +113,28 @@ def save_attachment(name: str, sha256: str, content: bytes, save: str) -> tuple[
     return what, {"saved": save, "sha256": sha256}
 
 
+def show_item_file(invocation: Invocation, item: str, number: int, save: str) -> None:
+    """Print the text of a file that is attached to a work item, or write its bytes to ``save``."""
+    from wfe_mcp.engine.work.item_files import file_of
+
+    file, content = file_of(invocation.engine, item, number)
+    if save:
+        what, data = save_attachment(file.name, file.sha256, content, save)
+        invocation.answer(what, data=data)
+        return
+    text = content.decode() if file.media_type == "text/plain" else ""
+    what = f"{file.name}: {file.media_type}, {file.size_bytes:,} bytes, sha256 {file.sha256}"
+
+    def render(screen: Screen) -> None:
+        if text:
+            screen.print_quoted(text.rstrip("\n"))
+        else:
+            screen.line(what)
+            screen.next(f"wfe-mcp work show {item} --file {number} --save FILE")
+
+    invocation.answer(what, render, data=file._asdict() | ({"text": text} if text else {}))
+
+
 def diff(
     invocation: Invocation,
     run: Run,

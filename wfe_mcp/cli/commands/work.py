@@ -113,9 +113,9 @@ def show(invocation: Invocation, item: ItemId, file: WhichFile = 0, save: Save =
     if save and not file:
         raise typer.BadParameter("takes the number of an attached file: --file 1", param_hint="--save")
     if file:
-        from wfe_mcp.cli.commands.work_files import show_file
+        from wfe_mcp.cli.commands.artifact import show_item_file
 
-        show_file(invocation, item, file, save)
+        show_item_file(invocation, item, file, save)
     else:
         render_item(invocation, item_answer(invocation.engine, item, whole=True))
 
