@@ -7,7 +7,8 @@ Rules:
 2. The caller is an agent of the channel ``http``, named after its token, never a person: it is not asked, and no answer that it
    brings is a decision. What it claims, it holds as ``api:NAME``, like a program that uses the API.
 3. A token needs ``read`` for the tools that change nothing, ``manage`` to save a template, and ``work`` for the others.
-4. Nothing is kept between two requests but the engine of a token: any client may go on after a restart of the server.
+4. Nothing is kept between two requests but the engine of a token: any client may go on after a restart of the server. What serves
+   a token ends once it was not used for ``IDLE_S``: many tokens live for one job of a CI.
 5. A call that comes over a bridge works in the work folder of its token (``bridged``), and is answered as JSON, at its end.
 """
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +50,9 @@ if TYPE_CHECKING:
 NEEDS: dict[str, Scope] = {entry.body.__name__: "read" if entry.reads else "work" for entry in ENTRIES}
 NEEDS["save_template"] = "manage"
 """Tool → the scope that a token needs for it."""
+
+IDLE_S = 600.0
+"""How long what serves a token stays after its last request."""
 
 _REFUSED = -32000
 """The number of our refusals as errors of JSON-RPC, which leaves it to servers; ``data`` has the code."""
@@ -94,7 +99,16 @@ class TokenPlace(ProjectSession):
         self.next_change().set()
 
     async def close(self) -> None:
-        """Nothing: who made the engine closes it."""
+        """Leave the engine, which who made it closes."""
+        self.stop_listening()
+
+
+class _TokenServer:
+    """What serves a token. ``uses``: requests that are answered now; ``used_at``: when one ended last, by the clock of monotonic."""
+
+    def __init__(self, place: TokenPlace, manager: StreamableHTTPSessionManager, scope: anyio.CancelScope) -> None:
+        self.place, self.manager, self.scope = place, manager, scope
+        self.uses, self.used_at = 0, 0.0
 
 
 class TokenServers:
@@ -109,10 +123,11 @@ class TokenServers:
         token_of: Callable[[str], Token],
         place_of: Callable[[Token, BridgedFolder | None, anyio.CapacityLimiter], TokenPlace],
         folder_of: Callable[[Token], BridgedFolder],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._token_of, self._place_of, self._folder_of = token_of, place_of, folder_of
+        self._token_of, self._place_of, self._folder_of, self._monotonic = token_of, place_of, folder_of, monotonic
         self._threads = anyio.CapacityLimiter(THREADS)
-        self._servers: dict[tuple[str, Path | None], tuple[TokenPlace, StreamableHTTPSessionManager]] = {}
+        self._servers: dict[tuple[str, Path | None], _TokenServer] = {}
         self._making = anyio.Lock()
         self._group: TaskGroup | None = None
 
@@ -130,8 +145,8 @@ class TokenServers:
 
     def end_waits(self) -> None:
         """Let each call that waits for something answer now."""
-        for place, _ in self._servers.values():
-            place.end_waits()
+        for server in self._servers.values():
+            server.place.end_waits()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """ASGI, for a path of its own."""
@@ -140,35 +155,47 @@ class TokenServers:
         try:
             token = await to_thread.run_sync(self._token_of, headers.get(b"authorization", ""))
             folder = await to_thread.run_sync(self._folder_of, token) if is_bridged(scope) else None
-            server = await self._server_of(token, folder)
+            server = await self._take_server(token, folder)
         except Refused as refused:
             await (refuse_bridged if is_bridged(scope) else _refuse)(send, refused)
             return
-        if folder is None:
-            await server.handle_request(scope, receive, send)
-        else:
-            await answer_bridged(server.handle_request, folder, scope, receive, send)
+        try:
+            if folder is None:
+                await server.manager.handle_request(scope, receive, send)
+            else:
+                await answer_bridged(server.manager.handle_request, folder, scope, receive, send)
+        finally:
+            server.uses, server.used_at = server.uses - 1, self._monotonic()
 
-    async def _server_of(self, token: Token, folder: BridgedFolder | None) -> StreamableHTTPSessionManager:
+    async def _take_server(self, token: Token, folder: BridgedFolder | None) -> _TokenServer:
+        """The server of the token, with one use more."""
         key = token.sha256, folder and folder.engine.root
         async with self._making:
             if key not in self._servers:
                 if self._group is None:
                     raise Refused("unavailable", "The server ends.", "Call again once it is back; nothing is lost.")
+                self._end_idle()
                 place = await to_thread.run_sync(self._place_of, token, folder, self._threads)
-                self._servers[key] = place, await self._group.start(self._serve, place, folder is not None)
-            return self._servers[key][1]
+                self._servers[key] = await self._group.start(self._serve, place, folder is not None)
+            self._servers[key].uses += 1
+            return self._servers[key]
 
-    async def _serve(
-        self, place: TokenPlace, at_once: bool, *, task_status: TaskStatus[StreamableHTTPSessionManager]
-    ) -> None:
+    def _end_idle(self) -> None:
+        since = self._monotonic() - IDLE_S
+        for key, server in list(self._servers.items()):
+            if not server.uses and server.used_at < since:
+                del self._servers[key]
+                server.scope.cancel()
+
+    async def _serve(self, place: TokenPlace, at_once: bool, *, task_status: TaskStatus[_TokenServer]) -> None:
         low = WfeServer(place)._lowlevel_server  # pyright: ignore[reportPrivateUsage] - the SDK has no other way to it
         manager = StreamableHTTPSessionManager(
             low, stateless=True, json_response=at_once, max_request_body_size=MESSAGE_BYTES.most
         )
-        async with manager.run():
-            task_status.started(manager)
-            await anyio.sleep_forever()
+        with anyio.CancelScope() as scope:
+            async with manager.run():
+                task_status.started(_TokenServer(place, manager, scope))
+                await anyio.sleep_forever()
 
 
 async def _refuse(send: Send, refused: Refused) -> None:

@@ -86,6 +86,7 @@ class ProjectSession:
         self._opened = opened
         self.is_started = False
         self._engine: Engine | None = None
+        self._listener: Callable[[str], None] | None = None
         self._worker: Worker | None = None
         self._process: ProcessRecord | None = None
         self._opening = anyio.Lock()
@@ -117,7 +118,8 @@ class ProjectSession:
                     if engine is None:
                         roots = () if self._served.is_named else await ask_roots()
                         engine = await self.in_thread(partial(self._served.engine, roots))
-                    engine.listeners.append(partial(self._on_run_change, asyncio.get_running_loop()))
+                    self._listener = partial(self._on_run_change, asyncio.get_running_loop())
+                    engine.listeners.append(self._listener)
                     self._engine = engine
         return self._engine
 
@@ -166,6 +168,12 @@ class ProjectSession:
             # A thread of its own: those of requests may all be busy with work that no caller awaits any more.
             await to_thread.run_sync(partial(self._close_in, engine), limiter=anyio.CapacityLimiter(1))
         self._threads = None
+
+    def stop_listening(self) -> None:
+        """Hear no more of the runs that an engine changes, which goes on without this session."""
+        if self._engine is not None and self._listener is not None:
+            self._engine.listeners.remove(self._listener)
+            self._listener = None
 
     def _on_run_change(self, loop: asyncio.AbstractEventLoop, run: str) -> None:
         """Called by the engine, in the thread that changed ``run``."""
