@@ -2,7 +2,9 @@
 
 import os
 import threading
+from collections.abc import Callable
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from tests.server.http.conftest import Running
@@ -47,3 +49,61 @@ def test_a_sign_of_life_that_the_report_overtakes_is_no_lost_check(running: Runn
         runner = Runner(server, key, (), tmp_path, dict(os.environ), SandboxSettings(), LEASE_S, [], said.append)
         runner.run(once=True, drain=False)
     assert [line.partition(": ")[2].partition(" ")[0] for line in said] == ["check", "pass"]
+
+
+class Narrow(BaseHTTPRequestHandler):
+    """A proxy that takes no message, as one does that is asked for more than it may take."""
+
+    asked = 0
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        type(self).asked += 1
+        self.send_response(413)
+        self.end_headers()
+        self.wfile.write(b"<html>413 Request Entity Too Large</html>")
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+class BehindProxy(Connection):
+    """Its reports go by a proxy. ``lose``: called where one is sent for the third time."""
+
+    def __init__(self, url: str, token: str, proxy: str, lose: Callable[[], object]) -> None:
+        super().__init__(url, token)
+        self._lose, self._proxy = lose, Connection(proxy, token)
+
+    def end(self, task: Task, report: Report) -> str:
+        if Narrow.asked == 2:
+            self._lose()
+        return self._proxy.end(task, report)
+
+    def close(self) -> None:
+        self._http.close()
+        self._proxy._http.close()
+
+
+def test_a_report_that_a_proxy_does_not_take_is_named_and_not_sent_for_ever(running: Running, tmp_path: Path) -> None:
+    configure(running.house)
+    checking(running)
+    said, signals, key = list[str](), list[int](), RunnerKey(tmp_path / "key")
+
+    def say(line: str) -> None:
+        said.append(line)
+        signals.extend([1] if "the report was refused" in line else [])
+
+    def lose() -> None:
+        running.end()
+        signals.append(1)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Narrow) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{proxy.server_address[1]}"
+        token = running.token("builder", "runner")
+        with closing(BehindProxy(running.url, token, address, lose)) as server:
+            runner = Runner(server, key, (), tmp_path, dict(os.environ), SandboxSettings(), LEASE_S, signals, say)
+            runner.run(once=True, drain=False)
+        proxy.shutdown()
+    assert Narrow.asked == 1
+    assert f"A proxy before {address} takes no message of" in said[-1]

@@ -124,6 +124,14 @@ class Connection:
         if answer.is_success:
             return kind.model_validate_json(answer.content)
         error = _error(answer)
+        if (
+            answer.status_code == 413 and error is None
+        ):  # no server of ours answers so, and to send it again helps nothing
+            raise Refused(
+                "too_large",
+                f"A proxy before {self.url} takes no message of {len(answer.request.content):,} bytes.",
+                "Let it take larger ones, such as by client_max_body_size of nginx.",
+            )
         if answer.status_code >= 500 or error is None:
             raise AwayError(f"{self.url} answers {answer.status_code} to {path}.")
         code = error.get("code")
