@@ -11,6 +11,7 @@ from wfe_mcp.core.items import Item, ItemKind, ItemStatus
 from wfe_mcp.engine.work.items import OPEN
 from wfe_mcp.views.work.answers import items_answer
 from wfe_mcp.views.work.pages import backlog
+from wfe_mcp.views.work.reports import MOST_LINES, report
 
 LIMIT = 20
 
@@ -67,3 +68,16 @@ def test_a_page_of_items_reads_as_many_rows_of_ten_thousand_as_of_a_hundred(scen
     assert [each.line.id for each in backlog(scene.engine, project, (), OPEN, "w-9999", limit=LIMIT).items] == [
         "W-9999"
     ]
+
+
+def test_a_report_looks_at_no_more_runs_than_it_has_lines(scene: Scene) -> None:
+    def finish(first: int, last: int) -> None:
+        with scene.store.tx() as tx:
+            for number in range(first, last + 1):
+                item = Item(f"W-{number}", ItemKind.TASK, "Tides", ItemStatus.DONE, runs=("r1",))
+                tx.items.add(scene.engine.project_id, item, AGENT, scene.clock())
+
+    finish(1, MOST_LINES)
+    few = costs(lambda: report(scene.engine, "tasks"))[0]
+    finish(MOST_LINES + 1, 2 * MOST_LINES)
+    assert costs(lambda: report(scene.engine, "tasks"))[0] == few

@@ -10,7 +10,8 @@ Rules:
 2. The same records make the same text: no time of writing is in it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint
 from wfe_mcp.core.items import Item, ItemKind, ItemStatus, startable
@@ -21,6 +22,8 @@ from wfe_mcp.engine.work.items import items_of
 from wfe_mcp.store import Tx
 from wfe_mcp.views.reports.handoff import files as handoff_files, run_of
 from wfe_mcp.views.reports.pages import fitting, mark_page, quoted_line
+
+T = TypeVar("T")
 
 MOST_LINES, _TITLE, _REASON = 40, 120, 240
 _BACKLOG = frozenset({ItemKind.IDEA, ItemKind.REQUIREMENT, ItemKind.BUG, ItemKind.FINDING, ItemKind.THREAT})
@@ -77,15 +80,15 @@ def _status(_engine: Engine, tx: Tx, items: list[Item]) -> Iterator[str]:
         in_status = [item for item in items if item.status is status]
         if in_status:
             yield from ("", f"## {title}", "")
-            yield from _most(f"- {_name_item(item)}{_run(tx, item)}{_reason(item)}" for item in in_status)
+            yield from _most(in_status, lambda item: f"- {_name_item(item)}{_run(tx, item)}{_reason(item)}")
     yield from ("", "## Next", "", *_next(items))
 
 
 def _next(items: list[Item]) -> Iterator[str]:
     free, waiting = startable(item for item in items if not item.is_over)
     names = {item.id: item for item in items}
-    yield from _most(f"- {_name_item(item)}: `wfe-mcp work start {item.id}`" for item in free)
-    yield from _most(f"- {_name_item(names[name])}: {quoted_line(why, _REASON)}" for name, (why, _) in waiting.items())
+    yield from _most(free, lambda item: f"- {_name_item(item)}: `wfe-mcp work start {item.id}`")
+    yield from _most([*waiting], lambda name: f"- {_name_item(names[name])}: {quoted_line(waiting[name][0], _REASON)}")
     if not free and not waiting:
         yield "Nothing is ready: `wfe-mcp work list`."
 
@@ -97,13 +100,13 @@ def _tasks(_engine: Engine, tx: Tx, items: list[Item]) -> Iterator[str]:
         if item.kind not in {ItemKind.MILESTONE, ItemKind.IDEA, ItemKind.DECISION, ItemKind.CLAIM}
     ]
     yield from ("# Tasks", "")
-    yield from _most(_line(item) for item in tasks if not item.is_over)
+    yield from _most([item for item in tasks if not item.is_over], _line)
     if not any(not item.is_over for item in tasks):
         yield "No task is open."
     over = [item for item in tasks if item.is_over]
     if over:
         yield from ("", "## Over", "")
-        yield from _most(f"{_line(item)}{_audit(tx, item)}" for item in reversed(over))
+        yield from _most(over[::-1], lambda item: f"{_line(item)}{_audit(tx, item)}")
 
 
 def _milestones(_engine: Engine, tx: Tx, items: list[Item]) -> Iterator[str]:
@@ -130,7 +133,7 @@ def _milestones(_engine: Engine, tx: Tx, items: list[Item]) -> Iterator[str]:
     decided = [item for item in items if item.status is ItemStatus.ACCEPTED]
     for title, section in (("Other tasks", rest), ("Backlog", ideas), ("Decisions about the architecture", decided)):
         if section:
-            yield from (f"## {title}", "", *_most(_line(item) for item in section), "")
+            yield from (f"## {title}", "", *_most(section, _line), "")
 
 
 def _git(engine: Engine, _tx: Tx, items: list[Item]) -> Iterator[str]:
@@ -157,8 +160,10 @@ def _git(engine: Engine, _tx: Tx, items: list[Item]) -> Iterator[str]:
     if leftovers:
         yield from ("", "## What deliveries left", "")
         yield from _most(
-            f"- {quoted_line(leftover.name, _TITLE)}: {quoted_line(leftover.stays, _REASON) or '`wfe-mcp git cleanup` removes it'}"
-            for leftover in leftovers
+            leftovers,
+            lambda leftover: (
+                f"- {quoted_line(leftover.name, _TITLE)}: {quoted_line(leftover.stays, _REASON) or '`wfe-mcp git cleanup` removes it'}"
+            ),
         )
 
 
@@ -202,8 +207,8 @@ def _audit(tx: Tx, item: Item) -> str:
     return f"; run {item.runs[-1]}{f': gates {counts}' if counts else ''}"
 
 
-def _most(lines: Iterator[str]) -> Iterator[str]:
-    texts = list(lines)
-    yield from texts[:MOST_LINES]
-    if len(texts) > MOST_LINES:
-        yield f"- … and {len(texts) - MOST_LINES} more"
+def _most(entries: Sequence[T], line: Callable[[T], str]) -> Iterator[str]:
+    """The lines of the first entries, and how many more there are. A line may cost a look at a run, so no others are made."""
+    yield from map(line, entries[:MOST_LINES])
+    if len(entries) > MOST_LINES:
+        yield f"- … and {len(entries) - MOST_LINES} more"
