@@ -2,7 +2,7 @@
 
 import pytest
 
-from wfe_mcp.cli.terminal.text import laid_out, width_of
+from wfe_mcp.cli.terminal.text import below_margin, laid_out, width_of
 
 HEADER = ("RUN", "STATE", "TITLE")
 ROWS = (
@@ -46,3 +46,9 @@ def test_wide_characters_and_colours_do_not_shift_columns() -> None:
     assert (width_of("日本"), width_of("\x1b[32mpass\x1b[0m"), width_of("e\u0301")) == (4, 4, 1)
     first, second = laid_out((), [("日本", "x"), ("abcd", "y")])
     assert (first, second) == ("日本  x", "abcd  y")
+
+
+@pytest.mark.parametrize("columns", range(1, 9))
+def test_a_line_of_wide_characters_has_an_end_on_the_narrowest_terminal(columns: int) -> None:
+    lines = below_margin("a 漢字 b", columns)
+    assert "".join("".join(lines).split()) == "a漢字b"

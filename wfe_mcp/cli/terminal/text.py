@@ -50,6 +50,8 @@ def _utc(at: datetime | str) -> datetime:
 
 NARROW = 60
 _LEAST = 20
+_FEWEST = 4
+"""With fewer columns a wide character has no room beside the margin."""
 _GAP = "  "
 _COLOURS = re.compile("\x1b\\[[0-9;]*m")
 _COLOURED = re.compile("\x1b\\[[0-9;]*m|.", re.DOTALL)
@@ -112,7 +114,7 @@ def below_margin(text: str, columns: int | None) -> list[str]:
     """``text``, which is one line, in lines that a terminal of so many columns does not break: it would begin at the column
     that is ours. What has no room goes on below, indented by two more than the line; broken between words where there are some.
     """
-    if columns is None:
+    if columns is None or columns < _FEWEST:
         return [text]
     bare = _COLOURS.sub("", text)
     below = " " * min(len(bare) - len(bare.lstrip(" ")) + 2, columns // 2)
