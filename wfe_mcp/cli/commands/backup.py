@@ -34,12 +34,12 @@ def backup(invocation: Invocation, file: To = "", force: Replace = False) -> Non
 
     Servers may keep writing.
     """
-    from wfe_mcp.engine.maintenance.backups import backup as backed_up
+    from wfe_mcp.engine.maintenance.backups import backup as write_backup
 
     words = ["backup", *([file] if file else []), *(["--force"] if force else [])]
     stopped = "No file was left.", words
     with invocation.long_work("Copying and checking the database", lambda: stopped) as progress:
-        path, held = backed_up(
+        path, held = write_backup(
             invocation.engine, Path(file).absolute() if file else None, force=force, progress=progress
         )
     summary = f"Backed up {_words(held)}: {path}"

@@ -229,10 +229,10 @@ def checkpoints(invocation: Invocation, run: Run, prune: Prune = False) -> None:
     invocation.render(answer, render)
 
 
-def _row(screen: Screen, each: "CheckpointView", now: "datetime") -> tuple[str, ...]:
-    place = f"{each.phase} #{each.attempt}" if each.phase else ""
-    holds = "state and files" if each.files else "state"
-    if each.skipped:
-        holds += f", without {plural(each.skipped, 'file')}"
-    holds += f" ({each.note})" if each.note else ""
-    return each.checkpoint, each.why, place, screen.time(each.at, now), holds
+def _row(screen: Screen, row: "CheckpointView", now: "datetime") -> tuple[str, ...]:
+    place = f"{row.phase} #{row.attempt}" if row.phase else ""
+    holds = "state and files" if row.files else "state"
+    if row.skipped:
+        holds += f", without {plural(row.skipped, 'file')}"
+    holds += f" ({row.note})" if row.note else ""
+    return row.checkpoint, row.why, place, screen.time(row.at, now), holds

@@ -40,7 +40,7 @@ def watch(invocation: Invocation, run: Run) -> None:
 def follow(
     invocation: Invocation, run: str, *, shows_all: bool, should_stop: Callable[[], bool] = lambda: False
 ) -> "Overview":
-    """Work on the run and show what happens, until it ends, needs the user, or or ``should_stop``.
+    """Work on the run and show what happens, until it ends, needs the user, or ``should_stop``.
 
     ``shows_all``: from the run's first event on, else only what is new.
     """

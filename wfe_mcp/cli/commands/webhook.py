@@ -108,12 +108,12 @@ def try_out(invocation: Invocation, name: Webhook) -> None:
 
 def deliveries(invocation: Invocation, webhook: Only = "", state: State = None, limit: Limit = 20) -> None:
     """List what was sent to webhooks, newest first."""
-    from wfe_mcp.engine.webhooks.deliveries import deliveries as found_of
+    from wfe_mcp.engine.webhooks.deliveries import deliveries as newest_deliveries
     from wfe_mcp.views.project.webhooks import delivery_view
 
     for name in state or []:
         refuse_unknown(name, _STATES, f"{name!r} is not a state of a delivery.")
-    rows = [delivery_view(delivery) for delivery in found_of(invocation.engine, webhook, state or (), limit)]
+    rows = [delivery_view(delivery) for delivery in newest_deliveries(invocation.engine, webhook, state or (), limit)]
 
     def render(screen: Screen) -> None:
         screen.table(
@@ -145,12 +145,12 @@ def redeliver(invocation: Invocation, names: Deliveries = None, failed: Failed =
 
     One that waits for its next try is tried now.
     """
-    from wfe_mcp.engine.webhooks.deliveries import redeliver as sent_again
+    from wfe_mcp.engine.webhooks.deliveries import redeliver as send_again
     from wfe_mcp.views.project.webhooks import delivery_view
 
     rows = [
         delivery_view(delivery)
-        for delivery in sent_again(invocation.engine, names or (), failed=failed, webhook=webhook)
+        for delivery in send_again(invocation.engine, names or (), failed=failed, webhook=webhook)
     ]
     many = plural(len(rows), "delivery", "deliveries")
     none = "No event has failed; a test that failed is not sent again."
@@ -173,13 +173,13 @@ def rotate_secret(
 ) -> None:
     """Make a secret and show it. ``key``: one that the table must have, which says in whose configuration it stands."""
     from wfe_mcp.cli.terminal.pin import read_key
-    from wfe_mcp.engine.webhooks.signing import OVERLAP, credential_of, rotate as made_anew, valid_credentials
+    from wfe_mcp.engine.webhooks.signing import OVERLAP, credential_of, rotate as make_secret, valid_credentials
 
     engine, table = invocation.engine, {"webhook": "webhooks"}.get(hook.signs, hook.signs)
     typed = "" if key_fd is None else read_key(key_fd, name) or ""
     by = invocation.person(pin_fd, f"change the secret of {hook.signs} {name}")
     is_own = engine.settings().origins[f"{table}.{name}.{key}"].layer == "user"
-    secret = made_anew(engine, by, name, hook, typed, "person" if is_own else "project")
+    secret = make_secret(engine, by, name, hook, typed, "person" if is_own else "project")
     both = len(valid_credentials(engine, name, hook)) > 1
     hours = int(OVERLAP.total_seconds() // 3600)
     summary = f"{hook.signs.capitalize()} {name} has a new secret."

@@ -198,11 +198,11 @@ def render_imported(screen: Screen, answer: "Envelope", *, with_lost: bool = Tru
             if with_lost
         ),
     ]
-    for texts_, style in ((texts, ""), (notes, "yellow")):
-        for text in texts_[:_SHOWN]:
+    for lines, style in ((texts, ""), (notes, "yellow")):
+        for text in lines[:_SHOWN]:
             screen.line(text, style) if style else screen.line(text)
-        if len(texts_) > _SHOWN:
-            screen.line(f"  and {len(texts_) - _SHOWN} more: --json lists all")
+        if len(lines) > _SHOWN:
+            screen.line(f"  and {len(lines) - _SHOWN} more: --json lists all")
 
 
 def run(

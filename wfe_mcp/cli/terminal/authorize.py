@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def authorize(invocation: Invocation, run: str, probe: Command, pin_fd: int | None, what: str) -> By:
-    """The caller of ``probe``, a command by ``door.by``: without a proof where any caller may give it, else the user.
+    """The caller of ``probe``, a command by ``invocation.by``: without a proof where any caller may give it, else the user.
 
     A given PIN is always checked. Refuses what is illegal for the user too before it asks for the PIN; the engine refuses the rest.
     """

@@ -185,12 +185,12 @@ class _Lines:
                 lines = [line for piece in text.split("\n") for line in self._wrap_line(f"    {piece}", "      ")]
                 self._print_cut(lines, _MOST_LINES)
 
-    def _unusual(self, found: Sequence[Unusual]) -> None:
-        if not found:
+    def _unusual(self, entries: Sequence[Unusual]) -> None:
+        if not entries:
             self._screen.line(words.NOTHING_UNUSUAL)
             return
         self._screen.line("UNUSUAL", "bold")
-        for unusual in found:
+        for unusual in entries:
             self._text(f"  ! {unusual.weight}: {unusual.text} {unusual.why}".rstrip(), "    ", _STYLE[unusual.weight])
 
     def _input(self, input_: Input) -> None:

@@ -61,11 +61,11 @@ def _in_run(engine: Engine, request: OpinionRequest, envelope: Envelope, *last: 
     """The answer with the status of its run; what can be done there comes before ``last``."""
     if request.run is None:
         return replace(envelope, next=envelope.next or last)
-    stands = overview_of(engine, request.run)
-    about = envelope_of(stands, envelope.summary, None, phase=request.phase, error=envelope.error)
+    overview = overview_of(engine, request.run)
+    about = envelope_of(overview, envelope.summary, None, phase=request.phase, error=envelope.error)
     return replace(
         about,
-        waiting_on=envelope.waiting_on or stands.waiting_on,
+        waiting_on=envelope.waiting_on or overview.waiting_on,
         next=envelope.next or (*about.next[:2], *last),
         data=envelope.data,
     )

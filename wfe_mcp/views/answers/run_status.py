@@ -102,7 +102,7 @@ def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
     idle, warnings = nothing_open(engine, ready), reset_warnings(engine)
     if not overviews:
         return idle.showing(RunList(runs=(), warnings=warnings)) if warnings else idle
-    overviews.sort(key=lambda one: bool(one.folder))  # this folder's first
+    overviews.sort(key=lambda run_overview: bool(run_overview.folder))  # this folder's first
     here = sum(1 for run_overview in overviews if not run_overview.folder)
     from wfe_mcp.engine.templates.effective_gates import find_weakened_gates  # the status of one run does without
 
@@ -135,18 +135,18 @@ def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
     return Envelope(True, summary=f"{what}; {waits}" if ended else what, next=tuple(moves[:3]), view=view)
 
 
-def _with_decisions(engine: Engine, found: Sequence[Overview], listed: RunList) -> RunList:
+def _with_decisions(engine: Engine, overviews: Sequence[Overview], listed: RunList) -> RunList:
     """``listed`` with the oldest decisions that wait for the user in these runs, each in a line."""
-    overviews = [
+    asked = [
         run_overview
-        for run_overview in found
+        for run_overview in overviews
         if any(attempt.asked for attempt in run_overview.loaded.state.open_attempts)
     ]
-    if not overviews:
+    if not asked:
         return listed
     from wfe_mcp.views.approvals.request import waiting_lines
 
-    lines = waiting_lines(engine, overviews)
+    lines = waiting_lines(engine, asked)
     return replace(listed, decisions=lines[:DECISIONS], more_decisions=max(0, len(lines) - DECISIONS))
 
 

@@ -41,12 +41,12 @@ class BoardView:
     ended: tuple[RunRow, ...] = ()
 
 
-def board(template: str, standings: Sequence[Overview]) -> BoardView:
+def board(template: str, overviews: Sequence[Overview]) -> BoardView:
     """The board of the runs, newest first. Phases that only older runs have come after those of the newest."""
     titles: dict[PhasePath, str] = {}
     at = dict["PhasePath", list[RunRow]]()
     ended = list[RunRow]()
-    for run_overview in standings:
+    for run_overview in overviews:
         for phase in run_overview.loaded.state.spec.body(None):
             titles.setdefault(phase.path, run_overview.plan.phase(phase.path).title or str(phase.path))
         row = run_row(run_overview.loaded.record, run_overview)
@@ -96,7 +96,7 @@ class Feed:
         under_way += [call.started_at for call in calls if call.status is CallStatus.STARTED]
         begun = [activity.started_at for activity in (*tools, *calls)]
         self._since = min(under_way, default=max(begun, default=self._since))
-        return sorted(happenings, key=lambda one: one.at)
+        return sorted(happenings, key=lambda happening: happening.at)
 
     def _is_new(self, row: str) -> bool:
         if row in self._reported:

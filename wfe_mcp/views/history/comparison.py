@@ -90,15 +90,12 @@ class ComparisonView:
     phases: tuple[PhaseComparison, ...]
 
 
-def comparison(engine: Engine, run_overview: Overview, two: Overview) -> ComparisonView:
-    """``two`` beside ``run_overview``."""
+def comparison(engine: Engine, overview: Overview, other: Overview) -> ComparisonView:
+    """``other`` beside ``overview``."""
     with engine.store.read() as tx:
-        first, second = _Side(engine, tx, run_overview), _Side(engine, tx, two)
-        pairs = {
-            name: [_document_of(tx, overview, name) for overview in (run_overview, two)]
-            for name in ("definition", "inputs")
-        }
-    paths = dict.fromkeys([*run_overview.loaded.state.attempts, *two.loaded.state.attempts])
+        first, second = _Side(engine, tx, overview), _Side(engine, tx, other)
+        pairs = {name: [_document_of(tx, run, name) for run in (overview, other)] for name in ("definition", "inputs")}
+    paths = dict.fromkeys([*overview.loaded.state.attempts, *other.loaded.state.attempts])
     return ComparisonView(
         runs=(first.run(), second.run()),
         template=tuple(difference(*pairs["definition"])),
@@ -127,7 +124,7 @@ class _Side:
 
     def __init__(self, engine: Engine, tx: Tx, overview: Overview) -> None:
         record = overview.loaded.record
-        self._found = overview
+        self._overview = overview
         self._until = record.ended_at or engine.clock()
         self._seconds: dict[PhasePath, dict[For, float]] = {}
         for task in tasks_of_run(engine, tx, overview):
@@ -137,13 +134,13 @@ class _Side:
 
     def run(self) -> RunSide:
         """The run as a whole."""
-        record = self._found.loaded.record
+        record = self._overview.loaded.record
         spent: dict[For, float] = {}
-        for second in self._seconds.values():
-            _add(spent, second)
+        for seconds in self._seconds.values():
+            _add(spent, seconds)
         tokens, cost_usd = tokens_and_cost(self._total)
         return RunSide(
-            row=run_row(record, weakened_gates=len(find_weakened_gates(self._found.loaded))),
+            row=run_row(record, weakened_gates=len(find_weakened_gates(self._overview.loaded))),
             version=record.template_version,
             seconds=_round_times(spent),
             tokens=tokens,
@@ -153,7 +150,7 @@ class _Side:
 
     def phase(self, path: PhasePath) -> PhaseSide | NoPhase:
         """One phase with all its attempts."""
-        tries = self._found.loaded.state.attempts.get(path)
+        tries = self._overview.loaded.state.attempts.get(path)
         if tries is None:
             return NoPhase()
         newest = tries[-1]
@@ -171,7 +168,9 @@ class _Side:
             cost_usd=cost_usd,
             seconds=_round_times(self._seconds.get(path, {})),
             sha256=(newest.sha256 or "")[:12] if newest.revision else "",
-            gates=tuple(f"{verdict.gate} {verdict.verdict}" for verdict in attempt_view(self._found, newest).verdicts),
+            gates=tuple(
+                f"{verdict.gate} {verdict.verdict}" for verdict in attempt_view(self._overview, newest).verdicts
+            ),
         )
 
 

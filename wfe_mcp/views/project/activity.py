@@ -168,7 +168,7 @@ def evidence_list(engine: Engine, run: str, phase: str = "", attempt: int | None
         for row in rows
         if row.finished_at is not None and phase in {"", row.phase} and attempt in {None, row.attempt}
     ]
-    return EvidenceList(evidence=tuple(sorted(facts, key=lambda one: one.at)))
+    return EvidenceList(evidence=tuple(sorted(facts, key=lambda fact: fact.at)))
 
 
 def _step_fact(row: StepRecord, at: datetime, iteration: int) -> EvidenceFact:

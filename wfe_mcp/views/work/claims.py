@@ -96,16 +96,16 @@ def _test(test: Mapping[str, Any], result: Mapping[str, Any], *, is_outdated: bo
     )
 
 
-def _evidence(one: Mapping[str, Any]) -> ClaimEvidence:
-    says = {True: "supports", False: "contradicts"}.get(one.get("supports", ""), "neither")
+def _evidence(entry: Mapping[str, Any]) -> ClaimEvidence:
+    says = {True: "supports", False: "contradicts"}.get(entry.get("supports", ""), "neither")
     return ClaimEvidence(
-        ref=one.get("ref", ""),
-        reason=one.get("reason", ""),
+        ref=entry.get("ref", ""),
+        reason=entry.get("reason", ""),
         says=says,
-        at=one["at"],
-        list=one.get("test", ""),
-        commit=one.get("head") or "",
-        sha256=one.get("sha256", ""),
+        at=entry["at"],
+        list=entry.get("test", ""),
+        commit=entry.get("head") or "",
+        sha256=entry.get("sha256", ""),
     )
 
 
