@@ -53,7 +53,7 @@ class Bridge:
         self.over = threading.Event()
         self._at_once = threading.BoundedSemaphore(_AT_ONCE)
         self._made: tuple[Link, Files] | None = None
-        self._making = threading.Lock()
+        self._making, self._cancelling = threading.Lock(), threading.Lock()
         self._under_way: dict[str | int, http.client.HTTPConnection | None] = {}
 
     def take(self, frame: Frame | None) -> None:
@@ -76,15 +76,19 @@ class Bridge:
             threading.Thread(target=self._work, args=(frame, request), daemon=True).start()
 
     def _cancel(self, request: object) -> None:
-        """The client waits no more: what is under way at the server ends there, completely or not at all."""
-        if isinstance(request, str | int) and request in self._under_way:
-            connection = self._under_way.pop(request)
-            if connection is not None and connection.sock is not None:
-                with suppress(OSError):
-                    connection.sock.shutdown(2)
+        """The client waits no more: what was not sent is not; what is under way at the server ends there, completely or not at all."""
+        if not isinstance(request, str | int):
+            return
+        with self._cancelling:
+            connection = self._under_way.pop(request, None)
+        if connection is not None and connection.sock is not None:
+            with suppress(OSError):
+                connection.sock.shutdown(2)
 
     def _work(self, frame: Frame, request: str | int) -> None:
         with self._at_once:
+            if request not in self._under_way:  # the client cancelled it while it waited here
+                return
             try:
                 message = self._tool(frame, request) if frame["method"] == "tools/call" else self._other(frame, request)
             except Exception:
@@ -144,7 +148,9 @@ class Bridge:
 
     def _post(self, frame: Frame, request: str | int, headers: dict[str, str]) -> Answer:
         def open_connection(connection: http.client.HTTPConnection) -> None:
-            if request in self._under_way:
+            with self._cancelling:
+                if request not in self._under_way:
+                    raise Refused("unavailable", "The client cancelled the call before it was sent.")
                 self._under_way[request] = connection
 
         about = {"Mcp-Protocol-Version": self._front.version}
