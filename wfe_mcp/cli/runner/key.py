@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from base64 import urlsafe_b64encode
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.files.project_files import make_file_once
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -30,9 +28,8 @@ class RunnerKey:
 def _key_in(file: Path) -> Ed25519PrivateKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not file.exists():
-        _write_key(file, Ed25519PrivateKey.generate().private_bytes_raw().hex())
+        make_file_once(file, Ed25519PrivateKey.generate().private_bytes_raw().hex().encode())
     try:
         return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(file.read_text("ascii")))
     except ValueError:
@@ -41,18 +38,6 @@ def _key_in(file: Path) -> Ed25519PrivateKey:
             f"The key of this runner is damaged: {file}",
             "Remove the file: the next start makes another key, for which the server needs a new token.",
         ) from None
-
-
-def _write_key(file: Path, text: str) -> None:
-    """Write the whole file or none: a runner may be killed meanwhile. A key that another runner wrote first stays."""
-    descriptor, staged = tempfile.mkstemp(dir=file.parent, prefix=".key-")  # for its user alone
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as wrapper:
-            wrapper.write(text)
-        with suppress(FileExistsError):
-            os.link(staged, file)
-    finally:
-        Path(staged).unlink()
 
 
 def _text(raw: bytes) -> str:

@@ -53,6 +53,8 @@ SOON = frozenset(
 """Events by name: to load their classes takes 30 ms, also of a command that changes nothing."""
 
 
+MOST_ENDED = 200
+"""Of the runs that ended last a start looks for those that a killed process did not anchor: more than it had within its half second."""
 UNKNOWN = "The file with the anchors is gone: whether a run was rewritten, cut or said to be imported before now cannot be known from it"
 
 
@@ -148,7 +150,7 @@ class Anchoring:
                 self._wake.notify()
 
     def catch_up(self) -> None:
-        """Note the runs whose last event is not anchored, and anchor a restore that was killed before it did.
+        """Note the open runs, and those that ended last, whose last event is not anchored, and anchor a restore that was killed before it did.
 
         Where the file of the anchors is gone, only open runs: a person says that it begins again (``anchor_again``).
         """
@@ -167,7 +169,7 @@ class Anchoring:
                 # A run that lies before the first anchor is none that a killed process left.
                 tails |= {
                     run: head
-                    for run, (began, head) in tx.runs.tails(engine.project_id).items()
+                    for run, (began, head) in tx.runs.ended_tails(engine.project_id, MOST_ENDED).items()
                     if run in known or not lines or began >= lines[0].at
                 }
         behind = [run for run, head in tails.items() if known.get(run) != head]

@@ -39,8 +39,11 @@ _ARE_OPEN = (
     OURS,
 )
 _OPEN_TAILS = select(RUN.c.id, RUN.c.last_seq, RUN.c.last_hash).where(*_ARE_OPEN)
-_TAILS = select(RUN.c.id, RUN.c.created_at, RUN.c.last_seq, RUN.c.last_hash).where(
-    RUN.c.project_id == bindparam("project_id"), OURS
+_ENDED_TAILS = (
+    select(RUN.c.id, RUN.c.created_at, RUN.c.last_seq, RUN.c.last_hash)
+    .where(RUN.c.project_id == bindparam("project_id"), RUN.c.ended_at.is_not(None), OURS)
+    .order_by(RUN.c.ended_at.desc(), RUN.c.id.desc())
+    .limit(bindparam("most"))
 )
 _OPEN_TAILS_OF = _OPEN_TAILS.where(RUN.c.id.in_(bindparam("runs", expanding=True)))
 _MAY_HAVE_LOST = (
@@ -226,9 +229,9 @@ class RunListRepository(Repository):
             rows = self._connection.execute(_OPEN_TAILS_OF, {"project_id": project_id, "runs": list(runs)})
         return {str(row.id): (int(row.last_seq), str(row.last_hash)) for row in rows}
 
-    def tails(self, project_id: str) -> dict[str, tuple[datetime, tuple[int, str]]]:
-        """When each run of the project began, and the number and hash of its last event; imported ones are left out."""
-        rows = self._connection.execute(_TAILS, {"project_id": project_id})
+    def ended_tails(self, project_id: str, most: int) -> dict[str, tuple[datetime, tuple[int, str]]]:
+        """When each of the runs that ended last began, and the number and hash of its last event; imported ones are left out."""
+        rows = self._connection.execute(_ENDED_TAILS, {"project_id": project_id, "most": most})
         return {str(row.id): (row.created_at, (int(row.last_seq), str(row.last_hash))) for row in rows}
 
     def to_tend(self, project_id: str, now: datetime) -> list[RunId]:
