@@ -62,6 +62,18 @@ def test_each_second_goes_to_work_or_to_whom_it_waited_for() -> None:
     assert (task.first, task.last) == ("completed", "completed")
 
 
+def test_a_check_that_needs_trust_or_a_credential_waits_for_a_person() -> None:
+    lacks = {"verdict": {"stage": "after", "gate": 0, "outcome": "needs_credential"}}
+    (task,) = log(
+        *SUBMITTED,
+        (26, "plan GateJudged", lacks),
+        (86, "plan TreeChanged"),
+        (88, "plan GateJudged", judged(0)),
+        until=90,
+    )
+    assert task.seconds == {"agent": 5, "working": 20, "checks": 3, "human": 60, "reviewer": 2}
+
+
 def test_a_retry_counts_in_the_same_task_and_its_backoff_waits_for_the_server() -> None:
     (task,) = log(
         *SUBMITTED,

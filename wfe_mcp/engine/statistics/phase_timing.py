@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.events import FORMER_NAMES
+from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.core.paths import PhasePath, declared_path
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ _BY_GATE = {
     "OpinionOverruled",
 }
 """After these it goes to whom the next gate asks."""
+_FOR_A_PERSON = {outcome.value for outcome in GateOutcome if outcome.kind is VerdictKind.AWAITING}
 
 
 class Stretch(NamedTuple):
@@ -240,7 +242,9 @@ def _next(type_: str, phase: PhaseSpec, payload: Mapping[str, Any]) -> For | Non
     if type_ == "GatesOpened":
         return _gate(phase, payload["stage"], 0)
     if type_ == "GateJudged":
-        return _gate(phase, payload["verdict"]["stage"], payload["verdict"]["gate"] + 1)
+        verdict = payload["verdict"]
+        waits = verdict.get("outcome") in _FOR_A_PERSON
+        return "human" if waits else _gate(phase, verdict["stage"], verdict["gate"] + 1)
     if type_ in {"ApprovalGiven", "OpinionOverruled"}:
         return _gate(phase, "after", payload["gate"] + 1)
     if type_ in _BY_GATE:
