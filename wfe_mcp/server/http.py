@@ -106,9 +106,11 @@ class TokenPlace(ProjectSession):
 class _TokenServer:
     """What serves a token. ``uses``: requests that are answered now; ``used_at``: when one ended last, by the clock of monotonic."""
 
-    def __init__(self, place: TokenPlace, manager: StreamableHTTPSessionManager, scope: anyio.CancelScope) -> None:
+    def __init__(
+        self, place: TokenPlace, manager: StreamableHTTPSessionManager, scope: anyio.CancelScope, used_at: float
+    ) -> None:
         self.place, self.manager, self.scope = place, manager, scope
-        self.uses, self.used_at = 0, 0.0
+        self.uses, self.used_at = 0, used_at
 
 
 class TokenServers:
@@ -170,15 +172,17 @@ class TokenServers:
     async def _take_server(self, token: Token, folder: BridgedFolder | None) -> _TokenServer:
         """The server of the token, with one use more."""
         key = token.sha256, folder and folder.engine.root
-        async with self._making:
-            if key not in self._servers:
-                if self._group is None:
-                    raise Refused("unavailable", "The server ends.", "Call again once it is back; nothing is lost.")
-                self._end_idle()
-                place = await to_thread.run_sync(self._place_of, token, folder, self._threads)
-                self._servers[key] = await self._group.start(self._serve, place, folder is not None)
-            self._servers[key].uses += 1
-            return self._servers[key]
+        if key not in self._servers:  # a token that is served does not wait for a project that opens
+            async with self._making:
+                if key not in self._servers:
+                    if self._group is None:
+                        raise Refused("unavailable", "The server ends.", "Call again once it is back; nothing is lost.")
+                    self._end_idle()
+                    place = await to_thread.run_sync(self._place_of, token, folder, self._threads)
+                    self._servers[key] = await self._group.start(self._serve, place, folder is not None)
+        server = self._servers[key]
+        server.uses += 1
+        return server
 
     def _end_idle(self) -> None:
         since = self._monotonic() - IDLE_S
@@ -194,7 +198,7 @@ class TokenServers:
         )
         with anyio.CancelScope() as scope:
             async with manager.run():
-                task_status.started(_TokenServer(place, manager, scope))
+                task_status.started(_TokenServer(place, manager, scope, self._monotonic()))
                 await anyio.sleep_forever()
 
 
