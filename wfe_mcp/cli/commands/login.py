@@ -48,7 +48,10 @@ def login(invocation: Invocation, url: Url) -> None:
     end = time.monotonic() + float(asked["expires_in"])
     while time.monotonic() < end:
         time.sleep(interval)
-        _, answer = _post(url, "token", {"grant_type": _GRANT, "device_code": str(asked["device_code"])})
+        try:
+            _, answer = _post(url, "token", {"grant_type": _GRANT, "device_code": str(asked["device_code"])})
+        except Refused:  # the server, or a proxy before it, restarts: the code counts all the same
+            continue
         if "access_token" in answer:
             name, ends = str(answer["name"]), str(answer["expires_at"])
             keep_login(Login(url, name, str(answer["access_token"])), invocation.project)
