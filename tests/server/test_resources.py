@@ -111,7 +111,7 @@ async def test_the_prompts_name_the_calls_to_make(connect: Connect) -> None:
     assert "status(run='r1')" in text["continue"]
     assert "I decide" in text["review"]
     assert "r1" in text["handoff"]
-    assert "status(run=…, wait_s=45)" in text["start"], "without a run, status does not wait"
+    assert "status(run=…, wait_s=45)" in text["start"], "of several open runs status waits for none"
     assert isinstance(none, TextContent)
     assert none.text.startswith("wfe run cannot be handed over: This project has no run")
 

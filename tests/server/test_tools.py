@@ -184,7 +184,8 @@ async def test_an_artifact_is_read_whole_in_part_and_as_a_list(connect: Connect)
     assert (listed["summary"], [each["phase"] for each in listed["data"]["artifacts"]]) == ("read 1 artifact", ["plan"])
 
 
-async def test_waiting_ends_with_the_change_that_is_waited_for(connect: Connect) -> None:
+@pytest.mark.parametrize("is_named", [True, False], ids=["named", "the open one"])
+async def test_waiting_ends_with_the_change_that_is_waited_for(connect: Connect, is_named: bool) -> None:
     async with connect() as agent, connect() as other:
         run = await drill(agent)
         for phase in ("agreed", "asked", "signed", "plan", "checked"):
@@ -196,7 +197,7 @@ async def test_waiting_ends_with_the_change_that_is_waited_for(connect: Connect)
 
         async def wait() -> None:
             asleep.set()
-            found.append(await call(agent, "status", run=run, wait_s=45))
+            found.append(await call(agent, "status", **({"run": run} if is_named else {}), wait_s=45))
 
         async with anyio.create_task_group() as group:
             group.start_soon(wait)

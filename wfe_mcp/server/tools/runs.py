@@ -42,6 +42,8 @@ async def status(
     """The state of a run, what it waits for, what to call next. Use first in a session, when unsure, or to wait: wait_s
     long-polls. Without run: the open runs; project: what it is.
     """
+    if wait_s and not run and detail != "project":  # the one run that is open is meant; of several none
+        run = (await call.answer(views.reading.status)).run or ""
     before = await call.place.in_thread(partial(views.envelopes.moment, call.engine, run)) if wait_s and run else None
     envelope = await call.answer(views.reading.status, run=run, detail=detail)
     if before is None or envelope.run is None:
