@@ -46,5 +46,6 @@ def test_a_comment_elsewhere_is_refused_and_decides_nothing(cli: Terminal) -> No
     assert "Did you mean 'app.py'?" in cli("reject", run, "send", "--comment", "app.pi:2=x", pin=PIN).err
     assert cli.json("reject", run, "send", "--comment", "app.py:-1=x", pin=PIN).refusal == "bad_argument"
     assert cli.json("reject", run, "send", "--comment", "app.py=x", pin=PIN).refusal == "bad_argument"
+    assert cli.json("reject", run, "send", "--comment", f"app.py:{'9' * 5_000}=x", pin=PIN).refusal == "bad_argument"
     assert cli("reject", run, "send", pin=PIN).code == 2
     assert cli.json("status", run).data["phases"]

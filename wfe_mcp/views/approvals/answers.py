@@ -140,7 +140,7 @@ def reject(engine: Engine, by: By, run: str, phase: str, feedback: str, to: str 
     return after_move(engine, loaded.record.id, phase, "withdrawn; a new attempt is open")
 
 
-_TYPED = re.compile(r"(?P<file>[^=]+?):(?P<old>-?)(?P<line>\d+)=(?P<text>.+)", re.DOTALL)
+_TYPED = re.compile(r"(?P<file>[^=]+?):(?P<old>-?)(?P<line>\d{1,9})=(?P<text>.+)", re.DOTALL)
 MOST_COMMENTS = 200
 """Comments on lines in one rejection."""
 
