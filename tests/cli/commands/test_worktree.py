@@ -1,6 +1,7 @@
 """Further work trees at the terminal: made ready to work in, started in, removed with nothing lost."""
 
 import json
+import os
 import socket
 import sys
 from pathlib import Path
@@ -57,6 +58,25 @@ def test_a_new_one_has_what_git_ignores_and_the_work_needs_and_nothing_else(cli:
     assert not (tree / "made").exists()
     assert cli.git("-C", str(tree), "status", "--porcelain") == "", "git sees no change in it"
     assert [each["branch"] for each in cli.json("worktree", "list").data["worktrees"]][1:] == ["fix-login"]
+
+
+def test_a_repository_inside_is_copied_as_a_whole_and_a_name_of_other_bytes_too(cli: Terminal) -> None:
+    cli.git("init", "-q", "cache/lib")
+    (cli.root / "cache" / "lib" / "one").write_text("1")
+    (cli.root / "cache" / "lib" / "link").symlink_to("one")
+    odd = os.fsdecode(b"caf\xe9") if sys.platform == "linux" else "café"
+    (cli.root / "cache" / odd).write_text("2")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.relpath(cli.root / "cache" / "lib" / ".git" / "ipc"))
+        cli.git("worktree", "add", "-q", "cache/other")
+
+        tree = Path(made(cli, "fix-login")["folder"])
+
+    assert (tree / "cache" / odd).read_text() == "2"
+    assert (tree / "cache" / "lib" / "link").read_text() == "1"
+    assert cli.git("-C", str(tree / "cache" / "lib"), "status", "--porcelain").split() == ["??", "link", "??", "one"]
+    assert not (tree / "cache" / "other").exists(), "a second folder of one work tree would be none"
+    assert list((tree / "cache").glob("*.wfe-copy")) == []
 
 
 @pytest.mark.attack("a branch of a clone has a link where files are copied into its work tree", "held", "T5; A3")

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.folders import walk
+from wfe_mcp.workspace.files.staging import refusing_faults
 from wfe_mcp.workspace.git.command import output_of, quiet_filters, require_repository, run_git, text_of
 from wfe_mcp.workspace.git.objects import OWN_BRANCHES
 from wfe_mcp.workspace.git.repository import changes, commit_of, is_ancestor
@@ -106,17 +107,23 @@ def needed_files(root: Path) -> list[str]:
     if not (root / INCLUDE_FILE).is_file():
         return ours
     named = _names(root, "ls-files", "-z", "--others", "--ignored", f"--exclude-from={root / INCLUDE_FILE}")
-    ignored = run_git(root, "check-ignore", "-z", "--stdin", stdin="\0".join(named).encode(), ok=None)
+    ignored = run_git(root, "check-ignore", "-z", "--stdin", stdin=os.fsencode("\0".join(named)), ok=None)
     kept = set(os.fsdecode(ignored.stdout).split("\0")) if ignored else set[str]()
     return [*ours, *(name for name in named if name in kept and not name.startswith(".wfe/"))]
 
 
 def copy_files(root: Path, into: Path, names: Iterable[str]) -> int:
-    """Copy files, links as links, that ``into`` does not have; how many it were. What goes on meanwhile is left out."""
+    """Copy files, links as links, that ``into`` does not have; how many it were. What goes on meanwhile is left out.
+
+    A repository inside, which git names as a folder, is copied as one; a work tree is not, which belongs to another.
+    """
     copied = 0
-    for name in names:
+    for name in (each.rstrip("/") for each in names):
         source, target = root / name, into / name
         if os.path.lexists(target) or not os.path.lexists(source):
+            continue
+        is_folder = source.is_dir() and not source.is_symlink()
+        if is_folder and (not (source / ".git").is_dir() or into.resolve().is_relative_to(source.resolve())):
             continue
         try:
             with walk(into, name.split("/")[:-1], make=True):
@@ -124,10 +131,21 @@ def copy_files(root: Path, into: Path, names: Iterable[str]) -> int:
         except Refused:  # the branch has a link or a file there, which stays: what is behind a link is no part of it
             continue
         half = target.with_name(f"{target.name}.wfe-copy")
-        shutil.copy2(source, half, follow_symlinks=False)
-        half.replace(target)
+        with refusing_faults(str(target)):
+            if is_folder:
+                shutil.rmtree(half, ignore_errors=True)  # of one that was ended half way
+                shutil.copytree(source, half, symlinks=True, ignore=_without_content)
+            else:
+                shutil.copy2(source, half, follow_symlinks=False)
+            half.replace(target)
         copied += 1
     return copied
+
+
+def _without_content(folder: str, names: Iterable[str]) -> list[str]:
+    """What is neither a file, a folder nor a link: git has a socket of its own in some repositories."""
+    paths = ((name, Path(folder, name)) for name in names)
+    return [name for name, path in paths if not (path.is_symlink() or path.is_dir() or path.is_file())]
 
 
 def remove_worktree(root: Path, tree: Worktree, *, force: bool) -> str:
