@@ -108,6 +108,17 @@ def test_optimize_writes_a_plan_that_can_be_imported(written: Terminal) -> None:
     assert made["milestones"][0]["id"] == "M01"
 
 
+def test_optimize_says_what_the_result_has_no_longer(written: Terminal) -> None:
+    (written.root / "half.md").write_text(PLAN.replace("\n", "\nWhy we do this.\n", 1).replace("\n- ", "\n- [x] ", 1))
+    lost = written.json("plan", "optimize", "half.md", "--to", "rest.md").data["not_carried"]
+    assert [each["message"] for each in lost] == [
+        "introduction: 'Why we do this.'",
+        "that the task is done: a plan says what there is to do",
+    ]
+    answer = written("plan", "optimize", "half.md", "--dry-run")
+    assert all(f"! not carried: {each['path']}: {each['message']}" in answer.out for each in lost)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "part"),
     [

@@ -1,5 +1,6 @@
 """``wfe-mcp plan``: check, score, improve and import a plan of milestones."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,7 +9,7 @@ import typer
 from wfe_mcp.cli.commands.template_import import Target, write_plan
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
-from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.units import plural
 from wfe_mcp.workspace.files.project_files import write_new
 from wfe_mcp.workspace.system.shell_words import shell_word
@@ -29,13 +30,12 @@ def check(invocation: Invocation, source: Source) -> None:
     milestones, quality = imported.plan["milestones"], imported.plan["quality"]
     tasks = sum(len(milestone["tasks"]) for milestone in milestones)
     summary = f"{source}: {plural(len(milestones), 'milestone')} with {plural(tasks, 'task')}, score {quality['score']}"
-    lost = [{"path": detail.path, "message": detail.message} for detail in imported.not_carried]
+    lost = _losses(imported.not_carried)
 
     def render(screen: Screen) -> None:
         screen.line(summary, "bold")
         _render_problems(screen, quality)
-        for loss in lost:
-            screen.line(f"! not carried: {loss['path']}: {loss['message']}", "yellow")
+        _render_losses(screen, lost)
 
     invocation.answer(summary, render, data={"format": imported.format, "quality": quality, "not_carried": lost})
 
@@ -96,12 +96,19 @@ def optimize(invocation: Invocation, source: Milestones, dry_run: DryRun = False
     if not dry_run:
         write_new(Path(to), text)
         summary += f"; written to {to}"
-    data = {"changes": proposal.changes, "score": {"before": before, "after": after}, "milestones_md": text}
+    lost = _losses(reading.report.not_carried)
+    data = {
+        "changes": proposal.changes,
+        "score": {"before": before, "after": after},
+        "milestones_md": text,
+        "not_carried": lost,
+    }
 
     def render(screen: Screen) -> None:
         screen.line(summary, "bold")
         for change in proposal.changes:
             screen.line(f"  {change}")
+        _render_losses(screen, lost)
         if dry_run and proposal.changes:
             screen.line(f"To write it: wfe-mcp plan optimize {shell_word(source)} --to FILE")
 
@@ -119,3 +126,12 @@ def _render_problems(screen: Screen, quality: dict[str, Any]) -> None:
     for problem in quality["problems"]:
         stops = ", stops an import" if problem["blocking"] else ""
         screen.line(f"! line {problem['line']}: {problem['message']} (−{problem['penalty']}{stops})", "yellow")
+
+
+def _losses(details: Iterable[Detail]) -> list[dict[str, str]]:
+    return [{"path": detail.path, "message": detail.message} for detail in details]
+
+
+def _render_losses(screen: Screen, losses: list[dict[str, str]]) -> None:
+    for loss in losses:
+        screen.line(f"! not carried: {loss['path']}: {loss['message']}", "yellow")
