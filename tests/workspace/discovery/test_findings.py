@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,30 @@ def test_a_broken_file_is_named_with_its_line_and_the_others_count(
     assert (problem.file, problem.line) == (name, line), problem
     assert problem.value.startswith(f"{name} cannot be read: ")
     assert "go" in {each.value for each in found}
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (
+            "\n" * 900_000,
+            "tox.ini setup.cfg go.mod go.work Gemfile Rakefile .gitmodules config/database.yml schema.prisma",
+        ),
+        (" \n" * 400_000, "app.py server.ts Main.java settings.gradle"),
+        ("1" * 900_000, "src/main.rs"),
+        (",/*" * 300_000, ".devcontainer/devcontainer.json tsconfig.json"),
+        ('"' + '\\"' * 400_000, ".devcontainer/devcontainer.json"),
+    ],
+)
+def test_files_that_match_nothing_in_many_places_are_read_in_linear_time(tmp_path: Path, text: str, names: str) -> None:
+    began = time.process_time()
+    project(tmp_path, dict.fromkeys(names.split(), text))
+    assert time.process_time() - began < 20
+
+
+def test_an_indented_line_after_empty_ones_is_found_with_its_line(tmp_path: Path) -> None:
+    found = project(tmp_path, {"go.mod": "module m\nrequire (\n\n\n\tgithub.com/gin-gonic/gin v1.9.1\n)\n"})
+    assert [(each.value, each.line) for each in found if each.kind == "framework"] == [("Gin", 5)]
 
 
 def test_what_a_file_says_is_data_in_one_short_line(tmp_path: Path) -> None:

@@ -20,7 +20,11 @@ MOST_VALUES = 5_000
 _MAX_DEPTH = 30
 _YAML_CHARS = 300_000
 _TOML_LINE = re.compile(r"at line (\d+)")
-_JSON_COMMENT = re.compile(r'("(?:[^"\\\n]|\\.)*")|//[^\n]*|/\*.*?\*/|,(?=(?>\s|//[^\n]*|/\*.*?\*/)*+[}\]])', re.DOTALL)
+_JSON_COMMENT = re.compile(
+    # A text or comment without an end reaches to that of its line or of the file: else each beginning is searched for one.
+    r'("(?:[^"\\\n]|\\.)*+"?)|//[^\n]*|/\*.*?(?:\*/|\Z)|,(?=(?>\s|//[^\n]*|/\*.*?(?:\*/|\Z))*+[}\]])',
+    re.DOTALL,
+)
 _WITH_COMMENTS = ("devcontainer.json", "tsconfig.json", "turbo.json", "appsettings.json", "launchSettings.json")
 
 
