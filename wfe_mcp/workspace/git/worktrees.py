@@ -118,7 +118,7 @@ def copy_files(root: Path, into: Path, names: Iterable[str]) -> int:
     A repository inside, which git names as a folder, is copied as one; a work tree is not, which belongs to another.
     """
     copied = 0
-    for name in (each.rstrip("/") for each in names):
+    for name in (name.rstrip("/") for name in names):
         source, target = root / name, into / name
         if os.path.lexists(target) or not os.path.lexists(source):
             continue
