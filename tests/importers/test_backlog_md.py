@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,15 @@ def test_what_is_not_carried_is_reported_with_its_file() -> None:
         "decisions/decision-1 - Times-are-UTC-inside.md: a decision has no place in a plan",
         "tasks/task-2 - Print-the-next-tide.md:1: TASK-2 is no task here: its open subtasks take its place",
     ]
+
+
+@pytest.mark.parametrize("odd", ["## a" + " " * 40_000 + "b", "## " + "#" * 40_000 + "b", "<!--" * 200_000])
+def test_text_that_begins_something_in_many_places_is_read_in_linear_time(tmp_path: Path, odd: str) -> None:
+    began = time.process_time()
+    task(tmp_path, "1", body=f"## Acceptance Criteria ##\n- [ ] #1 It is seen\n{odd}\n")
+    ((shown,),) = [each["tasks"] for each in read_backlog_md(tmp_path).inputs["plan"]["milestones"]]
+    assert "It is seen" in shown["acceptance"][0]
+    assert time.process_time() - began < 5
 
 
 def test_the_last_status_of_the_board_is_done_and_the_others_are_open(tmp_path: Path) -> None:

@@ -218,7 +218,7 @@ def free_name(name: str, taken: Collection[str]) -> str:
 
 
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-_HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*\s*")
+_HEADING = re.compile(r"(#{1,6})\s+(.*)")
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})")
 _CHECKBOX = re.compile(r"(\s*)[-*]\s+\[(.?)\]\s+(.*)")
 
@@ -275,7 +275,8 @@ def yaml_keys(text: str, path: str, report: ImportReport, above: int = 0) -> dic
 
 def sections(text: str) -> list[Section]:
     """The sections of a file, comments and front matter removed; lines count from the first of the file."""
-    bare = _COMMENT.sub(lambda found: "\n" * found[0].count("\n"), text)
+    end = text.rfind("-->") + 3  # what begins after it has no end, which each of them would be searched for
+    bare = _COMMENT.sub(lambda found: "\n" * found[0].count("\n"), text[:end]) + text[end:]
     if bare.startswith("---\n") and "\n---" in bare[3:]:
         end = bare.index("\n---", 3) + 4
         bare = "\n" * bare.count("\n", 0, end) + bare[end:]
@@ -286,7 +287,7 @@ def sections(text: str) -> list[Section]:
             fence = "" if fence else mark[1]
         heading = None if fence else _HEADING.fullmatch(line)
         if heading is not None:
-            all_sections.append(Section(len(heading[1]), heading[2], number))
+            all_sections.append(Section(len(heading[1]), heading[2].rstrip().rstrip("#").rstrip(), number))
         else:
             all_sections[-1].lines.append((number, line.rstrip()))
     return all_sections
