@@ -2,9 +2,19 @@
 
 import pytest
 
-from tests.engine.deployments.deployment_scene import answer, commit, deploy, environment, operations, result
-from tests.engine.scene import Scene
+from tests.engine.deployments.deployment_scene import (
+    answer,
+    approve,
+    begin,
+    commit,
+    deploy,
+    environment,
+    operations,
+    result,
+)
+from tests.engine.scene import HUMAN, Scene, refused
 from tests.engine.webhooks.receiver import receiving
+from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.deployments.history import known_deployments
 
 
@@ -21,6 +31,30 @@ def test_the_approved_commit_runs_once_health_and_tests_have_passed(scene: Scene
         assert made.approved_by == "ada (human)"
         assert [one.kind for one in operations(scene, run)] == ["deploy", "health", "health"]
         assert known_deployments(scene.engine).health["local"].ok
+
+
+def test_a_branch_that_moves_after_the_approval_takes_nothing_along(scene: Scene) -> None:
+    with environment(scene) as target:
+        approved = scene.git("rev-parse", "HEAD").strip()
+        scene.git("branch", "release")
+        run = begin(scene, commit="release")
+        approve(scene, run)
+        scene.write("more.txt", "what no one saw")
+        commit(scene, "what no one approved")
+        scene.git("branch", "-f", "release")
+        scene.work()
+        assert scene.state(run).status == "completed", result(scene, run)
+        assert answer(target) == approved
+
+
+def test_a_branch_that_moves_before_the_approval_is_asked_about_again(scene: Scene) -> None:
+    with environment(scene):
+        scene.git("branch", "release")
+        run = begin(scene, commit="release")
+        approvals.ask(scene.engine, HUMAN, run, "live")
+        other = scene.git("commit-tree", "-m", "other", "-p", "HEAD", "HEAD^{tree}").strip()
+        scene.git("branch", "-f", "release", other)
+        assert refused(approvals.decide, scene.engine, HUMAN, run, "live").code == "stale_revision"
 
 
 @pytest.mark.requirement("S4-30")

@@ -10,6 +10,7 @@ effect outside, and may use what the steps before it found.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.canonical import canonical_json, sha256_of
@@ -18,6 +19,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, Stage
 from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.workflow.step_kinds import acts_outside
+from wfe_mcp.workspace.git.repository import commit_of
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.run_change import RunChange
@@ -84,9 +86,22 @@ def target_of(change: RunChange, attempt: Attempt) -> tuple[TargetCall, ...]:
 
 
 def target_record(change: RunChange, attempt: Attempt, head: str | None) -> dict[str, Any]:
-    """The target as a request and a signed statement keep it: each call with the sha256 of its values; empty without calls."""
-    calls = [{"step": call.step, "action": call.action, "sha256": call.sha256} for call in target_of(change, attempt)]
+    """The target as a request and a signed statement keep it: each call with the sha256 of its values, a deployment also with its commit;
+    empty without calls.
+    """
+    calls = [
+        {"step": call.step, "action": call.action, "sha256": call.sha256, **_commit_named(change, call)}
+        for call in target_of(change, attempt)
+    ]
     return {"head": head or "", "calls": calls} if calls else {}
+
+
+def _commit_named(change: RunChange, call: TargetCall) -> dict[str, str]:
+    """The commit that a deployment names, by its whole id, empty where it is not there: a branch, or the beginning of an id, may
+    mean another one by the time it is called.
+    """
+    name = call.params.get("commit") if call.action == "builtin deploy" and isinstance(call.params, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - any JSON
+    return {"commit": commit_of(Path(change.run.worktree), str(name))} if name else {}  # pyright: ignore[reportUnknownArgumentType] - any JSON
 
 
 def asked_head(change: RunChange, attempt: Attempt) -> str | None:

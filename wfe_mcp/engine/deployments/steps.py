@@ -125,11 +125,15 @@ def _approved_commit(site: Site, named: str) -> tuple[str, str]:
             "review",
         )
     request, decision = strong[-1]
-    name = named or str(request.data["target"]["head"])
+    target = request.data["target"]
+    calls = [approved for approved in target["calls"] if approved["step"] == call.row.step]
+    # A branch that is named may have moved since. What was asked before the commit was kept has none.
+    name = str(calls[0].get("commit", named) if named and calls else named or target["head"])
     commit = commit_of(site.root, name) if name else ""
     if not commit:
         raise DeliveryFault(
-            f"There is no commit {name or 'at HEAD'} here to deploy. Make or fetch it; then retry the phase.", "review"
+            f"There is no commit {name or named or 'at HEAD'} here to deploy. Make or fetch it; then retry the phase.",
+            "review",
         )
     if not named:
         _refuse_other_files(site, commit)
