@@ -9,13 +9,14 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.dashboard.chromium import Tab
+from tests.engine.scene import refused
 from tests.loopback import TLS
 from tests.server.conftest import House
 from tests.server.http.conftest import ADA, other_project as other_project
 from tests.server.people.conftest import Client, Team
 from tests.server.people.test_decide import terminal
 from wfe_mcp.engine.access import device
-from wfe_mcp.engine.access.people import end_access
+from wfe_mcp.engine.access.people import end_access, known_as
 from wfe_mcp.engine.access.tokens import create_token, tokens
 
 
@@ -121,6 +122,18 @@ def test_ending_a_persons_access_ends_their_tokens(team: Team) -> None:
     text = text_of(make(logged_in(team, "ada", "author")))
     assert end_access(team.running.house.engine(), ADA, "ada") == (1, 1)
     assert status(team, text) == 401
+
+
+def test_a_machine_that_a_person_let_in_gets_no_token_once_their_access_has_ended(team: Team) -> None:
+    engine = team.running.house.engine()
+    logged_in(team, "ada", "author")
+    with engine.store.read() as tx:
+        ada = known_as(tx, "ada")
+    code, asked = device.begin(engine, "ada", "box", "192.0.2.1")
+    device.confirm_device(engine, ada.by, asked.user_code, engine.project_id, ada.row)
+    end_access(engine, ADA, "ada")
+    assert refused(device.take, engine, code).code == "unauthorized"
+    assert tokens(engine) == []
 
 
 @pytest.mark.attack("a person sees or ends the token of another one", "held", "#31")

@@ -104,6 +104,14 @@ def confirm_device(engine: Engine, by: By, user_code: str, project: str, person:
     return request
 
 
+def forget_confirmed(tx: Tx, person: str, now: datetime) -> None:
+    """Let no machine take a token any more that ``person`` (their row) has confirmed, and that has not taken it yet."""
+    tx.secrets.alone("secret", _ROW_PREFIX)
+    for key, request in _waiting(tx, now).items():
+        if request.confirmed is not None and request.confirmed.get("person") == person:
+            tx.secrets.note_use(_ROW_PREFIX + key, None, now)
+
+
 def take(engine: Engine, device_code: str) -> tuple[Token, str] | None:
     """The new token and its text, once; None while no person has confirmed. Refuses ``unauthorized``: unknown, used or too old."""
     key, now = _hash(device_code), engine.clock()

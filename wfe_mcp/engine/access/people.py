@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, cast
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.engine.access.device import forget_confirmed
 from wfe_mcp.engine.access.tokens import revoke_in, tokens_in
 from wfe_mcp.engine.kernel.identity import name_of
 from wfe_mcp.store.settings import USED
@@ -246,7 +247,10 @@ def people(engine: Engine) -> list[tuple[KnownPerson, int]]:
 
 
 def end_access(engine: Engine, by: By, name: str) -> tuple[int, int]:
-    """End all sessions and tokens of a person; how many of each. Refuses ``bad_argument``: no one of this name has logged in."""
+    """End all sessions and tokens of a person, also one that a machine has not taken yet; how many of each.
+
+    Refuses ``bad_argument``: no one of this name has logged in.
+    """
     with engine.store.tx() as tx:
         person = known_as(tx, name)
         sessions = [
@@ -259,6 +263,7 @@ def end_access(engine: Engine, by: By, name: str) -> tuple[int, int]:
         names = [token.name for token in tokens_in(tx) if token.person == person.row]
         for token_name in names:
             revoke_in(tx, by, token_name, engine.clock())
+        forget_confirmed(tx, person.row, engine.clock())
         tx.settings_log.note(LOGGED_OUT, f"{name} by {by.actor}", by, engine.clock())
     return len(sessions), len(names)
 
