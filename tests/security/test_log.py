@@ -210,13 +210,13 @@ def test_deleted_anchors_are_a_finding_of_their_own(scene: Scene, what: str) -> 
 
 
 @pytest.mark.attack(
-    "the file of the anchors is deleted, so that a run of here can be said to be imported", "detected", "T11"
+    "the file of the anchors is deleted, so that a run of here can be marked as imported", "detected", "T11"
 )
 def test_a_lost_file_of_anchors_is_said_wherever_it_is_relied_on(scene: Scene) -> None:
     played(scene)
     shutil.rmtree(scene.store.path.parent / "anchors")
     (finding,) = found(scene)
-    assert "said to be imported before now cannot be known" in finding.message
+    assert "marked as imported before now cannot be known" in finding.message
     said = [each.text for each in project_facts(scene.engine).configuration]
     assert [each for each in said if "wfe-mcp verify --anchor" in each]
     assert [each.level for each in health_findings(scene.engine) if each.topic == "anchors"] == ["problem"]
@@ -309,7 +309,7 @@ def test_a_run_that_no_one_touched_is_intact_and_its_newest_events_may_wait_for_
 
 
 @pytest.mark.attack(
-    "a run of here is said to be imported, so that its decisions are judged elsewhere", "detected", "T11"
+    "a run of here is marked as imported, so that its decisions are judged elsewhere", "detected", "T11"
 )
 def test_a_run_of_here_does_not_become_an_imported_one(scene: Scene, forger: Forger) -> None:
     from wfe_mcp.engine.kernel.transaction import IMPORTED, imported_name

@@ -81,7 +81,7 @@ def test_a_name_that_another_key_signs_for_is_found(scene: Scene, forger: Forger
     forger.rewrite(run, "UPDATE event SET payload = json_set(payload, '$.person', 'cem') WHERE type = 'ApprovalGiven'")
     _sign_again(forger, run, first)
     messages = [one.message for one in found(scene) if one.code == "people_missing"]
-    assert messages == ["it is said to be by cem, and the key is that of 'ada'"]
+    assert messages == ["it names cem, and the key is that of 'ada'"]
 
 
 @pytest.mark.attack("who holds one key continues a run without the second person, and signs that", "detected", "T1")

@@ -55,7 +55,7 @@ SOON = frozenset(
 
 MOST_ENDED = 200
 """Of the runs that ended last a start looks for those that a killed process did not anchor: more than it had within its half second."""
-UNKNOWN = "The file with the anchors is gone: whether a run was rewritten, cut or said to be imported before now cannot be known from it"
+UNKNOWN = "The file with the anchors is gone: whether a run was rewritten, cut or marked as imported before now cannot be known from it"
 
 
 def start_anchoring(engine: Engine, *, catch_up: bool = False) -> None:

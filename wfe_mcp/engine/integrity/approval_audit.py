@@ -257,7 +257,7 @@ def _unlike_person(event: _Approval, proof: SignedStatement | None, pinned: Pinn
     if key is None:
         return "the key that signed it was pinned under no name" if is_ours else ""
     if person_named(key.name) != event.person:
-        return f"it is said to be by {event.person}, and the key is that of {key.name!r}"
+        return f"it names {event.person}, and the key is that of {key.name!r}"
     return proof.fault(key.public_key, key.origin)
 
 

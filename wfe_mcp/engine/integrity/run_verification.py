@@ -181,7 +181,7 @@ def _origins(tx: Tx, run: RunId, facts: DatabaseFacts, here: datetime | None) ->
         )
     elif here is not None and here < (at := min(imports.values(), default=here)):
         # Decisions and evidence of an imported run are judged where they were made: a run of here must not become one.
-        message = f"it is said to be imported, and was here before that, at {here:%Y-%m-%d %H:%M:%S}Z"
+        message = f"it is marked as imported, and was here before that, at {here:%Y-%m-%d %H:%M:%S}Z"
         yield Discrepancy("origin_edited", "origin", message, run, since=at)
 
 
