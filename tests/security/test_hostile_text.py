@@ -147,6 +147,7 @@ NOT_CALLED = {
     "commands.artifact._render": "the text of an artifact and nothing else",
     "commands.opinion._render": "of JSON: its lines go through the screen",
     "commands.compare._render": "it takes two runs",
+    "commands.plan._render_losses": "of JSON",
     "commands.plan._render_problems": "of JSON",
     "commands.show._render_manifest": "of JSON",
     "commands.templates._render": "of a template's JSON",

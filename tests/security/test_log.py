@@ -43,6 +43,7 @@ def test_the_database_refuses_to_change_events(scene: Scene, forger: Forger, sta
         "at = '2020-01-01 00:00:00.000000'",
         "payload = replace(payload, 'plan', 'plam')",
         "payload = 'not JSON'",
+        pytest.param(f"payload = '{'[' * 100_000}'", id="nested too deeply"),
         "payload = '[]'",
         "payload = '{}'",
         "type = 'Nothing'",

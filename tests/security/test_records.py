@@ -68,6 +68,7 @@ def only(scene: Scene) -> Discrepancy:
         ("data = replace(data, '\"passed\":false', '\"passed\":true')", "data.passed"),
         ("data = json_remove(data, '$.notes')", "data.notes"),
         ("data = 'no json'", "data"),
+        pytest.param(f"data = '{'[' * 100_000}'", "data", id="nested too deeply"),
         ("tree = 'a0a0'", "tree"),
         ("gate = 1", "gate"),
         ("log_path = NULL", "log_path"),

@@ -36,7 +36,7 @@ class Contents:
         del session
         view, params = self._engines.view(request.path_params["request"]), request.query_params
         numbers = [params.get("since", "0"), params.get("file", "0")]
-        if view is None or view.shown is None or not all(number.isdecimal() for number in numbers):
+        if view is None or view.shown is None or not all(number.isdecimal() and len(number) < 10 for number in numbers):
             return unknown()
         since, file = map(int, numbers)
         changes = changes_shown(view, view.shown)

@@ -304,7 +304,7 @@ class ItemRepository(Repository):
                     item_by_number[event.number] = (
                         with_values(known, values) if known else load_item(f"W-{event.number}", values)
                     )
-                except (ValueError, TypeError, AttributeError):
+                except (ValueError, TypeError, AttributeError, RecursionError):
                     yield Problem(where, f"event {event.seq} cannot be read", event.seq, "item_event_edited", event.at)
         yield from unlike_anchors(hashes, anchors)
         rows = {row.number: row for row in self._all(ItemRow, _ROWS, {"project_id_": project_id})}

@@ -315,6 +315,11 @@ FORGED = {
     "its record": ("DELETE FROM item", "item_edited"),
     "its log": ("UPDATE item_event SET payload = replace(payload, 'Write', 'Delete')", "item_event_edited"),
     "the end of the log": ("DELETE FROM item_event WHERE seq = 2", "tail_cut"),
+    "a log that is nested too deeply": (
+        f"UPDATE item_event SET payload = '{'[' * 100_000}' WHERE seq = 2",
+        "item_event_edited",
+    ),
+    "content that is nested too deeply": (f"UPDATE item SET content = '{'[' * 100_000}'", "item_edited"),
     "a log that is no JSON": ("UPDATE item_event SET payload = '{' WHERE seq = 2", "item_event_edited"),
 }
 

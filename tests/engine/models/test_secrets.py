@@ -15,7 +15,7 @@ from keyring.backends import fail
 from tests.engine.scene import HUMAN, Scene, refused
 from wfe_mcp.engine.models import secrets
 from wfe_mcp.workspace.system.location import data_dir
-from wfe_mcp.workspace.system.redaction import HidingFormatter, HidingStream, hide, without_hidden
+from wfe_mcp.workspace.system.redaction import HidingFormatter, HidingStream, hide, raw_without_hidden, without_hidden
 
 KEY = "sk-canary-0123456789"
 
@@ -152,6 +152,14 @@ def test_a_resolved_key_is_hidden_from_logs_tracebacks_and_encodings(scene: Scen
 def test_short_values_hide_no_words() -> None:
     hide("test")
     assert without_hidden("a test") == "a test"
+
+
+@pytest.mark.parametrize("value", ["p\udcffassword-of-mine", "half\ud800-a-character"])
+def test_a_variable_that_is_not_utf_8_is_hidden(value: str) -> None:
+    hide(value)
+    assert without_hidden(f"a {value}") == "a [hidden]"
+    if "\udcff" in value:
+        assert raw_without_hidden(b"a p\xffassword-of-mine %FF p%FFassword-of-mine") == b"a [hidden] %FF [hidden]"
 
 
 def test_a_value_that_is_hidden_during_a_stream_is_hidden_in_its_rest() -> None:

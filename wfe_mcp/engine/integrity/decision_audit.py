@@ -332,7 +332,7 @@ def _signature(row: _LoggedEvent) -> Signature | None:
         payload = row.source.payload if hasattr(row.source, "payload") else row.source.name
         payload = json.loads(payload) if isinstance(payload, str) else payload
         return Signature(str(payload["statement"]), str(payload["signature"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

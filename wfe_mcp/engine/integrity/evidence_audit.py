@@ -67,7 +67,7 @@ def _audit_run(tx: Tx, run: RunId, seals: EvidenceSeals, differs: set[str]) -> N
     began: datetime | None = None
     try:
         every = tx.evidence.of_run(run)
-    except ValueError:  # a row that is no JSON any more: the log has named it
+    except (ValueError, RecursionError):  # a row that is no JSON any more: the log has named it
         return
     recorded = {evidence.id: evidence for evidence in every if f"evidence {evidence.id}" not in differs}
     seals.findings += audit_runner_reports(tx, list(recorded.values()))
@@ -106,7 +106,7 @@ def _passing_verdict(event: EventRecord) -> GateJudged | None:
     """The verdict of an event where it let the run go on."""
     try:
         judged = event_of(event.type, canonical_json(event.payload))
-    except (ValueError, KeyError, TypeError):  # the log has named what was edited
+    except (ValueError, KeyError, TypeError, RecursionError):  # the log has named what was edited
         return None
     return judged if isinstance(judged, GateJudged) and judged.verdict.kind is VerdictKind.PASS else None
 
@@ -137,7 +137,7 @@ def _verdict_fault(
 def _seal(text: str) -> dict[str, Any]:
     try:
         seal = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return seal if isinstance(seal, dict) else {}  # pyright: ignore[reportUnknownVariableType] - any JSON
 

@@ -58,7 +58,13 @@ def item_changes(tx: Tx, project_id: str) -> Iterator[tuple[ItemEventRecord, str
             items[event.number] = item
             if before is None or before.status is not item.status:
                 moved[event.number] = event.at
-        except (ValueError, TypeError, AttributeError, KeyError):  # a log that was tampered with; its chain says so
+        except (
+            ValueError,
+            TypeError,
+            AttributeError,
+            KeyError,
+            RecursionError,
+        ):  # a log that was tampered with; its chain says so
             pass
         yield event, f"{event.type} W-{event.number}", needs
 

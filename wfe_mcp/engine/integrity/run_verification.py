@@ -65,7 +65,7 @@ class DatabaseFacts:
     since: datetime | None = None
 
 
-_UNREADABLE = (Refused, LookupError, ValueError, TypeError, AttributeError)
+_UNREADABLE = (Refused, LookupError, ValueError, TypeError, AttributeError, RecursionError)
 """What rows raise that were tampered with."""
 
 

@@ -104,9 +104,10 @@ def prune(engine: Engine, records: Sequence[RunRecord], by: By, progress: Progre
     gone: list[RunRecord] = []
     for number, record in enumerate(records, 1):
         with store.tx() as tx:
-            now = engine.load(tx, record.id).record
-            if now.ended_at is None or now.id in tx.retention.kept_runs():
-                continue  # it was marked to keep meanwhile
+            loaded = tx.runs.load(record.id)
+            if loaded is None or loaded.record.ended_at is None or record.id in tx.retention.kept_runs():
+                continue  # another process has just removed it, or it was marked to keep meanwhile
+            now = loaded.record
             take_out(tx, now.project_id, now.id)
             mine = {document for document in named[record.id] if last[document] == record.id} - mentioned
             tx.retention.prune(now, mine - tx.retention.mentioned_runs(mine, ids, place)[0], by, engine.clock())

@@ -226,7 +226,13 @@ def _sealed_records(
             for record in content.get("records", ()):
                 kept = KeptRecord(record["kind"], record["id"], record["sha256"], record["fields"])
                 named[kept.kind, kept.id] = kept, at
-        except (ValueError, KeyError, AttributeError, TypeError):  # the chain check has reported the event
+        except (
+            ValueError,
+            KeyError,
+            AttributeError,
+            TypeError,
+            RecursionError,
+        ):  # the chain check has reported the event
             continue
     return names_all, named
 
@@ -285,7 +291,7 @@ def _object(value: object) -> dict[str, Any] | None:
     """``value`` parsed as a JSON object; None for anything else, and for an object with too many keys."""
     try:
         read = json.loads(value) if isinstance(value, str) else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return read if isinstance(read, dict) and len(read) <= _MOST_FIELDS else None  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - any JSON
 

@@ -200,7 +200,13 @@ def _named_revisions(log: Sequence[Row[Any]]) -> dict[tuple[str, int], tuple[str
                 named[phase, number] = sha256, row.at
             if payload.get("revision") and payload.get("sha256"):
                 named[payload["phase"], payload["revision"]] = payload["sha256"], row.at
-        except (ValueError, KeyError, AttributeError, TypeError):  # the chain check has reported the event
+        except (
+            ValueError,
+            KeyError,
+            AttributeError,
+            TypeError,
+            RecursionError,
+        ):  # the chain check has reported the event
             continue
     return named
 
@@ -216,7 +222,7 @@ def _differences(where: str, table: str, found: dict[str, Any], wanted: dict[str
 def _state_differences(where: str, table: str, found: str, wanted: str) -> Iterator[Problem]:
     try:
         same = codec.normal(table, found) == wanted
-    except ValueError:
+    except (ValueError, RecursionError):
         same = False
     if not same:
         yield Problem(where, "the stored state is not the one the log leads to", code="state_edited")

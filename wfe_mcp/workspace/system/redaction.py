@@ -8,6 +8,7 @@ import base64
 import html
 import json
 import logging
+import os
 import re
 from bisect import bisect_left
 from typing import NamedTuple
@@ -55,7 +56,7 @@ def hide(value: str) -> None:
     forms = {form for part in _parts(value) for form in _forms(part)} | _hidden.forms
     if len(forms) > len(_hidden.forms):
         longest_first = sorted(forms, key=len, reverse=True)  # one may contain another
-        raw = [form.encode(errors="replace") for form in longest_first]
+        raw = [_bytes_of(form) for form in longest_first]
         text = re.compile("|".join(map(re.escape, longest_first)))
         _hidden = _Hidden(frozenset(forms), text, re.compile(b"|".join(map(re.escape, raw))), tuple(sorted(raw)))
 
@@ -130,9 +131,18 @@ def _parts(value: str) -> list[str]:
 def _forms(value: str) -> set[str]:
     """``value`` as programs write it."""
     written = {json.dumps(value, ensure_ascii=ascii_)[1:-1] for ascii_ in (True, False)}
-    quoted = {quote(value), quote(value, safe=""), quote_plus(value)}
+    raw = _bytes_of(value)
+    quoted = {quote(raw), quote(raw, safe=""), quote_plus(raw)}
     escaped = {html.escape(value), html.escape(value, quote=False), html.escape(value).replace("&#x27;", "&apos;")}
-    return {value, *written, *quoted, *escaped, value.encode().hex(), *_in_base64(value.encode())}
+    return {value, *written, *quoted, *escaped, raw.hex(), *_in_base64(raw)}
+
+
+def _bytes_of(value: str) -> bytes:
+    """As a program is given ``value``: a variable of the environment need not be UTF-8."""
+    try:
+        return os.fsencode(value)
+    except UnicodeEncodeError:  # half a character, which no program can be given
+        return value.encode(errors="replace")
 
 
 def _in_base64(value: bytes) -> set[str]:
