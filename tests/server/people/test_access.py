@@ -124,7 +124,7 @@ def test_ending_a_persons_access_ends_their_tokens(team: Team) -> None:
     assert status(team, text) == 401
 
 
-def test_a_machine_that_a_person_let_in_gets_no_token_once_their_access_has_ended(team: Team) -> None:
+def test_a_machine_that_a_person_confirmed_gets_no_token_once_their_access_has_ended(team: Team) -> None:
     engine = team.running.house.engine()
     logged_in(team, "ada", "author")
     with engine.store.read() as tx:
