@@ -7,7 +7,7 @@ and joiners within a word are usual (``core/texts.py``). Of a changed file, its 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -28,6 +28,7 @@ _PARTS = {
     "attempts": "an earlier attempt",
     "attachments": "an attached file",
     "not_done": "what was not done",
+    "target": "what an approval lets the server call",
     "phrase": "the phrase",
 }
 """The parts of a decision whose texts others write, besides the changed files."""
@@ -36,16 +37,25 @@ WHY = "They are written out below, for example as <U+200B>. A model or a program
 
 def unseen_in(view: ApprovalView) -> tuple[Unusual, ...]:
     """Where ``view`` has characters that no one sees; empty where it has none."""
-    parts: dict[str, object] = {words: getattr(view, name) for name, words in _PARTS.items()}
-    parts["the title"] = as_given(view.title)
+    parts: list[tuple[str, object]] = [(words, getattr(view, name)) for name, words in _PARTS.items()]
+    parts.append(("the title", as_given(view.title)))
     for change in view.changes:
-        parts |= {one_line(file.path): file for file in change.files} | {"a file that git ignores": change.watched}
-    return unseen_things(parts)
+        parts += [(one_line(file.path), file) for file in change.files]
+        parts.append(("a file that git ignores", change.watched))
+    return _name_places(parts)
 
 
 def unseen_things(parts: Mapping[str, object]) -> tuple[Unusual, ...]:
     """Where one of ``parts``, by their names, has such characters in any of its texts; empty where none has."""
-    named = unseen_words({name: _count_characters(part) for name, part in parts.items()})
+    return _name_places(parts.items())
+
+
+def _name_places(parts: Iterable[tuple[str, object]]) -> tuple[Unusual, ...]:
+    """A file is in several changes, and may be called as another part is: none of the same name hides what another has."""
+    counts: dict[str, Counter[str]] = {}
+    for name, part in parts:
+        counts[name] = counts.get(name, Counter()) | _count_characters(part)
+    named = unseen_words(counts)
     return (Unusual("warning", f"{named}.", WHY),) if named else ()
 
 
