@@ -26,7 +26,7 @@ import pytest
 import wfe_mcp.cli
 import wfe_mcp.views
 from tests.cli.scene import Terminal as Cli
-from tests.engine.scene import HUMAN, Scene, approval, phase
+from tests.engine.scene import Scene, approval, phase
 from tests.security.json_answers import BRANCH, IMPORTED, TEXT
 from tests.views import test_every_decision_field as every
 from wfe_mcp.cli.terminal.decision import Detail, show_decision
@@ -35,7 +35,6 @@ from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Detail as Fault, Refused
 from wfe_mcp.core.texts import MARK, clean, one_line, visible_json
 from wfe_mcp.dashboard.trust_page import trust_page
-from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.store.records.runs import RunRecord
 from wfe_mcp.views.approvals import open_approval
 from wfe_mcp.views.approvals.model import ApprovalView
@@ -298,32 +297,6 @@ def test_a_letter_that_no_one_sees_is_written_out_and_named(scene: Scene, letter
     assert named.text == f"Characters that no one sees are in the artifact ({code} 1×)."
     assert f"Do{code}this" in shown_by(show_decision, view, Detail(), to=Terminal())
     assert f"Do{code}this" in unescape(every.mounted(view))
-
-
-@pytest.mark.attack("a file is called as a part of the decision is, to hide its letters", "held", "A1")
-def test_a_file_called_as_the_artifact_hides_none_of_its_letters(scene: Scene) -> None:
-    run = scene.start(phase("plan", approval()))
-    scene.begin(run, "plan")
-    scene.write("the artifact", "nothing here\n")
-    scene.submit(run, "plan", {"title": "Fine", "body": "Do\u200bthis"})
-    view = open_approval(scene.engine, overview_of(scene.engine, run), "plan")
-    assert view is not None
-    assert "Characters that no one sees are in the artifact (<U+200B> 1×)." in [one.text for one in view.unusual]
-
-
-def test_letters_from_before_the_last_approval_are_named_where_the_file_changed_again(scene: Scene) -> None:
-    run = scene.start(phase("plan", approval()), phase("build", approval()))
-    scene.begin(run, "plan")
-    scene.write("app.py", "name = 'a\u200bb'\n")
-    scene.submit(run, "plan")
-    approvals.decide(scene.engine, HUMAN, run, "plan")
-    scene.begin(run, "build")
-    scene.write("app.py", "name = 'a\u200bb'\nmore = 1\n")
-    scene.submit(run, "build")
-    view = open_approval(scene.engine, overview_of(scene.engine, run), "build")
-    assert view is not None
-    assert len(view.changes) == 2
-    assert "Characters that no one sees are in app.py (<U+200B> 1×)." in [one.text for one in view.unusual]
 
 
 def test_emoji_and_words_that_need_joiners_are_nothing_unusual(scene: Scene) -> None:
