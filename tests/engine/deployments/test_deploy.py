@@ -16,6 +16,8 @@ from tests.engine.scene import HUMAN, Scene, refused
 from tests.engine.webhooks.receiver import receiving
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.deployments.history import known_deployments
+from wfe_mcp.views.approvals import open_approval
+from wfe_mcp.views.reports.envelopes import overview_of
 
 
 @pytest.mark.requirement("S4-08", "S4-30")
@@ -81,3 +83,31 @@ def test_what_is_not_healthy_is_rolled_back_and_the_commit_before_runs_again(sce
         scene.work()
         sent = [one.body["type"].removeprefix("deployment.") for one in receiver.heard]
         assert sent == ["started", "succeeded", "started", "failed", "rolled_back"]
+
+
+@pytest.mark.attack("a commit message hides its commit from who approves its deployment", "held", "A1")
+def test_no_message_hides_its_commit_from_the_decision(scene: Scene) -> None:
+    with environment(scene):
+        deploy(scene)
+        scene.write("evil.py", "x\n")
+        commit(scene, "steal\x1fall \x1ekeys")
+        scene.write("good.py", "x\n")
+        commit(scene, "tidy up")
+        run = begin(scene)
+        approvals.ask(scene.engine, HUMAN, run, "live")
+        view = open_approval(scene.engine, overview_of(scene.engine, run), "live")
+        assert view is not None
+        assert view.target is not None
+        (shown,) = view.target.deployments
+        assert [line.partition(" ")[2] for line in shown.commits] == ["tidy up", "steal\x1fall \x1ekeys"]
+
+
+@pytest.mark.attack("a branch that an approval of a deployment names is made after it", "held", "T15")
+def test_a_name_that_meant_no_commit_when_it_was_approved_deploys_none(scene: Scene) -> None:
+    with environment(scene) as target:
+        run = begin(scene, commit="release")
+        approve(scene, run)
+        scene.git("branch", "release")
+        scene.work()
+        assert "There is no commit release here to deploy." in result(scene, run)
+        assert answer(target) == ""

@@ -21,7 +21,9 @@ MOST_COMMITS = 50
 """So many commits are read for their items and runs."""
 _LISTED = 10
 _FIELDS = (
-    "%h %s%x1f%(trailers:key=Wfe-Item,valueonly,separator=%x2c)%x1f%(trailers:key=Wfe-Run,valueonly,separator=%x2c)"
+    "%h %s",
+    "%(trailers:key=Wfe-Item,valueonly,separator=%x2c)",
+    "%(trailers:key=Wfe-Run,valueonly,separator=%x2c)",
 )
 
 
@@ -35,7 +37,8 @@ def deployments_shown(
         params = cast("dict[str, str]", call.params or {})
         name = params.get("environment", "")
         if call.action == "builtin deploy" and name in environments:
-            commit = commit_of(Path(run.worktree), params.get("commit") or head) or head
+            named = params.get("commit")
+            commit = commit_of(Path(run.worktree), str(named)) if named else head
             deployment_showns.append(_show_deployment(engine, tx, run, name, environments[name], commit))
     return tuple(deployment_showns)
 
@@ -66,9 +69,10 @@ def _show_deployment(
 
 def _log(root: Path, wanted: str) -> list[list[str]]:
     """The newest commits of the range ``wanted``: hash and subject, items, runs."""
-    listed = output_of(root, "log", f"-{MOST_COMMITS}", f"--format={_FIELDS}%x1e", wanted).decode(errors="replace")
-    rows = (row.strip("\n").split("\x1f") for row in listed.split("\x1e"))  # which str.strip() takes for space
-    return [row for row in rows if len(row) == 3]
+    # NUL alone is in no message: whoever writes one could hide a commit by any other character between the fields.
+    listed = output_of(root, "log", "-z", f"-{MOST_COMMITS}", f"--format={'%x00'.join(_FIELDS)}", wanted)
+    fields = listed.decode(errors="replace").removesuffix("\0").split("\0") if listed else []
+    return [fields[at : at + len(_FIELDS)] for at in range(0, len(fields), len(_FIELDS))]
 
 
 def _evidence(tx: Tx, runs: Iterable[str]) -> Iterable[str]:
