@@ -28,6 +28,12 @@ def test_a_value_comes_through_the_typed_output_of_each_api(connect: Connect) ->
     assert "You review." in str(asked.body)
 
 
+def test_a_count_of_tokens_that_no_log_keeps_is_the_largest_that_it_keeps(connect: Connect) -> None:
+    with ModelServer([Turn(text="Fine.", input_tokens=10**15, output_tokens=10**15)]) as server:
+        usage = ask(connect(server), Question("?")).usage
+    assert (usage.input_tokens, usage.output_tokens) == (2**31 - 1, 2**31 - 1)
+
+
 def test_a_question_without_a_schema_gets_text_in_pieces_as_they_come(connect: Connect) -> None:
     heard = Heard()
     with ModelServer([Turn(text="All is well with this change.")]) as server:

@@ -13,7 +13,7 @@ Rules:
 
 from collections.abc import Callable, Mapping
 from dataclasses import field
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, cast, get_args
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.config.provider_kinds import FsAbility, ProviderKind
@@ -37,6 +37,12 @@ FaultKind = Literal[
 FAULTS: tuple[FaultKind, ...] = get_args(FaultKind)
 PASSING = frozenset[FaultKind]({"no_route", "rate_limited", "overloaded", "timeout"})
 """The kinds of failure after which the same call may succeed later without any change."""
+
+MOST_COUNT = 2**31 - 1
+"""The largest count of a call that PostgreSQL keeps."""
+_MOST_COST_USD = 1e9
+MOST_WAIT_S = 7 * 86_400.0
+"""The longest delay that a provider can request; a header may have any number."""
 
 ShouldStop = Callable[[], bool]
 """True once the answer is no longer wanted."""
@@ -83,7 +89,8 @@ class Connection:
 class Usage:
     """What calls used. Tokens are the provider's own count, 0 where a call broke off before it reported one.
 
-    ``input_tokens`` includes the cached ones. ``cost_usd``: only where the provider reports it.
+    ``input_tokens`` includes the cached ones. ``cost_usd``: only where the provider reports it. A count that no call can have
+    is the nearest one that a row of the log can, and a cost that none can have is none.
     """
 
     requests: int = 0
@@ -92,6 +99,14 @@ class Usage:
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
     cost_usd: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("requests", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"):
+            count: object = getattr(self, name)  # a package may state anything
+            object.__setattr__(self, name, max(0, min(int(count), MOST_COUNT)) if isinstance(count, int) else 0)
+        cost = cast("object", self.cost_usd)
+        is_cost = isinstance(cost, (int, float)) and 0 <= cost <= _MOST_COST_USD
+        object.__setattr__(self, "cost_usd", float(cast("float", cost)) if is_cost else None)
 
     def __add__(self, other: "Usage") -> "Usage":
         """The sum of both."""

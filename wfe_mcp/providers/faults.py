@@ -8,13 +8,12 @@ Rules:
 import math
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import astuple
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
-from wfe_mcp.providers.call import FAULTS, Connection, FaultKind, ProviderFault, Usage
+from wfe_mcp.providers.call import FAULTS, MOST_WAIT_S, Connection, FaultKind, ProviderFault, Usage
 from wfe_mcp.workspace.config.provider_kinds import ProviderKind
 from wfe_mcp.workspace.system.redaction import without_hidden
 
@@ -268,7 +267,7 @@ def message_in_body(body: object) -> str:
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """The delay of Retry-After in seconds, from a number or a date (RFC 9110). None when it is absent or invalid.
+    """The delay of Retry-After in seconds, from a number or a date (RFC 9110), at most a week. None when it is absent or invalid.
 
     ``headers`` in lower case. Some vendors send ``retry-after-ms`` too.
     """
@@ -278,13 +277,13 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
             seconds = float(text) / unit
         except ValueError:
             continue
-        return seconds if math.isfinite(seconds) and seconds >= 0 else None
+        return min(seconds, MOST_WAIT_S) if math.isfinite(seconds) and seconds >= 0 else None
     try:
         until = parsedate_to_datetime(headers.get("retry-after", ""))
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a year of 20 digits
         return None
     until = until if until.tzinfo else until.replace(tzinfo=UTC)
-    return max(0.0, (until - datetime.now(UTC)).total_seconds())
+    return min(max(0.0, (until - datetime.now(UTC)).total_seconds()), MOST_WAIT_S)
 
 
 def plainly(call: Callable[[], T]) -> T:
@@ -317,19 +316,14 @@ def in_our_words(raised: ProviderFault, connection: Connection) -> ProviderFault
     """The fault of a package, made to follow the rules: a known kind, shortened, without the key."""
     texts = [without_hidden(quote_message(str(text), connection)) for text in (raised.message, raised.hint)]
     wait = raised.retry_after_s
-    is_wait = isinstance(wait, (int, float)) and math.isfinite(wait) and wait >= 0
+    wait_s = min(wait, MOST_WAIT_S) if isinstance(wait, (int, float)) and wait >= 0 else None
     kind = raised.kind if raised.kind in FAULTS else "other"
-    return ProviderFault(kind, *texts, retry_after_s=wait if is_wait else None, usage=count_usage(raised.usage))
+    return ProviderFault(kind, *texts, retry_after_s=wait_s, usage=count_usage(raised.usage))
 
 
 def count_usage(usage: object) -> Usage:
-    """The usage that a package reports; a value that is not a number of at least 0 counts as none."""
-    if not isinstance(usage, Usage):
-        return Usage()
-    tokens = [int(count) if isinstance(count, int) and count > 0 else 0 for count in astuple(usage)[:-1]]
-    cost = usage.cost_usd
-    is_cost = isinstance(cost, (int, float)) and math.isfinite(cost) and cost >= 0
-    return Usage(*tokens, cost_usd=cost if is_cost else None)
+    """The usage that a package reports; what is none counts as no usage."""
+    return usage if isinstance(usage, Usage) else Usage()
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

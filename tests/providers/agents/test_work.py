@@ -247,6 +247,19 @@ def test_lines_that_are_no_records_are_passed_over(stub: Stub, kind: ProviderKin
     assert work(stub, stub.connection(kind)).value == BLOCK
 
 
+def test_counts_and_costs_that_no_call_can_have_end_no_work(stub: Stub) -> None:
+    *lines, last = recorded("claude-code", "done")
+    counts = {
+        "input_tokens": 10**30,
+        "output_tokens": -5,
+        "cache_read_input_tokens": 0,
+        "cache_creation_input_tokens": 0,
+    }
+    odd = json.loads(last) | {"total_cost_usd": 10**400, "num_turns": 10**12, "usage": counts}
+    stub.plays(*(("say", line) for line in [*lines, json.dumps(odd)]))
+    assert work(stub, stub.connection("claude-code")).usage == Usage(2**31 - 1, 2**31 - 1, 0, 0, 0, None)
+
+
 @pytest.mark.requirement("S1-09")
 def test_time_that_is_over_leaves_what_was_said(stub: Stub) -> None:
     stub.plays(first_line("codex"), text_line("codex", "Half of it"), ("sleep", 600))

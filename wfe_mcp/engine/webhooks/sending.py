@@ -115,7 +115,7 @@ def retry_after_s(text: str, now: datetime) -> float:
         return float(text.strip()[:9])
     try:
         return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return 0.0
 
 

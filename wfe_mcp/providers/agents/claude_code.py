@@ -144,7 +144,7 @@ def _result(record: agent.Given) -> Iterator[agent.AgentRecord]:
             agent.count(used, "output_tokens"),
             read,
             written,
-            float(cost) if isinstance(cost, int | float) else None,
+            cost if isinstance(cost, int | float) else None,
         )
     )
     subtype, text = agent.word(record, "subtype"), agent.word(record, "result")
