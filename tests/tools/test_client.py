@@ -56,6 +56,23 @@ def test_the_tools_of_a_server_are_listed_with_its_version(remote: FrozenServer)
     assert next(tool for tool in found.tools if tool.name == "say").description == "Plain words."
 
 
+@pytest.fixture
+def endless() -> FrozenServer:
+    return FrozenServer(name="endless", command=sys.executable, args=["-S", str(STUB.with_name("endless_server.py"))])
+
+
+def test_a_list_of_tools_without_an_end_is_refused(endless: FrozenServer) -> None:
+    with pytest.raises(ToolFault) as raised:
+        list_tools(endless, timeout_s=60, env={}, cwd=STUB.parent)
+    assert str(raised.value) == "MCP server 'endless' lists tools without an end"
+
+
+def test_a_refusal_of_megabytes_is_quoted_by_its_beginning(endless: FrozenServer) -> None:
+    refused = fault(endless, "t1")
+    assert str(refused).startswith("MCP server 'endless' refused the call: nono")
+    assert len(str(refused)) < 3_000
+
+
 def test_structured_content_is_the_result_else_json_text_else_the_text(remote: FrozenServer, running: Stub) -> None:
     assert call(remote, "create_branch", {"branch": "fix/7"}) == {"ref": "refs/heads/fix/7", "base": "main"}
     issue = call(remote, "get_issue", {"number": 7}, key="run:7")

@@ -144,6 +144,14 @@ def test_work_that_must_stop_stops(web: Web) -> None:
         send(Request(f"{web.origin}/slow"), allow=[web.origin], should_stop=lambda: bool(web.asked))
 
 
+@pytest.mark.parametrize("headers", [{"X-Title": "Done ✓"}, {"Ü": "1"}, {"": "1"}, {"X Y": "1"}, {"X:": "1"}])
+def test_a_header_that_cannot_be_sent_is_refused_before_the_request(web: Web, headers: dict[str, str]) -> None:
+    refused = fault(Request(web.origin, "POST", headers=headers), allow=[web.origin])
+    assert "header" in str(refused)
+    assert not refused.may_have_happened
+    assert web.asked == []
+
+
 @pytest.mark.parametrize("headers", [{"Host": "evil"}, {"content-length": "5"}, {"X": "a\r\nY: b"}])
 def test_headers_that_are_ours_or_break_the_line_are_refused(web: Web, headers: dict[str, str]) -> None:
     assert "header" in str(fault(Request(web.origin, headers=headers), allow=[web.origin]))

@@ -8,6 +8,7 @@ Rules:
 
 import json
 import logging
+import os
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -33,7 +34,9 @@ KEY_META = "wfe/idempotency-key"
 _LOG = logging.getLogger(__name__)
 _TICK_S = 0.1
 _SHOWN = 2_000
+_LAST_CHARS = 500
 _NAME_CHARS = 200
+_MOST_TOOLS, _MOST_PAGES = 10_000, 200
 _DOUBTFUL = frozenset({-32000, -32001})
 """JSON-RPC codes of the SDK: the connection closed; no answer in time."""
 
@@ -66,12 +69,15 @@ def list_tools(
     async def ask(client: "Client", _sent: Callable[[], None]) -> ServerTools:
         tools: list[OfferedTool] = []
         cursor: str | None = None
+        pages = 0
         while True:
             page = await client.list_tools(cursor=cursor)
-            tools += [OfferedTool(tool.name, tool.description or "") for tool in page.tools]
-            cursor = page.next_cursor
+            tools += [OfferedTool(tool.name, (tool.description or "")[:_SHOWN]) for tool in page.tools]
+            cursor, pages = page.next_cursor, pages + 1
             if cursor is None:
                 break
+            if len(tools) > _MOST_TOOLS or pages == _MOST_PAGES:
+                raise ToolFault(f"MCP server {server.name!r} lists tools without an end")
         info = client.server_info
         name, version = (info.name, info.version) if info else (server.name, "")
         return ServerTools(name, version, client.protocol_version, tuple(tools), round(time.monotonic() - began, 3))
@@ -214,7 +220,7 @@ class _Talk:
         if not self.was_sent:
             return ToolFault(f"{name} could not be reached: {self._why(leaf)}{_last_words(stderr)}")
         if isinstance(leaf, MCPError) and leaf.code not in _DOUBTFUL:
-            return ToolFault(f"{name} refused the call: {leaf}")
+            return ToolFault(f"{name} refused the call: {self._why(leaf)}")
         return ToolFault(f"{name} was called, but did not answer: {self._why(leaf)}", may_have_happened=True)
 
     def _why(self, leaf: BaseException) -> str:
@@ -232,6 +238,7 @@ def _leaf(exc: BaseException) -> BaseException:
 
 
 def _last_words(stderr: IO[str]) -> str:
-    stderr.seek(0)
-    words = stderr.read().strip()[-500:]
+    file = cast("IO[bytes]", cast("Any", stderr).buffer)
+    file.seek(max(0, file.seek(0, os.SEEK_END) - 4 * _LAST_CHARS))  # what a server printed may be of any size
+    words = file.read().decode(errors="replace").strip()[-_LAST_CHARS:]
     return f"; its error output: {words}" if words else ""

@@ -20,6 +20,7 @@ import contextlib
 import http.client
 import ipaddress
 import json
+import re
 import socket
 import threading
 import time
@@ -37,6 +38,9 @@ from wfe_mcp.workspace.config.origins import authorities, origin_fault, origin_o
 _SAFE = frozenset({"GET", "HEAD"})
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "te", "upgrade", "expect"})
 _WRITTEN = "/%:?#[]@!$&'()*+,;=~-._"
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_MOST_IN_HEADER = 0xFF
+"""Its values are sent in Latin-1."""
 _TICK_S = 0.1
 
 Resolve = Callable[[str, int], list[str]]
@@ -162,6 +166,14 @@ def _headers(request: Request) -> dict[str, str]:
         raise ToolFault(f"the header {forbidden[0]!r} cannot be set")
     if any(char in f"{name}{value}" for name, value in headers.items() for char in "\r\n\0"):
         raise ToolFault("a header contains a line break")
+    for (
+        name,
+        value,
+    ) in headers.items():  # before anything is sent: the client of Python would refuse it amid the exchange
+        if not _HEADER_NAME.fullmatch(name):
+            raise ToolFault(f"{name!r} is not the name of a header")
+        if any(ord(char) > _MOST_IN_HEADER for char in value):
+            raise ToolFault(f"the header {name!r} contains characters that HTTP does not send there, such as emoji")
     names = {name.lower() for name in headers}
     usual = {"User-Agent": "wfe-mcp", "Accept": "application/json, */*"}
     if request.body is not None:

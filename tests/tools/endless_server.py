@@ -1,0 +1,28 @@
+"""An MCP server on standard input and output that ends nothing: its list of tools goes on, its refusals are megabytes."""
+
+import json
+import sys
+from typing import Any
+
+
+def answer(method: str, number: int) -> dict[str, Any]:
+    """What is answered to a request."""
+    match method:
+        case "initialize":
+            info = {"name": "endless", "version": "1"}
+            return {"result": {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": info}}
+        case "tools/list":
+            tool = {"name": f"t{number}", "inputSchema": {"type": "object"}, "description": "d" * 5_000}
+            return {"result": {"tools": [tool], "nextCursor": str(number)}}
+        case "tools/call":
+            return {"error": {"code": -32602, "message": "no" * 1_000_000}}
+        case _:
+            return {"error": {"code": -32601, "message": "unknown"}}
+
+
+for line in sys.stdin:
+    request = json.loads(line)
+    if "id" in request:
+        reply = {"jsonrpc": "2.0", "id": request["id"], **answer(request["method"], request["id"])}
+        sys.stdout.write(json.dumps(reply) + "\n")
+        sys.stdout.flush()
