@@ -75,6 +75,12 @@ def nothing() -> CallToolResult:
 
 
 @server.tool()
+def refuse(words: str) -> CallToolResult:
+    """An error of these words; each ``?`` is a NUL."""
+    return text(words.replace("?", "\0"), is_error=True)
+
+
+@server.tool()
 def flaky(times: int) -> dict[str, Any]:
     """Fails until it was called ``times`` times."""
     tried = count("flaky")

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from wfe_mcp.core.texts import clean
+
 Blocker = Literal[
     "credentials",
     "protected",
@@ -29,6 +31,6 @@ class DeliveryFault(Exception):
     """
 
     def __init__(self, message: str, blocker: Blocker | None = None, *, may_have_happened: bool = False) -> None:
-        super().__init__(message)
+        super().__init__(clean(message))  # it may quote what git, a check or a forge says, and rows keep it
         self.blocker = blocker
         self.may_have_happened = may_have_happened

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.texts import clean
 from wfe_mcp.jobs.job_context import Outcome
 from wfe_mcp.jobs.limits import backoff_s
 from wfe_mcp.store import Store, Tx
@@ -65,7 +66,7 @@ class Completion:
 
     def fail(self, job: JobRecord, reason: str, after_s: float | None = None, *, for_good: bool = False) -> bool:
         """Retry later; give up when no attempt is left or it failed ``for_good``. ``after_s`` overrides the backoff."""
-        reason = without_hidden(reason)  # it may be the text of any exception, and it is kept
+        reason = clean(without_hidden(reason))  # it may be the text of any exception, and it is kept
         if for_good or job.tries >= job.max_attempts:
             return self._given_up(job, reason)
         wait_s = backoff_s(job.tries, self.base_s, self.cap_s, self.random) if after_s is None else after_s

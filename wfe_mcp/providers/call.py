@@ -16,6 +16,7 @@ from dataclasses import field
 from typing import Any, Literal, Protocol, cast, get_args
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.texts import clean
 from wfe_mcp.workspace.config.provider_kinds import FsAbility, ProviderKind
 
 FaultKind = Literal[
@@ -139,10 +140,9 @@ class ProviderFault(Exception):
         retry_after_s: float | None = None,
         usage: Usage = _NOTHING,
     ) -> None:
-        super().__init__(message)
+        self.message, self.hint = clean(message), clean(hint)  # they may quote any answer, and rows keep them
+        super().__init__(self.message)
         self.kind: FaultKind = kind
-        self.message = message
-        self.hint = hint
         self.retry_after_s = retry_after_s
         self.usage = usage
 

@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from wfe_mcp.artifacts.parse import parse_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.texts import one_line
 from wfe_mcp.tools.fault import MAX_RESULT_BYTES, ShouldStop, StepStopped, ToolFault, never
 from wfe_mcp.workspace.config.settings_tables import FrozenServer
 from wfe_mcp.workspace.files.programs import program
@@ -106,7 +107,7 @@ def call_tool(
         sent()
         result = await client.call_tool(tool, dict(params), meta={KEY_META: key} if key else None)
         if on_server is not None and client.server_info is not None:
-            on_server(f"{client.server_info.name} {client.server_info.version}".strip()[:_NAME_CHARS])
+            on_server(one_line(f"{client.server_info.name} {client.server_info.version}").strip()[:_NAME_CHARS])
         return _value(result, f"{server.name}.{tool}")
 
     return _Talk(server, timeout_s, env, cwd, should_stop).about(ask)

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from wfe_mcp.core.texts import clean
+
 MAX_RESULT_BYTES = 1_000_000
 """Limit on a result or response; a larger one is refused, not cut."""
 
@@ -15,13 +17,13 @@ def never() -> bool:
 
 
 class ToolFault(Exception):
-    """The action failed; the text says why and is shown to the user.
+    """The action failed; the text says why and is shown to the user. What no row can hold in the words of another server is written out.
 
     ``may_have_happened``: it may have had its effect. ``is_passing``: the other side may answer later.
     """
 
     def __init__(self, message: str, *, may_have_happened: bool = False, is_passing: bool = False) -> None:
-        super().__init__(message)
+        super().__init__(clean(message))
         self.may_have_happened, self.is_passing = may_have_happened, is_passing
 
 
