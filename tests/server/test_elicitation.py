@@ -77,6 +77,8 @@ NO_DECISIONS: list[tuple[str, dict[str, Any]]] = [
     ("accept", {"decision": "approve", "sha256": "beef"}),
     ("accept", {"decision": "approve", "sha256": too_little}),
     ("accept", {"sha256": shown}),
+    ("accept", {"decision": ["approve"], "sha256": shown}),
+    ("accept", {"decision": "approve", "sha256": ["beef"]}),
 ]
 
 
@@ -90,6 +92,19 @@ async def test_everything_else_decides_nothing(connect: Connect) -> None:
             assert (answer["error"]["code"], answer["state"]) == ("needs_human", "awaiting"), person.content
 
     assert len(person.seen) == len(NO_DECISIONS)
+
+
+@pytest.mark.parametrize("decision", ["approve", "reject"])
+@pytest.mark.parametrize(("comment", "code"), [("no\0", "bad_argument"), ("x" * 50_001, "too_large")])
+async def test_a_comment_that_cannot_be_kept_decides_nothing(
+    connect: Connect, decision: str, comment: str, code: str
+) -> None:
+    person = Person("accept", decision=decision, sha256=shown, comment=comment)
+    async with connect(elicitation_callback=person) as agent:
+        run = await drill(agent)
+        await submitted(agent, run, "asked")
+        answer = await call(agent, "approve", run=run, phase="asked")
+        assert (answer["error"]["code"], answer["state"]) == (code, "awaiting")
 
 
 async def test_a_client_that_fails_leaves_the_stored_request(house: House) -> None:

@@ -1,4 +1,4 @@
-"""An MCP server on standard input and output whose name has a NUL, and that ends nothing: its list of tools goes on, its refusals are megabytes."""
+"""An MCP server on standard input and output whose name has a NUL, and that ends nothing: its list of tools has no last page, and its refusals are megabytes."""
 
 import json
 import sys

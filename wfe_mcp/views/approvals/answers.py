@@ -10,6 +10,7 @@ from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import By
 from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.prompts import LineComment, Side, with_comments
+from wfe_mcp.core.texts import refuse_unkept
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals.decision_page import page_for
 from wfe_mcp.engine.approvals.pin import pin_is_set
@@ -80,10 +81,14 @@ def answer_form(
 ) -> Envelope:
     """The result of a form in the client. Only a full answer to the stored request counts as a decision.
 
-    ``content``: ``decision`` (approve or reject), ``sha256`` (the first characters shown, typed), ``comment``.
+    ``content``: ``decision`` (approve or reject), ``sha256`` (the first characters shown, typed), ``comment``. Refuses a comment
+    that cannot be kept.
     """
     fields = content or {}
-    typed, decision = str(fields.get("sha256", "")).strip().lower(), fields.get("decision")
+    typed, decision = (
+        str(fields.get("sha256", "")).strip().lower(),
+        str(fields.get("decision")),
+    )  # a client may send lists
     overview = overview_of(engine, run)
     attempt = overview.loaded.state.attempts.get(PhasePath(phase), (None,))[-1]
     if attempt is None or attempt.asked != request:
@@ -96,6 +101,7 @@ def answer_form(
         )
     typed_well = len(typed) >= _TYPED_CHARS and str(attempt.sha256).startswith(typed)
     comment = str(fields.get("comment") or "")
+    refuse_unkept({"comment": comment})
     if action != "accept" or decision not in {"approve", "reject"} or not typed_well:
         return ask_approval(engine, By(), run, phase, comment=comment)
     if decision == "approve":
