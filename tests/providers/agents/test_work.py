@@ -247,6 +247,14 @@ def test_lines_that_are_no_records_are_passed_over(stub: Stub, kind: ProviderKin
     assert work(stub, stub.connection(kind)).value == BLOCK
 
 
+def test_a_text_that_never_ends_keeps_its_end(stub: Stub) -> None:
+    piece = {"type": "message", "role": "assistant", "content": "x" * 100_000, "delta": True}
+    stub.plays(*(("say", json.dumps(piece)) for _ in range(25)), ("say", json.dumps(piece | {"content": "the end"})))
+    worked = work(stub, stub.connection("gemini-cli"))
+    assert worked.text.endswith("xthe end")
+    assert len(worked.text) <= 2_000_000
+
+
 def test_counts_and_costs_that_no_call_can_have_end_no_work(stub: Stub) -> None:
     *lines, last = recorded("claude-code", "done")
     counts = {

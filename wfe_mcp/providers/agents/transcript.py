@@ -1,5 +1,6 @@
 """Collects what a command-line agent reports: text, tools, usage, errors and its end."""
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import field
 from typing import cast
@@ -31,7 +32,9 @@ class Transcript:
     listener: Listener
     clock: Callable[[], float]
     last_line_at: float = 0.0
-    texts: list[str] = field(default_factory=list[str])
+    texts: deque[deque[str]] = field(default_factory=deque[deque[str]])
+    """Each text in its pieces: an agent may print one word by word, which put together each time takes quadratic time."""
+    kept_characters: int = 0
     running: dict[str, tuple[str, float]] = field(default_factory=dict[str, tuple[str, float]])
     tool_calls: int = 0
     usage: Usage = field(default_factory=lambda: Usage(requests=1))
@@ -57,12 +60,12 @@ class Transcript:
     @property
     def answer(self) -> str:
         """Its answer, or its last text so far."""
-        return (self.ended.text if self.ended else "") or (self.texts[-1] if self.texts else "")
+        return (self.ended.text if self.ended else "") or ("".join(self.texts[-1]) if self.texts else "")
 
     @property
     def all_text(self) -> str:
         """All its text, with its answer at the end."""
-        return "\n\n".join([*self.texts, self.ended.text if self.ended else ""])
+        return "\n\n".join([*map("".join, self.texts), self.ended.text if self.ended else ""])
 
     def silent_s(self) -> float:
         """Seconds since its last line; 0 while one of its tools runs."""
@@ -98,12 +101,14 @@ class Transcript:
         if not event.text:
             return
         goes_on = event.continues and continues
-        if goes_on and self.texts:
-            self.texts[-1] += event.text
-        else:
-            self.texts.append(event.text)
-        while len(self.texts) > 1 and sum(map(len, self.texts)) > _MAX_TEXT_CHARACTERS:
-            del self.texts[0]
+        if not (goes_on and self.texts):
+            self.texts.append(deque())
+        self.texts[-1].append(event.text)
+        self.kept_characters += len(event.text)
+        while self.kept_characters > _MAX_TEXT_CHARACTERS and (len(self.texts) > 1 or len(self.texts[0]) > 1):
+            self.kept_characters -= len(self.texts[0].popleft())
+            if not self.texts[0]:
+                self.texts.popleft()
         self.listener.said(event.text if goes_on or len(self.texts) == 1 else f"\n\n{event.text}")
 
     def _tool_began(self, event: ToolBegan) -> None:
