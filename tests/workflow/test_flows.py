@@ -136,6 +136,13 @@ def test_defaults_of_inputs_fill_in_and_unknown_names_are_wrong() -> None:
     assert len(faults) == 2
 
 
+def test_an_input_whose_schema_is_true_takes_any_value() -> None:
+    inner = template("a", inputs={"type": "object", "required": ["any"], "properties": {"any": True}})
+    outer = lint(template("outer", flow("a", definition=inner)))
+    assert [error.message for error in outer.errors] == ["template 'a' needs the input 'any'"]
+    assert inputs_of(parse(inner), {"any": [1]}) == ({"any": [1]}, ())
+
+
 def test_what_a_flow_submits_is_made_by_its_template() -> None:
     outer = template("outer", flow("a", definition=template("a"), output=NOTE | {"editable": True}))
     report = lint(outer)

@@ -19,7 +19,7 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.core.limits import PHASES, VALUE_BYTES
-from wfe_mcp.workflow.load import parse
+from wfe_mcp.workflow.load import input_schemas, parse
 from wfe_mcp.workflow.model import FlowPhase, SubflowRule, Template
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ def inputs_of(
     from wfe_mcp.artifacts.validate import validate
 
     schema = template.inputs
-    properties: dict[str, Any] = schema.get("properties", {})
-    inputs = {name: prop["default"] for name, prop in properties.items() if "default" in prop} | dict(given)
+    usual = {name: own["default"] for name, own in input_schemas(schema).items() if "default" in own}
+    inputs = usual | dict(given)
     return inputs, (check or validate)({"type": "object", "additionalProperties": False, **schema}, inputs).faults
 
 

@@ -69,6 +69,14 @@ def digest(definition: object) -> str:
     return sha256_of(definition)
 
 
+def input_schemas(inputs: "Mapping[str, Any]") -> dict[str, dict[str, Any]]:
+    """The JSON Schema of each input in ``inputs`` of a template; empty where it is ``true``, which takes any value."""
+    properties: dict[str, object] = inputs.get("properties", {})
+    return {
+        name: cast("dict[str, Any]", schema) if isinstance(schema, dict) else {} for name, schema in properties.items()
+    }
+
+
 def parse(definition: object) -> "Template":
     """The typed template, its phases with ``defaults`` applied. Refuses: invalid_template, with every schema error.
 

@@ -39,6 +39,14 @@ def test_show_says_what_each_gate_requires(cli: Terminal) -> None:
     assert "clean: true" in shown
 
 
+def test_an_input_whose_schema_is_true_is_shown_listed_and_started(cli: Terminal) -> None:
+    inputs = {"type": "object", "required": ["any"], "properties": {"any": True}}
+    cli.save(template("loose", phase("work")) | {"inputs": inputs})
+    assert "input any" in cli("templates", "show", "loose").out
+    assert "loose" in cli("templates", "list").out
+    assert cli("start", "loose", "-i", "any=1").code == 0
+
+
 def test_a_start_names_the_table_that_does_not_count(cli: Terminal) -> None:
     config = cli.root / ".wfe" / "config.toml"
     config.write_text(

@@ -243,9 +243,10 @@ def pairs_of(invocation: Invocation, template: str, pairs: Sequence[str]) -> dic
     if not pairs:
         return {}
     from wfe_mcp.engine.templates.catalogue import template_definition
+    from wfe_mcp.workflow.load import input_schemas
 
     schema: dict[str, Any] = template_definition(invocation.engine, template).definition.get("inputs", {})
-    known = schema.get("properties", {})
+    known = input_schemas(schema)
     values: dict[str, Any] = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")

@@ -191,13 +191,15 @@ def _render_faults(
 
 
 def _render(screen: Screen, definition: "JsonObject", source: str, state: str) -> None:
+    from wfe_mcp.workflow.load import input_schemas
+
     where = f"{source}, {state}" if state else source
     screen.line(f"{definition['name']} {definition['version']} ({where}): {definition.get('title', '')}", "bold")
     if definition.get("description"):
         screen.line(definition["description"])
     inputs: dict[str, Any] = definition.get("inputs", {})
     facts = [(f"role {name}", _text(role.get("description", ""))) for name, role in definition.get("roles", {}).items()]
-    for name, schema in inputs.get("properties", {}).items():
+    for name, schema in input_schemas(inputs).items():
         must = "required" if name in inputs.get("required", []) else "optional"
         facts.append((f"input {name}", f"{schema.get('type', 'any')}, {must}: {schema.get('description', '')}"))
     screen.table((), facts)

@@ -17,6 +17,7 @@ from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.engine.templates.catalogue import default_template, find_template
 from wfe_mcp.engine.work.items import WORK, open_items, others_of
 from wfe_mcp.store.records.runs import LoadedRun
+from wfe_mcp.workflow.load import input_schemas
 from wfe_mcp.workspace.system.shell_words import shell_line
 
 _TEMPLATES: Mapping[ItemKind, str] = {
@@ -116,9 +117,10 @@ def _inputs(plan: CompiledTemplate, item: Item, children: list[Item]) -> dict[st
     template = plan.template
     required: list[str] = list(template.inputs.get("required", ()))
     about = template.title_from.split(".")[0] or (required[0] if len(required) == 1 else "")
+    schemas = input_schemas(template.inputs)
     inputs: dict[str, Any] = {}
     for name in dict.fromkeys([about, *required]):
-        schema = template.inputs.get("properties", {}).get(name, {})
+        schema = schemas.get(name, {})
         if name == "plan" and item.kind is ItemKind.MILESTONE:
             inputs[name] = _plan(item, children)
         elif name == about and schema.get("type") == "string":

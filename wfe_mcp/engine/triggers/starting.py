@@ -9,6 +9,7 @@ from wfe_mcp.engine.models.roles import fill_role
 from wfe_mcp.engine.runs.start import is_for_people, refuse_missing, start_run
 from wfe_mcp.engine.templates.catalogue import find_template
 from wfe_mcp.engine.templates.overrides import configure_plan
+from wfe_mcp.workflow.load import input_schemas
 from wfe_mcp.workspace.config.trigger_tables import TriggerSettings
 
 Kind = Literal["incoming", "schedule"]
@@ -43,7 +44,7 @@ def template_fault(engine: Engine, trigger: TriggerSettings, more: tuple[str, ..
     if is_for_people(engine, settings, trigger.template):
         return f"policy.templates lets no agent start {trigger.template!r}, and this is no more than one."
     schema, named = template.template.inputs, {*trigger.inputs, *more}
-    known = schema.get("properties", {})
+    known = input_schemas(schema)
     has = f"It has: {', '.join(known)}."
     for name in sorted(named - known.keys()):
         return f"{trigger.template} has no input {name!r}. {nearest_hint(name, known, has)}"

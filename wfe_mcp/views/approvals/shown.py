@@ -52,6 +52,7 @@ from wfe_mcp.views.reports.report import decisions_of, void_words
 from wfe_mcp.views.runs.requests import DecisionLine
 from wfe_mcp.views.values.diff import difference
 from wfe_mcp.views.values.model import plain, view_of
+from wfe_mcp.workflow.load import input_schemas
 from wfe_mcp.workflow.model import ApprovalGate
 from wfe_mcp.workspace.files.mirror import artifact_path, attempt_folder
 from wfe_mcp.workspace.files.project_files import read_if_there
@@ -217,9 +218,7 @@ def recorded_view(engine: Engine, tx: Tx, run_overview: Overview, attempt: Attem
 
 def _inputs(run_overview: Overview, path: PhasePath, inputs: Mapping[str, Any]) -> Iterator[Input]:
     """What the run is about: the inputs that were given first, then those that are as in the template."""
-    declared: Mapping[str, Mapping[str, Any]] = (run_overview.plan.template_of(path).inputs or {}).get(
-        "properties"
-    ) or {}
+    declared = input_schemas(run_overview.plan.template_of(path).inputs)
     usual = {name: own["default"] for name, own in declared.items() if "default" in own}
     all_inputs = [Input(name, value, name in usual and usual[name] == value) for name, value in inputs.items()]
     yield from sorted(all_inputs, key=lambda each: each.is_default)

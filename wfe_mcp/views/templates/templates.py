@@ -16,6 +16,7 @@ from wfe_mcp.store.records.templates import TemplateRecord
 from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.values.diff import ChangeJson, difference
 from wfe_mcp.views.values.model import Json, JsonObject, PathNote, plain, second, view_model, view_of
+from wfe_mcp.workflow.load import input_schemas
 
 _MANY_BYTES = 7_500
 """What the lines of all templates may take; an answer has 10 kB."""
@@ -123,8 +124,7 @@ def _input_names(inputs: JsonObject, *, only_required: bool) -> JsonObject:
     if only_required:
         return {"type": "object", "required": inputs.get("required", [])}
     kinds = {
-        name: {"type": schema["type"]} if "type" in schema else {}
-        for name, schema in inputs.get("properties", {}).items()
+        name: {"type": schema["type"]} if "type" in schema else {} for name, schema in input_schemas(inputs).items()
     }
     return {"type": "object", "required": inputs.get("required", []), "properties": kinds}
 

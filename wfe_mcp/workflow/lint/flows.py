@@ -28,6 +28,7 @@ from wfe_mcp.workflow.expressions import ExpressionError, scan
 from wfe_mcp.workflow.flows import held_template
 from wfe_mcp.workflow.lint.report import LintFindings, LintReport
 from wfe_mcp.workflow.lint.scope import PhaseView
+from wfe_mcp.workflow.load import input_schemas
 from wfe_mcp.workflow.model import BundleRef, FlowPhase, LoopPhase, SubflowRule, Template
 
 
@@ -96,7 +97,7 @@ def _report(definition: dict[str, Any], findings: LintFindings) -> LintReport:
 
 def _inputs(inner: Template, shape: FlowPhase | SubflowRule, at: str, findings: LintFindings) -> None:
     schema = inner.inputs
-    properties = cast("dict[str, Any]", schema.get("properties", {}))
+    properties = input_schemas(schema)
     known = tuple(properties)
     if "additionalProperties" not in schema:
         for name in shape.with_:
