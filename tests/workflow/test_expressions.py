@@ -94,6 +94,15 @@ def test_a_value_that_the_expression_language_cannot_hold_is_an_error(root: obje
         Expressions().evaluate("${inputs.x}", {"inputs": {"x": root}})
 
 
+def test_a_rule_beside_a_huge_number_says_which_number_it_is_and_what_to_do() -> None:
+    with pytest.raises(ExpressionError) as answer:
+        Expressions().evaluate("${inputs.x == 1}", {"inputs": {"x": 1, "y": 2**70}})
+
+    assert answer.value.reason == (
+        "a value that it reads holds 1180591620717411303424; an expression takes whole numbers of 64 bits, so write it as text"
+    )
+
+
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**65), 2**65) | st.floats() | st.text(st.characters(), max_size=4),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2),
@@ -124,9 +133,9 @@ def test_a_condition_is_true_or_false_and_nothing_else() -> None:
 
     assert expressions.is_true("${inputs.count > 2}", ROOTS)
     assert not expressions.is_true("${inputs.count > 3}", ROOTS)
-    with pytest.raises(ExpressionError, match="a condition must be true or false, not int"):
+    with pytest.raises(ExpressionError, match="a condition must be true or false, not a number"):
         expressions.is_true("${inputs.count}", ROOTS)
-    with pytest.raises(ExpressionError, match="not str"):
+    with pytest.raises(ExpressionError, match="not text"):
         expressions.is_true("yes", ROOTS)
 
 

@@ -356,3 +356,43 @@ def test_a_list_that_is_written_or_filtered_is_a_list(design: Document, items: s
     loop["for_each"].update({"in": items, "key": "${item.index}"})
     loop["phases"][0]["prompt"] = "Go on"
     assert reported_of_loop(design) == []
+
+
+@pytest.mark.parametrize(
+    ("listed", "answer"),
+    [
+        ("${inputs.goal}", ["a loop needs a list, not text"]),
+        ("${artifacts.plan}", ["a loop needs a list, not an object"]),
+        ("${artifacts.plan.steps[0].title}", ["a loop needs a list, not text"]),
+        ("${artifacts}", ["a loop needs a list, not an object"]),
+        ("${artifacts.plan.steps}", []),
+        ("${artifacts.plan.steps.filter(s, s.id != '')}", []),
+        ("${inputs.goal.split(',')}", []),
+        ("${has(artifacts.plan.risks) ? artifacts.plan.risks : []}", []),
+        ("${inputs.maybe}", []),
+        ("${inputs.several}", []),
+    ],
+)
+def test_a_loop_over_what_can_be_no_list_is_reported(plain: Document, listed: str, answer: list[str]) -> None:
+    plain["inputs"]["properties"] |= {"maybe": {"type": ["array", "null"]}, "several": {"type": ["string", "array"]}}
+    body = {"id": "part", "output": {"artifact": "part", "schema": "change@1"}}
+    plain["phases"].append({"id": "parts", "kind": "loop", "for_each": {"in": listed}, "phases": [body]})
+
+    assert messages(plain, "/phases/3/for_each/in") == answer
+
+
+@pytest.mark.parametrize(
+    ("condition", "answer"),
+    [
+        ("${inputs.goal}", ["a condition must be true or false, not text"]),
+        ("${artifacts.plan.steps}", ["a condition must be true or false, not a list"]),
+        ("${inputs.sure}", []),
+        ("${inputs.any}", []),
+    ],
+)
+def test_a_condition_whose_value_is_never_true_or_false_is_reported(
+    plain: Document, condition: str, answer: list[str]
+) -> None:
+    plain["inputs"]["properties"] |= {"sure": {"type": "boolean"}, "any": True}
+
+    assert asserted(plain, condition) == answer

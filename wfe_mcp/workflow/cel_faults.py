@@ -11,6 +11,10 @@ _PLAIN = (
     (r"Syntax error: token recognition error at: '(.+)'", "'{0}' is not expected here"),
     (r"Index error: index=(-?\d+) size=(\d+)", "there is no element {0}; the list has {1}, and the first is 0"),
     (r'Key not found in map : "(.+)"', "there is no key '{0}'; has(…) says whether there is one"),
+    (
+        r"(?s)Integer value '(-?\d+)' out of range for .*",
+        "a value that it reads holds {0:.40}; an expression takes whole numbers of 64 bits, so write it as text",
+    ),
     (r"Applying SELECT to non-message type", "a value that is no object has no keys"),
     (r"No matching overloads found : <jump_condition>", "what stands before '?' must be true or false"),
     (r"No matching overloads found : _?([^_(]+)_?\((.*)\)", "'{0}' does not take ({1})"),

@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import ValidationError
 
+from wfe_mcp.artifacts.explain import kind_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workflow.cel_faults import in_plain_words
 from wfe_mcp.workflow.faults import faults_of
@@ -52,13 +53,14 @@ _RAW_PREFIX = re.compile(r"(?<![A-Za-z0-9_])[bB]?[rR][bB]?$")
 
 @dataclass(slots=True)
 class ExpressionError(Exception):
-    """An expression cannot be evaluated. ``text``: its source; ``reason``: CEL's message, shortened."""
+    """An expression cannot be evaluated. ``text``: its source, or as it is written; ``reason``: CEL's message, shortened."""
 
     text: str
     reason: str
 
     def __str__(self) -> str:
-        return f"${{{self.text}}} cannot be evaluated: {self.reason}"
+        written = self.text if self.text.startswith("${") else f"${{{self.text}}}"
+        return f"{written} cannot be evaluated: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +192,7 @@ class Expressions:
         """The value of a condition (exactly one ``${…}``). Anything but true or false is an ExpressionError."""
         value = self.evaluate(text, roots)
         if not isinstance(value, bool):
-            raise ExpressionError(
-                source_of(text) or text, f"a condition must be true or false, not {type(value).__name__}"
-            )
+            raise ExpressionError(source_of(text) or text, f"a condition must be true or false, not {kind_of(value)}")
         return value
 
     def value(self, source: str, roots: Mapping[str, object]) -> object:

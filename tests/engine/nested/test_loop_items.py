@@ -122,10 +122,10 @@ WALKS: list[tuple[list[Any], dict[str, Any], tuple[str, ...]]] = [
 ]
 
 REFUSED: list[tuple[Any, dict[str, Any], str]] = [
-    ({"a": 1}, {}, "walks over a list, this is dict"),
+    ({"a": 1}, {}, "${artifacts.list.items} cannot be evaluated: a loop walks over a list, this is an object"),
     ([{"id": "a"}, {"id": "a"}], {}, "Two items have the key 'a'"),
     ([{"id": "a b"}], {}, "is no path"),
-    ([1.5], {"key": "${step}"}, "a key is text or a number, that of item 0 is float"),
+    ([1.5], {"key": "${step}"}, "a key is text or a whole number, that of item 0 is a number"),
     ([{}], {"key": "${step.name}"}, "name"),
     ([{"id": "a", "on": ["b"]}, {"id": "b", "on": ["a"]}], {"order_by": "on"}, "wait for each other: 'a', 'b'"),
     ([{"id": "a", "on": ["b"]}, {"id": "b", "on": 1}], {"order_by": "on"}, "lists of keys in some items"),

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from wfe_mcp.artifacts.ahead import Unjudged, judged_now
+from wfe_mcp.artifacts.explain import kind_of
 from wfe_mcp.core.canonical import canonical_json, sha256_of
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus
@@ -43,7 +44,7 @@ def evaluated_items(change: RunChange, attempt: Attempt) -> tuple[tuple[str, ...
         return (ONLY,), None
     items = change.plan.expressions.evaluate(walk.in_, roots(change, attempt, walk.in_))
     if not isinstance(items, list):
-        raise ExpressionError(walk.in_, f"a loop walks over a list, this is {type(items).__name__}")
+        raise ExpressionError(walk.in_, f"a loop walks over a list, this is {kind_of(items)}")
     values = cast("list[object]", items)
     keys = _keys(change, attempt, walk, values)
     _refuse_one_folder(change, walk.key or walk.in_, keys)
@@ -78,7 +79,7 @@ def _keys(change: RunChange, attempt: Attempt, walk: ForEach, values: Sequence[o
     for index, value in enumerate(values):
         key = change.plan.expressions.evaluate(walk.key, seen | item_roots(walk.as_, "", index, len(values), value, {}))
         if isinstance(key, bool) or not isinstance(key, str | int):
-            raise ExpressionError(walk.key, f"a key is text or a number, that of item {index} is {type(key).__name__}")
+            raise ExpressionError(walk.key, f"a key is text or a whole number, that of item {index} is {kind_of(key)}")
         keys.append(str(key))
     return keys
 

@@ -20,7 +20,7 @@ from wfe_mcp.core.units import words
 from wfe_mcp.workflow.cel_faults import in_plain_words
 from wfe_mcp.workflow.expressions import ExpressionError, names_of_path, new_environment, scan
 from wfe_mcp.workflow.faults import did_you_mean
-from wfe_mcp.workflow.lint.known import Fields, Unknown, used_names
+from wfe_mcp.workflow.lint.known import Fields, Unknown, types_of, used_names
 from wfe_mcp.workflow.lint.scope import PhaseView, Scope, outputs_scope, step_scopes
 from wfe_mcp.workflow.model import LoopPhase, Shape, Step, Template
 from wfe_mcp.workflow.model.base import CEL_TYPES, RESERVED_WORDS, ROOTS, TakesKind
@@ -126,10 +126,11 @@ def _source_faults(source: str, takes: TakesKind, scope: Scope, at: str) -> Iter
         reported = {f"{unknown.owner}.{unknown.name}" for unknown in used.unknown}
         yield from _cel_faults(fault, source, scope, at, reported)
         return
-    if takes == "condition" and kind not in {"BOOL", "DYN"}:
-        yield Detail(at, f"a condition must be true or false, not {_type(kind)}", "true or false", f"${{{source}}}")
-    if takes == "value" and at.endswith("/for_each/in") and kind != "DYN" and not kind.lower().startswith("list"):
-        yield Detail(at, f"a loop needs a list, not {_type(kind)}", "a list", f"${{{source}}}")
+    type_ = _type(kind) if kind != "DYN" else _known_type(types_of(used.value))
+    if takes == "condition" and type_ not in {"true or false", ""}:
+        yield Detail(at, f"a condition must be true or false, not {type_}", "true or false", f"${{{source}}}")
+    if takes == "value" and at.endswith("/for_each/in") and type_ and not type_.startswith(("list", "a list")):
+        yield Detail(at, f"a loop needs a list, not {type_}", "a list", f"${{{source}}}")
 
 
 def _unknown(unknown: Unknown, at: str) -> Detail:
@@ -178,6 +179,22 @@ def _type(kind: str) -> str:
     return {"INT": "a number", "UINT": "a number", "DOUBLE": "a number", "STRING": "text", "BOOL": "true or false"}.get(
         kind, kind.lower()
     )
+
+
+def _known_type(types: frozenset[str]) -> str:
+    """The one type among ``types`` in words; empty where there are several, or it is not known."""
+    named = [_JSON_TYPES.get(name, name) for name in types - {"null"}]
+    return named[0] if len(named) == 1 else ""
+
+
+_JSON_TYPES = {
+    "string": "text",
+    "integer": "a number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "an object",
+}
 
 
 def _declared_names(source: str, scope: Scope, whole_roots: set[str]) -> frozenset[str]:

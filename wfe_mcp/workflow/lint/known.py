@@ -130,6 +130,17 @@ class SchemaNode:
         """See Known."""
         return tuple(dict.fromkeys(name for schema in self._alternatives() for name in schema.get("properties", {})))
 
+    @property
+    def types(self) -> frozenset[str]:
+        """The JSON types that the value can have; empty where the schema leaves it open."""
+        types = set[str]()
+        for schema in self._alternatives():
+            named: str | list[str] | None = schema.get("type")
+            if named is None:
+                return frozenset()
+            types.update([named] if isinstance(named, str) else named)
+        return frozenset(types)
+
     def _field(self, schema: Mapping[str, Any], name: str) -> KnownValue | None:
         properties = cast("Mapping[str, object]", schema.get("properties", {}))
         if name in properties:
@@ -165,6 +176,13 @@ class SchemaNode:
             if not choices or "properties" in form:
                 alternatives.append(form)
         return alternatives
+
+
+def types_of(value: KnownValue) -> frozenset[str]:
+    """The JSON types that ``value`` can have; empty where that is not known."""
+    if isinstance(value, SchemaNode):
+        return value.types
+    return frozenset({"object"}) if isinstance(value, Fields | MapOf) else frozenset()
 
 
 _UNTOLD = ("patternProperties", "allOf", "if", "dependentSchemas", "$dynamicRef")
