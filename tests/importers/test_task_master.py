@@ -186,7 +186,7 @@ def test_a_folder_without_open_work_is_refused(tmp_path: Path, tasks: list[objec
 @pytest.mark.parametrize(
     ("content", "place", "why"),
     [
-        (b'{"master": {\n"tasks": [,]}}', "tasks.json:2", "expected value"),
+        (b'{"master": {\n"tasks": [,]}}', "tasks.json:2", "no JSON value begins"),
         (b'{"master": {"tasks": []},\n "master": {"tasks": []}}', "tasks.json:2", "master"),
         (b'{"master":\n"\xff"}', "tasks.json:2", "it is not UTF-8 text"),
         (b"[" * 100_000, "tasks.json:1", ""),

@@ -65,8 +65,19 @@ def test_what_cannot_be_put_in_is_reported_at_its_place() -> None:
 
     assert [(detail.path, detail.message) for detail, _ in made.faults] == [
         ("/phases/0/template", "No template is called 'gone'"),
-        ("/phases/1/definition/phases/0/template", "Template 'outer' would contain itself: outer → a → outer"),
+        (
+            "/phases/1/definition/phases/0/template",
+            "Template 'outer' would contain itself: outer → a → outer. Remove one of these references",
+        ),
     ]
+
+
+def test_a_template_that_is_not_there_is_reported_with_the_nearest_name() -> None:
+    def find(name: str) -> Document:
+        raise Refused("unknown_template", f"No template is called {name!r}.", "Did you mean 'release'?")
+
+    ((detail, _),) = whole(template("outer", flow("relase")), find).faults
+    assert detail.message == "No template is called 'relase'. Did you mean 'release'?"
 
 
 def test_loops_nest_five_deep_at_most() -> None:

@@ -17,13 +17,30 @@ def reported(document: Document, project: ProjectNames | None = None) -> list[tu
 def test_needs_that_form_a_circle_are_reported_at_each_phase_of_it(plain: Document) -> None:
     plain["phases"][0]["needs"] = ["review"]
 
-    assert [path for path, _ in reported(plain)] == ["/phases/0/needs", "/phases/1", "/phases/2"]
+    cycle = "phase {!r} waits for itself: its needs form a cycle: {}"
+    assert reported(plain) == [
+        ("/phases/0/needs", cycle.format("plan", "plan → review → code → plan")),
+        ("/phases/1", cycle.format("code", "code → plan → review → code")),
+        ("/phases/2", cycle.format("review", "review → code → plan → review")),
+    ]
+
+
+def test_json_beside_a_document_that_is_its_own_artifact_is_reported_with_its_schema(plain: Document) -> None:
+    text = {"artifact": "plan", "schema": "markdown_doc@1", "write_to": "docs/plan.md", "write_json": True}
+    plain["phases"][0]["output"] = text
+    plain["phases"][1] |= {"prompt": "Do it."}
+
+    (detail,) = lint(plain).errors
+    assert (detail.path, detail.got) == ("/phases/0/output/write_json", "markdown_doc@1")
+    assert detail.expected == "a schema other than markdown_doc@1 and file_bundle@1"
 
 
 def test_a_phase_that_needs_itself_is_reported(plain: Document) -> None:
     plain["phases"][1]["needs"] = ["plan", "code"]
 
-    assert reported(plain) == [("/phases/1/needs", "phase 'code' waits for itself: its needs form a cycle")]
+    assert reported(plain) == [
+        ("/phases/1/needs", "phase 'code' waits for itself: its needs form a cycle: code → code")
+    ]
 
 
 def test_a_need_named_twice_is_reported(plain: Document) -> None:
@@ -288,6 +305,7 @@ STEPS: list[tuple[Document, str, str]] = [
     ({"id": "b", "builtin": "log", "output": {"schema": "plam@1"}}, "/output/schema", "did you mean 'plan@1'"),
     ({"id": "b", "builtin": "log", "timeout": "1 h"}, "/timeout", "is not a duration"),
     ({"id": "b", "builtin": "lgo"}, "/builtin", "no built-in action 'lgo'; did you mean 'log'?"),
+    ({"id": "b", "builtin": "echo"}, "/builtin", "no built-in action 'echo'; there are fail, log, set, and actions"),
     ({"id": "b", "wait": "1s", "retry": {"backoff": "linear", "max_attempts": 0}}, "/retry/max_attempts", "at least 1"),
 ]
 

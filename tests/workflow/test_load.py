@@ -132,7 +132,7 @@ def test_parsing_refuses_every_fault_of_form_at_once(plain: Document) -> None:
 
     assert answer.value.code == "invalid_template"
     assert [(detail.path, detail.message) for detail in answer.value.details] == [
-        ("/phases/0/title", "must be text, not a number"),
+        ("/phases/0/title", "must be text, not a number (5)"),
         ("/phases/1/skip", "must be 'never' or 'human' or 'agent', not 'humam'; did you mean 'human'?"),
     ]
     with pytest.raises(Refused, match="1 schema error"):
@@ -155,3 +155,30 @@ def test_defaults_reach_phases_in_loops(design: Document) -> None:
 
     assert isinstance(loop, LoopPhase)
     assert (loop.timeout, loop.phases[0].timeout) == ("9m", "9m")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('{"name": ', "the text ends before its JSON is complete, at line 1 column 9"),
+        ("{'name': 1}", "a key in double quotes is missing at line 1 column 2"),
+        ('{"name": [1,]}', "a comma comes before a closing bracket, at line 1 column 13"),
+        ("{} {}", "there is more text after the JSON value, at line 1 column 4"),
+        ("// mine\n{}", "no JSON value begins at line 1 column 1"),
+        (
+            "# mine\nformat: wfe/1\nname: mine\n",
+            "no JSON value begins at line 1 column 1; it looks like YAML, and a template is JSON",
+        ),
+        (
+            "---\nname: mine\n",
+            "invalid number at line 1 column 2; it looks like YAML, and a template is JSON",
+        ),
+    ],
+)
+def test_what_is_no_json_is_named_with_its_place(tmp_path: Path, content: str, words: str) -> None:
+    (tmp_path / "mine.json").write_text(content, encoding="utf-8")
+
+    with pytest.raises(Refused) as refused:
+        load_definition(tmp_path / "mine.json")
+
+    assert [detail.message for detail in refused.value.details] == [words]

@@ -179,3 +179,23 @@ def _quote(value: object) -> str:
 
 def _truncate(text: str, limit: int = 190) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def no_json(message: str) -> str:
+    """What is no JSON, and where: ``no JSON value begins at line 1 column 5``. ``message``: what the parser says."""
+    message = message.split("\n")[0][:190]
+    for begins, words in _SYNTAX:
+        if message.startswith(begins):
+            return f"{words} at {message.rpartition(' at ')[2]}"
+    return message
+
+
+_SYNTAX = (
+    ("EOF while parsing", "the text ends before its JSON is complete,"),
+    ("expected ident", "no JSON value begins"),
+    ("expected value", "no JSON value begins"),
+    ("key must be a string", "a key in double quotes is missing"),
+    ("trailing comma", "a comma comes before a closing bracket,"),
+    ("trailing characters", "there is more text after the JSON value,"),
+)
+"""How the parser's message begins, and what we say."""

@@ -108,9 +108,25 @@ def _engine_faults(parts: Parts, schema: Schema) -> Iterator[Detail]:
             )
         elif error.kind.name == "$ref":
             yield Detail(pointer(*where), "a reference has no target in this schema", "#/$defs/…", "nothing")
+        elif error.kind.name == "anyOf" and where[-1] == "type":
+            yield Detail(pointer(*where), _no_type(error.instance), list(_TYPES), brief(error.instance))
         else:
             why = f"this is not a JSON Schema: {error.message.split(chr(10))[0][:150]}"
             yield Detail(pointer(*where), why, "JSON Schema draft 2020-12", brief(error.instance))
+
+
+_TYPES = ("string", "integer", "number", "boolean", "array", "object", "null")
+
+
+def _no_type(value: object) -> str:
+    """Why ``value`` cannot be the ``type`` of a JSON Schema: its first name that is none, with the nearest."""
+    names = cast("list[object]", value) if isinstance(value, list) else [value]
+    wrong = [name for name in names if name not in _TYPES]
+    if not wrong:
+        return "a list of types is not empty and names each once"
+    listed = f"; there are {', '.join(_TYPES)}"
+    named = json.dumps(brief(wrong[0]), ensure_ascii=False)
+    return f"{named} is no type of JSON Schema{near_miss(str(wrong[0])[:80], _TYPES, listed)}"
 
 
 def subschemas(schema: Schema, parts: Parts) -> Iterator[tuple[Parts, Schema]]:

@@ -25,7 +25,7 @@ from contextlib import suppress
 from pathlib import PurePath
 from typing import Any, NoReturn, cast
 
-from wfe_mcp.artifacts.explain import limit_faults
+from wfe_mcp.artifacts.explain import limit_faults, no_json
 from wfe_mcp.core import limits
 from wfe_mcp.core.canonical import cannot_be_encoded, canonical_json
 from wfe_mcp.core.errors import Detail, Refused, pointer
@@ -68,7 +68,7 @@ def parse_json(
         if "recursion limit" in str(exc):
             # The parser gives up at 200 levels, before a value exists of which the depth could be counted.
             _too_large("The JSON text", limits.VALUE_DEPTH.with_most(max_depth), _PARSER_LEVELS, at_least=True)
-        _invalid("The text is not JSON.", [Detail("", _syntax(exc), "a JSON text", text[:40])])
+        _invalid("The text is not JSON.", [Detail("", no_json(str(exc)), "a JSON text", text[:40])])
     if twice:
         _invalid("The JSON text uses a key twice.", _repeated_keys(value, ()))
     check_value(value, max_bytes=max_bytes, max_depth=max_depth, max_nodes=max_nodes)
@@ -327,11 +327,6 @@ def _scalar(value: object) -> list[str]:
             return faults + (["holds a lone surrogate"] if cannot_be_encoded(value) else [])
         case _:
             return [f"is not a JSON value but {type(value).__name__}"]
-
-
-def _syntax(exc: ValueError) -> str:
-    """The parser's own message, such as ``expected value at line 1 column 5``."""
-    return str(exc).split("\n")[0][:190]
 
 
 def _invalid(message: str, faults: list[Detail]) -> NoReturn:

@@ -3,6 +3,7 @@
 Schema errors concern keys, types and single names; ``lint`` checks the rest.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from itertools import islice
@@ -95,9 +96,15 @@ def _of_kind(kind: str) -> Callable[[dict[str, Any], Location], tuple[str, objec
     def explain(entry: dict[str, Any], loc: Location) -> tuple[str, object]:
         if kind == "text" and set(_as_object(entry["input"]) or ()) == {"file"}:
             return "a prompt file is only read from a template folder; put the text itself here", "text"
-        return f"must be {kind}, not {_kind(entry['input'])}", kind
+        return f"must be {kind}, not {_kind(entry['input'])}{_value_found(entry['input'])}", kind
 
     return explain
+
+
+def _value_found(value: object) -> str:
+    """`` ("2")``: the value as it is written, where it is a number or a text."""
+    is_shown = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return f" ({json.dumps(short(value), ensure_ascii=False)})" if is_shown else ""
 
 
 def _explain_bound(words: str, key: str) -> Callable[[dict[str, Any], Location], tuple[str, object]]:

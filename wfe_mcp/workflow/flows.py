@@ -123,7 +123,8 @@ def _embed_flows(
         try:
             inner = flow.get("definition") or size.take(_find_flow(name, around, find))
         except Refused as refused:
-            faults.append((Detail(pointer(*at, *place, "template"), refused.message.rstrip("."), None, name), refused))
+            why = f"{refused.message} {refused.hint}".strip().rstrip(".")
+            faults.append((Detail(pointer(*at, *place, "template"), why, None, name), refused))
             continue
         own = cast("str", inner.get("name"))
         inner = _embed_flows(inner, (*around, str(own)), find, faults, size, (*at, *place, "definition"))

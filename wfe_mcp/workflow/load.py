@@ -13,6 +13,7 @@ Rules:
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 MAX_BYTES = VALUE_BYTES.most
 """Largest template.json, and largest prompt file."""
 
+_YAML = re.compile(rb"(?:[ \t\r]*\n|[ \t]*(?:#|---).*\n)*[A-Za-z_]\w*:\s")
+"""How YAML begins: a key without quotes, after comments."""
 _PROMPT_FILE = re.compile(r"prompts/[A-Za-z0-9_][A-Za-z0-9_.-]*\.md")
 _NOT_PROMPTS = frozenset({"inputs", "schema", "params", "with", "outputs", "webhooks", "body", "headers"})
 
@@ -130,7 +133,10 @@ def _json(content: bytes, file: Path) -> object:
     except Refused as no:
         if no.code == "too_large":
             raise
-        raise _invalid(file, list(no.details) or [Detail("", no.message)]) from no
+        faults = list(no.details) or [Detail("", no.message)]
+        if _YAML.match(content):
+            faults[0] = replace(faults[0], message=f"{faults[0].message}; it looks like YAML, and a template is JSON")
+        raise _invalid(file, faults) from no
 
 
 def _invalid(file: Path, faults: list[Detail]) -> Refused:

@@ -146,7 +146,10 @@ def _needs(view: PhaseView, findings: LintFindings) -> None:
         named.add(name)
     if view.order.is_before(view.index, view.index):
         at = f"{view.pointer}/needs" if view.phase.needs else view.pointer
-        findings.error(at, f"phase {view.phase.id!r} waits for itself: its needs form a cycle", None, list(needs))
+        circle = " → ".join(view.order.cycle_of(view.index))
+        findings.error(
+            at, f"phase {view.phase.id!r} waits for itself: its needs form a cycle: {circle}", None, list(needs)
+        )
 
 
 def _output(view: PhaseView, makers: dict[str, str], findings: LintFindings) -> None:
@@ -182,8 +185,10 @@ def _output(view: PhaseView, makers: dict[str, str], findings: LintFindings) -> 
         findings.error(
             f"{at}/write_json",
             "write_json has no effect: only a document made of another artifact, a write_to that ends with .md, has JSON beside it",
-            "a write_to that ends with .md",
-            output.write_to,
+            f"a schema other than {' and '.join(_TEXTS)}"
+            if output.schema_ in _TEXTS
+            else "a write_to that ends with .md",
+            output.schema_ if output.schema_ in _TEXTS else output.write_to,
         )
 
 

@@ -34,7 +34,8 @@ def builtin_is_known(name: str, at: str, findings: LintFindings) -> None:
     if "." in name:
         _is_installed("step_builtins", name, at, findings, DELIVERY_STEPS)
     else:
-        findings.unknown(at, f"no built-in action {name!r}", name, known)
+        otherwise = f"; there are {', '.join(BUILTINS)}, and actions with a dot in their name"
+        findings.unknown(at, f"no built-in action {name!r}", name, known, otherwise)
 
 
 def plugin_gate(use: str, settings: Mapping[str, Any], at: str, findings: LintFindings) -> None:

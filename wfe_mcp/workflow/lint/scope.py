@@ -53,6 +53,21 @@ class Order:
         """True when the phase at ``other`` needs the one at ``index``, directly or not."""
         return bool(self._ancestors[other] >> index & 1)
 
+    def cycle_of(self, index: int) -> list[str]:
+        """The ids from the phase at ``index``, each followed by one that it needs, back to itself; it must be in a cycle."""
+        came_from: dict[int, int] = {}
+        waiting = [index]
+        while index not in came_from:
+            at = waiting.pop(0)
+            for need in self._needs[at]:
+                if need not in came_from:
+                    came_from[need] = at
+                    waiting.append(need)
+        path = [index, came_from[index]]
+        while path[-1] != index:
+            path.append(came_from[path[-1]])
+        return [self.ids[position] for position in reversed(path)]
+
     def can_jump(self, source: int, target: int) -> bool:
         """True when ``target`` is the phase itself or an earlier one: needed, or declared before and not waiting for it."""
         if target == source or self.is_before(target, source):

@@ -137,10 +137,16 @@ def _matching(pattern: str, message: str) -> Callable[[str], str]:
 
     def check(value: str) -> str:
         if not compiled.fullmatch(value):
-            raise fault(message, found=_short(value))
+            raise fault(message, found=_short(value), odd=_first_foreign(value))
         return value
 
     return check
+
+
+def _first_foreign(value: str) -> str:
+    """The first letter of ``value`` that is none of a-z: it may look like one (``а`` of Cyrillic)."""
+    foreign = next((char for char in value if char.isalpha() and not char.isascii()), "")
+    return f"; {foreign!r} is U+{ord(foreign):04X}, another letter" if foreign else ""
 
 
 def _within_reach(duration: str) -> str:
@@ -191,7 +197,10 @@ def discriminate_by(key: str, default: str | None = None) -> Discriminator:
 Ident = Annotated[
     str,
     AfterValidator(
-        _matching(_IDENT, "{found} is not a name: begin with a letter or _, then letters, digits and _ (at most 64)")
+        _matching(
+            _IDENT,
+            "{found} is not a name: begin with a letter (a-z, A-Z) or _, then letters, digits and _ (at most 64){odd}",
+        )
     ),
     AfterValidator(_not_reserved),
     WithJsonSchema({"type": "string", "pattern": f"^{_IDENT}$"}),
@@ -201,7 +210,10 @@ Ident = Annotated[
 PhaseId = Annotated[
     str,
     AfterValidator(
-        _matching(_LABEL, "{found} is not an id: begin with a letter, then letters, digits, _ and - (at most 64)")
+        _matching(
+            _LABEL,
+            "{found} is not an id: begin with a letter (a-z, A-Z), then letters, digits, _ and - (at most 64){odd}",
+        )
     ),
     WithJsonSchema({"type": "string", "pattern": f"^{_LABEL}$"}),
 ]
@@ -210,7 +222,10 @@ PhaseId = Annotated[
 Label = Annotated[
     str,
     AfterValidator(
-        _matching(_LABEL, "{found} is not a name: begin with a letter, then letters, digits, _ and - (at most 64)")
+        _matching(
+            _LABEL,
+            "{found} is not a name: begin with a letter (a-z, A-Z), then letters, digits, _ and - (at most 64){odd}",
+        )
     ),
     WithJsonSchema({"type": "string", "pattern": f"^{_LABEL}$"}),
 ]
