@@ -56,3 +56,23 @@ def test_a_start_names_the_table_that_does_not_count(cli: Terminal) -> None:
     cli.save(template("guided", asked))
     assert cli("trust", "--yes", pin=PIN).code == 0
     assert "[context.guide] does not count: scope 'api' names the layer 'web'" in cli("start", "guided").err
+
+
+def test_an_import_of_what_is_stored_says_so_and_names_the_version_that_needs_trust(cli: Terminal) -> None:
+    for version in "12":
+        (cli.root / f"mine{version}.json").write_text(
+            json.dumps(template("mine", phase("draft")) | {"version": version})
+        )
+        assert cli("templates", "import", f"mine{version}.json").err == "Next: wfe-mcp trust mine\n"
+
+    again = cli("templates", "import", "mine1.json")
+    assert (again.out, again.err) == ("mine 1 is stored already.\n", "Next: wfe-mcp trust mine@1\n")
+    assert cli("trust", "mine@1", "--yes", pin=PIN).code == 0
+    assert cli("templates", "import", "mine1.json").err == ""
+    assert cli("templates", "export", "mine@1", "out.json").out == "mine 1 written to out.json\n"
+
+
+def test_an_import_under_a_file_of_the_project_names_the_version_to_trust(cli: Terminal) -> None:
+    cli.save(template("mine", phase("draft")) | {"version": "1"})
+    (cli.root / "mine.json").write_text(json.dumps(template("mine", phase("draft")) | {"version": "2"}))
+    assert cli("templates", "import", "mine.json").err == "Next: wfe-mcp trust mine@2\n"

@@ -32,7 +32,8 @@ def test_one_that_cannot_be_read_is_left_out_and_named_with_its_fault(scene: Sce
 def test_an_import_is_stored_once_and_other_content_is_a_conflict(scene: Scene) -> None:
     made = scene.define(phase("plan"), name="own")
     (scene.root / ".wfe" / "templates" / "own" / "template.json").unlink()
-    assert keep_version(scene.engine, made, "imported") == keep_version(scene.engine, made, "imported")
+    first, again = (keep_version(scene.engine, made, "imported") for _ in range(2))
+    assert (first.is_old, again.is_old, first.sha256) == (False, True, again.sha256)
     assert template_definition(scene.engine, "own").definition == made
     other = json.loads(json.dumps(made)) | {"title": "Another"}
     assert refused(keep_version, scene.engine, other, "imported").code == "conflict"

@@ -133,12 +133,12 @@ def export(invocation: Invocation, name: TemplateName, target: Target = "") -> N
     text = visible_json(offer.definition, indent=2)
     if not target:
         invocation.answer(
-            f"{name} {offer.version}", lambda screen: screen.lines(text), data={"template": offer.definition}
+            f"{offer.name} {offer.version}", lambda screen: screen.lines(text), data={"template": offer.definition}
         )
         return
     with named_file(target, "written"), Path(target).open("x", encoding="utf-8", newline="\n") as file:
         file.write(f"{text}\n")
-    invocation.answer(f"{name} {offer.version} written to {target}", data={"path": target})
+    invocation.answer(f"{offer.name} {offer.version} written to {target}", data={"path": target})
 
 
 def _definition(invocation: Invocation, source: str) -> dict[str, Any]:
@@ -373,8 +373,10 @@ def render_kept(
             screen.line(f"! {detail.path}: {detail.message}", "yellow")
         if version.shadowed:
             screen.line(f"! .wfe/templates has another {version.name}, which takes precedence.", "yellow")
-        screen.next(f"wfe-mcp trust {version.name}")
+        if version.to_trust:
+            screen.next(f"wfe-mcp trust {version.to_trust}")
 
+    summary = f"{version.name} {version.version} is stored already." if version.is_old else summary
     invocation.answer(summary, render, data=plain(view) | (more or {}))
 
 

@@ -22,6 +22,7 @@ from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.templates.catalogue import (
     Offer,
+    is_trusted,
     known_templates,
     project_names,
     template_definition,
@@ -43,7 +44,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class KeptVersion:
-    """A template version that is kept, or would be. ``not_yet``: what keeps it from starting; ``shadowed``: by whom."""
+    """A template version that is kept, or would be. ``not_yet``: what keeps it from starting; ``shadowed``: by whom.
+
+    ``is_old``: it was kept before. ``to_trust``: the name with which to trust it; empty where it is trusted.
+    """
 
     name: str
     version: str
@@ -52,6 +56,8 @@ class KeptVersion:
     not_yet: tuple[Detail, ...]
     warnings: tuple[Detail, ...]
     shadowed: str = ""
+    is_old: bool = False
+    to_trust: str = ""
 
 
 def keep_version(
@@ -108,7 +114,21 @@ def keep_version(
         here = f"wfe-mcp brings a template {new.name}: once you trust this one, it starts in its place"
         warnings = (Detail("/name", f"{here}; to keep both: import it with --name NAME"), *warnings)
     shadowed = "project" if before is not None and before.name == new.name and before.source == "project" else ""
-    return KeptVersion(new.name, new.version, sha256, report.requires, report.not_yet, warnings, shadowed)
+    to_trust = "" if dry_run else _name_to_trust(engine, new.name, new.version)
+    is_old = held is not None
+    return KeptVersion(
+        new.name, new.version, sha256, report.requires, report.not_yet, warnings, shadowed, is_old, to_trust
+    )
+
+
+def _name_to_trust(engine: Engine, name: str, version: str) -> str:
+    """The template's name where this version is the one in use, else NAME@VERSION; empty where it is trusted."""
+    kept = f"{name}@{version}"
+    with engine.store.read() as tx:
+        if is_trusted(tx, engine, template_definition(engine, kept)):
+            return ""
+    now = _current_template(engine, name)
+    return name if now is not None and (now.source, now.version) == ("stored", version) else kept
 
 
 def clone(engine: Engine, name: str, new_name: str, version: str = "") -> KeptVersion:
