@@ -128,6 +128,8 @@ def test_what_it_needs_of_the_project_the_outer_one_needs() -> None:
         ),
         ({"title": "x", "zzz": 1}, [("/phases/0/with/zzz", "template 'a' has no input 'zzz'")]),
         ({}, [("/phases/0/with", "template 'a' needs the input 'title'")]),
+        ({"title": 5}, [("/phases/0/with/title", "must be text, found a number")]),
+        ({"title": "x", "size": "${1}"}, []),
     ],
 )
 def test_with_gives_what_the_template_takes(given: Document, answer: list[tuple[str, str]]) -> None:

@@ -18,6 +18,7 @@ from wfe_mcp.workflow.form import place_of
 from wfe_mcp.workflow.lint.expressions import expression_faults
 from wfe_mcp.workflow.lint.flows import flow_rules, lock_rules
 from wfe_mcp.workflow.lint.gates import gate_rules
+from wfe_mcp.workflow.lint.inputs import input_rules
 from wfe_mcp.workflow.lint.jumps import jump_rules, state_rules
 from wfe_mcp.workflow.lint.phases import context_rules, phase_rules
 from wfe_mcp.workflow.lint.recovery import NEUTRAL_TEMPLATE, recover_template
@@ -124,6 +125,7 @@ def _report(definition: object, project: ProjectNames | None) -> LintReport:
 
 
 def _judge(template: Template, phases: tuple[PhaseView, ...], findings: LintFindings) -> None:
+    input_rules(template, findings)
     phase_rules(template, phases, findings)
     jump_rules(phases, findings)
     flow_rules(phases, findings)

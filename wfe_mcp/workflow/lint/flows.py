@@ -1,7 +1,7 @@
 """Lint rules for embedded templates and for locks, which can wait for each other.
 
 1. An inner template has no errors; the outer one requires its configuration too.
-2. ``with`` gives every required input, and no unknown one.
+2. ``with`` gives every required input, and no unknown one; what is no expression fits the input's schema.
 3. A phase has one recovery; loops and flows have none: their inner phases can fail. The artifact of a flow is the
    ``outputs`` of its template and is not editable.
 4. Context bundles are frozen when the run starts, when the inputs of an inner template are not yet known.
@@ -22,10 +22,12 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
+from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import Refused, near_miss
+from wfe_mcp.core.errors import Refused, near_miss, pointer
 from wfe_mcp.workflow.expressions import ExpressionError, scan
 from wfe_mcp.workflow.flows import held_template
+from wfe_mcp.workflow.lint.inputs import value_faults
 from wfe_mcp.workflow.lint.report import LintFindings, LintReport
 from wfe_mcp.workflow.lint.scope import PhaseView
 from wfe_mcp.workflow.load import input_schemas
@@ -106,6 +108,10 @@ def _inputs(inner: Template, shape: FlowPhase | SubflowRule, at: str, findings: 
                 findings.error(
                     f"{at}/with/{name}", f"template {shape.template!r} has no input {name!r}{hint}", list(known), name
                 )
+    for name, value in shape.with_.items():
+        if "${" not in canonical_json(value):
+            for fault in value_faults(schema, name, value) if name in properties else ():
+                findings.error(f"{at}/with{pointer(name)}{fault.path}", fault.message, fault.expected, fault.got)
     for name in cast("list[str]", schema.get("required", [])):
         if name not in shape.with_ and "default" not in properties.get(name, {}):
             findings.error(f"{at}/with", f"template {shape.template!r} needs the input {name!r}", list(known), None)

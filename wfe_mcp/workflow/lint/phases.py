@@ -3,7 +3,8 @@
 1. Ids are unique in their list and differ from those of enclosing phases, since a goto is resolved outwards by name.
 2. ``needs`` names siblings, once each, without a cycle.
 3. Agent, llm and human phases produce an artifact, loops none of their own; artifact names are unique in the template, schemas exist.
-4. Roles are declared in the template; ``title_from`` names a text among its inputs.
+4. Roles are declared in the template.
+5. A prompt that names a value in the way of another tool (``{{ inputs.goal }}``) is worth a warning.
 
 Lint rules for ``context``: the artifacts and bundles that go with a prompt.
 
@@ -14,21 +15,25 @@ bundle. So a template means the same whatever bundles a project has.
 import re
 from typing import cast
 
-from wfe_mcp.artifacts.registry import check_schema
 from wfe_mcp.core.errors import nearest, pointer
 from wfe_mcp.workflow import model
-from wfe_mcp.workflow.expressions import ExpressionError, source_of
+from wfe_mcp.workflow.expressions import ExpressionError, scan, source_of
 from wfe_mcp.workflow.faults import did_you_mean
 from wfe_mcp.workflow.lint.known import Fields, SchemaNode, used_names
 from wfe_mcp.workflow.lint.plugins import schema_is_usable
 from wfe_mcp.workflow.lint.report import LintFindings
 from wfe_mcp.workflow.lint.scope import PhaseView
-from wfe_mcp.workflow.model.base import CEL_TYPES, RESERVED_WORDS, ROOTS
+from wfe_mcp.workflow.model.base import CEL_TYPES, ROOTS
 
 _DEFAULT_ROLE = "default"
 """The configured role that fills template roles without a table of their own (``engine.roles``)."""
 
 _ONE_TEXT = re.compile(r"'[^'\\]*'|\"[^\"\\]*\"")
+
+_OTHER_TOOLS = re.compile(
+    rf"(?<!\$)\{{{{1,2}}\s*((?:{'|'.join(ROOTS)})\.[A-Za-z_][\w.]*)\s*\}}{{1,2}}|(?<!\$)\$((?:{'|'.join(ROOTS)})\.[A-Za-z_][\w.]*\w)"
+)
+"""``{{ inputs.goal }}``, ``{inputs.goal}`` and ``$inputs.goal``."""
 
 _TEXTS = ("markdown_doc@1", "file_bundle@1")
 """The schemas of artifacts that are files themselves."""
@@ -36,8 +41,6 @@ _TEXTS = ("markdown_doc@1", "file_bundle@1")
 
 def phase_rules(template: model.Template, views: tuple[PhaseView, ...], findings: LintFindings) -> None:
     """All rules on phases."""
-    _inputs(template, findings)
-    _title_from(template, findings)
     _roles(template, findings)
     makers: dict[str, str] = {}
     for view in views:
@@ -46,6 +49,7 @@ def phase_rules(template: model.Template, views: tuple[PhaseView, ...], findings
         _output(view, makers, findings)
         role_is_known(view.phase.role, f"{view.pointer}/role", template, findings)
         _worker(view, template, findings)
+        _prompt(view, findings)
         if isinstance(view.phase, model.LoopPhase):
             _loop(view, view.phase, findings)
 
@@ -55,38 +59,6 @@ def role_is_known(role: str | None, at: str, template: model.Template, findings:
     if role is not None and role not in template.roles:
         otherwise = "; the template has no roles: declare it in 'roles'"
         findings.unknown(at, f"unknown role {role!r}", role, template.roles, otherwise)
-
-
-def _inputs(template: model.Template, findings: LintFindings) -> None:
-    for detail in check_schema(template.inputs):
-        findings.error(
-            f"/inputs{detail.path}", f"inputs is not a valid JSON Schema: {detail.message}", detail.expected, detail.got
-        )
-    properties: object = template.inputs.get("properties")
-    for name in cast("dict[str, object]", properties) if isinstance(properties, dict) else ():
-        if not name.isidentifier() or not name.isascii() or name in RESERVED_WORDS:
-            findings.error(
-                f"/inputs/properties{pointer(name)}",
-                f"input {name!r} cannot be named in an expression: use letters, digits and _, and no reserved word",
-                "a name",
-                name,
-            )
-
-
-def _title_from(template: model.Template, findings: LintFindings) -> None:
-    """``title_from`` names a text among the inputs."""
-    schema: object = template.inputs
-    for name in template.title_from.split(".") if template.title_from else ():
-        properties: object = cast("dict[str, object]", schema).get("properties")
-        known = cast("dict[str, object]", properties) if isinstance(properties, dict) else {}
-        if name not in known:
-            otherwise = "; the texts among the inputs are what it can name"
-            findings.unknown("/title_from", f"no input {name!r}", name, known, otherwise, template.title_from)
-            return
-        schema = known[name] if isinstance(known[name], dict) else {}
-    if template.title_from and cast("dict[str, object]", schema).get("type") != "string":
-        message = f"{template.title_from!r} is not text: a run's title is taken from an input of the type string"
-        findings.error("/title_from", message, "an input of the type string", template.title_from)
 
 
 def _roles(template: model.Template, findings: LintFindings) -> None:
@@ -219,6 +191,20 @@ def _worker(view: PhaseView, template: model.Template, findings: LintFindings) -
                 f"; the server's are {', '.join(model.SERVER_TOOLS)}",
             )
             findings.unknown(at, f"the server has no tool {tool!r}", tool, model.SERVER_TOOLS, otherwise)
+
+
+def _prompt(view: PhaseView, findings: LintFindings) -> None:
+    """Warn of what looks like an expression of another tool: it is sent as it is written."""
+    try:
+        parts = scan(view.phase.prompt or "")
+    except ExpressionError:  # reported with the other expressions
+        return
+    for part in parts:
+        for match in () if part.is_expression else _OTHER_TOOLS.finditer(part.text):
+            name = match[1] or match[2]
+            findings.warn(
+                f"{view.pointer}/prompt", f"{match[0]!r} is sent as it is written; an expression is ${{{name}}}"
+            )
 
 
 def _loop(view: PhaseView, loop: model.LoopPhase, findings: LintFindings) -> None:
