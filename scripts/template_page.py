@@ -17,6 +17,7 @@ from scripts import markdown as md
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.workflow.form import template_schema
 from wfe_mcp.workflow.lint import lint
+from wfe_mcp.workflow.lint.expressions import FUNCTIONS
 from wfe_mcp.workflow.model import GATES, Expect, OnFail, Shape, Template, phases, rules, steps, template
 from wfe_mcp.workflow.model.base import takes
 from wfe_mcp.workflow.not_yet import NOT_YET
@@ -93,6 +94,22 @@ _EXPRESSIONS = {
 }
 
 
+NAMES = {
+    "inputs.goal": "An input of the run; in a template that runs inside another, of that template.",
+    "artifacts.plan": "The artifact of a phase that this one needs, directly or not. `gates`, `on_fail`, `next` and `compensate` "
+    "see the phase's own too. Outside a loop, an artifact made in it is a map: item key to artifact.",
+    "vars.issue": "What a step has assigned, in this phase or in one that it needs.",
+    "run.id": "The run; also `run.title`, `run.template`, `run.iteration` (from 1), `run.started_at`, and `run.delivery`: how it is "
+    "delivered, or `none`.",
+    "phase.id": "The phase; also `phase.path`, `phase.attempt` (from 1), and `phase.feedback`: a list of `{from, attempt, message, "
+    "artifact}`, oldest first.",
+    "item.value": "In a loop, the item; also `item.key`, `item.index` (from 0), `item.count`, and `item.done`: what earlier items "
+    "made, by key and artifact. `as` gives `item.value` a name.",
+    "env.CI": "An environment variable that `[env] allow` of the configuration names.",
+}
+"""The names that expressions can use, each as an example, with what it is."""
+
+
 def page() -> Iterator[str]:
     """The lines of the page."""
     yield "# Templates: wfe/1"
@@ -100,6 +117,16 @@ def page() -> Iterator[str]:
     yield "Every key of the format. Unknown keys are errors; `wfe-mcp templates lint FILE` reports all faults at once. Editors"
     yield "take [the JSON Schema](../../schemas/template.schema.json). What is marked *not available yet* is known to the"
     yield "format and refused by lint. An example shows the key with what it needs beside it; each is linted by a test."
+    yield from ("", "## Expressions", "")
+    yield "`${…}` holds an expression in [CEL](https://cel.dev). A text that is exactly one keeps the type of its value; in other text a"
+    yield "value becomes text, a list or an object as JSON. `$${` is a literal `${`. What a tool, a model or an input says is data:"
+    yield "`${…}` in it is not evaluated. An expression without a value is an error, never false."
+    yield ""
+    yield from md.table(("name", "what it is"), ((md.code(name), meaning) for name, meaning in NAMES.items()))
+    yield ""
+    yield f"The functions are {', '.join(map(md.code, FUNCTIONS))}, and those for texts: `join`, `split`, `replace`, `substring`,"
+    yield "`lowerAscii`, `upperAscii`, `trim`. `has(artifacts.x)` says whether there is a value; `+` joins two texts, so write"
+    yield "`string(…)` around a number. Whole numbers have 64 bits."
     for section in sections():
         yield from ("", f"## {section.title}", "", section.meaning, "")
         rows = [

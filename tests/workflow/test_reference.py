@@ -1,6 +1,7 @@
 """The schema for editors and the page of the template format come from the models."""
 
 import json
+import re
 import runpy
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,9 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from scripts.template_page import Key, sections
+from scripts.template_page import NAMES, Key, sections
 from wfe_mcp.workflow.form import template_schema
+from wfe_mcp.workflow.lint import lint
 from wfe_mcp.workflow.not_yet import NOT_YET
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,6 +23,32 @@ SECTIONS = sections()
 
 def key(section: str, name: str) -> Key:
     return next(key for part in SECTIONS if part.title == section for key in part.keys if key.name == name)
+
+
+def test_every_name_of_the_page_can_be_used_in_a_loop() -> None:
+    """With the other names that its meaning lists: ``run.title``."""
+    names = {*NAMES, *(name for words in NAMES.values() for name in re.findall(r"`([a-z]+\.[a-z_]+)`", words))}
+    body: Document = {"id": "part", "prompt": " ".join(f"${{{name}}}" for name in sorted(names)), "context": ["plan"]}
+    made = {"artifact": "part", "schema": "change@1"}
+    steps: Document = {
+        "id": "look",
+        "kind": "steps",
+        "steps": [{"id": "a", "builtin": "log", "assign": "issue", "params": {}}],
+    }
+    walk = {"in": "${artifacts.plan.steps}"}
+    definition: Document = {
+        "format": "wfe/1",
+        "name": "names",
+        "version": "1",
+        "inputs": {"type": "object", "properties": {"goal": {"type": "string"}}},
+        "phases": [
+            {"id": "plan", "prompt": "Plan it.", "output": {"artifact": "plan", "schema": "plan@1"}},
+            steps,
+            {"id": "parts", "kind": "loop", "for_each": walk, "phases": [body | {"output": made}]},
+        ],
+    }
+    assert len(names) > len(NAMES)
+    assert lint(definition).errors == ()
 
 
 def test_every_key_has_a_meaning_and_every_object_a_section() -> None:

@@ -5,6 +5,7 @@ table maps it to a message. Messages have no library's terms, no address and at 
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -183,17 +184,15 @@ def _truncate(text: str, limit: int = 190) -> str:
 
 def no_json(message: str) -> str:
     """What is no JSON, and where: ``no JSON value begins at line 1 column 5``. ``message``: what the parser says."""
-    message = message.split("\n")[0][:190]
-    for begins, words in _SYNTAX:
-        if message.startswith(begins):
-            return f"{words} at {message.rpartition(' at ')[2]}"
-    return message
+    for said, words in _SYNTAX:
+        if match := re.match(rf"{said}.* at (line \d+ column \d+)", message):
+            return f"{words} at {match[1]}"
+    return message.split("\n")[0][:190]
 
 
 _SYNTAX = (
     ("EOF while parsing", "the text ends before its JSON is complete,"),
-    ("expected ident", "no JSON value begins"),
-    ("expected value", "no JSON value begins"),
+    ("expected (?:ident|value)", "no JSON value begins"),
     ("key must be a string", "a key in double quotes is missing"),
     ("trailing comma", "a comma comes before a closing bracket,"),
     ("trailing characters", "there is more text after the JSON value,"),

@@ -29,7 +29,7 @@ from wfe_mcp.workflow.set_fields import SetField, set_fields, texts
 MAX_SOURCE = EXPRESSION_CHARACTERS.most
 """Most characters of one expression."""
 
-_FUNCTIONS = words(
+FUNCTIONS = words(
     """
     all exists exists_one filter map has size contains startsWith endsWith matches int double string bool
     type timestamp duration getFullYear getMonth getDate getHours
@@ -169,10 +169,10 @@ def _undeclared_detail(name: str, source: str, scope: Scope, at: str) -> Detail:
 
 
 def _not_callable(name: str, at: str) -> Detail:
-    if name in _FUNCTIONS:
+    if name in FUNCTIONS:
         return Detail(at, f"the function {name!r} does not take these arguments", None, name)
-    hint = near_miss(name, _FUNCTIONS, f"; there are {', '.join(_FUNCTIONS)}")
-    return Detail(at, f"unknown function {name!r}{hint}", list(_FUNCTIONS), name)
+    hint = near_miss(name, FUNCTIONS, f"; there are {', '.join(FUNCTIONS)}")
+    return Detail(at, f"unknown function {name!r}{hint}", list(FUNCTIONS), name)
 
 
 def _type(kind: str) -> str:

@@ -44,8 +44,8 @@ def _inputs(template: model.Template, findings: LintFindings) -> None:
         )
     properties: object = template.inputs.get("properties")
     if not faults:
-        _defaults(template.inputs, findings)
-        _required(template.inputs, findings)
+        _check_defaults(template.inputs, findings)
+        _check_required(template.inputs, findings)
     for name in cast("dict[str, object]", properties) if isinstance(properties, dict) else ():
         if not name.isidentifier() or not name.isascii() or name in RESERVED_WORDS:
             findings.error(
@@ -56,14 +56,14 @@ def _inputs(template: model.Template, findings: LintFindings) -> None:
             )
 
 
-def _defaults(inputs: dict[str, Any], findings: LintFindings) -> None:
+def _check_defaults(inputs: dict[str, Any], findings: LintFindings) -> None:
     for name, schema in input_schemas(inputs).items():
         for fault in value_faults(inputs, name, schema["default"]) if "default" in schema else ():
             at = f"/inputs{pointer('properties', name, 'default')}{fault.path}"
             findings.warn(at, f"a start without {name!r} is refused: its default {fault.message}")
 
 
-def _required(inputs: dict[str, Any], findings: LintFindings) -> None:
+def _check_required(inputs: dict[str, Any], findings: LintFindings) -> None:
     known = input_schemas(inputs)
     for position, name in enumerate(inputs.get("required", ())):
         if known and name not in known:
