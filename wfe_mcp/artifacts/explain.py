@@ -184,8 +184,8 @@ def _truncate(text: str, limit: int = 190) -> str:
 
 def no_json(message: str) -> str:
     """What is no JSON, and where: ``no JSON value begins at line 1 column 5``. ``message``: what the parser says."""
-    for said, words in _SYNTAX:
-        if match := re.match(rf"{said}.* at (line \d+ column \d+)", message):
+    for pattern, words in _SYNTAX:
+        if match := re.match(rf"{pattern}.* at (line \d+ column \d+)", message):
             return f"{words} at {match[1]}"
     return message.split("\n")[0][:190]
 

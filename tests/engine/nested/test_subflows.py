@@ -169,7 +169,7 @@ def test_a_name_that_nothing_has_is_reported_with_the_nearest(scene: Scene) -> N
     assert (no.code, no.hint) == ("invalid_template", "Did you mean 'tag'?")
     report = lint_definition(scene.engine, scene.define(flow("tg")))
     assert [(error.path, error.message) for error in report.errors] == [
-        ("/phases/0/template", "No template is called 'tg'")
+        ("/phases/0/template", "No template is called 'tg'. Did you mean 'tag'?")
     ]
 
 
