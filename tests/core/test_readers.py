@@ -25,7 +25,7 @@ READ = {
     "[sandbox] names a file: ask the user to correct it in their own configuration.": (
         "[sandbox] names a file: correct it in your own configuration."
     ),
-    "Call status to see what is open.": "Call wfe-mcp status to see what is open.",
+    "Call status to see what is open.": "Run wfe-mcp status to see what is open.",
     "Attempt 2 is not ready yet: follow next.": "Attempt 2 is not ready yet.",
     "Name it: wfe-mcp list": "Name it: wfe-mcp list",
     "You may task the user to look.": "You may task the user to look.",

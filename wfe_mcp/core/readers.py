@@ -23,7 +23,8 @@ _OTHERS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\bask the user (which|whether)\b"), r"see \1"),
     (re.compile(r" \(in a terminal of their own\)(?!\w)"), ""),
     (re.compile(r"\btheir own configuration\b"), "your own configuration"),
-    (re.compile(r"\b([Cc])all status\b"), r"\1all wfe-mcp status"),
+    (re.compile(r"\bCall status\b"), "Run wfe-mcp status"),
+    (re.compile(r"\bcall status\b"), "run wfe-mcp status"),
     (re.compile(r": follow next\.(?=\s|\Z)"), "."),  # the commands that come next are below
 )
 _CASE = re.compile(r"\b(?:Ask|Tell) the user: ([a-z])")

@@ -42,7 +42,7 @@ def test_a_start_removes_the_folders_of_a_killed_process(
 
 
 INDEX = {"workspace/git/repository.py", "workspace/git/snapshot.py"}
-OF_THE_USER = {"cli/commands/edit.py", "cli/commands/templates.py"}
+OF_THE_USER = {"cli/terminal/confirm.py"}
 """A text that is open in the user's editor stays where it is."""
 
 
