@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from types import FrameType
 
 import pytest
@@ -59,18 +60,18 @@ def cost(scene: Scene, phases: int, done: int) -> dict[str, int]:
     }
 
 
-def least(scene: Scene, tool: str, phases: int, done: int) -> int:
-    """The least of six: now and then a call finds a file that changed within the tick of its clock, and reads it once more."""
-    return min(cost(scene, phases, done)[tool] for _ in range(6))
+def usual(scene: Scene, tool: str, phases: int, done: int) -> float:
+    """The median of seven: now and then a call finds a file that changed within the tick of its clock and reads it once more, or has less to do."""
+    return median(cost(scene, phases, done)[tool] for _ in range(7))
 
 
 @pytest.mark.parametrize("tool", ["start_phase", "submit_artifact"])
 def test_a_phase_that_waits_costs_a_call_next_to_nothing(scene: Scene, tool: str) -> None:
-    few, many = (least(scene, tool, count, 5) for count in (FEW, MANY))
+    few, many = (usual(scene, tool, count, 5) for count in (FEW, MANY))
     assert (many - few) / (MANY - FEW) < 6
 
 
 @pytest.mark.parametrize(("tool", "most"), [("start_phase", 80), ("submit_artifact", 40)])
 def test_a_phase_that_is_over_costs_a_call_little(scene: Scene, tool: str, most: int) -> None:
-    few, many = (least(scene, tool, 40 + done, done) for done in (5, 25))
+    few, many = (usual(scene, tool, 40 + done, done) for done in (5, 25))
     assert (many - few) / 20 < most

@@ -280,8 +280,11 @@ def _elsewhere(
 
 def _waiting_steps(loaded: LoadedRun, steps: tuple[StepRecord, ...]) -> list[StepRecord]:
     """Those that wait for trust, or, as their ``output`` names them, for credentials."""
+    waiting = [row for row in steps if row.status is StepStatus.WAITING]
+    if not waiting:
+        return []
     running = {(attempt.phase, attempt.number) for attempt in loaded.state.moving_attempts if is_worked(attempt)}
-    return [row for row in steps if row.status is StepStatus.WAITING and (row.phase, row.attempt) in running]
+    return [row for row in waiting if (row.phase, row.attempt) in running]
 
 
 @dataclass(frozen=True, slots=True)
