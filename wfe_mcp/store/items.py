@@ -31,7 +31,7 @@ from wfe_mcp.store.integrity.chained_log import BEGIN, SIGNED, end_of, event_has
 from wfe_mcp.store.integrity.record_seals import AnchoredEvent, unlike_anchors
 from wfe_mcp.store.layout.tables import ITEM, ITEM_EVENT, ITEM_FILE
 from wfe_mcp.store.records.items import ItemEventRecord, ItemRow
-from wfe_mcp.store.records.runs import Problem
+from wfe_mcp.store.records.runs import UNREADABLE, Problem
 from wfe_mcp.store.repository import Repository, RepositoryPart, bound, columns_for, row_from
 from wfe_mcp.store.search.entries import ITEMS, SearchEntry, of_item, of_item_row
 from wfe_mcp.store.search.index import NO_RUN, SearchNoteRepository
@@ -304,7 +304,7 @@ class ItemRepository(Repository):
                     item_by_number[event.number] = (
                         with_values(known, values) if known else load_item(f"W-{event.number}", values)
                     )
-                except (ValueError, TypeError, AttributeError, RecursionError):
+                except UNREADABLE:
                     yield Problem(where, f"event {event.seq} cannot be read", event.seq, "item_event_edited", event.at)
         yield from unlike_anchors(hashes, anchors)
         rows = {row.number: row for row in self._all(ItemRow, _ROWS, {"project_id_": project_id})}

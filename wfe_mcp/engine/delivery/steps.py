@@ -12,8 +12,7 @@ from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.forges.blockers import Blocked
 from wfe_mcp.engine.delivery import clean_step, forge_steps, git_steps, merge_step
 from wfe_mcp.engine.delivery.place import NotDelivered, facts_of, place_of
-from wfe_mcp.engine.kernel.step_call import StepCall, StepResult
-from wfe_mcp.jobs.handed import CredentialMissing
+from wfe_mcp.engine.kernel.step_call import StepCall, StepResult, refused_step
 from wfe_mcp.workflow.model.delivery import DELIVERY_PARAMS
 from wfe_mcp.workflow.step_kinds import DEPLOYMENT_STEPS
 
@@ -96,5 +95,4 @@ def step_result(engine: Engine, call: StepCall, act: Callable[[Any], Mapping[str
         value = {"blocker": fault.blocker} if fault.blocker else None
         return StepResult(value, str(fault), fault.may_have_happened, blocker=fault.blocker or "")
     except Refused as refused:
-        lacks = refused.names if isinstance(refused, CredentialMissing) else ()
-        return StepResult(fault=f"{refused.message} {refused.hint}".strip(), lacks=lacks)
+        return refused_step(refused)

@@ -44,6 +44,7 @@ from wfe_mcp.engine.integrity.item_audit import item_changes
 from wfe_mcp.store.integrity.chained_log import SIGNED
 from wfe_mcp.store.items import chain_of
 from wfe_mcp.store.records.opinions import MANUAL_MODEL, OpinionRecord
+from wfe_mcp.store.records.runs import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -332,7 +333,7 @@ def _signature(row: _LoggedEvent) -> Signature | None:
         payload = row.source.payload if hasattr(row.source, "payload") else row.source.name
         payload = json.loads(payload) if isinstance(payload, str) else payload
         return Signature(str(payload["statement"]), str(payload["signature"]))
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except UNREADABLE:
         return None
 
 

@@ -26,7 +26,7 @@ from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.kernel.evidence_seals import BEGUN, MADE, SEAL, evidence_facts, holds, verdict_facts
 from wfe_mcp.gates.runner_protocol import signed_bytes
 from wfe_mcp.store import Tx
-from wfe_mcp.store.records.runs import EventRecord, EvidenceRecord, SettingEvent
+from wfe_mcp.store.records.runs import UNREADABLE, EventRecord, EvidenceRecord, SettingEvent
 from wfe_mcp.store.serialization import event_of
 from wfe_mcp.workspace.git.working_tree import parts_of
 
@@ -67,7 +67,7 @@ def _audit_run(tx: Tx, run: RunId, seals: EvidenceSeals, differs: set[str]) -> N
     began: datetime | None = None
     try:
         every = tx.evidence.of_run(run)
-    except (ValueError, RecursionError):  # a row that is no JSON any more: the log has named it
+    except UNREADABLE:  # a row that is no JSON any more: the log has named it
         return
     recorded = {evidence.id: evidence for evidence in every if f"evidence {evidence.id}" not in differs}
     seals.findings += audit_runner_reports(tx, list(recorded.values()))
@@ -106,7 +106,7 @@ def _passing_verdict(event: EventRecord) -> GateJudged | None:
     """The verdict of an event where it let the run go on."""
     try:
         judged = event_of(event.type, canonical_json(event.payload))
-    except (ValueError, KeyError, TypeError, RecursionError):  # the log has named what was edited
+    except UNREADABLE:  # the log has named what was edited
         return None
     return judged if isinstance(judged, GateJudged) and judged.verdict.kind is VerdictKind.PASS else None
 
@@ -137,7 +137,7 @@ def _verdict_fault(
 def _seal(text: str) -> dict[str, Any]:
     try:
         seal = json.loads(text or "{}")
-    except (ValueError, RecursionError):
+    except UNREADABLE:
         return {}
     return seal if isinstance(seal, dict) else {}  # pyright: ignore[reportUnknownVariableType] - any JSON
 

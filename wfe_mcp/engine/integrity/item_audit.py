@@ -26,6 +26,7 @@ from wfe_mcp.engine.work.items import item_of_run
 from wfe_mcp.store import Tx
 from wfe_mcp.store.integrity.chained_log import SIGNED
 from wfe_mcp.store.records.items import ItemEventRecord
+from wfe_mcp.store.records.runs import UNREADABLE
 
 
 def item_changes(tx: Tx, project_id: str) -> Iterator[tuple[ItemEventRecord, str, bool]]:
@@ -58,13 +59,7 @@ def item_changes(tx: Tx, project_id: str) -> Iterator[tuple[ItemEventRecord, str
             items[event.number] = item
             if before is None or before.status is not item.status:
                 moved[event.number] = event.at
-        except (
-            ValueError,
-            TypeError,
-            AttributeError,
-            KeyError,
-            RecursionError,
-        ):  # a log that was tampered with; its chain says so
+        except UNREADABLE:  # a log that was tampered with; its chain says so
             pass
         yield event, f"{event.type} W-{event.number}", needs
 

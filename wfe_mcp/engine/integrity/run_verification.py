@@ -18,6 +18,7 @@ from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.evidence_audit import audit_evidence, evidence_seals
 from wfe_mcp.engine.integrity.gate_audit import says_gates, weaker_gates
 from wfe_mcp.engine.kernel.transaction import IMPORTED, imported_name
+from wfe_mcp.store.records.runs import UNREADABLE
 from wfe_mcp.workspace.files.mirror import content_digest
 from wfe_mcp.workspace.files.project_files import read_if_there
 
@@ -65,8 +66,7 @@ class DatabaseFacts:
     since: datetime | None = None
 
 
-_UNREADABLE = (Refused, LookupError, ValueError, TypeError, AttributeError, RecursionError)
-"""What rows raise that were tampered with."""
+_UNREADABLE = (Refused, *UNREADABLE)
 
 
 @dataclass(frozen=True, slots=True)

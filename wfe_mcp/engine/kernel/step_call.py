@@ -6,7 +6,9 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, Stage
+from wfe_mcp.jobs.handed import CredentialMissing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,6 +72,13 @@ class StepResult:
     served_by: str = ""
     judgement: Judgement | None = None
     blocker: str = ""
+
+
+def refused_step(refused: Refused) -> StepResult:
+    """The result of a step that was refused before its call: it waits where a person must see to something first."""
+    lacks = refused.names if isinstance(refused, CredentialMissing) else ()
+    fault = f"{refused.message} {refused.hint}".strip()
+    return StepResult(fault=fault, needs_trust=refused.code == "needs_trust", lacks=lacks)
 
 
 def check_evidence(current: RunChange, row: StepRecord, judgement: Judgement, number: str) -> EvidenceRecord:

@@ -20,10 +20,9 @@ from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.evidence_levels import strictest
 from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.core.parts import require_parts
-from wfe_mcp.engine.kernel.step_call import StepCall, StepResult
+from wfe_mcp.engine.kernel.step_call import StepCall, StepResult, refused_step
 from wfe_mcp.engine.phases.steps import is_repeatable
 from wfe_mcp.jobs.environment import MARK, child_env
-from wfe_mcp.jobs.handed import CredentialMissing
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, RetryLater, mark_of
 from wfe_mcp.tools.fault import ToolFault
 from wfe_mcp.workflow.step_kinds import DELIVERY_STEPS, STEP_KINDS
@@ -100,7 +99,7 @@ def _llm(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     try:
         connections = connections_of(engine, named, frozen=call.frozen, declared=True)
     except Refused as refused:
-        return StepResult(None, f"{refused.message} {refused.hint}".strip(), needs_trust=refused.code == "needs_trust")
+        return refused_step(refused)
     fault = ""
     for connection in connections:
         listener = Recording(engine, context, purpose=CallPurpose.STEP, role=role)
@@ -128,8 +127,7 @@ def _http(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     try:
         login = login_of(engine, call, request["url"])
     except Refused as refused:
-        lacks = refused.names if isinstance(refused, CredentialMissing) else ()
-        return StepResult(fault=f"{refused.message} {refused.hint}".strip(), lacks=lacks)
+        return refused_step(refused)
     answer = send(
         Request(request["url"], request["method"], headers | login, request["body"], request["status"]),
         allow=call.frozen.get("http_allow", ()),

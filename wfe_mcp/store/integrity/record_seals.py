@@ -30,7 +30,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.columns import JsonText, instant
 from wfe_mcp.store.layout import tables
 from wfe_mcp.store.records.calls import CallStatus
-from wfe_mcp.store.records.runs import Problem
+from wfe_mcp.store.records.runs import UNREADABLE, Problem
 from wfe_mcp.store.repository import Repository, TransactionContext
 
 _MOST_FIELDS = 40
@@ -226,13 +226,7 @@ def _sealed_records(
             for record in content.get("records", ()):
                 kept = KeptRecord(record["kind"], record["id"], record["sha256"], record["fields"])
                 named[kept.kind, kept.id] = kept, at
-        except (
-            ValueError,
-            KeyError,
-            AttributeError,
-            TypeError,
-            RecursionError,
-        ):  # the chain check has reported the event
+        except UNREADABLE:  # the chain check has reported the event
             continue
     return names_all, named
 
@@ -291,7 +285,7 @@ def _object(value: object) -> dict[str, Any] | None:
     """``value`` parsed as a JSON object; None for anything else, and for an object with too many keys."""
     try:
         read = json.loads(value) if isinstance(value, str) else None
-    except (ValueError, RecursionError):
+    except UNREADABLE:
         return None
     return read if isinstance(read, dict) and len(read) <= _MOST_FIELDS else None  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - any JSON
 

@@ -25,7 +25,7 @@ from wfe_mcp.core.model import By, Origin, RunId, RunState
 from wfe_mcp.store import serialization as codec
 from wfe_mcp.store.integrity.record_seals import AnchoredEvent, Link, SealRepository, link_hash, unlike_anchors
 from wfe_mcp.store.layout.tables import ATTEMPT, DOCUMENT, EVENT, REVISION, RUN
-from wfe_mcp.store.records.runs import Problem
+from wfe_mcp.store.records.runs import UNREADABLE, Problem
 from wfe_mcp.store.repository import Repository, RepositoryPart
 from wfe_mcp.store.runs.events import EventRepository, Tail
 from wfe_mcp.store.schema.upgrade import differences
@@ -200,13 +200,7 @@ def _named_revisions(log: Sequence[Row[Any]]) -> dict[tuple[str, int], tuple[str
                 named[phase, number] = sha256, row.at
             if payload.get("revision") and payload.get("sha256"):
                 named[payload["phase"], payload["revision"]] = payload["sha256"], row.at
-        except (
-            ValueError,
-            KeyError,
-            AttributeError,
-            TypeError,
-            RecursionError,
-        ):  # the chain check has reported the event
+        except UNREADABLE:  # the chain check has reported the event
             continue
     return named
 
@@ -222,7 +216,7 @@ def _differences(where: str, table: str, found: dict[str, Any], wanted: dict[str
 def _state_differences(where: str, table: str, found: str, wanted: str) -> Iterator[Problem]:
     try:
         same = codec.normal(table, found) == wanted
-    except (ValueError, RecursionError):
+    except UNREADABLE:
         same = False
     if not same:
         yield Problem(where, "the stored state is not the one the log leads to", code="state_edited")

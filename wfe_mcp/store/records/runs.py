@@ -82,6 +82,10 @@ class EventRecord(EventRecordColumns):
     payload: dict[str, Any]
 
 
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What rows raise that were tampered with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One difference between the stored data and the log.
