@@ -382,8 +382,8 @@ def test_an_empty_value_removes_what_an_item_had_and_a_bad_priority_is_refused(c
     assert cli.json("work", "edit", made, "--needs", "", "--parent", "", "--body", "", "--tag", "").code == 0
     found = item(cli, made)
     assert [found.get(name) for name in ("needs", "parent", "body", "tags")] == [None] * 4, found
-    for bad in (("--priority", "0"), ("--priority", "")):
-        assert cli.json("work", "edit", made, "--status", "planned", *bad).refusal == "bad_argument"
+    for bad, refusal in (("0", "bad_argument"), ("", "bad_argument"), ("9" * 5_000, "too_large")):
+        assert cli.json("work", "edit", made, "--status", "planned", "--priority", bad).refusal == refusal
 
 
 def test_a_decision_is_replaced_by_another_decision_that_is_there(cli: Terminal) -> None:

@@ -296,7 +296,7 @@ def change(
 
 def _given_fields(priority: str | None, **options: Any) -> dict[str, Any]:
     """The options that were given, as fields of an item. One empty text is an empty list."""
-    options["priority"] = int(priority) if priority and priority.isdecimal() and len(priority) < 10 else priority
+    options["priority"] = int(priority) if priority and priority.isdecimal() else priority
     return {name: [] if value == [""] else value for name, value in options.items() if value is not None}
 
 
