@@ -62,6 +62,9 @@ UNSTEADY = 3
 """How many failed tests of a step are run once more, apart. What passes then fails no merge and is reported: it hangs on the time it
 is given, here or in the product. More than these is no accident."""
 
+LAST_LINES = 20
+"""How many lines of a failed step are repeated at the end."""
+
 
 class Step(NamedTuple):
     """One command of a stage; a measured one records the coverage of the processes that run its tests."""
@@ -193,6 +196,7 @@ def main(argv: list[str]) -> int:
             shutil.rmtree(clone.read_text(encoding="utf-8"), ignore_errors=True)
         reports = [Path(folder) / step.report for name in chosen for step in known[name] if step.report]
         print_tests([each for report in reports for each in failed_tests(report)], is_steady=bool(failed))
+        print_outputs(failed, Path(folder))
     print(f"failed: {', '.join(failed)}" if failed else "all stages passed", flush=True)
     return 1 if failed else 0
 
@@ -210,9 +214,28 @@ def passes(name: str, steps: list[Step], folder: Path, out: IO[str] | None = Non
     """Whether every step exits with 0; a failure skips the later steps of the stage. ``out`` is stdout if not given."""
     print(f"== {name}", file=out, flush=True)
     started = time.monotonic()
-    good = all(exit_code(step, folder, out) == 0 or pass_apart(step, folder, out) for step in steps)
+    kept = kept_output(folder, name)
+    good = all(step_passes(step, folder, out, kept) for step in steps)
     print(f"== {name}: {'ok' if good else 'FAILED'}, {time.monotonic() - started:.0f} s", file=out, flush=True)
     return good
+
+
+def step_passes(step: Step, folder: Path, out: IO[str] | None, kept: Path) -> bool:
+    """Whether a step exits with 0. ``kept`` is left with the output of one that does not and has no report of its own."""
+    if step.report:
+        return exit_code(step, folder, out) == 0 or pass_apart(step, folder, out)
+    with kept.open("w+", encoding="utf-8", errors="replace") as written:
+        good = exit_code(step, folder, written) == 0
+        written.seek(0)
+        print(written.read(), end="", file=out, flush=True)
+    if good:
+        kept.unlink()
+    return good
+
+
+def kept_output(folder: Path, name: str) -> Path:
+    """Where the output of the step is kept at which the stage ``name`` failed."""
+    return folder / f"{name}.output"
 
 
 def exit_code(step: Step, folder: Path, out: IO[str] | None = None) -> int:
@@ -258,6 +281,15 @@ def failed_tests(report: Path) -> list[tuple[str, str]]:
         for found in case
         if found.tag in {"failure", "error"}
     ]
+
+
+def print_outputs(failed: list[str], folder: Path) -> None:
+    """Repeat what failed steps said last, where no tests say it: who reads a log from its end misses it above."""
+    for name in failed:
+        kept = kept_output(folder, name)
+        if kept.exists():
+            lines = kept.read_text(encoding="utf-8", errors="replace").splitlines()
+            print("", f"{name} said last:", *(f"  {line}" for line in lines[-LAST_LINES:]), sep="\n")
 
 
 def print_tests(failed: list[tuple[str, str]], *, is_steady: bool) -> None:

@@ -76,7 +76,7 @@ def test_stages_beside_each_other_print_one_after_the_other(
     for name, end in (("one", ["one of 1", "one of 2", "== one: ok"]), ("two", ["two of 1", "== two: FAILED"])):
         start = lines.index(f"== {name}")
         assert lines[start + 1 : start + 1 + len(end)] == end, output
-    assert lines[-1] == "failed: two"
+    assert lines[-3:] == ["two said last:", "  two of 1", "failed: two"]
 
 
 UNUSED = tuple(
