@@ -120,6 +120,7 @@ def measure(place: Scene, calls: int, few: int, many: int) -> list[Figure]:
         for each, count in ((place, few), (other, many)):
             prepare(each)
             open_runs(each.database, count)
+            _write_files(each)
         with ExitStack() as servers:
             light, heavy = sides = [
                 _Side(each, servers.enter_context(each.server())).started() for each in (place, other)
@@ -191,6 +192,15 @@ def open_runs(database: Path, count: int) -> None:
                 if table in have:
                     _copy(connection, table, source, count // len(sources) - 1)
         connection.execute("COMMIT")
+
+
+def _write_files(place: Scene) -> None:
+    """What each run leaves below ``.wfe/runs``, of the copies too."""
+    with closing(sqlite3.connect(place.database)) as connection:
+        for (run,) in connection.execute("SELECT id FROM run"):
+            folder = place.root / ".wfe" / "runs" / run / "plan" / "1"
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "prompt.md").write_text("Plan it.", encoding="utf-8")
 
 
 def _copy(connection: sqlite3.Connection, table: str, source: str, count: int) -> None:

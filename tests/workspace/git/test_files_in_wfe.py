@@ -11,6 +11,7 @@ from wfe_mcp.workspace.files.folders import FdFolder, PathFolder
 from wfe_mcp.workspace.files.project_files import write_atomic
 from wfe_mcp.workspace.files.staging import Staging
 from wfe_mcp.workspace.git.file_diffs import watched_changes
+from wfe_mcp.workspace.git.working_tree import SeenFiles
 
 OURS = (
     ".gitignore",
@@ -106,6 +107,31 @@ def test_a_link_in_wfe_is_bound_even_under_a_name_of_ours(root: Path, repo: Git,
     (root / ".wfe").mkdir()
     (root / ".wfe/templates").symlink_to(tmp_path / "elsewhere")
     assert watched_changes(root, before, tree(root))["new"] == (".wfe/templates",)
+
+
+def test_what_begins_work_asks_for_no_folder_of_the_runs_before_and_what_judges_for_each(
+    root: Path, repo: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each run that ever was has folders there: a start or a claim took 8 ms longer for 1,000 of them."""
+    for number in range(20):
+        _write_below(root / ".wfe", f"runs/r-{number}/plan/1/prompt.md", "{}")
+    tree(root)
+    asked, lstat = list[str](), os.lstat
+
+    def noted(place: str) -> os.stat_result:
+        asked.append(place)
+        return lstat(place)
+
+    monkeypatch.setattr(os, "lstat", noted)
+    assert SeenFiles(root, is_whole=False).tree().id == tree(root)
+    in_runs = [place for place in asked if "/.wfe/runs/" in place.replace(os.sep, "/")]
+    assert len(in_runs) == 60, "the look of a start asks for none, the one of a judgement for three a run"
+
+    _write_below(root / ".wfe", "runs/r-1/plan/1/helper.py", "EVIL = 1\n")
+    assert SeenFiles(root, is_whole=False).tree().watched == {}
+    assert list(SeenFiles(root).tree().watched) == [".wfe/runs/r-1/plan/1/helper.py"]
+    _write_below(root / ".wfe", "helper.py", "EVIL = 1\n")
+    assert ".wfe/helper.py" in SeenFiles(root, is_whole=False).tree().watched
 
 
 def _write_below(folder: Path, path: str, text: str) -> None:

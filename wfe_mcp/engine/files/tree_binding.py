@@ -209,8 +209,10 @@ def files_at_start(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -
     from wfe_mcp.workspace.git.repository import head
 
     ignored = ignored_globs(engine, tx, loaded, path)
-    # Work whose gates read no files has no diff for its reviewers.
-    return lambda: _look(loaded, ignored)._replace(head=head(Path(loaded.record.worktree)) if reads else None)
+    # Work whose gates read no files has no diff for its reviewers. What judges has its own look, which is whole.
+    return lambda: _look(loaded, ignored, is_whole=False)._replace(
+        head=head(Path(loaded.record.worktree)) if reads else None
+    )
 
 
 def reads_files(state: RunState, path: PhasePath) -> bool:
@@ -223,10 +225,10 @@ def _tree(loaded: LoadedRun, ignored: tuple[str, ...]) -> str | None:
     return _look(loaded, ignored).tree
 
 
-def _look(loaded: LoadedRun, ignored: tuple[str, ...]) -> BoundFiles:
+def _look(loaded: LoadedRun, ignored: tuple[str, ...], *, is_whole: bool = True) -> BoundFiles:
     from wfe_mcp.workspace.git.working_tree import SeenFiles
 
-    files = SeenFiles(Path(loaded.record.worktree))
+    files = SeenFiles(Path(loaded.record.worktree), is_whole=is_whole)
     return BoundFiles(files.tree(ignored).id, files)
 
 

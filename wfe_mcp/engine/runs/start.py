@@ -46,7 +46,7 @@ from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import LoadedRun, NewRun
 from wfe_mcp.workspace.config.provider_kinds import installed_kind
 from wfe_mcp.workspace.config.settings import LoadedSettings
-from wfe_mcp.workspace.git.working_tree import tree_hash
+from wfe_mcp.workspace.git.working_tree import SeenFiles
 from wfe_mcp.workspace.system.location import project_at
 
 log = logging.getLogger("wfe_mcp.engine")
@@ -193,7 +193,7 @@ def _refuse_moved(engine: Engine, tx: Tx) -> None:
 def _files_now(engine: Engine) -> str | None:
     """The tree that the run begins with; None without git, and where git fails: the run then says so."""
     try:
-        return tree_hash(engine.root)
+        return SeenFiles(engine.root, is_whole=False).tree().id
     except Refused as refused:
         log.warning("the files at the start of a run could not be read: %s", refused.message)
         return None

@@ -11,6 +11,8 @@ Rules:
 3. The walk lists a folder again once its inode or ctime differs, or is too new; on each look where the file system is not
    known to keep both (network file systems, Windows).
 4. A project with more than ``MOST`` folders is listed by git each time.
+5. Each run that ever was has folders below ``.wfe/runs``. Files that others have put there are looked for by what judges:
+   gates, decisions, ``verify``. A look that begins work, or saves it, takes those that were found last.
 """
 
 import hashlib
@@ -83,13 +85,13 @@ class NameList:
         self._is_large = False
         self._in_wfe = _OthersInWfe(root)
 
-    def read(self, repo: Repository) -> tuple[Names, list[str]]:
+    def read(self, repo: Repository, *, is_whole: bool = True) -> tuple[Names, list[str]]:
         """The names as they are now: the same object while a walk found the same ones. Refuses ``unavailable`` where git fails.
 
-        With candidates of what to watch; those that count in the tree are among them.
+        With candidates of what to watch; those that count in the tree are among them. ``is_whole``: rule 5.
         """
         digest, watched = self._digest(repo)
-        watched += self._in_wfe.paths()
+        watched += self._in_wfe.paths(is_whole=is_whole)
         if self._kept is not None and digest is not None and self._kept[0] == digest:
             return self._kept[1], watched
         names = replace(self._list_names(repo))
@@ -292,52 +294,68 @@ def watched_below(root: str) -> list[str]:
     return paths
 
 
+_Listed = tuple[int, int, Sequence[str], Sequence[str]]
+"""Of a folder in ``.wfe``: its inode and ctime, both 0 where it is listed each time; the folders and the files of others in it."""
+
+
 class _OthersInWfe:
     """The files in the project's ``.wfe`` folder that are not ours. A folder is listed again once its ctime has changed."""
 
     def __init__(self, root: Path) -> None:
         self._top = f"{root}/.wfe"
-        self._listed: dict[str, tuple[tuple[int, int], list[str], list[str]]] = {}
+        self._runs = f"{self._top}/runs"
+        self._listed: dict[str, _Listed] = {}
+        self._listed_runs: dict[str, _Listed] | None = None
+        self._in_runs: Sequence[str] = ()
 
-    def paths(self) -> list[str]:
-        """Their paths below the root, at this moment."""
+    def paths(self, *, is_whole: bool) -> list[str]:
+        """Their paths below the root, at this moment; not ``is_whole``: those in ``runs`` as they were found last (rule 5)."""
+        self._listed, files = self._walk(self._top, self._listed)
+        if is_whole or self._listed_runs is None:
+            self._listed_runs, self._in_runs = self._walk(self._runs, self._listed_runs or {})
+        return [*files, *self._in_runs]
+
+    def _walk(self, top: str, kept: Mapping[str, _Listed]) -> tuple[dict[str, _Listed], list[str]]:
+        """The folders from ``top`` on, without ``runs`` in another one, and the files of others in them."""
         files: list[str] = []
-        kept, waiting = self._listed, [""]
-        self._listed = {}
+        folders: dict[str, _Listed] = {}
+        waiting, lstat = [top], os.lstat
         while waiting:
-            folder = waiting.pop()
+            place = waiting.pop()
             try:
-                if not stat.S_ISDIR((facts := os.lstat(f"{self._top}/{folder}".rstrip("/"))).st_mode):
-                    files.append(".wfe")  # a link, or a file
-                    continue
-                stamp = facts.st_ino, facts.st_ctime_ns
-                listed = kept.get(folder)
-                if listed is None or listed[0] != stamp:
-                    began = time.time_ns()
-                    listed = (stamp, *self._entries(folder))
-                    grain_ns = _TICK_NS if _is_local(facts.st_dev) else GRAIN_NS
-                    if os.name == "nt" or facts.st_ctime_ns > began - grain_ns:  # may change again under the same time
-                        listed = (0, 0), listed[1], listed[2]
+                facts = lstat(place)
+                listed = kept.get(place)
+                if listed is None or listed[1] != facts.st_ctime_ns or listed[0] != facts.st_ino:
+                    listed = self._list(place, facts)
             except OSError:  # gone meanwhile, or closed to us
                 continue
-            self._listed[folder] = listed
-            waiting += [inner for inner in listed[1] if inner not in STAGED]
-            files += listed[2]
-        return files
+            folders[place] = listed
+            waiting += listed[2]
+            files += listed[3]
+            if place == self._top:
+                waiting = [inner for inner in waiting if inner != self._runs and inner.rpartition("/")[2] not in STAGED]
+        return folders, files
 
-    def _entries(self, folder: str) -> tuple[list[str], list[str]]:
-        """The folders in a folder of ``.wfe``, and the paths below the root of the files that are not ours."""
+    def _list(self, place: str, facts: os.stat_result) -> _Listed:
+        """What ``place`` holds: a folder of ``.wfe``, or what is in its place."""
+        if not stat.S_ISDIR(facts.st_mode):
+            return 0, 0, (), (".wfe",)  # a link, or a file, in its place
+        began = time.time_ns()
         folders: list[str] = []
         files: list[str] = []
-        with os.scandir(f"{self._top}/{folder}") as entries:
+        above = place[len(self._top) + 1 :]
+        with os.scandir(place) as entries:
             for entry in entries:
-                path = f"{folder}/{entry.name}".lstrip("/")
+                path = f"{above}/{entry.name}".lstrip("/")
                 if entry.is_dir(follow_symlinks=False):
-                    folders.append(path)
+                    folders.append(f"{self._top}/{path}")
                 # A pipe is no file: it would never be read to its end.
                 elif entry.is_symlink() or (entry.is_file() and not is_of_wfe(path)):
                     files.append(f".wfe/{path}")
-        return folders, files
+        grain_ns = _TICK_NS if _is_local(facts.st_dev) else GRAIN_NS
+        if os.name == "nt" or facts.st_ctime_ns > began - grain_ns:  # may change again under the same time
+            return 0, 0, folders, files
+        return facts.st_ino, facts.st_ctime_ns, folders, files
 
 
 def _hash_repository(place: str, update: Callable[[bytes], None]) -> None:

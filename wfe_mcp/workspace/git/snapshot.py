@@ -144,7 +144,7 @@ def _take(
         # What is staged does not depend on the files. A thread where git is asked: to start one takes longer than to look.
         staging = None if store.knows_staged(repo, state) else pool.submit(store.find_staged, repo, state, at)
         files = working_tree(root)
-        look = (seen.look if seen is not None and seen.is_fresh else None) or files.look(repo, besides)
+        look = (seen.look if seen is not None and seen.is_fresh else None) or files.look(repo, besides, is_whole=False)
         gathered = gather(files, look, limits, has_modes=has_modes)
         tree, trees = files.trees(gathered.files, repo.hash_name, "checkpoint")
         staged = store.staged if staging is None else staging.result()

@@ -122,11 +122,11 @@ class WorkingTree:
         self._trees: dict[tuple[str, str], Trees] = {}
         self._lock = threading.RLock()
 
-    def look(self, repo: Repository, besides: Sequence[str] = ()) -> Look:
-        """The files as they are now. ``besides``: paths to include although git ignores them."""
+    def look(self, repo: Repository, besides: Sequence[str] = (), *, is_whole: bool = True) -> Look:
+        """The files as they are now. ``besides``: paths to include although git ignores them. ``is_whole``: see ``names``."""
         with self._lock:
             self._forget_if_the_clock_was_set_back()
-            names, candidates = self._names.read(repo)
+            names, candidates = self._names.read(repo, is_whole=is_whole)
             facts = self._signatures(names)
             facts |= signatures_below(
                 self.root, (beside for beside in besides if beside not in facts and not is_ours(beside))
@@ -299,15 +299,15 @@ class SeenFiles:
     """The files of ``root`` as one look saw them: their tree for each list of ignored globs, and what ``lstat`` said.
 
     Bytes that no cached hash covers are read by the first ``tree`` that counts their file, so call it at once.
+    ``is_whole``: as what judges asks for it (``names.py``).
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, is_whole: bool = True) -> None:
         self._tree, self._root, self._at = working_tree(root), root, time.monotonic()
         repo, real = repository(root), os.path.realpath(root)
         # To hash a whole disk or a home folder would take minutes; neither is a project.
-        if real == os.path.dirname(real) or real == os.path.realpath(Path.home()):
-            repo = None
-        self.look = None if repo is None else self._tree.look(repo)
+        repo = None if real in {os.path.dirname(real), os.path.realpath(Path.home())} else repo
+        self.look = None if repo is None else self._tree.look(repo, is_whole=is_whole)
         self._found: dict[tuple[str, ...], HashedTree] = {}
 
     @property
