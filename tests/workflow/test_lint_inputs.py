@@ -34,6 +34,29 @@ def test_a_default_that_does_not_fit_its_schema_is_worth_a_warning(plain: Docume
     assert warned(plain | {"inputs": {"type": "object", "properties": {"goal": {"default": 5}}}}) == []
 
 
+def test_a_default_that_cannot_be_judged_alone_is_left_to_the_start(plain: Document) -> None:
+    plain["inputs"]["properties"] |= {"other": {"$ref": "#/properties/goal", "default": 5}}
+
+    assert warned(plain) == []
+
+
+@pytest.mark.parametrize("types", [[], ["string", "string"]])
+def test_a_list_of_types_that_is_empty_or_names_one_twice_says_so(plain: Document, types: list[str]) -> None:
+    plain["inputs"]["properties"] |= {"count": {"type": types}}
+
+    (error,) = lint(plain).errors
+    assert error.path == "/inputs/properties/count/type"
+    assert error.message.endswith("a list of types is not empty and names each once")
+
+
+def test_a_prompt_whose_expression_never_ends_is_reported_once(plain: Document) -> None:
+    plain["phases"][0]["prompt"] = "Plan ${inputs.goal and {inputs.goal}"
+
+    report = lint(plain)
+    assert [error.path for error in report.errors] == ["/phases/0/prompt"]
+    assert report.warnings == ()
+
+
 def test_a_required_input_that_is_no_property_is_worth_a_warning(plain: Document) -> None:
     plain["inputs"]["required"] = ["gaol"]
 

@@ -25,6 +25,16 @@ def test_needs_that_form_a_circle_are_reported_at_each_phase_of_it(plain: Docume
     ]
 
 
+def test_a_circle_with_two_ways_round_is_reported_by_a_shortest_one(plain: Document) -> None:
+    plain["phases"][0]["needs"] = ["review", "code"]
+
+    assert [message.partition("cycle: ")[2] for _, message in reported(plain)] == [
+        "plan → code → plan",
+        "code → plan → code",
+        "review → code → plan → review",
+    ]
+
+
 def test_json_beside_a_document_that_is_its_own_artifact_is_reported_with_its_schema(plain: Document) -> None:
     text = {"artifact": "plan", "schema": "markdown_doc@1", "write_to": "docs/plan.md", "write_json": True}
     plain["phases"][0]["output"] = text
