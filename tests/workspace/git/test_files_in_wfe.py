@@ -109,6 +109,17 @@ def test_a_link_in_wfe_is_bound_even_under_a_name_of_ours(root: Path, repo: Git,
     assert watched_changes(root, before, tree(root))["new"] == (".wfe/templates",)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+@pytest.mark.parametrize("place", [".wfe", ".wfe/runs", ".wfe/approvals"])
+def test_no_link_in_place_of_a_folder_of_ours_is_followed(root: Path, repo: Git, tmp_path: Path, place: str) -> None:
+    (root / ".wfe").mkdir()
+    before = tree(root)
+    _write_below(tmp_path / "elsewhere", "runs/helper.py", "EVIL = 1\n")
+    (root / ".wfe").rmdir() if place == ".wfe" else None
+    (root / place).symlink_to(tmp_path / "elsewhere")
+    assert watched_changes(root, before, tree(root))["new"] == (place,)
+
+
 def test_what_begins_work_asks_for_no_folder_of_the_runs_before_and_what_judges_for_each(
     root: Path, repo: Git, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,8 +11,8 @@ Rules:
 3. The walk lists a folder again once its inode or ctime differs, or is too new; on each look where the file system is not
    known to keep both (network file systems, Windows).
 4. A project with more than ``MOST`` folders is listed by git each time.
-5. Each run that ever was has folders below ``.wfe/runs``. Files that others have put there are looked for by what judges:
-   gates, decisions, ``verify``. A look that begins work, or saves it, takes those that were found last.
+5. Each run that ever was has folders below ``.wfe/runs`` and ``.wfe/approvals``. Files that others have put there are
+   looked for by what judges: gates, decisions, ``verify``. A look that begins work, or saves it, takes those found last.
 """
 
 import hashlib
@@ -303,23 +303,24 @@ class _OthersInWfe:
 
     def __init__(self, root: Path) -> None:
         self._top = f"{root}/.wfe"
-        self._runs = f"{self._top}/runs"
+        self._of_runs = frozenset({f"{self._top}/runs", f"{self._top}/approvals"})
         self._listed: dict[str, _Listed] = {}
         self._listed_runs: dict[str, _Listed] | None = None
         self._in_runs: Sequence[str] = ()
 
     def paths(self, *, is_whole: bool) -> list[str]:
-        """Their paths below the root, at this moment; not ``is_whole``: those in ``runs`` as they were found last (rule 5)."""
-        self._listed, files = self._walk(self._top, self._listed)
+        """Their paths below the root, at this moment; not ``is_whole``: those of the runs as they were found last (rule 5)."""
+        self._listed, files = self._walk([self._top], self._listed)
         if is_whole or self._listed_runs is None:
-            self._listed_runs, self._in_runs = self._walk(self._runs, self._listed_runs or {})
+            of_runs = self._of_runs.intersection(self._listed[self._top][2] if self._top in self._listed else ())
+            self._listed_runs, self._in_runs = self._walk(sorted(of_runs), self._listed_runs or {})
         return [*files, *self._in_runs]
 
-    def _walk(self, top: str, kept: Mapping[str, _Listed]) -> tuple[dict[str, _Listed], list[str]]:
-        """The folders from ``top`` on, without ``runs`` in another one, and the files of others in them."""
+    def _walk(self, waiting: list[str], kept: Mapping[str, _Listed]) -> tuple[dict[str, _Listed], list[str]]:
+        """The folders from ``waiting`` on, without those of the runs in ``.wfe``, and the files of others in them."""
         files: list[str] = []
         folders: dict[str, _Listed] = {}
-        waiting, lstat = [top], os.lstat
+        lstat = os.lstat
         while waiting:
             place = waiting.pop()
             try:
@@ -330,10 +331,11 @@ class _OthersInWfe:
             except OSError:  # gone meanwhile, or closed to us
                 continue
             folders[place] = listed
-            waiting += listed[2]
             files += listed[3]
+            inside = listed[2]
             if place == self._top:
-                waiting = [inner for inner in waiting if inner != self._runs and inner.rpartition("/")[2] not in STAGED]
+                inside = [at for at in inside if at not in self._of_runs and at.rpartition("/")[2] not in STAGED]
+            waiting += inside
         return folders, files
 
     def _list(self, place: str, facts: os.stat_result) -> _Listed:
