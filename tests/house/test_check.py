@@ -22,9 +22,11 @@ def test_a_stage_sees_what_it_needs_and_no_key() -> None:
         "OPENAI_API_KEY": "secret",
         "GITHUB_TOKEN": "secret",
         "WFE_DATABASE_URL": "mine",
+        "WFE_PLACE": "bare",
     }
 
-    assert check.visible(environment) == {"PATH": "bin", "LC_ALL": "C", "UV_CACHE_DIR": "cache"}
+    seen = {"PATH": "bin", "LC_ALL": "C", "UV_CACHE_DIR": "cache", "WFE_PLACE": "bare"}
+    assert check.visible(environment) == seen
 
 
 def test_the_tests_run_once_and_by_the_words_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

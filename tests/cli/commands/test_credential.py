@@ -170,7 +170,7 @@ def test_a_gate_whose_credential_is_not_stored_waits_and_is_tried_again_once_it_
     assert "  ship  waiting for you  attempt 1: command (worktree) awaiting" in said
     (row,) = cli.json("inbox").data["stopped"]
     assert (row["kind"], row["commands"]) == ("needs_credential", ["wfe-mcp credential add npm"])
-    assert f'Store what ship of "Ship it" logs in with? {LACKS}' == row["question"]
+    assert f'Store a credential for ship of "Ship it"? {LACKS}' == row["question"]
     refused = cli.json("approve", run, "ship", pin=PIN)
     assert "waits for a credential, not for approval" in refused.out
     assert "wfe-mcp credential add npm" in refused.out

@@ -41,7 +41,7 @@ _QUESTIONS: dict[Stop, str] = {
     Stop.MANUAL: 'Do the work of {phase} of "{title}" in place of a model: {what}',
     Stop.NEEDS_TRUST: 'Trust what {phase} of "{title}" uses? {why}',
     Stop.UNTRUSTED_STEP: 'Trust what {phase} of "{title}" runs? {what}',
-    Stop.NEEDS_CREDENTIAL: 'Store what {phase} of "{title}" logs in with? {what}',
+    Stop.NEEDS_CREDENTIAL: 'Store a credential for {phase} of "{title}"? {what}',
     Stop.CHANGED_FILE: 'Restore or accept a changed file of "{title}"? {what}',
 }
 """What is asked, by what the run waits for."""
