@@ -49,6 +49,19 @@ def test_an_approval_of_the_template_is_raised_and_never_lowered_and_its_other_g
     assert live(deploy("staging", prompt_gates=gates), STAGING)["prompt_gates"] == gates
 
 
+def test_a_deployment_keeps_the_gates_and_locks_that_it_takes_from_the_defaults_of_its_template() -> None:
+    gates = [{"kind": "command", "check": "test"}, {"kind": "approval", "assurance": "passkey", "people": 2}]
+    defaults = {"prompt_gates": gates, "locks": ["till"], "prompt": "Ship it."}
+    made = as_deployed({**definition(BUILD, deploy()), "defaults": defaults}, STAGING, {})["phases"][-1]
+    assert (made["prompt_gates"], made["locks"]) == (gates, ["till", "environment:staging"])
+    assert made["prompt"] == "Ship it."
+
+
+def test_an_input_that_takes_any_value_can_be_beside_a_deployment() -> None:
+    given = {**definition(BUILD, deploy()), "inputs": {"properties": {"extra": True}}}
+    assert as_deployed(given, STAGING, {})["phases"][-1]["locks"] == ["environment:staging"]
+
+
 def test_the_environment_is_named_or_an_input_or_the_only_one() -> None:
     step = {"id": "out", "builtin": "deploy", "params": {"environment": "staging"}}
     assert live(deploy("${inputs.where}"), BOTH)["steps"] == [step]

@@ -22,7 +22,9 @@ def only_delivers(phase: Mapping[str, Any]) -> bool:
 
 def as_delivered(definition: _Part, *, delivers: bool) -> _Part:
     """The definition of a run of a project that ``delivers`` changes, or does not; the same object where nothing differs."""
-    return _with(definition, "phases", _phases(definition["phases"], delivers))
+    definition = _with(definition, "phases", _phases(definition["phases"], delivers))
+    defaults = definition.get("defaults")
+    return _with(definition, "defaults", _inside(defaults, delivers)) if defaults else definition
 
 
 def _phases(phases: list[_Part], delivers: bool) -> list[_Part]:

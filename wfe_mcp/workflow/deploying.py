@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from wfe_mcp.core.effects import ASSURANCES
 from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.workflow.load import input_schemas
 from wfe_mcp.workflow.step_kinds import DEPLOYMENT_STEPS
 
 _INPUT = re.compile(r"\$\{\s*inputs\.(\w+)\s*\}")
@@ -33,10 +34,13 @@ def as_deployed(
     """
     if not any(map(_deploys, definition["phases"])):
         return definition
-    schema = definition.get("inputs", {}).get("properties", {})
-    values = {name: property_.get("default") for name, property_ in schema.items()} | dict(inputs)
+    schemas = input_schemas(definition.get("inputs", {}))
+    values = {name: schema.get("default") for name, schema in schemas.items()} | dict(inputs)
+    # A phase that deploys gets them as its own, since its gates and locks would replace them.
+    defaults = definition.get("defaults", {})
     changed = (
-        _in_environment(phase, environments, values) if _deploys(phase) else phase for phase in definition["phases"]
+        _in_environment({**defaults, **phase}, environments, values) if _deploys(phase) else phase
+        for phase in definition["phases"]
     )
     phases = [phase for phase in changed if phase is not None]
     if not phases:

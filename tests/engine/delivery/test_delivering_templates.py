@@ -80,6 +80,17 @@ def test_phases_and_gates_say_whether_they_are_where_the_project_delivers() -> N
     assert there(delivers=False) == (["each", "finish", "code"], ["git"], ["end"])
 
 
+def test_a_gate_of_the_defaults_says_it_too_and_so_does_a_recovery(scene: Scene) -> None:
+    scene.define(phase("build"), DELIVER, name="inner")
+    defaults = {
+        "gates": [{"kind": "expr", "assert": "${true}", "delivery": "with"}],
+        "on_fail": [{"do": "subflow", "template": "inner"}],
+    }
+    inherits = {key: value for key, value in phase("build").items() if key != "gates"}
+    spec = scene.state(scene.start(inherits, defaults=defaults)).spec
+    assert ([each.path for each in spec.phases], spec.phases[0].gates) == (["build", "build.build"], ())
+
+
 def test_a_phase_with_a_gate_or_another_step_stays(scene: Scene) -> None:
     judged: dict[str, Any] = {**DELIVER, "prompt": "Deliver it", "prompt_gates": [approval()]}
     noted = steps(BRANCH, {"id": "note", "builtin": "log", "params": {"message": "m"}}, name="noted")
