@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import reduce
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from tests.core.conftest import AGENT, HUMAN, NOW, Scene, phase, run_of
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.attempt_states import FailKind
+from wfe_mcp.core.decide import decide
+from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import Feedback, RunStatus
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.outcomes import GateOutcome
@@ -172,6 +175,19 @@ def test_backoff_opens_the_next_attempt_later_and_twice_as_late_each_time():
     assert waits == [10, 20, 25]
     fail(scene, "build")
     assert scene.attempt("build").status == "failed"
+
+
+def test_a_rule_that_waits_goes_on_after_more_than_a_thousand_attempts():
+    rule = FailRule("backoff", 2_000, initial_s=10.0, max_s=60.0)
+    state = run_of(phase("build", timeout_s=30, on_fail=(rule,))).state
+    build, minute = PhasePath("build"), timedelta(minutes=1)
+    for number in range(1_030):
+        at = NOW + timedelta(minutes=3 * number)
+        start = c.StartPhase(phase=build, holder="h", at=at)
+        commands = (start, c.TimeOut(phase=build, at=at + minute), c.Wake(phase=build, at=at + 2 * minute))
+        for command in commands:
+            state = reduce(evolve, decide(state, command), state)
+    assert (state.current(build).number, state.current(build).status) == (1_031, "ready")
 
 
 def test_no_one_wakes_a_phase_before_its_time():

@@ -279,7 +279,8 @@ def _rule(
         case "retry":
             return [reopen(state, attempt, at, attempt.reason, holder_alive=holder_alive)]
         case "backoff":
-            later = at + timedelta(seconds=min(rule.max_s, rule.initial_s * 2 ** (tries - 1)))
+            # 2**60 milliseconds are longer than any wait; at 2**1024 the product would leave the floats.
+            later = at + timedelta(seconds=min(rule.max_s, rule.initial_s * 2 ** min(tries - 1, 60)))
             return [reopen(state, attempt, at, attempt.reason, holder_alive=False, not_before=later)]
         case "compensate" | "subflow":
             return repair_begun(state, attempt, index, rule)
