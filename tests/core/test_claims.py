@@ -35,6 +35,7 @@ GOLD = {"type": "gold_set", "check": "bench", "gold_set": "answers", "output": "
         ([SCRIPT | {"chck": "x"}], "test 1 has the unknown key 'chck' (Did you mean 'check'?)"),
         ([{"type": "script"}], "test 1 of type script lacks 'check'"),
         ([SCRIPT | {"name": "a"}, SCRIPT | {"name": "a"}], "test 2 has the name 'a' twice"),
+        ([SCRIPT | {"name": "test-2"}, SCRIPT], "test 2 has the name 'test-2' twice"),
         ([BENCH], "needs exactly one of 'regex' and 'pointer'"),
         ([BENCH | {"regex": "x", "pointer": "/x"}], "needs exactly one of 'regex' and 'pointer'"),
         ([BENCH | {"regex": "("}], "has a regular expression that cannot be read"),

@@ -91,10 +91,11 @@ def checked_tests(value: object) -> tuple[list[Fault], list[dict[str, Any]]]:
     kept: list[dict[str, Any]] = []
     for number, test_given in enumerate(cast("Sequence[object]", value), 1):
         test_faults, test = _checked_test(test_given)
-        if any(test.get("name") == kept_test["name"] for kept_test in kept):
-            test_faults.append((f"has the name {test['name']!r} twice", "another name", "name"))
+        name = test.get("name", f"test-{number}")
+        if test and any(name == kept_test["name"] for kept_test in kept):
+            test_faults.append((f"has the name {name!r} twice", "another name", "name"))
         faults += [(f"test {number} {what}", expected, number - 1, *key) for what, expected, *key in test_faults]
-        kept.append({"name": f"test-{number}"} | test)
+        kept.append({"name": name} | test)
     return faults, [] if faults else kept
 
 
