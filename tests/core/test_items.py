@@ -1,5 +1,6 @@
 """Work items: their fields, their moves, and what a run means for them."""
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -214,6 +215,13 @@ def test_what_starts_next_is_ready_free_and_of_the_highest_priority() -> None:
     assert [each.id for each in startable(ones)[0]] == ["W-2", "W-1", "W-3"]
 
 
+def test_what_can_start_of_thousands_of_items_of_one_milestone_is_listed_in_linear_time() -> None:
+    one, began = item(status="ready", parent="W-1"), time.process_time()
+    milestone = item(kind="milestone", status="ready")
+    free, _ = startable([milestone, *(replace(one, id=f"W-{number}") for number in range(2, 6_000))])
+    assert (len(free), time.process_time() - began < 5) == (5_999, True)
+
+
 @pytest.mark.requirement("S3-01", "S3-23")
 def test_an_item_waits_for_what_its_milestone_needs_and_a_milestone_is_worked_whole_or_by_its_items() -> None:
     def milestone(number: int, **values: Any) -> Item:
@@ -292,6 +300,10 @@ def test_where_an_item_came_from_is_a_file_or_an_address_without_a_name_in_it(so
         ("**", "src", True),
         ("a?c", "a", True),
         ("a[1]/b", "b", False),
+        ("src/test_*.py", "src/test_login.py", True),
+        ("src/log*", "src/login/form.py", True),
+        ("src/log*", "src/lo?in", True),
+        ("src/log*", "src/out.py", False),
     ],
 )
 def test_scopes_touch_up_to_their_first_wildcard(first: str, second: str, *, touches: bool) -> None:

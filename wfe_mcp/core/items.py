@@ -233,17 +233,18 @@ def startable(items: Iterable[Item]) -> tuple[list[Item], dict[str, tuple[str, s
     ones wait, with what to do about it.
     """
     known = {item.id: item for item in items}
-    under: dict[str, list[Item]] = {}
+    active: dict[str, list[Item]] = {}  # of thousands of items under one parent few are, and the others let none wait
     for item in known.values():
-        under.setdefault(item.parent, []).append(item)
+        if item.status is ItemStatus.ACTIVE:
+            active.setdefault(item.parent, []).append(item)
     free, waiting = list[Item](), dict[str, tuple[str, str]]()
     for item in known.values():
         if item.status is not ItemStatus.READY:
             continue
         parent = known.get(item.parent)
         named = (*item.needs, item.parent, *(parent.needs if parent else ()))
-        beside = under[item.parent] if item.parent else []
-        wait = waits(item, [*(known[name] for name in named if name in known), *beside, *under.get(item.id, ())])
+        beside = active.get(item.parent, []) if item.parent else []
+        wait = waits(item, [*(known[name] for name in named if name in known), *beside, *active.get(item.id, ())])
         if wait is None:
             free.append(item)
         else:
@@ -288,9 +289,9 @@ def number_of(id_: str) -> int:
 
 
 def overlap(first: Iterable[str], second: Iterable[str]) -> list[str]:
-    """The scopes of ``first`` that may touch a file of ``second``: one is below the other, up to its first wildcard."""
-    theirs = [_fixed_beginning(scope) for scope in second]
-    return [scope for scope in first if any(_touch(_fixed_beginning(scope), other) for other in theirs)]
+    """The scopes of ``first`` that may touch a file of ``second``, as far as their texts up to the first wildcard say."""
+    theirs = [_beginning(scope) for scope in second]
+    return [scope for scope in first if any(_touch(_beginning(scope), other) for other in theirs)]
 
 
 def _illegal(item: Item, to: ItemStatus) -> Refused:
@@ -337,11 +338,11 @@ def _refuse_open(claim: Item, others: Iterable[Item]) -> None:
         )
 
 
-def _fixed_beginning(scope: str) -> str:
-    return scope.split("*")[0].split("?")[0].split("[")[0].rstrip("/")
+def _beginning(scope: str) -> str:
+    """What every path of ``scope`` begins with; of a scope without a wildcard also what the path itself is, with a slash."""
+    text = scope.split("*")[0].split("?")[0].split("[")[0]
+    return text if text != scope else f"{scope.rstrip('/')}/"
 
 
 def _touch(first: str, second: str) -> bool:
-    if not first or not second:
-        return True
-    return first == second or first.startswith(second + "/") or second.startswith(first + "/")
+    return first.startswith(second) or second.startswith(first)
