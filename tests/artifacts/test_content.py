@@ -103,5 +103,7 @@ def test_references_maps_and_sorted_schemas_are_followed() -> None:
         ["what", "how"],
         ["what", "how"],
     ]
+    anything = {"properties": {"b": {"$ref": "#/$defs/any"}, "a": True}, "$defs": {"any": True}}
+    assert in_schema_order({"a": [1], "b": [{"c": 1}]}, anything) == {"b": [{"c": 1}], "a": [1]}
     stored: dict[str, Any] = {"properties": {"body": {}, "title": {}}, "required": ["title"]}
     assert list(in_schema_order({"body": 1, "title": 2}, stored)) == ["title", "body"]

@@ -168,6 +168,7 @@ def test_a_reference_inside_the_document_works_and_may_be_recursive() -> None:
 
 def test_missing_and_unknown_keys_are_named_by_their_own_pointers() -> None:
     schema = of(title={"type": "string", "description": "in one line"}, form={"enum": ["a", "b"]}, n={"const": 1})
+    schema["properties"]["other"] = True
     schema |= {"required": ["title", "form", "n", "other"], "additionalProperties": False}
     result = validate(schema, {"titel": "x", "zzz": 1})
     assert [(d.path, d.message, d.expected, d.got) for d in result.faults] == [
@@ -175,8 +176,8 @@ def test_missing_and_unknown_keys_are_named_by_their_own_pointers() -> None:
         ("/form", "required key 'form' is missing", "'a' or 'b'", "nothing"),
         ("/n", "required key 'n' is missing", "1", "nothing"),
         ("/other", "required key 'other' is missing", "a value", "nothing"),
-        ("/titel", "unknown key 'titel'; did you mean 'title'?", "one of title, form, n", "titel"),
-        ("/zzz", "unknown key 'zzz'", "one of title, form, n", "zzz"),
+        ("/titel", "unknown key 'titel'; did you mean 'title'?", "one of title, form, n, other", "titel"),
+        ("/zzz", "unknown key 'zzz'", "one of title, form, n, other", "zzz"),
     ]
 
 

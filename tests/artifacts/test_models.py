@@ -138,6 +138,15 @@ def test_a_score_has_an_upper_bound() -> None:
     assert faults("eval@1", example("eval@1") | {"score": 101}) == {"/score": "must be at most 100, found 101"}
 
 
+def test_a_text_and_a_list_that_are_too_long_are_told_how_long_they_may_be() -> None:
+    assert faults("blocker@1", example("blocker@1") | {"fingerprint": "x" * 301}) == {
+        "/fingerprint": "must have at most 300 characters, found 301"
+    }
+    playbook = example("playbook@1")
+    playbook["steps"] = [playbook["steps"][0] | {"id": f"S-{number}"} for number in range(21)]
+    assert faults("playbook@1", playbook) == {"/steps": "must have at most 20 items, found 21"}
+
+
 def test_null_for_an_optional_key_is_refused_with_the_way_out() -> None:
     assert faults("change@1", {"summary": "x", "commit": None}) == {
         "/commit": "must be text, found null; leave an optional key out instead"

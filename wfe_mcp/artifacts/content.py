@@ -93,7 +93,7 @@ def in_schema_order(value: object, schema: Mapping[str, Any], root: Mapping[str,
     root = schema if root is None else root
     named = str(schema.get("$ref", ""))
     if named.startswith("#/$defs/"):
-        schema = cast("Mapping[str, Any]", root.get("$defs", {})).get(named.removeprefix("#/$defs/"), {})
+        schema = _schema(cast("Mapping[str, Any]", root.get("$defs", {})).get(named.removeprefix("#/$defs/")))
     if isinstance(value, list):
         inner = _schema(schema.get("items"))
         return [in_schema_order(item, inner, root) for item in cast("list[object]", value)]

@@ -185,7 +185,8 @@ def _explain(error: "ValidationError", root: Schema, value: object) -> Iterator[
     schema = cast("Schema", subschema) if isinstance(subschema, dict) else {}
     match error.kind:
         case Kind.Required(key):
-            yield missing(parts, key, schema.get("properties", {}).get(key) or {})
+            child = schema.get("properties", {}).get(key)
+            yield missing(parts, key, cast("Schema", child) if isinstance(child, dict) else {})
         case Kind.AdditionalProperties(keys) | Kind.UnevaluatedProperties(keys):
             for key in keys:
                 yield unknown(parts, key, list(schema.get("properties", {})))

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 _KEYWORDS = {
     "literal_error": "enum",
     "string_pattern_mismatch": "pattern",
+    "string_too_long": "maxLength",
     "too_short": "minItems",
+    "too_long": "maxItems",
     "greater_than_equal": "minimum",
     "less_than_equal": "maximum",
 }
