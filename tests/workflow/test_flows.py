@@ -56,7 +56,12 @@ def test_a_template_holds_those_it_names_and_those_they_name_also_in_loops() -> 
 
 
 def test_what_has_no_form_of_a_template_is_left_as_it_is() -> None:
-    for odd in ({"phases": 3}, {"phases": [3, {"kind": "flow"}, {"kind": "flow", "template": 3}]}, {}):
+    for odd in (
+        {"phases": [flow("a", definition="a")]},
+        {"phases": 3},
+        {"phases": [3, {"kind": "flow"}, {"kind": "flow", "template": 3}]},
+        {},
+    ):
         assert whole(odd, there()).definition == odd
 
 

@@ -139,6 +139,16 @@ def test_parsing_refuses_every_fault_of_form_at_once(plain: Document) -> None:
         parse([])
 
 
+def test_a_fault_below_a_name_in_brackets_is_reported_with_that_name(plain: Document) -> None:
+    plain["roles"] = {"<qa>": {"providr": "x"}}
+
+    with pytest.raises(Refused) as answer:
+        parse(plain)
+
+    assert [detail.path for detail in answer.value.details] == ["/roles/<qa>", "/roles/<qa>/providr"]
+    assert "did you mean 'provider'?" in answer.value.details[1].message
+
+
 def test_a_prompt_file_outside_a_folder_is_explained(plain: Document) -> None:
     plain["phases"][0]["prompt"] = {"file": "prompts/plan.md"}
 

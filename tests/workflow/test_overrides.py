@@ -120,6 +120,19 @@ def test_json_beside_a_document_needs_an_artifact() -> None:
         "/templates/tiny/phases/plan/write_json": "phase 'plan' makes no artifact, so write_json has no effect"
     }
     assert changed({}, PhaseOverride(write_json=False)) == {"id": "plan"}
+    assert refusal(template({"output": None}), plan=PhaseOverride(write_json=True))
+
+
+@pytest.mark.parametrize(
+    "override", [PhaseOverride(max_retries=0), PhaseOverride(response=StageOverride(max_retries=0))]
+)
+def test_rules_that_are_null_are_the_usual_ones(override: PhaseOverride) -> None:
+    usual = changed({}, override)
+    assert changed({"on_fail": None, "retry": None}, override, defaults={"on_fail": [{"do": "fail"}]}) == usual | {
+        "retry": None
+    }
+    assert changed({}, override, defaults={"on_fail": None}) == usual
+    assert refusal(template({"on_fail": None}), plan=PhaseOverride(same_blocker=1))
 
 
 @pytest.mark.requirement("S3-22", "S3-28")

@@ -62,6 +62,8 @@ def test_values_are_plain_and_know_their_lines(tmp_path: Path) -> None:
         ("a:\n\t- 3", 2, "cannot start any token"),
         ("a: .inf", 1, "is a number that JSON cannot hold"),
         pytest.param("a: " + "9" * 5_000, 1, "is not a number", id="a long number"),
+        pytest.param("a: 1" + ":1" * 300 + ".5", 1, "is not a number", id="a number of base 60"),
+        pytest.param("a: 1" + ":1" * 200_000, 1, "is not a number", id="a long number of base 60"),
         pytest.param("[" * 100_000, 1, f"deeper than {MAX_DEPTH}", id="deep lists"),
         pytest.param(
             "a:\n" + "".join(" " * n + "a:\n" for n in range(1, 99)), MAX_DEPTH + 1, "deeper than", id="deep maps"

@@ -54,7 +54,7 @@ def short(value: object) -> object:
 
 
 def _is_tag(part: str | int) -> bool:
-    return isinstance(part, str) and part.startswith("<") and part.endswith(">")
+    return part in _TAGS
 
 
 def _explain(entry: dict[str, Any], loc: Location) -> tuple[str, object]:
@@ -161,7 +161,7 @@ def _model_at(loc: Location) -> type[BaseModel]:
         if isinstance(part, int):
             continue
         if _is_tag(part):
-            model = _TAGS[part]
+            model = _TAGS[str(part)]
             continue
         info = next((info for name, info in model.model_fields.items() if (info.alias or name) == part), None)
         inner = _model_in(info.annotation) if info else None

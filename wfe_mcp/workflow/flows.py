@@ -121,14 +121,16 @@ def _embed_flows(
     for place, flow in (*_recoveries(inherited, ("defaults", "on_fail")), *_flows(definition, ())):
         name = flow["template"]
         try:
-            inner = flow.get("definition") or size.take(_find_flow(name, around, find))
+            inner: object = flow.get("definition") or size.take(_find_flow(name, around, find))
         except Refused as refused:
             why = f"{refused.message} {refused.hint}".strip().rstrip(".")
             faults.append((Detail(pointer(*at, *place, "template"), why, None, name), refused))
             continue
-        own = cast("str", inner.get("name"))
-        inner = _embed_flows(inner, (*around, str(own)), find, faults, size, (*at, *place, "definition"))
-        filled = _replace_at(filled, place, flow | {"definition": inner})
+        if not isinstance(inner, dict):  # written by hand, and no template: lint says so
+            continue
+        held = cast("dict[str, Any]", inner)
+        held = _embed_flows(held, (*around, str(held.get("name"))), find, faults, size, (*at, *place, "definition"))
+        filled = _replace_at(filled, place, flow | {"definition": held})
     return filled
 
 

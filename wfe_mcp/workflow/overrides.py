@@ -115,7 +115,7 @@ def _change(
     for key in ("timeout", "auto_proceed"):
         if (value := getattr(override, key)) is not None:
             phase[key] = value
-    if override.write_json is not None and "output" in phase:
+    if override.write_json is not None and phase.get("output") is not None:
         phase["output"]["write_json"] = override.write_json
     elif override.write_json:
         message = f"phase {phase['id']!r} makes no artifact, so write_json has no effect"
@@ -233,7 +233,7 @@ def _set_attempts(phase: dict[str, Any], defaults: Mapping[str, Any], attempts: 
     """Limit the phase to ``attempts`` in total, over all retry rules."""
     if retry := phase.get("retry", defaults.get("retry")):
         phase["retry"] = {**retry, "max_attempts": attempts}
-    if "on_fail" not in phase and "on_fail" not in defaults:
+    if phase.get("on_fail", defaults.get("on_fail")) is None:
         phase["on_fail"] = [{"do": "retry", "max_attempts": attempts}, {"do": "wait_human"}]
         return
     rules = _own(phase, defaults, "on_fail")
@@ -253,7 +253,7 @@ def _set_stage_attempts(phase: dict[str, Any], defaults: Mapping[str, Any], over
     if not attempts:
         return
     retry = phase.get("retry", defaults.get("retry"))
-    if "on_fail" not in phase and "on_fail" not in defaults:
+    if phase.get("on_fail", defaults.get("on_fail")) is None:
         phase["on_fail"] = [*([] if retry else [{"do": "retry", "max_attempts": 3}]), {"do": "wait_human"}]
     rules = _own(phase, defaults, "on_fail")
     if retry:
@@ -337,6 +337,5 @@ def _let_decide(gates: list[dict[str, Any]], approver: str) -> None:
 
 def _own(phase: dict[str, Any], defaults: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     """The phase's list under ``key``, copied from the defaults if it was inherited."""
-    if key not in phase:
-        phase[key] = copy.deepcopy(defaults.get(key, []))
+    phase[key] = (phase[key] if key in phase else copy.deepcopy(defaults.get(key))) or []  # on_fail can be null
     return cast("list[dict[str, Any]]", phase[key])

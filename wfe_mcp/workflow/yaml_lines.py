@@ -20,6 +20,8 @@ from wfe_mcp.workflow.load import MAX_BYTES, read_text
 MAX_DEPTH = YAML_DEPTH.most
 """Most levels of nested lists and maps."""
 
+_MOST_DIGITS = 5_000
+
 _CONSTRUCTED = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool", "null"))
 
 Parts = tuple[str | int, ...]
@@ -142,10 +144,13 @@ def _scalar(loader: Any, event: Any) -> object:
     tag: str = loader.resolve(yaml.ScalarNode, event.value, event.implicit)
     if tag not in _CONSTRUCTED:
         return event.value
+    no_number = _Fault(_line(event), f"{event.value[:40]!r} is not a number; put it in quotes")
+    if len(event.value) > _MOST_DIGITS:  # one of base 60 (1:30) takes quadratic time
+        raise no_number
     try:
         value: object = loader.construct_object(yaml.ScalarNode(tag, event.value))
-    except ValueError:
-        raise _Fault(_line(event), f"{event.value[:40]!r} is not a number; put it in quotes") from None
+    except (ValueError, OverflowError):  # no float holds one of base 60 with more than 170 places
+        raise no_number from None
     if isinstance(value, float) and not math.isfinite(value):
         raise _Fault(_line(event), f"{event.value[:40]!r} is a number that JSON cannot hold")
     return value
