@@ -1,5 +1,7 @@
 """The names that a place of a template knows are mappings: they say what they hold and how many."""
 
+import time
+
 import pytest
 
 from wfe_mcp.core.errors import Detail
@@ -32,6 +34,12 @@ def test_nothing_takes_the_place_of_a_whole_template() -> None:
 
 def test_a_condition_without_a_variable_names_no_item() -> None:
     assert failed_item("${inputs.names.all(n)}", lambda _source: [True]) is None
+
+
+def test_a_condition_of_many_calls_is_read_in_linear_time() -> None:
+    began = time.process_time()
+    assert failed_item("${" + " || ".join(["size(inputs.a) == 9"] * 1_500) + "}", lambda _source: True) is None
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize("entry", shipped_templates(), ids=lambda entry: entry.name)

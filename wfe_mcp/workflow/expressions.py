@@ -346,7 +346,9 @@ def _comprehension(part: str) -> tuple[str, str, str, bool] | None:
         part = part[1:-1].strip()
     negated = part.startswith("!")
     part = part.removeprefix("!").strip()
-    opening = next((at for at, char, depth in _signs(part) if char == "(" and depth == 0 and _closes(part, at)), None)
+    signs = list(_signs(part))
+    is_call = signs[-1:] == [(len(part) - 1, ")", 0)]
+    opening = next((at for at, char, depth in reversed(signs) if is_call and char == "(" and depth == 0), None)
     call = None if opening is None else _CALL.match(part[:opening])
     if opening is None or call is None or negated != (call["macro"] == "exists"):
         return None
