@@ -138,7 +138,7 @@ def test_a_score_has_an_upper_bound() -> None:
     assert faults("eval@1", example("eval@1") | {"score": 101}) == {"/score": "must be at most 100, found 101"}
 
 
-def test_a_text_and_a_list_that_are_too_long_are_told_how_long_they_may_be() -> None:
+def test_a_text_and_a_list_that_are_too_long_hear_how_long_they_may_be() -> None:
     assert faults("blocker@1", example("blocker@1") | {"fingerprint": "x" * 301}) == {
         "/fingerprint": "must have at most 300 characters, found 301"
     }

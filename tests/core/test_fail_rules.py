@@ -177,7 +177,7 @@ def test_backoff_opens_the_next_attempt_later_and_twice_as_late_each_time():
     assert scene.attempt("build").status == "failed"
 
 
-def test_a_rule_that_waits_goes_on_after_more_than_a_thousand_attempts():
+def test_a_rule_that_waits_continues_after_more_than_a_thousand_attempts():
     rule = FailRule("backoff", 2_000, initial_s=10.0, max_s=60.0)
     state = run_of(phase("build", timeout_s=30, on_fail=(rule,))).state
     build, minute = PhasePath("build"), timedelta(minutes=1)

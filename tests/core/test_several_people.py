@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.core.conftest import AGENT, HUMAN, Scene, phase, run_of
+from tests.core.conftest import AGENT, HUMAN, Scene, loop, phase, run_of
 from wfe_mcp.core import commands as c, events as e
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, By, Channel, RunStatus
 from wfe_mcp.core.moves import phase_moves
 from wfe_mcp.core.outcomes import GateOutcome
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import FailRule, GateSpec
 
 TWO = GateSpec("approval", people=2)
@@ -203,3 +204,54 @@ def test_each_of_two_gates_asks_its_own_people():
     scene.ask("plan", "q2")
     scene.give(approve("ada"))
     assert scene.attempt("plan").approvals == ("ada",)
+
+
+@pytest.mark.parametrize("command", [c.ForceAccept, c.Skip])
+def test_one_person_can_neither_skip_nor_force_a_loop_around_what_several_must_approve(
+    command: type[c.ForceAccept | c.Skip],
+):
+    inner = loop("each", body=(phase("sign", gates=(TWO,)),), items="names")
+    spec = loop("build", body=inner, gates=(GateSpec("expr"),), on_fail=(FailRule("wait_human"),), items="names")
+    scene = run_of(*spec)
+    leave = command(phase=spec[0].path, reason="I am in a hurry", by=HUMAN, at=NOW)
+    if command is c.Skip:
+        assert "2 people" in scene.refused(leave).message, "nothing is open yet"
+    scene.items("build", "a")
+    scene.items("build[a].each", "b")
+    if command is c.Skip:
+        assert "2 people" in scene.refused(leave).message
+    scene.work("build[a].each[b].sign")
+    scene.ask("build[a].each[b].sign")
+    for person in ("ada", "bob"):
+        if command is c.Skip:
+            assert "2 people" in scene.refused(leave).message
+        scene.give(
+            c.Approve(phase=PhasePath("build[a].each[b].sign"), sha256="a" * 64, person=person, by=HUMAN, at=NOW)
+        )
+    scene.give(scene.command(c.OpenGates, "build", sha256="e" * 64))
+    scene.judge("build", GateOutcome.FAIL, "no")
+    scene.give(leave)
+    assert scene.attempt("build").status in {"completed", "skipped"}
+
+
+@pytest.mark.parametrize("command", [c.ForceAccept, c.Skip])
+def test_a_loop_that_failed_before_several_people_decided_is_theirs(command: type[c.ForceAccept | c.Skip]):
+    spec = loop("build", body=(phase("sign", gates=(TWO,)),), items="x", on_fail=(FailRule("wait_human"),), timeout_s=9)
+    scene = run_of(*spec)
+    scene.items("build", "a")
+    scene.work("build[a].sign")
+    scene.later(10)
+    scene.give(scene.command(c.TimeOut, "build"))
+    assert scene.attempt("build").status == "failed"
+    leave = command(phase=spec[0].path, reason="I am in a hurry", by=HUMAN, at=NOW)
+    assert scene.refused(leave).data == {"people": 2, "approved_by": []}
+
+
+def test_an_approval_by_several_people_of_the_loop_itself_cannot_be_forced():
+    spec = loop("build", body=(phase("code"),), items="x", gates=(TWO,))
+    scene = run_of(*spec)
+    scene.items("build", "a")
+    scene.work("build[a].code")
+    scene.give(scene.command(c.OpenGates, "build", sha256="e" * 64))
+    assert scene.attempt("build").status == "awaiting"
+    assert scene.refused(c.ForceAccept(phase=spec[0].path, reason="now", by=HUMAN, at=NOW)).code == "needs_human"

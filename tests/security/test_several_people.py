@@ -54,6 +54,14 @@ def test_one_person_never_counts_as_two(scene: Scene, how: str) -> None:
     assert scene.attempt(run, "plan").approvals == ("ada",)
 
 
+def test_a_phase_that_only_a_jump_begins_is_passed_over_without_its_people(scene: Scene) -> None:
+    back = [{"if": "${false}", "goto": "fix"}]
+    run = scene.start(phase("build"), phase("fix", TWO, enter="goto_only"), phase("review", next=back))
+    scene.do(run, "build")
+    assert scene.attempt(run, "fix").status == "skipped"
+    assert codes(scene) == set()
+
+
 @pytest.mark.attack("a first approval is replayed on a later revision", "held", "§7")
 def test_a_first_approval_proves_nothing_about_a_later_revision(scene: Scene) -> None:
     run, first, second = half(scene)

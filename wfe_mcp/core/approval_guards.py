@@ -1,6 +1,6 @@
 """Guards of verdicts and of the decisions at a gate; ``guards.py`` has those of the other commands."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
@@ -8,7 +8,7 @@ from wfe_mcp.core.graph import outwards
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, Channel, RunState, Stage
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.refusals import illegal, needs_user, unknown_phase
-from wfe_mcp.core.spec import GateSpec
+from wfe_mcp.core.spec import GateSpec, PhaseSpec, RunSpec
 from wfe_mcp.core.states import going_back_refused
 
 _NEEDS = {
@@ -43,13 +43,15 @@ def gates_left(state: RunState, attempt: Attempt) -> tuple[GateSpec, ...]:
 
 
 def several_refused(state: RunState, attempt: Attempt, *, skips: bool = False) -> Refused | None:
-    """Why one person cannot let ``attempt`` go on: several must approve it, and it has not passed that gate.
+    """Why one person cannot let ``attempt`` go on: several must approve it, or a phase in its loop, and have not done so.
 
     ``skips``: it would pass the gates of both stages.
     """
     spec, specs = state.phase(attempt.phase), gates_left(state, attempt)
     if skips and not attempt.gates_before_passed:
         specs = (*(specs if attempt.stage is Stage.BEFORE else spec.gates_before), *spec.gates)
+    if not _is_decided_inside(state, attempt):
+        specs = (*specs, *_gates_inside(state.spec, spec))
     people = max((gate.people for gate in specs), default=1)
     if people == 1:
         return None
@@ -59,6 +61,25 @@ def several_refused(state: RunState, attempt: Attempt, *, skips: bool = False) -
         "Each of them decides on it with their own key: wfe-mcp inbox",
         data={"people": people, "approved_by": [*attempt.approvals]},
     )
+
+
+def _is_decided_inside(state: RunState, attempt: Attempt) -> bool:
+    """Whether all phases of all items of a loop are settled; True for a phase that is no loop."""
+    if state.phase(attempt.phase).loop is None:
+        return True
+    loop = state.loops.get(attempt.phase)
+    return (
+        loop is not None
+        and loop.begun == len(loop.keys)
+        and all(other.is_settled for other in state.attempts_in(attempt.phase, loop.keys))
+    )
+
+
+def _gates_inside(spec: RunSpec, loop: PhaseSpec) -> Iterator[GateSpec]:
+    for phase in spec.body(loop.path):
+        yield from (*phase.gates_before, *phase.gates)
+        if phase.loop is not None:  # below others are the phases of their recovery
+            yield from _gates_inside(spec, phase)
 
 
 def several_people(state: RunState, attempt: Attempt) -> str:

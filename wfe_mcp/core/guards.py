@@ -226,9 +226,10 @@ def _force(state: RunState, command: c.ForceAccept) -> Refused | None:
     if not command.reason.strip():
         return Refused("bad_argument", "force-accept needs a reason: the run's record keeps it.", "Give --reason TEXT.")
     refused = _is_left(state, command.phase)
-    if refused is not None or state.phase(command.phase).loop is not None:
+    if refused is not None:
         return refused
-    if attempt.stage is not Stage.BEFORE and not (attempt.revision or command.revision):
+    has_artifact = attempt.revision or command.revision or state.phase(command.phase).loop is not None
+    if attempt.stage is not Stage.BEFORE and not has_artifact:
         return Refused(
             "conflict", f"Phase {command.phase!r} has no artifact to accept.", "Submit an artifact, or skip the phase."
         )

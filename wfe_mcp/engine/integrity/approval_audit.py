@@ -28,6 +28,7 @@ from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.graph import meant_by
 from wfe_mcp.core.model import Assurance, Channel, RunId, RunState, Signature, Stage
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.questions import is_passed_over
 from wfe_mcp.engine.approvals.approvers import PinnedChain, approvers_here, person_named, trusted_chain
 from wfe_mcp.engine.approvals.earlier_proofs import read_earlier_proof
 from wfe_mcp.engine.approvals.passkeys import passkeys_are_installed
@@ -228,10 +229,11 @@ def too_few_people(tx: Tx, run: RunId, rows: Sequence[EventRecord], pinned: Pinn
 def _went_on(
     run: RunId, row: EventRecord, state: RunState, event: e.PhaseCompleted | e.PhaseReady | e.PhaseSkipped
 ) -> Iterator[Discrepancy]:
-    """Where ``event`` leaves out a gate that several people approve. A condition of the template may skip the phase."""
+    """Where ``event`` leaves out a gate that several people approve. The template may skip the phase, by a condition or ``enter``."""
     attempt = state.current(event.phase)
     if isinstance(event, e.PhaseSkipped):
-        if attempt.when is not False and several_refused(state, attempt, skips=True) is not None:
+        by_template = attempt.when is False or is_passed_over(state, attempt)
+        if not by_template and several_refused(state, attempt, skips=True) is not None:
             yield _too_few(run, row, event.phase, "it was skipped, and several people had to approve it")
         return
     if isinstance(event, e.PhaseReady):
