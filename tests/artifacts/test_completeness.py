@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from wfe_mcp.artifacts.completeness import MOST, questions
+from wfe_mcp.artifacts.completeness import MOST, RULED, questions
 
 STEP = {"id": "S-1", "title": "Guard the average", "acceptance": ["average([]) returns 0"]}
 TASK = {**STEP, "description": "Test the length before dividing"}
@@ -57,3 +57,10 @@ def test_what_is_complete_or_has_no_rules_leaves_nothing_open(schema: str, value
 
 def test_there_are_never_more_questions_than_a_person_reads() -> None:
     assert len(questions("plan@1", {"steps": [{**STEP, "acceptance": []}] * 50})) == MOST
+
+
+@pytest.mark.parametrize("odd", [5, "text", [5, "a"], {"a": 1}, [{"acceptance": 5, "tasks": 5}]])
+def test_a_draft_of_any_shape_breaks_nothing(odd: object) -> None:
+    for schema in RULED:
+        keys = ("steps", "items", "milestones", "acceptance", "open_questions")
+        assert len(questions(schema, dict.fromkeys(keys, odd))) <= MOST

@@ -12,6 +12,8 @@ from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, exp
 from wfe_mcp.core.model import RunState
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.files.tree_binding import first_tree
+from wfe_mcp.engine.history.forks import fork_run
+from wfe_mcp.engine.runs import control
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals import ApprovalView, answers as decisions, open_approval, shown_sha256
 from wfe_mcp.views.approvals.changes import NO_GIT
@@ -248,3 +250,17 @@ def test_before_steps_the_question_says_what_they_are_for(scene: Scene) -> None:
     view = shown(scene, scene.start(hold), "hold")
     assert view.question == 'HOLD: a person decides whether to go on. Let the server start hold of "A drill"?'
     assert view.effect == "If you approve, the server starts 2 steps: go_on and note."
+
+
+def test_a_draft_that_was_forced_and_comes_back_to_other_files_is_shown_as_it_is(scene: Scene) -> None:
+    output = {"artifact": "plan", "schema": "plan@1"}
+    run = scene.start(phase("plan", approval(), output=output), phase("build"), limits={"max_invalid": 1})
+    scene.begin(run)
+    draft = {"steps": ["Begin", {"acceptance": 5}]}
+    refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact=draft)
+    control.force_accept(scene.engine, HUMAN, run, "plan", "good enough")
+    scene.write("app.py", "VALUE = 666\n")
+    fork = fork_run(scene.engine, HUMAN, run, "").record.id
+    view = shown(scene, fork)
+    assert view.artifact is not None
+    assert view.artifact.content == draft

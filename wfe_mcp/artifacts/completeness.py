@@ -48,17 +48,18 @@ def questions(schema: str, value: object) -> tuple[Question, ...]:
 def _of_spec(spec: Mapping[str, Any]) -> Iterator[Question]:
     if not spec.get("acceptance"):
         yield Question("acceptance", "How can anyone check that it is done? There is no acceptance criterion.")
-    for number, text in enumerate(spec.get("open_questions") or ()):
+    for number, text in enumerate(_list(spec.get("open_questions"))):
         yield Question(f"open_questions.{number}", str(text))
 
 
 def _of_items(schema: str, content: Mapping[str, Any], keys: tuple[str, ...], above: str = "") -> Iterator[Question]:
     first, *rest = keys
-    items: list[Mapping[str, Any]] = content.get(first) or []
+    items = _list(content.get(first))
     if not items:
         yield Question(f"{above}{first}", f"What is to be done? There are no {first}.")
-    for number, item in enumerate(items):
+    for number, value in enumerate(items):
         path = f"{above}{first}.{number}"
+        item = cast("Mapping[str, Any]", value if isinstance(value, Mapping) else {})
         if rest:
             yield from _of_items(schema, item, tuple(rest), f"{path}.")
         else:
@@ -67,7 +68,7 @@ def _of_items(schema: str, content: Mapping[str, Any], keys: tuple[str, ...], ab
 
 def _of_item(schema: str, item: Mapping[str, Any], path: str) -> Iterator[Question]:
     name = item.get("id") or path
-    criteria = [str(criterion).strip().rstrip(".").lower() for criterion in item.get("acceptance") or ()]
+    criteria = [str(criterion).strip().rstrip(".").lower() for criterion in _list(item.get("acceptance"))]
     if len(str(item.get("title") or "").strip()) < MIN_TITLE:
         yield Question(f"{path}.title", f"What is {name} about? Its title has fewer than {MIN_TITLE} characters.")
     if schema == "task_list@1" and len(str(item.get("description") or "").strip()) < MIN_DESCRIPTION:
@@ -77,6 +78,11 @@ def _of_item(schema: str, item: Mapping[str, Any], path: str) -> Iterator[Questi
         yield Question(f"{path}.acceptance", f"What shows that {name} is done? It has no acceptance criterion.")
     elif _VAGUE.issuperset(criteria):
         yield Question(f"{path}.acceptance", f"What shows that {name} is done? No criterion of it can be checked.")
+
+
+def _list(value: object) -> list[object]:
+    """``value`` where it is a list; a draft that a person forced may have any shape."""
+    return cast("list[object]", value) if isinstance(value, list) else []
 
 
 Place = tuple[tuple[str | int, ...], object]
