@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from tests.core.conftest import phase
 from wfe_mcp.core.graph import downstream, upstream
 from wfe_mcp.core.paths import PhasePath
@@ -36,3 +38,10 @@ def test_a_phase_needed_on_two_ways_counts_once():
     diamond = RunSpec((phase("a"), phase("b", "a"), phase("c", "a"), phase("d", "b", "c")))
     assert upstream(diamond, at("d")) == {"a", "b", "c"}
     assert downstream(diamond, at("a")) == ("a", "b", "c", "d")
+
+
+def test_what_needs_the_first_of_thousands_of_phases_in_a_row_is_found_in_linear_time():
+    row = RunSpec(tuple(phase(f"p{number}", *([f"p{number - 1}"] if number else [])) for number in range(3_000)))
+    began = time.process_time()
+    assert len(downstream(row, at("p1"), at("p2"))) == 2_999
+    assert time.process_time() - began < 2

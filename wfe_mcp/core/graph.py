@@ -51,5 +51,14 @@ def downstream(spec: RunSpec, *paths: PhasePath) -> tuple[PhasePath, ...]:
     """``paths``, all of one item, and every phase of it that transitively needs one of them, in declared order."""
     if not paths:
         return ()
-    siblings = [seen_from(paths[0], phase.path) for phase in spec.body(spec.phase(paths[0]).parent)]
-    return tuple(path for path in siblings if path in paths or not upstream(spec, path).isdisjoint(paths))
+    siblings = {seen_from(paths[0], phase.path): phase for phase in spec.body(spec.phase(paths[0]).parent)}
+    dependants: dict[PhasePath, list[PhasePath]] = {}
+    for path, phase in siblings.items():
+        for need in phase.needs:
+            dependants.setdefault(seen_from(path, need), []).append(path)
+    reached, todo = set(paths), [*paths]
+    while todo:
+        later = set(dependants.get(todo.pop(), ())) - reached
+        reached |= later
+        todo += later
+    return tuple(path for path in siblings if path in reached)
