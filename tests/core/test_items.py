@@ -79,6 +79,8 @@ def test_a_log_of_changes_is_the_item() -> None:
         ("sequential", "yes"),
         ("needs", 7),
         ("criteria", [""]),
+        ("criteria", [{"text": "It works"}]),
+        ("tags", [None]),
         ("tags", ["x"] * 0 + ["a\nb"]),
         ("scopes", ["../other"]),
         ("scopes", ["/etc"]),

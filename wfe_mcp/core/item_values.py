@@ -69,10 +69,15 @@ def _check_value(name: str, value: object) -> tuple[tuple[str, object] | None, o
         lines = [value] if isinstance(value, str) else value
         if not isinstance(lines, list | tuple):
             return ("is no list", "a list of texts"), value
-        kept = [str(line).strip() for line in cast("Iterable[object]", lines)]
+        kept = [
+            str(line).strip() if isinstance(line, str | int | float) else "" for line in cast("Iterable[object]", lines)
+        ]
         wrong = next((text for text in kept if not _is_line(text, LINE_CHARS)), None)
         if wrong is not None or len(kept) > LINES_MOST:
-            return ("has a text that is empty, too long or no single line", f"up to {LINES_MOST} lines"), value
+            return (
+                "has what is no text, or one that is empty, too long or no single line",
+                f"up to {LINES_MOST} lines",
+            ), value
         outside = [
             scope for scope in kept if name == "scopes" and (scope.startswith(("/", "~")) or ".." in scope.split("/"))
         ]
