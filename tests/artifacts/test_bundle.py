@@ -54,6 +54,7 @@ def test_a_bundle_without_files_is_an_error() -> None:
         ("sub/.GIT/config", "enters a protected folder (.git, .wfe)"),
         (".wfe/config.toml", "enters a protected folder (.git, .wfe)"),
         ("GIT~1/config", "enters a protected folder (.git, .wfe)"),
+        ("wfe~1/config.toml", "enters a protected folder (.git, .wfe)"),
         (".git./config", "has a part that ends with a dot or a space"),
         ("a /b", "has a part that ends with a dot or a space"),
         ("a\x01b", "has a control character"),

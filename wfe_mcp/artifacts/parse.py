@@ -337,7 +337,7 @@ def _too_large(what: str, limit: limits.Limit, found: int, *, at_least: bool = F
     raise Refused("too_large", f"{what} {limit.fault(found, at_least=at_least)}.", limit.remedy)
 
 
-_PROTECTED = frozenset({".git", ".wfe", "git~1"})
+_PROTECTED = frozenset({".git", ".wfe", "git~1", "wfe~1"})
 _DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)( *\..*)?")
 
 _WHOLE: tuple[tuple[Callable[[str], object], str], ...] = (
