@@ -1,5 +1,6 @@
 """What the shipped schemas refuse, with messages and pointers."""
 
+import time
 from typing import Any
 
 import pytest
@@ -145,6 +146,22 @@ def test_a_text_and_a_list_that_are_too_long_hear_how_long_they_may_be() -> None
     playbook = example("playbook@1")
     playbook["steps"] = [playbook["steps"][0] | {"id": f"S-{number}"} for number in range(21)]
     assert faults("playbook@1", playbook) == {"/steps": "must have at most 20 items, found 21"}
+
+
+def test_thousands_of_faults_are_answered_at_once() -> None:
+    steps: list[dict[str, Any]] = [{"id": f"s-{number}", "title": "t", "acceptance": []} for number in range(2_000)]
+    steps[0]["depends_on"] = [f"t-{number}" for number in range(20_000)]
+    keys: dict[str, Any] = {f"key{number}": {} for number in range(8)}
+    closed: dict[str, Any] = {"type": "object", "properties": keys, "additionalProperties": False}
+    given: list[tuple[str | dict[str, Any], dict[str, Any]]] = [
+        ("plan@1", {"steps": steps}),
+        ("plan@1", {"steps": [], **{f"stepp{number}": 0 for number in range(60_000)}}),
+        (closed, {f"key{number}": 0 for number in range(10, 9_000)}),
+    ]
+    began = time.process_time()
+    for schema, value in given:
+        assert len(validate(schema, value).faults) == 51
+    assert time.process_time() - began < 3
 
 
 def test_null_for_an_optional_key_is_refused_with_the_way_out() -> None:

@@ -9,10 +9,11 @@ Renders an artifact as files that users read and edit; ``parse`` restores the sa
 import json
 import re
 from collections.abc import Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from wfe_mcp.artifacts.checking import faults_of
-from wfe_mcp.artifacts.explain import fault, limit_faults, missing, unknown
+from wfe_mcp.artifacts.explain import MAX_FAULTS, fault, limit_faults, missing, unknown
 from wfe_mcp.artifacts.parse import check_value
 from wfe_mcp.artifacts.registry import json_schema, model_of
 from wfe_mcp.core.dataclass import dataclass
@@ -81,8 +82,8 @@ def _against_model(name: str, value: dict[str, Any]) -> ValidationResult:
         stored = model.model_validate(value).model_dump(by_alias=True, exclude_unset=True)
     except ValidationError as exc:
         schema = json_schema(name)
-        faults = [_detail_of(error, schema) for error in exc.errors(include_url=False)]
-    faults += model.contradictions(value)
+        faults = [_detail_of(error, schema) for error in islice(exc.errors(include_url=False), MAX_FAULTS + 1)]
+    faults += islice(model.contradictions(value), MAX_FAULTS + 1)  # each looks for the nearest name
     return ValidationResult(stored, limit_faults(faults))
 
 
