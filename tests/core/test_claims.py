@@ -32,6 +32,7 @@ GOLD = {"type": "gold_set", "check": "bench", "gold_set": "answers", "output": "
         ([SCRIPT] * (MOST_TESTS + 1), "is no list of tests"),
         (["script"], "test 1 is no object"),
         ([{"type": "scrpt"}], "test 1 has no known type: 'scrpt' (Did you mean 'script'?)"),
+        ([{"type": "x" * 9_000}], "test 1 has no known type: '" + "x" * 40 + "'"),
         ([SCRIPT | {"chck": "x"}], "test 1 has the unknown key 'chck' (Did you mean 'check'?)"),
         ([{"type": "script"}], "test 1 of type script lacks 'check'"),
         ([SCRIPT | {"name": "a"}, SCRIPT | {"name": "a"}], "test 2 has the name 'a' twice"),

@@ -98,6 +98,12 @@ def test_a_value_that_no_item_can_have_is_refused_with_its_place(name: str, valu
     assert no.value.details[0].path == f"/item/{name}"
 
 
+def test_a_text_that_is_too_long_is_refused_with_its_limit_and_its_beginning() -> None:
+    with pytest.raises(Refused, match="/item/body: is longer than 20,000 characters") as no:
+        item(body="x" * 100_000)
+    assert no.value.details[0].got == "x" * 80
+
+
 def test_all_faults_are_named_at_once_and_a_wrong_field_with_the_nearest() -> None:
     with pytest.raises(Refused) as no:
         new_item("W-1", ItemKind.TASK, {"title": "", "bdoy": "x", "priority": 0})

@@ -149,6 +149,13 @@ def test_a_fault_below_a_name_in_brackets_is_reported_with_that_name(plain: Docu
     assert "did you mean 'provider'?" in answer.value.details[1].message
 
 
+def test_a_version_that_is_too_long_is_quoted_in_short(plain: Document) -> None:
+    with pytest.raises(Refused) as answer:
+        parse(plain | {"version": "1" * 100_000})
+
+    assert len(answer.value.details[0].message) < 300
+
+
 def test_a_prompt_file_outside_a_folder_is_explained(plain: Document) -> None:
     plain["phases"][0]["prompt"] = {"file": "prompts/plan.md"}
 

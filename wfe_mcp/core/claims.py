@@ -103,10 +103,11 @@ def _checked_test(given: object) -> tuple[list[Fault], dict[str, Any]]:
     if not isinstance(given, Mapping):
         return [("is no object", "an object with type and check")], {}
     test: dict[str, Any] = dict(cast("Values", given))
-    kind = TYPES.get(str(test.get("type", "")))
+    called = str(test.get("type", ""))
+    kind = TYPES.get(called)
     if kind is None:
-        near = nearest_hint(str(test.get("type", "")), TYPES, "")
-        return [(f"has no known type: {test.get('type')!r}{near and f' ({near})'}", list(TYPES), "type")], {}
+        near = nearest_hint(called, TYPES, "")
+        return [(f"has no known type: {called[:40]!r}{near and f' ({near})'}", list(TYPES), "type")], {}
     keys = (*kind.needs, *kind.may, *_ANY)
     unknown = next((str(key) for key in test if key not in keys), None)
     if unknown is not None:

@@ -49,7 +49,7 @@ def check_values(given: Values) -> dict[str, Any]:
             continue
         fault, values[name] = _check_value(name, value)
         if fault:
-            faults.append(Detail(pointer("item", name), *fault, value))
+            faults.append(Detail(pointer("item", name), *fault, values[name] or value))
     if faults:
         first = faults[0]
         raise Refused("bad_argument", f"{first.path}: {first.message}.", "Correct it and call again.", tuple(faults))
@@ -90,8 +90,10 @@ def _check_value(name: str, value: object) -> tuple[tuple[str, object] | None, o
 def _checked_text(name: str, value: object) -> tuple[tuple[str, str] | None, object]:
     text = value.strip() if isinstance(value, str) else value
     most = BODY_CHARS if name == "body" else TITLE_CHARS
-    if not isinstance(text, str) or len(text) > most:
-        return ("is no text, or too long", f"up to {most} characters"), value
+    if not isinstance(text, str):
+        return ("is no text", f"up to {most} characters"), value
+    if len(text) > most:
+        return (f"is longer than {most:,} characters", f"up to {most} characters"), text[:80]
     if "\x00" in text or cannot_be_encoded(text):
         return ("holds NUL or half a character, which cannot be stored", "plain text"), value
     if name != "body" and text and not _is_line(text, most):

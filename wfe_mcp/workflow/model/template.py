@@ -12,7 +12,8 @@ from wfe_mcp.workflow.model.phases import Defaults, LoopPhase, Phase
 def _version(value: str) -> str:
     if not 0 < len(value) <= 64 or set(value) & set(" \t\r\n/\\@"):
         raise fault(
-            '{found} is not a version: write something like "1.0.0" without spaces, slashes and @', found=repr(value)
+            '{found} is not a version: write something like "1.0.0" without spaces, slashes and @',
+            found=repr(value[:64]),
         )
     return value
 
