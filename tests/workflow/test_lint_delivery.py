@@ -34,3 +34,15 @@ def test_right_ones_and_what_an_expression_fills_in_are_no_fault() -> None:
     assert faults("git.merge", strategy="${artifacts.note.how}") == {}
     wrong = faults("git.merge", strategy="${artifacts.note.how}", basis="main")
     assert list(wrong) == ["/phases/1/steps/0/params/basis"]
+
+
+@pytest.mark.parametrize("name", ["deploy", "health"])
+def test_a_phase_in_a_loop_deploys_nothing(name: str) -> None:
+    """Its environment asks for an approval, which a run has for its own phases alone."""
+    live = {"id": "live", "kind": "steps", "steps": [{"id": "go", "builtin": name}]}
+    over = {"kind": "loop", "for_each": {"in": "${['a']}"}}
+    each = {"id": "each", **over, "phases": [{"id": "all", **over, "phases": [live]}]}
+    report = lint({"format": "wfe/1", "name": "ship", "version": "1.0.0", "title": "Ship it", "phases": [each]})
+    assert [(error.path, error.got) for error in report.errors] == [
+        ("/phases/0/phases/0/phases/0/steps/0/builtin", name)
+    ]

@@ -20,6 +20,11 @@ def only_delivers(phase: Mapping[str, Any]) -> bool:
     return bool(steps) and not judges and all(step.get("builtin") in delivering for step in steps)
 
 
+def deploys(phase: Mapping[str, Any]) -> bool:
+    """Whether a step of the phase deploys, or asks an environment for its health."""
+    return any(step.get("builtin") in DEPLOYMENT_STEPS for step in phase.get("steps") or ())
+
+
 def as_delivered(definition: _Part, *, delivers: bool) -> _Part:
     """The definition of a run of a project that ``delivers`` changes, or does not; the same object where nothing differs."""
     definition = _with(definition, "phases", _phases(definition["phases"], delivers))
@@ -44,7 +49,14 @@ def _inside(phase: _Part, delivers: bool) -> _Part:
 
 def _embedding(part: _Part) -> _Part:
     embedded = part.get("definition")
-    return _with(part, "definition", as_delivered(embedded, delivers=False)) if embedded else part
+    return _with(part, "definition", _embedded(embedded)) if embedded else part
+
+
+def _embedded(definition: _Part) -> _Part:
+    """What a template that is embedded has: it delivers nothing, and deploys nothing, since no environment is asked for it."""
+    definition = as_delivered(definition, delivers=False)
+    staying = [phase for phase in definition["phases"] if not deploys(phase)]
+    return _with(definition, "phases", staying or definition["phases"])
 
 
 def _is_there(phase: _Part, delivers: bool) -> bool:

@@ -4,6 +4,8 @@ params.environment   ""                    the only environment of the project; 
                      ${inputs.NAME}, text  that environment; one that is not configured is refused
 prompt_gates         an approval, at least as strong as the environment asks for, with its phrase
 locks                environment:NAME, so that runs deploy to it one after the other
+
+A phase in a loop deploys nothing (lint), nor does an embedded template (``delivering.py``): nothing would ask for its approval.
 """
 
 import re
@@ -12,6 +14,7 @@ from typing import Any, NamedTuple
 
 from wfe_mcp.core.effects import ASSURANCES
 from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.workflow.delivering import deploys
 from wfe_mcp.workflow.load import input_schemas
 from wfe_mcp.workflow.step_kinds import DEPLOYMENT_STEPS
 
@@ -32,24 +35,20 @@ def as_deployed(
 
     Refuses ``bad_argument``: an environment that is not configured, or none for a template that only deploys.
     """
-    if not any(map(_deploys, definition["phases"])):
+    if not any(map(deploys, definition["phases"])):
         return definition
     schemas = input_schemas(definition.get("inputs", {}))
     values = {name: schema.get("default") for name, schema in schemas.items()} | dict(inputs)
     # A phase that deploys gets them as its own, since its gates and locks would replace them.
     defaults = definition.get("defaults", {})
     changed = (
-        _in_environment({**defaults, **phase}, environments, values) if _deploys(phase) else phase
+        _in_environment({**defaults, **phase}, environments, values) if deploys(phase) else phase
         for phase in definition["phases"]
     )
     phases = [phase for phase in changed if phase is not None]
     if not phases:
         raise _unknown("", environments)
     return {**definition, "phases": phases}
-
-
-def _deploys(phase: Mapping[str, Any]) -> bool:
-    return any(step.get("builtin") in DEPLOYMENT_STEPS for step in phase.get("steps") or ())
 
 
 def _in_environment(

@@ -59,6 +59,21 @@ def test_a_template_inside_another_delivers_nothing(scene: Scene) -> None:
     assert "inner[flow].deliver" not in str(scene.state(run).spec)
 
 
+def test_a_template_inside_another_deploys_nothing_in_a_project_without_an_environment_or_with_one(
+    scene: Scene,
+) -> None:
+    live = {"id": "live", "kind": "steps", "steps": [{"id": "out", "builtin": "deploy"}]}
+    scene.define(phase("build"), live, name="inner")
+    outer = {"id": "inner", "kind": "flow", "template": "inner"}, phase("after")
+    assert [each.path for each in scene.state(scene.start(*outer)).spec.phases] == ["inner", "inner.build", "after"]
+
+    scene.check("roll", "pass", trusted=False)
+    with (scene.root / ".wfe/config.toml").open("a", encoding="utf-8") as config:
+        config.write('[environments.staging]\ndeploy = "roll"\nhealth = "roll"\n')
+    scene.trust_config()
+    assert [each.path for each in scene.state(scene.start(*outer)).spec.phases] == ["inner", "inner.build", "after"]
+
+
 def test_phases_and_gates_say_whether_they_are_where_the_project_delivers() -> None:
     only = {"delivery": "with"}
     gates = [{"kind": "git", "clean": True, "delivery": "without"}, {"kind": "approval", **only}]

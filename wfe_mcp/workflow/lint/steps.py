@@ -14,7 +14,7 @@ from wfe_mcp.workflow.lint.report import LintFindings
 from wfe_mcp.workflow.lint.scope import PhaseView
 from wfe_mcp.workflow.model import CompensateRule, Step, StepsPhase, Template
 from wfe_mcp.workflow.model.delivery import DELIVERY_PARAMS
-from wfe_mcp.workflow.step_kinds import STEP_KINDS, acts_outside
+from wfe_mcp.workflow.step_kinds import DEPLOYMENT_STEPS, STEP_KINDS, acts_outside
 
 _EXPRESSIONS = re.compile(r"\$\{[^}]*\}")
 _VARS = re.compile(r"\bvars\s*\.\s*([A-Za-z_]\w*)")
@@ -28,6 +28,7 @@ def step_rules(template: Template, views: tuple[PhaseView, ...], findings: LintF
             _artifact(view.phase, f"{view.pointer}/output/schema", findings)
             _needs(view.phase.steps, f"{view.pointer}/steps", findings)
             _check_approved_calls(view.phase, f"{view.pointer}/steps", findings)
+            _check_deployments(view, view.phase, findings)
         _steps(view.phase.compensate, f"{view.pointer}/compensate", template, findings)
         _compensates(view, findings)
         for position, step in enumerate(view.phase.compensate):
@@ -62,6 +63,16 @@ def _check_approved_calls(phase: StepsPhase, at: str, findings: LintFindings) ->
                 message = f"step {step.id!r} is approved before it runs, and 'vars.{name}' is only known then: find it in an earlier phase"
                 findings.error(f"{at}/{position}", message, f"an artifact of an earlier phase in place of vars.{name}")
         results |= {step.assign} if step.assign else set()
+
+
+def _check_deployments(view: PhaseView, phase: StepsPhase, findings: LintFindings) -> None:
+    """Check that no phase of a loop deploys: what its environment asks for is asked of a phase of the run itself."""
+    for position, step in enumerate(phase.steps if view.around else ()):
+        if step.builtin in DEPLOYMENT_STEPS:
+            message = f"a phase in a loop cannot have the step {step.builtin}: put it into a phase after the loop"
+            findings.error(
+                f"{view.pointer}/steps/{position}/builtin", message, "a phase that is in no loop", step.builtin
+            )
 
 
 def _compensates(view: PhaseView, findings: LintFindings) -> None:
