@@ -65,3 +65,31 @@ def test_a_button_keeps_the_focus_after_what_it_did_and_after_its_question(stage
     shown.keyboard.press("Enter")
     expect(shown.locator("section[aria-label=List]")).to_contain_text("skipped")
     has_focus(shown.locator("main"))
+
+
+def test_enter_does_what_the_link_or_button_with_the_focus_says_where_it_opens_a_line_too(
+    stage: Stage, visit: Visit
+) -> None:
+    shown = visit("/runs")
+    first = shown.locator("main table").get_by_role("link").first
+    title = first.inner_text()
+    shown.get_by_role("link", name="Compare two").focus()
+    shown.keyboard.press("Enter")
+    expect(shown.locator("h1")).to_have_text("Compare two runs")
+    to(shown, "/runs")
+    expect(first).to_be_visible()
+    more = shown.get_by_role("navigation", name="Main").locator("summary")
+    more.focus()
+    shown.keyboard.press("Enter")
+    expect(shown.get_by_role("link", name="Settings")).to_be_visible()
+    more.evaluate("(menu) => menu.blur()")
+    shown.keyboard.press("Enter")
+    expect(shown.locator("h1")).to_have_text(title)
+    to(shown, "/runs")
+    first.focus()
+    second = shown.locator("main table").get_by_role("row").nth(2).get_by_role("link")
+    title = second.inner_text()
+    shown.keyboard.press("j")
+    has_focus(second)
+    shown.keyboard.press("Enter")
+    expect(shown.locator("h1")).to_have_text(title)

@@ -3,7 +3,7 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { useAsk } from "./api";
 import type { ActivityView, DecisionData, InboxView, NewsView, Unusual } from "./api_types";
 import { useProject } from "./in_project";
-import { useKeys } from "./keys";
+import { useKeys, useMarked } from "./keys";
 import { isNew, NewMark, News } from "./news";
 import { Cli, Empty, Flag, Gates, Waiting, type Gate } from "./parts";
 import { go, to } from "./route";
@@ -194,6 +194,7 @@ export function Inbox({ data, news }: { data: InboxView | null; news: NewsView |
   useEffect(() => {
     if (item) document.getElementById(`item-${item.key}`)?.scrollIntoView({ block: "nearest" });
   }, [item?.key]); // eslint-disable-line
+  useMarked(item?.key);
 
   const move = (by: number) => {
     const next = shown[Math.min(shown.length - 1, Math.max(0, at + by))];
@@ -212,7 +213,7 @@ export function Inbox({ data, news }: { data: InboxView | null; news: NewsView |
   useKeys({
     j: () => move(1),
     k: () => move(-1),
-    Enter: document.activeElement instanceof HTMLAnchorElement || document.activeElement instanceof HTMLButtonElement ? undefined : () => open(),
+    Enter: () => open(),
     o: () => open(),
     d: () => open("/change"),
     h: () => item && snooze(item.key, tomorrow()),

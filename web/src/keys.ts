@@ -1,10 +1,13 @@
 // Keys: single letters outside of fields, `g` then a letter, and Ctrl-K.
-import { useLayoutEffect, useRef } from "react";
+import { useEffect, useLayoutEffect, useRef } from "react";
 
 export type Keys = Record<string, (() => void) | undefined>;
 
 const inField = (target: EventTarget | null): boolean =>
   target instanceof HTMLElement && (target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName));
+
+/** What the key does by itself: Enter follows a link, presses a button, unfolds a part. */
+const isOfTarget = (event: KeyboardEvent): boolean => event.key === "Enter" && event.target instanceof Element && event.target.closest("a, button, summary") !== null;
 
 let prefix = "";
 
@@ -18,7 +21,7 @@ export function useKeys(keys: Keys): void {
   useLayoutEffect(() => {
     const pressed = (event: KeyboardEvent) => {
       const chord = (event.ctrlKey || event.metaKey ? "Ctrl " : "") + event.key;
-      if (event.altKey || (inField(event.target) && !chord.startsWith("Ctrl ") && event.key !== "Escape")) return;
+      if (event.altKey || isOfTarget(event) || (inField(event.target) && !chord.startsWith("Ctrl ") && event.key !== "Escape")) return;
       if (document.querySelector("dialog[open], .palette") && !chord.startsWith("Ctrl ")) return;
       const does = now.current[prefix ? `${prefix} ${event.key}` : chord];
       if (does) {
@@ -29,6 +32,11 @@ export function useKeys(keys: Keys): void {
     window.addEventListener("keydown", pressed);
     return () => window.removeEventListener("keydown", pressed);
   }, []);
+}
+
+/** The focus goes along from a line of a list to the one that a key marks: Enter follows the link that has the focus. */
+export function useMarked(line: string | number | undefined): void {
+  useEffect(() => document.activeElement?.closest("tbody, ul")?.querySelector<HTMLElement>(`tr[aria-current="true"] a, li[aria-current="true"] a, a[aria-current="true"]`)?.focus(), [line]);
 }
 
 /** Remember a first `g`, once for the page, after every listener has seen the key. */

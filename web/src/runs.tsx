@@ -3,7 +3,7 @@ import { useState } from "react";
 import { query, useAsk } from "./api";
 import type { RunList, RunRow } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
-import { useKeys } from "./keys";
+import { useKeys, useMarked } from "./keys";
 import { Cli, Empty, Flag, Integrity, Problem, Segments, State, Waiting } from "./parts";
 import { go, to } from "./route";
 import { useRoleSomewhere } from "./session";
@@ -21,8 +21,9 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
     j: () => setAt(Math.min(rows.length - 1, at + 1)),
     k: () => setAt(Math.max(0, at - 1)),
     o: () => open(rows[at]),
-    Enter: document.activeElement instanceof HTMLAnchorElement || document.activeElement instanceof HTMLButtonElement ? undefined : () => open(rows[at]),
+    Enter: () => open(rows[at]),
   });
+  useMarked(at);
   return (
     <>
       <header className="row wrap">

@@ -4,7 +4,7 @@ import { query, useAsk } from "./api";
 import type { Backlog, ItemCard, ItemLine } from "./api_types";
 import { ProjectChoice, useProject, type InProject } from "./in_project";
 import { DECIDED, KINDS, moveName, STATUSES, useMoving, type Moving } from "./item_acts";
-import { useKeys } from "./keys";
+import { useKeys, useMarked } from "./keys";
 import { Cli, Empty, Flag, Problem, State, Waiting } from "./parts";
 import { go, to } from "./route";
 import { useRoleSomewhere } from "./session";
@@ -91,8 +91,9 @@ function useLines(rows: ItemCard[], moving: Moving): [at: number, setAt: (at: nu
     k: () => setAt(Math.max(0, at - 1)),
     o: open,
     m: () => rows[at] && moving.choose(rows[at]),
-    Enter: document.activeElement instanceof HTMLAnchorElement || document.activeElement instanceof HTMLButtonElement ? undefined : open,
+    Enter: open,
   });
+  useMarked(at);
   return [at, setAt];
 }
 
