@@ -2,8 +2,8 @@
 
 from playwright.sync_api import expect
 
-from tests.dashboard.browser import Browser, asked
-from tests.dashboard.chromium import Tab, is_live
+from tests.dashboard.browser import PIN, Browser, asked
+from tests.dashboard.chromium import Tab, comment_on, is_live
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, command, phase
 from wfe_mcp.dashboard.diff_table import changed_words
 from wfe_mcp.dashboard.serving import Page
@@ -121,3 +121,35 @@ def test_a_decision_says_which_of_how_many_it_is_and_leads_to_the_next(scene: Sc
     expect(place).to_contain_text("2 of 3")
     tab.page.keyboard.press("?")
     expect(tab.page.get_by_role("dialog", name="Keys").locator("li", has_text="Projects")).to_contain_text("gp")
+
+
+def test_what_a_person_typed_is_still_there_when_files_changed_and_it_is_asked_again(
+    scene: Scene, page: Page, tab: Tab
+) -> None:
+    run, request = sent_back_once(scene)
+    shown = tab.page
+    shown.goto(link(scene.engine, page.port))
+    is_live(shown)
+    shown.evaluate("(to) => { location.hash = to; }", f"/inbox/{request}")
+    lines = shown.locator("#change > .filewrap").filter(has_text="shop.py")
+    for line, says in ((1, "Name the unit."), (2, "Round it.")):
+        comment_on(lines.locator("tr", has=shown.get_by_role("button", name=f"line {line}", exact=False)).last, says)
+    shown.get_by_role("button", name="Send back").first.click()
+    shown.get_by_label("What should be different?").fill("Nearly.")
+
+    scene.write("shop.py", "def total(items): return 1\n")
+    shown.reload()
+    shown.get_by_role("link", name="Show the open request").click()
+    expect(lines.locator(".say.mine")).to_contain_text("Name the unit.")
+    gone = shown.get_by_role("region", name="Your comments on lines that are gone")
+    expect(gone).to_contain_text("shop.py, line 2: Round it.")
+    shown.get_by_role("button", name="Send back").first.click()
+    expect(shown.get_by_label("What should be different?")).to_have_value("Nearly.")
+    shown.get_by_label("PIN").fill(PIN)
+    shown.get_by_role("button", name="Sign and send back").click()
+    expect(shown.get_by_role("status").filter(has_text="Rejected by")).to_be_visible()
+    told = scene.attempt(run, "plan").feedback[-1].message
+    assert "Nearly." in told
+    assert "shop.py, line 2: Round it." in told
+    assert "Name the unit." in told
+    assert tab.console == []

@@ -5,9 +5,9 @@ import { createPortal } from "react-dom";
 import { query, useAsk } from "./api";
 import type { ApprovalView, DecisionData, DecisionPage, InboxView } from "./api_types";
 import { type Choice, Bar } from "./decision_bar";
-import { useDraft } from "./draft";
+import { subject, useDraft } from "./draft";
 import { refocus, useKeys } from "./keys";
-import { comments, LineComments, type Drafts } from "./line_comments";
+import { comments, Gone, LineComments, place, type Drafts } from "./line_comments";
 import { useCommands } from "./palette";
 import { NotThere, Waiting } from "./parts";
 import { Position } from "./position";
@@ -146,13 +146,15 @@ function Open({ data, shown, html, at, takesPin, reload, split, toggleSplit }: {
 }) {
   const { id } = data.request;
   const root = useRef<HTMLDivElement>(null);
-  const [drafts, setDrafts] = useDraft<Drafts>(`${id} comments`, {});
+  const [drafts, setDrafts] = useDraft<Drafts>(`${subject(data.request)} comments`, {});
   const [viewed, setViewed] = useDraft<string[]>(`${id} viewed`, []);
   const [talking, setTalking] = useState("");
   const [choice, setChoice] = useState<Choice>("");
   const [file, setFile] = useState(-1);
   const { files, outline } = usePlaces(root, html);
   const here = files[Math.max(0, file)]?.details;
+  const gone = data.buttons?.includes("Reject") ? Object.keys(drafts).filter((name) => !html.includes(`value="${name}"`)) : [];
+  const there = Object.fromEntries(Object.entries(drafts).filter(([name]) => !gone.includes(name)));
 
   useEffect(() => {
     if (at) document.getElementById(at)?.scrollIntoView();
@@ -223,8 +225,9 @@ function Open({ data, shown, html, at, takesPin, reload, split, toggleSplit }: {
           </p>,
           outline,
         )}
-      <LineComments root={root} html={html} drafts={drafts} save={save} open={talking} setOpen={setTalking} />
-      <Bar data={data} shown={shown} takesPin={takesPin} choice={choice} setChoice={setChoice} comments={comments(drafts)} viewed={viewed.length} files={files.length} reload={reload} sent={() => setDrafts({})} />
+      <LineComments root={root} html={html} drafts={there} save={save} open={talking} setOpen={setTalking} />
+      <Gone drafts={drafts} names={gone} drop={(name) => save(name, "")} />
+      <Bar data={data} shown={shown} takesPin={takesPin} choice={choice} setChoice={setChoice} comments={comments(there)} gone={gone.map((name) => `${place(name)}: ${drafts[name]}`)} viewed={viewed.length} files={files.length} reload={reload} sent={() => setDrafts({})} />
     </>
   );
 }

@@ -2,7 +2,7 @@
 import { useContext, useEffect, useRef, useState } from "react";
 import { ask, useAct } from "./api";
 import type { ApprovalView, DecisionData } from "./api_types";
-import { useDraft } from "./draft";
+import { subject, useDraft } from "./draft";
 import { Icon } from "./icons";
 import { refocus } from "./keys";
 import { Cli } from "./parts";
@@ -14,21 +14,23 @@ import { count } from "./words";
 
 export type Choice = "" | "approve" | "reject" | "edit";
 
-export function Bar({ data, shown, takesPin, choice, setChoice, comments, viewed, files, reload, sent }: {
+export function Bar({ data, shown, takesPin, choice, setChoice, comments, gone, viewed, files, reload, sent }: {
   data: DecisionData;
   shown: ApprovalView;
   takesPin: boolean;
   choice: Choice;
   setChoice: (choice: Choice) => void;
   comments: { file: string; side: string; line: number; text: string }[];
+  /** Comments on lines that are not shown any more, as text. */
+  gone: string[];
   viewed: number;
   files: number;
   reload: () => void;
   sent: () => void;
 }) {
   const { request } = data;
-  const [comment, setComment] = useDraft(`${request.id} comment`, "");
-  const [feedback, setFeedback] = useDraft(`${request.id} feedback`, "");
+  const [comment, setComment] = useDraft(`${subject(request)} comment`, "");
+  const [feedback, setFeedback] = useDraft(`${subject(request)} feedback`, "");
   const [back, setBack] = useState("");
   const [pin, setPin] = useState("");
   const [phrase, setPhrase] = useState("");
@@ -54,7 +56,9 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, viewed
       const common = { pin, sha256: request.sha256, shown: data.shown_sha256 };
       try {
         if (choice === "approve") await ask(`/decisions/${request.id}/approve`, { ...common, comment, phrase });
-        else await ask(`/decisions/${request.id}/reject`, { ...common, feedback, to: back, comments });
+        else await ask(`/decisions/${request.id}/reject`, { ...common, feedback: [feedback, ...gone].filter((text) => text.trim()).join("\n\n"), to: back, comments });
+        setComment("");
+        setFeedback("");
         sent();
         reload();
       } finally {
@@ -100,7 +104,7 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, viewed
               <>
                 <label className="field">
                   <span>What should be different?</span>
-                  <textarea autoFocus rows={3} required={!comments.length} value={feedback} onChange={(event) => setFeedback(event.target.value)} />
+                  <textarea autoFocus rows={3} required={!comments.length && !gone.length} value={feedback} onChange={(event) => setFeedback(event.target.value)} />
                 </label>
                 <label className="field">
                   <span>Back to</span>

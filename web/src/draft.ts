@@ -1,7 +1,11 @@
 // What was typed and not sent yet, kept over a reload of the tab.
 import { useState } from "react";
+import type { AskedView } from "./api_types";
 
-/** Text that a person typed for this request; it survives a reload and a new revision. */
+/** What a request is about: the same where it is asked again because files have changed. */
+export const subject = ({ run_id, phase, stage, attempt }: AskedView): string => `${run_id} ${phase} ${stage} ${attempt}`;
+
+/** Text that a person typed; it survives a reload and a new revision. */
 export function useDraft<T>(key: string, start: T): [T, (value: T) => void] {
   const name = `wfe-draft ${key}`;
   const [value, setValue] = useState<T>(() => {

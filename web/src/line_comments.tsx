@@ -16,6 +16,12 @@ export const comments = (drafts: Drafts) =>
     return side && file ? [{ side, line: Number(line), file: decodeURIComponent(file), text }] : [];
   });
 
+/** Where a draft is, in words: `src/a file.py, line 12`. */
+export const place = (name: string): string => {
+  const [, side, line, file] = NAME.exec(name) ?? [];
+  return `${decodeURIComponent(file ?? "")}, ${side === "old" ? "removed " : ""}line ${line}`;
+};
+
 /** The cells below the lines that have a comment, made where they are missing. `html`: what `root` shows. */
 function useCells(root: RefObject<HTMLElement | null>, html: string, names: string[]): [string, HTMLElement][] {
   const cells = useRef(new Map<string, HTMLElement>());
@@ -74,6 +80,31 @@ export function LineComments({ root, html, drafts, save, open, setOpen }: {
       cell,
       name,
     ),
+  );
+}
+
+/** Drafts on lines that the change does not show any more: they go along as text. */
+export function Gone({ drafts, names, drop }: { drafts: Drafts; names: string[]; drop: (name: string) => void }) {
+  if (!names.length) return null;
+  return (
+    <section className="section" aria-label="Your comments on lines that are gone">
+      <header>
+        <h2>Your comments on lines that are gone</h2>
+        <span className="soft">they go along as text when you send this back</span>
+      </header>
+      <ul className="panel lines">
+        {names.map((name) => (
+          <li key={name}>
+            <span className="grow words">
+              {place(name)}: {drafts[name]}
+            </span>
+            <button type="button" className="btn slim bare" aria-label={`Delete the comment on ${place(name)}`} onClick={() => drop(name)}>
+              Delete
+            </button>
+          </li>
+        ))}
+      </ul>
+    </section>
   );
 }
 
