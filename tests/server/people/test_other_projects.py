@@ -1,13 +1,19 @@
 """What a person sees of a project in which they have no role: nothing, by any operation of the API."""
 
+import shutil
 from typing import Any
 
 import pytest
 
-from tests.server.conftest import House
+from tests.server.conftest import DRILL, HUMAN, House
 from tests.server.http.conftest import other_project as other_project
 from tests.server.people.conftest import Team
+from wfe_mcp.core.model import By
 from wfe_mcp.dashboard.api.app import OPEN, document
+from wfe_mcp.engine.kernel.engine import utc_now
+from wfe_mcp.engine.templates.catalogue import trust_key
+from wfe_mcp.views.answers.tool_answers import start_run
+from wfe_mcp.workflow.load import digest
 
 SECRET = "zephyr-of-the-other-project"
 
@@ -59,3 +65,25 @@ def test_no_operation_answers_without_a_login(team: Team) -> None:
         for method in operations:
             if (method.upper(), path) not in OPEN:
                 assert browser.api(method.upper(), filled(path, {}), {}).status_code == 401, (method, path)
+
+
+def test_the_lists_of_a_person_have_their_runs_however_many_newer_ones_another_project_has(
+    team: Team, other_project: House
+) -> None:
+    own, other = team.running.house.engine(), other_project.engine()
+    shutil.copytree(team.running.house.root / ".wfe", other_project.root / ".wfe")
+    with other.store.tx() as tx:
+        tx.trust.give(other.project_id, trust_key("drill"), digest(DRILL), HUMAN, utc_now())
+    run = start_run(own, By("claude"), "drill", {"goal": "mine"}).run
+    for number in range(3):
+        start_run(other, By("claude"), "drill", {"goal": f"{SECRET} {number}"})
+    browser = team.browser()
+    team.provider.claims = {"groups": ["shop-readers"]}
+    assert browser.log_in().status_code == 303
+
+    rows = browser.api("GET", "/runs?limit=2").json()["data"]["runs"]
+    assert [row["run"] for row in rows] == [run]
+    assert run in browser.api("GET", "/runs?limit=2&status=running").text
+    events = browser.api("GET", "/activity?limit=2").json()["data"]["events"]
+    assert [event["run"] for event in events] == [run] * 2
+    assert SECRET not in browser.api("GET", "/activity/export").text

@@ -66,6 +66,11 @@ class Caller:
         return self.login.is_("reader", project) if self.login else self.token.project in {"", project}
 
     @property
+    def projects(self) -> tuple[str, ...] | None:
+        """The projects that a list of several is limited to, in the database itself: a page of it is whole. None: to none."""
+        return None if self.login is None else tuple(self.login.roles)
+
+    @property
     def sees_all(self) -> bool:
         """Whether every project of the database exists for the caller."""
         if self.login is None:
@@ -250,11 +255,8 @@ class Access:
         """The sender of a request with this header. Refuses ``unauthorized``."""
         session, token = self._known_tokens(authorization)
         if token is None:
-            what = (
-                "is unknown, revoked or expired, or its owner lost the role for it"
-                if bearer(authorization)
-                else "is missing"
-            )
+            unknown = "is unknown, revoked or expired, or its owner lost the role for it"
+            what = unknown if bearer(authorization) else "is missing"
             where = f" at {self.people.origin}/access" if self.people else ": wfe-mcp token create NAME --scope work"
             raise Refused("unauthorized", f"The access token {what}.", _HINT.format(where))
         if token.scope == "runner":

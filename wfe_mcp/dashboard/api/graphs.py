@@ -58,7 +58,7 @@ def show_board(caller: Reads, template: str, project: str = "") -> JSONResponse:
     wanted = caller.list_project(project)
     engine = caller.engine(wanted)
     with engine.store.read() as tx:
-        page = tx.runs.page(wanted or None, template, limit=_MOST, archived=False)
+        page = tx.runs.page(wanted or None, template, limit=_MOST, archived=False, among=caller.projects)
     overviews = list[Overview]()
     for run in page.runs:
         with suppress(Refused):  # it was removed meanwhile, or its folder is gone

@@ -155,8 +155,9 @@ def _activity(
     engine = caller.engine_of(run) if run else caller.engine(wanted)
     with engine.store.read() as tx:
         at = before or tx.activity.last_position() + 1
-        activities = tx.activity.before(at, project=wanted, run=run, type_=type_, actor=actor, limit=limit)
-    return [activity for activity in activities if caller.sees(activity.project_id)]
+        return tx.activity.before(
+            at, project=wanted, among=caller.projects, run=run, type_=type_, actor=actor, limit=limit
+        )
 
 
 @router.get("/events", tags=["activity"], response_class=EventSourceResponse)

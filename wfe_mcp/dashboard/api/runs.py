@@ -165,9 +165,9 @@ def list_runs(
             external_id=external_id or None,
             archived=archived,
             reached=reached or (),
+            among=caller.projects,
         )
-    runs = [record for record in page.runs if caller.sees(record.project_id)]
-    rows = run_rows(engine, runs, lambda run: caller.engine(run.project_id))
+    rows = run_rows(engine, page.runs, lambda run: caller.engine(run.project_id))
     return view_reply(plural(len(rows), "run"), RunList(runs=rows, cursor=page.cursor or ""))
 
 

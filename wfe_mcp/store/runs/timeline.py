@@ -5,7 +5,7 @@ may number the rows anew; a position from before is then wrong, and a reader who
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
@@ -186,11 +186,21 @@ class ActivityRepository(Repository):
         return self._all(_activity, _AFTER, {"after": position, "project": project, "limit": limit})
 
     def before(
-        self, position: int, *, project: str = "", run: str = "", type_: str = "", actor: str = "", limit: int = 100
+        self,
+        position: int,
+        *,
+        project: str = "",
+        among: Collection[str] | None = None,
+        run: str = "",
+        type_: str = "",
+        actor: str = "",
+        limit: int = 100,
     ) -> list[Activity]:
-        """The events before a position, newest first; of one run, type or actor where it is named."""
+        """The events before a position, newest first; of one run, type or actor where it is named; ``among``: of these projects."""
         wanted = ((EVENT.c.run_id, run or None), (EVENT.c.type, type_ or None), (EVENT.c.actor, actor or None))
         query = _BEFORE.where(*equal_where_given(wanted))
+        if among is not None:
+            query = query.where(RUN.c.project_id.in_(among))
         if type_ and type_ not in EACH_RUN:
             query = query.where(text(f"event.{RARE_TYPES}"))
         return self._all(_activity, query, {"before": position, "project": project, "limit": limit})
