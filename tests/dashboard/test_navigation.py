@@ -8,10 +8,11 @@ from playwright.sync_api import Page as Tab_, expect
 
 from tests.dashboard.chromium import Tab, is_live
 from tests.dashboard.stage import Stage
-from tests.engine.scene import Scene, phase
+from tests.engine.scene import AGENT, Scene, phase
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
 from wfe_mcp.engine.runs.control import control
+from wfe_mcp.views.answers import tool_answers as answers
 
 Visit = Callable[..., Tab_]
 
@@ -104,3 +105,43 @@ def test_the_field_of_a_search_follows_its_address(stage: Stage, visit: Visit) -
     expect(shown.get_by_label("Words to search for")).to_have_value("columns")
     shown.go_back()
     expect(shown.get_by_label("Words to search for")).to_have_value("parser")
+
+
+def test_every_run_is_reached_from_the_list_and_each_view_says_that_it_shows_the_newest(
+    scene: Scene, visit: Visit
+) -> None:
+    scene.define(phase("plan"))
+    for number in range(201):
+        scene.clock.advance(seconds=1)
+        answers.start_run(scene.engine, AGENT, "drill", {"goal": f"run {number}"})
+    shown = visit("/runs")
+    rows = shown.locator("main tbody tr")
+    expect(rows).to_have_count(100)
+    expect(shown.locator("main header")).to_contain_text("the newest 100 runs")
+    shown.get_by_role("link", name="Older runs").click()
+    expect(rows.first).to_contain_text("run 100")
+    expect(shown.locator("main header")).to_contain_text("100 older runs")
+    shown.get_by_role("link", name="Older runs").click()
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("run 0")
+    expect(shown.get_by_role("link", name="Older runs")).to_be_hidden()
+    oldest = rows.get_by_role("link").get_attribute("href") or ""
+    shown.get_by_role("button", name="paused").click()
+    expect(shown.locator("main")).to_contain_text("No run is paused")
+
+    to(shown, "/board")
+    expect(shown.locator("main header")).to_contain_text("the newest 200 runs")
+    to(shown, oldest.removeprefix("#").replace("/runs/", "/compare/"))
+    expect(shown.get_by_label("One run")).to_have_value(oldest.removeprefix("#/runs/"))
+
+
+def test_a_tab_that_is_opened_beside_another_says_that_it_is_live(scene: Scene, page: Page, visit: Visit) -> None:
+    first = visit()
+    first.evaluate(
+        "() => Object.defineProperty(document, 'hidden', { get: () => true })"
+    )  # as it is behind the new one
+    second = first.context.new_page()
+    second.goto(f"{page.url}app/#/runs")
+    is_live(second)
+    run = scene.start(phase("plan"), title="Mend the door")
+    expect(second.locator("main tbody a").first).to_have_attribute("href", f"#/runs/{run}")

@@ -51,3 +51,13 @@ def test_what_did_not_arrive_is_asked_for_again(stage: Stage, visit: Visit) -> N
     to(shown, f"/runs/{stage.done}")
     expect(shown.get_by_role("alert")).to_contain_text("The server does not answer.")
     expect(shown.locator("h1")).to_have_text("Say what is new")
+
+
+def test_an_inbox_that_could_not_be_read_says_why(visit: Visit) -> None:
+    shown = visit("/runs")
+    shown.route("**/api/v1/inbox", lambda route: route.abort())
+    shown.reload()
+    to(shown, "/inbox")
+    expect(shown.get_by_role("alert")).to_contain_text("The server does not answer.")
+    shown.unroute("**/api/v1/inbox")
+    expect(shown.locator("main")).to_contain_text("Nothing waits for you.")

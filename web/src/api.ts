@@ -88,8 +88,11 @@ const MOST_WRITTEN = 50;
 const written = new Map<string, Written>();
 let position: number | null = null;
 let state: LiveState = "connecting";
+/** What a new tab asks the others, of which the one with the connection answers: whether the page is live. */
+const ASKS = "state";
+let leads = false;
 
-tabs.addEventListener("message", ({ data }) => take(data as Heard));
+tabs.addEventListener("message", ({ data }) => (data === ASKS ? leads && tabs.postMessage({ state }) : take(data as Heard)));
 
 export const liveState = (): LiveState => state;
 export const livePosition = (): number => position ?? 0;
@@ -118,6 +121,7 @@ function tell(heard: Heard): void {
 /** Follow the log for all tabs of this browser: one holds the lock and the connection, the others hear it. */
 export function follow(): void {
   const alone = async () => {
+    leads = true;
     for (;;) {
       try {
         await read();
@@ -129,9 +133,7 @@ export function follow(): void {
     }
   };
   void (navigator.locks ? navigator.locks.request("wfe-events", alone) : alone());
-  setInterval(() => {
-    if (state === "live" && !document.hidden) tabs.postMessage({ state });
-  }, 5000);
+  tabs.postMessage(ASKS);
 }
 
 async function read(): Promise<void> {

@@ -1,7 +1,7 @@
 // The shell: navigation, the live mark, theme, palette, and the page of the address.
 import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import { Activity } from "./activity";
-import { useAsk, useLive } from "./api";
+import { useAsk, useLive, type Refused } from "./api";
 import type { InboxView, NewsView, SessionView } from "./api_types";
 import { AskFor } from "./ask_for";
 import { ArtifactPage } from "./artifact";
@@ -54,15 +54,15 @@ const WIDE = ["items", "runs", "templates", "board", "artifact", "compare", "for
 
 const LIVE: Record<string, string> = { live: "live", lost: "server lost, trying again", connecting: "connecting" };
 
-function page(route: Route, inbox: InboxView | null, news: NewsView | null, takesPin: boolean, reload: () => void): ReactNode {
+function page(route: Route, inbox: InboxView | null, error: Refused | null, news: NewsView | null, takesPin: boolean, reload: () => void): ReactNode {
   const [first, second] = route.parts;
   switch (route.page) {
     case "inbox":
-      return first ? <Decision key={first} request={first} at={second ?? ""} inbox={inbox} takesPin={takesPin} /> : <Inbox data={inbox} news={news} />;
+      return first ? <Decision key={first} request={first} at={second ?? ""} inbox={inbox} takesPin={takesPin} /> : <Inbox data={inbox} error={error} news={news} />;
     case "runs":
-      return first ? <Run key={first} run={first} tab={second ?? ""} phase={route.parts[2] ?? ""} /> : <Runs query={route.query} />;
+      return first ? <Run key={first} run={first} tab={second ?? ""} phase={route.parts[2] ?? ""} /> : <Runs key={route.query.get("cursor")} query={route.query} />;
     case "ask":
-      return first && second ? <AskFor key={`${first} ${second}`} run={first} phase={second} /> : <Inbox data={inbox} news={news} />;
+      return first && second ? <AskFor key={`${first} ${second}`} run={first} phase={second} /> : <Inbox data={inbox} error={error} news={news} />;
     case "board":
       return <Board news={news} />;
     case "start":
@@ -111,7 +111,7 @@ function page(route: Route, inbox: InboxView | null, news: NewsView | null, take
 export function App() {
   const route = useRoute();
   const live = useLive();
-  const { data: inbox, reload } = useAsk<InboxView>("/inbox", changesWaits, true);
+  const { data: inbox, error, reload } = useAsk<InboxView>("/inbox", changesWaits, true);
   const [open, setOpen] = useState<"" | "palette" | "keys">("");
   const main = useRef<HTMLElement>(null);
   const session = useAsk<SessionView>("/session", () => false);
@@ -235,7 +235,7 @@ export function App() {
         </button>
       </header>
       <main ref={main} tabIndex={-1} className={WIDE.includes(route.page) ? "wide" : ""}>
-        {page(route, inbox, news, takesPin, reload)}
+        {page(route, inbox, error, news, takesPin, reload)}
       </main>
       <PinHost takesPin={takesPin} />
       <ReplaceHost />

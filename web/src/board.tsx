@@ -16,6 +16,9 @@ const columnsOf = (): [name: string, fits: (run: RunRow) => boolean][] => [
   ["Done", (run) => run.state === "completed" || run.state === "cancelled"],
 ];
 
+/** What the server has of a template at most. */
+const MOST_BY_PHASE = 100;
+
 const open = (run: RunRow): boolean => !["blocked", "failed", "completed", "cancelled"].includes(run.state);
 
 export function Board({ news }: { news: NewsView | null }) {
@@ -29,11 +32,13 @@ export function Board({ news }: { news: NewsView | null }) {
   const columns: [name: string, runs: RunRow[]][] = byPhase.data
     ? [...byPhase.data.columns.map((column): [string, RunRow[]] => [column.title, column.runs ?? []]), ["Ended", byPhase.data.ended ?? []]]
     : columnsOf().map(([name, fits]) => [name, data.runs.filter(fits)]);
+  const drawn = new Set(columns.flatMap(([, runs]) => runs.map((run) => run.run))).size;
+  const most = byPhase.data ? (drawn >= MOST_BY_PHASE ? drawn : 0) : data.cursor ? drawn : 0;
   return (
     <>
       <header className="row wrap" style={{ marginBottom: "0.75rem" }}>
         <h1>Board</h1>
-        <span className="muted">{template ? "runs by the phase that they are at" : "runs by what they wait for"}</span>
+        <span className="muted">{template ? "runs by the phase that they are at" : "runs by what they wait for"}{most > 0 && `; the newest ${most} runs`}</span>
         <span className="end row wrap">
           <ProjectChoice at={at} />
           {templates.length > 0 && (

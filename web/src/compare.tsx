@@ -15,6 +15,7 @@ export function Compare({ left, right }: { left: string; right: string }) {
       <span>{name}</span>
       <select value={value} onChange={(event) => chosen(event.target.value)}>
         <option value="">choose a run</option>
+        {value && !runs.data?.runs.some((each) => each.run === value) && <option>{value}</option>}
         {(runs.data?.runs ?? []).map((each) => (
           <option key={each.run} value={each.run}>
             {each.title} ({each.template}, {stateWord(each.state)}, {each.run})

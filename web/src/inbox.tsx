@@ -1,11 +1,11 @@
 // What waits for you: decisions, tasks, opinions, what failed or is held, runs that stopped or are paused, trust. Nothing is decided here: nothing is asked before it was shown.
 import { useEffect, useMemo, useRef, useState } from "react";
-import { useAsk } from "./api";
+import { useAsk, type Refused } from "./api";
 import type { ActivityView, DecisionData, InboxView, NewsView, Unusual } from "./api_types";
 import { useProject } from "./in_project";
 import { useKeys, useMarked } from "./keys";
 import { isNew, NewMark, News } from "./news";
-import { Cli, Empty, Flag, Gates, Waiting, type Gate } from "./parts";
+import { Cli, Empty, Flag, Gates, Problem, Waiting, type Gate } from "./parts";
 import { go, to } from "./route";
 import { Week } from "./statistics";
 import { ReadyNext } from "./work";
@@ -176,7 +176,7 @@ function tomorrow(): number {
 
 const KINDS = ["All", "Decisions", "Tasks", "Opinions", "Stopped", "Trust"] as const;
 
-export function Inbox({ data, news }: { data: InboxView | null; news: NewsView | null }) {
+export function Inbox({ data, error, news }: { data: InboxView | null; error: Refused | null; news: NewsView | null }) {
   const inProject = useProject();
   const { nameOf } = inProject;
   const [kind, setKind] = useState<(typeof KINDS)[number]>("All");
@@ -220,7 +220,7 @@ export function Inbox({ data, news }: { data: InboxView | null; news: NewsView |
     f: () => setKind(KINDS[(KINDS.indexOf(kind) + 1) % KINDS.length] ?? "All"),
   });
 
-  if (!data) return <Waiting />;
+  if (!data) return error ? <Problem error={error} /> : <Waiting />;
   const asleep = mine.length - awake.length;
   return (
     <>

@@ -1,4 +1,4 @@
-// Every run, newest first, by state.
+// Every run, newest first, by state; a hundred at a time.
 import { useState } from "react";
 import { query, useAsk } from "./api";
 import type { RunList, RunRow } from "./api_types";
@@ -13,7 +13,9 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
   const [status, setStatus] = useState(given.get("status") ?? "");
   const [at, setAt] = useState(0);
   const shown = useProject();
-  const { data, error } = useAsk<RunList>(`/runs${query({ status: status || null, project: shown.id, limit: 100 })}`, shown.concerns);
+  const cursor = given.get("cursor");
+  const { data, error } = useAsk<RunList>(`/runs${query({ status, project: shown.id, cursor, limit: 100 })}`, shown.concerns);
+  const choose = (name: string) => (cursor ? go(`#/runs${query({ status: name })}`) : setStatus(name));
   const isAuthor = useRoleSomewhere("author");
   const rows = data?.runs ?? [];
   const open = (row?: RunRow) => row && go(to("runs", row.run));
@@ -28,7 +30,7 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
     <>
       <header className="row wrap">
         <h1>Runs</h1>
-        <span className="muted">{data ? count(rows.length, "run") : ""}</span>
+        <span className="muted">{data && (cursor ? count(rows.length, "older run") : `${data.cursor ? "the newest " : ""}${count(rows.length, "run")}`)}</span>
         <a className="btn end" href="#/compare" title="wfe-mcp compare ONE OTHER">
           Compare two
         </a>
@@ -39,7 +41,7 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
         )}
       </header>
       <div className="filters">
-        <Segments label="State" names={["all", "running", "waiting", "paused", "blocked", "failed", "completed"]} now={status || "all"} choose={(name) => setStatus(name === "all" ? "" : name)} />
+        <Segments label="State" names={["all", "running", "waiting", "paused", "blocked", "failed", "completed"]} now={status || "all"} choose={(name) => choose(name === "all" ? "" : name)} />
         <ProjectChoice at={shown} />
         <span className="end">
           <Cli text={`wfe-mcp list${status ? ` --status ${status}` : ""}${shown.cli}`} />
@@ -49,7 +51,7 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
       {!data && !error && <Waiting />}
       {data && !rows.length && (
         <Empty
-          title={status ? `No run is ${runWord(status)}` : "No run yet"}
+          title={cursor ? "No older run" : status ? `No run is ${runWord(status)}` : "No run yet"}
           steps={[
             { say: "Start one here, or let your agent start it.", cli: "wfe-mcp start" },
             { say: "See a run played in a scratch folder.", cli: "wfe-mcp demo" },
@@ -96,6 +98,20 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
             ))}
           </tbody>
         </table>
+      )}
+      {(cursor || data?.cursor) && (
+        <p className="row" style={{ marginTop: "0.75rem" }}>
+          {cursor && (
+            <a className="btn slim" href={`#/runs${query({ status })}`}>
+              Newest runs
+            </a>
+          )}
+          {data?.cursor && (
+            <a className="btn slim" href={`#/runs${query({ status, cursor: data.cursor })}`}>
+              Older runs
+            </a>
+          )}
+        </p>
       )}
     </>
   );
