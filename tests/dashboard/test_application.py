@@ -285,7 +285,7 @@ def test_a_wrong_pin_decides_nothing_and_keeps_what_was_typed(scene: Scene, visi
 
 def test_a_comment_on_a_line_becomes_the_feedback_of_a_rejection(scene: Scene, stage: Stage, visit: Visit) -> None:
     shown = visit(f"/inbox/{stage.request}")
-    comment_on(shown.locator("#f-src-lists-py tr.add").first, "Say that None is skipped.")
+    comment_on(shown.locator("[id='f-src/lists.py'] tr.add").first, "Say that None is skipped.")
     shown.reload()
     expect(shown.locator(".say.mine")).to_contain_text("Say that None is skipped.")
     shown.get_by_role("button", name="Send back").first.click()
@@ -326,7 +326,7 @@ def test_the_application_shows_all_that_the_plain_page_shows(stage: Stage, page:
 
 def test_links_of_the_plain_page_lead_to_the_same_in_the_application(stage: Stage, visit: Visit) -> None:
     shown = visit(f"/inbox/{stage.request}")
-    comment_on(shown.locator("#f-src-lists-py tr.add").first, "Say that None is skipped.")
+    comment_on(shown.locator("[id='f-src/lists.py'] tr.add").first, "Say that None is skipped.")
     shown.get_by_role("link", name="Side by side").click()
     expect(shown.locator(".diff.beside")).to_have_count(2)
     expect(shown.locator(".say.mine")).to_contain_text("Say that None is skipped.")
@@ -346,11 +346,11 @@ def test_keys_go_through_the_files_comment_and_mark_them_as_viewed(stage: Stage,
     for key in ("n", "n", "v"):
         shown.keyboard.press(key)
     expect(shown.get_by_label("Viewed tests/test_lists.py")).to_be_checked()
-    expect(shown.locator("#f-tests-test_lists-py, #f-tests-test-lists-py")).not_to_have_attribute("open", "")
+    expect(shown.locator("[id='f-tests/test_lists.py']")).not_to_have_attribute("open", "")
     expect(shown.locator(".decide .facts")).to_contain_text("1 of 2 files viewed")
     shown.keyboard.press("p")
     shown.keyboard.press("c")
-    expect(shown.locator("#f-src-lists-py").get_by_role("textbox", name="Comment")).to_be_focused()
+    expect(shown.locator("[id='f-src/lists.py']").get_by_role("textbox", name="Comment")).to_be_focused()
 
 
 def test_markup_in_an_artifact_is_text(stage: Stage, visit: Visit, tab: Tab) -> None:

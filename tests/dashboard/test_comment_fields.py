@@ -62,7 +62,7 @@ def test_the_button_opens_a_field_keeps_what_was_typed_and_decides_nothing(
     assert "autofocus" in field(second, OLD)
     assert "Nearly.</textarea>" in second.text
     assert PIN not in second.text
-    assert 'class="file" id="f-kept-py" open' in second.text
+    assert 'class="file" id="f-kept.py" open' in second.text
 
 
 def test_comments_are_sent_back_signed_and_given_to_the_agent(scene: Scene, request_id: str, browser: Browser) -> None:

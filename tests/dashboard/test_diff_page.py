@@ -1,5 +1,7 @@
 """The change on the decision page: kinds of files, colours, side by side, and a large one."""
 
+import re
+
 import pytest
 
 from tests.dashboard.browser import Answer, Browser, asked
@@ -98,3 +100,16 @@ def test_code_below_a_text_that_began_above_the_hunk_has_its_own_colours() -> No
     assert "syn-s" in "".join(map(str, inside[0]))
     below = highlight("a.py", ["import os", '"""the beginning of a text', "that ends below"])
     assert 'class="syn-k"' in "".join(map(str, below[0]))
+
+
+def test_files_with_names_that_differ_by_a_sign_have_places_of_their_own(scene: Scene, browser: Browser) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.begin(run, "plan")
+    names = ["src/a-b.py", "src/a_b.py", "src/a/b.py", "src/größe 100%.py"]
+    for name in names:
+        scene.write(name, "x = 1\n")
+    scene.submit(run, "plan")
+    page = browser.get(f"/decide/{asked(scene, run)}").text
+    places = re.findall(r'class="file" id="([^"]*)"', page)
+    assert len(set(places)) == len(names)
+    assert [place for place in re.findall(r'href="#(f-[^"]*)"', page) if place in places] == places

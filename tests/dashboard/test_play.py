@@ -100,7 +100,7 @@ def test_a_line_is_commented_and_sent_back_to_the_agent_and_what_comes_next_is_a
         asked = agent.call("approve", run=run, phase="fix")
         assert asked["error"]["code"] == "needs_human"
         shown = play.to(f"/inbox/{asked['data']['request']}")
-        comment_on(shown.locator("#f-app-py tr.add").first, "Three, not two.")
+        comment_on(shown.locator("[id='f-app.py'] tr.add").first, "Three, not two.")
         shown.get_by_role("button", name="Send back").first.click()
         shown.get_by_label("What should be different?").fill("Nearly.")
         shown.get_by_label("PIN").fill("correct horse")

@@ -71,8 +71,8 @@ def stat_html(added: int, removed: int) -> Html:
 
 
 def anchor(file: FileDiff) -> str:
-    """The name of the file's place on the page."""
-    return "f-" + "".join(char if char.isalnum() else "-" for char in file.path)
+    """The name of the file's place on the page: its path, so no other file has it."""
+    return f"f-{file.path}"
 
 
 def _file(file: FileDiff, whole: str, holds: str, talk: Fields | None, *, is_open: bool, split: bool) -> Html:
