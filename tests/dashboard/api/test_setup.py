@@ -72,6 +72,10 @@ def test_a_folder_becomes_a_project(scene: Scene, person: Program, connect: Conn
     assert len(person.get("/projects").data["projects"]) == 2
     assert person.post("/projects", folder="second").code == "bad_argument"
     assert person.post("/projects", folder=str(folder / "none")).code == "bad_argument"
+    for path in ("/projects", "/projects/{project}/move"):
+        pasted = person.post(path, {"project": scene.engine.project_id}, folder="/" + "ü" * 300)
+        assert pasted.code == "bad_argument"
+        assert "is too long: 301 characters" in pasted.body["error"]["message"]
     assert (
         connect("manage", "own", project=scene.engine.project_id).post("/projects", folder=str(folder)).code
         == "forbidden"

@@ -32,7 +32,7 @@ from wfe_mcp.dashboard.api import (
     work,
 )
 from wfe_mcp.dashboard.api.access import Access
-from wfe_mcp.dashboard.api.replies import TOO_LARGE, on_bug, on_http, on_malformed, on_refused, refusals
+from wfe_mcp.dashboard.api.replies import TOO_LARGE, on_bug, on_http, on_long_path, on_malformed, on_refused, refusals
 from wfe_mcp.dashboard.guard import App, Message, Receive, Scope, Send
 
 ROOT = "/api/v1"
@@ -143,6 +143,7 @@ def described_app() -> FastAPI:
     app.add_exception_handler(Refused, on_refused)
     app.add_exception_handler(RequestValidationError, on_malformed)
     app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(OSError, on_long_path)
     app.add_exception_handler(Exception, on_bug)
     app.add_middleware(Authenticated)
     app.add_middleware(BodyLimit)

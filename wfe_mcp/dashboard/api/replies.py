@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 from http import HTTPStatus
@@ -144,6 +145,15 @@ def on_http(request: Request, exc: Exception) -> JSONResponse:
         refused = Refused("too_large", f"The body of {line} is larger than {most}.", MESSAGE_BYTES.remedy)
     envelope = Envelope(False, summary=refused.message, error=refused)
     return JSONResponse(envelope.to_dict(), exc.status_code, exc.headers)
+
+
+def on_long_path(request: Request, exc: Exception) -> JSONResponse:
+    """A text where a path belongs, which is longer than a disk takes; any other error of a disk is a bug."""
+    if not isinstance(exc, OSError) or exc.errno != errno.ENAMETOOLONG:
+        raise exc
+    name = str(exc.filename)
+    message = f"The path {name[:80]!r}… is too long: {len(name):,} characters."
+    return on_refused(request, Refused("bad_argument", message, "Name a shorter one."))
 
 
 def on_bug(request: Request, exc: Exception) -> JSONResponse:
