@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page as Tab_, expect
+from playwright.sync_api import Page as Tab_, Route, expect
 
 from tests.dashboard.chromium import Tab, is_live
 from tests.dashboard.stage import Stage
@@ -145,3 +145,19 @@ def test_a_tab_that_is_opened_beside_another_says_that_it_is_live(scene: Scene, 
     is_live(second)
     run = scene.start(phase("plan"), title="Mend the door")
     expect(second.locator("main tbody a").first).to_have_attribute("href", f"#/runs/{run}")
+
+
+def test_an_answer_to_words_that_are_no_longer_typed_is_not_offered(stage: Stage, visit: Visit) -> None:
+    shown = visit("/runs")
+    held: list[Route] = []
+    shown.route("**/api/v1/search?query=skipped*", lambda route: held.append(route))
+    shown.keyboard.press("Control+k")
+    with shown.expect_request("**/api/v1/search?query=skipped*"):
+        shown.get_by_role("combobox").fill("skipped")
+    shown.get_by_role("combobox").fill("nothing-like-it")
+    offered = shown.get_by_role("listbox")
+    expect(offered).to_contain_text("Nothing is called that.")
+    with shown.expect_response("**/api/v1/search?query=skipped*"):
+        held[0].continue_()
+    shown.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+    assert "Nothing is called that." in offered.inner_text()

@@ -61,3 +61,20 @@ def test_an_inbox_that_could_not_be_read_says_why(visit: Visit) -> None:
     expect(shown.get_by_role("alert")).to_contain_text("The server does not answer.")
     shown.unroute("**/api/v1/inbox")
     expect(shown.locator("main")).to_contain_text("Nothing waits for you.")
+
+
+def test_a_log_that_could_not_be_read_says_so_and_is_asked_for_again(stage: Stage, visit: Visit) -> None:
+    shown = visit("/runs")
+    shown.route("**/events?after*", lambda route: route.abort())
+    shown.route("**/activity?*", lambda route: route.abort())
+    for address in (f"/runs/{stage.done}/events", "/activity"):
+        to(shown, address)
+        expect(shown.get_by_role("alert")).to_contain_text("The server does not answer.")
+        expect(shown.locator("main")).not_to_contain_text("No events of this kind.")
+        expect(shown.locator("main")).not_to_contain_text("Nothing has happened yet.")
+    shown.unroute("**/events?after*")
+    shown.unroute("**/activity?*")
+    for address in ("/activity", f"/runs/{stage.done}/events"):
+        to(shown, address)
+        expect(shown.locator(".event-text").first).to_be_visible()
+        expect(shown.get_by_role("alert")).to_be_hidden()

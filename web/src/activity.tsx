@@ -1,9 +1,9 @@
 // Every event of every run, newest first.
 import { useEffect, useMemo, useRef, useState } from "react";
-import { ask, onLive, query } from "./api";
+import { ask, onLive, query, useRetry, type Refused } from "./api";
 import type { ActivityList, ActivityView } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
-import { Waiting } from "./parts";
+import { Problem, Waiting } from "./parts";
 import { Log } from "./run_history";
 import { age, moment } from "./words";
 
@@ -20,7 +20,7 @@ export function Activity({ query: given }: { query: URLSearchParams }) {
   const [kind, setKind] = useState(given.get("type") ?? "");
   const [actor, setActor] = useState("");
   const [all, setAll] = useState(false);
-  const [error, setError] = useState<Error | null>(null);
+  const [error, setError] = useState<Refused | null>(null);
   const [whole, setWhole] = useState(false);
   const first = useRef(0);
   const at = useProject();
@@ -31,16 +31,22 @@ export function Activity({ query: given }: { query: URLSearchParams }) {
     const asked = at.id;
     const { data } = await ask<ActivityList>(`/activity${query({ limit: PAGE, before: first.current || null, project: at.id })}`);
     if (wanted.current !== asked) return;
+    setError(null);
     first.current = data.last ?? 0;
     setWhole(data.events.length < PAGE);
     setEvents((was) => [...was, ...data.events.filter((each) => !was.some((one) => one.position === each.position))]);
   };
+  useRetry(error, () => void older().catch(setError));
   useEffect(() => {
-    first.current = 0;
-    setEvents([]);
-    setWhole(false);
-    older().catch(setError);
+    const anew = () => {
+      first.current = 0;
+      setEvents([]);
+      setWhole(false);
+      older().catch(setError);
+    };
+    anew();
     return onLive((heard) => {
+      if ("again" in heard) anew();
       if ("event" in heard && (!at.id || heard.event.project === at.id)) setEvents((was) => (was.some((one) => one.position === heard.event.position) ? was : [heard.event, ...was]));
     }) as () => void;
   }, [at.id]); // eslint-disable-line
@@ -61,7 +67,7 @@ export function Activity({ query: given }: { query: URLSearchParams }) {
         <h1>Activity</h1>
         <span className="muted">what happened in every run, newest first</span>
       </header>
-      {error && <p className="note no">{error.message}</p>}
+      <Problem error={error} />
       <div className="filters">
         <ProjectChoice at={at} />
         <label className="row small soft">
@@ -96,7 +102,7 @@ export function Activity({ query: given }: { query: URLSearchParams }) {
           Export {shown.length} as JSON lines
         </button>
       </div>
-      {!events.length && !whole && !error ? <Waiting /> : <div className="panel">
+      {!events.length && !whole ? !error && <Waiting /> : <div className="panel">
         <Log events={at.many ? shown.map((each) => ({ ...each, title: `${each.title} (${at.names.get(each.project) ?? ""})` })) : shown} empty="Nothing has happened yet. Start a run: what it does appears here at once." run />
       </div>}
       {!whole && events.length > 0 && (

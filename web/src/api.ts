@@ -281,11 +281,7 @@ export function useAsk<T>(path: string | null, matters: (event: ActivityView) =>
   useEffect(() => void load(), [path, load]);
   useEffect(() => whenChanged(() => void load(), (event) => filter.current(event), unseen, (news) => those.current(news)), [load, unseen]);
 
-  useEffect(() => {
-    if (found.error?.code !== "lost") return undefined;
-    const timer = setTimeout(() => void load(), LOST_MS); // the stream may not have noticed
-    return () => clearTimeout(timer);
-  }, [found, load]);
+  useRetry(found.error, () => void load());
 
   const current = found.path === path;
   return {
@@ -294,6 +290,17 @@ export function useAsk<T>(path: string | null, matters: (event: ActivityView) =>
     error: current ? found.error : null,
     reload: () => void load(),
   };
+}
+
+/** Do `work` again soon, where it did not arrive. */
+export function useRetry(error: Refused | null, work: () => void): void {
+  const now = useRef(work);
+  now.current = work;
+  useEffect(() => {
+    if (error?.code !== "lost") return undefined;
+    const timer = setTimeout(() => now.current(), LOST_MS); // the stream may not have noticed
+    return () => clearTimeout(timer);
+  }, [error]);
 }
 
 /** What a model has written at the newest attempt at a phase that it works; empty before it has written anything. */
@@ -316,7 +323,10 @@ export function useToolNews(run: string, phase: string, work: () => void): void 
 
 export function useLive(): LiveState {
   const [now, setNow] = useState(state);
-  useEffect(() => onLive((heard) => "state" in heard && setNow(heard.state)) as () => void, []);
+  useEffect(() => {
+    setNow(state); // it may have come since the first drawing
+    return onLive((heard) => "state" in heard && setNow(heard.state));
+  }, []);
   return now;
 }
 

@@ -34,14 +34,19 @@ export function Palette({ onClose }: { onClose: () => void }) {
   const before = useRef<Element | null>(document.activeElement);
 
   useEffect(() => {
+    let on = true;
+    const found = (those: HitView[]) => on && setHits(those);
     const timer = setTimeout(() => {
       if (text.trim().length < 2) return setHits([]);
       ask<FoundView>(`/search${query({ query: text, limit: 8, project: shown.id, all: shown.id ? null : "true" })}`).then(
-        ({ data }) => setHits(data.hits),
-        () => setHits([]),
+        ({ data }) => void found(data.hits),
+        () => void found([]),
       );
     }, 150);
-    return () => clearTimeout(timer);
+    return () => {
+      on = false;
+      clearTimeout(timer);
+    };
   }, [text, shown.id]);
 
   const commands = useMemo(() => {

@@ -1,6 +1,6 @@
 // What happened in a run: its events, every attempt, its checkpoints.
 import { useEffect, useMemo, useRef, useState } from "react";
-import { ask, query, useAct, useAsk, whenChanged } from "./api";
+import { ask, query, useAct, useAsk, useRetry, whenChanged, type Refused } from "./api";
 import type { ActivityView, CheckpointList, CheckpointView, EventList, EventView, LineageView } from "./api_types";
 import { Icon } from "./icons";
 import { Ask, Cli, Flag, Problem, State, Waiting } from "./parts";
@@ -61,22 +61,30 @@ export function Log({ events, empty, run = false }: { events: (EventView & Parti
 export function Events({ run }: { run: string }) {
   const [events, setEvents] = useState<EventView[]>([]);
   const [kind, setKind] = useState("");
+  const [isRead, setRead] = useState(false);
+  const [error, setError] = useState<Refused | null>(null);
   const last = useRef(0);
+  const again = useRef(() => {});
+  useRetry(error, () => again.current());
   useEffect(() => {
     let on = true;
     const more = async () => {
       for (;;) {
         const { data } = await ask<EventList>(`/runs/${encodeURIComponent(run)}/events${query({ after: last.current, limit: 1000 })}`);
         const fresh = data.events.filter((each) => each.seq > last.current);
-        if (!on || !fresh.length) return;
+        if (!on) return;
+        setRead(true);
+        setError(null);
+        if (!fresh.length) return;
         last.current = fresh[fresh.length - 1]?.seq ?? last.current;
         setEvents((was) => [...was, ...fresh]);
       }
     };
     let reading = Promise.resolve();
-    const next = () => (reading = reading.then(more, more).catch(() => undefined));
-    void next();
-    const off = whenChanged(() => void next(), (event) => event.run === run);
+    const next = () => void (reading = reading.then(more).catch((reason: Refused) => void (on && setError(reason))));
+    again.current = next;
+    next();
+    const off = whenChanged(next, (event) => event.run === run);
     return () => {
       on = false;
       off();
@@ -98,7 +106,8 @@ export function Events({ run }: { run: string }) {
         </label>
         <Cli text={`wfe-mcp log ${run}`} />
       </div>
-      <Log events={shown} empty="No events of this kind." />
+      <Problem error={error} />
+      {isRead ? <Log events={shown} empty="No events of this kind." /> : !error && <Waiting />}
     </>
   );
 }

@@ -3,7 +3,7 @@ import { useEffect, useState } from "react";
 import { query, useAsk } from "./api";
 import type { FoundView, HitView } from "./api_types";
 import { ProjectChoice, useProject, type InProject } from "./in_project";
-import { Cli, Problem, Segments } from "./parts";
+import { Cli, Problem, Segments, Waiting } from "./parts";
 import { go, to } from "./route";
 import { age, folder } from "./words";
 
@@ -37,6 +37,7 @@ export function Search({ text }: { text: string }) {
         <Segments label="Kind" names={["all", "run", "artifact", "event", "decision", "finding", "work item"]} now={kind} choose={setKind} />
       </form>
       <Problem error={error} />
+      {text && !data && !error && <Waiting />}
       {data && !data.hits.length && <p className="soft">Nothing found. Try fewer words: every one of them must occur.</p>}
       {data && data.hits.length > 0 && (
         <ul className="panel plist">
