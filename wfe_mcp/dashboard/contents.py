@@ -54,13 +54,13 @@ class Contents:
             record = tx.attachments.get(view.request.run_id, number)
         if record is None:
             return unknown()
-        return file_response(record.name, record.media_type, record.content)
+        if record.media_type == "text/plain":
+            return PlainTextResponse(clean(record.content.decode()))
+        return saved_file(record.name, record.media_type, record.content)
 
 
-def file_response(name: str, media_type: str, content: bytes) -> Response:
-    """An attached file. Pictures and text are shown; others are only saved."""
-    if media_type == "text/plain":
-        return PlainTextResponse(clean(content.decode()))
+def saved_file(name: str, media_type: str, content: bytes) -> Response:
+    """An attached file, byte by byte. Pictures are shown; others are only saved."""
     how = "inline" if media_type.startswith("image/") else "attachment"
     named = {"content-disposition": f"{how}; filename*=UTF-8''{quote(name)}"}
     return Response(content, media_type=media_type, headers=named)

@@ -178,3 +178,13 @@ def test_issues_are_imported_over_http_with_the_credential_that_no_program_sees(
         made = program.post("/items/import", dry_run=False)
         assert [each["kind"] for each in made.data["added"]] == ["bug", "task"]
         assert TOKEN not in str(made.body)
+
+
+def test_an_attached_text_is_saved_as_it_was_attached(program: Program) -> None:
+    program.post("/items", item=READY)
+    sent = "\ufeffeins;zwei\r\nü\u200b;\x1b[31m\r\n"
+    content = base64.b64encode(sent.encode()).decode()
+    program.post("/items/{id}/files", {"id": "W-1"}, name="export.csv", content=content)
+    found = program.raw("GET", f"{ROOT}/items/W-1/files/1")
+    assert found.body == sent
+    assert found.headers["content-disposition"] == "attachment; filename*=UTF-8''export.csv"

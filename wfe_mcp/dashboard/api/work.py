@@ -14,7 +14,7 @@ from wfe_mcp.dashboard.api.access import Reads, Works
 from wfe_mcp.dashboard.api.bodies import OfProject, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import answer_reply, reply, view_reply
-from wfe_mcp.dashboard.contents import file_response
+from wfe_mcp.dashboard.contents import saved_file
 from wfe_mcp.engine.work.item_files import file_of
 from wfe_mcp.engine.work.items import OPEN
 from wfe_mcp.views.runs.models import RunView
@@ -218,9 +218,9 @@ def detach_from_work(caller: Works, id: str, body: DetachedFile) -> JSONResponse
 
 @router.get("/items/{id}/files/{number}", tags=["items"], response_class=Response)
 def show_file_of_work(caller: Reads, id: str, number: int, project: str = "") -> Response:
-    """An attached file: pictures and text to be shown, others to be saved only."""
+    """An attached file as it was attached: pictures to be shown, others to be saved only."""
     file, content = file_of(caller.engine(project), id, number)
-    return file_response(file.name, file.media_type, content)
+    return saved_file(file.name, file.media_type, content)
 
 
 @router.post("/items/{id}/start", response_model=answer_of(RunView), tags=["items"])
