@@ -93,3 +93,23 @@ def test_enter_does_what_the_link_or_button_with_the_focus_says_where_it_opens_a
     has_focus(second)
     shown.keyboard.press("Enter")
     expect(shown.locator("h1")).to_have_text(title)
+
+
+def test_keys_count_however_fast_they_come_and_the_palette_keeps_the_focus_until_it_closes(visit: Visit) -> None:
+    shown = visit("/runs")
+    for key in ("g", "b"):
+        shown.keyboard.down(key)
+    for key in ("g", "b"):
+        shown.keyboard.up(key)
+    expect(shown.locator("h1")).to_have_text("Board")
+    shown.keyboard.press("g")
+    shown.keyboard.press("Control+k")
+    words = shown.get_by_role("combobox", name="Search or run a command")
+    has_focus(words)
+    shown.keyboard.press("Tab")
+    has_focus(words)
+    shown.keyboard.press("Escape")
+    expect(words).to_be_hidden()
+    shown.keyboard.press("?")
+    for name in shown.get_by_role("navigation", name="Main").locator("a").all_text_contents():
+        expect(shown.get_by_role("dialog", name="Keys")).to_contain_text(name)

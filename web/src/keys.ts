@@ -10,6 +10,8 @@ const inField = (target: EventTarget | null): boolean =>
 const isOfTarget = (event: KeyboardEvent): boolean => event.key === "Enter" && event.target instanceof Element && event.target.closest("a, button, summary") !== null;
 
 let prefix = "";
+/** The prefix of the next key. */
+let next = "";
 
 /** While the component is shown: name of a key, or two with a space between, → what it does.
  *
@@ -39,11 +41,13 @@ export function useMarked(line: string | number | undefined): void {
   useEffect(() => document.activeElement?.closest("tbody, ul")?.querySelector<HTMLElement>(`tr[aria-current="true"] a, li[aria-current="true"] a, a[aria-current="true"]`)?.focus(), [line]);
 }
 
-/** Remember a first `g`, once for the page, after every listener has seen the key. */
+/** Remember a first `g`, once for the page, before any listener sees the key; who types fast presses the next key before this one is up. */
 export function watchPrefix(): void {
-  window.addEventListener("keyup", (event) => {
-    if (!inField(event.target)) prefix = event.key === "g" && !prefix ? "g" : "";
-  });
+  const pressed = (event: KeyboardEvent) => {
+    prefix = next;
+    next = event.key === "g" && !prefix && !event.ctrlKey && !event.metaKey && !inField(event.target) ? "g" : "";
+  };
+  window.addEventListener("keydown", pressed, true);
 }
 
 /** Where what had the focus has gone: back to `before`, or to the page where that has gone too or is switched off. */

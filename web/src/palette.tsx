@@ -108,7 +108,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
             else if (event.key === "ArrowUp") move(-1);
             else if (event.key === "Enter") run(commands[at]);
             else if (event.key === "Escape") close();
-            else return;
+            else if (event.key !== "Tab") return; // nothing else in it takes the focus
             event.preventDefault();
           }}
         />
@@ -134,7 +134,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
 
 const KEYS: [string, string][] = [
   ["j k", "next, previous"], ["Enter", "open"], ["d", "open at the diff"], ["h", "snooze until tomorrow"], ["f", "filter"], ["m", "move the work item"],
-  ["g i", "Inbox"], ["g b", "Board"], ["g r", "Runs"], ["g w", "Work"], ["g t", "Templates"], ["g q", "Queue"], ["g a", "Activity"], ["g p", "Projects"], ["g s", "Settings"],
+  ["g i", "Inbox"], ["g b", "Board"], ["g r", "Runs"], ["g w", "Work"], ["g t", "Templates"], ["g q", "Queue"], ["g a", "Activity"], ["g p", "Projects"], ["g s", "Settings"], ["g k", "Ask"], ["g e", "Environments"],
   ["n p", "next, previous file"], ["c", "comment on the first changed line"], ["v", "mark the file as viewed"],
   ["a", "open the approval"], ["s", "open sending back"], ["e", "edit what waits, where that is allowed"], ["Ctrl K", "commands"], ["?", "these keys"], ["Esc", "close"],
 ];
