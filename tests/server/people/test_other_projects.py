@@ -1,17 +1,20 @@
 """What a person sees of a project in which they have no role: nothing, by any operation of the API."""
 
 import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.server.conftest import DRILL, HUMAN, House
 from tests.server.http.conftest import other_project as other_project
-from tests.server.people.conftest import Team
+from tests.server.people.conftest import Team, of_another_project
 from wfe_mcp.core.model import By
 from wfe_mcp.dashboard.api.app import OPEN, document
 from wfe_mcp.engine.kernel.engine import utc_now
 from wfe_mcp.engine.templates.catalogue import trust_key
+from wfe_mcp.engine.work.items import add_item
 from wfe_mcp.views.answers.tool_answers import start_run
 from wfe_mcp.workflow.load import digest
 
@@ -87,3 +90,20 @@ def test_the_lists_of_a_person_have_their_runs_however_many_newer_ones_another_p
     events = browser.api("GET", "/activity?limit=2").json()["data"]["events"]
     assert [event["run"] for event in events] == [run] * 2
     assert SECRET not in browser.api("GET", "/activity/export").text
+
+
+def test_the_work_of_all_projects_of_a_person_is_in_one_list_and_no_other(team: Team, tmp_path: Path) -> None:
+    house = team.running.house
+    houses = [house]
+    for name in ("second", "third"):
+        subprocess.run(["git", "init", "-q", "--template=", str(tmp_path / name)], check=True)
+        houses.append(House(tmp_path / name, house.environment, engines=house.engines))
+    for number, at in enumerate(houses):
+        add_item(at.engine(), By("claude"), "task", {"title": f"Task {number}"})
+    of_another_project(team, houses[1], "ada")
+    team.provider.claims = {"groups": ["shop-authors", "others"]}
+    browser = team.browser()
+    assert browser.log_in().status_code == 303
+    found = browser.api("GET", "/backlog").json()["data"]
+    assert sorted(item["title"] for item in found["items"]) == ["Task 0", "Task 1"]
+    assert found["count"] == 2

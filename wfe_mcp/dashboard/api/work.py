@@ -137,9 +137,16 @@ def show_backlog(
 
     Without a status those on which something is left to do.
     """
-    wanted = caller.sum_project(project)
+    wanted = caller.list_project(project)
     view = backlog(
-        caller.engine(wanted), wanted, kind or (), status or OPEN, text, newest=order == "newest", limit=limit
+        caller.engine(wanted),
+        wanted,
+        kind or (),
+        status or OPEN,
+        text,
+        newest=order == "newest",
+        limit=limit,
+        among=caller.projects,
     )
     return view_reply(f"{plural(view.count, 'work item')}", view)
 

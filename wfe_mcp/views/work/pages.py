@@ -99,8 +99,9 @@ def backlog(
     *,
     newest: bool = False,
     limit: int,
+    among: Sequence[str] | None = None,
 ) -> Backlog:
-    """The items of a project, of all for "", the highest priority first, else (``newest``) the last to change.
+    """The items of a project, for "" of those ``among``, else of all, the highest priority first, else (``newest``) the last to change.
 
     ``text``: only items with words that begin with these. Refuses ``unavailable`` for them without full-text search.
     """
@@ -109,7 +110,8 @@ def backlog(
     if query is not None:
         catch_up(engine, within_s=CATCH_UP_S)
     with engine.store.read() as tx:
-        projects = [project] if project else [record.id for record in tx.projects.all()]
+        several = [record.id for record in tx.projects.all()] if among is None else among
+        projects = [project] if project else several
         rows, count = tx.items.backlog(projects, kinds, statuses, query, newest=newest, limit=limit)
         counts = {str(status): many for status, many in tx.items.counts(*projects).items()}
         cards = _cards(tx, rows)
