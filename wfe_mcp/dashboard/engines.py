@@ -86,14 +86,18 @@ class Engines:
         return None if project is None else self.by_id(project)
 
     def by_id(self, project: str) -> Engine | None:
-        """The engine of a project in the folder where it was first seen; None without such a project or folder."""
+        """The engine of a project in its folder, which may have been moved since; None without such a project or folder.
+
+        That of the page's own project is there also without its folder: by it the lists are read, and said where it is now.
+        """
         with self._lock:
-            if project in self._engines:
-                return self._engines[project]
+            engine = self._engines.get(project)
+            if engine is not None and engine.root.is_dir():
+                return engine
             with self.engine.store.read() as tx:
                 root = tx.projects.roots([project]).get(project)
             if root is None or not Path(root).is_dir():
-                return None
+                return self.engine if project == self.engine.project_id else None
             engine = create_beside(self.engine, project_at(Path(root)), self.engine.holder)
             if engine.project_id != project:
                 return None

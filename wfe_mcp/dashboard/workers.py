@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from wfe_mcp.dashboard.engines import Engines
     from wfe_mcp.engine.kernel.engine import Engine
@@ -22,6 +23,7 @@ class ProjectWorkers:
     def __init__(self, engines: Callable[[], Engines]) -> None:
         self._engines = engines
         self._workers: dict[str, Worker] = {}
+        self._roots: dict[str, Path] = {}
         self._left_alone: set[str] = set()
         self._lock = threading.Lock()
 
@@ -31,10 +33,13 @@ class ProjectWorkers:
         from wfe_mcp.engine.integrity.anchoring import anchoring_of
 
         with self._lock:
-            is_first = engine.project_id not in self._workers
+            is_first = self._roots.get(engine.project_id) != engine.root
             if is_first:
+                if (before := self._workers.get(engine.project_id)) is not None:  # the project was moved
+                    before.stop()
                 tend_open_runs(engine)
                 self._workers[engine.project_id] = start_worker(engine)
+                self._roots[engine.project_id] = engine.root
         self._workers[engine.project_id].wake()
         if is_first and (anchoring := anchoring_of(engine)) is not None:
             anchoring.catch_up()  # with what the last process left undone; it reads every anchor, so no one else waits for it
@@ -70,3 +75,4 @@ class ProjectWorkers:
             for worker in self._workers.values():
                 worker.stop()
             self._workers.clear()
+            self._roots.clear()

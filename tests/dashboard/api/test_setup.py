@@ -117,6 +117,40 @@ def test_a_project_has_a_name_and_a_missing_one_is_found_again_by_the_person(
     assert person.post("/projects/{project}/move", place, folder="third").code == "bad_argument"
 
 
+def test_a_project_that_was_moved_is_worked_in_its_new_folder_by_the_page_that_runs(
+    shop: Scene, person: Program
+) -> None:
+    shop.check("ok", "print('fine')")
+    shop.define(phase("plan", command("ok")))
+    place, moved = {"project": shop.engine.project_id}, shop.root.parent / "laden"
+
+    def passes() -> str:
+        run = person.post("/runs", **place, template="drill", inputs={"goal": "more"}).body["run"]
+        person.post("/runs/{run}/start_phase", {"run": run}, phase="plan")
+        done = person.post("/runs/{run}/submit_artifact", {"run": run}, phase="plan", artifact={"title": "A title"})
+        assert done.body["state"] == "completed", done.body
+        return person.get("/runs/{run}", {"run": run}).data["worktree"]
+
+    assert passes() == str(shop.root)
+    shop.root.rename(moved)
+    assert person.get("/projects/{project}/stack", place).code == "bad_argument"
+    seen = person.post("/projects/{project}/move", place, folder=str(moved)).data
+    person.post("/projects/{project}/move", place, pin=PIN, folder=str(moved), shown=seen["lines"])
+    assert person.get("/projects/{project}/stack", place).data["root"] == str(moved)
+    assert passes() == str(moved)
+    assert not shop.root.exists()
+
+
+def test_the_project_of_the_page_itself_is_moved_at_the_page(scene: Scene, person: Program) -> None:
+    place, moved = {"project": scene.engine.project_id}, scene.root.parent / "elsewhere"
+    scene.root.rename(moved)
+    assert person.get("/session").data["project"] == scene.engine.project_id
+    assert [row["missing"] for row in person.get("/projects").data["projects"]] == [True]
+    seen = person.post("/projects/{project}/move", place, folder=str(moved)).data
+    person.post("/projects/{project}/move", place, pin=PIN, folder=str(moved), shown=seen["lines"])
+    assert person.get("/projects/{project}/stack", place).data["root"] == str(moved)
+
+
 @pytest.mark.requirement("S1-04")
 def test_a_project_is_made_with_its_default_template_and_a_program_may_not_choose_it(
     scene: Scene, person: Program, connect: Connect
