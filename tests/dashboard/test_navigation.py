@@ -6,9 +6,10 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page as Tab_, Route, expect
 
+from tests.dashboard.browser import asked
 from tests.dashboard.chromium import Tab, is_live
 from tests.dashboard.stage import Stage
-from tests.engine.scene import AGENT, Scene, phase
+from tests.engine.scene import AGENT, Scene, approval, phase
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
 from wfe_mcp.engine.runs.control import control
@@ -161,3 +162,33 @@ def test_an_answer_to_words_that_are_no_longer_typed_is_not_offered(stage: Stage
         held[0].continue_()
     shown.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
     assert "Nothing is called that." in offered.inner_text()
+
+
+PLACES = """(element) => {
+  const [range, text] = [document.createRange(), element.firstChild];
+  return [0, text.length - 1].map((at) => {
+    range.setStart(text, at);
+    range.setEnd(text, at + 1);
+    return range.getBoundingClientRect().left;
+  });
+}"""
+"""Where the first and the last letter of a text are."""
+
+
+def test_a_text_begins_at_its_own_side_whatever_script_the_page_is_in(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan", approval()), title="إصلاح (123)")
+    scene.begin(run, "plan")
+    scene.write(".env.example", "A=1\n")
+    scene.submit(run, "plan")
+    shown = visit("/runs")
+    in_list = shown.locator("main table").get_by_role("link").first
+    expect(in_list).to_have_text("إصلاح (123)")
+    first, last = in_list.evaluate(PLACES)
+    assert first > last
+    to(shown, f"/runs/{run}")
+    first, last = shown.locator("h1", has_text="إصلاح").evaluate(PLACES)
+    assert first > last
+    to(shown, f"/inbox/{asked(scene, run)}")
+    path = shown.locator(".outline").get_by_text(".env.example")
+    first, last = path.evaluate(PLACES)
+    assert first < last, "its dot is where it belongs"
