@@ -125,7 +125,7 @@ def test_a_project_that_was_moved_is_worked_in_its_new_folder_by_the_page_that_r
     place, moved = {"project": shop.engine.project_id}, shop.root.parent / "laden"
 
     def passes() -> str:
-        run = person.post("/runs", **place, template="drill", inputs={"goal": "more"}).body["run"]
+        run = person.post("/runs", project=place["project"], template="drill", inputs={"goal": "more"}).body["run"]
         person.post("/runs/{run}/start_phase", {"run": run}, phase="plan")
         done = person.post("/runs/{run}/submit_artifact", {"run": run}, phase="plan", artifact={"title": "A title"})
         assert done.body["state"] == "completed", done.body

@@ -86,7 +86,7 @@ def test_the_lists_of_a_person_have_their_runs_however_many_newer_ones_another_p
 
     rows = browser.api("GET", "/runs?limit=2").json()["data"]["runs"]
     assert [row["run"] for row in rows] == [run]
-    assert run in browser.api("GET", "/runs?limit=2&status=running").text
+    assert str(run) in browser.api("GET", "/runs?limit=2&status=running").text
     events = browser.api("GET", "/activity?limit=2").json()["data"]["events"]
     assert [event["run"] for event in events] == [run] * 2
     assert SECRET not in browser.api("GET", "/activity/export").text
