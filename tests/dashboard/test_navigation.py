@@ -192,3 +192,14 @@ def test_a_text_begins_at_its_own_side_whatever_script_the_page_is_in(scene: Sce
     path = shown.locator(".outline").get_by_text(".env.example")
     first, last = path.evaluate(PLACES)
     assert first < last, "its dot is where it belongs"
+
+
+def test_what_is_begun_on_the_page_of_a_project_is_of_that_project(scene: Scene, shop: Scene, visit: Visit) -> None:
+    scene.define(phase("plan"), name="ours")
+    shop.define(phase("sell"), name="theirs")
+    shown = visit(f"/projects/{shop.engine.project_id}")
+    shown.get_by_role("link", name="Start one.").click()
+    shown.locator("main").get_by_role("link", name="theirs").click()
+    expect(shown.get_by_label("Project")).to_have_value(shop.engine.project_id)
+    shown.get_by_role("button", name="Start the run").click()
+    expect(shown.get_by_role("navigation", name="Breadcrumb")).to_contain_text(shop.root.name)

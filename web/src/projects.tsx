@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { beginsOrEnds, useAct, useAsk } from "./api";
 import type { InboxView, MoveView, ProjectContents, ProjectList, ProjectRow, ProjectView, TemplateList } from "./api_types";
+import { chooseProject } from "./chosen";
 import { Facts } from "./facts";
 import { Findings } from "./findings";
 import { Cli, Flag, Integrity, NotThere, Problem, State, Waiting } from "./parts";
@@ -134,6 +135,7 @@ function Project({ id, inbox }: { id: string; inbox: InboxView | null }) {
   if (error && !data) return <NotThere error={error} list="#/projects" called="all projects" />;
   if (!data) return <Waiting />;
   const untrusted = inbox?.trust?.find((each) => each.folder === data.root);
+  const choose = () => chooseProject(id); // the pages that these links lead to show one project at a time
   return (
     <div className="narrow">
       <header className="stack">
@@ -144,7 +146,7 @@ function Project({ id, inbox }: { id: string; inbox: InboxView | null }) {
         <header>
           <h2>Open runs</h2>
           {isAuthor && (
-            <a className="btn slim end" href="#/start">
+            <a className="btn slim end" href="#/start" onClick={choose}>
               Start a run
             </a>
           )}
@@ -163,11 +165,11 @@ function Project({ id, inbox }: { id: string; inbox: InboxView | null }) {
             ))}
           </ul>
         ) : (
-          <p className="soft">None. {isAuthor && <a href="#/start">Start one.</a>}</p>
+          <p className="soft">None. {isAuthor && <a href="#/start" onClick={choose}>Start one.</a>}</p>
         )}
       </section>
       <p className="soft after">
-        <a href="#/settings">Providers and roles</a>: add a provider, test it, and say who fills which role.
+        <a href="#/settings" onClick={choose}>Providers and roles</a>: add a provider, test it, and say who fills which role.
       </p>
       <fieldset disabled={!isAdmin}>
         <Stack id={id} />
@@ -209,7 +211,7 @@ function Project({ id, inbox }: { id: string; inbox: InboxView | null }) {
         <ul className="panel plist">
           {data.templates.map((template) => (
             <li key={template.name}>
-              <a href={to("templates", template.name)}>
+              <a href={to("templates", template.name)} onClick={choose}>
                 <span />
                 <b>{template.name}</b>
                 <span className="muted">{template.version}</span>
