@@ -121,5 +121,9 @@ def _entries(folder: Path, origin: Origin) -> Iterator[CatalogueEntry]:
             continue
         if (path / "template.json").is_file():
             yield CatalogueEntry(path.name, origin, path)
-        elif path.suffix == ".json" and path.is_file():
+        elif path.suffix in _READ and path.is_file():
             yield CatalogueEntry(path.stem, origin, path)
+
+
+_READ = {".json", ".yaml", ".yml"}
+"""What is taken for a template. One in YAML is listed, and refused with the reason: left out, nobody would know why."""

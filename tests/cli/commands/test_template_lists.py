@@ -2,6 +2,7 @@
 
 import json
 
+from tests.cli.client_files import findings
 from tests.cli.scene import PIN, Terminal, phase, template
 
 
@@ -30,6 +31,23 @@ def test_a_template_whose_versions_are_all_archived_is_shown_and_enabled_by_its_
     assert cli.json("start", "mine").refusal == "unavailable"
     assert cli("templates", "enable", "mine").out == "Enabled mine@2.\n"
     assert "mine" in cli("templates", "list").out
+
+
+def test_a_template_that_cannot_be_read_is_named_by_lists_and_doctor_and_says_why(
+    cli: Terminal,
+) -> None:
+    """One in YAML was left out without a word, by every command."""
+    (cli.root / ".wfe" / "templates").mkdir(exist_ok=True)
+    (cli.root / ".wfe" / "templates" / "mine.yaml").write_text("format: wfe/1\nname: mine\n")
+    why = "is not a template: no JSON value begins at line 1 column 2; it looks like YAML, and a template is JSON."
+    assert why in cli("start", "mine").err
+    ((level, message),) = findings(cli, "template mine")
+    assert (level, message) == (
+        "note",
+        f"ROOT/.wfe/templates/mine.yaml {why} To see more: wfe-mcp templates show mine",
+    )
+    assert why in cli("templates", "show", "mine").err
+    assert "! mine cannot be read: wfe-mcp templates show mine" in cli("templates", "list").out
 
 
 def test_show_says_what_each_gate_requires(cli: Terminal) -> None:

@@ -15,6 +15,7 @@ from wfe_mcp.cli.terminal.health import (
     fix_sums,
     health_findings,
     readable_by_others,
+    template_findings,
 )
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
@@ -119,6 +120,7 @@ def _findings(
     yield from _providers(invocation)
     yield from () if server else _reviewers(invocation)
     yield from _models_here(invocation)
+    yield from template_findings(invocation.engine)
     yield from event_findings(invocation.engine)
     yield from _plugins()
     yield from _clients(invocation)

@@ -38,6 +38,7 @@ Target = Annotated[str, typer.Argument(metavar="[FILE]", help="Where to write it
 
 def list_all(invocation: Invocation, query: Query = "", everything: Everything = False) -> None:
     """List the templates of this project, special cases last."""
+    from wfe_mcp.engine.templates.catalogue import unreadable
     from wfe_mcp.views.answers.reading import list_templates
     from wfe_mcp.views.templates.templates import TemplateList
 
@@ -45,6 +46,8 @@ def list_all(invocation: Invocation, query: Query = "", everything: Everything =
 
     def render(screen: Screen) -> None:
         lines = answer.view_as(TemplateList).templates
+        for name in () if query else unreadable(invocation.engine):
+            screen.aside(f"! {name} cannot be read: wfe-mcp templates show {name}", "yellow")
         if not lines:
             screen.line(f"No template has these words: {query}" if query else "No template is enabled.")
             screen.next("wfe-mcp templates list --all")
@@ -64,13 +67,7 @@ def list_all(invocation: Invocation, query: Query = "", everything: Everything =
 
 def _render_list(screen: Screen, lines: "Sequence[TemplateLine]") -> None:
     rows = [
-        (
-            line.name,
-            line.version,
-            line.source or "shipped",
-            line.state or ("default" if line.default else ""),
-            line.title,
-        )
+        (line.name, line.version, line.source or "shipped", line.state or "default" * line.default, line.title)
         for line in lines
     ]
     screen.table(("name", "version", "from", "state", "title"), rows, optional=("state",))

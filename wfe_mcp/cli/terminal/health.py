@@ -331,6 +331,14 @@ def _leftovers(engine: Engine) -> Iterator[HealthFinding]:
         )
 
 
+def template_findings(engine: Engine) -> Iterator[HealthFinding]:
+    """Templates that lists leave out."""
+    from wfe_mcp.engine.templates.catalogue import unreadable
+
+    for name, refused in unreadable(engine).items():
+        yield HealthFinding(f"template {name}", "note", f"{refused.message} To see more: wfe-mcp templates show {name}")
+
+
 def _old(folder: Path, form: str) -> list[Path]:
     return [path for path in folder.glob(form) if path.lstat().st_mtime < time.time() - _LEFT_S]
 

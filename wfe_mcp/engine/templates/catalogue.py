@@ -102,6 +102,17 @@ def offers(engine: Engine, query: str = "", *, all_states: bool = False) -> list
     )
 
 
+def unreadable(engine: Engine) -> dict[str, Refused]:
+    """Why the templates that ``offers`` leaves out cannot be read, by name."""
+    faults: dict[str, Refused] = {}
+    for name, read in _readers(engine).items():
+        try:
+            read()
+        except Refused as refused:
+            faults[name] = refused
+    return faults
+
+
 def default_template(engine: Engine) -> str:
     """The name of the template that starts when none is named: the project's own default, else the shipped one.
 
