@@ -124,6 +124,15 @@ env = ["PORT"]""",
     assert made(cli, "one")["ports"] == first["ports"], "they stay"
 
 
+def test_what_an_agent_writes_in_place_of_a_port_is_replaced_by_one(cli: Terminal) -> None:
+    configured(cli, '[worktrees]\nports = ["PORT"]')
+    tree = made(cli, "fix")
+    Path(tree["folder"], ".wfe", "runs", "ports.env").write_text(f"PORT={'1' * 5_000}\n")
+
+    assert cli.json("worktree", "list").data["worktrees"][1]["ports"] == {}
+    assert 1024 <= made(cli, "fix")["ports"]["PORT"] <= 65_535
+
+
 def test_ports_and_set_up_that_no_one_trusted_are_named_as_waiting(cli: Terminal) -> None:
     with (cli.root / ".wfe" / "config.toml").open("a", encoding="utf-8") as config:
         config.write('\n[worktrees]\nports = ["PORT"]\n')

@@ -154,6 +154,44 @@ def test_a_check_without_a_usable_command_does_not_count(root: Path, argv: str) 
     assert loaded.problems[0].path.startswith("/checks/test/argv")
 
 
+@pytest.mark.parametrize("trust", [True, False])
+@pytest.mark.parametrize(
+    "value", ["{ b = 2020-01-01 }", "{ dict = { b = 1 }, b = 2020-01-01 }", "[{ b = [2020-01-01] }]"]
+)
+def test_an_input_that_is_no_json_deep_in_a_table_does_not_count_and_the_rest_does(
+    root: Path, value: str, trust: bool
+) -> None:
+    schedule = f"template = 'quick_fix'\ncron = '0 7 * * *'\ninputs = {{ a = {value}, goal = 'x' }}"
+    loaded = load(root, f"auto = false\n[schedule.nightly]\n{schedule}", trust=trust)
+
+    assert problem(loaded).path.startswith("/schedule/nightly/inputs/a")
+    settings = loaded.settings if trust else loaded.pending
+    assert settings is not None and not settings.auto
+    assert settings.schedule["nightly"].inputs == {"goal": "x"}
+
+
+def test_an_unknown_key_of_a_table_that_need_not_be_there_is_a_problem(root: Path) -> None:
+    loaded = load(root, user="[server.login]\nissuer = 'https://id.example'\nclient_id = 'wfe'\nscopes = 'openid'")
+
+    assert problem(loaded).message.endswith("unknown key 'server.login.scopes'. Did you mean 'scope'?")
+    assert loaded.settings.server.login is not None
+
+
+def test_a_name_that_looks_as_in_a_message_takes_nothing_else_away(root: Path) -> None:
+    loaded = load(root, '[checks."[key]"]\nargv = ["a"]\n[checks.unit]\nargv = ["b"]\n[templates."[key]"]\nfoo = 1')
+
+    assert [found.path for found in loaded.problems] == ["/checks/[key]", "/templates/[key]/foo"]
+    assert list(loaded.settings.checks) == ["unit"]
+
+
+def test_an_environment_whose_check_does_not_count_does_not_count_either(root: Path) -> None:
+    prod = "[environments.prod]\nkind = 'production'\ndeploy = 'ship'\nhealth = 'ship'"
+    loaded = load(root, f"[checks.ship]\nargv = ['a']\nnetwork = true\n{prod}")
+
+    assert [found.path for found in loaded.problems] == ["/checks/ship", "/environments/prod"]
+    assert not loaded.settings.environments
+
+
 def test_a_long_faulty_value_is_shown_shortened(root: Path) -> None:
     assert len(str(problem(load(root, f"auto = '{'x' * 500}'")).got)) == 200
 

@@ -3,8 +3,8 @@
 What each kind of validation error expected instead, in words.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast, get_args, get_origin
 
 from wfe_mcp.core.errors import Detail, pointer
 
@@ -47,16 +47,31 @@ def put(values: Document, path: list[str], value: object) -> None:
     values[last] = value
 
 
-def remove(values: Document, path: list[Any]) -> None:
-    """Remove the key at ``path``, or the list that holds it; nothing when an earlier fault removed it."""
-    table: Any = values
+def remove(values: Document, path: Sequence[Any]) -> None:
+    """Remove the key at ``path``; nothing when it is not there."""
+    table = values
     for part in path[:-1]:
         inner = table.get(part)
         if not isinstance(inner, dict):
-            table.pop(part, None)
             return
         table = cast("Document", inner)
     table.pop(path[-1], None)
+
+
+def remove_faulty(values: Document, paths: Iterable[Sequence[Any]]) -> None:
+    """Remove the keys at the places of faults. What is named in no table goes with what is above it: an entry of a list, for one."""
+    for path in [_known_part(values, path) for path in paths]:
+        remove(values, path)
+
+
+def _known_part(values: Document, path: Sequence[Any]) -> Sequence[Any]:
+    """``path`` as far as it leads through tables of ``values``; its first key, at least."""
+    inner: Any = values
+    for number, part in enumerate(path):
+        if not isinstance(inner, dict) or part not in inner:
+            return path[: max(number, 1)]
+        inner = cast("Document", inner)[part]
+    return path
 
 
 def without_nul(values: Document, where: str, problems: list[Detail]) -> Document:
@@ -75,6 +90,14 @@ def without_nul(values: Document, where: str, problems: list[Detail]) -> Documen
             problems.append(Detail(pointer(*path), f"{where}: '{string}' does not count: it holds NUL", "plain text"))
             del table[path[-1]]
     return values
+
+
+def keys_at(kind: Any, path: Iterable[object]) -> list[str]:
+    """The keys that the table at ``path`` below a table of the model ``kind`` may hold."""
+    for part in path:
+        kind = get_args(kind)[1] if get_origin(kind) is dict else kind.model_fields[str(part)].annotation
+        kind = get_args(kind)[0] if type(None) in get_args(kind) else kind
+    return sorted(kind.model_fields)
 
 
 EXPECTED = {

@@ -3,6 +3,7 @@
 The file is no configuration: of what it says only the names that are configured count, and only numbers of ports.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from wfe_mcp.workspace.files.project_files import read_if_there
 
 PORTS_FILE = ".wfe/runs/ports.env"
 _LOWEST, _HIGHEST = 1024, 65_535
+_PORT = re.compile("[0-9]{4,5}")
 
 
 def ports_in(root: Path, names: Iterable[str]) -> dict[str, int]:
@@ -17,7 +19,7 @@ def ports_in(root: Path, names: Iterable[str]) -> dict[str, int]:
     wanted = set(names)
     content = read_if_there(root, PORTS_FILE) if wanted else None
     lines = (line.partition("=") for line in (content or b"").decode(errors="replace").splitlines())
-    ports = {name: int(value) for name, _, value in lines if name in wanted and value.isascii() and value.isdigit()}
+    ports = {name: int(value) for name, _, value in lines if name in wanted and _PORT.fullmatch(value)}
     return {name: port for name, port in ports.items() if _LOWEST <= port <= _HIGHEST}
 
 

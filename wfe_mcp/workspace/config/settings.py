@@ -14,7 +14,7 @@ Rules:
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args, get_origin
+from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -23,7 +23,19 @@ from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
 from wfe_mcp.workspace.config import gate_keys
-from wfe_mcp.workspace.config.documents import EXPECTED, Document, leaves, merge, put, remove, shown_key, without_nul
+from wfe_mcp.workspace.config.documents import (
+    EXPECTED,
+    Document,
+    keys_at,
+    leaves,
+    merge,
+    put,
+    remove,
+    remove_faulty,
+    shown_key,
+    without_nul,
+)
+from wfe_mcp.workspace.config.edits import value_at
 from wfe_mcp.workspace.config.layers import CONFIG_FILE, FROM_ENVIRONMENT
 from wfe_mcp.workspace.config.precedence import leave_at_home, narrow
 from wfe_mcp.workspace.config.settings_tables import Settings
@@ -196,14 +208,11 @@ def settings_alone(content: bytes, where: str) -> tuple[Settings, Document, list
             settings = Settings.model_validate(values)
             return settings, rest, [*problems, *_faults(_alone(settings))]
         except ValidationError as exc:
-            for error in exc.errors(include_url=False, include_input=False):
-                path = [str(part) for part in error["loc"]][:-1]
-                table: Any = values
-                for part in path:
-                    table = table.get(part, {})
-                if table:
-                    rest[".".join(path)] = table
-                remove(values, path)
+            paths = [error["loc"][:-1] for error in exc.errors(include_url=False, include_input=False)]
+            for path in paths:
+                if table := value_at(values, list(map(str, path))):
+                    rest[".".join(map(str, path))] = table
+            remove_faulty(values, paths)
 
 
 def table_faults(what: str, name: str, table: Mapping[str, Any]) -> list[Detail]:
@@ -311,27 +320,25 @@ def _complete(values: Document, problems: list[Detail]) -> Settings:
             return _without_faulty_tables(Settings.model_validate(values), values, problems)
         except ValidationError as exc:
             # Every layer is valid by itself, so the only possible fault is a missing required key of a table.
-            for error in exc.errors(include_url=False, include_input=False):
-                path = [str(part) for part in error["loc"]]
+            paths = [[*map(str, error["loc"])] for error in exc.errors(include_url=False, include_input=False)]
+            for path in paths:
                 already = any(problem.path == pointer(*path) for problem in problems)
                 if not already:
                     what = f"[{'.'.join(path[:-1])}] has no '{path[-1]}', so it does not count"
                     problems.append(Detail(pointer(*path), what, expected=path[-1]))
-                remove(values, path[:-1])
+            remove_faulty(values, [path[:-1] for path in paths])
 
 
 def _without_faulty_tables(settings: Settings, values: Document, problems: list[Detail]) -> Settings:
     """Remove tables with a fault. A table may come from several layers, so only the merged one can be checked."""
     allow = settings.http.allow
+    checks = {name: check for name, check in settings.checks.items() if not check.fault()}
     looked_at = [
         *_alone(settings),
         *(("mcp_servers", name, server.fault(allow)) for name, server in settings.mcp_servers.items()),
         *(("providers", name, provider.fault(name, allow)) for name, provider in settings.providers.items()),
         *(("webhooks", name, hook.fault(allow)) for name, hook in settings.webhooks.items()),
-        *(
-            ("environments", name, environment.fault(settings.checks))
-            for name, environment in settings.environments.items()
-        ),
+        *(("environments", name, environment.fault(checks)) for name, environment in settings.environments.items()),
     ]
     problems += _faults(looked_at)
     for table, name, fault in looked_at:
@@ -359,19 +366,20 @@ def _valid(values: Document, where: str, problems: list[Detail]) -> Document:
     try:
         Settings.model_validate(values)
     except ValidationError as exc:
-        for error in exc.errors(include_url=False):
-            if error["type"] != "missing":
-                path = [part for part in error["loc"] if part != "[key]"]
-                problems.append(_problem(path, where, error))
-                remove(values, path)
+        faults = [error for error in exc.errors(include_url=False) if error["type"] != "missing"]
+        problems += [_problem(where, error) for error in faults]
+        remove_faulty(values, [error["loc"] for error in faults])
     return values
 
 
-def _problem(path: list[str | int], where: str, error: ErrorDetails) -> Detail:
+def _problem(where: str, error: ErrorDetails) -> Detail:
+    path = [*error["loc"]]
+    if path[-1] == "[key]" and error["type"] != "extra_forbidden":  # a name that none can have
+        path.pop()
     shown = ".".join(str(part) for part in path)
     context = error.get("ctx", {})
     if error["type"] == "extra_forbidden":
-        valid = _keys_at(path[:-1])
+        valid = keys_at(Settings, path[:-1])
         near = nearest(str(path[-1]), valid)
         hint = f" Did you mean '{near[0]}'?" if near else ""
         return Detail(pointer(*path), f"{where}unknown key '{shown}'.{hint}", expected=valid)
@@ -380,14 +388,6 @@ def _problem(path: list[str | int], where: str, error: ErrorDetails) -> Detail:
     # A wrong value for a provider's key or address may itself be a key.
     got = None if path[0] == "providers" else _short(error["input"])
     return Detail(pointer(*path), f"{where}'{shown}' does not count: {expected}", expected, got)
-
-
-def _keys_at(path: list[str | int]) -> list[str]:
-    """The keys that the table at ``path`` may hold."""
-    kind: Any = Settings
-    for part in path:
-        kind = get_args(kind)[1] if get_origin(kind) is dict else kind.model_fields[str(part)].annotation
-    return sorted(kind.model_fields)
 
 
 def _short(value: object) -> object:
