@@ -63,6 +63,14 @@ def test_a_broken_file_is_named_with_its_line_and_the_others_count(
         ("1" * 900_000, "src/main.rs"),
         (",/*" * 300_000, ".devcontainer/devcontainer.json tsconfig.json"),
         ('"' + '\\"' * 400_000, ".devcontainer/devcontainer.json"),
+        ("port " * 200_000, "config/puma.rb"),
+        ("postgresql" * 100_000, "config.py"),
+        ("<script" * 140_000, "index.html"),
+        ("static " * 140_000, "Program.cs"),
+        (
+            "jobs:\n a:\n  steps:\n   - run: \"'a" + "\\na" * 98_000 + '"\n',
+            " ".join(f".github/workflows/{name}.yml" for name in "abcdefgh"),
+        ),
     ],
 )
 def test_files_that_match_nothing_in_many_places_are_read_in_linear_time(tmp_path: Path, text: str, names: str) -> None:

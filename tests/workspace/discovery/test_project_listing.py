@@ -54,6 +54,19 @@ def test_folders_that_git_ignores_are_left_out(root: Path, repo: Git) -> None:
     assert set(list_project(root).folders) == {"", "web"}
 
 
+@pytest.mark.parametrize("name", [b"caf\xe9", b"new\nline"])
+def test_a_folder_whose_name_no_check_can_give_has_none_and_the_others_have(
+    root: Path, tools: Path, name: bytes
+) -> None:
+    odd = root / os.fsdecode(name)
+    write(root, "web/go.mod")
+    try:
+        write(odd, "go.mod")
+    except OSError:
+        pytest.skip("this file system has no such names")
+    assert [check.settings.cwd for check in find_checks(root).checks if check.kind == "test"] == ["web"]
+
+
 def test_a_link_to_a_folder_is_not_followed(root: Path) -> None:
     write(root, "web/go.mod")
     (root / "loop").symlink_to(root, target_is_directory=True)

@@ -218,18 +218,19 @@ def _folder_of(path: tuple[str, ...], folders: Mapping[tuple[str, ...], str]) ->
 
 def _commands(script: str, folder: str) -> Iterator[tuple[int, str, str]]:
     """The commands of a shell script with their lines and folders, without its control flow, its assignments and texts over lines."""
-    start, command = 0, ""
+    start, parts, marks = 0, list[str](), (0, 0)
     for number, text in enumerate(script.splitlines()):
-        start = start if command else number
-        command = f"{command} {text.strip()}".strip()
-        if command.endswith("\\"):
-            command = command[:-1].rstrip()
-        elif command.count("'") % 2 == 0 and command.count('"') % 2 == 0:
-            if entered := _CD.match(command):
-                folder, command = normpath(join(folder, entered[1])), entered[2] or ""
-            if not _NO_COMMAND.match(command):
-                yield start, command, "" if folder == "." else folder
-            command = ""
+        part = text.strip()
+        start = start if parts else number
+        marks = (marks[0] + part.count("'")) % 2, (marks[1] + part.count('"')) % 2
+        parts += filter(None, [part.removesuffix("\\").rstrip()])
+        if part.endswith("\\") or any(marks):
+            continue
+        command, parts = " ".join(parts), []
+        if entered := _CD.match(command):
+            folder, command = normpath(join(folder, entered[1])), entered[2] or ""
+        if not _NO_COMMAND.match(command):
+            yield start, command, "" if folder == "." else folder
 
 
 def _meant(listing: Listing, path: str, row: _Row, match: _Match) -> Iterator[tuple[ProjectFinding, str]]:

@@ -35,6 +35,7 @@ from wfe_mcp.workspace.discovery.check_table import (
 )
 from wfe_mcp.workspace.discovery.findings import ProjectFinding, findings_of
 from wfe_mcp.workspace.discovery.project_listing import Folder, Listing, list_project
+from wfe_mcp.workspace.files.paths import path_fault
 
 MAX_PACKAGES = 12
 """Most folders of packages that get checks; the project itself counts too."""
@@ -103,7 +104,8 @@ def _packages(listing: Listing) -> list[Folder]:
     for path in sorted(listing.folders, key=lambda path: (path.count("/"), path)):
         parts = path.split("/")
         is_near = bool(path) and len(parts) <= _MAX_PACKAGE_DEPTH and not (path[0] == "." or listing.is_aside(path))
-        if is_near and Folder(listing, path).has(*MANIFESTS):
+        # A check starts only in folders that a path of ours can name: no control character, nothing but UTF-8.
+        if is_near and Folder(listing, path).has(*MANIFESTS) and not path_fault(path):
             folders.append(Folder(listing, path))
     return folders
 

@@ -166,7 +166,7 @@ def _folders(root: Path) -> dict[str, frozenset[str]]:
             entries = sorted(os.scandir(root / path), key=lambda entry: entry.name)
         except OSError:
             continue
-        inner = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        inner = {entry.name: None for entry in entries if entry.is_dir(follow_symlinks=False)}
         folders[path] = frozenset(entry.name for entry in entries if entry.name not in inner)
         if path.count("/") < (2 * MAX_DEPTH if _DEEP in f"{path}/" else MAX_DEPTH) - 1:
             hidden, is_hidden = _HIDDEN.get(path, ()), path.startswith(".")
