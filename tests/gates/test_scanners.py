@@ -181,7 +181,11 @@ def test_words_of_a_scanner_are_made_safe() -> None:
         "results": [{"issue_severity": "grave", "issue_text": "a\u0000b\ud800c\u001b[31m" + "x" * 9000}, {}],
     }
     first, second = report(odd)["findings"]
-    assert first["severity"] == "medium" and first["title"].startswith("a b c [31m") and len(first["title"]) == 2_000
+    assert (
+        first["severity"] == "medium"
+        and first["title"].startswith("a\ufffdb\ufffdc [31m")
+        and len(first["title"]) == 2_000
+    )
     assert second["title"] == "finding without a title"
 
 

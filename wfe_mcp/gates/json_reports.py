@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import cast
 
-from wfe_mcp.gates.findings import Json, items, number, text, under
+from wfe_mcp.gates.findings import Json, items, number, storable, text, under
 from wfe_mcp.gates.markup import MAX_DEPTH, UnreadableReport, read_json
 from wfe_mcp.gates.results import Case, Outcome, TestResults, results_of
 
@@ -192,7 +192,7 @@ def _list_at(report: Json, key: str) -> list[Json]:
 
 
 def _texts(value: Json, key: str) -> tuple[str, ...]:
-    return tuple(item for item in items(value, key) if isinstance(item, str))
+    return tuple(storable(item) for item in items(value, key) if isinstance(item, str))
 
 
 def _path(file: str) -> str:

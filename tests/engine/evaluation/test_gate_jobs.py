@@ -1,5 +1,7 @@
 """Gates judge submissions, and judge again when the files change meanwhile."""
 
+import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,26 @@ from wfe_mcp.views.approvals import answers as decisions
 from wfe_mcp.workspace.git import working_tree
 
 STOP = [{"do": "wait_human"}]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in of go is a script")
+def test_a_failing_test_that_says_what_no_database_stores_is_named_as_any_other(scene: Scene, tmp_path: Path) -> None:
+    said = [
+        {"Action": "output", "Test": "TestCut", "Output": 'got "a\0b", and half an emoji: \ud83d\n'},
+        {"Action": "fail", "Test": "TestCut"},
+    ]
+    go = tmp_path / "go"
+    go.write_text(f"#!{sys.executable} -S\nprint({chr(10).join(map(json.dumps, said))!r})\nraise SystemExit(1)\n")
+    go.chmod(0o700)
+    scene.write(".wfe/config.toml", f"[checks.unit]\nargv = {json.dumps([str(go), 'test', './...'])}\n")
+    scene.trust_config()
+    run = scene.start(phase("plan", command("unit")))
+    scene.begin(run)
+
+    no = scene.submit(run, "plan").error
+
+    assert no is not None
+    assert 'failing: TestCut (got "a\ufffdb", and half an emoji: \ufffd)' in no.message
 
 
 def test_files_that_change_while_a_person_is_asked_run_the_gates_again_and_ask_again(scene: Scene) -> None:
