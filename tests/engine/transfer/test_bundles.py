@@ -250,6 +250,23 @@ def test_calls_in_a_bundle_use_up_no_limit_here(scene: Scene, other: Scene) -> N
         assert tx.model_calls.usage(run_id=other.engine.load(tx, run).record.id).calls == 1
 
 
+@pytest.mark.parametrize("data", [None, "text", [1], 3])
+def test_evidence_without_data_that_anything_could_read_is_refused_at_its_place(
+    scene: Scene, other: Scene, data: object
+) -> None:
+    scene.check("unit", "print('1 passed')")
+    run = scene.start(phase("build", command("unit")))
+    scene.do(run, "build")
+
+    def change(bundle: Bundle) -> None:
+        unnamed(bundle)
+        bundle["evidence"][0]["data"] = data
+
+    no = refused(bring, other, signed(bundle_of(scene, run), change))
+
+    assert (no.code, no.details[0].path) == ("invalid_artifact", "/evidence/0/data")
+
+
 def test_an_imported_run_holds_neither_the_working_tree_nor_a_lock(scene: Scene, other: Scene) -> None:
     for each in (scene, other):
         each.check("unit", "print('1 passed')")

@@ -13,6 +13,7 @@ from wfe_mcp.core import events as e
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store import Store
+from wfe_mcp.store.records.calls import CallPurpose, NewCall
 
 RUN = RunId("R-1")
 
@@ -154,6 +155,12 @@ def test_an_address_that_the_server_refuses_is_named_and_not_tried_again(
 
     assert (refused.value.code, refused.value.data) == ("unavailable", {"retry": False})
     assert named in refused.value.message
+
+
+def test_a_number_that_no_column_has_room_for_is_refused(store: Store) -> None:
+    with pytest.raises(Refused, match="bad_argument") as refused, store.tx() as tx:
+        tx.model_calls.begin(NewCall("p-1", CallPurpose.WORK, "openai", "m", reserved_tokens=2**63))
+    assert refused.value.message == "A number is larger than any in the database."
 
 
 def test_a_text_with_nul_is_refused(store: Store) -> None:

@@ -24,6 +24,7 @@ _PLAIN: dict[str, Any] = {
     "flag": bool,
     "time": datetime,
     "json": Any,
+    "object": dict[str, Any],
     "bytes": bytes,
 }
 

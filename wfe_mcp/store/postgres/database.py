@@ -99,6 +99,8 @@ _REFUSALS: dict[str, tuple[str, str, bool]] = {
     "XX": ("The database server found damaged data", "Check its log; restore a dump: pg_restore", False),
 }
 """The errors caused by the setup, by their SQLSTATE or its beginning. Every other one is our bug and stays an exception."""
+_TOO_LARGE = "22003"
+"""A number that no column has room for, as in a file that is imported."""
 
 
 class PostgresDatabase:
@@ -169,6 +171,10 @@ class PostgresDatabase:
         try:
             yield
         except Exception as error:
+            if _state(error) == _TOO_LARGE:
+                raise Refused(
+                    "bad_argument", "A number is larger than any in the database.", "Give a smaller one."
+                ) from error
             if _holds_nul(error):
                 raise Refused(
                     "bad_argument",
@@ -291,7 +297,7 @@ def _refusal(error: Exception) -> tuple[str, str, bool] | None:
         return _NO_CONNECTION
     if not isinstance(error, exc.DBAPIError):
         return None
-    state = str(getattr(error.orig, "sqlstate", None) or "")
+    state = _state(error)
     for length in (5, 3, 2):
         if (refusal_of_state := _REFUSALS.get(state[:length] if len(state) >= length else "")) is not None:
             return refusal_of_state
@@ -306,6 +312,11 @@ def _refusal(error: Exception) -> tuple[str, str, bool] | None:
     return _UNREACHABLE if isinstance(error, exc.OperationalError) else None
 
 
+def _state(error: Exception) -> str:
+    """Its SQLSTATE; empty for what the server did not report."""
+    return str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")
+
+
 def _first_line(error: object) -> str:
     """What the server reported, in one line; it has the user and the host, never the password."""
     return str(error).strip().split("\n", 1)[0].rstrip(".")
@@ -313,7 +324,7 @@ def _first_line(error: object) -> str:
 
 def _holds_nul(error: Exception) -> bool:
     """Whether a value with NUL was refused, by the driver: it has no SQLSTATE then."""
-    if not isinstance(error, exc.DataError) or getattr(error.orig, "sqlstate", None):
+    if not isinstance(error, exc.DataError) or _state(error):
         return False
     rows = cast("list[dict[str, object]]", error.params if isinstance(error.params, list) else [error.params or {}])
     return any("\0" in value for row in rows for value in row.values() if isinstance(value, str))

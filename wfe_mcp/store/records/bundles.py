@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from wfe_mcp.core.dataclass import dataclass
 
-ColumnKind = Literal["text", "word", "number", "integer", "float", "flag", "time", "json", "bytes"]
+ColumnKind = Literal["text", "word", "number", "integer", "float", "flag", "time", "json", "object", "bytes"]
 
 SECTIONS = (
     "documents",
