@@ -132,7 +132,7 @@ class Completion:
 
 
 def _is_cancelled(tx: Tx, job: JobRecord) -> bool:
-    row = tx.jobs.get(job.id)
+    row = tx.jobs.get(job.id, to_change=True)
     return row is not None and row.cancel_requested
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from tests.postgres import Cluster
 from tests.store.scene import ADA, NOW, Clock, create
 from wfe_mcp.core.model import RunId
+from wfe_mcp.jobs.completion import Completion
 from wfe_mcp.store import Store, Tx
-from wfe_mcp.store.records.jobs import JobRecord, NewJob
+from wfe_mcp.store.records.jobs import JobRecord, JobStatus, NewJob
 from wfe_mcp.store.records.templates import TemplateMark
 from wfe_mcp.store.runs.phase_sums import PhaseSumRow
 from wfe_mcp.store.search.index import NO_RUN
@@ -123,3 +125,29 @@ def test_a_job_that_is_renewed_or_ended_meanwhile_is_not_claimed(store: Store, p
         if end == "heartbeat":
             with store.tx() as tx:
                 assert tx.jobs.finish(mine.id, mine.fence, {"by": "one"})
+
+
+def test_a_job_that_is_cancelled_as_it_goes_back_to_its_queue_is_cancelled(
+    store: Store, postgres: Cluster, clock: Clock
+) -> None:
+    def cancel(tx: Tx) -> object:
+        return tx.jobs.request_cancel(run_id=RUN, reason="not needed")
+
+    for is_first in (True, False):
+        with store.tx() as tx:
+            tx.jobs.enqueue(replace(job(f"cancelled first: {is_first}"), run_id=RUN))
+            mine = tx.jobs.claim("one", ["checks"], 30, clock())
+            assert mine is not None
+
+        def retry(tx: Tx, mine: JobRecord = mine) -> object:
+            return tx.jobs.fail(mine.id, mine.fence, "no answer", clock())
+
+        def retry_by_worker(_tx: Tx, mine: JobRecord = mine) -> object:
+            return Completion(store, clock).fail(mine, "no answer")
+
+        seen = beside(store, postgres, *((cancel, retry_by_worker) if is_first else (retry, cancel)))
+
+        assert seen[0] == "it waited"
+        with store.read() as tx:
+            ended = tx.jobs.get(mine.id)
+        assert ended is not None and ended.status is JobStatus.CANCELLED

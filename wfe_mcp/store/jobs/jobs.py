@@ -143,8 +143,8 @@ class QueueRepository(Repository):
                 return True
         if limit.per_minute is None:
             return False
-        begun = self._connection.execute(_BEGUN_IN, {"queue_": queue, "since": now - _MINUTE}).scalar_one()
-        return bool(begun >= limit.per_minute)
+        counted = {"queue_": queue, "since": now - _MINUTE}
+        return bool(self._connection.execute(_BEGUN_IN, counted).scalar_one() >= limit.per_minute)
 
     def _is_busy(self, provider: str, limit: Limit, now: datetime) -> bool:
         if limit.concurrency is not None:
@@ -166,6 +166,8 @@ def _average(values: Sequence[float]) -> float | None:
 _COLUMNS = columns_for(JobRecord, JOB)
 _SELECT = select(*_COLUMNS)
 _BY_ID = _SELECT.where(JOB.c.id == bindparam("id_"))
+_BY_ID_LOCKED = _BY_ID.with_for_update()
+_OPEN_LOCKED = select(JOB.c.id).where(JOB.c.finished_at.is_(None)).order_by(JOB.c.id).with_for_update()
 _SHOWN = _SELECT.join(RUN, RUN.c.id == JOB.c.run_id).where(JOB.c.status == JobStatus.RUNNING, JOB.c.result.is_not(None))
 _BY_KEY = select(JOB.c.id).where(JOB.c.dedupe_key == bindparam("key_"))
 _NEW = insert(JOB)
@@ -252,8 +254,7 @@ class JobRepository(Repository):
         """Queue a job in this transaction; its id. A known ``dedupe_key`` returns the id of the job that has it."""
         if new.dedupe_key is not None:
             self.alone("job", new.dedupe_key)
-            same_job = self._connection.execute(_BY_KEY, {"key_": new.dedupe_key}).scalar()
-            if same_job is not None:
+            if (same_job := self._connection.execute(_BY_KEY, {"key_": new.dedupe_key}).scalar()) is not None:
                 return str(same_job)
         now = self._clock()
         job_id = f"job-{self._new_id()}"
@@ -293,8 +294,8 @@ class JobRepository(Repository):
 
     def set_child(self, job_id: str, fence: int, pid: int, started_at: float) -> bool:
         """Record the process group that works on the job, before waiting on it. False when the claim is lost."""
-        child = {"child_pid": pid, "child_started_at": started_at}
-        return self._run(_HELD_STEP, {"id_": job_id, "fence_": fence, **child}) == 1
+        held = {"id_": job_id, "fence_": fence}
+        return self._run(_HELD_STEP, {**held, "child_pid": pid, "child_started_at": started_at}) == 1
 
     def show(self, job_id: str, fence: int, text: str) -> bool:
         """Show ``text`` as what the job has so far; its end replaces it. False when the claim is lost."""
@@ -339,6 +340,8 @@ class JobRepository(Repository):
             raise ValueError("name a job or a run")
         named = ((JOB.c.id, job_id), (JOB.c.run_id, run_id), (JOB.c.phase, phase), (JOB.c.attempt, attempt))
         those = equal_where_given(named)
+        if self.shared.locks_rows:  # else one could go from waiting to running, or back, between the two statements
+            self._connection.execute(_OPEN_LOCKED.where(*those))
         # A waiting job ends here; of one that runs only its worker knows when the work has stopped.
         waiting = update(JOB).where(*those, JOB.c.status == JobStatus.QUEUED)
         running = update(JOB).where(*those, JOB.c.status == JobStatus.RUNNING, ~JOB.c.cancel_requested)
@@ -354,9 +357,10 @@ class JobRepository(Repository):
         """Every claimed job."""
         return self.filter(statuses=(JobStatus.RUNNING,))
 
-    def get(self, job_id: str) -> JobRecord | None:
-        """One job."""
-        return self._first(JobRecord, _BY_ID, {"id_": job_id})
+    def get(self, job_id: str, *, to_change: bool = False) -> JobRecord | None:
+        """One job. ``to_change``: no other transaction changes it until the end of this one."""
+        is_locked = to_change and self.shared.locks_rows
+        return self._first(JobRecord, _BY_ID_LOCKED if is_locked else _BY_ID, {"id_": job_id})
 
     def filter(
         self,
@@ -370,11 +374,8 @@ class JobRepository(Repository):
     ) -> list[JobRecord]:
         """Jobs of a run, phase or attempt, in some statuses, in some queues; newest first."""
         named = ((JOB.c.run_id, run_id), (JOB.c.phase, phase), (JOB.c.attempt, attempt))
-        query = _SELECT.where(*equal_where_given(named))
-        if statuses:
-            query = query.where(JOB.c.status.in_(statuses))
-        if queues is not None:
-            query = query.where(JOB.c.queue.in_(queues))
+        those = equal_where_given(named) + ([JOB.c.status.in_(statuses)] if statuses else [])
+        query = _SELECT.where(*those, *(() if queues is None else (JOB.c.queue.in_(queues),)))
         return self._all(JobRecord, query.order_by(JOB.c.created_at.desc(), JOB.c.id.desc()).limit(limit))
 
     def _within(self, limits: ClaimLimits | None, queues: Sequence[str], now: datetime) -> dict[str, Any]:
@@ -392,9 +393,8 @@ class JobRepository(Repository):
 
     def _claim_ends(self, job_id: str, fence: int, values: dict[str, Any]) -> bool:
         """End a claim. Its model calls in flight are marked lost."""
-        free = {"lease_owner": None, "lease_until": None}
-        values = {"result": None} | values  # what it showed meanwhile is over
-        is_ours = self._run(_HELD_STEP, {"id_": job_id, "fence_": fence, **values, **free}) == 1
+        free = {"lease_owner": None, "lease_until": None, "result": None}  # what it showed meanwhile is over
+        is_ours = self._run(_HELD_STEP, {"id_": job_id, "fence_": fence, **free, **values}) == 1
         if is_ours:
             self._run(LOSE_CALLS, {"job": job_id})
         return is_ours
