@@ -242,7 +242,7 @@ def test_one_whose_folder_is_gone_is_removed_and_an_unknown_one_is_named(cli: Te
     assert "Next: wfe-mcp worktree add NAME" in cli("worktree", "list").err
 
 
-@pytest.mark.parametrize("name", ["-x", "a..b", "a b", "x.lock"])
+@pytest.mark.parametrize("name", ["", "-x", "a..b", "a b", "x.lock"])
 def test_a_name_that_is_none_for_a_branch_is_refused(cli: Terminal, name: str) -> None:
     answer = cli("worktree", "add", "--json", "--", name)
     assert (answer.code, answer.refusal) == (1, "bad_argument")

@@ -40,6 +40,10 @@ def make_worktree(engine: Engine, name: str, base: str = "HEAD", *, detached: bo
 
     Refuses what git refuses, and a set-up that fails.
     """
+    if not name:  # its folder would be the one that has all of them
+        raise Refused(
+            "bad_argument", "A work tree has a name.", "Letters, digits, dots, dashes and slashes are one: fix-login"
+        )
     settings = engine.settings().settings.worktrees
     folder = worktrees_folder(engine)
     path = folder / name.replace("/", "-")

@@ -4,7 +4,7 @@ What each kind of validation error expected instead, in words.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, cast, get_args, get_origin
+from typing import Any, cast
 
 from wfe_mcp.core.errors import Detail, pointer
 
@@ -47,21 +47,14 @@ def put(values: Document, path: list[str], value: object) -> None:
     values[last] = value
 
 
-def remove(values: Document, path: Sequence[Any]) -> None:
-    """Remove the key at ``path``; nothing when it is not there."""
-    table = values
-    for part in path[:-1]:
-        inner = table.get(part)
-        if not isinstance(inner, dict):
-            return
-        table = cast("Document", inner)
-    table.pop(path[-1], None)
-
-
-def remove_faulty(values: Document, paths: Iterable[Sequence[Any]]) -> None:
-    """Remove the keys at the places of faults. What is named in no table goes with what is above it: an entry of a list, for one."""
+def remove(values: Document, paths: Iterable[Sequence[Any]]) -> None:
+    """Remove the keys at ``paths``. What is named in no table goes with what is above it: an entry of a list, for one."""
     for path in [_known_part(values, path) for path in paths]:
-        remove(values, path)
+        table = values
+        for part in path[:-1]:
+            inner = table.get(part)
+            table = cast("Document", inner) if isinstance(inner, dict) else {}
+        table.pop(path[-1], None)
 
 
 def _known_part(values: Document, path: Sequence[Any]) -> Sequence[Any]:
@@ -90,14 +83,6 @@ def without_nul(values: Document, where: str, problems: list[Detail]) -> Documen
             problems.append(Detail(pointer(*path), f"{where}: '{string}' does not count: it holds NUL", "plain text"))
             del table[path[-1]]
     return values
-
-
-def keys_at(kind: Any, path: Iterable[object]) -> list[str]:
-    """The keys that the table at ``path`` below a table of the model ``kind`` may hold."""
-    for part in path:
-        kind = get_args(kind)[1] if get_origin(kind) is dict else kind.model_fields[str(part)].annotation
-        kind = get_args(kind)[0] if type(None) in get_args(kind) else kind
-    return sorted(kind.model_fields)
 
 
 EXPECTED = {

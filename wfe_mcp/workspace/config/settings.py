@@ -14,7 +14,7 @@ Rules:
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -23,18 +23,7 @@ from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
 from wfe_mcp.workspace.config import gate_keys
-from wfe_mcp.workspace.config.documents import (
-    EXPECTED,
-    Document,
-    keys_at,
-    leaves,
-    merge,
-    put,
-    remove,
-    remove_faulty,
-    shown_key,
-    without_nul,
-)
+from wfe_mcp.workspace.config.documents import EXPECTED, Document, leaves, merge, put, remove, shown_key, without_nul
 from wfe_mcp.workspace.config.edits import value_at
 from wfe_mcp.workspace.config.layers import CONFIG_FILE, FROM_ENVIRONMENT
 from wfe_mcp.workspace.config.precedence import leave_at_home, narrow
@@ -193,8 +182,7 @@ def _load(
 def _without_weakening(values: Document) -> tuple[str, ...]:
     """Remove what weakens a gate from ``values``; the dotted keys removed."""
     paths = list(gate_keys.weakening_keys(values))
-    for path in paths:
-        remove(values, list(path))
+    remove(values, paths)
     return tuple(".".join(map(shown_key, path)) for path in paths)
 
 
@@ -212,7 +200,7 @@ def settings_alone(content: bytes, where: str) -> tuple[Settings, Document, list
             for path in paths:
                 if table := value_at(values, list(map(str, path))):
                     rest[".".join(map(str, path))] = table
-            remove_faulty(values, paths)
+            remove(values, paths)
 
 
 def table_faults(what: str, name: str, table: Mapping[str, Any]) -> list[Detail]:
@@ -326,7 +314,7 @@ def _complete(values: Document, problems: list[Detail]) -> Settings:
                 if not already:
                     what = f"[{'.'.join(path[:-1])}] has no '{path[-1]}', so it does not count"
                     problems.append(Detail(pointer(*path), what, expected=path[-1]))
-            remove_faulty(values, [path[:-1] for path in paths])
+            remove(values, [path[:-1] for path in paths])
 
 
 def _without_faulty_tables(settings: Settings, values: Document, problems: list[Detail]) -> Settings:
@@ -341,9 +329,7 @@ def _without_faulty_tables(settings: Settings, values: Document, problems: list[
         *(("environments", name, environment.fault(checks)) for name, environment in settings.environments.items()),
     ]
     problems += _faults(looked_at)
-    for table, name, fault in looked_at:
-        if fault:
-            remove(values, [table, name])
+    remove(values, [(table, name) for table, name, fault in looked_at if fault])
     return Settings.model_validate(values)
 
 
@@ -368,7 +354,7 @@ def _valid(values: Document, where: str, problems: list[Detail]) -> Document:
     except ValidationError as exc:
         faults = [error for error in exc.errors(include_url=False) if error["type"] != "missing"]
         problems += [_problem(where, error) for error in faults]
-        remove_faulty(values, [error["loc"] for error in faults])
+        remove(values, [error["loc"] for error in faults])
     return values
 
 
@@ -379,7 +365,7 @@ def _problem(where: str, error: ErrorDetails) -> Detail:
     shown = ".".join(str(part) for part in path)
     context = error.get("ctx", {})
     if error["type"] == "extra_forbidden":
-        valid = keys_at(Settings, path[:-1])
+        valid = _keys_at(path[:-1])
         near = nearest(str(path[-1]), valid)
         hint = f" Did you mean '{near[0]}'?" if near else ""
         return Detail(pointer(*path), f"{where}unknown key '{shown}'.{hint}", expected=valid)
@@ -388,6 +374,15 @@ def _problem(where: str, error: ErrorDetails) -> Detail:
     # A wrong value for a provider's key or address may itself be a key.
     got = None if path[0] == "providers" else _short(error["input"])
     return Detail(pointer(*path), f"{where}'{shown}' does not count: {expected}", expected, got)
+
+
+def _keys_at(path: list[str | int]) -> list[str]:
+    """The keys that the table at ``path`` may hold."""
+    kind: Any = Settings
+    for part in path:
+        kind = get_args(kind)[1] if get_origin(kind) is dict else kind.model_fields[str(part)].annotation
+        kind = get_args(kind)[0] if type(None) in get_args(kind) else kind
+    return sorted(kind.model_fields)
 
 
 def _short(value: object) -> object:
