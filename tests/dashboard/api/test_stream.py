@@ -3,20 +3,27 @@
 import contextlib
 import http.client
 import json
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.dashboard.api.client import WAIT_S, Program
 from tests.dashboard.api.conftest import Connect
-from tests.engine.scene import AGENT, Scene, phase
+from tests.engine.scene import AGENT, Clock, Scene, environment, phase
+from wfe_mcp.core import events as e
+from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.items import ItemKind, new_item
+from wfe_mcp.core.model import RunId
+from wfe_mcp.dashboard.serving import Page, serve_page
 from wfe_mcp.engine.access.tokens import create_token, revoke_token
+from wfe_mcp.store import Store
 
 
 @dataclass
@@ -113,6 +120,33 @@ def test_a_client_that_reconnects_misses_nothing_and_gets_nothing_twice(
     whole = listen(program, f"?after={begin}").events(count)
     assert [each.id for each in (seen, *rest)] == [each.id for each in whole]
     assert whole[0].data["run"] == run
+
+
+def test_on_postgresql_an_event_arrives_that_is_committed_after_a_later_one(
+    blank: Path, tmp_path: Path, postgres_url: str, listen: Listen
+) -> None:
+    shutil.copytree(blank, tmp_path, dirs_exist_ok=True)
+    clock = Clock()
+    scene = Scene(tmp_path / "project", Store.open(postgres_url, clock=clock), clock, environment(tmp_path))
+    with contextlib.closing(scene), serve_page(scene.engine, 0) as page:
+        assert isinstance(page, Page)
+        slow, fast = scene.start(phase("plan")), scene.start(phase("plan"))
+        stream = listen(Program(page.port, create_token(scene.engine, AGENT, "ci", "work")[1]))
+        switched = e.AutoSwitched(auto=False)
+        with scene.store.tx() as tx:
+            loaded = tx.runs.load(RunId(slow))
+            assert loaded is not None
+            tx.runs.save(loaded, evolve(loaded.state, switched), [switched], AGENT, clock())
+            scene.begin(fast)
+            (first,) = stream.events(1)
+
+        assert scene.submit(fast, "plan").ok
+        arrived = [first]
+        while arrived[-1].data["type"] != "RevisionSubmitted":
+            arrived += stream.events(1)
+
+        assert (slow, "AutoSwitched") in [(message.data["run"], message.data["type"]) for message in arrived]
+        assert [message.id for message in arrived] == sorted(message.id for message in arrived)
 
 
 def test_a_changed_work_item_is_named_to_who_may_see_its_project(

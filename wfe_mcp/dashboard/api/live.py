@@ -47,6 +47,8 @@ log = logging.getLogger("wfe_mcp.dashboard")
 POLL_S = 0.15
 _MOST_POLLS = 3
 BATCH = 500
+_READ_AGAIN = 200
+"""Positions below the last one at which events of a transaction may still come that is committed late, on PostgreSQL."""
 PING_S = 15
 RETRY_MS = 1000
 _POSITION_DIGITS = 19
@@ -201,22 +203,23 @@ async def _while_there(messages: AsyncGenerator[ServerSentEvent]) -> AsyncGenera
 async def _news(
     caller: Caller, still_opens: Callable[[], bool], store: Store, project: str, after: int | None
 ) -> AsyncGenerator[ServerSentEvent]:
-    last, items = await run_in_threadpool(_ends, store)
-    position = last if after is None else min(after, last)
-    is_past = after is not None and after > last
+    runs = await run_in_threadpool(_Runs, store, project, after)
+    items = await run_in_threadpool(_last_item, store)
     work = await run_in_threadpool(_Work, store, project, caller)
-    yield ServerSentEvent("{}", event="reset" if is_past else "ready", id=str(position), retry=RETRY_MS)
+    begin = "reset" if runs.is_past else "ready"
+    yield ServerSentEvent("{}", event=begin, id=str(runs.position), retry=RETRY_MS)
     seen = -1
     while not caller.access.is_ending:
         version = await run_in_threadpool(store.data_version)
         if version != seen and not await run_in_threadpool(still_opens):
             return
-        activities, changed = list[Activity](), list[tuple[int, str, str]]()
+        activities, changed = list[tuple[int, Activity]](), list[tuple[int, str, str]]()
         if version != seen:
-            activities, changed = await run_in_threadpool(_after, store, position, items, project)
-        for activity in filter(lambda each: caller.sees(each.project_id), activities):
+            activities = await run_in_threadpool(runs.news)
+            changed = await run_in_threadpool(_changed_items, store, items, project)
+        for position, activity in filter(lambda each: caller.sees(each[1].project_id), activities):
             yield ServerSentEvent(
-                json.dumps(plain(activity_view(activity)), ensure_ascii=False), event="event", id=str(activity.position)
+                json.dumps(plain(activity_view(activity)), ensure_ascii=False), event="event", id=str(position)
             )
         for row, of_project, item in changed:
             if caller.sees(of_project):
@@ -224,8 +227,7 @@ async def _news(
             items = row
         for kind, data in [] if version == seen else await run_in_threadpool(work.news):
             yield ServerSentEvent(json.dumps(data, ensure_ascii=False), event=kind)
-        position = activities[-1].position if activities else position
-        if len(activities) == BATCH:
+        if len(activities) >= BATCH:
             continue
         seen = version
         # While many come they are read less often, more at a time.
@@ -270,12 +272,44 @@ class _Work:
         return events
 
 
-def _ends(store: Store) -> tuple[int, int]:
-    """Where the activity of runs and the log of work items end."""
-    with store.read() as tx:
-        return tx.activity.last_position(), tx.items.last_row()
+class _Runs:
+    """What one connection has sent of the events of runs: ``position`` is the highest of theirs.
+
+    On PostgreSQL several transactions write at once, and one that began to write first may be committed last: its events come
+    below the position. So the last ones are read again there, and what was not sent yet is sent.
+    """
+
+    def __init__(self, store: Store, project: str, after: int | None) -> None:
+        self._store, self._project = store, project
+        self._again = 0 if store.has_file else _READ_AGAIN
+        with store.read() as tx:
+            last = tx.activity.last_position()
+            self.position = last if after is None else min(after, last)
+            self.is_past = after is not None and after > last
+            before = tx.activity.after(self.position - self._again, project=project, limit=self._again)
+        self._sent = {activity.position for activity in before if activity.position <= self.position}
+
+    def news(self) -> list[tuple[int, Activity]]:
+        """The events that are due, each with the position that is reached with it."""
+        again, limit = self.position - self._again, BATCH + self._again
+        with self._store.read() as tx:
+            activities = tx.activity.after(again, project=self._project, limit=limit)
+        events: list[tuple[int, Activity]] = []
+        for activity in activities:
+            if activity.position in self._sent:
+                continue
+            self.position = max(self.position, activity.position)
+            events.append((self.position, activity))
+        oldest = self.position - self._again
+        self._sent = {activity.position for activity in activities if activity.position > oldest}
+        return events
 
 
-def _after(store: Store, position: int, row: int, project: str) -> tuple[list[Activity], list[tuple[int, str, str]]]:
+def _last_item(store: Store) -> int:
     with store.read() as tx:
-        return tx.activity.after(position, project=project, limit=BATCH), tx.items.changes_after(row, project)
+        return tx.items.last_row()
+
+
+def _changed_items(store: Store, row: int, project: str) -> list[tuple[int, str, str]]:
+    with store.read() as tx:
+        return tx.items.changes_after(row, project)

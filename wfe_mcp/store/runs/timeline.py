@@ -1,7 +1,8 @@
 """The log over all runs in the order of its commits, and event times over many runs, read without building states.
 
 The position is SQLite's row number: there is one writer at a time, so no event appears before a position that was read. VACUUM
-may number the rows anew; a position from before is then wrong, and a reader whose position is past the end starts over.
+may number the rows anew; a position from before is then wrong, and a reader whose position is past the end starts over. On
+PostgreSQL an event may appear a little before such a position, where its transaction is committed late.
 """
 
 import json
