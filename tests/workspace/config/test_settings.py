@@ -1,5 +1,6 @@
 """Every value has one layer it came from; a fault is reported and nothing else is lost."""
 
+import time
 from hashlib import sha256
 from pathlib import Path
 
@@ -175,6 +176,13 @@ def test_an_unknown_key_of_a_table_that_need_not_be_there_is_a_problem(root: Pat
 
     assert problem(loaded).message.endswith("unknown key 'server.login.scopes'. Did you mean 'scope'?")
     assert loaded.settings.server.login is not None
+
+
+def test_thousands_of_tables_that_lack_a_key_are_read_in_linear_time(root: Path) -> None:
+    began = time.process_time()
+    loaded = load(root, "\n".join(f"[roles.r{number}]\nmodel = 'm'" for number in range(8_000)))
+    assert time.process_time() - began < 20
+    assert len(loaded.problems) == 8_000 and not loaded.settings.roles
 
 
 def test_a_name_that_looks_as_in_a_message_takes_nothing_else_away(root: Path) -> None:

@@ -309,11 +309,11 @@ def _complete(values: Document, problems: list[Detail]) -> Settings:
         except ValidationError as exc:
             # Every layer is valid by itself, so the only possible fault is a missing required key of a table.
             paths = [[*map(str, error["loc"])] for error in exc.errors(include_url=False, include_input=False)]
+            known = {problem.path for problem in problems}
             for path in paths:
-                already = any(problem.path == pointer(*path) for problem in problems)
-                if not already:
+                if (at := pointer(*path)) not in known:
                     what = f"[{'.'.join(path[:-1])}] has no '{path[-1]}', so it does not count"
-                    problems.append(Detail(pointer(*path), what, expected=path[-1]))
+                    problems.append(Detail(at, what, expected=path[-1]))
             remove(values, [path[:-1] for path in paths])
 
 
