@@ -25,9 +25,9 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[None]:
     found: list[None] = []
     real = WorkingTree.look
 
-    def counted(self: WorkingTree, repo: Repository, besides: Sequence[str] = ()) -> Look:
+    def counted(self: WorkingTree, repo: Repository, besides: Sequence[str] = (), **how: bool) -> Look:
         found.append(None)
-        return real(self, repo, besides)
+        return real(self, repo, besides, **how)
 
     monkeypatch.setattr(WorkingTree, "look", counted)
     return found
