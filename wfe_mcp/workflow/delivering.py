@@ -49,10 +49,10 @@ def _inside(phase: _Part, delivers: bool) -> _Part:
 
 def _embedding(part: _Part) -> _Part:
     embedded = part.get("definition")
-    return _with(part, "definition", _embedded(embedded)) if embedded else part
+    return _with(part, "definition", _definition_inside(embedded)) if embedded else part
 
 
-def _embedded(definition: _Part) -> _Part:
+def _definition_inside(definition: _Part) -> _Part:
     """What a template that is embedded has: it delivers nothing, and deploys nothing, since no environment is asked for it."""
     definition = as_delivered(definition, delivers=False)
     staying = [phase for phase in definition["phases"] if not deploys(phase)]
