@@ -137,3 +137,22 @@ def test_whatever_is_there_only_what_was_meant_changes(
     assert changed["t"] == {**tables, table: {**tables.get(table, {}), key: value}}
     left = tomllib.loads(without_table(text, ("t", table)))
     assert left.get("t", {}) == {name: each for name, each in tables.items() if name != table}
+
+
+LONG_VALUES = (
+    *('[\n"a",\n"]", # ]\n] # end', '[\n["a"],\n["b"]\n]', '"""\n]\n"""', '"""\n"x""""" # end', "'''\n}\n'''\t"),
+    *('{x = """\n""" }', "{x = [\n1\n]}#", "[\n{x = 1}\n, {x = [\n2]}]"),
+)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("value", LONG_VALUES)
+def test_a_value_of_several_lines_ends_where_it_ends(value: str, newline: str) -> None:
+    text = f"[a]\nb = {value}\nc = 1\n[d]\n".replace("\n", newline)
+    assert without_value(text, ("a",), "b") == "[a]\nc = 1\n[d]\n".replace("\n", newline)
+
+
+def test_a_list_of_ten_thousand_lines_does_not_hold_an_edit_for_minutes() -> None:
+    words = "".join(f'  "word {number}",\n' for number in range(10_000))
+    text = f"[a]\nb = [\n{words}]\n"
+    assert with_value(text, ("a",), "c", 1) == f"{text}c = 1\n"

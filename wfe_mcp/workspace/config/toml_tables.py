@@ -24,6 +24,10 @@ Path = tuple[str, ...]
 Document = dict[str, Any]
 
 
+# Every other line goes on in the next one: only lists and texts in three quotes, or a table around them, are longer than a line.
+_CLOSES = re.compile(r"(?:[\]}]|\"{3}|'{3})[ \t]*(?:#.*)?\r?\n?\Z")
+
+
 class NotEditable(ValueError):
     """The text is not TOML, or writes the table in a way that cannot be edited line by line."""
 
@@ -123,6 +127,8 @@ def _statements(text: str) -> list[_Statement]:
     start = end = 0
     for line in re.findall(r"[^\n]*\n|[^\n]+", text):  # only a line feed ends a line in TOML
         end += len(line)
+        if end - len(line) > start and not _CLOSES.search(line):
+            continue
         try:
             document = tomllib.loads(text[start:end])
         except tomllib.TOMLDecodeError:  # a string or list goes on in the next line
