@@ -44,7 +44,8 @@ class _Place:
         now = time.monotonic()
         if self.process is not None and self.process.poll() is not None:
             self._failures = 0 if now - self._began > _STEADY_S else self._failures + 1
-            pause_s = min(2.0 ** (self._failures - 1), _LONGEST_PAUSE_S) if self._failures else 0.0
+            # The exponent is limited too: 2.0 ** 1024 is an OverflowError.
+            pause_s = min(2.0 ** min(self._failures - 1, 60), _LONGEST_PAUSE_S) if self._failures else 0.0
             ended(self.process.pid, self.process.returncode, pause_s)
             self.process, self._due = None, now + pause_s
         if self.process is None and now >= self._due:
