@@ -138,6 +138,27 @@ def test_the_costs_of_a_pruned_run_stay_without_its_template(scene: Scene) -> No
     assert not verify(scene.engine).findings
 
 
+def test_a_run_with_more_calls_than_a_statement_may_name_is_pruned(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage_sums, "_A_STEP", 20_000)
+    played(scene)
+    same = "project_id, run_id, phase, attempt, purpose, role, provider, model, status, started_at, finished_at"
+    same += ", requests, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_usd, reserved_tokens"
+    numbers = "WITH RECURSIVE more (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM more WHERE n < 66000)"
+    copies = f"{numbers} SELECT 'more-' || n, {same} FROM more, (SELECT * FROM model_call LIMIT 1) AS call"
+    tamper(scene.url, f"INSERT INTO model_call (id, {same}) {copies}")
+    while usage_sums.count_calls(scene.engine, None):
+        pass
+    assert within(scene) == 66_003
+    scene.clock.advance(days=2)
+
+    prune(scene.engine, prunable(scene.engine, older="1d", keep=0).runs, HUMAN)
+
+    assert within(scene) == 0
+    assert usage_differences(scene.engine) == []
+
+
 def test_calls_of_imported_runs_were_paid_for_elsewhere(scene: Scene) -> None:
     run = played(scene)
     tamper(scene.url, f"UPDATE run SET origin_sha256 = '{'0' * 64}' WHERE id = '{run}'")
