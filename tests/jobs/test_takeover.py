@@ -175,13 +175,15 @@ def test_a_lease_that_ran_out_frees_what_no_one_here_can_know(scene: Scene, owne
 
 
 def test_a_second_execution_ends_what_the_first_one_left(scene: Scene, tmp_path: Path) -> None:
-    left: list[psutil.Process] = []
+    left: list[Any] = []
 
     def leave(context: JobContext) -> Outcome:
         mark = mark_of(context.job.id, context.job.fence)
-        code = "import time; time.sleep(600)"
+        code = "import time; print('up', flush=True); time.sleep(600)"
         if context.job.tries == 1:
-            left.append(psutil.Popen([sys.executable, "-c", code], env={**child_env(), MARK: mark}, cwd=tmp_path))
+            argv, env = [sys.executable, "-c", code], {**child_env(), MARK: mark}
+            left.append(psutil.Popen(argv, env=env, cwd=tmp_path, stdout=subprocess.PIPE))
+            assert left[0].stdout.readline()  # a process that the system is still making has no environment yet
             raise OSError("once more")
         return Outcome({"left": lives(left[0])})
 
@@ -189,4 +191,4 @@ def test_a_second_execution_ends_what_the_first_one_left(scene: Scene, tmp_path:
     worker = scene.worker({"leave": leave}, backoff_base_s=0.0)
     assert worker.work_one() and worker.work_one()
     assert scene.job(job).result == {"left": False}
-    left[0].wait(120)
+    left[0].communicate(timeout=120)
