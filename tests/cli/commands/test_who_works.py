@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from tests.cli.agent import agent
 from tests.cli.commands.test_run import DONE, models
 from tests.cli.scene import CHECK, HUMAN, PIN, Terminal, phase, template
 from tests.engine.scene import AGENT, Neighbour
@@ -173,3 +174,29 @@ def test_stuck_runs_are_named_by_status_and_doctor(cli: Terminal) -> None:
     assert warning == f"1 stopped run of this project waits for the user: {stopped}. See: wfe-mcp inbox"
     other = cli.start("note")
     assert {row["run"] for row in cli.json("status").data["runs"]} == {stopped, one, other}
+
+
+def test_a_refused_submission_leaves_the_phase_that_it_claimed_to_the_agent(cli: Terminal) -> None:
+    run = cli.start("note")
+    (cli.root / "bad.json").write_text('{"text": 1}')
+    refused = cli("submit", run, "draft", "--path", "bad.json")
+    assert "Attempt 1 has 4 tries left.\nNext: wfe-mcp submit" in refused.err
+    assert agent(cli, "start_phase", run=run, phase="draft")["state"] == "running"
+    assert cli.json("submit", run, "draft", "--path", "bad.json").refusal == "leased", "the agent's stays the agent's"
+
+
+def test_a_refused_submission_leaves_a_phase_that_its_user_works_to_the_user(cli: Terminal, engine: Engine) -> None:
+    run = cli.start("note")
+    answers.start_phase(engine, AGENT, run, "draft")  # holder "cli", from an earlier command
+    (cli.root / "bad.json").write_text('{"text": 1}')
+    assert cli.json("submit", run, "draft", "--path", "bad.json").refusal == "invalid_artifact"
+    assert agent(cli, "start_phase", run=run, phase="draft")["error"]["code"] == "leased"
+
+
+def test_a_refused_submission_of_a_persons_own_phase_is_proved(cli: Terminal) -> None:
+    cli.save(template("signed", phase("sign", kind="human")))
+    run = cli.start("signed")
+    (cli.root / "bad.json").write_text('{"text": 1}')
+    assert cli.json("submit", run, "sign", "--path", "bad.json", pin=PIN).refusal == "invalid_artifact"
+    assert cli.json("status", run).document["waiting_on"] == "human"
+    assert cli("verify", run).code == 0

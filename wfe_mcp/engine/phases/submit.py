@@ -6,6 +6,7 @@ Rules:
 1. A closed attempt answers the same bytes with its stored answer and other bytes with ``stale_revision``.
 2. The submitter takes over a dead holder's phase; for a live holder's the answer is ``leased``.
 3. A phase of a person is held by the person, whichever interface they began it in: they go on in any other.
+4. A command that claims the phase and is refused leaves it free: its process ends, and no one would work on it.
 """
 
 from __future__ import annotations
@@ -208,7 +209,11 @@ def _refuse(current: RunChange, phase: PhasePath, value: object, faults: tuple[D
     current.give(c.RefuseSubmission(phase=phase, attempt=attempt.number, reason=reason, **current.given))
     raw = json.dumps(value, ensure_ascii=True, default=str).encode()
     current.tx.artifacts.add_refused(current.run.id, phase, attempt.number, raw, faults, current.at)
-    left = current.state.spec.max_invalid - current.attempt(phase).invalid
+    attempt = current.attempt(phase)
+    left = current.state.spec.max_invalid - attempt.invalid
+    took = any(isinstance(command, c.StartPhase) and command.holder == CLI_HOLDER for command in current.commands)
+    if took and attempt.status is AttemptStatus.RUNNING:  # rule 4
+        current.give(c.LoseLease(**current.values_of(attempt)))
     current.refusal = Refused(
         "invalid_artifact",
         f"{phase!r} was not accepted: {len(faults)} {'error' if len(faults) == 1 else 'errors'} against {current.plan.schema_name(phase)}.",
