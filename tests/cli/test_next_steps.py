@@ -13,9 +13,11 @@ import pytest
 from tests.cli.following import RECORD, follow, followed
 from tests.cli.kept_scenes import scene
 from tests.cli.scene import CHECK, HUMAN, PIN, phase, template
+from wfe_mcp.workspace.system.shell_words import shell_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from tests.cli.scene import Said, Terminal
 
@@ -345,3 +347,32 @@ def test_what_is_proposed_works_where_it_is_proposed(
     assert len(commands) == len(STATES[bring]), f"{commands} are proposed: {said.out}{said.err}"
     answer = follow(cli, commands[number])
     assert answer.code == STATES[bring][number], f"{commands[number]}: {answer.out}{answer.err}"
+
+
+def test_a_command_that_comes_next_names_the_project_that_another_folder_would_not_find(
+    cli: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, here = cli.start("letter"), ("--project", str(cli.root))
+    (tmp_path / "a folder").mkdir()
+    monkeypatch.chdir(tmp_path / "a folder")
+    named = f"wfe-mcp {shell_line(here)}"
+
+    assert cli("work", "list", *here).err == f"Next: {named} work add TITLE\n"
+    assert cli(*here, "templates", "trust", "zzzzzzz").err.endswith(
+        f"Next: see what is there: {named} templates list\n"
+    )
+    assert f"Next: {named} submit {run} draft --path FILE\n" in cli("approve", run, "draft", *here).err
+    assert cli("status", "--project", "nothere").err.count("--project") == 2, "no command can name what is not there"
+    monkeypatch.setenv("WFE_PROJECT", str(cli.root))
+    assert cli("work", "list", *here).err == "Next: wfe-mcp work add TITLE\n", "this one is found without it"
+    monkeypatch.delenv("WFE_PROJECT")
+    monkeypatch.chdir(cli.root)
+    assert cli("work", "list", *here).err == "Next: wfe-mcp work add TITLE\n"
+
+
+def test_a_command_that_comes_next_in_a_folder_of_the_repository_needs_no_project(
+    in_git: None, cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (cli.root / "src").mkdir()
+    monkeypatch.chdir(cli.root / "src")
+    assert cli("work", "list", "--project", "..").err == "Next: wfe-mcp work add TITLE\n"

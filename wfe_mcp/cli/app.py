@@ -274,7 +274,7 @@ def main(argv: Sequence[str], *, clock: Callable[[], datetime] | None = None) ->
     gc.disable()
     try:
         status = _command_line(words[0] if words and words[0] in _FIRST else "").main(
-            words, prog_name="wfe-mcp", standalone_mode=False, obj=World(clock)
+            words, prog_name="wfe-mcp", standalone_mode=False, obj=World(clock, commands=_FIRST)
         )
         return int(status or 0)
     except UsageError as wrong:

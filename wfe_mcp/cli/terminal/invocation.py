@@ -11,6 +11,7 @@ import gc
 import inspect
 import logging
 import os
+import re
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -51,11 +52,12 @@ log = logging.getLogger("wfe_mcp.cli")
 
 @dataclass(slots=True)
 class World:
-    """What comes from outside: the clock (None: the real one), and options that precede the command."""
+    """What comes from outside: the clock (None: the real one), the names of the commands, and options that precede the command."""
 
     clock: Callable[[], datetime] | None = None
     as_json: bool = False
     project: str = ""
+    commands: tuple[str, ...] = ()
 
 
 class Invocation:
@@ -63,7 +65,7 @@ class Invocation:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.screen = Screen(as_json=world.as_json)
+        self.screen = Screen(as_json=world.as_json, complete=self._with_project)
         self.exit_code = DONE
         self.run: str | None = None
         self.phase: str | None = None
@@ -77,6 +79,21 @@ class Invocation:
         from wfe_mcp.workspace.system.location import find_project
 
         return find_project(self.world.project or None, os.environ, (), Path.cwd())
+
+    def _with_project(self, text: str) -> str:
+        """``text`` whose commands name the project of ``--project``, where they would find another one without it."""
+        from wfe_mcp.workspace.system.location import find_project
+
+        if not self.world.project or "--project" in text:
+            return text
+        with contextlib.suppress(Refused):
+            option = shell_line(["--project", str(self.project.root)])
+            with contextlib.suppress(Refused):
+                if find_project(None, os.environ, (), Path.cwd()).root == self.project.root:
+                    return text
+            command = rf"\bwfe-mcp (?=(?:{'|'.join(self.world.commands)})(?![\w-]))"
+            return re.sub(command, lambda name: f"{name[0]}{option} ", text)
+        return text
 
     @property
     def engine(self) -> Engine:
@@ -337,7 +354,7 @@ def command(function: Callable[Concatenate[Invocation, ...], None]) -> Callable[
 
     def run(context: typer.Context, as_json: bool, project: str, **given: Any) -> int:
         world: World = context.obj
-        invocation = Invocation(World(world.clock, world.as_json or as_json, project or world.project))
+        invocation = Invocation(replace(world, as_json=world.as_json or as_json, project=project or world.project))
         try:
             refuse_unkept({name: value for name, value in given.items() if name not in _READ_AS_JSON})
             function(invocation, **given)

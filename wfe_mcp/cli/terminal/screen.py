@@ -14,7 +14,7 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -53,8 +53,8 @@ _BUSY_AFTER_S, _BUSY_EVERY_S = 0.5, 1.0
 class Screen:
     """Standard output for answers, standard error for prompts, progress, warnings and ``Next:`` lines."""
 
-    def __init__(self, *, as_json: bool) -> None:
-        self.as_json = as_json
+    def __init__(self, *, as_json: bool, complete: Callable[[str], str] = str) -> None:
+        self.as_json, self._complete = as_json, complete
         self.is_terminal = not as_json and is_terminal(sys.stdout)
         is_plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
         self._has_colours = self.is_terminal and not is_plain and obeys_sequences(sys.stdout)
@@ -144,11 +144,11 @@ class Screen:
             thread.join()
 
     def next(self, *commands: str) -> None:
-        """At most two commands that make sense now, ready to be pasted."""
+        """At most two commands that make sense now, ready to be pasted: ``complete`` adds what they need here."""
         if not self.as_json:
             sys.stdout.flush()
             for command in commands[:2]:  # whole, however wide the terminal is
-                print(f"Next: {one_line(command)}", file=sys.stderr, flush=True)
+                print(f"Next: {one_line(self._complete(command))}", file=sys.stderr, flush=True)
 
     def talk(self, *lines: str) -> None:
         """Lines on standard error, below what has been shown so far."""
