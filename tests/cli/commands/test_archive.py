@@ -1,5 +1,8 @@
 """Finished runs are archived and restored."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from tests.cli.scene import Terminal
@@ -44,3 +47,19 @@ def test_a_run_at_work_without_progress_is_listed_as_stuck_and_named_by_doctor(c
     assert cli.json("list", "--stuck", "--status", "running").code == 0
     cli.clock.forward(days=8)
     assert cli.json("list", "--stuck").data["runs"][0]["stale"] is True
+
+
+def test_one_stale_run_that_cannot_be_changed_keeps_no_other_from_being_archived(cli: Terminal) -> None:
+    old, damaged, new = (cli.start("note") for _ in range(3))
+    with closing(sqlite3.connect(cli.database)) as database, database:
+        database.execute("UPDATE run SET spec_sha256 = inputs_sha256 WHERE id = ?", (damaged,))
+    cli.clock.forward(days=8)
+
+    said = cli("cancel", "--stale")
+    assert (said.code, said.out.startswith("Cancelled and archived 2 stale runs\n")) == (1, True)
+    assert [run for run in (old, damaged, new) if f"{run}  cancelled" in said.out] == [old, new]
+    assert f"  ! {damaged} could not be changed: RunSpec: " in said.out
+    document = cli.json("cancel", "--stale")
+    assert (document.code, document.data["runs"]) == (1, [])
+    assert [detail["path"] for detail in document.document["error"]["details"]] == [damaged]
+    assert [cli.state(run) for run in (old, new)] == ["cancelled"] * 2

@@ -43,9 +43,9 @@ def test_archiving_cancels_and_archives_what_is_stale_and_nothing_else(scene: Sc
     scene.clock.advance(days=8)
     fresh = scene.start(phase("plan"))
 
-    gone = stale.archive_stale(scene.engine, HUMAN, "spring cleaning")
+    gone, kept = stale.archive_stale(scene.engine, HUMAN, "spring cleaning")
 
-    assert {record.id for record in gone} == {old, other}
+    assert ({record.id for record in gone}, kept) == ({old, other}, {})
     assert [scene.state(run).status for run in (old, other, fresh)] == [
         RunStatus.CANCELLED,
         RunStatus.CANCELLED,
@@ -61,7 +61,7 @@ def test_archiving_cancels_and_archives_what_is_stale_and_nothing_else(scene: Sc
     assert [run_row(record).archived for record in records] == [True, False]
     assert answers.read_artifact(scene.engine, AGENT, other, "plan").data["content"]["title"] == "A good title"
     assert refused(answers.start_phase, scene.engine, AGENT, old).code == "illegal_transition"
-    assert stale.archive_stale(scene.engine, HUMAN) == []
+    assert stale.archive_stale(scene.engine, HUMAN) == ([], {})
 
 
 def test_a_worktree_that_a_stale_run_held_is_free_again(scene: Scene) -> None:

@@ -9,11 +9,12 @@ import typer
 from wfe_mcp.cli.terminal.authorize import authorize, refuse_early
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Feedback, Phase, PinFd, Reason, Run, Yes, seconds_of
-from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.core.model import By
     from wfe_mcp.views.moves.outlook import Way
 
@@ -206,12 +207,25 @@ def cancel(
 
 
 def _archive_stale(invocation: Invocation, reason: str) -> None:
+    from wfe_mcp.cli.terminal.render import runs_table
     from wfe_mcp.engine.runs.control import archive_stale
     from wfe_mcp.views.runs.models import RunList
     from wfe_mcp.views.runs.run import run_row
 
-    gone = tuple(run_row(record) for record in archive_stale(invocation.engine, invocation.by, reason))
-    invocation.answer(f"Cancelled and archived {plural(len(gone), 'stale run')}", view=RunList(runs=gone))
+    records, kept = archive_stale(invocation.engine, invocation.by, reason)
+    gone = tuple(map(run_row, records))
+    summary, error = f"Cancelled and archived {plural(len(gone), 'stale run')}", None
+    if kept:
+        details = tuple(Detail(run, why) for run, why in kept.items())
+        error = Refused("conflict", f"{summary}; {plural(len(kept), 'other')} could not be changed.", "", details)
+
+    def render(screen: "Screen") -> None:
+        screen.line(summary, "bold")
+        runs_table(screen, gone, invocation.clock())
+        for run, why in kept.items():
+            screen.line(f"  ! {run} could not be changed: {why}", "yellow")
+
+    invocation.answer(summary, render, view=RunList(runs=gone), error=error)
 
 
 HeldPhase = Annotated[str, typer.Argument(metavar="[PHASE]", help="Only this phase; without it all held phases.")]

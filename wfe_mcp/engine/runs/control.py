@@ -237,21 +237,29 @@ def _unchanged_runs(engine: Engine, runs: Iterable[RunRecord], before: Callable[
     return frozenset(run.id for run in old if run.updated_at < since)
 
 
-def archive_stale(engine: Engine, by: By, reason: str = "") -> list[RunRecord]:
-    """Cancel and archive every stale run of the project; they stay readable. One that changed meanwhile stays."""
+def archive_stale(engine: Engine, by: By, reason: str = "") -> tuple[list[RunRecord], dict[str, str]]:
+    """Cancel and archive every stale run of the project; they stay readable. One that changed meanwhile stays.
+
+    Second: the runs that could not be changed, and why; one whose record is damaged, too.
+    """
     before = stale_before(engine)
     with engine.store.read() as tx:
         runs = tx.runs.page(engine.project_id, status=MAY_BE_STALE, limit=10_000, untouched_since=before).runs
     gone: list[RunRecord] = []
+    kept: dict[str, str] = {}
     for record in runs:
         since = f"untouched since {record.updated_at.isoformat(timespec='seconds')}"
-        with change_run(engine, record.id, by) as current:
-            if current.run.updated_at >= before or current.state.status not in MAY_BE_STALE:
-                continue
-            current.give(c.Cancel(reason=f"{since}: {reason}" if reason else since, **current.given))
-            current.tx.runs.archive(record.id, current.at)
+        try:
+            with change_run(engine, record.id, by) as current:
+                if current.run.updated_at >= before or current.state.status not in MAY_BE_STALE:
+                    continue
+                current.give(c.Cancel(reason=f"{since}: {reason}" if reason else since, **current.given))
+                current.tx.runs.archive(record.id, current.at)
+        except (Refused, LookupError, ValueError) as fault:
+            kept[record.id] = str(fault)
+            continue
         gone.append(current.loaded.record)
-    return gone
+    return gone, kept
 
 
 def archive(engine: Engine, run: str) -> RunRecord:
