@@ -365,3 +365,21 @@ def test_doctor_names_a_file_that_others_may_read(cli: Terminal, which: str) -> 
     found, *_ = [each for each in document.data["findings"] if each["topic"] == "permissions"]
     assert (document.code, found["level"]) == (1, "problem")
     assert f"chmod 600 '{file}'" in found["message"]
+
+
+def test_without_a_terminal_a_move_names_its_consent_and_the_pin_at_once(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def names_both(*words: str) -> None:
+        assert cli.json(*words).document["error"]["hint"].startswith("Add --yes and --pin-fd N, or run"), words
+        assert cli.json(*words, pin=PIN).document["error"]["hint"].startswith("Add --yes, or run"), words
+
+    cli.start("note")
+    names_both("pin", "reset")
+    old, cli.root = cli.root, cli.root.parent / "renamed"
+    monkeypatch.chdir(old.parent)
+    old.rename(cli.root)
+    monkeypatch.chdir(cli.root)
+    names_both("project", "move", str(old))
+    names_both("project", "forget", str(old))
+    assert cli("project", "move", str(old), "--yes", pin=PIN).code == 0

@@ -65,7 +65,7 @@ def reset(invocation: Invocation, pin_fd: PinFd = None, yes: Yes = False) -> Non
         invocation.screen.talk(
             "A new key replaces yours. All trust ends until you give it again, and everyone sees the reset."
         )
-        require_confirmation("Give up the old key?", "reset")
+        require_confirmation("Give up the old key?", "reset", needs_pin=pin_fd is None)
     pin_reset = reset_pin(engine, new_pin(pin_fd), user_name())
     summary = f"Reset the PIN: your key is now {pin_reset.by.key}"
     data = {

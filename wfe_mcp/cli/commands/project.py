@@ -149,7 +149,7 @@ def move(invocation: Invocation, old: Old, new: New = "", yes: Yes = False, pin_
     _show(invocation, *planned.lines)
     if not yes:
         # What does not look like it is typed in full: a word is read, a letter is not.
-        require_confirmation("Is it the same project?", "" if planned.looks_right else "move")
+        require_confirmation("Is it the same project?", "" if planned.looks_right else "move", needs_pin=pin_fd is None)
     by = invocation.person_of(planned.record, pin_fd, "say where the project is")
     projects.move(store, by, planned, invocation.clock())
     linked = Path(planned.new.key, "worktrees")
@@ -174,7 +174,7 @@ def forget(invocation: Invocation, which: Which, yes: Yes = False, pin_fd: PinFd
     with invocation.store.read() as tx:
         _show(invocation, f"The project {name_of(record)!r} of {record.root}. {its_runs(tx, record)}")
     if not yes:
-        require_confirmation("Take it out of the lists?")
+        require_confirmation("Take it out of the lists?", needs_pin=pin_fd is None)
     by = invocation.person_of(record, pin_fd, "forget a project")
     projects.forget(invocation.store, by, record, invocation.clock())
     invocation.answer(f"Forgot {name_of(record)!r} of {record.root}", data={"project": record.id})

@@ -28,18 +28,23 @@ if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
 
 
-def require_confirmation(question: str, word: str = "") -> None:
-    """Return when the user confirms; No is the default. ``word``: it must be typed. Refuses without a terminal."""
-    if not user_agrees(question, word):
+def require_confirmation(question: str, word: str = "", *, needs_pin: bool = False) -> None:
+    """Return when the user confirms; No is the default. ``word``: it must be typed. Refuses without a terminal.
+
+    ``needs_pin``: the PIN is asked for afterwards, so the refusal names both.
+    """
+    if not user_agrees(question, word, "--yes and --pin-fd N" if needs_pin else "--yes"):
         raise Refused("needs_human", "Cancelled. Nothing changed.")
 
 
-def user_agrees(question: str, word: str = "") -> bool:
-    """Whether the user agrees; No is the default. ``word``: it must be typed. Refuses without a terminal."""
+def user_agrees(question: str, word: str = "", instead: str = "--yes") -> bool:
+    """Whether the user agrees; No is the default. ``word``: it must be typed. Refuses without a terminal; ``instead``: the options for it."""
     from wfe_mcp.cli.terminal.pin import at_terminal
 
     if not at_terminal():
-        raise Refused("needs_human", "No terminal for the prompt.", "Add --yes, or run it in a terminal of your own.")
+        raise Refused(
+            "needs_human", "No terminal for the prompt.", f"Add {instead}, or run it in a terminal of your own."
+        )
     return read_typed_line(f"{question} [{f'type {word}' if word else 'y'}/N] ").lower() in (
         {word} if word else {"y", "yes"}
     )
