@@ -91,3 +91,17 @@ def test_the_first_page_has_the_figures_of_the_week_and_leads_to_the_others(play
     expect(week).to_contain_text(re.compile(r"Last seven days: \d+ runs? completed, \d+ attempts? at \d+ phases?"))
     week.get_by_role("link", name="Statistics").click()
     expect(shown.locator("#statistics tr").filter(has_text="weekly")).to_contain_text("1 of 1")
+
+
+def test_checks_that_are_not_trusted_yet_are_not_called_missing(play: Play) -> None:
+    folder = play.scene.root.parent / "shop"
+    (folder / ".wfe").mkdir(parents=True)
+    (folder / ".wfe" / "config.toml").write_text('[checks.test]\nargv = ["true"]\n', encoding="utf-8")
+    shown = play.to("/projects")
+    form = shown.get_by_role("form", name="Add a project")
+    form.get_by_label("Folder of the project").fill(str(folder))
+    form.get_by_role("button", name="Add a project").click()
+    checks = shown.locator("section").filter(has=shown.get_by_role("heading", name="Checks", exact=True))
+    expect(checks).to_contain_text("What its configuration runs counts once you trust it. wfe-mcp trust")
+    shown.get_by_role("link", name="Providers and roles").click()
+    expect(checks).to_contain_text("What the configuration runs counts once you trust it. wfe-mcp trust")

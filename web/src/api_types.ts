@@ -1495,6 +1495,7 @@ export interface ProjectView {
   checks: CheckLine[];
   roles: RoleLine[];
   runs: RunRow[];
+  untrusted?: boolean;
 }
 
 export interface PromiseView {
@@ -1831,6 +1832,7 @@ export interface SettingsView {
   page: Record<string, unknown>;
   database: DatabaseSetting;
   kinds: string[];
+  untrusted?: boolean;
 }
 
 export interface Spread {

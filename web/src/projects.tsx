@@ -191,9 +191,9 @@ function Project({ id, inbox }: { id: string; inbox: InboxView | null }) {
           </dl>
         ) : (
           <p className="soft">
-            {untrusted ? (
+            {untrusted || data.untrusted ? (
               <>
-                What its configuration runs counts once you trust it. <a href={`/${untrusted.path}`}>Review it</a>
+                What its configuration runs counts once you trust it. {untrusted ? <a href={`/${untrusted.path}`}>Review it</a> : <Cli text="wfe-mcp trust" />}
               </>
             ) : (
               <>

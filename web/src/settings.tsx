@@ -67,7 +67,7 @@ export function Settings({ part }: { part: string }) {
               </ul>
             ) : (
               <p className="soft">
-                No check is configured. <Cli text="wfe-mcp init" />
+                {data.untrusted ? "What the configuration runs counts once you trust it." : "No check is configured."} <Cli text={data.untrusted ? "wfe-mcp trust" : "wfe-mcp init"} />
               </p>
             )}
           </section>

@@ -29,6 +29,16 @@ def test_settings_name_where_a_key_is_and_never_the_key(
     assert "sk-secret-key-value" not in json.dumps(found.body)
 
 
+def test_settings_and_a_project_say_that_its_configuration_waits_for_trust(scene: Scene, program: Program) -> None:
+    place = {"project": scene.engine.project_id}
+    scene.check("ok", "print('fine')", trusted=False)
+    for found in (program.get("/settings").data, program.get("/projects/{project}", place).data):
+        assert (found["checks"], found["untrusted"]) == ([], True)
+    scene.trust_config()
+    for found in (program.get("/settings").data, program.get("/projects/{project}", place).data):
+        assert ([check["check"] for check in found["checks"]], "untrusted" in found) == (["ok"], False)
+
+
 def test_a_check_runs_once_for_a_trial(scene: Scene, connect: Connect) -> None:
     scene.check("ok", "print('fine')")
     scene.check("red", "raise SystemExit(3)")

@@ -130,7 +130,10 @@ class RoleLine:
 
 @view_model
 class ProjectView:
-    """What an orchestrator needs to know of a project: its templates, checks, roles and runs that are not over."""
+    """What an orchestrator needs to know of a project: its templates, checks, roles and runs that are not over.
+
+    ``untrusted``: its configuration waits for trust, so what it runs does not count yet.
+    """
 
     project: ProjectRow = field(metadata=INLINE)
     default_template: str = ""
@@ -138,6 +141,7 @@ class ProjectView:
     checks: tuple[CheckLine, ...]
     roles: tuple[RoleLine, ...]
     runs: tuple[RunRow, ...]
+    untrusted: bool = False
 
 
 def activity_view(activity: Activity) -> ActivityView:
@@ -201,7 +205,8 @@ def check_lines(settings: Settings) -> tuple[CheckLine, ...]:
 
 def project_view(engine: Engine) -> ProjectView:
     """A project as it is configured now; what is not trusted does not count."""
-    settings = engine.settings().settings
+    loaded = engine.settings()
+    settings = loaded.settings
     with engine.store.read() as tx:
         record = next(project for project in known_projects(tx, engine.project_id))
         page = tx.runs.page(record.id, status=_OPEN, limit=_SHOWN, archived=False)
@@ -215,4 +220,5 @@ def project_view(engine: Engine) -> ProjectView:
             RoleLine(role=name, provider=role.provider, model=role.model or "") for name, role in settings.roles.items()
         ),
         runs=tuple(run_row(run, weakened_gates=weaker.get(run.id, 0)) for run in page.runs),
+        untrusted=bool(loaded.untrusted),
     )

@@ -55,7 +55,7 @@ class DatabaseSetting:
 class SettingsView:
     """The settings that hold in a project. ``approvals``: what agents may do; ``page``: that of the decision page.
 
-    ``kinds``: of providers that can be added.
+    ``kinds``: of providers that can be added. ``untrusted``: the project's configuration waits for trust.
     """
 
     providers: tuple[ProviderSetting, ...]
@@ -65,6 +65,7 @@ class SettingsView:
     page: JsonObject
     database: DatabaseSetting
     kinds: tuple[str, ...]
+    untrusted: bool = False
 
 
 @view_model
@@ -83,7 +84,8 @@ class CheckTrial:
 
 def settings_view(engine: Engine) -> SettingsView:
     """The settings that hold in the project of ``engine``."""
-    settings, health = engine.settings().settings, engine.store.health()
+    loaded, health = engine.settings(), engine.store.health()
+    settings = loaded.settings
     return SettingsView(
         providers=tuple(map(provider_setting, providers.list_providers(engine))),
         roles=tuple(map(role_setting, providers.roles(engine))),
@@ -92,6 +94,7 @@ def settings_view(engine: Engine) -> SettingsView:
         page=settings.ui.model_dump(mode="json"),
         database=DatabaseSetting(path=health.path, schema=health.revision),
         kinds=KINDS,
+        untrusted=bool(loaded.untrusted),
     )
 
 
