@@ -145,6 +145,21 @@ def test_doctor_names_the_credential_of_deliveries_that_is_missing_and_storing_i
     assert "credential forge is not stored" not in cli("doctor").out
 
 
+def test_storing_a_credential_says_which_check_or_login_configuration_gives_it_to(cli: Terminal) -> None:
+    config = cli.root / ".wfe" / "config.toml"
+    ship = '[checks.ship]\nargv = ["true"]\ncredentials = { npm = "NPM" }\n'
+    environment = '[environments.local]\nkind = "local"\ndeploy = "ship"\nhealth = "test"\n'
+    logins = '[http]\nlogins = { "https://api.example.com" = "acme X-Api-Key" }\n'
+    config.write_text(f"{config.read_text()}{ship}{environment}{logins}")
+    assert 'Give it to a check: credentials = { npm = "VARIABLE" }' in add(cli, "npm"), "it is not trusted yet"
+    assert cli("credential", "delete", "npm", pin=PIN).code == 0
+    assert cli("trust", "config", "--yes", pin=PIN).code == 0
+    assert add(cli, "npm") == "Stored the token npm. Configuration gives it to check ship.\n"
+    assert (
+        add(cli, "acme") == "Stored the token acme. Configuration gives it to http steps at https://api.example.com.\n"
+    )
+
+
 def shipping(cli: Terminal, *phases: dict[str, Any]) -> str:
     """A run of a template whose check ``ship`` receives the credential npm; its id."""
     config = cli.root / ".wfe" / "config.toml"

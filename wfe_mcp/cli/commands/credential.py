@@ -118,6 +118,7 @@ def add(
     from wfe_mcp.engine.credentials.kinds import kind_of
     from wfe_mcp.engine.credentials.stored import add_credential, expiry_of
     from wfe_mcp.engine.models.secrets import require_keyring
+    from wfe_mcp.views.project.credentials import credential_view
 
     engine, credential_kind = invocation.engine, kind_of(kind)
     ends = expiry_of(expires, engine.clock())
@@ -127,8 +128,11 @@ def add(
     values = _values(credential_kind, name, from_file or (), username, key_fd)
     record = add_credential(engine, by, name, kind, values, scope=whose or "project", kept_in=key, expires_at=ends)
     place = "file:VARIABLE" if credential_kind.parts[0].lines else "VARIABLE"
-    delivers = name == engine.settings().settings.delivery.credential
-    use = "[delivery] uses it." if delivers else f'Give it to a check: credentials = {{ {name} = "{place}" }}'
+    use = f'Give it to a check: credentials = {{ {name} = "{place}" }}'
+    if users := credential_view(engine, record).given_to:
+        use = f"Configuration gives it to {', '.join(users)}."
+    if name == engine.settings().settings.delivery.credential:
+        use = "[delivery] uses it."
     _answer(invocation, record, f"Stored the {kind} {name}. {use}{_continue_runs(engine)}")
 
 
