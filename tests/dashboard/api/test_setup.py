@@ -29,7 +29,7 @@ def test_settings_name_where_a_key_is_and_never_the_key(
     assert "sk-secret-key-value" not in json.dumps(found.body)
 
 
-def test_settings_and_a_project_say_that_its_configuration_waits_for_trust(scene: Scene, program: Program) -> None:
+def test_settings_and_a_project_say_that_its_configuration_needs_trust(scene: Scene, program: Program) -> None:
     place = {"project": scene.engine.project_id}
     scene.check("ok", "print('fine')", trusted=False)
     for found in (program.get("/settings").data, program.get("/projects/{project}", place).data):

@@ -132,7 +132,7 @@ class RoleLine:
 class ProjectView:
     """What an orchestrator needs to know of a project: its templates, checks, roles and runs that are not over.
 
-    ``untrusted``: its configuration waits for trust, so what it runs does not count yet.
+    ``untrusted``: its configuration needs trust: what it runs does not count yet.
     """
 
     project: ProjectRow = field(metadata=INLINE)

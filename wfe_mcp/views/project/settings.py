@@ -55,7 +55,7 @@ class DatabaseSetting:
 class SettingsView:
     """The settings that hold in a project. ``approvals``: what agents may do; ``page``: that of the decision page.
 
-    ``kinds``: of providers that can be added. ``untrusted``: the project's configuration waits for trust.
+    ``kinds``: of providers that can be added. ``untrusted``: the project's configuration needs trust.
     """
 
     providers: tuple[ProviderSetting, ...]
