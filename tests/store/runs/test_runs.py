@@ -43,6 +43,15 @@ def test_a_created_run_is_loaded_as_it_was_created(store: Store) -> None:
         assert tx.documents.load(created.record.frozen_sha256) == {"checks": {}}
 
 
+def test_the_ends_of_more_runs_than_a_statement_can_name_are_read(store: Store) -> None:
+    """A folder has the files of as many runs as there ever were, and doctor asks for all of them."""
+    with store.tx() as tx:
+        create(tx, RUN)
+
+    with store.read() as tx:
+        assert list(tx.events.tails([*map(str, range(260_000)), RUN])) == [RUN]
+
+
 def test_an_unknown_run_is_none(store: Store) -> None:
     with store.read() as tx:
         assert tx.runs.load(RunId("nobody")) is None

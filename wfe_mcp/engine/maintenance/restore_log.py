@@ -125,7 +125,7 @@ def anchored_before(database: Path, tx: Tx) -> Before:
 def note_set_back(tx: Tx, before: Before, newest: datetime | None, name: str, by: By, at: datetime) -> SetBack:
     """Note in this transaction that the database was set back: what is lost of ``before``. Work that may have run since is held."""
     to, was = newest or datetime.min.replace(tzinfo=UTC), before.heads
-    kept = {run: seq for run, (seq, _) in _tails(tx, list(was)).items()}
+    kept = {run: seq for run, (seq, _) in tx.events.tails(list(was)).items()}
     lost = {run: (kept.get(run, 0), seq) for run, seq in sorted(was.items()) if seq > kept.get(run, 0)}
     events = sum(had - has for has, had in lost.values())
     named = dict(list(lost.items())[:_MOST_RUNS])
@@ -146,13 +146,6 @@ def note_set_back(tx: Tx, before: Before, newest: datetime | None, name: str, by
 
 def _second(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _tails(tx: Any, runs: list[str]) -> dict[str, tuple[int, str]]:
-    tails: dict[str, tuple[int, str]] = {}
-    for start in range(0, len(runs), 500):
-        tails |= tx.events.tails(runs[start : start + 500])
-    return tails
 
 
 def is_restored(engine: Engine, since: datetime) -> bool:

@@ -43,6 +43,8 @@ _LAST_JUDGED = (
     .order_by(EVENT.c.seq.desc())
     .limit(1)
 )
+_A_STEP = 500
+"""Runs that one statement names: a database takes some ten thousand parameters, and folders of runs may be more."""
 _TAILS = select(RUN.c.id, RUN.c.last_seq, RUN.c.last_hash).where(RUN.c.id.in_(bindparam("ids", expanding=True)))
 _HUMAN_TAILS = select(RUN.c.id, RUN.c.last_seq, RUN.c.last_hash).where(
     exists().where(EVENT.c.run_id == RUN.c.id, EVENT.c.assurance >= Assurance.HUMAN)
@@ -94,8 +96,11 @@ class EventRepository(Repository):
 
     def tails(self, run_ids: Sequence[str]) -> dict[str, tuple[int, str]]:
         """The number and the hash of the last event of each run; unknown ids are left out."""
-        rows = self._connection.execute(_TAILS, {"ids": list(run_ids)}) if run_ids else ()
-        return {str(row.id): (int(row.last_seq), str(row.last_hash)) for row in rows}
+        tails: dict[str, tuple[int, str]] = {}
+        for start in range(0, len(run_ids), _A_STEP):
+            rows = self._connection.execute(_TAILS, {"ids": list(run_ids[start : start + _A_STEP])})
+            tails |= {str(row.id): (int(row.last_seq), str(row.last_hash)) for row in rows}
+        return tails
 
     def human_tails(self) -> dict[str, tuple[int, str]]:
         """The number and the hash of the last event of each run in which a person decided something."""
