@@ -1,11 +1,13 @@
 """People see what the database holds, and what they edit is noticed."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files import mirror
+from wfe_mcp.workspace.files.folders import FdFolder, PathFolder
 from wfe_mcp.workspace.files.mirror import Rendered, read_edited, write_artifact
 
 AT = ("r1", "build[T-1].code", 2)
@@ -35,6 +37,24 @@ def test_the_rule_of_an_earlier_version_learns_that_plans_stay_out_too(root: Pat
     (root / ".wfe/.gitignore").write_text(mirror.GITIGNORE.removesuffix("plans/\n"))
     mirror.write_prompt(root, *AT, "x")
     assert (root / ".wfe/.gitignore").read_text() == mirror.GITIGNORE
+
+
+def test_who_removes_a_run_asks_for_no_other_one(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pruning of thousands of runs took the square of them."""
+    for number in range(20):
+        mirror.write_prompt(root, f"r-{number}", "plan", 1, "Plan.")
+    asked = list[str]()
+    for folder in (FdFolder, PathFolder):
+        kind = folder.kind
+
+        def noted(self: Any, name: str, kind: Any = kind) -> Any:
+            asked.append(name)
+            return kind(self, name)
+
+        monkeypatch.setattr(folder, "kind", noted)
+    mirror.remove_run(root, "r-7")
+    assert sorted({name for name in asked if name.startswith("r-")}) == ["r-7"]
+    assert len(mirror.runs_with_files(root)) == 19
 
 
 @pytest.mark.parametrize(

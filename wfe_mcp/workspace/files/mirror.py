@@ -139,9 +139,15 @@ def remove_run(root: Path, run: str) -> None:
     """Remove all files of a run; no link on the way is followed. Does nothing when there are none."""
     if not _RUN.fullmatch(run):
         raise Refused("path_outside_project", f"{run!r:.80} is no run.", "Use the run as `wfe-mcp list` shows it.")
-    if run in runs_with_files(root):
+    if _has_files(root, run):
         with walk(root, [".wfe", "runs"]) as folder:
             remove_tree(folder, run)
+
+
+def _has_files(root: Path, run: str) -> bool:
+    with suppress(Refused, OSError), walk(root, [".wfe", "runs"]) as folder:
+        return folder.kind(run) == "folder"
+    return False
 
 
 def write_gitignore(root: Path) -> None:
