@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, expr, moves, phase, refused
+from tests.first_line import python_line
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.background import daemon as work
@@ -26,7 +27,8 @@ def test_a_failing_test_that_says_what_no_database_stores_is_named_as_any_other(
         {"Action": "fail", "Test": "TestCut"},
     ]
     go = tmp_path / "go"
-    go.write_text(f"#!{sys.executable} -S\nprint({chr(10).join(map(json.dumps, said))!r})\nraise SystemExit(1)\n")
+    printed = chr(10).join(map(json.dumps, said))
+    go.write_text(f"{python_line(options='-S')}\nprint({printed!r})\nraise SystemExit(1)\n")
     go.chmod(0o700)
     scene.write(".wfe/config.toml", f"[checks.unit]\nargv = {json.dumps([str(go), 'test', './...'])}\n")
     scene.trust_config()
