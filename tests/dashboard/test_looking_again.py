@@ -148,8 +148,8 @@ def test_what_a_person_typed_is_still_there_when_files_changed_and_it_is_asked_a
     shown.get_by_label("PIN").fill(PIN)
     shown.get_by_role("button", name="Sign and send back").click()
     expect(shown.get_by_role("status").filter(has_text="Rejected by")).to_be_visible()
-    told = scene.attempt(run, "plan").feedback[-1].message
-    assert "Nearly." in told
-    assert "shop.py, line 2: Round it." in told
-    assert "Name the unit." in told
+    said = scene.attempt(run, "plan").feedback[-1].message
+    assert "Nearly." in said
+    assert "shop.py, line 2: Round it." in said
+    assert "Name the unit." in said
     assert tab.console == []

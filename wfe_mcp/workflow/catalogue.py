@@ -126,4 +126,4 @@ def _entries(folder: Path, origin: Origin) -> Iterator[CatalogueEntry]:
 
 
 _READ = {".json", ".yaml", ".yml"}
-"""What is taken for a template. One in YAML is listed, and refused with the reason: left out, nobody would know why."""
+"""What is taken for a template. One in YAML is listed, and refused with the reason: left out, its author would not learn why."""

@@ -10,7 +10,6 @@ shadowed counts again.
 
 from __future__ import annotations
 
-import contextlib
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -85,10 +84,7 @@ def offers(engine: Engine, query: str = "", *, all_states: bool = False) -> list
     One that cannot be read is left out here; naming it says what is wrong with it. What is out of use is left out too,
     unless ``all_states``.
     """
-    readable: list[Offer] = []
-    for read in _readers(engine).values():
-        with contextlib.suppress(Refused):
-            readable.append(read())
+    readable = [offer for offer in _read_all(engine).values() if isinstance(offer, Offer)]
     words = query.lower().split()
     hits = [
         offer
@@ -104,13 +100,18 @@ def offers(engine: Engine, query: str = "", *, all_states: bool = False) -> list
 
 def unreadable(engine: Engine) -> dict[str, Refused]:
     """Why the templates that ``offers`` leaves out cannot be read, by name."""
-    faults: dict[str, Refused] = {}
+    return {name: refused for name, refused in _read_all(engine).items() if isinstance(refused, Refused)}
+
+
+def _read_all(engine: Engine) -> dict[str, Offer | Refused]:
+    """Each template by name, or why it cannot be read."""
+    templates: dict[str, Offer | Refused] = {}
     for name, read in _readers(engine).items():
         try:
-            read()
+            templates[name] = read()
         except Refused as refused:
-            faults[name] = refused
-    return faults
+            templates[name] = refused
+    return templates
 
 
 def default_template(engine: Engine) -> str:

@@ -21,7 +21,7 @@ from wfe_mcp.store.enums import ALL_DAYS
 from wfe_mcp.store.jobs.model_calls import MADE_HERE, TOTALS
 from wfe_mcp.store.layout.tables import MODEL_CALL, RUN, USAGE_SUM
 from wfe_mcp.store.records.calls import CallStatus, UsageRecord
-from wfe_mcp.store.repository import Repository, equal_where_given, without_index
+from wfe_mcp.store.repository import Repository, equal_where_given, in_steps, without_index
 
 SumOf = Literal["phase", "model", "day"]
 
@@ -43,8 +43,6 @@ FIGURES = (
     *("calls", "failed", "unpriced", "requests", "input_tokens", "output_tokens"),
     *("cache_read_tokens", "cache_write_tokens", "cost_usd"),
 )
-_A_STEP = 500
-"""Calls that one statement names; PostgreSQL takes 65,535 parameters, and SQLite may take 32,766."""
 _CALL, _SUM = MODEL_CALL.c, USAGE_SUM.c
 _IDS: BindParameter[str] = bindparam("ids", expanding=True)
 _WITH_RUN = MODEL_CALL.outerjoin(RUN, RUN.c.id == _CALL.run_id)
@@ -94,9 +92,8 @@ class UsageSumRepository(Repository):
         """Take the calls of a run out of the sums."""
         self.alone("usage_sums")
         within = select(_CALL.id).where(_CALL.run_id == run, _CALL.counted.is_not(None))
-        ids = list(self._connection.execute(within).scalars())
-        for start in range(0, len(ids), _A_STEP):
-            self._change(ids[start : start + _A_STEP], -1)
+        for ids in in_steps(self._connection.execute(within).scalars().all()):
+            self._change(ids, -1)
 
     def clear(self, project: str) -> None:
         """Forget the sums of a project: they are added up again from the calls."""

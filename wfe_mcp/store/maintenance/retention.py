@@ -10,7 +10,7 @@ Rules:
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime, time
 
 import sqlalchemy as sa
@@ -24,7 +24,7 @@ from wfe_mcp.store.layout import tables as layout
 from wfe_mcp.store.layout.run_records import PrunedRun
 from wfe_mcp.store.layout.tables import DOCUMENT, EVENT, KEPT_RUN, MODEL_CALL, PRUNED_RUN, RUN
 from wfe_mcp.store.records.runs import RunRecord
-from wfe_mcp.store.repository import Repository, RepositoryPart, columns_for, row_from, without_index
+from wfe_mcp.store.repository import Repository, RepositoryPart, columns_for, in_steps, row_from, without_index
 from wfe_mcp.store.runs.phase_sums import PhaseSumRepository
 from wfe_mcp.store.search.upkeep import SearchIndexRepository
 from wfe_mcp.store.settings import SettingsLogRepository
@@ -252,16 +252,14 @@ class RetentionRepository(Repository):
         self._run(_FORGET_CALLS, {"run_": run.id})
         for statement in (*_DELETES, _DELETE_RUN):
             self._run(statement, {"run_": run.id})
-        names = sorted(documents)
-        for start in range(0, len(names), 500):
-            self._run(_UNNAMED, {"sha256s": names[start : start + 500]})
+        for names in in_steps(sorted(documents)):
+            self._run(_UNNAMED, {"sha256s": names})
         self._settings_log.note(PRUNED, canonical_json([run.project_id, run.id, run.last_seq, run.last_hash]), by, at)
         return left
 
     def existing_documents(self, names: set[str]) -> set[str]:
         """Those of these documents that exist."""
         existing: set[str] = set()
-        ordered: Sequence[str] = sorted(names)
-        for start in range(0, len(ordered), 500):
-            existing.update(self._connection.execute(_THERE, {"sha256s": ordered[start : start + 500]}).scalars())
+        for some in in_steps(sorted(names)):
+            existing.update(self._connection.execute(_THERE, {"sha256s": some}).scalars())
         return existing

@@ -16,7 +16,7 @@ from wfe_mcp.store import serialization as codec
 from wfe_mcp.store.integrity.record_seals import GENESIS, Facts, Link, link_hash, position
 from wfe_mcp.store.layout.tables import EVENT, RUN
 from wfe_mcp.store.records.runs import EventRecord
-from wfe_mcp.store.repository import Repository, RepositoryPart, columns_for, row_from
+from wfe_mcp.store.repository import Repository, RepositoryPart, columns_for, in_steps, row_from
 from wfe_mcp.store.search.entries import of_event
 from wfe_mcp.store.search.index import SearchNoteRepository
 
@@ -43,8 +43,6 @@ _LAST_JUDGED = (
     .order_by(EVENT.c.seq.desc())
     .limit(1)
 )
-_A_STEP = 500
-"""Runs that one statement names: a database takes some ten thousand parameters, and folders of runs may be more."""
 _TAILS = select(RUN.c.id, RUN.c.last_seq, RUN.c.last_hash).where(RUN.c.id.in_(bindparam("ids", expanding=True)))
 _HUMAN_TAILS = select(RUN.c.id, RUN.c.last_seq, RUN.c.last_hash).where(
     exists().where(EVENT.c.run_id == RUN.c.id, EVENT.c.assurance >= Assurance.HUMAN)
@@ -97,8 +95,8 @@ class EventRepository(Repository):
     def tails(self, run_ids: Sequence[str]) -> dict[str, tuple[int, str]]:
         """The number and the hash of the last event of each run; unknown ids are left out."""
         tails: dict[str, tuple[int, str]] = {}
-        for start in range(0, len(run_ids), _A_STEP):
-            rows = self._connection.execute(_TAILS, {"ids": list(run_ids[start : start + _A_STEP])})
+        for ids in in_steps(run_ids):
+            rows = self._connection.execute(_TAILS, {"ids": list(ids)})
             tails |= {str(row.id): (int(row.last_seq), str(row.last_hash)) for row in rows}
         return tails
 
