@@ -341,3 +341,17 @@ def test_a_check_of_a_commit_by_the_python_of_an_environment_finds_its_other_pro
     python = str(programs / Path(PY).name)
     shown = printed(judge(project, check(python, "-c", code, where="worktree"), of=hashed_tree(project.root)))
     assert shown == str(programs / "glom.exe")
+
+
+@NEEDS_SANDBOX
+def test_in_a_container_that_masks_proc_the_fault_says_how_to_start_the_container() -> None:
+    """No one may mount a /proc that shows more than theirs: a container's default, made here with one folder of it."""
+    probe = "from wfe_mcp.jobs.sandbox import sandbox_fault; print(sandbox_fault())"
+    masked = 'mount -t tmpfs none /proc/tty && exec "$@"'
+    done = subprocess.run(
+        ["unshare", "-Urm", "sh", "-c", masked, "sh", sys.executable, "-c", probe],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "systempaths=unconfined (podman: unmask=ALL)" in done.stdout, done

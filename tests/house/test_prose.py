@@ -62,6 +62,7 @@ ALLOWED = {
     "text.startswith(f'{prefix} ')": "a command of the shell",
     "words in no.message": OF_GIT,
     "section.text.split('**Why this priority**')": OF_FILES,
+    "'mount proc' in fault": "bubblewrap wrote it",
     "'retries' in error.message": OF_SDK,
     "'token' in error.message": OF_SDK,
     "str(fault).partition(' (at ')": "Python's TOML reader wrote it",

@@ -124,7 +124,13 @@ def _probe(program: str) -> str | None:
         fault = str(exc)
     if fault is None:
         return None
-    return f"bubblewrap cannot make a sandbox here ({fault}): ask the user to allow unprivileged user namespaces."
+    allow = (
+        "start this container with --security-opt systempaths=unconfined (podman: unmask=ALL), which leaves /proc visible"
+        if "mount proc"
+        in fault  # the kernel lets no one mount more of /proc than they see, and a container's is masked
+        else "allow unprivileged user namespaces"
+    )
+    return f"bubblewrap cannot make a sandbox here ({fault}): ask the user to {allow}."
 
 
 def sandbox_command(

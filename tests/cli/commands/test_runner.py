@@ -1,5 +1,7 @@
 """``runner`` at a terminal: the key of the machine."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.cli.scene import Terminal
@@ -23,3 +25,17 @@ def test_a_key_is_made_as_a_whole_and_one_that_is_damaged_is_named(
     error = cli.json(*DRAIN).document["error"]
     assert error["code"] == "unavailable"
     assert str(file) in error["message"]
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_authorities_that_cannot_be_read_are_named_and_no_fault_of_the_program(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None
+) -> None:
+    file = tmp_path / "root.crt"
+    if content is not None:
+        file.write_text(content)
+    for url in ("https://127.0.0.1:9", "https://wfe.invalid"):
+        monkeypatch.setenv("WFE_TOKEN", "t")
+        monkeypatch.setenv("SSL_CERT_FILE", str(file))
+        error = cli.json("runner", "--server", url, "--drain").document["error"]
+        assert (error["code"], str(file) in error["message"]) == ("bad_argument", True), error

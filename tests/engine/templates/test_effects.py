@@ -140,9 +140,19 @@ def test_an_approval_that_asks_for_more_weakens_nothing_in_trust_and_in_the_run(
     assert change.effect.weakens is weakens
 
 
-def configured(text: str) -> tuple[Effect, ...]:
-    at = "[templates.drill.phases.plan]\n"
-    return effects_of(settings_alone(f"{at}{text}".encode(), "config.toml")[0])
+def configured(text: str, at: str = "[templates.drill.phases.plan]") -> tuple[Effect, ...]:
+    return effects_of(settings_alone(f"{at}\n{text}".encode(), "config.toml")[0])
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "weakens"),
+    [("worktree", "checkout", False), ("checkout", "runner", False), ("runner", "checkout", True)],
+)
+def test_a_check_whose_place_is_worth_more_weakens_nothing(was: str, now: str, weakens: bool) -> None:
+    """Places have the order of the levels of evidence."""
+    old, new = (configured(f'argv = ["true"]\nwhere = "{place}"', "[checks.test]") for place in (was, now))
+    (change,) = [each for each in changed_effects(old, new) if each.mark == "changed"]
+    assert change.effect.weakens is weakens
 
 
 @pytest.mark.parametrize(

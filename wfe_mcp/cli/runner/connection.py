@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import ssl
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
@@ -20,7 +19,7 @@ import httpx2
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.errors import Code, Refused
 from wfe_mcp.gates.runner_protocol import Claim, Ended, Heartbeat, Message, Offer, Pulse, Report, Task
-from wfe_mcp.workspace.config.origins import origin_of
+from wfe_mcp.workspace.config import origins
 from wfe_mcp.workspace.git.command import authorities, run_git, run_git_between
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ class Connection:
     """The server at ``url``, for the runner with ``token``. Refuses ``bad_argument``: an address at which others could read it."""
 
     def __init__(self, url: str, token: str) -> None:
-        parts = urlsplit(url if origin_of(url) else "")
+        parts = urlsplit(url if origins.origin_of(url) else "")
         is_here = _is_loopback(parts.hostname or "")
         if not parts.netloc or parts.query:
             raise Refused("bad_argument", f"{url!r} is no address of a server.", "As in: --server https://wfe.example")
@@ -60,8 +59,12 @@ class Connection:
         self.url, self._token, self._is_here = url.rstrip("/"), token, is_here
         # httpx2 reads it together with the proxies of the environment, which are not for this machine.
         bundle = os.environ.get("SSL_CERT_FILE")
-        verify = ssl.create_default_context(cafile=bundle) if is_here and bundle else True
-        self._http = httpx2.Client(timeout=_TIMEOUT_S, trust_env=not is_here, follow_redirects=False, verify=verify)
+        try:
+            verify = origins.authorities(bundle) if is_here and bundle else True
+            self._http = httpx2.Client(timeout=_TIMEOUT_S, trust_env=not is_here, follow_redirects=False, verify=verify)
+        except OSError as fault:  # no such file, none for this user, or no certificate in it
+            what = f"The certificate authorities in SSL_CERT_FILE cannot be read: {bundle or 'a folder'}: {fault.strerror or fault}."
+            raise Refused("bad_argument", what, "Set it to a PEM file that this user can read, or unset it.") from None
 
     def claim(self, labels: Sequence[str], key: str, wait_s: float, lease_s: float) -> Task | None:
         """The next task; None: there is none now."""

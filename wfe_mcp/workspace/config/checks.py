@@ -8,7 +8,7 @@ Rules:
 import re
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field
 
@@ -139,6 +139,7 @@ class CheckSettings(Table):
         "Where it runs: `worktree`, the folder that the agent works in, or `checkout`, a new folder with a copy of "
         "exactly the hashed tree, an empty HOME and no file that git ignores; or `runner`, such a checkout on another machine.",
         effect="gates",
+        order=get_args(Where),
     )
     labels: list[Name] = optional(
         [], 'With `where = "runner"`: what the runner must have, as in `wfe-mcp runner --labels`: `["linux", "gpu"]`.'

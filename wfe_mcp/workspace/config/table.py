@@ -35,11 +35,12 @@ def optional(
     effect: KeyKind | None = None,
     weakens: Callable[[Any], bool] | None = None,
     noun: str | None = None,
+    order: tuple[str, ...] = (),
     **limits: Any,
 ) -> T:
     """A key that a table may leave out; its default, then as for ``required_key``.
 
-    ``weakens``: which values weaken a gate. ``noun``: what stands before a name below this key in a listing of effects.
+    ``weakens``, ``noun`` and ``order`` are those of ``KeyEffect``.
     """
-    mark = KeyEffect(effect, weakens, noun)
+    mark = KeyEffect(effect, weakens, noun, order)
     return Field(default=default, description=meaning, json_schema_extra=mark, **limits)
