@@ -119,7 +119,7 @@ def test_a_document_is_named_by_its_content(store: Store) -> None:
     with store.tx() as tx:
         assert tx.documents.keep({"b": 1, "a": [None]}) == tx.documents.keep({"a": [None], "b": 1})
         assert tx.documents.load(sha256_of({"a": [None], "b": 1})) == {"a": [None], "b": 1}
-        with pytest.raises(KeyError):
+        with pytest.raises(Refused, match="is not stored"):
             tx.documents.load("nothing")
 
 

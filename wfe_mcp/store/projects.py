@@ -123,17 +123,19 @@ class DocumentRepository(Repository):
         return self.keep_texts(canonical_json(value))[0]
 
     def load(self, sha256: str) -> Any:
-        """The JSON value that ``sha256`` names. It is shared: do not change it. KeyError when it was never stored."""
+        """The JSON value that ``sha256`` names. It is shared: do not change it. Refuses as ``text``."""
         return self._caches.documents.get(sha256, lambda: json.loads(self.text(sha256)))
 
     def text(self, sha256: str) -> str:
-        """The canonical text that ``sha256`` names. KeyError when it was never stored.
+        """The canonical text that ``sha256`` names. Refuses ``unavailable`` when it is not stored.
 
         Refuses ``conflict`` for any other text: what was exchanged must not be used, nor stay in a cache.
         """
         text = self._connection.execute(_DOCUMENT, {"sha256": sha256}).scalar()
         if text is None:
-            raise KeyError(sha256)
+            raise Refused(
+                "unavailable", f"The document {sha256[:12]} is not stored.", "See what is missing, too: wfe-mcp verify"
+            )
         if sha256_hex(text) != sha256:
             raise Refused(
                 "conflict",

@@ -1,8 +1,10 @@
 """A run over HTTP."""
 
+from contextlib import closing
 from threading import Thread
 
 import pytest
+import sqlalchemy
 
 from tests.dashboard.api.client import Program, Reply
 from tests.dashboard.api.conftest import Connect
@@ -263,3 +265,18 @@ def test_the_runs_of_the_last_days_say_how_far_they_are_and_when_they_were_compl
     refused = program.get("/runs", since="lately")
     assert (refused.status, refused.code) == (400, "bad_argument")
     assert "7d" in refused.body["error"]["hint"]
+
+
+def test_a_run_whose_record_cannot_be_read_hides_no_other_on_the_page(scene: Scene, person: Program) -> None:
+    drill(scene)
+    whole, damaged = (person.post("/runs", template="drill", inputs={"goal": "x"}).body["run"] for _ in range(2))
+    with closing(sqlalchemy.create_engine(scene.url).connect()) as connection, connection.begin():
+        connection.execute(
+            sqlalchemy.text("UPDATE run SET state = '{{', revision = 9, last_hash = 'other' WHERE id = :run"),
+            {"run": damaged},
+        )
+    listed = {row["run"]: row["waits_for"] for row in person.get("/runs").data["runs"]}
+    assert listed == {whole: "the agent", damaged: f"a repair: wfe-mcp verify {damaged}"}
+    assert person.get("/inbox").status == 200
+    place = {"project": scene.engine.project_id}
+    assert {row["run"] for row in person.get("/projects/{project}", place).data["runs"]} == {whole, damaged}

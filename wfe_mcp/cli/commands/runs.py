@@ -67,8 +67,7 @@ def list_all(
     """
     from wfe_mcp.engine.kernel.leases import folder_elsewhere
     from wfe_mcp.engine.runs.control import stale_before, stuck_before
-    from wfe_mcp.views.reports.run_rows import run_rows
-    from wfe_mcp.views.runs.models import RunList
+    from wfe_mcp.views.reports.run_rows import run_list, run_rows
 
     if by_phase and not template:
         raise Refused(
@@ -121,6 +120,8 @@ def list_all(
         here_or_not = [replace(row, folder=elsewhere[row.run]) for row in rows]
         rows = tuple(sorted(here_or_not, key=lambda row: bool(row.folder)))
 
+    view = run_list(rows, page)
+
     def render(screen: Screen) -> None:
         from wfe_mcp.cli.terminal.render import runs_table
 
@@ -129,14 +130,16 @@ def list_all(
         )
         names = {project.id: called[project.root] for project in projects}
         runs_table(screen, rows, invocation.engine.clock(), names)
-        if not rows:
+        for warning in view.warnings:
+            screen.aside(f"! {warning}", "yellow")
+        if not rows and not view.warnings:
             screen.line(
                 "No runs." + (f" Runs of this project are in: {', '.join(known) or 'no state'}." if state else "")
             )
         if following:
             screen.next(following)
 
-    invocation.answer(plural(len(rows), "run"), render, view=RunList(runs=rows, cursor=page.cursor or ""))
+    invocation.answer(plural(len(rows), "run"), render, view=view)
 
 
 def _words(given: "Mapping[str, object]") -> list[str]:
@@ -187,10 +190,12 @@ def _show_by_phase(
 ) -> None:
     """The runs of ``page`` as the board shows them. ``following``: the command for the next page."""
     from wfe_mcp.views.history.board import board
-    from wfe_mcp.views.reports.envelopes import overview_of
+    from wfe_mcp.views.reports.envelopes import overviews_of
 
     runs = [(engine_of(record), record.id) for record in page.runs]
-    view = board(template, [overview_of(engine, run) for engine, run in runs if engine is not None])
+    unreadable: dict[str, Refused] = {}
+    seen = overviews_of([(engine, run) for engine, run in runs if engine is not None], unreadable)
+    view = board(template, [overview for _, overview in seen])
     summary = f"{template}: {plural(len(page.runs), 'run')}"
 
     def render(screen: Screen) -> None:
@@ -198,6 +203,8 @@ def _show_by_phase(
 
         screen.line(summary if page.runs else "No runs.", "bold")
         board_table(screen, view, invocation.engine.clock())
+        for refused in unreadable.values():
+            screen.aside(f"! {refused.message} {refused.hint}", "yellow")
         if following:
             screen.next(following)
 

@@ -28,7 +28,7 @@ from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.project.activity import EventList, EvidenceList, evidence_list
 from wfe_mcp.views.reports import envelopes
 from wfe_mcp.views.reports.envelopes import envelope_of, overview_of, refusal
-from wfe_mcp.views.reports.run_rows import run_rows
+from wfe_mcp.views.reports.run_rows import run_list, run_rows
 from wfe_mcp.views.runs.models import RollbackView, RunList, RunView, SubmittedView
 from wfe_mcp.views.runs.run import event_view
 from wfe_mcp.workspace.config.checks import time_before
@@ -168,7 +168,7 @@ def list_runs(
             among=caller.projects,
         )
     rows = run_rows(engine, page.runs, lambda run: caller.engine(run.project_id))
-    return view_reply(plural(len(rows), "run"), RunList(runs=rows, cursor=page.cursor or ""))
+    return view_reply(plural(len(rows), "run"), run_list(rows, page))
 
 
 @router.post("/runs", response_model=answer_of(RunView))

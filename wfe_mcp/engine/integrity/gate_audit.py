@@ -127,7 +127,9 @@ def _template(engine: Engine, tx: Tx, loaded: LoadedRun, effective: CompiledTemp
 
     try:
         definition = tx.documents.load(loaded.record.template_sha256)
-    except KeyError:
+    except Refused as refused:
+        if refused.code != "unavailable":
+            raise
         return None
     embedded = dict(_embedded_definitions(effective.definition))
     return engine.plans.compile(whole(definition, lambda name: embedded[name]).definition)

@@ -294,7 +294,9 @@ def _meant(tx: Tx, project: str, run: str, ours: Iterable[Anchor]) -> list[RunId
     """The run by its id or the beginning of it; none when only an anchor names it."""
     try:
         return [tx.runs.find(project, run).id]
-    except Refused:
+    except Refused as refused:
+        if refused.run is not None:  # its row cannot be read
+            return [RunId(refused.run)]
         was_pruned = any(run_gone.run_id.startswith(run) for run_gone in tx.retention.pruned_runs(project))
         if not was_pruned and any(name.startswith(run) for anchor in ours for name in anchor.runs):
             return []
@@ -337,7 +339,7 @@ def _all_runs(engine: Engine) -> list[RunId]:
     while True:
         with engine.store.read() as tx:
             page = tx.runs.page(engine.project_id, limit=_PAGE, cursor=cursor)
-        ids += (record.id for record in page.runs)
+        ids += (*page.damaged, *(record.id for record in page.runs))
         cursor = page.cursor
         if cursor is None:
             return ids[::-1]

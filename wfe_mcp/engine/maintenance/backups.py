@@ -234,6 +234,7 @@ def log_problems(store: Store, runs: int, progress: Progress) -> list[Detail]:
         cursor: str | None = None
         while True:
             page = tx.runs.page(limit=500, cursor=cursor)
+            details += [Detail(f"/runs/{run}", "run: its row cannot be read") for run in page.damaged]
             for run in page.runs:
                 details += [
                     Detail(f"/runs/{run.id}", f"{problem.where}: {problem.message}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.expression_scope import run_roots
@@ -344,6 +345,9 @@ def is_quiet(engine: Engine, tx: Tx, record: RunRecord) -> bool:
         plan = engine.plans.of_run(tx, record)
         return _StateNeeds(False, loaded.state.ends_at, drift.sealed_files(record, loaded.state, plan))
 
-    needs = _KNOWN.get(f"{record.id}:{record.last_hash}", read)
+    try:
+        needs = _KNOWN.get(f"{record.id}:{record.last_hash}", read)
+    except Refused:  # its record cannot be read
+        return False
     is_over = needs.ends_at is not None and engine.clock() >= needs.ends_at
     return not needs.busy and not is_over and drift.are_as_seen(engine, record, needs.sealed)

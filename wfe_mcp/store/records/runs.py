@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.model import RunState
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunId, RunState
 from wfe_mcp.store.layout.project_records import ProcessRecord, ProjectRecord, SettingEvent, TrustRecord
 from wfe_mcp.store.layout.run_records import (
     EventRecordColumns,
@@ -65,6 +66,8 @@ class RunPage:
 
     runs: tuple[RunRecord, ...]
     cursor: str | None
+    damaged: tuple[RunId, ...] = ()
+    """Those among them whose row cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,19 @@ class EventRecord(EventRecordColumns):
 
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """What rows raise that were tampered with."""
+
+
+def damage_of(run: RunId, fault: Exception | None = None) -> Refused:
+    """The refusal of a run whose record cannot be read, because of ``fault``."""
+    if isinstance(fault, Refused) and fault.run == run:
+        return fault
+    why = "" if fault is None else f": {fault.message.rstrip('.') if isinstance(fault, Refused) else repr(fault)}"
+    return Refused(
+        "unavailable",
+        f"The record of run '{run}' cannot be read{why}.",
+        f"See what was changed: wfe-mcp verify {run}. A backup from before has it: wfe-mcp restore FILE",
+        run=run,
+    )
 
 
 @dataclass(frozen=True, slots=True)

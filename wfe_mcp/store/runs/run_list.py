@@ -7,12 +7,26 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, desc, exists, func, or_, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    String,
+    and_,
+    bindparam,
+    case,
+    desc,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+    type_coerce,
+)
 
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.model import AttemptStatus, RunId, RunStatus
 from wfe_mcp.store.layout.tables import ATTEMPT, PROJECT, PRUNED_RUN, RUN
-from wfe_mcp.store.records.runs import RunPage, RunRecord
+from wfe_mcp.store.records.runs import RunPage, RunRecord, damage_of
 from wfe_mcp.store.repository import OURS, Repository, columns_for, equal_where_given, without_index
 
 OPEN_RUNS = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED)
@@ -21,8 +35,10 @@ OPEN_RUNS = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.
 _ALL = -1
 _NEWEST = (desc(RUN.c.created_at), desc(RUN.c.id))
 _SELECT = select(*columns_for(RunRecord, RUN))
+_ONE = _SELECT.where(RUN.c.id == bindparam("id_"))
 _OPEN = (
-    select(RUN.c.id, RUN.c.created_at)
+    # As text, which is in order too, and can always be read.
+    select(RUN.c.id, type_coerce(RUN.c.created_at, String).label("created_at"))
     .where(
         RUN.c.project_id == bindparam("project_id"),
         RUN.c.status == bindparam("status_"),
@@ -72,7 +88,8 @@ _MAY_HAVE_LOST = (
 _REACHED = (
     select(RUN.c.reached).where(RUN.c.project_id == bindparam("project_id"), RUN.c.reached.is_not(None)).distinct()
 )
-_GATE = func.json_each(RUN.c.state, "$.gates").table_valued("value")
+_STATE = case((func.json_valid(RUN.c.state) == 1, RUN.c.state), else_="{}")
+_GATE = func.json_each(_STATE, "$.gates").table_valued("value")
 _WEAKENED = (
     select(RUN.c.id, func.count().label("gates"))
     .join(_GATE, func.json_extract(_GATE.c.value, "$.weakens").is_(True))
@@ -82,6 +99,7 @@ _WEAKENED = (
 _TITLES = select(RUN.c.id, RUN.c.title).where(RUN.c.id.in_(bindparam("runs", expanding=True)))
 _PROJECTS = select(PROJECT.c.id)
 _LAST_NUMBER = text("SELECT max(rowid) FROM run")
+_NAMED = 5
 _PREFIX = (
     _SELECT.where(
         # By the ids: by its project SQLite would read every run of it.
@@ -90,7 +108,7 @@ _PREFIX = (
         RUN.c.id < bindparam("end"),
     )
     .order_by(RUN.c.id)
-    .limit(6)
+    .limit(_NAMED + 1)
 )
 _PRUNED = (
     select(PRUNED_RUN.c.run_id, PRUNED_RUN.c.at, PRUNED_RUN.c.actor)
@@ -145,18 +163,34 @@ class RunListRepository(Repository):
         if cursor is not None:
             query = self._after(query, cursor)
         query = query.order_by(*_NEWEST).limit(limit + 1)
+        damaged: list[RunId] = []
         if template is not None and status is None:  # the index of templates has an order within each status
             status = tuple(RunStatus)
         if status is None:
-            runs = self._all(RunRecord, query)
+            runs = self._readable(query, limit, damaged)
         else:
             runs = [
                 run
                 for element in self._in_status(project_id, status)
-                for run in self._all(RunRecord, query.where(element))
+                for run in self._readable(query.where(element), limit, damaged)
             ]
             runs.sort(key=lambda one: (one.created_at, one.id), reverse=True)
-        return RunPage(tuple(runs[:limit]), runs[limit - 1].id if len(runs) > limit else None)
+        return RunPage(tuple(runs[:limit]), runs[limit - 1].id if len(runs) > limit else None, tuple(damaged))
+
+    def _readable(self, query: Select[Any], limit: int, damaged: list[RunId]) -> list[RunRecord]:
+        """The runs of ``query``, one more than ``limit``; ``damaged`` gets those between them whose row cannot be read."""
+        try:
+            return self._all(RunRecord, query)
+        except ValueError:  # a time or a status that is none
+            runs: list[RunRecord] = []
+        for run_id in self._connection.execute(query.with_only_columns(RUN.c.id).limit(None)).scalars().all():
+            try:
+                runs += self._all(RunRecord, _ONE, {"id_": run_id})
+            except ValueError:
+                damaged.append(RunId(run_id))
+            if len(runs) > limit:
+                break
+        return runs
 
     def _in_status(self, project_id: str | None, statuses: Sequence[RunStatus]) -> Iterator[ColumnElement[bool]]:
         """A condition for each project and status, whose runs have an order in the index: only runs of the page are read."""
@@ -171,7 +205,10 @@ class RunListRepository(Repository):
         return sorted(row.reached for row in rows)
 
     def weakened_gates(self, runs: Iterable[RunId]) -> dict[RunId, int]:
-        """How many gates of each run ask for less than its template; a run without one is left out. Reads no attempt."""
+        """How many gates of each run ask for less than its template; a run without one is left out.
+
+        Reads no attempt. One whose state is no JSON has none on SQLite; PostgreSQL refuses it.
+        """
         cursor = self._connection.execute(_WEAKENED, {"runs": list(runs)})
         return {RunId(row.id): int(row.gates) for row in cursor}
 
@@ -185,10 +222,16 @@ class RunListRepository(Repository):
         return {RunId(row.id): str(row.title) for row in cursor}
 
     def find(self, project_id: str, id_or_prefix: str) -> RunRecord:
-        """The run of a project with this id, or the only one with this id prefix. Refuses ``unknown_run``."""
+        """The run of a project with this id, or the only one with this id prefix.
+
+        Refuses ``unknown_run``, and ``unavailable`` where its row cannot be read.
+        """
         bounds = {"project_id": project_id, "prefix": id_or_prefix, "end": f"{id_or_prefix}\U0010ffff"}
-        runs = self._all(RunRecord, _PREFIX, bounds) if id_or_prefix else []
+        damaged: list[RunId] = []
+        runs = self._readable(_PREFIX.params(bounds), _NAMED, damaged) if id_or_prefix else []
         exact = [record for record in runs if record.id == id_or_prefix]
+        if damaged and (id_or_prefix in damaged or not runs):
+            raise damage_of(damaged[0])
         if len(runs) == 1 or exact:
             return (exact or runs)[0]
         if runs:
@@ -217,7 +260,7 @@ class RunListRepository(Repository):
         With ``limit``, at most that many index entries are read for each status, however many runs are open.
         """
         most = _ALL if limit is None else limit
-        open_runs: list[tuple[datetime, str]] = []
+        open_runs: list[tuple[str, str]] = []
         for status in statuses:
             values = {"project_id": project_id, "status_": status, "limit_": most}
             open_runs += [(row.created_at, row.id) for row in self._connection.execute(_OPEN, values)]

@@ -1,17 +1,19 @@
 """The status of a run, and of a project with open runs. Loads nothing that starts, changes or ends a run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.items import ItemStatus
-from wfe_mcp.core.model import By, Channel, RunStatus
+from wfe_mcp.core.model import By, Channel, RunId, RunStatus
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.approvals.pin_reset import reset_warnings
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.leases import folder_elsewhere, works_elsewhere
 from wfe_mcp.engine.runs.control import end_time, stale_of, stuck_of
 from wfe_mcp.engine.runs.overview import Overview, overview
-from wfe_mcp.store.records.runs import LoadedRun
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.runs import LoadedRun, damage_of
 from wfe_mcp.views.artifacts import artifacts as artifact_views
 from wfe_mcp.views.moves.blockers import changed_before_work, elsewhere, held_by_others
 from wfe_mcp.views.moves.calls import next_moves
@@ -86,8 +88,9 @@ def _other_folder(engine: Engine, run_overview: Overview, by: By) -> tuple[str, 
 def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
     with engine.store.read() as tx:
         newest = tx.runs.open_ids(engine.project_id, limit=SHOWN + 1)
-        loaded = [engine.load(tx, run) for run in newest[:SHOWN]]
-        ended = [engine.load(tx, run) for run in tx.runs.open_ids(engine.project_id, _STOPPED, limit=SHOWN)]
+        unreadable: list[str] = []
+        loaded = [*_readable(engine, tx, newest[:SHOWN], unreadable)]
+        ended = [*_readable(engine, tx, tx.runs.open_ids(engine.project_id, _STOPPED, limit=SHOWN), unreadable)]
         is_one = len(loaded) == 1 and not folder_elsewhere(engine, loaded[0].record)
         overviews = [] if is_one else [overview(engine, tx, run_loaded) for run_loaded in (*loaded, *ended)]
         ready = 0 if loaded else tx.items.counts(engine.project_id).get(ItemStatus.READY, 0)
@@ -97,9 +100,10 @@ def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
     if is_one:
         about = status(engine, by, loaded[0], detail)
         view = about.view_as(RunView)
-        more = (f"{waits}: {', '.join(run_loaded.record.id for run_loaded in ended[:DECISIONS])}. See: wfe-mcp inbox",)
-        return about.showing(replace(view, warnings=(*view.warnings, *more))) if ended else about
-    idle, warnings = nothing_open(engine, ready), reset_warnings(engine)
+        ids = ", ".join(run_loaded.record.id for run_loaded in ended[:DECISIONS])
+        more = [*unreadable, *([f"{waits}: {ids}. See: wfe-mcp inbox"] if ended else [])]
+        return about.showing(replace(view, warnings=(*view.warnings, *more))) if more else about
+    idle, warnings = nothing_open(engine, ready), (*reset_warnings(engine), *unreadable)
     if not overviews:
         return idle.showing(RunList(runs=(), warnings=warnings)) if warnings else idle
     overviews.sort(key=lambda run_overview: bool(run_overview.folder))  # this folder's first
@@ -133,6 +137,20 @@ def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
         what += f", {here or 'none'} in this folder ({engine.root})"
     view = _with_decisions(engine, overviews, RunList(runs=tuple(rows), warnings=warnings))
     return Envelope(True, summary=f"{what}; {waits}" if ended else what, next=tuple(moves[:3]), view=view)
+
+
+def _readable(engine: Engine, tx: Tx, runs: Sequence[str], unreadable: list[str]) -> Iterator[LoadedRun]:
+    """Those of ``runs`` whose record can be read; ``unreadable`` gets what is wrong with the others."""
+    for run in runs:
+        try:
+            loaded = engine.load(tx, run)
+            engine.plans.of_run(tx, loaded.record)
+            tx.documents.load(loaded.record.frozen_sha256)
+        except Refused as refused:
+            damage = damage_of(RunId(run), refused)
+            unreadable.append(f"{damage.message} {damage.hint}")
+        else:
+            yield loaded
 
 
 def _with_decisions(engine: Engine, overviews: Sequence[Overview], listed: RunList) -> RunList:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import AttemptStatus, RunStatus
+from wfe_mcp.core.model import AttemptStatus, RunId, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.history.rollback_recovery import end_interrupted, is_interrupted
 from wfe_mcp.engine.kernel.engine import Engine
@@ -17,7 +17,7 @@ from wfe_mcp.engine.models.waits import is_left_alone
 from wfe_mcp.engine.runs.control import end_time
 from wfe_mcp.engine.runs.needs import TRUST, Stop, Who
 from wfe_mcp.engine.runs.overview import Overview, overview
-from wfe_mcp.store.records.runs import LoadedRun
+from wfe_mcp.store.records.runs import LoadedRun, damage_of
 from wfe_mcp.views.artifacts import artifacts as artifact_views
 from wfe_mcp.views.moves.blockers import blocker_of, elsewhere
 from wfe_mcp.views.moves.calls import next_moves, submit_call
@@ -38,14 +38,22 @@ def overview_of(engine: Engine, run: str | LoadedRun) -> Overview:
     return _at_its_end(engine, run_overview)
 
 
-def overviews_of(runs: Sequence[tuple[Engine, str]]) -> Iterator[tuple[Engine, Overview]]:
-    """The same for each of ``runs`` of one database; those that were removed meanwhile are left out."""
+def overviews_of(
+    runs: Sequence[tuple[Engine, str]], unreadable: dict[str, Refused] | None = None
+) -> Iterator[tuple[Engine, Overview]]:
+    """The same for each of ``runs`` of one database; those that were removed meanwhile are left out.
+
+    So are those whose record cannot be read: ``unreadable`` gets why.
+    """
     for start in range(0, len(runs), _TOGETHER):
         some = list[tuple[Engine, Overview]]()
         with runs[start][0].store.read() as tx:
             for engine, run in runs[start : start + _TOGETHER]:
-                with suppress(Refused):
+                try:
                     some.append((engine, overview(engine, tx, engine.load(tx, run))))
+                except Refused as refused:
+                    if unreadable is not None and refused.code != "unknown_run":
+                        unreadable[run] = damage_of(RunId(run), refused)
         for engine, run_overview in some:
             with suppress(Refused):
                 yield engine, _at_its_end(engine, run_overview)

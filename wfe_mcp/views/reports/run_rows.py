@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.control import stale_of, stuck_of
 from wfe_mcp.store import Tx
-from wfe_mcp.store.records.runs import RunRecord
+from wfe_mcp.store.records.runs import RunPage, RunRecord, damage_of
 from wfe_mcp.store.repository import Recent
 from wfe_mcp.views.reports.envelopes import overviews_of
-from wfe_mcp.views.runs.models import RunRow
+from wfe_mcp.views.runs.models import RunList, RunRow
 from wfe_mcp.views.runs.run import OVER, TopPhaseCounts, place_of, run_row
 
 _LOOKED_AT = 200
@@ -29,11 +30,12 @@ def run_rows(
         with suppress(Refused):  # its folder is gone
             of_run = engine if engine_of is None else engine_of(run)
             looked_at += [(of_run, run.id)] if of_run is not None else []
-    known = {str(overview.loaded.record.id): overview for _, overview in overviews_of(looked_at)}
+    unreadable: dict[str, Refused] = {}
+    known = {str(overview.loaded.record.id): overview for _, overview in overviews_of(looked_at, unreadable)}
     with engine.store.read() as tx:
         weaker = tx.runs.weakened_gates(run.id for run in runs)
-        places = {run.id: _place(tx, run) for run in runs if run.id not in known}
-    return tuple(
+        places = {run.id: _place(tx, run, unreadable) for run in runs if run.id not in known}
+    rows = (
         run_row(
             run,
             known.get(run.id),
@@ -44,19 +46,33 @@ def run_rows(
         )
         for run in runs
     )
+    return tuple(
+        replace(row, waits_for=f"a repair: wfe-mcp verify {row.run}") if row.run in unreadable else row for row in rows
+    )
+
+
+def run_list(rows: tuple[RunRow, ...], page: RunPage) -> RunList:
+    """The list of ``rows``, which are those of ``page``."""
+    damaged = [damage_of(run) for run in page.damaged]
+    warnings = tuple(f"{refused.message} {refused.hint}" for refused in damaged)
+    return RunList(runs=rows, cursor=page.cursor or "", warnings=warnings)
 
 
 _PLACES: Recent[TopPhaseCounts] = Recent(2_000)
 """By a run and the hash of its last event, which determines it: a list of runs that are over reads none of them again."""
 
 
-def _place(tx: Tx, run: RunRecord) -> TopPhaseCounts | None:
+def _place(tx: Tx, run: RunRecord, unreadable: dict[str, Refused]) -> TopPhaseCounts | None:
     def read() -> TopPhaseCounts:
         loaded = tx.runs.load(run.id)
         if loaded is None:
             raise LookupError(run.id)
         return place_of(loaded.state)
 
-    with suppress(LookupError):  # it was removed meanwhile
+    try:
         return _PLACES.get(f"{run.id}:{run.last_hash}", read)
-    return None
+    except LookupError:  # it was removed meanwhile
+        return None
+    except Refused as refused:
+        unreadable[run.id] = refused
+        return None
