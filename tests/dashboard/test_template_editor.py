@@ -112,3 +112,12 @@ def test_inputs_are_added_renamed_and_required(scene: Scene, visit: Visit) -> No
         },
         "required": ["goal"],
     }
+
+
+def test_a_template_that_cannot_be_read_is_named_where_one_is_chosen(scene: Scene, visit: Visit) -> None:
+    scene.write(".wfe/templates/mine.yaml", "format: wfe/1\nname: mine\n")
+    for address in ("/templates", "/start"):
+        shown = visit(address)
+        expect(shown.get_by_text("One template cannot be read:")).to_be_visible()
+    shown.get_by_role("link", name="mine", exact=True).click()
+    expect(shown.get_by_role("alert")).to_contain_text("it looks like YAML")

@@ -26,6 +26,18 @@ async def test_a_named_template_brings_its_whole_definition(connect: Connect) ->
     assert shown["data"]["template"]["phases"][0]["id"] == "plan"
 
 
+async def test_a_template_that_cannot_be_read_is_named_by_the_list_and_says_why(connect: Connect, house: House) -> None:
+    (house.root / ".wfe" / "templates" / "mine.yaml").write_text("format: wfe/1\nname: mine\n")
+    async with connect() as agent:
+        listed = await call(agent, "list_templates")
+        whole = await call(agent, "list_templates", query="drill")
+        refused = await call(agent, "list_templates", name="mine")
+
+    assert listed["data"]["unreadable"] == ["mine"]
+    assert "unreadable" not in whole["data"]
+    assert "it looks like YAML" in refused["error"]["message"]
+
+
 async def test_a_saved_template_waits_for_a_person_before_a_run_starts_from_it(connect: Connect) -> None:
     made = {"format": "wfe/1", "name": "saved", "version": "1", "phases": [phase("plan")]}
     async with connect() as agent:

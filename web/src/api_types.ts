@@ -1949,6 +1949,7 @@ export interface TemplateLine {
 
 export interface TemplateList {
   templates: TemplateLine[];
+  unreadable?: string[];
 }
 
 export interface TemplateSchema {

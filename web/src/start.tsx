@@ -7,6 +7,7 @@ import { Cli, NotThere, Problem, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
 import { useRole } from "./session";
+import { Unreadable } from "./template_actions";
 import { TrustIt } from "./trust_it";
 import { SchemaForm, type Schema } from "./schema_form";
 import { grouped } from "./words";
@@ -36,6 +37,7 @@ export function Start({ template, started }: { template: string; started: () => 
         <h1>Start a run</h1>
         <p className="soft" style={{ marginBottom: "0.75rem" }}>Choose what the run should do. Your agent then works its phases, and the gates judge them.</p>
         <Problem error={error} />
+        <Unreadable names={data?.unreadable} />
         {grouped(data?.templates ?? []).map(([heading, lines]) => (
           <section key={heading} className={heading && "section"}>
             {heading && (

@@ -178,3 +178,19 @@ function Notes({ title, kind, notes, none }: { title: string; kind: string; note
     </section>
   );
 }
+
+/** The templates that a list leaves out because they cannot be read; the page of each says why. */
+export function Unreadable({ names }: { names?: string[] }) {
+  if (!names?.length) return null;
+  return (
+    <p className="note warn">
+      {names.length === 1 ? "One template cannot be read" : `${names.length} templates cannot be read`}:{" "}
+      {names.map((name, index) => (
+        <span key={name}>
+          {index > 0 && ", "}
+          <a href={to("templates", name)}>{name}</a>
+        </span>
+      ))}
+    </p>
+  );
+}

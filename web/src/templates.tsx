@@ -7,7 +7,7 @@ import { Cli, Problem, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
 import { useRole } from "./session";
-import { Clone, Import } from "./template_actions";
+import { Clone, Import, Unreadable } from "./template_actions";
 import { Editor } from "./template_editor";
 import { grouped } from "./words";
 
@@ -36,6 +36,7 @@ export function Templates({ name, view }: { name: string; view: string }) {
       </header>
       <Problem error={error ?? refused} />
       {!data && !error && <Waiting />}
+      <Unreadable names={data?.unreadable} />
       {cloning && <Clone name={cloning} close={() => setCloning("")} />}
       {data && (
         <table className="records panel" style={{ marginTop: "0.75rem" }}>

@@ -38,15 +38,15 @@ Target = Annotated[str, typer.Argument(metavar="[FILE]", help="Where to write it
 
 def list_all(invocation: Invocation, query: Query = "", everything: Everything = False) -> None:
     """List the templates of this project, special cases last."""
-    from wfe_mcp.engine.templates.catalogue import unreadable
     from wfe_mcp.views.answers.reading import list_templates
     from wfe_mcp.views.templates.templates import TemplateList
 
     answer = list_templates(invocation.engine, invocation.by, query, all_states=everything, limit=None)
 
     def render(screen: Screen) -> None:
-        lines = answer.view_as(TemplateList).templates
-        for name in () if query else unreadable(invocation.engine):
+        view = answer.view_as(TemplateList)
+        lines = view.templates
+        for name in view.unreadable:
             screen.aside(f"! {name} cannot be read: wfe-mcp templates show {name}", "yellow")
         if not lines:
             screen.line(f"No template has these words: {query}" if query else "No template is enabled.")

@@ -54,7 +54,8 @@ def list_templates(
         for index, offer in enumerate(offers[:3])
         if not offer.state
     )
+    faulty = () if query else tuple(catalogue.unreadable(engine))
     what = plural(len(offers), "template") + (f" for {query!r}" if query else "")
     if len(lines) < len(offers):
         what += f", {len(lines)} of them here; query finds the others"
-    return Envelope(True, summary=what, next=starts, view=TemplateList(templates=lines))
+    return Envelope(True, summary=what, next=starts, view=TemplateList(templates=lines, unreadable=faulty))

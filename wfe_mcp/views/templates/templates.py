@@ -42,9 +42,10 @@ class TemplateLine:
 
 @view_model
 class TemplateList:
-    """Templates, the default first, those for special cases last."""
+    """Templates, the default first, those for special cases last; ``unreadable``: the names of those that cannot be read."""
 
     templates: tuple[TemplateLine, ...]
+    unreadable: tuple[str, ...] = ()
 
 
 @view_model
