@@ -337,7 +337,7 @@ def test_a_submission_under_its_gates_is_withdrawn_without_a_pin(cli: Terminal) 
     answers.submit_artifact(engine, By(), run, "build", artifact={"text": "x"})
     engine.close()
     answer = cli.json("reject", run, "build", "--feedback", "too early").document
-    assert (answer["state"], answer["data"]["phases"][0]["attempt"]) == ("running", 2)
+    assert (answer["state"], answer["data"]["phases"][0]["attempt"]) == ("ready", 2)
 
 
 def test_stale_runs_are_listed_and_one_command_puts_them_away(cli: Terminal) -> None:

@@ -200,3 +200,24 @@ def test_a_refused_submission_of_a_persons_own_phase_is_proved(cli: Terminal) ->
     assert cli.json("submit", run, "sign", "--path", "bad.json", pin=PIN).refusal == "invalid_artifact"
     assert cli.json("status", run).document["waiting_on"] == "human"
     assert cli("verify", run).code == 0
+
+
+def test_a_failed_gate_leaves_a_phase_that_the_submission_claimed_to_the_agent(cli: Terminal) -> None:
+    never = {"kind": "expr", "assert": "${false}"}
+    cli.save(
+        template("strict", phase("draft", never, on_fail=[{"do": "retry", "max_attempts": 2}, {"do": "wait_human"}]))
+    )
+    run = cli.start("strict")
+    cli.submit_work(run, "draft")
+    assert agent(cli, "status", run=run)["next"][0]["tool"] == "start_phase"
+    cli.submit_work(run, "draft")
+    assert cli("retry", run, "draft", "--feedback", "Again.", pin=PIN).code == 0
+    assert agent(cli, "start_phase", run=run, phase="draft")["ok"]
+
+
+def test_a_rejected_submission_leaves_its_phase_to_the_agent(cli: Terminal) -> None:
+    cli.save(template("asked", phase("draft", HUMAN)))
+    run = cli.start("asked")
+    cli.submit_work(run, "draft")
+    assert cli("reject", run, "draft", "--feedback", "Shorter.", pin=PIN).code == 0
+    assert agent(cli, "start_phase", run=run, phase="draft")["ok"]

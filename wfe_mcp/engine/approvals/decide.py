@@ -156,7 +156,7 @@ def reject(
         tree = files_now(engine, run_id, path).tree
     with change_run(engine, run_id, by) as current:
         target = meant_by(current.state.spec, path, to) if to and path in current.state.attempts else None
-        alive = _holder_is_alive(current, path)
+        alive = _goes_on(current, path)
         command = c.Reject(phase=path, feedback=feedback, to=target, holder_alive=alive, **current.given)
         refused = refusal(current.state, command)
         if refused is not None:
@@ -178,26 +178,23 @@ def withdraw(engine: Engine, by: By, run_id: str, phase: str, feedback: str) -> 
     """Withdraw the caller's own submission; a new attempt opens."""
     path = PhasePath(phase)
     with change_run(engine, run_id, by) as current:
-        holder, alive = _holder(current, path), _holder_is_alive(current, path)
-        if alive and holder != engine.holder:
+        attempt = current.attempt(path) if path in current.state.attempts else None
+        holder = None if attempt is None else attempt.holder
+        if attempt is not None and holder != engine.holder and engine.is_alive(holder, attempt.lease_until):
             raise Refused(
                 "leased",
                 f"Phase {phase!r} was submitted by {holder}.",
                 "Only its submitter or a person can withdraw it.",
             )
-        current.give(c.Withdraw(phase=path, feedback=feedback, holder_alive=alive, **current.given))
+        current.give(c.Withdraw(phase=path, feedback=feedback, holder_alive=_goes_on(current, path), **current.given))
     return current.loaded
 
 
-def _holder(current: RunChange, path: PhasePath) -> str | None:
-    return current.attempt(path).holder if path in current.state.attempts else None
-
-
-def _holder_is_alive(current: RunChange, path: PhasePath) -> bool:
+def _goes_on(current: RunChange, path: PhasePath) -> bool:
     if path not in current.state.attempts:
         return False
     attempt = current.attempt(path)
-    return current.engine.is_alive(attempt.holder, attempt.lease_until)
+    return current.engine.goes_on(attempt.holder, attempt.lease_until)
 
 
 def _expect_approval(current: RunChange, path: PhasePath) -> None:

@@ -250,6 +250,10 @@ class Engine:
             return is_alive(process)
         return lease_until is None or self.clock() < lease_until
 
+    def goes_on(self, holder: str | None, lease_until: datetime | None) -> bool:
+        """Whether ``holder`` can work on the next attempt, too. A command cannot: it ends, and whoever wants the phase claims it."""
+        return holder != CLI_HOLDER and self.is_alive(holder, lease_until)
+
     def has_worker(self, tx: Tx) -> bool:
         """True while a process works the queues of this project: this one, a server, a worker, or whose job is running."""
         if self.wakers or self.is_server:
