@@ -19,9 +19,10 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, By, Channel
-from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.paths import PhasePath, item_of
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.artifacts.revisions import Receipt, store_revision, write_output
+from wfe_mcp.engine.files.checkpoints import checkpoints_of
 from wfe_mcp.engine.files.tree_binding import first_tree, tree_later
 from wfe_mcp.engine.kernel.engine import CLI_HOLDER, Engine
 from wfe_mcp.engine.kernel.leases import held_by_another, held_elsewhere
@@ -32,11 +33,13 @@ from wfe_mcp.engine.phases.model_worker import is_driven
 from wfe_mcp.workspace.files.given_files import from_project
 from wfe_mcp.workspace.files.paths import parts_of
 from wfe_mcp.workspace.files.project_files import read_file, read_folder
+from wfe_mcp.workspace.git.repository import commit_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import LoadedRun
     from wfe_mcp.workflow.model import Phase
 
@@ -74,6 +77,7 @@ def submit(
         refuse_elsewhere(engine, loaded, by)
         plan, spot = engine.plans.of_run(tx, loaded.record), PhasePath(phase)
         look = tree_later(engine, tx, loaded, spot)
+        starts = _starts(tx, loaded, spot)
     if spot not in loaded.state.attempts:
         raise unknown_phase(loaded.state, phase)
     schema = plan.schema(spot)
@@ -93,9 +97,10 @@ def submit(
     files = from_project(Path(loaded.record.worktree), attach)
     # Before the transaction: see ``start_phase``.
     tree, seen, _ = look()
+    head = next(filter(None, (commit_of(Path(loaded.record.worktree), start) for start in starts)), None)
     with change_run(engine, loaded, by) as current:
         current.seen = seen
-        answered = _take_hold(current, spot, attempt, holder, None if faults else sha256_hex(content), tree)
+        answered = _take_hold(current, spot, attempt, holder, None if faults else sha256_hex(content), tree, head)
         if answered is not None:
             receipt = answered
         elif faults:
@@ -125,7 +130,13 @@ def role_faults(phase: Phase, value: object) -> tuple[Detail, ...]:
 
 
 def _take_hold(
-    current: RunChange, phase: PhasePath, number: int | None, holder: str, sha256: str | None, tree: str | None
+    current: RunChange,
+    phase: PhasePath,
+    number: int | None,
+    holder: str,
+    sha256: str | None,
+    tree: str | None,
+    head: str | None,
 ) -> Receipt | None:
     """Make sure this holder may submit; the stored answer when these bytes were submitted before."""
     tries = current.state.attempts[phase]
@@ -148,21 +159,21 @@ def _take_hold(
     if meant.status is AttemptStatus.RUNNING and meant.holder != holder and not is_driven(current.state, phase):
         if not current.engine.is_alive(meant.holder, meant.lease_until):
             free_dead_leases(current)
-            _claim(current, phase, holder, tree)
+            _claim(current, phase, holder, tree, head)
         elif current.state.phase(phase).kind != "human":  # rule 3
             raise held_by_another(
                 current.tx, current.run.id, meant, "Work on another phase, or wait until its lease ends."
             )
     if meant.status is AttemptStatus.READY and (holder == CLI_HOLDER or current.state.phase(phase).kind == "human"):
-        _claim(current, phase, holder, _tree_before(current, phase) or tree)
+        _claim(current, phase, holder, _tree_before(current, phase) or tree, head)
     return None
 
 
-def _claim(current: RunChange, phase: PhasePath, holder: str, tree: str | None) -> None:
+def _claim(current: RunChange, phase: PhasePath, holder: str, tree: str | None, head: str | None) -> None:
     busy = held_elsewhere(current.engine, current.tx, current.run, current.state, phase)
     if busy is not None:
         raise busy
-    claim(current, phase, holder, tree)
+    claim(current, phase, holder, tree, head)
 
 
 def _tree_before(current: RunChange, phase: PhasePath) -> str | None:
@@ -170,6 +181,26 @@ def _tree_before(current: RunChange, phase: PhasePath) -> str | None:
     needs = current.state.needs(phase)
     trees = [current.attempt(need).tree for need in needs]
     return next((tree for tree in trees if tree is not None), None if needs else first_tree(current.state))
+
+
+def _starts(tx: Tx, loaded: LoadedRun, phase: PhasePath) -> list[str]:
+    """Names of the commit before the work, as ``_tree_before``, the best first; none where no gate counts from it.
+
+    That of the files saved when a phase before it was completed, else that at the start of the run.
+    """
+    state = loaded.state
+    if phase not in state.attempts or not any(gate.kind == "git" for gate in state.phase(phase).gates):
+        return []
+    needs = state.needs(phase)
+    saved = [
+        f"{taken.commit}^1"  # a checkpoint is made from HEAD
+        for taken in checkpoints_of(tx, loaded.record.id)
+        if taken.why == "completion"
+        and taken.commit is not None
+        and (any(f"{taken.phase}[".startswith(f"{need}[") for need in needs) if needs else item_of(phase))
+    ]
+    start = tx.documents.load(loaded.record.frozen_sha256).get("head")
+    return [*saved[-1:], *([start] if start else [])]
 
 
 def _earlier_receipt(current: RunChange, meant: Attempt, sha256: str | None) -> Receipt | None:

@@ -46,6 +46,7 @@ from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import LoadedRun, NewRun
 from wfe_mcp.workspace.config.provider_kinds import installed_kind
 from wfe_mcp.workspace.config.settings import LoadedSettings
+from wfe_mcp.workspace.git.repository import head
 from wfe_mcp.workspace.git.working_tree import SeenFiles
 from wfe_mcp.workspace.system.location import project_at
 
@@ -376,8 +377,10 @@ def _frozen(plan: CompiledTemplate, settings: LoadedSettings, engine: Engine, bu
     requires = engine.plans.report(plan).requires
     installed = installed_definition(plan.template.name)  # verify compares it with that of a later version
     checks, servers = settings.settings.checks, settings.settings.mcp_servers
+    counts = any(gate.kind == "git" for phase in plan.spec.phases for gate in phase.gates)
     return {
         "engine": f"wfe-mcp {__version__}",
+        **({"head": head(engine.root)} if counts else {}),
         "installed": installed and digest(installed),
         "checks": {
             name: checks[name].frozen(name).model_dump(mode="json") for name in requires.checks if name in checks

@@ -51,9 +51,8 @@ def manifest(tx: Tx, loaded: LoadedRun, rows: list[StepRecord] | None = None) ->
 
 
 def _inputs_hash(tx: Tx, record: RunRecord) -> str:
-    frozen = sha256_of(
-        {name: value for name, value in tx.documents.load(record.frozen_sha256).items() if name != "last_run"}
-    )
+    frozen = tx.documents.load(record.frozen_sha256)
+    frozen = sha256_of({name: value for name, value in frozen.items() if name not in {"last_run", "head"}})
     return sha256_of([record.template_sha256, record.definition_sha256, record.inputs_sha256, frozen])
 
 
