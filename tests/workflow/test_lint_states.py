@@ -53,6 +53,12 @@ def test_what_is_wrong_with_and_without_a_delivery_is_one_error() -> None:
     assert [fault.path for fault in lint(made | {"phases": [BUILD, *ways]}).errors] == ["/phases/0/reaches"]
 
 
+def test_a_loop_around_a_phase_that_no_one_may_skip_is_passed_by_each_run() -> None:
+    loop = {"id": "spec", "kind": "loop", "until": {"if": "${true}", "max": 1}, "reaches": "SPEC_READY"}
+    assert not faults(loop | {"phases": [phase("inner")]}, BUILD)
+    assert "/phases/1/reaches" in faults(loop | {"phases": [phase("inner", skip="human")]}, BUILD)
+
+
 @pytest.mark.requirement("S2-18")
 @pytest.mark.parametrize(
     ("phases", "place", "answer"),

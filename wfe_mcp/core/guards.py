@@ -3,7 +3,7 @@
 One guard for each command checks the caller, the revision and the free places. A guard changes nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from wfe_mcp.core import approval_guards, commands as c
@@ -17,6 +17,7 @@ from wfe_mcp.core.prompts import prompt_edit_refused
 from wfe_mcp.core.questions import questions
 from wfe_mcp.core.recovery import open_blockers
 from wfe_mcp.core.refusals import illegal, needs_user, unknown_phase
+from wfe_mcp.core.spec import PhaseSpec, RunSpec
 from wfe_mcp.core.states import going_back_refused
 
 
@@ -209,6 +210,11 @@ def _skip(state: RunState, command: c.Skip) -> Refused | None:
     attempt, policy = state.current(command.phase), state.phase(command.phase).skip
     if policy == "never":
         return illegal(f"Phase {command.phase!r} cannot be skipped (skip: never).", "")
+    if kept := next(_kept_inside(state.spec, state.phase(command.phase)), ""):
+        return illegal(
+            f"Phase {command.phase!r} cannot be skipped: {kept!r} inside it cannot be (skip: never).",
+            "Retry, edit or accept by force what is open in it, or cancel the run.",
+        )
     refused = _is_left(state, command.phase)
     if refused is not None:
         return refused
@@ -217,6 +223,14 @@ def _skip(state: RunState, command: c.Skip) -> Refused | None:
     if not command.by.is_human and (policy == "human" or _is_stopped(state, attempt)):
         return needs_user(f"Only the user can skip phase {command.phase!r}.")
     return approval_guards.several_refused(state, attempt, skips=True)
+
+
+def _kept_inside(spec: RunSpec, loop: PhaseSpec) -> Iterator[str]:
+    """The phases inside a loop that no one may skip; one that begins only by a jump may be left out."""
+    for phase in () if loop.loop is None else spec.body(loop.path):  # below others are the phases of their recovery
+        if phase.skip == "never" and not phase.goto_only:
+            yield phase.path
+        yield from _kept_inside(spec, phase)
 
 
 def _force(state: RunState, command: c.ForceAccept) -> Refused | None:

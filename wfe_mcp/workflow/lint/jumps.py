@@ -16,7 +16,16 @@ from wfe_mcp.core.spec import COMPLETE
 from wfe_mcp.workflow.faults import did_you_mean
 from wfe_mcp.workflow.lint.report import LintFindings
 from wfe_mcp.workflow.lint.scope import PhaseView
-from wfe_mcp.workflow.model import BlockRule, FailureRule, GotoRule, PauseRule, Template, WaitHumanRule
+from wfe_mcp.workflow.model import (
+    BlockRule,
+    FailureRule,
+    GotoRule,
+    LoopPhase,
+    PauseRule,
+    Phase,
+    Template,
+    WaitHumanRule,
+)
 
 _Order = tuple[str, frozenset[tuple[str, bool]]]
 _CHANGES = re.compile(r"\b(run|phase|vars|env)\b")
@@ -160,7 +169,7 @@ def _moves(template: Template, views: list[PhaseView], findings: LintFindings) -
             answer = {(when, True)} if when and not _CHANGES.search(when) else set[tuple[str, bool]]()
             left = {order for order in orders if (when, True) not in order[1]} if when else set[_Order]()
             left = {(state, answered | {(condition, False) for condition, _ in answer}) for state, answered in left}
-            may_be_skipped = phase.enter == "goto_only" or phase.skip != "never"
+            may_be_skipped = phase.enter == "goto_only" or not _is_kept(phase)
             done = {(state, answered | answer) for state in now for _, answered in begun}
             orders, last = done | left | (begun if may_be_skipped else set[_Order]()), view
     for view in views:
@@ -169,6 +178,12 @@ def _moves(template: Template, views: list[PhaseView], findings: LintFindings) -
         jumps += [(f"on_fail/{at}/phase", rule.phase, before) for at, rule in rules if isinstance(rule, GotoRule)]
         for at, target, states_at in jumps:
             _legal(template, states_at[view.phase.id], before.get(target, set()), f"{view.pointer}/{at}", findings)
+
+
+def _is_kept(phase: Phase) -> bool:
+    """Whether no one may skip it: it says so, or a phase inside it, as the core has it."""
+    inside = phase.phases if isinstance(phase, LoopPhase) else ()
+    return phase.skip == "never" or any(_is_kept(inner) and inner.enter == "needs" for inner in inside)
 
 
 def _states_of(view: PhaseView) -> list[tuple[str, str]]:

@@ -170,7 +170,11 @@ class PhaseKeys(Shape):
         effect="sets",
     )
     skip: Literal["never", "human", "agent"] = optional(
-        "human", "Who may skip the phase.", example="never", effect="gates", weakens=lambda value: value == "agent"
+        "human",
+        "Who may skip the phase. No one may skip a loop or flow with a phase inside that says `never`.",
+        example="never",
+        effect="gates",
+        weakens=lambda value: value == "agent",
     )
     checkpoint: bool = optional(True, "Keep a checkpoint when the phase completes.", example=False, effect="limit")
     locks: Many[Text] = optional(

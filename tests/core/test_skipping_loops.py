@@ -1,0 +1,33 @@
+"""A loop around a phase that no one may skip cannot be skipped either."""
+
+from __future__ import annotations
+
+from tests.core.conftest import HUMAN, Scene, loop, phase, run_of
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.moves import phase_moves
+from wfe_mcp.core.spec import GateSpec
+
+
+def skip(scene: Scene, path: str) -> c.Command:
+    return scene.command(c.Skip, path, reason="no time", by=HUMAN)
+
+
+def test_a_loop_around_a_phase_that_no_one_may_skip_cannot_be_skipped() -> None:
+    inner = loop("each", body=(phase("code"), phase("review", skip="never")), items="names")
+    scene = run_of(*loop("build", body=inner, items="names", gates=(GateSpec("expr"),)), phase("after", "build"))
+    for _ in range(2):
+        refused = scene.refused(skip(scene, "build"))
+        assert refused.code == "illegal_transition"
+        assert "'build.each.review' inside it cannot be (skip: never)" in refused.message
+        assert c.Skip not in {type(move) for move in phase_moves(scene.state, scene.attempt("build"), HUMAN, scene.at)}
+        if not scene.state.loops:
+            scene.items("build", "a")
+    scene.items("build[a].each", "b")
+    scene.give(skip(scene, "build[a].each[b].code"))
+    assert scene.attempt("build[a].each[b].code").status == "skipped"
+
+
+def test_a_phase_that_begins_only_by_a_jump_keeps_no_loop() -> None:
+    scene = run_of(*loop("build", body=(phase("code"), phase("fix", skip="never", goto_only=True)), items="names"))
+    scene.give(skip(scene, "build"))
+    assert scene.attempt("build").status == "skipped"
