@@ -149,6 +149,13 @@ def test_a_fault_below_a_name_in_brackets_is_reported_with_that_name(plain: Docu
     assert "did you mean 'provider'?" in answer.value.details[1].message
 
 
+@pytest.mark.parametrize("version", ["1\x1b[31m", "1\x7f", "1\u202e0", "1\u00a00", "1\n"], ids=ascii)
+def test_a_version_has_no_characters_that_do_not_show(plain: Document, version: str) -> None:
+    with pytest.raises(Refused) as refused:
+        parse(plain | {"version": version})
+    assert refused.value.details[0].message.startswith(f"{version!r} is not a version")
+
+
 def test_a_version_that_is_too_long_is_quoted_in_short(plain: Document) -> None:
     with pytest.raises(Refused) as answer:
         parse(plain | {"version": "1" * 100_000})

@@ -258,3 +258,17 @@ def test_a_file_outside_the_project_is_not_attached_with_a_submission(cli: Termi
     document = cli.json("submit", run, "draft", "--path", "draft.json", "--attach", "../other.txt")
     assert document.refusal == "path_outside_project"
     assert cli.json("artifact", "show", run).data["artifacts"] == []
+
+
+def test_an_artifact_is_named_by_its_whole_path_also_where_a_link_leads_to_the_project(cli: Terminal) -> None:
+    (cli.root / "draft.json").write_text(json.dumps({"text": "hello"}))
+    link = cli.root.parent / "linked"
+    link.symlink_to(cli.root, target_is_directory=True)
+    run = cli.start("letter")
+    missing = cli("submit", run, "draft", "--path", str(link / "drift.json"))
+    assert "does not exist" in missing.err
+    for place in (link, cli.root):
+        assert cli.json("submit", run, "draft", "--path", str(place / "draft.json")).code == 0
+    (cli.root.parent / "other.json").write_text("{}")
+    outside = cli.json("submit", cli.start("letter"), "draft", "--path", str(cli.root.parent / "other.json"))
+    assert outside.refusal == "path_outside_project"

@@ -80,7 +80,11 @@ def attach(invocation: Invocation, run: Run, phase: Phase, files: Files, note: A
 
 def in_project(path: str, root: Path) -> str:
     """``path`` relative to the project; as typed when it is outside (and is refused)."""
-    here = os.path.normpath(Path.cwd() / path)  # not resolve(): a link in the path is refused, so it must stay one
-    if os.path.lexists(here) and Path(here).is_relative_to(root):
-        return Path(here).relative_to(root).as_posix()
+    here = Path(
+        os.path.normpath(Path.cwd() / path)
+    )  # not resolve(): a link in the path is refused, so it must stay one
+    if Path(path).is_absolute() or os.path.lexists(here):
+        for folder in here.parents:  # the folder of the project, also where a link leads to it
+            if folder.exists() and folder.samefile(root):
+                return here.relative_to(folder).as_posix()
     return path

@@ -10,9 +10,9 @@ from wfe_mcp.workflow.model.phases import Defaults, LoopPhase, Phase
 
 
 def _version(value: str) -> str:
-    if not 0 < len(value) <= 64 or set(value) & set(" \t\r\n/\\@"):
+    if not 0 < len(value) <= 64 or not value.isprintable() or set(value) & set(" /\\@"):
         raise fault(
-            '{found} is not a version: write something like "1.0.0" without spaces, slashes and @',
+            '{found} is not a version: write something like "1.0.0" without spaces, slashes, @ and control characters',
             found=repr(value[:64]),
         )
     return value
