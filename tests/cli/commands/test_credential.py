@@ -16,7 +16,7 @@ from tests.cli.scene import PIN, Terminal, phase, template
 from tests.engine.scene import HUMAN
 from wfe_mcp.engine.credentials.stored import add_credential
 from wfe_mcp.engine.factory import create_engine
-from wfe_mcp.workspace.system.location import project_at
+from wfe_mcp.workspace.system.location import project_at, user_config_file
 
 TOKEN = "npm-canary-0123456789"
 
@@ -141,7 +141,7 @@ def test_doctor_names_the_credential_of_deliveries_that_is_missing_and_storing_i
     config.write_text(f'{config.read_text()}\n[delivery]\nmode = "pull_request"\ncredential = "forge"\n')
     assert cli("trust", "config", "--yes", pin=PIN).code == 0
     assert "credential forge is not stored: wfe-mcp credential add forge" in cli("doctor").out
-    assert add(cli, "forge") == "Stored the token forge. [delivery] uses it.\n"
+    assert add(cli, "forge") == "Stored the token forge. Configuration gives it to [delivery].\n"
     assert "credential forge is not stored" not in cli("doctor").out
 
 
@@ -158,6 +158,19 @@ def test_storing_a_credential_says_which_check_or_login_configuration_gives_it_t
     assert (
         add(cli, "acme") == "Stored the token acme. Configuration gives it to http steps at https://api.example.com.\n"
     )
+
+
+def test_storing_a_credential_says_which_table_gets_it(cli: Terminal) -> None:
+    config, own = cli.root / ".wfe" / "config.toml", user_config_file()
+    own.parent.mkdir(parents=True, exist_ok=True)
+    login = '[server.login]\nissuer = "https://id.example.com"\nclient_id = "wfe"\nsecret = "sso"\n'
+    own.write_text(f'[notify]\napprise = ["ntfy"]\n{login}')
+    hooks = '[webhooks.ci]\nurl = "https://ci.example.com/x"\n[webhooks.chat]\nurl = "https://c.example.com"\nsecret = "talk"\n'
+    config.write_text(f'{config.read_text()}{hooks}[incoming.issues]\ntemplate = "note"\n')
+    assert cli("trust", "config", "own", "--yes", pin=PIN).code == 0
+    gets = {"webhook-ci": "webhook ci", "talk": "webhook chat", "incoming-issues": "incoming issues"}
+    for name, place in (gets | {"ntfy": "[notify]", "sso": "[server.login]"}).items():
+        assert add(cli, name) == f"Stored the token {name}. Configuration gives it to {place}.\n"
 
 
 def shipping(cli: Terminal, *phases: dict[str, Any]) -> str:

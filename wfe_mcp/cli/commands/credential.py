@@ -131,8 +131,6 @@ def add(
     use = f'Give it to a check: credentials = {{ {name} = "{place}" }}'
     if users := credential_view(engine, record).given_to:
         use = f"Configuration gives it to {', '.join(users)}."
-    if name == engine.settings().settings.delivery.credential:
-        use = "[delivery] uses it."
     _answer(invocation, record, f"Stored the {kind} {name}. {use}{_continue_runs(engine)}")
 
 

@@ -3,6 +3,7 @@
 from wfe_mcp.engine.credentials.kinds import KINDS
 from wfe_mcp.engine.credentials.stored import Credential, credentials
 from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.webhooks.signing import credential_of
 from wfe_mcp.views.values.model import JsonObject, second, view_model, view_of
 
 
@@ -18,7 +19,7 @@ class CredentialUse:
 class CredentialView:
     """A credential. ``scope``: whose, ``project`` or ``person``; ``state``: ``valid``, ``expires soon`` or ``expired``.
 
-    ``given_to``: the checks and addresses whose trusted configuration names it. ``used``: the newest first.
+    ``given_to``: the checks, addresses and tables of trusted configuration that get it. ``used``: the newest first.
     """
 
     name: str
@@ -59,6 +60,15 @@ def credential_view(engine: Engine, credential: Credential) -> CredentialView:
         for origin, login in settings.http.logins.items()
         if login.split()[0] == credential.name
     ]
+    hooks = (*settings.webhooks.items(), *settings.incoming.items())
+    named += [f"{hook.signs} {name}" for name, hook in hooks if credential_of(name, hook) == credential.name]
+    oidc = settings.server.login
+    others = {
+        "[delivery]": settings.delivery.credential == credential.name,
+        "[notify]": credential.name in settings.notify.apprise,
+        "[server.login]": oidc is not None and oidc.secret == credential.name,
+    }
+    named += [table for table, gets in others.items() if gets]
     return view_of(
         CredentialView,
         credential,
