@@ -64,7 +64,7 @@ def show(invocation: Invocation, origin: Origin = False) -> None:
         else:
             screen.table(("setting", "value"), list(values.items()))
         for path in untrusted:
-            screen.line(f"! {path} has no effect until you trust it: wfe-mcp trust", "yellow")
+            screen.line(screen.complete(f"! {path} has no effect until you trust it: wfe-mcp trust"), "yellow")
         for problem in problems:
             screen.line(f"! {problem['message']}", "yellow")
 

@@ -92,7 +92,7 @@ def list_all(invocation: Invocation) -> None:
         ]
         screen.table(("credential", "kind", "of", "opened by", "expires", "last used", "given to"), rows)
         if not rows:
-            screen.line("No credentials. Add one: wfe-mcp credential add NAME --kind token")
+            screen.line(screen.complete("No credentials. Add one: wfe-mcp credential add NAME --kind token"))
 
     invocation.answer(plural(len(view.credentials), "credential"), render, view=view)
 

@@ -71,10 +71,9 @@ def doctor(
     def render(screen: Screen) -> None:
         if bad:
             screen.line(summary, "red")
-            screen.table((), [(finding.topic, finding.message) for finding in bad], "  ")
-        screen.table(
-            (), [(finding.level, finding.topic, finding.message) for finding in findings if finding.level != "problem"]
-        )
+            screen.table((), [(finding.topic, screen.complete(finding.message)) for finding in bad], "  ")
+        rest = [finding for finding in findings if finding.level != "problem"]
+        screen.table((), [(finding.level, finding.topic, screen.complete(finding.message)) for finding in rest])
         if not bad:
             screen.line(summary, "bold")
 

@@ -65,7 +65,7 @@ def _table(invocation: Invocation, screen: Screen, lines: "Sequence[InboxLine]",
                 line.run or "-",
                 weights(line.unusual) or "-",
                 in_short(line.text, _TEXT_CHARS),
-                _command(line, here),
+                screen.complete(_command(line, here)),
             )
             for line in lines
         ],

@@ -131,7 +131,7 @@ def list_all(
         names = {project.id: called[project.root] for project in projects}
         runs_table(screen, rows, invocation.engine.clock(), names)
         for warning in view.warnings:
-            screen.aside(f"! {warning}", "yellow")
+            screen.aside(screen.complete(f"! {warning}"), "yellow")
         if not rows and not view.warnings:
             screen.line(
                 "No runs." + (f" Runs of this project are in: {', '.join(known) or 'no state'}." if state else "")
@@ -204,7 +204,7 @@ def _show_by_phase(
         screen.line(summary if page.runs else "No runs.", "bold")
         board_table(screen, view, invocation.engine.clock())
         for refused in unreadable.values():
-            screen.aside(f"! {refused.message} {refused.hint}", "yellow")
+            screen.aside(screen.complete(f"! {refused.message} {refused.hint}"), "yellow")
         if following:
             screen.next(following)
 

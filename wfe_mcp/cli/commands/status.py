@@ -60,7 +60,7 @@ def status(invocation: Invocation, run: Run = "", full: Full = False, new: New =
             asked = {decision.run for decision in answer.view.decisions}
             others = (run.run for run in answer.view.runs if run.waiting_on == "human" and run.run not in asked)
             for warning in answer.view.warnings:
-                screen.line(warning, "yellow")
+                screen.line(screen.complete(warning), "yellow")
             commands = (decision.command for decision in answer.view.decisions)
             screen.next(*commands, *(f"wfe-mcp status {run}" for run in others))
         else:
@@ -96,7 +96,7 @@ def _nothing_open(invocation: Invocation, screen: Screen, answer: "Envelope", wa
         if invocation.engine.perhaps:
             screen.line(invocation.engine.perhaps, "yellow")
         for warning in warnings:
-            screen.line(warning, "yellow")
+            screen.line(screen.complete(warning), "yellow")
         ready = [f"{move.why}." for move in answer.next if move.tool == "work"]
         for line in ready:
             screen.line(line)

@@ -47,7 +47,7 @@ def list_all(invocation: Invocation, query: Query = "", everything: Everything =
         view = answer.view_as(TemplateList)
         lines = view.templates
         for name in view.unreadable:
-            screen.aside(f"! {name} cannot be read: wfe-mcp templates show {name}", "yellow")
+            screen.aside(screen.complete(f"! {name} cannot be read: wfe-mcp templates show {name}"), "yellow")
         if not lines:
             screen.line(f"No template has these words: {query}" if query else "No template is enabled.")
             screen.next("wfe-mcp templates list --all")

@@ -294,7 +294,7 @@ def _show_verification(screen: Screen, summary: str, data: dict[str, Any]) -> No
     own = data["own_configuration"]
     if own["changed"]:
         changed = f"Your own configuration has changed since you reviewed it {own['looked_at']}: {own['file']}"
-        screen.line(f"{changed} (review: wfe-mcp trust)", "yellow")
+        screen.line(screen.complete(f"{changed} (review: wfe-mcp trust)"), "yellow")
     for note in data.get("notes", ()):
         screen.line(f"Note: {note}")
     for pin_reset in data.get("pin_resets", ()):

@@ -76,7 +76,7 @@ def give_table(
         for fault in (*faults, *invocation.engine.settings().faults_in(table)):
             screen.line(f"  ! {fault}", "yellow")
         if not rows:
-            screen.line(empty)
+            screen.line(screen.complete(empty))
 
     invocation.answer(summary, render, view={table if table != "schedule" else "schedules": rows})
 

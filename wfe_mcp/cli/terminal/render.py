@@ -309,7 +309,7 @@ def unusual(screen: Screen, answer: Envelope) -> None:
         screen.line(f"  ! {plural(len(weaker), 'gate')} weakened: {'; '.join(weaker)}", "red")
     blockers = (text for text, stop in _blockers(answer) if stop.stop in _NAMED_ANYWAY or stop.command not in commands)
     for text in (*blockers, *(() if view is None else view.warnings)):
-        screen.line(f"  ! {text}", "yellow")
+        screen.line(screen.complete(f"  ! {text}"), "yellow")
 
 
 def _phase_row(phase: models.PhaseView) -> tuple[str, str, str]:

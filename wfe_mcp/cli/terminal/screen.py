@@ -54,7 +54,7 @@ class Screen:
     """Standard output for answers, standard error for prompts, progress, warnings and ``Next:`` lines."""
 
     def __init__(self, *, as_json: bool, complete: Callable[[str], str] = str) -> None:
-        self.as_json, self._complete = as_json, complete
+        self.as_json, self.complete = as_json, complete
         self.is_terminal = not as_json and is_terminal(sys.stdout)
         is_plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
         self._has_colours = self.is_terminal and not is_plain and obeys_sequences(sys.stdout)
@@ -74,8 +74,9 @@ class Screen:
     def line(self, text: str = "", style: str = "", *, is_pasted: bool = False) -> None:
         """One line of the answer. ``style`` is a colour, used on a terminal only.
 
-        ``is_pasted``: all of it is ours and made to be pasted, so it stays whole.
+        ``is_pasted``: all of it is ours and made to be pasted, so it stays whole, and ``complete`` adds what its commands need.
         """
+        text = self.complete(text) if is_pasted else text
         columns = terminal_columns() if self.is_terminal and not is_pasted else None
         for piece in below_margin(one_line(text), columns):
             print(self._paint(piece, _COLOURS.get(style) or _MARKS.get(style, ("", ""))[1]))
@@ -148,7 +149,7 @@ class Screen:
         if not self.as_json:
             sys.stdout.flush()
             for command in commands[:2]:  # whole, however wide the terminal is
-                print(f"Next: {one_line(self._complete(command))}", file=sys.stderr, flush=True)
+                print(f"Next: {one_line(self.complete(command))}", file=sys.stderr, flush=True)
 
     def talk(self, *lines: str) -> None:
         """Lines on standard error, below what has been shown so far."""
