@@ -21,9 +21,11 @@ from wfe_mcp.core import events as e
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.items import ItemKind, new_item
 from wfe_mcp.core.model import RunId
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.dashboard.serving import Page, serve_page
 from wfe_mcp.engine.access.tokens import create_token, revoke_token
-from wfe_mcp.store import Store
+from wfe_mcp.store import Store, Tx
+from wfe_mcp.store.records.calls import NewToolCall
 
 
 @dataclass
@@ -122,31 +124,106 @@ def test_a_client_that_reconnects_misses_nothing_and_gets_nothing_twice(
     assert whole[0].data["run"] == run
 
 
-def test_on_postgresql_an_event_arrives_that_is_committed_after_a_later_one(
-    blank: Path, tmp_path: Path, postgres_url: str, listen: Listen
-) -> None:
+@pytest.fixture
+def shared(blank: Path, tmp_path: Path, postgres_url: str) -> Iterator[Scene]:
+    """A scene whose database is on PostgreSQL."""
     shutil.copytree(blank, tmp_path, dirs_exist_ok=True)
     clock = Clock()
     scene = Scene(tmp_path / "project", Store.open(postgres_url, clock=clock), clock, environment(tmp_path))
-    with contextlib.closing(scene), serve_page(scene.engine, 0) as page:
+    with contextlib.closing(scene):
+        yield scene
+
+
+@pytest.fixture
+def shared_stream(shared: Scene, listen: Listen) -> Iterator[Callable[[], Stream]]:
+    """Opens the stream of events of its page."""
+    with serve_page(shared.engine, 0) as page:
         assert isinstance(page, Page)
-        slow, fast = scene.start(phase("plan")), scene.start(phase("plan"))
-        stream = listen(Program(page.port, create_token(scene.engine, AGENT, "ci", "work")[1]))
-        switched = e.AutoSwitched(auto=False)
-        with scene.store.tx() as tx:
-            loaded = tx.runs.load(RunId(slow))
-            assert loaded is not None
-            tx.runs.save(loaded, evolve(loaded.state, switched), [switched], AGENT, clock())
-            scene.begin(fast)
-            (first,) = stream.events(1)
+        yield lambda: listen(Program(page.port, create_token(shared.engine, AGENT, "ci", "work")[1]))
 
-        assert scene.submit(fast, "plan").ok
-        arrived = [first]
-        while arrived[-1].data["type"] != "RevisionSubmitted":
-            arrived += stream.events(1)
 
-        assert (slow, "AutoSwitched") in [(message.data["run"], message.data["type"]) for message in arrived]
-        assert [message.id for message in arrived] == sorted(message.id for message in arrived)
+def test_on_postgresql_an_event_arrives_that_is_committed_after_a_later_one(
+    shared: Scene, shared_stream: Callable[[], Stream]
+) -> None:
+    slow, fast = shared.start(phase("plan")), shared.start(phase("plan"))
+    stream = shared_stream()
+    switched = e.AutoSwitched(auto=False)
+    with shared.store.tx() as tx:
+        loaded = tx.runs.load(RunId(slow))
+        assert loaded is not None
+        tx.runs.save(loaded, evolve(loaded.state, switched), [switched], AGENT, shared.clock())
+        shared.begin(fast)
+        (first,) = stream.events(1)
+
+    assert shared.submit(fast, "plan").ok
+    arrived = [first]
+    while arrived[-1].data["type"] != "RevisionSubmitted":
+        arrived += stream.events(1)
+
+    assert (slow, "AutoSwitched") in [(message.data["run"], message.data["type"]) for message in arrived]
+    assert [message.id for message in arrived] == sorted(message.id for message in arrived)
+
+
+def test_on_postgresql_a_work_item_is_named_whose_change_is_committed_after_a_later_one(
+    shared: Scene, shared_stream: Callable[[], Stream]
+) -> None:
+    with shared.store.tx() as tx:
+        slow, fast = (tx.projects.id_of(place, place) for place in ("/slow", "/fast"))
+
+    def add(tx: Tx, project: str) -> None:
+        item = new_item(tx.items.new_id(project), ItemKind.TASK, {"title": "Thank Ada"})
+        tx.items.add(project, item, AGENT, shared.clock())
+
+    stream = shared_stream()
+    with shared.store.tx() as tx:
+        add(tx, slow)
+        with shared.store.tx() as other:
+            add(other, fast)
+        arrived = [stream.next()]
+    with shared.store.tx() as tx:
+        add(tx, fast)
+
+    while arrived[-1].data["item"] != "W-2":
+        arrived += [stream.next()]
+    assert [(message.data["project"], message.data["item"]) for message in arrived] == [
+        (fast, "W-1"),
+        (slow, "W-1"),
+        (fast, "W-2"),
+    ]
+
+
+def test_on_postgresql_a_tool_call_is_told_that_is_committed_after_a_later_one(
+    shared: Scene, shared_stream: Callable[[], Stream]
+) -> None:
+    run = RunId(shared.start(phase("plan")))
+    shared.begin(run)
+
+    def begin(tx: Tx, name: str) -> str:
+        return tx.tool_calls.begin(NewToolCall(run, PhasePath("plan"), 1, name, {}))
+
+    stream = shared_stream()
+    with shared.store.tx() as tx:
+        slow = begin(tx, "slow")
+        with shared.store.tx() as other:
+            fast = begin(other, "fast")
+        arrived = [stream.next()]
+    with shared.store.tx() as tx:
+        tx.tool_calls.end(fast, "done", ok=True, duration_ms=1)
+    while arrived[-1].data["tool"] != "fast" or not arrived[-1].data["ok"]:
+        arrived += [stream.next()]
+    with shared.store.tx() as tx:
+        tx.tool_calls.end(slow, "done", ok=True, duration_ms=1)
+        begin(tx, "last")
+    while arrived[-1].data["tool"] != "last":
+        arrived += [stream.next()]
+
+    assert [(message.data["tool"], message.data["ok"]) for message in arrived] == [
+        ("fast", None),
+        ("slow", None),
+        ("fast", True),
+        ("slow", True),
+        ("last", None),
+    ]
 
 
 def test_a_changed_work_item_is_named_to_who_may_see_its_project(

@@ -204,7 +204,7 @@ async def _news(
     caller: Caller, still_opens: Callable[[], bool], store: Store, project: str, after: int | None
 ) -> AsyncGenerator[ServerSentEvent]:
     runs = await run_in_threadpool(_Runs, store, project, after)
-    items = await run_in_threadpool(_last_item, store)
+    items = await run_in_threadpool(_Items, store, project)
     work = await run_in_threadpool(_Work, store, project, caller)
     begin = "reset" if runs.is_past else "ready"
     yield ServerSentEvent("{}", event=begin, id=str(runs.position), retry=RETRY_MS)
@@ -213,18 +213,17 @@ async def _news(
         version = await run_in_threadpool(store.data_version)
         if version != seen and not await run_in_threadpool(still_opens):
             return
-        activities, changed = list[tuple[int, Activity]](), list[tuple[int, str, str]]()
+        activities, changed = list[tuple[int, Activity]](), list[tuple[str, str]]()
         if version != seen:
             activities = await run_in_threadpool(runs.news)
-            changed = await run_in_threadpool(_changed_items, store, items, project)
+            changed = await run_in_threadpool(items.news)
         for position, activity in filter(lambda each: caller.sees(each[1].project_id), activities):
             yield ServerSentEvent(
                 json.dumps(plain(activity_view(activity)), ensure_ascii=False), event="event", id=str(position)
             )
-        for row, of_project, item in changed:
+        for of_project, item in changed:
             if caller.sees(of_project):
                 yield ServerSentEvent(json.dumps({"project": of_project, "item": item}), event="item")
-            items = row
         for kind, data in [] if version == seen else await run_in_threadpool(work.news):
             yield ServerSentEvent(json.dumps(data, ensure_ascii=False), event=kind)
         if len(activities) >= BATCH:
@@ -241,14 +240,17 @@ class _Work:
         self._store, self._project, self._caller = store, project, caller
         self._texts: dict[str, str] = {}
         self._open: set[str] = set()
+        self._again = 0 if store.has_file else _READ_AGAIN
         with store.read() as tx:
             self._row = tx.tool_calls.last_row()
+            before = tx.tool_calls.news(self._row - self._again, (), project)
+        self._over = {int(tool["row"]) for tool in before if tool["row"] <= self._row}
 
     def news(self) -> list[tuple[str, dict[str, Any]]]:
         """The messages that are due, each as its kind and its data."""
         with self._store.read() as tx:
             self._row = min(self._row, tx.tool_calls.last_row())  # runs may have been pruned
-            tools = tx.tool_calls.news(self._row, self._open, self._project)
+            tools = tx.tool_calls.news(self._row - self._again, self._open, self._project)
             jobs = tx.jobs.showing_text(self._project)
             of = tx.runs.projects(
                 list({*(RunId(str(tool["run_id"])) for tool in tools), *(job.run_id or RunId("") for job in jobs)})
@@ -264,11 +266,16 @@ class _Work:
                 events.append(("text", {**on, "text": text[len(before) :] if adds else text, "adds": adds}))
         self._texts = texts
         for tool in tools:
-            self._row = max(self._row, tool.pop("row"))
+            row = int(tool.pop("row"))
+            if row in self._over:
+                continue
+            self._row = max(self._row, row)
             is_known, is_over = tool["id"] in self._open, tool["ok"] is not None
             if (is_over or not is_known) and self._caller.sees(of.get(RunId(str(tool["run_id"])), "")):
                 events.append(("tool", {"run": tool.pop("run_id"), "tool": tool.pop("name"), **tool}))
             (self._open.discard if is_over else self._open.add)(tool["id"])
+            self._over |= {row} if is_over else set()
+        self._over = {row for row in self._over if row > self._row - self._again}
         return events
 
 
@@ -305,11 +312,22 @@ class _Runs:
         return events
 
 
-def _last_item(store: Store) -> int:
-    with store.read() as tx:
-        return tx.items.last_row()
+class _Items:
+    """What one connection has sent of the changes of work items, by their rows; those committed late as of ``_Runs``."""
 
+    def __init__(self, store: Store, project: str) -> None:
+        self._store, self._project = store, project
+        self._again = 0 if store.has_file else _READ_AGAIN
+        with store.read() as tx:
+            self._row = tx.items.last_row()
+            before = tx.items.changes_after(self._row - self._again, project)
+        self._sent = {row for row, _, _ in before if row <= self._row}
 
-def _changed_items(store: Store, row: int, project: str) -> list[tuple[int, str, str]]:
-    with store.read() as tx:
-        return tx.items.changes_after(row, project)
+    def news(self) -> list[tuple[str, str]]:
+        """The changes that are due: of each the project and the item."""
+        with self._store.read() as tx:
+            changes = tx.items.changes_after(self._row - self._again, self._project)
+        due = [(of_project, item) for row, of_project, item in changes if row not in self._sent]
+        self._row = max((self._row, *(row for row, _, _ in changes)))
+        self._sent = {row for row, _, _ in changes if row > self._row - self._again}
+        return due
