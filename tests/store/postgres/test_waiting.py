@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from tests.postgres import Cluster
-from tests.store.scene import ADA, NOW, Clock, create
+from tests.store.scene import ADA, NOW, Clock, count_words, create, step
+from wfe_mcp.core import events as e
 from wfe_mcp.core.model import RunId
 from wfe_mcp.jobs.completion import Completion
 from wfe_mcp.store import Store, Tx
@@ -86,6 +87,33 @@ CHANGES: dict[str, Callable[[Tx], object]] = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_who_writes_after_what_it_read_waits_for_the_one_before(store: Store, postgres: Cluster, change: str) -> None:
     assert beside(store, postgres, CHANGES[change], CHANGES[change])[0] == "it waited"
+
+
+@pytest.mark.parametrize("is_pruned_first", [True, False])
+def test_a_run_that_is_pruned_while_it_is_indexed_leaves_nothing_in_the_index(
+    store: Store, postgres: Cluster, postgres_url: str, *, is_pruned_first: bool
+) -> None:
+    def prune(tx: Tx) -> object:
+        loaded = tx.runs.load(RUN)
+        assert loaded is not None
+        return tx.retention.prune(loaded.record, (), ADA, NOW).run_id
+
+    def index(tx: Tx) -> object:
+        return tx.search_index.index_run(RUN)
+
+    with store.read() as tx:
+        loaded = tx.runs.load(RUN, to_change=False)
+    assert loaded is not None
+    step(store, loaded, e.RunCancelled())
+    with store.tx() as tx:
+        tx.search_index.rebuild()
+        tx.search_index.index_run(NO_RUN)
+    seen = beside(store, postgres, *((prune, index) if is_pruned_first else (index, prune)))
+
+    assert seen == ["it waited", 0 if is_pruned_first else RUN]
+    assert count_words(postgres_url, "tiny") == 0
+    with store.read() as tx:
+        assert not tx.search_index.is_behind()
 
 
 def test_documents_are_kept_side_by_side_and_not_while_unused_ones_are_removed(store: Store, postgres: Cluster) -> None:

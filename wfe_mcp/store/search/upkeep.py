@@ -54,7 +54,6 @@ class SearchIndexRepository(Repository):
     def index_run(self, run_id: RunId) -> int:
         """Index a run again; the number of its entries. ``NO_RUN``: what is in no run."""
         self._must_find()
-        self._notes.wait_for_index()
         self.drop(run_id)
         self._notes.forget(run_id)
         if run_id == NO_RUN:
@@ -69,6 +68,7 @@ class SearchIndexRepository(Repository):
 
     def drop(self, run_id: RunId) -> int:
         """Remove a run from the index; how many entries it had. Its rows must still exist: rule 2."""
+        self._notes.wait_for_index()
         of_run = _OUTSIDE if run_id == NO_RUN else _OF_RUN
         rows = self._connection.execute(_ENTRIES.where(of_run), {"run_id_": run_id}).all()
         if rows and self._notes.can_find():
