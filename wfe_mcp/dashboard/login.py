@@ -6,7 +6,7 @@
 
 Rules:
 1. What a login waits for is a row of the database, taken once, by a cookie of the browser that began it: an answer that another
-   browser brings, or that comes twice, opens nothing.
+   browser brings, or that comes twice, opens nothing. Each login has its own cookie, by its state: two tabs log in at once.
 2. The ID token counts with a signature of the provider's keys (no ``none``, no shared secret), its issuer, us as its audience,
    the nonce of this login, and its times. ``authlib`` checks it; loaded with the first login.
 3. ``to`` is a path of ours. A login makes a new session, whatever cookie the browser had.
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, unquote, urlsplit
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 HOME = "/app/#/inbox"
 CALLBACK = "/login/callback"
-_BROWSER = "__Host-wfe-login"
+_BROWSER = "__Host-wfe-login-"
 _ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 _WAIT_S = 10.0
 _LONGEST = 2000
@@ -79,17 +80,19 @@ class Logins:
         to = own_path(request.query_params.get("to", ""))
         try:
             request.scope["session"] = session = dict[str, Any]()
-            answer = await (await self._provider()).authorize_redirect(request, self._people.origin + CALLBACK)
+            client, state = await self._provider(), token_urlsafe(24)
+            answer = await client.authorize_redirect(request, self._people.origin + CALLBACK, state=state)
         except Exception as fault:
             return await self._refuse(request, "provider_unreachable", fault)
         value = {"session": session, "to": to}
         name = await run_in_threadpool(self._waiting.keep, "login", "", value)
-        _set(answer, _BROWSER, name, WAITS_S)
+        _set(answer, _BROWSER + state, name, WAITS_S)
         return cast("Response", answer)
 
     async def end(self, request: Request) -> Response:
         """Back from the provider."""
-        name = request.cookies.get(_BROWSER, "")
+        cookie = _BROWSER + request.query_params.get("state", "")
+        name = request.cookies.get(cookie, "")
         kept = await run_in_threadpool(self._waiting.take, "login", "", name) if name else None
         if kept is None:
             return await self._refuse(request, "not_begun_here")
@@ -107,7 +110,7 @@ class Logins:
             return await self._refuse(request, "no_role", refused, proven.sub)
         answer = RedirectResponse(kept["to"], 303)
         _set(answer, COOKIE, text, SESSION_S)
-        _set(answer, _BROWSER, "", 0)
+        _set(answer, cookie, "", 0)
         return answer
 
     async def ask_out(self, request: Request) -> Response:

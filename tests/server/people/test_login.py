@@ -88,6 +88,14 @@ def test_an_answer_counts_once_in_the_browser_that_began(team: Team) -> None:
     assert not is_in(victim)
 
 
+def test_two_tabs_of_one_browser_log_in_at_the_same_time(team: Team) -> None:
+    browser = team.browser()
+    first, second = browser.provider_answer("/access"), browser.provider_answer("/decide/x")
+    assert browser.send("GET", first, **FROM_ELSEWHERE).headers["location"] == "/access"
+    assert browser.send("GET", second, **FROM_ELSEWHERE).headers["location"] == "/decide/x"
+    assert is_in(browser)
+
+
 @pytest.mark.attack("a session that was made up, fixed beforehand or revoked opens the server", "held", "#31")
 def test_only_a_session_of_a_login_opens_anything(team: Team) -> None:
     browser = team.browser()
