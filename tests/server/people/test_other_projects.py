@@ -15,7 +15,7 @@ from wfe_mcp.dashboard.api.app import OPEN, document
 from wfe_mcp.engine.kernel.engine import utc_now
 from wfe_mcp.engine.templates.catalogue import trust_key
 from wfe_mcp.engine.work.items import add_item
-from wfe_mcp.views.answers.tool_answers import start_run
+from wfe_mcp.views.answers.tool_answers import start_phase, start_run
 from wfe_mcp.workflow.load import digest
 
 SECRET = "zephyr-of-the-other-project"
@@ -92,18 +92,42 @@ def test_the_lists_of_a_person_have_their_runs_however_many_newer_ones_another_p
     assert SECRET not in browser.api("GET", "/activity/export").text
 
 
-def test_the_work_of_all_projects_of_a_person_is_in_one_list_and_no_other(team: Team, tmp_path: Path) -> None:
+@pytest.fixture
+def houses(team: Team, tmp_path: Path) -> list[House]:
+    """Three projects, in the first two of which ``ada`` has a role."""
     house = team.running.house
-    houses = [house]
+    made = [house]
     for name in ("second", "third"):
         subprocess.run(["git", "init", "-q", "--template=", str(tmp_path / name)], check=True)
-        houses.append(House(tmp_path / name, house.environment, engines=house.engines))
+        made.append(House(tmp_path / name, house.environment, engines=house.engines))
+    of_another_project(team, made[1], "ada")
+    team.provider.claims = {"groups": ["shop-authors", "others"]}
+    return made
+
+
+def test_the_work_of_all_projects_of_a_person_is_in_one_list_and_no_other(team: Team, houses: list[House]) -> None:
     for number, at in enumerate(houses):
         add_item(at.engine(), By("claude"), "task", {"title": f"Task {number}"})
-    of_another_project(team, houses[1], "ada")
-    team.provider.claims = {"groups": ["shop-authors", "others"]}
     browser = team.browser()
     assert browser.log_in().status_code == 303
     found = browser.api("GET", "/backlog").json()["data"]
     assert sorted(item["title"] for item in found["items"]) == ["Task 0", "Task 1"]
     assert found["count"] == 2
+    hits = browser.api("GET", "/search?query=task&all=true&kind=work_item&limit=2").json()["data"]["hits"]
+    assert sorted(hit["project"] for hit in hits) == sorted(str(at.root) for at in houses[:2])
+
+
+def test_the_week_of_a_person_is_that_of_their_projects_and_no_other(team: Team, houses: list[House]) -> None:
+    for at in houses:
+        engine = at.engine()
+        if at is not houses[0]:
+            shutil.copytree(houses[0].root / ".wfe" / "templates", at.root / ".wfe" / "templates")
+            with engine.store.tx() as tx:
+                tx.trust.give(engine.project_id, trust_key("drill"), digest(DRILL), HUMAN, utc_now())
+        start_phase(engine, By("claude"), str(start_run(engine, By("claude"), "drill", {"goal": "mine"}).run))
+    browser = team.browser()
+    assert browser.log_in().status_code == 303
+    one = browser.api("GET", f"/stats/week?project={houses[0].engine().project_id}").json()["data"]
+    both = browser.api("GET", "/stats/week").json()["data"]
+    assert one["phases"] > 0
+    assert both["phases"] == 2 * one["phases"]

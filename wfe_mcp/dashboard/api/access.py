@@ -70,21 +70,9 @@ class Caller:
         """The projects that a list of several is limited to, in the database itself: a page of it is whole. None: to none."""
         return None if self.login is None else tuple(self.login.roles)
 
-    @property
-    def sees_all(self) -> bool:
-        """Whether every project of the database exists for the caller."""
-        if self.login is None:
-            return not self.token.project
-        with self.access.store.read() as tx:
-            return all(self.sees(project.id) for project in tx.projects.all())
-
     def list_project(self, project: str) -> str:
         """The project that a list is limited to; empty: to what the caller ``sees``."""
         return project or self.token.project
-
-    def sum_project(self, project: str) -> str:
-        """The project of a sum or a search, which no one filters afterwards; empty: all of them, which the caller sees."""
-        return self.list_project(project) or ("" if self.sees_all else self.engine().project_id)
 
     @property
     def is_page(self) -> bool:

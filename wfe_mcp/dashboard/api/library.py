@@ -1,5 +1,6 @@
 """Operations on artifacts, templates and projects, and search."""
 
+from functools import partial
 from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Query
@@ -138,8 +139,8 @@ def project_stats(caller: Reads, project: str, template: str = "") -> JSONRespon
 @router.get("/stats/week", response_model=answer_of(WeekView), tags=["projects"])
 def stats_of_the_week(caller: Reads, project: str = "") -> JSONResponse:
     """The last seven days at a glance, of a project, else of every project that the token opens."""
-    wanted = caller.sum_project(project)
-    view = week(caller.engine(wanted), everywhere=not wanted)
+    wanted = caller.list_project(project)
+    view = week(caller.engine(wanted), everywhere=not wanted, among=(wanted,) if wanted else caller.projects)
     return view_reply(f"{plural(view.finished, 'run')} finished", view)
 
 
@@ -156,7 +157,6 @@ def search(
 ) -> JSONResponse:
     """Full-text search of a project's history."""
     engine = caller.engine_of(run) if run else caller.engine(project)
-    everywhere = everywhere and not caller.sum_project(project)
-    return answer_reply(
-        caller, engine, find_text, run, query=query, kind=kind, limit=limit, cursor=cursor, everywhere=everywhere
-    )
+    everywhere = everywhere and not caller.list_project(project)
+    find = partial(find_text, everywhere=everywhere, among=caller.projects)
+    return answer_reply(caller, engine, find, run, query=query, kind=kind, limit=limit, cursor=cursor)

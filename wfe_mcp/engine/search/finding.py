@@ -1,6 +1,7 @@
 """Full-text search of a project, and upkeep of its index."""
 
 import time
+from collections.abc import Collection
 from typing import Literal
 
 from wfe_mcp.core.dataclass import dataclass
@@ -43,9 +44,10 @@ def find(
     cursor: str = "",
     *,
     everywhere: bool = False,
+    among: Collection[str] | None = None,
     catch_up_s: float | None = None,
 ) -> SearchResult:
-    """Search the text of this project, or of all the user's projects (``everywhere``).
+    """Search the text of this project, or of all the user's projects (``everywhere``), of those ``among`` these.
 
     Refuses ``bad_argument`` and ``too_large`` (the query, the cursor), ``unknown_run``, ``unavailable`` (an SQLite
     without full-text search).
@@ -57,7 +59,8 @@ def find(
     with engine.store.read() as tx:
         project = None if everywhere else engine.project_id
         run_id = None if not run else RunId(run) if everywhere else tx.runs.find(engine.project_id, run).id
-        page = tx.search.find(wanted, project, Kind(kind) if kind else None, run_id, limit, cursor or None)
+        kind_ = Kind(kind) if kind else None
+        page = tx.search.find(wanted, project, kind_, run_id, limit, cursor or None, among=among)
         waiting = 0 if is_whole else tx.search_index.health().waiting
         roots = tx.projects.roots(sorted({hit.project_id for hit in page.hits})) if everywhere else {}
         titles = tx.runs.titles({hit.run_id for hit in page.hits if hit.run_id})

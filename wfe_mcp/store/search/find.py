@@ -13,7 +13,7 @@ Rules:
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -40,9 +40,10 @@ _CURSOR = re.compile(r"([0-9a-f]{1,15})-([0-9a-f]{1,15})-([01])-([0-9a-f]{1,15})
 
 
 @cache
-def _matches(condition: str, order: str) -> TextClause:
+def _matches(condition: str, order: str, *, is_among: bool) -> TextClause:
     # CROSS JOIN: SQLite reads the index first, newest first, and only as far as the limit.
-    return text(
+    among = "AND find_entry.project_id IN :among " if is_among else ""
+    statement = text(
         "SELECT find_entry.id, find_entry.project_id, find_entry.run_id, find_entry.source, find_entry.ref, "  # noqa: S608 - our words
         "find_entry.part, find_entry.title "
         f"FROM find_text CROSS JOIN find_entry WHERE find_entry.id = find_text.rowid AND {condition} "
@@ -50,8 +51,9 @@ def _matches(condition: str, order: str) -> TextClause:
         "AND (CAST(:project AS TEXT) IS NULL OR find_entry.project_id = :project) "
         "AND (CAST(:run AS TEXT) IS NULL OR find_entry.run_id = :run) "
         "AND (CAST(:kind AS TEXT) IS NULL OR find_entry.kind = :kind) "
-        f"ORDER BY {order} DESC LIMIT :limit"
+        f"{among}ORDER BY {order} DESC LIMIT :limit"
     )
+    return statement.bindparams(bindparam("among", expanding=True)) if is_among else statement
 
 
 _OLDEST_LOOKED_AT = (
@@ -91,8 +93,9 @@ class SearchRepository(Repository):
         run_id: RunId | None = None,
         limit: int = 10,
         cursor: str | None = None,
+        among: Collection[str] | None = None,
     ) -> FindPage:
-        """One page of hits. ``project_id`` None: all projects. Refuses ``unavailable`` and the ``cursor`` of another query."""
+        """One page of hits. ``project_id`` None: all projects, or those ``among`` these. Refuses ``unavailable`` and the ``cursor`` of another query."""
         mark = None if cursor is None else _mark(cursor)
         self._index.must_have_fts5()
         if not self._caches.library.can_find:
@@ -100,7 +103,9 @@ class SearchRepository(Repository):
         place = [
             token(letter, name) for letter, name in (("p", project_id), ("k", kind), ("r", run_id)) if name is not None
         ]
-        filters = {"project": project_id, "run": run_id, "kind": kind and str(kind)}
+        filters: dict[str, Any] = {"project": project_id, "run": run_id, "kind": kind and str(kind)}
+        # Never an empty list: SQLAlchemy makes a subquery of numbers of it.
+        filters |= {} if among is None else {"among": [*among] or [""]}
         hits: list[tuple[_Mark, Row[Any]]] = []
         top: int | None = _NEWEST
         while len(hits) <= limit and top is not None:
@@ -146,7 +151,7 @@ class SearchRepository(Repository):
         words = self._caches.library.words
         order = "find_text.rowid" if low else words.by_words
         span = given | {"low": low, "top": top, "limit": limit}
-        return self._connection.execute(_matches(words.condition, order), span).all()
+        return self._connection.execute(_matches(words.condition, order, is_among="among" in given), span).all()
 
     def _hit(self, query: Query, row: Row[Any]) -> Hit | None:
         """The hit of a row with the text around the match; None when the row was removed meanwhile."""

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -64,14 +64,15 @@ def find_text(
     cursor: str = "",
     *,
     everywhere: bool = False,
+    among: Collection[str] | None = None,
 ) -> Envelope:
     """Hits in this project, as many as an answer holds; the cursor continues after the last one.
 
-    ``everywhere``: in the user's other projects too, each hit with its folder.
+    ``everywhere``: in the user's other projects too, each hit with its folder; ``among``: only in these of them.
     What was found is marked as data for whatever reads it next, but for a person at a page.
     """
     asked = {"query": query, "kind": kind, "run": run, "limit": limit}
-    page = find(engine, query, kind, run, min(limit, _MOST), cursor, everywhere=everywhere)
+    page = find(engine, query, kind, run, min(limit, _MOST), cursor, everywhere=everywhere, among=among)
     hits = _hit_views(page, everywhere=everywhere)
     if by.channel is not Channel.DASHBOARD:
         hits = [_for_model(engine, view, hit) for view, hit in zip(hits, page.page.hits, strict=True)]

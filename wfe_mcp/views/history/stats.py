@@ -21,7 +21,7 @@ from wfe_mcp.store.runs.phase_sums import NO_PHASE
 from wfe_mcp.views.values.model import INLINE, view_model
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
@@ -95,13 +95,14 @@ class WeekView:
     cost_usd: float
 
 
-def week(engine: Engine, *, everywhere: bool = False) -> WeekView:
-    """The figures of today and the six days before it (UTC), of one project or of all."""
+def week(engine: Engine, *, everywhere: bool = False, among: Collection[str] | None = None) -> WeekView:
+    """The figures of today and the six days before it (UTC), of one project, of all, or of those ``among`` these."""
     # Whole days, so that all of it comes from sums.
     since = datetime.combine(engine.clock().astimezone(UTC) - timedelta(days=6), time(), UTC)
-    lines = phases(engine, since=since, everywhere=everywhere)
+    every = among if among is not None else (None if everywhere else engine.project_id,)
+    lines = [line for project in every for line in phases(engine, since=since, everywhere=not project, project=project)]
     return WeekView(
-        finished=completed_runs(engine, None if everywhere else engine.project_id, since),
+        finished=sum(completed_runs(engine, project, since) for project in every),
         phases=sum(line.tasks for line in lines),
         attempts=sum(line.attempts for line in lines),
         tokens=sum(line.tokens for line in lines),
@@ -115,13 +116,18 @@ def phases(
     template: str | None = None,
     since: datetime | None = None,
     everywhere: bool = False,
+    project: str | None = None,
     run: RunId | None = None,
 ) -> tuple[PhaseStats, ...]:
-    """A line for each template and phase that has begun, templates by name, phases as they began."""
-    which: WhichRuns = {"project_id": None if everywhere else engine.project_id, "template": template, "since": since}
+    """A line for each template and phase that has begun, templates by name, phases as they began.
+
+    Of the project of ``engine``, of all, or of another ``project``.
+    """
+    whose = None if everywhere else project or engine.project_id
+    which: WhichRuns = {"project_id": whose, "template": template, "since": since}
     totals: Totals = {}
     if run is None:
-        count_ended(engine, everywhere=everywhere)
+        count_ended(engine, everywhere=whose != engine.project_id)
     which["run_id"] = run
     with engine.store.read() as tx:
         ids = tx.phase_sums.runs_begun(**which) if run is not None else _fill_from_sums(tx, totals, which)
