@@ -7,12 +7,16 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from tests.jobs.conftest import Scene, until
+from tests.store.scene import tamper
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.jobs.job_context import Handler, JobBackend, JobContext, Outcome, RetryLater, Suspended
 from wfe_mcp.jobs.limits import PRIORITY, WorkLimits, backoff_s
 from wfe_mcp.store import Tx
+from wfe_mcp.store.driver import HEAD
 from wfe_mcp.store.records.jobs import ClaimLimits, JobRecord, JobStatus, Limit, NewJob
 
 ENDLESS = [sys.executable, "-c", "print('up', flush=True); import time; time.sleep(600)"]
@@ -323,15 +327,40 @@ def test_giving_up_on_a_closed_attempt_harms_no_one(scene: Scene) -> None:
     def refuse(_tx: Tx, _job: JobRecord, _reason: str) -> None:
         raise Refused("stale_revision", "The attempt is closed.")
 
-    job = scene.enqueue("unknown", max_attempts=1)
-    scene.worker({}, gave_up=refuse).work_one()
+    def fail(_: JobContext) -> Outcome:
+        raise RetryLater("no answer")
+
+    job = scene.enqueue(max_attempts=1)
+    scene.worker({"work": fail}, gave_up=refuse).work_one()
     assert scene.status(job) is JobStatus.FAILED
 
 
 def test_a_kind_that_this_version_does_not_know_waits_for_one_that_does(scene: Scene) -> None:
-    job = scene.enqueue("newer")
-    scene.worker({}).work_one()
-    assert scene.status(job) is JobStatus.QUEUED and "'newer'" in (scene.job(job).error or "")
+    newer, ours = scene.enqueue("newer", priority=PRIORITY["critical"]), scene.enqueue()
+    older = scene.worker({"work": done})
+    while older.work_one():
+        scene.pass_time(600)
+    assert scene.status(ours) is JobStatus.DONE
+    assert (scene.status(newer), scene.job(newer).tries) == (JobStatus.QUEUED, 0)
+    assert scene.worker({"newer": done}).work_one()
+    assert scene.status(newer) is JobStatus.DONE
+
+
+@pytest.mark.parametrize("is_upgraded", [True, False])
+def test_a_job_that_cannot_be_read_waits_for_the_version_that_has_upgraded_the_database(
+    scene: Scene, *, is_upgraded: bool
+) -> None:
+    def cannot_read(_: JobContext) -> Outcome:
+        raise KeyError("of a newer format")
+
+    job = scene.enqueue()
+    tamper(scene.url, f"UPDATE alembic_version SET version_num = '{'9999' if is_upgraded else HEAD}'")
+    worker = scene.worker({"work": cannot_read})
+    for _ in range(7):
+        worker.work_one()
+        scene.pass_time(600)
+    assert scene.status(job) is (JobStatus.QUEUED if is_upgraded else JobStatus.FAILED)
+    assert "of a newer format" in (scene.job(job).error or "")
 
 
 def test_the_backoff_doubles_is_capped_and_jitters_fully() -> None:

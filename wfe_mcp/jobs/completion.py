@@ -72,6 +72,10 @@ class Completion:
         wait_s = backoff_s(job.tries, self.base_s, self.cap_s, self.random) if after_s is None else after_s
         return self._queue_again(job, reason, wait_s)
 
+    def left_to_newer(self, job: JobRecord, reason: str) -> bool:
+        """Return the job to the queue after the longest backoff, whatever its tries: only a newer version can read it."""
+        return self._queue_again(job, clean(without_hidden(reason)), self.cap_s)
+
     def handed_back(self, job: JobRecord, reason: str) -> bool:
         """Return the job to the queue for any worker; park it when a second execution could do harm."""
         # The call may have been made: only a person says that it is made again.

@@ -10,7 +10,9 @@ Rules:
 2. No error of a job or of the store ends a worker thread: it is logged, and the dispatcher continues.
 3. ``stop`` ends the children and returns unfinished jobs to the queue, so that another process can claim them at once.
    Jobs of a killed process are reclaimed by another worker (``takeover.py``), within ``take_over_s``.
-4. On PostgreSQL a job that becomes due is delivered (``delivery.py``); the poll, every ``sweep_s`` then, finds what was not.
+4. It takes the kinds of jobs that it has a handler for. One that it cannot read, after a newer version has upgraded the
+   database, goes back to its queue, however often, for a worker of that version.
+5. On PostgreSQL a job that becomes due is delivered (``delivery.py``); the poll, every ``sweep_s`` then, finds what was not.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -157,7 +160,7 @@ class Worker:
         """
         if not self.is_ready() or queue not in self._queues or not self._slots.free((queue,)):
             return False
-        job = tx.jobs.claim(self._owner, (queue,), self._lease_s, self._clock(), limits())
+        job = tx.jobs.claim(self._owner, (queue,), self._lease_s, self._clock(), self._of_kinds(limits()))
         if job is None:
             return False
         # Before the commit, so that no other claim takes the slot meanwhile.
@@ -252,12 +255,15 @@ class Worker:
             if not tx.jobs.is_due(queues, now):
                 return None
         # Limits come from the configuration, so they are read only when a job is due.
-        limits = self._limits().claims
+        limits = self._of_kinds(self._limits().claims)
         with store.read() as tx:
             if not tx.jobs.is_due(queues, now, limits):
                 return None
         with store.tx() as tx:
             return tx.jobs.claim(self._owner, queues, self._lease_s, now, limits)
+
+    def _of_kinds(self, limits: ClaimLimits) -> ClaimLimits:
+        return replace(limits, kinds=frozenset(self._handlers))
 
     def _work(self, job: JobRecord) -> None:
         store, endings, heart = self._parts()
@@ -285,7 +291,7 @@ class Worker:
     ) -> Callable[[], object]:
         job = context.job
         try:
-            outcome = self._handlers.get(job.kind, _unknown)(context)
+            outcome = self._handlers[job.kind](context)
         except ChildStopped:
             observation.code = "stopped"
             return lambda: self._end_stopped(job, context.stop.reason, endings, limit_s)
@@ -303,6 +309,8 @@ class Worker:
         except Exception as exc:
             _LOG.exception("job %s (%s) failed", job.id, job.kind)
             reason, observation.code = f"{type(exc).__name__}: {exc}", "internal"
+            if _is_overtaken(context.store):
+                return lambda: endings.left_to_newer(job, reason)
             return lambda: endings.fail(job, reason)
         return lambda: self._end_done(job, outcome, endings)
 
@@ -342,6 +350,8 @@ class Worker:
                 return
 
 
-def _unknown(context: JobContext) -> Outcome:
-    """Handle an unknown kind: a newer version may have enqueued the job, and its workers will claim it."""
-    raise RetryLater(f"this version has no handler for jobs of kind {context.job.kind!r}")
+def _is_overtaken(store: Store) -> bool:
+    try:
+        return store.is_overtaken()
+    except Refused:  # PostgreSQL refuses what it cannot read
+        return True

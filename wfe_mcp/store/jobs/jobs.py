@@ -5,11 +5,9 @@
       └──fail with time─┘└──cancel_done────→ cancelled
 
 Rules:
-1. ``claim`` is one UPDATE: two workers never get the same job. Each claim raises ``fence``. Limits are counted in the
-   same transaction, under the write lock (rules 5 to 7).
+1. ``claim`` is one UPDATE: two workers never get the same job. Each claim raises ``fence``.
 2. Every later write names the fence and changes a row only while the claim is valid; a late write returns False.
-3. An expired lease makes the job due again, unless its effect is non_repeatable or its tries are used up: ``lost_jobs``
-   lists those, for a decision.
+3. An expired lease makes the job due again, unless its effect is non_repeatable or its tries are used up.
 4. ``wfe_mcp/jobs`` decides when to retry, how long to wait and when to give up.
 5. Limits are checked in the transaction that claims: under the write lock, two processes cannot take the last place.
 6. A running job counts until its claim has ended, even when its process is dead: rather too few than too many.
@@ -172,7 +170,8 @@ _SHOWN = _SELECT.join(RUN, RUN.c.id == JOB.c.run_id).where(JOB.c.status == JobSt
 _BY_KEY = select(JOB.c.id).where(JOB.c.dedupe_key == bindparam("key_"))
 _NEW = insert(JOB)
 
-_LIVE = and_(~JOB.c.cancel_requested, JOB.c.queue.in_(bindparam("queues", expanding=True)))
+_OF_KINDS = or_(bindparam("any_kind"), JOB.c.kind.in_(bindparam("kinds", expanding=True)))
+_LIVE = and_(~JOB.c.cancel_requested, JOB.c.queue.in_(bindparam("queues", expanding=True)), _OF_KINDS)
 _HAS_PLACE = and_(
     JOB.c.queue.not_in(bindparam("full_queues", expanding=True)),
     or_(JOB.c.limit_key.is_(None), JOB.c.limit_key.not_in(bindparam("full_keys", expanding=True))),
@@ -383,7 +382,8 @@ class JobRepository(Repository):
         # Never an empty list: SQLAlchemy would make a subquery of it, which SQLite runs for each row.
         full_queues = [*self._queues.full(limits, queues, now)] or [""]
         full_keys = [*self._queues.full_keys(limits, now)] or [""]
-        return {"queues": list(queues), "now": now, "full_queues": full_queues, "full_keys": full_keys}
+        kinds = {"kinds": [*(limits.kinds or [""])], "any_kind": limits.kinds is None}
+        return {"queues": list(queues), "now": now, "full_queues": full_queues, "full_keys": full_keys, **kinds}
 
     def _end(
         self, job_id: str, fence: int, status: JobStatus, result: dict[str, Any] | None, error: str | None

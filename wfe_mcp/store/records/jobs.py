@@ -101,6 +101,8 @@ class ClaimLimits:
     project: int | None = None
     closed: frozenset[str] = frozenset()
     """Limit keys of jobs that the caller cannot do."""
+    kinds: frozenset[str] | None = None
+    """The kinds of jobs that the caller can do; None: every one."""
 
 
 @dataclass(frozen=True, slots=True)
