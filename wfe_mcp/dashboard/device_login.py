@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, Channel
+from wfe_mcp.dashboard.login import address_of
 from wfe_mcp.engine.access import device, tokens
 
 if TYPE_CHECKING:
@@ -40,8 +41,7 @@ def device_routes(engine: Engine, page: str = "") -> list[Route]:
 
     async def answer(request: Request) -> Response:
         step = steps[request.url.path.rpartition("/")[2]]
-        host = request.client.host if request.client else ""
-        status, content = await run_in_threadpool(step, engine, await _form(request), host)
+        status, content = await run_in_threadpool(step, engine, await _form(request), address_of(request))
         if page and "user_code" in content:
             content["verification_uri"] = page
         return JSONResponse(content, status)

@@ -190,6 +190,17 @@ def test_a_person_logs_in_their_machine_on_the_page(team: Team) -> None:
     assert status(team, taken[1]) == 401
 
 
+def test_machines_that_come_through_the_proxy_of_a_server_have_their_own_addresses(team: Team) -> None:
+    begun: list[dict[str, str]] = []
+    for number in range(7):
+        headers = {"host": team.origin.partition("://")[2], "x-forwarded-for": f"192.0.2.{number}"}
+        with httpx2.Client(trust_env=False, verify=TLS, timeout=30) as http:
+            fields = {"user": "ada", "machine": "box"}
+            begun.append(http.post(f"{team.running.url}/login/device", data=fields, headers=headers).json())
+    asked = logged_in(team, "ada", "author").fill("/access", "/access/machine", code=begun[-1].get("user_code", ""))
+    assert "from the address 192.0.2.6" in shown(asked), begun[-1]
+
+
 def test_a_person_finds_their_access_in_the_application(team: Team, tab: Tab) -> None:
     team.provider.person, team.provider.claims = "ada", {"groups": ["shop-admins"]}
     page = tab.page
