@@ -10,13 +10,14 @@ Rules:
 2. The ID token counts with a signature of the provider's keys (no ``none``, no shared secret), its issuer, us as its audience,
    the nonce of this login, and its times. ``authlib`` checks it; loaded with the first login.
 3. ``to`` is a path of ours. A login makes a new session, whatever cookie the browser had.
-4. A refusal is logged with its code; the page says what to do, and nothing that the provider said.
+4. A refusal is logged with its code, one that repeats once a minute; the page says what to do, and nothing that the provider said.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import logging
+from datetime import timedelta
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, unquote, urlsplit
@@ -34,6 +35,7 @@ from wfe_mcp.engine.access.people import SESSION_S, WAITS_S, People, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -46,6 +48,8 @@ _BROWSER = "__Host-wfe-login-"
 _ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 _WAIT_S = 10.0
 _LONGEST = 2000
+_NOTED_AGAIN, _MOST_NOTED = timedelta(minutes=1), 100
+"""A refusal that repeats is noted so often; of different ones so many in that time."""
 log = logging.getLogger("wfe_mcp.dashboard")
 
 
@@ -65,6 +69,7 @@ class Logins:
         self._people, self._login, self._secret = people, login, secret
         self._waiting = Waiting(people.engine)
         self._client: Any = None
+        self._noted: dict[tuple[str, str, str], datetime] = {}
 
     def routes(self) -> list[Route]:
         """The paths."""
@@ -133,7 +138,12 @@ class Logins:
 
     async def _refuse(self, request: Request, why: str, fault: Exception | None = None, who: str = "") -> Response:
         log.warning("a login was refused: %s (%s)", why, type(fault).__name__ if fault else "")
-        await run_in_threadpool(self._people.note_refused, why, who, address_of(request))
+        # Anyone can be refused, as often as they like, and the log is kept for ever.
+        key, now = (why, who, address_of(request)), self._people.engine.clock()
+        self._noted = {known: at for known, at in self._noted.items() if now - at < _NOTED_AGAIN}
+        if key not in self._noted and len(self._noted) < _MOST_NOTED:
+            self._noted[key] = now
+            await run_in_threadpool(self._people.note_refused, *key)
         text = f"{fault.message} {fault.hint}" if isinstance(fault, Refused) else _TEXTS.get(why, _TEXTS["not_proven"])
         again = tag("p", tag("a", "Log in again", href="/login"))
         return HTMLResponse(document("Not logged in", tag("h1", "Not logged in"), tag("p", text), again), 403)
