@@ -38,6 +38,9 @@ _CHANGE_SECRET = (
     .values(value=bindparam("value_"), updated_at=bindparam("at_"))
 )
 _FORGET_SECRET = delete(SECRET).where(SECRET.c.name == bindparam("name_"))
+_FORGET_OLD = delete(SECRET).where(
+    SECRET.c.name >= bindparam("from_"), SECRET.c.name < bindparam("to_"), SECRET.c.updated_at <= bindparam("until_")
+)
 _NEW_EVENT = insert(SETTING_EVENT)
 _EVENTS = select(*columns_for(SettingEvent, SETTING_EVENT)).order_by(SETTING_EVENT.c.seq)
 _LAST = select(SETTING_EVENT.c.seq, SETTING_EVENT.c.hash).order_by(desc(SETTING_EVENT.c.seq)).limit(1)
@@ -203,6 +206,10 @@ class SecretRepository(Repository):
             self._run(_FORGET_SECRET, {"name_": name})
         elif not self._run(_CHANGE_SECRET, {"name_": name, "value_": value, "at_": at}):
             self._run(_NEW_SECRET, {"name": name, "value": value, "updated_at": at})
+
+    def forget_uses(self, prefix: str, until: datetime) -> None:
+        """Forget what was kept so, with a name that begins with ``prefix``, up to ``until``."""
+        self._run(_FORGET_OLD, {"from_": prefix, "to_": f"{prefix}\uffff", "until_": until})
 
 
 class TrustRepository(Repository):

@@ -311,9 +311,8 @@ class Waiting:
         until = (now + timedelta(seconds=WAITS_S)).isoformat()
         row = {"until": until, "of": _hash(of), "value": value}
         with self._engine.store.tx() as tx:
-            for row_name, text in tx.secrets.with_prefix(_WAITS).items():
-                if datetime.fromisoformat(json.loads(text)["until"]) <= now:
-                    tx.secrets.note_use(row_name, None, now)
+            # In the database: anyone may begin a login, and thousands may wait.
+            tx.secrets.forget_uses(_WAITS, now - timedelta(seconds=WAITS_S))
             tx.secrets.note_use(f"{_WAITS}{kind}:{_hash(name)}", json.dumps(row), now)
         return name
 
