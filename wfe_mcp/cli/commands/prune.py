@@ -11,6 +11,10 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural, size
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.maintenance.pruning import PruneResult, UnneededTrees
     from wfe_mcp.store.records.runs import RunRecord
 
 
@@ -45,13 +49,15 @@ def prune(
 ) -> None:
     """Delete finished runs: rows, files, checkpoints.
 
-    It asks for your PIN. It needs [retention] runs, --older-than or a RUN. verify reports deleted runs.
+    It asks for your PIN. It needs [retention] runs, --older-than or a RUN. verify reports deleted runs. Trees of files in .git/wfe
+    that no run needs go too, after two weeks, without a PIN.
     """
     from wfe_mcp.engine.maintenance import pruning
 
     if older_than:
         _refuse_no_duration(older_than)
     left = 0 if dry_run else pruning.remove_leftovers(invocation.engine)
+    summary, trees = "No run is old enough", pruning.UnneededTrees()
     try:
         prunable = pruning.prunable(
             invocation.engine,
@@ -62,9 +68,16 @@ def prune(
             most=_LISTED if dry_run else None,
         )
     except Refused as refused:
-        if not left or refused.code != "bad_argument":
+        if refused.code != "bad_argument":
             raise
-        prunable = pruning.Prunable()
+        trees = pruning.clean_trees(invocation.engine, dry_run=dry_run)
+        if not (left or trees.count):
+            raise
+        summary, prunable = refused.message.rstrip("."), pruning.Prunable()
+    else:
+        if dry_run or not prunable.runs:
+            besides = [str(record.id) for record in prunable.runs]
+            trees = pruning.clean_trees(invocation.engine, besides, dry_run=dry_run)
     chosen = prunable.runs
     listed = [_row(record) for record in chosen]
 
@@ -75,22 +88,37 @@ def prune(
 
     if dry_run or not chosen:
         listing = f"; the oldest {len(chosen):,} are listed" if prunable.count > len(chosen) else ""
-        summary = f"{plural(prunable.count, 'run')} would be deleted{listing}" if dry_run else "No run is old enough"
+        summary = f"{plural(prunable.count, 'run')} would be deleted{listing}" if dry_run else summary
         summary = f"Deleted leftover files of {plural(left, 'pruned run')}" if left else summary
-        invocation.answer(summary, render, data={"runs": listed, "count": prunable.count, "dry_run": dry_run})
+        summary += _of_trees(trees, dry_run=dry_run)
+        data = {"runs": listed, "count": prunable.count, "dry_run": dry_run}
+        invocation.answer(summary, render, data=data | _tree_data(trees))
         return
     if not invocation.screen.as_json:
         invocation.screen.talk(
             f"Delete {plural(len(chosen), 'run')} permanently: {', '.join(str(record.id) for record in chosen)}"
         )
     by = invocation.person(pin_fd, "delete them")
+    options = ["--older-than", older_than] if older_than else []
+    options += [] if keep is None else ["--keep", str(keep)]
+    options += [] if archived is None else ["--archived" if archived else "--all"]
+    done = _delete(invocation, chosen, by, options, are_named=bool(runs))
+    trees = pruning.clean_trees(invocation.engine)
+    listed = [_row(record) for record in done.runs]
+    summary = f"Deleted {plural(len(done.runs), 'run')} and {plural(done.documents, 'document')}{_of_trees(trees)}. To shrink the database: wfe-mcp vacuum"
+    data = {"runs": listed, "documents": done.documents, "dry_run": False}
+    invocation.answer(summary, render, data=data | _tree_data(trees))
+
+
+def _delete(
+    invocation: Invocation, chosen: "Sequence[RunRecord]", by: "By", options: list[str], *, are_named: bool
+) -> "PruneResult":
+    from wfe_mcp.engine.maintenance.pruning import prune
+
     gone = [0]
 
     def stop_message() -> tuple[str, list[str]]:
-        words = ["prune", *([run.id for run in chosen[gone[0] :]] if runs else ())]
-        words += ["--older-than", older_than] if older_than else []
-        words += [] if keep is None else ["--keep", str(keep)]
-        words += [] if archived is None else ["--archived" if archived else "--all"]
+        words = ["prune", *([run.id for run in chosen[gone[0] :]] if are_named else ()), *options]
         return f"{gone[0]:,} of {plural(len(chosen), 'run')} are deleted, the others are whole.", words
 
     with invocation.long_work("Deleting runs", stop_message) as progress:
@@ -99,10 +127,21 @@ def prune(
             gone[0] = number
             progress(number, total)
 
-        done = pruning.prune(invocation.engine, chosen, by, note_deleted)
-    listed = [_row(record) for record in done.runs]
-    summary = f"Deleted {plural(len(done.runs), 'run')} and {plural(done.documents, 'document')}. To shrink the database: wfe-mcp vacuum"
-    invocation.answer(summary, render, data={"runs": listed, "documents": done.documents, "dry_run": False})
+        return prune(invocation.engine, chosen, by, note_deleted)
+
+
+def _of_trees(trees: "UnneededTrees", *, dry_run: bool = False) -> str:
+    """The end of a summary; empty where there is nothing to say."""
+    if not trees.count:
+        return ""
+    what = f"{plural(trees.count, 'stored tree')} of files ({size(trees.bytes)})"
+    if trees.stay:
+        return f"; {what} stay, as another database has runs here"
+    return f"; {what} would be deleted" if dry_run else f"; deleted {what}"
+
+
+def _tree_data(trees: "UnneededTrees") -> dict[str, object]:
+    return {"trees": trees.count, "tree_bytes": trees.bytes, "trees_stay": trees.stay}
 
 
 def keep(invocation: Invocation, runs: Runs, off: Off = False) -> None:

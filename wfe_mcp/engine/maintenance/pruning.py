@@ -8,9 +8,11 @@ Rules:
 2. The rows go first, run by run, each in one transaction; then files and refs. What a crash leaves of these is removed by
    the next ``prune``, because the run's row among the pruned ones stays.
 3. The log of settings names each removed run with the place and hash of its last event; ``verify`` holds them to it.
+4. Trees that looks at the files have stored go once no run of the database names them (``workspace/git/trees.py``); they stay
+   where another database has runs in this repository.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -37,6 +39,15 @@ class Prunable:
 
     runs: tuple[RunRecord, ...] = ()
     count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UnneededTrees:
+    """Stored trees that no run of this database needs, and what they take on the disk. ``stay``: another database may need them."""
+
+    count: int = 0
+    bytes: int = 0
+    stay: bool = False
 
 
 def prunable(
@@ -123,20 +134,51 @@ def prune(engine: Engine, records: Sequence[RunRecord], by: By, progress: Progre
 
 def remove_leftovers(engine: Engine) -> int:
     """Remove files and refs of pruned runs that are still there; how many runs that were."""
-    from wfe_mcp.workspace.files.mirror import runs_with_files
-    from wfe_mcp.workspace.git import checkpoints
-
+    runs = _runs_here(engine)
     with engine.store.read() as tx:
         pruned = {str(pruned_run.run_id) for pruned_run in tx.retention.pruned_runs(engine.project_id)}
-    refs = (
-        {name.partition("/")[0] for name in checkpoints.list_checkpoints(engine.root)}
-        if engine.project.is_git
-        else set[str]()
-    )
-    left = pruned & {*runs_with_files(engine.root), *refs}
+    left = pruned & runs
     for run in sorted(left):
         _remove_files(engine.root, run)
     return len(left)
+
+
+def clean_trees(engine: Engine, besides: Collection[str] = (), *, dry_run: bool = False) -> UnneededTrees:
+    """Remove the stored trees that no run needs, or only count them. ``besides``: runs that count as gone."""
+    from wfe_mcp.workspace.git.command import repository
+    from wfe_mcp.workspace.git.trees import remove_trees, unneeded_trees
+
+    repo = repository(engine.root)
+    if repo is None:
+        return UnneededTrees()
+
+    def find_recorded(stored: Collection[str]) -> set[str]:
+        with engine.store.read() as tx:
+            return tx.retention.recorded_trees(stored, besides)
+
+    trees = unneeded_trees(repo, find_recorded)
+    stay = bool(trees) and _has_runs_of_others(engine)
+    if not (dry_run or stay):
+        trees = remove_trees(trees)
+    return UnneededTrees(len(trees), sum(tree.bytes for tree in trees), stay)
+
+
+def _has_runs_of_others(engine: Engine) -> bool:
+    """Whether files or checkpoints of a run are here that this database never had."""
+    runs = _runs_here(engine)
+    with engine.store.read() as tx:
+        known = tx.events.tails(sorted(runs))
+        pruned = {str(pruned_run.run_id) for pruned_run in tx.retention.pruned_runs(engine.project_id)}
+    return bool(runs - known.keys() - pruned)
+
+
+def _runs_here(engine: Engine) -> set[str]:
+    """The runs that have files in this folder, or checkpoints in its repository."""
+    from wfe_mcp.workspace.files.mirror import runs_with_files
+    from wfe_mcp.workspace.git.checkpoints import list_checkpoints
+
+    refs = list_checkpoints(engine.root) if engine.project.is_git else {}
+    return {*runs_with_files(engine.root), *(name.partition("/")[0] for name in refs)}
 
 
 def keep(engine: Engine, run: str, by: By) -> RunRecord:

@@ -10,7 +10,7 @@ Rules:
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, time
 
 import sqlalchemy as sa
@@ -22,7 +22,7 @@ from wfe_mcp.store.columns import first_whole_day
 from wfe_mcp.store.jobs.usage_sums import UsageSumRepository
 from wfe_mcp.store.layout import tables as layout
 from wfe_mcp.store.layout.run_records import PrunedRun
-from wfe_mcp.store.layout.tables import DOCUMENT, EVENT, KEPT_RUN, MODEL_CALL, PRUNED_RUN, RUN
+from wfe_mcp.store.layout.tables import DOCUMENT, EVENT, EVIDENCE, JOB, KEPT_RUN, MODEL_CALL, PRUNED_RUN, REQUEST, RUN
 from wfe_mcp.store.records.runs import RunRecord
 from wfe_mcp.store.repository import Repository, RepositoryPart, columns_for, in_steps, row_from, without_index
 from wfe_mcp.store.runs.phase_sums import PhaseSumRepository
@@ -34,6 +34,7 @@ PRUNED = "RunPruned"
 """Recorded in the settings log: [project, run, number of its last event, that event's hash]."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_TREE = re.compile(r"[0-9a-f]{64}|[0-9a-f]{40}")
 
 
 def _of_run(table: sa.Table) -> sa.ColumnElement[bool] | None:
@@ -91,6 +92,10 @@ _PAYLOADS = (
     .where(sa.bindparam("after") < _ROWID, EVENT.c.type != "RunStarted")
     .order_by(_ROWID)
 )
+_TREES = [
+    sa.select(column.table.c.run_id, sa.type_coerce(column, sa.Text)).where(column.is_not(None))
+    for column in (EVENT.c.payload, EVIDENCE.c.tree, REQUEST.c.tree, JOB.c.payload)
+]
 _OVER = (
     RUN.c.project_id == sa.bindparam("project"),
     RUN.c.ended_at.is_not(None),
@@ -224,6 +229,15 @@ class RetentionRepository(Repository):
                 if run not in besides:
                     mentions.update(wanted.intersection(_SHA256.findall(text)))
         return mentions, (places[0], places[1])
+
+    def recorded_trees(self, stored: Collection[str], besides: Collection[str]) -> set[str]:
+        """Those of the git trees ``stored`` that a run of any project names, other than the runs ``besides``."""
+        wanted, recorded = frozenset(stored), set[str]()
+        for query in _TREES:
+            for run, text in self._connection.execute(query):
+                if run not in besides:
+                    recorded.update(wanted.intersection(_TREE.findall(text)))
+        return recorded
 
     def last_places(self) -> tuple[int, int]:
         """The places of the last run and event: SQLite gives those of removed rows to new ones."""

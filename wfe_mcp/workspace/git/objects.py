@@ -1,4 +1,4 @@
-# ruff: noqa: PTH110, PTH118 - called for each file and at each step: a Path for each takes longer than the rest
+# ruff: noqa: PTH110, PTH116, PTH118 - called for each file and at each step: a Path for each takes longer than the rest
 """Git objects without a git process: ids, tree contents, loose files, and packs.
 
 Rules:
@@ -19,6 +19,7 @@ import os
 import re
 import secrets
 import struct
+import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -35,6 +36,7 @@ MANY = 64
 """From this number on, loose files cost more than a git process."""
 _FEW = 16
 """Up to this number, objects are rewritten rather than looked up by a git process."""
+_RENEWED_S = 86_400
 _BLOCK_BYTES = 1_048_576
 _NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
 _NUMBERS = {"commit": 1, "tree": 2, "blob": 3}
@@ -154,10 +156,7 @@ def loose(repo: Repository, oid: str) -> tuple[str, bytes] | None:
 def write_loose(objects: Path, oid: str, kind: Kind, content: bytes, *, durable: bool = True) -> None:
     """Write a loose object, unless it exists already. ``durable``: for git's own store, with the ref written next."""
     there = os.path.join(objects, oid[:2], oid[2:])
-    if os.path.exists(there):  # most are: a Path each takes longer than the rest
-        with suppress(OSError):
-            if durable:
-                os.utime(there)  # git's garbage collection keeps new files
+    if _is_renewed(there, always=durable):
         return
     place = Path(there)
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -176,6 +175,17 @@ def write_loose(objects: Path, oid: str, kind: Kind, content: bytes, *, durable:
             aside.unlink(missing_ok=True)
         if not os.path.exists(there):  # and replaces none: another process was first
             raise
+
+
+def _is_renewed(there: str, *, always: bool) -> bool:
+    """Whether the object exists, and is new: what removes old ones, git's garbage collection and ``prune``, keeps it then."""
+    try:
+        if time.time() - os.stat(there).st_mtime > _RENEWED_S or always:
+            os.utime(there)
+            os.stat(there)  # what sets a time may find the file before a rename, and set it after
+    except OSError:  # it does not exist, or was removed just now
+        return False
+    return True
 
 
 class Outbox:

@@ -8,10 +8,22 @@ Rules:
    the exception: its content comes from git's store, and is hashed too.
 3. Files are copied, never linked: what a program does to the copy cannot reach the project.
 4. Links come last, so that no file is written through one.
+
+Removal:
+1. Each look asks for all its trees, and what is asked for becomes new (``write_loose``). So a tree that no one has asked for
+   in ``KEPT_FOR_S`` belongs to no look whose result is not recorded yet.
+2. An old tree stays while one that is recorded has it in it.
+3. Where a look asks for a tree while it is removed, one of both sees the other: a tree is renamed first, and gets its name
+   back if it has become new; a look that does not find it writes it.
 """
 
 import os
-from collections.abc import Mapping
+import re
+import secrets
+import stat
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +33,10 @@ from wfe_mcp.workspace.git.batch import read_objects
 from wfe_mcp.workspace.git.command import Repository, run_git
 from wfe_mcp.workspace.git.file_facts import link_bytes
 from wfe_mcp.workspace.git.objects import Node, entries_in, hash_file, object_id, read_loose
+
+KEPT_FOR_S = 14 * 86_400
+"""For so long a stored tree stays, whoever names it: as long as git keeps objects without a ref."""
+_OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 class PathChange(NamedTuple):
@@ -93,6 +109,61 @@ def _stored_by_git(repo: Repository, tree: str) -> bytes:
     if content is None or object_id("tree", content, repo.hash_name) != tree:
         raise KeyError(tree)
     return content
+
+
+class StoredTree(NamedTuple):
+    """A stored tree, or what a process that was killed left of one. ``bytes``: on the disk; ``asked_at``: seconds since 1970."""
+
+    place: Path
+    oid: str
+    bytes: int
+    asked_at: float
+
+
+def unneeded_trees(repo: Repository, recorded: Callable[[Collection[str]], set[str]]) -> list[StoredTree]:
+    """The old ones of the stored trees that are in none of the ``recorded`` ones, which are asked for where any is old."""
+    stored = _stored_trees(repo)
+    old = [tree for tree in stored if tree.asked_at < time.time() - KEPT_FOR_S]
+    if not old:
+        return []
+    names = {tree.oid for tree in stored} - {""}
+    needed, waiting = set[str](), [*recorded(names)]
+    while waiting:
+        oid = waiting.pop()
+        if oid in names and oid not in needed:
+            needed.add(oid)
+            kept = read_loose(kept_trees(repo), oid)
+            if kept is not None and object_id("tree", kept[1], repo.hash_name) == oid:
+                waiting += [node.oid for node in entries_in(kept[1], repo.hash_name).values() if _is_folder(node)]
+    return [tree for tree in old if tree.oid not in needed]
+
+
+def remove_trees(trees: Iterable[StoredTree]) -> list[StoredTree]:
+    """Remove stored trees that no one has asked for meanwhile; those that are gone."""
+    gone: list[StoredTree] = []
+    for tree in trees:
+        aside = tree.place.with_name(f"tmp_obj_{secrets.token_hex(6)}")
+        with suppress(OSError):  # another process was faster, or the folder cannot be written
+            tree.place.rename(aside)
+            if aside.stat().st_mtime > tree.asked_at:
+                aside.replace(tree.place)
+                continue
+            aside.chmod(0o644)  # Windows removes no read-only file
+            aside.unlink()
+            gone.append(tree)
+    return gone
+
+
+def _stored_trees(repo: Repository) -> list[StoredTree]:
+    trees: list[StoredTree] = []
+    for place in kept_trees(repo).glob("??/*"):
+        with suppress(OSError):  # gone meanwhile
+            facts, name = place.stat(follow_symlinks=False), f"{place.parent.name}{place.name}"
+            size_bytes = getattr(facts, "st_blocks", 0) * 512 or facts.st_size
+            if stat.S_ISREG(facts.st_mode):
+                oid = name if _OID.fullmatch(name) else ""
+                trees.append(StoredTree(place, oid, size_bytes, facts.st_mtime))
+    return trees
 
 
 _BLOCK_BYTES = 1_048_576
