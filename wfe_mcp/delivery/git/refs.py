@@ -169,7 +169,11 @@ def _refuse(root: Path, ref: str, old: str, stderr: bytes) -> None:
     now = commit_of(root, ref)
     seen = f"is {now[:12]}" if now else "does not exist"
     was = f"was {old[:12]}" if old else "did not exist"
-    detail = stderr.decode(errors="replace").strip()[-200:]
+    detail = stderr.decode(errors="replace").strip()[-500:]
+    if b".lock': File exists" in stderr:
+        raise DeliveryFault(
+            f"{ref} is locked: {detail} Where no git is running, remove that file; then retry the phase.", "conflict"
+        )
     raise DeliveryFault(
         f"{ref} {was} and now {seen}: it changed meanwhile, so it was left alone. {detail} See what changed it, then retry the phase.",
         "conflict",

@@ -32,6 +32,7 @@ from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
 from wfe_mcp.workspace.git.batch import entries_below, read_objects
 from wfe_mcp.workspace.git.checkpoints import drop
 from wfe_mcp.workspace.git.command import run_git, text_of
+from wfe_mcp.workspace.git.own_refs import advance_ref
 from wfe_mcp.workspace.git.repository import commit_of
 from wfe_mcp.workspace.git.restore import RestoreValues, restore
 from wfe_mcp.workspace.git.snapshot import Snapshot, Snapshots, read_snapshot
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _CONFIGURATION = ("config.toml", "approvers.json", "templates")
 _PUSHES = 30
-_DURABLE = ("-c", "core.fsync=reference")
 _LOCKS: defaultdict[Path, threading.RLock] = defaultdict(threading.RLock)
 
 
@@ -170,8 +170,7 @@ class BridgedFolder:
         return commit_of(self.engine.root, f"{refs_of(self.name)}/{name}")
 
     def _point(self, name: str, commit: str) -> None:
-        if self._commit_at(name) != commit:
-            run_git(self.engine.root, *_DURABLE, "update-ref", f"{refs_of(self.name)}/{name}", commit)
+        advance_ref(self.engine.root, f"{refs_of(self.name)}/{name}", lambda _: commit, "The files of the bridge")
 
     def _forget_pushed(self) -> None:
         """Remove the refs of all but the newest pushes: a call that is under way may name one of those."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git.command import Repository, authorities, require_repository, run_git
+from wfe_mcp.workspace.git.own_refs import release_locks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,6 +32,7 @@ def push(root: Path, url: str, token: str, commits: Mapping[str, str]) -> None:
     words = (*_OVER_HTTP, "push", "--quiet", "--no-verify", "--recurse-submodules=no", url)
     env = _environment(require_repository(root), token)
     _run(root, (*words, *(f"{commit}:{ref}" for commit, ref in commits.items())), env)
+    release_locks(Path(env["GIT_DIR"]), ["refs/sent/last"])
     # What the server has need not come back.
     run_git(root, "update-ref", "refs/sent/last", next(iter(commits)), env=env)
 

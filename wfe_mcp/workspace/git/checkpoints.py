@@ -20,7 +20,8 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git import objects
 from wfe_mcp.workspace.git.batch import entries_below
-from wfe_mcp.workspace.git.command import run_git, text_of
+from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
+from wfe_mcp.workspace.git.own_refs import release_locks
 from wfe_mcp.workspace.git.snapshot import refusing_disk_faults
 
 REFS = "refs/wfe/checkpoints"
@@ -52,6 +53,7 @@ def keep(root: Path, name: str, commit: str) -> None:
     ref = f"{REFS}/{name}"
     if objects.commit_at(root, ref) == commit or objects.create(root, ref, commit):
         return
+    release_locks(require_repository(root).common, [ref])
     with refusing_disk_faults(f"The checkpoint '{name}' cannot be kept"):
         _point(root, name, commit)
 
@@ -75,6 +77,7 @@ def drop(root: Path, names: Iterable[str]) -> None:
     lines = [f"delete {REFS}/{name} {there[name]}\n" for name in sorted(names) if name in there]
     with refusing_disk_faults("Checkpoints cannot be dropped"):
         if lines:
+            release_locks(require_repository(root).common, (f"{REFS}/{name}" for name in names if name in there))
             run_git(root, *_DURABLE, "update-ref", "--stdin", stdin="".join(lines).encode())
 
 

@@ -223,8 +223,7 @@ def run_git(
     ok: Sequence[int] | None = (0,),
 ) -> subprocess.CompletedProcess[bytes] | None:
     """Run git in ``root``. None when git is not installed. Refuses exit codes outside ``ok`` (None: takes any)."""
-    git = git_program(root)
-    if git is None:
+    if (git := git_program(root)) is None:
         return None
     command = [git, "--no-pager", *_SAFE, "-C", str(root), *arguments]
     try:
@@ -237,13 +236,14 @@ def run_git(
             f"git {_subcommand(arguments)} did not end within {GIT_TIMEOUT_S:.0f} s in '{root}'.",
             "Is the folder very large or on a slow disk? Ignore large folders in .gitignore, then try again.",
         ) from exc
+    # Its advice about a lock: where the end of a text is shown, that would be it, without the name of the file.
+    done.stderr = done.stderr.partition(b"\n\nAnother git process")[0]
     if ok is not None and done.returncode not in ok:
         reason = done.stderr.decode(errors="replace").strip()[-500:]
-        raise Refused(
-            "unavailable",
-            f"git {_subcommand(arguments)} failed in '{root}' (exit {done.returncode}): {reason}",
-            "Repair the repository (`git status` shows the same problem), then try again.",
-        )
+        hint = "Repair the repository (`git status` shows the same problem)"
+        hint = "Where no git is running, remove that file" if b".lock': File exists" in done.stderr else hint
+        failed = f"git {_subcommand(arguments)} failed in '{root}' (exit {done.returncode}): {reason}"
+        raise Refused("unavailable", failed, f"{hint}, then try again.")
     return done
 
 

@@ -13,6 +13,7 @@ from wfe_mcp.workspace.git.batch import read_objects
 from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
 from wfe_mcp.workspace.git.file_facts import link_bytes
 from wfe_mcp.workspace.git.objects import Node, Outbox, commit_content, object_id, trees_of
+from wfe_mcp.workspace.git.own_refs import advance_ref, release_locks
 
 _REFS = "refs/wfe/jobs/"
 _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -42,16 +43,17 @@ def keep_files(root: Path, job: str, files: Mapping[str, Node], at: datetime) ->
         outbox.add("tree", content, oid)
     commit = outbox.add("commit", commit_content(tree, (), job, at))
     outbox.send()
-    run_git(root, "-c", "core.logAllRefUpdates=false", "update-ref", job_ref(job), commit)
+    advance_ref(root, job_ref(job), lambda _: commit, "The files of the job")
     return tree, commit
 
 
 def drop_jobs(root: Path, but: Collection[str]) -> None:
     """Remove the refs of all jobs ``but`` these. A repository that cannot be written keeps them until later."""
     refs = text_of(run_git(root, "for-each-ref", "--format=%(refname)", _REFS, ok=None)).splitlines()
-    lines = [f"delete {ref}\n" for ref in refs if ref.removeprefix(_REFS) not in but]
-    if lines:
-        run_git(root, "update-ref", "--stdin", stdin="".join(lines).encode(), ok=None)
+    old = [ref for ref in refs if ref.removeprefix(_REFS) not in but]
+    if old:
+        release_locks(require_repository(root).common, old)
+        run_git(root, "update-ref", "--stdin", stdin="".join(f"delete {ref}\n" for ref in old).encode(), ok=None)
 
 
 def _content(root: Path, path: str, node: Node) -> bytes | None:

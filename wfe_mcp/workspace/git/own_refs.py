@@ -1,18 +1,21 @@
 """A ref of ours goes forward from the commit that it has, while other processes move it too.
 
-It is moved by compare-and-swap: of two processes both additions stay, and kill -9 leaves all of one or none.
+It is moved by compare-and-swap: of two processes both additions stay, and kill -9 leaves all of one or none. The lock that it
+leaves too is removed once it is old: whoever lives holds one for milliseconds.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.workspace.git.command import run_git
+from wfe_mcp.workspace.git.command import require_repository, run_git
 from wfe_mcp.workspace.git.objects import create
 from wfe_mcp.workspace.git.repository import commit_of
 
 _TRIES = 40
+_LEFT_S = 3_600
 # A lock that git has left behind is never released: a hundred milliseconds for each try would hold a server up for seconds.
 _DURABLE = ("-c", "core.fsync=reference", "-c", "core.filesRefLockTimeout=10")
 
@@ -22,6 +25,7 @@ def advance_ref(root: Path, ref: str, make: Callable[[str], str], what: str) -> 
 
     Refuses ``unavailable``: ``what`` could not be written.
     """
+    release_locks(require_repository(root).common, [ref])
     for number in range(_TRIES):
         before = commit_of(root, ref)
         new_commit = make(before)
@@ -37,3 +41,13 @@ def advance_ref(root: Path, ref: str, make: Callable[[str], str], what: str) -> 
         f"{what} could not be written to {ref} in '{root}'.",
         f"Is the repository writable? A file {ref}.lock in it that no git is using may be removed.",
     )
+
+
+def release_locks(git: Path, refs: Iterable[str]) -> None:
+    """Remove the locks that killed processes have left of these refs of the git directory ``git``, which are ours."""
+    now = time.time()
+    for ref in refs:
+        lock = git / f"{ref}.lock"
+        with suppress(OSError):  # there is none, as nearly always
+            if lock.stat().st_mtime < now - _LEFT_S:
+                lock.unlink()
