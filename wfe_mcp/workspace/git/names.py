@@ -299,7 +299,13 @@ _Listed = tuple[int, int, Sequence[str], Sequence[str]]
 
 
 class _OthersInWfe:
-    """The files in the project's ``.wfe`` folder that are not ours. A folder is listed again once its ctime has changed."""
+    """The files in the project's ``.wfe`` folder that are not ours. A folder is listed again once its ctime has changed.
+
+    What judges asks for the ctime of each folder of each run, 2 µs each, so a judgement costs more with the runs that ever were.
+    Less would be a lie: ``tests/`` imports ``.wfe/runs/OLD/plan/1/helper.py``, which an agent puts there after the look of its
+    submission, or exchanges by a rename. That changes the ctime of this one folder and of none above it, so whoever skips the
+    folders of runs that are over, or compares ``.wfe/runs`` alone, binds the evidence to a tree without what the check has read.
+    """
 
     def __init__(self, root: Path) -> None:
         self._top = f"{root}/.wfe"
