@@ -24,6 +24,8 @@ from wfe_mcp.core.units import Progress, unheard
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store.records.runs import RunRecord
 
+_TOGETHER = 500
+
 
 @dataclass(frozen=True, slots=True)
 class PruneResult:
@@ -153,8 +155,15 @@ def clean_trees(engine: Engine, besides: Collection[str] = (), *, dry_run: bool 
         return UnneededTrees()
 
     def find_recorded(stored: Collection[str]) -> set[str]:
-        with engine.store.read() as tx:
-            return tx.retention.recorded_trees(stored, besides)
+        recorded, gone = set[str](), {*besides}
+        cursor: str | None = None
+        while True:  # a transaction for each page: one that reads long keeps writers away where the database is not WAL
+            with engine.store.read() as tx:
+                page = tx.runs.page(limit=_TOGETHER, cursor=cursor)
+                runs = {*(str(record.id) for record in page.runs), *page.damaged} - gone
+                recorded |= tx.retention.recorded_trees(stored, runs)
+            if (cursor := page.cursor) is None:
+                return recorded
 
     trees = unneeded_trees(repo, find_recorded)
     stay = bool(trees) and _has_runs_of_others(engine)

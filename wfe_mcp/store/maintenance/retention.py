@@ -93,7 +93,9 @@ _PAYLOADS = (
     .order_by(_ROWID)
 )
 _TREES = [
-    sa.select(column.table.c.run_id, sa.type_coerce(column, sa.Text)).where(column.is_not(None))
+    sa.select(sa.type_coerce(column, sa.Text)).where(
+        column.is_not(None), column.table.c.run_id.in_(sa.bindparam("runs", expanding=True))
+    )
     for column in (EVENT.c.payload, EVIDENCE.c.tree, REQUEST.c.tree, JOB.c.payload)
 ]
 _OVER = (
@@ -230,13 +232,12 @@ class RetentionRepository(Repository):
                     mentions.update(wanted.intersection(_SHA256.findall(text)))
         return mentions, (places[0], places[1])
 
-    def recorded_trees(self, stored: Collection[str], besides: Collection[str]) -> set[str]:
-        """Those of the git trees ``stored`` that a run of any project names, other than the runs ``besides``."""
+    def recorded_trees(self, stored: Collection[str], runs: Collection[str]) -> set[str]:
+        """Those of the git trees ``stored`` that one of ``runs`` names, of which there are a few hundred at most."""
         wanted, recorded = frozenset(stored), set[str]()
         for query in _TREES:
-            for run, text in self._connection.execute(query):
-                if run not in besides:
-                    recorded.update(wanted.intersection(_TREE.findall(text)))
+            for text in self._connection.execute(query, {"runs": [*runs]}).scalars():
+                recorded.update(wanted.intersection(_TREE.findall(text)))
         return recorded
 
     def last_places(self) -> tuple[int, int]:
