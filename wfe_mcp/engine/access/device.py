@@ -23,7 +23,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.core.texts import one_line, slug
-from wfe_mcp.engine.access.tokens import Token, create_token, tokens
+from wfe_mcp.engine.access.tokens import Token, create_in, tokens_in
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Tx
 from wfe_mcp.store.settings import USED
@@ -122,12 +122,13 @@ def take(engine: Engine, device_code: str) -> tuple[Token, str] | None:
     with engine.store.tx() as tx:
         tx.secrets.alone("secret", _ROW_PREFIX)
         confirmed = _request_of(tx, key, now)
+        tx.secrets.alone("tokens")
         tx.secrets.note_use(_ROW_PREFIX + key, None, now)
-    facts = confirmed.confirmed or {}
-    by = By(facts["actor"], Channel(facts["channel"]), Assurance.AGENT)
-    name = _free_name(engine, f"{confirmed.user}-{confirmed.machine}")
-    person = facts.get("person", "")
-    return create_token(engine, by, name, "work", project=facts["project"], expires_s=TOKEN_S, person=person)
+        facts = confirmed.confirmed or {}
+        by = By(facts["actor"], Channel(facts["channel"]), Assurance.AGENT)
+        name = _free_name(tx, f"{confirmed.user}-{confirmed.machine}")
+        person = facts.get("person", "")
+        return create_in(tx, now, by, name, "work", project=facts["project"], expires_s=TOKEN_S, person=person)
 
 
 def _request_of(tx: Tx, key: str, now: datetime) -> DeviceRequest:
@@ -169,9 +170,9 @@ def _write(tx: Tx, key: str, request: DeviceRequest, now: datetime) -> None:
         tx.secrets.note_use(name, None, now)
 
 
-def _free_name(engine: Engine, wanted: str) -> str:
+def _free_name(tx: Tx, wanted: str) -> str:
     name = slug(wanted, 34) or "machine"
-    taken = {token.name for token in tokens(engine)}
+    taken = {token.name for token in tokens_in(tx)}
     return next(
         candidate for candidate in (name, *(f"{name}-{number}" for number in range(2, 1000))) if candidate not in taken
     )

@@ -253,6 +253,9 @@ def end_access(engine: Engine, by: By, name: str) -> tuple[int, int]:
     """
     with engine.store.tx() as tx:
         person = known_as(tx, name)
+        forget_confirmed(
+            tx, person.row, engine.clock()
+        )  # first, as a machine that takes its token waits for the log last
         sessions = [
             row.removeprefix(SESSION)
             for row, value in tx.secrets.with_prefix(SESSION).items()
@@ -263,7 +266,6 @@ def end_access(engine: Engine, by: By, name: str) -> tuple[int, int]:
         names = [token.name for token in tokens_in(tx) if token.person == person.row]
         for token_name in names:
             revoke_in(tx, by, token_name, engine.clock())
-        forget_confirmed(tx, person.row, engine.clock())
         tx.settings_log.note(LOGGED_OUT, f"{name} by {by.actor}", by, engine.clock())
     return len(sessions), len(names)
 

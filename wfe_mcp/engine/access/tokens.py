@@ -102,6 +102,23 @@ def create_token(
 
     Refuses ``bad_argument`` (the name, the number of tokens) and ``conflict`` (the name is taken).
     """
+    with engine.store.tx() as tx:
+        tx.secrets.alone("tokens")
+        return create_in(tx, engine.clock(), by, name, scope, project=project, expires_s=expires_s, person=person)
+
+
+def create_in(
+    tx: Tx,
+    now: datetime,
+    by: By,
+    name: str,
+    scope: Scope,
+    *,
+    project: str,
+    expires_s: float | None,
+    person: str,
+) -> tuple[Token, str]:
+    """The same in a transaction in which no other one makes a token: ``alone("tokens")``."""
     if not _NAME.fullmatch(name):
         raise Refused(
             "bad_argument",
@@ -109,17 +126,15 @@ def create_token(
             "Use up to 40 small letters, digits and hyphens: ci, release-bot.",
         )
     text = _TEXT_PREFIX + secrets.token_urlsafe(32)
-    now = engine.clock()
     ends = None if expires_s is None else now + timedelta(seconds=expires_s)
     token = Token(name, scope, project, now, ends, _hash(text), by.actor, person=person)
-    with engine.store.tx() as tx:
-        known = tx.secrets.with_prefix(_ROW_PREFIX)
-        if _ROW_PREFIX + name in known:
-            hint = "Choose another name." if person else f"Choose another name, or: wfe-mcp token revoke {name}"
-            raise Refused("conflict", f"A token {name!r} exists.", hint)
-        if len(known) >= _MOST:
-            raise Refused("bad_argument", f"There are {_MOST} tokens already.", "Revoke one: wfe-mcp token list")
-        tx.secrets.set(_ROW_PREFIX + name, _write_token(token), by, now)
+    known = tx.secrets.with_prefix(_ROW_PREFIX)
+    if _ROW_PREFIX + name in known:
+        hint = "Choose another name." if person else f"Choose another name, or: wfe-mcp token revoke {name}"
+        raise Refused("conflict", f"A token {name!r} exists.", hint)
+    if len(known) >= _MOST:
+        raise Refused("bad_argument", f"There are {_MOST} tokens already.", "Revoke one: wfe-mcp token list")
+    tx.secrets.set(_ROW_PREFIX + name, _write_token(token), by, now)
     return token, text
 
 
