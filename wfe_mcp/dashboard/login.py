@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-from datetime import timedelta
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, unquote, urlsplit
@@ -35,7 +34,6 @@ from wfe_mcp.engine.access.people import SESSION_S, WAITS_S, People, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -48,7 +46,7 @@ _BROWSER = "__Host-wfe-login-"
 _ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 _WAIT_S = 10.0
 _LONGEST = 2000
-_NOTED_AGAIN, _MOST_NOTED = timedelta(minutes=1), 100
+_NOTED_AGAIN_S, _MOST_NOTED = 60, 100
 """A refusal that repeats is noted so often; of different ones so many in that time."""
 log = logging.getLogger("wfe_mcp.dashboard")
 
@@ -69,7 +67,7 @@ class Logins:
         self._people, self._login, self._secret = people, login, secret
         self._waiting = Waiting(people.engine)
         self._client: Any = None
-        self._noted: dict[tuple[str, str, str], datetime] = {}
+        self._noted: dict[tuple[str, str, str], float] = {}
 
     def routes(self) -> list[Route]:
         """The paths."""
@@ -139,8 +137,8 @@ class Logins:
     async def _refuse(self, request: Request, why: str, fault: Exception | None = None, who: str = "") -> Response:
         log.warning("a login was refused: %s (%s)", why, type(fault).__name__ if fault else "")
         # Anyone can be refused, as often as they like, and the log is kept for ever.
-        key, now = (why, who, address_of(request)), self._people.engine.clock()
-        self._noted = {known: at for known, at in self._noted.items() if now - at < _NOTED_AGAIN}
+        key, now = (why, who, address_of(request)), self._people.engine.clock().timestamp()
+        self._noted = {known: at for known, at in self._noted.items() if now - at < _NOTED_AGAIN_S}
         if key not in self._noted and len(self._noted) < _MOST_NOTED:
             self._noted[key] = now
             await run_in_threadpool(self._people.note_refused, *key)

@@ -192,7 +192,7 @@ def test_on_postgresql_a_work_item_is_named_whose_change_is_committed_after_a_la
     ]
 
 
-def test_on_postgresql_a_tool_call_is_told_that_is_committed_after_a_later_one(
+def test_on_postgresql_a_tool_call_is_sent_that_is_committed_after_a_later_one(
     shared: Scene, shared_stream: Callable[[], Stream]
 ) -> None:
     run = RunId(shared.start(phase("plan")))

@@ -61,7 +61,7 @@ def test_an_id_token_that_is_not_for_this_login_opens_nothing(team: Team, wrong:
     assert [kind for kind, _ in entries(team)] == [REFUSED]
 
 
-@pytest.mark.attack("whoever has no login fills the log that is kept for ever", "held", "#31")
+@pytest.mark.attack("a caller without a login fills the log that is kept for ever", "held", "#31")
 def test_refusals_of_one_address_are_one_entry_a_minute(team: Team) -> None:
     for _ in range(5):
         assert team.browser().send("GET", "/login/callback?state=x&code=y").status_code == 403
