@@ -153,6 +153,12 @@ def as_text(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
+_TOO_MUCH: dict[type[Exception], str] = {
+    RecursionError: "its value is nested too deep",
+    MemoryError: "there is not enough memory for what it builds",
+}
+
+
 class Expressions:
     """The expressions of one template, each compiled once. ``names``: the names of loop items (``as``)."""
 
@@ -199,17 +205,19 @@ class Expressions:
         """The value of CEL ``source`` (without ``${}``) as plain JSON. Raises ExpressionError."""
         path = names_of_path(source)
         if path and path[0] in self._names:
-            with suppress(LookupError, TypeError, UnicodeEncodeError, ExpressionError):
+            with suppress(LookupError, TypeError, UnicodeEncodeError, RecursionError, ExpressionError):
                 return _plain(reduce(getitem, path, cast("Any", roots)), source)
         data = {name: roots.get(name, {}) for name in self._names}
         try:
             result = self._compile(source).eval(data=cast("Any", data))
             value: object = result.plain_value()
+            if result.type().name() != "ERROR":
+                return _plain(value, source)
+        except tuple(_TOO_MUCH) as exc:
+            raise ExpressionError(source, _TOO_MUCH[type(exc)]) from exc
         except RuntimeError as exc:  # an exhausted budget, invalid UTF-8, an invalid expression
             raise ExpressionError(source, _reason(str(exc))) from exc
-        if result.type().name() == "ERROR":
-            raise ExpressionError(source, _reason(str(value)))
-        return _plain(value, source)
+        raise ExpressionError(source, _reason(str(value)))
 
     def _compile(self, source: str) -> "cel.Expression":
         compiled = self._compiled.get(source)
