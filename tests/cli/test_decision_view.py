@@ -38,6 +38,7 @@ def waiting(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         patch.setattr(evidence, "duration", same_time)  # its width decides where a line is broken
         for name in ("WFE_DATABASE_URL", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
             patch.setenv(name, project.environment[name])
+        patch.chdir(project.root)  # there no command needs to name it
         with project.engine.store.read() as tx:
             others = tuple(each.id for each in tx.runs.page(project.engine.project_id, limit=9).runs)
         yield Waiting(str(request.param), run, waits, project.root, (*others, str(project.root)))

@@ -376,30 +376,3 @@ def test_a_command_that_comes_next_in_a_folder_of_the_repository_needs_no_projec
     (cli.root / "src").mkdir()
     monkeypatch.chdir(cli.root / "src")
     assert cli("work", "list", "--project", "..").err == "Next: wfe-mcp work add TITLE\n"
-
-
-def test_the_commands_of_an_answer_name_the_project_that_another_folder_would_not_find(
-    cli: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cli.save(template("signed", phase("draft", HUMAN)))
-    run, here = cli.start("signed"), ("--project", str(cli.root))
-    cli.submit_work(run, "draft")
-    (cli.root / ".wfe" / "templates" / "mine.yaml").write_text("format: wfe/1\n")
-    assert f"  wfe-mcp approve {run} draft\n" in cli("inbox", *here).out
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    named = f"wfe-mcp {shell_line(here)}"
-
-    for words, command in (
-        (["inbox"], f"approve {run} draft"),
-        (["show", run, "--decision"], f"show {run} --decision --phase draft --full"),
-        (["doctor"], "inbox"),
-        (["templates", "list"], "templates show mine"),
-        (["credential", "list"], "credential add NAME --kind token"),
-        (["webhook", "list"], "trust"),
-    ):
-        said = cli(*words, *here).out
-        assert f"{named} {command}" in said
-        assert f"wfe-mcp {command}" not in said
-    title = cli("show", cli.start("note", "--title", "wfe-mcp trust", *here), *here).out
-    assert '"wfe-mcp trust"' in title, "what is not ours stays as it is"

@@ -13,6 +13,7 @@ from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals.answers import ask_approval
 from wfe_mcp.workspace.system.location import project_at, user_config_file
+from wfe_mcp.workspace.system.shell_words import shell_line
 
 
 def lines(cli: Terminal) -> list[list[str]]:
@@ -165,3 +166,30 @@ def test_ones_own_configuration_that_waits_for_a_review_is_named(cli: Terminal) 
     file.write_text("# two\n")
     assert [row[-2] for row in lines(cli)] == ["Review and trust: your own configuration"]
     assert cli.json("inbox").data["trust"][0]["names"] == ["own"], "as `wfe-mcp trust` takes it"
+
+
+def test_the_commands_of_an_answer_name_the_project_that_another_folder_would_not_find(
+    cli: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.save(template("signed", phase("draft", HUMAN)))
+    run, here = cli.start("signed"), ("--project", str(cli.root))
+    cli.submit_work(run, "draft")
+    (cli.root / ".wfe" / "templates" / "mine.yaml").write_text("format: wfe/1\n")
+    assert f"  wfe-mcp approve {run} draft\n" in cli("inbox", *here).out
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    named = f"wfe-mcp {shell_line(here)}"
+
+    for words, command in (
+        (["inbox"], f"approve {run} draft"),
+        (["show", run, "--decision"], f"show {run} --decision --phase draft --full"),
+        (["doctor"], "inbox"),
+        (["templates", "list"], "templates show mine"),
+        (["credential", "list"], "credential add NAME --kind token"),
+        (["webhook", "list"], "trust"),
+    ):
+        said = cli(*words, *here).out
+        assert f"{named} {command}" in said
+        assert f"wfe-mcp {command}" not in said
+    title = cli("show", cli.start("note", "--title", "wfe-mcp trust", *here), *here).out
+    assert '"wfe-mcp trust"' in title, "what is not ours stays as it is"

@@ -212,7 +212,7 @@ def test_a_failed_gate_leaves_a_phase_that_the_submission_claimed_to_the_agent(c
     assert agent(cli, "status", run=run)["next"][0]["tool"] == "start_phase"
     cli.submit_work(run, "draft")
     assert cli("retry", run, "draft", "--feedback", "Again.", pin=PIN).code == 0
-    assert agent(cli, "start_phase", run=run, phase="draft")["ok"]
+    assert (answer := agent(cli, "start_phase", run=run, phase="draft"))["ok"], answer
 
 
 def test_a_rejected_submission_leaves_its_phase_to_the_agent(cli: Terminal) -> None:
@@ -220,4 +220,4 @@ def test_a_rejected_submission_leaves_its_phase_to_the_agent(cli: Terminal) -> N
     run = cli.start("asked")
     cli.submit_work(run, "draft")
     assert cli("reject", run, "draft", "--feedback", "Shorter.", pin=PIN).code == 0
-    assert agent(cli, "start_phase", run=run, phase="draft")["ok"]
+    assert (answer := agent(cli, "start_phase", run=run, phase="draft"))["ok"], answer

@@ -7,21 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Select,
-    String,
-    and_,
-    bindparam,
-    case,
-    desc,
-    exists,
-    func,
-    or_,
-    select,
-    text,
-    type_coerce,
-)
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, desc, exists, func, or_, select, text
 
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.model import AttemptStatus, RunId, RunStatus
@@ -37,8 +23,8 @@ _NEWEST = (desc(RUN.c.created_at), desc(RUN.c.id))
 _SELECT = select(*columns_for(RunRecord, RUN))
 _ONE = _SELECT.where(RUN.c.id == bindparam("id_"))
 _OPEN = (
-    # As text, which is in order too, and can always be read.
-    select(RUN.c.id, type_coerce(RUN.c.created_at, String).label("created_at"))
+    # The time as it is stored, which is in order too, and can always be read.
+    select(RUN.c.id, text("run.created_at"))
     .where(
         RUN.c.project_id == bindparam("project_id"),
         RUN.c.status == bindparam("status_"),
@@ -260,10 +246,10 @@ class RunListRepository(Repository):
         With ``limit``, at most that many index entries are read for each status, however many runs are open.
         """
         most = _ALL if limit is None else limit
-        open_runs: list[tuple[str, str]] = []
+        open_runs: list[tuple[Any, str]] = []
         for status in statuses:
             values = {"project_id": project_id, "status_": status, "limit_": most}
-            open_runs += [(row.created_at, row.id) for row in self._connection.execute(_OPEN, values)]
+            open_runs += [(at, run) for run, at in self._connection.execute(_OPEN, values)]
         return [RunId(run) for _, run in sorted(open_runs, reverse=True)[:limit]]
 
     def open_tails(self, project_id: str, runs: Collection[str] | None = None) -> dict[str, tuple[int, str]]:
