@@ -152,7 +152,8 @@ def test_a_text_where_a_path_belongs_is_no_fault_of_ours(cli: Terminal) -> None:
         ("backup", text),
         ("status", "--project", text),
     ):
-        assert cli.json(*words).refusal == "bad_argument"
+        # from Python 3.14 on, a path that is too long is one that does not exist
+        assert cli.json(*words).refusal in {"bad_argument", "unknown_template"}
     assert cli("prune", "--older-than", "1d", "--keep", "9" * 20).code == 2
 
 

@@ -17,7 +17,7 @@ from wfe_mcp.gates.judgement import Judgement
 from wfe_mcp.workspace.config.checks import FrozenCheck
 
 PY = sys.executable
-BASE_PY = str(Path(sys.base_prefix, "bin", Path(PY).name))
+BASE_PY = str(Path(PY).resolve())
 """The Python that a virtual environment was made from: no packages, but seen in a sandbox wherever the environment lies."""
 
 

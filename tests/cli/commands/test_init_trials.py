@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -13,6 +14,8 @@ import pytest
 
 from tests.cli.commands.test_init import config, posix, python_project
 from tests.cli.scene import PIN, Said, Terminal
+
+NEEDS_MAKE = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
 SNAPSHOTS = Path(__file__).parent.parent / "snapshots" / "init"
 
@@ -222,6 +225,7 @@ def test_the_document_of_json_has_the_trials_and_the_commands_are_on_standard_er
 
 
 @posix
+@NEEDS_MAKE
 def test_files_that_a_trial_changed_are_named(empty: Terminal) -> None:
     empty.git("init", "-q")
     (empty.root / "Makefile").write_text("build:\n\t@for n in 1 2 3 4 5 6; do echo x > made-$$n; done\n")
@@ -240,6 +244,7 @@ def test_folders_beyond_the_limit_are_named(empty: Terminal) -> None:
 
 
 @posix
+@NEEDS_MAKE
 def test_project_code_that_edits_the_configuration_during_its_trial_is_not_trusted(cli: Terminal) -> None:
     file = cli.root / ".wfe" / "config.toml"
     evil = file.read_text() + "auto = false\n"
@@ -259,6 +264,7 @@ def test_a_configuration_that_cannot_be_extended_is_refused_before_anything_runs
 
 
 @posix
+@NEEDS_MAKE
 def test_killed_in_the_middle_of_a_trial_init_leaves_no_half_configuration(empty: Terminal, tmp_path: Path) -> None:
     begun, hold = tmp_path / "begun", tmp_path / "hold"
     os.mkfifo(begun)

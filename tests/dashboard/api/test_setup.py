@@ -1,6 +1,7 @@
 """Settings, trust, projects and questions through the API."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,8 @@ def test_a_folder_becomes_a_project(scene: Scene, person: Program, connect: Conn
     for path in ("/projects", "/projects/{project}/move"):
         pasted = person.post(path, {"project": scene.engine.project_id}, folder="/" + "ü" * 300)
         assert pasted.code == "bad_argument"
-        assert "is too long: 301 characters" in pasted.body["error"]["message"]
+        fault = "is too long: 301 characters" if sys.version_info < (3, 14) else "is no folder"
+        assert fault in pasted.body["error"]["message"]
     assert (
         connect("manage", "own", project=scene.engine.project_id).post("/projects", folder=str(folder)).code
         == "forbidden"
