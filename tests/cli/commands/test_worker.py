@@ -185,14 +185,14 @@ def test_a_worker_takes_only_its_own_queues(project: Playground) -> None:
     run = submit_work(project, "quick")
     with worker(project, "--queues", "timer,llm"):
         with project.engine.store.tx() as tx:
-            seen = tx.jobs.enqueue(NewJob("nothing", f"llm:{project.engine.project_id}", {}, max_attempts=1))
+            seen = tx.jobs.enqueue(NewJob("step", f"llm:{project.engine.project_id}", {}, max_attempts=1))
 
-        def is_over() -> bool:
+        def is_taken() -> bool:
             with project.engine.store.read() as tx:
                 found = tx.jobs.get(seen)
-            return found is not None and found.status is JobStatus.FAILED
+            return found is not None and found.started_at is not None
 
-        until(is_over)
+        until(is_taken)
         assert state(project, run) == "gating"
 
 
