@@ -15,9 +15,10 @@ from tests.server.conftest import House
 from tests.server.http.conftest import ADA, other_project as other_project
 from tests.server.people.conftest import Client, Team
 from tests.server.people.test_decide import terminal
+from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.access import device
 from wfe_mcp.engine.access.people import end_access, known_as
-from wfe_mcp.engine.access.tokens import create_token, tokens
+from wfe_mcp.engine.access.tokens import create_token, revoke_token, tokens
 
 
 def logged_in(team: Team, who: str, *roles: str) -> Client:
@@ -78,6 +79,42 @@ def test_an_author_makes_a_token_for_an_agent_and_ends_it(team: Team) -> None:
     )
     assert browser.fill("/access", "/access/end", name="mine").status_code == 303
     assert status(team, text) == 401
+
+
+@pytest.mark.attack(
+    "a person makes a token with the name of one that another person ended, and reads the files that a bridge sent with that",
+    "held",
+    "#31",
+)
+def test_the_name_of_a_token_that_ended_is_never_another_persons(team: Team) -> None:
+    ada = logged_in(team, "ada", "author")
+    make(ada)
+    ada.fill("/access", "/access/end", name="mine")
+    bob = logged_in(team, "bob", "author")
+    refused = make(bob)
+    assert (refused.status_code, "Another person had a token 'mine'" in shown(refused)) == (409, True)
+    ada = logged_in(team, "ada", "author")
+    assert status(team, text_of(make(ada))) == 200, "it is theirs again"
+
+
+def test_a_machine_gets_no_name_that_a_token_of_another_person_had(team: Team) -> None:
+    engine = team.running.house.engine()
+
+    def name_for(who: str) -> str:
+        code, request = device.begin(engine, "root", "laptop", "192.0.2.1")
+        by = By(who, Channel.DASHBOARD, Assurance.AGENT)
+        device.confirm_device(engine, by, request.user_code, engine.project_id)
+        taken = device.take(engine, code)
+        assert taken is not None
+        revoke_token(engine, ADA, taken[0].name)
+        return taken[0].name
+
+    assert [name_for(who) for who in ("ada", "bob", "ada", "bob")] == [
+        "root-laptop",
+        "root-laptop-2",
+        "root-laptop",
+        "root-laptop-2",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,14 @@ import re
 import secrets
 from datetime import datetime, timedelta
 from hashlib import sha256
+from itertools import chain, count
 from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.core.texts import one_line, slug
-from wfe_mcp.engine.access.tokens import Token, create_in, tokens_in
+from wfe_mcp.engine.access.tokens import Token, create_in, owner_of_token, tokens_in
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Tx
 from wfe_mcp.store.settings import USED
@@ -126,7 +127,7 @@ def take(engine: Engine, device_code: str) -> tuple[Token, str] | None:
         tx.secrets.note_use(_ROW_PREFIX + key, None, now)
         facts = confirmed.confirmed or {}
         by = By(facts["actor"], Channel(facts["channel"]), Assurance.AGENT)
-        name = _free_name(tx, f"{confirmed.user}-{confirmed.machine}")
+        name = _free_name(tx, f"{confirmed.user}-{confirmed.machine}", by.actor, now)
         person = facts.get("person", "")
         return create_in(tx, now, by, name, "work", project=facts["project"], expires_s=TOKEN_S, person=person)
 
@@ -170,11 +171,14 @@ def _write(tx: Tx, key: str, request: DeviceRequest, now: datetime) -> None:
         tx.secrets.note_use(name, None, now)
 
 
-def _free_name(tx: Tx, wanted: str) -> str:
+def _free_name(tx: Tx, wanted: str, owner: str, now: datetime) -> str:
     name = slug(wanted, 34) or "machine"
     taken = {token.name for token in tokens_in(tx)}
+    numbered = (f"{name}-{number}" for number in count(2))
     return next(
-        candidate for candidate in (name, *(f"{name}-{number}" for number in range(2, 1000))) if candidate not in taken
+        candidate
+        for candidate in chain((name,), numbered)
+        if candidate not in taken and owner_of_token(tx, candidate, now) in {"", owner}
     )
 
 

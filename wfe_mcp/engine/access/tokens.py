@@ -100,7 +100,7 @@ def create_token(
 ) -> tuple[Token, str]:
     """A new token, and the text that a program sends; the text is stored nowhere. ``person``: as in ``Token``.
 
-    Refuses ``bad_argument`` (the name, the number of tokens) and ``conflict`` (the name is taken).
+    Refuses ``bad_argument`` (the name, the number of tokens) and ``conflict`` (the name is taken, or was another person's).
     """
     with engine.store.tx() as tx:
         tx.secrets.alone("tokens")
@@ -132,6 +132,10 @@ def create_in(
     if _ROW_PREFIX + name in known:
         hint = "Choose another name." if person else f"Choose another name, or: wfe-mcp token revoke {name}"
         raise Refused("conflict", f"A token {name!r} exists.", hint)
+    if owner_of_token(tx, name, now) not in {"", by.actor}:  # its claims, and the files of its bridge, go by the name
+        raise Refused(
+            "conflict", f"Another person had a token {name!r}; its files stay theirs.", "Choose another name."
+        )
     if len(known) >= _MOST:
         raise Refused("bad_argument", f"There are {_MOST} tokens already.", "Revoke one: wfe-mcp token list")
     tx.secrets.set(_ROW_PREFIX + name, _write_token(token), by, now)
