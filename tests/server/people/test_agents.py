@@ -2,8 +2,11 @@
 
 import re
 
+import pytest
+
 from tests.server.conftest import DRILL, call, phase, submitted
 from tests.server.people.conftest import Team
+from tests.server.people.test_access import logged_in
 from tests.server.people.test_decide import asked, terminal
 from tests.server.people.test_hand_over import with_keys
 from tests.server.people.test_moves import trusted
@@ -60,3 +63,18 @@ def test_the_page_of_the_server_names_no_file_to_edit(team: Team) -> None:
     page = ada.send("GET", f"/decide/{request}").text
     assert "A good title" in page
     assert "artifact.json" not in page
+
+
+@pytest.mark.attack("an agent whose token is named like a person submits what that person claimed", "held", "#31")
+async def test_a_person_and_a_token_of_one_name_do_not_hold_each_others_phases(team: Team) -> None:
+    ada = logged_in(team, "ada", "author")
+    run = ada.api("POST", "/runs", {"template": "drill", "inputs": {"goal": "g"}}).json()["run"]
+    ada.api("POST", f"/runs/{run}/start_phase", {"phase": "signed"})
+    async with team.running.agent(team.running.token("ada")) as agent:
+        theirs = await call(agent, "submit_artifact", run=run, phase="signed", artifact={"title": "A good title"})
+        await call(agent, "start_phase", run=run, phase="asked")
+    body = {"phase": "asked", "artifact": {"title": "A good title"}}
+    agents = ada.api("POST", f"/runs/{run}/submit_artifact", body).json()
+    assert [given["error"]["code"] for given in (theirs, agents)] == ["leased", "leased"]
+    own = ada.api("POST", f"/runs/{run}/submit_artifact", body | {"phase": "signed"}).json()
+    assert own["ok"], own

@@ -5,8 +5,8 @@
                          only looks, until the PIN is typed into it
     a login              a person at a server, by the cookie of their session; roles say in which projects (``engine/access/people.py``)
 
-Every request needs ``Authorization: Bearer TOKEN`` or that cookie; what changes something by the cookie, also our ``Origin``. What a caller claims, it holds as ``api:<token>``, until the time-out
-of the phase.
+Every request needs ``Authorization: Bearer TOKEN`` or that cookie; what changes something by the cookie, also our ``Origin``. What a caller claims, it holds as ``api:<token>``, a
+person who is logged in as ``api:person:<name>``, until the time-out of the phase.
 """
 
 from __future__ import annotations
@@ -235,7 +235,8 @@ class Access:
         if request.method not in SAFE and request.headers.get("origin") != self.people.origin:
             raise Refused("forbidden", "Only a page of this server changes something by its cookie.", "Use a token.")
         name = login.person.name
-        token = Token(name, login.scope, "", self._engine.clock(), login.ends_at, login.row, name)
+        # No token of a program has this name, so that neither holds what the other has claimed.
+        token = Token(f"person:{name}", login.scope, "", self._engine.clock(), login.ends_at, login.row, name)
         signing, signature = Signing(self.people, cookie, request.url.path), request.headers.get(HEADER, "")
         return Caller(token, login.person.by, self, login, signing=signing, signature=signature)
 
