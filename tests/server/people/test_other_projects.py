@@ -131,3 +131,17 @@ def test_the_week_of_a_person_is_that_of_their_projects_and_no_other(team: Team,
     both = browser.api("GET", "/stats/week").json()["data"]
     assert one["phases"] > 0
     assert both["phases"] == 2 * one["phases"]
+
+
+@pytest.mark.attack("an admin of a project at a server asks which folders its machine has", "held", "#31")
+def test_an_admin_learns_nothing_of_the_folders_of_the_servers_machine(team: Team, tmp_path: Path) -> None:
+    team.provider.claims = {"groups": ["shop-admins"]}
+    browser = team.browser()
+    browser.log_in()
+    house = team.running.house
+    path = f"/projects/{house.engine().project_id}/move"
+    answers = [
+        browser.api("POST", path, {"folder": str(at)}).json() for at in (tmp_path, tmp_path / "none", house.root)
+    ]
+    assert answers[0] == answers[1] == answers[2]
+    assert answers[0]["error"]["code"] == "needs_human", answers[0]

@@ -308,7 +308,8 @@ def create_project(caller: Manages, body: NewProject) -> JSONResponse:
 def move_project(caller: Manages, project: str, body: Moved) -> JSONResponse:
     """Say that a project was renamed or moved, with the PIN. Without ``shown`` nothing changes: the answer says what it means."""
     engine, place = caller.engine_for(project), Path(body.folder)
-    caller.refuse_program()
+    # Who is logged in can confirm no move, and learns nothing of the machine's other folders.
+    caller.person(engine, "") if caller.login else caller.refuse_program()
     if not place.is_absolute():
         raise Refused(
             "bad_argument", f"{body.folder[:200]!r} is no absolute path.", "Name the folder by its whole path."
