@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -10,14 +11,18 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from tests.dashboard.browser import PIN, Browser, asked
-from tests.engine.scene import Scene, approval, phase, refused
+from tests.dashboard.conftest import with_pin
+from tests.engine.scene import Clock, Scene, approval, environment as environment_in, phase, refused
+from tests.postgres import Cluster
 from wfe_mcp.dashboard import serving
 from wfe_mcp.dashboard.serving import Page, serve_page
 from wfe_mcp.engine.approvals import decision_page as pages
+from wfe_mcp.store import Store
 from wfe_mcp.store.driver import driver
 from wfe_mcp.store.records.runs import ProcessRecord
 
@@ -161,6 +166,24 @@ def test_it_makes_way_for_the_page_of_a_version_that_upgraded_the_database(scene
     assert not page.is_idle(1800), "somebody has just looked"
     quiet(page, 301)
     assert page.is_idle(1800)
+
+
+def test_it_makes_way_for_the_page_of_a_version_that_upgraded_a_database_on_postgresql(
+    blank: Path, tmp_path: Path, postgres: Cluster, postgres_url: str
+) -> None:
+    shutil.copytree(blank, tmp_path, dirs_exist_ok=True)
+    clock = Clock()
+    store = Store.open(postgres_url, clock=clock)
+    with closing(Scene(tmp_path / "project", store, clock, environment_in(tmp_path))) as scene:
+        a_server_lives(scene)
+        waiting(with_pin(scene))
+        with serve_page(scene.engine, 0) as page:
+            assert isinstance(page, Page)
+            quiet(page, 301)
+            assert not page.is_idle(1800)
+            newer = "UPDATE wfe.alembic_version SET version_num = '9999'"
+            postgres.execute(newer, database=postgres_url.rpartition("/")[2])
+            assert page.is_idle(1800)
 
 
 def test_it_ends_with_its_database(scene: Scene, page: Page, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,7 +72,7 @@ class Page:
 
     def is_idle(self, idle_s: float) -> bool:
         """True when the page may end (rule 5)."""
-        if not self._database.exists():
+        if self._engine.store.has_file and not self._database.exists():
             return True
         since_visit_s = time.monotonic() - self._visited_at
         if since_visit_s < min(idle_s, ORPHAN_S):

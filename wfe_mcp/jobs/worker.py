@@ -353,5 +353,5 @@ class Worker:
 def _is_overtaken(store: Store) -> bool:
     try:
         return store.is_overtaken()
-    except Refused:  # PostgreSQL refuses what it cannot read
-        return True
+    except Refused:  # it is away: the next try looks again
+        return False

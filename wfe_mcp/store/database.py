@@ -16,6 +16,7 @@ import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.store.databases import database_at
 from wfe_mcp.store.driver import HEAD
 from wfe_mcp.store.rehearsal import RehearsedArtifacts, RehearsedDocuments
@@ -248,7 +249,12 @@ class Store:
 
     def is_overtaken(self) -> bool:
         """Whether a newer version has upgraded the database since this process opened it."""
-        return self.health().revision > HEAD
+        try:
+            return self.health().revision > HEAD
+        except Refused as refused:
+            if "revision" not in refused.data:
+                raise
+            return True  # PostgreSQL refuses what it cannot read
 
     def change_to_wal(self) -> bool:
         """Give the file a write-ahead log; whether it has one now. The caller knows that no other process uses the file."""
