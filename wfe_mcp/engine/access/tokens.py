@@ -40,7 +40,7 @@ from typing import Literal, get_args
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import Assurance, By, Channel, Person
-from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.store import Tx
 from wfe_mcp.store.settings import SET, USED
 from wfe_mcp.workspace.files.project_files import replace_file
@@ -136,7 +136,10 @@ def create_in(
         raise Refused(
             "conflict", f"Another person had a token {name!r}; its files stay theirs.", "Choose another name."
         )
-    if len(known) >= _MOST:
+    expired = [token.name for token in tokens_in(tx) if token.expires_at is not None and token.expires_at <= now]
+    for old in expired if len(known) >= _MOST else ():
+        revoke_in(tx, SYSTEM, old, now)
+    if len(known) - len(expired) >= _MOST:
         raise Refused("bad_argument", f"There are {_MOST} tokens already.", "Revoke one: wfe-mcp token list")
     tx.secrets.set(_ROW_PREFIX + name, _write_token(token), by, now)
     return token, text
