@@ -116,6 +116,14 @@ def job_of_a_dead_process(cli: Terminal) -> None:
     cli("doctor")
 
 
+def job_of_a_newer_version(cli: Terminal) -> None:
+    run = begun(cli, phase("work"))
+    with engine_of(cli) as engine, engine.store.tx() as tx:
+        queue = f"command:{engine.project_id}"
+        tx.jobs.enqueue(NewJob("newer", queue, {}, run_id=RunId(run), phase=PhasePath("work"), attempt=1))
+    assert "of a kind that only a newer wfe-mcp does" in cli("doctor").out
+
+
 def key_that_others_can_read(cli: Terminal) -> None:
     for file in cli.place.rglob("*.key"):
         file.chmod(0o644)
@@ -156,6 +164,7 @@ REACHED = (
     step_without_configuration,
     check_that_needs_a_variable,
     job_of_a_dead_process,
+    job_of_a_newer_version,
     key_that_others_can_read,
     history_of_an_unknown_template,
     limit_of_a_day,

@@ -27,7 +27,8 @@ from wfe_mcp.views.project.jobs import job_rows
         ("timer", {"timer": "locks"}, "waits for a time"),
         ("webhook", {"type": "run.completed", "webhook": "n8n"}, "sends run.completed to n8n"),
         ("notify", {}, "notifies you"),
-        ("sweep", {}, "sweep"),
+        ("schedule", {}, "starts a run at its time"),
+        ("sweep", {}, "sweep: only a newer wfe-mcp does it"),
     ],
 )
 def test_every_kind_of_job_says_what_it_does(scene: Scene, kind: str, payload: dict[str, Any], does: str) -> None:

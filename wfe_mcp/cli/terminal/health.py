@@ -284,14 +284,17 @@ def _name_runs(runs: Sequence[str]) -> str:
 
 
 def _jobs(engine: Engine) -> Iterator[HealthFinding]:
+    from wfe_mcp.engine.background.daemon import unknown_jobs
     from wfe_mcp.workspace.system.process import is_alive, parse_holder
 
     with engine.store.read() as tx:
-        jobs = tx.jobs.running()
-    owners = [parse_holder(job.lease_owner or "") for job in jobs]
+        owners = [parse_holder(job.lease_owner or "") for job in tx.jobs.running()]
     orphans = sum(1 for owner in owners if owner is not None and not is_alive(owner))
     if orphans:
         message = f"{plural(orphans, 'job')} of dead processes; the next server takes over, or now: wfe-mcp worker, until Ctrl-C"
+        yield HealthFinding("jobs", "note", message)
+    if unknown := unknown_jobs(engine):
+        message = f"{plural(len(unknown), 'job')} of a kind that only a newer wfe-mcp does, such as '{unknown[0].kind}'; run a server of it, or: wfe-mcp jobs cancel {unknown[0].id}"
         yield HealthFinding("jobs", "note", message)
 
 

@@ -43,7 +43,7 @@ from wfe_mcp.engine.phases import model_worker as driven
 from wfe_mcp.engine.phases.model_worker_jobs import driven_gave_up, work_phase
 from wfe_mcp.engine.phases.step_jobs import look_again, work_files, work_step
 from wfe_mcp.jobs.completion import GaveUp
-from wfe_mcp.jobs.job_context import JobContext, Outcome
+from wfe_mcp.jobs.job_context import Handler, JobContext, Outcome
 from wfe_mcp.jobs.worker import Worker
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus
@@ -143,22 +143,12 @@ def start_worker(engine: Engine, kinds: Sequence[str] = QUEUES, process: Process
 
 def new_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
     """A worker of ``engine`` for queues of these kinds; it runs a job when ``work_one`` is called."""
-    handlers = {
-        "gate": partial(_work_gate, engine),
-        "timer": partial(_work_timer, engine),
-        "step": partial(work_step, engine),
-        "files": partial(work_files, engine),
-        second_opinion.JOB: partial(work_opinion, engine),
-        questions.JOB: partial(work_question, engine),
-        driven.JOB: partial(work_phase, engine),
-        **dict.fromkeys((WEBHOOK, NOTICE, "schedule", "claim"), partial(_work_rare, engine)),
-    }
     kinds = [kind for kind in kinds if SLOTS.get(kind, 1)]
     queues, limits = queue_names(engine, kinds), work_limits(engine)
     worker = Worker(
         lambda: engine.store,
         engine.identity,
-        handlers,
+        _handlers(engine),
         engine.clock,
         queues,
         slots={queue: SLOTS[kind] for queue, kind in zip(queues, kinds, strict=True)},
@@ -171,6 +161,27 @@ def new_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
     # Limits are read through the caller's transaction: one beside it would wait for itself.
     engine.claimers.append(lambda tx, queue: worker.claim_in(tx, queue, lambda: limits(tx).claims))
     return worker
+
+
+def _handlers(engine: Engine) -> dict[str, Handler]:
+    """What a worker of this version does, by the kind of the job."""
+    return {
+        "gate": partial(_work_gate, engine),
+        "timer": partial(_work_timer, engine),
+        "step": partial(work_step, engine),
+        "files": partial(work_files, engine),
+        second_opinion.JOB: partial(work_opinion, engine),
+        questions.JOB: partial(work_question, engine),
+        driven.JOB: partial(work_phase, engine),
+        **dict.fromkeys((WEBHOOK, NOTICE, "schedule", "claim"), partial(_work_rare, engine)),
+    }
+
+
+def unknown_jobs(engine: Engine) -> list[JobRecord]:
+    """Jobs of this project that wait and that no worker of this version takes, as a newer one made them."""
+    with engine.store.read() as tx:
+        jobs = tx.jobs.filter(statuses=(JobStatus.QUEUED,), queues=queue_names(engine))
+    return [job for job in jobs if job.kind not in _handlers(engine)]
 
 
 def gave_up_of(engine: Engine) -> GaveUp:

@@ -166,13 +166,14 @@ def _does(job: JobRecord, gate: Gate | None) -> str:
         case "timer":
             return _TIMERS.get(str(payload.get("timer")), "waits for a time")
         case kind:
-            return _DOES.get(kind, kind)
+            return _DOES.get(kind, f"{kind}: only a newer wfe-mcp does it")
 
 
 _DOES = {
     "opinion": "asks reviewers for an opinion",
     "files": "reads the files of the project",
     "notify": "notifies you",
+    "schedule": "starts a run at its time",
 }
 _TIMERS = {
     "run": "ends the run when its time is over",
