@@ -135,11 +135,16 @@ def shared(blank: Path, tmp_path: Path, postgres_url: str) -> Iterator[Scene]:
 
 
 @pytest.fixture
-def shared_stream(shared: Scene, listen: Listen) -> Iterator[Callable[[], Stream]]:
-    """Opens the stream of events of its page."""
+def shared_stream(shared: Scene, listen: Listen) -> Iterator[Callable[..., Stream]]:
+    """Opens the stream of events of its page, with these headers."""
     with serve_page(shared.engine, 0) as page:
         assert isinstance(page, Page)
-        yield lambda: listen(Program(page.port, create_token(shared.engine, AGENT, "ci", "work")[1]))
+        text = create_token(shared.engine, AGENT, "ci", "work")[1]
+
+        def open_(**headers: str) -> Stream:
+            return listen(Program(page.port, text), **headers)
+
+        yield open_
 
 
 def test_on_postgresql_an_event_arrives_that_is_committed_after_a_later_one(
@@ -161,6 +166,31 @@ def test_on_postgresql_an_event_arrives_that_is_committed_after_a_later_one(
         arrived += stream.events(1)
 
     assert (slow, "AutoSwitched") in [(message.data["run"], message.data["type"]) for message in arrived]
+    assert [message.id for message in arrived] == sorted(message.id for message in arrived)
+
+
+def test_on_postgresql_who_reconnects_gets_what_was_committed_late_meanwhile(
+    shared: Scene, shared_stream: Callable[..., Stream]
+) -> None:
+    slow, fast = shared.start(phase("plan")), shared.start(phase("plan"))
+    shared.clock.advance(hours=1)
+    stream = shared_stream()
+    switched = e.AutoSwitched(auto=False)
+    with shared.store.tx() as tx:
+        loaded = tx.runs.load(RunId(slow))
+        assert loaded is not None
+        tx.runs.save(loaded, evolve(loaded.state, switched), [switched], AGENT, shared.clock())
+        shared.begin(fast)
+        (seen,) = stream.events(1)
+        stream.close()
+    again = shared_stream(**{"Last-Event-ID": str(seen.id)})
+    assert shared.submit(fast, "plan").ok
+    arrived = again.events(1)
+    while arrived[-1].data["type"] != "RevisionSubmitted":
+        arrived += again.events(1)
+
+    assert (slow, "AutoSwitched") in [(message.data["run"], message.data["type"]) for message in arrived]
+    assert "RunStarted" not in [message.data["type"] for message in arrived], "what is old is not sent again"
     assert [message.id for message in arrived] == sorted(message.id for message in arrived)
 
 

@@ -1,8 +1,9 @@
 """Operations on the queue and the log over all runs, and the stream of new events.
 
 The stream is Server-Sent Events: one message for each event, with its position as id. A client that reconnects sends the last
-id (``Last-Event-ID``, or ``after``) and misses nothing. A position past the end, after the database was compacted or replaced,
-begins with a ``reset`` message instead of ``ready``: read the state anew, then go on from its id. The other messages have no id,
+id (``Last-Event-ID``, or ``after``) and misses nothing; on PostgreSQL what came within the minute before that is sent again. A position past
+the end, after the database was compacted or replaced, begins with a ``reset`` message instead of ``ready``: read the state anew,
+then go on from its id. The other messages have no id,
 since who reconnects reads these things anew. ``item``: a work item that has changed. ``text``: what a model that works a phase has
 written since the last such message of its job, at most once a second; with ``adds`` false it replaces what was there. A connection
 begins with the end of the text so far, and nothing of it is kept: the whole is the artifact. ``tool``: a tool call that began
@@ -14,6 +15,7 @@ import json
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any
 
@@ -49,6 +51,8 @@ _MOST_POLLS = 3
 BATCH = 500
 _READ_AGAIN = 200
 """Positions below the last one at which events of a transaction may still come that is committed late, on PostgreSQL."""
+_LATE = timedelta(minutes=1)
+"""Before the last event: who reconnects gets again what came since then, as any of it may have been committed late."""
 PING_S = 15
 RETRY_MS = 1000
 _POSITION_DIGITS = 19
@@ -170,7 +174,10 @@ async def stream(
     after: Annotated[int | None, Query(ge=0)] = None,
     last_event_id: Annotated[str, Header()] = "",
 ) -> EventSourceResponse:
-    """New events over all runs, as they are committed by any process. Without ``after``: from now on."""
+    """New events over all runs, as they are committed by any process. Without ``after``: from now on.
+
+    With it, on PostgreSQL, those of the minute before come again: some may have been committed late. Drop each whose position you had.
+    """
     wanted = caller.list_project(project)
     engine = await run_in_threadpool(caller.engine, wanted)
     is_ours = last_event_id.isdecimal() and len(last_event_id) <= _POSITION_DIGITS
@@ -294,7 +301,12 @@ class _Runs:
             self.position = last if after is None else min(after, last)
             self.is_past = after is not None and after > last
             before = tx.activity.after(self.position - self._again, project=project, limit=self._again)
-        self._sent = {activity.position for activity in before if activity.position <= self.position}
+        seen = [activity for activity in before if activity.position <= self.position]
+        self._sent = {activity.position for activity in seen}
+        if seen and after is not None and not self.is_past:  # what was committed late since then may be missing there
+            since = seen[-1].event.at - _LATE
+            last_ones = {activity.position for activity in seen if activity.event.at >= since}
+            self._sent -= last_ones - {self.position}
 
     def news(self) -> list[tuple[int, Activity]]:
         """The events that are due, each with the position that is reached with it."""
