@@ -147,7 +147,7 @@ async def test_a_server_that_cannot_read_what_a_newer_version_stored_says_to_res
             database.execute("UPDATE alembic_version SET version_num = '9999'")
         newer = await call(agent, "start_phase", run=run, phase="plan")
 
-    assert crashed["error"]["code"] == "internal"
+    assert crashed["error"]["code"] == "unavailable"
     assert newer["error"]["code"] == "unavailable"
     assert "upgraded by a newer wfe-mcp" in newer["error"]["message"]
     assert "restart their client" in newer["error"]["hint"]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.engine.kernel.engine import Engine
 
-_UNREADABLE = {"internal", "invalid_template"}
+_UNREADABLE = {"internal", "invalid_template", "unavailable"}
 _SHORT_CHARS = 200
 _FEW = 5
 HOW_TO_PAGE = (
