@@ -181,7 +181,8 @@ def unknown_jobs(engine: Engine) -> list[JobRecord]:
     """Jobs of this project that wait and that no worker of this version takes, as a newer one made them."""
     with engine.store.read() as tx:
         jobs = tx.jobs.filter(statuses=(JobStatus.QUEUED,), queues=queue_names(engine))
-    return [job for job in jobs if job.kind not in _handlers(engine)]
+    known = _handlers(engine)
+    return [job for job in jobs if job.kind not in known]
 
 
 def gave_up_of(engine: Engine) -> GaveUp:
