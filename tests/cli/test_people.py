@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.agent import agent
 from tests.cli.kept_scenes import scene
 from tests.cli.scene import CHECK, HUMAN, PIN, Terminal, phase, template
 
@@ -126,7 +127,7 @@ def test_without_any_pin_the_way_to_one_is_named(empty: Terminal) -> None:
 @pytest.mark.requirement("S0-34")
 def test_reject_sends_the_work_back_with_the_words(cli: Terminal, letter: str) -> None:
     answer = cli.json("reject", letter, "send", "--feedback", "Too short.", pin=PIN).document
-    assert (answer["state"], answer["data"]["phases"][0]["attempt"]) == ("running", 2)
+    assert (answer["state"], answer["data"]["phases"][0]["attempt"]) == ("ready", 2)
     assert "Too short." in cli("show", letter).out
 
 
@@ -228,13 +229,15 @@ def test_a_failed_phase_is_reopened_by_a_person_only(cli: Terminal) -> None:
     assert cli.json("retry", run, "build", "--feedback", "again", pin=PIN).document["state"] == "ready"
 
 
-def test_a_phase_that_is_being_worked_on_is_retried_without_a_pin(cli: Terminal) -> None:
+def test_a_phase_that_an_agent_works_on_is_retried_by_the_person_only(cli: Terminal) -> None:
     cli.save(template("slow", phase("draft", {"kind": "expr", "assert": "${size(artifacts.draft.text) > 9}"})))
     run = cli.start("slow")
     cli.submit_work(run, "draft")
-    answer = cli.json("retry", run, "draft").document
-    assert answer["ok"], answer
-    assert answer["data"]["phases"][0]["attempt"] == 3
+    assert cli.json("retry", run, "draft").refusal == "illegal_transition", "the next attempt is open, and no one's"
+    assert agent(cli, "start_phase", run=run, phase="draft")["ok"]
+    assert cli.json("retry", run, "draft").refusal == "needs_human"
+    answer = cli.json("retry", run, "draft", pin=PIN)
+    assert answer.data["phases"][0]["attempt"] == 3
 
 
 @pytest.mark.requirement("B-24", "S4-06")

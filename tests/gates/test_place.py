@@ -345,9 +345,9 @@ def test_a_check_of_a_commit_by_the_python_of_an_environment_finds_its_other_pro
 
 @NEEDS_SANDBOX
 def test_in_a_container_that_masks_proc_the_fault_says_how_to_start_the_container() -> None:
-    """No one may mount a /proc that shows more than theirs: a container's default, made here with one folder of it."""
+    """No one may mount a /proc that shows more than theirs: a container's default, made here with one folder of each."""
     probe = "from wfe_mcp.jobs.sandbox import sandbox_fault; print(sandbox_fault())"
-    masked = 'mount -t tmpfs none /proc/tty && exec "$@"'
+    masked = 'for proc in $(awk \'$3 == "proc" { print $2 }\' /proc/mounts); do mount -t tmpfs none "$proc/tty"; done; exec "$@"'
     done = subprocess.run(
         ["unshare", "-Urm", "sh", "-c", masked, "sh", sys.executable, "-c", probe],
         capture_output=True,

@@ -58,7 +58,7 @@ def test_one_stale_run_that_cannot_be_changed_keeps_no_other_from_being_archived
     said = cli("cancel", "--stale")
     assert (said.code, said.out.startswith("Cancelled and archived 2 stale runs\n")) == (1, True)
     assert [run for run in (old, damaged, new) if f"{run}  cancelled" in said.out] == [old, new]
-    assert f"  ! {damaged} could not be changed: RunSpec: " in said.out
+    assert f"  ! {damaged} could not be changed: The record of run '{damaged}' cannot be read: " in said.out
     document = cli.json("cancel", "--stale")
     assert (document.code, document.data["runs"]) == (1, [])
     assert [detail["path"] for detail in document.document["error"]["details"]] == [damaged]
