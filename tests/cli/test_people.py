@@ -234,7 +234,8 @@ def test_a_phase_that_an_agent_works_on_is_retried_by_the_person_only(cli: Termi
     run = cli.start("slow")
     cli.submit_work(run, "draft")
     assert cli.json("retry", run, "draft").refusal == "illegal_transition", "the next attempt is open, and no one's"
-    assert agent(cli, "start_phase", run=run, phase="draft")["ok"]
+    begun = agent(cli, "start_phase", run=run, phase="draft")
+    assert begun["ok"], begun
     assert cli.json("retry", run, "draft").refusal == "needs_human"
     answer = cli.json("retry", run, "draft", pin=PIN)
     assert answer.data["phases"][0]["attempt"] == 3
