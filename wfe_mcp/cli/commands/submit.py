@@ -80,9 +80,8 @@ def attach(invocation: Invocation, run: Run, phase: Phase, files: Files, note: A
 
 def in_project(path: str, root: Path) -> str:
     """``path`` relative to the project; as typed when it is outside (and is refused)."""
-    here = Path(
-        os.path.normpath(Path.cwd() / path)
-    )  # not resolve(): a link in the path is refused, so it must stay one
+    # Not resolve(): a link in the path is refused, so it must stay one.
+    here = Path(os.path.normpath(Path.cwd() / path))
     if Path(path).is_absolute() or os.path.lexists(here):
         for folder in here.parents:  # the folder of the project, also where a link leads to it
             if folder.exists() and folder.samefile(root):

@@ -251,7 +251,7 @@ class Engine:
         return lease_until is None or self.clock() < lease_until
 
     def goes_on(self, holder: str | None, lease_until: datetime | None) -> bool:
-        """Whether ``holder`` can work on the next attempt, too. A command cannot: it ends, and whoever wants the phase claims it."""
+        """Whether ``holder`` can work on the next attempt, too. A command cannot: it ends, and another process claims the phase."""
         return holder != CLI_HOLDER and self.is_alive(holder, lease_until)
 
     def has_worker(self, tx: Tx) -> bool:

@@ -303,7 +303,7 @@ class _OthersInWfe:
 
     What judges asks for the ctime of each folder of each run, 2 µs each, so a judgement costs more with the runs that ever were.
     Less would be a lie: ``tests/`` imports ``.wfe/runs/OLD/plan/1/helper.py``, which an agent puts there after the look of its
-    submission, or exchanges by a rename. That changes the ctime of this one folder and of none above it, so whoever skips the
+    submission, or exchanges by a rename. That changes the ctime of this one folder and of none above it, so a look that skips the
     folders of runs that are over, or compares ``.wfe/runs`` alone, binds the evidence to a tree without what the check has read.
     """
 

@@ -1,7 +1,7 @@
 """A ref of ours goes forward from the commit that it has, while other processes move it too.
 
 It is moved by compare-and-swap: of two processes both additions stay, and kill -9 leaves all of one or none. The lock that it
-leaves too is removed once it is old: whoever lives holds one for milliseconds.
+leaves too is removed once it is old: a living process holds one for milliseconds.
 """
 
 import time

@@ -35,7 +35,7 @@ from wfe_mcp.workspace.git.file_facts import link_bytes
 from wfe_mcp.workspace.git.objects import Node, entries_in, hash_file, object_id, read_loose
 
 KEPT_FOR_S = 14 * 86_400
-"""For so long a stored tree stays, whoever names it: as long as git keeps objects without a ref."""
+"""For so long a stored tree stays, named or not: as long as git keeps objects without a ref."""
 _OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
