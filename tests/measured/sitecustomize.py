@@ -42,12 +42,15 @@ def measure(folder: Path, only: str = "") -> Callable[[], None]:
     sources = [] if only else [str(PACKAGE)]
     probes = Slipcover(branch=True, d_miss_threshold=NEVER, source=sources, exclude_lines=EXCLUDED)
     plain = SourceFileLoader.get_code
+    instrumented: dict[str, CodeType] = {}  # Alembic loads each migration again for each of them
 
     def get_code(self: SourceFileLoader, fullname: str) -> CodeType | None:
         if only not in {"", fullname} or not self.path.startswith(f"{PACKAGE}{os.sep}"):
             return plain(self, fullname)
-        tree = preinstrument(ast.parse(self.get_data(self.path)))
-        return probes.instrument(compile(tree, self.path, "exec", dont_inherit=True))
+        if self.path not in instrumented:
+            tree = preinstrument(ast.parse(self.get_data(self.path)))
+            instrumented[self.path] = probes.instrument(compile(tree, self.path, "exec", dont_inherit=True))
+        return instrumented[self.path]
 
     SourceFileLoader.get_code = get_code
 
