@@ -22,6 +22,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.texts import one_line
 from wfe_mcp.tools.fault import MAX_RESULT_BYTES, ShouldStop, StepStopped, ToolFault, never
+from wfe_mcp.workspace.config.origins import certificates_for
 from wfe_mcp.workspace.config.settings_tables import FrozenServer
 from wfe_mcp.workspace.files.programs import program
 
@@ -188,7 +189,9 @@ class _Talk:
 
         if self.server.url is not None:
             # No proxy from the environment: the user trusted this address.
-            http = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False, timeout=self.timeout_s))
+            verify = certificates_for(self.server.url)
+            client = httpx2.AsyncClient(trust_env=False, timeout=self.timeout_s, verify=verify)
+            http = await stack.enter_async_context(client)
             return await stack.enter_async_context(Client(streamable_http_client(self.server.url, http_client=http)))
         name = self.server.command or ""
         # By its path: on Windows the SDK would look into the current folder first.

@@ -10,7 +10,7 @@ import pytest
 
 from tests.engine.phases.test_steps_survive import WORKER
 from tests.engine.scene import AGENT, HUMAN, Scene, command, expr, phase, refused
-from tests.engine.step_scene import configure, rows as step_rows, step_states, steps, tool, with_child
+from tests.engine.step_scene import configure, rows as step_rows, step_states, steps, tool, until, with_child
 from tests.tools.stub import Stub, calls_in
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.engine.runs import control
@@ -139,8 +139,8 @@ def test_a_call_that_was_killed_with_kill_9_while_undoing_is_never_made_again_by
     with subprocess.Popen(
         [sys.executable, "-c", WORKER, url, str(scene.root)], env=scene.environment, cwd=Path.cwd()
     ) as worker:
-        while not calls_in(calls):
-            assert worker.poll() is None
+        until(lambda: calls_in(calls) or worker.poll() is not None)
+        assert worker.poll() is None
         worker.kill()
     server = psutil.Process(calls_in(calls)[0]["pid"])
     scene.work()

@@ -67,8 +67,8 @@ def test_a_call_of_a_worker_killed_with_kill_9_is_never_made_again_by_itself(sce
     with subprocess.Popen(
         [sys.executable, "-c", WORKER, url, str(scene.root)], env=scene.environment, cwd=Path.cwd()
     ) as worker:
-        while not calls_in(calls):
-            assert worker.poll() is None
+        until(lambda: calls_in(calls) or worker.poll() is not None)
+        assert worker.poll() is None
         worker.kill()
     server = psutil.Process(calls_in(calls)[0]["pid"])
     scene.work()

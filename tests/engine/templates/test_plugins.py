@@ -15,6 +15,7 @@ from tests.docs.test_extend import CONFIGURATION
 from tests.engine.model_scene import trust_own
 from tests.engine.phases.test_steps_survive import WORKER
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, phase, refused
+from tests.engine.step_scene import until
 from tests.packages import install, install_sample, on_the_path
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.templates.trust import pending_trust
@@ -305,8 +306,8 @@ def test_an_action_of_a_worker_killed_with_kill_9_waits_for_a_person(scene: Scen
     argv = [sys.executable, "-c", WORKER, scene.url, str(scene.root)]
     path = os.pathsep.join([str(ROOT), str(site)])
     with subprocess.Popen(argv, env={**scene.environment, "PYTHONPATH": path}) as worker:
-        while not (calls.exists() and calls.read_text(encoding="utf-8")):
-            assert worker.poll() is None
+        until(lambda: (calls.exists() and calls.read_text(encoding="utf-8")) or worker.poll() is not None)
+        assert worker.poll() is None
         worker.kill()
 
     scene.work()
