@@ -71,9 +71,8 @@ def measure(place: Scene, runs: int, workers: int = 1) -> list[Figure]:
     if reason := no_network() or no_server():
         return [Figure(f"not measured: {reason}", 0, "")]
     with running_cluster() as cluster, tempfile.TemporaryDirectory(prefix="wfe-chaos-") as folder:
-        cluster.execute("ALTER SYSTEM SET max_connections = 600")
         # A server that is frozen while it connects would hold up each restart for a minute.
-        cluster.execute("ALTER SYSTEM SET authentication_timeout = '10s'")
+        cluster.settings |= {"max_connections": "600", "authentication_timeout": "10s"}
         cluster.restart()
         place.environment["WFE_DATABASE_URL"] = cluster.url(cluster.new_database())
         _prepare(place)

@@ -97,6 +97,8 @@ class Cluster:
         self.port = 0
         self.log: list[str] = []
         """What the server reported since its last start."""
+        self.settings = dict(SETTINGS)
+        """What it starts with; they come before those of ``ALTER SYSTEM``."""
         self._bin = bin_folder
         self._data = folder / "data"
         self._sockets = folder / "s"
@@ -208,7 +210,7 @@ class Cluster:
         self.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
 
     def _starts(self) -> bool:
-        options = [each for name, value in SETTINGS.items() for each in ("-c", f"{name}={value}")]
+        options = [each for name, value in self.settings.items() for each in ("-c", f"{name}={value}")]
         where = ["-D", str(self._data), "-k", str(self._sockets), "-h", "127.0.0.1", "-p", str(self.port)]
         self.log = []
         process: subprocess.Popen[str] = subprocess.Popen(
