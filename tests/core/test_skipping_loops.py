@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.core.conftest import HUMAN, Scene, loop, phase, run_of
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.moves import phase_moves
@@ -29,5 +31,12 @@ def test_a_loop_around_a_phase_that_no_one_may_skip_cannot_be_skipped() -> None:
 
 def test_a_phase_that_begins_only_by_a_jump_keeps_no_loop() -> None:
     scene = run_of(*loop("build", body=(phase("code"), phase("fix", skip="never", goto_only=True)), items="names"))
+    scene.give(skip(scene, "build"))
+    assert scene.attempt("build").status == "skipped"
+
+
+def test_neither_does_one_inside_a_loop_that_begins_only_by_a_jump() -> None:
+    each, review = loop("each", body=(phase("review", skip="never"),), items="names")
+    scene = run_of(*loop("build", body=(phase("code"), replace(each, goto_only=True), review), items="names"))
     scene.give(skip(scene, "build"))
     assert scene.attempt("build").status == "skipped"

@@ -228,9 +228,8 @@ def _skip(state: RunState, command: c.Skip) -> Refused | None:
 def _kept_inside(spec: RunSpec, loop: PhaseSpec) -> Iterator[str]:
     """The phases inside a loop that no one may skip; one that begins only by a jump may be left out."""
     for phase in () if loop.loop is None else spec.body(loop.path):  # below others are the phases of their recovery
-        if phase.skip == "never" and not phase.goto_only:
-            yield phase.path
-        yield from _kept_inside(spec, phase)
+        if not phase.goto_only:
+            yield from [phase.path] if phase.skip == "never" else _kept_inside(spec, phase)
 
 
 def _force(state: RunState, command: c.ForceAccept) -> Refused | None:
