@@ -54,6 +54,7 @@ _LOG = logging.getLogger(__name__)
 # Pauses of 0.1 to 1.6 s, 3.1 s in all: far less than a lease.
 _STORE_TRIES = 5
 _STORE_PAUSE_S = 0.1
+_UNREADABLE = {"invalid_template", "unavailable"}
 
 
 class Worker:
@@ -305,6 +306,8 @@ class Worker:
             return lambda: endings.fail(job, reason, after_s)
         except Refused as refused:
             reason, for_good, observation.code = str(refused), refused.code != "unavailable", refused.code
+            if refused.code in _UNREADABLE and _is_overtaken(context.store):
+                return lambda: endings.left_to_newer(job, reason)
             return lambda: endings.fail(job, reason, for_good=for_good)
         except Exception as exc:
             _LOG.exception("job %s (%s) failed", job.id, job.kind)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, command, phase, refused
 from tests.engine.step_scene import configure, reopen, step_states as steps_told, steps, tool, until, with_stub
+from tests.store.scene import tamper
 from tests.tools.stub import Stub, running_stub
 from wfe_mcp.core.model import RunId, RunStatus
 from wfe_mcp.engine.background.daemon import gave_up_of, new_worker, start_worker as start
@@ -316,3 +317,24 @@ def test_a_job_without_a_run_is_cancelled_too(scene: Scene) -> None:
 def test_every_queue_has_its_places(scene: Scene) -> None:
     assert {"llm", "agent", "command", "vision", "webhook"} < set(QUEUES)
     assert len(queue_names(scene.engine)) == len(QUEUES)
+
+
+def test_a_run_that_only_a_newer_version_can_read_keeps_its_job_for_that_version(scene: Scene) -> None:
+    _, job = gating(scene)
+    newer = "UPDATE attempt SET state = json_set(state, '$.status', 'of a newer version')"
+    tamper(scene.url, newer, "UPDATE run SET last_hash = 'newer'", "UPDATE alembic_version SET version_num = '9999'")
+    for _ in range(7):
+        scene.work_one()
+        scene.clock.advance(seconds=600)
+    with scene.store.read() as tx:
+        queued = tx.jobs.get(job)
+    assert queued is not None and queued.status is JobStatus.QUEUED
+
+
+def test_a_call_that_a_worker_began_and_gave_back_is_for_a_person(scene: Scene, stub: Stub) -> None:
+    with_stub(scene, stub)
+    run = scene.start(steps(tool("say", params={"words": "hi"})))
+    tamper(scene.url, "UPDATE step_run SET status = 'running'")  # as one that could not read the answer leaves it
+    assert scene.work() == 1
+    assert (steps_told(scene, run), stub.called()) == ({"say": "unknown"}, [])
+    assert scene.status(run).waiting_on == "human"

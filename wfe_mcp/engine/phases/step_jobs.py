@@ -40,7 +40,7 @@ def work_step(engine: Engine, context: JobContext) -> Outcome:
     """The handler of the jobs that work one step: begin, call; returns the change to write."""
     call = _begin(engine, context.job)
     if call is None:
-        return Outcome({"stale": True})
+        return Outcome({"stale": True}, lambda tx: look_again(engine, tx, context.job))
     # A step without needs can begin before the first one: the files are saved before whichever begins.
     first = call.row.position == 0
     if (first or call.step.needs == ()) and call.row.tries == 1:
