@@ -10,6 +10,7 @@ from tests.dashboard.api.client import Program
 from tests.dashboard.api.conftest import Connect
 from tests.dashboard.browser import PIN
 from tests.engine.scene import AGENT, GOOD, Scene, approval, phase, refused
+from tests.store.scene import tamper
 from wfe_mcp.core.limits import MESSAGE_BYTES
 from wfe_mcp.dashboard.serving import Page, serve_page
 from wfe_mcp.engine.access import tokens
@@ -69,6 +70,9 @@ def test_a_token_of_one_project_sees_no_other(scene: Scene, connect: Connect) ->
         assert (found.status, found.code) == (403, "forbidden")
     for found in (foreign.get("/runs/{run}", {"run": run}), foreign.get("/search", query="plan", run=run)):
         assert (found.status, found.code) == (404, "unknown_run"), "as one that does not exist"
+    tamper(scene.url, "UPDATE run SET state = 'damaged', last_hash = 'other'")
+    found = foreign.get("/runs/{run}", {"run": run})
+    assert (found.status, found.code) == (404, "unknown_run")
 
 
 def test_an_unknown_project_is_refused_with_the_nearest(scene: Scene, program: Program) -> None:

@@ -208,8 +208,7 @@ class Access:
     def project_of(self, run: str) -> str:
         """The id of the project of a run; empty where there is none."""
         with self.store.read() as tx:
-            loaded = tx.runs.load(RunId(run))
-        return "" if loaded is None else loaded.record.project_id
+            return tx.runs.projects([RunId(run)]).get(RunId(run), "")
 
     def too_little(self, login: Login, project: str, needs: Scope) -> Refused:
         """That the role of ``login`` in ``project`` does not include ``needs``, and who can do it; empty: in any project."""
