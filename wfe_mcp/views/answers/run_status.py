@@ -147,6 +147,8 @@ def _readable(engine: Engine, tx: Tx, runs: Sequence[str], unreadable: list[str]
             engine.plans.of_run(tx, loaded.record)
             tx.documents.load(loaded.record.frozen_sha256)
         except Refused as refused:
+            if engine.store.is_overtaken():  # it is not damaged
+                raise
             damage = damage_of(RunId(run), refused)
             unreadable.append(f"{damage.message} {damage.hint}")
         else:
