@@ -95,12 +95,14 @@ def test_a_line_is_commented_and_sent_back_to_the_agent_and_what_comes_next_is_a
     run = scene.start(phase("fix", command("ok"), approval()), name="reviewed", title="Reviewed")
     with play.agent() as agent:
         agent.call("start_phase", run=run, phase="fix")
-        scene.write("app.py", "VALUE = 2\n")
+        scene.write("app.py", "VALUE = 2\nOTHER = 1\n")
         agent.call("submit_artifact", run=run, phase="fix", artifact={"title": "two"})
         asked = agent.call("approve", run=run, phase="fix")
         assert asked["error"]["code"] == "needs_human"
         shown = play.to(f"/inbox/{asked['data']['request']}")
         comment_on(shown.locator("[id='f-app.py'] tr.add").first, "Three, not two.")
+        shown.locator("[id='f-app.py'] tr.add").last.get_by_role("button", name="Comment on line").click()
+        shown.get_by_role("textbox", name="Comment").fill("Typed, and not kept by its button.")
         shown.get_by_role("button", name="Send back").first.click()
         shown.get_by_label("What should be different?").fill("Nearly.")
         shown.get_by_label("PIN").fill("correct horse")
@@ -110,6 +112,7 @@ def test_a_line_is_commented_and_sent_back_to_the_agent_and_what_comes_next_is_a
         again = agent.call("start_phase", run=run, phase="fix")
         document = json.dumps(again["data"]["feedback"])
         assert "Three, not two." in document
+        assert "Typed, and not kept by its button." in document
         assert "app.py" in document
         scene.write("app.py", "VALUE = 3\n")
         agent.call("submit_artifact", run=run, phase="fix", artifact={"title": "three"})

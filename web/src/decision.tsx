@@ -163,7 +163,6 @@ function Open({ data, shown, html, at, takesPin, reload, split, toggleSplit }: {
   const save = (name: string, text: string) => {
     const { [name]: _, ...others } = drafts;
     setDrafts(text.trim() ? { ...others, [name]: text } : others);
-    setTalking("");
   };
   const view = (details: HTMLDetailsElement, on: boolean) => {
     setViewed(on ? [...new Set([...viewed, details.id])] : viewed.filter((each) => each !== details.id));

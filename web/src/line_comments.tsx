@@ -75,7 +75,7 @@ export function LineComments({ root, html, drafts, save, open, setOpen }: {
             </span>
           )}
         </header>
-        {name === open ? <Write line={cell.parentElement?.previousElementSibling?.querySelector("button.talk")} start={drafts[name] ?? ""} done={(text) => save(name, text)} cancel={() => setOpen("")} /> : <p className="words">{drafts[name]}</p>}
+        {name === open ? <Write line={cell.parentElement?.previousElementSibling?.querySelector("button.talk")} start={drafts[name] ?? ""} save={(text) => save(name, text)} close={() => setOpen("")} /> : <p className="words">{drafts[name]}</p>}
       </div>,
       cell,
       name,
@@ -108,9 +108,14 @@ export function Gone({ drafts, names, drop }: { drafts: Drafts; names: string[];
   );
 }
 
-/** `line`: the button that opened it. */
-function Write({ line, start, done, cancel }: { line?: Element | null; start: string; done: (text: string) => void; cancel: () => void }) {
+/** What is typed is saved as it is typed: a decision takes it along with the field still open. `line`: the button that opened it. */
+function Write({ line, start, save, close }: { line?: Element | null; start: string; save: (text: string) => void; close: () => void }) {
+  const [before] = useState(start);
   const [text, setText] = useState(start);
+  const cancel = () => {
+    save(before);
+    close();
+  };
   useEffect(() => () => refocus(line), []); // eslint-disable-line
   return (
     <div className="stack">
@@ -119,14 +124,17 @@ function Write({ line, start, done, cancel }: { line?: Element | null; start: st
         rows={3}
         aria-label="Comment"
         value={text}
-        onChange={(event) => setText(event.target.value)}
+        onChange={(event) => {
+          setText(event.target.value);
+          save(event.target.value);
+        }}
         onKeyDown={(event) => {
-          if (event.key === "Escape" && (text === start || window.confirm("Discard what you typed?"))) cancel();
-          if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) done(text);
+          if (event.key === "Escape" && (text === before || window.confirm("Discard what you typed?"))) cancel();
+          if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) close();
         }}
       />
       <span className="row">
-        <button type="button" className="btn slim" disabled={!text.trim()} onClick={() => done(text)}>
+        <button type="button" className="btn slim" disabled={!text.trim()} onClick={close}>
           Keep the comment
         </button>
         <button type="button" className="btn slim bare" onClick={cancel}>
