@@ -37,6 +37,7 @@ def test_the_page_shows_what_is_done_decided_evidenced_and_next(cli: Terminal) -
     assert "- sign (attempt 2): sign, revision 2, sha256" in done
     assert "approved by ada" in done
     assert "The run is over." in done
+    assert "Waiting for" not in done
 
 
 @pytest.mark.requirement("S3-31")

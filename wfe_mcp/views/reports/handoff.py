@@ -105,7 +105,7 @@ def _page(
         "Decided": _limit_lines([f"- {text}" for text in _decision_lines(details, chars)], lines),
         "Evidenced": _limit_lines([f"- {text}" for text in _evidence_lines(details, evidence, chars)], lines),
         "Open": [
-            f"Waiting for {overview.waiting_on}.",
+            *([] if overview.waiting_on == "none" else [f"Waiting for {overview.waiting_on}."]),
             *_limit_lines([f"- {quoted_line(text, 2 * chars)}" for text in sentences(overview)], lines),
         ],
         "Next": _next(overview),
