@@ -39,7 +39,6 @@ def test_a_run_whose_state_cannot_be_read_is_named_beside_the_others(cli: Termin
     assert {row["run"] for row in status["runs"]} == {first, third}
     assert f"The record of run '{damaged}' cannot be read" in status["warnings"][0]
     assert f"wfe-mcp verify {damaged}" in status["warnings"][0]
-    assert cli("inbox").code == 0
     assert f"wfe-mcp verify {damaged}" in cli("doctor").out
     board = cli("list", "--template", "note", "--by-phase").out
     assert first in board
@@ -56,10 +55,41 @@ def test_a_run_whose_row_cannot_be_read_is_named_beside_the_others(cli: Terminal
     rest = cli.json("list", "--limit", "1", "--cursor", page["cursor"]).data
     assert {page["runs"][0]["run"], rest["runs"][0]["run"]} == {first, third}
     assert f"! The record of run '{damaged}' cannot be read." in cli("list").out
-    assert cli("status").code == cli("inbox").code == 0
+    assert cli("status").code == 0
     assert "internal" not in cli("doctor").err
     for words in (["verify"], ["verify", damaged[:6]]):
         assert f"{damaged}: event: the log cannot be read" in cli(*words).out
     refused = cli("show", damaged).err
     assert f"wfe-mcp verify {damaged}" in refused
     assert "[unavailable]" in refused
+
+
+EVERY = {**IN_A_STATE, **IN_ITS_ROW}
+
+
+@pytest.mark.parametrize("sql", EVERY.values(), ids=EVERY)
+def test_a_damaged_run_keeps_no_other_from_being_found_counted_or_listed(cli: Terminal, sql: str) -> None:
+    first, damaged, third = _runs(cli, sql)
+
+    cli.submit_work(first, "draft")
+    for title, run in (("First", first), ("Second", damaged), ("Third", third)):
+        assert [hit["run"] for hit in cli.json("find", title).data["hits"]] == [run]
+    (counted,) = cli.json("stats").data["phases"]
+    assert (counted["phase"], counted["in_the_end"]["passed"]) == ("draft", 1)
+    assert cli("recovery", "list").code == 0
+
+
+@pytest.mark.parametrize("sql", [sql for name, sql in EVERY.items() if name not in {"status", "frozen", "definition"}])
+def test_a_damaged_run_is_named_where_the_blockers_of_all_runs_are_listed(cli: Terminal, sql: str) -> None:
+    _, damaged, _ = _runs(cli, sql)
+
+    assert f"wfe-mcp verify {damaged}" in cli("recovery", "list").out
+
+
+@pytest.mark.parametrize("sql", [sql for name, sql in EVERY.items() if name not in {"status", "frozen"}])
+def test_a_damaged_run_waits_for_a_person(cli: Terminal, sql: str) -> None:
+    _, damaged, _ = _runs(cli, sql)
+
+    (waiting,) = cli.json("inbox").data["stopped"]
+    assert (waiting["run"], waiting["title"], waiting["command"]) == (damaged, "Second", f"wfe-mcp verify {damaged}")
+    assert f"wfe-mcp verify {damaged}" in cli("inbox").out

@@ -43,6 +43,7 @@ const STOPS: Record<string, [Item["kind"], Look, string]> = {
   changed_file: ["Stopped", "warning", "has a changed file"],
   needs_trust: ["Trust", "weak", "needs trust"],
   needs_credential: ["Stopped", "waiting", "waits for a credential"],
+  damaged: ["Stopped", "failed", "The run cannot be read"],
   untrusted_step: ["Trust", "weak", "has a step that needs trust"],
 };
 

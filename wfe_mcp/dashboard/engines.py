@@ -22,7 +22,7 @@ from wfe_mcp.engine.templates.config_drift import own_configuration, templates_e
 from wfe_mcp.engine.templates.pending import OWN
 from wfe_mcp.engine.templates.trust import pending_trust
 from wfe_mcp.store.records.approvals import RequestRecord
-from wfe_mcp.store.records.runs import RunRecord
+from wfe_mcp.store.records.runs import RunRecord, damage_of
 from wfe_mcp.views.approvals.request import DecisionView, decision_view, takes_answer
 from wfe_mcp.views.approvals.trust import trust_path
 from wfe_mcp.views.moves.blockers import blocker_of, waits_for
@@ -145,14 +145,18 @@ class Engines:
         ]
 
     def waiting(
-        self, project: str = "", sees: Callable[[str], bool] = lambda _: True
+        self,
+        project: str = "",
+        sees: Callable[[str], bool] = lambda _: True,
+        unreadable: dict[str, Refused] | None = None,
     ) -> tuple[list[tuple[Engine, Overview]], list[WaitingTrust]]:
         """The open runs in which a person may be needed, newest first, and the projects in which something needs trust.
 
         Of the projects that the caller ``sees``, or of one; without those whose folder is missing. A project without an open
-        run is looked at only where it is that of this page.
+        run is looked at only where it is that of this page. ``unreadable`` gets why a record cannot be read, by the run.
         """
-        runs = self._with_engines(self._newest(project), sees)
+        unreadable = {} if unreadable is None else unreadable
+        runs = self._with_engines(self._newest(project, unreadable=unreadable), sees)
         engines = {engine.project_id: engine for engine, _ in runs}
         if project in {"", self.engine.project_id} and sees(self.engine.project_id):
             engines = {self.engine.project_id: self.engine} | engines
@@ -160,7 +164,7 @@ class Engines:
         for engine in engines.values():
             with contextlib.suppress(Refused):  # a file changed meanwhile
                 trust += [needs for needs in [needs_trust(engine)] if needs is not None]
-        return _looks(self._not_quiet(runs)), trust
+        return _looks(self._not_quiet(runs), unreadable), trust
 
     def _with_engines(
         self, runs: Iterable[RunRecord], sees: Callable[[str], bool] = lambda _: True
@@ -214,9 +218,14 @@ class Engines:
             with self._lock:
                 self._judging.pop(request_id, None)
 
-    def _newest(self, project: str = "", most: int = ALL_RUNS) -> tuple[RunRecord, ...]:
+    def _newest(
+        self, project: str = "", most: int = ALL_RUNS, unreadable: dict[str, Refused] | None = None
+    ) -> tuple[RunRecord, ...]:
         with self.engine.store.read() as tx:
-            return tx.runs.page(project or None, status=NOT_OVER, limit=most, archived=False).runs
+            page = tx.runs.page(project or None, status=NOT_OVER, limit=most, archived=False)
+        if unreadable is not None:
+            unreadable |= {run: damage_of(run) for run in page.damaged}
+        return page.runs
 
     def _open_requests(self) -> list[tuple[RequestRecord, Engine]]:
         pairs = list[tuple["RequestRecord", Engine]]()
@@ -229,8 +238,10 @@ class Engines:
         return pairs
 
 
-def _looks(runs: Iterable[tuple[Engine, RunRecord]]) -> list[tuple[Engine, Overview]]:
-    return list(overviews_of([(engine, run.id) for engine, run in runs]))
+def _looks(
+    runs: Iterable[tuple[Engine, RunRecord]], unreadable: dict[str, Refused] | None = None
+) -> list[tuple[Engine, Overview]]:
+    return list(overviews_of([(engine, run.id) for engine, run in runs], unreadable))
 
 
 def _open_run(engine: Engine, stands: Overview) -> OpenRun:

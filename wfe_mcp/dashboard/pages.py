@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunId
 from wfe_mcp.dashboard.engines import Engines, OpenRun
 from wfe_mcp.dashboard.fields import Notice, hidden, note, pin_field, submit
 from wfe_mcp.dashboard.html import Html, document, named_row, table, tag
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.views.approvals.inbox import inbox_view
+from wfe_mcp.views.approvals.inbox import damaged_run, inbox_view
 from wfe_mcp.views.approvals.words import second
 from wfe_mcp.views.runs.requests import InboxView, inbox_lines
 
@@ -119,7 +121,16 @@ def everything_waiting(
 
     ``sees``: whether a project, by its id, exists for them.
     """
-    standings, trust = engines.waiting("" if only is None else only.project_id, sees)
+    unreadable = dict[str, Refused]()
+    standings, trust = engines.waiting("" if only is None else only.project_id, sees, unreadable)
     with engines.engine.store.read() as tx:
         requests = tx.approvals.open_requests()
-    return inbox_view(standings, requests, trust)
+        projects = tx.runs.projects([RunId(run) for run in unreadable])
+        titles = tx.runs.titles(projects)
+    view = inbox_view(standings, requests, trust)
+    damaged = (
+        damaged_run(engine, run, titles[run], unreadable[run])
+        for run, project in projects.items()
+        if sees(project) and (engine := engines.by_id(project)) is not None
+    )
+    return replace(view, stopped=(*view.stopped, *damaged))

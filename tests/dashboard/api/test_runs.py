@@ -277,6 +277,6 @@ def test_a_run_whose_record_cannot_be_read_hides_no_other_on_the_page(scene: Sce
         )
     listed = {row["run"]: row["waits_for"] for row in person.get("/runs").data["runs"]}
     assert listed == {whole: "the agent", damaged: f"a repair: wfe-mcp verify {damaged}"}
-    assert person.get("/inbox").status == 200
+    assert [row["command"] for row in person.get("/inbox").data["stopped"]] == [f"wfe-mcp verify {damaged}"]
     place = {"project": scene.engine.project_id}
     assert {row["run"] for row in person.get("/projects/{project}", place).data["runs"]} == {whole, damaged}

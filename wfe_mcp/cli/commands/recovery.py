@@ -38,6 +38,8 @@ def list_all(invocation: Invocation, run: OfRun = "", everything: Everything = F
                 for of, blocker in rows
             ],
         )
+        for warning in blocker_list.warnings:
+            screen.aside(f"! {warning}", "yellow")
 
     invocation.answer(summary, render, view=blocker_list)
 

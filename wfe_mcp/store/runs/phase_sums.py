@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any, NamedTuple, Unpack
 
-from sqlalchemy import ColumnElement, bindparam, delete, func, literal_column, or_, select, text, update
+from sqlalchemy import ColumnElement, bindparam, case, delete, func, literal_column, or_, select, text, update
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId, RunStatus
@@ -45,6 +45,7 @@ _MARK = (
     )
     .values(counted=bindparam("now_"))
 )
+_COMPLETED_AT = case((RUN.c.status == RunStatus.COMPLETED, RUN.c.ended_at))
 _MOST_UNCOUNTED = 1_000
 """More than are open or not yet counted, as a rule."""
 _SAME = [_SUM[name] == bindparam(f"of_{name}") for name in _KEYS]
@@ -170,7 +171,8 @@ class PhaseSumRepository(Repository):
             if value is not None
         ]
         which += [] if since is None else [without_index(RUN.c.created_at) >= since]
-        columns = (RUN.c.created_at, RUN.c.id, RUN.c.counted, RUN.c.status, RUN.c.ended_at)
+        # The time of the beginning as it is stored, which is in order too, and can always be read.
+        columns = (text("run.created_at"), RUN.c.id, RUN.c.counted, _COMPLETED_AT)
         query = select(*columns).where(_IS_UNCOUNTED, *which)
         # PostgreSQL takes the condition for one that nearly all runs meet: it uses the index for the first ones in its order.
         first = query.order_by(RUN.c.project_id, RUN.c.created_at).limit(_MOST_UNCOUNTED)
@@ -178,10 +180,7 @@ class PhaseSumRepository(Repository):
         if len(rows) == _MOST_UNCOUNTED:
             rows = self._connection.execute(query).all()
         rows = sorted(rows, key=lambda row: row[:2])
-        return [
-            UncountedRun(row.id, row.counted or 0, row.ended_at if row.status == RunStatus.COMPLETED else None)
-            for row in rows
-        ]
+        return [UncountedRun(run_id, counted or 0, completed_at) for _, run_id, counted, completed_at in rows]
 
     def count_ended(self, project_id: str | None, begin: date | None = None, how: str | None = None) -> int:
         """How many runs that the sums have ended on the day ``begin`` or later, or ever; ``how``: by this event."""

@@ -15,11 +15,12 @@ from typing import Any, TypedDict, Unpack
 from sqlalchemy import ColumnElement, Integer, and_, bindparam, case, desc, literal_column, null, or_, select, text
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import RunSpec
 from wfe_mcp.store.enums import EACH_RUN, RARE_TYPES
 from wfe_mcp.store.layout.tables import EVENT, RUN
-from wfe_mcp.store.records.runs import EventRecord
+from wfe_mcp.store.records.runs import UNREADABLE, EventRecord
 from wfe_mcp.store.repository import Repository, RepositoryPart, columns_for, equal_where_given
 from wfe_mcp.store.runs.events import event_record
 from wfe_mcp.store.runs.runs import RunRepository
@@ -112,9 +113,12 @@ class TimelineRepository(Repository):
         return self._lines(rows, self._connection.execute(_HAPPENED, {"runs": [row.id for row in rows]}))
 
     def of_runs(self, runs: Sequence[RunId]) -> list[Timeline]:
-        """Those of these runs that are still there, the first to begin first."""
-        rows = self._connection.execute(_BEGUN.where(RUN.c.id.in_(runs))).all()
-        return self._lines(rows, self._connection.execute(_HAPPENED, {"runs": [*runs]}))
+        """Those of these runs that are still there and can be read, the first to begin first."""
+        try:
+            rows = self._connection.execute(_BEGUN.where(RUN.c.id.in_(runs))).all()
+            return self._lines(rows, self._connection.execute(_HAPPENED, {"runs": [*runs]}))
+        except (Refused, *UNREADABLE):
+            return [] if len(runs) == 1 else [line for run in runs for line in self.of_runs([run])]
 
     def until(self, run: RunId, seq: int) -> Timeline | None:
         """A run up to an event; None where it is gone."""

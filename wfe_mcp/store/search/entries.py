@@ -25,7 +25,7 @@ from wfe_mcp.store.records.approvals import DecisionRecord
 from wfe_mcp.store.records.attachments import AttachmentRecord
 from wfe_mcp.store.records.items import ItemRow
 from wfe_mcp.store.records.opinions import OpinionRecord
-from wfe_mcp.store.records.runs import EvidenceRecord, RevisionRecord, RunRecord
+from wfe_mcp.store.records.runs import EvidenceRecord, RevisionRecord
 from wfe_mcp.store.records.search import Kind
 from wfe_mcp.store.words.query import PlacedText, texts_of
 
@@ -62,8 +62,8 @@ class SearchEntry:
     """Name and revision."""
 
 
-def of_run(run: RunRecord, inputs: Mapping[str, Any]) -> Iterator[SearchEntry]:
-    """The entry of a run: its title, template and inputs."""
+def of_run(run: Any, inputs: Mapping[str, Any]) -> Iterator[SearchEntry]:
+    """The entry of a run (its record, or a row with these fields): its title, template and inputs."""
     named = " ".join(filter(None, (run.title, run.template, run.external_id, run.triggered_by)))
     texts = (("", run.title), *texts_of(inputs))
     yield SearchEntry(Kind.RUN, "run", run.id, run.created_at, named, texts, label=run.title)

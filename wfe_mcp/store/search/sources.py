@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sqlalchemy import Executable, bindparam, select
+from sqlalchemy import Executable, and_, bindparam, func, select
 
 from wfe_mcp.core.items import Item, load_item, number_of, with_values
 from wfe_mcp.core.model import RunId
@@ -14,13 +14,19 @@ from wfe_mcp.store.records.approvals import DecisionRecord
 from wfe_mcp.store.records.attachments import AttachmentRecord
 from wfe_mcp.store.records.items import ItemRow
 from wfe_mcp.store.records.opinions import OpinionRecord
-from wfe_mcp.store.records.runs import EvidenceRecord, RevisionRecord, RunRecord
+from wfe_mcp.store.records.runs import EvidenceRecord, RevisionRecord
 from wfe_mcp.store.repository import Repository, RepositoryPart, columns_for
 from wfe_mcp.store.search import entries as find_entries
 from wfe_mcp.store.search.entries import ITEMS, SearchEntry
 from wfe_mcp.store.search.index import NO_RUN
 
-_RUN = select(*columns_for(RunRecord, tables.RUN)).where(tables.RUN.c.id == bindparam("run_id_"))
+# Its time as its first event has it: no time or status of a damaged row is read.
+_NAMES = (tables.RUN.c[name] for name in ("id", "title", "template", "external_id", "triggered_by", "inputs_sha256"))
+_RUN = (
+    select(*_NAMES, func.coalesce(tables.EVENT.c.at, tables.RUN.c.created_at).label("created_at"))
+    .outerjoin(tables.EVENT, and_(tables.EVENT.c.run_id == tables.RUN.c.id, tables.EVENT.c.seq == 1))
+    .where(tables.RUN.c.id == bindparam("run_id_"))
+)
 _DECISIONS = select(
     tables.REQUEST.c.id, tables.REQUEST.c.phase, tables.REQUEST.c.attempt, *columns_for(DecisionRecord, tables.DECISION)
 ).join(tables.REQUEST, tables.REQUEST.c.id == tables.DECISION.c.request_id)
@@ -109,9 +115,8 @@ class SearchSourceRepository(Repository):
                 yield find_entries.of_item(project_id, item, at_seq, at)
 
     def _entry_of_run(self, run_id: RunId) -> Iterator[SearchEntry]:
-        record = self._first(RunRecord, _RUN, {"run_id_": run_id})
-        if record is not None:
-            yield from find_entries.of_run(record, json.loads(self._documents.text(record.inputs_sha256)))
+        for row in self._rows(_RUN, {"run_id_": run_id}):
+            yield from find_entries.of_run(row, json.loads(self._documents.text(row.inputs_sha256)))
 
 
 def _entries(source: str, rows: Iterable[Any]) -> Iterator[SearchEntry]:

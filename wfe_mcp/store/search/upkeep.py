@@ -6,9 +6,9 @@ Rules:
 3. A step is short, because writers wait for it. Newest runs come first: people search those most.
 """
 
-from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, or_, select, text
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
@@ -31,7 +31,8 @@ _STALE = or_(
     and_(FIND_RUN.c.version == VERSION, FIND_RUN.c.last_seq != RUN.c.last_seq),
 )
 _JOINED = RUN.outerjoin(FIND_RUN, FIND_RUN.c.run_id == RUN.c.id)
-_RUNS = select(RUN.c.id, RUN.c.last_seq, RUN.c.created_at)
+# The time as it is stored, which can always be read.
+_RUNS = select(RUN.c.id, RUN.c.last_seq, text("run.created_at"))
 _WAITING = _RUNS.select_from(_JOINED).where(_STALE).order_by(RUN.c.created_at.desc(), RUN.c.id.desc()).limit(100)
 _MOST_LISTED = 500
 """Of more, the newest are found sooner among all runs."""
@@ -42,7 +43,7 @@ _LISTED_COUNT = select(func.count()).select_from(FIND_WAITING)
 _OUTSIDE_SEQ = select(FIND_RUN.c.last_seq).where(FIND_RUN.c.run_id == NO_RUN, FIND_RUN.c.version >= VERSION)
 _OLDER = select(FIND_RUN.c.run_id).where(FIND_RUN.c.version < VERSION).limit(1)
 _ANY_WAITS = select(FIND_WAITING.c.run_id).limit(1)
-_CREATED = select(RUN.c.created_at).where(RUN.c.id == bindparam("run_id_"))
+_CREATED = select(RUN.c.created_at).where(RUN.c.id == bindparam("run_id_")).scalar_subquery()
 
 
 class SearchIndexRepository(Repository):
@@ -106,12 +107,12 @@ class SearchIndexRepository(Repository):
             self.index_run(run_id)
         return chosen[-1] if chosen else None
 
-    def _newest_waiting(self, after: RunId | None) -> list[tuple[RunId, int, datetime]]:
+    def _newest_waiting(self, after: RunId | None) -> list[tuple[RunId, int, Any]]:
         """Waiting runs that are older than ``after``, the newest first: id, last event, and when it began."""
         listed = list(self._connection.execute(_LISTED).scalars())
         query = _WAITING if len(listed) > _MOST_LISTED else _NAMED
-        rows = self._connection.execute(query.where(*self._older_than(after)), {"names_": listed})
-        runs = [(RunId(row.id), int(row.last_seq), row.created_at) for row in rows]
+        rows = self._connection.execute(query.where(*self._older_than(after)), {"names_": listed, "run_id_": after})
+        runs = [(RunId(run_id), int(last_seq), at) for run_id, last_seq, at in rows]
         return sorted(runs, key=lambda each: (each[2], each[0]), reverse=True)
 
     def rebuild(self) -> None:
@@ -152,10 +153,9 @@ class SearchIndexRepository(Repository):
         return sum(map(len, by_project.values()))
 
     def _older_than(self, run_id: RunId | None) -> tuple[ColumnElement[bool], ...]:
-        at = None if run_id is None else self._connection.execute(_CREATED, {"run_id_": run_id}).scalar()
-        if at is None:
+        if run_id is None or self._connection.execute(_RUN, {"run_id_": run_id}).first() is None:
             return ()
-        return (RUN.c.created_at <= at, or_(RUN.c.created_at < at, RUN.c.id < run_id))
+        return (RUN.c.created_at <= _CREATED, or_(RUN.c.created_at < _CREATED, RUN.c.id < run_id))
 
     def must_have_fts5(self) -> None:
         """Refuses ``unavailable`` where the database lacks full-text search."""

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.core.model import AttemptStatus, RunId
 from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.texts import in_short
 from wfe_mcp.engine.kernel.engine import Engine
@@ -149,6 +149,23 @@ def _stopped_run(overview: Overview, need: Need, folder: str) -> StoppedRun:
         for_others="",
         command=commands[0],
         commands=commands,
+    )
+
+
+def damaged_run(engine: Engine, run: RunId, title: str, refused: Refused) -> StoppedRun:
+    """The row of a run whose record cannot be read."""
+    return StoppedRun(
+        run=run,
+        kind="damaged",
+        title=title,
+        template="",
+        state="",
+        project=str(engine.root),
+        question=refused.message,
+        blockers=(f"{refused.message} {refused.hint}",),
+        updated_at="",
+        command=f"wfe-mcp verify {run}",
+        commands=(f"wfe-mcp verify {run}",),
     )
 
 

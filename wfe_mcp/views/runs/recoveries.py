@@ -7,6 +7,7 @@ from wfe_mcp.core.paths import PhasePath, items_around
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.store.records.runs import LoadedRun, damage_of
 from wfe_mcp.views.values.model import view_model, view_of
 
 _LISTED = 20
@@ -42,9 +43,10 @@ class RunBlockers:
 
 @view_model
 class BlockerList:
-    """Blockers by run, the newest run first."""
+    """Blockers by run, the newest run first. ``warnings``: runs that cannot be read."""
 
     runs: tuple[RunBlockers, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def blocker_views(state: RunState, *, chars: int = 400, only_open: bool = False) -> tuple[BlockerView, ...]:
@@ -70,15 +72,23 @@ def open_blockers(engine: Engine, run: str = "", *, everything: bool = False) ->
 
     Refuses ``unknown_run``.
     """
+    loaded, warnings = list[LoadedRun](), list[str]()
     with engine.store.read() as tx:
         ids = [tx.runs.find(engine.project_id, run).id] if run else tx.runs.open_ids(engine.project_id)
-        loaded = [engine.load(tx, run_id) for run_id in ids]
+        for run_id in ids:
+            try:
+                loaded.append(engine.load(tx, run_id))
+            except Refused as refused:
+                if run:
+                    raise
+                damage = damage_of(run_id, refused)
+                warnings.append(f"{damage.message} {damage.hint}")
     blockers = (
         RunBlockers(run=loaded_run.record.id, title=loaded_run.record.title, blockers=shown)
         for loaded_run in loaded
         if (shown := blocker_views(loaded_run.state, only_open=not everything))
     )
-    return BlockerList(runs=tuple(blockers))
+    return BlockerList(runs=tuple(blockers), warnings=tuple(warnings))
 
 
 def recovered_phase(state: RunState, path: PhasePath) -> PhasePath:
