@@ -4,6 +4,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import text
+
 from tests.store.scene import ADA, AGENT, NOW, PLAN, Clock, add_plan, create, fold
 from wfe_mcp.core import events as e
 from wfe_mcp.core.model import Assurance, RunId, Stage
@@ -63,3 +65,17 @@ def test_a_run_has_the_same_rows_hashes_and_seals_on_both(postgres_url: str, tmp
     assert on_server == on_file
     assert all(on_file[:-1])
     assert on_file[-1] == []
+
+
+def test_gates_are_counted_beside_a_run_whose_state_is_no_json(postgres_url: str) -> None:
+    store = Store.open(postgres_url, clock=Clock(), new_id=iter(map(str, range(100))).__next__)
+    with store.tx() as tx:
+        create(tx, RUN)
+        create(tx, RunId("R-2"))
+        statement = text("UPDATE wfe.run SET state = :state WHERE id = :run")
+        weaker = '{"gates":[{"weakens":true}]}'
+        for run, state in ((RUN, "{{"), ("R-2", weaker)):
+            tx.runs.shared.connection.execute(statement, {"run": run, "state": state})
+    with store.read() as tx:
+        assert tx.runs.weakened_gates([RUN, RunId("R-2")]) == {"R-2": 1}
+    store.close()

@@ -4,10 +4,12 @@ Newest first, by (created_at, id). A cursor names the last run shown, so that ne
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, case, desc, exists, func, or_, select, text
+from sqlalchemy.exc import DataError
 
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.model import AttemptStatus, RunId, RunStatus
@@ -193,10 +195,17 @@ class RunListRepository(Repository):
     def weakened_gates(self, runs: Iterable[RunId]) -> dict[RunId, int]:
         """How many gates of each run ask for less than its template; a run without one is left out.
 
-        Reads no attempt. One whose state is no JSON has none on SQLite; PostgreSQL refuses it.
+        Reads no attempt. One whose state is no JSON has none.
         """
-        cursor = self._connection.execute(_WEAKENED, {"runs": list(runs)})
-        return {RunId(row.id): int(row.gates) for row in cursor}
+        names = list(runs)
+        try:
+            # PostgreSQL cannot ask whether a text is JSON before version 16: it refuses the statement.
+            with self._connection.begin_nested() if self._connection.dialect.name == "postgresql" else nullcontext():
+                rows = self._connection.execute(_WEAKENED, {"runs": names}).all()
+        except DataError:
+            alone = ({} if len(names) == 1 else self.weakened_gates([name]) for name in names)
+            return {run: gates for counted in alone for run, gates in counted.items()}
+        return {RunId(row.id): int(row.gates) for row in rows}
 
     def newest_number(self) -> int:
         """The number of the newest run of the database; 0 without any. It is read from the end of the table: no run is counted."""
