@@ -248,3 +248,14 @@ def test_waiting_for_an_answer_prints_it(cli: Terminal, engine: Engine) -> None:
         assert tx.jobs.finish(claimed.id, claimed.fence, {"text": "Because.", "provider": "codex", "model": "m"})
     answer = cli("jobs", "wait", job)
     assert (answer.code, answer.out) == (0, "Because.\n")
+
+
+def test_a_job_in_a_queue_of_a_newer_version_is_listed_named_and_cancelled(cli: Terminal, engine: Engine) -> None:
+    job = enqueue(engine, "newer", kind="newer")
+
+    listed = cli.json("jobs", "list").data
+    assert [(row["job"], row["queue"]) for row in listed["jobs"]] == [(job, "newer")]
+    assert [(queue["queue"], queue["waiting"]) for queue in listed["queues"]] == [("newer", 1)]
+    assert f"wfe-mcp jobs cancel {job}" in cli("doctor").out
+    assert cli("jobs", "cancel", job).code == 0
+    assert cli.json("jobs", "show", job).data["state"] == "cancelled"

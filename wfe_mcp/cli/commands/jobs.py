@@ -41,12 +41,10 @@ def list_all(
     invocation: Invocation, run: OfRun = "", queue: Queue = None, status: Status = None, limit: Limit = 20
 ) -> None:
     """List the jobs of this project, newest first, and its queues."""
-    from wfe_mcp.engine.background.queues import QUEUES, job_overviews, queues_now
+    from wfe_mcp.engine.background.queues import job_overviews, queues_now
     from wfe_mcp.views.project.jobs import job_rows
 
-    overviews = job_overviews(
-        invocation.engine, kinds=_words(queue) or QUEUES, statuses=_statuses(status), run=run, limit=limit
-    )
+    overviews = job_overviews(invocation.engine, kinds=_words(queue), statuses=_statuses(status), run=run, limit=limit)
     rows, queues = job_rows(invocation.engine, overviews), queues_now(invocation.engine)
 
     def render(screen: Screen) -> None:

@@ -33,7 +33,7 @@ from wfe_mcp.dashboard.api.bodies import Body
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import view_reply
 from wfe_mcp.dashboard.guard import COOKIE
-from wfe_mcp.engine.background.queues import QUEUES, cancel_job, find_job, job_overviews, queues_now
+from wfe_mcp.engine.background.queues import cancel_job, find_job, job_overviews, queues_now
 from wfe_mcp.engine.runs.looks import visited_before
 from wfe_mcp.store import Store
 from wfe_mcp.store.records.jobs import JobStatus
@@ -84,7 +84,7 @@ def show_queue(
 ) -> JSONResponse:
     """The queues of a project and its jobs, newest first."""
     engine = caller.engine_of(run) if run else caller.engine(project)
-    overviews = job_overviews(engine, kinds=QUEUES, statuses=status or (), run=run, limit=limit)
+    overviews = job_overviews(engine, statuses=status or (), run=run, limit=limit)
     view = QueueState(jobs=job_rows(engine, overviews), queues=tuple(queues_now(engine)))
     return view_reply(plural(len(overviews), "job"), view)
 

@@ -25,7 +25,15 @@ from wfe_mcp.core.model import Stage
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.engine.background import queues as questions
 from wfe_mcp.engine.background.processes import register_process
-from wfe_mcp.engine.background.queues import QUEUES, SLOTS, end_for_person, queue_names, work_limits, work_question
+from wfe_mcp.engine.background.queues import (
+    QUEUES,
+    SLOTS,
+    end_for_person,
+    known_queues,
+    queue_names,
+    work_limits,
+    work_question,
+)
 from wfe_mcp.engine.evaluation import second_opinion
 from wfe_mcp.engine.evaluation.opinion_by_hand import WaitsForPerson
 from wfe_mcp.engine.evaluation.opinion_gate import Outage
@@ -180,7 +188,7 @@ def _handlers(engine: Engine) -> dict[str, Handler]:
 def unknown_jobs(engine: Engine) -> list[JobRecord]:
     """Jobs of this project that wait and that no worker of this version takes, as a newer one made them."""
     with engine.store.read() as tx:
-        jobs = tx.jobs.filter(statuses=(JobStatus.QUEUED,), queues=queue_names(engine))
+        jobs = tx.jobs.filter(statuses=(JobStatus.QUEUED,), queues=known_queues(engine, tx))
     known = _handlers(engine)
     return [job for job in jobs if job.kind not in known]
 

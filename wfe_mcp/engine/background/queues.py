@@ -109,21 +109,27 @@ def queue_names(engine: Engine, kinds: Sequence[str] = QUEUES) -> tuple[str, ...
     return tuple(queue_name(kind, engine.project_id) for kind in kinds)
 
 
+def known_queues(engine: Engine, tx: Tx) -> tuple[str, ...]:
+    """The queues of this project, and those in which a newer version put a job that waits or runs."""
+    newer = (name for name in tx.queues.open_names() if name.partition(":")[0] not in SLOTS)
+    return (*queue_names(engine), *(name for name in sorted(newer) if name.endswith(f":{engine.project_id}")))
+
+
 def queues_now(engine: Engine) -> list[QueueRecord]:
     """The status of this project's queues; empty ones are left out."""
     with engine.store.read() as tx:
-        rows = tx.queues.status(queue_names(engine))
+        rows = tx.queues.status(known_queues(engine, tx))
     queues = [replace(queue, queue=queue.queue.partition(":")[0]) for queue in rows]
     return [queue for queue in queues if queue.waiting or queue.running or queue.average_run_s is not None]
 
 
 def job_overviews(
-    engine: Engine, *, kinds: Sequence[str] = QUEUES, statuses: Sequence[JobStatus] = (), run: str = "", limit: int = 20
+    engine: Engine, *, kinds: Sequence[str] = (), statuses: Sequence[JobStatus] = (), run: str = "", limit: int = 20
 ) -> list[JobOverview]:
-    """Jobs of this project, newest first."""
+    """Jobs of this project, newest first. ``kinds``: only of these queues."""
     with engine.store.read() as tx:
         run_id = tx.runs.find(engine.project_id, run).id if run else None
-        queues = queue_names(engine, kinds)
+        queues = queue_names(engine, kinds) if kinds else known_queues(engine, tx)
         jobs = tx.jobs.filter(run_id, statuses=statuses, limit=limit, queues=queues)
         return _overviews(engine, tx, jobs)
 
@@ -202,8 +208,8 @@ def _limits(loaded: LoadedSettings, project_id: str) -> WorkLimits:
 
 def _job(engine: Engine, tx: Tx, job_id: str) -> JobRecord:
     wanted_job = tx.jobs.get(job_id)
-    ours = queue_names(engine)
-    if wanted_job is not None and wanted_job.queue in ours:
+    ours = known_queues(engine, tx)
+    if wanted_job is not None and wanted_job.queue.endswith(f":{engine.project_id}"):
         return wanted_job
     begins = (
         [job for job in tx.jobs.filter(queues=ours) if job.id.startswith((job_id, f"job-{job_id}"))] if job_id else []
@@ -224,7 +230,7 @@ def _overviews(engine: Engine, tx: Tx, jobs: Sequence[JobRecord]) -> list[JobOve
         position, usual = tx.queues.position(job, now), queues[job.queue].average_run_s
         estimate = None
         if usual is not None and position is not None:
-            at_once = limits.get(job.queue, Limit()).concurrency or SLOTS[job.queue.partition(":")[0]] or 1
+            at_once = limits.get(job.queue, Limit()).concurrency or SLOTS.get(job.queue.partition(":")[0]) or 1
             estimate = usual * (-(-(position + queues[job.queue].running) // at_once))
         elif usual is not None and job.status is JobStatus.RUNNING and job.started_at is not None:
             estimate = max(0.0, usual - (now - job.started_at).total_seconds())
