@@ -297,3 +297,15 @@ def test_a_program_is_no_person_even_with_the_pin(scene: Scene, connect: Connect
 
     assert manager.post("/runs/{run}/control", {"run": run}, action="auto_on", pin=PIN).code == "forbidden"
     assert AGENT.assurance == 0
+
+
+@pytest.mark.attack("an agent whose token is named page submits what the user claimed on the page", "held", "T2")
+def test_the_page_and_a_token_named_page_do_not_hold_each_others_phases(
+    scene: Scene, person: Program, connect: Connect
+) -> None:
+    run = scene.start(phase("plan"))
+    agent = connect(name="page")
+    assert person.post("/runs/{run}/start_phase", {"run": run}, phase="plan").status == 200
+    theirs = agent.post("/runs/{run}/submit_artifact", {"run": run}, phase="plan", artifact=GOOD)
+    assert theirs.code == "leased"
+    assert person.post("/runs/{run}/submit_artifact", {"run": run}, phase="plan", artifact=GOOD).status == 200

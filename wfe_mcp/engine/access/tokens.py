@@ -253,8 +253,8 @@ SESSION_S = 12 * 3600
 LOOKS_S = 14 * 24 * 3600
 """Seconds for which it looks after that."""
 
-NAME = "page"
-"""The name of the token that a session acts as; programs hold theirs as ``api:NAME``."""
+NAME = "session:page"
+"""The name of the token that a session acts as, which no token of a program has; they hold theirs as ``api:NAME``."""
 
 _SESSION_ROW_PREFIX = "session:"
 _SESSION_TEXT_PREFIX = "wfes_"
