@@ -3,6 +3,7 @@
 Keys of providers are never shown; the one that a person types once goes into the store.
 """
 
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal
@@ -288,7 +289,7 @@ def create_project(caller: Manages, body: NewProject) -> JSONResponse:
             caller.engine(), ""
         ) if caller.login else caller.refuse_program()  # as for the default of any project
     place = Path(body.folder)
-    if not place.is_absolute() or not place.is_dir():
+    if not place.is_absolute() or not os.path.isdir(place):  # noqa: PTH112 - Path.is_dir raises where it may not look
         raise Refused(
             "bad_argument", f"{body.folder[:200]!r} is no folder by an absolute path.", "Name an existing folder."
         )

@@ -101,13 +101,13 @@ class Move:
 
 def move_of(tx: Tx, old: str, new: str, cwd: Path) -> Move:
     """The move to confirm. Refuses ``bad_argument`` (no such project or folder), ``conflict`` (a copy, or a project with runs or work items)."""
-    after = _absolute(new, cwd)
-    if not after.is_dir():
+    if not os.path.isdir(cwd / expanded_path(new)):  # noqa: PTH112 - Path.is_dir raises where it may not look
         raise Refused(
             "bad_argument",
             f"{new!r} is no folder.",
             f"Name the folder in which it is now: {identity.move_command(old, 'NEW')}",
         )
+    after = _absolute(new, cwd)
     record, before = project_in(tx, old, cwd)
     there = project_at(after)
     other = identity.known_at(tx, there)

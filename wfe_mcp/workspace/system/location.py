@@ -56,7 +56,7 @@ def find_project(flag: str | None, env: Mapping[str, str], roots: Sequence[str],
     for source, named in (("--project", flag), ("WFE_PROJECT", env.get("WFE_PROJECT"))):
         if named:
             root = cwd / expanded_path(named)
-            if not root.is_dir():
+            if not os.path.isdir(root):  # noqa: PTH112 - Path.is_dir raises where it may not look
                 raise Refused(
                     "bad_argument",
                     f"{source} names '{named}', which is no folder.",
