@@ -1,7 +1,10 @@
 """Files of clients are written whole, never over a later change, and with a way back."""
 
+import json
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -53,6 +56,27 @@ def test_a_copy_that_is_gone_or_damaged_is_not_used(tmp_path: Path, records: Rec
     assert records.before(file, b"new") is None
     kept.unlink()
     assert records.before(file, b"new") is None
+
+
+def test_installs_at_the_same_time_lose_no_record(tmp_path: Path, records: Records) -> None:
+    places = [tmp_path / f"{number}.json" for number in range(40)]
+
+    def keep(file: Path) -> None:
+        Records(records.folder).keep(Change(file, "x", None, b"new"), None)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(keep, places))
+    assert [records.before(file, b"new") for file in places] == [(None,)] * len(places)
+
+
+def test_a_record_of_an_earlier_version_counts_until_it_is_forgotten(tmp_path: Path, records: Records) -> None:
+    file = tmp_path / "a.json"
+    record: dict[str, object] = {"before": None, "after": sha256(b"new").hexdigest(), "folders": []}
+    records.folder.mkdir()
+    (records.folder / "clients.json").write_text(json.dumps({str(file.resolve()): record}))
+    assert records.before(file, b"new") == (None,)
+    records.forget(file)
+    assert records.first(file) is None
 
 
 @pytest.mark.parametrize("text", ["[]", "{", ""])

@@ -20,6 +20,7 @@ from wfe_mcp.workspace.files.project_files import replace_file
 
 MAX_BYTES = 50_000_000
 _RECORDS = "clients.json"
+"""The records of an earlier version."""
 _KEPT = "client-files"
 
 
@@ -129,18 +130,18 @@ class Records:
         self._store(file, None)
 
     def _all(self) -> dict[str, Any]:
-        try:
-            records = json.loads((self.folder / _RECORDS).read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return records if isinstance(records, dict) else {}  # pyright: ignore[reportUnknownVariableType] - JSON
+        records: dict[str, Any] = {}
+        for file in (self.folder / _RECORDS, *(self.folder / _KEPT).glob("*.json")):
+            with suppress(OSError, ValueError, TypeError):
+                records |= json.loads(file.read_bytes())
+        return records
 
     def _store(self, file: Path, record: dict[str, Any] | None) -> None:
-        every = {name: entry for name, entry in self._all().items() if name != str(file.resolve())}
-        if record is not None:
-            every[str(file.resolve())] = record
-        _private_folder(self.folder)
-        replace_file(self.folder / _RECORDS, json.dumps(every, indent=1).encode())
+        # In a file of its own: two installs at once would each write the records that it had read.
+        name = str(file.resolve())
+        _private_folder(self.folder / _KEPT)
+        place = self.folder / _KEPT / f"{_digest(os.fsencode(name))}.json"
+        replace_file(place, json.dumps({name: record}, indent=1).encode())
 
 
 def write(change: Change, records: Records, original: bytes | None) -> Path | None:
