@@ -112,6 +112,14 @@ def test_a_sparse_checkout_without_our_folder_is_named_by_doctor_and_by_verify(c
     assert findings(cli, "configuration")[0][0] == "ok"
 
 
+@pytest.mark.usefixtures("in_git")
+def test_a_lock_that_keeps_refs_from_being_removed_is_named(cli: Terminal) -> None:
+    (cli.root / ".git" / "packed-refs.lock").touch()
+    (_, (level, message)) = findings(cli, "git")
+    assert level == "note"
+    assert message.startswith("ROOT/.git/packed-refs.lock keeps every branch and checkpoint from being removed")
+
+
 def test_a_repository_that_git_refuses_is_named_with_the_reason(cli: Terminal) -> None:
     subprocess.run(["git", "init", "-q", "--template=", str(cli.root)], check=True)
     subprocess.run(["git", "-C", str(cli.root), "config", "core.repositoryformatversion", "99"], check=True)

@@ -194,6 +194,10 @@ def _git(invocation: Invocation) -> Iterator[HealthFinding]:
         yield HealthFinding("git", "note", f"{why}: git and files gates cannot run; fix: {' or '.join(commands)}")
     else:
         yield HealthFinding("git", "ok", f"{git}, branch {branch(invocation.engine.root) or 'none'}")
+        lock = Path(invocation.engine.project.key, "packed-refs.lock")
+        if lock.exists():  # of a killed git, as a rule: a living one has it for moments
+            message = f"{lock} keeps every branch and checkpoint from being removed; fix: where no git is running, remove that file"
+            yield HealthFinding("git", "note", message)
 
 
 def _checks(invocation: Invocation) -> Iterator[HealthFinding]:
