@@ -7,6 +7,7 @@ import pytest
 from tests.dashboard.browser import PIN, WAIT_S, WRONG, Answer, Browser, asked, last
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, expr, phase
 from wfe_mcp.core.model import Assurance, Channel
+from wfe_mcp.dashboard.engines import Engines
 from wfe_mcp.dashboard.serving import Page, serve_page
 from wfe_mcp.engine.approvals import decide as approvals, pin
 from wfe_mcp.engine.factory import create_engine
@@ -204,6 +205,17 @@ def newer_than(scene: Scene, browser: Browser, request: str) -> str:
     newer = now.text.partition('href="/decide/')[2].partition('"')[0]
     assert newer not in {"", request}
     return newer
+
+
+def test_a_page_that_ran_the_gates_of_a_request_works_no_queue_afterwards(scene: Scene) -> None:
+    scene.check("ok", "print('fine')")
+    _, request = waiting(scene, command("ok"), approval())
+    engine = scene.process()
+    engines = Engines(engine)
+    engines.judge_again(request)
+    engines.close()
+    with scene.store.read() as tx:
+        assert not engine.has_worker(tx), engine.workers
 
 
 def test_what_defines_the_checks_and_changed_is_shown(scene: Scene, browser: Browser) -> None:

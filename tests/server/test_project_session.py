@@ -143,7 +143,7 @@ async def test_a_server_that_ends_while_it_starts_leaves_no_worker_and_no_open_d
             await anyio.sleep_forever()
         goes_on.set()
 
-    assert engine.wakers and not any(each.name.startswith("wfe-") for each in {*threading.enumerate()} - before)
+    assert engine.workers and not any(each.name.startswith("wfe-") for each in {*threading.enumerate()} - before)
     assert engine._store is None  # pyright: ignore[reportPrivateUsage] - to ask for it would open it
 
 

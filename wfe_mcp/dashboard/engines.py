@@ -202,7 +202,7 @@ class Engines:
             thread.join(_END_S)
 
     def _judge(self, engine: Engine, request_id: str) -> None:
-        from wfe_mcp.engine.background.daemon import start_worker
+        from wfe_mcp.engine.background.daemon import start_worker, stop_worker
 
         try:
             worker = start_worker(engine, _GATES)
@@ -211,7 +211,7 @@ class Engines:
                 while waited < _GATES_S and decision_view(engine, request_id).gating and not self._ends.wait(_LOOK_S):
                     waited += _LOOK_S
             finally:
-                worker.stop()
+                stop_worker(engine, worker)
         except Exception:
             log.exception("the gates of request %s did not run here", request_id)
         finally:

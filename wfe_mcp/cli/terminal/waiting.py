@@ -32,7 +32,7 @@ def at_work(invocation: Invocation) -> Generator[Callable[[], bool]]:
 
     It returns whether this process itself has changed one.
     """
-    from wfe_mcp.engine.background.daemon import start_worker
+    from wfe_mcp.engine.background.daemon import start_worker, stop_worker
 
     changed = threading.Event()
 
@@ -50,8 +50,7 @@ def at_work(invocation: Invocation) -> Generator[Callable[[], bool]]:
     try:
         yield wait
     finally:
-        worker.stop()
-        invocation.engine.wakers.remove(worker.wake)  # this process works the queue no longer
+        stop_worker(invocation.engine, worker)
         invocation.engine.listeners.remove(notify)
 
 

@@ -165,10 +165,15 @@ def new_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
         limits=limits,
         tend=partial(_plan_schedules, engine),
     )
-    engine.wakers.append(worker.wake)
     # Limits are read through the caller's transaction: one beside it would wait for itself.
-    engine.claimers.append(lambda tx, queue: worker.claim_in(tx, queue, lambda: limits(tx).claims))
+    engine.workers[worker.wake] = lambda tx, queue: worker.claim_in(tx, queue, lambda: limits(tx).claims)
     return worker
+
+
+def stop_worker(engine: Engine, worker: Worker) -> None:
+    """Stop a worker of ``engine``, which lives on: this process works its queues no longer."""
+    worker.stop()
+    del engine.workers[worker.wake]
 
 
 def _handlers(engine: Engine) -> dict[str, Handler]:

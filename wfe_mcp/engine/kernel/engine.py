@@ -108,9 +108,8 @@ class Engine:
         self.holder = holder or holder_id(self.identity)
         self.plans = TemplateCache() if beside is None else beside.plans
         self.listeners: list[Callable[[str], None]] = []
-        self.wakers: list[Callable[[], None]] = []
-        self.claimers: list[Callable[[Tx, str], bool]] = []
-        """The workers of this process: each may claim the next job of a queue in the transaction that enqueued it."""
+        self.workers: dict[Callable[[], None], Callable[[Tx, str], bool]] = {}
+        """What wakes each worker of this process, and claims the next job of a queue for it in the transaction that enqueued it."""
         self.watchers: list[CommitWatcher] = []
         self.watched: dict[str, list[CommitWatcher]] = {} if beside is None else beside.watched
         """The watchers of all engines beside each other, by project; the first of these that is closed ends them."""
@@ -256,7 +255,7 @@ class Engine:
 
     def has_worker(self, tx: Tx) -> bool:
         """True while a process works the queues of this project: this one, a server, a worker, or whose job is running."""
-        if self.wakers or self.is_server:
+        if self.workers or self.is_server:
             return True
         for process in tx.processes.on_host(self.identity.host):
             works_here = process.kind in _WORKERS and process.project_id in {None, self.project_id}
@@ -286,8 +285,8 @@ class Engine:
 
     def wake(self) -> None:
         """Wake the worker of this process: a job is queued."""
-        for waker in self.wakers:
-            waker()
+        for wake_worker in [*self.workers]:
+            wake_worker()
 
 
 SYSTEM = By("wfe-mcp", Channel.SYSTEM, Assurance.AGENT)

@@ -100,7 +100,7 @@ class RunChange:
         return self.tx.jobs.enqueue(NewJob(kind, name, run_id=run.id, **job))
 
     def _hand_over(self, queue: str) -> None:
-        if not any(claim(self.tx, queue) for claim in self.engine.claimers):
+        if not any(claim(self.tx, queue) for claim in [*self.engine.workers.values()]):
             # After the commit: before it, a worker would not see the job.
             self.tx.after_commit(self.engine.wake, first=True)
 
