@@ -43,7 +43,7 @@ def test_choosing_the_pin_agrees_to_what_is_on_the_screen_above_it(project: Mach
     assert done.code == 0, done.said
     above = done.said[: done.said.index(CHOOSE)]
     for shown in (
-        "A trial runs their code",
+        "A trial runs its code",
         "+ runs    check test: ",
         "Claude Code will be connected",
         "Type your PIN to agree to all of this",

@@ -38,6 +38,8 @@ def test_the_page_shows_what_is_done_decided_evidenced_and_next(cli: Terminal) -
     assert "approved by ada" in done
     assert "The run is over." in done
     assert "Waiting for" not in done
+    assert cli("handoff", run, "--write", "docs").code == 0
+    assert "waiting for" not in (cli.root / "docs" / "current-status.md").read_text()
 
 
 @pytest.mark.requirement("S3-31")

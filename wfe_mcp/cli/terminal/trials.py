@@ -27,7 +27,8 @@ def show_checks(screen: Screen, checks: Sequence[FoundCheck]) -> None:
         return
     limits = f"at most {duration(CHECK_LIMIT_S)} each, {duration(ALL_LIMIT_S)} in all"
     write = screen.talk if screen.as_json else screen.line
-    write(f"Found {plural(len(checks), 'check')}. A trial runs their code once: {limits}.")
+    whose = "its" if len(checks) == 1 else "their"
+    write(f"Found {plural(len(checks), 'check')}. A trial runs {whose} code once: {limits}.")
     write("One that fails runs again with your shell's variables, to find those it needs:")
     for check in checks:
         write(f"  {check.name}: {_command(check)}" + (f"   ({check.why})" if check.why else ""))

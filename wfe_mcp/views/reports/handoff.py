@@ -61,6 +61,7 @@ def files(engine: Engine, run: str) -> dict[str, str]:
     """The pages that a next session begins with, by their names; each says that it is ours."""
     overview = overview_of(engine, run)
     record = overview.loaded.record
+    waits = "" if overview.waiting_on == "none" else f", waiting for {overview.waiting_on}"
     start = [
         "# Start here",
         "",
@@ -75,7 +76,7 @@ def files(engine: Engine, run: str) -> dict[str, str]:
         "",
         quoted_line(summary(overview), 300),
         "",
-        f"Run `{record.id}`, waiting for {overview.waiting_on}; last change {_day(record.updated_at)}.",
+        f"Run `{record.id}`{waits}; last change {_day(record.updated_at)}.",
         "",
         *_limit_lines([f"- {quoted_line(text, 300)}" for text in sentences(overview)] or ["No blockers."], 15),
         "",
