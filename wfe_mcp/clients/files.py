@@ -86,12 +86,12 @@ class Records:
 
     def before(self, file: Path, now: bytes) -> tuple[bytes | None] | None:
         """What ``file`` held before install, in a tuple, if it is still as install left it; else None."""
-        record = self._all().get(str(file.resolve()))
+        record = self._record(file)
         return self.first(file) if record and record["after"] == _digest(now) else None
 
     def first(self, file: Path) -> tuple[bytes | None] | None:
         """What ``file`` held before install, in a tuple, whatever came since; None: there is no record, or no copy."""
-        record = self._all().get(str(file.resolve()))
+        record = self._record(file)
         if not record:
             return None
         if record["before"] is None:
@@ -104,7 +104,7 @@ class Records:
 
     def folders_made(self, file: Path) -> list[Path]:
         """The folders that install created for ``file``, innermost first."""
-        record: dict[str, Any] = self._all().get(str(file.resolve())) or {}
+        record = self._record(file) or {}
         return [Path(folder) for folder in record.get("folders", ())]
 
     def keep(self, change: Change, original: bytes | None) -> Path | None:
@@ -129,19 +129,21 @@ class Records:
         """Drop the record of a file; the copy stays."""
         self._store(file, None)
 
-    def _all(self) -> dict[str, Any]:
-        records: dict[str, Any] = {}
-        for file in (self.folder / _RECORDS, *(self.folder / _KEPT).glob("*.json")):
-            with suppress(OSError, ValueError, TypeError):
-                records |= json.loads(file.read_bytes())
-        return records
+    def _record(self, file: Path) -> dict[str, Any] | None:
+        name = str(file.resolve())
+        for place in (self._place(name), self.folder / _RECORDS):
+            with suppress(OSError, ValueError, LookupError, TypeError):
+                return json.loads(place.read_bytes())[name]
+        return None
 
     def _store(self, file: Path, record: dict[str, Any] | None) -> None:
-        # In a file of its own: two installs at once would each write the records that it had read.
         name = str(file.resolve())
         _private_folder(self.folder / _KEPT)
-        place = self.folder / _KEPT / f"{_digest(os.fsencode(name))}.json"
-        replace_file(place, json.dumps({name: record}, indent=1).encode())
+        replace_file(self._place(name), json.dumps({name: record}, indent=1).encode())
+
+    def _place(self, name: str) -> Path:
+        # Each in a file of its own: two installs at once would each write the records that it had read.
+        return self.folder / _KEPT / f"{_digest(os.fsencode(name))}.json"
 
 
 def write(change: Change, records: Records, original: bytes | None) -> Path | None:
