@@ -145,17 +145,13 @@ class Engines:
         ]
 
     def waiting(
-        self,
-        project: str = "",
-        sees: Callable[[str], bool] = lambda _: True,
-        unreadable: dict[str, Refused] | None = None,
+        self, project: str, sees: Callable[[str], bool], unreadable: dict[str, Refused]
     ) -> tuple[list[tuple[Engine, Overview]], list[WaitingTrust]]:
         """The open runs in which a person may be needed, newest first, and the projects in which something needs trust.
 
         Of the projects that the caller ``sees``, or of one; without those whose folder is missing. A project without an open
         run is looked at only where it is that of this page. ``unreadable`` gets why a record cannot be read, by the run.
         """
-        unreadable = {} if unreadable is None else unreadable
         runs = self._with_engines(self._newest(project, unreadable=unreadable), sees)
         engines = {engine.project_id: engine for engine, _ in runs}
         if project in {"", self.engine.project_id} and sees(self.engine.project_id):
