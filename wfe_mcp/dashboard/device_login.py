@@ -1,7 +1,7 @@
 """Login of machines by the device flow (RFC 8628): codes are given and tokens are taken here; a person confirms elsewhere.
 
 POST /login/device     user, machine ──► device_code, user_code, expires_in, interval
-POST /login/token      device_code ──► access_token, or an error of the RFC
+POST /login/token      device_code ──► access_token, or an error of the RFC; temporarily_unavailable: ask again
 POST /login/revoke     token: its holder ends it (RFC 7009)
 
 Where people log in, ``/access`` takes the user code (``verification_uri``); else ``wfe-mcp token confirm CODE`` does, at the server's
@@ -20,6 +20,7 @@ from starlette.routing import Route
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, Channel
 from wfe_mcp.dashboard.login import address_of
+from wfe_mcp.dashboard.outage import unnamed_database
 from wfe_mcp.engine.access import device, tokens
 
 if TYPE_CHECKING:
@@ -40,8 +41,17 @@ def device_routes(engine: Engine, page: str = "") -> list[Route]:
     steps: dict[str, Step] = {"device": _begin, "token": _take, "revoke": _revoke}
 
     async def answer(request: Request) -> Response:
-        step = steps[request.url.path.rpartition("/")[2]]
-        status, content = await run_in_threadpool(step, engine, await _form(request), address_of(request))
+        step, form = steps[request.url.path.rpartition("/")[2]], await _form(request)
+
+        def take() -> tuple[int, dict[str, Any]]:
+            with unnamed_database():
+                return step(engine, form, address_of(request))
+
+        try:
+            status, content = await run_in_threadpool(take)
+        except Refused as refused:
+            why = f"{refused.message} {refused.hint}"
+            status, content = 503, {"error": "temporarily_unavailable", "error_description": why}
         if page and "user_code" in content:
             content["verification_uri"] = page
         return JSONResponse(content, status)
@@ -53,6 +63,8 @@ def _begin(engine: Engine, given: dict[str, str], host: str) -> tuple[int, dict[
     try:
         code, request = device.begin(engine, given.get("user", ""), given.get("machine", ""), host)
     except Refused as refused:
+        if refused.code == "unavailable":
+            raise
         return 429, {"error": "slow_down", "error_description": str(refused)}
     codes = {"device_code": code, "user_code": request.user_code}
     return 200, {**codes, "expires_in": device.CODE_S, "interval": device.INTERVAL_S}
@@ -64,6 +76,8 @@ def _take(engine: Engine, given: dict[str, str], _: str) -> tuple[int, dict[str,
     try:
         taken = device.take(engine, given.get("device_code", ""))
     except Refused as refused:
+        if refused.code == "unavailable":
+            raise
         return 400, {"error": "expired_token", "error_description": str(refused)}
     if taken is None:
         return 400, {"error": "authorization_pending"}

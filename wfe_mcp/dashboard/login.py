@@ -110,6 +110,8 @@ class Logins:
                 self._people.log_in, self._login.issuer, proven.sub, proven.name, proven.groups, address
             )
         except Refused as refused:
+            if refused.code == "unavailable":  # the database, and no one's fault
+                raise
             return await self._refuse(request, "no_role", refused, proven.sub)
         answer = RedirectResponse(kept["to"], 303)
         _set(answer, COOKIE, text, SESSION_S)

@@ -8,8 +8,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from starlette.requests import Request
+from starlette.responses import Response
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.dashboard.answers import page_no, status_of
 from wfe_mcp.dashboard.api.access import Access, Caller
 from wfe_mcp.engine.access.tokens import Token
 
@@ -42,6 +44,15 @@ def unnamed_database() -> Generator[None]:
             "Call again in a few seconds; nothing is lost. The log of the server says why.",
             data=dict(refused.data),
         ) from None
+
+
+async def refusal_page(_: Request, refused: Exception) -> Response:
+    """The answer of a page that did not expect a refusal, such as a login while the database is away."""
+    try:
+        with unnamed_database():
+            raise refused
+    except Refused as shown:
+        return page_no(f"{shown.message} {shown.hint}", status_of(shown))
 
 
 class PublicAccess(Access):

@@ -37,7 +37,7 @@ from wfe_mcp.dashboard.device_login import device_routes
 from wfe_mcp.dashboard.git_http import git_routes
 from wfe_mcp.dashboard.guard import ENTRANCES, Guard
 from wfe_mcp.dashboard.http_server import HttpServer, PromptConnection
-from wfe_mcp.dashboard.outage import PublicAccess, unnamed_database
+from wfe_mcp.dashboard.outage import PublicAccess, refusal_page, unnamed_database
 from wfe_mcp.dashboard.runners import git_grant as job_grant, runner_routes
 from wfe_mcp.engine.access.tokens import Codes, Entry, PageKey
 
@@ -159,10 +159,10 @@ def _app(engine: Engine, access: Access, port: int, origin: str, served: ServedA
         *device_routes(engine, f"{visitors.people.origin}/access" if visitors else ""),
         *git_routes(lambda header, project: _git_grant(access, header, project)),
     ]
-    if visitors is None:
-        return Guard(Starlette(routes=routes, lifespan=alive), port, origin=origin)
-    routes += _pages(access, visitors)
-    return Guard(Starlette(routes=routes, lifespan=alive), port, origin=origin, entrances=ENTRANCES)
+    if visitors is not None:
+        routes += _pages(access, visitors)
+    app = Starlette(routes=routes, lifespan=alive, exception_handlers={Refused: refusal_page})
+    return Guard(app, port, origin=origin, entrances=ENTRANCES if visitors else None)
 
 
 def _git_grant(access: Access, header: str, project: str) -> GitGrant:

@@ -22,6 +22,7 @@ from starlette.routing import Route
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.api.access import bearer
 from wfe_mcp.dashboard.api.replies import status_of
+from wfe_mcp.dashboard.outage import unnamed_database
 from wfe_mcp.engine.access.tokens import note_use
 from wfe_mcp.engine.background import runners
 from wfe_mcp.engine.background.queues import projects_with_jobs
@@ -133,7 +134,8 @@ def _runner(access: Access, request: Request) -> Token:
 def _job(access: Access, request: Request) -> tuple[Engine, str, str]:
     """The engine of the project of a claim, its token and its job. Refuses ``unauthorized`` and ``unavailable``."""
     text = bearer(request.headers.get("authorization", ""))
-    project = runners.project_of(access.own_engine, text)
+    with unnamed_database():
+        project = runners.project_of(access.own_engine, text)
     engine = access.engine_of_runner(project)
     if engine is None:
         raise Refused("unavailable", "The folder of this project is not there any more.", "Ask who runs the server.")

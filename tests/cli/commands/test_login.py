@@ -29,7 +29,8 @@ class Restarting(BaseHTTPRequestHandler):
 
 def test_a_login_continues_where_the_server_is_away_for_a_moment(cli: Terminal) -> None:
     pending = 400, {"error": "authorization_pending"}
-    Restarting.answers = [(200, BEGUN), pending, (502, None), pending, (200, TAKEN)]
+    no_database = 503, {"error": "temporarily_unavailable"}
+    Restarting.answers = [(200, BEGUN), pending, (502, None), no_database, pending, (200, TAKEN)]
     with ThreadingHTTPServer(("127.0.0.1", 0), Restarting) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://localhost:{server.server_address[1]}"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Url = Annotated[str, typer.Argument(metavar="URL", help="The address of the server: https://wfe.example.")]
 _GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+_WAITS = ("authorization_pending", "temporarily_unavailable")
+"""The errors after which the machine asks again."""
 _ANSWER_S = 30.0
 _MOST_BYTES, _SHOWN_BYTES = 100_000, 200
 
@@ -58,7 +60,7 @@ def login(invocation: Invocation, url: Url) -> None:
             summary = f"Logged in at {url} as {name} until {ends[:10]}. Now: wfe-mcp install --server {url}"
             invocation.answer(summary, data={"url": url, "name": name, "expires_at": ends})
             return
-        if answer.get("error") != "authorization_pending":
+        if answer.get("error") not in _WAITS:
             raise Refused("unauthorized", f"The login was not confirmed: {_why(answer)}", f"wfe-mcp login {url}")
     raise Refused("unauthorized", "The login was not confirmed in time.", f"wfe-mcp login {url}")
 

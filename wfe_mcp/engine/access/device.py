@@ -60,7 +60,7 @@ class DeviceRequest:
 
 
 def begin(engine: Engine, user: str, machine: str, address: str) -> tuple[str, DeviceRequest]:
-    """The device code and the request of a machine. Refuses ``unavailable`` while too many wait."""
+    """The device code and the request of a machine. Refuses ``limit_reached`` while too many wait."""
     now, code = engine.clock(), secrets.token_urlsafe(32)
     letters = "".join(secrets.choice(_LETTERS) for _ in range(8))
     until = now + timedelta(seconds=CODE_S)
@@ -72,7 +72,7 @@ def begin(engine: Engine, user: str, machine: str, address: str) -> tuple[str, D
         waiting = _waiting(tx, now)
         of_one = sum(request.address == waiting_request.address for request in waiting.values())
         if len(waiting) >= MOST or of_one >= MOST_FROM_ONE:
-            raise Refused("unavailable", "Too many logins wait to be confirmed.", "Wait ten minutes, then try again.")
+            raise Refused("limit_reached", "Too many logins wait to be confirmed.", "Wait ten minutes, then try again.")
         _write(tx, _hash(code), waiting_request, now)
     return code, waiting_request
 
