@@ -15,6 +15,7 @@ from wfe_mcp.gates.tap import tap_results
 Counts = tuple[int, int, int, int]
 """Passed, failed, errors, skipped."""
 
+# Programs print lines of any length, also on purpose: where a pattern fails, it has read a line a few times at most.
 _NEVER = re.compile(r"(?!)")
 _MOST_DIGITS = 12
 
@@ -49,8 +50,9 @@ def results_printed(text: str, runners: Iterable[str] | None = None) -> TestResu
     row = PRINTED[name]
     if row.reads is not None:
         return row.reads(text)
-    summaries = [row.counts(match) for match in row.summary.finditer(text)]
-    passed, failed, errors, skipped = map(sum, zip(*(summaries if row.adds_up else summaries[-1:]), strict=True))
+    summaries = [*row.summary.finditer(text)]
+    counts = map(row.counts, summaries if row.adds_up else summaries[-1:])
+    passed, failed, errors, skipped = map(sum, zip(*counts, strict=True))
     failing = {line.group(2): _failing(line, row) for line in row.failing.finditer(text)}
     passing = dict.fromkeys(line.group(1) for line in row.passing.finditer(text))
     return TestResults(
@@ -148,20 +150,20 @@ PRINTED: dict[str, PrintedFormat] = {
         ),
         _pytest,
         _lines(r"^(FAILED|ERROR) ([^\s].*?)(?: - .*)?$"),
-        _lines(r"^(\S+::\S.*?) PASSED(?: +\[ *\d+%\])?$"),
+        _lines(r"^(?=\S+?::\S)(\S.*?) PASSED(?: +\[ *\d+%\])?$"),
         _lines(r"^ERROR (?:(?!::).)*(?: - .*)?$"),
     ),
     "unittest": PrintedFormat(
         _lines(r"^Ran (\d+) tests? in [\d.]+s\n+(?:OK|FAILED|NO TESTS RAN)(?: \((.*)\))?"),
         _unittest,
-        _lines(r"^(FAIL|ERROR|UNEXPECTED SUCCESS): (.+?)(?: \[.*\])?$"),
+        _lines(r"^(FAIL|ERROR|UNEXPECTED SUCCESS): (.+?)(?: \[[^][\n]*\])?$"),
         _UNITTEST_PASSING,
         re.compile(r"unittest\.loader\._FailedTest|: setUpModule \(|: setUpClass \("),
     ),
     "node:test": PrintedFormat(
         _lines(r"^[#ℹ] tests \d+\n(?:[#ℹ] \w+ [\d.]+\n?)+"), _tap_counts, _lines(r"^ *not ok() \d+ - (.+?)(?: # .*)?$")
     ),
-    "jest": PrintedFormat(_lines(r"^Tests: +(.*\d+ total)$"), _counts_in_list, _lines(r"^()  ● (.+)$")),
+    "jest": PrintedFormat(_lines(r"^Tests: +(?=\S)(.*\d total)$"), _counts_in_list, _lines(r"^()  ● (.+)$")),
     "vitest": PrintedFormat(_lines(r"^ +Tests  (.*) \(\d+\)$"), _counts_in_list, _lines(r"^() FAIL  (\S+ > .+)$")),
     "mocha": PrintedFormat(
         _lines(r"^ +(?P<passed>\d+) passing \(.*\)(?:\n +(?P<skipped>\d+) pending)?(?:\n +(?P<failed>\d+) failing)?"),

@@ -59,7 +59,7 @@ _OTHERS: tuple[tuple[str, str, str], ...] = (
         "go mod download",
     ),
     (
-        r"Could not find .+ in (?:any of the sources|locally installed gems)|bundler: command not found",
+        r"Could not find \S+(?: \S+){0,9} in (?:any of the sources|locally installed gems)|bundler: command not found",
         "a gem is missing",
         "bundle install",
     ),
@@ -91,7 +91,7 @@ def remedy(argv: Sequence[str], within: str | None, root: Path, output: str) -> 
 def failed_before_tests(argv: Sequence[str], cwd: Path, output: str) -> str:
     """The script of package.json that failed before the tests began, with its command; empty where none did."""
     known = scripts_of(cwd)
-    shown = re.findall(r"^> (?:\S+@\S* )?([\w:.-]+)(?: /.*)?$", output, re.MULTILINE)
+    shown = re.findall(r"^> (?:@?[^\s@]+@\S* )?([\w:.-]+)(?: /.*)?$", output, re.MULTILINE)
     ran = [name for name in shown if isinstance(known.get(name), str)]
     if not ran:
         return ""

@@ -208,7 +208,7 @@ RUNNERS: tuple[Runner, ...] = (
         is_goal=True,
         files=_depths("build/test-results/*/TEST-*.xml"),
         deaths=(
-            (r"Task \S*compile\S* FAILED|:compile\S* FAILED|Compilation failed", "because it did not compile"),
+            (r"Task (?=\S*compile)\S+ FAILED|:compile[^\s:]* FAILED|Compilation failed", "because it did not compile"),
             (r"test UP-TO-DATE", "without running its tests again (they are up to date)"),
         ),
     ),

@@ -13,6 +13,7 @@ Rules:
 """
 
 import re
+from dataclasses import field
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.gates.results import FailedTest, TestResults
@@ -21,9 +22,7 @@ _ASSERTION = re.compile(r"^(not )?ok +\d+\b( -)? *(.*)$")
 _DIRECTIVE = re.compile(r"(?:^| )# ?(?:skip|todo)", re.IGNORECASE)
 _COMMENT = re.compile(r"^# (?! )(.+)$")
 _NO_NAME = re.compile(r"(?:Subtest:|Looks like|SKIP|TODO) |(?:tests|pass|fail|skip|todo)\s+\d+$|ok$", re.IGNORECASE)
-_PLACE = re.compile(
-    r"^\s+(?:at|location): .*?((?:[A-Za-z]:)?[^\s()'\"]+?):(\d+)(?::\d+)?\)?'?$|^# +at (\S+) line (\d+)"
-)
+_PLACE = re.compile(r"^\s+(?:at|location): (?:.*[\s()'\"])?([^\s()'\"]+?):(\d+)(?::\d+)?\)?'?$|^# +at (\S+) line (\d+)")
 
 
 @dataclass(slots=True)
@@ -34,7 +33,7 @@ class _Test:
     passed: int = 0
     failed: int = 0
     message: str = ""
-    places: tuple[str, ...] = ()
+    places: list[str] = field(default_factory=list[str])
 
 
 def tap_results(text: str) -> TestResults:
@@ -63,10 +62,10 @@ def _tests(text: str) -> list[_Test]:
         elif (comment := _COMMENT.match(line)) and not _NO_NAME.match(comment[1]):
             group = _Test(comment[1].strip())
         elif tests and tests[-1].failed and (place := _PLACE.match(line)):
-            tests[-1].places += (f"{place[1] or place[3]}:{place[2] or place[4]}",)
+            tests[-1].places.append(f"{place[1] or place[3]}:{place[2] or place[4]}")
     return tests
 
 
 def _failing(test: _Test) -> FailedTest:
     message = ", at ".join(filter(None, (test.message, next(iter(test.places), ""))))
-    return FailedTest(test.name, message=message, places=test.places)
+    return FailedTest(test.name, message=message, places=tuple(test.places))
