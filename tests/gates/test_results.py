@@ -154,6 +154,8 @@ def test_a_pattern_needs_room_for_all_its_parts() -> None:
         (b"", "not well-formed XML"),
         (b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><testsuite>&b;</testsuite>', "document type"),
         (b"<testsuite>" * 70, "nested more than"),
+        (b'<?xml version="1.0" encoding="klingon"?><testsuite/>', "unknown encoding: klingon"),
+        (b'<?xml version="1.0" encoding="utf-7"?><testsuite/>', "multi-byte encodings are not supported"),
     ],
 )
 def test_a_hostile_or_foreign_report_is_refused(content: bytes, why: str) -> None:

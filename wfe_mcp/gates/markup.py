@@ -53,7 +53,7 @@ def parse_xml(content: bytes) -> Element:
     parser.StartDoctypeDeclHandler = doctype
     try:
         parser.Parse(content, True)
-    except expat.ExpatError as exc:
+    except (expat.ExpatError, LookupError, ValueError) as exc:  # the last two: of its encoding
         raise UnreadableReport(f"it is not well-formed XML: {exc}") from exc
     return builder.close()
 
