@@ -13,6 +13,7 @@ import csv
 import io
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -34,6 +35,7 @@ MOST_BYTES = 10_000_000
 """Of a file that is read: an output, a gold set."""
 _SEARCH_S = 10.0
 _WHY_CHARS = 400
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
 _SEARCH = """
 import re, sys
 found = None
@@ -193,12 +195,14 @@ def _search_figure(text: str, regex: str, root: Path) -> float:
     mark, _, figure = result.output_tail.strip().partition(" ")
     if mark != "found":
         raise _UnreadableError(f"nothing in the output is as {regex!r}")
-    return _number(figure.replace(",", ""), f"what {regex!r} finds")
+    # Only between thousands is a comma nothing: 0,93 is no 93.
+    plain = figure.replace(",", "") if _THOUSANDS.fullmatch(figure.strip()) else figure
+    return _number(plain, f"what {regex!r} finds")
 
 
 def _figure_at(text: str, pointer: str, *, whole: bool) -> float:
     """The figure at a JSON pointer: of a file, or of the last line of an output that is JSON, else of all of it."""
-    lines = [] if whole else [line for line in text.splitlines() if line.lstrip().startswith(("{", "["))][-1:]
+    lines = [] if whole else [line for line in text.split("\n") if line.lstrip().startswith(("{", "["))][-1:]
     document: Any = None
     for candidate in (text, *lines):
         try:
@@ -259,7 +263,7 @@ def _answers(text: str, name: str, gold: GoldSetSettings) -> dict[str, str]:
     """The answers in a file by their keys: CSV, a list of objects in JSON, or an object on each line."""
     try:
         if name.lower().endswith((".jsonl", ".ndjson")):
-            rows: Any = [json.loads(line) for line in text.splitlines() if line.strip()]
+            rows: Any = [json.loads(line) for line in text.split("\n") if line.strip()]
         elif name.lower().endswith(".json"):
             rows = json.loads(text)
         else:

@@ -95,6 +95,21 @@ TESTS: dict[str, tuple[str, dict[str, Any], str]] = {
         {"type": "benchmark", "check": "bench", "file": ".out/old.json", "pointer": "/q", "threshold": 7},
         "error",
     ),
+    "a figure in JSON after other lines, with a separator of lines in a text": (
+        "print('begins'); print('{\"t\": \"a' + chr(0x2028) + 'b\", \"q\": 7}')",
+        {"type": "benchmark", "check": "bench", "pointer": "/q", "threshold": 7},
+        "passed",
+    ),
+    "a figure with commas between thousands": (
+        "print('lines: -12,345,678.5')",
+        {"type": "benchmark", "check": "bench", "regex": r"lines: (\S+)", "threshold": -12345678.5, "comparison": "eq"},
+        "passed",
+    ),
+    "a figure with a comma before its fraction": (
+        "print('accuracy: 0,93')",
+        {"type": "benchmark", "check": "bench", "regex": r"accuracy: (\S+)", "threshold": 0.95},
+        "error",
+    ),
     "no such figure": ("pass", FAST, "error"),
     "a benchmark that fails": ("print('p95: 1'); raise SystemExit(1)", FAST, "error"),
     "an expression that never ends": (
