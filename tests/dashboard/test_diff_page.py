@@ -92,6 +92,22 @@ def test_a_large_file_is_cut_with_a_way_to_see_all(request_id: str, browser: Bro
     assert (whole.count("\n+line"), "kept.py" in whole) == (900, False)
 
 
+def test_of_a_file_that_is_rewritten_the_first_rows_have_both_sides(scene: Scene, browser: Browser) -> None:
+    scene.git("init", "-q")
+    scene.write("a.txt", "".join(f"old {number}\n" for number in range(450)) + "kept\n")
+    run = scene.start(phase("plan", approval()))
+    scene.begin(run, "plan")
+    scene.write("a.txt", "".join(f"new {number}\n" for number in range(430)) + "kept\nmore\n")
+    scene.submit(run, "plan")
+    rows = file(browser.get(f"/decide/{asked(scene, run)}?split=1"), "a.txt").split("<tr")
+    words = [re.sub("<[^>]*>", "", row) for row in rows]
+    assert all(word in words[400] for word in ("old 399", "new 399"))
+    assert "52 more lines" in words[400]
+    column = re.sub("<[^>]*>", "", file(browser.get(f"/decide/{asked(scene, run)}"), "a.txt"))
+    assert ("old 399" in column, "old 400" in column, "new 0" in column) == (True, False, False)
+    assert "482 more lines" in column
+
+
 def test_code_below_a_text_that_began_above_the_hunk_has_its_own_colours() -> None:
     from wfe_mcp.dashboard.prose import highlight
 

@@ -7,7 +7,7 @@ each line.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
-from itertools import accumulate, zip_longest
+from itertools import accumulate, islice, zip_longest
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.prompts import Side
@@ -21,6 +21,8 @@ from wfe_mcp.workspace.git.file_diffs import FileDiff, Hunk
 
 MOST_OF_FILE, MOST_OPEN = 400, 800
 """Lines of one file on the page; lines over all files that are unfolded when the page opens."""
+_COLOURED_CHARS = 120_000
+"""Of a hunk; a longer one is plain."""
 _CLASSES = {"+": "add", "-": "del"}
 _SQUARES = 5
 _WORD = re.compile(r"\w+|\s+|[^\w\s]")
@@ -85,14 +87,14 @@ def _file(file: FileDiff, whole: str, holds: str, talk: Fields | None, *, is_ope
         tag("span", stat_html(file.added, file.removed) if file.hunks else None, class_="end row"),
         class_="fold",
     )
-    rows = list(_rows(file, talk, split=split))
-    left = len(rows) - MOST_OF_FILE
+    rows = list(islice(_rows(file, talk, split=split), MOST_OF_FILE))
+    left = _height(file, split=split) - MOST_OF_FILE
     more = (
         tag("p", f"{plural(left, 'more line')}. ", tag("a", "Show the whole file", href=whole), class_="note")
         if left > 0
         else None
     )
-    lines = _table(file, rows[:MOST_OF_FILE], "diff beside" if split else "diff") if rows else None
+    lines = _table(file, rows, "diff beside" if split else "diff") if rows else None
     body = [tag("div", lines, class_="diff-scroll") if lines else None, more]
     ids = tag("p", words.file_ids(file), class_="muted small ids")
     return tag("details", summary, *body, ids, class_="file", id=anchor(file), open=is_open)
@@ -118,14 +120,40 @@ class _Line:
 
 
 def _lines(path: str, hunk: Hunk) -> list[_Line]:
-    """The lines of a hunk with their numbers and colours."""
+    """The lines of a hunk that can be shown, with their numbers and colours."""
     lines: list[_Line] = []
     old, new = hunk.old_start, hunk.new_start
-    for line, pieces in zip(hunk.lines, _by_line(path, hunk.lines), strict=True):
+    begin = list(_begin(hunk.lines))
+    language = path if sum(map(len, hunk.lines)) <= _COLOURED_CHARS else ""
+    for line, pieces in zip(begin, _by_line(language, begin), strict=True):
         lines.append(_Line(line[0], old, new, pieces))
         old += line[0] != "+"
         new += line[0] != "-"
     return lines
+
+
+def _begin(lines: Sequence[str]) -> Iterator[str]:
+    """The lines of which the first ``MOST_OF_FILE`` rows are made, also side by side. A file can have 30,000 of them."""
+    old, new, before = 0, 0, " "
+    for line in lines:
+        sign = line[0]
+        old, new = old + (sign != "+"), new + (sign != "-")
+        if max(old, new) > MOST_OF_FILE and (sign == " " or (sign, before) == ("-", "+")):
+            return
+        if (new if sign == "+" else old) <= MOST_OF_FILE:
+            yield line
+        before = sign
+
+
+def _height(file: FileDiff, *, split: bool) -> int:
+    """How many rows ``_rows`` makes of all lines, without comments."""
+    rows, end = 0, 1
+    for hunk in file.hunks:
+        signs = "".join(line[0] for line in hunk.lines)
+        beside = sum(max(len(gone), len(come)) for gone, come in re.findall(r"(-*)(\+*)", signs)) + signs.count(" ")
+        rows += (hunk.old_start > end) + (beside if split else len(signs))
+        end = hunk.old_start + len(signs) - signs.count("+")
+    return rows
 
 
 def _by_line(path: str, lines: Sequence[str]) -> Iterator[list[Html | str]]:
