@@ -191,6 +191,26 @@ def test_named_tests_cannot_be_judged_where_the_runner_names_none() -> None:
     assert fault.is_unknowable and "mocha printed no names" in fault.reason
 
 
+def test_no_test_fails_is_unknown_where_errors_have_no_names() -> None:
+    results = results_printed("Tests run: 3, Failures: 0, Errors: 2, Skipped: 0\n", ["Maven"])
+    (fault,) = unmet(Expectation.of({"failing_tests": []}), ObservedResult(1, results))
+    assert fault.is_unknowable and "Maven printed no names" in fault.reason
+
+
+def test_a_test_that_nextest_ended_or_a_signal_killed_is_one_of_the_others_that_fail() -> None:
+    text = """
+        FAIL [   0.255s] (1/4) pa tests::plain
+     SIGSEGV [   0.282s] (2/4) pa tests::crash
+   ABORT SIG 9 [   0.265s] (3/4) pa tests::killed
+     TIMEOUT [   1.005s] pa tests::hangs
+     Summary [   1.1s] 4 tests run: 0 passed, 3 failed, 1 timed out, 0 skipped
+"""
+    results = results_printed(text, ["cargo nextest"])
+    (fault,) = unmet(Expectation.of({"failing_tests": ["tests::plain"]}), ObservedResult(100, results))
+    assert fault.reason == "other tests fail too: tests::crash, tests::killed, tests::hangs"
+    assert unmet(Expectation.of({"fails": ["tests::hangs"]}), ObservedResult(100, results)) == ()
+
+
 RAN = TestResults(8, 0, 0, 2)
 
 

@@ -375,7 +375,7 @@ _UNNAMED = {
 
 
 def _unmet_names(expected: tuple[str, ...], results: TestResults, why: str) -> tuple[Unmet, ...]:
-    if results.failed and not results.failing:
+    if results.failed + results.errors and not results.failing:
         return (Unmet(f"which tests failed is unknown: {results.runner or 'the runner'} printed no names", True),)
     failing = [test for test in results.failing if not test.is_unloaded]
     absent = [name for name in expected if not any(is_named(name, test) for test in failing)]

@@ -200,7 +200,9 @@ PRINTED: dict[str, PrintedFormat] = {
             r"^ +Summary \[.*\] \d+(?:/\d+)? tests? run: (?P<passed>\d+) passed(?: \(.*?\))?(?:, (?P<failed>\d+) failed)?(?:, (?P<errors>\d+) timed out)?(?:, (?P<skipped>\d+) skipped)?"
         ),
         _numbers,
-        _lines(r"^ +FAIL() \[[^\]]*\] (?:\(.*?\) )?\S+ (\S+)$"),
+        _lines(
+            r"^ +(?:FAIL|LEAK-FAIL|XFAIL|TIMEOUT|ABORT|ABORT SIG \d+|SIG[A-Z]+)() \[[^\]]*\] (?:\(.*?\) )?\S+ (\S+)$"
+        ),
         _lines(r"^ +PASS \[[^\]]*\] (?:\(.*?\) )?\S+ (\S+)$"),
     ),
     "Maven": PrintedFormat(

@@ -76,7 +76,7 @@ class Expect(Shape):
         ),
     ] = optional(
         None,
-        'Tests that must fail: exactly this number, the ones with these ids or globs, or `"some"`.',
+        'Tests that must fail: at least this number, the ones with these ids or globs and no others, or `"some"`.',
         example=["tests/test_calc.py::test_add"],
     )
     min_tests: int | None = optional(
