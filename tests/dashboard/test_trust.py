@@ -193,6 +193,12 @@ def test_an_unknown_project_has_no_page_of_trust(scene: Scene, browser: Browser)
     assert browser.get(f"/trust/{scene.engine.project_id}?in=/nowhere").status == 400
 
 
+@pytest.mark.parametrize("folder", ["", ".", "%00", "/x" * 100, "a" * 5_000])
+def test_an_address_with_a_folder_that_cannot_be_one_leads_nowhere(scene: Scene, browser: Browser, folder: str) -> None:
+    assert browser.get(f"/trust/{scene.engine.project_id}?in={folder}").status == 400
+    assert browser.get(f"/approvers/{scene.engine.project_id}?in={folder}").status == 404
+
+
 def test_inbox_and_decision_lead_to_what_needs_trust(scene: Scene, browser: Browser) -> None:
     run = scene.start(phase("plan", approval()))
     scene.do(run, "plan")

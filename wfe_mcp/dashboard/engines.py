@@ -5,6 +5,7 @@ An engine is created at its first use. A project whose folder is missing has non
 
 import contextlib
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -112,7 +113,7 @@ class Engines:
     def of_project(self, project: str, folder: str) -> Engine | None:
         """The engine of a project in ``folder``, one of its worktrees; None when there is no such project or worktree."""
         engine = self.by_id(project)
-        if engine is None or not Path(folder).is_dir():
+        if engine is None or not os.path.isdir(folder):  # noqa: PTH112 - a name may be too long for pathlib
             return None
         place = project_at(Path(folder))
         if place.root == engine.root:

@@ -84,6 +84,7 @@ def test_each_change_needs_the_pin(cli: Terminal) -> None:
         (("add", "npm", "--kind", "tocken"), "Did you mean 'token'?"),
         (("add", "npm", "--expires", "2020-01-01"), "'2020-01-01' is past."),
         (("add", "npm", "--expires", "soon"), "'soon' is neither a duration nor a date."),
+        (("add", "npm", "--expires", "9999-12-31T23:59:59-14:00"), "is neither a duration nor a date."),
         (("rotate", "nmp"), "There is no credential 'nmp'."),
     ],
 )

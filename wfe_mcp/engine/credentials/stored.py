@@ -250,7 +250,7 @@ def expiry_of(text: str, now: datetime) -> datetime | None:
     except ValueError:
         try:
             expiry = datetime.fromisoformat(text).astimezone(now.tzinfo)
-        except ValueError:
+        except (ValueError, OverflowError):
             raise Refused(
                 "bad_argument", f"{text[:80]!r} is neither a duration nor a date.", "Say 90d, or 2027-03-01."
             ) from None
