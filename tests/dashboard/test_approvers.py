@@ -8,14 +8,17 @@ import pytest
 
 from tests.dashboard.browser import PIN, WRONG, Browser
 from tests.dashboard.soft_key import PRESENT, Signer, SoftKey, nothing_installed
+from tests.engine.approvals.people import another
 from tests.engine.scene import HUMAN, Scene, refused
 from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.engine.approvals import pin
 from wfe_mcp.engine.approvals.approvers import (
     APPROVERS,
     PinnedChain,
     approvers_here,
     chain_of,
     pin_change,
+    pin_person,
     pinned_here,
     trust_key,
 )
@@ -96,6 +99,22 @@ def test_a_key_goes_by_the_word_of_one_that_stays_and_the_last_one_stays(scene: 
     assert names(scene) == ["phone"]
     assert not any("/remove" in path for path in person.browser.get(person.place).forms)
     assert person.pin(SoftKey("tablet"), by=first).status == 403, "a key that went lets nothing in"
+
+
+def test_where_no_passkey_is_pinned_a_key_is_removed_with_the_pin(scene: Scene, person: Signer) -> None:
+    ada, mine = pin.person_at_page(scene.engine, PIN, "ada"), pin.own_key(scene.engine)
+    assert mine is not None
+    pin_person(scene.engine, ada, pin.person_key("ada", mine.public_key))
+    another(scene, ada, "bob")
+    seen = person.browser.get(person.place)
+    remove = next(path for path in seen.forms if "/remove?" in path)
+    assert "pin" in seen.forms[remove]
+    status, asked = person.ask(seen, remove, remove.replace("/remove?", "/remove/sign?"))
+    assert (status, asked["options"]) == (200, None)
+    typed = {"ceremony": asked["ceremony"], "pin": PIN}
+    assert person.browser.send(seen, remove, **typed).status == 200
+    assert [key.name for key in approvers_here(scene.root).keys.values()] == ["ada"]
+    assert verify(scene.engine).findings == ()
 
 
 def test_two_keys_of_one_person_have_the_same_name(scene: Scene, person: Signer) -> None:

@@ -8,7 +8,7 @@
 
 Rules:
 1. The PIN, entered in this form, pins the first key: trust on first use. Every other change needs the signature of a
-   pinned key; the PIN does not replace it.
+   pinned key; the PIN does not replace it. Where no passkey is pinned, that is the person's own key, which the PIN opens.
 2. The requested change is kept here between the steps; of the browser's answer only key and signature are used.
 """
 
@@ -177,16 +177,18 @@ def _lost(view: PinnedView) -> list[Html]:
 def _keys(view: PinnedView, tokens: Mapping[str, str]) -> list[Html]:
     if not view.keys:
         return [tag("p", "No key is pinned yet.", class_="quiet")]
-    parts = [tag("h2", "Pinned keys")]
-    for key in view.keys:
+    parts, by_pin = [tag("h2", "Pinned keys")], not _has_passkey(view)
+    for number, key in enumerate(view.keys):
         remove = tag(
             "form",
             hidden("token", tokens["remove"]),
             hidden("id", key["id"]),
+            *([pin_field(f"pin-remove-{number}")] if by_pin else []),
             *passkey_button(f"Remove {key['name']}", "no"),
             method="post",
             action=_path(view, "remove"),
             data_sign=_path(view, "remove/sign"),
+            data_pin=by_pin,
         )
         text = f"{key['name']}, since {key['added_at']}, pinned by {key['let_in_by']}"
         parts += [
@@ -198,7 +200,7 @@ def _keys(view: PinnedView, tokens: Mapping[str, str]) -> list[Html]:
 
 
 def _add(view: PinnedView, tokens: Mapping[str, str], name: str) -> list[Html]:
-    first = not any(key["kind"] == "passkey" for key in view.keys)
+    first = not _has_passkey(view)
     how = (
         "This is the first passkey: your PIN pins it. After that, only a pinned key can pin another."
         if first
@@ -221,6 +223,10 @@ def _add(view: PinnedView, tokens: Mapping[str, str], name: str) -> list[Html]:
     )
     after = tag("p", f"Then commit {view.file}: the keys in it verify approvals.", class_="quiet")
     return [tag("h2", "Pin a passkey"), tag("p", how), form, after]
+
+
+def _has_passkey(view: PinnedView) -> bool:
+    return any(key["kind"] == "passkey" for key in view.keys)
 
 
 def _path(view: PinnedView, step: str) -> str:
