@@ -10,7 +10,7 @@ import pytest
 import yaml
 from hypothesis import given, strategies as st
 
-from wfe_mcp.clients.formats.entry import Format, add_entry, parse_document, remove_entry
+from wfe_mcp.clients.formats.entry import Format, add_entry, cut, parse_document, remove_entry
 from wfe_mcp.clients.formats.splice import Unreadable, Unsplicable
 from wfe_mcp.workspace.config.edits import value_at
 
@@ -182,6 +182,24 @@ def test_an_entry_looks_like_what_is_around_it(form: Format, before: str, after:
 )
 def test_an_entry_that_a_user_wrote_is_cut_out(form: Format, before: str, after: str) -> None:
     assert remove_entry(before.encode(), form, ("s", "wfe")).decode() == after
+
+
+@pytest.mark.parametrize(
+    ("form", "path", "before"),
+    [
+        ("yaml", ("extensions", "wfe"), b"a: 1\n"),
+        ("yaml", ("extensions", "wfe"), b"a: 1\nextensions:\n"),
+        ("yaml", ("extensions", "wfe"), b"a: 1\nextensions: {}\n"),
+        ("yaml", ("extensions", "wfe"), b"extensions:\n  other: 1\n"),
+        ("toml", ("mcp_servers", "wfe"), b"a = 1\n"),
+        ("json", ("mcpServers", "wfe"), b'{\n  "a": 1\n}\n'),
+        ("json", ("mcpServers", "wfe"), b'{"mcpServers": {"a": 1}, "mcpServers": {}}\n'),
+    ],
+)
+def test_what_holds_an_entry_goes_with_it_where_the_file_did_not_have_it(
+    form: Format, path: tuple[str, str], before: bytes
+) -> None:
+    assert cut(add_entry(before, form, path, {"command": "wfe-mcp"}), form, path, before=(before,)) == before
 
 
 def test_an_element_of_a_list_is_added_first_and_cut_out() -> None:

@@ -85,11 +85,17 @@ def cut(
         return text
     original = parse_document(before[0] or b"", form)
     for depth in range(len(path) - (element is None), 0, -1):
-        around = path[:depth]
-        if value_at(parse_document(text, form), around) not in ({}, []) or value_at(original, around) is not None:
+        around, document = path[:depth], parse_document(text, form)
+        if not _has(document, around) or value_at(document, around) or _has(original, around):
             break
         text = remove_entry(text, form, around)
     return rest_of(text, before)
+
+
+def _has(document: object, path: Sequence[str]) -> bool:
+    """Whether something is at ``path``, also the nothing that YAML makes of a mapping that lost its only entry."""
+    holder = value_at(document, path[:-1])
+    return isinstance(holder, dict) and path[-1] in holder
 
 
 def rest_of(text: bytes, before: tuple[bytes | None] | None) -> bytes | None:

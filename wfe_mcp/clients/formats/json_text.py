@@ -159,7 +159,7 @@ def removal(text: str, path: Sequence[str], element: Any = None) -> list[Edit]:
     """The edits that remove the member at ``path``, or ``element`` of the list there. Raises ``Unsplicable`` without it."""
     node = _tree(text)
     for key in path if element is not None else path[:-1]:
-        node = next((member.node for member in node.parts if member.key == key), Node(0, 0, None))
+        node = next((member.node for member in reversed(node.parts) if member.key == key), Node(0, 0, None))
     wanted = [
         number
         for number, member in enumerate(node.parts)
