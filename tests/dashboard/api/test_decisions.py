@@ -87,6 +87,26 @@ def test_text_of_an_agent_is_never_markup_in_the_sections(scene: Scene, person: 
     assert 'href="javascript' not in html
 
 
+@pytest.mark.attack("an artifact has text where a reader of Markdown leaves it out", "held", "A1")
+@pytest.mark.parametrize(
+    "body",
+    [
+        "| Step |\n|---|\n| Copy it | and delete the original |",
+        "a | b\n-|-\n|| x | and delete the original",
+        f"{'> ' * 12}{'- ' * 9}and delete the original",
+    ],
+    ids=["a table with one column", "cells without a frame", "deep in quotes and lists"],
+)
+def test_nothing_of_a_document_is_left_out_of_the_sections(scene: Scene, person: Program, body: str) -> None:
+    document = {"artifact": "plan_doc", "schema": "markdown_doc@1"}
+    run = scene.start(phase("plan", approval(), output=document))
+    scene.do(run, "plan", {"front": {}, "body": f"# Title\n\n{body}\n"})
+
+    html = person.get(f"{PATH}/page", {"request": asked(scene, run)}).data["html"]
+
+    assert "and delete the original" in html
+
+
 def test_a_person_approves_what_was_shown(scene: Scene, person: Program, request_id: str) -> None:
     done = person.post(f"{PATH}/approve", {"request": request_id}, pin=PIN, comment="good", **seen(person, request_id))
 

@@ -2,19 +2,22 @@
 
 Rules:
 1. Nothing that an agent wrote is hidden: HTML is text, link definitions and titles are text, entities stay as written,
-   and a link or an image shows its address.
+   and a link or an image shows its address. What the parser leaves out, nesting too deep and cells beyond a table's header,
+   makes the whole text be shown as it was written.
 2. Nothing is active: there are no links, images or HTML, only text with a style.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+import re
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from wfe_mcp.core.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from markdown_it.rules_block import StateBlock
     from markdown_it.tree import SyntaxTreeNode
 
 Style = Literal["", "code", "strong", "em", "s"]
@@ -89,7 +92,32 @@ def parse_blocks(text: str) -> tuple[Block, ...]:
 
     it = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
     it.disable(["reference", "entity", "html_block", "html_inline"])
-    return _blocks(SyntaxTreeNode(it.parse(text)).children)
+    it.block.ruler.at("table", _table, {"alt": ["paragraph", "reference"]})
+    noted: dict[str, Any] = {}
+    tokens = it.parse(text, noted)
+    deepest = max((token.level for token in tokens if token.type in _CONTAINERS), default=0)
+    if _WIDE in noted or deepest + 1 >= it.options["maxNesting"]:
+        return (Code(text.rstrip("\n")),)
+    return _blocks(SyntaxTreeNode(tokens).children)
+
+
+_CONTAINERS = ("blockquote_open", "list_item_open")
+_WIDE = "wide"
+
+
+def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:  # as the parser calls it
+    """The parser's rule for tables; it also notes a row with more cells than the header, which the parser leaves out."""
+    from markdown_it.rules_block import table
+
+    before = len(state.tokens)
+    is_table = table(state, start, end, silent)
+    opened = state.tokens[before:]
+    columns = sum(token.type == "th_open" for token in opened)
+    for row in (token.map[0] for token in opened if token.type == "tr_open" and token.map):
+        cells = re.split(r"(?<!\\)\|", state.src[state.bMarks[row] + state.tShift[row] : state.eMarks[row]].strip())
+        if "".join(cells[columns + (not cells[0]) :]).strip():
+            state.env[_WIDE] = True
+    return is_table
 
 
 def _blocks(nodes: Sequence[SyntaxTreeNode]) -> tuple[Block, ...]:
