@@ -108,6 +108,18 @@ def test_what_an_earlier_try_left_in_the_file_is_no_output(stub: Stub, kind: Pro
 
 
 @kinds
+@pytest.mark.attack("an agent writes the answer of a later one that only reads", "held", "A1")
+@pytest.mark.parametrize("said", ['{"summary": "seen"}', "I saw nothing."])
+def test_of_an_agent_that_only_reads_its_answer_alone_counts(stub: Stub, kind: ProviderKind, said: str) -> None:
+    (stub.root / PLACE).parent.mkdir(parents=True)
+    (stub.root / PLACE).write_text('{"summary": "planted"}')
+    stub.plays(text_line(kind, said))
+    worked = work(stub, stub.connection(kind, fs_ability="local-read"))
+    assert worked.value == ({"summary": "seen"} if "seen" in said else None)
+    assert PLACE not in worked.why
+
+
+@kinds
 def test_the_prompt_comes_by_standard_input_alone(stub: Stub, kind: ProviderKind) -> None:
     stub.replays(kind, "done")
     work(stub, stub.connection(kind))

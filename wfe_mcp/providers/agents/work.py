@@ -139,7 +139,8 @@ def run_agent(
     agent = _agent(connection)
     if connection.fs_ability == "local-write" and task.tools and not _WRITING & {tool.name for tool in task.tools}:
         connection = replace(connection, fs_ability="local-read")
-    if connection.fs_ability in {"local-write", "write-only"}:
+    writes = connection.fs_ability in {"local-write", "write-only"}
+    if writes:
         clear_place(launch.root, place)
     prompt = with_paragraph(_full_prompt(task), connection.fs_ability, place, task.schema)
     env = _environment(agent, connection, launch)
@@ -151,9 +152,11 @@ def run_agent(
         return call.Worked(
             _ENDINGS[why], None, transcript.answer, transcript.usage, model, _reason(why, connection, task)
         )
-    value = _value(launch.root, place, transcript)
+    # What is in that file beside an agent that only reads, someone else wrote.
+    value = _value(launch.root, place, transcript) if writes else value_in(transcript.all_text)
     if value is None:
-        why_not = f"The agent ended without a file '{place}' and without a block of JSON in its answer."
+        no_file = f"a file '{place}' and without " if writes else ""
+        why_not = f"The agent ended without {no_file}a block of JSON in its answer."
         return call.Worked("no_answer", None, transcript.answer, transcript.usage, model, why_not)
     return call.Worked("done", value, transcript.answer, transcript.usage, model)
 
