@@ -206,6 +206,17 @@ def test_its_login_alone_is_lent_to_a_reviewer_and_a_renewed_one_goes_back(
     assert [*login.parent.iterdir()] == [login]
 
 
+def test_a_login_that_an_agent_renewed_before_it_failed_goes_back_too(stub: Stub, tmp_path: Path) -> None:
+    login = tmp_path / "home" / LOGINS["codex"]
+    login.parent.mkdir(parents=True)
+    login.write_text("the old login")
+    renew = "from pathlib import Path; p = Path.home() / '.codex/auth.json'; p.unlink(); p.write_text('the new login')"
+    stub.plays(("run", renew), ("exit", 1))
+    with pytest.raises(ProviderFault):
+        play(stub, "codex", tmp_path / "home")
+    assert login.read_text() == "the new login"
+
+
 def test_a_login_that_the_user_renewed_meanwhile_is_kept(stub: Stub, tmp_path: Path) -> None:
     login = tmp_path / "home" / LOGINS["codex"]
     login.parent.mkdir(parents=True)

@@ -69,9 +69,11 @@ def review_folder(isolation: Isolation, env: Mapping[str, str]) -> Generator[Rev
         for variable, path in isolation.accounts:
             if env.get(variable):
                 _lend(users_home / path, home / path)
-        yield ReviewFolder(work, config, _environment(isolation, env, home, temporary))
-        for login in lent:
-            _give_back(login)
+        try:
+            yield ReviewFolder(work, config, _environment(isolation, env, home, temporary))
+        finally:  # an agent renews its login at its start, and may fail after that
+            for login in lent:
+                _give_back(login)
     finally:
         remove_folder(base)
 
