@@ -221,6 +221,9 @@ def test_what_has_no_place_here_is_reported_with_its_pointer() -> None:
         (one(assign=""), ["/steps/1/assign"]),
         (one(retry={"maxAttempts": 0, "backoff": "random"}), ["/steps/1/retry/backoff", "/steps/1/retry/maxAttempts"]),
         (one() | {"config": {"timeoutMs": True}}, ["/config/timeoutMs"]),
+        (one() | {"config": {"continueOnError": "true"}}, ["/config/continueOnError"]),
+        (one(params={"owner": "${repo.owner}", "repo": "${input.repo}"}), [""]),
+        (one(params={"a": "${input.my-x}", "b": "${input.my_x}"}), [""]),
         (one(**{"if": "${issue.state ="}), ["/steps/1/if"]),
         (one(condition="${isue}"), ["/steps/1/condition"]),
     ],
@@ -229,6 +232,21 @@ def test_a_file_that_is_no_such_workflow_is_refused_with_every_place(
     document: dict[str, Any], places: list[str]
 ) -> None:
     assert sorted(refusal(document)) == sorted(places)
+
+
+def test_results_that_would_have_one_name_here_get_two() -> None:
+    document = one(assign="an-issue", params={"a": "${an-issue}"}, **{"if": "${issue}"})
+    document["steps"] += [
+        {"name": "third", "tool": "a.b", "params": {"x": "${an-issue.x}"}, "assign": "an_issue"},
+        {"name": "fourth", "tool": "a.b", "params": {"x": "${an-issue.x}", "y": "${an_issue.y}"}, "assign": "an-issue"},
+    ]
+    document["steps"][1]["params"] = {}
+    imported = from_afu9(document)
+    steps = {step["id"]: step for step in all_steps(imported.definition)}
+
+    assert [steps[name]["assign"] for name in ("second", "third", "fourth")] == ["an_issue", "an_issue_2", "an_issue"]
+    assert steps["fourth"]["params"] == {"x": "${vars.an_issue.x}", "y": "${vars.an_issue_2.y}"}
+    assert "/steps/2/assign" in [lost.path for lost in imported.not_carried]
 
 
 @pytest.mark.requirement("B-14", "S2-06")

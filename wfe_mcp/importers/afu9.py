@@ -61,7 +61,10 @@ class _WorkflowReader:
         self._rest(self._document, _TOP, ())
         config = self._found.object_at(self._document.get("config", {}), ("config",))
         self._rest(config, _CONFIG, ("config",))
+        if not isinstance(config.get("continueOnError", False), bool):
+            self._found.error("/config/continueOnError", "must be true or false", False, config["continueOnError"])
         steps = self._steps(config)
+        self._refuse_shared_inputs()
         timeout = self._number(config, "timeoutMs", None, 1000, ("config",))
         self._found.refuse(f"The {FORMAT} file", "invalid_template")
         phases = self._phases(steps, {} if timeout is None else {"timeout": _duration(timeout)})
@@ -191,10 +194,13 @@ class _WorkflowReader:
         if not isinstance(value, str) or not value:
             self._found.error(pointer(*at, "assign"), "must be the name of a variable", None, value)
             return "result"
-        name = identifier(value)
+        assigned = self._names.assigned
+        name = assigned.get(value) or free_name(identifier(value), assigned.values())
         if name != value:
-            self._found.lose(pointer(*at, "assign"), f"the result is called {name!r}: {value!r} cannot be named in CEL")
-        self._names.assigned[value] = name
+            self._found.lose(
+                pointer(*at, "assign"), f"the result is called {name!r}: names are unique and can be used in CEL"
+            )
+        assigned[value] = name
         return name
 
     def _values(self, value: Any, at: tuple[str | int, ...]) -> Any:
@@ -243,6 +249,12 @@ class _WorkflowReader:
             backoff = "exponential"
         attempts = self._number(retry, "maxAttempts", 3, 1, at)
         return {"max_attempts": attempts, "backoff": backoff, "initial": _duration(initial), "max": _duration(longest)}
+
+    def _refuse_shared_inputs(self) -> None:
+        for name, called in self._names.named.items():
+            if len(called) > 1:
+                both = " and ".join(called)
+                self._found.error("", f"{both} would be one input {name!r} here; give one of them another name")
 
     def _inputs(self) -> dict[str, Any]:
         """A schema of the run's inputs: each path that an expression names."""

@@ -21,7 +21,6 @@ from wfe_mcp.importers import afu9_tokens as js
 from wfe_mcp.importers.afu9_tokens import Kind, Names, Node, UnreadableError, end_of_script, pieces_of, text_of
 from wfe_mcp.importers.imported import identifier
 
-_MOST_NESTED = 50
 _NULL: tuple[str, Kind] = ("null", "any")
 _WORDS: Mapping[str, tuple[str, Kind]] = {
     "true": ("true", "truth"),
@@ -76,6 +75,8 @@ class _Script:
 
     def truth(self, node: Node) -> str:
         """``node`` as CEL that is true or false, with JavaScript's truth rules."""
+        if node.condition:
+            return node.condition
         match node.kind:
             case "truth":
                 return node.cel
@@ -117,8 +118,7 @@ class _Script:
 
     def _choice(self) -> Node:
         self.depth += 1
-        if self.depth > _MOST_NESTED:
-            raise UnreadableError(f"it nests more than {_MOST_NESTED} times")
+        js.refuse_depth(self.depth)
         node = self._either()
         if self._take("?"):
             then = self._settle(self._choice())
@@ -143,7 +143,14 @@ class _Script:
     def _both(self) -> Node:
         node = self._equality()
         while self._take("&&"):
-            node = Node(f"({self._as_condition(node)} && {self._as_condition(self._equality())})", "truth")
+            other, asked = self._equality(), self._as_condition(node)
+            both = f"({asked} && {self._as_condition(other)})"
+            if node.kind == other.kind == "truth":
+                node = Node(both, "truth")
+                continue
+            value = self._optional(node)  # the first one that counts as false, else the last
+            value = f"({self.names.exists(node.path)} ? dyn({value}) : dyn(null))" if node.path else f"dyn({value})"
+            node = Node(f"({asked} ? dyn({self._optional(other)}) : {value})", condition=both)
         return node
 
     def _equality(self) -> Node:
@@ -179,11 +186,16 @@ class _Script:
         return node
 
     def _negation(self) -> Node:
-        if self._take("!"):
-            return Node(f"!({self._as_condition(self._negation())})", "truth")
-        if self._take("-"):
-            return Node(f"-({self._settle(self._negation()).cel})", "number")
-        return self._member()
+        sign = self._take("!", "-")
+        if not sign:
+            return self._member()
+        self.depth += 1
+        js.refuse_depth(self.depth)
+        node = self._negation()
+        self.depth -= 1
+        if sign == "!":
+            return Node(f"!({self._as_condition(node)})", "truth")
+        return Node(f"-({self._settle(node).cel})", "number")
 
     def _member(self) -> Node:
         node = self._primary()
@@ -289,8 +301,7 @@ class _Script:
             inner = _Script(
                 value[begin + 2 : end], self.names, self.required, self.bound, self.depth + 1, self.looked_up
             )
-            if inner.depth > _MOST_NESTED:
-                raise UnreadableError(f"it nests more than {_MOST_NESTED} times")
+            js.refuse_depth(inner.depth)
             pieces += [(re.sub(r"\\(.)", _unescape, value[position:begin]), False), *pieces_of(inner.whole())]
             position = end + 1
         return text_of((*pieces, (re.sub(r"\\(.)", _unescape, value[position:]), False)))

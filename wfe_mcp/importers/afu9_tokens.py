@@ -12,6 +12,7 @@ from wfe_mcp.importers.imported import identifier
 
 PATH = re.compile(r"\s*([A-Za-z_$][\w$-]*)((?:\.[\w$-]+|\[\d+\])*)\s*")
 _PART = re.compile(r"\.([\w$-]+)|\[(\d+)\]")
+_MOST_NESTED = 50
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|(?P<number>\d+(?:\.\d+)?)|(?P<name>[A-Za-z_$][\w$]*)"""
@@ -49,8 +50,12 @@ def tokens(source: str) -> list[tuple[str, str]]:
     return [*pairs, ("end", "")]
 
 
-def end_of_script(value: str, begin: int) -> int:
-    """The position of the ``}`` that ends the script beginning at ``begin``; -1 when there is none."""
+def end_of_script(value: str, begin: int, above: int = 0) -> int:
+    """The position of the ``}`` that ends the script beginning at ``begin``; -1 when there is none.
+
+    ``above``: how many template literals it is in. Raises UnreadableError.
+    """
+    refuse_depth(above)
     depth, position = 0, begin
     while position < len(value):
         letter = value[position]
@@ -60,7 +65,7 @@ def end_of_script(value: str, begin: int) -> int:
                 return value.find("}", position)
             position = closing
         elif letter == "`":
-            position = _template_end(value, position)
+            position = _template_end(value, position, above + 1)
             if position < 0:
                 return -1
         elif letter == "{":
@@ -80,11 +85,17 @@ def _quote_end(value: str, begin: int) -> int:
     return position if position < len(value) else -1
 
 
-def _template_end(value: str, begin: int) -> int:
+def refuse_depth(depth: int) -> None:
+    """Raise UnreadableError for what nests too deeply."""
+    if depth > _MOST_NESTED:
+        raise UnreadableError(f"it nests more than {_MOST_NESTED} times")
+
+
+def _template_end(value: str, begin: int, above: int = 1) -> int:
     position = begin + 1
     while position < len(value) and value[position] != "`":
         if value.startswith("${", position):
-            position = end_of_script(value, position + 2)
+            position = end_of_script(value, position + 2, above)
             if position < 0:
                 return -1
         position += 2 if value[position] == "\\" else 1
@@ -142,12 +153,16 @@ FUNCTIONS: Mapping[str, tuple[str, Kind]] = {
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """CEL of a part; ``path``: it is a name of the workflow, not looked up yet. ``pieces``: a text in parts."""
+    """CEL of a part; ``path``: it is a name of the workflow, not looked up yet. ``pieces``: a text in parts.
+
+    ``condition``: the same as CEL that is true or false, where that is shorter.
+    """
 
     cel: str
     kind: Kind = "any"
     path: str = ""
     pieces: tuple[tuple[str, bool], ...] = ()
+    condition: str = ""
 
 
 def pieces_of(node: Node) -> tuple[tuple[str, bool], ...]:
@@ -167,12 +182,13 @@ def text_of(pieces: tuple[tuple[str, bool], ...]) -> Node:
 class Names:
     """The names available to a step's expressions. ``needed``: input paths used so far, and whether each is required.
 
-    ``asks_the_time``: an expression asked for the present time.
+    ``named``: what the workflow calls each input. ``asks_the_time``: an expression asked for the present time.
     """
 
     assigned: dict[str, str] = field(default_factory=dict[str, str])
     needed: dict[tuple[str, ...], bool] = field(default_factory=dict[tuple[str, ...], bool])
     renamed: dict[str, str] = field(default_factory=dict[str, str])
+    named: dict[str, dict[str, None]] = field(default_factory=dict[str, dict[str, None]])
     asks_the_time: bool = False
 
     def value(self, path: str, *, required: bool) -> str:
@@ -193,16 +209,20 @@ class Names:
         if root == "variables" and parts and parts[0] in self.assigned:
             root, parts = str(parts[0]), parts[1:]
         elif root in {"input", "repo", "variables"}:
-            return ["inputs", *self._input(([] if root == "input" else [root]) + parts, required)]
+            called = f"input.{parts[0]}" if root == "input" and parts else root
+            return ["inputs", *self._input(([] if root == "input" else [root]) + parts, called, required)]
         if root not in self.assigned:
             known = ("input", "repo", "variables", *self.assigned)
             guess = near_miss(root, known, f"; there are {', '.join(known)}")
             raise UnreadableError(f"no earlier step assigns {root!r}{guess}")
         return ["vars", self.assigned[root], *parts]
 
-    def _input(self, parts: list[str | int], required: bool) -> list[str | int]:
-        if parts and isinstance(parts[0], str) and (name := identifier(parts[0])) != parts[0]:
-            self.renamed[parts[0]] = name
+    def _input(self, parts: list[str | int], called: str, required: bool) -> list[str | int]:
+        if parts and isinstance(parts[0], str):
+            name = identifier(parts[0])
+            self.named.setdefault(name, {})[called] = None
+            if name != parts[0]:
+                self.renamed[parts[0]] = name
             parts = [name, *parts[1:]]
         names: list[str] = []
         for part in parts:
