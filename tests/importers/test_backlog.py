@@ -5,6 +5,8 @@ import pytest
 from wfe_mcp.artifacts.validate import validate
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.importers.backlog import read_backlog
+from wfe_mcp.resources import shipped_folder
+from wfe_mcp.workflow.load import load_definition
 
 BACKLOG = """\
 # Things to do
@@ -96,6 +98,18 @@ def test_what_is_no_open_item_is_reported_with_its_line() -> None:
 )
 def test_a_line_that_is_not_understood_is_an_error_with_its_number(text: str, line: int, words: str) -> None:
     assert words in refusal(text)[f"line {line}"]
+
+
+def test_a_long_backlog_becomes_milestones_that_the_template_takes() -> None:
+    text = "".join(f"## BLG-{number} - Export the run\nAcceptance: It is one file\n" for number in range(1, 102))
+    made = read_backlog(text).import_plan().plan
+    assert [(each["id"], each["slug"], len(each["tasks"])) for each in made["milestones"]] == [
+        ("M1", "backlog", 50),
+        ("M2", "backlog-2", 50),
+        ("M3", "backlog-3", 1),
+    ]
+    inputs = load_definition(shipped_folder("templates") / "milestones")["inputs"]
+    assert validate(inputs, {"plan": made}).faults == ()
 
 
 def test_a_backlog_with_nothing_to_do_is_refused() -> None:

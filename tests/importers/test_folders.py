@@ -50,3 +50,10 @@ def test_a_file_that_is_not_there_is_none_and_a_folder_is_no_file(tmp_path: Path
 def test_names_are_sorted_by_their_numbers() -> None:
     names = ["task-10", "task-2", "task-2.1", "task-" + "9" * 30, "task"]
     assert sorted(names, key=natural) == ["task", "task-2", "task-2.1", "task-10", "task-" + "9" * 30]
+
+
+def test_a_text_with_a_nul_is_an_error_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "x.md").write_text("a\nb\0c\n", encoding="utf-8")
+    report = ImportReport()
+    assert Folder(tmp_path, report).text("x.md") is None
+    assert [(error.path, error.message) for error in report.errors] == [("x.md:2", "it is not UTF-8 text")]

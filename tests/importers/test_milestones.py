@@ -294,6 +294,18 @@ def test_ids_keep_their_spelling_and_new_ones_take_after_them() -> None:
     ]
 
 
+def test_a_heading_with_a_small_m_has_its_number_and_other_digits_are_no_number() -> None:
+    made = read_milestones(plan().replace("## M1 ", "## m1 ")).import_plan().plan["milestones"]
+    assert (made[0]["id"], made[0]["title"]) == ("M1", "Write the archive")
+    made = read_milestones(plan().replace("## M1 ", "## M\uff11 ")).import_plan().plan
+    assert validate("milestone_plan@1", made).faults == ()
+
+
+def test_of_many_tasks_with_one_title_only_some_are_named() -> None:
+    text = "## M1 - Write it\nTasks:\n" + "- Write the file\n" * 2_000 + "Depends: Write the file\n" * 2_000
+    assert all(len(message) < 200 for message in refusal(text).values())
+
+
 def test_a_large_file_is_read_in_time_that_grows_with_its_lines() -> None:
     tasks = "".join(f"## M{n}\nTasks:\n- Write file number {n}\nDepends: TASK-1\n" for n in range(5_000))
     assert len(refusal(tasks)) > 5_000

@@ -116,7 +116,7 @@ def test_a_spec_of_spec_workflow_keeps_its_tasks_and_no_approval() -> None:
     work = read_spec_workflow(SPEC_WORKFLOW)
     assert [(key, needs, serves) for key, needs, serves in items(work)] == [
         ("2", [], ["R-2"]),
-        ("3-1", [], ["R-2"]),
+        ("3-1", ["2"], ["R-2"]),
         ("3-2", ["3-1"], ["R-1", "R-2"]),
     ]
     assert (
@@ -185,6 +185,28 @@ def test_the_notes_of_the_tools_own_template_are_no_tasks(tmp_path: Path) -> Non
     )
     items = read_spec_kit(copied(tmp_path, "spec-kit", tasks=text)).documents["tasks.json"][2]["items"]
     assert [each["id"] for each in items] == ["T001"]
+
+
+def test_a_requirement_that_is_there_twice_or_has_no_text_is_refused(tmp_path: Path) -> None:
+    text = "## Requirements\n\n### Requirement 1: Read it\n\n### Requirement 1: Write it\n\n### Requirement 2:\n"
+    folder = copied(tmp_path, "spec-workflow", requirements=text)
+    assert refused("spec-workflow", folder) == [
+        "requirements.md: the requirement R-1 is there twice",
+        "requirements.md: the requirement R-2 has no text",
+    ]
+
+
+def test_a_line_that_begins_with_code_and_a_question_without_words_hide_nothing(tmp_path: Path) -> None:
+    text = "### User Story 1 - Read it\n```tides``` prints [NEEDS CLARIFICATION: ]\n### User Story 2 - Write it\nx\n"
+    spec = read_spec_kit(copied(tmp_path, "spec-kit", spec=text, tasks="")).documents["requirements.json"][2]
+    assert [each["id"] for each in spec["requirements"]] == ["US1", "US2"]
+    assert validate("spec@1", spec).faults == ()
+
+
+def test_a_task_with_thousands_of_lines_below_it_keeps_them(tmp_path: Path) -> None:
+    folder = copied(tmp_path, "spec-kit", tasks="- [ ] T001 Read it\n" + "  a\n" * 60_000)
+    (made,) = read_spec_kit(folder).documents["tasks.json"][2]["items"]
+    assert made["description"].count("a") == 60_000
 
 
 def test_a_design_that_names_every_requirement_stays_as_it_is(tmp_path: Path) -> None:

@@ -103,6 +103,21 @@ def test_a_dependency_on_what_is_gone_is_reported(tmp_path: Path) -> None:
     ]
 
 
+def test_the_open_subtasks_of_a_dropped_task_are_dropped_with_it(tmp_path: Path) -> None:
+    below = {"id": 1, "title": "Below", "status": "pending", "subtasks": [task(1, status="done"), task(2)]}
+    path = written(tmp_path, task(1, status="cancelled", subtasks=[below]), task(2, dependencies=["1.1"]))
+    made = plan(path)
+    assert [each["id"] for each in made["milestones"][0]["tasks"]] == ["2"]
+    assert [each["id"] for each in made["done"]] == ["1-1-1"]
+    dropped = [message for _, message in losses(path) if "dropped" in message]
+    assert [message.split(",")[0] for message in dropped] == ["1", "1.1", "1.1.2", "2 depends on 1.1"]
+
+
+def test_thousands_of_tasks_are_refused_in_time_that_grows_with_their_number(tmp_path: Path) -> None:
+    ((_, why),) = refused(written(tmp_path, *(task(number) for number in range(8_000))))
+    assert "milestones are more than a plan can have" in why
+
+
 def test_milestones_hold_fifty_tasks_in_the_order_of_the_needs(tmp_path: Path) -> None:
     path = written(tmp_path, task(0, dependencies=[60]), *[task(at) for at in range(1, 61)])
     first, second = plan(path)["milestones"]

@@ -12,7 +12,8 @@
 
 Rules:
 1. Every unknown line is an error with its number (B-19).
-2. The items become the tasks of one milestone, ``Backlog``, in the order of the file, without dependencies.
+2. The items become the tasks of one milestone, ``Backlog``, in the order of the file, without dependencies. More than
+   ``TASKS_MOST`` become several such milestones.
 3. Status and tags have no field in a plan: they go into the task's notes. Work items have them.
 """
 
@@ -27,13 +28,15 @@ from wfe_mcp.core.errors import near_miss
 from wfe_mcp.importers.entries import BACKLOG_STATES, Entry, backlog_entry
 from wfe_mcp.importers.imported import ImportReport, PlanReading, quote_line
 from wfe_mcp.importers.quality import Weakness, quality_of, task_weaknesses, weakness
+from wfe_mcp.importers.work_items import TASKS_MOST
 
 FORMAT = "aiw backlog"
 
-_HEADING = re.compile(r"##\s+(BLG-\d+)\s*[-:\u2013\u2014]?\s*(.*)", re.IGNORECASE)
+_HEADING = re.compile(r"##\s+(BLG-[0-9]+)\s*[-:\u2013\u2014]?\s*(.*)", re.IGNORECASE)
 _KEY = re.compile(r"\s*(Status|Priority|Tags|Conflict scopes|Notes|Acceptance)\s*:\s*(.*)", re.IGNORECASE)
 _BULLET = re.compile(r"\s*[-*]\s+(?:\[[ xX]\]\s*)?(.*)")
 _CHECKBOX = re.compile(r"\s*[-*]\s+\[([ xX])\]\s*(.*)")
+_SLUG = "backlog"
 _OPEN = ("idea", "selected", "active", "blocked")
 _CLOSED = ("done", "archived", "rejected")
 _PRIORITIES = {
@@ -109,8 +112,18 @@ class _BacklogReader:
             item.id = item.id or next(free)
         quality = quality_of(list(self._weaknesses()))
         tasks = [_task(item) for item in self._work()]
-        milestone = {"id": "M1", "title": "Backlog", "slug": "backlog", "tasks": tasks}
-        plan: dict[str, Any] = {"title": self._title or "Backlog", "milestones": [milestone], "quality": quality}
+        milestones = [
+            {
+                "id": f"M{number}",
+                "title": "Backlog",
+                "slug": _SLUG if number == 1 else f"{_SLUG}-{number}",
+                "tasks": part,
+            }
+            for number, part in enumerate(
+                (tasks[at : at + TASKS_MOST] for at in range(0, len(tasks) or 1, TASKS_MOST)), 1
+            )
+        ]
+        plan: dict[str, Any] = {"title": self._title or "Backlog", "milestones": milestones, "quality": quality}
         return PlanReading(
             FORMAT, plan, self._found, tuple(_entry(item) for item in self._items if item.status in BACKLOG_STATES)
         )

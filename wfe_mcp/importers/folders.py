@@ -63,12 +63,15 @@ class Folder:
         if (size := max(kind.st_size, len(content))) > VALUE_BYTES.most:
             self.report.error(path, VALUE_BYTES.fault(size), VALUE_BYTES.most, size)
             return None
+        wrong = content.find(b"\0")  # nothing that is stored can hold it
         try:
-            return content.decode("utf-8-sig").replace("\r\n", "\n")
+            if wrong < 0:
+                return content.decode("utf-8-sig").replace("\r\n", "\n")
         except UnicodeDecodeError as error:
-            line = content.count(b"\n", 0, error.start) + 1
-            self.report.error(f"{path}:{line}", "it is not UTF-8 text", "UTF-8 text")
-            return None
+            wrong = error.start
+        line = content.count(b"\n", 0, wrong) + 1
+        self.report.error(f"{path}:{line}", "it is not UTF-8 text", "UTF-8 text")
+        return None
 
     def json(self, path: str) -> "JsonFile | None":
         """The JSON of a file; None if there is none, or none that can be read."""

@@ -219,7 +219,7 @@ def free_name(name: str, taken: Collection[str]) -> str:
 
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _HEADING = re.compile(r"(#{1,6})\s+(.*)")
-_FENCE = re.compile(r"\s*(`{3,}|~{3,})")
+_FENCE = re.compile(r"\s*(`{3,}(?=[^`]*$)|~{3,})")
 _CHECKBOX = re.compile(r"(\s*)[-*]\s+\[(.?)\]\s+(.*)")
 
 
@@ -295,15 +295,14 @@ def sections(text: str) -> list[Section]:
 
 def checkboxes(lines: list[tuple[int, str]]) -> list[Checkbox]:
     """The task lines, each with the lines below it that are no task lines."""
-    boxes: list[Checkbox] = []
+    boxes: list[tuple[re.Match[str], int, list[tuple[int, str]]]] = []
     for number, line in lines:
         box = _CHECKBOX.fullmatch(line)
         if box is not None:
-            boxes.append(Checkbox(box[2] or " ", box[3].strip(), number))
+            boxes.append((box, number, []))
         elif boxes and line.strip() and line[:1].isspace():
-            last = boxes[-1]
-            boxes[-1] = Checkbox(last.mark, last.text, last.line, (*last.below, (number, line.strip())))
-    return boxes
+            boxes[-1][2].append((number, line.strip()))
+    return [Checkbox(box[2] or " ", box[3].strip(), number, tuple(below)) for box, number, below in boxes]
 
 
 def bullets(lines: list[tuple[int, str]]) -> list[tuple[int, str]]:

@@ -33,7 +33,7 @@ from wfe_mcp.importers.quality import Weakness, quality_of, weakness, weaknesses
 
 FORMAT = "aiw milestones"
 
-_HEADING = re.compile(r"##\s+(?:M(\d{1,6})\s*(?:[-:\u2013\u2014]\s*|\s+|$))?(.*)")
+_HEADING = re.compile(r"##\s+(?:[Mm]([0-9]{1,6})\s*(?:[-:\u2013\u2014]\s*|\s+|$))?(.*)")
 _TASK = re.compile(r"\s*[-*]\s+(?:\[([ xX])\]\s*)?(.*)")
 _KEY = re.compile(r"\s*([A-Za-z]+)\s*:\s*(.*)")
 _TASK_KEYS = ("acceptance", "conflict", "depends", "backlog")
@@ -242,11 +242,11 @@ class _MilestoneReader:
             return ids[0]
         few = len(self._found.errors) < _GUESSES  # comparing a name with every title is slow
         guess = near_miss(name, [task.title for task in self._tasks]) if few else ""
-        several = f"'Depends:' could be any of {', '.join(ids)}: name the one it is"
+        several = f"'Depends:' could be any of {', '.join(ids[:5])}{' …' if len(ids) > 5 else ''}: name the one it is"
         self._found.error(
             f"line {line}",
             several if ids else f"'Depends:' names no task: {quote_line(name)}{guess}",
-            ids or None,
+            ids[:5] or None,
             name,
         )
         return None

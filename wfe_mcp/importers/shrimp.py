@@ -6,6 +6,7 @@ description, implementationGuide, notes, relatedFiles    notes
 status pending, in_progress, blocked / completed    to do / done, with its summary
 """
 
+from collections import Counter
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -97,8 +98,8 @@ def _report_rest(file: JsonFile, held: dict[str, Any], at: tuple[str | int, ...]
 def _short_ids(tasks: list[object]) -> dict[str, str]:
     """The first characters of each id that tell it from the others: 8, else all."""
     ids = [str(cast("dict[str, object]", task).get("id", "")) for task in tasks if isinstance(task, dict)]
-    firsts = [whole[:8] for whole in dict.fromkeys(ids)]
-    return {id_: id_ if firsts.count(id_[:8]) > 1 else id_[:8] for id_ in ids}
+    firsts = Counter(whole[:8] for whole in dict.fromkeys(ids))
+    return {id_: id_ if firsts[id_[:8]] > 1 else id_[:8] for id_ in ids}
 
 
 def _depends(held: dict[str, Any], short: dict[str, str]) -> list[str]:

@@ -49,9 +49,8 @@ def read_spec_kit(source: Path) -> ImportedWork:
 
 def _spec(text: str, name: str) -> SpecDocuments:
     documents = SpecDocuments(name, "", "spec.md", more={"constraints": [], "open_questions": []})
-    documents.more["open_questions"] = [
-        question.strip() for question in re.findall(r"\[NEEDS CLARIFICATION:?\s*([^\]]+)\]", text)
-    ]
+    questions = re.findall(r"\[NEEDS CLARIFICATION:?([^\]]+)\]", text)
+    documents.more["open_questions"] = [question.strip() for question in questions if question.strip()]
     for section in sections(text):
         story = _STORY.fullmatch(section.title)
         title = section.title.removesuffix("*(mandatory)*").strip()

@@ -35,8 +35,7 @@ class SpecDocuments:
 
 def spec_work(format_name: str, name: str, found: SpecDocuments, report: ImportReport) -> ImportedWork:
     """The work of the template ``spec_driven``. Refuses every error, and documents without requirement or open task."""
-    if not found.requirements:
-        report.error(found.where, "no requirement was found", "at least one")
+    _check_requirements(found, report)
     tasks = _task_list(found, report)
     report.refuse(f"The {format_name} folder", "invalid_artifact")
     if tasks is not None and not tasks["items"]:
@@ -63,6 +62,18 @@ def spec_work(format_name: str, name: str, found: SpecDocuments, report: ImportR
         tuple(report.not_carried),
         documents,
     )
+
+
+def _check_requirements(found: SpecDocuments, report: ImportReport) -> None:
+    if not found.requirements:
+        report.error(found.where, "no requirement was found", "at least one")
+    seen: set[str] = set()
+    for key, text, _ in found.requirements:
+        if key in seen:
+            report.error(found.where, f"the requirement {key} is there twice", "an id used once", key)
+        elif not text:
+            report.error(found.where, f"the requirement {key} has no text", "a text")
+        seen.add(key)
 
 
 def _spec(documents: SpecDocuments) -> dict[str, Any]:

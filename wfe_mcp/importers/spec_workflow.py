@@ -4,7 +4,7 @@ Requirement 1, its criteria 1.1…      requirement R-1; acceptance
 introduction                          goal
 non-functional requirements           constraints
 design.md                             design
-tasks [ ] [x] [-] [~]                 to do, done, to do, to do; _Requirements: 1.1_ is R-1
+tasks [ ] [x] [-] [~]                 to do, done, to do, to do, each after the one before it; _Requirements: 1.1_ is R-1
 approvals, implementation logs, steering    reported: a person approves each document here again
 """
 
@@ -107,11 +107,13 @@ def _without_headings(items: list[WorkItem], report: ImportReport) -> list[WorkI
         if after.key.startswith(f"{task.key}.")
         and not (task.status == "done" or task.notes or task.files or task.requirements)
     ]
+    before: dict[str, list[str]] = {}
     for task in items:
+        task.depends = [key for need in task.depends for key in before.get(need, [need])]
         if task.key in heads:
             report.lose(task.place, f"{task.key} is the heading of the tasks below it, and no task here")
-        task.depends = [need for need in task.depends if need not in heads]
-    return [task for task in items if task.key not in heads]
+            before[task.key] = task.depends
+    return [task for task in items if task.key not in before]
 
 
 def _detail(task: WorkItem, line: str) -> None:

@@ -3,7 +3,8 @@
 Rules:
 1. An id is used as it is spelled; a character that no id here has becomes ``-``: 2.1 is 2-1.
 2. A task with open subtasks is done when they are: they take its place, and what depends on it depends on them.
-3. A dependency on a finished task is fulfilled; one on a task that is not there or was dropped is reported.
+3. A dependency on a finished task is fulfilled; one on a task that is not there or was dropped is reported. The open
+   subtasks of a dropped task are dropped with it.
 4. Tasks that depend on each other in a circle, and an id used twice, are errors.
 5. A milestone with more than ``TASKS_MOST`` tasks is split in the order of the dependencies; milestones come after
    those that they depend on, and are joined when two need each other.
@@ -87,8 +88,10 @@ def nothing_open(format_name: str, done: int) -> Refused:
 def ids_of(items: Iterable[str]) -> dict[str, str]:
     """The id here of each key."""
     ids: dict[str, str] = {}
+    taken: set[str] = set()
     for key in items:
-        ids[key] = free_name(fit_id(key), ids.values())
+        ids[key] = free_name(fit_id(key), taken)
+        taken.add(ids[key])
     return ids
 
 
@@ -143,6 +146,9 @@ class WorkReader:
             if item.key in self._above(item):
                 report.error(item.place, f"{item.key} is a subtask of its own subtask {item.parent}", None, item.parent)
                 item.parent = ""
+        for item in self.items.values():
+            if item.status == "open" and any(self.items[key].status == "dropped" for key in self._above(item)):
+                item.status = "dropped"
         for item in self.items.values():
             if item.status == "open" and item.parent in self.items:
                 self._children.setdefault(item.parent, []).append(item.key)

@@ -60,11 +60,17 @@ def read_json(file: Path) -> object:
 
 
 def read_text(file: Path, what: str = "Markdown") -> str:
-    """The text in ``file``, with normalised line ends. Refuses: unknown_template, invalid_template (not UTF-8), too_large."""
+    """The text in ``file``, with normalised line ends. Refuses: unknown_template, invalid_template (not UTF-8, or with NUL),
+    too_large.
+    """
     try:
-        return _bytes(file, what).decode("utf-8-sig").replace("\r\n", "\n")
+        text = _bytes(file, what).decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError:
         raise _invalid(file, [Detail("", "the file is not UTF-8 text", "UTF-8 text")]) from None
+    if "\0" in text:  # nothing that is stored can hold it
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise _invalid(file, [Detail(f"line {line}", "it holds a NUL character", "text")])
+    return text
 
 
 def digest(definition: object) -> str:
