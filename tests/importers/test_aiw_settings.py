@@ -192,6 +192,11 @@ def test_further_checks_have_names_of_their_own_and_are_reported() -> None:
     assert len(lost(document)) == 4
 
 
+@pytest.mark.parametrize("check", ["PYTHONPATH=src pytest -q", "! grep -r TODO src", "pytest tests/test_[ab].py"])
+def test_a_check_that_only_a_shell_understands_runs_in_one_as_it_did(check: str) -> None:
+    assert from_aiw_settings({"agent": {"checks": [check]}}).checks["test"]["argv"] == ["sh", "-c", check]
+
+
 @pytest.mark.parametrize("key", ["enabled", "auto_for_failed_checks"])
 def test_without_recovery_nothing_is_tried_again(key: str) -> None:
     imported = from_aiw_settings({"recovery": {key: False, "max_attempts_per_task": 2}})

@@ -51,6 +51,18 @@ def test_a_shipped_template_comes_back_as_it_is(tmp_path: Path) -> None:
     assert again == ImportedTemplate("wfe/1", definition)
 
 
+def test_a_text_with_a_nul_is_refused_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(Refused) as no:
+        read_workflow(written(tmp_path, "a.md", PLAN.replace("whole", "wh\0le")))
+    assert (no.value.code, no.value.details[0].path) == ("invalid_template", "line 3")
+
+
+def test_a_criteria_file_whose_name_is_too_long_is_not_carried(tmp_path: Path) -> None:
+    stage = {"approval_provider": "second", "approver_config": {"criteria_file": "x" * 300}}
+    imported = read_workflow(written(tmp_path, "g.json", {"workflow": {"plan": {"response": stage}}}))
+    assert [lost.path for lost in imported.not_carried] == ["/workflow/plan/response/approver_config/criteria_file"]
+
+
 def test_a_file_is_known_by_what_it_says(tmp_path: Path) -> None:
     assert read(written(tmp_path, "a.json", AFU9)) == "AFU-9: tiny"
     assert read(written(tmp_path, "g.json", {"plan.prompt": "skip"})) == "ai-workflow-engine: plan"

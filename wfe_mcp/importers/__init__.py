@@ -146,12 +146,12 @@ def _criteria_beside(source: Path) -> Criteria:
 
     def read(name: str) -> str | None:
         for folder in (source.resolve().parent, source.resolve().parent.parent):
-            file = (folder / name).resolve()
-            if file.is_relative_to(folder) and file.is_file():
-                try:
+            try:
+                file = (folder / name).resolve()
+                if file.is_relative_to(folder) and file.is_file():
                     return read_text(file).strip()
-                except Refused:
-                    return None
+            except (Refused, OSError):  # the latter for a name that is too long
+                return None
         return None
 
     return read

@@ -1,6 +1,6 @@
 """Converts the ``.ai-workflow.yaml`` of aiw to configuration and inputs of the template ``milestones``.
 
-    agent.checks                              [checks.test], run without a shell; further ones under their own names
+    agent.checks                              [checks.test]; in a shell where one is needed; further ones under their own names
     agent.stop_after_each_task                auto_proceed of the task's phase
     recovery.max_attempts_per_task, .enabled  max_retries of the task's phase: tries after the first
     recovery.max_attempts_per_blocker         same_blocker of the task's phase: its reports that a recovery goes on after
@@ -22,7 +22,8 @@ FORMAT = "aiw settings"
 TEMPLATE = "milestones"
 TASK = "milestone.task.implement"
 
-_SHELL = re.compile(r"[|&;<>()$`*?~#\n]")
+_SHELL = re.compile(r"[|&;<>()$`*?~#\n\[]|\A\s*(?:!|[A-Za-z_]\w*=)")
+"""What only a shell reads, which ran the checks of aiw: its signs, and a negation or a variable before the program."""
 _PREFIX = re.compile(r"([A-Za-z0-9][A-Za-z0-9._/-]{0,99})?")
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 
