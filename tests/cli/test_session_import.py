@@ -191,6 +191,14 @@ def test_the_same_session_again_is_the_same_run_and_a_later_one_another(cli: Ter
     assert come_in(cli, folder)[0] != run
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_file_whose_name_is_no_text_is_not_carried(cli: Terminal) -> None:
+    folder = laid(cli, session())
+    (folder / os.fsdecode(b"\xff.md")).write_text("mine", encoding="utf-8")
+    _, origin = come_in(cli, folder)
+    assert origin["not_carried"] == [{"path": "?.md", "message": "is no known file of a session"}]
+
+
 @pytest.mark.requirement("E-13")
 def test_an_imported_session_is_read_like_any_run(cli: Terminal) -> None:
     run, _ = come_in(cli, laid(cli, session(), FILES | {"notes.txt": "mine"}))

@@ -100,7 +100,9 @@ def read_session(folder: Path) -> Foreign:
     files = read_folder(folder.parent, folder.name)
     if SESSION not in files:
         raise Refused("bad_argument", f"{folder} holds no {SESSION}.", _HINT, (Detail(SESSION, "is missing"),))
-    return _SessionReader(files, str(folder)).foreign()
+    # Nothing that is stored can hold a name that is no UTF-8.
+    named = {path.encode(errors="replace").decode(): content for path, content in files.items()}
+    return _SessionReader(named, str(folder)).foreign()
 
 
 class _SessionReader:
