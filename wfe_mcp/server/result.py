@@ -115,9 +115,7 @@ def fitting(envelope: Envelope) -> Envelope:
 
 
 def _is_small(envelope: Envelope) -> bool:
-    """True within the limit, measured with all non-ASCII characters escaped, the longest encoding."""
-    content = [{"type": "text", "text": envelope.to_text()}]
-    return len(json.dumps(content)) <= LIMIT_BYTES and len(json.dumps(envelope.to_dict())) <= LIMIT_BYTES
+    return envelope.size_bytes <= LIMIT_BYTES
 
 
 def _shorter(error: Refused | None, faults: int) -> Refused | None:

@@ -3,8 +3,9 @@
 import json
 from typing import Any
 
-from tests.engine.scene import AGENT, Scene, expr, moves, phase, refused
+from tests.engine.scene import AGENT, Scene, command, expr, moves, phase, refused
 from wfe_mcp.core.errors import Detail, Refused
+from wfe_mcp.server.result import fitting
 from wfe_mcp.views.answers import reading, tool_answers as answers
 from wfe_mcp.views.moves.envelope import ENVELOPE_SCHEMA, LIMIT_BYTES, Envelope, Next
 from wfe_mcp.views.reports import envelopes as answering
@@ -140,3 +141,15 @@ def test_long_inputs_never_push_the_prompt_out_of_an_answer(scene: Scene) -> Non
     assert (scene.root / place).read_text(encoding="utf-8").endswith("And then the last.")
     assert (claimed.data["inputs"], claimed.data["inputs_left_out"]) == ({}, ["goal"])
     assert len(claimed.to_text()) < LIMIT_BYTES
+
+
+def test_a_prompt_gives_way_to_feedback_and_names_its_file(scene: Scene) -> None:
+    scene.check("test", "print('wrong ' * 900); raise SystemExit(1)")
+    run = scene.start(phase("plan", command("test"), prompt='"Yes"\n' * 700 + "And then the last."))
+    scene.begin(run)
+    scene.submit(run, "plan", {"title": "a good title"})
+    data = fitting(scene.begin(run)).data
+    place = data["prompt"].rsplit(" is in ", 1)[1].rstrip("]")
+    assert "And then the last." in (scene.root / place).read_text(encoding="utf-8")
+    assert "cut" not in data
+    assert (data["prompt"].startswith('"Yes"'), "And then the last." in data["prompt"]) == (True, True)

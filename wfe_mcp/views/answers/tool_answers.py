@@ -27,7 +27,7 @@ from wfe_mcp.views.answers.starting import start_run as start_run, started_answe
 from wfe_mcp.views.artifacts import artifacts as artifact_views
 from wfe_mcp.views.moves.blockers import sentences
 from wfe_mcp.views.moves.calls import submit_call, user_commands, user_moves
-from wfe_mcp.views.moves.envelope import Envelope, Next
+from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope, Next
 from wfe_mcp.views.reports.envelopes import after_move, envelope_of, overview_of
 from wfe_mcp.views.runs import run as run_views
 from wfe_mcp.views.runs.models import RunView, SubmittedView
@@ -36,6 +36,8 @@ from wfe_mcp.views.templates.templates import kept_view
 from wfe_mcp.views.values.model import second
 
 _PROMPT_CHARS = 4_500
+_LEAST_PROMPT_CHARS = 1_000
+_NOTE_CHARS = 200
 _INPUT_CHARS = 400
 """An answer stays below 10 kB: a long prompt continues in its file, and long inputs are quoted in the prompt."""
 
@@ -58,7 +60,8 @@ def start_phase(engine: Engine, by: By, run: str, phase: str = "") -> Envelope:
     claim = phases.start_phase(engine, by, run, phase or None)
     attempt = claim.attempt
     submit = submit_call(claim.loaded.record.id, attempt.phase, attempt.number)
-    return Envelope(
+    view = _claim_view(engine, claim)
+    answer = Envelope(
         True,
         claim.loaded.record.id,
         attempt.phase,
@@ -67,8 +70,10 @@ def start_phase(engine: Engine, by: By, run: str, phase: str = "") -> Envelope:
         "agent",
         f"{attempt.phase} is assigned to you (attempt {attempt.number}): do the work, then call submit_artifact",
         (submit,),
-        view=_claim_view(engine, claim),
+        view=view,
     )
+    excess = answer.size_bytes - LIMIT_BYTES
+    return answer if excess <= 0 else answer.showing(replace(view, prompt=_prompt_view(claim, excess + _NOTE_CHARS)))
 
 
 def submit_artifact(
@@ -244,12 +249,17 @@ def _claim_view(engine: Engine, claim: Claim) -> artifact_views.ClaimView:
     )
 
 
-def _prompt_view(claim: Claim) -> str:
-    """The prompt, or its beginning and the file with the whole: instructions come first, input data last."""
-    if len(claim.prompt) <= _PROMPT_CHARS:
+def _prompt_view(claim: Claim, excess: int = 0) -> str:
+    """The prompt; where it is long its beginning, its end and the file with the whole: input data is in the middle.
+
+    ``excess``: so much of an answer with it did not fit.
+    """
+    shown = max(_LEAST_PROMPT_CHARS, min(len(claim.prompt), _PROMPT_CHARS) - excess)
+    if len(claim.prompt) <= shown:
         return claim.prompt
     place = f".wfe/runs/{claim.loaded.record.id}/{claim.attempt.phase}/{claim.attempt.number}/prompt.md"
-    return f"{claim.prompt[:_PROMPT_CHARS]}\n[cut: {_PROMPT_CHARS:,} of {len(claim.prompt):,} characters; the whole prompt is in {place}]"
+    head, tail = claim.prompt[: shown // 2], claim.prompt[-(shown // 2) :]
+    return f"{head}\n…\n{tail}\n[cut: {shown:,} of {len(claim.prompt):,} characters; the whole prompt is in {place}]"
 
 
 def fork(engine: Engine, by: By, run: str, at: str = "", title: str = "", idempotency_key: str = "") -> Envelope:

@@ -8,6 +8,7 @@ The status of a project without an open run. Apart from ``tool_answers``, which 
 
 from __future__ import annotations
 
+import json
 from dataclasses import field, replace
 from typing import Any, TypeVar
 
@@ -99,6 +100,12 @@ class Envelope:
             "error": _error(self.error),
         }
         return {"ok": self.ok} | {key: value for key, value in places.items() if value}
+
+    @property
+    def size_bytes(self) -> int:
+        """The longer of its two forms on the wire, with all non-ASCII characters escaped, the longest encoding."""
+        content = [{"type": "text", "text": self.to_text()}]
+        return max(len(json.dumps(content)), len(json.dumps(self.to_dict())))
 
     def _place(self) -> dict[str, str | None]:
         names = ("run", "phase", "state", "run_state", "waiting_on")
