@@ -140,7 +140,7 @@ def graph_view(engine: Engine, overview: Overview) -> GraphView:
         attempt = (state.attempts.get(path) or (Attempt(path, 0, 0),))[-1]  # a phase that is not open yet is pending
         gates = tuple(_gates(overview, spec, attempt, weak))
         loop = state.loops.get(path)
-        item = item_of(path)
+        item = None if path == spec.path else item_of(path)
         tokens, cost_usd = tokens_and_cost(usage.get(path))
         nodes.append(
             view_of(
