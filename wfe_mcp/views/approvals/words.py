@@ -251,7 +251,9 @@ def artifact_changed(artifact: model.ArtifactShown) -> str:
 
 def artifact_to_edit(artifact: model.ArtifactShown) -> str:
     """How the artifact is edited; empty where the template does not allow it."""
-    return f"To change it, edit {artifact.file} and show this again." if artifact.file else ""
+    return (
+        f"To change it, edit {artifact.file}: your next answer stores it, and asks you again." if artifact.file else ""
+    )
 
 
 def evidence_about(view: model.ApprovalView) -> str:
