@@ -141,6 +141,19 @@ def test_what_does_not_work_is_left_out_with_its_reason_and_the_lines_to_add(
 
 
 @posix
+def test_a_program_that_is_missing_is_to_be_installed_before_init_runs_again(
+    empty: Terminal, tools: Callable[..., None]
+) -> None:
+    tools(python3="exit 1")
+    python_project(empty)
+    (empty.root / "pyproject.toml").write_text("[project]\nname = 'it'\n")
+    (empty.root / "uv.lock").touch()
+    answer = empty("init", "--yes", pin=PIN)
+    assert "uv is not installed; left out" in answer.out
+    assert answer.err.endswith("Next: install uv, then: wfe-mcp init\n")
+
+
+@posix
 def test_doctor_says_how_the_last_trial_ended_and_init_tries_what_did_not_work_again(
     empty: Terminal, tools: Callable[..., None]
 ) -> None:

@@ -117,12 +117,12 @@ def show_left_out(screen: Screen, trials: Sequence[Trial]) -> None:
 
 def repairs(trials: Sequence[Trial]) -> str:
     """What a person does about the checks that were tried and do not work; empty where there is none."""
-    broken = [
-        f"check {trial.check.name} ({_command(trial.check)})"
+    steps = [
+        f"install {trial.missing}" if trial.missing else f"repair check {trial.check.name} ({_command(trial.check)})"
         for trial in trials
         if not trial.works and trial.outcome != "not_tried"
     ]
-    return f"repair {join_names(broken)}, then: wfe-mcp init" if broken else ""
+    return f"{join_names([*dict.fromkeys(steps)])}, then: wfe-mcp init" if steps else ""
 
 
 def trial_view(trial: Trial) -> dict[str, Any]:

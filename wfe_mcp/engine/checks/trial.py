@@ -77,6 +77,7 @@ class Trial:
     ``tests``: how many ran. ``changed``: files that it changed and that git does not ignore: a gate would not accept it.
     ``place``: where a test check will run, and why there, in one line. ``check`` says the same in its settings.
     ``needs``: the variables of the user's shell without which it does not work, by name; the settings of a new check pass them.
+    ``missing``: the program that it starts, where none of this name is installed.
     """
 
     check: FoundCheck
@@ -88,6 +89,7 @@ class Trial:
     changed: tuple[str, ...] = ()
     place: str = ""
     needs: tuple[str, ...] = ()
+    missing: str = ""
 
     @property
     def works(self) -> bool:
@@ -160,7 +162,8 @@ def _try_where(
     if facts.get("missing") or "exit_code" not in facts:
         why = _not_started(check, facts, judged.message)
         repair = remedy(check.settings.argv, check.settings.cwd, root, "") if where == "worktree" else ""
-        return Trial(check, "not_found", "; ".join(filter(None, (why, repair)))), None
+        missing = check.settings.argv[0] if facts.get("no_program") and not repair else ""
+        return Trial(check, "not_found", "; ".join(filter(None, (why, repair))), missing=missing), None
     seconds = float(facts["duration_s"])
     outcome, message, tests = _outcome(check, facts, output, limit_s)
     if outcome not in WORKS:
