@@ -123,6 +123,30 @@ def test_a_request_that_expired_is_a_decision_still(cli: Terminal) -> None:
     assert (found["decisions"], [each["run"] for each in found["unasked"]]) == ([], [run])
 
 
+def test_it_waits_since_the_work_was_done_however_often_it_is_asked_for(cli: Terminal) -> None:
+    cli.save(template("letter", phase("draft"), phase("send", {**HUMAN, "expires": "1h"}), phase("more", needs=[])))
+    run = cli.start("letter")
+    assert [cli.submit_work(run, each).code for each in ("draft", "send")] == [0, 0]
+    cli.clock.forward(minutes=1)
+
+    def since() -> str:
+        found = cli.json("inbox").data
+        return next(each.get("since") or each["asked_at"] for each in (*found["decisions"], *found.get("unasked", ())))
+
+    at = since()
+    assert cli.submit_work(run, "more").code == 0
+    assert since() == at, "other work of the run changes nothing"
+    for minutes in (1, 61, 1):  # asked, asked again, and again once the request has expired
+        with closing(create_engine(project_at(cli.root), clock=cli.clock)) as engine:
+            ask_approval(engine, AGENT, run, "send")
+        assert since() == at
+        cli.clock.forward(minutes=minutes)
+        assert since() == at
+    cli("reject", run, "send", "--feedback", "Shorter", pin=PIN)
+    assert cli.submit_work(run, "send").code == 0
+    assert since() > at, "another revision is another decision"
+
+
 def test_two_projects_of_one_name_are_named_by_their_paths(cli: Terminal, elsewhere: Path) -> None:
     same = cli.root.parent / "more" / cli.root.name
     shutil.copytree(elsewhere, same)

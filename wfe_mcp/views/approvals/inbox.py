@@ -16,7 +16,7 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.needs import TRUST, Need, Stop, Who
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.store.records.approvals import RequestRecord
-from wfe_mcp.views.approvals.request import listed_question, waiting_line
+from wfe_mcp.views.approvals.request import listed_question, waiting_line, waits_since
 from wfe_mcp.views.approvals.unusual import ProjectFacts, project_facts
 from wfe_mcp.views.moves.blockers import Blocker, blocker_for, blockers, lacking_of
 from wfe_mcp.views.moves.calls import user_command_lines, user_moves
@@ -65,7 +65,7 @@ def inbox_view(
                     rows += _rows(engine, overview, need, asked, facts)
     decisions = [row for row in rows if isinstance(row, WaitingDecision)]
     return InboxView(
-        decisions=tuple(sorted(decisions, key=lambda each: (since[each.request], each.request))),
+        decisions=tuple(sorted(decisions, key=lambda each: (each.asked_at, since[each.request], each.request))),
         unasked=tuple(row for row in rows if isinstance(row, UnaskedDecision)),
         tasks=tuple(row for row in rows if isinstance(row, WaitingTask)),
         opinions=tuple(row for row in rows if isinstance(row, WaitingOpinion)),
@@ -96,8 +96,8 @@ def _rows(
                 line = waiting_line(engine, overview, request, facts[engine.project_id])
                 if line is not None:
                     return (line,)
-            since, command = second(record.updated_at), f"wfe-mcp approve {place}"
-            question = listed_question(overview, overview.loaded.state.current(phase))
+            attempt, command = overview.loaded.state.current(phase), f"wfe-mcp approve {place}"
+            since, question = waits_since(engine, overview, attempt), listed_question(overview, attempt)
             return (view_of(UnaskedDecision, record, **about, since=since, question=question, command=command),)
         case Stop.HUMAN_TASK if phase is not None:
             title, command = overview.plan.phase(phase).title or phase, f"wfe-mcp submit {place} --path FILE"

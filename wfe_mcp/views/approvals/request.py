@@ -228,6 +228,14 @@ def listed_question(overview: Overview, attempt: Attempt) -> str:
     return f"{question_of(overview, attempt)}{f' {people}.' if people else ''}"
 
 
+def waits_since(engine: Engine, overview: Overview, attempt: Attempt) -> str:
+    """Since when the approval of ``attempt`` waits: to ask again for the same changes nothing, another revision or other files do."""
+    with engine.store.read() as tx:
+        awaited = tx.events.of_types(overview.loaded.record.id, "ApprovalAwaited")
+    of_attempt = [event.at for event in awaited if attempt.on.items() <= event.payload.items()]
+    return second(of_attempt[-1] if of_attempt else overview.loaded.record.updated_at)
+
+
 def waiting_line(
     engine: Engine, overview: Overview, request: RequestRecord, project: ProjectFacts
 ) -> WaitingDecision | None:
@@ -256,7 +264,7 @@ def waiting_line(
         title=record.title,
         project=str(engine.root),
         template=f"{record.template} {record.template_version}",
-        asked_at=second(request.created_at),
+        asked_at=waits_since(engine, overview, attempt),
         expires_at=second(request.expires_at),
         question=listed_question(overview, attempt),
         command=f"wfe-mcp approve {record.id} {shell_path(request.phase)}",

@@ -105,7 +105,8 @@ def handed_on(found: Handed | None) -> HandedOn | None:
 
 @view_model
 class WaitingDecision:
-    """A request that takes an answer, in a line. ``project``: its folder; ``command``: the same at a terminal.
+    """A request that takes an answer, in a line. ``asked_at``: since when this decision waits, however often it was asked for;
+    ``project``: its folder; ``command``: the same at a terminal.
 
     ``approved_by``: who has approved it, where several people do. ``for_others``, at a server that people log in to: why it is not
     for who asks, and who can decide; empty where it is for them.
