@@ -10,12 +10,14 @@ Rules:
    therefore not ranked by bm25, which reads every occurrence of each word first. An index that gives all matches at once
    (``is_newest_first``) is asked when the newest entries have none: then the word is rare.
 3. Project, run and kind are indexed as words too, and checked against the row again.
+4. A failure is one hit: the events after its verdict, which have the same text, are left out.
 """
 
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Row, TextClause, bindparam, select, text
@@ -106,14 +108,16 @@ class SearchRepository(Repository):
         filters: dict[str, Any] = {"project": project_id, "run": run_id, "kind": kind and str(kind)}
         # Never an empty list: SQLAlchemy makes a subquery of numbers of it.
         filters |= {} if among is None else {"among": [*among] or [""]}
-        hits: list[tuple[_Mark, Row[Any]]] = []
+        shown: list[tuple[str, Hit]] = []
         top: int | None = _NEWEST
-        while len(hits) <= limit and top is not None:
+        while len(shown) <= limit and top is not None:
             window, rest = self._window(query, place, filters, top, mark)
-            hits += window
+            hits = ((str(at), hit) for at, row in window if (hit := self._hit(query, row)) is not None)
+            shown += islice(hits, limit + 1 - len(shown))
             top, mark = rest, None
-        shown = [(str(mark), hit) for mark, row in hits[:limit] if (hit := self._hit(query, row)) is not None]
-        return FindPage(tuple(hit for _, hit in shown), tuple(mark for mark, _ in shown), len(hits) > limit)
+        return FindPage(
+            tuple(hit for _, hit in shown[:limit]), tuple(at for at, _ in shown[:limit]), len(shown) > limit
+        )
 
     def _window(
         self, query: Query, place: Sequence[str], given: dict[str, Any], top: int, mark: _Mark | None
@@ -154,7 +158,7 @@ class SearchRepository(Repository):
         return self._connection.execute(_matches(words.condition, order, is_among="among" in given), span).all()
 
     def _hit(self, query: Query, row: Row[Any]) -> Hit | None:
-        """The hit of a row with the text around the match; None when the row was removed meanwhile."""
+        """The hit of a row with the text around the match; None where the row was removed meanwhile, or repeats another (rule 4)."""
         run_id = RunId(row.run_id) if row.run_id else NO_RUN
         entry = next(
             (
@@ -164,7 +168,7 @@ class SearchRepository(Repository):
             ),
             None,
         )
-        if entry is None:
+        if entry is None or (row.source == "event" and self._sources.is_repeated(run_id, int(row.ref), entry)):
             return None
         pointer, words = snippet(entry.texts, query.matchers)
         archived = run_id != NO_RUN and self._connection.execute(_ARCHIVED, {"run_id_": run_id}).scalar() is not None

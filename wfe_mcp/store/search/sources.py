@@ -33,6 +33,11 @@ _DECISIONS = select(
 _EVENTS = select(tables.EVENT.c.seq, tables.EVENT.c.type, tables.EVENT.c.at, tables.EVENT.c.payload).where(
     tables.EVENT.c.type != "RunStarted"
 )
+_FAILURES = _EVENTS.where(
+    tables.EVENT.c.run_id == bindparam("run_id_"),
+    tables.EVENT.c.seq < bindparam("ref_"),
+    tables.EVENT.c.type.in_(("GateJudged", "AttemptFailed")),
+).order_by(tables.EVENT.c.seq.desc())
 _OPINIONS = select(*columns_for(OpinionRecord, tables.OPINION))
 _OUTSIDE = _OPINIONS.where(tables.OPINION.c.run_id.is_(None))
 _EVIDENCE = select(*columns_for(EvidenceRecord, tables.EVIDENCE))
@@ -82,6 +87,17 @@ class SearchSourceRepository(Repository):
             return
         values = {"run_id_": run_id, "ref_": int(ref) if source in {"revision", "event"} else ref}
         yield from _entries(source, self._rows(_ONE[source], values))
+
+    def is_repeated(self, run_id: RunId, seq: int, entry: SearchEntry) -> bool:
+        """True when ``entry``, event ``seq``, only repeats what a verdict or a failure before it says."""
+        if not entry.title.startswith(("AttemptFailed", "AttemptOpened")):
+            return False
+        new = {words for _, words in entry.texts}
+        for before in _entries("event", self._rows(_FAILURES, {"run_id_": run_id, "ref_": seq})):
+            new -= {words for _, words in before.texts}
+            if not new:
+                return True
+        return False
 
     def of_run(self, run_id: RunId) -> Iterator[SearchEntry]:
         """The search entries of all rows of a run; for ``NO_RUN``, of what is in no run."""
