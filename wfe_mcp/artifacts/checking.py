@@ -82,4 +82,4 @@ def _schema_faults(text: str) -> tuple[Detail, ...]:
     try:
         return faults_in_child(root, None)
     except Refused as no:
-        return (Detail("", f"{no.message} {no.hint}".rstrip(".")),)
+        return (Detail("", no.text.rstrip(".")),)

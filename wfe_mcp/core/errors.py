@@ -66,7 +66,12 @@ class Refused(Exception):
     data: dict[str, object] = field(default_factory=dict[str, object])
 
     def __str__(self) -> str:
-        return f"{self.message} {self.hint} [{self.code}]" if self.hint else f"{self.message} [{self.code}]"
+        return f"{self.text} [{self.code}]"
+
+    @property
+    def text(self) -> str:
+        """What happened, and what to do next."""
+        return f"{self.message} {self.hint}".rstrip()
 
 
 def nearest(found: str, valid: Iterable[str], limit: int = 3) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ async def _answer(request: Request, grant_of: GrantOf, asked: str, *, lists: boo
         answer.close()
         if refused.data:
             log.warning("git for %s: %s", request.path_params["project"], refused.data)
-        return PlainTextResponse(f"{refused.message} {refused.hint}\n", _STATUS.get(refused.code, 503))
+        return PlainTextResponse(f"{refused.text}\n", _STATUS.get(refused.code, 503))
     except BaseException:
         answer.close()
         raise

@@ -144,7 +144,7 @@ class Logins:
         if key not in self._noted and len(self._noted) < _MOST_NOTED:
             self._noted[key] = now
             await run_in_threadpool(self._people.note_refused, *key)
-        text = f"{fault.message} {fault.hint}" if isinstance(fault, Refused) else _TEXTS.get(why, _TEXTS["not_proven"])
+        text = fault.text if isinstance(fault, Refused) else _TEXTS.get(why, _TEXTS["not_proven"])
         again = tag("p", tag("a", "Log in again", href="/login"))
         return HTMLResponse(document("Not logged in", tag("h1", "Not logged in"), tag("p", text), again), 403)
 

@@ -204,7 +204,7 @@ def _measures(access: Access, metrics: Metrics | None) -> Callable[[Request], Aw
             return await run_in_threadpool(metrics_page, request.headers.get("authorization", ""))
         except Refused as refused:
             asks = {"www-authenticate": "Bearer"} if refused.code == "unauthorized" else None
-            return PlainTextResponse(f"{refused.message} {refused.hint}\n", status_of(refused.code), asks)
+            return PlainTextResponse(f"{refused.text}\n", status_of(refused.code), asks)
 
     return measures
 

@@ -39,9 +39,7 @@ def add_prompts(server: MCPServer[None], place: ProjectSession) -> None:
             engine = await place.engine()
             page = await place.in_thread(partial(_page, engine, run))
         except Refused as refused:
-            return " ".join(
-                ("wfe run", *filter(None, (run,)), f"cannot be handed over: {refused.message} {refused.hint}")
-            )
+            return " ".join(("wfe run", *filter(None, (run,)), f"cannot be handed over: {refused.text}"))
         return f"{_HANDOFF}\n\n{page}"
 
     server.add_prompt(Prompt.from_function(handoff, title="Hand a run over", icons=ICONS))

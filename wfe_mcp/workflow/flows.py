@@ -123,7 +123,7 @@ def _embed_flows(
         try:
             inner: object = flow.get("definition") or size.take(_find_flow(name, around, find))
         except Refused as refused:
-            why = f"{refused.message} {refused.hint}".strip().rstrip(".")
+            why = refused.text.rstrip(".")
             faults.append((Detail(pointer(*at, *place, "template"), why, None, name), refused))
             continue
         if not isinstance(inner, dict):  # written by hand, and no template: lint says so

@@ -30,7 +30,7 @@ def read_form(definition: object) -> tuple[Template | None, list[Fault]]:
     try:
         check_value(definition)
     except Refused as no:
-        details = no.details or (Detail("", f"{no.message} {no.hint}".rstrip(".")),)
+        details = no.details or (Detail("", no.text.rstrip(".")),)
         return None, [((), detail) for detail in details]
     try:
         return Template.model_validate(_with_defaults(definition)), []

@@ -204,7 +204,7 @@ def _show_by_phase(
         screen.line(summary if page.runs else "No runs.", "bold")
         board_table(screen, view, invocation.engine.clock())
         for refused in unreadable.values():
-            screen.aside(screen.complete(f"! {refused.message} {refused.hint}"), "yellow")
+            screen.aside(screen.complete(f"! {refused.text}"), "yellow")
         if following:
             screen.next(following)
 

@@ -77,7 +77,7 @@ def key_health(engine: Engine) -> tuple[Literal["ok", "note", "problem"], str]:
     try:
         file = keys.read_key(engine.store.place, pinned.key)
     except Refused as refused:
-        return "problem", f"{refused.message} {refused.hint}"
+        return "problem", refused.text
     faults: list[str] = []
     if file.derivation.pin_is_short:
         faults.append(f"shorter than {keys.SHORTEST} characters")

@@ -62,7 +62,7 @@ def bundles_here(root: Path, configured: Mapping[str, ContextSettings]) -> Itera
             try:
                 yield SeenBundle(name, scope, len(_put_together(root, name, scope, bundle_settings).parts))
             except Refused as refused:
-                yield SeenBundle(name, scope, 0, f"{refused.message} {refused.hint}")
+                yield SeenBundle(name, scope, 0, refused.text)
 
 
 def artifact_names(plan: CompiledTemplate, path: PhasePath) -> frozenset[str]:

@@ -132,7 +132,7 @@ def attest_and_push(
         if remote is not None:
             _push(place, remote, there, also or {})
     except Refused as refused:
-        raise DeliveryFault(f"{refused.message} {refused.hint}", "configuration") from refused
+        raise DeliveryFault(refused.text, "configuration") from refused
 
 
 def _push(place: DeliveryPlace, remote: Remote, there: str | None, also: Mapping[str, str]) -> None:

@@ -77,7 +77,7 @@ class StepResult:
 def refused_step(refused: Refused) -> StepResult:
     """The result of a step that was refused before its call: it waits where a person must see to something first."""
     lacks = refused.names if isinstance(refused, CredentialMissing) else ()
-    fault = f"{refused.message} {refused.hint}".strip()
+    fault = refused.text
     return StepResult(fault=fault, needs_trust=refused.code == "needs_trust", lacks=lacks)
 
 

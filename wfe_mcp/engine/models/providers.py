@@ -260,7 +260,7 @@ def _fault(engine: Engine, role: str) -> str:
     try:
         connection_of(engine, role)
     except Refused as refused:
-        return f"{refused.message} {refused.hint}"
+        return refused.text
     return ""
 
 

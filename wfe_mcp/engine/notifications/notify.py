@@ -94,7 +94,7 @@ def send(engine: Engine, notify: NotifySettings, given: Mapping[str, Any]) -> tu
         try:
             go()
         except Refused as fault:
-            faults.append(f"{way}: {fault.message} {fault.hint}")
+            faults.append(f"{way}: {fault.text}")
         else:
             shown.append(way)
     return shown, faults

@@ -89,7 +89,7 @@ def work_phase(engine: Engine, context: JobContext) -> Outcome:
     try:
         connections = connections_of(engine, piece.role, frozen=piece.frozen, declared=True)
     except Refused as refused:
-        return _failure_outcome(engine, context.job, f"{refused.message} {refused.hint}".strip(), human_only=True)
+        return _failure_outcome(engine, context.job, refused.text, human_only=True)
     # Fallbacks only at the last try: until then the first provider may be back.
     is_last, fault = context.job.tries >= TRIES, None
     for connection in connections if is_last else connections[:1]:

@@ -351,7 +351,7 @@ def _fault(plugin: PlugIn) -> str:
     except PlugInFault as fault:
         return str(fault)
     except Refused as refused:
-        return f"{refused.message} {refused.hint}".strip()
+        return refused.text
     return ""
 
 

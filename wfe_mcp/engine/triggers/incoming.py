@@ -91,5 +91,5 @@ def _fault(engine: Engine, name: str, incoming: IncomingSettings) -> str:
     try:
         valid_credentials(engine, name, incoming)
     except Refused as no:
-        return f"{no.message} {no.hint}"
+        return no.text
     return template_fault(engine, incoming, tuple(incoming.from_body))

@@ -183,5 +183,5 @@ def _fault(engine: Engine, name: str, hook: WebhookSettings) -> str:
     try:
         valid_credentials(engine, name, hook)
     except Refused as refused:
-        return f"{refused.message} {refused.hint}"
+        return refused.text
     return ""

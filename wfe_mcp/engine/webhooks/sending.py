@@ -70,7 +70,7 @@ def deliver(engine: Engine, context: JobContext) -> Outcome:
     except ToolFault as fault:
         _again(engine, job, _without_path(str(fault), hook.url))
     except Refused as refused:
-        _again(engine, job, f"{refused.message} {refused.hint}")
+        _again(engine, job, refused.text)
     if not 200 <= answer.status < 300:
         what = "a redirect, which is not followed" if 300 <= answer.status < 400 else "which is no success"
         after_s = retry_after_s(answer.headers.get("retry-after", ""), engine.clock())

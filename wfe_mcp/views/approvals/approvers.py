@@ -44,7 +44,7 @@ def pinned_view(engine: Engine, *, at_server: bool = False) -> PinnedView:
         if chain.changes:
             pinned_here(engine, engine.root, needs_passkey=False)
     except Refused as refused:
-        fault, waits = f"{refused.message} {refused.hint}", refused.code == "needs_trust"
+        fault, waits = refused.text, refused.code == "needs_trust"
     installed = passkeys_are_installed()
     if not fault and not installed and (chain.passkeys or not chain.changes):
         fault = _missing(at_server=at_server)
@@ -70,7 +70,7 @@ def signers(engine: Engine, root: Path, signer: Signer | None = None) -> tuple[t
     try:
         chain = pinned_here(engine, root)
     except Refused as refused:
-        return (), f"{refused.message} {refused.hint}"
+        return (), refused.text
     if not passkeys_are_installed():
         return (), _missing(at_server=signer is not None)
     names = tuple(key.name for key in chain.passkeys.values() if signer is None or signer.has(key))

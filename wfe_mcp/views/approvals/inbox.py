@@ -162,7 +162,7 @@ def damaged_run(engine: Engine, run: RunId, title: str, refused: Refused) -> Sto
         state="",
         project=str(engine.root),
         question=refused.message,
-        blockers=(f"{refused.message} {refused.hint}",),
+        blockers=(refused.text,),
         updated_at="",
         command=f"wfe-mcp verify {run}",
         commands=(f"wfe-mcp verify {run}",),
