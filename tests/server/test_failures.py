@@ -152,7 +152,7 @@ async def test_a_server_that_cannot_read_what_a_newer_version_stored_says_to_res
     for answer in newer:
         assert answer["error"]["code"] == "unavailable"
         assert "upgraded by a newer wfe-mcp" in answer["error"]["message"]
-        assert "restart their client" in answer["error"]["hint"]
+        assert "Restart the client, page or server" in answer["error"]["hint"]
 
 
 async def test_a_database_of_another_kind_is_refused_by_every_call_and_the_server_stays(house: House, era: str) -> None:

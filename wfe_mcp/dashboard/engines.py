@@ -23,7 +23,7 @@ from wfe_mcp.engine.templates.config_drift import own_configuration, templates_e
 from wfe_mcp.engine.templates.pending import OWN
 from wfe_mcp.engine.templates.trust import pending_trust
 from wfe_mcp.store.records.approvals import RequestRecord
-from wfe_mcp.store.records.runs import RunRecord, damage_of
+from wfe_mcp.store.records.runs import RunRecord
 from wfe_mcp.views.approvals.request import DecisionView, decision_view, takes_answer
 from wfe_mcp.views.approvals.trust import trust_path
 from wfe_mcp.views.moves.blockers import blocker_of, waits_for
@@ -221,7 +221,7 @@ class Engines:
         with self.engine.store.read() as tx:
             page = tx.runs.page(project or None, status=NOT_OVER, limit=most, archived=False)
         if unreadable is not None:
-            unreadable |= {run: damage_of(run) for run in page.damaged}
+            unreadable |= {**page.damaged}
         return page.runs
 
     def _open_requests(self) -> list[tuple[RequestRecord, Engine]]:

@@ -78,7 +78,7 @@ class Page:
         if since_visit_s < min(idle_s, ORPHAN_S):
             return False
         with contextlib.suppress(Refused):
-            if self._engine.store.is_overtaken():
+            if self._engine.store.newer_version():
                 return True
         if self._desks.waits():
             return since_visit_s >= KEPT_S

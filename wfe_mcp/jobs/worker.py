@@ -355,6 +355,6 @@ class Worker:
 
 def _is_overtaken(store: Store) -> bool:
     try:
-        return store.is_overtaken()
+        return store.newer_version() is not None
     except Refused:  # it is away: the next try looks again
         return False

@@ -66,18 +66,9 @@ def refusal(engine: Engine, refused: Refused, arguments: dict[str, Any]) -> Enve
 def _newer(engine: Engine) -> Refused | None:
     """That another version has upgraded the database meanwhile; then what cannot be read is probably that one's."""
     try:
-        is_newer = engine.store.is_overtaken()
+        return engine.store.newer_version()
     except Refused as unfit:
         return unfit
-    return (
-        Refused(
-            "unavailable",
-            "The database was upgraded by a newer wfe-mcp. This server started before that, and cannot read what the newer one stored.",
-            "Ask the user to restart their client, which starts the new version. Nothing is lost.",
-        )
-        if is_newer
-        else None
-    )
 
 
 def tool_result(envelope: Envelope) -> CallToolResult:

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store.databases import database_at
-from wfe_mcp.store.driver import HEAD
 from wfe_mcp.store.rehearsal import RehearsedArtifacts, RehearsedDocuments
 from wfe_mcp.store.repository import Caches, Library, Repository, RepositoryPart, TransactionContext
 
@@ -247,14 +246,10 @@ class Store:
         """The figures that ``doctor`` shows about the database."""
         return self._database.health()
 
-    def is_overtaken(self) -> bool:
-        """Whether a newer version has upgraded the database since this process opened it."""
-        try:
-            return self.health().revision > HEAD
-        except Refused as refused:
-            if "revision" not in refused.data:
-                raise
-            return True  # PostgreSQL refuses what it cannot read
+    def newer_version(self) -> Refused | None:
+        """The refusal where a newer version has upgraded the database since this process opened it."""
+        with self.read() as tx:
+            return tx.runs.newer_version()
 
     def change_to_wal(self) -> bool:
         """Give the file a write-ahead log; whether it has one now. The caller knows that no other process uses the file."""

@@ -206,7 +206,8 @@ class Repository:
             self._connection.execute(_LOCK_RUN, {"run_": run_id})
 
     def _all(self, record: Callable[..., R], statement: Executable, values: Mapping[str, Any] | None = None) -> list[R]:
-        return [record(*row) for row in self._connection.execute(statement, values)]
+        # All at once: a row that cannot be read would leave the statement open, and the connection at this moment.
+        return [record(*row) for row in self._connection.execute(statement, values).all()]
 
     def _first(
         self, record: Callable[..., R], statement: Executable, values: Mapping[str, Any] | None = None

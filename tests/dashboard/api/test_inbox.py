@@ -11,6 +11,7 @@ from sqlalchemy import Engine, event
 from tests.dashboard.api.client import Program
 from tests.dashboard.browser import PIN
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, phase
+from tests.store.scene import tamper
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals import decide as approvals
@@ -219,3 +220,18 @@ def test_a_paused_run_says_why_where_a_reason_was_given(scene: Scene, program: P
         (line,) = program.get("/inbox").data["stopped"]
         assert line["question"] == f'Resume "Write {title}"? It is paused{why}'
         control.control(scene.engine, scene.human, run, "cancel")
+
+
+def test_a_page_that_a_newer_version_has_overtaken_says_to_restart_it_and_calls_no_run_damaged(
+    scene: Scene, program: Program
+) -> None:
+    run = scene.start(phase("plan"))
+    newer = """UPDATE attempt SET state = replace(state, '"ready"', '"of a newer version"')"""
+    tamper(scene.url, newer, "UPDATE run SET last_hash = 'another'")
+    assert [row["kind"] for row in program.get("/inbox").data["stopped"]] == ["damaged"]
+    tamper(scene.url, "UPDATE alembic_version SET version_num = '9999'")
+
+    for path in ("/inbox", "/runs", f"/runs/{run}"):
+        error = program.get(path.replace(run, "{run}"), {"run": run}).body["error"]
+        assert "upgraded by a newer wfe-mcp" in error["message"]
+        assert "restore" not in error["hint"]

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.store.scene import NOW, create, step
+from tests.store.scene import NOW, create, step, tamper
 from wfe_mcp.core import events as e
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId, RunStatus
@@ -96,3 +96,39 @@ def test_a_run_is_found_by_its_id_or_by_the_only_prefix(store: Store) -> None:
             tx.runs.find(project, "")
         with pytest.raises(Refused, match="start_run"):
             tx.runs.find("p-other", "c3")
+
+
+def test_a_record_that_cannot_be_read_keeps_no_reader_at_that_moment(url: str, store: Store) -> None:
+    project = seven_runs(store)
+    tamper(
+        url, "UPDATE attempt SET state = '[]' WHERE run_id = 'R-1'", "UPDATE run SET last_hash = '-' WHERE id = 'R-1'"
+    )
+    refusals: list[Refused] = []
+    for title in ("one", "two"):
+        with store.read() as tx, pytest.raises(Refused, match="cannot be read") as refused:
+            tx.runs.load(RunId("R-1"))
+        refusals.append(refused.value)
+        tamper(url, f"UPDATE run SET title = '{title}' WHERE id = 'R-2'")
+        with store.read() as tx:
+            assert tx.runs.find(project, "R-2").title == title
+
+
+def test_a_run_of_a_newer_version_is_not_called_damaged(url: str, store: Store) -> None:
+    project = seven_runs(store)
+    tamper(url, "UPDATE run SET status = 'odd' WHERE id = 'R-3'")
+    with store.read() as tx:
+        assert (
+            [*tx.runs.page(project).damaged] == [*tx.runs.page(project, status=[RunStatus.FAILED]).damaged] == ["R-3"]
+        )
+        first = tx.runs.page(project, limit=3)
+        assert ([*first.damaged], [*tx.runs.page(project, limit=3, cursor=first.cursor).damaged]) == ([], ["R-3"])
+    assert store.newer_version() is None
+    tamper(url, "UPDATE alembic_version SET version_num = '9999'")
+    with store.read() as tx:
+        for read in (
+            lambda: tx.runs.page(project),
+            lambda: tx.runs.load(RunId("R-3")),
+            lambda: tx.runs.find(project, "R-3"),
+        ):
+            with pytest.raises(Refused, match="upgraded by a newer wfe-mcp"):
+                read()

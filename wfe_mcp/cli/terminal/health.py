@@ -245,15 +245,14 @@ def _old_runs(engine: Engine) -> Iterator[HealthFinding]:
 def _waiting(engine: Engine) -> Iterator[HealthFinding]:
     """The runs of this project that only the user can set going, and those whose work no process takes up."""
     from wfe_mcp.engine.runs.needs import NOT_OVER, Stop, Who
-    from wfe_mcp.store.records.runs import damage_of
     from wfe_mcp.views.reports.envelopes import overviews_of
 
     with engine.store.read() as tx:
         page = tx.runs.page(engine.project_id, status=NOT_OVER, limit=1000, archived=False)
-    unreadable = {str(run): damage_of(run) for run in page.damaged}
+    unreadable: dict[str, Refused] = {**page.damaged}
     overviews = [overview for _, overview in overviews_of([(engine, run.id) for run in page.runs], unreadable)]
     for run, refused in unreadable.items():
-        yield HealthFinding(f"run {run}", "problem", f"{refused.message} {refused.hint}")
+        yield HealthFinding(f"run {run}", "problem", refused.text)
     asks = [overview.loaded.record.id for overview in overviews if overview.who is Who.HUMAN]
     idle = [
         overview.loaded.record.id

@@ -134,7 +134,6 @@ def refuse_unfit(connection: Connection, shown: str) -> str | None:
             "unavailable",
             f"The database '{shown}' was written by a newer wfe-mcp (revision {revision}; this one knows {HEAD}).",
             "Upgrade wfe-mcp, or set WFE_DATABASE_URL to another database.",
-            data={"revision": revision},
         )
     return revision
 

@@ -66,8 +66,8 @@ class RunPage:
 
     runs: tuple[RunRecord, ...]
     cursor: str | None
-    damaged: tuple[RunId, ...] = ()
-    """Those among them whose row cannot be read."""
+    damaged: Mapping[RunId, Refused]
+    """The refusals of those among them whose row cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +87,6 @@ class EventRecord(EventRecordColumns):
 
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """What rows raise that were tampered with."""
-
-
-def damage_of(run: RunId, fault: Exception | None = None) -> Refused:
-    """The refusal of a run whose record cannot be read, because of ``fault``."""
-    if isinstance(fault, Refused) and fault.run == run:
-        return fault
-    why = "" if fault is None else f": {fault.message.rstrip('.') if isinstance(fault, Refused) else repr(fault)}"
-    return Refused(
-        "unavailable",
-        f"The record of run '{run}' cannot be read{why}.",
-        f"See what was changed: wfe-mcp verify {run}. A backup from before has it: wfe-mcp restore FILE",
-        run=run,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,17 @@ Newest first, by (created_at, id). A cursor names the last run shown, so that ne
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, case, desc, exists, func, or_, select, text
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, desc, exists, func, or_, select, text, union_all
 from sqlalchemy.exc import DataError
 
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.model import AttemptStatus, RunId, RunStatus
+from wfe_mcp.store.driver import HEAD
 from wfe_mcp.store.layout.tables import ATTEMPT, PROJECT, PRUNED_RUN, RUN
-from wfe_mcp.store.records.runs import RunPage, RunRecord, damage_of
+from wfe_mcp.store.records.runs import RunPage, RunRecord
 from wfe_mcp.store.repository import OURS, Repository, columns_for, equal_where_given, without_index
 
 OPEN_RUNS = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED)
@@ -73,6 +75,17 @@ _MAY_HAVE_LOST = (
     # Sorted without an index: for the index in this order SQLite would read every run of the project.
     .order_by(desc(without_index(RUN.c.created_at)), desc(RUN.c.id))
 )
+_STATUSES = sorted(RunStatus)
+_OF_NO_STATUS = union_all(  # as NOT IN, or with OR, it would read every run of the project
+    *(
+        select(RUN.c.id).where(RUN.c.project_id == bindparam("project_id"), between)
+        for between in (
+            RUN.c.status < _STATUSES[0],
+            *(and_(RUN.c.status > low, RUN.c.status < high) for low, high in pairwise(_STATUSES)),
+            RUN.c.status > _STATUSES[-1],
+        )
+    )
+)
 _REACHED = (
     select(RUN.c.reached).where(RUN.c.project_id == bindparam("project_id"), RUN.c.reached.is_not(None)).distinct()
 )
@@ -86,6 +99,7 @@ _WEAKENED = (
 )
 _TITLES = select(RUN.c.id, RUN.c.title).where(RUN.c.id.in_(bindparam("runs", expanding=True)))
 _PROJECTS = select(PROJECT.c.id)
+_VERSION = text("SELECT version_num FROM alembic_version")
 _LAST_NUMBER = text("SELECT max(rowid) FROM run")
 _NAMED = 5
 _PREFIX = (
@@ -130,7 +144,7 @@ class RunListRepository(Repository):
     ) -> RunPage:
         """One page of runs created at or after ``since``, newest first. ``project_id`` None lists all projects.
 
-        ``among``: only runs of these projects.
+        ``among``: only runs of these projects. With ``status``, those are among them whose status is none that is known.
 
         ``untouched_since``: only runs without an event since then; imported ones are left out. ``reached``: only runs in
         one of these states of their template. ``archived``: whether archived runs are listed too.
@@ -151,7 +165,7 @@ class RunListRepository(Repository):
         if cursor is not None:
             query = self._after(query, cursor)
         query = query.order_by(*_NEWEST).limit(limit + 1)
-        damaged: list[RunId] = []
+        damaged: dict[RunId, Refused] = {}
         if template is not None and status is None:  # the index of templates has an order within each status
             status = tuple(RunStatus)
         if status is None:
@@ -163,9 +177,17 @@ class RunListRepository(Repository):
                 for run in self._readable(query.where(element), limit, damaged)
             ]
             runs.sort(key=lambda one: (one.created_at, one.id), reverse=True)
-        return RunPage(tuple(runs[:limit]), runs[limit - 1].id if len(runs) > limit else None, tuple(damaged))
+        if len(runs) <= limit:
+            return RunPage(tuple(runs), None, damaged)
+        last = runs[limit - 1].id
+        return RunPage(tuple(runs[:limit]), last, self._before_next_page(damaged, last) if damaged else damaged)
 
-    def _readable(self, query: Select[Any], limit: int, damaged: list[RunId]) -> list[RunRecord]:
+    def _before_next_page(self, damaged: dict[RunId, Refused], last: RunId) -> dict[RunId, Refused]:
+        """Those of ``damaged`` that the page after the run ``last`` does not name."""
+        query = self._after(select(RUN.c.id).where(RUN.c.id.in_(damaged)), last)
+        return {run: damaged[run] for run in damaged.keys() - self._connection.execute(query).scalars()}
+
+    def _readable(self, query: Select[Any], limit: int, damaged: dict[RunId, Refused]) -> list[RunRecord]:
         """The runs of ``query``, one more than ``limit``; ``damaged`` gets those between them whose row cannot be read."""
         try:
             return self._all(RunRecord, query)
@@ -175,7 +197,7 @@ class RunListRepository(Repository):
             try:
                 runs += self._all(RunRecord, _ONE, {"id_": run_id})
             except ValueError:
-                damaged.append(RunId(run_id))
+                damaged[run_id] = self.damage_of(run_id)
             if len(runs) > limit:
                 break
         return runs
@@ -186,6 +208,36 @@ class RunListRepository(Repository):
         for project in projects:
             for status in statuses:
                 yield and_(RUN.c.project_id == project, RUN.c.status == status)
+            odd = self._connection.execute(_OF_NO_STATUS, {"project_id": project}).scalars().all()
+            if odd:
+                yield RUN.c.id.in_(odd)
+
+    def damage_of(self, run: RunId, fault: Exception | None = None) -> Refused:
+        """The refusal of a run whose record cannot be read, because of ``fault``.
+
+        Refuses ``unavailable`` where that is no damage: a newer version may have written it.
+        """
+        if newer := self.newer_version():
+            raise newer
+        if isinstance(fault, Refused) and fault.run == run:
+            return fault
+        why = "" if fault is None else f": {fault.message.rstrip('.') if isinstance(fault, Refused) else repr(fault)}"
+        return Refused(
+            "unavailable",
+            f"The record of run '{run}' cannot be read{why}.",
+            f"See what was changed: wfe-mcp verify {run}. A backup from before has it: wfe-mcp restore FILE",
+            run=run,
+        )
+
+    def newer_version(self) -> Refused | None:
+        """The refusal where a newer version has upgraded the database since this process opened it."""
+        if str(self._connection.execute(_VERSION).scalar() or "") <= HEAD:
+            return None
+        return Refused(
+            "unavailable",
+            "The database was upgraded by a newer wfe-mcp. This process started before that, and cannot read what the newer one stored.",
+            "Restart the client, page or server that answered, or ask the user to: the new version starts. Nothing is lost.",
+        )
 
     def reached_states(self, project_id: str) -> list[str]:
         """The states of their templates that runs of the project are in, sorted."""
@@ -222,11 +274,11 @@ class RunListRepository(Repository):
         Refuses ``unknown_run``, and ``unavailable`` where its row cannot be read.
         """
         bounds = {"project_id": project_id, "prefix": id_or_prefix, "end": f"{id_or_prefix}\U0010ffff"}
-        damaged: list[RunId] = []
+        damaged: dict[RunId, Refused] = {}
         runs = self._readable(_PREFIX.params(bounds), _NAMED, damaged) if id_or_prefix else []
         exact = [record for record in runs if record.id == id_or_prefix]
         if damaged and (id_or_prefix in damaged or not runs):
-            raise damage_of(damaged[0])
+            raise next(iter(damaged.values()))
         if len(runs) == 1 or exact:
             return (exact or runs)[0]
         if runs:

@@ -26,7 +26,7 @@ from wfe_mcp.store import serialization as codec
 from wfe_mcp.store.integrity.record_seals import NO_FACTS, Facts, SealRepository, seal_of_run
 from wfe_mcp.store.layout.tables import ATTEMPT, HOLD, IDEMPOTENCY, RUN, STEP_RUN
 from wfe_mcp.store.projects import DocumentRepository
-from wfe_mcp.store.records.runs import UNREADABLE, LoadedRun, NewRun, OpenAttempt, RunRecord, damage_of
+from wfe_mcp.store.records.runs import UNREADABLE, LoadedRun, NewRun, OpenAttempt, RunRecord
 from wfe_mcp.store.records.steps import StepRecord, StepStatus
 from wfe_mcp.store.repository import OURS, Repository, RepositoryPart, bound, columns_for, record_from, row_from
 from wfe_mcp.store.runs.events import EventRepository, Tail
@@ -138,7 +138,7 @@ class RunRepository(RunListRepository):
         try:
             return self._load(run_id, to_change=to_change)
         except UNREADABLE as fault:
-            raise damage_of(run_id, fault) from fault
+            raise self.damage_of(run_id, fault) from fault
 
     def _load(self, run_id: RunId, *, to_change: bool) -> LoadedRun | None:
         load = _LOAD_TO_CHANGE if to_change and self.shared.locks_rows else _LOAD
@@ -149,7 +149,7 @@ class RunRepository(RunListRepository):
         record = RunRecord(*values)
 
         def read() -> RunState:
-            attempts = self._connection.execute(_LOAD_ATTEMPTS, {"run_id": run_id}).scalars()
+            attempts = self._connection.execute(_LOAD_ATTEMPTS, {"run_id": run_id}).scalars().all()
             state = codec.state_of(self.spec(record.spec_sha256), run_state, attempts)
             _ = state.open_attempts  # each of its phases has one
             return state

@@ -13,7 +13,7 @@ from wfe_mcp.engine.kernel.leases import folder_elsewhere, works_elsewhere
 from wfe_mcp.engine.runs.control import end_time, stale_of, stuck_of
 from wfe_mcp.engine.runs.overview import Overview, overview
 from wfe_mcp.store import Tx
-from wfe_mcp.store.records.runs import LoadedRun, damage_of
+from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.views.artifacts import artifacts as artifact_views
 from wfe_mcp.views.moves.blockers import changed_before_work, elsewhere, held_by_others
 from wfe_mcp.views.moves.calls import next_moves
@@ -82,13 +82,14 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
 def _other_folder(engine: Engine, run_overview: Overview, by: By) -> tuple[str, ...]:
     """Why the caller, who is in a folder, cannot work on the run, where it works in another one."""
     refused = works_elsewhere(engine, run_overview.loaded.record, by) if run_overview.folder else None
-    return () if refused is None else (f"{refused.message} {refused.hint}",)
+    return () if refused is None else (refused.text,)
 
 
 def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
     with engine.store.read() as tx:
         newest = tx.runs.open_ids(engine.project_id, limit=SHOWN + 1)
-        unreadable: list[str] = []
+        of_no_status = tx.runs.page(engine.project_id, status=(), archived=False).damaged
+        unreadable = [damage.text for damage in of_no_status.values()]
         loaded = [*_readable(engine, tx, newest[:SHOWN], unreadable)]
         ended = [*_readable(engine, tx, tx.runs.open_ids(engine.project_id, _STOPPED, limit=SHOWN), unreadable)]
         is_one = len(loaded) == 1 and not folder_elsewhere(engine, loaded[0].record)
@@ -147,10 +148,7 @@ def _readable(engine: Engine, tx: Tx, runs: Sequence[str], unreadable: list[str]
             engine.plans.of_run(tx, loaded.record)
             tx.documents.load(loaded.record.frozen_sha256)
         except Refused as refused:
-            if engine.store.is_overtaken():  # it is not damaged
-                raise
-            damage = damage_of(RunId(run), refused)
-            unreadable.append(f"{damage.message} {damage.hint}")
+            unreadable.append(tx.runs.damage_of(RunId(run), refused).text)
         else:
             yield loaded
 

@@ -17,7 +17,7 @@ from wfe_mcp.engine.models.waits import is_left_alone
 from wfe_mcp.engine.runs.control import end_time
 from wfe_mcp.engine.runs.needs import TRUST, Stop, Who
 from wfe_mcp.engine.runs.overview import Overview, overview
-from wfe_mcp.store.records.runs import LoadedRun, damage_of
+from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.views.artifacts import artifacts as artifact_views
 from wfe_mcp.views.moves.blockers import blocker_of, elsewhere
 from wfe_mcp.views.moves.calls import next_moves, submit_call
@@ -53,7 +53,7 @@ def overviews_of(
                     some.append((engine, overview(engine, tx, engine.load(tx, run))))
                 except Refused as refused:
                     if unreadable is not None and refused.code != "unknown_run":
-                        unreadable[run] = damage_of(RunId(run), refused)
+                        unreadable[run] = tx.runs.damage_of(RunId(run), refused)
         for engine, run_overview in some:
             with suppress(Refused):
                 yield engine, _at_its_end(engine, run_overview)

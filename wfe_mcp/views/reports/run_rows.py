@@ -8,7 +8,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.control import stale_of, stuck_of
 from wfe_mcp.store import Tx
-from wfe_mcp.store.records.runs import RunPage, RunRecord, damage_of
+from wfe_mcp.store.records.runs import RunPage, RunRecord
 from wfe_mcp.store.repository import Recent
 from wfe_mcp.views.reports.envelopes import overviews_of
 from wfe_mcp.views.runs.models import RunList, RunRow
@@ -53,8 +53,7 @@ def run_rows(
 
 def run_list(rows: tuple[RunRow, ...], page: RunPage) -> RunList:
     """The list of ``rows``, which are those of ``page``."""
-    damaged = [damage_of(run) for run in page.damaged]
-    warnings = tuple(f"{refused.message} {refused.hint}" for refused in damaged)
+    warnings = tuple(refused.text for refused in page.damaged.values())
     return RunList(runs=rows, cursor=page.cursor or "", warnings=warnings)
 
 
@@ -74,5 +73,5 @@ def _place(tx: Tx, run: RunRecord, unreadable: dict[str, Refused]) -> TopPhaseCo
     except LookupError:  # it was removed meanwhile
         return None
     except Refused as refused:
-        unreadable[run.id] = refused
+        unreadable[run.id] = tx.runs.damage_of(run.id, refused)
         return None

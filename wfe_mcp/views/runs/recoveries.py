@@ -7,7 +7,7 @@ from wfe_mcp.core.paths import PhasePath, items_around
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.store.records.runs import LoadedRun, damage_of
+from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.views.values.model import view_model, view_of
 
 _LISTED = 20
@@ -72,8 +72,10 @@ def open_blockers(engine: Engine, run: str = "", *, everything: bool = False) ->
 
     Refuses ``unknown_run``.
     """
-    loaded, warnings = list[LoadedRun](), list[str]()
+    loaded = list[LoadedRun]()
     with engine.store.read() as tx:
+        of_no_status = () if run else tx.runs.page(engine.project_id, status=(), archived=False).damaged.values()
+        warnings = [damage.text for damage in of_no_status]
         ids = [tx.runs.find(engine.project_id, run).id] if run else tx.runs.open_ids(engine.project_id)
         for run_id in ids:
             try:
@@ -81,8 +83,7 @@ def open_blockers(engine: Engine, run: str = "", *, everything: bool = False) ->
             except Refused as refused:
                 if run:
                     raise
-                damage = damage_of(run_id, refused)
-                warnings.append(f"{damage.message} {damage.hint}")
+                warnings.append(tx.runs.damage_of(run_id, refused).text)
     blockers = (
         RunBlockers(run=loaded_run.record.id, title=loaded_run.record.title, blockers=shown)
         for loaded_run in loaded
