@@ -55,7 +55,11 @@ def test_a_run_whose_row_cannot_be_read_is_named_beside_the_others(cli: Terminal
     rest = cli.json("list", "--limit", "1", "--cursor", page["cursor"]).data
     assert {page["runs"][0]["run"], rest["runs"][0]["run"]} == {first, third}
     assert f"! The record of run '{damaged}' cannot be read." in cli("list").out
-    assert cli("status").code == 0
+    once = [page.get("warnings", []), rest.get("warnings", [])]
+    assert sum(map(len, once)) == 1
+    assert f"The record of run '{damaged}' cannot be read" in cli("list", "--status", "running").out
+    assert f"wfe-mcp verify {damaged}" in cli("status").out
+    assert f"wfe-mcp verify {damaged}" in cli("doctor").out
     assert "internal" not in cli("doctor").err
     for words in (["verify"], ["verify", damaged[:6]]):
         assert f"{damaged}: event: the log cannot be read" in cli(*words).out
@@ -79,17 +83,27 @@ def test_a_damaged_run_keeps_no_other_from_being_found_counted_or_listed(cli: Te
     assert cli("recovery", "list").code == 0
 
 
-@pytest.mark.parametrize("name", sorted(EVERY.keys() - {"status", "frozen", "definition"}))
+@pytest.mark.parametrize("name", sorted(EVERY.keys() - {"frozen", "definition"}))
 def test_a_damaged_run_is_named_where_the_blockers_of_all_runs_are_listed(cli: Terminal, name: str) -> None:
     _, damaged, _ = _runs(cli, EVERY[name])
 
     assert f"wfe-mcp verify {damaged}" in cli("recovery", "list").out
 
 
-@pytest.mark.parametrize("name", sorted(EVERY.keys() - {"status", "frozen"}))
+@pytest.mark.parametrize("name", sorted(EVERY.keys() - {"frozen"}))
 def test_a_damaged_run_waits_for_a_person(cli: Terminal, name: str) -> None:
     _, damaged, _ = _runs(cli, EVERY[name])
 
     (waiting,) = cli.json("inbox").data["stopped"]
     assert (waiting["run"], waiting["title"], waiting["command"]) == (damaged, "Second", f"wfe-mcp verify {damaged}")
     assert f"wfe-mcp verify {damaged}" in cli("inbox").out
+
+
+@pytest.mark.parametrize("name", ["specification", "time"])
+def test_a_run_that_statistics_leave_out_is_named_there(cli: Terminal, name: str) -> None:
+    first, damaged, _ = _runs(cli, EVERY[name])
+    cli.submit_work(first, "draft")
+
+    (warning,) = cli.json("stats").data["warnings"]
+    assert f"wfe-mcp verify {damaged}" in warning
+    assert f"wfe-mcp verify {damaged}" in cli("stats").out

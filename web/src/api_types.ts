@@ -1857,6 +1857,7 @@ export interface StartedView {
 
 export interface StatsList {
   phases: PhaseStats[];
+  warnings?: string[];
 }
 
 export interface StepView {

@@ -38,6 +38,7 @@ export function Statistics({ id }: { id: string }) {
         </span>
       </header>
       <Problem error={error} />
+      {data?.warnings?.map((warning) => <p key={warning} className="note warn">{warning}</p>)}
       {data && !data.phases.length && <p className="soft">No phase has begun yet.</p>}
       {data && data.phases.length > 0 && (
         <table className="records panel">

@@ -10,6 +10,7 @@ from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.units import duration, plural
 
 if TYPE_CHECKING:
+    from wfe_mcp.core.errors import Refused
     from wfe_mcp.engine.statistics.phase_timing import For
     from wfe_mcp.views.history.stats import PhaseStats, Rate, Spread
     from wfe_mcp.views.runs.usage import UsageView
@@ -42,14 +43,18 @@ def stats(
     run_id = RunId(invocation.resolve_run(run)) if run else None
     kept = template or None
     used = usage.stats(invocation.engine, since=begun, everywhere=everywhere, template=kept, run=run_id)
-    phases = figures.phases(invocation.engine, since=begun, everywhere=everywhere, template=kept, run=run_id)
+    damaged: dict[RunId, Refused] = {}
+    phases = figures.phases(
+        invocation.engine, since=begun, everywhere=everywhere, template=kept, run=run_id, damaged=damaged
+    )
+    warnings = tuple(refused.text for refused in damaged.values())
     total = used.total
     spent = f"{plural(total.calls, 'model call')}, {dollars(total.cost_usd)}, {plural(total.tokens, 'token')}"
     summary = spent if total.calls else "no model calls"
 
     def render(screen: Screen) -> None:
         screen.line(f"{summary[0].upper()}{summary[1:]}. Medians; 90th percentiles: --json", "bold")
-        for note in _notes(total):
+        for note in (*_notes(total), *warnings):
             screen.line(f"! {note}", "yellow")
         screen.table(_HEADER, [_row(line) for line in phases], optional=_HEADER)
         groups = (used.by_template, used.by_role, used.by_model, used.by_day)
@@ -60,7 +65,8 @@ def stats(
             ]
             screen.table((by, "calls", "cost", "tokens"), rows)
 
-    invocation.answer(summary, render, run=run_id, view=figures.StatsView(usage=used, phases=phases))
+    view = figures.StatsView(usage=used, phases=phases, warnings=warnings)
+    invocation.answer(summary, render, run=run_id, view=view)
 
 
 _WAITS: "dict[For, str]" = {

@@ -7,6 +7,8 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunId
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Manages, Reads
 from wfe_mcp.dashboard.api.bodies import OfProject
@@ -132,8 +134,10 @@ def orchestrator_context(
 @router.get("/projects/{project}/stats", response_model=answer_of(StatsList), tags=["projects"])
 def project_stats(caller: Reads, project: str, template: str = "") -> JSONResponse:
     """The phases of a project by template: runs, attempts, passes, working and waiting time, tokens, cost."""
-    lines = phases(caller.engine(project), template=template or None)
-    return view_reply(plural(len(lines), "phase"), StatsList(phases=lines))
+    damaged: dict[RunId, Refused] = {}
+    lines = phases(caller.engine(project), template=template or None, damaged=damaged)
+    warnings = tuple(refused.text for refused in damaged.values())
+    return view_reply(plural(len(lines), "phase"), StatsList(phases=lines, warnings=warnings))
 
 
 @router.get("/stats/week", response_model=answer_of(WeekView), tags=["projects"])

@@ -110,20 +110,23 @@ class TimelineRepository(Repository):
             later = or_(RUN.c.created_at > after.at, and_(RUN.c.created_at == after.at, RUN.c.id > after.run))
             chosen += [RUN.c.created_at >= after.at, later]
         rows = self._connection.execute(_BEGUN.where(*chosen).limit(limit)).all()
-        return self._lines(rows, self._connection.execute(_HAPPENED, {"runs": [row.id for row in rows]}))
+        return self._lines(rows, self._connection.execute(_HAPPENED, {"runs": [row.id for row in rows]}).all())
 
-    def of_runs(self, runs: Sequence[RunId]) -> list[Timeline]:
-        """Those of these runs that are still there and can be read, the first to begin first."""
+    def of_runs(self, runs: Sequence[RunId], damaged: dict[RunId, Refused]) -> list[Timeline]:
+        """Those of these runs that are still there, the first to begin first; ``damaged`` gets those that cannot be read."""
         try:
             rows = self._connection.execute(_BEGUN.where(RUN.c.id.in_(runs))).all()
-            return self._lines(rows, self._connection.execute(_HAPPENED, {"runs": [*runs]}))
-        except (Refused, *UNREADABLE):
-            return [] if len(runs) == 1 else [line for run in runs for line in self.of_runs([run])]
+            return self._lines(rows, self._connection.execute(_HAPPENED, {"runs": [*runs]}).all())
+        except (Refused, *UNREADABLE) as fault:
+            if len(runs) > 1:
+                return [line for run in runs for line in self.of_runs([run], damaged)]
+            damaged[runs[0]] = self._runs.damage_of(runs[0], fault)
+            return []
 
     def until(self, run: RunId, seq: int) -> Timeline | None:
         """A run up to an event; None where it is gone."""
         rows = self._connection.execute(_BEGUN.where(RUN.c.id == run)).all()
-        events = self._connection.execute(_HAPPENED.where(EVENT.c.seq <= seq), {"runs": [run]})
+        events = self._connection.execute(_HAPPENED.where(EVENT.c.seq <= seq), {"runs": [run]}).all()
         last_at = self._connection.execute(_AT, {"run": run, "seq": seq}).scalar()
         return next((replace(line, last_at=last_at) for line in self._lines(rows, events)), None)
 

@@ -23,6 +23,7 @@ from wfe_mcp.views.values.model import INLINE, view_model
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from wfe_mcp.core.errors import Refused
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.runs.timeline import WhichRuns
@@ -75,13 +76,15 @@ class StatsView:
 
     usage: UsageStats = field(metadata=INLINE)
     phases: tuple[PhaseStats, ...]
+    warnings: tuple[str, ...] = ()
 
 
 @view_model
 class StatsList:
-    """The phases by template."""
+    """The phases by template; ``warnings``: the runs that are left out, as they cannot be read."""
 
     phases: tuple[PhaseStats, ...]
+    warnings: tuple[str, ...] = ()
 
 
 @view_model
@@ -118,11 +121,14 @@ def phases(
     everywhere: bool = False,
     project: str | None = None,
     run: RunId | None = None,
+    damaged: dict[RunId, Refused] | None = None,
 ) -> tuple[PhaseStats, ...]:
     """A line for each template and phase that has begun, templates by name, phases as they began.
 
-    Of the project of ``engine``, of all, or of another ``project``.
+    Of the project of ``engine``, of all, or of another ``project``. ``damaged`` gets the runs that are left out, as they
+    cannot be read.
     """
+    damaged = {} if damaged is None else damaged
     whose = None if everywhere else project or engine.project_id
     which: WhichRuns = {"project_id": whose, "template": template, "since": since}
     totals: Totals = {}
@@ -134,7 +140,7 @@ def phases(
     for start in range(0, len(ids), _PAGE):
         # A transaction for each page: a long one would hold up those who write, where SQLite has no write-ahead log.
         with engine.store.read() as tx:
-            page = tx.timelines.of_runs(ids[start : start + _PAGE])
+            page = tx.timelines.of_runs(ids[start : start + _PAGE], damaged)
         for line in page:
             add_run(totals, line, engine.clock())
     spent: dict[tuple[str, str], UsageRecord] = {}
