@@ -159,7 +159,7 @@ class PlanReading:
 
     def refuse(self) -> None:
         """Refuse ``invalid_artifact`` with every error by line, if there are any."""
-        self.report.refuse(self.source, "invalid_artifact", f"check it again: wfe-mcp plan check {self.source}")
+        self.report.refuse(self.source, "invalid_artifact", f"check it again: wfe-mcp plan validate {self.source}")
 
     def import_plan(self) -> ImportedPlan:
         """The plan. Refuses ``invalid_artifact``: every error, and every weakness that blocks, by line."""

@@ -34,7 +34,7 @@ def written(cli: Terminal) -> Terminal:
 
 @pytest.mark.requirement("S3-07", "S3-27")
 def test_check_says_what_can_be_imported_and_what_costs_points(written: Terminal) -> None:
-    answer = written("plan", "check", "good.md")
+    answer = written("plan", "validate", "good.md")
     assert answer.code == 0
     assert "1 milestone with 2 tasks, score 92" in answer.out
     assert "line 2: milestone M01 uses something (use) before it sets something up (−8)" in answer.out
@@ -42,14 +42,14 @@ def test_check_says_what_can_be_imported_and_what_costs_points(written: Terminal
 
 @pytest.mark.requirement("S3-07", "B-19")
 def test_check_refuses_a_weak_plan_with_every_fault_and_its_line(written: Terminal) -> None:
-    document = written.json("plan", "check", "weak.md")
+    document = written.json("plan", "validate", "weak.md")
     assert (document.code, document.refusal) == (1, "invalid_artifact")
     faults = {(each["path"], each["message"]) for each in document.document["error"]["details"]}
     assert ("line 3", "task 'Improve it' has no acceptance") in faults
     assert ("line 3", "task 'Improve it' is vague: 'Improve' does not say what will be there") in faults
-    said = written("plan", "check", "weak.md").err
+    said = written("plan", "validate", "weak.md").err
     assert "error: weak.md has 2 errors; line 3: " in said
-    assert "Next: fix each place in details and check it again: wfe-mcp plan check weak.md" in said
+    assert "Next: fix each place in details and check it again: wfe-mcp plan validate weak.md" in said
 
 
 @pytest.mark.requirement("S3-07")
@@ -63,12 +63,12 @@ def test_score_names_each_penalty_of_a_plan_that_cannot_be_imported_too(written:
 
 def test_score_says_what_it_could_not_read(written: Terminal) -> None:
     (written.root / "odd.md").write_text(PLAN + "Owner: ada\n")
-    assert "1 line not read, so not scored: wfe-mcp plan check odd.md" in written("plan", "score", "odd.md").out
+    assert "1 line not read, so not scored: wfe-mcp plan validate odd.md" in written("plan", "score", "odd.md").out
     assert written.json("plan", "score", "odd.md").data["errors"] == [
         {"path": "line 12", "message": "'Owner: ada' is not understood"}
     ]
     (written.root / "odd one.md").write_text(PLAN + "Owner: ada\n")
-    assert "plan check 'odd one.md'" in written("plan", "score", "odd one.md").out.replace('"', "'")
+    assert "plan validate 'odd one.md'" in written("plan", "score", "odd one.md").out.replace('"', "'")
     assert "plan optimize 'odd one.md' --dry-run" in written("plan", "optimize", "odd one.md").err.replace('"', "'")
 
 
@@ -126,8 +126,8 @@ def test_optimize_says_what_the_result_has_no_longer(written: Terminal) -> None:
         (("optimize", "good.md", "--to", "weak.md"), "conflict", "exists already"),
         (("optimize", "good.md", "--to", "no/such/folder.md"), "bad_argument", "cannot be written"),
         (("optimize", "backlog.md", "--dry-run"), "bad_argument", "is a backlog"),
-        (("check", "prose.md"), "invalid_artifact", "neither milestones"),
-        (("check", "nowhere.md"), "unknown_template", "nowhere.md"),
+        (("validate", "prose.md"), "invalid_artifact", "neither milestones"),
+        (("validate", "nowhere.md"), "unknown_template", "nowhere.md"),
         (("prompt", " "), "bad_argument", "The goal is empty"),
         (("prompt", "Archives", "--context", "nowhere.txt"), "unknown_template", "nowhere.txt"),
     ],

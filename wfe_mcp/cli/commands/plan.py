@@ -1,4 +1,4 @@
-"""``wfe-mcp plan``: check, score, improve and import a plan of milestones."""
+"""``wfe-mcp plan``: validate, score, improve and import a plan of milestones."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,7 +22,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the changes and wr
 Written = Annotated[str, typer.Option("--to", metavar="FILE", help="Where to write the result.")]
 
 
-def check(invocation: Invocation, source: Source) -> None:
+def validate(invocation: Invocation, source: Source) -> None:
     """List every fault of a plan, by line; exit 1 if it cannot be imported."""
     from wfe_mcp.importers import read_plan
 
@@ -55,7 +55,7 @@ def score(invocation: Invocation, source: Source) -> None:
         _render_problems(screen, quality)
         if errors:
             screen.line(
-                f"! {plural(len(errors), 'line')} not read, so not scored: wfe-mcp plan check {shell_word(source)}",
+                f"! {plural(len(errors), 'line')} not read, so not scored: wfe-mcp plan validate {shell_word(source)}",
                 "yellow",
             )
 
