@@ -50,8 +50,7 @@ def device_routes(engine: Engine, page: str = "") -> list[Route]:
         try:
             status, content = await run_in_threadpool(take)
         except Refused as refused:
-            why = f"{refused.message} {refused.hint}"
-            status, content = 503, {"error": "temporarily_unavailable", "error_description": why}
+            status, content = 503, {"error": "temporarily_unavailable", "error_description": refused.text}
         if page and "user_code" in content:
             content["verification_uri"] = page
         return JSONResponse(content, status)

@@ -52,7 +52,7 @@ async def refusal_page(_: Request, refused: Exception) -> Response:
         with unnamed_database():
             raise refused
     except Refused as shown:
-        return page_no(f"{shown.message} {shown.hint}", status_of(shown))
+        return page_no(shown.text, status_of(shown))
 
 
 class PublicAccess(Access):
