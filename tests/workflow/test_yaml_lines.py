@@ -68,7 +68,7 @@ def test_values_are_plain_and_know_their_lines(tmp_path: Path) -> None:
         pytest.param(
             "a:\n" + "".join(" " * n + "a:\n" for n in range(1, 99)), MAX_DEPTH + 1, "deeper than", id="deep maps"
         ),
-        ("a: \0", 1, "unacceptable character"),
+        ("a: \a", 1, "unacceptable character"),
     ],
 )
 def test_what_could_grow_run_or_read_two_ways_is_refused_by_line(

@@ -62,7 +62,7 @@ def yaml_value(text: str, shown: str) -> tuple[object, Lines]:
     except yaml.MarkedYAMLError as fault:
         mark = fault.problem_mark or fault.context_mark
         raise _invalid(shown, mark.line + 1 if mark else 1, fault.problem or "it is not YAML") from None
-    except yaml.YAMLError as fault:  # a character that YAML forbids, such as NUL
+    except yaml.YAMLError as fault:  # a character that YAML forbids, such as BEL
         raise _invalid(shown, 1, str(fault).splitlines()[0]) from None
     except _Fault as fault:
         raise _invalid(shown, fault.line, fault.message) from None
