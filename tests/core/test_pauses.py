@@ -15,7 +15,8 @@ def test_without_auto_every_completed_phase_waits_for_proceed():
     scene.work("plan")
     assert (scene.attempt("plan").held, scene.state.status) == (True, RunStatus.WAITING)
     assert scene.attempt("build").status == "pending"
-    assert scene.refused(scene.command(c.Proceed, by=AGENT)).code == "needs_human"
+    no = scene.refused(scene.command(c.Proceed, by=AGENT))
+    assert (no.code, no.hint) == ("needs_human", "Ask the user to run: wfe-mcp proceed RUN")
     scene.give(scene.command(c.Proceed, by=HUMAN))
     scene.work("build")
     assert scene.state.status is RunStatus.WAITING
@@ -51,7 +52,8 @@ def test_auto_on_releases_what_the_run_held_but_not_what_the_phase_holds():
     scene = run_of(phase("a"), phase("b", auto_proceed=False), phase("c", "a"), phase("d", "b"), auto=False)
     scene.work("a")
     scene.work("b")
-    assert scene.refused(scene.command(c.SetAuto, by=AGENT, auto=True)).code == "needs_human"
+    no = scene.refused(scene.command(c.SetAuto, by=AGENT, auto=True))
+    assert (no.code, no.hint) == ("needs_human", "Ask the user to run: wfe-mcp auto RUN on")
     scene.give(scene.command(c.SetAuto, by=HUMAN, auto=True))
     assert scene.statuses == {"a": "completed", "b": "completed", "c": "ready", "d": "pending"}
     assert scene.attempt("b").held
@@ -138,7 +140,8 @@ def test_an_agent_does_not_reopen_a_blocked_run_through_another_phase():
     assert scene.state.status is RunStatus.BLOCKED
     edit = {"revision": 2, "sha256": "b" * 64}
     assert scene.refused(scene.command(c.Edit, "a", AGENT, **edit)).code == "needs_human"
-    assert scene.refused(scene.command(c.Skip, "a", AGENT, reason="")).code == "needs_human"
+    no = scene.refused(scene.command(c.Skip, "a", AGENT, reason=""))
+    assert (no.code, no.hint) == ("needs_human", "Ask the user to run: wfe-mcp skip RUN a --reason TEXT")
     scene.give(scene.command(c.Edit, "a", HUMAN, **edit))
     assert scene.state.status is RunStatus.WAITING
 

@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from tests.server.conftest import DRILL, HUMAN, Connect, House, call, drill, phase, submitted
+from wfe_mcp.engine.runs.control import control
 from wfe_mcp.engine.templates import trust
 
 
@@ -170,6 +171,20 @@ async def test_a_phase_that_an_agent_may_skip_is_skipped(connect: Connect) -> No
 
     assert (skipped["ok"], skipped["state"]) == (True, "skipped")
     assert kept["error"]["code"] == "needs_human"
+    assert kept["error"]["hint"] == f"Ask the user to run: wfe-mcp skip {run} signed --reason TEXT"
+
+
+async def test_what_only_the_user_can_do_brings_their_command_and_the_call_that_waits(
+    connect: Connect, house: House
+) -> None:
+    async with connect() as agent:
+        run = await drill(agent)
+        control(house.engine(), HUMAN, run, "pause")
+        refused = await call(agent, "control_run", run=run, action="resume")
+
+    assert refused["error"]["code"] == "needs_human"
+    assert refused["error"]["hint"] == f"Ask the user to run: wfe-mcp resume {run}"
+    assert refused["next"] == [{"tool": "status", "args": {"run": run, "wait_s": 45}, "why": "waits for a change"}]
 
 
 async def test_a_run_is_paused_and_cancelled(connect: Connect) -> None:

@@ -85,33 +85,37 @@ def phase_moves(state: RunState, attempt: Attempt, by: By, at: datetime) -> tupl
 
 
 def with_commands_of_the_user(state: RunState, command: c.Command, refused: Refused) -> Refused:
-    """``refused``, with what only the user can do where its phase has failed: exactly the legal moves."""
-    if not isinstance(command, c.PhaseCommand) or command.phase not in state.attempts or caller(command.by) != "agent":
+    """``refused``, with what only the user can do: all legal moves where the phase has failed, else what was asked for."""
+    if caller(command.by) != "agent":
         return refused
-    attempt = state.current(command.phase)
-    if attempt.status is not AttemptStatus.FAILED or refused.code not in {"needs_human", "illegal_transition"}:
+    phase = command.phase if isinstance(command, c.PhaseCommand) and command.phase in state.attempts else None
+    if phase is not None and refused.code in {"needs_human", "illegal_transition"}:
+        attempt = state.current(phase)
+        moves = phase_moves(state, attempt, USER, command.at) if attempt.status is AttemptStatus.FAILED else ()
+        if names := [move.call.command for move in moves]:
+            return replace(refused, hint=f"The user decides in a terminal: {command_with_others(names, 'RUN', phase)}")
+    if refused.code != "needs_human" or refused.hint:
         return refused
-    names = [move.call.command for move in phase_moves(state, attempt, USER, command.at)]
-    if not names:
-        return refused
-    return replace(refused, hint=f"The user decides in a terminal: {command_with_others(names, 'RUN', command.phase)}")
+    return replace(refused, hint=f"Ask the user to run: {command_with_others([command.call.command], 'RUN', phase)}")
 
 
-def command_with_others(names: Iterable[str], run: str, phase: PhasePath) -> str:
+def command_with_others(names: Iterable[str], run: str, phase: PhasePath | None) -> str:
     """A command to paste, and the names that may stand in its place: ``wfe-mcp retry RUN fix (or: skip, edit)``."""
     first, *others = dict.fromkeys(names)
     more = f" (or: {', '.join(others)})" if others else ""
-    return f"wfe-mcp {first} {run} {shell_path(phase)}{_OPTIONS.get(first, '')}{more}"
+    place = run if phase is None else f"{run} {shell_path(phase)}"
+    return f"wfe-mcp {first} {place}{_OPTIONS.get(first, '')}{more}"
 
 
 _OPTIONS = {
+    "auto": " on",
     "submit": " --path FILE",
     "reject": " --feedback TEXT",
     "skip": " --reason TEXT",
     "force-accept": " --reason TEXT",
     "opinion overrule": " --reason TEXT",
 }
-"""Command → the options that it must have."""
+"""Command → what it must have besides."""
 
 
 def action(move: c.Command) -> str:

@@ -23,5 +23,5 @@ def illegal(message: str, hint: str) -> Refused:
 
 
 def needs_user(message: str) -> Refused:
-    """The refusal of what only the user decides."""
-    return Refused("needs_human", message, "Ask the user to decide at a terminal.")
+    """The refusal of what only the user decides; ``with_commands_of_the_user`` adds the command."""
+    return Refused("needs_human", message, "")

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 _FORM_BYTES = 4_096
+_REFUSED = {"limit_reached": (429, "slow_down"), "unavailable": (503, "temporarily_unavailable")}
+"""Status and error of the RFC by code; every other code is of a login that is over."""
 
 
 def device_routes(engine: Engine, page: str = "") -> list[Route]:
@@ -50,7 +52,8 @@ def device_routes(engine: Engine, page: str = "") -> list[Route]:
         try:
             status, content = await run_in_threadpool(take)
         except Refused as refused:
-            status, content = 503, {"error": "temporarily_unavailable", "error_description": refused.text}
+            status, error = _REFUSED.get(refused.code, (400, "expired_token"))
+            content = {"error": error, "error_description": refused.text}
         if page and "user_code" in content:
             content["verification_uri"] = page
         return JSONResponse(content, status)
@@ -59,12 +62,7 @@ def device_routes(engine: Engine, page: str = "") -> list[Route]:
 
 
 def _begin(engine: Engine, given: dict[str, str], host: str) -> tuple[int, dict[str, Any]]:
-    try:
-        code, request = device.begin(engine, given.get("user", ""), given.get("machine", ""), host)
-    except Refused as refused:
-        if refused.code == "unavailable":
-            raise
-        return 429, {"error": "slow_down", "error_description": str(refused)}
+    code, request = device.begin(engine, given.get("user", ""), given.get("machine", ""), host)
     codes = {"device_code": code, "user_code": request.user_code}
     return 200, {**codes, "expires_in": device.CODE_S, "interval": device.INTERVAL_S}
 
@@ -72,12 +70,7 @@ def _begin(engine: Engine, given: dict[str, str], host: str) -> tuple[int, dict[
 def _take(engine: Engine, given: dict[str, str], _: str) -> tuple[int, dict[str, Any]]:
     if given.get("grant_type") != GRANT:
         return 400, {"error": "unsupported_grant_type"}
-    try:
-        taken = device.take(engine, given.get("device_code", ""))
-    except Refused as refused:
-        if refused.code == "unavailable":
-            raise
-        return 400, {"error": "expired_token", "error_description": str(refused)}
+    taken = device.take(engine, given.get("device_code", ""))
     if taken is None:
         return 400, {"error": "authorization_pending"}
     token, text = taken

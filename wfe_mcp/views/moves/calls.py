@@ -119,7 +119,7 @@ def next_moves(overview: Overview) -> tuple[Next, ...]:
     legal = legal_moves(state, By(), overview.loaded.record.updated_at, attempts)
     if state.status is RunStatus.PAUSED:
         resume = tuple(tool_call(run, move) for move in legal if isinstance(move, c.Resume))
-        return (_wait(run, "continues by itself"), *resume) if resume and overview.goes_on else resume
+        return (wait_call(run, "continues by itself"), *resume) if resume and overview.goes_on else resume
     starts = {move.phase: move for move in legal if isinstance(move, c.StartPhase)}
     asks = {move.phase: move for move in legal if isinstance(move, c.AskApproval)}
     moves = [tool_call(run, starts[path], _why(overview, path)) for path in overview.startable if path in starts]
@@ -127,11 +127,12 @@ def next_moves(overview: Overview) -> tuple[Next, ...]:
         tool_call(run, asks[pending.phase], "asks the user") for pending in overview.unasked if pending.phase in asks
     ]
     if state.going_back is not None or any(_will_move(overview, attempt) for attempt in state.moving_attempts):
-        moves.append(_wait(run, "waits for a change"))
+        moves.append(wait_call(run))
     return tuple(moves[:3])
 
 
-def _wait(run: str, why: str) -> Next:
+def wait_call(run: str, why: str = "waits for a change") -> Next:
+    """The call that answers once something changes in the run."""
     return Next("status", {"run": run, "wait_s": _WAIT_S}, why=why)
 
 

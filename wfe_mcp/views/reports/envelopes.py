@@ -20,7 +20,7 @@ from wfe_mcp.engine.runs.overview import Overview, overview
 from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.views.artifacts import artifacts as artifact_views
 from wfe_mcp.views.moves.blockers import blocker_of, elsewhere
-from wfe_mcp.views.moves.calls import next_moves, submit_call
+from wfe_mcp.views.moves.calls import next_moves, submit_call, wait_call
 from wfe_mcp.views.moves.envelope import Envelope, Next
 from wfe_mcp.views.values.model import plain
 
@@ -138,6 +138,8 @@ def refusal(engine: Engine, refused: Refused, run: str | None = None, phase: str
     named = re.sub(r"(?<= )RUN\b", run_overview.loaded.record.id, error.hint)
     error = replace(error, hint=type(error.hint)(named))
     envelope = envelope_of(run_overview, refused.message, data, phase=phase, error=error)
+    if error.code == "needs_human" and not envelope.next and not run_overview.loaded.state.is_over:
+        envelope = replace(envelope, next=(wait_call(run_overview.loaded.record.id),))
     return _resubmit(run_overview, envelope, phase) if refused.code == "invalid_artifact" and phase else envelope
 
 
@@ -148,6 +150,8 @@ def _with_command_of_the_user(run_overview: Overview, refused: Refused, phase: s
     """
     attempt = None if phase is None else run_overview.loaded.state.current(PhasePath(phase))
     blocker = None if attempt is None else blocker_of(run_overview, attempt)
+    if run_overview.page and blocker is None and refused.code == "needs_human":
+        return replace(refused, hint=f"Ask the user to decide: {run_overview.page}")
     if attempt is None or blocker is None or refused.code not in {"needs_human", "illegal_transition"}:
         return refused
     is_users = refused.code == "needs_human" or attempt.status is AttemptStatus.FAILED
