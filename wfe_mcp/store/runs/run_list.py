@@ -3,7 +3,7 @@
 Newest first, by (created_at, id). A cursor names the last run shown, so that new runs do not shift the next page.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from itertools import pairwise
@@ -181,6 +181,10 @@ class RunListRepository(Repository):
             return RunPage(tuple(runs), None, damaged)
         last = runs[limit - 1].id
         return RunPage(tuple(runs[:limit]), last, self._before_next_page(damaged, last) if damaged else damaged)
+
+    def of_no_status(self, project_id: str) -> Mapping[RunId, Refused]:
+        """The refusals of the runs of a project whose status is none that is known."""
+        return self.page(project_id, status=(), archived=False).damaged
 
     def _before_next_page(self, damaged: dict[RunId, Refused], last: RunId) -> dict[RunId, Refused]:
         """Those of ``damaged`` that the page after the run ``last`` does not name."""

@@ -88,8 +88,7 @@ def _other_folder(engine: Engine, run_overview: Overview, by: By) -> tuple[str, 
 def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
     with engine.store.read() as tx:
         newest = tx.runs.open_ids(engine.project_id, limit=SHOWN + 1)
-        of_no_status = tx.runs.page(engine.project_id, status=(), archived=False).damaged
-        unreadable = [damage.text for damage in of_no_status.values()]
+        unreadable = [damage.text for damage in tx.runs.of_no_status(engine.project_id).values()]
         loaded = [*_readable(engine, tx, newest[:SHOWN], unreadable)]
         ended = [*_readable(engine, tx, tx.runs.open_ids(engine.project_id, _STOPPED, limit=SHOWN), unreadable)]
         is_one = len(loaded) == 1 and not folder_elsewhere(engine, loaded[0].record)

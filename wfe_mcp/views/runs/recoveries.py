@@ -74,8 +74,7 @@ def open_blockers(engine: Engine, run: str = "", *, everything: bool = False) ->
     """
     loaded = list[LoadedRun]()
     with engine.store.read() as tx:
-        of_no_status = () if run else tx.runs.page(engine.project_id, status=(), archived=False).damaged.values()
-        warnings = [damage.text for damage in of_no_status]
+        warnings = [] if run else [damage.text for damage in tx.runs.of_no_status(engine.project_id).values()]
         ids = [tx.runs.find(engine.project_id, run).id] if run else tx.runs.open_ids(engine.project_id)
         for run_id in ids:
             try:
