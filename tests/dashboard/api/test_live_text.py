@@ -79,7 +79,8 @@ def test_what_a_model_writes_and_calls_is_streamed_as_it_grows_and_then_gone(
 def test_a_connection_that_comes_later_begins_with_the_text_so_far(
     scene: Scene, program: Program, listen: Listen
 ) -> None:
-    with server([Turn(text="The plan has two steps, and this is the second", stall=True)]) as models:
+    text = "The plan has two steps, and this is the second"
+    with server([Turn(text=text, stall=True)]) as models:
         configure(scene, models)
         stream = listen(program)
         run = scene.start(PLAN, roles=ROLES)
@@ -87,8 +88,10 @@ def test_a_connection_that_comes_later_begins_with_the_text_so_far(
             first = next_text(stream)
             again = next_text(listen(program))
     assert (first.data["run"], first.data["phase"], first.data["attempt"]) == (run, "plan", 1)
-    assert (again.data["text"][:12], again.data["adds"]) == ("The plan has", False)
-    assert again.data["text"].startswith(first.data["text"])
+    # How much of it has come by then depends on the machine.
+    assert text.startswith(again.data["text"])
+    assert again.data["text"].startswith(first.data["text"] or "nothing came")
+    assert not again.data["adds"]
 
 
 def test_a_stream_of_one_project_has_no_text_of_another(scene: Scene, connect: Connect, listen: Listen) -> None:
