@@ -270,7 +270,10 @@ def test_the_runs_of_the_last_days_say_how_far_they_are_and_when_they_were_compl
 def test_a_run_whose_record_cannot_be_read_hides_no_other_on_the_page(scene: Scene, person: Program) -> None:
     drill(scene)
     whole, damaged = (person.post("/runs", template="drill", inputs={"goal": "x"}).body["run"] for _ in range(2))
-    with closing(sqlalchemy.create_engine(scene.url).connect()) as connection, connection.begin():
+    with (
+        closing(sqlalchemy.create_engine(scene.url, poolclass=sqlalchemy.NullPool).connect()) as connection,
+        connection.begin(),
+    ):
         connection.execute(
             sqlalchemy.text("UPDATE run SET state = '{{', revision = 9, last_hash = 'other' WHERE id = :run"),
             {"run": damaged},

@@ -15,7 +15,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, MetaData, create_engine
+from sqlalchemy import Connection, Engine, MetaData, NullPool, create_engine
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from tests.store.scene import Clock, raw
@@ -51,7 +51,7 @@ def config(connection: Connection | None = None) -> Config:
 @pytest.fixture
 def migrated(tmp_path: Path) -> Engine:
     """A file that took the long way: every migration, from nothing."""
-    engine = create_engine(f"sqlite:///{tmp_path / 'migrated.db'}")
+    engine = create_engine(f"sqlite:///{tmp_path / 'migrated.db'}", poolclass=NullPool)
     with engine.begin() as connection:
         command.upgrade(config(connection), "head")
     return engine
@@ -176,7 +176,7 @@ def test_an_upgrade_says_how_far_it_is_and_continues_where_it_was_stopped(
     url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     *_, old, between, last, _ = sorted(file.name[:4] for file in (MIGRATIONS / "versions").glob("0*.py"))
-    engine = create_engine(url)
+    engine = create_engine(url, poolclass=NullPool)
     with engine.begin() as connection:
         command.upgrade(config(connection), old)
     seen: list[tuple[int, int]] = []
@@ -198,7 +198,6 @@ def test_an_upgrade_says_how_far_it_is_and_continues_where_it_was_stopped(
         Store.open(url, clock=clock)
     with engine.begin() as connection:
         assert schema.stored_revision(connection) == last
-    engine.dispose()
     monkeypatch.setattr(SHOWN, "upgrade", lambda: nullcontext(continued))
     Store.open(url, clock=clock).close()
     assert (seen, revisions) == ([(1, 3), (2, 3), (1, 1)], [between, last])
@@ -209,7 +208,7 @@ def test_an_upgrade_does_what_another_process_has_left_of_it(
     url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     *_, old, _, _, last = sorted(file.name[:4] for file in (MIGRATIONS / "versions").glob("0*.py"))
-    engine = create_engine(url)
+    engine = create_engine(url, poolclass=NullPool)
     with engine.begin() as connection:
         command.upgrade(config(connection), old)
     seen: list[tuple[int, int]] = []
@@ -219,7 +218,6 @@ def test_an_upgrade_does_what_another_process_has_left_of_it(
         if len(seen) == 1:
             with engine.begin() as connection:
                 command.upgrade(config(connection), "head")
-        engine.dispose()
 
     monkeypatch.setattr(SHOWN, "upgrade", lambda: nullcontext(overtaken))
     with closing(Store.open(url, clock=clock)):
