@@ -255,6 +255,8 @@ def _tools() -> list[dict[str, Any]]:
 
 
 def commands() -> Lines:
+    from wfe_mcp.cli.app import SECOND_NAMES
+
     yield "# Commands"
     yield ""
     yield "Each command also takes `--json` (one JSON document on standard output), `--project DIR` (the project, instead of"
@@ -263,6 +265,12 @@ def commands() -> Lines:
     yield "A command with `--pin-fd` asks for your PIN at the terminal where it needs a person; `--pin-fd N` reads it from file"
     yield "descriptor N instead (on Windows 0 alone; PowerShell, which has no `<`, pipes `Get-Content FILE` into it). RUN is a run's id"
     yield "or its first characters."
+    yield ""
+    yield "Some commands have a second name, by which other systems know them:"
+    yield ""
+    yield from md.table(
+        ("name", "second name"), [(md.code(first), md.code(second)) for second, first in SECOND_NAMES.items()]
+    )
     for words, command in _commands():
         shown = [each for each in command.params if each.name not in _SHARED and not each.hidden]
         usage = " ".join([*words, *(_usage(each) for each in shown if _is_argument(each) or each.required)])

@@ -16,8 +16,6 @@ import pytest
 from tests.cli.scene import PIN, Terminal, phase, template
 from wfe_mcp import __version__
 from wfe_mcp.cli.app import (
-    _FIRST,  # pyright: ignore[reportPrivateUsage]
-    _MEANT,  # pyright: ignore[reportPrivateUsage]
     COMMANDS,
     GROUPS,
     function_of,
@@ -203,17 +201,6 @@ def test_every_command_is_found_also_behind_options(cli: Terminal) -> None:
     assert (wrong.code, "No such command 'nothing'" in wrong.err) == (2, True)
     wrong = cli("statsu")
     assert (wrong.code, "No such command 'statsu'" in wrong.err) == (2, True)
-
-
-def test_a_word_that_other_programs_use_names_the_command_that_is_meant(cli: Terminal) -> None:
-    for word, meant in _MEANT.items():
-        assert word not in _FIRST and meant in COMMANDS
-    wrong = cli("runs")
-    assert (wrong.code, wrong.err.splitlines()[-1]) == (2, "Next: wfe-mcp list")
-    assert "error: No such command 'runs': here it is 'list'. [bad_argument]" in wrong.err
-    assert "here it is 'log'" in cli("activity").err, "as the page with all events is called"
-    assert json.loads(cli("runs", "--json").out)["error"]["hint"] == "See: wfe-mcp list"
-    assert json.loads(cli("--json", "runs").out)["error"]["hint"] == "See: wfe-mcp list"
 
 
 def test_status_of_runs_that_wait_for_hours_between_phases_loads_no_models(cli: Terminal) -> None:

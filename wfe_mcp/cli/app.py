@@ -265,7 +265,7 @@ def _everywhere(
 
 def main(argv: Sequence[str], *, clock: Callable[[], datetime] | None = None) -> int:
     """Run the command line ``argv`` (without the program's name); returns its exit code."""
-    words = list(argv)
+    words = _by_first_names(list(argv))
     _set_up_streams()
     if words in _HELP_ALONE and _COMPLETION not in os.environ:  # no command's signature need be read for it
         print(help_page(), end="")
@@ -287,6 +287,28 @@ def main(argv: Sequence[str], *, clock: Callable[[], datetime] | None = None) ->
         return int(end.code or 0)
     finally:
         gc.enable()
+
+
+SECOND_NAMES = {
+    "backlog": "work",
+    "milestone list": "work list --kind milestone",
+    "milestone add": "work add --kind milestone",
+    "milestone": "work",
+    "adr": "decision",
+    "env": "deployments",
+}
+"""Names by which other systems know a command of ours: it has them too. Those of two words come before those of one."""
+
+
+def _by_first_names(words: list[str]) -> list[str]:
+    """``words`` with the first name of a command that is called by a second one."""
+    is_value = [False, *(word == "--project" for word in words)]
+    begin = next((at for at, word in enumerate(words) if not word.startswith("-") and not is_value[at]), len(words))
+    for second, first in SECOND_NAMES.items():
+        end = begin + len(second.split())
+        if words[begin:end] == second.split():
+            return [*words[:begin], *first.split(), *words[end:]]
+    return words
 
 
 @functools.cache
