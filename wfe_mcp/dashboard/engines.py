@@ -13,7 +13,7 @@ from pathlib import Path
 from wfe_mcp.core.commands import Overrule
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Attempt
+from wfe_mcp.core.model import Attempt, RunId
 from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.identity import other_key
@@ -82,8 +82,9 @@ class Engines:
         return None if loaded is None else self.by_id(loaded.record.project_id)
 
     def of_run(self, run: str) -> Engine | None:
-        """The engine of the project of ``run``, a full id; None when there is no such open run or folder."""
-        project = next((record.project_id for record in self._newest() if record.id == run), None)
+        """The engine of the project of ``run``, a full id; None when there is no such run or folder."""
+        with self.engine.store.read() as tx:
+            project = tx.runs.projects([RunId(run)]).get(RunId(run))
         return None if project is None else self.by_id(project)
 
     def by_id(self, project: str) -> Engine | None:

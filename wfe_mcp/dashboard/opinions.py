@@ -111,10 +111,10 @@ class ReviewPlace:
 
 
 def engine_of(engines: Engines, place: ReviewPlace) -> Engine:
-    """The engine of the run that asks. Refuses ``bad_argument``: there is no such open run."""
+    """The engine of the run that asks. Refuses ``bad_argument``: there is no such run."""
     engine = engines.of_run(place.run)
     if engine is None:
-        raise Refused("bad_argument", f"This database has no open run {place.run!r}.", "Open it from the inbox.")
+        raise Refused("bad_argument", f"This database has no run {place.run!r}.", "Open it from the inbox.")
     return engine
 
 
@@ -300,7 +300,7 @@ class Overruling(Handlers):
         self.sessions.expect(session, f"{_FORM} {run}", form, "decided")
         engine = self.engines.of_run(run)
         if engine is None:
-            raise Refused("bad_argument", f"This database has no open run {run!r}.", "Reload the page.")
+            raise Refused("bad_argument", f"This database has no run {run!r}.", "Reload the page.")
         by = person_in(engine, form)
         control.overrule(engine, by, run, form.get("phase", ""), form.get("reason", ""))
         return RedirectResponse("/", 303)
