@@ -27,6 +27,21 @@ async def test_a_named_template_brings_its_whole_definition(connect: Connect) ->
     assert shown["data"]["template"]["phases"][0]["id"] == "plan"
 
 
+async def test_a_template_that_nobody_trusts_yet_is_shown_without_a_call_that_starts_it(
+    connect: Connect, house: House
+) -> None:
+    folder = house.root / ".wfe" / "templates" / "sluice"
+    folder.mkdir()
+    (folder / "template.json").write_text(json.dumps({**DRILL, "name": "sluice"}), encoding="utf-8")
+    async with connect() as agent:
+        listed = await call(agent, "list_templates", query="sluice")
+        shown = await call(agent, "list_templates", name="sluice")
+
+    assert listed["next"] == [{"tool": "list_templates", "args": {"name": "sluice"}}]
+    assert "next" not in shown
+    assert "wfe-mcp trust sluice" in shown["summary"]
+
+
 async def test_a_template_that_cannot_be_read_is_named_by_the_list_and_says_why(connect: Connect, house: House) -> None:
     (house.root / ".wfe" / "templates" / "mine.yaml").write_text("format: wfe/1\nname: mine\n")
     async with connect() as agent:

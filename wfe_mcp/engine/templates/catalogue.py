@@ -237,16 +237,21 @@ def unused_versions(engine: Engine) -> list[str]:
     ]
 
 
+def lacking_trust(engine: Engine, offer: Offer, name: str) -> Refused | None:
+    """The refusal to start ``offer``, called ``name``, before a person trusts it; None where it is trusted."""
+    with engine.store.read() as tx:
+        if offer.is_installed or is_trusted(tx, engine, offer):
+            return None
+    return Refused(
+        "needs_trust",
+        f"Template {name!r} of this {_origin(offer)} is not trusted yet.",
+        f"Ask the user to review it (wfe-mcp templates show {name}) and run: wfe-mcp trust {name} (in a browser: wfe-mcp ui)",
+    )
+
+
 def _require_trust(engine: Engine, offer: Offer, name: str) -> Offer:
-    if not offer.is_installed:
-        with engine.store.read() as tx:
-            trusted = is_trusted(tx, engine, offer)
-        if not trusted:
-            raise Refused(
-                "needs_trust",
-                f"Template {name!r} of this {_origin(offer)} is not trusted yet.",
-                f"Ask the user to review it (wfe-mcp templates show {name}) and run: wfe-mcp trust {name} (in a browser: wfe-mcp ui)",
-            )
+    if refused := lacking_trust(engine, offer, name):
+        raise refused
     return offer
 
 

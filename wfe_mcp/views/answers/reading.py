@@ -39,17 +39,18 @@ def list_templates(
     if name:
         offer = catalogue.template_definition(engine, name)
         start = Next("start_run", {"template": name}, {"inputs": "/data/template/inputs"})
+        lacks = catalogue.lacking_trust(engine, offer, name)
         return Envelope(
             True,
-            summary=f"Template {offer.name} {offer.version}: {offer.title}",
-            next=() if offer.state else (start,),
+            summary=f"Template {offer.name} {offer.version}: {offer.title}" + (f". {lacks.text}" if lacks else ""),
+            next=() if offer.state or lacks else (start,),
             view=template_view(offer),
         )
     offers = catalogue.offers(engine, query, all_states=all_states)
     lines = template_lines(offers[:limit])
     starts = tuple(
         Next("start_run", {"template": offer.name}, {"inputs": f"/data/templates/{index}/inputs"})
-        if lines[index].inputs == inputs_schema(offer)
+        if lines[index].inputs == inputs_schema(offer) and not catalogue.lacking_trust(engine, offer, offer.name)
         else Next("list_templates", {"name": offer.name})
         for index, offer in enumerate(offers[:3])
         if not offer.state
