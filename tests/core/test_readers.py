@@ -45,11 +45,15 @@ AT_AN_AGENT = {
     "wfe-mcp work edit W-4 --status ready": "work(action='change', id='W-4', status='ready')",
     "wfe-mcp work edit W-4 --scope PATH; then": "work(action='change', id='W-4', item={'scopes': [PATH]}); then",
     "wfe-mcp decision add TITLE": "work(action='add', kind='decision', item={'title': TITLE})",
+    "There is none yet: wfe-mcp work add TITLE": "There is none yet: work(action='add', item={'title': TITLE})",
+    "wfe-mcp work add TITLE --kind milestone": "wfe-mcp work add TITLE --kind milestone",
+    "The newest is W-4: wfe-mcp work list": "The newest is W-4: work(action='list')",
+    "The nearest: cp-2. All of them: wfe-mcp checkpoints r-1": "The nearest: cp-2. All of them: status(run='r-1', detail='full')",
 }
 
 
 @pytest.mark.parametrize(("written", "read"), AT_AN_AGENT.items())
-def test_an_agent_reads_a_command_about_items_as_its_call_and_the_users_commands_as_they_are(
+def test_an_agent_reads_a_command_that_has_a_call_as_that_call_and_the_users_commands_as_they_are(
     written: str, read: str
 ) -> None:
     assert for_agent(written) == read

@@ -53,6 +53,17 @@ async def test_an_agent_records_a_moment_and_comes_back_to_it(connect: Connect, 
         assert (house.root / "made.txt").read_text() == "made\n"
 
 
+async def test_a_place_that_is_not_there_is_answered_with_the_call_that_lists_them(connect: Connect) -> None:
+    async with connect() as agent:
+        run = (await call(agent, "start_run", template="drill", inputs={"goal": "x"}))["run"]
+        await call(agent, "control_run", run=run, action="checkpoint")
+        hints = [
+            (await call(agent, "rollback", run=run, to=to))["error"]["hint"] for to in ("cp-999", "nowhere", "cp-1")
+        ]
+
+    assert hints == [hint for hint in hints if f"status(run='{run}', detail='full')" in hint]
+
+
 @pytest.mark.attack("an agent rolls back over a decision through the tool", "held")
 async def test_a_decision_of_a_person_is_not_withdrawn_by_an_agent(connect: Connect, house: House) -> None:
     from tests.server.conftest import HUMAN

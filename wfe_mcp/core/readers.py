@@ -5,7 +5,7 @@ Ask the user to run: wfe-mcp trust                     wfe-mcp trust
 ask the user to set `junit` and to run wfe-mcp trust   set `junit` and run wfe-mcp trust
 Ask the user: if it was moved, …                       If it was moved, …
 
-And a command about work items that has a call of the tool ``work`` is read by an agent as that call:
+And a command about work items or checkpoints that has a call of a tool is read by an agent as that call:
 
 written, and read by the person                        read by an agent
 Look at it: wfe-mcp work show W-4                      Look at it: work(action='show', id='W-4')
@@ -44,18 +44,22 @@ _CALLS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             r"'change', id='\1', item={'body': TEXT, 'criteria': [TEXT]}",
         ),
         (r"work list --status (\w+)\b", r"'list', status='\1'"),
+        (r"work list\b", "'list'"),
+        (r"work add TITLE\b", "'add', item={'title': TITLE}"),
         (r"work add TITLE --parent (W-\d+)\b", r"'add', item={'title': TITLE, 'parent': '\1'}"),
         (r"(claim|decision) add TITLE\b", r"'add', kind='\1', item={'title': TITLE}"),
     )
 )
 """A command and its call. With a further option it is the user's."""
 
+_CHECKPOINTS = re.compile(r"\bwfe-mcp checkpoints ([\w-]+)")
+
 
 def for_agent(text: str) -> str:
     """``text``, which was written for a person, as an agent reads it: with a call where it has one."""
     for command, call in _CALLS:
         text = command.sub(call, text)
-    return text
+    return _CHECKPOINTS.sub(r"status(run='\1', detail='full')", text)
 
 
 def for_person(text: str) -> str:

@@ -135,7 +135,7 @@ def refusal(engine: Engine, refused: Refused, run: str | None = None, phase: str
         engine, run_overview, _with_command_of_the_user(run_overview, refused, phase), phase
     )
     # The rules do not know the run's id; a command that is named must be one to paste.
-    named = re.sub(r"(?<= )RUN\b", run_overview.loaded.record.id, error.hint)
+    named = re.sub(r"(?<=[ '])RUN\b", run_overview.loaded.record.id, error.hint)
     error = replace(error, hint=type(error.hint)(named))
     envelope = envelope_of(run_overview, refused.message, data, phase=phase, error=error)
     if error.code == "needs_human" and not envelope.next and not run_overview.loaded.state.is_over:
