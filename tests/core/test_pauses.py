@@ -54,6 +54,7 @@ def test_auto_on_releases_what_the_run_held_but_not_what_the_phase_holds():
     scene.work("b")
     no = scene.refused(scene.command(c.SetAuto, by=AGENT, auto=True))
     assert (no.code, no.hint) == ("needs_human", "Ask the user to run: wfe-mcp auto RUN on")
+    assert no.message == "Automatic mode is off. Only the user can turn it on.", "the agent may have turned it off"
     scene.give(scene.command(c.SetAuto, by=HUMAN, auto=True))
     assert scene.statuses == {"a": "completed", "b": "completed", "c": "ready", "d": "pending"}
     assert scene.attempt("b").held

@@ -137,6 +137,33 @@ def _judge(scene: Scene, run: str, found: Envelope) -> None:
     assert len(found.to_text()) < LIMIT_BYTES
 
 
+def test_the_call_that_asks_for_an_approval_says_who_decides(scene: Scene) -> None:
+    run = scene.start(phase("plan", approval("agent"), needs=[]), phase("build", approval(), needs=[]))
+    for name in ("plan", "build"):
+        scene.begin(run, name)
+        scene.submit(run, name)
+    assert [move.why for move in scene.status(run).next] == ["your approval is enough", "asks the user"]
+
+
+def test_a_phase_that_came_back_says_that_there_is_feedback(scene: Scene) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.begin(run, "plan")
+    scene.submit(run, "plan")
+    approvals.reject(scene.engine, HUMAN, run, "plan", "The title is too long")
+    (start,) = scene.status(run).next
+    assert start.why == "already assigned to you; repeats the prompt; it came back with feedback"
+
+
+def test_a_run_that_waits_for_proceed_is_waited_for(scene: Scene) -> None:
+    run = scene.start(phase("plan"), phase("build"), auto=False)
+    scene.begin(run, "plan")
+    scene.submit(run, "plan")
+    found = scene.status(run)
+    assert (found.waiting_on, found.next) == ("human", (answering.wait_call(run),))
+    control.control(scene.engine, HUMAN, run, "proceed")
+    assert [move.tool for move in scene.status(run).next] == ["start_phase"]
+
+
 def test_two_open_runs_are_listed_each_with_its_next_call(scene: Scene) -> None:
     first = scene.start(phase("plan"), phase("build"))
     scene.clock.advance(seconds=1)

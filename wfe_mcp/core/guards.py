@@ -304,7 +304,7 @@ def stopped_phases(state: RunState, only: PhasePath | None = None) -> tuple[Atte
 def _set_auto(state: RunState, command: c.SetAuto) -> Refused | None:
     # Turning it off only adds stops, so any caller may.
     if command.auto and not state.auto and not command.by.is_human:
-        return needs_user("Automatic mode was turned off by the user. Only the user can turn it on.")
+        return needs_user("Automatic mode is off. Only the user can turn it on.")
     return None
 
 

@@ -348,7 +348,7 @@ def _takes_a_person(state: RunState, command: c.Rollback) -> Refused | None:
     if state.paused_by_human and command.then.status is not RunStatus.PAUSED:
         return _person(command, f"Only the user can resume this run. It was paused: {state.reason or 'by the user'}")
     if command.then.auto and not state.auto:
-        return _person(command, "Automatic mode was turned off by the user. Only the user can turn it on.")
+        return _person(command, "Automatic mode is off. Only the user can turn it on.")
     return None
 
 

@@ -124,9 +124,13 @@ def next_moves(overview: Overview) -> tuple[Next, ...]:
     asks = {move.phase: move for move in legal if isinstance(move, c.AskApproval)}
     moves = [tool_call(run, starts[path], _why(overview, path)) for path in overview.startable if path in starts]
     moves += [
-        tool_call(run, asks[pending.phase], "asks the user") for pending in overview.unasked if pending.phase in asks
+        tool_call(run, asks[pending.phase], _who_decides(overview, pending))
+        for pending in overview.unasked
+        if pending.phase in asks
     ]
-    if state.going_back is not None or any(_will_move(overview, attempt) for attempt in state.moving_attempts):
+    is_held = state.status is RunStatus.WAITING and any(attempt.held for attempt in state.open_attempts)
+    is_moving = state.going_back is not None or any(_will_move(overview, attempt) for attempt in state.moving_attempts)
+    if is_moving or (is_held and not moves):
         moves.append(wait_call(run))
     return tuple(moves[:3])
 
@@ -136,12 +140,18 @@ def wait_call(run: str, why: str = "waits for a change") -> Next:
     return Next("status", {"run": run, "wait_s": _WAIT_S}, why=why)
 
 
+def _who_decides(overview: Overview, pending: Attempt) -> str:
+    return "your approval is enough" if overview.plan.assurance(pending) == "agent" else "asks the user"
+
+
 def _why(overview: Overview, path: PhasePath) -> str:
     attempt = overview.loaded.state.current(path)
+    back = "it came back with feedback" if attempt.feedback else ""
     if attempt.status is not AttemptStatus.RUNNING:
-        return ""
+        return back
     is_own = attempt.holder == overview.holder
-    return "already assigned to you; repeats the prompt" if is_own else "its worker is gone; assigns it to you"
+    held = "already assigned to you; repeats the prompt" if is_own else "its worker is gone; assigns it to you"
+    return f"{held}; {back}" if back else held
 
 
 def _will_move(overview: Overview, attempt: Attempt) -> bool:
