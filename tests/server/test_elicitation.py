@@ -1,5 +1,6 @@
 """A form asks for a decision only where the gate allows it, and only a completed form counts."""
 
+import json
 from typing import Any
 
 import anyio
@@ -16,7 +17,8 @@ from mcp_types import (
     TextContent,
 )
 
-from tests.server.conftest import Connect, House, call, drill, structured, submitted
+from tests.server.conftest import DRILL, HUMAN, Connect, House, call, drill, phase, structured, submitted
+from wfe_mcp.engine.templates import trust
 from wfe_mcp.server import elicitation
 
 
@@ -69,6 +71,27 @@ async def test_a_form_can_reject(connect: Connect) -> None:
     assert rejected["summary"].startswith("asked: rejected")
 
 
+async def test_a_form_asks_for_the_phrase_of_its_gate(connect: Connect, house: House) -> None:
+    gate = {"kind": "approval", "assurance": "client", "phrase": "YES MERGE"}
+    merge = {**DRILL, "name": "merge", "phases": [phase("asked", gates=[gate])]}
+    folder = house.root / ".wfe" / "templates" / "merge"
+    folder.mkdir()
+    (folder / "template.json").write_text(json.dumps(merge), encoding="utf-8")
+    trust.give_trust(house.engine(), HUMAN, [])
+    person = Person("accept", decision="approve", sha256=shown, phrase="yes merge")
+    async with connect(elicitation_callback=person) as agent:
+        run = (await call(agent, "start_run", template="merge", inputs={"goal": "x"}))["run"]
+        await submitted(agent, run, "asked")
+        wrong = await call(agent, "approve", run=run, phase="asked")
+        person.content["phrase"] = "YES MERGE"
+        right = await call(agent, "approve", run=run, phase="asked")
+
+    assert (wrong["error"]["code"], wrong["state"]) == ("bad_argument", "awaiting")
+    assert right["state"] == "completed", right
+    assert person.seen[0].requested_schema["required"] == ["decision", "sha256"], "a rejection needs none"
+    assert "YES MERGE" in str(person.seen[0].requested_schema["properties"]["phrase"])
+
+
 NO_DECISIONS: list[tuple[str, dict[str, Any]]] = [
     ("decline", {}),
     ("cancel", {}),
@@ -90,6 +113,8 @@ async def test_everything_else_decides_nothing(connect: Connect) -> None:
         for person.action, person.content in NO_DECISIONS:
             answer = await call(agent, "approve", run=run, phase="asked")
             assert (answer["error"]["code"], answer["state"]) == ("needs_human", "awaiting"), person.content
+            was_filled_in = "the form was not filled in as it asks" in answer["summary"]
+            assert was_filled_in == bool(person.content), person.content
 
     assert len(person.seen) == len(NO_DECISIONS)
 

@@ -33,12 +33,13 @@ TYPED_CHARS = 4
 
 @dataclass(frozen=True, slots=True)
 class ElicitationText:
-    """A stored request, as shown to the user. ``url``: the decision page; empty for a form."""
+    """A stored request, as shown to the user. ``url``: the decision page; empty for a form, which asks for the ``phrase``."""
 
     request: str
     sha256: str
     message: str
     url: str = ""
+    phrase: str = ""
 
     @property
     def key(self) -> str:
@@ -70,12 +71,13 @@ def asked_in(context: Ctx, stored: Envelope) -> ElicitationText | None:
     if url and _opens_pages(context):
         return ElicitationText(stored.data["request"], sha256, message, url)
     if stored.data.get("assurance") == "client" and _shows_forms(context):
-        return ElicitationText(stored.data["request"], sha256, message)
+        return ElicitationText(stored.data["request"], sha256, message, phrase=stored.data.get("phrase", ""))
     return None
 
 
 def _form(text: ElicitationText) -> dict[str, Any]:
     """The JSON Schema of the form: a choice, and a text that only a reader of the message can type."""
+    phrase = {"type": "string", "title": "Phrase", "description": f"To approve, type exactly: {text.phrase}"}
     return {
         "type": "object",
         "properties": {
@@ -91,7 +93,8 @@ def _form(text: ElicitationText) -> dict[str, Any]:
                 "title": "Comment",
                 "description": "What should change, when rejecting",
             },
-        },
+        }
+        | ({"phrase": phrase} if text.phrase else {}),
         "required": ["decision", "sha256"],
     }
 

@@ -52,6 +52,8 @@ class ApprovalRequest:
     assurance: str
     decided: bool
     message: str
+    phrase: str = ""
+    """What the user must type, where the gate asks for a phrase."""
 
 
 def ask(
@@ -73,7 +75,7 @@ def ask(
             message = _question(current, path)
             if decided:
                 _give_decision(current, path, request, comment)
-            asked = ApprovalRequest(current.loaded, request, gate.assurance, decided, message)
+            asked = ApprovalRequest(current.loaded, request, gate.assurance, decided, message, gate.phrase or "")
     assert asked is not None, "where the files changed, the block above ends with its refusal"
     return replace(asked, loaded=current.loaded)
 

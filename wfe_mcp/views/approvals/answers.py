@@ -21,6 +21,7 @@ from wfe_mcp.views.reports.envelopes import after_move, envelope_of, overview_of
 from wfe_mcp.workspace.git.file_diffs import FileDiff
 
 _TYPED_CHARS = 4
+_NOT_FILLED_IN = "the form was not filled in as it asks, so it decided nothing; approve shows it again"
 
 
 def ask_approval(
@@ -44,6 +45,7 @@ def ask_approval(
     }
     url, how = _where_to_decide(engine, request, command, starts_page=starts_page)
     data |= {"url": url} if url else {}
+    data |= {"phrase": request.phrase} if request.phrase else {}
     people = several_people(overview.loaded.state, overview.loaded.state.current(PhasePath(phase)))
     people = f"{people}. " if people else ""
     refused = Refused(
@@ -81,8 +83,8 @@ def answer_form(
 ) -> Envelope:
     """The result of a form in the client. Only a full answer to the stored request counts as a decision.
 
-    ``content``: ``decision`` (approve or reject), ``sha256`` (the first characters shown, typed), ``comment``. Refuses a comment
-    that cannot be kept.
+    ``content``: ``decision`` (approve or reject), ``sha256`` (the first characters shown, typed), ``phrase`` where the gate
+    asks for one, ``comment``. Refuses a comment that cannot be kept, and another phrase.
     """
     fields = content or {}
     typed, decision = (
@@ -103,9 +105,20 @@ def answer_form(
     comment = str(fields.get("comment") or "")
     refuse_unkept({"comment": comment})
     if action != "accept" or decision not in {"approve", "reject"} or not typed_well:
-        return ask_approval(engine, By(), run, phase, comment=comment)
+        again = ask_approval(engine, By(), run, phase, comment=comment)
+        wrong = f"; {_NOT_FILLED_IN}" if action == "accept" and fields else ""
+        return replace(again, summary=f"{again.summary}{wrong}")
     if decision == "approve":
-        approvals.decide(engine, approvals.FORM, run, phase, sha256=attempt.sha256, comment=comment, request=request)
+        approvals.decide(
+            engine,
+            approvals.FORM,
+            run,
+            phase,
+            sha256=attempt.sha256,
+            comment=comment,
+            phrase=str(fields.get("phrase") or ""),
+            request=request,
+        )
         return after_move(engine, run, phase, "approved in a form of the client (assurance client)")
     feedback = comment or "rejected in a form, without a comment"
     approvals.reject(engine, approvals.FORM, run, phase, feedback, sha256=attempt.sha256, request=request)
