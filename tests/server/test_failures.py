@@ -29,6 +29,7 @@ BAD_CALLS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("submit_artifact", {"run": "x", "phase": "plan", "attempt": 0}, ["/attempt"]),
     ("control_run", {"run": "x", "action": "stop"}, ["/action"]),
     ("reject", {"feed~back/": "x"}, ["/feed~0back~1", "/run", "/phase", "/feedback"]),
+    ("status", {"detial": None}, ["/detial"]),
 ]
 
 
@@ -213,6 +214,8 @@ async def test_an_unknown_prompt_is_an_error_of_the_caller(connect: Connect, cap
                     await agent.get_prompt(name, given)
             with pytest.raises(MCPError) as refused:
                 await agent.get_prompt("handof", {})
+            with pytest.raises(MCPError, match=r"'goals' is not an argument of it\. Did you mean 'goal'\?"):
+                await agent.get_prompt("start", {"goal": "x", "goals": "y"})
     assert refused.value.error.code == INVALID_PARAMS
     assert "'handof'" in str(refused.value) and "'handoff'" in str(refused.value)
     assert [record.getMessage() for record in caplog.records if record.exc_info] == []

@@ -133,11 +133,14 @@ class WfeServer(MCPServer[None]):
         try:
             return await super().get_prompt(name, arguments, context)
         except ValueError as fault:
-            known = [prompt.name for prompt in await self.list_prompts()]
-            hint = nearest_hint(name, known, f"There are: {', '.join(known)}.") if name not in known else ""
-            raise MCPError(
-                INVALID_PARAMS, f"Prompt {name[:100]!r} cannot be given: {str(fault)[:300]}. {hint}".rstrip()
-            ) from None
+            takes = {prompt.name: [arg.name for arg in prompt.arguments or ()] for prompt in await self.list_prompts()}
+            why, hint = f"{str(fault)[:300]}.", ""
+            if name not in takes:
+                hint = nearest_hint(name, takes, f"There are: {', '.join(takes)}.")
+            elif unknown := sorted({*(arguments or {})} - {*takes[name]}):
+                why = f"{unknown[0][:100]!r} is not an argument of it."
+                hint = nearest_hint(unknown[0], takes[name], f"It takes: {', '.join(takes[name])}.")
+            raise MCPError(INVALID_PARAMS, f"Prompt {name[:100]!r} cannot be given: {why} {hint}".rstrip()) from None
 
     async def list_resources(self) -> list[Resource]:
         """The fixed addresses, and the open runs once the project is open."""

@@ -24,7 +24,8 @@ def check_arguments(tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The validated arguments for the body of ``tool``. Refuses ``bad_argument``."""
     known: dict[str, Any] = tool.parameters.get("properties", {})
     required: list[str] = tool.parameters.get("required", [])
-    values = {name: value for name, value in arguments.items() if value is not None or name in required}
+    optional = known.keys() - set(required)
+    values = {name: value for name, value in arguments.items() if value is not None or name not in optional}
     details = [_unknown(name, known) for name in values if name not in known]
     accepted: dict[str, Any] = {}
     try:
