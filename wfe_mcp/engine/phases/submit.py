@@ -229,7 +229,7 @@ def _earlier_receipt(current: RunChange, meant: Attempt, sha256: str | None) -> 
         raise Refused(
             "stale_revision",
             f"Attempt {meant.number} of phase {meant.phase!r} is {meant.status}: it takes no other artifact.",
-            "Call status; reject or retry_phase opens a new attempt.",
+            "Call status: it shows the open attempt. Only the user can reopen a completed phase.",
         )
     return None
 

@@ -42,7 +42,7 @@ def list_templates(
         lacks = catalogue.lacking_trust(engine, offer, name)
         return Envelope(
             True,
-            summary=f"Template {offer.name} {offer.version}: {offer.title}" + (f". {lacks.text}" if lacks else ""),
+            summary=f"Template {offer.name} {offer.version}: {lacks.text if lacks else offer.title}",
             next=() if offer.state or lacks else (start,),
             view=template_view(offer),
         )
