@@ -205,6 +205,8 @@ def test_keys_and_proofs_of_the_base_are_believed(scene: Scene, person: Signer, 
     (there / APPROVERS).unlink()
     the_proof(there).unlink()
     assert verified(there)[0] == 0, "nobody can see from here that there ever was a proof"
+    keyless = scene.git("-C", str(there), "commit-tree", "-m", "x", "4b825dc642cb6eb9a060e54bf8d69288fbee4904")
+    scene.git("-C", str(there), "tag", "origin/begin", keyless.strip())
     assert codes(verified(there, "--base", "origin/begin")[1]) == ["approvers_rewritten", "proof_deleted"]
     assert codes(verified(there, "--require", "docs/plan.md")[1]) == ["proof_missing"]
     assert verified(there, "--base", "no-such")[1]["error"]["code"] == "bad_argument"

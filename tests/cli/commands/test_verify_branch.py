@@ -234,3 +234,18 @@ def test_a_merge_of_an_older_head_is_named(delivery: Delivery) -> None:
 def test_a_deleted_ref_of_attestations_is_named(delivery: Delivery) -> None:
     delivery.push(f":{REF}")
     assert delivery.named() == [("attestations_missing", REF), ("proof_missing", delivery.commit[:12])]
+
+
+@pytest.mark.attack("a tag with the name of a branch or a commit hides what is there", "detected", "T1")
+def test_a_tag_with_the_name_of_a_branch_or_a_commit_hides_nothing(delivery: Delivery) -> None:
+    commit, approved, begin = delivery.write("evil\n"), delivery.commit, delivery.start
+    delivery.push()
+    problem = [("proof_missing", commit[:12])]
+    for name, target in (("main", approved), ("origin/main", commit), (begin[:12], commit), (approved[:7], commit)):
+        delivery.git("tag", name, target)
+        delivery.push(f"refs/tags/{name}")
+    assert delivery.named() == problem
+    assert delivery.named("--since", begin[:12]) == delivery.named("--since", f"{approved[:7]}^") == problem
+    assert delivery.named("--since", "origin/main~1") == problem
+    named = delivery.cli.json("--project", str(delivery.clone()), "verify", "--branch", "HEAD", "--since", "HEAD^1")
+    assert (named.code, named.data["judged"]) == (1, 1)

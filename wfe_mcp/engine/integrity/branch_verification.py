@@ -40,7 +40,7 @@ from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.workspace.git.batch import read_objects
 from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
-from wfe_mcp.workspace.git.repository import commit_of
+from wfe_mcp.workspace.git.repository import commit_meant
 from wfe_mcp.workspace.git.working_tree import parts_of
 
 FETCH = f"git fetch origin '+{ref.REF}:refs/remotes/origin/wfe/attestations'"
@@ -116,7 +116,8 @@ def verify_branch(root: Path, branch: str, since: str = "") -> VerifiedBranch:
     Refuses ``bad_argument``: no such commit; ``unavailable``: no git, or a clone whose history is cut off.
     """
     repo = require_repository(root)
-    top, start = _commit(root, branch), _commit(root, since) if since.strip("0") else ""
+    top = _commit(root, branch, "refs/heads/", "refs/remotes/", "refs/remotes/origin/")
+    start = _commit(root, since, "refs/heads/", "refs/remotes/") if since.strip("0") else ""
     if not start and text_of(run_git(root, "rev-parse", "--is-shallow-repository")) == "true":
         raise Refused(
             "unavailable",
@@ -343,8 +344,8 @@ def _place(commit: BranchCommit) -> str:
 _MOST_NAMED, _FORM = 8, "%(if)%(symref)%(then)%(else)%(refname:lstrip=2)%(end)"
 
 
-def _commit(root: Path, name: str) -> str:
-    commit = commit_of(root, name) or commit_of(root, f"refs/remotes/origin/{name}")
+def _commit(root: Path, name: str, *folders: str) -> str:
+    commit = commit_meant(root, name, *folders) or commit_meant(root, f"refs/remotes/origin/{name}")
     if not commit:
         words = ("for-each-ref", f"--count={_MOST_NAMED}", f"--format={_FORM}", "refs/heads", "refs/remotes")
         there = ", ".join(text_of(run_git(root, *words)).split())

@@ -36,7 +36,7 @@ from wfe_mcp.engine.approvals.statements import SignedStatement
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.workspace.files.project_files import read_folder, read_if_there
 from wfe_mcp.workspace.git.command import run_git, text_of as output_of
-from wfe_mcp.workspace.git.repository import lacks_our_folder
+from wfe_mcp.workspace.git.repository import commit_meant, lacks_our_folder
 from wfe_mcp.workspace.git.working_tree import parts_of
 
 CODE = "."
@@ -240,7 +240,7 @@ def _unlike_file(root: Path, path: str, proven: Proven) -> Iterator[Discrepancy]
 
 def _base(root: Path, ref: str) -> _Base:
     """Keys and proofs as ``ref`` has them. Refuses ``bad_argument``: no such commit."""
-    commit = output_of(run_git(root, "rev-parse", "--verify", "-q", "--end-of-options", f"{ref}^{{commit}}", ok=None))
+    commit = commit_meant(root, ref, "refs/heads/", "refs/remotes/")
     if not commit:
         raise Refused(
             "bad_argument", f"There is no commit {ref!r} in this repository.", "Fetch it first: git fetch origin"

@@ -7,6 +7,7 @@ Rules:
 """
 
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -53,6 +54,25 @@ def commit_of(root: Path, name: str) -> str:
     if repo is not None and (commit := loose(repo, name)) is not None and commit[0] == "commit":
         return name
     return text_of(run_git(root, "rev-parse", "--verify", "-q", "--end-of-options", f"{name}^{{commit}}", ok=None))
+
+
+_OWN_NAME = re.compile(r"refs/|(@|[A-Z_]*HEAD)(?![^~^@])")
+_ID = re.compile(r"[0-9a-f]{7,64}(?![^~^])")
+
+
+def commit_meant(root: Path, name: str, *folders: str) -> str:
+    """The commit that a person means by ``name``; empty where there is none.
+
+    Git takes a tag before an id's beginning and before a branch, and who may push can make a tag of any name. Here an id is
+    an id, and a branch in ``folders`` (``refs/heads/``) goes before a tag.
+    """
+    if _OWN_NAME.match(name):
+        return commit_of(root, name)
+    if is_id := _ID.match(name):
+        ids = text_of(run_git(root, "rev-parse", f"--disambiguate={is_id[0]}", ok=None)).split()
+        if commits := {commit_of(root, f"{full}{name[is_id.end() :]}") for full in ids} - {""}:
+            return commits.pop() if len(commits) == 1 else ""
+    return next(filter(None, (commit_of(root, folder + name) for folder in (*folders, ""))), "")
 
 
 def first_commit(root: Path) -> str | None:
