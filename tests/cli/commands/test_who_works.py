@@ -126,6 +126,27 @@ def test_a_person_opens_an_attempt_at_a_phase_that_another_process_holds(
     neighbour.end()
 
 
+def test_a_refused_withdrawal_names_the_submitter_and_a_person_opens_the_next_attempt(
+    cli: Terminal, engine: Engine, at_terminal: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = cli.start("code")
+    neighbour = Neighbour.begin(engine.identity.host)
+    beside = create_engine(project_at(cli.root), clock=cli.clock, holder=neighbour.holder)
+    answers.start_phase(beside, AGENT, run, "build")
+    answers.submit_artifact(beside, AGENT, run, "build", artifact={"text": "x"})
+    refused = cli("reject", run, "build", "--feedback", "too early")
+    process = parse_holder(neighbour.holder)
+    assert process is not None
+    by = f"{AGENT.actor} (process {process.pid} on {process.host})"
+    assert refused.err.startswith(f"error: Phase 'build' was submitted by {by}. [leased]\n")
+    assert f"wfe-mcp retry {run} build\n" in refused.err
+    at_terminal(True)
+    monkeypatch.setattr("getpass.getpass", lambda prompt="": PIN)
+    assert "Opened a new attempt at build" in cli("retry", run, "build").out
+    beside.close()
+    neighbour.end()
+
+
 def test_a_question_says_that_nothing_works_the_queue_and_the_wait_works_it(cli: Terminal) -> None:
     each_time = [Turn(text="Because.")] * 5  # the workers that are proposed and followed here may ask, too
     with models(*each_time):

@@ -15,6 +15,7 @@ from wfe_mcp.engine.runs import control
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions
 from wfe_mcp.views.reports import envelopes as answering
+from wfe_mcp.workspace.system.process import parse_holder
 
 OTHER = {"title": "Another title"}
 WRONG: dict[str, Any] = {"titel": "?"}
@@ -112,7 +113,9 @@ def test_another_agent_learns_which_client_holds_a_phase(scene: Scene) -> None:
     run = scene.start(phase("plan"))
     _, other = scene.neighbour()
     answers.start_phase(other, By("codex"), run, "plan")
-    held = f"held by codex ({other.holder})."
+    process = parse_holder(other.holder)
+    assert process is not None
+    held = f"held by codex (process {process.pid} on {process.host})."
     again = refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact=GOOD)
     for no in (again, refused(scene.begin, run, "plan"), refused(scene.begin, run)):
         assert (no.code, no.message) == ("leased", f"Phase 'plan' is {held}")

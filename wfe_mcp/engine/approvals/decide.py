@@ -24,7 +24,7 @@ from wfe_mcp.core.events import ApprovalCounted
 from wfe_mcp.core.graph import meant_by
 from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, Person, Stage
 from wfe_mcp.core.moves import refusal, with_commands_of_the_user
-from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.engine.approvals.pin import Terminal
 from wfe_mcp.engine.approvals.requests import deciding_person, request_of, with_decision
 from wfe_mcp.engine.approvals.statements import ShownApproval
@@ -34,6 +34,7 @@ from wfe_mcp.engine.files.mirrors import edited_artifact, judge_edit
 from wfe_mcp.engine.files.tree_binding import FilesNow, code_tree, files_now
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.identity import project_of
+from wfe_mcp.engine.kernel.leases import holder_named
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.store import Tx
@@ -185,8 +186,8 @@ def withdraw(engine: Engine, by: By, run_id: str, phase: str, feedback: str) -> 
         if attempt is not None and holder != engine.holder and engine.is_alive(holder, attempt.lease_until):
             raise Refused(
                 "leased",
-                f"Phase {phase!r} was submitted by {holder}.",
-                "Only its submitter or a person can withdraw it.",
+                f"Phase {phase!r} was submitted by {holder_named(current.tx, current.run.id, attempt)}.",
+                f"Only its submitter withdraws it; a new attempt is the user's to open: wfe-mcp retry {current.run.id} {shell_path(path)}",
             )
         current.give(c.Withdraw(phase=path, feedback=feedback, holder_alive=_goes_on(current, path), **current.given))
     return current.loaded

@@ -15,6 +15,7 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import RunRecord
 from wfe_mcp.workspace.system.location import same_tree
+from wfe_mcp.workspace.system.process import parse_holder
 from wfe_mcp.workspace.system.shell_words import shell_word
 
 BUSY_S = 5.0
@@ -60,12 +61,14 @@ def works_elsewhere(engine: Engine, run: RunRecord, by: By) -> Refused | None:
 
 
 def holder_named(tx: Tx, run: str, attempt: Attempt) -> str:
-    """Who works on ``attempt``, with its process: ``codex (laptop:4711:1767225600.000)``."""
+    """Who works on ``attempt``, with its process: ``codex (process 4711 on laptop)``."""
     starts = tx.events.of_types(RunId(run), "PhaseStarted")
     claim = {"phase": attempt.phase, "attempt": attempt.number, "holder": attempt.holder}
     names = (start.actor for start in reversed(starts) if claim.items() <= start.payload.items())
     name = next(names, "")
-    return f"{name} ({attempt.holder})" if name else str(attempt.holder)
+    process = parse_holder(attempt.holder or "")
+    where = str(attempt.holder) if process is None else f"process {process.pid} on {process.host}"
+    return f"{name} ({where})" if name else where
 
 
 def held_by_another(tx: Tx, run: str, attempt: Attempt, hint: str) -> Refused:
