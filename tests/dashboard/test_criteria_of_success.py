@@ -40,6 +40,7 @@ def test_sc02_j2_the_graph_says_where_a_run_is_while_it_moves(scene: Scene, visi
     expect(edges).to_have_count(2)
     plan = nodes.filter(has_text="plan")
     expect(plan).to_contain_text("ready")
+    expect(shown.locator(".turn")).to_contain_text("Waiting for the agent")
     scene.begin(run, "plan")
     expect(shown.locator(".turn")).to_contain_text("Working on plan")
     scene.do(run, "plan")

@@ -27,7 +27,7 @@ const decidable = (node: GraphNode): boolean => node.state === "awaiting" && nod
 
 const isTask = (node: GraphNode): boolean => node.kind === "human" && node.state === "ready";
 
-const WHO: Record<string, string> = { agent: "the agent works", job: "the server works", reviewer: "a reviewer works", none: "" };
+const WHO: Record<string, string> = { agent: "waiting for the agent", job: "the server works", reviewer: "a reviewer works", none: "" };
 
 export function Run({ run, tab, phase }: { run: string; tab: string; phase: string }) {
   const mine = (event: ActivityView) => event.run === run;
