@@ -147,6 +147,20 @@ def test_a_refused_withdrawal_names_the_submitter_and_a_person_opens_the_next_at
     neighbour.end()
 
 
+def test_a_rejection_names_no_process_to_the_person(cli: Terminal, engine: Engine) -> None:
+    cli.save(template("release", phase("plan", HUMAN)))
+    run = cli.start("release")
+    neighbour = Neighbour.begin(engine.identity.host)
+    beside = create_engine(project_at(cli.root), clock=cli.clock, holder=neighbour.holder)
+    answers.start_phase(beside, AGENT, run, "plan")
+    answers.submit_artifact(beside, AGENT, run, "plan", artifact={"text": "x"})
+    rejected = cli("reject", run, "plan", "--feedback", "say more", pin=PIN)
+    neighbour.end()
+    beside.close()
+    assert "attempt 2 has your feedback" in rejected.out
+    assert "held by" not in rejected.out
+
+
 def test_a_question_says_that_nothing_works_the_queue_and_the_wait_works_it(cli: Terminal) -> None:
     each_time = [Turn(text="Because.")] * 5  # the workers that are proposed and followed here may ask, too
     with models(*each_time):

@@ -9,6 +9,7 @@ import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, NOTE, Scene, approval, command, expr, moves, phase, refused
 from wfe_mcp.core.model import By
+from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.kernel.engine import CLI_HOLDER, Engine
 from wfe_mcp.engine.phases import submit as submissions
 from wfe_mcp.engine.runs import control
@@ -122,6 +123,15 @@ def test_another_agent_learns_which_client_holds_a_phase(scene: Scene) -> None:
     assert scene.status(run).data["warnings"] == [f"plan is {held}"]
     assert "warnings" not in scene.status(run, other).data
     assert "warnings" not in answers.status(scene.engine, HUMAN, run).data, "a person sees the run as it is"
+
+
+def test_the_client_that_goes_on_after_a_rejection_is_named(scene: Scene) -> None:
+    run = scene.start(phase("plan", approval("human")))
+    _, other = scene.neighbour()
+    answers.start_phase(other, By("codex"), run, "plan")
+    scene.submit(run, "plan", engine=other)
+    approvals.reject(scene.engine, HUMAN, run, "plan", "say more")
+    assert str(scene.status(run).data["warnings"]).startswith("['plan is held by codex (process ")
 
 
 def test_a_next_attempt_that_the_user_approves_first_is_not_called_ready(scene: Scene) -> None:

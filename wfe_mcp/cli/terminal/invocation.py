@@ -270,12 +270,11 @@ class Invocation:
     def outcome(self, phase: str | None, what: str, data: JsonObject | None = None) -> None:
         """Answer that ``what``, a sentence, was done to the run or to ``phase``; the run now, and what comes next."""
         from wfe_mcp.cli.terminal.render import run_is
-        from wfe_mcp.core.model import By
         from wfe_mcp.views.answers.run_status import status
         from wfe_mcp.views.runs.models import RunOutcome, RunView
 
         assert self.run is not None, "the command has named its run"
-        answer, loaded = status(self.engine, By(), self.run), self.overview(self.run).loaded
+        answer, loaded = status(self.engine, self.by, self.run), self.overview(self.run).loaded
         summary = f'{what}. "{loaded.record.title}" {run_is(answer)}.'
         answer = replace(answer.showing(RunOutcome(run=answer.view_as(RunView), more=data or {})), summary=summary)
         if phase is not None:

@@ -63,7 +63,10 @@ def works_elsewhere(engine: Engine, run: RunRecord, by: By) -> Refused | None:
 def holder_named(tx: Tx, run: str, attempt: Attempt) -> str:
     """Who works on ``attempt``, with its process: ``codex (process 4711 on laptop)``."""
     starts = tx.events.of_types(RunId(run), "PhaseStarted")
-    claim = {"phase": attempt.phase, "attempt": attempt.number, "holder": attempt.holder}
+    claim = {
+        "phase": attempt.phase,
+        "holder": attempt.holder,
+    }  # at the attempt before, where a rejection opened this one
     names = (start.actor for start in reversed(starts) if claim.items() <= start.payload.items())
     name = next(names, "")
     process = parse_holder(attempt.holder or "")
