@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -162,6 +163,12 @@ def test_a_check_that_takes_too_long_fails_with_what_it_said(project: Project) -
 
 def test_a_silent_failure_says_that_it_was_silent(project: Project) -> None:
     assert "It printed no output." in judge(project, script(project, "raise SystemExit(1)")).message
+
+
+def test_the_last_lines_of_a_long_output_begin_with_a_whole_line(project: Project) -> None:
+    text = "for line in range(500): print('line', line, 'of them')\nraise SystemExit(1)"
+    first = judge(project, script(project, text)).message.partition("its output:\n")[2].partition("\n")[0]
+    assert re.fullmatch(r"line \d+ of them", first)
 
 
 def test_a_missing_check_fails_or_is_noted_as_the_template_says(project: Project) -> None:

@@ -8,12 +8,12 @@ import pytest
 
 from tests.cli.kept_scenes import scene as kept
 from tests.cli.scene import PIN, Terminal
-from tests.engine.scene import HUMAN, Scene, refused
+from tests.engine.scene import AGENT, HUMAN, Scene, refused
 from tests.security.exchanging import EXCHANGES, Drill, Exchange, Swap, played, waiting
 from tests.store.scene import tamper
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Person
-from wfe_mcp.engine.approvals import pin as pins
+from wfe_mcp.engine.approvals import decide as approvals, pin as pins
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.views.approvals.shown import SeenDecision
@@ -155,4 +155,25 @@ def test_a_decision_of_a_version_that_named_the_pin_in_the_line_of_the_gate_is_v
     seen = ShownBefore.of(drill.look())
     assert "by you, with your PIN" in {each["text"] for each in seen.values["evidence"] if "text" in each}
     drill.sign(seen)
+    assert drill.found() == []
+
+
+class ShownUnmarked(SeenDecision):
+    """What an earlier version showed: a reason that was cut had no mark."""
+
+    def again(self, tx: Tx, loaded: LoadedRun) -> dict[str, Any]:
+        made = super().again(tx, loaded)
+        return made | {"attempts": [each | {"reason": each["reason"].rstrip("…")} for each in made["attempts"]]}
+
+
+def test_a_reason_of_several_lines_is_marked_and_a_decision_of_a_version_without_the_mark_is_verified(
+    drill: Drill,
+) -> None:
+    approvals.reject(drill.scene.engine, drill.ada, drill.run, "build", "Two things:\nthe name, the unit")
+    drill.scene.do(drill.run, "build", {"title": "A third build"})
+    approvals.ask(drill.scene.engine, AGENT, drill.run, "build")
+    seen = drill.look()
+    assert [each.reason for each in seen.view.attempts] == ["EVIL comment", "Two things:…"]
+    unmarked = tuple(replace(each, reason=each.reason.rstrip("…")) for each in seen.view.attempts)
+    drill.sign(ShownUnmarked(seen.engine, replace(seen.view, attempts=unmarked)))
     assert drill.found() == []

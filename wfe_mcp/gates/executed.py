@@ -143,9 +143,12 @@ def _named_tests(facts: Facts, observed: ObservedResult) -> str:
 
 
 def _tail(facts: Facts, shown: Callable[[str], str] = str) -> str:
-    """The last lines that the check printed."""
+    """The last lines that the check printed, the first of them whole, where there is more than one."""
     readable = facts.plan.runner.readable if facts.plan.runner else str
-    return shown(readable(facts.result.output_tail)).strip().encode()[-TAIL_BYTES:].decode(errors="ignore")
+    text = shown(readable(facts.result.output_tail)).strip().encode()
+    tail = text[-TAIL_BYTES:].decode(errors="ignore")
+    _, newline, whole = tail.partition("\n")
+    return whole if newline and len(text) > TAIL_BYTES else tail
 
 
 def _last_lines(facts: Facts) -> str:

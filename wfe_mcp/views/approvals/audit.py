@@ -173,7 +173,9 @@ def _as_now(line: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _comparable(value: Any) -> Any:
-    """Without places on this machine: a project may have moved since."""
+    """Without places on this machine: a project may have moved since. Without the mark of a cut, which older views lack."""
+    if isinstance(value, str):
+        return value.removesuffix("…")
     if isinstance(value, dict):
         return {name: _comparable(part) for name, part in value.items() if name not in _OF_FILES}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
     if isinstance(value, list):

@@ -247,8 +247,9 @@ def _describe_end(attempt: Attempt) -> str:
 
 def _reason(attempt: Attempt) -> str:
     failed = [verdict.message for verdict in attempt.verdicts if verdict.kind is not VerdictKind.PASS]
-    text = attempt.reason or (failed[-1] if failed else "")
-    return text.strip().partition("\n")[0][:300]
+    text = (attempt.reason or (failed[-1] if failed else "")).strip()
+    first = text.partition("\n")[0][:300]
+    return first if first == text else f"{first}…"
 
 
 def _prompt(engine: Engine, tx: Tx, run_overview: Overview, attempt: Attempt) -> Prompt:
