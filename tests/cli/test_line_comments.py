@@ -38,6 +38,8 @@ def test_show_keeps_the_comments_on_lines_when_the_attempt_is_long_over(cli: Ter
 
     assert ": Nearly.\n" in output
     assert "     - app.py:2 (new): Name the unit.\n       In SI.\n" in output
+    handed = cli("handoff", run).out
+    assert "assurance human): Nearly.\n- its comment on app.py:2 (new): Name the unit. In SI.\n" in handed
 
 
 def test_a_comment_elsewhere_is_refused_and_decides_nothing(cli: Terminal) -> None:

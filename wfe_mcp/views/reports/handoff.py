@@ -11,6 +11,7 @@ from datetime import datetime
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.core.prompts import split_comments
 from wfe_mcp.core.texts import clean
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
@@ -154,9 +155,11 @@ def _done_lines(overview: Overview) -> Iterator[str]:
 
 def _decision_lines(details: DetailsView, chars: int) -> Iterator[str]:
     for decision in details.decisions:
-        text = decision.comment or decision.reason
+        text = decision.comment or split_comments(decision.reason)[0]
         words = f": {quoted_line(text, chars)}" if text else ""
         yield f"{decision.at[:16]}Z {decision.phase or 'run'} {decision.decision} by {quoted_line(decision.actor, 60)} ({decision.channel}, assurance {decision.assurance}){void_words(decision)}{words}"
+        for note in decision.comments:
+            yield f"its comment on {quoted_line(note.file, 120)}:{note.line} ({note.side}): {quoted_line(note.text, chars)}"
 
 
 def _evidence_lines(details: DetailsView, evidence: dict[str, EvidenceRecord], chars: int) -> Iterator[str]:
