@@ -165,6 +165,19 @@ def test_the_next_decision_begins_with_what_changed_since_it_was_shown_first(cli
 
 
 @pytest.mark.usefixtures("in_git")
+def test_lines_that_are_not_stored_are_not_counted(cli: Terminal) -> None:
+    cli.save(template("asked", phase("send", HUMAN)))
+    run = cli.start("asked")
+    (cli.root / "README.md").write_text("one\n")  # it is hashed, and stored only once it is approved
+    cli.submit_work(run, "send")
+    assert cli("approve", run, "send").code == 1, "it has shown what it asks, and no PIN was given"
+    (cli.root / "README.md").write_text("two\n")
+    shown = cli("approve", run, "send").out
+    assert "CHANGE since it was first asked: 1 file\nM README.md (content not stored)\n" in shown
+    assert "--since attempt" not in shown
+
+
+@pytest.mark.usefixtures("in_git")
 def test_a_rejection_after_which_no_attempt_opens_says_that_a_retry_is_needed(cli: Terminal) -> None:
     cli.save(
         template("asked", phase("send", HUMAN, on_fail=[{"do": "retry", "max_attempts": 2}, {"do": "wait_human"}]))

@@ -237,7 +237,7 @@ def _in_part(approval: ApprovalView, name: str) -> tuple[str | None, Sequence[Ht
                 tag("li", tag("a", tag("span", file.path, class_="clip"), href=f"#{anchor(file)}"))
                 for file in change.files[:12]
             ]
-            return (stat_html(change.added, change.removed) if change.files else None, files)
+            return (stat_html(change.added, change.removed) if change.has_lines else None, files)
         case "artifact" if approval.artifact is not None:
             return (f"rev. {approval.artifact.revision}", ())
         case "evidence":
@@ -297,7 +297,7 @@ def _change_section(view: DecisionView, approval: ApprovalView, talk: Fields | N
     first, *later = changes_shown(view, approval)
     about = [
         tag("span", words.change_about(approval, first), class_="soft"),
-        stat_html(first.added, first.removed) if first.files else None,
+        stat_html(first.added, first.removed) if first.has_lines else None,
         tag("a", "As text", href=f"{whole}?since=0", class_="small") if first.files else None,
     ]
     if any(file.hunks for shown_change in approval.changes for file in shown_change.files):
@@ -311,7 +311,9 @@ def _change_section(view: DecisionView, approval: ApprovalView, talk: Fields | N
         body = [press, tag("p", say, class_="quiet"), *body]
     for number, change in enumerate(later, 1):
         title = tag("span", words.change_about(approval, change))
-        summary = tag("summary", title, stat_html(change.added, change.removed), class_="fold row")
+        summary = tag(
+            "summary", title, stat_html(change.added, change.removed) if change.has_lines else None, class_="fold row"
+        )
         files = change_html(change, f"{whole}?since={number}", holders, is_open=False, split=split)
         body.append(panel(summary, *files, class_="panel later", data_since=change.since))
     return result_sections.section("change", about, *body)

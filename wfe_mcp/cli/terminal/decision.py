@@ -218,7 +218,7 @@ class _Lines:
         """The lines of one change, and the files of the others with the command for their lines."""
         wanted = self._detail.since if self._detail.since in self._changed else MOMENTS[0]
         for moment, change in self._changed.items():
-            size = f", +{change.added} -{change.removed}" if change.files else ""
+            size = f", +{change.added} -{change.removed}" if change.has_lines else ""
             self._title("change", f" {words.change_about(self._view, change)}{size}")
             for sentence in filter(None, (change.note, change.commits)):
                 self._text(f"  {sentence}", "  ")
@@ -230,7 +230,7 @@ class _Lines:
                 self._files(change.files)
                 continue
             self._stat(change.files)
-            if not self._detail.stat and not change.note:
+            if not self._detail.stat and change.has_lines:
                 self._screen.line(f"  its lines: {self._again} --since {moment}", "dim", is_pasted=True)
 
     def _stat(self, files: Sequence[FileDiff]) -> None:

@@ -89,6 +89,11 @@ class Change:
         """Removed lines, over all files."""
         return sum(file.removed for file in self.files)
 
+    @property
+    def has_lines(self) -> bool:
+        """Whether the lines of a file were compared, so that they can be counted."""
+        return any(file.kind == "text" for file in self.files)
+
 
 @dataclass(frozen=True, slots=True)
 class DeploymentShown:

@@ -41,7 +41,7 @@ NO_LINES = {
     "binary": "binary",
     "large": "too large to compare here",
     "submodule": "another commit of a nested repository",
-    "unknown": "content no longer stored",
+    "unknown": "content not stored",
 }
 """Why a file has no lines, by its kind."""
 
