@@ -47,6 +47,7 @@ _PYTHON = sys.executable  # tests may name another
 
 STANDS_FOR = {
     "TEMPLATE": "note",
+    "ITEM": "W-1",
     "JSON": "{}",
     "FILE": "mine.json",
     "FOLDER": "folder",

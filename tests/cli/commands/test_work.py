@@ -165,7 +165,7 @@ def test_what_is_missing_or_waited_for_is_said_with_the_command_that_helps(cli: 
     assert (nothing.out, "Next: wfe-mcp work next" in nothing.err) == ("0 runs started\n", True)
     planned = cli("work", "next")
     assert "No work item can be started now: none is ready, and 1 planned." in planned.out
-    assert "Next: wfe-mcp work list --status planned" in planned.err
+    assert "Next: wfe-mcp work list --status planned\nNext: wfe-mcp work edit ITEM --status ready\n" in planned.err
     assert bare in cli("work", "list", "--status", "planned").out
     refused = cli.json("work", "edit", bare, "--status", "ready")
     assert (refused.refusal, [each["path"] for each in refused.document["error"]["details"]]) == (

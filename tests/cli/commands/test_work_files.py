@@ -23,6 +23,14 @@ def planned(cli: Terminal) -> Terminal:
     return cli
 
 
+def test_a_milestone_of_a_plan_stays_planned_and_says_how_it_is_made_ready(planned: Terminal) -> None:
+    assert "Next: wfe-mcp work edit W-1 --status ready\n" in planned("work", "show", "W-1").err
+    assert "a milestone stays planned" in " ".join(planned("work", "import", "--help").out.split())
+    assert planned("work", "edit", "W-1", "--status", "ready").code == 0
+    said = planned("work", "show", planned.json("work", "add", "Read").data["id"])
+    assert "--status ready" not in said.err, "what is missing has its lines"
+
+
 @pytest.mark.requirement("S3-16", "S3-01")
 def test_what_is_ready_starts_by_priority_as_far_as_its_rules_and_limits_let_it(planned: Terminal) -> None:
     for title, scope, priority in (

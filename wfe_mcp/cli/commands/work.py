@@ -209,7 +209,7 @@ def next_item(invocation: Invocation) -> None:
         if view.items:
             screen.next(f"wfe-mcp work start {view.items[0].id}")
         elif view.counts.get("planned"):
-            screen.next("wfe-mcp work list --status planned")
+            screen.next("wfe-mcp work list --status planned", "wfe-mcp work edit ITEM --status ready")
         else:
             screen.next("wfe-mcp work list")
 
@@ -326,7 +326,8 @@ def _show(invocation: Invocation, screen: Screen, answer: "Envelope", view: "Ite
         "pull request": view.pull_request,
     }
     screen.table((), [(name, value) for name, value in facts.items() if value])
-    screen.print_quoted(view.body)
+    if view.body:
+        screen.print_quoted(view.body)
     for file in view.files:
         screen.line(f"  file {file.number}: {file.name} ({file.media_type}, {file.size_bytes:,} bytes)")
     for criterion in view.criteria:
@@ -344,19 +345,22 @@ def _show(invocation: Invocation, screen: Screen, answer: "Envelope", view: "Ite
     _table(invocation, screen, view.children)
     now = invocation.engine.clock()
     screen.table((), [(screen.time(event.at, now), event.actor, _change_text(event)) for event in view.history])
-    _next(screen, line, answer.next)
+    _next(screen, view, answer.next)
     if view.claim is not None:
         next_of_claim(screen, view, view.claim)
 
 
-def _next(screen: Screen, line: "ItemLine", moves: "Sequence[Next]") -> None:
+def _next(screen: Screen, view: "ItemView", moves: "Sequence[Next]") -> None:
     """The command that a person types next. ``moves``: the calls that are possible now."""
+    line = view.line
     if line.status == "ready":
         can_start = any(move.args.get("status") == "active" for move in moves)
         waited = f"wfe-mcp work show {line.waits_for[0]}" if line.waits_for else "wfe-mcp work next"
         screen.next(f"wfe-mcp work start {line.id}" if can_start else waited)
     elif line.run and line.status == "active":
         screen.next(f"wfe-mcp status {line.run}")
+    elif line.status == "planned" and view.claim is None and not view.missing:
+        screen.next(f"wfe-mcp work edit {line.id} --status ready")
 
 
 def _table(invocation: Invocation, screen: Screen, lines: "tuple[ItemLine, ...]") -> None:

@@ -46,7 +46,9 @@ Label = Annotated[
 IssueState = Annotated[
     str, typer.Option("--state", metavar="STATE", help="With --from: open, closed or all.", show_default=False)
 ]
-Ready = Annotated[bool, typer.Option("--ready", help="Make what says enough ready to start.")]
+Ready = Annotated[
+    bool, typer.Option("--ready", help="Make what says enough ready to start; a milestone stays planned.")
+]
 
 AllReady = Annotated[bool, typer.Option("--all-ready", help="Start a run for each item that can start.")]
 Most = Annotated[
