@@ -63,10 +63,8 @@ def works_elsewhere(engine: Engine, run: RunRecord, by: By) -> Refused | None:
 def holder_named(tx: Tx, run: str, attempt: Attempt) -> str:
     """Who works on ``attempt``, with its process: ``codex (process 4711 on laptop)``."""
     starts = tx.events.of_types(RunId(run), "PhaseStarted")
-    claim = {
-        "phase": attempt.phase,
-        "holder": attempt.holder,
-    }  # at the attempt before, where a rejection opened this one
+    # Without the attempt: where a rejection opened this one, the claim was of the one before.
+    claim = {"phase": attempt.phase, "holder": attempt.holder}
     names = (start.actor for start in reversed(starts) if claim.items() <= start.payload.items())
     name = next(names, "")
     process = parse_holder(attempt.holder or "")

@@ -173,14 +173,21 @@ def _as_now(line: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _comparable(value: Any) -> Any:
-    """Without places on this machine: a project may have moved since. Without the mark of a cut, which older views lack."""
-    if isinstance(value, str):
-        return value.removesuffix("…")
+    """Without places on this machine: a project may have moved since. Without the mark of a cut reason, which older views lack."""
     if isinstance(value, dict):
-        return {name: _comparable(part) for name, part in value.items() if name not in _OF_FILES}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
+        parts = cast("dict[str, Any]", value).items()
+        return {
+            name: _uncut(part) if name == "reason" else _comparable(part)
+            for name, part in parts
+            if name not in _OF_FILES
+        }
     if isinstance(value, list):
         return [_comparable(part) for part in value if not _is_log(part)]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
     return value
+
+
+def _uncut(text: Any) -> Any:
+    return text.removesuffix("…") if isinstance(text, str) else text
 
 
 def _is_log(fact: Any) -> bool:
