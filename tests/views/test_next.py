@@ -154,6 +154,18 @@ def test_a_phase_that_came_back_says_that_there_is_feedback(scene: Scene) -> Non
     assert start.why == "already assigned to you; repeats the prompt; it came back with feedback"
 
 
+def test_a_prompt_that_cannot_be_rendered_is_not_asked_for_again(scene: Scene) -> None:
+    built = phase("build", prompt="Build ${artifacts.plan_note.nope}.")
+    run = scene.start(phase("plan", output={"artifact": "plan_note", "schema": {"type": "object"}}), built)
+    scene.do(run, "plan")
+    with pytest.raises(Refused) as refused:
+        scene.begin(run, "build")
+    found = answering.refusal(scene.engine, refused.value, run, "build")
+    assert found.error is not None
+    assert (found.error.code, found.next) == ("invalid_template", ())
+    assert "ask the user to skip the phase" in found.error.hint
+
+
 def test_a_run_that_waits_for_proceed_is_waited_for(scene: Scene) -> None:
     run = scene.start(phase("plan"), phase("build"), auto=False)
     scene.begin(run, "plan")

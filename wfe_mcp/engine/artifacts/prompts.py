@@ -167,7 +167,7 @@ def generated_prompt(change: RunChange, attempt: Attempt) -> str:
         raise Refused(
             "invalid_template",
             f"The prompt of phase {attempt.phase!r} cannot be rendered: {exc}",
-            "Ask the user to fix the template, or to skip the phase.",
+            "This run keeps its template: ask the user to skip the phase, or to fix the template and start another run.",
             phase=attempt.phase,
         ) from exc
     listed = _steps_in_words(change, attempt, phase) if isinstance(phase, StepsPhase) else ""

@@ -138,6 +138,8 @@ def refusal(engine: Engine, refused: Refused, run: str | None = None, phase: str
     named = re.sub(r"(?<=[ '])RUN\b", run_overview.loaded.record.id, error.hint)
     error = replace(error, hint=type(error.hint)(named))
     envelope = envelope_of(run_overview, refused.message, data, phase=phase, error=error)
+    if error.code == "invalid_template":  # a run keeps its template, so the same call is refused again
+        envelope = replace(envelope, next=tuple(move for move in envelope.next if move.args.get("phase") != phase))
     if error.code == "needs_human" and not envelope.next and not run_overview.loaded.state.is_over:
         envelope = replace(envelope, next=(wait_call(run_overview.loaded.record.id),))
     return _resubmit(run_overview, envelope, phase) if refused.code == "invalid_artifact" and phase else envelope
