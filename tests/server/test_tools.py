@@ -42,6 +42,20 @@ async def test_a_template_that_nobody_trusts_yet_is_shown_without_a_call_that_st
     assert "wfe-mcp trust sluice" in shown["summary"]
 
 
+async def test_a_template_without_inputs_is_started_without_a_place_to_read_them_from(
+    connect: Connect, house: House
+) -> None:
+    folder = house.root / ".wfe" / "templates" / "bare"
+    folder.mkdir()
+    bare = {key: value for key, value in DRILL.items() if key != "inputs"}
+    (folder / "template.json").write_text(json.dumps({**bare, "name": "bare"}), encoding="utf-8")
+    trust.give_trust(house.engine(), HUMAN, [])
+    async with connect() as agent:
+        shown = await call(agent, "list_templates", name="bare")
+
+    assert shown["next"] == [{"tool": "start_run", "args": {"template": "bare"}}]
+
+
 async def test_a_template_that_cannot_be_read_is_named_by_the_list_and_says_why(connect: Connect, house: House) -> None:
     (house.root / ".wfe" / "templates" / "mine.yaml").write_text("format: wfe/1\nname: mine\n")
     async with connect() as agent:

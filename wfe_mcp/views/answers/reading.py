@@ -38,7 +38,8 @@ def list_templates(
 
     if name:
         offer = catalogue.template_definition(engine, name)
-        start = Next("start_run", {"template": name}, {"inputs": "/data/template/inputs"})
+        need = {"inputs": "/data/template/inputs"} if "inputs" in offer.definition else {}
+        start = Next("start_run", {"template": name}, need)
         lacks = catalogue.lacking_trust(engine, offer, name)
         return Envelope(
             True,
