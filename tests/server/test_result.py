@@ -7,7 +7,7 @@ import pytest
 
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.server.result import fitting, tool_result
-from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope
+from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope, Next
 
 LONG = [
     {"prompt": "word " * 20_000},
@@ -35,6 +35,25 @@ def test_a_cut_names_the_place_and_how_much_there_is() -> None:
 
     assert cut["short"] == "kept"
     assert cut["cut"]["/data/prompt"] == {"shown": len(cut["prompt"]), "of": 40_000, "unit": "characters"}
+
+
+def test_what_an_answer_needs_is_cut_and_never_left_out_for_one_long_schema() -> None:
+    known = {f"name {number}": {"type": "string", "description": "d" * 60} for number in range(200)}
+    schema = {"type": "object", "required": [*known], "properties": known}
+    asked = Next("submit_artifact", {"run": "r"}, {"artifact": "/data/output/schema"})
+    data = {"attempt": 1, "prompt": "Do it.", "output": {"artifact": "plan", "schema": schema}}
+    cut = fitting(Envelope(True, next=(asked,), data=data)).data
+
+    assert (cut["attempt"], cut["prompt"], cut["output"]["schema"]["type"]) == (1, "Do it.", "object")
+    shown = len(cut["output"]["schema"]["properties"])
+    assert cut["cut"]["/data/output/schema/properties"] == {"shown": shown, "of": 200, "unit": "entries"}
+
+
+def test_an_answer_whose_data_is_left_out_points_to_nothing_in_it() -> None:
+    asked = Next("start_run", {"template": "t"}, {"inputs": "/data/template/inputs"})
+    left = fitting(Envelope(True, next=(asked,), data={f"key {number}": number for number in range(5_000)}))
+
+    assert left.next == (Next("start_run", {"template": "t"}),)
 
 
 def test_many_faults_are_cut_too() -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _UNREADABLE = {"internal", "invalid_template", "unavailable"}
 _SHORT_CHARS = 200
 _FEW = 5
+_KEYS = 20
+"""An object with more is a list by name; one of fewer is a thing, of which no part goes."""
 HOW_TO_PAGE = (
     "Read parts with read_artifact(pointer=…), or the whole as a resource: wfe://runs/RUN, wfe://templates/NAME, "
     "wfe://runs/RUN/artifacts/PHASE/ARTIFACT"
@@ -101,7 +103,9 @@ def fitting(envelope: Envelope) -> Envelope:
         if _is_small(kept):
             break
         left_out = {"cut": {"hint": HOW_TO_PAGE, "/data": "left out"}}
-        kept = replace(kept, data=left_out, summary=kept.summary[:500], error=_shorter(envelope.error, faults))
+        moves = tuple(replace(move, need={}) for move in kept.next)
+        short = _shorter(envelope.error, faults)
+        kept = replace(kept, data=left_out, summary=kept.summary[:500], next=moves, error=short)
     return kept
 
 
@@ -124,32 +128,29 @@ def _shorten(data: dict[str, Any]) -> bool:
     if longest is None:
         return False
     pointer, holder, key, _ = longest
-    value = holder[key]
+    value: str | list[Any] | dict[str, Any] = holder[key]
     notes: dict[str, Any] = data["cut"]
     if isinstance(value, str):
         whole = notes.get(pointer, {}).get("of", len(value))
         holder[key] = value[: len(value) // 2]
         notes[pointer] = {"shown": len(value) // 2, "of": whole, "unit": "characters"}
     else:
-        many: list[Any] = value
-        whole = notes.get(pointer, {}).get("of", len(many))
-        del many[max(1, len(many) // 2) :]
-        notes[pointer] = {"shown": len(many), "of": whole, "unit": "entries"}
+        whole, shown = notes.get(pointer, {}).get("of", len(value)), len(value) // 2
+        holder[key] = dict([*value.items()][:shown]) if isinstance(value, dict) else value[:shown]
+        notes[pointer] = {"shown": shown, "of": whole, "unit": "entries"}
     return True
 
 
 def _places(value: dict[str, Any] | list[Any], at: str) -> Iterator[tuple[str, Any, Any, int]]:
-    """Every text and list that may be shortened: pointer, its holder, its key, its size."""
+    """Every text, list and object that may be shortened: pointer, its holder, its key, its size."""
     pairs: list[tuple[Any, Any]] = [*value.items()] if isinstance(value, dict) else [*enumerate(value)]
     for key, part in pairs:
         pointer = f"{at}/{key}"
         if isinstance(part, str):
             if len(part) > _SHORT_CHARS:
                 yield pointer, value, key, len(part)
-        elif isinstance(part, list):
-            many = cast("list[Any]", part)
-            if len(many) > _FEW:
+        elif isinstance(part, list | dict):
+            many = cast("list[Any] | dict[str, Any]", part)
+            if len(many) > (_FEW if isinstance(part, list) else _KEYS):
                 yield pointer, value, key, len(json.dumps(many)) // 2
             yield from _places(many, pointer)
-        elif isinstance(part, dict):
-            yield from _places(cast("dict[str, Any]", part), pointer)
