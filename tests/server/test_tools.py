@@ -68,17 +68,21 @@ async def test_a_template_that_cannot_be_read_is_named_by_the_list_and_says_why(
     assert "it looks like YAML" in refused["error"]["message"]
 
 
-async def test_a_saved_template_waits_for_a_person_before_a_run_starts_from_it(connect: Connect) -> None:
+async def test_a_saved_template_waits_for_a_person_before_a_run_starts_from_it(connect: Connect, house: House) -> None:
     made = {"format": "wfe/1", "name": "saved", "version": "1", "phases": [phase("plan")]}
     async with connect() as agent:
         tried = await call(agent, "save_template", definition=made, dry_run=True)
         saved = await call(agent, "save_template", definition=made)
         started = await call(agent, "start_run", template="saved")
         wrong = await call(agent, "save_template", definition={**made, "phases": []})
+        trust.give_trust(house.engine(), HUMAN, [])
+        again = await call(agent, "save_template", definition=made)
 
     assert tried["ok"], tried
     assert saved["next"][0] == {"tool": "list_templates", "args": {"name": "saved@1"}, "why": "the stored version"}
     assert started["error"]["code"] == "needs_trust"
+    assert saved["summary"].endswith("once the user trusts it: wfe-mcp trust saved@1")
+    assert again["summary"].endswith("A run can start from saved@1")
     assert [each["path"] for each in wrong["error"]["details"]] == ["/phases"]
 
 

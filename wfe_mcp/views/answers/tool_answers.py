@@ -20,7 +20,7 @@ from wfe_mcp.engine.phases import claim as phases, submit as submissions
 from wfe_mcp.engine.phases.claim import Claim
 from wfe_mcp.engine.runs import control
 from wfe_mcp.engine.runs.overview import Overview
-from wfe_mcp.engine.templates import versions
+from wfe_mcp.engine.templates import catalogue, versions
 from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.views.answers.run_status import status as status
 from wfe_mcp.views.answers.starting import start_run as start_run, started_answer
@@ -50,7 +50,9 @@ def save_template(engine: Engine, by: By, definition: dict[str, Any], dry_run: b
     if dry_run:
         return Envelope(True, summary=f"{what} is valid; nothing was stored.", view=kept_view(version))
     named = f"{version.name}@{version.version}"
-    summary = f"{what} is stored. A run can start from {named} once the user trusts it: wfe-mcp trust {named}"
+    summary = f"{what} is stored. A run can start from {named}"
+    if catalogue.lacking_trust(engine, catalogue.template_definition(engine, named), named):
+        summary += f" once the user trusts it: wfe-mcp trust {named}"
     look = Next("list_templates", {"name": f"{version.name}@{version.version}"}, why="the stored version")
     return Envelope(True, summary=summary, next=(look,), view=kept_view(version))
 
