@@ -1,5 +1,6 @@
 """The fault of a delivery, with what prevents it."""
 
+from subprocess import CompletedProcess
 from typing import Literal
 
 from wfe_mcp.core.texts import clean
@@ -31,6 +32,11 @@ class DeliveryFault(Exception):
     """
 
     def __init__(self, message: str, blocker: Blocker | None = None, *, may_have_happened: bool = False) -> None:
-        super().__init__(clean(message))  # it may quote what git, a check or a forge says, and rows keep it
+        super().__init__(" ".join(clean(message).split()))  # it may quote what git, a check or a forge says, and rows keep it
         self.blocker = blocker
         self.may_have_happened = may_have_happened
+
+
+def reason_of(process: CompletedProcess[bytes] | None) -> str:
+    """What git wrote to standard error, in one line: the next step follows it, and summaries show one line. None: no git."""
+    return " ".join(process.stderr.decode(errors="replace").split())[-300:] if process else "git is not installed"

@@ -128,3 +128,15 @@ def test_a_remote_that_is_a_path_from_the_repository_is_delivered_to(scene: Scen
     scene.work()
     assert scene.state(run).status == "completed", results(scene, run)
     assert scene.git("--git-dir", str(remote), "rev-parse", "main") == scene.git("rev-parse", "main")
+
+
+def test_a_commit_without_an_author_says_what_to_configure(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    delivered(scene)
+    run = approved(scene, BRANCH, COMMIT)
+    for variable in ("HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(variable, str(scene.root.parent / "nobody"))
+    for setting in ("--unset user.name", "--unset user.email", "user.useConfigOnly true"):
+        scene.git("config", *setting.split())
+    scene.work()
+    (blocker,) = scene.status(run).data["blockers"]
+    assert "git config user.name NAME; git config user.email ADDRESS. Then retry the phase." in blocker

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.delivery.fault import DeliveryFault
+from wfe_mcp.delivery.fault import DeliveryFault, reason_of
 from wfe_mcp.workspace.files.paths import match_globs, readable
 from wfe_mcp.workspace.files.project_files import write_atomic
 from wfe_mcp.workspace.git.batch import entries_below, read_objects
@@ -180,7 +180,7 @@ def commit(
     words = [word for parent in parents if parent for word in ("-p", parent)]
     done = run_git(root, *DURABLE, "commit-tree", tree, *words, "-F", "-", stdin=message.encode(), env=env, ok=None)
     if done is None or done.returncode:
-        reason = (done.stderr.decode(errors="replace").strip() if done else "git is not installed")[-300:]
+        reason = reason_of(done)
         raise DeliveryFault(
             f"The commit could not be written: {reason} Where git knows no name: git config user.name NAME; git config "
             "user.email ADDRESS. Then retry the phase.",

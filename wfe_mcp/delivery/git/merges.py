@@ -4,7 +4,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from wfe_mcp.delivery.fault import DeliveryFault
+from wfe_mcp.delivery.fault import DeliveryFault, reason_of
 from wfe_mcp.delivery.forges.protocol import Strategy
 from wfe_mcp.delivery.git.commits import commit, list_paths
 from wfe_mcp.delivery.git.refs import tree_of
@@ -62,7 +62,7 @@ def _merged_tree(root: Path, ours: str, theirs: str) -> str:
         root, "-c", "core.fsync=loose-object", "merge-tree", "--write-tree", "-z", "--name-only", ours, theirs, ok=None
     )
     if done is None or done.returncode not in {0, 1}:
-        output = done.stderr.decode(errors="replace").strip()[-200:] if done else "git is not installed"
+        output = reason_of(done)
         raise DeliveryFault(f"The merge could not be computed (git 2.38 or later is needed): {output}", "configuration")
     tree, *names = os.fsdecode(done.stdout).split("\0")
     if done.returncode:

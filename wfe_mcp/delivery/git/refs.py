@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from wfe_mcp.delivery.fault import DeliveryFault
+from wfe_mcp.delivery.fault import DeliveryFault, reason_of
 from wfe_mcp.workspace.git import objects
 from wfe_mcp.workspace.git.command import require_repository, run_git, setting
 from wfe_mcp.workspace.git.repository import branch as current_branch, commit_of, head
@@ -138,7 +138,7 @@ def index_follows(root: Path) -> None:
     sparse = setting(root, "core.sparsecheckout", "false") or "true"
     done = run_git(root, "-c", f"core.sparseCheckout={sparse}", "reset", "-q", "--mixed", ok=None)
     if done is None or done.returncode:
-        reason = done.stderr.decode(errors="replace").strip()[-300:] if done else "git is not installed"
+        reason = reason_of(done)
         raise DeliveryFault(f"The index could not be brought along: {reason} Remove a left index.lock, then retry.")
 
 
@@ -161,7 +161,7 @@ def remove_worktree(root: Path, folder: Path) -> None:
     """Remove another working folder. Raises DeliveryFault ``conflict`` where it has changes, or is locked."""
     done = run_git(root, "worktree", "remove", "--end-of-options", str(folder), ok=None)
     if done is None or done.returncode:
-        output = done.stderr.decode(errors="replace").strip()[-300:] if done else "git is not installed"
+        output = reason_of(done)
         raise DeliveryFault(f"The worktree {folder} stays: {output}. Look at it, then retry the phase.", "conflict")
 
 
@@ -169,7 +169,7 @@ def _refuse(root: Path, ref: str, old: str, stderr: bytes) -> None:
     now = commit_of(root, ref)
     seen = f"is {now[:12]}" if now else "does not exist"
     was = f"was {old[:12]}" if old else "did not exist"
-    detail = stderr.decode(errors="replace").strip()[-500:]
+    detail = " ".join(stderr.decode(errors="replace").split())[-500:]
     if b".lock': File exists" in stderr:
         raise DeliveryFault(
             f"{ref} is locked: {detail} Where no git is running, remove that file; then retry the phase.", "conflict"
