@@ -133,7 +133,12 @@ def go_to(
 
 
 def is_last_work(state: RunState, attempt: Attempt) -> bool:
-    """Whether nothing but steps that have not completed began after ``attempt``: what changed since it began is its own work."""
+    """Whether nothing but steps that have not completed began after ``attempt``: what changed since it began is its own work.
+
+    One that changed no file has none: what changed since, such as the base that was merged, others brought.
+    """
+    if _files(attempt.tree) == _files(attempt.tree_at_start):
+        return False
     began = attempt.started_at
     later = (
         other
@@ -144,6 +149,11 @@ def is_last_work(state: RunState, attempt: Attempt) -> bool:
     return all(
         state.phase(other.phase).kind == "steps" and other.status is not AttemptStatus.COMPLETED for other in later
     )
+
+
+def _files(tree: str | None) -> str:
+    """The part of a tree that has the project's files: watched files, which git ignores, follow it."""
+    return (tree or "").partition("+")[0]
 
 
 def jump(state: RunState, attempt: Attempt, index: int, rule: NextRule) -> list[e.Event]:

@@ -32,7 +32,7 @@ class DeliveryFault(Exception):
     """
 
     def __init__(self, message: str, blocker: Blocker | None = None, *, may_have_happened: bool = False) -> None:
-        super().__init__(" ".join(clean(message).split()))  # it may quote what git, a check or a forge says, and rows keep it
+        super().__init__(clean(message))  # it may quote what git, a check or a forge says, and rows keep it
         self.blocker = blocker
         self.may_have_happened = may_have_happened
 

@@ -171,6 +171,20 @@ def test_commits_of_others_below_the_approved_one_are_named_and_taken_in(scene: 
     assert "below" not in scene.git("log", "--format=%s", "main")
 
 
+def test_the_commit_that_is_made_again_is_that_of_a_phase_that_ran(scene: Scene) -> None:
+    delivered(scene)
+    left_out = steps(COMMIT, name="mend", when="${inputs.mend}")
+    inputs = {"type": "object", "properties": {"mend": {"type": "boolean"}}}
+    phases = phase("build", approval()), left_out, steps(BRANCH, COMMIT, name="keep"), steps(MERGE, name="ship")
+    run = scene.start(*phases, schema=inputs, inputs={"mend": False})
+    worked(scene, run)
+    approve(scene, run, "build")
+    scene.work_one()
+    scene.git("commit", "-q", "--allow-empty", "-m", "of another")
+    scene.work()
+    assert f"commit again: wfe-mcp retry {run} keep --from commit" in results(scene, run)["merge"]
+
+
 def test_the_base_that_was_brought_in_manually_and_approved_is_merged(scene: Scene) -> None:
     delivered(scene, 'strategy = "merge"', remote=False)
     run = approved(scene, BRANCH, COMMIT, MERGE)
@@ -286,3 +300,35 @@ def test_the_decision_names_the_branch_that_the_step_merges_into(scene: Scene) -
     approvals.ask(scene.engine, HUMAN, run, "build")
     found = overview_of(scene.engine, run)
     assert "merges them into live" in leads_to(scene.engine, found, "approve", "build")
+
+
+def test_a_base_that_has_gone_on_is_brought_into_the_change_and_approved_again(scene: Scene) -> None:
+    remote = delivered(scene, 'strategy = "squash"')
+    idle = {"kind": "files", "unchanged": ["**"]}
+    phases = phase("build", READS), steps(BRANCH, COMMIT), phase("close", idle, approval())
+    run = scene.start(*phases, steps(PUSH, MERGE, name="ship"))
+    worked(scene, run)
+    there = scene.root.parent / "there"
+    scene.git("clone", "-q", str(remote), str(there))
+    (there / "other.txt").write_text("other\n")
+    scene.git("-C", str(there), "add", "-A")
+    scene.git("-C", str(there), "commit", "-q", "-m", "Another change")
+    scene.git("-C", str(there), "push", "-q")
+    scene.clock.advance(minutes=1)
+    scene.begin(run, "close")
+    scene.submit(run, "close")
+    approve(scene, run, "close")
+    scene.clock.advance(minutes=1)
+    scene.work()
+    assert "'main' has gone on. They differ in 'other.txt'" in results(scene, run)["merge"]
+    scene.git("fetch", "-q", "origin")
+    scene.git("merge", "-q", "-m", "Bring main", "origin/main")
+    reopen(scene, run, "ship")
+    assert f"Have them approved: wfe-mcp retry {run} close; the delivery follows." in results(scene, run)["merge"]
+    control.retry(scene.engine, HUMAN, run, "close")
+    scene.begin(run, "close")
+    assert scene.submit(run, "close").ok
+    approve(scene, run, "close")
+    scene.work()
+    assert scene.state(run).status == "completed", results(scene, run)
+    assert scene.git("show", "main:app.py", "main:other.txt") == "VALUE = 2\nother\n"

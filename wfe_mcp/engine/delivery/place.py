@@ -332,11 +332,15 @@ def refuse_unapproved(place: DeliveryPlace, current: Attempt, onto: str, tip: st
     if others and approved and not repo.prefix:  # beside the project's folder no one approved anything
         *files, (_, settled) = files_tree(place.root, [f"{sha}:" for sha in (*others, onto)], repo.hash_name)
         own |= {sha: approved for sha, file in zip(others, files, strict=True) if file == (approved, settled)}
+        if (
+            others == [tip] and files[0][0] != approved
+        ):  # the base was brought into the change: that is approved as it is
+            own[tip] = files[0][0]
     if not approved or own.get(tip, approved) != approved:
         seen = f"approved tree {approved[:12]} in phase '{phase}' last" if approved else "approved no files"
         again = phase or asks
         how = (
-            f"Have them approved: wfe-mcp retry {place.run.id} {again}; the delivery follows."
+            f"Have them approved: wfe-mcp retry {place.run.id} {shell_path(again)}; the delivery follows."
             if again
             else f"No phase of {place.run.template} asks a person: start a run of a template that does, or merge it yourself."
         )
@@ -385,8 +389,11 @@ def _commit_step(place: DeliveryPlace) -> str:
     """The phase and the step that commits, as ``retry`` takes them."""
     with place.engine.store.read() as tx:
         loaded = place.engine.load(tx, place.run.id)
-        phases = [(path, place.engine.plans.of_run(tx, loaded.record).phase(path)) for path in loaded.state.attempts]
+        tried = loaded.state.attempts.items()
+        paths = [path for path, tries in tried if tries[-1].status is not AttemptStatus.SKIPPED]
+        phases = [(path, place.engine.plans.of_run(tx, loaded.record).phase(path)) for path in paths]
     steps = ((path, step) for path, phase in phases if phase.kind == "steps" for step in phase.steps)
     return next(
-        (f"{path} --from {step.id}" for path, step in steps if step.builtin == "git.commit"), "PHASE --from STEP"
+        (f"{shell_path(path)} --from {step.id}" for path, step in steps if step.builtin == "git.commit"),
+        "PHASE --from STEP",
     )
