@@ -69,6 +69,8 @@ def test_a_commit_and_a_clone_that_cannot_be_read_are_refused(delivery: Delivery
     git(there.parent, "clone", "-q", "--depth", "1", f"file://{delivery.remote}", there.name)
     found = delivery.cli.json("--project", str(there), "verify", "--branch", "main")
     assert (found.refusal, "--unshallow" in found.out) == ("unavailable", True)
+    found = delivery.cli.json("--project", str(delivery.remote), "verify", "--branch", "main")
+    assert (found.refusal, f"git clone '{delivery.remote}'" in found.out) == ("unavailable", True)
 
 
 # the merge lock: an agent that holds the token of its owner

@@ -115,6 +115,10 @@ def verify_branch(root: Path, branch: str, since: str = "") -> VerifiedBranch:
     All zeros, which CI names for a branch that is new or a pipeline that a person starts, is none.
     Refuses ``bad_argument``: no such commit; ``unavailable``: no git, or a clone whose history is cut off.
     """
+    if text_of(run_git(root, "rev-parse", "--is-bare-repository", ok=None)) == "true":
+        raise Refused(
+            "unavailable", f"'{root}' is a bare repository.", f"Run it in a clone that has files: git clone '{root}'"
+        )
     repo = require_repository(root)
     top = _commit(root, branch, "refs/heads/", "refs/remotes/", "refs/remotes/origin/")
     start = _commit(root, since, "refs/heads/", "refs/remotes/") if since.strip("0") else ""
