@@ -103,6 +103,15 @@ def test_every_line_that_is_not_understood_is_an_error_with_its_number() -> None
     assert answer["line 8"] == "'Owner: ada' is not understood"
 
 
+def test_what_a_milestone_or_a_task_depends_on_is_read_in_these_words_too() -> None:
+    first = "## M01: Write\nDepends on: none\nGoal: A file\nTasks:\n- Write the archive\nAcceptance: It is there\n"
+    second = (
+        "## Read\nDepends on: M01, write\nTasks:\n- Read the archive\nDepends on: TASK-001\nAcceptance: It is read\n"
+    )
+    milestones = read_milestones(first + second).import_plan().plan["milestones"]
+    assert [milestone["tasks"][0]["depends_on"] for milestone in milestones] == [[], ["TASK-001"]]
+
+
 @pytest.mark.requirement("B-19")
 @pytest.mark.parametrize(
     ("text", "line", "words"),
@@ -117,6 +126,8 @@ def test_every_line_that_is_not_understood_is_an_error_with_its_number() -> None
         ("## M1 - A\nTasks:\n- [ ] ", 3, "has no title"),
         ("## M1 - A\nTasks:\nAcceptance: There is one", 3, "stands below a task"),
         (plan("  - Acceptance: It works well"), 6, "without the dash"),
+        ("## M1 - A\nDepends on: M1\nTasks:\n- Write it", 2, "'M1' is no milestone above"),
+        ("## M1 - A\n## M2 - B\nDepends on: none\nTasks:\n- Write it", 3, "each follows those above it"),
         (plan("Acceptance:"), 6, "takes a text"),
         (plan("Backlog: 4"), 6, "takes one BLG-id"),
         (plan("Backlog: BLG-1", "Backlog: BLG-2"), 7, "takes one BLG-id"),

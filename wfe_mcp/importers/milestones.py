@@ -7,14 +7,15 @@
     - [ ] Stream artifacts into a zip
       Acceptance: The archive lists every artifact        repeatable
       Conflict: archive, zip
-      Depends: TASK-001, Another title                    or ``none``; without it: the task before
+      Depends: TASK-001, Another title                    also ``Depends on:``; or ``none``; without it: the task before
       Backlog: BLG-004
 
 Rules:
 1. Every unknown line is an error with its number (B-19); text before the first ``##`` is an introduction, and is
    reported as not carried.
 2. Ids keep their spelling: ``M01`` is M01, and its branch begins so. Tasks are TASK-001… over the whole file. A task without ``Depends:`` follows the one before it in its milestone.
-3. Blocking weaknesses (no tasks, no acceptance, vague titles…) refuse the import; others lower the score (``quality.py``).
+3. A milestone follows each one above it: its own ``Depends on:`` can only name those.
+4. Blocking weaknesses (no tasks, no acceptance, vague titles…) refuse the import; others lower the score (``quality.py``).
 """
 
 import graphlib
@@ -35,7 +36,7 @@ FORMAT = "aiw milestones"
 
 _HEADING = re.compile(r"##\s+(?:[Mm]([0-9]{1,6})\s*(?:[-:\u2013\u2014]\s*|\s+|$))?(.*)")
 _TASK = re.compile(r"\s*[-*]\s+(?:\[([ xX])\]\s*)?(.*)")
-_KEY = re.compile(r"\s*([A-Za-z]+)\s*:\s*(.*)")
+_KEY = re.compile(r"\s*([A-Za-z]+)(?:(?<=depends) on)?\s*:\s*(.*)", re.IGNORECASE)
 _TASK_KEYS = ("acceptance", "conflict", "depends", "backlog")
 _GUESSES = 20
 _BACKLOG_ID = re.compile(r"BLG-\d+", re.IGNORECASE)
@@ -79,6 +80,8 @@ class _MilestoneReader:
         self._milestones: list[_Milestone] = []
         self._tasks: list[_Task] = []
         self._known: dict[str, list[str]] = {}
+        self._above: set[str] = set()
+        """The names of the milestones above the one that is read."""
 
     def read(self, line: str, number: int) -> None:
         """Parse one line."""
@@ -121,6 +124,9 @@ class _MilestoneReader:
         assert match is not None, "every line that begins so has this form"
         if not match[2].strip():
             self._found.error(f"line {number}", "the milestone has no title", "## M1 - Title")
+        if self._milestones:
+            above = self._milestones[-1]
+            self._above |= {f"m{above.number}", above.title.lower()}
         self._milestones.append(_Milestone(match[1] or "", match[2].strip() or "?", number))
 
     def _introduction(self, line: str, number: int) -> None:
@@ -142,11 +148,20 @@ class _MilestoneReader:
             if milestone.in_tasks or value:
                 self._found.error(f"line {number}", "a milestone has one 'Tasks:', and the tasks stand below it")
             milestone.in_tasks = True
+        elif key == "depends" and not milestone.tasks:
+            self._follow(value, number)
         elif key in _TASK_KEYS:
             self._task_key(key, value, number)
         else:
             return False
         return True
+
+    def _follow(self, value: str, number: int) -> None:
+        """Accept what a milestone depends on where it says no more than the order of the file."""
+        for name in filter(None, map(str.strip, value.split(","))):
+            if name.lower() not in (self._above or {"none"}):
+                message = f"{quote_line(name)} is no milestone above: each follows those above it"
+                self._found.error(f"line {number}", message, got=name)
 
     def _task_key(self, key: str, value: str, number: int) -> None:
         milestone = self._milestones[-1]
