@@ -330,7 +330,7 @@ def _scalar(value: object) -> list[str]:
 
 
 def _invalid(message: str, faults: list[Detail]) -> NoReturn:
-    raise Refused("invalid_artifact", message, "Fix each place in details, then submit again.", limit_faults(faults))
+    raise Refused("invalid_artifact", message, "Fix each place that is named, then submit again.", limit_faults(faults))
 
 
 def _too_large(what: str, limit: limits.Limit, found: int, *, at_least: bool = False) -> NoReturn:

@@ -78,7 +78,7 @@ def json_schema(schema: str | dict[str, Any]) -> dict[str, Any]:
         return copy.deepcopy(_model_schema(schema))
     if faults := check_schema(schema):
         raise Refused(
-            "invalid_template", "The JSON Schema cannot be used.", "Fix each place in details.", tuple(faults)
+            "invalid_template", "The JSON Schema cannot be used.", "Fix each place that is named.", tuple(faults)
         )
     return copy.deepcopy(schema)
 

@@ -139,7 +139,7 @@ class ImportReport:
             raise Refused(
                 code,
                 f"{source} has {count}; {first.path or 'the whole'}: {first.message}.",
-                f"Fix each place in details and {then}",
+                f"Fix each place that is named and {then}",
                 tuple(self.errors),
             )
 

@@ -99,7 +99,7 @@ def parse(definition: object) -> "Template":
         raise Refused(
             "invalid_template",
             f"The template definition has {len(faults)} schema {'error' if len(faults) == 1 else 'errors'}.",
-            "Fix each place in details; the schema is wfe://schemas/template.",
+            "Fix each place that is named; the schema is wfe://schemas/template.",
             tuple(detail for _, detail in faults),
         )
     return template
@@ -149,7 +149,7 @@ def _invalid(file: Path, faults: list[Detail]) -> Refused:
     return Refused(
         "invalid_template",
         f"{file} is not a template: {faults[0].message}.",
-        "Fix each place in details.",
+        "Fix each place that is named.",
         tuple(faults),
     )
 

@@ -82,7 +82,7 @@ def overridden(
         raise Refused(
             "invalid_template",
             f"The configuration of template {result['name']!r} is invalid: {faults[0].message}.",
-            "Fix the [templates] tables named in details, in .wfe/config.toml or your user configuration.",
+            "Fix the [templates] tables that are named, in .wfe/config.toml or your user configuration.",
             tuple(faults),
         )
     return result

@@ -49,7 +49,7 @@ def test_check_refuses_a_weak_plan_with_every_fault_and_its_line(written: Termin
     assert ("line 3", "task 'Improve it' is vague: 'Improve' does not say what will be there") in faults
     said = written("plan", "validate", "weak.md").err
     assert "error: weak.md has 2 errors; line 3: " in said
-    assert "Next: fix each place in details and check it again: wfe-mcp plan validate weak.md" in said
+    assert "Next: fix each place that is named and check it again: wfe-mcp plan validate weak.md" in said
 
 
 @pytest.mark.requirement("S3-07")

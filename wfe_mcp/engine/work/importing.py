@@ -134,7 +134,7 @@ def _checked_entries(entries: Entries) -> dict[str, dict[str, Any]]:
         raise Refused(
             "invalid_artifact",
             f"The file cannot be imported; {first.path or 'in it'}: {first.message}.",
-            "Fix each place in details and import it again.",
+            "Fix each place that is named and import it again.",
             tuple(faults),
         )
     return values
