@@ -96,7 +96,7 @@ def test_a_rejected_design_and_a_failing_test_are_fixed(project: Playground) -> 
 def test_a_design_that_forgets_a_requirement_and_code_that_edits_the_documents_are_refused(
     project: Playground,
 ) -> None:
-    forgets = Work({"front": {}, "body": "Only R-1.\n"})
+    forgets = Work({"front": {}, "body": "Only R-1, and R-22.\n"})
     edits = changed("moved the goal", {"specs/sub/design.md": "Nothing.\n"})
     script = {
         **SCRIPT,
@@ -136,7 +136,8 @@ def test_an_acceptance_without_all_proofs_adds_tasks_and_keeps_the_design(projec
         played = drive(agent.call, project.root, "spec_driven", INPUTS, script, person=project.approve)
 
     assert started(played)[-3:] == ["tasks", "implement[T-3].build", "accept"]
-    assert [one["from"] for one in feedback_to(played, "tasks")[-1]["feedback"]] == ["accept"]
+    (sent,) = feedback_to(played, "tasks")[-1]["feedback"]
+    assert (sent["from"], "- not met: R-1: tests/test_calc.py\n" in sent["findings"]) == ("accept", True)
     assert started(played).count("design") == 1
     assert played.last["run_state"] == "completed"
     assert project.problems(played.run) == []

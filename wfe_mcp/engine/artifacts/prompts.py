@@ -251,15 +251,15 @@ def _without_comments(change: RunChange, note: dict[str, Any]) -> dict[str, Any]
 
 
 def _with_findings(change: RunChange, attempt: Attempt, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """``entries`` with ``findings`` in the last note of each phase whose report has some."""
+    """``entries`` with ``findings`` in the last note of each phase whose report or evaluation has some."""
     newest = {note.source: note for note in attempt.feedback}
     for source, note in newest.items():
         place = next(
             (entry for entry in reversed(entries) if (entry["from"], entry["attempt"]) == (source, note.attempt)), None
         )
-        findings = findings_of(change, note) if place is not None else []
+        pointer, findings = _findings_of(change, note) if place is not None else ("", [])
         if place is not None and findings:
-            rest = f"read_artifact(run={change.run.id!r}, phase={str(source)!r}, pointer='/findings')"
+            rest = f"read_artifact(run={change.run.id!r}, phase={str(source)!r}, pointer='{pointer}')"
             place["findings"] = fenced_note(change, f"findings of {source}", in_short(findings, rest))
     return entries
 
@@ -276,19 +276,25 @@ _LINE_CHARS = 240
 _GRAVEST = ("critical", "high", "major", "medium", "minor", "low", "info")
 
 
-def findings_of(change: RunChange, note: Feedback) -> list[Mapping[str, Any]]:
-    """The findings of the artifact that ``note`` is about; empty where it has none."""
+def _findings_of(change: RunChange, note: Feedback) -> tuple[str, list[Mapping[str, Any]]]:
+    """The findings of the artifact that ``note`` is about, of an evaluation its unmet criteria; and where they are in it."""
     tries = change.state.attempts.get(note.source, ())
     if note.artifact is None or not 1 <= note.attempt <= len(tries):
-        return []
+        return "", []
     record = change.tx.artifacts.revision(change.run.id, note.source, tries[note.attempt - 1].revision)
     content: Any = None if record is None or record.sha256 != note.artifact else json.loads(record.content)
-    findings: Any = cast("dict[str, Any]", content).get("findings") if isinstance(content, dict) else None
-    return (
-        [cast("Mapping[str, Any]", finding) for finding in cast("list[Any]", findings) if isinstance(finding, dict)]
-        if isinstance(findings, list)
-        else []
-    )
+    if findings := _objects(content, "findings"):
+        return "/findings", findings
+    unmet = [criterion for criterion in _objects(content, "criteria") if criterion.get("met") is False]
+    return "/criteria", [
+        {"severity": "not met", "title": f"{criterion.get('id')}: {criterion.get('evidence')}"} for criterion in unmet
+    ]
+
+
+def _objects(content: Any, name: str) -> list[Mapping[str, Any]]:
+    values: Any = cast("dict[str, Any]", content).get(name) if isinstance(content, dict) else None
+    listed = cast("list[Any]", values) if isinstance(values, list) else []
+    return [cast("Mapping[str, Any]", value) for value in listed if isinstance(value, dict)]
 
 
 def in_short(findings: Iterable[Mapping[str, Any]], rest: str) -> str:
