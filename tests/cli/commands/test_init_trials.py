@@ -151,6 +151,7 @@ def test_a_program_that_is_missing_is_to_be_installed_before_init_runs_again(
     answer = empty("init", "--yes", pin=PIN)
     assert "uv is not installed; left out" in answer.out
     assert answer.err.endswith("Next: install uv, then: wfe-mcp init\n")
+    assert "; fix: install uv, then: wfe-mcp init\n" in empty("doctor").out
 
 
 @posix

@@ -1,6 +1,7 @@
 """``wfe-mcp doctor``: check everything that runs need."""
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -250,7 +251,9 @@ def _missing(missing: "Sequence[MissingCheck]", remembered: "Mapping[str, LastTr
         similar = f" (there is {', '.join(check.similar)})" if check.similar else ""
         tried = remembered.get(check.name)
         similar += f"; {tried.summary}" if tried is not None and not tried.works else ""
-        message = f"not configured{similar}; needed by {shorten_names(list(check.templates), 3)}; fix: {check.fix}"
+        program = tried.argv[0] if tried is not None and tried.outcome == "not_found" and tried.argv else ""
+        fix = f"install {program}, then: wfe-mcp init" if program and shutil.which(program) is None else check.fix
+        message = f"not configured{similar}; needed by {shorten_names(list(check.templates), 3)}; fix: {fix}"
         yield HealthFinding(f"check {check.name}", "problem" if check.is_default else "note", message)
 
 
