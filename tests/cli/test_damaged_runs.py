@@ -58,6 +58,7 @@ def test_a_run_whose_row_cannot_be_read_is_named_beside_the_others(cli: Terminal
     once = [page.get("warnings", []), rest.get("warnings", [])]
     assert sum(map(len, once)) == 1
     assert f"The record of run '{damaged}' cannot be read" in cli("list", "--status", "running").out
+    assert f"! The record of run '{damaged}' cannot be read" in cli("list", "--template", "note", "--by-phase").out
     assert f"wfe-mcp verify {damaged}" in cli("status").out
     assert f"wfe-mcp verify {damaged}" in cli("doctor").out
     assert "internal" not in cli("doctor").err

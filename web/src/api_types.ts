@@ -246,6 +246,7 @@ export interface BoardView {
   template: string;
   columns: BoardColumn[];
   ended?: RunRow[];
+  warnings?: string[];
 }
 
 export interface BundleView {
@@ -2174,4 +2175,5 @@ export interface WeekView {
   attempts: number;
   tokens: number;
   cost_usd: number;
+  warnings?: string[];
 }

@@ -58,6 +58,7 @@ export function Board({ news }: { news: NewsView | null }) {
         </span>
       </header>
       <Problem error={byPhase.error} />
+      {(byPhase.data ?? data).warnings?.map((warning) => <p key={warning} className="note warn">{warning}</p>)}
       {data.runs.length === 0 ? (
         <Empty title="No run yet" steps={[{ say: "Start one.", cli: "wfe-mcp start" }]}>
           Cards move by themselves as phases end and gates answer.

@@ -15,13 +15,16 @@ const NEVER = () => false;
 export function Week() {
   const { data } = useAsk<WeekView>("/stats/week", NEVER);
   const project = useContext(Session)?.project;
-  if (!data?.attempts) return null;
+  if (!data || (!data.attempts && !data.warnings)) return null;
   const used = data.tokens ? `${tokens(data.tokens)} tokens${data.cost_usd ? `, ${money(data.cost_usd)}` : ""}` : "";
   const figures = [`${count(data.finished, "run")} completed`, `${count(data.attempts, "attempt")} at ${count(data.phases, "phase")}`, used];
   return (
-    <p className="soft small" id="week">
-      Last seven days: {figures.filter(Boolean).join(", ")}. {project && <a href={to("projects", project)}>Statistics</a>}
-    </p>
+    <>
+      <p className="soft small" id="week">
+        Last seven days: {figures.filter(Boolean).join(", ")}. {project && <a href={to("projects", project)}>Statistics</a>}
+      </p>
+      {data.warnings?.map((warning) => <p key={warning} className="note warn">{warning}</p>)}
+    </>
   );
 }
 

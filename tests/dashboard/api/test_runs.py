@@ -275,7 +275,9 @@ def test_a_run_whose_record_cannot_be_read_hides_no_other_on_the_page(scene: Sce
         connection.begin(),
     ):
         connection.execute(
-            sqlalchemy.text("UPDATE run SET state = '{{', revision = 9, last_hash = 'other' WHERE id = :run"),
+            sqlalchemy.text(
+                "UPDATE run SET state = '{{', spec_sha256 = 'gone', revision = 9, last_hash = 'other' WHERE id = :run"
+            ),
             {"run": damaged},
         )
     listed = {row["run"]: row["waits_for"] for row in person.get("/runs").data["runs"]}
@@ -283,3 +285,6 @@ def test_a_run_whose_record_cannot_be_read_hides_no_other_on_the_page(scene: Sce
     assert [row["command"] for row in person.get("/inbox").data["stopped"]] == [f"wfe-mcp verify {damaged}"]
     place = {"project": scene.engine.project_id}
     assert {row["run"] for row in person.get("/projects/{project}", place).data["runs"]} == {whole, damaged}
+    board, week = person.get("/board", template="drill").data, person.get("/stats/week").data
+    assert f"wfe-mcp verify {damaged}" in board["warnings"][0]
+    assert f"wfe-mcp verify {damaged}" in week["warnings"][0]

@@ -193,18 +193,18 @@ def _show_by_phase(
     from wfe_mcp.views.reports.envelopes import overviews_of
 
     runs = [(engine_of(record), record.id) for record in page.runs]
-    unreadable: dict[str, Refused] = {}
+    unreadable: dict[str, Refused] = {**page.damaged}
     seen = overviews_of([(engine, run) for engine, run in runs if engine is not None], unreadable)
-    view = board(template, [overview for _, overview in seen])
+    view = board(template, [overview for _, overview in seen], unreadable.values())
     summary = f"{template}: {plural(len(page.runs), 'run')}"
 
     def render(screen: Screen) -> None:
         from wfe_mcp.cli.terminal.render import board_table
 
-        screen.line(summary if page.runs else "No runs.", "bold")
+        screen.line(summary if page.runs or page.damaged else "No runs.", "bold")
         board_table(screen, view, invocation.engine.clock())
-        for refused in unreadable.values():
-            screen.aside(screen.complete(f"! {refused.text}"), "yellow")
+        for warning in view.warnings:
+            screen.aside(screen.complete(f"! {warning}"), "yellow")
         if following:
             screen.next(following)
 

@@ -10,11 +10,11 @@ from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Reads
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import reply, view_reply
-from wfe_mcp.engine.runs.overview import Overview
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.answers.rollback import checkpoint_list
 from wfe_mcp.views.history.board import BoardView, board
 from wfe_mcp.views.history.graph import GraphView, LineageView, TimelineView, graph_view, lineage_view, timeline_view
-from wfe_mcp.views.reports.envelopes import overview_of
+from wfe_mcp.views.reports.envelopes import overview_of, overviews_of
 from wfe_mcp.views.runs.checkpoints import CheckpointList
 
 router = APIRouter(tags=["runs"])
@@ -59,8 +59,10 @@ def show_board(caller: Reads, template: str, project: str = "") -> JSONResponse:
     engine = caller.engine(wanted)
     with engine.store.read() as tx:
         page = tx.runs.page(wanted or None, template, limit=_MOST, archived=False, among=caller.projects)
-    overviews = list[Overview]()
+    runs = list[tuple[Engine, str]]()
     for run in page.runs:
-        with suppress(Refused):  # it was removed meanwhile, or its folder is gone
-            overviews.append(overview_of(caller.engine(run.project_id), run.id))
-    return view_reply(f"{template}: {plural(len(overviews), 'run')}", board(template, overviews))
+        with suppress(Refused):  # its folder is gone
+            runs.append((caller.engine(run.project_id), run.id))
+    damaged: dict[str, Refused] = {**page.damaged}
+    overviews = [overview for _, overview in overviews_of(runs, damaged)]
+    return view_reply(f"{template}: {plural(len(overviews), 'run')}", board(template, overviews, damaged.values()))

@@ -6,10 +6,11 @@ Events of the log, tools and models that the server works with, and the opinions
 ended. Watchers poll; a poll costs three small queries.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.engine import Engine
@@ -34,14 +35,18 @@ class BoardColumn:
 
 @view_model
 class BoardView:
-    """The board of ``template``: a column for each top phase of its runs, in their order; then the runs that are over."""
+    """The board of ``template``: a column for each top phase of its runs, in their order; then the runs that are over.
+
+    ``warnings``: the runs that are left out, since their record cannot be read.
+    """
 
     template: str
     columns: tuple[BoardColumn, ...]
     ended: tuple[RunRow, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
-def board(template: str, overviews: Sequence[Overview]) -> BoardView:
+def board(template: str, overviews: Sequence[Overview], damaged: Iterable[Refused] = ()) -> BoardView:
     """The board of the runs, newest first. Phases that only older runs have come after those of the newest."""
     titles: dict[PhasePath, str] = {}
     at = dict["PhasePath", list[RunRow]]()
@@ -57,7 +62,7 @@ def board(template: str, overviews: Sequence[Overview]) -> BoardView:
     columns = tuple(
         BoardColumn(phase=path, title=title, runs=tuple(at.get(path, ()))) for path, title in titles.items()
     )
-    return BoardView(template=template, columns=columns, ended=tuple(ended))
+    return BoardView(template=template, columns=columns, ended=tuple(ended), warnings=tuple(no.text for no in damaged))
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,13 +89,17 @@ class StatsList:
 
 @view_model
 class WeekView:
-    """Today and the six days before it (UTC) at a glance: completed runs; of the runs that began since, phases, attempts and what models used."""
+    """Today and the six days before it (UTC) at a glance: completed runs; of the runs that began since, phases, attempts and what models used.
+
+    ``warnings``: the runs that are left out, since their record cannot be read.
+    """
 
     finished: int
     phases: int
     attempts: int
     tokens: int
     cost_usd: float
+    warnings: tuple[str, ...] = ()
 
 
 def week(engine: Engine, *, everywhere: bool = False, among: Collection[str] | None = None) -> WeekView:
@@ -103,13 +107,19 @@ def week(engine: Engine, *, everywhere: bool = False, among: Collection[str] | N
     # Whole days, so that all of it comes from sums.
     since = datetime.combine(engine.clock().astimezone(UTC) - timedelta(days=6), time(), UTC)
     every = among if among is not None else (None if everywhere else engine.project_id,)
-    lines = [line for project in every for line in phases(engine, since=since, everywhere=not project, project=project)]
+    damaged: dict[RunId, Refused] = {}
+    lines = [
+        line
+        for project in every
+        for line in phases(engine, since=since, everywhere=not project, project=project, damaged=damaged)
+    ]
     return WeekView(
         finished=sum(completed_runs(engine, project, since) for project in every),
         phases=sum(line.tasks for line in lines),
         attempts=sum(line.attempts for line in lines),
         tokens=sum(line.tokens for line in lines),
         cost_usd=round(sum(line.cost_usd for line in lines), 6),
+        warnings=tuple(refused.text for refused in damaged.values()),
     )
 
 
