@@ -332,9 +332,8 @@ def refuse_unapproved(place: DeliveryPlace, current: Attempt, onto: str, tip: st
     if others and approved and not repo.prefix:  # beside the project's folder no one approved anything
         *files, (_, settled) = files_tree(place.root, [f"{sha}:" for sha in (*others, onto)], repo.hash_name)
         own |= {sha: approved for sha, file in zip(others, files, strict=True) if file == (approved, settled)}
-        if (
-            others == [tip] and files[0][0] != approved
-        ):  # the base was brought into the change: that is approved as it is
+        # Where the base was brought into the change, a person approves the whole, and takes no commit apart.
+        if others == [tip] and files[0][0] != approved:
             own[tip] = files[0][0]
     if not approved or own.get(tip, approved) != approved:
         seen = f"approved tree {approved[:12]} in phase '{phase}' last" if approved else "approved no files"
