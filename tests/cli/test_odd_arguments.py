@@ -1,5 +1,8 @@
 """What a person mistypes is refused with a hint, and is no internal error."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from tests.cli.scene import Terminal
@@ -31,3 +34,16 @@ def test_the_home_folder_of_a_user_that_does_not_exist_is_refused_as_a_folder_th
     assert "--project names '~no-such-user/app', which is no folder. [bad_argument]" in answer.err
     monkeypatch.setenv("WFE_PROJECT", "~no-such-user/app")
     assert "WFE_PROJECT names '~no-such-user/app'" in empty("status").err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows removes no folder that a process is in")
+@pytest.mark.parametrize("words", [("status",), ("--project", "/", "status")], ids=len)
+def test_a_current_folder_that_was_removed_is_refused(
+    empty: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    answer = empty(*words)
+    assert (answer.code, "error: The current folder no longer exists. [unavailable]" in answer.err) == (1, True)

@@ -78,7 +78,7 @@ class Invocation:
         """The project; nothing is opened."""
         from wfe_mcp.workspace.system.location import find_project
 
-        return find_project(self.world.project or None, os.environ, (), Path.cwd())
+        return find_project(self.world.project or None, os.environ, (), _here())
 
     def _with_project(self, text: str) -> str:
         """``text`` whose commands name the project of ``--project``, where they would find another one without it."""
@@ -89,7 +89,7 @@ class Invocation:
         with contextlib.suppress(Refused):
             option = shell_line(["--project", str(self.project.root)])
             with contextlib.suppress(Refused):
-                if find_project(None, os.environ, (), Path.cwd()).root == self.project.root:
+                if find_project(None, os.environ, (), _here()).root == self.project.root:
                     return text
             command = rf"\bwfe-mcp (?=(?:{'|'.join(self.world.commands)})(?![\w-]))"
             return re.sub(command, lambda name: f"{name[0]}{option} ", text)
@@ -379,6 +379,14 @@ def command(function: Callable[Concatenate[Invocation, ...], None]) -> Callable[
     run.__signature__ = inspect.Signature(parameters, return_annotation=int)  # pyright: ignore[reportFunctionMemberAccess] - typer reads it
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:  # such as the work tree of a run that was cleaned up
+        hint = "Change to another folder, then run it again."
+        raise Refused("unavailable", "The current folder no longer exists.", hint) from None
 
 
 def _too_long(error: OSError) -> Refused:
