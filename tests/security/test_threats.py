@@ -237,6 +237,20 @@ def test_an_artifact_is_read_from_inside_the_project(scene: Scene, how: str) -> 
     assert "canary" not in str(no)
 
 
+@pytest.mark.parametrize("place", [".git/config", ".wfe/config.toml", ".GIT/hooks", "docs/.wfe/x.md"])
+@pytest.mark.parametrize("kind", ["markdown_doc@1", "file_bundle@1"])
+@pytest.mark.attack("an input of a run makes its artifact a file of git", "held", "T5")
+def test_no_input_leads_an_output_into_the_folders_of_git_and_wfe(scene: Scene, place: str, kind: str) -> None:
+    artifact = {"front": {}, "body": "x"} if kind == "markdown_doc@1" else {"files": [{"path": "a", "content": "x"}]}
+    output = {"artifact": "plan", "schema": kind, "write_to": "${inputs.goal}"}
+    run = scene.start({"id": "plan", "prompt": "x", "output": output}, inputs={"goal": place})
+    scene.begin(run, "plan")
+    config = (scene.root / ".git" / "config").read_bytes()
+    no = refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact=artifact)
+    assert (no.code, scene.attempt(run, "plan").revision) == ("path_outside_project", 0)
+    assert (scene.root / ".git" / "config").read_bytes() == config
+
+
 @pytest.mark.attack("an artifact is written over a file that is not its own", "held", "T5")
 def test_a_bundle_does_not_lie_where_others_live(scene: Scene) -> None:
     output = {"artifact": "code", "schema": "file_bundle@1", "write_to": "."}

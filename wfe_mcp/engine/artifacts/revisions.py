@@ -11,6 +11,7 @@ from wfe_mcp.artifacts.validate import TextFile
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, By
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.expression_scope import roots
@@ -82,12 +83,19 @@ def write_output(current: RunChange, phase: PhasePath, content: str) -> None:
 
     Last in the change: a refused change has written nothing; a failure here undoes the revision.
     """
+    from wfe_mcp.workspace.files.paths import reserved_as
     from wfe_mcp.workspace.files.project_files import write_atomic, write_bundle
 
     output = _output(current, phase, content)
     if output is None or current.is_rehearsed:
         return
     root, (place, rendered) = Path(current.run.worktree), output
+    if any(reserved_as(name) for name in place.split("/")):
+        raise Refused(
+            "path_outside_project",
+            f"The template writes to {place!r:.200}: '.git' and '.wfe' belong to others.",
+            "Start a run with inputs that name another place, or ask the user to correct the template.",
+        )
     current.seen = None  # it was before these files
     if isinstance(rendered, tuple):
         write_atomic(root, place, rendered[1])
