@@ -358,6 +358,13 @@ def test_a_bundle_that_is_refused_writes_nothing(scene: Scene) -> None:
     assert not (scene.root / "out").exists()
 
 
+@pytest.mark.parametrize(("folder", "file"), [(".", "a.txt"), ("./", "a.txt"), ("./out/", "out/a.txt")])
+def test_a_bundle_is_written_into_a_folder_however_that_is_spelled(scene: Scene, folder: str, file: str) -> None:
+    run = scene.start(phase("make", output={**BUNDLE, "write_to": folder}))
+    assert scene.do(run, "make", bundle(a_txt="A")).state == "completed"
+    assert (scene.root / file).read_text() == "A"
+
+
 def test_a_bundle_comes_from_a_folder(scene: Scene) -> None:
     scene.write("drafts/a.txt", "A")
     run = scene.start(phase("make", output={"artifact": "site", "schema": "file_bundle@1"}))
