@@ -374,8 +374,9 @@ def test_a_bundle_comes_from_a_folder(scene: Scene) -> None:
     assert content == {"files": [{"path": "a.txt", "content": "A"}]}
 
 
-def test_a_document_is_written_to_the_file_of_the_template(scene: Scene) -> None:
-    output = {"artifact": "doc", "schema": "markdown_doc@1", "write_to": "docs/plan.md"}
+@pytest.mark.parametrize("place", ["docs/plan.md", "./docs/plan.md"])
+def test_a_document_is_written_to_the_file_of_the_template(scene: Scene, place: str) -> None:
+    output = {"artifact": "doc", "schema": "markdown_doc@1", "write_to": place}
     run = scene.start(phase("make", output=output))
     scene.do(run, "make", {"front": {}, "body": "# Plan\n"})
     assert "# Plan" in (scene.root / "docs" / "plan.md").read_text(encoding="utf-8")

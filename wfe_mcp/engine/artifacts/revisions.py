@@ -128,9 +128,9 @@ def _output(current: RunChange, phase: PhasePath, content: str) -> tuple[str, Te
     assert place is not None, "filling in a field does not take it away"
     value = json.loads(content)
     rendered, own = written_to(place, output.schema_, value), to_file(output.schema_, value)
+    place = place.removeprefix("./")
     if not isinstance(rendered, tuple):  # a folder: `.` is the project, and `out/` is `out`
-        place = place.removesuffix("/").removeprefix("./")
-        place = "" if place == "." else place
+        place = "" if place == "." else place.removesuffix("/")
     if not output.write_json or not isinstance(rendered, tuple) or not isinstance(own, tuple):
         return place, rendered
     return "", {place: rendered[1], f"{place.removesuffix('.md')}.json": own[1]}
