@@ -81,6 +81,12 @@ def test_a_gate_with_what_it_needs_is_fine(plain: Document, gate: Document, stag
     assert reported(plain) == []
 
 
+def test_a_phrase_that_nobody_types_is_warned_about(plain: Document) -> None:
+    plain["phases"][1]["gates"] = [{"kind": "approval", "assurance": "agent", "phrase": "YES DEPLOY"}]
+
+    assert [detail.path for detail in lint(plain).warnings] == ["/phases/1/gates/0/phrase"]
+
+
 @pytest.mark.parametrize("schema", ["role_report@1", "review@1", {"type": "object"}])
 def test_a_report_gate_judges_what_has_a_status(plain: Document, schema: object) -> None:
     plain["phases"][2]["output"] = {"artifact": "review", "schema": schema}

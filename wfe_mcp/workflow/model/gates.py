@@ -317,10 +317,12 @@ class ApprovalGate(GateShape):
     )
 
     def lint(self, lint: GateLint) -> None:
-        """Several people are distinguished by their keys."""
+        """Several people are distinguished by their keys; an agent that approves by itself types no phrase."""
         if self.people > 1 and self.assurance not in PEOPLE_SIGN:
             what = f"{self.people} people are distinguished by their keys: 'assurance' is 'human' or 'passkey'"
             lint.error("/assurance", what, "human", self.assurance)
+        if self.phrase is not None and self.assurance == "agent":
+            lint.warn("/phrase", "nobody types it: with the assurance 'agent' the agent approves by itself")
 
 
 class PluginGate(GateShape):
