@@ -27,7 +27,7 @@ async def test_a_named_template_brings_its_whole_definition(connect: Connect) ->
     assert shown["data"]["template"]["phases"][0]["id"] == "plan"
 
 
-async def test_a_template_that_nobody_trusts_yet_is_shown_without_a_call_that_starts_it(
+async def test_a_template_that_no_one_trusts_yet_is_shown_without_a_call_that_starts_it(
     connect: Connect, house: House
 ) -> None:
     folder = house.root / ".wfe" / "templates" / "sluice"

@@ -81,7 +81,7 @@ def test_a_gate_with_what_it_needs_is_fine(plain: Document, gate: Document, stag
     assert reported(plain) == []
 
 
-def test_a_phrase_that_nobody_types_is_warned_about(plain: Document) -> None:
+def test_a_phrase_that_no_one_types_is_warned_about(plain: Document) -> None:
     plain["phases"][1]["gates"] = [{"kind": "approval", "assurance": "agent", "phrase": "YES DEPLOY"}]
 
     assert [detail.path for detail in lint(plain).warnings] == ["/phases/1/gates/0/phrase"]

@@ -30,36 +30,40 @@ _OTHERS: tuple[tuple[re.Pattern[str], str], ...] = (
 _CASE = re.compile(r"\b(?:Ask|Tell) the user: ([a-z])")
 
 
+_WORK = (
+    (r"work show (W-\d+)\b", r"'show', id='\1'"),
+    (r"work start (W-\d+)\b", r"'change', id='\1', status='active'"),
+    (r"work block (W-\d+) REASON\b", r"'change', id='\1', status='blocked', item={'reason': REASON}"),
+    (r"work edit (W-\d+) --status ready\b", r"'change', id='\1', status='ready'"),
+    (r"work edit (W-\d+) --fill\b", r"'change', id='\1', item={'fill': true}"),
+    (r"work edit (W-\d+) --scope PATH\b", r"'change', id='\1', item={'scopes': [PATH]}"),
+    (
+        r"work edit (W-\d+) --body TEXT --criterion TEXT\b",
+        r"'change', id='\1', item={'body': TEXT, 'criteria': [TEXT]}",
+    ),
+    (r"work list --status (\w+)\b", r"'list', status='\1'"),
+    (r"work list\b", "'list'"),
+    (r"work add TITLE\b", "'add', item={'title': TITLE}"),
+    (r"work add TITLE --parent (W-\d+)\b", r"'add', item={'title': TITLE, 'parent': '\1'}"),
+    (r"(claim|decision) add TITLE\b", r"'add', kind='\1', item={'title': TITLE}"),
+)
+"""A command about work items and the arguments of its call."""
+
 _CALLS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(rf"\bwfe-mcp {command}(?! --)"), f"work(action={call})")
+    (re.compile(rf"\bwfe-mcp {command}(?! --)"), call)
     for command, call in (
-        (r"work show (W-\d+)\b", r"'show', id='\1'"),
-        (r"work start (W-\d+)\b", r"'change', id='\1', status='active'"),
-        (r"work block (W-\d+) REASON\b", r"'change', id='\1', status='blocked', item={'reason': REASON}"),
-        (r"work edit (W-\d+) --status ready\b", r"'change', id='\1', status='ready'"),
-        (r"work edit (W-\d+) --fill\b", r"'change', id='\1', item={'fill': true}"),
-        (r"work edit (W-\d+) --scope PATH\b", r"'change', id='\1', item={'scopes': [PATH]}"),
-        (
-            r"work edit (W-\d+) --body TEXT --criterion TEXT\b",
-            r"'change', id='\1', item={'body': TEXT, 'criteria': [TEXT]}",
-        ),
-        (r"work list --status (\w+)\b", r"'list', status='\1'"),
-        (r"work list\b", "'list'"),
-        (r"work add TITLE\b", "'add', item={'title': TITLE}"),
-        (r"work add TITLE --parent (W-\d+)\b", r"'add', item={'title': TITLE, 'parent': '\1'}"),
-        (r"(claim|decision) add TITLE\b", r"'add', kind='\1', item={'title': TITLE}"),
+        (r"checkpoints ([\w-]+)", r"status(run='\1', detail='full')"),
+        *((command, f"work(action={call})") for command, call in _WORK),
     )
 )
 """A command and its call. With a further option it is the user's."""
-
-_CHECKPOINTS = re.compile(r"\bwfe-mcp checkpoints ([\w-]+)")
 
 
 def for_agent(text: str) -> str:
     """``text``, which was written for a person, as an agent reads it: with a call where it has one."""
     for command, call in _CALLS:
         text = command.sub(call, text)
-    return _CHECKPOINTS.sub(r"status(run='\1', detail='full')", text)
+    return text
 
 
 def for_person(text: str) -> str:

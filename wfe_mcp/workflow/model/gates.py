@@ -322,7 +322,7 @@ class ApprovalGate(GateShape):
             what = f"{self.people} people are distinguished by their keys: 'assurance' is 'human' or 'passkey'"
             lint.error("/assurance", what, "human", self.assurance)
         if self.phrase is not None and self.assurance == "agent":
-            lint.warn("/phrase", "nobody types it: with the assurance 'agent' the agent approves by itself")
+            lint.warn("/phrase", "no one types it: with the assurance 'agent' the agent approves by itself")
 
 
 class PluginGate(GateShape):
