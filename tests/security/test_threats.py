@@ -241,7 +241,7 @@ def test_an_artifact_is_read_from_inside_the_project(scene: Scene, how: str) -> 
 @pytest.mark.parametrize("kind", ["markdown_doc@1", "file_bundle@1"])
 @pytest.mark.attack("an input of a run makes its artifact a file of git", "held", "T5")
 def test_no_input_leads_an_output_into_the_folders_of_git_and_wfe(scene: Scene, place: str, kind: str) -> None:
-    artifact: dict[str, Any] = (
+    artifact: dict[str, object] = (
         {"front": {}, "body": "x"} if kind == "markdown_doc@1" else {"files": [{"path": "a", "content": "x"}]}
     )
     output = {"artifact": "plan", "schema": kind, "write_to": "${inputs.goal}"}
