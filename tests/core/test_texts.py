@@ -3,7 +3,7 @@
 import pytest
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.texts import MAX_NAME, MAX_TEXT, refuse_unkept
+from wfe_mcp.core.texts import MAX_NAME, MAX_TEXT, refuse_unkept, without_middle
 
 
 def test_texts_up_to_their_cap_are_taken_and_other_values_are_passed_over() -> None:
@@ -24,3 +24,8 @@ def test_a_text_above_its_cap_is_too_large(name: str, most: int) -> None:
         refuse_unkept({name: "x" * (most + 1)})
 
     assert (caught.value.code, caught.value.details[0].got) == ("too_large", most + 1)
+
+
+def test_a_text_without_its_middle_cuts_no_word_of_usual_length() -> None:
+    assert without_middle("undo the changes outside of the folder, then submit again", 30) == "undo the … submit again"
+    assert without_middle("x" * 100, 10) == "xxxxx … xxxxx"

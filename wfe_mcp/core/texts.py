@@ -61,6 +61,9 @@ def slug(text: str, most: int) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:most].rstrip("-")
 
 
+_LAST_PART, _FIRST_PART = re.compile(r"(?<=\s)\S{1,30}\Z"), re.compile(r"\A\S{1,30}(?=\s)")
+
+
 def in_short(text: str, most: int = MESSAGE_CHARS) -> str:
     """The first line of ``text``, without its middle where it has more than ``most`` characters.
 
@@ -71,8 +74,11 @@ def in_short(text: str, most: int = MESSAGE_CHARS) -> str:
 
 
 def without_middle(text: str, most: int) -> str:
-    """``text``, of more than ``most`` characters only so many at both ends."""
-    return text if len(text) <= most else f"{text[: most // 2]} … {text[-(most // 2) :]}"
+    """``text``, of more than ``most`` characters at most so many at both ends; a word of usual length is not cut."""
+    if len(text) <= most:
+        return text
+    head, tail = _LAST_PART.sub("", text[: most // 2]), _FIRST_PART.sub("", text[-(most // 2) :])
+    return f"{head.rstrip()} … {tail.lstrip()}"
 
 
 def one_line(text: str) -> str:
