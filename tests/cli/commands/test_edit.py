@@ -114,6 +114,7 @@ def test_a_long_draft_says_where_it_is_cut_and_how_to_read_its_parts(cli: Termin
     cli.save(template("letter", phase("one")))
     run = cli.start("letter")
     assert cli.json("submit", run, "one", "--path", write(cli, {"text": 1, "more": "x" * 20_000})).code == 1
+    assert "2       2026-11-20T08:00:00Z\n" in cli("show", run).out, "as other tables have a time"
     said = cli("artifact", "show", run, "draft:1").out
     assert "… cut here, of 20,023 bytes. --pointer /NAME prints a part: text, more" in said
     assert cli("artifact", "show", run, "draft:1", "--pointer", "/text").out.splitlines()[-1] == "1"

@@ -68,6 +68,7 @@ def test_a_work_item_is_found_and_shown_with_its_id(cli: Terminal) -> None:
     cli("work", "add", "Thank Ada", "--body", "For the tide tables")
 
     found = cli("find", "tide", "--kind", "work_item").out
+    assert found.splitlines()[1].startswith("W-1  "), "in the place of a run"
     assert "W-1 Thank Ada" in found
     assert "wfe-mcp work show W-1" in str(cli.json("find", "tide").data)
 

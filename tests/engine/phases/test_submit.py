@@ -125,7 +125,7 @@ def test_another_agent_learns_which_client_holds_a_phase(scene: Scene) -> None:
     assert "warnings" not in answers.status(scene.engine, HUMAN, run).data, "a person sees the run as it is"
 
 
-def test_the_client_that_goes_on_after_a_rejection_is_named(scene: Scene) -> None:
+def test_the_client_that_continues_after_a_rejection_is_named(scene: Scene) -> None:
     run = scene.start(phase("plan", approval("human")))
     _, other = scene.neighbour()
     answers.start_phase(other, By("codex"), run, "plan")

@@ -15,6 +15,7 @@ from wfe_mcp.workspace.files.project_files import named_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from wfe_mcp.views.runs.attachments import AttachmentLine, DraftLine
     from wfe_mcp.views.runs.models import HeadView
@@ -90,7 +91,7 @@ def show(
             part = key.replace("~1", "/").replace("~0", "~")
             whole = whole[int(part) if isinstance(whole, list) else part]
         answer = answer.showing(replace(view, part=PartView(pointer=pointer, content=whole)))
-    invocation.render(answer, lambda screen: _render(screen, answer.view))
+    invocation.render(answer, lambda screen: _render(screen, answer.view, invocation.engine.clock()))
 
 
 def _save(invocation: Invocation, run: str, artifact: str, save: str) -> None:
@@ -236,7 +237,7 @@ def _phase_and_artifact(invocation: Invocation, run: str, name: str) -> tuple[st
     return (name, "") if is_phase else ("", name)
 
 
-def _render(screen: Screen, view: object) -> None:
+def _render(screen: Screen, view: object, now: "datetime") -> None:
     from wfe_mcp.views.artifacts.artifacts import ArtifactList, OutputsPart, RevisionView
     from wfe_mcp.views.runs.attachments import AttachmentView, DraftView
     from wfe_mcp.views.values.model import plain
@@ -257,7 +258,7 @@ def _render(screen: Screen, view: object) -> None:
                 for artifact in view.artifacts
             ],
         )
-        drafts_table(screen, view.drafts)
+        drafts_table(screen, view.drafts, now)
         attachments_table(screen, view.attachments)
         return
     if isinstance(view, AttachmentView) and view.part is None:
@@ -287,10 +288,12 @@ def _render(screen: Screen, view: object) -> None:
         screen.line(f"… cut here, of {part.bytes:,} bytes. --pointer /NAME prints a part{parts}", "dim")
 
 
-def drafts_table(screen: Screen, drafts: "Sequence[DraftLine]") -> None:
+def drafts_table(screen: Screen, drafts: "Sequence[DraftLine]", now: "datetime") -> None:
     """Refused submissions, one a row; nothing for none."""
     if drafts:
-        rows = [(draft.artifact, draft.phase, draft.attempt, draft.faults, draft.at) for draft in drafts]
+        rows = [
+            (draft.artifact, draft.phase, draft.attempt, draft.faults, screen.time(draft.at, now)) for draft in drafts
+        ]
         screen.table(("draft", "phase", "attempt", "errors", "refused"), rows)
 
 

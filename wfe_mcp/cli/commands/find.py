@@ -69,7 +69,7 @@ def _again(query: str, kind: str, run: str, limit: int, *, everywhere: bool) -> 
 
 def _row(hit: "HitView", age: str) -> tuple[str, ...]:
     """Where a result is, how old, what it is and of which run, and its text."""
-    where = " ".join(filter(None, (hit.project, hit.run, hit.phase)))
+    where = " ".join(filter(None, (hit.project, hit.run or hit.item, hit.phase)))
     revision = f" r{hit.revision}" if hit.revision else ""
     archived = " (archived)" if hit.archived else ""
     what = hit.title if hit.kind in {"run", "finding", "blocker", "attachment", "work_item"} else hit.kind

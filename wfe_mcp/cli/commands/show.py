@@ -248,7 +248,7 @@ def _render(invocation: Invocation, screen: Screen, answer: "Envelope", report: 
     for line in usage_lines(details.usage):
         screen.line(f"  {line}")
     screen.table((), [row for attempt in details.attempts for row in _attempt_rows(attempt)])
-    drafts_table(screen, report.drafts)
+    drafts_table(screen, report.drafts, now)
     for line in (*_attachment_rows(report), *_blocker_rows(report), *_operation_rows(report)):
         screen.line(line)
     for attempt in details.attempts:
