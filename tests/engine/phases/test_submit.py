@@ -35,7 +35,7 @@ def test_other_bytes_for_a_closed_attempt_are_stale(scene: Scene) -> None:
     scene.do(run, "plan")
     no = refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", attempt=1, artifact=OTHER)
     assert no.code == "stale_revision"
-    assert "Only the user can reopen a completed phase" in no.hint
+    assert f"Ask the user to reopen a completed phase: wfe-mcp retry {run} " in no.hint
     assert refused(answers.retry_phase, scene.engine, AGENT, run, "plan").code == "needs_human"
     assert refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact=WRONG).code == "stale_revision"
 

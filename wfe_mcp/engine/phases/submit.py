@@ -19,7 +19,7 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, By, Channel
-from wfe_mcp.core.paths import PhasePath, item_of
+from wfe_mcp.core.paths import PhasePath, item_of, shell_path
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.artifacts.revisions import Receipt, store_revision, write_output
 from wfe_mcp.engine.files.checkpoints import checkpoints_of
@@ -229,7 +229,8 @@ def _earlier_receipt(current: RunChange, meant: Attempt, sha256: str | None) -> 
         raise Refused(
             "stale_revision",
             f"Attempt {meant.number} of phase {meant.phase!r} is {meant.status}: it takes no other artifact.",
-            "Call status: it shows the open attempt. Only the user can reopen a completed phase.",
+            "Call status: it shows the open attempt. "
+            f"Ask the user to reopen a completed phase: wfe-mcp retry {current.run.id} {shell_path(meant.phase)}",
         )
     return None
 
