@@ -38,5 +38,10 @@ class DeliveryFault(Exception):
 
 
 def reason_of(process: CompletedProcess[bytes] | None) -> str:
-    """What git wrote to standard error, in one line: the next step follows it, and summaries show one line. None: no git."""
-    return " ".join(process.stderr.decode(errors="replace").split())[-300:] if process else "git is not installed"
+    """Why git failed; None: there is no git."""
+    return in_one_line(process.stderr) if process else "git is not installed"
+
+
+def in_one_line(stderr: bytes) -> str:
+    """The end of what git wrote to standard error, in one line: the next step follows it, and summaries show one line."""
+    return " ".join(stderr.decode(errors="replace").split())[-300:]

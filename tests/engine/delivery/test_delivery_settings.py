@@ -134,7 +134,7 @@ def test_a_commit_without_an_author_says_what_to_configure(scene: Scene, monkeyp
     delivered(scene)
     run = approved(scene, BRANCH, COMMIT)
     for variable in ("HOME", "XDG_CONFIG_HOME"):
-        monkeypatch.setenv(variable, str(scene.root.parent / "nobody"))
+        monkeypatch.setenv(variable, str(scene.root.parent / "absent"))
     for setting in ("--unset user.name", "--unset user.email", "user.useConfigOnly true"):
         scene.git("config", *setting.split())
     scene.work()

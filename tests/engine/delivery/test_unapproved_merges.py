@@ -173,10 +173,10 @@ def test_commits_of_others_below_the_approved_one_are_named_and_taken_in(scene: 
 
 def test_the_commit_that_is_made_again_is_that_of_a_phase_that_ran(scene: Scene) -> None:
     delivered(scene)
-    left_out = steps(COMMIT, name="mend", when="${inputs.mend}")
-    inputs = {"type": "object", "properties": {"mend": {"type": "boolean"}}}
+    left_out = steps(COMMIT, name="repair", when="${inputs.repair}")
+    inputs = {"type": "object", "properties": {"repair": {"type": "boolean"}}}
     phases = phase("build", approval()), left_out, steps(BRANCH, COMMIT, name="keep"), steps(MERGE, name="ship")
-    run = scene.start(*phases, schema=inputs, inputs={"mend": False})
+    run = scene.start(*phases, schema=inputs, inputs={"repair": False})
     worked(scene, run)
     approve(scene, run, "build")
     scene.work_one()

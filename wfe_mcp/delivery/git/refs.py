@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from wfe_mcp.delivery.fault import DeliveryFault, reason_of
+from wfe_mcp.delivery.fault import DeliveryFault, in_one_line, reason_of
 from wfe_mcp.workspace.git import objects
 from wfe_mcp.workspace.git.command import require_repository, run_git, setting
 from wfe_mcp.workspace.git.repository import branch as current_branch, commit_of, head
@@ -169,7 +169,7 @@ def _refuse(root: Path, ref: str, old: str, stderr: bytes) -> None:
     now = commit_of(root, ref)
     seen = f"is {now[:12]}" if now else "does not exist"
     was = f"was {old[:12]}" if old else "did not exist"
-    detail = " ".join(stderr.decode(errors="replace").split())[-500:]
+    detail = in_one_line(stderr)
     if b".lock': File exists" in stderr:
         raise DeliveryFault(
             f"{ref} is locked: {detail} Where no git is running, remove that file; then retry the phase.", "conflict"
