@@ -15,7 +15,8 @@ from wfe_mcp.cli.app import (
 
 @pytest.mark.requirement("S3-27")
 def test_a_command_has_the_name_too_by_which_other_systems_know_it(cli: Terminal) -> None:
-    assert cli("milestone", "add", "The first release").code == 0
+    added = cli("milestone", "add", "The first release")
+    assert (added.code, "--status ready" in added.err) == (0, False), "it has no tasks"
     assert cli("backlog", "add", "A new page", "--kind", "task").code == 0
     assert cli("--project", str(cli.root), "adr", "add", "SQLite keeps it").code == 0
 

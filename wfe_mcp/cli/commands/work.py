@@ -359,7 +359,12 @@ def _next(screen: Screen, view: "ItemView", moves: "Sequence[Next]") -> None:
         screen.next(f"wfe-mcp work start {line.id}" if can_start else waited)
     elif line.run and line.status == "active":
         screen.next(f"wfe-mcp status {line.run}")
-    elif line.status == "planned" and view.claim is None and not view.missing:
+    elif (
+        line.status == "planned"
+        and view.claim is None
+        and not view.missing
+        and (view.children or line.kind != "milestone")
+    ):
         screen.next(f"wfe-mcp work edit {line.id} --status ready")
 
 
