@@ -209,7 +209,7 @@ def test_approve_shows_which_files_that_define_the_checks_changed(cli: Terminal)
     answer = cli("approve", run, "second", pin=PIN)
     assert answer.code == 0, answer.err
     assert "! warning: pyproject.toml changed since the run began. It defines what the checks run.\n" in answer.out
-    assert f"! warning: Cancelled before this run: {old}" in answer.out
+    assert f"! note: Cancelled before this run: {old}" in answer.out
 
 
 def test_nothing_that_an_agent_wrote_can_move_the_cursor(cli: Terminal) -> None:

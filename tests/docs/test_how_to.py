@@ -37,6 +37,7 @@ EXECUTED = (
     "come-from-another-tool",
     "back-up-and-clean-up",
     "connect-a-client",
+    "approve-beforehand",
     "decide-in-the-browser",
     "find-what-was-said",
     "hand-over-context",

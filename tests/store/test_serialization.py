@@ -119,8 +119,8 @@ def canonical_of(kind: Any, value: object) -> str:
     values = adapter(kind).dump_python(value, mode="json", exclude=left_out)
     if isinstance(value, GateJudged):
         values["verdict"]["kind"] = value.verdict.kind.value  # for processes of earlier versions
-    if kind is ApprovalGiven and not values["person"]:  # as before gates could ask for several people
-        del values["person"]
+    if kind is ApprovalGiven:  # as before several people, or a grant, could approve
+        values = {name: field for name, field in values.items() if field or name not in {"person", "grant"}}
     spec: dict[str, Any] = values if kind is RunSpec else values.get("spec") or {"phases": []}
     for gate in (gate for phase in spec["phases"] for gate in (*phase["gates_before"], *phase["gates"])):
         if gate["people"] == 1:

@@ -801,6 +801,35 @@ export interface GateView {
   sha256?: string;
 }
 
+export interface GrantLine {
+  id: string;
+  template: string;
+  template_sha256: string;
+  phase: string;
+  when: string;
+  uses: number;
+  used: number;
+  state: string;
+  actor: string;
+  assurance: string;
+  given_at: string;
+  expires_at: string;
+  ended_at?: string;
+  approvals?: GrantUseLine[];
+}
+
+export interface GrantList {
+  grants: GrantLine[];
+}
+
+export interface GrantUseLine {
+  number: number;
+  run: string;
+  phase: string;
+  attempt: number;
+  at: string;
+}
+
 export interface GraphView {
   nodes: NodeView[];
 }
@@ -2070,8 +2099,15 @@ export interface UnaskedDecision {
   for_others?: string;
 }
 
+export interface UnsignedGrant {
+  words: string[];
+  expires_at: string;
+  shown: string;
+  command: string;
+}
+
 export interface Unusual {
-  weight: "weakened" | "failed" | "warning" | "skipped";
+  weight: "weakened" | "failed" | "warning" | "skipped" | "note";
   text: string;
   why?: string;
 }

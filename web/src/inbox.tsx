@@ -331,19 +331,19 @@ export function Inbox({ data, error, news }: { data: InboxView | null; error: Re
   );
 }
 
-const WEIGHTS: Record<string, Look> = { weakened: "weak", weak: "weak", failed: "failed", warning: "warning", skipped: "skipped" };
+const WEIGHTS: Record<string, Look> = { weakened: "weak", weak: "weak", failed: "failed", warning: "warning", skipped: "skipped", note: "old" };
 const weightLook = (weight: string): Look => WEIGHTS[weight] ?? "warning";
 
 function Flags({ unusual }: { unusual: Unusual[] }) {
   const kinds = [...new Set(unusual.map((each) => weightLook(each.weight)))];
-  const words: Partial<Record<Look, string>> = { weak: "weakened", failed: "failed", warning: "warning", skipped: "skipped" };
+  const words: Partial<Record<Look, string>> = { weak: "weakened", failed: "failed", warning: "warning", skipped: "skipped", old: "note" };
   return (
     <>
       {kinds.map((kind) => {
         const n = unusual.filter((each) => weightLook(each.weight) === kind).length;
         return (
           <Flag key={kind} kind={kind}>
-            {n > 1 ? `${n} ${words[kind]}${kind === "warning" ? "s" : ""}` : words[kind]}
+            {n > 1 ? `${n} ${words[kind]}${kind === "warning" || kind === "old" ? "s" : ""}` : words[kind]}
           </Flag>
         );
       })}

@@ -158,12 +158,16 @@ class HandOver(PhaseCommand):
 
 
 class Approve(PhaseCommand):
-    """Approve exactly these bytes. ``person``: who decides, by the name of their pinned key; for a gate that asks several."""
+    """Approve exactly these bytes. ``person``: who decides, by the name of their pinned key; for a gate that asks several.
+
+    ``grant``: the id of the standing grant that is used.
+    """
 
     call = Call("approve", "approve", "approve")
     sha256: str
     comment: str = ""
     person: str = ""
+    grant: str = ""
 
 
 class Reject(PhaseCommand):

@@ -150,9 +150,10 @@ def _hand_over(state: RunState, command: c.HandOver) -> list[e.Event]:
 def _approve(state: RunState, command: c.Approve) -> list[e.Event]:
     attempt = state.current(command.phase)
     people = gate_of(state, attempt).people
-    kind = e.ApprovalCounted if len(attempt.approvals) + 1 < people else e.ApprovalGiven
-    person = command.person if people > 1 else ""
-    return [kind(gate=attempt.gate, sha256=command.sha256, comment=command.comment, person=person, **attempt.on)]
+    about = {"sha256": command.sha256, "comment": command.comment, "person": command.person if people > 1 else ""}
+    if len(attempt.approvals) + 1 < people:
+        return [e.ApprovalCounted(gate=attempt.gate, **about, **attempt.on)]
+    return [e.ApprovalGiven(gate=attempt.gate, grant=command.grant, **about, **attempt.on)]
 
 
 def _reject(state: RunState, command: c.Reject) -> list[e.Event]:

@@ -149,7 +149,7 @@ class ApprovalCounted(AttemptEvent):
 class ApprovalGiven(AttemptEvent):
     """``sha256`` was approved with enough assurance. ``proof``: of earlier versions, the document that a passkey signed.
 
-    ``person``: who was the last to approve, at a gate that asks for several people.
+    ``person``: who was the last to approve, at a gate that asks for several people. ``grant``: the standing grant that was used.
     """
 
     gate: int
@@ -157,6 +157,7 @@ class ApprovalGiven(AttemptEvent):
     comment: str = ""
     proof: str = ""
     person: str = ""
+    grant: str = ""
 
 
 class OpinionOverruled(AttemptEvent):

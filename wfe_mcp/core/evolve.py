@@ -196,9 +196,8 @@ def _after_gate(attempt: Attempt, event: e.AttemptEvent) -> Attempt:
             return replace(attempt, state=states.Awaiting(at.stage, at.gate, at.claim, at.deadline))
         case e.ApprovalAsked() | e.ApprovalCounted() | e.ApprovalHanded():
             return replace(attempt, state=_apply_request(_in(attempt, states.Awaiting), event))
-        case e.ApprovalGiven(gate=gate, sha256=sha256, comment=comment):
-            approved = replace(attempt, approved_tree=attempt.asked_tree or attempt.tree)
-            return _with_verdict(approved, _pass_gate(attempt, gate, GateOutcome.PASS, sha256, comment))
+        case e.ApprovalGiven():
+            return _apply_approval(attempt, event)
         case e.OpinionOverruled(gate=gate, sha256=sha256, reason=reason):
             reopened = replace(attempt, reason="")
             return _with_verdict(
@@ -265,6 +264,14 @@ def _apply_request(
     if isinstance(event, e.ApprovalCounted):
         return replace(at, approvals=(*at.approvals, event.person))
     return replace(at, asked=event.request, asked_tree=event.tree, approvals=(), handed=None)
+
+
+def _apply_approval(attempt: Attempt, event: e.ApprovalGiven) -> Attempt:
+    if event.grant:  # no one has looked: it is not delivered, and the next decision shows it as new
+        why = f"by grant {event.grant}: {event.comment}"
+        return _with_verdict(attempt, _pass_gate(attempt, event.gate, GateOutcome.GRANTED, event.sha256, why))
+    approved = replace(attempt, approved_tree=attempt.asked_tree or attempt.tree)
+    return _with_verdict(approved, _pass_gate(attempt, event.gate, GateOutcome.PASS, event.sha256, event.comment))
 
 
 def _pass_gate(attempt: Attempt, gate: int, outcome: GateOutcome, sha256: str, message: str) -> Verdict:

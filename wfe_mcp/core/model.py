@@ -49,6 +49,7 @@ class Channel(StrEnum):
     PASSKEY = "passkey"
     DEMO = "demo"
     SYSTEM = "system"
+    GRANT = "grant"
     INCOMING = "incoming"
     SCHEDULE = "schedule"
 

@@ -26,7 +26,7 @@ from wfe_mcp.views.values.model import as_text
 
 SCRIPT = "/passkey.js"
 _LOOK_AGAIN_S = 3
-_WEIGHTS = {"weakened": "weak", "failed": "failed", "warning": "warning", "skipped": "skipped"}
+_WEIGHTS = {"weakened": "weak", "failed": "failed", "warning": "warning", "skipped": "skipped", "note": "old"}
 
 
 def decision_page(

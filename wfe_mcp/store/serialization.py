@@ -161,8 +161,8 @@ def payload_of(event: Event) -> str:
             values["opened"] = _plain_attempts(event.opened)
         case GateJudged():
             values["verdict"]["kind"] = event.verdict.kind.value
-        case ApprovalGiven(person=""):
-            del values["person"]
+        case ApprovalGiven():
+            values = {name: value for name, value in values.items() if value or name not in {"person", "grant"}}
         case _:
             pass
     return canonical_json(values)

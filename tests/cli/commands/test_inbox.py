@@ -109,7 +109,7 @@ def test_an_asked_decision_has_one_line_with_what_is_unusual_about_it(cli: Termi
     cli.clock.forward(minutes=1)
     waiting(cli, cli.root, "First", asks=True)
     (row,) = lines(cli)
-    assert row[4:-1] == ["1 warning", 'Approve send of "First"?']
+    assert row[4:-1] == ["1 note", 'Approve send of "First"?']
     assert [each["phase"] for each in cli.json("inbox").data["decisions"]] == ["send"]
     assert "unasked" not in cli.json("inbox").data
 

@@ -1,7 +1,10 @@
 """What no person approved in a run does not get into the base by its delivery."""
 
+from datetime import timedelta
+
 import pytest
 
+from tests.engine.approvals.people import ada
 from tests.engine.delivery.delivery_scene import (
     BRANCH,
     COMMIT,
@@ -18,8 +21,11 @@ from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, phase
 from tests.engine.step_scene import reopen, rows, steps
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.grants.grants import draft_grant, give_grant
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.approvals.answers import ask_approval
+from wfe_mcp.views.approvals.grants import seen_sha256
 from wfe_mcp.views.moves.outlook import leads_to
 from wfe_mcp.views.reports.envelopes import overview_of
 
@@ -85,6 +91,22 @@ def test_an_approval_that_no_person_gave_merges_nothing(scene: Scene, assurance:
     else:
         approvals.ask(scene.engine, CLIENT, run, "build")
         approvals.decide(scene.engine, CLIENT, run, "build")
+    scene.work()
+    assert "a person approved no files" in is_held(scene, run, began)
+
+
+@pytest.mark.attack("a standing grant approves what is merged", "held", "#29")
+def test_what_a_grant_approved_is_not_merged(scene: Scene) -> None:
+    delivered(scene)
+    began = main_of(scene)
+    scene.human = ada(scene)
+    scene.define(phase("build", READS, approval()), steps(*ALL, name="ship"))
+    draft = draft_grant(scene.engine, "drill", "build", "${change.added < 5}", 1, scene.clock() + timedelta(hours=1))
+    give_grant(scene.engine, scene.human, draft, seen_sha256(draft))
+    run = answers.start_run(scene.engine, AGENT, "drill", {}).run
+    assert run is not None
+    worked(scene, run)
+    assert ask_approval(scene.engine, AGENT, run, "build").data["decided_by"] == "grant g-1 of ada"
     scene.work()
     assert "a person approved no files" in is_held(scene, run, began)
 

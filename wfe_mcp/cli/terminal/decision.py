@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 _MOST_LINES, _MOST_OF_FILE, _MOST_IN_ALL = 400, 200, 1_500
 _MOST_OF_SUGGESTION, _MOST_CHANGES, _VALUE_CHARS = 40, 20, 200
 _LETTER = {"added": "A", "deleted": "D", "modified": "M", "renamed": "R", "mode": "M"}
-_STYLE = {"weakened": "red", "failed": "red", "warning": "yellow", "skipped": "dim"}
+_STYLE = {"weakened": "red", "failed": "red", "warning": "yellow", "skipped": "dim", "note": "dim"}
 MOMENTS = ("start", "approval", "commit", "attempt")
 """Since when a change is shown: the begin of the run, the last approval, the last commit, when it was last asked (``since_last_asked``)."""
 _MOMENT = {APPROVAL: "approval", COMMIT: "commit"}

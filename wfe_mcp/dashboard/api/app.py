@@ -20,6 +20,7 @@ from wfe_mcp.dashboard.api import (
     decisions,
     deployments,
     forms,
+    grants,
     graphs,
     inbox,
     library,
@@ -50,6 +51,7 @@ something has the header `Content-Type: application/json`, also without a body.
 
 _ROUTERS = (
     session.router,
+    grants.router,
     inbox.router,
     graphs.router,
     decisions.router,

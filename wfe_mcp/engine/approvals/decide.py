@@ -11,6 +11,7 @@ Rules:
    again from it. It is stored with the decision, for ``verify``.
 """
 
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, Person, St
 from wfe_mcp.core.moves import refusal, with_commands_of_the_user
 from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.engine.approvals.pin import Terminal
-from wfe_mcp.engine.approvals.requests import deciding_person, request_of, with_decision
+from wfe_mcp.engine.approvals.requests import deciding_person, refuse_altered, request_of, with_decision
 from wfe_mcp.engine.approvals.statements import ShownApproval
 from wfe_mcp.engine.artifacts.revisions import outputs_of, store_revision, write_output
 from wfe_mcp.engine.artifacts.step_target import target_record
@@ -37,7 +38,6 @@ from wfe_mcp.engine.kernel.identity import project_of
 from wfe_mcp.engine.kernel.leases import holder_named
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.kernel.transaction import change_run
-from wfe_mcp.store import Tx
 from wfe_mcp.store.records.approvals import DecisionRecord, RequestRecord
 from wfe_mcp.store.records.runs import LoadedRun
 
@@ -104,11 +104,13 @@ def decide(
     phrase: str = "",
     request: str | None = None,
     approval: ShownApproval | None = None,
+    grant: Callable[[RunChange, PhasePath], Mapping[str, str]] | None = None,
 ) -> LoadedRun:
     """Approve the open revision. Raises ``stale_revision`` when what would be approved has changed meanwhile, and
     ``conflict`` where the stored run is not what its log says.
 
     ``request``: the stored request that is answered, where the answer comes from a form. ``approval``: what the user saw.
+    ``grant``: where a standing grant approves, uses it in this transaction; what the approval says of it.
     """
     path = PhasePath(phase)
     # Before the transaction: reading all files under the write lock would block every other process.
@@ -132,7 +134,7 @@ def decide(
             current.give(c.AskApproval(phase=path, request=stored.id, tree=stored.tree, **current.given))
             if isinstance(by, Person):
                 note_facts(current, path, stored.id, "" if approval is None else approval.sha256, code)
-            _give_decision(current, path, stored, comment)
+            _give_decision(current, path, stored, comment, grant)
     if isinstance(by, Person):
         from wfe_mcp.engine.approvals.proof_files import write_proofs
 
@@ -215,26 +217,21 @@ def _question(current: RunChange, path: PhasePath) -> str:
     return f"Approve {what} of phase {str(path)!r} (attempt {attempt.number}) in {where}: {run.title}?"
 
 
-def _give_decision(current: RunChange, path: PhasePath, request: RequestRecord, comment: str) -> None:
-    person = deciding_person(current, path)
-    approve = c.Approve(phase=path, sha256=request.sha256, comment=comment, person=person, **current.given)
+def _give_decision(
+    current: RunChange,
+    path: PhasePath,
+    request: RequestRecord,
+    comment: str,
+    grant: Callable[[RunChange, PhasePath], Mapping[str, str]] | None = None,
+) -> None:
+    about = {"comment": comment, "person": deciding_person(current, path)} if grant is None else grant(current, path)
+    comment, person, grant_used = (about.get(name, "") for name in ("comment", "person", "grant"))
+    approve = c.Approve(
+        phase=path, sha256=request.sha256, comment=comment, person=person, grant=grant_used, **current.given
+    )
     # The request waits for more people.
     if not any(isinstance(event, ApprovalCounted) for event in current.give(approve)):
         _close(current, request, comment, approved=True)
-
-
-def refuse_altered(tx: Tx, loaded: LoadedRun) -> None:
-    """Refuse ``conflict`` where the run or the settings, as ``tx`` reads them, are not what their logs say."""
-    problems = [*tx.verification.problems(loaded.record.id, used=loaded.state), *tx.settings_log.problems()]
-    if problems:
-        first, more = problems[0], len(problems) - 1
-        raise Refused(
-            "conflict",
-            f"Run {loaded.record.id} is not what its log says: {first.where}: {first.message}"
-            f"{f', and {more} more' if more else ''}.",
-            f"It was changed outside wfe-mcp, so nothing is decided on it. See what differs: wfe-mcp verify {loaded.record.id}",
-            run=loaded.record.id,
-        )
 
 
 def _keep_shown(current: RunChange, path: PhasePath, approval: ShownApproval | None) -> None:

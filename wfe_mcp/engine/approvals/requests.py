@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import LoadedRun
 
 
 def request_of(
@@ -113,6 +114,20 @@ def deciding_person(current: RunChange, path: PhasePath) -> str:
             data={"people": people, "approved_by": [*current.attempt(path).approvals]},
         )
     return person
+
+
+def refuse_altered(tx: Tx, loaded: LoadedRun) -> None:
+    """Refuse ``conflict`` where the run or the settings, as ``tx`` reads them, are not what their logs say."""
+    problems = [*tx.verification.problems(loaded.record.id, used=loaded.state), *tx.settings_log.problems()]
+    if problems:
+        first, more = problems[0], len(problems) - 1
+        raise Refused(
+            "conflict",
+            f"Run {loaded.record.id} is not what its log says: {first.where}: {first.message}"
+            f"{f', and {more} more' if more else ''}.",
+            f"It was changed outside wfe-mcp, so nothing is decided on it. See what differs: wfe-mcp verify {loaded.record.id}",
+            run=loaded.record.id,
+        )
 
 
 _DECIDED = {

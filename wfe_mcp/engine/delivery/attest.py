@@ -50,6 +50,7 @@ _RESULTS = {
     GateOutcome.PASS: "PASSED",
     GateOutcome.WARNING: "WARNED",
     GateOutcome.OVERRULED: "WARNED",
+    GateOutcome.GRANTED: "WARNED",
     GateOutcome.FAIL: "FAILED",
     GateOutcome.ERROR: "FAILED",
 }

@@ -33,6 +33,7 @@ from wfe_mcp.engine.approvals.approvers import PinnedChain, approvers_here, pers
 from wfe_mcp.engine.approvals.earlier_proofs import read_earlier_proof
 from wfe_mcp.engine.approvals.passkeys import passkeys_are_installed
 from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
+from wfe_mcp.engine.grants.facts import use_fault
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Tx
@@ -193,6 +194,28 @@ def _rejects(values: dict[str, Any], answer: _Answer, loaded: LoadedRun) -> bool
     target = meant_by(loaded.state.spec, PhasePath(answer.phase), to) if to else None
     (note, *_) = payload["feedback"]
     return target == payload.get("target") and note["message"] == comment
+
+
+# what standing grants gave
+
+
+def unproven_by_grant(tx: Tx, loaded: LoadedRun, events: Sequence[EventRecord]) -> Iterator[Discrepancy]:
+    """The approvals in the log of a run that name a grant, or come through one, and that no grant gave.
+
+    Those of an imported run were judged where it was made: its grants are there.
+    """
+    if loaded.record.origin_sha256 is not None:
+        return
+    for event in events:
+        if event.type != "ApprovalGiven" or not (event.payload.get("grant") or event.channel is Channel.GRANT):
+            continue
+        try:
+            fault = use_fault(tx, loaded, event)
+        except Exception:  # what was tampered with can fail in any way; the other approvals are judged
+            fault = "its use cannot be read"
+        if fault:
+            where = f"approval of {event.payload.get('phase')} by a grant"
+            yield Discrepancy("grant_unproven", where, fault, loaded.record.id, event.seq, event.at)
 
 
 # gates that several people approve

@@ -32,11 +32,13 @@ from wfe_mcp.engine.approvals.approvers import PinnedChain, approvers_here, trus
 from wfe_mcp.engine.approvals.pin import BEGAN, PIN
 from wfe_mcp.engine.approvals.pin_reset import RESET, RESETS, RetiredKey
 from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
+from wfe_mcp.engine.grants.grants import GRANT
 from wfe_mcp.engine.integrity.approval_audit import (
     TOO_FEW,
     MoveKeys,
     moved_by_passkey,
     too_few_people,
+    unproven_by_grant,
     unproven_by_passkey,
 )
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
@@ -57,7 +59,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import SettingEvent
 
 _PERSONS_SETTINGS = {"TrustGiven", "PinChanged", RESET}
-_PERSONS_SECRETS = {PIN, BEGAN, RESETS, "strict", "policy", "policy-evidence", "trusted"}
+_PERSONS_SECRETS = {PIN, BEGAN, RESETS, GRANT, "strict", "policy", "policy-evidence", "trusted"}
 SHORTEST_FINGERPRINT = 16
 """The fewest characters of a fingerprint that name a key."""
 
@@ -128,7 +130,7 @@ def audit_run(engine: Engine, tx: Tx, run: RunId, keys: DecisionKeys) -> SignedD
     rows = list(_run_rows(tx, run, before))
     moves = partial(_keys_of_moves, engine, tx, run) if is_ours else None
     decisions.findings += _judge(rows, before, run, decisions, pinned, keys.retired_for(pinned), moves, is_ours=is_ours)
-    decisions.findings += _passkeys_of(engine, tx, run, rows)
+    decisions.findings += _approvals_of(engine, tx, run, rows)
     decisions.findings += _people_of(engine, tx, run, rows, keys)
     return decisions
 
@@ -145,15 +147,17 @@ def _run_rows(tx: Tx, run: RunId, before: tuple[int, str] | None) -> Iterator[_L
     events: Iterator[Any] = iter(()) if before is None else tx.events.core_events(run)
     for row in rows:
         needs, event = False, None
+        # What follows from a grant proves no person; its approval is judged by ``unproven_by_grant``.
+        assurance = Assurance.AGENT if row.channel is Channel.GRANT else row.assurance
         if before is not None:
             try:
                 event = next(events)
-                needs = _needs_signature(state, event, row.assurance, by_hand) and row.seq > before[0]
+                needs = _needs_signature(state, event, assurance, by_hand) and row.seq > before[0]
                 state = evolve(state, event)
             except Exception:  # a log that was tampered with can fail in any way; its chain or its state says so
                 events, before = iter(()), None
         where = f"{row.type} of {row.payload['phase']}" if "phase" in row.payload else row.type
-        yield _LoggedEvent(row.seq, row.type, row.hash, row.assurance, row, where, needs, event)
+        yield _LoggedEvent(row.seq, row.type, row.hash, assurance, row, where, needs, event)
 
 
 def _needs_signature(state: RunState, event: e.Event, assurance: Assurance, by_hand: set[str]) -> bool:
@@ -166,7 +170,8 @@ def _needs_signature(state: RunState, event: e.Event, assurance: Assurance, by_h
         first = {record.id for record in event.records if record.kind == "opinion"} & by_hand
         by_hand -= first
         return bool(first) and assurance is not Assurance.HUMAN
-    if assurance is Assurance.PASSKEY and isinstance(event, e.ApprovalGiven | e.ApprovalCounted):
+    is_approval = isinstance(event, e.ApprovalGiven | e.ApprovalCounted)
+    if is_approval and (assurance is Assurance.PASSKEY or getattr(event, "grant", "")):
         return False
     return assurance is not Assurance.HUMAN and _needs_person(state, event)
 
@@ -342,10 +347,11 @@ def _signature(row: _LoggedEvent) -> Signature | None:
 _UNREADABLE = "its log cannot be read as one of a run, so nothing in it is proven"
 
 
-def _passkeys_of(engine: Engine, tx: Tx, run: RunId, rows: Sequence[_LoggedEvent]) -> list[Discrepancy]:
-    """The approvals and rejections of a run that no passkey signed although one must have."""
+def _approvals_of(engine: Engine, tx: Tx, run: RunId, rows: Sequence[_LoggedEvent]) -> list[Discrepancy]:
+    """The approvals and rejections of a run that no passkey signed although one must have, or that no grant gave."""
     try:
-        return unproven_by_passkey(engine, tx, engine.load(tx, run), [row.source for row in rows])
+        loaded, events = engine.load(tx, run), [row.source for row in rows]
+        return [*unproven_by_passkey(engine, tx, loaded, events), *unproven_by_grant(tx, loaded, events)]
     except Exception:  # rows that were tampered with can fail in any way: then nothing is proven
         return [Discrepancy("approval_unproven", "approvals by passkeys", _UNREADABLE, run)]
 

@@ -15,6 +15,7 @@ from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals.decision_page import page_for
 from wfe_mcp.engine.approvals.pin import pin_is_set
 from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.views.approvals.grants import approve_by_grant
 from wfe_mcp.views.approvals.model import ApprovalView
 from wfe_mcp.views.moves.envelope import Envelope, Next
 from wfe_mcp.views.reports.envelopes import after_move, envelope_of, overview_of
@@ -27,10 +28,15 @@ _NOT_FILLED_IN = "the form was not filled in as it asks, so it decided nothing; 
 def ask_approval(
     engine: Engine, by: By, run: str, phase: str, sha256: str = "", comment: str = "", *, starts_page: bool = False
 ) -> Envelope:
-    """Store the request. Ok only where the gate accepts an agent's approval; else ``needs_human`` with the exact command.
+    """Store the request. Ok only where the gate accepts an agent's approval, or a standing grant of the user gives it; else
+    ``needs_human`` with the exact command.
 
     With a page that runs, or ``starts_page``, the address of the decision is there too; without a PIN no decision is possible.
     """
+    granted, reasons = approve_by_grant(engine, run, phase, sha256)
+    if granted is not None:
+        answer = after_move(engine, run, phase, f"approved by {granted.actor}, which the user signed beforehand")
+        return replace(answer, data={**answer.data, "decided_by": granted.actor})
     request = approvals.ask(engine, by, run, phase, sha256=sha256 or None, comment=comment)
     overview = overview_of(engine, request.loaded.record.id)
     if request.decided:
@@ -46,6 +52,7 @@ def ask_approval(
     url, how = _where_to_decide(engine, request, command, starts_page=starts_page)
     data |= {"url": url} if url else {}
     data |= {"phrase": request.phrase} if request.phrase else {}
+    data |= {"grants": reasons} if reasons else {}
     people = several_people(overview.loaded.state, overview.loaded.state.current(PhasePath(phase)))
     people = f"{people}. " if people else ""
     refused = Refused(

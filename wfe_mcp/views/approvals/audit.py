@@ -18,11 +18,12 @@ from typing import Any, cast
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.evolve import evolve
-from wfe_mcp.core.model import RunId, RunState, RunStatus
+from wfe_mcp.core.model import Channel, RunId, RunState, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.units import Progress, unheard
 from wfe_mcp.engine.approvals.statements import read_statement
 from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs
+from wfe_mcp.engine.grants.facts import use_of
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.verification import VerificationResult, verify as verify_record
 from wfe_mcp.engine.kernel.engine import Engine
@@ -72,12 +73,11 @@ def unlike_shown(engine: Engine, tx: Tx, run: RunId) -> Iterator[Discrepancy]:
     except Exception:  # a log that was tampered with can fail in any way; it is reported
         return
     for row in rows:
-        statement = _statement(row)
-        shown = str(statement.get("shown", ""))
+        shown, last, phase = _shown_with(tx, now, rows, row)
         if shown not in wanted:
             continue
         wanted.discard(shown)
-        before = rows[int(statement["request"]["seq"]) - 1]
+        before = rows[last - 1]
         loaded = LoadedRun(replace(now.record, last_seq=before.seq, last_hash=before.hash), states[before.seq])
         try:
             names = list(_differing(engine, tx, loaded, json.loads(tx.documents.text(shown)), rows[: before.seq]))
@@ -85,10 +85,25 @@ def unlike_shown(engine: Engine, tx: Tx, run: RunId) -> Iterator[Discrepancy]:
             continue
         if names:
             message = f"what was shown is not what the log leads to: {', '.join(names)}"
-            where = f"decision on {statement['decision'][0].get('phase', 'the run')}"
+            where = f"decision on {phase}"
             yield Discrepancy(CODE, where, message, run, row.seq, row.at)
     for shown in sorted(wanted):
         yield Discrepancy(CODE, f"view {shown[:12]}", "it was stored with a decision that no signature names", run)
+
+
+def _shown_with(tx: Tx, run: LoadedRun, rows: Sequence[EventRecord], row: EventRecord) -> tuple[str, int, str]:
+    """The view that was stored with the decision that ``row`` proves, the last event before that, and its phase; no view without one."""
+    statement = _statement(row)
+    if statement.get("shown"):
+        phase = str(statement["decision"][0].get("phase", "the run"))
+        return str(statement["shown"]), int(statement["request"]["seq"]), phase
+    use = use_of(tx, run, row) if row.type == "ApprovalGiven" and row.payload.get("grant") else None
+    if use is None:
+        return "", 0, ""
+    first = row.seq
+    while first > 1 and (rows[first - 2].at, rows[first - 2].channel) == (row.at, Channel.GRANT):
+        first -= 1
+    return use.shown, first - 1, use.phase
 
 
 def _statement(row: EventRecord) -> Mapping[str, Any]:

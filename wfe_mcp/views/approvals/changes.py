@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, Stage
-from wfe_mcp.core.outcomes import VerdictKind
+from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.core.units import plural
 from wfe_mcp.delivery.git.remote import tip_known
 from wfe_mcp.engine.delivery.operations import operations_of
@@ -142,7 +142,7 @@ _is_before = lru_cache(maxsize=8)(is_ancestor)
 
 
 def last_approved(state: RunState) -> str | None:
-    """The tree of the newest approval that still counts."""
+    """The tree of the newest approval that still counts; a standing grant gives none, as no one has looked."""
     approvals = [
         (attempt.started_at, attempt.approved_tree or attempt.tree)
         for tries in state.attempts.values()
@@ -153,7 +153,9 @@ def last_approved(state: RunState) -> str | None:
         if any(
             _is_approved(state, attempt, verdict.gate)
             for verdict in attempt.verdicts
-            if verdict.stage is Stage.AFTER and verdict.kind is VerdictKind.PASS
+            if verdict.stage is Stage.AFTER
+            and verdict.kind is VerdictKind.PASS
+            and verdict.outcome is not GateOutcome.GRANTED
         )
     ]
     return max(approvals)[1] if approvals else None

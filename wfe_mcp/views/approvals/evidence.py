@@ -29,6 +29,7 @@ _STATES: dict[GateOutcome, GateState] = {
     GateOutcome.SKIPPED: "skipped",
     GateOutcome.WARNING: "warning",
     GateOutcome.OVERRULED: "warning",
+    GateOutcome.GRANTED: "pass",
     GateOutcome.NEEDS_TRUST: "not run",
     GateOutcome.NEEDS_CREDENTIAL: "not run",
 }

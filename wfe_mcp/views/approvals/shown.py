@@ -15,8 +15,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, Stage
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.engine.approvals.decide import refuse_altered
-from wfe_mcp.engine.approvals.requests import agents_owner
+from wfe_mcp.engine.approvals.requests import agents_owner, refuse_altered
 from wfe_mcp.engine.artifacts.expression_scope import inputs_at
 from wfe_mcp.engine.artifacts.prompts import generated_prompt, stored_prompt
 from wfe_mcp.engine.artifacts.step_target import asked_head, target_of

@@ -1,4 +1,4 @@
-"""What is unusual about a decision, worst first: weakened gates, failures, warnings, then what was skipped."""
+"""What is unusual about a decision, worst first: weakened gates, failures, warnings, what was skipped, then notes."""
 
 from __future__ import annotations
 
@@ -312,9 +312,7 @@ def _of_decisions(overview: Overview, decisions: Sequence[DecisionLine], project
             yield Unusual("warning", f"A decision was carried over: {who}.", f"It was made in run {decision.run}.")
     cancelled = cancelled_before(overview, project)
     if cancelled:
-        yield Unusual(
-            "warning", f"Cancelled before this run: {', '.join(f'{run.id} ({run.title})' for run in cancelled)}"
-        )
+        yield Unusual("note", f"Cancelled before this run: {', '.join(f'{run.id} ({run.title})' for run in cancelled)}")
 
 
 def cancelled_before(overview: Overview, project: ProjectFacts) -> list[RunRecord]:

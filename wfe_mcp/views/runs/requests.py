@@ -11,8 +11,8 @@ from wfe_mcp.core.texts import as_given, unseen, unseen_words
 from wfe_mcp.engine.templates.pending import OWN
 from wfe_mcp.views.values.model import view_model, view_of
 
-Weight = Literal["weakened", "failed", "warning", "skipped"]
-"""How unusual something is, worst first."""
+Weight = Literal["weakened", "failed", "warning", "skipped", "note"]
+"""How unusual something is, worst first. ``note``: of the project, to be known at each decision."""
 
 
 @view_model

@@ -9,6 +9,7 @@ from wfe_mcp.core.spec import GateSpec
 
 _WORDS = {
     GateOutcome.OVERRULED: "warning",
+    GateOutcome.GRANTED: "pass",
     GateOutcome.NEEDS_TRUST: "awaiting",
     GateOutcome.NEEDS_CREDENTIAL: "awaiting",
 }
@@ -17,6 +18,7 @@ _UNPROVED = {
     GateOutcome.SKIPPED: "skipped: ",
     GateOutcome.WARNING: "passed with a warning: ",
     GateOutcome.OVERRULED: "",  # its message says so
+    GateOutcome.GRANTED: "approved ",
 }
 
 

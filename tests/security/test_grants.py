@@ -1,0 +1,207 @@
+"""A standing grant gives an agent nothing that the person did not sign: not by the database, and not by what it writes."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.engine.approvals.people import ada
+from tests.engine.scene import AGENT, Scene, approval, phase
+from tests.security.forger import Forger
+from wfe_mcp.core.model import Assurance, By, Channel, Person
+from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.grants.grants import Grant, GrantUse, draft_grant, give_grant, grant_named, keep_use
+from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.approvals.answers import ask_approval
+from wfe_mcp.views.approvals.audit import verify
+from wfe_mcp.views.approvals.grants import seen_sha256
+from wfe_mcp.views.approvals.shown import open_approval
+from wfe_mcp.views.reports.envelopes import overview_of
+from wfe_mcp.views.values.model import plain
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.paths import PhasePath
+    from wfe_mcp.engine.kernel.run_change import RunChange
+
+GRANTED = By("grant g-1 of ada", Channel.GRANT, Assurance.HUMAN)
+
+
+@pytest.fixture
+def forger(scene: Scene) -> Forger:
+    return Forger(f"sqlite:///{scene.root.parent / 'wfe.db'}")
+
+
+@pytest.fixture
+def person(scene: Scene) -> Person:
+    scene.human = ada(scene)
+    scene.define(phase("plan", approval()), phase("build", approval()))
+    return scene.human
+
+
+def give(scene: Scene, person: Person, when: str = "${size(change.files) == 0}", uses: int = 1) -> Grant:
+    draft = draft_grant(scene.engine, "drill", "plan", when, uses, scene.clock() + timedelta(hours=1))
+    return give_grant(scene.engine, person, draft, seen_sha256(draft))
+
+
+def begin(scene: Scene) -> str:
+    run = answers.start_run(scene.engine, AGENT, "drill", {}).run
+    assert run is not None
+    scene.do(run, "plan")
+    return run
+
+
+def granted(scene: Scene, person: Person) -> str:
+    """A run whose plan a grant approved."""
+    give(scene, person)
+    run = begin(scene)
+    assert ask_approval(scene.engine, AGENT, run, "plan").ok
+    assert found(scene) == set()
+    return run
+
+
+def found(scene: Scene) -> set[tuple[str, str]]:
+    return {(one.code, one.message) for one in verify(scene.engine).findings}
+
+
+def faults(scene: Scene) -> list[str]:
+    return [message for code, message in sorted(found(scene)) if code == "grant_unproven"]
+
+
+@pytest.mark.attack("an agent approves through the engine, in the name of a grant that is not there", "detected", "T1")
+def test_an_approval_in_the_name_of_no_grant_is_found(scene: Scene, person: Person) -> None:
+    run = begin(scene)
+    approvals.decide(scene.engine, GRANTED, run, "plan")
+    assert faults(scene) == ["there is no grant None"]
+
+
+@pytest.mark.attack(
+    "an agent approves through the engine, in the name of a grant that it did not use", "detected", "T1"
+)
+def test_an_approval_that_no_use_counts_is_found(scene: Scene, person: Person) -> None:
+    give(scene, person)
+    run = begin(scene)
+    approvals.decide(scene.engine, GRANTED, run, "plan", grant=_named_alone)
+    assert faults(scene) == ["it is no use of grant g-1 that counts"]
+
+
+@pytest.mark.attack("the use of a grant is said to be of another run", "detected", "T1")
+def test_a_use_counts_in_its_own_run_alone(scene: Scene, person: Person) -> None:
+    granted(scene, person)
+    second = begin(scene)
+    approvals.decide(scene.engine, GRANTED, second, "plan", grant=_named_alone)
+    assert faults(scene) == ["it is no use of grant g-1 that counts"]
+
+
+@pytest.mark.attack("the condition, the uses or the end of a grant is edited in the database", "detected", "T1")
+@pytest.mark.parametrize("edit", [{"when": "${true}"}, {"uses": 1000}, {"expires_at": "2999-01-01T00:00:00+00:00"}])
+def test_a_grant_that_was_edited_is_found(
+    scene: Scene, person: Person, forger: Forger, edit: dict[str, object]
+) -> None:
+    give(scene, person)
+    name, text = _kept(forger)
+    changed = json.dumps(json.loads(text) | edit, separators=(",", ":"), sort_keys=True).replace("'", "''")
+    forger.do(f"UPDATE secret SET value = '{changed}' WHERE name = '{name}'")
+    assert "secret_replaced" in {code for code, _ in found(scene)}
+
+
+@pytest.mark.attack("an agent writes a grant into the settings, with a log that fits", "detected", "T1")
+def test_a_grant_that_no_person_signed_is_found(scene: Scene, person: Person) -> None:
+    grant = give(scene, person)
+    with scene.store.tx() as tx:
+        text = json.dumps({"id": "g-2", "template": grant.template})
+        agent = By("ada", Channel.CLI, Assurance.HUMAN)
+        tx.secrets.set(f"grant:{scene.engine.project_id}:g-2", text, agent, scene.clock())
+    assert "decision_unsigned" in {code for code, _ in found(scene)}
+
+
+@pytest.mark.attack(
+    "an agent's own program uses a grant at another gate, or once more than was signed", "detected", "T1"
+)
+def test_a_granted_approval_at_another_gate_is_found(scene: Scene, person: Person) -> None:
+    run = granted(scene, person)
+    scene.do(run, "build")
+    view = open_approval(scene.engine, overview_of(scene.engine, run), "build")
+    assert view is not None
+    approvals.decide(scene.engine, GRANTED, run, "build", grant=partial(_use_with, plain(view), sealed=True))
+    assert "grant g-1 is about another phase, or another version of the template" in faults(scene)
+
+
+@pytest.mark.attack("an agent's own program stores another decision as what a grant saw", "detected", "T1")
+@pytest.mark.parametrize(
+    "lie", [{"unusual": []}, {"unusual": [], "changes": [{"since": "the run began"}]}, {"attempt": 7}]
+)
+@pytest.mark.parametrize("sealed", [True, False])
+def test_what_a_grant_saw_follows_from_the_log(
+    scene: Scene, person: Person, lie: dict[str, object], sealed: bool
+) -> None:
+    give(scene, person, "${true}")
+    run = answers.start_run(scene.engine, AGENT, "drill", {}).run
+    assert run is not None
+    scene.begin(run, "plan")
+    scene.write("pyproject.toml", "[tool.pytest.ini_options]\naddopts = '--co'\n")
+    scene.submit(run, "plan")
+    assert "pyproject.toml" in ask_approval(scene.engine, AGENT, run, "plan").data["grants"]["g-1"]
+    view = open_approval(scene.engine, overview_of(scene.engine, run), "plan")
+    assert view is not None
+    shown = plain(view) | lie
+    use = partial(_use_with, shown, sealed=sealed)
+    approvals.decide(scene.engine, GRANTED, run, "plan", grant=use)
+    assert {"grant_unproven", "shown_differs"} & {code for code, _ in found(scene)}
+
+
+@pytest.mark.attack("a file that the condition does not allow is renamed into a folder that it allows", "held", "T1")
+def test_a_rename_hides_no_file(scene: Scene, person: Person) -> None:
+    give(scene, person, "${change.files.all(f, f.path.startsWith('docs/'))}")
+    run = answers.start_run(scene.engine, AGENT, "drill", {}).run
+    assert run is not None
+    scene.begin(run, "plan")
+    (scene.root / "docs").mkdir()
+    (scene.root / "app.py").rename(scene.root / "docs" / "app.py")
+    scene.submit(run, "plan")
+    assert ask_approval(scene.engine, AGENT, run, "plan").data["grants"] == {"g-1": "its condition is false"}
+
+
+@pytest.mark.attack("an agent tries again in new runs until a grant fits", "held", "T1")
+def test_a_cancelled_run_ends_what_a_grant_gives(scene: Scene, person: Person) -> None:
+    give(scene, person, uses=5)
+    scene.clock.advance(seconds=5)
+    answers.control_run(scene.engine, AGENT, begin(scene), "cancel")
+    scene.clock.advance(seconds=5)
+    assert "was cancelled" in ask_approval(scene.engine, AGENT, begin(scene), "plan").data["grants"]["g-1"]
+
+
+@pytest.mark.attack("the clock is set back, so that a grant that has ended counts", "detected", "T1")
+def test_a_use_before_its_grant_was_given_is_found(scene: Scene, person: Person) -> None:
+    give(scene, person)
+    scene.clock.advance(hours=-2)
+    run = begin(scene)
+    ask_approval(scene.engine, AGENT, run, "plan")
+    assert faults(scene) == ["grant g-1 was not in force then"]
+
+
+def _kept(forger: Forger) -> tuple[str, str]:
+    ((name, text),) = forger.read("SELECT name, value FROM secret WHERE name LIKE 'grant:%'")
+    return name, text
+
+
+def _use_with(shown: dict[str, object], current: RunChange, path: PhasePath, *, sealed: bool) -> dict[str, str]:
+    """Use ``g-1`` for the first time, as a program that calls the engine could; ``shown``: what it says that the grant saw."""
+    attempt, document = current.attempt(path), current.tx.documents.keep(shown)
+    if sealed:
+        current.tx.seals.keep_shown(current.run.id, document)
+    project = current.run.project_id
+    use = GrantUse(
+        1, current.run.id, path, attempt.number, attempt.gate, attempt.sha256 or "", document, current.at.isoformat()
+    )
+    keep_use(current.tx, project, grant_named(current.tx, project, "g-1"), use, SYSTEM, current.at)
+    return {"grant": "g-1", "comment": "use 1 of 1"}
+
+
+def _named_alone(*_: object) -> dict[str, str]:
+    """The grant is named, and not used."""
+    return {"grant": "g-1"}

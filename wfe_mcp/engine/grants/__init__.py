@@ -1,0 +1,1 @@
+"""Standing grants: what a person lets the server approve, decided beforehand."""

@@ -1,0 +1,210 @@
+"""Whether a standing grant approves what a person would be shown, and the use of it; ``verify`` judges both again.
+
+The facts are those of the decision as it is shown, which the server made and stores with the approval. What the agent wrote is
+not among them: a condition over it would be the agent's own.
+
+Rules:
+1. Whatever a person has to look at is decided by a person: anything unusual (weakened gates are), changed definitions of checks,
+   tests among them, work that someone left out, an attempt that was sent back, open questions, and a change that is not known.
+2. A renamed file is at both places.
+3. An agent cannot try again until it fits: a run of the template that was cancelled since the grant was given ends its use.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from wfe_mcp.core.approval_guards import gate_of
+from wfe_mcp.core.model import Assurance, By, Channel, RunStatus
+from wfe_mcp.core.paths import PhasePath, declared_path
+from wfe_mcp.engine.grants.grants import Grant, GrantUse, grant_named, grants_of, holds, inside_held, keep_use, uses_of
+from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.workflow.expressions import ExpressionError
+from wfe_mcp.workspace.git.watched import defines_checks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from wfe_mcp.core.spec import GateSpec
+    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import EventRecord, LoadedRun
+
+
+_LOOKED_AT = 100
+"""So many cancelled runs of the template, the newest, are looked at."""
+
+
+class NotGranted(Exception):
+    """The grant does not approve this. Its text says why."""
+
+
+def caller_of(grant: Grant) -> By:
+    """Who approves where ``grant`` is used."""
+    return By(grant.name, Channel.GRANT, Assurance[grant.assurance.upper()])
+
+
+def facts_of(shown: Mapping[str, Any]) -> dict[str, Any]:
+    """What a condition reads. ``shown``: a decision as it is shown, as JSON (``views/approvals/model.py``).
+
+    ``change``: of the run since its start: ``files``, each with ``path``, ``status`` and ``kind``, and the lines ``added`` and ``removed``.
+    ``evidence``: ``gate``, ``state`` and ``level``. ``opinions``: ``reviewer``, ``state`` and the number of ``findings``.
+    """
+    files = [file for change in _rows(shown, "changes")[:1] for file in _rows(change, "files")]
+    places = [
+        {"path": path, "status": file.get("status", ""), "kind": file.get("kind", "text")}
+        for file in files
+        for path in (file["path"], file.get("old_path"))
+        if path
+    ]
+    return {
+        "change": {
+            "files": places,
+            "added": sum(file.get("added", 0) for file in files),
+            "removed": sum(file.get("removed", 0) for file in files),
+        },
+        "evidence": [
+            {"gate": line["gate"], "state": line["state"], "level": line.get("level", "")}
+            for line in _rows(shown, "evidence")
+        ],
+        "opinions": [
+            {
+                "reviewer": opinion["reviewer"],
+                "state": opinion["state"],
+                "findings": len(_rows(opinion, "findings")),
+            }
+            for opinion in _rows(shown, "opinions")
+        ],
+        "attempt": shown["attempt"],
+    }
+
+
+def why_not(grant: Grant, shown: Mapping[str, Any]) -> str:
+    """Why ``grant`` does not approve what ``shown`` asks; empty where it does."""
+    reason = _persons(shown)
+    if reason:
+        return reason
+    try:
+        return "" if holds(grant, facts_of(shown)) else "its condition is false"
+    except ExpressionError as error:
+        return f"its condition cannot be evaluated: {error.reason}"
+
+
+def _persons(shown: Mapping[str, Any]) -> str:
+    """What in ``shown`` a person has to look at; empty where nothing has to be."""
+    changes = _rows(shown, "changes")
+    prompt, artifact = _object(shown, "prompt"), _object(shown, "artifact")
+    paths = [place["path"] for place in facts_of(shown)["change"]["files"]]
+    left_out = [line for line in _rows(shown, "not_done") if line.get("by")]
+    is_known = all(change.get("before") and change.get("after") for change in changes[:1])
+    unknown = "" if changes and is_known else "no change is shown"
+    unknown = next((change["note"] for change in changes if change.get("note")), unknown)
+    sent_back = any(attempt["state"] == "rejected" for attempt in _rows(shown, "attempts"))
+    reasons = (
+        *(f"this is unusual: {line['text']}" for line in _rows(shown, "unusual") if line["weight"] != "note"),
+        *(f"it changes {path}, which defines checks" for path in paths if defines_checks(path)),
+        *(f"{line['by']} left out {line.get('gate') or line['phase']}" for line in left_out),
+        "an attempt was sent back" if sent_back else "",
+        "it leaves questions open" if _rows(artifact, "questions") else "",
+        "its prompt is not what the gates judged" if prompt and prompt.get("text") is None else "",
+        "it asks for a phrase" if shown.get("phrase") else "",
+        "it lets steps act" if shown.get("target") else "",
+        f"the changed files are unknown: {unknown}" if unknown else "",
+    )
+    return next(filter(None, reasons), "")
+
+
+def is_about(grant: Grant, loaded: LoadedRun, phase: str) -> bool:
+    """Whether ``grant`` is about this phase of the template, with the bytes, that the run works by."""
+    same = (grant.template, grant.template_sha256) == (loaded.record.template, loaded.record.template_sha256)
+    return same and grant.phase == declared_path(PhasePath(phase))
+
+
+def take_use(grant: Grant, shown: str, current: RunChange, path: PhasePath) -> dict[str, str]:
+    """Use ``grant`` for the open approval of ``path``, in the transaction of the approval: what the approval says of it.
+
+    ``shown``: sha256 of the decision as it was shown. Raises ``NotGranted``.
+    """
+    tx, project = current.tx, current.run.project_id
+    tx.secrets.alone("settings")  # uses are counted, then one more is taken
+    now, used = grant_named(tx, project, grant.id), uses_of(tx, project, grant.id)
+    state = now.state(len(used), current.at)
+    if state != "live":
+        raise NotGranted(f"it is {state}")
+    attempt = current.attempt(path)
+    reason = _gate_refused(now, gate_of(current.state, attempt))
+    if not is_about(now, current.loaded, path) or inside_held(current.plan, now.phase):
+        reason = "it is about another phase, or another version of the template"
+    reason = reason or _cancelled_since(tx, project, now, current.at)
+    if reason:
+        raise NotGranted(reason)
+    number = len(used) + 1
+    at = current.at.isoformat(timespec="seconds")
+    use = GrantUse(number, current.run.id, path, attempt.number, attempt.gate, attempt.sha256 or "", shown, at)
+    keep_use(tx, project, now, use, SYSTEM, current.at)
+    return {"grant": now.id, "comment": f"use {number} of {now.uses}"}
+
+
+def _gate_refused(grant: Grant, gate: GateSpec) -> str:
+    if gate.people > 1:
+        return "several people approve this"
+    if Assurance[gate.assurance.upper()] > Assurance[grant.assurance.upper()]:
+        return f"this asks for the assurance {gate.assurance}"
+    return ""
+
+
+def _cancelled_since(tx: Tx, project: str, grant: Grant, at: datetime) -> str:
+    """Which run of the template was cancelled since ``grant`` was given, up to ``at``."""
+    page = tx.runs.page(project, grant.template, [RunStatus.CANCELLED], limit=_LOOKED_AT)
+    begin = datetime.fromisoformat(grant.given_at)
+    since = (run.id for run in page.runs if run.ended_at is not None and begin <= run.ended_at < at)
+    run = next(since, "")
+    return f"run {run} of the template was cancelled since it was given" if run else ""
+
+
+def use_of(tx: Tx, loaded: LoadedRun, event: EventRecord) -> GrantUse | None:
+    """The one use that an approval in the log of a run names; None without one, and of several."""
+    payload = event.payload
+    place = (loaded.record.id, payload["phase"], payload["attempt"], payload["gate"], payload["sha256"])
+    uses = [
+        use
+        for use in uses_of(tx, loaded.record.project_id, str(payload.get("grant")))
+        if (use.run, use.phase, use.attempt, use.gate, use.sha256) == place
+    ]
+    return uses[0] if len(uses) == 1 else None
+
+
+def use_fault(tx: Tx, loaded: LoadedRun, event: EventRecord) -> str:
+    """Why the approval in ``event`` is not one that a grant gave; empty where it is."""
+    grants = {grant.id: grant for grant in grants_of(tx, loaded.record.project_id)}
+    grant, use = grants.get(str(event.payload.get("grant"))), use_of(tx, loaded, event)
+    if grant is None:
+        return f"there is no grant {event.payload.get('grant')!r}"
+    if use is None or not 1 <= use.number <= grant.uses or use.shown not in tx.seals.shown_hashes(loaded.record.id):
+        return f"it is no use of grant {grant.id} that counts"
+    if grant.state(use.number - 1, event.at) != "live" or event.at < datetime.fromisoformat(grant.given_at):
+        return f"grant {grant.id} was not in force then"
+    if By(event.actor, event.channel, event.assurance) != caller_of(grant):
+        return f"it names another caller than grant {grant.id}"
+    if not is_about(grant, loaded, use.phase):
+        return f"grant {grant.id} is about another phase, or another version of the template"
+    shown = cast("dict[str, Any]", tx.documents.load(use.shown))
+    seen = (shown.get("run"), shown.get("phase"), shown.get("attempt"), shown.get("sha256"))
+    if seen != (use.run, use.phase, use.attempt, use.sha256):
+        return "what was shown is another decision"
+    spec = loaded.state.phase(PhasePath(use.phase))
+    gates = spec.gates_before if shown.get("stage") == "before" else spec.gates
+    reason = "it is no gate of this phase"
+    if use.gate < len(gates) and gates[use.gate].kind == "approval":
+        reason = _gate_refused(grant, gates[use.gate]) or why_not(grant, shown)
+    reason = reason or _cancelled_since(tx, loaded.record.project_id, grant, event.at)
+    return f"grant {grant.id} does not approve it: {reason}" if reason else ""
+
+
+def _rows(values: Mapping[str, Any], name: str) -> Sequence[Any]:
+    return values.get(name) or ()
+
+
+def _object(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    return values.get(name) or {}

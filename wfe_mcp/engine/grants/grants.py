@@ -1,0 +1,240 @@
+"""Standing grants: a person decides beforehand what the server may approve by itself.
+
+    grant:<project>:<id>            JSON of ``Grant``       a person signs it in the settings log
+    grant-used:<project>:<id>:<n>   JSON of ``GrantUse``    in the transaction of the approval that it gives
+
+Rules:
+1. A grant is about one phase of one template, as its bytes were when it was signed, with a condition, a number of uses and an end.
+2. Its assurance is that of the key that signed it. It approves nothing that asks for more, for several people or for a phrase,
+   and no steps: they act outside the working tree.
+3. To end a grant, a person signs it again with the time of its end. What it approved stays approved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec.json import decode
+
+from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.core.model import Assurance
+from wfe_mcp.core.texts import refuse_unkept
+from wfe_mcp.engine.templates.catalogue import find_template
+from wfe_mcp.workflow.expressions import ExpressionError, Expressions, source_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
+    from wfe_mcp.store import Tx
+
+MOST_USES, MOST_DAYS = 1000, 90
+GRANT, GRANT_USED = "grant", "grant-used"
+"""The beginnings of the names of the rows in the settings."""
+FACTS = ("change", "evidence", "opinions", "attempt")
+"""What a condition reads, as ``facts.facts_of`` makes it."""
+State = Literal["live", "ended", "expired", "used up"]
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A standing grant. ``template_sha256``: of the template's bytes; ``when``: the condition; ``ended_at``: empty while no one ended it.
+
+    Times are ISO 8601 in UTC. ``assurance``: the name of that of the signer; ``actor`` and ``key`` say who that was.
+    """
+
+    id: str
+    template: str
+    template_sha256: str
+    phase: str
+    when: str
+    uses: int
+    given_at: str
+    expires_at: str
+    assurance: str = "human"
+    actor: str = ""
+    key: str = ""
+    ended_at: str = ""
+
+    @property
+    def name(self) -> str:
+        """Who approves where it is used."""
+        return f"grant {self.id} of {self.actor}"
+
+    def state(self, used: int, now: datetime) -> State:
+        """Whether it can be used ``now``, and why not. ``used``: how often it was."""
+        if self.ended_at and datetime.fromisoformat(self.ended_at) <= now:
+            return "ended"
+        if datetime.fromisoformat(self.expires_at) <= now:
+            return "expired"
+        return "live" if used < self.uses else "used up"
+
+
+@dataclass(frozen=True, slots=True)
+class GrantUse:
+    """One use of a grant: which approval it gave. ``shown``: sha256 of the decision as it was then, a stored document."""
+
+    number: int
+    run: str
+    phase: str
+    attempt: int
+    gate: int
+    sha256: str
+    shown: str
+    at: str
+
+
+def draft_grant(engine: Engine, template: str, phase: str, when: str, uses: int, until: datetime) -> Grant:
+    """The grant that a person would sign, valid ``until`` then. Refuses what no grant can approve, and a condition that cannot be evaluated."""
+    now = engine.clock()
+    if not 1 <= uses <= MOST_USES:
+        raise Refused("bad_argument", f"{uses} uses are too few or too many.", f"Give 1 to {MOST_USES}.")
+    if not now < until <= now + timedelta(days=MOST_DAYS):
+        raise Refused(
+            "bad_argument", "It would end too early or too late.", f"It is valid for {MOST_DAYS} days at most."
+        )
+    plan = find_template(engine, template)
+    _refuse_phase(plan, phase)
+    _refuse_condition(when)
+    return Grant(
+        "",
+        plan.template.name,
+        plan.own_sha256,
+        phase,
+        when,
+        uses,
+        now.isoformat(timespec="seconds"),
+        until.astimezone(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def give_grant(engine: Engine, by: By, draft: Grant, seen: str) -> Grant:
+    """Keep ``draft``, signed. ``seen``: sha256 of what the person saw. Refuses ``needs_human`` without a person."""
+    _refuse_program(by)
+    with engine.store.tx() as tx:
+        tx.secrets.alone("settings")  # the next number is read, then taken
+        tx.settings_log.seen = seen
+        kept = tx.secrets.with_prefix(_row(engine.project_id))
+        grant = replace(
+            draft,
+            id=f"g-{len(kept) + 1}",
+            assurance=by.assurance.name.lower(),
+            actor=by.actor,
+            key=str(getattr(by, "key", "")),
+        )
+        tx.secrets.set(_row(engine.project_id, grant.id), canonical_json(asdict(grant)), by, engine.clock())
+    return grant
+
+
+def end_grant(engine: Engine, by: By, id_: str) -> Grant:
+    """End a grant now. Refuses ``needs_human`` without a person, and an unknown or ended one."""
+    _refuse_program(by)
+    now = engine.clock()
+    with engine.store.tx() as tx:
+        tx.secrets.alone("settings")
+        grant = grant_named(tx, engine.project_id, id_)
+        if grant.ended_at:
+            raise Refused("conflict", f"Grant {id_} was ended at {grant.ended_at}.", "Nothing changed.")
+        ended = replace(grant, ended_at=now.isoformat(timespec="seconds"))
+        tx.secrets.set(_row(engine.project_id, id_), canonical_json(asdict(ended)), by, now)
+    return ended
+
+
+def grants_of(tx: Tx, project_id: str) -> list[Grant]:
+    """All grants of a project, oldest first."""
+    rows = tx.secrets.with_prefix(_row(project_id)).values()
+    return sorted((decode(text, type=Grant) for text in rows), key=lambda grant: int(grant.id.removeprefix("g-")))
+
+
+def grant_named(tx: Tx, project_id: str, id_: str) -> Grant:
+    """The grant with this id. Refuses an unknown one."""
+    grants = {grant.id: grant for grant in grants_of(tx, project_id)}
+    if id_ not in grants:
+        hint = nearest_hint(id_, grants, "See what there is: wfe-mcp grant list")
+        raise Refused("bad_argument", f"There is no grant {id_!r} in this project.", hint)
+    return grants[id_]
+
+
+def uses_of(tx: Tx, project_id: str, id_: str) -> list[GrantUse]:
+    """How the grant was used, first to last."""
+    rows = tx.secrets.with_prefix(f"{GRANT_USED}:{project_id}:{id_}:").values()
+    return sorted((decode(text, type=GrantUse) for text in rows), key=lambda use: use.number)
+
+
+def keep_use(tx: Tx, project_id: str, grant: Grant, use: GrantUse, by: By, at: datetime) -> None:
+    """Record a use, in the transaction of its approval."""
+    tx.secrets.set(f"{GRANT_USED}:{project_id}:{grant.id}:{use.number}", canonical_json(asdict(use)), by, at)
+
+
+def holds(grant: Grant, facts: Mapping[str, Any]) -> bool:
+    """Whether its condition is true. Raises ``ExpressionError`` where it cannot be evaluated."""
+    return Expressions(FACTS).is_true(grant.when, facts)
+
+
+def inside_held(plan: CompiledTemplate, phase: str) -> bool:
+    """Whether ``phase`` belongs to a template that the template runs inside, whose bytes are its own."""
+    return any(phase.startswith(f"{path}.") for path in plan.held)
+
+
+def _row(project_id: str, id_: str = "") -> str:
+    return f"{GRANT}:{project_id}:{id_}"
+
+
+def _refuse_program(by: By) -> None:
+    if not by.is_human:
+        raise Refused("needs_human", "Only a person gives or ends a grant.", "Ask the user: wfe-mcp grant --help")
+
+
+def _refuse_phase(plan: CompiledTemplate, path: str) -> None:
+    names = [name for name, phase in plan.phases.items() if any(gate.kind == "approval" for gate in _gates(phase))]
+    if path not in names:
+        hint = nearest_hint(path, names, f"These ask: {', '.join(names)}." if names else "None of its phases asks.")
+        raise Refused("bad_argument", f"No phase {path!r} of {plan.template.name} asks for an approval.", hint)
+    phase, approvals = plan.phases[path], [gate for gate in _gates(plan.phases[path]) if gate.kind == "approval"]
+    why = (
+        "its steps act outside the working tree"
+        if phase.kind == "steps"
+        else "it is of another template that runs inside this one"
+        if inside_held(plan, path)
+        else "several people approve it"
+        if all(gate.people > 1 for gate in approvals)
+        else "it asks for a phrase"
+        if all(gate.phrase for gate in approvals)
+        else "it asks for a passkey, and a grant is signed with your PIN"
+        if all(Assurance[gate.assurance.upper()] > Assurance.HUMAN for gate in approvals)
+        else ""
+    )
+    if why:
+        raise Refused("bad_argument", f"No grant can approve phase {path!r}: {why}.", "It is decided each time.")
+
+
+def _gates(phase: Any) -> list[Any]:
+    return [*phase.prompt_gates, *phase.gates]
+
+
+def _refuse_condition(when: str) -> None:
+    refuse_unkept({"when": when})
+    if source_of(when) is None:
+        raise Refused(
+            "bad_argument",
+            f"{when[:80]!r} is no condition.",
+            "Write one expression: '${size(change.files) <= 3 && change.added < 100}'. It reads: " + ", ".join(FACTS),
+        )
+    nothing: dict[str, Any] = {
+        "change": {"files": [], "added": 0, "removed": 0},
+        "evidence": [],
+        "opinions": [],
+        "attempt": 1,
+    }
+    try:
+        Expressions(FACTS).is_true(when, nothing)
+    except ExpressionError as error:
+        raise Refused(
+            "bad_argument", f"The condition cannot be evaluated: {error.reason}.", f"It reads: {', '.join(FACTS)}."
+        ) from error
