@@ -9,8 +9,10 @@ import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import pytest
 from mcp import Client, StdioServerParameters
 
 from tests.server.conftest import House, drill, submitted
@@ -67,10 +69,15 @@ def registered(house: House) -> list[int]:
     return found
 
 
+GONE = "import os, sys; os.rmdir(os.getcwd()); os.execv(sys.argv[1], sys.argv[1:])"
+"""Removes the folder that it works in, and becomes the program that its arguments name."""
+
+
 @contextmanager
-def serving(house: House) -> Generator[Child]:
+def serving(house: House, *command: str, cwd: Path | None = None) -> Generator[Child]:
     process = subprocess.Popen(
-        [*house.command, "--project", str(house.root)],
+        command or [*house.command, "--project", str(house.root)],
+        cwd=cwd,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -170,6 +177,23 @@ async def test_the_official_client_plays_a_phase_over_stdio(house: House) -> Non
         done = await submitted(agent, run, "checked")
 
     assert (done["ok"], done["state"]) == (True, "completed")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows removes no folder in which a process works")
+def test_a_server_starts_where_its_folder_was_removed_and_its_calls_say_so(house: House, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    with serving(house, sys.executable, "-c", GONE, *house.command, cwd=gone) as child:
+        about = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+        child.ask("initialize", **about)
+        assert child.read()["result"]["serverInfo"]["name"] == "wfe"
+        child.write(b'{"jsonrpc": "2.0", "method": "notifications/initialized"}')
+        child.ask("tools/list")
+        assert len(child.read()["result"]["tools"]) == 16
+        child.ask("tools/call", name="status", arguments={})
+        answer = child.read()["result"]["content"][0]["text"]
+        assert answer.startswith("unavailable: The folder in which this was started no longer exists.")
+        assert child.end() == 0
 
 
 def test_the_front_is_standard_library_alone() -> None:

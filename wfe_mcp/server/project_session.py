@@ -73,7 +73,7 @@ class ProjectSession:
         self,
         flag: str | None,
         environment: Mapping[str, str],
-        cwd: Path,
+        cwd: Path | None,
         *,
         starts_page: bool = False,
         streams: tuple[os.stat_result, os.stat_result] | None = None,

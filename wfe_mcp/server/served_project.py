@@ -22,7 +22,8 @@ class ServedProject:
 
     flag: str | None
     environment: Mapping[str, str]
-    cwd: Path
+    cwd: Path | None
+    """None where that folder was removed."""
 
     @property
     def is_named(self) -> bool:
@@ -32,7 +33,7 @@ class ServedProject:
     @property
     def is_in_repository(self) -> bool:
         """True when a git repository contains the working directory."""
-        return any((folder / ".git").exists() for folder in (self.cwd, *self.cwd.parents))
+        return self.cwd is not None and any((folder / ".git").exists() for folder in (self.cwd, *self.cwd.parents))
 
     def engine(self, roots: Sequence[str] = ()) -> Engine:
         """A new engine. ``roots``: the client's folders. Refuses a named folder that does not exist."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import threading
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.errors import Refused
@@ -25,7 +24,7 @@ from wfe_mcp.workspace.git.repository import branch
 from wfe_mcp.workspace.git.restore import bring
 from wfe_mcp.workspace.git.snapshot import Snapshots, require_available
 from wfe_mcp.workspace.git.snapshot_files import Limits
-from wfe_mcp.workspace.system.location import find_project
+from wfe_mcp.workspace.system.location import find_project, working_directory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +38,7 @@ _NO_TIME = datetime.fromtimestamp(0, UTC)
 
 def connect(server: str, folder: str) -> tuple[Link, Files]:
     """The connection to a server and the files of the project of ``folder``, or of where this runs. Refuses what is none."""
-    project = find_project(folder or None, os.environ, (), Path.cwd())
+    project = find_project(folder or None, os.environ, (), working_directory())
     link = Link(server, project)
     return link, Files(project, link)
 

@@ -47,15 +47,15 @@ def database_url(env: Mapping[str, str]) -> str:
     return env.get("WFE_DATABASE_URL") or f"sqlite:///{(data_dir() / 'wfe.db').as_posix()}"
 
 
-def find_project(flag: str | None, env: Mapping[str, str], roots: Sequence[str], cwd: Path) -> Project:
+def find_project(flag: str | None, env: Mapping[str, str], roots: Sequence[str], cwd: Path | None) -> Project:
     """The project by ``--project``, ``WFE_PROJECT``, the client's first usable root, the git top level, the folder.
 
-    ``roots``: paths or file URIs. Refuses a named folder that does not exist; a missing client root is
-    skipped, because no user typed it.
+    ``roots``: paths or file URIs. ``cwd``: None where the working directory was removed. Refuses a named folder that does not
+    exist, and ``unavailable`` without any; a missing client root is skipped, because no user typed it.
     """
     for source, named in (("--project", flag), ("WFE_PROJECT", env.get("WFE_PROJECT"))):
         if named:
-            root = cwd / expanded_path(named)
+            root = (cwd or Path()) / expanded_path(named)
             if not os.path.isdir(root):  # noqa: PTH112 - Path.is_dir raises where it may not look
                 raise Refused(
                     "bad_argument",
@@ -68,6 +68,12 @@ def find_project(flag: str | None, env: Mapping[str, str], roots: Sequence[str],
         root = _path_of(uri)
         if root is not None and root.is_dir():
             return project_at(root)
+    if cwd is None:
+        raise Refused(
+            "unavailable",
+            "The folder in which this was started no longer exists.",
+            "Start it again in another folder; a client that names its folders needs only to open one.",
+        )
     repo = repository(cwd)
     by_hand = None if repo else _by_hand(cwd)
     if by_hand is not None and by_hand[0] != Path.home().resolve():
@@ -76,6 +82,15 @@ def find_project(flag: str | None, env: Mapping[str, str], roots: Sequence[str],
     if repo is None or repo.top.resolve() == Path.home().resolve():
         return project_at(cwd)
     return _project(repo.top, repo)
+
+
+def working_directory() -> Path | None:
+    """The folder in which this process works. None where it was removed; then the process works in the root of the file system."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        os.chdir(os.sep)
+        return None
 
 
 def project_at(root: Path) -> Project:
