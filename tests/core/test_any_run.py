@@ -208,6 +208,13 @@ def test_every_illegal_pair_of_status_and_command_is_a_typed_refusal_that_names_
         assert at_terminal.hint == "Possible now: submit, skip.", "a terminal has commands, not tools"
 
 
+def test_a_guard_that_gives_no_hint_leaves_no_one_without_a_next_step():
+    scene = run_of(phase("plan", skip="never"))
+    assert scene.refused(c.Proceed(by=AGENT, at=scene.at)).hint.startswith("Possible now: start_phase, control_run ")
+    skip = scene.refused(scene.command(c.Skip, "plan", HUMAN, reason="later"))
+    assert (skip.message, skip.hint) == ("Phase 'plan' cannot be skipped (skip: never).", "Possible now: submit.")
+
+
 def test_a_refusal_names_the_state_as_the_caller_sees_it():
     scene = run_of(phase("plan", gates=(GateSpec("approval"),)), phase("build", "plan"))
     scene.start("plan")

@@ -85,10 +85,19 @@ def phase_moves(state: RunState, attempt: Attempt, by: By, at: datetime) -> tupl
 
 
 def with_commands_of_the_user(state: RunState, command: c.Command, refused: Refused) -> Refused:
-    """``refused``, with what only the user can do: all legal moves where the phase has failed, else what was asked for."""
+    """``refused``, with what only the user can do: all legal moves where the phase has failed, else what was asked for.
+
+    Where a guard gives no hint, it is what the caller can do instead.
+    """
+    phase = command.phase if isinstance(command, c.PhaseCommand) and command.phase in state.attempts else None
+    if refused.code == "illegal_transition" and not refused.hint and caller(command.by) != "server":
+        by, at = command.by, command.at
+        legal = (
+            _possible(legal_moves(state, by, at), by) if phase is None else _hint(state, state.current(phase), by, at)
+        )
+        refused = replace(refused, hint=legal)
     if caller(command.by) != "agent":
         return refused
-    phase = command.phase if isinstance(command, c.PhaseCommand) and command.phase in state.attempts else None
     if phase is not None and refused.code in {"needs_human", "illegal_transition"}:
         attempt = state.current(phase)
         moves = phase_moves(state, attempt, USER, command.at) if attempt.status is AttemptStatus.FAILED else ()

@@ -24,7 +24,8 @@ def test_only_the_person_gives_a_grant_and_only_as_it_was_shown(
     assert connect("manage").post("/grants", pin=PIN, **signed).code == "forbidden"
     assert person.post("/grants", **signed).code == "needs_human"
     assert person.post("/grants", pin=WRONG, **signed).code == "wrong_pin"
-    assert person.post("/grants", pin=PIN, **{**signed, "uses": 3}).code == "stale_revision"
+    more: dict[str, Any] = {**signed, "uses": 3}
+    assert person.post("/grants", pin=PIN, **more).code == "stale_revision"
     assert person.get("/grants").data["grants"] == []
     (given,) = person.post("/grants", pin=PIN, **signed).data["grants"]
     assert (given["id"], given["state"], given["uses"]) == ("g-1", "live", 2)
