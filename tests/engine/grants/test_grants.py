@@ -111,7 +111,7 @@ def test_a_condition_reads_the_files_the_lines_the_evidence_the_opinions_and_the
     scene.define(phase("plan", expr("${size(artifacts.plan_note.title) > 1}"), command("ok"), approval()))
     scene.check("ok", "print(1)")
     every = [
-        "change.files.exists(f, f.path == 'new.txt' && f.status == 'added' && f.kind == 'text')",
+        "change.files.exists(f, f.path == 'new.txt' && f.status == 'added')",
         "change.added == 2 && change.removed == 0",
         "evidence.exists(e, e.gate.contains('ok') && e.state == 'pass' && e.level != '')",
         "size(opinions) == 0",
@@ -285,6 +285,22 @@ def test_a_folder_without_git_has_no_change_that_a_grant_could_read(scene: Scene
     give(scene, person)
     run = begin(scene)
     assert why(ask(scene, run)).startswith("the changed files are unknown: ")
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"), [(b"/*\0*/\n" + b"run()\n" * 500, "binary"), (b"run()\n" * 200_000, "unknown")]
+)
+def test_where_lines_cannot_be_counted_no_condition_holds(
+    scene: Scene, person: Person, content: bytes, kind: str
+) -> None:
+    scene.define(phase("plan", approval()))
+    give(scene, person, "${change.added < 100}")
+    run = answers.start_run(scene.engine, AGENT, "drill", {}).run
+    assert run is not None
+    scene.begin(run, "plan")
+    (scene.root / "new.js").write_bytes(content)
+    scene.submit(run, "plan")
+    assert why(ask(scene, run)) == f"the lines of new.js cannot be compared ({kind})"
 
 
 def test_who_tries_again_until_it_fits_asks_the_person(scene: Scene, person: Person) -> None:

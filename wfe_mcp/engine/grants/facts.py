@@ -5,7 +5,8 @@ not among them: a condition over it would be the agent's own.
 
 Rules:
 1. Whatever a person has to look at is decided by a person: anything unusual (weakened gates are), changed definitions of checks,
-   tests among them, work that someone left out, an attempt that was sent back, open questions, and a change that is not known.
+   tests among them, work that someone left out, an attempt that was sent back, open questions, and a change that is not known:
+   where the lines of one file cannot be compared, no count of lines says anything.
 2. A renamed file is at both places.
 3. An agent cannot try again until it fits: a run of the template that was cancelled since the grant was given ends its use.
 """
@@ -48,12 +49,12 @@ def caller_of(grant: Grant) -> By:
 def facts_of(shown: Mapping[str, Any]) -> dict[str, Any]:
     """What a condition reads. ``shown``: a decision as it is shown, as JSON (``views/approvals/model.py``).
 
-    ``change``: of the run since its start: ``files``, each with ``path``, ``status`` and ``kind``, and the lines ``added`` and ``removed``.
+    ``change``: of the run since its start: ``files``, each with ``path`` and ``status``, and the lines ``added`` and ``removed``.
     ``evidence``: ``gate``, ``state`` and ``level``. ``opinions``: ``reviewer``, ``state`` and the number of ``findings``.
     """
-    files = [file for change in _rows(shown, "changes")[:1] for file in _rows(change, "files")]
+    files = _files(shown)
     places = [
-        {"path": path, "status": file.get("status", ""), "kind": file.get("kind", "text")}
+        {"path": path, "status": file.get("status", "")}
         for file in files
         for path in (file["path"], file.get("old_path"))
         if path
@@ -96,6 +97,7 @@ def _persons(shown: Mapping[str, Any]) -> str:
     changes = _rows(shown, "changes")
     prompt, artifact = _object(shown, "prompt"), _object(shown, "artifact")
     paths = [place["path"] for place in facts_of(shown)["change"]["files"]]
+    unread = [(file["path"], file["kind"]) for file in _files(shown) if file.get("kind", "text") != "text"]
     left_out = [line for line in _rows(shown, "not_done") if line.get("by")]
     is_known = all(change.get("before") and change.get("after") for change in changes[:1])
     unknown = "" if changes and is_known else "no change is shown"
@@ -104,6 +106,7 @@ def _persons(shown: Mapping[str, Any]) -> str:
     reasons = (
         *(f"this is unusual: {line['text']}" for line in _rows(shown, "unusual") if line["weight"] != "note"),
         *(f"it changes {path}, which defines checks" for path in paths if defines_checks(path)),
+        *(f"the lines of {path} cannot be compared ({kind})" for path, kind in unread),
         *(f"{line['by']} left out {line.get('gate') or line['phase']}" for line in left_out),
         "an attempt was sent back" if sent_back else "",
         "it leaves questions open" if _rows(artifact, "questions") else "",
@@ -200,6 +203,10 @@ def use_fault(tx: Tx, loaded: LoadedRun, event: EventRecord) -> str:
         reason = _gate_refused(grant, gates[use.gate]) or why_not(grant, shown)
     reason = reason or _cancelled_since(tx, loaded.record.project_id, grant, event.at)
     return f"grant {grant.id} does not approve it: {reason}" if reason else ""
+
+
+def _files(shown: Mapping[str, Any]) -> Sequence[Any]:
+    return [file for change in _rows(shown, "changes")[:1] for file in _rows(change, "files")]
 
 
 def _rows(values: Mapping[str, Any], name: str) -> Sequence[Any]:
