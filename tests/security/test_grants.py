@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,9 +13,10 @@ import pytest
 from tests.engine.approvals.people import ada
 from tests.engine.scene import AGENT, Scene, approval, phase
 from tests.security.forger import Forger
+from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.model import Assurance, By, Channel, Person
 from wfe_mcp.engine.approvals import decide as approvals
-from wfe_mcp.engine.grants.grants import Grant, GrantUse, draft_grant, give_grant, grant_named, keep_use
+from wfe_mcp.engine.grants.grants import Grant, GrantUse, draft_grant, end_grant, give_grant
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals.answers import ask_approval
@@ -66,6 +68,13 @@ def granted(scene: Scene, person: Person) -> str:
 
 def found(scene: Scene) -> set[tuple[str, str]]:
     return {(one.code, one.message) for one in verify(scene.engine).findings}
+
+
+def use_unasked(scene: Scene, run: str, row: str = "1") -> None:
+    """A program of the agent uses the grant for what is to be decided now; it asks nothing."""
+    view = open_approval(scene.engine, overview_of(scene.engine, run), "plan")
+    assert view is not None
+    approvals.decide(scene.engine, GRANTED, run, "plan", grant=partial(_use_with, plain(view), sealed=True, row=row))
 
 
 def faults(scene: Scene) -> list[str]:
@@ -184,12 +193,44 @@ def test_a_use_before_its_grant_was_given_is_found(scene: Scene, person: Person)
     assert faults(scene) == ["grant g-1 was not in force then"]
 
 
+@pytest.mark.attack("the clock is set back, and a grant is used that the person had ended", "detected", "T1")
+def test_a_use_after_its_grant_was_ended_is_found_whatever_the_clock_says(scene: Scene, person: Person) -> None:
+    give(scene, person)
+    run = begin(scene)
+    scene.clock.advance(seconds=60)
+    end_grant(scene.engine, person, "g-1")
+    scene.clock.advance(seconds=-30)
+    assert not ask_approval(scene.engine, AGENT, run, "plan").ok
+    use_unasked(scene, run)
+    assert faults(scene) == ["grant g-1 was not in force then"]
+
+
+@pytest.mark.attack("an agent's own program counts two uses of a grant as the same one", "detected", "T1")
+@pytest.mark.parametrize("row", ["1-again", "2"])
+def test_uses_are_counted_one_by_one(scene: Scene, person: Person, row: str) -> None:
+    granted(scene, person)
+    use_unasked(scene, begin(scene), row)
+    assert set(faults(scene)) == {"the uses of grant g-1 are not counted one by one"}
+
+
+def test_a_grant_that_was_ended_in_the_second_of_its_use_was_in_force_then(scene: Scene, person: Person) -> None:
+    give(scene, person)
+    run = begin(scene)
+    scene.clock.advance(milliseconds=100)
+    assert ask_approval(scene.engine, AGENT, run, "plan").ok
+    scene.clock.advance(milliseconds=100)
+    end_grant(scene.engine, person, "g-1")
+    assert found(scene) == set()
+
+
 def _kept(forger: Forger) -> tuple[str, str]:
     ((name, text),) = forger.read("SELECT name, value FROM secret WHERE name LIKE 'grant:%'")
     return name, text
 
 
-def _use_with(shown: dict[str, object], current: RunChange, path: PhasePath, *, sealed: bool) -> dict[str, str]:
+def _use_with(
+    shown: dict[str, object], current: RunChange, path: PhasePath, *, sealed: bool, row: str = "1"
+) -> dict[str, str]:
     """Use ``g-1`` for the first time, as a program that calls the engine could; ``shown``: what it says that the grant saw."""
     attempt, document = current.attempt(path), current.tx.documents.keep(shown)
     if sealed:
@@ -198,7 +239,7 @@ def _use_with(shown: dict[str, object], current: RunChange, path: PhasePath, *, 
     use = GrantUse(
         1, current.run.id, path, attempt.number, attempt.gate, attempt.sha256 or "", document, current.at.isoformat()
     )
-    keep_use(current.tx, project, grant_named(current.tx, project, "g-1"), use, SYSTEM, current.at)
+    current.tx.secrets.set(f"grant-used:{project}:g-1:{row}", canonical_json(asdict(use)), SYSTEM, current.at)
     return {"grant": "g-1", "comment": "use 1 of 1"}
 
 

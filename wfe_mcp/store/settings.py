@@ -45,6 +45,11 @@ _NEW_EVENT = insert(SETTING_EVENT)
 _EVENTS = select(*columns_for(SettingEvent, SETTING_EVENT)).order_by(SETTING_EVENT.c.seq)
 _LAST = select(SETTING_EVENT.c.seq, SETTING_EVENT.c.hash).order_by(desc(SETTING_EVENT.c.seq)).limit(1)
 
+_CHANGES = (
+    select(SETTING_EVENT.c.seq, SETTING_EVENT.c.name)
+    .where(SETTING_EVENT.c.name >= bindparam("from_"), SETTING_EVENT.c.name < bindparam("to_"))
+    .order_by(SETTING_EVENT.c.seq)
+)
 _OF_NAME = bound(SETTING_EVENT, "type", "name")
 _NOTED = select(SETTING_EVENT.c.at).where(*_OF_NAME).order_by(SETTING_EVENT.c.seq).limit(1)
 _NOTED_BY = (
@@ -91,6 +96,11 @@ class SettingsLogRepository(Repository):
     def events(self) -> list[SettingEvent]:
         """Every change, oldest first."""
         return self._all(SettingEvent, _EVENTS)
+
+    def changes_of(self, prefix: str) -> list[tuple[int, str]]:
+        """The number and the name of every change of what has a name that begins with ``prefix``, oldest first."""
+        rows = self._connection.execute(_CHANGES, {"from_": prefix, "to_": f"{prefix}\uffff"})
+        return [(int(row.seq), str(row.name)) for row in rows]
 
     def sign(self) -> None:
         """Sign what a person changed in this transaction; called before its commit."""

@@ -13,13 +13,24 @@ Rules:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.approval_guards import gate_of
 from wfe_mcp.core.model import Assurance, By, Channel, RunStatus
 from wfe_mcp.core.paths import PhasePath, declared_path
-from wfe_mcp.engine.grants.grants import Grant, GrantUse, grant_named, grants_of, holds, inside_held, keep_use, uses_of
+from wfe_mcp.engine.grants.grants import (
+    Grant,
+    GrantUse,
+    grant_named,
+    grants_of,
+    holds,
+    inside_held,
+    keep_use,
+    place_fault,
+    uses_of,
+)
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.workflow.expressions import ExpressionError
 from wfe_mcp.workspace.git.watched import defines_checks
@@ -186,12 +197,16 @@ def use_fault(tx: Tx, loaded: LoadedRun, event: EventRecord) -> str:
         return f"there is no grant {event.payload.get('grant')!r}"
     if use is None or not 1 <= use.number <= grant.uses or use.shown not in tx.seals.shown_hashes(loaded.record.id):
         return f"it is no use of grant {grant.id} that counts"
-    if grant.state(use.number - 1, event.at) != "live" or event.at < datetime.fromisoformat(grant.given_at):
+    if replace(grant, ended_at="").state(use.number - 1, event.at) != "live" or event.at < datetime.fromisoformat(
+        grant.given_at
+    ):
         return f"grant {grant.id} was not in force then"
     if By(event.actor, event.channel, event.assurance) != caller_of(grant):
         return f"it names another caller than grant {grant.id}"
     if not is_about(grant, loaded, use.phase):
         return f"grant {grant.id} is about another phase, or another version of the template"
+    if fault := place_fault(tx, loaded.record.project_id, grant, use.number):
+        return fault
     shown = cast("dict[str, Any]", tx.documents.load(use.shown))
     seen = (shown.get("run"), shown.get("phase"), shown.get("attempt"), shown.get("sha256"))
     if seen != (use.run, use.phase, use.attempt, use.sha256):

@@ -69,7 +69,7 @@ class Grant:
 
     def state(self, used: int, now: datetime) -> State:
         """Whether it can be used ``now``, and why not. ``used``: how often it was."""
-        if self.ended_at and datetime.fromisoformat(self.ended_at) <= now:
+        if self.ended_at:
             return "ended"
         if datetime.fromisoformat(self.expires_at) <= now:
             return "expired"
@@ -163,13 +163,25 @@ def grant_named(tx: Tx, project_id: str, id_: str) -> Grant:
 
 def uses_of(tx: Tx, project_id: str, id_: str) -> list[GrantUse]:
     """How the grant was used, first to last."""
-    rows = tx.secrets.with_prefix(f"{GRANT_USED}:{project_id}:{id_}:").values()
+    rows = tx.secrets.with_prefix(_used(project_id, id_)).values()
     return sorted((decode(text, type=GrantUse) for text in rows), key=lambda use: use.number)
+
+
+def place_fault(tx: Tx, project_id: str, grant: Grant, number: int) -> str:
+    """Why use ``number`` of ``grant`` has not its place in the log of the settings; the order there holds whatever a clock said."""
+    row, used = _row(project_id, grant.id), _used(project_id, grant.id)
+    given, *ended = (seq for seq, name in tx.settings_log.changes_of(row) if name == row)
+    taken = tx.settings_log.changes_of(used)
+    numbers = [use.number for use in uses_of(tx, project_id, grant.id)]
+    if [name for _, name in taken] != [f"{used}{one}" for one in numbers] or numbers != [*range(1, len(taken) + 1)]:
+        return f"the uses of grant {grant.id} are not counted one by one"
+    at = taken[number - 1][0]
+    return "" if given < at and all(at < seq for seq in ended) else f"grant {grant.id} was not in force then"
 
 
 def keep_use(tx: Tx, project_id: str, grant: Grant, use: GrantUse, by: By, at: datetime) -> None:
     """Record a use, in the transaction of its approval."""
-    tx.secrets.set(f"{GRANT_USED}:{project_id}:{grant.id}:{use.number}", canonical_json(asdict(use)), by, at)
+    tx.secrets.set(f"{_used(project_id, grant.id)}{use.number}", canonical_json(asdict(use)), by, at)
 
 
 def holds(grant: Grant, facts: Mapping[str, Any]) -> bool:
@@ -184,6 +196,10 @@ def inside_held(plan: CompiledTemplate, phase: str) -> bool:
 
 def _row(project_id: str, id_: str = "") -> str:
     return f"{GRANT}:{project_id}:{id_}"
+
+
+def _used(project_id: str, id_: str) -> str:
+    return f"{GRANT_USED}:{project_id}:{id_}:"
 
 
 def _refuse_program(by: By) -> None:
