@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +18,7 @@ from wfe_mcp.core.model import Assurance, By, Channel, Person
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.grants.grants import Grant, GrantUse, draft_grant, end_grant, give_grant
 from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.runs import control
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals.answers import ask_approval
 from wfe_mcp.views.approvals.audit import verify
@@ -96,6 +97,17 @@ def test_an_approval_that_no_use_counts_is_found(scene: Scene, person: Person) -
     run = begin(scene)
     approvals.decide(scene.engine, GRANTED, run, "plan", grant=_named_alone)
     assert faults(scene) == ["it is no use of grant g-1 that counts"]
+
+
+@pytest.mark.attack(
+    "an agent decides anything else through the engine, in the name of a grant that it used", "detected", "T1"
+)
+@pytest.mark.parametrize(("move", "name"), [(control.retry, "plan"), (approvals.reject, "build")])
+def test_a_grant_does_nothing_but_approve(scene: Scene, person: Person, move: Any, name: str) -> None:
+    run = granted(scene, person)
+    scene.do(run, "build")
+    move(scene.engine, GRANTED, run, name, "again")
+    assert "decision_unsigned" in {code for code, _ in found(scene)}
 
 
 @pytest.mark.attack("the use of a grant is said to be of another run", "detected", "T1")

@@ -199,6 +199,12 @@ def _rejects(values: dict[str, Any], answer: _Answer, loaded: LoadedRun) -> bool
 # what standing grants gave
 
 
+def by_grant(events: Sequence[EventRecord]) -> set[int]:
+    """The numbers of the events that an approval by a grant caused: those of its transaction, which has a time of its own."""
+    times = {event.at for event in events if event.type == "ApprovalGiven" and event.payload.get("grant")}
+    return {event.seq for event in events if event.channel is Channel.GRANT and event.at in times}
+
+
 def unproven_by_grant(tx: Tx, loaded: LoadedRun, events: Sequence[EventRecord]) -> Iterator[Discrepancy]:
     """The approvals in the log of a run that name a grant, or come through one, and that no grant gave.
 

@@ -36,6 +36,7 @@ from wfe_mcp.engine.grants.grants import GRANT
 from wfe_mcp.engine.integrity.approval_audit import (
     TOO_FEW,
     MoveKeys,
+    by_grant,
     moved_by_passkey,
     too_few_people,
     unproven_by_grant,
@@ -138,17 +139,13 @@ def audit_run(engine: Engine, tx: Tx, run: RunId, keys: DecisionKeys) -> SignedD
 def _run_rows(tx: Tx, run: RunId, before: tuple[int, str] | None) -> Iterator[_LoggedEvent]:
     """The events of a run, each with whether what it does needs a person."""
     state = RunState()
-    rows = list(tx.events.log(run))
-    by_hand = {
-        opinion.id
-        for opinion in tx.opinions.of_run(run)
-        if opinion.model == MANUAL_MODEL and opinion.asked_by == "gate"
-    }
+    rows, opinions = list(tx.events.log(run)), tx.opinions.of_run(run)
+    granted = by_grant(rows)
+    by_hand = {opinion.id for opinion in opinions if (opinion.model, opinion.asked_by) == (MANUAL_MODEL, "gate")}
     events: Iterator[Any] = iter(()) if before is None else tx.events.core_events(run)
     for row in rows:
         needs, event = False, None
-        # What follows from a grant proves no person; its approval is judged by ``unproven_by_grant``.
-        assurance = Assurance.AGENT if row.channel is Channel.GRANT else row.assurance
+        assurance = Assurance.AGENT if row.seq in granted else row.assurance  # it is judged by ``unproven_by_grant``
         if before is not None:
             try:
                 event = next(events)
