@@ -22,7 +22,7 @@ from wfe_mcp.engine.runs import control
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals.answers import ask_approval
 from wfe_mcp.views.approvals.audit import verify
-from wfe_mcp.views.approvals.grants import seen_sha256
+from wfe_mcp.views.approvals.grants import grant_list, seen_sha256
 from wfe_mcp.views.approvals.shown import open_approval
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.values.model import plain
@@ -138,6 +138,30 @@ def test_a_grant_that_no_person_signed_is_found(scene: Scene, person: Person) ->
         agent = By("ada", Channel.CLI, Assurance.HUMAN)
         tx.secrets.set(f"grant:{scene.engine.project_id}:g-2", text, agent, scene.clock())
     assert "decision_unsigned" in {code for code, _ in found(scene)}
+
+
+HOSTILE = [
+    '{"id":"g-x"}',
+    "{",
+    '{"id":"g-9"}',
+    json.dumps(
+        dict.fromkeys(("id", "template", "template_sha256", "phase", "when", "given_at", "expires_at"), "g-x")
+        | {"uses": 1}
+    ),
+]
+
+
+@pytest.mark.attack("a grant, or a use of one, that cannot be read is written into the settings", "detected", "T1")
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_row_that_cannot_be_read_stops_no_one(scene: Scene, person: Person, text: str) -> None:
+    give(scene, person)
+    with scene.store.tx() as tx:
+        for name in ("grant:{}:g-x", "grant-used:{}:g-1:x"):
+            tx.secrets.set(name.format(scene.engine.project_id), text, AGENT, scene.clock())
+    assert [grant.id for grant in grant_list(scene.engine).grants] == ["g-1"]
+    assert ask_approval(scene.engine, AGENT, begin(scene), "plan").ok
+    assert "decision_unsigned" in {code for code, _ in found(scene)}
+    assert "the uses of grant g-1 are not counted one by one" in faults(scene)
 
 
 @pytest.mark.attack(

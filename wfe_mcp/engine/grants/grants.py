@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from msgspec import DecodeError
 from msgspec.json import decode
 
 from wfe_mcp.core.canonical import canonical_json
@@ -24,6 +25,7 @@ from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import Assurance
 from wfe_mcp.core.texts import refuse_unkept
 from wfe_mcp.engine.templates.catalogue import find_template
+from wfe_mcp.store.records.runs import UNREADABLE
 from wfe_mcp.workflow.expressions import ExpressionError, Expressions, source_of
 
 if TYPE_CHECKING:
@@ -90,6 +92,9 @@ class GrantUse:
     at: str
 
 
+Row = TypeVar("Row", Grant, GrantUse)
+
+
 def draft_grant(engine: Engine, template: str, phase: str, when: str, uses: int, until: datetime) -> Grant:
     """The grant that a person would sign, valid ``until`` then. Refuses what no grant can approve, and a condition that cannot be evaluated."""
     now = engine.clock()
@@ -147,9 +152,10 @@ def end_grant(engine: Engine, by: By, id_: str) -> Grant:
 
 
 def grants_of(tx: Tx, project_id: str) -> list[Grant]:
-    """All grants of a project, oldest first."""
-    rows = tx.secrets.with_prefix(_row(project_id)).values()
-    return sorted((decode(text, type=Grant) for text in rows), key=lambda grant: int(grant.id.removeprefix("g-")))
+    """All grants of a project, oldest first; a row that we did not write is none, and ``verify`` names it."""
+    read = {name: _read(text, Grant) for name, text in tx.secrets.with_prefix(_row(project_id)).items()}
+    grants = (grant for name, grant in read.items() if grant is not None and name == _row(project_id, grant.id))
+    return sorted(grants, key=lambda grant: (len(grant.id), grant.id))
 
 
 def grant_named(tx: Tx, project_id: str, id_: str) -> Grant:
@@ -162,9 +168,9 @@ def grant_named(tx: Tx, project_id: str, id_: str) -> Grant:
 
 
 def uses_of(tx: Tx, project_id: str, id_: str) -> list[GrantUse]:
-    """How the grant was used, first to last."""
-    rows = tx.secrets.with_prefix(_used(project_id, id_)).values()
-    return sorted((decode(text, type=GrantUse) for text in rows), key=lambda use: use.number)
+    """How the grant was used, first to last; a row that we did not write is no use."""
+    read = (_read(text, GrantUse) for text in tx.secrets.with_prefix(_used(project_id, id_)).values())
+    return sorted((use for use in read if use is not None), key=lambda use: use.number)
 
 
 def place_fault(tx: Tx, project_id: str, grant: Grant, number: int) -> str:
@@ -192,6 +198,17 @@ def holds(grant: Grant, facts: Mapping[str, Any]) -> bool:
 def inside_held(plan: CompiledTemplate, phase: str) -> bool:
     """Whether ``phase`` belongs to a template that the template runs inside, whose bytes are its own."""
     return any(phase.startswith(f"{path}.") for path in plan.held)
+
+
+def _read(text: str, type_: type[Row]) -> Row | None:
+    try:
+        row = decode(text, type=type_)
+        if isinstance(row, Grant):
+            row.state(0, max(datetime.now(UTC), datetime.fromisoformat(row.given_at)))  # both are times in UTC
+            Assurance[row.assurance.upper()]
+    except (*UNREADABLE, DecodeError):
+        return None
+    return row
 
 
 def _row(project_id: str, id_: str = "") -> str:
