@@ -269,6 +269,19 @@ def test_what_was_sent_back_is_for_the_person(scene: Scene, person: Person) -> N
     assert why(ask(scene, run)) == "an attempt was sent back"
 
 
+def test_what_was_sent_back_to_an_earlier_phase_is_for_the_person(scene: Scene, person: Person) -> None:
+    scene.define(phase("plan"), phase("build", approval()))
+    give(scene, person, name="build")
+    run = answers.start_run(scene.engine, AGENT, "drill", {}).run
+    assert run is not None
+    for title in ("one", "two"):
+        scene.do(run, "plan", {"title": title})
+        scene.do(run, "build", {"title": title})
+        if title == "one":
+            approvals.reject(scene.engine, person, run, "build", "Plan it otherwise.", to="plan")
+    assert why(ask(scene, run, "build")) == "an attempt was sent back"
+
+
 def test_what_an_agent_left_out_is_for_the_person(scene: Scene, person: Person) -> None:
     scene.define(phase("try", skip="agent"), phase("plan", approval()))
     give(scene, person)

@@ -32,12 +32,14 @@ from wfe_mcp.engine.grants.grants import (
     uses_of,
 )
 from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.store.records.approvals import RequestStatus
 from wfe_mcp.workflow.expressions import ExpressionError
 from wfe_mcp.workspace.git.watched import defines_checks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from wfe_mcp.core.model import RunId
     from wfe_mcp.core.spec import GateSpec
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store import Tx
@@ -150,6 +152,7 @@ def take_use(grant: Grant, shown: str, current: RunChange, path: PhasePath) -> d
     reason = _gate_refused(now, gate_of(current.state, attempt))
     if not is_about(now, current.loaded, path) or inside_held(current.plan, now.phase):
         reason = "it is about another phase, or another version of the template"
+    reason = reason or _sent_back(tx, current.run.id, path, attempt.number)
     reason = reason or _cancelled_since(tx, project, now, current.at)
     if reason:
         raise NotGranted(reason)
@@ -166,6 +169,15 @@ def _gate_refused(grant: Grant, gate: GateSpec) -> str:
     if Assurance[gate.assurance.upper()] > Assurance[grant.assurance.upper()]:
         return f"this asks for the assurance {gate.assurance}"
     return ""
+
+
+def _sent_back(tx: Tx, run: RunId, phase: str, attempt: int) -> str:
+    """Whether an attempt before this one was sent back; one that went back to an earlier phase is not shown as rejected."""
+    is_rejected = any(
+        asked.phase == phase and asked.attempt < attempt and asked.status is RequestStatus.REJECTED
+        for asked in tx.approvals.of_run(run)
+    )
+    return "an attempt was sent back" if is_rejected else ""
 
 
 def _cancelled_since(tx: Tx, project: str, grant: Grant, at: datetime) -> str:
@@ -216,6 +228,7 @@ def use_fault(tx: Tx, loaded: LoadedRun, event: EventRecord) -> str:
     reason = "it is no gate of this phase"
     if use.gate < len(gates) and gates[use.gate].kind == "approval":
         reason = _gate_refused(grant, gates[use.gate]) or why_not(grant, shown)
+    reason = reason or _sent_back(tx, loaded.record.id, use.phase, use.attempt)
     reason = reason or _cancelled_since(tx, loaded.record.project_id, grant, event.at)
     return f"grant {grant.id} does not approve it: {reason}" if reason else ""
 
