@@ -28,6 +28,8 @@ from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.values.model import plain
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.run_change import RunChange
 
@@ -71,11 +73,12 @@ def found(scene: Scene) -> set[tuple[str, str]]:
     return {(one.code, one.message) for one in verify(scene.engine).findings}
 
 
-def use_unasked(scene: Scene, run: str, row: str = "1") -> None:
+def use_unasked(scene: Scene, run: str, row: str = "1", lie: Mapping[str, object] | None = None) -> None:
     """A program of the agent uses the grant for what is to be decided now; it asks nothing."""
     view = open_approval(scene.engine, overview_of(scene.engine, run), "plan")
     assert view is not None
-    approvals.decide(scene.engine, GRANTED, run, "plan", grant=partial(_use_with, plain(view), sealed=True, row=row))
+    use = partial(_use_with, plain(view) | dict(lie or {}), sealed=True, row=row)
+    approvals.decide(scene.engine, GRANTED, run, "plan", grant=use)
 
 
 def faults(scene: Scene) -> list[str]:
@@ -197,6 +200,43 @@ def test_what_a_grant_saw_follows_from_the_log(
     use = partial(_use_with, shown, sealed=sealed)
     approvals.decide(scene.engine, GRANTED, run, "plan", grant=use)
     assert {"grant_unproven", "shown_differs"} & {code for code, _ in found(scene)}
+
+
+@pytest.mark.attack(
+    "an agent's own program leaves out of what a grant saw that a file is a link now, or ignored", "detected", "T1"
+)
+@pytest.mark.parametrize("name", [".env", "app.py"])
+def test_what_is_unusual_about_the_files_follows_from_them(scene: Scene, person: Person, name: str) -> None:
+    give(scene, person, "${true}")
+    scene.write(".gitignore", ".env\n")
+    run = answers.start_run(scene.engine, AGENT, "drill", {}).run
+    assert run is not None
+    scene.begin(run, "plan")
+    (scene.root / name).unlink(missing_ok=True)
+    (scene.root / name).symlink_to("/etc/hosts")
+    scene.submit(run, "plan")
+    view = open_approval(scene.engine, overview_of(scene.engine, run), "plan")
+    assert view is not None
+    assert name in view.unusual[0].text
+    use_unasked(scene, run, lie={"unusual": []})
+    assert faults(scene)
+
+
+@pytest.mark.attack("an agent's own program leaves an ignored file out of what a grant saw", "detected", "T1")
+def test_the_ignored_files_that_a_grant_saw_follow_from_the_log(scene: Scene, person: Person) -> None:
+    give(scene, person, "${true}")
+    scene.write(".gitignore", ".env\n")
+    run = answers.start_run(scene.engine, AGENT, "drill", {}).run
+    assert run is not None
+    scene.begin(run, "plan")
+    scene.write(".env", "PYTHONPATH=elsewhere\n")
+    scene.submit(run, "plan")
+    view = open_approval(scene.engine, overview_of(scene.engine, run), "plan")
+    assert view is not None
+    (change,) = plain(view)["changes"]
+    assert change.pop("watched")
+    use_unasked(scene, run, lie={"unusual": [], "changes": [change]})
+    assert "shown_differs" in {code for code, _ in found(scene)}
 
 
 @pytest.mark.attack("a file that the condition does not allow is renamed into a folder that it allows", "held", "T1")

@@ -34,7 +34,7 @@ from wfe_mcp.engine.grants.grants import (
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.store.records.approvals import RequestStatus
 from wfe_mcp.workflow.expressions import ExpressionError
-from wfe_mcp.workspace.git.watched import defines_checks
+from wfe_mcp.workspace.git.watched import defines_checks, is_draft
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import EventRecord, LoadedRun
 
 
+_LINK = "120000"
+"""Git's mode of a link."""
 _LOOKED_AT = 100
 """So many cancelled runs of the template, the newest, are looked at."""
 
@@ -110,6 +112,10 @@ def _persons(shown: Mapping[str, Any]) -> str:
     changes = _rows(shown, "changes")
     prompt, artifact = _object(shown, "prompt"), _object(shown, "artifact")
     paths = [place["path"] for place in facts_of(shown)["change"]["files"]]
+    linked = [file["path"] for file in _files(shown) if file.get("new_mode") == _LINK != file.get("old_mode", _LINK)]
+    ignored = [
+        file["name"] for change in changes[:1] for file in _rows(change, "watched") if not is_draft(file["name"])
+    ]
     unread = [(file["path"], file["kind"]) for file in _files(shown) if file.get("kind", "text") != "text"]
     left_out = [line for line in _rows(shown, "not_done") if line.get("by")]
     is_known = all(change.get("before") and change.get("after") for change in changes[:1])
@@ -119,6 +125,8 @@ def _persons(shown: Mapping[str, Any]) -> str:
     reasons = (
         *(f"this is unusual: {line['text']}" for line in _rows(shown, "unusual") if line["weight"] != "note"),
         *(f"it changes {path}, which defines checks" for path in paths if defines_checks(path)),
+        *(f"{path} is a link now, and no file" for path in linked),
+        *(f"it changes {path}, which git ignores" for path in ignored),
         *(f"the lines of {path} cannot be compared ({kind})" for path, kind in unread),
         *(f"{line['by']} left out {line.get('gate') or line['phase']}" for line in left_out),
         "an attempt was sent back" if sent_back else "",

@@ -224,7 +224,9 @@ def _unlike_trees(
         elif before and after:
             again = change_between(Path(then.record.worktree), str(change["since"]), before, after, ignored)
             files = json.loads(canonical_json(plain(again.files)))
-            if not again.note and not _same_files(files, change.get("files", [])):
+            watched = json.loads(canonical_json(plain(again.watched)))
+            is_same = watched == change.get("watched", []) and _same_files(files, change.get("files", []))
+            if not again.note and not is_same:
                 yield str(change["since"])
 
 
