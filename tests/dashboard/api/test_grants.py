@@ -34,6 +34,12 @@ def test_only_the_person_gives_a_grant_and_only_as_it_was_shown(
     assert ended["state"] == "ended"
 
 
+@pytest.mark.attack("who may only read has the server evaluate a condition that takes all its memory", "held", "T1")
+def test_who_may_only_read_tries_no_condition(scene: Scene, connect: Connect) -> None:
+    scene.define(phase("plan", approval()))
+    assert connect("read").post("/grants/draft", **WANTED, minutes=60).code == "forbidden"
+
+
 def test_a_draft_of_what_no_grant_can_approve_is_refused(scene: Scene, person: Program) -> None:
     scene.define(phase("plan", approval(people=2)))
     assert person.post("/grants/draft", **WANTED, minutes=60).code == "bad_argument"

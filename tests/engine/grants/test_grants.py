@@ -229,6 +229,7 @@ def test_no_grant_lets_steps_act(scene: Scene, person: Person) -> None:
     ("when", "why"),
     [
         ("size(change.files) < 3", "is no condition"),
+        ("${size(change.files)", "cannot be evaluated: the closing brace is missing"),
         ("${size(changed) < 3}", "cannot be evaluated"),
         ("${change.lines < 3}", "there is no key 'lines'"),
         ("${attempt}", "must be true or false"),

@@ -54,7 +54,7 @@ def list_grants(caller: Reads, project: str = "") -> JSONResponse:
 
 
 @router.post("/grants/draft", response_model=answer_of(UnsignedGrant))
-def draft(caller: Reads, body: GrantDraft) -> JSONResponse:
+def draft(caller: Manages, body: GrantDraft) -> JSONResponse:
     """What a person reads before they sign a grant; nothing is kept."""
     engine = caller.engine(body.project)
     until = engine.clock() + timedelta(minutes=body.minutes)

@@ -253,12 +253,6 @@ def _gates(phase: Any) -> list[Any]:
 
 def _refuse_condition(when: str) -> None:
     refuse_unkept({"when": when})
-    if source_of(when) is None:
-        raise Refused(
-            "bad_argument",
-            f"{when[:80]!r} is no condition.",
-            "Write one expression: '${size(change.files) <= 3 && change.added < 100}'. It reads: " + ", ".join(FACTS),
-        )
     nothing: dict[str, Any] = {
         "change": {"files": [], "added": 0, "removed": 0},
         "evidence": [],
@@ -266,6 +260,13 @@ def _refuse_condition(when: str) -> None:
         "attempt": 1,
     }
     try:
+        if source_of(when) is None:
+            raise Refused(
+                "bad_argument",
+                f"{when[:80]!r} is no condition.",
+                "Write one expression: '${size(change.files) <= 3 && change.added < 100}'. It reads: "
+                + ", ".join(FACTS),
+            )
         Expressions(FACTS).is_true(when, nothing)
     except ExpressionError as error:
         raise Refused(
