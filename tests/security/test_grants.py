@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.engine.approvals.people import ada
-from tests.engine.scene import AGENT, Scene, approval, phase
+from tests.engine.scene import AGENT, Scene, approval, phase, refused
 from tests.security.forger import Forger
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.model import Assurance, By, Channel, Person
@@ -287,6 +287,19 @@ def test_uses_are_counted_one_by_one(scene: Scene, person: Person, row: str) -> 
     granted(scene, person)
     use_unasked(scene, begin(scene), row)
     assert set(faults(scene)) == {"the uses of grant g-1 are not counted one by one"}
+
+
+def test_what_was_edited_before_a_grant_approves_is_not_ascribed_to_the_person(scene: Scene, person: Person) -> None:
+    give(scene, person)
+    run = begin(scene)
+    scene.mirror(run, "plan", 1, "artifact.json").write_text('{"title": "Edited"}')
+    assert refused(ask_approval, scene.engine, AGENT, run, "plan").code == "stale_revision"
+    assert found(scene) == set()
+    with scene.store.read() as tx:
+        assert {str(event.channel) for event in tx.events.of_run(scene.engine.load(tx, run).record.id)} == {
+            "mcp",
+            "system",
+        }
 
 
 def test_a_grant_that_was_ended_in_the_second_of_its_use_was_in_force_then(scene: Scene, person: Person) -> None:

@@ -116,11 +116,12 @@ def decide(
     # Before the transaction: reading all files under the write lock would block every other process.
     now, code = files_now(engine, run_id, path), _code(engine, by, run_id)
     judge_edit(engine, run_id, path)
-    with change_run(engine, run_id, by) as current:
+    with change_run(engine, run_id, by if grant is None else SYSTEM) as current:
         _expect_approval(current, path)
         _match_request(current, path, request)
         # Both leave a refusal for after the commit: the gates run again, or the request is issued again.
         if not _changed_meanwhile(current, path, now) and not _asked_about_others(current, path, now):
+            current.by = by  # a grant does nothing but approve: what was found before that is the server's
             _match(current, path, sha256)
             _keep_shown(current, path, approval)
             target = target_record(current, current.attempt(path), now.head)

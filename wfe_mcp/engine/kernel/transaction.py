@@ -60,7 +60,7 @@ def change_run_in(
     _react(current)
     # Records without an event of their own need one too: it seals them.
     if current.events or tx.seals.has_unnamed(current.run.id):
-        current.loaded = tx.runs.save(loaded, current.state, current.events, by, current.at, _facts(current))
+        current.loaded = tx.runs.save(loaded, current.state, current.events, current.by, current.at, _facts(current))
         # Not now: the change may still be undone, and hooks read the run as it was saved.
         tx.after_commit(lambda: _announce(current))
 
