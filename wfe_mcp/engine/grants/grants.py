@@ -169,25 +169,25 @@ def grant_named(tx: Tx, project_id: str, id_: str) -> Grant:
 
 def uses_of(tx: Tx, project_id: str, id_: str) -> list[GrantUse]:
     """How the grant was used, first to last; a row that we did not write is no use."""
-    read = (_read(text, GrantUse) for text in tx.secrets.with_prefix(_used(project_id, id_)).values())
+    read = (_read(text, GrantUse) for text in tx.secrets.with_prefix(_use_row(project_id, id_)).values())
     return sorted((use for use in read if use is not None), key=lambda use: use.number)
 
 
 def place_fault(tx: Tx, project_id: str, grant: Grant, number: int) -> str:
     """Why use ``number`` of ``grant`` has not its place in the log of the settings; the order there holds whatever a clock said."""
-    row, used = _row(project_id, grant.id), _used(project_id, grant.id)
-    given, *ended = (seq for seq, name in tx.settings_log.changes_of(row) if name == row)
+    row, used = _row(project_id, grant.id), _use_row(project_id, grant.id)
+    signed, *ended = (seq for seq, name in tx.settings_log.changes_of(row) if name == row)
     taken = tx.settings_log.changes_of(used)
     numbers = [use.number for use in uses_of(tx, project_id, grant.id)]
-    if [name for _, name in taken] != [f"{used}{one}" for one in numbers] or numbers != [*range(1, len(taken) + 1)]:
+    if [name for _, name in taken] != [f"{used}{count}" for count in numbers] or numbers != [*range(1, len(taken) + 1)]:
         return f"the uses of grant {grant.id} are not counted one by one"
     at = taken[number - 1][0]
-    return "" if given < at and all(at < seq for seq in ended) else f"grant {grant.id} was not in force then"
+    return "" if signed < at and all(at < seq for seq in ended) else f"grant {grant.id} was not in force then"
 
 
 def keep_use(tx: Tx, project_id: str, grant: Grant, use: GrantUse, by: By, at: datetime) -> None:
     """Record a use, in the transaction of its approval."""
-    tx.secrets.set(f"{_used(project_id, grant.id)}{use.number}", canonical_json(asdict(use)), by, at)
+    tx.secrets.set(f"{_use_row(project_id, grant.id)}{use.number}", canonical_json(asdict(use)), by, at)
 
 
 def holds(grant: Grant, facts: Mapping[str, Any]) -> bool:
@@ -215,7 +215,7 @@ def _row(project_id: str, id_: str = "") -> str:
     return f"{GRANT}:{project_id}:{id_}"
 
 
-def _used(project_id: str, id_: str) -> str:
+def _use_row(project_id: str, id_: str) -> str:
     return f"{GRANT_USED}:{project_id}:{id_}:"
 
 
