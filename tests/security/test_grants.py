@@ -24,6 +24,7 @@ from wfe_mcp.views.approvals.answers import ask_approval
 from wfe_mcp.views.approvals.audit import verify
 from wfe_mcp.views.approvals.grants import grant_list, seen_sha256
 from wfe_mcp.views.approvals.shown import open_approval
+from wfe_mcp.views.project.news import news
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.values.model import plain
 
@@ -287,6 +288,15 @@ def test_uses_are_counted_one_by_one(scene: Scene, person: Person, row: str) -> 
     granted(scene, person)
     use_unasked(scene, begin(scene), row)
     assert set(faults(scene)) == {"the uses of grant g-1 are not counted one by one"}
+
+
+def test_what_a_grant_approves_is_new_to_the_person(scene: Scene, person: Person) -> None:
+    visit = {scene.engine.project_id: scene.clock() - timedelta(hours=1)}
+    run = granted(scene, person)
+    (line,) = news(scene.engine, visit).runs
+    assert line.run == run
+    assert line.run == run
+    assert line.events > 5
 
 
 def test_what_was_edited_before_a_grant_approves_is_not_ascribed_to_the_person(scene: Scene, person: Person) -> None:
