@@ -261,6 +261,19 @@ def test_a_cancelled_run_ends_what_a_grant_gives(scene: Scene, person: Person) -
     assert "was cancelled" in ask_approval(scene.engine, AGENT, begin(scene), "plan").data["grants"]["g-1"]
 
 
+@pytest.mark.attack("an agent withdraws what it submitted until a grant fits", "held", "T1")
+def test_what_was_withdrawn_is_for_the_person(scene: Scene, person: Person) -> None:
+    give(scene, person, uses=5)
+    run = begin(scene)
+    approvals.withdraw(scene.engine, AGENT, run, "plan", "The reviewer may like another one.")
+    scene.do(run, "plan")
+    assert (
+        ask_approval(scene.engine, AGENT, run, "plan").data["grants"]["g-1"] == "an attempt was withdrawn or sent back"
+    )
+    use_unasked(scene, run)
+    assert faults(scene) == ["grant g-1 does not approve it: an attempt was withdrawn or sent back"]
+
+
 @pytest.mark.attack("the clock is set back, so that a grant that has ended counts", "detected", "T1")
 def test_a_use_before_its_grant_was_given_is_found(scene: Scene, person: Person) -> None:
     give(scene, person)

@@ -8,7 +8,8 @@ Rules:
    tests among them, work that someone left out, an attempt that was sent back, open questions, and a change that is not known:
    where the lines of one file cannot be compared, no count of lines says anything.
 2. A renamed file is at both places.
-3. An agent cannot try again until it fits: a run of the template that was cancelled since the grant was given ends its use.
+3. An agent cannot try again until it fits: a run of the template that was cancelled since the grant was given ends its use, and
+   in a run what was withdrawn.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.approval_guards import gate_of
-from wfe_mcp.core.model import Assurance, By, Channel, RunStatus
+from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, RunStatus, Stage
 from wfe_mcp.core.paths import PhasePath, declared_path
 from wfe_mcp.engine.grants.grants import (
     Grant,
@@ -32,14 +33,13 @@ from wfe_mcp.engine.grants.grants import (
     uses_of,
 )
 from wfe_mcp.engine.kernel.engine import SYSTEM
-from wfe_mcp.store.records.approvals import RequestStatus
 from wfe_mcp.workflow.expressions import ExpressionError
 from wfe_mcp.workspace.git.watched import defines_checks, is_draft
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from wfe_mcp.core.model import RunId
+    from wfe_mcp.core.model import RunState
     from wfe_mcp.core.spec import GateSpec
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store import Tx
@@ -160,7 +160,7 @@ def take_use(grant: Grant, shown: str, current: RunChange, path: PhasePath) -> d
     reason = _gate_refused(now, gate_of(current.state, attempt))
     if not is_about(now, current.loaded, path) or inside_held(current.plan, now.phase):
         reason = "it is about another phase, or another version of the template"
-    reason = reason or _sent_back(tx, current.run.id, path, attempt.number)
+    reason = reason or _taken_back(current.state, path, attempt.number)
     reason = reason or _cancelled_since(tx, project, now, current.at)
     if reason:
         raise NotGranted(reason)
@@ -179,13 +179,18 @@ def _gate_refused(grant: Grant, gate: GateSpec) -> str:
     return ""
 
 
-def _sent_back(tx: Tx, run: RunId, phase: str, attempt: int) -> str:
-    """Whether an attempt before this one was sent back; one that went back to an earlier phase is not shown as rejected."""
-    is_rejected = any(
-        asked.phase == phase and asked.attempt < attempt and asked.status is RequestStatus.REJECTED
-        for asked in tx.approvals.of_run(run)
+def _taken_back(state: RunState, phase: str, attempt: int) -> str:
+    """Whether a submission before this one ended without the verdict of its last gate: it was withdrawn, or went back to an earlier phase."""
+    last = (Stage.AFTER, len(state.phase(PhasePath(phase)).gates) - 1)
+    tries = [
+        earlier
+        for earlier in state.attempts[PhasePath(phase)][: attempt - 1]
+        if earlier.status is AttemptStatus.SUPERSEDED and earlier.revision and not earlier.fail_kind
+    ]
+    is_taken_back = any(
+        last not in {(verdict.stage, verdict.gate) for verdict in earlier.verdicts} for earlier in tries
     )
-    return "an attempt was sent back" if is_rejected else ""
+    return "an attempt was withdrawn or sent back" if is_taken_back else ""
 
 
 def _cancelled_since(tx: Tx, project: str, grant: Grant, at: datetime) -> str:
@@ -236,7 +241,7 @@ def use_fault(tx: Tx, loaded: LoadedRun, event: EventRecord) -> str:
     reason = "it is no gate of this phase"
     if use.gate < len(gates) and gates[use.gate].kind == "approval":
         reason = _gate_refused(grant, gates[use.gate]) or why_not(grant, shown)
-    reason = reason or _sent_back(tx, loaded.record.id, use.phase, use.attempt)
+    reason = reason or _taken_back(loaded.state, use.phase, use.attempt)
     reason = reason or _cancelled_since(tx, loaded.record.project_id, grant, event.at)
     return f"grant {grant.id} does not approve it: {reason}" if reason else ""
 
