@@ -16,7 +16,7 @@ from wfe_mcp.views.values.model import view_model, view_of
 
 NEVER = (
     "Never: steps, gates with a phrase, a passkey or several people, anything unusual (weakened gates are), changed definitions of "
-    "checks, tests among them, what someone left out, what was sent back, open questions, files that cannot be compared; nor once a run of the template was cancelled after you signed."
+    "checks, tests among them, what someone left out, what was sent back or withdrawn, open questions, files that cannot be compared; nor once a run of the template was cancelled after you signed."
 )
 NOT_DELIVERED = "What it approves is not delivered: verify --branch and the merge want a decision of your own."
 
