@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.engine.approvals.people import ada
 from tests.engine.scene import AGENT, HUMAN, NOTE, Clock, Scene, approval, command, environment, phase, refused
 from tests.forged import Bundle, signed, unnamed
 from wfe_mcp.core import events as e
@@ -21,9 +22,12 @@ from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.grants.grants import draft_grant, give_grant
 from wfe_mcp.engine.transfer.exporting import export_run
 from wfe_mcp.engine.transfer.importing import import_run
 from wfe_mcp.store import Store
+from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.approvals.answers import ask_approval
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -341,3 +345,18 @@ def test_the_person_who_brought_a_run_in_is_in_the_log_of_settings(scene: Scene,
         (noted,) = [event for event in tx.settings_log.events() if event.type == "RunImported"]
     assert noted.name.startswith(run)
     assert noted.actor == "ada"
+
+
+def test_a_run_that_was_cancelled_elsewhere_ends_no_standing_grant(scene: Scene, other: Scene) -> None:
+    other.human = person = ada(other)
+    other.define(phase("plan", approval()))
+    draft = draft_grant(other.engine, "drill", "plan", "${true}", 1, other.clock() + timedelta(hours=1))
+    give_grant(other.engine, person, draft, "")
+    scene.clock.advance(minutes=1)
+    run = scene.start(phase("plan", approval()))
+    answers.control_run(scene.engine, AGENT, run, "cancel")
+    bring(other, bundle_of(scene, run))
+    other.clock.advance(minutes=2)
+    own = other.start(phase("plan", approval()))
+    other.do(own, "plan")
+    assert ask_approval(other.engine, AGENT, own, "plan").ok

@@ -197,7 +197,8 @@ def _cancelled_since(tx: Tx, project: str, grant: Grant, at: datetime) -> str:
     """Which run of the template was cancelled since ``grant`` was given, up to ``at``."""
     page = tx.runs.page(project, grant.template, [RunStatus.CANCELLED], limit=_LOOKED_AT)
     begin = datetime.fromisoformat(grant.given_at)
-    since = (run.id for run in page.runs if run.ended_at is not None and begin <= run.ended_at < at)
+    own = (run for run in page.runs if run.origin_sha256 is None)  # what was imported, no agent tried here
+    since = (run.id for run in own if run.ended_at is not None and begin <= run.ended_at < at)
     run = next(since, "")
     return f"run {run} of the template was cancelled since it was given" if run else ""
 
