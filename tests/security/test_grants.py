@@ -252,7 +252,7 @@ def test_a_rename_hides_no_file(scene: Scene, person: Person) -> None:
     assert ask_approval(scene.engine, AGENT, run, "plan").data["grants"] == {"g-1": "its condition is false"}
 
 
-@pytest.mark.attack("an agent tries again in new runs until a grant fits", "held", "T1")
+@pytest.mark.attack("an agent cancels its run and tries again in a new one until a grant fits", "held", "T1")
 def test_a_cancelled_run_ends_what_a_grant_gives(scene: Scene, person: Person) -> None:
     give(scene, person, uses=5)
     scene.clock.advance(seconds=5)

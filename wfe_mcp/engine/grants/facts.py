@@ -8,8 +8,8 @@ Rules:
    tests among them, work that someone left out, an attempt that was sent back, open questions, and a change that is not known:
    where the lines of one file cannot be compared, no count of lines says anything.
 2. A renamed file is at both places.
-3. An agent cannot try again until it fits: a run of the template that was cancelled since the grant was given ends its use, and
-   in a run what was withdrawn.
+3. An agent does not throw away what did not fit and try again: a run of the template that was cancelled since the grant was given
+   ends its use, and in a run what was withdrawn.
 """
 
 from __future__ import annotations

@@ -117,13 +117,11 @@ def approve_by_grant(engine: Engine, run: str, phase: str, sha256: str = "") -> 
     """
     with engine.store.read() as tx:
         loaded, now = engine.load(tx, run), engine.clock()
-        grants = [
-            grant
-            for grant in grants_of(tx, engine.project_id)
-            if is_about(grant, loaded, phase)
-            and grant.state(len(uses_of(tx, engine.project_id, grant.id)), now) == "live"
-        ]
-    reasons: dict[str, str] = {}
+        about = [grant for grant in grants_of(tx, engine.project_id) if is_about(grant, loaded, phase)]
+        states = [grant.state(len(uses_of(tx, engine.project_id, grant.id)), now) for grant in about]
+    grants = [grant for grant, state in zip(about, states, strict=True) if state == "live"]
+    # Of those that are over, the newest: the person may think that it is still there.
+    reasons = {} if grants or not about else {about[-1].id: f"it is {states[-1]}"}
     shown = open_approval(engine, overview_of(engine, run), phase) if grants else None
     if shown is None:
         return None, reasons
