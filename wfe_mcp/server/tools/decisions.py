@@ -1,5 +1,6 @@
 """The tools that ask the user for approval, ask other models for an opinion, and withdraw a submission.
 
+    a grant of the user approves: decided
     request stored ──► gate accepts an agent's approval: decided
                   ├──► client opens pages: the user decides on the page, with their PIN ──► status(wait_s) reports it
                   ├──► gate accepts a form, client shows forms: the user completes it ──► decided
@@ -28,8 +29,8 @@ WATCH_S = 3600.0
 async def approve(
     call: ToolRequest, run: str, phase: str, sha256: str = "", comment: str = ""
 ) -> Envelope | InputRequiredResult:
-    """Ask the user to approve a submitted phase. You cannot approve for the user: it opens a form, or returns
-    needs_human with what the user can do.
+    """Ask the user to approve a submitted phase: you cannot. It uses their grant, opens a form, or returns needs_human with
+    what they can do.
     """
     brought = None if call.place.is_remote else answer_brought(call.context)
     if brought is not None:
