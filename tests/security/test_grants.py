@@ -16,7 +16,8 @@ from tests.security.forger import Forger
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.model import Assurance, By, Channel, Person
 from wfe_mcp.engine.approvals import decide as approvals
-from wfe_mcp.engine.grants.grants import Grant, GrantUse, draft_grant, end_grant, give_grant
+from wfe_mcp.engine.grants.drafts import draft_grant
+from wfe_mcp.engine.grants.grants import Grant, GrantUse, end_grant, give_grant
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views.answers import tool_answers as answers

@@ -192,7 +192,7 @@ def test_a_server_starts_where_its_folder_was_removed_and_its_calls_say_so(house
         assert len(child.read()["result"]["tools"]) == 16
         child.ask("tools/call", name="status", arguments={})
         answer = child.read()["result"]["content"][0]["text"]
-        assert answer.startswith("unavailable: The folder in which this was started no longer exists.")
+        assert answer.startswith("unavailable: The current folder no longer exists.")
         assert child.end() == 0
 
 

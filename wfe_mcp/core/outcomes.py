@@ -16,7 +16,8 @@ class GateOutcome(StrEnum):
     """What a gate found. The sentence beside it is for people; only the outcome decides anything.
 
     ``skipped``: let through without being judged. ``warning``: let through, although something was not judged.
-    ``overruled``: a person let it through. ``granted``: a standing grant of a person did. ``needs_trust``: the configuration it needs is not trusted yet.
+    ``overruled``: a person let it through. ``granted``: a standing grant of a person did.
+    ``needs_trust``: the configuration it needs is not trusted yet.
     ``needs_credential``: a credential that its check names is not stored, or has expired.
     """
 

@@ -21,7 +21,8 @@ from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, phase
 from tests.engine.step_scene import reopen, rows, steps
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.approvals import decide as approvals
-from wfe_mcp.engine.grants.grants import draft_grant, give_grant
+from wfe_mcp.engine.grants.drafts import draft_grant
+from wfe_mcp.engine.grants.grants import give_grant
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals.answers import ask_approval

@@ -17,8 +17,9 @@ from tests.engine.scene import AGENT, Scene, approval, command, expr, phase, ref
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Person
 from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.grants.drafts import draft_grant
 from wfe_mcp.engine.grants.facts import NotGranted, caller_of, take_use
-from wfe_mcp.engine.grants.grants import Grant, draft_grant, end_grant, give_grant, grants_of, uses_of
+from wfe_mcp.engine.grants.grants import Grant, end_grant, give_grant, grants_of, uses_of
 from wfe_mcp.engine.history.forks import fork_run
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views.answers import tool_answers as answers

@@ -22,7 +22,8 @@ from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.engine.grants.grants import draft_grant, give_grant
+from wfe_mcp.engine.grants.drafts import draft_grant
+from wfe_mcp.engine.grants.grants import give_grant
 from wfe_mcp.engine.transfer.exporting import export_run
 from wfe_mcp.engine.transfer.importing import import_run
 from wfe_mcp.store import Store

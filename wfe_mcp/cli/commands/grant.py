@@ -37,7 +37,8 @@ def add(
     (files, added, removed), evidence, opinions and attempt, which the server made. What is unusual it leaves to you, and steps, and
     what takes several people, a phrase or a passkey.
     """
-    from wfe_mcp.engine.grants.grants import draft_grant, give_grant
+    from wfe_mcp.engine.grants.drafts import draft_grant
+    from wfe_mcp.engine.grants.grants import give_grant
     from wfe_mcp.views.approvals.grants import seen_sha256, words_of
 
     engine = invocation.engine
@@ -75,17 +76,13 @@ def list_all(invocation: Invocation) -> None:
 
 def show(invocation: Invocation, id_: Id) -> None:
     """Show a grant and each approval that it gave."""
-    from wfe_mcp.engine.grants.grants import grant_named
-    from wfe_mcp.views.approvals.grants import grant_list, words_of
+    from wfe_mcp.views.approvals.grants import grant_shown
 
-    engine = invocation.engine
-    with engine.store.read() as tx:
-        named = grant_named(tx, engine.project_id, id_)
-    line = next(grant for grant in grant_list(engine).grants if grant.id == named.id)
+    line, words = grant_shown(invocation.engine, id_)
 
     def render(screen: Screen) -> None:
         screen.line(f"Grant {line.id} of {line.actor}, {line.state}: used {line.used} of {line.uses}")
-        for text in words_of(named):
+        for text in words:
             screen.line(f"  {text}")
         for use in line.approvals:
             screen.line(f"  {use.number}. {use.at}  {use.run} {use.phase}, attempt {use.attempt}")

@@ -382,11 +382,12 @@ def command(function: Callable[Concatenate[Invocation, ...], None]) -> Callable[
 
 
 def _here() -> Path:
-    try:
-        return Path.cwd()
-    except FileNotFoundError:  # such as the work tree of a run that was cleaned up
-        hint = "Change to another folder, then run it again."
-        raise Refused("unavailable", "The current folder no longer exists.", hint) from None
+    from wfe_mcp.workspace.system.location import folder_is_gone, working_directory
+
+    here = working_directory()
+    if here is None:  # with --project too: what else is named on the command line is relative to it
+        raise folder_is_gone()
+    return here
 
 
 def _too_long(error: OSError) -> Refused:

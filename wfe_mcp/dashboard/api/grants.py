@@ -12,7 +12,8 @@ from wfe_mcp.dashboard.api.access import Manages, Reads
 from wfe_mcp.dashboard.api.bodies import OfProject, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import view_reply
-from wfe_mcp.engine.grants.grants import MOST_DAYS, draft_grant, end_grant, give_grant
+from wfe_mcp.engine.grants.drafts import MOST_DAYS, draft_grant
+from wfe_mcp.engine.grants.grants import end_grant, give_grant
 from wfe_mcp.views.approvals.grants import GrantList, UnsignedGrant, grant_list, seen_sha256, unsigned_grant
 
 router = APIRouter(tags=["grants"])

@@ -26,14 +26,13 @@ from wfe_mcp.engine.grants.grants import (
     GrantUse,
     grant_named,
     grants_of,
-    holds,
-    inside_held,
     keep_use,
     place_fault,
     uses_of,
 )
 from wfe_mcp.engine.kernel.engine import SYSTEM
-from wfe_mcp.workflow.expressions import ExpressionError
+from wfe_mcp.workflow.expressions import ExpressionError, Expressions
+from wfe_mcp.workspace.git.file_facts import LINK
 from wfe_mcp.workspace.git.watched import defines_checks, is_draft
 
 if TYPE_CHECKING:
@@ -42,12 +41,11 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import RunState
     from wfe_mcp.core.spec import GateSpec
     from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import EventRecord, LoadedRun
 
 
-_LINK = "120000"
-"""Git's mode of a link."""
 _LOOKED_AT = 100
 """So many cancelled runs of the template, the newest, are looked at."""
 
@@ -96,13 +94,18 @@ def facts_of(shown: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def holds(when: str, facts: Mapping[str, Any]) -> bool:
+    """Whether the condition ``when`` is true of ``facts``. Raises ``ExpressionError`` where it cannot be evaluated."""
+    return Expressions(facts).is_true(when, facts)
+
+
 def why_not(grant: Grant, shown: Mapping[str, Any]) -> str:
     """Why ``grant`` does not approve what ``shown`` asks; empty where it does."""
     reason = _persons(shown)
     if reason:
         return reason
     try:
-        return "" if holds(grant, facts_of(shown)) else "its condition is false"
+        return "" if holds(grant.when, facts_of(shown)) else "its condition is false"
     except ExpressionError as error:
         return f"its condition cannot be evaluated: {error.reason}"
 
@@ -112,7 +115,7 @@ def _persons(shown: Mapping[str, Any]) -> str:
     changes = _rows(shown, "changes")
     prompt, artifact = _object(shown, "prompt"), _object(shown, "artifact")
     paths = [place["path"] for place in facts_of(shown)["change"]["files"]]
-    linked = [file["path"] for file in _files(shown) if file.get("new_mode") == _LINK != file.get("old_mode", _LINK)]
+    linked = [file["path"] for file in _files(shown) if file.get("new_mode") == LINK != file.get("old_mode", LINK)]
     ignored = [
         file["name"] for change in changes[:1] for file in _rows(change, "watched") if not is_draft(file["name"])
     ]
@@ -143,6 +146,11 @@ def is_about(grant: Grant, loaded: LoadedRun, phase: str) -> bool:
     """Whether ``grant`` is about this phase of the template, with the bytes, that the run works by."""
     same = (grant.template, grant.template_sha256) == (loaded.record.template, loaded.record.template_sha256)
     return same and grant.phase == declared_path(PhasePath(phase))
+
+
+def inside_held(plan: CompiledTemplate, phase: str) -> bool:
+    """Whether ``phase`` belongs to a template that the template runs inside, whose bytes are its own."""
+    return any(phase.startswith(f"{path}.") for path in plan.held)
 
 
 def take_use(grant: Grant, shown: str, current: RunChange, path: PhasePath) -> dict[str, str]:

@@ -13,8 +13,8 @@ Rules:
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from msgspec import DecodeError
 from msgspec.json import decode
@@ -23,24 +23,15 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import Assurance
-from wfe_mcp.core.texts import refuse_unkept
-from wfe_mcp.engine.templates.catalogue import find_template
 from wfe_mcp.store.records.runs import UNREADABLE
-from wfe_mcp.workflow.expressions import ExpressionError, Expressions, source_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx
 
-MOST_USES, MOST_DAYS = 1000, 90
 GRANT, GRANT_USED = "grant", "grant-used"
 """The beginnings of the names of the rows in the settings."""
-FACTS = ("change", "evidence", "opinions", "attempt")
-"""What a condition reads, as ``facts.facts_of`` makes it."""
 State = Literal["live", "ended", "expired", "used up"]
 
 
@@ -93,30 +84,6 @@ class GrantUse:
 
 
 Row = TypeVar("Row", Grant, GrantUse)
-
-
-def draft_grant(engine: Engine, template: str, phase: str, when: str, uses: int, until: datetime) -> Grant:
-    """The grant that a person would sign, valid ``until`` then. Refuses what no grant can approve, and a condition that cannot be evaluated."""
-    now = engine.clock()
-    if not 1 <= uses <= MOST_USES:
-        raise Refused("bad_argument", f"{uses} uses are too few or too many.", f"Give 1 to {MOST_USES}.")
-    if not now < until <= now + timedelta(days=MOST_DAYS):
-        raise Refused(
-            "bad_argument", "It would end too early or too late.", f"It is valid for {MOST_DAYS} days at most."
-        )
-    plan = find_template(engine, template)
-    _refuse_phase(plan, phase)
-    _refuse_condition(when)
-    return Grant(
-        "",
-        plan.template.name,
-        plan.own_sha256,
-        phase,
-        when,
-        uses,
-        now.isoformat(timespec="seconds"),
-        until.astimezone(UTC).isoformat(timespec="seconds"),
-    )
 
 
 def give_grant(engine: Engine, by: By, draft: Grant, seen: str) -> Grant:
@@ -190,16 +157,6 @@ def keep_use(tx: Tx, project_id: str, grant: Grant, use: GrantUse, by: By, at: d
     tx.secrets.set(f"{_use_row(project_id, grant.id)}{use.number}", canonical_json(asdict(use)), by, at)
 
 
-def holds(grant: Grant, facts: Mapping[str, Any]) -> bool:
-    """Whether its condition is true. Raises ``ExpressionError`` where it cannot be evaluated."""
-    return Expressions(FACTS).is_true(grant.when, facts)
-
-
-def inside_held(plan: CompiledTemplate, phase: str) -> bool:
-    """Whether ``phase`` belongs to a template that the template runs inside, whose bytes are its own."""
-    return any(phase.startswith(f"{path}.") for path in plan.held)
-
-
 def _read(text: str, type_: type[Row]) -> Row | None:
     try:
         row = decode(text, type=type_)
@@ -222,53 +179,3 @@ def _use_row(project_id: str, id_: str) -> str:
 def _refuse_program(by: By) -> None:
     if not by.is_human:
         raise Refused("needs_human", "Only a person gives or ends a grant.", "Ask the user: wfe-mcp grant --help")
-
-
-def _refuse_phase(plan: CompiledTemplate, path: str) -> None:
-    names = [name for name, phase in plan.phases.items() if any(gate.kind == "approval" for gate in _gates(phase))]
-    if path not in names:
-        hint = nearest_hint(path, names, f"These ask: {', '.join(names)}." if names else "None of its phases asks.")
-        raise Refused("bad_argument", f"No phase {path!r} of {plan.template.name} asks for an approval.", hint)
-    phase, approvals = plan.phases[path], [gate for gate in _gates(plan.phases[path]) if gate.kind == "approval"]
-    why = (
-        "its steps act outside the working tree"
-        if phase.kind == "steps"
-        else "it is of another template that runs inside this one"
-        if inside_held(plan, path)
-        else "several people approve it"
-        if all(gate.people > 1 for gate in approvals)
-        else "it asks for a phrase"
-        if all(gate.phrase for gate in approvals)
-        else "it asks for a passkey, and a grant is signed with your PIN"
-        if all(Assurance[gate.assurance.upper()] > Assurance.HUMAN for gate in approvals)
-        else ""
-    )
-    if why:
-        raise Refused("bad_argument", f"No grant can approve phase {path!r}: {why}.", "It is decided each time.")
-
-
-def _gates(phase: Any) -> list[Any]:
-    return [*phase.prompt_gates, *phase.gates]
-
-
-def _refuse_condition(when: str) -> None:
-    refuse_unkept({"when": when})
-    nothing: dict[str, Any] = {
-        "change": {"files": [], "added": 0, "removed": 0},
-        "evidence": [],
-        "opinions": [],
-        "attempt": 1,
-    }
-    try:
-        if source_of(when) is None:
-            raise Refused(
-                "bad_argument",
-                f"{when[:80]!r} is no condition.",
-                "Write one expression: '${size(change.files) <= 3 && change.added < 100}'. It reads: "
-                + ", ".join(FACTS),
-            )
-        Expressions(FACTS).is_true(when, nothing)
-    except ExpressionError as error:
-        raise Refused(
-            "bad_argument", f"The condition cannot be evaluated: {error.reason}.", f"It reads: {', '.join(FACTS)}."
-        ) from error

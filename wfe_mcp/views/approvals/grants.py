@@ -8,7 +8,7 @@ from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.model import By
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.grants.facts import NotGranted, caller_of, is_about, take_use, why_not
-from wfe_mcp.engine.grants.grants import Grant, GrantUse, grants_of, uses_of
+from wfe_mcp.engine.grants.grants import Grant, GrantUse, grant_named, grants_of, uses_of
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.approvals.shown import SeenDecision, open_approval
 from wfe_mcp.views.reports.envelopes import overview_of
@@ -61,7 +61,7 @@ class GrantList:
 
 @view_model
 class UnsignedGrant:
-    """A grant that nobody has signed: what a person reads before they do. ``shown``: sha256 of that; ``command``: the same at a terminal."""
+    """A grant that no one has signed: what a person reads before they do. ``shown``: sha256 of that; ``command``: the same at a terminal."""
 
     words: tuple[str, ...]
     expires_at: str
@@ -87,6 +87,14 @@ def grant_list(engine: Engine) -> GrantList:
     with engine.store.read() as tx:
         rows = [(grant, uses_of(tx, engine.project_id, grant.id)) for grant in grants_of(tx, engine.project_id)]
     return GrantList(grants=tuple(_line(grant, uses, grant.state(len(uses), now)) for grant, uses in reversed(rows)))
+
+
+def grant_shown(engine: Engine, id_: str) -> tuple[GrantLine, tuple[str, ...]]:
+    """One grant, and what the person read before they signed it. Refuses an unknown one."""
+    with engine.store.read() as tx:
+        grant = grant_named(tx, engine.project_id, id_)
+        uses = uses_of(tx, engine.project_id, id_)
+    return _line(grant, uses, grant.state(len(uses), engine.clock())), words_of(grant)
 
 
 def _line(grant: Grant, uses: list[GrantUse], state: str) -> GrantLine:

@@ -21,14 +21,13 @@ from wfe_mcp.views.approvals.evidence import program_text
 from wfe_mcp.views.approvals.model import Change, GateEvidence, OpinionShown
 from wfe_mcp.views.moves.blockers import BEFORE_WORK, changed_before_work, shorten_paths
 from wfe_mcp.views.runs.requests import DecisionLine, Unusual, Weight
+from wfe_mcp.workspace.git.file_facts import LINK
 from wfe_mcp.workspace.git.names import is_ours
 from wfe_mcp.workspace.git.watched import defines_checks, is_draft, is_test
 
 _NAMED = 5
 MOST_CANCELLED = 100
 """So many cancelled runs of a project are looked at."""
-LINK = "120000"
-"""Git's mode of a link."""
 _ORDER = get_args(Weight)
 
 

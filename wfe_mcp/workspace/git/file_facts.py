@@ -11,6 +11,9 @@ from wfe_mcp.workspace.git.objects import hash_file, object_id
 GRAIN_NS = 2_000_000_000
 """The coarsest timestamp resolution of any file system (FAT): two seconds."""
 
+LINK = "120000"
+"""Git's mode of a link."""
+
 Signature = tuple[int, ...]
 """What differs where the bytes of a file may differ."""
 MODE, SIZE, MTIME_NS, CTIME_NS = range(4)
@@ -60,7 +63,7 @@ def _is_real(root: Path, folder: str, real: dict[str, bool]) -> bool:
 def mode_of(mode: int) -> str:
     """Git's mode of a file or link; ``""`` for entries without content in git."""
     if stat.S_ISLNK(mode):
-        return "120000"
+        return LINK
     return ("100755" if mode & 0o100 else "100644") if stat.S_ISREG(mode) else ""
 
 

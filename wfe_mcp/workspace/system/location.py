@@ -69,11 +69,7 @@ def find_project(flag: str | None, env: Mapping[str, str], roots: Sequence[str],
         if root is not None and root.is_dir():
             return project_at(root)
     if cwd is None:
-        raise Refused(
-            "unavailable",
-            "The folder in which this was started no longer exists.",
-            "Start it again in another folder; a client that names its folders needs only to open one.",
-        )
+        raise folder_is_gone()
     repo = repository(cwd)
     by_hand = None if repo else _by_hand(cwd)
     if by_hand is not None and by_hand[0] != Path.home().resolve():
@@ -82,6 +78,12 @@ def find_project(flag: str | None, env: Mapping[str, str], roots: Sequence[str],
     if repo is None or repo.top.resolve() == Path.home().resolve():
         return project_at(cwd)
     return _project(repo.top, repo)
+
+
+def folder_is_gone() -> Refused:
+    """The refusal where the working directory was removed, such as the work tree of a run that was cleaned up."""
+    hint = "Change to another folder, then run it again. A client can open one instead."
+    return Refused("unavailable", "The current folder no longer exists.", hint)
 
 
 def working_directory() -> Path | None:
