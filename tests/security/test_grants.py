@@ -253,15 +253,6 @@ def test_a_rename_hides_no_file(scene: Scene, person: Person) -> None:
     assert ask_approval(scene.engine, AGENT, run, "plan").data["grants"] == {"g-1": "its condition is false"}
 
 
-@pytest.mark.attack("an agent cancels its run and tries again in a new one until a grant fits", "held", "T1")
-def test_a_cancelled_run_ends_what_a_grant_gives(scene: Scene, person: Person) -> None:
-    give(scene, person, uses=5)
-    scene.clock.advance(seconds=5)
-    answers.control_run(scene.engine, AGENT, begin(scene), "cancel")
-    scene.clock.advance(seconds=5)
-    assert "was cancelled" in ask_approval(scene.engine, AGENT, begin(scene), "plan").data["grants"]["g-1"]
-
-
 @pytest.mark.attack("an agent withdraws what it submitted until a grant fits", "held", "T1")
 def test_what_was_withdrawn_is_for_the_person(scene: Scene, person: Person) -> None:
     give(scene, person, uses=5)

@@ -8,11 +8,12 @@ WHEN = "${size(change.files) <= 3}"
 def test_what_is_signed_is_read_before_the_pin_is_asked(cli: Terminal) -> None:
     answer = cli("grant", "add", "letter", "send", "--when", WHEN, "--uses", "5", "--expires", "2h", pin=PIN)
     assert answer.code == 0, answer.err
-    first, where, never, not_delivered, last = answer.out.splitlines()
+    first, until, where, *never, not_delivered, last = answer.out.splitlines()
     assert first.startswith("Approve send of letter (")
-    assert first.endswith("for you, up to 5 times, until 2026-11-20T10:00:00+00:00,")
+    assert (first[-24:], until) == (" for you, up to 5 times,", "until 2026-11-20T10:00:00+00:00,")
     assert where == f"where {WHEN}"
-    assert never.startswith("Never: steps")
+    assert [line[:7] for line in never] == ["Never: "] * 4
+    assert max(map(len, (first, until, *never, not_delivered))) <= 80
     assert not_delivered.startswith("What it approves is not delivered")
     assert last == "Grant g-1: 5 uses, until 2026-11-20T10:00:00+00:00. End it: wfe-mcp grant end g-1"
 

@@ -128,18 +128,6 @@ def test_a_condition_that_fails_at_what_is_shown_approves_nothing(scene: Scene, 
     assert why(ask(scene, begin(scene, new="one\n"))).startswith("its condition cannot be evaluated: ")
 
 
-def test_a_renamed_file_is_at_both_places(scene: Scene, person: Person) -> None:
-    scene.define(phase("plan", approval()))
-    give(scene, person, "${change.files.all(f, f.path.startsWith('docs/'))}")
-    run = answers.start_run(scene.engine, AGENT, "drill", {}).run
-    assert run is not None
-    scene.begin(run, "plan")
-    (scene.root / "docs").mkdir()
-    (scene.root / "app.py").rename(scene.root / "docs" / "app.py")
-    scene.submit(run, "plan")
-    assert why(ask(scene, run)) == "its condition is false"
-
-
 def test_a_grant_ends_with_its_uses(scene: Scene, person: Person) -> None:
     scene.define(phase("plan", approval()))
     give(scene, person, uses=1)
@@ -316,6 +304,7 @@ def test_where_lines_cannot_be_counted_no_condition_holds(
     assert why(ask(scene, run)) == f"the lines of new.js cannot be compared ({kind})"
 
 
+@pytest.mark.attack("an agent cancels its run and tries again in a new one until a grant fits", "held", "T1")
 def test_who_tries_again_until_it_fits_asks_the_person(scene: Scene, person: Person) -> None:
     scene.define(phase("plan", approval()))
     first = begin(scene)

@@ -15,10 +15,12 @@ from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.values.model import view_model, view_of
 
 NEVER = (
-    "Never: steps, gates with a phrase, a passkey or several people, anything unusual (weakened gates are), changed definitions of "
-    "checks, tests among them, what someone left out, what was sent back or withdrawn, open questions, files that cannot be compared; nor once a run of the template was cancelled after you signed."
+    "Never: steps; gates with a phrase, for a passkey or several people.",
+    "Never: what is unusual; tests and other definitions of checks; unknown changes.",
+    "Never: what was left out, sent back or withdrawn; open questions.",
+    "Never: once a run of the template was cancelled after you signed.",
 )
-NOT_DELIVERED = "What it approves is not delivered: verify --branch and the merge want a decision of your own."
+NOT_DELIVERED = "What it approves is not delivered: the merge wants a decision of your own."
 
 
 @view_model
@@ -106,9 +108,10 @@ def words_of(draft: Grant) -> tuple[str, ...]:
     """What a person reads before they sign ``draft``."""
     times = "once" if draft.uses == 1 else f"up to {draft.uses} times"
     return (
-        f"Approve {draft.phase} of {draft.template} ({draft.template_sha256[:12]}) for you, {times}, until {draft.expires_at},",
+        f"Approve {draft.phase} of {draft.template} ({draft.template_sha256[:12]}) for you, {times},",
+        f"until {draft.expires_at},",
         f"where {draft.when}",
-        NEVER,
+        *NEVER,
         NOT_DELIVERED,
     )
 
