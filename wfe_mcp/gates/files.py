@@ -6,21 +6,24 @@ within           every changed file matches some glob       │ changed since th
 changed          some changed file matches some glob        │ modified, created or deleted; of ignored files those that
 changed_outside  some changed file matches no glob          ┘ a check may read
 
+What the base branch brought in, by a merge or a rebase, is not looked at for these where it would fail the gate (``from_base.py``).
 Data in ``.wfe``, where drafts belong, counts for none; code there counts as any other. What an installation of dependencies writes counts for ``unchanged`` only. Proof that is attached to the run counts for none:
 a new picture, ``.txt`` or ``.log`` with exactly the attached bytes, which no check reads as its configuration.
 """
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.limits import ATTACHMENT_BYTES
+from wfe_mcp.core.units import plural
 from wfe_mcp.gates.judgement import Judgement, failed, passed, shorten_names, undecided
-from wfe_mcp.gates.scene import GateScene
+from wfe_mcp.gates.scene import BaseFiles, GateScene
 from wfe_mcp.workflow.model import FilesGate
 from wfe_mcp.workspace.files.paths import match_globs, path_fault, readable
 from wfe_mcp.workspace.files.project_files import read_file
@@ -36,48 +39,52 @@ _LINE_CHARS = 45
 """The files that a message begins with fit into one line of a screen."""
 
 
+class _Changes(NamedTuple):
+    """The files that changed, from the tree ``before`` to ``after``; ``paths`` None: no rule of the gate asks.
+
+    ``ignored``: those that git ignores. ``proof``: those that are only attached. ``base``: what the base branch brought.
+    """
+
+    before: str | None = None
+    after: str | None = None
+    paths: Sequence[str] | None = None
+    ignored: Collection[str] = ()
+    proof: Sequence[str] = ()
+    base: BaseFiles | None = None
+
+
 def judge(gate: FilesGate, scene: GateScene) -> Judgement:
     """Judge the files of the project. What the phase's own checks write is left out."""
-    root, ignored = scene.root, scene.ignored
-    tree_at_start = scene.tree_at_run_start if gate.since == "run" else scene.tree_at_start
-    changed: list[str] | None = None
-    proof: list[str] = []
-    ignored_paths: set[str] = set()
-    tree: str | None = None
-    is_bounded = "within" in gate.model_fields_set  # an expression may yield no glob: then no file may change
-    is_changed = "changed" in gate.model_fields_set  # with no glob, no change is enough
-    is_outside = "changed_outside" in gate.model_fields_set  # with no glob, any changed file is outside
-    if gate.unchanged or is_changed or is_bounded or is_outside:
-        tree = scene.tree_now or tree_hash(root, ignored)
-        if tree is None or tree_at_start is None:
+    changes = _Changes()
+    if gate.unchanged or gate.model_fields_set & {"changed", "within", "changed_outside"}:
+        before = scene.tree_at_run_start if gate.since == "run" else scene.tree_at_start
+        after = scene.tree_now or tree_hash(scene.root, scene.ignored)
+        if after is None or before is None:
             return undecided(
                 KIND, _unknown(gate), "ask the user to run `git init` in the project, then retry the phase."
             )
-        files, watched = compare_trees(root, tree_at_start, tree)
-        in_tree = {readable(file.path) for file in files}
-        ignored_paths = {readable(change.path) for change in watched} - in_tree
-        # The first tree of a run knows nothing of what this phase's checks write.
-        both = in_tree | ignored_paths
-        added = {readable(file.path) for file in files if file.old is None}
-        proof = sorted(path for path in added if _is_proof(root, path, scene.attached))
-        counted = (path for path in both.difference(proof) if not is_draft(path))
-        changed = sorted(path for path in counted if not match_globs(path, ignored))
-    absent = [glob for glob in gate.exist if glob not in scene.present and not _exists(root, glob)]
-    touched = [path for path in changed or () if match_globs(path, gate.unchanged)]
-    worked = [path for path in changed or () if not (path in ignored_paths and is_of_environment(path))]
-    strayed = [path for path in worked if is_bounded and not match_globs(path, gate.within)]
-    idle = is_changed and not any(match_globs(path, gate.changed) for path in worked)
-    idle_outside = is_outside and all(match_globs(path, gate.changed_outside) for path in worked)
-    data = {
+        changes = _changes_between(gate, scene, before, after)
+    changed, base = changes.paths, changes.base
+    absent = [glob for glob in gate.exist if glob not in scene.present and not _exists(scene.root, glob)]
+    touched, worked = _paths_to_keep(gate, changed or ()), _paths_of_work(changed or (), changes.ignored)
+    strayed = _paths_outside(gate, worked)
+    # With no glob, an expression may have yielded none: then no change is enough, and any is outside.
+    idle = "changed" in gate.model_fields_set and not any(match_globs(path, gate.changed) for path in worked)
+    idle_outside = "changed_outside" in gate.model_fields_set and all(
+        match_globs(path, gate.changed_outside) for path in worked
+    )
+    data: dict[str, Any] = {
         "exist": {glob: glob not in absent for glob in gate.exist},
         "since": gate.since,
         "changed": changed,
-        "changed_and_ignored_by_git": [path for path in changed or () if path in ignored_paths],
+        "changed_and_ignored_by_git": [path for path in changed or () if path in changes.ignored],
         "touched": touched,
         "outside": strayed,
-        "attached": proof,
-        "tree": {"before": tree_at_start, "after": tree},
+        "attached": changes.proof,
+        "tree": {"before": changes.before, "after": changes.after},
     }
+    if base is not None and not base.remedy:
+        data["base"] = {"name": base.name, "since": base.since, "commit": base.commit, "paths": base.paths}
     since = f"since the {gate.since} started"
     only = f"{_offenders(changed)} changed {since}, but " if changed else ""
     has = "" if changed else f" has changed {since}"
@@ -87,13 +94,21 @@ def judge(gate: FilesGate, scene: GateScene) -> Judgement:
         (
             touched,
             f"{_offenders(touched)} changed {since}, but must not",
-            f"restore the files that must not change ({_how_to_restore(gate, scene)})",
+            _step_for(
+                f"restore the files that must not change ({_how_to_restore(gate, scene)})",
+                touched,
+                base,
+            ),
         ),
         (
             strayed,
             f"{_offenders(strayed)} changed {since}, outside {_globs(gate.within, 'the allowed paths (none)')}",
-            f"undo the changes outside the allowed paths ({_how_to_restore(gate, scene)}; a file that you only submit or attach belongs in .wfe/, where data counts for no gate)"
-            + _another_input(scene.allowed_by, strayed),
+            _step_for(
+                f"undo the changes outside the allowed paths ({_how_to_restore(gate, scene)}; a file that you only submit or attach "
+                f"belongs in .wfe/, where data counts for no gate){_another_input(scene.allowed_by, strayed)}",
+                strayed,
+                base,
+            ),
         ),
         (idle, f"{only}no file{wanted}{has}", f"make the change{_not_before(gate, changed)}"),
         (
@@ -104,9 +119,61 @@ def judge(gate: FilesGate, scene: GateScene) -> Judgement:
     )
     reasons = [reason for is_fault, reason, _ in faults if is_fault]
     if not reasons:
-        return passed(KIND, _held_message(gate, since), data)
+        return passed(KIND, f"{_held_message(gate, since)}{_base_note(base)}", data)
     steps = ", ".join(dict.fromkeys(step for is_fault, _, step in faults if is_fault))
     return failed(KIND, f"Files gate: {'; '.join(reasons)}.", f"{steps}, then submit again.", data)
+
+
+def _changes_between(gate: FilesGate, scene: GateScene, before: str, after: str) -> _Changes:
+    """The changed files that the gate judges: without what the base brought, where that would fail it."""
+    files, watched = compare_trees(scene.root, before, after)
+    in_tree = {readable(file.path) for file in files}
+    ignored = {readable(change.path) for change in watched} - in_tree
+    added = {readable(file.path) for file in files if file.old is None}
+    proof = sorted(path for path in added if _is_proof(scene.root, path, scene.attached))
+    counted = (in_tree | ignored).difference(proof)
+    # The first tree of a run knows nothing of what this phase's checks write.
+    paths = sorted(path for path in counted if not is_draft(path) and not match_globs(path, scene.ignored))
+    base: BaseFiles | None = None
+    if scene.base is not None and (_paths_to_keep(gate, paths) or _paths_outside(gate, _paths_of_work(paths, ignored))):
+        from wfe_mcp.gates.from_base import files_from_base
+
+        head = scene.head_at_run_start if gate.since == "run" else scene.head_at_start
+        base = files_from_base(scene.root, scene.base, head, files)
+        if base is not None and not base.remedy:
+            paths = [path for path in paths if path not in base.paths]
+    return _Changes(before, after, paths, ignored, proof, base)
+
+
+def _paths_to_keep(gate: FilesGate, changed: Sequence[str]) -> list[str]:
+    return [path for path in changed if match_globs(path, gate.unchanged)]
+
+
+def _paths_of_work(changed: Sequence[str], ignored_paths: Collection[str]) -> list[str]:
+    """The changed paths without what an installation of dependencies writes."""
+    return [path for path in changed if not (path in ignored_paths and is_of_environment(path))]
+
+
+def _paths_outside(gate: FilesGate, worked: Sequence[str]) -> list[str]:
+    """The paths that no glob of ``within`` allows. An expression may yield no glob: then no file may change."""
+    return [path for path in worked if "within" in gate.model_fields_set and not match_globs(path, gate.within)]
+
+
+def _base_note(base: BaseFiles | None) -> str:
+    """What a gate that passed says of files that it did not count."""
+    if base is None:
+        return ""
+    return f" {base.name} brought {plural(len(base.paths), 'changed file')} ({base.commit[:12]}): not counted."
+
+
+def _step_for(step: str, offenders: Sequence[str], base: BaseFiles | None) -> str:
+    """What to do with files that must not have changed: ``step``, but for those that a branch brought in."""
+    if base is None or not base.remedy or not (brought := set(base.paths).intersection(offenders)):
+        return step
+    keep = (
+        f"do not undo what {base.name} brought ({_offenders(sorted(brought))}, {base.commit[:12]}), but {base.remedy}"
+    )
+    return keep if brought.issuperset(offenders) else f"{step}; {keep}"
 
 
 @lru_cache(maxsize=4)

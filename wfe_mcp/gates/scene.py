@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.gates.judgement import Judgement
@@ -63,6 +63,30 @@ class ClaimsFound:
     waits: Judgement | None = None
 
 
+class Base(NamedTuple):
+    """The base branch. ``tip``: its commit, which the server itself fetched from the address that a person trusts.
+
+    ``remedy``: what makes that possible where it is not; ``tip`` is then what the repository names, and proves nothing.
+    """
+
+    name: str
+    tip: str
+    remedy: str = ""
+
+
+class BaseFiles(NamedTuple):
+    """The changed ``paths``, as texts, that the base ``name`` brought between its commits ``since`` and ``commit``.
+
+    ``remedy``: see ``Base``.
+    """
+
+    name: str
+    since: str
+    commit: str
+    paths: Sequence[str]
+    remedy: str
+
+
 @dataclass(frozen=True, slots=True)
 class GateScene:
     """What a gate may read that a job judges. Programs run through ``run``, which ends them with the gate."""
@@ -95,6 +119,10 @@ class GateScene:
     """The input of the run whose globs are the gate's ``within``; empty where the template has them."""
     rollback: str = ""
     """The call that restores the files of the phase's start; empty without a run."""
+    base: Callable[[], Base | None] | None = None
+    """Asks the remote for the base of the project; None where no network may be used."""
+    head_at_run_start: str | None = None
+    """The commit at the run's start; None where it is not known."""
     claims: Callable[[str], ClaimsFound] | None = None
     """Tests the claims of the run for a stage; None where no claim can be tested."""
 

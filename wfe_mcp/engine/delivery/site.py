@@ -1,4 +1,4 @@
-"""The forge of a project's remote, reached as its trusted configuration says: with a stored token, or a person's login."""
+"""The remote of a project and the forge there, reached as its trusted configuration says: with a stored token, or a login."""
 
 import math
 import os
@@ -15,10 +15,12 @@ from wfe_mcp.delivery.forges.channels import Api, CommandChannel, RestChannel
 from wfe_mcp.delivery.forges.issues import TRACKERS, Tracker
 from wfe_mcp.delivery.forges.places import PROGRAMS, forge_at, place_of
 from wfe_mcp.delivery.forges.protocol import Channel, Forge, ForgePlace
-from wfe_mcp.delivery.git.remote import Remote
+from wfe_mcp.delivery.git.remote import Remote, base_at, fetch, tip_known, url_of
 from wfe_mcp.engine.delivery.place import DeliveryPlace, Project, remote_of
 from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.gates.scene import Base
 from wfe_mcp.jobs.environment import child_env
+from wfe_mcp.store.records.runs import RunRecord
 from wfe_mcp.tools.fault import ShouldStop, ToolFault, never
 from wfe_mcp.workspace.files.programs import outside
 
@@ -38,6 +40,34 @@ class Site(NamedTuple):
     def tracker(self) -> Tracker | None:
         """The issues there; None where they are not read."""
         return Tracker(Api(self.place, self.channel)) if self.place.forge in TRACKERS else None
+
+
+def base_of(engine: Engine, run: RunRecord) -> Base | None:
+    """The base of the project, fetched where its trusted configuration says from which address; None where none is known.
+
+    What the repository itself says of its remotes and branches an agent may have written: it is named, and proves nothing.
+    """
+    root, settings = Path(run.worktree), engine.settings().settings.delivery
+    base, url = settings.base, url_of(root, settings.remote)
+    shown = Remote(root, settings.remote, url).shown
+    if url and settings.address:
+        try:
+            remote = remote_of(Project(engine, root, settings, run))
+            if tip := fetch(remote, base) if remote is not None else "":
+                return Base(f"{base} of {settings.remote}", tip)
+            remedy = f"ask the user to name a branch of {shown} in [delivery] base and to run `wfe-mcp trust`: it has no '{base}'"
+        except DeliveryFault as fault:
+            remedy = f"let the server fetch it ({fault})"
+    elif url:
+        base = base if tip_known(root, settings.remote, base) else base_at(root, settings.remote)
+        remedy = (
+            f'ask the user to write base = "{base}" and address = "{shown}" under [delivery] in .wfe/config.toml and to run '
+            "`wfe-mcp trust`: what the server fetches from there is no change of a phase"
+        )
+    else:
+        remedy = "ask the user to start another run, which begins with them: without a remote the server cannot tell whose they are"
+    tip = tip_known(root, settings.remote, base) if base else ""
+    return Base(f"{base} of {settings.remote}" if url else base, tip, remedy) if tip else None
 
 
 def project_tracker(engine: Engine, wanted: str = "") -> Tracker:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus, Stage
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.engine.evaluation.reactions import gate_now
 
 if TYPE_CHECKING:
+    from wfe_mcp.engine.evaluation.gate_scene import JudgedGate
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.workflow.model import FilesGate
     from wfe_mcp.workspace.git.working_tree import SeenFiles
@@ -35,7 +38,7 @@ def _judge(change: RunChange, attempt: Attempt, gate: FilesGate, files: SeenFile
     from wfe_mcp.engine.evaluation.gate_jobs import files_in, gate_scene, give_verdict, judged_by
     from wfe_mcp.workflow.expressions import ExpressionError, fill_shape
 
-    scene = gate_scene(change.engine, change.tx, change, attempt, gate)
+    scene = gate_scene(change.engine, change.tx, change, attempt, gate, is_inside=True)
     try:
         exist = fill_shape(gate, scene.values, change.plan.expressions).exist
     except ExpressionError:
@@ -48,8 +51,20 @@ def _judge(change: RunChange, attempt: Attempt, gate: FilesGate, files: SeenFile
         judged = judged_by(gate, scene, _no_program, files)
     except (Refused, OSError):
         return False  # the job tries again, and says what it cannot read
+    if _may_be_of_the_base(change, attempt, gate, judged):
+        return False  # the job asks the remote
     give_verdict(change, attempt, judged)
     return True
+
+
+def _may_be_of_the_base(change: RunChange, attempt: Attempt, gate: FilesGate, judged: JudgedGate) -> bool:
+    """Whether files that must not have changed may have come with commits of others."""
+    if judged.judgement is None or judged.judgement.outcome is not GateOutcome.FAIL:
+        return False
+    from wfe_mcp.workspace.git.repository import head
+
+    start = change.frozen.get("head") if gate.since == "run" else attempt.head_at_start
+    return head(Path(change.run.worktree)) != start
 
 
 def _no_program(*_argv: object, **_how: object) -> NoReturn:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -195,6 +196,7 @@ def _review(
 
 
 def _judge_by_kind(gate: Gate, scene: Scene, run: RunChild, files: SeenFiles | None, allowed_by: str) -> JudgedGate:
+    from wfe_mcp.engine.delivery.site import base_of
     from wfe_mcp.workspace.git.repository import head
 
     attempt, root = scene.attempt, scene.root
@@ -219,6 +221,8 @@ def _judge_by_kind(gate: Gate, scene: Scene, run: RunChild, files: SeenFiles | N
             scene.attached,
             allowed_by,
             f"rollback(run={json.dumps(scene.change.run.id)}, to={json.dumps(attempt.phase)})",
+            None if scene.is_inside else partial(base_of, scene.engine, scene.change.run),
+            scene.frozen.get("head"),
             lambda stage: claims_of(scene, run, stage),
         ),
     )

@@ -50,6 +50,8 @@ class Scene:
     attached: frozenset[tuple[str, str]]
     frozen: dict[str, Any]
     """``RunChange.frozen``: the gate runs outside the transaction that read it."""
+    is_inside: bool = False
+    """Whether the gate is judged in a transaction: then nothing may be asked of a remote."""
 
     @property
     def root(self) -> Path:
@@ -76,14 +78,16 @@ class Scene:
         return JudgedGate(judgement, self.tree_of(files), head, changed, files)
 
 
-def gate_scene(engine: Engine, tx: Tx, current: RunChange, attempt: Attempt, gate: Gate) -> Scene:
-    """What ``gate`` reads of the database."""
+def gate_scene(
+    engine: Engine, tx: Tx, current: RunChange, attempt: Attempt, gate: Gate, *, is_inside: bool = False
+) -> Scene:
+    """What ``gate`` reads of the database. ``is_inside``: see ``Scene``."""
     artifact = current.plan.artifact_name(attempt.phase)
     named = f"{gate.model_dump_json()} artifacts.{artifact}"
     values = roots(current, attempt, named, own=attempt.stage is Stage.AFTER)
     ignored = ignored_globs(engine, tx, current.loaded, attempt.phase)
     attached = frozenset((attachment.name, attachment.sha256) for attachment in tx.attachments.of_run(current.run.id))
-    return Scene(engine, current, attempt, values, ignored, attached, current.frozen)
+    return Scene(engine, current, attempt, values, ignored, attached, current.frozen, is_inside)
 
 
 def judged_attempt(current: RunChange, job: JobRecord) -> Attempt | None:

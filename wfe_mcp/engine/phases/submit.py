@@ -184,12 +184,13 @@ def _tree_before(current: RunChange, phase: PhasePath) -> str | None:
 
 
 def _starts(tx: Tx, loaded: LoadedRun, phase: PhasePath) -> list[str]:
-    """Names of the commit before the work, as ``_tree_before``, the best first; none where no gate counts from it.
+    """Names of the commit before the work, as ``_tree_before``, the best first; none where no gate counts from it, or it is known.
 
     That of the files saved when a phase before it was completed, else that at the start of the run.
     """
     state = loaded.state
-    if phase not in state.attempts or not any(gate.kind == "git" for gate in state.phase(phase).gates):
+    counts = phase in state.attempts and any(gate.kind in {"git", "files"} for gate in state.phase(phase).gates)
+    if not counts or state.current(phase).head_at_start is not None:
         return []
     needs = state.needs(phase)
     saved = [

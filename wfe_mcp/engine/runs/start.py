@@ -377,7 +377,7 @@ def _frozen(plan: CompiledTemplate, settings: LoadedSettings, engine: Engine, bu
     requires = engine.plans.report(plan).requires
     installed = installed_definition(plan.template.name)  # verify compares it with that of a later version
     checks, servers = settings.settings.checks, settings.settings.mcp_servers
-    counts = any(gate.kind == "git" for phase in plan.spec.phases for gate in phase.gates)
+    counts = any(gate.kind in {"git", "files"} for phase in plan.spec.phases for gate in phase.gates)
     return {
         "engine": f"wfe-mcp {__version__}",
         **({"head": head(engine.root)} if counts else {}),

@@ -175,6 +175,14 @@ def _of_files(overview: Overview, recorded: Sequence[EvidenceRecord], changes: S
             wanted = _demanded_tests(overview, recorded, change.after)
             added = {file.path for file in change.files if not file.removed and file.status in {"added", "modified"}}
             touched = [path for path in touched if path not in wanted & added]
+        of_base = _files_of_base(overview, recorded, change.after)
+        for name in dict.fromkeys(of_base.values()):
+            brought = sorted(path for path in paths if of_base.get(path) == name)
+            if brought:
+                yield Unusual(
+                    "note", f"As {name} has it: {shorten_paths(brought)}.", "The server fetched it from there."
+                )
+        touched = [path for path in touched if path not in of_base]
         if touched:
             verb = "defines" if len(touched) == 1 else "define"
             yield Unusual(
@@ -188,17 +196,8 @@ def _demanded_tests(overview: Overview, recorded: Sequence[EvidenceRecord], now:
     """The tests that a gate of the template demanded and found, unchanged since then: ``exist`` of a files gate,
     and the tests that a check had to see fail. What sets up or configures a runner is never among them.
     """
-    passed = {
-        (attempt.phase, number, verdict.stage, verdict.gate)
-        for attempt in overview.loaded.state.open_attempts
-        for number in (attempt.made_in, attempt.number)
-        for verdict in attempt.verdicts
-        if verdict.outcome is GateOutcome.PASS
-    }
     demanded: set[str] = set()
-    for evidence in recorded:
-        if (evidence.phase, evidence.attempt, evidence.stage, evidence.gate) not in passed:
-            continue
+    for evidence in _passing_evidence(overview, recorded):
         exist, expect, trees = (_object(evidence.data, key) for key in ("exist", "expect", "tree"))
         named = [path for path, is_there in exist.items() if is_there]
         named += [str(test).partition("::")[0] for test in expect.get("fails") or ()]
@@ -207,6 +206,30 @@ def _demanded_tests(overview: Overview, recorded: Sequence[EvidenceRecord], now:
             later = changed_since(overview.loaded, evidence.tree or trees.get("after"), now)
             demanded |= tests.difference(later) if later is not None else set()
     return demanded
+
+
+def _files_of_base(overview: Overview, recorded: Sequence[EvidenceRecord], now: str) -> dict[str, str]:
+    """The files that a gate found to have come from the base, unchanged since then, with the name and commit of the base."""
+    name_by_path: dict[str, str] = {}
+    for evidence in _passing_evidence(overview, recorded):
+        base = _object(evidence.data, "base")
+        later = changed_since(overview.loaded, evidence.tree, now) if base else None
+        if later is not None:
+            named = f"{base['name']} ({base['commit'][:12]})"
+            name_by_path |= dict.fromkeys(set(base["paths"]).difference(later), named)
+    return name_by_path
+
+
+def _passing_evidence(overview: Overview, recorded: Sequence[EvidenceRecord]) -> Iterator[EvidenceRecord]:
+    """The evidence of gates of the open attempts that passed."""
+    passed = {
+        (attempt.phase, number, verdict.stage, verdict.gate)
+        for attempt in overview.loaded.state.open_attempts
+        for number in (attempt.made_in, attempt.number)
+        for verdict in attempt.verdicts
+        if verdict.outcome is GateOutcome.PASS
+    }
+    return (record for record in recorded if (record.phase, record.attempt, record.stage, record.gate) in passed)
 
 
 def _object(data: Mapping[str, Any], key: str) -> dict[str, Any]:

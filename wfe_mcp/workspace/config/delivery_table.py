@@ -52,8 +52,8 @@ class DeliverySettings(Table):
     )
     address: str = optional(
         "",
-        "The address that the remote must have; another one is refused. Without it `credential` is given to none, since "
-        "an agent can change the remotes of a repository.",
+        "The address that the remote must have; another one is refused. Without it `credential` is given to none, and what the base "
+        "brought into a phase counts as a change of the phase, since an agent can change the remotes of a repository.",
         effect="calls",
     )
     prefix: RefPrefix = optional("ai/", "What the names of branches begin with.")

@@ -155,6 +155,18 @@ def commits_between(root: Path, base: str | None, tip: str = "HEAD") -> list[str
     return text_of(_through_history(root, (0,), "rev-list", "--reverse", "--end-of-options", *span)).split()
 
 
+def first_parents(root: Path, tip: str, commit: str) -> list[str]:
+    """The commits on the line of first parents that ends at ``tip``, newest first, up to the first that ``commit`` has too.
+
+    None where no commit of the line is one of those.
+    """
+    require_repository(root)
+    words = ("rev-list", "--first-parent", "--end-of-options", tip, f"^{commit}")
+    newer = text_of(_through_history(root, (0,), *words)).split()
+    shared = commit_of(root, f"{newer[-1]}^") if newer else tip
+    return [*newer, shared] if shared else []
+
+
 @dataclass(frozen=True, slots=True)
 class CommitLine:
     """A commit in a line. ``at``: when it was committed, ISO 8601."""

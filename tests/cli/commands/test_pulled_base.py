@@ -1,0 +1,69 @@
+"""A user pulls while a phase is in work: what the base brought, and what they do where the server cannot ask for it."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.delivered import git
+from tests.cli.scene import PIN, Terminal, phase, template
+
+KEPT = template("keep", phase("fix", {"kind": "files", "unchanged": ["tests/**"]}))
+
+
+@pytest.fixture
+def remote(cli: Terminal) -> Path:
+    """The bare repository that the project was pushed to, and that a colleague pushes to later."""
+    place = cli.place / "state" / "shop.git"
+    git(cli.root, "init", "-q", "-b", "main")
+    git(cli.root, "config", "user.name", "Ada")
+    git(cli.root, "config", "user.email", "ada@example.org")
+    (cli.root / "tests").mkdir()
+    (cli.root / "tests" / "test_shop.py").write_text("one\n")
+    (cli.root / ".gitignore").write_text("draft.json\n")
+    git(cli.root, "add", "-A")
+    git(cli.root, "commit", "-qm", "begin")
+    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(place)], check=True)
+    git(cli.root, "remote", "add", "origin", str(place))
+    git(cli.root, "push", "-q", "-u", "origin", "main")
+    cli.save(KEPT)
+    return place
+
+
+def pull_work_of_another(cli: Terminal, remote: Path) -> None:
+    colleague = cli.place / "state" / "colleague"
+    git(cli.root, "clone", "-q", str(remote), str(colleague))
+    (colleague / "tests" / "test_shop.py").write_text("one\ntwo\n")
+    git(colleague, "commit", "-qam", "a test of another")
+    git(colleague, "push", "-q")
+    git(cli.root, "pull", "-q", "--no-rebase")
+
+
+def trust_delivery(cli: Terminal, *lines: str) -> None:
+    config = cli.root / ".wfe" / "config.toml"
+    before = config.read_text().partition("[delivery]")[0]
+    config.write_text("\n".join([before, "[delivery]", *lines, ""]))
+    assert cli("trust", "--yes", pin=PIN).code == 0
+
+
+def test_the_address_that_the_message_asks_for_lets_the_next_attempt_pass(cli: Terminal, remote: Path) -> None:
+    run = cli.start("keep")
+    pull_work_of_another(cli, remote)
+    message = cli.submit_work(run, "fix").document["error"]["message"]
+    assert "do not undo what main of origin brought (tests/test_shop.py, " in message
+    assert f'write base = "main" and address = "{remote}" under [delivery]' in message
+    trust_delivery(cli, 'base = "main"', f"address = '{remote}'")
+    assert cli.submit_work(run, "fix").code == 0
+    assert cli.state(run) == "completed"
+
+
+def test_a_base_that_the_remote_does_not_have_is_corrected(cli: Terminal, remote: Path) -> None:
+    trust_delivery(cli, 'base = "trunk"', f"address = '{remote}'")
+    run = cli.start("keep")
+    pull_work_of_another(cli, remote)
+    git(cli.root, "branch", "trunk", "main")
+    message = cli.submit_work(run, "fix").document["error"]["message"]
+    assert f"name a branch of {remote} in [delivery] base" in message
+    trust_delivery(cli, 'base = "main"', f"address = '{remote}'")
+    assert cli.submit_work(run, "fix").code == 0
+    assert cli.state(run) == "completed"

@@ -1,0 +1,91 @@
+"""What the base of a project brought into the files of a phase: merged or rebased in, it is no work of the phase.
+
+    tip ── … ── commit ── … ── since ── …     the base's own line: the first parents of the commit that the server fetched
+                HEAD has it    the commit at the start of the phase, or of the run, has it
+
+A changed file came from the base where the base changed it between the two, it was as ``since`` has it, and it is as
+``commit`` has it, line ends aside. One that this or an earlier phase changed too came from both, and counts as changed.
+
+Rule: an agent can write to the repository, git's own files included. So nothing counts by a name, and no object whose bytes
+do not have its id; the graph is read only for where on the line to look, and any two places there are of the base.
+"""
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.gates.scene import Base, BaseFiles
+from wfe_mcp.workspace.files.paths import readable
+from wfe_mcp.workspace.git.batch import read_objects
+from wfe_mcp.workspace.git.command import Repository, require_repository
+from wfe_mcp.workspace.git.objects import Node, object_id
+from wfe_mcp.workspace.git.repository import first_parents, head
+from wfe_mcp.workspace.git.stored_form import has_plain
+from wfe_mcp.workspace.git.trees import PathChange, compare
+
+_COMMIT = re.compile(rb"tree ([0-9a-f]+)\n(?:parent ([0-9a-f]+)\n)?")
+"""The tree and the first parent, with which a commit begins."""
+
+
+def files_from_base(
+    root: Path, base_of: Callable[[], Base | None], head_at_start: str | None, changes: Sequence[PathChange]
+) -> BaseFiles | None:
+    """Those of ``changes`` that came from the base since ``head_at_start``; None where none did."""
+    now = head(root)
+    if now is None or head_at_start in {None, now} or (base := base_of()) is None:
+        return None
+    repo = require_repository(root)
+    try:
+        line = _own_line(root, repo, first_parents(root, base.tip, head_at_start or ""))
+        newer = len(first_parents(root, base.tip, now)) - 1
+        if not 0 <= newer < len(line) - 1:
+            return None
+        (since, old_tree), (commit, new_tree) = line[-1], line[newer]
+        of_base = {change.path: change for change in compare(repo, old_tree, new_tree)}
+    except Refused:  # an object is not there, or its bytes have another id
+        return None
+    moves = [(change, of_base[path]) for change in changes if (path := f"{repo.prefix}{change.path}") in of_base]
+    plain = _without_crlf(root, repo, {of.old.oid for _, of in moves if of.old is not None})
+    paths = [
+        readable(change.path)
+        for change, of in moves
+        if of.old == (change.old and change.old._replace(oid=plain.get(change.old.oid, change.old.oid)))
+        and (of.new == change.new or _is_checked_out(root, change, of.new))
+    ]
+    return BaseFiles(base.name, since, commit, sorted(paths), base.remedy) if paths else None
+
+
+def _own_line(root: Path, repo: Repository, commits: Sequence[str]) -> list[tuple[str, str]]:
+    """Each of ``commits`` with its tree, while each is the first parent of the one before and its bytes have its id."""
+    line: list[tuple[str, str]] = []
+    parent = commits[0] if commits else ""
+    for commit, stored in zip(commits, read_objects(root, commits) if commits else (), strict=True):
+        if commit != parent or stored is None or object_id("commit", stored[1], repo.hash_name) != commit:
+            return []
+        facts = _COMMIT.match(stored[1])
+        line.append((commit, facts[1].decode() if facts else ""))
+        parent = facts[2].decode() if facts and facts[2] else ""
+    return line
+
+
+def _is_checked_out(root: Path, change: PathChange, stored: Node | None) -> bool:
+    """Whether the changed file is the stored one with the line ends of a checkout."""
+    seen = change.new
+    return (
+        seen is not None
+        and stored is not None
+        and seen.mode == stored.mode
+        and has_plain(root, change.path, stored.oid)
+    )
+
+
+def _without_crlf(root: Path, repo: Repository, oids: Collection[str]) -> Mapping[str, str]:
+    """The id of each blob by that of its content with CRLF for LF: what a checkout on Windows writes."""
+    names = sorted(oids)
+    blobs = zip(names, read_objects(root, names) if names else (), strict=True)
+    return {
+        object_id("blob", blob[1].replace(b"\n", b"\r\n"), repo.hash_name): name
+        for name, blob in blobs
+        if blob is not None and b"\r" not in blob[1] and object_id("blob", blob[1], repo.hash_name) == name
+    }
