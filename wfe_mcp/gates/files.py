@@ -21,7 +21,6 @@ from typing import Any, NamedTuple
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.limits import ATTACHMENT_BYTES
-from wfe_mcp.core.units import plural
 from wfe_mcp.gates.judgement import Judgement, failed, passed, shorten_names, undecided
 from wfe_mcp.gates.scene import BaseFiles, GateScene
 from wfe_mcp.workflow.model import FilesGate
@@ -163,7 +162,7 @@ def _base_note(base: BaseFiles | None) -> str:
     """What a gate that passed says of files that it did not count."""
     if base is None:
         return ""
-    return f" {base.name} brought {plural(len(base.paths), 'changed file')} ({base.commit[:12]}): not counted."
+    return f" Not counted, from {base.name} ({base.commit[:12]}): {_offenders(base.paths)}."
 
 
 def _step_for(step: str, offenders: Sequence[str], base: BaseFiles | None) -> str:

@@ -44,7 +44,8 @@ def test_a_base_that_was_merged_or_rebased_in_changes_nothing_in_the_phase(
     assert scene.attempt(run, "fix").status == "completed"
     outcome, message = verdict(scene, run)
     assert outcome == "pass"
-    assert "main of origin brought 3 changed files" in message
+    assert "Not counted, from main of origin (" in message
+    assert "): other.py, tests/test_app.py and 1 more." in message
     assert base_files(scene, run) == ["other.py", "tests/test_app.py", "tests/test_new.py"]
 
 
