@@ -140,7 +140,7 @@ def _changes_between(gate: FilesGate, scene: GateScene, before: str, after: str)
         head = scene.head_at_run_start if gate.since == "run" else scene.head_at_start
         base = files_from_base(scene.root, scene.base, head, files)
         if base is not None and not base.remedy:
-            paths = [path for path in paths if path not in base.paths]
+            paths = sorted(set(paths).difference(base.paths))
     return _Changes(before, after, paths, ignored, proof, base)
 
 
