@@ -130,6 +130,7 @@ RENDERERS = {
 ARGUMENTS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "terminal.decision.show_decision": lambda: (hostile(ApprovalView), Detail(full=True)),
     "terminal.changes.render_changes": lambda: (poisoned(every.differences("")),),
+    "terminal.changes.render_losses": lambda: (poisoned([dict.fromkeys(("path", "message"), "t00000001")]),),
     "terminal.effects.show_trust": lambda: (trust(),),
     "terminal.effects._show_keys": lambda: (trust(),),
     "terminal.render.render": lambda: (refused(), None, NOW),
@@ -147,7 +148,6 @@ NOT_CALLED = {
     "commands.artifact._render": "the text of an artifact and nothing else",
     "commands.opinion._render": "of JSON: its lines go through the screen",
     "commands.compare._render": "it takes two runs",
-    "commands.plan._render_losses": "of JSON",
     "commands.plan._render_problems": "of JSON",
     "commands.show._render_manifest": "of JSON",
     "commands.templates._render": "of a template's JSON",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
+from wfe_mcp.cli.terminal.changes import detail_views
 from wfe_mcp.cli.terminal.confirm import require_confirmation
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Yes
@@ -44,7 +45,7 @@ def show(invocation: Invocation, origin: Origin = False) -> None:
     for key, value in loaded.values().items():
         place = loaded.origins[key]
         values[key] = {"value": value, "origin": place.layer, "where": place.where} if origin else value
-    problems = [{"path": detail.path, "message": detail.message} for detail in loaded.problems]
+    problems = detail_views(loaded.problems)
     untrusted = [str(path) for path in loaded.untrusted]
     data = (
         {"settings": values}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from wfe_mcp.cli.terminal.changes import detail_views, render_losses
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Run
 from wfe_mcp.cli.terminal.screen import Screen
@@ -51,7 +52,7 @@ def write_work(invocation: "Invocation", work: "ImportedWork", to: str = "", *, 
     documents = {"inputs.json": work.inputs} | {name: value for name, (_, _, value) in work.documents.items()}
     files = {folder / name: value for name, value in documents.items()}
     missing = [file.relative_to(folder).as_posix() for file in write_missing(root, files, "folder", dry_run=dry_run)]
-    lost = [{"path": detail.path, "message": detail.message} for detail in work.not_carried]
+    lost = detail_views(work.not_carried)
     start = f"wfe-mcp start {work.template} --inputs {shell_word(f'@{shown}/inputs.json')}"
     described = {name: {"phase": at, "schema": schema} for name, (at, schema, _) in work.documents.items()}
     summary = (
@@ -79,8 +80,7 @@ def write_work(invocation: "Invocation", work: "ImportedWork", to: str = "", *, 
         screen.line(summary, "bold")
         for name, (at, schema, _) in work.documents.items():
             screen.line(f"  {shown}/{name}: {schema}, for the phase {at}")
-        for loss in lost[:_SHOWN]:
-            screen.line(f"! not carried: {loss['path']}: {loss['message']}", "yellow")
+        render_losses(screen, lost, _SHOWN)
         if len(lost) > _SHOWN:
             screen.line(f"! {len(lost) - _SHOWN} more are not carried; --json lists all", "yellow")
         screen.next(only_planned if only_planned and missing else invocation.in_git(work.template, start))

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from wfe_mcp.cli.terminal.changes import detail_views
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
@@ -39,7 +40,7 @@ def move_to(invocation: Invocation, url: To) -> None:
         "to": done.target,
         "tables": {name: {"rows": count, "sha256": done.digests[name]} for name, count in rows.items()},
         "files": [str(file) for file in done.files],
-        "problems": [{"path": problem.path, "message": problem.message} for problem in done.problems],
+        "problems": detail_views(done.problems),
     }
     error = None
     if done.problems:

@@ -1,15 +1,15 @@
 """``wfe-mcp plan``: validate, score, improve and import a plan of milestones."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from wfe_mcp.cli.commands.template_import import Target, write_plan
+from wfe_mcp.cli.terminal.changes import detail_views, render_losses
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
-from wfe_mcp.core.errors import Detail, Refused
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 from wfe_mcp.workspace.files.project_files import write_new
 from wfe_mcp.workspace.system.shell_words import shell_word
@@ -30,12 +30,12 @@ def validate(invocation: Invocation, source: Source) -> None:
     milestones, quality = imported.plan["milestones"], imported.plan["quality"]
     tasks = sum(len(milestone["tasks"]) for milestone in milestones)
     summary = f"{source}: {plural(len(milestones), 'milestone')} with {plural(tasks, 'task')}, score {quality['score']}"
-    lost = _losses(imported.not_carried)
+    lost = detail_views(imported.not_carried)
 
     def render(screen: Screen) -> None:
         screen.line(summary, "bold")
         _render_problems(screen, quality)
-        _render_losses(screen, lost)
+        render_losses(screen, lost)
 
     invocation.answer(summary, render, data={"format": imported.format, "quality": quality, "not_carried": lost})
 
@@ -46,7 +46,7 @@ def score(invocation: Invocation, source: Source) -> None:
 
     reading = read_plan(Path(source))
     quality = reading.plan["quality"]
-    errors = [{"path": error.path, "message": error.message} for error in reading.report.errors]
+    errors = detail_views(reading.report.errors)
     summary = f"{source}: score {quality['score']} of 100"
     data: dict[str, Any] = {"format": reading.format, "quality": quality} | ({"errors": errors} if errors else {})
 
@@ -96,7 +96,7 @@ def optimize(invocation: Invocation, source: Milestones, dry_run: DryRun = False
     if not dry_run:
         write_new(Path(to), text)
         summary += f"; written to {to}"
-    lost = _losses(reading.report.not_carried)
+    lost = detail_views(reading.report.not_carried)
     data = {
         "changes": proposal.changes,
         "score": {"before": before, "after": after},
@@ -108,7 +108,7 @@ def optimize(invocation: Invocation, source: Milestones, dry_run: DryRun = False
         screen.line(summary, "bold")
         for change in proposal.changes:
             screen.line(f"  {change}")
-        _render_losses(screen, lost)
+        render_losses(screen, lost)
         if dry_run and proposal.changes:
             screen.line(f"To write it: wfe-mcp plan optimize {shell_word(source)} --to FILE")
 
@@ -126,12 +126,3 @@ def _render_problems(screen: Screen, quality: dict[str, Any]) -> None:
     for problem in quality["problems"]:
         stops = ", stops an import" if problem["blocking"] else ""
         screen.line(f"! line {problem['line']}: {problem['message']} (−{problem['penalty']}{stops})", "yellow")
-
-
-def _losses(details: Iterable[Detail]) -> list[dict[str, str]]:
-    return [{"path": detail.path, "message": detail.message} for detail in details]
-
-
-def _render_losses(screen: Screen, losses: list[dict[str, str]]) -> None:
-    for loss in losses:
-        screen.line(f"! not carried: {loss['path']}: {loss['message']}", "yellow")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import sys
 import threading
@@ -14,7 +13,7 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.workspace.config.origins import origin_of
+from wfe_mcp.workspace.config.origins import is_loopback_host, origin_of
 
 if TYPE_CHECKING:
     from anyio import CapacityLimiter
@@ -180,7 +179,7 @@ def _origin(origin: str, host: str) -> str:
             f"{origin!r} is no address of a server.",
             "Give scheme and host alone: --origin https://wfe.example",
         )
-    if not _is_loopback(host) and parts.scheme != "https":
+    if not is_loopback_host(host) and parts.scheme != "https":
         raise Refused(
             "bad_argument",
             f"At {host} others could read tokens on their way: this server speaks no TLS itself.",
@@ -188,13 +187,6 @@ def _origin(origin: str, host: str) -> str:
         )
     port = {"https": ":443", "http": ":80"}.get(parts.scheme, "")  # browsers leave it out
     return f"{parts.scheme}://{parts.netloc.lower().removesuffix(port)}" if origin else ""
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _family(host: str) -> socket.AddressFamily:

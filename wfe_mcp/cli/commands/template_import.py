@@ -8,6 +8,7 @@ import typer
 
 from wfe_mcp.cli.commands.import_run import Format, path_in, write_missing, write_work
 from wfe_mcp.cli.commands.templates import render_kept
+from wfe_mcp.cli.terminal.changes import detail_views, render_losses
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
@@ -15,7 +16,6 @@ from wfe_mcp.core.units import plural
 from wfe_mcp.workspace.system.shell_words import shell_line, shell_word
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.errors import Detail
     from wfe_mcp.importers import ImportedPlan, ImportedSettings
 
 Source = Annotated[
@@ -82,7 +82,7 @@ def import_(
             next_version(str(definition["version"])),
         ]
         raise replace(no, hint=f"Store it as another version: {shell_line(again)}") from None
-    notes = {"not_carried": _views(imported.not_carried), "added": _views(imported.added)}
+    notes = {"not_carried": detail_views(imported.not_carried), "added": detail_views(imported.added)}
     more = {"format": imported.format} | {key: entries for key, entries in notes.items() if entries}
     render_kept(invocation, kept, f"Stored {kept.name} {kept.version}, from {imported.format}.", more)
 
@@ -102,7 +102,11 @@ def write_plan(
     inputs = target.with_suffix(".inputs.json")
     write_missing(root, {target: imported.plan, inputs: {"plan": imported.plan}}, "file")
     start = f"wfe-mcp start milestones --inputs {shell_word(f'@{path_in(root.resolve(), inputs.resolve())}')}"
-    milestones, quality, lost = imported.plan["milestones"], imported.plan["quality"], _views(imported.not_carried)
+    milestones, quality, lost = (
+        imported.plan["milestones"],
+        imported.plan["quality"],
+        detail_views(imported.not_carried),
+    )
     tasks = sum(len(milestone["tasks"]) for milestone in milestones)
     summary = f"{plural(len(milestones), 'milestone')} with {plural(tasks, 'task')}, score {quality['score']}: {target}"
     data = {"format": imported.format, "schema": "milestone_plan@1", "path": str(target), "artifact": imported.plan}
@@ -114,8 +118,7 @@ def write_plan(
         screen.line(summary, "bold")
         for problem in quality["problems"]:
             screen.line(f"! line {problem['line']}: {problem['message']}", "yellow")
-        for loss in lost:
-            screen.line(f"! not carried: {loss['path']}: {loss['message']}", "yellow")
+        render_losses(screen, lost)
         if items:
             render_imported(screen, items, with_lost=False)
         screen.next(invocation.in_git("milestones", start))
@@ -128,7 +131,7 @@ def _render_settings(invocation: Invocation, imported: "ImportedSettings") -> No
     from wfe_mcp.views.templates.imports import start_command
 
     start = start_command(imported)
-    lost, toml = _views(imported.not_carried), imported.toml()
+    lost, toml = detail_views(imported.not_carried), imported.toml()
     summary = (
         f"{_describe_settings(imported)}; add this to .wfe/config.toml:"
         if toml
@@ -142,8 +145,7 @@ def _render_settings(invocation: Invocation, imported: "ImportedSettings") -> No
         screen.print_quoted(toml)
         if start:
             screen.line(f"To start it: {start}")
-        for loss in lost:
-            screen.line(f"! not carried: {loss['path']}: {loss['message']}", "yellow")
+        render_losses(screen, lost)
 
     invocation.answer(summary, render, data=data | {key: value for key, value in more.items() if value})
 
@@ -151,7 +153,3 @@ def _render_settings(invocation: Invocation, imported: "ImportedSettings") -> No
 def _describe_settings(imported: "ImportedSettings") -> str:
     checks = f"{plural(len(imported.checks), 'check')}, " if imported.checks else ""
     return f"{checks}{plural(len(imported.phases), 'phase')} of {imported.template}"
-
-
-def _views(details: "tuple[Detail, ...]") -> list[dict[str, str]]:
-    return [{"path": detail.path, "message": detail.message} for detail in details]

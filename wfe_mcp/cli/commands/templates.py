@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from wfe_mcp.cli.commands.trust import trust as review
-from wfe_mcp.cli.terminal.changes import render_changes
+from wfe_mcp.cli.terminal.changes import detail_views, render_changes
 from wfe_mcp.cli.terminal.confirm import open_in_editor
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, TemplateName, Yes
@@ -171,20 +171,14 @@ def _render_faults(
     if invocation.screen.as_json:
         from wfe_mcp.views.values.model import plain
 
-        faults = {
-            name: [{"path": detail.path, "message": detail.message} for detail in details]
-            for name, details in (("errors", errors), ("warnings", warnings))
-        }
+        faults = {"errors": detail_views(errors), "warnings": detail_views(warnings)}
         invocation.screen.document({"ok": not errors, **faults, "requires": plain(requires)})
         return
-    if errors:
-        invocation.screen.line(f"{source}: {plural(len(errors), 'error')}", "red")
-    for error in errors:
-        invocation.screen.line(f"  {error.path or '(whole)'}: {error.message}")
-    if warnings:
-        invocation.screen.line(f"{source}: {plural(len(warnings), 'warning')}", "yellow")
-    for warning in warnings:
-        invocation.screen.line(f"  {warning.path or '(whole)'}: {warning.message}")
+    for details, kind, colour in ((errors, "error", "red"), (warnings, "warning", "yellow")):
+        if details:
+            invocation.screen.line(f"{source}: {plural(len(details), kind)}", colour)
+        for detail in details:
+            invocation.screen.line(f"  {detail.path or '(whole)'}: {detail.message}")
 
 
 def _render(screen: Screen, definition: "JsonObject", source: str, state: str) -> None:

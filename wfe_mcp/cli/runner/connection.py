@@ -7,7 +7,6 @@ Rules:
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import tempfile
 from pathlib import Path
@@ -51,7 +50,7 @@ class Connection:
 
     def __init__(self, url: str, token: str) -> None:
         parts = urlsplit(url if origins.origin_of(url) else "")
-        is_here = _is_loopback(parts.hostname or "")
+        is_here = origins.is_loopback(url)
         if not parts.netloc or parts.query:
             raise Refused("bad_argument", f"{url!r} is no address of a server.", "As in: --server https://wfe.example")
         if parts.scheme == "http" and not is_here:
@@ -148,10 +147,3 @@ def _error(answer: httpx2.Response) -> dict[str, Any] | None:
     except (ValueError, KeyError, TypeError):
         return None
     return cast("dict[str, Any]", error) if isinstance(error, dict) else None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.approvals.keys import base64url
 from wfe_mcp.workspace.files.project_files import make_file_once
 
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ class RunnerKey:
 
     def __init__(self, file: Path) -> None:
         self._key = _key_in(file)
-        self.public = _text(self._key.public_key().public_bytes_raw())
+        self.public = base64url(self._key.public_key().public_bytes_raw())
 
     def sign(self, content: bytes) -> str:
         """The signature of the bytes, base64url."""
-        return _text(self._key.sign(content))
+        return base64url(self._key.sign(content))
 
 
 def _key_in(file: Path) -> Ed25519PrivateKey:
@@ -38,7 +38,3 @@ def _key_in(file: Path) -> Ed25519PrivateKey:
             f"The key of this runner is damaged: {file}",
             "Remove the file: the next start makes another key, for which the server needs a new token.",
         ) from None
-
-
-def _text(raw: bytes) -> str:
-    return urlsafe_b64encode(raw).decode().rstrip("=")

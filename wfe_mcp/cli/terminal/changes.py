@@ -1,4 +1,4 @@
-"""Structural differences as lines of text."""
+"""Structural differences, and what an import does not carry, as lines of text."""
 
 import json
 from typing import TYPE_CHECKING
@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 from wfe_mcp.cli.terminal.text import shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from wfe_mcp.cli.terminal.screen import Screen
+    from wfe_mcp.core.errors import Detail
     from wfe_mcp.views.values.model import JsonObject
 
 _SIGNS = (("-", "old", "red"), ("+", "new", "green"))
@@ -35,3 +36,14 @@ def _render_text(screen: "Screen", diff: str, before: str) -> None:
     colours = {"-": "red", "+": "green", "@": "cyan"}
     for line in diff.split("\n"):
         screen.line(f"{before}    {line}", colours.get(line[:1], ""))
+
+
+def detail_views(details: "Iterable[Detail]") -> list[dict[str, str]]:
+    """Faults or losses as JSON: the place of each, and what is to know about it."""
+    return [{"path": detail.path, "message": detail.message} for detail in details]
+
+
+def render_losses(screen: "Screen", losses: "Sequence[dict[str, str]]", most: int | None = None) -> None:
+    """What was not carried, ``detail_views`` of it, a line each. ``most``: how many lines."""
+    for loss in losses[:most]:
+        screen.line(f"! not carried: {loss['path']}: {loss['message']}", "yellow")

@@ -48,9 +48,11 @@ def origin_fault(url: str, allow: Iterable[str]) -> str:
 
 def is_loopback(url: str) -> bool:
     """Whether the address is on this machine: ``localhost`` or a loopback address, written out."""
-    if origin_of(url) is None:
-        return False
-    host = urlsplit(url).hostname or ""
+    return origin_of(url) is not None and is_loopback_host(urlsplit(url).hostname or "")
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether a host is this machine, as in ``is_loopback``."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
