@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from wfe_mcp.cli.commands.ui import browse
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import NoBrowser, PinFd
 from wfe_mcp.cli.terminal.screen import Screen
@@ -121,7 +122,6 @@ def _add_person(invocation: Invocation, name: str, key: str, pin_fd: int | None)
 
 
 def _open(invocation: Invocation, name: str, no_browser: bool, pin_fd: int | None, what: str) -> None:
-    from wfe_mcp.cli.commands.ui import browse
     from wfe_mcp.engine.approvals.decision_page import page_at
     from wfe_mcp.engine.approvals.passkeys import require_library
     from wfe_mcp.views.approvals.approvers import approvers_path

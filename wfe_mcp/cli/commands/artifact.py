@@ -5,12 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wfe_mcp.cli.terminal.changes import render_changes
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.cli.terminal.text import shorten
+from wfe_mcp.cli.terminal.waiting import wait_for_gates
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.texts import visible_json
+from wfe_mcp.views.values.model import PartView, plain
 from wfe_mcp.workspace.files.project_files import named_file
 
 if TYPE_CHECKING:
@@ -61,10 +65,8 @@ def show(
     from dataclasses import replace
 
     from wfe_mcp.core.model import RunId
-    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.views.answers import tool_answers as answers
     from wfe_mcp.views.artifacts.artifacts import ArtifactList, RevisionView, content_of
-    from wfe_mcp.views.values.model import PartView
 
     engine, run = invocation.engine, invocation.resolve_run(run)
     phase, artifact = (of_phase, name) if of_phase else _phase_and_artifact(invocation, run, name)
@@ -145,7 +147,6 @@ def diff(
     pointer: Pointer = "",
 ) -> None:
     """Compare an artifact with another revision, attempt or run."""
-    from wfe_mcp.cli.terminal.changes import render_changes
     from wfe_mcp.views.answers import tool_answers as answers
     from wfe_mcp.views.artifacts.artifacts import DifferenceView, RevisionView
 
@@ -188,8 +189,6 @@ def accept(invocation: Invocation, run: Run, phase: Phase, pin_fd: PinFd = None)
 
     PHASE restarts with it and its gates run. Asks for your PIN.
     """
-    from wfe_mcp.cli.terminal.waiting import wait_for_gates
-    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.runs.sealed_file_repair import accept_edit, edit_of
     from wfe_mcp.views.answers import tool_answers as answers
 
@@ -240,7 +239,6 @@ def _phase_and_artifact(invocation: Invocation, run: str, name: str) -> tuple[st
 def _render(screen: Screen, view: object, now: "datetime") -> None:
     from wfe_mcp.views.artifacts.artifacts import ArtifactList, OutputsPart, RevisionView
     from wfe_mcp.views.runs.attachments import AttachmentView, DraftView
-    from wfe_mcp.views.values.model import plain
 
     if isinstance(view, ArtifactList):
         screen.table(

@@ -9,6 +9,8 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.delivery.ci import FORGES, ci_file
+from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
 
 Forge = Annotated[str, typer.Argument(metavar="github|gitlab", help="The forge.")]
 Branch = Annotated[
@@ -27,9 +29,6 @@ def ci(invocation: Invocation, forge: Forge, branch: Branch = "") -> None:
 
     It checks each change against the approvers of its base. The actions it uses are pinned by commit. Writing it again changes nothing; a file of yours is not overwritten.
     """
-    from wfe_mcp.delivery.ci import FORGES, ci_file
-    from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
-
     if forge not in FORGES:
         nearest = (get_close_matches(forge, FORGES, 1) or [FORGES[0]])[0]
         raise Refused(

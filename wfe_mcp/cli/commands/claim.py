@@ -19,6 +19,7 @@ from wfe_mcp.cli.commands.work import (
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.cli.terminal.waiting import at_work
 from wfe_mcp.core.errors import Detail, Refused
 
 if TYPE_CHECKING:
@@ -74,7 +75,6 @@ def try_out(invocation: Invocation, item: ItemId) -> None:
 
     The job continues in a server or `wfe-mcp worker` when you end the command.
     """
-    from wfe_mcp.cli.terminal.waiting import at_work
     from wfe_mcp.engine.background.queues import find_job
     from wfe_mcp.engine.evaluation.claim_tests import enqueue_test
     from wfe_mcp.store.records.jobs import JobStatus

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
+from wfe_mcp.cli.commands.project import show as show_project
 from wfe_mcp.cli.terminal.changes import detail_views
 from wfe_mcp.cli.terminal.confirm import require_confirmation
 from wfe_mcp.cli.terminal.invocation import Invocation
@@ -12,6 +13,10 @@ from wfe_mcp.cli.terminal.options import PinFd, Yes
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
+from wfe_mcp.engine.runs.facts import correct_fact
+from wfe_mcp.engine.runs.policy import ANY, change_policy, plan_policy_change, policy_written
+from wfe_mcp.views.values.model import plain
+from wfe_mcp.workspace.system.location import user_config_file
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.runs.policy import Policy
@@ -38,8 +43,6 @@ Origin = Annotated[bool, typer.Option("--origin", help="Show the layer and file 
 
 def show(invocation: Invocation, origin: Origin = False) -> None:
     """List every setting of this project."""
-    from wfe_mcp.workspace.system.location import user_config_file
-
     loaded = invocation.engine.settings()
     values: dict[str, Any] = {}
     for key, value in loaded.values().items():
@@ -77,8 +80,6 @@ def project(invocation: Invocation) -> None:
 
     Nothing of the project runs.
     """
-    from wfe_mcp.cli.commands.project import show as show_project
-
     show_project(invocation)
 
 
@@ -91,7 +92,6 @@ def fact(
 
     It is kept in .wfe/config.toml, which your PIN trusts as it is then. --remove undoes it.
     """
-    from wfe_mcp.engine.runs.facts import correct_fact
     from wfe_mcp.views.project.project import project_view
 
     if bool(value) == remove:
@@ -121,9 +121,7 @@ def policy(
     .wfe/config.toml and trusts it as it is then. The file must be trusted before.
     """
     from wfe_mcp.cli.terminal.pin import at_terminal
-    from wfe_mcp.engine.runs.policy import change_policy, plan_policy_change, policy_written
     from wfe_mcp.views.project.project import planned_view, policy_view
-    from wfe_mcp.views.values.model import plain
 
     engine = invocation.engine
     if not (templates or evidence or on_mismatch):
@@ -166,8 +164,6 @@ def policy(
 
 def _policy_with(now: "Policy", templates: str, evidence: str | None, on_mismatch: str | None) -> "Policy":
     """``now`` with what the options ask for."""
-    from wfe_mcp.engine.runs.policy import ANY
-
     if templates:
         names = tuple(name for template in templates.split(",") if (name := template.strip()) and name != "none")
         now = replace(now, templates=None if templates == ANY else names)

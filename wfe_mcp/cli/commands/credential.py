@@ -11,6 +11,8 @@ from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
+from wfe_mcp.engine.credentials.kinds import kind_of
+from wfe_mcp.engine.models.secrets import require_keyring
 from wfe_mcp.workspace.files.paths import expanded_path
 
 if TYPE_CHECKING:
@@ -115,9 +117,7 @@ def add(
 
     Give it to a check in .wfe/config.toml: credentials = { NAME = "VARIABLE" }, or "file:VARIABLE".
     """
-    from wfe_mcp.engine.credentials.kinds import kind_of
     from wfe_mcp.engine.credentials.stored import add_credential, expiry_of
-    from wfe_mcp.engine.models.secrets import require_keyring
     from wfe_mcp.views.project.credentials import credential_view
 
     engine, credential_kind = invocation.engine, kind_of(kind)
@@ -153,7 +153,6 @@ def rotate(
 
     What is handed out from now on is the new one.
     """
-    from wfe_mcp.engine.credentials.kinds import kind_of
     from wfe_mcp.engine.credentials.stored import credential, expiry_of, rotate_credential
 
     engine = invocation.engine

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from wfe_mcp.artifacts.parse import parse_json, read_artifact
 from wfe_mcp.cli.terminal.confirm import open_in_editor
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Note, Phase, PinFd, Run
@@ -81,7 +82,6 @@ def _edit_artifact(
     note: str,
     pin_fd: int | None,
 ) -> None:
-    from wfe_mcp.artifacts.parse import parse_json, read_artifact
     from wfe_mcp.engine.phases import edit as edits
     from wfe_mcp.views.answers import tool_answers as answers
 

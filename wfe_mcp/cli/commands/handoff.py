@@ -9,6 +9,7 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Force
 from wfe_mcp.cli.terminal.pages import write_pages
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.views.values.model import plain
 
 SomeRun = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without it the newest open one.")]
 Write = Annotated[
@@ -75,7 +76,6 @@ def context(invocation: Invocation, run: AnyRun = "", phase: OfPhase = "", token
 def _project(invocation: Invocation, tokens: int) -> None:
     """The context of the project within ``tokens``."""
     from wfe_mcp.views.project.context import project_context
-    from wfe_mcp.views.values.model import plain
 
     view = project_context(invocation.engine, tokens)
     text = json.dumps(plain(view), indent=1, ensure_ascii=False)

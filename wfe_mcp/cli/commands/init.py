@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wfe_mcp.cli.terminal.confirm import require_confirmation, user_agrees
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Yes
 from wfe_mcp.cli.terminal.screen import Screen
@@ -266,7 +267,6 @@ def _ask_back(
 
     With them they agreed to any checkout, and to the variables ``homes``.
     """
-    from wfe_mcp.cli.terminal.confirm import require_confirmation, user_agrees
     from wfe_mcp.cli.terminal.effects import show_listing
 
     if agreed_to is not None:

@@ -11,6 +11,7 @@ from wfe_mcp.cli.terminal.confirm import require_confirmation
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Yes
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.clients.table import CLIENTS, SERVER
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.workspace.files.paths import expanded_path
 
@@ -143,7 +144,6 @@ def plugin(invocation: Invocation, folder: Folder, by: By = "auto") -> None:
     """
     from wfe_mcp.clients import launch
     from wfe_mcp.clients.plugin import MARKETPLACE, write_plugin
-    from wfe_mcp.clients.table import SERVER
 
     place = expanded_path(folder).absolute()
     here = launch.this_installation()
@@ -195,7 +195,6 @@ def _answer(invocation: Invocation, outcomes: "Sequence[ConnectionResult]", plac
 def _chosen(names: Sequence[str] | None, places: "Places", verb: str) -> "list[Client]":
     from wfe_mcp.cli.terminal.client_places import installed_clients
     from wfe_mcp.clients.look import client_named
-    from wfe_mcp.clients.table import CLIENTS
 
     chosen = [client_named(name) for name in dict.fromkeys(names)] if names else installed_clients(places)
     if not chosen:

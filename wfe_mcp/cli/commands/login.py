@@ -11,6 +11,7 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.system.process import user_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +31,6 @@ def login(invocation: Invocation, url: Url) -> None:
     is kept in your data folder, in a file that only you read.
     """
     from wfe_mcp.workspace.system.logins import Login, keep_login, server_url
-    from wfe_mcp.workspace.system.process import user_name
 
     url = server_url(url)
     _, asked = _post(url, "device", {"user": user_name(), "machine": platform.node()})

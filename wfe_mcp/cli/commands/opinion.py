@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from wfe_mcp.cli.commands.control import say_what_follows
+from wfe_mcp.cli.commands.submit import in_project
 from wfe_mcp.cli.terminal.authorize import authorize
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Reason, Run
@@ -83,7 +85,6 @@ def answer(
 
     It asks for your PIN, and waits for the gate. `status` shows the question's file.
     """
-    from wfe_mcp.cli.commands.submit import in_project
     from wfe_mcp.engine.evaluation.opinion_by_hand import open_question, refuse_no_opinion, take_opinion
 
     engine, run = invocation.engine, invocation.resolve_run(run, phase)
@@ -106,7 +107,6 @@ def overrule(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin
 
     It asks for your PIN; the reason stays visible.
     """
-    from wfe_mcp.cli.commands.control import say_what_follows
     from wfe_mcp.core.commands import Overrule
     from wfe_mcp.engine.runs import control
 

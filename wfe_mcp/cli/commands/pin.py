@@ -8,6 +8,7 @@ from wfe_mcp.cli.terminal.confirm import require_confirmation
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Yes
 from wfe_mcp.core.units import plural
+from wfe_mcp.workspace.system.process import user_name
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
@@ -26,7 +27,6 @@ def set_pin(invocation: Invocation, pin_fd: PinFd = None, new_pin_fd: NewPinFd =
     """
     from wfe_mcp.cli.terminal.pin import asking, new_pin, read_pin, settle_pin
     from wfe_mcp.engine.approvals import keys, pin as pins
-    from wfe_mcp.workspace.system.process import user_name
 
     engine = invocation.engine
     changes = pins.pin_is_set(engine)
@@ -57,7 +57,6 @@ def reset(invocation: Invocation, pin_fd: PinFd = None, yes: Yes = False) -> Non
     from wfe_mcp.cli.terminal.pin import new_pin
     from wfe_mcp.engine.approvals import pin as pins
     from wfe_mcp.engine.approvals.pin_reset import reset_pin
-    from wfe_mcp.workspace.system.process import user_name
 
     engine = invocation.engine
     pins.refuse_clients_terminal(engine)

@@ -11,6 +11,7 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
+from wfe_mcp.workflow.load import read_text
 from wfe_mcp.workspace.files.project_files import write_new
 from wfe_mcp.workspace.system.shell_words import shell_word
 
@@ -65,7 +66,6 @@ def score(invocation: Invocation, source: Source) -> None:
 def prompt(invocation: Invocation, goal: Goal, about: Context = "") -> None:
     """Print a prompt with which any chat model writes a milestones.md."""
     from wfe_mcp.importers.plan_prompt import plan_prompt
-    from wfe_mcp.workflow.load import read_text
 
     if not goal.strip():
         raise Refused("bad_argument", "The goal is empty.", 'Say what the plan is to reach: wfe-mcp plan prompt "…"')

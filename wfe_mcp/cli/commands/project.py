@@ -12,6 +12,7 @@ from wfe_mcp.cli.terminal.options import PinFd, Yes
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.units import plural
+from wfe_mcp.workspace.system.location import find_project
 from wfe_mcp.workspace.system.shell_words import shell_word
 
 if TYPE_CHECKING:
@@ -197,7 +198,6 @@ def add(invocation: Invocation, folder: Folder = "") -> None:
     Also one that was copied from another: it inherits nothing.
     """
     from wfe_mcp.engine.kernel.identity import add_project, known_at, mark
-    from wfe_mcp.workspace.system.location import find_project
 
     place = find_project(folder or None, {}, (), Path.cwd()) if folder else invocation.project
     with invocation.store.read() as tx:

@@ -9,6 +9,7 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
+from wfe_mcp.workspace.config.provider_kinds import KINDS, as_kind, facts_of, installed_kind
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.models.discovery import ProviderTrial
@@ -207,8 +208,6 @@ def _answer_with_trust(invocation: Invocation, summary: str, data: dict[str, Any
 
 def _table(name: str, kind: str, base_url: str) -> dict[str, Any]:
     """The table to write: the kind as given, else as named, else of the program that answers on this machine."""
-    from wfe_mcp.workspace.config.provider_kinds import KINDS, installed_kind
-
     kind = kind or (name if name in KINDS else "")
     if installed_kind(kind) is not None:  # the package is checked where the table is written
         return {"kind": kind} | ({"base_url": base_url} if base_url else {})
@@ -240,7 +239,6 @@ def _plain(name: str) -> str:
 def _key_wanted(invocation: Invocation, name: str, table: dict[str, Any], place: str, key_fd: int | None) -> str | None:
     """The key to keep, its place written into ``table``; None where a variable holds it or none is needed."""
     from wfe_mcp.engine.models.connections import needs_key
-    from wfe_mcp.workspace.config.provider_kinds import as_kind, facts_of
 
     kind = as_kind(table["kind"])
     variable = facts_of(kind).variable

@@ -9,6 +9,7 @@ from wfe_mcp.cli.terminal.options import PinFd, Runs
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural, size
+from wfe_mcp.views.runs.models import RunList
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,7 +149,6 @@ def keep(invocation: Invocation, runs: Runs, off: Off = False) -> None:
     """Protect runs from prune, however old they get."""
     from wfe_mcp.engine.maintenance import pruning
     from wfe_mcp.views.reports.run_rows import run_rows
-    from wfe_mcp.views.runs.models import RunList
 
     records = [
         pruning.release(invocation.engine, run) if off else pruning.keep(invocation.engine, run, invocation.by)
@@ -203,7 +203,6 @@ def archive(invocation: Invocation, runs: Runs) -> None:
     They stay readable.
     """
     from wfe_mcp.engine.runs import control as stale
-    from wfe_mcp.views.runs.models import RunList
     from wfe_mcp.views.runs.run import run_row
 
     rows = tuple(run_row(stale.archive(invocation.engine, run)) for run in runs)
@@ -213,7 +212,6 @@ def archive(invocation: Invocation, runs: Runs) -> None:
 def unarchive(invocation: Invocation, runs: Runs) -> None:
     """Show archived runs in list again."""
     from wfe_mcp.engine.runs import control as stale
-    from wfe_mcp.views.runs.models import RunList
     from wfe_mcp.views.runs.run import run_row
 
     rows = tuple(run_row(stale.unarchive(invocation.engine, run)) for run in runs)

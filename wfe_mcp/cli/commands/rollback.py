@@ -10,6 +10,7 @@ from wfe_mcp.cli.terminal.options import PinFd, Run
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
+from wfe_mcp.views.runs.models import RollbackPreview
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import By, TakesBack
     from wfe_mcp.views.moves.envelope import Envelope
     from wfe_mcp.views.runs.checkpoints import CheckpointView
-    from wfe_mcp.views.runs.models import RollbackPreview
 
 
 To = Annotated[str, typer.Argument(metavar="TO", help="A checkpoint (cp-12), or a phase: its last start.")]
@@ -134,7 +134,6 @@ def _take_back(
 ) -> None:
     """Do it, or with ``dry_run`` show what it would do; that is shown, too, before it asks for the PIN."""
     from wfe_mcp.views.answers.rollback import preview
-    from wfe_mcp.views.runs.models import RollbackPreview
 
     def show_plan() -> str:
         answer = preview(invocation.engine, run, to, files, kind)
@@ -159,8 +158,6 @@ def _take_back(
 
 def _foreseen(answer: "Envelope") -> "list[str]":
     """What would change: the phases and how many files in a line, then the files."""
-    from wfe_mcp.views.runs.models import RollbackPreview
-
     view = answer.view_as(RollbackPreview)
     more = [f"  and {view.more_paths} more"] if view.more_paths else []
     return [answer.summary, *(f"  {path}{_fate(view, path)}" for path in view.paths), *more]

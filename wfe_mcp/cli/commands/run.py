@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wfe_mcp.cli.commands.start import Auto, Driver, Inputs, Key, Pairs, Roles, Title, begin
+from wfe_mcp.cli.commands.watch import follow
 from wfe_mcp.cli.terminal.invocation import INTERRUPTED, REFUSED, Invocation
 from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.cli.terminal.screen import Screen
@@ -38,8 +39,6 @@ def run(
 
     Exit code 0: completed or waiting for you. 1: something failed. 130: Ctrl-C.
     """
-    from wfe_mcp.cli.commands.watch import follow
-
     if bool(template) == bool(resume):
         raise typer.BadParameter("give a template, or --resume with a run", param_hint="TEMPLATE")
     if resume and (driver or roles or pairs or inputs or title or key):

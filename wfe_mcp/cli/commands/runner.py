@@ -7,7 +7,9 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import seconds_of
+from wfe_mcp.cli.terminal.waiting import stop_requested
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.system.location import data_dir
 
 _TOKEN = "WFE_TOKEN"  # noqa: S105 - the name of a variable
 
@@ -37,9 +39,7 @@ def runner(
     from wfe_mcp.cli.runner.connection import Connection
     from wfe_mcp.cli.runner.key import RunnerKey
     from wfe_mcp.cli.runner.working import Runner, end_message, own_sandbox
-    from wfe_mcp.cli.terminal.waiting import stop_requested
     from wfe_mcp.jobs.container import sandbox_maker
-    from wfe_mcp.workspace.system.location import data_dir
 
     token, lease_s = os.environ.pop(_TOKEN, ""), seconds_of(lease) or 30.0
     if not token:

@@ -12,8 +12,11 @@ from urllib.parse import urlsplit
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.server_processes import run_processes
+from wfe_mcp.cli.terminal.waiting import input_closed, stop_requested
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.config.origins import is_loopback_host, origin_of
+from wfe_mcp.workspace.system.tracing import start_tracing
 
 if TYPE_CHECKING:
     from anyio import CapacityLimiter
@@ -59,7 +62,6 @@ def server(
     """
     from wfe_mcp.dashboard.program_server import program_server
     from wfe_mcp.engine.background.processes import register_process
-    from wfe_mcp.workspace.system.tracing import start_tracing
 
     is_child = shared >= 0
     with invocation.serving_engine() as engine, ExitStack() as stack:
@@ -88,7 +90,6 @@ def server(
                 _run(program_server(engine, port_number, origin, _mcp, visitors), listening, is_child=is_child)
                 stop_tracing()
             return
-    from wfe_mcp.cli.terminal.server_processes import run_processes
 
     own = ["--project", invocation.world.project] if invocation.world.project else []
     with listening:  # the parent keeps no database open
@@ -158,8 +159,6 @@ def _visitors(engine: Engine, origin: str, login: LoginSettings, roles: list[Ser
 
 def _run(serving: HttpServer, listening: socket.socket, *, is_child: bool) -> None:
     """Serve in a thread until a signal asks for the end, by which uvicorn would end the process, or the parent is gone."""
-    from wfe_mcp.cli.terminal.waiting import input_closed, stop_requested
-
     ends = input_closed() if is_child else threading.Event()
     with stop_requested() as signals:
         thread = threading.Thread(target=serving.run, args=([listening],), name="server", daemon=True)

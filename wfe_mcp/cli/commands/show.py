@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wfe_mcp.cli.commands.artifact import drafts_table
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Full, Raw, Run, Stat
 from wfe_mcp.cli.terminal.screen import Screen
@@ -14,6 +15,9 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.core.texts import in_short
 from wfe_mcp.core.units import plural
+from wfe_mcp.views.runs.models import RunView
+from wfe_mcp.views.runs.operations import operation_line
+from wfe_mcp.views.values.model import as_text
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -93,7 +97,6 @@ def show(
     from wfe_mcp.engine.models.call_log import record_client_calls
     from wfe_mcp.views.answers import tool_answers as answers
     from wfe_mcp.views.reports.report import ReportView, details_of, past
-    from wfe_mcp.views.runs.models import RunView
 
     engine, run = invocation.engine, invocation.resolve_run(run, phase or None)
     record_client_calls(engine)
@@ -207,7 +210,6 @@ def _render_tools(screen: Screen, attempt: "PhaseView") -> None:
     if attempt.tools is None:
         return
     from wfe_mcp.views.runs.tool_calls import tools_words
-    from wfe_mcp.views.values.model import as_text
 
     screen.line(f"{attempt.phase} {attempt.attempt}: {tools_words(attempt.tools)}")
     for number, call in enumerate(attempt.tool_calls or (), 1):
@@ -220,10 +222,8 @@ def _render_tools(screen: Screen, attempt: "PhaseView") -> None:
 
 
 def _render(invocation: Invocation, screen: Screen, answer: "Envelope", report: "ReportView") -> None:
-    from wfe_mcp.cli.commands.artifact import drafts_table
     from wfe_mcp.cli.terminal.render import headline, next_lines, origin_lines, outputs_lines, unusual
     from wfe_mcp.views.runs.usage import usage_lines
-    from wfe_mcp.views.values.model import as_text
 
     details, record, now = report.details, invocation.record(answer.run), invocation.engine.clock()
     assert record is not None, "it is about a run"
@@ -280,8 +280,6 @@ def _blocker_rows(report: "ReportView") -> list[str]:
 
 
 def _operation_rows(report: "ReportView") -> list[str]:
-    from wfe_mcp.views.runs.operations import operation_line
-
     return [f"  {operation_line(operation)}" for operation in report.run.operations]
 
 

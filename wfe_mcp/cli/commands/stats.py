@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wfe_mcp.cli.commands.runs import moment
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import OfTemplate
 from wfe_mcp.cli.terminal.screen import Screen
@@ -33,7 +34,6 @@ def stats(
 
     Times are medians; --json adds 90th percentiles. docs/reference/stats.md defines each figure.
     """
-    from wfe_mcp.cli.commands.runs import moment
     from wfe_mcp.core.model import RunId
     from wfe_mcp.engine.models.caps import dollars
     from wfe_mcp.views.history import stats as figures

@@ -8,6 +8,7 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Note, Phase, PinFd, Run
+from wfe_mcp.cli.terminal.waiting import wait_for_gates
 from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.units import plural
 
@@ -41,7 +42,6 @@ def submit(
 
     A free phase is claimed first.
     """
-    from wfe_mcp.cli.terminal.waiting import wait_for_gates
     from wfe_mcp.views.answers import tool_answers as answers
     from wfe_mcp.views.runs.models import SubmittedView
 

@@ -17,6 +17,8 @@ from wfe_mcp.cli.terminal.text import shorten
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.texts import visible_json
 from wfe_mcp.core.units import plural
+from wfe_mcp.views.values.model import plain, view_of
+from wfe_mcp.workflow.load import input_schemas, load_definition
 from wfe_mcp.workspace.files.project_files import named_file
 
 if TYPE_CHECKING:
@@ -105,7 +107,6 @@ def lint(invocation: Invocation, source: FileOrName, tools: AskTools = False) ->
     """
     from wfe_mcp.engine.templates.catalogue import lint_definition, project_names
     from wfe_mcp.views.templates.templates import RequiresView
-    from wfe_mcp.views.values.model import view_of
 
     try:
         definition, names = _definition(invocation, source), project_names(invocation.engine)
@@ -140,7 +141,6 @@ def export(invocation: Invocation, name: TemplateName, target: Target = "") -> N
 
 def _definition(invocation: Invocation, source: str) -> dict[str, Any]:
     from wfe_mcp.engine.templates.catalogue import template_definition
-    from wfe_mcp.workflow.load import load_definition
 
     path = Path(source)
     has_version = "@" in source  # NAME@1.2.0 has a suffix, and is no file
@@ -182,8 +182,6 @@ def _render_faults(
 
 
 def _render(screen: Screen, definition: "JsonObject", source: str, state: str) -> None:
-    from wfe_mcp.workflow.load import input_schemas
-
     where = f"{source}, {state}" if state else source
     screen.line(f"{definition['name']} {definition['version']} ({where}): {definition.get('title', '')}", "bold")
     if definition.get("description"):
@@ -258,7 +256,6 @@ def edit(invocation: Invocation, name: TemplateName, file: File = "") -> None:
     """
     from wfe_mcp.engine.templates.catalogue import template_definition
     from wfe_mcp.engine.templates.versions import edit as keep_edited
-    from wfe_mcp.workflow.load import load_definition
 
     base = template_definition(invocation.engine, name)
     if file:
@@ -343,7 +340,6 @@ def render_kept(
 ) -> None:
     """A stored version: what it needs, what is not supported yet, and that it needs trust."""
     from wfe_mcp.views.templates.templates import kept_view
-    from wfe_mcp.views.values.model import plain
 
     view = kept_view(version)
 
@@ -378,7 +374,6 @@ def _render_state(invocation: Invocation, name: str, summary: str, state: str) -
 def _edit_template(invocation: Invocation, base: "Offer") -> "KeptVersion":
     """The version that the user's editor makes, which opens the template with the next version number."""
     from wfe_mcp.engine.templates.versions import edit as keep_edited, next_version
-    from wfe_mcp.workflow.load import load_definition
 
     opened = {**base.definition, "version": next_version(base.version)}
     text = json.dumps(opened, indent=2, ensure_ascii=False) + "\n"

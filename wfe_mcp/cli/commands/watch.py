@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from wfe_mcp.cli.commands.log import event_line
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Run
 from wfe_mcp.cli.terminal.screen import Screen
@@ -123,8 +124,6 @@ def _agent_works(invocation: Invocation, overview: "Overview") -> bool:
 def _show(invocation: Invocation, news: "list[Happening]") -> None:
     if invocation.screen.as_json or not news:
         return
-    from wfe_mcp.cli.commands.log import event_line
-
     for happening in news:
         if happening.event is not None:
             invocation.screen.line(event_line(happening.event))

@@ -8,6 +8,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Limit, PinFd, refuse_unknown
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.cli.terminal.waiting import at_work
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
@@ -83,7 +84,6 @@ def give_table(
 
 def try_out(invocation: Invocation, name: Webhook) -> None:
     """Send a test event to a webhook, once, and show its answer."""
-    from wfe_mcp.cli.terminal.waiting import at_work
     from wfe_mcp.engine.webhooks.deliveries import delivery_of, send_test
     from wfe_mcp.views.project.webhooks import delivery_view
 

@@ -4,10 +4,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wfe_mcp.cli.commands.start import pairs_of
 from wfe_mcp.cli.terminal.claims import next_of_claim, show_claim
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.views.values.model import as_text
 from wfe_mcp.workspace.system.shell_words import shell_line
 
 if TYPE_CHECKING:
@@ -236,7 +238,6 @@ def start(
 
         item_to_start(invocation.engine, item, template, reason=reason)
         enter(invocation, name_of_work(invocation.engine, item))
-    from wfe_mcp.cli.commands.start import pairs_of
     from wfe_mcp.engine.runs.item_runs import template_for
     from wfe_mcp.views.work.answers import start as start_run
 
@@ -387,8 +388,6 @@ def _table(invocation: Invocation, screen: Screen, lines: "tuple[ItemLine, ...]"
 
 def _change_text(change: "ItemChange") -> str:
     """What a change did, in a line."""
-    from wfe_mcp.views.values.model import as_text
-
     signed = ", signed" if change.signed else ""
     shown = {name: value for name, value in change.values.items() if name not in {"body", "tests", "evidence"}}
     if "results" in shown:

@@ -14,6 +14,8 @@ from wfe_mcp.cli.terminal.pages import write_pages
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
+from wfe_mcp.views.values.model import as_text
+from wfe_mcp.workspace.files.given_files import from_anywhere
 from wfe_mcp.workspace.files.project_files import write_new
 
 if TYPE_CHECKING:
@@ -77,7 +79,6 @@ def attach(invocation: Invocation, item: ItemId, files: Files) -> None:
     The record names each with its sha256, so that wfe-mcp verify finds one that was changed or is missing.
     """
     from wfe_mcp.views.work.answers import attach_to_item
-    from wfe_mcp.workspace.files.given_files import from_anywhere
 
     render_item(invocation, attach_to_item(invocation.engine, invocation.by, item, from_anywhere(files)))
 
@@ -175,8 +176,6 @@ def report(invocation: Invocation, kind: ReportKind = "status") -> None:
 
 def render_imported(screen: Screen, answer: "Envelope", *, with_lost: bool = True) -> None:
     """Show what became of each entry of a file; ``with_lost``: and what became nothing."""
-    from wfe_mcp.views.values.model import as_text
-
     data = answer.data
     screen.line(answer.summary, "bold")
     where = "the tracker" if data["format"] == "issues" else "the file"

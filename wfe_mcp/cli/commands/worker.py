@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.waiting import input_closed, stop_requested
 from wfe_mcp.core.units import plural
+from wfe_mcp.workspace.system.tracing import start_tracing
 
 Queues = Annotated[
     str, typer.Option("--queues", metavar="NAMES", help="Only these, separated by commas: llm,agent,command,step.")
@@ -24,10 +26,8 @@ def worker(
 
     Runs continue without a client's server then. Unfinished jobs return to the queue when it stops.
     """
-    from wfe_mcp.cli.terminal.waiting import input_closed, stop_requested
     from wfe_mcp.engine.background.daemon import Workers
     from wfe_mcp.engine.background.queues import QUEUES, queue_names
-    from wfe_mcp.workspace.system.tracing import start_tracing
 
     kinds = [kind for kind in queues.split(",") if kind] or list(QUEUES)
     with invocation.serving_engine() as engine, stop_requested() as signals:
