@@ -26,7 +26,7 @@ from wfe_mcp.engine.maintenance.projects import known_projects
 from wfe_mcp.engine.notifications.people import MOST_CHARS, has_address, set_address
 from wfe_mcp.engine.people import absence
 from wfe_mcp.views.approvals.words import second
-from wfe_mcp.workspace.config.server_table import ROLES
+from wfe_mcp.workspace.config.server_table import ROLES, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from wfe_mcp.dashboard.sessions import Sessions
     from wfe_mcp.engine.access.people import Login, People
     from wfe_mcp.engine.access.tokens import Token
-    from wfe_mcp.workspace.config.server_table import Role
 
 _COLUMNS = ("Token", "May", "Project", "Until", "Last used", "Made by", "")
 _DAYS = ("90", "30", "7", "1", "365")

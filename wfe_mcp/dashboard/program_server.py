@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -35,7 +35,7 @@ from wfe_mcp.dashboard.api.replies import status_of
 from wfe_mcp.dashboard.bridge import agents_grant, bridge_routes
 from wfe_mcp.dashboard.device_login import device_routes
 from wfe_mcp.dashboard.git_http import git_routes
-from wfe_mcp.dashboard.guard import ENTRANCES, Guard
+from wfe_mcp.dashboard.guard import ENTRANCES, App, Guard, Message, Receive, Scope, Send
 from wfe_mcp.dashboard.http_server import HttpServer, PromptConnection
 from wfe_mcp.dashboard.outage import PublicAccess, refusal_page, unnamed_database
 from wfe_mcp.dashboard.runners import git_grant as job_grant, runner_routes
@@ -43,11 +43,9 @@ from wfe_mcp.engine.access.tokens import Codes, Entry, PageKey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
-    from contextlib import AbstractAsyncContextManager
 
     from starlette.requests import Request
 
-    from wfe_mcp.dashboard.guard import App, Message, Receive, Scope, Send
     from wfe_mcp.dashboard.metrics import Metrics
     from wfe_mcp.engine.access.people import People
     from wfe_mcp.engine.kernel.engine import Engine

@@ -20,10 +20,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.dashboard.api.access import bearer
+from wfe_mcp.dashboard.api.access import Access, bearer
 from wfe_mcp.dashboard.api.replies import status_of
 from wfe_mcp.dashboard.outage import unnamed_database
-from wfe_mcp.engine.access.tokens import note_use
+from wfe_mcp.engine.access.tokens import Token, note_use
 from wfe_mcp.engine.background import runners
 from wfe_mcp.engine.background.queues import projects_with_jobs
 from wfe_mcp.gates.runner_protocol import MAX_BODY_BYTES, AllWaiting, Claim, Heartbeat, Message, Offer, Report, Task
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from wfe_mcp.dashboard.api.access import Access
-    from wfe_mcp.engine.access.tokens import Token
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.workspace.git.service import GitGrant
 

@@ -14,12 +14,11 @@ from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.runs.facts import correct_fact
-from wfe_mcp.engine.runs.policy import ANY, change_policy, plan_policy_change, policy_written
+from wfe_mcp.engine.runs.policy import ANY, Policy, change_policy, plan_policy_change, policy_written
 from wfe_mcp.views.values.model import plain
 from wfe_mcp.workspace.system.location import user_config_file
 
 if TYPE_CHECKING:
-    from wfe_mcp.engine.runs.policy import Policy
     from wfe_mcp.views.project.project import PolicyRules
 
 Templates = Annotated[

@@ -11,12 +11,11 @@ from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
-from wfe_mcp.engine.credentials.kinds import kind_of
+from wfe_mcp.engine.credentials.kinds import CredentialPart, Kind, kind_of
 from wfe_mcp.engine.models.secrets import require_keyring
 from wfe_mcp.workspace.files.paths import expanded_path
 
 if TYPE_CHECKING:
-    from wfe_mcp.engine.credentials.kinds import CredentialPart, Kind
     from wfe_mcp.engine.credentials.stored import Credential
     from wfe_mcp.engine.kernel.engine import Engine
 

@@ -11,13 +11,12 @@ from wfe_mcp.cli.terminal.confirm import require_confirmation
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Yes
 from wfe_mcp.cli.terminal.screen import Screen
-from wfe_mcp.clients.table import CLIENTS, SERVER
+from wfe_mcp.clients.table import CLIENTS, SERVER, Client, Places
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.workspace.files.paths import expanded_path
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.connecting import ConnectionResult
-    from wfe_mcp.clients.table import Client, Places
 
 Clients = Annotated[
     list[str] | None,

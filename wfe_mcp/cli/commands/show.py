@@ -15,9 +15,9 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.core.texts import in_short
 from wfe_mcp.core.units import plural
-from wfe_mcp.views.runs.models import RunView
+from wfe_mcp.views.runs.models import GateView, PhaseView, RunView, StepView
 from wfe_mcp.views.runs.operations import operation_line
-from wfe_mcp.views.values.model import as_text
+from wfe_mcp.views.values.model import JsonObject, as_text
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from wfe_mcp.views.moves.envelope import Envelope
     from wfe_mcp.views.reports.report import DetailsView, ReportView
     from wfe_mcp.views.runs.attachments import AttachmentLine, DraftLine
-    from wfe_mcp.views.runs.models import GateView, PhaseView, StepView
     from wfe_mcp.views.runs.tool_calls import ToolCallView
-    from wfe_mcp.views.values.model import JsonObject
 
 _CALL_CHARS, _WHOLE = 400, 1_000_000
 

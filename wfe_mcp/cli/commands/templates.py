@@ -17,7 +17,7 @@ from wfe_mcp.cli.terminal.text import shorten
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.texts import visible_json
 from wfe_mcp.core.units import plural
-from wfe_mcp.views.values.model import plain, view_of
+from wfe_mcp.views.values.model import JsonObject, plain, view_of
 from wfe_mcp.workflow.load import input_schemas, load_definition
 from wfe_mcp.workspace.files.project_files import named_file
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.templates.catalogue import Offer
     from wfe_mcp.engine.templates.versions import KeptVersion
     from wfe_mcp.views.templates.templates import TemplateLine
-    from wfe_mcp.views.values.model import JsonObject
     from wfe_mcp.workflow.lint import ProjectNames
 
 

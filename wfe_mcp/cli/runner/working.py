@@ -17,11 +17,11 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.cli.runner.connection import AwayError
+from wfe_mcp.cli.runner.connection import AwayError, Connection
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 from wfe_mcp.gates.on_runner import Ran, carry_out
-from wfe_mcp.gates.runner_protocol import TAIL_CHARS, Report
+from wfe_mcp.gates.runner_protocol import TAIL_CHARS, Report, Task
 from wfe_mcp.jobs.child import run_child
 from wfe_mcp.jobs.job_context import Stop
 from wfe_mcp.jobs.output import plain_text
@@ -31,9 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
     from pathlib import Path
 
-    from wfe_mcp.cli.runner.connection import Connection
     from wfe_mcp.cli.runner.key import RunnerKey
-    from wfe_mcp.gates.runner_protocol import Task
     from wfe_mcp.workspace.config.settings_tables import SandboxSettings
 
 log = logging.getLogger("wfe_mcp.runner")

@@ -28,22 +28,20 @@ from wfe_mcp.dashboard.guard import COOKIE, SAFE
 from wfe_mcp.dashboard.signing import ASK, HEADER, Signing, read_header
 from wfe_mcp.dashboard.workers import ProjectWorkers
 from wfe_mcp.engine.access import tokens
-from wfe_mcp.engine.access.people import SCOPES_OF
+from wfe_mcp.engine.access.people import SCOPES_OF, Login, People
 from wfe_mcp.engine.access.tokens import Entry, Scope, Token, token_of
 from wfe_mcp.engine.approvals import pin as pins
 from wfe_mcp.engine.approvals.passkey_decisions import Unsigned
 from wfe_mcp.engine.factory import create_beside
-from wfe_mcp.engine.kernel.evidence_seals import ServerKey
+from wfe_mcp.engine.kernel.evidence_seals import Process, ServerKey
 from wfe_mcp.engine.people.deciders import lacks_role, role_refused
 from wfe_mcp.workspace.system.process import user_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wfe_mcp.engine.access.people import Login, People
     from wfe_mcp.engine.bridge.folders import BridgedFolder, BridgedFolders
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.kernel.evidence_seals import Process
     from wfe_mcp.store import Store
 
 _HINT = "Make one{}. Send it as Authorization: Bearer TOKEN."

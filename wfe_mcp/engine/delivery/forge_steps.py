@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.forges.blockers import Blocked, NotYet
-from wfe_mcp.delivery.forges.protocol import Change
+from wfe_mcp.delivery.forges.protocol import Change, PullRequest
 from wfe_mcp.delivery.forges.pull_request_text import issue_of, merge_text, pull_request_text
 from wfe_mcp.delivery.git.commits import list_paths
 from wfe_mcp.delivery.git.merges import changed_files
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from wfe_mcp.delivery.forges.protocol import PullRequest
     from wfe_mcp.engine.kernel.step_call import StepCall
     from wfe_mcp.workflow.model.delivery import ForgeClose, ForgeMerge, ForgeOpen, ForgeStatus
 

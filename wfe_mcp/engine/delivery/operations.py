@@ -17,7 +17,7 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.operation_events import OperationCalled, OperationEvent, OperationIntended, OperationObserved
 from wfe_mcp.delivery.fault import DeliveryFault
-from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.transaction import change_run_in
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from wfe_mcp.core.model import By, RunId
     from wfe_mcp.core.paths import PhasePath
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.step_call import CommandCall, StepCall
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import EventRecord

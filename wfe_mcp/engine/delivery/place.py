@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus
+from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, RunId, RunState
 from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.texts import one_line, slug
 from wfe_mcp.delivery.attestations.files import files_tree
@@ -21,7 +21,7 @@ from wfe_mcp.delivery.git.remote import Remote, fetch, url_of
 from wfe_mcp.engine.credentials.stored import CredentialUse, hand_out
 from wfe_mcp.engine.delivery.operations import Operation, operations_of
 from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs
-from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.models.secrets import key_of
 from wfe_mcp.engine.work.items import item_of_run, keep_changes
 from wfe_mcp.workspace.files.paths import match_globs
@@ -33,9 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wfe_mcp.core.items import Item
-    from wfe_mcp.core.model import RunId, RunState
     from wfe_mcp.core.spec import GateSpec
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.step_call import StepCall
     from wfe_mcp.store.records.runs import RunRecord
     from wfe_mcp.workspace.config.delivery_table import DeliverySettings

@@ -11,7 +11,7 @@ from wfe_mcp.core.parts import require_parts
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.forges.blockers import Blocked
 from wfe_mcp.engine.delivery import clean_step, forge_steps, git_steps, merge_step
-from wfe_mcp.engine.delivery.place import NotDelivered, facts_of, place_of
+from wfe_mcp.engine.delivery.place import DeliveryPlace, NotDelivered, facts_of, place_of
 from wfe_mcp.engine.kernel.step_call import StepCall, StepResult, refused_step
 from wfe_mcp.workflow.model.delivery import DELIVERY_PARAMS
 from wfe_mcp.workflow.step_kinds import DEPLOYMENT_STEPS
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from wfe_mcp.engine.delivery.operations import Operation
-    from wfe_mcp.engine.delivery.place import DeliveryPlace
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.jobs.job_context import JobContext
 

@@ -22,14 +22,13 @@ from wfe_mcp.core.texts import one_line
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.jobs.child import run_child
 from wfe_mcp.jobs.environment import child_env
-from wfe_mcp.jobs.handed import HandedVariables
+from wfe_mcp.jobs.handed import HandedVariables, HandOut
 from wfe_mcp.workspace.files.programs import outside, path_outside
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.jobs.handed import HandOut
     from wfe_mcp.workspace.config.checks import FrozenCheck
     from wfe_mcp.workspace.config.environment_table import EnvironmentSettings
 

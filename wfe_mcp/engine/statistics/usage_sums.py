@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import astuple
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from wfe_mcp.store.columns import first_whole_day
@@ -16,7 +16,6 @@ from wfe_mcp.store.records.calls import UsageRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import datetime
 
     from wfe_mcp.core.model import RunId
     from wfe_mcp.engine.kernel.engine import Engine

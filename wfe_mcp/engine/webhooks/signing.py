@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
@@ -23,8 +23,6 @@ from wfe_mcp.engine.credentials.stored import (
 )
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.credentials.stored import Scope
     from wfe_mcp.engine.kernel.engine import Engine
