@@ -173,7 +173,11 @@ def request_about(shown: ApprovalView) -> DecisionView:
     at = datetime(2026, 11, 1, tzinfo=UTC)
     of = (RunId(shown.run), PhasePath(shown.phase), shown.attempt, Stage.AFTER, 0, shown.sha256)
     request = RequestRecord("q", *of, Assurance.HUMAN, RequestStatus.OPEN, at, None)
-    return DecisionView(request, "open", "", "", "", tainted=False, shown=shown, buttons=("Approve", "Reject"))
+    nothing = dict.fromkeys(("project", "title", "template"), "")
+    buttons = ("Approve", "Reject")
+    return DecisionView(
+        request=request, state="open", **nothing, tainted=False, gating=False, shown=shown, buttons=buttons
+    )
 
 
 def page(shown: ApprovalView) -> str:

@@ -443,31 +443,31 @@ export interface DatabaseSetting {
 }
 
 export interface DecisionData {
-  request: AskedView;
   state: "open" | "answered" | "expired" | "closed";
   project: string;
   title: string;
   template: string;
   tainted: boolean;
   gating: boolean;
-  command: string;
   asked_by?: string;
   changed?: string[];
   stopped?: string;
-  newer?: string;
-  answer?: AnswerGiven | null;
   back_to?: string[];
   passkeys?: string[];
   no_passkey?: string;
   buttons?: string[];
-  editable?: string;
-  shown_sha256?: string;
   shown?: ApprovalView | null;
   since?: Change | null;
-  present?: PersonHere[];
-  handed?: HandedOn | null;
   others?: string;
   key_page?: string;
+  request: AskedView;
+  command: string;
+  newer?: string;
+  answer?: AnswerGiven | null;
+  editable?: string;
+  shown_sha256?: string;
+  present?: PersonHere[];
+  handed?: HandedOn | null;
 }
 
 export interface DecisionPage {
@@ -1908,17 +1908,17 @@ export interface StepView {
 export interface StoppedRun {
   run: string;
   phase?: string;
-  kind: string;
   title: string;
+  project: string;
+  command: string;
+  for_others?: string;
+  kind: string;
   template: string;
   state: string;
-  project: string;
   question: string;
   blockers: string[];
   updated_at: string;
-  command: string;
   commands?: string[];
-  for_others?: string;
 }
 
 export interface StretchView {
@@ -2092,11 +2092,11 @@ export interface UnaskedDecision {
   phase: string;
   title: string;
   project: string;
+  command: string;
+  for_others?: string;
   template: string;
   since: string;
   question: string;
-  command: string;
-  for_others?: string;
 }
 
 export interface UnsignedGrant {
@@ -2149,47 +2149,47 @@ export interface VersionRow {
 }
 
 export interface WaitingDecision {
-  request: string;
   run: string;
   phase: string;
-  attempt: number;
-  stage: string;
   title: string;
   project: string;
+  command: string;
+  for_others?: string;
+  request: string;
+  attempt: number;
+  stage: string;
   template: string;
   asked_at: string;
   question: string;
-  command: string;
   expires_at?: string;
   tainted?: boolean;
   unusual?: Unusual[];
   evidence?: GateLine[];
   approved_by?: string[];
   handed?: HandedOn | null;
-  for_others?: string;
 }
 
 export interface WaitingOpinion {
   run: string;
   phase: string;
-  reviewer: string;
   title: string;
   project: string;
-  path: string;
   command: string;
   for_others?: string;
+  reviewer: string;
+  path: string;
 }
 
 export interface WaitingTask {
   run: string;
   phase: string;
   title: string;
-  about: string;
   project: string;
-  template: string;
-  since: string;
   command: string;
   for_others?: string;
+  about: string;
+  template: string;
+  since: string;
 }
 
 export interface WaitingTrust {

@@ -21,7 +21,6 @@ from typing import Literal
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import several_people
 from wfe_mcp.core.attempt_states import Handed
-from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import outwards
 from wfe_mcp.core.model import Attempt, AttemptStatus, Stage
@@ -44,46 +43,51 @@ from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.reports.report import decisions_of
 from wfe_mcp.views.runs.requests import GateLine, WaitingDecision, handed_on
 from wfe_mcp.views.runs.sentences import actor_subject
-from wfe_mcp.views.values.model import second, view_of
+from wfe_mcp.views.values.model import second, view_model, view_of
 
 RequestState = Literal["open", "answered", "expired", "closed"]
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionView:
-    """A request as shown to the user. ``shown``: what it asks, only while it is open.
+@view_model
+class DecisionFacts:
+    """What the page and the API both have of a request. ``shown``: what it asks, only while it is open.
 
     ``back_to``: earlier phases that a rejection may return the run to. ``gating``: the gates run again now. ``changed``: the
     files that closed it. ``stopped``: the commands that continue, where this rejection failed the phase and no attempt follows by itself.
     ``passkeys``: names of the keys that may sign; where there is none, ``no_passkey`` says why. ``buttons``: the labels of
-    the decisions that are legal now, ``Approve`` and ``Reject``. ``asked_by``: who asked. ``since``: see ``since_last_asked``; it is no part of what is signed, nor is ``handed``: to whom it was handed on.
-    ``approvals``: who has approved it, where several people do. ``others``: why it is not for the person who looks at a server,
-    and who can decide it; ``key_page``: where they make the passkey that they lack.
+    the decisions that are legal now, ``Approve`` and ``Reject``. ``asked_by``: who asked. ``since``: see ``since_last_asked``; it is no part of what is signed.
+    ``others``: why it is not for the person who looks at a server, and who can decide it; ``key_page``: where they make the
+    passkey that they lack.
     """
 
-    request: RequestRecord
     state: RequestState
     project: str
     title: str
     template: str
     tainted: bool
-    gating: bool = False
+    gating: bool
+    asked_by: str = ""
     changed: tuple[str, ...] = ()
     stopped: str = ""
-    newer: str | None = None
-    answer: DecisionRecord | None = None
-    shown: ApprovalView | None = None
-    asked_by: str = ""
-    since: Change | None = None
     back_to: tuple[str, ...] = ()
     passkeys: tuple[str, ...] = ()
     no_passkey: str = ""
     buttons: tuple[str, ...] = ()
-    handed: Handed | None = None
-    approvals: tuple[str, ...] = ()
+    shown: ApprovalView | None = None
+    since: Change | None = None
     others: str = ""
     key_page: str = ""
 
+
+@view_model
+class DecisionView(DecisionFacts):
+    """A request as shown to the user. ``approvals``: who has approved it, where several people do; ``handed``: to whom it was handed on."""
+
+    request: RequestRecord
+    newer: str | None = None
+    answer: DecisionRecord | None = None
+    handed: Handed | None = None
+    approvals: tuple[str, ...] = ()
     shown_sha256: str = field(init=False)
     """The sha256 of what is shown; empty when nothing is asked."""
 
@@ -111,12 +115,12 @@ def decision_view(engine: Engine, request_id: str) -> DecisionView:
     record = overview.loaded.record
     state = state_of_request(engine, request, attempt)
     base = DecisionView(
-        request,
-        state,
-        str(engine.root),
-        record.title,
-        f"{record.template} {record.template_version}",
-        record.tainted,
+        request=request,
+        state=state,
+        project=str(engine.root),
+        title=record.title,
+        template=f"{record.template} {record.template_version}",
+        tainted=record.tainted,
         gating=attempt.status is AttemptStatus.GATING,
         changed=_changed_files(overview, request) if state == "closed" else (),
         stopped=user_commands(overview, user_moves(overview, attempt))

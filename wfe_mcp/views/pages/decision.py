@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.artifacts import content
 from wfe_mcp.core.units import join_names
+from wfe_mcp.views.approvals.request import DecisionFacts, DecisionView
 from wfe_mcp.views.runs.requests import HandedOn, handed_on
 from wfe_mcp.views.values import markdown
 from wfe_mcp.views.values.model import view_model, view_of
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
     from wfe_mcp.engine.people.presence import Present
     from wfe_mcp.store.records.approvals import DecisionRecord
-    from wfe_mcp.views.approvals.model import ApprovalView, Change
-    from wfe_mcp.views.approvals.request import DecisionView, RequestState
 
 
 @view_model
@@ -77,40 +76,20 @@ class PeopleHere:
 
 
 @view_model
-class DecisionData:
-    """A request as shown to the user; ``shown`` is what ``show --decision --json`` shows, only while it is open.
+class DecisionData(DecisionFacts):
+    """A request as shown to the user; ``shown`` is what ``show --decision --json`` shows, and ``shown_sha256`` names it.
 
-    ``shown_sha256`` names it. ``editable``: ``prompt`` or ``artifact``, what of it a person can edit. ``since``: the change
-    since a person was asked before. ``changed``: the files that closed it. ``stopped``: the commands
-    that continue, where its rejection failed the phase and no attempt follows. ``present``: people of a server who have its page open now.
-    ``others``: why it is not for the person who asks, and who can decide it; ``key_page``: where they make a passkey.
+    ``editable``: ``prompt`` or ``artifact``, what of it a person can edit. ``present``: people of a server who have its page open now.
     """
 
     request: AskedView
-    state: RequestState
-    project: str
-    title: str
-    template: str
-    tainted: bool
-    gating: bool
     command: str
-    asked_by: str = ""
-    changed: tuple[str, ...] = ()
-    stopped: str = ""
     newer: str = ""
     answer: AnswerGiven | None = None
-    back_to: tuple[str, ...] = ()
-    passkeys: tuple[str, ...] = ()
-    no_passkey: str = ""
-    buttons: tuple[str, ...] = ()
     editable: str = ""
     shown_sha256: str = ""
-    shown: ApprovalView | None = None
-    since: Change | None = None
     present: tuple[PersonHere, ...] = ()
     handed: HandedOn | None = None
-    others: str = ""
-    key_page: str = ""
 
 
 @view_model

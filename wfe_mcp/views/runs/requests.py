@@ -104,100 +104,84 @@ def handed_on(found: Handed | None) -> HandedOn | None:
 
 
 @view_model
-class WaitingDecision:
-    """A request that takes an answer, in a line. ``asked_at``: since when this decision waits, however often it was asked for;
-    ``project``: its folder; ``command``: the same at a terminal.
+class WaitingThing:
+    """What of a run waits for a person. ``project``: its folder; ``command``: the same at a terminal.
 
-    ``approved_by``: who has approved it, where several people do. ``for_others``, at a server that people log in to: why it is not
-    for who asks, and who can decide; empty where it is for them.
+    ``for_others``, at a server that people log in to: why it is not for who asks, and who can decide it; empty where it is for them.
+    """
+
+    run: str
+    phase: str
+    title: str
+    project: str
+    command: str
+    for_others: str = ""
+
+
+@view_model
+class WaitingDecision(WaitingThing):
+    """A request that takes an answer, in a line. ``asked_at``: since when this decision waits, however often it was asked for.
+
+    ``approved_by``: who has approved it, where several people do.
     ``unusual``: what the record tells; the change, what is unusual about its files, and the sha256 to decide on are in
     the decision itself.
     """
 
     request: str
-    run: str
-    phase: str
     attempt: int
     stage: str
-    title: str
-    project: str
     template: str
     asked_at: str
     question: str
-    command: str
     expires_at: str = ""
     tainted: bool = False
     unusual: tuple[Unusual, ...] = ()
     evidence: tuple[GateLine, ...] = ()
     approved_by: tuple[str, ...] = ()
     handed: HandedOn | None = None
-    for_others: str = ""
 
 
 @view_model
-class UnaskedDecision:
+class UnaskedDecision(WaitingThing):
     """A phase that awaits an approval which the agent has not asked for, or whose request has expired."""
 
-    run: str
-    phase: str
-    title: str
-    project: str
     template: str
     since: str
     question: str
-    command: str
-    for_others: str = ""
 
 
 @view_model
-class WaitingOpinion:
-    """A question to a person who reviews. ``path``: its page; ``command``: the same at a terminal."""
+class WaitingOpinion(WaitingThing):
+    """A question to a person who reviews. ``path``: its page."""
 
-    run: str
-    phase: str
     reviewer: str
-    title: str
-    project: str
     path: str
-    command: str
-    for_others: str = ""
 
 
 @view_model
-class WaitingTask:
-    """A phase that a person works. ``title``: its own; ``about``: that of the run; ``command``: the same at a terminal."""
+class WaitingTask(WaitingThing):
+    """A phase that a person works. ``title``: its own; ``about``: that of the run."""
 
-    run: str
-    phase: str
-    title: str
     about: str
-    project: str
     template: str
     since: str
-    command: str
-    for_others: str = ""
 
 
 @view_model
-class StoppedRun:
+class StoppedRun(WaitingThing):
     """A run, or a phase of it, that continues only after a user acts. ``kind``: what it waits for.
 
     ``question``: what is asked. ``blockers``: why, each with the next step. ``command``: the likeliest of ``commands``.
     """
 
-    run: str
     phase: str = ""
     kind: str
-    title: str
     template: str
     state: str
-    project: str
     question: str
     blockers: tuple[str, ...]
     updated_at: str
-    command: str
     commands: tuple[str, ...] = ()
-    for_others: str = ""
 
 
 @view_model
