@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from wfe_mcp.dashboard.api.access import Manages, Reads
-from wfe_mcp.dashboard.api.bodies import OfProject, Pin
+from wfe_mcp.dashboard.api.bodies import OfProject, Pin, SignedOfProject
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import answer_reply
 from wfe_mcp.views.templates import templates
@@ -49,11 +49,10 @@ class Copy(OfProject):
     version: str = Field("", description="without one, that of the original")
 
 
-class Use(OfProject):
+class Use(SignedOfProject):
     """What to do with a template. ``default`` with NAME@VERSION lets the name start that version, and needs the PIN."""
 
     action: Literal["default", "enable", "disable", "archive"]
-    pin: Pin = ""
 
 
 @router.post("/templates/lint", response_model=answer_of(LintView))

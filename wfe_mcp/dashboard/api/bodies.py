@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -33,10 +33,34 @@ class Body(BaseModel):
 PhaseName = Annotated[str, Field(min_length=1)]
 
 
+Pin = Annotated[str, Field(max_length=200, description="the user's PIN, typed at the page; programs have none")]
+
+
+def _pin_last(schema: dict[str, Any]) -> None:
+    """In the description of the API what is done comes before the PIN for it."""
+    schema["properties"]["pin"] = schema["properties"].pop("pin")
+
+
+class Signed(Body):
+    """What a person does with their PIN."""
+
+    model_config = ConfigDict(json_schema_extra=_pin_last)
+
+    pin: Pin = ""
+
+
+class ReasonGiven(Signed):
+    """A phase, and why a person decides so about it; the reason stays visible."""
+
+    phase: PhaseName
+    reason: str
+
+
 class OfProject(Body):
     """A body that names a project by its id; without one, it is that of the page or of the token."""
 
     project: str = ""
 
 
-Pin = Annotated[str, Field(max_length=200, description="the user's PIN, typed at the page; programs have none")]
+class SignedOfProject(OfProject, Signed):
+    """What a person does in a project with their PIN."""

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Manages, Reads
-from wfe_mcp.dashboard.api.bodies import OfProject, Pin
+from wfe_mcp.dashboard.api.bodies import SignedOfProject
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import view_reply
 from wfe_mcp.engine.credentials import stored
@@ -25,11 +25,10 @@ Values = Annotated[
 Whose = Literal["project", "person"]
 
 
-class DeletedCredential(OfProject):
+class DeletedCredential(SignedOfProject):
     """Whose credential it is; without it the one that counts."""
 
     scope: Whose | None = None
-    pin: Pin = ""
 
 
 class RotatedCredential(DeletedCredential):

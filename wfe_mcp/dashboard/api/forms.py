@@ -9,7 +9,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By
 from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.dashboard.api.access import Reads, Works
-from wfe_mcp.dashboard.api.bodies import Body, PhaseName, Pin
+from wfe_mcp.dashboard.api.bodies import PhaseName, Signed
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import answer_reply, view_reply
 from wfe_mcp.engine.kernel.engine import Engine
@@ -23,13 +23,12 @@ from wfe_mcp.views.runs.models import SubmittedView
 router = APIRouter(tags=["artifacts"])
 
 
-class EditedArtifact(Body):
+class EditedArtifact(Signed):
     """An artifact as a person edited it. ``note``: stored with the new revision."""
 
     phase: PhaseName
     artifact: dict[str, Any]
     note: str = ""
-    pin: Pin = ""
 
 
 @router.get("/runs/{run}/form", response_model=answer_of(FormView))

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Manages, Reads
-from wfe_mcp.dashboard.api.bodies import OfProject, Pin
+from wfe_mcp.dashboard.api.bodies import OfProject, Pin, SignedOfProject
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import view_reply
 from wfe_mcp.engine.grants.drafts import MOST_DAYS, draft_grant
@@ -40,11 +40,10 @@ class NewGrant(_Wanted):
     pin: Pin = ""
 
 
-class EndedGrant(OfProject):
+class EndedGrant(SignedOfProject):
     """The grant that ends."""
 
     id: str = Field(max_length=20)
-    pin: Pin = ""
 
 
 @router.get("/grants", response_model=answer_of(GrantList))

@@ -16,7 +16,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, RunId, RunStatus
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Caller, Reads, Works
-from wfe_mcp.dashboard.api.bodies import Body, OfProject, PhaseName, Pin
+from wfe_mcp.dashboard.api.bodies import Body, PhaseName, ReasonGiven, Signed, SignedOfProject
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import answer_reply, reply, view_reply
 from wfe_mcp.engine.kernel.engine import Engine
@@ -41,7 +41,7 @@ POLL_S = 0.2
 WaitS = Annotated[int, Query(ge=0, le=45, description="wait so many seconds for a change")]
 
 
-class NewRun(OfProject):
+class NewRun(SignedOfProject):
     """A run to start. ``template``: without one, the default template of the project."""
 
     template: str = ""
@@ -55,7 +55,6 @@ class NewRun(OfProject):
     idempotency_key: str = Field("", description="the same key returns the same run")
     triggered_by: str = ""
     external_id: str = ""
-    pin: Pin = ""
 
 
 class PhaseToStart(Body):
@@ -64,7 +63,7 @@ class PhaseToStart(Body):
     phase: str = ""
 
 
-class Submission(Body):
+class Submission(Signed):
     """An artifact, or the path of a file in the project that holds it."""
 
     phase: PhaseName
@@ -73,7 +72,6 @@ class Submission(Body):
     attempt: int | None = Field(None, ge=1)
     note: str = ""
     attach: list[str] = Field([], description="files of the project to keep as proof")
-    pin: Pin = ""
 
 
 class ApprovalAsked(Body):
@@ -91,7 +89,7 @@ class Rejection(Body):
     feedback: str
 
 
-class Retry(Body):
+class Retry(Signed):
     """The phase to try again. ``role``: another model. ``from_step``: of a phase of steps, the first to run again.
 
     ``blockers``: what becomes of its open blockers.
@@ -102,18 +100,9 @@ class Retry(Body):
     feedback: str = ""
     from_step: str = ""
     blockers: Settled | None = None
-    pin: Pin = ""
 
 
-class Skip(Body):
-    """The phase to leave out."""
-
-    phase: PhaseName
-    reason: str
-    pin: Pin = ""
-
-
-class Control(Body):
+class Control(Signed):
     """What to do with the run. A person who resumes it can raise its limits."""
 
     action: Literal["pause", "resume", "cancel", "proceed", "auto_on", "auto_off"]
@@ -122,16 +111,14 @@ class Control(Body):
     max_cost_usd: float | None = Field(None, gt=0)
     max_tokens: int | None = Field(None, gt=0)
     timeout_s: float | None = Field(None, gt=0)
-    pin: Pin = ""
 
 
-class RollBack(Body):
+class RollBack(Signed):
     """A checkpoint, or a phase: its last start. ``files`` false: the state only. ``discard``: replace unsaved changes."""
 
     to: str
     files: bool = True
     discard: bool = False
-    pin: Pin = ""
 
 
 @router.get("/runs", response_model=answer_of(RunList))
@@ -259,7 +246,7 @@ def retry_phase(caller: Works, run: str, body: Retry) -> JSONResponse:
 
 
 @router.post("/runs/{run}/skip_phase", response_model=answer_of())
-def skip_phase(caller: Works, run: str, body: Skip) -> JSONResponse:
+def skip_phase(caller: Works, run: str, body: ReasonGiven) -> JSONResponse:
     """Leave a phase out, where the template lets an agent do so."""
     return answer_reply(caller, caller.at_work(run), answers.skip_phase, run, moves=True, **body.model_dump())
 

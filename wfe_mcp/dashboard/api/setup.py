@@ -14,7 +14,7 @@ from pydantic import Field
 
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.dashboard.api.access import Manages, Reads, Works
-from wfe_mcp.dashboard.api.bodies import Body, OfProject, Pin
+from wfe_mcp.dashboard.api.bodies import Body, OfProject, Pin, Signed, SignedOfProject
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import reply, view_reply
 from wfe_mcp.engine.background.queues import enqueue as put_question, find_job
@@ -53,7 +53,7 @@ class ProviderTest(OfProject):
     model: str = ""
 
 
-class NewProvider(OfProject):
+class NewProvider(SignedOfProject):
     """A provider in the user's own configuration. ``key``: where its key is, never the key itself. ``secret``: the key to store."""
 
     name: str = Field(max_length=60)
@@ -63,49 +63,34 @@ class NewProvider(OfProject):
         "", max_length=200, pattern="^(env:[A-Za-z_][A-Za-z0-9_]*|keyring|stored)?$", description="env:NAME or stored"
     )
     secret: str = Field("", max_length=8_192, description="the key, typed once; no answer has it")
-    pin: Pin = ""
 
 
-class ProviderKey(OfProject):
+class ProviderKey(SignedOfProject):
     """The key of a provider, typed once, and what opens it from now on."""
 
     secret: str = Field(min_length=1, max_length=8_192, description="no answer has it")
     kept_in: Literal["keyring", "stored"] = "stored"
-    pin: Pin = ""
 
 
-class Switch(OfProject):
+class Switch(SignedOfProject):
     """Whether models of the provider are called."""
 
     enabled: bool
-    pin: Pin = ""
 
 
-class Removal(OfProject):
-    """The project whose page it is."""
-
-    pin: Pin = ""
-
-
-class RoleGiven(OfProject):
+class RoleGiven(SignedOfProject):
     """Who fills the role from now on, in the user's own configuration."""
 
     provider: str
     model: str = ""
     fallback: list[str] | None = None
-    pin: Pin = ""
 
 
-class CheckRun(OfProject):
-    """The project whose check runs once."""
-
-
-class TrustGiven(OfProject):
+class TrustGiven(SignedOfProject):
     """What to trust, by name. ``shown``: the sha256 of what was shown."""
 
     names: list[str] = Field(min_length=1, max_length=2000)
     shown: str
-    pin: Pin = ""
 
 
 class Folder(Body):
@@ -125,12 +110,6 @@ class Moved(Folder):
     """The folder in which the project is now. ``shown``: what was shown, unchanged; without it the answer is what to read."""
 
     shown: list[str] = Field(default_factory=list[str], max_length=20)
-    pin: Pin = ""
-
-
-class Forgotten(Body):
-    """Nothing of the project is removed; it is out of the lists."""
-
     pin: Pin = ""
 
 
@@ -168,12 +147,11 @@ class NewPolicy(WantedPolicy):
     pin: Pin = ""
 
 
-class CorrectedFact(OfProject):
+class CorrectedFact(SignedOfProject):
     """A fact that a person corrects. ``value``: null undoes the correction."""
 
     name: str
     value: str | None = None
-    pin: Pin = ""
 
 
 @router.get("/settings", response_model=answer_of(settings.SettingsView), tags=["settings"])
@@ -215,7 +193,7 @@ def switch_provider(caller: Manages, name: str, body: Switch) -> JSONResponse:
 
 
 @router.post("/settings/providers/{name}/remove", response_model=answer_of(), tags=["settings"])
-def remove_provider(caller: Manages, name: str, body: Removal) -> JSONResponse:
+def remove_provider(caller: Manages, name: str, body: SignedOfProject) -> JSONResponse:
     """Take a provider and its stored key out of the user's own configuration, with the PIN."""
     engine = caller.engine(body.project)
     gone = providers.remove(engine, caller.person(engine, body.pin), name)
@@ -243,7 +221,7 @@ def fill_role(caller: Manages, name: str, body: RoleGiven) -> JSONResponse:
 
 
 @router.post("/settings/checks/{name}/try", response_model=answer_of(settings.CheckTrial), tags=["settings"])
-def try_check(caller: Manages, name: str, body: CheckRun) -> JSONResponse:
+def try_check(caller: Manages, name: str, body: OfProject) -> JSONResponse:
     """Run a configured check once, in the worktree, and say how it ended."""
     engine = caller.engine(body.project)
     checks = engine.settings().settings.checks
@@ -327,7 +305,7 @@ def move_project(caller: Manages, project: str, body: Moved) -> JSONResponse:
 
 
 @router.post("/projects/{project}/forget", response_model=answer_of(), tags=["projects"])
-def forget_project(caller: Manages, project: str, body: Forgotten) -> JSONResponse:
+def forget_project(caller: Manages, project: str, body: Signed) -> JSONResponse:
     """Take a project out of the lists, with the PIN. Its runs and their log stay; work in its folder brings it back."""
     engine = caller.engine_for(project)
     with engine.store.read() as tx:

@@ -12,7 +12,7 @@ from wfe_mcp.core.model import RunId, TakesBack
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Reads, Works
-from wfe_mcp.dashboard.api.bodies import Body, PhaseName, Pin
+from wfe_mcp.dashboard.api.bodies import Body, ReasonGiven, Signed
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import answer_reply, reply, view_reply
 from wfe_mcp.views.answers import rollback as history, tool_answers
@@ -25,35 +25,19 @@ from wfe_mcp.views.runs.tool_calls import PhaseToolCall, ToolCallList, tool_call
 router = APIRouter(tags=["runs"])
 
 
-class Overruling(Body):
-    """The phase whose gates are overruled, and why; the reason stays visible."""
-
-    phase: PhaseName
-    reason: str
-    pin: Pin = ""
-
-
-class StepBack(Body):
+class StepBack(Signed):
     """``files``: restore the files too. ``discard``: replace unsaved changes, which are saved first."""
 
     files: bool = False
     discard: bool = False
-    pin: Pin = ""
 
 
-class UndoDelivery(Body):
-    """Only a person undoes a delivery, with the PIN."""
-
-    pin: Pin = ""
-
-
-class Fork(Body):
+class Fork(Signed):
     """Where to begin: an event of the log (12) or a checkpoint (cp-12); without one, the last event."""
 
     at: str = ""
     title: str = ""
     idempotency_key: str = Field("", description="the same key returns the same run")
-    pin: Pin = ""
 
 
 class Note(Body):
@@ -71,14 +55,14 @@ def promise(caller: Reads, run: str, way: Way, phase: str = "", to: str = "", fr
 
 
 @router.post("/runs/{run}/force_accept", response_model=answer_of())
-def force_accept(caller: Works, run: str, body: Overruling) -> JSONResponse:
+def force_accept(caller: Works, run: str, body: ReasonGiven) -> JSONResponse:
     """Accept a phase although its gates fail, with the PIN; the run is tainted from then on."""
     caller.refuse_program()
     return answer_reply(caller, caller.at_work(run), tool_answers.force_accept, run, moves=True, **body.model_dump())
 
 
 @router.post("/runs/{run}/overrule", response_model=answer_of())
-def overrule(caller: Works, run: str, body: Overruling) -> JSONResponse:
+def overrule(caller: Works, run: str, body: ReasonGiven) -> JSONResponse:
     """Overrule the reviewers of a phase, with the PIN."""
     caller.refuse_program()
     return answer_reply(caller, caller.at_work(run), tool_answers.overrule, run, moves=True, **body.model_dump())
@@ -102,7 +86,7 @@ def undo(caller: Works, run: str, body: StepBack) -> JSONResponse:
 
 
 @router.post("/runs/{run}/undo_delivery", response_model=answer_of(RunView))
-def undo_delivery(caller: Works, run: str, body: UndoDelivery) -> JSONResponse:
+def undo_delivery(caller: Works, run: str, body: Signed) -> JSONResponse:
     """Undo what the steps of a run delivered, before its merge, with the PIN."""
     caller.refuse_program()
     return answer_reply(caller, caller.at_work(run), history.undo_delivery, run, **body.model_dump())

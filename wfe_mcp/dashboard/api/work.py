@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field
 from wfe_mcp.core.items import ItemKind, ItemStatus
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Reads, Works
-from wfe_mcp.dashboard.api.bodies import OfProject, Pin
+from wfe_mcp.dashboard.api.bodies import OfProject, SignedOfProject
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import answer_reply, reply, view_reply
 from wfe_mcp.dashboard.contents import saved_file
@@ -43,7 +43,7 @@ class NewItem(OfProject):
     item: Fields
 
 
-class ChangedItem(OfProject):
+class ChangedItem(SignedOfProject):
     """New values of a work item, its new status, and why it gets that."""
 
     item: Fields = Field(default_factory=dict[str, Any])
@@ -52,7 +52,6 @@ class ChangedItem(OfProject):
     version: int = Field(
         0, ge=0, description="that was seen: refused where the item has changed since; 0: not compared"
     )
-    pin: Pin = ""
 
 
 def _decode_base64(text: object) -> bytes:
@@ -95,13 +94,12 @@ class GivenItems(OfProject):
     dry_run: bool = Field(True, description="false stores")
 
 
-class StartedItem(OfProject):
+class StartedItem(SignedOfProject):
     """What starts in place of the template of the item's kind; ``inputs`` in place of those that its text fills."""
 
     template: str = ""
     inputs: dict[str, Any] = Field(default_factory=dict[str, Any])
     reason: str = Field("", max_length=200, description="why it does not wait for what it needs; takes the PIN")
-    pin: Pin = ""
 
 
 @router.get("/items", response_model=answer_of(ItemList), tags=["items"])
