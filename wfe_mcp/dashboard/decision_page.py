@@ -4,8 +4,9 @@ Everything works without a script. What is folded is on the page; what is cut ha
 The application mounts the same HTML without the forms, and adds what needs a script.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 from wfe_mcp.dashboard import result_sections
@@ -172,24 +173,20 @@ def _target(approval: ApprovalView) -> Html | None:
     """What the steps would call; above everything else, because it is what an approval does."""
     if approval.target is None:
         return None
-    rows: list[Html] = []
-    for call in approval.target.calls:
-        values = [
-            cell
-            for name, value in words.call_values(call)
-            for cell in (tag("dt", name), tag("dd", shorten_text(value), class_="words"))
-        ]
-        rows.append(tag("li", words.call(call), tag("dl", *values, class_="kv tight")))
-    for deployment in approval.target.deployments:
-        values = [
-            cell
-            for name, value in words.deployment_values(deployment)
-            for cell in (tag("dt", name), tag("dd", shorten_text(value), class_="words"))
-        ]
-        rows.append(tag("li", f"Deployment to {deployment.environment}", tag("dl", *values, class_="kv tight")))
-    title = f"{words.TARGET} {words.target_about(approval.target)}"
+    target = approval.target
+    rows = [_named_values(words.call(call), words.call_values(call)) for call in target.calls]
+    rows += [
+        _named_values(f"Deployment to {deployment.environment}", words.deployment_values(deployment))
+        for deployment in target.deployments
+    ]
+    title = f"{words.TARGET} {words.target_about(target)}"
     body = tag("div", tag("ul", *rows, class_="listing"), class_="body")
     return tag("section", tag("header", tag("h2", title)), body, class_="panel", id="target")
+
+
+def _named_values(what: str, values: Iterable[tuple[str, str]]) -> Html:
+    pairs = ((tag("dt", name), tag("dd", shorten_text(value), class_="words")) for name, value in values)
+    return tag("li", what, tag("dl", *chain.from_iterable(pairs), class_="kv tight"))
 
 
 def _not_done(approval: ApprovalView) -> Html | None:

@@ -54,7 +54,7 @@ class Opinions(Handlers):
         engine = self._engine(place)
         if not self.sessions.is_open(session):
             return HTMLResponse(login_page(self.sessions.token(session, "login"), to=place.path))
-        return HTMLResponse(self._page(engine, place, session))
+        return HTMLResponse(opinion_page(engine, place, self.sessions.token(session, place.path)))
 
     def take(self, request: Request, form: Mapping[str, str], session: str) -> Response:
         """Store the opinion; a refusal shows the form again."""
@@ -67,23 +67,13 @@ class Opinions(Handlers):
             if refused.code in {"illegal_transition", "unknown_phase"} or not self.sessions.is_open(session):
                 raise
             notice = fields.Notice("no", f"Nothing was stored. {refused.message}")
-            return HTMLResponse(self._page(engine, place, session, notice, form), status_of(refused))
+            token = self.sessions.token(session, place.path)
+            return HTMLResponse(opinion_page(engine, place, token, notice, form), status_of(refused))
         return RedirectResponse("/", 303)
 
     def _engine(self, place: ReviewPlace) -> Engine:
         fields.refuse_pin(asks_pin=self.asks_pin)
         return engine_of(self.engines, place)
-
-    def _page(
-        self,
-        engine: Engine,
-        place: ReviewPlace,
-        session: str,
-        notice: fields.Notice | None = None,
-        typed: Mapping[str, str] | None = None,
-    ) -> Html:
-        question = open_question(engine, place.run, place.phase, place.reviewer)
-        return opinion_page(question, place, self.sessions.token(session, place.path), notice, typed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +118,7 @@ def answer_question(engine: Engine, place: ReviewPlace, form: Mapping[str, str],
 
 
 def opinion_page(
-    question: AskedQuestion,
+    engine: Engine,
     place: ReviewPlace,
     token: str,
     notice: fields.Notice | None = None,
@@ -140,6 +130,7 @@ def opinion_page(
 
     ``sign``: the path that says what a passkey signs; empty where the PIN does.
     """
+    question = open_question(engine, place.run, place.phase, place.reviewer)
     values = typed or {"whole": question.answer}
     reviewer = question.asked.reviewer
     where = crumbs(tag("span", f"run {place.run}"), tag("span", f"opinion of {reviewer}"))
@@ -218,17 +209,12 @@ class SignedOpinions:
     def show(self, request: Request, session: str) -> Response:
         """The question and the form."""
         place = ReviewPlace.of(request)
-        return self._page(self._engine(place), place, session)
+        return self._page(engine_of(self._engines, place), place, session)
 
     def sign(self, request: Request, form: Mapping[str, str], session: str) -> Response:
         """What the passkey has to sign."""
         place = ReviewPlace.of(request)
-        engine, signing, name = (
-            self._engine_for_answer(place, session),
-            self._signing(session, place.path),
-            self._name(session),
-        )
-        self._sessions.expect(session, place.path, form, "stored")
+        engine, signing, name = self._signer(place, form, session)
         try:
             answer_question(engine, place, form, lambda: signing.require_signature(engine, place.run, name))
         except Unsigned as unsigned:
@@ -238,12 +224,7 @@ class SignedOpinions:
     def take(self, request: Request, form: Mapping[str, str], session: str) -> Response:
         """Store the opinion; a refusal shows the form again."""
         place = ReviewPlace.of(request)
-        engine, signing, name = (
-            self._engine_for_answer(place, session),
-            self._signing(session, place.path),
-            self._name(session),
-        )
-        self._sessions.expect(session, place.path, form, "stored")
+        engine, signing, name = self._signer(place, form, session)
         try:
             credential = read_json(form.get("assertion", ""))
             answer_question(
@@ -265,22 +246,21 @@ class SignedOpinions:
         typed: Mapping[str, str] | None = None,
         status: int = 200,
     ) -> Response:
-        question = open_question(engine, place.run, place.phase, place.reviewer)
-        page = opinion_page(
-            question, place, self._sessions.token(session, place.path), notice, typed, sign=place.path_to("sign")
-        )
+        token = self._sessions.token(session, place.path)
+        page = opinion_page(engine, place, token, notice, typed, sign=place.path_to("sign"))
         return HTMLResponse(page, status, headers=SCRIPTED)
 
-    def _engine_for_answer(self, place: ReviewPlace, session: str) -> Engine:
-        """The engine of the run, for who answers. Refuses ``needs_human`` where another person with a key is asked by name."""
-        engine, asked = self._engine(place), person_named(place.reviewer)
-        named = {person_named(key.name) for key in pinned_here(engine, engine.root).passkeys.values()}
-        if asked in named and person_named(self._name(session)) != asked:
-            raise Refused("needs_human", f"{place.reviewer} is asked, by name.", "Leave it to that person.")
-        return engine
+    def _signer(self, place: ReviewPlace, form: Mapping[str, str], session: str) -> tuple[Engine, Signing, str]:
+        """The engine of the run, the signing of its question, and who signs, for a form that they were shown.
 
-    def _engine(self, place: ReviewPlace) -> Engine:
-        return engine_of(self._engines, place)
+        Refuses ``needs_human`` where another person with a key is asked by name.
+        """
+        engine, name, asked = engine_of(self._engines, place), self._name(session), person_named(place.reviewer)
+        named = {person_named(key.name) for key in pinned_here(engine, engine.root).passkeys.values()}
+        if asked in named and person_named(name) != asked:
+            raise Refused("needs_human", f"{place.reviewer} is asked, by name.", "Leave it to that person.")
+        self._sessions.expect(session, place.path, form, "stored")
+        return engine, self._signing(session, place.path), name
 
 
 _FORM = "overrule"
