@@ -1,6 +1,7 @@
 """``wfe-mcp rollback``, ``undo``, ``redo`` and ``checkpoints``: return a run to an earlier state."""
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -62,10 +63,8 @@ def rollback(
 
     run = invocation.resolve_run(run)
 
-    def go(by: "By") -> "Envelope":
-        return history.go_back(invocation.engine, by, run, to, not no_files, discard=discard)
-
-    _take_back(invocation, run, go, "rollback", pin_fd, to=to, files=not no_files, dry_run=dry_run, discard=discard)
+    way = partial(history.go_back, to=to)
+    _take_back(invocation, run, way, "rollback", pin_fd, to=to, files=not no_files, dry_run=dry_run, discard=discard)
 
 
 def undo(
@@ -95,10 +94,7 @@ def undo(
         )
         return
 
-    def go(by: "By") -> "Envelope":
-        return history.undo(invocation.engine, by, run, files=files, discard=discard)
-
-    _take_back(invocation, run, go, "undo", pin_fd, files=files, dry_run=dry_run, discard=discard)
+    _take_back(invocation, run, history.undo, "undo", pin_fd, files=files, dry_run=dry_run, discard=discard)
 
 
 def redo(
@@ -114,16 +110,13 @@ def redo(
 
     run = _run(invocation, run)
 
-    def go(by: "By") -> "Envelope":
-        return history.redo(invocation.engine, by, run, files=files, discard=discard)
-
-    _take_back(invocation, run, go, "redo", pin_fd, files=files, dry_run=dry_run, discard=discard)
+    _take_back(invocation, run, history.redo, "redo", pin_fd, files=files, dry_run=dry_run, discard=discard)
 
 
 def _take_back(
     invocation: Invocation,
     run: str,
-    go: "Callable[[By], Envelope]",
+    way: "Callable[..., Envelope]",
     kind: "TakesBack",
     pin_fd: int | None,
     *,
@@ -132,8 +125,11 @@ def _take_back(
     dry_run: bool,
     discard: bool,
 ) -> None:
-    """Do it, or with ``dry_run`` show what it would do; that is shown, too, before it asks for the PIN."""
+    """Go that ``way``, or with ``dry_run`` show what it would do; that is shown, too, before it asks for the PIN."""
     from wfe_mcp.views.answers.rollback import preview
+
+    def go(by: "By") -> "Envelope":
+        return way(invocation.engine, by, run, files=files, discard=discard)
 
     def show_plan() -> str:
         answer = preview(invocation.engine, run, to, files, kind)

@@ -262,10 +262,10 @@ def create_project(caller: Manages, body: NewProject) -> JSONResponse:
     """Make a folder known as a project; one that is known already is shown. `wfe-mcp init` there adds its checks."""
     if caller.token.project:
         raise Refused("forbidden", f"The token {caller.token.name!r} is for one project.", "Use one of --all-projects.")
-    if body.template or caller.login:
-        caller.person(
-            caller.engine(), ""
-        ) if caller.login else caller.refuse_program()  # as for the default of any project
+    if caller.login:
+        caller.person(caller.engine(), "")  # as for the default of any project
+    elif body.template:
+        caller.refuse_program()
     place = Path(body.folder)
     if not place.is_absolute() or not os.path.isdir(place):  # noqa: PTH112 - Path.is_dir raises where it may not look
         raise Refused(
