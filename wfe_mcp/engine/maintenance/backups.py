@@ -17,7 +17,7 @@ Rules:
 import os
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import field, replace
+from dataclasses import replace
 from datetime import UTC
 from itertools import count
 from pathlib import Path
@@ -42,7 +42,6 @@ class RestoreResult:
     held: DatabaseSummary
     kept_aside: Path | None
     set_back: restore_log.SetBack
-    own_pin: bool = field(default=False)
 
 
 def backups_folder(engine: Engine) -> Path:
@@ -114,7 +113,7 @@ def restore(
             if not force:
                 with busy("Checking its logs") as progress:
                     _refuse_logs_that_do_not_add_up(copied, file, summary.runs, progress)
-            by, own_pin = _person(engine, current, copied, prove)
+            by = _person(engine, current, copied, prove)
             with busy("Keeping the present database") as progress:
                 kept_aside = _keep_aside(engine, path, progress, known=current is not None)
             before = copies.heads_of(path)
@@ -124,7 +123,7 @@ def restore(
         with busy("Replacing the database"):
             _put_in_place(new, path)
     restore_log.anchor_set_backs(engine)
-    return RestoreResult(summary, kept_aside, set_back, own_pin)
+    return RestoreResult(summary, kept_aside, set_back)
 
 
 def accept_dump(engine: Engine, prove: Callable[[Engine], By]) -> restore_log.SetBack:
@@ -247,18 +246,14 @@ def log_problems(store: Store, runs: int, progress: Progress) -> list[Detail]:
                 return details
 
 
-def _person(engine: Engine, current: Store | None, copied: Store, prove: Callable[[Engine], By]) -> tuple[By, bool]:
-    """The user who restores, by the PIN of today's database, else by that of the copy (then True)."""
+def _person(engine: Engine, current: Store | None, copied: Store, prove: Callable[[Engine], By]) -> By:
+    """The user who restores, by the PIN of today's database, else by that of the copy."""
     if current is not None and pin_is_set(engine):
-        return prove(engine), False
+        return prove(engine)
     beside = Engine(
-        engine.project,
-        environment=engine.environment,
-        clock=engine.clock,
-        store=copied,
-        holder=engine.holder,
+        engine.project, environment=engine.environment, clock=engine.clock, store=copied, holder=engine.holder
     )
-    return prove(beside), True
+    return prove(beside)
 
 
 def _keep_aside(engine: Engine, path: Path, progress: Progress, *, known: bool) -> Path | None:
