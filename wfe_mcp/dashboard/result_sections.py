@@ -26,12 +26,12 @@ def section(part: str, about: Sequence[str | None], *body: Html | None) -> Html:
     return tag("section", header, *body, class_="section", id=part)
 
 
-def evidence_section(approval: ApprovalView, again: Html | None = None) -> Html:
-    """One line per gate, and whose evidence it is; its facts unfold. ``again``: the form that runs the checks again."""
+def evidence_section(approval: ApprovalView) -> Html:
+    """One line per gate, and whose evidence it is; its facts unfold."""
     about = tag("span", words.evidence_about(approval), class_="muted small")
     whose = words.whose(approval)
     note = tag("p", whose, class_="muted small") if whose else None
-    return section("evidence", (about,), tag("div", *map(_gate, approval.evidence), class_="panel ledger"), note, again)
+    return section("evidence", (about,), tag("div", *map(_gate, approval.evidence), class_="panel ledger"), note)
 
 
 def _gate(line: GateEvidence) -> Html:

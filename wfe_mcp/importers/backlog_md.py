@@ -18,7 +18,6 @@ from wfe_mcp.importers.imported import ImportedWork, ImportReport, checkboxes, f
 from wfe_mcp.importers.work_items import WorkItem, plan_of, plan_work, priority_of, status_of
 
 FORMAT = "Backlog.md"
-PLACES = (".", "backlog", ".backlog")
 
 _STATUSES = ["To Do", "In Progress", "Done"]
 _NOTES = ("Description", "Implementation Plan", "Implementation Notes")

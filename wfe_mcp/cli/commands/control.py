@@ -244,9 +244,9 @@ def proceed(invocation: Invocation, run: Run, phase: HeldPhase = "", pin_fd: Pin
     invocation.give_control_answer(control_run(invocation.engine, by, run, "proceed", phase), "Continued")
 
 
-def say_what_follows(invocation: Invocation, run: str, way: "Way", phase: str, to: str = "") -> None:
+def say_what_follows(invocation: Invocation, run: str, way: "Way", phase: str) -> None:
     """Say what the decision would lead to, before it is made."""
-    invocation.promised = what_follows(invocation, run, way, phase, to)
+    invocation.promised = what_follows(invocation, run, way, phase)
     if invocation.promised:
         invocation.screen.aside(invocation.promised)
 

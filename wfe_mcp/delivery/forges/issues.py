@@ -137,13 +137,13 @@ class Tracker:
         """That of its issues: ``/12`` after it is the address of one."""
         return self._words.address.format(**self.api.place._asdict())
 
-    def list_issues(self, label: str, state: str, most: int = MOST_ISSUES) -> tuple[list[Issue], bool]:
-        """The issues with a label ("": any) and of a state, oldest first; and whether there are more than ``most``."""
+    def list_issues(self, label: str, state: str) -> tuple[list[Issue], bool]:
+        """The issues with a label ("": any) and of a state, oldest first; and whether there are more than are read."""
         query = f"state={self._words.states[state]}&{self._words.query}"
         query += f"&labels={quote(label, safe='')}" if label else ""
         issues: list[Issue] = []
         read, sizes = 0, list(_PAGES)
-        while len(issues) <= most:
+        while len(issues) <= MOST_ISSUES:
             page = f"{self._path}?{query}&per_page={sizes[0]}&page={read // sizes[0] + 1}"
             try:
                 wires = self.api.fetch(page, "repository with issues", list[_Wire])
@@ -155,8 +155,8 @@ class Tracker:
             issues += [self._issue(wire) for wire in wires if wire.pull_request is None]
             read += len(wires)
             if len(wires) < sizes[0]:
-                return issues[:most], len(issues) > most
-        return issues[:most], True
+                return issues[:MOST_ISSUES], len(issues) > MOST_ISSUES
+        return issues[:MOST_ISSUES], True
 
     def get(self, number: int) -> Issue | None:
         """One issue; None where there is none with that number, or where it is a pull request."""

@@ -84,11 +84,6 @@ def known_deployments(engine: Engine, tx: Tx | None = None) -> DeploymentHistory
     return DeploymentHistory(tuple(deployments), health)
 
 
-def deployment_of(operations: Sequence[Operation], key: str) -> Deployment | None:
-    """The deployment whose operation has this key; None without it."""
-    return next((deployment for deployment in _deployments(operations) if deployment.key == key), None)
-
-
 def _deployments(operations: Sequence[Operation]) -> Iterator[Deployment]:
     for operation in operations:
         if operation.kind != "deploy":

@@ -88,21 +88,21 @@ def list_tool(reach: Reach) -> Tool:
     return tool("list", text, arguments, [], list_files)
 
 
-def project_files(root: Path, below: str = ".", limit: int = MAX_FILES) -> list[str]:
+def project_files(root: Path, below: str = ".") -> list[str]:
     """The paths of the files below a folder, sorted: those git knows or would add, else all but caches.
 
-    Refuses a folder that is not there. At most ``limit``.
+    Refuses a folder that is not there. At most ``MAX_FILES``.
     """
     parts = place(below)
     with walk(root, parts):
         pass  # refuses links and what is no folder, before git is asked
     if repository(root) is None:
-        return sorted(islice(_walk_files(root, parts), limit))
+        return sorted(islice(_walk_files(root, parts), MAX_FILES))
     spec = f":(literal){'/'.join(parts)}" if parts else "."
     done = run_git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", spec)
     names = done.stdout.decode(errors="surrogateescape").split("\0") if done else []
     # A path that ends in a slash is a nested repository; one that rule 1 forbids could not be read anyway.
-    return sorted({name for name in names if name and not name.endswith("/") and path_fault(name) is None})[:limit]
+    return sorted({name for name in names if name and not name.endswith("/") and path_fault(name) is None})[:MAX_FILES]
 
 
 def _matching(root: Path, below: str, globs: list[str]) -> Iterator[str]:

@@ -122,7 +122,7 @@ def _differing(
     if attempt is None:
         yield "phase"
         return
-    rows = _rows_then(tx, rows_of(tx, overview, attempt.phase), events)
+    rows = _rows_then(rows_of(tx, overview, attempt.phase), events)
     view = recorded_view(engine, tx, overview, attempt, rows)
     now = json.loads(canonical_json(plain(view)))
     shown = {**shown, "evidence": [*map(_as_now, shown.get("evidence", ()))]} if shown.get("evidence") else shown
@@ -149,7 +149,7 @@ def _differing(
         yield "changes"
 
 
-def _rows_then(tx: Tx, rows: Rows, events: Sequence[EventRecord]) -> Rows:
+def _rows_then(rows: Rows, events: Sequence[EventRecord]) -> Rows:
     """``rows`` as of the last of ``events``: what was sealed by then; opinions that no gate relies on by their time."""
     sealed = {
         (kept["kind"], kept["id"])

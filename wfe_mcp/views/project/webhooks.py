@@ -71,9 +71,9 @@ def receiver_views(engine: Engine) -> tuple[ReceiverView, ...]:
     )
 
 
-def webhooks_view(engine: Engine, limit: int = 100) -> WebhooksView:
+def webhooks_view(engine: Engine) -> WebhooksView:
     """The webhooks of the project of ``engine``, and their newest deliveries."""
-    views = tuple(map(delivery_view, deliveries(engine, limit=limit)))
+    views = tuple(map(delivery_view, deliveries(engine, limit=100)))
     faults = engine.settings().faults_in("webhooks")
     return WebhooksView(webhooks=receiver_views(engine), deliveries=views, faults=faults)
 

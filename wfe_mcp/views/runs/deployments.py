@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.workspace.config.environment_table import EnvironmentSettings
 
-SHA_CHARS = 12
-
 
 @view_model
 class EnvironmentView:
