@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+from functools import cache
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, unquote, urlsplit
@@ -166,6 +167,7 @@ class Logins:
                         "code_challenge_method": "S256",
                         "trust_env": False,
                         "timeout": _WAIT_S,
+                        "verify": authorities(),
                     },
                 )
             )
@@ -209,6 +211,14 @@ _TEXTS = {
     "not_proven": "What the provider said of you does not hold.",
 }
 """Code of a refusal in the log → what the page says."""
+
+
+@cache
+def authorities() -> Any:
+    """The TLS context of the provider's clients, read once: a login makes four of them, and each would take 20 ms for it."""
+    from httpx2 import create_ssl_context
+
+    return create_ssl_context(trust_env=False)
 
 
 def own_path(text: str) -> str:
