@@ -63,6 +63,7 @@ LATER = (
     "uvicorn.protocols.http.h11_impl",
     "anyio._backends._asyncio",
     "webauthn",
+    "authlib.integrations.starlette_client",
     "wfe_mcp.providers",
     "wfe_mcp.tools",
     "pydantic_ai.models.openai",
@@ -256,7 +257,7 @@ def _root() -> str:
 
 def serve(connection: socket.socket) -> tuple[Any, list[int]] | None:
     """Fork for each request. Returns in the child, with its request and descriptors; None when the caller has ended."""
-    from tests.docs.fork_server import LIBRARIES, read_templates, rehearse
+    from tests.docs.fork_server import LIBRARIES, read_templates, rehearse, rehearse_server
 
     count = 0
     while True:
@@ -265,6 +266,7 @@ def serve(connection: socket.socket) -> tuple[Any, list[int]] | None:
             read_templates()
             preload((*LATER, *LIBRARIES))
             rehearse()
+            rehearse_server()
             assert "keyring" not in sys.modules, "it chooses its backend, by the environment, as it is imported"
             assert_one_thread()
         head, received, _, _ = socket.recv_fds(connection, 4, _MOST)

@@ -264,6 +264,17 @@ def rehearse() -> None:
     share()
 
 
+def rehearse_server() -> None:
+    """What a server does with its first requests: describe the API, and read the certificates of all authorities."""
+    from wfe_mcp.dashboard.api.app import described_app
+    from wfe_mcp.dashboard.login import authorities
+
+    authorities()
+    for route in described_app().routes:  # no such path: each router looks at all its operations
+        route.matches({"type": "http", "method": "GET", "path": "/none", "root_path": "", "headers": []})
+    share()
+
+
 def share() -> None:
     """What is loaded stays shared between the children, and a fork copies little to share it.
 

@@ -3,12 +3,12 @@
 from urllib.parse import quote
 
 import pytest
-from joserfc.jwk import RSAKey
 from playwright.sync_api import expect
 
 from tests.dashboard.chromium import Tab
 from tests.server.http.conftest import ADA
 from tests.server.people.conftest import FROM_ELSEWHERE, Client, Team
+from tests.server.people.provider import signing_key
 from wfe_mcp.dashboard.guard import COOKIE
 from wfe_mcp.dashboard.login import HOME, own_path
 from wfe_mcp.engine.access.people import LOGGED_IN, LOGGED_OUT, REFUSED, end_access, people
@@ -72,7 +72,7 @@ def test_refusals_of_one_address_are_one_entry_a_minute(team: Team) -> None:
 @pytest.mark.attack("an ID token that the provider did not sign opens a session", "held", "#31")
 def test_an_id_token_that_the_provider_did_not_sign_opens_nothing(team: Team, algorithm: str) -> None:
     team.provider.algorithm = algorithm
-    team.provider.signs_with = RSAKey.generate_key(2048, {"kid": "one"})
+    team.provider.signs_with = signing_key("an attacker")
     browser = team.browser()
     assert browser.log_in().status_code == 403
     assert not is_in(browser)
