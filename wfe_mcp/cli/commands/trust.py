@@ -41,10 +41,12 @@ def trust(invocation: Invocation, names: Names = None, yes: Yes = False, pin_fd:
         judged = f" Judged again: {', '.join(again)}." if again else ""
         invocation.answer(f"Nothing needs trust.{judged}", data={"trusted": []})
         return
+    templates = {trust_entry.name for trust_entry in view.pending if trust_entry.kind == "template"}
     if (
         wanted
-        and set(wanted) <= {trust_entry.name for trust_entry in in_force(invocation.engine)}
         and view.review is None
+        and templates.isdisjoint(wanted)  # what is pending is not in force, and to look reads every template
+        and set(wanted) <= {trust_entry.name for trust_entry in in_force(invocation.engine)}
     ):
         invocation.answer(f"Trusted already: {', '.join(wanted)}.", data={"trusted": []})
         return
