@@ -78,6 +78,9 @@ _MODELS: Mapping[str, type[Shape]] = {
     "expect": Expect,
     **{f"on_fail {_kind(model, 'do')}": model for model in _RULES},
 }
+TITLES = tuple(_MODELS)
+"""Every object of a template."""
+
 _NAMES = {model.__name__: title for title, model in _MODELS.items()} | {"Defaults": "phase keys"}
 _UNIONS = {
     "phases": "list of phase",

@@ -32,4 +32,10 @@ def is_slow(test: str) -> bool:
 def names_of(test: str) -> set[str]:
     """The node id of a test, and those of its function, its file and the folders above."""
     file, _, function = test.partition("::")
-    return {test, f"{file}::{function.partition('[')[0]}", file, *map(str, PurePosixPath(file).parents)}
+    return {test, f"{file}::{function.partition('[')[0]}", *_folders(file)}
+
+
+@cache
+def _folders(file: str) -> tuple[str, ...]:
+    """The file and the folders above: asked of each of its tests."""
+    return file, *map(str, PurePosixPath(file).parents)
