@@ -164,6 +164,30 @@ def test_a_cancelled_run_is_not_brought_back(cli: Terminal) -> None:
     assert cli.json("undo").refusal == "bad_argument"
 
 
+def test_a_dry_run_and_the_list_of_checkpoints_promise_nothing_of_a_cancelled_run(cli: Terminal) -> None:
+    run = cli.start("letter")
+    cli.submit_work(run, "draft")
+    assert cli.json("checkpoints", run).data["undo"]
+    assert cli("cancel", run).code == 0
+    for words in (("undo", run), ("rollback", run, "draft"), ("rollback", run, "draft", "--no-files")):
+        answer = cli(*words, "--dry-run")
+        assert (answer.code, answer.err) == (1, cli(*words).err)
+    assert "undo" not in cli.json("checkpoints", run).data
+
+
+def test_without_a_terminal_a_command_names_what_it_lacks_not_only_itself(cli: Terminal) -> None:
+    run = cli.start("letter")
+    cli.submit_work(run, "draft")
+    assert cli("skip", run, "send", "--reason", "no", pin=PIN).code == 0
+    answer = cli("undo", run)
+    assert answer.code == 1
+    assert (
+        "Next: run it in a terminal of your own, which asks for your PIN, or pass the PIN with --pin-fd N: "
+        in answer.err
+    )
+    assert cli("undo", run, pin=PIN).code == 0
+
+
 def test_unrecorded_changes_need_one_more_option(cli: Terminal) -> None:
     run = cli.start("letter")
     name = cli.json("checkpoint", run).data["checkpoint"]["checkpoint"]

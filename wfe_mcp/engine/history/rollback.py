@@ -22,10 +22,11 @@ from wfe_mcp.core import commands as c, events as e, undo as steps_back
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.forking import end_of_decision
-from wfe_mcp.core.model import AttemptStatus, By, Channel, GoingBack, TakesBack
+from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, GoingBack, RunState, TakesBack
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.rollback import changed_places
+from wfe_mcp.core.transitions import RUN_MOVES
 from wfe_mcp.engine.evaluation.reactions import enqueue_gates
 from wfe_mcp.engine.files.checkpoints import TAKEN, keep_again, limits_of, name_of, ref_of
 from wfe_mcp.engine.history import rollback_recovery as recovery
@@ -115,6 +116,8 @@ def prospect(
             else _step_aim(tx, loaded, kind, files=files)
         )
         then = tx.events.replay(loaded.record.id, until=aim.to)
+    if (refused := _refused_to_all(engine, loaded, aim, then)) is not None:
+        raise refused
     paths: tuple[str, ...] | None = None
     deleted = unrecorded = tuple[str, ...]()
     if aim.commit is not None:
@@ -133,6 +136,13 @@ def prospect(
     return Prospect(loaded, aim.to, aim.what, places, paths, note, aim.command, deleted, unrecorded, ways)
 
 
+def _refused_to_all(engine: Engine, loaded: LoadedRun, aim: recovery.Aim, then: RunState) -> Refused | None:
+    """Why not even the user can go back to ``aim``, where the run is ``then``; None where they can."""
+    user = By("", Channel.CLI, Assurance.HUMAN)
+    command = c.Rollback(to=aim.to, then=then, kind=aim.kind, files=aim.commit is not None, by=user, at=engine.clock())
+    return refusal(loaded.state, command)
+
+
 def undo(engine: Engine, by: By, run_id: str, *, files: bool = False, discard: bool = False) -> Went:
     """Undo the last command. The file changes of a rollback are undone too; other files only with ``files``."""
     return _step(engine, by, run_id, "undo", files=files, discard=discard)
@@ -143,9 +153,12 @@ def redo(engine: Engine, by: By, run_id: str, *, files: bool = False, discard: b
     return _step(engine, by, run_id, "redo", files=files, discard=discard)
 
 
-def steps_named(tx: Tx, run: str) -> dict[TakesBack, str]:
-    """What ``undo`` and ``redo`` would reverse now; a kind with nothing to reverse is left out."""
-    log, named = recovery.log_of(tx, run), dict[TakesBack, str]()
+def steps_named(tx: Tx, loaded: LoadedRun) -> dict[TakesBack, str]:
+    """What ``undo`` and ``redo`` would reverse now; a kind with nothing to reverse, or of a cancelled run, is left out."""
+    named = dict[TakesBack, str]()
+    if c.Rollback.__name__ not in RUN_MOVES[loaded.state.status]:
+        return named
+    log = recovery.log_of(tx, loaded.record.id)
     for kind, step_of in _STEPS.items():
         with suppress(Refused):
             named[kind] = _name_step(log, step_of(log), kind)

@@ -205,26 +205,29 @@ def judge(current: RunChange, aim: Aim) -> tuple[str, ...]:
     command = command_back(current, aim.to, aim.kind, files=files)
     refused = refusal(current.state, command)
     if refused is not None:
-        raise _with_command(refused, aim)
+        raise _with_command(refused, current.by, aim)
     places = changed_places(current.state, command.then, files=files)
     _refuse_others(current, places, files=files)
     effects = _effects(current, places, command.then)
     if effects and not current.by.is_human:
         raise _with_command(
-            Refused("needs_human", f"What {effects[0]} has done outside is not undone, and might be done twice."), aim
+            Refused("needs_human", f"What {effects[0]} has done outside is not undone, and might be done twice."),
+            current.by,
+            aim,
         )
     return effects
 
 
-def _with_command(refused: Refused, aim: Aim) -> Refused:
+def _with_command(refused: Refused, by: By, aim: Aim) -> Refused:
     if refused.code != "needs_human":
         return refused
-    return Refused(
-        refused.code,
-        refused.message,
-        f"Ask the user to run in a terminal of their own: {aim.command}",
-        data={"command": aim.command},
+    # Who typed the command reads this only without a terminal: at one, the command asks for the PIN instead.
+    how = (
+        "Run it in a terminal of your own, which asks for your PIN, or pass the PIN with --pin-fd N"
+        if by.channel is Channel.CLI
+        else "Ask the user to run in a terminal of their own"
     )
+    return Refused(refused.code, refused.message, f"{how}: {aim.command}", data={"command": aim.command})
 
 
 def _refuse_others(current: RunChange, places: Sequence[PhasePath], *, files: bool) -> None:

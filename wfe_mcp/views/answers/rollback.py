@@ -112,7 +112,7 @@ def checkpoint_list(engine: Engine, run: str) -> Envelope:
     overview = overview_of(engine, run)
     record = overview.loaded.record
     with engine.store.read() as tx:
-        taken, steps = checkpoints.checkpoints_of(tx, record.id), rollback.steps_named(tx, record.id)
+        taken, steps = checkpoints.checkpoints_of(tx, record.id), rollback.steps_named(tx, overview.loaded)
     commits = set(list_checkpoints(engine.root, record.id).values()) if engine.project.is_git else set[str]()
     rows = tuple(
         checkpoint_view(checkpoint_record, files=checkpoint_record.commit in commits)
