@@ -72,6 +72,22 @@ def test_a_files_gate_names_the_call_that_restores_a_file_that_was_never_committ
     assert (scene.root / "tests/test_new.py").read_text() == "as it was"
 
 
+def test_a_files_gate_names_the_checkpoint_that_it_compares_with_after_another_agent_took_over(scene: Scene) -> None:
+    scene.write("tests/test_new.py", "as it was")
+    run = scene.start(phase("fix", {"kind": "files", "unchanged": ["tests/**"]}))
+    neighbour, first = scene.neighbour()
+    scene.begin(run, engine=first)
+    scene.write("tests/test_new.py", "changed")
+    assert not scene.submit(run, "fix", engine=first).ok
+    neighbour.end()
+    scene.begin(run)  # the last start of the phase, and the first one of attempt 2
+    no = scene.submit(run, "fix").error
+    assert no is not None
+    name = no.message.partition(f'rollback(run="{run}", to="')[2].partition('"')[0]
+    assert rollback.go_back(scene.engine, HUMAN, run, name, discard=True).ok
+    assert (scene.root / "tests/test_new.py").read_text() == "as it was"
+
+
 def test_an_agents_own_approval_looks_at_the_files_first(scene: Scene) -> None:
     scene.check("ok", "pass")
     run = scene.start(phase("plan", command("ok"), approval("agent")))

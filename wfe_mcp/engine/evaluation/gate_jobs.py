@@ -220,7 +220,7 @@ def _judge_by_kind(gate: Gate, scene: Scene, run: RunChild, files: SeenFiles | N
             present,
             scene.attached,
             allowed_by,
-            f"rollback(run={json.dumps(scene.change.run.id)}, to={json.dumps(attempt.phase)})",
+            f"rollback(run={json.dumps(scene.change.run.id)}, to={json.dumps(scene.start)})" if scene.start else "",
             None if scene.is_inside else partial(base_of, scene.engine, scene.change.run),
             scene.frozen.get("head"),
             lambda stage: claims_of(scene, run, stage),

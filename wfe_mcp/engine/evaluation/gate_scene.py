@@ -10,13 +10,14 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import Attempt, AttemptStatus, Stage
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.expression_scope import roots
+from wfe_mcp.engine.files.checkpoints import checkpoints_of
 from wfe_mcp.engine.files.tree_binding import ignored_globs, reads_files
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.gates.judgement import Judgement
 from wfe_mcp.workflow.model import CommandGate, FilesGate, Gate
 from wfe_mcp.workspace.files.mirror import evidence_folder
-from wfe_mcp.workspace.git.working_tree import SeenFiles
+from wfe_mcp.workspace.git.working_tree import SeenFiles, parts_of
 
 if TYPE_CHECKING:
     from wfe_mcp.store import Tx
@@ -50,6 +51,8 @@ class Scene:
     attached: frozenset[tuple[str, str]]
     frozen: dict[str, Any]
     """``RunChange.frozen``: the gate runs outside the transaction that read it."""
+    start: str = ""
+    """What a rollback to the files that a files gate compares with names: the phase or a checkpoint; empty where none has them."""
     is_inside: bool = False
     """Whether the gate is judged in a transaction: then nothing may be asked of a remote."""
 
@@ -87,7 +90,20 @@ def gate_scene(
     values = roots(current, attempt, named, own=attempt.stage is Stage.AFTER)
     ignored = ignored_globs(engine, tx, current.loaded, attempt.phase)
     attached = frozenset((attachment.name, attachment.sha256) for attachment in tx.attachments.of_run(current.run.id))
-    return Scene(engine, current, attempt, values, ignored, attached, current.frozen, is_inside)
+    start = _start_to_go_back_to(tx, current, attempt, gate)
+    return Scene(engine, current, attempt, values, ignored, attached, current.frozen, start, is_inside)
+
+
+def _start_to_go_back_to(tx: Tx, current: RunChange, attempt: Attempt, gate: Gate) -> str:
+    """The phase, unless its last start is a later one than that of the files: then the checkpoint that has them."""
+    if attempt.number == 1 or not isinstance(gate, FilesGate):
+        return attempt.phase
+    wanted = parts_of(attempt.tree_at_start or "")[0]
+    taken = reversed(checkpoints_of(tx, current.run.id))
+    starts = [start for start in taken if (start.why, start.phase) == ("start", attempt.phase) and start.commit]
+    if starts and starts[0].tree == wanted:
+        return attempt.phase
+    return next((start.name for start in starts if start.tree == wanted), "")
 
 
 def judged_attempt(current: RunChange, job: JobRecord) -> Attempt | None:
