@@ -79,12 +79,21 @@ def frame_of(line: bytes) -> dict[str, Any]:
         )
         if b"\\u" in line:
             json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate cannot be encoded
-    except UnicodeError:
-        raise Malformed(PARSE_ERROR, "the line is not UTF-8, or contains a lone surrogate") from None
-    except RecursionError:
-        raise Malformed(PARSE_ERROR, "the JSON is nested too deeply") from None
-    except ValueError as exc:
+    except json.JSONDecodeError as exc:
         raise Malformed(PARSE_ERROR, f"the line is not JSON: {exc}") from None
+    # The others may be JSON as its sender reads it: with the id, it does not wait for an answer until its time is over.
+    except UnicodeDecodeError:
+        raise Malformed(PARSE_ERROR, "the line is not UTF-8", id_in(line, line)) from None
+    except UnicodeEncodeError:
+        raise Malformed(
+            PARSE_ERROR,
+            "a text contains half a character (a lone surrogate, as of an emoji that was cut). Send it whole, or leave it out",
+            id_in(line, line),
+        ) from None
+    except RecursionError:
+        raise Malformed(PARSE_ERROR, "the JSON is nested too deeply", id_in(line, line)) from None
+    except ValueError as exc:
+        raise Malformed(PARSE_ERROR, f"the line is not JSON: {exc}", id_in(line, line)) from None
     if not isinstance(value, dict):
         raise Malformed(INVALID_REQUEST, "a message is one JSON object (batches are not part of MCP)")
     frame = cast("dict[str, Any]", value)
