@@ -79,21 +79,8 @@ def frame_of(line: bytes) -> dict[str, Any]:
         )
         if b"\\u" in line:
             json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate cannot be encoded
-    except json.JSONDecodeError as exc:
-        raise Malformed(PARSE_ERROR, f"the line is not JSON: {exc}") from None
-    # The others may be JSON as its sender reads it: with the id, it does not wait for an answer until its time is over.
-    except UnicodeDecodeError:
-        raise Malformed(PARSE_ERROR, "the line is not UTF-8", id_in(line, line)) from None
-    except UnicodeEncodeError:
-        raise Malformed(
-            PARSE_ERROR,
-            "a text contains half a character (a lone surrogate, as of an emoji that was cut). Send it whole, or leave it out",
-            id_in(line, line),
-        ) from None
-    except RecursionError:
-        raise Malformed(PARSE_ERROR, "the JSON is nested too deeply", id_in(line, line)) from None
-    except ValueError as exc:
-        raise Malformed(PARSE_ERROR, f"the line is not JSON: {exc}", id_in(line, line)) from None
+    except (ValueError, RecursionError) as exc:
+        raise _unreadable(line, exc) from None
     if not isinstance(value, dict):
         raise Malformed(INVALID_REQUEST, "a message is one JSON object (batches are not part of MCP)")
     frame = cast("dict[str, Any]", value)
@@ -103,6 +90,24 @@ def frame_of(line: bytes) -> dict[str, Any]:
         request_id = frame.get("id")
         raise Malformed(INVALID_REQUEST, fault, request_id if _is_id(request_id) and "id" not in twice else None)
     return frame
+
+
+def _unreadable(line: bytes, fault: ValueError | RecursionError) -> Malformed:
+    """The answer to a line that is no strict JSON, with the id of what may be JSON as its sender reads it.
+
+    Without it the sender waits for an answer until its time is over, and never reads why.
+    """
+    if isinstance(fault, json.JSONDecodeError):
+        return Malformed(PARSE_ERROR, f"the line is not JSON: {fault}")
+    if isinstance(fault, UnicodeDecodeError):
+        reason = "the line is not UTF-8"
+    elif isinstance(fault, UnicodeEncodeError):
+        reason = "a text contains half a character (a lone surrogate, as of an emoji that was cut). Send it whole, or leave it out"
+    else:
+        reason = (
+            "the JSON is nested too deeply" if isinstance(fault, RecursionError) else f"the line is not JSON: {fault}"
+        )
+    return Malformed(PARSE_ERROR, reason, id_in(line, line))
 
 
 # Compiled when a line is refused, and kept by ``re``: a millisecond that the first answer does without.

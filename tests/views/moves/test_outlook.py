@@ -144,6 +144,15 @@ def test_a_rejection_to_an_earlier_phase_promises_that_phase(scene: Scene) -> No
     assert after.iteration == 2 and str(after.current(after.open_attempts[0].phase).phase) == "plan"
 
 
+def test_a_skipped_phase_that_is_retried_before_its_turn_says_what_it_waits_for(scene: Scene) -> None:
+    run = scene.start(phase("plan"), phase("build"))
+    scene.begin(run, "plan")
+    control.skip(scene.engine, HUMAN, run, "build", "not now")
+    assert promise(scene, run, "retry", "build") == "If you retry, build is done again, after plan."
+    control.retry(scene.engine, HUMAN, run, "build")
+    assert str(scene.attempt(run, "build").status) == "pending"
+
+
 def test_a_paused_run_says_what_continues_when_it_is_resumed(scene: Scene) -> None:
     run = scene.start(phase("plan"), phase("build"))
     assert promise(scene, run, "resume", "") == "", "it is not paused"

@@ -123,6 +123,8 @@ def _follows(overview: Overview, seen: Outlook, way: Way) -> str:
         return (
             f"the run {ends}: {seen.reason}".rstrip(".") if seen.reason else "that is recorded; the run stays stopped"
         )
+    if seen.goes_back and not seen.opens and seen.stays:
+        return f"{seen.phase or 'the phase'} is done again, after {_name_phases(seen.stays)}"
     if seen.goes_back:
         return f"the run goes back to {_name_phases(seen.opens)}"
     if before is not None and seen.attempt != before:
