@@ -96,6 +96,7 @@ async def test_an_agent_reads_calls_where_a_person_reads_commands_and_the_comman
     assert shown["next"] == [{"tool": "work", "args": {"action": "next"}}]
     (fault,) = wrong["error"]["details"]
     assert fault["message"] == "is no field that can be given; did you mean 'attach'?"
+    assert wrong["error"]["message"] == f"{fault['path']}: {fault['message']}"
     assert "attach" in fault["expected"]
 
 

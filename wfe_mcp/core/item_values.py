@@ -1,7 +1,7 @@
 """The values that callers give to the fields of a work item: what each may hold, and how an item keeps it."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from wfe_mcp.core.canonical import cannot_be_encoded
@@ -51,8 +51,7 @@ def check_values(given: Values) -> dict[str, Any]:
         if fault:
             faults.append(Detail(pointer("item", name), *fault, values[name] or value))
     if faults:
-        first = faults[0]
-        raise Refused("bad_argument", f"{first.path}: {first.message}.", "Correct it and call again.", tuple(faults))
+        raise _wrong(faults)
     return values
 
 
@@ -109,5 +108,11 @@ def _is_line(text: str, most: int) -> bool:
 
 def wrong_value(name: str, message: str, expected: str, got: object) -> Refused:
     """The refusal of the value ``got`` of the field ``name``."""
-    detail = Detail(pointer("item", name), message, expected, got)
-    return Refused("bad_argument", f"/item/{name}: {message}.", "Correct it and call again.", (detail,))
+    return _wrong([Detail(pointer("item", name), message, expected, got)])
+
+
+def _wrong(faults: Sequence[Detail]) -> Refused:
+    """The refusal with all ``faults``; its message is the first of them."""
+    sentence = f"{faults[0].path}: {faults[0].message}"
+    end = "" if sentence.endswith("?") else "."
+    return Refused("bad_argument", f"{sentence}{end}", "Correct it and call again.", tuple(faults))
