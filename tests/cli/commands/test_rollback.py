@@ -337,7 +337,10 @@ def test_a_dry_run_names_what_would_change_and_changes_nothing(cli: Terminal) ->
         f"Next: Save them first: wfe-mcp checkpoint {run}; or replace them, an undo has them: {discard}; or "
         in answer.err
     )
-    assert f"Next: {discard}\n" in cli("rollback", run, taken, "--dry-run", "--discard").err
+    discarding = cli("rollback", run, taken, "--dry-run", "--discard")
+    assert f"Next: {discard}\n" in discarding.err
+    replaced = f"{would}; 22 of them have changes that no checkpoint has, they are replaced, and an undo has them"
+    assert discarding.out.splitlines()[0] == replaced
     assert all_bytes(root) == before
     assert cli.json("log", run).data == events
     found = cli.json("rollback", run, "draft", "--no-files", "--dry-run").data

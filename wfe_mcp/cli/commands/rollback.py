@@ -132,7 +132,7 @@ def _take_back(
         return way(invocation.engine, by, run, files=files, discard=discard)
 
     def show_plan() -> str:
-        answer = preview(invocation.engine, run, to, files, kind)
+        answer = preview(invocation.engine, run, to, files, kind, discard=discard)
         invocation.screen.talk(*_foreseen(answer))
         view = answer.view_as(RollbackPreview)
         if view.ways and not discard:  # no PIN for what is refused
@@ -146,7 +146,7 @@ def _take_back(
         screen.next(view.ways if view.ways and not discard else f"{view.command}{' --discard' if discard else ''}")
 
     if dry_run:
-        answer = preview(invocation.engine, run, to, files, kind)
+        answer = preview(invocation.engine, run, to, files, kind, discard=discard)
         invocation.render(answer, render)
     else:
         invocation.render(invocation.as_needed(go, pin_fd, show_plan, person=discard))

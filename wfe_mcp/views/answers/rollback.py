@@ -27,8 +27,10 @@ def go_back(engine: Engine, by: By, run: str, to: str, files: bool = True, *, di
     return _answer(engine, rollback.rollback(engine, by, run, to, files=files, discard=discard), "Rolled back to")
 
 
-def preview(engine: Engine, run: str, to: str = "", files: bool = True, kind: TakesBack = "rollback") -> Envelope:
-    """What a rollback, undo or redo would do now; nothing is changed."""
+def preview(
+    engine: Engine, run: str, to: str = "", files: bool = True, kind: TakesBack = "rollback", *, discard: bool = False
+) -> Envelope:
+    """What a rollback, undo or redo would do now; nothing is changed. ``discard``: also changes that no checkpoint has."""
     would = rollback.prospect(engine, run, to, files=files, kind=kind)
     paths = would.paths or ()
     view = view_of(
@@ -44,12 +46,9 @@ def preview(engine: Engine, run: str, to: str = "", files: bool = True, kind: Ta
     begin = ", ".join(view.phases) or "no phase"
     summary = f"{_KINDS[kind]} {would.what} would change the state of {begin}"
     summary += f" and {plural(len(paths), 'file')}" if view.files else f"; {would.note}" if would.note else ""
-    own = len(would.unrecorded)
-    summary += (
-        f"; {own} of them {'has' if own == 1 else 'have'} changes that no checkpoint has, so it is refused"
-        if own
-        else ""
-    )
+    if own := len(would.unrecorded):
+        then = "they are replaced, and an undo has them" if discard else "so it is refused"
+        summary += f"; {own} of them {'has' if own == 1 else 'have'} changes that no checkpoint has, {then}"
     return envelope_of(overview_of(engine, would.loaded.record.id), summary, view)
 
 
