@@ -171,3 +171,23 @@ def test_what_is_proposed_in_a_state_is_followed_there(
     cli: Terminal, bring: Callable[[Terminal], None], request: pytest.FixtureRequest
 ) -> None:
     follow_in(cli, bring, request)
+
+
+def test_a_run_whose_worktree_is_gone_names_the_ways_on_and_no_other(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for words in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "begin")):
+        cli.git("-c", "user.name=ada", "-c", "user.email=ada@example.org", *words)
+    folder = cli.root.parent / "first"
+    cli.git("worktree", "add", "-q", str(folder))
+    monkeypatch.chdir(folder)
+    run = cli.start("note")
+    monkeypatch.chdir(cli.root)
+    cli.git("worktree", "remove", "--force", str(folder))
+
+    shown = cli("status", run)
+
+    assert (
+        f"missing. If it was moved, wfe-mcp project move {folder} NEW; if it is gone, wfe-mcp cancel {run}" in shown.out
+    )
+    assert (shown.err, "You have nothing to do" in shown.out) == ("", False)

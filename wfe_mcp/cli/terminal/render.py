@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.cli.terminal.text import exact, shorten
@@ -80,6 +81,8 @@ def render_status(screen: Screen, answer: Envelope, record: RunRecord, now: date
         screen.line(f"  {text}", colour)
     outputs_lines(screen, view.outputs, record.id)
     screen.next(*_left_to_commit(answer, record))
+    if record.ended_at is None and not Path(record.worktree).is_dir():
+        return  # no one works there, and the warning above names both ways on
     if any(stop.stop in _NEVER_ALONE for _, stop in _blockers(answer)):
         screen.next(*next_lines(answer))
     elif answer.waiting_on in {"agent", "job", "reviewer"} and _is_worked(answer):
@@ -308,7 +311,7 @@ def unusual(screen: Screen, answer: Envelope) -> None:
     if weaker:
         screen.line(f"  ! {plural(len(weaker), 'gate')} weakened: {'; '.join(weaker)}", "red")
     blockers = (text for text, stop in _blockers(answer) if stop.stop in _NAMED_ANYWAY or stop.command not in commands)
-    for text in (*blockers, *(() if view is None else view.warnings)):
+    for text in (*blockers, *(() if view is None else map(for_person, view.warnings))):
         screen.line(screen.complete(f"  ! {text}"), "yellow")
 
 
