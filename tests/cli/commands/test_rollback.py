@@ -349,6 +349,31 @@ def test_a_dry_run_names_what_would_change_and_changes_nothing(cli: Terminal) ->
     assert cli.json("rollback", run, "dratf", "--dry-run").document["error"]["hint"].startswith("Did you mean 'draft'?")
 
 
+def test_a_submodule_and_a_nested_repository_stay_and_stop_no_rollback(cli: Terminal) -> None:
+    root, library = cli.root, cli.root.parent / "library"
+    library.mkdir()
+    for words in (("init", "-q"), ("commit", "-q", "--allow-empty", "-m", "first")):
+        git(library, *words)
+    git(root, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(library), "vendor/library")
+    (root / "app.py").write_text("VALUE = 1\n")
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "files")
+    run = cli.start("letter")
+    cli.submit_work(run, "draft")
+    assert cli("skip", run, "send", "--reason", "no", pin=PIN).code == 0
+    taken = cli.json("checkpoint", run).data["checkpoint"]["checkpoint"]
+    (root / "app.py").write_text("VALUE = 2\n")
+    cli.json("checkpoint", run)
+    git(root, "init", "-q", "nested/deep")
+    for folder in ("vendor/library/in", "nested/deep/in"):
+        (root / folder).mkdir()
+        (root / folder / "new.txt").write_text("of another repository\n")
+
+    assert cli.json("rollback", run, taken, "--dry-run").data["paths"] == ["app.py"]
+    assert cli.json("rollback", run, taken, pin=PIN).data["files"]["paths"] == ["app.py"]
+    assert (root / "vendor/library/in/new.txt").exists() and (root / "nested/deep/in/new.txt").exists()
+
+
 def test_an_undo_and_a_redo_name_the_files_before_they_change_them(cli: Terminal) -> None:
     root = cli.root
     run = cli.start("letter")

@@ -104,6 +104,7 @@ def prospect(
 
     It refuses the same targets.
     """
+    from wfe_mcp.workspace.git.restore import restorable
     from wfe_mcp.workspace.git.snapshot import read_snapshot
     from wfe_mcp.workspace.git.working_tree import changed_paths, changes_between, parts_of, tree_hash
 
@@ -125,7 +126,7 @@ def prospect(
         wanted, now = _read(read_snapshot, root, aim.commit, aim), tree_hash(root)
         if now is not None:
             present = parts_of(now)[0]
-            changes = sorted(changes_between(root, present, wanted.tree)[0])
+            changes = restorable(root, sorted(changes_between(root, present, wanted.tree)[0]), wanted)
             paths = tuple(readable(change.path) for change in changes)
             deleted = tuple(readable(change.path) for change in changes if change.new is None)
             own = set(changed_paths(root, known, present)) if known else set[str]()

@@ -32,6 +32,7 @@ from wfe_mcp.workspace.git.file_facts import facts_of
 from wfe_mcp.workspace.git.objects import Node
 from wfe_mcp.workspace.git.snapshot import Snapshot, read_snapshot, require_available, take
 from wfe_mcp.workspace.git.snapshot_files import Limits, SkippedPath, is_skipped, places_of
+from wfe_mcp.workspace.git.trees import PathChange
 
 _STEM = "restore"
 _BATCH_BYTES = 32_000_000
@@ -82,6 +83,24 @@ def prepare(root: Path, commit: str, *, expect: str | None, **values: Unpack[Res
     """
     with _prepare_restore(root, commit, expect, **values) as (_, done):
         return done
+
+
+def restorable(root: Path, differing: Iterable[PathChange], want: Snapshot) -> list[PathChange]:
+    """Those of ``differing`` that a restore would make: what a snapshot leaves out stays as it is.
+
+    A tree that gates judge has the files of submodules and nested repositories, and a snapshot has none of them.
+    """
+    places, others = places_of(want.skipped), dict[str, bool]()
+
+    def is_of_another(path: str) -> bool:
+        folder, _, name = path.rpartition("/")
+        if not name or not folder:
+            return False
+        if folder not in others:
+            others[folder] = os.path.lexists(root / folder / ".git") or is_of_another(folder)
+        return others[folder]
+
+    return [change for change in differing if not is_skipped(change.path, places) and not is_of_another(change.path)]
 
 
 def bring(root: Path, old: str, new: str, *, safety: str, limits: Limits, at: datetime) -> tuple[FileChange, ...]:
