@@ -7,6 +7,7 @@ import pytest
 from tests.engine.scene import AGENT, GOOD, HUMAN, NOTE, Scene, approval, command, expr, moves, phase, refused
 from wfe_mcp.engine.background import daemon as work
 from wfe_mcp.engine.phases.claim import start_phase
+from wfe_mcp.engine.runs.control import control, retry
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions
 from wfe_mcp.views.reports import envelopes as answering
@@ -90,6 +91,21 @@ def test_too_many_iterations_block_the_run(scene: Scene) -> None:
     run = scene.start(phase("plan", next=[{"goto": "plan"}]), limits={"max_iterations": 2})
     scene.do(run, "plan")
     assert scene.do(run, "plan").run_state == "blocked"
+
+
+def test_what_is_submitted_too_late_names_what_can_still_be_done(scene: Scene) -> None:
+    run = scene.start(phase("plan"), phase("build"))
+    scene.do(run, "plan")
+    scene.begin(run, "build")
+    completed = refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact={"title": "Other"})
+    assert completed.hint == f"Ask the user to reopen a completed phase: wfe-mcp retry {run} plan"
+    retry(scene.engine, HUMAN, run, "build")
+    closed = refused(answers.submit_artifact, scene.engine, AGENT, run, "build", attempt=1, artifact=GOOD)
+    assert closed.hint == "Call status: it shows the open attempt."
+    control(scene.engine, HUMAN, run, "cancel")
+    for name in ("build", "plan"):
+        late = refused(answers.submit_artifact, scene.engine, AGENT, run, name, artifact={"title": "Other"})
+        assert ("the run is cancelled" in late.message, "retry" in late.hint) == (True, False), name
 
 
 def test_complete_ends_the_run_early(scene: Scene) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Detail, Refused
-from wfe_mcp.core.model import Attempt, AttemptStatus, By, Channel
+from wfe_mcp.core.model import Attempt, AttemptStatus, By, Channel, RunStatus
 from wfe_mcp.core.paths import PhasePath, item_of, shell_path
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.artifacts.revisions import Receipt, store_revision, write_output
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from wfe_mcp.workflow.model import Phase
 
 _OPEN = {AttemptStatus.GATING, AttemptStatus.AWAITING}
+_REOPENED = {AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}
 
 
 def read_submission(loaded: LoadedRun, schema: str | dict[str, Any], path: str) -> object:
@@ -224,14 +225,14 @@ def _earlier_receipt(current: RunChange, meant: Attempt, sha256: str | None) -> 
     if closed and same:
         return Receipt(current.loaded, meant.phase, meant.number, meant.revision, repeated=True)
     # Still the newest attempt, so not stale: ``decide`` refuses it.
-    if closed and meant.status is AttemptStatus.FAILED and newest:
+    if (closed and newest and meant.status is AttemptStatus.FAILED) or current.state.status is RunStatus.CANCELLED:
         return None
     if closed:
+        reopen = f"Ask the user to reopen a completed phase: wfe-mcp retry {current.run.id} {shell_path(meant.phase)}"
         raise Refused(
             "stale_revision",
             f"Attempt {meant.number} of phase {meant.phase!r} is {meant.status}: it takes no other artifact.",
-            "Call status: it shows the open attempt. "
-            f"Ask the user to reopen a completed phase: wfe-mcp retry {current.run.id} {shell_path(meant.phase)}",
+            reopen if newest and meant.status in _REOPENED else "Call status: it shows the open attempt.",
         )
     return None
 

@@ -299,7 +299,7 @@ def refuse_missing(
             faults = [fault for table in ("checks", "mcp_servers", "context") for fault in settings.faults_in(table)]
             raise Refused(
                 "invalid_template",
-                f"Template {plan.template.name!r} needs what this project does not have: {errors[0].message.partition(';')[0]}.",
+                f"Template {plan.template.name!r} needs what this project does not have: {errors[0].message}",
                 f"{faults[0]}. Correct .wfe/config.toml and run: wfe-mcp trust"
                 if faults
                 else "Add it to .wfe/config.toml and run: wfe-mcp trust. A check that the project does not have: name it in "
