@@ -22,7 +22,7 @@ def test_a_release_without_a_scanner_is_refused_until_a_person_says_that_there_i
     start = ("start", "role_pipeline", "--input", "goal=Export invoices")
     no = cli.json(*start)
     assert (no.refusal, "missing_checks" in no.document["error"]["hint"]) == ("invalid_template", True)
-    assert no.document["error"]["message"].endswith("does not have: the project has no check 'security'")
+    assert no.document["error"]["message"].endswith("no check 'security'; there is 'test'")
     assert "security" in str(no.document["error"]["details"])
     add(cli, NO_SCANNER)
     run = cli.json(*start).document["run"]

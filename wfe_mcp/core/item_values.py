@@ -37,11 +37,13 @@ def check_values(given: Values) -> dict[str, Any]:
     """``given``, each value as an item keeps it. Refuses ``bad_argument`` with all faults at once."""
     faults: list[Detail] = []
     values: dict[str, Any] = {}
+    asks = False
     for name, value in given.items():
         if name not in GIVEN:
             names = (*GIVEN, ATTACH)
-            wrong = f"is no field that can be given{near_miss(name, names)}"
-            faults.append(Detail(pointer("item", name), wrong, list(names), name))
+            near = near_miss(name, names)
+            asks = asks or (not faults and bool(near))
+            faults.append(Detail(pointer("item", name), f"is no field that can be given{near}", list(names), name))
             continue
         if name == "tests":
             wrong, values[name] = checked_tests(value)
@@ -51,7 +53,7 @@ def check_values(given: Values) -> dict[str, Any]:
         if fault:
             faults.append(Detail(pointer("item", name), *fault, values[name] or value))
     if faults:
-        raise _wrong(faults)
+        raise _wrong(faults, asks=asks)
     return values
 
 
@@ -111,8 +113,7 @@ def wrong_value(name: str, message: str, expected: str, got: object) -> Refused:
     return _wrong([Detail(pointer("item", name), message, expected, got)])
 
 
-def _wrong(faults: Sequence[Detail]) -> Refused:
-    """The refusal with all ``faults``; its message is the first of them."""
-    sentence = f"{faults[0].path}: {faults[0].message}"
-    end = "" if sentence.endswith("?") else "."
-    return Refused("bad_argument", f"{sentence}{end}", "Correct it and call again.", tuple(faults))
+def _wrong(faults: Sequence[Detail], *, asks: bool = False) -> Refused:
+    """The refusal with all ``faults``; its message is the first of them. ``asks``: that one ends with a question."""
+    message = f"{faults[0].path}: {faults[0].message}"
+    return Refused("bad_argument", message if asks else f"{message}.", "Correct it and call again.", tuple(faults))
