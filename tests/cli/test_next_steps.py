@@ -272,7 +272,7 @@ STATES: dict[Callable[[Terminal], Said], tuple[int, ...]] = {
     broken_template: (1, 0),
     paused: (0,),
     late_approval: (0,),
-    late_submission: (0, 0),
+    late_submission: (0,),
     finished: (0,),
     disabled: (0, 0),
     disabled_as_default: (0,),
