@@ -18,7 +18,7 @@ from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.folders import walk
 from wfe_mcp.workspace.files.project_files import MAX_FILE_BYTES, read_folder, read_if_there, write_atomic, write_bundle
-from wfe_mcp.workspace.files.staging import remove_tree
+from wfe_mcp.workspace.files.staging import refusing_faults, remove_tree
 
 Rendered = tuple[str, str] | Mapping[str, str]
 """An artifact as files: (suffix, text), or a bundle's path to content. The result of ``artifacts.render``."""
@@ -81,9 +81,10 @@ def log_place(run: str, phase: str, attempt: int, name: str) -> str:
 def evidence_folder(root: Path, run: str, phase: str, attempt: int) -> Path:
     """The folder for logs of checks, created when missing."""
     relative = f"{attempt_folder(run, phase, attempt)}/evidence"
-    write_gitignore(root)
-    with walk(root, relative.split("/"), make=True):
-        return root / relative
+    with refusing_faults(str(root / relative)):
+        write_gitignore(root)
+        with walk(root, relative.split("/"), make=True):
+            return root / relative
 
 
 def content_digest(place: Path) -> str | None:
