@@ -133,6 +133,7 @@ def test_files_that_cannot_be_saved_or_put_back_are_said_and_nothing_has_changed
             True,
             True,
         )
+        assert "Nothing was changed" not in taken["summary"], "the checkpoint was taken"
         assert (no["ok"], no["error"]["code"], bool(no["error"]["hint"])) == (False, "unavailable", True)
         assert fault.says in no["error"]["message"].lower()
         assert after == before

@@ -371,14 +371,15 @@ _FAULTS = (
 
 @contextmanager
 def refusing_disk_faults(what: str) -> Generator[None]:
-    """Turn git's errors about a full disk or missing permissions into a refusal; ``what``: the sentence before the reason."""
+    """Turn git's errors about disk and permissions into a refusal: ``what``, then the reason, which is ``why`` in its ``data``."""
     try:
         yield
     except Refused as no:
         for words, why, hint in _FAULTS:
             if no.code == "unavailable" and words in no.message:
                 message = " ".join(no.message.split())
-                raise Refused("unavailable", f"{what}: {why}. Nothing was changed. ({message})", hint) from no
+                text = f"{what}: {why}. Nothing was changed. ({message})"
+                raise Refused("unavailable", text, hint, data={"why": why}) from no
         raise
 
 
