@@ -17,6 +17,7 @@ from tests import packages as package
 from tests.cli.client_files import findings, install, put
 from tests.cli.scene import PIN, Terminal
 from tests.packages import on_the_path
+from tests.workspace.git.test_restore_faults import mount, mounted, mounting
 from wfe_mcp.cli.commands import doctor
 from wfe_mcp.cli.terminal import health as terminal_health
 from wfe_mcp.clients.look import client_named
@@ -64,6 +65,17 @@ def test_a_sqlite_that_should_be_newer_is_named_with_the_fix(
     sqlite_is(monkeypatch, **changed)
     (_, (found, answer)) = findings(cli, "database")
     assert (found, message in answer) == (level, True)
+
+
+@mounting
+def test_a_project_that_cannot_be_written_is_a_problem(cli: Terminal) -> None:
+    ours = cli.root / ".wfe"
+    with mounted(ours, "--bind", str(ours)):
+        mount("-o", "remount,bind,ro", str(ours))
+        answer = cli("doctor")
+    assert answer.code == 1
+    assert f"{ours} cannot be written (Read-only file system)" in answer.out
+    assert f"ok    project            {cli.root}" in cli("doctor").out
 
 
 def test_a_data_folder_that_cannot_be_written_is_a_problem(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,7 +98,7 @@ def _findings(
     from wfe_mcp.engine.checks.readiness import missing_checks
     from wfe_mcp.engine.deployments.hosts import host_findings
 
-    yield HealthFinding("project", "ok", str(invocation.engine.root))
+    yield _project(invocation.engine.root)
     try:
         yield from _database(invocation, deep=deep)
         yield from health_findings(invocation.engine, deep=deep)
@@ -128,6 +128,20 @@ def _findings(
     yield from () if server else _passkeys(invocation)
     yield from person_findings(invocation.engine, server)
     yield from _servers(invocation)
+
+
+def _project(root: Path) -> HealthFinding:
+    from wfe_mcp.workspace.files.staging import why_unwritable
+
+    ours = root / ".wfe"
+    why = why_unwritable(ours) if ours.is_dir() else ""
+    if not why:
+        return HealthFinding("project", "ok", str(root))
+    return HealthFinding(
+        "project",
+        "problem",
+        f"{ours} cannot be written ({why}), so no check can keep its log: free space, or permissions",
+    )
 
 
 def _moved_project_finding(refused: Refused) -> HealthFinding | None:

@@ -40,6 +40,19 @@ def refusing_faults(shown: str) -> Generator[None]:
         ) from exc
 
 
+def why_unwritable(folder: Path) -> str:
+    """Why no file can be written below ``folder`` now; empty where one can, also where the folder can be made."""
+    import tempfile  # it takes longer to load than the first answer
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            file.write(bytes(4096))
+    except OSError as fault:
+        return fault.strerror or str(fault)
+    return ""
+
+
 class Staging:
     """Files to write and files to delete."""
 

@@ -29,6 +29,7 @@ from typing import NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.files.staging import why_unwritable
 from wfe_mcp.workspace.git.batch import read_objects
 from wfe_mcp.workspace.git.command import Repository, run_git
 from wfe_mcp.workspace.git.file_facts import link_bytes
@@ -59,7 +60,7 @@ def compare(repo: Repository, one: str, other: str) -> list[PathChange]:
         _compare(repo, one, other, "", changed)
     except KeyError as missing:
         tree = missing.args[0][:12]
-        if why := _why_unwritable(kept_trees(repo)):  # a look goes on without it, so it may never have been stored
+        if why := why_unwritable(kept_trees(repo)):  # a look goes on without it, so it may never have been stored
             raise Refused(
                 "unavailable",
                 f"The files of tree {tree} are not stored: {kept_trees(repo)} cannot be written ({why}).",
@@ -71,19 +72,6 @@ def compare(repo: Repository, one: str, other: str) -> list[PathChange]:
             "Retry the phase: it records the files afresh.",
         ) from None
     return sorted(changed, key=lambda each: each.path)
-
-
-def _why_unwritable(folder: Path) -> str:
-    """Why a tree cannot be stored there now; empty where it can."""
-    import tempfile  # it takes longer to load than the first answer
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
-            file.write(bytes(4096))
-    except OSError as fault:
-        return fault.strerror or str(fault)
-    return ""
 
 
 def _compare(repo: Repository, one: str, other: str, above: str, changed: list[PathChange]) -> None:
