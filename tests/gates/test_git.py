@@ -43,6 +43,33 @@ def test_exactly_one_commit_since_the_start_is_counted(project: Project) -> None
     assert judgement.kind is VerdictKind.FAIL and "squash" in judgement.message
 
 
+def test_after_a_rebase_the_commits_of_others_are_named_and_no_one_is_told_to_squash_them(project: Project) -> None:
+    project.git("switch", "-q", "-c", "task")
+    project.write("a", "1")
+    project.commit("T-1: earlier")
+    start = project.git("rev-parse", "HEAD")
+    project.git("switch", "-q", "-")
+    project.write("b", "1")
+    project.commit("by somebody else")
+    project.git("switch", "-q", "-")
+    project.write("a", "2")
+    project.commit("T-2: own")
+    project.git("rebase", "-q", "-")
+    message = judge(project, start, one_commit=True).message
+    assert (
+        "3 commits since the attempt's start (newest first: 'T-2: own', 'T-1: earlier', 'by somebody else')" in message
+    )
+    assert (
+        f"squash your own work into one commit on top of {start[:12]}, and leave out what others committed" in message
+    )
+    project.git("reset", "-q", "--hard", start)
+    for number in range(5):
+        project.write("a", str(number + 3))
+        project.commit(f"step {number} {'x' * 100}")
+    many = judge(project, start, one_commit=True).message
+    assert (" and 2 more), expected exactly one" in many, "x" * 61 in many) == (True, False)
+
+
 def test_the_first_commit_of_a_repository_counts_as_one(project: Project) -> None:
     assert judge(project, None, one_commit=True, fast_forward=True).kind is VerdictKind.PASS
 

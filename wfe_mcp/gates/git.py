@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.texts import in_short
 from wfe_mcp.gates.judgement import Judgement, failed, passed, undecided
 from wfe_mcp.gates.scene import GateScene
 from wfe_mcp.workflow.model import GitGate
 from wfe_mcp.workspace.git import repository as git
 
 KIND = "git"
+_NAMED = 3
+_SUBJECT_CHARS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +78,20 @@ def _branch(gate: GitGate, repository: _Repository) -> Iterator[_Fault]:
 def _one_commit(gate: GitGate, repository: _Repository) -> Iterator[_Fault]:
     if not gate.one_commit:
         return
-    count = len(git.commits_between(repository.root, repository.head_at_start, repository.head))
-    if count != 1:
-        step = "commit the work" if count == 0 else "squash it into one commit"
-        yield _Fault(f"{count} commits since the attempt's start, expected exactly one", step)
+    root, start = repository.root, repository.head_at_start
+    commits = git.commits_between(root, start, repository.head)
+    if not commits:
+        yield _Fault("0 commits since the attempt's start, expected exactly one", "commit the work")
+    elif len(commits) > 1:
+        # After a pull, merge or rebase in the middle of the work some are of others: squashed, they would be its own.
+        subjects = (git.commit_message(root, commit).partition("\n")[0] for commit in reversed(commits[-_NAMED:]))
+        more = f" and {len(commits) - _NAMED} more" if len(commits) > _NAMED else ""
+        shown = f"newest first: {', '.join(repr(in_short(subject, _SUBJECT_CHARS)) for subject in subjects)}{more}"
+        base = f" on top of {start[:12]}" if start else ""
+        yield _Fault(
+            f"{len(commits)} commits since the attempt's start ({shown}), expected exactly one",
+            f"squash your own work into one commit{base}, and leave out what others committed",
+        )
 
 
 def _message(gate: GitGate, repository: _Repository) -> Iterator[_Fault]:
