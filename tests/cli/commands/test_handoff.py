@@ -20,9 +20,13 @@ def test_the_page_shows_what_is_done_decided_evidenced_and_next(cli: Terminal) -
     run = cli.start("deed")
     assert cli.submit_work(run, "sign").code == 0
     assert cli("reject", run, "sign", "--feedback", "In ink, please.", pin=PIN).code == 0
+    back = "- sign (attempt 2) came back: In ink, please."
+    assert back in cli("handoff").out
     assert cli.submit_work(run, "sign").code == 0
 
     page = cli("handoff").out
+
+    assert back not in page
 
     assert f"# Hand-off of run {run}" in page
     assert "rejected by ada (cli, assurance human): In ink, please." in page
@@ -40,6 +44,19 @@ def test_the_page_shows_what_is_done_decided_evidenced_and_next(cli: Terminal) -
     assert "Waiting for" not in done
     assert cli("handoff", run, "--write", "docs").code == 0
     assert "waiting for" not in (cli.root / "docs" / "current-status.md").read_text()
+
+
+def test_what_the_items_of_a_loop_made_is_done(cli: Terminal) -> None:
+    each = {
+        "id": "task",
+        "kind": "loop",
+        "for_each": {"in": "${[{'id': 'T-1'}, {'id': 'T-2'}]}", "as": "task"},
+        "phases": [phase("build")],
+    }
+    cli.save(template("tasks", each))
+    run = cli.start("tasks")
+    assert cli.submit_work(run, "task[T-1].build").code == 0
+    assert "- task[T-1].build (attempt 1): build, revision 1, sha256 " in cli("handoff").out
 
 
 @pytest.mark.requirement("S3-31")

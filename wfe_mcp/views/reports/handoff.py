@@ -109,6 +109,7 @@ def _page(
         "Open": [
             *([] if overview.waiting_on == "none" else [f"Waiting for {overview.waiting_on}."]),
             *_limit_lines([f"- {quoted_line(text, 2 * chars)}" for text in sentences(overview)], lines),
+            *_limit_lines([f"- {text}" for text in _feedback_lines(overview, 2 * chars)], lines),
         ],
         "Next": _next(overview),
         "Budget": [f"- {text}" for text in _budget(overview, details)],
@@ -142,7 +143,7 @@ def _goal(overview: Overview, details: DetailsView, chars: int) -> list[str]:
 
 
 def _done_lines(overview: Overview) -> Iterator[str]:
-    for attempt in overview.loaded.state.open_attempts:
+    for attempt in (tries[-1] for tries in overview.loaded.state.attempts.values()):  # also those of closed items
         if attempt.status is AttemptStatus.COMPLETED:
             name = overview.plan.artifact_name(attempt.phase)
             artifact = (
@@ -170,6 +171,13 @@ def _evidence_lines(details: DetailsView, evidence: dict[str, EvidenceRecord], c
             what = "".join(_seen_lines(seen, verdict.level)) if seen is not None else ""
             words = f": {quoted_line(verdict.message, chars)}" if verdict.message and verdict.verdict != "pass" else ""
             yield f"{attempt.phase} (attempt {attempt.attempt}) {verdict.gate} {verdict.verdict}{what}{words}"
+
+
+def _feedback_lines(overview: Overview, chars: int) -> Iterator[str]:
+    """Why the work that is open came back, the newest reason of each phase."""
+    for attempt in overview.loaded.state.open_attempts:
+        if attempt.feedback and attempt.status in {AttemptStatus.READY, AttemptStatus.RUNNING}:
+            yield f"{attempt.phase} (attempt {attempt.number}) came back: {quoted_line(attempt.feedback[-1].message, chars)}"
 
 
 def _seen_lines(evidence: EvidenceRecord, level: str) -> Iterator[str]:
