@@ -32,7 +32,7 @@ from wfe_mcp.engine.approvals.statements import ShownApproval
 from wfe_mcp.engine.artifacts.revisions import outputs_of, store_revision, write_output
 from wfe_mcp.engine.artifacts.step_target import target_record
 from wfe_mcp.engine.files.mirrors import edited_artifact, judge_edit
-from wfe_mcp.engine.files.tree_binding import FilesNow, code_tree, files_now
+from wfe_mcp.engine.files.tree_binding import FilesNow, code_tree, files_now, moved_head
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.identity import project_of
 from wfe_mcp.engine.kernel.leases import holder_named
@@ -379,7 +379,7 @@ def _changed_meanwhile(current: RunChange, path: PhasePath, now: FilesNow) -> bo
         current.refusal = Refused(
             "stale_revision",
             f"{_file_names(now)} changed since the gates of {path!r} passed; they run again.",
-            "Once they have ended (status), look at it again and decide.",
+            f"{moved_head(current.tx, current.run, attempt)}Once they have ended (status), look at it again and decide.",
             run=current.run.id,
             phase=path,
             data={"changed": list(now.changed or ())[:_LISTED]},

@@ -81,6 +81,16 @@ class FilesNow:
     head: str | None = None
 
 
+def moved_head(tx: Tx, run: RunRecord, attempt: Attempt) -> str:
+    """A sentence where another commit is checked out than when the gates passed: its files may be another branch's."""
+    from wfe_mcp.workspace.git.repository import head
+
+    seen = [evidence.head for evidence in tx.evidence.of_run(run.id, attempt.phase, attempt.number) if evidence.head]
+    if not seen or head(Path(run.worktree)) == seen[-1]:
+        return ""
+    return f"If you have switched the branch, switch back first: HEAD was {seen[-1][:12]} when they passed. "
+
+
 def files_now(engine: Engine, run_id: str, path: PhasePath) -> FilesNow:
     """The files that an approval of ``path`` would bind now; None without git."""
     with engine.store.read() as tx:

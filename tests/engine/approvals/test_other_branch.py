@@ -1,0 +1,34 @@
+"""A person decides while another branch is checked out than when the gates passed."""
+
+from tests.engine.scene import HUMAN, Scene, approval, command, phase, refused
+from wfe_mcp.engine.approvals import decide as approvals
+
+
+def test_a_branch_that_was_switched_meanwhile_is_named_and_switching_back_decides(scene: Scene) -> None:
+    scene.check("ok", "pass")
+    scene.git("switch", "-q", "-c", "work")
+    run = scene.start(phase("plan", command("ok"), approval()))
+    scene.begin(run)
+    scene.write("app.py", "VALUE = 2\n")
+    scene.git("commit", "-aqm", "two")
+    passed_at = scene.git("rev-parse", "HEAD").strip()
+    scene.submit(run, "plan")
+    scene.git("switch", "-q", "-")
+    no = refused(approvals.decide, scene.engine, HUMAN, run, "plan")
+    assert (no.code, no.hint.startswith("If you have switched the branch, switch back first: ")) == (
+        "stale_revision",
+        True,
+    )
+    assert f"HEAD was {passed_at[:12]} when they passed." in no.hint
+    scene.git("switch", "-q", "work")
+    scene.work()
+    approvals.decide(scene.engine, HUMAN, run, "plan")
+    assert scene.state(run).status == "completed"
+
+
+def test_files_that_changed_on_the_same_commit_are_no_switched_branch(scene: Scene) -> None:
+    scene.check("ok", "pass")
+    run = scene.start(phase("plan", command("ok"), approval()))
+    scene.do(run, "plan")
+    scene.write("app.py", "VALUE = 2\n")
+    assert "branch" not in refused(approvals.decide, scene.engine, HUMAN, run, "plan").hint
