@@ -43,7 +43,7 @@ def test_exactly_one_commit_since_the_start_is_counted(project: Project) -> None
     assert judgement.kind is VerdictKind.FAIL and "squash" in judgement.message
 
 
-def test_after_a_rebase_the_commits_of_others_are_named_and_no_one_is_told_to_squash_them(project: Project) -> None:
+def test_after_a_rebase_the_commits_of_others_are_named_and_are_not_to_be_squashed(project: Project) -> None:
     project.git("switch", "-q", "-c", "task")
     project.write("a", "1")
     project.commit("T-1: earlier")

@@ -109,6 +109,23 @@ def test_a_run_that_another_one_blocks_waits_for_that_run(cli: Terminal, engine:
     assert rows[second] == ("job", f"run {first}")
 
 
+def test_a_person_goes_back_over_a_phase_that_another_process_holds(
+    cli: Terminal, engine: Engine, at_terminal: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = cli.start("note")
+    neighbour = Neighbour.begin(engine.identity.host)
+    beside = create_engine(project_at(cli.root), clock=cli.clock, holder=neighbour.holder)
+    answers.start_phase(beside, AGENT, run, "draft")
+    refused = cli.json("undo", run)
+    assert refused.refusal == "needs_human"
+    assert refused.document["error"]["message"].startswith("Phase 'draft' is held by ")
+    at_terminal(True)
+    monkeypatch.setattr("getpass.getpass", lambda prompt="": PIN)
+    assert "Undid the start of draft" in cli("undo", run).out
+    beside.close()
+    neighbour.end()
+
+
 def test_a_person_opens_an_attempt_at_a_phase_that_another_process_holds(
     cli: Terminal, engine: Engine, at_terminal: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -207,7 +207,7 @@ def judge(current: RunChange, aim: Aim) -> tuple[str, ...]:
     if refused is not None:
         raise _with_command(refused, current.by, aim)
     places = changed_places(current.state, command.then, files=files)
-    _refuse_others(current, places, files=files)
+    _refuse_others(current, places, aim)
     effects = _effects(current, places, command.then)
     if effects and not current.by.is_human:
         raise _with_command(
@@ -230,7 +230,7 @@ def _with_command(refused: Refused, by: By, aim: Aim) -> Refused:
     return Refused(refused.code, refused.message, f"{how}: {aim.command}", data={"command": aim.command})
 
 
-def _refuse_others(current: RunChange, places: Sequence[PhasePath], *, files: bool) -> None:
+def _refuse_others(current: RunChange, places: Sequence[PhasePath], aim: Aim) -> None:
     """Refuse while another agent, another run or a job works on the files."""
     engine, run = current.engine, current.run
     for path in places:
@@ -239,8 +239,11 @@ def _refuse_others(current: RunChange, places: Sequence[PhasePath], *, files: bo
         at_work = attempt.status is AttemptStatus.RUNNING and engine.is_alive(attempt.holder, attempt.lease_until)
         # A person may: what the holder submits later is refused, as its attempt is over.
         if others and at_work and not current.by.is_human:
-            raise held_by_another(current.tx, run.id, attempt, "Only its holder, or a person, goes back over it.")
-    if not files:
+            held = held_by_another(current.tx, run.id, attempt, "Only its holder, or a person, goes back over it.")
+            # At a terminal it may be that person: then the command asks for the PIN.
+            at_cli = current.by.channel is Channel.CLI
+            raise _with_command(Refused("needs_human", held.message), current.by, aim) if at_cli else held
+    if aim.commit is None:
         return
     for other in current.tx.runs.open_attempts((AttemptStatus.RUNNING, AttemptStatus.GATING)):
         if other.run_id == run.id or not (
