@@ -18,6 +18,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals.requests import agents_owner, refuse_altered
 from wfe_mcp.engine.artifacts.expression_scope import inputs_at
 from wfe_mcp.engine.artifacts.prompts import generated_prompt, stored_prompt
+from wfe_mcp.engine.artifacts.revisions import outputs_of
 from wfe_mcp.engine.artifacts.step_target import asked_head, target_of
 from wfe_mcp.engine.files.tree_binding import ignored_globs
 from wfe_mcp.engine.kernel.engine import Engine
@@ -46,9 +47,10 @@ from wfe_mcp.views.approvals.not_done import not_done
 from wfe_mcp.views.approvals.unseen import unseen_in
 from wfe_mcp.views.approvals.unusual import unusual_things, worst_first
 from wfe_mcp.views.artifacts.artifacts import content_of
+from wfe_mcp.views.moves.blockers import shorten_paths
 from wfe_mcp.views.moves.outlook import leads_to
 from wfe_mcp.views.reports.report import decisions_of, void_words
-from wfe_mcp.views.runs.requests import DecisionLine
+from wfe_mcp.views.runs.requests import DecisionLine, Unusual
 from wfe_mcp.views.values.diff import difference
 from wfe_mcp.views.values.model import plain, view_of
 from wfe_mcp.workflow.load import input_schemas
@@ -103,7 +105,7 @@ def open_approval(
         read = _read(engine, tx, run_overview, phase)
     if read is None:
         return None
-    view, rows, ignored = read
+    view, rows, ignored, outputs = read
     state, attempt = run_overview.loaded.state, run_overview.loaded.state.current(PhasePath(phase))
     people = several_people(state, attempt)
     root = Path(run_overview.loaded.record.worktree)
@@ -121,7 +123,7 @@ def open_approval(
         artifact=None if view.artifact is None else _with_files(run_overview, view.artifact, changes),
         earlier=tuple(_with_files(run_overview, artifact_shown, changes) for artifact_shown in view.earlier),
     )
-    listed = (*unusual, *unseen_in(whole), *unusual_deployments(engine, view.target))
+    listed = (*unusual, *_strayed(root, outputs), *unseen_in(whole), *unusual_deployments(engine, view.target))
     return replace(whole, unusual=worst_first(listed))
 
 
@@ -149,16 +151,40 @@ class SeenDecision:
 
 def _read(
     engine: Engine, tx: Tx, run_overview: Overview, phase: str
-) -> tuple[ApprovalView, Rows, tuple[str, ...]] | None:
+) -> tuple[ApprovalView, Rows, tuple[str, ...], dict[str, str]] | None:
+    """What is recorded of it, the paths that do not count, and the files that the server wrote of the artifact."""
     attempt = asked_attempt(run_overview, phase)
     if attempt is None:
         return None
     rows = rows_of(tx, run_overview, attempt.phase)
+    view = recorded_view(engine, tx, run_overview, attempt, rows)
+    content = None if view.artifact is None else canonical_json(view.artifact.content)
     return (
-        recorded_view(engine, tx, run_overview, attempt, rows),
+        view,
         rows,
         ignored_globs(engine, tx, run_overview.loaded, attempt.phase),
+        {} if content is None else outputs_of(run_as_read(engine, tx, run_overview.loaded), attempt.phase, content),
     )
+
+
+def _strayed(root: Path, outputs: Mapping[str, str]) -> Iterator[Unusual]:
+    """The files of the artifact that are no longer as the server wrote them: who edits one may think that it counts."""
+    paths = [path for path, text in outputs.items() if _lines(root, path) != text.splitlines()]
+    if paths:
+        verb, them = ("is", "it") if len(paths) == 1 else ("are", "them")
+        yield Unusual(
+            "warning",
+            f"{shorten_paths(paths)} {verb} not as the artifact says: changed since the server wrote {them}.",
+            f"What you approve, and what later phases read, is the artifact; its next revision writes over {them}.",
+        )
+
+
+def _lines(root: Path, path: str) -> list[str] | None:
+    try:
+        content = read_if_there(root, path)
+    except (Refused, OSError):
+        return None
+    return None if content is None else content.decode(errors="replace").splitlines()
 
 
 def asked_attempt(run_overview: Overview, phase: str) -> Attempt | None:
