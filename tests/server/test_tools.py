@@ -56,6 +56,17 @@ async def test_a_template_without_inputs_is_started_without_a_place_to_read_them
     assert shown["next"] == [{"tool": "start_run", "args": {"template": "bare"}}]
 
 
+async def test_the_message_about_an_input_names_the_input(connect: Connect) -> None:
+    async with connect() as agent:
+        wrong = await agent.call_tool(
+            "start_run", {"template": "spec_driven", "inputs": {"name": "My Feature", "goal": "a"}}
+        )
+
+    assert wrong.structured_content is not None
+    message = wrong.structured_content["error"]["message"]
+    assert message.startswith("Invalid inputs for template 'spec_driven': /inputs/name: must be text that matches ")
+
+
 async def test_a_template_that_cannot_be_read_is_named_by_the_list_and_says_why(connect: Connect, house: House) -> None:
     (house.root / ".wfe" / "templates" / "mine.yaml").write_text("format: wfe/1\nname: mine\n")
     async with connect() as agent:
