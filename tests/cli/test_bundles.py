@@ -91,6 +91,8 @@ MOVES: tuple[tuple[str, ...], ...] = (
     ("rollback", "RUN", "draft"),
     ("rollback", "RUN", "1", "--no-files"),
     ("undo", "RUN"),
+    ("rollback", "RUN", "draft", "--dry-run"),
+    ("undo", "RUN", "--dry-run"),
     ("checkpoint", "RUN"),
 )
 
@@ -134,6 +136,7 @@ def test_an_imported_run_is_finished_and_blocks_no_one(arrived: tuple[Terminal, 
     assert there.json("cancel", "--stale").code == 0
     listed = there("list")
     assert "waiting (imported)" in listed.out
+    assert f'{run} "A letter": not continued here, ' in there("status", run).out
 
 
 def test_what_was_accepted_elsewhere_is_written_where_people_look(arrived: tuple[Terminal, str]) -> None:

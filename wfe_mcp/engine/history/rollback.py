@@ -32,7 +32,7 @@ from wfe_mcp.engine.files.checkpoints import TAKEN, keep_again, limits_of, name_
 from wfe_mcp.engine.history import rollback_recovery as recovery
 from wfe_mcp.engine.history.as_of import event_named, is_event_name
 from wfe_mcp.engine.kernel.engine import SYSTEM
-from wfe_mcp.engine.kernel.transaction import change_run
+from wfe_mcp.engine.kernel.transaction import change_run, refuse_change
 from wfe_mcp.workspace.files.paths import readable
 from wfe_mcp.workspace.system.process import holder_id
 
@@ -110,6 +110,7 @@ def prospect(
 
     with engine.store.read() as tx:
         loaded = engine.load(tx, run_id)
+        refuse_change(engine, loaded.record)
         known = recovery.known_tree(recovery.log_of(tx, loaded.record.id))
         aim = (
             _aim(engine, tx, loaded, to, files=files)
@@ -155,9 +156,9 @@ def redo(engine: Engine, by: By, run_id: str, *, files: bool = False, discard: b
 
 
 def steps_named(tx: Tx, loaded: LoadedRun) -> dict[TakesBack, str]:
-    """What ``undo`` and ``redo`` would reverse now; a kind with nothing to reverse, or of a cancelled run, is left out."""
+    """What ``undo`` and ``redo`` would reverse now; a kind with nothing to reverse, or that a run does not take, is left out."""
     named = dict[TakesBack, str]()
-    if c.Rollback.__name__ not in RUN_MOVES[loaded.state.status]:
+    if c.Rollback.__name__ not in RUN_MOVES[loaded.state.status] or loaded.record.origin_sha256 is not None:
         return named
     log = recovery.log_of(tx, loaded.record.id)
     for kind, step_of in _STEPS.items():

@@ -285,8 +285,8 @@ def waits_for(overview: Overview) -> str:
 
 
 def acts(overview: Overview) -> str:
-    """What ``overview`` does now, as its headline says it."""
-    return _words(overview)[1]
+    """What ``overview`` does now, as its headline says it. An imported run may be open where it is worked."""
+    return _words(overview)[1] if overview.origin is None else "not continued here"
 
 
 def _words(overview: Overview) -> tuple[str, str]:
