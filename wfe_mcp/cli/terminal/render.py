@@ -326,7 +326,8 @@ def _phase_row(phase: models.PhaseView) -> tuple[str, str, str]:
         return phase.phase, state, _flags(phase).strip(", ")
     verdicts = [f"{gate} {verdict}" for gate, verdict, _ in map(verdict_row, phase.verdicts)]
     shown = f": {', '.join(verdicts)}" if verdicts and phase.state != "completed" else ""
-    reason = f" ({in_short(phase.reason)})" if phase.reason else ""
+    # Under gates it is why they waited before: they have begun again since.
+    reason = f" ({in_short(for_person(phase.reason))})" if phase.reason and phase.state != "gating" else ""
     return phase.phase, state, f"attempt {phase.attempt}{_flags(phase)}{shown}{reason}"
 
 

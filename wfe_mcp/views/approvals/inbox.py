@@ -11,6 +11,7 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, RunId
 from wfe_mcp.core.paths import PhasePath, shell_path
+from wfe_mcp.core.readers import for_person
 from wfe_mcp.core.texts import in_short
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.needs import TRUST, Need, Stop, Who
@@ -130,7 +131,7 @@ def _stopped_run(overview: Overview, need: Need, folder: str) -> StoppedRun:
     assert blocker is not None, "what waits for a person has a sentence"
     moves = _decisions(overview, need)
     commands = _commands(overview, need, blocker, user_command_lines(overview, moves))
-    why = in_short(blocker.why)
+    why = for_person(in_short(blocker.why))
     text = _QUESTIONS.get(need.stop, _FAILED).format(
         phase=need.phase, title=record.title, what=blocker.what, why=why, choice=_choice(moves)
     )
