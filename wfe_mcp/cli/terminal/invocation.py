@@ -202,8 +202,10 @@ class Invocation:
 
     def resolve_run(self, run: str, phase: str | None = None) -> str:
         """The full id of ``run``; refusals from now on describe that run and phase. Refuses ``unknown_run``."""
+        from wfe_mcp.cli.terminal.run_names import find_run
+
         with self.engine.store.read() as tx:
-            record = tx.runs.find(self.engine.project_id, run)
+            record = find_run(tx, self.engine.project_id, run)
         self.run, self.phase = record.id, phase
         return record.id
 
