@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from wfe_mcp.delivery.fault import DeliveryFault, in_one_line, reason_of
 from wfe_mcp.workspace.git import objects
-from wfe_mcp.workspace.git.command import require_repository, run_git, setting
+from wfe_mcp.workspace.git.command import repository, require_repository, run_git, setting
 from wfe_mcp.workspace.git.repository import branch as current_branch, commit_of, head
 from wfe_mcp.workspace.git.worktrees import worktrees
 
@@ -97,11 +97,17 @@ _UNFINISHED = {
 """What git keeps in its folder while the user is in the middle of something."""
 
 
+def unfinished(root: Path) -> str:
+    """What the user is in the middle of in this folder, such as ``merge``; empty where nothing is, or without git."""
+    if (repo := repository(root)) is None:
+        return ""
+    git = repo.index.parent
+    return next((what for name, what in _UNFINISHED.items() if (git / name).exists()), "")
+
+
 def refuse_unfinished(root: Path) -> None:
     """Refuse to move HEAD or the index while the user merges or rebases here: it would end that. Raises DeliveryFault ``conflict``."""
-    git = require_repository(root).index.parent
-    what = next((what for name, what in _UNFINISHED.items() if (git / name).exists()), None)
-    if what is not None:
+    if what := unfinished(root):
         raise DeliveryFault(
             f"A {what} is not finished in this folder, and its files would be committed as they are. Finish it, or end it with "
             f"git {what} --abort; then retry the phase.",

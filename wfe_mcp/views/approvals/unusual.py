@@ -11,6 +11,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.units import plural
+from wfe_mcp.delivery.git.refs import unfinished
 from wfe_mcp.engine.files.tree_binding import changed_since
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
@@ -43,6 +44,7 @@ def unusual_things(
 ) -> tuple[Unusual, ...]:
     """Everything that is not as the template, or the person, would expect. ``recorded``: as for ``known_things``."""
     of_files = (
+        *_of_unfinished(Path(overview.loaded.record.worktree)),
         *_of_files(overview, recorded, changes),
         *_of_watched(overview, changes),
         *(() if delivery is None else _of_commit(Path(overview.loaded.record.worktree), changes, delivery)),
@@ -156,6 +158,15 @@ def _of_opinions(opinions: Sequence[OpinionShown]) -> Iterator[Unusual]:
             yield Unusual("warning", f"Reviewer {opinion.reviewer} says fail.", opinion.summary)
         elif opinion.state == "not run":
             yield Unusual("warning", f"Reviewer {opinion.reviewer} did not answer.", opinion.summary)
+
+
+def _of_unfinished(root: Path) -> Iterator[Unusual]:
+    if what := unfinished(root):
+        yield Unusual(
+            "warning",
+            f"A {what} is not finished in this folder.",
+            "You approve the files as they are in the middle of it.",
+        )
 
 
 def _of_files(overview: Overview, recorded: Sequence[EvidenceRecord], changes: Sequence[Change]) -> Iterator[Unusual]:
