@@ -149,10 +149,18 @@ def _run_refusal(state: RunState, command: c.Command, name: str) -> Refused:
         return illegal(message, "")
     if state.is_over and state.status is not RunStatus.CANCELLED:
         named = command.phase if isinstance(command, c.PhaseCommand) else ""
-        phase = str(named) if named in state.attempts else ["PHASE", *state.attempts][-1]
-        return illegal(message, f"Only the user can reopen this run: wfe-mcp retry RUN {shell_path(phase)}")
+        return illegal(message, f"Only the user can reopen this run: wfe-mcp retry RUN {_to_reopen(state, named)}")
     legal = legal_moves(state, command.by, command.at)
     return illegal(message, _possible(legal, command.by) or "Start a new run.")
+
+
+def _to_reopen(state: RunState, named: str) -> str:
+    """The phase whose retry reopens a run that is over: the one ``named``, else one that failed, else the last one that ended."""
+    ended = {
+        path: tries[-1].status for path, tries in state.attempts.items() if "Retry" in ATTEMPT_MOVES[tries[-1].status]
+    }
+    failed = [path for path, status in ended.items() if status is AttemptStatus.FAILED]
+    return shell_path(named if named in ended else [PhasePath("PHASE"), *ended, *failed][-1])
 
 
 def _is_timed_out(state: RunState, command: c.Command) -> bool:

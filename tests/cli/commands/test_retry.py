@@ -156,3 +156,17 @@ def test_a_rejection_back_to_an_unknown_phase_is_refused_before_the_pin(
 def test_a_run_that_is_over_names_the_command_that_reopens_it(cli: Terminal) -> None:
     run = completed(cli)
     assert f"Next: only you can reopen this run: wfe-mcp retry {run} send" in cli("pause", run).err
+
+
+def test_a_run_that_failed_names_the_phase_that_can_be_retried(cli: Terminal) -> None:
+    fail = {"id": "end", "builtin": "fail", "params": {"message": "no"}}
+    stop = {"id": "stop", "kind": "steps", "steps": [fail], "on_fail": [{"do": "fail"}]}
+    cli.save(template("ends", phase("draft"), stop, phase("send")))
+    run = cli.start("ends")
+    cli.submit_work(run, "draft")
+    cli("watch", run)
+    assert cli.state(run) == "failed"
+    for words in (("resume", run), ("approve", run, "send")):
+        refused = cli(*words, pin=PIN)
+        assert f"Next: only you can reopen this run: wfe-mcp retry {run} stop" in refused.err, words
+    assert cli("retry", run, "stop", pin=PIN).code == 0

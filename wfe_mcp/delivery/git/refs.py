@@ -97,7 +97,7 @@ _UNFINISHED = {
 """What git keeps in its folder while the user is in the middle of something."""
 
 
-def unfinished(root: Path) -> str:
+def operation_in_progress(root: Path) -> str:
     """What the user is in the middle of in this folder, such as ``merge``; empty where nothing is, or without git."""
     if (repo := repository(root)) is None:
         return ""
@@ -107,7 +107,7 @@ def unfinished(root: Path) -> str:
 
 def refuse_unfinished(root: Path) -> None:
     """Refuse to move HEAD or the index while the user merges or rebases here: it would end that. Raises DeliveryFault ``conflict``."""
-    if what := unfinished(root):
+    if what := operation_in_progress(root):
         raise DeliveryFault(
             f"A {what} is not finished in this folder, and its files would be committed as they are. Finish it, or end it with "
             f"git {what} --abort; then retry the phase.",

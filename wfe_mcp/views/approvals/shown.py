@@ -123,7 +123,7 @@ def open_approval(
         artifact=None if view.artifact is None else _with_files(run_overview, view.artifact, changes),
         earlier=tuple(_with_files(run_overview, artifact_shown, changes) for artifact_shown in view.earlier),
     )
-    listed = (*unusual, *_strayed(root, outputs), *unseen_in(whole), *unusual_deployments(engine, view.target))
+    listed = (*unusual, *_of_outputs(root, outputs), *unseen_in(whole), *unusual_deployments(engine, view.target))
     return replace(whole, unusual=worst_first(listed))
 
 
@@ -167,7 +167,7 @@ def _read(
     )
 
 
-def _strayed(root: Path, outputs: Mapping[str, str]) -> Iterator[Unusual]:
+def _of_outputs(root: Path, outputs: Mapping[str, str]) -> Iterator[Unusual]:
     """The files of the artifact that are no longer as the server wrote them: who edits one may think that it counts."""
     paths = [path for path, text in outputs.items() if _lines(root, path) != text.splitlines()]
     if paths:

@@ -11,7 +11,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.units import plural
-from wfe_mcp.delivery.git.refs import unfinished
+from wfe_mcp.delivery.git.refs import operation_in_progress
 from wfe_mcp.engine.files.tree_binding import changed_since
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
@@ -161,7 +161,7 @@ def _of_opinions(opinions: Sequence[OpinionShown]) -> Iterator[Unusual]:
 
 
 def _of_unfinished(root: Path) -> Iterator[Unusual]:
-    if what := unfinished(root):
+    if what := operation_in_progress(root):
         yield Unusual(
             "warning",
             f"A {what} is not finished in this folder.",
