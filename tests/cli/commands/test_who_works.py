@@ -109,6 +109,18 @@ def test_a_run_that_another_one_blocks_waits_for_that_run(cli: Terminal, engine:
     assert rows[second] == ("job", f"run {first}")
 
 
+def test_a_run_that_its_agent_paused_in_the_middle_of_a_phase_names_the_command_that_resumes_it(
+    cli: Terminal, engine: Engine
+) -> None:
+    run = cli.start("note")
+    answers.start_phase(engine, AGENT, run, "draft")
+    answers.control_run(engine, AGENT, run, "pause")
+    shown = cli("status", run)
+    assert shown.out.startswith(f'{run} "A note": paused, ')
+    assert "You have nothing to do" not in shown.out
+    assert shown.err == f"Next: wfe-mcp resume {run}\n"
+
+
 def test_a_person_goes_back_over_a_phase_that_another_process_holds(
     cli: Terminal, engine: Engine, at_terminal: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,7 +90,7 @@ def _show_turn(screen: Screen, answer: Envelope, record: RunRecord) -> None:
         return  # no one works there, and the warning above names both ways on
     if any(stop.stop in _NEVER_ALONE for _, stop in _blockers(answer)):
         screen.next(*next_lines(answer))
-    elif answer.waiting_on in {"agent", "job", "reviewer"} and _is_worked(answer):
+    elif answer.run_state != "paused" and answer.waiting_on in {"agent", "job", "reviewer"} and _is_worked(answer):
         if not any(stop.is_by_hand for _, stop in _blockers(answer)):
             screen.line("You have nothing to do.")
     elif answer.waiting_on == "agent" and answer.run_state != "paused":
