@@ -272,8 +272,8 @@ def save(engine: Engine, record: RunRecord, why: Why, files: SeenFiles | None = 
         keep(root, ref_of(record.id, snapshot.commit), snapshot.commit)
     except Refused as refused:
         # It is read later, by who goes back: whether the disk is still full then, no one knows.
-        why = refused.data.get("why")
-        fault = f"its files could not be saved ({why})" if why else refused.message
+        reason = refused.data.get("why")
+        fault = f"its files could not be saved ({reason})" if reason else refused.message
         return SavedFiles(None, f"the state alone: {fault}")
     return SavedFiles(snapshot)
 
