@@ -14,7 +14,8 @@ Rules:
    sleeps for longer and longer, up to 100 ms: the last to come was served first, and one of sixteen agents waited seconds.
    A transaction waits where it takes a lock: as it begins, and as it commits.
 6. All connections of a process share one dialect and one cache of compiled statements: compiling costs 1 to 6 ms each,
-   and every store has two engines.
+   and every store has two engines. The dialect begins and commits: with a listener of an engine, SQLAlchemy asks for
+   listeners six times per statement.
 """
 
 import errno
@@ -29,8 +30,7 @@ from types import ModuleType
 from typing import Any, cast
 
 from sqlalchemy import Connection, Dialect, Engine, QueuePool, Table, create_engine, event, exc
-from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.dialects.sqlite.dml import Insert
+from sqlalchemy.dialects import registry, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.util import LRUCache
 
@@ -115,6 +115,8 @@ def make_file(path: Path) -> bytes:
 def make_engine(path: Path, library: ModuleType, *, reads_only: bool, durable: bool) -> Engine:
     """An engine with one writing connection, or with several read-only ones."""
     dialect = _dialect(library)
+    # With the first row it reads, a reader has its lock until its end.
+    begin = ("BEGIN", "SELECT 1 FROM sqlite_master LIMIT 1") if reads_only else ("BEGIN IMMEDIATE",)
     pool = QueuePool(
         lambda: library.connect(str(path), timeout=0, isolation_level=None, check_same_thread=False),
         pool_size=READERS if reads_only else 1,
@@ -126,25 +128,37 @@ def make_engine(path: Path, library: ModuleType, *, reads_only: bool, durable: b
     engine = Engine(pool, dialect, make_url("sqlite://"), execution_options={"compiled_cache": _COMPILED})
     synchronous = "FULL" if durable else "OFF"
     pragmas = ["foreign_keys=ON", f"synchronous={synchronous}", *(["query_only=ON"] if reads_only else [])]
-    # With the first row it reads, a reader has its lock until its end.
-    begin = ("BEGIN", "SELECT 1 FROM sqlite_master LIMIT 1") if reads_only else ("BEGIN IMMEDIATE",)
 
-    def prepare(connection: Any, _record: object) -> None:
+    def prepare(connection: Any, record: Any) -> None:
         for pragma in pragmas:
             patiently(connection, f"PRAGMA {pragma}")
-
-    def start(connection: Connection) -> None:
-        raw: Any = connection.connection.dbapi_connection
-        for statement in begin:
-            patiently(raw, statement)  # as a statement of SQLAlchemy it takes twenty times as long
-
-    def end(connection: Connection) -> None:
-        patiently(connection.connection.dbapi_connection, "COMMIT")  # SQLAlchemy's own finds nothing left to do
+        record.info[_BEGIN] = begin
 
     event.listen(engine, "connect", prepare)
-    event.listen(engine, "begin", start)
-    event.listen(engine, "commit", end)
     return engine
+
+
+_BEGIN = "begin"
+
+
+class Transactions(sqlite.pysqlite.SQLiteDialect_pysqlite):
+    """SQLAlchemy's dialect for SQLite; its transactions begin and end under rules 1 and 5."""
+
+    supports_statement_cache = True
+
+    def do_begin(self, dbapi_connection: Any) -> None:
+        """Begin as the connection's engine does."""
+        raw = dbapi_connection.dbapi_connection
+        for statement in dbapi_connection.info[_BEGIN]:
+            patiently(raw, statement)  # as a statement of SQLAlchemy it takes twenty times as long
+
+    def do_commit(self, dbapi_connection: Any) -> None:
+        """Commit once no other connection is in the way."""
+        patiently(dbapi_connection.dbapi_connection, "COMMIT")
+
+
+_DRIVER = "sqlite.wfe"
+registry.register(_DRIVER, __name__, Transactions.__name__)
 
 
 def patiently(connection: Any, statement: str) -> Any:
@@ -172,7 +186,7 @@ _COMPILED: LRUCache[Any, Any] = LRUCache(1000)
 @cache
 def _dialect(library: ModuleType) -> Dialect:
     """SQLAlchemy's dialect for ``library``, initialized with what it normally queries from the first connection."""
-    asking = create_engine("sqlite://", module=library)
+    asking = create_engine(f"{_DRIVER.replace('.', '+')}://", module=library)
     asking.connect().close()
     asking.dispose()
     return asking.dialect
@@ -294,9 +308,9 @@ def has_find_text(connection: Connection) -> bool:
     return connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'find_text'").first() is not None
 
 
-def insert_new(table: Table) -> Insert:
+def insert_new(table: Table) -> sqlite.Insert:
     """Insert rows that do not exist yet; leave existing ones unchanged."""
-    return insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()
 
 
 _BUSY = ("The database is busy: other processes are writing to it.", "Call again in a moment.")
