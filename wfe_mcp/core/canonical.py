@@ -19,6 +19,10 @@ SIGNED_AS_CANONICAL_JSON = ("wfe-decision/1", "wfe-approval/1", "wfe-approvers/1
 """The formats of statements that are signed as ``canonical_json`` writes them."""
 
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+"""The types of values without parts."""
+
+
 def canonical_json(value: object) -> str:
     """The one text of ``value``. Refuses (ValueError) what JSON or SQLite could not give back unchanged."""
     try:
@@ -71,9 +75,11 @@ def _has_text_keys(value: object) -> bool:
     waiting = [value]  # the encoder has refused circles
     while waiting:
         item = waiting.pop()
+        if item.__class__ in _PLAIN:  # most parts: no call for each
+            continue
         if isinstance(item, dict):
             for key in cast("dict[object, object]", item):
-                if not isinstance(key, str):
+                if key.__class__ is not str and not isinstance(key, str):
                     return False
             waiting.extend(cast("dict[object, object]", item).values())
         elif isinstance(item, list | tuple):

@@ -3,6 +3,7 @@
 Loading those models takes as long as the rest of a first answer, and most projects set nothing about runs.
 """
 
+import os
 import re
 from collections.abc import Mapping, Set
 from pathlib import Path
@@ -58,8 +59,10 @@ def may_set(tables: Set[str], root: Path, env: Mapping[str, str], flags: Mapping
 
 def _names(tables: Set[str], folder: Path, relative: str) -> bool:
     """True for a file that cannot be read, too: what is wrong with it is found where the settings are read."""
+    if not os.path.lexists(f"{folder}{os.sep}{relative}"):
+        return False
     try:
-        content = read_if_there(folder, relative) if folder.is_dir() else None
+        content = read_if_there(folder, relative)
         # To parse takes a hundred times as long, and this is asked with every change; a key may be written with escapes.
         return (
             content is not None

@@ -12,6 +12,7 @@ Rules:
 6. Restrictions on an agent can only be tightened (``precedence.py``): the environment cannot loosen them.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin
@@ -110,7 +111,7 @@ def load_settings(
     own = _read(user_path.parent, user_path.name, unread)
     user_sha256 = NO_FILE if own is None else sha256_hex(own)
     is_signed = own_trusted is None or own_trusted(user_path, user_sha256)
-    project_path = (project_root / CONFIG_FILE).resolve()
+    project_path = Path(os.path.realpath(f"{project_root}{os.sep}{CONFIG_FILE}"))
     content = _read(project_root, CONFIG_FILE, unread)
     sha256 = None if content is None else sha256_hex(content)
     is_trusted = sha256 is None or trusted(project_path, sha256)

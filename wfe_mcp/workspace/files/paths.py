@@ -17,6 +17,9 @@ from wfe_mcp.core.errors import Detail, Refused, pointer
 
 MAX_PATH_CHARACTERS = 1_000
 MAX_NAME_BYTES = 255
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""The control characters (Cc), and halves of a character (Cs)."""
+_DRIVE = re.compile("[A-Za-z]:")
 _WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _IGNORED_BY_HFS = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
 
@@ -60,11 +63,11 @@ def path_fault(path: str) -> str | None:
         return f"it is longer than {MAX_PATH_CHARACTERS} characters"
     if path.startswith("/"):
         return "it is absolute"
-    if re.match(r"[A-Za-z]:", path):
+    if _DRIVE.match(path):
         return "it starts with a drive letter"
-    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in path):
+    if _CONTROL.search(path):
         return "it holds a control character"
-    if any(len(name.encode()) > MAX_NAME_BYTES for name in names):
+    if len(path.encode()) > MAX_NAME_BYTES and any(len(name.encode()) > MAX_NAME_BYTES for name in names):
         return f"a name in it is longer than {MAX_NAME_BYTES} bytes"
     if "" in names:
         return "it holds an empty part"

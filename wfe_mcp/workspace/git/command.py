@@ -188,11 +188,11 @@ def _depends_on(root: Path) -> bytes | None:
     return b"\0".join(b"%d:%s" % (len(part), part) for part in parts)
 
 
-def user_files(name: str) -> list[Path]:
+def user_files(name: str) -> list[str]:
     """The places where git looks for a user's configuration file: ``config`` or ``ignore``."""
-    home = Path(os.environ.get("HOME") or Path.home())
-    folder = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config", "git")
-    return [folder / name, *([home / ".gitconfig"] if name == "config" else [])]
+    home = os.environ.get("HOME") or str(Path.home())
+    folder = os.environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
+    return [os.path.join(folder, "git", name), *([os.path.join(home, ".gitconfig")] if name == "config" else [])]
 
 
 def _bytes_of(place: Path | str) -> bytes:
@@ -307,16 +307,16 @@ class Setting(NamedTuple):
 _SETTINGS: dict[Path, tuple[bytes, tuple[Setting, ...]]] = {}
 
 
-def settings_of(root: Path, at: Path | None = None) -> tuple[Setting, ...]:
+def settings_of(root: Path, at: Path | None = None, *, repo: Repository | None = None) -> tuple[Setting, ...]:
     """Git's effective configuration in ``root``, highest precedence last; cached until one of its files changes.
 
-    ``at``: in another folder, by the git of ``root``: no program of the project is taken for it.
+    ``at``: in another folder, by the git of ``root``: no program of the project is taken for it. ``repo``: as just found.
     """
     folder = at or root
-    repo = repository(folder)
-    places = [*user_files("config"), Path("/etc/gitconfig")]
+    repo = repo or repository(folder)
+    places = [*user_files("config"), "/etc/gitconfig"]
     if repo is not None:
-        places += [repo.common / "config", repo.index.parent / "config.worktree"]
+        places += [f"{repo.common}{os.sep}config", os.path.join(os.path.dirname(repo.index), "config.worktree")]
     bytes_now = b"\0".join(map(_bytes_of, places))
     known = _SETTINGS.get(folder)
     if known is not None and known[0] == bytes_now:
@@ -330,14 +330,14 @@ def settings_of(root: Path, at: Path | None = None) -> tuple[Setting, ...]:
     return settings
 
 
-def setting(root: Path, key: str, default: str) -> str:
+def setting(root: Path, key: str, default: str, *, repo: Repository | None = None) -> str:
     """The configured value of ``key`` (lower case)."""
-    return next((entry.value for entry in reversed(settings_of(root)) if entry.key == key), default)
+    return next((entry.value for entry in reversed(settings_of(root, repo=repo)) if entry.key == key), default)
 
 
-def is_set(root: Path, key: str, default: str) -> bool:
+def is_set(root: Path, key: str, default: str, *, repo: Repository | None = None) -> bool:
     """The configured value of ``key`` as git parses a boolean; a key without a value is true."""
-    return setting(root, key, default).lower() in {"", "true", "yes", "on", "1"}
+    return setting(root, key, default, repo=repo).lower() in {"", "true", "yes", "on", "1"}
 
 
 def own_filters(root: Path) -> frozenset[str]:

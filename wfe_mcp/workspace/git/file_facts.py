@@ -30,6 +30,20 @@ def facts_of(root: Path, path: str) -> os.stat_result | None:
         return None
 
 
+def is_home_or_disk(folder: Path) -> bool:
+    """True for the user's home folder and for a whole disk: neither is a project, and each has too many files."""
+    home = os.path.expanduser("~")  # noqa: PTH111 - with each start and claim
+    return any(_is_same(folder, other) for other in (home, f"{folder}{os.sep}{os.pardir}"))
+
+
+def _is_same(folder: Path, other: str) -> bool:
+    # Asked of the system: to follow the links in both paths takes five times as long.
+    try:
+        return os.path.samefile(folder, other)  # noqa: PTH121 - as above
+    except OSError:  # one of both is not there
+        return False
+
+
 def signatures_at(places: Sequence[str]) -> list[Signature] | None:
     """``signature_of`` each place, in order; None where one of them is gone."""
     try:

@@ -137,6 +137,8 @@ class NameList:
 
 def _ignoring(root: Path, top: Path) -> list[str]:
     """The ``.gitignore`` files above ``root``, up to the one of ``top``."""
+    if root == top:
+        return []
     end, folder = os.path.realpath(top), os.path.realpath(root)
     ignore_files: list[str] = []
     while folder != end and folder != os.path.dirname(folder):

@@ -1,4 +1,4 @@
-# ruff: noqa: PTH110, PTH116, PTH118 - called for each file and at each step: a Path for each takes longer than the rest
+# ruff: noqa: PTH110, PTH112, PTH113, PTH116, PTH118 - called for each file and at each step: a Path for each takes longer than the rest
 """Git objects without a git process: ids, tree contents, loose files, and packs.
 
 Rules:
@@ -377,10 +377,10 @@ def create(root: Path, ref: str, commit: str, old: str = "") -> bool:
 
 def _plain(root: Path) -> Path | None:
     """The git directory of ``root`` where every ref is a file in it or a line in its ``packed-refs``."""
-    git = root / ".git"
-    if os.name == "nt" or not git.is_dir() or not (git / "HEAD").is_file() or not (git / "refs" / "heads").is_dir():
+    git = f"{root}{os.sep}.git"
+    if os.name == "nt" or not os.path.isfile(f"{git}/HEAD") or not os.path.isdir(f"{git}/refs/heads"):
         return None
-    return None if (git / "commondir").exists() or (git / "reftable").exists() else git
+    return None if os.path.exists(f"{git}/commondir") or os.path.exists(f"{git}/reftable") else Path(git)
 
 
 def _is_packed(git: Path, ref: str) -> bool:

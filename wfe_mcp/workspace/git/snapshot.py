@@ -37,9 +37,9 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.staging import refusing_faults
 from wfe_mcp.workspace.git.command import Repository, git_program, is_set, repository, run_git, text_of
-from wfe_mcp.workspace.git.file_facts import MODE, link_bytes
-from wfe_mcp.workspace.git.objects import DURABLE, Node, Outbox, commit_content, read_loose, trees_of
-from wfe_mcp.workspace.git.repository import head as head_of
+from wfe_mcp.workspace.git.file_facts import MODE, is_home_or_disk, link_bytes
+from wfe_mcp.workspace.git.objects import DURABLE, Node, Outbox, commit_content, head_of, read_loose, trees_of
+from wfe_mcp.workspace.git.repository import head
 from wfe_mcp.workspace.git.snapshot_files import GatheredFiles, Limits, SkippedPath, gather
 from wfe_mcp.workspace.git.working_tree import SeenFiles, working_tree
 
@@ -138,7 +138,7 @@ def _take(
         store.lock,
         ThreadPoolExecutor(1) as pool,
     ):
-        has_modes = os.name != "nt" and is_set(root, "core.filemode", "true")
+        has_modes = os.name != "nt" and is_set(root, "core.filemode", "true", repo=repo)
         outbox = Outbox(repo, store.known_objects(repo))
         state = _staged_state(repo)
         # What is staged does not depend on the files. A thread where git is asked: to start one takes longer than to look.
@@ -191,7 +191,10 @@ class _StagedState(NamedTuple):
 def _staged_state(repo: Repository) -> tuple[str, bytes]:
     """What the staged state follows from: HEAD, and a digest of the index."""
     index = [repo.index, *sorted(repo.index.parent.glob("sharedindex.*"))]
-    return head_of(repo.root) or "", hashlib.blake2b(b"\0".join(e.read_bytes() for e in index if e.exists())).digest()
+    content = b"\0".join(file.read_bytes() for file in index if file.exists())
+    known = head_of(repo.index.parent, repo.common)
+    commit = head(repo.root) or "" if known is None else known.commit
+    return commit, hashlib.blake2b(content).digest()
 
 
 class _Store:
@@ -340,9 +343,9 @@ def _repository_or_why(root: Path) -> Repository | str:
     repo = repository(root)
     if repo is None:
         return f"'{root}' lies in no git work tree, or git ignores it there."
-    for place in (root.resolve(), repo.top.resolve()):
-        if place == Path(place.anchor) or place == Path.home().resolve():
-            return f"'{place}' is a home directory or a whole disk, and is not saved as a project."
+    for place in (root, repo.top):
+        if is_home_or_disk(place):
+            return f"'{place.resolve()}' is a home directory or a whole disk, and is not saved as a project."
     return repo
 
 

@@ -166,13 +166,15 @@ def _filtered_paths(repo: Repository, paths: Sequence[str]) -> set[str]:
 
 def _private(look: Look) -> set[str]:
     """Untracked files that only the user's own exclude file ignores: these are not saved."""
+    if not look.untracked:
+        return set()
     repo = look.repo
-    chosen_file = setting(repo.root, "core.excludesfile", "")
+    chosen_file = setting(repo.root, "core.excludesfile", "", repo=repo)
     excludes = [
         repo.common / "info" / "exclude",
-        *([expanded_path(chosen_file)] if chosen_file else user_files("ignore")),
+        *([expanded_path(chosen_file)] if chosen_file else map(Path, user_files("ignore"))),
     ]
-    if not look.untracked or not any(map(_has_rules, excludes)):
+    if not any(map(_has_rules, excludes)):
         return set()
     listed = text_of(run_git(repo.root, "ls-files", "-o", "--exclude-standard", "-z", "--", ".", NOT_OURS))
     return set(look.untracked) - set(listed.split("\0"))

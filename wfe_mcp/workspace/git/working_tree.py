@@ -1,4 +1,3 @@
-# ruff: noqa: PTH120 - called for each file and at each step: a Path for each takes longer than the rest
 """The working tree of a project: its files, their content hashes, and the id of their tree.
 
     names    git ls-files, and a walk (``names.py``)  ── read again when a name, .gitignore or the index differs
@@ -40,6 +39,7 @@ from wfe_mcp.workspace.git.file_facts import (
     Signature,
     facts_of,
     hash_at,
+    is_home_or_disk,
     is_settled,
     mode_of,
     signature_of,
@@ -304,9 +304,8 @@ class SeenFiles:
 
     def __init__(self, root: Path, *, is_whole: bool = True) -> None:
         self._tree, self._root, self._at = working_tree(root), root, time.monotonic()
-        repo, real = repository(root), os.path.realpath(root)
         # To hash a whole disk or a home folder would take minutes; neither is a project.
-        repo = None if real in {os.path.dirname(real), os.path.realpath(Path.home())} else repo
+        repo = None if is_home_or_disk(root) else repository(root)
         self.look = None if repo is None else self._tree.look(repo, is_whole=is_whole)
         self._found: dict[tuple[str, ...], HashedTree] = {}
 
@@ -331,6 +330,7 @@ class SeenFiles:
             return HashedTree(None, {}, {})
         ids: list[str] = []
         repo = self.look.repo
+        kept = kept_trees(repo)
         files, watched = self._tree.entries_of(self.look, ignore_globs)
         for what, entries in (("files", files), ("watched", watched)):
             oid, trees = self._tree.trees(entries, repo.hash_name, what)
@@ -339,7 +339,7 @@ class SeenFiles:
             ids.append(oid)
             with suppress(OSError):  # a read-only git directory disables changed_paths, not the hash
                 for tree_oid, content in trees.items():
-                    write_loose(kept_trees(repo), tree_oid, "tree", content, durable=False)
+                    write_loose(kept, tree_oid, "tree", content, durable=False)
         return HashedTree("+".join(ids), files, watched)
 
     def stamps(self, paths: Iterable[str]) -> dict[str, Stamp | None]:

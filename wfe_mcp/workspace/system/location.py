@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -37,6 +38,15 @@ def data_dir() -> Path:
 
 def user_config_file() -> Path:
     """The user's own configuration; it need not exist."""
+    return _config_file(*map(os.environ.get, _HOMES))
+
+
+_HOMES = ("HOME", "XDG_CONFIG_HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA")
+"""The variables that say where a user's files are."""
+
+
+@lru_cache(8)  # a call that changes a run asks some five times
+def _config_file(*_homes: str | None) -> Path:
     import platformdirs  # 15 ms: not loaded before tools/list
 
     return Path(platformdirs.user_config_dir("wfe-mcp", appauthor=False), "config.toml")
