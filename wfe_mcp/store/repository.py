@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, fields
 from datetime import datetime
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -229,7 +230,12 @@ def columns_for(record: type, table: Table) -> tuple[Column[Any], ...]:
 
 def row_from(record: "DataclassInstance", table: Table) -> dict[str, Any]:
     """The values of those fields of ``record`` that are columns of ``table``."""
-    return {item.name: getattr(record, item.name) for item in fields(record) if item.name in table.c}
+    return {name: getattr(record, name) for name in _shared_names(type(record), table)}
+
+
+@cache
+def _shared_names(kind: "type[DataclassInstance]", table: Table) -> tuple[str, ...]:
+    return tuple(item.name for item in fields(kind) if item.name in table.c)
 
 
 def record_from(record: type[D], row: Mapping[str, Any]) -> D:

@@ -16,6 +16,7 @@ from dataclasses import MISSING, Field, fields
 from datetime import datetime
 from functools import cache
 from math import floor
+from operator import attrgetter
 from typing import Any, Required, TypedDict, TypeVar, get_type_hints
 
 from msgspec import MsgspecError, convert, json, to_builtins
@@ -100,6 +101,7 @@ _FLAT: Mapping[str, str] = {"mending": "repair"} | {
     )
 }
 """Stored name → property of ``Attempt``."""
+_flat_values = attrgetter(*_FLAT.values())
 
 
 class _Forked(TypedDict):
@@ -244,7 +246,7 @@ def state_of(spec: RunSpec, run_state: str, attempt_states: Iterable[str]) -> Ru
 
 def attempt_values(attempt: Attempt) -> dict[str, object]:
     """The values of an attempt by their stored names."""
-    values: dict[str, object] = {name: getattr(attempt, of) for name, of in _FLAT.items()}
+    values: dict[str, object] = dict(zip(_FLAT, _flat_values(attempt), strict=True))
     if attempt.approvals:
         values["approvals"] = attempt.approvals
     if attempt.handed:

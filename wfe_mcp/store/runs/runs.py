@@ -128,6 +128,7 @@ class RunRepository(RunListRepository):
         if new.idempotency_key is not None:
             key = {"project_id": new.project_id, "key": new.idempotency_key, "args_sha256": new.args_sha256}
             self._run(_NEW_KEY, {**key, "run_id": new.id, "created_at": at})
+        self._caches.states.keep(f"{new.id}:{record.last_hash}", state)  # as ``save`` does: the next call asks for it
         return record
 
     def load(self, run_id: RunId, *, to_change: bool = True) -> LoadedRun | None:
