@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.readers import for_agent
-from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope
+from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,17 +77,25 @@ def tool_result(envelope: Envelope) -> CallToolResult:
     """The result for the SDK."""
     from mcp_types import CallToolResult, TextContent  # the first answer does without the SDK
 
-    fits = fitting(envelope)
+    text, structured = _forms(envelope)
     return CallToolResult(
-        content=[TextContent(type="text", text=fits.to_text())], structured_content=fits.to_dict(), is_error=not fits.ok
+        content=[TextContent(type="text", text=text)], structured_content=structured, is_error=not envelope.ok
     )
 
 
 def wire_result(envelope: Envelope) -> dict[str, Any]:
     """The result as the SDK writes it to a handshake client, with its order of keys."""
+    text, structured = _forms(envelope)
+    return {"content": [{"text": text, "type": "text"}], "isError": not envelope.ok, "structuredContent": structured}
+
+
+def _forms(envelope: Envelope) -> tuple[str, dict[str, Any]]:
+    """Text and structured content, short enough."""
+    text, structured = envelope.to_text(), envelope.to_dict()
+    if size_of(text, structured) <= LIMIT_BYTES:
+        return text, structured
     fits = fitting(envelope)
-    text = {"text": fits.to_text(), "type": "text"}
-    return {"content": [text], "isError": not fits.ok, "structuredContent": fits.to_dict()}
+    return fits.to_text(), fits.to_dict()
 
 
 def fitting(envelope: Envelope) -> Envelope:

@@ -83,6 +83,8 @@ class RunChanges:
 
     async def _look(self, own: set[str] | None = None) -> None:
         """Report what is new in the runs ``own``, and in all where that is due; without ``own`` it is."""
+        if own is not None and not own and time.monotonic() < self._next_whole:
+            return  # as ``read`` would say, without a thread
         try:
             engine = await self._place.engine()
             tails_now, names = await self._place.in_thread(partial(self.read, engine, own))

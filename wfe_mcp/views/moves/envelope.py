@@ -103,9 +103,8 @@ class Envelope:
 
     @property
     def size_bytes(self) -> int:
-        """The longer of its two forms on the wire, with all non-ASCII characters escaped, the longest encoding."""
-        content = [{"type": "text", "text": self.to_text()}]
-        return max(len(json.dumps(content)), len(json.dumps(self.to_dict())))
+        """The longer of its two forms on the wire."""
+        return size_of(self.to_text(), self.to_dict())
 
     def _place(self) -> dict[str, str | None]:
         names = ("run", "phase", "state", "run_state", "waiting_on")
@@ -126,6 +125,11 @@ class Envelope:
             lines.append(f"data: {_json(self.data)}")
         # Further lines of a value are indented: the output of a test never reads as a line of the envelope.
         return "\n".join(clean(line).replace("\n", "\n  ") for line in lines if line)
+
+
+def size_of(text: str, structured: dict[str, Any]) -> int:
+    """The longer of both on the wire, with all non-ASCII characters escaped, the longest encoding."""
+    return max(len(json.dumps([{"type": "text", "text": text}])), len(json.dumps(structured)))
 
 
 def _error(refused: Refused | None) -> dict[str, Any]:
