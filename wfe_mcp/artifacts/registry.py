@@ -7,6 +7,7 @@ load by name at their first use, because building all of them would delay a phas
 import copy
 import functools
 import importlib
+import json
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.artifacts.checking import schema_faults
@@ -75,7 +76,7 @@ def json_schema(schema: str | dict[str, Any]) -> dict[str, Any]:
     Self-contained, small, and the caller's own copy. Refuses: bad_argument, invalid_template.
     """
     if isinstance(schema, str):
-        return copy.deepcopy(_model_schema(schema))
+        return json.loads(_schema_text(schema))
     if faults := check_schema(schema):
         raise Refused(
             "invalid_template", "The JSON Schema cannot be used.", "Fix each place that is named.", tuple(faults)
@@ -118,9 +119,10 @@ def _unknown(name: str) -> Detail:
 
 
 @functools.cache
-def _model_schema(name: str) -> dict[str, Any]:
+def _schema_text(name: str) -> str:
+    """As text: to read it gives a copy in a tenth of the time of copying it."""
     full = model_of(name).model_json_schema()
-    return {"title": name, **_slim(full, full.get("$defs", {}))}
+    return json.dumps({"title": name, **_slim(full, full.get("$defs", {}))})
 
 
 def _slim(schema: dict[str, Any], parts: dict[str, Any]) -> dict[str, Any]:

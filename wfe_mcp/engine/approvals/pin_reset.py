@@ -90,10 +90,12 @@ def retired_keys(tx: Tx) -> list[RetiredKey]:
         return []
 
 
-def reset_warnings(engine: Engine) -> tuple[str, ...]:
-    """The warnings about the last reset, for people and agents; empty without one in ``SHOWN_FOR``."""
-    with engine.store.read() as tx:
-        recent = [key for key in retired_keys(tx)[-1:] if engine.clock() - key.at <= SHOWN_FOR]
+def reset_warnings(engine: Engine, tx: Tx | None = None) -> tuple[str, ...]:
+    """The warnings about the last reset, for people and agents; empty without one in ``SHOWN_FOR``. ``tx``: where the caller is in one."""
+    if tx is None:
+        with engine.store.read() as reading:
+            return reset_warnings(engine, reading)
+    recent = [key for key in retired_keys(tx)[-1:] if engine.clock() - key.at <= SHOWN_FOR]
     return tuple(
         f"The PIN was reset on {key.at:%Y-%m-%d} by {key.by}: since then the key {key.successor[:16]} signs, before it "
         f"{key.key[:16]}. If you did not do that, nothing signed since is yours: wfe-mcp verify"

@@ -148,6 +148,11 @@ def save_completed_files(change: RunChange) -> None:
 
 def limits_of(engine: Engine) -> Limits:
     """How much of the files one checkpoint saves."""
+    from wfe_mcp.workspace.config.layers import may_set
+    from wfe_mcp.workspace.git.snapshot_files import Limits
+
+    if not may_set({"checkpoints"}, engine.root, engine.environment, engine.overrides):
+        return Limits()
     return engine.settings().settings.checkpoints.limits()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, Suggestion, nearest, nearest_hint
-from wfe_mcp.workspace.config.provider_kinds import KINDS
+from wfe_mcp.workspace.config.provider_kinds import KINDS, facts_of
 from wfe_mcp.workspace.config.provider_tables import FrozenProvider, FrozenRole, builtin_provider
 from wfe_mcp.workspace.config.settings import LoadedSettings
 from wfe_mcp.workspace.config.settings_tables import Settings
@@ -131,7 +131,7 @@ def known_names(settings: Settings) -> list[str]:
 
 def provider_names(settings: Settings) -> list[str]:
     """Every provider, those without a table last."""
-    return list(dict.fromkeys([*settings.providers, *(kind for kind in KINDS if builtin_provider(kind))]))
+    return list(dict.fromkeys([*settings.providers, *(kind for kind in KINDS if facts_of(kind).is_builtin)]))
 
 
 def _trusted_role(loaded: LoadedSettings, name: str, *, declared: bool) -> FrozenRole | None:

@@ -52,7 +52,7 @@ from wfe_mcp.workspace.system.location import project_at
 
 log = logging.getLogger("wfe_mcp.engine")
 
-_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # 32: each is as likely
 
 
 def start_run(
@@ -94,13 +94,14 @@ def start_run(
             if known is not None:
                 return engine.load(tx, known)
     template = template or default_template(engine)
-    settings = engine.settings()
-    if not by.is_human and is_for_people(engine, settings, template):
-        raise Refused(
-            "needs_human",
-            f"policy.templates of this project does not let an agent start {template!r}.",
-            f"Choose a template that it names, or ask the user to run in a terminal of their own: wfe-mcp start {template}",
-        )
+    with engine.store.read() as tx:
+        settings = engine.settings(tx)
+        if not by.is_human and is_for_people(engine, settings, template, tx):
+            raise Refused(
+                "needs_human",
+                f"policy.templates of this project does not let an agent start {template!r}.",
+                f"Choose a template that it names, or ask the user to run in a terminal of their own: wfe-mcp start {template}",
+            )
     chosen = find_template(engine, template)
     _refuse_roles(chosen, given_roles)
     plan, role_names = configure_plan(engine, chosen, settings, given_roles, inputs)
@@ -115,6 +116,7 @@ def start_run(
     frozen = _frozen(plan, settings, engine, bundles) | _roles(engine, plan, settings, role_names, driver)
     frozen["given_roles"] = given_roles
     with engine.store.read() as tx:
+        frozen["evidence"] = least_evidence(engine, settings, tx)
         frozen["last_run"] = last_run_in_a_line(engine, tx)
         decisions = decision_lines(engine, tx, external_id if triggered_by == WORK else "")
     frozen |= {"decisions": decisions} if decisions else {}
@@ -202,20 +204,19 @@ def _files_now(engine: Engine) -> str | None:
 
 def new_run_id() -> RunId:
     """A unique run id: ten unambiguous characters."""
-    return RunId("".join(secrets.choice(_ALPHABET) for _ in range(10)))
+    return RunId("".join(_ALPHABET[byte % len(_ALPHABET)] for byte in secrets.token_bytes(10)))
 
 
-def is_for_people(engine: Engine, settings: LoadedSettings, template: str) -> bool:
-    """Whether ``policy.templates`` keeps ``template`` from agents.
+def is_for_people(engine: Engine, settings: LoadedSettings, template: str, tx: Tx | None = None) -> bool:
+    """Whether ``policy.templates`` keeps ``template`` from agents. ``tx``: where the caller is in one.
 
     What is not trusted yet can only forbid more: editing or removing the file does not undo what it held when a
     person trusted it last.
     """
-    name = template.partition("@")[0]
     lists = [values.policy.templates for values in (settings.settings, settings.pending) if values is not None]
     if settings.untrusted or settings.project_file is None or not settings.user_is_trusted:
-        lists.append(trusted_policy(engine))
-    return any(allowed is not None and name not in allowed for allowed in lists)
+        lists.append(trusted_policy(engine, tx))
+    return any(allowed is not None and template.partition("@")[0] not in allowed for allowed in lists)
 
 
 def _refuse_roles(chosen: CompiledTemplate, role_fillers: Mapping[str, str]) -> None:
@@ -391,7 +392,6 @@ def _frozen(plan: CompiledTemplate, settings: LoadedSettings, engine: Engine, bu
         "context": [bundle.frozen() for bundle in bundles],
         "facts": settings.settings.facts,
         "delivery": settings.settings.delivery.mode,
-        "evidence": least_evidence(engine, settings),
         "shell": settings.settings.tools.bash,
         "hash_prompts": settings.settings.artifacts.hash_prompts,
         "plugins": versions_of(requires.plugins),

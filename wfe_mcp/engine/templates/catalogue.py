@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from wfe_mcp.workflow.flows import Whole
     from wfe_mcp.workflow.lint import LintReport, ProjectNames
 
+    _Readers = dict[str, Callable[[], "Offer"]]
+    _Marks = Mapping[str, frozenset[TemplateMark]]
+
 _NICHE = frozenset(
     {
         "ci_failure_handler",
@@ -84,11 +87,12 @@ def offers(engine: Engine, query: str = "", *, all_states: bool = False) -> list
     One that cannot be read is left out here; naming it says what is wrong with it. What is out of use is left out too,
     unless ``all_states``.
     """
-    readable = [offer for offer in _read_all(engine).values() if isinstance(offer, Offer)]
+    readers, marks = _readers(engine)
+    readable = [offer for offer in _read_all(readers).values() if isinstance(offer, Offer)]
     words = query.lower().split()
     hits = [
         offer
-        for offer in _with_marks(engine, readable)
+        for offer in _with_marks(readable, marks)
         if (all_states or not offer.state)
         and all(word in f"{offer.name} {offer.title} {offer.description}".lower() for word in words)
     ]
@@ -100,13 +104,13 @@ def offers(engine: Engine, query: str = "", *, all_states: bool = False) -> list
 
 def unreadable(engine: Engine) -> dict[str, Refused]:
     """Why the templates that ``offers`` leaves out cannot be read, by name."""
-    return {name: refused for name, refused in _read_all(engine).items() if isinstance(refused, Refused)}
+    return {name: refused for name, refused in _read_all(_readers(engine)[0]).items() if isinstance(refused, Refused)}
 
 
-def _read_all(engine: Engine) -> dict[str, Offer | Refused]:
+def _read_all(readers: _Readers) -> dict[str, Offer | Refused]:
     """Each template by name, or why it cannot be read."""
     templates: dict[str, Offer | Refused] = {}
-    for name, read in _readers(engine).items():
+    for name, read in readers.items():
         try:
             templates[name] = read()
         except Refused as refused:
@@ -138,7 +142,7 @@ def default_template(engine: Engine) -> str:
 
 def known_templates(engine: Engine) -> list[str]:
     """Every name that a template has here, readable or not."""
-    return sorted(_readers(engine))
+    return sorted(_readers(engine)[0])
 
 
 def template_definition(engine: Engine, name: str, outer: str = "") -> Offer:
@@ -147,11 +151,11 @@ def template_definition(engine: Engine, name: str, outer: str = "") -> Offer:
     ``outer``: the template that runs it inside, which is not what was meant.
     """
     base, at, version = name.partition("@")
-    known = _readers(engine)
+    known, marks = _readers(engine)
     if at:
-        return _with_marks(engine, [_version(engine, base, version, known.get(base))])[0]
+        return _with_marks([_version(engine, base, version, known.get(base))], marks)[0]
     if base in known:
-        return _with_marks(engine, [known[base]()])[0]
+        return _with_marks([known[base]()], marks)[0]
     others = sorted({*known} - {outer})
     hint = nearest_hint(base, others, f"Templates: {', '.join(others)}.")
     raise Refused("unknown_template", f"No template is called {base!r}.", hint)
@@ -280,8 +284,8 @@ def is_trusted(tx: Tx, engine: Engine, offer: Offer) -> bool:
     return any(tx.trust.is_given(engine.project_id, key, offer.sha256) for key in trust_keys(offer.name, offer.version))
 
 
-def _readers(engine: Engine) -> dict[str, Callable[[], Offer]]:
-    """How to read each template, by name; what the project has shadows what is shipped."""
+def _readers(engine: Engine) -> tuple[_Readers, _Marks]:
+    """How to read each template, by name, and the marks of users; what the project has shadows what is shipped."""
     from wfe_mcp.workflow.catalogue import package_templates, project_templates, shipped_templates
 
     readers: dict[str, Callable[[], Offer]] = {}
@@ -304,7 +308,7 @@ def _readers(engine: Engine) -> dict[str, Callable[[], Offer]]:
             readers.setdefault(record.name, partial(_stored_offer, engine, record))
     for entry in project_templates(engine.root):
         readers[entry.name] = partial(_read, "project", entry)
-    return readers
+    return readers, marks
 
 
 def _version(engine: Engine, name: str, version: str, read: Callable[[], Offer] | None) -> Offer:
@@ -325,10 +329,8 @@ def _version(engine: Engine, name: str, version: str, read: Callable[[], Offer] 
     )
 
 
-def _with_marks(engine: Engine, found: list[Offer]) -> list[Offer]:
+def _with_marks(found: list[Offer], marks: _Marks) -> list[Offer]:
     """The same offers with the marks of users."""
-    with engine.store.read() as tx:
-        marks = tx.templates.marks(engine.project_id)
     chosen = any(TemplateMark.DEFAULT in mark for mark in marks.values())
     marked: list[Offer] = []
     for offer in found:
@@ -346,7 +348,7 @@ def version_states(engine: Engine, name: str) -> dict[str, str]:
     return {version: state for version, state in state_by_version.items() if state}
 
 
-def _state(marks: Mapping[str, frozenset[TemplateMark]], key: str) -> str:
+def _state(marks: _Marks, key: str) -> str:
     """Why what is marked under ``key`` is out of use; empty when it is not."""
     own_marks = marks.get(key, ())
     return next((mark.value for mark in (TemplateMark.ARCHIVED, TemplateMark.DISABLED) if mark in own_marks), "")
@@ -392,6 +394,5 @@ def installed_definition(name: str) -> dict[str, Any] | None:
     """The definition of the shipped or package template called ``name``, whatever the project has under that name."""
     from wfe_mcp.workflow.catalogue import package_templates, shipped_templates
 
-    return next(
-        (entry.read().value for entry in (*shipped_templates(), *package_templates()) if entry.name == name), None
-    )
+    entries = (entry for templates in (shipped_templates, package_templates) for entry in templates())
+    return next((entry.read().value for entry in entries if entry.name == name), None)

@@ -192,10 +192,13 @@ def refuse_unknown(names: Iterable[str], waiting: Iterable[PendingTrust]) -> Non
             )
 
 
-def trusted_policy(engine: Engine) -> list[str] | None:
-    """What ``policy.templates`` of the project allowed when a person trusted its configuration last; None: everything."""
-    with engine.store.read() as tx:
-        kept = tx.secrets.get(f"{_POLICY}{engine.project_id}")
+def trusted_policy(engine: Engine, tx: Tx | None = None) -> list[str] | None:
+    """What ``policy.templates`` of the project allowed when a person trusted its configuration last; None: everything.
+
+    ``tx``: where the caller is in one.
+    """
+    with engine.store.read() if tx is None else nullcontext(tx) as reading:
+        kept = reading.secrets.get(f"{_POLICY}{engine.project_id}")
     return None if kept is None else json.loads(kept)
 
 

@@ -58,6 +58,8 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
         if stuck
         else ""
     )
+    with engine.store.read() as tx:
+        of_resets, of_changes = reset_warnings(engine, tx), changed_before_work(engine, tx, run_overview)
     return envelope_of(
         run_overview,
         f"{run_views.summary(run_overview)}{idle}",
@@ -69,11 +71,11 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
             unproved=tuple(unproved_gates(run_overview.loaded.state)),
             warnings=(
                 *_other_folder(engine, run_overview, by),
-                *reset_warnings(engine),
+                *of_resets,
                 *elsewhere(engine, run_overview),
                 *(held_by_others(engine, run_overview) if by.channel is Channel.MCP else ()),
                 *artifact_views.warnings(run_overview),
-                *changed_before_work(engine, run_overview),
+                *of_changes,
             ),
         ),
     )

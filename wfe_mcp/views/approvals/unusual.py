@@ -43,12 +43,14 @@ def unusual_things(
     delivery: Delivery | None,
 ) -> tuple[Unusual, ...]:
     """Everything that is not as the template, or the person, would expect. ``recorded``: as for ``known_things``."""
+    with engine.store.read() as tx:
+        before_work = changed_before_work(engine, tx, overview)
     of_files = (
         *_of_unfinished(Path(overview.loaded.record.worktree)),
         *_of_files(overview, recorded, changes),
         *_of_watched(overview, changes),
         *(() if delivery is None else _of_commit(Path(overview.loaded.record.worktree), changes, delivery)),
-        *(Unusual("warning", text, BEFORE_WORK) for text in changed_before_work(engine, overview)),
+        *(Unusual("warning", text, BEFORE_WORK) for text in before_work),
     )
     return known_things(overview, recorded, evidence, opinions, decisions, project_facts(engine), of_files)
 

@@ -21,6 +21,7 @@ from wfe_mcp.engine.kernel.leases import holder_named
 from wfe_mcp.engine.runs.needs import Need, Stop, Who, need_of
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.providers.manual_files import places_of
+from wfe_mcp.store import Tx
 from wfe_mcp.views.moves.calls import user_commands, user_moves
 from wfe_mcp.workspace.files.mirror import attempt_folder
 from wfe_mcp.workspace.system.process import parse_holder
@@ -300,15 +301,14 @@ BEFORE_WORK = "No phase had been claimed then, so no attempt accounts for it."
 _NAMED = 5
 
 
-def changed_before_work(engine: Engine, overview: Overview) -> tuple[str, ...]:
+def changed_before_work(engine: Engine, tx: Tx, overview: Overview) -> tuple[str, ...]:
     """One sentence, or none where nothing changed."""
-    with engine.store.read() as tx:
-        paths = paths_before_work(engine, tx, overview.loaded)
-        if paths:
-            from wfe_mcp.engine.delivery.operations import folder_changes, operations_of
+    paths = paths_before_work(engine, tx, overview.loaded)
+    if paths:
+        from wfe_mcp.engine.delivery.operations import folder_changes, operations_of
 
-            known = folder_changes(operations_of(tx, overview.loaded.record.id))
-            paths = paths_before_work(engine, tx, overview.loaded, known) if known else paths
+        known = folder_changes(operations_of(tx, overview.loaded.record.id))
+        paths = paths_before_work(engine, tx, overview.loaded, known) if known else paths
     return (f"{shorten_paths(paths)} changed after the run started and before its first phase began.",) if paths else ()
 
 

@@ -72,9 +72,11 @@ def brief(overview: Overview) -> models.RunView:
     The more there is, the less text each has; ``more_phases`` and ``more_blockers`` count what is left out.
     """
     stops = blockers(overview)
-    views = (_brief(overview, stops, *size) for size in _SIZES)
-    fits = (view for view in views if len(canonical_json(plain(view))) <= _BRIEF_CHARS)
-    return next(fits, _brief(overview, stops, *_SIZES[-1]))
+    for size in _SIZES[:-1]:
+        view = _brief(overview, stops, *size)
+        if len(canonical_json(plain(view))) <= _BRIEF_CHARS:
+            return view
+    return _brief(overview, stops, *_SIZES[-1])
 
 
 def _brief(overview: Overview, stops: tuple[Blocker, ...], phases: int, shown_stops: int, chars: int) -> models.RunView:
