@@ -75,7 +75,7 @@ _MAY_HAVE_LOST = (
     # Sorted without an index: for the index in this order SQLite would read every run of the project.
     .order_by(desc(without_index(RUN.c.created_at)), desc(RUN.c.id))
 )
-_STATUSES = sorted(RunStatus)
+_STATUSES = [text(f"'{status}'") for status in sorted(RunStatus)]  # as parameters they take longer than the query
 _OF_NO_STATUS = union_all(  # as NOT IN, or with OR, it would read every run of the project
     *(
         select(RUN.c.id).where(RUN.c.project_id == bindparam("project_id"), between)
