@@ -30,15 +30,15 @@ from wfe_mcp.core.spec import COMPLETE, FailRule, NextRule, PhaseSpec
 _KEPT_FEEDBACK = 5
 
 
-def following_events(state: RunState, at: datetime, *, holder_alive: bool) -> list[e.Event]:
-    """Every event that follows from ``state``, until none does."""
+def settle(state: RunState, at: datetime, *, holder_alive: bool) -> tuple[list[e.Event], RunState]:
+    """Every event that follows from ``state``, until none does, and the state after them."""
     settled: list[e.Event] = []
     # One step at a time, each on the state after the last: an event can rule out what was due before it.
     while step := next(filter(None, _consequences(state, at, holder_alive=holder_alive)), ()):
         for event in step:
             state = evolve(state, event)
         settled += step
-    return settled
+    return settled, state
 
 
 def complete_phase(state: RunState, attempt: Attempt) -> e.PhaseCompleted:

@@ -19,11 +19,11 @@ from wfe_mcp.core.blockers import Settled
 from wfe_mcp.core.consequences import (
     complete_phase,
     deadline,
-    following_events,
     go_to,
     is_last_work,
     open_phase,
     reopen,
+    settle,
 )
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.forking import fork_event
@@ -39,6 +39,11 @@ from wfe_mcp.core.units import duration
 
 def decide(state: RunState, command: c.Command) -> tuple[e.Event, ...]:
     """The events that ``command`` causes. Raises ``Refused`` when it is not legal now."""
+    return decide_and_evolve(state, command)[0]
+
+
+def decide_and_evolve(state: RunState, command: c.Command) -> tuple[tuple[e.Event, ...], RunState]:
+    """The same, with the state after them."""
     refused = refusal(state, command)
     if refused is not None:
         refused = with_commands_of_the_user(state, command, refused)
@@ -46,7 +51,8 @@ def decide(state: RunState, command: c.Command) -> tuple[e.Event, ...]:
         raise refused
     events = HANDLERS[type(command)](state, command)
     after = reduce(evolve, events, state)
-    return (*events, *following_events(after, command.at, holder_alive=getattr(command, "holder_alive", True)))
+    following, settled = settle(after, command.at, holder_alive=getattr(command, "holder_alive", True))
+    return (*events, *following), settled
 
 
 def _start_run(_state: RunState, command: c.StartRun) -> list[e.Event]:

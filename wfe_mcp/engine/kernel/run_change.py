@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import gate_of
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.decide import decide
-from wfe_mcp.core.evolve import evolve
+from wfe_mcp.core.decide import decide_and_evolve
 from wfe_mcp.core.model import Channel, Person
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.core.rollback_events import OF_THE_PROCESS
@@ -130,9 +129,7 @@ class RunChange:
 
     def give(self, command: Command) -> tuple[Event, ...]:
         """Apply ``command``. Raises ``Refused``; then nothing has changed."""
-        events = decide(self.state, command)
-        for event in events:
-            self.state = evolve(self.state, event)
+        events, self.state = decide_and_evolve(self.state, command)
         self.events += events
         # By identity: what the server gives in a person's change is not what they decided, nor what their key signs.
         if command.by is self.by:

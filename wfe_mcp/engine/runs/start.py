@@ -15,9 +15,8 @@ from typing import Any
 from wfe_mcp import __version__
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.commands import StartRun
-from wfe_mcp.core.decide import decide
+from wfe_mcp.core.decide import decide_and_evolve
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
-from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import By, RunId, RunState
 from wfe_mcp.core.origins import origin_of, refuse_of_triggers
 from wfe_mcp.core.spec import PhaseSpec, RunSpec
@@ -138,10 +137,8 @@ def start_run(
         own = [chosen.own] if chosen.own_sha256 != document else []  # verify compares the run's gates with it
         for content in (*own, *(bundle.parts for bundle in bundles)):
             tx.documents.keep(content)
-        state = RunState()
-        events = decide(state, StartRun(spec=spec, auto=goes_on, gates=gates, tree=tree, by=by, at=engine.clock()))
-        for event in events:
-            state = evolve(state, event)
+        start = StartRun(spec=spec, auto=goes_on, gates=gates, tree=tree, by=by, at=engine.clock())
+        events, state = decide_and_evolve(RunState(), start)
         new = NewRun(
             id=new_run_id(),
             project_id=engine.project_id,
