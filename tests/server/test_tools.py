@@ -198,6 +198,19 @@ async def test_a_submitter_takes_its_submission_back(connect: Connect) -> None:
     assert (back["ok"], back["data"]["attempt"]) == (True, 2)
 
 
+@pytest.mark.parametrize(("to", "code"), [("plam", "unknown_phase"), ("plan", "needs_human")])
+async def test_a_user_is_not_asked_to_send_back_to_a_phase_that_is_not_there(
+    connect: Connect, to: str, code: str
+) -> None:
+    async with connect() as agent:
+        run = await drill(agent)
+        await submitted(agent, run, "signed")
+        back = await call(agent, "reject", run=run, phase="signed", feedback="the plan is wrong", to=to)
+
+    assert back["error"]["code"] == code, back
+    assert ("wfe-mcp reject" in json.dumps(back)) == (code == "needs_human")
+
+
 async def test_retry_opens_a_new_attempt(connect: Connect) -> None:
     async with connect() as agent:
         run = await drill(agent)

@@ -145,6 +145,7 @@ def test_an_approval_that_a_rollback_voided_is_shown_as_void_until_it_counts_aga
     assert states() == [False, False]
     assert cli("rollback", run, "draft", "--no-files", pin=PIN).code == 0
     assert states() == [True, True]
+    assert "rolled_back" not in cli("show", run).out
     assert cli.json("show", run).data["decisions"][0]["void"] == "rolled_back"
     cli.submit_work(run, "draft", "again")
     cli.submit_work(run, "send", "again")

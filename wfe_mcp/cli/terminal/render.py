@@ -300,7 +300,7 @@ def _render_submitted(answer: Envelope, view: models.SubmittedView) -> str:
 def state_word(state: str, verdicts: Sequence[models.VerdictView]) -> str:
     """The state of a phase: an approval, or a gate that a person must see to, keeps it waiting."""
     if state != "awaiting":
-        return state
+        return state.replace("_", " ")
     return "waiting for you" if any(verdict.verdict == state for verdict in verdicts) else "awaiting approval"
 
 

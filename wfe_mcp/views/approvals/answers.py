@@ -7,9 +7,11 @@ from typing import Any
 
 from wfe_mcp.core.approval_guards import several_people
 from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.core.graph import meant_by
 from wfe_mcp.core.model import By
 from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.prompts import LineComment, Side, with_comments
+from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.core.texts import refuse_unkept
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals.decision_page import page_for
@@ -155,6 +157,9 @@ def reject(engine: Engine, by: By, run: str, phase: str, feedback: str, to: str 
         loaded = approvals.reject(engine, by, run, phase, feedback, to=to or None)
         return after_move(engine, loaded.record.id, phase, "rejected")
     if to:
+        state, path = overview_of(engine, run).loaded.state, PhasePath(phase)
+        if path in state.attempts and (target := meant_by(state.spec, path, to)) not in state.attempts:
+            raise unknown_phase(state, target)  # else the user would be asked to run what is refused then
         raise Refused(
             "needs_human",
             "Only the user can send the run back to an earlier phase.",
