@@ -225,8 +225,14 @@ def _earlier_receipt(current: RunChange, meant: Attempt, sha256: str | None) -> 
     if closed and same:
         return Receipt(current.loaded, meant.phase, meant.number, meant.revision, repeated=True)
     # Still the newest attempt, so not stale: ``decide`` refuses it.
-    if (closed and newest and meant.status is AttemptStatus.FAILED) or current.state.status is RunStatus.CANCELLED:
+    if closed and newest and meant.status is AttemptStatus.FAILED:
         return None
+    if closed and current.state.status is RunStatus.CANCELLED:
+        raise Refused(
+            "stale_revision",
+            f"Attempt {meant.number} of phase {meant.phase!r} takes no other artifact: the run is cancelled.",
+            "Start another run: start_run.",
+        )
     if closed:
         reopen = f"Ask the user to reopen a completed phase: wfe-mcp retry {current.run.id} {shell_path(meant.phase)}"
         raise Refused(

@@ -9,7 +9,21 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, case, desc, exists, func, or_, select, text, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    case,
+    desc,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+    union_all,
+)
 from sqlalchemy.exc import DataError
 
 from wfe_mcp.core.errors import Refused, nearest
@@ -75,14 +89,21 @@ _MAY_HAVE_LOST = (
     # Sorted without an index: for the index in this order SQLite would read every run of the project.
     .order_by(desc(without_index(RUN.c.created_at)), desc(RUN.c.id))
 )
-_STATUSES = [text(f"'{status}'") for status in sorted(RunStatus)]  # as parameters they take longer than the query
+_STATUSES = sorted(RunStatus)
+
+
+def _literal(status: RunStatus) -> ColumnElement[str]:
+    """A status in the text of a statement: as parameters they take longer than the query."""
+    return literal_column(f"'{status}'")
+
+
 _OF_NO_STATUS = union_all(  # as NOT IN, or with OR, it would read every run of the project
     *(
         select(RUN.c.id).where(RUN.c.project_id == bindparam("project_id"), between)
         for between in (
-            RUN.c.status < _STATUSES[0],
-            *(and_(RUN.c.status > low, RUN.c.status < high) for low, high in pairwise(_STATUSES)),
-            RUN.c.status > _STATUSES[-1],
+            RUN.c.status < _literal(_STATUSES[0]),
+            *(and_(RUN.c.status > _literal(low), RUN.c.status < _literal(high)) for low, high in pairwise(_STATUSES)),
+            RUN.c.status > _literal(_STATUSES[-1]),
         )
     )
 )

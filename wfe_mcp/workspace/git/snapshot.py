@@ -380,9 +380,8 @@ def refusing_disk_faults(what: str) -> Generator[None]:
     except Refused as no:
         for words, why, hint in _FAULTS:
             if no.code == "unavailable" and words in no.message:
-                message = " ".join(no.message.split())
-                text = f"{what}: {why}. Nothing was changed. ({message})"
-                raise Refused("unavailable", text, hint, data={"why": why}) from no
+                message = f"{what}: {why}. Nothing was changed. ({' '.join(no.message.split())})"
+                raise Refused("unavailable", message, hint, data={"why": why}) from no
         raise
 
 
