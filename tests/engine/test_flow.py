@@ -108,6 +108,16 @@ def test_what_is_submitted_too_late_names_what_can_still_be_done(scene: Scene) -
         assert ("the run is cancelled" in late.message, "retry" in late.hint) == (True, False), name
 
 
+def test_a_folder_in_place_of_one_document_uses_up_no_try(scene: Scene) -> None:
+    run = scene.start(phase("plan", output={"artifact": "plan", "schema": "change@1"}))
+    scene.begin(run)
+    scene.write("draft/plan.json", '{"summary": "It works"}')
+    no = refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", path="draft")
+    assert (no.code, no.message.endswith("draft' is no plain file.")) == ("bad_argument", True)
+    assert scene.attempt(run, "plan").invalid == 0
+    assert answers.submit_artifact(scene.engine, AGENT, run, "plan", path="draft/plan.json").state == "completed"
+
+
 def test_complete_ends_the_run_early(scene: Scene) -> None:
     run = scene.start(phase("plan", next=[{"goto": "$complete"}]), phase("build"))
     assert scene.do(run, "plan").run_state == "completed"

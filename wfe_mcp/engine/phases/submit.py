@@ -53,7 +53,7 @@ def read_submission(loaded: LoadedRun, schema: str | dict[str, Any], path: str) 
 
     root = Path(loaded.record.worktree)
     parts_of(path)  # before the system call: a name may be too long for it
-    if (root / path).is_dir():
+    if (root / path).is_dir() and (schema == "file_bundle@1" or isinstance(schema, dict)):
         return bundle_of(read_folder(root, path))
     return read_artifact(schema, path, read_file(root, path))
 
