@@ -8,8 +8,10 @@ import pytest
 
 from tests.engine.evaluation.team import KEPT, OWN, THEIRS, Team, begin, verdict
 from tests.engine.scene import Scene, approval, phase
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.delivery import site
 from wfe_mcp.gates.from_base import files_from_base
 from wfe_mcp.gates.scene import Base
 from wfe_mcp.views.approvals.shown import open_approval
@@ -240,3 +242,20 @@ def test_a_remote_that_does_not_answer_is_named_with_its_reason(
     assert outcome == "fail"
     assert "do not undo what " in message
     assert expected in message
+
+
+def test_a_remote_that_does_not_answer_in_time_leaves_the_verdict_to_the_files(
+    scene: Scene, team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = begin(scene)
+    team.pushes({"tests/test_app.py": THEIRS})
+    team.pulls()
+
+    def too_late(*_: object) -> str:
+        raise Refused("unavailable", "git ls-remote did not end within 60 s.", "Try again.")
+
+    monkeypatch.setattr(site, "fetch", too_late)
+    scene.submit(run, "fix")
+    outcome, message = verdict(scene, run)
+    assert outcome == "fail"
+    assert "let the server fetch it (git ls-remote did not end within 60 s.)" in message

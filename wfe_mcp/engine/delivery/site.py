@@ -1,5 +1,6 @@
 """The remote of a project and the forge there, reached as its trusted configuration says: with a stored token, or a login."""
 
+import json
 import math
 import os
 from collections.abc import Generator
@@ -56,12 +57,12 @@ def base_of(engine: Engine, run: RunRecord) -> Base | None:
             if tip := fetch(remote, base) if remote is not None else "":
                 return Base(f"{base} of {settings.remote}", tip)
             remedy = f"ask the user to name a branch of {shown} in [delivery] base and to run `wfe-mcp trust`: it has no '{base}'"
-        except DeliveryFault as fault:
-            remedy = f"let the server fetch it ({fault})"
+        except (DeliveryFault, Refused) as fault:  # the latter where git did not end in time
+            remedy = f"let the server fetch it ({fault.message if isinstance(fault, Refused) else fault})"
     elif url:
         base = base if tip_known(root, settings.remote, base) else base_at(root, settings.remote)
         remedy = (
-            f'ask the user to write base = "{base}" and address = "{shown}" under [delivery] in .wfe/config.toml and to run '
+            f"ask the user to write base = {json.dumps(base)} and address = {json.dumps(shown)} under [delivery] in .wfe/config.toml and to run "
             "`wfe-mcp trust`: what the server fetches from there is no change of a phase"
         )
     else:
