@@ -15,13 +15,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.delivery.git.commits import is_as_stored
 from wfe_mcp.gates.scene import Base, BaseFiles
 from wfe_mcp.workspace.files.paths import readable
 from wfe_mcp.workspace.git.batch import read_objects
 from wfe_mcp.workspace.git.command import Repository, require_repository
 from wfe_mcp.workspace.git.objects import Node, object_id
 from wfe_mcp.workspace.git.repository import first_parents, head
-from wfe_mcp.workspace.git.stored_form import has_plain
 from wfe_mcp.workspace.git.trees import PathChange, compare
 
 _COMMIT = re.compile(rb"tree ([0-9a-f]+)\n(?:parent ([0-9a-f]+)\n)?")
@@ -51,7 +51,7 @@ def files_from_base(
         readable(change.path)
         for change, of in moves
         if of.old == (change.old and change.old._replace(oid=plain.get(change.old.oid, change.old.oid)))
-        and (of.new == change.new or _is_checked_out(root, change, of.new))
+        and _is_as_stored(root, change, of.new)
     ]
     return BaseFiles(base.name, since, commit, sorted(paths), base.remedy) if paths else None
 
@@ -69,15 +69,12 @@ def _own_line(root: Path, repo: Repository, commits: Sequence[str]) -> list[tupl
     return line
 
 
-def _is_checked_out(root: Path, change: PathChange, stored: Node | None) -> bool:
-    """Whether the changed file is the stored one with the line ends of a checkout."""
-    seen = change.new
-    return (
-        seen is not None
-        and stored is not None
-        and seen.mode == stored.mode
-        and has_plain(root, change.path, stored.oid)
-    )
+def _is_as_stored(root: Path, change: PathChange, stored: Node | None) -> bool:
+    """Whether the file is the stored one; by line ends only while it still has the bytes that are judged."""
+    try:
+        return change.new == stored or is_as_stored(root, change.path, change.new, stored)
+    except OSError:
+        return False
 
 
 def _without_crlf(root: Path, repo: Repository, oids: Collection[str]) -> Mapping[str, str]:

@@ -114,6 +114,20 @@ def test_line_ends_of_a_checkout_are_no_change(scene: Scene, team: Team) -> None
     assert verdict(scene, run)[0] == "pass"
 
 
+def test_line_ends_count_for_the_bytes_that_are_judged_not_for_those_that_came_later(scene: Scene, team: Team) -> None:
+    before, one = scene.git("rev-parse", "HEAD").strip(), tree_hash(scene.root)
+    team.pushes({"tests/test_app.py": THEIRS})
+    team.pulls()
+    scene.write("tests/test_app.py", OWN)
+    judged = tree_hash(scene.root)
+    assert one is not None
+    assert judged is not None
+    changes = changes_between(scene.root, one, judged)[0]
+    (scene.root / "tests/test_app.py").write_bytes(THEIRS.replace("\n", "\r\n").encode())
+    base = Base("main", scene.git("rev-parse", "origin/main").strip())
+    assert files_from_base(scene.root, lambda: base, before, changes) is None
+
+
 def test_the_work_of_the_phase_still_counts_beside_the_base(scene: Scene, team: Team) -> None:
     run = begin(scene)
     team.pushes({"tests/test_new.py": OWN})
