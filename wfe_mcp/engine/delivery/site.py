@@ -50,12 +50,12 @@ def base_of(engine: Engine, run: RunRecord) -> Base | None:
     """
     root, settings = Path(run.worktree), engine.settings().settings.delivery
     base, url = settings.base, url_of(root, settings.remote)
-    shown = Remote(root, settings.remote, url).shown
+    shown, place = Remote(root, settings.remote, url).shown, f" of {settings.remote}" if url else ""
     if url and settings.address:
         try:
             remote = remote_of(Project(engine, root, settings, run))
             if tip := fetch(remote, base) if remote is not None else "":
-                return Base(f"{base} of {settings.remote}", tip)
+                return Base(f"{base}{place}", tip)
             remedy = f"ask the user to name a branch of {shown} in [delivery] base and to run `wfe-mcp trust`: it has no '{base}'"
         except (DeliveryFault, Refused) as fault:  # the latter where git did not end in time
             remedy = f"let the server fetch it ({fault.message if isinstance(fault, Refused) else fault})"
@@ -68,7 +68,7 @@ def base_of(engine: Engine, run: RunRecord) -> Base | None:
     else:
         remedy = "ask the user to start another run, which begins with them: without a remote the server cannot tell whose they are"
     tip = tip_known(root, settings.remote, base) if base else ""
-    return Base(f"{base} of {settings.remote}" if url else base, tip, remedy) if tip else None
+    return Base(f"{base}{place}", tip, remedy) if tip else None
 
 
 def project_tracker(engine: Engine, wanted: str = "") -> Tracker:
