@@ -56,9 +56,7 @@ def test_after_a_rebase_the_commits_of_others_are_named_and_are_not_to_be_squash
     project.commit("T-2: own")
     project.git("rebase", "-q", "-")
     message = judge(project, start, one_commit=True).message
-    assert (
-        "3 commits since the attempt's start (newest first: 'T-2: own', 'T-1: earlier', 'by another')" in message
-    )
+    assert "3 commits since the attempt's start (newest first: 'T-2: own', 'T-1: earlier', 'by another')" in message
     assert (
         f"squash your own work into one commit on top of {start[:12]}, and leave out what others committed" in message
     )
