@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.engine.evaluation.team import THEIRS, Team, begin, verdict
-from tests.engine.scene import Scene
+from tests.engine.evaluation.team import KEPT, LONG, THEIRS, Team, begin, verdict
+from tests.engine.scene import Scene, phase
 from wfe_mcp.workspace.git.command import require_repository
 from wfe_mcp.workspace.git.objects import object_id
 
@@ -126,6 +126,64 @@ def test_an_object_whose_bytes_do_not_have_its_id_counts_for_nothing(scene: Scen
     assert weak in scene.git("cat-file", "-p", "origin/main~1:tests/test_app.py"), "git believes it"
     scene.submit(run, "fix")
     assert verdict(scene, run)[0] == "fail"
+
+
+@pytest.mark.attack("HEAD is moved back in an earlier phase, so that the base seems to weaken a test", "held", "T15")
+def test_a_start_that_was_moved_back_does_not_say_where_the_base_was(scene: Scene, team: Team) -> None:
+    weak = LONG.replace("assert 2 < 9", "pass")
+    push_a_weakness_for_a_while(scene, team, weak)
+    run = scene.start(phase("test", {"kind": "files", "within": ["tests/**"]}), phase("fix", KEPT))
+    scene.begin(run, "test")
+    scene.write("tests/test_app.py", LONG)
+    scene.git("reset", "-q", "--soft", "origin/main~2")
+    scene.submit(run, "test")
+    scene.begin(run, "fix")
+    scene.git("reset", "-q", "--soft", "origin/main~1")
+    scene.write("tests/test_app.py", weak)
+    scene.submit(run, "fix")
+    assert verdict(scene, run)[0] == "fail"
+
+
+@pytest.mark.attack(
+    "the commit of the start is planted with an older parent, so that the base seems to weaken a test", "held", "T15"
+)
+def test_a_planted_start_does_not_say_where_the_base_was(scene: Scene, team: Team) -> None:
+    weak = LONG.replace("assert 2 < 9", "pass")
+    push_a_weakness_for_a_while(scene, team, weak)
+    scene.git("commit", "-qam", "of the run", "--allow-empty")
+    run = begin(scene)
+    start, newest, oldest = (scene.git("rev-parse", name).strip() for name in ("HEAD", "origin/main", "origin/main~2"))
+    body = scene.git("cat-file", "commit", start)
+    plant(require_repository(scene.root).objects, start, 1, body.replace(newest, oldest).encode())
+    scene.git("reset", "-q", "--soft", "origin/main~1")
+    scene.write("tests/test_app.py", weak)
+    scene.submit(run, "fix")
+    assert verdict(scene, run)[0] == "fail"
+
+
+@pytest.mark.attack("a side of the merge at the start is planted, to hide what of the base it had", "held", "T15")
+def test_a_planted_side_of_the_start_does_not_say_where_the_base_was(scene: Scene, team: Team) -> None:
+    weak = LONG.replace("assert 2 < 9", "pass")
+    push_a_weakness_for_a_while(scene, team, weak)
+    newest, oldest = (scene.git("rev-parse", name).strip() for name in ("origin/main", "origin/main~2"))
+    tree = scene.git("rev-parse", "HEAD^{tree}").strip()
+    side = scene.git("commit-tree", tree, "-p", newest, "-m", "a side").strip()
+    merge = scene.git("commit-tree", tree, "-p", oldest, "-p", side, "-m", "a merge").strip()
+    scene.git("reset", "-q", "--soft", merge)
+    run = begin(scene)
+    body = scene.git("cat-file", "commit", side)
+    plant(require_repository(scene.root).objects, side, 1, body.replace(newest, oldest).encode())
+    scene.git("reset", "-q", "--soft", "origin/main~1")
+    scene.write("tests/test_app.py", weak)
+    scene.submit(run, "fix")
+    assert verdict(scene, run)[0] == "fail"
+
+
+def push_a_weakness_for_a_while(scene: Scene, team: Team, weak: str) -> None:
+    """The base has a test, then a weaker one, then the test again; all of it is pulled."""
+    for text in (LONG, weak, LONG):
+        team.pushes({"tests/test_app.py": text})
+    team.pulls()
 
 
 def blob_id(text: str) -> str:

@@ -137,8 +137,8 @@ def _changes_between(gate: FilesGate, scene: GateScene, before: str, after: str)
     if scene.base is not None and (_paths_to_keep(gate, paths) or _paths_outside(gate, _paths_of_work(paths, ignored))):
         from wfe_mcp.gates.from_base import files_from_base
 
-        head = scene.head_at_run_start if gate.since == "run" else scene.head_at_start
-        base = files_from_base(scene.root, scene.base, head, files)
+        heads = [scene.head_at_run_start if gate.since == "run" else scene.head_at_start, scene.head_at_run_start]
+        base = files_from_base(scene.root, scene.base, heads, files)
         if base is not None and not base.remedy:
             paths = sorted(set(paths).difference(base.paths))
     return _Changes(before, after, paths, ignored, proof, base)

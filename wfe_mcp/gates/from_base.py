@@ -7,7 +7,8 @@ A changed file came from the base where the base changed it between the two, it 
 ``commit`` has it, line ends aside. One that this or an earlier phase changed too came from both, and counts as changed.
 
 Rule: an agent can write to the repository, git's own files included. So nothing counts by a name, and no object whose bytes
-do not have its id; the graph is read only for where on the line to look, and any two places there are of the base.
+do not have its id. Of the graph, only that nothing newer than ``since`` was there at the start has to be true, and it is made
+sure of; which commit HEAD has may be a lie: any place of the line after ``since`` is of the base.
 """
 
 import re
@@ -21,38 +22,42 @@ from wfe_mcp.workspace.files.paths import readable
 from wfe_mcp.workspace.git.batch import read_objects
 from wfe_mcp.workspace.git.command import Repository, require_repository
 from wfe_mcp.workspace.git.objects import Node, object_id
-from wfe_mcp.workspace.git.repository import first_parents, head
+from wfe_mcp.workspace.git.repository import first_parents, head, history
 from wfe_mcp.workspace.git.trees import PathChange, compare
 
 _COMMIT = re.compile(rb"tree ([0-9a-f]+)\n(?:parent ([0-9a-f]+)\n)?")
 """The tree and the first parent, with which a commit begins."""
+_PARENTS = re.compile(rb"^parent ([0-9a-f]+)$", re.MULTILINE)
 
 
 def files_from_base(
-    root: Path, base_of: Callable[[], Base | None], head_at_start: str | None, changes: Sequence[PathChange]
+    root: Path, base_of: Callable[[], Base | None], heads: Sequence[str | None], changes: Sequence[PathChange]
 ) -> BaseFiles | None:
-    """Those of ``changes`` that came from the base since ``head_at_start``; None where none did."""
-    now = head(root)
-    if now is None or head_at_start in {None, now} or (base := base_of()) is None:
+    """Those of ``changes`` that came from the base; None where none did.
+
+    ``heads``: the commit at the start of the phase, or of the run, and others that the run had before: an agent can have moved HEAD back.
+    """
+    now, starts = head(root), list(dict.fromkeys(filter(None, heads)))
+    if now is None or heads[0] in {None, now} or (base := base_of()) is None:
         return None
     repo = require_repository(root)
     try:
-        line = _own_line(root, repo, first_parents(root, base.tip, head_at_start or ""))
+        line = _own_line(root, repo, first_parents(root, base.tip, *starts))
         newer = len(first_parents(root, base.tip, now)) - 1
-        if not 0 <= newer < len(line) - 1:
+        if not 0 <= newer < len(line) - 1 or not _is_newest(root, repo, line[-1][0], starts):
             return None
         (since, old_tree), (commit, new_tree) = line[-1], line[newer]
         of_base = {change.path: change for change in compare(repo, old_tree, new_tree)}
+        moves = [(change, of_base[path]) for change in changes if (path := f"{repo.prefix}{change.path}") in of_base]
+        plain = _without_crlf(root, repo, {of.old.oid for _, of in moves if of.old is not None})
+        paths = [
+            readable(change.path)
+            for change, of in moves
+            if of.old == (change.old and change.old._replace(oid=plain.get(change.old.oid, change.old.oid)))
+            and _is_as_stored(root, change, of.new)
+        ]
     except Refused:  # an object is not there, or its bytes have another id
         return None
-    moves = [(change, of_base[path]) for change in changes if (path := f"{repo.prefix}{change.path}") in of_base]
-    plain = _without_crlf(root, repo, {of.old.oid for _, of in moves if of.old is not None})
-    paths = [
-        readable(change.path)
-        for change, of in moves
-        if of.old == (change.old and change.old._replace(oid=plain.get(change.old.oid, change.old.oid)))
-        and _is_as_stored(root, change, of.new)
-    ]
     return BaseFiles(base.name, since, commit, sorted(paths), base.remedy) if paths else None
 
 
@@ -67,6 +72,28 @@ def _own_line(root: Path, repo: Repository, commits: Sequence[str]) -> list[tupl
         line.append((commit, facts[1].decode() if facts else ""))
         parent = facts[2].decode() if facts and facts[2] else ""
     return line
+
+
+def _is_newest(root: Path, repo: Repository, since: str, starts: Sequence[str]) -> bool:
+    """Whether ``since`` is in the history of ``starts``, and all else that they have of the base's line is older.
+
+    A newer commit of the line is in the history neither of ``since`` nor of what that has.
+    """
+    ends = _ends(root, repo, starts, *starts, f"^{since}")
+    older = ends - {since}
+    return since in ends and all(
+        end in _ends(root, repo, [since], "--ancestry-path", since, f"^{end}") for end in older
+    )
+
+
+def _ends(root: Path, repo: Repository, tips: Sequence[str], *span: str) -> set[str]:
+    """Where the histories of ``tips`` lead to by the commits of ``span`` whose bytes have their id."""
+    ends, commits = set(tips), history(root, *span)
+    for commit, stored in zip(commits, read_objects(root, commits) if commits else (), strict=True):
+        if commit in ends and stored is not None and object_id("commit", stored[1], repo.hash_name) == commit:
+            ends.remove(commit)
+            ends.update(parent.decode() for parent in _PARENTS.findall(stored[1].partition(b"\n\n")[0]))
+    return ends
 
 
 def _is_as_stored(root: Path, change: PathChange, stored: Node | None) -> bool:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 KEPT = {"kind": "files", "unchanged": ["tests/**"]}
 OWN = "def test_own():\n    assert True\n"
 THEIRS = "def test_app():\n    assert app.VALUE\n\n\ndef test_more():\n    assert app.VALUE > 1\n"
+LONG = (
+    "AT_START\n" + "".join(f"def test_{number}():\n    assert {number} < 9\n\n\n" for number in range(5)) + "AT_END\n"
+)
+"""Two places, far enough from each other, to which two sides add tests without a conflict."""
 
 
 class Team:

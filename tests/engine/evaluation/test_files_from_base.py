@@ -96,7 +96,7 @@ def test_the_project_may_be_a_folder_of_the_repository(scene: Scene, team: Team)
     assert one is not None
     assert two is not None
     base = Base("main", scene.git("rev-parse", "origin/main").strip())
-    found = files_from_base(inner, lambda: base, before, changes_between(inner, one, two)[0])
+    found = files_from_base(inner, lambda: base, [before], changes_between(inner, one, two)[0])
     assert found is not None
     assert found.paths == ["tests/test_app.py"]
 
@@ -125,7 +125,7 @@ def test_line_ends_count_for_the_bytes_that_are_judged_not_for_those_that_came_l
     changes = changes_between(scene.root, one, judged)[0]
     (scene.root / "tests/test_app.py").write_bytes(THEIRS.replace("\n", "\r\n").encode())
     base = Base("main", scene.git("rev-parse", "origin/main").strip())
-    assert files_from_base(scene.root, lambda: base, before, changes) is None
+    assert files_from_base(scene.root, lambda: base, [before], changes) is None
 
 
 def test_the_work_of_the_phase_still_counts_beside_the_base(scene: Scene, team: Team) -> None:

@@ -155,16 +155,20 @@ def commits_between(root: Path, base: str | None, tip: str = "HEAD") -> list[str
     return text_of(_through_history(root, (0,), "rev-list", "--reverse", "--end-of-options", *span)).split()
 
 
-def first_parents(root: Path, tip: str, commit: str) -> list[str]:
-    """The commits on the line of first parents that ends at ``tip``, newest first, up to the first that ``commit`` has too.
+def first_parents(root: Path, tip: str, *commits: str) -> list[str]:
+    """The commits on the line of first parents that ends at ``tip``, newest first, up to the first that one of ``commits`` has too.
 
     None where no commit of the line is one of those.
     """
-    require_repository(root)
-    words = ("rev-list", "--first-parent", "--end-of-options", tip, f"^{commit}")
-    newer = text_of(_through_history(root, (0,), *words)).split()
+    newer = history(root, "--first-parent", "--end-of-options", tip, *(f"^{commit}" for commit in commits))
     shared = commit_of(root, f"{newer[-1]}^") if newer else tip
     return [*newer, shared] if shared else []
+
+
+def history(root: Path, *span: str) -> list[str]:
+    """The commits that ``git rev-list`` names for ``span``, each before its parents."""
+    require_repository(root)
+    return text_of(_through_history(root, (0,), "rev-list", "--topo-order", *span)).split()
 
 
 @dataclass(frozen=True, slots=True)
