@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.engine.evaluation.team import KEPT, LONG, THEIRS, Team, begin, verdict
+from tests.engine.evaluation.team import KEPT, LONG, OWN, THEIRS, Team, begin, begin_with_tests, verdict
 from tests.engine.scene import Scene, phase
 from wfe_mcp.workspace.git.command import require_repository
 from wfe_mcp.workspace.git.objects import object_id
@@ -128,18 +128,96 @@ def test_an_object_whose_bytes_do_not_have_its_id_counts_for_nothing(scene: Scen
     assert verdict(scene, run)[0] == "fail"
 
 
+# -- what both sides changed: only the bytes that a merge of the server's own gives ------------------------------------
+
+MERGED = LONG.replace("AT_START", OWN).replace("AT_END", THEIRS)
+
+
+@pytest.mark.attack("a line is slipped into a test that merging the base changes", "held", "T15")
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("assert 2 < 9", "assert 2 < 9 or True"), (OWN, ""), (THEIRS, THEIRS + "\n\ndef test_0():\n    pass\n")],
+    ids=["weakened", "taken out", "added"],
+)
+def test_a_merged_file_with_another_line_is_no_merge_of_the_base(scene: Scene, team: Team, old: str, new: str) -> None:
+    run = begin_with_tests(scene, team)
+    team.pushes({"tests/test_app.py": LONG.replace("AT_END", THEIRS)})
+    scene.git("fetch", "-q")
+    scene.git("merge", "-q", "--no-commit", "origin/main")
+    scene.write("tests/test_app.py", MERGED.replace(old, new))
+    scene.git("commit", "-qam", "merge")
+    scene.submit(run, "fix")
+    outcome, message = verdict(scene, run)
+    assert outcome == "fail"
+    assert "tests/test_app.py changed since the phase started" in message
+
+
+@pytest.mark.attack("a conflict with the base is resolved by the agent, in favour of a weaker test", "held", "T15")
+@pytest.mark.parametrize("side", ["ours", "theirs", "union"])
+def test_a_conflict_that_the_agent_resolved_counts(scene: Scene, team: Team, side: str) -> None:
+    run = begin_with_tests(scene, team)
+    scene.git("commit", "-qam", "my work")
+    team.pushes({"tests/test_app.py": LONG.replace("AT_START", THEIRS).replace("AT_END", THEIRS)})
+    scene.git("fetch", "-q")
+    if side == "union":
+        (scene.root / ".git/info/attributes").write_text("* merge=union\n", "utf-8")
+    how = () if side == "union" else ("-X", side)
+    scene.git("merge", "-q", *how, "origin/main")
+    assert THEIRS in (scene.root / "tests/test_app.py").read_text("utf-8")
+    scene.submit(run, "fix")
+    assert verdict(scene, run)[0] == "fail"
+
+
+@pytest.mark.attack(
+    "attributes and configuration of the repository name a merge driver that weakens a test", "held", "T4; T15"
+)
+@pytest.mark.parametrize("place", [".gitattributes", ".git/info/attributes"])
+def test_no_merge_driver_of_the_repository_makes_or_sees_the_merge(scene: Scene, team: Team, place: str) -> None:
+    run = begin_with_tests(scene, team, {"kind": "files", "within": ["app.py", ".gitattributes"]})
+    (scene.root / place).write_text("* merge=weak -text diff=weak filter=weak\n", "utf-8")
+    weak = scene.root.parent / "weak.txt"
+    weak.write_text("def test_app():\n    pass\n", "utf-8")
+    seen = scene.root.parent / "seen"
+    scene.git("config", "merge.weak.driver", f"touch '{seen}' && cp '{weak}' %A")
+    scene.git("config", "merge.default", "weak")
+    team.pushes({"tests/test_app.py": LONG.replace("AT_END", THEIRS)})
+    team.pulls()
+    assert (scene.root / "tests/test_app.py").read_bytes() == weak.read_bytes(), "git itself runs the driver"
+    seen.unlink()
+    scene.submit(run, "fix")
+    assert verdict(scene, run)[0] == "fail"
+    scene.write("tests/test_app.py", MERGED)
+    scene.submit(run, "fix")
+    assert verdict(scene, run)[0] == "pass", "what the merge gives without it"
+    assert not seen.exists(), "the server runs no driver"
+
+
+@pytest.mark.attack("the phase changes a test that the base changed too, and merges", "held", "T15")
+def test_what_the_phase_itself_changed_in_a_merged_file_counts(scene: Scene, team: Team) -> None:
+    run = begin_with_tests(scene, team)
+    scene.write("tests/test_app.py", LONG.replace("AT_START", OWN).replace("assert 2 < 9", "pass"))
+    scene.git("commit", "-qam", "my work")
+    team.pushes({"tests/test_app.py": LONG.replace("AT_END", THEIRS)})
+    team.pulls()
+    scene.submit(run, "fix")
+    assert verdict(scene, run)[0] == "fail"
+
+
 @pytest.mark.attack("HEAD is moved back in an earlier phase, so that the base seems to weaken a test", "held", "T15")
-def test_a_start_that_was_moved_back_does_not_say_where_the_base_was(scene: Scene, team: Team) -> None:
+@pytest.mark.parametrize("is_merge", [True, False], ids=["merged", "as the base had it"])
+def test_a_start_that_was_moved_back_does_not_say_where_the_base_was(
+    scene: Scene, team: Team, *, is_merge: bool
+) -> None:
     weak = LONG.replace("assert 2 < 9", "pass")
     push_a_weakness_for_a_while(scene, team, weak)
     run = scene.start(phase("test", {"kind": "files", "within": ["tests/**"]}), phase("fix", KEPT))
     scene.begin(run, "test")
-    scene.write("tests/test_app.py", LONG)
+    scene.write("tests/test_app.py", LONG.replace("AT_START", OWN) if is_merge else LONG)
     scene.git("reset", "-q", "--soft", "origin/main~2")
     scene.submit(run, "test")
     scene.begin(run, "fix")
     scene.git("reset", "-q", "--soft", "origin/main~1")
-    scene.write("tests/test_app.py", weak)
+    scene.write("tests/test_app.py", weak.replace("AT_START", OWN) if is_merge else weak)
     scene.submit(run, "fix")
     assert verdict(scene, run)[0] == "fail"
 
@@ -147,16 +225,35 @@ def test_a_start_that_was_moved_back_does_not_say_where_the_base_was(scene: Scen
 @pytest.mark.attack(
     "the commit of the start is planted with an older parent, so that the base seems to weaken a test", "held", "T15"
 )
-def test_a_planted_start_does_not_say_where_the_base_was(scene: Scene, team: Team) -> None:
+@pytest.mark.parametrize("is_merge", [True, False], ids=["merged", "as the base had it"])
+def test_a_planted_start_does_not_say_where_the_base_was(scene: Scene, team: Team, *, is_merge: bool) -> None:
     weak = LONG.replace("assert 2 < 9", "pass")
     push_a_weakness_for_a_while(scene, team, weak)
+    if is_merge:
+        scene.write("tests/test_app.py", LONG.replace("AT_START", OWN))
     scene.git("commit", "-qam", "of the run", "--allow-empty")
     run = begin(scene)
     start, newest, oldest = (scene.git("rev-parse", name).strip() for name in ("HEAD", "origin/main", "origin/main~2"))
     body = scene.git("cat-file", "commit", start)
     plant(require_repository(scene.root).objects, start, 1, body.replace(newest, oldest).encode())
     scene.git("reset", "-q", "--soft", "origin/main~1")
-    scene.write("tests/test_app.py", weak)
+    scene.write("tests/test_app.py", weak.replace("AT_START", OWN) if is_merge else weak)
+    scene.submit(run, "fix")
+    assert verdict(scene, run)[0] == "fail"
+
+
+@pytest.mark.attack(
+    "the file of the start is planted under its id, with a weaker test, before the base is merged", "held", "T15"
+)
+def test_a_planted_file_of_the_start_is_not_what_is_merged(scene: Scene, team: Team) -> None:
+    run = begin_with_tests(scene, team)
+    weak = LONG.replace("AT_START", OWN).replace("assert 2 < 9", "pass")
+    start = scene.git("rev-parse", "HEAD:tests/test_app.py").strip()
+    team.pushes({"tests/test_app.py": LONG.replace("AT_END", THEIRS)})
+    team.pulls()
+    plant(require_repository(scene.root).objects, start, 3, weak.encode())
+    assert scene.git("cat-file", "blob", start) == weak, "git believes it"
+    scene.write("tests/test_app.py", weak.replace("AT_END", THEIRS))
     scene.submit(run, "fix")
     assert verdict(scene, run)[0] == "fail"
 
@@ -175,6 +272,31 @@ def test_a_planted_side_of_the_start_does_not_say_where_the_base_was(scene: Scen
     plant(require_repository(scene.root).objects, side, 1, body.replace(newest, oldest).encode())
     scene.git("reset", "-q", "--soft", "origin/main~1")
     scene.write("tests/test_app.py", weak)
+    scene.submit(run, "fix")
+    assert verdict(scene, run)[0] == "fail"
+
+
+@pytest.mark.attack(
+    "the commit of the start is planted with a newer parent, so that merging the base leaves its test out",
+    "held",
+    "T15",
+)
+def test_a_start_that_git_alone_takes_for_newer_is_not_merged_from_there(scene: Scene, team: Team) -> None:
+    run = begin_with_tests(scene, team)
+    start, oldest = (scene.git("rev-parse", name).strip() for name in ("HEAD", "HEAD~1"))
+    more = LONG.replace("AT_END", THEIRS)
+    team.pushes({"tests/test_app.py": more})
+    team.pushes({"tests/test_app.py": more.replace("assert 1 < 9", "assert 1 < 8")})
+    scene.git("commit", "-qam", "my work")
+    team.pulls()
+    body = scene.git("cat-file", "commit", start)
+    objects = require_repository(scene.root).objects
+    stored = objects / start[:2] / start[2:]
+    content, newer = stored.read_bytes(), scene.git("rev-parse", "origin/main~1").strip()
+    plant(objects, start, 1, body.replace(oldest, newer).encode())
+    stored.write_bytes(content)
+    assert scene.git("rev-list", "-1", "--skip=1", start).strip() == newer, "git reads packs first"
+    scene.write("tests/test_app.py", LONG.replace("AT_START", OWN).replace("assert 1 < 9", "assert 1 < 8"))
     scene.submit(run, "fix")
     assert verdict(scene, run)[0] == "fail"
 

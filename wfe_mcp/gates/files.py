@@ -83,7 +83,13 @@ def judge(gate: FilesGate, scene: GateScene) -> Judgement:
         "tree": {"before": changes.before, "after": changes.after},
     }
     if base is not None and not base.remedy:
-        data["base"] = {"name": base.name, "since": base.since, "commit": base.commit, "paths": base.paths}
+        data["base"] = {
+            "name": base.name,
+            "since": base.since,
+            "commit": base.commit,
+            "paths": base.paths,
+            "merged": base.merged,
+        }
     since = f"since the {gate.since} started"
     only = f"{_offenders(changed)} changed {since}, but " if changed else ""
     has = "" if changed else f" has changed {since}"
@@ -140,7 +146,7 @@ def _changes_between(gate: FilesGate, scene: GateScene, before: str, after: str)
         heads = [scene.head_at_run_start if gate.since == "run" else scene.head_at_start, scene.head_at_run_start]
         base = files_from_base(scene.root, scene.base, heads, files)
         if base is not None and not base.remedy:
-            paths = sorted(set(paths).difference(base.paths))
+            paths = sorted(set(paths).difference(base.all_paths))
     return _Changes(before, after, paths, ignored, proof, base)
 
 
@@ -162,12 +168,15 @@ def _base_note(base: BaseFiles | None) -> str:
     """What a gate that passed says of files that it did not count."""
     if base is None:
         return ""
-    return f" Not counted, from {base.name} ({base.commit[:12]}): {_offenders(base.paths)}."
+    name = f"{base.name} ({base.commit[:12]})"
+    parts = [f"from {name}: {_offenders(base.paths)}"] if base.paths else []
+    parts += [f"as merging {name} gives it: {_offenders(base.merged)}"] if base.merged else []
+    return f" Not counted, {'; '.join(parts)}."
 
 
 def _step_for(step: str, offenders: Sequence[str], base: BaseFiles | None) -> str:
     """What to do with files that must not have changed: ``step``, but for those that a branch brought in."""
-    if base is None or not base.remedy or not (brought := set(base.paths).intersection(offenders)):
+    if base is None or not base.remedy or not (brought := set(base.all_paths).intersection(offenders)):
         return step
     keep = (
         f"do not undo what {base.name} brought ({_offenders(sorted(brought))}, {base.commit[:12]}), but {base.remedy}"

@@ -77,14 +77,20 @@ class Base(NamedTuple):
 class BaseFiles(NamedTuple):
     """The changed ``paths``, as texts, that the base ``name`` brought between its commits ``since`` and ``commit``.
 
-    ``remedy``: see ``Base``.
+    ``merged``: those that are what git's merge makes of that and of the file at the start. ``remedy``: see ``Base``.
     """
 
     name: str
     since: str
     commit: str
     paths: Sequence[str]
+    merged: Sequence[str]
     remedy: str
+
+    @property
+    def all_paths(self) -> list[str]:
+        """All that is not counted."""
+        return sorted({*self.paths, *self.merged})
 
 
 @dataclass(frozen=True, slots=True)

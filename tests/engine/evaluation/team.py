@@ -6,6 +6,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 from tests.engine.scene import Scene, approval, phase
+from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 
 if TYPE_CHECKING:
@@ -69,7 +70,31 @@ def begin(scene: Scene, *gates: dict[str, Any]) -> str:
     return run
 
 
+def begin_with_tests(
+    scene: Scene, team: Team, *gates: dict[str, Any], commit: bool = True, long: str = LONG, **keys: Any
+) -> str:
+    """The phase ``fix``, after one that added tests to ``tests/test_app.py``, which the base has too."""
+    team.pushes({"tests/test_app.py": long})
+    team.pulls()
+    tests = phase("test", {"kind": "files", "within": ["tests/**"]}, **keys)
+    run = scene.start(tests, phase("fix", *(gates or (KEPT,)), **keys))
+    scene.begin(run, "test")
+    scene.write("tests/test_app.py", long.replace("AT_START", OWN))
+    if commit:
+        scene.git("commit", "-qam", "tests")
+    scene.submit(run, "test")
+    scene.begin(run, "fix")
+    scene.write("app.py", "VALUE = 2\n")
+    return run
+
+
 def verdict(scene: Scene, run: str) -> tuple[str, str]:
     """How the files gate of the newest judged attempt ended, and its message."""
     attempt = next(tried for tried in reversed(scene.state(run).attempts[PhasePath("fix")]) if tried.verdicts)
     return str(attempt.verdicts[0].outcome), attempt.verdicts[0].message
+
+
+def base_files(scene: Scene, run: str, kind: str = "paths") -> list[str]:
+    """What the evidence of the run says that the base brought; ``kind``: or what a merge gave."""
+    with scene.store.read() as tx:
+        return [path for record in tx.evidence.of_run(RunId(run)) for path in record.data.get("base", {}).get(kind, ())]

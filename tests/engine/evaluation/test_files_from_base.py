@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.engine.evaluation.team import KEPT, OWN, THEIRS, Team, begin, verdict
+from tests.engine.evaluation.team import KEPT, OWN, THEIRS, Team, base_files, begin, verdict
 from tests.engine.scene import Scene, approval, phase
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.delivery import site
 from wfe_mcp.gates.from_base import files_from_base
@@ -24,13 +23,6 @@ WITHIN = {"kind": "files", "within": ["app.py"]}
 @pytest.fixture
 def team(scene: Scene) -> Team:
     return Team(scene)
-
-
-def base_files(scene: Scene, run: str) -> list[str]:
-    with scene.store.read() as tx:
-        return [
-            path for record in tx.evidence.of_run(RunId(run)) for path in record.data.get("base", {}).get("paths", ())
-        ]
 
 
 @pytest.mark.parametrize("how", ["--no-rebase", "--rebase"])

@@ -188,13 +188,20 @@ def _of_files(overview: Overview, recorded: Sequence[EvidenceRecord], changes: S
             wanted = _demanded_tests(overview, recorded, change.after)
             added = {file.path for file in change.files if not file.removed and file.status in {"added", "modified"}}
             touched = [path for path in touched if path not in wanted & added]
-        of_base = _files_of_base(overview, recorded, change.after)
-        for name in dict.fromkeys(of_base.values()):
-            brought = sorted(path for path in paths if of_base.get(path) == name)
-            if brought:
-                yield Unusual(
-                    "note", f"As {name} has it: {shorten_paths(brought)}.", "The server fetched it from there."
-                )
+        of_base, merged = (_files_of_base(overview, recorded, change.after, kind) for kind in ("paths", "merged"))
+        for named, text, why in (
+            (of_base, "As {} has it", "The server fetched it from there."),
+            (
+                merged,
+                "As merging {} gives it",
+                "The server merged what was there at a phase's start with what it fetched.",
+            ),
+        ):
+            for name in dict.fromkeys(named.values()):
+                brought = sorted(path for path in paths if named.get(path) == name)
+                if brought:
+                    yield Unusual("note", f"{text.format(name)}: {shorten_paths(brought)}.", why)
+        # What a merge gave has the tests of an earlier phase too.
         touched = [path for path in touched if path not in of_base]
         if touched:
             verb = "defines" if len(touched) == 1 else "define"
@@ -221,15 +228,18 @@ def _demanded_tests(overview: Overview, recorded: Sequence[EvidenceRecord], now:
     return demanded
 
 
-def _files_of_base(overview: Overview, recorded: Sequence[EvidenceRecord], now: str) -> dict[str, str]:
-    """The files that a gate found to have come from the base, unchanged since then, with the name and commit of the base."""
+def _files_of_base(overview: Overview, recorded: Sequence[EvidenceRecord], now: str, kind: str) -> dict[str, str]:
+    """The files that a gate found to have come from the base, unchanged since then, with the name and commit of the base.
+
+    ``kind``: the key of the evidence, ``paths`` as the base has them or ``merged``.
+    """
     name_by_path: dict[str, str] = {}
     for evidence in _passing_evidence(overview, recorded):
         base = _object(evidence.data, "base")
         later = changed_since(overview.loaded, evidence.tree, now) if base else None
         if later is not None:
             named = f"{base['name']} ({base['commit'][:12]})"
-            name_by_path |= dict.fromkeys(set(base["paths"]).difference(later), named)
+            name_by_path |= dict.fromkeys(set(base.get(kind, ())).difference(later), named)
     return name_by_path
 
 
