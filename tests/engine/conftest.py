@@ -44,6 +44,19 @@ def scene(tmp_path: Path, blank: Path) -> Iterator[Scene]:
     made.close()
 
 
+@pytest.fixture
+def other(blank: Path, tmp_path: Path) -> Iterator[Scene]:
+    """Another machine: the same project, and an empty database."""
+    folder = tmp_path / "other"
+    shutil.copytree(blank, folder)
+    clock = Clock()
+    made = Scene(
+        folder / "project", Store.open(f"sqlite:///{folder / 'wfe.db'}", clock=clock), clock, environment(folder)
+    )
+    yield made
+    made.close()
+
+
 @pytest.fixture(scope="session")
 def kept_engine_scenes(tmp_path_factory: pytest.TempPathFactory, blank: Path) -> KeptScenes:
     folder = tmp_path_factory.mktemp("engine")

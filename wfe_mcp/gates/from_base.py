@@ -66,7 +66,10 @@ def files_from_base(
     paths, merged = sorted(readable(change.path) for change, _ in brought), list[str]()
     with suppress(Refused, OSError):  # what cannot be merged here counts
         merged = _merged_paths(root, repo, [*{*moves} - {*brought}])
-    return BaseFiles(base.name, since, commit, paths, merged, base.remedy) if paths or merged else None
+    if not paths and not merged:
+        return None
+    remedy = base.remedy if base.remedy and not base.has_merged(since, commit) else ""
+    return BaseFiles(base.name, since, commit, paths, merged, remedy)
 
 
 def _own_line(root: Path, repo: Repository, commits: Sequence[str]) -> list[tuple[str, str]]:

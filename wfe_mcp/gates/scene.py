@@ -66,12 +66,14 @@ class ClaimsFound:
 class Base(NamedTuple):
     """The base branch. ``tip``: its commit, which the server itself fetched from the address that a person trusts.
 
-    ``remedy``: what makes that possible where it is not; ``tip`` is then what the repository names, and proves nothing.
+    ``remedy``: what makes that possible where it is not; ``tip`` is then what the repository names, and proves nothing but
+    what ``has_merged`` knows: whether runs of the project brought the base from one commit to another.
     """
 
     name: str
     tip: str
     remedy: str = ""
+    has_merged: Callable[[str, str], bool] = lambda _since, _commit: False
 
 
 class BaseFiles(NamedTuple):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.engine.approvals.people import ada
-from tests.engine.scene import AGENT, HUMAN, NOTE, Clock, Scene, approval, command, environment, phase, refused
+from tests.engine.scene import AGENT, HUMAN, NOTE, Scene, approval, command, phase, refused
 from tests.forged import Bundle, signed, unnamed
 from wfe_mcp.core import events as e
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
@@ -26,28 +25,13 @@ from wfe_mcp.engine.grants.drafts import draft_grant
 from wfe_mcp.engine.grants.grants import give_grant
 from wfe_mcp.engine.transfer.exporting import export_run
 from wfe_mcp.engine.transfer.importing import import_run
-from wfe_mcp.store import Store
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals.answers import ask_approval
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from wfe_mcp.engine.transfer.importing import ImportedRun
-
-
-@pytest.fixture
-def other(blank: Path, tmp_path: Path) -> Iterator[Scene]:
-    """Another machine: the same project, and an empty database."""
-    folder = tmp_path / "other"
-    shutil.copytree(blank, folder)
-    clock = Clock()
-    made = Scene(
-        folder / "project", Store.open(f"sqlite:///{folder / 'wfe.db'}", clock=clock), clock, environment(folder)
-    )
-    yield made
-    made.close()
 
 
 def bundle_of(scene: Scene, run: str) -> bytes:

@@ -11,18 +11,23 @@ Rules:
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import sha256_of
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.operation_events import OperationCalled, OperationEvent, OperationIntended, OperationObserved
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.transaction import change_run_in
+from wfe_mcp.workspace.git.repository import commit_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
+    from pathlib import Path
 
     from wfe_mcp.core.model import By, RunId
     from wfe_mcp.core.paths import PhasePath
@@ -67,6 +72,7 @@ class Operation(NamedTuple):
 
 
 _COMMITS = {"git.commit", "git.merge", "forge.merge"}
+_TRAILER = re.compile(r"^Wfe-Run: ([0-9a-z]+)", re.MULTILINE)
 
 
 def operate(
@@ -160,6 +166,28 @@ def merge_in(operations: Iterable[Operation]) -> Operation | None:
     """What brought the change of a run into the base; None before."""
     merges = [operation for operation in operations if operation.kind.endswith(".merge") and operation.commit]
     return merges[-1] if merges else None
+
+
+def merged_between(engine: Engine, root: Path, base: str, since: str, commit: str) -> bool:
+    """Whether runs of this project merged all that ``base`` has from ``since`` to ``commit``: files that a person approved."""
+    while commit != since:
+        before = _base_before(engine, root, base, commit)
+        if before in {"", commit}:
+            return False
+        commit = before
+    return True
+
+
+def _base_before(engine: Engine, root: Path, base: str, commit: str) -> str:
+    """The commit into which a run merged ``commit``; empty where no run did. What a bundle says of a merge is no fact of here."""
+    for run in _TRAILER.findall(commit_message(root, commit)):
+        with engine.store.read() as tx, suppress(Refused):
+            record = engine.load(tx, run).record
+            done = [] if record.origin_sha256 else operations_of(tx, record.id)
+            for operation in done:
+                if operation.kind == "git.merge" and (operation.commit, operation.target["base"]) == (commit, base):
+                    return str(operation.before["sha"])
+    return ""
 
 
 def folder_changes(operations: Iterable[Operation]) -> list[tuple[datetime, str, str]]:

@@ -5,6 +5,7 @@ import math
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from wfe_mcp.delivery.forges.issues import TRACKERS, Tracker
 from wfe_mcp.delivery.forges.places import PROGRAMS, forge_at, place_of
 from wfe_mcp.delivery.forges.protocol import Channel, Forge, ForgePlace
 from wfe_mcp.delivery.git.remote import Remote, base_at, fetch, tip_known, url_of
+from wfe_mcp.engine.delivery.operations import merged_between
 from wfe_mcp.engine.delivery.place import DeliveryPlace, Project, remote_of
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.gates.scene import Base
@@ -66,9 +68,9 @@ def base_of(engine: Engine, run: RunRecord) -> Base | None:
             "`wfe-mcp trust`: what the server fetches from there is no change of a phase"
         )
     else:
-        remedy = "ask the user to start another run, which begins with them: without a remote the server cannot tell whose they are"
+        remedy = "ask the user to start another run, which begins with them: there is no remote to ask, and no run of this project merged all of them"
     tip = tip_known(root, settings.remote, base) if base else ""
-    return Base(f"{base}{place}", tip, remedy) if tip else None
+    return Base(f"{base}{place}", tip, remedy, partial(merged_between, engine, root, base)) if tip else None
 
 
 def project_tracker(engine: Engine, wanted: str = "") -> Tracker:

@@ -190,11 +190,11 @@ def _of_files(overview: Overview, recorded: Sequence[EvidenceRecord], changes: S
             touched = [path for path in touched if path not in wanted & added]
         of_base, merged = (_files_of_base(overview, recorded, change.after, kind) for kind in ("paths", "merged"))
         for named, text, why in (
-            (of_base, "As {} has it", "The server fetched it from there."),
+            (of_base, "As {} has it", "The server fetched it from there, or runs of this project merged it there."),
             (
                 merged,
                 "As merging {} gives it",
-                "The server merged what was there at a phase's start with what it fetched.",
+                "The server merged what was there at a phase's start with what the base has.",
             ),
         ):
             for name in dict.fromkeys(named.values()):
