@@ -82,7 +82,7 @@ def judge(gate: FilesGate, scene: GateScene) -> Judgement:
         "attached": changes.proof,
         "tree": {"before": changes.before, "after": changes.after},
     }
-    if base is not None and not base.remedy:
+    if base is not None and not base.remedy and base.all_paths:
         data["base"] = {
             "name": base.name,
             "since": base.since,
@@ -166,7 +166,7 @@ def _paths_outside(gate: FilesGate, worked: Sequence[str]) -> list[str]:
 
 def _base_note(base: BaseFiles | None) -> str:
     """What a gate that passed says of files that it did not count."""
-    if base is None:
+    if base is None or not base.all_paths:
         return ""
     name = f"{base.name} ({base.commit[:12]})"
     parts = [f"from {name}: {_offenders(base.paths)}"] if base.paths else []
@@ -176,12 +176,20 @@ def _base_note(base: BaseFiles | None) -> str:
 
 def _step_for(step: str, offenders: Sequence[str], base: BaseFiles | None) -> str:
     """What to do with files that must not have changed: ``step``, but for those that a branch brought in."""
-    if base is None or not base.remedy or not (brought := set(base.all_paths).intersection(offenders)):
+    if base is None:
         return step
-    keep = (
-        f"do not undo what {base.name} brought ({_offenders(sorted(brought))}, {base.commit[:12]}), but {base.remedy}"
-    )
-    return keep if brought.issuperset(offenders) else f"{step}; {keep}"
+    brought = set(base.all_paths if base.remedy else ()).intersection(offenders)
+    both = set(base.both).intersection(offenders)
+    steps = [] if brought.union(both).issuperset(offenders) else [step]
+    if brought:
+        named = f"{_offenders(sorted(brought))}, {base.commit[:12]}"
+        steps.append(f"do not undo what {base.name} brought ({named}), but {base.remedy}")
+    if both:
+        steps.append(
+            f"{base.name} changed {_offenders(sorted(both))} too ({base.commit[:12]}), and to restore the file of before would take that out again: "
+            "undo the merge or rebase and bring the base in after the run, or ask the user to start another run"
+        )
+    return "; ".join(steps)
 
 
 @lru_cache(maxsize=4)

@@ -38,7 +38,7 @@ _MOST_BYTES, _MOST_MERGES = 1_000_000, 100
 def files_from_base(
     root: Path, base_of: Callable[[], Base | None], heads: Sequence[str | None], changes: Sequence[PathChange]
 ) -> BaseFiles | None:
-    """Those of ``changes`` that came from the base; None where none did.
+    """Those of ``changes`` that the base brought or changed too; None where there are none.
 
     ``heads``: the commit at the start of the phase, or of the run, and others that the run had before: an agent can have moved HEAD back.
     """
@@ -66,10 +66,11 @@ def files_from_base(
     paths, merged = sorted(readable(change.path) for change, _ in brought), list[str]()
     with suppress(Refused, OSError):  # what cannot be merged here counts
         merged = _merged_paths(root, repo, [*{*moves} - {*brought}])
-    if not paths and not merged:
+    both = sorted({readable(change.path) for change, _ in moves}.difference(paths, merged))
+    if not paths and not merged and not both:
         return None
     remedy = base.remedy if base.remedy and not base.has_merged(since, commit) else ""
-    return BaseFiles(base.name, since, commit, paths, merged, remedy)
+    return BaseFiles(base.name, since, commit, paths, merged, both, remedy)
 
 
 def _own_line(root: Path, repo: Repository, commits: Sequence[str]) -> list[tuple[str, str]]:

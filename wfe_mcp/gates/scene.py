@@ -79,7 +79,8 @@ class Base(NamedTuple):
 class BaseFiles(NamedTuple):
     """The changed ``paths``, as texts, that the base ``name`` brought between its commits ``since`` and ``commit``.
 
-    ``merged``: those that are what git's merge makes of that and of the file at the start. ``remedy``: see ``Base``.
+    ``merged``: those that are what git's merge makes of that and of the file at the start. ``both``: those that the base changed
+    too, and that are neither: they count. ``remedy``: see ``Base``.
     """
 
     name: str
@@ -87,6 +88,7 @@ class BaseFiles(NamedTuple):
     commit: str
     paths: Sequence[str]
     merged: Sequence[str]
+    both: Sequence[str]
     remedy: str
 
     @property

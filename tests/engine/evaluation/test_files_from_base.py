@@ -117,7 +117,9 @@ def test_line_ends_count_for_the_bytes_that_are_judged_not_for_those_that_came_l
     changes = changes_between(scene.root, one, judged)[0]
     (scene.root / "tests/test_app.py").write_bytes(THEIRS.replace("\n", "\r\n").encode())
     base = Base("main", scene.git("rev-parse", "origin/main").strip())
-    assert files_from_base(scene.root, lambda: base, [before], changes) is None
+    found = files_from_base(scene.root, lambda: base, [before], changes)
+    assert found is not None
+    assert (found.paths, found.both) == ([], ["tests/test_app.py"])
 
 
 def test_the_work_of_the_phase_still_counts_beside_the_base(scene: Scene, team: Team) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from subprocess import CalledProcessError
 from typing import Any
 
 import pytest
@@ -186,3 +187,21 @@ def test_without_a_trusted_address_what_merging_gives_is_not_to_be_undone(scene:
     message = verdict(scene, run)[1]
     assert "do not undo what main of origin brought (tests/test_app.py, " in message
     assert "restore" not in message
+
+
+def test_where_a_conflict_was_resolved_the_text_does_not_ask_to_take_the_base_out_again(
+    scene: Scene, team: Team
+) -> None:
+    run = begin_with_tests(scene, team)
+    scene.git("commit", "-qam", "my work")
+    team.pushes({"tests/test_app.py": LONG.replace("AT_START", THEIRS)})
+    with pytest.raises(CalledProcessError):
+        team.pulls()
+    scene.write("tests/test_app.py", LONG.replace("AT_START", OWN + THEIRS))
+    scene.git("commit", "-qam", "both")
+    scene.submit(run, "fix")
+    outcome, message = verdict(scene, run)
+    assert outcome == "fail"
+    assert "main of origin changed tests/test_app.py too (" in message
+    assert "undo the merge or rebase and bring the base in after the run" in message
+    assert "restore the files that must not change" not in message
