@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from subprocess import CalledProcessError
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from tests.engine.evaluation.team import KEPT, LONG, OWN, THEIRS, Team, base_files, begin_with_tests, verdict
 from tests.engine.scene import Scene, approval, phase
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.gates import from_base
 from wfe_mcp.gates.from_base import files_from_base
 from wfe_mcp.gates.scene import Base
 from wfe_mcp.views.approvals.shown import open_approval
@@ -205,3 +207,27 @@ def test_where_a_conflict_was_resolved_the_text_does_not_ask_to_take_the_base_ou
     assert "main of origin changed tests/test_app.py too (" in message
     assert "undo the merge or rebase and bring the base in after the run" in message
     assert "restore the files that must not change" not in message
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no mode of a file")
+def test_a_file_whose_mode_the_base_changed_too_counts(scene: Scene, team: Team) -> None:
+    run = begin_with_tests(scene, team)
+    scene.git("commit", "-qam", "my work")
+    team.pushes({"tests/test_app.py": LONG.replace("AT_END", THEIRS)})
+    colleague = scene.root.parent / "colleague"
+    team.git(colleague, "update-index", "--chmod=+x", "tests/test_app.py")
+    team.git(colleague, "commit", "-qm", "executable")
+    team.git(colleague, "push", "-q")
+    team.pulls()
+    scene.submit(run, "fix")
+    assert verdict(scene, run)[0] == "fail"
+
+
+def test_more_files_than_are_merged_count(scene: Scene, team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(from_base, "_MOST_MERGES", 0)
+    run = begin_with_tests(scene, team)
+    scene.git("commit", "-qam", "my work")
+    team.pushes({"tests/test_app.py": LONG.replace("AT_END", THEIRS)})
+    team.pulls()
+    scene.submit(run, "fix")
+    assert verdict(scene, run)[0] == "fail"
