@@ -201,6 +201,25 @@ def test_at_a_terminal_the_trial_is_asked_for_before_anything_runs(
 
 
 @posix
+@pytest.mark.parametrize(("answers", "pins"), [(("y", "n"), ()), (("y", "y"), ("", "", ""))])
+def test_an_init_that_ends_before_it_writes_leaves_nothing(
+    empty: Terminal,
+    tools: Callable[..., None],
+    answering: Callable[..., None],
+    answers: tuple[str, ...],
+    pins: tuple[str, ...],
+) -> None:
+    tools(python3=GREEN, semgrep='for each; do out="$each"; done; echo "{}" > "$out"')
+    python_project(empty)
+    before = sorted(empty.root.rglob("*"))
+    answering(*answers, pins=pins)
+    answer = empty("init")
+    assert answer.code == 1
+    assert "othing changed" in answer.err
+    assert sorted(empty.root.rglob("*")) == before
+
+
+@posix
 def test_a_user_who_declines_the_trial_may_still_store_the_checks(
     empty: Terminal, tools: Callable[..., None], answering: Callable[..., None]
 ) -> None:

@@ -1,7 +1,8 @@
 """``wfe-mcp init``: find the project's checks, try them, set the PIN, trust the configuration."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -70,16 +71,19 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     homes = _homes(missing)
     once = _agrees_to_all(invocation, missing, homes) if asks and pin_fd is None and not (yes or no_trial) else None
     by, agreed_to = once or (by, None)
-    trials = trials_of(engine, invocation.screen, checks, yes=yes or once is not None, skip=no_trial)
-    works = {trial.check.name: trial.check.settings for trial in trials if trial.works and trial.check.name not in held}
-    decides = bool(works or waits)
-    if decides and not yes:
-        _ask_back(invocation, works, agreed_to, homes)
-    remember(engine.root, trials, engine.clock())  # after the question: a cancelled init leaves nothing
-    if by is None and (pin_fd is not None or (decides and at_terminal())):
-        by = settle_pin(engine, pin_fd)
-    if engine.settings().project_sha256 != settings.project_sha256:
-        raise Refused("stale_revision", ".wfe/config.toml changed during your review.", "wfe-mcp init")
+    with _takes_back(engine.root / ".wfe"):
+        trials = trials_of(engine, invocation.screen, checks, yes=yes or once is not None, skip=no_trial)
+        works = {
+            trial.check.name: trial.check.settings for trial in trials if trial.works and trial.check.name not in held
+        }
+        decides = bool(works or waits)
+        if decides and not yes:
+            _ask_back(invocation, works, agreed_to, homes)
+        if by is None and (pin_fd is not None or (decides and at_terminal())):
+            by = settle_pin(engine, pin_fd)
+        if engine.settings().project_sha256 != settings.project_sha256:
+            raise Refused("stale_revision", ".wfe/config.toml changed during your review.", "wfe-mcp init")
+    remember(engine.root, trials, engine.clock())  # after all questions: an init that ends before leaves nothing
     written = write_config(engine.root, works)
     tried = [trial_view(trial) for trial in trials]
     not_ignored = unignored_environments(engine.root, project_checks.checks)
@@ -132,6 +136,21 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     if not invocation.screen.as_json:
         offer(invocation.screen, engine.root, _shared_files(engine), at_once=once is not None)
         invocation.screen.next(*_next(invocation, trials))
+
+
+@contextmanager
+def _takes_back(folder: Path) -> Generator[None]:
+    """Remove ``folder`` with what the trials of scanners wrote, where they made it and the block does not end in order."""
+    is_new = not folder.exists()
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            for file in (folder / ".gitignore", *folder.glob("report-*")):
+                file.unlink(missing_ok=True)
+            with suppress(OSError):  # it is not there, or has what others wrote meanwhile
+                folder.rmdir()
+        raise
 
 
 def _show_effects(invocation: Invocation, missing: "Sequence[FoundCheck]") -> "tuple[EffectChange, ...]":

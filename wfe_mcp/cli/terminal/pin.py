@@ -163,7 +163,7 @@ def read_pin(pin_fd: int | None, prompt: str) -> str:
     except EOFError:
         raise Refused("needs_human", "No PIN was entered. Nothing changed.", "Run the command again.") from None
     if not pin:
-        raise NoPin("bad_argument", "No PIN was typed.", "Nothing changed; run the command again.")
+        raise NoPin("bad_argument", "No PIN was typed.", "Run the command again. Nothing changed.")
     return pin
 
 
