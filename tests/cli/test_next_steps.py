@@ -264,7 +264,7 @@ STATES: dict[Callable[[Terminal], Said], tuple[int, ...]] = {
     waiting: (0,),
     foreseen_rollback: (0,),
     out_of_time: (0,),
-    unknown_run: (0, 0),
+    unknown_run: (0,),
     untrusted: (0, 0),
     stopped: (0,),
     failed_steps: (0,),
@@ -286,15 +286,15 @@ STATES: dict[Callable[[Terminal], Said], tuple[int, ...]] = {
     unknown_token: (0,),
     second_token: (0,),
     unknown_project: (0,),
-    open_to_prune: (0, 0),
+    open_to_prune: (0,),
     kept: (0,),
-    nothing_to_decide: (0, 0),
+    nothing_to_decide: (0,),
     more_results: (0,),
     unlike_runs: (0,),
-    unknown_event: (0, 0),
+    unknown_event: (0,),
     unknown_provider: (0,),
     unknown_role: (0,),
-    no_model_to_ask: (0, 0, 0),
+    no_model_to_ask: (0, 0),
     empty_project: (0,),
     no_plan: (0,),
 }
@@ -347,6 +347,13 @@ def test_what_is_proposed_works_where_it_is_proposed(
     assert len(commands) == len(STATES[bring]), f"{commands} are proposed: {said.out}{said.err}"
     answer = follow(cli, commands[number])
     assert answer.code == STATES[bring][number], f"{commands[number]}: {answer.out}{answer.err}"
+
+
+def test_a_refusal_that_says_the_step_itself_has_one_next_line(cli: Terminal) -> None:
+    run = cli.start("note")
+    for words in (["prune", run], ["auto", run, "on"], ["show", run, "--decision"]):
+        answer = cli(*words)
+        assert (answer.code, answer.err.count("Next: ")) == (1, 1), answer.err
 
 
 def test_a_command_that_comes_next_names_the_project_that_another_folder_would_not_find(

@@ -38,6 +38,7 @@ _NAMED_ANYWAY = {*_NEVER_ALONE, Stop.OTHER_RUN}
 """Sentences that say more than the command below them."""
 
 _TOOL = re.compile(rf"\b({'|'.join(name for name in TOOL_COMMANDS if '_' in name)})\b(\([^)]*\))?")
+_COMMAND = re.compile(r"\bwfe-mcp [a-z]")
 
 
 def render(screen: Screen, answer: Envelope, record: RunRecord | None, now: datetime) -> None:
@@ -202,6 +203,8 @@ def refusal_lines(answer: Envelope) -> tuple[list[str], list[str]]:
         for detail in error.details
     ]
     wanted = [_lower_first(hint)] if hint and not near else []
+    if wanted and (_COMMAND.search(hint) or error.code == "needs_human"):
+        return lines, wanted  # it says the step itself; the moves of the run are others
     return lines, [*wanted, *next_lines(answer)][:2]
 
 
