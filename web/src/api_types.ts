@@ -2197,6 +2197,7 @@ export interface WaitingTrust {
   path: string;
   names: string[];
   for_others?: string;
+  runs?: string[];
 }
 
 export interface WebhooksView {

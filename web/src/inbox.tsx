@@ -153,7 +153,7 @@ function all(data: InboxView): Item[] {
       icon: "key",
       look: "weak",
       title: `Review and trust in ${folder(each.folder)}`,
-      about: each.names.map((name) => (name === "own" ? "your own configuration" : name)).join(", "),
+      about: [...each.names.map((name) => (name === "own" ? "your own configuration" : name)), ...(each.runs ?? []).map((title) => `for ${title}`)].join(", "),
       project: each.folder,
       at: "",
       href: `/${each.path}`,

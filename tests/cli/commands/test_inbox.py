@@ -95,6 +95,18 @@ def test_all_that_waits_is_listed_oldest_first_over_all_projects(cli: Terminal, 
     ], "a command for another project names it"
 
 
+def test_a_changed_configuration_is_one_thing_that_names_the_runs_that_wait_for_it(cli: Terminal) -> None:
+    run = cli.start("code", "--title", "First")
+    with (cli.root / ".wfe" / "config.toml").open("a", encoding="utf-8") as config:
+        config.write('\n[checks.more]\nargv = ["true"]\n')
+    cli.submit_work(run, "build")
+    answer = cli("inbox")
+    assert answer.out.startswith("1 thing waits for you in 1 project, oldest first.\n")
+    (row,) = lines(cli)
+    assert row[-2:] == ['Review and trust: config; "First" waits for it', "wfe-mcp trust"]
+    assert "stopped" not in cli.json("inbox").data
+
+
 def test_the_commands_work_as_they_are_shown(cli: Terminal, elsewhere: Path) -> None:
     waiting(cli, elsewhere, "First", asks=True)
     waiting(cli, cli.root, "Second", asks=False)

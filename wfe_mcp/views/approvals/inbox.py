@@ -5,6 +5,7 @@ The terminal, the page and the HTTP API show these rows. Which runs have one is 
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from urllib.parse import quote
 
 from wfe_mcp.core import commands as c
@@ -65,13 +66,20 @@ def inbox_view(
                 with suppress(Refused):  # the run was removed meanwhile
                     rows += _rows(engine, overview, need, asked, facts)
     decisions = [row for row in rows if isinstance(row, WaitingDecision)]
+    stopped = [row for row in rows if isinstance(row, StoppedRun)]
+    # One review continues all runs that wait for a configuration: it is asked for once, and names them.
+    asked = {waiting.folder for waiting in trust if waiting.is_configuration}
+    asked_there = [row for row in stopped if row.kind in TRUST and row.project in asked]
     return InboxView(
         decisions=tuple(sorted(decisions, key=lambda each: (each.asked_at, since[each.request], each.request))),
         unasked=tuple(row for row in rows if isinstance(row, UnaskedDecision)),
         tasks=tuple(row for row in rows if isinstance(row, WaitingTask)),
         opinions=tuple(row for row in rows if isinstance(row, WaitingOpinion)),
-        stopped=tuple(row for row in rows if isinstance(row, StoppedRun)),
-        trust=tuple(trust),
+        stopped=tuple(row for row in stopped if row not in asked_there),
+        trust=tuple(
+            replace(waiting, runs=tuple(row.title for row in asked_there if row.project == waiting.folder))
+            for waiting in trust
+        ),
     )
 
 

@@ -8,6 +8,7 @@ from wfe_mcp.core.attempt_states import Handed
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.prompts import split_comments
 from wfe_mcp.core.texts import as_given, unseen, unseen_words
+from wfe_mcp.core.units import join_names
 from wfe_mcp.engine.templates.pending import OWN
 from wfe_mcp.views.values.model import view_model, view_of
 
@@ -187,13 +188,19 @@ class StoppedRun(WaitingThing):
 @view_model
 class WaitingTrust:
     """A project with something that counts only once it is trusted, or reviewed. ``path``: its page; ``names``: as ``wfe-mcp trust``
-    takes them, never empty.
+    takes them, never empty. ``runs``: those that wait for it, by their titles.
     """
 
     folder: str
     path: str
     names: tuple[str, ...]
     for_others: str = ""
+    runs: tuple[str, ...] = ()
+
+    @property
+    def is_configuration(self) -> bool:
+        """Whether a configuration is among it: what a run that waits for trust uses stands there."""
+        return not {"config", OWN}.isdisjoint(self.names)
 
     @property
     def what(self) -> str:
@@ -259,7 +266,9 @@ def _lines(view: InboxView) -> Iterator[InboxLine]:
         kind = _KINDS.get(run.kind, "stopped")
         yield InboxLine(kind, run.updated_at, run.project, run.run, run.question, run.command)
     for trust in view.trust:
-        yield InboxLine("trust", "", trust.folder, "", f"Review and trust: {trust.what}", "wfe-mcp trust")
+        named = join_names([f'"{title}"' for title in trust.runs])
+        waits = f"; {named} wait{'s' if len(trust.runs) == 1 else ''} for it" if named else ""
+        yield InboxLine("trust", "", trust.folder, "", f"Review and trust: {trust.what}{waits}", "wfe-mcp trust")
 
 
 _KINDS: dict[str, _Kind] = {
