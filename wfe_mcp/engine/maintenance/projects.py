@@ -176,7 +176,10 @@ def rename(store: Store, record: ProjectRecord, name: str) -> ProjectRecord:
 
 
 def project_in(tx: Tx, text: str, cwd: Path) -> tuple[ProjectRecord, Path]:
-    """The project of a folder, its id or its name, and the folder meant; also one that only runs name. Refuses ``bad_argument``."""
+    """The project of a folder, its id or its name, and the folder meant; also one that only runs name. Refuses ``bad_argument``.
+
+    Of a folder above the project, its own folder is meant.
+    """
     every, place = tx.projects.all(), _absolute(text, cwd)
     wanted = os.path.normcase(place)
     for project in every:
@@ -189,7 +192,7 @@ def project_in(tx: Tx, text: str, cwd: Path) -> tuple[ProjectRecord, Path]:
         return projects[0], Path(projects[0].root)
     for project in every:
         if any(_is_inside(str(place), folder) for folder in tx.projects.folders(project.id)):
-            return project, place
+            return project, Path(project.root) if _is_inside(str(place), project.root) else place
     known = [project.root for project in every if project.forgotten_at is None]
     raise Refused(
         "bad_argument",
