@@ -58,6 +58,7 @@ def test_a_disk_that_is_nearly_full_is_reported(
     monkeypatch.setattr(shutil, "disk_usage", full)
     ((found, message),) = lines(cli)["disk"]
     assert found == level
+    assert message.startswith("nearly full: ")
     assert "wfe-mcp prune --older-than 90d --dry-run" in message
 
 

@@ -183,7 +183,7 @@ def _room(engine: Engine, *, deep: bool) -> Iterator[HealthFinding]:
         yield HealthFinding("database size", "note", f"write-ahead log of {size(log)}: wfe-mcp vacuum")
     free = shutil.disk_usage(path.parent).free
     if free < _FULL_BYTES:
-        message = f"full: {size(free)} free in {path.parent}. Free some space; old runs: wfe-mcp prune --older-than 90d --dry-run"
+        message = f"nearly full: {size(free)} free in {path.parent}. Free some space; old runs: wfe-mcp prune --older-than 90d --dry-run"
         yield HealthFinding("disk", "problem", message)
     elif free < max(_NEARLY_FULL_BYTES, 2 * used):
         message = f"nearly full: {size(free)} free in {path.parent}; old runs: wfe-mcp prune --older-than 90d --dry-run"
