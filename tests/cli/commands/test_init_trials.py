@@ -230,6 +230,24 @@ def test_a_user_who_declines_the_trial_may_still_store_the_checks(
     assert not (empty.root / "ran").exists()
 
 
+@posix
+def test_where_only_packages_have_tests_init_ends_with_how_one_becomes_the_check_of_the_templates(
+    empty: Terminal, tools: Callable[..., None]
+) -> None:
+    tools(python3=GREEN)
+    for package in ("api", "web"):
+        (empty.root / package).mkdir()
+        (empty.root / package / "test_it.py").touch()
+        (empty.root / package / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
+    answer = empty("init", "--yes", pin=PIN)
+    assert "Not ready: there is no check test (there is test-api, test-web), and compound and " in answer.out
+    step = "rename one of them in .wfe/config.toml: [checks.test-api] -> [checks.test], then: wfe-mcp trust"
+    assert answer.err == f"Next: {step}\n"
+    (empty.root / ".wfe/config.toml").write_text(config(empty).replace("[checks.test-api]", "[checks.test]"))
+    assert empty("trust", "--yes", pin=PIN).code == 0
+    assert "Not ready" not in empty("init", "--yes", pin=PIN).out
+
+
 def test_without_any_check_init_says_that_the_project_is_not_ready(empty: Terminal) -> None:
     same("nothing-found", empty, empty("init", "--yes", pin=PIN))
 

@@ -208,8 +208,11 @@ def _next(invocation: Invocation, trials: "Sequence[Trial]") -> list[str]:
     from wfe_mcp.engine.checks.readiness import missing_checks
 
     if list(_faults(invocation.engine)):
-        needed = {check.name for check in missing_checks(invocation.engine) if check.is_default}
-        return [repairs([trial for trial in trials if trial.check.name in needed]) or "wfe-mcp doctor"]
+        needed = [check for check in missing_checks(invocation.engine) if check.is_default]
+        names = {check.name for check in needed}
+        repair = repairs([trial for trial in trials if trial.check.name in names])
+        of_packages = (f"{check.fix}, then: wfe-mcp trust" for check in needed if check.similar)
+        return [repair or next(of_packages, "wfe-mcp doctor")]
     step = SENTENCE if is_connected(places_of(invocation.engine.root)) else "wfe-mcp install --client NAME"
     return [invocation.in_git("quick_fix", step)]
 
@@ -227,7 +230,8 @@ def _faults(engine: "Engine") -> "Iterator[str]":
     for missing in missing_checks(engine):
         if missing.is_default:
             others = plural(len(missing.templates) - 1, "other template")
-            yield f"there is no check {missing.name}, and {missing.templates[0]} and {others} need it"
+            there = f" (there is {', '.join(missing.similar)})" if missing.similar else ""
+            yield f"there is no check {missing.name}{there}, and {missing.templates[0]} and {others} need it"
     for name, check in engine.settings().settings.checks.items():
         fault = check_fault(engine.root, check, engine.environment)
         if fault:
