@@ -30,7 +30,7 @@ def test_a_revision_is_compared_with_that_of_an_earlier_attempt(scene: Scene) ->
     found = diff(scene, run, "attempt:1", phase="plan")
     assert (found["revision"], found["against"]) == (2, 1)
     assert found["difference"] == [{"path": "/title", "old": "bad", "new": "good"}]
-    assert diff(scene, run, "1", artifact="plan_note") == found
+    assert diff(scene, run, "1", artifact="plan_note") == diff(scene, run, "revision:1", phase="plan") == found
 
 
 def test_a_revision_is_compared_with_that_of_an_earlier_iteration(scene: Scene) -> None:
@@ -74,6 +74,7 @@ def test_only_a_part_is_compared_where_a_pointer_names_it(scene: Scene) -> None:
     ("against", "code", "hint"),
     [
         ("9", "unknown_artifact", "Revisions: 1, 2."),
+        ("revision:9", "unknown_artifact", "Revisions: 1, 2."),
         ("attempt:9", "unknown_artifact", "Attempts: 1, 2."),
         ("iteration:2", "unknown_artifact", "Iterations: 1."),
         ("nowhere", "unknown_run", "Use one of these"),

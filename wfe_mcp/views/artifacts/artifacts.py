@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     PhaseOf = Callable[[Overview, str, str], PhasePath]
 
 
-_OF_SAME_PHASE = re.compile(r"(attempt|iteration):([0-9]{1,9})")
+_OF_SAME_PHASE = re.compile(r"(revision|attempt|iteration):([0-9]{1,9})")
 _OF_RUN = re.compile(r"([0-9a-z]+)(?::([^@]+))?(?:@([0-9]{1,9}))?")
 _FORMS = "Name a revision (2), attempt:2, iteration:1, or another run: RUN2, RUN2:PHASE, RUN2@REVISION."
 
