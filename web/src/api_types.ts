@@ -201,6 +201,7 @@ export interface AttemptLine {
   iteration: number;
   state: string;
   is_newest: boolean;
+  ended?: string;
   reason?: string;
   started_at?: string;
   revision?: number;
@@ -1409,6 +1410,7 @@ export interface PhaseView {
   holder?: string;
   invalid?: number;
   deadline?: string;
+  ended?: string;
   verdicts?: VerdictView[];
   forced?: boolean;
   steps?: StepView[];

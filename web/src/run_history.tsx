@@ -129,7 +129,7 @@ export function Lineage({ run }: { run: string }) {
                 <li key={attempt.attempt} className="row wrap small" style={{ padding: "0.25rem 0" }}>
                   <span className="num">Attempt {attempt.attempt}</span>
                   {attempt.iteration > 1 && <span className="muted">iteration {attempt.iteration}</span>}
-                  <State state={attempt.is_newest ? attempt.state : attempt.state === "completed" ? "superseded" : attempt.state} />
+                  <State state={attempt.is_newest ? attempt.state : attempt.ended ? attempt.ended : attempt.state === "completed" ? "superseded" : attempt.state} />
                   {attempt.restores ? <span className="tag">restores attempt {attempt.restores}</span> : null}
                   {attempt.recovery && <span className="tag">recovered by {attempt.recovery}</span>}
                   {attempt.forced && <Flag kind="weak">forced</Flag>}

@@ -155,7 +155,7 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
           <ol className="stack">
             {mineNow.map((each) => (
               <li key={each.attempt}>
-                <b>Attempt {each.attempt}</b> <State state={each.state} /> {each.sha256 && <code>{each.sha256}</code>}
+                <b>Attempt {each.attempt}</b> <State state={each.ended || each.state} /> {each.sha256 && <code>{each.sha256}</code>}
                 {each.reason && <p className="words soft small">{each.reason}</p>}
               </li>
             ))}

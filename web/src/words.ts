@@ -12,7 +12,7 @@ const LOOKS: Record<string, Look> = {
   running: "running", claimed: "running", gating: "running",
   awaiting: "waiting", waiting: "waiting",
   completed: "passed", passed: "passed", pass: "passed",
-  failed: "failed", fail: "failed", blocked: "failed",
+  failed: "failed", fail: "failed", blocked: "failed", rejected: "failed",
   skipped: "skipped", cancelled: "skipped", paused: "skipped", "not run": "pending",
   superseded: "old", warning: "warning", weakened: "weak", forced: "warning",
   active: "running", done: "passed", dropped: "skipped", proposed: "waiting", accepted: "passed", validated: "passed", falsified: "failed", inconclusive: "warning", supports: "passed", contradicts: "failed", error: "warning", neither: "pending", deprecated: "old",

@@ -73,6 +73,16 @@ def test_log_lists_the_events_page_by_page(cli: Terminal) -> None:
     assert cli("log", run, "--limit", "2").err == f"Next: wfe-mcp log {run} --after 2\n"
 
 
+def test_an_attempt_that_was_sent_back_is_rejected_in_each_view(cli: Terminal) -> None:
+    run = cli.start("letter")
+    for name in ("draft", "send"):
+        cli.submit_work(run, name)
+    assert cli("reject", run, "send", "--feedback", "Shorter.", pin=PIN).code == 0
+    first = next(each for each in cli.json("show", run).data["attempts"] if each["phase"] == "send")
+    assert (first["state"], first["ended"]) == ("superseded", "rejected"), "the state is a word of the contract"
+    assert re.search(r"send 1 +rejected +\w+ \w{12}; Shorter\.", cli("show", run).out)
+
+
 def test_show_lists_every_try_its_evidence_and_who_decided(cli: Terminal) -> None:
     run = cli.start("deed")
     cli.submit_work(run, "sign", "first")

@@ -182,7 +182,7 @@ def _attempt_rows(attempt: "PhaseView") -> list[tuple[str, str, str]]:
     named = attempt.artifact if attempt.revision else "prompt"
     artifact = f"{named} {attempt.sha256}" if attempt.artifact and attempt.sha256 else ""
     reason = in_short(attempt.reason) if attempt.state != "completed" else ""
-    state = state_word(attempt.state, attempt.verdicts)
+    state = attempt.ended or state_word(attempt.state, attempt.verdicts)
     text = "; ".join(filter(None, (artifact, reason)))
     return [(name, state, text), *rows, *((f"  {gate}", verdict, why) for gate, verdict, why in verdicts)]
 

@@ -12,7 +12,7 @@ from wfe_mcp.core.approval_guards import current_gate, several_people
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Attempt, AttemptStatus, Stage
+from wfe_mcp.core.model import Attempt, Stage
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals.requests import agents_owner, refuse_altered
@@ -51,6 +51,7 @@ from wfe_mcp.views.moves.blockers import shorten_paths
 from wfe_mcp.views.moves.outlook import leads_to
 from wfe_mcp.views.reports.report import decisions_of, void_words
 from wfe_mcp.views.runs.requests import DecisionLine, Unusual
+from wfe_mcp.views.runs.verdicts import how_it_ended
 from wfe_mcp.views.values.diff import difference
 from wfe_mcp.views.values.model import plain, view_of
 from wfe_mcp.workflow.load import input_schemas
@@ -229,7 +230,7 @@ def recorded_view(engine: Engine, tx: Tx, run_overview: Overview, attempt: Attem
         evidence=lines,
         opinions=opinions_shown(lines, gates, attempt, evidence, rows.opinions),
         attempts=tuple(
-            AttemptShown(earlier.number, _describe_end(earlier), _reason(earlier))
+            AttemptShown(earlier.number, how_it_ended(earlier), _reason(earlier))
             for earlier in state.attempts[path]
             if earlier is not attempt and str(earlier.status) in _ENDED
         ),
@@ -261,13 +262,6 @@ def question_of(run_overview: Overview, attempt: Attempt) -> str:
         about = f"{phase.title}. " if phase.kind == "steps" and phase.title else ""
         return f"{about}Let {'the server' if phase.kind == 'steps' else 'the agent'} start {attempt.phase} {of}?"
     return f"Approve {attempt.phase} {of}?"
-
-
-def _describe_end(attempt: Attempt) -> str:
-    """How an attempt ended; the attempt after one that failed does not hide that."""
-    if attempt.fail_kind == "rejected":
-        return "rejected"
-    return "failed" if attempt.fail_kind and attempt.status is AttemptStatus.SUPERSEDED else str(attempt.status)
 
 
 def _reason(attempt: Attempt) -> str:

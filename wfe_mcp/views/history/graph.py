@@ -15,7 +15,7 @@ from wfe_mcp.store import Tx
 from wfe_mcp.store.records.calls import UsageRecord
 from wfe_mcp.views.runs.run import loop_progress
 from wfe_mcp.views.runs.usage import tokens_and_cost
-from wfe_mcp.views.runs.verdicts import verdict_word
+from wfe_mcp.views.runs.verdicts import hidden_end, verdict_word
 from wfe_mcp.views.values.model import view_model, view_of
 
 
@@ -101,13 +101,17 @@ class TimelineView:
 
 @view_model
 class AttemptLine:
-    """One attempt. ``restores``: the attempt that a rollback restored as this one; ``feedback``: what it was given."""
+    """One attempt. ``restores``: the attempt that a rollback restored as this one; ``feedback``: what it was given.
+
+    ``ended``: how it ended, rejected or failed, where ``state`` is what became of it after that.
+    """
 
     phase: str
     attempt: int
     iteration: int
     state: str
     is_newest: bool
+    ended: str = ""
     reason: str = ""
     started_at: str = ""
     revision: int = 0
@@ -190,6 +194,7 @@ def lineage_view(overview: Overview) -> LineageView:
                 attempt=attempt.number,
                 state=str(attempt.status),
                 is_newest=attempt is state.attempts[path][-1],
+                ended=hidden_end(attempt),
                 sha256=(attempt.sha256 or "")[:12] if attempt.revision else "",
                 artifact=overview.plan.artifact_name(path) or "",
                 feedback=tuple(feedback.message for feedback in attempt.feedback),

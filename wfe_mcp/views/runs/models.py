@@ -90,7 +90,10 @@ class EvidenceView:
 
 @view_model
 class PhaseView:
-    """A phase and its newest attempt. ``iteration`` and what follows it: in the full form."""
+    """A phase and its newest attempt. ``iteration`` and what follows it: in the full form.
+
+    ``ended``: how the attempt ended, rejected or failed, where ``state`` is what became of it after that.
+    """
 
     phase: str
     state: str
@@ -107,6 +110,7 @@ class PhaseView:
     holder: str = ""
     invalid: int = 0
     deadline: str = ""
+    ended: str = ""
     verdicts: tuple[VerdictView, ...] = ()
     forced: bool = False
     steps: tuple[StepView, ...] = ()

@@ -27,7 +27,7 @@ from wfe_mcp.views.runs.recoveries import blocker_views
 from wfe_mcp.views.runs.sentences import sentence
 from wfe_mcp.views.runs.tool_calls import tools_of
 from wfe_mcp.views.runs.usage import spent_line, usage_view
-from wfe_mcp.views.runs.verdicts import gate_spec, last_verdict, verdict_word
+from wfe_mcp.views.runs.verdicts import gate_spec, hidden_end, last_verdict, verdict_word
 from wfe_mcp.views.values.model import JsonObject, PathNote, plain, second, view_of
 
 OVER = frozenset({RunStatus.COMPLETED, RunStatus.CANCELLED})
@@ -188,6 +188,7 @@ def attempt_view(overview: Overview, attempt: Attempt, chars: int = 1_000) -> mo
         holder=attempt.holder or "",
         invalid=attempt.invalid,
         deadline=second(attempt.deadline),
+        ended=hidden_end(attempt),
         verdicts=tuple(_verdict(overview, attempt, verdict, chars) for verdict in attempt.verdicts),
         forced=attempt.forced,
         steps=tuple(step_view(row, chars if shows else 0) for row in rows),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, Verdict
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
@@ -25,6 +26,19 @@ _UNPROVED = {
 def verdict_word(outcome: GateOutcome) -> str:
     """``pass``, ``fail``, ``awaiting``, ``error``, ``skipped`` or ``warning``."""
     return _WORDS.get(outcome, outcome.value)
+
+
+def how_it_ended(attempt: Attempt) -> str:
+    """How an attempt ended; the attempt after one that failed, or that a person sent back, does not hide that."""
+    if attempt.fail_kind is FailKind.REJECTED:
+        return "rejected"
+    return "failed" if attempt.fail_kind and attempt.status is AttemptStatus.SUPERSEDED else str(attempt.status)
+
+
+def hidden_end(attempt: Attempt) -> str:
+    """The same, where the state of an attempt that failed does not say it; else empty."""
+    ended = how_it_ended(attempt) if attempt.status in {AttemptStatus.FAILED, AttemptStatus.SUPERSEDED} else ""
+    return "" if ended == attempt.status else ended
 
 
 def unproved_gates(state: RunState) -> Iterator[str]:
