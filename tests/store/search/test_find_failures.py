@@ -30,3 +30,18 @@ def test_a_failure_is_found_once_however_many_events_repeat_its_text(store: Stor
         loaded = step(store, loaded, judged, failed, again)
 
     assert [hit.text for hit in found(store, "zephyr", limit=limit)] == [note.message for note in notes[::-1]]
+
+
+@pytest.mark.parametrize("event", [e.RunBlocked, e.RunFailed])
+def test_the_end_of_the_run_for_a_failure_is_no_second_hit(
+    store: Store, event: type[e.RunBlocked | e.RunFailed]
+) -> None:
+    with store.tx() as tx:
+        loaded = create(tx, "R-1")
+    text = "1 of 2 tests failed: zephyr"
+    judged = e.GateJudged(phase=PLAN, attempt=1, verdict=Verdict(Stage.AFTER, 0, GateOutcome.FAIL, "ab", text))
+    failed = e.AttemptFailed(phase=PLAN, attempt=1, kind=FailKind.GATE, reason=text)
+    loaded = step(store, loaded, judged, failed, event(reason=f"{PLAN!r} failed: {text}"))
+    step(store, loaded, e.RunPaused(by_human=True, reason="no zephyr"))
+
+    assert [hit.text for hit in found(store, "zephyr")] == ["no zephyr", text]

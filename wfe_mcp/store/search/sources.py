@@ -38,6 +38,8 @@ _FAILURES = _EVENTS.where(
     tables.EVENT.c.seq < bindparam("ref_"),
     tables.EVENT.c.type.in_(("GateJudged", "AttemptFailed")),
 ).order_by(tables.EVENT.c.seq.desc())
+_OF_ATTEMPT, _OF_RUN_ENDED = ("AttemptFailed", "AttemptOpened", "WentTo"), ("RunBlocked", "RunFailed", "RunPaused")
+"""Events that repeat the text of a failure before them."""
 _OPINIONS = select(*columns_for(OpinionRecord, tables.OPINION))
 _OUTSIDE = _OPINIONS.where(tables.OPINION.c.run_id.is_(None))
 _EVIDENCE = select(*columns_for(EvidenceRecord, tables.EVIDENCE))
@@ -90,11 +92,15 @@ class SearchSourceRepository(Repository):
 
     def is_repeated(self, run_id: RunId, seq: int, entry: SearchEntry) -> bool:
         """True when ``entry``, event ``seq``, only repeats what a verdict or a failure before it says."""
-        if not entry.title.startswith(("AttemptFailed", "AttemptOpened")):
+        of_run = entry.title.startswith(_OF_RUN_ENDED)
+        if not of_run and not entry.title.startswith(_OF_ATTEMPT):
             return False
         new = {words for _, words in entry.texts}
         for before in _entries("event", self._rows(_FAILURES, {"run_id_": run_id, "ref_": seq})):
             new -= {words for _, words in before.texts}
+            if of_run:  # it has the failure behind the name of its phase
+                said = tuple(f": {words}" for _, words in before.texts)
+                new = {words for words in new if not words.endswith(said)}
             if not new:
                 return True
         return False
