@@ -182,7 +182,7 @@ def whose(view: model.ApprovalView) -> str:
     """Which evidence was made by which process, in one line; empty where there is none."""
     makers = dict.fromkeys(line.made_by for line in view.evidence if line.made_by)
     parts = [
-        f"{', '.join(evidence.gate for evidence in view.evidence if evidence.made_by == maker)} by {maker}"
+        f"{', '.join(dict.fromkeys(line.gate for line in view.evidence if line.made_by == maker))} by {maker}"
         for maker in makers
     ]
     return f"Evidence made: {'; '.join(parts)}." if parts else ""
