@@ -250,6 +250,11 @@ def empty_project(cli: Terminal) -> Said:
     return cli("status")
 
 
+def planned_work(cli: Terminal) -> Said:
+    cli("work", "add", "Write", "--body", "It is missing.", "--criterion", "It is there.")
+    return cli("work", "list")
+
+
 def no_plan(cli: Terminal) -> Said:
     return cli("plan", "prompt")
 
@@ -296,6 +301,7 @@ STATES: dict[Callable[[Terminal], Said], tuple[int, ...]] = {
     unknown_role: (0,),
     no_model_to_ask: (0, 0),
     empty_project: (0,),
+    planned_work: (0,),
     no_plan: (0,),
 }
 """How a state is brought about, and the exit codes of what is proposed there: lint of a broken template ends with 1."""

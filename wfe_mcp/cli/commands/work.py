@@ -104,6 +104,8 @@ def list_items(invocation: Invocation, kind: str, status: str, limit: int = _PAG
             screen.next(f"wfe-mcp work list {shell_line(words)}")
         elif not view.items:
             screen.next("wfe-mcp work add TITLE")
+        elif all(item.status == "planned" for item in view.items):
+            screen.next(f"wfe-mcp work edit {view.items[0].id} --status ready")
 
     invocation.render(answer, render)
 
