@@ -12,9 +12,9 @@ from tests.security.machine import typist
 needs_pty = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no terminals that a program can make")
 
 
-def at_terminal(cli: Terminal, typed: str, *words: str) -> str:
-    """What ``wfe-mcp`` with these words says at a terminal where ``typed`` is the answer."""
-    argv = typist("[y/N]", typed, sys.executable, "-m", "wfe_mcp", *words)
+def at_terminal(cli: Terminal, typed: str, *words: str, through: tuple[str, ...] = ()) -> str:
+    """What ``wfe-mcp`` with these words, started by ``through``, says at a terminal where ``typed`` is the answer."""
+    argv = typist("[y/N]", typed, *through, sys.executable, "-m", "wfe_mcp", *words)
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(argv, cwd=cli.root, env=env, capture_output=True, text=True, check=False)
     return done.stdout
@@ -55,3 +55,13 @@ def test_list_says_who_is_waited_for(cli: Terminal) -> None:
     assert "waits for" in heading.lower()
     assert any(line.startswith(yours) and "you" in line.split() for line in lines)
     assert cli.json("approve", yours, "send", pin=PIN).code == 0
+
+
+@needs_pty
+def test_a_question_that_is_wider_than_the_terminal_goes_on_below(cli: Terminal) -> None:
+    title = "A title of a run that is longer than half of the terminal"
+    run = cli.start("note", "--title", title)
+    narrow = ("sh", "-c", 'stty columns 80; exec "$@"', "sh")
+    answer = at_terminal(cli, "n", "cancel", run, through=narrow)
+    assert f'Cancel {run} "{title}"?' in answer
+    assert "\n  It cannot be resumed. [y/N] " in answer.replace("\r", "")

@@ -17,8 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wfe_mcp.cli.terminal.screen import question_lines
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.texts import one_line
 from wfe_mcp.workspace.files.programs import program
 from wfe_mcp.workspace.system.shell_words import shell_line
 
@@ -60,7 +60,7 @@ def read_typed_line(prompt: str) -> str:
         terminal = sys.stdin if is_stdin else until_typed.enter_context(Path("/dev/tty").open(encoding="utf-8"))
         if sys.platform != "win32":  # it has no exclusive terminals
             until_typed.enter_context(own_terminal())
-        print(one_line(prompt), end="", file=sys.stderr, flush=True)
+        print(question_lines(prompt), end="", file=sys.stderr, flush=True)
         return terminal.readline().strip()
 
 

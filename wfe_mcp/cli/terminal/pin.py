@@ -17,10 +17,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from wfe_mcp.cli.terminal.screen import talk_line
+from wfe_mcp.cli.terminal.screen import question_lines, talk_line
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, Channel, Person
-from wfe_mcp.core.texts import MARK, one_line
+from wfe_mcp.core.texts import MARK
 from wfe_mcp.engine.approvals.keys import LONGEST, SHORTEST, refuse_unusable_pin
 from wfe_mcp.workspace.system.console import is_terminal
 from wfe_mcp.workspace.system.process import user_name
@@ -169,9 +169,9 @@ def read_pin(pin_fd: int | None, prompt: str) -> str:
 
 def _ask_hidden(prompt: str) -> str:
     if _held:
-        return _read_hidden_line(_held[-1], one_line(prompt))
+        return _read_hidden_line(_held[-1], question_lines(prompt))
     # Windows gives a character above U+FFFF as two halves, which alone are none.
-    return getpass.getpass(one_line(prompt)).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return getpass.getpass(question_lines(prompt)).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _read_hidden_line(terminal: int, prompt: str) -> str:

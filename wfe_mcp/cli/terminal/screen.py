@@ -194,6 +194,11 @@ def terminal_columns() -> int:
     return shutil.get_terminal_size().columns
 
 
+def question_lines(question: str) -> str:
+    """A question in lines that the terminal does not break; the answer is typed behind the last one."""
+    return "\n".join(below_margin(one_line(question), terminal_columns() if sys.stderr.isatty() else None))
+
+
 def talk_line(text: str, before: str = "") -> None:
     """One line on standard error. ``before``: its beginning, which is ours and shown as it is."""
     columns = terminal_columns() if sys.stderr.isatty() else None
