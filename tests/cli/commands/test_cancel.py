@@ -58,7 +58,7 @@ def test_list_says_who_is_waited_for(cli: Terminal) -> None:
 
 
 @needs_pty
-def test_a_question_that_is_wider_than_the_terminal_goes_on_below(cli: Terminal) -> None:
+def test_a_question_that_is_wider_than_the_terminal_continues_below(cli: Terminal) -> None:
     title = "A title of a run that is longer than half of the terminal"
     run = cli.start("note", "--title", title)
     narrow = ("sh", "-c", 'stty columns 80; exec "$@"', "sh")

@@ -99,8 +99,8 @@ class SearchSourceRepository(Repository):
         for before in _entries("event", self._rows(_FAILURES, {"run_id_": run_id, "ref_": seq})):
             new -= {words for _, words in before.texts}
             if of_run:  # it has the failure behind the name of its phase
-                said = tuple(f": {words}" for _, words in before.texts)
-                new = {words for words in new if not words.endswith(said)}
+                endings = tuple(f": {words}" for _, words in before.texts)
+                new = {words for words in new if not words.endswith(endings)}
             if not new:
                 return True
         return False
