@@ -35,3 +35,15 @@ def test_every_operation_says_what_it_does_and_needs_a_token() -> None:
 def test_every_code_has_one_http_status() -> None:
     assert set(STATUS) <= set(CODES)
     assert all(400 <= status_of(code) < 600 for code in CODES)
+
+
+def test_a_question_with_a_parameter_that_its_operation_lacks_is_refused_with_the_nearest_one(program: Program) -> None:
+    refused = program.get("/runs", stauts="running")
+    assert (refused.status, refused.code) == (400, "bad_argument")
+    error = refused.body["error"]
+    assert error["message"] == "GET /api/v1/runs has no parameter 'stauts'."
+    assert error["hint"] == "Did you mean 'status'?"
+    assert [fault["path"] for fault in error["details"]] == ["/query/stauts"]
+    assert program.get("/runs", status="running").status == 200
+    none = program.get("/session", utm_source="mail")
+    assert none.body["error"]["hint"] == "It has none."

@@ -48,7 +48,7 @@ def test_a_program_reads_what_a_completed_run_gives_back_and_how_long_it_took(sc
     program.post("/runs/{run}/start_phase", {"run": run})
     program.post("/runs/{run}/submit_artifact", {"run": run}, phase="plan", artifact={"title": "Tide tables"})
 
-    found = program.get("/runs/{run}", {"run": run}, full=True)
+    found = program.get("/runs/{run}", {"run": run}, detail="full")
 
     assert (found.body["run_state"], found.data["outputs"]["values"]) == (
         "completed",

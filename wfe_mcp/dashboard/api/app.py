@@ -1,17 +1,20 @@
 """The application of the HTTP API, and its OpenAPI document."""
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.concurrency import run_in_threadpool
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from wfe_mcp import __version__
-from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
 from wfe_mcp.core.limits import MESSAGE_BYTES
 from wfe_mcp.dashboard.api import (
     assistant,
@@ -127,6 +130,30 @@ def api(access: Access) -> App:
     return with_access
 
 
+def _parameters(of: Dependant) -> Iterator[str]:
+    """The names of the query parameters of an operation, with those of what it depends on."""
+    yield from (parameter.alias for parameter in of.query_params)
+    for inner in of.dependencies:
+        yield from _parameters(inner)
+
+
+async def _refuse_unknown_parameters(request: Request) -> None:
+    """Refuse a question with a parameter that its operation lacks: a filter that is ignored gives a wrong answer."""
+    if request.method != "GET" or not request.query_params:
+        return
+    route: APIRoute = request.scope["route"]
+    known = list(_parameters(route.dependant))
+    unknown = [name for name in request.query_params if name not in known]
+    if unknown:
+        its = f"Its parameters: {', '.join(known)}." if known else "It has none."
+        raise Refused(
+            "bad_argument",
+            f"GET {request.url.path} has no parameter {unknown[0]!r:.80}.",
+            nearest_hint(unknown[0], known, its),
+            details=tuple(Detail(pointer("query", name), "unknown parameter") for name in unknown),
+        )
+
+
 @cache
 def described_app() -> FastAPI:
     """The paths and their description, made once per process: a request finds its ``Access`` in its state."""
@@ -139,6 +166,7 @@ def described_app() -> FastAPI:
         responses=refusals(),
         generate_unique_id_function=lambda route: route.name,
         servers=[{"url": ROOT}],
+        dependencies=[Depends(_refuse_unknown_parameters)],
     )
     for router in _ROUTERS:
         app.include_router(router)
