@@ -12,7 +12,7 @@ from tests.dashboard.stage import Stage
 from tests.engine.scene import HUMAN, Scene, phase
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
-from wfe_mcp.engine.history.rollback import undo
+from wfe_mcp.engine.history.rollback import rollback, undo
 from wfe_mcp.engine.runs import control
 
 Visit = Callable[[str], Tab_]
@@ -116,3 +116,10 @@ def test_activity_says_what_happened_in_sentences(scene: Scene, stage: Stage, vi
     expect(shown.locator(".events")).to_contain_text("Recorded")
     lines.first.get_by_role("button").click()
     expect(shown.get_by_role("dialog")).to_contain_text("ApprovalAsked")
+
+
+def test_a_state_of_an_attempt_is_said_in_words(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan"), phase("build", needs=["plan"]))
+    scene.do(run, "plan")
+    rollback(scene.engine, HUMAN, run, "plan")
+    expect(visit(f"/runs/{run}/lineage").locator(".lineage")).to_contain_text("rolled back")

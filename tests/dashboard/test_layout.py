@@ -129,3 +129,18 @@ def test_what_a_role_lacks_stays_in_its_box_in_settings(scene: Scene, visit: Vis
         shown = visit("/settings", width)
         expect(shown.locator(".lines .state", has_text="has no key")).to_be_visible()
         assert tab.overflow == 0
+
+
+def test_the_name_of_a_template_is_in_one_line_and_the_tabs_of_a_phase_do_not_scroll_up_and_down(
+    scene: Scene, visit: Visit
+) -> None:
+    for name in ("plan_generate_review", "drill"):
+        run = scene.start(
+            phase("plan"), name=name, title="A cell keeps its line breaks, in every format, also in HTML and LaTeX"
+        )
+    shown = visit("/runs", 1280)
+    assert lines(shown.get_by_role("cell", name="plan_generate_review", exact=True)) == 1
+    shown.evaluate("(to) => { location.hash = to; }", f"/runs/{run}/list/plan")
+    tabs = shown.get_by_role("tablist", name="About the phase")
+    expect(tabs).to_be_visible()
+    assert tabs.evaluate("(tabs) => getComputedStyle(tabs).overflowY") == "hidden"

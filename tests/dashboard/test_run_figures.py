@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from tests.dashboard.stage import Stage
 from tests.dashboard.test_navigation import Visit, visit
 from tests.engine.call_scene import DOLLAR, MODEL, dollars, job, listener
-from tests.engine.scene import Scene
+from tests.engine.scene import Scene, approval, expr, phase
 
 __all__ = ["visit"]
 
@@ -57,3 +57,29 @@ def test_a_run_without_models_says_nothing_of_tokens_and_one_with_them_what_is_m
     expect(rows.nth(2)).to_contain_text("$0.50")
     expect(rows.nth(0)).to_contain_text("not reported")
     expect(rows.nth(4)).not_to_contain_text("not reported")
+
+
+def test_a_run_shows_what_it_was_given_whole_and_folds_what_is_long(scene: Scene, visit: Visit) -> None:
+    goal = "A cell keeps its line breaks.\nNow they become spaces, also in HTML."
+    long = "\n".join(f"step {number}" for number in range(40))
+    fields = {name: {"type": "string"} for name in ("goal", "steps", "mood")}
+    fields["mood"]["default"] = "calm"
+    inputs = {"goal": goal, "steps": long, "mood": "calm"}
+    shown = visit(f"/runs/{scene.start(phase('plan'), schema={'type': 'object', 'properties': fields}, inputs=inputs)}")
+    given = shown.locator("dl[aria-label=Inputs]")
+    expect(given.locator("dd").first).to_have_text(goal, use_inner_text=True)
+    expect(given).not_to_contain_text("calm")
+    expect(given.get_by_text("step 39")).to_be_hidden()
+    given.locator("summary").click()
+    expect(given.get_by_text("step 39")).to_be_visible()
+
+
+def test_two_gates_of_a_kind_have_each_its_own_verdict(scene: Scene, visit: Visit) -> None:
+    run = scene.start(
+        phase("plan", *({**expr("${1 == 1}"), "rule": f"{name} rule"} for name in ("First", "Second")), approval())
+    )
+    scene.do(run, "plan")
+    gates = visit(f"/runs/{run}/list/plan").locator("aside [role=tabpanel] li")
+    expect(gates.nth(0)).to_contain_text("First rule")
+    expect(gates.nth(1)).to_contain_text("Second rule")
+    expect(gates.nth(2)).to_contain_text("awaiting")

@@ -915,6 +915,10 @@ export interface Input {
   is_default?: boolean;
 }
 
+export interface InputList {
+  inputs: Input[];
+}
+
 export interface ItemCard {
   id: string;
   kind: string;

@@ -11,6 +11,7 @@ import { send } from "./pin";
 import { usePromise } from "./promise";
 import { go, to } from "./route";
 import { Operations } from "./operations";
+import { RunInputs } from "./run_inputs";
 import { useRole } from "./session";
 import { Events, Lineage, Checkpoints } from "./run_history";
 import { Stopped } from "./remedies";
@@ -58,6 +59,7 @@ export function Run({ run, tab, phase }: { run: string; tab: string; phase: stri
     <>
       <Crumbs items={[{ text: "Runs", to: "#/runs" }, folder(data.worktree ?? ""), run]} />
       <Head run={run} state={state} waiting={about.answer?.waiting_on ?? ""} data={data} nodes={nodes} reload={about.reload} />
+      <RunInputs run={run} title={data.title ?? ""} />
       <Figures data={data} nodes={nodes} timeline={timeline.data} />
       {failed ? (
         <Stopped run={run} project={data.project} phase={failed.phase} reason={failed.reason ?? ""} />

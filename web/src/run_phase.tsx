@@ -86,7 +86,8 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
           (node.gates.length ? (
             <ul className="stack">
               {node.gates.map((gate, index) => {
-                const verdict = phase?.verdicts?.find((one) => one.gate === gate.gate);
+                const before = node.gates.slice(0, index).filter((one) => one.gate === gate.gate).length; // a phase may have several of a kind
+                const verdict = phase?.verdicts?.filter((one) => one.gate === gate.gate)[before];
                 return (
                   <li key={index}>
                     <Gates gates={[gate]} /> <b>{gate.gate}</b> {gate.state} {gate.weakened && <Flag kind="weak">weakened</Flag>} {verdict?.level && <span className="tag">{verdict.level}</span>}

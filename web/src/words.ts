@@ -14,7 +14,7 @@ const LOOKS: Record<string, Look> = {
   completed: "passed", passed: "passed", pass: "passed",
   failed: "failed", fail: "failed", blocked: "failed", rejected: "failed",
   skipped: "skipped", cancelled: "skipped", paused: "skipped", "not run": "pending",
-  superseded: "old", warning: "warning", weakened: "weak", forced: "warning",
+  superseded: "old", rolled_back: "old", warning: "warning", weakened: "weak", forced: "warning",
   active: "running", done: "passed", dropped: "skipped", proposed: "waiting", accepted: "passed", validated: "passed", falsified: "failed", inconclusive: "warning", supports: "passed", contradicts: "failed", error: "warning", neither: "pending", deprecated: "old",
 };
 
@@ -29,7 +29,7 @@ export const mark = (state: string): string => MARKS[state] ?? "wait";
 const STATES: Record<string, string> = {
   pending: "not started", ready: "ready to start", running: "running", gating: "being checked",
   completed: "passed", failed: "failed", skipped: "skipped", superseded: "superseded", waiting: "waiting", paused: "paused",
-  cancelled: "cancelled", blocked: "blocked",
+  cancelled: "cancelled", blocked: "blocked", rolled_back: "rolled back",
 };
 
 export const stateWord = (state: string): string => (state === "awaiting" ? `waiting for ${person()}` : (STATES[state] ?? state));

@@ -288,3 +288,13 @@ def test_a_run_whose_record_cannot_be_read_hides_no_other_on_the_page(scene: Sce
     board, week = person.get("/board", template="drill").data, person.get("/stats/week").data
     assert f"wfe-mcp verify {damaged}" in board["warnings"][0]
     assert f"wfe-mcp verify {damaged}" in week["warnings"][0]
+
+
+def test_the_inputs_of_a_run_say_which_are_as_in_the_template(scene: Scene, program: Program) -> None:
+    fields = {"size": {"type": "integer", "default": 3}, "goal": {"type": "string"}}
+    scene.define(phase("plan"), schema={"type": "object", "properties": fields})
+    run = program.post("/runs", template="drill", inputs={"goal": "ship"}).body["run"]
+    assert program.get("/runs/{run}/inputs", {"run": run}).data["inputs"] == [
+        {"name": "goal", "value": "ship"},
+        {"name": "size", "value": 3, "is_default": True},
+    ]

@@ -1,4 +1,4 @@
-"""Operations that show runs as pictures: graph, timeline, lineage, checkpoints, board."""
+"""Operations that show runs as the pages of the application need them: inputs, graph, timeline, lineage, checkpoints, board."""
 
 from contextlib import suppress
 
@@ -12,12 +12,21 @@ from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import reply, view_reply
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.answers.rollback import checkpoint_list
+from wfe_mcp.views.approvals.inputs import InputList, input_list
 from wfe_mcp.views.history.board import BoardView, board
 from wfe_mcp.views.history.graph import GraphView, LineageView, TimelineView, graph_view, lineage_view, timeline_view
 from wfe_mcp.views.reports.envelopes import overview_of, overviews_of
 from wfe_mcp.views.runs.checkpoints import CheckpointList
 
 router = APIRouter(tags=["runs"])
+
+
+@router.get("/runs/{run}/inputs", response_model=answer_of(InputList))
+def list_inputs(caller: Reads, run: str) -> JSONResponse:
+    """What a run was started with: the inputs that were given first, then those that are as in the template."""
+    engine = caller.engine_of(run)
+    view = input_list(engine, overview_of(engine, run))
+    return view_reply(plural(len(view.inputs), "input"), view)
 
 
 @router.get("/runs/{run}/graph", response_model=answer_of(GraphView))

@@ -32,13 +32,13 @@ from wfe_mcp.store.records.runs import EvidenceRecord, LoadedRun, RevisionRecord
 from wfe_mcp.views.approvals.changes import changes_of, delivery_of
 from wfe_mcp.views.approvals.deployments import deployments_shown, unusual_deployments
 from wfe_mcp.views.approvals.evidence import besides_opinions, gate_lines, opinions_shown
+from wfe_mcp.views.approvals.inputs import inputs_shown
 from wfe_mcp.views.approvals.model import (
     ApprovalView,
     ArtifactShown,
     AttachmentShown,
     AttemptShown,
     Change,
-    Input,
     Prompt,
     Target,
     shown_sha256,
@@ -54,7 +54,6 @@ from wfe_mcp.views.runs.requests import DecisionLine, Unusual
 from wfe_mcp.views.runs.verdicts import how_it_ended
 from wfe_mcp.views.values.diff import difference
 from wfe_mcp.views.values.model import plain, view_of
-from wfe_mcp.workflow.load import input_schemas
 from wfe_mcp.workflow.model import ApprovalGate
 from wfe_mcp.workspace.files.mirror import artifact_path, attempt_folder
 from wfe_mcp.workspace.files.project_files import read_if_there
@@ -221,7 +220,7 @@ def recorded_view(engine: Engine, tx: Tx, run_overview: Overview, attempt: Attem
         phrase=gate.phrase or "",
         sha256=attempt.sha256 or "",
         tree=attempt.tree or attempt.asked_tree or "",
-        inputs=tuple(_inputs(run_overview, path, inputs_at(tx, record, state, path))),
+        inputs=inputs_shown(run_overview.plan.template_of(path).inputs, inputs_at(tx, record, state, path)),
         not_done=not_done(tx, run_overview, rows.evidence, rows.decisions),
         target=_target(engine, tx, run_overview, attempt),
         prompt=_prompt(engine, tx, run_overview, attempt) if stage is Stage.BEFORE else None,
@@ -240,14 +239,6 @@ def recorded_view(engine: Engine, tx: Tx, run_overview: Overview, attempt: Attem
             if attachment.phase == path and attachment.attempt in made_in
         ),
     )
-
-
-def _inputs(run_overview: Overview, path: PhasePath, inputs: Mapping[str, Any]) -> Iterator[Input]:
-    """What the run is about: the inputs that were given first, then those that are as in the template."""
-    declared = input_schemas(run_overview.plan.template_of(path).inputs)
-    usual = {name: own["default"] for name, own in declared.items() if "default" in own}
-    all_inputs = [Input(name, value, name in usual and usual[name] == value) for name, value in inputs.items()]
-    yield from sorted(all_inputs, key=lambda each: each.is_default)
 
 
 def question_of(run_overview: Overview, attempt: Attempt) -> str:
