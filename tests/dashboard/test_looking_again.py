@@ -153,3 +153,47 @@ def test_what_a_person_typed_is_still_there_when_files_changed_and_it_is_asked_a
     assert "shop.py, line 2: Round it." in said
     assert "Name the unit." in said
     assert tab.console == []
+
+
+def test_a_key_that_is_about_the_whole_change_shows_it_first(scene: Scene, page: Page, tab: Tab) -> None:
+    _, request = sent_back_once(scene)
+    shown = tab.page
+    shown.goto(link(scene.engine, page.port))
+    is_live(shown)
+    shown.evaluate("(to) => { location.hash = to; }", f"/inbox/{request}")
+    part = shown.get_by_role("button", name="Since attempt 1")
+    whole = shown.locator("#change > .filewrap", has_text="left.py")
+    part.click()
+    expect(whole).to_be_hidden()
+    shown.keyboard.press("c")
+    expect(shown.get_by_role("textbox", name="Comment")).to_be_focused()
+    shown.keyboard.press("Escape")
+    for show in (lambda: shown.keyboard.press("v"), lambda: shown.locator(".outline a", has_text="left.py").click()):
+        part.click()
+        expect(whole).to_be_hidden()
+        show()
+        expect(whole).to_be_visible()
+
+
+def test_what_was_sent_back_is_read_with_every_comment_beside_what_came_of_it(
+    scene: Scene, page: Page, tab: Tab
+) -> None:
+    run, request = sent_back_once(scene)
+    shown = tab.page
+    shown.goto(link(scene.engine, page.port))
+    is_live(shown)
+    shown.evaluate("(to) => { location.hash = to; }", f"/inbox/{request}")
+    comment_on(shown.locator("#change > .filewrap", has_text="shop.py").locator("tr.add").first, "Round it.")
+    shown.get_by_role("button", name="Send back").first.click()
+    shown.get_by_label("What should be different?").fill("Nearly.")
+    shown.locator(".decide input[type=password]").fill(PIN)
+    shown.get_by_role("button", name="Sign and send back").click()
+    end = shown.locator(".note", has_text="Rejected by")
+    expect(end).to_contain_text("Nearly.\n\nComments on lines:\n- shop.py:", use_inner_text=True)
+
+    scene.do(run, "plan", {"title": "a third title"})
+    shown.evaluate("(to) => { location.hash = to; }", f"/inbox/{asked(scene, run)}")
+    earlier = shown.locator("#attempts details").last
+    expect(earlier.locator("summary")).to_contain_text("Nearly. …")
+    expect(earlier.locator(".detail")).to_contain_text("Round it.")
+    expect(earlier.locator(".detail")).to_be_visible()

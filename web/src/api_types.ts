@@ -217,6 +217,7 @@ export interface AttemptShown {
   number: number;
   state: string;
   reason?: string;
+  whole?: string;
 }
 
 export interface Backlog {

@@ -1,7 +1,7 @@
 // One decision. The server renders what is shown, once for every browser; here is what needs a script: the bar that decides,
 // keys, drafts of comments on lines, marks of viewed files, and reloading when something happens.
 import { useEffect, useLayoutEffect, useMemo, useRef, useState, type MouseEvent, type RefObject } from "react";
-import { createPortal } from "react-dom";
+import { createPortal, flushSync } from "react-dom";
 import { query, useAsk } from "./api";
 import type { ApprovalView, DecisionData, DecisionPage, InboxView } from "./api_types";
 import { type Choice, Bar } from "./decision_bar";
@@ -13,7 +13,7 @@ import { NotThere, Waiting } from "./parts";
 import { Position } from "./position";
 import { Present } from "./present";
 import { go, to } from "./route";
-import { Since } from "./since";
+import { Since, WHOLE } from "./since";
 import { age } from "./words";
 
 export function Decision({ request, at, inbox, takesPin }: { request: string; at: string; inbox: InboxView | null; takesPin: boolean }) {
@@ -78,13 +78,17 @@ function Mounted({ root, html, clicked }: { root: RefObject<HTMLDivElement | nul
 }
 
 /** Links of the plain page lead to the same in the application; the other ones to a tab of their own. */
-function follow(event: MouseEvent, ways: Record<string, () => void>): void {
+function follow(event: MouseEvent, ways: Record<string, () => void>, show?: () => void): void {
   const link = (event.target as Element).closest("a");
   const path = link?.getAttribute("href") ?? "";
   if (!link || event.ctrlKey || event.metaKey || path.startsWith("#/")) return;
   const decision = /^\/decide\/([^/?#]+)$/.exec(path)?.[1];
   const way = path.startsWith("#")
-    ? () => document.getElementById(path.slice(1))?.scrollIntoView()
+    ? () => {
+        const place = document.getElementById(path.slice(1));
+        if (place?.closest("[hidden]")) show?.();
+        place?.scrollIntoView();
+      }
     : (ways[path.replace(/#.*/, "")] ?? (decision && (() => go(to("inbox", decision)))));
   if (way) {
     event.preventDefault();
@@ -151,6 +155,7 @@ function Open({ data, shown, html, at, takesPin, reload, split, toggleSplit }: {
   const [talking, setTalking] = useState("");
   const [choice, setChoice] = useState<Choice>("");
   const [file, setFile] = useState(-1);
+  const [since, setSince] = useState(WHOLE);
   const { files, outline } = usePlaces(root, html);
   const here = files[Math.max(0, file)]?.details;
   const gone = data.buttons?.includes("Reject") ? Object.keys(drafts).filter((name) => !html.includes(`value="${name}"`)) : [];
@@ -168,8 +173,11 @@ function Open({ data, shown, html, at, takesPin, reload, split, toggleSplit }: {
     setViewed(on ? [...new Set([...viewed, details.id])] : viewed.filter((each) => each !== details.id));
     details.open = !on;
   };
+  /** Comments and marks are about the whole change: where a part of it is shown, nobody would see what a key does. */
+  const showWhole = () => flushSync(() => setSince(WHOLE));
   const goFile = (by: number) => {
     const next = Math.min(files.length - 1, Math.max(0, file + by));
+    showWhole();
     setFile(next);
     files[next]?.details.scrollIntoView();
   };
@@ -177,8 +185,14 @@ function Open({ data, shown, html, at, takesPin, reload, split, toggleSplit }: {
   useKeys({
     n: () => goFile(1),
     p: () => goFile(-1),
-    c: () => setTalking((here?.querySelector(".add button.talk") ?? here?.querySelector("button.talk"))?.getAttribute("value") ?? ""),
-    v: () => here && view(here, !viewed.includes(here.id)),
+    c: () => {
+      showWhole();
+      setTalking((here?.querySelector(".add button.talk") ?? here?.querySelector("button.talk"))?.getAttribute("value") ?? "");
+    },
+    v: () => {
+      showWhole();
+      if (here) view(here, !viewed.includes(here.id));
+    },
     a: () => setChoice("approve"),
     s: () => setChoice("reject"),
     x: () => setChoice("reject"),
@@ -194,12 +208,12 @@ function Open({ data, shown, html, at, takesPin, reload, split, toggleSplit }: {
   const clicked = (event: MouseEvent) => {
     const talk = (event.target as Element).closest("button.talk");
     if (talk) setTalking(talk.getAttribute("value") ?? "");
-    else follow(event, { "/": () => go("#/inbox"), [`/edit/${id}`]: edit, [`/decide/${id}`]: toggleSplit, [`/decide/${id}?split=1`]: toggleSplit });
+    else follow(event, { "/": () => go("#/inbox"), [`/edit/${id}`]: edit, [`/decide/${id}`]: toggleSplit, [`/decide/${id}?split=1`]: toggleSplit }, showWhole);
   };
   return (
     <>
       <Mounted root={root} html={html} clicked={clicked} />
-      <Since root={root} html={html} />
+      <Since root={root} html={html} chosen={since} setChosen={setSince} />
       {files.map(({ details, mark }) =>
         createPortal(
           <>

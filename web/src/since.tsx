@@ -1,16 +1,15 @@
 // Which change is shown: since the run began, or since a later moment that the person knows.
-import { useEffect, useLayoutEffect, useState, type RefObject } from "react";
+import { useLayoutEffect, useState, type RefObject } from "react";
 import { createPortal } from "react-dom";
 import { Segments } from "./parts";
 import { capital } from "./words";
 
 /** Files that unfold with their change. */
 const MOST_OPEN = 20;
-const WHOLE = "Since the run began";
+export const WHOLE = "Since the run began";
 
 /** The server folds the later changes below the whole one; here one of them takes its place. */
-export function Since({ root, html }: { root: RefObject<HTMLElement | null>; html: string }) {
-  const [chosen, setChosen] = useState(WHOLE);
+export function Since({ root, html, chosen, setChosen }: { root: RefObject<HTMLElement | null>; html: string; chosen: string; setChosen: (name: string) => void }) {
   const [place, setPlace] = useState<HTMLElement | null>(null);
   const [names, setNames] = useState<string[]>([]);
   useLayoutEffect(() => {
@@ -26,7 +25,7 @@ export function Since({ root, html }: { root: RefObject<HTMLElement | null>; htm
     setNames([WHOLE, ...later.map((each) => capital(`since ${each.dataset.since}`))]);
     return () => made.remove();
   }, [root, html]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const section = root.current?.querySelector<HTMLElement>("#change");
     for (const each of section?.querySelectorAll<HTMLElement>(":scope > :not(header)") ?? []) {
       const is = each.dataset.since === undefined ? WHOLE : capital(`since ${each.dataset.since}`);

@@ -116,7 +116,8 @@ def attempts_section(approval: ApprovalView) -> Html:
             looks.get(attempt.state, ""),
             attempt.reason,
             "",
-            None,
+            tag("p", shorten_text(attempt.whole), class_="detail words") if attempt.whole else None,
+            is_open=bool(attempt.whole) and attempt is approval.attempts[-1],
         )
         for attempt in approval.attempts
     ]

@@ -345,9 +345,10 @@ class _Lines:
     def _attempts(self) -> None:
         if self._view.attempts:
             self._title("attempts")
-            self._screen.table(
-                (), [(str(attempt.number), attempt.state, attempt.reason) for attempt in self._view.attempts], "  "
-            )
+            for attempt in self._view.attempts:
+                self._screen.table((), [(str(attempt.number), attempt.state, attempt.reason)], "  ")
+                if attempt.whole:
+                    self._print_cut([f"      {line}".rstrip() for line in _lines(attempt.whole)], _MOST_OF_SUGGESTION)
 
     def _add_attachments(self) -> None:
         if self._view.attachments:

@@ -226,11 +226,12 @@ class AttachmentShown:
 
 @dataclass(frozen=True, slots=True)
 class AttemptShown:
-    """An earlier attempt at the phase, and how it ended."""
+    """An earlier attempt at the phase, and how it ended. ``reason``: its first line. ``whole``: of one that was sent back all of it, where it has more."""
 
     number: int
     state: str
     reason: str = ""
+    whole: str = ""
 
 
 @dataclass(frozen=True, slots=True)

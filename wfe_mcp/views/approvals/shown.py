@@ -229,7 +229,7 @@ def recorded_view(engine: Engine, tx: Tx, run_overview: Overview, attempt: Attem
         evidence=lines,
         opinions=opinions_shown(lines, gates, attempt, evidence, rows.opinions),
         attempts=tuple(
-            AttemptShown(earlier.number, how_it_ended(earlier), _reason(earlier))
+            AttemptShown(earlier.number, how_it_ended(earlier), *_reason(earlier))
             for earlier in state.attempts[path]
             if earlier is not attempt and str(earlier.status) in _ENDED
         ),
@@ -255,11 +255,13 @@ def question_of(run_overview: Overview, attempt: Attempt) -> str:
     return f"Approve {attempt.phase} {of}?"
 
 
-def _reason(attempt: Attempt) -> str:
+def _reason(attempt: Attempt) -> tuple[str, str]:
     failed = [verdict.message for verdict in attempt.verdicts if verdict.kind is not VerdictKind.PASS]
     text = (attempt.reason or (failed[-1] if failed else "")).strip()
     first = text.partition("\n")[0][:300]
-    return first if first == text else f"{first}…"
+    if first == text:
+        return first, ""
+    return f"{first} …", text if attempt.fail_kind == "rejected" else ""
 
 
 def _prompt(engine: Engine, tx: Tx, run_overview: Overview, attempt: Attempt) -> Prompt:
