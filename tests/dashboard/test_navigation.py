@@ -203,3 +203,30 @@ def test_what_is_begun_on_the_page_of_a_project_is_of_that_project(scene: Scene,
     expect(shown.get_by_label("Project")).to_have_value(shop.engine.project_id)
     shown.get_by_role("button", name="Start the run").click()
     expect(shown.get_by_role("navigation", name="Breadcrumb")).to_contain_text(shop.root.name)
+
+
+def test_the_inputs_of_a_new_run_outlive_a_reload_and_are_gone_once_it_is_started(scene: Scene, visit: Visit) -> None:
+    scene.define(phase("plan"))
+    shown = visit("/start/drill")
+    shown.get_by_label("goal").fill("Sort the roads")
+    shown.get_by_label("Title").fill("Roads")
+    shown.reload()
+    expect(shown.get_by_label("goal")).to_have_value("Sort the roads")
+    expect(shown.get_by_label("Title")).to_have_value("Roads")
+    shown.get_by_role("button", name="Start the run").click()
+    expect(shown.locator("h1")).to_have_text("Roads")
+    to(shown, "/start/drill")
+    expect(shown.get_by_label("goal")).to_have_value("")
+
+
+def test_a_page_that_cannot_be_drawn_says_so_and_the_others_work(visit: Visit) -> None:
+    def broken(route: Route) -> None:
+        route.fulfill(json={"ok": True, "data": {"runs": [None]}})
+
+    shown = visit()
+    shown.route("**/api/v1/runs?*", broken)
+    to(shown, "/runs")
+    expect(shown.locator("h1")).to_have_text("This page cannot be shown")
+    expect(shown.get_by_role("button", name="Load it again", exact=True)).to_be_visible()
+    to(shown, "/templates")
+    expect(shown.locator("h1")).to_have_text("Templates")

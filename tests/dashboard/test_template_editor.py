@@ -121,3 +121,59 @@ def test_a_template_that_cannot_be_read_is_named_where_one_is_chosen(scene: Scen
         expect(shown.get_by_text("One template cannot be read:")).to_be_visible()
     shown.get_by_role("link", name="mine", exact=True).click()
     expect(shown.get_by_role("alert")).to_contain_text("it looks like YAML")
+
+
+def test_what_was_edited_outlives_a_reload_and_can_be_discarded(scene: Scene, visit: Visit) -> None:
+    scene.define(phase("plan"), title="A drill")
+    shown = visit("/templates/drill")
+    title = shown.get_by_label("Title of the template")
+    expect(title).to_have_value("A drill")
+    title.fill("A long drill")
+    for leave in (shown.reload, lambda: (shown.evaluate("location.hash = '/inbox'"), shown.go_back())):
+        leave()
+        expect(title).to_have_value("A long drill")
+        expect(shown.get_by_role("button", name="Save a version")).to_be_enabled()
+    shown.get_by_role("button", name="Discard the changes").click()
+    expect(title).to_have_value("A drill")
+    shown.reload()
+    expect(title).to_have_value("A drill")
+    expect(shown.get_by_role("button", name="Save a version")).to_be_disabled()
+
+
+def test_a_new_phase_is_open_to_be_filled_in_and_stays_so_while_it_gets_its_name(scene: Scene, visit: Visit) -> None:
+    scene.define(phase("plan"))
+    shown = visit("/templates/drill")
+    shown.get_by_role("button", name="Add a phase").click()
+    name = shown.get_by_label("Id", exact=True).last
+    expect(name).to_have_value("phase_2")
+    name.fill("")
+    name.press_sequentially("build")
+    expect(name).to_have_value("build")
+    expect(name).to_be_focused()
+
+
+def test_the_name_of_a_copy_is_typed_over_the_proposed_one(scene: Scene, visit: Visit) -> None:
+    scene.define(phase("plan"))
+    shown = visit("/templates/drill")
+    shown.get_by_role("button", name="Clone…").click()
+    shown.keyboard.type("other")
+    expect(shown.get_by_label("Name of the copy")).to_have_value("other")
+
+
+def test_a_definition_that_no_form_shows_is_refused_as_text_and_the_page_stays(scene: Scene, visit: Visit) -> None:
+    scene.define(phase("plan"))
+    shown = visit("/templates/drill/json")
+    text = shown.get_by_label("Definition as JSON")
+    for typed in ('{"phases": [null]}', '{"phases": [{"id": "a", "gates": [3]}]}', "[]", "{"):
+        text.fill(typed)
+        expect(shown.get_by_text("This is not a template yet")).to_be_visible()
+        expect(text).to_have_value(typed)
+
+
+def test_a_new_phase_has_a_schema_that_there_is(scene: Scene, visit: Visit) -> None:
+    scene.define(phase("plan"))
+    shown = visit("/templates/drill")
+    shown.get_by_role("button", name="Add a phase").click()
+    expect(shown.get_by_text("Checking…")).to_be_visible()
+    expect(shown.get_by_text("Checking…")).to_be_hidden()
+    expect(shown.locator("main")).not_to_contain_text("no schema is named")

@@ -3,6 +3,7 @@ import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import { Activity } from "./activity";
 import { useAsk, useLive, type Refused } from "./api";
 import type { InboxView, NewsView, SessionView } from "./api_types";
+import { Boundary } from "./boundary";
 import { AskFor } from "./ask_for";
 import { ArtifactPage } from "./artifact";
 import { Assistant } from "./assistant";
@@ -66,7 +67,7 @@ function page(route: Route, inbox: InboxView | null, error: Refused | null, news
     case "board":
       return <Board news={news} />;
     case "start":
-      return <Start template={first ?? ""} started={reload} />;
+      return <Start key={first} template={first ?? ""} started={reload} />;
     case "templates":
       return <Templates name={first ?? ""} view={second ?? ""} />;
     case "queue":
@@ -235,7 +236,7 @@ export function App() {
         </button>
       </header>
       <main ref={main} tabIndex={-1} className={WIDE.includes(route.page) ? "wide" : ""}>
-        {page(route, inbox, error, news, takesPin, reload)}
+        <Boundary at={address}>{page(route, inbox, error, news, takesPin, reload)}</Boundary>
       </main>
       <PinHost takesPin={takesPin} />
       <ReplaceHost />

@@ -20,3 +20,6 @@ export function useDraft<T>(key: string, start: T): [T, (value: T) => void] {
     },
   ];
 }
+
+/** What was typed is sent: the next form begins without it. */
+export const forget = (key: string): void => sessionStorage.removeItem(`wfe-draft ${key}`);

@@ -1,7 +1,7 @@
 // Start a run: a template, then its inputs as a form.
-import { useState } from "react";
 import { query, useAct, useAsk } from "./api";
 import type { TemplateList } from "./api_types";
+import { forget, useDraft } from "./draft";
 import { ProjectChoice, useProject } from "./in_project";
 import { Cli, NotThere, Problem, Waiting } from "./parts";
 import { send } from "./pin";
@@ -17,14 +17,19 @@ const shell = (value: unknown): string => {
   return /^[\w./:@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 };
 
+interface Draft {
+  values: Record<string, unknown>;
+  title: string;
+  auto: boolean;
+}
+
 export function Start({ template, started }: { template: string; started: () => void }) {
   const at = useProject({ one: true });
   const project = at.id;
   const { data, error } = useAsk<TemplateList>(`/templates${query({ project })}`, () => false);
   const whole = useAsk<{ template: { inputs?: Schema } & Record<string, unknown> }>(template ? `/templates/${encodeURIComponent(template)}${query({ project })}` : null, () => false);
-  const [values, setValues] = useState<Record<string, unknown>>({});
-  const [title, setTitle] = useState("");
-  const [auto, setAuto] = useState(true);
+  const [draft, setDraft] = useDraft<Draft>(`start ${template}`, { values: {}, title: "", auto: true });
+  const { values, title, auto } = draft;
   const [act, busy, refused] = useAct();
   const isAuthor = useRole("author", project);
   const chosen = data?.templates.find((each) => each.name === template);
@@ -80,21 +85,22 @@ export function Start({ template, started }: { template: string; started: () => 
             event.preventDefault();
             act(async () => {
               const made = await send<unknown>("/runs", { template, inputs: values, title, project, auto });
+              forget(`start ${template}`);
               started();
               go(to("runs", made.run ?? ""));
             });
           }}
         >
           <ProjectChoice at={at} one />
-          <SchemaForm schema={schema} values={values} change={setValues} faults={refused?.details ?? []} />
+          <SchemaForm schema={schema} values={values} change={(next) => setDraft({ ...draft, values: next })} faults={refused?.details ?? []} />
           <label className="field">
             <span>
               Title <span className="hint">what the run is about; else its inputs say it</span>
             </span>
-            <input type="text" value={title} onChange={(event) => setTitle(event.target.value)} />
+            <input type="text" value={title} onChange={(event) => setDraft({ ...draft, title: event.target.value })} />
           </label>
           <label className="row">
-            <input type="checkbox" checked={auto} onChange={(event) => setAuto(event.target.checked)} /> Go on by itself when a phase passes
+            <input type="checkbox" checked={auto} onChange={(event) => setDraft({ ...draft, auto: event.target.checked })} /> Go on by itself when a phase passes
           </label>
           <span className="row wrap">
             <button className="btn solid" disabled={busy || !isAuthor} title={command}>

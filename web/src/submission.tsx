@@ -2,7 +2,7 @@
 import { useEffect, useState } from "react";
 import { Refused, query, useAct, useAsk } from "./api";
 import type { ActivityView, Fault, FormView } from "./api_types";
-import { useDraft } from "./draft";
+import { forget, useDraft } from "./draft";
 import { Cli, Crumbs, NotThere, Problem, Segments, State, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
@@ -49,7 +49,7 @@ function Form({ run, data }: { run: string; data: FormView }) {
       } catch (reason) {
         if (!(reason instanceof Refused) || reason.code !== "gate_failed") throw reason; // it is stored: the run says what failed
       }
-      sessionStorage.removeItem(`wfe-draft ${run} ${data.phase} ${data.attempt}`);
+      forget(`${run} ${data.phase} ${data.attempt}`);
       go(to("runs", run, "list", data.phase));
     });
   return (

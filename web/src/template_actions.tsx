@@ -27,7 +27,7 @@ export function Clone({ name, close }: { name: string; close: () => void }) {
       >
         <label className="field">
           <span>Name of the copy</span>
-          <input type="text" required autoFocus value={into} onChange={(event) => setInto(event.target.value)} />
+          <input type="text" required autoFocus value={into} onFocus={(event) => event.target.select()} onChange={(event) => setInto(event.target.value)} />
         </label>
         <Problem error={error} />
         <Cli text={`wfe-mcp templates clone ${name} ${into}`} />

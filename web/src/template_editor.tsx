@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useState } from "react";
 import { Refused, ask, useAct, useAsk } from "./api";
 import type { Fault, KeptView, TemplateSchema, TemplateView } from "./api_types";
+import { useDraft } from "./draft";
 import { gateKinds } from "./gate_form";
 import { Graph, type GraphNode } from "./graph";
 import { Icon } from "./icons";
@@ -24,7 +25,7 @@ export function Editor({ name, view }: { name: string; view: string }) {
   const found = useAsk<TemplateSchema>("/template-schema", () => false);
   const schema = (found.data?.json_schema ?? {}) as Schema;
   const kinds = useMemo(() => gateKinds(schema), [schema]);
-  const [edited, setEdited] = useState<Json | null>(null);
+  const [edited, setEdited] = useDraft<Json | null>(`template ${name}`, null);
   const [typed, setTyped] = useState<string | null>(null);
   const [notJson, setNotJson] = useState("");
   const [faults, setFaults] = useState<Fault[]>([]);
@@ -120,7 +121,7 @@ export function Editor({ name, view }: { name: string; view: string }) {
           <Segments label="View" names={["Form", "JSON", "Changes"]} now={now} choose={(next) => go(next === "Form" ? to("templates", name) : to("templates", name, next === "JSON" ? "json" : "diff"))} />
           {isAdmin && <label className="btn">
             Import…
-            <input type="file" accept=".json,application/json" className="hidden" onChange={(event) => void event.target.files?.[0]?.text().then((read) => { try { change(JSON.parse(read) as Json); } catch (reason) { setNotJson((reason as Error).message); } })} />
+            <input type="file" accept=".json,application/json" className="hidden" onChange={(event) => void event.target.files?.[0]?.text().then((read) => { try { change(readable(read)); } catch (reason) { setNotJson((reason as Error).message); } })} />
           </label>}
           <button type="button" className="btn" title={`wfe-mcp templates export ${name}`} onClick={download}>
             Export
@@ -133,6 +134,11 @@ export function Editor({ name, view }: { name: string; view: string }) {
               <button type="button" className="btn" disabled={busy || edited !== null} title={`wfe-mcp templates default ${name}`} onClick={() => use("default")}>
                 Make it the default
               </button>
+              {edited && (
+                <button type="button" className="btn" onClick={() => { setEdited(null); setTyped(null); setNotJson(""); setFaults([]); }}>
+                  Discard the changes
+                </button>
+              )}
               <button type="button" className="btn solid" disabled={busy || !edited || notJson !== ""} title="wfe-mcp templates import FILE" onClick={save}>
                 Save a version
               </button>
@@ -154,7 +160,7 @@ export function Editor({ name, view }: { name: string; view: string }) {
       {(saved || name.includes("@")) && <TrustIt key={saved || name} name={saved ? saved.replace(" ", "@") : name} done={reload} />}
       {(faults.length > 0 || notJson) && (
         <div className="problems" role="status">
-          <b>{notJson ? "This is not JSON yet" : faults.length === 1 ? "1 problem" : `${faults.length} problems`}</b>
+          <b>{notJson ? "This is not a template yet" : faults.length === 1 ? "1 problem" : `${faults.length} problems`}</b>
           {notJson && <span>{notJson}</span>}
           {faults.map((fault, index) => (
             <span key={index}>
@@ -178,7 +184,7 @@ export function Editor({ name, view }: { name: string; view: string }) {
               setTyped(event.target.value);
               setSaved("");
               try {
-                setEdited(JSON.parse(event.target.value) as Json);
+                setEdited(readable(event.target.value));
                 setNotJson("");
               } catch (reason) {
                 setNotJson((reason as Error).message);
@@ -191,7 +197,7 @@ export function Editor({ name, view }: { name: string; view: string }) {
             <InputsForm definition={definition} faults={faults} change={change} />
             <header className="ruled">
               <h2>Phases</h2>
-              <button type="button" className="btn slim end" onClick={() => change({ ...definition, phases: [...phases, { id: fresh(phases), prompt: "What to do", output: { artifact: fresh(phases), schema: "note@1" } }] })}>
+              <button type="button" className="btn slim end" onClick={() => { change({ ...definition, phases: [...phases, { id: fresh(phases), prompt: "What to do", output: { artifact: fresh(phases), schema: "markdown_doc@1" } }] }); setChosen(fresh(phases)); }}>
                 <Icon name="plus" />
                 Add a phase
               </button>
@@ -203,12 +209,15 @@ export function Editor({ name, view }: { name: string; view: string }) {
                 before={phases[index - 1]}
                 index={index}
                 last={index === phases.length - 1}
-                open={phase.id === chosen}
-                choose={() => setChosen(String(phase.id))}
+                open={idOf(phase) === chosen}
+                choose={() => setChosen(idOf(phase))}
                 faults={faults.filter((fault) => fault.path.startsWith(`/phases/${index}/`) || fault.path === `/phases/${index}`)}
                 kinds={kinds}
                 schema={schema}
-                change={(next) => setPhase(index, next)}
+                change={(next) => {
+                  if (next && idOf(phase) === chosen) setChosen(idOf(next)); // it stays open while it gets another name
+                  setPhase(index, next);
+                }}
                 move={(by) => move(index, by)}
               />
             ))}
@@ -243,8 +252,9 @@ export function Editor({ name, view }: { name: string; view: string }) {
     </>
   );
 }
-/** A phase, and below it those that it repeats. */
+/** A phase, and below it those that it repeats; none before it has a name. */
 function nodesOf(phase: Json, before?: Json, parent = ""): GraphNode[] {
+  if (!idOf(phase)) return [];
   const node = nodeOf(phase, before);
   const path = (id: string) => (parent ? `${parent}.${id}` : id);
   const inner = Array.isArray(phase.phases) ? (phase.phases as Json[]) : [];
@@ -266,6 +276,19 @@ function aboutOf(phase: Json): string {
   const makes = typeof output.artifact === "string" ? `makes ${output.artifact}` : "";
   return [phase.role ? `role ${String(phase.role)}` : phase.kind ? String(phase.kind) : "", makes].filter(Boolean).join(", ") || "agent";
 }
+
+/** A definition that the form and the graph can show, whatever it lacks: lint names that. */
+function readable(text: string): Json {
+  const value = JSON.parse(text) as Json;
+  const check = (each: unknown): void => {
+    if (typeof each !== "object" || each === null || Array.isArray(each)) throw new Error("A template, a phase and a gate are objects: {…}");
+    for (const list of ["phases", "gates", "prompt_gates"]) if (Array.isArray((each as Json)[list])) ((each as Json)[list] as unknown[]).forEach(check);
+  };
+  check(value);
+  return value;
+}
+
+const idOf = (phase: Json): string => String(phase.id ?? "");
 
 function fresh(phases: Json[]): string {
   for (let n = phases.length + 1; ; n++) if (!phases.some((phase) => phase.id === `phase_${n}`)) return `phase_${n}`;
