@@ -5,7 +5,8 @@ from playwright.sync_api import Locator, Page as Tab_, expect
 from tests.dashboard.browser import PIN, WRONG
 from tests.dashboard.stage import Stage
 from tests.dashboard.test_navigation import Visit, to, visit
-from tests.engine.scene import Scene
+from tests.engine.scene import AGENT, Scene
+from wfe_mcp.engine.work.items import add_item
 
 __all__ = ["visit"]
 
@@ -113,3 +114,17 @@ def test_keys_count_however_fast_they_come_and_the_palette_keeps_the_focus_until
     shown.keyboard.press("?")
     for name in shown.get_by_role("navigation", name="Main").locator("a").all_text_contents():
         expect(shown.get_by_role("dialog", name="Keys")).to_contain_text(name)
+
+
+def test_who_presses_a_button_that_goes_with_the_old_state_is_on_the_page_and_not_before_it(
+    scene: Scene, visit: Visit
+) -> None:
+    item = add_item(
+        scene.engine, AGENT, "task", {"title": "Sort the roads", "body": "By length.", "criteria": ["They are sorted"]}
+    )
+    shown = visit(f"/items/{scene.engine.project_id}/{item.id}")
+    ready = shown.get_by_role("button", name="Make ready")
+    ready.press("Enter")
+    expect(shown.get_by_role("button", name="Start a run…")).to_be_visible()
+    expect(ready).to_be_hidden()
+    has_focus(shown.locator("main"))

@@ -230,3 +230,26 @@ def test_a_page_that_cannot_be_drawn_says_so_and_the_others_work(visit: Visit) -
     expect(shown.get_by_role("button", name="Load it again", exact=True)).to_be_visible()
     to(shown, "/templates")
     expect(shown.locator("h1")).to_have_text("Templates")
+
+
+def test_what_is_snoozed_does_not_wait_by_the_heading_and_is_woken_beside_it(scene: Scene, visit: Visit) -> None:
+    for _ in range(2):
+        run = scene.start(phase("plan", approval()))
+        scene.do(run, "plan")
+        asked(scene, run)
+    shown = visit()
+    heading = shown.locator("main header").first
+    expect(heading).to_contain_text("2 things wait for you in 1 project")
+    shown.keyboard.press("h")
+    expect(heading).to_contain_text("1 thing waits for you in 1 project")
+    shown.keyboard.press("h")
+    expect(heading).to_contain_text("0 things wait for you now")
+    shown.get_by_role("button", name="Wake 2 snoozed items").click()
+    expect(heading).to_contain_text("2 things wait")
+
+
+def test_the_command_that_starts_a_lost_server_again_is_not_taken_for_a_longer_one(visit: Visit) -> None:
+    shown = visit()
+    shown.route("**/api/v1/templates*", lambda route: route.abort())
+    to(shown, "/templates")
+    expect(shown.get_by_role("alert")).to_contain_text("Start it again: wfe-mcp ui [lost]")

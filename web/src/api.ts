@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import type { ActivityView, Answer, Fault } from "./api_types";
 import { chosenProject } from "./chosen";
-import { refocus } from "./keys";
+import { keepFocus, refocus } from "./keys";
 import { given as headersOf, leaves, prove } from "./session";
 
 /** An answer that is no refusal: its data is there. */
@@ -282,6 +282,7 @@ export function useAsk<T>(path: string | null, matters: (event: ActivityView) =>
   useEffect(() => whenChanged(() => void load(), (event) => filter.current(event), unseen, (news) => those.current(news)), [load, unseen]);
 
   useRetry(found.error, () => void load());
+  useEffect(keepFocus, [found]); // a button goes with the state in which it could be pressed
 
   const current = found.path === path;
   return {

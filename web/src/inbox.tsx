@@ -228,7 +228,7 @@ export function Inbox({ data, error, news }: { data: InboxView | null; error: Re
       <header className="row wrap">
         <h1>Inbox</h1>
         <span className="muted">
-          {mine.length ? `${count(mine.length, "thing waits", "things wait")} for you in ${count(projects.length, "project")}. Oldest first.` : "Nothing waits for you."}
+          {mine.length ? `${count(awake.length, "thing waits", "things wait")} for you${awake.length ? ` in ${count(new Set(awake.map((each) => each.project)).size, "project")}. Oldest first` : " now"}.` : "Nothing waits for you."}
         </span>
       </header>
       {mine.length === 0 ? (

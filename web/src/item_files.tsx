@@ -62,11 +62,11 @@ export function Files({ item, project, files, closed, reload }: { item: string; 
                 {each.name} <span className="muted small" title={`sha256 ${each.sha256}`}>{each.media_type}, {each.size_bytes.toLocaleString("en")} bytes</span>
               </span>
               <button type="button" className="btn slim" disabled={busy} onClick={() => act(() => save(path(each), each.name))}>
-                Save {each.name}
+                Save<span className="hidden"> {each.name}</span>
               </button>
               {!closed && (
                 <button type="button" className="btn slim" disabled={busy} title={`wfe-mcp work detach ${item} ${shell(each.name)}`} onClick={() => detach(each)}>
-                  Detach {each.name}
+                  Detach<span className="hidden"> {each.name}</span>
                 </button>
               )}
               {each.media_type.startsWith("image/") && <Picture path={path(each)} name={each.name} />}

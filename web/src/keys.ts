@@ -50,6 +50,18 @@ export function watchPrefix(): void {
   window.addEventListener("keydown", pressed, true);
 }
 
+let focused: EventTarget | null = null;
+
+/** Remember what had the focus last: an element that goes takes it along, and says nothing. */
+export function watchFocus(): void {
+  window.addEventListener("focusin", (event) => void (focused = event.target), true);
+}
+
+/** What had the focus is not on the page any more: the page has it. */
+export function keepFocus(): void {
+  if (focused instanceof Element && !focused.isConnected) refocus();
+}
+
 /** Where what had the focus has gone: back to `before`, or to the page where that has gone too or is switched off. */
 export function refocus(before?: Element | null): void {
   for (const each of [before, document.querySelector("main")])

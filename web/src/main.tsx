@@ -1,7 +1,7 @@
 import { createRoot } from "react-dom/client";
 import { follow } from "./api";
 import { App, Away, NoSession } from "./app";
-import { watchPrefix } from "./keys";
+import { watchFocus, watchPrefix } from "./keys";
 import { begin } from "./session";
 import "../../wfe_mcp/dashboard/static/tokens.css";
 import "@xyflow/react/dist/style.css";
@@ -18,6 +18,7 @@ if (root) {
   void begin((why) => page.render(<Away why={why} />)).then((isOpen) => {
     if (isOpen) {
       watchPrefix();
+      watchFocus();
       follow();
     }
     page.render(isOpen ? <App /> : <NoSession />);

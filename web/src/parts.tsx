@@ -89,7 +89,7 @@ export function Problem({ error }: { error: Refused | null }) {
   if (!error) return null;
   return (
     <div className="note no" role="alert">
-      <b>{error.message}</b> {error.hint} <code>{error.code}</code>
+      <b>{error.message}</b> {error.hint} <code className="muted">[{error.code}]</code>
       {error.details.length > 0 && (
         <ul className="listing">
           {error.details.map((detail, index) => (
