@@ -15,6 +15,7 @@ from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
 from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.engine.templates.trust import give_trust
+from wfe_mcp.engine.work.items import add_item
 from wfe_mcp.workspace.system.location import user_config_file
 
 __all__ = ["home"]
@@ -144,3 +145,37 @@ def test_the_name_of_a_template_is_in_one_line_and_the_tabs_of_a_phase_do_not_sc
     tabs = shown.get_by_role("tablist", name="About the phase")
     expect(tabs).to_be_visible()
     assert tabs.evaluate("(tabs) => getComputedStyle(tabs).overflowY") == "hidden"
+
+
+def test_an_item_of_a_list_stands_beside_its_marker_in_whatever_script_it_is(scene: Scene, visit: Visit) -> None:
+    item = add_item(
+        scene.engine, AGENT, "task", {"title": "Maps", "body": "- maps\n- خرائط\n\nThen\n\n- خرائط\n- maps"}
+    )
+    shown = visit(f"/items/{scene.engine.project_id}/{item.id}", 1280)
+    items = shown.locator(".prose li")
+    expect(items).to_have_count(4)
+    begins = "(li) => { const r = document.createRange(); r.selectNodeContents(li); const [t, l] = [r.getBoundingClientRect(), li.getBoundingClientRect()]; return [t.left - l.left, l.right - t.right]; }"
+    gaps = [items.nth(number).locator("p").evaluate(begins) for number in range(4)]
+    assert [(round(left) == 0, round(right) == 0) for left, right in gaps] == [(True, False)] * 2 + [(False, True)] * 2
+
+
+def test_the_menu_of_further_pages_closes_by_a_tap_beside_it_and_by_the_way_back(visit: Visit) -> None:
+    shown = visit("/runs/none", 400)
+    menu = shown.get_by_role("navigation", name="Main")
+    further = menu.get_by_role("link", name="Settings")
+    menu.locator("summary").evaluate("(summary) => { summary.click(); }")  # as on a phone: a tap gives no focus
+    expect(further).to_be_visible()
+    shown.mouse.click(100, 700)
+    expect(further).to_be_hidden()
+    menu.locator("summary").evaluate("(summary) => { summary.click(); }")
+    expect(further).to_be_visible()
+    shown.go_back()
+    expect(further).to_be_hidden()
+
+
+def test_the_palette_on_a_phone_has_its_room_for_names(visit: Visit) -> None:
+    shown = visit("/inbox", 400)
+    shown.keyboard.press("Control+k")
+    line = shown.locator(".palette li", has_text="Switch between light and dark").first
+    expect(line).to_be_visible()
+    expect(shown.locator(".palette li code").first).to_be_hidden()

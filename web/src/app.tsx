@@ -203,7 +203,7 @@ export function App() {
               )}
             </a>
           ))}
-          <More here={here} />
+          <More here={here} at={address} />
         </nav>
         <span className="grow" />
         {session.data?.scope === "read" && session.data.login && (
@@ -247,10 +247,16 @@ export function App() {
 }
 
 /** The pages that a first week rarely needs. */
-function More({ here }: { here: string }) {
+function More({ here, at }: { here: string; at: string }) {
   const menu = useRef<HTMLDetailsElement>(null);
   const close = () => menu.current?.removeAttribute("open");
   const pages = PAGES.slice(FIRST);
+  useEffect(close, [at]);
+  useEffect(() => {
+    const pressed = (event: PointerEvent) => !menu.current?.contains(event.target as Node) && close(); // a tap need not move the focus
+    window.addEventListener("pointerdown", pressed);
+    return () => window.removeEventListener("pointerdown", pressed);
+  }, []);
   return (
     <details
       ref={menu}

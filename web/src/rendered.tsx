@@ -60,7 +60,7 @@ const one = (top: number) => function block_(block: Block, key: number): ReactNo
     case "bullets": {
       const Tag = block.start == null ? "ul" : "ol";
       return (
-        <Tag key={key} start={block.start ?? undefined}>
+        <Tag key={key} start={block.start ?? undefined} dir="auto">
           {block.items.map((item, index) => (
             <li key={index}>{item.map(block_)}</li>
           ))}

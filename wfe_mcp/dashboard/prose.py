@@ -88,7 +88,9 @@ def _block(block: md.Block, up: int) -> Html:
             return tag("div", about, tag("pre", block.text, class_="block"))
         case md.Bullets():
             items = [tag("li", *(_block(inner, up) for inner in item)) for item in block.items]
-            return tag("ul", *items) if block.start is None else tag("ol", *items, start=block.start)
+            if block.start is None:
+                return tag("ul", *items, dir="auto")
+            return tag("ol", *items, start=block.start, dir="auto")
         case md.Quote():
             return tag("blockquote", *(_block(inner, up) for inner in block.blocks))
         case md.Grid():
