@@ -1,7 +1,7 @@
 """Rows of the database that are exchanged while a person looks, and put back before they sign."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from wfe_mcp.core.model import Person
 from wfe_mcp.engine.approvals import decide as approvals, pin as pins
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import LoadedRun
+from wfe_mcp.views.approvals.model import AttemptShown
 from wfe_mcp.views.approvals.shown import SeenDecision
 
 
@@ -158,22 +159,62 @@ def test_a_decision_of_a_version_that_named_the_pin_in_the_line_of_the_gate_is_v
     assert drill.found() == []
 
 
-class ShownUnmarked(SeenDecision):
-    """What an earlier version showed: a reason that was cut had no mark."""
+class ShownCut(SeenDecision):
+    """What an earlier version showed: of a reason of several lines the first, without the others, and without a mark at first."""
+
+    mark = ""
 
     def again(self, tx: Tx, loaded: LoadedRun) -> dict[str, Any]:
         made = super().again(tx, loaded)
-        return made | {"attempts": [each | {"reason": each["reason"].rstrip("…")} for each in made["attempts"]]}
+        return made | {"attempts": [self.line(each) for each in made["attempts"]]}
+
+    @classmethod
+    def line(cls, line: dict[str, Any]) -> dict[str, Any]:
+        reason = line["reason"]
+        cut = f"{reason.removesuffix(' …')}{cls.mark}" if reason.endswith(" …") else reason
+        return {name: value for name, value in line.items() if name != "whole"} | {"reason": cut}
+
+    @classmethod
+    def of(cls, seen: SeenDecision) -> "ShownCut":
+        lines = tuple(AttemptShown(**cls.line(asdict(each))) for each in seen.view.attempts)
+        return cls(seen.engine, replace(seen.view, attempts=lines))
 
 
-def test_a_reason_of_several_lines_is_marked_and_a_decision_of_a_version_without_the_mark_is_verified(
-    drill: Drill,
+class ShownMarked(ShownCut):
+    """The same of a later version, which marked it."""
+
+    mark = "…"
+
+
+@pytest.mark.parametrize("version", [ShownCut, ShownMarked])
+def test_a_reason_of_several_lines_is_shown_whole_and_a_decision_of_a_version_that_cut_it_is_verified(
+    drill: Drill, version: type[ShownCut]
 ) -> None:
     approvals.reject(drill.scene.engine, drill.ada, drill.run, "build", "Two things:\nthe name, the unit")
     drill.scene.do(drill.run, "build", {"title": "A third build"})
     approvals.ask(drill.scene.engine, AGENT, drill.run, "build")
     seen = drill.look()
-    assert [each.reason for each in seen.view.attempts] == ["EVIL comment", "Two things:…"]
-    unmarked = tuple(replace(each, reason=each.reason.rstrip("…")) for each in seen.view.attempts)
-    drill.sign(ShownUnmarked(seen.engine, replace(seen.view, attempts=unmarked)))
+    assert [each.reason for each in seen.view.attempts] == ["EVIL comment", "Two things: …"]
+    assert [each.whole for each in seen.view.attempts] == ["", "Two things:\nthe name, the unit"]
+    before = version.of(seen)
+    assert before.view.attempts[-1].reason == f"Two things:{version.mark}"
+    drill.sign(before)
     assert drill.found() == []
+
+
+@pytest.mark.attack("show a person another reason why the work was sent back", "detected", "T11")
+def test_verify_names_the_attempts_where_the_whole_of_a_reason_was_another(drill: Drill) -> None:
+    approvals.reject(drill.scene.engine, drill.ada, drill.run, "build", "Two things:\nthe name, the unit")
+    drill.scene.do(drill.run, "build", {"title": "A third build"})
+    approvals.ask(drill.scene.engine, AGENT, drill.run, "build")
+
+    class Forged(ShownCut):
+        """Its last reason has another end."""
+
+        @classmethod
+        def line(cls, line: dict[str, Any]) -> dict[str, Any]:
+            return line | {"whole": "Two things:\nno test"} if line.get("whole") else line
+
+    drill.sign(Forged.of(drill.look()))
+    (found,) = drill.found()
+    assert (found.code, found.message.rpartition(": ")[2]) == ("shown_differs", "attempts")

@@ -126,6 +126,8 @@ def _differing(
     view = recorded_view(engine, tx, overview, attempt, rows)
     now = json.loads(canonical_json(plain(view)))
     shown = {**shown, "evidence": [*map(_as_now, shown.get("evidence", ()))]} if shown.get("evidence") else shown
+    if "attempts" in now:
+        now["attempts"] = _without_new(now["attempts"], shown.get("attempts", ()))
     for name in {**now, **shown}:
         left, other = (_comparable(values.get(name)) for values in (now, shown))
         if name in _UNORDERED and left and other:
@@ -187,6 +189,15 @@ def _as_now(line: Mapping[str, Any]) -> Mapping[str, Any]:
     return {name: value for name, value in line.items() if name != "text"} if is_old else line
 
 
+def _without_new(attempts: Sequence[Mapping[str, Any]], shown: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """``attempts`` without the whole reason of those that were shown without it, as earlier versions did."""
+    lines: list[Mapping[str, Any]] = []
+    for number, attempt in enumerate(attempts):
+        is_cut = number < len(shown) and "whole" not in shown[number]
+        lines.append({name: value for name, value in attempt.items() if not is_cut or name != "whole"})
+    return lines
+
+
 def _comparable(value: Any) -> Any:
     """Without places on this machine: a project may have moved since. Without the mark of a cut reason, which older views lack."""
     if isinstance(value, dict):
@@ -202,7 +213,7 @@ def _comparable(value: Any) -> Any:
 
 
 def _uncut(text: Any) -> Any:
-    return text.removesuffix("…") if isinstance(text, str) else text
+    return text.removesuffix("…").rstrip() if isinstance(text, str) else text
 
 
 def _is_log(fact: Any) -> bool:
