@@ -110,6 +110,25 @@ async def test_an_invalid_artifact_names_every_fault_and_how_to_try_again(connec
     assert refused["state"] == "running"
 
 
+async def test_an_attempt_that_has_failed_for_good_says_not_to_submit_again_and_what_the_user_runs(
+    connect: Connect,
+) -> None:
+    async with connect() as agent:
+        hints: list[str] = []
+        for artifact, tries in (({"titel": "x"}, 5), ({"title": "ab"}, 3)):
+            run = await drill(agent)
+            await call(agent, "start_phase", run=run, phase="plan")
+            answers = [
+                await call(agent, "submit_artifact", run=run, phase="plan", artifact=artifact) for _ in range(tries)
+            ]
+            answer = answers[-1]
+            assert (answer["state"], answer["waiting_on"]) == ("failed", "human")
+            hints.append(answer["error"]["hint"].replace(run, "RUN"))
+
+    decides = "do not submit again. The user decides: wfe-mcp retry RUN plan (or: skip, force-accept, edit)"
+    assert hints == [f"Attempt 1 has failed: {decides}", f"No automatic retry is left: {decides}"]
+
+
 async def test_a_path_that_leaves_the_project_is_refused(connect: Connect) -> None:
     async with connect() as agent:
         run = await drill(agent)

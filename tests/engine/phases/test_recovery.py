@@ -37,6 +37,16 @@ def red(scene: Scene, run: str) -> None:
     assert answer.error.code == "gate_failed"
 
 
+def test_where_it_fails_too_the_user_is_sent_to_the_phase_that_it_was_to_recover(scene: Scene) -> None:
+    recovery(scene, phase("diagnose", expr("${false}"), on_fail=[{"do": "wait_human"}]))
+    run = scene.start(code())
+    red(scene, run)
+    scene.begin(run, f"{CODE}.diagnose")
+    answer = scene.submit(run, f"{CODE}.diagnose")
+    assert answer.error is not None
+    assert f"The user decides: wfe-mcp retry {run} code (or: " in answer.error.hint
+
+
 @pytest.mark.requirement("S3-22", "S3-13")
 def test_its_phases_are_offered_and_the_phase_is_tried_again_with_what_was_learnt(scene: Scene) -> None:
     recovery(scene)

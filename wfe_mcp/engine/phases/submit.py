@@ -260,7 +260,7 @@ def _refuse(current: RunChange, phase: PhasePath, value: object, faults: tuple[D
         f"Fix {'it' if len(faults) == 1 else f'all {len(faults)}'} and resubmit the whole artifact. "
         f"Attempt {attempt.number} has {left} {'try' if left == 1 else 'tries'} left."
         if left > 0
-        else f"Attempt {attempt.number} has failed: ask the user to decide.",
+        else f"Attempt {attempt.number} has failed: do not submit again.",
         faults,
         run=current.run.id,
         phase=phase,

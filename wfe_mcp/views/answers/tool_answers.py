@@ -26,7 +26,7 @@ from wfe_mcp.views.answers.run_status import status as status
 from wfe_mcp.views.answers.starting import start_run as start_run, started_answer
 from wfe_mcp.views.artifacts import artifacts as artifact_views
 from wfe_mcp.views.moves.blockers import sentences
-from wfe_mcp.views.moves.calls import submit_call, user_commands, user_moves
+from wfe_mcp.views.moves.calls import commands_after_failure, submit_call
 from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope, Next
 from wfe_mcp.views.reports.envelopes import after_move, envelope_of, overview_of
 from wfe_mcp.views.runs import run as run_views
@@ -142,10 +142,10 @@ def _after_failure(overview: Overview, newest: Attempt) -> str:
             return f"Fix it and resubmit. Attempt {newest.number} is already assigned to you."
         case AttemptStatus.FAILED if newest.repair:
             return "A rule of this phase continues by itself: follow next."
-        case AttemptStatus.FAILED:
-            return (
-                f"No automatic retry is left; the user decides: {user_commands(overview, user_moves(overview, newest))}"
-            )
+        case AttemptStatus.FAILED if commands := commands_after_failure(overview, newest):
+            return f"No automatic retry is left: do not submit again. The user decides: {commands}"
+        case AttemptStatus.FAILED:  # inside a recovery or a loop, whose rules go on
+            return "No automatic retry of it is left: follow next."
         case AttemptStatus.READY:
             return f"Call start_phase to work on attempt {newest.number}."
         case _:  # gates before work, or other phases first

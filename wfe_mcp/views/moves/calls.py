@@ -14,7 +14,7 @@ from typing import Any
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunStatus
 from wfe_mcp.core.moves import USER, action, command_with_others, legal_moves, phase_moves
-from wfe_mcp.core.paths import PhasePath, shell_path
+from wfe_mcp.core.paths import PhasePath, items_around, shell_path
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.views.moves.envelope import Next
 from wfe_mcp.workspace.system.shell_words import shell_line
@@ -94,6 +94,17 @@ def user_commands(overview: Overview, moves: Sequence[c.PhaseCommand]) -> str:
     """
     names = [move.call.command for move in moves if move.call.command]
     return (overview.page or command_with_others(names, overview.loaded.record.id, moves[0].phase)) if names else ""
+
+
+def commands_after_failure(overview: Overview, attempt: Attempt) -> str:
+    """What the user can do about ``attempt``, which failed for good: at its phase, else at the phase around it that failed with it."""
+    state = overview.loaded.state
+    for path in (attempt.phase, *(around for around, _ in items_around(attempt.phase))):
+        current = state.current(path)
+        commands = user_commands(overview, user_moves(overview, current))
+        if commands and current.status is AttemptStatus.FAILED and not current.repair:
+            return commands
+    return ""
 
 
 def user_command_lines(overview: Overview, moves: Sequence[c.PhaseCommand]) -> tuple[str, ...]:

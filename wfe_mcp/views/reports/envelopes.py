@@ -20,7 +20,7 @@ from wfe_mcp.engine.runs.overview import Overview, overview
 from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.views.artifacts import artifacts as artifact_views
 from wfe_mcp.views.moves.blockers import blocker_of, elsewhere
-from wfe_mcp.views.moves.calls import next_moves, submit_call, wait_call
+from wfe_mcp.views.moves.calls import commands_after_failure, next_moves, submit_call, wait_call
 from wfe_mcp.views.moves.envelope import Envelope, Next
 from wfe_mcp.views.values.model import plain
 
@@ -146,11 +146,15 @@ def refusal(engine: Engine, refused: Refused, run: str | None = None, phase: str
 
 
 def _with_command_of_the_user(run_overview: Overview, refused: Refused, phase: str | None) -> Refused:
-    """``refused`` with what the user can do at an opinion gate that no reviewer answers: no call of an agent helps there.
+    """``refused`` with what the user can do where no call of an agent helps: after too many invalid artifacts, or at an
+    opinion gate that no reviewer answers.
 
     At a server that people log in to, the page in place of the command that only the user runs.
     """
     attempt = None if phase is None else run_overview.loaded.state.current(PhasePath(phase))
+    if refused.code == "invalid_artifact" and attempt is not None and attempt.status is AttemptStatus.FAILED:
+        commands = commands_after_failure(run_overview, attempt)
+        return replace(refused, hint=f"{refused.hint} The user decides: {commands}") if commands else refused
     blocker = None if attempt is None else blocker_of(run_overview, attempt)
     if run_overview.page and blocker is None and refused.code == "needs_human":
         return replace(refused, hint=f"Ask the user to decide: {run_overview.page}")
