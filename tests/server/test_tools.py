@@ -198,6 +198,23 @@ async def test_a_submitter_takes_its_submission_back(connect: Connect) -> None:
     assert (back["ok"], back["data"]["attempt"]) == (True, 2)
 
 
+async def test_the_status_of_an_agent_calls_no_one_you_but_the_agent(connect: Connect) -> None:
+    async with connect() as agent:
+        run = await drill(agent)
+        at_work = await call(agent, "status", run=run, detail="full")
+        await call(agent, "start_phase", run=run, phase="signed")
+        await call(agent, "submit_artifact", run=run, phase="signed", artifact={"title": "abcd"})
+        asked = await call(agent, "status", run=run, detail="full")
+        await drill(agent)
+        both = await call(agent, "status")
+
+    assert [row["waiting_on"] for row in both["data"]["runs"]] == ["agent", "human"]
+    assert not any("waits_for" in row for row in both["data"]["runs"])
+    assert (at_work["waiting_on"], asked["waiting_on"]) == ("agent", "human")
+    assert "waits_for" not in at_work["data"]
+    assert "waits_for" not in asked["data"]
+
+
 @pytest.mark.parametrize(("to", "code"), [("plam", "unknown_phase"), ("plan", "needs_human")])
 async def test_a_user_is_not_asked_to_send_back_to_a_phase_that_is_not_there(
     connect: Connect, to: str, code: str

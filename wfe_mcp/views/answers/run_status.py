@@ -11,6 +11,7 @@ from wfe_mcp.engine.approvals.pin_reset import reset_warnings
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.leases import folder_elsewhere, works_elsewhere
 from wfe_mcp.engine.runs.control import end_time, stale_of, stuck_of
+from wfe_mcp.engine.runs.needs import Who
 from wfe_mcp.engine.runs.overview import Overview, overview
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import LoadedRun
@@ -26,6 +27,7 @@ from wfe_mcp.views.runs.tool_calls import with_tools
 from wfe_mcp.views.runs.verdicts import unproved_gates
 
 _STOPPED = (RunStatus.BLOCKED, RunStatus.FAILED)
+_NAMED_BY_WAITING_ON = {Who.HUMAN, Who.AGENT}
 SHOWN = 20
 """So many of the newest open runs are listed."""
 DECISIONS = 5
@@ -66,6 +68,7 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
         replace(
             view,
             marks=f"{view.marks}{idle}",
+            waits_for=_waits_for(by, run_overview, view.waits_for),
             stale=stale,
             stuck=stuck,
             unproved=tuple(unproved_gates(run_overview.loaded.state)),
@@ -79,6 +82,11 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
             ),
         ),
     )
+
+
+def _waits_for(by: By, run_overview: Overview, words: str) -> str:
+    """``words`` are written for the person, whom 'you' means; an agent has ``waiting_on`` where that says as much."""
+    return "" if by.channel is Channel.MCP and run_overview.who in _NAMED_BY_WAITING_ON else words
 
 
 def _other_folder(engine: Engine, run_overview: Overview, by: By) -> tuple[str, ...]:
@@ -126,7 +134,10 @@ def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
         for run_overview, record in zip(overviews, records, strict=True)
     )
     # All are of this project, whose folder is said once.
-    rows = (replace(row, project="") for row in rows)
+    rows = (
+        replace(row, project="", waits_for=_waits_for(by, run_overview, row.waits_for))
+        for run_overview, row in zip(overviews, rows, strict=True)
+    )
     start = Next("list_templates", why="choose a template, then start_run here")
     moves = list(idle.next) if not loaded else [] if here else [start]
     moves += [move for run_overview in overviews if not run_overview.folder for move in next_moves(run_overview)[:1]]
