@@ -11,6 +11,8 @@ from wfe_mcp.engine.history.rollback import rollback
 from wfe_mcp.testing.agent import Script, Work, drive, resume
 from wfe_mcp.testing.client import Agent
 from wfe_mcp.testing.playground import Playground, stand_in
+from wfe_mcp.views.approvals import open_approval
+from wfe_mcp.views.reports.envelopes import overview_of
 
 INPUTS = {"name": "sub", "goal": "calc subtracts too"}
 DESIGN = Work({"front": {"title": "Design"}, "body": "# sub()\n\nsub() subtracts (R-1), add() stays (R-2).\n"})
@@ -132,9 +134,20 @@ def test_an_acceptance_without_all_proofs_adds_tasks_and_keeps_the_design(projec
         "implement[T-3].build": [changed("the rest", {"rest.py": ""})],
         "accept": [judged(passed=False), judged(passed=True)],
     }
-    with project.agent() as agent:
-        played = drive(agent.call, project.root, "spec_driven", INPUTS, script, person=project.approve)
+    unusual: dict[str, list[str]] = {}
 
+    def person(run: str, phase: str) -> None:
+        view = open_approval(project.engine, overview_of(project.engine, run), phase)
+        assert view is not None
+        unusual[phase] = [each.text for each in view.unusual if each.text.startswith(("An approval", "Gate "))]
+        project.approve(run, phase)
+
+    with project.agent() as agent:
+        played = drive(agent.call, project.root, "spec_driven", INPUTS, script, person=person)
+
+    (sent_back,) = unusual["tasks"]  # what is asked now is no news, and nothing is once all was decided again
+    assert sent_back.startswith("An approval no longer counts: accept, approved by ")
+    assert unusual["accept"] == []
     assert started(played)[-3:] == ["tasks", "implement[T-3].build", "accept"]
     (sent,) = feedback_to(played, "tasks")[-1]["feedback"]
     assert (sent["from"], "- not met: R-1: tests/test_calc.py\n" in sent["findings"]) == ("accept", True)

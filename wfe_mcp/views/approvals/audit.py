@@ -31,7 +31,7 @@ from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import EventRecord, LoadedRun, RunRecord
 from wfe_mcp.views.approvals.changes import COMMIT, change_between, last_approved
-from wfe_mcp.views.approvals.evidence import besides_opinions
+from wfe_mcp.views.approvals.evidence import besides_allowed_skips
 from wfe_mcp.views.approvals.shown import Rows, asked_attempt, recorded_view, rows_of
 from wfe_mcp.views.approvals.unusual import MOST_CANCELLED, ProjectFacts, cancelled_before, known_things
 from wfe_mcp.views.values.model import plain
@@ -139,7 +139,7 @@ def _differing(
         prompt.get("text") is not None and sha256_hex(prompt["text"]) != prompt["sha256"]
     ):
         yield "prompt"
-    lines = besides_opinions(overview.plan.gates(attempt), view.evidence)
+    lines = besides_allowed_skips(overview.plan.gates(attempt), view.evidence)
     known = known_things(overview, rows.evidence, lines, view.opinions, rows.decisions, ProjectFacts((), ()))
     unusual: Sequence[Mapping[str, Any]] = shown.get("unusual", ())
     is_hidden = any(

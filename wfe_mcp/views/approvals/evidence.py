@@ -81,10 +81,14 @@ def _people(gate: Gate, attempt: Attempt, owner: str) -> GateEvidence:
     return GateEvidence(gate_name(gate), "awaiting", f"{line}{own}")
 
 
-def besides_opinions(gates: Sequence[Gate], lines: Sequence[GateEvidence]) -> tuple[GateEvidence, ...]:
-    """``lines`` without opinions that were skipped: no reviewer is configured, as the template allows; doctor says so."""
+def besides_allowed_skips(gates: Sequence[Gate], lines: Sequence[GateEvidence]) -> tuple[GateEvidence, ...]:
+    """``lines`` without what the template lets be skipped: opinions where no reviewer is configured, of which doctor speaks, and
+    claims where none is made. What was not done has them.
+    """
     return tuple(
-        line for gate, line in zip(gates, lines, strict=True) if gate.kind != "opinion" or line.state != "skipped"
+        line
+        for gate, line in zip(gates, lines, strict=True)
+        if gate.kind not in {"opinion", "claims"} or line.state != "skipped"
     )
 
 

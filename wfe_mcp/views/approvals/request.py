@@ -33,7 +33,7 @@ from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.store.records.approvals import DecisionRecord, RequestRecord, RequestStatus
 from wfe_mcp.views.approvals.approvers import signers
 from wfe_mcp.views.approvals.changes import change_between
-from wfe_mcp.views.approvals.evidence import besides_opinions, gate_lines, opinions_shown
+from wfe_mcp.views.approvals.evidence import besides_allowed_skips, gate_lines, opinions_shown
 from wfe_mcp.views.approvals.model import ApprovalView, Change, shown_sha256
 from wfe_mcp.views.approvals.shown import open_approval, question_of
 from wfe_mcp.views.approvals.unseen import unseen_things
@@ -256,7 +256,7 @@ def waiting_line(
     of_attempt = [evidence for number in made_in for evidence in of_phase if evidence.attempt == number]
     lines = gate_lines(attempt, attempt.stage or Stage.AFTER, gates, of_attempt)
     opinions = opinions_shown(lines, gates, attempt, of_attempt, asked)
-    known = known_things(overview, recorded, besides_opinions(gates, lines), opinions, decisions, project)
+    known = known_things(overview, recorded, besides_allowed_skips(gates, lines), opinions, decisions, project)
     hidden = unseen_things({"the title": as_given(record.title), "the evidence": lines, "an opinion": opinions})
     unusual = worst_first((*known, *hidden))
     return WaitingDecision(

@@ -31,7 +31,7 @@ from wfe_mcp.store.records.opinions import OpinionRecord
 from wfe_mcp.store.records.runs import EvidenceRecord, LoadedRun, RevisionRecord
 from wfe_mcp.views.approvals.changes import changes_of, delivery_of
 from wfe_mcp.views.approvals.deployments import deployments_shown, unusual_deployments
-from wfe_mcp.views.approvals.evidence import besides_opinions, gate_lines, opinions_shown
+from wfe_mcp.views.approvals.evidence import besides_allowed_skips, gate_lines, opinions_shown
 from wfe_mcp.views.approvals.inputs import inputs_shown
 from wfe_mcp.views.approvals.model import (
     ApprovalView,
@@ -111,7 +111,7 @@ def open_approval(
     root = Path(run_overview.loaded.record.worktree)
     delivery = delivery_of(engine, run_overview, root)
     changes = changes_of(root, state, attempt, ignored, seen, delivery)
-    lines = besides_opinions(run_overview.plan.gates(attempt), view.evidence)
+    lines = besides_allowed_skips(run_overview.plan.gates(attempt), view.evidence)
     unusual = unusual_things(
         engine, run_overview, rows.evidence, changes, lines, view.opinions, rows.decisions, delivery
     )

@@ -347,9 +347,14 @@ def _of_configuration(engine: Engine) -> Iterator[Unusual]:
 
 
 def _of_decisions(overview: Overview, decisions: Sequence[DecisionLine], project: ProjectFacts) -> Iterator[Unusual]:
-    for decision in decisions:
+    asked = {
+        attempt.phase for attempt in overview.loaded.state.open_attempts if attempt.status is AttemptStatus.AWAITING
+    }
+    # What was decided again since, or is asked now, needs no word. The text is in stored views, which ``verify`` compares.
+    for number, decision in enumerate(decisions):
         who = f"{decision.phase or 'run'}, {decision.decision} by {decision.actor} at {decision.at[:19]}Z"
-        if decision.void:
+        is_replaced = decision.phase in asked or any(later.phase == decision.phase for later in decisions[number + 1 :])
+        if decision.void and not (decision.phase and is_replaced):
             yield Unusual(
                 "warning", f"An approval no longer counts: {who}.", f"Its attempt is {decision.void.replace('_', ' ')}."
             )
