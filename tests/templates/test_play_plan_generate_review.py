@@ -96,6 +96,34 @@ def test_a_rejected_plan_a_missing_file_and_a_failing_test_are_fixed(project: Pl
     assert project.problems(played.run) == []
 
 
+def test_what_only_a_refused_bundle_wrote_goes_with_the_next_one_and_what_others_wrote_stays(
+    project: Playground,
+) -> None:
+    """The agent put the folder into the paths; it overwrote a file that was there, and someone has changed another since."""
+    project.write({"more/old.py": "was = 1\n"})
+    project.git("add", "more")
+    project.git("commit", "-q", "-m", "old")
+    misplaced = bundle("", more__sub="", old="now = 2\n", lib__mine="")
+    script = {**SCRIPT, "generate": [misplaced, RIGHT]}
+
+    def call(tool: str, /, **arguments: Any) -> dict[str, Any]:
+        answer = agent.call(tool, **arguments)
+        if not answer["ok"] and answer["error"]["code"] == "gate_failed":
+            written = sorted(str(each.relative_to(project.root)) for each in (project.root / "more").rglob("*.py"))
+            assert written == ["more/lib/mine.py", "more/more/sub.py", "more/old.py", "more/sub.py"]
+            project.write({"more/lib/mine.py": "a person's\n"})
+        return answer
+
+    with project.agent() as agent:
+        played = drive(call, project.root, "plan_generate_review", INPUTS, script, person=project.approve)
+
+    assert played.codes.count("gate_failed") == 1
+    left = sorted(each.relative_to(project.root).as_posix() for each in (project.root / "more").rglob("*"))
+    assert left == ["more/lib", "more/lib/mine.py", "more/lib/tools.py", "more/old.py", "more/sub.py"]
+    assert (project.root / "more" / "old.py").read_text(encoding="utf-8") == "now = 2\n"
+    assert project.problems(played.run) == []
+
+
 def test_a_verdict_that_its_findings_contradict_is_refused(project: Playground) -> None:
     blind = Work({**FAIL.artifact, "verdict": "pass"})
     script = {**SCRIPT, "review": [blind, Work({"verdict": "fail", "findings": []}), PASS]}

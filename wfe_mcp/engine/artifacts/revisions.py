@@ -5,6 +5,7 @@ them or none.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from wfe_mcp.artifacts.validate import TextFile
@@ -100,7 +101,40 @@ def write_output(current: RunChange, phase: PhasePath, content: str) -> None:
     if isinstance(rendered, tuple):
         write_atomic(root, place, rendered[1])
     else:
-        write_bundle(root, place, rendered)
+        write_bundle(root, place, rendered, gone=_written_before(current, phase, root, place, rendered))
+
+
+def _written_before(
+    current: RunChange, phase: PhasePath, root: Path, place: str, bundle: Mapping[str, str]
+) -> tuple[str, ...]:
+    """The files that earlier bundles of the phase wrote and ``bundle`` lacks: new since the phase first started, and as written.
+
+    A refused bundle has written its files, because its gates judge them; the next one takes their place.
+    """
+    from wfe_mcp.workspace.files.project_files import read_if_there
+    from wfe_mcp.workspace.git.working_tree import changes_between
+
+    output = current.plan.phase(phase).output
+    first, now = current.state.attempts[phase][0].tree_at_start, current.attempt(phase).tree
+    if output is None or first is None or now is None:
+        return ()
+    left: dict[str, str] = {}
+    for (path, _), content in sorted(current.tx.artifacts.contents(current.run.id, output.artifact).items()):
+        earlier = _output(current, phase, content) if path == phase else None
+        if earlier is not None and earlier[0] == place and not isinstance(earlier[1], tuple):
+            left |= {name: text for name, text in earlier[1].items() if name not in bundle}
+    if not left:
+        return ()
+    below = f"{place}/" if place else ""
+    try:
+        new = {change.path for change in changes_between(root, first, now)[0] if change.old is None}
+        return tuple(
+            name
+            for name, text in left.items()
+            if f"{below}{name}" in new and read_if_there(root, f"{below}{name}") == text.encode()
+        )
+    except Refused:  # trees that are not stored on this machine, or a link in the place of a file
+        return ()
 
 
 def outputs_of(current: RunChange, phase: PhasePath, content: str) -> dict[str, str]:

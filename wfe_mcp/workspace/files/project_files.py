@@ -96,10 +96,12 @@ def write_bundle(
     *,
     protected: Sequence[str] = (),
     replace: bool = False,
+    gone: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """Write all the files below ``folder`` (``""`` is the root), or none. The written paths, relative to the root.
 
-    ``replace``: files in the folder that the bundle does not name are removed. ``protected``: globs, relative
+    ``replace``: files in the folder that the bundle does not name are removed. ``gone``: of them only these, below the folder,
+    and each folder that is empty then. ``protected``: globs, relative
     to the root, that no bundle may write. Refuses an empty bundle (B-05) and reports all paths that break a rule at once.
     """
     base = folder_parts(folder) if folder else ()
@@ -123,6 +125,8 @@ def write_bundle(
     with refusing_faults(folder or "."), Staging(root) as staging:
         for path, content in contents.items():
             staging.put((*base, *path.split("/")), content)
+        for path in gone:
+            staging.take_out((*base, *path.split("/")))
         staging.commit(base if replace else None)
     return tuple(sorted(f"{below}{path}" for path in contents))
 
