@@ -127,6 +127,42 @@ def test_after_a_loop_the_prompt_names_what_was_done_for_its_last_item(scene: Sc
     assert part(prompt(scene, run, "after"))[0] == "end, attempt 1: pass"
 
 
+def test_where_the_run_went_back_a_prompt_says_what_had_been_built_until_then(scene: Scene) -> None:
+    build: dict[str, Any] = {
+        "id": "build",
+        "kind": "loop",
+        "for_each": {"in": "${artifacts.plan_note.title.split(' ')}", "as": "task", "key": "${task}"},
+        "phases": [phase("do", CHANGED)],
+    }
+    back = [{"if": "${artifacts.check_note.title == 'missing'}", "goto": "plan", "max": 1}]
+    run = scene.start(phase("plan"), build, phase("check", next=back))
+
+    def built(key: str) -> None:
+        scene.begin(run, f"build[{key}].do")
+        scene.write(f"{key}.py", "x = 1\n")
+        scene.submit(run, f"build[{key}].do", {"title": f"made {key}"})
+
+    scene.do(run, "plan", {"title": "a b"})
+    built("a")
+    built("b")
+    scene.do(run, "check", {"title": "missing"})
+    before = [
+        f"build[{key}].do, before the run went back, attempt 1: made {key}; 1 file changed: {key}.py" for key in "ba"
+    ]
+
+    assert part(prompt(scene, run, "plan")) == ["this phase, attempt 1: a b", *before]
+    scene.submit(run, "plan", {"title": "c"})
+    assert part(prompt(scene, run, "build[c].do")) == ["plan, attempt 2: c", *before]
+    scene.write("c.py", "x = 1\n")
+    scene.submit(run, "build[c].do", {"title": "made c"})
+    assert part(prompt(scene, run, "check")) == [
+        "this phase, attempt 1: missing",
+        "build[c].do, attempt 1: made c; 1 file changed: c.py",
+        "plan, attempt 2: c",
+        *before,
+    ]
+
+
 def decided(number: int, **more: Any) -> dict[str, Any]:
     return {"id": f"D-{number}", "title": "Which format?", "decision": f"zip {number}", "rationale": "it opens", **more}
 

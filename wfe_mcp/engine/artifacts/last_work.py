@@ -7,6 +7,7 @@ Rules:
 1. Only what cannot change while the attempt is open: its own earlier attempts, the item before it in a loop that works one
    at a time, and completed phases that it needs, of a loop those of its last item. Where its run has done nothing yet: the
    last completed run of the project, which is frozen when a run starts.
+   Where the run went back, also what was changed until then: the files stay.
 2. The files are those that the server saw change, never those that an agent named.
 3. What a person said of the project in place of what its files say comes first, as it was when the run started.
 4. Accepted decisions of architecture (``work`` items) come with it, as they were when the run started.
@@ -15,13 +16,14 @@ Rules:
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.graph import upstream
+from wfe_mcp.core.graph import downstream, upstream
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus
-from wfe_mcp.core.paths import PhasePath, inside, item_of, name_of
+from wfe_mcp.core.paths import PhasePath, inside, item_of, items_around, name_of
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.engine.kernel.engine import Engine
@@ -29,7 +31,7 @@ from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import LoadedRun
 
-MOST_EARLIER, MOST_PHASES, MOST_DECISIONS = 2, 3, 8
+MOST_EARLIER, MOST_SUPERSEDED, MOST_PHASES, MOST_DECISIONS = 2, 5, 3, 8
 _LINE_CHARS, _MOST_FILES = 200, 4
 _DECISIONS = "decision_list@1"
 
@@ -38,7 +40,7 @@ def last_work(change: RunChange, attempt: Attempt) -> str:
     """The part of the prompt of ``attempt`` that says what was done before; empty where nothing was."""
     from wfe_mcp.workflow.prompts import fence
 
-    lines = [*_earlier(change, attempt), *_completed_before(change, attempt)]
+    lines = [*_earlier(change, attempt), *_completed_before(change, attempt), *_work_superseded(change, attempt)]
     if not any(lines) and (before := change.frozen.get("last_run")):
         lines = [str(before)]
     parts = {
@@ -81,6 +83,30 @@ def _earlier(change: RunChange, attempt: Attempt) -> Iterator[str]:
     ]
     for earlier in attempts[:MOST_EARLIER]:
         yield _of_attempt(change, earlier, "this phase")
+
+
+def _work_superseded(change: RunChange, attempt: Attempt) -> Iterator[str]:
+    """What was changed in the files before the run went back, and is not worked again yet: in later phases, in those that
+    ``attempt`` needs, and in other items of its loop.
+    """
+    state, own = change.state, item_of(attempt.phase)
+    places = {*downstream(state.spec, attempt.phase), *upstream(state.spec, attempt.phase)}
+    last = [
+        next((tried for tried in reversed(tries) if tried.revision), None)
+        for path, tries in reversed([*state.attempts.items()])
+        if path != attempt.phase
+        and (
+            not places.isdisjoint((path, *(loop for loop, _ in items_around(path))))
+            or (own is not None and (item := item_of(path)) is not None and item[0] == own[0])
+        )
+    ]
+    before = [tried for tried in last if tried is not None and tried.status is AttemptStatus.SUPERSEDED]
+    changed = (
+        _of_attempt(change, tried, f"{tried.phase}, before the run went back")
+        for tried in sorted(before, key=lambda tried: str(tried.started_at), reverse=True)
+        if _files(change.loaded, tried.tree_at_start, tried.tree)
+    )
+    yield from islice(changed, MOST_SUPERSEDED)
 
 
 def _completed_before(change: RunChange, attempt: Attempt) -> Iterator[str]:
