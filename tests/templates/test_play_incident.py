@@ -135,12 +135,29 @@ def test_a_playbook_that_does_not_help_sends_the_run_back_to_another_one(project
     wrong = changed("add() multiplies", {"calc.py": "def add(a, b):\n    return a * b\n"})
 
     played = play(
-        project, plan=[Work(PLAYBOOK), other], **{CHANGE: [wrong, HAPPY[CHANGE][0]]}, close=[Work(CLOSED)] * 2
+        project, plan=[Work(PLAYBOOK), other], **{CHANGE: [wrong, HAPPY[CHANGE][0]]}, close=[Work(CLOSED)] * 3
     )
 
     assert played.last["run_state"] == "completed"
     assert "Check 'test'" in messages(feedback_to(played, "plan")[1])
     assert played.last["data"]["outputs"]["values"]["playbook"] == "add-better"
+
+
+def test_a_record_that_was_refused_or_rejected_is_written_again_and_no_step_is_repeated(project: Playground):
+    answers = ["The cause is another"]
+
+    def person(run: str, phase: str) -> None:
+        if phase == "close" and answers:
+            project.reject(run, phase, answers.pop())
+        else:
+            project.approve(run, phase)
+
+    for first in (SEEN | {"fingerprint": MARK}, CLOSED):  # refused by a rule, then by the person
+        played = play(project, person if first is CLOSED else None, close=[Work(first), Work(CLOSED)])
+
+        assert (started(played).count("plan"), started(played).count(ACT), started(played).count("close")) == (1, 1, 2)
+        assert played.last["run_state"] == "completed"
+    assert answers == []
 
 
 @pytest.mark.parametrize(
