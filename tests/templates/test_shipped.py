@@ -12,6 +12,7 @@ import pytest
 
 from tests.gates.scenes import Submitted
 from tests.tokenizer import tokens
+from wfe_mcp.artifacts.completeness import questions
 from wfe_mcp.artifacts.validate import validate
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.gates.expr import judge
@@ -193,7 +194,8 @@ def test_a_prompt_says_role_inputs_done_example_and_what_to_do_on_failure(name: 
 
 @pytest.mark.parametrize(("name", "each"), all_phases())
 def test_the_example_in_a_prompt_is_a_valid_artifact_of_its_phase(name: str, each: dict[str, Any]) -> None:
-    assert validate(each["output"]["schema"], example_in(each["prompt"])).faults == ()
+    schema, example = each["output"]["schema"], example_in(each["prompt"])
+    assert (validate(schema, example).faults, questions(str(schema), example)) == ((), ())
 
 
 INPUTS: dict[str, dict[str, Any]] = {
