@@ -212,6 +212,18 @@ async def test_text_and_structure_carry_the_same_facts(connect: Connect) -> None
             assert all(f"- {each['path']}: {each['message']}" in text.text for each in error.get("details", []))
 
 
+async def test_what_a_template_lacks_is_named_whole_and_the_user_is_asked_to_add_it(connect: Connect) -> None:
+    """An agent does not edit .wfe/, so no hint says that it should."""
+    inputs = {"owner": "ada", "repo": "engine", "issue_number": 7}
+    async with connect() as agent:
+        error = (await call(agent, "start_run", template="issue_to_pr", inputs=inputs))["error"]
+
+    assert error["code"] == "invalid_template"
+    for what in ("no MCP server 'github' is configured", "no check 'push'"):
+        assert error["message"].count(what) == 1
+    assert error["hint"].startswith("Ask the user to add it to .wfe/config.toml and to run: wfe-mcp trust.")
+
+
 async def test_start_run_without_a_template_takes_the_default_one(connect: Connect, house: House) -> None:
     make_default(house.engine(), SYSTEM, "drill")
     async with connect() as agent:

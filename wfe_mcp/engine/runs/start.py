@@ -295,13 +295,14 @@ def refuse_missing(
         errors = tuple(error for error in lint(plan.definition, project).errors if not error.path.startswith(left_out))
         if errors:  # a check with if_missing "note" may be missing, and a bundle that is optional
             faults = [fault for table in ("checks", "mcp_servers", "context") for fault in settings.faults_in(table)]
+            what = "; ".join(dict.fromkeys(error.message for error in errors))
             raise Refused(
                 "invalid_template",
-                f"Template {plan.template.name!r} needs what this project does not have: {errors[0].message}",
-                f"{faults[0]}. Correct .wfe/config.toml and run: wfe-mcp trust"
+                f"Template {plan.template.name!r} needs what this project does not have: {what}",
+                f"{faults[0]}. Ask the user to correct .wfe/config.toml and to run: wfe-mcp trust"
                 if faults
-                else "Add it to .wfe/config.toml and run: wfe-mcp trust. A check that the project does not have: name it in "
-                "missing_checks of the phase ([templates.NAME.phases.PHASE]).",
+                else "Ask the user to add it to .wfe/config.toml and to run: wfe-mcp trust. For a check that the project does "
+                "not have, ask the user to name it in missing_checks of the phase ([templates.NAME.phases.PHASE]).",
                 errors,
             )
 
