@@ -108,6 +108,34 @@ def test_all_faults_are_reported_at_once(project: Project) -> None:
     assert len(judgement.data["faults"]) == 3
 
 
+def test_its_steps_done_in_their_order_fix_the_faults(project: Project) -> None:
+    """A commit on the wrong branch, and an amended commit of another, would be the result of another order."""
+    start = project.git("rev-parse", "HEAD")
+    rules: dict[str, object] = {"clean": True, "branch": "fix/7", "message": "Fix #7: "}
+    project.git("branch", "fix/7")
+    project.write("a", "1")
+    steps = judge(project, start, **rules).message.partition("Next: ")[2].split(", then ")
+    assert steps == [
+        "switch to a branch that matches 'fix/7' (uncommitted changes come along)",
+        "commit them or undo them",
+        "begin the message of your commit with 'Fix #7: '",
+        "submit again.",
+    ]
+
+    project.commit("on the wrong one")
+    steps = judge(project, start, **rules).message.partition("Next: ")[2].split(", then ")
+    assert steps == [
+        "switch to a branch that matches 'fix/7' with your commit on it (`git switch -c` makes one here; "
+        "`git cherry-pick` takes the commit to one that exists)",
+        "amend its message",
+        "submit again.",
+    ]
+    project.git("switch", "-q", "fix/7")
+    project.git("cherry-pick", "main")
+    project.git("commit", "-q", "--amend", "-m", "Fix #7: it")
+    assert judge(project, start, **rules).kind is VerdictKind.PASS
+
+
 def test_without_a_commit_the_gate_cannot_judge(tmp_path: Path) -> None:
     judgement = judge(Project(tmp_path), clean=True)
     assert judgement.kind is VerdictKind.ERROR and "git init" in judgement.message

@@ -30,6 +30,11 @@ class _Repository:
     head: str
     head_at_start: str | None
 
+    @property
+    def has_commit(self) -> bool:
+        """Something was committed since the attempt's start, or it is not known what was there then."""
+        return self.head != self.head_at_start
+
 
 @dataclass(frozen=True, slots=True)
 class _Fault:
@@ -72,7 +77,13 @@ def _branch(gate: GitGate, repository: _Repository) -> Iterator[_Fault]:
     branch = git.branch(repository.root)
     if branch is None or not fnmatchcase(branch, gate.branch):
         shown = "HEAD is detached" if branch is None else f"the branch is {branch!r}"
-        yield _Fault(f"{shown}, expected {gate.branch!r}", f"switch to a branch that matches {gate.branch!r}")
+        # Done in this order it leaves no commit on the wrong branch, and amends none of another's.
+        along = (
+            "with your commit on it (`git switch -c` makes one here; `git cherry-pick` takes the commit to one that exists)"
+            if repository.has_commit
+            else "(uncommitted changes come along)"
+        )
+        yield _Fault(f"{shown}, expected {gate.branch!r}", f"switch to a branch that matches {gate.branch!r} {along}")
 
 
 def _one_commit(gate: GitGate, repository: _Repository) -> Iterator[_Fault]:
@@ -101,7 +112,7 @@ def _message(gate: GitGate, repository: _Repository) -> Iterator[_Fault]:
     if not subject.startswith(gate.message):
         yield _Fault(
             f"the newest commit's message is {subject!r}, expected it to begin with {gate.message!r}",
-            "amend its message",
+            "amend its message" if repository.has_commit else f"begin the message of your commit with {gate.message!r}",
         )
 
 
@@ -115,8 +126,8 @@ def _fast_forward(gate: GitGate, repository: _Repository) -> Iterator[_Fault]:
 
 
 _RULES: tuple[Callable[[GitGate, _Repository], Iterator[_Fault]], ...] = (
-    _clean,
     _branch,
+    _clean,
     _one_commit,
     _message,
     _fast_forward,
