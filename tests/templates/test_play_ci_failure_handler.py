@@ -51,6 +51,7 @@ def test_a_fault_of_the_code_is_fixed_on_a_branch_and_proposed(project: Playgrou
     played = play(project, {"diagnose": [Work(CODE)], "fix": [FIX]})
 
     assert (played.last["run_state"], played.codes, started(played)) == ("completed", [], ["diagnose", "fix"])
+    assert played.last["data"]["outputs"]["values"]["pull_request"] == "https://example.org/pull/9"
     assert "ZeroDivisionError" in feedback_to(played, "diagnose")[0]["prompt"]
     assert outside.called == [
         *LOOK,

@@ -58,6 +58,7 @@ def test_a_fault_of_the_code_is_rolled_back_with_an_approval_and_fixed_meanwhile
     played = play(project, {"diagnose": [FIX], "fix": [CHANGE]})
 
     assert played.last["run_state"] == "completed"
+    assert played.last["data"]["outputs"]["values"]["pull_request"] == "https://example.org/pull/9"
     assert started(played) == ["diagnose", "fix"]
     assert outside.calls("get_service_logs") == [
         {"tool": "get_service_logs", "group": "/ecs/blue/shop", "since": INPUTS["failure_time"], "limit": 100}

@@ -48,6 +48,7 @@ def test_an_issue_is_fixed_on_its_branch_pushed_and_proposed(project: Playground
 
     assert played.last["run_state"] == "completed"
     assert (played.codes, started(played)) == ([], ["fix", "review"])
+    assert played.last["data"]["outputs"]["values"]["pull_request"] == "https://example.org/pull/9"
     issue = {"tool": "issue_read.get", "issue_number": 7}
     assert outside.calls() == [
         issue,
