@@ -105,6 +105,7 @@ async def test_an_invalid_artifact_names_every_fault_and_how_to_try_again(connec
         refused = await call(agent, "submit_artifact", run=run, phase="plan", artifact={"body": 5, "titel": "x"})
 
     assert refused["error"]["code"] == "invalid_artifact"
+    assert refused["error"]["message"] == "'plan' was not accepted: 3 errors against its schema."
     assert {each["path"] for each in refused["error"]["details"]} == {"/title", "/body", "/titel"}
     assert refused["next"][0]["tool"] == "submit_artifact"
     assert refused["state"] == "running"

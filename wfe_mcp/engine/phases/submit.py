@@ -21,6 +21,7 @@ from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, By, Channel, RunStatus
 from wfe_mcp.core.paths import PhasePath, item_of, shell_path
 from wfe_mcp.core.refusals import unknown_phase
+from wfe_mcp.core.units import plural
 from wfe_mcp.engine.artifacts.revisions import Receipt, store_revision, write_output
 from wfe_mcp.engine.files.checkpoints import checkpoints_of
 from wfe_mcp.engine.files.tree_binding import first_tree, tree_later
@@ -254,9 +255,10 @@ def _refuse(current: RunChange, phase: PhasePath, value: object, faults: tuple[D
     took = any(isinstance(command, c.StartPhase) and command.holder == CLI_HOLDER for command in current.commands)
     if took and attempt.status is AttemptStatus.RUNNING:  # rule 4
         current.give(c.LoseLease(**current.values_of(attempt)))
+    schema = current.plan.schema(phase)
     current.refusal = Refused(
         "invalid_artifact",
-        f"{phase!r} was not accepted: {len(faults)} {'error' if len(faults) == 1 else 'errors'} against {current.plan.schema_name(phase)}.",
+        f"{phase!r} was not accepted: {plural(len(faults), 'error')} against {schema if isinstance(schema, str) else 'its schema'}.",
         f"Fix {'it' if len(faults) == 1 else f'all {len(faults)}'} and resubmit the whole artifact. "
         f"Attempt {attempt.number} has {left} {'try' if left == 1 else 'tries'} left."
         if left > 0
