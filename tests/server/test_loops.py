@@ -45,3 +45,23 @@ async def test_an_artifact_made_in_a_loop_has_an_address(connect: Connect) -> No
         assert json.loads(found.text) == {"title": "made"}
         argument = {"name": "phase", "value": "each["}
         assert (await agent.complete(place, argument, {"run": run})).completion.values == ["each[1].code"]
+
+
+@pytest.mark.usefixtures("walk")
+async def test_a_phase_of_a_loop_without_its_item_and_a_phase_in_place_of_its_artifact_are_understood(
+    connect: Connect,
+) -> None:
+    async with connect() as agent:
+        run = (await call(agent, "start_run", template="walk"))["run"]
+        unknown = await call(agent, "start_phase", run=run, phase="code")
+        await call(agent, "start_phase", run=run, phase="each[0].code")
+        await call(agent, "submit_artifact", run=run, phase="each[0].code", artifact={"title": "made"})
+        read = await call(agent, "read_artifact", run=run, artifact="each[0].code")
+        missing = await call(agent, "read_artifact", run=run, artifact="each")
+
+    assert (unknown["error"]["code"], unknown["error"]["hint"]) == (
+        "unknown_phase",
+        "Give its whole path: each[0].code.",
+    )
+    assert (read["data"]["artifact"], read["data"]["content"]) == ("code_note", {"title": "made"})
+    assert "Did you mean 'each'?" not in missing["error"]["hint"]

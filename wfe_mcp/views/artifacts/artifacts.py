@@ -330,11 +330,13 @@ def content_of(run_overview: Overview, record: RevisionRecord) -> Any:
 
 
 def phase_of(run_overview: Overview, phase: str, artifact: str) -> PhasePath:
-    """The phase that is meant; inside a loop only its own path tells which item."""
+    """The phase that is meant, which a name of an artifact may also be; inside a loop only its own path tells which item."""
     state, plan = run_overview.loaded.state, run_overview.plan
     # A template that runs inside may use a name again: without a path the outer one is meant.
     outer_last = sorted(state.spec.phases, key=lambda spec: -spec.path.count("."))
     makers = {str(name): spec.path for spec in outer_last if (name := plan.artifact_name(spec.path))}
+    if not phase and artifact not in makers and artifact in state.attempts and plan.has_artifact(PhasePath(artifact)):
+        return PhasePath(artifact)
     if phase in state.attempts:
         path = PhasePath(phase)
         if plan.has_artifact(path) and artifact in {"", plan.artifact_name(path) or path}:
@@ -352,7 +354,7 @@ def phase_of(run_overview: Overview, phase: str, artifact: str) -> PhasePath:
     if phase and phase not in state.attempts:
         raise unknown_phase(state, phase)
     wanted = artifact or phase
-    open_paths = [attempt.phase for attempt in state.open_attempts]
+    open_paths = [attempt.phase for attempt in state.open_attempts if plan.has_artifact(attempt.phase)]
     hint = nearest_hint(wanted, [*makers, *open_paths], f"Artifacts: {', '.join(makers)}.")
     raise Refused("unknown_artifact", f"The run has no artifact {wanted!r}.", hint)
 
