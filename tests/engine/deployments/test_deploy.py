@@ -35,6 +35,15 @@ def test_the_approved_commit_runs_once_health_and_tests_have_passed(scene: Scene
         assert known_deployments(scene.engine).health["local"].ok
 
 
+def test_a_project_that_commits_its_configuration_is_deployed_too(scene: Scene) -> None:
+    with environment(scene) as target:
+        scene.git("add", "-f", ".wfe/config.toml")
+        scene.git("commit", "-q", "-m", "what runs may use, for the team")
+        run = deploy(scene)
+        assert scene.state(run).status == "completed", result(scene, run)
+        assert answer(target) == scene.git("rev-parse", "HEAD").strip()
+
+
 def test_a_branch_that_moves_after_the_approval_takes_nothing_along(scene: Scene) -> None:
     with environment(scene) as target:
         approved = scene.git("rev-parse", "HEAD").strip()

@@ -78,7 +78,7 @@ def attest(engine: Engine, run_id: str, commit: str) -> Bundle:
         run = loaded.record
         events, evidence = list(tx.events.log(run.id)), tx.evidence.of_run(run.id)
     root = Path(run.worktree)
-    full, tree = _files_of(root, commit)
+    full, tree = files_of(root, commit)
     decisions = [*_decisions(events)]
     statements = [
         (at, in_toto.statement(at, full if at == tree else "", in_toto.DECISION, predicate))
@@ -172,7 +172,7 @@ def attest_completed(change: RunChange) -> None:
             attest(engine, run, commit)
 
 
-def _files_of(root: Path, commit: str) -> tuple[str, str]:
+def files_of(root: Path, commit: str) -> tuple[str, str]:
     """The full id of a commit, and the tree of its files without ``.wfe/``, as seen from ``root``."""
     repo = require_repository(root)
     full = commit_of(root, commit)

@@ -19,6 +19,7 @@ from wfe_mcp.core.paths import shell_path
 from wfe_mcp.core.texts import in_short
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git.refs import commit_of, tree_of
+from wfe_mcp.engine.delivery.attest import files_of
 from wfe_mcp.engine.delivery.operations import newest_operation, operate, operations_of
 from wfe_mcp.engine.delivery.place import newest_files
 from wfe_mcp.engine.delivery.steps import deliver, step_result
@@ -149,7 +150,7 @@ def _refuse_other_files(site: Site, commit: str) -> None:
     if approved is None or commit in commits:
         return
     tree = parts_of(approved.approved_tree or approved.tree or "")[0]
-    if tree != tree_of(site.root, commit):
+    if tree not in {tree_of(site.root, commit), files_of(site.root, commit)[1]}:
         raise DeliveryFault(
             f"Phase '{approved.phase}' approved tree {tree[:12]}, and commit {commit[:12]} has other files. Commit the approved ones "
             "(the steps git.… do, with [delivery] mode); then retry the phase.",
