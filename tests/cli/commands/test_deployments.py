@@ -56,6 +56,13 @@ def deployed(cli: Terminal, *words: str) -> str:
     return str(run)
 
 
+def test_the_prompt_that_is_approved_names_what_is_deployed(cli: Terminal) -> None:
+    run = cli.start(
+        "deploy", "--input", "environment=staging"
+    )  # as an agent starts it; the command deploy names the commit
+    assert "Deploy the commit at HEAD to staging.\n" in cli("show", run, "--decision", "--phase", "deploy").out
+
+
 @pytest.mark.requirement("S4-30")
 def test_a_deployment_is_listed_with_who_approved_it_and_a_bad_one_is_rolled_back(cli: Terminal) -> None:
     good = cli.git("rev-parse", "HEAD").strip()
