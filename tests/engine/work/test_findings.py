@@ -9,6 +9,7 @@ from sqlalchemy.engine import Engine
 
 from tests.engine.scene import AGENT, HUMAN, Scene, phase
 from wfe_mcp.core.items import Item
+from wfe_mcp.engine.integrity.item_audit import item_changes
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.runs.item_runs import start_item
 from wfe_mcp.engine.work.findings import follow_findings
@@ -90,6 +91,10 @@ def test_a_loop_that_repeats_a_review_finds_in_its_next_pass_what_is_left(scene:
     scene.do(run, "part[1].accept[1].review", report(finding("Loud")))
     assert [(one.title, one.status) for one in items(scene)][1:] == [("Slow", "done"), ("Loud", "planned")]
     assert list(verify(scene.engine).findings) == []
+    with scene.store.read() as tx:  # which verify asks where keys are pinned
+        changes = [(name, needs_person) for _, name, needs_person in item_changes(tx, scene.engine.project_id)]
+    assert [name for name, needs_person in changes if needs_person] == []
+    assert len(changes) == 5
 
 
 def test_a_milestone_is_planned_again_when_what_was_found_under_it_returns(scene: Scene) -> None:

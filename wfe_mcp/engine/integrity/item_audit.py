@@ -138,8 +138,9 @@ def _was_task(tx: Tx, run: RunId, key: str, since: datetime) -> bool:
 def _is_gone(tx: Tx, run: RunId, item: Item, since: datetime) -> bool:
     """Whether a report of the item's source has found it, and one since then finds it no more."""
     was_found = False
-    # A loop over items has keys when it opens; one that repeats its phases opens a pass after the other.
-    repeated = {event.payload["phase"] for event in tx.events.of_types(run, "LoopOpened") if not event.payload["keys"]}
+    # A loop over items names their values when it opens; one that repeats its phases has none, and its first pass as key.
+    opened = tx.events.of_types(run, "LoopOpened")
+    repeated = {event.payload["phase"] for event in opened if event.payload.get("items") is None}
     for event in tx.events.of_types(run, "RevisionSubmitted"):
         phase = event.payload["phase"]
         revision = (
