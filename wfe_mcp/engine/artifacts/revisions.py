@@ -107,7 +107,7 @@ def write_output(current: RunChange, phase: PhasePath, content: str) -> None:
 def _written_before(
     current: RunChange, phase: PhasePath, root: Path, place: str, bundle: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """The files that earlier bundles of the phase wrote and ``bundle`` lacks: new since the phase first started, and as written.
+    """The files that only refused bundles of the phase wrote: new since the phase first started, and as written.
 
     A refused bundle has written its files, because its gates judge them; the next one takes their place.
     """
@@ -118,11 +118,15 @@ def _written_before(
     first, now = current.state.attempts[phase][0].tree_at_start, current.attempt(phase).tree
     if output is None or first is None or now is None:
         return ()
+    accepted = {head.revision for head in current.tx.artifacts.revisions(current.run.id, phase) if head.sealed_at}
     left: dict[str, str] = {}
-    for (path, _), content in sorted(current.tx.artifacts.contents(current.run.id, output.artifact).items()):
+    kept = set(bundle)
+    for (path, number), content in sorted(current.tx.artifacts.contents(current.run.id, output.artifact).items()):
         earlier = _output(current, phase, content) if path == phase else None
         if earlier is not None and earlier[0] == place and not isinstance(earlier[1], tuple):
-            left |= {name: text for name, text in earlier[1].items() if name not in bundle}
+            left |= earlier[1]
+            kept.update(earlier[1] if number in accepted else ())
+    left = {name: text for name, text in left.items() if name not in kept}
     if not left:
         return ()
     below = f"{place}/" if place else ""
