@@ -93,17 +93,23 @@ def test_the_project_may_be_a_folder_of_the_repository(scene: Scene, team: Team)
     assert found.paths == ["tests/test_app.py"]
 
 
-def test_line_ends_of_a_checkout_are_no_change(scene: Scene, team: Team) -> None:
+@pytest.mark.parametrize("is_saved_again", [False, True], ids=["checked out", "saved again"])
+def test_line_ends_of_a_checkout_are_no_change(scene: Scene, team: Team, is_saved_again: bool) -> None:
     scene.git("config", "core.autocrlf", "true")
     scene.git("rm", "-q", "--cached", "-r", ".")
     scene.git("reset", "-q", "--hard")
-    assert b"\r\n" in (scene.root / "tests/test_app.py").read_bytes()
+    content = (scene.root / "tests/test_app.py").read_bytes()
+    assert b"\r\n" in content
+    if is_saved_again:  # then git's index does not know that it is what is stored
+        (scene.root / "tests/test_app.py").unlink()
+        (scene.root / "tests/test_app.py").write_bytes(content)
     run = begin(scene)
     team.pushes({"tests/test_app.py": THEIRS})
     team.pulls()
     assert b"\r\n" in (scene.root / "tests/test_app.py").read_bytes()
     scene.submit(run, "fix")
     assert verdict(scene, run)[0] == "pass"
+    assert base_files(scene, run) == ["tests/test_app.py"]
 
 
 def test_line_ends_count_for_the_bytes_that_are_judged_not_for_those_that_came_later(scene: Scene, team: Team) -> None:
