@@ -231,3 +231,22 @@ def test_more_files_than_are_merged_count(scene: Scene, team: Team, monkeypatch:
     team.pulls()
     scene.submit(run, "fix")
     assert verdict(scene, run)[0] == "fail"
+
+
+@pytest.mark.parametrize("theirs", [OWN, None], ids=["added by both", "removed by the base"])
+def test_a_file_that_one_side_did_not_have_is_no_merge(scene: Scene, team: Team, theirs: str | None) -> None:
+    run = begin_with_tests(scene, team)
+    path = "tests/test_app.py" if theirs is None else "tests/test_new.py"
+    scene.write(path, THEIRS)
+    scene.git("add", "-A")
+    scene.git("commit", "-qm", "my work")
+    team.pushes({path: theirs})
+    with pytest.raises(CalledProcessError):
+        team.pulls()
+    scene.write(path, THEIRS)
+    scene.git("add", "-A")
+    scene.git("commit", "-qm", "mine")
+    scene.submit(run, "fix")
+    outcome, message = verdict(scene, run)
+    assert outcome == "fail"
+    assert path in message
