@@ -155,6 +155,17 @@ def test_a_token_ends_with_the_role_of_its_maker(team: Team) -> None:
     assert status(team, text) == 200, "the role is back"
 
 
+@pytest.mark.attack("a token still opens after its maker lost every role", "held", "#31")
+def test_a_token_ends_with_a_login_that_is_refused_since_no_role_is_left(team: Team) -> None:
+    text = text_of(make(logged_in(team, "ada", "author")))
+    team.provider.claims = {"groups": ["elsewhere"]}
+    assert team.browser().log_in().status_code == 403
+    assert status(team, text) == 401
+    assert "ada" in terminal(team, "people", "list")
+    logged_in(team, "ada", "author")
+    assert status(team, text) == 200, "the role is back"
+
+
 def test_ending_a_persons_access_ends_their_tokens(team: Team) -> None:
     text = text_of(make(logged_in(team, "ada", "author")))
     assert end_access(team.running.house.engine(), ADA, "ada") == (1, 1)

@@ -128,27 +128,19 @@ class People:
         kept = tuple(groups[:_MOST_GROUPS])
         with self.engine.store.tx() as tx:
             tx.secrets.alone("people")  # two of one name may come at once
-            person = KnownPerson(self._name(tx, iss, sub, name), iss, sub, kept)
-            if not roles_of(self._roles, tx.projects.all(), sub, kept):
-                raise Refused(
-                    "forbidden",
-                    f"{person.name} has no role here.",
-                    f"Ask an admin to give one of your groups a role, or you: your subject is {sub!r}.",
-                    data={"subject": sub},
-                )
-            self._end_old(tx, now)
-            value = {
-                "iss": iss,
-                "sub": sub,
-                "name": person.name,
-                "groups": kept,
-                "at": now.isoformat(),
-                "ends_at": (now + timedelta(seconds=SESSION_S)).isoformat(),
-            }
-            tx.secrets.set(SESSION + _hash(text), json.dumps(value, sort_keys=True), person.by, now)
-            tx.secrets.note_use(_SEEN + _hash(text), now.isoformat(), now)
-            tx.secrets.note_use(_GROUPS + person.row, json.dumps(kept), now)
-            tx.settings_log.note(LOGGED_IN, f"{person.name} from {address}", person.by, now)
+            row = KnownPerson("", iss, sub).row
+            has_role = bool(roles_of(self._roles, tx.projects.all(), sub, kept))
+            if has_role or tx.secrets.get(_PERSON + row) is not None:  # without a role, their tokens have none either
+                tx.secrets.note_use(_GROUPS + row, json.dumps(kept), now)
+            if has_role:
+                self._begin(tx, KnownPerson(self._name(tx, iss, sub, name), iss, sub, kept), text, address)
+        if not has_role:
+            raise Refused(
+                "forbidden",
+                f"{_clean(name) or _clean(sub) or 'person'} has no role here.",
+                f"Ask an admin to give one of your groups a role, or you: your subject is {sub!r}.",
+                data={"subject": sub},
+            )
         return text
 
     def login_of(self, text: str, *, counts: bool = True) -> Login | None:
@@ -226,6 +218,22 @@ class People:
         value = json.dumps({"iss": iss, "sub": sub, "name": name}, sort_keys=True)
         tx.secrets.set(row, value, KnownPerson(name, iss, sub).by, self.engine.clock())
         return name
+
+    def _begin(self, tx: Tx, person: KnownPerson, text: str, address: str) -> None:
+        """Keep the new session of the cookie ``text``."""
+        now = self.engine.clock()
+        self._end_old(tx, now)
+        value = {
+            "iss": person.iss,
+            "sub": person.sub,
+            "name": person.name,
+            "groups": person.groups,
+            "at": now.isoformat(),
+            "ends_at": (now + timedelta(seconds=SESSION_S)).isoformat(),
+        }
+        tx.secrets.set(SESSION + _hash(text), json.dumps(value, sort_keys=True), person.by, now)
+        tx.secrets.note_use(_SEEN + _hash(text), now.isoformat(), now)
+        tx.settings_log.note(LOGGED_IN, f"{person.name} from {address}", person.by, now)
 
     def _end_old(self, tx: Tx, now: datetime) -> None:
         for name, value in tx.secrets.with_prefix(SESSION).items():
