@@ -11,13 +11,14 @@ from wfe_mcp.clients.formats.splice import Unreadable
 from wfe_mcp.clients.launch import Installation
 from wfe_mcp.clients.look import ClientEntry
 from wfe_mcp.clients.table import CLIENTS, SERVER, TOKEN, Client, Places, is_address
+from wfe_mcp.core.bridge import PROTOCOL
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.findings import HealthFinding, Level
 from wfe_mcp.workspace.config.edits import value_at
 from wfe_mcp.workspace.files.paths import expanded_path
 from wfe_mcp.workspace.files.programs import program
 
-_ANSWER_S = 3.0
+_ANSWER_S, _SHOWN_BYTES = 3.0, 200
 _PLUGIN = f"{SERVER}@wfe-mcp"
 
 
@@ -190,28 +191,42 @@ def _way(client_entry: ClientEntry) -> str:
 
 
 def _server_faults(client_entry: ClientEntry, places: Places) -> Iterator[tuple[Level, str]]:
-    """Whether the server answers, and a bridge has a login there; asked where there is one."""
+    """Whether the server answers, and a bridge has a login there that still counts; asked where there is one."""
     server = server_of(client_entry)
     if not server:
         return
     import http.client
 
     from wfe_mcp.workspace.system.location import find_project
-    from wfe_mcp.workspace.system.logins import connection_to, login_of
+    from wfe_mcp.workspace.system.logins import login_of
 
+    is_bridge = not is_address(client_entry.argv)
+    login = login_of(server, find_project(None, places.env, (), places.root), places.env) if is_bridge else None
     try:
-        with closing(connection_to(server, _ANSWER_S)) as connection:
-            connection.request("GET", "/readyz")
-            status = connection.getresponse().status
-        why = "" if status == 200 else f"answers with HTTP {status}"
+        status, text = _answer_of(server, "/readyz")
+        why = "" if status == 200 else f"answers with HTTP {status}{f': {text}' if status == 421 else ''}"
+        # WFE_TOKEN is for no server by name, and a file of the project may name any: it is not sent from here.
+        token = "" if login is None or login.name == "WFE_TOKEN" else login.token
+        has_ended = bool(token and not why) and _answer_of(server, "/bridge", token)[0] == 401
     except (OSError, ValueError, http.client.HTTPException) as fault:
-        why = f"does not answer: {fault}"
+        why, has_ended = f"does not answer: {fault}", False
     if why:
         yield "problem", f"the server {server} {why}; fix: is the address right, and the server up?"
-    elif not is_address(client_entry.argv) and not login_of(
-        server, find_project(None, places.env, (), places.root), places.env
-    ):
+    elif is_bridge and login is None:
         yield "problem", f"this project has no login at {server}; fix: wfe-mcp login {server}"
+    elif has_ended:
+        yield "problem", f"the login at {server} has ended; fix: wfe-mcp login {server}"
+
+
+def _answer_of(server: str, path: str, token: str = "") -> tuple[int, str]:
+    """The status and the beginning of what a server answers."""
+    from wfe_mcp.workspace.system.logins import connection_to
+
+    headers = {"Authorization": f"Bearer {token}", "Wfe-Bridge": PROTOCOL} if token else {}
+    with closing(connection_to(server, _ANSWER_S)) as connection:
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read(_SHOWN_BYTES).decode(errors="replace").strip()
 
 
 def _project(client_entry: ClientEntry, places: Places) -> Iterator[tuple[Level, str]]:

@@ -17,10 +17,12 @@ import pytest
 
 from tests.loopback import TLS
 from tests.server.bridge.conftest import Machine, Team, started
+from tests.server.bridge.test_bridge import logged_in
 from tests.server.conftest import HUMAN
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Person
 from wfe_mcp.engine.access import device
+from wfe_mcp.engine.access.tokens import revoke_token
 from wfe_mcp.engine.approvals.pin import set_pin
 from wfe_mcp.workspace.system.logins import connection_to, server_url
 
@@ -87,6 +89,19 @@ def test_a_login_that_a_person_confirms_lets_the_machine_work(team: Team) -> Non
     assert not kept.exists()
     assert f"fix: wfe-mcp login {team.running.url}" in " ".join(said(command(ada, "doctor")).split())
     assert team.running.post({}, Authorization=f"Bearer {text}").status_code == 401
+
+
+@pytest.mark.attack("doctor sends WFE_TOKEN to a server that a file of the project names", "held", "#31")
+def test_doctor_says_that_a_login_has_ended_and_sends_no_other_token(team: Team) -> None:
+    ada = team.machine()
+    said(command(ada, "install", "--client", "claude-code", "--server", team.running.url, "--yes"))
+    logged_in(ada, ada.token)
+    revoke_token(team.house.engine(), HUMAN, "ada")
+    assert "Ready to run" in said(command(ada, "doctor")), "WFE_TOKEN may be for another server"
+    ada.token = ""
+    shown = " ".join(said(command(ada, "doctor")).split())
+    assert "Ready to run" not in shown
+    assert f"the login at {team.running.url} has ended; fix: wfe-mcp login {team.running.url}" in shown
 
 
 def test_a_login_at_a_name_that_is_not_the_servers_says_which_address_is(team: Team) -> None:
