@@ -226,10 +226,11 @@ def reproduced(machine: Machine, client: Client, run: str) -> None:
 
 
 class Cut:
-    """A proxy that cuts the answers to some requests."""
+    """A proxy that cuts the answers to some requests. ``instead``: what it answers to these itself, and passes none on."""
 
     def __init__(self, to: int) -> None:
         self._listening, self._to, self.answers_of = socket.create_server(("127.0.0.1", 0)), to, b""
+        self.instead = b""
         self.port = int(self._listening.getsockname()[1])
 
     def __enter__(self) -> "Cut":
@@ -252,6 +253,12 @@ class Cut:
             host = f"localhost:{self.port}".encode()
             first = client.recv(65_536)
             is_cut = bool(self.answers_of) and first.startswith(self.answers_of)
+            if is_cut and self.instead:
+                client.sendall(self.instead)
+                client.shutdown(socket.SHUT_WR)
+                while client.recv(65_536):
+                    pass
+                return
             back = threading.Thread(target=self._back, args=(server, client, is_cut), daemon=True)
             back.start()
             more = first

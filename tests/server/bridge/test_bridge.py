@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -237,35 +236,6 @@ def logged_in(machine: Machine, token: str) -> None:
     )
     argv = [sys.executable, "-c", code, machine.url, token]
     subprocess.run(argv, cwd=machine.root, env=machine.environment, check=True, timeout=60)
-
-
-@pytest.mark.usefixtures("real_processes")
-@pytest.mark.parametrize(
-    ("answer", "word"),
-    [
-        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "no bridge is there"),
-        (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n", "proxy"),
-        (b"HTTP/1.1 200 OK\r\nWfe-Bridge: 9\r\nContent-Length: 2\r\n\r\n{}", "version 9"),
-        (b"garbage\r\n\r\n", "ended before the answer"),
-    ],
-)
-def test_what_is_no_server_of_this_version_is_refused(team: Team, answer: bytes, word: str) -> None:
-    ada = team.machine()
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-
-        def serve() -> None:
-            for _ in range(2):
-                connected, _ = listening.accept()
-                with connected:
-                    connected.recv(65_536)
-                    connected.sendall(answer)
-
-        threading.Thread(target=serve, daemon=True).start()
-        client = ada.connect(f"http://localhost:{listening.getsockname()[1]}")
-        for tool in ("status", "start_run"):
-            refused = client.call(tool, **({} if tool == "status" else {"template": "quick_fix"}))
-            assert refused["error"]["code"] == "unavailable"
-            assert word in refused["error"]["message"]
 
 
 @pytest.mark.attack(

@@ -3,7 +3,9 @@
     nothing was sent            unavailable: nothing happened
     the answer did not come     unavailable: the call may have been made; ``status`` shows it
     401                         unauthorized: log in again
-    no ``Wfe-Bridge``           unavailable: something else answers there, or another version
+    no ``Wfe-Bridge``           unavailable: something else answers there, or another version; of 421 the server says which
+                                address is its own
+    413 of a proxy              too_large: it is the same the next time
 
 The token is read for each request: after a new login the next call works.
 """
@@ -15,7 +17,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, cast
 
-from wfe_mcp.core.bridge import PROTOCOL
+from wfe_mcp.core.bridge import LARGER_REQUESTS, PROTOCOL
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import CODES, Code, Refused
 from wfe_mcp.workspace.system.logins import connection_to, login_of, server_url
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from wfe_mcp.workspace.system.location import Project
 
 _CONNECT_S, _ANSWER_S = 10.0, 900.0
-_MOST_BYTES = 64_000_000
+_MOST_BYTES, _SHOWN_BYTES = 64_000_000, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,11 @@ class Link:
         except ValueError:
             value = None
         if bridge != PROTOCOL or not isinstance(value, dict):
+            if status == 413 and not bridge:
+                raise Refused("too_large", f"A proxy before {self.url} takes no request of this size.", LARGER_REQUESTS)
             why = "its proxy has no server behind it" if status >= 500 else "no bridge is there"
+            if status == 421 and content:
+                why = content[:_SHOWN_BYTES].decode(errors="replace").strip().rstrip(".")
             if bridge:
                 why = f"it speaks version {bridge[:9]} of the bridge, and this program {PROTOCOL}"
             raise Refused(

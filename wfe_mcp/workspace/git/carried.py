@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wfe_mcp.core.bridge import LARGER_REQUESTS
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git.command import Repository, authorities, require_repository, run_git
 from wfe_mcp.workspace.git.own_refs import release_locks
@@ -28,7 +29,10 @@ _OVER_HTTP = (
 
 
 def push(root: Path, url: str, token: str, commits: Mapping[str, str]) -> None:
-    """Send each commit to its ref, the newest snapshot first. Refuses ``unavailable``, with the reason that git names."""
+    """Send each commit to its ref, the newest snapshot first.
+
+    Refuses ``unavailable``, with the reason that git names, and ``too_large`` where a proxy takes no request of the size.
+    """
     words = (*_OVER_HTTP, "push", "--quiet", "--no-verify", "--recurse-submodules=no", url)
     env = _environment(require_repository(root), token)
     _run(root, (*words, *(f"{commit}:{ref}" for commit, ref in commits.items())), env)
@@ -48,6 +52,10 @@ def _run(root: Path, words: Sequence[str], env: Mapping[str, str]) -> None:
     if done is None or done.returncode:
         reason = b"git is not installed" if done is None else done.stderr
         text = re.sub(r"\s+", " ", reason.decode(errors="replace")).strip()[-300:]
+        if "error: 413" in text:
+            raise Refused(
+                "too_large", "A proxy before the server takes no request as large as these files.", LARGER_REQUESTS
+            )
         raise Refused("unavailable", f"git could not carry the files: {text}", "Call again.")
 
 
