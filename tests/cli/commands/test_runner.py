@@ -1,5 +1,7 @@
-"""``runner`` at a terminal: the key of the machine."""
+"""``runner`` at a terminal: the key of the machine, and servers that take no work from it."""
 
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -39,3 +41,27 @@ def test_authorities_that_cannot_be_read_are_named_and_no_fault_of_the_program(
         monkeypatch.setenv("SSL_CERT_FILE", str(file))
         error = cli.json("runner", "--server", url, "--drain").document["error"]
         assert (error["code"], str(file) in error["message"]) == ("bad_argument", True), error
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """What a server says at an address that is not its own."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(421)
+        self.end_headers()
+        self.wfile.write(b"This page answers at https://wfe.example only.")
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+def test_a_server_that_has_another_address_says_which(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WFE_TOKEN", "t")
+    with HTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        error = cli.json("runner", "--server", address, "--drain").document["error"]
+        server.shutdown()
+    assert error["code"] == "unavailable"
+    assert "This page answers at https://wfe.example only." in error["message"]

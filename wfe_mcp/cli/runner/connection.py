@@ -37,6 +37,7 @@ _OPTIONS = (
     *("transfer.fsckObjects=true", "fetch.fsckObjects=true", "protocol.version=0", "http.followRedirects=false"),
     *("credential.helper=", "core.logAllRefUpdates=false", "fetch.writeCommitGraph=false"),
 )
+_SHOWN = 200
 _LAST = "refs/wfe/last"
 M = TypeVar("M", bound=Message)
 
@@ -135,7 +136,9 @@ class Connection:
                 "Let it take larger ones, such as by client_max_body_size of nginx.",
             )
         if answer.status_code >= 500 or error is None:
-            raise AwayError(f"{self.url} answers {answer.status_code} to {path}.")
+            # At an address that is not its own the server says which one is.
+            why = f": {answer.text[:_SHOWN].strip()}" if answer.status_code == 421 else "."
+            raise AwayError(f"{self.url} answers {answer.status_code} to {path}{why}")
         code = error.get("code")
         known: Code = cast("Code", code) if code in get_args(Code) else "internal"
         raise Refused(known, str(error.get("message")), str(error.get("hint")))
