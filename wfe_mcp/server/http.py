@@ -61,16 +61,25 @@ log = logging.getLogger("wfe_mcp.server")
 
 
 class TokenPlace(ProjectSession):
-    """The project of a token. ``work``: lets this process work the project's jobs. The engine outlives it."""
+    """The project of a token. ``work``: lets this process work the project's jobs. The engine outlives it.
+
+    ``maker_of``: where a token of a scope is made.
+    """
 
     is_remote = True
 
     def __init__(
-        self, engine: Engine, token: Token, work: Callable[[Engine], object], cwd: Path, threads: anyio.CapacityLimiter
+        self,
+        engine: Engine,
+        token: Token,
+        work: Callable[[Engine], object],
+        cwd: Path,
+        threads: anyio.CapacityLimiter,
+        maker_of: Callable[[Scope], str],
     ) -> None:
         super().__init__(None, engine.environment, cwd, opened=engine, threads=threads)
         self.by = By(token.name, Channel.HTTP, Assurance.AGENT)
-        self._token, self._work = token, work
+        self._token, self._work, self._maker_of = token, work, maker_of
 
     def refuse_tool(self, name: str) -> None:
         """Refuse ``forbidden``: the token may not call this tool."""
@@ -79,7 +88,7 @@ class TokenPlace(ProjectSession):
             raise Refused(
                 "forbidden",
                 f"The token {self._token.name!r} has the scope {self._token.scope}; {name} needs {needed}.",
-                f"Ask the user to make another one: wfe-mcp token create NAME --scope {needed}",
+                f"Ask the user to make another one{self._maker_of(needed)}",
             )
 
     async def start(self, ask_roots: AskRoots = no_roots) -> None:

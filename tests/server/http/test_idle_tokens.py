@@ -44,7 +44,7 @@ async def test_a_token_that_was_used_once_leaves_nothing_behind_and_may_come_bac
     before = len(engine.listeners)
     servers = TokenServers(
         lambda header: tokens[header],
-        lambda owner, _, threads: TokenPlace(engine, owner, lambda _: None, house.root, threads),
+        lambda owner, _, threads: TokenPlace(engine, owner, lambda _: None, house.root, threads, str),
         lambda owner: pytest.fail(f"{owner.name} comes over no bridge"),
         lambda: now[0],
     )
@@ -67,7 +67,7 @@ async def test_a_token_is_served_while_the_project_of_another_one_opens(house: H
         if owner.name == "new":
             opens.set()
             assert may_open.wait(60)
-        return TokenPlace(engine, owner, lambda _: None, house.root, threads)
+        return TokenPlace(engine, owner, lambda _: None, house.root, threads, str)
 
     servers = TokenServers(
         lambda header: tokens[header], place_of, lambda owner: pytest.fail(f"{owner.name} comes over no bridge")

@@ -26,6 +26,17 @@ async def test_an_agent_learns_the_address_at_which_its_user_decides(team: Team)
         assert "wfe-mcp" not in given["error"]["hint"]
 
 
+async def test_a_token_of_too_small_a_scope_leads_to_the_page_where_people_make_tokens(team: Team) -> None:
+    text = team.running.token("reads", "read")
+    async with team.running.agent(text) as agent:
+        by_tool = await call(agent, "start_run", template="drill")
+    by_api = team.browser().send("POST", "/api/v1/runs", {"template": "drill"}, authorization=f"Bearer {text}").json()
+    for given in (by_tool, by_api):
+        assert given["error"]["code"] == "forbidden"
+        assert f"with the scope work at {team.origin}/access" in given["error"]["hint"]
+        assert "wfe-mcp" not in given["error"]["hint"], "who reads it has no terminal of the server"
+
+
 def test_the_terminal_leads_to_the_page_of_the_server_where_a_gate_asks_for_a_passkey(team: Team) -> None:
     guarded = {
         **DRILL,

@@ -199,8 +199,7 @@ def _mcp(access: Access) -> TokenServers:
     from wfe_mcp.server.http import TokenPlace, TokenServers
 
     def place_of(token: Token, folder: BridgedFolder | None, threads: CapacityLimiter) -> TokenPlace:
-        return TokenPlace(
-            folder.engine if folder else access.engine_for(token), token, access.workers.work, Path.cwd(), threads
-        )
+        engine = folder.engine if folder else access.engine_for(token)
+        return TokenPlace(engine, token, access.workers.work, Path.cwd(), threads, access.maker_of)
 
     return TokenServers(lambda header: access.sender(header).token, place_of, access.folder_of)

@@ -257,6 +257,12 @@ class Access:
         by = By(token.name, Channel.HTTP, Assurance.AGENT)
         return Caller(token, by if session is None else tokens.sender(user_name()), self)
 
+    def maker_of(self, scope: Scope) -> str:
+        """Where a token of ``scope`` is made, after "Make one"."""
+        if self.people:
+            return f" with the scope {scope} at {self.people.origin}/access"
+        return f": wfe-mcp token create NAME --scope {scope}"
+
     def still_opens(self, authorization: str, cookie: str = "") -> bool:
         """Whether the token or the login of a stream's request is neither ended nor expired since. No visit: only the stream asks."""
         if self.people is not None and not authorization:
@@ -374,7 +380,7 @@ def _needs(scope: Scope) -> Callable[[Request, Bearer], Caller]:
             raise Refused(
                 "forbidden",
                 f"The token {request_caller.token.name!r} has the scope {request_caller.token.scope}; this needs {scope}.",
-                f"Make another one: wfe-mcp token create NAME --scope {scope}",
+                f"Make another one{request_caller.access.maker_of(scope)}",
             )
         return request_caller
 
