@@ -133,9 +133,10 @@ def list_all(
         for warning in view.warnings:
             screen.aside(screen.complete(f"! {warning}"), "yellow")
         if not rows and not view.warnings:
-            screen.line(
-                "No runs." + (f" Runs of this project are in: {', '.join(known) or 'no state'}." if state else "")
-            )
+            from wfe_mcp.cli.terminal.run_names import runs_at_server
+
+            states = f" Runs of this project are in: {', '.join(known) or 'no state'}." if state else ""
+            screen.line(" ".join(filter(None, ("No runs." + states, runs_at_server(invocation.engine)))))
         if following:
             screen.next(following)
 

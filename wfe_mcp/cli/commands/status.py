@@ -92,7 +92,10 @@ def _show_new(invocation: Invocation, run: str) -> None:
 
 def _nothing_open(invocation: Invocation, screen: Screen, answer: "Envelope", warnings: tuple[str, ...] = ()) -> None:
     if invocation.project.is_git or (invocation.project.root / ".wfe").is_dir():
-        screen.line("No open runs.")
+        from wfe_mcp.cli.terminal.run_names import runs_at_server
+
+        at_server = runs_at_server(invocation.engine)
+        screen.line(f"No open runs. {at_server}" if at_server else "No open runs.")
         if invocation.engine.perhaps:
             screen.line(invocation.engine.perhaps, "yellow")
         for warning in warnings:
@@ -100,7 +103,8 @@ def _nothing_open(invocation: Invocation, screen: Screen, answer: "Envelope", wa
         ready = [f"{move.why}." for move in answer.next if move.tool == "work"]
         for line in ready:
             screen.line(line)
-        screen.next("wfe-mcp work next" if ready else "wfe-mcp templates list")
+        if not at_server:
+            screen.next("wfe-mcp work next" if ready else "wfe-mcp templates list")
     else:
         screen.line("No project here: no git repository, no .wfe folder.")
         screen.next("change to your project, or start one here: wfe-mcp init")

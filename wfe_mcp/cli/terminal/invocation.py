@@ -205,7 +205,7 @@ class Invocation:
         from wfe_mcp.cli.terminal.run_names import find_run
 
         with self.engine.store.read() as tx:
-            record = find_run(tx, self.engine.project_id, run)
+            record = find_run(tx, self.engine, run)
         self.run, self.phase = record.id, phase
         return record.id
 
