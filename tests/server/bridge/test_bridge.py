@@ -134,6 +134,16 @@ def test_two_developers_work_in_one_project_at_once(team: Team) -> None:
     assert refused["error"]["code"] == "other_folder", "the gates of a run read the folder of its developer"
 
 
+def test_a_folder_that_another_run_of_the_developer_works_in_leads_to_a_second_clone(team: Team) -> None:
+    client = team.machine().connect()
+    first, second = started(client), started(client)
+    client.does("start_phase", run=first, phase="reproduce")
+    refused = client.call("start_phase", run=second, phase="reproduce")["error"]
+    assert refused["code"] == "leased"
+    assert "another clone" in refused["hint"]
+    assert "worktree" not in refused["hint"], "the worktrees of a clone share its login, and so the folder"
+
+
 def test_what_changed_on_both_sides_is_refused_once_and_kept(team: Team) -> None:
     ada = team.machine()
     client = ada.connect()

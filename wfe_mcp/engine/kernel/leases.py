@@ -88,10 +88,12 @@ def _tree(engine: Engine, tx: Tx, run: RunRecord, state: RunState, path: PhasePa
     for other in tx.runs.holders(run.worktree, besides=run.id):
         # A gate of a dead worker still reads the files: it keeps the tree until it has judged.
         if other.status is AttemptStatus.GATING or engine.is_alive(other.holder, other.lease_until):
+            # Over a bridge the folder is that of a login, which the worktrees of a clone share.
+            where = "another clone with a login of its own" if engine.serves_folder else "another git worktree"
             return Refused(
                 "leased",
                 f"Run {other.run_id} works in this folder: its phase {other.phase!r} is {other.status} and its gates read the files.",
-                f"Finish or cancel run {other.run_id} first, or work in another git worktree.",
+                f"Finish or cancel run {other.run_id} first, or work in {where}.",
                 data={"other_run": other.run_id},
             )
     return None
