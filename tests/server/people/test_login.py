@@ -1,5 +1,6 @@
 """People log in to a server: who may, and what forged, repeated and foreign answers open."""
 
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -149,6 +150,17 @@ def test_a_role_needs_the_group_exactly(team: Team) -> None:
         team.provider.claims = {"groups": groups, "name": "shop-approvers"}
         assert team.browser().log_in().status_code == 403, groups
     assert {kind for kind, _ in entries(team)} == {REFUSED}
+
+
+def test_a_server_says_at_its_start_which_of_its_own_settings_do_not_count(team: Team) -> None:
+    config = Path(team.running.house.environment["XDG_CONFIG_HOME"], "wfe-mcp", "config.toml")
+    text = config.read_text(encoding="utf-8").replace('role = "author"', 'role = "developer"')
+    config.write_text(f"{text}[server.limits.token]\nrun_per_hour = 2\n", encoding="utf-8")
+    assert "does not count" not in team.running.end()
+    team.running.start(int(team.origin.rpartition(":")[2]))
+    log = team.running.end()
+    for key in ("server.roles.authors.role' does not count", "unknown key 'server.limits.token.run_per_hour'"):
+        assert log.count(key) == 1, log
 
 
 @pytest.mark.attack("another site sends a change with the cookie of a login", "held", "#31")

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.bridge.folders import BridgedFolder
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.server.http import TokenServers
-    from wfe_mcp.workspace.config.server_table import LoginSettings, ServerRole, ServerSettings
+    from wfe_mcp.workspace.config.server_table import LoginSettings, ServerRole
+    from wfe_mcp.workspace.config.settings import LoadedSettings
 
 DEFAULT_PORT = 8766
 _TICK_S, _ENDING_S = 0.2, 30.0
@@ -65,7 +66,8 @@ def server(
 
     is_child = shared >= 0
     with invocation.serving_engine() as engine, ExitStack() as stack:
-        settings = _own_settings(engine)
+        loaded = _own_settings(engine)
+        settings = loaded.settings.server
         number = 1 if is_child else _number(workers or settings.workers)
         if number == 1:
             stack.enter_context(register_process(engine, "server"))
@@ -83,6 +85,9 @@ def server(
             served = (url, f"{url}/mcp", f"{url}/api/v1")
             if visitors is None:
                 summary, served = "The server is running; Ctrl-C stops it. It serves agents and programs:", served[1:]
+            # A limit, a role or a login that does not count is none. A file that cannot be read has no path.
+            faults = [fault.message for fault in loaded.problems if (fault.path or "/server/").startswith("/server/")]
+            invocation.screen.talk(*(f"! {fault}" for fault in faults))
             invocation.addresses(summary, *served, data={"url": url})
         if number == 1:
             with listening:
@@ -117,11 +122,11 @@ def _listening(host: str, port: int) -> socket.socket:
         ) from taken
 
 
-def _own_settings(engine: Engine) -> ServerSettings:
-    """The table ``[server]``, which counts from the user's file alone: no trust of the database is asked, which may be away."""
+def _own_settings(engine: Engine) -> LoadedSettings:
+    """The settings, of which ``[server]`` counts from the user's file alone: no trust of the database is asked, which may be away."""
     from wfe_mcp.workspace.config.settings import load_settings
 
-    return load_settings(engine.root, lambda path, sha256: False, engine.environment, engine.overrides).settings.server
+    return load_settings(engine.root, lambda path, sha256: False, engine.environment, engine.overrides)
 
 
 def _visitors(engine: Engine, origin: str, login: LoginSettings, roles: list[ServerRole]) -> Visitors:
