@@ -173,6 +173,14 @@ def test_a_client_is_configured_either_way_and_uninstall_restores_every_byte(
     assert after == before
 
 
+def test_who_connects_a_client_over_http_learns_where_its_token_is_made(team: Team) -> None:
+    ada, url = team.machine(), team.running.url
+    shown = said(command(ada, "install", "--client", "codex", "--server", url, "--http", "--yes"))
+    assert f"a token of {url}: one from {url}/access, or of wfe-mcp token create on its machine" in " ".join(
+        shown.split()
+    )
+
+
 @pytest.mark.attack("a token goes to a server without TLS", "held", "#31")
 def test_a_token_is_sent_to_no_server_without_tls_elsewhere(team: Team) -> None:
     ada = team.machine(token="")

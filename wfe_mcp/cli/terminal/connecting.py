@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from wfe_mcp.clients.files import Change
     from wfe_mcp.clients.trial import Trial
 
-_TOKEN_NOTE = f"it needs the variable {TOKEN}, with the text that wfe-mcp token create printed"
 SENTENCE = "tell your agent: Use wfe quick_fix to fix <the bug>."
 
 
@@ -231,7 +230,7 @@ def finish(screen: Screen, outcomes: Sequence[ConnectionResult], places: Places,
         screen.aside(
             f"Connected {connection.client.title} ({path_for_people(plan.found.file, places)}){works}.", "green"
         )
-        for note in filter(None, (plan.client.before, hook_note(plan), _TOKEN_NOTE if is_address(plan.argv) else "")):
+        for note in filter(None, (plan.client.before, hook_note(plan), _token_note(plan.argv))):
             screen.aside(f"  In the client: {note}.")
         offers = plan.client.offers_permission(plan.found.shape)
         if not plan.allow and not (offers and connect.is_allowed(plan.found, places)):
@@ -387,3 +386,11 @@ def _write(result: ConnectionResult, plan: Plan, places: Places, records: files.
 def _names(outcomes: Sequence[ConnectionResult]) -> str:
     names = [outcome.client.title for outcome in outcomes]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _token_note(argv: Sequence[str]) -> str:
+    """Which token the client needs that speaks to a server itself; a command on this machine makes none for that server."""
+    if not is_address(argv):
+        return ""
+    url = argv[0].removesuffix("/mcp")
+    return f"{TOKEN} is to be a token of {url}: one from {url}/access, or of wfe-mcp token create on its machine"
