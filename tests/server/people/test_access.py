@@ -123,7 +123,11 @@ def test_a_machine_gets_no_name_that_a_token_of_another_person_had(team: Team) -
 )
 @pytest.mark.attack("a person makes a token that may more than they do", "held", "#31")
 def test_no_token_may_more_than_its_maker(team: Team, role: str, scope: str) -> None:
-    assert make(logged_in(team, "ada", role), scope=scope).status_code in {400, 409}
+    refused = make(logged_in(team, "ada", role), scope=scope)
+    assert refused.status_code in {400, 409}
+    assert ("makes no token" in shown(refused)) is (
+        f"The role {role} makes no token of the scope {scope}" in shown(refused)
+    )
     assert tokens(team.running.house.engine()) == []
 
 

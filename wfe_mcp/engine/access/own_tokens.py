@@ -38,7 +38,7 @@ def make_own(engine: Engine, login: Login, name: str, scope: str, project: str, 
     if chosen not in may:
         raise Refused(
             "forbidden",
-            f"A {login.roles[project]} makes no token of the scope {chosen}: it needs the role {ROLE_FOR[chosen]}.",
+            f"The role {login.roles[project]} makes no token of the scope {chosen}: it needs the role {ROLE_FOR[chosen]}.",
             f"Choose one of: {', '.join(may)}.",
         )
     by, row = login.person.by, login.person.row
