@@ -19,11 +19,11 @@ from pathlib import Path
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.delivery.git.commits import is_as_stored
+from wfe_mcp.delivery.git.file_merges import clean_merges
 from wfe_mcp.gates.scene import Base, BaseFiles
 from wfe_mcp.workspace.files.paths import readable
 from wfe_mcp.workspace.git.batch import read_objects, sizes
 from wfe_mcp.workspace.git.command import Repository, require_repository
-from wfe_mcp.workspace.git.file_merges import clean_merges
 from wfe_mcp.workspace.git.objects import Node, object_id
 from wfe_mcp.workspace.git.repository import first_parents, head, history
 from wfe_mcp.workspace.git.trees import PathChange, compare

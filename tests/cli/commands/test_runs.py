@@ -245,7 +245,7 @@ def test_a_failed_gate_ends_submit_with_1_and_keeps_the_revision(cli: Terminal) 
     document = cli("submit", run, "build", "--path", "draft.json", "--note", "trust me")
     assert document.code == 1
     assert document.err.startswith("error: ") and "[gate_failed]" in document.err
-    assert "the user decides" in document.err
+    assert "The user decides: wfe-mcp retry " in document.err
     (kept,) = cli.json("artifact", "show", run).data["artifacts"]
     assert (kept["revision"], kept["note"]) == (1, "trust me")
 

@@ -110,7 +110,7 @@ def test_a_gate_that_needs_trust_is_judged_again_where_the_trusted_bytes_are_bac
     cli.submit_work(run, "build")
     assert cli.state(run) == "waiting"
     waits = cli("inbox").out
-    assert ("waits for a person" in waits, "ask the user" in waits) == (True, False)
+    assert ("waits for it" in waits, "ask the user" in waits) == (True, False)
     config.write_text(before)
     assert cli("trust").out == f"Nothing needs trust. Judged again: {run}.\n"
     assert cli.json("status", run).data["phases"][0]["state"] == "gating"

@@ -90,6 +90,8 @@ def _work_superseded(change: RunChange, attempt: Attempt) -> Iterator[str]:
     ``attempt`` needs, and in other items of its loop.
     """
     state, own = change.state, item_of(attempt.phase)
+    if state.iteration == 1:  # a run that never went back: with many phases each call would pay for it
+        return
     places = {*downstream(state.spec, attempt.phase), *upstream(state.spec, attempt.phase)}
     last = [
         next((tried for tried in reversed(tries) if tried.revision), None)
