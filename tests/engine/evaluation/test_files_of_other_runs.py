@@ -5,8 +5,8 @@ import io
 import pytest
 
 from tests.engine.delivery.delivery_scene import BRANCH, COMMIT, MERGE, approved, delivered, operations
-from tests.engine.evaluation.team import OWN, THEIRS, begin, verdict
-from tests.engine.scene import AGENT, Scene
+from tests.engine.evaluation.team import KEPT, LONG, OWN, THEIRS, begin, verdict
+from tests.engine.scene import AGENT, Scene, phase
 from wfe_mcp.engine.delivery.operations import merged_between
 from wfe_mcp.engine.transfer.exporting import export_run
 from wfe_mcp.engine.transfer.importing import import_run
@@ -58,6 +58,23 @@ def test_what_other_runs_merged_is_no_change_of_a_phase(project: Scene, strategy
     assert outcome == "pass", message
     assert "Not counted, from main (" in message
     assert "tests/test_app.py, tests/test_own.py" in message
+
+
+def test_what_both_this_run_and_another_wrote_is_no_change_as_merging_gives_it(project: Scene) -> None:
+    project.write("tests/test_app.py", LONG)
+    project.git("commit", "-qam", "a longer test")
+    run = project.start(phase("test", {"kind": "files", "within": ["tests/**"]}), phase("fix", KEPT))
+    project.begin(run, "test")
+    project.write("tests/test_app.py", LONG.replace("AT_START", OWN))
+    project.submit(run, "test")
+    project.begin(run, "fix")
+    stash_work(project)
+    another_run(project, {"tests/test_app.py": LONG.replace("AT_END", THEIRS)})
+    bring_base_in(project)
+    project.submit(run, "fix")
+    outcome, message = verdict(project, run)
+    assert outcome == "pass", message
+    assert "as merging main (" in message
 
 
 def test_a_commit_between_two_merges_that_no_run_made_counts(project: Scene) -> None:
