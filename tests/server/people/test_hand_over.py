@@ -153,6 +153,7 @@ def test_a_person_hands_a_decision_on_in_the_browser(team: Team, people: People,
     second.page.click("summary:has-text('Hand over')")
     second.page.click("button:has-text('Hand over')")
     expect(second.page.locator("body")).to_contain_text("Handed to ada by bob.")
+    second.page.wait_for_load_state()  # its text is there before its styles
     second.page.set_viewport_size({"width": 400, "height": 800})
     assert second.overflow == 0
     second.close()
