@@ -6,6 +6,7 @@ The terminal, the page and the HTTP API show these rows. Which runs have one is 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import compress
 from urllib.parse import quote
 
 from wfe_mcp.core import commands as c
@@ -69,15 +70,18 @@ def inbox_view(
     stopped = [row for row in rows if isinstance(row, StoppedRun)]
     # One review continues all runs that wait for a configuration: it is asked for once, and names them.
     asked = {waiting.folder for waiting in trust if waiting.is_configuration}
-    asked_there = [row for row in stopped if row.kind in TRUST and row.project in asked]
+    waits_for_trust = [row.kind in TRUST and row.project in asked for row in stopped]
     return InboxView(
         decisions=tuple(sorted(decisions, key=lambda each: (each.asked_at, since[each.request], each.request))),
         unasked=tuple(row for row in rows if isinstance(row, UnaskedDecision)),
         tasks=tuple(row for row in rows if isinstance(row, WaitingTask)),
         opinions=tuple(row for row in rows if isinstance(row, WaitingOpinion)),
-        stopped=tuple(row for row in stopped if row not in asked_there),
+        stopped=tuple(row for row, waits in zip(stopped, waits_for_trust, strict=True) if not waits),
         trust=tuple(
-            replace(waiting, runs=tuple(row.title for row in asked_there if row.project == waiting.folder))
+            replace(
+                waiting,
+                runs=tuple(row.title for row in compress(stopped, waits_for_trust) if row.project == waiting.folder),
+            )
             for waiting in trust
         ),
     )
