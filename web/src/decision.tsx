@@ -173,7 +173,7 @@ function Open({ data, shown, html, at, takesPin, reload, split, toggleSplit }: {
     setViewed(on ? [...new Set([...viewed, details.id])] : viewed.filter((each) => each !== details.id));
     details.open = !on;
   };
-  /** Comments and marks are about the whole change: where a part of it is shown, nobody would see what a key does. */
+  /** Comments and marks are about the whole change: where a part of it is shown, what a key does would not be seen. */
   const showWhole = () => flushSync(() => setSince(WHOLE));
   const goFile = (by: number) => {
     const next = Math.min(files.length - 1, Math.max(0, file + by));
