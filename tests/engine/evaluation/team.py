@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEPT = {"kind": "files", "unchanged": ["tests/**"]}
+WITHIN = {"kind": "files", "within": ["app.py"]}
 OWN = "def test_own():\n    assert True\n"
 THEIRS = "def test_app():\n    assert app.VALUE\n\n\ndef test_more():\n    assert app.VALUE > 1\n"
 LONG = (

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.evaluation.team import KEPT, OWN, THEIRS, Team, base_files, begin, verdict
+from tests.engine.evaluation.team import KEPT, OWN, THEIRS, WITHIN, Team, base_files, begin, verdict
 from tests.engine.scene import Scene, approval, phase
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import PhasePath
@@ -16,13 +16,6 @@ from wfe_mcp.gates.scene import Base
 from wfe_mcp.views.approvals.shown import open_approval
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.workspace.git.working_tree import changes_between, tree_hash
-
-WITHIN = {"kind": "files", "within": ["app.py"]}
-
-
-@pytest.fixture
-def team(scene: Scene) -> Team:
-    return Team(scene)
 
 
 @pytest.mark.parametrize("how", ["--no-rebase", "--rebase"])

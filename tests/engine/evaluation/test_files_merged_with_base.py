@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.evaluation.team import KEPT, LONG, OWN, THEIRS, Team, base_files, begin_with_tests, verdict
+from tests.engine.evaluation.team import KEPT, LONG, OWN, THEIRS, WITHIN, Team, base_files, begin_with_tests, verdict
 from tests.engine.scene import Scene, approval, phase
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.gates import from_base
@@ -18,13 +18,6 @@ from wfe_mcp.gates.scene import Base
 from wfe_mcp.views.approvals.shown import open_approval
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.workspace.git.working_tree import changes_between, tree_hash
-
-WITHIN = {"kind": "files", "within": ["app.py"]}
-
-
-@pytest.fixture
-def team(scene: Scene) -> Team:
-    return Team(scene)
 
 
 @pytest.mark.parametrize("how", ["--no-rebase", "--rebase"])
