@@ -1,6 +1,6 @@
 """A person who looks at a change again: its changed words, what is new since it was sent back, who asks, and what comes next."""
 
-from playwright.sync_api import expect
+from playwright.sync_api import Page as Shown, expect
 
 from tests.dashboard.browser import PIN, Browser, asked
 from tests.dashboard.chromium import Tab, comment_on, is_live
@@ -13,6 +13,14 @@ from wfe_mcp.engine.approvals.decision_page import link
 ONE = "def total(items):\n    return sum(items)\n"
 TWO = "def total(items):\n    return sum(item.price for item in items)\n"
 THREE = "def total(items):\n    return sum(item.cost for item in items)\n"
+
+
+def open_decision(scene: Scene, page: Page, tab: Tab, request: str) -> Shown:
+    """The decision ``request`` in the application, live."""
+    tab.page.goto(link(scene.engine, page.port))
+    is_live(tab.page)
+    tab.page.evaluate("(to) => { location.hash = to; }", f"/inbox/{request}")
+    return tab.page
 
 
 def sent_back_once(scene: Scene) -> tuple[str, str]:
@@ -87,9 +95,7 @@ def test_the_page_compares_with_either_moment_and_says_who_asks(scene: Scene, pa
     _, request = sent_back_once(scene)
     scene.clock.advance(minutes=12)
     tab.set_time(scene.clock.now)
-    tab.page.goto(link(scene.engine, page.port))
-    is_live(tab.page)
-    tab.page.evaluate("(to) => { location.hash = to; }", f"/inbox/{request}")
+    open_decision(scene, page, tab, request)
     expect(tab.page.locator(".who")).to_contain_text("The agent asked 12 min ago")
     change = tab.page.locator("#change")
     expect(change).to_contain_text("left.py")
@@ -107,9 +113,7 @@ def test_a_decision_says_which_of_how_many_it_is_and_leads_to_the_next(scene: Sc
         scene.do(run, "plan")
         requests.append(asked(scene, run))
         scene.clock.advance(minutes=1)
-    tab.page.goto(link(scene.engine, page.port))
-    is_live(tab.page)
-    tab.page.evaluate("(to) => { location.hash = to; }", f"/inbox/{requests[0]}")
+    open_decision(scene, page, tab, requests[0])
     place = tab.page.get_by_role("navigation", name="Decisions that wait")
     expect(place).to_contain_text("1 of 3")
     place.get_by_role("link", name="Next decision").click()
@@ -127,10 +131,7 @@ def test_what_a_person_typed_is_still_there_when_files_changed_and_it_is_asked_a
     scene: Scene, page: Page, tab: Tab
 ) -> None:
     run, request = sent_back_once(scene)
-    shown = tab.page
-    shown.goto(link(scene.engine, page.port))
-    is_live(shown)
-    shown.evaluate("(to) => { location.hash = to; }", f"/inbox/{request}")
+    shown = open_decision(scene, page, tab, request)
     lines = shown.locator("#change > .filewrap").filter(has_text="shop.py")
     for line, says in ((1, "Name the unit."), (2, "Round it.")):
         comment_on(lines.locator("tr", has=shown.get_by_role("button", name=f"line {line}", exact=False)).last, says)
@@ -157,10 +158,7 @@ def test_what_a_person_typed_is_still_there_when_files_changed_and_it_is_asked_a
 
 def test_a_key_that_is_about_the_whole_change_shows_it_first(scene: Scene, page: Page, tab: Tab) -> None:
     _, request = sent_back_once(scene)
-    shown = tab.page
-    shown.goto(link(scene.engine, page.port))
-    is_live(shown)
-    shown.evaluate("(to) => { location.hash = to; }", f"/inbox/{request}")
+    shown = open_decision(scene, page, tab, request)
     part = shown.get_by_role("button", name="Since attempt 1")
     whole = shown.locator("#change > .filewrap", has_text="left.py")
     part.click()
@@ -179,10 +177,7 @@ def test_what_was_sent_back_is_read_with_every_comment_beside_what_came_of_it(
     scene: Scene, page: Page, tab: Tab
 ) -> None:
     run, request = sent_back_once(scene)
-    shown = tab.page
-    shown.goto(link(scene.engine, page.port))
-    is_live(shown)
-    shown.evaluate("(to) => { location.hash = to; }", f"/inbox/{request}")
+    shown = open_decision(scene, page, tab, request)
     comment_on(shown.locator("#change > .filewrap", has_text="shop.py").locator("tr.add").first, "Round it.")
     shown.get_by_role("button", name="Send back").first.click()
     shown.get_by_label("What should be different?").fill("Nearly.")
