@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.cli.commands.test_opinion import FINDING, models, opinion
 from tests.cli.kept_scenes import scene
-from tests.cli.scene import PIN
+from tests.cli.scene import HUMAN, PIN, phase, template
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +36,24 @@ def test_a_revision_that_is_the_same_again_is_called_unchanged(cli: Terminal):
     shown = cli("show", run, "--decision").out
     assert "Unchanged since revision 1" in shown
     assert "0 parts" not in shown
+
+
+@pytest.mark.usefixtures("in_git")
+def test_earlier_attempts_stand_below_each_other_with_all_of_what_was_said(cli: Terminal):
+    cli.save(template("look", phase("fix", {"kind": "files", "changed": ["app.py"]}, HUMAN)))
+    run = cli.start("look")
+    for text in ("", "VALUE = 2\n"):  # the first changes nothing, so its gate fails
+        if text:
+            (cli.root / "app.py").write_text(text, encoding="utf-8")
+        cli.submit_work(run, "fix")
+    cli("reject", run, "fix", "--feedback", "Two things:\nthe name, the unit", pin=PIN)
+    cli.submit_work(run, "fix")
+    lines = cli("show", run, "--decision").out.splitlines()
+    first, second = (next(line for line in lines if line.startswith(f"  {number}  ")) for number in (1, 2))
+    assert (first[5:13], second[5:13]) == ("failed  ", "rejected")
+    assert first[13:15] == second[13:15] == "  "
+    at = lines.index(second)
+    assert lines[at + 1 : at + 3] == ["      Two things:", "      the name, the unit"]
 
 
 def test_findings_of_a_reviewer_are_shown_and_change_the_sha256_of_what_is_shown(

@@ -345,8 +345,9 @@ class _Lines:
     def _attempts(self) -> None:
         if self._view.attempts:
             self._title("attempts")
+            widest = max(len(attempt.state) for attempt in self._view.attempts)
             for attempt in self._view.attempts:
-                self._screen.table((), [(str(attempt.number), attempt.state, attempt.reason)], "  ")
+                self._screen.table((), [(str(attempt.number), attempt.state.ljust(widest), attempt.reason)], "  ")
                 if attempt.whole:
                     self._print_cut([f"      {line}".rstrip() for line in _lines(attempt.whole)], _MOST_OF_SUGGESTION)
 
