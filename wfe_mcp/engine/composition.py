@@ -16,7 +16,7 @@ from wfe_mcp.engine.evaluation.reactions import (
     seal_artifacts,
     synchronize_jobs,
 )
-from wfe_mcp.engine.files.checkpoints import save_completed_files
+from wfe_mcp.engine.files.checkpoints import note_completed_files, save_completed_files
 from wfe_mcp.engine.files.mirrors import write_mirrors
 from wfe_mcp.engine.files.tree_binding import keep_look
 from wfe_mcp.engine.history.rollback_recovery import end_interrupted
@@ -41,7 +41,15 @@ COMPOSITION = Composition(
         start_model_work,
         start_compensation,
     ),
-    before_save=(reissue_requests, synchronize_jobs, seal_artifacts, follow_findings, follow_items, publish_changes),
+    before_save=(
+        reissue_requests,
+        synchronize_jobs,
+        seal_artifacts,
+        follow_findings,
+        follow_items,
+        note_completed_files,
+        publish_changes,
+    ),
     after_commit=(
         keep_look,
         anchor_log,

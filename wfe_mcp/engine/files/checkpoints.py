@@ -7,6 +7,7 @@ Rules:
    run between which no file changed share it. It is there before the event, so a crash leaves at worst an unused ref.
 2. Files are saved before work on a phase begins and when it is completed, unless the phase has
    ``checkpoint: false``. Without git nothing is saved automatically; the log still restores the state.
+   Where the submission itself completes the phase, it saves before its transaction, as a claim does.
 3. A failed snapshot blocks no work: the checkpoint then holds the state alone, and says why.
 """
 
@@ -26,11 +27,12 @@ from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.transaction import change_run_in
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.core.rollback_events import Why
     from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import EventRecord, LoadedRun, RunRecord
     from wfe_mcp.workspace.git.checkpoints import KeptCheckpoint
@@ -122,28 +124,59 @@ def at_start(engine: Engine, run: str | LoadedRun, path: PhasePath, attempt: int
     _take(engine, loaded, SYSTEM, "start", (loaded.state.attempts[path][attempt - 1],))
 
 
+def is_saved_with(engine: Engine, plan: CompiledTemplate, path: PhasePath) -> bool:
+    """True when a submission of ``path`` can complete it by itself: no gate waits for a job or a person, no file is written."""
+    phase = plan.phase(path)
+    writes = phase.output is not None and phase.output.write_to is not None
+    at_once = not writes and all(gate.judged == "inline" for gate in phase.gates)
+    return engine.project.is_git and phase.checkpoint and at_once
+
+
+def note_completed_files(change: RunChange) -> None:
+    """Record the checkpoints of the phases that the change completes, where its caller has saved the files."""
+    if change.saved is not None and (done := _completed_attempts(change)):
+        note_taken(change, SavedFiles(change.saved), "completion", done)
+
+
 def save_completed_files(change: RunChange) -> None:
-    """Save the files of the phases that the committed change completed.
+    """Save the files of the phases that the committed change completed, unless they are saved with it.
 
     Those of an attempt that was sent back are kept without a checkpoint: the next decision shows what is new since then.
     """
     if not change.engine.project.is_git or change.state.status is RunStatus.CANCELLED:
         return
-    before = change.loaded_before.state
-    done: list[Attempt] = []
-    is_sent_back = False
-    for path in change.state.changed_since(before):
-        now, was = change.state.current(path), before.attempts.get(path, (None,))[-1]
-        is_sent_back |= was is not None and was.status is AttemptStatus.AWAITING and now.number > was.number
-        # A completion that a rollback brought back is no new one.
-        is_new = now.status is AttemptStatus.COMPLETED and not now.restores
-        is_new = is_new and (was is None or was.status is not AttemptStatus.COMPLETED or was.number != now.number)
-        if is_new and change.state.phase(path).loop is None and change.plan.phase(path).checkpoint:
-            done.append(now)
-    if done:
-        change.loaded = _take(change.engine, change.loaded, SYSTEM, "completion", done, files=change.seen).loaded
-    elif is_sent_back:
+    if done := _completed_attempts(change):
+        if change.saved is None:
+            change.loaded = _take(change.engine, change.loaded, SYSTEM, "completion", done, files=change.seen).loaded
+    elif _is_sent_back(change):
         save(change.engine, change.loaded.record, "completion", change.seen)
+
+
+def _completed_attempts(change: RunChange) -> list[Attempt]:
+    """The attempts that the change completes, of phases with a checkpoint. One that a rollback brought back is none."""
+    return [
+        now
+        for now, was in _changed_attempts(change)
+        if now.status is AttemptStatus.COMPLETED
+        and not now.restores
+        and (was is None or was.status is not AttemptStatus.COMPLETED or was.number != now.number)
+        and change.state.phase(now.phase).loop is None
+        and change.plan.phase(now.phase).checkpoint
+    ]
+
+
+def _is_sent_back(change: RunChange) -> bool:
+    return any(
+        was is not None and was.status is AttemptStatus.AWAITING and now.number > was.number
+        for now, was in _changed_attempts(change)
+    )
+
+
+def _changed_attempts(change: RunChange) -> Iterator[tuple[Attempt, Attempt | None]]:
+    """The newest attempt of each phase that the change concerns, and the newest one before it."""
+    before = change.loaded_before.state
+    for path in change.state.changed_since(before):
+        yield change.state.current(path), before.attempts.get(path, (None,))[-1]
 
 
 def limits_of(engine: Engine) -> Limits:

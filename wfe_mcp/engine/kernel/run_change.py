@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.jobs import NewJobValues
     from wfe_mcp.store.records.runs import LoadedRun, RunRecord
+    from wfe_mcp.workspace.git.snapshot import Snapshot
     from wfe_mcp.workspace.git.working_tree import SeenFiles
 
 
@@ -59,6 +60,8 @@ class RunChange:
     """More facts for the statement that a person's key signs: ``shown``, ``request``, ``files``."""
     seen: SeenFiles | None = None
     """The caller's look at the files, for what follows the commit: the next gate and the checkpoint."""
+    saved: Snapshot | None = None
+    """The files as the caller saved them before the transaction, for the checkpoint of what the change completes."""
 
     def __post_init__(self) -> None:
         self.state = self.loaded.state

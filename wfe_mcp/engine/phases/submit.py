@@ -23,7 +23,7 @@ from wfe_mcp.core.paths import PhasePath, item_of, shell_path
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.artifacts.revisions import Receipt, store_revision, write_output
-from wfe_mcp.engine.files.checkpoints import checkpoints_of
+from wfe_mcp.engine.files.checkpoints import checkpoints_of, is_saved_with, save
 from wfe_mcp.engine.files.tree_binding import first_tree, tree_later
 from wfe_mcp.engine.kernel.engine import CLI_HOLDER, Engine
 from wfe_mcp.engine.kernel.leases import held_by_another, held_elsewhere
@@ -100,8 +100,13 @@ def submit(
     # Before the transaction: see ``start_phase``.
     tree, seen, _ = look()
     head = next(filter(None, (commit_of(Path(loaded.record.worktree), start) for start in starts)), None)
+    is_open = loaded.state.current(spot).status is AttemptStatus.RUNNING
+    saves = is_open and not faults and is_saved_with(engine, plan, spot)
+    saved = save(engine, loaded.record, "completion", seen).snapshot if saves else None
     with change_run(engine, loaded, by) as current:
         current.seen = seen
+        if current.run.last_seq == loaded.record.last_seq:  # else another worker was faster: the files may have changed
+            current.saved = saved
         answered = _take_hold(current, spot, attempt, holder, None if faults else sha256_hex(content), tree, head)
         if answered is not None:
             receipt = answered
