@@ -37,6 +37,9 @@ from wfe_mcp.server.tool_request import is_modern
 LOOK_S = 2.0
 """How long a change of another process may stay unreported, and how often all open runs are read at most."""
 
+GATHERED_S = 0.1
+"""How long changes of this process are gathered: one call makes several, and its answer comes first."""
+
 RUNS = "wfe://runs/"
 
 Tails = dict[str, tuple[int, str]]
@@ -80,6 +83,7 @@ class RunChanges:
                 await self._look(own)
             with anyio.move_on_after(LOOK_S):
                 await changed.wait()
+                await anyio.sleep(GATHERED_S)
 
     async def _look(self, own: set[str] | None = None) -> None:
         """Report what is new in the runs ``own``, and in all where that is due; without ``own`` it is."""
