@@ -57,11 +57,14 @@ def last_work(change: RunChange, attempt: Attempt) -> str:
 
 
 def last_run_in_a_line(engine: Engine, tx: Tx) -> str:
-    """The last completed run of the project: title, template, result, files; empty where there is none."""
-    page = tx.runs.page(engine.project_id, status=(RunStatus.COMPLETED,), limit=1)
-    if not page.runs:
+    """The last completed run of the project: title, template, result, files; empty where there is none, or it cannot be read."""
+    newest = tx.runs.open_ids(engine.project_id, (RunStatus.COMPLETED,), limit=1)
+    try:
+        loaded = engine.load(tx, newest[0]) if newest else None
+    except Refused:
+        loaded = None
+    if loaded is None:
         return ""
-    loaded = engine.load(tx, page.runs[0].id)
     done = [
         completed
         for phase in loaded.state.spec.body(None)
