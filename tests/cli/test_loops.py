@@ -65,3 +65,15 @@ def test_what_happened_in_a_loop_verifies(cli: Terminal, walk: str) -> None:
 def test_after_a_decision_the_user_is_led_to_the_agent(cli: Terminal, walk: str) -> None:
     cli.submit_work(walk, "build[T-1].code")
     assert "Next: tell your agent: Continue with wfe." in cli("approve", walk, "build[T-1].code", pin=PIN).err
+
+
+def test_a_reopened_item_comes_before_a_later_one_that_is_open(cli: Terminal, walk: str) -> None:
+    assert cli.json("skip", walk, "build[T-1].code", "--reason", "later", pin=PIN).code == 0
+    assert cli.json("retry", walk, "build[T-1].code", pin=PIN).code == 0
+    refused = cli.submit_work(walk, "build[T-2].code")
+    assert (refused.code, refused.refusal) == (1, "not_ready")
+    assert "Item 'T-1' of 'build' comes first: it works on 1 item at a time." in refused.out
+    assert cli.json("status", walk).document["next"][0]["args"]["phase"] == "build[T-1].code"
+    assert cli.submit_work(walk, "build[T-1].code").code == 0
+    assert cli.json("approve", walk, "build[T-1].code", pin=PIN).code == 0
+    assert cli.submit_work(walk, "build[T-2].code").code == 0

@@ -132,3 +132,18 @@ def test_reopening_a_phase_of_a_loop_that_is_over_reopens_the_loop_and_what_need
     finish(scene, "a")
     assert scene.attempt("build").status is AttemptStatus.COMPLETED
     assert scene.attempt("ship").status is AttemptStatus.READY
+
+
+def test_of_the_open_items_only_as_many_are_worked_as_the_loop_allows():
+    scene = building("a", "b", "c", body=(phase("code", gates=CHECKED, on_fail=WAIT),))
+    scene.give(scene.command(c.Skip, "build[a].code", HUMAN, reason="later"))
+    scene.give(scene.command(c.Skip, "build[b].code", HUMAN, reason="later"))
+    scene.start("build[c].code")
+    scene.give(scene.command(c.Retry, "build[a].code", HUMAN))
+    refused = scene.refused(scene.command(c.StartPhase, "build[a].code", holder="h2"))
+    assert (refused.code, refused.hint) == ("not_ready", "Finish 'build[c].code' first.")
+    scene.submit("build[c].code")
+    scene.judge("build[c].code", GateOutcome.FAIL, "tests fail")
+    fail(scene, "build[a].code")
+    scene.give(scene.command(c.Retry, "build[c].code", HUMAN))
+    scene.start("build[c].code")

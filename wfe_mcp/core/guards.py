@@ -9,7 +9,7 @@ from typing import Any
 from wfe_mcp.core import approval_guards, commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import around
-from wfe_mcp.core.leases import busy_phases, refuse_taken
+from wfe_mcp.core.leases import busy_phases, refuse_later_item, refuse_taken
 from wfe_mcp.core.loops import open_inside
 from wfe_mcp.core.model import Attempt, AttemptStatus, Channel, RunState, RunStatus, Stage
 from wfe_mcp.core.paths import PhasePath, items_around, shell_path
@@ -58,7 +58,7 @@ def _start(state: RunState, command: c.StartPhase) -> Refused | None:
         return illegal(
             f"You cannot start {command.phase!r} while the run is paused.", "Resume it first: wfe-mcp resume RUN"
         )
-    refused = refuse_taken(state, command.phase)
+    refused = refuse_taken(state, command.phase) or refuse_later_item(state, command.phase)
     if refused is not None:
         return refused
     busy = busy_phases(state, besides=command.phase)

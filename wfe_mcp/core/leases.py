@@ -1,6 +1,6 @@
 """What a phase holds alone: places, the working tree and locks.
 
-    places          ``max_parallel`` phases of a run work at the same time
+    places          ``max_parallel`` phases of a run work at the same time, and ``max_parallel`` items of a loop
     working tree    held by phases whose gates read it
     locks           names that hold for all runs of the project; the engine reads the other runs
 
@@ -10,6 +10,7 @@ Rules:
 2. Tree and locks are held from claim to completion. They end with the lease, except while a gate runs; a loop has no
    lease, and holds its locks while it is open.
 3. A lock of a loop around the phase does not block the phase.
+4. A reopened item can be open beside later ones: the earlier is worked first, and what runs ends first.
 """
 
 from wfe_mcp.core.errors import Refused
@@ -25,6 +26,27 @@ def busy_phases(state: RunState, *, besides: PhasePath) -> tuple[PhasePath, ...]
         for other in state.moving_attempts
         if other.status in busy and other.phase != besides and state.phase(other.phase).loop is None
     )
+
+
+def refuse_later_item(state: RunState, path: PhasePath) -> Refused | None:
+    """Why other open items of a loop around ``path`` have its places (``not_ready``), or None."""
+    for loop, key in items_around(path):
+        spec = state.phase(loop).loop
+        if spec is None or len(state.loops[loop].open) <= spec.max_parallel:
+            continue
+        busy, order = busy_phases(state, besides=path), state.loops[loop].keys.index
+        first: list[tuple[str, PhasePath]] = []
+        for other in sorted(state.loops[loop].open, key=order):
+            inner = [attempt for attempt in state.attempts_in(loop, (other,)) if not attempt.is_settled]
+            runs = [attempt.phase for attempt in inner if attempt.phase in busy]
+            stopped = any(attempt.status is AttemptStatus.FAILED and attempt.human_only for attempt in inner)
+            if inner and other != key and (runs or (order(other) < order(key) and not stopped)):
+                first.append((other, (runs or [attempt.phase for attempt in inner])[0]))
+        if len(first) >= spec.max_parallel:
+            items = f"{spec.max_parallel} item{'s' * (spec.max_parallel > 1)} at a time"
+            message = f"Item {first[0][0]!r} of {loop!r} comes first: it works on {items}."
+            return Refused("not_ready", message, f"Finish {first[0][1]!r} first.")
+    return None
 
 
 def refuse_taken(state: RunState, path: PhasePath) -> Refused | None:
