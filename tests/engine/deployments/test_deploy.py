@@ -14,8 +14,10 @@ from tests.engine.deployments.deployment_scene import (
 )
 from tests.engine.scene import HUMAN, Scene, refused
 from tests.engine.webhooks.receiver import receiving
+from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.deployments.history import known_deployments
+from wfe_mcp.engine.runs.control import retry
 from wfe_mcp.views.approvals import open_approval
 from wfe_mcp.views.reports.envelopes import overview_of
 
@@ -112,11 +114,23 @@ def test_no_message_hides_its_commit_from_the_decision(scene: Scene) -> None:
 
 
 @pytest.mark.attack("a branch that an approval of a deployment names is made after it", "held", "T15")
-def test_a_name_that_meant_no_commit_when_it_was_approved_deploys_none(scene: Scene) -> None:
+def test_a_name_that_means_no_commit_is_not_asked_for(scene: Scene) -> None:
     with environment(scene) as target:
         run = begin(scene, commit="release")
-        approve(scene, run)
+        tried = scene.attempt(run, "live")
+        assert tried.status is AttemptStatus.FAILED
+        assert tried.reason == (
+            "The approval of 'live' is not asked for: step 'out' deploys the commit 'release', which is not here. "
+            "Make or fetch it and retry the phase, or start a run with another commit."
+        )
         scene.git("branch", "release")
         scene.work()
-        assert "There is no commit release here to deploy." in result(scene, run)
+        assert "ApprovalAsked" not in scene.events(run)
+        retry(scene.engine, HUMAN, run, "live")
+        scene.git("branch", "-D", "release")
+        assert refused(approvals.ask, scene.engine, HUMAN, run, "live").code == "conflict"
+        scene.git("branch", "release")
+        approvals.ask(scene.engine, HUMAN, run, "live")
+        scene.git("branch", "-D", "release")
+        assert refused(approvals.decide, scene.engine, HUMAN, run, "live").code == "conflict"
         assert answer(target) == ""

@@ -1,6 +1,6 @@
 """The target of an approval: what the steps behind it call, with every value, and the commit that it is about.
 
-    asked      each call outside is resolved; one without its values is refused before a person is asked
+    asked      each call outside is resolved; one without its values, or its commit, is refused before a person is asked
     open       another target or commit: the request is issued again
     approved   a step whose call is not the approved one is not made; nor is one that runs here at another commit
 
@@ -87,21 +87,31 @@ def target_of(change: RunChange, attempt: Attempt) -> tuple[TargetCall, ...]:
 
 def target_record(change: RunChange, attempt: Attempt, head: str | None) -> dict[str, Any]:
     """The target as a request and a signed statement keep it: each call with the sha256 of its values, a deployment also with its commit;
-    empty without calls.
+    empty without calls. Refuses ``conflict``: a deployment of a commit that is not there.
     """
     calls = [
-        {"step": call.step, "action": call.action, "sha256": call.sha256, **_commit_named(change, call)}
+        {"step": call.step, "action": call.action, "sha256": call.sha256, **_commit_named(change, attempt, call)}
         for call in target_of(change, attempt)
     ]
     return {"head": head or "", "calls": calls} if calls else {}
 
 
-def _commit_named(change: RunChange, call: TargetCall) -> dict[str, str]:
-    """The commit that a deployment names, by its whole id, empty where it is not there: a branch, or the beginning of an id, may
-    mean another one by the time it is called.
+def _commit_named(change: RunChange, attempt: Attempt, call: TargetCall) -> dict[str, str]:
+    """The commit that a deployment names, by its whole id: a branch, or the beginning of an id, may mean another one by the time
+    it is called.
     """
-    name = call.params.get("commit") if call.action == "builtin deploy" and isinstance(call.params, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - any JSON
-    return {"commit": commit_of(Path(change.run.worktree), str(name))} if name else {}  # pyright: ignore[reportUnknownArgumentType] - any JSON
+    if call.action != "builtin deploy":
+        return {}
+    name = str(cast("dict[str, Any]", call.params).get("commit") or "")
+    commit = commit_of(Path(change.run.worktree), name or "HEAD")
+    if not commit:
+        raise Refused(
+            "conflict",
+            f"The approval of {attempt.phase!r} is not asked for: step {call.step!r} deploys the commit {name or 'HEAD'!r}, which is not here. "
+            "Make or fetch it and retry the phase, or start a run with another commit.",
+            "See: git log --oneline",
+        )
+    return {"commit": commit} if name else {}
 
 
 def asked_head(change: RunChange, attempt: Attempt) -> str | None:

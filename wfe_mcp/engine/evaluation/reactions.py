@@ -191,10 +191,10 @@ def _open_gates(change: RunChange, attempt: Attempt) -> None:
 
         change.give(c.OpenGates(sha256=loop_sha256(change, attempt), **on))
         return
-    from wfe_mcp.engine.artifacts.step_target import target_of
+    from wfe_mcp.engine.artifacts.step_target import target_record
 
     try:
-        target_of(change, attempt)  # nothing unresolved is asked
+        target_record(change, attempt, None)  # nothing unresolved is asked
         text, document = prompt_for_gates(change, attempt)
         change.give(c.OpenGates(sha256=sha256_hex(text), prompt=document, **on))
     except Refused as refused:
