@@ -252,6 +252,17 @@ def test_before_steps_the_question_says_what_they_are_for(scene: Scene) -> None:
     assert view.effect == "If you approve, the server starts 2 steps: go_on and note."
 
 
+def test_a_go_ahead_that_is_asked_for_again_says_how_the_attempt_before_ended(scene: Scene) -> None:
+    never = {"kind": "expr", "assert": "${run.id == ''}"}
+    run = scene.start(phase("plan", never, prompt_gates=[approval()]), limits={"max_iterations": 3})
+    assert shown(scene, run).question == 'Let the agent start plan of "A drill"?'
+    approvals.decide(scene.engine, HUMAN, run, "plan")
+    scene.do(run, "plan")
+    assert shown(scene, run).question == 'Attempt 1 failed. Let the agent start plan of "A drill" again?'
+    approvals.reject(scene.engine, HUMAN, run, "plan", "Shorter.")
+    assert shown(scene, run).question == 'Attempt 2 was rejected. Let the agent start plan of "A drill" again?'
+
+
 def test_a_draft_that_was_forced_and_comes_back_to_other_files_is_shown_as_it_is(scene: Scene) -> None:
     output = {"artifact": "plan", "schema": "plan@1"}
     run = scene.start(phase("plan", approval(), output=output), phase("build"), limits={"max_invalid": 1})

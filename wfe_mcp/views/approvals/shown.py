@@ -9,6 +9,7 @@ from typing import Any
 from wfe_mcp.artifacts.content import written_to
 from wfe_mcp.artifacts.validate import to_file
 from wfe_mcp.core.approval_guards import current_gate, several_people
+from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
@@ -251,7 +252,11 @@ def question_of(run_overview: Overview, attempt: Attempt) -> str:
         phase = run_overview.plan.phase(attempt.phase)
         # The agent's work is in its prompt; what steps are for is in their title.
         about = f"{phase.title}. " if phase.kind == "steps" and phase.title else ""
-        return f"{about}Let {'the server' if phase.kind == 'steps' else 'the agent'} start {attempt.phase} {of}?"
+        last, again = run_overview.loaded.state.attempts[attempt.phase][-2:][0], ""
+        if last.fail_kind is not None and attempt.before < last.number < attempt.number:
+            ended = "was rejected" if last.fail_kind is FailKind.REJECTED else "failed"
+            about, again = f"Attempt {last.number} {ended}. {about}", " again"
+        return f"{about}Let {'the server' if phase.kind == 'steps' else 'the agent'} start {attempt.phase} {of}{again}?"
     return f"Approve {attempt.phase} {of}?"
 
 
