@@ -82,6 +82,20 @@ def test_findings_send_the_work_back_to_dev_and_all_that_followed_is_done_again(
     assert bugged.problems(played.run) == []
 
 
+def test_after_a_finding_of_qa_dev_does_not_pass_with_the_work_that_was_sent_back(bugged: Playground):
+    better = Work(CHANGE, {"calc.py": "def add(a, b):\n    return b + a\n"})
+    again = {name: [*works, *works] for name, works in TEAM.items()}
+    script = {**again, "dev": [*TEAM["dev"], Work(CHANGE), better], "qa": [Work(report("qa", "fail")), *TEAM["qa"]]}
+
+    with bugged.agent() as agent:
+        played = drive(agent.call, bugged.root, "role_pipeline", GOAL, script, person=bugged.approve)
+
+    failed = [answer for _, answer in played.steps if answer.get("error", {}).get("code") == "gate_failed"]
+    assert [answer["phase"] for answer in failed] == ["qa", "dev"]
+    assert "since the phase started" in failed[1]["error"]["message"]
+    assert played.last["run_state"] == "completed"
+
+
 @pytest.mark.parametrize(
     "bad",
     [
