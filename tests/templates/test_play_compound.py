@@ -58,6 +58,8 @@ def test_a_goal_is_planned_advised_built_in_order_and_looked_back_on(project: Pl
     assert asked == ["synthesise", "retro"]
     assert "name it sub" in feedback_to(played, "synthesise")[0]["prompt"]
     assert "sub() is there" in feedback_to(played, "execute[S-2].build")[0]["prompt"]
+    builds = feedback_to(played, "execute[S-1].build")[0]["prompt"]
+    assert "api D-1 ?: name it sub\ntesting D-1 ?: one test each" in builds, "both specialists called theirs D-1"
     assert "step 2 of 2" in feedback_to(played, "execute[S-2].build")[0]["prompt"]
     assert "README says so" in feedback_to(played, "retro")[0]["prompt"]
     assert played.last["run_state"] == "completed"

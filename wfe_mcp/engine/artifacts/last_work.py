@@ -15,6 +15,7 @@ Rules:
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -220,27 +221,30 @@ def _decisions(change: RunChange, attempt: Attempt) -> Iterator[str]:
         roots(change, attempt, "\n".join(f"artifacts.{name}" for name in idents))["artifacts"] if idents else {}
     )
     decisions = [
-        decision
+        (item, decision)
         for value in seen.values()
-        for decision in _decisions_in(value)
+        for item, decision in _decisions_in(value)
         if decision.get("status") != "superseded"
     ]
-    for decision in decisions[:MOST_DECISIONS]:
-        yield _line(f"{decision['id']} {decision['title']}", str(decision["decision"]), ())
+    uses = Counter(str(decision["id"]) for _, decision in decisions)
+    for item, decision in decisions[:MOST_DECISIONS]:
+        # Ids are unique in one list; two items of a loop may both have a D-1.
+        name = f"{item}{decision['id']}" if uses[str(decision["id"])] > 1 else decision["id"]
+        yield _line(f"{name} {decision['title']}", str(decision["decision"]), ())
     if len(decisions) > MOST_DECISIONS:
         yield f"and {plural(len(decisions) - MOST_DECISIONS, 'more decision')}"
 
 
-def _decisions_in(value: Any) -> Iterator[dict[str, Any]]:
-    """The decisions of one artifact, or of each item of a loop. A draft that a person forced may have none, or lack their fields."""
+def _decisions_in(value: Any, item: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """The decisions of one artifact, or of each item of a loop with its key. A draft that a person forced may have none, or lack their fields."""
     if not isinstance(value, dict):
         return
     values = cast("dict[str, Any]", value)
     decisions = values.get("decisions")
     if not isinstance(decisions, list):  # items by their keys, one of which may be called so
-        for inner in values.values():
-            yield from _decisions_in(inner)
+        for key, inner in values.items():
+            yield from _decisions_in(inner, f"{item}{key} ")
         return
     for decision in cast("list[Any]", decisions):
         if isinstance(decision, dict) and decision.keys() >= {"id", "title", "decision"}:
-            yield cast("dict[str, Any]", decision)
+            yield item, cast("dict[str, Any]", decision)
