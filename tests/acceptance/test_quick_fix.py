@@ -211,3 +211,14 @@ def test_an_agent_that_only_follows_next_finishes_a_quick_fix(play: MakePlaygrou
 
     assert steps[-1].answer["run_state"] == "completed"
     assert len(steps) <= 9
+
+
+def test_the_refusal_of_a_blank_field_says_what_belongs_there_where_nothing_was_seen(bugged: Playground):
+    with bugged.agent() as agent:
+        run = agent.call("start_run", template="quick_fix", inputs=PROBLEM)["run"]
+        agent.call("start_phase", run=run, phase="reproduce")
+        refused = agent.call("submit_artifact", run=run, phase="reproduce", artifact={**PROOF, "actual": ""})
+
+    assert [detail["path"] for detail in refused["error"]["details"]] == ["/actual"]
+    field = refused["data"]["output"]["schema"]["properties"]["actual"]
+    assert field["description"] == "What happens now; where nothing does, say that: no output"

@@ -22,6 +22,6 @@ class FailingTest(Artifact):
     test: Text = Field(description="Id of the test, as the test runner names it")
     file: Text = Field(description="Where the test is, project-relative")
     why: Text = Field(description="Why it fails: the cause, not the symptom")
-    expected: Text = Field(description="What should happen")
-    actual: Text = Field(description="What happens now")
+    expected: Text = Field(description="What should happen; where nothing should, say that: no output")
+    actual: Text = Field(description="What happens now; where nothing does, say that: no output")
     command: str = Field(default="", description="Runs just this test")
