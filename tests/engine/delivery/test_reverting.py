@@ -26,6 +26,7 @@ from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs import reverting
+from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.views.answers import rollback, tool_answers as answers
 from wfe_mcp.workspace.system.location import project_at
@@ -218,6 +219,17 @@ def test_after_kill_9_at_any_point_the_next_undo_continues_and_there_is_one_run(
     assert (Path(made.worktree) == scene.root) is not is_busy
     scene.work()
     assert (Path(made.worktree) / "app.py").read_text() == "VALUE = 1\n"
+
+
+def test_a_run_that_would_revert_what_is_gone_stops_before_it_says_that_it_did(scene: Scene) -> None:
+    delivered(scene)
+    run, _ = merged(scene)
+    played(scene, reverted(scene, run))
+    again = str(start_run(scene.engine, AGENT, "revert", {"run": run}).record.id)
+    scene.work()
+    assert scene.attempt(again, "check").status == "pending"
+    stopped = scene.attempt(again, "revert").reason
+    assert f"What run {run} merged is not in the files any more. Cancel this run." in stopped
 
 
 def test_a_cancelled_one_is_followed_by_another(scene: Scene) -> None:

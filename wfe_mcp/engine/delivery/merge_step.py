@@ -117,7 +117,7 @@ def make_revert(place: DeliveryPlace, call: StepCall, _context: JobContext, para
         if was.get(path) != wanted.get(path) and path.startswith(prefix)
     }
     if not files:
-        return {"skipped": f"nothing of {merged[:12]} is left", "sha": merged}
+        raise DeliveryFault(f"What run {params.run} merged is not in the files any more. Cancel this run.")
 
     def observe() -> Mapping[str, Any] | None:
         snapshot = SeenFiles(root).tree(())
