@@ -27,6 +27,15 @@ def test_a_rule_says_in_a_sentence_what_must_hold_and_the_condition_follows_wher
     assert message.startswith("Rule failed: At least one step.\nIt is checked by ${size(inputs.steps) > 0}\n")
 
 
+def test_a_rule_that_fails_before_work_asks_for_no_artifact() -> None:
+    gate = ExprGate.model_validate({"kind": "expr", "assert": "${inputs.owner != ''}"})
+    values = {"inputs": {"owner": ""}}
+    assert judge_expr(gate, Submitted(values=values)).message.endswith(
+        "Next: change what the rule reads, then retry the phase."
+    )
+    assert judge_expr(gate, Submitted({}, values=values)).message.endswith("then submit again.")
+
+
 STEPS = [{"id": "a", "title": "x"}, {"id": "b", "title": ""}, {"id": "c", "title": ""}]
 
 

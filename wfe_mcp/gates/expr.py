@@ -38,7 +38,9 @@ def judge(gate: ExprGate, submission: Submission) -> Judgement:
     return failed(
         KIND,
         f"{_own_message(gate, submission)}Rule failed: {_rule(gate)}{_about(item)}",
-        "change the artifact so that the rule holds, then submit again.",
+        "change the artifact so that the rule holds, then submit again."
+        if submission.artifact is not None
+        else "change what the rule reads, then retry the phase.",
         data | named,
     )
 
