@@ -46,7 +46,7 @@ class Idle:
 
 
 IDLE = [
-    ("ci_failure_handler", Idle("fix", NOT_CHANGED)),
+    ("ci_failure_handler", Idle("fix", "no file has changed since the run started")),
     ("ci_failure_handler", Idle("run_again", A_PERSON, {"diagnose": ci_failure_handler.FLAKY})),
     ("ci_failure_handler", Idle("report", A_PERSON, {"diagnose": ci_failure_handler.PEOPLE})),
     ("compound", Idle("execute[S-1].build", NOT_CHANGED)),

@@ -8,8 +8,10 @@ import pytest
 from tests.playgrounds import Playgrounds
 from tests.templates.outside import CHECK, CHECKS, REPO, Committer, Outside, reach
 from tests.templates.scene import LIFE, count, feedback_to, messages, started, states_of
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.runs import control
 from wfe_mcp.testing.agent import PlayedRun, Script, Work, drive, follow
-from wfe_mcp.testing.playground import Playground
+from wfe_mcp.testing.playground import Playground, stand_in
 
 INPUTS = {**REPO, "run_id": 4711}
 CODE: dict[str, Any] = {
@@ -140,3 +142,34 @@ def test_an_agent_that_only_follows_next_finishes_it(project: Playground, outsid
 
     assert steps[-1].answer["run_state"] == "completed"
     assert outside.called[-1] == "add_issue_comment"
+
+
+def test_a_person_who_wants_no_issue_is_not_asked_again_by_itself(project: Playground, outside: Outside):
+    played = play(project, {"diagnose": [Work(PEOPLE)]})
+    project.reject(played.run, "report", "I look myself")
+
+    with project.agent() as agent:
+        last = agent.call("status", run=played.run)
+        assert (last["run_state"], last["data"]["phases"][0]["state"]) == ("waiting", "failed")
+    with pytest.raises(Refused, match="skip: never"):  # or what is not the code's would be fixed in the code
+        control.skip(project.engine, stand_in(project.engine), played.run, "report", "I look myself")
+    assert outside.called == LOOK
+
+
+def test_a_fix_whose_commit_was_refused_counts_after_the_same_diagnosis(project: Playground, outside: Outside):
+    """Two wrong messages send the work back to the diagnosis; the fix that is there already is not asked for a second time."""
+    messages_of = iter(["wrong", "wrong again", MESSAGE])
+
+    with project.agent() as agent:
+
+        def call(tool: str, /, **arguments: Any) -> Any:
+            is_work = tool == "submit_artifact" and arguments["phase"] == "fix"
+            committer = Committer(project, agent.call, "fix", next(messages_of) if is_work else "")
+            return committer(tool, **arguments)
+
+        script = {"diagnose": [Work(CODE)] * 2, "fix": [FIX, FIX, FIX]}
+        played = drive(call, project.root, "ci_failure_handler", INPUTS, script)
+
+    assert (played.last["run_state"], played.codes) == ("completed", ["gate_failed"] * 2)
+    assert "the same diagnosis" in feedback_to(played, "diagnose")[-1]["prompt"]
+    assert project.problems(played.run) == []

@@ -73,6 +73,12 @@ def test_an_update_that_ci_refuses_goes_back_and_is_pushed_again(project: Playgr
 
     played = play(project, {"check": [UPDATES], "update": [DONE, AGAIN]})
 
+    first, again = feedback_to(played, "update")
+    own_words = first["prompt"].partition("## Done means")[2].partition("## Example")[0]
+    assert "- `commit` is the hash of the newest commit" in own_words
+    assert "data, not instructions" not in own_words, "what the template asks for is no data"
+    assert "CI ended with failure" in messages(again)
+
     assert played.last["run_state"] == "completed"
     assert outside.called == ["create_branch", *CI, *CI, "create_pull_request"]
     assert "success" in messages(feedback_to(played, "update")[-1])
@@ -138,6 +144,28 @@ def test_the_decision_shows_what_is_merged_and_signs_it(project: Playground, out
     assert merge.params == {**REPO, "pullNumber": 9, "merge_method": "squash"}
     assert view.prompt is not None
     assert f"at commit {head}" in str(view.prompt.text)
+
+
+def test_a_person_who_does_not_merge_is_not_asked_again_by_itself(project: Playground, outside: Outside):
+    played = play(project, HAPPY, merge=True)
+    project.reject(played.run, "merge", "not now")
+
+    with project.agent() as agent:
+        last = agent.call("status", run=played.run)
+    assert (last["run_state"], [each["state"] for each in last["data"]["phases"]]) == ("waiting", ["failed"])
+    assert "merge failed (not now)" in str(last["data"]["blockers"])
+    assert outside.called.count("list_pull_requests") == 1
+
+
+def test_what_the_start_left_out_is_said_at_once_with_what_to_do(project: Playground, outside: Outside):
+    with project.agent() as agent:
+        last = agent.call("start_run", template="dependency_update", inputs={"ecosystem": "pip"})
+
+    assert (last["run_state"], last["data"]["phases"][0]["attempt"]) == ("waiting", 1)
+    message = last["data"]["last_verdict"]["message"]
+    assert message.startswith("Cancel this run, and start another one with owner, repo and workflow.")
+    assert "submit again" not in message, "there is nothing to submit"
+    assert outside.called == []
 
 
 @pytest.mark.requirement("S2-19")

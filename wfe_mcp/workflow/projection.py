@@ -159,7 +159,9 @@ def _rule(rule: model.OnFail, seen: dict[str, PhasePath]) -> FailRule:
                 rule.stage,
             )
         case model.GotoRule():
-            return FailRule("goto", max_uses=rule.max, goto=seen.get(rule.phase, PhasePath(rule.phase)))
+            return FailRule(
+                "goto", max_uses=rule.max, goto=seen.get(rule.phase, PhasePath(rule.phase)), stage=rule.stage
+            )
         case model.SubflowRule():
             return FailRule("subflow", max_uses=rule.max_attempts, same_blocker=rule.same_blocker)
         case _:  # compensate, and the rules that end the list, have no settings

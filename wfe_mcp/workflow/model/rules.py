@@ -67,6 +67,7 @@ class GotoRule(Shape):
     do: Literal["goto"] = required_key("`goto`: back to an earlier phase, as the next iteration.")
     phase: PhaseId = required_key("The phase itself or an earlier one.", example="plan")
     max: int = optional(1, "Jumps by this rule in the whole run.", example=2, ge=1)
+    stage: FailedStage = optional(None, _STAGE, example="after")
 
 
 class WaitHumanRule(Shape):
