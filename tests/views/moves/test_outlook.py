@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, command, expr, phase, refused
+from tests.engine.step_scene import steps
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views.approvals import open_approval
@@ -166,6 +167,16 @@ def test_a_paused_run_says_that_it_stays_paused(scene: Scene) -> None:
     scene.do(run, "plan")
     control.control(scene.engine, AGENT, run, "pause")
     assert promise(scene, run, "approve", "plan") == "If you approve, that is recorded; the run stays stopped."
+
+
+@pytest.mark.parametrize(
+    ("skip", "ways"), [("human", "retry, skip or force-accept"), ("never", "retry or force-accept")]
+)
+def test_a_rejection_of_steps_promises_only_what_can_be_done_then(scene: Scene, skip: str, ways: str) -> None:
+    step = {"id": "say", "builtin": "log", "params": {"message": "hi"}}
+    run = scene.start(steps(step, prompt_gates=[approval()], on_fail=[{"do": "wait_human"}], skip=skip))
+    promised = promise(scene, run, "reject", "ci")
+    assert promised == f"If you send it back, ci fails, and the run waits until you {ways} it."
 
 
 def test_before_work_an_approval_promises_the_work(scene: Scene) -> None:

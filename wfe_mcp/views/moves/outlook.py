@@ -177,7 +177,10 @@ def _of_phase(overview: Overview, seen: Outlook) -> str:
     if seen.repair:
         return f"{seen.phase} fails, and {'it is undone' if seen.repair == 'compensate' else 'its recovery begins'}"
     if seen.waits:
-        return f"{seen.phase} fails, and the run waits until you retry, edit, skip or force-accept it"
+        assert seen.phase is not None, "only a phase waits"
+        spec = overview.loaded.state.phase(seen.phase)
+        ways = ["retry", *["edit"] * (spec.kind in {"agent", "llm", "human"}), *["skip"] * (spec.skip != "never")]
+        return f"{seen.phase} fails, and the run waits until you {', '.join(ways)} or force-accept it"
     if seen.held:
         return f"{seen.phase} completes, and the run waits for you to proceed"
     return "" if seen.opens or seen.stays else "nothing begins by itself"
