@@ -10,6 +10,7 @@ import pytest
 
 from tests.playgrounds import Playgrounds
 from tests.templates.outside import CHECK, CHECKS
+from tests.templates.scene import feedback_to
 from tests.templates.test_play_milestones import ARCHIVE, PASS, READER, RECOVERY, TASK, diagnosis, note, task
 from wfe_mcp.engine.delivery.operations import Operation, operations_of
 from wfe_mcp.engine.runs import control
@@ -73,6 +74,8 @@ def test_each_milestone_is_a_branch_of_the_server_and_each_task_its_commit_and_t
     played = play(project, [ARCHIVE, READER], one(ARCHIVE) | one(READER))
 
     assert played.last["run_state"] == "completed", played.last
+    closes = feedback_to(played, "milestone[M1].closeout")[0]["prompt"]
+    assert "sees that no file changed" in closes, "the server made the commits: no gate looks at the branch"
     assert on(project, "main") == ["As it begins", "M1: Write the archive", "M2: Read the archive"]
     assert on(project, "main^^2", "^main^^") == ["T-1: Stream into a zip", "T-2: List the artifacts"]
     assert on(project, "main^2", "^main^") == ["T-3: Read the list"]
