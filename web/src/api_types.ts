@@ -127,6 +127,7 @@ export interface ArtifactShown {
   approved?: string;
   written?: string[];
   questions?: string[];
+  claimed?: Named[];
 }
 
 export interface AskedView {

@@ -59,10 +59,12 @@ def _body(artifact: ArtifactShown, parts: Sequence[Html], *, may_edit: bool) -> 
     if artifact.questions:
         html = tag("ul", *(tag("li", question) for question in artifact.questions), class_="stack body")
         left_open = tag("div", tag("p", tag("b", words.LEFT_OPEN), class_="body"), html, class_="panel")
+    claimed = words.artifact_claimed(artifact)
     is_long = sum(len(part) for part in parts) > SHOWN_CHARS
     return [
         left_open,
         tag("div", tag("div", *parts, class_="body stack"), class_="panel doc" if is_long else "panel"),
+        tag("p", claimed, class_="note warn") if claimed else None,
         tag("p", words.artifact_to_edit(artifact), class_="muted small") if artifact.file and may_edit else None,
         _differences(artifact),
     ]

@@ -268,8 +268,8 @@ class _Lines:
             )
 
     def _artifact(self, part: str, artifact: ArtifactShown) -> None:
-        about = words.artifact_about(artifact)
-        self._text(f"{'ARTIFACT' if part == 'artifact' else 'EARLIER ARTIFACT'} {about}", "  ", "bold")
+        title = "ARTIFACT" if part == "artifact" else "EARLIER ARTIFACT"
+        self._text(f"{title} {words.artifact_about(artifact)}", "  ", "bold")
         if self._detail.raw:
             lines = visible_json(artifact.content, indent=2).split("\n")
         else:
@@ -280,8 +280,9 @@ class _Lines:
             self._screen.line(f"  {words.LEFT_OPEN}:")
         for question in artifact.questions:
             self._text(f"  ? {question}", "    ", "yellow")
-        if artifact.against:
-            self._screen.line(f"  {words.artifact_changed(artifact)}")
+        for about, style in ((words.artifact_claimed(artifact), "yellow"), (words.artifact_changed(artifact), "")):
+            if about:
+                self._text(f"  {about}", "    ", style)
         if artifact.changes and not self._detail.full:
             self._screen.line(
                 f"    wfe-mcp artifact diff {self._view.run} {shell_path(artifact.phase)}", is_pasted=True

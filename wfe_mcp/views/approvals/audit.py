@@ -43,7 +43,7 @@ _NOT_RECORDED = {"project", "effect", "send_back", "unusual", "changes", "prompt
 """Fields of the view that are not compared as a whole (rule 1)."""
 _UNORDERED = {"not_done"}
 """Lists in which two of the same moment come as the state has its phases, and a replayed state has them in another order."""
-_OF_FILES = {"written", "file", "head", "deployments"}
+_OF_FILES = {"written", "claimed", "file", "head", "deployments"}
 """What of an artifact, and of the target of steps, depends on the project; the statement itself has the commit."""
 
 

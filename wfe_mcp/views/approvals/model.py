@@ -145,6 +145,7 @@ class ArtifactShown:
 
     ``against``: the revision before, 0 for none; ``changes``: how it differs (``views/values/diff.py``). ``approved``: the
     decision that accepted it, empty without one. ``written``: changed files with exactly its text. ``questions``: what it leaves open.
+    ``claimed``: by field, what it says that the server did not see.
     """
 
     name: str
@@ -160,6 +161,7 @@ class ArtifactShown:
     approved: str = ""
     written: tuple[str, ...] = ()
     questions: tuple[str, ...] = ()
+    claimed: tuple[Named, ...] = ()
 
     @property
     def is_document(self) -> bool:

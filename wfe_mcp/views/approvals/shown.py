@@ -31,6 +31,7 @@ from wfe_mcp.store.records.attachments import AttachmentHead
 from wfe_mcp.store.records.opinions import OpinionRecord
 from wfe_mcp.store.records.runs import EvidenceRecord, LoadedRun, RevisionRecord
 from wfe_mcp.views.approvals.changes import changes_of, delivery_of
+from wfe_mcp.views.approvals.claimed import claimed_in
 from wfe_mcp.views.approvals.deployments import deployments_shown, unusual_deployments
 from wfe_mcp.views.approvals.evidence import besides_allowed_skips, gate_lines, opinions_shown
 from wfe_mcp.views.approvals.inputs import inputs_shown
@@ -121,8 +122,8 @@ def open_approval(
         effect=f"{f'{people}. ' if people else ''}{leads_to(engine, run_overview, 'approve', phase)}",
         send_back=leads_to(engine, run_overview, "reject", phase),
         changes=changes,
-        artifact=None if view.artifact is None else _with_files(run_overview, view.artifact, changes),
-        earlier=tuple(_with_files(run_overview, artifact_shown, changes) for artifact_shown in view.earlier),
+        artifact=None if view.artifact is None else _with_files(run_overview, view.artifact, changes, rows.evidence),
+        earlier=tuple(_with_files(run_overview, shown, changes, rows.evidence) for shown in view.earlier),
     )
     listed = (*unusual, *_of_outputs(root, outputs), *unseen_in(whole), *unusual_deployments(engine, view.target))
     return replace(whole, unusual=worst_first(listed))
@@ -338,15 +339,19 @@ def _artifact(
     )
 
 
-def _with_files(run_overview: Overview, artifact: ArtifactShown, changes: Sequence[Change]) -> ArtifactShown:
-    """``artifact`` with the changed files that hold exactly its text, as JSON or as a document."""
+def _with_files(
+    run_overview: Overview, artifact: ArtifactShown, changes: Sequence[Change], evidence: Sequence[EvidenceRecord]
+) -> ArtifactShown:
+    """``artifact`` with the changed files that hold exactly its text, as JSON or as a document, and what it only claims."""
     stored = json.loads(canonical_json(artifact.content))  # its files are written in the order of what is stored
     schema = run_overview.plan.schema(PhasePath(artifact.phase))
     forms = [written_to(name, schema, stored) for name in ("it.json", "it.md")]
     texts = {text for form in forms for text in ([form.text] if isinstance(form, tuple) else form.values())}
     oids = {object_id("blob", text.encode(), name) for text in texts for name in ("sha1", "sha256")}
     return replace(
-        artifact, written=tuple(file.path for change in changes[:1] for file in change.files if file.new_oid in oids)
+        artifact,
+        written=tuple(file.path for change in changes[:1] for file in change.files if file.new_oid in oids),
+        claimed=claimed_in(Path(run_overview.loaded.record.worktree), artifact, changes[0], evidence),
     )
 
 

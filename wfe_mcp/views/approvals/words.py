@@ -240,6 +240,12 @@ def artifact_about(artifact: model.ArtifactShown) -> str:
     )
 
 
+def artifact_claimed(artifact: model.ArtifactShown) -> str:
+    """What of it the server did not see; empty where there is nothing."""
+    claims = "; ".join(f"{claim.name} {fact_text(claim)}" for claim in artifact.claimed)
+    return f"Claimed, not seen by the server: {claims}." if claims else ""
+
+
 def artifact_changed(artifact: model.ArtifactShown) -> str:
     """How it differs from the revision before; empty where there is none."""
     if not artifact.against:
