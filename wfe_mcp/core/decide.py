@@ -16,15 +16,7 @@ from wfe_mcp.core.answers import answer_events
 from wfe_mcp.core.approval_guards import gate_of
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.blockers import Settled
-from wfe_mcp.core.consequences import (
-    complete_phase,
-    deadline,
-    go_to,
-    is_last_work,
-    open_phase,
-    reopen,
-    settle,
-)
+from wfe_mcp.core.consequences import complete_phase, deadline, go_to, is_last_work, open_phase, reopen, settle
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.forking import fork_event
 from wfe_mcp.core.guards import stopped_phases

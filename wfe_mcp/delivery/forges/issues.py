@@ -210,11 +210,7 @@ class Tracker:
 def entries_of(issues: Iterable[Issue], address: str, *, has_more: bool) -> "Entries":
     """The issues as entries, and what of them is in none. ``has_more``: there are more than were read."""
     # Every run loads this module, and not the importers.
-    from wfe_mcp.importers.entries import (
-        Entries,
-        Entry,
-        describe_entry,
-    )
+    from wfe_mcp.importers.entries import Entries, Entry, describe_entry
 
     entries: list[Entry] = []
     lost: list[Detail] = []

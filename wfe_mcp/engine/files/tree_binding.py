@@ -128,6 +128,17 @@ def first_tree(state: RunState) -> str | None:
     return None if claimed is None else claimed.tree_at_start
 
 
+def last_tree(state: RunState) -> str | None:
+    """The files that the gates and approvals of the run were about last; None where none were."""
+    trees = [
+        (attempt.started_at, attempt.approved_tree or attempt.tree or "")
+        for tries in state.attempts.values()
+        for attempt in tries
+        if attempt.started_at is not None and (attempt.approved_tree or attempt.tree)
+    ]
+    return max(trees)[1] if trees else None
+
+
 def is_recorded(code: str | None, recorded: Collection[str | None], state: RunState) -> bool:
     """True where the files ``code`` are among those ``recorded``, by checkpoints, and watched files as ``state`` knew them.
 
@@ -138,13 +149,8 @@ def is_recorded(code: str | None, recorded: Collection[str | None], state: RunSt
     if code is None:
         return False
     files, watched = parts_of(code)
-    seen = [
-        (attempt.started_at, attempt.approved_tree or attempt.tree or "")
-        for tries in state.attempts.values()
-        for attempt in tries
-        if attempt.started_at is not None and (attempt.approved_tree or attempt.tree)
-    ]
-    is_same = not seen or parts_of(max(seen)[1])[1] == watched
+    last = last_tree(state)
+    is_same = last is None or parts_of(last)[1] == watched
     return is_same and any(tree is not None and parts_of(tree)[0] == files for tree in recorded)
 
 

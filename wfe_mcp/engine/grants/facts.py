@@ -21,15 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 from wfe_mcp.core.approval_guards import gate_of
 from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, RunStatus, Stage
 from wfe_mcp.core.paths import PhasePath, declared_path
-from wfe_mcp.engine.grants.grants import (
-    Grant,
-    GrantUse,
-    grant_named,
-    grants_of,
-    keep_use,
-    place_fault,
-    uses_of,
-)
+from wfe_mcp.engine.grants.grants import Grant, GrantUse, grant_named, grants_of, keep_use, place_fault, uses_of
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.workflow.expressions import ExpressionError, Expressions
 from wfe_mcp.workspace.git.file_facts import LINK

@@ -22,6 +22,7 @@ from wfe_mcp.views.moves.envelope import Envelope, Next, nothing_open
 from wfe_mcp.views.reports.envelopes import envelope_of, overview_of
 from wfe_mcp.views.runs import run as run_views
 from wfe_mcp.views.runs.checkpoints import newest_checkpoints
+from wfe_mcp.views.runs.left_to_commit import left_to_commit
 from wfe_mcp.views.runs.models import RunList, RunView
 from wfe_mcp.views.runs.tool_calls import with_tools
 from wfe_mcp.views.runs.verdicts import unproved_gates
@@ -79,6 +80,7 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
                 *(held_by_others(engine, run_overview) if by.channel is Channel.MCP else ()),
                 *artifact_views.warnings(run_overview),
                 *of_changes,
+                *left_to_commit(run_overview),
             ),
         ),
     )

@@ -30,6 +30,7 @@ from wfe_mcp.views.moves.calls import commands_after_failure, submit_call
 from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope, Next
 from wfe_mcp.views.reports.envelopes import after_move, envelope_of, overview_of
 from wfe_mcp.views.runs import run as run_views
+from wfe_mcp.views.runs.left_to_commit import left_to_commit
 from wfe_mcp.views.runs.models import RunView, SubmittedView
 from wfe_mcp.views.runs.run import fork_view
 from wfe_mcp.views.templates.templates import kept_view
@@ -129,6 +130,7 @@ def submitted_answer(engine: Engine, run: str | LoadedRun, phase: str, attempt: 
         return envelope_of(overview, f"{phase}: gate failed", view, phase=phase, error=refused)
     # by the time of the answer, steps that follow may have stopped the run
     stopped = () if overview.loaded.state.status is RunStatus.RUNNING else sentences(overview)[:1]
+    stopped = (*stopped, *left_to_commit(overview, has_just_ended=True))
     state = overview.loaded.state
     is_jump = tried.status is AttemptStatus.SUPERSEDED
     became = f"completed, and the run went back: iteration {state.iteration}" if is_jump else newest.status

@@ -22,6 +22,7 @@ from wfe_mcp.views.artifacts import artifacts as artifact_views
 from wfe_mcp.views.moves.blockers import blocker_of, elsewhere
 from wfe_mcp.views.moves.calls import commands_after_failure, next_moves, submit_call, wait_call
 from wfe_mcp.views.moves.envelope import Envelope, Next
+from wfe_mcp.views.runs.left_to_commit import left_to_commit
 from wfe_mcp.views.values.model import plain
 
 _TOGETHER = 25
@@ -113,7 +114,7 @@ def after_move(engine: Engine, run: str | LoadedRun, phase: str, what: str) -> E
     run_overview = overview_of(engine, run)
     return envelope_of(
         run_overview,
-        f"{phase}: {what}",
+        ". ".join((f"{phase}: {what}", *left_to_commit(run_overview, has_just_ended=True))),
         {"attempt": run_overview.loaded.state.current(PhasePath(phase)).number},
         phase=phase,
     )

@@ -22,6 +22,7 @@ from wfe_mcp.views.moves.calls import next_moves
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.reports.pages import MAX_BYTES, mark_page, quoted_line
 from wfe_mcp.views.reports.report import DetailsView, details_of, void_words
+from wfe_mcp.views.runs.left_to_commit import left_to_commit
 from wfe_mcp.views.runs.run import summary
 from wfe_mcp.views.runs.usage import usage_lines
 from wfe_mcp.workspace.system.redaction import without_hidden
@@ -110,6 +111,7 @@ def _page(
             *([] if overview.waiting_on == "none" else [f"Waiting for {overview.waiting_on}."]),
             *_limit_lines([f"- {quoted_line(text, 2 * chars)}" for text in sentences(overview)], lines),
             *_limit_lines([f"- {text}" for text in _feedback_lines(overview, 2 * chars)], lines),
+            *(f"- {quoted_line(text, 2 * chars)}" for text in left_to_commit(overview)),
         ],
         "Next": _next(overview),
         "Budget": [f"- {text}" for text in _budget(overview, details)],
