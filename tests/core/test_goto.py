@@ -208,3 +208,26 @@ def test_a_person_retries_a_completed_phase_in_a_new_iteration():
     assert (scene.state.status, scene.state.iteration) == (RunStatus.RUNNING, 2)
     assert scene.statuses == {"plan": "ready", "build": "pending"}
     assert "reopened" in scene.attempt("plan").feedback[0].message
+
+
+def test_what_a_person_sends_back_ends_as_rejected_and_so_does_the_work_that_they_want_again():
+    scene = run_of(phase("plan"), phase("build", "plan"), phase("check", "build", gates=(GateSpec("approval"),)))
+    for path in ("plan", "build", "check"):
+        scene.work(path)
+    scene.give(scene.command(c.Reject, "check", HUMAN, feedback="another plan", to=PhasePath("plan")))
+    first = {path: tries[0] for path, tries in scene.state.attempts.items()}
+    assert {path: attempt.status for path, attempt in first.items()} == dict.fromkeys(first, "superseded")
+    assert {path: (attempt.fail_kind, attempt.reason) for path, attempt in first.items()} == {
+        "plan": ("rejected", "another plan"),
+        "build": (None, ""),
+        "check": ("rejected", "another plan"),
+    }
+
+
+def test_a_target_that_had_been_left_out_is_not_rejected():
+    approved = phase("check", "more", gates=(GateSpec("approval"),))
+    scene = run_of(phase("plan"), phase("more", "plan", goto_only=True), approved)
+    scene.work("plan")
+    scene.work("check")
+    scene.give(scene.command(c.Reject, "check", HUMAN, feedback="do more", to=PhasePath("more")))
+    assert scene.state.attempts[PhasePath("more")][0].fail_kind is None

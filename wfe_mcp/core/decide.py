@@ -157,7 +157,7 @@ def _approve(state: RunState, command: c.Approve) -> list[e.Event]:
 def _reject(state: RunState, command: c.Reject) -> list[e.Event]:
     attempt = state.current(command.phase)
     if command.to is not None:
-        return [go_to(state, attempt, command.to, command.feedback)]
+        return [replace(go_to(state, attempt, command.to, command.feedback), rejected=True)]
     reason = command.feedback or "rejected by a person"
     return [e.AttemptFailed(kind=FailKind.REJECTED, reason=reason, **attempt.on)]
 

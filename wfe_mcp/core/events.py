@@ -292,6 +292,8 @@ class WentTo(Event):
     tree: str | None = None
     """The files that the target first began with, and the commit: its earlier work counts for its gates."""
     head: str | None = None
+    rejected: bool = False
+    """A person sent the work of the source back, and with it what the target had completed."""
 
 
 class PhaseProceeded(AttemptEvent):

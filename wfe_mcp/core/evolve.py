@@ -322,6 +322,7 @@ def _open_loop(state: RunState, event: e.AttemptOpened) -> RunState:
 
 
 def _went_to(state: RunState, event: e.WentTo) -> RunState:
+    state = loops.send_back(state, event) if event.rejected else state
     for path in event.superseded:
         state = loops.drop_items(state, path)
         new = loops.fresh(state, path, event.iteration)
@@ -332,9 +333,7 @@ def _went_to(state: RunState, event: e.WentTo) -> RunState:
         state = replace(state, attempts={**state.attempts, path: (*tries[:-1], loops.supersede(tries[-1]), new)})
     for path, key in event.reopened:
         state = loops.open_again(state, path, key, event.iteration)
-    jumps = dict(state.jumps)
-    if event.rule:
-        jumps[event.rule] = jumps.get(event.rule, 0) + 1
+    jumps = {**state.jumps, **({event.rule: state.jumps.get(event.rule, 0) + 1} if event.rule else {})}
     return replace(state, iteration=event.iteration, jumps=jumps)
 
 

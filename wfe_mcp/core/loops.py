@@ -231,6 +231,16 @@ def supersede(attempt: Attempt) -> Attempt:
     return replace(attempt, state=Superseded(attempt.stage, attempt.not_before, attempt.failure))
 
 
+def send_back(state: RunState, event: e.WentTo) -> RunState:
+    """A person rejected the work of the source, and with it what the target had completed."""
+    attempts = [state.current(path) for path in (event.source, event.target)]
+    rejected = [attempt for attempt in attempts if attempt is attempts[0] or attempt.status is AttemptStatus.COMPLETED]
+    failure, reason = Failure(FailKind.REJECTED), event.feedback[0].message
+    return with_attempts(
+        state, (replace(attempt, state=fail_attempt(attempt, failure), reason=reason) for attempt in rejected)
+    )
+
+
 def taken_back(attempt: Attempt) -> Attempt:
     """``attempt`` after a rollback."""
     failure = attempt.failure

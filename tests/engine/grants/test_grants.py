@@ -267,7 +267,7 @@ def test_what_was_sent_back_to_an_earlier_phase_is_for_the_person(scene: Scene, 
         scene.do(run, "build", {"title": title})
         if title == "one":
             approvals.reject(scene.engine, person, run, "build", "Plan it otherwise.", to="plan")
-    assert why(ask(scene, run, "build")) == "an attempt was withdrawn or sent back"
+    assert why(ask(scene, run, "build")) == "an attempt was sent back"
 
 
 def test_what_an_agent_left_out_is_for_the_person(scene: Scene, person: Person) -> None:

@@ -119,6 +119,11 @@ def _failed_messages(_change: RunChange, event: Any) -> Iterator[_Named]:
         yield "approval.decided", _attempt_values(event, decision="rejected")
 
 
+def _went_messages(_change: RunChange, event: Any) -> Iterator[_Named]:
+    if event.rejected:
+        yield "approval.decided", {"phase": str(event.source), "attempt": event.attempt, "decision": "rejected"}
+
+
 def _operation(change: RunChange, event: Any) -> Iterator[_Named]:
     name, environment = deployment_of(change, event)
     if name:
@@ -142,6 +147,7 @@ _ABOUT: Mapping[type[Event], Callable[[RunChange, Any], Iterator[_Named]]] = {
     e.ApprovalAwaited: _awaited_messages,
     e.ApprovalGiven: _approved_messages,
     e.AttemptFailed: _failed_messages,
+    e.WentTo: _went_messages,
     e.OperationCalled: _operation,
     e.OperationObserved: _operation,
 }

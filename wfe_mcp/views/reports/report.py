@@ -29,7 +29,7 @@ from wfe_mcp.views.values.model import INLINE, JsonObject, second, view_model, v
 
 _VOID = {AttemptStatus.ROLLED_BACK, AttemptStatus.SUPERSEDED}
 _COUNTS = {AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}
-_REJECTED = "AttemptFailed"
+_REJECTED, _SENT_BACK = "AttemptFailed", "WentTo"
 _DECISIONS = {
     "ApprovalCounted": "co-approved",
     "ApprovalGiven": "approved",
@@ -177,24 +177,25 @@ def _decision_lines(tx: Tx, run: RunId, upto: int) -> list[DecisionLine]:
             actor=payload.get("person") or event.actor,
             channel=event.channel,
             assurance=event.assurance,
-            phase=payload.get("phase") or "",
+            phase=payload.get("phase") or payload.get("source") or "",
             attempt=payload.get("attempt") or 0,
             sha256=payload.get("sha256") or "",
             comment=payload.get("comment") or "",
-            reason=payload.get("reason") or "",
-            comments=line_notes(
-                payload.get("reason") or "".join(entry["message"] for entry in (payload.get("feedback") or ())[-1:])
-            ),
+            reason=reason,
+            comments=line_notes(reason),
         )
-        for event in map(run_views.event_view, tx.events.of_types(run, _REJECTED, *_DECISIONS))
+        for event in map(run_views.event_view, tx.events.of_types(run, _REJECTED, _SENT_BACK, *_DECISIONS))
         if event.seq <= upto and (decision := _decision(event))
         for payload in (event.payload,)
+        for reason in (
+            payload.get("reason") or "".join(entry["message"] for entry in (payload.get("feedback") or ())[-1:]),
+        )
     ]
 
 
 def _decision(event: EventView) -> str:
     """The decision in an event; empty for other events."""
-    if event.type == _REJECTED and event.payload.get("kind") == "rejected":
+    if event.payload.get("kind") == "rejected" if event.type == _REJECTED else event.payload.get("rejected"):
         return "rejected"
     # What follows from a condition is no decision, also where a person's command made it due.
     is_ours = event.channel == "system" or event.payload.get("follows")
