@@ -307,18 +307,18 @@ def test_dialogs_that_are_opened_and_left_are_no_tries(
     shown.evaluate("() => { location.hash = '/settings'; }")
     asks = shown.get_by_role("dialog", name="Only you decide this")
     for _ in range(6):
-        shown.get_by_role("button", name="Switch off desk").click()
+        shown.get_by_role("button", name="Remove desk").click()
         expect(asks).to_contain_text("This needs your PIN")
         assert "Wrong PIN" not in asks.inner_text()
         asks.get_by_role("button", name="Back").click()
         expect(asks).to_have_count(0)
-    shown.get_by_role("button", name="Switch off desk").click()
+    shown.get_by_role("button", name="Remove desk").click()
     asks.get_by_label("PIN").fill(WRONG)
     asks.get_by_role("button", name="Sign").click()
     expect(asks).to_contain_text("4 tries left")
     asks.get_by_label("PIN").fill(PIN)
     asks.get_by_role("button", name="Sign").click()
-    expect(shown.get_by_role("button", name="Switch on desk")).to_be_visible()
+    expect(shown.get_by_role("button", name="Remove desk")).to_have_count(0)
 
 
 def test_the_page_names_a_reset_of_the_pin_beside_each_decision(scene: Scene, browser: Browser) -> None:

@@ -1,6 +1,6 @@
 // Providers: the models that can be called, where their keys are, and a test of each; one can be added here.
 import { useState } from "react";
-import { useAct } from "./api";
+import { ask, useAct } from "./api";
 import type { ProviderSetting, RoleSetting } from "./api_types";
 import { Cli, Problem, State } from "./parts";
 import { send } from "./pin";
@@ -22,7 +22,7 @@ export function Providers({ found, kinds, project, outcomes, busy, test, changed
   const [adding, setAdding] = useState(false);
   const [act, working, refused] = useAct();
   const path = (name: string, what: string) => `/settings/providers/${encodeURIComponent(name)}/${what}`;
-  const turn = (each: ProviderSetting) => act(async () => { await send(path(each.name, "enabled"), { project, enabled: !each.enabled }); changed(); });
+  const turn = (each: ProviderSetting) => act(async () => { await ask(path(each.name, "enabled"), { project, enabled: !each.enabled }); changed(); });
   const remove = (each: ProviderSetting) => act(async () => { await send(path(each.name, "remove"), { project }); changed(); });
   return (
     <section className="section" id="providers">

@@ -72,7 +72,7 @@ class ProviderKey(SignedOfProject):
     kept_in: Literal["keyring", "stored"] = "stored"
 
 
-class Switch(SignedOfProject):
+class Switch(OfProject):
     """Whether models of the provider are called."""
 
     enabled: bool
@@ -185,9 +185,11 @@ def give_provider_key(caller: Manages, name: str, body: ProviderKey) -> JSONResp
     "/settings/providers/{name}/enabled", response_model=answer_of(settings.ProviderSetting), tags=["settings"]
 )
 def switch_provider(caller: Manages, name: str, body: Switch) -> JSONResponse:
-    """Call the models of a provider, or none, with the PIN."""
+    """Call the models of a provider, or none: without a PIN, as at a terminal."""
+    caller.refuse_program()
     engine = caller.engine(body.project)
-    caller.person(engine, body.pin)
+    if caller.login is not None:
+        caller.person(engine, "")  # refuses: who is logged in does not configure the server
     line = providers.enable(engine, name) if body.enabled else providers.disable(engine, name)
     return view_reply(f"{name}: {'enabled' if line.enabled else 'disabled'}", settings.provider_setting(line))
 
