@@ -11,14 +11,19 @@ from typing import Any
 
 import pytest
 
+from tests.engine.approvals.people import ada
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase
 from tests.engine.webhooks.receiver import Receiver
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.credentials.stored import add_credential
+from wfe_mcp.engine.grants.drafts import draft_grant
+from wfe_mcp.engine.grants.grants import give_grant
 from wfe_mcp.engine.kernel.engine import own_key
 from wfe_mcp.engine.notifications.notify import desktop_command, send
 from wfe_mcp.engine.outbox.outbox import quiet_until
+from wfe_mcp.views.answers.starting import start_run
 from wfe_mcp.views.approvals import answers as decisions
+from wfe_mcp.views.approvals.grants import seen_sha256
 from wfe_mcp.workspace.system.location import user_config_file
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -214,4 +219,30 @@ def test_apprise_gets_it_at_the_address_of_a_credential(scene: Scene) -> None:
 def test_own_configuration_that_no_person_trusted_starts_no_program(scene: Scene) -> None:
     configure(scene, command(), trusted=False)
     asked(scene)
+    assert heard(scene) == []
+
+
+@pytest.mark.parametrize(("when", "calls"), [("${size(change.files) <= 1}", 0), ("${size(change.files) > 1}", 1)])
+def test_a_person_is_called_only_to_a_decision_that_no_grant_takes(scene: Scene, when: str, calls: int) -> None:
+    configure(scene, command())
+    scene.define(phase("plan", approval()))
+    grant = draft_grant(scene.engine, "drill", "plan", when, 1, scene.clock() + timedelta(hours=1))
+    give_grant(scene.engine, ada(scene), grant, seen_sha256(grant))
+    run = start_run(scene.engine, AGENT, "drill", {}).run or ""
+    scene.do(run, "plan")
+    assert heard(scene) == [], "the agent has not asked yet"
+    decisions.ask_approval(scene.engine, AGENT, run, "plan")
+    scene.clock.advance(minutes=1)
+    scene.work()
+    assert [one["reference"] for one in heard(scene)] == [f"{run} plan"] * calls
+
+
+def test_who_decided_in_quiet_hours_is_not_called_at_their_end(scene: Scene) -> None:
+    local = scene.clock.now.astimezone()
+    quiet = f"{(local - timedelta(hours=1)):%H:%M}-{(local + timedelta(hours=1)):%H:%M}"
+    configure(scene, command(quiet=quiet))
+    run = asked(scene)
+    approvals.decide(scene.engine, HUMAN, run, "plan")
+    scene.clock.advance(hours=2)
+    scene.work()
     assert heard(scene) == []

@@ -7,7 +7,7 @@
 Rules:
 1. Each way is tried once and alone: one that fails keeps none from the others, and the job says which failed. A message to a person of
    a server whose address does not answer now is tried again a few times, over three quarters of an hour.
-2. A reminder whose request is decided meanwhile is dropped.
+2. What is decided meanwhile, such as by a standing grant, is dropped.
 """
 
 import json
@@ -17,13 +17,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.units import join_names
 from wfe_mcp.engine.credentials.stored import CredentialUse, hand_out
+from wfe_mcp.engine.grants.facts import is_about
+from wfe_mcp.engine.grants.grants import grants_of, uses_of
 from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.outbox.outbox import asks
 from wfe_mcp.jobs.child import ChildNotStarted, run_child
 from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.jobs.job_context import JobContext, Outcome, RetryLater
+from wfe_mcp.store import Tx
 from wfe_mcp.workspace.config.event_tables import NotifySettings
 from wfe_mcp.workspace.files.programs import outside
 
@@ -40,6 +46,9 @@ _ABOUT: Mapping[str, tuple[str, Severity]] = {
 _TIMEOUT_S = 30.0
 _AGAIN_S = 30.0
 """Until a message to a person is tried again; each further time takes four times as long."""
+
+_GRANTED_WITHIN_S = 60.0
+"""So long a person is not called to a decision that a standing grant may take."""
 
 _TITLE = "wfe-mcp"
 
@@ -59,7 +68,8 @@ def show(engine: Engine, context: JobContext) -> Outcome:
     with engine.store.read() as tx:
         settings = engine.settings(tx).settings
         request = tx.approvals.get(payload["request"]) if payload["request"] else None
-    if payload["request"] and (request is None or request.status != "open"):
+        is_over = bool(payload.get("asks")) and not _is_asked(engine, tx, payload, first=context.job.tries == 1)
+    if is_over or (payload["request"] and (request is None or request.status != "open")):
         return Outcome({"dropped": "the request is decided"})
     if request is not None and payload.get("people"):
         from wfe_mcp.engine.notifications.people import send_to_people  # only where people log in
@@ -75,6 +85,18 @@ def show(engine: Engine, context: JobContext) -> Outcome:
     if faults and not shown:
         raise Refused("conflict", "; ".join(faults), "Try it: wfe-mcp notify test")
     return Outcome({"shown": shown, "failed": faults})
+
+
+def _is_asked(engine: Engine, tx: Tx, payload: Mapping[str, Any], *, first: bool) -> bool:
+    """Whether the phase still asks for what the notification is about. ``first``: a standing grant may take it, and is waited for."""
+    run, phase = payload["reference"].split(" ", 1)
+    loaded, project = engine.load(tx, run), engine.project_id
+    attempt = loaded.state.current(PhasePath(phase))
+    is_asked = current_gate(loaded.state, attempt) == "approval" and asks(attempt) == payload["asks"]
+    about = (grant for grant in grants_of(tx, project) if first and is_asked and is_about(grant, loaded, phase))
+    if any(grant.state(len(uses_of(tx, project, grant.id)), engine.clock()) == "live" for grant in about):
+        raise RetryLater("a standing grant may approve it once the agent asks", _GRANTED_WITHIN_S)
+    return is_asked
 
 
 def send(engine: Engine, notify: NotifySettings, given: Mapping[str, Any]) -> tuple[list[str], list[str]]:

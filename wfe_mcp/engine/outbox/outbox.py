@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wfe_mcp.core import events as e
 from wfe_mcp.core.approval_guards import current_gate
-from wfe_mcp.core.model import RunStatus
+from wfe_mcp.core.model import Attempt, RunStatus
 from wfe_mcp.core.public_events import matches
 from wfe_mcp.engine.kernel.run_change import queue_name
 from wfe_mcp.engine.outbox.messages import Message, deployment_of, item_messages, run_messages, start_message
@@ -37,13 +37,16 @@ TRIES = 1000
 
 
 class _Notice(NamedTuple):
-    """Why a person is notified. ``key``: what it is about, which is shown once; ``request``: of a reminder, shown while it is open."""
+    """Why a person is notified. ``key``: what it is about, which is shown once; ``request``: of a reminder, shown while it is open;
+    ``asks``: of an approval, shown while the phase asks for it.
+    """
 
     kind: str
     key: str
     phase: str = ""
     expires_at: datetime | None = None
     request: str = ""
+    asks: str = ""
 
 
 _TABLES = frozenset({"webhooks", "notify", "server"})
@@ -158,8 +161,7 @@ def _notices(change: RunChange) -> Iterator[_Notice]:
             case e.ApprovalAwaited(phase=phase) | e.ApprovalAsked(phase=phase):
                 attempt = change.attempt(phase)
                 if current_gate(change.state, attempt) == "approval":
-                    what = f"{attempt.stage}:{attempt.gate}:{attempt.sha256}:{attempt.tree}"
-                    yield _Notice("approval", f"{run}:{phase}:{attempt.number}:{what}", phase)
+                    yield _Notice("approval", f"{run}:{phase}:{asks(attempt)}", phase, asks=asks(attempt))
                 if isinstance(event, e.ApprovalAsked) and (ends_at := _end_of(change, event.request)) is not None:
                     yield _Notice("approval", f"{event.request}:again", phase, ends_at, event.request)
             case e.HumanAwaited(phase=phase, attempt=number):
@@ -172,6 +174,11 @@ def _notices(change: RunChange) -> Iterator[_Notice]:
     paused = now.status is RunStatus.PAUSED and not now.paused_by_human
     if was.status is not now.status and (now.status in _STOPPED or paused):
         yield _Notice("stopped", f"{run}:{change.run.last_seq}")
+
+
+def asks(attempt: Attempt) -> str:
+    """What an attempt asks a person to approve; another one after it has changed."""
+    return f"{attempt.number}:{attempt.stage}:{attempt.gate}:{attempt.sha256}:{attempt.tree}"
 
 
 def _end_of(change: RunChange, request: str) -> datetime | None:
@@ -192,6 +199,7 @@ def _notify(change: RunChange, notify: NotifySettings, notice: _Notice, *, peopl
         "kind": notice.kind,
         "reference": " ".join(filter(None, (change.run.id, notice.phase))),
         "request": notice.request,
+        "asks": notice.asks,
         "expires_at": "" if notice.expires_at is None else notice.expires_at.isoformat(timespec="seconds"),
     } | ({"people": True} if people else {})
     queue, key = queue_name("webhook", change.engine.project_id), f"notify:{notice.kind}:{notice.key}"
