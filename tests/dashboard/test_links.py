@@ -343,3 +343,26 @@ def test_the_time_until_a_pin_is_taken_again_is_in_words(scene: Scene, browser: 
         pins.person_at_page(scene.engine, PIN, "ada")
     scene.clock.now += timedelta(seconds=41)
     assert pins.person_at_page(scene.engine, PIN, "ada").actor == "ada"
+
+
+def test_without_a_script_the_list_leads_to_a_decision_that_no_agent_has_asked_for(
+    scene: Scene, browser: Browser
+) -> None:
+    run = waiting(scene)
+    listed = browser.send(browser.get("/"), "/", pin=PIN)
+    assert (listed.forms["/ask"]["run"], "wfe-mcp approve" in listed.words) == (run, False)
+    shown = browser.send(listed, "/ask")
+    with scene.store.read() as tx:
+        (request,) = tx.approvals.open_requests()
+    assert shown.words.count("Sign approval") == 1
+    assert "Approved by" in browser.approve(request.id).words
+    assert scene.state(run).status == "completed"
+
+
+def test_only_who_sees_the_list_asks_for_a_decision_there(scene: Scene, browser: Browser) -> None:
+    run = waiting(scene)
+    sent = {"run": run, "phase": "plan", "token": "", "Origin": ""}
+    assert browser.post("/ask", sent).status == 403
+    listed = browser.send(browser.get("/"), "/", pin=PIN)
+    assert browser.post("/ask", listed.forms["/ask"] | {"token": "another"}).status == 403
+    assert scene.attempt(run, "plan").asked is None

@@ -30,6 +30,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import By
 from wfe_mcp.core.readers import for_person
 from wfe_mcp.dashboard.answers import json_no, not_ours, page_no, person_in, status_of
 from wfe_mcp.dashboard.application import application, open_link
@@ -46,6 +47,7 @@ from wfe_mcp.dashboard.sessions import Challenges, Sessions
 from wfe_mcp.dashboard.trust_page import MOST_FIELDS, Trusting
 from wfe_mcp.engine.approvals.decision_page import address, living_page
 from wfe_mcp.engine.approvals.passkeys import Site
+from wfe_mcp.views.approvals.answers import ask_approval
 
 _AFTER_PIN = ("/trust/", "/opinion/")
 """Pages that ask for the PIN first, besides the list."""
@@ -70,6 +72,7 @@ def decision_app(
     routes = [
         Route("/", page.answers(page.requests), methods=["GET"]),
         Route("/", page.takes(page.login), methods=["POST"]),
+        Route("/ask", page.takes(page.ask), methods=["POST"]),
         Route("/security", page.answers(security), methods=["GET"]),
         Route("/app", page.answers(application), methods=["GET"]),
         Route("/app/", page.answers(application), methods=["GET"]),
@@ -148,7 +151,17 @@ class _Page(DecisionPages):
         if not self._sessions.is_open(session):
             return HTMLResponse(login_page(self._sessions.token(session, "login")))
         runs = self._desks.open_runs()
-        return HTMLResponse(requests_page(everything_waiting(self._desks), runs, self.overruling.forms(runs, session)))
+        token, forms = self._sessions.token(session, "ask"), self.overruling.forms(runs, session)
+        return HTMLResponse(requests_page(everything_waiting(self._desks), runs, token, forms))
+
+    def ask(self, request: Request, form: Form, session: str) -> Response:
+        """Ask for an approval that no agent has asked for, and go on to its decision."""
+        del request
+        engine = self._desks.of_run(form.get("run", ""))
+        if engine is None or not (self._sessions.is_open(session) and self._sessions.accepts(session, "ask", form)):
+            return not_ours()
+        answer = ask_approval(engine, By(), form["run"], form.get("phase", ""))
+        return RedirectResponse(f"/decide/{answer.data['request']}" if answer.error else "/", 303)
 
     def login(self, request: Request, form: Form, session: str) -> Response:
         """Check the PIN; afterwards this browser sees the list."""

@@ -15,7 +15,7 @@ from wfe_mcp.dashboard.html import Html, document, named_row, table, tag
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.approvals.inbox import damaged_run, inbox_view
 from wfe_mcp.views.approvals.words import second
-from wfe_mcp.views.runs.requests import InboxView, inbox_lines
+from wfe_mcp.views.runs.requests import InboxView, UnaskedDecision, inbox_lines
 
 LATER = {
     "": "It shows the requests that wait for you, in all projects of this database.",
@@ -44,8 +44,11 @@ def login_page(token: str, notice: Notice | None = None, to: str = "/") -> Html:
     )
 
 
-def requests_page(view: InboxView, runs: Sequence[OpenRun], forms: Sequence[Html] = ()) -> Html:
-    """What waits for the user, oldest first, all open runs with who each waits for, and ``forms`` that decide about them."""
+def requests_page(view: InboxView, runs: Sequence[OpenRun], token: str, forms: Sequence[Html] = ()) -> Html:
+    """What waits for the user, oldest first, all open runs with who each waits for, and ``forms`` that decide about them.
+
+    ``token``: of the forms that ask for an approval which no agent has asked for.
+    """
     rows = [
         tag(
             "tr",
@@ -63,6 +66,7 @@ def requests_page(view: InboxView, runs: Sequence[OpenRun], forms: Sequence[Html
         f"({count}) wfe-mcp" if count else "wfe-mcp",
         tag("h1", "What waits for you"),
         *([table(("Phase", "Run", "Id", "Project", "Asked at"), rows)] if rows else nothing),
+        *_listing("What no agent has asked you yet", [_asking_form(decision, token) for decision in view.unasked]),
         *_links(
             "What waits for your opinion",
             (
@@ -90,9 +94,18 @@ def _links(title: str, links: Iterable[tuple[str, str, str]]) -> list[Html]:
     return _listing(title, [tag("li", tag("a", text, href=f"/{path}"), more) for text, path, more in links])
 
 
+def _asking_form(decision: UnaskedDecision, token: str) -> Html:
+    """A form that leads to a decision."""
+    fields = (hidden("token", token), hidden("run", decision.run), hidden("phase", decision.phase))
+    about = f" of {decision.title} ({decision.run}) in {decision.project}"
+    return tag(
+        "li", tag("form", *fields, submit(f"Decide {decision.phase}", "btn"), about, method="post", action="/ask")
+    )
+
+
 def _other_tasks(view: InboxView) -> list[Html]:
     """What is done at a terminal, or in the application of this page."""
-    lines = inbox_lines(replace(view, decisions=(), opinions=(), trust=()))
+    lines = inbox_lines(replace(view, decisions=(), unasked=(), opinions=(), trust=()))
     rows = [tag("li", f"{line.text} ", tag("code", line.command), f" in {line.project}") for line in lines]
     return _listing("What else waits for you", rows)
 
