@@ -354,7 +354,7 @@ def test_without_a_script_the_list_leads_to_a_decision_that_no_agent_has_asked_f
     shown = browser.send(listed, "/ask")
     with scene.store.read() as tx:
         (request,) = tx.approvals.open_requests()
-    assert shown.words.count("Sign approval") == 1
+    assert (shown.words.count("Sign approval"), "The agent asked" in shown.words) == (1, False)
     assert "Approved by" in browser.approve(request.id).words
     assert scene.state(run).status == "completed"
 

@@ -30,7 +30,6 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import By
 from wfe_mcp.core.readers import for_person
 from wfe_mcp.dashboard.answers import json_no, not_ours, page_no, person_in, status_of
 from wfe_mcp.dashboard.application import application, open_link
@@ -45,9 +44,11 @@ from wfe_mcp.dashboard.pages import everything_waiting, login_page, plain_page, 
 from wfe_mcp.dashboard.security_page import security
 from wfe_mcp.dashboard.sessions import Challenges, Sessions
 from wfe_mcp.dashboard.trust_page import MOST_FIELDS, Trusting
+from wfe_mcp.engine.access.tokens import sender
 from wfe_mcp.engine.approvals.decision_page import address, living_page
 from wfe_mcp.engine.approvals.passkeys import Site
 from wfe_mcp.views.approvals.answers import ask_approval
+from wfe_mcp.workspace.system.process import user_name
 
 _AFTER_PIN = ("/trust/", "/opinion/")
 """Pages that ask for the PIN first, besides the list."""
@@ -160,7 +161,7 @@ class _Page(DecisionPages):
         engine = self._desks.of_run(form.get("run", ""))
         if engine is None or not (self._sessions.is_open(session) and self._sessions.accepts(session, "ask", form)):
             return not_ours()
-        answer = ask_approval(engine, By(), form["run"], form.get("phase", ""))
+        answer = ask_approval(engine, sender(user_name()), form["run"], form.get("phase", ""))
         return RedirectResponse(f"/decide/{answer.data['request']}" if answer.error else "/", 303)
 
     def login(self, request: Request, form: Form, session: str) -> Response:
