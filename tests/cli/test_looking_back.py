@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.cli.kept_scenes import scene
-from tests.cli.scene import PIN, Terminal
+from tests.cli.scene import PIN, Terminal, phase, template
 from wfe_mcp.core.model import By
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import CLI_HOLDER
@@ -207,3 +207,18 @@ def test_a_list_among_the_inputs_of_a_run_is_shown_as_words(cli: Terminal) -> No
     )
     run = cli.start("checked", "--inputs", '{"files": ["spec/**", "checks/*.py"]}')
     assert "  files: spec/**, checks/*.py\n" in cli("show", run).out
+
+
+def test_the_inputs_of_a_run_are_listed_and_read_whole(cli: Terminal) -> None:
+    asked = {"type": "object", "properties": {"depth": {"type": "integer", "default": 2}, "why": {"type": "string"}}}
+    cli.save(template("checked", phase("look"), inputs=asked))
+    why = "It fails.\nEvery time" + " again" * 50
+    run = cli.start("checked", "-i", f"why={why}")
+
+    listed = cli("show", run).out
+    assert listed.index("  why: It fails.") < listed.index("  depth: as in the template\n"), "what was given is first"
+    assert f"Inputs in full: wfe-mcp artifact show {run} inputs" in listed
+    whole = f"  why: It fails.\n  Every time{' again' * 50}\n  depth (as in the template): 2\n"
+    assert whole in cli("show", run, "--full").out
+    assert cli.json("artifact", "show", run, "inputs").data["content"] == {"why": why, "depth": 2}
+    assert cli("artifact", "show", run, "inputs", "--pointer", "/why").out == f"{why}\n"

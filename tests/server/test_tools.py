@@ -279,10 +279,12 @@ async def test_an_artifact_is_read_whole_in_part_and_as_a_list(connect: Connect)
         whole = await call(agent, "read_artifact", run=run, artifact="plan_note")
         part = await call(agent, "read_artifact", run=run, phase="plan", pointer="/title", revision=1)
         listed = await call(agent, "read_artifact", run=run)
+        inputs = await call(agent, "read_artifact", run=run, artifact="inputs")
 
     assert whole["data"]["content"] == {"title": "Read me"}
     assert part["data"]["content"] == "Read me"
     assert (listed["summary"], [each["phase"] for each in listed["data"]["artifacts"]]) == ("read 1 artifact", ["plan"])
+    assert inputs["data"]["content"] == {"goal": "try"}
 
 
 @pytest.mark.parametrize("is_named", [True, False], ids=["named", "the open one"])

@@ -6,9 +6,9 @@ from tests.engine.scene import AGENT, HUMAN, Scene, approval, command, phase
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views.approvals import ApprovalView, open_approval, shown_sha256, words
-from wfe_mcp.views.approvals.model import Input
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.reports.report import details_of
+from wfe_mcp.views.runs.inputs import Input
 
 OPINION = {"kind": "opinion", "reviewers": ["reviewer"], "criteria": "Is it good?", "if_missing": "note"}
 ROLES = {"reviewer": {"provider": "reviewer", "description": "Another model"}}

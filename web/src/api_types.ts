@@ -1292,17 +1292,6 @@ export interface OutputView {
   schema: Record<string, unknown>;
 }
 
-export interface OutputsPart {
-  artifact: string;
-  pointer?: string;
-  content?: unknown;
-  keys?: string[];
-  cut?: boolean;
-  text?: string;
-  bytes?: number;
-  hint?: string;
-}
-
 export interface OutputsView {
   values: Record<string, unknown>;
   left_out?: string[];
@@ -2133,6 +2122,17 @@ export interface UsageView {
   unpriced?: number;
   reserved_usd?: number;
   reserved_tokens?: number;
+}
+
+export interface ValuesPart {
+  artifact: string;
+  pointer?: string;
+  content?: unknown;
+  keys?: string[];
+  cut?: boolean;
+  text?: string;
+  bytes?: number;
+  hint?: string;
 }
 
 export interface VerdictView {

@@ -14,7 +14,7 @@ from wfe_mcp.cli.terminal.waiting import wait_for_gates
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.texts import visible_json
-from wfe_mcp.views.values.model import PartView, plain
+from wfe_mcp.views.values.model import plain
 from wfe_mcp.workspace.files.project_files import named_file
 
 if TYPE_CHECKING:
@@ -60,13 +60,10 @@ def show(
 ) -> None:
     """Print an artifact of a run, a refused draft or an attached file.
 
-    `steps:1` prints the calls of a phase of steps.
+    `inputs` prints what the run was started with, `outputs` its outputs, `steps:1` the calls of a phase of steps.
     """
-    from dataclasses import replace
-
-    from wfe_mcp.core.model import RunId
     from wfe_mcp.views.answers import tool_answers as answers
-    from wfe_mcp.views.artifacts.artifacts import ArtifactList, RevisionView, content_of
+    from wfe_mcp.views.artifacts.artifacts import ArtifactList, RevisionView
 
     engine, run = invocation.engine, invocation.resolve_run(run)
     phase, artifact = (of_phase, name) if of_phase else _phase_and_artifact(invocation, run, name)
@@ -80,19 +77,10 @@ def show(
     if at and name:
         newest = answers.read_artifact(engine, invocation.by, run, phase, artifact).view_as(RevisionView).head
         revision = _revision_then(invocation, run, newest, at, revision)
-    answer = answers.read_artifact(engine, invocation.by, run, phase, artifact, revision, pointer)
+    # Only models pay for what they read.
+    answer = answers.read_artifact(engine, invocation.by, run, phase, artifact, revision, pointer, is_whole=True)
     if at and not name:
         answer = answer.showing(ArtifactList(artifacts=_listed_then(invocation, run, at)))
-    view = answer.view
-    if isinstance(view, RevisionView) and view.part.cut:  # only models pay for what they read
-        with engine.store.read() as tx:
-            record = tx.artifacts.revision(RunId(run), PhasePath(view.head.phase), view.head.revision)
-        assert record is not None, "it has just been read"
-        whole = content_of(invocation.overview(run), record)
-        for key in pointer.split("/")[1:] if pointer else []:
-            part = key.replace("~1", "/").replace("~0", "~")
-            whole = whole[int(part) if isinstance(whole, list) else part]
-        answer = answer.showing(replace(view, part=PartView(pointer=pointer, content=whole)))
     invocation.render(answer, lambda screen: _render(screen, answer.view, invocation.engine.clock()))
 
 
@@ -237,7 +225,7 @@ def _phase_and_artifact(invocation: Invocation, run: str, name: str) -> tuple[st
 
 
 def _render(screen: Screen, view: object, now: "datetime") -> None:
-    from wfe_mcp.views.artifacts.artifacts import ArtifactList, OutputsPart, RevisionView
+    from wfe_mcp.views.artifacts.artifacts import ArtifactList, RevisionView, ValuesPart
     from wfe_mcp.views.runs.attachments import AttachmentView, DraftView
 
     if isinstance(view, ArtifactList):
@@ -265,7 +253,7 @@ def _render(screen: Screen, view: object, now: "datetime") -> None:
         )
         screen.line(f"To save it: {view.command}", is_pasted=True)
         return
-    part = view.part if isinstance(view, RevisionView | DraftView | OutputsPart | AttachmentView) else None
+    part = view.part if isinstance(view, RevisionView | DraftView | ValuesPart | AttachmentView) else None
     for error in view.details if isinstance(view, DraftView) else ():
         screen.line(f"! {error['path'] or '(whole)'}: {error['message']}", "yellow")
     if part is None:  # calls of tools and steps: a list of their own

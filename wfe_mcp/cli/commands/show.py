@@ -20,12 +20,14 @@ from wfe_mcp.views.runs.operations import operation_line
 from wfe_mcp.views.values.model import JsonObject, as_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.views.moves.envelope import Envelope
     from wfe_mcp.views.reports.report import DetailsView, ReportView
     from wfe_mcp.views.runs.attachments import AttachmentLine, DraftLine
+    from wfe_mcp.views.runs.inputs import Input
     from wfe_mcp.views.runs.tool_calls import ToolCallView
 
 _CALL_CHARS, _WHOLE = 400, 1_000_000
@@ -95,6 +97,7 @@ def show(
     from wfe_mcp.engine.models.call_log import record_client_calls
     from wfe_mcp.views.answers import tool_answers as answers
     from wfe_mcp.views.reports.report import ReportView, details_of, past
+    from wfe_mcp.views.runs.inputs import inputs_shown
 
     engine, run = invocation.engine, invocation.resolve_run(run, phase or None)
     record_client_calls(engine)
@@ -124,7 +127,8 @@ def show(
         attachments=_attachment_lines(invocation, overview, phase),
     )
     answer = answer.showing(report)
-    invocation.render(answer, lambda screen: _render(invocation, screen, answer, report))
+    inputs = inputs_shown(overview.plan.template.inputs, report.details.inputs)
+    invocation.render(answer, lambda screen: _render(invocation, screen, answer, report, inputs, full))
 
 
 def _drafts(invocation: Invocation, overview: "Overview", phase: str) -> "tuple[DraftLine, ...]":
@@ -219,7 +223,14 @@ def _render_tools(screen: Screen, attempt: "PhaseView") -> None:
         screen.lines((call.output or "").rstrip(), "     ")
 
 
-def _render(invocation: Invocation, screen: Screen, answer: "Envelope", report: "ReportView") -> None:
+def _render(
+    invocation: Invocation,
+    screen: Screen,
+    answer: "Envelope",
+    report: "ReportView",
+    inputs: "Sequence[Input]",
+    is_full: bool,
+) -> None:
     from wfe_mcp.cli.terminal.render import headline, next_lines, origin_lines, outputs_lines, unusual
     from wfe_mcp.views.runs.usage import usage_lines
 
@@ -230,11 +241,11 @@ def _render(invocation: Invocation, screen: Screen, answer: "Envelope", report: 
     screen.line(f'{record.id} "{record.title}": {state} ({report.run.template} {report.run.version})', "bold")
     if then is not None:
         screen.line(answer.summary)
-    inputs = (f"  {name}: {shorten(as_text(value), 200)}" for name, value in details.inputs.items())
     fork = report.run.forked_from
     forked = [] if fork is None else [f"forked from {fork.run} at event {fork.event}"]
-    for line in (*forked, *origin_lines(details.imported), *inputs):
+    for line in (*forked, *origin_lines(details.imported)):
         screen.line(line)
+    _render_inputs(screen, record.id, inputs, is_full)
     workers = {"driver": report.run.driver, **{f"role {role}": name for role, name in report.run.roles.items()}}
     for what, name in workers.items():
         if name:
@@ -261,6 +272,18 @@ def _render(invocation: Invocation, screen: Screen, answer: "Envelope", report: 
     outputs_lines(screen, report.run.outputs, str(answer.run))
     unusual(screen, answer)
     screen.next(*next_lines(answer))
+
+
+def _render_inputs(screen: Screen, run: str, inputs: "Sequence[Input]", is_full: bool) -> None:
+    """What the run was started with: a line each, or with --full all of it."""
+    from wfe_mcp.views.approvals.words import input_short
+
+    for input_ in inputs:
+        note = " (as in the template)" if is_full and input_.is_default else ""
+        text = as_text(input_.value) if is_full else shorten(input_short(input_), 200)
+        screen.lines(f"{input_.name}{note}: {text}", "  ")
+    if not is_full and any(shorten(input_short(input_), 200) != as_text(input_.value) for input_ in inputs):
+        screen.line(f"Inputs in full: wfe-mcp artifact show {run} inputs", "dim", is_pasted=True)
 
 
 def _attachment_rows(report: "ReportView") -> list[str]:

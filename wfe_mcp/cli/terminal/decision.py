@@ -42,11 +42,11 @@ if TYPE_CHECKING:
         ArtifactShown,
         Change,
         GateEvidence,
-        Input,
         OpinionShown,
         Prompt,
         Target,
     )
+    from wfe_mcp.views.runs.inputs import Input
     from wfe_mcp.views.runs.requests import Unusual
     from wfe_mcp.workspace.git.file_diffs import FileDiff
 

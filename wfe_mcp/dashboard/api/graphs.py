@@ -12,11 +12,11 @@ from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import reply, view_reply
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.answers.rollback import checkpoint_list
-from wfe_mcp.views.approvals.inputs import InputList, input_list
 from wfe_mcp.views.history.board import BoardView, board
 from wfe_mcp.views.history.graph import GraphView, LineageView, TimelineView, graph_view, lineage_view, timeline_view
 from wfe_mcp.views.reports.envelopes import overview_of, overviews_of
 from wfe_mcp.views.runs.checkpoints import CheckpointList
+from wfe_mcp.views.runs.inputs import InputList, input_list
 
 router = APIRouter(tags=["runs"])
 

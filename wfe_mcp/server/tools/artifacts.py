@@ -53,7 +53,7 @@ async def read_artifact(
     call: ToolRequest,
     run: str,
     phase: str = "",
-    artifact: Annotated[str, Field(description="context:pack: reports, commits, changes, blockers so far")] = "",
+    artifact: Annotated[str, Field(description="or inputs; context:pack: reports, commits, changes, blockers")] = "",
     revision: Annotated[int | None, Field(ge=1)] = None,
     pointer: Annotated[str, Field(description="JSON pointer to a part")] = "",
     against: Annotated[

@@ -225,11 +225,20 @@ def read_artifact(
     revision: int | None = None,
     pointer: str = "",
     against: str = "",
+    *,
+    is_whole: bool = False,
 ) -> Envelope:
     """An artifact, a part of it, or its difference to another revision; without a name the list of artifacts."""
     overview = overview_of(engine, run)
     view = artifact_views.read(
-        engine, overview, phase=phase, artifact=artifact, revision=revision, pointer=pointer, against=against
+        engine,
+        overview,
+        phase=phase,
+        artifact=artifact,
+        revision=revision,
+        pointer=pointer,
+        against=against,
+        is_whole=is_whole,
     )
     return envelope_of(overview, f"read {artifact_views.what_of(view)}", view)
 

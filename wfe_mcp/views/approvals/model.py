@@ -17,6 +17,7 @@ from typing import Any, Literal
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.engine.artifacts.step_target import TargetCall
+from wfe_mcp.views.runs.inputs import Input
 from wfe_mcp.views.runs.requests import Unusual
 from wfe_mcp.views.values.diff import ChangeJson
 from wfe_mcp.views.values.model import plain
@@ -34,15 +35,6 @@ class Named:
 
     name: str
     value: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """An input of the run. ``is_default``: it has the value that the template gives it."""
-
-    name: str
-    value: Any
-    is_default: bool = False
 
 
 @dataclass(frozen=True, slots=True)

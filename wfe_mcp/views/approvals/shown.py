@@ -34,7 +34,6 @@ from wfe_mcp.views.approvals.changes import changes_of, delivery_of
 from wfe_mcp.views.approvals.claimed import claimed_in
 from wfe_mcp.views.approvals.deployments import deployments_shown, unusual_deployments
 from wfe_mcp.views.approvals.evidence import besides_allowed_skips, gate_lines, opinions_shown
-from wfe_mcp.views.approvals.inputs import inputs_shown
 from wfe_mcp.views.approvals.model import (
     ApprovalView,
     ArtifactShown,
@@ -52,6 +51,7 @@ from wfe_mcp.views.artifacts.artifacts import content_of
 from wfe_mcp.views.moves.blockers import shorten_paths
 from wfe_mcp.views.moves.outlook import leads_to
 from wfe_mcp.views.reports.report import decisions_of, void_words
+from wfe_mcp.views.runs.inputs import inputs_shown
 from wfe_mcp.views.runs.requests import DecisionLine, Unusual
 from wfe_mcp.views.runs.verdicts import how_it_ended
 from wfe_mcp.views.values.diff import difference

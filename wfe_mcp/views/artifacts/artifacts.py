@@ -35,6 +35,7 @@ from wfe_mcp.views.runs.attachments import (
     draft_view,
 )
 from wfe_mcp.views.runs.calls import STEPS, CallsView, steps_part
+from wfe_mcp.views.runs.inputs import input_list
 from wfe_mcp.views.runs.models import HeadView
 from wfe_mcp.views.runs.tool_calls import TOOLS, ToolsLine, ToolsPart, tools_listed, tools_part, with_tools
 from wfe_mcp.views.values.diff import ChangeJson, difference
@@ -156,8 +157,8 @@ def _touches(path: str, pointer: str) -> bool:
     return f"{path}/".startswith(f"{pointer}/") or f"{pointer}/".startswith(f"{path}/")
 
 
-OUTPUTS = "outputs"
-"""The name under which the outputs of a run are read."""
+INPUTS, OUTPUTS = "inputs", "outputs"
+"""The names under which the inputs and the outputs of a run are read."""
 _LISTED = 15
 """So many revisions, and drafts, stay below the limit of an answer; older ones are named by phase and revision."""
 _NAMED = 5
@@ -207,8 +208,8 @@ class ClaimView:
 
 
 @view_model
-class OutputsPart:
-    """The outputs of a completed run, or the part of them that a pointer names."""
+class ValuesPart:
+    """The inputs of a run, or the outputs of a completed one, or the part of them that a pointer names."""
 
     artifact: str
     part: PartView = field(metadata=INLINE)
@@ -216,7 +217,7 @@ class OutputsPart:
 
 ArtifactView = (
     AttachmentView
-    | OutputsPart
+    | ValuesPart
     | ArtifactList
     | RevisionView
     | DraftView
@@ -261,15 +262,19 @@ def read(
     revision: int | None = None,
     pointer: str = "",
     against: str = "",
+    is_whole: bool = False,
 ) -> ArtifactView:
     """The view of ``read_artifact``. Without a name: the last revisions, and refused drafts if there are any.
 
     A draft is read by its name in that list, ``draft:2``, with its phase; so are the tools that a model used, ``tools:1``,
-    the calls of a phase of steps, ``steps:1``, and an attached file, ``attachment:1``. ``outputs`` are those of a completed run whose template names some.
+    the calls of a phase of steps, ``steps:1``, and an attached file, ``attachment:1``. ``inputs`` are those that the run was
+    started with, ``outputs`` those of a completed run whose template names some. ``is_whole``: nothing is cut.
     ``context:pack``: what the next worker of ``phase`` must know.
     """
     if artifact == CONTEXT:
         return context_pack(engine, run_overview, phase)
+    if not phase and artifact in {INPUTS, OUTPUTS} and (values := _values(engine, run_overview, artifact)) is not None:
+        return ValuesPart(artifact=artifact, part=part_view(values, pointer, is_whole=is_whole))
     run = run_overview.loaded.record.id
     with engine.store.read() as tx:
         if not phase and not artifact:
@@ -288,8 +293,6 @@ def read(
                 attachments=tuple(attached[-_LISTED:]),
                 left_out=left,
             )
-        if artifact == OUTPUTS and not phase and run_overview.outputs is not None:
-            return OutputsPart(artifact=OUTPUTS, part=part_view(run_overview.outputs.values, pointer))
         if artifact.startswith(ATTACHMENT):
             return attachment_view(tx, run, artifact)
         if artifact.startswith(DRAFT):
@@ -304,7 +307,16 @@ def read(
             return compare_revision(
                 tx, record, against, pointer, lambda named: overview(engine, tx, engine.load(tx, named)), phase_of
             )
-        return RevisionView(head=head_view(record), part=part_view(content_of(run_overview, record), pointer))
+        return RevisionView(
+            head=head_view(record), part=part_view(content_of(run_overview, record), pointer, is_whole=is_whole)
+        )
+
+
+def _values(engine: Engine, run_overview: Overview, artifact: str) -> JsonObject | None:
+    """The inputs or the outputs of a run by name; None where its template names no outputs, or it is not done."""
+    if artifact == INPUTS:
+        return {input_.name: input_.value for input_ in input_list(engine, run_overview).inputs}
+    return None if run_overview.outputs is None else run_overview.outputs.values
 
 
 def what_of(view: ArtifactView) -> str:
@@ -314,7 +326,7 @@ def what_of(view: ArtifactView) -> str:
             return plural(len(view.artifacts), "artifact")
         case RevisionView():
             return view.head.artifact
-        case DifferenceView() | CallsView() | OutputsPart() | ContextPack():
+        case DifferenceView() | CallsView() | ValuesPart() | ContextPack():
             return view.artifact
         case _:
             return view.line.artifact

@@ -145,11 +145,11 @@ class PathNote:
     message: str
 
 
-def part_view(value: Json, pointer: str) -> PartView:
-    """The part of ``value`` that ``pointer`` names, whole or cut."""
+def part_view(value: Json, pointer: str, *, is_whole: bool = False) -> PartView:
+    """The part of ``value`` that ``pointer`` names; cut where it is long, unless ``is_whole``."""
     value = part_at(value, pointer)
     text = json.dumps(value, ensure_ascii=False)
-    if len(text.encode()) <= _WHOLE_BYTES:
+    if is_whole or len(text.encode()) <= _WHOLE_BYTES:
         return PartView(pointer=pointer, content=value)
     shown = text.encode()[:_WHOLE_BYTES].decode(errors="ignore")
     keys = tuple(cast("dict[str, Any]", value)) if isinstance(value, dict) else ()

@@ -3,11 +3,20 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
-from wfe_mcp.views.approvals.model import Input
 from wfe_mcp.views.values.model import view_model
 from wfe_mcp.workflow.load import input_schemas
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An input of the run. ``is_default``: it has the value that the template gives it."""
+
+    name: str
+    value: Any
+    is_default: bool = False
 
 
 @view_model
