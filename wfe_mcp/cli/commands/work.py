@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from wfe_mcp.views.work.models import ItemChange, ItemLine, ItemView
 
 _PAGE = 100
+_OPTIONS = {"title": "--title TEXT", "body": "--body TEXT", "criteria": "--criterion TEXT"}
+"""How what an item does not say is said."""
 
 ItemId = Annotated[str, typer.Argument(metavar="ITEM", help="The item: W-12, or 12.")]
 ItemTitle = Annotated[str, typer.Argument(metavar="TITLE", help="What it is about, in a line.")]
@@ -105,7 +107,7 @@ def list_items(invocation: Invocation, kind: str, status: str, limit: int = _PAG
         elif not view.items:
             screen.next("wfe-mcp work add TITLE")
         elif all(item.status == "planned" for item in view.items):
-            screen.next(f"wfe-mcp work edit {view.items[0].id} --status ready")
+            screen.next(f"wfe-mcp work show {view.items[0].id}")
 
     invocation.render(answer, render)
 
@@ -362,13 +364,11 @@ def _next(screen: Screen, view: "ItemView", moves: "Sequence[Next]") -> None:
         screen.next(f"wfe-mcp work start {line.id}" if can_start else waited)
     elif line.run and line.status == "active":
         screen.next(f"wfe-mcp status {line.run}")
-    elif (
-        line.status == "planned"
-        and view.claim is None
-        and not view.missing
-        and (view.children or line.kind != "milestone")
-    ):
-        screen.next(f"wfe-mcp work edit {line.id} --status ready")
+    elif line.status == "planned" and view.claim is None and (view.children or line.kind != "milestone"):
+        options = " ".join(_OPTIONS[name] for name in view.missing)
+        screen.next(
+            f"wfe-mcp work edit {line.id} {options}" if options else f"wfe-mcp work edit {line.id} --status ready"
+        )
 
 
 def _table(invocation: Invocation, screen: Screen, lines: "tuple[ItemLine, ...]") -> None:
