@@ -25,6 +25,7 @@ from wfe_mcp.engine.search import finding
 from wfe_mcp.store import Store
 from wfe_mcp.store.driver import driver
 from wfe_mcp.store.records.runs import ProcessRecord
+from wfe_mcp.workspace.system.location import user_config_file
 from wfe_mcp.workspace.system.process import this_process
 
 
@@ -42,6 +43,16 @@ def test_reviewers_that_are_not_configured_are_said_once(cli: Terminal) -> None:
     assert level == "note"
     assert message.startswith("not configured, so opinion gates of ")
     assert message.endswith("judge nothing; fix: wfe-mcp providers role reviewer PROVIDER MODEL")
+
+
+def test_a_role_of_the_server_that_names_no_project_is_a_problem(cli: Terminal) -> None:
+    own = user_config_file()
+    own.parent.mkdir(parents=True, exist_ok=True)
+    own.write_text('[server.roles.team]\nrole = "author"\ngroups = ["all"]\nprojects = ["projekt", "9"]\n')
+    assert findings(cli, "[server.roles.team] projects") == [
+        ("problem", "no project is called 'projekt'; did you mean 'project'?"),
+        ("problem", "no project is called '9'; see their names: wfe-mcp project list"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from wfe_mcp.engine.access.people import roles_of
+from wfe_mcp.engine.access.people import role_faults, roles_of
 from wfe_mcp.store.layout.project_records import ProjectRecord
 from wfe_mcp.workspace.config.server_table import ServerRole
 
@@ -33,3 +33,12 @@ def test_a_name_that_two_projects_have_or_that_is_an_id_counts_for_none() -> Non
     assert of("shop") == set()
     assert of("p3", "letters") == {"p2", "p3"}
     assert of("p1", projects=[*PROJECTS, project("p4", "/srv/p1")]) == {"p1"}
+
+
+def test_a_project_that_a_role_names_and_that_does_not_count_is_said_with_the_nearest() -> None:
+    role = ServerRole(role="author", projects=["lettres", "letters", "p1", "*", "shop", "9"], groups=[], people=[])
+    assert [*role_faults(role, PROJECTS)] == [
+        "no project is called 'lettres'; did you mean 'letters'?",
+        "2 projects are called 'shop': name one by its id (p1, p3)",
+        "no project is called '9'; see their names: wfe-mcp project list",
+    ]

@@ -71,7 +71,8 @@ def _pending(engine: Engine, trust: PendingTrust) -> Iterator[HealthFinding]:
 
 
 def person_findings(engine: Engine, server: str) -> Iterator[HealthFinding]:
-    """The PIN and its resets. ``server``: has the runs, empty: none."""
+    """The PIN and its resets, and what the roles of a server name and does not count. ``server``: has the runs, empty: none."""
+    from wfe_mcp.engine.access.people import role_faults
     from wfe_mcp.engine.approvals.pin import key_health, pin_is_set
     from wfe_mcp.engine.approvals.pin_reset import retired_keys
 
@@ -83,3 +84,7 @@ def person_findings(engine: Engine, server: str) -> Iterator[HealthFinding]:
         for key in retired_keys(tx):
             reset = f"reset on {key.at:%Y-%m-%d} by {key.by}: {key.successor} signs in place of {key.key}"
             yield HealthFinding("PIN", "note", f"{reset}. If you did not do that: wfe-mcp verify")
+        projects = tx.projects.all()
+    for name, role in engine.settings().settings.server.roles.items():
+        for fault in role_faults(role, projects):
+            yield HealthFinding(f"[server.roles.{name}] projects", "problem", fault)

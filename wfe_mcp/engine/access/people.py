@@ -27,7 +27,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.core.errors import Refused, near_miss, nearest_hint
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.access.device import forget_confirmed
 from wfe_mcp.engine.access.tokens import revoke_in, tokens_in
@@ -36,7 +36,7 @@ from wfe_mcp.store.settings import USED
 from wfe_mcp.workspace.config.server_table import EVERY_PROJECT, ROLES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from wfe_mcp.engine.access.tokens import Scope, Token
     from wfe_mcp.engine.kernel.engine import Engine
@@ -307,6 +307,21 @@ def roles_of(
             if is_in and ROLES.index(role.role) >= ROLES.index(role_by_project.get(project.id, ROLES[0])):
                 role_by_project[project.id] = role.role
     return role_by_project
+
+
+def role_faults(role: ServerRole, projects: Sequence[ProjectRecord]) -> Iterator[str]:
+    """Each project that a role names and that gives it nothing, and what may be meant."""
+    ids_by_name: dict[str, list[str]] = {}
+    for record in projects:
+        ids_by_name.setdefault(name_of(record), []).append(record.id)
+    known = {EVERY_PROJECT, *(record.id for record in projects)}
+    for name in (name for name in role.projects if name not in known):
+        ids = ids_by_name.get(name, [])
+        if len(ids) > 1:
+            yield f"{len(ids)} projects are called {name!r}: name one by its id ({', '.join(ids)})"
+        elif not ids:
+            near = near_miss(name, ids_by_name, "; see their names: wfe-mcp project list")
+            yield f"no project is called {name!r}{near}"
 
 
 class Waiting:
