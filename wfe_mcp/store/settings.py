@@ -26,6 +26,8 @@ SET = "SecretSet"
 """The type of an entry for a secret that was set."""
 USED = "credential-used:"
 """The names of what no log has: when a credential or a token was used last."""
+ACCESS = "token:"
+"""The names of access tokens (``engine/access/tokens.py``)."""
 
 _SECRET = select(SECRET.c.value).where(SECRET.c.name == bindparam("name_"))
 _SECRETS = select(SECRET.c.name, SECRET.c.value)
@@ -193,6 +195,12 @@ class SecretRepository(Repository):
         """The value of a secret."""
         value = self._connection.execute(_SECRET, {"name_": name}).scalar()
         return None if value is None else str(value)
+
+    def has_token(self, name: str, at: datetime) -> bool:
+        """Whether there is an access token ``name`` that has not expired by then."""
+        value = self.get(ACCESS + name)
+        ends = None if value is None else json.loads(value)["expires_at"]
+        return value is not None and (ends is None or at < datetime.fromisoformat(ends))
 
     def values(self, names: Sequence[str]) -> dict[str, str]:
         """The values of those of these secrets that are set."""

@@ -243,6 +243,23 @@ async def test_a_client_learns_that_its_token_was_revoked(running: Running, era:
     assert refused.value.error.data["code"] == "unauthorized"
 
 
+async def test_a_phase_of_a_token_is_another_workers_once_that_was_revoked(running: Running) -> None:
+    first, second = running.token(), running.token("bot-2")
+    async with running.agent(first) as agent, running.agent(second) as other:
+        run = await drill(agent)
+        await call(agent, "start_phase", run=run, phase="checked")
+        held = await call(other, "start_phase", run=run, phase="checked")
+        assert held["error"]["code"] == "leased", held
+        revoke_token(running.house.engine(), ADA, "bot")
+        late = {"run": run, "phase": "checked", "artifact": {"title": "Late"}}
+        with pytest.raises(MCPError, match="revoked or expired"):
+            await agent.call_tool("submit_artifact", late)
+        taken = await call(other, "start_phase", run=run, phase="checked")
+        assert taken["ok"], taken
+        done = await call(other, "submit_artifact", **late)
+        assert done["ok"], done
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [

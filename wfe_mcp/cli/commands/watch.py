@@ -115,10 +115,9 @@ def _agent_works(invocation: Invocation, overview: "Overview") -> bool:
     attempts = [
         attempt for attempt in overview.loaded.state.open_attempts if attempt.holder not in {None, engine.holder}
     ]
-    if any(engine.is_alive(attempt.holder, attempt.lease_until) for attempt in attempts):
-        return True
     with engine.store.read() as tx:
-        return any(server.project_id == engine.project_id for server in living(engine, tx, "serve"))
+        is_held = any(engine.holds(tx, attempt) for attempt in attempts)
+        return is_held or any(server.project_id == engine.project_id for server in living(engine, tx, "serve"))
 
 
 def _show(invocation: Invocation, news: "list[Happening]") -> None:

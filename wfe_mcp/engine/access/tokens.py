@@ -10,6 +10,7 @@ Rules:
    slow hash are needed.
 2. The holder of a token has the assurance of an agent, never that of a person, whatever its scope.
 3. Making and revoking one are entries of the settings log, which ``verify`` checks; when it was used last is in no log.
+4. What a program holds by a token, it holds while the token counts: another worker takes the phase over at once.
 
     a page starts ──► a key of its own, in a file that only its user reads
     a link is made, by any process of the user ──► a code signed with that key, after # in the address
@@ -42,14 +43,13 @@ from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import Assurance, By, Channel, Person
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.store import Tx
-from wfe_mcp.store.settings import SET, USED
+from wfe_mcp.store.settings import ACCESS, SET, USED
 from wfe_mcp.workspace.files.project_files import replace_file
 
 Scope = Literal["read", "work", "manage", "runner"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 """Each of the first three includes those before it; ``runner`` includes none, and none includes it."""
 
-_ROW_PREFIX = "token:"
 _USE_PREFIX = f"{USED}token:"
 USE_S = 60
 """How exact the last use of a token is kept, in seconds: a write for each request would make agents wait for each other."""
@@ -128,8 +128,8 @@ def create_in(
     text = _TEXT_PREFIX + secrets.token_urlsafe(32)
     ends = None if expires_s is None else now + timedelta(seconds=expires_s)
     token = Token(name, scope, project, now, ends, _hash(text), by.actor, person=person)
-    known = tx.secrets.with_prefix(_ROW_PREFIX)
-    if _ROW_PREFIX + name in known:
+    known = tx.secrets.with_prefix(ACCESS)
+    if ACCESS + name in known:
         hint = "Choose another name." if person else f"Choose another name, or: wfe-mcp token revoke {name}"
         raise Refused("conflict", f"A token {name!r} exists.", hint)
     if owner_of_token(tx, name, now) not in {"", by.actor}:  # its claims, and the files of its bridge, go by the name
@@ -141,7 +141,7 @@ def create_in(
         revoke_in(tx, SYSTEM, old, now)
     if len(known) - len(expired) >= _MOST:
         raise Refused("bad_argument", f"There are {_MOST} tokens already.", "Revoke one: wfe-mcp token list")
-    tx.secrets.set(_ROW_PREFIX + name, _write_token(token), by, now)
+    tx.secrets.set(ACCESS + name, _write_token(token), by, now)
     return token, text
 
 
@@ -153,14 +153,14 @@ def tokens(engine: Engine) -> list[Token]:
 
 def tokens_in(tx: Tx) -> list[Token]:
     """The same, in a transaction."""
-    rows, uses = tx.secrets.with_prefix(_ROW_PREFIX), tx.secrets.with_prefix(_USE_PREFIX)
-    token_rows = ((name.removeprefix(_ROW_PREFIX), value) for name, value in sorted(rows.items()))
+    rows, uses = tx.secrets.with_prefix(ACCESS), tx.secrets.with_prefix(_USE_PREFIX)
+    token_rows = ((name.removeprefix(ACCESS), value) for name, value in sorted(rows.items()))
     return [_read(name, value, uses.get(_USE_PREFIX + name)) for name, value in token_rows]
 
 
 def owner_of_token(tx: Tx, name: str, at: datetime) -> str:
     """Who had made the token that had the name ``name`` at this time, by the log: it may be revoked, or another's, since."""
-    return tx.settings_log.last_noted_by(SET, _ROW_PREFIX + name, at)
+    return tx.settings_log.last_noted_by(SET, ACCESS + name, at)
 
 
 def note_use(engine: Engine, token: Token) -> None:
@@ -169,14 +169,14 @@ def note_use(engine: Engine, token: Token) -> None:
     if token.used_at is not None and now - token.used_at < timedelta(seconds=USE_S):
         return
     with contextlib.suppress(Refused), engine.store.tx() as tx:
-        if tx.secrets.get(_ROW_PREFIX + token.name) is not None:  # not revoked meanwhile
+        if tx.secrets.get(ACCESS + token.name) is not None:  # not revoked meanwhile
             tx.secrets.note_use(_USE_PREFIX + token.name, now.isoformat(), now)
 
 
 def revoke_token(engine: Engine, by: By, name: str) -> None:
     """Remove a token: from now on it opens nothing. Refuses ``bad_argument`` for an unknown name."""
     with engine.store.tx() as tx:
-        names = [row.removeprefix(_ROW_PREFIX) for row in tx.secrets.with_prefix(_ROW_PREFIX)]
+        names = [row.removeprefix(ACCESS) for row in tx.secrets.with_prefix(ACCESS)]
         if name not in names:
             hint = nearest_hint(name, names, "List them: wfe-mcp token list")
             raise Refused("bad_argument", f"There is no token {name!r}.", hint)
@@ -185,7 +185,7 @@ def revoke_token(engine: Engine, by: By, name: str) -> None:
 
 def revoke_in(tx: Tx, by: By, name: str, at: datetime) -> None:
     """The same for a token that is there, in a transaction."""
-    tx.secrets.set(_ROW_PREFIX + name, None, by, at)
+    tx.secrets.set(ACCESS + name, None, by, at)
     tx.secrets.note_use(_USE_PREFIX + name, None, at)
 
 
@@ -208,7 +208,7 @@ def token_of(engine: Engine, text: str) -> Token | None:
 
 
 def _find_token(tx: Tx, name: str, given: str) -> Token | None:
-    value = tx.secrets.get(_ROW_PREFIX + name) if name else None
+    value = tx.secrets.get(ACCESS + name) if name else None
     token = None if value is None else _read(name, value, tx.secrets.get(_USE_PREFIX + name))
     return token if token is not None and hmac.compare_digest(token.sha256, given) else None
 

@@ -185,8 +185,7 @@ def withdraw(engine: Engine, by: By, run_id: str, phase: str, feedback: str) -> 
     path = PhasePath(phase)
     with change_run(engine, run_id, by) as current:
         attempt = current.attempt(path) if path in current.state.attempts else None
-        holder = None if attempt is None else attempt.holder
-        if attempt is not None and holder != engine.holder and engine.is_alive(holder, attempt.lease_until):
+        if attempt is not None and attempt.holder != engine.holder and engine.holds(current.tx, attempt):
             raise Refused(
                 "leased",
                 f"Phase {phase!r} was submitted by {holder_named(current.tx, current.run.id, attempt)}.",
@@ -199,8 +198,7 @@ def withdraw(engine: Engine, by: By, run_id: str, phase: str, feedback: str) -> 
 def _goes_on(current: RunChange, path: PhasePath) -> bool:
     if path not in current.state.attempts:
         return False
-    attempt = current.attempt(path)
-    return current.engine.goes_on(attempt.holder, attempt.lease_until)
+    return current.engine.goes_on(current.tx, current.attempt(path))
 
 
 def _expect_approval(current: RunChange, path: PhasePath) -> None:

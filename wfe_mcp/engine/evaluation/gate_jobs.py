@@ -110,7 +110,7 @@ def judged_by(gate: Gate, scene: Scene, run: RunChild, files: SeenFiles | None) 
 def give_verdict(current: RunChange, attempt: Attempt, judged: JudgedGate) -> None:
     """Store the evidence of the open gate of ``attempt`` with its seal, and command what follows from it."""
     engine, tx, on = current.engine, current.tx, current.values_of(attempt)
-    alive = engine.goes_on(attempt.holder, attempt.lease_until)
+    alive = engine.goes_on(tx, attempt)
     judgement = judged.judgement
     evidence = None if judgement is None else evidence_of(current, attempt, judged, judgement)
     if evidence is not None:

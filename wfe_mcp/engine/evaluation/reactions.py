@@ -139,7 +139,7 @@ def judge_inline_gate(change: RunChange) -> bool:
                 sha256=attempt.sha256,
                 outcome=judgement.outcome,
                 message=judgement.message,
-                holder_alive=change.engine.goes_on(attempt.holder, attempt.lease_until),
+                holder_alive=change.engine.goes_on(change.tx, attempt),
                 **change.values_of(attempt),
             )
             if judgement.kind is VerdictKind.PASS:

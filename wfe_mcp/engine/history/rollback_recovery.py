@@ -236,7 +236,7 @@ def _refuse_others(current: RunChange, places: Sequence[PhasePath], aim: Aim) ->
     for path in places:
         attempt = current.attempt(path)
         others = attempt.holder not in {None, engine.holder} and not current.state.is_served(path)
-        at_work = attempt.status is AttemptStatus.RUNNING and engine.is_alive(attempt.holder, attempt.lease_until)
+        at_work = attempt.status is AttemptStatus.RUNNING and engine.holds(current.tx, attempt)
         # A person may: what the holder submits later is refused, as its attempt is over.
         if others and at_work and not current.by.is_human:
             held = held_by_another(current.tx, run.id, attempt, "Only its holder, or a person, goes back over it.")
@@ -246,9 +246,7 @@ def _refuse_others(current: RunChange, places: Sequence[PhasePath], aim: Aim) ->
     if aim.commit is None:
         return
     for other in current.tx.runs.open_attempts((AttemptStatus.RUNNING, AttemptStatus.GATING)):
-        if other.run_id == run.id or not (
-            other.status is AttemptStatus.GATING or engine.is_alive(other.holder, other.lease_until)
-        ):
+        if other.run_id == run.id or not (other.status is AttemptStatus.GATING or engine.holds(current.tx, other)):
             continue
         there = current.tx.runs.load(other.run_id, to_change=False)  # it only has to be looked at
         if there is not None and there.record.worktree == run.worktree:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import re
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.core.events import Event
     from wfe_mcp.store import Store, Tx
-    from wfe_mcp.store.records.runs import LoadedRun
+    from wfe_mcp.store.records.runs import LoadedRun, OpenAttempt
     from wfe_mcp.workspace.config.settings import LoadedSettings
     from wfe_mcp.workspace.system.location import Project
 
@@ -43,6 +44,8 @@ _WORKERS = {"serve", "server", "worker"}
 CLI_HOLDER = "cli"
 """The holder of phases claimed at a terminal: its lease ends by time-out or from the CLI."""
 
+_TOKEN_HOLDER = re.compile(r"api:([^:]+)")
+"""What holds by an access token. A session of a page (``api:session:page``, ``api:person:NAME``) is none."""
 LEASE = timedelta(hours=1)
 """The lease time of a holder on another host (or ``cli``)."""
 
@@ -249,9 +252,16 @@ class Engine:
             return is_alive(process)
         return lease_until is None or self.clock() < lease_until
 
-    def goes_on(self, holder: str | None, lease_until: datetime | None) -> bool:
-        """Whether ``holder`` can work on the next attempt, too. A command cannot: it ends, and another process claims the phase."""
-        return holder != CLI_HOLDER and self.is_alive(holder, lease_until)
+    def holds(self, tx: Tx, attempt: Attempt | OpenAttempt) -> bool:
+        """True while the lease on ``attempt`` is valid: its holder is alive, and the token that it holds by, if any, counts."""
+        by_token = _TOKEN_HOLDER.fullmatch(attempt.holder or "")
+        return self.is_alive(attempt.holder, attempt.lease_until) and (
+            by_token is None or tx.secrets.has_token(by_token[1], self.clock())
+        )
+
+    def goes_on(self, tx: Tx, attempt: Attempt) -> bool:
+        """Whether its holder can work on the next attempt, too. A command cannot: it ends, and another process claims the phase."""
+        return attempt.holder != CLI_HOLDER and self.holds(tx, attempt)
 
     def has_worker(self, tx: Tx) -> bool:
         """True while a process works the queues of this project: this one, a server, a worker, or whose job is running."""
@@ -266,9 +276,9 @@ class Engine:
             job.queue.endswith(ours) and self.is_alive(job.lease_owner, job.lease_until) for job in tx.jobs.running()
         )
 
-    def lease_is_lost(self, attempt: Attempt) -> bool:
-        """True when the holder of the phase is gone."""
-        return attempt.holder is not None and not self.is_alive(attempt.holder, attempt.lease_until)
+    def lease_is_lost(self, tx: Tx, attempt: Attempt) -> bool:
+        """True when the holder of the phase is gone, or its token was revoked."""
+        return attempt.holder is not None and not self.holds(tx, attempt)
 
     def has_changed(self, runs: Iterable[str] = (), events: Sequence[Event] = (), *, by_human: bool = False) -> None:
         """Committed: these runs have new events; none given: the settings have changed."""

@@ -87,7 +87,7 @@ def _tree(engine: Engine, tx: Tx, run: RunRecord, state: RunState, path: PhasePa
         return None
     for other in tx.runs.holders(run.worktree, besides=run.id):
         # A gate of a dead worker still reads the files: it keeps the tree until it has judged.
-        if other.status is AttemptStatus.GATING or engine.is_alive(other.holder, other.lease_until):
+        if other.status is AttemptStatus.GATING or engine.holds(tx, other):
             # Over a bridge the folder is that of a login, which the worktrees of a clone share.
             where = "another clone with a login of its own" if engine.serves_folder else "another git worktree"
             return Refused(
@@ -106,7 +106,7 @@ def lock_elsewhere(engine: Engine, tx: Tx, run: RunRecord, state: RunState, path
         for other in tx.runs.holders(engine.project_id, name, besides=run.id):
             # Only an open loop has no holder: its lock ends with it.
             works = other.holder is None or other.status is AttemptStatus.GATING
-            if not works and not engine.is_alive(other.holder, other.lease_until):
+            if not works and not engine.holds(tx, other):
                 continue
             # The row names the lock; only the run's state says whether it is held.
             loaded = tx.runs.load(RunId(other.run_id), to_change=False)  # it only has to be looked at

@@ -135,7 +135,7 @@ def _with_holder(tx: Tx, run: str, attempt: Attempt | None, refused: Refused) ->
 def free_dead_leases(current: RunChange) -> None:
     """Phases whose holder is gone are ready again."""
     for attempt in current.state.moving_attempts:
-        if current.engine.lease_is_lost(attempt) and attempt.status in {
+        if current.engine.lease_is_lost(current.tx, attempt) and attempt.status in {
             AttemptStatus.RUNNING,
             AttemptStatus.GATING,
             AttemptStatus.AWAITING,
@@ -167,7 +167,7 @@ def _choice(engine: Engine, tx: Tx, loaded: LoadedRun, by: By, holder: str) -> P
 
 def _claim_refused(engine: Engine, tx: Tx, loaded: LoadedRun, attempt: Attempt, by: By, holder: str) -> Refused | None:
     """Why a worker that does not hold ``attempt`` cannot claim it; None when it can."""
-    if attempt.status is AttemptStatus.RUNNING and engine.lease_is_lost(attempt):
+    if attempt.status is AttemptStatus.RUNNING and engine.lease_is_lost(tx, attempt):
         return held_elsewhere(engine, tx, loaded.record, loaded.state, attempt.phase)
     command = c.StartPhase(phase=attempt.phase, holder=holder, by=by, at=engine.clock())
     return refusal(loaded.state, command) or held_elsewhere(engine, tx, loaded.record, loaded.state, attempt.phase)

@@ -164,7 +164,7 @@ def _take_hold(
             "Call start_phase and work on the open attempt.",
         )
     if meant.status is AttemptStatus.RUNNING and meant.holder != holder and not is_driven(current.state, phase):
-        if not current.engine.is_alive(meant.holder, meant.lease_until):
+        if not current.engine.holds(current.tx, meant):
             free_dead_leases(current)
             _claim(current, phase, holder, tree, head)
         elif current.state.phase(phase).kind != "human":  # rule 3
@@ -222,7 +222,7 @@ def _earlier_receipt(current: RunChange, meant: Attempt, sha256: str | None) -> 
     if (
         meant.status in _OPEN
         and meant.holder not in {None, current.engine.holder, CLI_HOLDER}
-        and current.engine.is_alive(meant.holder, meant.lease_until)
+        and current.engine.holds(current.tx, meant)
         and current.by.channel == "mcp"
     ):
         raise held_by_another(current.tx, current.run.id, meant, "Another worker submitted it; call status.")
