@@ -22,3 +22,28 @@ def test_a_move_that_is_named_by_the_folder_above_names_the_project_that_it_move
     assert f"The project 'project' of {old} is in {inner} from now on." in said.out
     assert f"Moved: {old} is {inner} now." in said.out
     assert cli.json("status", run).document["run_state"] == "running"
+
+
+def test_a_folder_above_that_was_moved_takes_its_project_along_and_of_several_one_is_to_be_named(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after = cli.place / "before", cli.place / "after"
+    before.mkdir()
+    cli.root.rename(before / "shop")
+    monkeypatch.chdir(before / "shop")
+    assert cli("project", "add", ".").code == 0
+    assert cli("trust", "note", "--yes", pin=PIN).code == 0
+    run = cli.start("note")
+    monkeypatch.chdir(cli.place)
+    before.rename(after)
+    said = cli("project", "move", "before", "after", "--yes", pin=PIN)
+    assert f"Moved: {before / 'shop'} is {after / 'shop'} now." in said.out, said.err
+    monkeypatch.chdir(after / "shop")
+    assert cli.json("status").document["run"] == run
+
+    (after / "site" / ".wfe").mkdir(parents=True)
+    assert cli("project", "add", str(after / "site")).code == 0
+    for command in (("move", str(after), str(cli.place)), ("forget", str(after))):
+        refused = cli.json("project", *command, "--yes", pin=PIN).document["error"]
+        assert refused["message"] == f"2 projects are in {str(after)!r}."
+        assert refused["hint"] == f"Name the folder of one: {after / 'shop'} or {after / 'site'}"

@@ -30,7 +30,7 @@ from wfe_mcp.workspace.system.shell_words import shell_word
 MOVED, FORGOTTEN = "ProjectMoved", "ProjectForgotten"
 """Recorded in the settings log: [project, folder before, folder now], and the project."""
 
-_LONGEST = 60
+_LONGEST, _NAMED = 60, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +107,11 @@ def move_of(tx: Tx, old: str, new: str, cwd: Path) -> Move:
             f"{new!r} is no folder.",
             f"Name the folder in which it is now: {identity.move_command(old, 'NEW')}",
         )
-    after = _absolute(new, cwd)
+    after, above = _absolute(new, cwd), _absolute(old, cwd)
     record, before = project_in(tx, old, cwd)
+    if before != above and _is_inside(str(above), str(before)):
+        inner = after / os.path.relpath(before, above)
+        after = inner if inner.is_dir() else after
     there = project_at(after)
     other = identity.known_at(tx, there)
     if other is not None and other.id == record.id:
@@ -178,7 +181,7 @@ def rename(store: Store, record: ProjectRecord, name: str) -> ProjectRecord:
 def project_in(tx: Tx, text: str, cwd: Path) -> tuple[ProjectRecord, Path]:
     """The project of a folder, its id or its name, and the folder meant; also one that only runs name. Refuses ``bad_argument``.
 
-    Of a folder above the project, its own folder is meant.
+    Of a folder above one project, its own folder is meant.
     """
     every, place = tx.projects.all(), _absolute(text, cwd)
     wanted = os.path.normcase(place)
@@ -190,17 +193,27 @@ def project_in(tx: Tx, text: str, cwd: Path) -> tuple[ProjectRecord, Path]:
     projects = [project for project in every if identity.name_of(project) == text and project.forgotten_at is None]
     if len(projects) == 1:
         return projects[0], Path(projects[0].root)
-    for project in every:
-        if any(_is_inside(str(place), folder) for folder in tx.projects.folders(project.id)):
-            return project, Path(project.root) if _is_inside(str(place), project.root) else place
+    if projects:
+        message, hint = f"Several projects are called {text!r}.", "Name its folder: wfe-mcp project list"
+        raise Refused("bad_argument", message, hint)
+    below = [project for project in every if _is_below(tx, place, project)]
+    if len(below) == 1:
+        return below[0], Path(below[0].root) if _is_inside(str(place), below[0].root) else place
+    if below:
+        folders = sorted(shell_word(project.root) for project in below)[:_NAMED]
+        message, hint = f"{len(below)} projects are in {text!r}.", f"Name the folder of one: {' or '.join(folders)}"
+        raise Refused("bad_argument", message, hint)
     known = [project.root for project in every if project.forgotten_at is None]
-    raise Refused(
-        "bad_argument",
-        f"Several projects are called {text!r}." if projects else f"No project is known in {text!r}.",
-        "Name its folder: wfe-mcp project list"
-        if projects
-        else nearest_hint(text, known, "List them: wfe-mcp project list"),
-    )
+    hint = nearest_hint(text, known, "List them: wfe-mcp project list")
+    raise Refused("bad_argument", f"No project is known in {text!r}.", hint)
+
+
+def _is_below(tx: Tx, place: Path, project: ProjectRecord) -> bool:
+    """Whether the project, or a folder that its runs work in, is in ``place``."""
+    folders = tx.projects.folders(project.id)
+    if _is_inside(str(place), project.root) and project.forgotten_at is None and _is_project(tx, project):
+        folders.append(project.root)
+    return any(_is_inside(str(place), folder) for folder in folders)
 
 
 def by_id(tx: Tx, project: str) -> ProjectRecord:
