@@ -190,3 +190,25 @@ def test_a_rejection_after_which_no_attempt_opens_says_that_a_retry_is_needed(cl
     stopped = cli("reject", run, "send", "--feedback", "more", pin=PIN).out
     assert "Rejected send; no automatic retry is left. Retry it, and attempt 3 has your feedback." in stopped
     assert f"wfe-mcp retry {run} send" in stopped
+
+
+@pytest.mark.usefixtures("in_git")
+def test_an_approval_on_another_branch_changes_nothing_and_says_what_to_do(cli: Terminal) -> None:
+    (cli.root / "ok").touch()
+    cli.git("add", "-A")
+    commit = ("-c", "user.name=ada", "-c", "user.email=ada@example.org", "commit", "-q")
+    cli.git(*commit, "-m", "begin")
+    cli.git("switch", "-q", "-c", "work")
+    run = cli.start("deed")
+    (cli.root / "more").touch()
+    cli.git("add", "more")
+    cli.git(*commit, "-m", "done")
+    cli.submit_work(run, "sign")
+    cli.git("switch", "-q", "-")
+    before = cli.json("log", run).data["events"]
+    refused = cli("approve", run, "sign", pin=PIN)
+    assert "error: The gates of 'sign' passed on a commit of branch 'work', which is not checked out." in refused.err
+    assert f"wfe-mcp reject {run} sign --feedback TEXT" in refused.err
+    assert cli.json("log", run).data["events"] == before
+    cli.git("switch", "-q", "work")
+    assert cli("approve", run, "sign", pin=PIN).code == 0

@@ -1,6 +1,7 @@
 """A person decides while another branch is checked out than when the gates passed."""
 
 from tests.engine.scene import HUMAN, Scene, approval, command, phase, refused
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals import decide as approvals
 
 
@@ -20,8 +21,9 @@ def test_a_branch_that_was_switched_meanwhile_is_named_and_switching_back_decide
         True,
     )
     assert f"HEAD was {passed_at[:12]} when they passed." in no.hint
+    assert "passed on a commit of branch 'work'" in no.message
+    assert (scene.state(run).current(PhasePath("plan")).status, scene.work()) == ("awaiting", 0), "no gate runs there"
     scene.git("switch", "-q", "work")
-    scene.work()
     approvals.decide(scene.engine, HUMAN, run, "plan")
     assert scene.state(run).status == "completed"
 
@@ -32,3 +34,16 @@ def test_files_that_changed_on_the_same_commit_are_no_switched_branch(scene: Sce
     scene.do(run, "plan")
     scene.write("app.py", "VALUE = 2\n")
     assert "branch" not in refused(approvals.decide, scene.engine, HUMAN, run, "plan").hint
+
+
+def test_the_gates_run_again_where_the_branch_went_on_or_its_commit_was_amended(scene: Scene) -> None:
+    scene.check("ok", "pass")
+    run = scene.start(phase("plan", command("ok"), approval()))
+    scene.do(run, "plan")
+    for number, how in enumerate(((), ("--amend",))):
+        scene.write("app.py", f"VALUE = {number + 2}\n")
+        scene.git("commit", "-aq", *how, "-m", f"commit {number}")
+        assert "they run again" in refused(approvals.decide, scene.engine, HUMAN, run, "plan").message
+        scene.work()
+    approvals.decide(scene.engine, HUMAN, run, "plan")
+    assert scene.state(run).status == "completed"

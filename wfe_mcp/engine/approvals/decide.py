@@ -32,7 +32,7 @@ from wfe_mcp.engine.approvals.statements import ShownApproval
 from wfe_mcp.engine.artifacts.revisions import outputs_of, store_revision, write_output
 from wfe_mcp.engine.artifacts.step_target import target_record
 from wfe_mcp.engine.files.mirrors import edited_artifact, judge_edit
-from wfe_mcp.engine.files.tree_binding import FilesNow, code_tree, files_now, moved_head
+from wfe_mcp.engine.files.tree_binding import FilesNow, code_tree, files_now
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.identity import project_of
 from wfe_mcp.engine.kernel.leases import holder_named
@@ -373,11 +373,20 @@ def _changed_meanwhile(current: RunChange, path: PhasePath, now: FilesNow) -> bo
         )
         return True
     if attempt.tree is not None and tree != attempt.tree and attempt.status is AttemptStatus.AWAITING:
+        if now.branch:  # its gates would judge, and fail, what the run does not work on
+            raise Refused(
+                "stale_revision",
+                f"The gates of {path!r} passed on a commit of branch {now.branch!r}, which is not checked out.",
+                f"{now.moved}Nothing has changed. If its work is here now, send it back: wfe-mcp reject {current.run.id} {shell_path(path)} --feedback TEXT",
+                run=current.run.id,
+                phase=path,
+                data={"changed": list(now.changed or ())[:_LISTED]},
+            )
         current.give(c.TreeChange(tree=tree, **current.values_of(attempt)))
         current.refusal = Refused(
             "stale_revision",
             f"{_file_names(now)} changed since the gates of {path!r} passed; they run again.",
-            f"{moved_head(current.tx, current.run, attempt)}Once they have ended (status), look at it again and decide.",
+            f"{now.moved}Once they have ended (status), look at it again and decide.",
             run=current.run.id,
             phase=path,
             data={"changed": list(now.changed or ())[:_LISTED]},

@@ -72,23 +72,27 @@ class FilesNow:
 
     ``tree``: what the approval is about. ``bound``: the same where gates judged the files, else None. ``changed``: what
     differs from the files that the open request is about, or the gates judged; None: not known. ``head``: the commit,
-    where steps are approved.
+    where steps are approved. ``moved``, ``branch``: where HEAD is another commit than when the gates passed, and the branch that
+    has that one, if HEAD was not moved along it.
     """
 
     tree: str | None
     bound: str | None
     changed: tuple[str, ...] | None = ()
     head: str | None = None
+    moved: str = ""
+    branch: str = ""
 
 
-def moved_head(tx: Tx, run: RunRecord, attempt: Attempt) -> str:
-    """A sentence where another commit is checked out than when the gates passed: its files may be another branch's."""
-    from wfe_mcp.workspace.git.repository import head
+def _moved_head(run: RunRecord, passed_at: str) -> tuple[str, str]:
+    """A sentence where another commit is checked out than when the gates passed, and the branch that has that one, not HEAD."""
+    from wfe_mcp.workspace.git.repository import branch_with, head
 
-    seen = [evidence.head for evidence in tx.evidence.of_run(run.id, attempt.phase, attempt.number) if evidence.head]
-    if not seen or head(Path(run.worktree)) == seen[-1]:
-        return ""
-    return f"If you have switched the branch, switch back first: HEAD was {seen[-1][:12]} when they passed. "
+    root = Path(run.worktree)
+    if not passed_at or head(root) == passed_at:
+        return "", ""
+    sentence = f"If you have switched the branch, switch back first: HEAD was {passed_at[:12]} when they passed. "
+    return sentence, branch_with(root, passed_at)
 
 
 def files_now(engine: Engine, run_id: str, path: PhasePath) -> FilesNow:
@@ -97,15 +101,17 @@ def files_now(engine: Engine, run_id: str, path: PhasePath) -> FilesNow:
         loaded = engine.load(tx, run_id)
         if path not in loaded.state.attempts:
             return FilesNow(None, None)
-        ignored = ignored_globs(engine, tx, loaded, path)
-    tree, attempt = _tree(loaded, ignored), loaded.state.current(path)
+        ignored, attempt = ignored_globs(engine, tx, loaded, path), loaded.state.current(path)
+        heads = [evidence.head for evidence in tx.evidence.of_run(loaded.record.id, path, attempt.number)]
+    tree = _tree(loaded, ignored)
     before = attempt.asked_tree or attempt.tree
     bound, changed = tree if reads_files(loaded.state, path) else None, changed_since(loaded, before, tree)
+    moved, branch = ("", "") if changed == () else _moved_head(loaded.record, next(filter(None, heads[::-1]), ""))
     if loaded.state.phase(path).kind != "steps":
-        return FilesNow(tree, bound, changed)
+        return FilesNow(tree, bound, changed, None, moved, branch)
     from wfe_mcp.workspace.git.repository import head
 
-    return FilesNow(tree, bound, changed, head(Path(loaded.record.worktree)))
+    return FilesNow(tree, bound, changed, head(Path(loaded.record.worktree)), moved, branch)
 
 
 def changed_since(loaded: LoadedRun, before: str | None, tree: str | None) -> tuple[str, ...] | None:

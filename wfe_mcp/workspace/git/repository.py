@@ -92,6 +92,13 @@ def branch(root: Path) -> str | None:
     return name.removeprefix(OWN_BRANCHES.removeprefix("refs/")) or None
 
 
+def branch_with(root: Path, commit: str) -> str:
+    """A branch that has ``commit`` while HEAD has not; empty where there is none, such as for a commit that was amended."""
+    words = ("--count=1", "--format=%(refname:short)", f"--contains={commit}", "refs/heads")
+    name = text_of(run_git(root, "for-each-ref", *words, ok=None)).strip()
+    return "" if not name or is_ancestor(root, commit) else name
+
+
 def is_clean(root: Path) -> bool:
     """True when nothing below ``root`` differs from HEAD and nothing is untracked. ``.wfe/`` never counts.
 
