@@ -398,14 +398,3 @@ def test_a_decision_is_replaced_by_another_decision_that_is_there(cli: Terminal)
     assert "wfe-mcp decision replace W-1 ITEM" in cli("decision", "replace", "W-1", "W-2").err
     done = cli("decision", "replace", "W-1", "2", pin=PIN)
     assert (done.code, "replaced by W-2" in done.out) == (0, True)
-
-
-def test_what_is_planned_leads_to_what_it_does_not_say_and_then_to_ready(cli: Terminal) -> None:
-    made = added(cli, "ab")
-    assert cli("work", "list").err == f"Next: wfe-mcp work show {made}\n"
-    assert (
-        cli("work", "show", made).err == f"Next: wfe-mcp work edit {made} --title TEXT --body TEXT --criterion TEXT\n"
-    )
-    words = ("--title", "Write it", "--body", "The page, because readers ask for it.", "--criterion", "It is there")
-    assert cli("work", "edit", made, *words).err == f"Next: wfe-mcp work edit {made} --status ready\n"
-    assert cli("work", "edit", made, "--status", "ready").code == 0

@@ -272,3 +272,14 @@ def test_reports_of_nothing_are_not_empty(cli: Terminal) -> None:
     text = cli.json("work", "report", "all").data["markdown"]
     for part in ("There are no work items.", "No task is open.", "There is no milestone.", "Nothing is ready"):
         assert part in text
+
+
+def test_what_is_planned_leads_to_what_it_does_not_say_and_then_to_ready(cli: Terminal) -> None:
+    made = cli.json("work", "add", "ab").data["id"]
+    assert cli("work", "list").err == f"Next: wfe-mcp work show {made}\n"
+    assert (
+        cli("work", "show", made).err == f"Next: wfe-mcp work edit {made} --title TEXT --body TEXT --criterion TEXT\n"
+    )
+    words = ("--title", "Write it", "--body", "The page, because readers ask for it.", "--criterion", "It is there")
+    assert cli("work", "edit", made, *words).err == f"Next: wfe-mcp work edit {made} --status ready\n"
+    assert cli("work", "edit", made, "--status", "ready").code == 0

@@ -36,7 +36,7 @@ def test_files_that_changed_on_the_same_commit_are_no_switched_branch(scene: Sce
     assert "branch" not in refused(approvals.decide, scene.engine, HUMAN, run, "plan").hint
 
 
-def test_the_gates_run_again_where_the_branch_went_on_or_its_commit_was_amended(scene: Scene) -> None:
+def test_the_gates_run_again_where_the_branch_has_more_commits_or_its_last_was_amended(scene: Scene) -> None:
     scene.check("ok", "pass")
     run = scene.start(phase("plan", command("ok"), approval()))
     scene.do(run, "plan")
