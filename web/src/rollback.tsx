@@ -86,6 +86,7 @@ export function Foreseen({ run, to = "", files, kind = "rollback" }: { run: stri
                 ))}
                 {data.more_paths ? <li className="soft">and {data.more_paths} more</li> : null}
               </ul>
+              {data.note && <p className="soft">{data.note}.</p>}
             </details>
           ) : (
             <p className="soft">The files stay as they are{data.note && data.note !== "the files stay as they are" ? `: ${data.note.replace(/^the files stay as they are: /, "")}` : ""}.</p>

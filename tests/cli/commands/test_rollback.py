@@ -352,15 +352,13 @@ def test_a_dry_run_names_what_would_change_and_changes_nothing(cli: Terminal) ->
 
 def test_a_submodule_and_a_nested_repository_stay_and_stop_no_rollback(cli: Terminal) -> None:
     root, library = cli.root, cli.root.parent / "library"
-    library.mkdir()
-    for words in (("init", "-q"), ("commit", "-q", "--allow-empty", "-m", "first")):
-        git(library, *words)
+    git(root, "init", "-q", str(library))
+    git(library, "commit", "-q", "--allow-empty", "-m", "first")
     git(root, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(library), "vendor/library")
     (root / "app.py").write_text("VALUE = 1\n")
     git(root, "add", "-A")
     git(root, "commit", "-qm", "files")
-    run = cli.start("letter")
-    cli.submit_work(run, "draft")
+    cli.submit_work(run := cli.start("letter"), "draft")
     assert cli("skip", run, "send", "--reason", "no", pin=PIN).code == 0
     taken = cli.json("checkpoint", run).data["checkpoint"]["checkpoint"]
     (root / "app.py").write_text("VALUE = 2\n")
@@ -370,8 +368,10 @@ def test_a_submodule_and_a_nested_repository_stay_and_stop_no_rollback(cli: Term
         (root / folder).mkdir()
         (root / folder / "new.txt").write_text("of another repository\n")
 
-    assert cli.json("rollback", run, taken, "--dry-run").data["paths"] == ["app.py"]
-    assert cli.json("rollback", run, taken, pin=PIN).data["files"]["paths"] == ["app.py"]
+    foreseen, done = cli.json("rollback", run, taken, "--dry-run"), cli.json("rollback", run, taken, pin=PIN)
+    assert foreseen.data["paths"] == done.data["files"]["paths"] == ["app.py"]
+    assert foreseen.document["summary"].endswith(" and 1 file; vendor/library (submodule) stays as it is")
+    assert "; nested/deep (nested repository), vendor/library (submodule) stay as they are" in done.out
     assert (root / "vendor/library/in/new.txt").exists() and (root / "nested/deep/in/new.txt").exists()
 
 

@@ -81,7 +81,7 @@ class Prospect:
     """What a rollback, undo or redo would do now. ``places``: phases whose state would change.
 
     ``paths``: files that would change, also those in no checkpoint; None where the files stay as they are, and ``note``
-    says why. ``deleted``: those of them that would be deleted; ``unrecorded``: those with changes that no checkpoint has,
+    says why, else which repositories inside stay. ``deleted``: those of them that would be deleted; ``unrecorded``: those with changes that no checkpoint has,
     for which it is refused. ``command``: the same at a terminal; ``ways``: what to do about ``unrecorded``.
     """
 
@@ -100,11 +100,8 @@ class Prospect:
 def prospect(
     engine: Engine, run_id: str, to: str = "", *, files: bool = True, kind: TakesBack = "rollback"
 ) -> Prospect:
-    """What ``rollback`` to ``to``, ``undo`` or ``redo`` would do now: nothing is changed, nor locked until then.
-
-    It refuses the same targets.
-    """
-    from wfe_mcp.workspace.git.restore import restorable
+    """What ``rollback`` to ``to``, ``undo`` or ``redo`` would do now, or refuse: nothing is changed, nor locked until then."""
+    from wfe_mcp.workspace.git.restore import repositories_left, restorable
     from wfe_mcp.workspace.git.snapshot import read_snapshot
     from wfe_mcp.workspace.git.working_tree import changed_paths, changes_between, parts_of, tree_hash
 
@@ -122,6 +119,7 @@ def prospect(
         raise refused
     paths: tuple[str, ...] | None = None
     deleted = unrecorded = tuple[str, ...]()
+    note = aim.note if aim.commit is None else "this folder is too large to compare its files"
     if aim.commit is not None:
         root = Path(loaded.record.worktree)
         wanted, now = _read(read_snapshot, root, aim.commit, aim), tree_hash(root)
@@ -130,10 +128,10 @@ def prospect(
             changes = restorable(root, sorted(changes_between(root, present, wanted.tree)[0]), wanted)
             paths = tuple(readable(change.path) for change in changes)
             deleted = tuple(readable(change.path) for change in changes if change.new is None)
+            note = repositories_left(wanted.skipped)
             own = set(changed_paths(root, known, present)) if known else set[str]()
             unrecorded = tuple(path for path in paths if path in own)
     places = changed_places(loaded.state, then, files=aim.commit is not None)
-    note = aim.note if aim.commit is None or paths is not None else "this folder is too large to compare its files"
     ways = recovery.ways_with_unrecorded(loaded.record.id, aim) if unrecorded else ""
     return Prospect(loaded, aim.to, aim.what, places, paths, note, aim.command, deleted, unrecorded, ways)
 

@@ -15,6 +15,7 @@ from wfe_mcp.views.runs.checkpoints import CheckpointList, checkpoint_view, not_
 from wfe_mcp.views.runs.models import FilesRestored, RollbackPreview, RollbackView
 from wfe_mcp.views.runs.operations import operation_views
 from wfe_mcp.views.values.model import view_of
+from wfe_mcp.workspace.git.restore import repositories_left
 from wfe_mcp.workspace.system.location import project_at
 
 _PATHS = 20
@@ -45,7 +46,8 @@ def preview(
     )
     begin = ", ".join(view.phases) or "no phase"
     summary = f"{_KINDS[kind]} {would.what} would change the state of {begin}"
-    summary += f" and {plural(len(paths), 'file')}" if view.files else f"; {would.note}" if would.note else ""
+    summary += f" and {plural(len(paths), 'file')}" if view.files else ""
+    summary += f"; {would.note}" if would.note else ""
     if own := len(would.unrecorded):
         then = "they are replaced, and an undo has them" if discard else "so it is refused"
         summary += f"; {own} of them {'has' if own == 1 else 'have'} changes that no checkpoint has, {then}"
@@ -138,6 +140,8 @@ def _answer(engine: Engine, went: rollback.Went, how: str) -> Envelope:
             left=tuple(path.path for path in went.restored.left[:_PATHS]),
         )
         summary += f": {plural(len(paths), 'file')} restored; the files before are in {went.safety}"
+        stay = repositories_left(went.restored.safety.skipped)
+        summary += f"; {stay}" if stay else ""
     else:
         summary += f"; {went.note}" if went.note else ""
     summary += f"; not undone: {', '.join(went.effects)}" if went.effects else ""

@@ -343,7 +343,7 @@ class RollbackView:
 @view_model
 class RollbackPreview:
     """What a rollback, undo or redo would do now. ``phases``: those whose state would change. ``files``: whether the files would go back,
-    ``paths``: the first that would change, ``more_paths``: how many others. ``note``: why the files stay as they are.
+    ``paths``: the first that would change, ``more_paths``: how many others. ``note``: why the files stay as they are, else which repositories inside do.
     ``deleted``: the first that would be deleted; ``unrecorded``: the first with changes that no checkpoint has, for which it is refused,
     and ``ways``: what to do about them.
     """

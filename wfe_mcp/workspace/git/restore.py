@@ -103,6 +103,14 @@ def restorable(root: Path, differing: Iterable[PathChange], want: Snapshot) -> l
     return [change for change in differing if not is_skipped(change.path, places) and not is_of_another(change.path)]
 
 
+def repositories_left(skipped: Iterable[SkippedPath]) -> str:
+    """The submodules and nested repositories that stay as they are, as a clause; empty where there is none."""
+    inside = {"submodule", "nested repository"}
+    names = [f"{path.path.rstrip('/')} ({path.why})" for path in skipped if path.why in inside]
+    stay = "stays as it is" if len(names) == 1 else "stay as they are"
+    return f"{', '.join(names[:3])}{_more(len(names) - 3)} {stay}" if names else ""
+
+
 def bring(root: Path, old: str, new: str, *, safety: str, limits: Limits, at: datetime) -> tuple[FileChange, ...]:
     """Make the changes from the snapshot ``old`` to ``new`` in the files below ``root``; what else changed there stays.
 
