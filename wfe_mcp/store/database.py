@@ -187,6 +187,10 @@ class Store:
         """The variables by which a child process opens the same database. They may have a password: never show them."""
         return self._database.environment
 
+    def now(self) -> datetime | None:
+        """The time at the server of the database, by which leases of several machines are compared; None for a file."""
+        return self._database.now()
+
     def close(self) -> None:
         """Close all connections after open transactions have finished."""
         self._database.close()

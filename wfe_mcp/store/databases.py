@@ -21,6 +21,7 @@ from wfe_mcp.store.words.fts5 import Fts5
 if TYPE_CHECKING:
     from collections.abc import Generator
     from contextlib import AbstractContextManager
+    from datetime import datetime
     from pathlib import Path
 
     from wfe_mcp.store.repository import Library
@@ -88,6 +89,10 @@ class Database(Protocol):
 
     def refusals(self, *, reads_only: bool = False) -> AbstractContextManager[None]:
         """Turns faults of the setup into ``unavailable``."""
+        ...
+
+    def now(self) -> datetime | None:
+        """The time at the server of the database; None for a file."""
         ...
 
     def data_version(self) -> int:
@@ -243,6 +248,10 @@ class SqliteDatabase:
         finally:
             if self._read_engine.pool is not pool:
                 pool.dispose()
+
+    def now(self) -> datetime | None:
+        """Every process that has the file open has the clock of this machine."""
+        return None
 
     def data_version(self) -> int:
         """A number that changes with every commit to the file."""

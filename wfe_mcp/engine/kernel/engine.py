@@ -67,9 +67,16 @@ def _collecting_nothing() -> Generator[None]:
             gc.enable()
 
 
+class _Shared:
+    """The database of this process that others of other machines use, too: its clock is that of all of them."""
+
+    store: Store | None = None
+
+
 def utc_now() -> datetime:
-    """The clock of every interface; tests pass their own."""
-    return datetime.now(UTC)
+    """The clock of every interface; tests pass their own. With a database on a server it is that of the server."""
+    now = datetime.now(UTC)
+    return now if _Shared.store is None else _Shared.store.now() or now
 
 
 class CommitWatcher(Protocol):
@@ -141,7 +148,7 @@ class Engine:
                     from wfe_mcp.store import Store
                 from wfe_mcp.workspace.system.location import database_url
 
-                self._store = Store.open(database_url(self.environment), clock=self.clock)
+                self._store = _Shared.store = Store.open(database_url(self.environment), clock=self.clock)
             if self._project_id is None:
                 from wfe_mcp.engine.kernel.identity import identify
 
@@ -236,6 +243,7 @@ class Engine:
                 watchers.pop().close()
         if self._store is not None:
             self._store.close()
+            _Shared.store = None if _Shared.store is self._store else _Shared.store
             self._store = None
 
     def is_alive(self, holder: str | None, lease_until: datetime | None = None) -> bool:

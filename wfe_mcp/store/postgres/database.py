@@ -7,11 +7,15 @@ Rules:
    ``retry`` where a second try can succeed; every other error is our bug. No transaction is tried again by itself: its block has
    read what it decided by.
 3. An address is shown without its password and its parameters.
-4. What a machine keeps for itself (keys, anchors, hooks) lies in the user's data folder, one folder for each database.
+4. Time is that of the server, measured with each new connection: what another machine has leased ends by one clock. The clock of
+   this machine, which may be wrong or be set, has no part in it.
+5. What a machine keeps for itself (keys, anchors, hooks) lies in the user's data folder, one folder for each database.
 """
 
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
@@ -33,6 +37,8 @@ _CONNECT_S = 10
 _SILENT_S = 15
 """The server ends a transaction of a process that says nothing for so long, because it is frozen or its machine is gone: others
 wait for what it has locked. A transaction of ours is never this slow: no gate, no git and no network inside one."""
+_MEASURED_S = 3600
+"""A connection is replaced when it is so old: with it the time of the server is measured again."""
 WRITERS, READERS = 4, 10
 """The connections of this process, at most. Each call reads several times and would stand in line each time: so many threads read
 (``dashboard/program_server.py``)."""
@@ -103,6 +109,24 @@ _TOO_LARGE = "22003"
 """A number that no column has room for, as in a file that is imported."""
 
 
+class _ServerTime:
+    """The time at the server: what it said at the last new connection, and how long ago that was by no clock that is set."""
+
+    def __init__(self) -> None:
+        self._measured: tuple[datetime, float] | None = None
+
+    def measure(self, at: datetime) -> None:
+        """Begin with what the server has just said."""
+        self._measured = at.astimezone(UTC), time.monotonic()
+
+    def now(self) -> datetime | None:
+        """None before the first connection."""
+        if self._measured is None:
+            return None
+        at, then = self._measured
+        return at + timedelta(seconds=time.monotonic() - then)
+
+
 class PostgresDatabase:
     """One database of a PostgreSQL server, in its schema ``wfe``."""
 
@@ -114,8 +138,9 @@ class PostgresDatabase:
         self._address = address
         self.shown = _shown_address(address)
         self._identity = ""
-        self._write_engine = _make_engine(address, reads_only=False, durable=durable)
-        self._read_engine = _make_engine(address, reads_only=True, durable=durable)
+        self._time = _ServerTime()
+        self._write_engine = _make_engine(address, self._time, reads_only=False, durable=durable)
+        self._read_engine = _make_engine(address, self._time, reads_only=True, durable=durable)
 
     @property
     def path(self) -> Path:
@@ -189,6 +214,10 @@ class PostgresDatabase:
                 message = f"{message}: {_first_line(getattr(error, 'orig', error))}."
             raise Refused("unavailable", f"{message} Database: {self.shown}", hint, data={"retry": retry}) from error
 
+    def now(self) -> datetime | None:
+        """The time at the server, as it was measured last and has passed since."""
+        return self._time.now()
+
     def data_version(self) -> int:
         """A number that changes with every commit."""
         with self.refusals(reads_only=True), self._read_engine.connect() as connection:
@@ -221,7 +250,7 @@ class PostgresDatabase:
         self._read_engine.dispose()
 
 
-def _make_engine(address: URL, *, reads_only: bool, durable: bool) -> Engine:
+def _make_engine(address: URL, server_time: _ServerTime, *, reads_only: bool, durable: bool) -> Engine:
     level = "REPEATABLE READ" if reads_only else "READ COMMITTED"
     settings = {
         "search_path": f"{SCHEMA}, pg_temp",
@@ -243,6 +272,7 @@ def _make_engine(address: URL, *, reads_only: bool, durable: bool) -> Engine:
             max_overflow=0,
             pool_use_lifo=True,
             pool_timeout=WAIT_S,
+            pool_recycle=_MEASURED_S,
             pool_pre_ping=True,
             use_native_hstore=False,
             connect_args={"connect_timeout": _CONNECT_S, "application_name": "wfe-mcp", "client_encoding": "utf8"},
@@ -257,7 +287,7 @@ def _make_engine(address: URL, *, reads_only: bool, durable: bool) -> Engine:
 
     def prepare(connection: Any, _record: object) -> None:
         connection.autocommit = True  # outside a transaction: a rollback would take the settings back
-        connection.execute(f"SELECT {asked}")
+        server_time.measure(connection.execute(f"SELECT clock_timestamp(), {asked}").fetchone()[0])
         connection.autocommit = False
 
     event.listen(engine, "connect", prepare, insert=True)
