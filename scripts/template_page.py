@@ -20,7 +20,7 @@ from wfe_mcp.workflow.lint import lint
 from wfe_mcp.workflow.lint.expressions import FUNCTIONS
 from wfe_mcp.workflow.model import GATES, Expect, OnFail, Shape, Template, phases, rules, steps, template
 from wfe_mcp.workflow.model.base import takes
-from wfe_mcp.workflow.not_yet import NOT_YET
+from wfe_mcp.workflow.set_fields import NOT_YET
 
 Part = dict[str, Any]
 

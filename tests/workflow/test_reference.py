@@ -12,7 +12,7 @@ import pytest
 from scripts.template_page import NAMES, Key, sections
 from wfe_mcp.workflow.form import template_schema
 from wfe_mcp.workflow.lint import lint
-from wfe_mcp.workflow.not_yet import NOT_YET
+from wfe_mcp.workflow.set_fields import NOT_YET
 
 ROOT = Path(__file__).resolve().parents[2]
 Document = dict[str, Any]

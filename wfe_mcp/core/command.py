@@ -1,13 +1,31 @@
-"""Base classes of commands."""
+"""Base classes of commands, and how callers name them."""
 
 from dataclasses import field
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from wfe_mcp.core.calls import Call
-from wfe_mcp.core.dataclass import Message
-from wfe_mcp.core.model import By
+from wfe_mcp.core.dataclass import Message, dataclass
+from wfe_mcp.core.model import By, Channel
 from wfe_mcp.core.paths import PhasePath
+
+Caller = Literal["agent", "human", "server"]
+
+PROGRAMS = frozenset({Channel.MCP, Channel.HTTP, Channel.INCOMING, Channel.SCHEDULE})
+"""The channels that no person is behind, besides the server's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """How a caller names a command: ``verb`` in a sentence, the MCP ``tool`` (empty: none), the CLI ``command``.
+
+    ``callers``: who may ever give it; the guards say when. ``action``: the argument of ``control_run``.
+    """
+
+    verb: str
+    tool: str
+    command: str
+    callers: tuple[Caller, ...] = ("agent", "human")
+    action: str = ""
 
 
 class Command(metaclass=Message):

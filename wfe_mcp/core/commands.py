@@ -11,8 +11,7 @@ from typing import TypedDict
 
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.blockers import BlockerFound, Settled
-from wfe_mcp.core.calls import Call
-from wfe_mcp.core.command import Command, PhaseCommand
+from wfe_mcp.core.command import Call, Command, PhaseCommand
 from wfe_mcp.core.event import OfAttempt
 from wfe_mcp.core.evidence_levels import GateDifference
 from wfe_mcp.core.model import By, Origin, RunState, Stage, TakesBack

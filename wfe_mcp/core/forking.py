@@ -19,7 +19,7 @@ from datetime import datetime
 
 from wfe_mcp.core import commands as c, events as e
 from wfe_mcp.core.attempt_states import FailKind
-from wfe_mcp.core.calls import PROGRAMS
+from wfe_mcp.core.command import PROGRAMS
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, Channel, RunState, RunStatus
 from wfe_mcp.core.paths import PhasePath

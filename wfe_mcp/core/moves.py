@@ -20,7 +20,7 @@ from typing import Any
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.blockers import BlockerFound
-from wfe_mcp.core.calls import PROGRAMS, Caller
+from wfe_mcp.core.command import PROGRAMS, Caller
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.forking import fork_refused
 from wfe_mcp.core.guards import GUARDS, missing, not_of_a_loop, time_is_over

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from wfe_mcp.core import events as e
-from wfe_mcp.core.calls import PROGRAMS
+from wfe_mcp.core.command import PROGRAMS
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, By, Channel

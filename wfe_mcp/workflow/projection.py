@@ -20,7 +20,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import DEFAULT_ON_FAIL, FailRule, GateSpec, LoopSpec, NextRule, PhaseSpec, RunSpec, StateSpec
 from wfe_mcp.workflow import model
 from wfe_mcp.workflow.flows import held_template
-from wfe_mcp.workflow.not_yet import not_yet
+from wfe_mcp.workflow.set_fields import not_yet
 
 BLOCKER = "blocker@1"
 """The schema of what a phase of a recovery reports to be in the way."""

@@ -1,12 +1,12 @@
-"""Lists the set fields of a template with their place and the expressions they accept."""
+"""Lists the set fields of a template: with their place, the expressions they accept, and which of them this version lacks."""
 
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import cast
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import pointer
-from wfe_mcp.workflow.model import Shape
+from wfe_mcp.core.errors import Detail, pointer
+from wfe_mcp.workflow.model import Shape, Template
 from wfe_mcp.workflow.model.base import TakesKind, takes
 
 
@@ -63,3 +63,15 @@ def texts(value: object, at: str) -> Iterator[tuple[str, str]]:
     elif isinstance(value, dict):
         for key, item in cast("dict[str, object]", value).items():
             yield from texts(item, at + pointer(key))
+
+
+NOT_YET: tuple[tuple[type[Shape], str], ...] = ((Template, "webhooks"),)
+"""The features of the format ``wfe/1`` that this version lacks, as models and keys: building one deletes its row."""
+
+
+def not_yet(template: Template) -> Iterator[Detail]:
+    """An error for each use of a feature that is not available yet."""
+    for field in set_fields(template, "", skip=("defaults",)):
+        is_missing = any(key == field.key and isinstance(field.owner, model) for model, key in NOT_YET)
+        if is_missing and field.value:  # an empty list or false uses no feature
+            yield Detail(field.pointer, f"{field.key!r} is not available yet")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import current_gate, gate_of
-from wfe_mcp.core.calls import PROGRAMS
+from wfe_mcp.core.command import PROGRAMS
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, Person, RunId, Stage
 from wfe_mcp.core.paths import PhasePath

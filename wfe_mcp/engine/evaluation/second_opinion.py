@@ -16,8 +16,8 @@ import itertools
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.core.calls import PROGRAMS
 from wfe_mcp.core.canonical import canonical_json, sha256_of
+from wfe_mcp.core.command import PROGRAMS
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import Attempt, AttemptStatus, By, Stage

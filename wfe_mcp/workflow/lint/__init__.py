@@ -35,7 +35,7 @@ from wfe_mcp.workflow.lint.report import (
 from wfe_mcp.workflow.lint.scope import PhaseView, views
 from wfe_mcp.workflow.lint.steps import step_rules
 from wfe_mcp.workflow.model import Template
-from wfe_mcp.workflow.not_yet import not_yet
+from wfe_mcp.workflow.set_fields import not_yet
 
 __all__ = ["LintReport", "ProjectNames", "Requires", "checks_needed", "lint"]
 
