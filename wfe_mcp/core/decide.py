@@ -11,12 +11,11 @@ from dataclasses import replace
 from functools import reduce
 from typing import Any
 
-from wfe_mcp.core import commands as c, events as e
+from wfe_mcp.core import commands as c, consequences, events as e
 from wfe_mcp.core.answers import answer_events
 from wfe_mcp.core.approval_guards import gate_of
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.blockers import Settled
-from wfe_mcp.core.consequences import complete_phase, deadline, go_to, is_last_work, open_phase, reopen, settle
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.forking import fork_event
 from wfe_mcp.core.guards import stopped_phases
@@ -43,7 +42,7 @@ def decide_and_evolve(state: RunState, command: c.Command) -> tuple[tuple[e.Even
         raise refused
     events = HANDLERS[type(command)](state, command)
     after = reduce(evolve, events, state)
-    following, settled = settle(after, command.at, holder_alive=getattr(command, "holder_alive", True))
+    following, settled = consequences.settle(after, command.at, holder_alive=getattr(command, "holder_alive", True))
     return (*events, *following), settled
 
 
@@ -77,7 +76,7 @@ def _start_phase(state: RunState, command: c.StartPhase) -> list[e.Event]:
     attempt = state.current(command.phase)
     if attempt.status is AttemptStatus.RUNNING:
         return []
-    ends = deadline(state, state.phase(attempt.phase), command.at)
+    ends = consequences.deadline(state, state.phase(attempt.phase), command.at)
     return [
         e.PhaseStarted(
             holder=command.holder,
@@ -157,14 +156,14 @@ def _approve(state: RunState, command: c.Approve) -> list[e.Event]:
 def _reject(state: RunState, command: c.Reject) -> list[e.Event]:
     attempt = state.current(command.phase)
     if command.to is not None:
-        return [replace(go_to(state, attempt, command.to, command.feedback), rejected=True)]
+        return [replace(consequences.go_to(state, attempt, command.to, command.feedback), rejected=True)]
     reason = command.feedback or "rejected by a person"
     return [e.AttemptFailed(kind=FailKind.REJECTED, reason=reason, **attempt.on)]
 
 
 def _withdraw(state: RunState, command: c.Withdraw) -> list[e.Event]:
     attempt = state.current(command.phase)
-    return [reopen(state, attempt, command.at, command.feedback, holder_alive=command.holder_alive)]
+    return [consequences.reopen(state, attempt, command.at, command.feedback, holder_alive=command.holder_alive)]
 
 
 def _tree_change(state: RunState, command: c.TreeChange) -> list[e.Event]:
@@ -188,14 +187,14 @@ def _retry(state: RunState, command: c.Retry) -> list[e.Event]:
     attempt = state.current(command.phase)
     if attempt.status in {AttemptStatus.COMPLETED, AttemptStatus.SKIPPED} or not state.is_open(attempt.phase):
         message = command.feedback or f"{attempt.phase!r} was reopened."
-        went = go_to(state, attempt, attempt.phase, message, role=command.role)
-        if is_last_work(state, attempt):
+        went = consequences.go_to(state, attempt, attempt.phase, message, role=command.role)
+        if consequences.is_last_work(state, attempt):
             went = replace(went, tree=attempt.tree_at_start, head=attempt.head_at_start)
         return [*_reopen_if_over(state), went]
     message = "\n\n".join(filter(None, (command.feedback, attempt.reason)))
     if command.blockers is not None:
         message = f"{_SETTLED[command.blockers]}{f': {command.feedback}' if command.feedback else '.'}"
-    opened = reopen(state, attempt, command.at, message, holder_alive=True, role=command.role)
+    opened = consequences.reopen(state, attempt, command.at, message, holder_alive=True, role=command.role)
     return [*_reopen_if_over(state), replace(opened, blockers=command.blockers)]
 
 
@@ -212,7 +211,7 @@ def _force_accept(state: RunState, command: c.ForceAccept) -> list[e.Event]:
     )
     if stage is Stage.BEFORE:
         return [*_reopen_if_over(state), forced, e.PhaseReady(**attempt.on)]
-    return [*_reopen_if_over(state), forced, complete_phase(state, attempt)]
+    return [*_reopen_if_over(state), forced, consequences.complete_phase(state, attempt)]
 
 
 def _overrule(state: RunState, command: c.Overrule) -> list[e.Event]:
@@ -331,7 +330,7 @@ HANDLERS: Mapping[type[c.Command], Callable[[RunState, Any], list[e.Event]]] = {
     c.Overrule: _overrule,
     c.TimeOut: _time_out,
     c.FailAttempt: _fail_attempt,
-    c.Wake: lambda state, command: [open_phase(state, state.current(command.phase))],
+    c.Wake: lambda state, command: [consequences.open_phase(state, state.current(command.phase))],
     c.EndCompensation: _end_compensation,
     c.Proceed: _proceed,
     c.SetAuto: _set_auto,

@@ -31,25 +31,7 @@ from wfe_mcp.dashboard.fields import Notice, hidden, note, passkey_button, pin_f
 from wfe_mcp.dashboard.guard import SCRIPTED
 from wfe_mcp.dashboard.html import Html, document, tag
 from wfe_mcp.dashboard.sessions import Challenges
-from wfe_mcp.engine.approvals.approvers import (
-    ApproverChange,
-    ApproverKey,
-    PinnedChain,
-    approvers_here,
-    by_passkey,
-    change_statement,
-    pin_change,
-    pin_person,
-    pinned_here,
-)
-from wfe_mcp.engine.approvals.passkeys import (
-    Assertion,
-    Site,
-    asking_for_key,
-    asking_for_signature,
-    created_key,
-    verify_assertion,
-)
+from wfe_mcp.engine.approvals import approvers, passkeys
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.approvals.approvers import PinnedView, pinned_view
 
@@ -66,21 +48,21 @@ class Making:
 class ChangeToSign:
     """A change that needs a signature, or, for the first key, the PIN."""
 
-    before: PinnedChain
+    before: approvers.PinnedChain
     do: Literal["add", "remove"]
-    key: ApproverKey
+    key: approvers.ApproverKey
     at: str
 
     @property
     def statement(self) -> dict[str, Any]:
         """What is to be signed."""
-        return change_statement(self.before, self.do, self.key, self.at)
+        return approvers.change_statement(self.before, self.do, self.key, self.at)
 
 
 class Approvers:
     """The pinned keys of projects, for the pages of ``site``."""
 
-    def __init__(self, ceremonies: Challenges, site: Site) -> None:
+    def __init__(self, ceremonies: Challenges, site: passkeys.Site) -> None:
         self._ceremonies, self._site = ceremonies, site
 
     def make(self, engine: Engine, form: Mapping[str, str], session: str) -> dict[str, Any]:
@@ -88,7 +70,7 @@ class Approvers:
         pinned = in_force(engine)
         making = Making(form.get("name", "").strip(), secrets.token_hex(32))
         _key(self._site, "x", making.name, "x")
-        options = asking_for_key(
+        options = passkeys.asking_for_key(
             self._site, making.name, secrets.token_bytes(16), bytes.fromhex(making.once), pinned.passkeys
         )
         return {"ceremony": self._ceremonies.begin(session, f"make {engine.project_id}", making), "options": options}
@@ -99,7 +81,7 @@ class Approvers:
         if do == "add":
             name = form.get("ceremony", "")
             making = self._ceremonies.take(session, f"make {engine.project_id}", name, Making)
-            passkey = created_key(form.get("key", ""), bytes.fromhex(making.once), self._site)
+            passkey = passkeys.created_key(form.get("key", ""), bytes.fromhex(making.once), self._site)
             sign = ChangeToSign(
                 before, "add", _key(self._site, passkey.id, making.name, passkey.public_key), now_of(engine)
             )
@@ -113,34 +95,40 @@ class Approvers:
                 )
             sign = ChangeToSign(before, "remove", key, now_of(engine))
         ceremony = self._ceremonies.begin(session, f"{do} {engine.project_id}", sign)
-        options = asking_for_signature(self._site, sign.statement, before.passkeys) if before.passkeys else None
+        options = (
+            passkeys.asking_for_signature(self._site, sign.statement, before.passkeys) if before.passkeys else None
+        )
         return {"ceremony": ceremony, "options": options}
 
-    def change(self, engine: Engine, do: str, form: Mapping[str, str], session: str) -> PinnedChain:
+    def change(self, engine: Engine, do: str, form: Mapping[str, str], session: str) -> approvers.PinnedChain:
         """Make the change. Refuses ``wrong_pin``, ``needs_human``, ``stale_revision``."""
         sign = self._ceremonies.take(session, f"{do} {engine.project_id}", form.get("ceremony", ""), ChangeToSign)
         if not sign.before.passkeys:
             by = person_in(engine, form)
-            return pin_person(engine, by, sign.key, sign.do)
-        assertion = Assertion.of_browser(read_json(form.get("assertion", "")))
+            return approvers.pin_person(engine, by, sign.key, sign.do)
+        assertion = passkeys.Assertion.of_browser(read_json(form.get("assertion", "")))
         signer = sign.before.passkeys.get(assertion.id)
         if signer is None:
             raise Refused("needs_human", "This passkey is not pinned here.", "Sign with one that is.")
-        verify_assertion(assertion, sign.statement, signer.public_key, self._site)
-        change = ApproverChange(do=sign.do, key=sign.key, at=sign.at, signed_by=signer.id, assertion=assertion)
-        return pin_change(engine, by_passkey(signer), sign.before, change)
+        passkeys.verify_assertion(assertion, sign.statement, signer.public_key, self._site)
+        change = approvers.ApproverChange(
+            do=sign.do, key=sign.key, at=sign.at, signed_by=signer.id, assertion=assertion
+        )
+        return approvers.pin_change(engine, approvers.by_passkey(signer), sign.before, change)
 
 
-def in_force(engine: Engine) -> PinnedChain:
+def in_force(engine: Engine) -> approvers.PinnedChain:
     """The valid pinned keys; none before the first. Refuses untrusted or broken ones."""
     return (
-        pinned_here(engine, engine.root, needs_passkey=False) if approvers_here(engine.root).changes else PinnedChain()
+        approvers.pinned_here(engine, engine.root, needs_passkey=False)
+        if approvers.approvers_here(engine.root).changes
+        else approvers.PinnedChain()
     )
 
 
-def _key(site: Site, id_: str, name: str, public_key: str) -> ApproverKey:
+def _key(site: passkeys.Site, id_: str, name: str, public_key: str) -> approvers.ApproverKey:
     try:
-        return ApproverKey(id=id_, name=name, public_key=public_key, origin=site.of_key)
+        return approvers.ApproverKey(id=id_, name=name, public_key=public_key, origin=site.of_key)
     except ValidationError as error:
         raise Refused(
             "bad_argument", f"{name!r:.80} is not a valid name for a key.", "Use 1 to 64 characters in one line."

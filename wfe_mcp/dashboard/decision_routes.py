@@ -16,18 +16,10 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.dashboard import deciding
 from wfe_mcp.dashboard.answers import NOT_OURS, json_no, page_no, person_in, status_of, unknown
 from wfe_mcp.dashboard.comment_fields import ADD
 from wfe_mcp.dashboard.contents import Contents
-from wfe_mcp.dashboard.deciding import (
-    Answer,
-    Signing,
-    ask_about_now,
-    changed_files,
-    comment_in,
-    record_answer,
-    refuse_unseen,
-)
 from wfe_mcp.dashboard.decision_page import decision_page
 from wfe_mcp.dashboard.edits import MOST_FORM_BYTES
 from wfe_mcp.dashboard.engines import Engines, needs_trust
@@ -102,7 +94,7 @@ class DecisionPages:
     ) -> None:
         self._desks, self._sessions, self._asks_pin = engines, sessions, asks_pin
         self.contents = Contents(engines)
-        self._signing = Signing(challenges, site)
+        self._signing = deciding.Signing(challenges, site)
 
     # -- requests ----------------------------------------------------------------------------------------------------
 
@@ -179,7 +171,7 @@ class DecisionPages:
         view = self._desks.view(asked)
         if view is None:
             return unknown()
-        if ask_about_now(self._engine(view), view):
+        if deciding.ask_about_now(self._engine(view), view):
             view = self._desks.view(asked) or view
         if view.gating:
             self._desks.judge_again(asked)
@@ -216,8 +208,8 @@ class DecisionPages:
             return json_no("This browser was not shown this form. Reload the page.", 403)
         if view.state != "open":
             return json_no(f"{end_sentence(view)} Reload the page.", 409)
-        refuse_unseen(view, form)
-        comment = comment_in(view, answer, form)
+        deciding.refuse_unseen(view, form)
+        comment = deciding.comment_in(view, answer, form)
         engine, person = self._engine(view), self._person(session)
         return JSONResponse(self._signing.ask(engine, view.request, answer, comment, form, session, person))
 
@@ -240,14 +232,14 @@ class DecisionPages:
         now = self._desks.view(request.id) or view
         return self._request_page(now, session, Notice("no" if bad else "yes", text))
 
-    def _give(self, view: DecisionView, answer: Answer, form: Form, session: str) -> None:
+    def _give(self, view: DecisionView, answer: deciding.Answer, form: Form, session: str) -> None:
         stored, engine, phrase = view.request, self._engine(view), form.get("phrase", "")
-        refuse_unseen(view, form)
-        comment = comment_in(view, answer, form)
+        deciding.refuse_unseen(view, form)
+        comment = deciding.comment_in(view, answer, form)
         if form.get("assertion"):
             by, statement = self._signing.verify_signed(engine, stored, answer, form, session, self._person(session))
             signed = statement.values  # what was signed counts, not the form
-            record_answer(
+            deciding.record_answer(
                 engine,
                 by,
                 view,
@@ -263,14 +255,14 @@ class DecisionPages:
         refuse_pin(asks_pin=self._asks_pin)
         by = person_in(engine, form)
         sha256, to = form.get("sha256") or "?", form.get("to", "")
-        record_answer(engine, by, view, answer, comment, sha256=sha256, phrase=phrase, to=to)
+        deciding.record_answer(engine, by, view, answer, comment, sha256=sha256, phrase=phrase, to=to)
 
     def _refusal_page(self, view: DecisionView, refused: Refused, session: str, form: Form) -> Response:
         """The current page, with the reason why nothing was decided. A stale request links to the open one."""
         text = f"Nothing was decided. {refused.message}"
         now = self._desks.view(view.request.id)
         if refused.code == "stale_revision":
-            changed = changed_files(self._engine(view), view, refused)
+            changed = deciding.changed_files(self._engine(view), view, refused)
             text += f" Changed since then: {', '.join(changed[:MOST_NAMES])}." if changed else ""
             self._desks.judge_again(view.request.id)
             now = self._desks.view(now.newer) if now is not None and now.newer else now

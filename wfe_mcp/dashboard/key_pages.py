@@ -24,24 +24,7 @@ from wfe_mcp.dashboard.decision_page import SCRIPT
 from wfe_mcp.dashboard.fields import hidden, passkey_button
 from wfe_mcp.dashboard.guard import SCRIPTED
 from wfe_mcp.dashboard.html import Html, document, tag
-from wfe_mcp.engine.approvals.approvers import (
-    ApproverChange,
-    ApproverKey,
-    Signer,
-    by_passkey,
-    drop_request,
-    pin_change,
-    request_key,
-    requested_keys,
-)
-from wfe_mcp.engine.approvals.passkeys import (
-    Assertion,
-    Site,
-    asking_for_key,
-    asking_for_signature,
-    created_key,
-    verify_assertion,
-)
+from wfe_mcp.engine.approvals import approvers, passkeys
 from wfe_mcp.views.approvals.approvers import pinned_view
 
 if TYPE_CHECKING:
@@ -63,7 +46,7 @@ class KeyPages:
         engines: Engines,
         sessions: Sessions,
         challenges: Challenges,
-        site: Site,
+        site: passkeys.Site,
         login_of: Callable[[str], Login],
     ) -> None:
         self._engines, self._sessions, self._challenges = engines, sessions, challenges
@@ -75,7 +58,7 @@ class KeyPages:
         if engine is None:
             return unknown()
         login, view = self._login_of(session), pinned_view(engine, at_server=True)
-        waits = requested_keys(engine).values()
+        waits = approvers.requested_keys(engine).values()
         may = view.installed and login.is_("approver", engine.project_id)
         mine = not view.fault and in_force(engine).passkeys_of(self._signer(login))
         rows = [tag("li", f"{key['name']}, since {key['added_at']}, pinned by {key['let_in_by']}") for key in view.keys]
@@ -108,20 +91,20 @@ class KeyPages:
         if (do, step) == ("request", "key"):
             making = Making(login.person.name, secrets.token_hex(32))
             known = in_force(engine).passkeys
-            options = asking_for_key(
+            options = passkeys.asking_for_key(
                 self._site, making.name, secrets.token_bytes(16), bytes.fromhex(making.once), known
             )
             return JSONResponse({"ceremony": self._challenges.begin(session, name, making), "options": options})
         if (do, step) == ("request", "sign"):
             return JSONResponse({"ceremony": form.get("ceremony", ""), "options": None})
-        key, before = requested_keys(engine).get(form.get("id", "")), in_force(engine)
+        key, before = approvers.requested_keys(engine).get(form.get("id", "")), in_force(engine)
         own = before.passkeys_of(self._signer(login))
         if key is None or not own:
             raise Refused(
                 "conflict", "This key does not wait any more, or none of yours is pinned.", "Reload the page."
             )
         sign = ChangeToSign(before, "add", key, now_of(engine))
-        options = asking_for_signature(self._site, sign.statement, own)
+        options = passkeys.asking_for_signature(self._site, sign.statement, own)
         return JSONResponse({"ceremony": self._challenges.begin(session, name, sign), "options": options})
 
     def change(self, request: Request, form: Mapping[str, str], session: str) -> Response:
@@ -132,21 +115,23 @@ class KeyPages:
         login, name = self._login_of(session), f"{do} {engine.project_id}"
         if do == "request":
             making = self._challenges.take(session, name, form.get("ceremony", ""), Making)
-            passkey = created_key(form.get("key", ""), bytes.fromhex(making.once), self._site)
-            key = ApproverKey(
+            passkey = passkeys.created_key(form.get("key", ""), bytes.fromhex(making.once), self._site)
+            key = approvers.ApproverKey(
                 id=passkey.id, name=login.person.name, public_key=passkey.public_key, origin=self._site.of_key
             )
-            request_key(engine, login.person.by, key)
+            approvers.request_key(engine, login.person.by, key)
         else:
             sign = self._challenges.take(session, name, form.get("ceremony", ""), ChangeToSign)
-            assertion = Assertion.of_browser(read_json(form.get("assertion", "")))
+            assertion = passkeys.Assertion.of_browser(read_json(form.get("assertion", "")))
             signer = sign.before.passkeys_of(self._signer(login)).get(assertion.id)
             if signer is None:
                 raise Refused("needs_human", "This passkey is not pinned here as yours.", "Sign with one that is.")
-            verify_assertion(assertion, sign.statement, signer.public_key, self._site)
-            change = ApproverChange(do="add", key=sign.key, at=sign.at, signed_by=signer.id, assertion=assertion)
-            pin_change(engine, by_passkey(signer), sign.before, change)
-            drop_request(engine, login.person.by, sign.key)
+            passkeys.verify_assertion(assertion, sign.statement, signer.public_key, self._site)
+            change = approvers.ApproverChange(
+                do="add", key=sign.key, at=sign.at, signed_by=signer.id, assertion=assertion
+            )
+            approvers.pin_change(engine, approvers.by_passkey(signer), sign.before, change)
+            approvers.drop_request(engine, login.person.by, sign.key)
         return RedirectResponse(f"/approvers/{engine.project_id}", 303)
 
     def _project_of_form(self, request: Request, form: Mapping[str, str], session: str) -> Engine | None:
@@ -155,10 +140,10 @@ class KeyPages:
         is_shown = do in {"request", "accept"} and self._sessions.accepts(session, f"{do} {project}", form)
         return self._engines.by_id(project) if is_shown else None
 
-    def _signer(self, login: Login) -> Signer:
-        return Signer(self._site, login.person.name)
+    def _signer(self, login: Login) -> approvers.Signer:
+        return approvers.Signer(self._site, login.person.name)
 
-    def _accept(self, engine: Engine, key: ApproverKey, session: str) -> Html:
+    def _accept(self, engine: Engine, key: approvers.ApproverKey, session: str) -> Html:
         return self._form(engine, "accept", session, hidden("id", key.id), *passkey_button(f"Pin {key.name}", "yes"))
 
     def _make(self, engine: Engine, name: str, session: str) -> Html:

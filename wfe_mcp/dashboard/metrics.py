@@ -20,16 +20,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    ProcessCollector,
-    disable_created_metrics,
-    generate_latest,
-)
+import prometheus_client as prometheus
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -60,35 +51,37 @@ _OBSERVED = {
 class Metrics:
     """The metrics of one process, with a registry of their own, or of the processes that share a folder."""
 
-    media_type = CONTENT_TYPE_LATEST
+    media_type = prometheus.CONTENT_TYPE_LATEST
 
     def __init__(self, engine: Engine, access: Access) -> None:
-        disable_created_metrics()
+        prometheus.disable_created_metrics()
         self._engine, self._access = engine, access
-        own = self._registry = CollectorRegistry()
+        own = self._registry = prometheus.CollectorRegistry()
         self._figures = _Figures(engine)
         self.is_shared = "PROMETHEUS_MULTIPROC_DIR" in engine.environment
         if not self.is_shared:
-            ProcessCollector(registry=own)
+            prometheus.ProcessCollector(registry=own)
             own.register(self._figures)
-        self._slots = Gauge(
+        self._slots = prometheus.Gauge(
             "wfe_worker_slots",
             "Jobs that can be worked at once.",
             ["queue", "state"],
             registry=own,
             multiprocess_mode="livesum",
         )
-        self._connections = Gauge(
+        self._connections = prometheus.Gauge(
             "wfe_database_connections",
             "Connections with the database.",
             ["state"],
             registry=own,
             multiprocess_mode="livesum",
         )
-        self._ended: dict[str, tuple[Counter, Histogram]] = {}
+        self._ended: dict[str, tuple[prometheus.Counter, prometheus.Histogram]] = {}
         for kind, (name, label, what) in _OBSERVED.items():
-            number = Counter(f"{name}s", f"{what}, by how they ended.", [label, "code"], registry=self._registry)
-            seconds = Histogram(
+            number = prometheus.Counter(
+                f"{name}s", f"{what}, by how they ended.", [label, "code"], registry=self._registry
+            )
+            seconds = prometheus.Histogram(
                 f"{name}_seconds", f"{what}: how long they took.", [label], buckets=_BUCKETS, registry=self._registry
             )
             self._ended[kind] = number, seconds
@@ -108,11 +101,11 @@ class Metrics:
         """All of them. Refuses ``unavailable``: the database does not answer."""
         self.note()
         if not self.is_shared:
-            return generate_latest(self._registry)
-        every = CollectorRegistry()
+            return prometheus.generate_latest(self._registry)
+        every = prometheus.CollectorRegistry()
         MultiProcessCollector(every)
         every.register(self._figures)
-        return generate_latest(every)
+        return prometheus.generate_latest(every)
 
     def note(self) -> None:
         """Note what this process has now."""

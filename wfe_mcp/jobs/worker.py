@@ -29,18 +29,9 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.artifacts.isolated import CheckAbandoned
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.observing import Observation, observe
+from wfe_mcp.jobs import job_context
 from wfe_mcp.jobs.completion import ApplyFailed, Completion, GaveUp
 from wfe_mcp.jobs.heartbeat import Heartbeat, Running, take_over
-from wfe_mcp.jobs.job_context import (
-    ChildStopped,
-    Handler,
-    JobContext,
-    Outcome,
-    RetryLater,
-    Suspended,
-    log_fault,
-    mark_of,
-)
 from wfe_mcp.jobs.limits import Slots, WorkLimits
 from wfe_mcp.jobs.process_tree import end_process_tree
 from wfe_mcp.store import Store, Tx
@@ -69,7 +60,7 @@ class Worker:
         self,
         store_factory: Callable[[], Store],
         identity: ProcessIdentity,
-        handlers: Mapping[str, Handler],
+        handlers: Mapping[str, job_context.Handler],
         clock: Callable[[], datetime],
         queues: Sequence[str],
         *,
@@ -191,7 +182,7 @@ class Worker:
                 pause_s, logged = self._sweep_s if self.is_delivered else self._poll_s, ""
             except Exception as fault:
                 if str(fault) != logged:  # an outage of a night is one line, not one a second
-                    log_fault("the job table could not be read; it is tried again until it can be", fault)
+                    job_context.log_fault("the job table could not be read; it is tried again until it can be", fault)
                 pause_s, logged = self._poll_s, str(fault)
             self._wakeup.wait(pause_s)
             self._wakeup.clear()
@@ -277,31 +268,33 @@ class Worker:
                 running.stop.ask("shutdown")
             if job.tries > 1:
                 # The previous claim may have ended by its lease alone; its children must not run beside this one's.
-                end_process_tree(None, None, mark_of(job.id, job.fence - 1))
-            end = self._handle(JobContext(job, store, running.stop, running.progress), endings, limit_s)
+                end_process_tree(None, None, job_context.mark_of(job.id, job.fence - 1))
+            end = self._handle(job_context.JobContext(job, store, running.stop, running.progress), endings, limit_s)
             self._survive(end)
 
-    def _handle(self, context: JobContext, endings: Completion, limit_s: float | None) -> Callable[[], object]:
+    def _handle(
+        self, context: job_context.JobContext, endings: Completion, limit_s: float | None
+    ) -> Callable[[], object]:
         """Run the handler. Returns the call that ends the claim."""
         job = context.job
         with observe("job", job.kind, str(job.payload.get(TRACED, ""))) as observation:
             return self._handle_observed(context, endings, limit_s, observation)
 
     def _handle_observed(
-        self, context: JobContext, endings: Completion, limit_s: float | None, observation: Observation
+        self, context: job_context.JobContext, endings: Completion, limit_s: float | None, observation: Observation
     ) -> Callable[[], object]:
         job = context.job
         try:
             outcome = self._handlers[job.kind](context)
-        except ChildStopped:
+        except job_context.ChildStopped:
             observation.code = "stopped"
             return lambda: self._end_stopped(job, context.stop.reason, endings, limit_s)
         except CheckAbandoned:
             observation.code = "stopped"
             return lambda: self._end_stopped(job, "shutdown", endings, limit_s)
-        except Suspended as suspended:
-            outcome, observation.code = Outcome({"suspended": str(suspended)}), "suspended"
-        except RetryLater as later:
+        except job_context.Suspended as suspended:
+            outcome, observation.code = job_context.Outcome({"suspended": str(suspended)}), "suspended"
+        except job_context.RetryLater as later:
             reason, after_s, observation.code = str(later), later.after_s, "retry"
             return lambda: endings.fail(job, reason, after_s)
         except Refused as refused:
@@ -317,7 +310,7 @@ class Worker:
             return lambda: endings.fail(job, reason)
         return lambda: self._end_done(job, outcome, endings)
 
-    def _end_done(self, job: JobRecord, outcome: Outcome, endings: Completion) -> object:
+    def _end_done(self, job: JobRecord, outcome: job_context.Outcome, endings: Completion) -> object:
         try:
             is_written = endings.complete(job, outcome)
         except ApplyFailed as exc:
@@ -327,7 +320,7 @@ class Worker:
             try:
                 outcome.afterwards()
             except Exception as fault:
-                log_fault(f"the follow-up of job {job.id} ({job.kind}) failed", fault)
+                job_context.log_fault(f"the follow-up of job {job.id} ({job.kind}) failed", fault)
         return is_written
 
     def _end_stopped(self, job: JobRecord, reason: str, endings: Completion, limit_s: float | None) -> object:
@@ -347,7 +340,7 @@ class Worker:
             try:
                 end()
             except Exception as fault:
-                log_fault("a job could not be ended yet", fault)
+                job_context.log_fault("a job could not be ended yet", fault)
                 time.sleep(_STORE_PAUSE_S * 2**number)
             else:
                 return

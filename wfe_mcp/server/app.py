@@ -16,21 +16,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import mcp.server.mcpserver.server as sdk_server
+import mcp_types
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import NotificationOptions
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.session import ServerSession
 from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp.shared.exceptions import MCPError
-from mcp_types import (
-    INVALID_PARAMS,
-    CallToolResult,
-    GetPromptResult,
-    InputRequiredResult,
-    ListRootsRequest,
-    ListRootsResult,
-    Resource,
-)
 
 from wfe_mcp import __version__
 from wfe_mcp.core.errors import Refused, nearest_hint
@@ -109,26 +101,26 @@ class WfeServer(MCPServer[None]):
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[None, Any] | None = None
-    ) -> CallToolResult | InputRequiredResult:
+    ) -> mcp_types.CallToolResult | mcp_types.InputRequiredResult:
         """Answer one call, with an envelope or with a question to the user through the client."""
         assert context is not None  # the SDK always passes it; no code here calls tools
         with observe("tool", name if name in self._tools else "unknown") as observation:
             try:
                 if self._must_ask_roots(context):
-                    return InputRequiredResult(input_requests={ROOTS_KEY: ListRootsRequest()})
+                    return mcp_types.InputRequiredResult(input_requests={ROOTS_KEY: mcp_types.ListRootsRequest()})
                 answered = await self._answer_call(name, arguments, context)
             except MCPError:
                 raise
             except Exception as failed:
                 answered = await self._refusal(refused_by(failed, name), arguments, context)
-            if isinstance(answered, InputRequiredResult):
+            if isinstance(answered, mcp_types.InputRequiredResult):
                 return answered
             observation.code = "ok" if answered.error is None else answered.error.code
             return tool_result(answered)
 
     async def get_prompt(
         self, name: str, arguments: dict[str, Any] | None = None, context: Context[None, Any] | None = None
-    ) -> GetPromptResult | InputRequiredResult:
+    ) -> mcp_types.GetPromptResult | mcp_types.InputRequiredResult:
         """The prompt, or an error of the caller: the SDK takes an unknown name and a missing argument for bugs and logs them."""
         try:
             return await super().get_prompt(name, arguments, context)
@@ -140,13 +132,17 @@ class WfeServer(MCPServer[None]):
             elif unknown := sorted({*(arguments or {})} - {*takes[name]}):
                 why = f"{unknown[0][:100]!r} is not an argument of it."
                 hint = nearest_hint(unknown[0], takes[name], f"It takes: {', '.join(takes[name])}.")
-            raise MCPError(INVALID_PARAMS, f"Prompt {name[:100]!r} cannot be given: {why} {hint}".rstrip()) from None
+            raise MCPError(
+                mcp_types.INVALID_PARAMS, f"Prompt {name[:100]!r} cannot be given: {why} {hint}".rstrip()
+            ) from None
 
-    async def list_resources(self) -> list[Resource]:
+    async def list_resources(self) -> list[mcp_types.Resource]:
         """The fixed addresses, and the open runs once the project is open."""
         return [*await super().list_resources(), *await open_runs(self.place)]
 
-    async def _answer_call(self, name: str, arguments: dict[str, Any], context: Ctx) -> Envelope | InputRequiredResult:
+    async def _answer_call(
+        self, name: str, arguments: dict[str, Any], context: Ctx
+    ) -> Envelope | mcp_types.InputRequiredResult:
         tool = self._tools.get(name)
         if tool is None:
             raise unknown_tool(name, list(self._tools))
@@ -156,7 +152,7 @@ class WfeServer(MCPServer[None]):
         if name != "status" or accepted.get("run"):  # otherwise ``_begin`` starts it after the answer
             self._start(no_roots)
         call = ToolRequest(engine, self.place, self.place.by or by_client(context), context, self._go_on)
-        return cast("Envelope | InputRequiredResult", await tool.fn(call=call, **accepted))
+        return cast("Envelope | mcp_types.InputRequiredResult", await tool.fn(call=call, **accepted))
 
     async def _refusal(self, refused: Refused, arguments: dict[str, Any], context: Ctx) -> Envelope:
         try:
@@ -222,6 +218,6 @@ class WfeServer(MCPServer[None]):
 
     async def _roots(self, context: Ctx) -> Sequence[str]:
         brought = (context.input_responses or {}).get(ROOTS_KEY)
-        if isinstance(brought, ListRootsResult):
+        if isinstance(brought, mcp_types.ListRootsResult):
             return [str(root.uri) for root in brought.roots]
         return await roots_of(context.session)

@@ -18,17 +18,11 @@ from functools import partial
 from typing import Any
 
 import anyio
+import mcp_types
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.session import ServerSession
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourcesListChanged, ResourceUpdated
-from mcp_types import (
-    EmptyResult,
-    SubscribeRequestParams,
-    SubscriptionsListenRequestParams,
-    SubscriptionsListenResult,
-    UnsubscribeRequestParams,
-)
 
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.server.project_session import ProjectSession
@@ -65,9 +59,9 @@ class RunChanges:
 
     def serve(self, low: Server[Any]) -> None:
         """Register the requests of rule 1."""
-        low.add_request_handler("resources/subscribe", SubscribeRequestParams, self._subscribe)
-        low.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, self._unsubscribe)
-        low.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, self._listen)
+        low.add_request_handler("resources/subscribe", mcp_types.SubscribeRequestParams, self._subscribe)
+        low.add_request_handler("resources/unsubscribe", mcp_types.UnsubscribeRequestParams, self._unsubscribe)
+        low.add_request_handler("subscriptions/listen", mcp_types.SubscriptionsListenRequestParams, self._listen)
 
     def meet(self, session: ServerSession) -> None:
         """Note the session of a handshake client, which hears outside of its requests. Over HTTP it ends with each of them."""
@@ -140,20 +134,24 @@ class RunChanges:
         if self._place.is_open:
             await self._look()
 
-    async def _subscribe(self, ctx: ServerRequestContext[Any, Any], params: SubscribeRequestParams) -> EmptyResult:
+    async def _subscribe(
+        self, ctx: ServerRequestContext[Any, Any], params: mcp_types.SubscribeRequestParams
+    ) -> mcp_types.EmptyResult:
         self.meet(ctx.session)
         await self._look_first()
         self._subscribed.add(str(params.uri))
-        return EmptyResult()
+        return mcp_types.EmptyResult()
 
-    async def _unsubscribe(self, ctx: ServerRequestContext[Any, Any], params: UnsubscribeRequestParams) -> EmptyResult:
+    async def _unsubscribe(
+        self, ctx: ServerRequestContext[Any, Any], params: mcp_types.UnsubscribeRequestParams
+    ) -> mcp_types.EmptyResult:
         del ctx
         self._subscribed.discard(str(params.uri))
-        return EmptyResult()
+        return mcp_types.EmptyResult()
 
     async def _listen(
-        self, ctx: ServerRequestContext[Any, Any], params: SubscriptionsListenRequestParams
-    ) -> SubscriptionsListenResult:
+        self, ctx: ServerRequestContext[Any, Any], params: mcp_types.SubscriptionsListenRequestParams
+    ) -> mcp_types.SubscriptionsListenResult:
         uris = tuple(params.notifications.resource_subscriptions or ())
         await self._look_first()
         self._listened.append(uris)

@@ -13,18 +13,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from sqlalchemy import (
-    Column,
-    ColumnElement,
-    Connection,
-    Executable,
-    Table,
-    bindparam,
-    exists,
-    literal_column,
-    select,
-    text,
-)
+import sqlalchemy as sa
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunState
@@ -49,9 +38,9 @@ OURS = RUN.c.origin_sha256.is_(None)
 _ITS_RUN = RUN.alias("its_run")
 
 
-def is_of_ours(run_id: Column[Any]) -> ColumnElement[bool]:
+def is_of_ours(run_id: sa.Column[Any]) -> sa.ColumnElement[bool]:
     """The row belongs to no imported run; a row without a run counts as local."""
-    return ~exists().where(_ITS_RUN.c.id == run_id, _ITS_RUN.c.origin_sha256.is_not(None))
+    return ~sa.exists().where(_ITS_RUN.c.id == run_id, _ITS_RUN.c.origin_sha256.is_not(None))
 
 
 def in_steps(names: Sequence[P]) -> Iterator[Sequence[P]]:
@@ -59,19 +48,19 @@ def in_steps(names: Sequence[P]) -> Iterator[Sequence[P]]:
     return (names[start : start + 500] for start in range(0, len(names), 500))
 
 
-def bound(table: Table, *names: str) -> tuple[ColumnElement[bool], ...]:
+def bound(table: sa.Table, *names: str) -> tuple[sa.ColumnElement[bool], ...]:
     """Each of these columns equals the parameter of its name with a ``_`` after it (``run_id_``), which no column has."""
-    return tuple(table.c[name] == bindparam(f"{name}_") for name in names)
+    return tuple(table.c[name] == sa.bindparam(f"{name}_") for name in names)
 
 
-def equal_where_given(wanted: Iterable[tuple[Column[Any], object]]) -> list[ColumnElement[bool]]:
+def equal_where_given(wanted: Iterable[tuple[sa.Column[Any], object]]) -> list[sa.ColumnElement[bool]]:
     """Each column equals its value; a value of None asks for nothing."""
     return [column == value for column, value in wanted if value is not None]
 
 
-def without_index(column: Column[Any]) -> ColumnElement[Any]:
+def without_index(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
     """``column`` as an expression that no index has: SQLite's planner then takes the better index of another column."""
-    return literal_column(f"+{column}", column.type)
+    return sa.literal_column(f"+{column}", column.type)
 
 
 class Recent(Generic[V]):
@@ -127,7 +116,7 @@ class TransactionContext:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: sa.Connection,
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
         caches: Caches,
@@ -176,10 +165,10 @@ class RepositoryPart(Generic[P]):
         return self._of
 
 
-_LOCK_RUN = select(RUN.c.id).where(RUN.c.id == bindparam("run_")).with_for_update(key_share=True)
+_LOCK_RUN = sa.select(RUN.c.id).where(RUN.c.id == sa.bindparam("run_")).with_for_update(key_share=True)
 """FOR UPDATE would block every insert of a row that names the run."""
-_ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
-_BESIDE = text("SELECT pg_advisory_xact_lock_shared(hashtextextended(:name, 0))")
+_ALONE = sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+_BESIDE = sa.text("SELECT pg_advisory_xact_lock_shared(hashtextextended(:name, 0))")
 
 
 class Repository:
@@ -206,35 +195,39 @@ class Repository:
         if self.shared.locks_rows:
             self._connection.execute(_LOCK_RUN, {"run_": run_id})
 
-    def _all(self, record: Callable[..., R], statement: Executable, values: Mapping[str, Any] | None = None) -> list[R]:
+    def _all(
+        self, record: Callable[..., R], statement: sa.Executable, values: Mapping[str, Any] | None = None
+    ) -> list[R]:
         # All at once: a row that cannot be read would leave the statement open, and the connection at this moment.
         return [record(*row) for row in self._connection.execute(statement, values).all()]
 
     def _first(
-        self, record: Callable[..., R], statement: Executable, values: Mapping[str, Any] | None = None
+        self, record: Callable[..., R], statement: sa.Executable, values: Mapping[str, Any] | None = None
     ) -> R | None:
         row = self._connection.execute(statement, values).first()
         return None if row is None else record(*row)
 
-    def _run(self, statement: Executable, values: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None) -> int:
+    def _run(
+        self, statement: sa.Executable, values: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
+    ) -> int:
         """Execute a write; the number of rows affected. An empty list of rows writes nothing."""
         if isinstance(values, list) and not values:
             return 0
         return self._connection.execute(statement, values).rowcount
 
 
-def columns_for(record: type, table: Table) -> tuple[Column[Any], ...]:
+def columns_for(record: type, table: sa.Table) -> tuple[sa.Column[Any], ...]:
     """The columns of ``table`` in the order of the fields of ``record``, so that ``record(*row)`` fits."""
     return tuple(table.c[item.name] for item in fields(record))
 
 
-def row_from(record: "DataclassInstance", table: Table) -> dict[str, Any]:
+def row_from(record: "DataclassInstance", table: sa.Table) -> dict[str, Any]:
     """The values of those fields of ``record`` that are columns of ``table``."""
     return {name: getattr(record, name) for name in _shared_names(type(record), table)}
 
 
 @cache
-def _shared_names(kind: "type[DataclassInstance]", table: Table) -> tuple[str, ...]:
+def _shared_names(kind: "type[DataclassInstance]", table: sa.Table) -> tuple[str, ...]:
     return tuple(item.name for item in fields(kind) if item.name in table.c)
 
 

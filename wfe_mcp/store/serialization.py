@@ -21,19 +21,9 @@ from typing import Any, Required, TypedDict, TypeVar, get_type_hints
 
 from msgspec import MsgspecError, convert, json, to_builtins
 
+from wfe_mcp.core import events as e
 from wfe_mcp.core.attempt_states import STATES, AttemptStatus
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
-from wfe_mcp.core.events import (
-    EVENTS,
-    FORMER_NAMES,
-    ApprovalGiven,
-    Event,
-    GateJudged,
-    RollbackBegan,
-    RolledBack,
-    RunForked,
-    RunStarted,
-)
 from wfe_mcp.core.model import Attempt, RunState, Submission, Verdict
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.rollback_events import OF_THE_PROCESS
@@ -47,9 +37,9 @@ _APART: Mapping[type, frozenset[str]] = {
     RunSpec: frozenset({"index", "bodies"}),  # it builds these itself
     RunState: frozenset({"spec", "attempts", "derived"}),
     Attempt: frozenset({"state", "submission"}),
-    RunStarted: frozenset({"spec"}),
-    RunForked: frozenset({"state"}),
-    RolledBack: frozenset({"opened"}),
+    e.RunStarted: frozenset({"spec"}),
+    e.RunForked: frozenset({"state"}),
+    e.RolledBack: frozenset({"opened"}),
 }
 """Fields that are read and written apart from the others of their type."""
 _NEWER = ("anew", "blockers")
@@ -139,10 +129,10 @@ _SLACK_S = 0.25
 """A change is recorded a moment later than it was decided where the clock is coarse (``RunRepository.save``)."""
 
 
-def signed_form(event: Event, at: datetime) -> str:
+def signed_form(event: e.Event, at: datetime) -> str:
     """What ``event`` records, by its type and a sha256, whenever that is: its times are whole seconds from ``at``, when it was recorded."""
     values: dict[str, Any] = _load_json(payload_of(event))
-    if isinstance(event, RollbackBegan):
+    if isinstance(event, e.RollbackBegan):
         values = {name: value for name, value in values.items() if name not in OF_THE_PROCESS}
     for field in fields(event):
         if isinstance(moment := getattr(event, field.name), datetime):
@@ -150,42 +140,42 @@ def signed_form(event: Event, at: datetime) -> str:
     return f"{type(event).__name__} {sha256_hex(canonical_json(values).encode())}"
 
 
-def payload_of(event: Event) -> str:
+def payload_of(event: e.Event) -> str:
     """An event as canonical JSON, without its type."""
     values = _plain(event)
     match event:
-        case RunStarted():
+        case e.RunStarted():
             values["spec"] = _plain(event.spec)
-        case RunForked(state=state):
+        case e.RunForked(state=state):
             attempts = {path: _plain_attempts(attempt) for path, attempt in state.attempts.items()}
             values["state"] = {**_plain(state), "spec": _plain(state.spec), "attempts": attempts}
-        case RolledBack():
+        case e.RolledBack():
             values["opened"] = _plain_attempts(event.opened)
-        case GateJudged():
+        case e.GateJudged():
             values["verdict"]["kind"] = event.verdict.kind.value
-        case ApprovalGiven():
+        case e.ApprovalGiven():
             values = {name: value for name, value in values.items() if value or name not in {"person", "grant"}}
         case _:
             pass
     return canonical_json(values)
 
 
-def event_of(type_: str, payload: str) -> Event:
+def event_of(type_: str, payload: str) -> e.Event:
     """The event that ``payload_of`` wrote. ValueError for anything that no version of wfe-mcp wrote."""
-    name = FORMER_NAMES.get(type_, type_)
-    if name not in EVENTS:
+    name = e.FORMER_NAMES.get(type_, type_)
+    if name not in e.EVENTS:
         raise ValueError(f"no event is called {type_!r}")
-    kind, values = EVENTS[name], _load_json(payload)
-    if kind is RunForked:
+    kind, values = e.EVENTS[name], _load_json(payload)
+    if kind is e.RunForked:
         state = _read(values, _Forked)["state"]
         parts = _read(state, _ForkedState)
         attempts = {path: tuple(map(_attempt, rows)) for path, rows in parts["attempts"].items()}
         forked = RunState(**_own(RunState, state), spec=parts["spec"], attempts=attempts)
-        return RunForked(**_own(kind, values), state=forked)
-    if kind is RolledBack:
+        return e.RunForked(**_own(kind, values), state=forked)
+    if kind is e.RolledBack:
         opened = _read(values, _WithOpened)["opened"]
-        return RolledBack(**_own(kind, values), opened=tuple(map(_attempt, opened)))
-    if kind is GateJudged:
+        return e.RolledBack(**_own(kind, values), opened=tuple(map(_attempt, opened)))
+    if kind is e.GateJudged:
         values["verdict"] = with_outcome(_read(values, _WithVerdict)["verdict"])
     return _read(values, kind)
 
@@ -269,7 +259,7 @@ def _text(values: dict[str, Any]) -> str:
     return json.encode(values).decode()
 
 
-def _plain(value: RunSpec | RunState | Event) -> dict[str, Any]:
+def _plain(value: RunSpec | RunState | e.Event) -> dict[str, Any]:
     """The values of its own fields as JSON has them.
 
     They are read back first: 60 in a field of type float is written as 60.0, and nothing is written that cannot be read.
@@ -319,13 +309,13 @@ def _read(plain: object, kind: type[T]) -> T:
         raise ValueError(f"{kind.__name__}: {error}") from error
 
 
-def _own(kind: type[RunSpec | RunState | Attempt | Event], plain: object) -> dict[str, Any]:
+def _own(kind: type[RunSpec | RunState | Attempt | e.Event], plain: object) -> dict[str, Any]:
     """The values of the own fields of ``kind`` that JSON has as ``plain``, by name; those without one are left out."""
     return _read(plain, _row_of(kind))
 
 
 @cache
-def _row_of(kind: type[RunSpec | RunState | Attempt | Event]) -> Any:
+def _row_of(kind: type[RunSpec | RunState | Attempt | e.Event]) -> Any:
     """A type with the own fields of ``kind`` alone. msgspec cannot read the union of the states of an attempt."""
     hints = get_type_hints(kind)
     own = {
@@ -337,7 +327,7 @@ def _row_of(kind: type[RunSpec | RunState | Attempt | Event]) -> Any:
 
 
 @cache
-def _own_fields(kind: type[RunSpec | RunState | Attempt | Event]) -> tuple[Field[Any], ...]:
+def _own_fields(kind: type[RunSpec | RunState | Attempt | e.Event]) -> tuple[Field[Any], ...]:
     return tuple(field for field in fields(kind) if field.name not in _APART.get(kind, ()))
 
 

@@ -7,14 +7,7 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.cli.terminal.client_changes import (
-    change_view,
-    hook_changes,
-    hook_note,
-    path_for_people,
-    show_change,
-    wants_hooks,
-)
+from wfe_mcp.cli.terminal import client_changes
 from wfe_mcp.cli.terminal.client_places import not_connected, places_of, records_here
 from wfe_mcp.cli.terminal.confirm import read_typed_line, require_confirmation, user_agrees
 from wfe_mcp.clients import connect, files, launch, look
@@ -77,7 +70,7 @@ class ConnectionResult:
                 "file": str(entry.file),
                 "scope": entry.scope,
                 "command": [*self.plan.argv],
-                "changes": [change_view(change) for change in self.plan.changes],
+                "changes": [client_changes.change_view(change) for change in self.plan.changes],
                 "backups": self.kept,
             }
         if self.trial is not None:
@@ -129,7 +122,7 @@ class Connection:
         return {
             "client": self.client.name,
             "scope": self.scope,
-            "changes": [change_view(change) for change in self.changes],
+            "changes": [client_changes.change_view(change) for change in self.changes],
         }
 
 
@@ -212,10 +205,10 @@ def show_plan(screen: Screen, result: ConnectionResult, places: Places) -> None:
         screen.aside(f"{result.client.title}: {result.refusal.message} {for_person(result.refusal.hint)}", "yellow")
     elif result.plan is not None and result.plan.changes:
         for change in result.plan.changes:
-            show_change(screen, result.client.title, change, places)
+            client_changes.show_change(screen, result.client.title, change, places)
     elif result.plan is not None:
         screen.aside(
-            f"{result.client.title} is connected already ({path_for_people(result.plan.found.file, places)}); nothing to change.",
+            f"{result.client.title} is connected already ({client_changes.path_for_people(result.plan.found.file, places)}); nothing to change.",
         )
 
 
@@ -228,9 +221,10 @@ def finish(screen: Screen, outcomes: Sequence[ConnectionResult], places: Places,
             continue
         works = f"; a test start worked, {plural(len(connection.trial.tools), 'tool')}" if connection.trial else ""
         screen.aside(
-            f"Connected {connection.client.title} ({path_for_people(plan.found.file, places)}){works}.", "green"
+            f"Connected {connection.client.title} ({client_changes.path_for_people(plan.found.file, places)}){works}.",
+            "green",
         )
-        for note in filter(None, (plan.client.before, hook_note(plan), _token_note(plan.argv))):
+        for note in filter(None, (plan.client.before, client_changes.hook_note(plan), _token_note(plan.argv))):
             screen.aside(f"  In the client: {note}.")
         offers = plan.client.offers_permission(plan.found.shape)
         if not plan.allow and not (offers and connect.is_allowed(plan.found, places)):
@@ -247,7 +241,7 @@ def finish(screen: Screen, outcomes: Sequence[ConnectionResult], places: Places,
     if commit:
         screen.aside(f"To share with your team, commit {' '.join(commit)}")
     private = [
-        path_for_people(connection.plan.found.file, places)
+        client_changes.path_for_people(connection.plan.found.file, places)
         for connection in done
         if connection.plan and _is_private(connection.plan, places)
     ]
@@ -255,10 +249,10 @@ def finish(screen: Screen, outcomes: Sequence[ConnectionResult], places: Places,
         file
         for connection in done
         if connection.plan
-        for file in hook_changes(connection.plan)
+        for file in client_changes.hook_changes(connection.plan)
         if file.is_relative_to(places.root)
     ]
-    private = list(dict.fromkeys([*private, *(path_for_people(file, places) for file in hooked)]))
+    private = list(dict.fromkeys([*private, *(client_changes.path_for_people(file, places) for file in hooked)]))
     if private:
         screen.aside(f"Do not commit {' '.join(private)}: the command is a path of this machine.", "yellow")
 
@@ -266,13 +260,13 @@ def finish(screen: Screen, outcomes: Sequence[ConnectionResult], places: Places,
 def to_commit(outcomes: Sequence[ConnectionResult], places: Places) -> list[str]:
     """The files of the project that a team can share."""
     paths = [
-        path_for_people(change.file, places)
+        client_changes.path_for_people(change.file, places)
         for outcome in outcomes
         if outcome.plan is not None
         for change in outcome.plan.changes
         if change.file.is_relative_to(places.root)
         and not (change.file == outcome.plan.found.file and _is_private(outcome.plan, places))
-        and change.file not in hook_changes(outcome.plan)
+        and change.file not in client_changes.hook_changes(outcome.plan)
     ]
     return list(dict.fromkeys(paths))
 
@@ -325,13 +319,14 @@ def _answers(places: Places, todo: Sequence[ConnectionResult], wish: Wish) -> Wi
     if instructions is None:
         names = ", ".join(
             dict.fromkeys(
-                path_for_people(plan.client.instructions_file(places, plan.found.scope), places) for plan in plans
+                client_changes.path_for_people(plan.client.instructions_file(places, plan.found.scope), places)
+                for plan in plans
             )
         )
         instructions = not wish.yes and user_agrees(
             f"Add {len(connect.INSTRUCTIONS)} lines on when to use wfe to {names}?"
         )
-    wanted = wish.hooks if wish.hooks is not None else not wish.yes and wants_hooks(plans)
+    wanted = wish.hooks if wish.hooks is not None else not wish.yes and client_changes.wants_hooks(plans)
     return replace(wish, allow=allow, instructions=instructions, hooks=wanted)
 
 

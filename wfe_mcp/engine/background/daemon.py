@@ -23,17 +23,8 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Stage
 from wfe_mcp.core.outcomes import GateOutcome
-from wfe_mcp.engine.background import queues as questions
+from wfe_mcp.engine.background import queues
 from wfe_mcp.engine.background.processes import register_process
-from wfe_mcp.engine.background.queues import (
-    QUEUES,
-    SLOTS,
-    end_for_person,
-    known_queues,
-    queue_names,
-    work_limits,
-    work_question,
-)
 from wfe_mcp.engine.evaluation import second_opinion
 from wfe_mcp.engine.evaluation.opinion_by_hand import WaitsForPerson
 from wfe_mcp.engine.evaluation.opinion_gate import Outage
@@ -68,7 +59,7 @@ _ASK_S = 0.2
 class Workers:
     """The workers of this process. ``engine``: of the project it was started in; ``everywhere``: of all projects."""
 
-    def __init__(self, engine: Engine, kinds: Sequence[str] = QUEUES, *, everywhere: bool = False) -> None:
+    def __init__(self, engine: Engine, kinds: Sequence[str] = queues.QUEUES, *, everywhere: bool = False) -> None:
         self._engine, self._kinds, self._everywhere = engine, tuple(kinds), everywhere
         self._workers: dict[str, Worker] = {}
         self._engines: list[Engine] = []
@@ -99,7 +90,7 @@ class Workers:
             if not self._workers:
                 self._begin(self._engine)
             return
-        wanted = questions.projects_with_jobs(self._engine) - self._workers.keys() - self._left_alone
+        wanted = queues.projects_with_jobs(self._engine) - self._workers.keys() - self._left_alone
         with self._engine.store.read() as tx:
             roots = tx.projects.roots(sorted(wanted))
         for project, root in roots.items():
@@ -140,7 +131,7 @@ class Workers:
 _FILES_KEPT_AGAIN = 3
 
 
-def start_worker(engine: Engine, kinds: Sequence[str] = QUEUES, process: Process | None = None) -> Worker:
+def start_worker(engine: Engine, kinds: Sequence[str] = queues.QUEUES, process: Process | None = None) -> Worker:
     """A running worker of ``engine``; stop it with ``stop()`` before closing the engine. ``process``: what evidence says of it."""
     if process is not None:
         engine.state_of(ServerKey).process = process
@@ -149,18 +140,18 @@ def start_worker(engine: Engine, kinds: Sequence[str] = QUEUES, process: Process
     return worker
 
 
-def new_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
+def new_worker(engine: Engine, kinds: Sequence[str] = queues.QUEUES) -> Worker:
     """A worker of ``engine`` for queues of these kinds; it runs a job when ``work_one`` is called."""
-    kinds = [kind for kind in kinds if SLOTS.get(kind, 1)]
-    queues, limits = queue_names(engine, kinds), work_limits(engine)
+    kinds = [kind for kind in kinds if queues.SLOTS.get(kind, 1)]
+    names, limits = queues.queue_names(engine, kinds), queues.work_limits(engine)
     worker = Worker(
         lambda: engine.store,
         engine.identity,
         _handlers(engine),
         engine.clock,
-        queues,
-        slots={queue: SLOTS[kind] for queue, kind in zip(queues, kinds, strict=True)},
-        frees=queue_names(engine, ("runner",)),
+        names,
+        slots={name: queues.SLOTS[kind] for name, kind in zip(names, kinds, strict=True)},
+        frees=queues.queue_names(engine, ("runner",)),
         gave_up=gave_up_of(engine),
         limits=limits,
         tend=partial(_plan_schedules, engine),
@@ -184,7 +175,7 @@ def _handlers(engine: Engine) -> dict[str, Handler]:
         "step": partial(work_step, engine),
         "files": partial(work_files, engine),
         second_opinion.JOB: partial(work_opinion, engine),
-        questions.JOB: partial(work_question, engine),
+        queues.JOB: partial(queues.work_question, engine),
         driven.JOB: partial(work_phase, engine),
         **dict.fromkeys((WEBHOOK, NOTICE, "schedule", "claim"), partial(_work_rare, engine)),
     }
@@ -193,7 +184,7 @@ def _handlers(engine: Engine) -> dict[str, Handler]:
 def unknown_jobs(engine: Engine) -> list[JobRecord]:
     """Jobs of this project that wait and that no worker of this version takes, as a newer one made them."""
     with engine.store.read() as tx:
-        jobs = tx.jobs.filter(statuses=(JobStatus.QUEUED,), queues=known_queues(engine, tx))
+        jobs = tx.jobs.filter(statuses=(JobStatus.QUEUED,), queues=queues.known_queues(engine, tx))
     known = _handlers(engine)
     return [job for job in jobs if job.kind not in known]
 
@@ -290,7 +281,7 @@ def _gave_up(engine: Engine, tx: Tx, job: JobRecord, reason: str) -> None:
     elif job.kind == "schedule":
         return  # the next time is enqueued as always
     elif job.cancel_reason is not None and job.kind != "gate":
-        end_for_person(engine, tx, job, reason)
+        queues.end_for_person(engine, tx, job, reason)
     elif job.kind == "step":
         look_again(engine, tx, job)
     elif job.kind == driven.JOB:

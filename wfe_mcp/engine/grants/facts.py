@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 from wfe_mcp.core.approval_guards import gate_of
 from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, RunStatus, Stage
 from wfe_mcp.core.paths import PhasePath, declared_path
-from wfe_mcp.engine.grants.grants import Grant, GrantUse, grant_named, grants_of, keep_use, place_fault, uses_of
+from wfe_mcp.engine.grants import grants
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.workflow.expressions import ExpressionError, Expressions
 from wfe_mcp.workspace.git.file_facts import LINK
@@ -46,7 +46,7 @@ class NotGranted(Exception):
     """The grant does not approve this. Its text says why."""
 
 
-def caller_of(grant: Grant) -> By:
+def caller_of(grant: grants.Grant) -> By:
     """Who approves where ``grant`` is used."""
     return By(grant.name, Channel.GRANT, Assurance[grant.assurance.upper()])
 
@@ -91,7 +91,7 @@ def holds(when: str, facts: Mapping[str, Any]) -> bool:
     return Expressions(facts).is_true(when, facts)
 
 
-def why_not(grant: Grant, shown: Mapping[str, Any]) -> str:
+def why_not(grant: grants.Grant, shown: Mapping[str, Any]) -> str:
     """Why ``grant`` does not approve what ``shown`` asks; empty where it does."""
     reason = _persons(shown)
     if reason:
@@ -134,7 +134,7 @@ def _persons(shown: Mapping[str, Any]) -> str:
     return next(filter(None, reasons), "")
 
 
-def is_about(grant: Grant, loaded: LoadedRun, phase: str) -> bool:
+def is_about(grant: grants.Grant, loaded: LoadedRun, phase: str) -> bool:
     """Whether ``grant`` is about this phase of the template, with the bytes, that the run works by."""
     same = (grant.template, grant.template_sha256) == (loaded.record.template, loaded.record.template_sha256)
     return same and grant.phase == declared_path(PhasePath(phase))
@@ -145,14 +145,14 @@ def inside_held(plan: CompiledTemplate, phase: str) -> bool:
     return any(phase.startswith(f"{path}.") for path in plan.held)
 
 
-def take_use(grant: Grant, shown: str, current: RunChange, path: PhasePath) -> dict[str, str]:
+def take_use(grant: grants.Grant, shown: str, current: RunChange, path: PhasePath) -> dict[str, str]:
     """Use ``grant`` for the open approval of ``path``, in the transaction of the approval: what the approval says of it.
 
     ``shown``: sha256 of the decision as it was shown. Raises ``NotGranted``.
     """
     tx, project = current.tx, current.run.project_id
     tx.secrets.alone("settings")  # uses are counted, then one more is taken
-    now, used = grant_named(tx, project, grant.id), uses_of(tx, project, grant.id)
+    now, used = grants.grant_named(tx, project, grant.id), grants.uses_of(tx, project, grant.id)
     state = now.state(len(used), current.at)
     if state != "live":
         raise NotGranted(f"it is {state}")
@@ -166,12 +166,12 @@ def take_use(grant: Grant, shown: str, current: RunChange, path: PhasePath) -> d
         raise NotGranted(reason)
     number = len(used) + 1
     at = current.at.isoformat(timespec="seconds")
-    use = GrantUse(number, current.run.id, path, attempt.number, attempt.gate, attempt.sha256 or "", shown, at)
-    keep_use(tx, project, now, use, SYSTEM, current.at)
+    use = grants.GrantUse(number, current.run.id, path, attempt.number, attempt.gate, attempt.sha256 or "", shown, at)
+    grants.keep_use(tx, project, now, use, SYSTEM, current.at)
     return {"grant": now.id, "comment": f"use {number} of {now.uses}"}
 
 
-def _gate_refused(grant: Grant, gate: GateSpec) -> str:
+def _gate_refused(grant: grants.Grant, gate: GateSpec) -> str:
     if gate.people > 1:
         return "several people approve this"
     if Assurance[gate.assurance.upper()] > Assurance[grant.assurance.upper()]:
@@ -193,7 +193,7 @@ def _taken_back(state: RunState, phase: str, attempt: int) -> str:
     return "an attempt was withdrawn or sent back" if is_taken_back else ""
 
 
-def _cancelled_since(tx: Tx, project: str, grant: Grant, at: datetime) -> str:
+def _cancelled_since(tx: Tx, project: str, grant: grants.Grant, at: datetime) -> str:
     """Which run of the template was cancelled since ``grant`` was given, up to ``at``."""
     page = tx.runs.page(project, grant.template, [RunStatus.CANCELLED], limit=_LOOKED_AT)
     begin = datetime.fromisoformat(grant.given_at)
@@ -203,13 +203,13 @@ def _cancelled_since(tx: Tx, project: str, grant: Grant, at: datetime) -> str:
     return f"run {run} of the template was cancelled since it was given" if run else ""
 
 
-def use_of(tx: Tx, loaded: LoadedRun, event: EventRecord) -> GrantUse | None:
+def use_of(tx: Tx, loaded: LoadedRun, event: EventRecord) -> grants.GrantUse | None:
     """The one use that an approval in the log of a run names; None without one, and of several."""
     payload = event.payload
     place = (loaded.record.id, payload["phase"], payload["attempt"], payload["gate"], payload["sha256"])
     uses = [
         use
-        for use in uses_of(tx, loaded.record.project_id, str(payload.get("grant")))
+        for use in grants.uses_of(tx, loaded.record.project_id, str(payload.get("grant")))
         if (use.run, use.phase, use.attempt, use.gate, use.sha256) == place
     ]
     return uses[0] if len(uses) == 1 else None
@@ -217,8 +217,8 @@ def use_of(tx: Tx, loaded: LoadedRun, event: EventRecord) -> GrantUse | None:
 
 def use_fault(tx: Tx, loaded: LoadedRun, event: EventRecord) -> str:
     """Why the approval in ``event`` is not one that a grant gave; empty where it is."""
-    grants = {grant.id: grant for grant in grants_of(tx, loaded.record.project_id)}
-    grant, use = grants.get(str(event.payload.get("grant"))), use_of(tx, loaded, event)
+    grants_by_id = {grant.id: grant for grant in grants.grants_of(tx, loaded.record.project_id)}
+    grant, use = grants_by_id.get(str(event.payload.get("grant"))), use_of(tx, loaded, event)
     if grant is None:
         return f"there is no grant {event.payload.get('grant')!r}"
     if use is None or not 1 <= use.number <= grant.uses or use.shown not in tx.seals.shown_hashes(loaded.record.id):
@@ -231,7 +231,7 @@ def use_fault(tx: Tx, loaded: LoadedRun, event: EventRecord) -> str:
         return f"it names another caller than grant {grant.id}"
     if not is_about(grant, loaded, use.phase):
         return f"grant {grant.id} is about another phase, or another version of the template"
-    if fault := place_fault(tx, loaded.record.project_id, grant, use.number):
+    if fault := grants.place_fault(tx, loaded.record.project_id, grant, use.number):
         return fault
     shown = cast("dict[str, Any]", tx.documents.load(use.shown))
     seen = (shown.get("run"), shown.get("phase"), shown.get("attempt"), shown.get("sha256"))

@@ -33,15 +33,7 @@ from wfe_mcp.engine.approvals.pin import BEGAN, PIN
 from wfe_mcp.engine.approvals.pin_reset import RESET, RESETS, RetiredKey
 from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
 from wfe_mcp.engine.grants.grants import GRANT
-from wfe_mcp.engine.integrity.approval_audit import (
-    TOO_FEW,
-    MoveKeys,
-    by_grant,
-    moved_by_passkey,
-    too_few_people,
-    unproven_by_grant,
-    unproven_by_passkey,
-)
+from wfe_mcp.engine.integrity import approval_audit
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.item_audit import item_changes
 from wfe_mcp.store.integrity.chained_log import SIGNED
@@ -140,12 +132,14 @@ def _run_rows(tx: Tx, run: RunId, before: tuple[int, str] | None) -> Iterator[_L
     """The events of a run, each with whether what it does needs a person."""
     state = RunState()
     rows, opinions = list(tx.events.log(run)), tx.opinions.of_run(run)
-    granted = by_grant(rows)
+    granted = approval_audit.by_grant(rows)
     by_hand = {opinion.id for opinion in opinions if (opinion.model, opinion.asked_by) == (MANUAL_MODEL, "gate")}
     events: Iterator[Any] = iter(()) if before is None else tx.events.core_events(run)
     for row in rows:
         needs, event = False, None
-        assurance = Assurance.AGENT if row.seq in granted else row.assurance  # it is judged by ``unproven_by_grant``
+        assurance = (
+            Assurance.AGENT if row.seq in granted else row.assurance
+        )  # it is judged by ``approval_audit.unproven_by_grant``
         if before is not None:
             try:
                 event = next(events)
@@ -228,7 +222,7 @@ def _judge(
     decisions: SignedDecisions,
     pinned: dict[str, str],
     retired: Sequence[RetiredKey] = (),
-    keys: MoveKeys | None = None,
+    keys: approval_audit.MoveKeys | None = None,
     *,
     is_ours: bool = True,
 ) -> Iterator[Discrepancy]:
@@ -320,14 +314,16 @@ _MOVES = {
 
 
 def _moved_events(
-    signed: SignedStatement, row: _LoggedEvent, by_seq: dict[int, _LoggedEvent], run: str, keys: MoveKeys
+    signed: SignedStatement, row: _LoggedEvent, by_seq: dict[int, _LoggedEvent], run: str, keys: approval_audit.MoveKeys
 ) -> tuple[set[int], str]:
     """The events of the move that ends with ``row``, or why what a passkey signed does not count there."""
     seq, hash_ = signed.statement.position("request")
     if signed.statement.run != run or seq not in by_seq or by_seq[seq].hash != hash_ or seq >= row.seq - 1:
         return set(), "its statement is about another place of the log"
     between = [by_seq[number] for number in range(seq + 1, row.seq) if number in by_seq]
-    return moved_by_passkey(signed, row.source, [(event.source, event.event) for event in between], *keys())
+    return approval_audit.moved_by_passkey(
+        signed, row.source, [(event.source, event.event) for event in between], *keys()
+    )
 
 
 def _signature(row: _LoggedEvent) -> Signature | None:
@@ -348,7 +344,10 @@ def _approvals_of(engine: Engine, tx: Tx, run: RunId, rows: Sequence[_LoggedEven
     """The approvals and rejections of a run that no passkey signed although one must have, or that no grant gave."""
     try:
         loaded, events = engine.load(tx, run), [row.source for row in rows]
-        return [*unproven_by_passkey(engine, tx, loaded, events), *unproven_by_grant(tx, loaded, events)]
+        return [
+            *approval_audit.unproven_by_passkey(engine, tx, loaded, events),
+            *approval_audit.unproven_by_grant(tx, loaded, events),
+        ]
     except Exception:  # rows that were tampered with can fail in any way: then nothing is proven
         return [Discrepancy("approval_unproven", "approvals by passkeys", _UNREADABLE, run)]
 
@@ -372,9 +371,9 @@ def _people_of(
         if all(gate.people == 1 for phase in spec.phases for gate in (*phase.gates_before, *phase.gates)):
             return []
         pinned = trusted_chain(tx, engine.project_id, keys.chain or PinnedChain())
-        return [*too_few_people(tx, run, [row.source for row in rows], pinned)]
+        return [*approval_audit.too_few_people(tx, run, [row.source for row in rows], pinned)]
     except Exception:  # rows that were tampered with can fail in any way: then nothing is proven
-        return [Discrepancy(TOO_FEW, "approvals by several people", _UNREADABLE, run)]
+        return [Discrepancy(approval_audit.TOO_FEW, "approvals by several people", _UNREADABLE, run)]
 
 
 def _by_passkey(engine: Engine, events: Sequence[SettingEvent], chain: PinnedChain | None) -> Iterator[int]:

@@ -25,19 +25,12 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.units import Progress, unheard
+from wfe_mcp.engine.integrity import run_verification
 from wfe_mcp.engine.integrity.anchoring import UNKNOWN, anchors_here
 from wfe_mcp.engine.integrity.decision_audit import SignedDecisions
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.evidence_audit import evidence_seals
 from wfe_mcp.engine.integrity.gate_audit import says_gates
-from wfe_mcp.engine.integrity.run_verification import (
-    Outside,
-    RunFindings,
-    discrepancies,
-    judge_run,
-    known_now,
-    unlike_files,
-)
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.identity import perhaps_of
 from wfe_mcp.engine.maintenance.restore_log import SetBack, set_backs
@@ -136,13 +129,13 @@ def verify(
     runs = _all_runs(engine) if ids is None else ids
     todo = _later(runs, after)
     with engine.store.read() as tx:
-        facts = known_now(engine, tx, anchored, approver)
+        facts = run_verification.known_now(engine, tx, anchored, approver)
         decisions = facts.decisions
         settings = [_chain(anchor.settings, anchor.at) for anchor in ours if anchor.settings]
-        findings = discrepancies("", tx.settings_log.problems(settings))
+        findings = run_verification.discrepancies("", tx.settings_log.problems(settings))
         work = [_chain(anchor.work, anchor.at) for anchor in ours if anchor.work]
-        findings += discrepancies("", tx.items.problems(project, work))
-        findings += discrepancies("", tx.verification.schema_problems())
+        findings += run_verification.discrepancies("", tx.items.problems(project, work))
+        findings += run_verification.discrepancies("", tx.verification.schema_problems())
         findings += decisions.findings
         findings += _deleted_runs(ours, set(runs), run, facts.pruned)
         findings += [
@@ -164,15 +157,15 @@ def verify(
     try:
         while done < len(todo):
             progress(done, len(todo))
-            batch, end = list[RunFindings](), time.monotonic() + _LONGEST_S
+            batch, end = list[run_verification.RunFindings](), time.monotonic() + _LONGEST_S
             with engine.store.read() as tx:
                 if tx.settings_log.tail() != facts.head:  # such as a new key, or a run that was pruned meanwhile
-                    facts = known_now(engine, tx, anchored, approver, facts.since)
+                    facts = run_verification.known_now(engine, tx, anchored, approver, facts.since)
                 while done + len(batch) < len(todo) and (not batch or time.monotonic() < end):
-                    batch.append(judge_run(engine, tx, todo[done + len(batch)], facts, outside, also))
+                    batch.append(run_verification.judge_run(engine, tx, todo[done + len(batch)], facts, outside, also))
             for judged in batch:
                 run_id = todo[done]
-                findings += (*judged.findings, *unlike_files(engine, run_id))
+                findings += (*judged.findings, *run_verification.unlike_files(engine, run_id))
                 decisions.add(judged.decisions)
                 seals.before += judged.before
                 behind += [run_id] if judged.is_behind else []
@@ -203,8 +196,10 @@ def verify(
     )
 
 
-def _by_run(engine: Engine, read: _Anchors, ours: Sequence[Anchor], restores: Sequence[SetBack]) -> Outside:
-    outside, beside = Outside(), {id(line) for line in read.lines or ()}
+def _by_run(
+    engine: Engine, read: _Anchors, ours: Sequence[Anchor], restores: Sequence[SetBack]
+) -> run_verification.Outside:
+    outside, beside = run_verification.Outside(), {id(line) for line in read.lines or ()}
     for anchor in ours:
         for run, head in anchor.runs.items():
             outside.named.setdefault(run, []).append(_chain(head, anchor.at))

@@ -13,18 +13,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.engine.credentials.stored import (
-    CredentialUse,
-    add_credential,
-    credentials,
-    delete_credential,
-    hand_out,
-    rotate_credential,
-)
+from wfe_mcp.engine.credentials import stored
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
-    from wfe_mcp.engine.credentials.stored import Scope
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.workspace.config.event_tables import WebhookSettings
     from wfe_mcp.workspace.config.trigger_tables import IncomingSettings
@@ -55,21 +47,21 @@ def signature(engine: Engine, name: str, hook: Signed, message_id: str, at: date
 def secrets_of(engine: Engine, name: str, hook: Signed) -> list[str]:
     """The valid secrets, the newest first. Refuses ``unavailable``: there is none, or it cannot be read."""
     names = valid_credentials(engine, name, hook)
-    opened = hand_out(engine, names, CredentialUse(f"{hook.signs} {name}"))
+    opened = stored.hand_out(engine, names, stored.CredentialUse(f"{hook.signs} {name}"))
     return [opened[credential].value for credential in names]
 
 
 def valid_credentials(engine: Engine, name: str, hook: Signed) -> list[str]:
     """The credentials that sign now, the newest first. Refuses ``unavailable``: there is none."""
     now, named = engine.clock(), credential_of(name, hook)
-    valid = {credential.name for credential in credentials(engine) if credential.state(now) != "expired"}
+    valid = {credential.name for credential in stored.credentials(engine) if credential.state(now) != "expired"}
     if named not in valid:
         why = f"The secret {named!r} that signs is not stored, or has expired."
         raise Refused("unavailable", why, f"Make one: wfe-mcp {hook.signs} rotate {name}")
     return [credential for credential in (named, _old(named)) if credential in valid]
 
 
-def rotate(engine: Engine, by: By, name: str, hook: Signed, given: str = "", scope: Scope = "project") -> str:
+def rotate(engine: Engine, by: By, name: str, hook: Signed, given: str = "", scope: stored.Scope = "project") -> str:
     """Keep a new secret, which is returned; the one before it signs beside it for a day. ``given``: one that a receiver made.
 
     ``scope``: whose credential a first secret is. Refuses one that is no secret of the specification.
@@ -81,18 +73,18 @@ def rotate(engine: Engine, by: By, name: str, hook: Signed, given: str = "", sco
             "That is no secret of a webhook.",
             f"It is whsec_ and {_LEAST_BYTES} to {_MOST_BYTES} bytes in base64; without --key-fd one is made.",
         )
-    named, there = credential_of(name, hook), {credential.name: credential for credential in credentials(engine)}
+    named, there = credential_of(name, hook), {credential.name: credential for credential in stored.credentials(engine)}
     if named not in there:
-        add_credential(engine, by, named, _KIND, {_PART: secret}, scope=scope, kept_in="stored")
+        stored.add_credential(engine, by, named, _KIND, {_PART: secret}, scope=scope, kept_in="stored")
         return secret
     if _old(named) in there:
-        delete_credential(engine, by, _old(named))
+        stored.delete_credential(engine, by, _old(named))
     known = there[named]
     if known.state(engine.clock()) != "expired":
-        before = {_PART: hand_out(engine, [named], CredentialUse(f"{hook.signs} {name}"))[named].value}
+        before = {_PART: stored.hand_out(engine, [named], stored.CredentialUse(f"{hook.signs} {name}"))[named].value}
         ends, scope, kept_in = engine.clock() + OVERLAP, known.scope, known.kept_in
-        add_credential(engine, by, _old(named), _KIND, before, scope=scope, kept_in=kept_in, expires_at=ends)
-    rotate_credential(engine, by, named, {_PART: secret}, scope=known.scope)
+        stored.add_credential(engine, by, _old(named), _KIND, before, scope=scope, kept_in=kept_in, expires_at=ends)
+    stored.rotate_credential(engine, by, named, {_PART: secret}, scope=known.scope)
     return secret
 
 

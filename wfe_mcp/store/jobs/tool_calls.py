@@ -9,20 +9,7 @@ from datetime import datetime
 from math import isfinite
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Integer,
-    Text,
-    bindparam,
-    case,
-    func,
-    insert,
-    literal_column,
-    or_,
-    select,
-    type_coerce,
-    update,
-)
+import sqlalchemy as sa
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.model import RunId
@@ -36,44 +23,44 @@ MAX_OUTPUT_CHARS = 200_000
 MAX_INPUT_CHARS = 100_000
 
 # The keys of the values decide the columns that this sets.
-_END = update(TOOL_CALL).where(TOOL_CALL.c.id == bindparam("id_"), TOOL_CALL.c.ok.is_(None))
-_NEW = insert(TOOL_CALL)
+_END = sa.update(TOOL_CALL).where(TOOL_CALL.c.id == sa.bindparam("id_"), TOOL_CALL.c.ok.is_(None))
+_NEW = sa.insert(TOOL_CALL)
 _KNOWN = insert_new(TOOL_CALL)
-_OF_ATTEMPT = select(ATTEMPT.c.attempt).where(*bound(ATTEMPT, "run_id", "phase", "attempt"))
-_TOOLS = select(*columns_for(ToolCallRecord, TOOL_CALL)).order_by(
-    TOOL_CALL.c.started_at, literal_column("tool_call.rowid")
+_OF_ATTEMPT = sa.select(ATTEMPT.c.attempt).where(*bound(ATTEMPT, "run_id", "phase", "attempt"))
+_TOOLS = sa.select(*columns_for(ToolCallRecord, TOOL_CALL)).order_by(
+    TOOL_CALL.c.started_at, sa.literal_column("tool_call.rowid")
 )
-_GIVEN = func.substr(func.coalesce(type_coerce(TOOL_CALL.c.input, Text), ""), 1, 300).label("given")
+_GIVEN = sa.func.substr(sa.func.coalesce(sa.type_coerce(TOOL_CALL.c.input, sa.Text), ""), 1, 300).label("given")
 _LIGHT = [_GIVEN if item.name == "given" else TOOL_CALL.c[item.name] for item in fields(ToolUse)]
 _USES = (
-    select(*_LIGHT)
-    .where(TOOL_CALL.c.run_id == bindparam("run_"), TOOL_CALL.c.started_at >= bindparam("since_"))
-    .order_by(TOOL_CALL.c.started_at, literal_column("tool_call.rowid"))
+    sa.select(*_LIGHT)
+    .where(TOOL_CALL.c.run_id == sa.bindparam("run_"), TOOL_CALL.c.started_at >= sa.bindparam("since_"))
+    .order_by(TOOL_CALL.c.started_at, sa.literal_column("tool_call.rowid"))
 )
 _TOTALS = (
-    select(
+    sa.select(
         TOOL_CALL.c.phase,
         TOOL_CALL.c.attempt,
         TOOL_CALL.c.name,
-        func.count(TOOL_CALL.c.id),
-        func.coalesce(func.sum(case((TOOL_CALL.c.ok.is_(False), 1), else_=0)), 0),
-        func.coalesce(func.sum(TOOL_CALL.c.duration_ms), 0),
+        sa.func.count(TOOL_CALL.c.id),
+        sa.func.coalesce(sa.func.sum(sa.case((TOOL_CALL.c.ok.is_(False), 1), else_=0)), 0),
+        sa.func.coalesce(sa.func.sum(TOOL_CALL.c.duration_ms), 0),
     )
-    .where(TOOL_CALL.c.run_id == bindparam("run_"))
+    .where(TOOL_CALL.c.run_id == sa.bindparam("run_"))
     .group_by(TOOL_CALL.c.phase, TOOL_CALL.c.attempt, TOOL_CALL.c.name)
-    .order_by(func.min(TOOL_CALL.c.started_at))
+    .order_by(sa.func.min(TOOL_CALL.c.started_at))
 )
 
 
-_ROW: ColumnElement[int] = literal_column("tool_call.rowid", Integer)
-_LAST_ROW = select(func.max(_ROW)).select_from(TOOL_CALL)
+_ROW: sa.ColumnElement[int] = sa.literal_column("tool_call.rowid", sa.Integer)
+_LAST_ROW = sa.select(sa.func.max(_ROW)).select_from(TOOL_CALL)
 _NEWS = (
-    select(
+    sa.select(
         _ROW.label("row"),
         *(TOOL_CALL.c[name] for name in ("id", "run_id", "phase", "attempt", "name", "ok", "duration_ms")),
     )
     .join(RUN, RUN.c.id == TOOL_CALL.c.run_id)
-    .where(or_(_ROW.op(">")(bindparam("after")), TOOL_CALL.c.id.in_(bindparam("open", expanding=True))))
+    .where(sa.or_(_ROW.op(">")(sa.bindparam("after")), TOOL_CALL.c.id.in_(sa.bindparam("open", expanding=True))))
     .order_by(_ROW)
     .limit(500)
 )

@@ -9,21 +9,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Select,
-    and_,
-    bindparam,
-    case,
-    desc,
-    exists,
-    func,
-    literal_column,
-    or_,
-    select,
-    text,
-    union_all,
-)
+import sqlalchemy as sa
 from sqlalchemy.exc import DataError
 
 from wfe_mcp.core.errors import Refused, nearest
@@ -37,108 +23,113 @@ OPEN_RUNS = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.
 """The statuses in which a run can still change by itself or by a decision."""
 
 _ALL = -1
-_NEWEST = (desc(RUN.c.created_at), desc(RUN.c.id))
-_SELECT = select(*columns_for(RunRecord, RUN))
-_ONE = _SELECT.where(RUN.c.id == bindparam("id_"))
+_NEWEST = (sa.desc(RUN.c.created_at), sa.desc(RUN.c.id))
+_SELECT = sa.select(*columns_for(RunRecord, RUN))
+_ONE = _SELECT.where(RUN.c.id == sa.bindparam("id_"))
 _OPEN = (
     # The time as it is stored, which is in order too, and can always be read.
-    select(RUN.c.id, text("run.created_at"))
+    sa.select(RUN.c.id, sa.text("run.created_at"))
     .where(
-        RUN.c.project_id == bindparam("project_id"),
-        RUN.c.status == bindparam("status_"),
+        RUN.c.project_id == sa.bindparam("project_id"),
+        RUN.c.status == sa.bindparam("status_"),
         RUN.c.archived_at.is_(None),
         OURS,
     )
     .order_by(*_NEWEST)
-    .limit(bindparam("limit_"))
+    .limit(sa.bindparam("limit_"))
 )
 _ARE_OPEN = (
-    RUN.c.project_id == bindparam("project_id"),
+    RUN.c.project_id == sa.bindparam("project_id"),
     RUN.c.status.in_(OPEN_RUNS),
     RUN.c.archived_at.is_(None),
     OURS,
 )
-_OPEN_TAILS = select(RUN.c.id, RUN.c.last_seq, RUN.c.last_hash).where(*_ARE_OPEN)
+_OPEN_TAILS = sa.select(RUN.c.id, RUN.c.last_seq, RUN.c.last_hash).where(*_ARE_OPEN)
 _ENDED_TAILS = (
-    select(RUN.c.id, RUN.c.created_at, RUN.c.last_seq, RUN.c.last_hash)
-    .where(RUN.c.project_id == bindparam("project_id"), RUN.c.ended_at.is_not(None), OURS)
+    sa.select(RUN.c.id, RUN.c.created_at, RUN.c.last_seq, RUN.c.last_hash)
+    .where(RUN.c.project_id == sa.bindparam("project_id"), RUN.c.ended_at.is_not(None), OURS)
     .order_by(RUN.c.ended_at.desc(), RUN.c.id.desc())
-    .limit(bindparam("most"))
+    .limit(sa.bindparam("most"))
 )
-_OPEN_TAILS_OF = _OPEN_TAILS.where(RUN.c.id.in_(bindparam("runs", expanding=True)))
+_OPEN_TAILS_OF = _OPEN_TAILS.where(RUN.c.id.in_(sa.bindparam("runs", expanding=True)))
 _MAY_HAVE_LOST = (
-    select(RUN.c.id)
+    sa.select(RUN.c.id)
     .where(
         *_ARE_OPEN,
-        or_(
+        sa.or_(
             RUN.c.going_back.is_not(None),
-            exists().where(
+            sa.exists().where(
                 ATTEMPT.c.run_id == RUN.c.id,
-                or_(
+                sa.or_(
                     ATTEMPT.c.status == AttemptStatus.GATING,
-                    and_(ATTEMPT.c.status == AttemptStatus.RUNNING, ATTEMPT.c.lease_until.is_(None)),
-                    and_(ATTEMPT.c.status == AttemptStatus.FAILED, ATTEMPT.c.repair.is_not(None)),
-                    and_(
+                    sa.and_(ATTEMPT.c.status == AttemptStatus.RUNNING, ATTEMPT.c.lease_until.is_(None)),
+                    sa.and_(ATTEMPT.c.status == AttemptStatus.FAILED, ATTEMPT.c.repair.is_not(None)),
+                    sa.and_(
                         ATTEMPT.c.status.not_in((AttemptStatus.COMPLETED, AttemptStatus.SUPERSEDED)),
-                        ATTEMPT.c.not_before <= bindparam("now"),
+                        ATTEMPT.c.not_before <= sa.bindparam("now"),
                     ),
                 ),
             ),
         ),
     )
     # Sorted without an index: for the index in this order SQLite would read every run of the project.
-    .order_by(desc(without_index(RUN.c.created_at)), desc(RUN.c.id))
+    .order_by(sa.desc(without_index(RUN.c.created_at)), sa.desc(RUN.c.id))
 )
 _STATUSES = sorted(RunStatus)
 
 
-def _literal(status: RunStatus) -> ColumnElement[str]:
+def _literal(status: RunStatus) -> sa.ColumnElement[str]:
     """A status in the text of a statement: as parameters they take longer than the query."""
-    return literal_column(f"'{status}'")
+    return sa.literal_column(f"'{status}'")
 
 
-_OF_NO_STATUS = union_all(  # as NOT IN, or with OR, it would read every run of the project
+_OF_NO_STATUS = sa.union_all(  # as NOT IN, or with OR, it would read every run of the project
     *(
-        select(RUN.c.id).where(RUN.c.project_id == bindparam("project_id"), between)
+        sa.select(RUN.c.id).where(RUN.c.project_id == sa.bindparam("project_id"), between)
         for between in (
             RUN.c.status < _literal(_STATUSES[0]),
-            *(and_(RUN.c.status > _literal(low), RUN.c.status < _literal(high)) for low, high in pairwise(_STATUSES)),
+            *(
+                sa.and_(RUN.c.status > _literal(low), RUN.c.status < _literal(high))
+                for low, high in pairwise(_STATUSES)
+            ),
             RUN.c.status > _literal(_STATUSES[-1]),
         )
     )
 )
 _REACHED = (
-    select(RUN.c.reached).where(RUN.c.project_id == bindparam("project_id"), RUN.c.reached.is_not(None)).distinct()
+    sa.select(RUN.c.reached)
+    .where(RUN.c.project_id == sa.bindparam("project_id"), RUN.c.reached.is_not(None))
+    .distinct()
 )
-_STATE = case((func.json_valid(RUN.c.state) == 1, RUN.c.state), else_="{}")
-_GATE = func.json_each(_STATE, "$.gates").table_valued("value")
+_STATE = sa.case((sa.func.json_valid(RUN.c.state) == 1, RUN.c.state), else_="{}")
+_GATE = sa.func.json_each(_STATE, "$.gates").table_valued("value")
 _WEAKENED = (
-    select(RUN.c.id, func.count().label("gates"))
-    .join(_GATE, func.json_extract(_GATE.c.value, "$.weakens").is_(True))
-    .where(RUN.c.id.in_(bindparam("runs", expanding=True)))
+    sa.select(RUN.c.id, sa.func.count().label("gates"))
+    .join(_GATE, sa.func.json_extract(_GATE.c.value, "$.weakens").is_(True))
+    .where(RUN.c.id.in_(sa.bindparam("runs", expanding=True)))
     .group_by(RUN.c.id)
 )
-_TITLES = select(RUN.c.id, RUN.c.title).where(RUN.c.id.in_(bindparam("runs", expanding=True)))
-_PROJECTS = select(PROJECT.c.id)
-_VERSION = text("SELECT version_num FROM alembic_version")
-_LAST_NUMBER = text("SELECT max(rowid) FROM run")
+_TITLES = sa.select(RUN.c.id, RUN.c.title).where(RUN.c.id.in_(sa.bindparam("runs", expanding=True)))
+_PROJECTS = sa.select(PROJECT.c.id)
+_VERSION = sa.text("SELECT version_num FROM alembic_version")
+_LAST_NUMBER = sa.text("SELECT max(rowid) FROM run")
 _NAMED = 5
 _PREFIX = (
     _SELECT.where(
         # By the ids: by its project SQLite would read every run of it.
-        without_index(RUN.c.project_id) == bindparam("project_id"),
-        RUN.c.id >= bindparam("prefix"),
-        RUN.c.id < bindparam("end"),
+        without_index(RUN.c.project_id) == sa.bindparam("project_id"),
+        RUN.c.id >= sa.bindparam("prefix"),
+        RUN.c.id < sa.bindparam("end"),
     )
     .order_by(RUN.c.id)
     .limit(_NAMED + 1)
 )
 _PRUNED = (
-    select(PRUNED_RUN.c.run_id, PRUNED_RUN.c.at, PRUNED_RUN.c.actor)
+    sa.select(PRUNED_RUN.c.run_id, PRUNED_RUN.c.at, PRUNED_RUN.c.actor)
     .where(
-        PRUNED_RUN.c.project_id == bindparam("project_id"),
-        PRUNED_RUN.c.run_id >= bindparam("prefix"),
-        PRUNED_RUN.c.run_id < bindparam("end"),
+        PRUNED_RUN.c.project_id == sa.bindparam("project_id"),
+        PRUNED_RUN.c.run_id >= sa.bindparam("prefix"),
+        PRUNED_RUN.c.run_id < sa.bindparam("end"),
     )
     .limit(1)
 )
@@ -209,10 +200,10 @@ class RunListRepository(Repository):
 
     def _before_next_page(self, damaged: dict[RunId, Refused], last: RunId) -> dict[RunId, Refused]:
         """Those of ``damaged`` that the page after the run ``last`` does not name."""
-        query = self._after(select(RUN.c.id).where(RUN.c.id.in_(damaged)), last)
+        query = self._after(sa.select(RUN.c.id).where(RUN.c.id.in_(damaged)), last)
         return {run: damaged[run] for run in damaged.keys() - self._connection.execute(query).scalars()}
 
-    def _readable(self, query: Select[Any], limit: int, damaged: dict[RunId, Refused]) -> list[RunRecord]:
+    def _readable(self, query: sa.Select[Any], limit: int, damaged: dict[RunId, Refused]) -> list[RunRecord]:
         """The runs of ``query``, one more than ``limit``; ``damaged`` gets those between them whose row cannot be read."""
         try:
             return self._all(RunRecord, query)
@@ -227,12 +218,12 @@ class RunListRepository(Repository):
                 break
         return runs
 
-    def _in_status(self, project_id: str | None, statuses: Sequence[RunStatus]) -> Iterator[ColumnElement[bool]]:
+    def _in_status(self, project_id: str | None, statuses: Sequence[RunStatus]) -> Iterator[sa.ColumnElement[bool]]:
         """A condition for each project and status, whose runs have an order in the index: only runs of the page are read."""
         projects = self._connection.execute(_PROJECTS).scalars().all() if project_id is None else (project_id,)
         for project in projects:
             for status in statuses:
-                yield and_(RUN.c.project_id == project, RUN.c.status == status)
+                yield sa.and_(RUN.c.project_id == project, RUN.c.status == status)
             odd = self._connection.execute(_OF_NO_STATUS, {"project_id": project}).scalars().all()
             if odd:
                 yield RUN.c.id.in_(odd)
@@ -359,10 +350,10 @@ class RunListRepository(Repository):
         cursor = self._connection.execute(_MAY_HAVE_LOST, {"project_id": project_id, "now": now})
         return [RunId(row.id) for row in cursor]
 
-    def _after(self, query: Select[Any], cursor: str) -> Select[Any]:
-        last = self._connection.execute(select(RUN.c.created_at).where(RUN.c.id == cursor)).scalar()
+    def _after(self, query: sa.Select[Any], cursor: str) -> sa.Select[Any]:
+        last = self._connection.execute(sa.select(RUN.c.created_at).where(RUN.c.id == cursor)).scalar()
         if last is None:
             raise Refused("bad_argument", f"The cursor '{cursor}' names no run.", "Take it from the page before.")
         # The first term gives SQLite the start of the index range; it cannot derive it from the second.
-        older = or_(RUN.c.created_at < last, and_(RUN.c.created_at == last, RUN.c.id < cursor))
+        older = sa.or_(RUN.c.created_at < last, sa.and_(RUN.c.created_at == last, RUN.c.id < cursor))
         return query.where(RUN.c.created_at <= last, older)

@@ -19,19 +19,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import (
-    Column,
-    Connection,
-    MetaData,
-    NullPool,
-    PrimaryKeyConstraint,
-    String,
-    Table,
-    create_engine,
-    insert,
-    select,
-    text,
-)
+import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import dialect
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -41,33 +29,33 @@ from wfe_mcp.store.driver import HEAD, MIGRATIONS, SHOWN, driver
 from wfe_mcp.store.layout import tables
 from wfe_mcp.store.sqlite import FIND_TEXT, HOLDS, WAITING_FOR_INDEX, append_only, has_fts5, only_over
 
-VERSION_TABLE = Table(
+VERSION_TABLE = sa.Table(
     "alembic_version",
-    MetaData(),
-    Column("version_num", String(32), nullable=False),
-    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+    sa.MetaData(),
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
 )
 """Alembic's own table; kept out of our metadata, or autogenerate would drop or add it."""
 
-_REVISION = select(VERSION_TABLE.c.version_num)
-_IS_OURS = text("SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'")
-_OBJECTS = text(
+_REVISION = sa.select(VERSION_TABLE.c.version_num)
+_IS_OURS = sa.text("SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'")
+_OBJECTS = sa.text(
     "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!' "
     "AND NOT (type = 'table' AND name IN ('find_text', 'find_text_config', 'find_text_data', 'find_text_idx'))"
 )
 """Without what SQLite makes by itself, and the full-text index, which not every library has."""
-_COLUMNS = text("SELECT name FROM pragma_table_info(:of) ORDER BY name")
-_TABLES = text("SELECT count(*) FROM sqlite_master WHERE type = 'table'")
+_COLUMNS = sa.text("SELECT name FROM pragma_table_info(:of) ORDER BY name")
+_TABLES = sa.text("SELECT count(*) FROM sqlite_master WHERE type = 'table'")
 
 
-def stored_revision(connection: Connection) -> str | None:
+def stored_revision(connection: sa.Connection) -> str | None:
     """The revision of the file: None without our tables, ``base`` when every migration was undone."""
     if not connection.execute(_IS_OURS).scalar_one():
         return None
     return connection.execute(_REVISION).scalar() or "base"
 
 
-def bring_to_head(begin: Callable[[], AbstractContextManager[Connection]], path: Path) -> None:
+def bring_to_head(begin: Callable[[], AbstractContextManager[sa.Connection]], path: Path) -> None:
     """Create or upgrade the tables. ``begin``: a transaction that holds the write lock."""
     with begin() as connection:
         revision = stored_revision(connection)
@@ -93,7 +81,7 @@ def _after(revision: str) -> list[str]:
     return sorted(name for name in MIGRATIONS if revision == "base" or name > revision)
 
 
-def _create_in(connection: Connection, path: Path) -> None:
+def _create_in(connection: sa.Connection, path: Path) -> None:
     if connection.execute(_TABLES).scalar_one():
         raise Refused(
             "unavailable",
@@ -103,13 +91,13 @@ def _create_in(connection: Connection, path: Path) -> None:
     _create(connection)
 
 
-def differences(connection: Connection) -> Iterator[tuple[str, str, str]]:
+def differences(connection: sa.Connection) -> Iterator[tuple[str, str, str]]:
     """What the file has besides our schema, lacks of it, or has in another form: its place, what is wrong, and a code."""
     yield from unlike(connection, _our_objects(), _objects(connection))
 
 
 def unlike(
-    connection: Connection, wanted: Mapping[tuple[str, str], object], found: Mapping[tuple[str, str], object]
+    connection: sa.Connection, wanted: Mapping[tuple[str, str], object], found: Mapping[tuple[str, str], object]
 ) -> Iterator[tuple[str, str, str]]:
     """The same of the objects of any database, by their kind and name."""
     versions = [str(revision) for revision in connection.execute(_REVISION).scalars()]
@@ -125,7 +113,7 @@ def unlike(
             yield where, "it is not as in the schema", "schema_edited"
 
 
-def _objects(connection: Connection) -> dict[tuple[str, str], tuple[str, ...]]:
+def _objects(connection: sa.Connection) -> dict[tuple[str, str], tuple[str, ...]]:
     """Tables by their columns, everything else by its statement. Columns stand where a migration put them."""
     return {
         (row.type, row.name): tuple(connection.execute(_COLUMNS, {"of": row.name}).scalars())
@@ -137,12 +125,12 @@ def _objects(connection: Connection) -> dict[tuple[str, str], tuple[str, ...]]:
 
 @functools.cache
 def _our_objects() -> dict[tuple[str, str], tuple[str, ...]]:
-    with create_engine("sqlite://", module=driver(), poolclass=NullPool).connect() as connection:
+    with sa.create_engine("sqlite://", module=driver(), poolclass=sa.NullPool).connect() as connection:
         _create(connection)
         return _objects(connection)
 
 
-def _create(connection: Connection) -> None:
+def _create(connection: sa.Connection) -> None:
     pruned = tables.PRUNED_RUN.name
     raw: Any = connection.connection.dbapi_connection  # as statements of SQLAlchemy they take three times as long
     for statement in (
@@ -159,7 +147,7 @@ def _create(connection: Connection) -> None:
     if has_fts5(connection):
         raw.execute(FIND_TEXT)
     VERSION_TABLE.create(connection, checkfirst=False)
-    connection.execute(insert(VERSION_TABLE), {"version_num": HEAD})
+    connection.execute(sa.insert(VERSION_TABLE), {"version_num": HEAD})
 
 
 @functools.cache
@@ -176,7 +164,7 @@ def _tables_and_indexes() -> tuple[str, ...]:
     return tuple(str(statement.compile(dialect=dialect())) for statement in statements)
 
 
-def migrate(connection: Connection, revision: str, shown: str) -> None:
+def migrate(connection: sa.Connection, revision: str, shown: str) -> None:
     """Do the next migration after ``revision``. ``shown``: the database, for people. Refuses ``unavailable``: see ``bring_to_head``."""
     # Imported here: Alembic costs 240 ms, and the revision is current at nearly every start.
     from alembic import command

@@ -18,21 +18,7 @@ from typing import NamedTuple
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.texts import slug
 from wfe_mcp.workspace.config.checks import CheckSettings
-from wfe_mcp.workspace.discovery import node_checks as node
-from wfe_mcp.workspace.discovery.check_table import (
-    CHAIN_FILES,
-    COVER_BELOW,
-    FINDINGS,
-    KINDS,
-    MANIFESTS,
-    NO_FINDINGS,
-    REPORT,
-    ROWS,
-    SCRIPTS,
-    TASKS,
-    Kind,
-    OfferedCheck,
-)
+from wfe_mcp.workspace.discovery import check_table, node_checks as node
 from wfe_mcp.workspace.discovery.findings import ProjectFinding, findings_of
 from wfe_mcp.workspace.discovery.project_listing import Folder, Listing, list_project
 from wfe_mcp.workspace.files.paths import path_fault
@@ -57,9 +43,9 @@ class FoundCheck:
     """
 
     name: str
-    kind: Kind
+    kind: check_table.Kind
     settings: CheckSettings
-    findings: frozenset[int] = NO_FINDINGS
+    findings: frozenset[int] = check_table.NO_FINDINGS
     chain: str = ""
     is_configured: bool = False
     why: str = ""
@@ -94,7 +80,7 @@ class _Hit(NamedTuple):
     """A row that fits a folder, with its command."""
 
     folder: Folder
-    row: OfferedCheck
+    row: check_table.OfferedCheck
     argv: tuple[str, ...]
 
 
@@ -105,7 +91,7 @@ def _packages(listing: Listing) -> list[Folder]:
         parts = path.split("/")
         is_near = bool(path) and len(parts) <= _MAX_PACKAGE_DEPTH and not (path[0] == "." or listing.is_aside(path))
         # A check starts only in folders that a path of ours can name: no control character, nothing but UTF-8.
-        if is_near and Folder(listing, path).has(*MANIFESTS) and not path_fault(path):
+        if is_near and Folder(listing, path).has(*check_table.MANIFESTS) and not path_fault(path):
             folders.append(Folder(listing, path))
     return folders
 
@@ -113,7 +99,7 @@ def _packages(listing: Listing) -> list[Folder]:
 def _hits(folder: Folder) -> Iterator[_Hit]:
     """The first fitting row of each tool chain and kind."""
     seen = set[tuple[str, str]]()
-    for row in ROWS:
+    for row in check_table.ROWS:
         if (row.chain, row.kind) in seen or (row.kind == "security" and folder.path) or not row.where(folder):
             continue
         command = row.command
@@ -128,11 +114,15 @@ def _is_covered(hit: _Hit, hits: Sequence[_Hit]) -> bool:
     for other in hits:
         if other.row.kind != hit.row.kind:
             continue
-        if other.folder == hit.folder and (hit.row.chain == TASKS) != (other.row.chain == TASKS):
-            task, tool = (hit, other) if hit.row.chain == TASKS else (other, hit)
+        if other.folder == hit.folder and (hit.row.chain == check_table.TASKS) != (
+            other.row.chain == check_table.TASKS
+        ):
+            task, tool = (hit, other) if hit.row.chain == check_table.TASKS else (other, hit)
             if (task is hit) != _comes_first(task, tool):
                 return True
-        covers = hit.row.chain in COVER_BELOW or (hit.row.chain == "node" and node.is_workspace(other.folder))
+        covers = hit.row.chain in check_table.COVER_BELOW or (
+            hit.row.chain == "node" and node.is_workspace(other.folder)
+        )
         if covers and other.row.chain == hit.row.chain and _is_above(other.folder, hit.folder):
             return True
     return False
@@ -140,7 +130,11 @@ def _is_covered(hit: _Hit, hits: Sequence[_Hit]) -> bool:
 
 def _comes_first(task: _Hit, tool: _Hit) -> bool:
     """Whether a person's task replaces the command of a tool: not for tests, which the server then could not tell apart."""
-    return task.row.kind != "test" and tool.argv[0] not in SCRIPTS and task.folder.listing.installed(task.argv[0])
+    return (
+        task.row.kind != "test"
+        and tool.argv[0] not in check_table.SCRIPTS
+        and task.folder.listing.installed(task.argv[0])
+    )
 
 
 def _as_in_ci(hit: _Hit, findings: Sequence[ProjectFinding]) -> _Hit:
@@ -163,7 +157,7 @@ def _why(hit: _Hit, findings: Sequence[ProjectFinding]) -> str:
     command, folder = " ".join(hit.argv), hit.folder
     own = [finding for finding in findings if finding.file.rpartition("/")[0] == folder.path]
     declared = next((finding for finding in own if finding.kind == "task" and finding.value == command), None)
-    manifests = (*CHAIN_FILES.get(hit.row.chain, ()), *MANIFESTS)
+    manifests = (*check_table.CHAIN_FILES.get(hit.row.chain, ()), *check_table.MANIFESTS)
     manifest = next((name for pattern in manifests for name in fnmatch.filter(sorted(folder.names), pattern)), "")
     core = _CORE.search(_LAUNCHER.sub("", command))
     ran = re.compile(rf"(?<![\w-]){re.escape(core[0].strip())}(?![\w-])") if core else None
@@ -183,7 +177,7 @@ def _is_above(folder: Folder, other: Folder) -> bool:
 def _with_names(hits: Sequence[_Hit], findings: Sequence[ProjectFinding]) -> Iterator[FoundCheck]:
     """Names by kind, tool chain and folder: the plain kind for the first one of the project, or the only one."""
     taken = set[str]()
-    for kind in KINDS:
+    for kind in check_table.KINDS:
         those = [hit for hit in hits if hit.row.kind == kind]
         for number, hit in enumerate(those):
             first = number == 0 and (not hit.folder.path or len(those) == 1)
@@ -211,12 +205,12 @@ def _settings(hit: _Hit) -> CheckSettings:
     keys = {
         "cwd": folder.path,
         "writes": [folder.path_of(glob) for glob in writes],
-        "sarif": REPORT if REPORT in hit.argv else "",
+        "sarif": check_table.REPORT if check_table.REPORT in hit.argv else "",
     }
     return CheckSettings.model_validate({"argv": list(hit.argv)} | {key: value for key, value in keys.items() if value})
 
 
-def _findings(row: OfferedCheck) -> frozenset[int]:
+def _findings(row: check_table.OfferedCheck) -> frozenset[int]:
     if row.findings is not None:
         return row.findings
-    return FINDINGS if row.kind in {"lint", "types", "security"} else NO_FINDINGS
+    return check_table.FINDINGS if row.kind in {"lint", "types", "security"} else check_table.NO_FINDINGS
