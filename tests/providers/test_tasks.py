@@ -249,9 +249,7 @@ def test_a_task_is_cancelled_in_the_middle_of_a_tool_which_ends_first(connect: C
 
 
 def test_a_tool_that_does_not_end_is_left_behind(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    import wfe_mcp.providers.sdk.tools as tools
-
-    monkeypatch.setattr(tools, "_GRACE_S", 0.2)
+    monkeypatch.setattr("wfe_mcp.providers.sdk.tasks._GRACE_S", 0.2)
     begun, over = threading.Event(), threading.Event()
 
     def deaf(_: dict[str, Any]) -> ToolResult:

@@ -22,8 +22,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.api.access import Caller, Works
 from wfe_mcp.dashboard.api.bodies import Body, OfProject
 from wfe_mcp.dashboard.api.live import PING_S
-from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import reply
+from wfe_mcp.dashboard.api.replies import answer_of, reply
 from wfe_mcp.views.answers.assistant import QUESTION_CHARS, AssistantView, assistant
 from wfe_mcp.views.moves.envelope import Envelope
 

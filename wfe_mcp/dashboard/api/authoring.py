@@ -11,8 +11,7 @@ from pydantic import Field
 
 from wfe_mcp.dashboard.api.access import Manages, Reads
 from wfe_mcp.dashboard.api.bodies import OfProject, Pin, SignedOfProject
-from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import answer_reply
+from wfe_mcp.dashboard.api.replies import answer_of, answer_reply
 from wfe_mcp.views.templates import templates
 from wfe_mcp.views.templates.imports import ImportReport, import_text
 from wfe_mcp.views.templates.templates import KeptView, LintView, TemplateDiff, TemplateUse, VersionList

@@ -9,8 +9,7 @@ from pydantic import Field
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Manages, Reads
 from wfe_mcp.dashboard.api.bodies import SignedOfProject
-from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import view_reply
+from wfe_mcp.dashboard.api.replies import answer_of, view_reply
 from wfe_mcp.engine.credentials import stored
 from wfe_mcp.engine.credentials.kinds import LONGEST
 from wfe_mcp.engine.phases.waiting import continue_waiting

@@ -18,8 +18,7 @@ from wfe_mcp.core.model import Person
 from wfe_mcp.core.prompts import LineComment, Side
 from wfe_mcp.dashboard.api.access import Caller, Reads
 from wfe_mcp.dashboard.api.bodies import Body
-from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import reply, view_reply
+from wfe_mcp.dashboard.api.replies import answer_of, reply, view_reply
 from wfe_mcp.dashboard.comment_fields import Fields
 from wfe_mcp.dashboard.deciding import ask_about_now, changed_files, record_answer, refuse_unseen
 from wfe_mcp.dashboard.decision_page import decision_body

@@ -10,8 +10,7 @@ from wfe_mcp.core.model import By
 from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.dashboard.api.access import Reads, Works
 from wfe_mcp.dashboard.api.bodies import PhaseName, Signed
-from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import answer_reply, view_reply
+from wfe_mcp.dashboard.api.replies import answer_of, answer_reply, view_reply
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.phases import edit as edits
 from wfe_mcp.views.answers.tool_answers import submitted_answer

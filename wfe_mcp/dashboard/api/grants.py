@@ -10,8 +10,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Manages, Reads
 from wfe_mcp.dashboard.api.bodies import OfProject, Pin, SignedOfProject
-from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import view_reply
+from wfe_mcp.dashboard.api.replies import answer_of, view_reply
 from wfe_mcp.engine.grants.drafts import MOST_DAYS, draft_grant
 from wfe_mcp.engine.grants.grants import end_grant, give_grant
 from wfe_mcp.views.approvals.grants import GrantList, UnsignedGrant, grant_list, seen_sha256, unsigned_grant

@@ -8,8 +8,7 @@ from fastapi.responses import JSONResponse
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Reads
-from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import reply, view_reply
+from wfe_mcp.dashboard.api.replies import answer_of, reply, view_reply
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.answers.rollback import checkpoint_list
 from wfe_mcp.views.history.board import BoardView, board

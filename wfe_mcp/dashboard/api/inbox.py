@@ -8,8 +8,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Caller, Reads
 from wfe_mcp.dashboard.api.bodies import Body
-from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import view_reply
+from wfe_mcp.dashboard.api.replies import answer_of, view_reply
 from wfe_mcp.dashboard.pages import everything_waiting
 from wfe_mcp.engine.access.people import Login, People
 from wfe_mcp.engine.people import absence

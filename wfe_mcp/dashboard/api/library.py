@@ -1,4 +1,4 @@
-"""Operations on artifacts, templates and projects, and search."""
+"""Operations on artifacts, templates, projects and their environments, and search."""
 
 from functools import partial
 from typing import Annotated, Any, Literal, get_args
@@ -12,8 +12,7 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Manages, Reads
 from wfe_mcp.dashboard.api.bodies import OfProject
-from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import answer_reply, view_reply
+from wfe_mcp.dashboard.api.replies import answer_of, answer_reply, view_reply
 from wfe_mcp.engine.maintenance.projects import known_projects
 from wfe_mcp.views.answers import reading, tool_answers as answers
 from wfe_mcp.views.answers.find import FoundView, find_text
@@ -24,6 +23,7 @@ from wfe_mcp.views.project.activity import ProjectList, ProjectView, project_row
 from wfe_mcp.views.project.context import TOKENS, ProjectContext, project_context
 from wfe_mcp.views.project.project import ProjectContents, project_view as contents
 from wfe_mcp.views.reports.envelopes import overview_of
+from wfe_mcp.views.runs.deployments import Deployments, deployments_view
 from wfe_mcp.views.templates.templates import KeptView, TemplateList, TemplateSchema, TemplateView
 
 router = APIRouter()
@@ -146,6 +146,13 @@ def stats_of_the_week(caller: Reads, project: str = "") -> JSONResponse:
     wanted = caller.list_project(project)
     view = week(caller.engine(wanted), everywhere=not wanted, among=(wanted,) if wanted else caller.projects)
     return view_reply(f"{plural(view.finished, 'run')} finished", view)
+
+
+@router.get("/environments", response_model=answer_of(Deployments), tags=["environments"])
+def list_environments(caller: Reads, project: str = "", environment: str = "") -> JSONResponse:
+    """What runs in each environment, its health, and the deployments, the newest first."""
+    view = deployments_view(caller.engine(project), environment)
+    return view_reply(f"{plural(len(view.environments), 'environment')}", view)
 
 
 @router.get("/search", response_model=answer_of(FoundView), tags=["search"])

@@ -30,8 +30,7 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Caller, Manages, Reads
 from wfe_mcp.dashboard.api.bodies import Body
-from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import view_reply
+from wfe_mcp.dashboard.api.replies import answer_of, view_reply
 from wfe_mcp.dashboard.guard import COOKIE
 from wfe_mcp.engine.background.queues import cancel_job, find_job, job_overviews, queues_now
 from wfe_mcp.engine.runs.looks import visited_before

@@ -17,8 +17,7 @@ from wfe_mcp.core.model import By, RunId, RunStatus
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Caller, Reads, Works
 from wfe_mcp.dashboard.api.bodies import Body, PhaseName, ReasonGiven, Signed, SignedOfProject
-from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import answer_reply, reply, view_reply
+from wfe_mcp.dashboard.api.replies import answer_of, answer_reply, reply, view_reply
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.answers import rollback as history, tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions

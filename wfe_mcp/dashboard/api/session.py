@@ -9,8 +9,7 @@ from pydantic import Field
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.api.access import Access, Bearer, Reads
 from wfe_mcp.dashboard.api.bodies import Body, Pin
-from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import view_reply
+from wfe_mcp.dashboard.api.replies import answer_of, view_reply
 from wfe_mcp.engine.access import tokens
 from wfe_mcp.views.pages.session import SessionView
 from wfe_mcp.views.values.model import second

@@ -15,8 +15,7 @@ from pydantic import Field
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.dashboard.api.access import Manages, Reads, Works
 from wfe_mcp.dashboard.api.bodies import Body, OfProject, Pin, Signed, SignedOfProject
-from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import reply, view_reply
+from wfe_mcp.dashboard.api.replies import answer_of, reply, view_reply
 from wfe_mcp.engine.background.queues import enqueue as put_question, find_job
 from wfe_mcp.engine.checks.trial import try_checks
 from wfe_mcp.engine.factory import create_beside

@@ -13,8 +13,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Reads, Works
 from wfe_mcp.dashboard.api.bodies import Body, ReasonGiven, Signed
-from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import answer_reply, reply, view_reply
+from wfe_mcp.dashboard.api.replies import answer_of, answer_reply, reply, view_reply
 from wfe_mcp.views.answers import rollback as history, tool_answers
 from wfe_mcp.views.history.comparison import ComparisonView, comparison
 from wfe_mcp.views.moves.outlook import PromiseView, Way, promise_view

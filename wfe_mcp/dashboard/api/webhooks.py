@@ -10,8 +10,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Access, Reads, Works
 from wfe_mcp.dashboard.api.bodies import OfProject
-from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import reply, view_reply
+from wfe_mcp.dashboard.api.replies import answer_of, reply, view_reply
 from wfe_mcp.engine.triggers.incoming import MOST_BYTES, receive, refuse
 from wfe_mcp.engine.webhooks.deliveries import redeliver
 from wfe_mcp.views.moves.envelope import Envelope

@@ -15,21 +15,29 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import json
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from pydantic_ai import Agent, ModelRetry, RunContext, StructuredDict, TextOutput, ToolOutput
+from pydantic_ai import Agent, ModelRetry, RunContext, StructuredDict, TextOutput, Tool as AiTool, ToolOutput
 from pydantic_ai.capabilities import ProcessHistory
-from pydantic_ai.exceptions import UnexpectedModelBehavior, UsageLimitExceeded, UserError
+from pydantic_ai.exceptions import ToolFailed, UnexpectedModelBehavior, UsageLimitExceeded, UserError
 from pydantic_ai.messages import ModelMessage, ModelRequest, ToolReturnPart
 from pydantic_ai.usage import UsageLimits
+from pydantic_core import SchemaValidator, core_schema
 
-from wfe_mcp.providers.call import Connection, Listener, Task, Worked
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.providers.call import Connection, Listener, Task, Tool, ToolResult, Worked
 from wfe_mcp.providers.sdk.calls import CountedModel, piece_in, tokens_of_part, written_in
 from wfe_mcp.providers.sdk.models import model_of, settings_of
 from wfe_mcp.providers.sdk.questions import object_in
-from wfe_mcp.providers.sdk.tools import TooManyTools, Workbench
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Sequence
@@ -64,7 +72,7 @@ async def work_task(connection: Connection, task: Task, listener: Listener, tall
             result = await agent.run(
                 task.prompt, usage_limits=UsageLimits(request_limit=limits.requests), event_stream_handler=on_events
             )
-        except TooManyTools:
+        except _TooManyTools:
             return end_task("tool_limit", f"The model reached its limit of {limits.tool_calls} tool calls.")
         except UsageLimitExceeded:
             return end_task("tool_limit", f"The model reached its limit of {limits.requests} requests.")
@@ -99,7 +107,7 @@ def _agent(
         model_settings={**settings_of(connection), "cache": True},
         # The model may correct a tool's arguments as often as it may answer at all.
         retries={"tools": limits.requests, "output": limits.invalid_outputs},
-        tools=Workbench(task.tools, listener, limits.tool_calls).tools(),
+        tools=_Workbench(task.tools, listener, limits.tool_calls).tools(),
         capabilities=[ProcessHistory(fitting)],
     )
 
@@ -134,6 +142,106 @@ def _why(error: UnexpectedModelBehavior, task: Task) -> str:
         if "token" in error.message
         else "The model submitted nothing."
     )
+
+
+_GRACE_S = 5.0
+
+
+def _no_constants(given: dict[str, Any]) -> dict[str, Any]:
+    # NaN and Infinity are not JSON; no record of a call can hold them.
+    json.dumps(given, allow_nan=False)
+    return given
+
+
+_OBJECT = SchemaValidator(
+    core_schema.no_info_after_validator_function(
+        _no_constants, core_schema.dict_schema(core_schema.str_schema(), core_schema.any_schema())
+    )
+)
+_log = logging.getLogger(__name__)
+
+
+class _TooManyTools(Exception):
+    """The model called one tool more than it may."""
+
+
+class _Workbench:
+    """Runs the tools of a task when the model calls them. ``most``: the limit on calls in total.
+
+    1. One at a time, each in a separate thread: the calls of one answer may depend on each other.
+    2. Every call is reported to the listener at its start and its end, also when the work is stopped in between.
+    3. A refusal or an error is a result: the model gets it and continues.
+    """
+
+    def __init__(self, tools: tuple[Tool, ...], listener: Listener, most: int) -> None:
+        self._tools, self._listener, self._left = tools, listener, most
+
+    def tools(self) -> list[AiTool[object]]:
+        """The tools in pydantic-ai's form."""
+        return [self._wrap_tool(tool) for tool in self._tools]
+
+    def _wrap_tool(self, tool: Tool) -> AiTool[object]:
+        async def call_tool(ctx: RunContext[object], /, **given: Any) -> str:
+            return await self._call(tool, ctx.tool_call_id or tool.name, given)
+
+        ai_tool = AiTool[object].from_schema(
+            call_tool, tool.name, tool.description, dict(tool.parameters), takes_ctx=True, sequential=True
+        )
+        # Built from a schema, it accepts any JSON and unpacks it with ``**``, which fails for a list.
+        ai_tool.function_schema.validator = _OBJECT
+        return ai_tool
+
+    async def _call(self, tool: Tool, call_id: str, given: dict[str, Any]) -> str:
+        if self._left <= 0:
+            raise _TooManyTools
+        self._left -= 1
+        self._listener.tool_started(call_id, tool.name, given)
+        began = monotonic()
+        running = asyncio.wrap_future(_in_thread(lambda: tool.run(given)))
+        try:
+            result = await asyncio.shield(running)
+        except asyncio.CancelledError:
+            # A stop of the work stops the tool too; no effect of the tool may follow the report of its end.
+            await asyncio.wait({running}, timeout=_GRACE_S)
+            result = _result_if_ended(running) or ToolResult(
+                "The tool was still running when the work was stopped.", ok=False
+            )
+            self._listener.tool_ended(call_id, tool.name, result, monotonic() - began)
+            raise
+        except Exception:
+            result = _result_if_ended(running) or ToolResult("The tool failed.", ok=False)
+        self._listener.tool_ended(call_id, tool.name, result, monotonic() - began)
+        if not result.ok:
+            raise ToolFailed(result.text)
+        return result.text
+
+
+def _result_if_ended(running: asyncio.Future[ToolResult]) -> ToolResult | None:
+    """The result of a tool; None while it runs."""
+    if not running.done() or running.cancelled():
+        return None
+    error = running.exception()
+    if error is None:
+        return running.result()
+    if not isinstance(error, Refused):
+        _log.error("a tool of the model loop failed", exc_info=error)
+    return ToolResult(str(error) or type(error).__name__, ok=False)
+
+
+def _in_thread(work: Callable[[], ToolResult]) -> Future[ToolResult]:
+    """Run ``work`` in a daemon thread; the process would wait for an executor's threads at exit."""
+    future: Future[ToolResult] = Future()
+    context = contextvars.copy_context()
+
+    def run() -> None:
+        future.set_running_or_notify_cancel()
+        try:
+            future.set_result(context.run(work))
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="wfe-tool", daemon=True).start()
+    return future
 
 
 _LEFT_OUT = (

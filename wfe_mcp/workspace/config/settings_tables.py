@@ -23,7 +23,6 @@ from wfe_mcp.workspace.config.limit_tables import (
     RetentionSettings,
 )
 from wfe_mcp.workspace.config.origins import origin_fault
-from wfe_mcp.workspace.config.policy_table import PolicySettings
 from wfe_mcp.workspace.config.provider_tables import ProviderSettings, RoleSettings
 from wfe_mcp.workspace.config.sandbox_table import SandboxSettings
 from wfe_mcp.workspace.config.server_table import ServerSettings
@@ -221,6 +220,31 @@ class EnvSettings(Table):
         [],
         'Names of variables, such as `["CI"]`; a run stores their values when it starts, so name no secret.',
         effect="passes",
+    )
+
+
+class PolicySettings(Table):
+    """``[policy]``. ``templates``: what an agent may start; None is everything. ``evidence``: the least level of checks; None: any.
+
+    ``people``: how many approve at least.
+    """
+
+    effect = "policy"
+
+    templates: list[str] | None = optional(
+        None, 'Names of templates that an agent may start: `["quick_fix"]`; a person may start any.'
+    )
+    evidence: Literal["worktree", "checkout", "sandbox", "runner"] | None = optional(
+        None,
+        "The least level of evidence of every check that a gate or a step runs: `checkout`, say. The highest of "
+        "your own, the project's and the gate's counts.",
+    )
+    people: int | None = optional(
+        None,
+        "How many different people approve, at least, wherever a gate asks for a person's approval. The highest of your "
+        "own, the project's and the gate's counts.",
+        ge=1,
+        le=5,
     )
 
 
