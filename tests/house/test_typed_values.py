@@ -17,7 +17,12 @@ PACKAGE = Path(__file__).parents[2] / "wfe_mcp"
 MODULES = sorted(path for area in ("core", "engine", "store") for path in (PACKAGE / area).rglob("*.py"))
 BY_NAME = {
     "store/repository.py": {"record"},  # columns of a record by their names
-    "store/serialization.py": {"Attempt", "RunState", "e.RunForked", "e.RolledBack"},  # msgspec read them by their types
+    "store/serialization.py": {
+        "Attempt",
+        "RunState",
+        "e.RunForked",
+        "e.RolledBack",
+    },  # msgspec read them by their types
     "engine/transfer/rows.py": {"create_model"},  # pydantic builds a model from columns
 }
 """Module → what it may call with values whose types are known only when it runs."""

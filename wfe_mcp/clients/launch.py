@@ -1,7 +1,5 @@
 """The command that starts the server, as it is written into a client's file."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re
@@ -10,22 +8,18 @@ import subprocess
 import sys
 import sysconfig
 from base64 import urlsafe_b64decode
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from wfe_mcp import __version__
-from wfe_mcp.clients.table import is_address
+from wfe_mcp.clients.table import Scope, is_address
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.files.programs import find, is_of_project, program
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from wfe_mcp.clients.table import Scope
 
 PROGRAM = "wfe-mcp"
 _VERSION_S = 20

@@ -4,8 +4,6 @@ FOLDER/.claude-plugin/marketplace.json
 FOLDER/wfe/.claude-plugin/plugin.json   .mcp.json   commands/   skills/   hooks/hooks.json   hooks/wfe_hook/
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

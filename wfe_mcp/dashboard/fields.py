@@ -1,7 +1,5 @@
 """The fields and notices of forms, and comments on lines of the change, without a script."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Literal
 

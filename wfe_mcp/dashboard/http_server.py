@@ -1,17 +1,13 @@
 """uvicorn's server for the page: stopped from another thread at once, and reachable while clients hold requests half open."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import socket
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 MOST_ANSWERED = 64
 """Requests above these are answered with 503."""

@@ -11,11 +11,13 @@ A runner's token opens nothing else here, and no other token opens these paths.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import anyio
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -26,15 +28,9 @@ from wfe_mcp.dashboard.outage import unnamed_database
 from wfe_mcp.engine.access.tokens import Token, note_use
 from wfe_mcp.engine.background import runners
 from wfe_mcp.engine.background.queues import projects_with_jobs
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.gates.runner_protocol import MAX_BODY_BYTES, AllWaiting, Claim, Heartbeat, Message, Offer, Report, Task
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from starlette.requests import Request
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.workspace.git.service import GitGrant
+from wfe_mcp.workspace.git.service import GitGrant
 
 _POLL_S = 0.5
 _SMALL_BYTES = 100_000

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -29,6 +29,7 @@ from wfe_mcp.dashboard.answers import json_no, not_ours, page_no, status_of, unk
 from wfe_mcp.dashboard.application import application
 from wfe_mcp.dashboard.decision_routes import FILES, DecisionPages, Form, log, page_routes
 from wfe_mcp.dashboard.edits import MOST_FORM_BYTES
+from wfe_mcp.dashboard.engines import Engines
 from wfe_mcp.dashboard.fields import hidden, select_field, submit, text_field
 from wfe_mcp.dashboard.guard import COOKIE, SAFE
 from wfe_mcp.dashboard.html import Html, panel, tag
@@ -41,14 +42,9 @@ from wfe_mcp.dashboard.signing import Signing, StoredChallenges
 from wfe_mcp.engine.access.people import Login, People, Waiting
 from wfe_mcp.engine.approvals.passkeys import Site
 from wfe_mcp.engine.people.deciders import hand_over, lacks_role
+from wfe_mcp.views.approvals.request import DecisionView
 from wfe_mcp.views.pages.decision import PeopleHere
 from wfe_mcp.views.pages.inbox_of_person import as_seen_by, people_at
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from wfe_mcp.dashboard.engines import Engines
-    from wfe_mcp.views.approvals.request import DecisionView
 
 NO_PIN_HERE = "That command is for the terminal of the server. This page takes no PIN: decisions are signed with a passkey of yours that was made at this address and is pinned in the project."
 

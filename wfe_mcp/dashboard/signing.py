@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import Person
 from wfe_mcp.dashboard.sessions import Challenges
 from wfe_mcp.engine.access.people import People, Waiting
 from wfe_mcp.engine.approvals.approvers import Signer
@@ -26,10 +27,7 @@ from wfe_mcp.engine.approvals.keys import decode_unpadded
 from wfe_mcp.engine.approvals.passkey_decisions import Unsigned, person_by_passkey, person_to_ask
 from wfe_mcp.engine.approvals.passkeys import Assertion, Site, asking_for_signature
 from wfe_mcp.engine.approvals.statements import Statement
-
-if TYPE_CHECKING:
-    from wfe_mcp.core.model import Person
-    from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.kernel.engine import Engine
 
 log = logging.getLogger("wfe_mcp.dashboard")
 

@@ -3,8 +3,6 @@
 command ──► reactions, until none is due ──► before_save ──► commit ──► after_commit
 """
 
-from __future__ import annotations
-
 from wfe_mcp.engine.approvals.requests import reissue_requests
 from wfe_mcp.engine.delivery.attest import attest_completed
 from wfe_mcp.engine.evaluation.files_gates import judge_files_gate

@@ -1,7 +1,5 @@
 """One question to a model, over HTTP or through a package's provider."""
 
-from __future__ import annotations
-
 from wfe_mcp.providers.call import Answer, Connection, Listener, Question, ShouldStop, Silent, never
 from wfe_mcp.providers.cancellable import Tally, Watch, WorkCancelled, finish
 from wfe_mcp.providers.faults import VENDORS, fault, plainly

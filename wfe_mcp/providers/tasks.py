@@ -1,7 +1,5 @@
 """A task with tools for a model, over HTTP or through a package's provider."""
 
-from __future__ import annotations
-
 from wfe_mcp.providers.call import Connection, Listener, ProviderFault, ShouldStop, Silent, Task, Worked, never
 from wfe_mcp.providers.cancellable import Tally, Watch, WorkCancelled, finish
 from wfe_mcp.providers.faults import fault, plainly

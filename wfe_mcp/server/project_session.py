@@ -25,6 +25,7 @@ from wfe_mcp.artifacts.isolated import end_children
 from wfe_mcp.engine.integrity.anchoring import start_anchoring
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.server.served_project import ServedProject
+from wfe_mcp.workspace.system.process import client_of_server, stream, this_process
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
@@ -194,7 +195,6 @@ class ProjectSession:
         from wfe_mcp.engine.background.daemon import start_worker, tend_open_runs
         from wfe_mcp.engine.maintenance.restore_log import remove_all_left_copies
         from wfe_mcp.store.records.runs import ProcessRecord
-        from wfe_mcp.workspace.system.process import client_of_server, stream, this_process
 
         began = None if self._streams is None else (stream(self._streams[0]), stream(self._streams[1]))
         me, client = this_process(), client_of_server(streams=began)

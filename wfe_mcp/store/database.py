@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.store.databases import database_at
+from wfe_mcp.store.databases import Database, database_at
 from wfe_mcp.store.rehearsal import RehearsedArtifacts, RehearsedDocuments
 from wfe_mcp.store.repository import Caches, Library, Repository, RepositoryPart, TransactionContext
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from wfe_mcp.store.databases import Database
     from wfe_mcp.store.integrity.record_seals import SealRepository
     from wfe_mcp.store.items import ItemRepository
     from wfe_mcp.store.jobs.jobs import JobRepository, QueueRepository

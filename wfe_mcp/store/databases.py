@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Connection, text
@@ -20,7 +20,6 @@ from wfe_mcp.store.words.fts5 import Fts5
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
 

@@ -3,21 +3,13 @@
 Separate from ``sqlite.py`` and ``schema/upgrade.py``, so that the idle probe does not load what they load.
 """
 
-from __future__ import annotations
-
 import importlib
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
 
-from wfe_mcp.core.units import unheard
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
-    from types import ModuleType
-
-    from wfe_mcp.core.units import Progress
+from wfe_mcp.core.units import Progress, unheard
 
 MIGRATIONS = tuple(
     path.name[:4] for path in (Path(__file__).parent / "schema" / "migrations" / "versions").glob("[0-9]*.py")

@@ -25,6 +25,7 @@ from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine, utc_now
 from wfe_mcp.testing.stdio_client import MODERN, Era, StdioClient
 from wfe_mcp.workspace.config.checks import CheckSettings
+from wfe_mcp.workspace.system.location import project_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -110,8 +111,6 @@ class Playground:
         self._is_closed = False
 
     def _open_engine(self) -> Engine:
-        from wfe_mcp.workspace.system.location import project_at
-
         return create_engine(project_at(self.root), environment=self.environment)
 
     # -- agents and servers ------------------------------------------------------------------------------------------

@@ -4,8 +4,6 @@ The first available of: the schema's own example, constant, first choice, defaul
 requirements. Optional keys are left out. Arbitrary patterns may not be matched.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Any, cast
 

@@ -1,7 +1,5 @@
 """Where clients and their files are on this machine, and which of them are here."""
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path

@@ -3,8 +3,6 @@
 What was printed stays on the screen when the pager ends, so a prompt comes right below it.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os
@@ -13,19 +11,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from wfe_mcp.cli.terminal.screen import question_lines
+from wfe_mcp.cli.terminal.screen import Screen, question_lines
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.programs import program
 from wfe_mcp.workspace.system.shell_words import shell_line
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
-
-    from wfe_mcp.cli.terminal.screen import Screen
 
 
 def require_confirmation(question: str, word: str = "", *, needs_pin: bool = False) -> None:

@@ -13,18 +13,15 @@ Rules:
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from wfe_mcp.cli.terminal.waiting import stop_requested
 from wfe_mcp.core.units import plural
 from wfe_mcp.workspace.system.temporary import temporary_folder
-
-if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable
 
 COUNTED_IN = "PROMETHEUS_MULTIPROC_DIR"
 """The variable by which prometheus-client knows the folder."""

@@ -7,7 +7,7 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.units import plural
-from wfe_mcp.workspace.files.project_files import named_file
+from wfe_mcp.workspace.files.project_files import named_file, write_atomic
 
 _LINK, _REPOSITORY = "120000", "160000"
 
@@ -65,7 +65,6 @@ def show_files(invocation: Invocation, run: str, at: str, file: str, to: str) ->
 
 def _write(root: Path, commit: str, there: dict[str, str], folder: Path) -> list[str]:
     """Write the files into ``folder``; returns those left out (links, other repositories). The project itself is not changed."""
-    from wfe_mcp.workspace.files.project_files import write_atomic
     from wfe_mcp.workspace.git import checkpoints
 
     with named_file(folder, "written", "Name a new folder."):

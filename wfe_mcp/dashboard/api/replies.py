@@ -15,7 +15,7 @@ import logging
 import pkgutil
 import sys
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from http import HTTPStatus
@@ -45,8 +45,6 @@ from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.reports.envelopes import refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from fastapi import Request
 
     from wfe_mcp.dashboard.api.access import Caller

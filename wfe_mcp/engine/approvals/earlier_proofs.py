@@ -3,8 +3,6 @@
 The document is in the database, named by the event of an approval or by the answered request, or a file of the project.
 """
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError

@@ -20,7 +20,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.store.records.approvals import NewRequest, RequestRecord
-from wfe_mcp.workflow.model import ApprovalGate
+from wfe_mcp.workflow.model import ApprovalGate, duration_s
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,8 +37,6 @@ def request_of(
     ``tree``: the files that it is about; by default those that the gates judged, or that were last asked about. ``target``:
     what its steps call (``step_target.py``); by default what was last asked about.
     """
-    from wfe_mcp.workflow.model import duration_s
-
     attempt = current.attempt(path)
     gate: ApprovalGate = current.plan.gates(attempt)[attempt.gate]  # pyright: ignore[reportAssignmentType] - the guard saw that it is an approval
     # An expired request is replaced by one with a time of its own; who approved it decides anew.

@@ -15,7 +15,7 @@ from wfe_mcp.core.model import Attempt
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
-from wfe_mcp.workflow.model import BundleRef
+from wfe_mcp.workflow.model import BundleRef, all_phases
 from wfe_mcp.workspace.config.context_bundles import ContextSettings, files_matching
 from wfe_mcp.workspace.config.settings import LoadedSettings
 from wfe_mcp.workspace.files.project_files import read_file
@@ -67,8 +67,6 @@ def bundles_here(root: Path, configured: Mapping[str, ContextSettings]) -> Itera
 
 def artifact_names(plan: CompiledTemplate, path: PhasePath) -> frozenset[str]:
     """The artifacts of the phase's own template: in ``context`` such a name is never a bundle."""
-    from wfe_mcp.workflow.model import all_phases
-
     own = all_phases(plan.template_of(path).phases)
     return frozenset(phase.output.artifact for phase in own if phase.output)
 
@@ -91,7 +89,6 @@ def bundles_of(root: Path, plan: CompiledTemplate, settings: LoadedSettings, inp
 
 def handed_bundle(change: RunChange, attempt: Attempt, ref: BundleRef | str) -> str:
     """One bundle of the prompt of ``attempt``: heading, the frozen text as data, and where the rest is."""
-    from wfe_mcp.workflow.model import BundleRef
     from wfe_mcp.workflow.prompts import render_bundle
 
     wanted = ref if isinstance(ref, BundleRef) else BundleRef(bundle=ref)
@@ -118,8 +115,6 @@ def cut_bundles(change: RunChange, attempt: Attempt) -> Iterator[tuple[str, str]
 
 
 def _refs(plan: CompiledTemplate, path: PhasePath) -> list[BundleRef]:
-    from wfe_mcp.workflow.model import BundleRef
-
     entries = plan.phase(path).context
     if not entries:
         return []

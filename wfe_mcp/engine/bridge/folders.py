@@ -21,11 +21,11 @@ import threading
 from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.files.checkpoints import limits_of
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.maintenance.worktrees import make_worktree
 from wfe_mcp.workspace.files.folders import walk
 from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
@@ -38,9 +38,6 @@ from wfe_mcp.workspace.git.restore import RestoreValues, restore
 from wfe_mcp.workspace.git.snapshot import Snapshot, Snapshots, read_snapshot
 from wfe_mcp.workspace.git.worktrees import set_head
 from wfe_mcp.workspace.system.location import project_at
-
-if TYPE_CHECKING:
-    from wfe_mcp.engine.kernel.engine import Engine
 
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _CONFIGURATION = ("config.toml", "approvers.json", "templates")

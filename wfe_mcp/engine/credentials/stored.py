@@ -21,7 +21,7 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Code, Refused, nearest_hint
 from wfe_mcp.core.operation_events import CredentialGiven
 from wfe_mcp.engine.credentials.kinds import Kind, checked_parts, kind_of
-from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.models.secrets import KeptIn, seal, unseal
 from wfe_mcp.jobs.handed import CredentialMissing
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from wfe_mcp.core.model import By, RunId
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
 
 Scope = Literal["project", "person"]

@@ -14,6 +14,7 @@ Rules:
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from wfe_mcp.core.model import Assurance
 from wfe_mcp.core.parts import require_parts
 from wfe_mcp.core.paths import shell_path
 from wfe_mcp.core.texts import in_short
@@ -32,6 +33,7 @@ from wfe_mcp.workflow.model.delivery import Deployment, Health
 from wfe_mcp.workflow.step_kinds import DEPLOYMENT_STEPS
 from wfe_mcp.workspace.config.environment_table import STAGES, Stage
 from wfe_mcp.workspace.git.command import output_of
+from wfe_mcp.workspace.git.repository import head
 from wfe_mcp.workspace.git.working_tree import parts_of
 
 Facts = dict[str, Any]
@@ -105,7 +107,6 @@ require_parts("deployment step", ((name, "its call") for name in DEPLOYMENT_STEP
 
 def _approved_commit(site: Site, named: str) -> tuple[str, str]:
     """The commit that a person approved for this step, and who. Raises DeliveryFault ``review``."""
-    from wfe_mcp.core.model import Assurance
     from wfe_mcp.store.records.approvals import RequestStatus
 
     call, settings = site.call, site.settings
@@ -271,6 +272,4 @@ def _refuse_doubt(site: Site, stage: str, seen: Mapping[str, Any], commit: str, 
 
 
 def _head(site: Site) -> str:
-    from wfe_mcp.workspace.git.repository import head
-
     return head(site.root) or ""

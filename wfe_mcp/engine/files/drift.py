@@ -31,6 +31,8 @@ from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import LoadedRun, RunRecord
+from wfe_mcp.workspace.files.mirror import artifact_path, attempt_folder
+from wfe_mcp.workspace.files.project_files import read_if_there
 
 _FRESH_NS = 50_000_000
 """A file that changed less than this before it was read is read again: the clock of file systems is coarse."""
@@ -171,8 +173,6 @@ def _drift_of_attempt(
     known = files.get(key)
     if known is not None and known[1] == _signature(f"{record.worktree}/{known[0]}"):
         return None
-    from wfe_mcp.workspace.files.mirror import artifact_path
-
     rendered = rendered_artifact(tx, record, plan, attempt)
     if rendered is None:
         return None
@@ -220,9 +220,6 @@ def _signature(path: str) -> Signature:
 
 
 def _changed_prompts(tx: Tx, record: RunRecord) -> list[ChangedFile]:
-    from wfe_mcp.workspace.files.mirror import attempt_folder
-    from wfe_mcp.workspace.files.project_files import read_if_there
-
     if not tx.documents.load(record.frozen_sha256).get("hash_prompts"):
         return []
     changed_prompts: dict[tuple[str, int], ChangedFile] = {}

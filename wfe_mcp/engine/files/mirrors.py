@@ -19,7 +19,9 @@ from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import LoadedRun, RunRecord
+from wfe_mcp.workspace.files import mirror as files
 from wfe_mcp.workspace.files.mirror import Rendered, read_edited
+from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
 
 
 def write_mirrors(change: RunChange) -> None:
@@ -41,9 +43,6 @@ def mirror_again(engine: Engine, loaded: LoadedRun, logs: Mapping[str, str], *, 
 
     Files that cannot be written are skipped: nothing depends on a mirror.
     """
-    from wfe_mcp.workspace.files import mirror as files
-    from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
-
     root, run = Path(loaded.record.worktree), loaded.record.id
     with engine.store.read() as tx:
         plan = engine.plans.of_run(tx, loaded.record)
@@ -75,7 +74,6 @@ def _mirror_attempt(change: RunChange, attempt: Attempt, old: Attempt | None) ->
     from wfe_mcp.artifacts.validate import to_file
     from wfe_mcp.engine.artifacts.context_bundles import cut_bundles
     from wfe_mcp.engine.artifacts.prompts import prompt_of
-    from wfe_mcp.workspace.files import mirror as files
 
     place = (Path(change.run.worktree), change.run.id, attempt.phase, attempt.number)
     if attempt.feedback and old is None:

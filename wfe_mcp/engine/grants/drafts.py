@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import Assurance
 from wfe_mcp.core.texts import refuse_unkept
 from wfe_mcp.engine.grants.facts import facts_of, holds, inside_held
 from wfe_mcp.engine.grants.grants import Grant
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
 from wfe_mcp.engine.templates.catalogue import find_template
 from wfe_mcp.workflow.expressions import ExpressionError, source_of
-
-if TYPE_CHECKING:
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
 
 MOST_USES, MOST_DAYS = 1000, 90
 _NOTHING = facts_of({"attempt": 1})

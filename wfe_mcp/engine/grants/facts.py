@@ -19,7 +19,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.approval_guards import gate_of
-from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, RunStatus, Stage
+from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, RunState, RunStatus, Stage
 from wfe_mcp.core.paths import PhasePath, declared_path
 from wfe_mcp.engine.grants import grants
 from wfe_mcp.engine.kernel.engine import SYSTEM
@@ -30,7 +30,6 @@ from wfe_mcp.workspace.git.watched import defines_checks, is_draft
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from wfe_mcp.core.model import RunState
     from wfe_mcp.core.spec import GateSpec
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate

@@ -22,11 +22,10 @@ from msgspec.json import decode
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
-from wfe_mcp.core.model import Assurance
+from wfe_mcp.core.model import Assurance, By
 from wfe_mcp.store.records.runs import UNREADABLE
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
 

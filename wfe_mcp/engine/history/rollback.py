@@ -31,7 +31,7 @@ from wfe_mcp.engine.evaluation.reactions import enqueue_gates
 from wfe_mcp.engine.files.checkpoints import TAKEN, keep_again, limits_of, name_of, ref_of
 from wfe_mcp.engine.history import rollback_recovery as recovery
 from wfe_mcp.engine.history.as_of import event_named, is_event_name
-from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.transaction import change_run, refuse_change
 from wfe_mcp.workspace.files.paths import readable
 from wfe_mcp.workspace.system.process import holder_id
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from wfe_mcp.core.undo import LogEntry
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import LoadedRun

@@ -39,7 +39,7 @@ from wfe_mcp.engine.integrity.item_audit import item_changes
 from wfe_mcp.store.integrity.chained_log import SIGNED
 from wfe_mcp.store.items import chain_of
 from wfe_mcp.store.records.opinions import MANUAL_MODEL, OpinionRecord
-from wfe_mcp.store.records.runs import UNREADABLE
+from wfe_mcp.store.records.runs import UNREADABLE, SettingEvent
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.integrity.decision_keys import DecisionKeys
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import SettingEvent
 
 _PERSONS_SETTINGS = {"TrustGiven", "PinChanged", RESET}
 _PERSONS_SECRETS = {PIN, BEGAN, RESETS, GRANT, "strict", "policy", "policy-evidence", "trusted"}

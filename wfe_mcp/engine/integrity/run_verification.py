@@ -13,12 +13,12 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.files.drift import changed_files
 from wfe_mcp.engine.integrity.decision_audit import SignedDecisions, audit_run, audit_settings
-from wfe_mcp.engine.integrity.decision_keys import decision_keys
+from wfe_mcp.engine.integrity.decision_keys import DecisionKeys, decision_keys
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.evidence_audit import audit_evidence, evidence_seals
 from wfe_mcp.engine.integrity.gate_audit import says_gates, weaker_gates
 from wfe_mcp.engine.kernel.transaction import IMPORTED, imported_name
-from wfe_mcp.store.records.runs import UNREADABLE
+from wfe_mcp.store.records.runs import UNREADABLE, EvidenceRecord, Problem, SettingEvent
 from wfe_mcp.workspace.files.mirror import content_digest
 from wfe_mcp.workspace.files.project_files import read_if_there
 
@@ -27,11 +27,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from wfe_mcp.core.model import RunId
-    from wfe_mcp.engine.integrity.decision_keys import DecisionKeys
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.integrity.record_seals import AnchoredEvent
-    from wfe_mcp.store.records.runs import EvidenceRecord, Problem, SettingEvent
     from wfe_mcp.workspace.system.anchors import Head, SignedCommit
 
 _MOST_LOG_BYTES = 50_000_000

@@ -16,7 +16,7 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import gate_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.decide import decide_and_evolve
-from wfe_mcp.core.model import Channel, Person
+from wfe_mcp.core.model import Attempt, By, Channel, Person, RunState
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.core.rollback_events import OF_THE_PROCESS
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from wfe_mcp.core.commands import CallerAndTime, Command, OnAttempt
     from wfe_mcp.core.errors import Refused
     from wfe_mcp.core.events import Event
-    from wfe_mcp.core.model import Attempt, By, RunState
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.core.spec import GateSpec
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate

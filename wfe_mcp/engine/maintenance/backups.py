@@ -31,8 +31,11 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.identity import known_at
 from wfe_mcp.engine.maintenance import restore_log
 from wfe_mcp.store import Store, Tx
+from wfe_mcp.store.maintenance import copies
 from wfe_mcp.store.maintenance.copies import DatabaseSummary
 from wfe_mcp.workspace.files.project_files import name_of_copy
+from wfe_mcp.workspace.system.location import database_url
+from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,6 @@ def backup(
     Refuses ``conflict`` when ``target`` is there (``force``: it is replaced), ``unavailable`` when the disk has no room
     or fails, or the copy is damaged; then nothing has changed.
     """
-    from wfe_mcp.store.maintenance import copies
-
     source = engine.store.path
     restore_log.remove_all_left_copies(source)
     file = target or backups_folder(engine) / f"{source.stem}-{_stamp(engine)}.db"
@@ -94,9 +95,6 @@ def restore(
     damaged, by a newer version, or whose logs do not add up (``force``: even so). ``busy`` shows the steps, none of them
     while ``prove`` asks.
     """
-    from wfe_mcp.store import Store
-    from wfe_mcp.store.maintenance import copies
-
     path = _database(engine)
     current = _current(engine)
     _refuse_what_is_no_backup(file, path)
@@ -150,7 +148,6 @@ def accept_dump(engine: Engine, prove: Callable[[Engine], By]) -> restore_log.Se
 def _database(engine: Engine) -> Path:
     """The database's file, whether or not it can be opened. Refuses ``unavailable`` where it is none."""
     from wfe_mcp.store.databases import database_file
-    from wfe_mcp.workspace.system.location import database_url
 
     return database_file(database_url(engine.environment))
 
@@ -176,7 +173,6 @@ def refuse_company(engine: Engine, to: str = "restore") -> None:
 def refuse_processes(tx: Tx, host: str, to: str) -> None:
     """Refuse ``not_ready`` while a process of ``host`` that has registered lives."""
     from wfe_mcp.engine.approvals.decision_page import IDLE, ON_DEMAND, PAGE
-    from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive
 
     processes = tx.processes.on_host(host)
     alive = [row for row in processes if is_alive(ProcessIdentity(row.host, row.pid, row.started_at))]
@@ -195,8 +191,6 @@ def refuse_processes(tx: Tx, host: str, to: str) -> None:
 
 
 def _refuse_what_is_no_backup(file: Path, database: Path) -> None:
-    from wfe_mcp.store.maintenance import copies
-
     if not file.is_file():
         raise Refused("bad_argument", f"There is no file '{file}'.", "Name a file that wfe-mcp backup has written.")
     if database.exists() and file.samefile(database):
@@ -258,8 +252,6 @@ def _person(engine: Engine, current: Store | None, copied: Store, prove: Callabl
 
 def _keep_aside(engine: Engine, path: Path, progress: Progress, *, known: bool) -> Path | None:
     """Keep what is there now: as a backup, or byte for byte when it is damaged."""
-    from wfe_mcp.store.maintenance import copies
-
     aside = backups_folder(engine) / f"before-restore-{_stamp(engine)}.db"
     if known:
         with new_beside(aside) as new:
@@ -332,8 +324,6 @@ def _note(
 
 def _put_in_place(new: Path, path: Path) -> None:
     """One transaction over what is there; where that is no database any more, another file under its name."""
-    from wfe_mcp.store.maintenance import copies
-
     if (path.exists() and copies.is_ours(path)) or not path.exists() or path.stat().st_size == 0:
         copies.write_over(new, path)
         return

@@ -10,9 +10,10 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, RunStatus
@@ -23,16 +24,12 @@ from wfe_mcp.engine.delivery.forge_steps import merge_by_others
 from wfe_mcp.engine.delivery.operations import Operation, operations_of, record_seen, removed_branches
 from wfe_mcp.engine.delivery.place import DeliveryPlace, NotDelivered, place_of, remote_of
 from wfe_mcp.engine.delivery.site import refusing
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.step_call import CommandCall
 from wfe_mcp.engine.maintenance.worktrees import open_runs_in, remove, worktrees_folder
+from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.workspace.git.repository import branch as current_branch, changes
 from wfe_mcp.workspace.git.worktrees import lost_with, worktrees
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store.records.runs import LoadedRun
 
 _OVER = {RunStatus.COMPLETED, RunStatus.CANCELLED}
 _EVENTS_MOST = 10_000

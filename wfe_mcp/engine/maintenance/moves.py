@@ -22,6 +22,7 @@ from wfe_mcp.core.units import Busy, plural, unseen
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.maintenance.backups import log_problems, new_beside, refuse_processes
 from wfe_mcp.store import Store, Tx
+from wfe_mcp.store.maintenance import copies
 from wfe_mcp.workspace.files.project_files import replace_file
 from wfe_mcp.workspace.system.anchors import anchor_files
 from wfe_mcp.workspace.system.location import database_url
@@ -173,8 +174,6 @@ def _new_file(url: str) -> Path:
 
 def _give_name(new: Path, file: Path) -> None:
     """Name what is complete, durably; another file that has appeared meanwhile is not replaced."""
-    from wfe_mcp.store.maintenance import copies
-
     copies.sync(new)
     try:
         os.link(new, file)

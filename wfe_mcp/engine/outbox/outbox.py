@@ -15,7 +15,7 @@ from wfe_mcp.core import events as e
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.model import Attempt, RunStatus
 from wfe_mcp.core.public_events import matches
-from wfe_mcp.engine.kernel.run_change import queue_name
+from wfe_mcp.engine.kernel.run_change import RunChange, queue_name
 from wfe_mcp.engine.outbox.messages import Message, deployment_of, item_messages, run_messages, start_message
 from wfe_mcp.workspace.config.layers import may_set, seconds
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from wfe_mcp.core.items import Item
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store import Tx
     from wfe_mcp.workspace.config.event_tables import NotifySettings, WebhookSettings
     from wfe_mcp.workspace.config.settings_tables import Settings

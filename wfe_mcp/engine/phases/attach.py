@@ -12,7 +12,7 @@ Rules:
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.errors import Refused
@@ -20,16 +20,11 @@ from wfe_mcp.core.limits import ATTACHMENT_BYTES, ATTACHMENTS, ATTACHMENTS_BYTES
 from wfe_mcp.core.model import Attempt, AttemptStatus, By
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.refusals import unknown_phase
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.store.records.attachments import AttachmentHead, AttachmentRecord
-from wfe_mcp.workspace.files.given_files import media_type, refuse_above, refuse_name
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.kernel.run_change import RunChange
-    from wfe_mcp.workspace.files.given_files import FileToAttach
+from wfe_mcp.workspace.files.given_files import FileToAttach, media_type, refuse_above, refuse_name
 
 _OPEN = {AttemptStatus.READY, AttemptStatus.RUNNING, AttemptStatus.GATING, AttemptStatus.AWAITING, AttemptStatus.FAILED}
 _MOST_NOTE = 2_000

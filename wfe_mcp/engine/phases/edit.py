@@ -11,6 +11,8 @@ import json
 import re
 from typing import Any
 
+from wfe_mcp.artifacts.parse import parse_json, parse_markdown
+from wfe_mcp.artifacts.validate import TextFile, to_file, validate
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Detail, Refused
@@ -93,8 +95,6 @@ def suggestion_of(engine: Engine, run_id: str, phase: PhasePath, opinion: str) -
 
 def suggested_artifact(schema: str | dict[str, Any], text: str) -> object:
     """A suggestion as an artifact of ``schema``, not validated against it: JSON, also between fences, or Markdown."""
-    from wfe_mcp.artifacts.parse import parse_json, parse_markdown
-
     plain = re.sub(r"\A\s*```[a-z]*\n(.*)\n```\s*\Z", r"\1", text, flags=re.DOTALL)
     is_json = plain.lstrip().startswith(("{", "["))
     return parse_markdown(text) if schema == MARKDOWN and not is_json else parse_json(plain)
@@ -132,8 +132,6 @@ def text_to_edit(engine: Engine, run_id: str, phase: PhasePath, draft: int | Non
 
 def file_to_edit(engine: Engine, run_id: str, phase: PhasePath) -> str:
     """The open revision as the file that a person reads: Markdown for a document, else JSON."""
-    from wfe_mcp.artifacts.validate import TextFile, to_file
-
     text, schema = text_to_edit(engine, run_id, phase, None)
     file = to_file(schema, json.loads(text)) if schema == MARKDOWN else None
     return file.text if isinstance(file, TextFile) else text
@@ -141,16 +139,12 @@ def file_to_edit(engine: Engine, run_id: str, phase: PhasePath) -> str:
 
 def typed_artifact(engine: Engine, run_id: str, phase: PhasePath, text: str) -> object:
     """What was typed in place of ``file_to_edit``. Refuses ``bad_argument`` for what is not JSON."""
-    from wfe_mcp.artifacts.parse import parse_json, parse_markdown
-
     schema = text_to_edit(engine, run_id, phase, None)[1]
     return parse_markdown(text) if schema == MARKDOWN else parse_json(text)
 
 
 def edit(engine: Engine, by: By, run_id: str, phase: PhasePath, value: object, note: str = "") -> Receipt:
     """Store ``value`` as a new revision of the current attempt; its gates run. Refuses ``invalid_artifact``."""
-    from wfe_mcp.artifacts.validate import validate
-
     with engine.store.read() as tx:
         loaded = engine.load(tx, run_id)
         _refuse_made_by_server(engine, tx, loaded, phase)

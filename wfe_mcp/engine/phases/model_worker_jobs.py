@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from wfe_mcp.artifacts.registry import json_schema
 from wfe_mcp.artifacts.validate import ValidationResult, validate_stored
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.attempt_states import FailKind
@@ -38,6 +39,7 @@ from wfe_mcp.store.records.calls import CallPurpose
 from wfe_mcp.store.records.jobs import JobRecord
 from wfe_mcp.store.records.runs import RunRecord
 from wfe_mcp.workspace.config.provider_kinds import facts_of
+from wfe_mcp.workspace.files.mirror import attempt_folder, evidence_folder
 
 _SYSTEM = (
     "You work one phase of a workflow in a project, through the tools you are given. A referee checks what you submit "
@@ -67,14 +69,10 @@ class _Piece:
     @property
     def folder(self) -> str:
         """The attempt's folder, relative to the root."""
-        from wfe_mcp.workspace.files.mirror import attempt_folder
-
         return attempt_folder(self.run.id, self.attempt.phase, self.attempt.number)
 
     @property
     def evidence(self) -> Path:
-        from wfe_mcp.workspace.files.mirror import evidence_folder
-
         return evidence_folder(self.root, self.run.id, self.attempt.phase, self.attempt.number)
 
 
@@ -137,7 +135,6 @@ def _piece_of(engine: Engine, job: JobRecord) -> _Piece | None:
 
 
 def _work(engine: Engine, context: JobContext, connection: Connection, piece: _Piece) -> Worked:
-    from wfe_mcp.artifacts.registry import json_schema
     from wfe_mcp.engine.models.call_log import Recording
 
     def faults(value: dict[str, Any]) -> list[str]:

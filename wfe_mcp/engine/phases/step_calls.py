@@ -26,6 +26,9 @@ from wfe_mcp.jobs.environment import MARK, child_env
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, RetryLater, mark_of
 from wfe_mcp.tools.fault import ToolFault
 from wfe_mcp.workflow.step_kinds import DELIVERY_STEPS, STEP_KINDS
+from wfe_mcp.workspace.config.checks import FrozenCheck
+from wfe_mcp.workspace.files.mirror import evidence_folder
+from wfe_mcp.workspace.git.repository import head
 from wfe_mcp.workspace.system.redaction import without_hidden
 
 if TYPE_CHECKING:
@@ -46,8 +49,6 @@ _SAFE_METHODS = frozenset({"GET", "HEAD"})
 def make(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     """Make the call. Raises StepStopped or ChildStopped when the job must end."""
     if call.head:
-        from wfe_mcp.workspace.git.repository import head
-
         now = head(Path(call.run.worktree))
         if now != call.head:
             fault = f"it was approved at commit {call.head[:12]}, and the working folder is at {(now or 'none')[:12]}. Retry the phase to ask for the approval again"
@@ -155,9 +156,7 @@ def _wait(_engine: Engine, call: StepCall, _context: JobContext) -> StepResult:
 def _check(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     from wfe_mcp.engine.credentials.handing import hand_to_check
     from wfe_mcp.gates.command import run_check
-    from wfe_mcp.workspace.config.checks import FrozenCheck
     from wfe_mcp.workspace.config.ports import with_ports
-    from wfe_mcp.workspace.files.mirror import evidence_folder
 
     name, root = call.step.check or "", Path(call.run.worktree)
     target = _configured_target(engine, call, "checks", name)

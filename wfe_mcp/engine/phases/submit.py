@@ -15,6 +15,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from wfe_mcp.artifacts.parse import bundle_of, read_artifact
+from wfe_mcp.artifacts.validate import validate
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Detail, Refused
@@ -50,8 +52,6 @@ _REOPENED = {AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}
 
 def read_submission(loaded: LoadedRun, schema: str | dict[str, Any], path: str) -> object:
     """The artifact in a file or folder of the project. Refuses ``path_outside_project``, ``too_large``."""
-    from wfe_mcp.artifacts.parse import bundle_of, read_artifact
-
     root = Path(loaded.record.worktree)
     parts_of(path)  # before the system call: a name may be too long for it
     if (root / path).is_dir() and (schema == "file_bundle@1" or isinstance(schema, dict)):
@@ -83,8 +83,6 @@ def submit(
     if spot not in loaded.state.attempts:
         raise unknown_phase(loaded.state, phase)
     schema = plan.schema(spot)
-    from wfe_mcp.artifacts.validate import validate
-
     try:
         value = read_submission(loaded, schema, path) if path else artifact
         checked = validate(schema, value)

@@ -7,6 +7,7 @@ accept       the user restarts the phase with the file's content: a new attempt,
 from pathlib import Path
 from typing import Any
 
+from wfe_mcp.artifacts.validate import validate
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, RunId
 from wfe_mcp.core.paths import PhasePath
@@ -17,6 +18,7 @@ from wfe_mcp.engine.kernel.engine import CLI_HOLDER, Engine
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.phases.submit import submit
 from wfe_mcp.engine.runs import control
+from wfe_mcp.workspace.files.mirror import write_artifact
 
 
 def put_back(engine: Engine, by: By, run_id: str, phase: str = "") -> list[ChangedFile]:
@@ -24,8 +26,6 @@ def put_back(engine: Engine, by: By, run_id: str, phase: str = "") -> list[Chang
 
     Those of an imported run too: nothing of it changes but files.
     """
-    from wfe_mcp.workspace.files.mirror import write_artifact
-
     with engine.store.read() as tx:
         loaded = engine.load(tx, run_id)
         plan = engine.plans.of_run(tx, loaded.record)
@@ -53,8 +53,6 @@ def edit_of(engine: Engine, run_id: str, phase: PhasePath) -> tuple[RunId, str, 
 
     Refuses where the file is as sealed or is no valid artifact, and for phases whose artifact the server makes itself.
     """
-    from wfe_mcp.artifacts.validate import validate
-
     with engine.store.read() as tx:
         loaded = engine.load(tx, run_id)
         plan = engine.plans.of_run(tx, loaded.record)

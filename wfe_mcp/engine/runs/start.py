@@ -43,9 +43,10 @@ from wfe_mcp.engine.work.following import begin_item
 from wfe_mcp.engine.work.items import WORK, decision_lines
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import LoadedRun, NewRun
+from wfe_mcp.workflow.load import digest
 from wfe_mcp.workspace.config.provider_kinds import installed_kind
 from wfe_mcp.workspace.config.settings import LoadedSettings
-from wfe_mcp.workspace.git.repository import head
+from wfe_mcp.workspace.git.repository import head, why_no_repository
 from wfe_mcp.workspace.git.working_tree import SeenFiles
 from wfe_mcp.workspace.system.location import project_at
 
@@ -312,8 +313,6 @@ def _refuse_without_git(plan: CompiledTemplate, engine: Engine) -> None:
     # As it is now: `git init` needs no restart of a server.
     if not (phase := phase_that_needs_git(plan.phases, is_sure=True)) or project_at(engine.root).is_git:
         return
-    from wfe_mcp.workspace.git.repository import why_no_repository
-
     others, (why, commands) = templates_without_git(engine), why_no_repository(engine.root)
     instead = f", or start a template that works without git: {', '.join(others[:5])}" if others else ""
     raise Refused(
@@ -371,8 +370,6 @@ def _is_left_out(plan: CompiledTemplate, when: str, inputs: dict[str, Any]) -> b
 
 def _frozen(plan: CompiledTemplate, settings: LoadedSettings, engine: Engine, bundles: list[Bundle]) -> dict[str, Any]:
     """What the run may use, as it is configured and trusted now."""
-    from wfe_mcp.workflow.load import digest
-
     requires = engine.plans.report(plan).requires
     installed = installed_definition(plan.template.name)  # verify compares it with that of a later version
     checks, servers = settings.settings.checks, settings.settings.mcp_servers

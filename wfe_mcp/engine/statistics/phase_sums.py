@@ -18,7 +18,7 @@ import math
 import time
 from contextlib import suppress
 from dataclasses import field
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.dataclass import dataclass
@@ -27,16 +27,14 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.statistics.phase_timing import tasks_of
 from wfe_mcp.engine.statistics.usage_sums import count_calls
 from wfe_mcp.store.enums import ALL_DAYS
-from wfe_mcp.store.runs.phase_sums import COUNTS, NO_PHASE, PhaseSumRow
+from wfe_mcp.store.runs.phase_sums import COUNTS, NO_PHASE, DueRun, PhaseSumRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from datetime import datetime
 
     from wfe_mcp.core.model import RunId
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.runs.phase_sums import DueRun
     from wfe_mcp.store.runs.timeline import Timeline
 
 _PASSED = {"completed"}

@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.effects import ASSURANCES
 from wfe_mcp.core.evidence_levels import GateDifference
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.engine.kernel.template_cache import compile_template
+from wfe_mcp.engine.kernel.template_cache import CompiledTemplate, compile_template
 from wfe_mcp.workflow.delivering import as_delivered
 from wfe_mcp.workflow.step_kinds import DEPLOYMENT_STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store.records.runs import LoadedRun
     from wfe_mcp.workspace.config.settings import LoadedSettings
 

@@ -30,7 +30,7 @@ from wfe_mcp.engine.templates.catalogue import (
 )
 from wfe_mcp.engine.templates.config_drift import note_template
 from wfe_mcp.resources import GROUPS, Group, PlugIn, PlugInFault, plugins
-from wfe_mcp.store.records.templates import NewTemplate, TemplateMark
+from wfe_mcp.store.records.templates import NewTemplate, TemplateMark, TemplateRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.templates import TemplateRecord
     from wfe_mcp.workflow.lint import Requires
 
 

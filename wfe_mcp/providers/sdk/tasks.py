@@ -20,11 +20,11 @@ import contextvars
 import json
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterable, Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic_ai import Agent, ModelRetry, RunContext, StructuredDict, TextOutput, Tool as AiTool, ToolOutput
 from pydantic_ai.capabilities import ProcessHistory
@@ -35,15 +35,10 @@ from pydantic_core import SchemaValidator, core_schema
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.providers.call import Connection, Listener, Task, Tool, ToolResult, Worked
+from wfe_mcp.providers.cancellable import Tally, Watch
 from wfe_mcp.providers.sdk.calls import CountedModel, piece_in, tokens_of_part, written_in
 from wfe_mcp.providers.sdk.models import model_of, settings_of
 from wfe_mcp.providers.sdk.questions import object_in
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Sequence
-
-    from wfe_mcp.providers.cancellable import Tally, Watch
-
 
 _OUTPUT = "hand_in"
 _HOW = "Submit the whole output. Call it once, when the task is done."

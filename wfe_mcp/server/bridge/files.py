@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.server.bridge.link import Link
@@ -24,12 +25,7 @@ from wfe_mcp.workspace.git.repository import branch
 from wfe_mcp.workspace.git.restore import bring
 from wfe_mcp.workspace.git.snapshot import Snapshots, require_available
 from wfe_mcp.workspace.git.snapshot_files import Limits
-from wfe_mcp.workspace.system.location import find_project, working_directory
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from wfe_mcp.workspace.system.location import Project
+from wfe_mcp.workspace.system.location import Project, find_project, working_directory
 
 _KEPT = 20
 _ATTACHMENT_BYTES = 10_000_000

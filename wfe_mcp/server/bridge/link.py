@@ -15,17 +15,14 @@ from __future__ import annotations
 import http.client
 import json
 import os
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 from wfe_mcp.core.bridge import LARGER_REQUESTS, PROTOCOL
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import CODES, Code, Refused
+from wfe_mcp.workspace.system.location import Project
 from wfe_mcp.workspace.system.logins import connection_to, login_of, server_url
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from wfe_mcp.workspace.system.location import Project
 
 _CONNECT_S, _ANSWER_S = 10.0, 900.0
 _MOST_BYTES, _SHOWN_BYTES = 64_000_000, 200

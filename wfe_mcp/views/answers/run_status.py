@@ -13,6 +13,7 @@ from wfe_mcp.engine.kernel.leases import folder_elsewhere, works_elsewhere
 from wfe_mcp.engine.runs.control import end_time, stale_of, stuck_of
 from wfe_mcp.engine.runs.needs import Who
 from wfe_mcp.engine.runs.overview import Overview, overview
+from wfe_mcp.engine.templates.effective_gates import find_weakened_gates
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.views.artifacts import artifacts as artifact_views
@@ -120,8 +121,6 @@ def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
         return idle.showing(RunList(runs=(), warnings=warnings)) if warnings else idle
     overviews.sort(key=lambda run_overview: bool(run_overview.folder))  # this folder's first
     here = sum(1 for run_overview in overviews if not run_overview.folder)
-    from wfe_mcp.engine.templates.effective_gates import find_weakened_gates  # the status of one run does without
-
     records = [run_overview.loaded.record for run_overview in overviews]
     are_stale, are_stuck = stale_of(engine, records), stuck_of(engine, records)
     rows = (

@@ -8,8 +8,6 @@ Text of agents and files may not move the cursor, change colours, or
 change the reading direction: what the user sees is what is there.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping

@@ -1,18 +1,13 @@
 """Files that are given to be kept, such as a screenshot: read with limits, named without folders, known by their bytes."""
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.limits import ATTACHMENT_BYTES, Limit
 from wfe_mcp.workspace.files.paths import path_fault
 from wfe_mcp.workspace.files.project_files import named_file, read_file
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 PICTURES = {
     b"\x89PNG\r\n\x1a\n": "image/png",

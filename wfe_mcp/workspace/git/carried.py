@@ -6,20 +6,15 @@ Rules:
 2. The token is in the environment of git, never among its words.
 """
 
-from __future__ import annotations
-
 import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.bridge import LARGER_REQUESTS
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git.command import Repository, authorities, require_repository, run_git
 from wfe_mcp.workspace.git.own_refs import release_locks
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 _OVER_HTTP = (
     *("-c", "protocol.http.allow=always", "-c", "protocol.https.allow=always"),

@@ -7,18 +7,13 @@ Rules:
 3. What is pushed is checked (fsck) before a ref names it, and lies on the disk before the answer.
 """
 
-from __future__ import annotations
-
 import os
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import IO, Literal
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git.command import require_repository, run_git_between
-
-if TYPE_CHECKING:
-    from pathlib import Path
-    from typing import IO
 
 Service = Literal["git-upload-pack", "git-receive-pack"]
 """What a fetch and a push ask for."""

@@ -18,14 +18,13 @@ from urllib.parse import SplitResult, urlsplit
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.project_files import replace_file
-from wfe_mcp.workspace.system.location import data_dir
+from wfe_mcp.workspace.system.location import Project, data_dir
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from http.client import HTTPConnection
     from pathlib import Path
 
-    from wfe_mcp.workspace.system.location import Project
 
 _HERE = {"localhost", "127.0.0.1", "::1"}
 _BELOW = ".localhost"

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.observing import OBSERVERS, TRACE, Observation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
-    from contextlib import AbstractContextManager
 
     from opentelemetry.trace import Tracer
 
