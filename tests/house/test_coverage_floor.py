@@ -69,3 +69,39 @@ def test_processes_show_together_what_of_their_module_ran(tmp_path: Path, capsys
     refused = lines.index("    if was_ended:") + 1
     assert {str(refused), str(refused + 1), f"{refused}->{refused + 1}", f"{refused}->{refused + 2}"} <= set(gaps)
     assert str(lines.index("    sys.exit(main())") + 1) not in gaps
+
+
+MODULE = "def sign(n):\n    if n < 0:\n        return -1\n    for _ in range(n):\n        return 1\n    return 0\n"
+WORKER = """
+import pathlib, sys
+from tests.measured import sitecustomize
+sitecustomize.PACKAGE = pathlib.Path.cwd() / "wfe_mcp"
+write = sitecustomize.measure(pathlib.Path(sys.argv[1]))
+sys.path.insert(0, "")
+import wfe_mcp.signs
+wfe_mcp.signs.sign(int(sys.argv[2]))
+write()
+"""
+
+
+@pytest.mark.usefixtures("real_processes")
+def test_workers_share_the_probes_and_each_notices_what_ran_in_it(tmp_path: Path) -> None:
+    package, ran = tmp_path / "wfe_mcp", tmp_path / "ran"
+    package.mkdir()
+    for name in ("__init__", "never", "signs"):
+        (package / f"{name}.py").write_text(MODULE, encoding="utf-8")
+
+    def written(number: int, **more: str) -> dict[str, coverage_floor.MeasuredFile]:
+        before = set(ran.glob("*.json"))
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **more}
+        command = [sys.executable, "-c", WORKER, str(ran), str(number)]
+        subprocess.run(command, cwd=tmp_path, env=environment, check=True, timeout=60)
+        (new,) = set(ran.glob("*.json")) - before
+        return json.loads(new.read_text(encoding="utf-8"))["files"]
+
+    alone = [written(number) for number in (2, 0, -1)]
+    together = [written(number, PYTEST_XDIST_WORKER="gw0") for number in (2, 0, -1)]
+
+    assert together == alone
+    assert len({json.dumps(each["wfe_mcp/signs.py"]) for each in alone}) == 3
+    assert len(list(ran.glob("code/*.code"))) == (3 if sys.version_info < (3, 12) else 0)
