@@ -219,7 +219,6 @@ def test_an_answer_that_was_lost_is_said_to_be_and_the_call_may_be_repeated(team
         assert [each.id for each in tx.runs.page(limit=9).runs] == [run]
 
 
-@pytest.mark.usefixtures("real_processes")
 @pytest.mark.attack("a bridge works on with a token that was revoked", "held", "#31")
 def test_an_ended_token_is_refused_and_a_new_one_works_in_the_same_process(team: Team) -> None:
     ada = team.machine(token="")

@@ -8,7 +8,6 @@ import pytest
 from tests.server.bridge.conftest import Cut, Team
 
 
-@pytest.mark.usefixtures("real_processes")
 @pytest.mark.parametrize(
     ("answer", "word"),
     [
@@ -41,7 +40,6 @@ def test_what_is_no_server_of_this_version_is_refused(team: Team, answer: bytes,
             assert word in refused["error"]["message"]
 
 
-@pytest.mark.usefixtures("real_processes")
 @pytest.mark.parametrize("of", [b"POST /mcp", b"GET /git/"])
 def test_a_proxy_that_takes_no_large_request_is_said_to_be_the_reason(team: Team, of: bytes) -> None:
     ada = team.machine()

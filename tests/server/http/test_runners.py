@@ -290,7 +290,6 @@ def test_a_runner_that_wakes_up_after_its_lease_is_refused(running: Running, own
     assert judged(running.house, run)["runner"]["statement"]["runner"] == "other"
 
 
-@pytest.mark.usefixtures("real_processes")
 def test_a_report_lands_after_the_server_was_killed_and_started_again(running: Running, own: OwnRunner) -> None:
     run = checked(running)
     task, port = own.claim(), running.port

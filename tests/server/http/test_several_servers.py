@@ -74,7 +74,6 @@ async def test_a_client_alternates_between_two_processes_for_every_call(pair: tu
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="PostgreSQL runs elsewhere")
-@pytest.mark.usefixtures("real_processes")
 async def test_a_process_that_is_killed_takes_no_answer_and_no_job_with_it(pair: tuple[Running, Running]) -> None:
     waits = "import pathlib, time\nwhile not pathlib.Path('go').exists(): time.sleep(0.05)"
     configure(pair[0].house, f"[checks.ok]\nargv = {json.dumps([sys.executable, '-c', waits])}\n")
