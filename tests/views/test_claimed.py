@@ -5,9 +5,12 @@ from typing import Any
 import pytest
 
 from tests.engine.approvals.people import ada, seen_by
-from tests.engine.scene import Scene, approval, command, phase
+from tests.engine.scene import AGENT, HUMAN, Scene, approval, command, phase, refused
 from tests.views.test_approval import shown
 from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.history.forks import fork_run
+from wfe_mcp.engine.runs import control
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals import words
 from wfe_mcp.views.approvals.audit import verify
 from wfe_mcp.views.approvals.model import ArtifactShown
@@ -83,3 +86,30 @@ def test_a_decision_about_claims_is_verified(scene: Scene) -> None:
     _, seen = seen_by(scene.engine, run, "fix")
     approvals.decide(scene.engine, person, run, "fix", approval=seen)
     assert verify(scene.engine, run).findings == ()
+
+
+def test_a_commit_that_is_made_after_the_report_was_shown_is_seen(scene: Scene) -> None:
+    scene.git("commit", "-q", "--allow-empty", "-m", "later")
+    commit = scene.git("rev-parse", "HEAD").strip()
+    scene.git("reset", "-q", "--hard", "HEAD~1")
+    stored = scene.root / ".git/objects" / commit[:2] / commit[2:]
+    away = stored.rename(scene.root.parent / "later")
+    assert [claim.name for claim in decided(scene, TRUE | {"commit": commit}, command("ok")).claimed] == ["commit"]
+    away.rename(stored)
+    scene.git("reset", "-q", "--soft", commit)
+    artifact = shown(scene, scene.status("").run or "", "fix").artifact
+    assert artifact is not None
+    assert artifact.claimed == ()
+
+
+@pytest.mark.parametrize("draft", [{"files": "src/app.py", "tests": [1, None], "commit": 7}, {}])
+def test_a_draft_that_a_person_forced_is_shown_whatever_it_is(scene: Scene, draft: Any) -> None:
+    fix = phase("fix", approval(), output={"artifact": "change", "schema": "change@1"})
+    run = scene.start(fix, phase("build"), limits={"max_invalid": 1})
+    scene.begin(run)
+    refused(answers.submit_artifact, scene.engine, AGENT, run, "fix", artifact=draft)
+    control.force_accept(scene.engine, HUMAN, run, "fix", "good enough")
+    scene.write("app.py", "VALUE = 666\n")
+    artifact = shown(scene, fork_run(scene.engine, HUMAN, run, "").record.id, "fix").artifact
+    assert artifact is not None
+    assert artifact.content == draft

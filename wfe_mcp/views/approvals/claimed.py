@@ -10,13 +10,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 from wfe_mcp.store.records.runs import EvidenceRecord
 from wfe_mcp.views.approvals.model import ArtifactShown, Change, Named
 from wfe_mcp.workspace.git.command import repository
 from wfe_mcp.workspace.git.file_diffs import FileDiff
-from wfe_mcp.workspace.git.repository import commit_of
+from wfe_mcp.workspace.git.repository import commit_of, head
 
 
 def claimed_in(
@@ -33,12 +33,19 @@ def claimed_in(
         "files": lambda text: str(PurePosixPath(text)) in files.keys() | folders,
         "tests": lambda text: text in tests or (counted and _is_in(files, text)),
         "commands": commands.__contains__,
-        "commit": lambda text: _is_commit(root, text),
+        "commit": lambda text: _is_commit(root, text, head(root)),
     }
-    texts: dict[str, list[str]] = {name: artifact.content.get(name) or [] for name in is_seen}
-    texts["commit"] = [artifact.content["commit"]] if texts["commit"] else []
-    listed = {name: [text for text in texts[name] if not seen(text)] for name, seen in is_seen.items()}
+    listed = {
+        name: [text for text in _texts(artifact.content, name) if not seen(text)] for name, seen in is_seen.items()
+    }
     return tuple(Named(name, claims) for name, claims in listed.items() if claims)
+
+
+def _texts(content: Mapping[str, Any], name: str) -> list[str]:
+    """The texts of a field. A draft that a person forced may have any value there, or none."""
+    value = content.get(name)
+    values = cast("list[Any]", value) if isinstance(value, list) else [value]
+    return [text for text in values if isinstance(text, str) and text]
 
 
 def _commands(evidence: Sequence[EvidenceRecord]) -> Iterator[str]:
@@ -68,7 +75,8 @@ def _is_in(files: Mapping[str, FileDiff], test: str) -> bool:
 
 
 @lru_cache(maxsize=32)
-def _is_commit(root: Path, text: str) -> bool:
-    """Kept: a decision asks again in its transaction, which starts no git process."""
+def _is_commit(root: Path, text: str, head: str | None) -> bool:
+    """Kept while ``head`` is the commit at HEAD: a decision asks again in its transaction, which starts no git process."""
+    del head
     is_id = re.fullmatch(r"[0-9a-f]{7,64}", text) is not None
     return is_id and repository(root) is not None and commit_of(root, text).startswith(text)
