@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no 
 STOPS = """
 import os, sys
 from wfe_mcp.cli.app import main
-from wfe_mcp.engine.integrity import verification
+from wfe_mcp.engine.integrity import run_verification, verification
 from wfe_mcp.engine.maintenance import backups, pruning
 from wfe_mcp.engine.transfer import importing
 from wfe_mcp.store.maintenance import copies
@@ -46,7 +46,7 @@ elif where in {"checked", "written", "mirrors"}:
     name = {"checked": "check", "written": "_refuse_unlike", "mirrors": "_write_mirrors"}[where]
     setattr(importing, name, stopping(getattr(importing, name)))
 elif where == "verify":
-    verification.unlike_files = stopping(verification.unlike_files, 2)
+    run_verification.unlike_files = stopping(run_verification.unlike_files, 2)
 sys.exit(main(words))
 """
 
