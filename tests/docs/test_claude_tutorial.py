@@ -55,4 +55,8 @@ def test_the_first_gated_change_goes_as_documented(reader: Reader, root: Path) -
         assert "gate_failed" not in [each.code for each in model.heard]
     (answer,) = approved
     assert (answer.returncode, answer.stderr) == (0, "")
-    assert answer.stdout.endswith(" is completed.\n")
+    *_, completed, left = answer.stdout.splitlines()
+    assert completed.endswith(" is completed.")
+    assert left.endswith(
+        "Not committed, in the working tree alone: what this run changed (calc.py, tests/test_calc.py)"
+    )

@@ -45,7 +45,11 @@ def test_the_first_run_goes_as_documented(real_reader: Reader, root: Path) -> No
     assert f"wfe-mcp approve {played.run} fix" in played.last["error"]["hint"]
     approved = approve(real_reader, played.run)
     assert (approved.returncode, approved.stderr) == (0, "")
-    assert approved.stdout.endswith(" is completed.\n")
+    *_, completed, left = approved.stdout.splitlines()
+    assert completed.endswith(" is completed.")
+    assert left.endswith(
+        "Not committed, in the working tree alone: what this run changed (slug.py, tests/test_slug.py)"
+    )
 
 
 def approve(reader: Reader, run: str) -> subprocess.CompletedProcess[str]:
