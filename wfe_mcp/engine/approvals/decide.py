@@ -374,23 +374,23 @@ def _changed_meanwhile(current: RunChange, path: PhasePath, now: FilesNow) -> bo
         return True
     if attempt.tree is not None and tree != attempt.tree and attempt.status is AttemptStatus.AWAITING:
         if now.branch:  # its gates would judge, and fail, what the run does not work on
-            raise Refused(
-                "stale_revision",
-                f"The gates of {path!r} passed on a commit of branch {now.branch!r}, which is not checked out.",
-                f"{now.moved}Nothing has changed. If its work is here now, send it back: wfe-mcp reject {current.run.id} {shell_path(path)} --feedback TEXT",
-                run=current.run.id,
-                phase=path,
-                data={"changed": list(now.changed or ())[:_LISTED]},
-            )
-        current.give(c.TreeChange(tree=tree, **current.values_of(attempt)))
-        current.refusal = Refused(
+            message = f"The gates of {path!r} passed on a commit of branch {now.branch!r}, which is not checked out."
+            hint = f"Nothing has changed. If its work is here now, send it back: wfe-mcp reject {current.run.id} {shell_path(path)} --feedback TEXT"
+        else:
+            message = f"{_file_names(now)} changed since the gates of {path!r} passed; they run again."
+            hint = "Once they have ended (status), look at it again and decide."
+        refused = Refused(
             "stale_revision",
-            f"{_file_names(now)} changed since the gates of {path!r} passed; they run again.",
-            f"{now.moved}Once they have ended (status), look at it again and decide.",
+            message,
+            f"{now.moved}{hint}",
             run=current.run.id,
             phase=path,
             data={"changed": list(now.changed or ())[:_LISTED]},
         )
+        if now.branch:
+            raise refused
+        current.give(c.TreeChange(tree=tree, **current.values_of(attempt)))
+        current.refusal = refused
         return True
     return False
 
