@@ -31,6 +31,9 @@ def test_a_machine_whose_clock_is_off_has_the_time_of_the_server_of_its_database
         assert engine.clock() - datetime.now(UTC) > _OFF - _ABOUT, "it has not asked yet"
         _ = engine.store
         assert abs(engine.clock() - datetime.now(UTC)) < _ABOUT
+        with contextlib.closing(create_engine(project_at(tmp_path), environment=variables)) as other:
+            _ = other.store
+        assert abs(engine.clock() - datetime.now(UTC)) < _ABOUT, "another engine of the process has ended"
     assert engine.clock() - datetime.now(UTC) > _OFF - _ABOUT, "its own again"
 
 

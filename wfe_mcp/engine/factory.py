@@ -51,8 +51,9 @@ def create_beside(own: Engine, project: Project, holder: str | None = None) -> E
     """The engine of another ``project`` with the database, environment and clock of ``own``. Its changes are anchored where those of
     ``own`` are.
     """
+    store = own.store  # first: its clock may be that of the database
     engine = create_engine(
-        project, environment=own.environment, clock=own.clock, store=own.store, holder=holder, beside=own
+        project, environment=own.environment, clock=own.clock, store=store, holder=holder, beside=own
     )
     engine.state_of(ServerKey).process = own.state_of(ServerKey).process
     if own.watchers:

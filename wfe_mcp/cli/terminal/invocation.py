@@ -137,7 +137,7 @@ class Invocation:
         """The clock of this command."""
         from wfe_mcp.engine.kernel.engine import utc_now
 
-        return self.world.clock or utc_now
+        return self.world.clock or (utc_now if self._engine is None else self._engine.clock)
 
     def person_of(self, record: ProjectRecord, pin_fd: int | None, what: str) -> Person:
         """The user, proven by the PIN, in a project whose folder may be gone."""

@@ -67,16 +67,9 @@ def _collecting_nothing() -> Generator[None]:
             gc.enable()
 
 
-class _Shared:
-    """The database of this process that others of other machines use, too: its clock is that of all of them."""
-
-    store: Store | None = None
-
-
 def utc_now() -> datetime:
-    """The clock of every interface; tests pass their own. With a database on a server it is that of the server."""
-    now = datetime.now(UTC)
-    return now if _Shared.store is None else _Shared.store.now() or now
+    """The clock of this machine."""
+    return datetime.now(UTC)
 
 
 class CommitWatcher(Protocol):
@@ -148,7 +141,9 @@ class Engine:
                     from wfe_mcp.store import Store
                 from wfe_mcp.workspace.system.location import database_url
 
-                self._store = _Shared.store = Store.open(database_url(self.environment), clock=self.clock)
+                if self.clock is utc_now:
+                    self.clock = self._shared_time
+                self._store = Store.open(database_url(self.environment), clock=self.clock)
             if self._project_id is None:
                 from wfe_mcp.engine.kernel.identity import identify
 
@@ -156,6 +151,11 @@ class Engine:
                 self._project_id, self.perhaps = identify(self._store, self.project)
                 self._store.settings_listeners.append(self.has_changed)
             return self._store
+
+    def _shared_time(self) -> datetime:
+        """The time at the server of the database, which is that of all machines that use it; for a file that of this machine."""
+        shared = None if self._store is None else self._store.now()
+        return shared or utc_now()
 
     def ready_when_idle(self) -> int | None:
         """How many work items are ready where an idle probe of the file finds no open run and no page; it does not load SQL."""
@@ -243,7 +243,6 @@ class Engine:
                 watchers.pop().close()
         if self._store is not None:
             self._store.close()
-            _Shared.store = None if _Shared.store is self._store else _Shared.store
             self._store = None
 
     def is_alive(self, holder: str | None, lease_until: datetime | None = None) -> bool:
