@@ -13,6 +13,7 @@ from wfe_mcp.cli.terminal.confirm import require_confirmation, user_agrees
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Yes
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import join_names, plural
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.templates.effects import EffectChange
     from wfe_mcp.engine.templates.trust_listing import TrustListing
     from wfe_mcp.workspace.config.checks import CheckSettings
-    from wfe_mcp.workspace.discovery.found_checks import FoundCheck
+    from wfe_mcp.workspace.config.config_file import ConfigWritten
+    from wfe_mcp.workspace.config.settings import LoadedSettings
+    from wfe_mcp.workspace.discovery.found_checks import FoundCheck, FoundChecks
 
 
 NoTrial = Annotated[bool, typer.Option("--no-trial", help="Store the checks that are found without running them.")]
@@ -41,76 +44,166 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     work and why, shows every effect, and trusts the file unless it weakens a gate. You can repeat it: a check that did not
     work the last time is tried again.
     """
-    from wfe_mcp.cli.terminal.client_places import installed_clients, places_of
     from wfe_mcp.cli.terminal.connecting import offer
-    from wfe_mcp.cli.terminal.effects import show_listing
-    from wfe_mcp.cli.terminal.pin import at_terminal, settle_pin
-    from wfe_mcp.cli.terminal.trials import show_checks, trial_view, trials_of
-    from wfe_mcp.engine.approvals.pin import pin_is_set
+    from wfe_mcp.cli.terminal.trials import trial_view
     from wfe_mcp.engine.checks.last_trials import remember
-    from wfe_mcp.engine.checks.trial import unignored_environments
-    from wfe_mcp.engine.templates.trust import give_trust, pending_trust
-    from wfe_mcp.engine.templates.trust_listing import trust_listing
-    from wfe_mcp.views.approvals.trust import trust_line
-    from wfe_mcp.views.values.model import plain
-    from wfe_mcp.workspace.config.config_file import with_checks, write_config
-    from wfe_mcp.workspace.discovery.found_checks import find_checks
+    from wfe_mcp.workspace.config.config_file import write_config
 
     engine = invocation.engine
-    settings, project_checks = engine.settings(), find_checks(engine.root)
-    held = (settings.pending or settings.settings).checks
-    missing = [check for check in project_checks.checks if check.name not in held]
-    with_checks(engine.root, {check.name: check.settings for check in missing})  # refuses before anything runs
-    waits = settings.untrusted or settings.project_file is None or not pin_is_set(engine)
-    # A wrong PIN must leave no trace, so it comes before the file, and with --yes before the trials.
-    asks = pin_fd is not None or (bool(missing or waits) and at_terminal())
-    checks = [*missing, *_doubted_checks(engine.root, project_checks.checks, held)]
-    show_checks(invocation.screen, [] if no_trial else checks)
-    changes = _show_effects(invocation, missing) if asks and yes and pin_fd is None else None
-    by = settle_pin(engine, pin_fd) if asks and yes else None
-    homes = _homes(missing)
-    once = _agrees_to_all(invocation, missing, homes) if asks and pin_fd is None and not (yes or no_trial) else None
-    by, agreed_to = once or (by, None)
+    setup = _find(engine)
+    agreed = _agree(invocation, setup, yes=yes, pin_fd=pin_fd, no_trial=no_trial)
     with _takes_back(engine.root / ".wfe"):
-        trials = trials_of(engine, invocation.screen, checks, yes=yes or once is not None, skip=no_trial)
-        works = {
-            trial.check.name: trial.check.settings for trial in trials if trial.works and trial.check.name not in held
-        }
-        decides = bool(works or waits)
-        if decides and not yes:
-            _ask_back(invocation, works, agreed_to, homes)
-        if by is None and (pin_fd is not None or (decides and at_terminal())):
-            by = settle_pin(engine, pin_fd)
-        if engine.settings().project_sha256 != settings.project_sha256:
-            raise Refused("stale_revision", ".wfe/config.toml changed during your review.", "wfe-mcp init")
+        trials, works, by = _try(invocation, setup, agreed, yes=yes, pin_fd=pin_fd, no_trial=no_trial)
     remember(engine.root, trials, engine.clock())  # after all questions: an init that ends before leaves nothing
     written = write_config(engine.root, works)
-    tried = [trial_view(trial) for trial in trials]
-    not_ignored = unignored_environments(engine.root, project_checks.checks)
-    if decides and by is None:
+    if by is None and (works or setup.waits):
         raise Refused(
             "needs_human",
             f"{written.path} is written, but needs your PIN to take effect.",
             "Run wfe-mcp init in a terminal of your own, or: wfe-mcp init --yes --pin-fd N",
-            data={"trials": tried},
+            data={"trials": [trial_view(trial) for trial in trials]},
         )
-    waiting = pending_trust(engine)
+    listings, rest = _trust(invocation, by, written.path, agreed.changes if yes else None, shows=yes)
+    _answer(invocation, setup, written, trials, listings, rest)
+    if not invocation.screen.as_json:
+        offer(invocation.screen, engine.root, _shared_files(engine), at_once=agreed.at_once)
+        invocation.screen.next(*_next(invocation, trials))
+
+
+@dataclass(frozen=True, slots=True)
+class _Setup:
+    """What is here before init asks anything. ``missing``: checks that the file lacks; ``doubted``: those that did not work last.
+
+    ``waits``: something needs the user's PIN whatever the trials say.
+    """
+
+    settings: "LoadedSettings"
+    project: "FoundChecks"
+    held: "Mapping[str, CheckSettings]"
+    missing: "Sequence[FoundCheck]"
+    doubted: "Sequence[FoundCheck]"
+    waits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Agreed:
+    """What the user agreed to before the trials. ``changes``: the effects that they saw, None where each step asks.
+
+    ``at_once``: their PIN agreed to all of it, the variables ``homes`` included.
+    """
+
+    by: "Person | None"
+    changes: "tuple[EffectChange, ...] | None"
+    homes: "Sequence[str]"
+    at_once: bool
+
+
+def _find(engine: "Engine") -> _Setup:
+    """The project's checks beside those of its file. Refuses a file that cannot take more, before anything runs."""
+    from wfe_mcp.engine.approvals.pin import pin_is_set
+    from wfe_mcp.workspace.config.config_file import with_checks
+    from wfe_mcp.workspace.discovery.found_checks import find_checks
+
+    settings, project = engine.settings(), find_checks(engine.root)
+    held = (settings.pending or settings.settings).checks
+    missing = [check for check in project.checks if check.name not in held]
+    with_checks(engine.root, {check.name: check.settings for check in missing})
+    waits = bool(settings.untrusted) or settings.project_file is None or not pin_is_set(engine)
+    return _Setup(settings, project, held, missing, _doubted_checks(engine.root, project.checks, held), waits)
+
+
+def _agree(invocation: Invocation, setup: _Setup, *, yes: bool, pin_fd: int | None, no_trial: bool) -> _Agreed:
+    """Show what would be tried and allowed, and ask for the PIN where it agrees to that before the trials.
+
+    A wrong PIN must leave no trace, so it comes before the file, and with --yes before the trials.
+    """
+    from wfe_mcp.cli.terminal.pin import at_terminal, settle_pin
+    from wfe_mcp.cli.terminal.trials import show_checks
+
+    show_checks(invocation.screen, [] if no_trial else [*setup.missing, *setup.doubted])
+    homes = _homes(setup.missing)
+    asks = pin_fd is not None or ((bool(setup.missing) or setup.waits) and at_terminal())
+    if asks and yes:
+        changes = _show_effects(invocation, setup.missing) if pin_fd is None else None
+        return _Agreed(settle_pin(invocation.engine, pin_fd), changes, homes, at_once=False)
+    once = _agrees_to_all(invocation, setup.missing, homes) if asks and pin_fd is None and not no_trial else None
+    by, changes = once or (None, None)
+    return _Agreed(by, changes, homes, at_once=once is not None)
+
+
+def _try(
+    invocation: Invocation, setup: _Setup, agreed: _Agreed, *, yes: bool, pin_fd: int | None, no_trial: bool
+) -> "tuple[Sequence[Trial], Mapping[str, CheckSettings], Person | None]":
+    """Try the checks; those that work and the file lacks; and whose PIN agrees to them, which is asked now where it was not."""
+    from wfe_mcp.cli.terminal.pin import at_terminal, settle_pin
+    from wfe_mcp.cli.terminal.trials import trials_of
+
+    engine, checks = invocation.engine, [*setup.missing, *setup.doubted]
+    trials = trials_of(engine, invocation.screen, checks, yes=yes or agreed.at_once, skip=no_trial)
+    working = [trial.check for trial in trials if trial.works and trial.check.name not in setup.held]
+    works = {check.name: check.settings for check in working}
+    decides, by = bool(works or setup.waits), agreed.by
+    if decides and not yes:
+        _ask_back(invocation, works, agreed)
+    if by is None and (pin_fd is not None or (decides and at_terminal())):
+        by = settle_pin(engine, pin_fd)
+    if engine.settings().project_sha256 != setup.settings.project_sha256:
+        raise Refused("stale_revision", ".wfe/config.toml changed during your review.", "wfe-mcp init")
+    return trials, works, by
+
+
+def _trust(
+    invocation: Invocation,
+    by: "Person | None",
+    path: Path,
+    seen: "tuple[EffectChange, ...] | None",
+    *,
+    shows: bool,
+) -> "tuple[Sequence[TrustListing], Sequence[str]]":
+    """Trust the written file unless it weakens a gate; its effects, shown but for those ``seen``, and what else waits for trust."""
+    from wfe_mcp.cli.terminal.effects import show_listing
+    from wfe_mcp.engine.templates.trust import give_trust, pending_trust
+    from wfe_mcp.engine.templates.trust_listing import trust_listing
+    from wfe_mcp.views.approvals.trust import trust_line
+    from wfe_mcp.views.values.model import plain
+
+    engine, waiting = invocation.engine, pending_trust(invocation.engine)
     listings = [trust_listing(engine, trust) for trust in waiting if trust.kind == "configuration"]
-    for listing in (other for other in listings if yes and other.changes != changes):
-        show_listing(invocation.screen, listing)
+    for listing in listings:
+        if shows and listing.changes != seen:
+            show_listing(invocation.screen, listing)
     weaker = [change for listing in listings for change in listing.weakening]
     if weaker:
         raise Refused(
             "needs_human",
-            f"{written.path} weakens {plural(len(weaker), 'gate')}, so init does not trust it.",
+            f"{path} weakens {plural(len(weaker), 'gate')}, so init does not trust it.",
             "Review it and decide: wfe-mcp trust",
             data={"pending": [plain(trust_line(listing)) for listing in listings]},
         )
-    trusted = [listing.pending.name for listing in listings]
-    if by is not None and trusted:
+    if by is not None and listings:
         own = engine.settings()
-        give_trust(engine, by, trusted, waiting, own=not (own.unsigned or own.unsigned_reviewers))
-    rest = [trust.name for trust in waiting if trust.kind != "configuration"]
+        names = [listing.pending.name for listing in listings]
+        give_trust(engine, by, names, waiting, own=not (own.unsigned or own.unsigned_reviewers))
+    return listings, [trust.name for trust in waiting if trust.kind != "configuration"]
+
+
+def _answer(
+    invocation: Invocation,
+    setup: _Setup,
+    written: "ConfigWritten",
+    trials: "Sequence[Trial]",
+    listings: "Sequence[TrustListing]",
+    rest: "Sequence[str]",
+) -> None:
+    """Say what was written and trusted. ``rest``: what else waits for trust."""
+    from wfe_mcp.cli.terminal.client_places import installed_clients, places_of
+    from wfe_mcp.cli.terminal.trials import trial_view
+    from wfe_mcp.engine.checks.trial import unignored_environments
+    from wfe_mcp.views.approvals.trust import trust_line
+    from wfe_mcp.views.values.model import plain
+
+    engine, left_out = invocation.engine, setup.project.left_out
+    not_ignored = unignored_environments(engine.root, setup.project.checks)
     configured = engine.settings().settings.checks
     what = f"added {', '.join(written.added)}" if written.added else "nothing to add"
     none = "No check works here." if trials else "No check was found."
@@ -119,23 +212,18 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     data = {
         "config": str(written.path),
         "added": list(written.added),
-        "trusted": trusted,
+        "trusted": [listing.pending.name for listing in listings],
         "not_trusted": rest,
         "checks": {name: list(check.argv) for name, check in configured.items()},
-        "trials": tried,
-        "folders_left_out": list(project_checks.left_out),
+        "trials": [trial_view(trial) for trial in trials],
+        "folders_left_out": list(left_out),
         "not_ignored": not_ignored,
         "clients": [client.name for client in installed_clients(places_of(engine.root))],
         "effects": [plain(effect) for listing in listings for effect in trust_line(listing).effects],
     }
     invocation.answer(
-        summary,
-        lambda screen: _render(invocation, screen, summary, trials, project_checks.left_out, not_ignored),
-        data=data,
+        summary, lambda screen: _render(invocation, screen, summary, trials, left_out, not_ignored), data=data
     )
-    if not invocation.screen.as_json:
-        offer(invocation.screen, engine.root, _shared_files(engine), at_once=once is not None)
-        invocation.screen.next(*_next(invocation, trials))
 
 
 @contextmanager
@@ -187,9 +275,8 @@ def _render(
     screen.line(summary, "bold")
     show_left_out(screen, trials)
     if left_out:
-        screen.line(
-            f"{plural(len(left_out), 'more folder')} not searched: {', '.join(left_out[:5])}; add their checks to the file."
-        )
+        folders = plural(len(left_out), "more folder")
+        screen.line(f"{folders} not searched: {', '.join(left_out[:5])}; add their checks to the file.")
     for path in not_ignored:
         screen.line(
             f"{path} is not ignored by git: it is part of the tree that checks prove, and a delivery commits it.",
@@ -280,34 +367,26 @@ def _agrees_to_all(
         return None
 
 
-def _ask_back(
-    invocation: Invocation,
-    works: "Mapping[str, CheckSettings]",
-    agreed_to: "tuple[EffectChange, ...] | None",
-    homes: "Sequence[str]",
-) -> None:
-    """Return where the user agrees. ``agreed_to``: the effects that they agreed to before the trials.
-
-    With them they agreed to any checkout, and to the variables ``homes``.
-    """
+def _ask_back(invocation: Invocation, works: "Mapping[str, CheckSettings]", agreed: _Agreed) -> None:
+    """Return where the user agrees: at once where they did before the trials, with that to any checkout."""
     from wfe_mcp.cli.terminal.effects import show_listing
 
-    if agreed_to is not None:
+    if agreed.changes is not None:
         written = {
             name: work.model_dump(
-                exclude_unset=True, exclude={"where", "bring"} | ({"env"} if {*work.env} <= {*homes} else set())
+                exclude_unset=True, exclude={"where", "bring"} | ({"env"} if {*work.env} <= {*agreed.homes} else set())
             )
             for name, work in works.items()
         }
         as_shown = {name: type(works[name]).model_validate(table) for name, table in written.items()}
-        if set(_listing(invocation.engine, as_shown).changes) <= set(agreed_to):
+        if set(_listing(invocation.engine, as_shown).changes) <= set(agreed.changes):
             return
     listing = _listing(invocation.engine, works)
     show_listing(invocation.screen, listing)
     if not listing.changes:
         invocation.screen.talk("  It allows nothing: no check was found, or none works.")
     question = "Write it?" if listing.weakening else "Write and trust it?"
-    if agreed_to is None:
+    if agreed.changes is None:
         require_confirmation(question)
     elif not user_agrees(question):
         raise Refused("needs_human", "Cancelled. Your PIN is set. Nothing else changed.")
