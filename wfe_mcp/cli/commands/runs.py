@@ -65,9 +65,7 @@ def list_all(
 
     Those of this folder come first. --project lists those of another project, --all those of every one.
     """
-    from wfe_mcp.engine.kernel.leases import folder_elsewhere
     from wfe_mcp.engine.runs.control import stale_before, stuck_before
-    from wfe_mcp.views.reports.run_rows import run_list, run_rows
 
     if by_phase and not template:
         raise Refused(
@@ -75,9 +73,9 @@ def list_all(
             "--by-phase sorts the runs of one template, and none is named.",
             "wfe-mcp list --template NAME --by-phase",
         )
-    wanted = _statuses(status or (), stale, stuck)
-    begun = moment(since, invocation.engine.clock()) if since else None
     engine = invocation.engine
+    wanted = _statuses(status or (), stale, stuck)
+    begun = moment(since, engine.clock()) if since else None
     before = stale_before(engine) if stale else stuck_before(engine) if stuck else None
     with engine.store.read() as tx:
         page = tx.runs.page(
@@ -93,9 +91,6 @@ def list_all(
             archived=archived,
             reached=[name for option in state or [] for name in option.split(",")],
         )
-        shown = {run.project_id for run in page.runs} if everywhere else set[str]()
-        projects = [project for project in tx.projects.all() if project.id in shown]
-        known = tx.runs.reached_states(engine.project_id) if state else []
     options = {
         "template": template,
         "status": status,
@@ -110,37 +105,59 @@ def list_all(
         "all": everywhere,
     }
     following = shell_line(_words({"limit": str(limit), "cursor": page.cursor, **options})) if page.cursor else ""
-    engine_of = _engine_of(engine, everywhere=everywhere)
     if by_phase:
-        _show_by_phase(invocation, template, page, following, engine_of)
-        return
-    rows = run_rows(engine, page.runs, engine_of)
+        _show_by_phase(invocation, template, page, following, _engine_of(engine, everywhere=everywhere))
+    else:
+        _show_runs(invocation, page, following, everywhere=everywhere, says_states=bool(state))
+
+
+def _show_runs(invocation: Invocation, page: "RunPage", following: str, *, everywhere: bool, says_states: bool) -> None:
+    """The runs of ``page`` as a table. ``following``: the command for the next page. ``says_states``: where none is in it."""
+    from wfe_mcp.engine.kernel.leases import folder_elsewhere
+    from wfe_mcp.views.reports.run_rows import run_list, run_rows
+
+    engine = invocation.engine
+    rows = run_rows(engine, page.runs, _engine_of(engine, everywhere=everywhere))
     if not everywhere:
         elsewhere = {str(run.id): folder_elsewhere(engine, run) for run in page.runs}
         here_or_not = [replace(row, folder=elsewhere[row.run]) for row in rows]
         rows = tuple(sorted(here_or_not, key=lambda row: bool(row.folder)))
-
     view = run_list(rows, page)
 
     def render(screen: Screen) -> None:
         from wfe_mcp.cli.terminal.render import runs_table
 
-        called = folder_names(
-            (project.root for project in projects), {project.root: project.name or "" for project in projects}
-        )
-        names = {project.id: called[project.root] for project in projects}
-        runs_table(screen, rows, invocation.engine.clock(), names)
+        runs_table(screen, rows, engine.clock(), _project_names(engine, page) if everywhere else {})
         for warning in view.warnings:
             screen.aside(screen.complete(f"! {warning}"), "yellow")
         if not rows and not view.warnings:
-            from wfe_mcp.cli.terminal.run_names import runs_at_server
-
-            states = f" Runs of this project are in: {', '.join(known) or 'no state'}." if state else ""
-            screen.line(" ".join(filter(None, ("No runs." + states, runs_at_server(invocation.engine)))))
+            screen.line(_no_runs(engine, says_states=says_states))
         if following:
             screen.next(following)
 
     invocation.answer(plural(len(rows), "run"), render, view=view)
+
+
+def _project_names(engine: "Engine", page: "RunPage") -> dict[str, str]:
+    """What the projects of these runs are called at a terminal, by id."""
+    shown = {run.project_id for run in page.runs}
+    with engine.store.read() as tx:
+        projects = [project for project in tx.projects.all() if project.id in shown]
+    called = folder_names(
+        [project.root for project in projects], {project.root: project.name or "" for project in projects}
+    )
+    return {project.id: called[project.root] for project in projects}
+
+
+def _no_runs(engine: "Engine", *, says_states: bool) -> str:
+    from wfe_mcp.cli.terminal.run_names import runs_at_server
+
+    states = ""
+    if says_states:
+        with engine.store.read() as tx:
+            known = tx.runs.reached_states(engine.project_id)
+        states = f" Runs of this project are in: {', '.join(known) or 'no state'}."
+    return " ".join(filter(None, ("No runs." + states, runs_at_server(engine))))
 
 
 def _words(given: "Mapping[str, object]") -> list[str]:
