@@ -24,7 +24,7 @@ from wfe_mcp.views.reports.envelopes import envelope_of, overview_of
 from wfe_mcp.views.runs import run as run_views
 from wfe_mcp.views.runs.checkpoints import newest_checkpoints
 from wfe_mcp.views.runs.left_to_commit import left_to_commit
-from wfe_mcp.views.runs.models import RunList, RunView
+from wfe_mcp.views.runs.models import RunList, RunRow, RunView
 from wfe_mcp.views.runs.tool_calls import with_tools
 from wfe_mcp.views.runs.verdicts import unproved_gates
 
@@ -121,24 +121,6 @@ def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
         return idle.showing(RunList(runs=(), warnings=warnings)) if warnings else idle
     overviews.sort(key=lambda run_overview: bool(run_overview.folder))  # this folder's first
     here = sum(1 for run_overview in overviews if not run_overview.folder)
-    records = [run_overview.loaded.record for run_overview in overviews]
-    are_stale, are_stuck = stale_of(engine, records), stuck_of(engine, records)
-    rows = (
-        run_views.run_row(
-            record,
-            run_overview,
-            stale=record.id in are_stale,
-            stuck=record.id in are_stuck - are_stale,
-            weakened_gates=len(find_weakened_gates(run_overview.loaded)),
-            folder=run_overview.folder,
-        )
-        for run_overview, record in zip(overviews, records, strict=True)
-    )
-    # All are of this project, whose folder is said once.
-    rows = (
-        replace(row, project="", waits_for=_waits_for(by, run_overview, row.waits_for))
-        for run_overview, row in zip(overviews, rows, strict=True)
-    )
     start = Next("list_templates", why="choose a template, then start_run here")
     moves = list(idle.next) if not loaded else [] if here else [start]
     moves += [move for run_overview in overviews if not run_overview.folder for move in next_moves(run_overview)[:1]]
@@ -149,8 +131,24 @@ def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
     what = what if loaded else idle.summary
     if here < len(overviews):
         what += f", {here or 'none'} in this folder ({engine.root})"
-    view = _with_decisions(engine, overviews, RunList(runs=tuple(rows), warnings=warnings))
+    view = _with_decisions(engine, overviews, RunList(runs=tuple(_rows(engine, by, overviews)), warnings=warnings))
     return Envelope(True, summary=f"{what}; {waits}" if ended else what, next=tuple(moves[:3]), view=view)
+
+
+def _rows(engine: Engine, by: By, overviews: Sequence[Overview]) -> Iterator[RunRow]:
+    """The rows of these runs. All are of this project, whose folder is said once."""
+    records = [run_overview.loaded.record for run_overview in overviews]
+    are_stale, are_stuck = stale_of(engine, records), stuck_of(engine, records)
+    for run_overview, record in zip(overviews, records, strict=True):
+        row = run_views.run_row(
+            record,
+            run_overview,
+            stale=record.id in are_stale,
+            stuck=record.id in are_stuck - are_stale,
+            weakened_gates=len(find_weakened_gates(run_overview.loaded)),
+            folder=run_overview.folder,
+        )
+        yield replace(row, project="", waits_for=_waits_for(by, run_overview, row.waits_for))
 
 
 def _readable(engine: Engine, tx: Tx, runs: Sequence[str], unreadable: list[str]) -> Iterator[LoadedRun]:
