@@ -13,7 +13,6 @@ from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 from wfe_mcp.views.approvals.branch import branch_view, key_of, key_view, problem_view, summary_of
-from wfe_mcp.views.values.model import second
 from wfe_mcp.workspace.system.shell_words import shell_line
 
 if TYPE_CHECKING:
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
 
     from wfe_mcp.engine.integrity.discrepancy import Discrepancy
     from wfe_mcp.engine.integrity.proof_verification import Proven
-    from wfe_mcp.engine.integrity.verification import VerificationResult
-    from wfe_mcp.engine.maintenance.restore_log import SetBack
-    from wfe_mcp.store.records.runs import SettingEvent
 
 
 Run = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without it every run of this project.")]
@@ -108,6 +104,7 @@ def verify(
     from wfe_mcp.engine.integrity.anchoring import anchor_again
     from wfe_mcp.engine.integrity.decision_audit import SHORTEST_FINGERPRINT
     from wfe_mcp.views.approvals.audit import verify as verify_logs
+    from wfe_mcp.views.approvals.verification import verification_view
 
     of_logs = {"--anchors": anchors, "--approver": approver, "--anchor": anchor, "--after": after}
     of_proofs = {"--approvals": approvals, "--require": require, "--base": base}
@@ -138,44 +135,14 @@ def verify(
     if anchor and not verification.left and {finding.code for finding in verification.findings} == {"anchors_deleted"}:
         anchor_again(invocation.engine)
         verification = verify_logs(invocation.engine, run, anchors, approver.lower())
-    problems = [problem_view(finding) for finding in verification.findings]
-    pins = [_change(event) for event in verification.settings if event.name == "pin"]
-    keys = [
-        _change(event) | {"provider": event.name.partition(":")[2]}
-        for event in verification.settings
-        if event.name.startswith(("provider_key:", "keyring:"))
-    ]
     count = f"{plural(len(verification.runs), 'run')}, {plural(verification.anchors, 'anchor')}"
     count += f". Stopped: {plural(verification.left, 'run')} left" if verification.left else ""
-    summary = f"Verified {count}." if not problems else f"{plural(len(problems), 'difference')} from the log"
+    problems = len(verification.findings)
+    summary = f"{plural(problems, 'difference')} from the log" if problems else f"Verified {count}."
     error = _error(
         summary, verification.findings, "It was changed outside wfe-mcp; restore a backup, or find the cause."
     )
-    data: dict[str, Any] = {
-        "runs": len(verification.runs),
-        "problems": problems,
-        "anchors": {
-            "count": verification.anchors,
-            "last": second(verification.last_anchor) or None,
-            "behind": list(verification.behind),
-        },
-        "decisions": _decisions(verification),
-        "pin": pins,
-        "keys": keys,
-        "own_configuration": _own(invocation),
-        "templates": _templates(invocation, verification),
-    }
-    more = {
-        "notes": list(verification.notes),
-        "left": verification.left,
-        "pin_resets": [
-            {"at": second(key.at), "actor": key.by, "before": key.key, "key": key.successor}
-            for key in verification.decisions.retired
-        ],
-        "pruned": verification.pruned,
-        "restores": [_restore(set_back) for set_back in verification.set_backs],
-    }
-    data |= {name: value for name, value in more.items() if value}
+    data = verification_view(invocation.engine, verification)
     invocation.answer(
         summary,
         lambda screen: _show_verification(screen, summary, data),
@@ -198,51 +165,6 @@ def _refuse_beside(mode: str, others: "Mapping[str, object]", hint: str) -> None
     """Refuse options that ``mode`` would pass over: they would seem to have been checked."""
     if idle := [name for name, value in others.items() if value]:
         raise Refused("bad_argument", f"{mode} cannot be combined with {', '.join(idle)}.", hint)
-
-
-def _decisions(result: "VerificationResult") -> dict[str, Any]:
-    """How many decisions which key signed, and how many were made before signed decisions."""
-    decisions = result.decisions
-    signed = [{"key": key, "count": count} for key, count in sorted(decisions.signed.items())]
-    foreign = [{"key": key, "count": count} for key, count in sorted(decisions.foreign.items())]
-    view: dict[str, Any] = {"pinned": sorted(decisions.pinned), "signed": signed, "unsigned": decisions.unsigned}
-    return view | ({"imported": foreign} if foreign else {})
-
-
-def _change(event: "SettingEvent") -> dict[str, Any]:
-    """When a secret was set or removed, and by whom; never its value."""
-    return {"at": second(event.at), "what": event.type, "actor": event.actor, "channel": str(event.channel)}
-
-
-def _restore(set_back: "SetBack") -> dict[str, Any]:
-    lost = {run: {"kept": has, "had": had} for run, (has, had) in set_back.lost.items()}
-    return {
-        "at": second(set_back.at),
-        "actor": set_back.by,
-        "to": second(set_back.to),
-        "file": set_back.file,
-        "lost_events": set_back.lost_events,
-        "lost_runs": set_back.lost_runs,
-        "runs": lost,
-        "reach": set_back.reach,
-    }
-
-
-def _own(invocation: Invocation) -> dict[str, Any]:
-    """Whether the user's own configuration has changed since they reviewed it; reported, but not a fault."""
-    from wfe_mcp.engine.templates.config_drift import own_configuration
-
-    own = own_configuration(invocation.engine)
-    at = own.looked_at.isoformat(timespec="seconds") if own.looked_at else None
-    return {"file": str(own.file), "looked_at": at, "changed": own.changed}
-
-
-def _templates(invocation: Invocation, result: "VerificationResult") -> list[dict[str, Any]]:
-    """When templates of this project were enabled or disabled, and by whom."""
-    from wfe_mcp.engine.templates.config_drift import template_changes
-
-    changes = template_changes(invocation.engine, result.settings)
-    return [_change(event) | {"template": name, "assurance": event.assurance.name.lower()} for name, event in changes]
 
 
 def _error(summary: str, discrepancies: "Sequence[Discrepancy]", hint: str) -> Refused | None:
