@@ -125,9 +125,9 @@ def _app(engine: Engine, access: Access, port: int, origin: str, served: ServedA
     async def alive(_: Starlette) -> AsyncGenerator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
         async with served.alive(), anyio.create_task_group() as group:
-            group.start_soon(_work_what_waits, access)
+            group.start_soon(_repeat, access.workers.work_what_waits, _LOOK_S, "waiting jobs cannot be looked for")
             if metrics is not None and metrics.is_shared:
-                group.start_soon(_note, metrics)
+                group.start_soon(_repeat, metrics.note, _NOTED_S, "metrics cannot be noted for the other processes")
             yield
             group.cancel_scope.cancel()
         await run_in_threadpool(access.close)
@@ -207,25 +207,21 @@ def _measures(access: Access, metrics: Metrics | None) -> Callable[[Request], Aw
     return measures
 
 
-async def _work_what_waits(access: Access) -> None:
-    """Look every two seconds for jobs in projects for which no call has come yet."""
+async def _repeat(work: Callable[[], object], every_s: float, failed: str) -> None:
+    """Do ``work`` again and again while the server lives. A fault is logged when it begins, and ends nothing.
+
+    The database may be away, or a disk full: the server answers that to each call.
+    """
     is_away = False
     while True:
         try:
-            await run_in_threadpool(access.workers.work_what_waits)
+            await run_in_threadpool(work)
             is_away = False
-        except Exception as fault:  # the database may be away; the server answers that to each call
+        except Exception as fault:
             if not is_away:
-                log.warning("waiting jobs cannot be looked for: %s", fault)
+                log.warning("%s: %s", failed, fault)
             is_away = True
-        await anyio.sleep(_LOOK_S)
-
-
-async def _note(metrics: Metrics) -> None:
-    """Tell the other processes of the address what this one has, every few seconds."""
-    while True:
-        await run_in_threadpool(metrics.note)
-        await anyio.sleep(_NOTED_S)
+        await anyio.sleep(every_s)
 
 
 def _metrics(engine: Engine, access: Access) -> Metrics | None:
