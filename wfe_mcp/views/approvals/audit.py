@@ -43,6 +43,9 @@ _NOT_RECORDED = {"project", "effect", "send_back", "unusual", "changes", "prompt
 """Fields of the view that are not compared as a whole (rule 1)."""
 _UNORDERED = {"not_done"}
 """Lists in which two of the same moment come as the state has its phases, and a replayed state has them in another order."""
+_OLD_VOID = "(void since: superseded)"
+_VOID_NOW = ("(void since: sent back)", "(void since: failed)", "(void since: begun again)")
+"""How ``approved`` of an artifact ended in decisions until it named what became of the attempt."""
 _OF_FILES = {"written", "claimed", "file", "head", "deployments"}
 """What of an artifact, and of the target of steps, depends on the project; the statement itself has the commit."""
 
@@ -202,11 +205,7 @@ def _comparable(value: Any) -> Any:
     """Without places on this machine: a project may have moved since. Without the mark of a cut reason, which older views lack."""
     if isinstance(value, dict):
         parts = cast("dict[str, Any]", value).items()
-        return {
-            name: _uncut(part) if name == "reason" else _comparable(part)
-            for name, part in parts
-            if name not in _OF_FILES
-        }
+        return {name: _AS_BEFORE.get(name, _comparable)(part) for name, part in parts if name not in _OF_FILES}
     if isinstance(value, list):
         return [_comparable(part) for part in value if not _is_log(part)]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
     return value
@@ -214,6 +213,16 @@ def _comparable(value: Any) -> Any:
 
 def _uncut(text: Any) -> Any:
     return text.removesuffix("…").rstrip() if isinstance(text, str) else text
+
+
+def _void_as_before(text: Any) -> Any:
+    for now in _VOID_NOW if isinstance(text, str) else ():
+        text = text.replace(now, _OLD_VOID)
+    return text
+
+
+_AS_BEFORE = {"reason": _uncut, "approved": _void_as_before}
+"""What of a text earlier versions wrote otherwise, by the name of its field."""
 
 
 def _is_log(fact: Any) -> bool:

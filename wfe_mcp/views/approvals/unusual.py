@@ -355,9 +355,8 @@ def _of_decisions(overview: Overview, decisions: Sequence[DecisionLine], project
         who = f"{decision.phase or 'run'}, {decision.decision} by {decision.actor} at {decision.at[:19]}Z"
         is_replaced = decision.phase in asked or any(later.phase == decision.phase for later in decisions[number + 1 :])
         if decision.void and not (decision.phase and is_replaced):
-            yield Unusual(
-                "warning", f"An approval no longer counts: {who}.", f"Its attempt is {decision.void.replace('_', ' ')}."
-            )
+            ended = "rolled back" if decision.void == "rolled_back" else "superseded"
+            yield Unusual("warning", f"An approval no longer counts: {who}.", f"Its attempt is {ended}.")
         elif decision.run and decision.decision != "rejected":
             yield Unusual("warning", f"A decision was carried over: {who}.", f"It was made in run {decision.run}.")
     cancelled = cancelled_before(overview, project)

@@ -25,10 +25,12 @@ from wfe_mcp.views.runs.models import BundleView, EventView, EvidenceView, Momen
 from wfe_mcp.views.runs.requests import DecisionLine, RequestView, line_notes
 from wfe_mcp.views.runs.tool_calls import with_tools
 from wfe_mcp.views.runs.usage import RunUsage, usage_of_run
+from wfe_mcp.views.runs.verdicts import how_it_ended
 from wfe_mcp.views.values.model import INLINE, JsonObject, second, view_model, view_of
 
 _VOID = {AttemptStatus.ROLLED_BACK, AttemptStatus.SUPERSEDED}
 _COUNTS = {AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}
+_VOID_WORDS = {"rejected": "sent back", "failed": "failed", "superseded": "begun again", "rolled_back": "rolled back"}
 _REJECTED, _SENT_BACK = "AttemptFailed", "WentTo"
 _DECISIONS = {
     "ApprovalCounted": "co-approved",
@@ -156,17 +158,19 @@ def decisions_of(tx: Tx, overview: Overview) -> tuple[DecisionLine, ...]:
 
 def void_words(decision: DecisionLine) -> str:
     """What a line about a decision says where that is void."""
-    return f" (void since: {decision.void.replace('_', ' ')})" if decision.void else ""
+    return f" (void since: {_VOID_WORDS[decision.void]})" if decision.void else ""
 
 
 def _void(state: RunState, decision: DecisionLine) -> str:
-    """Why an approval no longer counts: its attempt was rolled back or restarted; empty while it counts."""
+    """Why an approval no longer counts: its attempt was sent back, rolled back or restarted; empty while it counts."""
     tries = state.attempts.get(PhasePath(decision.phase), ())
     if decision.decision == "rejected" or not 1 <= decision.attempt <= len(tries):
         return ""
     attempt, newest = tries[decision.attempt - 1], tries[-1]
     counts = newest.made_in == attempt.made_in and newest.status in _COUNTS
-    return "" if counts or attempt.status not in _VOID else str(attempt.status)
+    if counts or attempt.status not in _VOID:
+        return ""
+    return str(attempt.status) if attempt.status is AttemptStatus.ROLLED_BACK else how_it_ended(attempt)
 
 
 def _decision_lines(tx: Tx, run: RunId, upto: int) -> list[DecisionLine]:
