@@ -274,3 +274,15 @@ def test_a_person_finds_their_access_in_the_application(team: Team, tab: Tab) ->
 def test_who_only_looks_logs_in_no_machine(team: Team) -> None:
     browser = logged_in(team, "ada", "reader")
     assert "Log in a machine" not in browser.send("GET", "/access").text
+
+
+def test_a_login_that_switches_a_provider_is_refused_with_what_is_missing(team: Team) -> None:
+    path, body = "/settings/providers/anthropic/enabled", {"enabled": False}
+    nobody, author = team.browser(), logged_in(team, "bob", "author")
+    assert nobody.api("POST", path, body).json()["error"]["message"] == "You are not logged in."
+    needs = "This needs the role admin; yours is author."
+    assert author.api("POST", path, body).json()["error"]["message"] == needs
+    error = logged_in(team, "ada", "admin").api("POST", path, body).json()["error"]
+    assert error["code"] == "needs_human"
+    assert error["message"] == "A login does not change the configuration of the server, whatever its role."
+    assert error["hint"] == "At the terminal of the server: wfe-mcp providers disable anthropic"

@@ -103,7 +103,7 @@ def test_what_a_reader_may_not_do_names_who_can(team: Team, move: str, able: str
     run, _ = asked(team)
     ron = logged_in(team, "ron", "reader")
     refused = ron.api("POST", f"/runs/{run}/{move}", {"action": "pause"} if move == "control" else {}).json()["error"]
-    assert refused["message"] == "A reader may not do this; it needs the role author."
+    assert refused["message"] == "This needs the role author; yours is reader."
     assert re.match(rf"^.*{able}.* can do it\.$", refused["hint"])
 
 

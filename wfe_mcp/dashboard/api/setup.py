@@ -42,6 +42,7 @@ from wfe_mcp.views.project.project import (
 )
 from wfe_mcp.workspace.discovery.found_checks import FoundCheck
 from wfe_mcp.workspace.system.location import project_at
+from wfe_mcp.workspace.system.shell_words import shell_word
 
 router = APIRouter()
 
@@ -188,7 +189,11 @@ def switch_provider(caller: Manages, name: str, body: Switch) -> JSONResponse:
     caller.refuse_program()
     engine = caller.engine(body.project)
     if caller.login is not None:
-        caller.person(engine, "")  # refuses: who is logged in does not configure the server
+        raise Refused(
+            "needs_human",
+            "A login does not change the configuration of the server, whatever its role.",
+            f"At the terminal of the server: wfe-mcp providers {'enable' if body.enabled else 'disable'} {shell_word(name)}",
+        )
     line = providers.enable(engine, name) if body.enabled else providers.disable(engine, name)
     return view_reply(f"{name}: {'enabled' if line.enabled else 'disabled'}", settings.provider_setting(line))
 

@@ -96,14 +96,15 @@ def lacks_role(engine: Engine, people: People, login: Login, approvals: Sequence
 
 
 def role_refused(people: People, login: Login, project: str, needs: Scope) -> Refused:
-    """That the role of ``login`` in ``project`` does not include ``needs``, and who has one that does."""
-    role, wanted = login.roles.get(project, ROLES[0]), ROLE_FOR[needs]
+    """That the role of ``login`` in ``project`` (empty: in any) does not include ``needs``, and who has one that does."""
+    highest = max(login.roles.values(), key=ROLES.index, default=ROLES[0])
+    role, wanted = login.roles.get(project, ROLES[0]) if project else highest, ROLE_FOR[needs]
     with people.engine.store.read() as tx:
         held = people.roles(tx) if project in login.roles else {}
     least = ROLES.index(wanted)
     able = [name for name, roles in held.items() if project in roles and ROLES.index(roles[project]) >= least]
     who = f"{join_names(able)} can do it." if able else "Ask an admin of the project."
-    return Refused("forbidden", f"A {role} may not do this; it needs the role {wanted}.", who)
+    return Refused("forbidden", f"This needs the role {wanted}; yours is {role}.", who)
 
 
 def hand_over(engine: Engine, people: People, giver: Login | By, request: str, to: str, note: str = "") -> None:
