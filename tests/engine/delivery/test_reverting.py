@@ -96,6 +96,17 @@ def test_the_change_goes_out_of_the_base_by_a_run_with_gates_and_an_approval(sce
     )
 
 
+def test_a_revert_that_an_agent_starts_names_in_its_commit_what_it_reverts(scene: Scene) -> None:
+    delivered(scene)
+    run, _ = merged(scene)
+    with scene.engine.store.read() as tx:
+        title = scene.engine.load(tx, run).record.title
+    made = start_run(scene.engine, AGENT, "revert", {"run": run})
+    assert made.record.title == f"Revert {title}"
+    played(scene, made)
+    assert scene.git("log", "-1", "--format=%s", "main").strip() == f"Revert {title}"
+
+
 def test_a_file_that_is_reverted_keeps_the_line_ends_that_it_has_here(scene: Scene) -> None:
     scene.git("config", "core.autocrlf", "true")
     (scene.root / "lines.txt").write_bytes(b"one\r\ntwo\r\n")

@@ -20,13 +20,13 @@ from wfe_mcp.engine.delivery.operations import Operation, operations_of, record
 from wfe_mcp.engine.delivery.place import DeliveryPlace, NotDelivered, newest_base, note_on_item, place_of
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.maintenance.worktrees import make_worktree, open_runs_in
-from wfe_mcp.engine.runs.start import refuse_missing, start_run
+from wfe_mcp.engine.runs.start import REVERT, refuse_missing, start_run
 from wfe_mcp.engine.templates.catalogue import find_template
 from wfe_mcp.engine.templates.overrides import configure_plan
 from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.workspace.git.repository import changes, head
 
-TEMPLATE, STARTED_BY = "revert", "undo"
+STARTED_BY = "undo"
 KIND = "run.revert"
 """The operation in the log of the run that is reverted."""
 _TITLE_CHARS = 120
@@ -74,7 +74,7 @@ def start_revert(engine: Engine, by: By, run: str, beside: Callable[[Path], Engi
     loaded = start_run(
         engine,
         by,
-        TEMPLATE,
+        REVERT,
         {"run": record_of.id},
         title=first_words(f"Revert {record_of.title}", _TITLE_CHARS),
         idempotency_key=key,
@@ -103,7 +103,7 @@ def revert_of(engine: Engine, run: str) -> LoadedRun | None:
     if last is not None and last.state.status is not RunStatus.CANCELLED:
         return last
     settings, inputs = engine.settings(), {"run": run}
-    plan, roles = configure_plan(engine, find_template(engine, TEMPLATE), settings, {}, inputs)
+    plan, roles = configure_plan(engine, find_template(engine, REVERT), settings, {}, inputs)
     refuse_missing(plan, settings, engine, roles, inputs)
     return None
 

@@ -52,6 +52,8 @@ from wfe_mcp.workspace.system.location import project_at
 
 log = logging.getLogger("wfe_mcp.engine")
 
+REVERT = "revert"
+"""The template that reverts the run that its input ``run`` names."""
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # 32: each is as likely
 
 
@@ -173,7 +175,9 @@ def start_run(
 
 def _title(tx: Tx, engine: Engine, plan: CompiledTemplate, wanted: str, inputs: dict[str, Any]) -> str:
     """What the run is about; where no input says it, the template's own title with the number of the run."""
-    template = plan.template
+    template, reverted = plan.template, RunId(str(inputs.get("run", "")))
+    if not wanted and template.name == REVERT and tx.runs.projects([reverted]).get(reverted) == engine.project_id:
+        wanted = f"Revert {tx.runs.titles([reverted])[reverted]}"
     if title := title_of(wanted, template.title_from, inputs, template.inputs):
         return title
     before = tx.runs.newest_number()
