@@ -93,7 +93,11 @@ def test_after_kill_9_a_rollback_continues_where_it_was(
         last = known_deployments(scene.engine).deployments[0]
         if (kind, point) == ("rollback", "OperationCalled"):
             assert last.state == "in doubt"
-            assert f"wfe-mcp deploy local --commit {good[:12]}" in result(scene, run)
+            broken = scene.git("rev-parse", "HEAD").strip()
+            assert f"To deploy {broken[:12]} again: wfe-mcp retry {run} live; " in result(scene, run), (
+                "not the rollback"
+            )
+            assert f"to bring {good[:12]} back: wfe-mcp deploy local --commit {good[:12]}; " in result(scene, run)
             return
         assert last.state == "rolled back"
         assert answer(target) == good

@@ -68,7 +68,7 @@ def deploy(engine: Engine, call: StepCall, context: JobContext, params: Deployme
     }
 
     done = _act(site, "deploy", commit, more, target, before)
-    _refuse_doubt(site, "deploy", done, commit, str(before["commit"]))
+    _refuse_doubt(site, "deploy", done, commit, commit, str(before["commit"]))
     operation = newest_operation(engine, call, "deploy", target)
     of = operation.key if operation is not None else ""
     fault = str(done["why"])
@@ -247,7 +247,7 @@ def _rolled_back(site: Site, of: str, commit: str, before: str, fault: str) -> D
     target = {"environment": site.name, "commit": before, "of": of, "part": "rollback"}
     more = {"WFE_FAILED": commit}
     back = _act(site, "rollback", before, more, target, {"commit": commit}, checkout=before or commit)
-    _refuse_doubt(site, "rollback", back, before, before)
+    _refuse_doubt(site, "rollback", back, before, commit, before)
     now = before[:12] or "what was there before"
     if not back["ok"]:
         return DeliveryFault(f"{failed}, and the rollback to {now} failed too: {back['why']}{why}", "deployment")
@@ -258,15 +258,19 @@ def _rolled_back(site: Site, of: str, commit: str, before: str, fault: str) -> D
     return DeliveryFault(f"{failed} and was rolled back to {now}, which is healthy.{why}")
 
 
-def _refuse_doubt(site: Site, stage: str, seen: Mapping[str, Any], commit: str, before: str) -> None:
+def _refuse_doubt(site: Site, stage: str, seen: Mapping[str, Any], commit: str, deployed: str, before: str) -> None:
+    """Raises DeliveryFault where no one saw the end of ``stage``. A retry deploys ``deployed`` anew, also after a rollback."""
     if seen["ok"] is not None:
         return
     run, phase = site.call.run.id, site.call.attempt.phase
-    back = f"; to bring the commit before back: wfe-mcp deploy {site.name} --commit {before[:12]}" if before else ""
+    called = f"{stage} of {commit[:12]}" if commit else stage
+    again = "call it" if commit == deployed else f"deploy {deployed[:12]}"
+    named = "the commit before" if commit == deployed else before[:12]
+    back = f"; to bring {named} back: wfe-mcp deploy {site.name} --commit {before[:12]}" if before else ""
     raise DeliveryFault(
-        f"The {stage} of {commit[:12]} in {site.name} was called, and its end was not seen: it may have happened. "
+        f"The {called} in {site.name} was called, and its end was not seen: it may have happened. "
         f"Health: {in_short(str(seen['why']), _HEALTH_CHARS).rstrip('.')}. "
-        f"Look there, then choose. To call it again: wfe-mcp retry {run} {shell_path(phase)}{back}; to leave it as it is: wfe-mcp cancel {run}",
+        f"Look there, then choose. To {again} again: wfe-mcp retry {run} {shell_path(phase)}{back}; to leave it as it is: wfe-mcp cancel {run}",
         "deployment",
     )
 
