@@ -502,6 +502,7 @@ export interface DeploymentShown {
   evidence: string[];
   rollback: string;
   more_commits?: number;
+  unknown?: string;
 }
 
 export interface DeploymentView {

@@ -21,9 +21,13 @@ from tests.engine.deployments.deployment_scene import (
 )
 from tests.engine.scene import HUMAN, Scene
 from tests.engine.step_scene import configure
+from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.deployments.history import known_deployments
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.views.answers.run_status import status
+from wfe_mcp.views.approvals import open_approval
+from wfe_mcp.views.approvals.words import deployment_values
+from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.runs.deployments import deployments_view
 from wfe_mcp.views.runs.models import RunView
 from wfe_mcp.views.runs.operations import operation_line
@@ -44,6 +48,15 @@ def started_again(scene: Scene) -> None:
     scene.work()  # finds that the worker is gone
     scene.clock.advance(minutes=5)
     scene.work()
+
+
+def runs_there(scene: Scene, run: str) -> str:
+    """What the decision about a deployment says of the environment as it is now."""
+    approvals.ask(scene.engine, HUMAN, run, "live")
+    view = open_approval(scene.engine, overview_of(scene.engine, run), "live")
+    assert view is not None
+    assert view.target is not None
+    return dict(deployment_values(view.target.deployments[0]))["runs there"]
 
 
 @pytest.mark.requirement("B-28")
@@ -98,6 +111,9 @@ def test_after_kill_9_a_rollback_continues_where_it_was(
                 "not the rollback"
             )
             assert f"to bring {good[:12]} back: wfe-mcp deploy local --commit {good[:12]}; " in result(scene, run)
+            assert runs_there(scene, begin(scene)) == (
+                f"not known ({broken[:12]} of run {run}: in doubt); the last that succeeded: {good}"
+            )
             return
         assert last.state == "rolled back"
         assert answer(target) == good

@@ -55,8 +55,19 @@ class DeploymentHistory(NamedTuple):
 
     def running(self, environment: str) -> Deployment | None:
         """The newest deployment there that has its evidence and was not rolled back; None where there is none."""
-        own = (deployment for deployment in self.deployments if deployment.environment == environment)
-        return next((deployment for deployment in own if deployment.state == "deployed"), None)
+        return next((deployment for deployment in self._of(environment) if deployment.state == "deployed"), None)
+
+    def newest(self, environment: str) -> Deployment | None:
+        """The newest deployment there, however it ended; None where there is none."""
+        return next(self._of(environment), None)
+
+    def unknown(self, environment: str) -> Deployment | None:
+        """The newest deployment, where it leaves open what runs there: it goes on, is in doubt, or failed and nothing is back."""
+        newest = self.newest(environment)
+        return None if newest is None or newest.state in {"deployed", "rolled back"} else newest
+
+    def _of(self, environment: str) -> Iterator[Deployment]:
+        return (deployment for deployment in self.deployments if deployment.environment == environment)
 
 
 def known_deployments(engine: Engine, tx: Tx | None = None) -> DeploymentHistory:

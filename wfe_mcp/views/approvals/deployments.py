@@ -46,7 +46,8 @@ def deployments_shown(
 def _show_deployment(
     engine: Engine, tx: Tx, run: RunRecord, name: str, settings: EnvironmentSettings, commit: str
 ) -> DeploymentShown:
-    running = known_deployments(engine, tx).running(name)
+    history = known_deployments(engine, tx)
+    running, doubt = history.running(name), history.unknown(name)
     before = running.commit if running else ""
     root = Path(run.worktree)
     wanted = commit if not before or not commit_of(root, before) else f"{before}..{commit}"
@@ -59,6 +60,7 @@ def _show_deployment(
         address=settings.address,
         commit=commit,
         before=before,
+        unknown="" if doubt is None else f"{doubt.commit[:12]} of run {doubt.run}: {doubt.state}",
         commits=tuple(row[0] for row in rows[:_LISTED]),
         more_commits=max(0, count - _LISTED),
         items=tuple(items),

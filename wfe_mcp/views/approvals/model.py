@@ -91,7 +91,7 @@ class Change:
 class DeploymentShown:
     """What a deployment would change. ``commits``: the newest of those since ``before``; ``items``: the work items that they
     are for; ``evidence``: what the checks of their runs showed; ``rollback``: what rolling back would do.
-    ``more_commits``: how many there are besides.
+    ``more_commits``: how many there are besides; ``unknown``: why it is not known that ``before`` still runs there.
     """
 
     environment: str
@@ -103,6 +103,7 @@ class DeploymentShown:
     evidence: tuple[str, ...]
     rollback: str
     more_commits: int = 0
+    unknown: str = ""
 
 
 @dataclass(frozen=True, slots=True)

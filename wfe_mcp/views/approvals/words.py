@@ -147,7 +147,7 @@ def deployment_values(deployment: model.DeploymentShown) -> list[tuple[str, str]
     more = (f"and {deployment.more_commits:,} more",) if deployment.more_commits else ()
     values = [
         ("environment", f"{deployment.environment} {deployment.address}".strip()),
-        ("runs there", deployment.before or "no deployment that succeeded"),
+        ("runs there", _there(deployment)),
         ("would run", deployment.commit),
         (f"commits, {since}", "\n".join((*deployment.commits, *more)) or "none"),
         ("items", "\n".join(deployment.items) or "none"),
@@ -155,6 +155,13 @@ def deployment_values(deployment: model.DeploymentShown) -> list[tuple[str, str]
         ("a rollback", deployment.rollback),
     ]
     return [(name, value) for name, value in values if value]
+
+
+def _there(deployment: model.DeploymentShown) -> str:
+    """What runs in the environment, or why that is not known."""
+    if not deployment.unknown:
+        return deployment.before or "no deployment that succeeded"
+    return f"not known ({deployment.unknown}); the last that succeeded: {deployment.before or 'none'}"
 
 
 def change_about(view: model.ApprovalView, change: model.Change) -> str:

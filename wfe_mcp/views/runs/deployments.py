@@ -83,8 +83,7 @@ def deployments_view(engine: Engine, environment: str = "") -> Deployments:
 
 def _environment(name: str, settings: EnvironmentSettings | None, history: DeploymentHistory) -> EnvironmentView:
     running, health = history.running(name), history.health.get(name)
-    last = next((deployment for deployment in history.deployments if deployment.environment == name), None)
-    is_known = last is not None and last.state in {"deployed", "rolled back"}
+    last, is_known = history.newest(name), history.unknown(name) is None
     return EnvironmentView(
         name=name,
         kind=settings.kind if settings else "not configured",
