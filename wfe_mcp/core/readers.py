@@ -66,6 +66,12 @@ def for_agent(text: str) -> str:
     return text
 
 
+def by_own_pin(command: str, *, at_cli: bool) -> str:
+    """How the user runs what needs their PIN. Who typed it reads this only without a terminal: at one it asks for the PIN."""
+    how = "Run it in a terminal of your own, which asks for your PIN, or pass the PIN with --pin-fd N"
+    return f"{how if at_cli else 'Ask the user to run in a terminal of their own'}: {command}"
+
+
 def for_person(text: str) -> str:
     """``text``, which was written for an agent, as the person reads it who is asked there."""
     text = _DO.sub(_own_step, _RUN.sub("", _CASE.sub(_as_begun, text)))

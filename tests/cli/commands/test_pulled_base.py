@@ -1,4 +1,4 @@
-"""A user pulls while a phase is in work: what the base brought, and what they do where the server cannot ask for it."""
+"""What a remote brought while a phase is in work, and what a run brings to it and an undo takes from there."""
 
 import subprocess
 from pathlib import Path
@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.delivered import git
-from tests.cli.scene import PIN, Terminal, phase, template
+from tests.cli.scene import HUMAN, PIN, Terminal, phase, template
 
+SHIP = [{"id": "branch", "builtin": "git.branch"}, {"id": "commit", "builtin": "git.commit"}]
+SHIPPED = template("ship", phase("build", HUMAN), {"id": "ship", "kind": "steps", "steps": SHIP})
 KEPT = template("keep", phase("fix", {"kind": "files", "unchanged": ["tests/**"]}))
 
 
@@ -67,3 +69,18 @@ def test_a_base_that_the_remote_does_not_have_is_corrected(cli: Terminal, remote
     trust_delivery(cli, 'base = "main"', f"address = '{remote}'")
     assert cli.submit_work(run, "fix").code == 0
     assert cli.state(run) == "completed"
+
+
+def test_an_undo_of_a_delivery_without_a_terminal_says_how_the_pin_comes_in(cli: Terminal, remote: Path) -> None:
+    cli.save(SHIPPED)
+    trust_delivery(cli, 'mode = "merge"', f"address = '{remote}'")
+    run = cli.start("ship")
+    (cli.root / "app.py").write_text("1\n")
+    cli.submit_work(run, "build")
+    assert cli("approve", run, "build", pin=PIN).code == 0
+    assert cli("watch", run).code == 0
+    refused = cli("undo", run, "--delivery")
+    how = "run it in a terminal of your own, which asks for your PIN, or pass the PIN with --pin-fd N"
+    assert f"Next: {how}: wfe-mcp undo {run} --delivery" in refused.err
+    undone = cli("undo", run, "--delivery", pin=PIN)
+    assert undone.out.startswith("Reversed 2 operations: git.commit")

@@ -199,7 +199,10 @@ def test_only_a_person_opens_it_and_a_preview_changes_nothing(scene: Scene) -> N
     run, _ = merged(scene)
     before = operations(scene, run)
     no = refused(rollback.undo_delivery, scene.engine, AGENT, run)
-    assert (no.code, no.hint) == ("needs_human", f"Ask the user to run: wfe-mcp undo {run} --delivery")
+    assert (no.code, no.hint) == (
+        "needs_human",
+        f"Ask the user to run in a terminal of their own: wfe-mcp undo {run} --delivery",
+    )
     told = rollback.undo_delivery(scene.engine, AGENT, run, dry_run=True)
     assert "is on main: an undo of the delivery would open a run that reverts it" in told.summary
     assert operations(scene, run) == before

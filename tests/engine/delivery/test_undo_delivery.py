@@ -59,7 +59,10 @@ def test_only_a_person_undoes_a_delivery(scene: Scene) -> None:
     run = approved(scene, BRANCH, COMMIT)
     scene.work()
     no = refused(undo_delivery, scene.engine, AGENT, run)
-    assert (no.code, no.hint) == ("needs_human", f"Ask the user to run: wfe-mcp undo {run} --delivery")
+    assert (no.code, no.hint) == (
+        "needs_human",
+        f"Ask the user to run in a terminal of their own: wfe-mcp undo {run} --delivery",
+    )
     assert {one.state for one in operations(scene, run)} == {"observed"}
 
 

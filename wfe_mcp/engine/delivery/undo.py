@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import By
+from wfe_mcp.core.model import By, Channel
 from wfe_mcp.core.operation_events import OperationObserved
+from wfe_mcp.core.readers import by_own_pin
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.engine.delivery.forge_steps import merge_by_others
 from wfe_mcp.engine.delivery.operations import Operation, merge_in, operations_of, record, record_seen, removed_branches
@@ -60,13 +61,7 @@ def undo_delivery(engine: Engine, by: By, run: str) -> list[Operation]:
     """
     looked_for(engine, run, by if by.is_human else None)
     todo = undoable(engine, run)
-    if not by.is_human:
-        raise Refused(
-            "needs_human",
-            "Only the user undoes a delivery.",
-            f"Ask the user to run: wfe-mcp undo {run} --delivery",
-            run=run,
-        )
+    refuse_agent(by, run)
     if unseen := next((called for called in todo if called.state == "called"), None):
         raise Refused(
             "not_ready",
@@ -81,6 +76,13 @@ def undo_delivery(engine: Engine, by: By, run: str) -> list[Operation]:
         after = _look_there(engine, operation.run, undo, operation) if undo is not None else None
         record(engine, operation.run, OperationObserved(key=operation.key, after=after or {}, undone=True), by)
     return todo
+
+
+def refuse_agent(by: By, run: str) -> None:
+    """Refuse ``needs_human`` to all but the user, with how they do it."""
+    if not by.is_human:
+        how = by_own_pin(f"wfe-mcp undo {run} --delivery", at_cli=by.channel is Channel.CLI)
+        raise Refused("needs_human", "Only the user undoes a delivery.", how, run=run)
 
 
 def looked_for(engine: Engine, run: str, by: By | None = None) -> list[Operation]:

@@ -21,6 +21,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, By, Channel, GoingBack, RunId, RunState, TakesBack
 from wfe_mcp.core.moves import refusal
+from wfe_mcp.core.readers import by_own_pin
 from wfe_mcp.core.rollback import changed_places
 from wfe_mcp.engine.evaluation.reactions import enqueue_gates
 from wfe_mcp.engine.files.checkpoints import limits_of, ref_of
@@ -221,13 +222,8 @@ def judge(current: RunChange, aim: Aim) -> tuple[str, ...]:
 def _with_command(refused: Refused, by: By, aim: Aim) -> Refused:
     if refused.code != "needs_human":
         return refused
-    # Who typed the command reads this only without a terminal: at one, the command asks for the PIN instead.
-    how = (
-        "Run it in a terminal of your own, which asks for your PIN, or pass the PIN with --pin-fd N"
-        if by.channel is Channel.CLI
-        else "Ask the user to run in a terminal of their own"
-    )
-    return Refused(refused.code, refused.message, f"{how}: {aim.command}", data={"command": aim.command})
+    hint = by_own_pin(aim.command, at_cli=by.channel is Channel.CLI)
+    return Refused(refused.code, refused.message, hint, data={"command": aim.command})
 
 
 def _refuse_others(current: RunChange, places: Sequence[PhasePath], aim: Aim) -> None:

@@ -18,6 +18,7 @@ from wfe_mcp.delivery.git.refs import has_same_files
 from wfe_mcp.engine.delivery.merge_step import change_of
 from wfe_mcp.engine.delivery.operations import Operation, operations_of, record
 from wfe_mcp.engine.delivery.place import DeliveryPlace, NotDelivered, newest_base, note_on_item, place_of
+from wfe_mcp.engine.delivery.undo import refuse_agent
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.maintenance.worktrees import make_worktree, open_runs_in
 from wfe_mcp.engine.runs.start import REVERT, refuse_missing, start_run
@@ -39,13 +40,7 @@ def start_revert(engine: Engine, by: By, run: str, beside: Callable[[Path], Engi
     Refuses ``needs_human``; ``illegal_transition``: it was reverted already; ``conflict``: later commits changed the same
     places, with the paths; ``unavailable``: the project delivers nothing; ``invalid_template``: it lacks what the run needs.
     """
-    if not by.is_human:
-        raise Refused(
-            "needs_human",
-            "Only the user undoes a delivery.",
-            f"Ask the user to run: wfe-mcp undo {run} --delivery",
-            run=run,
-        )
+    refuse_agent(by, run)
     with engine.store.read() as tx:
         record_of = engine.load(tx, run).record
     before, last = _earlier(engine, record_of.id)
