@@ -1,9 +1,12 @@
 """The outputs of a completed run, wherever a run is looked at."""
 
+import shlex
+
 import pytest
 
 from tests.cli.kept_scenes import scene
 from tests.cli.scene import Terminal, phase, template
+from wfe_mcp.testing.client import connect
 
 
 @scene
@@ -53,3 +56,13 @@ def test_a_run_whose_template_names_none_has_none_to_read(cli: Terminal) -> None
     cli.submit_work(run, "draft")
     assert "outputs" not in cli.json("status", run).data
     assert cli.json("artifact", "show", run, "outputs").refusal == "unknown_artifact"
+
+
+def test_one_long_text_is_read_whole_by_the_command_that_an_agent_reads(cli: Terminal) -> None:
+    run = cli.start("note")
+    cli.submit_work(run, "draft", "long " * 2_000)
+    with connect(cli.root) as agent:
+        answer = agent.call("read_artifact", run=run, phase="draft", pointer="/text")
+    words, _, command = answer["data"]["hint"].partition(": wfe-mcp ")
+    assert words == "This is the beginning of one long text. Read it whole in a shell"
+    assert cli(*shlex.split(command)).out.count("long") == 2_000

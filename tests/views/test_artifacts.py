@@ -90,6 +90,7 @@ def test_a_long_artifact_is_cut_and_read_in_parts(scene: Scene) -> None:
     scene.do(run, "plan", {"first": "x" * 9_000, "second": "short"})
     found = read(scene, run, artifact="plan_note")
     assert (found["cut"], found["keys"], found["bytes"] > 9_000) == (True, ["first", "second"], True)
+    assert found["hint"] == "This is its beginning. Read it part by part: pointer='/first'"
     assert read(scene, run, artifact="plan_note", pointer="/second")["content"] == "short"
     assert "keys" not in read(scene, run, artifact="plan_note", pointer="/first")
 

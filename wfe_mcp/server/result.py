@@ -29,8 +29,8 @@ _FEW = 5
 _KEYS = 20
 """An object with more is a list by name; one of fewer is a thing, of which no part goes."""
 HOW_TO_PAGE = (
-    "Read parts with read_artifact(pointer=…), or the whole as a resource: wfe://runs/RUN, wfe://templates/NAME, "
-    "wfe://runs/RUN/artifacts/PHASE/ARTIFACT"
+    "The answer was too long. Read an artifact part by part: read_artifact(run=…, artifact=…, pointer='/KEY'); or the whole as a "
+    "resource: wfe://runs/RUN, wfe://templates/NAME, wfe://runs/RUN/artifacts/PHASE/ARTIFACT"
 )
 
 

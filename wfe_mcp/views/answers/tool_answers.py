@@ -6,6 +6,7 @@ of their own: a server's first call loads no others.
 """
 
 import json
+import shlex
 from dataclasses import replace
 from typing import Any
 
@@ -34,7 +35,7 @@ from wfe_mcp.views.runs.left_to_commit import left_to_commit
 from wfe_mcp.views.runs.models import RunView, SubmittedView
 from wfe_mcp.views.runs.run import fork_view
 from wfe_mcp.views.templates.templates import kept_view
-from wfe_mcp.views.values.model import second
+from wfe_mcp.views.values.model import PartView, second
 
 _PROMPT_CHARS = 4_500
 _LEAST_PROMPT_CHARS = 1_000
@@ -240,6 +241,13 @@ def read_artifact(
         against=against,
         is_whole=is_whole,
     )
+    part: PartView | None = getattr(view, "part", None)
+    if part is not None and part.cut and not part.hint:
+        options = {"--phase": phase, "--revision": str(revision or ""), "--pointer": pointer}
+        words = [artifact or phase, *(word for option in options.items() if option[1] for word in option)]
+        show = f"wfe-mcp artifact show {overview.loaded.record.id} {shlex.join(words)}"
+        hint = f"This is the beginning of one long text. Read it whole in a shell: {show}"
+        view = replace(view, part=replace(part, hint=hint))
     return envelope_of(overview, f"read {artifact_views.what_of(view)}", view)
 
 

@@ -144,13 +144,16 @@ class PathNote:
 
 
 def part_view(value: Json, pointer: str, *, is_whole: bool = False) -> PartView:
-    """The part of ``value`` that ``pointer`` names; cut where it is long, unless ``is_whole``."""
+    """The part of ``value`` that ``pointer`` names; cut where it is long, unless ``is_whole``.
+
+    The hint on how the rest is read names a smaller part; a text has none, and its hint is empty.
+    """
     value = part_at(value, pointer)
     text = json.dumps(value, ensure_ascii=False)
     if is_whole or len(text.encode()) <= _WHOLE_BYTES:
         return PartView(pointer=pointer, content=value)
     shown = text.encode()[:_WHOLE_BYTES].decode(errors="ignore")
     keys = tuple(cast("dict[str, Any]", value)) if isinstance(value, dict) else ()
-    return PartView(
-        pointer=pointer, keys=keys, cut=True, text=shown, bytes=len(text.encode()), hint="name a part with pointer"
-    )
+    first = "0" if isinstance(value, list) else keys[0].replace("~", "~0").replace("/", "~1") if keys else None
+    hint = f"This is its beginning. Read it part by part: pointer={f'{pointer}/{first}'!r}" if first is not None else ""
+    return PartView(pointer=pointer, keys=keys, cut=True, text=shown, bytes=len(text.encode()), hint=hint)
