@@ -21,6 +21,7 @@ from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, phase
 from tests.engine.step_scene import reopen, rows, steps
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.delivery.undo import undo_delivery
 from wfe_mcp.engine.grants.drafts import draft_grant
 from wfe_mcp.engine.grants.grants import give_grant
 from wfe_mcp.engine.runs import control
@@ -187,6 +188,29 @@ def test_commits_of_others_below_the_approved_one_are_named_and_taken_in(scene: 
     assert f"Below the approved commit are {below[:12]}, which this run did not make" in text
     assert f"git reset --soft {began[0][:12]}, on its branch" in text
     assert f"wfe-mcp retry {run} ship --from commit" in text
+    scene.git("reset", "-q", "--soft", began[0])
+    control.retry(scene.engine, HUMAN, run, "ship", from_step="commit")
+    scene.work()
+    assert scene.state(run).status == "completed", results(scene, run)
+    assert "below" not in scene.git("log", "--format=%s", "main")
+
+
+def test_commits_of_others_below_a_commit_that_was_pushed_are_taken_in_once_the_push_is_undone(scene: Scene) -> None:
+    delivered(scene)
+    began = main_of(scene)
+    named = {"branch": "ai/mine"}
+    scene.git("switch", "-q", "-c", "ai/mine")
+    scene.write("hidden.py", "print('hidden')\n")
+    scene.git("add", "-A")
+    scene.git("commit", "-q", "-m", "below")
+    run = approved(scene, *(step | {"params": named} for step in (COMMIT, PUSH, MERGE)))
+    scene.work()
+    text = is_held(scene, run, began)
+    assert (
+        f"They were pushed: take that back by wfe-mcp undo {run} --delivery. Make them part of the change: git reset"
+        in text
+    )
+    undo_delivery(scene.engine, HUMAN, run)
     scene.git("reset", "-q", "--soft", began[0])
     control.retry(scene.engine, HUMAN, run, "ship", from_step="commit")
     scene.work()

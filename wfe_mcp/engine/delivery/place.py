@@ -348,9 +348,12 @@ def refuse_unapproved(place: DeliveryPlace, current: Attempt, onto: str, tip: st
         )
     if strange := [sha for sha in brought if sha not in own]:
         named = ", ".join(sha[:12] for sha in strange[:_NAMED]) + (" and more" if len(strange) > _NAMED else "")
+        pushes = (operation for operation in place.operations if operation.kind == "git.push" and not operation.undone)
+        is_pushed = any(push.target["sha"] == tip and not push.before["sha"] for push in pushes)  # by this run alone
+        first = f"They were pushed: take that back by wfe-mcp undo {place.run.id} --delivery. " if is_pushed else ""
         raise DeliveryFault(
             f"Below the approved commit are {named}, which this run did not make and which are not in '{base}'. See git log "
-            f"{onto[:12]}..{tip[:12]}. Make them part of the change: git reset --soft {onto[:12]}, on its branch; then commit again: "
+            f"{onto[:12]}..{tip[:12]}. {first}Make them part of the change: git reset --soft {onto[:12]}, on its branch; then commit again: "
             f"wfe-mcp retry {place.run.id} {_commit_step(place)}",
             "review",
         )
