@@ -175,20 +175,23 @@ def test_a_branch_of_the_same_name_that_the_run_did_not_make_is_left_alone(scene
     assert "Branch 'ai/mine' exists and was not made by this run." in results(scene, run)["branch"]
 
 
+@pytest.mark.parametrize("is_elsewhere", [False, True])
 @pytest.mark.parametrize("path", ["other.txt", "app.py"])
-def test_a_base_with_other_files_than_the_working_folder_is_refused_with_the_command(scene: Scene, path: str) -> None:
+def test_a_base_with_other_files_than_the_working_folder_is_refused_with_the_command(
+    scene: Scene, path: str, is_elsewhere: bool
+) -> None:
     remote = delivered(scene)
+    if is_elsewhere:  # git checks a branch out in one work tree alone
+        scene.git("switch", "-q", "-c", "side")
+        scene.git("worktree", "add", "-q", str(scene.root.parent / "main folder"), "main")
     base = newer(scene, remote, "VALUE = 9\n", path)
     run = approved(scene, BRANCH, COMMIT)
     mine = (scene.root / "app.py").read_text(encoding="utf-8").strip()
     scene.work()
     assert "'main' at" in results(scene, run)["branch"]
     assert results(scene, run)["branch"].endswith("; then retry 'build', so that its gates judge the files of now.")
-    switch, merge = (
-        results(scene, run)["branch"].partition("Begin there: git ")[2].partition("; then")[0].split(" && git ")
-    )
-    scene.git(*switch.split())
-    scene.git(*merge.split())
+    for command in to_begin_there(scene, run):
+        scene.git(*command)
     assert scene.git("rev-parse", "HEAD").strip() == base
     assert mine in (scene.root / "app.py").read_text(encoding="utf-8"), "beside what the base has"
     reopen(scene, run, "build")
@@ -198,6 +201,37 @@ def test_a_base_with_other_files_than_the_working_folder_is_refused_with_the_com
     approve(scene, run, "build")
     scene.work()
     assert scene.git("rev-parse", f"{results(scene, run)['commit']['sha']}^").strip() == base
+
+
+def test_the_command_that_takes_a_newer_base_in_works_in_the_clone_of_a_bridge(scene: Scene) -> None:
+    remote, clone = delivered(scene), scene.root.parent / "of a developer"
+    scene.git("clone", "-q", str(remote), str(clone))
+    base = newer(scene, remote)
+    run = approved(scene, BRANCH)
+    scene.work()
+    for command in to_begin_there(scene, run):
+        scene.git("-C", str(clone), *command)
+    assert scene.git("-C", str(clone), "rev-parse", "HEAD").strip() == base
+
+
+def test_a_folder_with_commits_of_its_own_begins_at_the_base_by_the_command(scene: Scene) -> None:
+    delivered(scene)
+    scene.git("switch", "-q", "-c", "side")
+    scene.git("worktree", "add", "-q", str(scene.root.parent / "main folder"), "main")
+    scene.write("own.txt", "mine\n")
+    scene.git("add", "own.txt")
+    scene.git("commit", "-q", "-m", "own")
+    run = approved(scene, BRANCH)
+    scene.work()
+    for command in to_begin_there(scene, run):
+        scene.git(*command)
+    assert scene.git("rev-parse", "HEAD") == scene.git("rev-parse", "main")
+
+
+def to_begin_there(scene: Scene, run: str) -> list[list[str]]:
+    """The commands that the refusal of ``git.branch`` names, without ``git``."""
+    line = results(scene, run)["branch"].partition("Begin there: git ")[2].partition("; then")[0]
+    return [command.split() for command in line.split(" && git ")]
 
 
 def newer(scene: Scene, remote: object, text: str = "other\n", path: str = "other.txt") -> str:

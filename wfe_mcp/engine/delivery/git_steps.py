@@ -272,11 +272,26 @@ def _base_commit(place: DeliveryPlace, call: StepCall, base: str) -> str:
             if changes(root):
                 again = f"{approved_files(place.engine, call.run, call.attempt).phase!r}, so that its gates judge the files of now"
         raise DeliveryFault(
-            f"The working folder is at {now[:12]}, and '{base}' at {start[:12]} has other files. Begin there: git switch {base} && "
-            f"git merge --ff-only --autostash {start[:12]}; then retry {again}.",
+            f"The working folder is at {now[:12]}, and '{base}' at {start[:12]} has other files. Begin there: "
+            f"{_way_to(place, base, now, start)}; then retry {again}.",
             "conflict",
         )
     return start
+
+
+def _way_to(place: DeliveryPlace, base: str, now: str, start: str) -> str:
+    """The commands that bring a folder at ``now`` to ``start``, with its changes.
+
+    The clone of a developer, over a bridge, has not fetched what the server has; and git checks ``base`` out in one work tree
+    alone: so HEAD leaves its branch, and ``git.branch`` makes the next one.
+    """
+    root, remote = place.root, remote_of(place)
+    commands = [f"git fetch {remote.name} {base}"] if remote is not None else []
+    if not is_ancestor(root, now, start):
+        commands.append(f"git switch --detach {base}")
+    elif current_branch(root) not in {None, base}:
+        commands.append("git switch --detach")
+    return " && ".join((*commands, f"git merge --ff-only --autostash {start[:12]}"))
 
 
 def _outside(place: DeliveryPlace, changed: tuple[str, ...]) -> list[str]:
