@@ -62,6 +62,16 @@ async def test_a_claim_from_another_worktree_names_the_folder_and_uses_up_no_att
     assert (found["state"], found["data"]["attempt"]) == ("running", 1)
 
 
+async def test_a_run_of_another_worktree_that_is_over_is_not_to_be_continued_there(house: House, linked: House) -> None:
+    run = await started(house, "of main")
+    async with house.client("auto") as agent:
+        await call(agent, "control_run", run=run, action="cancel", reason="not needed")
+    async with linked.client("auto") as agent:
+        seen = await call(agent, "status", run=run)
+    assert seen["summary"].endswith(f"in another folder: {house.root}")
+    assert not [line for line in seen["data"].get("warnings", []) if "Continue it" in line]
+
+
 async def test_this_folders_runs_come_first_and_the_others_are_named_with_their_folder(
     house: House, linked: House
 ) -> None:

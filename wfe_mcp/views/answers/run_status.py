@@ -93,8 +93,10 @@ def _waits_for(by: By, run_overview: Overview, words: str) -> str:
 
 
 def _other_folder(engine: Engine, run_overview: Overview, by: By) -> tuple[str, ...]:
-    """Why the caller, who is in a folder, cannot work on the run, where it works in another one."""
-    refused = works_elsewhere(engine, run_overview.loaded.record, by) if run_overview.folder else None
+    """Why the caller, who is in a folder, cannot work on the run, where it works in another one and can be worked on."""
+    record = run_overview.loaded.record
+    is_asked = run_overview.folder and record.status not in {RunStatus.COMPLETED, RunStatus.CANCELLED}
+    refused = works_elsewhere(engine, record, by) if is_asked else None
     return () if refused is None else (refused.text,)
 
 
