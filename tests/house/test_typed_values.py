@@ -16,6 +16,7 @@ from wfe_mcp.engine.kernel.run_change import RunChange
 PACKAGE = Path(__file__).parents[2] / "wfe_mcp"
 MODULES = sorted(path for area in ("core", "engine", "store") for path in (PACKAGE / area).rglob("*.py"))
 BY_NAME = {
+    "core/course.py": {"kind"},  # commands with the values that their events have by the same names
     "store/repository.py": {"record"},  # columns of a record by their names
     "store/serialization.py": {
         "Attempt",

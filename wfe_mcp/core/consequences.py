@@ -34,7 +34,7 @@ def settle(state: RunState, at: datetime, *, holder_alive: bool) -> tuple[list[e
     """Every event that follows from ``state``, until none does, and the state after them."""
     settled: list[e.Event] = []
     # One step at a time, each on the state after the last: an event can rule out what was due before it.
-    while step := next(filter(None, _consequences(state, at, holder_alive=holder_alive)), ()):
+    while step := next(filter(None, steps_due(state, at, holder_alive=holder_alive)), ()):
         for event in step:
             state = evolve(state, event)
         settled += step
@@ -181,7 +181,8 @@ def jump(state: RunState, attempt: Attempt, index: int, rule: NextRule) -> list[
     return [go_to(state, attempt, seen_from(attempt.phase, PhasePath(rule.goto)), message, key)]
 
 
-def _consequences(state: RunState, at: datetime, *, holder_alive: bool) -> Iterator[list[e.Event]]:
+def steps_due(state: RunState, at: datetime, *, holder_alive: bool) -> Iterator[list[e.Event]]:
+    """What follows from ``state``: each step with its events, none for one that is not due; the first of them comes first."""
     # During a rollback nothing follows (ADR 0017); what jobs bring meanwhile is recorded.
     if state.status is RunStatus.PENDING or state.is_over or state.going_back is not None:
         return

@@ -20,6 +20,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.store.records.approvals import NewRequest, RequestRecord
+from wfe_mcp.store.records.runs import RULES_BEGAN
 from wfe_mcp.workflow.model import ApprovalGate, duration_s
 
 if TYPE_CHECKING:
@@ -116,7 +117,9 @@ def deciding_person(current: RunChange, path: PhasePath) -> str:
 
 def refuse_altered(tx: Tx, loaded: LoadedRun) -> None:
     """Refuse ``conflict`` where the run or the settings, as ``tx`` reads them, are not what their logs say."""
-    problems = [*tx.verification.problems(loaded.record.id, used=loaded.state), *tx.settings_log.problems()]
+    began = tx.settings_log.first_noted(*RULES_BEGAN)
+    of_run = tx.verification.problems(loaded.record.id, used=loaded.state, rules_began=began)
+    problems = [*of_run, *tx.settings_log.problems()]
     if problems:
         first, more = problems[0], len(problems) - 1
         raise Refused(

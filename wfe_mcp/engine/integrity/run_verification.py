@@ -18,7 +18,7 @@ from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.evidence_audit import audit_evidence, evidence_seals
 from wfe_mcp.engine.integrity.gate_audit import says_gates, weaker_gates
 from wfe_mcp.engine.kernel.transaction import IMPORTED, imported_name
-from wfe_mcp.store.records.runs import UNREADABLE, EvidenceRecord, Problem, SettingEvent
+from wfe_mcp.store.records.runs import RULES_BEGAN, UNCAUSED, UNREADABLE, EvidenceRecord, Problem, SettingEvent
 from wfe_mcp.workspace.files.mirror import content_digest
 from wfe_mcp.workspace.files.project_files import read_if_there
 
@@ -52,7 +52,7 @@ class DatabaseFacts:
     """What runs are compared with inside the database: the log of settings up to ``head``, and what follows from it.
 
     ``imports``: the events of imports, by run. ``since``: when the first run was made that says how its gates differ from
-    its template's.
+    its template's. ``rules_began``: since when events are those of the present rules.
     """
 
     head: tuple[int, str]
@@ -62,6 +62,7 @@ class DatabaseFacts:
     keys: DecisionKeys
     decisions: SignedDecisions
     since: datetime | None = None
+    rules_began: datetime | None = None
 
 
 _UNREADABLE = (Refused, *UNREADABLE)
@@ -90,7 +91,8 @@ def known_now(
             imports.setdefault(event.name.partition(" ")[0], {})[event.name] = event.at
     keys = decision_keys(engine, tx, anchored, approver)
     pruned, decisions = _pruned_runs(changes, engine.project_id), audit_settings(engine, tx, keys)
-    return DatabaseFacts(tx.settings_log.tail(), changes, pruned, imports, keys, decisions, since)
+    began = next((event.at for event in changes if (event.type, event.name) == RULES_BEGAN), None)
+    return DatabaseFacts(tx.settings_log.tail(), changes, pruned, imports, keys, decisions, since, began)
 
 
 def judge_run(
@@ -106,7 +108,8 @@ def judge_run(
     if tail is None and run in facts.pruned:
         return RunFindings([])
     try:
-        findings = discrepancies(run, tx.verification.problems(run, outside.named.get(run, ())))
+        anchors = outside.named.get(run, ())
+        findings = discrepancies(run, tx.verification.problems(run, anchors, rules_began=facts.rules_began))
     except _UNREADABLE as fault:
         return RunFindings(
             [Discrepancy("log_unreadable", "event", f"the log cannot be read: {fault}", run)], is_behind=True
@@ -127,6 +130,9 @@ def judge_run(
             raise
         # Rows that were tampered with can fail in any way; the log has named them.
         return RunFindings(findings, is_behind=is_behind)
+    # What lacks the key of a person is named once, by what it lacks.
+    named = {discrepancy.seq for discrepancy in decisions.findings}
+    findings = [fault for fault in findings if fault.code != UNCAUSED or fault.seq not in named]
     return RunFindings([*findings, *log_findings], decisions, seals.before, is_behind)
 
 

@@ -44,12 +44,14 @@ Process = Literal["server", "http", "worker", "page", "command", "again"]
 """Of the agent's client, of ``wfe-mcp server``, ``worker`` and ``ui``, of another command; one that checked again for a person."""
 
 
-def note_seals(engine: Engine, tx: Tx) -> None:
-    """From now on evidence in this database has seals; where that is noted already, nothing."""
+def note_begun(engine: Engine, tx: Tx) -> None:
+    """From now on evidence in this database has seals, and events are those of the present rules; what is noted already stays."""
     from wfe_mcp.engine.kernel.engine import SYSTEM
+    from wfe_mcp.store.records.runs import RULES_BEGAN
 
-    if tx.settings_log.first_noted(BEGUN, "") is None:
-        tx.settings_log.note(BEGUN, "", SYSTEM, engine.clock())
+    for began in ((BEGUN, ""), RULES_BEGAN):
+        if tx.settings_log.first_noted(*began) is None:
+            tx.settings_log.note(*began, SYSTEM, engine.clock())
 
 
 class ServerKey:
@@ -79,7 +81,7 @@ class ServerKey:
             if not self._noted:
                 from wfe_mcp.engine.kernel.engine import SYSTEM
 
-                note_seals(engine, tx)
+                note_begun(engine, tx)
                 tx.settings_log.note(MADE, public, SYSTEM, engine.clock())
         return public, key.sign
 

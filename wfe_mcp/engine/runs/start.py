@@ -26,7 +26,7 @@ from wfe_mcp.engine.artifacts.context_bundles import Bundle, bundles_of
 from wfe_mcp.engine.artifacts.last_work import last_run_in_a_line
 from wfe_mcp.engine.checks.readiness import phase_that_needs_git, templates_without_git
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.engine.kernel.evidence_seals import note_seals
+from wfe_mcp.engine.kernel.evidence_seals import note_begun
 from wfe_mcp.engine.kernel.identity import known_at, mark
 from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
 from wfe_mcp.engine.kernel.transaction import change_run_in
@@ -162,7 +162,7 @@ def start_run(
             "kind": "start",
             "decision": [{"do": "start", "template": plan.template.name, "sha256": chosen.own_sha256}],
         }
-        note_seals(engine, tx)
+        note_begun(engine, tx)
         record = tx.runs.create(new, state, events, by, engine.clock(), facts)
         tx.after_commit(partial(engine.has_changed, (record.id,), events))
         tx.after_commit(partial(engine.tell, record.id))

@@ -25,7 +25,7 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.transfer.form import LOGS, MAX_BYTES, bundle_lines
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.bundles import SECTIONS
-from wfe_mcp.store.records.runs import RunRecord
+from wfe_mcp.store.records.runs import RULES_BEGAN, RunRecord
 from wfe_mcp.workspace.files.mirror import log_place
 from wfe_mcp.workspace.files.project_files import MAX_FOLDER_BYTES, read_if_there
 from wfe_mcp.workspace.system.redaction import SHOWN, without_hidden
@@ -144,7 +144,7 @@ def head_of(record: RunRecord) -> dict[str, Any]:
 
 
 def _refuse_broken(tx: Tx, record: RunRecord) -> None:
-    problems = tx.verification.problems(record.id)
+    problems = tx.verification.problems(record.id, rules_began=tx.settings_log.first_noted(*RULES_BEGAN))
     if problems:
         raise Refused(
             "conflict",

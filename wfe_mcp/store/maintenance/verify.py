@@ -4,6 +4,7 @@ events   numbered without a gap, each hash right, each naming the hash before it
 tail     the run row names the last event
 anchors  each event named by an anchor outside the database exists, with its hash
 states   run row and attempt rows equal a replay of the events
+course   each event is one that the rules of a run give there (``core/course.py``)
 content  documents, context bundles and artifact revisions match their sha256, and the one that the log names
 records  evidence, requests, decisions, … match their seals in the log (``integrity/record_seals.py``)
 schema   the file has our tables, columns, indexes and triggers, and nothing else
@@ -13,19 +14,23 @@ origin   a fork starts with the state of its parent run at that event, where tha
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import accumulate
 from typing import Any
 
 from sqlalchemy import Row, bindparam, select
 
 from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.core.course import uncaused_events
+from wfe_mcp.core.event import Event
 from wfe_mcp.core.events import RunForked
 from wfe_mcp.core.evolve import replay
 from wfe_mcp.core.forking import begins_as
 from wfe_mcp.core.model import By, Origin, RunId, RunState
+from wfe_mcp.core.undo import LogEntry
 from wfe_mcp.store import serialization as codec
 from wfe_mcp.store.integrity.record_seals import AnchoredEvent, Link, SealRepository, link_hash, unlike_anchors
 from wfe_mcp.store.layout.tables import ATTEMPT, DOCUMENT, EVENT, REVISION, RUN
-from wfe_mcp.store.records.runs import UNREADABLE, Problem
+from wfe_mcp.store.records.runs import UNCAUSED, UNREADABLE, Problem
 from wfe_mcp.store.repository import Repository, RepositoryPart
 from wfe_mcp.store.runs.events import EventRepository, Tail
 from wfe_mcp.store.schema.upgrade import differences
@@ -51,12 +56,17 @@ class VerificationRepository(Repository):
     _seals = RepositoryPart(SealRepository)
 
     def problems(
-        self, run_id: RunId, anchors: Sequence[AnchoredEvent] = (), used: RunState | None = None
+        self,
+        run_id: RunId,
+        anchors: Sequence[AnchoredEvent] = (),
+        used: RunState | None = None,
+        rules_began: datetime | None = None,
     ) -> list[Problem]:
         """Every difference between a run and its log; empty when it is intact.
 
         ``anchors``: its anchors outside the database, oldest first. ``used``: the state that the caller goes by, which may
-        come from a cache of rows that were exchanged when they were read.
+        come from a cache of rows that were exchanged when they were read. ``rules_began``: since when its events are those
+        of the present rules (``RULES_BEGAN``); None: they are not compared with them.
         """
         run = self._connection.execute(_RUN, {"run_id": run_id}).mappings().first()
         if run is None:
@@ -73,7 +83,7 @@ class VerificationRepository(Repository):
         events = [(row.type, row.payload, row.at) for row in log]
         seals = self._seals.differences(run_id, events, is_imported=run["origin_sha256"] is not None)
         beside = (*self._content(run_id, dict(run), log), *seals, *self._unlike_origin(log))
-        return [*problems, *self._states(run_id, dict(run), log, used), *beside]
+        return [*problems, *self._states(run_id, dict(run), log, used, rules_began), *beside]
 
     def schema_problems(self) -> list[Problem]:
         """Every difference between the database's schema and ours."""
@@ -83,21 +93,31 @@ class VerificationRepository(Repository):
         return [Problem(where, message, code=code) for where, message, code in compare(self._connection)]
 
     def _states(
-        self, run_id: RunId, run: dict[str, Any], log: Sequence[Row[Any]], used: RunState | None
+        self,
+        run_id: RunId,
+        run: dict[str, Any],
+        log: Sequence[Row[Any]],
+        used: RunState | None,
+        rules_began: datetime | None,
     ) -> Iterator[Problem]:
         try:
-            state = replay(codec.event_of(entry.type, entry.payload) for entry in log)
+            events = [codec.event_of(entry.type, entry.payload) for entry in log]
+            state = replay(events)
             wanted_run = codec.run_row(state)
             wanted = {
                 (item.phase, item.number): codec.attempt_row(run_id, state, item)
                 for tries in state.attempts.values()
                 for item in tries
             }
+            # An imported run was made elsewhere, perhaps by other rules.
+            began = None if run["origin_sha256"] else rules_began
+            uncaused = [] if began is None else list(_uncaused_problems(log, events, began))
         except Exception as error:  # a log that was tampered with can fail in any way
             yield Problem("event", f"the log cannot be replayed: {error!r}", code="not_replayable")
             return
         if used is not None and used != state:
             yield Problem("run", "the state that was read is not the one the log leads to", code="state_edited")
+        yield from uncaused
         yield from _differences("run", "run", run, wanted_run)
         for row in self._connection.execute(_ATTEMPTS, {"run_id": run_id}).mappings():
             where = f"attempt {row['attempt']} of '{row['phase']}'"
@@ -186,6 +206,26 @@ def _chain_faults(run_id: RunId, log: Sequence[Row[Any]], hashes: dict[int, str]
             yield Problem("event", message, row.seq, "event_edited", since)
         before, since = Tail(row.seq, row.hash), row.at
         hashes[row.seq] = row.hash
+
+
+def _uncaused_problems(log: Sequence[Row[Any]], events: Sequence[Event], began: datetime) -> Iterator[Problem]:
+    """The events since ``began`` that neither a legal command nor what was before them gives."""
+    latest = list(accumulate((row.at for row in log), max))
+    if not latest or latest[-1] < began:
+        return
+    entries = [
+        LogEntry(row.seq, event, By(row.actor, row.channel, row.assurance), row.at)
+        for row, event in zip(log, events, strict=True)
+    ]
+    since = {entry.seq for entry, at in zip(entries, latest, strict=True) if at >= began}
+    for entry in uncaused_events(entries):
+        if entry.seq not in since:
+            continue
+        phase = getattr(entry.event, "phase", None)
+        where = type(entry.event).__name__ + (f" of {phase}" if phase else "")
+        yield Problem(
+            where, "nothing in the run led to it, and no one could cause it there", entry.seq, UNCAUSED, entry.at
+        )
 
 
 def _named_revisions(log: Sequence[Row[Any]]) -> dict[tuple[str, int], tuple[str, datetime]]:
