@@ -6,6 +6,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from threading import Barrier
 
@@ -15,6 +16,8 @@ from tests.engine.scene import AGENT, GOOD, LONG_ENOUGH, Scene, approval, comman
 from tests.sandboxes import NEEDS_SANDBOX
 from tests.security.forger import Forger, found
 from wfe_mcp.core import commands as c
+from wfe_mcp.core.events import ApprovalAwaited, GateJudged, TreeChanged
+from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import RunId, Stage
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
@@ -162,6 +165,25 @@ def test_what_the_server_judged_has_its_seal(scene: Scene) -> None:
     with scene.store.read() as tx:
         (evidence,) = tx.evidence.of_run(current_id(scene, run))
     assert evidence.data["seal"]["by"] == "command"
+
+
+@pytest.mark.attack(
+    "the verdict on earlier files is appended once more, with its sealed evidence", "detected", "T1; T11"
+)
+def test_evidence_of_one_verdict_is_that_of_no_other(scene: Scene) -> None:
+    scene.check("ok", "pass")
+    run = scene.start(phase("plan", command("ok"), approval()))
+    scene.do(run, "plan")
+    assert found(scene, run) == []
+    with scene.store.tx() as tx:
+        loaded = scene.engine.load(tx, run)
+        judged = next(event for event in tx.events.core_events(loaded.record.id) if isinstance(event, GateJudged))
+        changed = TreeChanged(phase=PLAN, attempt=1, tree="f" * 40)
+        events = (changed, judged, ApprovalAwaited(phase=PLAN, attempt=1))
+        tx.runs.save(loaded, reduce(evolve, events, loaded.state), events, SYSTEM, scene.clock())
+    assert [(one.code, one.message) for one in found(scene, run)] == [
+        ("evidence_unsealed", "its evidence was that of an earlier verdict")
+    ]
 
 
 @pytest.mark.attack("sealed evidence is changed, and the log sealed and chained again", "detected", "T11")

@@ -1,6 +1,6 @@
 """Whose evidence is: every verdict that let a run go on, and all evidence, since evidence has seals (``kernel/evidence_seals.py``).
 
-    a verdict with evidence      its evidence has a seal, and is about this gate, revision and outcome
+    a verdict with evidence      its evidence has a seal, is about this gate, revision and outcome, and of no verdict before
     a verdict without evidence   the event has a seal
     evidence of steps            it has a seal
     evidence of a runner         besides, the report that the runner signed with the key that it has here, about this run
@@ -73,6 +73,7 @@ def _audit_run(tx: Tx, run: RunId, seals: EvidenceSeals, differs: set[str]) -> N
     seals.findings += audit_runner_reports(tx, list(recorded.values()))
     sealed = {id_: _is_sealed(evidence, seals) for id_, evidence in recorded.items()}
     first: EventRecord | None = None
+    used = set[str]()
     for event in tx.events.log(run):
         first, began = first or event, max(began or event.at, event.at)
         if event.type != "GateJudged":
@@ -80,8 +81,11 @@ def _audit_run(tx: Tx, run: RunId, seals: EvidenceSeals, differs: set[str]) -> N
         judged = _passing_verdict(event)
         if judged is None or f"evidence {judged.verdict.evidence}" in differs:
             continue
-        if fault := _verdict_fault(run, judged, recorded, sealed, seals):
+        id_ = judged.verdict.evidence or ""
+        again = "its evidence was that of an earlier verdict" if id_ in used else ""
+        if fault := _verdict_fault(run, judged, recorded, sealed, seals) or again:
             _add(seals, run, began, f"verdict on {judged.phase}", fault, event.seq)
+        used |= {id_} - {""}
     for id_, evidence in recorded.items():
         if not sealed[id_]:
             # Only a fork takes older evidence along, whatever time and origin a piece names.
