@@ -2,6 +2,7 @@
 
     recorded      each weakened gate names a file and bytes that the user trusted when the run started
     unrecorded    the run's gates equal its template's, apart from what it recorded
+    the phases    and the limits are those of the run's definition, apart from who works on a phase
     the template  is shipped, installed, or was trusted when the run started
 
 Runs from before gates were recorded are not judged; a later one that lacks the record is a fault.
@@ -9,6 +10,7 @@ Runs from before gates were recorded are not judged; a later one that lacks the 
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
 from wfe_mcp.engine.templates.catalogue import installed_definition, trust_keys
 from wfe_mcp.engine.templates.effective_gates import changed_gates, find_weakened_gates
 from wfe_mcp.store import Tx
-from wfe_mcp.store.records.runs import LoadedRun, SettingEvent
+from wfe_mcp.store.records.runs import RULES_BEGAN, LoadedRun, SettingEvent
 from wfe_mcp.store.settings import trusted_bytes, withdraw
 
 CODE = "gates_weakened"
@@ -82,6 +84,7 @@ def _of_run(
     for phase in state.spec.phases:
         if spec.get(phase.path) != (phase.gates_before, phase.gates):
             yield _fault(loaded, f"gates of {phase.path}", "the run's gates are not those of its frozen definition")
+    yield from _unlike_phases(tx, loaded, effective, changes)
     template = _template(engine, tx, loaded, effective)
     if template is None or not _is_known(tx, loaded, trusted):
         yield _fault(loaded, f"template {record.template}", "the run's template was not trusted when it started")
@@ -91,6 +94,31 @@ def _of_run(
         if gate.weakens and (gate.phase, gate.gate, gate.what) not in recorded:
             why = f"weaker than in the template, and the run does not say why: {gate.sentence}"
             yield _fault(loaded, f"{gate.gate} gate of {gate.phase}", why)
+
+
+def _unlike_phases(
+    tx: Tx, loaded: LoadedRun, effective: CompiledTemplate, changes: Sequence[SettingEvent]
+) -> Iterator[Discrepancy]:
+    """Where the run began with other phases or limits than its frozen definition has, but for who works on a phase.
+
+    Not judged: runs of before the present rules, and forks, which begin as their origin.
+    """
+    from wfe_mcp.engine.runs.start import without_jumps
+
+    began = next((event.at for event in changes if (event.type, event.name) == RULES_BEGAN), None)
+    if began is None or loaded.record.created_at < began or loaded.state.origin is not None:
+        return
+    inputs = tx.documents.load(loaded.record.inputs_sha256)
+    spec, wanted = loaded.state.spec, without_jumps(effective.spec, effective, inputs)
+    here, there = (
+        {phase.path: replace(phase, served=False, exclusive=False, gates=(), gates_before=()) for phase in side.phases}
+        for side in (spec, wanted)
+    )
+    for path in {**there, **here}:
+        if here.get(path) != there.get(path):
+            yield _fault(loaded, f"phase {path}", "the run does not have it as its frozen definition does")
+    if replace(spec, phases=()) != replace(wanted, phases=()):
+        yield _fault(loaded, "limits", "those of the run are not those of its frozen definition")
 
 
 def own_key_of(source: str) -> str:

@@ -124,7 +124,7 @@ def start_run(
     frozen |= {"decisions": decisions} if decisions else {}
     kinds = {provider["kind"] for provider in frozen["providers"].values()}
     frozen["plugins"] |= versions_of(filter(installed_kind, sorted(kinds)))
-    spec = _without_jumps(_phases_served(plan, settings, frozen, driver), plan, values)
+    spec = without_jumps(_phases_served(plan, settings, frozen, driver), plan, values)
     goes_on = settings.settings.auto if auto is None else auto
 
     mark(engine.root, engine.project_id, make=True)
@@ -350,7 +350,7 @@ def _phases_served(plan: CompiledTemplate, settings: LoadedSettings, frozen: dic
     return replace(plan.spec, phases=tuple(phases))
 
 
-def _without_jumps(spec: RunSpec, plan: CompiledTemplate, inputs: dict[str, Any]) -> RunSpec:
+def without_jumps(spec: RunSpec, plan: CompiledTemplate, inputs: dict[str, Any]) -> RunSpec:
     """``spec`` without the jumps after a failure to a phase that the inputs leave out: they would lead back at once."""
     left_out = {phase.path for phase in spec.body(None) if phase.when and _is_left_out(plan, phase.when, inputs)}
     phases = (
