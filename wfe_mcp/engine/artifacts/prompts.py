@@ -25,6 +25,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, Feedback, Stage
 from wfe_mcp.core.outcomes import VerdictKind
+from wfe_mcp.core.paths import shell_path
 from wfe_mcp.core.prompts import is_rejected_prompt, split_comments
 from wfe_mcp.core.texts import without_middle
 from wfe_mcp.core.units import plural
@@ -32,7 +33,7 @@ from wfe_mcp.engine.artifacts.expression_scope import feedback_of, roots
 from wfe_mcp.engine.artifacts.last_work import last_work
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.workflow.model import Phase, StepsPhase
@@ -152,7 +153,7 @@ def is_on_prompt(change: RunChange, attempt: Attempt) -> bool:
 
 def generated_prompt(change: RunChange, attempt: Attempt) -> str:
     """The prompt as the template renders it, with its context. Refuses ``invalid_template`` when it cannot be rendered."""
-    from wfe_mcp.workflow.expressions import ExpressionError, scan
+    from wfe_mcp.workflow.expressions import ExpressionError, names_read, scan
     from wfe_mcp.workflow.model import StepsPhase
     from wfe_mcp.workflow.prompts import prompt_text, render
 
@@ -167,13 +168,25 @@ def generated_prompt(change: RunChange, attempt: Attempt) -> str:
         raise Refused(
             "invalid_template",
             f"The prompt of phase {attempt.phase!r} cannot be rendered: {exc}",
-            "This run keeps its template: ask the user to skip the phase, or to fix the template and start another run.",
+            _correction(change, attempt, names_read(exc.text)),
             phase=attempt.phase,
         ) from exc
     listed = _steps_in_words(change, attempt, phase) if isinstance(phase, StepsPhase) else ""
     handed = _handed_over(change, attempt, phase, values["artifacts"])
     before = "" if listed else last_work(change, attempt)
     return "\n\n".join(part for part in (text, listed, *handed, before) if part)
+
+
+def _correction(change: RunChange, attempt: Attempt, reads: Collection[str]) -> str:
+    """How a prompt comes to be rendered whose expression ``reads`` what is not there, or not as it expects."""
+    run, names = change.run.id, change.plan.artifact_name
+    makers = [tries[-1] for path, tries in change.state.attempts.items() if f"artifacts.{names(path)}" in reads]
+    done = next((other for other in makers if other.status is AttemptStatus.COMPLETED), None)
+    if done is not None:
+        how = f"Ask the user to correct what it reads: wfe-mcp rollback {run} {shell_path(done.phase)}; submit that phase again"
+    else:
+        how = "This run keeps its template and inputs: ask the user to correct them and to start another run"
+    return f"{how}. Or skip the phase: wfe-mcp skip {run} {shell_path(attempt.phase)} --reason TEXT"
 
 
 def _handed_over(change: RunChange, attempt: Attempt, phase: Phase, artifacts: Mapping[str, Any]) -> Iterator[str]:
