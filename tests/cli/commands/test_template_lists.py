@@ -4,6 +4,7 @@ import json
 
 from tests.cli.client_files import findings
 from tests.cli.scene import PIN, Terminal, phase, template
+from wfe_mcp.testing.client import connect
 
 
 def kept(cli: Terminal, version: str) -> None:
@@ -94,3 +95,18 @@ def test_an_import_under_a_file_of_the_project_names_the_version_to_trust(cli: T
     cli.save(template("mine", phase("draft")) | {"version": "1"})
     (cli.root / "mine.json").write_text(json.dumps(template("mine", phase("draft")) | {"version": "2"}))
     assert cli("templates", "import", "mine.json").err == "Next: wfe-mcp trust mine@2\n"
+
+
+def test_a_template_whose_check_is_missing_is_offered_once_the_check_is_configured(cli: Terminal) -> None:
+    cli.save(template("checked", phase("build", {"kind": "command", "check": "proof"})))
+    with connect(cli.root) as agent:
+        alone, listed = agent.call("list_templates", name="checked"), agent.call("list_templates", query="checked")
+    assert "next" not in alone
+    assert listed["next"][0]["why"] == "a check that it needs is not configured"
+    fix = "fix: add [checks.proof] to .wfe/config.toml and run: wfe-mcp trust."
+    assert alone["summary"].endswith(f"It needs check proof, which is not configured; {fix}")
+    with (cli.root / ".wfe" / "config.toml").open("a") as config:
+        config.write("\n[templates.checked.phases.build]\nmissing_checks = ['proof']\n")
+    assert cli("trust", "--yes", pin=PIN).code == 0
+    with connect(cli.root) as agent:
+        assert agent.call("list_templates", name="checked")["next"][0]["tool"] == "start_run"

@@ -164,10 +164,30 @@ def missing_checks(engine: Engine) -> list[MissingCheck]:
             name,
             tuple(templates),
             name in defaults,
-            tuple(sorted(check for check in held if check.startswith(f"{name}-"))),
+            tuple(_of_kind(name, held)),
         )
         for name, templates in sorted(needed.items())
     ]
+
+
+def lacking_checks(engine: Engine, name: str) -> tuple[MissingCheck, ...]:
+    """The checks without which a run of the template ``name`` cannot pass here and that are not configured, by name."""
+    from wfe_mcp.engine.templates.catalogue import find_template
+    from wfe_mcp.engine.templates.overrides import configure_plan
+
+    loaded = engine.settings()
+    try:
+        plan, _ = configure_plan(engine, find_template(engine, name), loaded, {}, {})
+    except Refused:  # why it cannot be started is said where it is
+        return ()
+    held = (loaded.pending or loaded.settings).checks
+    absent = sorted(required_checks(plan.definition) - held.keys())
+    return tuple(MissingCheck(check, (name,), False, tuple(_of_kind(check, held))) for check in absent)
+
+
+def _of_kind(name: str, held: Mapping[str, object]) -> list[str]:
+    """The configured checks of the kind of ``name``: ``test-web``."""
+    return sorted(check for check in held if check.startswith(f"{name}-"))
 
 
 def missing_reviewers(engine: Engine) -> dict[str, list[str]]:

@@ -3,10 +3,18 @@
 Each function takes the engine, the caller and the tool's arguments, as ``tool_answers`` does.
 """
 
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, cast
+
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.moves.envelope import Envelope, Next, idle_status
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.templates.catalogue import Offer
 
 _SHOWN = 20
 
@@ -40,19 +48,18 @@ def list_templates(
         offer = catalogue.template_definition(engine, name)
         need = {"inputs": "/data/template/inputs"} if "inputs" in offer.definition else {}
         start = Next("start_run", {"template": name}, need)
-        lacks = catalogue.lacking_trust(engine, offer, name)
+        refused = catalogue.lacking_trust(engine, offer, name)
+        lacks = refused.text if refused else _lacks(engine, offer, name)
         return Envelope(
             True,
-            summary=f"Template {offer.name} {offer.version}: {lacks.text if lacks else offer.title}",
+            summary=f"Template {offer.name} {offer.version}: {lacks or offer.title}",
             next=() if offer.state or lacks else (start,),
             view=template_view(offer),
         )
     offers = catalogue.offers(engine, query, all_states=all_states)
     lines = template_lines(offers[:limit])
     starts = tuple(
-        Next("start_run", {"template": offer.name}, {"inputs": f"/data/templates/{index}/inputs"})
-        if lines[index].inputs == inputs_schema(offer) and not catalogue.lacking_trust(engine, offer, offer.name)
-        else Next("list_templates", {"name": offer.name})
+        _start(engine, offer, index, is_whole=lines[index].inputs == inputs_schema(offer))
         for index, offer in enumerate(offers[:3])
         if not offer.state
     )
@@ -61,3 +68,44 @@ def list_templates(
     if len(lines) < len(offers):
         what += f", {len(lines)} of them here; query finds the others"
     return Envelope(True, summary=what, next=starts, view=TemplateList(templates=lines, unreadable=faulty))
+
+
+def _start(engine: Engine, offer: "Offer", index: int, *, is_whole: bool) -> Next:
+    """The call that starts a template of the list; or that reads it whole, with what keeps it from starting or passing."""
+    from wfe_mcp.engine.templates.catalogue import lacking_trust
+
+    if lacking_trust(engine, offer, offer.name) is not None:
+        return Next("list_templates", {"name": offer.name})
+    if _lacks(engine, offer, offer.name):
+        return Next("list_templates", {"name": offer.name}, why="a check that it needs is not configured")
+    if not is_whole:
+        return Next("list_templates", {"name": offer.name})
+    return Next("start_run", {"template": offer.name}, {"inputs": f"/data/templates/{index}/inputs"})
+
+
+def _lacks(engine: Engine, offer: "Offer", name: str) -> str:
+    """Which checks a run of the template ``name`` cannot pass without here, and how each is added; empty where it has them."""
+    from wfe_mcp.engine.templates.catalogue import whole_definition
+
+    with suppress(Refused):  # what cannot run is said where it is started
+        named = set(_checks_named(whole_definition(engine, offer.definition).definition))
+        if named <= engine.settings().settings.checks.keys():  # so that a project that has all loads nothing more
+            return ""
+        from wfe_mcp.engine.checks.readiness import lacking_checks
+
+        missing = lacking_checks(engine, name)
+        return " ".join(f"It needs check {check.name}, which is not configured; fix: {check.fix}." for check in missing)
+    return ""
+
+
+def _checks_named(value: object) -> Iterator[str]:
+    """Each check that a definition names somewhere."""
+    if isinstance(value, dict):
+        mapping = cast("dict[str, object]", value)
+        if isinstance(check := mapping.get("check"), str):
+            yield check
+        for inner in mapping.values():
+            yield from _checks_named(inner)
+    elif isinstance(value, list):
+        for inner in cast("list[object]", value):
+            yield from _checks_named(inner)
