@@ -10,7 +10,8 @@ from tests.engine.step_scene import reopen, rows, step_states, steps, tool, with
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.engine.history import rollback as going
 from wfe_mcp.engine.runs import control
-from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.answers import rollback, tool_answers as answers
+from wfe_mcp.views.approvals import answers as decisions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,3 +94,18 @@ def test_a_phase_that_a_model_works_is_saved_before_it_begins_and_restarts(scene
     assert scene.attempt(run, "ci").status is AttemptStatus.RUNNING
     going.rollback(scene.engine, AGENT, run, last_of(scene, run, "completion"))
     assert statuses(scene, run, "ci") == ["rolled_back", "running"]
+
+
+def test_an_undo_after_which_gates_run_again_says_so_before(scene: Scene):
+    scene.check("test", "import sys; sys.exit(0)")
+    run = scene.start(phase("plan", command("test")))
+    scene.begin(run, "plan")
+    answers.submit_artifact(scene.engine, AGENT, run, "plan", artifact=GOOD)
+    assert scene.attempt(run, "plan").status is AttemptStatus.GATING
+    decisions.reject(scene.engine, AGENT, run, "plan", "a better one comes")
+    would = rollback.preview(scene.engine, run, kind="undo")
+    assert would.summary.endswith("; the gates of plan run again")
+    rollback.undo(scene.engine, AGENT, run)
+    assert scene.work() > 0
+    assert scene.attempt(run, "plan").status is AttemptStatus.COMPLETED
+    assert "run again" not in rollback.preview(scene.engine, run, "plan").summary

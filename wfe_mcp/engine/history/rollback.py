@@ -81,7 +81,7 @@ class Prospect:
 
     ``paths``: files that would change, also those in no checkpoint; None where the files stay as they are, and ``note``
     says why, else which repositories inside stay. ``deleted``: those of them that would be deleted; ``unrecorded``: those with changes that no checkpoint has,
-    for which it is refused. ``command``: the same at a terminal; ``ways``: what to do about ``unrecorded``.
+    for which it is refused. ``command``: the same at a terminal; ``ways``: what to do about ``unrecorded``. ``judged_again``: whose gates run again.
     """
 
     loaded: LoadedRun
@@ -94,6 +94,7 @@ class Prospect:
     deleted: tuple[str, ...] = ()
     unrecorded: tuple[str, ...] = ()
     ways: str = ""
+    judged_again: tuple[PhasePath, ...] = ()
 
 
 def prospect(
@@ -132,7 +133,9 @@ def prospect(
             unrecorded = tuple(path for path in paths if path in own)
     places = changed_places(loaded.state, then, files=aim.commit is not None)
     ways = recovery.ways_with_unrecorded(loaded.record.id, aim) if unrecorded else ""
-    return Prospect(loaded, aim.to, aim.what, places, paths, note, aim.command, deleted, unrecorded, ways)
+    gating = [attempt.phase for attempt in then.open_attempts if attempt.status is AttemptStatus.GATING]
+    again = tuple(path for path in places if path in gating)
+    return Prospect(loaded, aim.to, aim.what, places, paths, note, aim.command, deleted, unrecorded, ways, again)
 
 
 def _refused_to_all(engine: Engine, loaded: LoadedRun, aim: recovery.Aim, then: RunState) -> Refused | None:

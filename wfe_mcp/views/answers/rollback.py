@@ -47,6 +47,7 @@ def preview(
     begin = ", ".join(view.phases) or "no phase"
     summary = f"{_KINDS[kind]} {would.what} would change the state of {begin}"
     summary += f" and {plural(len(paths), 'file')}" if view.files else ""
+    summary += f"; the gates of {', '.join(would.judged_again)} run again" if would.judged_again else ""
     summary += f"; {would.note}" if would.note else ""
     if own := len(would.unrecorded):
         then = "they are replaced, and an undo has them" if discard else "so it is refused"
