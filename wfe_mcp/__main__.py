@@ -7,6 +7,10 @@ import sys
 def main() -> int:
     """Run the command line ``sys.argv``. Returns the exit code."""
     arguments = sys.argv[1:]
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        from wfe_mcp.workspace.system.console import open_closed_streams
+
+        open_closed_streams()
     if arguments[:1] == ["serve"]:
         from wfe_mcp.server.entry import plain_options, serve
 

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import gc
 import inspect
 import logging
 import os
 import re
+import sys
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ import typer
 
 from wfe_mcp.cli.terminal.options import AsJson, InProject
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.cli.terminal.system_faults import refused_by_system
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import PhasePath
@@ -359,13 +360,14 @@ def command(function: Callable[Concatenate[Invocation, ...], None]) -> Callable[
         try:
             refuse_unkept({name: value for name, value in given.items() if name not in _READ_AS_JSON})
             function(invocation, **given)
+            sys.stdout.flush()  # here a full disk can still be said
         except Refused as refused:
             invocation.refuse(refused)
         except (BrokenPipeError, typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception as error:
-            if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:  # a text where a path belongs
-                invocation.refuse(_too_long(error))
+            if (refused := refused_by_system(error)) is not None:
+                invocation.refuse(refused)
                 return invocation.exit_code
             log.exception("%s failed", context.command_path)
             message = without_hidden(f"{type(error).__name__}: {error}")
@@ -390,10 +392,3 @@ def _here() -> Path:
     if here is None:  # with --project too: what else is named on the command line is relative to it
         raise folder_is_gone()
     return here
-
-
-def _too_long(error: OSError) -> Refused:
-    name = str(error.filename)
-    return Refused(
-        "bad_argument", f"The path {name[:80]!r}… is too long: {len(name):,} characters.", "Name a shorter one."
-    )

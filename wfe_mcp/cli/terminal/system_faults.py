@@ -1,0 +1,38 @@
+"""What the operating system refuses, as an answer to the person: it is no bug of ours."""
+
+import errno
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from wfe_mcp.core.errors import Refused
+
+
+def refused_by_system(error: Exception) -> Refused | None:
+    """The refusal for a path that is too long and for a disk that is full; None for any other error."""
+    if not isinstance(error, OSError):
+        return None
+    name = "" if error.filename is None else str(error.filename)
+    if error.errno == errno.ENAMETOOLONG:  # a text where a path belongs
+        message = f"The path {name[:80]!r}… is too long: {len(name):,} characters."
+        return Refused("bad_argument", message, "Name a shorter one.")
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if not name:
+            _answer_elsewhere()
+        return Refused(
+            "unavailable",
+            f"The disk is full: {os.strerror(error.errno)}{f': {name}' if name else ''}.",
+            "Free some space, or write the output elsewhere. What was done until then is kept.",
+        )
+    return None
+
+
+def _answer_elsewhere() -> None:
+    """Let standard output lead to standard error, without what was not written: else the refusal could not be written either."""
+    with suppress(OSError, ValueError):  # not those of the process
+        output = sys.stdout.fileno()
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), output)
+            sys.stdout.flush()
+        os.dup2(sys.stderr.fileno(), output)
