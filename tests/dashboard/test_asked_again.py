@@ -165,3 +165,15 @@ def test_a_stream_that_broke_and_continues_asks_for_all_that_is_shown(scene: Sce
     note = {"event": {"position": 0, "run": "another", "project": "another", "type": "LocksNamed", "seq": 1}}
     watched.receives(note)
     assert watched.passes(PAUSE_MS) == {"/runs": 1}, "nothing waits for a person by a note of the engine"
+
+
+def test_ages_and_durations_count_on_without_an_event(scene: Scene, watched: Watched) -> None:
+    run = scene.start(phase("plan"), title="Mend the door")
+    scene.begin(run, "plan")
+    look_at(watched, scene, f"/runs/{run}/list", "Mend the door", run)
+    scene.clock.advance(minutes=5)
+    watched.passes(5 * 60 * PAUSE_MS)
+    figures = watched.shown.locator(".figures")
+    expect(figures).to_contain_text("Started 1 h 5 min ago")
+    expect(figures).to_contain_text("working 5 min")
+    expect(watched.shown.get_by_role("row").filter(has_text="plan").first).to_contain_text("running, 5 min")

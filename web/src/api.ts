@@ -83,6 +83,7 @@ const listeners = new Set<(heard: Heard) => void>();
 const tabs = new BroadcastChannel("wfe-events");
 const RETRY_MS = 1000;
 const LOST_MS = 3000;
+const MOMENT_MS = 10_000;
 const MOST_WRITTEN = 50;
 /** By job, the one that was written to last at the end. */
 const written = new Map<string, Written>();
@@ -281,6 +282,7 @@ export function useAsk<T>(path: string | null, matters: (event: ActivityView) =>
   useEffect(() => void load(), [path, load]);
   useEffect(() => whenChanged(() => void load(), (event) => filter.current(event), unseen, (news) => those.current(news)), [load, unseen]);
 
+  useMoments();
   useRetry(found.error, () => void load());
   useEffect(keepFocus, [found]); // a button goes with the state in which it could be pressed
 
@@ -291,6 +293,16 @@ export function useAsk<T>(path: string | null, matters: (event: ActivityView) =>
     error: current ? found.error : null,
     reload: () => void load(),
   };
+}
+
+/** Show the page anew from time to time while it is seen: what it says of how long ago something was goes on without an event. */
+export function useMoments(): number {
+  const [moment, setMoment] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => document.hidden || setMoment((was) => was + 1), MOMENT_MS);
+    return () => clearInterval(timer);
+  }, []);
+  return moment;
 }
 
 /** Do `work` again soon, where it did not arrive. */

@@ -2,7 +2,7 @@
 // keys, drafts of comments on lines, marks of viewed files, and reloading when something happens.
 import { useEffect, useLayoutEffect, useMemo, useRef, useState, type MouseEvent, type RefObject } from "react";
 import { createPortal, flushSync } from "react-dom";
-import { query, useAsk } from "./api";
+import { query, useAsk, useMoments } from "./api";
 import type { ApprovalView, DecisionData, DecisionPage, InboxView } from "./api_types";
 import { type Choice, Bar } from "./decision_bar";
 import { subject, useDraft } from "./draft";
@@ -69,11 +69,14 @@ function Mounted({ root, html, clicked }: { root: RefObject<HTMLDivElement | nul
       each.title = whole;
       each.textContent = whole.replace(HASHES, (hash) => hash.slice(0, 12));
     }
+  }, [root, html]);
+  const moment = useMoments();
+  useLayoutEffect(() => {
     for (const each of root.current?.querySelectorAll("time") ?? []) {
-      each.title = each.textContent.replace(/^at /, "");
+      each.title ||= each.textContent.replace(/^at /, "");
       each.textContent = `${age(each.dateTime)} ago`;
     }
-  }, [root, html]);
+  }, [root, html, moment]);
   return <div onClick={clicked}>{content}</div>;
 }
 

@@ -1,6 +1,6 @@
 // One run: what happens now, its phases as graph, list, timeline, log and lineage; what can be done with it.
-import { useState } from "react";
-import { useAct, useAsk } from "./api";
+import { useEffect, useState } from "react";
+import { useAct, useAsk, useMoments } from "./api";
 import type { ActivityView, GraphView, RunView, TimelineView } from "./api_types";
 import { Graph, subline, type GraphNode } from "./graph";
 import { Icon } from "./icons";
@@ -39,6 +39,13 @@ export function Run({ run, tab, phase }: { run: string; tab: string; phase: stri
   const timeline = useAsk<TimelineView>(view === "Timeline" || view === "Graph" || view === "List" ? `/runs/${id}/timeline` : null, mine);
   const [direction, setDirection] = useState<"down" | "right">("down");
   const nodes = graph.data?.nodes ?? [];
+  const works = nodes.some((each) => each.state === "running" || each.state === "gating");
+  const moment = useMoments();
+  useEffect(() => {
+    if (!works || !moment) return;
+    graph.reload(); // work that goes on writes no event
+    timeline.reload();
+  }, [moment]); // eslint-disable-line
   const open = (name: string) => go(to("runs", run, view.toLowerCase(), name));
   const show = (name: string) => go(phase ? to("runs", run, name.toLowerCase(), phase) : to("runs", run, name.toLowerCase()));
   const state = about.answer?.run_state ?? about.answer?.state ?? "";
