@@ -12,6 +12,7 @@ from tests.engine.conftest import home
 from tests.engine.deployments.deployment_scene import commit, deploy, environment
 from tests.engine.scene import AGENT, Scene, approval, phase
 from wfe_mcp.dashboard.serving import Page
+from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals.decision_page import link
 from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.engine.templates.trust import give_trust
@@ -145,6 +146,21 @@ def test_the_name_of_a_template_is_in_one_line_and_the_tabs_of_a_phase_do_not_sc
     tabs = shown.get_by_role("tablist", name="About the phase")
     expect(tabs).to_be_visible()
     assert tabs.evaluate("(tabs) => getComputedStyle(tabs).overflowY") == "hidden"
+
+
+def test_the_state_of_a_phase_stays_in_its_panel(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.do(run, "plan")
+    request = approvals.ask(scene.engine, AGENT, run, "plan").request
+    approvals.reject(scene.engine, scene.human, run, "plan", "say more", sha256=request.sha256)
+    scene.begin(run, "plan")
+    scene.clock.advance(seconds=12)
+    scene.submit(run, "plan", {"title": "more"})
+    shown = visit(f"/runs/{run}/list/plan", 1280)
+    panel = shown.get_by_role("complementary", name="Phase plan")
+    state = panel.locator("dd .state")
+    expect(state).to_have_text("waiting for you, after 12 s of work, attempt 2")
+    assert sides(state)[2] <= sides(panel)[2]
 
 
 def test_an_item_of_a_list_stands_beside_its_marker_in_whatever_script_it_is(scene: Scene, visit: Visit) -> None:
