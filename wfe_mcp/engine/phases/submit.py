@@ -169,15 +169,21 @@ def _take_hold(
             raise held_by_another(
                 current.tx, current.run.id, meant, "Work on another phase, or wait until its lease ends."
             )
-    if meant.status is AttemptStatus.READY and (holder == CLI_HOLDER or current.state.phase(phase).kind == "human"):
-        _claim(current, phase, holder, _tree_before(current, phase) or tree, head)
+    if meant.status is AttemptStatus.READY:
+        _refuse_elsewhere(current, phase)  # else the hint would be to start what cannot be started
+        if holder == CLI_HOLDER or current.state.phase(phase).kind == "human":
+            _claim(current, phase, holder, _tree_before(current, phase) or tree, head)
     return None
 
 
-def _claim(current: RunChange, phase: PhasePath, holder: str, tree: str | None, head: str | None) -> None:
+def _refuse_elsewhere(current: RunChange, phase: PhasePath) -> None:
     busy = held_elsewhere(current.engine, current.tx, current.run, current.state, phase)
     if busy is not None:
         raise busy
+
+
+def _claim(current: RunChange, phase: PhasePath, holder: str, tree: str | None, head: str | None) -> None:
+    _refuse_elsewhere(current, phase)
     claim(current, phase, holder, tree, head)
 
 
