@@ -25,7 +25,7 @@ def test_the_value_that_a_prompt_reads_is_made_again_and_the_phase_starts(cli: T
     assert cli("submit", run, "plan", "--path", "draft.json").code == 0
     said = _started(cli, run)
     assert "The prompt of phase 'build' cannot be rendered: ${artifacts.plan.names[1]} cannot be evaluated" in said
-    assert f"correct what it reads: wfe-mcp rollback {run} plan; submit that phase again. Or skip" in said
+    assert f"correct what it reads: wfe-mcp rollback {run} plan; submit that phase again. Or ask" in said
     assert cli("rollback", run, "plan", "--no-files", pin=PIN).code == 0
     (cli.root / "draft.json").write_text('{"names": ["one", "two"]}')
     assert cli("submit", run, "plan", "--path", "draft.json").code == 0
@@ -38,4 +38,4 @@ def test_a_prompt_that_reads_an_input_leads_to_another_run(cli: Terminal) -> Non
     run = cli.start("given", "--input", 'names=["one"]')
     said = _started(cli, run)
     assert "This run keeps its template and inputs: ask the user to correct them and to start another run" in said
-    assert f"Or skip the phase: wfe-mcp skip {run} build --reason TEXT" in said
+    assert f"Or ask the user to skip the phase: wfe-mcp skip {run} build --reason TEXT" in said

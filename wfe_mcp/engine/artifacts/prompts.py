@@ -186,7 +186,7 @@ def _correction(change: RunChange, attempt: Attempt, reads: Collection[str]) -> 
         how = f"Ask the user to correct what it reads: wfe-mcp rollback {run} {shell_path(done.phase)}; submit that phase again"
     else:
         how = "This run keeps its template and inputs: ask the user to correct them and to start another run"
-    return f"{how}. Or skip the phase: wfe-mcp skip {run} {shell_path(attempt.phase)} --reason TEXT"
+    return f"{how}. Or ask the user to skip the phase: wfe-mcp skip {run} {shell_path(attempt.phase)} --reason TEXT"
 
 
 def _handed_over(change: RunChange, attempt: Attempt, phase: Phase, artifacts: Mapping[str, Any]) -> Iterator[str]:
