@@ -83,8 +83,24 @@ def _work_words(args: Mapping[str, Any]) -> list[str]:
 
 
 def user_moves(overview: Overview, attempt: Attempt) -> tuple[c.PhaseCommand, ...]:
-    """What the user can do with ``attempt`` now."""
-    return phase_moves(overview.loaded.state, attempt, USER, overview.loaded.record.updated_at)
+    """What the user can do with ``attempt`` now; a retry that would end as this attempt comes last."""
+    moves = phase_moves(overview.loaded.state, attempt, USER, overview.loaded.record.updated_at)
+    return (
+        tuple(sorted(moves, key=lambda move: isinstance(move, c.Retry))) if _stops_again(overview, attempt) else moves
+    )
+
+
+def _stops_again(overview: Overview, attempt: Attempt) -> bool:
+    """Whether ``attempt`` stopped at a step that is there to stop, and nothing in its phase asks or looks anew: HOLD, RED."""
+    if attempt.status is not AttemptStatus.FAILED:
+        return False
+    from wfe_mcp.workflow.model import StepsPhase
+    from wfe_mcp.workflow.step_kinds import acts_outside
+
+    phase = overview.plan.phase(attempt.phase)
+    steps = phase.steps if isinstance(phase, StepsPhase) else ()
+    is_settled = all(step.kind == "builtin" and not acts_outside(step.does) for step in steps)
+    return is_settled and any(step.does == "builtin fail" for step in steps)
 
 
 def user_commands(overview: Overview, moves: Sequence[c.PhaseCommand]) -> str:
