@@ -28,10 +28,17 @@ class ProjectWorkers:
         self._lock = threading.Lock()
 
     def work(self, engine: Engine) -> None:
-        """Work the jobs of the project of ``engine`` in this process. Idempotent."""
+        """Work the jobs of the project of ``engine`` in this process. Idempotent.
+
+        They are worked in the project's own folder: that of a developer who comes over a bridge has a copy of its configuration,
+        which is renewed with the calls of that developer alone.
+        """
         from wfe_mcp.engine.background.daemon import start_worker, tend_open_runs
         from wfe_mcp.engine.integrity.anchoring import anchoring_of
 
+        own = self._engines().by_id(engine.project_id)
+        if own is not None and own.root != engine.root:
+            engine = own
         with self._lock:
             is_first = self._roots.get(engine.project_id) != engine.root
             if is_first:
