@@ -49,3 +49,17 @@ def test_a_number_with_a_fraction_and_a_list_with_an_empty_line_are_typed(scene:
 def test_an_address_with_a_percent_sign_is_a_page(open_page: Open) -> None:
     shown = open_page("/runs/100%")
     expect(shown.get_by_role("main")).to_contain_text("There is no run '100%'.")
+
+
+def test_a_field_says_that_it_takes_json_and_no_default_that_is_empty(scene: Scene, open_page: Open) -> None:
+    named: dict[str, object] = {
+        "where": {"type": "string", "description": "Where to.", "default": ""},
+        "names": {"type": "array", "items": {"type": "string"}, "default": []},
+        "done": {"type": "array", "items": {"type": "object"}},
+        "size": {"type": "integer", "default": 0},
+    }
+    scene.define(phase("plan"), schema={"type": "object", "properties": named})
+    shown = open_page("/start/drill")
+    expect(shown.get_by_label("done")).to_have_attribute("placeholder", "JSON")
+    expect(shown.locator(".field .hint", has_text="Without one")).to_have_text(["Without one: 0"])
+    expect(shown.locator(".field", has_text="where").locator("p.hint")).to_have_text("Where to.")

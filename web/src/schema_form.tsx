@@ -124,6 +124,9 @@ export function SchemaForm({ schema, values, change, faults, root = schema, path
   );
 }
 
+/** Whether a value has words: an empty text or list says nothing. */
+const isSaid = (value: unknown): boolean => value !== undefined && value !== null && spoken(value) !== "";
+
 /** A value in a sentence: a list without brackets, and not all of a long one. */
 function spoken(value: unknown): string {
   const all = (Array.isArray(value) ? value : [value]).map(text);
@@ -162,7 +165,7 @@ function Field(props: FieldProps) {
     );
   if (deep < DEEPEST && kind === "array" && items && kindOf(items) === "object" && items.properties && (value === undefined || Array.isArray(value))) return <Items {...props} items={items} />;
   const example = schema.examples?.[0];
-  const hint = [schema.description?.replaceAll("`", ""), example !== undefined ? `Example: ${spoken(example).replace(/\.$/, "")}.` : "", schema.default !== undefined && schema.default !== null ? `Without one: ${spoken(schema.default)}` : ""].filter(Boolean).join(" ");
+  const hint = [schema.description?.replaceAll("`", ""), example !== undefined ? `Example: ${spoken(example).replace(/\.$/, "")}.` : "", isSaid(schema.default) ? `Without one: ${spoken(schema.default)}` : ""].filter(Boolean).join(" ");
   const common = { id, required: required && schema.default === undefined, "aria-describedby": `${id}-hint ${id}-error`, "aria-invalid": faults.length > 0 || undefined };
   return (
     <div className={`field${faults.length ? " bad" : ""}`}>
@@ -286,6 +289,7 @@ function JsonField({ common, value, set }: { common: object; value: unknown; set
         className="code"
         style={{ minHeight: "8rem" }}
         rows={6}
+        placeholder="JSON"
         value={typed}
         onChange={(event) => {
           setTyped(event.target.value);
