@@ -164,7 +164,8 @@ def _take_hold(
     if meant.status is AttemptStatus.RUNNING and meant.holder != holder and not is_driven(current.state, phase):
         if not current.engine.holds(current.tx, meant):
             free_dead_leases(current)
-            _claim(current, phase, holder, tree, head)
+            _refuse_elsewhere(current, phase)
+            claim(current, phase, holder, tree, head)
         elif current.state.phase(phase).kind != "human":  # rule 3
             raise held_by_another(
                 current.tx, current.run.id, meant, "Work on another phase, or wait until its lease ends."
@@ -172,7 +173,7 @@ def _take_hold(
     if meant.status is AttemptStatus.READY:
         _refuse_elsewhere(current, phase)  # else the hint would be to start what cannot be started
         if holder == CLI_HOLDER or current.state.phase(phase).kind == "human":
-            _claim(current, phase, holder, _tree_before(current, phase) or tree, head)
+            claim(current, phase, holder, _tree_before(current, phase) or tree, head)
     return None
 
 
@@ -180,11 +181,6 @@ def _refuse_elsewhere(current: RunChange, phase: PhasePath) -> None:
     busy = held_elsewhere(current.engine, current.tx, current.run, current.state, phase)
     if busy is not None:
         raise busy
-
-
-def _claim(current: RunChange, phase: PhasePath, holder: str, tree: str | None, head: str | None) -> None:
-    _refuse_elsewhere(current, phase)
-    claim(current, phase, holder, tree, head)
 
 
 def _tree_before(current: RunChange, phase: PhasePath) -> str | None:
