@@ -8,7 +8,7 @@ commands that can cause it, given by the caller that its row names or by the ser
 Rules:
 1. What ``decide`` refuses is caused by nothing: a gate that is left out, a person's decision in another's name.
 2. Who the caller was, and what a verdict rests on, is not judged here: signatures and seals prove that.
-3. The value of a condition is taken as it is. Texts may be those of another version; times may differ by a minute.
+3. The value of a condition is taken as it is: the engine compares it. Texts may be those of another version; times may differ by a minute.
 4. After an event that nothing causes, the next ones are judged by the state that it left.
 """
 

@@ -3,6 +3,7 @@
     recorded      each weakened gate names a file and bytes that the user trusted when the run started
     unrecorded    the run's gates equal its template's, apart from what it recorded
     the phases    and the limits are those of the run's definition, apart from who works on a phase
+    conditions    when, until and next have the answers that the log gives, evaluated again in the state before them
     the template  is shipped, installed, or was trusted when the run started
 
 Runs from before gates were recorded are not judged; a later one that lacks the record is a fault.
@@ -15,15 +16,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from wfe_mcp.core import events as e
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Assurance, RunId
+from wfe_mcp.core.event import Event
+from wfe_mcp.core.evolve import evolve
+from wfe_mcp.core.model import Assurance, RunId, RunState
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.spec import COMPLETE
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
-from wfe_mcp.engine.kernel.engine import Engine, own_key
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine, own_key
 from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
 from wfe_mcp.engine.templates.catalogue import installed_definition, trust_keys
 from wfe_mcp.engine.templates.effective_gates import changed_gates, find_weakened_gates
 from wfe_mcp.store import Tx
-from wfe_mcp.store.records.runs import RULES_BEGAN, LoadedRun, SettingEvent
+from wfe_mcp.store.records.runs import RULES_BEGAN, UNCAUSED, LoadedRun, SettingEvent
 from wfe_mcp.store.settings import trusted_bytes, withdraw
 
 CODE = "gates_weakened"
@@ -192,3 +199,70 @@ def _is_known(tx: Tx, loaded: LoadedRun, trusted: _TrustedBytes) -> bool:
 
 def _fault(loaded: LoadedRun, where: str, message: str) -> Discrepancy:
     return Discrepancy(CODE, where, message, loaded.record.id, 1, loaded.record.created_at)
+
+
+# conditions
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """A condition and the value that the log says it had. ``item``: the pass that it is about."""
+
+    text: str
+    value: bool
+    own: bool = False
+    item: str = ""
+
+
+def unlike_answers(engine: Engine, tx: Tx, run: RunId, began: datetime | None) -> Iterator[Discrepancy]:
+    """The answers since ``began`` that a condition of the run does not have. Those of imported runs are not judged."""
+    try:
+        loaded = engine.load(tx, run)
+        spec = loaded.state.spec
+        asks = any(phase.when or phase.next or phase.loop for phase in spec.phases)
+        if began is None or not asks or loaded.record.origin_sha256 is not None:
+            return
+        state = RunState()
+        for row, event in zip(tx.events.log(run), tx.events.core_events(run), strict=True):
+            answered = _answer_in(state, event)
+            if answered is not None and row.at >= began and _is_unlike(engine, tx, loaded, state, event, answered):
+                what = f"the condition {answered.text!r:.80} was not {str(answered.value).lower()} there"
+                phase = getattr(event, "phase", "")
+                yield Discrepancy(UNCAUSED, f"{row.type} of {phase}", what, run, row.seq, row.at)
+            state = evolve(state, event)
+    except Exception:  # rows that were tampered with can fail in any way; the log has named them
+        return
+
+
+def _answer_in(state: RunState, event: Event) -> _Answered | None:
+    match event:
+        case e.WhenAnswered(phase=path, value=value) if (when := state.phase(path).when) is not None:
+            return _Answered(when, value)
+        case e.LoopFinished(phase=path) if (until := _until(state, path)) is not None:
+            return _Answered(until, value=True, item=state.loops[path].keys[-1])
+        case e.NextJudged(phase=path, rule=number):
+            rule = state.phase(path).next[number]
+            if rule.condition is None or rule.goto == COMPLETE:
+                return None
+            return _Answered(rule.condition, value=False, own=True)
+        case _:
+            return None
+
+
+def _until(state: RunState, path: PhasePath) -> str | None:
+    loop = state.phase(path).loop
+    return None if loop is None else loop.until
+
+
+def _is_unlike(engine: Engine, tx: Tx, loaded: LoadedRun, state: RunState, event: Event, answered: _Answered) -> bool:
+    from wfe_mcp.engine.artifacts.expression_scope import roots
+    from wfe_mcp.engine.kernel.run_change import RunChange
+
+    path: PhasePath = getattr(event, "phase")  # noqa: B009 - each of them has one
+    then = LoadedRun(loaded.record, state)
+    change = RunChange(engine, tx, then, engine.plans.of_run(tx, loaded.record), SYSTEM, loaded.record.updated_at)
+    try:
+        seen = roots(change, state.current(path), answered.text, own=answered.own, item=answered.item)
+        return change.plan.expressions.is_true(answered.text, seen) is not answered.value
+    except Exception:  # it cannot be evaluated any more
+        return False

@@ -16,7 +16,7 @@ from wfe_mcp.engine.integrity.decision_audit import SignedDecisions, audit_run, 
 from wfe_mcp.engine.integrity.decision_keys import DecisionKeys, decision_keys
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.evidence_audit import audit_evidence, evidence_seals
-from wfe_mcp.engine.integrity.gate_audit import says_gates, weaker_gates
+from wfe_mcp.engine.integrity.gate_audit import says_gates, unlike_answers, weaker_gates
 from wfe_mcp.engine.kernel.transaction import IMPORTED, imported_name
 from wfe_mcp.store.records.runs import RULES_BEGAN, UNCAUSED, UNREADABLE, EvidenceRecord, Problem, SettingEvent
 from wfe_mcp.workspace.files.mirror import content_digest
@@ -124,7 +124,8 @@ def judge_run(
         facts.since = facts.since or says_gates(engine, tx, [run])
         weaker = weaker_gates(engine, tx, run, facts.decisions.settings, facts.since)
         others = also(engine, tx, run) if also is not None else ()
-        log_findings = [*decisions.findings, *weaker, *others, *seals.findings]
+        answers = unlike_answers(engine, tx, run, facts.rules_began)
+        log_findings = [*decisions.findings, *weaker, *answers, *others, *seals.findings]
     except _UNREADABLE:
         if not findings:
             raise
