@@ -30,6 +30,9 @@ def test_comments_answers_and_wrong_pins_leave_the_focus_where_one_continues(
     shown.keyboard.type("Name the unit.")
     shown.keyboard.press("Control+Enter")
     has_focus(shown.locator("[id='f-src/lists.py']").get_by_role("button", name="Comment on line 5", exact=True))
+    shown.keyboard.press("s")
+    expect(shown.locator(".pane .then")).to_contain_text("Your text and 1 line comment go with it.")
+    shown.keyboard.press("Escape")
     for key, name, field in (("s", "Send back", "What should be different?"), ("a", "Approve", "PIN")):
         shown.keyboard.press(key)
         has_focus(shown.get_by_label(field))

@@ -91,7 +91,7 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, gone, 
             <p className="then">
               {choice === "approve"
                 ? `${shown.effect} Your decision covers everything on this page.`
-                : `${follows ?? ""} Your text${comments.length ? ` and ${count(comments.length, "line comment")}` : ""} goes with it.`}
+                : `${follows ?? ""} Your text${comments.length ? ` and ${count(comments.length, "line comment")} go` : " goes"} with it.`}
             </p>
             {choice === "approve" ? (
               <label className="field">
