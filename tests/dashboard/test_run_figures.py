@@ -38,6 +38,8 @@ def test_a_run_is_completed_in_its_list_as_in_the_filter_and_the_command(stage: 
     shown.get_by_role("button", name="completed", exact=True).click()
     expect(shown.locator("tbody tr")).to_have_count(1)
     expect(shown.locator(".filters .cli code")).to_contain_text("--status completed")
+    shown.evaluate("location.hash = '/compare'")
+    expect(shown.get_by_label("One run").locator(f"option[value='{stage.done}']")).to_contain_text(", completed, ")
 
 
 def test_a_run_without_models_says_nothing_of_tokens_and_one_with_them_what_is_missing(

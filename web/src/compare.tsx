@@ -4,7 +4,7 @@ import type { ComparisonView, NoPhase, PhaseSide, RunList, RunSide } from "./api
 import { Cli, Crumbs, Flag, Integrity, Problem, State, Waiting } from "./parts";
 import { Changes } from "./rendered";
 import { go, to } from "./route";
-import { count, isReported, money, person, span, stateWord, tokens } from "./words";
+import { count, isReported, money, person, runWord, span, tokens } from "./words";
 
 export function Compare({ left, right }: { left: string; right: string }) {
   const runs = useAsk<RunList>("/runs?limit=200", beginsOrEnds);
@@ -18,7 +18,7 @@ export function Compare({ left, right }: { left: string; right: string }) {
         {value && !runs.data?.runs.some((each) => each.run === value) && <option>{value}</option>}
         {(runs.data?.runs ?? []).map((each) => (
           <option key={each.run} value={each.run}>
-            {each.title} ({each.template}, {stateWord(each.state)}, {each.run})
+            {each.title} ({each.template}, {runWord(each.state)}, {each.run})
           </option>
         ))}
       </select>
