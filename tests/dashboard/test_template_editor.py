@@ -1,6 +1,7 @@
 """The editor of a template: its gates and inputs are forms made from their schema, and lint answers while one types."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -177,3 +178,9 @@ def test_a_new_phase_has_a_schema_that_there_is(scene: Scene, visit: Visit) -> N
     expect(shown.get_by_text("Checking…")).to_be_visible()
     expect(shown.get_by_text("Checking…")).to_be_hidden()
     expect(shown.locator("main")).not_to_contain_text("no schema is named")
+
+
+def test_a_template_opened_by_its_version_has_it_once_below_its_title(scene: Scene, visit: Visit) -> None:
+    scene.define(phase("plan"))
+    shown = visit("/templates/drill@1.0.0")
+    expect(shown.locator("header.runhead p").first).to_have_text(re.compile(r"^drill 1\.0\.0, "))

@@ -114,7 +114,7 @@ export function Editor({ name, view }: { name: string; view: string }) {
         <div className="grow" style={{ minWidth: "min(24rem, 100%)" }}>
           <h1>{String(definition.title ?? name)}</h1>
           <p className="soft">
-            {name} {String(definition.version ?? "")}, {data.source || "comes with wfe-mcp"} {data.state && <span className="tag">{data.state}</span>}
+            {name.split("@")[0]} {String(definition.version ?? "")}, {data.source || "comes with wfe-mcp"} {data.state && <span className="tag">{data.state}</span>}
           </p>
         </div>
         <span className="row wrap">
