@@ -51,11 +51,13 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, gone, 
     if (error) bar.current?.querySelector<HTMLElement>("input[type=password]")?.focus();
   }, [error]);
 
+  const open = comments.length + gone.length;
+  const kept = open && `Your ${count(open, "line comment")} ${open === 1 ? "is" : "are"}`;
   const send = () =>
     act(async () => {
       const common = { pin, sha256: request.sha256, shown: data.shown_sha256 };
       try {
-        if (choice === "approve") await ask(`/decisions/${request.id}/approve`, { ...common, comment, phrase });
+        if (choice === "approve") await ask(`/decisions/${request.id}/approve`, { ...common, comment: [comment, ...gone].filter((text) => text.trim()).join("\n\n"), phrase, comments });
         else await ask(`/decisions/${request.id}/reject`, { ...common, feedback: [feedback, ...gone].filter((text) => text.trim()).join("\n\n"), to: back, comments });
         setComment("");
         setFeedback("");
@@ -90,7 +92,7 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, gone, 
           <div className={`pane ${choice === "approve" ? "yes" : "back"}`}>
             <p className="then">
               {choice === "approve"
-                ? `${shown.effect} Your decision covers everything on this page.`
+                ? `${shown.effect} Your decision covers everything on this page.${kept ? ` ${kept} kept with it.` : ""}`
                 : `${follows ?? ""} Your text${comments.length ? ` and ${count(comments.length, "line comment")} go` : " goes"} with it.`}
             </p>
             {choice === "approve" ? (

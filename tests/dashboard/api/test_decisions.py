@@ -120,6 +120,16 @@ def test_a_person_approves_what_was_shown(scene: Scene, person: Program, request
     assert (again.status, again.code) == (409, "stale_revision")
 
 
+def test_comments_on_lines_are_kept_with_an_approval(scene: Scene, person: Program, request_id: str) -> None:
+    comments = [{"file": "kept.py", "line": 2, "text": "Name it next time."}]
+    common = {"pin": PIN, "comment": "Fine.", "comments": comments, **seen(person, request_id)}
+    assert person.post(f"{PATH}/approve", {"request": request_id}, **common).data["state"] == "answered"
+    with scene.store.read() as tx:
+        decision = tx.approvals.decision(request_id)
+    assert decision is not None
+    assert decision.comment == "Fine.\n\nComments on lines:\n- kept.py:2 (new): Name it next time."
+
+
 def test_comments_on_lines_reach_the_agent_in_parts(scene: Scene, person: Program, request_id: str) -> None:
     run = run_of(scene, request_id)
     comments = [

@@ -43,13 +43,6 @@ class _Decision(Body):
     shown: str = Field(description="shown_sha256 of what was shown")
 
 
-class Approval(_Decision):
-    """An approval of exactly what was shown. ``phrase``: where the gate asks for one."""
-
-    comment: str = ""
-    phrase: str = ""
-
-
 class Comment(Body):
     """A comment on one line of the change. ``side``: of the file before the change, or after it."""
 
@@ -57,6 +50,14 @@ class Comment(Body):
     line: int = Field(ge=1)
     text: str = Field(max_length=4000)
     side: Side = "new"
+
+
+class Approval(_Decision):
+    """An approval of exactly what was shown, with comments on lines kept below its own. ``phrase``: where the gate asks for one."""
+
+    comment: str = ""
+    phrase: str = ""
+    comments: list[Comment] = Field([], max_length=MOST_COMMENTS)
 
 
 class Sending(_Decision):
@@ -128,6 +129,10 @@ def hand_request_over(caller: Reads, request: str, body: HandOver) -> JSONRespon
     return view_reply(f"{view.request.phase}: handed to {body.to}", _data(_find_decision(caller, request)[0], caller))
 
 
+def _line_comments(comments: list[Comment]) -> list[LineComment]:
+    return [LineComment(comment.file, comment.line, comment.text, comment.side) for comment in comments]
+
+
 @router.post("/approve", response_model=answer_of(DecisionData))
 def approve_request(caller: Reads, request: str, body: Approval) -> JSONResponse:
     """Approve what was shown, with the PIN."""
@@ -139,7 +144,9 @@ def approve_request(caller: Reads, request: str, body: Approval) -> JSONResponse
                 "This gate needs a passkey signature; a PIN alone is not enough.",
                 f"Sign on the page /decide/{view.request.id}.",
             )
-        record_answer(engine, by, view, "approve", body.comment, sha256=body.sha256, phrase=body.phrase)
+        lines = _line_comments(body.comments)
+        comment = rejection(view.shown, body.comment, lines) if lines else body.comment
+        record_answer(engine, by, view, "approve", comment, sha256=body.sha256, phrase=body.phrase)
 
     return _decide(caller, request, body, "Approve", give)
 
@@ -149,8 +156,7 @@ def reject_request(caller: Reads, request: str, body: Sending) -> JSONResponse:
     """Send the phase back, with the PIN. Comments on lines become part of the feedback that the next attempt gets."""
 
     def give(view: DecisionView, engine: Engine, by: Person) -> None:
-        comments = [LineComment(comment.file, comment.line, comment.text, comment.side) for comment in body.comments]
-        feedback = rejection(view.shown, body.feedback, comments)
+        feedback = rejection(view.shown, body.feedback, _line_comments(body.comments))
         record_answer(engine, by, view, "reject", feedback, sha256=body.sha256, to=body.to)
 
     return _decide(caller, request, body, "Reject", give)
