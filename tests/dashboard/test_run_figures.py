@@ -85,3 +85,18 @@ def test_two_gates_of_a_kind_have_each_its_own_verdict(scene: Scene, visit: Visi
     expect(gates.nth(0)).to_contain_text("First rule")
     expect(gates.nth(1)).to_contain_text("Second rule")
     expect(gates.nth(2)).to_contain_text("awaiting")
+
+
+def test_a_phase_whose_agent_was_killed_says_that_it_is_gone(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan"))
+    neighbour, other = scene.neighbour()
+    scene.begin(run, "plan", other)
+    shown = visit(f"/runs/{run}/list")
+    head, row = shown.locator("header.runhead"), shown.locator("section[aria-label=List] tbody tr").first
+    expect(head).to_contain_text("Working on plan")
+    neighbour.end()
+    shown.reload()
+    expect(head).to_contain_text("The worker of plan is gone; any agent can take it over")
+    expect(row).to_contain_text("its worker is gone")
+    scene.begin(run, "plan")
+    expect(head).to_contain_text("Working on plan")

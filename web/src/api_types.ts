@@ -1233,6 +1233,7 @@ export interface NodeView {
   weakened?: boolean;
   forced?: boolean;
   held?: boolean;
+  left?: boolean;
   role?: string;
   reason?: string;
   started_at?: string;

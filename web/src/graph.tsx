@@ -16,7 +16,7 @@ export interface GraphNode extends NodeView {
 export const subline = (node: GraphNode): string =>
   node.about ??
   [
-    node.held ? `waiting for ${person()} to let it go on` : stateWord(node.state),
+    node.held ? `waiting for ${person()} to let it go on` : node.left ? "its worker is gone" : stateWord(node.state),
     node.items ? `${node.items.replace("/", " of ")} items` : "",
     node.working_s ? (node.state === "awaiting" ? `after ${span(node.working_s)} of work` : span(node.working_s)) : "",
     node.attempt > 1 ? `attempt ${node.attempt}` : "",
@@ -28,7 +28,7 @@ type PhaseNode = Node<{ node: GraphNode; direction: Direction; connects: boolean
 
 const Phase = memo(function Phase({ data, selected }: NodeProps<PhaseNode>) {
   const { node, direction, connects, box } = data;
-  const shown = node.about === undefined ? look(node.state) : "plain";
+  const shown = node.about === undefined ? look(node.left ? "ready" : node.state) : "plain";
   const [target, source] = direction === "down" ? [Position.Top, Position.Bottom] : [Position.Left, Position.Right];
   return (
     <div className={`node ${box ? "box " : ""}${shown}${node.weakened || node.forced ? " weak" : ""}`} aria-current={selected || undefined}>

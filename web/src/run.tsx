@@ -26,6 +26,16 @@ const OVER = ["completed", "cancelled", "failed"];
 /** Whether a person is asked for a decision on a phase: a gate that waits for something else, such as trust, has its own line. */
 const decidable = (node: GraphNode): boolean => node.state === "awaiting" && node.gates.some((gate) => gate.gate === "approval" && gate.state === "awaiting");
 
+/** Some phases, each a link to where the graph shows it. */
+function Places({ run, nodes }: { run: string; nodes: GraphNode[] }) {
+  return nodes.slice(0, 3).map((node, index) => (
+    <span key={node.phase}>
+      {index > 0 && ", "}
+      <a href={to("runs", run, "graph", node.phase)}>{node.phase}</a>
+    </span>
+  ));
+}
+
 const isTask = (node: GraphNode): boolean => node.kind === "human" && node.state === "ready";
 
 const WHO: Record<string, string> = { agent: "waiting for the agent", job: "the server works", reviewer: "a reviewer works", none: "" };
@@ -136,7 +146,8 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
   const follows = usePromise(run, paused ? "resume" : held.length > 0 && !over ? "proceed" : "").leads_to;
   const yours = nodes.filter(decidable);
   const tasks = nodes.filter(isTask);
-  const works = nodes.filter((node) => node.state === "running" && node.kind !== "loop");
+  const works = nodes.filter((node) => node.state === "running" && node.kind !== "loop" && !node.left);
+  const left = nodes.filter((node) => node.left);
   useCommands(
     "run",
     over || !steers
@@ -158,13 +169,11 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
           {data.tainted && <State state="weakened" pill>Tainted: a gate was forced</State>}
           {works.length > 0 ? (
             <span>
-              Working on{" "}
-              {works.slice(0, 3).map((work, index) => (
-                <span key={work.phase}>
-                  {index > 0 && ", "}
-                  <a href={to("runs", run, "graph", work.phase)}>{work.phase}</a>
-                </span>
-              ))}
+              Working on <Places run={run} nodes={works} />
+            </span>
+          ) : left.length > 0 ? (
+            <span>
+              The worker of <Places run={run} nodes={left} /> is gone; any agent can take it over
             </span>
           ) : (
             !over && yours.length === 0 && tasks.length === 0 && <span>{waiting === "job" && data.waits_for ? `Waiting for ${data.waits_for}` : capital(waiting === "human" ? `waiting for ${person()}` : (WHO[waiting] ?? waiting))}</span>

@@ -187,7 +187,7 @@ const KINDS: Record<string, string> = { human: "you", steps: "the server, step b
 /** Who works a phase, in words: the role or kind, and the process that holds it only where one does. */
 function works(node: GraphNode, holder = ""): string {
   const who = node.role ? `role ${node.role}` : (KINDS[node.kind] ?? "an agent");
-  if (!holder || node.state !== "running") return who;
+  if (!holder || node.left || node.state !== "running") return who;
   const [host, pid] = holder.split(":");
   return holder.startsWith("api:") ? `${who}, over the API as ${holder.slice(4)}` : pid ? `${who}, in process ${pid} on ${host}` : `${who}, ${holder}`;
 }

@@ -121,6 +121,11 @@ class Overview(RunFacts):
         """True when only a job, a person or a reviewer can move the run, and every request to a person is stored."""
         return not self.startable and not self.unasked and self.waiting_on in {"job", "human", "reviewer"}
 
+    def is_left(self, attempt: Attempt) -> bool:
+        """Whether the worker of a running ``attempt`` is gone: whoever starts its phase takes it over."""
+        is_running = attempt.status is AttemptStatus.RUNNING and attempt.phase in self.startable
+        return is_running and attempt.holder != self.holder
+
     @property
     def unasked(self) -> tuple[Attempt, ...]:
         """The approvals without a stored request."""

@@ -33,7 +33,7 @@ class NodeView:
     """A phase of the graph. ``needs``: the phases it begins after; ``parent``: the loop around it.
 
     ``weakened``: a gate asks for less than that of the template, or was taken out. ``tokens``, ``cost_usd`` and ``model`` are None
-    where no call was reported. ``working_s``: without waiting.
+    where no call was reported. ``working_s``: without waiting. ``left``: its worker is gone, and it waits for the next.
     """
 
     phase: str
@@ -49,6 +49,7 @@ class NodeView:
     weakened: bool = False
     forced: bool = False
     held: bool = False
+    left: bool = False
     role: str = ""
     reason: str = ""
     started_at: str = ""
@@ -159,6 +160,7 @@ def graph_view(engine: Engine, overview: Overview) -> GraphView:
                 parent=spec.parent or "" if item is None else item[0],
                 item="" if item is None else item[1],
                 items=loop_progress(loop) if loop is not None and not (spec.loop and spec.loop.flow) else "",
+                left=overview.is_left(attempt),
                 weakened=declared_path(path) in weak_phases or any(gate.weakened for gate in gates),
                 tokens=tokens,
                 cost_usd=cost_usd,

@@ -176,8 +176,8 @@ def _why(overview: Overview, path: PhasePath) -> str:
     back = "it came back with feedback" if attempt.feedback else ""
     if attempt.status is not AttemptStatus.RUNNING:
         return back
-    is_own = attempt.holder == overview.holder
-    held = "already assigned to you; repeats the prompt" if is_own else "its worker is gone; assigns it to you"
+    is_left = overview.is_left(attempt)
+    held = "its worker is gone; assigns it to you" if is_left else "already assigned to you; repeats the prompt"
     return f"{held}; {back}" if back else held
 
 
