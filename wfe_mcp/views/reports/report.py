@@ -5,6 +5,7 @@ It covers the run now or at an earlier event (``Moment``).
 
 from dataclasses import field, replace
 
+from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.model import AttemptStatus, RunId, RunState
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.history.as_of import Moment, requests_then, revisions_then
@@ -22,15 +23,19 @@ from wfe_mcp.views.runs import run as run_views
 from wfe_mcp.views.runs.attachments import AttachmentLine, DraftLine
 from wfe_mcp.views.runs.checkpoints import NewestCheckpoints, newest_checkpoints
 from wfe_mcp.views.runs.models import BundleView, EventView, EvidenceView, MomentView, OriginView, PhaseView, RunView
-from wfe_mcp.views.runs.requests import DecisionLine, RequestView, line_notes
+from wfe_mcp.views.runs.requests import DecisionLine, RequestView, Void, line_notes
 from wfe_mcp.views.runs.tool_calls import with_tools
 from wfe_mcp.views.runs.usage import RunUsage, usage_of_run
-from wfe_mcp.views.runs.verdicts import how_it_ended
 from wfe_mcp.views.values.model import INLINE, JsonObject, second, view_model, view_of
 
 _VOID = {AttemptStatus.ROLLED_BACK, AttemptStatus.SUPERSEDED}
 _COUNTS = {AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}
-_VOID_WORDS = {"rejected": "sent back", "failed": "failed", "superseded": "begun again", "rolled_back": "rolled back"}
+_VOID_WORDS: dict[Void, str] = {
+    "rejected": "sent back",
+    "failed": "failed",
+    "superseded": "begun again",
+    "rolled_back": "rolled back",
+}
 _REJECTED, _SENT_BACK = "AttemptFailed", "WentTo"
 _DECISIONS = {
     "ApprovalCounted": "co-approved",
@@ -161,7 +166,7 @@ def void_words(decision: DecisionLine) -> str:
     return f" (void since: {_VOID_WORDS[decision.void]})" if decision.void else ""
 
 
-def _void(state: RunState, decision: DecisionLine) -> str:
+def _void(state: RunState, decision: DecisionLine) -> Void:
     """Why an approval no longer counts: its attempt was sent back, rolled back or restarted; empty while it counts."""
     tries = state.attempts.get(PhasePath(decision.phase), ())
     if decision.decision == "rejected" or not 1 <= decision.attempt <= len(tries):
@@ -170,7 +175,11 @@ def _void(state: RunState, decision: DecisionLine) -> str:
     counts = newest.made_in == attempt.made_in and newest.status in _COUNTS
     if counts or attempt.status not in _VOID:
         return ""
-    return str(attempt.status) if attempt.status is AttemptStatus.ROLLED_BACK else how_it_ended(attempt)
+    if attempt.status is AttemptStatus.ROLLED_BACK:
+        return "rolled_back"
+    if attempt.fail_kind is None:
+        return "superseded"
+    return "rejected" if attempt.fail_kind is FailKind.REJECTED else "failed"
 
 
 def _decision_lines(tx: Tx, run: RunId, upto: int) -> list[DecisionLine]:

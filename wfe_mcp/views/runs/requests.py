@@ -16,6 +16,10 @@ Weight = Literal["weakened", "failed", "warning", "skipped", "note"]
 """How unusual something is, worst first. ``note``: of the project, to be known at each decision."""
 
 
+Void = Literal["", "rejected", "failed", "superseded", "rolled_back"]
+"""What became of the attempt of an approval that no longer counts; empty while it counts."""
+
+
 @view_model
 class LineNote:
     """A comment on a line of the change. ``side``: ``old`` or ``new``, before the change or after it."""
@@ -59,7 +63,7 @@ class DecisionLine:
     phase: str = ""
     reason: str = ""
     sha256: str = ""
-    void: str = ""
+    void: Void = ""
     comments: tuple[LineNote, ...] = ()
 
 
