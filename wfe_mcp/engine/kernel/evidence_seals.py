@@ -49,9 +49,10 @@ def note_begun(engine: Engine, tx: Tx) -> None:
     from wfe_mcp.engine.kernel.engine import SYSTEM
     from wfe_mcp.store.records.runs import RULES_BEGAN
 
-    for began in ((BEGUN, ""), RULES_BEGAN):
-        if tx.settings_log.first_noted(*began) is None:
-            tx.settings_log.note(*began, SYSTEM, engine.clock())
+    for began in (RULES_BEGAN, (BEGUN, "")):  # the newer first: where it is noted, so is the other
+        if tx.settings_log.first_noted(*began) is not None:
+            return
+        tx.settings_log.note(*began, SYSTEM, engine.clock())
 
 
 class ServerKey:
