@@ -60,6 +60,14 @@ def test_the_text_names_each_commit_and_its_problem(delivery: Delivery) -> None:
     assert "[proof_missing]" in found.out
 
 
+def test_a_branch_that_names_no_approver_says_how_one_is_named(cli: Terminal) -> None:
+    git(cli.root, "init", "-q", "-b", "main")
+    git(cli.root, "commit", "-q", "--allow-empty", "-m", "Begin")
+    found = cli.json("verify", "--branch", "main")
+    assert "approvers_missing" in {problem["code"] for problem in found.data["problems"]}
+    assert "Name one: wfe-mcp approvers add NAME --key mine" in cli("verify", "--branch", "main").err
+
+
 def test_a_commit_and_a_clone_that_cannot_be_read_are_refused(delivery: Delivery) -> None:
     assert delivery.verify("--since", "nowhere").refusal == "bad_argument"
     assert delivery.cli.json("verify", "--since", "main").refusal == "bad_argument"

@@ -297,13 +297,18 @@ def _show_approvals(screen: Screen, summary: str, data: dict[str, Any]) -> None:
     _show_rest(screen, data, "keys")
 
 
+_UNPROVEN = "Have these files approved and attest them, or revert the commit."
+_NO_APPROVERS = "Name one: wfe-mcp approvers add NAME --key mine; then commit .wfe/approvers.json."
+
+
 def verify_branch(invocation: Invocation, branch: str, since: str) -> None:
     """Report which commits of a branch an approver decided on; exit code 1 names each that has no proof."""
     from wfe_mcp.engine.integrity.branch_verification import verify_branch
 
     report = verify_branch(invocation.project.root, branch, since)
     summary, data = summary_of(report), branch_view(report)
-    error = _error(summary, report.findings, "Have these files approved and attest them, or revert the commit.")
+    codes = {finding.code for finding in report.findings}
+    error = _error(summary, report.findings, _NO_APPROVERS if "approvers_missing" in codes else _UNPROVEN)
     invocation.answer(summary, lambda screen: _show_branch(screen, summary, data), error=error, data=data)
 
 
