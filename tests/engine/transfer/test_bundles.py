@@ -110,7 +110,7 @@ def large(scene: Scene, events: int, artifacts: int, size: int) -> str:
         for number in range(events):
             lines.append(e.AutoSwitched(auto=bool(number % 2)))
             state = evolve(state, lines[-1])
-        tx.runs.save(loaded, state, lines, AGENT, scene.clock())
+        tx.runs.save(loaded, state, lines, HUMAN, scene.clock())
     text = "x" * size
     for number in range(artifacts):
         content = canonical_json({"title": f"{number}", "body": text})
