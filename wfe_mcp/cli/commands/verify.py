@@ -16,7 +16,7 @@ from wfe_mcp.views.approvals.branch import branch_view, key_of, key_view, proble
 from wfe_mcp.workspace.system.shell_words import shell_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from wfe_mcp.engine.integrity.discrepancy import Discrepancy
     from wfe_mcp.engine.integrity.proof_verification import Proven
@@ -143,13 +143,8 @@ def verify(
         summary, verification.findings, "It was changed outside wfe-mcp; restore a backup, or find the cause."
     )
     data = verification_view(invocation.engine, verification)
-    invocation.answer(
-        summary,
-        lambda screen: _show_verification(screen, summary, data),
-        run=verification.runs[0] if run and verification.runs else None,
-        error=error,
-        data=data,
-    )
+    run = verification.runs[0] if run and verification.runs else ""
+    _answer(invocation, _show_verification, summary, data, error, run)
     if verification.left:
         last = verification.runs[-1] if verification.runs else after
         again = ["--anchor"] if anchor else ["--after", last] if last else []
@@ -174,6 +169,24 @@ def _error(summary: str, discrepancies: "Sequence[Discrepancy]", hint: str) -> R
         if discrepancies
         else None
     )
+
+
+def _answer(
+    invocation: Invocation,
+    show: "Callable[[Screen, str, dict[str, Any]], None]",
+    summary: str,
+    data: dict[str, Any],
+    error: Refused | None,
+    run: str = "",
+) -> None:
+    """What was found, and below it what to do about it."""
+
+    def render(screen: Screen) -> None:
+        show(screen, summary, data)
+        if error is not None:
+            screen.next(error.hint)
+
+    invocation.answer(summary, render, run=run or None, error=error, data=data)
 
 
 def _show_rest(screen: Screen, data: dict[str, Any], name: str) -> None:
@@ -275,7 +288,7 @@ def verify_approvals(invocation: Invocation, run: str, require: list[str], base:
     }
     data["code"] = {"tree": proofs.code, "proof": None if proofs.of_code is None else proofs.of_code.file}
     data |= {"notes": list(proofs.notes)} if proofs.notes else {}
-    invocation.answer(summary, lambda screen: _show_approvals(screen, summary, data), error=error, data=data)
+    _answer(invocation, _show_approvals, summary, data, error)
 
 
 def _approval_view(proof: "Proven") -> dict[str, Any]:
@@ -309,7 +322,7 @@ def verify_branch(invocation: Invocation, branch: str, since: str) -> None:
     summary, data = summary_of(report), branch_view(report)
     codes = {finding.code for finding in report.findings}
     error = _error(summary, report.findings, _NO_APPROVERS if "approvers_missing" in codes else _UNPROVEN)
-    invocation.answer(summary, lambda screen: _show_branch(screen, summary, data), error=error, data=data)
+    _answer(invocation, _show_branch, summary, data, error)
 
 
 def _show_branch(screen: Screen, summary: str, data: dict[str, Any]) -> None:
