@@ -1399,6 +1399,7 @@ export interface PhaseView {
   stage?: string;
   repair?: string;
   held?: boolean;
+  left?: boolean;
   iteration?: number;
   reason?: string;
   revision?: number;

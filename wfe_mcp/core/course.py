@@ -2,7 +2,7 @@
 
     command legal in this state ──► its events ──► the state after them ──► what follows from that ──► the next command
 
-Whoever writes the file of a database can append any event with a fitting hash. Here each one is made again: from the
+Who writes the file of a database can append any event with a fitting hash. Here each one is made again: from the
 commands that can cause it, given by the caller that its row names or by the server, and from what follows by itself.
 
 Rules:
@@ -59,7 +59,7 @@ def _length_of_cause(state: RunState, log: Sequence[LogEntry], moving: Sequence[
     first = 0
     for count in _lengths(state, log, moving, at):
         first, end = first or count, at + count
-        # A failure with a stop after it has two causes: whoever stopped it, or a rule, which may cause more.
+        # A failure with a stop after it has two causes: who stopped it, or a rule, which may cause more.
         is_plain = not isinstance(moving[at].event, e.AttemptFailed) or end == len(moving)
         if is_plain or any(_lengths(_after(state, moving, at, count), log, moving, end)):
             return count

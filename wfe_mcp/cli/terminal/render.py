@@ -161,11 +161,13 @@ def _acts(answer: Envelope) -> str:
 
 
 def _is_worked(answer: Envelope) -> bool:
-    """Whether a phase is in progress; one with phases inside it is only as much as these are."""
+    """Whether a phase is in progress, with its worker; one with phases inside it is only as much as these are."""
     view = models.run_view(answer.view)
     phases = () if view is None else view.phases
     return any(
-        phase.state in {"running", "gating"} and not any(inner.phase.startswith(f"{phase.phase}[") for inner in phases)
+        phase.state in {"running", "gating"}
+        and not phase.left
+        and not any(inner.phase.startswith(f"{phase.phase}[") for inner in phases)
         for phase in phases
     )
 
@@ -336,6 +338,7 @@ def _phase_row(phase: models.PhaseView) -> tuple[str, str, str]:
 
 def _flags(phase: models.PhaseView) -> str:
     items = f", {phase.items} items" if phase.items else ""
+    items += ", its worker is gone" if phase.left else ""
     return items + (", held for you" if phase.held else "") + (", FORCED" if phase.forced else "")
 
 

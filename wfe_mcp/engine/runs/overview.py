@@ -122,7 +122,7 @@ class Overview(RunFacts):
         return not self.startable and not self.unasked and self.waiting_on in {"job", "human", "reviewer"}
 
     def is_left(self, attempt: Attempt) -> bool:
-        """Whether the worker of a running ``attempt`` is gone: whoever starts its phase takes it over."""
+        """Whether the worker of a running ``attempt`` is gone: the next to start its phase takes it over."""
         is_running = attempt.status is AttemptStatus.RUNNING and attempt.phase in self.startable
         return is_running and attempt.holder != self.holder
 

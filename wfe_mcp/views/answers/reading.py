@@ -74,12 +74,10 @@ def _start(engine: Engine, offer: "Offer", index: int, *, is_whole: bool) -> Nex
     """The call that starts a template of the list; or that reads it whole, with what keeps it from starting or passing."""
     from wfe_mcp.engine.templates.catalogue import lacking_trust
 
-    if lacking_trust(engine, offer, offer.name) is not None:
-        return Next("list_templates", {"name": offer.name})
-    if _lacks(engine, offer, offer.name):
-        return Next("list_templates", {"name": offer.name}, why="a check that it needs is not configured")
-    if not is_whole:
-        return Next("list_templates", {"name": offer.name})
+    is_trusted = lacking_trust(engine, offer, offer.name) is None
+    why = "a check that it needs is not configured" if is_trusted and _lacks(engine, offer, offer.name) else ""
+    if why or not (is_trusted and is_whole):
+        return Next("list_templates", {"name": offer.name}, why=why)
     return Next("start_run", {"template": offer.name}, {"inputs": f"/data/templates/{index}/inputs"})
 
 

@@ -90,7 +90,7 @@ class EvidenceView:
 
 @view_model
 class PhaseView:
-    """A phase and its newest attempt. ``iteration`` and what follows it: in the full form.
+    """A phase and its newest attempt. ``left``: its worker is gone. ``iteration`` and what follows it: in the full form.
 
     ``ended``: how the attempt ended, rejected or failed, where ``state`` is what became of it after that.
     """
@@ -102,6 +102,7 @@ class PhaseView:
     stage: str = ""
     repair: str = ""
     held: bool = False
+    left: bool = False
     iteration: int = 0
     reason: str = ""
     revision: int = 0

@@ -343,6 +343,7 @@ def _short(overview: Overview, attempt: Attempt) -> models.PhaseView:
         stage=str(attempt.stage) if staged else "",
         repair=attempt.recovery if attempt.repair == "recover" else attempt.repair or "",
         held=attempt.held,
+        left=overview.is_left(attempt),
     )
 
 
