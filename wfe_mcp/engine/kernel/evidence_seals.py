@@ -49,8 +49,12 @@ def note_begun(engine: Engine, tx: Tx) -> None:
     from wfe_mcp.engine.kernel.engine import SYSTEM
     from wfe_mcp.store.records.runs import RULES_BEGAN
 
+    known = engine.state_of(ServerKey)
+    if known.has_begun:
+        return
     for began in (RULES_BEGAN, (BEGUN, "")):  # the newer first: where it is noted, so is the other
         if tx.settings_log.first_noted(*began) is not None:
+            known.has_begun = began == RULES_BEGAN
             return
         tx.settings_log.note(*began, SYSTEM, engine.clock())
 
@@ -59,6 +63,8 @@ class ServerKey:
     """The key as this engine has read it, and in which process that is."""
 
     process: Process = "command"
+    has_begun = False
+    """Whether ``note_begun`` found its notes in this database, whose log loses none."""
     _key: Ed25519PrivateKey | None = None
     _noted = False
 

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import LoadedRun
     from wfe_mcp.workflow.model import Phase
 
+_BEFORE_SUBMISSION = {AttemptStatus.PENDING, AttemptStatus.READY, AttemptStatus.RUNNING}
 _OPEN = {AttemptStatus.GATING, AttemptStatus.AWAITING}
 _REOPENED = {AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}
 
@@ -213,12 +214,14 @@ def _starts(tx: Tx, loaded: LoadedRun, phase: PhasePath) -> list[str]:
 
 def _earlier_receipt(current: RunChange, meant: Attempt, sha256: str | None) -> Receipt | None:
     """These bytes have an answer already: the attempt is under judgement or closed with exactly them."""
+    if meant.status in _BEFORE_SUBMISSION:
+        return None
     same = sha256 is not None and any(
         head.sha256 == sha256 and head.attempt in {meant.number, meant.restores}
         for head in current.tx.artifacts.revisions(current.run.id, meant.phase)
     )
     newest = meant.number == len(current.state.attempts[meant.phase])
-    closed = meant.status not in {AttemptStatus.PENDING, AttemptStatus.READY, AttemptStatus.RUNNING, *_OPEN}
+    closed = meant.status not in _OPEN
     if (
         meant.status in _OPEN
         and meant.holder not in {None, current.engine.holder, CLI_HOLDER}

@@ -6,7 +6,7 @@ refused submission is stored as received, up to 100 kB.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +19,7 @@ from wfe_mcp.store.integrity.record_seals import SealRepository
 from wfe_mcp.store.layout.tables import ATTACHMENT, REFUSED_SUBMISSION, REVISION, RUN
 from wfe_mcp.store.records.attachments import AttachmentHead, AttachmentRecord
 from wfe_mcp.store.records.runs import RefusedSubmission, RevisionHead, RevisionRecord
-from wfe_mcp.store.repository import Repository, RepositoryPart, bound, columns_for, row_from
+from wfe_mcp.store.repository import Repository, RepositoryPart, TransactionContext, bound, columns_for, row_from
 from wfe_mcp.store.search.entries import of_attachment, of_revision
 from wfe_mcp.store.search.index import SearchNoteRepository
 
@@ -70,6 +70,11 @@ class ArtifactRepository(Repository):
     _seals = RepositoryPart(SealRepository)
     _search_notes = RepositoryPart(SearchNoteRepository)
 
+    def __init__(self, shared: TransactionContext) -> None:
+        super().__init__(shared)
+        self._written: dict[tuple[RunId, PhasePath, int], RevisionRecord] = {}
+        """What this transaction wrote: its gates, and its files in the project, need the content again."""
+
     def add_revision(
         self,
         run_id: RunId,
@@ -111,6 +116,7 @@ class ArtifactRepository(Repository):
         assert key is not None  # one row was inserted
         self._search_notes.note(revision.run_id, of_revision(key[0], revision))
         self._run(_COUNT, {"run_id_": revision.run_id})
+        self._written[revision.run_id, revision.phase, revision.revision] = revision
 
     def copy_revisions(self, origin: RunId, run_id: RunId, newest: Mapping[PhasePath, int], count: int) -> None:
         """Copy the revisions of another run, of each phase up to the number in ``newest``; ``count`` in all."""
@@ -131,6 +137,9 @@ class ArtifactRepository(Repository):
 
     def revision(self, run_id: RunId, phase: PhasePath, revision: int) -> RevisionRecord | None:
         """One revision with its content."""
+        written = self._written.get((run_id, phase, revision))
+        if written is not None:
+            return written
         return self._first(RevisionRecord, _REVISION, {"run_id_": run_id, "phase_": phase, "revision_": revision})
 
     def contents(self, run_id: RunId, name: str) -> dict[tuple[PhasePath, int], str]:
@@ -141,6 +150,9 @@ class ArtifactRepository(Repository):
     def seal(self, run_id: RunId, phase: PhasePath, revision: int, at: datetime) -> None:
         """Mark a revision as accepted; a sealed revision keeps its first time."""
         self._run(_SEAL, {"run_id_": run_id, "phase_": phase, "revision_": revision, "at_": at})
+        written = self._written.get((run_id, phase, revision))
+        if written is not None and written.sealed_at is None:
+            self._written[run_id, phase, revision] = replace(written, sealed_at=at)
 
     def add_refused(
         self, run_id: RunId, phase: PhasePath, attempt: int, raw: str | bytes, errors: Sequence[Detail], at: datetime

@@ -7,6 +7,7 @@ Rules:
 4. A change seals the records that its transaction wrote for the run, before its own events (``record_seals.py``).
 """
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -107,9 +108,11 @@ class RunRepository(RunListRepository):
 
         ``facts``: what a person decided, for the statement that their key signs.
         """
+        frozen_text = canonical_json(new.frozen)
         spec, inputs, frozen = self._documents.keep_texts(
-            codec.spec_text(state.spec), canonical_json(new.inputs), canonical_json(new.frozen)
+            codec.spec_text(state.spec), canonical_json(new.inputs), frozen_text
         )
+        self._caches.documents.keep(frozen, json.loads(frozen_text))  # the first status asks for it
         row = row_from(new, RUN) | codec.run_row(state)
         row |= {"spec_sha256": spec, "inputs_sha256": inputs, "frozen_sha256": frozen, "origin_sha256": None}
         first, *others = events
@@ -214,6 +217,7 @@ class RunRepository(RunListRepository):
             )
         self._save_attempts(before.id, loaded.state, after)
         self._events.add(links)
+        self._search_notes.note(before.id, ()).project_id = before.project_id
         return LoadedRun(record, self._caches.states.keep(f"{before.id}:{record.last_hash}", after))
 
     def revision(self, run_id: RunId) -> int:

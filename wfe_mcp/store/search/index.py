@@ -69,7 +69,7 @@ _ENTRY = (
 
 @dataclass(slots=True)
 class WrittenRows:
-    """The rows of one run that a transaction has written. ``project_id``: set for a new run, and for what is in no run."""
+    """The rows of one run that a transaction has written. ``project_id``: empty where the writer does not know it."""
 
     entries: list[SearchEntry] = field(default_factory=list[SearchEntry])
     events: int = 0
@@ -151,7 +151,7 @@ class SearchNoteRepository(Repository):
             if not is_outside or not self.can_find() or self.outside_rows() != noted.events:
                 return ""
             self._run(_NEW_RUN, {"run_id": run_id, "version": VERSION, "last_seq": noted.events})
-        if is_outside or not noted.entries:
+        if is_outside or noted.project_id or not noted.entries:
             return noted.project_id
         return str(self._connection.execute(_PROJECT, {"run_id_": run_id}).scalar_one())
 
