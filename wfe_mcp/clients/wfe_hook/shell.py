@@ -48,22 +48,26 @@ def commands(text: str, depth: int = 0) -> "list[Simple]":
 
 def _unwrap(command: Simple) -> Simple:
     """Without assignments and programs that run another one; their options and numbers go with them."""
-    words = command.words
-    while words:
-        name = os.path.basename(words[0])
-        if _is_assignment(words[0]):
-            words = words[1:]
+    words, at = command.words, 0
+    while at < len(words):
+        name = os.path.basename(words[at])
+        if _is_assignment(words[at]):
+            at += 1
         elif name in _WRAPPERS:
-            words = words[1:]
-            while words and (words[0].startswith("-") or words[0][:1].isdigit() or _is_assignment(words[0])):
-                words = words[1:]
-            if name == "script" and words:  # script -qec 'command' /dev/null
-                command.inner.append(words[0])
-                words = []
+            at += 1
+            while at < len(words) and _goes_with_wrapper(words[at]):
+                at += 1
+            if name == "script" and at < len(words):  # script -qec 'command' /dev/null
+                command.inner.append(words[at])
+                at = len(words)
         else:
             break
-    command.words = words
+    command.words = words[at:]
     return command
+
+
+def _goes_with_wrapper(word: str) -> bool:
+    return word.startswith("-") or word[:1].isdigit() or _is_assignment(word)
 
 
 def _is_assignment(word: str) -> bool:
@@ -90,7 +94,8 @@ class _Reader:
         self.text, self.at = text.replace("\\\n", ""), 0
         self.found: list[Simple] = []
         self.now = Simple()
-        self.word: str | None = None
+        self.word: list[str] | None = None
+        """Its pieces so far: put together once, as a text may be one word of 100 kB."""
         self.into = ""
         self.awaited: list[tuple[Simple, str]] = []
 
@@ -125,20 +130,23 @@ class _Reader:
             self._add(sign, 1)
 
     def _add(self, text: str, step: int) -> None:
-        self.word = (self.word or "") + text
+        if self.word is None:
+            self.word = []
+        self.word.append(text)
         self.at += step
 
     def _end_word(self) -> None:
         if self.word is None:
             return
+        word = "".join(self.word)
         if self.into == ">":
-            self.now.writes.append(self.word)
+            self.now.writes.append(word)
         elif self.into == "<<":
-            self.awaited.append((self.now, self.word))
+            self.awaited.append((self.now, word))
         elif self.into == "<<<":
-            self.now.fed = self.word
+            self.now.fed = word
         elif not self.into:
-            self.now.words.append(self.word)
+            self.now.words.append(word)
         self.word, self.into = None, ""
 
     def _end_command(self) -> None:
@@ -149,12 +157,16 @@ class _Reader:
 
     def _read_quoted(self, sign: str) -> None:
         """A quoted part of a word; commands substituted in double quotes are found too."""
-        self.at += 1
-        self.word = self.word or ""
+        self._add("", 1)
+        end = self.text.find(sign, self.at)
+        plain = self.text[self.at : len(self.text) if end < 0 else end]
+        if sign == "'" or not ("\\" in plain or "`" in plain or "$(" in plain):
+            self._add(plain, len(plain) + 1)
+            return
         while self.at < len(self.text) and self.text[self.at] != sign:
-            if sign == '"' and self.text[self.at] == "\\":
+            if self.text[self.at] == "\\":
                 self._add(self.text[self.at + 1 : self.at + 2], 2)
-            elif sign == '"' and (self.text[self.at] == "`" or self.text.startswith("$(", self.at)):
+            elif self.text[self.at] == "`" or self.text.startswith("$(", self.at):
                 self._substitution(self.text[self.at])
             else:
                 self._add(self.text[self.at], 1)
@@ -173,7 +185,7 @@ class _Reader:
         self._add("$(…)", end - self.at)
 
     def _redirection(self) -> None:
-        if self.word is not None and self.word.isdigit():
+        if self.word is not None and "".join(self.word).isdigit():
             self.word = None  # the number of a descriptor
         self._end_word()
         start = self.at
