@@ -33,6 +33,38 @@ def test_an_answer_that_cannot_be_written_for_a_full_disk_is_no_bug_of_ours(cli:
     assert (done.returncode, json.loads(done.stderr)["error"]["code"]) == (1, "unavailable"), done.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("words", [[], ["--help"], ["--version"], ["status", "--help"]])
+def test_help_and_version_that_cannot_be_written_for_a_full_disk_are_no_bug_of_ours(words: list[str]) -> None:
+    done = in_shell('exec "$@" > /dev/full', *words)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr == (
+        "error: The disk is full: No space left on device. [unavailable]\n"
+        "Next: free some space, or write the output elsewhere. What was done until then is kept.\n"
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_json_that_cannot_be_written_for_a_full_disk_is_answered_in_json() -> None:
+    for words in (["--json", "--version"], ["--json", "nothing-like-that"]):
+        done = in_shell('exec "$@" > /dev/full', *words)
+        assert (done.returncode, json.loads(done.stderr)["error"]["code"]) == (1, "unavailable"), done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pipe whose reader is gone")
+@pytest.mark.parametrize("words", [[], ["--help"], ["--version"], ["status", "--help"]])
+def test_help_and_version_say_nothing_where_the_reader_of_the_pipe_is_gone(words: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "wfe_mcp", *words], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 def in_shell(script: str, *words: str) -> subprocess.CompletedProcess[str]:
     """What a shell makes of ``script``, whose arguments are a command of ours."""
     return subprocess.run(

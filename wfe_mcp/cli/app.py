@@ -21,6 +21,7 @@ import typer.main
 from wfe_mcp import __version__
 from wfe_mcp.cli.terminal.help import Command, Group, grouped_help
 from wfe_mcp.cli.terminal.invocation import Invocation, World, command
+from wfe_mcp.cli.terminal.system_faults import drop_output, refused_by_system
 from wfe_mcp.core.texts import clean
 from wfe_mcp.core.units import words as names
 from wfe_mcp.workspace.system.console import is_terminal
@@ -212,6 +213,23 @@ def main(argv: Sequence[str], *, clock: Callable[[], datetime] | None = None) ->
     """Run the command line ``argv`` (without the program's name); returns its exit code."""
     words = _by_first_names(list(argv))
     _set_up_streams()
+    try:
+        status = _run(words, clock)
+        sys.stdout.flush()  # here a full disk can still be said
+    except BrokenPipeError:  # the reader has closed the pipe
+        drop_output()
+        return 1
+    except OSError as error:
+        refused = refused_by_system(error)
+        if refused is None:
+            raise
+        answer = Invocation(World(clock, _wants_json(words), commands=_FIRST))
+        answer.refuse(refused)
+        return answer.exit_code
+    return status
+
+
+def _run(words: list[str], clock: Callable[[], datetime] | None) -> int:
     if words in _HELP_ALONE and _COMPLETION not in os.environ:  # no command's signature need be read for it
         print(help_page(), end="")
         return MISUSED if not words else 0

@@ -28,11 +28,15 @@ def refused_by_system(error: Exception) -> Refused | None:
     return None
 
 
+def drop_output() -> None:
+    """Drop what standard output has not written, and all that follows: else it would be tried again as the process ends."""
+    with suppress(OSError, ValueError), Path(os.devnull).open("wb") as nowhere:  # not that of the process
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        sys.stdout.flush()
+
+
 def _answer_elsewhere() -> None:
-    """Let standard output lead to standard error, without what was not written: else the refusal could not be written either."""
-    with suppress(OSError, ValueError):  # not those of the process
-        output = sys.stdout.fileno()
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), output)
-            sys.stdout.flush()
-        os.dup2(sys.stderr.fileno(), output)
+    """Let standard output lead to standard error: else the refusal could not be written either."""
+    drop_output()
+    with suppress(OSError, ValueError):
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
