@@ -47,6 +47,7 @@ def test_a_file_of_ones_own_that_the_commit_will_have_is_shown_and_unusual(scene
     assert found is not None
     assert [(each.path, each.hunks[0].lines) for each in found.files] == [("my-notes.txt", ("+a secret of mine",))]
     assert texts(view) == ["The commit will have changes that this run did not make: my-notes.txt."]
+    assert view.unusual[0].why.endswith("List in .gitignore what the project must not have.")
     assert [each.path for each in view.changes[0].files] == ["app.py"]
     approve(scene, run, "build")
     scene.work()

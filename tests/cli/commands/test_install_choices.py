@@ -139,6 +139,16 @@ def test_the_name_of_a_shared_file_is_to_be_committed_and_a_path_is_not(
     assert "Do not commit .cursor/mcp.json: the command is a path of this machine." in answer.out
 
 
+@posix
+def test_a_path_of_this_machine_that_a_delivery_would_commit_is_to_be_ignored(empty: Terminal) -> None:
+    empty.git("init", "-q")
+    (empty.root / ".gitignore").write_text("/.cursor/\n")
+    answer = empty("install", "--client", "cursor", "--yes", "--command", "path")
+    assert "Do not commit .cursor/mcp.json: the command is a path of this machine.\n" in answer.out
+    answer = empty("install", "--client", "claude-code", "--yes", "--command", "path")
+    assert "List .mcp.json in .gitignore: else a run that delivers commits it." in answer.out
+
+
 # -- instructions that are no UTF-8 ----------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.readers import for_person
 from wfe_mcp.core.units import plural
 from wfe_mcp.workspace.files.programs import program
+from wfe_mcp.workspace.git.names import untracked_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -254,7 +255,9 @@ def finish(screen: Screen, outcomes: Sequence[ConnectionResult], places: Places,
     ]
     private = list(dict.fromkeys([*private, *(client_changes.path_for_people(file, places) for file in hooked)]))
     if private:
-        screen.aside(f"Do not commit {' '.join(private)}: the command is a path of this machine.", "yellow")
+        delivered = untracked_files(places.root, private)
+        ignore = f" List {' '.join(delivered)} in .gitignore: else a run that delivers commits it." if delivered else ""
+        screen.aside(f"Do not commit {' '.join(private)}: the command is a path of this machine.{ignore}", "yellow")
 
 
 def to_commit(outcomes: Sequence[ConnectionResult], places: Places) -> list[str]:

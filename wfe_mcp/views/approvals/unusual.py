@@ -284,7 +284,7 @@ def _of_commit(root: Path, changes: Sequence[Change], delivery: Delivery) -> Ite
         yield Unusual(
             "warning",
             f"The commit will have changes that this run did not make: {shorten_paths(_by_folder(paths))}.",
-            "They were in the folder, uncommitted, when the run began.",
+            "They were in the folder, uncommitted, when the run began. List in .gitignore what the project must not have.",
         )
     if inner := _in_repositories(root, [file.path for change in changes for file in change.files]):
         yield Unusual(
