@@ -102,6 +102,10 @@ def test_a_data_folder_that_cannot_be_written_is_a_problem(cli: Terminal, monkey
     [
         ({"has_fts5": False}, "this SQLite has no FTS5, so find is off; fix: install wfe-mcp[sqlite]"),
         ({"waiting": 2}, "2 runs not indexed yet; the next search does it: wfe-mcp find QUERY"),
+        (
+            {"waiting": 2, "outside_waits": True},
+            "1 run and what is in no run (work items, opinions) not indexed yet; the next search does it: wfe-mcp find QUERY",
+        ),
     ],
 )
 def test_a_search_that_is_off_or_behind_is_named(

@@ -244,6 +244,9 @@ def test_opinions_outside_runs_are_found_in_their_project(store: Store) -> None:
     with store.tx() as tx:
         assert tx.search_index.health().waiting == 0
         assert tx.search_index.drop(NO_RUN) == 4
+    with store.read() as tx:
+        health = tx.search_index.health()
+        assert (health.outside_waits, health.waiting_runs) == (True, 0), "what is in no run is no run"
 
 
 def test_many_things_of_one_second_have_an_order_and_a_place(store: Store, url: str) -> None:

@@ -183,17 +183,15 @@ def _database(invocation: Invocation, *, deep: bool) -> Iterator[HealthFinding]:
 
 def _index(invocation: Invocation, *, deep: bool) -> HealthFinding:
     from wfe_mcp.engine.search.finding import health
+    from wfe_mcp.views.answers.find import waiting_parts
 
     index = health(invocation.engine, deep=deep)
     if not index.has_fts5:
         message = "this SQLite has no FTS5, so find is off; fix: install wfe-mcp[sqlite]"
         return HealthFinding("find", "note", message)
     if index.waiting:
-        return HealthFinding(
-            "find",
-            "note",
-            f"{plural(index.waiting, 'run')} not indexed yet; the next search does it: wfe-mcp find QUERY",
-        )
+        message = f"{waiting_parts(index, 'run')} not indexed yet; the next search does it: wfe-mcp find QUERY"
+        return HealthFinding("find", "note", message)
     return HealthFinding("find", "ok", "every run is indexed")
 
 

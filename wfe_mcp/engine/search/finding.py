@@ -26,11 +26,11 @@ STEP_EVENTS = 400
 class SearchResult:
     """A page of hits, and how many runs could not be looked into yet. ``roots``: project → folder, where all are asked.
 
-    ``titles``: of the runs that were hit.
+    ``titles``: of the runs that were hit. ``waiting``: what the index lacks; None where it is whole.
     """
 
     page: FindPage
-    waiting: int
+    waiting: FindHealth | None
     roots: dict[str, str]
     titles: dict[RunId, str]
 
@@ -61,7 +61,7 @@ def find(
         run_id = None if not run else RunId(run) if everywhere else tx.runs.find(engine.project_id, run).id
         kind_ = Kind(kind) if kind else None
         page = tx.search.find(wanted, project, kind_, run_id, limit, cursor or None, among=among)
-        waiting = 0 if is_whole else tx.search_index.health().waiting
+        waiting = None if is_whole else tx.search_index.health()
         roots = tx.projects.roots(sorted({hit.project_id for hit in page.hits})) if everywhere else {}
         titles = tx.runs.titles({hit.run_id for hit in page.hits if hit.run_id})
     return SearchResult(page, waiting, roots, titles)

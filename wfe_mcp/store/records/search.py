@@ -49,7 +49,16 @@ class FindPage:
 
 @dataclass(frozen=True, slots=True)
 class FindHealth:
-    """Whether SQLite supports full-text search, and how many runs wait for indexing (opinions outside runs count as one)."""
+    """Whether SQLite supports full-text search, and what waits for indexing.
+
+    ``waiting``: how many runs, and one more for what is in no run, such as work items, where that waits (``outside_waits``).
+    """
 
     has_fts5: bool
     waiting: int
+    outside_waits: bool = False
+
+    @property
+    def waiting_runs(self) -> int:
+        """How many runs wait."""
+        return self.waiting - self.outside_waits

@@ -128,11 +128,12 @@ class SearchIndexRepository(Repository):
         return indexed != there or self._connection.execute(_ANY_WAITS).first() is not None
 
     def health(self, *, deep: bool = False) -> FindHealth:
-        """The number of waiting runs. ``deep``: each run is compared, so that those count which an older process wrote to."""
+        """What waits. ``deep``: each run is compared, so that those count which an older process wrote to."""
         indexed, there = self._outside()
         count = _WAITING_COUNT if deep or indexed is None else _LISTED_COUNT
-        waiting = self._connection.execute(count).scalar_one() + ((indexed or 0) != there)
-        return FindHealth(self._caches.library.has_fts5, waiting)
+        outside = (indexed or 0) != there
+        waiting = self._connection.execute(count).scalar_one() + outside
+        return FindHealth(self._caches.library.has_fts5, waiting, outside)
 
     def _outside(self) -> tuple[int | None, int]:
         """How many rows of what is in no run are indexed (None: not yet with this version); how many there are."""

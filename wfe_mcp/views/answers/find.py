@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 from wfe_mcp.core.model import By, Channel
 from wfe_mcp.core.paths import shell_path
-from wfe_mcp.core.units import plural
+from wfe_mcp.core.units import join_names, plural
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.search.finding import SearchResult, find
-from wfe_mcp.store.records.search import Hit
+from wfe_mcp.store.records.search import FindHealth, Hit
 from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope, Next
 from wfe_mcp.views.values.model import plain, view_model, view_of
 
@@ -47,11 +47,19 @@ class HitView:
 
 @view_model
 class FoundView:
-    """Search results. ``cursor`` continues after the last; ``not_indexed``: how many older runs were not searched."""
+    """Search results. ``cursor`` continues after the last; ``not_indexed``: how many older runs were not searched, and one
+    more where what is in no run was not.
+    """
 
     hits: tuple[HitView, ...]
     cursor: str = ""
     not_indexed: int = 0
+
+
+def waiting_parts(health: FindHealth, run: str) -> str:
+    """What is not indexed yet, in words: ``run`` names a run. Empty where nothing waits."""
+    runs = [plural(health.waiting_runs, run)] if health.waiting_runs else []
+    return join_names([*runs, *["what is in no run (work items, opinions)"] * health.outside_waits])
 
 
 def find_text(
@@ -187,9 +195,10 @@ def _fitting(hits: Sequence[HitView]) -> int:
 def _summary(result: SearchResult, query: str, hits: Sequence[HitView]) -> str:
     more = "; there are more" if result.page.cursor_after(len(hits)) else ""
     shown = f"{plural(len(hits), 'result')} for {query[:80]!r}{more}"
-    waiting = f"; {plural(result.waiting, 'older run')} not indexed yet: search again" if result.waiting else ""
-    return shown + waiting
+    parts = waiting_parts(result.waiting, "older run") if result.waiting is not None else ""
+    return f"{shown}; {parts} not indexed yet: search again" if parts else shown
 
 
 def _view(result: SearchResult, hits: Sequence[HitView]) -> FoundView:
-    return FoundView(hits=tuple(hits), cursor=result.page.cursor_after(len(hits)) or "", not_indexed=result.waiting)
+    waiting = 0 if result.waiting is None else result.waiting.waiting
+    return FoundView(hits=tuple(hits), cursor=result.page.cursor_after(len(hits)) or "", not_indexed=waiting)
