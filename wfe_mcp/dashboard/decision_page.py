@@ -174,7 +174,7 @@ def _target(approval: ApprovalView) -> Html | None:
     if approval.target is None:
         return None
     target = approval.target
-    rows = [_named_values(words.call(call), words.call_values(call)) for call in target.calls]
+    rows = [_named_values(words.call(call), words.call_values(call, target)) for call in target.calls]
     rows += [
         _named_values(f"Deployment to {deployment.environment}", words.deployment_values(deployment))
         for deployment in target.deployments

@@ -93,6 +93,10 @@ def test_the_decision_shows_the_commits_the_checks_and_what_a_rollback_would_do(
     run = started(cli)
     text = " ".join(cli("show", run, "--decision", "--phase", "deploy").out.split())
     assert "environment: staging http://localhost:1" in text
+    calls = text.partition("AN APPROVAL LETS THE SERVER CALL")[2].partition("PROMPT")[0]
+    assert (calls.count("environment: "), calls.count(cli.git("rev-parse", "HEAD").strip())) == (1, 2), (
+        "the heading names it, too"
+    )
     assert "A better app" in text
     assert "The app" not in text.replace("A better app", ""), "only the commits since the last deployment"
     assert f"a rollback: check 'roll_out' brings {good} back; then health is asked" in text

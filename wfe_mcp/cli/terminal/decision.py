@@ -177,7 +177,7 @@ class _Lines:
         self._text(f"{words.TARGET.upper()} {words.target_about(target)}", style="bold")
         for call in target.calls:
             self._text(f"  {words.call(call)}", "    ")
-            for name, value in words.call_values(call):
+            for name, value in words.call_values(call, target):
                 self._print_cut(list(self._wrap_line(f"    {name}: {value}", "      ")), _MOST_LINES)
         for deployment in target.deployments:
             for name, value in words.deployment_values(deployment):

@@ -132,13 +132,20 @@ def call(one: TargetCall) -> str:
     return f"{one.step}: {one.action}" + (f", only if {one.condition}" if one.condition else "")
 
 
-def call_values(one: TargetCall) -> list[tuple[str, str]]:
-    """What a call hands over, by name."""
+def call_values(one: TargetCall, target: model.Target) -> list[tuple[str, str]]:
+    """What a call of ``target`` hands over, by name, but for what the deployment that it makes is shown with."""
     params: object = one.params
     if not isinstance(params, dict):
         return [("params", as_text(params))] if params is not None else []
     values = cast("dict[str, object]", params)
-    return [(name, as_text(value)) for name, value in values.items() if value not in (None, {})]
+    deployments = [deployment for deployment in target.deployments if _makes(one, deployment)]
+    shown = {"environment": deployments[0].environment, "commit": deployments[0].commit} if deployments else {}
+    return [(name, as_text(value)) for name, value in values.items() if value not in (None, {}, shown.get(name))]
+
+
+def _makes(one: TargetCall, deployment: model.DeploymentShown) -> bool:
+    params = cast("dict[str, object]", one.params)
+    return one.action == "builtin deploy" and params.get("environment") == deployment.environment
 
 
 def deployment_values(deployment: model.DeploymentShown) -> list[tuple[str, str]]:
