@@ -132,7 +132,7 @@ def test_a_used_up_max_blocks_the_run_and_is_never_passed_over():
     scene.work("review")
     scene.answer("review", "next", value=True)
     assert scene.state.status is RunStatus.BLOCKED
-    assert "1 time(s)" in scene.state.reason
+    assert "has done so 1 time, its max" in scene.state.reason
     assert scene.state.iteration == 2
 
 

@@ -217,7 +217,7 @@ def test_a_lost_file_of_anchors_is_said_wherever_it_is_relied_on(scene: Scene) -
     played(scene)
     shutil.rmtree(scene.store.path.parent / "anchors")
     (finding,) = found(scene)
-    assert "marked as imported before now cannot be known" in finding.message
+    assert "it no longer shows whether a run was rewritten, cut or marked as imported before now" in finding.message
     said = [each.text for each in project_facts(scene.engine).configuration]
     assert [each for each in said if "wfe-mcp verify --anchor" in each]
     assert [each.level for each in health_findings(scene.engine) if each.topic == "anchors"] == ["problem"]

@@ -26,6 +26,7 @@ from wfe_mcp.core.paths import PhasePath, beside, item_of, items_around, seen_fr
 from wfe_mcp.core.questions import blocker_is_due, conditions_are_met, is_passed_over, needs_are_met
 from wfe_mcp.core.recovery import recovery_fault, repair_begun
 from wfe_mcp.core.spec import COMPLETE, FailRule, NextRule, PhaseSpec
+from wfe_mcp.core.units import plural
 
 _KEPT_FEEDBACK = 5
 
@@ -168,7 +169,7 @@ def jump(state: RunState, attempt: Attempt, index: int, rule: NextRule) -> list[
     if rule.max_uses is not None and state.jumps.get(key, 0) >= rule.max_uses:
         return [
             e.RunBlocked(
-                reason=f"{attempt.phase!r} wants to go back to {rule.goto!r}, but has done so {rule.max_uses} time(s), its max."
+                reason=f"{attempt.phase!r} wants to go back to {rule.goto!r}, but has done so {plural(rule.max_uses, 'time')}, its max."
             )
         ]
     if state.iteration >= state.spec.max_iterations:

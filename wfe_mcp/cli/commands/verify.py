@@ -216,10 +216,8 @@ def _show_verification(screen: Screen, summary: str, data: dict[str, Any]) -> No
     screen.line(summary, "red" if data["problems"] else "green")
     for problem in data["problems"]:
         since = f" (after {problem['since']})" if "since" in problem else ""
-        screen.line(
-            f"  {problem.get('run', 'settings')}: {problem['where']}: {problem['message']}{since} [{problem['code']}]",
-            "red",
-        )
+        run = f"{problem['run']}: " if "run" in problem else ""
+        screen.line(f"  {run}{problem['where']}: {problem['message']}{since} [{problem['code']}]", "red")
     anchors = data["anchors"]
     behind = (
         f"; newer events of {plural(len(anchors['behind']), 'run')} are not anchored yet" if anchors["behind"] else ""

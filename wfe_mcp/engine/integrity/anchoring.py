@@ -55,7 +55,7 @@ SOON = frozenset(
 
 MOST_ENDED = 200
 """Of the runs that ended last a start looks for those that a killed process did not anchor: more than it had within its half second."""
-UNKNOWN = "The file with the anchors is gone: whether a run was rewritten, cut or marked as imported before now cannot be known from it"
+UNKNOWN = "The file with the anchors is gone: it no longer shows whether a run was rewritten, cut or marked as imported before now"
 
 
 def start_anchoring(engine: Engine, *, catch_up: bool = False) -> None:
@@ -91,7 +91,7 @@ def lost_anchors(engine: Engine) -> str:
     with engine.store.read() as tx:
         if tx.settings_log.first_noted(anchors.BEGUN, anchors_here(engine)) is None:
             return ""
-    return f"{UNKNOWN}: {file}. Put the file back; if you cannot, anchor what is there now: wfe-mcp verify --anchor"
+    return f"{UNKNOWN} ({file}). Put the file back; if you cannot, anchor what is there now: wfe-mcp verify --anchor"
 
 
 def anchors_here(engine: Engine) -> str:

@@ -24,7 +24,7 @@ from datetime import datetime
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
-from wfe_mcp.core.units import Progress, unheard
+from wfe_mcp.core.units import Progress, plural, unheard
 from wfe_mcp.engine.integrity import run_verification
 from wfe_mcp.engine.integrity.anchoring import UNKNOWN, anchors_here
 from wfe_mcp.engine.integrity.decision_audit import SignedDecisions
@@ -261,7 +261,7 @@ def _missing(
         there = {commit.commit for commit in outside.commits}
         lost = [anchor for anchor in in_git if anchor.commit not in there]
         if len(lost) > accepted:
-            message = f"it no longer holds {len(lost)} anchor(s), the first is commit {lost[0].commit[:12]}"
+            message = f"it lacks {plural(len(lost), 'anchor')} that it held, the first in commit {lost[0].commit[:12]}"
             yield Discrepancy("anchors_moved", AUDIT_REF, message, since=lost[0].at)
     if outside.lines is None and begun:
         message = f"{UNKNOWN[0].lower()}{UNKNOWN[1:]} (to begin it again: wfe-mcp verify --anchor)"
@@ -314,7 +314,7 @@ def _deleted_runs(
             if RunId(name) not in there and name.startswith(run) and not (run and there):
                 last[name] = anchor
     for name, anchor in last.items():
-        message = f"the run was anchored with {anchor.runs[name][0]} event(s), and is gone"
+        message = f"the run was anchored with {plural(anchor.runs[name][0], 'event')}, and is gone"
         yield Discrepancy("run_deleted", "run", message, name, anchor.runs[name][0], anchor.at)
 
 
@@ -324,7 +324,7 @@ def _notes(outside: _Anchors, project: str) -> Iterator[str]:
         place.database for place in outside.at_other_places() if place.project == project
     }
     if others:
-        yield f"{AUDIT_REF} also holds anchors of {len(others)} other database(s); they say nothing about this one."
+        yield f"{AUDIT_REF} also holds anchors of {plural(len(others), 'other database')}; they say nothing about this one."
 
 
 def _all_runs(engine: Engine) -> list[RunId]:

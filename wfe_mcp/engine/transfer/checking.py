@@ -20,6 +20,7 @@ from wfe_mcp.core.errors import Refused, pointer
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import By, RunId, RunState
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.template_cache import CompiledTemplate, compile_template
 from wfe_mcp.engine.transfer.exporting import is_whole, named_documents, printed_sha256
 from wfe_mcp.engine.transfer.form import PARTS, BundleLines, refuse
@@ -170,8 +171,8 @@ class _Check:
             refuse(
                 "/documents",
                 "holds other documents than the run names",
-                lost[0] if lost else f"{len(named)} document(s)",
-                f"{len(documents)} document(s)",
+                lost[0] if lost else plural(len(named), "document"),
+                plural(len(documents), "document"),
             )
 
     def _spec(self, documents: dict[str, Any], state: RunState) -> None:
@@ -197,7 +198,7 @@ class _Check:
             refuse(
                 "/events/0/payload/spec",
                 "is not the specification of the definition",
-                f"{len(wanted)} phase(s) as defined",
+                f"{plural(len(wanted), 'phase')} as defined",
                 "others",
             )
 
