@@ -212,6 +212,7 @@ def test_a_key_typed_at_a_terminal_is_asked_for_and_not_shown(house: House) -> N
 @pytest.mark.parametrize(
     ("backend", "answer"),
     [
+        ("Missing", "error: This system has no keyring. [unavailable]"),
         ("Readable", "keeps a key safe"),
         ("Forgetful", "did not keep the key"),
         ("Locked", "Failed to unlock"),

@@ -156,7 +156,9 @@ def test_last_nights_dump_of_a_server_is_restored_on_an_empty_machine_and_the_ga
     (before,), (now,) = ([*(each / "postgresql").iterdir()] for each in (saved / "data", second.data))
     shutil.copytree(before / "keys", now / "keys", dirs_exist_ok=True)
     second.ok("project", "move", folder, str(second.root), "--yes", pin=True)
-    assert "the file with the anchors is gone: it no longer shows whether a run was rewritten, cut" in second("verify")[1]
+    assert (
+        "the file with the anchors is gone: it no longer shows whether a run was rewritten, cut" in second("verify")[1]
+    )
     shutil.copytree(saved / "config", second.home / "config" / "wfe-mcp")
     tested = second("providers", "test", "acme")[1]
     assert f"The key file {second.data / 'secret.key'} cannot be read" in tested

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from keyring.backend import KeyringBackend
+from keyring.backends.fail import Keyring
 from keyring.errors import KeyringLocked, PasswordDeleteError
 
 
@@ -31,6 +32,10 @@ class Safe(KeyringBackend):
         if kept.pop(f"{service}/{username}", None) is None:
             raise PasswordDeleteError("not found")
         self.file.write_text(json.dumps(kept))
+
+
+class Missing(Keyring):
+    """What the library takes where the system has none."""
 
 
 class Readable(Safe):

@@ -105,7 +105,9 @@ def test_a_keyring_that_cannot_be_used_is_named_before_the_value_is_read(
     finally:
         keyring.set_keyring(before)
     assert answer.refusal == "unavailable"
-    assert "--key stored" in answer.document["error"]["hint"]
+    error = answer.document["error"]
+    assert error["message"] == "This system has no keyring."
+    assert "--key stored" in error["hint"] and "env:NAME" not in error["hint"], "a credential is in no variable"
 
 
 def test_what_cannot_be_read_or_typed_is_said(cli: Terminal) -> None:

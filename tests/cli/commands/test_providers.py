@@ -247,9 +247,9 @@ def test_doctor_says_which_keys_are_missing_and_never_one_that_is_there(
     document = cli.json("doctor")
     looked = {each["topic"]: each for each in document.data["findings"]}
     assert looked["provider second"]["level"] == "ok"
-    assert looked["provider second"]["message"].startswith("key at stored; ")
+    assert looked["provider second"]["message"].startswith("its key is encrypted in the database; ")
     assert (looked["provider gemini"]["level"], document.code) == ("problem", 1)
-    assert "wfe-mcp providers key gemini" in looked["provider gemini"]["message"]
+    assert looked["provider gemini"]["message"] == "no key in GEMINI_API_KEY; fix: wfe-mcp providers key gemini"
     assert looked["role reviewer"]["message"] == "second gpt-5.5"
     assert looked["role other"]["level"] == "problem"
     assert (looked["role third"]["level"], looked["role third"]["message"]) == ("note", "gone: not installed")

@@ -297,12 +297,13 @@ def _mcp_servers(invocation: Invocation) -> Iterator[HealthFinding]:
 def _providers(invocation: Invocation) -> Iterator[HealthFinding]:
     """The configured providers, and roles; the others need nothing."""
     from wfe_mcp.engine.models.providers import list_providers, roles
+    from wfe_mcp.engine.models.secrets import key_place
 
     lines = list_providers(invocation.engine)
     for line in lines:
         if line.layer == "built in" and not line.roles:
             continue
-        key = f"key at {line.key}; " if line.key else ""
+        key = f"its key {key_place(line.key)}; " if line.key else ""
         is_broken = bool(line.roles) and line.state in {"no key", "not installed"}
         level = "ok" if line.is_usable else "problem" if is_broken else "note"
         message = line.fault or f"{key}test: wfe-mcp providers test {line.name}"

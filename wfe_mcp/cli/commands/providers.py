@@ -166,6 +166,7 @@ def remove(invocation: Invocation, name: Name) -> None:
 def key(invocation: Invocation, name: Name, place: Place = "", key_fd: KeyFd = None) -> None:
     """Set the key of a provider, or where it is."""
     from wfe_mcp.engine.models.providers import give_key, line_of
+    from wfe_mcp.engine.models.secrets import key_place
 
     before = line_of(invocation.engine, name).key
     place = _checked_place(place or (before if before in {"keyring", "stored"} else "keyring"))
@@ -173,7 +174,7 @@ def key(invocation: Invocation, name: Name, place: Place = "", key_fd: KeyFd = N
     _render_line(
         invocation,
         give_key(invocation.engine, invocation.by, name, place, secret),
-        f"The key of provider {name} is at {place}.",
+        f"The key of provider {name} {key_place(place)}.",
     )
 
 

@@ -14,7 +14,7 @@ from wfe_mcp.core.model import By
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.models.connections import connection_of, needs_model
 from wfe_mcp.engine.models.roles import provider_names, provider_now
-from wfe_mcp.engine.models.secrets import forget_key, is_there, keep_key
+from wfe_mcp.engine.models.secrets import forget_key, is_there, keep_key, unread_key
 from wfe_mcp.resources import plugins
 from wfe_mcp.workspace.config.provider_kinds import ProviderKind, facts_of
 from wfe_mcp.workspace.config.provider_tables import FrozenProvider, ProviderSettings
@@ -69,7 +69,7 @@ class ProviderLine:
         faults: dict[ProviderState, str] = {
             "needs trust": "needs trust; fix: wfe-mcp trust",
             "disabled": f"disabled; fix: wfe-mcp providers enable {self.name}",
-            "no key": f"no key at {self.key}; fix: wfe-mcp providers key {self.name}",
+            "no key": f"{unread_key(self.key)}; fix: wfe-mcp providers key {self.name}",
             "not installed": f"program {self.missing} is not found; fix: install it",
         }
         return faults.get(self.state, "")

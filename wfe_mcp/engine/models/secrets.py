@@ -107,7 +107,7 @@ def forget_key(engine: Engine, by: By, provider: str, place: str) -> bool:
         return False
     import keyring
 
-    with _refusing_keyring():
+    with _refusing_keyring(provider):
         keyring.delete_password(_SERVICE, provider)
     with engine.store.tx() as tx:
         tx.settings_log.note("KeyTakenFromKeyring", f"keyring:{provider}", by, engine.clock())
@@ -118,7 +118,7 @@ def _look(engine: Engine, provider: str, place: str) -> str | None:
     if place == "keyring":
         import keyring  # 60 ms, and it may ask the desktop: only where a key is in it
 
-        with _refusing_keyring():
+        with _refusing_keyring(provider):
             return keyring.get_password(_SERVICE, provider)
     if place == "stored":
         with engine.store.read() as tx:
@@ -128,44 +128,51 @@ def _look(engine: Engine, provider: str, place: str) -> str | None:
     return engine.environment.get(place.removeprefix("env:"), "").strip() or None
 
 
-def _to_keyring(provider: str, key: str) -> None:
+def _to_keyring(name: str, key: str) -> None:
     import keyring  # 60 ms, and it may ask the desktop
 
-    with _refusing_keyring():
+    with _refusing_keyring(name):
         backend = keyring.get_keyring()
-        if backend.priority < 1:  # the library's own mark of what no one should use: files of plain text, no backend
-            raise Refused(
-                "unavailable", f"This system has no keyring that keeps a key safe (found: {backend.name}).", _NO_KEYRING
-            )
-        keyring.set_password(_SERVICE, provider, key)
-        if keyring.get_password(_SERVICE, provider) != key:
-            raise Refused("unavailable", f"The keyring did not keep the key ({backend.name}).", _NO_KEYRING)
+        if 0 < backend.priority < 1:  # the library's own mark of what no one should use: files of plain text
+            message = f"This system has no keyring that keeps a key safe: '{backend.name}' does not."
+            raise Refused("unavailable", message, _without_keyring(name))
+        keyring.set_password(_SERVICE, name, key)
+        if keyring.get_password(_SERVICE, name) != key:
+            raise Refused("unavailable", f"The keyring '{backend.name}' did not keep the key.", _without_keyring(name))
 
 
-_NO_KEYRING = (
-    "Unlock or install a keyring, or say --key stored: it is then encrypted in the database, its key file beside it. The key "
-    "of a provider may also be in a variable: --key env:NAME."
-)
+def _without_keyring(name: str) -> str:
+    """What to do where the keyring does not keep what it has under ``name``."""
+    variable = "" if name == _SEALING_KEY else ", or --key env:NAME if a variable has the key"
+    return (
+        f"Unlock or install a keyring. Or add --key stored, which encrypts it in the database and opens it by a key file beside "
+        f"that{variable}."
+    )
 
 
 def require_keyring() -> None:
     """Refuse ``unavailable`` where the keyring of this system cannot be read: before a person types what it cannot keep."""
     import keyring  # 60 ms, and it may ask the desktop
 
-    with _refusing_keyring():
+    with _refusing_keyring(_SEALING_KEY):
         keyring.get_password(_SERVICE, _SEALING_KEY)
 
 
 @contextmanager
-def _refusing_keyring() -> Generator[None]:
+def _refusing_keyring(name: str) -> Generator[None]:
+    from keyring.errors import NoKeyringError
+
+    hint = _without_keyring(name)
     try:
         yield
     except Refused:
         raise
+    except NoKeyringError:
+        raise Refused("unavailable", "This system has no keyring.", hint) from None
     except Exception as fault:  # a backend is a plug-in and may raise anything
         lines = without_hidden(str(fault)).strip().splitlines()
         why = f"{type(fault).__name__}: {lines[0]}" if lines else type(fault).__name__
-        raise Refused("unavailable", f"The keyring of this system cannot be used ({why:.200}).", _NO_KEYRING) from None
+        raise Refused("unavailable", f"The keyring of this system cannot be used ({why:.200}).", hint) from None
 
 
 _SEALING_KEY = "wfe-mcp/sealing-key"
@@ -176,7 +183,7 @@ def _fernet_of_keyring(*, make: bool = False) -> Fernet:
     import keyring  # 60 ms, and it may ask the desktop
     from cryptography.fernet import Fernet
 
-    with _refusing_keyring():
+    with _refusing_keyring(_SEALING_KEY):
         key = keyring.get_password(_SERVICE, _SEALING_KEY)
     if key is None and make:
         key = Fernet.generate_key().decode()
@@ -233,6 +240,18 @@ def _key_file() -> Path:
     return data_dir() / KEY_FILE
 
 
+def unread_key(place: str) -> str:
+    """That no key could be read at ``place``."""
+    where = {"keyring": "from the keyring of this system", "stored": "from the database"}
+    return f"no key can be read {where[place]}" if place in where else f"no key in {place.removeprefix('env:')}"
+
+
+def key_place(place: str) -> str:
+    """Where a key is, as the end of a sentence about it."""
+    where = {"keyring": "is in the keyring of this system", "stored": "is encrypted in the database"}
+    return where.get(place) or f"is read from the variable {place.removeprefix('env:')}"
+
+
 def _missing(place: str) -> str:
     where = {"keyring": "the keyring of this system holds none", "stored": "none is stored"}
     return where.get(place) or f"the variable {place.removeprefix('env:')} is not set"
@@ -240,8 +259,10 @@ def _missing(place: str) -> str:
 
 def _remedy(provider: str, place: str) -> str:
     if place.startswith("env:"):
-        return f"Set {place.removeprefix('env:')} where wfe-mcp starts, or keep a key: wfe-mcp providers key {provider}"
-    return f"Keep one: wfe-mcp providers key {provider}"
+        return (
+            f"Set {place.removeprefix('env:')} where wfe-mcp starts, or store a key: wfe-mcp providers key {provider}"
+        )
+    return f"Store one: wfe-mcp providers key {provider}"
 
 
 def _name(provider: str) -> str:
