@@ -1,9 +1,9 @@
-"""``wfe-mcp project move`` of a project that is named by the folder above it."""
+"""``wfe-mcp project move`` of a project that is named by the folder above it, or to a folder with a project of its own."""
 
 import pytest
 
-from tests.cli.commands.test_project import renamed
-from tests.cli.scene import PIN, Terminal
+from tests.cli.commands.test_project import committed, renamed
+from tests.cli.scene import HUMAN, PIN, Terminal, phase, template
 
 pytestmark = pytest.mark.usefixtures("in_git")
 
@@ -47,3 +47,17 @@ def test_a_folder_above_that_was_moved_takes_its_project_along_and_of_several_on
         refused = cli.json("project", *command, "--yes", pin=PIN).document["error"]
         assert refused["message"] == f"2 projects are in {str(after)!r}."
         assert refused["hint"] == f"Name the folder of one: {after / 'shop'} or {after / 'site'}"
+
+
+def test_the_name_that_a_person_gave_stays_where_another_project_was_begun_in_the_new_folder(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed(cli)
+    cli.save(template("asks", phase("draft", HUMAN)))
+    cli.submit_work(cli.start("asks"), "draft")
+    assert cli("project", "rename", ".", "The shop").code == 0
+    old = renamed(cli, monkeypatch)
+    assert cli("project", "add", ".").code == 0
+    assert cli("project", "move", str(old), "--yes", pin=PIN).code == 0
+    assert "The shop" in cli("list", "--all").out
+    assert "The shop" in cli("inbox").out

@@ -42,9 +42,9 @@ def inbox(invocation: Invocation) -> None:
 
     def render(screen: Screen) -> None:
         screen.line(summary, "bold")
-        _table(
-            invocation, screen, lines, folder_names(projects, {project.root: project.name or "" for project in known})
-        )
+        # A project that was begun where this one was moved to is forgotten, and has the same folder.
+        names = {project.root: project.name or "" for project in known if project.forgotten_at is None}
+        _table(invocation, screen, lines, folder_names(projects, names))
 
     invocation.answer(summary, render, view=view)
     show_news(invocation, [project.id for project in known])
