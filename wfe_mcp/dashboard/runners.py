@@ -46,6 +46,8 @@ def runner_routes(access: Access) -> list[Route]:
         token = await run_in_threadpool(_runner, access, request)
         asked = await _read(request, Claim, _SMALL_BYTES)
         end = anyio.current_time() + asked.wait_s
+        # Once: a question that outlives its runner says nothing about the one that was started in its place.
+        await run_in_threadpool(runners.meet, access.own_engine, token, asked)
         while True:
             task = await run_in_threadpool(_next_task, access, token, asked)
             if task is not None or access.is_ending or anyio.current_time() >= end or await request.is_disconnected():
@@ -143,7 +145,6 @@ def _engines(access: Access, token: Token) -> list[Engine]:
 
 
 def _next_task(access: Access, token: Token, claim: Claim) -> Task | None:
-    runners.meet(access.own_engine, token, claim)
     for engine in _engines(access, token):
         access.workers.work(engine)
         if (task := runners.next_task(engine, token, claim)) is not None:

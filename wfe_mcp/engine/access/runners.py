@@ -34,7 +34,8 @@ PINNED = "RunnerKeyPinned"
 OWNER = "runner:"
 """Before its name, the holder of a job."""
 SEEN_S = 60
-"""A runner that has not asked for work for longer than that is not counted on."""
+"""A runner that has neither asked for work nor worked for longer than that is not counted on."""
+_NOTED_EVERY = timedelta(seconds=SEEN_S / 3)
 _KEY_ROW = "runner-key:"
 _CLAIM_ROW = f"{USED}job:"
 _SEEN_ROW = f"{USED}runner:"
@@ -57,7 +58,7 @@ class RunnerClaim:
 
 @dataclass(frozen=True, slots=True)
 class SeenRunner:
-    """A runner that asked for work."""
+    """A runner that asked for work, or works."""
 
     name: str
     labels: frozenset[str]
@@ -160,13 +161,20 @@ def note_seen(engine: Engine, token: Token, labels: Iterable[str]) -> None:
     with engine.store.read() as tx:
         kept = json.loads(tx.secrets.get(_SEEN_ROW + token.name) or "{}")
     is_news = kept.get("labels") != sorted(labels) or kept.get("project") != token.project
-    if is_news or now - datetime.fromisoformat(kept["at"]) > timedelta(seconds=SEEN_S / 3):
+    if is_news or now - datetime.fromisoformat(kept["at"]) > _NOTED_EVERY:
         with engine.store.tx() as tx:
             tx.secrets.note_use(_SEEN_ROW + token.name, value, now)
 
 
+def note_alive(tx: Tx, runner: str, now: datetime) -> None:
+    """Keep that this runner works on a check: it will ask for the next one."""
+    kept = json.loads(tx.secrets.get(_SEEN_ROW + runner) or "{}")
+    if kept and now - datetime.fromisoformat(kept["at"]) > _NOTED_EVERY:
+        tx.secrets.note_use(_SEEN_ROW + runner, json.dumps(kept | {"at": now.isoformat()}, sort_keys=True), now)
+
+
 def seen_runners(engine: Engine, tx: Tx) -> list[SeenRunner]:
-    """The runners that asked for work within ``SEEN_S``."""
+    """The runners that asked for work, or worked, within ``SEEN_S``."""
     since = engine.clock() - timedelta(seconds=SEEN_S)
     rows = (
         (name.removeprefix(_SEEN_ROW), json.loads(kept)) for name, kept in tx.secrets.with_prefix(_SEEN_ROW).items()

@@ -149,6 +149,7 @@ def heartbeat(engine: Engine, text: str, job_id: str, beat: Heartbeat) -> Pulse:
         until = engine.clock() + timedelta(seconds=beat.lease_s)
         if job.cancel_requested or not tx.jobs.heartbeat(job.id, claim.fence, until):
             return Pulse(cancel=True)
+        access.note_alive(tx, claim.runner, engine.clock())
         if beat.tail and beat.tail != (job.result or {}).get("text"):
             tx.jobs.show(job.id, claim.fence, beat.tail)
     return Pulse(cancel=False)
