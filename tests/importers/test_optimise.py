@@ -115,6 +115,13 @@ def test_tiny_neighbouring_milestones_become_one() -> None:
 
 
 @pytest.mark.requirement("S3-08")
+def test_tiny_milestones_of_more_subjects_than_the_score_allows_in_one_stay_apart() -> None:
+    text = "## M1 - Lines\nTasks:\n- Add count_lines\nAcceptance: a b\n- Count an empty text\nAcceptance: a c\n"
+    text += "## M2 - Words\nTasks:\n- Add longest\nAcceptance: a d\n"
+    assert optimise_plan(read_milestones(text).plan).changes == []
+
+
+@pytest.mark.requirement("S3-08")
 def test_tasks_that_wait_for_each_other_keep_their_order() -> None:
     text = "## M1 - A\nTasks:\n- Use the archive twice\nAcceptance: a b\nConflict: a\nDepends: TASK-001"
     assert titles(optimise_plan(read_milestones(text).plan).plan) == [["Use the archive twice"]]

@@ -14,7 +14,7 @@ from dataclasses import field
 from typing import Any, Literal
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.importers.quality import MOST_DOMAINS, MOST_TASKS, RULES, domains_of, is_vague, order_of
+from wfe_mcp.importers.quality import MOST_DOMAINS, MOST_TASKS, RULES, domain_of, domains_of, is_vague, order_of
 
 Shape = Literal["commit_shaped", "checklist_substep", "vague"]
 
@@ -158,7 +158,8 @@ def _join_tiny_milestones(milestones: list[dict[str, Any]], proposal: OptimisedP
 def _tiny(tasks: list[dict[str, Any]]) -> bool:
     scopes = {scope for task in tasks for scope in task["conflict_scopes"]}
     domains = {domain for task in tasks for domain in domains_of(task["title"])}
-    return len(tasks) <= JOIN_TASKS and len(scopes) <= JOIN_SCOPES and len(domains) <= MOST_DOMAINS
+    subjects = {domain_of(task) for task in tasks} - {""}  # as the score counts, which a proposal must not lower
+    return len(tasks) <= JOIN_TASKS and len(scopes) <= JOIN_SCOPES and max(len(domains), len(subjects)) <= MOST_DOMAINS
 
 
 def as_markdown(plan: dict[str, Any]) -> str:

@@ -129,7 +129,7 @@ def domains_of(title: str) -> set[str]:
     return {domain for domain, known in _DOMAINS.items() if words & set(known)}
 
 
-def _domain(task: Mapping[str, Any]) -> str:
+def domain_of(task: Mapping[str, Any]) -> str:
     """What a task is about: the top folder of its first conflict scope, else the first word that says a subject."""
     scopes: list[str] = task["conflict_scopes"]
     if scopes and (scope := scopes[0].replace("\\", "/").strip("/")):
@@ -157,7 +157,7 @@ def _milestone_weaknesses(milestone: Mapping[str, Any], line: int, lines: Mappin
         yield from task_weaknesses(task, lines[task["id"]])
         if not task["conflict_scopes"]:
             yield weakness("no_scope", f"task {task['title']!r} names no conflict scope", lines[task["id"]])
-    domains = sorted({domain for task in tasks if (domain := _domain(task))})
+    domains = sorted({domain for task in tasks if (domain := domain_of(task))})
     if len(domains) > MOST_DOMAINS:
         yield weakness("mixed_domains", f"milestone {name} mixes {', '.join(domains)}", line)
     orders = [order_of(task["title"]) for task in tasks]
