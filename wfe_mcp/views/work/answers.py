@@ -98,20 +98,25 @@ def items_answer(
 def next_items(engine: Engine) -> Envelope:
     """What can be started now, best first, and the call that starts it."""
     with engine.store.read() as tx:
-        items, _ = startable(open_items(engine, tx))
+        items, waiting = startable(open_items(engine, tx))
         lines = item_lines(tx, engine.project_id, items[:_SHOWN])
-        waiting = tx.items.counts(engine.project_id)
-    view = ItemList(items=tuple(lines), counts={str(name): count for name, count in sorted(waiting.items())})
+        counts = tx.items.counts(engine.project_id)
+    view = ItemList(items=tuple(lines), counts={str(name): count for name, count in sorted(counts.items())})
     moves = tuple(_starts(line.id) for line in lines[:2])
     if not lines:
-        planned = waiting.get(ItemStatus.PLANNED, 0)
+        planned = counts.get(ItemStatus.PLANNED, 0)
         more = (
             Next("work", {"action": "list", "status": "planned"}, why="make one ready")
             if planned
             else Next("work", {"action": "list"})
         )
-        why = f": none is ready, and {planned} planned" if planned and not waiting.get(ItemStatus.READY) else ""
-        return Envelope(True, summary=f"No work item can be started now{why}.", next=(more,), view=view)
+        why = f": none is ready, and {planned} planned." if planned and not counts.get(ItemStatus.READY) else "."
+        if waiting:
+            reason, _ = next(iter(waiting.values()))
+            others = len(waiting) - 1
+            also = f" {plural(others, 'more ready item')} {'waits' if others == 1 else 'wait'}, too." if others else ""
+            why = f": {reason}{also}"
+        return Envelope(True, summary=f"No work item can be started now{why}", next=(more,), view=view)
     return Envelope(True, summary=f"Next: {lines[0].id} {lines[0].title!r}", next=moves, view=_fitting(view))
 
 
