@@ -10,6 +10,7 @@ import pytest
 from tests.cli.delivered import Delivery, delivered, forge_signature, git, move_bundle
 from tests.cli.scene import Terminal
 from wfe_mcp.delivery.attestations.ref import REF
+from wfe_mcp.engine.integrity.branch_verification import FETCH
 
 
 @pytest.fixture
@@ -58,6 +59,19 @@ def test_the_text_names_each_commit_and_its_problem(delivery: Delivery) -> None:
     assert f"  {delivery.commit[:12]} Write one = 1: {delivery.first} sign, attempt 1, by ada" in found.out
     assert f"  {commit[:12]} Write app.py: its files (tree " in found.out
     assert "[proof_missing]" in found.out
+
+
+def test_a_clone_whose_attestations_are_older_than_the_branch_is_told_to_fetch_them(delivery: Delivery) -> None:
+    there = delivery.clone()
+    delivery.approve("two = 2\n")
+    delivery.push()
+    git(there, "pull", "-q", "origin", "main")
+    verify = ("--project", str(there), "verify", "--branch", "main")
+    behind = delivery.cli(*verify)
+    assert behind.code == 1
+    assert f"Next: The remote may have newer attestations: {FETCH}; then verify again." in behind.err
+    git(there, "fetch", "-q", "origin", f"+{REF}:refs/remotes/origin/wfe/attestations")
+    assert delivery.cli(*verify).code == 0
 
 
 def test_a_branch_that_names_no_approver_says_how_one_is_named(cli: Terminal) -> None:

@@ -309,17 +309,22 @@ def _show_approvals(screen: Screen, summary: str, data: dict[str, Any]) -> None:
 
 
 _UNPROVEN = "Have these files approved and attest them, or revert the commit."
+_MAY_BE_OLD = "The remote may have newer attestations: {fetch}; then verify again. If it says the same: "
 _NO_APPROVERS = "Name one: wfe-mcp approvers add NAME --key mine; then commit .wfe/approvers.json."
 
 
 def verify_branch(invocation: Invocation, branch: str, since: str) -> None:
     """Report which commits of a branch an approver decided on; exit code 1 names each that has no proof."""
-    from wfe_mcp.engine.integrity.branch_verification import verify_branch
+    from wfe_mcp.delivery.attestations.ref import has_copies
+    from wfe_mcp.engine.integrity.branch_verification import FETCH, verify_branch
 
     report = verify_branch(invocation.project.root, branch, since)
     summary, data = summary_of(report), branch_view(report)
     codes = {finding.code for finding in report.findings}
-    error = _error(summary, report.findings, _NO_APPROVERS if "approvers_missing" in codes else _UNPROVEN)
+    hint = _NO_APPROVERS if "approvers_missing" in codes else _UNPROVEN
+    if "proof_missing" in codes and hint is _UNPROVEN and has_copies(invocation.project.root):
+        hint = f"{_MAY_BE_OLD.format(fetch=FETCH)}{hint[0].lower()}{hint[1:]}"
+    error = _error(summary, report.findings, hint)
     _answer(invocation, _show_branch, summary, data, error)
 
 

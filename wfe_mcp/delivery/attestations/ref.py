@@ -62,6 +62,11 @@ def bundles(root: Path) -> dict[str, list[bytes]] | None:
     return raw_by_tree
 
 
+def has_copies(root: Path) -> bool:
+    """Whether ``bundles`` reads what was fetched from a remote, which may have more by now."""
+    return bool(text_of(run_git(root, "for-each-ref", "--count=1", _COPIES)))
+
+
 def _extend_tree(root: Path, given: Mapping[str, bytes], others: Sequence[str], at: datetime) -> str:
     repo = require_repository(root)
 
