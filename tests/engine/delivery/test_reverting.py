@@ -165,6 +165,24 @@ def test_later_commits_at_the_same_places_are_named_and_no_run_begins(scene: Sce
     assert "run.revert" not in [one.kind for one in operations(scene, run)]
 
 
+def test_where_the_base_here_and_on_the_remote_have_both_gone_on_it_says_how_to_go_on(scene: Scene) -> None:
+    remote = delivered(scene)
+    run, _ = merged(scene)
+    newer(scene, remote)
+    (scene.root / "mine.txt").write_text("mine\n")
+    scene.git("add", "mine.txt")
+    scene.git("commit", "-q", "-m", "Mine")
+    no = refused(reverted, scene, run)
+    assert no.code == "conflict"
+    assert no.message.endswith(
+        "have both gone on. Bring them together on 'main': git pull --no-rebase origin main; push it; then try again."
+    )
+    assert no.hint == f"When that is done: wfe-mcp undo {run} --delivery"
+    scene.git("pull", "-q", "--no-rebase", "origin", "main")
+    scene.git("push", "-q", "origin", "main")
+    played(scene, reverted(scene, run))
+
+
 def test_a_merge_at_a_forge_is_reverted_by_a_pull_request(scene: Scene) -> None:
     with at_forge(scene) as forge:
         run, _ = merged(scene, BRANCH, COMMIT, PUSH, OPEN, MERGE_IT, CLEAN)

@@ -191,8 +191,8 @@ def newest_base(place: DeliveryPlace, base: str, there: str | None = None) -> st
     if not here or is_ancestor(place.root, here, there):
         return there
     raise DeliveryFault(
-        f"'{base}' here ({here[:12]}) and on {place.settings.remote} ({there[:12]}) have both gone on. Bring them together, "
-        "then retry the phase.",
+        f"'{base}' here ({here[:12]}) and on {place.settings.remote} ({there[:12]}) have both gone on. Bring them together on "
+        f"'{base}': git pull --no-rebase {place.settings.remote} {base}; push it; then try again.",
         "conflict",
     )
 

@@ -58,7 +58,8 @@ def start_revert(engine: Engine, by: By, run: str, beside: Callable[[Path], Engi
     except NotDelivered as reason:
         raise Refused("unavailable", f"Nothing is delivered here: {reason}.", "Set [delivery] mode.", run=run) from None
     except DeliveryFault as fault:
-        raise Refused("conflict", str(fault), f"wfe-mcp show {record_of.id}", run=record_of.id) from None
+        hint = f"When that is done: wfe-mcp undo {record_of.id} --delivery"
+        raise Refused("conflict", str(fault), hint, run=record_of.id) from None
     if is_new:
         target = {"base": place.settings.base, "sha": merged}
         record(
