@@ -152,9 +152,9 @@ def push(remote: Remote, refs: Mapping[str, str], expected: str | None = None) -
             "conflict",
         )
     if git_word.startswith("[remote rejected]"):
-        output = _output(remote, done.stderr)
+        output = _said_there(remote, done.stderr)
         raise DeliveryFault(
-            f"{remote.name} ({remote.shown}) does not take '{branch}': {git_word}. {output} Nothing was pushed. Deliver through a pull "
+            f"{remote.name} ({remote.shown}) does not take '{branch}': {git_word}. {output}Nothing was pushed. Deliver through a pull "
             "request ([delivery] mode), or have the rule of the branch changed, then retry the phase.",
             "protected" if _PROTECTED.search(git_word + output) else "conflict",
         )
@@ -226,6 +226,13 @@ def _fault(remote: Remote, cannot: str, stderr: bytes) -> DeliveryFault:
     elif _MISSING.search(output):
         blocker, remedy = "no_remote", f"Correct its address: git remote set-url {remote.name} ADDRESS"
     return DeliveryFault(f"{remote.name} ({remote.shown}) {cannot}: {output}. {remedy}; then retry the phase.", blocker)
+
+
+def _said_there(remote: Remote, stderr: bytes) -> str:
+    """What the remote itself said, as a sentence: what git adds says only that the push failed."""
+    lines = [line for line in stderr.splitlines() if line.startswith(b"remote:") and line != b"remote:"]
+    text = _output(remote, b"\n".join(lines))
+    return f"{text.rstrip('.')}. " if text else ""
 
 
 def _output(remote: Remote, stderr: bytes) -> str:
