@@ -44,6 +44,10 @@ AT_AN_AGENT = {
     "wfe-mcp work edit W-4 --status done": "wfe-mcp work edit W-4 --status done",
     "wfe-mcp work edit W-4 --status ready": "work(action='change', id='W-4', status='ready')",
     "wfe-mcp work edit W-4 --scope PATH; then": "work(action='change', id='W-4', item={'scopes': [PATH]}); then",
+    "wfe-mcp work edit W-4 --scope app.py --scope 'a b'; then": (
+        "work(action='change', id='W-4', item={'scopes': ['app.py', 'a b']}); then"
+    ),
+    "wfe-mcp work edit W-4 --scope app.py --scope PATH --body x": "wfe-mcp work edit W-4 --scope app.py --scope PATH --body x",
     "wfe-mcp decision add TITLE": "work(action='add', kind='decision', item={'title': TITLE})",
     "There is none yet: wfe-mcp work add TITLE": "There is none yet: work(action='add', item={'title': TITLE})",
     "wfe-mcp work add TITLE --kind milestone": "wfe-mcp work add TITLE --kind milestone",

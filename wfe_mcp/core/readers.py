@@ -12,6 +12,7 @@ Look at it: wfe-mcp work show W-4                      Look at it: work(action='
 """
 
 import re
+import shlex
 
 _RUN = re.compile(r"\b[Aa]sk the user to run(?: this)?(?: in a terminal of their own)?: ")
 _DO = re.compile(r"\b([Aa])sk the user to ([^.;\n]*(?:\.(?! |$)[^.;\n]*)*)", re.MULTILINE)
@@ -36,7 +37,6 @@ _WORK = (
     (r"work block (W-\d+) REASON\b", r"'change', id='\1', status='blocked', item={'reason': REASON}"),
     (r"work edit (W-\d+) --status ready\b", r"'change', id='\1', status='ready'"),
     (r"work edit (W-\d+) --fill\b", r"'change', id='\1', item={'fill': true}"),
-    (r"work edit (W-\d+) --scope PATH\b", r"'change', id='\1', item={'scopes': [PATH]}"),
     (
         r"work edit (W-\d+) --body TEXT --criterion TEXT\b",
         r"'change', id='\1', item={'body': TEXT, 'criteria': [TEXT]}",
@@ -57,13 +57,21 @@ _CALLS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     )
 )
 """A command and its call. With a further option it is the user's."""
+_SCOPE = r"""(?: --scope (?:'[^']*'|"[^"]*"|[^\s;'"])+)"""
+_SCOPES = re.compile(rf"\bwfe-mcp work edit (W-\d+)({_SCOPE}+)(?![^\s;])(?! --)")
 
 
 def for_agent(text: str) -> str:
     """``text``, which was written for a person, as an agent reads it: with a call where it has one."""
     for command, call in _CALLS:
         text = command.sub(call, text)
-    return text
+    return _SCOPES.sub(_with_scopes, text)
+
+
+def _with_scopes(match: re.Match[str]) -> str:
+    paths = shlex.split(match[2])[1::2]
+    listed = ", ".join(path if path == "PATH" else repr(path) for path in paths)
+    return f"work(action='change', id='{match[1]}', item={{'scopes': [{listed}]}})"
 
 
 def by_own_pin(command: str, *, at_cli: bool) -> str:

@@ -58,7 +58,10 @@ def test_a_file_outside_the_scopes_of_the_item_waits_for_a_person_who_widens_the
     fault = results(scene, run)["commit"]
     assert f"Files outside the paths of {item} changed: 'docs/b.md'." in fault
     assert rows(scene, run, "ship")["commit"].output == {"blocker": "scopes"}
-    change_item(scene.engine, HUMAN, item, {"scopes": ["app.py", "docs"]})
+    assert (
+        f"Add their paths: wfe-mcp work edit {item} --scope app.py --scope docs/b.md; then retry this phase." in fault
+    )
+    change_item(scene.engine, HUMAN, item, {"scopes": ["app.py", "docs/b.md"]})
     reopen(scene, run, "ship")
     assert scene.git("log", "-1", "--format=%B").strip() == (
         f"Two!\n\nValue is two.\n\nWfe-Run: {run}\nWfe-Item: {item}"
@@ -70,7 +73,8 @@ def test_what_is_taken_out_after_the_commit_was_held_needs_no_other_change(scene
     delivered(scene)
     item, run = worked_item(scene, ["app.py"], {}, [CHANGED])
     fault = results(scene, run)["commit"]
-    assert f"wfe-mcp work edit {item} --scope PATH; then retry this phase. Or take them out, and retry 'build'" in fault
+    kept = f"wfe-mcp work edit {item} --scope app.py --scope docs/b.md; then retry this phase."
+    assert f"{kept} Or take them out, and retry 'build'." in fault
     (scene.root / "docs" / "b.md").unlink()
     reopen(scene, run, "ship")
     assert "The working folder is not what was approved: 'docs/b.md'." in results(scene, run)["commit"]
@@ -136,7 +140,7 @@ def test_a_stop_names_its_code_and_what_to_do_next_however_many_files_it_is_abou
     assert stop.startswith(
         "ship failed (Step 'commit' (builtin git.commit) failed [scopes]: Files outside the paths of "
     )
-    assert f"wfe-mcp work edit {item} --scope PATH; then retry this phase." in stop
+    assert f"wfe-mcp work edit {item} --scope app.py --scope PATH; then retry this phase." in stop
     (commit,) = (step for each in whole.phases for step in each.steps if step.error)
     assert "and 296 more" in commit.error
 

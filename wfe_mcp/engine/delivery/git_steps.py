@@ -28,12 +28,17 @@ from wfe_mcp.workspace.files.paths import match_globs, readable
 from wfe_mcp.workspace.git.repository import branch as current_branch, changes, commit_message, head, is_ancestor
 from wfe_mcp.workspace.git.stored_form import touched_paths
 from wfe_mcp.workspace.git.working_tree import parts_of
+from wfe_mcp.workspace.system.shell_words import shell_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from wfe_mcp.core.items import Item
     from wfe_mcp.jobs.job_context import JobContext
     from wfe_mcp.workflow.model.delivery import GitBranch, GitCommit, GitPush
+
+_NAMED = 3
+"""How many paths a command names: a longer message loses its middle where several are shown."""
 
 
 def make_branch(place: DeliveryPlace, call: StepCall, _context: JobContext, params: GitBranch) -> Mapping[str, Any]:
@@ -135,9 +140,8 @@ def make_commit(place: DeliveryPlace, call: StepCall, _context: JobContext, para
     outside = _outside(place, planned.changed)
     if outside and params.scopes == "hold" and place.item is not None:
         raise DeliveryFault(
-            f"Files outside the paths of {place.item.id} changed: {commits.list_paths(outside)}. Add their paths: wfe-mcp work edit "
-            f"{place.item.id} --scope PATH; then retry this phase. Or take them out, and retry {approved.phase!r}, whose gates then "
-            "judge the files without them.",
+            f"Files outside the paths of {place.item.id} changed: {commits.list_paths(outside)}. Add their paths: "
+            f"{_widening(place.item, outside)}; then retry this phase. Or take them out, and retry {approved.phase!r}.",
             "scopes",
         )
     facts = {"tree": tree, "approved": files["tree"], "files": len(planned.changed), **_left_out(planned)}
@@ -298,6 +302,13 @@ def _outside(place: DeliveryPlace, changed: tuple[str, ...]) -> list[str]:
     """The changed files that no scope of the run's item covers; none where it has no scopes."""
     scopes = place.item.scopes if place.item else ()
     return [path for path in changed if not match_globs(path, scopes)] if scopes else []
+
+
+def _widening(item: Item, outside: list[str]) -> str:
+    """The command that gives the item the paths that it has and those ``outside``: --scope replaces all."""
+    more = outside if len(outside) <= _NAMED and all(path == readable(path) for path in outside) else ["PATH"]
+    words = (word for path in (*item.scopes, *more) for word in ("--scope", path))
+    return f"wfe-mcp work edit {item.id} {shell_line(words)}"
 
 
 def _left_out(planned: commits.PlannedCommit) -> dict[str, Any]:
