@@ -204,11 +204,13 @@ Every line has one of these forms; any other line is an error.
     Tasks:
     - Title of the task: a verb and what will be there
       Acceptance: something that can be checked; repeat the line for more
-      Conflict: area, area
+      Conflict: path, path
       Depends: TASK-001, or none; without this line the task follows the one before
 
 A milestone becomes a branch, a task one commit. Tasks are numbered TASK-001, TASK-002 … over the whole file.
 Prefer two to four tasks in a milestone. What is set up comes before what uses it.
+Conflict names the files and folders that the task changes, its tests too, * allowed: src/export/**, tests/test_export*.
+Where the server commits, a change of any other file waits for the user.
 
 ## The score: 100, and each of these costs
 

@@ -84,6 +84,7 @@ def test_prompt_has_the_goal_the_context_the_format_and_every_rule(written: Term
         *(r.meaning for r in RULES.values()),
     ):
         assert part in answer.out
+    assert "Conflict names the files and folders that the task changes, its tests too" in answer.out
     assert "## The project" not in written.json("plan", "prompt", "Archives").data["prompt"]
 
 
