@@ -28,6 +28,7 @@ _OTHERS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\bcall status\b"), "run wfe-mcp status"),
     (re.compile(r": follow next\.(?=\s|\Z)"), "."),  # the commands that come next are below
 )
+_PROGRAM = r"\bwfe-mcp"
 _CASE = re.compile(r"\b(?:Ask|Tell) the user: ([a-z])")
 
 
@@ -58,7 +59,7 @@ _CALLS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )
 """A command and its call. With a further option it is the user's."""
 _SCOPE = r"""(?: --scope (?:'[^']*'|"[^"]*"|[^\s;'"])+)"""
-_SCOPES = re.compile(rf"\bwfe-mcp work edit (W-\d+)({_SCOPE}+)(?![^\s;])(?! --)")
+_SCOPES = re.compile(rf"{_PROGRAM} work edit (W-\d+)({_SCOPE}+)(?![^\s;])(?! --)")
 
 
 def for_agent(text: str) -> str:

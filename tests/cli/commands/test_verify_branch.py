@@ -61,7 +61,7 @@ def test_the_text_names_each_commit_and_its_problem(delivery: Delivery) -> None:
     assert "[proof_missing]" in found.out
 
 
-def test_a_clone_whose_attestations_are_older_than_the_branch_is_told_to_fetch_them(delivery: Delivery) -> None:
+def test_a_clone_whose_attestations_are_older_than_the_branch_says_how_to_fetch_them(delivery: Delivery) -> None:
     there = delivery.clone()
     delivery.approve("two = 2\n")
     delivery.push()

@@ -299,3 +299,12 @@ def test_the_work_of_another_tool_becomes_items_once(cli: Terminal, name: str) -
     finished = cli.json("work", "import", name, "--finished", pin=PIN).data
     assert {each["status"] for each in finished["added"]} == {"done"}
     assert cli.json("verify").code == 0
+
+
+def test_where_ready_items_wait_it_is_said_for_what(cli: Terminal) -> None:
+    imported(cli, PLAN)
+    cli("work", "edit", "W-5", "--status", "ready")
+    why = "No work item can be started now: W-5 waits for W-1, which W-4 needs."
+    assert cli("work", "next").out == f"{why}\n"
+    cli("work", "edit", "W-6", "--status", "ready")
+    assert cli("work", "next").out == f"{why} 1 more ready item waits, too.\n"

@@ -165,7 +165,7 @@ def test_later_commits_at_the_same_places_are_named_and_no_run_begins(scene: Sce
     assert "run.revert" not in [one.kind for one in operations(scene, run)]
 
 
-def test_where_the_base_here_and_on_the_remote_have_both_gone_on_it_says_how_to_go_on(scene: Scene) -> None:
+def test_where_the_base_here_and_on_the_remote_have_both_moved_it_says_how_to_continue(scene: Scene) -> None:
     remote = delivered(scene)
     run, _ = merged(scene)
     newer(scene, remote)
