@@ -19,7 +19,7 @@ Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import field
 from pathlib import Path
 from typing import NamedTuple
@@ -29,16 +29,14 @@ from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Signature
-from wfe_mcp.core.texts import clean
 from wfe_mcp.delivery.attestations import ref
+from wfe_mcp.delivery.attestations.branch_line import BranchCommit, BranchLines
 from wfe_mcp.delivery.attestations.envelope import OpenedEnvelope, open_envelope
-from wfe_mcp.delivery.attestations.files import files_tree
 from wfe_mcp.delivery.attestations.statement import DECISION
 from wfe_mcp.engine.approvals.approvers import APPROVERS, ApproverKey, PinnedChain, chain_of, person_named
 from wfe_mcp.engine.approvals.proof_files import people_of
 from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
-from wfe_mcp.workspace.git.batch import read_objects
 from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
 from wfe_mcp.workspace.git.repository import commit_meant
 from wfe_mcp.workspace.git.working_tree import parts_of
@@ -74,16 +72,6 @@ class Decision(NamedTuple):
 
 
 _Signed = tuple[Decision, ApproverKey]
-
-
-class BranchCommit(NamedTuple):
-    """A commit of the line. ``tree``: of its files without ``.wfe/``; ``approvers``: the bytes of its file, if it has one."""
-
-    id: str
-    parents: tuple[str, ...]
-    subject: str
-    tree: str
-    approvers: bytes | None
 
 
 class ProvenCommit(NamedTuple):
@@ -128,17 +116,27 @@ def verify_branch(root: Path, branch: str, since: str = "") -> VerifiedBranch:
             "The history of this clone is cut off, so the first approvers of the branch cannot be read.",
             "Fetch all of it (git fetch --unshallow; in CI: fetch-depth: 0), or name a commit to trust: --since COMMIT.",
         )
-    line = list(_line(root, repo.prefix, repo.hash_name, top))
+    lines = BranchLines(root, repo, APPROVERS, _names_approvers)
+    line = lines.by_first_parents(top)
+    longer = line if start else lines.with_merged_approvers(line)
+    first = lines.first_named(longer)
     attested = ref.bundles(root)
     walk = _Walk(VerifiedBranch(branch), attested or {})
-    if attested is None:
-        message = f"this clone has none, so nothing is proven; fetch them: {FETCH}; where the remote has none, push them from the project: {PUSH}"
-        walk.found.findings.append(Discrepancy("attestations_missing", ref.REF, message))
     if start and all(commit.id != start for commit in line):
         message = f"{since} is not a commit of this branch any more: its history was replaced"
         walk.found.findings.append(Discrepancy("branch_rewritten", branch, message))
         start = text_of(run_git(root, "merge-base", start, top, ok=None))
-    walk.through(line, start)
+    walk.through(longer, start)
+    if longer is not line and not walk.has_decided({*longer} - {*line}):
+        walk = _Walk(VerifiedBranch(branch), attested or {})
+        walk.through(line, start)
+        if first is not None:
+            walk.found.notes.append(_merged_note(first))
+    if first is not None and not start:
+        walk.found.findings[:0] = _named_elsewhere(first, [*lines.named_elsewhere(longer)])
+    if attested is None:
+        message = f"this clone has none, so nothing is proven; fetch them: {FETCH}; where the remote has none, push them from the project: {PUSH}"
+        walk.found.findings.insert(0, Discrepancy("attestations_missing", ref.REF, message))
     if repo.prefix:
         walk.found.findings += _outside(root, repo.prefix, walk.judged)
     return walk.found
@@ -230,6 +228,10 @@ class _Walk:
             message = f"no commit of this branch has {APPROVERS}, so no one is named who could approve"
             self.found.findings.append(Discrepancy("approvers_missing", self.found.branch, message))
 
+    def has_decided(self, commits: Set[BranchCommit]) -> bool:
+        """Whether a decision accounts for one of ``commits``."""
+        return any(commit in commits for _, _, commit in self._used.values())
+
     def _account(self, commit: BranchCommit, *, is_judged: bool) -> bool:
         """Use a decision for ``commit``; where there is none and it is judged, say why."""
         decisions = [
@@ -313,10 +315,10 @@ class _Walk:
             if by is not None and commit.id in judged:
                 self.found.proven[:] = [proof for proof in self.found.proven if proof.commit != commit.id]
                 why = f"{by.kind} of {by.phase}, attempt {by.attempt} ({by.at}) replaced the approval of these files"
-                yield Discrepancy("proof_replaced", _place(commit), why, by.run)
+                yield Discrepancy("proof_replaced", commit.place, why, by.run)
 
     def _add(self, code: str, commit: BranchCommit, message: str, run: str = "") -> None:
-        self.found.findings.append(Discrepancy(code, _place(commit), message, run))
+        self.found.findings.append(Discrepancy(code, commit.place, message, run))
 
 
 def _people(decision: Decision, signed: Iterable[_Signed]) -> set[str]:
@@ -332,14 +334,33 @@ def _together(decision: Decision, other: Decision) -> bool:
     )
 
 
+def _names_approvers(raw: bytes) -> bool:
+    try:
+        return bool(chain_of(raw).changes)
+    except Refused:
+        return False
+
+
+def _merged_note(first: BranchCommit) -> str:
+    """Where the approvers of a merge come from, which no one decided on."""
+    return f"{first.place} named them first, in what was merged there; nothing that was decided since is on that line."
+
+
+def _named_elsewhere(first: BranchCommit, commits: Sequence[str]) -> Iterator[Discrepancy]:
+    """That the line may be another one than the branch was: its history has approvers that are not its own."""
+    if commits:
+        named = ", ".join(commit[:12] for commit in commits[:_MOST_NAMED])
+        message = (
+            f"the first approvers of this line are not the first of its history: {named} named some too, beside it. Look which of "
+            "them the branch was, and name a commit of it that you know: --since COMMIT"
+        )
+        yield Discrepancy("branch_rewritten", first.place, message)
+
+
 def _proven(
     commit: BranchCommit, decision: Decision | None, key: ApproverKey | None, statements: Mapping[str, int]
 ) -> ProvenCommit:
     return ProvenCommit(commit.id, commit.subject, commit.tree, decision, key, statements.get(commit.tree, 0))
-
-
-def _place(commit: BranchCommit) -> str:
-    return f"{commit.id[:12]} {commit.subject}".rstrip()
 
 
 # what a clone has
@@ -361,21 +382,6 @@ def _commit(root: Path, name: str, *folders: str) -> str:
     return commit
 
 
-def _line(root: Path, prefix: str, hash_name: str, top: str) -> Iterator[BranchCommit]:
-    """The first-parent line that ends at ``top``, oldest first."""
-    words = ("log", "--first-parent", "--reverse", "-z", "--no-color", "--no-show-signature", "--no-notes")
-    listed = text_of(run_git(root, *words, "--format=%H %P%n%s", "--end-of-options", top, "--")).split("\0")
-    heads = [(ids.split(" "), subject) for ids, _, subject in (text.partition("\n") for text in listed if text)]
-    folder = prefix.rstrip("/")
-    parts = files_tree(root, [f"{ids[0]}:{folder}" for ids, _ in heads], hash_name)
-    files = [f"{own}:{APPROVERS.partition('/')[2]}" for _, own in parts if own]
-    known = dict(zip(files, read_objects(root, files), strict=True))
-    for (ids, subject), (tree, own) in zip(heads, parts, strict=True):
-        file = known.get(f"{own}:{APPROVERS.partition('/')[2]}")
-        approvers = file[1] if file is not None and file[0] == "blob" else None
-        yield BranchCommit(ids[0], tuple(filter(None, ids[1:])), clean(subject)[:72], tree, approvers)
-
-
 def _outside(root: Path, prefix: str, judged: Sequence[BranchCommit]) -> Iterator[Discrepancy]:
     """Commits that change files outside the project's folder: no decision of this project is about them."""
     message = f"it changes files outside {prefix}, which no approval here is about"
@@ -383,4 +389,4 @@ def _outside(root: Path, prefix: str, judged: Sequence[BranchCommit]) -> Iterato
         paths = (":(top)", f":(top,exclude){prefix}")
         done = run_git(root, "diff-tree", "-r", "--quiet", commit.parents[0], commit.id, "--", *paths, ok=(0, 1))
         if done is not None and done.returncode:
-            yield Discrepancy("outside_project", _place(commit), message)
+            yield Discrepancy("outside_project", commit.place, message)
