@@ -118,6 +118,23 @@ def test_code_below_a_text_that_began_above_the_hunk_has_its_own_colours() -> No
     assert 'class="syn-k"' in "".join(map(str, below[0]))
 
 
+@pytest.mark.attack("files whose colours take a lexer hours keep the page from who decides", "held", "T8")
+def test_colours_that_take_long_are_left_out(
+    request_id: str, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lexer may need the square of a text's length; a page spends a time on colours and words, whatever its files are."""
+    from wfe_mcp.dashboard.prose import highlight
+
+    dots = "." * 3_000
+    assert highlight("a.ts", [dots]) == [[dots]]
+    monkeypatch.setattr("wfe_mcp.dashboard.prose._EFFORT_S", -1.0)
+    assert highlight("a.py", ["import os", "x = 1"]) == [["import os"], ["x = 1"]]
+    page = browser.get(f"/decide/{request_id}")
+    assert "syn-" not in page.text
+    assert "<mark" not in page.text
+    assert "# &lt;b&gt;" in file(page, "kept.py")
+
+
 def test_files_with_names_that_differ_by_a_sign_have_places_of_their_own(scene: Scene, browser: Browser) -> None:
     run = scene.start(phase("plan", approval()))
     scene.begin(run, "plan")

@@ -14,7 +14,7 @@ from wfe_mcp.core.prompts import Side
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.comment_fields import Fields
 from wfe_mcp.dashboard.html import Html, tag
-from wfe_mcp.dashboard.prose import Range, highlight
+from wfe_mcp.dashboard.prose import Effort, Range, highlight
 from wfe_mcp.views.approvals import words
 from wfe_mcp.views.approvals.model import Change
 from wfe_mcp.workspace.git.file_diffs import FileDiff, Hunk
@@ -52,13 +52,13 @@ def change_html(
         else []
     )
     parts += [tag("p", change.commits, class_="quiet")] if change.commits else []
-    shown = 0
+    shown, effort = 0, Effort()
     for number, file in enumerate(change.files):
         size = sum(len(hunk.lines) for hunk in file.hunks)
         holds = holders.get(file.path, "")
         shown += 0 if holds else size
         unfolds = (is_open and not holds and shown <= MOST_OPEN) or (talk is not None and talk.in_file(file.path))
-        parts.append(_file(file, f"{where}&file={number}", holds, talk, is_open=unfolds, split=split))
+        parts.append(_file(file, f"{where}&file={number}", holds, talk, effort, is_open=unfolds, split=split))
     trees = words.trees(change)
     return [*parts, tag("p", trees, class_="muted small")] if trees else parts
 
@@ -77,7 +77,9 @@ def anchor(file: FileDiff) -> str:
     return f"f-{file.path}"
 
 
-def _file(file: FileDiff, whole: str, holds: str, talk: Fields | None, *, is_open: bool, split: bool) -> Html:
+def _file(
+    file: FileDiff, whole: str, holds: str, talk: Fields | None, effort: Effort, *, is_open: bool, split: bool
+) -> Html:
     status = words.STATUS.get(file.status)
     marks = [*([status] if status else []), *words.file_notes(file, holds)]
     summary = tag(
@@ -87,7 +89,7 @@ def _file(file: FileDiff, whole: str, holds: str, talk: Fields | None, *, is_ope
         tag("span", stat_html(file.added, file.removed) if file.hunks else None, class_="end row"),
         class_="fold",
     )
-    rows = list(islice(_rows(file, talk, split=split), MOST_OF_FILE))
+    rows = list(islice(_rows(file, talk, effort, split=split), MOST_OF_FILE))
     left = _height(file, split=split) - MOST_OF_FILE
     more = (
         tag("p", f"{plural(left, 'more line')}. ", tag("a", "Show the whole file", href=whole), class_="note")
@@ -119,13 +121,13 @@ class _Line:
         return ("old", self.old) if self.sign == "-" else ("new", self.new)
 
 
-def _lines(path: str, hunk: Hunk) -> list[_Line]:
+def _lines(path: str, hunk: Hunk, effort: Effort) -> list[_Line]:
     """The lines of a hunk that can be shown, with their numbers and colours."""
     lines: list[_Line] = []
     old, new = hunk.old_start, hunk.new_start
     begin = list(_begin(hunk.lines))
     language = path if sum(map(len, hunk.lines)) <= _COLOURED_CHARS else ""
-    for line, pieces in zip(begin, _by_line(language, begin), strict=True):
+    for line, pieces in zip(begin, _by_line(language, begin, effort), strict=True):
         lines.append(_Line(line[0], old, new, pieces))
         old += line[0] != "+"
         new += line[0] != "-"
@@ -156,15 +158,16 @@ def _height(file: FileDiff, *, split: bool) -> int:
     return rows
 
 
-def _by_line(path: str, lines: Sequence[str]) -> Iterator[list[Html | str]]:
+def _by_line(path: str, lines: Sequence[str], effort: Effort) -> Iterator[list[Html | str]]:
     """Each line of a hunk in colours; its lines before and after the change are each read as one text."""
-    marked = changed_words(lines)
+    marked = changed_words(lines, effort)
     olds, news = (
         iter(
             highlight(
                 path,
                 [lines[place][1:] for place in side],
                 {number: marked[place] for number, place in enumerate(side) if place in marked},
+                effort,
             )
         )
         for side in ([place for place, line in enumerate(lines) if line[0] in signs] for signs in (" -", " +"))
@@ -176,13 +179,14 @@ def _by_line(path: str, lines: Sequence[str]) -> Iterator[list[Html | str]]:
         yield now
 
 
-def changed_words(lines: Sequence[str]) -> dict[int, list[Range]]:
+def changed_words(lines: Sequence[str], effort: Effort | None = None) -> dict[int, list[Range]]:
     """By the place of a line in its hunk: the words that are others in the line that took its place, without the sign.
 
     Removed lines are compared with the added ones that follow them, one by one; lines with little in common are marked by
-    their colour alone.
+    their colour alone, and so are those that come when ``effort`` is spent.
     """
     ranges: dict[int, list[Range]] = {}
+    effort = effort or Effort()
     gone: list[int] = []
     come: list[int] = []
     for place, line in enumerate((*lines, " ")):
@@ -192,7 +196,8 @@ def changed_words(lines: Sequence[str]) -> dict[int, list[Range]]:
             gone.append(place)
         else:
             for was, now in zip(gone, come, strict=False):
-                ranges |= _compare_lines(was, lines[was][1:], now, lines[now][1:])
+                if not effort.is_spent:
+                    ranges |= _compare_lines(was, lines[was][1:], now, lines[now][1:])
             gone, come = ([place], []) if line[0] == "-" else ([], [])
     return ranges
 
@@ -228,14 +233,14 @@ def _comment_row(line: _Line | None, path: str, talk: Fields | None, columns: in
         yield row
 
 
-def _rows(file: FileDiff, talk: Fields | None, *, split: bool) -> Iterator[Html]:
+def _rows(file: FileDiff, talk: Fields | None, effort: Effort, *, split: bool) -> Iterator[Html]:
     """The rows of all hunks, and one for the unchanged lines above each."""
     end = 1
     for hunk in file.hunks:
         if hunk.old_start > end:
             text = f"{plural(hunk.old_start - end, 'unchanged line')}"
             yield tag("tr", tag("td", text, colspan=4 if split else 3), class_="skip")
-        yield from (_pairs if split else _column)(_lines(file.path, hunk), file.path, talk)
+        yield from (_pairs if split else _column)(_lines(file.path, hunk, effort), file.path, talk)
         end = hunk.old_start + sum(line[0] != "+" for line in hunk.lines)
 
 

@@ -3,9 +3,10 @@
 The lines of a hunk are read without what is above them, so a colour inside a long comment can be wrong.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import TypeAlias
 
 from wfe_mcp.artifacts import content
@@ -123,7 +124,25 @@ _CLASSES = (
     ("Token.Operator.Word", "k"),
 )
 """Kinds of tokens by their beginning, and their class."""
-_MOST_CHARS = 60_000
+_MOST_CHARS, _MOST_OF_LINE = 60_000, 2_000
+"""Of a text that is read for its colours, and of each of its lines."""
+_EFFORT_S = 2.0
+
+
+class Effort:
+    """The seconds of a processor that a page spends on colours; what is left then is plain.
+
+    A lexer takes time with the square of some texts: 60,000 dots in a file of TypeScript took half a minute, and a change can have
+    hundreds of such files.
+    """
+
+    def __init__(self) -> None:
+        self._end = time.thread_time() + _EFFORT_S
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether no more is to be spent, in the thread that this was made in."""
+        return time.thread_time() > self._end
 
 
 Range: TypeAlias = tuple[int, int]
@@ -131,13 +150,16 @@ Range: TypeAlias = tuple[int, int]
 
 
 def highlight(
-    path: str, lines: Sequence[str], marked: Mapping[int, Sequence[Range]] | None = None
+    path: str, lines: Sequence[str], marked: Mapping[int, Sequence[Range]] | None = None, effort: Effort | None = None
 ) -> list[list[Html | str]]:
-    """Each of ``lines`` as pieces of HTML or text. Plain where the language of ``path`` is unknown or the text too long.
+    """Each of ``lines`` as pieces of HTML or text. Plain where the language of ``path`` is unknown, the text too long or ``effort`` spent.
 
     ``marked``: by the place of a line, the parts of it that are marked as changed.
     """
-    return [list(_pieces(pieces, (marked or {}).get(place, ()))) for place, pieces in enumerate(_classify(path, lines))]
+    return [
+        list(_pieces(pieces, (marked or {}).get(place, ())))
+        for place, pieces in enumerate(_classify(path, lines, effort or Effort()))
+    ]
 
 
 def _pieces(pieces: Sequence[tuple[str, str]], marked: Sequence[Range]) -> Iterator[Html | str]:
@@ -156,11 +178,12 @@ def _pieces(pieces: Sequence[tuple[str, str]], marked: Sequence[Range]) -> Itera
         at += len(text)
 
 
-def _classify(path: str, lines: Sequence[str]) -> list[list[tuple[str, str]]]:
+def _classify(path: str, lines: Sequence[str], effort: Effort) -> list[list[tuple[str, str]]]:
     """Each of ``lines`` as pieces: a class (``c`` comment, ``k`` keyword, ``s`` text, ``m`` number, ``f`` name; empty) and text."""
     plain = [[("", line)] for line in lines]
     text = "\n".join(lines)
-    if len(text) > _MOST_CHARS or clean(text) != text:
+    is_long = len(text) > _MOST_CHARS or max(map(len, lines), default=0) > _MOST_OF_LINE
+    if is_long or effort.is_spent or clean(text) != text:
         return plain
     # Half a second of imports, so only where a diff is shown.
     from pygments.lexers import get_lexer_for_filename  # pyright: ignore[reportUnknownVariableType] - no types
@@ -171,7 +194,11 @@ def _classify(path: str, lines: Sequence[str]) -> list[list[tuple[str, str]]]:
     except ClassNotFound:
         return plain
     tokens_by_line: list[list[tuple[str, str]]] = [[]]
-    tokens = _tokens(lexer.get_tokens, text)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+
+    def read(code: str) -> Iterator[tuple[object, str]]:
+        return takewhile(lambda _: not effort.is_spent, lexer.get_tokens(code))  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType, reportUnknownArgumentType, reportUnknownLambdaType]
+
+    tokens = _tokens(read, text)
     for kind, value in tokens:
         name = _class_of(kind)
         first, *rest = value.split("\n")
@@ -179,7 +206,7 @@ def _classify(path: str, lines: Sequence[str]) -> list[list[tuple[str, str]]]:
             tokens_by_line += [[]] if number else []
             if piece:
                 tokens_by_line[-1].append((name, piece))
-    # A lexer may change line ends; the lines that are decided on must stay as they are.
+    # A lexer may change line ends, or not get to the end; the lines that are decided on must stay as they are.
     return (
         tokens_by_line if len(tokens_by_line) == len(lines) and "".join(value for _, value in tokens) == text else plain
     )
