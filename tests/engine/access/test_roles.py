@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from wfe_mcp.engine.access.people import role_faults, roles_of
+from wfe_mcp.engine.access.roles import role_faults, roles_of
 from wfe_mcp.store.layout.project_records import ProjectRecord
 from wfe_mcp.workspace.config.server_table import ServerRole
 

@@ -19,6 +19,7 @@ from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.access import device
 from wfe_mcp.engine.access.people import end_access, known_as
 from wfe_mcp.engine.access.tokens import create_token, revoke_token, tokens
+from wfe_mcp.views.answers.tool_answers import start_run
 
 
 def logged_in(team: Team, who: str, *roles: str) -> Client:
@@ -168,6 +169,31 @@ def test_a_token_ends_with_a_login_that_is_refused_since_no_role_is_left(team: T
     assert "ada" in terminal(team, "people", "list")
     logged_in(team, "ada", "author")
     assert status(team, text) == 200, "the role is back"
+
+
+@pytest.mark.attack("an older session of a person keeps a role that their last login does not give", "held", "#31")
+def test_a_role_ends_in_every_session_with_a_login_without_it(team: Team) -> None:
+    older = logged_in(team, "ada", "admin")
+    project = team.running.house.engine().project_id
+    change = "POST", "/webhooks/redeliver", {"project": project, "failed": True}
+    assert older.api(*change).status_code == 200
+    cookie = "; ".join(f"{name}={value}" for name, value in older.cookies.items())
+    headers = {"cookie": cookie, "host": team.origin.partition("://")[2]}
+    with (
+        httpx2.Client(trust_env=False, verify=TLS, timeout=30) as http,
+        http.stream("GET", f"{team.running.url}/api/v1/events", headers=headers) as news,
+    ):
+        assert news.status_code == 200, news.read()
+        lines = news.iter_lines()
+        assert "ready" in next(lines) + next(lines)
+        logged_in(team, "ada", "reader")
+        assert older.api(*change).status_code == 403
+        assert older.api("GET", "/runs").status_code == 200
+        start_run(team.running.house.engine(), By("claude"), "drill", {"goal": "after"})
+        assert "RunStarted" not in "".join(lines), "what another role opened has ended"
+    team.provider.claims = {"groups": ["elsewhere"]}
+    assert team.browser().log_in().status_code == 403
+    assert older.api("GET", "/runs").status_code == 401
 
 
 def test_ending_a_persons_access_ends_their_tokens(team: Team) -> None:

@@ -133,6 +133,23 @@ def test_the_week_of_a_person_is_that_of_their_projects_and_no_other(team: Team,
     assert both["phases"] == 2 * one["phases"]
 
 
+@pytest.mark.attack(
+    "a project gets the name of another one, so that the roles that name that one count for no one", "held", "#31"
+)
+def test_no_name_of_a_project_changes_who_has_a_role(team: Team, other_project: House) -> None:
+    name, own = team.running.house.root.name, team.running.house.engine().project_id
+    other = of_another_project(team, other_project, "bob")
+    ada = team.browser()
+    team.provider.person, team.provider.claims = "ada", {"groups": ["shop-admins"]}
+    assert ada.log_in().status_code == 303
+    path = f"/projects/{other_project.engine().project_id}/rename"
+    refused = other.api("POST", path, {"name": name})
+    assert refused.json()["error"]["code"] == "forbidden", refused.text
+    assert ada.api("GET", f"/runs?project={own}").status_code == 200
+    assert ada.api("POST", f"/projects/{own}/rename", {"name": "till"}).json()["error"]["code"] == "forbidden"
+    assert other.api("POST", path, {"name": "a name of no role"}).status_code == 200
+
+
 @pytest.mark.attack("an admin of a project at a server asks which folders its machine has", "held", "#31")
 def test_an_admin_learns_nothing_of_the_folders_of_the_servers_machine(team: Team, tmp_path: Path) -> None:
     team.provider.claims = {"groups": ["shop-admins"]}

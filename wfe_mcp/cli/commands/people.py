@@ -18,7 +18,8 @@ def list_all(invocation: Invocation) -> None:
 
     With the subject, the roles by the last login, the open sessions of each, and who is away.
     """
-    from wfe_mcp.engine.access.people import people, roles_of
+    from wfe_mcp.engine.access.people import people
+    from wfe_mcp.engine.access.roles import roles_of
     from wfe_mcp.engine.maintenance.projects import known_projects
     from wfe_mcp.engine.people.absence import absences
 

@@ -72,7 +72,7 @@ def _pending(engine: Engine, trust: PendingTrust) -> Iterator[HealthFinding]:
 
 def person_findings(engine: Engine, server: str) -> Iterator[HealthFinding]:
     """The PIN and its resets, and what the roles of a server name and does not count. ``server``: has the runs, empty: none."""
-    from wfe_mcp.engine.access.people import role_faults
+    from wfe_mcp.engine.access.roles import role_faults
     from wfe_mcp.engine.approvals.pin import key_health, pin_is_set
     from wfe_mcp.engine.approvals.pin_reset import retired_keys
 

@@ -38,11 +38,12 @@ from wfe_mcp.engine.people.deciders import lacks_role, role_refused
 from wfe_mcp.workspace.system.process import user_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from wfe_mcp.engine.bridge.folders import BridgedFolder, BridgedFolders
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Store
+    from wfe_mcp.workspace.config.server_table import Role
 
 _HINT = "Make one{}. Send it as Authorization: Bearer TOKEN."
 
@@ -263,10 +264,14 @@ class Access:
             return f" with the scope {scope} at {self.people.origin}/access"
         return f": wfe-mcp token create NAME --scope {scope}"
 
-    def still_opens(self, authorization: str, cookie: str = "") -> bool:
-        """Whether the token or the login of a stream's request is neither ended nor expired since. No visit: only the stream asks."""
+    def still_opens(self, authorization: str, cookie: str = "", roles: Mapping[str, Role] | None = None) -> bool:
+        """Whether the token or the login of a stream's request is neither ended nor expired since. No visit: only the stream asks.
+
+        ``roles``: those that the login had.
+        """
         if self.people is not None and not authorization:
-            return self.people.login_of(cookie, counts=False) is not None
+            login = self.people.login_of(cookie, counts=False)
+            return login is not None and login.roles == roles
         return self._known_tokens(authorization)[1] is not None
 
     def _known_tokens(self, authorization: str) -> tuple[Token | None, Token | None]:

@@ -8,7 +8,7 @@ since who reconnects reads these things anew. ``item``: a work item that has cha
 written since the last such message of its job, at most once a second; with ``adds`` false it replaces what was there. A connection
 begins with the end of the text so far, and nothing of it is kept: the whole is the artifact. ``tool``: a tool call that began
 (``ok`` null), or ended; of a short one perhaps the end alone. The stream ends when there is news and its token is revoked or
-expired.
+expired, or its person has other roles now.
 """
 
 import json
@@ -181,9 +181,9 @@ async def stream(
     engine = await run_in_threadpool(caller.engine, wanted)
     is_ours = last_event_id.isdecimal() and len(last_event_id) <= _POSITION_DIGITS
     begin = int(last_event_id) if is_ours else after
-    generator = _news(
-        caller, partial(caller.access.still_opens, *_credentials_of(request)), engine.store, wanted, begin
-    )
+    roles = caller.login.roles if caller.login else None
+    still_opens = partial(caller.access.still_opens, *_credentials_of(request), roles)
+    generator = _news(caller, still_opens, engine.store, wanted, begin)
     return EventSourceResponse(
         _while_there(generator),
         ping=PING_S,

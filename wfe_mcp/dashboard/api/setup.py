@@ -328,6 +328,8 @@ def rename_project(caller: Manages, project: str, body: NewName) -> JSONResponse
         raise Refused(
             "forbidden", f"The token {caller.token.name!r} is for another project.", "Use one of that project."
         )
+    if caller.access.people is not None:
+        caller.access.people.refuse_name(project, body.name)
     with engine.store.read() as tx:
         record = projects.by_id(tx, project)
     record = projects.rename(engine.store, record, body.name)

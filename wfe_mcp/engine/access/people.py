@@ -8,7 +8,8 @@
 Rules:
 1. A person is the pair of issuer and subject, never a name or an address of mail. Names are unique: who comes second with a
    name gets a number behind it.
-2. Groups are those of the login. Roles follow from them and the configuration with each request, so nothing stored grants one.
+2. Groups are those of the last login, in every session. Roles follow from them and the configuration with each request, so nothing
+   stored grants one.
 3. A session ends after ``SESSION_S``, or ``IDLE_S`` without a request. A login always makes a new one.
 4. A token that a person made counts while the roles of their last login include its scope in its project.
 5. What spans two requests is a row here or a cookie: any process of the server may answer the next one.
@@ -22,26 +23,26 @@ import json
 import secrets
 import unicodedata
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import Refused, near_miss, nearest_hint
+from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.access.device import forget_confirmed
+from wfe_mcp.engine.access.roles import counts_in, roles_of
 from wfe_mcp.engine.access.tokens import revoke_in, tokens_in
-from wfe_mcp.engine.kernel.identity import name_of
 from wfe_mcp.store.settings import USED
-from wfe_mcp.workspace.config.server_table import EVERY_PROJECT, ROLES
+from wfe_mcp.workspace.config.server_table import ROLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from wfe_mcp.engine.access.tokens import Scope, Token
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import ProjectRecord
     from wfe_mcp.workspace.config.server_table import Role, ServerRole
 
 SESSION_S = 12 * 3600
@@ -144,14 +145,15 @@ class People:
         return text
 
     def login_of(self, text: str, *, counts: bool = True) -> Login | None:
-        """The session of a cookie; None for one that was made up, is over or was ended. ``counts``: it is in use."""
+        """The session of a cookie; None for one that was made up, is over or was ended, or without any role now. ``counts``: it is in use."""
         row, now = _hash(text), self.engine.clock()
         with self.engine.store.read() as tx:
             value, seen = tx.secrets.get(SESSION + row), tx.secrets.get(_SEEN + row)
             projects = tx.projects.all()
-        if not text or value is None:
+            person, ends_at = _person(json.loads(value)) if value else (None, now)
+            groups: list[str] = json.loads(tx.secrets.get(_GROUPS + person.row) or "[]") if person else []
+        if not text or person is None:
             return None
-        person, ends_at = _person(json.loads(value))
         last = datetime.fromisoformat(seen) if seen else now - timedelta(seconds=IDLE_S)
         if ends_at <= now or last + timedelta(seconds=IDLE_S) <= now:
             return None
@@ -159,7 +161,9 @@ class People:
             with self.engine.store.tx() as tx:
                 if tx.secrets.get(SESSION + row) is not None:  # not ended meanwhile
                     tx.secrets.note_use(_SEEN + row, now.isoformat(), now)
-        return Login(person, row, ends_at, roles_of(self._roles, projects, person.sub, person.groups))
+        # Those of the last login, as for tokens: an older session has no role that was taken away since.
+        roles = roles_of(self._roles, projects, person.sub, groups)
+        return Login(person, row, ends_at, roles) if roles else None
 
     def allow(self, token: Token) -> bool:
         """Whether who made ``token`` still may: they have the role for its scope in its project. Others than people always may."""
@@ -187,6 +191,18 @@ class People:
             person.name: roles_of(self._roles, projects, person.sub, json.loads(groups.get(_GROUPS + person.row, "[]")))
             for person in _known_people(tx)
         }
+
+    def refuse_name(self, project: str, name: str) -> None:
+        """Refuse ``forbidden``: if ``project`` had ``name``, a role of the configuration would count in other projects than now."""
+        with self.engine.store.read() as tx:
+            before = tx.projects.all()
+        after = [replace(record, name=name.strip() or None) if record.id == project else record for record in before]
+        if any(counts_in(role, before) != counts_in(role, after) for role in self._roles):
+            raise Refused(
+                "forbidden",
+                "Roles name projects by their names, and this name changes who has a role.",
+                "Ask an administrator of the server to name the projects by their ids in [server.roles], or choose another name.",
+            )
 
     def note_refused(self, why: str, who: str, address: str) -> None:
         """Record a login that was refused. ``why``: a code of ours. ``who``: the subject, where the provider has proven it."""
@@ -285,43 +301,6 @@ def known_as(tx: Tx, name: str) -> KnownPerson:
         hint = nearest_hint(name, [*known], "Names are those of logins: wfe-mcp people list")
         raise Refused("bad_argument", f"No one called {name[:80]!r} has logged in.", hint)
     return known[name]
-
-
-def roles_of(
-    roles: Sequence[ServerRole], projects: Sequence[ProjectRecord], sub: str, groups: Sequence[str]
-) -> dict[str, Role]:
-    """The highest role of a person in each project by its id; a project without a role is left out.
-
-    A name that several projects have counts for none of them, and none counts that is the id of another project.
-    """
-    ids, names = {record.id for record in projects}, Counter(map(name_of, projects))
-    role_by_project: dict[str, Role] = {}
-    for role in roles:
-        if sub not in role.people and not {*groups} & {*role.groups}:
-            continue
-        named = {*role.projects}
-        for project in projects:
-            name = name_of(project)
-            by_name = name in named and names[name] == 1 and name not in ids
-            is_in = EVERY_PROJECT in named or project.id in named or by_name
-            if is_in and ROLES.index(role.role) >= ROLES.index(role_by_project.get(project.id, ROLES[0])):
-                role_by_project[project.id] = role.role
-    return role_by_project
-
-
-def role_faults(role: ServerRole, projects: Sequence[ProjectRecord]) -> Iterator[str]:
-    """Each project that a role names and that gives it nothing, and what may be meant."""
-    ids_by_name: dict[str, list[str]] = {}
-    for record in projects:
-        ids_by_name.setdefault(name_of(record), []).append(record.id)
-    known = {EVERY_PROJECT, *(record.id for record in projects)}
-    for name in (name for name in role.projects if name not in known):
-        ids = ids_by_name.get(name, [])
-        if len(ids) > 1:
-            yield f"{len(ids)} projects are called {name!r}: name one by its id ({', '.join(ids)})"
-        elif not ids:
-            near = near_miss(name, ids_by_name, "; see their names: wfe-mcp project list")
-            yield f"no project is called {name!r}{near}"
 
 
 class Waiting:
