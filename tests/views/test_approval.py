@@ -174,6 +174,23 @@ def test_a_tracked_file_that_became_a_link_is_unusual(scene: Scene) -> None:
     assert one.why == "What a check reads there is not in the diff."
 
 
+@pytest.mark.attack(
+    "a zero byte, its size or its place behind 400 others keeps the code of a file from the decision", "held", "T10"
+)
+@pytest.mark.parametrize("how", ["zero byte", "size", "place"])
+def test_a_file_of_text_whose_lines_are_not_shown_is_unusual(scene: Scene, how: str) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.begin(run, "plan")
+    for number in range(400 if how == "place" else 0):
+        scene.write(f"a/{number}.txt", "")
+    (scene.root / "app.js").write_bytes(
+        {"zero byte": b"/*\0*/\n", "size": b"\n" * 1_000_001}.get(how, b"") + b"run()\n"
+    )
+    (scene.root / "home.png").write_bytes(b"\x89PNG\r\n\x1a\n\0")
+    scene.submit(run, "plan")
+    assert [one.text for one in shown(scene, run).unusual] == ["No lines are shown of app.js."]
+
+
 @pytest.mark.attack("change files after the start and before the first phase", "detected", "T15")
 def test_what_changed_before_the_first_claim_is_named_in_the_decision_and_in_the_status(scene: Scene) -> None:
     run = scene.start(phase("plan", approval()))

@@ -117,11 +117,11 @@ def _persons(shown: Mapping[str, Any]) -> str:
     unknown = next((change["note"] for change in changes if change.get("note")), unknown)
     sent_back = any(attempt["state"] == "rejected" for attempt in _rows(shown, "attempts"))
     reasons = (
+        *(f"the lines of {path} cannot be compared ({kind})" for path, kind in unread),
         *(f"this is unusual: {line['text']}" for line in _rows(shown, "unusual") if line["weight"] != "note"),
         *(f"it changes {path}, which defines checks" for path in paths if defines_checks(path)),
         *(f"{path} is a link now, and no file" for path in linked),
         *(f"it changes {path}, which git ignores" for path in ignored),
-        *(f"the lines of {path} cannot be compared ({kind})" for path, kind in unread),
         *(f"{line['by']} left out {line.get('gate') or line['phase']}" for line in left_out),
         "an attempt was sent back" if sent_back else "",
         "it leaves questions open" if _rows(artifact, "questions") else "",

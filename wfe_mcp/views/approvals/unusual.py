@@ -10,7 +10,7 @@ from typing import Any, cast, get_args
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.core.outcomes import GateOutcome
-from wfe_mcp.core.units import plural
+from wfe_mcp.core.units import plural, word_set
 from wfe_mcp.delivery.git.refs import operation_in_progress
 from wfe_mcp.engine.files.tree_binding import changed_since
 from wfe_mcp.engine.kernel.engine import Engine
@@ -22,6 +22,7 @@ from wfe_mcp.views.approvals.evidence import program_text
 from wfe_mcp.views.approvals.model import Change, GateEvidence, OpinionShown
 from wfe_mcp.views.moves.blockers import BEFORE_WORK, changed_before_work, shorten_paths
 from wfe_mcp.views.runs.requests import DecisionLine, Unusual, Weight
+from wfe_mcp.workspace.git.file_diffs import FileDiff
 from wfe_mcp.workspace.git.file_facts import LINK
 from wfe_mcp.workspace.git.names import is_ours
 from wfe_mcp.workspace.git.watched import defines_checks, is_draft, is_test
@@ -30,6 +31,13 @@ _NAMED = 5
 MOST_CANCELLED = 100
 """So many cancelled runs of a project are looked at."""
 _ORDER = get_args(Weight)
+_NO_TEXT = word_set(
+    """
+    .7z .avif .bin .bmp .bz2 .class .db .dll .dylib .eot .exe .flac .gif .gz .heic .ico .jar .jpeg .jpg .lib .mov .mp3 .mp4 .npy .npz .o .obj
+    .ogg .otf .parquet .pdf .png .pyc .so .sqlite .sqlite3 .tar .tgz .tif .tiff .ttf .wasm .wav .webm .webp .whl .woff .woff2 .xz .zip
+    """
+)
+"""Endings of the names of files that no one expects lines of."""
 
 
 def unusual_things(
@@ -47,7 +55,7 @@ def unusual_things(
         before_work = changed_before_work(engine, tx, overview)
     of_files = (
         *_of_unfinished(Path(overview.loaded.record.worktree)),
-        *_of_files(overview, recorded, changes),
+        *_of_files(overview, recorded, changes, delivers=delivery is not None),
         *_of_watched(overview, changes),
         *(() if delivery is None else _of_commit(Path(overview.loaded.record.worktree), changes, delivery)),
         *(Unusual("warning", text, BEFORE_WORK) for text in before_work),
@@ -171,7 +179,9 @@ def _of_unfinished(root: Path) -> Iterator[Unusual]:
         )
 
 
-def _of_files(overview: Overview, recorded: Sequence[EvidenceRecord], changes: Sequence[Change]) -> Iterator[Unusual]:
+def _of_files(
+    overview: Overview, recorded: Sequence[EvidenceRecord], changes: Sequence[Change], *, delivers: bool
+) -> Iterator[Unusual]:
     for change in changes[:1]:
         linked = [file.path for file in change.files if file.new_mode == LINK and file.old_mode not in {"", LINK}]
         if linked:
@@ -180,6 +190,15 @@ def _of_files(overview: Overview, recorded: Sequence[EvidenceRecord], changes: S
                 "warning",
                 f"Now {what} any more: {shorten_paths(linked)}.",
                 "What a check reads there is not in the diff.",
+            )
+        unshown = [file.path for file in change.files if _hides_text(file)]
+        inner = _in_repositories(Path(overview.loaded.record.worktree), unshown) if delivers else ()  # named there
+        unshown = [path for path in unshown if path not in inner]
+        if unshown:
+            yield Unusual(
+                "warning",
+                f"No lines are shown of {shorten_paths(unshown)}.",
+                "By the name it is text: it has a zero byte, is too large, or is one of too many files. Open it.",
             )
         paths = [path for file in change.files for path in (file.path, file.old_path) if path]
         touched = [path for path in paths if defines_checks(path)]
@@ -210,6 +229,16 @@ def _of_files(overview: Overview, recorded: Sequence[EvidenceRecord], changes: S
                 f"{shorten_paths(touched)} changed since the run began.",
                 f"It {verb} what the checks run." if len(touched) == 1 else "They define what the checks run.",
             )
+
+
+def _hides_text(file: FileDiff) -> bool:
+    """Whether new content is not shown although the file is called as text is: a zero byte in a comment is enough for that."""
+    is_new = file.new_oid not in {"", file.old_oid}
+    return (
+        is_new
+        and file.kind in {"binary", "large", "unknown"}
+        and PurePosixPath(file.path).suffix.lower() not in _NO_TEXT
+    )
 
 
 def _demanded_tests(overview: Overview, recorded: Sequence[EvidenceRecord], now: str) -> set[str]:
