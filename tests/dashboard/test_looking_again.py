@@ -192,3 +192,19 @@ def test_what_was_sent_back_is_read_with_every_comment_beside_what_came_of_it(
     expect(earlier.locator("summary")).to_contain_text("Nearly. …")
     expect(earlier.locator(".detail")).to_contain_text("Round it.")
     expect(earlier.locator(".detail")).to_be_visible()
+
+
+def test_the_next_file_comes_after_the_one_that_a_key_marked_or_commented(scene: Scene, page: Page, tab: Tab) -> None:
+    _, request = sent_back_once(scene)
+    shown = open_decision(scene, page, tab, request)
+    facts = shown.locator(".decide .facts")
+    expect(shown.locator(".viewed")).to_have_count(2)
+    for key in ("v", "n", "v"):
+        shown.keyboard.press(key)
+    expect(facts).to_contain_text("2 of 2 files viewed")
+    shown.reload()
+    expect(facts).to_contain_text("2 of 2 files viewed")
+    for key in ("c", "Escape", "n", "v"):
+        shown.keyboard.press(key)
+    expect(shown.get_by_label("Viewed left.py")).to_be_checked()
+    expect(shown.get_by_label("Viewed shop.py")).not_to_be_checked()

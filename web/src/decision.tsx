@@ -160,7 +160,8 @@ function Open({ data, shown, html, at, takesPin, reload, split, toggleSplit }: {
   const [file, setFile] = useState(-1);
   const [since, setSince] = useState(WHOLE);
   const { files, outline } = usePlaces(root, html);
-  const here = files[Math.max(0, file)]?.details;
+  const current = Math.max(0, file); // a key without n before it is about the first one
+  const here = files[current]?.details;
   const gone = data.buttons?.includes("Reject") ? Object.keys(drafts).filter((name) => !html.includes(`value="${name}"`)) : [];
   const there = Object.fromEntries(Object.entries(drafts).filter(([name]) => !gone.includes(name)));
 
@@ -190,10 +191,12 @@ function Open({ data, shown, html, at, takesPin, reload, split, toggleSplit }: {
     p: () => goFile(-1),
     c: () => {
       showWhole();
+      setFile(current);
       setTalking((here?.querySelector(".add button.talk") ?? here?.querySelector("button.talk"))?.getAttribute("value") ?? "");
     },
     v: () => {
       showWhole();
+      setFile(current);
       if (here) view(here, !viewed.includes(here.id));
     },
     a: () => setChoice("approve"),
