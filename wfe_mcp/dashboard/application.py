@@ -2,7 +2,7 @@
 
     GET  /app/            the application; a copy without it leads to the plain pages
     GET  /open/<page>     a link: with a script to the application, and the code after # goes along; without one to the plain page.
-                          A decision without a code: to the application where a tab lends its session, else to the plain page
+                          A decision or the inbox without a code: to the application where a tab has a session, else to the plain page
 
 Rules:
 1. Script and style of the application are inline, and the policy allows exactly their bytes.
@@ -64,7 +64,7 @@ def open_link(request: Request, session: str) -> Response:
     decision = _DECISION.fullmatch(asked)
     to = f"/inbox/{decision[1]}" if decision else "/inbox"
     where = escape(plain + query, quote=True)
-    by_itself = f' data-plain="{where}"' if decision else ""
+    by_itself = f' data-plain="{where}"' if decision or asked == "inbox" else ""
     text = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>wfe-mcp</title>'
         f'<noscript><meta http-equiv="refresh" content="0; url={where}"></noscript>'

@@ -121,6 +121,10 @@ def brand() -> Html:
     )
 
 
+INBOX = "/open/inbox"
+"""The way back to the list: that of the application where this browser has a session of it, else the plain one."""
+
+
 def document(
     title: str, *body: Child, refresh_s: int = 0, script: str = "", class_: str = "plain-page", bar: Child = None
 ) -> Html:
@@ -137,7 +141,7 @@ def document(
         tag("link", rel="stylesheet", href="/style.css"),
         tag("script", src=script, defer=True) if script else None,
     )
-    top = tag("header", tag("a", brand(), "wfe", class_="brand", href="/"), class_="topbar")
+    top = tag("header", tag("a", brand(), "wfe", class_="brand", href=INBOX), class_="topbar")
     return Html(
         "<!doctype html>\n"
         + tag("html", head, tag("body", top, tag("main", *body, class_=class_ or None), bar), lang="en")
@@ -147,7 +151,7 @@ def document(
 def crumbs(*steps: Html) -> Html:
     """Where the page is, from the inbox on."""
     behind = (html for step in steps for html in (icon("right"), step))
-    return tag("nav", tag("a", "Inbox", href="/"), *behind, class_="crumbs", aria_label="Breadcrumb")
+    return tag("nav", tag("a", "Inbox", href=INBOX), *behind, class_="crumbs", aria_label="Breadcrumb")
 
 
 def headline(title: str, about: Sequence[Child], *below: Child) -> Html:

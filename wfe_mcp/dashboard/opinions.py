@@ -31,7 +31,7 @@ from wfe_mcp.dashboard.deciding import read_json
 from wfe_mcp.dashboard.decision_page import SCRIPT
 from wfe_mcp.dashboard.engines import Engines, OpenRun
 from wfe_mcp.dashboard.guard import SCRIPTED
-from wfe_mcp.dashboard.html import Html, crumbs, document, headline, tag
+from wfe_mcp.dashboard.html import INBOX, Html, crumbs, document, headline, tag
 from wfe_mcp.dashboard.pages import login_page
 from wfe_mcp.dashboard.sessions import Sessions
 from wfe_mcp.dashboard.signing import Signing
@@ -69,7 +69,7 @@ class Opinions(Handlers):
             notice = fields.Notice("no", f"Nothing was stored. {refused.message}")
             token = self.sessions.token(session, place.path)
             return HTMLResponse(opinion_page(engine, place, token, notice, form), status_of(refused))
-        return RedirectResponse("/", 303)
+        return RedirectResponse(INBOX, 303)
 
     def _engine(self, place: ReviewPlace) -> Engine:
         fields.refuse_pin(asks_pin=self.asks_pin)
@@ -170,7 +170,7 @@ def _form(question: AskedQuestion, path: str, token: str, given: Mapping[str, st
         None if sign else fields.pin_field("pin"),
         *(fields.passkey_button("Sign and give the opinion", "yes") if sign else ()),
         fields.buttons(
-            None if sign else fields.submit("Sign and give the opinion"), tag("a", "Back", href="/", class_="btn")
+            None if sign else fields.submit("Sign and give the opinion"), tag("a", "Back", href=INBOX, class_="btn")
         ),
         method="post",
         action=path,
@@ -235,7 +235,7 @@ class SignedOpinions:
                 raise
             notice = fields.Notice("no", f"Nothing was stored. {refused.message}")
             return self._page(engine, place, session, notice, form, status_of(refused))
-        return RedirectResponse("/", 303)
+        return RedirectResponse(INBOX, 303)
 
     def _page(
         self,

@@ -1,5 +1,5 @@
-// From a link to the application: the code after # goes along, and is sent to no server on the way. A decision without a code
-// is shown by the plain page, unless another tab of this browser lends its session.
+// From a link to the application: the code after # goes along, and is sent to no server on the way. A decision or the inbox
+// without a code is shown by the plain page, unless this tab has a session or another tab of this browser lends its own.
 "use strict";
 const LEND_MS = 400;
 const given = new URLSearchParams(location.hash.slice(1));
