@@ -6,7 +6,8 @@ from playwright.sync_api import expect
 from tests.dashboard.stage import Stage
 from tests.dashboard.test_navigation import Visit, visit
 from tests.engine.call_scene import DOLLAR, MODEL, dollars, job, listener
-from tests.engine.scene import Scene, approval, expr, phase
+from tests.engine.scene import AGENT, Scene, approval, expr, phase
+from wfe_mcp.engine.approvals import decide as approvals
 
 __all__ = ["visit"]
 
@@ -100,3 +101,40 @@ def test_a_phase_whose_agent_was_killed_says_that_it_is_gone(scene: Scene, visit
     expect(row).to_contain_text("its worker is gone")
     scene.begin(run, "plan")
     expect(head).to_contain_text("Working on plan")
+
+
+def test_the_list_of_phases_with_figures_fits_beside_the_panel_of_a_phase(scene: Scene, visit: Visit) -> None:
+    gates = [expr("${true}") for _ in range(5)]
+    run = scene.start(phase("requirements"), phase("acceptance", *gates, approval(), needs=["requirements"]))
+    scene.begin(run, "requirements")
+    heard = listener(scene, job(scene, run, "requirements"))
+    heard.before_call(MODEL, DOLLAR)
+    heard.after_call(MODEL, dollars(0.5), None)
+    scene.submit(run, "requirements")
+    for words in ("say more", "say it again"):
+        scene.do(run, "acceptance")
+        request = approvals.ask(scene.engine, AGENT, run, "acceptance").request
+        approvals.reject(scene.engine, scene.human, run, "acceptance", words, sha256=request.sha256)
+    scene.begin(run, "acceptance")
+    scene.clock.advance(minutes=61)
+    shown = visit(f"/runs/{run}/list/acceptance")
+    table = shown.locator("section[aria-label=List] table")
+    expect(table).to_contain_text("$0.50")
+    right = "(box) => Math.floor(box.getBoundingClientRect().right)"
+    for width in (1200, 1000, 1600):
+        shown.set_viewport_size({"width": width, "height": 900})
+        edge = shown.locator("section[aria-label=List]").evaluate(right)
+        assert max(table.locator("td").nth(number).evaluate(right) for number in range(14)) <= edge
+        assert table.get_by_role("link", name="requirements").evaluate("(link) => link.getClientRects().length") == 1
+
+
+def test_a_phase_of_the_list_or_the_timeline_opens_in_a_tab_of_its_own(stage: Stage, visit: Visit) -> None:
+    shown = visit(f"/runs/{stage.working}/list")
+    for part in ("List", "Timeline"):
+        expect(shown.get_by_role("region", name=part).get_by_role("link", name="docs")).to_have_attribute(
+            "href", f"#/runs/{stage.working}/list/docs"
+        )
+    shown.get_by_role("region", name="Timeline").get_by_role("link", name="docs").click()
+    expect(shown.get_by_role("complementary", name="Phase docs")).to_be_visible()
+    shown.get_by_role("region", name="List").get_by_role("link", name="plan").click()
+    expect(shown.get_by_role("complementary", name="Phase plan")).to_be_visible()

@@ -56,7 +56,8 @@ export function Run({ run, tab, phase }: { run: string; tab: string; phase: stri
     graph.reload(); // work that goes on writes no event
     timeline.reload();
   }, [moment]); // eslint-disable-line
-  const open = (name: string) => go(to("runs", run, view.toLowerCase(), name));
+  const address = (name: string) => to("runs", run, view.toLowerCase(), name);
+  const open = (name: string) => go(address(name));
   const show = (name: string) => go(phase ? to("runs", run, name.toLowerCase(), phase) : to("runs", run, name.toLowerCase()));
   const state = about.answer?.run_state ?? about.answer?.state ?? "";
   const at = nodes.findIndex((each) => each.phase === phase);
@@ -110,8 +111,8 @@ export function Run({ run, tab, phase }: { run: string; tab: string; phase: stri
             </header>
             {graph.error && <Problem error={graph.error} />}
             {view === "Graph" && nodes.length > 0 && <Graph nodes={nodes} chosen={phase} choose={open} direction={direction} />}
-            {view === "List" && <List nodes={nodes} chosen={phase} choose={open} />}
-            {view === "Timeline" && timeline.data && <Timeline data={timeline.data} chosen={phase} choose={open} />}
+            {view === "List" && <List nodes={nodes} chosen={phase} address={address} />}
+            {view === "Timeline" && timeline.data && <Timeline data={timeline.data} chosen={phase} address={address} />}
             {view === "Events" && <Events run={run} />}
             {view === "Lineage" && <Lineage run={run} />}
           </section>
@@ -121,7 +122,7 @@ export function Run({ run, tab, phase }: { run: string; tab: string; phase: stri
                 <h2>Timeline</h2>
               </header>
               <div className="panel">
-                <Timeline data={timeline.data} chosen={phase} choose={open} />
+                <Timeline data={timeline.data} chosen={phase} address={address} />
               </div>
             </section>
           )}
@@ -298,10 +299,10 @@ function spent(timeline: TimelineView): string {
   return `working ${span(total("working"))}, waiting for ${person()} ${span(waited)}`;
 }
 
-function List({ nodes, chosen, choose }: { nodes: GraphNode[]; chosen: string; choose: (phase: string) => void }) {
+function List({ nodes, chosen, address }: { nodes: GraphNode[]; chosen: string; address: (phase: string) => string }) {
   const reported = isReported(nodes);
   return (
-    <table className="records">
+    <table className={reported ? "records used" : "records"}>
       <caption className="hidden">Phases</caption>
       <thead>
         <tr>
@@ -316,14 +317,7 @@ function List({ nodes, chosen, choose }: { nodes: GraphNode[]; chosen: string; c
         {nodes.map((node) => (
           <tr key={node.phase} aria-current={node.phase === chosen || undefined}>
             <td>
-              <a
-                href={`#${node.phase}`}
-                style={{ paddingLeft: `${node.parent ? 1 : 0}rem` }}
-                onClick={(event) => {
-                  event.preventDefault();
-                  choose(node.phase);
-                }}
-              >
+              <a href={address(node.phase)} style={{ paddingLeft: `${node.parent ? 1 : 0}rem` }}>
                 {node.phase}
               </a>
             </td>

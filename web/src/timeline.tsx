@@ -9,7 +9,7 @@ const WORDS: Record<string, string> = {
 const MOST = 200;
 const DAY_MS = 24 * 3600 * 1000;
 
-export function Timeline({ data, chosen, choose }: { data: TimelineView; chosen: string; choose: (phase: string) => void }) {
+export function Timeline({ data, chosen, address }: { data: TimelineView; chosen: string; address: (phase: string) => string }) {
   const from = moment(data.since);
   const to = Math.max(moment(data.until), from + 1000);
   const place = (at: string) => (100 * (moment(at) - from)) / (to - from);
@@ -58,7 +58,7 @@ export function Timeline({ data, chosen, choose }: { data: TimelineView; chosen:
           {data.tasks.slice(0, MOST).map((task, index) => (
             <tr key={index} className={task.phase === chosen ? "sel" : ""}>
               <th scope="row">
-                <a className="plain" href={`#${task.phase}`} onClick={(event) => { event.preventDefault(); choose(task.phase); }}>
+                <a className="plain" href={address(task.phase)}>
                   {task.phase}
                 </a>
                 {(task.attempts > 1 || isRepeated(task.phase)) && <span className="muted"> {task.attempts > 1 ? `${task.attempts} attempts` : `attempt ${task.stretches.at(-1)?.attempt || 1}`}</span>}
