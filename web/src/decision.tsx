@@ -13,6 +13,7 @@ import { NotThere, Waiting } from "./parts";
 import { Position } from "./position";
 import { Present } from "./present";
 import { go, to } from "./route";
+import { SecondOpinion } from "./second_opinion";
 import { Since, WHOLE } from "./since";
 import { age } from "./words";
 
@@ -122,11 +123,13 @@ const KEYS = [["n", "next file"], ["c", "comment on line"], ["v", "mark file vie
 interface Places {
   files: { details: HTMLDetailsElement; mark: HTMLElement }[];
   outline: Element | null;
+  /** Below the opinions that are there, or the evidence. */
+  opinions: HTMLElement | null;
 }
 
-/** Where the script adds something: a mark beside each file of the change, the keys below the outline. */
+/** Where the script adds something: a mark beside each file of the change, the keys below the outline, the way to an opinion. */
 function usePlaces(root: RefObject<HTMLElement | null>, html: string): Places {
-  const [places, setPlaces] = useState<Places>({ files: [], outline: null });
+  const [places, setPlaces] = useState<Places>({ files: [], outline: null, opinions: null });
   useLayoutEffect(() => {
     const files = [...(root.current?.querySelectorAll<HTMLDetailsElement>("#change > details.file") ?? [])].map((details) => {
       const [wrap, mark] = [document.createElement("div"), document.createElement("label")];
@@ -136,7 +139,9 @@ function usePlaces(root: RefObject<HTMLElement | null>, html: string): Places {
       wrap.append(mark, details);
       return { details, mark };
     });
-    setPlaces({ files, outline: root.current?.querySelector(".outline") ?? null });
+    const opinions = document.createElement("div");
+    (root.current?.querySelector("#opinions") ?? root.current?.querySelector("#evidence"))?.after(opinions);
+    setPlaces({ files, outline: root.current?.querySelector(".outline") ?? null, opinions });
   }, [root, html]);
   return places;
 }
@@ -159,7 +164,8 @@ function Open({ data, shown, html, at, takesPin, reload, split, toggleSplit }: {
   const [choice, setChoice] = useState<Choice>("");
   const [file, setFile] = useState(-1);
   const [since, setSince] = useState(WHOLE);
-  const { files, outline } = usePlaces(root, html);
+  const [asks, setAsks] = useState(false);
+  const { files, outline, opinions } = usePlaces(root, html);
   const current = Math.max(0, file); // a key without n before it is about the first one
   const here = files[current]?.details;
   const gone = data.buttons?.includes("Reject") ? Object.keys(drafts).filter((name) => !html.includes(`value="${name}"`)) : [];
@@ -209,6 +215,7 @@ function Open({ data, shown, html, at, takesPin, reload, split, toggleSplit }: {
     { name: `Approve ${shown.phase}`, does: () => setChoice("approve"), cli: data.command },
     { name: `Send ${shown.phase} back`, does: () => setChoice("reject"), cli: data.command.replace(" approve ", " reject ") },
     { name: split ? "Show the change in one column" : "Show the change side by side", does: toggleSplit },
+    { name: "Ask for a second opinion", does: () => setAsks(true), cli: data.command.replace(" approve ", " opinion ask ") },
     { name: "Show the run", does: () => go(to("runs", data.request.run_id)) },
   ]);
   const clicked = (event: MouseEvent) => {
@@ -245,6 +252,7 @@ function Open({ data, shown, html, at, takesPin, reload, split, toggleSplit }: {
           outline,
         )}
       <LineComments root={root} html={html} drafts={there} save={save} open={talking} setOpen={setTalking} />
+      {opinions && createPortal(<SecondOpinion data={data} open={asks} setOpen={setAsks} reload={reload} />, opinions)}
       <Gone drafts={drafts} names={gone} drop={(name) => save(name, "")} />
       <Bar data={data} shown={shown} takesPin={takesPin} choice={choice} setChoice={setChoice} comments={comments(there)} gone={gone.map((name) => `${place(name)}: ${drafts[name]}`)} viewed={viewed.length} files={files.length} reload={reload} sent={() => setDrafts({})} />
     </>

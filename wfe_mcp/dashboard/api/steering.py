@@ -1,4 +1,4 @@
-"""Operations that steer a run: accept, overrule, undo, redo, checkpoints, forks, comparison, tool calls.
+"""Operations that steer a run: accept, overrule, second opinions, undo, redo, checkpoints, forks, comparison, tool calls.
 
 What only a person may do needs the PIN, typed at the page; without it the answer is what an agent gets.
 """
@@ -14,10 +14,10 @@ from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Reads, Works
 from wfe_mcp.dashboard.api.bodies import Body, ReasonGiven, Signed
 from wfe_mcp.dashboard.api.replies import answer_of, answer_reply, reply, view_reply
-from wfe_mcp.views.answers import rollback as history, tool_answers
+from wfe_mcp.views.answers import opinions, rollback as history, tool_answers
 from wfe_mcp.views.history.comparison import ComparisonView, comparison
 from wfe_mcp.views.moves.outlook import PromiseView, Way, promise_view
-from wfe_mcp.views.reports.envelopes import overview_of
+from wfe_mcp.views.reports.envelopes import overview_of, refusal
 from wfe_mcp.views.runs.models import RollbackPreview, RollbackView, RunView
 from wfe_mcp.views.runs.tool_calls import PhaseToolCall, ToolCallList, tool_call_view
 
@@ -37,6 +37,14 @@ class Fork(Signed):
     at: str = ""
     title: str = ""
     idempotency_key: str = Field("", description="the same key returns the same run")
+
+
+class OpinionQuestion(Body):
+    """About a phase or the whole run. Without ``question``: whether the work may continue; without ``reviewers``: one role."""
+
+    phase: str = ""
+    question: str = Field("", max_length=10_000)
+    reviewers: list[str] = Field([], max_length=8, description="configured roles")
 
 
 class Note(Body):
@@ -65,6 +73,22 @@ def overrule(caller: Works, run: str, body: ReasonGiven) -> JSONResponse:
     """Overrule the reviewers of a phase, with the PIN."""
     caller.refuse_program()
     return answer_reply(caller, caller.at_work(run), tool_answers.overrule, run, moves=True, **body.model_dump())
+
+
+@router.post("/runs/{run}/second_opinion", response_model=answer_of())
+def ask_for_opinion(caller: Works, run: str, body: OpinionQuestion) -> JSONResponse:
+    """Ask other models about a run or a phase. Advice: it never counts for a gate. Until it comes, `data.job` is its id."""
+    return answer_reply(caller, caller.at_work(run), opinions.ask_opinion, run, **body.model_dump())
+
+
+@router.get("/runs/{run}/second_opinion", response_model=answer_of())
+def look_at_opinion(caller: Reads, run: str, job: str) -> JSONResponse:
+    """Whether the opinion with the id `job` has come, and what it says."""
+    engine = caller.engine_of(run)
+    try:
+        return reply(opinions.opinion_answer(engine, job, of_run=run))
+    except Refused as refused:
+        return reply(refusal(engine, refused, run))
 
 
 @router.get("/runs/{run}/rollback", response_model=answer_of(RollbackPreview))

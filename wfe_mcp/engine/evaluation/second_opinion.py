@@ -92,7 +92,7 @@ def look(engine: Engine, job_id: str) -> OpinionRequest:
     with engine.store.read() as tx:
         job = tx.jobs.get(job_id)
     if job is None or job.kind != JOB:
-        raise Refused("bad_argument", f"There is no question {job_id!r}.", "Ask again.")
+        raise no_question(job_id)
     payload, result, status = job.payload, job.result or {}, _status(job)
     return OpinionRequest(
         job.id,
@@ -103,6 +103,11 @@ def look(engine: Engine, job_id: str) -> OpinionRequest:
         payload["run"],
         payload["phase"],
     )
+
+
+def no_question(job_id: str) -> Refused:
+    """The refusal of an id that is of no question."""
+    return Refused("bad_argument", f"There is no question {job_id[:80]!r}.", "Ask again.")
 
 
 def _status(job: JobRecord) -> str:

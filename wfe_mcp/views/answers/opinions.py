@@ -31,9 +31,11 @@ def is_done(engine: Engine, job: str) -> bool:
     return second_opinion.look(engine, job).status != "waiting"
 
 
-def opinion_answer(engine: Engine, job: str, question: str = "") -> Envelope:
-    """The opinions, or whom the request waits for and how to wait."""
+def opinion_answer(engine: Engine, job: str, question: str = "", *, of_run: str = "") -> Envelope:
+    """The opinions, or whom the request waits for and how to wait. ``of_run``: refuse one about anything else."""
     request = second_opinion.look(engine, job)
+    if of_run and request.run != of_run:
+        raise second_opinion.no_question(job)
     again = {"run": request.run, "phase": request.phase, "question": question, "reviewers": list(request.reviewers)}
     repeat = {key: value for key, value in again.items() if value}
     match request.status:
