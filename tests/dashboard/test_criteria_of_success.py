@@ -19,6 +19,7 @@ from tests.fake_models.server import ModelServer
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.templates import trust
 from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.approvals.trust import trust_path
 
 __all__ = ["connect", "home", "person", "program", "visit"]
 
@@ -102,8 +103,14 @@ def test_sc04_j4_a_second_opinion_is_connected_and_disconnected_on_the_page_of_s
         form.get_by_role("button", name="Fill it").click()
         signs(shown)
         expect(shown.locator("#roles li")).to_contain_text("desk critic")
+        expect(shown.locator("#roles .note")).to_contain_text("counts at a gate once you trust that file")
+        address = shown.locator("#roles").get_by_role("link", name="Review and trust").get_attribute("href")
+        assert address == f"/{trust_path(scene.engine)}"
 
         trust_own(scene)
+        shown.reload()
+        expect(shown.locator("#roles li")).to_contain_text("desk critic")
+        expect(shown.locator("#roles .note")).to_have_count(0)
         reviewed = phase("plan", gate(if_missing="note"))
         with other_worker(scene):
             run = scene.start(reviewed, roles={"one": {"provider": "second"}})

@@ -1863,6 +1863,7 @@ export interface SettingsView {
   database: DatabaseSetting;
   kinds: string[];
   untrusted?: boolean;
+  own_trust?: string;
 }
 
 export interface Spread {

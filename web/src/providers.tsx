@@ -2,8 +2,9 @@
 import { useState } from "react";
 import { ask, useAct } from "./api";
 import type { ProviderSetting, RoleSetting } from "./api_types";
-import { Cli, Problem, State } from "./parts";
+import { Cli, Flag, Problem, State } from "./parts";
 import { send } from "./pin";
+import { atServer } from "./session";
 
 export interface Outcome {
   good: boolean;
@@ -141,7 +142,7 @@ function Add({ kinds, project, done }: { kinds: string[]; project: string; done:
 }
 
 /** Who works and reviews: each role with what fills it, and a form that changes it. */
-export function Roles({ found, providers, project, changed }: { found: RoleSetting[]; providers: ProviderSetting[]; project: string; changed: () => void }) {
+export function Roles({ found, providers, project, ownTrust, changed }: { found: RoleSetting[]; providers: ProviderSetting[]; project: string; ownTrust: string; changed: () => void }) {
   const [role, setRole] = useState<string | null>(null);
   const [name, setName] = useState("");
   const [provider, setProvider] = useState("");
@@ -201,6 +202,13 @@ export function Roles({ found, providers, project, changed }: { found: RoleSetti
             <Cli text={`wfe-mcp providers role ${name || "ROLE"} ${provider} ${model}`.trim()} />
           </span>
         </form>
+      )}
+      {ownTrust !== "" && found.length > 0 && (
+        <p className="note warn row wrap">
+          <Flag kind="warning">A reviewer from your own configuration counts at a gate once you trust that file.</Flag>
+          {!atServer() && <a href={`/${ownTrust}`}>Review and trust</a>}
+          <Cli text="wfe-mcp trust own" />
+        </p>
       )}
       {found.length ? (
         <ul className="panel lines">

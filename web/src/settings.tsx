@@ -51,7 +51,7 @@ export function Settings({ part }: { part: string }) {
       {data && (
         <fieldset disabled={!isAdmin}>
           <Providers found={data.providers ?? []} kinds={data.kinds ?? []} project={project} outcomes={outcomes} busy={busy} test={test} changed={reload} />
-          <Roles found={data.roles ?? []} providers={data.providers ?? []} project={project} changed={reload} />
+          <Roles found={data.roles ?? []} providers={data.providers ?? []} project={project} ownTrust={data.own_trust ?? ""} changed={reload} />
           <section className="section" id="checks">
             <header>
               <h2>Checks</h2>

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wfe_mcp.engine.models import providers
+from wfe_mcp.views.approvals.trust import trust_path
 from wfe_mcp.views.project.activity import CheckLine, check_lines
 from wfe_mcp.views.values.model import JsonObject, view_model, view_of
 from wfe_mcp.workspace.config.provider_kinds import KINDS
@@ -55,7 +56,8 @@ class DatabaseSetting:
 class SettingsView:
     """The settings that hold in a project. ``approvals``: what agents may do; ``page``: that of the decision page.
 
-    ``kinds``: of providers that can be added. ``untrusted``: the project's configuration needs trust.
+    ``kinds``: of providers that can be added. ``untrusted``: the project's configuration needs trust. ``own_trust``: where the
+    user's own configuration is trusted, as long as reviewers from it do not count.
     """
 
     providers: tuple[ProviderSetting, ...]
@@ -66,6 +68,7 @@ class SettingsView:
     database: DatabaseSetting
     kinds: tuple[str, ...]
     untrusted: bool = False
+    own_trust: str = ""
 
 
 @view_model
@@ -95,6 +98,7 @@ def settings_view(engine: Engine) -> SettingsView:
         database=DatabaseSetting(path=health.path, schema=health.revision),
         kinds=KINDS,
         untrusted=bool(loaded.untrusted),
+        own_trust=trust_path(engine) if loaded.unsigned_reviewers else "",
     )
 
 
