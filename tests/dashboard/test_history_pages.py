@@ -75,6 +75,26 @@ def test_a_provider_that_no_role_uses_is_no_failure(scene: Scene, visit: Visit) 
     expect(providers.locator(".s-failed")).to_have_count(0)
 
 
+def test_who_goes_back_from_the_pin_of_a_rollback_is_told_nothing_and_nothing_is_done(
+    scene: Scene, visit: Visit
+) -> None:
+    run = scene.start(phase("plan", auto_proceed=False), phase("build"))
+    scene.do(run, "plan")
+    control.control(scene.engine, HUMAN, run, "proceed")
+    events = len(scene.events(run))
+    shown = visit(f"/runs/{run}/list")
+    shown.locator(".cps li").last.get_by_role("button", name="Roll back").click()
+    shown.get_by_role("dialog").get_by_role("button", name="Roll back").click()
+    asks = shown.get_by_role("dialog", name="Only you decide this")
+    expect(asks).to_contain_text("This reverses your decision")
+    asks.get_by_role("button", name="Back").click()
+    expect(asks).to_have_count(0)
+    shown.locator(".cps li").last.get_by_role("button", name="Fork…").click()
+    shown.get_by_role("dialog").get_by_role("button", name="Start no run").click()
+    expect(shown.get_by_role("alert")).to_have_count(0)
+    assert len(scene.events(run)) == events
+
+
 def test_a_rollback_asks_before_it_replaces_what_no_checkpoint_has(scene: Scene, visit: Visit) -> None:
     run = scene.start(phase("plan"), phase("build"))
     scene.do(run, "plan")

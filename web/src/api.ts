@@ -21,6 +21,13 @@ export class Refused extends Error {
   }
 }
 
+/** The person was asked for their PIN and went back: nothing was done, and nothing is to be said about it. */
+export class Withdrawn extends Refused {
+  constructor({ status, code, message, hint, details, data }: Refused) {
+    super(status, code, message, hint, details, data);
+  }
+}
+
 function refusalOf(status: number, said: { error?: Partial<{ code: string; message: string; hint: string; details: Fault[] }>; data?: unknown } | null): Refused {
   const error = said?.error ?? {};
   return new Refused(status, error.code ?? "unavailable", error.message ?? `The server answered ${status}.`, error.hint ?? "", error.details ?? [], said?.data ?? null);
@@ -357,7 +364,7 @@ export function useAct(): [(work: () => Promise<void>) => void, boolean, Refused
     setBusy(true);
     setError(null);
     work()
-      .catch((reason: unknown) => setError(reason instanceof Refused ? reason : new Refused(0, "bug", String(reason), "", [], null)))
+      .catch((reason: unknown) => reason instanceof Withdrawn || setError(reason instanceof Refused ? reason : new Refused(0, "bug", String(reason), "", [], null)))
       .finally(() => setBusy(false));
   };
   return [run, busy, error];

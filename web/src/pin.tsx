@@ -1,7 +1,7 @@
 // What only a person does asks for the PIN once, beside what it signs; the PIN is sent and never kept. At a server the passkey of
 // who is logged in signs it.
 import { useContext, useEffect, useState } from "react";
-import { Refused, ask, type Answered } from "./api";
+import { Refused, Withdrawn, ask, type Answered } from "./api";
 import { Ask, Cli } from "./parts";
 import { Session, provenBy } from "./session";
 
@@ -26,7 +26,7 @@ export async function send<T>(path: string, body: Record<string, unknown>): Prom
       const asks = error instanceof Refused && ["needs_human", "wrong_pin"].includes(error.code) && show;
       if (!asks) throw error;
       const given = await new Promise<string | null>((answer) => show?.({ why: error.message, answer }));
-      if (given === null) throw error;
+      if (given === null) throw new Withdrawn(error);
       if (given === PASSKEY) return signed<T>(path, body);
       pin = given;
     }

@@ -20,6 +20,7 @@ _DO = re.compile(r"\b([Aa])sk the user to ([^.;\n]*(?:\.(?! |$)[^.;\n]*)*)", re.
 _MORE = re.compile(r"(,|\band|\bor|\bthen) to (?=[a-z])")
 _OTHERS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b([Oo])nly the user can\b"), r"\1nly you can"),
+    (re.compile(r"\bthe user's (decision|task|form|approval)\b"), r"your \1"),
     (re.compile(r"\bAsk the user (which|whether)\b"), r"See \1"),
     (re.compile(r"\bask the user (which|whether)\b"), r"see \1"),
     (re.compile(r" \(in a terminal of their own\)(?!\w)"), ""),

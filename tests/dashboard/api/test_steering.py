@@ -174,3 +174,19 @@ def test_a_failed_phase_is_tried_again(scene: Scene, person: Program, run: str) 
     assert person.post("/runs/{run}/retry_phase", {"run": run}, phase="build").code == "needs_human"
     assert person.post("/runs/{run}/retry_phase", {"run": run}, phase="build", feedback="again", pin=PIN).status == 200
     assert scene.attempt(run, "build").number == 2
+
+
+def test_a_refusal_on_the_page_speaks_to_the_person_and_that_of_a_program_of_its_user(
+    scene: Scene, person: Program, connect: Connect
+) -> None:
+    run = scene.start(phase("plan", auto_proceed=False), phase("build"))
+    scene.do(run, "plan", GOOD)
+    assert person.post("/runs/{run}/control", {"run": run}, action="proceed", pin=PIN).status == 200
+    back = {"to": "plan", "files": False}
+    of_page, of_program = (
+        caller.post("/runs/{run}/rollback", {"run": run}, **back).body["error"] for caller in (person, connect())
+    )
+    assert of_program["message"].startswith("This reverses the user's decision, made or pending: ")
+    assert of_program["hint"].startswith("Ask the user to run in a terminal of their own: wfe-mcp rollback ")
+    assert of_page["message"].startswith("This reverses your decision, made or pending: ")
+    assert of_page["hint"].startswith("wfe-mcp rollback ")

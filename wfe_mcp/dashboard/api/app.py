@@ -35,7 +35,16 @@ from wfe_mcp.dashboard.api import (
     work,
 )
 from wfe_mcp.dashboard.api.access import Access
-from wfe_mcp.dashboard.api.replies import TOO_LARGE, on_bug, on_http, on_long_path, on_malformed, on_refused, refusals
+from wfe_mcp.dashboard.api.replies import (
+    TOO_LARGE,
+    on_bug,
+    on_http,
+    on_long_path,
+    on_malformed,
+    on_refused,
+    reader_is_person,
+    refusals,
+)
 from wfe_mcp.dashboard.guard import App, Message, Receive, Scope, Send
 
 ROOT = "/api/v1"
@@ -114,6 +123,7 @@ class Authenticated:
             await on_refused(request, refused)(scope, receive, send)
             return
         request.state.caller = caller
+        reader_is_person.set(caller.is_page)
         await self._app(scope, receive, send)
 
 

@@ -16,6 +16,7 @@ import pkgutil
 import sys
 import types
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from http import HTTPStatus
@@ -41,6 +42,7 @@ from starlette.exceptions import HTTPException
 import wfe_mcp.views
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.limits import MESSAGE_BYTES
+from wfe_mcp.core.readers import for_person
 from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.reports.envelopes import refusal
 
@@ -55,6 +57,9 @@ log = logging.getLogger("wfe_mcp.dashboard.api")
 
 _SECRETS = {"pin", "code", "key", "secret", "values"}
 """Fields of bodies whose value no answer repeats; a key that is pasted where the name of its variable belongs is one."""
+
+reader_is_person: ContextVar[bool] = ContextVar("reader_is_person", default=False)
+"""Whether the request came from a page, where a person reads what is refused; a program's refusal speaks of its user."""
 
 TOO_LARGE = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
@@ -93,8 +98,12 @@ def refusals() -> dict[int | str, dict[str, Any]]:
 
 def reply(envelope: Envelope) -> JSONResponse:
     """An answer of the views."""
-    status = HTTPStatus.OK if envelope.error is None else status_of(envelope.error.code)
-    return JSONResponse(envelope.to_dict(), status)
+    if envelope.error is None:
+        return JSONResponse(envelope.to_dict(), HTTPStatus.OK)
+    answer = envelope.to_dict()
+    if reader_is_person.get():
+        answer["error"] |= {key: for_person(text) for key in ("message", "hint") if (text := answer["error"].get(key))}
+    return JSONResponse(answer, status_of(envelope.error.code))
 
 
 def view_reply(summary: str, view: object) -> JSONResponse:
