@@ -8,6 +8,7 @@ from tests.dashboard.test_navigation import Visit, visit
 from tests.engine.call_scene import DOLLAR, MODEL, dollars, job, listener
 from tests.engine.scene import AGENT, Scene, approval, expr, phase
 from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.history.rollback import rollback
 
 __all__ = ["visit"]
 
@@ -138,3 +139,45 @@ def test_a_phase_of_the_list_or_the_timeline_opens_in_a_tab_of_its_own(stage: St
     expect(shown.get_by_role("complementary", name="Phase docs")).to_be_visible()
     shown.get_by_role("region", name="List").get_by_role("link", name="plan").click()
     expect(shown.get_by_role("complementary", name="Phase plan")).to_be_visible()
+
+
+def test_a_phase_that_was_rolled_back_is_in_its_box_and_neither_at_work_nor_beside_what_is(
+    scene: Scene, visit: Visit
+) -> None:
+    loop = {"in": "${artifacts.plan.items}", "as": "each", "key": "${each}"}
+    inner = phase("code")
+    walk = {"id": "build", "kind": "loop", "for_each": loop, "phases": [inner]}
+    plan = phase("plan")
+    plan["output"] = {"artifact": "plan", "schema": {"type": "object", "properties": {"items": {"type": "array"}}}}
+    run = scene.start(plan, walk)
+    scene.do(run, "plan", {"items": ["one"]})
+    scene.begin(run, "build[one].code")
+    scene.write("code.py", "x = 1\n")
+    scene.clock.advance(minutes=3)
+    shown = visit(f"/runs/{run}/graph")
+    expect(shown.locator(".track .bar.running")).to_have_count(1)
+    rollback(scene.engine, scene.human, run, "plan", files=True, discard=True)
+    scene.clock.advance(minutes=1)
+    shown.reload()
+    old = shown.locator(".flow .node.old")
+    expect(old).to_contain_text("rolled back, 3 min")
+    edges = "(box) => [box, box.querySelector('.sub')].map((part) => part.getBoundingClientRect().bottom)"
+    outer, text = old.evaluate(edges)
+    assert text <= outer
+    now = shown.get_by_role("complementary", name="Phases at work")
+    expect(now).to_contain_text("plan")
+    expect(now).not_to_contain_text("rolled back")
+    expect(shown.locator(".track .bar.running")).to_have_count(0)
+    expect(shown.locator(".cps li").first).to_contain_text("Before files were put back")
+
+
+def test_every_checkpoint_of_a_run_can_be_shown(scene: Scene, visit: Visit) -> None:
+    names = [f"p{number}" for number in range(8)]
+    run = scene.start(*(phase(name) for name in names))
+    for name in names:
+        scene.do(run, name)
+    shown = visit(f"/runs/{run}/graph")
+    expect(shown.locator(".cps li")).to_have_count(12)
+    shown.get_by_role("button", name="Show 4 older checkpoints").click()
+    expect(shown.locator(".cps li")).to_have_count(16)
+    expect(shown.locator(".cps li").last).to_contain_text("Before p0")

@@ -351,7 +351,7 @@ function Used({ node }: { node: GraphNode }) {
 }
 
 function Legend({ run, nodes, open }: { run: string; nodes: GraphNode[]; open: (phase: string) => void }) {
-  const now = nodes.filter((node) => !["pending", "completed", "skipped"].includes(node.state));
+  const now = nodes.filter((node) => !["pending", "completed", "skipped", "cancelled", "superseded", "rolled_back"].includes(node.state));
   const shown = now.length ? now : nodes.slice(0, 12);
   return (
     <aside className="panel side" aria-label="Phases at work">

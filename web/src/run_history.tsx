@@ -10,7 +10,12 @@ import { go, to } from "./route";
 import { useRole } from "./session";
 import { age, count } from "./words";
 
-const CHECKPOINTS: Record<string, string> = { start: "Before", completion: "After" };
+const CHECKPOINTS: Record<string, string> = { start: "Before", completion: "After", manual: "By hand", safety: "Before files were put back" };
+
+const taken = (at: CheckpointView): string => [CHECKPOINTS[at.why] ?? at.why, at.phase].filter(Boolean).join(" ");
+
+/** Checkpoints that are shown at once: the newest. */
+const FIRST = 12;
 
 /** Pixels of a line; on a phone a sentence has two, and the run is below it. */
 const LINE = 32;
@@ -160,6 +165,7 @@ export function Checkpoints({ run, project, ended, reload }: { run: string; proj
   const [step, setStep] = useState<Exclude<Back, "rollback"> | "">("");
   const [files, setFiles] = useState(true);
   const [fork, setFork] = useState<{ at: CheckpointView; compares: boolean } | null>(null);
+  const [all, setAll] = useState(false);
   const [act, busy, error] = useAct();
   const steers = useRole("author", project);
   const found = data?.checkpoints ?? [];
@@ -184,11 +190,11 @@ export function Checkpoints({ run, project, ended, reload }: { run: string; proj
       </header>
       <Problem error={error} />
       <ul className="panel cps">
-        {found.slice(0, 12).map((each) => (
+        {found.slice(0, all ? undefined : FIRST).map((each) => (
           <li key={each.checkpoint}>
             <b>{each.checkpoint}</b>
             <span>
-              {CHECKPOINTS[each.why] ?? each.why} {each.phase} {each.note} {each.files === false && <span className="muted">state only</span>}
+              {taken(each)} {each.note} {each.files === false && <span className="muted">state only</span>}
             </span>
             <time className="muted num" title={each.at}>{age(each.at)} ago</time>
             {steers && <span className="row">
@@ -207,6 +213,13 @@ export function Checkpoints({ run, project, ended, reload }: { run: string; proj
           </li>
         ))}
       </ul>
+      {found.length > FIRST && (
+        <p className="after">
+          <button type="button" className="btn slim" aria-expanded={all} onClick={() => setAll(!all)}>
+            {all ? "Show the newest only" : `Show ${count(found.length - FIRST, "older checkpoint")}`}
+          </button>
+        </p>
+      )}
       {step && (
         <Ask title={step === "undo" ? "Undo the last command?" : "Redo what was undone last?"} onClose={() => setStep("")}>
           <label className="row">
@@ -225,7 +238,7 @@ export function Checkpoints({ run, project, ended, reload }: { run: string; proj
       {fork && (
         <Ask title={`Start a fork at ${fork.at.checkpoint}?`} onClose={() => setFork(null)}>
           <p>
-            A new run starts from the state of this one then: {CHECKPOINTS[fork.at.why] ?? fork.at.why} {fork.at.phase}, {age(fork.at.at)} ago. This run and its files stay as they are.
+            A new run starts from the state of this one then: {taken(fork.at)}, {age(fork.at.at)} ago. This run and its files stay as they are.
           </p>
           <Cli text={`wfe-mcp start --from ${run}@${fork.at.checkpoint}`} />
           <form method="dialog" className="row">
@@ -247,7 +260,7 @@ export function Checkpoints({ run, project, ended, reload }: { run: string; proj
       {back && (
         <Ask title={`Roll back to ${back.checkpoint}?`} onClose={() => setBack(null)}>
           <p>
-            {ended ? `The run is ${ended}; it opens again, which only you decide. ` : ""}Phases after it begin again. Checkpoint: {CHECKPOINTS[back.why] ?? back.why} {back.phase}, {age(back.at)} ago.
+            {ended ? `The run is ${ended}; it opens again, which only you decide. ` : ""}Phases after it begin again. Checkpoint: {taken(back)}, {age(back.at)} ago.
           </p>
           <label className="row">
             <input type="checkbox" checked={files} disabled={back.files === false} onChange={(event) => setFiles(event.target.checked)} /> Restore the files too

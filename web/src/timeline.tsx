@@ -18,7 +18,7 @@ export function Timeline({ data, chosen, address }: { data: TimelineView; chosen
   const says = isLong ? day : clock;
   const bars = (task: TimelineView["tasks"][number]) =>
     task.stretches.map((stretch, index) => {
-      const open = !data.is_over && task.outcome === "open" && index === task.stretches.length - 1;
+      const open = !data.is_over && task.outcome === "open" && index === task.stretches.length - 1 && moment(stretch.until) >= moment(data.until); // what was rolled back has ended
       const kind = stretch.what === "working" ? (stretch.failed ? "failed" : open ? "running" : "") : stretch.what === "human" ? "you" : "other";
       const left = place(stretch.since);
       return <i key={index} className={`bar ${kind}`} style={{ left: `${left}%`, width: `${Math.max(0, place(stretch.until) - left)}%` }} title={`${WORDS[stretch.what] ?? stretch.what} ${span((moment(stretch.until) - moment(stretch.since)) / 1000)}, attempt ${stretch.attempt || 1}`} />;
