@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,14 +16,14 @@ from tests.core.test_flows import SYSTEM
 from tests.core.test_replay import SPEC, any_move
 from tests.core.test_rollback import PLAN, at_build
 from tests.examples import examples
-from wfe_mcp.core import commands as c
+from wfe_mcp.core import commands as c, events as e
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.evolve import replay
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.spec import NextRule, RunSpec
-from wfe_mcp.core.undo import redo, undo
+from wfe_mcp.core.undo import _COMMANDS, _FOLLOWS, LogEntry, describe_command, redo, undo  # pyright: ignore[reportPrivateUsage] - the tables are what is checked
 
 
 def test_undo_reverts_one_command_after_another_and_redo_restores_them():
@@ -178,3 +179,12 @@ def test_the_rules_that_jump_are_as_used_up_after_a_rollback_as_before():
     scene.work("check")
     scene.answer("check", "next", True)
     assert scene.state.status is RunStatus.BLOCKED
+
+
+def test_what_a_step_back_reverses_is_called_by_words_and_never_by_the_name_of_an_event():
+    own = {e.RolledBack, e.RollbackBegan}  # by what they do
+    unnamed = [name for name, kind in e.EVENTS.items() if kind not in {*_FOLLOWS, *_COMMANDS, *own}]
+    assert unnamed == []
+    began = e.RollbackBegan(to=3, commit="c1", safety="c2", holder="p1", kind="undo")
+    entry = LogEntry(9, began, HUMAN, datetime(2026, 3, 1, tzinfo=UTC))
+    assert describe_command(entry) == "the start of the undo (event 9)"

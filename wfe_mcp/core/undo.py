@@ -85,8 +85,9 @@ def describe_command(entry: LogEntry) -> str:
     """What a person calls the command that begins with this event: ``the approval of fix (event 34)``."""
     event = entry.event
     words = _COMMANDS.get(type(event), type(event).__name__)
-    if isinstance(event, e.RolledBack):
+    if isinstance(event, e.RolledBack | e.RollbackBegan):
         words = {"undo": "the undo", "redo": "the redo"}.get(event.kind, "the rollback")
+        words = f"the start of {words}" if isinstance(event, e.RollbackBegan) else words
     return f"{words.format(phase=getattr(event, 'phase', ''))} (event {entry.seq})"
 
 
@@ -119,6 +120,14 @@ _COMMANDS: dict[type[e.Event], str] = {
     e.RunFailed: "the failure of the run",
     e.RecordsKept: "the records kept",
     e.GateJudged: "a verdict on {phase}",
+    e.PromptEdited: "the edited prompt of {phase}",
+    e.RollbackAbandoned: "the rollback that restored nothing",
+    e.RepairBegan: "the start of the repair of {phase}",
+    e.RepairEnded: "the end of the repair of {phase}",
+    e.OperationIntended: "the intent to deliver",
+    e.OperationCalled: "a call of the delivery",
+    e.OperationObserved: "what the delivery led to",
+    e.CredentialGiven: "the use of a credential",
 }
 """Event → what a person calls the command that begins with it."""
 
