@@ -75,7 +75,7 @@ def test_a_provider_that_no_role_uses_is_no_failure(scene: Scene, visit: Visit) 
     expect(providers.locator(".s-failed")).to_have_count(0)
 
 
-def test_who_goes_back_from_the_pin_of_a_rollback_is_told_nothing_and_nothing_is_done(
+def test_who_goes_back_from_the_pin_of_a_rollback_gets_no_message_and_nothing_is_done(
     scene: Scene, visit: Visit
 ) -> None:
     run = scene.start(phase("plan", auto_proceed=False), phase("build"))

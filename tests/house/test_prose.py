@@ -60,6 +60,7 @@ ALLOWED = {
     "message.startswith(beginning)": OLD,
     "text.startswith(_SESSION_TEXT_PREFIX)": OF_FILES,
     "text.startswith(f'{prefix} ')": "a command of the shell",
+    "self.text.find(sign, self.at)": "a command of the shell",
     "words in no.message": OF_GIT,
     "section.text.split('**Why this priority**')": OF_FILES,
     "'mount proc' in fault": "bubblewrap wrote it",
