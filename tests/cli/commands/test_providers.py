@@ -69,6 +69,10 @@ def test_a_provider_is_added_with_a_key_and_its_models_are_listed(cli: Terminal,
         "key": "stored",
     }
     assert "stored: set" in cli("providers", "list").out
+    tested = cli("providers", "test", "second").out
+    assert (
+        "It lists 2 models. For a call, fill a role with one, or: wfe-mcp providers test second --model MODEL" in tested
+    )
 
 
 @pytest.mark.requirement("S1-05")

@@ -126,7 +126,9 @@ def _list_models(connection: Connection) -> ProviderTrial:
         models = list_models(connection)
     except ProviderFault as fault:
         return _failure(connection, fault, None, ())
-    message = f"It lists {plural(len(models), 'model')}; name one to try a call: --model MODEL"
+    size = plural(len(models), "model")
+    command = f"wfe-mcp providers test {connection.provider} --model MODEL"
+    message = f"It lists {size}. For a call, fill a role with one, or: {command}"
     return _trial_result(connection, time.monotonic() - began, None, models, message)
 
 
