@@ -136,6 +136,13 @@ def test_what_a_milestone_or_a_task_depends_on_is_read_in_these_words_too() -> N
         (plan("Depends: TASK-001"), 3, "wait for each other: TASK-001"),
         (
             plan(
+                "Depends: TASK-002", "## M2 - Read it", "Tasks:", "- Read the whole archive", "Acceptance: It is read"
+            ),
+            6,
+            "'TASK-002' is in a later milestone, which follows this one",
+        ),
+        (
+            plan(
                 "- Stream artifacts into one archive",
                 "Acceptance: All are in it",
                 "- Close the archive at the end",

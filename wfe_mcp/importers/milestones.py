@@ -14,7 +14,7 @@ Rules:
 1. Every unknown line is an error with its number (B-19); text before the first ``##`` is an introduction, and is
    reported as not carried.
 2. Ids keep their spelling: ``M01`` is M01, and its branch begins so. Tasks are TASK-001… over the whole file. A task without ``Depends:`` follows the one before it in its milestone.
-3. A milestone follows each one above it: its own ``Depends on:`` can only name those.
+3. A milestone follows each one above it: its own ``Depends on:`` can only name those, and no task depends on one of a later milestone.
 4. Blocking weaknesses (no tasks, no acceptance, vague titles…) refuse the import; others lower the score (``quality.py``).
 """
 
@@ -80,6 +80,7 @@ class _MilestoneReader:
         self._milestones: list[_Milestone] = []
         self._tasks: list[_Task] = []
         self._known: dict[str, list[str]] = {}
+        self._order: dict[str, int] = {}
         self._above: set[str] = set()
         """The names of the milestones above the one that is read."""
 
@@ -101,8 +102,9 @@ class _MilestoneReader:
         ids = self._ids()
         headings = [section.line for section in self._milestones]  # not by id, which two may share
         lines = {task.id: task.line for task in self._tasks}
-        for task in self._tasks:
+        for number, task in enumerate(self._tasks):
             self._known[task.id.lower()] = [task.id]
+            self._order[task.id] = number
         for task in self._tasks:
             self._known.setdefault(task.title.lower(), []).append(task.id)
         milestones = [self._milestone(milestone, ids[index]) for index, milestone in enumerate(self._milestones)]
@@ -231,6 +233,7 @@ class _MilestoneReader:
             depends = (
                 chain if task.depends is None else [task_id for task_id in map(self._depends, task.depends) if task_id]
             )
+            self._refuse_later(task, milestone.tasks[-1].id)
             tasks.append(
                 {
                     "id": task.id,
@@ -265,6 +268,13 @@ class _MilestoneReader:
             name,
         )
         return None
+
+    def _refuse_later(self, task: _Task, last: str) -> None:
+        """Report what ``task`` depends on after ``last``, the last task of its milestone: later milestones wait for this one."""
+        for name, line in task.depends or ():
+            ids = self._known.get(name.lower(), [])
+            if len(ids) == 1 and self._order[ids[0]] > self._order[last]:
+                self._found.error(f"line {line}", f"{quote_line(name)} is in a later milestone, which follows this one")
 
     def _cycle(self, milestones: list[dict[str, Any]]) -> None:
         """Report tasks that depend on each other in a cycle."""
