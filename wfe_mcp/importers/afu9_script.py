@@ -34,7 +34,7 @@ def translate_script(source: str, names: Names) -> str:
     """``source`` as a text with ``${…}``. Raises UnreadableError."""
     node = _Script(source, names).whole()
     if not node.pieces:
-        return f"${{{node.cel}}}"
+        return f"${{{js.value_of(node)}}}"
     return "".join(f"${{{piece}}}" if is_cel else plain(piece) for piece, is_cel in node.pieces)
 
 
@@ -156,14 +156,14 @@ class _Script:
     def _equality(self) -> Node:
         node = self._relation()
         while sign := self._take("===", "!==", "==", "!="):
-            left, right = self._settle(node), self._settle(self._relation())
+            left, right = _alike(self._settle(node), self._settle(self._relation()))
             node = Node(f"({left.cel} {sign[:2]} {right.cel})", "truth")
         return node
 
     def _relation(self) -> Node:
         node = self._sum()
         while sign := self._take("<", ">", "<=", ">="):
-            left, right = self._settle(node), self._settle(self._sum())
+            left, right = _alike(self._settle(node), self._settle(self._sum()))
             node = Node(f"({left.cel} {sign} {right.cel})", "truth")
         return node
 
@@ -174,6 +174,9 @@ class _Script:
             if sign == "+" and "text" in (left.kind, right.kind):
                 node = text_of((*pieces_of(left), *pieces_of(right)))
                 continue
+            if "fraction" in (left.kind, right.kind):
+                node = Node(f"({_double(left)} {sign} {_double(right)})", "fraction")
+                continue
             kind: Kind = "number" if left.kind == right.kind == "number" or sign == "-" else "any"
             node = Node(f"({left.cel} {sign} {right.cel})", kind)
         return node
@@ -182,7 +185,13 @@ class _Script:
         node = self._negation()
         while sign := self._take("*", "/", "%"):
             left, right = self._settle(node), self._settle(self._negation())
-            node = Node(f"({left.cel} {sign} {right.cel})", "number")
+            if sign != "/" and "fraction" not in (left.kind, right.kind):
+                node = Node(f"({left.cel} {sign} {right.cel})", "number")
+                continue
+            first, second = _double(left), _double(right)  # 3 / 2 is 1.5 in JavaScript, and 1 in CEL
+            js.refuse_length(first + second if sign == "%" else "")
+            whole = f"({first} - {second} * double(int({first} / {second})))"  # CEL has no % of fractions
+            node = Node(whole if sign == "%" else f"({first} {sign} {second})", "fraction")
         return node
 
     def _negation(self) -> Node:
@@ -195,7 +204,7 @@ class _Script:
         self.depth -= 1
         if sign == "!":
             return Node(f"!({self._as_condition(node)})", "truth")
-        return Node(f"-({self._settle(node).cel})", "number")
+        return Node(f"-({self._settle(node).cel})", "fraction" if node.kind == "fraction" else "number")
 
     def _member(self) -> Node:
         node = self._primary()
@@ -222,7 +231,7 @@ class _Script:
         self._at += kind != "end"
         match kind:
             case "number":
-                return Node(value, "number")
+                return Node(value, "number" if value.isdigit() else "fraction")
             case "text":
                 return self._text_node(value[1:-1])
             case "template":
@@ -347,7 +356,7 @@ class _Script:
         body = self._choice()
         self.bound = outside
         self._must(")")
-        return name, self._as_condition(body) if asks else self._settle(body).cel
+        return name, self._as_condition(body) if asks else js.value_of(self._settle(body))
 
     # names
 
@@ -370,6 +379,17 @@ class _Script:
         if not node.path:
             return self.truth(node)
         return f"({self.names.exists(node.path)} && !({self._optional(node)} in [null, false, 0, '']))"
+
+
+def _double(node: Node) -> str:
+    return node.cel if node.kind == "fraction" else f"double({node.cel})"
+
+
+def _alike(left: Node, right: Node) -> tuple[Node, Node]:
+    """Both as CEL compares them: a fraction with any other number."""
+    if "fraction" not in (left.kind, right.kind):
+        return left, right
+    return Node(f"dyn({left.cel})"), Node(f"dyn({right.cel})")
 
 
 def _unescape(match: re.Match[str]) -> str:

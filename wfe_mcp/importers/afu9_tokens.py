@@ -13,6 +13,7 @@ from wfe_mcp.importers.imported import identifier
 PATH = re.compile(r"\s*([A-Za-z_$][\w$-]*)((?:\.[\w$-]+|\[\d+\])*)\s*")
 _PART = re.compile(r"\.([\w$-]+)|\[(\d+)\]")
 _MOST_NESTED = 50
+_MOST_REPEATED = 1_000
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|(?P<number>\d+(?:\.\d+)?)|(?P<name>[A-Za-z_$][\w$]*)"""
@@ -102,8 +103,8 @@ def _template_end(value: str, begin: int, above: int = 1) -> int:
     return position if position < len(value) else -1
 
 
-Kind = Literal["any", "text", "number", "truth", "list", "date"]
-"""What is known of a value; ``date``: a JavaScript Date."""
+Kind = Literal["any", "text", "number", "fraction", "truth", "list", "date"]
+"""What is known of a value; ``date``: a JavaScript Date; ``fraction``: a number that CEL calculates with another of the kind alone."""
 
 NOW = "timestamp(run.started_at)"
 MILLISECONDS = f"(int({NOW}) * 1000)"
@@ -144,7 +145,7 @@ OF_DATES: Mapping[str, tuple[str, Kind]] = {
 }
 FUNCTIONS: Mapping[str, tuple[str, Kind]] = {
     "String": ("string({0})", "text"),
-    "Number": ("double({0})", "number"),
+    "Number": ("double({0})", "fraction"),
     "parseInt": ("int({0})", "number"),
     "Array.isArray": ("(type({0}) == list)", "truth"),
     "Object.keys": ("{0}.map(key, key)", "list"),
@@ -167,7 +168,21 @@ class Node:
 
 def pieces_of(node: Node) -> tuple[tuple[str, bool], ...]:
     """The parts of a text; of anything else, itself."""
-    return node.pieces or ((node.cel, True),)
+    return node.pieces or ((value_of(node), True),)
+
+
+def refuse_length(cel: str) -> None:
+    """Refuse what cannot be written several times into an expression: one inside another would double each time."""
+    if len(cel) > _MOST_REPEATED:
+        raise UnreadableError(f"this division is longer than {_MOST_REPEATED} characters in CEL")
+
+
+def value_of(node: Node) -> str:
+    """``node`` as CEL that has no fraction where the number has none: 4 / 2 is 2 in JavaScript, and 2.0 in CEL."""
+    if node.kind != "fraction":
+        return node.cel
+    refuse_length(node.cel)
+    return f"({node.cel} == double(int({node.cel})) ? dyn(int({node.cel})) : dyn({node.cel}))"
 
 
 def text_of(pieces: tuple[tuple[str, bool], ...]) -> Node:
