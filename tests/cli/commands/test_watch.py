@@ -34,6 +34,33 @@ def test_watch_rings_at_a_terminal_when_a_person_is_needed_and_wants_it(
     assert (f"\a\033]0;wfe-mcp: {run} needs you\a" in answer.err) is rings
 
 
+def test_watch_leaves_the_agent_time_to_ask_where_a_standing_grant_may_approve(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = user_config_file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("[notify]\nterminal = true\n")
+    cli("grant", "add", "letter", "send", "--when", "${size(change.files) <= 3}", pin=PIN)
+    run = cli.start("letter")
+    cli.submit_work(run, "draft")
+    cli.submit_work(run, "send")
+    waits: list[object] = []
+
+    def always(*_: object) -> bool:
+        return True
+
+    def wait(*arguments: object) -> None:
+        waits.append(arguments)
+        cli.clock.forward(seconds=25)
+
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setattr("wfe_mcp.cli.commands.watch._agent_works", always)
+    monkeypatch.setattr("wfe_mcp.cli.commands.watch._until_changed", wait)
+    answer = cli("watch", run)
+    assert len(waits) == 3, "a minute, as other notifications"
+    assert f"\a\033]0;wfe-mcp: {run} needs you\a" in answer.err, "the agent did not ask: now the person is called"
+
+
 def test_watch_ends_when_no_one_is_there_to_work(cli: Terminal) -> None:
     run = cli.start("note")
     assert cli.json("watch", run).document["waiting_on"] == "agent"

@@ -78,13 +78,27 @@ def _until_changed(invocation: Invocation, wait: Callable[[], bool], should_stop
 def _needs_the_user(invocation: Invocation, overview: "Overview") -> bool:
     """True when nothing more happens by itself: the run is over, the user decides, or no agent is connected.
 
-    A person who answers for a model is waited for: this process looks for the answer.
+    A person who answers for a model is waited for: this process looks for the answer. So is, for a moment, an agent whose
+    question a standing grant may answer.
     """
-    if overview.goes_on or overview.by_hand:
+    if overview.goes_on or overview.by_hand or _may_be_granted(invocation, overview):
         return False
     return not _is_due(invocation, overview) and (
         overview.waiting_on != "agent" or not _agent_works(invocation, overview)
     )
+
+
+def _may_be_granted(invocation: Invocation, overview: "Overview") -> bool:
+    """True while the agent is about to ask for approvals that standing grants may give."""
+    from wfe_mcp.engine.grants.facts import ASKED_WITHIN_S, may_approve
+
+    engine, loaded = invocation.engine, overview.loaded
+    waited_s = (engine.clock() - loaded.record.updated_at).total_seconds()
+    if overview.waiting_on != "human" or not overview.unasked or waited_s >= ASKED_WITHIN_S:
+        return False
+    with engine.store.read() as tx:
+        is_granted = all(may_approve(engine, tx, loaded, attempt.phase) for attempt in overview.unasked)
+    return is_granted and _agent_works(invocation, overview)
 
 
 def _is_due(invocation: Invocation, overview: "Overview") -> bool:

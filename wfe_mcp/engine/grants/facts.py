@@ -31,12 +31,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from wfe_mcp.core.spec import GateSpec
+    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import EventRecord, LoadedRun
 
 
+ASKED_WITHIN_S = 60.0
+"""So long a person is not called to a decision that a standing grant may take."""
 _LOOKED_AT = 100
 """So many cancelled runs of the template, the newest, are looked at."""
 
@@ -137,6 +140,13 @@ def is_about(grant: grants.Grant, loaded: LoadedRun, phase: str) -> bool:
     """Whether ``grant`` is about this phase of the template, with the bytes, that the run works by."""
     same = (grant.template, grant.template_sha256) == (loaded.record.template, loaded.record.template_sha256)
     return same and grant.phase == declared_path(PhasePath(phase))
+
+
+def may_approve(engine: Engine, tx: Tx, loaded: LoadedRun, phase: str) -> bool:
+    """Whether a live grant is about ``phase``: it may approve, without the person, once the agent asks."""
+    project = loaded.record.project_id
+    about = (grant for grant in grants.grants_of(tx, project) if is_about(grant, loaded, phase))
+    return any(grant.state(len(grants.uses_of(tx, project, grant.id)), engine.clock()) == "live" for grant in about)
 
 
 def inside_held(plan: CompiledTemplate, phase: str) -> bool:

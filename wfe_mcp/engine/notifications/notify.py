@@ -22,8 +22,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.units import join_names
 from wfe_mcp.engine.credentials.stored import CredentialUse, hand_out
-from wfe_mcp.engine.grants.facts import is_about
-from wfe_mcp.engine.grants.grants import grants_of, uses_of
+from wfe_mcp.engine.grants.facts import ASKED_WITHIN_S, may_approve
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.outbox.outbox import asks
 from wfe_mcp.jobs.child import ChildNotStarted, run_child
@@ -47,8 +46,6 @@ _TIMEOUT_S = 30.0
 _AGAIN_S = 30.0
 """Until a message to a person is tried again; each further time takes four times as long."""
 
-_GRANTED_WITHIN_S = 60.0
-"""So long a person is not called to a decision that a standing grant may take."""
 
 _TITLE = "wfe-mcp"
 
@@ -90,12 +87,11 @@ def show(engine: Engine, context: JobContext) -> Outcome:
 def _is_asked(engine: Engine, tx: Tx, payload: Mapping[str, Any], *, first: bool) -> bool:
     """Whether the phase still asks for what the notification is about. ``first``: a standing grant may take it, and is waited for."""
     run, phase = payload["reference"].split(" ", 1)
-    loaded, project = engine.load(tx, run), engine.project_id
+    loaded = engine.load(tx, run)
     attempt = loaded.state.current(PhasePath(phase))
     is_asked = current_gate(loaded.state, attempt) == "approval" and asks(attempt) == payload["asks"]
-    about = (grant for grant in grants_of(tx, project) if first and is_asked and is_about(grant, loaded, phase))
-    if any(grant.state(len(uses_of(tx, project, grant.id)), engine.clock()) == "live" for grant in about):
-        raise RetryLater("a standing grant may approve it once the agent asks", _GRANTED_WITHIN_S)
+    if first and is_asked and may_approve(engine, tx, loaded, phase):
+        raise RetryLater("a standing grant may approve it once the agent asks", ASKED_WITHIN_S)
     return is_asked
 
 
