@@ -190,3 +190,19 @@ def test_three_milestones_of_eight_tasks_get_into_the_base_one_after_the_other(p
     git(clone, "fetch", "-q", "origin", "+refs/wfe/*:refs/remotes/origin/wfe/*")
     proven = play.say("--project", str(clone), "verify", "--branch", "main").data
     assert (proven["problems"], len(proven["proven"])) == ([], 3)
+
+
+@pytest.mark.parametrize("play", [("pull_request", "gitlab", "login")], indirect=True)
+def test_a_milestone_waits_for_the_checks_of_its_merge_request_without_a_person(play: Play) -> None:
+    plan = play.cli.place / "state" / "plan.md"
+    plan.write_text("## M1 - Name it\nTasks:\n- Name it by the day\n  Acceptance: The name has the day\n")
+    play.say("work", "import", str(plan), "--ready")
+    play.start("W-1")
+    play.work()
+    play.forge.word = "ci_still_running"
+    play.milestone("W-1", ["W-2"])
+    for _ in range(8):
+        assert play.work()["waiting_on"] == "job"
+        play.cli.clock.forward(seconds=31)
+    play.forge.word = ""
+    assert play.work()["run_state"] == "completed"

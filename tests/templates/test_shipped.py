@@ -267,7 +267,7 @@ def test_a_prompt_is_short(name: str, each: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_a_template_is_small_enough_to_be_shown_whole(name: str) -> None:
-    assert len(json.dumps(template(name)).encode()) < {"quick_fix": 5_100, "jpa_mt": 26_000}.get(name, 20_000)
+    assert len(json.dumps(template(name)).encode()) < {"quick_fix": 5_200, "jpa_mt": 26_000}.get(name, 20_000)
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -348,6 +348,7 @@ def test_a_call_that_makes_something_is_never_repeated_unasked(name: str) -> Non
                 .startswith(("get_", "list_", "issue_read", "pull_request_read"))
             )
             reads = reads or str(step.get("params", {}).get("method")).startswith(("get_", "list_"))
+            reads = reads or step.get("builtin") == "forge.status"  # it asks the forge, and is no operation
             assert reads or "retry" not in step, (each["id"], step["id"])
 
 

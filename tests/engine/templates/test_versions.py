@@ -296,7 +296,7 @@ def test_a_template_out_of_use_is_not_listed_and_does_not_start(scene: Scene, ta
 
 
 def test_a_shipped_template_can_be_put_out_of_use_in_one_project(scene: Scene) -> None:
-    assert versions.disable(scene.engine, HUMAN, "quick_fix@2.1.1") == "quick_fix"
+    assert versions.disable(scene.engine, HUMAN, "quick_fix@2.1.2") == "quick_fix"
     assert "quick_fix" not in names(scene)
     assert refused(versions.disable, scene.engine, HUMAN, "quick_fxi").code == "unknown_template"
 
