@@ -342,13 +342,10 @@ def test_what_cannot_be_undone_waits_for_words_that_a_person_types(name: str) ->
 def test_a_call_that_makes_something_is_never_repeated_unasked(name: str) -> None:
     for each in leaves(template(name)["phases"]):
         for step in each.get("steps", ()):
-            reads = (
-                str(step.get("tool"))
-                .rsplit(".", 1)[-1]
-                .startswith(("get_", "list_", "issue_read", "pull_request_read"))
-            )
-            reads = reads or str(step.get("params", {}).get("method")).startswith(("get_", "list_"))
-            reads = reads or step.get("builtin") == "forge.status"  # it asks the forge, and is no operation
+            tool = str(step.get("tool")).rsplit(".", 1)[-1]
+            reads = tool.startswith(("get_", "list_", "issue_read", "pull_request_read"))
+            reads |= str(step.get("params", {}).get("method")).startswith(("get_", "list_"))
+            reads |= step.get("builtin") == "forge.status"  # it asks the forge, and is no operation
             assert reads or "retry" not in step, (each["id"], step["id"])
 
 
