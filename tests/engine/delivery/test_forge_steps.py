@@ -289,6 +289,20 @@ def test_a_missing_credential_is_the_exact_blocker(scene: Scene) -> None:
         assert scene.state(run).status == "completed"
 
 
+def test_where_the_process_that_delivers_finds_no_command_line_it_says_so(scene: Scene) -> None:
+    with at_forge(scene, "gitlab", "login"):
+        (scene.root.parent / "programs" / "glab").unlink()
+        scene.engine.environment |= {"PATH": str(scene.root.parent / "programs")}
+        run = proposed(scene, OPEN)
+        fault = results(scene, run)["open"]
+        assert "did not accept" not in fault
+        assert (
+            "has no login here: [delivery] names no credential, and the process that delivers finds no glab in its PATH."
+            in fault
+        )
+        assert "or install glab where it starts." in fault
+
+
 @pytest.mark.requirement("S3-20", "S3-21")
 def test_a_milestone_is_proposed_once_all_that_belongs_to_it_is_over_and_names_its_pull_request(scene: Scene) -> None:
     source = "https://127.0.0.1/shop/till/issues/5"

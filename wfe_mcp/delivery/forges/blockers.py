@@ -17,6 +17,7 @@ BlockerCode = Literal[
     "remote",
     "forge",
     "api",
+    "login",
     "credentials",
     "permission",
     "missing",
@@ -76,6 +77,11 @@ BLOCKERS: Mapping[BlockerCode, _Words] = {
         "configuration",
         "The API of the forge at {host} is not configured.",
         "Set [delivery] api in trusted configuration: a token is never sent to an address that only a remote names.",
+    ),
+    "login": _Words(
+        "credentials",
+        "{forge} has no login here: [delivery] names no credential, and the process that delivers finds no {program} in its PATH.",
+        "Store a token: wfe-mcp credential add NAME, and name it in [delivery] credential; or install {program} where it starts.",
     ),
     "credentials": _Words("credentials", "{forge} did not accept the login: {why}.", "{login}"),
     "permission": _Words(

@@ -131,11 +131,7 @@ def site_of(delivery: DeliveryPlace | Project, should_stop: ShouldStop = never) 
     else:
         channel = command_channel(engine, place, child_env(LOGIN_ENV, engine.environment))
     if channel is None:
-        program = PROGRAMS.get(place.forge, "a command line")
-        login = (
-            f"Store a token: wfe-mcp credential add NAME, and name it in [delivery] credential; or install {program}."
-        )
-        raise Blocked("credentials", forge=place.host, why="there is no login", login=login)
+        raise Blocked("login", forge=place.host, program=PROGRAMS.get(place.forge, "command line"))
     return Site(place, forge_at(place, channel), remote, channel)
 
 
