@@ -5,8 +5,13 @@ import re
 import pytest
 
 from tests.cli.scene import PIN, Terminal
+from wfe_mcp.cli.commands import watch
+from wfe_mcp.core.model import By
 from wfe_mcp.engine.factory import create_engine
-from wfe_mcp.workspace.system.location import user_config_file
+from wfe_mcp.engine.kernel.engine import CLI_HOLDER
+from wfe_mcp.engine.runs.control import control
+from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.workspace.system.location import project_at, user_config_file
 
 
 def test_watch_ends_when_a_person_is_needed(cli: Terminal) -> None:
@@ -68,11 +73,6 @@ def test_watch_ends_when_no_one_is_there_to_work(cli: Terminal) -> None:
 
 @pytest.mark.requirement("S0-51")
 def test_watch_runs_gates_that_wait_and_shows_what_happens(cli: Terminal) -> None:
-    from wfe_mcp.core.model import By
-    from wfe_mcp.engine.kernel.engine import CLI_HOLDER
-    from wfe_mcp.views.answers import tool_answers as answers
-    from wfe_mcp.workspace.system.location import project_at
-
     (cli.root / "ok").touch()
     run = cli.start("code")
     engine = create_engine(project_at(cli.root), clock=cli.clock, holder=CLI_HOLDER)
@@ -83,6 +83,20 @@ def test_watch_runs_gates_that_wait_and_shows_what_happens(cli: Terminal) -> Non
     assert re.search(r"\d+  2026-11-20T\S+Z  Gate 1 of build passed: Check 'test'", answer.out)
     assert "build passed  PhaseCompleted" in answer.out
     assert f'{run} "A code": completed in ' in answer.out
+
+
+def test_watch_says_which_runner_a_check_waits_for(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = cli.root / ".wfe" / "config.toml"
+    file.write_text(file.read_text() + 'where = "runner"\nlabels = ["gpu"]\n')
+    assert cli.json("trust", "--yes", pin=PIN).code == 0
+    run = cli.start("code")
+    engine = create_engine(project_at(cli.root), clock=cli.clock, holder=CLI_HOLDER)
+    answers.start_phase(engine, By(), run)
+    answers.submit_artifact(engine, By(), run, "build", artifact={"text": "x"})
+    monkeypatch.setattr(watch, "_until_changed", lambda *_: control(engine, By(), run, "cancel"))  # pyright: ignore[reportUnknownArgumentType, reportUnknownLambdaType] - of any call
+    said = cli("watch", run)
+    engine.close()
+    assert "The check of build waits for a runner with the labels gpu, and none has asked" in said.err
 
 
 @pytest.mark.requirement("S0-51", "S4-33")

@@ -56,7 +56,7 @@ def follow(
         record = overview.loaded.record
         feed = Feed(engine, record.id, 0 if shows_all else record.last_seq, began)
         while not should_stop() and not _needs_the_user(invocation, overview):
-            _ask_by_hand(invocation, overview, by_hand)
+            _say_who_is_waited_for(invocation, overview, by_hand)
             with invocation.screen.busy(f"{record.title}: {overview.loaded.state.status}"):
                 _until_changed(invocation, wait, should_stop)
             _show(invocation, feed.news())
@@ -111,11 +111,13 @@ def _is_due(invocation: Invocation, overview: "Overview") -> bool:
     return any(job.kind == "timer" and job.run_at <= now for job in jobs)
 
 
-def _ask_by_hand(invocation: Invocation, overview: "Overview", asked: list[str]) -> None:
-    """Report once, on standard error, where the prompt for a manual answer is."""
-    from wfe_mcp.views.moves.blockers import manual_prompt
+def _say_who_is_waited_for(invocation: Invocation, overview: "Overview", asked: list[str]) -> None:
+    """Report once, on standard error, where the prompt for a manual answer is, and which runner a check waits for."""
+    from wfe_mcp.engine.runs.needs import Stop
+    from wfe_mcp.views.moves.blockers import blockers, manual_prompt
 
-    for text in (manual_prompt(overview, path).sentence for path in overview.by_hand):
+    absent = [blocker.sentence for blocker in blockers(overview) if blocker.stop in {Stop.RUNNER, Stop.NO_RUNNER}]
+    for text in (*(manual_prompt(overview, path).sentence for path in overview.by_hand), *absent):
         if text not in asked:
             asked.append(text)
             invocation.screen.talk(text)
