@@ -172,7 +172,9 @@ def _refusing_keyring(name: str) -> Generator[None]:
     except Exception as fault:  # a backend is a plug-in and may raise anything
         lines = without_hidden(str(fault)).strip().splitlines()
         why = f"{type(fault).__name__}: {lines[0]}" if lines else type(fault).__name__
-        raise Refused("unavailable", f"The keyring of this system cannot be used ({why:.200}).", hint) from None
+        raise Refused(
+            "unavailable", f"The keyring of this system cannot be used ({why.partition('. ')[0]:.200}).", hint
+        ) from None
 
 
 _SEALING_KEY = "wfe-mcp/sealing-key"
