@@ -56,7 +56,7 @@ def test_a_blocker_is_shown_by_status_show_list_and_find(cli: Terminal, red: str
         ("build", "failed_checks", "failed_checks:build", "open", 1)
     ]
     assert shown[0]["reported_by"] == "build[recovery-1].diagnose"
-    line = "blocker failed_checks:build of build (open): The list is read backwards Next step: Read it forwards"
+    line = "blocker failed_checks:build of build (open): The list is read backwards. Next step: Read it forwards"
     assert line in cli("status", red).out
     assert line in cli("show", red).out
     assert "failed_checks:build" in cli("recovery", "list").out

@@ -63,7 +63,11 @@ def blocker_line(blocker: BlockerView) -> str:
     """A blocker in one sentence."""
     met = f", met {plural(blocker.times, 'time')}" if blocker.times > 1 else ""
     who = ", needs a person" if blocker.human_required else ""
-    step = f" Next step: {blocker.next_step}" if blocker.next_step and blocker.state == "open" else ""
+    step = (
+        f"{'' if blocker.cause.endswith('.') else '.'} Next step: {blocker.next_step}"
+        if blocker.next_step and blocker.state == "open"
+        else ""
+    )
     return f"blocker {blocker.fingerprint} of {blocker.phase} ({blocker.state}{met}{who}): {blocker.cause}{step}"
 
 
