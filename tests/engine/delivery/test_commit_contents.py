@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,11 +19,14 @@ from tests.engine.delivery.delivery_scene import (
 )
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase
 from tests.engine.step_scene import reopen, rows, steps
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.delivery.git.commits import write_files
 from wfe_mcp.engine.runs import control
 from wfe_mcp.engine.runs.item_runs import start_item
 from wfe_mcp.engine.work.items import add_item, change_item
 from wfe_mcp.views.answers.run_status import status
 from wfe_mcp.views.runs.models import RunView
+from wfe_mcp.workspace.git.objects import Node
 
 CHANGED: dict[str, Any] = {"kind": "files", "changed": ["**"]}
 
@@ -246,3 +250,22 @@ def test_a_worktree_of_a_merged_branch_goes_before_it_and_a_locked_one_stays(sce
     assert cleaned["stays"] == ({name: f"its worktree {place} is locked"} if is_locked else {})
     assert place.exists() == is_locked
     assert bool(scene.git("branch", "--list", name)) == is_locked
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+@pytest.mark.attack(
+    "a folder is swapped for a link that leads out, while a revert writes and removes files in it", "held", "T5"
+)
+@pytest.mark.parametrize("mode", ["100644", "120000", ""])
+def test_a_revert_neither_writes_nor_removes_through_a_link(scene: Scene, tmp_path: Path, mode: str) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept.md").write_text("kept\n")
+    (scene.root / "docs").symlink_to(outside)
+    scene.write("evil", "evil")
+    blob = scene.git("hash-object", "-w", "evil").strip()
+    with pytest.raises(Refused):
+        write_files(scene.root, {"docs/kept.md": Node(mode, blob) if mode else None})
+    assert [(file.name, file.is_symlink(), file.read_text()) for file in outside.iterdir()] == [
+        ("kept.md", False, "kept\n")
+    ]

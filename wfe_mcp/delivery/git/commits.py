@@ -13,7 +13,6 @@ Rules:
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +20,7 @@ from typing import NamedTuple
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.delivery.fault import DeliveryFault, reason_of
 from wfe_mcp.workspace.files.paths import match_globs, readable
-from wfe_mcp.workspace.files.project_files import write_atomic
+from wfe_mcp.workspace.files.staging import Staging
 from wfe_mcp.workspace.git.batch import entries_below, read_objects
 from wfe_mcp.workspace.git.command import Repository, is_set, require_repository, run_git, text_of
 from wfe_mcp.workspace.git.file_facts import link_bytes
@@ -190,23 +189,23 @@ def commit(
 
 
 def write_files(root: Path, files: Mapping[str, Node | None]) -> None:
-    """Make the files at these paths, from ``root``, what they are in git, with the line ends that they have here; None removes one."""
-    for path, node in files.items():
-        if node is None:
-            (root / path).unlink(missing_ok=True)
-            with suppress(OSError):  # a folder with other files stays
-                (root / path).parent.rmdir()
+    """Make the files at these paths, from ``root``, what they are in git, with the line ends that they have here; None removes one.
+
+    No link is followed: a folder may have become one. Refuses ``path_outside_project``, with everything unchanged.
+    """
     wanted = [(path, node) for path, node in files.items() if node is not None and node.mode != "160000"]
-    for (path, node), object_ in zip(wanted, read_objects(root, [node.oid for _, node in wanted]), strict=True):
-        content, target = object_[1] if object_ is not None else b"", root / path
-        if node.mode == "120000" or target.is_symlink():
-            target.unlink(missing_ok=True)
-        if node.mode == "120000" and is_set(root, "core.symlinks", "true"):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.symlink_to(os.fsdecode(content))
-        else:
-            write_atomic(root, path, _as_here(target, content))
-            target.chmod(0o755 if node.mode == "100755" else 0o644)
+    makes_links = is_set(root, "core.symlinks", "true")
+    with Staging(root, "revert") as stage:
+        for path in (path for path, node in files.items() if node is None):
+            stage.take_out(tuple(path.split("/")))
+        for (path, node), object_ in zip(wanted, read_objects(root, [node.oid for _, node in wanted]), strict=True):
+            content, parts = object_[1] if object_ is not None else b"", tuple(path.split("/"))
+            if node.mode == "120000" and makes_links:
+                stage.put_link(parts, os.fsdecode(content))
+            else:
+                mode = 0o755 if node.mode == "100755" else 0o644
+                stage.put(parts, _as_here(root / path, content) if node.mode != "120000" else content, mode)
+        stage.commit(over_links=True)
 
 
 def _as_here(target: Path, content: bytes) -> bytes:
