@@ -14,6 +14,7 @@ from wfe_mcp.delivery.forges.pull_request_text import (
     Check,
     Decision,
     Proposal,
+    inert_message,
     merge_text,
     pull_request_text,
 )
@@ -44,6 +45,8 @@ HOSTILE = st.text(max_size=300) | st.sampled_from(
         "fixes shop/till#4",
         "<!--",
         "/merge",
+        "[skip ci]",
+        "[CI skip]",
         "`" * 40,
         "| a |",
         "\u202e\x1b[",
@@ -94,6 +97,16 @@ def test_only_the_issue_that_the_item_came_from_is_closed(source: str, closes: b
     assert "Closes #5" not in pull_request_text(FACTS._replace(source=source)).body
 
 
+def test_who_had_a_part_in_a_commit_stays_and_nothing_else_is_addressed() -> None:
+    message = "Fix #12 [no ci]\n\nCo-authored-by: Ada B <ada@example.org>\nCo-authored-by: @ada <#12>"
+    assert inert_message(message).splitlines() == [
+        "Fix #\u200b12 [\u200bno ci]",
+        "",
+        "Co-authored-by: Ada B <ada@example.org>",
+        "Co-authored-by: @\u200bada <#\u200b12>",
+    ]
+
+
 @pytest.mark.attack("an agent's text closes an issue, mentions people or commands the forge", "held", "#29")
 @given(st.lists(HOSTILE, min_size=7, max_size=7))
 def test_no_text_of_others_leaves_its_block_or_addresses_anything(texts: list[str]) -> None:
@@ -122,7 +135,9 @@ def test_no_text_of_others_leaves_its_block_or_addresses_anything(texts: list[st
     made = pull_request_text(facts, PLACE)
     assert outside_of_blocks(made.body) == outside_of_blocks(pull_request_text(harmless, PLACE).body)
     whole = f"{made.title}\n{made.body}"
-    assert not re.search(r"@\w|[#!]\d|://|\bGH-\d|^[ \t]*/\w", whole, re.MULTILINE | re.IGNORECASE)
+    assert not re.search(
+        r"@\w|[#!]\d|://|\bGH-\d|^[ \t]*/\w|\[skip ci]|\[ci skip]", whole, re.MULTILINE | re.IGNORECASE
+    )
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e]", whole)
     assert "\n" not in made.title and len(made.title) <= TITLE_CHARS + 40
 

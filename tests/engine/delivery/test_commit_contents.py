@@ -1,7 +1,7 @@
 """A commit has the approved files, and what the approval does not see stays as it was."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,16 @@ from wfe_mcp.views.answers.run_status import status
 from wfe_mcp.views.runs.models import RunView
 from wfe_mcp.workspace.git.objects import Node
 
+TEXTS = {"title": "Two!", "body": "Value is two."}
 CHANGED: dict[str, Any] = {"kind": "files", "changed": ["**"]}
 
 
 def worked_item(
-    scene: Scene, scopes: list[str], params: dict[str, str], gates: Sequence[dict[str, Any]] = (approval(),)
+    scene: Scene,
+    scopes: list[str],
+    params: dict[str, str],
+    gates: Sequence[dict[str, Any]] = (approval(),),
+    texts: Mapping[str, str] = TEXTS,
 ) -> tuple[str, str]:
     """A run that works an item of these scopes, with app.py and docs/b.md approved, or judged by ``gates``: item and run."""
     scene.define(phase("build", *gates), steps(BRANCH, {**COMMIT, "params": params}, name="ship"))
@@ -40,7 +45,7 @@ def worked_item(
         scene.engine,
         HUMAN,
         "task",
-        {"title": "Two!", "body": "Value is two.", "scopes": scopes, "criteria": ["It is two."]},
+        {**texts, "scopes": scopes, "criteria": ["It is two."]},
     )
     change_item(scene.engine, HUMAN, item.id, {}, "ready")
     run = start_item(scene.engine, AGENT, item.id, "drill").record.id
@@ -53,6 +58,16 @@ def worked_item(
     scene.clock.advance(minutes=1)
     scene.work()
     return item.id, run
+
+
+@pytest.mark.attack("the text of a work item has the merge of its change skip CI, or close other issues", "held", "#29")
+def test_the_text_of_an_item_commands_no_forge_by_the_message_of_its_commit(scene: Scene) -> None:
+    delivered(scene)
+    texts = {"title": "Two [skip ci]", "body": "Closes #13 for @ada.\n\n\nskip-checks: true"}
+    worked_item(scene, [], {}, texts=texts)
+    message = scene.git("log", "-1", "--format=%B")
+    assert message.startswith("Two [\u200bskip ci]\n\nCloses #\u200b13 for @\u200bada.")
+    assert "skip-checks" not in message
 
 
 @pytest.mark.requirement("S3-18")

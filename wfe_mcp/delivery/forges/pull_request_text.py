@@ -3,8 +3,8 @@
 Rules:
 1. Everything that the server did not write itself is in a fenced block that its own content cannot end, with hidden
    characters written out: it can forge no line of ours, no heading, no link, no image and no comment.
-2. In such text nothing addresses anyone or anything: mentions, references to issues, quick actions and
-   addresses are broken up by an invisible space. A forge acts on some of them inside of blocks too.
+2. In such text nothing addresses anyone or anything: mentions, references to issues, quick actions, addresses and orders to run no
+   CI are broken up by an invisible space. A forge acts on some of them inside of blocks too, and in messages of commits.
 3. ``Closes #n`` is written for one issue: that at the address which the work item came from, in this repository.
 4. At most ``MAX_BYTES``: what is cut is named, and facts are never cut.
 """
@@ -32,8 +32,11 @@ _ADDRESSES = (
     (re.compile(r"\bGH-(?=\d)", re.IGNORECASE), f"GH{_APART}-"),
     (re.compile(r"\b((?:clos|fix|resolv|implement)\w*[\s:]+[A-Z]\w*)-(?=\d)", re.IGNORECASE), rf"\1{_APART}-"),
     (re.compile(r"^([ \t]*)/(?=\w)", re.MULTILINE), rf"\1{_APART}/"),
+    (re.compile(r"\[(?=(?:skip|no|ci|actions)[ -]+(?:skip|ci|actions)\])", re.IGNORECASE), f"[{_APART}"),
+    (re.compile(r"\bskip-(?=checks:)", re.IGNORECASE), f"skip-{_APART}"),
 )
-"""What addresses a person, an issue, a project, or commands the forge; and the same broken up."""
+"""What addresses a person, an issue, a project, or commands the forge or its CI; and the same broken up."""
+_SIGNED = re.compile(r"[A-Z][a-z]+(?:-[a-z]+)*-by: [^<>@]+ <[^<>\s]+>")
 
 
 class Decision(NamedTuple):
@@ -122,6 +125,11 @@ def inert(text: str) -> str:
     for pattern, apart in _ADDRESSES:
         shown = pattern.sub(apart, shown)
     return shown
+
+
+def inert_message(message: str) -> str:
+    """The message of a commit that someone else wrote, ``inert`` but for the lines that say who had a part in it."""
+    return "\n".join(line if _SIGNED.fullmatch(line) else inert(line) for line in message.splitlines())
 
 
 def _title(facts: Proposal) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.delivery.fault import DeliveryFault
+from wfe_mcp.delivery.forges.pull_request_text import inert_message
 from wfe_mcp.delivery.git import commits, merges, refs, remote as remotes
 from wfe_mcp.engine.delivery.attest import attest_and_push
 from wfe_mcp.engine.delivery.forge_steps import issue_after_merge
@@ -175,7 +176,7 @@ def undo_merge(_place: DeliveryPlace, operation: Operation) -> Mapping[str, Any]
 def _message(place: DeliveryPlace, branch: str, tip: str, strategy: str) -> str:
     """That of a squash is the message of the last commit; a merge names its branch."""
     if strategy == "squash":
-        return commit_message(place.root, tip)
+        return inert_message(commit_message(place.root, tip))
     return f"Merge {branch}: {place.values['title']}"
 
 

@@ -16,6 +16,7 @@ from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.texts import one_line, slug
 from wfe_mcp.delivery.attestations.files import files_tree
 from wfe_mcp.delivery.fault import DeliveryFault
+from wfe_mcp.delivery.forges.pull_request_text import inert
 from wfe_mcp.delivery.git.refs import commit_of, ref_of
 from wfe_mcp.delivery.git.remote import Remote, fetch, url_of
 from wfe_mcp.engine.credentials.stored import CredentialUse, hand_out
@@ -58,15 +59,15 @@ class DeliveryPlace(NamedTuple):
 
     @property
     def values(self) -> Mapping[str, str]:
-        """What the patterns of a branch name and of a message may name."""
+        """What the patterns of a branch name and of a message may name. Anyone may have written an item: a message commands no forge."""
         title = self.title or (self.item.title if self.item else self.run.title or self.run.template)
         return {
             "prefix": self.settings.prefix,
             "item": self.named or self.run.id,
             "slug": slug(title, _SLUG_CHARS) or "change",
             "run": self.run.id,
-            "title": title,
-            "body": self.item.body[:_BODY_CHARS] if self.item else "",
+            "title": inert(title),
+            "body": inert(self.item.body[:_BODY_CHARS]) if self.item else "",
             "template": self.run.template,
         }
 
