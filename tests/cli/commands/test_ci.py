@@ -19,7 +19,7 @@ def test_the_workflow_pins_its_actions_and_reads_only(cli: Terminal) -> None:
     uses = [step["uses"] for step in made["jobs"]["wfe-verify"]["steps"] if "uses" in step]
     assert all(re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", each) for each in uses)
     assert (len(uses), made["permissions"]) == (2, {"contents": "read"})
-    assert made[True].keys() == {"pull_request", "push", "merge_group"}
+    assert made[True].keys() == {"pull_request", "push", "merge_group", "workflow_dispatch"}
     assert "secrets." not in text
 
 
