@@ -29,6 +29,8 @@ BAD: list[Any] = [
 CONFIGURATIONS = [
     b"a = " + b"[" * 100_000,
     b"[providers.x.options." + b"a." * 3_000 + b"b]\nc = 1",
+    b"a." * 60_000 + b"a = 1",
+    b"x = {" + b"'a' . " * 60_000 + b"a = 1}",
     b"x = " + b"9" * 5_000,
     b"\xff\xfe",
     b"a = {b = " * 3_000,

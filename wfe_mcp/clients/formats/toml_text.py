@@ -1,12 +1,12 @@
 """TOML: an entry is a table of its own, appended to the end."""
 
 import re
-import tomllib
 from collections.abc import Sequence
 from typing import Any
 
 from wfe_mcp.clients.formats.splice import Edit, Unreadable, Unsplicable
 from wfe_mcp.workspace.config.toml_tables import append_table, spans_of
+from wfe_mcp.workspace.config.toml_text import parse_toml
 
 _LINE = re.compile(r"line (\d+)")
 
@@ -14,8 +14,8 @@ _LINE = re.compile(r"line (\d+)")
 def read(text: str) -> Any:
     """The document. Raises ``Unreadable``."""
     try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as fault:
+        return parse_toml(text)
+    except (ValueError, RecursionError) as fault:
         line = _LINE.search(str(fault))
         raise Unreadable(str(fault).partition(" (at ")[0], int(line[1]) if line else text.count("\n") + 1) from None
 
