@@ -149,6 +149,22 @@ def test_a_resolved_key_is_hidden_from_logs_tracebacks_and_encodings(scene: Scen
     assert "RuntimeError: the server said [hidden]" in answer
 
 
+@pytest.mark.attack(
+    "the name of a folder, or the message of a fault, forges a record of the log or hides one", "held", "A1; A3"
+)
+def test_no_text_of_a_record_looks_like_another_record() -> None:
+    name = "shop\nwfe-mcp: WARNING verified\x1b[2K\r\u202e"
+    try:
+        raise RuntimeError(name)
+    except RuntimeError:
+        record = logging.LogRecord("n", logging.ERROR, __file__, 1, "%s is gone", (name,), sys.exc_info())
+    first, *others = HidingFormatter("wfe-mcp: %(levelname)s %(message)s").format(record).split("\n")
+    assert first == "wfe-mcp: ERROR shop"
+    assert others[0] == "  wfe-mcp: WARNING verified<U+001B>[2K<U+000D><U+202E> is gone"
+    assert all(line.startswith("  ") for line in others)
+    assert others[-2:] == ["  RuntimeError: shop", others[0].removesuffix(" is gone")]
+
+
 def test_short_values_hide_no_words() -> None:
     hide("test")
     assert without_hidden("a test") == "a test"

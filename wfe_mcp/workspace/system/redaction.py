@@ -14,6 +14,8 @@ from bisect import bisect_left
 from typing import NamedTuple
 from urllib.parse import quote, quote_plus, urlsplit
 
+from wfe_mcp.core.texts import clean
+
 SHOWN = "[hidden]"
 """The replacement for a hidden value."""
 
@@ -107,11 +109,11 @@ class HidingStream:
 
 
 class HidingFormatter(logging.Formatter):
-    """Formats a record, its traceback too, without hidden values."""
+    """Formats a record, its traceback too, without hidden values, and so that nothing in it looks like another record."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line or lines of ``record``."""
-        return without_hidden(super().format(record))
+        """The line of ``record``; what it has in further lines, such as the name of a folder, is indented."""
+        return clean(without_hidden(super().format(record))).replace("\n", "\n  ")
 
 
 def _parts(value: str) -> list[str]:
