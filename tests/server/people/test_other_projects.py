@@ -34,20 +34,25 @@ def filled(path: str, ids: dict[str, str]) -> str:
 def test_no_operation_shows_a_project_without_a_role(team: Team, other_project: House, role: str) -> None:
     engine = other_project.engine()
     hidden = engine.project_id
+    shutil.copytree(team.running.house.root / ".wfe", other_project.root / ".wfe")
     with engine.store.tx() as tx:
         tx.projects.change(hidden, {"name": SECRET})
+        tx.trust.give(hidden, trust_key("drill"), digest(DRILL), HUMAN, utc_now())
+    run = start_run(engine, By("claude"), "drill", {"goal": SECRET}).run
+    item = add_item(engine, By("claude"), "task", {"title": SECRET})
     team.provider.claims = {"groups": [f"shop-{role}s"]}
     browser = team.browser()
     assert browser.log_in().status_code == 303
     own = team.running.house.engine().project_id
     assert own in browser.api("GET", "/projects").text
-    ids = {"project": hidden, "run": "run-of-no-one", "request": "none", "name": "drill", "id": "WI-1"}
+    ids = {"project": hidden, "run": str(run), "request": "none", "name": "drill", "id": item.id}
     for path, operations in document()["paths"].items():
         for method, operation in operations.items():
             if (method.upper(), path) in OPEN or path == "/events":
                 continue
             asks = {each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"}
             query = f"?project={hidden}&query=x&template=drill" if "project" in asks else "?query=x&template=drill"
+            query += "".join(f"&{name}={ids[key]}" for name, key in (("run", "run"), ("item", "id")) if name in asks)
             body: Any = {"project": hidden} if method != "get" else None
             found = browser.api(method.upper(), filled(path, ids) + query, body)
             assert SECRET not in found.text, (method, path)
