@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from wfe_mcp.clients.formats.splice import Edit, Unreadable, Unsplicable
-from wfe_mcp.workspace.config.toml_tables import append_table, spans_of
+from wfe_mcp.workspace.config.toml_tables import NotEditable, append_table, spans_of
 from wfe_mcp.workspace.config.toml_text import parse_toml
 
 _LINE = re.compile(r"line (\d+)")
@@ -28,7 +28,10 @@ def insertion(text: str, path: Sequence[str], value: Any, newline: str) -> list[
 def removal(text: str, path: Sequence[str], element: Any = None) -> list[Edit]:
     """The edits that remove the table ``path`` and its subtables. Raises ``Unsplicable`` where it has no header of its own."""
     del element
-    edits = [Edit(start, end) for start, end in spans_of(text, path)]
+    try:
+        edits = [Edit(start, end) for start, end in spans_of(text, path)]
+    except NotEditable as fault:
+        raise Unsplicable(str(fault)) from None
     if not edits:
         raise Unsplicable(f"{'.'.join(path)} has no table header")
     return edits

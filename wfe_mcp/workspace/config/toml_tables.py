@@ -25,6 +25,7 @@ Document = dict[str, Any]
 
 
 # Every other line goes on in the next one: only lists and texts in three quotes, or a table around them, are longer than a line.
+_MOST_READ = 4_000_000
 _CLOSES = re.compile(r"(?:[\]}]|\"{3}|'{3})[ \t]*(?:#.*)?\r?\n?\Z")
 
 
@@ -124,11 +125,12 @@ def _statements(text: str) -> list[_Statement]:
     """The statements of a valid text, in order."""
     statements: list[_Statement] = []
     table: Path = ()
-    start = end = 0
+    start = end = read = 0
     for line in re.findall(r"[^\n]*\n|[^\n]+", text):  # only a line feed ends a line in TOML
         end += len(line)
         if end - len(line) > start and not _CLOSES.search(line):
             continue
+        read = _read_more(read, end - start)
         try:
             document = tomllib.loads(text[start:end])
         except tomllib.TOMLDecodeError:  # a string or list goes on in the next line
@@ -140,6 +142,13 @@ def _statements(text: str) -> list[_Statement]:
         statements.append(_Statement(start, end, table, key, is_blank=not document))
         start = end
     return statements
+
+
+def _read_more(before: int, characters: int) -> int:
+    """How many characters are read now: each line of a text, and each ``#`` in one, may seem to end it, and is tried."""
+    if before + characters > _MOST_READ:
+        raise NotEditable("a text in it has too many lines or signs that could end it")
+    return before + characters
 
 
 def _header_path(header: Document) -> Path:
@@ -158,7 +167,9 @@ def _without_blank_end(section: list[_Statement]) -> list[_Statement]:
 
 def _comment(statement: str) -> str:
     """The comment at the end of a statement of one line, with the blanks before it."""
+    read = 0
     for match in re.finditer(r"\s*#", statement if statement.count("\n") < 2 else ""):
+        read = _read_more(read, match.start())
         try:
             tomllib.loads(statement[: match.start()])
         except tomllib.TOMLDecodeError:  # inside a string
