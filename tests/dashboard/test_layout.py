@@ -10,7 +10,7 @@ from tests.dashboard.browser import asked
 from tests.dashboard.chromium import Tab, is_live
 from tests.engine.conftest import home
 from tests.engine.deployments.deployment_scene import commit, deploy, environment
-from tests.engine.scene import AGENT, Scene, approval, phase
+from tests.engine.scene import AGENT, Scene, approval, expr, phase
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals.decision_page import link
@@ -195,3 +195,16 @@ def test_the_palette_on_a_phone_has_its_room_for_names(visit: Visit) -> None:
     line = shown.locator(".palette li", has_text="Switch between light and dark").first
     expect(line).to_be_visible()
     expect(shown.locator(".palette li code").first).to_be_hidden()
+
+
+def test_the_phases_of_a_template_are_read_in_lines_of_words_on_a_phone(scene: Scene, visit: Visit, tab: Tab) -> None:
+    gates = [expr("${true}") for _ in range(4)]
+    scene.define(phase("requirements", *gates, approval(), title="Requirements, approved by a person"), name="spec")
+    for width in (1200, 760, 380):
+        shown = visit("/templates/spec", width)
+        name = shown.locator(".phase summary b", has_text="requirements")
+        assert lines(name) == 1, f"at {width} px"
+        left, top, right, bottom = sides(shown.locator(".phase summary").first)
+        assert bottom - top < 120, f"at {width} px"
+        assert sides(name)[0] >= left and sides(name)[2] <= right
+        assert tab.overflow == 0
