@@ -10,7 +10,7 @@ from tests.dashboard.browser import asked
 from tests.dashboard.chromium import Tab, is_live
 from tests.engine.conftest import home
 from tests.engine.deployments.deployment_scene import commit, deploy, environment
-from tests.engine.scene import AGENT, Scene, approval, expr, phase
+from tests.engine.scene import AGENT, Scene, approval, command, expr, phase
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals.decision_page import link
@@ -208,3 +208,13 @@ def test_the_phases_of_a_template_are_read_in_lines_of_words_on_a_phone(scene: S
         assert bottom - top < 120, f"at {width} px"
         assert sides(name)[0] >= left and sides(name)[2] <= right
         assert tab.overflow == 0
+
+
+def test_why_a_run_does_not_start_is_seen_where_the_button_was_pressed(scene: Scene, visit: Visit) -> None:
+    scene.define(phase("plan", command("nowhere")), name="lacks", title="Lacks a check")
+    scene.check("test", "print('fine')")
+    shown = visit("/start/lacks", 380)
+    shown.set_viewport_size({"width": 380, "height": 300})
+    shown.get_by_role("button", name="Start the run").click()
+    expect(shown.get_by_role("alert")).to_contain_text("no check 'nowhere'")
+    expect(shown.get_by_role("alert")).to_be_in_viewport(ratio=0.9)

@@ -351,6 +351,9 @@ export function useLive(): LiveState {
 }
 
 /** Run an action once at a time; what it was refused with stays until the next try. */
+/** What was refused to the person who pressed something: they have to see it, wherever on the page it stands. */
+export const ofActs = new WeakSet<Refused>();
+
 export function useAct(): [(work: () => Promise<void>) => void, boolean, Refused | null] {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<Refused | null>(null);
@@ -364,7 +367,12 @@ export function useAct(): [(work: () => Promise<void>) => void, boolean, Refused
     setBusy(true);
     setError(null);
     work()
-      .catch((reason: unknown) => reason instanceof Withdrawn || setError(reason instanceof Refused ? reason : new Refused(0, "bug", String(reason), "", [], null)))
+      .catch((reason: unknown) => {
+        if (reason instanceof Withdrawn) return;
+        const refused = reason instanceof Refused ? reason : new Refused(0, "bug", String(reason), "", [], null);
+        ofActs.add(refused);
+        setError(refused);
+      })
       .finally(() => setBusy(false));
   };
   return [run, busy, error];

@@ -1,6 +1,6 @@
 // Parts that several pages share: states, gate marks, commands, notices, tabs.
 import { useEffect, useRef, useState, type ReactNode } from "react";
-import type { Refused } from "./api";
+import { ofActs, type Refused } from "./api";
 import type { GateLine, GateMark } from "./api_types";
 import { Icon } from "./icons";
 import { refocus } from "./keys";
@@ -86,9 +86,15 @@ export function Faults({ texts }: { texts?: string[] }) {
 }
 
 export function Problem({ error }: { error: Refused | null }) {
+  const box = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (!error || !ofActs.has(error) || !box.current) return;
+    const { top, bottom } = box.current.getBoundingClientRect();
+    if (top < 0 || bottom > window.innerHeight) box.current.scrollIntoView({ block: "center" });
+  }, [error]);
   if (!error) return null;
   return (
-    <div className="note no" role="alert">
+    <div ref={box} className="note no" role="alert">
       <b>{error.message}</b> {error.hint} <code className="muted">[{error.code}]</code>
       {error.details.length > 0 && (
         <ul className="listing">
