@@ -27,7 +27,7 @@ def waiting(scene: Scene) -> tuple[str, str]:
 
 
 def ask(shown: Tab_, question: str = "", reviewer: str = "") -> None:
-    part = shown.get_by_role("region", name="Second opinion")
+    part = shown.get_by_role("region", name="Another model")
     part.get_by_role("button", name="Ask for one").click()
     asks, bar = part.get_by_role("button", name="Ask", exact=True), shown.get_by_role("region", name="Your decision")
     assert sides(asks)[3] <= sides(bar)[1], "the bar covers the form"
@@ -45,7 +45,7 @@ def test_a_person_asks_for_an_opinion_beside_the_decision_and_reads_it_there(
         _, request = waiting(scene)
         shown = open_decision(scene, page, tab, request)
         ask(shown, "Is it tested?", "second")
-        said = shown.get_by_role("region", name="Second opinion").get_by_role("status")
+        said = shown.get_by_role("region", name="Another model").get_by_role("status")
         expect(said).to_contain_text("second is being asked")
         shown.reload()  # what was asked is still waited for
         expect(said).to_contain_text("second is being asked")
@@ -67,7 +67,7 @@ def test_without_a_model_the_page_says_how_to_add_one_and_what_was_typed_stays(
 ) -> None:
     shown = open_decision(scene, page, tab, waiting(scene)[1])
     ask(shown, "Is it tested?")
-    part = shown.get_by_role("region", name="Second opinion")
+    part = shown.get_by_role("region", name="Another model")
     expect(part.get_by_role("alert")).to_contain_text("No model is configured that could give an opinion.")
     expect(part.get_by_label("Question")).to_have_value("Is it tested?")
     expect(part.locator(".cli code")).to_contain_text("plan --question 'Is it tested?'")
@@ -78,7 +78,7 @@ def test_a_model_that_does_not_answer_leaves_no_waiting_mark(scene: Scene, page:
         configure(scene, models)
         shown = open_decision(scene, page, tab, waiting(scene)[1])
         ask(shown, reviewer="second")
-        part = shown.get_by_role("region", name="Second opinion")
+        part = shown.get_by_role("region", name="Another model")
         expect(part.get_by_role("status")).to_contain_text("second is being asked")
         scene.work()
         expect(part.get_by_role("alert")).to_contain_text("No opinion came")

@@ -159,6 +159,8 @@ def test_a_phase_that_was_rolled_back_is_in_its_box_and_neither_at_work_nor_besi
     rollback(scene.engine, scene.human, run, "plan", files=True, discard=True)
     scene.clock.advance(minutes=1)
     shown.reload()
+    expect(shown.locator(".flow .node", has_text="build").first).to_contain_text("not started")
+    expect(shown.locator(".flow .node", has_text="plan")).to_contain_text("ready to start, attempt 2")
     old = shown.locator(".flow .node.old")
     expect(old).to_contain_text("rolled back, 3 min")
     edges = "(box) => [box, box.querySelector('.sub')].map((part) => part.getBoundingClientRect().bottom)"

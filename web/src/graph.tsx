@@ -18,7 +18,7 @@ export const subline = (node: GraphNode): string =>
   [
     node.held ? `waiting for ${person()} to let it go on` : node.left ? "its worker is gone" : stateWord(node.state),
     node.items ? `${node.items.replace("/", " of ")} items` : "",
-    node.working_s ? (node.state === "awaiting" ? `after ${span(node.working_s)} of work` : span(node.working_s)) : "",
+    node.working_s && !["pending", "ready"].includes(node.state) ? (node.state === "awaiting" ? `after ${span(node.working_s)} of work` : span(node.working_s)) : "",
     node.attempt > 1 ? `attempt ${node.attempt}` : "",
   ]
     .filter(Boolean)

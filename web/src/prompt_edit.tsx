@@ -4,6 +4,7 @@ import { ask, useAct, useAsk } from "./api";
 import type { DecisionData, TextToEdit } from "./api_types";
 import { useDraft } from "./draft";
 import { Problem } from "./parts";
+import { go, to } from "./route";
 
 export function PromptEdit({ data, reload }: { data: DecisionData; reload: () => void }) {
   const { request } = data;
@@ -17,9 +18,10 @@ export function PromptEdit({ data, reload }: { data: DecisionData; reload: () =>
   const send = () =>
     act(async () => {
       try {
-        await ask(path, { pin, sha256: request.sha256, shown: data.shown_sha256, text, note });
+        const { data: edited } = await ask<DecisionData>(path, { pin, sha256: request.sha256, shown: data.shown_sha256, text, note });
         setDraft(null);
-        reload();
+        if (edited.newer) go(to("inbox", edited.newer)); // the edited prompt is asked about there
+        else reload();
       } finally {
         setPin("");
       }

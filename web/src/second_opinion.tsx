@@ -63,7 +63,7 @@ export function SecondOpinion({ data, open, setOpen, reload }: { data: DecisionD
   if (!isAuthor) return null;
   const command = `${data.command.replace(" approve ", " opinion ask ")}${question.trim() ? ` --question ${shell(question)}` : ""}${reviewer ? ` --reviewer ${shell(reviewer)}` : ""}`;
   return (
-    <section className="section" aria-label="Second opinion">
+    <section className="section" aria-label="Another model">
       <header>
         <h2>Second opinion</h2>
         <span className="soft">another model looks at this; it is advice, and no gate uses it</span>
@@ -77,7 +77,7 @@ export function SecondOpinion({ data, open, setOpen, reload }: { data: DecisionD
         <form
           ref={form}
           className="panel pad stack"
-          aria-label="Ask for a second opinion"
+          aria-label="What to ask it"
           onSubmit={(event) => {
             event.preventDefault();
             setFault(null);
