@@ -160,7 +160,7 @@ def test_a_prompt_that_waits_is_edited_on_the_page_of_its_decision(scene: Scene,
     expect(bar.get_by_label("Prompt")).to_contain_text("Write plan.")
     bar.get_by_label("Prompt").fill("Write a short plan.")
     bar.get_by_label("PIN").fill(PIN)
-    bar.get_by_role("button", name="Store and judge again").click()  # the page goes on to what is open in its place
+    bar.get_by_role("button", name="Store and judge again").click()  # the page leads to what is open in its place
     expect(shown.locator("#prompt pre")).to_have_text("Write a short plan.")
     shown.get_by_role("button", name="Approve", exact=True).click()
     shown.get_by_label("PIN").fill(PIN)
