@@ -167,3 +167,11 @@ def _run(scene: Scene, request: str) -> RunId:
         found = tx.approvals.get(request)
     assert found is not None
     return found.run_id
+
+
+def test_an_approval_says_where_what_was_typed_on_lines_does_not_go(request_id: str, browser: Browser) -> None:
+    says = "goes with Send back only"
+    assert says not in browser.get(f"/decide/{request_id}").text
+    one = send(browser, request_id, add=NEW, pin="")
+    approves = one.text.partition('class="pane yes"')[2].partition("</form>")[0]
+    assert f"What you typed on 1 line {says}. To keep it with an approval, type it into the comment." in approves

@@ -111,6 +111,8 @@ def _approve(view: DecisionView, approval: ApprovalView, token: str, given: Mapp
     phrase = f"Type the phrase: {approval.phrase}"
     html = text_field(phrase, "phrase", given.get("phrase", ""), required=True) if approval.phrase else None
     takes_pin = approval.assurance != "passkey"
+    lines = len(Fields.of(given).texts)
+    left = f"What you typed on {plural(lines, 'line')} goes with Send back only. To keep it with an approval, type it into the comment."
     return _form(
         view,
         "approve",
@@ -119,6 +121,7 @@ def _approve(view: DecisionView, approval: ApprovalView, token: str, given: Mapp
         tag("p", f"{approval.effect} Your decision covers everything on this page.", class_="then"),
         _instead_of_pin(view.command, no_pin) if takes_pin and no_pin else None,
         html,
+        tag("p", left, class_="note warn then") if lines else None,  # a field belongs to one form
         text_field("Comment (stored with the decision)", "comment", given.get("comment", "")),
         pin_field("pin-approve") if takes_pin and not no_pin else None,
         buttons(
