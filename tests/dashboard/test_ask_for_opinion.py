@@ -7,7 +7,7 @@ from tests.dashboard.api.client import Program, first
 from tests.dashboard.api.conftest import Connect, connect, person
 from tests.dashboard.browser import asked
 from tests.dashboard.chromium import Tab
-from tests.dashboard.test_layout import sides
+from tests.dashboard.test_layout import gap, sides
 from tests.dashboard.test_looking_again import open_decision
 from tests.engine.conftest import home
 from tests.engine.model_scene import configure, opinion, server
@@ -28,6 +28,7 @@ def waiting(scene: Scene) -> tuple[str, str]:
 
 def ask(shown: Tab_, question: str = "", reviewer: str = "") -> None:
     part = shown.get_by_role("region", name="Another model")
+    assert gap(shown.locator("#evidence"), part) >= 24
     part.get_by_role("button", name="Ask for one").click()
     asks, bar = part.get_by_role("button", name="Ask", exact=True), shown.get_by_role("region", name="Your decision")
     assert sides(asks)[3] <= sides(bar)[1], "the bar covers the form"

@@ -140,6 +140,7 @@ function usePlaces(root: RefObject<HTMLElement | null>, html: string): Places {
       return { details, mark };
     });
     const opinions = document.createElement("div");
+    opinions.className = "advice";
     (root.current?.querySelector("#opinions") ?? root.current?.querySelector("#evidence"))?.after(opinions);
     setPlaces({ files, outline: root.current?.querySelector(".outline") ?? null, opinions });
   }, [root, html]);
