@@ -28,7 +28,7 @@ from collections.abc import Generator, Iterator
 from functools import partial
 from itertools import chain, groupby
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import hypothesis
 import pytest
@@ -38,6 +38,9 @@ from tests.on_postgresql import ON_POSTGRESQL, Databases
 from tests.packages import installed_once
 from tests.postgres import Cluster, missing, running_cluster
 from tests.slow import is_slow
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser as Chromium
 
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 2 << 30
@@ -228,6 +231,23 @@ def cheap_keys() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keys, "COST", keys.Cost(memory_kib=8, iterations=1, seconds=0))
         yield
+
+
+@pytest.fixture(scope="session")
+def started_chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Chromium"]:
+    from tests.dashboard.chromium import launched
+
+    with launched(tmp_path_factory.mktemp("home")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def chromium(started_chromium: "Chromium") -> Iterator["Chromium"]:
+    """The Chromium of this process, which the tests of a module use in turn (tests/dashboard/chromium.py)."""
+    from tests.dashboard.chromium import at_hand
+
+    with at_hand(started_chromium):
+        yield started_chromium
 
 
 @pytest.fixture(scope="session")

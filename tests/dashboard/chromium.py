@@ -3,8 +3,12 @@
 A new browser context costs Chromium 0.7 s of CPU, more than the page that is looked at in it. A tab gives its context back
 as it closes: without pages, cookies, stored values and cached answers. What a context keeps beyond that (its clock, routes
 and scripts) is set by the tab on its own page; a test that needs more makes a context of its own.
+
+Chromium itself, with the program that drives it, costs 2 s until its first page is there. So it is started once per process;
+between the modules that use it, it waits (``at_hand``).
 """
 
+import asyncio
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -39,11 +43,16 @@ FIXED_TIME = """{
 
 _free: dict[Browser, list[BrowserContext]] = {}
 """The contexts that no tab uses. Each has one empty page: without any, Chromium would start the next one from nothing."""
+_loops: dict[Browser, asyncio.AbstractEventLoop] = {}
+"""The event loop of each browser's driver."""
 
 
 @contextmanager
 def launched(home: Path) -> Generator[Browser]:
-    """Chromium with a profile of its own, or a skipped test; in CI scripts/chromium.py has seen to it that there is one."""
+    """Chromium with a profile of its own, for use with ``at_hand``, or a skipped test.
+
+    In CI scripts/chromium.py has seen to it that there is one.
+    """
     program = found()
     if program is None:
         pytest.skip("no Chromium here: install it, or name it in WFE_CHROMIUM")
@@ -51,12 +60,27 @@ def launched(home: Path) -> Generator[Browser]:
     env: dict[str, str | float | bool] = {**os.environ, "HOME": str(home)}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS), env=env, timeout=WAIT_MS)
-        _free[browser] = []
+        _free[browser], _loops[browser] = [], (loop := asyncio.get_running_loop())
+        asyncio._set_running_loop(None)
         try:
             yield browser
         finally:
-            del _free[browser]
+            asyncio._set_running_loop(loop)
+            del _free[browser], _loops[browser]
             browser.close()
+
+
+@contextmanager
+def at_hand(browser: Browser) -> Generator[Browser]:
+    """``browser`` can be used during the block, and asynchronous tests before and after it.
+
+    Between two calls Playwright marks its own loop as the one that runs here, beside which no other can start.
+    """
+    asyncio._set_running_loop(_loops[browser])
+    try:
+        yield browser
+    finally:
+        asyncio._set_running_loop(None)
 
 
 @dataclass

@@ -78,14 +78,6 @@ def browser(page: Page) -> Browser:
     return Browser(page.port)
 
 
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Chromium"]:
-    from tests.dashboard.chromium import launched
-
-    with launched(tmp_path_factory.mktemp("home")) as made:
-        yield made
-
-
 @pytest.fixture
 def tab(chromium: "Chromium") -> Iterator["Tab"]:
     from tests.dashboard.chromium import Tab

@@ -4,7 +4,7 @@ import html
 import json
 import re
 import subprocess
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser as Chromium
 
-from tests.dashboard.chromium import Tab, launched
+from tests.dashboard.chromium import Tab
 from tests.loopback import TLS
 from tests.server.conftest import House
 from tests.server.http.conftest import Running, free_port
@@ -130,12 +130,6 @@ def team(house: House, tmp_path: Path) -> Iterator[Team]:
     for each in (running, *made.workers):
         each.end()
     provider.stop()
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Generator[Chromium]:
-    with launched(tmp_path_factory.mktemp("home")) as browser:
-        yield browser
 
 
 @pytest.fixture
