@@ -50,8 +50,8 @@ def remove_abandoned(within: Path | None = None) -> list[Path]:
 
 def is_left_behind(name: str) -> bool:
     """Whether a process of this host made ``name``, of a folder or a container, and is gone."""
-    me, match = this_process(), _NAME.fullmatch(name)
-    if match is None or match["host"] != _short(me.host):
+    match = _NAME.fullmatch(name)
+    if match is None or match["host"] != _short((me := this_process()).host):
         return False
     return not is_alive(ProcessIdentity(me.host, int(match["pid"]), int(match["start"]) / 1000))
 
@@ -75,7 +75,7 @@ def _is_junction(folder: Path) -> bool:
 
 
 def _is_abandoned(entry: "os.DirEntry[str]") -> bool:
-    me, name = this_process(), _NAME.fullmatch(entry.name)
+    name = _NAME.fullmatch(entry.name)
     try:
         facts = entry.stat(follow_symlinks=False)
     except OSError:
@@ -86,7 +86,7 @@ def _is_abandoned(entry: "os.DirEntry[str]") -> bool:
     age_s = time.time() - facts.st_mtime
     if name is None:
         return _COPY_OF_INDEX.fullmatch(entry.name) is not None and age_s > _ONE_CALL_S
-    if name["host"] != _short(me.host):
+    if name["host"] != _short(this_process().host):
         return age_s > _FORGOTTEN_S
     return is_left_behind(entry.name)
 
