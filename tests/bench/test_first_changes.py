@@ -9,7 +9,7 @@ from bench.first_changes import MISSING, RUNNERS, Walk, line_of, terms_in, trial
 
 def test_the_test_of_pytest_fails_until_the_file_is_there(tmp_path: Path) -> None:
     (tmp_path / RUNNERS["pytest"].file).write_text(RUNNERS["pytest"].text, encoding="utf-8")
-    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--noconftest"]
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--noconftest", "--disable-plugin-autoload"]
     before = subprocess.run(argv, cwd=tmp_path, capture_output=True)
     assert before.returncode == 1, before
     (tmp_path / MISSING).write_text("Hello\n", encoding="utf-8")
