@@ -49,6 +49,28 @@ def test_what_an_answer_needs_is_cut_and_never_left_out_for_one_long_schema() ->
     assert cut["cut"]["/data/output/schema/properties"] == {"shown": shown, "of": 200, "unit": "entries"}
 
 
+def test_of_an_answer_with_many_small_parts_the_smallest_that_is_enough_is_left_out() -> None:
+    row = {f"name {number}": {"value": "v" * 20} for number in range(19)}  # about 850 characters
+    needed, small, enough, large = ([row] * times for times in (3, 1, 4, 5))
+    asked = Next("start_run", {"template": "t"}, {"inputs": "/data/template/inputs"})
+    data = {"template": {"inputs": needed, "small": small, "list": [{"enough": enough}], "large": large}}
+    cut = fitting(Envelope(True, next=(asked,), data=data))
+
+    assert cut.data["cut"].keys() == {"hint", "/data/template/list/0/enough"}
+    assert cut.data["cut"]["/data/template/list/0/enough"] == "left out"
+    assert cut.data["template"] == {"inputs": needed, "small": small, "list": [{}], "large": large}
+    assert cut.next == (asked,)
+
+
+def test_what_a_next_call_needs_is_not_left_out_while_something_else_can_be() -> None:
+    parts = {f"name {number}": {"value": "v" * 150} for number in range(19)}
+    asked = Next("start_run", {}, {"inputs": "/data/inputs"})
+    cut = fitting(Envelope(True, next=(asked,), data={"inputs": parts, "phases": {"a": parts, "b": parts}}))
+
+    assert cut.data["inputs"] == parts
+    assert "phases" not in cut.data or cut.data["phases"].keys() < {"a", "b"}
+
+
 def test_an_answer_whose_data_is_left_out_points_to_nothing_in_it() -> None:
     asked = Next("start_run", {"template": "t"}, {"inputs": "/data/template/inputs"})
     left = fitting(Envelope(True, next=(asked,), data={f"key {number}": number for number in range(5_000)}))

@@ -8,6 +8,8 @@ import pytest
 from tests.server.conftest import DRILL, HUMAN, Connect, House, call, drill, phase, submitted
 from wfe_mcp.engine.runs.control import control
 from wfe_mcp.engine.templates import trust
+from wfe_mcp.resources import shipped_folder
+from wfe_mcp.workflow.load import load_definition
 
 
 async def test_templates_are_listed_with_the_call_that_starts_each(connect: Connect) -> None:
@@ -25,6 +27,18 @@ async def test_a_named_template_brings_its_whole_definition(connect: Connect) ->
         shown = await call(agent, "list_templates", name="drill")
 
     assert shown["data"]["template"]["phases"][0]["id"] == "plan"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [folder.name for folder in sorted(shipped_folder("templates").iterdir()) if (folder / "template.json").is_file()],
+)
+async def test_a_shipped_template_is_shown_with_all_that_it_takes(connect: Connect, name: str) -> None:
+    async with connect() as agent:
+        shown = await call(agent, "list_templates", name=name)
+
+    definition = load_definition(shipped_folder("templates") / name)
+    assert shown["data"]["template"].get("inputs") == definition.get("inputs")
 
 
 async def test_a_template_that_no_one_trusts_yet_is_shown_without_a_call_that_starts_it(

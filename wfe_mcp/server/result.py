@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _UNREADABLE = {"internal", "invalid_template", "unavailable"}
 _SHORT_CHARS = 200
 _FEW = 5
+_NOTE_BYTES = 100
+"""Of a line that says what was left out, and where."""
 _KEYS = 20
 """An object with more is a list by name; one of fewer is a thing, of which no part goes."""
 HOW_TO_PAGE = (
@@ -107,6 +109,8 @@ def fitting(envelope: Envelope) -> Envelope:
         kept.data["cut"] = {"hint": HOW_TO_PAGE}
     while not _is_small(kept) and _shorten(kept.data):
         pass
+    while not _is_small(kept) and _leave_out(kept):
+        pass
     for faults in (20, 8, 3, 0):
         if _is_small(kept):
             break
@@ -147,6 +151,54 @@ def _shorten(data: dict[str, Any]) -> bool:
         holder[key] = dict([*value.items()][:shown]) if isinstance(value, dict) else value[:shown]
         notes[pointer] = {"shown": shown, "of": whole, "unit": "entries"}
     return True
+
+
+def _leave_out(envelope: Envelope) -> bool:
+    """Leave out the smallest part of the data that is in the way, else the largest. False when none is left.
+
+    What a next call needs stays: it is read from there.
+    """
+    excess = envelope.size_bytes - LIMIT_BYTES + _NOTE_BYTES
+    needed = [f"{pointer}/" for move in envelope.next for pointer in move.need.values()]
+    parts = [
+        part
+        for part in _parts(envelope.data, "/data")
+        if not any(pointer.startswith(f"{part[1]}/") or f"{part[1]}/".startswith(pointer) for pointer in needed)
+    ]
+    enough = [part for part in parts if part[0] >= excess]
+    chosen = min(enough, default=None, key=_size) or max(parts, default=None, key=_size)
+    if chosen is None:
+        return False
+    _, pointer, holder, key = chosen
+    del holder[key]
+    notes: dict[str, Any] = envelope.data["cut"]
+    for inner in [noted for noted in notes if noted.startswith(f"{pointer}/")]:
+        del notes[inner]
+    notes[pointer] = "left out"
+    return True
+
+
+_Part = tuple[int, str, dict[str, Any], str]
+"""A list or an object that an object holds: its size, its pointer, its holder and its key."""
+
+
+def _size(part: _Part) -> int:
+    return part[0]
+
+
+def _parts(value: object, at: str) -> Iterator[_Part]:
+    """Every part of ``value`` that may be left out."""
+    if isinstance(value, list):
+        for number, entry in enumerate(cast("list[Any]", value)):
+            yield from _parts(entry, f"{at}/{number}")
+    elif isinstance(value, dict):
+        holder = cast("dict[str, Any]", value)
+        for key, entry in holder.items():
+            pointer = f"{at}/{key}"
+            size = len(json.dumps(entry)) if isinstance(entry, list | dict) and pointer != "/data/cut" else 0
+            if size > _SHORT_CHARS:
+                yield size, pointer, holder, key
+                yield from _parts(holder[key], pointer)
 
 
 def _places(value: dict[str, Any] | list[Any], at: str) -> Iterator[tuple[str, Any, Any, int]]:
