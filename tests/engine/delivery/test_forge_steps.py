@@ -123,6 +123,9 @@ def test_a_step_with_a_retry_asks_as_often_as_the_template_says(scene: Scene) ->
         forge.word = "unknown"
         run = proposed(scene, OPEN, status)
         assert rows(scene, run, "ship")["status"].status == "queued"
+        (sentence,) = scene.status(run).data["blockers"]
+        assert sentence.startswith("ship step status is tried again at "), "status says what is waited for"
+        assert sentence.endswith("UTC: #1 cannot be merged yet: unknown.")
         forge.word = "clean"
         scene.clock.advance(seconds=31)
         scene.work()

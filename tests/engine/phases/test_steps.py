@@ -165,6 +165,24 @@ def test_a_step_is_tried_again_after_its_wait_as_often_as_it_says(scene: Scene, 
     assert artifact(scene, run)["steps"]["flaky"] == {"tries": 3}
 
 
+def test_a_step_that_waits_for_its_next_try_says_when_and_why(scene: Scene, stub: Stub) -> None:
+    retry = {"max_attempts": 3, "initial": "10s", "backoff": "fixed"}
+    run = scene.start(steps(tool("flaky", "stub.flaky", params={"times": 2}, retry=retry)))
+
+    def said() -> list[str]:
+        return [text for text in scene.status(run).data.get("blockers", ()) if "flaky" in text]
+
+    assert said() == []
+    scene.work()
+    at = scene.clock.now + timedelta(seconds=10)
+    (sentence,) = said()
+    assert sentence.startswith(f"ci step flaky is tried again at {at:%H:%M:%S} UTC: ") and "no good" in sentence
+    assert scene.status(run).waiting_on == "job", "no one is asked"
+    scene.clock.advance(seconds=10)
+    scene.work()
+    assert said() == []
+
+
 @pytest.mark.requirement("B-16")
 def test_tries_that_are_used_up_fail_the_attempt_by_on_fail(scene: Scene, stub: Stub) -> None:
     retry = {"max_attempts": 2, "backoff": "none"}

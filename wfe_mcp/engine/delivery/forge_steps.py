@@ -330,7 +330,7 @@ def _ask_or_wait(call: StepCall, context: JobContext, ask: Callable[[], T]) -> T
 def _later(call: StepCall, context: JobContext, reason: str, after_s: float | None, url: str = "") -> None:
     """Ask again later: by the step's own ``retry``, else by the job as long as it has tries, else a person decides."""
     if call.step.retry is not None and after_s is None:
-        raise DeliveryFault(f"{reason}. It is asked again by the step's retry.")
+        raise DeliveryFault(f"{reason}.")
     if context.job.tries < TRIES:
         raise RetryLater(reason, after_s)
     raise Blocked("unknown", why=reason, tries=TRIES, url=url or "the forge")

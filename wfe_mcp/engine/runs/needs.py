@@ -91,6 +91,8 @@ class Stop(StrEnum):
     UNTRUSTED_STEP = "untrusted_step"
     OTHER_RUN = "other_run"
     CHANGED_FILE = "changed_file"
+    STEP_AGAIN = "step_again"
+    """A step did not succeed, such as one that asks a forge, and is tried again later by itself."""
     NO_WORKER = "no_worker"
     NO_RUNNER = "no_runner"
     RUNNER = "runner"
@@ -143,6 +145,8 @@ class RunFacts:
         default_factory=dict["PhasePath", "tuple[AskedPerson, ...]"]
     )
     """Phases at an opinion gate that waits for persons."""
+    again: tuple[tuple[PhasePath, str], ...] = ()
+    """Phases with a step that is tried again later, each with a sentence."""
 
 
 _STOPPED = {RunStatus.BLOCKED, RunStatus.FAILED}
@@ -279,6 +283,8 @@ def _work(facts: RunFacts, stops: tuple[Need, ...]) -> Iterator[Need]:
     works = _server_works(facts)
     if works is not None:
         yield Need(Stop.WORK, works)
+        for path, text in facts.again:
+            yield Need(Stop.STEP_AGAIN, Who.SERVER, path, text)
         if not facts.has_worker:
             yield Need(Stop.NO_WORKER, Who.WORKER)
         for path, labels, is_there in facts.for_runner:

@@ -163,6 +163,7 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
         resumes_at,
         not works or not _needs_worker(loaded, resumes_at) or engine.has_worker(tx),
         steps=steps,
+        again=_tried_again(loaded, steps),
         operations=_operations(tx, loaded, steps),
         context=tuple(frozen.get("context", ())),
         roles=frozen.get("given_roles", {}),
@@ -291,6 +292,22 @@ def _waiting_steps(loaded: LoadedRun, steps: tuple[StepRecord, ...]) -> list[Ste
         return []
     running = {(attempt.phase, attempt.number) for attempt in loaded.state.moving_attempts if is_worked(attempt)}
     return [row for row in waiting if (row.phase, row.attempt) in running]
+
+
+def _tried_again(loaded: LoadedRun, steps: tuple[StepRecord, ...]) -> tuple[tuple[PhasePath, str], ...]:
+    """The steps that wait for their next try, and why the last one did not succeed."""
+    now = {attempt.phase: attempt.number for attempt in loaded.state.moving_attempts if is_worked(attempt)}
+    return tuple(
+        (
+            row.phase,
+            f"{row.phase} step {row.step} is tried again at {row.not_before:%H:%M:%S} UTC: {row.error}",
+        )
+        for row in steps
+        if row.error and row.not_before and row.status in _NOT_BEGUN and now.get(row.phase) == row.attempt
+    )
+
+
+_NOT_BEGUN = {StepStatus.READY, StepStatus.QUEUED}
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,7 @@ _SENTENCES: dict[Stop, tuple[str, str]] = {
     Stop.UNTRUSTED_STEP: ("{what}", ""),
     Stop.OTHER_RUN: ("{what}", ""),
     Stop.CHANGED_FILE: ("{what}", ""),
+    Stop.STEP_AGAIN: ("{what}", ""),
     Stop.NO_WORKER: (
         "No process works the queue of this project, so this run waits",
         "; start one: ",
@@ -136,7 +137,7 @@ def blocker_for(overview: Overview, need: Need) -> Blocker | None:
             return _absent(record.id, need)
         case Stop.UNTRUSTED_STEP:
             return Blocker(need.stop, need.phase, need.about, next="wfe-mcp trust")
-        case Stop.OTHER_RUN | Stop.CHANGED_FILE:
+        case Stop.OTHER_RUN | Stop.CHANGED_FILE | Stop.STEP_AGAIN:
             return Blocker(need.stop, need.phase, need.about)
         case Stop.MANUAL:
             assert need.phase is not None
