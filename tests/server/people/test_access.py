@@ -194,6 +194,7 @@ def test_a_role_ends_in_every_session_with_a_login_without_it(team: Team) -> Non
     team.provider.claims = {"groups": ["elsewhere"]}
     assert team.browser().log_in().status_code == 403
     assert older.api("GET", "/runs").status_code == 401
+    assert "reader in" not in terminal(team, "people", "list"), "the last login gave no role"
 
 
 def test_ending_a_persons_access_ends_their_tokens(team: Team) -> None:

@@ -186,11 +186,8 @@ class People:
 
     def roles(self, tx: Tx) -> dict[str, Mapping[str, Role]]:
         """Everyone who has ever logged in, by name, with their roles by the groups of their last login."""
-        groups, projects = tx.secrets.with_prefix(_GROUPS), tx.projects.all()
-        return {
-            person.name: roles_of(self._roles, projects, person.sub, json.loads(groups.get(_GROUPS + person.row, "[]")))
-            for person in _known_people(tx)
-        }
+        projects = tx.projects.all()
+        return {person.name: roles_of(self._roles, projects, person.sub, person.groups) for person in _known_people(tx)}
 
     def refuse_name(self, project: str, name: str) -> None:
         """Refuse ``forbidden``: if ``project`` had ``name``, a role of the configuration would count in other projects than now."""
@@ -335,17 +332,17 @@ class Waiting:
 
 
 def _known_people(tx: Tx) -> list[KnownPerson]:
-    last: dict[tuple[str, str], tuple[datetime, tuple[str, ...]]] = {}
+    """Everyone who has logged in, by name, with the groups of their last login."""
+    last_login: dict[tuple[str, str], datetime] = {}
     for value in map(json.loads, tx.secrets.with_prefix(SESSION).values()):
         at, who = datetime.fromisoformat(value["at"]), (value["iss"], value["sub"])
-        if who not in last or last[who][0] < at:
-            last[who] = (at, tuple(value["groups"]))
-    rows = map(json.loads, tx.secrets.with_prefix(_PERSON).values())
-    persons = [
-        KnownPerson(row["name"], *who, last[who][1] if who in last else (), last[who][0] if who in last else None)
-        for row in rows
-        for who in [(row["iss"], row["sub"])]
-    ]
+        last_login[who] = max(at, last_login.get(who, at))
+    persons: list[KnownPerson] = []
+    groups = tx.secrets.with_prefix(_GROUPS)
+    for value in map(json.loads, tx.secrets.with_prefix(_PERSON).values()):
+        person = KnownPerson(value["name"], value["iss"], value["sub"])
+        kept = tuple[str, ...](json.loads(groups.get(_GROUPS + person.row, "[]")))
+        persons.append(replace(person, groups=kept, last_login=last_login.get((person.iss, person.sub))))
     return sorted(persons, key=lambda each: each.name.casefold())
 
 
