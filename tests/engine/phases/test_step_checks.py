@@ -49,6 +49,16 @@ def test_a_check_is_run_under_our_eyes_and_its_failure_can_be_read(scene: Scene)
     assert scene.attempt(run, "ci").tree is None, "no gate reads the files"
 
 
+def test_a_check_that_is_run_again_is_named_in_one_line_without_what_an_agent_would_do(scene: Scene) -> None:
+    scene.check("bad", "raise SystemExit(3)")
+    retry = {"max_attempts": 3, "initial": "60s", "backoff": "fixed"}
+    run = scene.start(steps({"id": "bad", "check": "bad", "retry": retry}))
+    scene.work()
+    (sentence,) = [text for text in scene.status(run).data["blockers"] if "step bad" in text]
+    assert "exit 3" in sentence
+    assert "\n" not in sentence and "submit again" not in sentence
+
+
 def test_a_check_that_takes_longer_than_the_step_may_is_ended(scene: Scene) -> None:
     scene.check("slow", "import time; time.sleep(60)")
     run = scene.start(steps({"id": "slow", "check": "slow", "timeout": "300ms"}))

@@ -16,6 +16,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.texts import in_short
 from wfe_mcp.engine.artifacts.expression_scope import run_roots
 from wfe_mcp.engine.credentials.faults import lacking_credentials
 from wfe_mcp.engine.files import drift
@@ -300,7 +301,7 @@ def _tried_again(loaded: LoadedRun, steps: tuple[StepRecord, ...]) -> tuple[tupl
     return tuple(
         (
             row.phase,
-            f"{row.phase} step {row.step} is tried again at {row.not_before:%H:%M:%S} UTC: {row.error}",
+            f"{row.phase} step {row.step} is tried again at {row.not_before:%H:%M:%S} UTC: {in_short(row.error)}",
         )
         for row in steps
         if row.error and row.not_before and row.status in _NOT_BEGUN and now.get(row.phase) == row.attempt
