@@ -350,10 +350,10 @@ export function useLive(): LiveState {
   return now;
 }
 
-/** Run an action once at a time; what it was refused with stays until the next try. */
 /** What was refused to the person who pressed something: they have to see it, wherever on the page it stands. */
 export const ofActs = new WeakSet<Refused>();
 
+/** Run an action once at a time; what it was refused with stays until the next try. */
 export function useAct(): [(work: () => Promise<void>) => void, boolean, Refused | null] {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<Refused | null>(null);

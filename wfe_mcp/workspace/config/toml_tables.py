@@ -24,8 +24,9 @@ Path = tuple[str, ...]
 Document = dict[str, Any]
 
 
-# Every other line goes on in the next one: only lists and texts in three quotes, or a table around them, are longer than a line.
 _MOST_READ = 4_000_000
+"""Characters that are read at most to find where the statements of one file end."""
+# Every other line goes on in the next one: only lists and texts in three quotes, or a table around them, are longer than a line.
 _CLOSES = re.compile(r"(?:[\]}]|\"{3}|'{3})[ \t]*(?:#.*)?\r?\n?\Z")
 
 
