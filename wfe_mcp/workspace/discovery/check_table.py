@@ -1,5 +1,6 @@
 """The table of the checks that a project of each kind has."""
 
+import re
 import shlex
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, get_args
@@ -114,11 +115,22 @@ def _task(*names: str) -> Command:
             words
             for name in names
             for words in commands
-            if words[0] in TASK_RUNNERS and words[-1].split(":")[-1] == name
+            if words[0] in TASK_RUNNERS and re.sub(r":(?:all|check|run)$", "", words[-1]).split(":")[-1] == name
         ]
         return next((words for words in runs if folder.listing.installed(words[0])), runs[0] if runs else None)
 
     return command
+
+
+def _cargo(command: str, arguments: str = "") -> Command:
+    """A command for all packages of a workspace: beside a package of its own, cargo takes only that one otherwise."""
+
+    def of_all(folder: Folder) -> list[str]:
+        file = folder.toml("Cargo.toml")
+        is_partial = "package" in file and "workspace" in file and "default-members" not in table(file, "workspace")
+        return ["cargo", command, *["--workspace"] * is_partial, *arguments.split()]
+
+    return of_all
 
 
 def _maven(arguments: str) -> Command:
@@ -197,9 +209,9 @@ ROWS: tuple[OfferedCheck, ...] = (
         _node_tool("tsc", "--noEmit"),
         frozenset({1, 2}),
     ),
-    OfferedCheck("rust", "test", has("Cargo.toml"), "cargo test"),
-    OfferedCheck("rust", "build", has("Cargo.toml"), "cargo build"),
-    OfferedCheck("rust", "lint", has("Cargo.toml"), "cargo clippy --all-targets -- -D warnings", frozenset({101})),
+    OfferedCheck("rust", "test", has("Cargo.toml"), _cargo("test")),
+    OfferedCheck("rust", "build", has("Cargo.toml"), _cargo("build")),
+    OfferedCheck("rust", "lint", has("Cargo.toml"), _cargo("clippy", "--all-targets -- -D warnings"), frozenset({101})),
     OfferedCheck("go", "test", has("go.mod"), "go test ./..."),
     OfferedCheck("go", "build", has("go.mod"), "go build ./..."),
     OfferedCheck("go", "lint", has(".golangci.*"), "golangci-lint run"),

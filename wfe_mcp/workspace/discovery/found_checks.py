@@ -129,9 +129,13 @@ def _is_covered(hit: _Hit, hits: Sequence[_Hit]) -> bool:
 
 
 def _comes_first(task: _Hit, tool: _Hit) -> bool:
-    """Whether a person's task replaces the command of a tool: not for tests, which the server then could not tell apart."""
+    """Whether a person's task replaces the command of a tool: not for tests, which the server then could not tell apart.
+
+    Nor does ``all``, which may do anything.
+    """
     return (
         task.row.kind != "test"
+        and task.argv[-1] != "all"
         and tool.argv[0] not in check_table.SCRIPTS
         and task.folder.listing.installed(task.argv[0])
     )

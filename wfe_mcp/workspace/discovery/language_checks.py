@@ -1,16 +1,21 @@
 """Commands of Python projects and of JavaScript and TypeScript projects, through their package managers."""
 
+import re
+
 from wfe_mcp.workspace.discovery.project_listing import Folder, table
 from wfe_mcp.workspace.files.programs import pythons
 
 _MANAGERS = (
-    ("uv", "uv.lock", "uv"),
-    ("poetry", "poetry.lock", "poetry"),
-    ("pdm", "pdm.lock", "pdm"),
-    ("pipenv", "Pipfile", ""),
-    ("hatch", "hatch.toml", "hatch"),
+    ("uv", "uv.lock", frozenset[str]()),
+    ("poetry", "poetry.lock", frozenset[str]()),
+    ("pdm", "pdm.lock", frozenset({"build", "version"})),
+    ("pipenv", "Pipfile", frozenset[str]()),
+    ("hatch", "hatch.toml", frozenset({"build", "metadata", "publish", "version"})),
 )
-"""Program, the file that shows its use, and its table below ``tool`` in pyproject.toml."""
+"""Program, the file that shows its use, and the keys of its table in pyproject.toml that its build backend alone reads."""
+
+_OF_HATCH = {"pytest": ["hatch", "test"], "ruff": ["hatch", "fmt", "--check"]}
+"""Tool → hatch's own command, with an environment that it makes; the others run by a script that the project declares."""
 
 _SESSIONS = (("nox", "noxfile.py"), ("tox", "tox.ini"))
 
@@ -40,7 +45,7 @@ def pytest_or_unittest(folder: Folder) -> list[str] | None:
         uses = wants or folder.mentions(
             r"\bpytest\b", "pyproject.toml", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile"
         )
-        return [*manager, "pytest", "-q"] if uses else [*manager, "python", *_unittest(folder)]
+        return python_tool(folder, "pytest", "-q") if uses else [*manager, "python", *_unittest(folder)]
     if session and folder.listing.installed(session):
         return [session]
     if wants or (not python and folder.listing.python_has("pytest")):
@@ -54,13 +59,14 @@ def coverage_files(folder: Folder) -> tuple[str, ...]:
     return (".coverage", ".coverage.*", "coverage.xml", "htmlcov") if measures else ()
 
 
-def python_tool(folder: Folder, tool: str, *arguments: str) -> list[str]:
-    """``tool`` as the project has it: in its virtual environment, through its manager, or on PATH."""
+def python_tool(folder: Folder, tool: str, *arguments: str) -> list[str] | None:
+    """``tool`` as the project has it: in its virtual environment, through its manager, or on PATH; None where hatch lacks it."""
     python, has_tool = _environment(folder, tool)
     if python and has_tool:
         program = python.rpartition("/")[0] + f"/{tool}"
         return [program + (".exe" if folder.listing.windows else ""), *arguments]
-    return [*_manager(folder), tool, *arguments]
+    manager = _manager(folder)
+    return _OF_HATCH.get(tool) if _is_outside_hatch(folder, manager, tool) else [*manager, tool, *arguments]
 
 
 def configures(folder: Folder, tool: str, *files: str) -> bool:
@@ -69,7 +75,7 @@ def configures(folder: Folder, tool: str, *files: str) -> bool:
     return listed or folder.has(*files) or folder.mentions(rf"^\[{tool}[\]:]", "setup.cfg", "tox.ini")
 
 
-def mypy(folder: Folder) -> list[str]:
+def mypy(folder: Folder) -> list[str] | None:
     """Mypy with its configured files, else on the folder."""
     configured = table(folder.toml("pyproject.toml"), "tool", "mypy")
     names = {"files", "packages", "modules"}
@@ -111,9 +117,23 @@ def _session(folder: Folder) -> str:
 
 def _manager(folder: Folder) -> list[str]:
     tool = table(folder.toml("pyproject.toml"), "tool")
-    programs = (program for program, file, key in _MANAGERS if folder.has(file) or (key and key in tool))
+    programs = (
+        program
+        for program, file, of_backend in _MANAGERS
+        if folder.has(file) or (program in tool and not (of_backend and of_backend >= table(tool, program).keys()))
+    )
     program = next(programs, None)
     return [program, "run"] if program else []
+
+
+def _is_outside_hatch(folder: Folder, manager: list[str], tool: str) -> bool:
+    """Whether hatch runs ``tool`` in another environment than its default one, which ``hatch run`` would look in."""
+    files = (folder.toml("hatch.toml"), table(folder.toml("pyproject.toml"), "tool", "hatch"))
+    default = [table(file, "envs", "default") for file in files]
+    listed = re.search(rf"'{tool}\b", str(default))
+    return manager[:1] == ["hatch"] and not (
+        listed or any({"features", "dependency-groups"} & env.keys() for env in default)
+    )
 
 
 def _environment(folder: Folder, tool: str) -> tuple[str, bool]:
