@@ -124,6 +124,14 @@ def test_what_is_missing_is_named_with_the_command_that_installs_it(
     assert found.endswith(expected) and bool(found) == bool(expected), found
 
 
+def test_a_tool_of_composer_is_installed_with_composer(tmp_path: Path) -> None:
+    (tmp_path / "composer.json").touch()
+    argv = ["vendor/bin/phpstan", "analyse"]
+    assert remedy(argv, None, tmp_path, "") == "vendor is missing: run `composer install`"
+    (tmp_path / "vendor").mkdir()
+    assert not remedy(argv, None, tmp_path, "")
+
+
 PACKAGE = {
     "scripts": {"pretest": "npm run lint", "lint": "eslint .", "test": "tape test"},
     "devDependencies": {"tape": "5"},

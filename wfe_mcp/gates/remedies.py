@@ -102,8 +102,10 @@ def failed_before_tests(argv: Sequence[str], cwd: Path, output: str) -> str:
 
 
 def _of_environment(argv: Sequence[str], folders: Sequence[Path]) -> str:
-    """The check starts a program of a virtual environment that does not exist."""
+    """The check starts a program of a virtual environment, or of composer's folder, that does not exist."""
     name, is_path, _ = argv[0].replace("\\", "/").removeprefix("./").partition("/")
+    if is_path and name == "vendor" and (folders[0] / "composer.json").is_file() and not (folders[0] / name).exists():
+        return "vendor is missing: run `composer install`"
     if not is_path or name not in _ENVIRONMENTS or (folders[0] / name).exists():
         return ""
     command = _python_install(argv, folders, _module_of(argv)) or f"{_python()} -m venv {name}"

@@ -27,6 +27,10 @@ from wfe_mcp.workspace.system.redaction import HidingStream
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-Z\\-_]")
 _CONTROLS = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127])
+_NOTICES = re.compile(
+    r"^(?:npm notice|\[ERROR\] (?:\[Help \d|To see the full stack|Re-run Maven|For more information)|\[ERROR\] *$).*\n?",
+    re.MULTILINE,
+)
 _TAIL_BYTES = 65_536
 
 
@@ -37,8 +41,8 @@ def plain_text(raw: bytes) -> str:
 
 
 def without_notices(text: str) -> str:
-    """``text`` without the lines in which npm speaks of its own releases: an excerpt has no room for them."""
-    return re.sub(r"^npm notice.*\n?", "", text, flags=re.MULTILINE)
+    """``text`` without the lines in which npm speaks of its releases and Maven of its help: an excerpt has no room for them."""
+    return _NOTICES.sub("", text)
 
 
 class CappedLog:

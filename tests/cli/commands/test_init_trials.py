@@ -231,6 +231,13 @@ def test_a_user_who_declines_the_trial_may_still_store_the_checks(
 
 
 @posix
+def test_a_repair_that_the_trial_knows_is_the_next_step(empty: Terminal, tools: Callable[..., None]) -> None:
+    tools(npm='echo "sh: 1: vitest: not found"; exit 127')
+    (empty.root / "package.json").write_text('{"scripts": {"test": "vitest"}, "devDependencies": {"vitest": "1"}}')
+    assert empty("init", "--yes", pin=PIN).err.endswith("Next: run `npm install`, then: wfe-mcp init\n")
+
+
+@posix
 def test_where_only_packages_have_tests_init_ends_with_how_one_becomes_the_check_of_the_templates(
     empty: Terminal, tools: Callable[..., None]
 ) -> None:

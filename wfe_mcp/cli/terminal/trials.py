@@ -118,7 +118,7 @@ def show_left_out(screen: Screen, trials: Sequence[Trial]) -> None:
 def repairs(trials: Sequence[Trial]) -> str:
     """What a person does about the checks that were tried and do not work; empty where there is none."""
     steps = [
-        f"install {trial.missing}" if trial.missing else f"repair check {trial.check.name} ({_command(trial.check)})"
+        trial.repair or f"repair check {trial.check.name} ({_command(trial.check)})"
         for trial in trials
         if not trial.works and trial.outcome != "not_tried"
     ]

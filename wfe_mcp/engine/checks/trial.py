@@ -56,7 +56,8 @@ _BRING = (".venv", "venv", "node_modules", "vendor")
 _ABSENT = re.compile(
     r"No module named \S+|no such (?:sub)?command\b.*|.*\bis not installed\b.*|.*: (?:command )?not found$|.*Cannot find module.*"
     r"|.*could not determine executable.*|.*Missing script.*|.*not recognized as an internal or external command.*"
-    r"|Could not find (?:command|gem)\b.*|bundler: command not found.*|.*canceled due to missing packages.*",
+    r"|Could not find (?:command|gem)\b.*|bundler: command not found.*|.*canceled due to missing packages.*"
+    r"|make(?:\[\d+\])?: \S+: No such file or directory|.*\b(?:Error|exit code|exit status) 127\b.*",
     re.MULTILINE | re.IGNORECASE,
 )
 """A line by which a runner reports that the tool itself is missing."""
@@ -77,7 +78,7 @@ class Trial:
     ``tests``: how many ran. ``changed``: files that it changed and that git does not ignore: a gate would not accept it.
     ``place``: where a test check will run, and why there, in one line. ``check`` says the same in its settings.
     ``needs``: the variables of the user's shell without which it does not work, by name; the settings of a new check pass them.
-    ``missing``: the program that it starts, where none of this name is installed.
+    ``repair``: what makes it work here, as far as that can be seen: "install go", "run `npm ci`".
     """
 
     check: FoundCheck
@@ -89,7 +90,7 @@ class Trial:
     changed: tuple[str, ...] = ()
     place: str = ""
     needs: tuple[str, ...] = ()
-    missing: str = ""
+    repair: str = ""
 
     @property
     def works(self) -> bool:
@@ -162,17 +163,18 @@ def _try_where(
     if facts.get("missing") or "exit_code" not in facts:
         why = _not_started(check, facts, judged.message)
         repair = remedy(check.settings.argv, check.settings.cwd, root, "") if where == "worktree" else ""
-        missing = check.settings.argv[0] if facts.get("no_program") and not repair else ""
-        return Trial(check, "not_found", "; ".join(filter(None, (why, repair))), missing=missing), None
+        step = _step(repair) or (f"install {check.settings.argv[0]}" if facts.get("no_program") else "")
+        return Trial(check, "not_found", "; ".join(filter(None, (why, repair))), repair=step), None
     seconds = float(facts["duration_s"])
     outcome, message, tests = _outcome(check, facts, output, limit_s)
+    repair = ""
     if outcome not in WORKS:
         # What only a checkout lacks is there already: to install it would repair nothing.
         repair = _repair(root, check, output) if where == "worktree" else ""
         message = "; ".join(filter(None, (message, repair)))
     lines = [line for line in without_notices(output).splitlines() if line.strip()]
     tail = "" if outcome in WORKS else "\n".join(lines[-_LAST_LINES:])
-    trial = Trial(check, outcome, message, seconds, tests, tail, tuple(facts["tree"]["changed"]))
+    trial = Trial(check, outcome, message, seconds, tests, tail, tuple(facts["tree"]["changed"]), repair=_step(repair))
     results: Mapping[str, Any] | None = facts.get("tests")
     counted = _test_counts(results, output) if outcome in WORKS else None
     if counted is None:
@@ -189,6 +191,12 @@ def _repair(root: Path, check: FoundCheck, output: str) -> str:
     here = root / (settings.cwd or ".")
     script = failed_before_tests(settings.argv, here, output) if check.kind == "test" else ""
     return f"{script} failed before the tests" if script else ""
+
+
+def _step(repair: str) -> str:
+    """The part of a repair that a person does."""
+    command = re.search(r"run `[^`]+`$", repair)
+    return command[0] if command else ""
 
 
 def _with_shell(

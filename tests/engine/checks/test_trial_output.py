@@ -1,0 +1,27 @@
+"""What the output of a trial that fails says: a tool that is absent, and the lines that name the cause."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.engine.checks.test_trial import prints, tried
+
+
+@pytest.mark.parametrize(
+    ("line", "after"),
+    [
+        ("make: golangci-lint: No such file or directory", "\nmake: *** [Makefile:20: lint] Error 127"),
+        ("error: Recipe `lint` failed on line 3 with exit code 127", ""),
+    ],
+)
+def test_a_linter_that_a_task_cannot_start_reports_no_problems_of_the_code(root: Path, line: str, after: str) -> None:
+    trial = tried(root, "lint", prints(line + after, 1))
+    assert (trial.outcome, trial.message) == ("not_found", line)
+
+
+def test_the_last_lines_of_maven_are_not_its_help(root: Path) -> None:
+    reason = "[ERROR] Plugin a:b:1 could not be resolved -> [Help 1]"
+    ends = "[ERROR] \n[ERROR] To see the full stack trace of the errors, re-run Maven with the -e switch.\n"
+    ends += "[ERROR] Re-run Maven using the -X switch to enable full debug logging.\n[ERROR]\n"
+    ends += "[ERROR] For more information about the errors, read:\n[ERROR] [Help 1] http://cwiki.apache.org/x"
+    assert tried(root, "test", prints(f"{reason}\n{ends}", 1)).tail == reason
