@@ -85,7 +85,7 @@ NOUNS = {
     "worktree": "Make further work trees of the project, ready to work in, and remove them.",
     "git": "Remove merged branches and unused work trees of delivered runs.",
     "project": "Show what a project is, list your projects, and say where one is after a rename or move.",
-    "config": "Show the settings that apply here and what the project consists of; correct a fact, change the approval policy.",
+    "config": "Show the settings that apply here and what the project consists of; correct a fact or a check, change the approval policy.",
     "jobs": "List, follow and cancel background jobs.",
 }
 """What a noun is for. Its commands have two words: the noun, and one of its verbs."""
@@ -114,7 +114,7 @@ VERBS: dict[str, tuple[str, ...]] = {
     "project": names("show list move forget rename add"),
     "worktree": names("add list remove"),
     "git": names("cleanup"),
-    "config": names("show project policy fact credential"),
+    "config": names("show project policy fact check credential"),
     "jobs": names("enqueue list show wait cancel"),
 }
 

@@ -1,5 +1,6 @@
-"""``wfe-mcp config``: the settings of a project and the origin of each, its stack, its approval policy."""
+"""``wfe-mcp config``: the settings of a project and the origin of each, its stack, checks and approval policy."""
 
+import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
@@ -13,7 +14,7 @@ from wfe_mcp.cli.terminal.options import PinFd, Yes
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
-from wfe_mcp.engine.runs.facts import correct_fact
+from wfe_mcp.engine.runs.facts import correct_check, correct_fact
 from wfe_mcp.engine.runs.policy import ANY, Policy, change_policy, plan_policy_change, policy_written
 from wfe_mcp.views.values.model import plain
 from wfe_mcp.workspace.system.location import user_config_file
@@ -36,6 +37,8 @@ FactName = Annotated[
     str, typer.Argument(metavar="NAME", help="Its name in `wfe-mcp project show`, or one of your own.")
 ]
 FactValue = Annotated[str, typer.Argument(metavar="[VALUE]", help="What holds.")]
+CheckName = Annotated[str, typer.Argument(metavar="NAME", help="Its name in gates: test, lint, or one of your own.")]
+CheckCommand = Annotated[str, typer.Argument(metavar="COMMAND", help="The command in quotes; no shell reads it.")]
 RemoveFact = Annotated[bool, typer.Option("--remove", help="Undo the correction: what is found holds again.")]
 Origin = Annotated[bool, typer.Option("--origin", help="Show the layer and file of each value.")]
 
@@ -104,6 +107,16 @@ def fact(
     view = project_view(engine)
     holds = next((known_fact.value for known_fact in view.facts if known_fact.name == name), "not known")
     invocation.answer(f"{name}: {holds}{' (as found)' if remove else ' (yours)'}", view=view)
+
+
+def check(invocation: Invocation, name: CheckName, command: CheckCommand, pin_fd: PinFd = None) -> None:
+    """Correct the command of a check, or add a check.
+
+    It is kept in .wfe/config.toml, which your PIN trusts as it is then. The check's other keys stay. It is not tried: the next
+    gate does, and wfe-mcp init never changes it. Open runs keep the command that they started with.
+    """
+    words = correct_check(invocation.engine, invocation.person(pin_fd, "correct a check"), name, command)
+    invocation.answer(f"{name}: {shlex.join(words)}", data={"check": name, "argv": list(words)})
 
 
 def policy(

@@ -36,7 +36,7 @@ def show(invocation: Invocation, kind: Kind = "") -> None:
     """Show what the project is: findings, facts and checks.
 
     Files are read, nothing of the project runs. Where a finding is wrong, one command corrects it for good: wfe-mcp config
-    fact KIND VALUE. Agents read the same as the resource wfe://project.
+    fact KIND VALUE, or for a check: wfe-mcp config check NAME COMMAND. Agents read the same as the resource wfe://project.
     """
     from wfe_mcp.views.project.project import project_view
 

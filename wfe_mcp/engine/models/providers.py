@@ -18,7 +18,7 @@ from wfe_mcp.engine.models.secrets import forget_key, is_there, keep_key, unread
 from wfe_mcp.resources import plugins
 from wfe_mcp.workspace.config.provider_kinds import ProviderKind, facts_of
 from wfe_mcp.workspace.config.provider_tables import FrozenProvider, ProviderSettings
-from wfe_mcp.workspace.config.settings import LoadedSettings, table_faults
+from wfe_mcp.workspace.config.settings import LoadedSettings, refuse_faults
 from wfe_mcp.workspace.files.programs import configured_program
 
 ProviderState = Literal["needs trust", "disabled", "no key", "not installed", "usable"]
@@ -159,7 +159,7 @@ def give_key(engine: Engine, by: By, name: str, place: str, key: str | None = No
     """Store ``key`` at ``place`` for ``name``; a key stored elsewhere is removed."""
     provider = line_of(engine, name)
     _refuse_projects(provider)
-    _refuse_faults("providers", name, {"key": place})
+    refuse_faults("providers", name, {"key": place})
     if key is not None:
         _keep(engine, by, name, place, key)
     _write_setting(name, "key", place)
@@ -212,7 +212,7 @@ def set_role(
         )
     table: dict[str, Any] = {"provider": provider} | ({"model": model} if model else {})
     table |= {} if fallback is None else {"fallback": list(fallback)}
-    _refuse_faults("roles", name, table)
+    refuse_faults("roles", name, table)
 
     def change_text(text: str) -> str:
         for key, value in table.items():
@@ -279,7 +279,7 @@ def line_of(engine: Engine, name: str) -> ProviderLine:
 
 def _parse_provider(loaded: LoadedSettings, name: str, table: Mapping[str, Any]) -> FrozenProvider:
     """The provider that ``table`` makes. Refuses ``bad_argument`` with every fault, and never repeats a value."""
-    _refuse_faults("providers", name, table)
+    refuse_faults("providers", name, table)
     provider = ProviderSettings.model_validate(dict(table))
     fault = provider.fault(name, loaded.settings.http.allow)
     if fault:
@@ -287,17 +287,6 @@ def _parse_provider(loaded: LoadedSettings, name: str, table: Mapping[str, Any])
             "bad_argument", f"Provider '{name}' cannot be used: {fault}.", "See: docs/how-to/add-a-second-model.md"
         )
     return provider.frozen(name)
-
-
-def _refuse_faults(what: str, name: str, table: Mapping[str, Any]) -> None:
-    faults = table_faults(what, name, table)
-    if faults:
-        raise Refused(
-            "bad_argument",
-            f"{faults[0].message}.",
-            "Correct it, and try again.",
-            tuple(faults[1:]),
-        )
 
 
 def _refuse_projects(line: ProviderLine) -> None:

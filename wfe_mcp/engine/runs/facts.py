@@ -1,12 +1,13 @@
-"""Facts of a project: what its files say, and what a person says in their place.
+"""Facts and checks of a project: what its files say, and what a person says in their place.
 
-1. A correction is in ``[facts]`` of ``.wfe/config.toml``, written and trusted with the PIN. No scan changes it.
+1. A correction is in ``[facts]`` or ``[checks.…]`` of ``.wfe/config.toml``, written and trusted with the PIN. No scan changes it.
 2. Without it, what is found holds again.
 3. A run gets the corrections as they are when it starts: its prompts stay the same.
 """
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.dataclass import dataclass
@@ -78,3 +79,25 @@ def correct_fact(engine: Engine, by: By, name: str, value: str | None) -> None:
         raise Refused("bad_argument", f"There is no correction of {name!r} in .wfe/config.toml.", hint)
     if own.get(name) != value:
         write_trusted(engine, by, edit_policy_file(engine, ("facts", name, own.get(name), value)))
+
+
+def correct_check(engine: Engine, by: By, name: str, command: str) -> tuple[str, ...]:
+    """Say that the check ``name`` runs ``command``, whose other keys stay; its words.
+
+    Refuses ``needs_human``, ``bad_argument`` (a name or a command that a check cannot have), and what ``edit_policy_file`` refuses.
+    """
+    if not by.is_human:
+        raise Refused(
+            "needs_human", "Only a person corrects a check.", "Ask the user to run: wfe-mcp config check NAME COMMAND"
+        )
+    from wfe_mcp.workspace.config.settings import refuse_faults
+
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise Refused("bad_argument", f"The command cannot be read: {error}.", "Quote each word whole.") from None
+    refuse_faults("checks", name, {"argv": words})
+    held = settings_written(engine).checks.get(name)
+    if held is None or held.argv != words:
+        write_trusted(engine, by, edit_policy_file(engine, (f"checks.{name}", "argv", None, words)))
+    return tuple(words)

@@ -126,9 +126,9 @@ def edit_policy_file(engine: Engine, *values: tuple[str, str, object, object]) -
     try:
         for path, key, was, now in values:
             if now is None:
-                text_after = text_after if was is None else without_value(text_after, (path,), key)
+                text_after = text_after if was is None else without_value(text_after, tuple(path.split(".")), key)
             elif now != (list(cast("tuple[object, ...]", was)) if isinstance(was, tuple) else was):
-                text_after = with_value(text_after, (path,), key, now)
+                text_after = with_value(text_after, tuple(path.split(".")), key, now)
     except NotEditable as error:
         tables = " and ".join(sorted({f"[{table}]" for table, *_ in values}, reverse=True))
         raise Refused(

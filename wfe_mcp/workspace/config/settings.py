@@ -204,13 +204,14 @@ def settings_alone(content: bytes, where: str) -> tuple[Settings, Document, list
             remove(values, paths)
 
 
-def table_faults(what: str, name: str, table: Mapping[str, Any]) -> list[Detail]:
-    """The faults of a table ``[what.name]`` before it is written; a missing key may be set in another layer."""
+def refuse_faults(what: str, name: str, table: Mapping[str, Any]) -> None:
+    """Refuse ``bad_argument`` for a table ``[what.name]`` that cannot be written; a missing key may be set in another layer."""
     faults: list[Detail] = []
     values: Document = {}
     merge(values, {what: {name: table}})
     _valid(values, "", faults)
-    return faults
+    if faults:
+        raise Refused("bad_argument", f"{faults[0].message}.", "Correct it, and try again.", tuple(faults[1:]))
 
 
 @dataclass(frozen=True, slots=True)
