@@ -195,6 +195,11 @@ def test_submodules_are_empty_folders_and_links_that_lead_out_are_noted(project:
     assert any(each.startswith("out: a link that leads out") for each in judgement.data["notes"])
 
 
+def test_a_link_to_itself_stops_no_check(project: Project) -> None:
+    (project.root / "self").symlink_to("self")
+    assert judge(project, check(PY, "-c", "")).data["exit_code"] == 0
+
+
 def test_a_virtual_environment_is_brought_and_listed_with_its_digest(project: Project) -> None:
     packages = environment(project)
     run = check(".venv/bin/python", "-c", "import helper; print(helper.VALUE)", bring=(".venv",))

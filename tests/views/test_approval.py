@@ -1,6 +1,7 @@
 """What a person sees before they approve."""
 
 import hashlib
+import json
 import os
 import shutil
 from dataclasses import replace
@@ -126,6 +127,53 @@ def test_watched_files_are_named_without_their_content(scene: Scene) -> None:
     ]
     assert view.changes[0].watched == (Named(".env", "new"), Named("conftest.py", "changed"))
     assert "canary" not in str(plain(view))
+
+
+@pytest.mark.parametrize(
+    ("argv", "path"),
+    [
+        (["sh", "scripts/check.sh"], "scripts/check.sh"),
+        (["sh", "-c", "cd . && sh ./ci/check.sh || exit 1"], "ci/check.sh"),
+        (["python", "-m", "tool"], "tool.py"),
+        (["python", "-m", "tool.run"], "tool/run/__main__.py"),
+        (["python", "-m", "tool"], "json.py"),
+        (["npm", "test"], "scripts/last.mjs"),
+    ],
+)
+@pytest.mark.attack("the script that a check starts is rewritten to pass", "detected", "T15")
+def test_a_file_that_the_command_of_a_check_names_is_unusual(scene: Scene, argv: list[str], path: str) -> None:
+    scripts = {"test": "npm run all", "preall": "node scripts/first.mjs", "all": "node scripts/last.mjs --ci"}
+    scene.write("package.json", json.dumps({"scripts": scripts | {"start": "node app.mjs"}}))
+    scene.write("bin/python", "#!/bin/sh\nexit 0\n")
+    (scene.root / "bin/python").chmod(0o755)
+    program = {"sh": "/bin/sh"}.get(argv[0], f"{scene.root}/bin/python")
+    (scene.root / "bin/npm").symlink_to("python")
+    program = f"{scene.root}/bin/npm" if argv[0] == "npm" else program
+    scene.write(path, "exit 1\n")
+    scene.write("app.mjs")
+    scene.write(".wfe/config.toml", f"[checks.ok]\nargv = {json.dumps([program, *argv[1:]])}\n")
+    scene.trust_config()
+    run = scene.start(phase("plan", command("ok"), approval()))
+    scene.begin(run)
+    scene.write(path, "exit 0\n")
+    scene.write("app.mjs", "2\n")
+    scene.submit(run, "plan")
+    (one,) = shown(scene, run).unusual
+    assert one.text == f"{path} changed since the run began."
+    assert one.why == "It defines what the checks run."
+
+
+@pytest.mark.attack("a new link leads a check out of the project", "detected", "T5; T15")
+def test_a_new_link_that_leads_out_of_the_project_is_unusual(scene: Scene) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.begin(run)
+    scene.write("src/app.py", "1\n")
+    (scene.root / "again.py").symlink_to("src/app.py")
+    (scene.root / "src/helpers").symlink_to("../../elsewhere")
+    scene.submit(run, "plan")
+    (one,) = shown(scene, run).unusual
+    assert one.text == "A link that leads out of the project: src/helpers."
+    assert one.why == "What a check reads there is not in the diff."
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a script of the shell is no program there")

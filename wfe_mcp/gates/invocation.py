@@ -3,9 +3,11 @@
 import json
 import re
 import shlex
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from fnmatch import fnmatchcase
+from itertools import pairwise
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, cast
 
@@ -24,6 +26,8 @@ _PACKAGE_TOOLS = frozenset({"npm", "pnpm", "yarn", "bun"})
 _TAKES_VALUE = frozenset({"--with", "--extra", "--group", "--package", "--only-group", "-p", "--python", "--project"})
 _ENDINGS = (".exe", ".cmd", ".bat", ".phar")
 _SHELL = re.compile(r"[|&;<>()$`\n\\]")
+_PARTS = re.compile(r"[^\s|&;<>()$`'\"=]+")
+_PYTHON = re.compile(r"(python|pypy)[\d.]*$")
 _MAX_PACKAGE_BYTES = 1_000_000
 _MAX_SCRIPTS, _MAX_COMMANDS = 4, 5
 """How many scripts may lie between a command and its runner, and how many commands a script may join."""
@@ -205,6 +209,27 @@ def _simple(command: str) -> tuple[str, ...] | None:
     while parsed and (stem(parsed[0]) == "cross-env" or re.fullmatch(r"[A-Za-z_]\w*=.*", parsed[0])):
         parsed = parsed[1:]
     return tuple(parsed) or None
+
+
+def is_started(path: str, commands: Iterable[Sequence[str]], root: Path) -> bool:
+    """Whether one of the commands of checks names the file at ``path``: in its words, as a module of Python, or by a script of
+    package.json. A module in the folder of the check that is called as one of Python's own is loaded in its place.
+    """
+    return any(_starts_file(path, tuple(words), root) for words in commands)
+
+
+def _starts_file(path: str, argv: tuple[str, ...], root: Path) -> bool:
+    words = [part for word in argv for part in _PARTS.findall(word)]
+    scripts = scripts_of(root) if stem(argv[0]) in _PACKAGE_TOOLS else {}
+    for word in words:  # which grows
+        for name in (f"pre{word}", word, f"post{word}"):
+            words += _PARTS.findall(str(scripts.pop(name, "")))
+    modules = {word.replace(".", "/") for before, word in pairwise(argv) if before == "-m"}
+    if _PYTHON.match(stem(argv[0])):
+        modules |= sys.stdlib_module_names
+    files = {PurePosixPath(word).as_posix() for word in words}
+    files |= {f"{module}{end}" for module in modules for end in (".py", "/__init__.py", "/__main__.py")}
+    return path in files or any(path.endswith(f"/{name}") for name in files if "/" in name)
 
 
 def scripts_of(folder: Path) -> dict[str, Any]:

@@ -97,6 +97,12 @@ def test_a_watched_file_is_bound_beside_the_tree_and_is_no_part_of_it(root: Path
         ".env",
         "test_more.py",
         "sitecustomize.py",
+        "evil.egg-info/entry_points.txt",
+        "mypy.ini",
+        ".eslintrc.json",
+        ".cargo/config.toml",
+        "app/build.gradle.kts",
+        "karma.conf.js",
         ".venv/lib/python3.12/site-packages/evil.pth",
         ".venv/lib/python3.12/site-packages/usercustomize.py",
         ".venv/lib/python3.12/site-packages/sitecustomize/__init__.py",
@@ -128,6 +134,23 @@ def test_other_ignored_files_bind_nothing(root: Path, repo: Git, path: str) -> N
     (root / path).parent.mkdir(parents=True, exist_ok=True)
     (root / path).write_text("x")
     assert tree(root) == before
+
+
+@pytest.mark.parametrize(
+    ("source", "compiled"),
+    [("calc.py", "calc.cpython-312-x86_64-linux-gnu.so"), ("calc.py", "calc.abi3.so"), ("src/calc.tsx", "src/calc.js")],
+)
+@pytest.mark.attack("leave a compiled module that is loaded in place of its source", "held", "T15")
+def test_an_ignored_module_that_is_loaded_in_place_of_its_source_is_watched(
+    root: Path, repo: Git, source: str, compiled: str
+) -> None:
+    (root / ".gitignore").write_text("*.so\n*.js\n")
+    (root / source).parent.mkdir(exist_ok=True)
+    (root / compiled).write_text("x")
+    before = tree(root)
+    assert parts_of(before)[1] == "", "it has no source that it could stand for"
+    (root / source).write_text("x")
+    assert watched_changes(root, before, tree(root))["new"] == (compiled,)
 
 
 def test_ignored_files_are_watched_in_a_large_folder_too(

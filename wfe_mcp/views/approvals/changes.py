@@ -6,8 +6,10 @@ tree is no longer stored, the change says why it is unknown.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from wfe_mcp.core.errors import Refused
@@ -39,6 +41,7 @@ NO_GIT = (
     "This project has no git repository, so the changed files are unknown: an approval is about the artifact alone."
 )
 LOST_GIT = "The files were recorded when the run began, but git can no longer read them: an approval is about the artifact alone."
+_NAMED = 5
 NOT_RECORDED = "No files were recorded when the run began, and no phase so far has a gate that reads them."
 
 
@@ -190,3 +193,17 @@ def _commits(files: Sequence[FileDiff], missing: Sequence[str], head: str) -> st
     if len(missing) == len(files):
         return f"Nothing of it is committed: {where}."
     return f"{len(missing)} of {plural(len(files), 'file')} not committed, {where}: {shorten_paths(missing)}."
+
+
+def in_repositories(root: Path, paths: Sequence[str]) -> list[str]:
+    """Those of the paths that lie in a submodule, or in another repository inside the project."""
+    folders = {folder for path in paths for folder in PurePosixPath(path).parents if folder.name}
+    own = {folder for folder in folders if (root / folder / ".git").exists()}
+    return [path for path in dict.fromkeys(paths) if not own.isdisjoint(PurePosixPath(path).parents)]
+
+
+def by_folder(paths: Sequence[str]) -> list[str]:
+    """The paths, with one entry for all in a folder of the project where many are: a virtual environment hides no file of the person."""
+    tops = Counter(path.partition("/")[0] for path in paths)
+    names = (path if tops[path.partition("/")[0]] <= _NAMED else f"{path.partition('/')[0]}/" for path in paths)
+    return [f"{name} ({tops[name[:-1]]} files)" if name.endswith("/") else name for name in dict.fromkeys(names)]

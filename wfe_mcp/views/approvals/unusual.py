@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, cast, get_args
@@ -16,8 +15,9 @@ from wfe_mcp.engine.files.tree_binding import changed_since
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.engine.templates.effective_gates import find_weakened_gates
+from wfe_mcp.gates.invocation import is_started
 from wfe_mcp.store.records.runs import EvidenceRecord, RunRecord
-from wfe_mcp.views.approvals.changes import COMMIT, LOST_GIT, Delivery, is_in_base
+from wfe_mcp.views.approvals.changes import COMMIT, LOST_GIT, Delivery, by_folder, in_repositories, is_in_base
 from wfe_mcp.views.approvals.evidence import program_text
 from wfe_mcp.views.approvals.model import Change, GateEvidence, OpinionShown
 from wfe_mcp.views.moves.blockers import BEFORE_WORK, changed_before_work, shorten_paths
@@ -25,11 +25,13 @@ from wfe_mcp.views.runs.requests import DecisionLine, Unusual, Weight
 from wfe_mcp.workspace.git.file_diffs import FileDiff
 from wfe_mcp.workspace.git.file_facts import LINK
 from wfe_mcp.workspace.git.names import is_ours
+from wfe_mcp.workspace.git.trees import leads_out
 from wfe_mcp.workspace.git.watched import defines_checks, is_draft, is_test
 
 _NAMED = 5
 MOST_CANCELLED = 100
 """So many cancelled runs of a project are looked at."""
+_NOT_IN_DIFF = "What a check reads there is not in the diff."
 _ORDER = get_args(Weight)
 _NO_TEXT = word_set(
     """
@@ -183,16 +185,18 @@ def _of_files(
     overview: Overview, recorded: Sequence[EvidenceRecord], changes: Sequence[Change], *, delivers: bool
 ) -> Iterator[Unusual]:
     for change in changes[:1]:
-        linked = [file.path for file in change.files if file.new_mode == LINK and file.old_mode not in {"", LINK}]
+        root = Path(overview.loaded.record.worktree)
+        links = [file for file in change.files if file.new_mode == LINK]
+        linked = [file.path for file in links if file.old_mode not in {"", LINK}]
+        out = [file.path for file in links if file.path not in linked and leads_out(root, file.path)]
+        if out:
+            what = "A link that leads" if len(out) == 1 else "Links that lead"
+            yield Unusual("warning", f"{what} out of the project: {shorten_paths(out)}.", _NOT_IN_DIFF)
         if linked:
             what = "a link, and no file" if len(linked) == 1 else "links, and no files"
-            yield Unusual(
-                "warning",
-                f"Now {what} any more: {shorten_paths(linked)}.",
-                "What a check reads there is not in the diff.",
-            )
+            yield Unusual("warning", f"Now {what} any more: {shorten_paths(linked)}.", _NOT_IN_DIFF)
         unshown = [file.path for file in change.files if _hides_text(file)]
-        inner = _in_repositories(Path(overview.loaded.record.worktree), unshown) if delivers else ()  # named there
+        inner = in_repositories(root, unshown) if delivers else ()  # named there
         unshown = [path for path in unshown if path not in inner]
         if unshown:
             yield Unusual(
@@ -201,7 +205,8 @@ def _of_files(
                 "By the name it is text: it has a zero byte, is too large, or is one of too many files. Open it.",
             )
         paths = [path for file in change.files for path in (file.path, file.old_path) if path]
-        touched = [path for path in paths if defines_checks(path)]
+        commands = [evidence.data["argv"] for evidence in recorded if evidence.data.get("argv")]
+        touched = [path for path in paths if defines_checks(path) or is_started(path, commands, root)]
         if touched:
             # A test that is demanded is added: no gate demands lines that were taken away.
             wanted = _demanded_tests(overview, recorded, change.after)
@@ -312,13 +317,13 @@ def _of_commit(root: Path, changes: Sequence[Change], delivery: Delivery) -> Ite
     for paths in ([file.path for file in change.files] for change in changes if change.since == COMMIT):
         yield Unusual(
             "warning",
-            f"The commit will have changes that this run did not make: {shorten_paths(_by_folder(paths))}.",
+            f"The commit will have changes that this run did not make: {shorten_paths(by_folder(paths))}.",
             "They were in the folder, uncommitted, when the run began. List in .gitignore what the project must not have.",
         )
-    if inner := _in_repositories(root, [file.path for change in changes for file in change.files]):
+    if inner := in_repositories(root, [file.path for change in changes for file in change.files]):
         yield Unusual(
             "warning",
-            f"In a repository of their own, which git commits apart: {shorten_paths(_by_folder(inner))}.",
+            f"In a repository of their own, which git commits apart: {shorten_paths(by_folder(inner))}.",
             "A submodule stays as the base has it; at any other the delivery stops.",
         )
     if not delivery.tip:
@@ -333,20 +338,6 @@ def _of_commit(root: Path, changes: Sequence[Change], delivery: Delivery) -> Ite
             f"'{delivery.base}' has this change already: commit {commit[:12]}, which this run did not make.",
             "It was there before anyone decided.",
         )
-
-
-def _in_repositories(root: Path, paths: Sequence[str]) -> list[str]:
-    """Those of the paths that lie in a submodule, or in another repository inside the project."""
-    folders = {folder for path in paths for folder in PurePosixPath(path).parents if folder.name}
-    own = {folder for folder in folders if (root / folder / ".git").exists()}
-    return [path for path in dict.fromkeys(paths) if not own.isdisjoint(PurePosixPath(path).parents)]
-
-
-def _by_folder(paths: Sequence[str]) -> list[str]:
-    """The paths, with one entry for all in a folder of the project where many are: a virtual environment hides no file of the person."""
-    tops = Counter(path.partition("/")[0] for path in paths)
-    names = (path if tops[path.partition("/")[0]] <= _NAMED else f"{path.partition('/')[0]}/" for path in paths)
-    return [f"{name} ({tops[name[:-1]]} files)" if name.endswith("/") else name for name in dict.fromkeys(names)]
 
 
 def _of_conditions(overview: Overview) -> Iterator[Unusual]:

@@ -219,7 +219,7 @@ def copy_tree(
             "Wait until nothing writes them, then submit again.",
         )
     empty = tuple(path for path, node in files.items() if node.mode == "160000")
-    return TreeCopy(len(files) - len(empty), empty, tuple(path for path in links if _leads_out(into, path)))
+    return TreeCopy(len(files) - len(empty), empty, tuple(path for path in links if leads_out(into, path)))
 
 
 def _make_folders(files: Mapping[str, Node], into: Path) -> None:
@@ -310,5 +310,6 @@ def _link_file(root: Path, path: str, into: Path, node: Node, hash_name: str, co
     return True
 
 
-def _leads_out(into: Path, path: str) -> bool:
-    return not (into / path).resolve().is_relative_to(into.resolve())
+def leads_out(root: Path, path: str) -> bool:
+    """Whether the link at ``path`` leads out of ``root``. One that leads to itself does not."""
+    return not Path(os.path.realpath(root / path)).is_relative_to(os.path.realpath(root))

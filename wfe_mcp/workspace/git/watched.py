@@ -8,12 +8,14 @@ Rules:
 2. Folders of dependencies and build output are not searched: tools rewrite them. Of an environment, what Python runs at
    its start is watched.
 3. Bytecode that Python would run though its source says something else is watched: hash-based, without a source beside it,
-   or stale: its source changed after it was written, and has the size and the time of before.
+   or stale: its source changed after it was written, and has the size and the time of before. So is a compiled module that
+   is loaded in place of its source.
 """
 
 import os
 import re
 import sys
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -38,16 +40,17 @@ ROWS = (
         words(
             """
             conftest.py pytest.ini .pytest.ini pytest.toml .pytest.toml tox.ini tox.toml setup.cfg
-            setup.py pyproject.toml noxfile.py .coveragerc uv.toml pdm.toml poetry.toml
-            """
+            setup.py pyproject.toml noxfile.py .coveragerc.toml uv.toml pdm.toml poetry.toml hatch.toml pixi.toml Pipfile
+            entry_points.txt
+            """  # the last: of a *.egg-info in the folder of the check, whose plugins `python -m pytest` loads
         ),
     ),
     WatchedNames(
         "JavaScript package managers",
         words(
             """
-            package.json .npmrc .yarnrc .yarnrc.yml .pnpmfile.cjs pnpm-workspace.yaml bunfig.toml
-            deno.json deno.jsonc
+            package.json .yarnrc.yml .pnpmfile.cjs .pnp.* pnpm-workspace.yaml bunfig.toml deno.json deno.jsonc
+            nx.json project.json turbo.json lerna.json
             """
         ),
     ),
@@ -56,44 +59,46 @@ ROWS = (
         (
             *(
                 f"{tool}.{word}.{end}"
-                for tool in ("jest", "vitest", "vite", "playwright", "karma", "cypress", "babel", "ava")
-                for word in ("config", "workspace", "setup")
+                for tool in words(
+                    """
+                    ava babel cypress eslint jest karma playwright postcss prettier stylelint vite vitest wdio
+                    web-test-runner webpack
+                    """
+                )
+                for word in ("config", "conf", "workspace", "setup")
                 for end in (*_SCRIPTS, "json")
             ),
-            ".mocharc.*",
-            ".mocharc",
-            ".babelrc",
-            ".babelrc.*",
-            ".swcrc",
-            ".nycrc",
-            ".nycrc.*",
-            ".c8rc",
-            ".c8rc.*",
+            "setupTests.*",
             "tsconfig.json",
             "tsconfig.*.json",
             "jsconfig.json",
         ),
     ),
+    WatchedNames("tools whose file is called after them", (".*rc", ".*rc.*")),
     WatchedNames(
         "make, CMake and task runners",
         words(
             """
             Makefile makefile GNUmakefile *.mk CMakeLists.txt CMakePresets.json
-            CMakeUserPresets.json CTestCustom.cmake justfile Justfile .justfile Taskfile.yml
-            Taskfile.yaml meson.build
+            CMakeUserPresets.json *.cmake justfile Justfile .justfile Taskfile.yml
+            Taskfile.yaml meson.build .proverc
             """
         ),
     ),
     WatchedNames(
         "Go and Rust",
-        ("go.mod", "go.work", "Cargo.toml", "rust-toolchain", "rust-toolchain.toml", "nextest.toml", "clippy.toml"),
+        words(
+            """
+            go.mod go.work Cargo.toml .cargo/config .cargo/config.toml build.rs rust-toolchain rust-toolchain.toml nextest.toml
+            """
+        ),
     ),
     WatchedNames(
         "Java and Kotlin",
         words(
             """
-            pom.xml maven.config jvm.config build.gradle build.gradle.kts settings.gradle
-            settings.gradle.kts gradle.properties junit-platform.properties
+            pom.xml maven.config jvm.config .mvn/extensions.xml mvnw mvnw.cmd maven-wrapper.* *.gradle *.gradle.kts gradlew
+            gradlew.bat gradle-wrapper.* gradle.properties libs.versions.toml junit-platform.properties
             """
         ),
     ),
@@ -101,8 +106,8 @@ ROWS = (
         "Ruby and PHP",
         words(
             """
-            Gemfile Rakefile .rspec spec_helper.rb rails_helper.rb phpunit.xml phpunit.xml.dist
-            phpunit.dist.xml composer.json .php-cs-fixer.php
+            Gemfile Rakefile *.rake .rspec .rspec-local config.ru spec_helper.rb rails_helper.rb test_helper.rb phpunit*.xml
+            phpunit.xml.dist composer.json Pest.php
             """
         ),
     ),
@@ -110,12 +115,26 @@ ROWS = (
         ".NET",
         words(
             """
-            Directory.Build.props Directory.Build.targets *.runsettings global.json nuget.config
+            *.csproj *.fsproj *.vbproj *.props *.targets *.sln *.slnx *.runsettings global.json xunit.runner.json nuget.config
             NuGet.config
             """
         ),
     ),
-    WatchedNames("programs that load variables", (".env", ".env.*", ".envrc", ".tool-versions", "mise.toml")),
+    WatchedNames(
+        "linters, checkers of types and scanners",
+        words(
+            """
+            ruff.toml .ruff.toml .flake8 pylintrc mypy.ini .mypy.ini pyrightconfig.json ty.toml .bandit .eslintignore
+            .prettierignore biome.json biome.jsonc clippy.toml .clippy.toml rustfmt.toml .rustfmt.toml deny.toml .golangci.*
+            .rubocop.yml .rubocop_todo.yml sorbet/config Steepfile phpcs.xml* .phpcs.xml* .php-cs-fixer.* phpstan*.neon*
+            psalm.xml* .editorconfig .semgrepignore .semgrep.yml .gitleaks.toml .gitleaksignore .trivyignore* trivy.yaml
+            """
+        ),
+    ),
+    WatchedNames(
+        "programs that load variables or choose a version",
+        words(".env .env.* .tool-versions mise.toml .mise.toml .python-version .node-version .ruby-version"),
+    ),
     WatchedNames(
         "test runners, as tests",
         (
@@ -163,6 +182,13 @@ _PATTERNS = {
 }
 _EXACT_FOLDED = frozenset(name.casefold() for name in _EXACT)
 _LIBRARY = re.compile(r"(python|pypy)\d+(\.\d+)?t?")
+
+_PYTHON = (".py",)
+_COMPILED: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys((".so", ".pyd"), _PYTHON),
+    **dict.fromkeys((".js", ".mjs", ".cjs"), (".ts", ".tsx", ".mts", ".cts")),
+}
+"""Endings of modules that are loaded in place of a source beside them, and the endings of that source."""
 
 _DATA = frozenset(
     words(
@@ -220,16 +246,18 @@ def zone_of(above: Zone, parent: str, name: str) -> Zone:
 
 @lru_cache(100_000)
 def is_named(zone: Zone, parent: str, name: str) -> bool:
-    """True for a file to watch where git ignores it; of bytecode its content decides (``decides_alone``)."""
+    """True for a file to watch where git ignores it; of bytecode its content decides (``decides_alone``), of a compiled
+    module whether its source is there (``sources_of``).
+    """
     if zone == "project":
-        return name.endswith(".pyc") or _is_read(name)
+        return name.endswith((".pyc", *_COMPILED)) or _is_read(name, parent)
     if zone == "site":
         return _matches(name, _AT_START) or (parent not in _OF_ENVIRONMENTS and name.startswith("__init__."))
     return False
 
 
-def _is_read(name: str) -> bool:
-    return _sets_up(name) or _TEST.fullmatch(name) is not None
+def _is_read(name: str, parent: str) -> bool:
+    return _sets_up(name) or f"{parent}/{name}" in _EXACT or _TEST.fullmatch(name) is not None
 
 
 def _sets_up(name: str) -> bool:
@@ -277,6 +305,17 @@ def source_of(path: str) -> str:
     return f"{above}/{name.partition('.')[0]}.py".lstrip("/")
 
 
+def sources_of(path: str) -> tuple[str, ...]:
+    """Where the source of a compiled module may lie: ``a/b.py`` of ``a/b.cpython-312-darwin.so``; empty for what is watched by its name."""
+    folder, slash, name = path.rpartition("/")
+    stem, ending = os.path.splitext(name)  # noqa: PTH122 - many, at each look
+    if ending not in _COMPILED or path.startswith(".wfe/") or _is_read(name, folder.rpartition("/")[2]):
+        return ()
+    if _COMPILED[ending] == _PYTHON:  # the name of the platform stands between
+        stem = stem.partition(".")[0]
+    return tuple(f"{folder}{slash}{stem}{source}" for source in _COMPILED[ending])
+
+
 def is_stale(header: Header, cached: Signature, source: Signature) -> bool:
     """True where Python takes the bytecode for that of ``source``, which was changed after it was written."""
     limit = 0xFFFFFFFF
@@ -301,5 +340,5 @@ def is_test(path: str) -> bool:
 
 def defines_checks(path: str) -> bool:
     """True for a file, ignored or not, that says what a check runs or looks at."""
-    name = path.rpartition("/")[2]
-    return _is_read(name) or match_globs(path, (*_ALSO, *TESTS))
+    folder, _, name = path.rpartition("/")
+    return _is_read(name, folder.rpartition("/")[2]) or match_globs(path, (*_ALSO, *TESTS))
