@@ -15,7 +15,6 @@ Rules:
 import os
 import re
 import sys
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -80,7 +79,7 @@ ROWS = (
         words(
             """
             Makefile makefile GNUmakefile *.mk CMakeLists.txt CMakePresets.json
-            CMakeUserPresets.json *.cmake justfile Justfile .justfile Taskfile.yml
+            CMakeUserPresets.json CTestCustom.cmake justfile Justfile .justfile Taskfile.yml
             Taskfile.yaml meson.build .proverc
             """
         ),
@@ -153,7 +152,7 @@ ROWS = (
 TESTS = ("**/tests/**", "**/test/**", "**/__tests__/**", "**/*_test.*", "**/*.test.*", "**/*.spec.*")
 """Globs of what only counts in the tree: tests, and the files beside them, which runs may write where git ignores them."""
 
-_ALSO = (".wfe/config.toml", "**/.github/workflows/**")
+_ALSO = (".wfe/config.toml", "**/.github/workflows/**", "**/*.cmake")
 _AT_START = ROWS[0].names[:3]
 _OF_ENVIRONMENTS = frozenset({"site-packages", "dist-packages"})
 _DEPENDENCIES = word_set(
@@ -183,12 +182,8 @@ _PATTERNS = {
 _EXACT_FOLDED = frozenset(name.casefold() for name in _EXACT)
 _LIBRARY = re.compile(r"(python|pypy)\d+(\.\d+)?t?")
 
-_PYTHON = (".py",)
-_COMPILED: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys((".so", ".pyd"), _PYTHON),
-    **dict.fromkeys((".js", ".mjs", ".cjs"), (".ts", ".tsx", ".mts", ".cts")),
-}
-"""Endings of modules that are loaded in place of a source beside them, and the endings of that source."""
+_COMPILED = (".so", ".pyd")
+"""Endings of modules that Python loads in place of a source beside them. Not ``.js``: compilers of TypeScript write it there."""
 
 _DATA = frozenset(
     words(
@@ -247,7 +242,7 @@ def zone_of(above: Zone, parent: str, name: str) -> Zone:
 @lru_cache(100_000)
 def is_named(zone: Zone, parent: str, name: str) -> bool:
     """True for a file to watch where git ignores it; of bytecode its content decides (``decides_alone``), of a compiled
-    module whether its source is there (``sources_of``).
+    module whether its source is there (``is_compiled``).
     """
     if zone == "project":
         return name.endswith((".pyc", *_COMPILED)) or _is_read(name, parent)
@@ -299,21 +294,15 @@ def header_of(content: bytes) -> Header | None:
 
 
 def source_of(path: str) -> str:
-    """The source of cached bytecode: ``a/b.py`` of ``a/__pycache__/b.cpython-312.pyc``."""
+    """The source of bytecode or of a compiled module: ``a/b.py`` of ``a/__pycache__/b.cpython-312.pyc`` and of ``a/b.abi3.so``."""
     folder, _, name = path.rpartition("/")
-    above = folder.rpartition("/")[0]
+    above = folder if is_compiled(path) else folder.rpartition("/")[0]
     return f"{above}/{name.partition('.')[0]}.py".lstrip("/")
 
 
-def sources_of(path: str) -> tuple[str, ...]:
-    """Where the source of a compiled module may lie: ``a/b.py`` of ``a/b.cpython-312-darwin.so``; empty for what is watched by its name."""
-    folder, slash, name = path.rpartition("/")
-    stem, ending = os.path.splitext(name)  # noqa: PTH122 - many, at each look
-    if ending not in _COMPILED or path.startswith(".wfe/") or _is_read(name, folder.rpartition("/")[2]):
-        return ()
-    if _COMPILED[ending] == _PYTHON:  # the name of the platform stands between
-        stem = stem.partition(".")[0]
-    return tuple(f"{folder}{slash}{stem}{source}" for source in _COMPILED[ending])
+def is_compiled(path: str) -> bool:
+    """True for a compiled module of Python, which is watched where its source (``source_of``) is in the tree."""
+    return path.endswith(_COMPILED)
 
 
 def is_stale(header: Header, cached: Signature, source: Signature) -> bool:

@@ -49,7 +49,7 @@ from wfe_mcp.workspace.git.file_facts import (
 from wfe_mcp.workspace.git.names import NameList, Names, TrackedFile, is_ours
 from wfe_mcp.workspace.git.objects import Node, Trees, write_loose
 from wfe_mcp.workspace.git.trees import PathChange, compare, kept_trees
-from wfe_mcp.workspace.git.watched import Header, decides_alone, header_of, is_stale, source_of, sources_of
+from wfe_mcp.workspace.git.watched import Header, decides_alone, header_of, is_compiled, is_stale, source_of
 
 _GLOBS_KEPT = 8
 """For how many lists of ignored globs it is kept which paths count."""
@@ -242,8 +242,7 @@ class WorkingTree:
         facts |= signatures_below(self.root, (path for path in candidates if path not in facts))
         alone = {path: self._decides_alone(path, facts[path], files) for path in facts if path.endswith(".pyc")}
         self._bytecode = {path: self._bytecode[path] for path in alone if path in self._bytecode}
-        compiled = ((path, sources) for path in facts if (sources := sources_of(path)))
-        alone |= {path: any(source in files for source in sources) for path, sources in compiled}
+        alone |= {path: source_of(path) in files for path in facts if is_compiled(path)}
         return {path: fact for path, fact in facts.items() if alone.get(path, True)}
 
     def _decides_alone(self, path: str, facts: Signature, files: Mapping[str, Signature]) -> bool:
