@@ -194,6 +194,21 @@ def test_a_long_report_is_cut_in_the_terminal_and_whole_in_json(cli: Terminal) -
     assert len(cli.json("import", "tasks.json").data["not_carried"]) == 29
 
 
+def test_what_has_no_place_in_many_tasks_is_one_line_and_hides_no_task_that_was_dropped(cli: Terminal) -> None:
+    tasks: list[dict[str, Any]] = [
+        {"id": at, "title": f"Task {at}", "testStrategy": "Seen", "complexity": at, "effort": 2} for at in range(1, 30)
+    ]
+    tasks.append({"id": 30, "title": "Task 30", "status": "cancelled"})
+    (cli.root / "tasks.json").write_text(json.dumps({"master": {"tasks": tasks}}, indent=1), encoding="utf-8")
+    document = cli("import", "tasks.json")
+    assert [line for line in document.out.splitlines() if line.startswith("!")] == [
+        "! not carried: tasks.json:8 and 28 more: 'complexity' has no place in a plan",
+        "! not carried: tasks.json:9 and 28 more: 'effort' has no place in a plan",
+        "! not carried: tasks.json:207: 30, 'Task 30', was dropped there",
+    ]
+    assert len(cli.json("import", "tasks.json").data["not_carried"]) == 59
+
+
 @pytest.mark.parametrize("command", ["import", "templates import"])
 def test_a_folder_that_no_tool_wrote_names_what_is_there_and_what_comes_near(cli: Terminal, command: str) -> None:
     (cli.root / "plans" / "backlogs").mkdir(parents=True)

@@ -57,7 +57,7 @@ def test_what_the_tool_wrote_becomes_a_plan() -> None:
 
 def test_what_is_not_carried_is_reported_with_its_file() -> None:
     assert losses(FOLDER) == [
-        "completed/task-4 - Keep-the-table-in-a-cache.md:1: 'assignee' of TASK-4 has no place in a plan",
+        "completed/task-4 - Keep-the-table-in-a-cache.md:1: 'assignee' has no place in a plan",
         "drafts/draft-1 - Draw-a-curve-of-the-day.md: a draft is no task yet",
         "archive/tasks/task-5 - Colour-the-table.md: it was archived there",
         "docs/doc-1 - Tide-glossary.md: a document has no place in a plan",
@@ -189,3 +189,10 @@ def test_links_to_files_and_folders_are_not_followed(tmp_path: Path) -> None:
     assert "tasks/task-66 - mine.md: it is a link; links are not followed" in losses(folder)
     assert [each["id"] for each in work.inputs["plan"]["done"]] == ["TASK-1"]
     assert "TASK-66" not in str(work.inputs)
+
+
+@pytest.mark.parametrize("who", ["@ada", "[@ada, '@eve', \"of @all\"]", "[ @ada ]", '"@ada"', "Ada"])
+def test_people_may_be_written_without_quotes_as_the_tool_reads_them(tmp_path: Path, who: str) -> None:
+    task(tmp_path, "1", "status: To Do", f"assignee: {who}", f"reporter: {who}")
+    plan = read_backlog_md(tmp_path).inputs["plan"]
+    assert [each["id"] for each in plan["milestones"][0]["tasks"]] == ["TASK-1"]

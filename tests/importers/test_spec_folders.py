@@ -252,3 +252,54 @@ def test_a_document_that_is_a_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("mine", encoding="utf-8")
     (folder / "design.md").symlink_to(tmp_path / "secret")
     assert refused("openspec", folder) == ["design.md: it is a link; links are not followed"]
+
+
+def test_a_feature_of_spec_kit_in_the_language_of_its_user_is_read_by_its_ids(tmp_path: Path) -> None:
+    spanish = (
+        "# Especificación: Marea\n\n## Escenarios *(obligatorio)*\n\n### Historia de Usuario 1 - Leer (Prioridad: P2)\n\n"
+        "**Como** paseante, leo la tabla.\n\n**Escenarios**:\n\n1. **Dado** un fichero, **Cuando** se lee, **Entonces** hay dos\n\n"
+        "### Requisitos Funcionales\n\n- **RF-001**: El sistema DEBE leer\n\n## Notas\n\n- **RF-001**: viene de Ada\n"
+        "- **SC-001**: En un segundo\n"
+    )
+    (tmp_path / "proyecto" / "specs").mkdir(parents=True)
+    folder = tmp_path / "proyecto" / "specs" / "001-marea"
+    shutil.copytree(copied(tmp_path, "spec-kit", spec=spanish, tasks="- [ ] T001 [US1] Leer (RF-001)\n"), folder)
+    work = work_in(tmp_path / "proyecto")
+    assert work is not None
+    spec = work.documents["requirements.json"][2]
+    assert [(each["id"], each["text"], each["priority"]) for each in spec["requirements"]] == [
+        ("US1", "Leer: **Como** paseante, leo la tabla.", "should"),
+        ("RF-001", "El sistema DEBE leer", "must"),
+    ]
+    assert spec["acceptance"] == ["Dado un fichero, Cuando se lee, Entonces hay dos", "En un segundo"]
+    assert items(work) == [("T001", [], ["US1", "RF-001"])]
+
+
+def test_a_story_in_another_script_is_known_by_its_number_and_priority(tmp_path: Path) -> None:
+    text = "# 기능\n\n### 사용자 스토리 1 - 로그인 (Priority: P1)\n\n게스트\n\n### 用户故事 2 - 登录\uff08优先级: P3\uff09\n\n登录\n"
+    spec = read_spec_kit(copied(tmp_path, "spec-kit", spec=text, tasks="")).documents["requirements.json"][2]
+    assert [(each["id"], each["text"], each["priority"]) for each in spec["requirements"]] == [
+        ("US1", "로그인: 게스트", "must"),
+        ("US2", "登录: 登录", "could"),
+    ]
+
+
+def test_a_requirement_of_spec_workflow_is_known_by_its_number_whatever_word_stands_before_it(tmp_path: Path) -> None:
+    text = (
+        "## Requirements\n\n### REQ-001: Read it\n\n### 要件 2: Print it\n\n## Non-Functional Requirements\n\n"
+        "### Phase 3\n\n- Fast\n"
+    )
+    tasks = "- [ ] 1. Read\n  - _Requirements: REQ-001_\n- [ ] 2. Print\n  - _Requirements: 2.1_\n"
+    work = read_spec_workflow(copied(tmp_path, "spec-workflow", requirements=text, tasks=tasks))
+    spec = work.documents["requirements.json"][2]
+    assert [each["id"] for each in spec["requirements"]] == ["R-1", "R-2"]
+    assert spec["constraints"] == ["Fast"]
+    assert items(work) == [("1", [], ["R-1"]), ("2", ["1"], ["R-2"])]
+
+
+def test_a_task_of_openspec_that_was_put_between_two_keeps_its_letter(tmp_path: Path) -> None:
+    text = "## 3. Show\n\n- [x] 3.6 Read\n- [ ] 3.6a Clean up\n- [ ] 3.7 Print\n"
+    assert [each[:2] for each in items(read_openspec(copied(tmp_path, "openspec", tasks=text)))] == [
+        ("3-6a", []),
+        ("3-7", ["3-6a"]),
+    ]

@@ -35,6 +35,8 @@ _REPORTED = {
     "decisions": "a decision has no place in a plan",
 }
 _NONE = "backlog"
+_PEOPLE = re.compile(r"^(?:assignee|reporter):.*", re.MULTILINE)
+_PERSON = re.compile(r""""[^"]*"|'[^']*'|(?<=[\s\[,])@[^\s,\]]+""")
 
 
 def read_backlog_md(source: Path) -> ImportedWork:
@@ -91,7 +93,7 @@ class _BacklogReader:
 
     def _task(self, path: str, *, is_done: bool) -> list[tuple[float, WorkItem]]:
         text = self._folder.text(path)
-        head = front_matter(text, path, self._report) if text is not None else {}
+        head = front_matter(_quote_people(text), path, self._report) if text is not None else {}
         if text is None or not head:
             if text is not None and not any(error.path.startswith(path) for error in self._report.errors):
                 self._report.lose(path, "it has no front matter, so it is no task")
@@ -120,7 +122,7 @@ class _BacklogReader:
         ]
         for name in head:
             if name not in _CARRIED and head[name] not in (None, "", []):
-                self._report.lose(f"{path}:1", f"{name!r} of {item.key} has no place in a plan")
+                self._report.lose(f"{path}:1", f"{name!r} has no place in a plan")
         order = head.get("ordinal")
         return [(float(order) if isinstance(order, int | float) else float("inf"), item)]
 
@@ -150,6 +152,13 @@ class _BacklogReader:
                 item.notes += [section.text] if section.text else []
         if item.status == "open" and status.lower() != next(iter(self._statuses)):
             item.notes.append(f"Status there: {status}")
+
+
+def _quote_people(text: str) -> str:
+    """The tool reads ``assignee: @ada``, which YAML does not allow."""
+    return _PEOPLE.sub(
+        lambda line: _PERSON.sub(lambda name: name[0] if name[0][0] in "\"'" else f'"{name[0]}"', line[0]), text
+    )
 
 
 def _statuses(config: dict[str, Any]) -> dict[str, Literal["open", "done", "dropped"]]:

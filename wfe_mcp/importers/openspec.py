@@ -18,7 +18,7 @@ from wfe_mcp.importers.work_items import WorkItem
 FORMAT = "OpenSpec"
 
 _KINDS = {"ADDED Requirements": "", "MODIFIED Requirements": "Changed: ", "REMOVED Requirements": "Removed: "}
-_TASK = re.compile(r"(\d+(?:\.\d+)*)\.?\s+(.*)")
+_TASK = re.compile(r"(\d+(?:\.\d+)*[a-z]?)\.?\s+(.*)")
 
 
 def read_openspec(source: Path) -> ImportedWork:

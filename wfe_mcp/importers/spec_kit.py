@@ -7,6 +7,8 @@ edge cases, [NEEDS CLARIFICATION: …]  open questions
 assumptions                           constraints
 plan.md, research.md, data-model.md   design
 tasks T001 [P] [US1]                  tasks; one without [P] waits for all before it back to the last such task
+
+Agents write the documents in the language of their user: ids and priorities say what is what, the headings only where they must.
 """
 
 import re
@@ -19,9 +21,11 @@ from wfe_mcp.importers.work_items import WorkItem
 
 FORMAT = "spec-kit"
 
-_SPEC = re.compile(r"^# Feature Specification|^### User Story \d|\*\*FR-\d", re.MULTILINE)
-_STORY = re.compile(r"User Story (\d+)\s*[-\u2013\u2014:]?\s*(.*?)\s*(?:\(Priority:\s*P(\d)\).*)?")
-_COUNTED = re.compile(r"\*\*((?:FR|SC)-\d+)\*\*:?\s*(.*)")
+_SPEC = re.compile(r"^# Feature Specification|^### User Story \d|\*\*(?:FR|RF)-\d", re.MULTILINE)
+_STORY = re.compile(
+    r"(?:User Story |\D+(?=\d.*[(\uff08][^()]*P\d[)\uff09]))(\d+)\s*[-\u2013\u2014:]?\s*(.*?)\s*(?:[(\uff08][^()]*P(\d)[)\uff09].*)?"
+)
+_COUNTED = re.compile(r"\*\*([A-Z]{2,4}-\d+)\*\*[:\uff1a]?\s*(.*)")
 _TASK = re.compile(r"(T\d+)\s+(\[P\]\s+)?((?:\[[A-Za-z0-9]+\]\s+)*)(.*)")
 _NEEDS = re.compile(r"\(.*?depends on ([^)]*)\)|\bdepends on ((?:T\d+(?:,\s*| and )?)+)", re.IGNORECASE)
 _PATH = re.compile(r"(?<![\w/.:])(?:[\w.-]+/)+[\w.-]*\w|\b[\w-]+\.(?:md|toml|json|yaml|yml|py|ts|js)\b")
@@ -60,19 +64,25 @@ def _spec(text: str, name: str) -> SpecDocuments:
             documents.goal = match[1] if match else ""
         elif story is not None:
             priority = {"1": "must", "2": "should"}.get(story[3] or "1", "could")
-            about = section.text.split("**Why this priority**")[0].strip()
+            parts = section.text.split("**Why this priority**")
+            about = parts[0].strip() if len(parts) > 1 else section.text.partition("\n\n")[0]
             documents.requirements.append((f"US{story[1]}", f"{story[2]}: {about}".strip(": "), priority))
             documents.acceptance += [
-                _plain(item) for _, item in bullets(section.lines) if "**When**" in item or "**Given**" in item
+                _plain(item)
+                for _, item in bullets(section.lines)
+                if len(item.split("**")) > 4  # given, when
             ]
-        elif title == "Functional Requirements":
-            documents.requirements += [(item[1], _plain(item[2]), "must") for item in _numbered_items(section)]
-        elif title == "Measurable Outcomes":
-            documents.acceptance += [_plain(item[2]) for item in _numbered_items(section)]
         elif title == "Edge Cases":
             documents.more["open_questions"] += [item for _, item in bullets(section.lines)]
         elif title == "Assumptions":
             documents.more["constraints"] += [item for _, item in bullets(section.lines)]
+        else:
+            counted = [(item[1], _plain(item[2])) for item in _numbered_items(section)]
+            known = {key for key, _, _ in documents.requirements}  # a later section may speak of them
+            documents.acceptance += [text for key, text in counted if key.startswith("SC-")]
+            documents.requirements += [
+                (key, text, "must") for key, text in counted if not key.startswith("SC-") and key not in known
+            ]
     documents.goal = documents.goal or documents.title
     return documents
 
@@ -110,7 +120,7 @@ def _tasks(text: str, report: ImportReport) -> list[WorkItem]:
                     title,
                     f"tasks.md:{box.line}",
                     status="done" if box.mark in "xX" else "open",
-                    requirements=stories + re.findall(r"FR-\d+", title),
+                    requirements=stories + re.findall(r"\b(?:FR|RF)-\d+", title),
                     depends=[*waits, *named],
                     files=_PATH.findall(title),
                     notes=[line for _, line in box.below],

@@ -110,7 +110,7 @@ def _report_unknown(task: WorkItem, known: Sequence[str], report: ImportReport) 
         if name not in known:
             report.lose(task.place, f"{task.key} serves {name}, which is not there")
     if not set(known) & set(task.requirements):
-        report.lose(task.place, f"{task.key} names no requirement; it serves all of them here")
+        report.lose(task.place, "it names no requirement; it serves all of them here")
 
 
 def _item(task: WorkItem, needs: list[str], ids: Mapping[str, str], known: Sequence[str]) -> dict[str, Any]:

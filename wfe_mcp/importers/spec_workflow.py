@@ -20,7 +20,8 @@ from wfe_mcp.importers.work_items import WorkItem
 
 FORMAT = "spec-workflow"
 
-_REQUIREMENT = re.compile(r"Requirement (\d+)\s*[:.\u2013-]?\s*(.*)")
+_REQUIREMENT = re.compile(r"[^\W\d_]+[ -]?0*(\d+)\s*[:.\u2013-]?\s*(.*)")
+"""``Requirement 1: Title``, and what agents write for it: ``REQ-001: Title``, or the word in another language."""
 _TASK = re.compile(r"(\d+(?:\.\d+)*)\s*\\?\.?\s+(.+)")
 _MARKS = {" ": "", "x": "", "X": "", "-": "Status there: in progress", "~": "Status there: blocked"}
 
@@ -56,9 +57,9 @@ def _spec(text: str, name: str) -> SpecDocuments:
     documents = SpecDocuments(name, "", "requirements.md", more={"constraints": []})
     in_others = False
     for section in sections(text):
-        requirement = _REQUIREMENT.fullmatch(section.title)
         if section.level == 2:
             in_others = section.title.startswith("Non-Functional")
+        requirement = _REQUIREMENT.fullmatch(section.title) if section.level == 3 and not in_others else None
         if section.title == "Introduction":
             documents.goal = section.text
         elif requirement is not None:
@@ -119,7 +120,7 @@ def _without_headings(items: list[WorkItem], report: ImportReport) -> list[WorkI
 def _detail(task: WorkItem, line: str) -> None:
     key, colon, value = line.partition(":")
     if colon and key == "Requirements":
-        task.requirements += [f"R-{number}" for number in re.findall(r"(\d+)(?:\.\d+)*", value)]
+        task.requirements += [f"R-{number}" for number in re.findall(r"0*(\d+)(?:\.\d+)*", value)]
     elif colon and key in {"File", "Files"}:
         task.files += [part.strip() for part in value.split(",") if part.strip()]
     else:

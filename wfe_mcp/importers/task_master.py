@@ -90,9 +90,9 @@ class _TasksReader:
         for tag, held in tags.items():
             at = () if held is file.value else (tag,)
             about = held.get("metadata")
-            self._rest(held, ("tasks", "metadata"), at, f"the tag {tag!r}")
+            self._rest(held, ("tasks", "metadata"), at)
             if isinstance(about, dict):
-                self._rest(cast("dict[str, Any]", about), _METADATA, (*at, "metadata"), "its metadata")
+                self._rest(cast("dict[str, Any]", about), _METADATA, (*at, "metadata"))
             description = cast("dict[str, Any]", about).get("description") if isinstance(about, dict) else None
             self.titles[tag] = (
                 description if isinstance(description, str) and description.strip() and tag != _MAIN else tag
@@ -133,15 +133,15 @@ class _TasksReader:
         if item.status == "open" and status != "pending":
             item.notes.append(f"Status there: {status}")
         self.items.append(item)
-        self._rest(held, (*_CARRIED, *_IGNORED), at, key)
+        self._rest(held, (*_CARRIED, *_IGNORED), at)
         below: object = held.get("subtasks") or []
         for index, subtask in enumerate(cast("list[object]", below) if isinstance(below, list) else [below]):
             self._task(subtask, tag, (*at, "subtasks", index), item)
 
-    def _rest(self, held: dict[str, Any], known: Collection[str], at: tuple[str | int, ...], what: str) -> None:
+    def _rest(self, held: dict[str, Any], known: Collection[str], at: tuple[str | int, ...]) -> None:
         for key in held:
             if key not in known and held[key] not in (None, "", []):
-                self._report.lose(self._file.place(pointer(*at, key)), f"{key!r} of {what} has no place in a plan")
+                self._report.lose(self._file.place(pointer(*at, key)), f"{key!r} has no place in a plan")
 
     def _depends(self, given: object, tag: str, parent: WorkItem | None, at: tuple[str | int, ...]) -> list[str]:
         """The keys of what a task depends on; a bare number in a subtask is its sibling."""

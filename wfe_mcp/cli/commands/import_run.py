@@ -81,8 +81,6 @@ def write_work(invocation: "Invocation", work: "ImportedWork", to: str = "", *, 
         for name, (at, schema, _) in work.documents.items():
             screen.line(f"  {shown}/{name}: {schema}, for the phase {at}")
         render_losses(screen, lost, _SHOWN)
-        if len(lost) > _SHOWN:
-            screen.line(f"! {len(lost) - _SHOWN} more are not carried; --json lists all", "yellow")
         screen.next(only_planned if only_planned and missing else invocation.in_git(work.template, start))
 
     invocation.answer(summary, render, data=data)

@@ -8,6 +8,7 @@ import typer
 from wfe_mcp.cli.commands.import_run import Format
 from wfe_mcp.cli.commands.submit import Files
 from wfe_mcp.cli.commands.work import ItemId, render_item
+from wfe_mcp.cli.terminal.changes import loss_lines
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Force, PinFd
 from wfe_mcp.cli.terminal.pages import write_pages
@@ -193,11 +194,7 @@ def render_imported(screen: Screen, answer: "Envelope", *, with_lost: bool = Tru
     notes = [
         *(f"! kept {item['id']} {item['title']!r}: {item['why']}" for item in data["kept"]),
         *(f"! {item['id']} {item['title']!r} is in {where} no more; it stays here" for item in data["gone"]),
-        *(
-            f"! not carried: {': '.join(filter(None, (loss['path'], loss['message'])))}"
-            for loss in data["not_carried"]
-            if with_lost
-        ),
+        *(loss_lines(data["not_carried"]) if with_lost else ()),
     ]
     for lines, style in ((texts, ""), (notes, "yellow")):
         for text in lines[:_SHOWN]:

@@ -44,6 +44,20 @@ def detail_views(details: "Iterable[Detail]") -> list[dict[str, str]]:
 
 
 def render_losses(screen: "Screen", losses: "Sequence[dict[str, str]]", most: int | None = None) -> None:
-    """What was not carried, ``detail_views`` of it, a line each. ``most``: how many lines."""
-    for loss in losses[:most]:
-        screen.line(f"! not carried: {loss['path']}: {loss['message']}", "yellow")
+    """What was not carried, ``loss_lines`` of it. ``most``: how many lines."""
+    lines = loss_lines(losses)
+    for line in lines[:most]:
+        screen.line(line, "yellow")
+    if most is not None and len(lines) > most:
+        screen.line(f"! {len(lines) - most} more are not carried; --json lists all", "yellow")
+
+
+def loss_lines(losses: "Sequence[dict[str, str]]") -> list[str]:
+    """What was not carried, ``detail_views`` of it: one line for what is the same in several places."""
+    places: dict[str, list[str]] = {}
+    for loss in losses:
+        places.setdefault(loss["message"], []).append(loss["path"])
+    return [
+        f"! not carried: {paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''}{paths[0] and ': '}{message}"
+        for message, paths in places.items()
+    ]
