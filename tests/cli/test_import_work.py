@@ -209,6 +209,17 @@ def test_what_has_no_place_in_many_tasks_is_one_line_and_hides_no_task_that_was_
     assert len(cli.json("import", "tasks.json").data["not_carried"]) == 59
 
 
+def test_a_plan_that_no_run_takes_is_refused_before_it_is_written_and_its_tasks_can_be_kept(cli: Terminal) -> None:
+    tasks = [{"id": at, "title": f"Task {at}", "testStrategy": "Seen", "details": "x" * 2_000} for at in range(1, 600)]
+    (cli.root / "tasks.json").write_text(json.dumps({"master": {"tasks": tasks}}), encoding="utf-8")
+    document = cli("import", "tasks.json")
+    assert document.code == 1
+    assert "[too_large]" in document.err
+    assert "wfe-mcp work import" in document.err
+    assert not (cli.root / ".wfe" / "plans").exists()
+    assert len(cli.json("work", "import", "tasks.json").data["added"]) == 611
+
+
 @pytest.mark.parametrize("command", ["import", "templates import"])
 def test_a_folder_that_no_tool_wrote_names_what_is_there_and_what_comes_near(cli: Terminal, command: str) -> None:
     (cli.root / "plans" / "backlogs").mkdir(parents=True)

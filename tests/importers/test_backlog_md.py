@@ -62,7 +62,7 @@ def test_what_is_not_carried_is_reported_with_its_file() -> None:
         "archive/tasks/task-5 - Colour-the-table.md: it was archived there",
         "docs/doc-1 - Tide-glossary.md: a document has no place in a plan",
         "decisions/decision-1 - Times-are-UTC-inside.md: a decision has no place in a plan",
-        "tasks/task-2 - Print-the-next-tide.md:1: TASK-2 is no task here: its open subtasks take its place",
+        "tasks/task-2 - Print-the-next-tide.md:1: it is no task here: its open subtasks take its place",
     ]
 
 

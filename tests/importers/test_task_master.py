@@ -67,7 +67,7 @@ def test_what_the_tool_wrote_becomes_a_plan_that_its_template_takes() -> None:
 def test_what_is_not_carried_is_reported_with_its_line() -> None:
     assert losses(FILE) == [
         ("tasks.json:68", "4, 'Colour the table', was dropped there"),
-        ("tasks.json:16", "2 is no task here: its open subtasks take its place"),
+        ("tasks.json:16", "it is no task here: its open subtasks take its place"),
         ("tasks.json:55", "3 has no acceptance criteria; its title stands for them"),
         ("tasks.json:80", "5 has no acceptance criteria; its title stands for them"),
     ]
@@ -177,6 +177,34 @@ def test_tasks_that_wait_for_each_other_are_refused(tmp_path: Path) -> None:
     assert refused(written(tmp_path, task(3, dependencies=[3]))) == [
         ("tasks.json:4", "these tasks depend on each other: 3")
     ]
+
+
+@pytest.mark.parametrize(
+    ("criteria", "acceptance"),
+    [
+        (["It is read", " "], ["Seen", "It is read"]),
+        ("- It is read\n- It is\n  written\n", ["Seen", "It is read", "It is written"]),
+        ("It is read.", ["Seen", "It is read."]),
+        (None, ["Seen"]),
+    ],
+)
+def test_the_acceptance_criteria_of_a_task_are_carried(tmp_path: Path, criteria: object, acceptance: list[str]) -> None:
+    path = written(tmp_path, task(1, testStrategy="Seen", acceptanceCriteria=criteria))
+    assert plan(path)["milestones"][0]["tasks"][0]["acceptance"] == acceptance
+    assert losses(path) == []
+
+
+def test_acceptance_criteria_of_another_kind_are_reported(tmp_path: Path) -> None:
+    path = written(tmp_path, task(1, testStrategy="Seen", acceptanceCriteria=[1, "It is read"]))
+    assert plan(path)["milestones"][0]["tasks"][0]["acceptance"] == ["Seen", "It is read"]
+    assert [message for _, message in losses(path)] == ["'acceptanceCriteria' is no text"]
+
+
+def test_a_file_of_more_than_a_megabyte_is_read(tmp_path: Path) -> None:
+    done = [task(number, status="done", details="x" * 2_000) for number in range(1, 600)]
+    path = written(tmp_path, *done, task(600))
+    assert path.stat().st_size > 1_000_000
+    assert [each["id"] for each in plan(path)["milestones"][0]["tasks"]] == ["600"]
 
 
 def test_more_milestones_than_a_plan_has_are_refused(tmp_path: Path) -> None:

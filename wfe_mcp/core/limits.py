@@ -39,6 +39,12 @@ MESSAGE_BYTES = Limit(8_000_000, "bytes", "one message from an MCP client", _VAL
 MESSAGE_PARTS = Limit(250_000, "parts", "one message from an MCP client: its values, keys not counted", _VALUE)
 UNREAD_BYTES = Limit(64_000_000, "unread bytes", "answers that an MCP client does not read", "Read the answers.")
 VALUE_BYTES = Limit(1_000_000, "bytes", "an artifact, a template or inputs, as canonical JSON", _VALUE)
+TASKS_FILE_BYTES = Limit(
+    8_000_000,
+    "bytes",
+    "a JSON file of another tool that is imported",
+    "Remove finished tasks there, or split the file.",
+)
 VALUE_DEPTH = Limit(
     64, "levels of nesting", "lists and objects inside each other, in an artifact, a template or inputs", _VALUE
 )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from wfe_mcp.core.errors import Detail, Refused
-from wfe_mcp.core.limits import VALUE_BYTES, VALUE_DEPTH
+from wfe_mcp.core.limits import MESSAGE_PARTS, TASKS_FILE_BYTES, VALUE_BYTES, VALUE_DEPTH, Limit
 from wfe_mcp.importers.imported import ImportReport
 
 FILES_MOST = 2_000
@@ -42,7 +42,7 @@ class Folder:
             paths.remove(path)
         return paths
 
-    def text(self, path: str) -> str | None:
+    def text(self, path: str, limit: Limit = VALUE_BYTES) -> str | None:
         """The text of a file, with normalised line ends; None if there is none, or none that can be read."""
         file = self.root / path
         try:
@@ -54,14 +54,14 @@ class Folder:
                 self.report.error(path, "it is not a regular file", "a regular file")
                 return None
             with file.open("rb") as stream:
-                content = stream.read(VALUE_BYTES.most + 1)
+                content = stream.read(limit.most + 1)
         except FileNotFoundError:
             return None
         except OSError as error:
             self.report.error(path, f"it cannot be read: {error.strerror}")
             return None
-        if (size := max(kind.st_size, len(content))) > VALUE_BYTES.most:
-            self.report.error(path, VALUE_BYTES.fault(size), VALUE_BYTES.most, size)
+        if (size := max(kind.st_size, len(content))) > limit.most:
+            self.report.error(path, limit.fault(size), limit.most, size)
             return None
         wrong = content.find(b"\0")  # nothing that is stored can hold it
         try:
@@ -77,11 +77,12 @@ class Folder:
         """The JSON of a file; None if there is none, or none that can be read."""
         from wfe_mcp.artifacts.parse import parse_json
 
-        text = self.text(path)
+        text = self.text(path, TASKS_FILE_BYTES)
         if text is None:
             return None
         try:
-            return JsonFile(path, text, parse_json(text))
+            value = parse_json(text, max_bytes=TASKS_FILE_BYTES.most, max_nodes=MESSAGE_PARTS.most)
+            return JsonFile(path, text, value)
         except Refused as no:
             for fault in no.details or (Detail("", no.message),):
                 line = _LINE.search(fault.message)

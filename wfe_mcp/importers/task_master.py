@@ -2,7 +2,7 @@
 
 tag                                   milestone; ids of every tag but master begin with its name: web-page-1
 task, subtask 2.1                     task 2, 2-1; with open subtasks they take the place of the task
-testStrategy                          acceptance
+testStrategy, acceptanceCriteria      acceptance
 description, details                  notes
 status pending, in-progress, review, blocked, deferred    to do; all but pending go into the notes
 status done, completed / cancelled    done / reported
@@ -16,7 +16,7 @@ from typing import Any, Literal, cast
 from wfe_mcp.core.errors import pointer
 from wfe_mcp.core.units import words
 from wfe_mcp.importers.folders import Folder, JsonFile
-from wfe_mcp.importers.imported import ImportedWork, ImportReport
+from wfe_mcp.importers.imported import ImportedWork, ImportReport, bullets
 from wfe_mcp.importers.work_items import WorkItem, plan_of, plan_work, priority_of, status_of
 
 FORMAT = "Task Master"
@@ -32,7 +32,11 @@ _STATUS: dict[str, Literal["open", "done", "dropped"]] = {
     "completed": "done",
     "cancelled": "dropped",
 }
-_CARRIED = ("id", "title", "description", "details", "testStrategy", "status", "dependencies", "priority", "subtasks")
+_CARRIED = words(
+    """
+    id title description details testStrategy acceptanceCriteria status dependencies priority subtasks
+    """
+)
 _IGNORED = ("updatedAt", "createdAt", "parentTaskId", "parentId")
 _METADATA = words(
     """
@@ -128,7 +132,10 @@ class _TasksReader:
             depends=self._depends(held.get("dependencies"), tag, parent, at),
             priority=priority_of(held.get("priority"), place, self._report),
         )
-        item.acceptance = [text for text in [self._text(held, "testStrategy", at)] if text]
+        item.acceptance = [
+            *filter(None, [self._text(held, "testStrategy", at)]),
+            *self._criteria(held.get("acceptanceCriteria"), (*at, "acceptanceCriteria")),
+        ]
         item.notes = [text for key in ("description", "details") if (text := self._text(held, key, at))]
         if item.status == "open" and status != "pending":
             item.notes.append(f"Status there: {status}")
@@ -150,6 +157,16 @@ class _TasksReader:
             self._report.error(self._file.place(pointer(*at, "dependencies")), "must be a list of ids", "a list", given)
         above = f"{_bare(tag, parent.key)}." if parent is not None else ""
         return [_key(tag, f"{above}{value}" if above and isinstance(value, int) else str(value)) for value in values]
+
+    def _criteria(self, given: object, at: tuple[str | int, ...]) -> list[str]:
+        """A list of criteria, or a text of which each item is one."""
+        if isinstance(given, str):
+            items = [text for _, text in bullets(list(enumerate(given.split("\n"))))]
+            return items or list(filter(None, [given.strip()]))
+        values = cast("list[object]", given) if isinstance(given, list) else []
+        if given is not None and not (isinstance(given, list) and all(isinstance(value, str) for value in values)):
+            self._report.lose(self._file.place(pointer(*at)), f"{at[-1]!r} is no text")
+        return [value.strip() for value in values if isinstance(value, str) and value.strip()]
 
     def _text(self, held: dict[str, Any], key: str, at: tuple[str | int, ...]) -> str:
         value = held.get(key)

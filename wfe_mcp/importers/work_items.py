@@ -189,7 +189,7 @@ class WorkReader:
 
     def _hand_down(self, parent: WorkItem) -> None:
         """The notes go to each subtask; the acceptance holds once the last one is done."""
-        self._report.lose(parent.place, f"{parent.key} is no task here: its open subtasks take its place")
+        self._report.lose(parent.place, "it is no task here: its open subtasks take its place")
         children = [self.items[key] for key in self._children[parent.key]]
         for child in children:
             child.notes += [f"Part of {parent.key}, {parent.title!r}", *parent.notes]

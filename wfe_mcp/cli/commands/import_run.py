@@ -13,7 +13,9 @@ from wfe_mcp.cli.terminal.changes import detail_views, render_losses
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Run
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.limits import VALUE_BYTES
 from wfe_mcp.core.units import plural, size
 from wfe_mcp.workspace.files.mirror import write_gitignore
 from wfe_mcp.workspace.files.project_files import named_file, write_atomic
@@ -40,8 +42,11 @@ _SHOWN = 20
 """Most losses that a terminal shows; ``--json`` has all."""
 
 
-def write_work(invocation: "Invocation", work: "ImportedWork", to: str = "", *, only_planned: str = "") -> None:
+def write_work(
+    invocation: "Invocation", work: "ImportedWork", source: str, to: str = "", *, only_planned: str = ""
+) -> None:
     """Write the inputs and documents. A file with other content is not replaced; an import that is there changes nothing.
+    Refuses ``too_large`` what no run takes.
 
     ``only_planned``: nothing is written, and this command would write it.
     """
@@ -50,6 +55,13 @@ def write_work(invocation: "Invocation", work: "ImportedWork", to: str = "", *, 
     folder = Path(to) if to else root / ".wfe" / "plans" / work.name
     shown = path_in(root, folder)
     documents = {"inputs.json": work.inputs} | {name: value for name, (_, _, value) in work.documents.items()}
+    for name, value in documents.items():
+        if (length := len(canonical_json(value).encode())) > VALUE_BYTES.most:
+            raise Refused(
+                "too_large",
+                f"{name} of this import {VALUE_BYTES.fault(length)}, so no run could start with it.",
+                f"Keep its tasks as work items, and start runs from them: wfe-mcp work import {shell_word(source)}",
+            )
     files = {folder / name: value for name, value in documents.items()}
     missing = [file.relative_to(folder).as_posix() for file in write_missing(root, files, "folder", dry_run=dry_run)]
     lost = detail_views(work.not_carried)
@@ -143,7 +155,7 @@ def import_(
     if wanted or is_work(Path(source)):
         options = [*(["--format", wanted] if wanted else []), *(["--to", to] if to else [])]
         planned = shell_line(["wfe-mcp", "import", source, *options]) if dry_run else ""
-        write_work(invocation, read_work(Path(source), wanted, "bad_argument"), to, only_planned=planned)
+        write_work(invocation, read_work(Path(source), wanted, "bad_argument"), source, to, only_planned=planned)
         return
     stopped = "The run is here whole, or not at all.", ["import", *(["--dry-run"] if dry_run else []), source]
     with (

@@ -57,7 +57,7 @@ def import_(
     path = Path(source)
     imported = read_workflow(path, name, wanted)
     if isinstance(imported, ImportedWork):
-        write_work(invocation, imported, to)
+        write_work(invocation, imported, source, to)
         return
     if isinstance(imported, ImportedPlan):
         write_plan(invocation, imported, path, to)
