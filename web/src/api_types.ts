@@ -1273,6 +1273,7 @@ export interface OpinionShown {
   findings?: Finding[];
   suggestion?: string;
   source?: string;
+  is_advice?: boolean;
 }
 
 export interface OriginView {

@@ -108,6 +108,21 @@ def test_what_a_phase_submitted_is_asked_about_and_shown_with_the_gates_question
     assert cli("opinion", "show", run).out.count("on draft (attempt 1): pass") == 2
 
 
+def test_an_opinion_that_a_person_asked_for_is_called_advice_beside_that_of_the_gate(
+    cli: Terminal, models: Models
+) -> None:
+    models(second=opinion("fail"))
+    run = reviewed(cli, HUMAN)
+    cli.submit_work(run, "draft")
+    assert cli("opinion", "ask", run, "draft", "--reviewer", "second").code == 0
+    listed = cli("opinion", "show", run).out.splitlines()
+    assert "one (claude) on draft (attempt 1): pass" in listed
+    assert "second (gpt), advice, on draft (attempt 1): fail" in listed
+    seen = cli("show", run, "--decision").out
+    assert "Reviewer second, whose opinion is advice, says fail." in seen
+    assert {"  one (claude)  pass  I say pass", "  second (gpt), advice  fail  I say fail"} <= set(seen.splitlines())
+
+
 def test_what_cannot_be_asked_or_shown_is_refused_with_the_nearest_name(cli: Terminal, models: Models) -> None:
     assert cli.json("opinion", "ask", "--question", "?").refusal == "unavailable"
     models()

@@ -128,7 +128,8 @@ def _render(screen: Screen, opinions: list[dict[str, Any]]) -> None:
             screen.line(f"{row['reviewer']}: {row['fault']}", "yellow")
             continue
         who = who_answered(row["provider"], row["model"], row.get("answered_by"))
-        screen.line(f"{row['reviewer']} ({who}){place}: {opinion['verdict']}", "bold")
+        advice = ", advice," if row.get("asked_by") == "call" else ""
+        screen.line(f"{row['reviewer']} ({who}){advice}{place}: {opinion['verdict']}", "bold")
         if opinion.get("summary"):
             screen.line(f"  {opinion['summary']}")
         for finding in opinion["findings"]:

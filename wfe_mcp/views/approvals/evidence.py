@@ -237,7 +237,8 @@ def opinions_shown(
     for opinion in opinions:
         if opinion.artifact_sha256 == attempt.sha256 and opinion.id not in seen:
             who = who_answered("", opinion.model, opinion.answered_by)
-            opinion_showns.append(_opinion_view(opinion.reviewer, who, opinion.verdict, opinion.value, ""))
+            asked = _opinion_view(opinion.reviewer, who, opinion.verdict, opinion.value, "")
+            opinion_showns.append(replace(asked, is_advice=opinion.asked_by != "gate"))
     return tuple(opinion_showns)
 
 

@@ -195,6 +195,7 @@ class OpinionShown:
 
     ``model``: the one that answered, as its provider reports it, and the one that was asked where they differ.
     ``source``: its address, or its program with the SHA-256; empty for a person, and in opinions of earlier versions.
+    ``is_advice``: a person or an agent asked for it, and no gate counts it.
     """
 
     reviewer: str
@@ -204,6 +205,7 @@ class OpinionShown:
     findings: tuple[Finding, ...] = ()
     suggestion: str = ""
     source: str = ""
+    is_advice: bool = False
 
 
 @dataclass(frozen=True, slots=True)

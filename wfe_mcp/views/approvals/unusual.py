@@ -166,10 +166,10 @@ def _of_programs(recorded: Sequence[EvidenceRecord]) -> Iterator[Unusual]:
 
 def _of_opinions(opinions: Sequence[OpinionShown]) -> Iterator[Unusual]:
     for opinion in opinions:
-        if opinion.state == "fail":
-            yield Unusual("warning", f"Reviewer {opinion.reviewer} says fail.", opinion.summary)
-        elif opinion.state == "not run":
-            yield Unusual("warning", f"Reviewer {opinion.reviewer} did not answer.", opinion.summary)
+        who = f"Reviewer {opinion.reviewer}" + (", whose opinion is advice," if opinion.is_advice else "")
+        says = {"fail": "says fail", "not run": "did not answer"}.get(opinion.state)
+        if says:
+            yield Unusual("warning", f"{who} {says}.", opinion.summary)
 
 
 def _of_unfinished(root: Path) -> Iterator[Unusual]:

@@ -301,8 +301,9 @@ def fact_short(fact: model.Named) -> str:
 
 
 def reviewer(opinion: model.OpinionShown) -> str:
-    """Who says it: the reviewer, and the model that answered."""
-    return f"{opinion.reviewer} ({opinion.model})" if opinion.model else opinion.reviewer
+    """Who says it: the reviewer, the model that answered, and that it is advice where no gate asked."""
+    who = f"{opinion.reviewer} ({opinion.model})" if opinion.model else opinion.reviewer
+    return f"{who}, advice" if opinion.is_advice else who
 
 
 def finding(found: model.Finding) -> str:
