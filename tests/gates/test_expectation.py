@@ -71,6 +71,25 @@ def test_each_reason_why_not_is_reported(value: dict[str, object], reasons: list
     assert [fault.reason for fault in unmet(Expectation.of(value), ObservedResult(1, TWO_FAIL))] == reasons
 
 
+@pytest.mark.parametrize(
+    ("value", "results", "reasons"),
+    [
+        ({}, TWO_FAIL, ["exit 0, but 2 tests failed in its report"]),
+        ({"exit_code": 0, "min_tests": 1}, TWO_FAIL, ["exit 0, but 2 tests failed in its report"]),
+        ({}, replace(TWO_FAIL, failed=3), ["exit 0, but 4 tests failed in its report"]),
+        ({}, replace(TWO_FAIL, passing=("a::x",)), ["exit 0, but 1 test failed in its report"]),  # it was tried again
+        ({}, replace(TWO_FAIL, counted_from="printed"), []),  # what tests print may look like a summary
+        ({"fails": ["a::x"]}, TWO_FAIL, []),
+        ({"failing_tests": 2, "exit_code": 0}, TWO_FAIL, []),
+    ],
+)
+@pytest.mark.attack("a runner whose tests fail is made to end with exit code 0", "held", "T15")
+def test_exit_0_with_tests_that_failed_is_no_pass(
+    value: dict[str, object], results: TestResults, reasons: list[str]
+) -> None:
+    assert [fault.reason for fault in unmet(Expectation.of(value), ObservedResult(0, results))] == reasons
+
+
 ONE_PASSES = replace(TWO_FAIL, passed=1, passing=("a::ok",))
 
 

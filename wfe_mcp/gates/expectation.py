@@ -1,7 +1,7 @@
 """A gate's ``expect``: compares a check's result with it and lists every difference. Pure.
 
-exit_code       a number (default 0), or "nonzero": the check must fail by itself, as a test does before its fix; a process
-                that a signal killed shows nothing
+exit_code       a number (default 0, where no test failed by the report either), or "nonzero": the check must fail by itself,
+                as a test does before its fix; a process that a signal killed shows nothing
 fails           one id or glob, or a list of them: each names a failing test; other tests may fail too. A name from an
                 expression that passing tests share is refused; where the runner names no test, its file is the proof:
                 the name itself, or the ``file`` submitted beside it
@@ -124,9 +124,11 @@ _UNCOUNTED = Unmet("which tests ran is unknown: there is no readable test report
 
 def unmet(expectation: Expectation, seen: ObservedResult) -> tuple[Unmet, ...]:
     """Every difference between the expected and the seen result; empty when there is none."""
+    wants_failures = expectation.failing_tests is not None or expectation.fails is not None
     counts = expectation.failing_tests is not None or expectation.min_tests is not None or expectation.no_new_skips
     return (
         *_exit(expectation.exit_code, seen.exit_code),
+        *(_contradiction(seen) if expectation.exit_code == 0 and not wants_failures else ()),
         *(_unmet_counts(expectation, seen) if counts else ()),
         *(fault for key in ("fails", "passes") for fault in _unmet_by_name(expectation, key, seen)),
         *_coverage(expectation.coverage_floor, seen.coverage_percent),
@@ -202,6 +204,16 @@ def _exit(expected: ExitCode, found: int) -> tuple[Unmet, ...]:
             return (Unmet(f"{_kill_note(found)}, but this gate requires a failure of its own"),)
         return () if found != 0 else (Unmet("exit 0, but this gate requires a failure"),)
     return () if found == expected else (Unmet(f"exit {found}, expected {expected}"),)
+
+
+def _contradiction(seen: ObservedResult) -> tuple[Unmet, ...]:
+    """A script, a plugin or a setting can end a runner with 0 though tests failed. One that passed when tried again did not."""
+    results = seen.results
+    if seen.exit_code or results is None or results.counted_from == "printed":
+        return ()
+    passing = frozenset(results.passing)
+    count = results.failed + results.errors - sum(test.id in passing for test in results.failing)
+    return (Unmet(f"exit 0, but {plural(count, 'test')} failed in its report"),) if count > 0 else ()
 
 
 _SIGNALS = range(129, 193)
