@@ -1,7 +1,6 @@
 """A transaction has a repository for each noun, and one of each."""
 
 import contextlib
-import sqlite3
 import threading
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from tests.store.scene import AGENT, Clock, create
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store import Store
+from wfe_mcp.store.driver import driver
 from wfe_mcp.store.sqlite import next_pause_s
 
 
@@ -30,7 +30,8 @@ def test_who_has_waited_longer_for_a_lock_looks_more_often() -> None:
 
 @pytest.mark.sqlite_only("a file has one writer")
 def test_a_writer_waits_for_a_reader_of_another_connection(store: Store) -> None:
-    other = sqlite3.connect(store.path, isolation_level=None, check_same_thread=False)
+    # Through the same library: another one in this process would not see our locks, and remove the log of an open database.
+    other = driver().connect(str(store.path), isolation_level=None, check_same_thread=False)
     other.execute("BEGIN")
     other.execute("SELECT count(*) FROM run").fetchone()
     ending = threading.Timer(0.05, lambda: other.execute("COMMIT"))

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store import sqlite
 from wfe_mcp.store.driver import HEAD, driver
+from wfe_mcp.store.open_files import OpenFiles
 from wfe_mcp.store.records.runs import Health
 from wfe_mcp.store.schema.upgrade import bring_to_head, stored_revision
 from wfe_mcp.store.words.fts5 import Fts5
@@ -175,8 +176,11 @@ class SqliteDatabase:
         self._version = tuple[int, ...](library.sqlite_version_info)
         self._writing = threading.Lock()
         self._watching = threading.Lock()
-        self._write_engine = sqlite.make_engine(self._path, library, reads_only=False, durable=durable)
-        self._read_engine = sqlite.make_engine(self._path, library, reads_only=True, durable=durable)
+        self._files = OpenFiles(self._path)
+        self._write_engine = sqlite.make_engine(
+            self._path, library, reads_only=False, durable=durable, files=self._files
+        )
+        self._read_engine = sqlite.make_engine(self._path, library, reads_only=True, durable=durable, files=self._files)
         self._writer: Connection | None = None
         self._watcher: Connection | None = None
 
@@ -209,6 +213,7 @@ class SqliteDatabase:
         # The reading connection saw the file without its tables. SQLite looks again when it next reads, but while the
         # file is locked it says "no such table" instead of "busy".
         self._read_engine.dispose()
+        self._files.forget()
 
     def look_at(self, library: Library) -> None:
         """Whether this SQLite has full-text search, and the file the index."""
@@ -294,6 +299,7 @@ class SqliteDatabase:
             self._writer = self._watcher = None
             self._write_engine.dispose()
             self._read_engine.dispose()
+            self._files.forget()
 
     @contextmanager
     def _turn(self) -> Generator[None]:

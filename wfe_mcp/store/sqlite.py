@@ -35,6 +35,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.util import LRUCache
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.store.open_files import OpenFiles
 
 BUSY_TIMEOUT_S = 10
 """How long a statement waits for another process before the call is refused; below the 45 s of a tool call."""
@@ -112,8 +113,11 @@ def make_file(path: Path) -> bytes:
     return head
 
 
-def make_engine(path: Path, library: ModuleType, *, reads_only: bool, durable: bool) -> Engine:
-    """An engine with one writing connection, or with several read-only ones."""
+def make_engine(
+    path: Path, library: ModuleType, *, reads_only: bool, durable: bool, files: OpenFiles | None = None
+) -> Engine:
+    """An engine with one writing connection, or with several read-only ones. ``files``: shared by the engines of a store."""
+    files = files or OpenFiles(path)
     dialect = _dialect(library)
     # With the first row it reads, a reader has its lock until its end.
     begin = ("BEGIN", "SELECT 1 FROM sqlite_master LIMIT 1") if reads_only else ("BEGIN IMMEDIATE",)
@@ -132,13 +136,13 @@ def make_engine(path: Path, library: ModuleType, *, reads_only: bool, durable: b
     def prepare(connection: Any, record: Any) -> None:
         for pragma in pragmas:
             patiently(connection, f"PRAGMA {pragma}")
-        record.info[_BEGIN] = begin
+        record.info[_BEGIN], record.info[_FILES] = begin, files
 
     event.listen(engine, "connect", prepare)
     return engine
 
 
-_BEGIN = "begin"
+_BEGIN, _FILES = "begin", "files"
 
 
 class Transactions(sqlite.pysqlite.SQLiteDialect_pysqlite):
@@ -148,12 +152,15 @@ class Transactions(sqlite.pysqlite.SQLiteDialect_pysqlite):
 
     def do_begin(self, dbapi_connection: Any) -> None:
         """Begin as the connection's engine does."""
-        raw = dbapi_connection.dbapi_connection
+        raw, files = dbapi_connection.dbapi_connection, dbapi_connection.info[_FILES]
+        files.refuse_others(raw)
         for statement in dbapi_connection.info[_BEGIN]:
             patiently(raw, statement)  # as a statement of SQLAlchemy it takes twenty times as long
+        files.note()
 
     def do_commit(self, dbapi_connection: Any) -> None:
-        """Commit once no other connection is in the way."""
+        """Commit once no other connection is in the way, into the files that are at their paths."""
+        dbapi_connection.info[_FILES].refuse_others(dbapi_connection.dbapi_connection)
         patiently(dbapi_connection.dbapi_connection, "COMMIT")
 
 
