@@ -23,7 +23,7 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.background.daemon import new_worker
 from wfe_mcp.store.records.jobs import NewJob
-from wfe_mcp.workspace.system.anchors import anchor_file
+from wfe_mcp.workspace.system.anchors import AUDIT_REF, anchor_file
 from wfe_mcp.workspace.system.process import holder_id, this_process
 
 if TYPE_CHECKING:
@@ -38,6 +38,24 @@ def lost_anchors(cli: Terminal) -> None:
         anchor_file(engine.store.path, engine.project_id).unlink()
     cli("doctor")
     cli("verify")
+
+
+def lost_ref_of_anchors(cli: Terminal) -> None:
+    cli.git("init", "-q")
+    cli.start("note")
+    cli.git("update-ref", "-d", AUDIT_REF)
+    cli("verify")
+
+
+def decision_after_changed_settings(cli: Terminal) -> None:
+    run = cli.start("letter")
+    cli.submit_work(run, "draft")
+    cli.submit_work(run, "send")
+    cli("trust", "--yes", pin=PIN)
+    cli("templates", "disable", "note")
+    cli("templates", "enable", "note")
+    own_configuration("auto = false\n")
+    cli("approve", run, "send", pin="wrong")
 
 
 def key_that_is_not_pinned(cli: Terminal) -> None:
@@ -157,6 +175,8 @@ def limit_of_a_day(cli: Terminal) -> None:
 
 REACHED = (
     lost_anchors,
+    lost_ref_of_anchors,
+    decision_after_changed_settings,
     key_that_is_not_pinned,
     forbidden_way_back,
     edited_result_of_steps,

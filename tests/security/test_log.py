@@ -13,7 +13,7 @@ from wfe_mcp.engine.integrity.anchoring import anchor_again, start_anchoring
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.store.driver import driver
 from wfe_mcp.views.approvals.unusual import project_facts
-from wfe_mcp.workspace.system.anchors import AUDIT_REF, anchor_file
+from wfe_mcp.workspace.system.anchors import AUDIT_REF, anchor_file, commits_of
 
 
 @pytest.fixture
@@ -227,6 +227,30 @@ def test_a_lost_file_of_anchors_is_said_wherever_it_is_relied_on(scene: Scene) -
     assert [note for note in verified.notes if "was begun again" in note], "what was lost stays said"
     anchor_again(scene.engine)
     assert sum("was begun again" in note for note in verify(scene.engine).notes) == 1
+
+
+@pytest.mark.parametrize("anchored_since", [False, True])
+def test_a_lost_ref_of_anchors_is_brought_back_with_all_that_it_held(scene: Scene, anchored_since: bool) -> None:
+    played(scene)
+    held = [each.commit for each in commits_of(scene.root) or ()]
+    scene.git("update-ref", "-d", AUDIT_REF)
+    if anchored_since:
+        scene.start(phase("plan"), name="other")
+        anchor(scene)
+    (finding,) = found(scene)
+    assert "wfe-mcp verify --anchor" in finding.message
+    anchor_again(scene.engine)
+    assert {*held} < {each.commit for each in commits_of(scene.root) or ()}
+    assert codes(scene) == set()
+
+
+@pytest.mark.attack("bring anchors back that a rewritten log contradicts", "detected", "T11")
+def test_anchors_that_are_brought_back_are_compared_with_the_log(scene: Scene, forger: Forger) -> None:
+    run = played(scene)
+    forger.rewrite(run, "UPDATE event SET actor = 'eve' WHERE type = 'ApprovalGiven'")
+    scene.git("update-ref", "-d", AUDIT_REF)
+    anchor_again(scene.engine)
+    assert "chain_rewritten" in codes(scene)
 
 
 @pytest.mark.attack("delete all anchors and rewrite the chain", "detected", "T11")

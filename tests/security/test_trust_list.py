@@ -134,7 +134,12 @@ def test_a_change_of_the_persons_own_configuration_is_reported_at_the_approval_a
     assert own_configuration(scene.engine).changed is True
     shown = open_approval(scene.engine, answering.overview_of(scene.engine, run), "plan")
     assert shown is not None
-    assert f"The user configuration changed since the last wfe-mcp trust: {file}" in [one.text for one in shown.unusual]
+    (own,) = [one for one in shown.unusual if str(file) in one.text]
+    assert own.text == f"The user configuration changed since the last wfe-mcp trust: {file}"
+    assert (
+        own.why
+        == "Putting the file back ends this, and so does trusting it, which shows what it sets now: wfe-mcp trust"
+    )
     trust.give_trust(scene.engine, HUMAN, [])
     assert own_configuration(scene.engine).changed is False
 
@@ -152,6 +157,7 @@ def test_a_template_that_was_enabled_again_is_reported_at_the_approval_and_by_ve
     assert (
         "Templates re-enabled since the last wfe-mcp trust: quick_fix" in cli("approve", run, "send", pin="wrong").out
     )
+    assert "To undo it: wfe-mcp templates disable quick_fix" in cli("approve", run, "send", pin="wrong").out
     looked = cli("trust", "--yes", pin=PIN)
     assert "Re-enabled since your last review: quick_fix" in looked.out
     assert "re-enabled" not in cli("approve", run, "send", pin=PIN).out

@@ -31,7 +31,10 @@ Anchors = Annotated[
 
 Anchor = Annotated[
     bool,
-    typer.Option("--anchor", help="Where anchors are gone, and nothing else differs, anchor every run as it is now."),
+    typer.Option(
+        "--anchor",
+        help="Where anchors are gone, and nothing else differs, bring back what git still has of them, and anchor every run as it is now.",
+    ),
 ]
 Approvals = Annotated[
     bool,
@@ -132,7 +135,8 @@ def verify(
         )
     with invocation.screen.busy("Verifying runs") as progress:
         verification = verify_logs(invocation.engine, run, anchors, approver.lower(), after=after, progress=progress)
-    if anchor and not verification.left and {finding.code for finding in verification.findings} == {"anchors_deleted"}:
+    codes = {finding.code for finding in verification.findings}
+    if anchor and not verification.left and codes and codes <= {"anchors_deleted", "anchors_moved"}:
         anchor_again(invocation.engine)
         verification = verify_logs(invocation.engine, run, anchors, approver.lower())
     count = f"{plural(len(verification.runs), 'run')}, {plural(verification.anchors, 'anchor')}"

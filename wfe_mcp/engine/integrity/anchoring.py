@@ -100,8 +100,13 @@ def anchors_here(engine: Engine) -> str:
 
 
 def anchor_again(engine: Engine) -> None:
-    """Anchor every run of the project as it is now. Refuses ``unavailable`` where that cannot be written."""
+    """Bring back what the ref has lost, and anchor every run of the project as it is now. Refuses ``unavailable`` where that cannot be
+    written.
+    """
     anchoring, cursor = anchoring_of(engine) or Anchoring(engine), None
+    lines = anchors.lines_of(anchors.anchor_file(engine.store.place, engine.project_id))
+    if lines and engine.project.is_git:
+        anchors.bring_back_commits(engine.root, lines, engine.clock())
     while True:
         with engine.store.read() as tx:
             page = tx.runs.page(engine.project_id, limit=500, cursor=cursor)

@@ -242,6 +242,9 @@ def _read(engine: Engine, ref: str) -> _Anchors:
         return _Anchors(lines, None, anchors, database, refused.message)
 
 
+_BRING_BACK = "what git still has of it comes back with: wfe-mcp verify --anchor"
+
+
 def _missing(
     outside: _Anchors, project: str, begun: datetime | None, *, is_git: bool, restores: Sequence[SetBack]
 ) -> Iterator[Discrepancy]:
@@ -254,14 +257,13 @@ def _missing(
     if outside.unreadable:
         yield Discrepancy("anchors_unreadable", AUDIT_REF, outside.unreadable)
     elif is_git and outside.commits is None and (len(in_git) > accepted or (begun and not restores)):
-        yield Discrepancy(
-            "anchors_deleted", AUDIT_REF, "the ref with the anchors is gone", since=_last(in_git) or begun
-        )
+        message = f"the ref with the anchors is gone ({_BRING_BACK})"
+        yield Discrepancy("anchors_deleted", AUDIT_REF, message, since=_last(in_git) or begun)
     elif outside.commits is not None:
         there = {commit.commit for commit in outside.commits}
         lost = [anchor for anchor in in_git if anchor.commit not in there]
         if len(lost) > accepted:
-            message = f"it lacks {plural(len(lost), 'anchor')} that it held, the first in commit {lost[0].commit[:12]}"
+            message = f"it lacks {plural(len(lost), 'anchor')} that it held, the first in commit {lost[0].commit[:12]} ({_BRING_BACK})"
             yield Discrepancy("anchors_moved", AUDIT_REF, message, since=lost[0].at)
     if outside.lines is None and begun:
         message = f"{UNKNOWN[0].lower()}{UNKNOWN[1:]} (to begin it again: wfe-mcp verify --anchor)"

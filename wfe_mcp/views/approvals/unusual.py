@@ -360,10 +360,14 @@ def _of_configuration(engine: Engine) -> Iterator[Unusual]:
             yield Unusual("warning", warning)
     own = own_configuration(engine)
     if own.changed:
-        yield Unusual("warning", f"The user configuration changed since the last wfe-mcp trust: {own.file}")
+        text = f"The user configuration changed since the last wfe-mcp trust: {own.file}"
+        why = "Putting the file back ends this, and so does trusting it, which shows what it sets now: wfe-mcp trust"
+        yield Unusual("warning", text, why)
     enabled = templates_enabled(engine)
     if enabled:
-        yield Unusual("warning", f"Templates re-enabled since the last wfe-mcp trust: {', '.join(enabled)}")
+        text = f"Templates re-enabled since the last wfe-mcp trust: {', '.join(enabled)}"
+        why = f"The next trust notes that you saw it. To undo it: wfe-mcp templates disable {enabled[0]}"
+        yield Unusual("warning", text, why)
 
 
 def _of_decisions(overview: Overview, decisions: Sequence[DecisionLine], project: ProjectFacts) -> Iterator[Unusual]:

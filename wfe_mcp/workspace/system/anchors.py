@@ -78,16 +78,30 @@ class SignedCommit:
 def add_commit(root: Path, anchor: Anchor) -> str:
     """Add ``anchor`` to the ref of the repository that holds ``root``; the new commit. Refuses ``unavailable``."""
     message = f"{_SUBJECT}\n\n{_text(anchor)}\n"
-    repo = require_repository(root)
+    return advance_ref(root, AUDIT_REF, lambda tip: _add_commit(root, (tip,), message, anchor.at), "The anchor")
 
-    def make_commit(tip: str) -> str:
-        outbox = Outbox(repo, set())
-        # The empty tree is written too, so that the commits are whole for `git fsck` and for a push.
-        commit = outbox.add("commit", commit_content(outbox.add("tree", b""), (tip,), message, anchor.at))
-        outbox.send()
-        return commit
 
-    return advance_ref(root, AUDIT_REF, make_commit, "The anchor")
+def _add_commit(root: Path, parents: tuple[str, ...], message: str, at: datetime) -> str:
+    outbox = Outbox(require_repository(root), set())
+    # The empty tree is written too, so that the commits are whole for `git fsck` and for a push.
+    commit = outbox.add("commit", commit_content(outbox.add("tree", b""), parents, message, at))
+    outbox.send()
+    return commit
+
+
+def bring_back_commits(root: Path, lines: Sequence[Anchor], at: datetime) -> None:
+    """Have the ref reach again what it held by the lines of the file, as far as git still has it: nothing else names such commits."""
+    there = {anchor.commit for anchor in commits_of(root) or ()}
+    lost = (line.commit for line in reversed(lines) if line.commit and line.commit not in there)
+    newest = next((commit for commit in lost if commit_of(root, commit)), "")
+    if newest:
+        join = f"{_SUBJECT}: brought back\n"
+        advance_ref(
+            root,
+            AUDIT_REF,
+            lambda tip: _add_commit(root, (tip, newest), join, at) if tip else newest,
+            "What the ref of anchors held",
+        )
 
 
 def commits_of(root: Path, ref: str = AUDIT_REF) -> list[Anchor] | None:
