@@ -27,6 +27,16 @@ def test_a_rule_says_in_a_sentence_what_must_hold_and_the_condition_follows_wher
     assert message.startswith("Rule failed: At least one step.\nIt is checked by ${size(inputs.steps) > 0}\n")
 
 
+def test_a_rule_names_the_values_that_it_speaks_of_and_stays_as_written_where_there_is_none() -> None:
+    gate = ExprGate.model_validate(
+        {"kind": "expr", "rule": "At most ${inputs.most} steps", "assert": "${size(inputs.steps) < 2}"}
+    )
+    few, many = {"most": 1, "steps": []}, {"most": 1, "steps": [1, 2]}
+    assert judge_expr(gate, Submitted(values={"inputs": few})).message == "Rule holds: At most 1 steps"
+    assert judge_expr(gate, Submitted(values={"inputs": many})).message.startswith("Rule failed: At most 1 steps.\n")
+    assert judge_expr(gate, Submitted(values={"inputs": {"steps": []}})).message == f"Rule holds: {gate.rule}"
+
+
 def test_a_rule_that_fails_before_work_asks_for_no_artifact() -> None:
     gate = ExprGate.model_validate({"kind": "expr", "assert": "${inputs.owner != ''}"})
     values = {"inputs": {"owner": ""}}

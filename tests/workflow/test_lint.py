@@ -67,6 +67,8 @@ def test_a_template_that_uses_only_what_is_there_is_fine(plain: Document) -> Non
 
 # One fault each in the template of the design: where it is put, what, then the pointer and the words of the answer.
 MUTANTS: list[tuple[str, object, str, str]] = [
+    ("/phases/0/steps", [], "/phases/0/steps", "unknown key 'steps' of 'agent': it is a key of 'steps'"),
+    ("/phases/0/phases", [], "/phases/0/phases", "unknown key 'phases' of 'agent': it is a key of 'loop'"),
     ("/phases/0/gatez", [], "/phases/0/gatez", "unknown key 'gatez'; did you mean 'gates'?"),
     ("/phases/0/gates/0/kind", "exprr", "/phases/0/gates/0/kind", "unknown kind 'exprr'; did you mean 'expr'?"),
     ("/phases/1/kind", "lop", "/phases/1/kind", "unknown kind 'lop'; did you mean 'loop'?"),

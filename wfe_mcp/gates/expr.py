@@ -32,12 +32,12 @@ def judge(gate: ExprGate, submission: Submission) -> Judgement:
         )
     data = {"assert": condition, "value": value}
     if value:
-        return passed(KIND, f"Rule holds: {gate.rule or condition}", data)
+        return passed(KIND, f"Rule holds: {_fill_in(gate.rule, submission) if gate.rule else condition}", data)
     item = failed_item(condition, submission.value)
     named = {} if item is None else {"item": {"of": item.of, "index": item.index, "value": _short(item.value)}}
     return failed(
         KIND,
-        f"{_own_message(gate, submission)}Rule failed: {_rule(gate)}{_about(item)}",
+        f"{_own_message(gate, submission)}Rule failed: {_rule(gate, submission)}{_about(item)}",
         "change the artifact so that the rule holds, then submit again."
         if submission.artifact is not None
         else "change what the rule reads, then retry the phase.",
@@ -45,18 +45,20 @@ def judge(gate: ExprGate, submission: Submission) -> Judgement:
     )
 
 
-def _rule(gate: ExprGate) -> str:
-    return gate.assert_ if gate.rule is None else f"{gate.rule}.\nIt is checked by {gate.assert_}"
+def _rule(gate: ExprGate, submission: Submission) -> str:
+    return gate.assert_ if gate.rule is None else f"{_fill_in(gate.rule, submission)}.\nIt is checked by {gate.assert_}"
 
 
 def _own_message(gate: ExprGate, submission: Submission) -> str:
-    if gate.message is None:
-        return ""
+    return "" if gate.message is None else f"{_fill_in(gate.message, submission).rstrip()}\n"
+
+
+def _fill_in(text: str, submission: Submission) -> str:
+    """The gate's own words; they must not decide: without a value they stay as they are written."""
     try:
-        message = submission.text(gate.message)
-    except ExpressionError:  # the message must not decide: it stays as it is written
-        message = gate.message
-    return f"{message.rstrip()}\n"
+        return submission.text(text)
+    except ExpressionError:
+        return text
 
 
 def _about(item: FailedItem | None) -> str:

@@ -65,8 +65,17 @@ def _explain(entry: dict[str, Any], loc: Location) -> tuple[str, object]:
 
 
 def _unknown_key(entry: dict[str, Any], loc: Location) -> tuple[str, object]:
-    valid = tuple(info.alias or name for name, info in _model_at(loc[:-1]).model_fields.items())
-    return f"unknown key {str(loc[-1])!r}{did_you_mean(str(loc[-1]), valid)}", sorted(valid)
+    key, valid = str(loc[-1]), _keys(_model_at(loc[:-1]))
+    kinds = next((kinds for kinds in _UNIONS if loc[-2:-1] and loc[-2] in kinds), dict[str, type[BaseModel]]())
+    others = [tag.strip("<>") for tag, model in kinds.items() if key in _keys(model)]
+    if others:  # most often the kind is missing, or the key was taken from another kind
+        this = str(loc[-2]).strip("<>")
+        return f"unknown key {key!r} of {this!r}: it is a key of {', '.join(map(repr, others))}", sorted(valid)
+    return f"unknown key {key!r}{did_you_mean(key, valid)}", sorted(valid)
+
+
+def _keys(model: type[BaseModel]) -> tuple[str, ...]:
+    return tuple(info.alias or name for name, info in model.model_fields.items())
 
 
 def _unknown_kind(entry: dict[str, Any], loc: Location) -> tuple[str, object]:
@@ -186,10 +195,6 @@ def _tagged_models(annotation: object, found: dict[str, type[BaseModel]]) -> dic
     return found
 
 
-def _tags() -> dict[str, type[BaseModel]]:
-    unions = (Phase, Gate, OnFail, Handed)
-    return {tag: model for union in unions for tag, model in _tagged_models(cast("Any", union), {}).items()}
-
-
-_TAGS = _tags()
+_UNIONS = [_tagged_models(cast("Any", union), {}) for union in (Phase, Gate, OnFail)]
+_TAGS = {tag: model for kinds in [*_UNIONS, _tagged_models(cast("Any", Handed), {})] for tag, model in kinds.items()}
 """Tag → its model; phase kinds, gate kinds, ``do`` rules and context entries have distinct names."""

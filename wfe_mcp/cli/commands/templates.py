@@ -189,14 +189,22 @@ def _render(screen: Screen, definition: "JsonObject", source: str, state: str) -
     facts = [(f"role {name}", _text(role.get("description", ""))) for name, role in definition.get("roles", {}).items()]
     for name, schema in input_schemas(inputs).items():
         must = "required" if name in inputs.get("required", []) else "optional"
-        facts.append((f"input {name}", f"{schema.get('type', 'any')}, {must}: {schema.get('description', '')}"))
+        default = f", else {json.dumps(schema['default'], ensure_ascii=False)}" if "default" in schema else ""
+        about = f": {schema['description']}" if schema.get("description") else ""
+        facts.append((f"input {name}", f"{schema.get('type', 'any')}, {must}{default}{about}"))
     screen.table((), facts)
-    for phase in definition.get("phases", []):
+    _render_phases(screen, definition.get("phases", []))
+
+
+def _render_phases(screen: Screen, phases: list[dict[str, Any]], before: str = "") -> None:
+    """The phases with their steps and gates, those of a loop below it."""
+    for phase in phases:
         artifact = phase.get("output", {}).get("artifact")
-        screen.line(f"{phase['id']} -> {artifact}" if artifact else phase["id"], "bold")
+        screen.line(f"{before}{phase['id']} -> {artifact}" if artifact else f"{before}{phase['id']}", "bold")
         rows = [(f"step {step['id']}", _call(step)) for step in phase.get("steps", [])]
         rows += [(f"{gate['kind']} before work", _gate(gate)) for gate in phase.get("prompt_gates", [])]
-        screen.table((), [*rows, *((gate["kind"], _gate(gate)) for gate in phase.get("gates", []))], "  ")
+        screen.table((), [*rows, *((gate["kind"], _gate(gate)) for gate in phase.get("gates", []))], f"{before}  ")
+        _render_phases(screen, phase.get("phases", []), f"{before}  ")
 
 
 def _text(value: object) -> str:
@@ -230,6 +238,8 @@ def _call(step: dict[str, Any]) -> str:
     """What a step calls, as written in the template."""
     if "http" in step:
         return f"http {step['http'].get('method', 'GET')} {step['http'].get('url', '')}"
+    if "llm" in step:
+        return f"model of {step['llm'].get('role', '')}"
     return next((f"{kind} {step[kind]}" for kind in ("tool", "check", "builtin", "wait") if kind in step), "nothing")
 
 
