@@ -8,6 +8,7 @@ import pytest
 from tests.cli.scene import HUMAN, PIN, Terminal, phase, template
 from tests.fake_models.script import Turn
 from tests.fake_models.server import ModelServer
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.workspace.system.location import user_config_file
 
 KEY = "sk-canary-0123456789abcdef"
@@ -79,6 +80,27 @@ def test_a_question_is_asked_and_the_answer_read(cli: Terminal, models: Models) 
     ]
     assert "Is it right?" in str(server.asked[0].body)
     assert KEY not in answer.out
+
+
+def test_a_model_that_asks_to_wait_is_named_with_when_it_is_asked_again(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def talk(_screen: Screen, *lines: str) -> None:
+        said.extend(lines)
+        cli.clock.forward(seconds=7201)
+
+    said: list[str] = []
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    monkeypatch.setattr(Screen, "talk", talk)
+    server = ModelServer([Turn(status=429, retry_after="7200"), opinion()], key=KEY)
+    with server:
+        fill_roles(server)
+        answer = cli("opinion", "ask", "--question", "Is it right?", "--reviewer", "first")
+    assert answer.out.startswith("first (claude): pass\n")
+    assert said == [
+        "first is asked again at 2026-11-20 10:00:00 UTC: "
+        "Provider 'anthropic' received too many requests; it asks you to wait 7200 s."
+    ]
 
 
 def test_json_has_every_opinion_and_the_first_role_is_asked_where_none_is_named(cli: Terminal, models: Models) -> None:

@@ -280,6 +280,7 @@ def test_a_gate_that_waits_for_its_models_can_be_left_by_a_person(scene: Scene, 
         assert scene.attempt(run, "plan").status == "gating"
         (blocker,) = scene.status(run).data["blockers"]
         assert blocker.startswith("plan waits for reviewers that did not answer (")
+        assert "); they are asked again at 2026-" in blocker
         assert f"decide without them: wfe-mcp opinion overrule {run} plan --reason TEXT" in blocker
         if reopen == "overrule":
             control.overrule(scene.engine, HUMAN, run, "plan", "no time to wait")

@@ -81,6 +81,7 @@ def test_a_rate_limit_is_waited_for_and_a_provider_that_stays_out_is_reported(sc
         job = second_opinion.ask(scene.engine, AGENT, question="Why?", reviewers=["first"])
         scene.work()
         assert second_opinion.look(scene.engine, job).status == "waiting"
+        assert "first is asked again at 2026-" in opinions.opinion_answer(scene.engine, job).summary
         scene.clock.advance(seconds=31)
         scene.work()
         assert second_opinion.look(scene.engine, job).status == "done"

@@ -231,6 +231,8 @@ def test_someone_at_a_terminal_submits_what_a_model_was_to_make(scene: Scene) ->
         configure(scene, models)
         run = scene.start(model_phase(), roles=ROLES)
         scene.work()
+        (waits,) = scene.status(run).data["blockers"]
+        assert waits.startswith("plan is tried again at 2026-") and "too many requests" in waits
         no = refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact=GOOD)
         assert no.code in {"illegal_transition", "leased"}
         submissions.submit(scene.engine, HUMAN, run, "plan", artifact=GOOD, holder=CLI_HOLDER)

@@ -105,13 +105,21 @@ def wait_for_gates(invocation: Invocation, run: str, phase: str, attempt: int) -
 
 def wait_for_opinions(invocation: Invocation, job: str) -> None:
     """Return once every reviewer has answered or failed."""
-    from wfe_mcp.views.answers.opinions import is_done
+    from wfe_mcp.engine.evaluation.second_opinion import look
+    from wfe_mcp.views.answers.opinions import opinion_answer
 
-    if is_done(invocation.engine, job):
+    engine, request = invocation.engine, look(invocation.engine, job)
+    if request.status != "waiting":
         return
-    with at_work(invocation) as wait, invocation.screen.busy("Asking other models; Ctrl-C leaves the job in the queue"):
-        while not is_done(invocation.engine, job):
-            wait()
+    with at_work(invocation) as wait:
+        while request.status == "waiting":
+            if request.again:
+                invocation.screen.talk(opinion_answer(engine, job).summary)
+            with invocation.screen.busy("Asking other models; Ctrl-C leaves the job in the queue"):
+                again = request.again
+                while request.status == "waiting" and request.again == again:
+                    wait()
+                    request = look(engine, job)
 
 
 @contextmanager

@@ -23,9 +23,11 @@ from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import Attempt, AttemptStatus, By, Stage
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.refusals import unknown_phase
+from wfe_mcp.core.texts import in_short
 from wfe_mcp.engine.evaluation.reviews import changes_of
 from wfe_mcp.engine.kernel.run_change import RunChange, queue_name, run_as_read
 from wfe_mcp.engine.kernel.transaction import refuse_change
+from wfe_mcp.engine.models.waits import next_try
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,13 +54,17 @@ _VENDORS = (
 
 @dataclass(frozen=True, slots=True)
 class OpinionRequest:
-    """A requested opinion. ``status``: ``waiting``, ``done`` (any answer) or ``failed``; ``opinions``: one each."""
+    """A requested opinion. ``status``: ``waiting``, ``done`` (any answer) or ``failed``; ``opinions``: one each.
+
+    ``error``: why none came, or of one that is waited for, why not yet. ``again``: when that is asked for once more.
+    """
 
     job: str
     status: str
     reviewers: tuple[str, ...]
     opinions: tuple[dict[str, Any], ...] = ()
     error: str = ""
+    again: str = ""
     run: str | None = None
     phase: str | None = None
 
@@ -99,7 +105,8 @@ def look(engine: Engine, job_id: str) -> OpinionRequest:
         status,
         tuple(payload["reviewers"]),
         tuple(result.get("opinions", ())),
-        _why_not(job) if status == "failed" else "",
+        _why_not(job) if status == "failed" else in_short(job.error or ""),
+        next_try(job) if status == "waiting" and job.error else "",
         payload["run"],
         payload["phase"],
     )

@@ -130,3 +130,8 @@ def is_left_alone(tx: Tx, loaded: LoadedRun, attempt: Attempt, now: datetime) ->
     ):
         return True
     return bool(persons_asked(tx, loaded.record, loaded.state, attempt))
+
+
+def next_try(job: JobRecord) -> str:
+    """When a job that waits is tried again, as the end of a sentence; empty while it runs."""
+    return f" at {job.run_at:%Y-%m-%d %H:%M:%S} UTC" if job.status is JobStatus.QUEUED else ""

@@ -139,14 +139,14 @@ class RunFacts:
     """Phases whose check waits for a runner, each with the labels that it must have, and whether one with them asks for work."""
     by_hand: tuple[PhasePath, ...] = ()
     """Phases that a person works in place of a model."""
-    unanswered: Mapping[PhasePath, str] = field(default_factory=dict["PhasePath", str])
-    """Phases at an opinion gate whose reviewers did not answer the last time, with the reason."""
+    unanswered: Mapping[PhasePath, tuple[str, str]] = field(default_factory=dict["PhasePath", "tuple[str, str]"])
+    """Phases at an opinion gate whose reviewers did not answer the last time, with the reason, and when they are asked again."""
     asked_persons: Mapping[PhasePath, tuple[AskedPerson, ...]] = field(
         default_factory=dict["PhasePath", "tuple[AskedPerson, ...]"]
     )
     """Phases at an opinion gate that waits for persons."""
     again: tuple[tuple[PhasePath, str], ...] = ()
-    """Phases with a step that is tried again later, each with a sentence."""
+    """Phases with a step or a model that is tried again later, each with a sentence."""
 
 
 _STOPPED = {RunStatus.BLOCKED, RunStatus.FAILED}

@@ -46,7 +46,7 @@ from wfe_mcp.store.repository import Recent
 from wfe_mcp.workflow.step_kinds import DELIVERY_STEPS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from wfe_mcp.engine.delivery.operations import Operation
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.calls import ToolTotal
+    from wfe_mcp.store.records.jobs import JobRecord
     from wfe_mcp.store.records.runs import LoadedRun, RunRecord
 
 
@@ -164,7 +165,7 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
         resumes_at,
         not works or not _needs_worker(loaded, resumes_at) or engine.has_worker(tx),
         steps=steps,
-        again=_tried_again(loaded, steps),
+        again=(*_tried_again(loaded, steps), *_models_asked_again(tx, loaded)) if works else (),
         operations=_operations(tx, loaded, steps),
         context=tuple(frozen.get("context", ())),
         roles=frozen.get("given_roles", {}),
@@ -218,22 +219,28 @@ def _blocking_files(
     )
 
 
+def _driven(tx: Tx, loaded: LoadedRun) -> Iterator[tuple[PhasePath, list[JobRecord]]]:
+    """The running phases that a model or a person works in place of the agent, with their open jobs."""
+    for attempt in loaded.state.moving_attempts:
+        if attempt.status is AttemptStatus.RUNNING and is_driven(loaded.state, attempt.phase):
+            yield attempt.phase, tx.jobs.filter(loaded.record.id, attempt.phase, attempt.number, waits.OPEN_JOBS)
+
+
 def _by_hand(tx: Tx, loaded: LoadedRun) -> tuple[PhasePath, ...]:
     """The running phases whose job only waits for a person's answer."""
-    state = loaded.state
-    worked = [
-        attempt
-        for attempt in state.moving_attempts
-        if attempt.status is AttemptStatus.RUNNING and is_driven(state, attempt.phase)
-    ]
     return tuple(
-        attempt.phase
-        for attempt in worked
-        if any(
-            job.kind == JOB and job.queue.startswith("manual:")
-            for job in tx.jobs.filter(loaded.record.id, attempt.phase, attempt.number, waits.OPEN_JOBS)
-        )
+        phase
+        for phase, jobs in _driven(tx, loaded)
+        if any(job.kind == JOB and job.queue.startswith("manual:") for job in jobs)
     )
+
+
+def _models_asked_again(tx: Tx, loaded: LoadedRun) -> Iterator[tuple[PhasePath, str]]:
+    """The phases whose model did not answer, each with when it is asked again, and why."""
+    for phase, jobs in _driven(tx, loaded):
+        for job in jobs:
+            if job.error and (when := waits.next_try(job)):
+                yield phase, f"{phase} is tried again{when}: {in_short(job.error)}"
 
 
 def _for_runner(engine: Engine, tx: Tx, loaded: LoadedRun) -> tuple[tuple[PhasePath, str, bool], ...]:
@@ -258,12 +265,12 @@ def _for_runner(engine: Engine, tx: Tx, loaded: LoadedRun) -> tuple[tuple[PhaseP
     )
 
 
-def _opinion_errors(tx: Tx, loaded: LoadedRun) -> dict[PhasePath, str]:
-    error_by_path: dict[PhasePath, str] = {}
+def _opinion_errors(tx: Tx, loaded: LoadedRun) -> dict[PhasePath, tuple[str, str]]:
+    error_by_path: dict[PhasePath, tuple[str, str]] = {}
     for attempt in loaded.state.moving_attempts:
         if attempt.status is AttemptStatus.GATING and current_gate(loaded.state, attempt) == "opinion":
             jobs = tx.jobs.filter(loaded.record.id, attempt.phase, attempt.number, waits.OPEN_JOBS)
-            errors = [job.error for job in jobs if job.error]
+            errors = [(job.error, waits.next_try(job)) for job in jobs if job.error]
             error_by_path |= {attempt.phase: errors[-1]} if errors else {}
     return error_by_path
 

@@ -40,7 +40,8 @@ def opinion_answer(engine: Engine, job: str, question: str = "", *, of_run: str 
     repeat = {key: value for key, value in again.items() if value}
     match request.status:
         case "waiting":
-            summary = f"{', '.join(request.reviewers)} {'is' if len(request.reviewers) == 1 else 'are'} being asked"
+            asked = f"asked again{request.again}: {request.error}" if request.again else "being asked"
+            summary = f"{', '.join(request.reviewers)} {'is' if len(request.reviewers) == 1 else 'are'} {asked}"
             move = Next("second_opinion", repeat | {"wait_s": _WAIT_S}, why="waits for it")
             waits = Envelope(True, waiting_on="reviewer", summary=summary, next=(move,), data={"job": request.job})
             return _in_run(engine, request, waits)

@@ -41,7 +41,7 @@ _SENTENCES: dict[Stop, tuple[str, str]] = {
     Stop.HELD: ("{phase} is completed and held", "; continue: "),
     Stop.PERSONS_OPINION: ("{phase} waits for the opinion of a person. {what}", "; decide without it: "),
     Stop.NO_OPINION: (
-        "{phase} waits for reviewers that did not answer ({why}); they are asked again",
+        "{phase} waits for reviewers that did not answer ({why}); they are asked again{what}",
         "; decide without them: ",
     ),
     Stop.HUMAN_TASK: ("{phase} is the user's task", ": "),
@@ -197,7 +197,8 @@ def _of_phase(overview: Overview, stop: Stop, attempt: Attempt) -> Blocker | Non
             return _opinion_by_hand(overview, attempt)
         case Stop.NO_OPINION:
             overrule = _command(overview, attempt, c.Overrule)
-            return Blocker(stop, phase, why=in_short(overview.unanswered[phase]), command=overrule)
+            why, when = overview.unanswered[phase]
+            return Blocker(stop, phase, what=when, why=in_short(why), command=overrule)
         case Stop.NEEDS_CREDENTIAL:
             faults = lacking_of(overview, phase)
             what = "; ".join(fault.text for fault in faults) or "it is there now"
