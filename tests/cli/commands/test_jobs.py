@@ -207,6 +207,13 @@ def test_status_and_show_give_what_a_run_has_spent_of_its_cap(cli: Terminal, eng
     assert "draft: $0.25, 1,200 tokens, 1 call" in cli("show", run).out
 
 
+def test_dollars_of_which_calls_are_left_out_say_so_beside_their_cap(cli: Terminal, engine: Engine) -> None:
+    cli.save(template("dear", phase("draft"), limits={"max_cost": 2.0}))
+    run = cli.start("dear")
+    called(cli, engine, run, cost=None, model="own")
+    assert "  models: $0.00 of $2.00, 1,200 tokens, 1 call without a known price\n" in cli("status", run).out
+
+
 def test_a_person_raises_what_a_run_may_spend_and_continues(cli: Terminal, engine: Engine) -> None:
     run = cli.start("note")
     called(cli, engine, run)

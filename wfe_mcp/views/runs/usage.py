@@ -144,7 +144,7 @@ def _words(view: UsageView) -> str:
 
 
 def spent_line(spending: Spending | None) -> str:
-    """What a run has spent of what it may: ``$0.42 of $2.00, 12,345 tokens``. Empty before its first call."""
+    """What a run has spent of what it may: ``$0.42 of $2.00, 12,345 tokens``, and whether dollars are all of it. Empty before its first call."""
     if spending is None:
         return ""
     caps = {cap.unit: cap for cap in spending.caps}
@@ -153,7 +153,8 @@ def spent_line(spending: Spending | None) -> str:
         cost = f"{dollars(caps['usd'].spent(spending.usage))} of {dollars(caps['usd'].limit)}"
     if "tokens" in caps:
         tokens = f"{caps['tokens'].spent(spending.usage):,.0f} of {caps['tokens'].limit:,.0f}"
-    return f"{cost}, {tokens} tokens"
+    unpriced = spending.usage.unpriced
+    return f"{cost}, {tokens} tokens" + (f", {plural(unpriced, 'call')} without a known price" if unpriced else "")
 
 
 def stats(
