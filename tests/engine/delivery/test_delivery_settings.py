@@ -44,6 +44,23 @@ def test_a_remote_with_another_address_gets_nothing(scene: Scene) -> None:
     assert "nothing is sent to another place" in results(scene, run)["branch"]
 
 
+@pytest.mark.parametrize("spelling", ["{}/", "{}/../remote.git", "../remote.git", "file://{}"])
+def test_another_spelling_of_the_remotes_path_is_the_same_place(scene: Scene, spelling: str) -> None:
+    place = scene.root.parent / "remote.git"
+    delivered(scene, f'address = "{spelling.format(place.as_posix())}"')
+    run = approved(scene, BRANCH, COMMIT, PUSH)
+    scene.work()
+    assert results(scene, run)["push"]["sha"]
+    assert not [each for each in health_findings(scene.engine) if each.topic == "delivery"]
+
+
+def test_doctor_names_a_remote_that_is_not_at_the_configured_address(scene: Scene) -> None:
+    delivered(scene, 'address = "https://example.org/app.git"')
+    (finding,) = [each for each in health_findings(scene.engine) if each.topic == "delivery"]
+    assert finding.level == "problem"
+    assert "nothing is sent to another place" in finding.message
+
+
 def test_a_credential_is_given_to_no_remote_without_a_configured_address(scene: Scene) -> None:
     delivered(scene, 'credential = "forge"')
     run = approved(scene, BRANCH)

@@ -55,9 +55,11 @@ def health_findings(engine: Engine, *, deep: bool = False) -> Iterator[HealthFin
 
 
 def _delivery(engine: Engine) -> Iterator[HealthFinding]:
-    from wfe_mcp.delivery.git.remote import tip_known
+    from wfe_mcp.delivery.git.remote import tip_known, why_elsewhere
 
     settings = engine.settings().settings.delivery
+    if engine.project.is_git and (why := why_elsewhere(engine.root, settings.remote, settings.address)):
+        yield HealthFinding("delivery", "problem", why)
     if settings.mode != "none" and engine.project.is_git and not tip_known(engine.root, settings.remote, settings.base):
         message = f"there is no branch '{settings.base}' here or at {settings.remote or 'a remote'} as it was fetched last: each delivery stops"
         yield HealthFinding(
@@ -69,10 +71,8 @@ def _delivery(engine: Engine) -> Iterator[HealthFinding]:
         for fault in credential_faults(engine, [settings.credential]):
             yield HealthFinding("delivery", "problem" if fault.is_missing else "note", fault.text)
     if never := settings.never:
-        left = join_names([repr(pattern) for pattern in never[:_NAMED]])
-        message = (
-            f"[delivery] never leaves {left} out of what was approved: wfe-mcp verify --branch names such a commit"
-        )
+        out = join_names([repr(pattern) for pattern in never[:_NAMED]])
+        message = f"[delivery] never leaves {out} out of what was approved: wfe-mcp verify --branch names such a commit"
         yield HealthFinding("delivery", "note", message)
 
 

@@ -66,6 +66,20 @@ def url_of(root: Path, name: str) -> str:
     return setting(root, f"remote.{name}.url", "") if name else ""
 
 
+def why_elsewhere(root: Path, name: str, address: str) -> str:
+    """Why nothing is sent to the remote ``name``: it is not at ``address``, however both are written; empty where it is."""
+    url = url_of(root, name)
+    if not url or not address or _place_of(root, url) == _place_of(root, address):
+        return ""
+    where = f"The remote '{name}' is {url}, and [delivery] address is {address}"
+    return f"{where}: nothing is sent to another place. Set it back: git remote set-url {name} {address}"
+
+
+def _place_of(root: Path, url: str) -> str:
+    place = Remote(root, "", url.removeprefix("file://") if url.startswith("file:///") else url).place
+    return os.path.normpath(place) if os.path.isabs(place) else place.rstrip("/")  # noqa: PTH117 - a text, which may be an address
+
+
 def base_at(root: Path, name: str) -> str:
     """The branch that HEAD of the remote ``name`` was at when it was cloned; empty where that is not known here."""
     place = f"refs/remotes/{name}/"

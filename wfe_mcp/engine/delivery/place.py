@@ -18,7 +18,7 @@ from wfe_mcp.delivery.attestations.files import files_tree
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.forges.pull_request_text import inert
 from wfe_mcp.delivery.git.refs import commit_of, ref_of
-from wfe_mcp.delivery.git.remote import Remote, fetch, url_of
+from wfe_mcp.delivery.git.remote import Remote, fetch, url_of, why_elsewhere
 from wfe_mcp.engine.credentials.stored import CredentialUse, hand_out
 from wfe_mcp.engine.delivery.operations import Operation, operations_of
 from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs
@@ -229,12 +229,9 @@ def remote_of(place: DeliveryPlace | Project) -> Remote | None:
                 "no_remote",
             )
         return None
-    if settings.address and url != settings.address:
-        raise DeliveryFault(
-            f"The remote '{settings.remote}' is {url}, and [delivery] address is {settings.address}: nothing is sent to another "
-            f"place. Set it back: git remote set-url {settings.remote} {settings.address}; then retry the phase.",
-            "configuration",
-        )
+    if why := why_elsewhere(place.root, settings.remote, settings.address):
+        raise DeliveryFault(f"{why}; then retry the phase.", "configuration")
+    url = settings.address or url  # which no agent writes
     if not settings.credential:
         return Remote(place.root, settings.remote, url)
     if not settings.address:
