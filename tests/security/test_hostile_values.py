@@ -3,7 +3,6 @@
 import contextlib
 import json
 import re
-import sqlite3
 import threading
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -17,6 +16,7 @@ from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, expr, phase,
 from tests.security.test_threats import STOP
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.store.driver import driver
 from wfe_mcp.views.answers import tool_answers as answers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -184,7 +184,7 @@ def test_nothing_that_is_stored_is_code(scene: Scene) -> None:
 @pytest.mark.attack("a row of the database holds what no JSON is", "held", "T14")
 def test_a_row_that_was_crafted_is_an_answer_and_no_crash(scene: Scene) -> None:
     run = scene.start(phase("plan"))
-    with closing(sqlite3.connect(scene.root.parent / "wfe.db")) as raw, raw:
+    with closing(driver().connect(str(scene.root.parent / "wfe.db"))) as raw, raw:
         raw.execute("UPDATE run SET state = ? WHERE id = ?", ("cos\nsystem\n(S'touch pwned'\ntR.", run))
     raw.close()
     with scene.store.read() as tx, contextlib.suppress(Refused, ValueError):

@@ -3,7 +3,6 @@
 Each of these succeeded against a workflow tool in use; ``source`` names the tool.
 """
 
-import sqlite3
 from contextlib import closing
 from typing import Any
 
@@ -14,6 +13,7 @@ from tests.acceptance.scene import CHANGE, PROBLEM, PROOF, SHOWN
 from tests.engine.model_scene import ROLES, configure, gate, opinion, server
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, phase, refused
 from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.store.driver import driver
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions
@@ -129,7 +129,7 @@ def test_a_check_whose_program_is_missing_fails(scene: Scene) -> None:
 @pytest.mark.attack("the step counter is moved in the stored state", "detected", "passed at spec-kit")
 def test_a_state_that_was_moved_in_the_database_is_found(scene: Scene) -> None:
     run = waits(scene)
-    with closing(sqlite3.connect(scene.root.parent / "wfe.db")) as raw, raw:
+    with closing(driver().connect(str(scene.root.parent / "wfe.db"))) as raw, raw:
         raw.execute("UPDATE attempt SET status = 'completed' WHERE run_id = ?", (run,))
         raw.execute("UPDATE run SET status = 'completed' WHERE id = ?", (run,))
     raw.close()

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sqlite3
 import stat
 import sys
 from contextlib import closing
@@ -18,6 +17,7 @@ from wfe_mcp.engine.approvals.pin import set_pin
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.runs import control
 from wfe_mcp.engine.templates import trust
+from wfe_mcp.store.driver import driver
 from wfe_mcp.views.answers import reading, tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions
 from wfe_mcp.views.reports import envelopes as answering
@@ -114,7 +114,7 @@ def test_a_cancelled_run_is_named_at_the_next_approval(scene: Scene) -> None:
 @pytest.mark.attack("the PIN is exchanged in the database", "detected", "T1; T11")
 def test_a_pin_that_no_one_set_through_us_is_found(scene: Scene) -> None:
     set_pin(scene.engine, "correct horse", HUMAN)
-    with closing(sqlite3.connect(scene.root.parent / "wfe.db")) as raw, raw:
+    with closing(driver().connect(str(scene.root.parent / "wfe.db"))) as raw, raw:
         raw.execute("UPDATE secret SET value = '{}' WHERE name = 'pin'")
     raw.close()
     with scene.store.read() as tx:
@@ -128,7 +128,7 @@ def test_a_count_of_wrong_pins_that_was_put_back_is_found(scene: Scene) -> None:
     set_pin(scene.engine, "correct horse", HUMAN)
     for _ in range(5):
         assert refused(person, scene.engine, "wrong", "ada").code == "wrong_pin"
-    with closing(sqlite3.connect(scene.root.parent / "wfe.db")) as raw, raw:
+    with closing(driver().connect(str(scene.root.parent / "wfe.db"))) as raw, raw:
         raw.execute("UPDATE secret SET value = '{}' WHERE name = 'pin_wrong'")
     raw.close()
     with scene.store.read() as tx:
