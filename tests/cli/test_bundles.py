@@ -139,6 +139,17 @@ def test_an_imported_run_is_finished_and_blocks_no_one(arrived: tuple[Terminal, 
     assert f'{run} "A letter": not continued here, ' in there("status", run).out
 
 
+def test_an_imported_run_that_is_open_leaves_the_lists(arrived: tuple[Terminal, str]) -> None:
+    there, run = arrived
+    there.clock.forward(days=1)
+    document = there.json("prune", run, "--older-than", "1ms", pin=PIN)
+    assert document.refusal == "not_ready"
+    assert document.document["error"]["hint"] == f"It ends where it is worked; hide it here: wfe-mcp archive {run}"
+    assert there.json("archive", run).code == 0
+    assert there.json("list").data["runs"] == []
+    assert [row["run"] for row in there.json("list", "--archived").data["runs"]] == [run]
+
+
 def test_what_was_accepted_elsewhere_is_written_where_people_look(arrived: tuple[Terminal, str]) -> None:
     there, run = arrived
     artifact = there.root / ".wfe" / "runs" / run / "draft" / "1" / "artifact.json"

@@ -1,6 +1,7 @@
 """What `templates show` says of a template."""
 
 import json
+from typing import Any
 
 from tests.cli.scene import Terminal
 
@@ -12,7 +13,7 @@ def test_a_template_is_shown_with_the_defaults_of_its_inputs_its_loops_and_its_m
         "output": {"artifact": "c", "schema": "change@1"},
         "gates": [{"kind": "git", "clean": True}],
     }
-    many = {
+    many: dict[str, Any] = {
         "format": "wfe/1",
         "name": "many",
         "version": "1",

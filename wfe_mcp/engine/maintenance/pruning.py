@@ -212,7 +212,9 @@ def refuse_open(record: RunRecord) -> None:
         raise Refused(
             "not_ready",
             f"Run '{record.id}' is {record.status}, so it is not over.",
-            f"End it first: wfe-mcp cancel {record.id}",
+            f"End it first: wfe-mcp cancel {record.id}"
+            if record.origin_sha256 is None
+            else f"It ends where it is worked; hide it here: wfe-mcp archive {record.id}",
             run=record.id,
         )
 
