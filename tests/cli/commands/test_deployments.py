@@ -153,6 +153,7 @@ def test_a_missing_credential_is_unusual_in_the_decision_and_nothing_is_deployed
     run = started(cli)
     shown = " ".join(cli("show", run, "--decision", "--phase", "deploy").out.split())
     assert "UNUSUAL ! warning: Check roll_out of staging: credential deploytok is not stored" in shown
+    assert "The deployment waits for it." in shown
     assert cli("approve", run, "deploy", pin=PIN).code == 0
     cli("watch", run)
     assert "deploy waits for a credential: credential deploytok is not stored" in cli("status", run).out

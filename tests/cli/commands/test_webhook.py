@@ -1,6 +1,7 @@
 """``wfe-mcp webhook`` and ``notify``: a person sets up a receiver, tries it, and sends again what it missed."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -78,6 +79,41 @@ def test_a_test_that_fails_says_what_came_back_and_leads_to_its_delivery_which_i
         assert "failed" in cli("webhook", "deliveries", "--webhook", "n8n").out
         again = cli("webhook", "redeliver", "--failed").out
         assert again == "No event has failed; a test that failed is not sent again.\n"
+    finally:
+        receiver.stop()
+
+
+def test_a_receiver_that_does_not_answer_is_named_with_what_it_said_last(cli: Terminal) -> None:
+    receiver = Receiver()
+    receiver.answer = lambda _: (500, {}, b"")
+    receiver.start()
+    try:
+        configured(cli, receiver)
+        cli("webhook", "rotate", "n8n", pin=PIN)
+        cli("work", "add", "Mend the till")
+        cli("webhook", "test", "n8n")
+        said = "1 event waits: it answered 500, which is no success"
+        assert f"  ! n8n: {said}" in cli("webhook", "list").out
+        assert f"webhook n8n {said}" in " ".join(cli("doctor").out.split())
+    finally:
+        receiver.stop()
+
+
+def test_events_that_waited_for_a_secret_are_sent_once_it_is_made(cli: Terminal) -> None:
+    def waiting() -> dict[str, Any]:
+        (row,) = cli.json("webhook", "deliveries", "--state", "waiting").data["deliveries"]
+        return row
+
+    receiver = Receiver()
+    receiver.start()
+    try:
+        configured(cli, receiver)
+        cli("work", "add", "Mend the till")
+        assert cli("webhook", "test", "n8n").code == 1
+        assert "wfe-mcp webhook rotate n8n" in cli("webhook", "deliveries").out
+        assert waiting()["next_try"] > cli.clock().isoformat()
+        cli("webhook", "rotate", "n8n", pin=PIN)
+        assert waiting()["next_try"] == cli.clock().isoformat()
     finally:
         receiver.stop()
 

@@ -161,11 +161,14 @@ def redeliver(invocation: Invocation, names: Deliveries = None, failed: Failed =
 def rotate(invocation: Invocation, name: Webhook, key_fd: SecretFd = None, pin_fd: PinFd = None) -> None:
     """Make the secret that signs, and print it once.
 
-    The one before it signs beside it for a day.
+    The one before it signs beside it for a day. What waits for its next try is tried now.
     """
-    from wfe_mcp.engine.webhooks.deliveries import refuse_unknown
+    from wfe_mcp.engine.webhooks.deliveries import deliveries, redeliver, refuse_unknown
 
-    rotate_secret(invocation, name, refuse_unknown(invocation.engine, name), "url", key_fd, pin_fd)
+    engine = invocation.engine
+    rotate_secret(invocation, name, refuse_unknown(engine, name), "url", key_fd, pin_fd)
+    if waits := [delivery.job for delivery in deliveries(engine, name, ("waiting",))]:
+        redeliver(engine, waits)
 
 
 def rotate_secret(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.run_change import queue_name
 from wfe_mcp.engine.outbox.messages import Message
 from wfe_mcp.engine.outbox.outbox import TRIES, WEBHOOK, enqueue_message
@@ -43,7 +44,10 @@ class Delivery(NamedTuple):
 
 
 class Receiver(NamedTuple):
-    """A configured webhook. ``fault``: why nothing can be sent now; ``waiting``, ``failed``: how many deliveries are."""
+    """A configured webhook. ``fault``: why nothing can be sent, or why what is tried again was not taken.
+
+    ``waiting``, ``failed``: how many deliveries are.
+    """
 
     name: str
     hook: WebhookSettings
@@ -70,7 +74,9 @@ def receivers(engine: Engine) -> list[Receiver]:
         own = [delivery for delivery in newest if delivery.webhook == name]
         waiting = sum(delivery.state in {"waiting", "behind", "sending"} for delivery in own)
         failed = sum(delivery.state == "failed" and delivery.event != TEST for delivery in own)
-        rows.append(Receiver(name, hook, _fault(engine, name, hook), waiting, failed))
+        last = next((delivery.error for delivery in own if delivery.state == "waiting" and delivery.error), "")
+        wait = f"{plural(waiting, 'event waits', 'events wait')}: {last}" if last else ""
+        rows.append(Receiver(name, hook, _fault(engine, name, hook) or wait, waiting, failed))
     return rows
 
 

@@ -109,14 +109,14 @@ _OUTCOMES = {
 
 
 def unusual_deployments(engine: Engine, target: Target | None) -> Iterable[Unusual]:
-    """Checks of these deployments that miss a credential, or soon will: the approval would be used up by their failure."""
+    """Checks of these deployments that miss a credential, or soon will: it is said before a person approves."""
     known = engine.settings().settings
     for deployment_shown in () if target is None else target.deployments:
         settings = known.environments.get(deployment_shown.environment)
         named = [] if settings is None else [settings.check_of(stage) for stage in STAGES]
         for check in dict.fromkeys(name for name in named if name in known.checks):
             for fault in credential_faults(engine, known.checks[check].credentials):
-                why = "The deployment fails without it." if fault.is_missing else ""
+                why = "The deployment waits for it." if fault.is_missing else ""
                 yield Unusual("warning", f"Check {check} of {deployment_shown.environment}: {fault.text}.", why)
 
 

@@ -27,7 +27,7 @@ class DeliveryView:
 
 @view_model
 class ReceiverView:
-    """A configured webhook. ``fault``: why nothing can be sent now."""
+    """A configured webhook. ``fault``: why nothing can be sent, or why what is tried again was not taken."""
 
     name: str
     origin: str
