@@ -82,6 +82,8 @@ def test_a_deployment_is_listed_with_who_approved_it_and_a_bad_one_is_rolled_bac
     assert f"{bad[:12]}  {good[:12]}" in text
     status = cli("status", second).out
     assert f"was rolled back to {good[:12]}, which is healthy" in " ".join(status.split())
+    assert ("health staging: failed" in status, "observed, healthy" in status) == (True, True)
+    assert f"Retry or skip? {bad[:12]} failed in staging and was rolled back" in cli("inbox").out
     assert cli("doctor").out.count("environment staging") == 1
 
 

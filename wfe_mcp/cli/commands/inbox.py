@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.views.runs.requests import InboxLine
 
-_TEXT_CHARS = 160
+_TEXT_CHARS = 240
 
 
 def inbox(invocation: Invocation) -> None:

@@ -19,6 +19,7 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.needs import TRUST, Need, Stop, Who
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.store.records.approvals import RequestRecord
+from wfe_mcp.store.records.steps import StepStatus
 from wfe_mcp.views.approvals.request import listed_question, waiting_line, waits_since
 from wfe_mcp.views.approvals.unusual import ProjectFacts, project_facts
 from wfe_mcp.views.moves.blockers import Blocker, blocker_for, blockers, lacking_of
@@ -143,7 +144,7 @@ def _stopped_run(overview: Overview, need: Need, folder: str) -> StoppedRun:
     assert blocker is not None, "what waits for a person has a sentence"
     moves = _decisions(overview, need)
     commands = _commands(overview, need, blocker, user_command_lines(overview, moves))
-    why = for_person(in_short(blocker.why))
+    why = for_person(in_short(_step_error(overview, need.phase) or blocker.why))
     text = _QUESTIONS.get(need.stop, _FAILED).format(
         phase=need.phase, title=record.title, what=blocker.what, why=why, choice=_choice(moves)
     )
@@ -163,6 +164,13 @@ def _stopped_run(overview: Overview, need: Need, folder: str) -> StoppedRun:
         command=commands[0],
         commands=commands,
     )
+
+
+def _step_error(overview: Overview, phase: PhasePath | None) -> str:
+    """Why the step failed that failed its phase, without the names of step and phase, which the question has."""
+    attempt = overview.loaded.state.current(phase) if phase else None
+    rows = [row for row in overview.steps if attempt and (row.phase, row.attempt) == (attempt.phase, attempt.number)]
+    return next((row.error or "" for row in rows if row.status is StepStatus.FAILED), "")
 
 
 def damaged_run(engine: Engine, run: RunId, title: str, refused: Refused) -> StoppedRun:

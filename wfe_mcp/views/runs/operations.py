@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _TARGETS = ("environment", "part", "branch", "number", "base", "remote", "issue", "run")
 _PLACES = ("sha", "commit", "number", "state", "issue_state", "run")
 _SHA_CHARS = 12
-_NONE = "nothing"
+_NONE, _ASKS = "nothing", "health"
 
 
 @view_model
@@ -58,7 +58,8 @@ def operation_views(operations: Iterable[Operation]) -> tuple[OperationView, ...
 
 def operation_line(view: OperationView) -> str:
     """``git.push ai/7-login origin: observed, nothing → 1f3a9c0d2b4e``."""
-    change = f", {view.before or _NONE} → {view.after or _NONE}" if view.state in {"observed", "undone"} else ""
+    change = view.after if view.kind == _ASKS else f"{view.before or _NONE} → {view.after or _NONE}"
+    change = f", {change}" if view.state in {"observed", "undone"} else ""
     return " ".join(filter(None, (f"{view.kind} {view.target}: {view.state}{change}", view.url)))
 
 
