@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.store.scene import create
+from tests.store.scene import create, raw
 from tests.store.search.test_find import kinds, submit
+from tests.store.test_plans import statements
 
 if TYPE_CHECKING:
     from wfe_mcp.store import Store
@@ -61,3 +62,25 @@ def test_no_word_of_a_text_is_taken_for_its_project_run_or_kind(store: Store) ->
     submit(store, "R-1", "kdecision _kdecision")
 
     assert kinds(store, "kdecision") == ["artifact"]
+
+
+def test_a_rare_word_is_found_without_reading_all_entries(store: Store, url: str) -> None:
+    start(store)
+    submit(store, "R-1", "zephyr")
+    past = raw(url)
+    past.execute(
+        "INSERT INTO find_entry SELECT id + n, project_id, run_id, kind, source, ref, part, title "
+        "FROM find_entry, generate_series(1, 20000) AS n WHERE source = 'revision'"
+    )
+    past.execute(
+        "INSERT INTO find_text SELECT rowid + n, CAST('common w' || n AS tsvector) FROM find_text, generate_series(1, 20000) AS n "
+        "WHERE words @@ 'zephyr'"
+    )
+    past.execute("VACUUM ANALYZE find_entry, find_text")
+    with statements() as seen:
+        assert kinds(store, "zephyr") == ["artifact"]
+    plans = [past.connection.execute(f"EXPLAIN {sql}", values).fetchall() for sql, values in seen if "find_" in sql]
+    past.close()
+
+    assert len(plans) >= 3
+    assert [step for plan in plans for (step,) in plan if "Seq Scan" in step] == []

@@ -36,8 +36,11 @@ class Tsvector:
     """The words of the search index in ``find_text``."""
 
     condition = "find_text.words @@ CAST(:match AS tsquery)"
-    # Of a rare word PostgreSQL knows no frequency: it would look for the newest 200 among all entries, row by row.
-    by_words = "find_text.rowid + 0"
+    # Of a rare word PostgreSQL knows no frequency: it would read all entries. Of the ids in an array it expects ten.
+    by_words = (
+        "find_text.rowid = ANY(ARRAY(SELECT of_words.rowid FROM find_text AS of_words "
+        "WHERE of_words.words @@ CAST(:match AS tsquery) AND of_words.rowid BETWEEN :low AND :top))"
+    )
     is_newest_first = False
 
     @staticmethod

@@ -42,7 +42,7 @@ _CURSOR = re.compile(r"([0-9a-f]{1,15})-([0-9a-f]{1,15})-([01])-([0-9a-f]{1,15})
 
 
 @cache
-def _matches(condition: str, order: str, *, is_among: bool) -> TextClause:
+def _matches(condition: str, *, is_among: bool) -> TextClause:
     # CROSS JOIN: SQLite reads the index first, newest first, and only as far as the limit.
     among = "AND find_entry.project_id IN :among " if is_among else ""
     statement = text(
@@ -53,7 +53,7 @@ def _matches(condition: str, order: str, *, is_among: bool) -> TextClause:
         "AND (CAST(:project AS TEXT) IS NULL OR find_entry.project_id = :project) "
         "AND (CAST(:run AS TEXT) IS NULL OR find_entry.run_id = :run) "
         "AND (CAST(:kind AS TEXT) IS NULL OR find_entry.kind = :kind) "
-        f"{among}ORDER BY {order} DESC LIMIT :limit"
+        f"{among}ORDER BY find_text.rowid DESC LIMIT :limit"
     )
     return statement.bindparams(bindparam("among", expanding=True)) if is_among else statement
 
@@ -153,9 +153,9 @@ class SearchRepository(Repository):
     def _rows(self, given: dict[str, Any], low: int, top: int, limit: int = _WINDOW) -> Sequence[Row[Any]]:
         """The newest matches between two ids; where there is no lower one, read by the words."""
         words = self._caches.library.words
-        order = "find_text.rowid" if low else words.by_words
+        condition = words.condition if low else words.by_words
         span = given | {"low": low, "top": top, "limit": limit}
-        return self._connection.execute(_matches(words.condition, order, is_among="among" in given), span).all()
+        return self._connection.execute(_matches(condition, is_among="among" in given), span).all()
 
     def _hit(self, query: Query, row: Row[Any]) -> Hit | None:
         """The hit of a row with the text around the match; None where the row was removed meanwhile, or repeats another (rule 4)."""

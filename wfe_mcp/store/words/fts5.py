@@ -13,7 +13,7 @@ class Fts5:
     """The words of the search index in ``find_text``."""
 
     condition = "find_text MATCH :match"
-    by_words = "find_text.rowid"
+    by_words = condition
     is_newest_first = True
 
     @staticmethod

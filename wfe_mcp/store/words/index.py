@@ -30,7 +30,7 @@ class WordIndex(Protocol):
 
     @property
     def by_words(self) -> str:
-        """``find_text.rowid``, in a form that makes the database read by the words where it sorts by it."""
+        """The same condition, for rows from ``low`` to ``top``, in a form that makes the database read by the words first."""
         ...
 
     @property
