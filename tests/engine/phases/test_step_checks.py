@@ -1,9 +1,10 @@
 """Steps that reach out: HTTP requests, checks, gates on the files that they changed, large results."""
 
-from tests.engine.scene import Scene
-from tests.engine.step_scene import artifact, rows, step_states, steps
+from tests.engine.scene import HUMAN, Scene
+from tests.engine.step_scene import artifact, configure, rows, step_states, steps
 from tests.tools.stub import Stub
 from wfe_mcp.core.model import AttemptStatus, RunStatus
+from wfe_mcp.engine.runs import control
 from wfe_mcp.store.records.runs import NO_GATE
 
 
@@ -27,6 +28,18 @@ def test_an_http_step_reaches_an_allowed_origin_and_nothing_else_inside(scene: S
     assert rows(scene, run)["read"].output == {"status": 404}
     assert step_states(scene, run)["inside"] == "failed"
     assert "is not allowed: use https" in scene.attempt(run, "ci").reason
+
+
+def test_an_origin_that_a_person_allows_after_the_start_is_reached_by_the_next_attempt(
+    scene: Scene, running: Stub
+) -> None:
+    run = scene.start(steps({"id": "ask", "http": {"url": f"{running.origin}/nowhere", "status": 404}}))
+    scene.work()
+    assert "name it in [http] allow of trusted configuration" in scene.attempt(run, "ci").reason
+    configure(scene, f'[http]\nallow = ["{running.origin}"]')
+    control.retry(scene.engine, HUMAN, run, "ci")
+    scene.work()
+    assert step_states(scene, run)["ask"] == "done"
 
 
 def test_a_check_is_run_under_our_eyes_and_its_failure_can_be_read(scene: Scene) -> None:

@@ -131,7 +131,8 @@ def _http(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
         return refused_step(refused)
     answer = send(
         Request(request["url"], request["method"], headers | login, request["body"], request["status"]),
-        allow=call.frozen.get("http_allow", ()),
+        # what a person allows since the start counts too: the refusal proposes it
+        allow=(*call.frozen.get("http_allow", ()), *engine.settings().settings.http.allow),
         timeout_s=call.limit_s(HTTP_TIMEOUT_S),
         should_stop=lambda: context.stop.is_asked,
     )
