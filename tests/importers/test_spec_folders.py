@@ -303,3 +303,20 @@ def test_a_task_of_openspec_that_was_put_between_two_keeps_its_letter(tmp_path: 
         ("3-6a", []),
         ("3-7", ["3-6a"]),
     ]
+
+
+def test_a_list_without_numbers_beside_the_tasks_of_spec_workflow_is_no_task(tmp_path: Path) -> None:
+    text = "# Tasks\n\n- [ ] 1. Show it\n  - [ ] first the table\n\n## Success Criteria\n\n- [ ] It is fast\n- [x] It is small\n"
+    work = read_spec_workflow(copied(tmp_path, "spec-workflow", tasks=text))
+    (item,) = work.documents["tasks.json"][2]["items"]
+    assert (item["title"], item["description"]) == ("Show it", "first the table")
+    assert [each for each in losses(work) if each.startswith("tasks.md:")][:2] == [
+        "tasks.md:8: it has no number, so it is no task",
+        "tasks.md:9: it has no number, so it is no task",
+    ]
+
+
+def test_the_steps_below_a_task_of_openspec_are_part_of_it(tmp_path: Path) -> None:
+    text = "## 1. Show\n\n- [ ] 1.1 Read\n  - [x] the head\n  - [ ] the rows\n    as numbers\n"
+    (item,) = read_openspec(copied(tmp_path, "openspec", tasks=text)).documents["tasks.json"][2]["items"]
+    assert item["description"].split("\n")[-3:] == ["the head", "the rows", "as numbers"]

@@ -240,12 +240,15 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Checkbox:
-    """A task line. ``mark``: the letter in the box, a blank one included; ``below``: its indented lines."""
+    """A task line. ``mark``: the letter in the box, a blank one included; ``below``: its indented lines; ``is_inside``: it is
+    itself indented.
+    """
 
     mark: str
     text: str
     line: int
     below: tuple[tuple[int, str], ...] = ()
+    is_inside: bool = False
 
 
 def front_matter(text: str, path: str, report: ImportReport) -> dict[str, Any]:
@@ -302,7 +305,7 @@ def checkboxes(lines: list[tuple[int, str]]) -> list[Checkbox]:
             boxes.append((box, number, []))
         elif boxes and line.strip() and line[:1].isspace():
             boxes[-1][2].append((number, line.strip()))
-    return [Checkbox(box[2] or " ", box[3].strip(), number, tuple(below)) for box, number, below in boxes]
+    return [Checkbox(box[2] or " ", box[3].strip(), number, tuple(below), bool(box[1])) for box, number, below in boxes]
 
 
 def bullets(lines: list[tuple[int, str]]) -> list[tuple[int, str]]:

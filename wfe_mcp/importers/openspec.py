@@ -67,6 +67,9 @@ def _tasks(text: str, report: ImportReport) -> list[WorkItem]:
     for section in sections(text):
         for box in checkboxes(section.lines):
             task = _TASK.fullmatch(box.text)
+            if task is None and box.is_inside and items:
+                items[-1].notes += [box.text, *(line for _, line in box.below)]
+                continue
             if task is None:
                 report.error(f"tasks.md:{box.line}", "a task is written 1.1 Text", "- [ ] 1.1 Text", box.text[:80])
                 continue

@@ -75,9 +75,17 @@ def _spec(text: str, name: str) -> SpecDocuments:
 
 def _tasks(text: str, report: ImportReport) -> list[WorkItem]:
     items: list[WorkItem] = []
-    for section in sections(text):
-        for box in checkboxes(section.lines):
+    parts = [checkboxes(section.lines) for section in sections(text)]
+    counted = [part for part in parts if any(_TASK.fullmatch(box.text) for box in part)]
+    for part in parts:
+        for box in part:
             task = _TASK.fullmatch(box.text)
+            if task is None and box.is_inside and items:
+                items[-1].notes += [box.text, *(line for _, line in box.below)]
+                continue
+            if counted and part not in counted:  # as the tool: a list of criteria after the tasks, for one
+                report.lose(f"tasks.md:{box.line}", "it has no number, so it is no task")
+                continue
             if task is None or box.mark not in _MARKS:
                 report.error(
                     f"tasks.md:{box.line}",
