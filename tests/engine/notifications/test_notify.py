@@ -19,7 +19,7 @@ from wfe_mcp.engine.credentials.stored import add_credential
 from wfe_mcp.engine.grants.drafts import draft_grant
 from wfe_mcp.engine.grants.grants import give_grant
 from wfe_mcp.engine.kernel.engine import own_key
-from wfe_mcp.engine.notifications.notify import desktop_command, send
+from wfe_mcp.engine.notifications.notify import desktop_command, last_failure, send
 from wfe_mcp.engine.outbox.outbox import quiet_until
 from wfe_mcp.views.answers.starting import start_run
 from wfe_mcp.views.approvals import answers as decisions
@@ -196,6 +196,25 @@ def test_a_program_that_is_not_there_is_named_with_the_table_to_correct(scene: S
     assert f"{missing} cannot be started: " in fault
     assert fault.endswith(" Correct [notify] in your own configuration, then: wfe-mcp trust")
     assert ".." not in fault
+
+
+def test_the_last_notification_that_was_not_shown_is_remembered_until_one_is(scene: Scene) -> None:
+    configure(scene, command())
+    asked(scene)
+    scene.work()
+    assert last_failure(scene.engine) == ""
+    configure(scene, command(command=["/nowhere/at-all"]))
+    scene.clock.advance(minutes=1)
+    asked(scene)
+    scene.work()
+    assert "the last one, at 2026-03-01 12:01 UTC, was not shown: command: /nowhere/at-all" in last_failure(
+        scene.engine
+    )
+    configure(scene, command())
+    scene.clock.advance(minutes=1)
+    asked(scene)
+    scene.work()
+    assert last_failure(scene.engine) == ""
 
 
 @pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # a module of apprise imports it

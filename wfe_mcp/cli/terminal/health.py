@@ -381,10 +381,11 @@ def event_findings(engine: Engine) -> Iterator[HealthFinding]:
                 yield HealthFinding(topic, "problem", f"{gave_up}; {again}")
             else:
                 yield HealthFinding(topic, "ok", f"signed; {receiver.waiting} waiting")
-    from wfe_mcp.engine.notifications.notify import ways_of
+    from wfe_mcp.engine.notifications.notify import last_failure, ways_of
 
     if ways := ways_of(settings.notify):
-        yield HealthFinding("notifications", "ok", f"{ways}; try: wfe-mcp notify test")
+        last = last_failure(engine)
+        yield HealthFinding("notifications", "note" if last else "ok", last or f"{ways}; try: wfe-mcp notify test")
 
 
 def readable_by_others(database: Path) -> Iterator[HealthFinding]:

@@ -24,11 +24,13 @@ from wfe_mcp.core.units import join_names
 from wfe_mcp.engine.credentials.stored import CredentialUse, hand_out
 from wfe_mcp.engine.grants.facts import ASKED_WITHIN_S, may_approve
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.engine.outbox.outbox import asks
+from wfe_mcp.engine.kernel.run_change import queue_name
+from wfe_mcp.engine.outbox.outbox import NOTICE, asks
 from wfe_mcp.jobs.child import ChildNotStarted, run_child
 from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.jobs.job_context import JobContext, Outcome, RetryLater
 from wfe_mcp.store import Tx
+from wfe_mcp.store.records.jobs import JobStatus
 from wfe_mcp.workspace.config.event_tables import NotifySettings
 from wfe_mcp.workspace.files.programs import outside
 
@@ -188,6 +190,17 @@ def _until(text: str) -> str:
     if not text:
         return ""
     return f", until {datetime.fromisoformat(text).astimezone():%H:%M}"
+
+
+def last_failure(engine: Engine) -> str:
+    """Why the newest notification was not shown in each way, and when; empty where it was, or none was due."""
+    with engine.store.read() as tx:
+        queues, ended = (queue_name("webhook", engine.project_id),), (JobStatus.DONE, JobStatus.FAILED)
+        jobs = [job for job in tx.jobs.filter(statuses=ended, queues=queues) if job.kind == NOTICE]
+    last = next((job for job in jobs if "dropped" not in (job.result or {})), None)
+    why = (last.error or "; ".join((last.result or {}).get("failed", ()))) if last else ""
+    at = last.finished_at if last else None
+    return f"the last one, at {at:%Y-%m-%d %H:%M} UTC, was not shown: {why}" if why and at else ""
 
 
 def ways_of(notify: NotifySettings) -> str:
