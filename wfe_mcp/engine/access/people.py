@@ -23,27 +23,22 @@ import json
 import secrets
 import unicodedata
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.access.device import forget_confirmed
 from wfe_mcp.engine.access.roles import counts_in, roles_of
-from wfe_mcp.engine.access.tokens import revoke_in, tokens_in
+from wfe_mcp.engine.access.tokens import Scope, Token, revoke_in, tokens_in
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.store import Tx
 from wfe_mcp.store.settings import USED
-from wfe_mcp.workspace.config.server_table import ROLES
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from wfe_mcp.engine.access.tokens import Scope, Token
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
-    from wfe_mcp.workspace.config.server_table import Role, ServerRole
+from wfe_mcp.workspace.config.server_table import ROLES, Role, ServerRole
 
 SESSION_S = 12 * 3600
 """Seconds after which a person logs in again."""

@@ -5,20 +5,13 @@ Rules:
 2. A name that several projects have counts for none of them, and none counts that is the id of another project.
 """
 
-from __future__ import annotations
-
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 
 from wfe_mcp.core.errors import near_miss
 from wfe_mcp.engine.kernel.identity import name_of
-from wfe_mcp.workspace.config.server_table import EVERY_PROJECT, ROLES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from wfe_mcp.store.records.runs import ProjectRecord
-    from wfe_mcp.workspace.config.server_table import Role, ServerRole
+from wfe_mcp.store.records.runs import ProjectRecord
+from wfe_mcp.workspace.config.server_table import EVERY_PROJECT, ROLES, Role, ServerRole
 
 
 def roles_of(

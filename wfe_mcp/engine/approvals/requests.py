@@ -4,12 +4,10 @@ ask ──► stored request ──► files or artifact change ──► gates 
                       └──► answered, expired, or its attempt is over: it is closed
 """
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import current_gate, gate_of
@@ -19,15 +17,10 @@ from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, Person, RunId,
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.run_change import RunChange
+from wfe_mcp.store import Tx
 from wfe_mcp.store.records.approvals import NewRequest, RequestRecord
-from wfe_mcp.store.records.runs import RULES_BEGAN
+from wfe_mcp.store.records.runs import RULES_BEGAN, LoadedRun
 from wfe_mcp.workflow.model import ApprovalGate, duration_s
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import LoadedRun
 
 
 def request_of(

@@ -20,33 +20,26 @@ Rules:
 2. Each call is recorded and within the project's budget, like any other.
 """
 
-from __future__ import annotations
-
 import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.core.model import By
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.run_change import queue_name
 from wfe_mcp.engine.kernel.transaction import change_run_in
+from wfe_mcp.jobs.completion import GaveUp
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, Outcome, RetryLater
 from wfe_mcp.jobs.limits import PRIORITY, WorkLimits
+from wfe_mcp.store import Tx
 from wfe_mcp.store.records.jobs import ClaimLimits, JobRecord, JobStatus, Limit, NewJob, QueueRecord
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from wfe_mcp.core.model import By
-    from wfe_mcp.jobs.completion import GaveUp
-    from wfe_mcp.store import Tx
-    from wfe_mcp.workspace.config.settings import LoadedSettings
-
+from wfe_mcp.workspace.config.settings import LoadedSettings
 
 SLOTS = {
     "timer": 1,

@@ -5,32 +5,26 @@
 A gate that needs no program, or whose files have changed, is judged at once; then no runner gets anything.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.engine.evaluation.gate_jobs import AskedCheck, asked_check, judged_by, skipped_before
 from wfe_mcp.engine.evaluation.gate_scene import JudgedGate, Scene, exact_names, file_beside, gate_scene, judged_attempt
 from wfe_mcp.engine.files.tree_binding import kept_look
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.gates.check import written_by
 from wfe_mcp.gates.expectation import Expectation
 from wfe_mcp.gates.from_runner import judge_report
 from wfe_mcp.gates.judgement import needs_credential, undecided
 from wfe_mcp.gates.place import level_of_check, not_given
+from wfe_mcp.gates.runner_protocol import Report
 from wfe_mcp.jobs.child import run_child
 from wfe_mcp.jobs.handed import CredentialMissing
+from wfe_mcp.store.records.jobs import JobRecord
 from wfe_mcp.workflow.expressions import ExpressionError, fill_shape
 from wfe_mcp.workflow.model import CommandGate
 from wfe_mcp.workspace.config.checks import FrozenCheck
 from wfe_mcp.workspace.git.repository import head
 from wfe_mcp.workspace.git.working_tree import HashedTree, SeenFiles
-
-if TYPE_CHECKING:
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.gates.runner_protocol import Report
-    from wfe_mcp.store.records.jobs import JobRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,41 +9,35 @@ Rules:
 3. Nothing is kept in this process: any server of the database takes the report of a job that another one gave out.
 """
 
-from __future__ import annotations
-
 import logging
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.access import runners as access
+from wfe_mcp.engine.access.tokens import Token
 from wfe_mcp.engine.background.daemon import gave_up_of
 from wfe_mcp.engine.background.queues import work_limits
 from wfe_mcp.engine.background.runner_gates import PreparedCheck, judged_from, prepare, without_credentials
 from wfe_mcp.engine.credentials.handing import HandedCredentials, given_to_check
 from wfe_mcp.engine.evaluation.gate_jobs import record
 from wfe_mcp.engine.evaluation.gate_scene import JudgedGate
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.run_change import queue_name
 from wfe_mcp.gates.runner_protocol import Claim, Ended, Heartbeat, Pulse, Report, Task, Waiting
 from wfe_mcp.jobs.completion import Completion
 from wfe_mcp.jobs.handed import CredentialMissing
 from wfe_mcp.jobs.heartbeat import take_over
 from wfe_mcp.jobs.job_context import Outcome
+from wfe_mcp.store import Tx
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus, labels_of
 from wfe_mcp.workspace.files.paths import path_fault
 from wfe_mcp.workspace.git.job_refs import drop_jobs, job_ref, keep_files
 from wfe_mcp.workspace.git.service import GitGrant
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from wfe_mcp.engine.access.tokens import Token
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
 
 log = logging.getLogger("wfe_mcp.engine")
 

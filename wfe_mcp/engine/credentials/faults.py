@@ -1,19 +1,14 @@
 """What is wrong with stored credentials, and what of a run waits for that."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 from wfe_mcp.core.approval_guards import lacks_credential
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
-
-    from wfe_mcp.core.paths import PhasePath
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import LoadedRun
-    from wfe_mcp.store.records.steps import StepRecord
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.runs import LoadedRun
+from wfe_mcp.store.records.steps import StepRecord
 
 
 class CredentialFault(NamedTuple):

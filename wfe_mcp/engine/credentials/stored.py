@@ -10,29 +10,24 @@ Rules:
 3. A project's credential comes before a person's of the same name.
 """
 
-from __future__ import annotations
-
 import json
 import re
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Code, Refused, nearest_hint
+from wfe_mcp.core.model import By, RunId
 from wfe_mcp.core.operation_events import CredentialGiven
 from wfe_mcp.engine.credentials.kinds import Kind, checked_parts, kind_of
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.models.secrets import KeptIn, seal, unseal
 from wfe_mcp.jobs.handed import CredentialMissing
+from wfe_mcp.store import Tx
 from wfe_mcp.workspace.config.layers import seconds
 from wfe_mcp.workspace.system.redaction import hide
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
-
-    from wfe_mcp.core.model import By, RunId
-    from wfe_mcp.store import Tx
 
 Scope = Literal["project", "person"]
 State = Literal["valid", "expires soon", "expired"]

@@ -1,17 +1,12 @@
 """The history of deployments, read from the operations of the project's runs; there is no other record."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
 
 from wfe_mcp.engine.delivery.operations import Operation, operations_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from datetime import datetime
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.store import Tx
 
 MOST_RUNS = 200
 """So many of the newest runs that deployed are read."""

@@ -10,27 +10,21 @@ Rules:
 3. Nothing is asked of a host unless a person says so: ``ssh -G`` and ``ssh-keygen -F`` read files of this machine.
 """
 
-from __future__ import annotations
-
 import os
 import shlex
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.findings import HealthFinding
 from wfe_mcp.core.texts import one_line
 from wfe_mcp.delivery.fault import DeliveryFault
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.jobs.child import run_child
 from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.jobs.handed import HandedVariables, HandOut
+from wfe_mcp.workspace.config.checks import FrozenCheck
+from wfe_mcp.workspace.config.environment_table import EnvironmentSettings
 from wfe_mcp.workspace.files.programs import outside, path_outside
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.workspace.config.checks import FrozenCheck
-    from wfe_mcp.workspace.config.environment_table import EnvironmentSettings
 
 SSH_OPTIONS = (
     "BatchMode=yes",

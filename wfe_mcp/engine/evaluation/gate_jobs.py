@@ -37,7 +37,7 @@ from wfe_mcp.engine.templates.trust import least_evidence
 from wfe_mcp.gates.command import run_check
 from wfe_mcp.gates.judgement import Judgement, failed, needs_trust, undecided
 from wfe_mcp.gates.judges import judge_of
-from wfe_mcp.gates.scene import GateScene
+from wfe_mcp.gates.scene import ClaimsFound, GateScene
 from wfe_mcp.store.records.runs import EvidenceRecord
 from wfe_mcp.workflow.expressions import ExpressionError, fill_shape
 from wfe_mcp.workflow.model import CommandGate, FilesGate, Gate, OpinionGate
@@ -49,7 +49,6 @@ from wfe_mcp.workspace.git.working_tree import HashedTree, SeenFiles, changed_pa
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from wfe_mcp.gates.scene import ClaimsFound
     from wfe_mcp.jobs.child import RunChild
     from wfe_mcp.jobs.job_context import JobContext
     from wfe_mcp.store import Tx

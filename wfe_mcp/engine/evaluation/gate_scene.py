@@ -1,10 +1,8 @@
 """What a gate reads of the database before it judges, what it names by expressions, and what its judgement is about."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import Attempt, AttemptStatus, Stage
@@ -15,13 +13,11 @@ from wfe_mcp.engine.files.tree_binding import ignored_globs, reads_files
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.gates.judgement import Judgement
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.jobs import JobRecord
 from wfe_mcp.workflow.model import CommandGate, FilesGate, Gate
 from wfe_mcp.workspace.files.mirror import evidence_folder
 from wfe_mcp.workspace.git.working_tree import SeenFiles, parts_of
-
-if TYPE_CHECKING:
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.jobs import JobRecord
 
 
 @dataclass(frozen=True, slots=True)

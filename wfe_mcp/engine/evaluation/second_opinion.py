@@ -10,11 +10,10 @@ Rules:
    that is the answer for ``FAILURE_VALID_S``; later calls ask again, but only reviewers that have not answered.
 """
 
-from __future__ import annotations
-
 import itertools
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.core.canonical import canonical_json, sha256_of
 from wfe_mcp.core.command import PROGRAMS
@@ -25,18 +24,13 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.core.texts import in_short
 from wfe_mcp.engine.evaluation.reviews import changes_of
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.run_change import RunChange, queue_name, run_as_read
 from wfe_mcp.engine.kernel.transaction import refuse_change
 from wfe_mcp.engine.models.waits import next_try
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store.records.jobs import JobRecord
-    from wfe_mcp.store.records.runs import LoadedRun
-    from wfe_mcp.workspace.config.settings_tables import Settings
-
+from wfe_mcp.store.records.jobs import JobRecord
+from wfe_mcp.store.records.runs import LoadedRun
+from wfe_mcp.workspace.config.settings_tables import Settings
 
 JOB = "opinion"
 TRIES = 3

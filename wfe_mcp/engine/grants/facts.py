@@ -12,31 +12,24 @@ Rules:
    ends its use, and in a run what was withdrawn.
 """
 
-from __future__ import annotations
-
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from wfe_mcp.core.approval_guards import gate_of
 from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, RunState, RunStatus, Stage
 from wfe_mcp.core.paths import PhasePath, declared_path
+from wfe_mcp.core.spec import GateSpec
 from wfe_mcp.engine.grants import grants
-from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
+from wfe_mcp.engine.kernel.run_change import RunChange
+from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.runs import EventRecord, LoadedRun
 from wfe_mcp.workflow.expressions import ExpressionError, Expressions
 from wfe_mcp.workspace.git.file_facts import LINK
 from wfe_mcp.workspace.git.watched import defines_checks, is_draft
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from wfe_mcp.core.spec import GateSpec
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.kernel.run_change import RunChange
-    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import EventRecord, LoadedRun
-
 
 ASKED_WITHIN_S = 60.0
 """So long a person is not called to a decision that a standing grant may take."""

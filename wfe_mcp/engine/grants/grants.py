@@ -10,11 +10,9 @@ Rules:
 3. To end a grant, a person signs it again with the time of its end. What it approved stays approved.
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from msgspec import DecodeError
 from msgspec.json import decode
@@ -23,11 +21,9 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import Assurance, By
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import UNREADABLE
-
-if TYPE_CHECKING:
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
 
 GRANT, GRANT_USED = "grant", "grant-used"
 """The beginnings of the names of the rows in the settings."""

@@ -12,11 +12,10 @@ Rules:
 6. A passkey signs where it begins. What begins and ends it is then the server's, as after a crash.
 """
 
-from __future__ import annotations
-
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.core import commands as c, events as e, undo as steps_back
 from wfe_mcp.core.dataclass import dataclass
@@ -27,24 +26,20 @@ from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.rollback import changed_places
 from wfe_mcp.core.transitions import RUN_MOVES
+from wfe_mcp.core.undo import LogEntry
 from wfe_mcp.engine.evaluation.reactions import enqueue_gates
 from wfe_mcp.engine.files.checkpoints import TAKEN, keep_again, limits_of, name_of, ref_of
 from wfe_mcp.engine.history import rollback_recovery as recovery
 from wfe_mcp.engine.history.as_of import event_named, is_event_name
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
+from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.kernel.transaction import change_run, refuse_change
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.workspace.files.paths import readable
+from wfe_mcp.workspace.git.restore import RestoreResult, RestoreValues
+from wfe_mcp.workspace.git.snapshot import Snapshot
 from wfe_mcp.workspace.system.process import holder_id
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from wfe_mcp.core.undo import LogEntry
-    from wfe_mcp.engine.kernel.run_change import RunChange
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import LoadedRun
-    from wfe_mcp.workspace.git.restore import RestoreResult, RestoreValues
-    from wfe_mcp.workspace.git.snapshot import Snapshot
 
 _NOT_BEGUN = {AttemptStatus.PENDING, AttemptStatus.READY}
 _WHERE = "wfe-mcp checkpoints {run} lists where the run can go back to."

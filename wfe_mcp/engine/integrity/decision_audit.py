@@ -19,36 +19,33 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.core import events as e
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunId, RunState, Signature, Stage
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.spec import GateSpec
 from wfe_mcp.engine.approvals.approvers import PinnedChain, approvers_here, trust_key, trusted_chain
 from wfe_mcp.engine.approvals.pin import BEGAN, PIN
 from wfe_mcp.engine.approvals.pin_reset import RESET, RESETS, RetiredKey
 from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
 from wfe_mcp.engine.grants.grants import GRANT
 from wfe_mcp.engine.integrity import approval_audit
+from wfe_mcp.engine.integrity.decision_keys import DecisionKeys
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.item_audit import item_changes
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.store import Tx
 from wfe_mcp.store.integrity.chained_log import SIGNED
 from wfe_mcp.store.items import chain_of
 from wfe_mcp.store.records.opinions import MANUAL_MODEL, OpinionRecord
 from wfe_mcp.store.records.runs import UNREADABLE, SettingEvent
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-
-    from wfe_mcp.core.paths import PhasePath
-    from wfe_mcp.core.spec import GateSpec
-    from wfe_mcp.engine.integrity.decision_keys import DecisionKeys
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
 
 _PERSONS_SETTINGS = {"TrustGiven", "PinChanged", RESET}
 _PERSONS_SECRETS = {PIN, BEGAN, RESETS, GRANT, "strict", "policy", "policy-evidence", "trusted"}

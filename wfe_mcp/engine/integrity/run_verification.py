@@ -1,36 +1,30 @@
 """Verification of single runs: log, state, decisions, evidence, gates and files, compared with what lies outside them."""
 
-from __future__ import annotations
-
 import json
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import field
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunId
 from wfe_mcp.engine.files.drift import changed_files
 from wfe_mcp.engine.integrity.decision_audit import SignedDecisions, audit_run, audit_settings
 from wfe_mcp.engine.integrity.decision_keys import DecisionKeys, decision_keys
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.evidence_audit import audit_evidence, evidence_seals
 from wfe_mcp.engine.integrity.gate_audit import says_gates, unlike_answers, weaker_gates
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.transaction import IMPORTED, imported_name
+from wfe_mcp.store import Tx
+from wfe_mcp.store.integrity.record_seals import AnchoredEvent
 from wfe_mcp.store.records.runs import RULES_BEGAN, UNCAUSED, UNREADABLE, EvidenceRecord, Problem, SettingEvent
 from wfe_mcp.workspace.files.mirror import content_digest
 from wfe_mcp.workspace.files.project_files import read_if_there
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from datetime import datetime
-
-    from wfe_mcp.core.model import RunId
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.integrity.record_seals import AnchoredEvent
-    from wfe_mcp.workspace.system.anchors import Head, SignedCommit
+from wfe_mcp.workspace.system.anchors import Head, SignedCommit
 
 _MOST_LOG_BYTES = 50_000_000
 

@@ -1,22 +1,17 @@
 """The public events that a change of a run or of a work item causes (``core/public_events.py`` has their fields)."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from wfe_mcp.core import events as e, public_events
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.attempt_states import FailKind
+from wfe_mcp.core.event import Event
+from wfe_mcp.core.items import Item
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.states import reached_state
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from wfe_mcp.core.event import Event
-    from wfe_mcp.core.items import Item
-    from wfe_mcp.engine.kernel.run_change import RunChange
+from wfe_mcp.engine.kernel.run_change import RunChange
 
 
 class Message(NamedTuple):

@@ -12,30 +12,24 @@ Rules:
 5. Who changes what ``tasks_of`` finds empties the sums in a migration.
 """
 
-from __future__ import annotations
-
 import math
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import field
 from datetime import date, datetime
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.statistics.phase_timing import tasks_of
 from wfe_mcp.engine.statistics.usage_sums import count_calls
+from wfe_mcp.store import Tx
 from wfe_mcp.store.enums import ALL_DAYS
 from wfe_mcp.store.runs.phase_sums import COUNTS, NO_PHASE, DueRun, PhaseSumRow
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from wfe_mcp.core.model import RunId
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.runs.timeline import Timeline
+from wfe_mcp.store.runs.timeline import Timeline
 
 _PASSED = {"completed"}
 _FINISHED = {"completed", "forced", "failed"}

@@ -12,22 +12,17 @@ Rules:
 4. A task that is open counts up to ``now``; it has passed or failed only when an attempt has ended.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.events import FORMER_NAMES
 from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.core.paths import PhasePath, declared_path
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
-
-    from wfe_mcp.core.spec import PhaseSpec, RunSpec
-    from wfe_mcp.store.runs.timeline import TimedEvent
+from wfe_mcp.core.spec import PhaseSpec, RunSpec
+from wfe_mcp.store.runs.timeline import TimedEvent
 
 For = Literal["working", "human", "reviewer", "checks", "job", "agent", "paused"]
 WAITS: tuple[For, ...] = ("human", "reviewer", "checks", "job", "agent", "paused")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
-from wfe_mcp.store.records.templates import TemplateMark
+from wfe_mcp.store.records.templates import TemplateMark, TemplateRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.templates import TemplateRecord
     from wfe_mcp.workflow.catalogue import CatalogueEntry, Definition, PackageTemplate
     from wfe_mcp.workflow.flows import Whole
     from wfe_mcp.workflow.lint import LintReport, ProjectNames

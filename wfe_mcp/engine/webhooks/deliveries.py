@@ -1,25 +1,20 @@
 """The deliveries of webhooks: a list of them, one sent again, all that failed sent again, and a test."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
 
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.units import plural
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.run_change import queue_name
 from wfe_mcp.engine.outbox.messages import Message
 from wfe_mcp.engine.outbox.outbox import TRIES, WEBHOOK, enqueue_message
 from wfe_mcp.engine.webhooks.sending import body_of, message_id
 from wfe_mcp.engine.webhooks.signing import valid_credentials
+from wfe_mcp.store import Tx
 from wfe_mcp.store.records.jobs import BEHIND, JobRecord, JobStatus
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
-    from wfe_mcp.workspace.config.event_tables import WebhookSettings
+from wfe_mcp.workspace.config.event_tables import WebhookSettings
 
 MOST = 10_000
 TEST = "webhook.test"

@@ -10,32 +10,27 @@ Rules:
 3. The id stays the same in every try and when a person sends it again, so that a receiver knows what it had already.
 """
 
-from __future__ import annotations
-
 import hashlib
+from collections.abc import Mapping
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.webhooks.signing import signature
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, Outcome, RetryLater
+from wfe_mcp.store import Tx
 from wfe_mcp.store.jobs.lines import number_in_line
+from wfe_mcp.store.records.jobs import JobRecord
 from wfe_mcp.tools.fault import StepStopped, ToolFault
 from wfe_mcp.tools.http import Request, exchange
+from wfe_mcp.workspace.config.event_tables import WebhookSettings
 from wfe_mcp.workspace.config.origins import origin_of
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.jobs import JobRecord
-    from wfe_mcp.workspace.config.event_tables import WebhookSettings
 
 DAY_S = 86_400.0
 KEEP_TRYING_S = 3 * DAY_S
