@@ -20,6 +20,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.workspace.files.project_files import create_empty
 from wfe_mcp.workspace.system import anchors
 
@@ -265,8 +266,6 @@ class Anchoring:
 
     def _record(self, change: str) -> None:
         """Record in the log of settings that anchors began here (once), or that their file was lost."""
-        from wfe_mcp.engine.kernel.engine import SYSTEM
-
         engine, name = self._engine, anchors_here(self._engine)
         with engine.store.tx() as tx:
             if change == anchors.LOST or tx.settings_log.first_noted(change, name) is None:

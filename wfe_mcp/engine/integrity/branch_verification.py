@@ -131,7 +131,9 @@ def verify_branch(root: Path, branch: str, since: str = "") -> VerifiedBranch:
         walk = _Walk(VerifiedBranch(branch), attested or {})
         walk.through(line, start)
         if first is not None:
-            walk.found.notes.append(_merged_note(first))
+            # No one decided on where the approvers of a merge come from.
+            note = "named them first, in what was merged there; nothing that was decided since is on that line."
+            walk.found.notes.append(f"{first.place} {note}")
     if first is not None and not start:
         walk.found.findings[:0] = _named_elsewhere(first, [*lines.named_elsewhere(longer)])
     if attested is None:
@@ -234,11 +236,8 @@ class _Walk:
 
     def _account(self, commit: BranchCommit, *, is_judged: bool) -> bool:
         """Use a decision for ``commit``; where there is none and it is judged, say why."""
-        decisions = [
-            decision
-            for decision in self._decisions.values()
-            if decision.tree == commit.tree and decision.kind == "approve"
-        ]
+        wanted = (commit.tree, "approve")
+        decisions = [decision for decision in self._decisions.values() if (decision.tree, decision.kind) == wanted]
         signed = [(decision, key) for decision in decisions if isinstance(key := self._signer(decision), ApproverKey)]
         free = [
             (decision, key) for decision, key in signed if decision.id not in self._used and decision.at >= self._floor
@@ -339,11 +338,6 @@ def _names_approvers(raw: bytes) -> bool:
         return bool(chain_of(raw).changes)
     except Refused:
         return False
-
-
-def _merged_note(first: BranchCommit) -> str:
-    """Where the approvers of a merge come from, which no one decided on."""
-    return f"{first.place} named them first, in what was merged there; nothing that was decided since is on that line."
 
 
 def _named_elsewhere(first: BranchCommit, commits: Sequence[str]) -> Iterator[Discrepancy]:

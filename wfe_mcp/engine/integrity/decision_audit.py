@@ -133,9 +133,8 @@ def _run_rows(tx: Tx, run: RunId, before: tuple[int, str] | None) -> Iterator[_L
     events: Iterator[Any] = iter(()) if before is None else tx.events.core_events(run)
     for row in rows:
         needs, event = False, None
-        assurance = (
-            Assurance.AGENT if row.seq in granted else row.assurance
-        )  # it is judged by ``approval_audit.unproven_by_grant``
+        # What a grant gave is judged by ``approval_audit.unproven_by_grant``.
+        assurance = Assurance.AGENT if row.seq in granted else row.assurance
         if before is not None:
             try:
                 event = next(events)

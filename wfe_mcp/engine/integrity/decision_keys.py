@@ -59,7 +59,8 @@ def decision_keys(engine: Engine, tx: Tx, anchored: Iterable[str] = (), approver
     """Those of now. ``anchored`` and ``approver``: as in ``audit_settings``."""
     began, chain, retired = _began(tx), _chain(engine), tuple(retired_keys(tx))
     # The settings are those of the whole database, whatever keys this project pins.
-    here = _of_database(tx)
+    key = pinned_key(tx)
+    here = {} if key is None else {key.key: key.public_key}
     of_runs = (person_keys(trusted_chain(tx, engine.project_id, chain)) if chain is not None else {}) or here
     findings = [*_keys_differ(engine, tx, began, anchored, {key.key for key in retired})]
     if approver:
@@ -83,11 +84,6 @@ def _chain(engine: Engine) -> PinnedChain | None:
         return approvers_here(engine.root)
     except Refused:
         return None
-
-
-def _of_database(tx: Tx) -> dict[str, str]:
-    here = pinned_key(tx)
-    return {} if here is None else {here.key: here.public_key}
 
 
 def _only(pinned: dict[str, str], approver: str) -> dict[str, str]:

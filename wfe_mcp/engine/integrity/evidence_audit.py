@@ -166,12 +166,8 @@ def _report_fault(evidence: EvidenceRecord, keys: dict[str, set[str]]) -> str:
     if not is_signed(signed_bytes(stated), str(kept.get("signature")), key):
         return f"the signature of runner {name!r} does not hold for its report"
     data = evidence.data
-    about = (stated.get("run"), stated.get("phase"), stated.get("attempt")) == (
-        evidence.run_id,
-        evidence.phase,
-        evidence.attempt,
-    )
-    if not about:
+    ours = (evidence.run_id, evidence.phase, evidence.attempt)
+    if (stated.get("run"), stated.get("phase"), stated.get("attempt")) != ours:
         return "its report is about another run, phase or attempt"
     if "exit_code" not in data:
         return ""  # the check did not start

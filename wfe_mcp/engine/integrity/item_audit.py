@@ -66,12 +66,8 @@ def item_changes(tx: Tx, project_id: str) -> Iterator[tuple[ItemEventRecord, str
 
 def _needs_person(before: Item | None, after: Item) -> bool:
     if before is None:
-        first = {
-            ItemStatus.IDEA,
-            ItemStatus.PLANNED,
-            ItemStatus.PROPOSED,
-            ItemStatus.PENDING,
-        }  # an import adds what an agent may then move
+        # An import adds what an agent may then move.
+        first = {ItemStatus.IDEA, ItemStatus.PLANNED, ItemStatus.PROPOSED, ItemStatus.PENDING}
         return after.status not in first and MOVES[ItemStatus.PLANNED].get(after.status) != "agent"
     if before.status is after.status:
         return False

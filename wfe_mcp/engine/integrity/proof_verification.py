@@ -117,12 +117,8 @@ def verify_approvals(root: Path, run: str = "", require: Sequence[str] = (), bas
         )
     counted, waiting = _by_enough_people(valid_proofs)
     newest = _newest(counted)
-    discrepancies += [
-        discrepancy
-        for path, proven in newest.items()
-        if proven in ours
-        for discrepancy in _unlike_file(root, path, proven)
-    ]
+    for path, proven in newest.items():
+        discrepancies += _unlike_file(root, path, proven) if proven in ours else ()
     code = parts_of(code_tree(root))[0]  # a checkout elsewhere has no ignored files
     is_approved = code and any(parts_of(proof.tree)[0] == code for proof in counted)
     for path in require:

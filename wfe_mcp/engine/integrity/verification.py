@@ -138,14 +138,9 @@ def verify(
         findings += run_verification.discrepancies("", tx.verification.schema_problems())
         findings += decisions.findings
         findings += _deleted_runs(ours, set(runs), run, facts.pruned)
+        unknown = "the log of settings does not know that it was pruned"
         findings += [
-            Discrepancy(
-                "run_deleted",
-                "run",
-                "the log of settings does not know that it was pruned",
-                run_gone.run_id,
-                run_gone.events,
-            )
+            Discrepancy("run_deleted", "run", unknown, run_gone.run_id, run_gone.events)
             for run_gone in tx.retention.pruned_runs(project)
             if facts.pruned.get(run_gone.run_id) != (run_gone.events, run_gone.last_hash)
         ]
@@ -257,8 +252,8 @@ def _missing(
     if outside.unreadable:
         yield Discrepancy("anchors_unreadable", AUDIT_REF, outside.unreadable)
     elif is_git and outside.commits is None and (len(in_git) > accepted or (begun and not restores)):
-        message = f"the ref with the anchors is gone ({_BRING_BACK})"
-        yield Discrepancy("anchors_deleted", AUDIT_REF, message, since=_last(in_git) or begun)
+        message, since = f"the ref with the anchors is gone ({_BRING_BACK})", in_git[-1].at if in_git else begun
+        yield Discrepancy("anchors_deleted", AUDIT_REF, message, since=since)
     elif outside.commits is not None:
         there = {commit.commit for commit in outside.commits}
         lost = [anchor for anchor in in_git if anchor.commit not in there]
@@ -277,14 +272,8 @@ def _unlike_sums(engine: Engine) -> list[Discrepancy]:
 
     rows = [("phase_sum", difference, "the logs of its runs") for difference in differences(engine)]
     rows += [("usage_sum", difference, "its calls to models") for difference in usage_differences(engine)]
-    return [
-        Discrepancy(
-            "sums_differ",
-            table,
-            f"the sums of {sums} are not those of {source} (to sum them again: wfe-mcp doctor --fix)",
-        )
-        for table, sums, source in rows
-    ]
+    message = "the sums of {} are not those of {} (to sum them again: wfe-mcp doctor --fix)"
+    return [Discrepancy("sums_differ", table, message.format(sums, source)) for table, sums, source in rows]
 
 
 def _meant(tx: Tx, project: str, run: str, ours: Iterable[Anchor]) -> list[RunId]:
@@ -344,7 +333,3 @@ def _all_runs(engine: Engine) -> list[RunId]:
 
 def _chain(head: tuple[int, str], at: datetime) -> AnchoredEvent:
     return AnchoredEvent(*head, at)
-
-
-def _last(anchors: list[Anchor]) -> datetime | None:
-    return anchors[-1].at if anchors else None

@@ -25,6 +25,7 @@ from wfe_mcp.engine.kernel.template_cache import CompiledTemplate, compile_templ
 from wfe_mcp.engine.transfer.exporting import is_whole, named_documents, printed_sha256
 from wfe_mcp.engine.transfer.form import PARTS, BundleLines, refuse
 from wfe_mcp.engine.transfer.rows import PLACE, validate_row
+from wfe_mcp.store.integrity.record_seals import GENESIS, Link, link_hash
 from wfe_mcp.workspace.files.mirror import log_place
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -100,20 +101,14 @@ class _Check:
                 refuse(at, "stands there twice", "once", actual)
             documents[actual] = row["content"]
         for name in ("definition", "spec", "inputs", "frozen"):
-            if self._head[f"{name}_sha256"] not in documents:
-                refuse(
-                    f"/run/{name}_sha256",
-                    "names no document of the bundle",
-                    "one of /documents",
-                    self._head[f"{name}_sha256"],
-                )
-            if not isinstance(documents[self._head[f"{name}_sha256"]], dict):
-                refuse(f"/run/{name}_sha256", "names a document that is no object", "an object", "another value")
+            at, sha256 = f"/run/{name}_sha256", self._head[f"{name}_sha256"]
+            if sha256 not in documents:
+                refuse(at, "names no document of the bundle", "one of /documents", sha256)
+            if not isinstance(documents[sha256], dict):
+                refuse(at, "names a document that is no object", "an object", "another value")
         return documents
 
     def _chain(self) -> Iterator[_LoggedEvent]:
-        from wfe_mcp.store.integrity.record_seals import GENESIS, Link, link_hash
-
         before = GENESIS
         count = 0
         for index, row in enumerate(self._found.rows("events")):
@@ -137,22 +132,14 @@ class _Check:
 
         state = RunState()
         for index, (type_, payload) in enumerate(events):
+            at = pointer("events", index)
             if (index == 0) != (type_ in _FIRST):
-                refuse(
-                    pointer("events", index, "type"),
-                    "is out of place",
-                    "RunStarted or RunForked first, and once",
-                    type_,
-                )
+                refuse(f"{at}/type", "is out of place", "RunStarted or RunForked first, and once", type_)
             try:
                 state = evolve(state, codec.event_of(type_, canonical_json(payload)))
             except Exception as error:  # an event that nothing of ours wrote can fail in any way
-                refuse(
-                    pointer("events", index),
-                    "is no event that can follow here",
-                    "an event of this version",
-                    f"{type_}: {error!r}"[:300],
-                )
+                got = f"{type_}: {error!r}"[:300]
+                refuse(at, "is no event that can follow here", "an event of this version", got)
         if not events:
             refuse("/events", "is empty", "RunStarted first", "nothing")
         for name in ("status", "iteration", "auto", "tainted"):
@@ -167,13 +154,9 @@ class _Check:
         except (KeyError, TypeError, AttributeError) as error:
             refuse("/documents", "holds frozen settings of no known form", "context bundles with a sha256", repr(error))
         if list(documents) != list(named):
-            lost = [sha256 for sha256 in named if sha256 not in documents]
-            refuse(
-                "/documents",
-                "holds other documents than the run names",
-                lost[0] if lost else plural(len(named), "document"),
-                plural(len(documents), "document"),
-            )
+            wanted = next((sha256 for sha256 in named if sha256 not in documents), plural(len(named), "document"))
+            got = plural(len(documents), "document")
+            refuse("/documents", "holds other documents than the run names", wanted, got)
 
     def _spec(self, documents: dict[str, Any], state: RunState) -> None:
         """The specification in the log is the kept one, and the one that the definition gives."""
@@ -184,23 +167,13 @@ class _Check:
             refuse("/run/spec_sha256", "names another specification than the first event", "the same", "another")
         definition = documents[head["definition_sha256"]]
         plan = _plan(definition)
-        for name, declared in (("name", head["template"]), ("version", head["template_version"])):
-            if definition.get(name) != declared:
-                refuse(
-                    f"/run/template{'' if name == 'name' else '_version'}",
-                    "is not what the definition says",
-                    definition.get(name),
-                    declared,
-                )
+        for at, name in (("template", "name"), ("template_version", "version")):
+            if definition.get(name) != head[at]:
+                refuse(f"/run/{at}", "is not what the definition says", definition.get(name), head[at])
         wanted = [_outline(phase) for phase in plan.spec.phases]
-        outlines = [_outline(phase) for phase in state.spec.phases]
-        if wanted != outlines:
-            refuse(
-                "/events/0/payload/spec",
-                "is not the specification of the definition",
-                f"{plural(len(wanted), 'phase')} as defined",
-                "others",
-            )
+        if wanted != [_outline(phase) for phase in state.spec.phases]:
+            phases = f"{plural(len(wanted), 'phase')} as defined"
+            refuse("/events/0/payload/spec", "is not the specification of the definition", phases, "others")
 
     def _revisions_are_right(self, state: RunState) -> None:
         """Every revision has its sha256 and its number."""
@@ -218,13 +191,8 @@ class _Check:
                 refuse(f"{at}/revision", f"is out of order in {row['phase']!r}", f"more than {before}", row["revision"])
             numbers[row["phase"]] = row["revision"]
             self._revisions[row["phase"], row["revision"]] = (row["sha256"], at)
-        if self._head["artifact_count"] != len(self._revisions):
-            refuse(
-                "/run/artifact_count",
-                "is not the number of /revisions",
-                len(self._revisions),
-                self._head["artifact_count"],
-            )
+        if (count := self._head["artifact_count"]) != len(self._revisions):
+            refuse("/run/artifact_count", "is not the number of /revisions", len(self._revisions), count)
 
     def _rest(self, state: RunState) -> None:
         """What the other sections refer to is there."""
@@ -307,13 +275,9 @@ def _plan(definition: dict[str, Any]) -> CompiledTemplate:
     try:
         return compile_template(definition)
     except Refused as no:
-        first = no.details[0] if no.details else None
-        refuse(
-            "/run/definition_sha256",
-            "names a definition that this version cannot read",
-            "a wfe/1 template",
-            f"{first.path}: {first.message}" if first else no.message,
-        )
+        why = f"{no.details[0].path}: {no.details[0].message}" if no.details else no.message
+        at, what = "/run/definition_sha256", "names a definition that this version cannot read"
+        refuse(at, what, "a wfe/1 template", why)
 
 
 def _outline(phase: Any) -> tuple[Any, ...]:

@@ -33,6 +33,7 @@ from wfe_mcp.engine.transfer.rows import parse_row
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.bundles import SECTIONS
 from wfe_mcp.store.records.runs import RunRecord
+from wfe_mcp.store.repository import record_from
 
 KIND = "bundle"
 _NO_FORMAT = re.compile(rb"(\xef\xbb\xbf)?\s*[\[{](?!\s*\"format\")")
@@ -170,27 +171,14 @@ def _keep(
                 f"Run {checked_run.run} came in meanwhile.",
                 "Import it again: it says whether it is the same.",
             )
-        _write(engine, tx, by, checked_run, {name: rows(name) for name in SECTIONS}, origin)
+        here = {"project_id": engine.project_id, "worktree": str(engine.root), "archived_at": None}
+        record = record_from(RunRecord, checked_run.head | here | {"origin_sha256": sha256_of(origin)})
+        tx.bundles.import_run(record, checked_run.state, {name: rows(name) for name in SECTIONS}, origin)
+        tx.settings_log.note(IMPORTED, imported_name(record.id, sha256_of(origin)), by, engine.clock())
+        tx.after_commit(partial(engine.has_changed, (record.id,)))
         _refuse_unlike(tx, checked_run)
         if dry_run:
             raise _OnlyTried
-
-
-def _write(
-    engine: Engine,
-    tx: Tx,
-    by: By,
-    checked_run: CheckedRun,
-    rows: dict[str, Iterator[dict[str, Any]]],
-    origin: dict[str, Any],
-) -> None:
-    from wfe_mcp.store.repository import record_from
-
-    here = {"project_id": engine.project_id, "worktree": str(engine.root), "archived_at": None}
-    record = record_from(RunRecord, checked_run.head | here | {"origin_sha256": sha256_of(origin)})
-    tx.bundles.import_run(record, checked_run.state, rows, origin)
-    tx.settings_log.note(IMPORTED, imported_name(record.id, sha256_of(origin)), by, engine.clock())
-    tx.after_commit(partial(engine.has_changed, (record.id,)))
 
 
 def _refuse_unlike(tx: Tx, checked_run: CheckedRun) -> None:

@@ -34,12 +34,7 @@ _SHA256 = r"^([0-9a-f]{64})?$"
 
 class _Row(BaseModel):
     model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        frozen=True,
-        allow_inf_nan=False,
-        val_json_bytes="base64",
-        ser_json_bytes="base64",
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, val_json_bytes="base64", ser_json_bytes="base64"
     )
 
 
