@@ -245,8 +245,8 @@ def test_the_first_answer_needs_neither_the_sdk_nor_what_changes_runs_and_sql_on
         begin_run(house)
     script = (
         "import json, os, sys\nfrom pathlib import Path\nimport wfe_mcp.server.entry\n"
-        "from wfe_mcp.server import early_calls, fast_start, log, served_project, wire\n"
-        "log.log_to_stderr()\n"
+        "from wfe_mcp.server import early_calls, fast_start, served_project, wire\n"
+        "early_calls.log_to_stderr()\n"
         "front = fast_start.FastStart(wire.Wire.take(), json.loads(Path(fast_start.CACHE).read_bytes()))\nfront.read()\n"
         "place = served_project.ServedProject(None, dict(os.environ), Path.cwd())\n"
         "calls = early_calls.EarlyCalls(front, place)\ncalls.answer_waiting()\nfront.wire.flush()\n"

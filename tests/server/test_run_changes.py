@@ -20,7 +20,7 @@ from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.server import run_changes
 from wfe_mcp.server.project_session import ProjectSession
-from wfe_mcp.server.prompts import SVG
+from wfe_mcp.server.resources import SVG
 from wfe_mcp.server.run_changes import RunChanges
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.testing.stdio_client import HANDSHAKE, MODERN, Era, StdioClient

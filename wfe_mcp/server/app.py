@@ -6,39 +6,43 @@ Rules:
 1. Every failure of a call becomes an envelope: a refusal unchanged, a crash as ``internal`` with its traceback in the
    log (``result``). Only protocol errors stay JSON-RPC errors.
 2. The list of tools never changes within a process; the front's cache relies on it.
+3. Unknown names and wrong types of arguments are refused, all at once, each with a JSON pointer and what was expected. Text that
+   cannot be stored (NUL, a lone surrogate) or is too long is refused.
+4. ``null`` for an optional argument is the same as omitting it.
+5. Nothing is converted: text that looks like JSON or like a number stays text.
 """
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import anyio
 import mcp.server.mcpserver.server as sdk_server
 import mcp_types
+from anyio.abc import TaskGroup
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import NotificationOptions
 from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.tools import Tool
 from mcp.server.session import ServerSession
 from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp.shared.exceptions import MCPError
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from wfe_mcp import __version__
-from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.core.errors import Detail, Refused, near_miss, nearest_hint, pointer
 from wfe_mcp.core.observing import observe
-from wfe_mcp.server.arguments import check_arguments, unknown_tool
+from wfe_mcp.core.texts import refuse_unkept
 from wfe_mcp.server.project_session import AskRoots, ProjectSession, no_roots
-from wfe_mcp.server.prompts import ICONS, add_prompts
-from wfe_mcp.server.resources import add_completions, add_resources, open_runs
+from wfe_mcp.server.resources import ICONS, add_completions, add_prompts, add_resources, open_runs
 from wfe_mcp.server.result import refusal, refused_by, tool_result
 from wfe_mcp.server.run_changes import RunChanges
 from wfe_mcp.server.tool_request import Ctx, ToolRequest, by_client, is_modern, roots_of
 from wfe_mcp.server.tools import tools
 from wfe_mcp.views.moves.envelope import Envelope
-
-if TYPE_CHECKING:
-    from anyio.abc import TaskGroup
 
 INSTRUCTIONS = (
     "wfe is the referee of this project's workflows. Call status first: it lists open runs and, in next, the call to "
@@ -221,3 +225,98 @@ class WfeServer(MCPServer[None]):
         if isinstance(brought, mcp_types.ListRootsResult):
             return [str(root.uri) for root in brought.roots]
         return await roots_of(context.session)
+
+
+_SHOWN_CHARS = 80
+
+
+def check_arguments(tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The validated arguments for the body of ``tool``. Refuses ``bad_argument``."""
+    known: dict[str, Any] = tool.parameters.get("properties", {})
+    required: list[str] = tool.parameters.get("required", [])
+    optional = known.keys() - set(required)
+    values = {name: value for name, value in arguments.items() if value is not None or name not in optional}
+    details = [_unknown_argument(name, known) for name in values if name not in known]
+    accepted: dict[str, Any] = {}
+    try:
+        model = tool.fn_metadata.arg_model.model_validate(
+            {name: value for name, value in values.items() if name in known}, strict=True
+        )
+        accepted = model.model_dump_one_level()
+    except ValidationError as exc:
+        details += [_wrong_argument(error, known) for error in exc.errors(include_url=False)]
+    if details:
+        raise Refused(
+            "bad_argument",
+            _refusal_message(tool.name, details),
+            _COMMANDS.get((tool.name, details[0].got), "Call it again with the arguments named in details."),
+            tuple(details),
+        )
+    refuse_unkept(accepted)
+    return accepted
+
+
+def unknown_tool(name: str, tools: list[str]) -> Refused:
+    """The refusal for an unknown tool."""
+    hint = nearest_hint(name, tools, f"Tools: {', '.join(tools)}.")
+    detail = Detail("", "no such tool", expected=tools, got=name[:_SHOWN_CHARS])
+    return Refused("bad_argument", f"There is no tool {name[:_SHOWN_CHARS]!r}.", hint, (detail,))
+
+
+def _refusal_message(tool: str, details: list[Detail]) -> str:
+    first = details[0]
+    more = f" ({len(details) - 1} more in details)" if len(details) > 1 else ""
+    text = f"{tool} cannot take these arguments: {first.path or 'the whole'} {first.message}{more}"
+    return text if text.endswith("?") else f"{text}."
+
+
+def _unknown_argument(name: str, known: Mapping[str, Any]) -> Detail:
+    message = f"is not an argument of this tool{near_miss(name, known)}"
+    return Detail(pointer(name[:_SHOWN_CHARS]), message, expected=sorted(known))
+
+
+def _wrong_argument(error: ErrorDetails, known: Mapping[str, Any]) -> Detail:
+    name = str(error["loc"][0]) if error["loc"] else ""
+    expected = {key: value for key, value in known.get(name, {}).items() if key != "description"}
+    got = None if error["type"] == "missing" else _small(error["input"])
+    text = _MESSAGES.get(error["type"])
+    message = error["msg"].lower() if text is None else text.format(**error.get("ctx", {}))
+    return Detail(pointer(*error["loc"]), message, expected or None, got)
+
+
+_COMMANDS: Mapping[tuple[str, object], str] = {
+    ("work", action): f"That is a command of the terminal: wfe-mcp work {action} {words}".rstrip()
+    for action, words in (
+        ("import", "FILE"),
+        ("export", "FOLDER"),
+        ("attach", "ITEM FILE"),
+        ("promote", "ITEM"),
+        ("report", ""),
+    )
+}
+"""What is no action of a tool and has a command, by the tool and the action."""
+
+_MESSAGES = {
+    "missing": "is missing",
+    "string_type": "must be text",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "bool_type": "must be true or false",
+    "dict_type": "must be an object",
+    "literal_error": "must be {expected}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "string_too_short": "must not be empty",
+}
+"""Kinds of errors in plain words; the names in braces are of the error's context."""
+
+
+def _small(value: object) -> object:
+    """The found value, short enough to quote."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str):
+        return value if len(value) <= _SHOWN_CHARS else value[:_SHOWN_CHARS] + "…"
+    return "an object" if isinstance(value, dict) else "a list"

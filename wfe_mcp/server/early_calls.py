@@ -14,9 +14,12 @@ Rules:
 from __future__ import annotations
 
 import logging
+import sys
 from importlib import import_module
 from operator import attrgetter
 from typing import TYPE_CHECKING
+
+from wfe_mcp.workspace.system.redaction import HidingFormatter
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
@@ -113,3 +116,10 @@ def _fits(arguments: Frame, schema: Frame) -> bool:
     return arguments.keys() >= set(schema.get("required", ())) and all(
         type(value) is known.get(name) for name, value in arguments.items()
     )
+
+
+def log_to_stderr() -> None:
+    """Configure the log of this process."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(HidingFormatter("wfe-mcp: %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])

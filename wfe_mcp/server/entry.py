@@ -64,8 +64,7 @@ def _load(front: FastStart, project: str) -> tuple[ServedProject, EarlyCalls]:
     patience_s = sys.getswitchinterval()
     sys.setswitchinterval(0.0005)
     gc.disable()  # the imports create hundreds of thousands of permanent objects: garbage collection among them costs 15 %
-    from wfe_mcp.server.early_calls import EarlyCalls
-    from wfe_mcp.server.log import log_to_stderr
+    from wfe_mcp.server.early_calls import EarlyCalls, log_to_stderr
     from wfe_mcp.server.served_project import ServedProject
     from wfe_mcp.workspace.system.location import working_directory
 
