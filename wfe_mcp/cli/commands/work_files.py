@@ -153,7 +153,7 @@ def export(invocation: Invocation, target: Target, force: Force = False) -> None
 
 
 def _export_plan(invocation: Invocation, target: Path) -> None:
-    from wfe_mcp.views.work.plans import exported_plan
+    from wfe_mcp.views.work.reports import exported_plan
 
     plan = exported_plan(invocation.engine, as_markdown=target.suffix.lower() == ".md")
     write_new(target, plan.text)

@@ -31,7 +31,6 @@ from wfe_mcp.store.records.attachments import AttachmentHead
 from wfe_mcp.store.records.opinions import OpinionRecord
 from wfe_mcp.store.records.runs import EvidenceRecord, LoadedRun, RevisionRecord
 from wfe_mcp.views.approvals.changes import changes_of, delivery_of
-from wfe_mcp.views.approvals.claimed import claimed_in
 from wfe_mcp.views.approvals.deployments import deployments_shown, unusual_deployments
 from wfe_mcp.views.approvals.evidence import besides_allowed_skips, gate_lines, opinions_shown
 from wfe_mcp.views.approvals.model import (
@@ -44,7 +43,7 @@ from wfe_mcp.views.approvals.model import (
     Target,
     shown_sha256,
 )
-from wfe_mcp.views.approvals.not_done import not_done
+from wfe_mcp.views.approvals.not_done import claimed_in, not_done
 from wfe_mcp.views.approvals.unseen import unseen_in
 from wfe_mcp.views.approvals.unusual import unusual_things, worst_first
 from wfe_mcp.views.artifacts.artifacts import content_of

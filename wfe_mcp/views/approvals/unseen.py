@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from wfe_mcp.core.texts import as_given, one_line, unseen, unseen_words
+from wfe_mcp.views.approvals.model import ApprovalView
 from wfe_mcp.views.runs.requests import Unusual
 from wfe_mcp.workspace.git.file_diffs import FileDiff
-
-if TYPE_CHECKING:
-    from wfe_mcp.views.approvals.model import ApprovalView
 
 _PARTS = {
     "inputs": "the inputs",
