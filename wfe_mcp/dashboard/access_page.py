@@ -13,29 +13,24 @@ Rules of tokens: ``engine/access/own_tokens.py``; of codes: ``engine/access/devi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
 
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.answers import not_ours
 from wfe_mcp.dashboard.fields import field, hidden, select_field, submit, text_field
 from wfe_mcp.dashboard.html import Html, document, named_row, table, tag
+from wfe_mcp.dashboard.sessions import Sessions
 from wfe_mcp.engine.access import device, own_tokens
+from wfe_mcp.engine.access.people import Login, People
+from wfe_mcp.engine.access.tokens import Token
 from wfe_mcp.engine.maintenance.projects import known_projects
 from wfe_mcp.engine.notifications.people import MOST_CHARS, has_address, set_address
 from wfe_mcp.engine.people import absence
 from wfe_mcp.views.approvals.words import second
 from wfe_mcp.workspace.config.server_table import ROLES, Role
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from starlette.requests import Request
-
-    from wfe_mcp.dashboard.sessions import Sessions
-    from wfe_mcp.engine.access.people import Login, People
-    from wfe_mcp.engine.access.tokens import Token
 
 _COLUMNS = ("Token", "May", "Project", "Until", "Last used", "Made by", "")
 _DAYS = ("90", "30", "7", "1", "365")

@@ -11,6 +11,7 @@
     /opinion/<run>/<reviewer>  a question to a person who reviews, and a form that answers it (``opinions.py``)
     /trust/<project>           what needs trust, and a form that trusts it (``trust.py``)
     /approvers/<project>       the pinned passkeys of a project (``approvers_routes.py``)
+    /security                  SECURITY.md as this installation brings it, each row of its table at an address of its own
     /app/, /open/<page>        the browser application, and the links that lead to it (``application.py``)
     /api/v1/…                  the HTTP API (``api/``), loaded with its first request
 
@@ -22,6 +23,7 @@ Rules:
 
 import re
 from collections.abc import Callable, Collection
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -31,6 +33,7 @@ from starlette.routing import Mount, Route
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.readers import for_person
+from wfe_mcp.core.texts import MARK
 from wfe_mcp.dashboard.answers import json_no, not_ours, page_no, person_in, status_of
 from wfe_mcp.dashboard.application import application, open_link
 from wfe_mcp.dashboard.approvers import ApproverPages, Approvers
@@ -39,15 +42,17 @@ from wfe_mcp.dashboard.edits import MOST_FORM_BYTES, Edits
 from wfe_mcp.dashboard.engines import Engines
 from wfe_mcp.dashboard.fields import NO_PIN, Notice, refuse_pin
 from wfe_mcp.dashboard.guard import App, Guard
+from wfe_mcp.dashboard.html import Html, document, tag
 from wfe_mcp.dashboard.opinions import Opinions, Overruling
 from wfe_mcp.dashboard.pages import everything_waiting, login_page, plain_page, requests_page
-from wfe_mcp.dashboard.security_page import security
+from wfe_mcp.dashboard.prose import article, spans
 from wfe_mcp.dashboard.sessions import Challenges, Sessions
 from wfe_mcp.dashboard.trust_page import MOST_FIELDS, Trusting
 from wfe_mcp.engine.access.tokens import sender
 from wfe_mcp.engine.approvals.decision_page import address, living_page
 from wfe_mcp.engine.approvals.passkeys import Site
 from wfe_mcp.views.approvals.answers import ask_approval
+from wfe_mcp.views.values import markdown as md
 from wfe_mcp.workspace.system.process import user_name
 
 _AFTER_PIN = ("/trust/", "/opinion/")
@@ -181,3 +186,31 @@ class _Page(DecisionPages):
         answer = RedirectResponse(to, 303)
         answer.set_cookie(self._cookie, fresh, httponly=True, samesite="strict")
         return answer
+
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_LINK = re.compile(r"\[([^]]*)]\([^)]*\)")
+
+
+def security(request: Request, session: str) -> Response:
+    """The page ``/security``, for every caller: it says nothing about a project.
+
+    What its links lead to is in the repository, not in an installation, so they are text here.
+    """
+    del request, session
+    file = next(path for path in (_PACKAGE / "SECURITY.md", _PACKAGE.parent / "SECURITY.md") if path.is_file())
+    text = file.read_text(encoding="utf-8").partition("\n")[2].replace(MARK, "U+2756")
+    blocks = md.parse_blocks(_LINK.sub(r"\1", text))
+    shown = (_rows(block) if isinstance(block, md.Grid) else article([block]) for block in blocks)
+    return HTMLResponse(document("Security", tag("h1", "Security"), *shown))
+
+
+def _rows(grid: md.Grid) -> Html:
+    head = tag("thead", tag("tr", *(tag("th", *spans(cell)) for cell in grid.header)))
+    rows = [tag("tr", *(tag("td", *spans(cell)) for cell in row), id=_row_name(row[0])) for row in grid.rows]
+    return tag("article", tag("table", head, tag("tbody", *rows)), class_="prose")
+
+
+def _row_name(cell: tuple[md.Span, ...]) -> str:
+    words = "".join(span.text for span in cell).lower()
+    return re.sub(r"[^a-z0-9]+", "-", words).strip("-")

@@ -9,10 +9,10 @@ from datetime import datetime
 from itertools import chain
 from pathlib import Path
 
-from wfe_mcp.dashboard import result_sections
+from wfe_mcp.dashboard import decision_sections
 from wfe_mcp.dashboard.comment_fields import FORM, Fields
-from wfe_mcp.dashboard.decision_artifacts import artifact_section, earlier_section, prompt_section
 from wfe_mcp.dashboard.decision_forms import decision_bar
+from wfe_mcp.dashboard.decision_sections import artifact_section, earlier_section, prompt_section
 from wfe_mcp.dashboard.diff_table import anchor, change_html, stat_html
 from wfe_mcp.dashboard.edits import what_is_editable
 from wfe_mcp.dashboard.fields import Notice, note
@@ -127,9 +127,9 @@ def _request_rows(approval: ApprovalView) -> list[Html]:
     glance = [
         tag(
             "span",
-            tag("i", class_=f"mark {result_sections.STATES[evidence.state][1]}"),
+            tag("i", class_=f"mark {decision_sections.STATES[evidence.state][1]}"),
             f"{evidence.gate}: {evidence.state}",
-            class_=f"s-{result_sections.STATES[evidence.state][0]}",
+            class_=f"s-{decision_sections.STATES[evidence.state][0]}",
         )
         for evidence in approval.evidence
     ]
@@ -241,7 +241,7 @@ def _in_part(approval: ApprovalView, name: str) -> tuple[str | None, Sequence[Ht
             marks = (
                 tag(
                     "i",
-                    class_=f"mark {result_sections.STATES[evidence.state][1]}",
+                    class_=f"mark {decision_sections.STATES[evidence.state][1]}",
                     title=f"{evidence.gate}: {evidence.state}",
                 )
                 for evidence in approval.evidence
@@ -268,10 +268,10 @@ def _sections(view: DecisionView, approval: ApprovalView, talk: Fields | None, *
         "change": lambda: _change_section(view, approval, talk, split=split),
         "artifact": lambda: artifact_section(approval, whole, edit),
         "earlier": lambda: earlier_section(approval, may_edit=may_edit),
-        "evidence": lambda: result_sections.evidence_section(approval),
-        "opinions": lambda: result_sections.opinions_section(approval, edit),
-        "attached": lambda: result_sections.attachments_section(approval, view.request.id),
-        "attempts": lambda: result_sections.attempts_section(approval),
+        "evidence": lambda: decision_sections.evidence_section(approval),
+        "opinions": lambda: decision_sections.opinions_section(approval, edit),
+        "attached": lambda: decision_sections.attachments_section(approval, view.request.id),
+        "attempts": lambda: decision_sections.attempts_section(approval),
     }
     binds = tag("p", words.binds(approval), class_="muted small binds")
     return tag("div", *(sections[name]() for name in words.parts(approval)), binds)
@@ -313,4 +313,4 @@ def _change_section(view: DecisionView, approval: ApprovalView, talk: Fields | N
         )
         files = change_html(change, f"{whole}?since={number}", holders, is_open=False, split=split)
         body.append(panel(summary, *files, class_="panel later", data_since=change.since))
-    return result_sections.section("change", about, *body)
+    return decision_sections.section("change", about, *body)

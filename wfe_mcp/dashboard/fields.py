@@ -14,7 +14,7 @@ NO_PIN = (
 
 PIN_LIMITS = "It holds against your agent's tools, not against all that it can do with your shell."
 SECURITY_ROW = "/security#approve-reject-or-trust-in-your-place"
-"""What protects the PIN, what does not, and what to do (``security_page.py``)."""
+"""What protects the PIN, what does not, and what to do (``app.py``)."""
 
 
 def refuse_pin(*, asks_pin: bool) -> None:

@@ -11,9 +11,11 @@ from __future__ import annotations
 import logging
 import tempfile
 import zlib
+from collections.abc import Callable, Generator
 from typing import IO, TYPE_CHECKING, get_args
 
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -21,10 +23,6 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git.service import GitGrant, Service, serve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-
-    from starlette.requests import Request
-
     GrantOf = Callable[[str, str], GitGrant]
     """Of an ``Authorization`` header and a project's id; refuses ``unauthorized`` and ``forbidden``."""
 

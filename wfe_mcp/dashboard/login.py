@@ -17,12 +17,14 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+from collections.abc import Mapping
 from functools import cache
 from secrets import token_urlsafe
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 from urllib.parse import quote, unquote, urlsplit
 
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
@@ -32,13 +34,7 @@ from wfe_mcp.dashboard.answers import page_no
 from wfe_mcp.dashboard.guard import COOKIE
 from wfe_mcp.dashboard.html import document, tag
 from wfe_mcp.engine.access.people import SESSION_S, WAITS_S, People, Waiting
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from starlette.requests import Request
-
-    from wfe_mcp.workspace.config.server_table import LoginSettings
+from wfe_mcp.workspace.config.server_table import LoginSettings
 
 HOME = "/app/#/inbox"
 CALLBACK = "/login/callback"

@@ -4,53 +4,62 @@ With a login configured, people come too: ``/login``, ``/app/`` and the pages of
 
 /mcp          the application that the caller makes of the tokens: this package knows no MCP
 /api/v1       the HTTP API
-/bridge       what bridges of developers' machines ask besides, and /login/… their logins (``device_login``)
+/bridge       what bridges of developers' machines ask besides calls of tools: GET the token's name, its project, the version of
+              the bridge; POST {"seen": COMMIT}: the developer has this snapshot of the work folder
+/login/…      logins of machines by the device flow (RFC 8628): codes are given and tokens are taken here, a person confirms elsewhere
+              device: user, machine ──► device_code, user_code, expires_in, interval
+              token: device_code ──► access_token, or an error of the RFC; temporarily_unavailable: ask again
+              revoke: its holder ends a token (RFC 7009)
 /runner/v1    work for runners    /git    the trees of their jobs, the files of bridges
 /metrics      for Prometheus, with a token for all projects (extra ``team``)
 /healthz      it lives        /readyz    its database answers; 503 where it does not
+
+Where people log in, ``/access`` takes the user code (``verification_uri``); else ``wfe-mcp token confirm CODE`` does, at the server's
+terminal. No address carries a code: who confirms one has typed it.
 """
 
 from __future__ import annotations
 
 import logging
 import secrets
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import parse_qs
 
 import anyio
 import anyio.to_thread
 import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import PlainTextResponse, Response
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
+from wfe_mcp.core.bridge import PROTOCOL
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import By, Channel
 from wfe_mcp.core.observing import OBSERVERS, observe
 from wfe_mcp.dashboard.api.access import Access
 from wfe_mcp.dashboard.api.app import api
 from wfe_mcp.dashboard.api.replies import status_of
-from wfe_mcp.dashboard.bridge import agents_grant, bridge_routes
-from wfe_mcp.dashboard.device_login import device_routes
 from wfe_mcp.dashboard.git_http import git_routes
 from wfe_mcp.dashboard.guard import ENTRANCES, App, Guard, Message, Receive, Scope, Send
 from wfe_mcp.dashboard.http_server import HttpServer, PromptConnection
+from wfe_mcp.dashboard.login import Logins, address_of
 from wfe_mcp.dashboard.outage import PublicAccess, refusal_page, unnamed_database
 from wfe_mcp.dashboard.runners import git_grant as job_grant, runner_routes
+from wfe_mcp.engine.access import device, tokens
+from wfe_mcp.engine.access.people import People
 from wfe_mcp.engine.access.tokens import Codes, Entry, PageKey
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.workspace.config.server_table import LoginSettings
+from wfe_mcp.workspace.git.service import GitGrant
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
-
-    from starlette.requests import Request
-
     from wfe_mcp.dashboard.metrics import Metrics
-    from wfe_mcp.engine.access.people import People
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.workspace.config.server_table import LoginSettings
-    from wfe_mcp.workspace.git.service import GitGrant
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +184,6 @@ def _git_grant(access: Access, header: str, project: str) -> GitGrant:
 
 def _pages(access: Access, visitors: Visitors) -> list[Route]:
     """The pages for people."""
-    from wfe_mcp.dashboard.login import Logins
     from wfe_mcp.dashboard.server_pages import ServerPages
 
     logins = Logins(visitors.people, visitors.login, visitors.secret)
@@ -253,3 +261,110 @@ def _observe_app(app: App) -> App:
                 observation.name = getattr(scope.get("route"), "name", None) or observation.name
 
     return observe_request
+
+
+Step = Callable[[Engine, dict[str, str], str], tuple[int, dict[str, Any]]]
+GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+_FORM_BYTES = 4_096
+_RFC_ERRORS = {"limit_reached": (429, "slow_down"), "unavailable": (503, "temporarily_unavailable")}
+"""Status and error of the RFC by code; every other code is of a login that is over."""
+
+
+def device_routes(engine: Engine, page: str = "") -> list[Route]:
+    """The paths of the login at the server of ``engine``. ``page``: the address that takes the user code, if any."""
+    steps: dict[str, Step] = {"device": _begin_login, "token": _take_token, "revoke": _revoke_token}
+
+    async def answer(request: Request) -> Response:
+        step, form = steps[request.url.path.rpartition("/")[2]], await _form_of(request)
+
+        def take() -> tuple[int, dict[str, Any]]:
+            with unnamed_database():
+                return step(engine, form, address_of(request))
+
+        try:
+            status, content = await run_in_threadpool(take)
+        except Refused as refused:
+            status, error = _RFC_ERRORS.get(refused.code, (400, "expired_token"))
+            content = {"error": error, "error_description": refused.text}
+        if page and "user_code" in content:
+            content["verification_uri"] = page
+        return JSONResponse(content, status)
+
+    return [Route(f"/login/{name}", answer, methods=["POST"]) for name in steps]
+
+
+def _begin_login(engine: Engine, given: dict[str, str], host: str) -> tuple[int, dict[str, Any]]:
+    code, request = device.begin(engine, given.get("user", ""), given.get("machine", ""), host)
+    codes = {"device_code": code, "user_code": request.user_code}
+    return 200, {**codes, "expires_in": device.CODE_S, "interval": device.INTERVAL_S}
+
+
+def _take_token(engine: Engine, given: dict[str, str], _: str) -> tuple[int, dict[str, Any]]:
+    if given.get("grant_type") != GRANT:
+        return 400, {"error": "unsupported_grant_type"}
+    taken = device.take(engine, given.get("device_code", ""))
+    if taken is None:
+        return 400, {"error": "authorization_pending"}
+    token, text = taken
+    ends = token.expires_at.isoformat() if token.expires_at else ""
+    answer = {"access_token": text, "token_type": "Bearer", "scope": token.scope}
+    return 200, {**answer, "name": token.name, "expires_at": ends}
+
+
+def _revoke_token(engine: Engine, given: dict[str, str], _: str) -> tuple[int, dict[str, Any]]:
+    token = tokens.token_of(engine, given.get("token", ""))
+    if token is not None:
+        tokens.revoke_token(engine, By(token.name, Channel.HTTP), token.name)
+    return 200, {}
+
+
+async def _form_of(request: Request) -> dict[str, str]:
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > _FORM_BYTES:
+            return {}
+    return {name: values[0] for name, values in parse_qs(body.decode(errors="replace")).items()}
+
+
+_BRIDGE_STATUS = {"unauthorized": 401, "forbidden": 403, "unavailable": 503}
+
+
+def bridge_routes(access: Access) -> list[Route]:
+    """The paths of the bridge, for the tokens of ``access``."""
+
+    async def bridge(request: Request) -> Response:
+        header, seen = request.headers.get("authorization", ""), ""
+        if request.method == "POST":
+            with suppress(ValueError, TypeError, KeyError):
+                seen = str((await request.json())["seen"])
+        try:
+            answer = await run_in_threadpool(_greet_bridge, access, header, seen)
+        except Refused as refused:
+            error = {"code": refused.code, "message": refused.message, "hint": refused.hint}
+            return JSONResponse({"error": error}, _BRIDGE_STATUS.get(refused.code, 400), {"wfe-bridge": PROTOCOL})
+        return JSONResponse(answer, headers={"wfe-bridge": PROTOCOL})
+
+    return [Route("/bridge", bridge, methods=["GET", "POST"])]
+
+
+def agents_grant(access: Access, header: str, project: str) -> GitGrant:
+    """What an agent's token opens of the repository of ``project``: push below ``refs/wfe/bridge/NAME/in``, fetch all below
+    ``refs/wfe/bridge/NAME``. Refuses ``unauthorized`` and ``forbidden``.
+    """
+    from wfe_mcp.engine.bridge.folders import refs_of
+
+    token = access.sender(header).token
+    if token.project != project:
+        raise Refused("forbidden", f"The token {token.name!r} is for another project.", "Use its own.")
+    folder = access.folder_of(token)
+    own = refs_of(token.name)
+    return GitGrant(folder.engine.root, (own,), f"{own}/in")
+
+
+def _greet_bridge(access: Access, header: str, seen: str) -> dict[str, str]:
+    token = access.sender(header).token
+    folder = access.folder_of(token)
+    if seen:
+        folder.acknowledge(seen)
+    return {"bridge": PROTOCOL, "token": token.name, "project": token.project}

@@ -13,6 +13,8 @@ Rules:
    page: the next one is of that version.
 """
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import socket
@@ -20,15 +22,21 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING
+
+from starlette.concurrency import run_in_threadpool
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.dashboard.api.lazy import LazyApi
 from wfe_mcp.dashboard.engines import Engines
 from wfe_mcp.engine.access.tokens import Codes, Entry, begin_page, end_page
 from wfe_mcp.engine.approvals.decision_page import ON_DEMAND, PAGE, PORT, address, living, living_page
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store.records.runs import ProcessRecord
 from wfe_mcp.workspace.system.process import serves_page
+
+if TYPE_CHECKING:
+    from wfe_mcp.dashboard.api.access import Access
+    from wfe_mcp.dashboard.guard import App, Receive, Scope, Send
 
 ORPHAN_S = 300.0
 """Seconds that a page started on demand waits for a visitor when no server runs and nothing waits."""
@@ -222,3 +230,40 @@ def _bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
         socket_.close()
         raise
     return socket_
+
+
+class LazyApi:
+    """The API of the database of ``engine``, made with its first request: a page that only decides does not load FastAPI.
+
+    ``visited`` is called for every request with a valid token.
+    """
+
+    def __init__(self, engine: Engine, visited: Callable[[], object], entry: Entry) -> None:
+        self._engine, self._visited, self._entry = engine, visited, entry
+        self._made: tuple[App, Access] | None = None
+        self._lock = threading.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        app, _ = self._made or await run_in_threadpool(self._make)
+        await app(scope, receive, send)
+
+    def end_streams(self) -> None:
+        """Let the streams of events end, before the page does."""
+        if self._made is not None:
+            self._made[1].is_ending = True
+
+    def close(self) -> None:
+        """Stop its workers."""
+        if self._made is not None:
+            self._made[1].close()
+
+    def _make(self) -> tuple[App, Access]:
+        from wfe_mcp.dashboard.api.access import Access
+        from wfe_mcp.dashboard.api.app import api
+
+        with self._lock:
+            if self._made is None:
+                access = Access(self._engine, self._visited, self._entry)
+                self._made = (api(access), access)
+            return self._made

@@ -13,7 +13,7 @@ from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Reads, Works
 from wfe_mcp.dashboard.api.bodies import OfProject, SignedOfProject
 from wfe_mcp.dashboard.api.replies import answer_of, answer_reply, reply, view_reply
-from wfe_mcp.dashboard.contents import saved_file
+from wfe_mcp.dashboard.decision_routes import saved_file
 from wfe_mcp.engine.work.item_files import file_of
 from wfe_mcp.engine.work.items import OPEN
 from wfe_mcp.views.runs.models import RunView
