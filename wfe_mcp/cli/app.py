@@ -42,10 +42,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "Decide": (names("inbox approve reject"), names("edit retry skip force-accept opinion grant")),
     "Go back": ((), names("rollback undo redo checkpoint checkpoints")),
-    "Look": (
-        (),
-        names("list show deployments log find ask stats compare artifact context recovery handoff"),
-    ),
+    "Look": ((), names("list show deployments log find ask stats compare artifact context recovery handoff")),
     "Records": (
         (),
         names("verify audit attest ci export import backup restore move-to archive unarchive keep prune vacuum"),

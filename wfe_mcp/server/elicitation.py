@@ -88,11 +88,7 @@ def _form(text: ElicitationText) -> dict[str, Any]:
                 "description": f"Type the first {TYPED_CHARS} or more characters of {text.sha256[:12]}",
                 "minLength": TYPED_CHARS,
             },
-            "comment": {
-                "type": "string",
-                "title": "Comment",
-                "description": "What should change, when rejecting",
-            },
+            "comment": {"type": "string", "title": "Comment", "description": "What should change, when rejecting"},
         }
         | ({"phrase": phrase} if text.phrase else {}),
         "required": ["decision", "sha256"],

@@ -121,10 +121,7 @@ def _at_page(invocation: Invocation, phase: str, request: str, view: "ApprovalVi
     if url:
         data["url"] = url
     return Refused(
-        "needs_human",
-        f"Phase {phase!r} requires a passkey; a PIN is not enough.",
-        f"{at}, and sign there.",
-        data=data,
+        "needs_human", f"Phase {phase!r} requires a passkey; a PIN is not enough.", f"{at}, and sign there.", data=data
     )
 
 

@@ -23,9 +23,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name: npm, deploy
 KindName = Annotated[
     str,
     typer.Option(
-        "--kind",
-        metavar="KIND",
-        help="token, api_key, oauth, basic_auth, ssh_key, database, certificate or other.",
+        "--kind", metavar="KIND", help="token, api_key, oauth, basic_auth, ssh_key, database, certificate or other."
     ),
 ]
 FromFile = Annotated[
@@ -59,10 +57,7 @@ NewKeptIn = Annotated[
 Whose = Annotated[
     Literal["", "project", "person"],
     typer.Option(
-        "--for",
-        metavar="<project|person>",
-        help="This project alone, or every project of yours.",
-        show_default=False,
+        "--for", metavar="<project|person>", help="This project alone, or every project of yours.", show_default=False
     ),
 ]
 Expires = Annotated[str, typer.Option("--expires", metavar="WHEN", help="When it ends: 90d, 2027-03-01.")]

@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 
 Deep = Annotated[bool, typer.Option("--deep", help="Read the whole database, indexes and references too.")]
 Fix = Annotated[
-    bool,
-    typer.Option("--fix", help="First sum wrong statistics again, and give the database a write-ahead log."),
+    bool, typer.Option("--fix", help="First sum wrong statistics again, and give the database a write-ahead log.")
 ]
 
 Forge = Annotated[
@@ -368,11 +367,7 @@ def _page(invocation: Invocation) -> Iterator[HealthFinding]:
     from wfe_mcp.engine.approvals.decision_page import address, living_page
 
     port = living_page(invocation.engine)
-    yield HealthFinding(
-        "decision page",
-        "ok",
-        "not running: wfe-mcp ui" if port is None else address(port),
-    )
+    yield HealthFinding("decision page", "ok", "not running: wfe-mcp ui" if port is None else address(port))
 
 
 def _servers(invocation: Invocation) -> Iterator[HealthFinding]:

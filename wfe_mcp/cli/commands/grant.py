@@ -15,8 +15,7 @@ Template = Annotated[str, typer.Argument(metavar="TEMPLATE", help="The template 
 OfPhase = Annotated[str, typer.Argument(metavar="PHASE", help="The phase that asks, as the template names it.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="The grant: g-1.")]
 When = Annotated[
-    str,
-    typer.Option("--when", metavar="CONDITION", help="Over what the server saw: '${size(change.files) <= 3}'."),
+    str, typer.Option("--when", metavar="CONDITION", help="Over what the server saw: '${size(change.files) <= 3}'.")
 ]
 Uses = Annotated[int, typer.Option("--uses", metavar="N", help="How many approvals it gives at most.")]
 Expires = Annotated[str, typer.Option("--expires", metavar="DURATION", help="How long it is valid: 8h, 30d.")]

@@ -153,12 +153,7 @@ def _try(
 
 
 def _trust(
-    invocation: Invocation,
-    by: "Person | None",
-    path: Path,
-    seen: "tuple[EffectChange, ...] | None",
-    *,
-    shows: bool,
+    invocation: Invocation, by: "Person | None", path: Path, seen: "tuple[EffectChange, ...] | None", *, shows: bool
 ) -> "tuple[Sequence[TrustListing], Sequence[str]]":
     """Trust the written file unless it weakens a gate; its effects, shown but for those ``seen``, and what else waits for trust."""
     from wfe_mcp.cli.terminal.effects import show_listing

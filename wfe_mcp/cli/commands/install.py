@@ -23,8 +23,7 @@ Clients = Annotated[
     typer.Option("--client", metavar="NAME", help="A client; repeatable. Without it, every client that is installed."),
 ]
 InScope = Annotated[
-    str,
-    typer.Option("--scope", metavar="SCOPE", help="project: this project's files; user: yours, for all projects."),
+    str, typer.Option("--scope", metavar="SCOPE", help="project: this project's files; user: yours, for all projects.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the changes; write and start nothing.")]
 Allow = Annotated[
@@ -46,16 +45,14 @@ Hooks = Annotated[
     ),
 ]
 By = Annotated[
-    str,
-    typer.Option("--command", metavar="FORM", help="The command to write: auto, path (absolute), name, or uvx."),
+    str, typer.Option("--command", metavar="FORM", help="The command to write: auto, path (absolute), name, or uvx.")
 ]
 
 Server = Annotated[
     str, typer.Option("--server", metavar="URL", help="Work with this wfe-mcp server: over a bridge, with your files.")
 ]
 Http = Annotated[
-    bool,
-    typer.Option("--http", help="With --server: the client speaks to it itself, about the files that are there."),
+    bool, typer.Option("--http", help="With --server: the client speaks to it itself, about the files that are there.")
 ]
 
 _SCOPES, _FORMS = ("project", "user"), ("auto", "path", "name", "uvx")

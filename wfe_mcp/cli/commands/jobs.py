@@ -167,11 +167,7 @@ def cancel(
         )
         wanted += [overview.job.id for overview in overviews if overview.job.kind not in {"timer", "files"}]
     elif not wanted:
-        raise Refused(
-            "bad_argument",
-            "No job is named.",
-            "Name a job, a run with --run, or --all: wfe-mcp jobs list",
-        )
+        raise Refused("bad_argument", "No job is named.", "Name a job, a run with --run, or --all: wfe-mcp jobs list")
     ended = [
         cancel_job(invocation.engine, invocation.by, job_id, gave_up_of(invocation.engine), reason) for job_id in wanted
     ]

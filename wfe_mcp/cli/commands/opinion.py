@@ -23,9 +23,7 @@ Question = Annotated[
 Reviewers = Annotated[
     list[str] | None,
     typer.Option(
-        "--reviewer",
-        metavar="NAME",
-        help="A configured role or provider; repeatable. Default: the first role.",
+        "--reviewer", metavar="NAME", help="A configured role or provider; repeatable. Default: the first role."
     ),
 ]
 

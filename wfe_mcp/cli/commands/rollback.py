@@ -211,8 +211,7 @@ def checkpoints(invocation: Invocation, run: Run, prune: Prune = False) -> None:
         now = invocation.engine.clock()
         screen.line(answer.summary, "bold")
         screen.table(
-            ("checkpoint", "taken at", "phase", "time", "holds"),
-            [_row(screen, row, now) for row in view.checkpoints],
+            ("checkpoint", "taken at", "phase", "time", "holds"), [_row(screen, row, now) for row in view.checkpoints]
         )
 
         without = next((row for row in view.checkpoints if row.files and row.skipped), None)

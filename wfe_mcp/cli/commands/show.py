@@ -195,10 +195,7 @@ def _step_rows(step: "StepView") -> list[tuple[str, str, str]]:
     """A step in a row; the input and the answer of its call below it."""
     from wfe_mcp.views.runs.calls import call_lines
 
-    return [
-        (f"  step {step.step}", step.state, _step_text(step)),
-        *(("", "", line) for line in call_lines(step)),
-    ]
+    return [(f"  step {step.step}", step.state, _step_text(step)), *(("", "", line) for line in call_lines(step))]
 
 
 def _step_text(step: "StepView") -> str:

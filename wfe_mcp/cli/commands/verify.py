@@ -39,8 +39,7 @@ Anchor = Annotated[
 Approvals = Annotated[
     bool,
     typer.Option(
-        "--approvals",
-        help="Instead: check that pinned keys signed the approvals in the repository. Needs no database.",
+        "--approvals", help="Instead: check that pinned keys signed the approvals in the repository. Needs no database."
     ),
 ]
 Require = Annotated[
@@ -78,8 +77,7 @@ Since = Annotated[
 
 
 After = Annotated[
-    str,
-    typer.Option("--after", metavar="RUN", help="Continue after this run, where an earlier verify was stopped."),
+    str, typer.Option("--after", metavar="RUN", help="Continue after this run, where an earlier verify was stopped.")
 ]
 Approver = Annotated[
     str,

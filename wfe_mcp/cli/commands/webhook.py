@@ -119,15 +119,7 @@ def deliveries(invocation: Invocation, webhook: Only = "", state: State = None, 
         screen.table(
             ("delivery", "webhook", "event", "for", "state", "tries", "next try"),
             [
-                (
-                    row.job[:12],
-                    row.webhook,
-                    row.event,
-                    row.subject,
-                    row.state,
-                    row.tries,
-                    row.next_try[:19] or "-",
-                )
+                (row.job[:12], row.webhook, row.event, row.subject, row.state, row.tries, row.next_try[:19] or "-")
                 for row in rows
             ],
         )

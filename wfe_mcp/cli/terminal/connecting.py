@@ -179,7 +179,7 @@ def offer(screen: Screen, root: Path, more: Sequence[str], *, at_once: bool) -> 
         return
     if clients and not at_terminal():
         screen.aside(
-            f"Clients not connected yet: {', '.join(client.title for client in clients)}. To connect them: wfe-mcp install",
+            f"Clients not connected yet: {', '.join(client.title for client in clients)}. To connect them: wfe-mcp install"
         )
     elif clients:
         listed = ", ".join(f"{number} {client.title}" for number, client in enumerate(clients, 1))
@@ -209,7 +209,7 @@ def show_plan(screen: Screen, result: ConnectionResult, places: Places) -> None:
             client_changes.show_change(screen, result.client.title, change, places)
     elif result.plan is not None:
         screen.aside(
-            f"{result.client.title} is connected already ({client_changes.path_for_people(result.plan.found.file, places)}); nothing to change.",
+            f"{result.client.title} is connected already ({client_changes.path_for_people(result.plan.found.file, places)}); nothing to change."
         )
 
 

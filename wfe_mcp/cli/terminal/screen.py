@@ -93,12 +93,7 @@ class Screen:
         self.lines(text, self._margin)
 
     def table(
-        self,
-        header: Sequence[str],
-        rows: Sequence[Sequence[object]],
-        indent: str = "",
-        *,
-        optional: Sequence[str] = (),
+        self, header: Sequence[str], rows: Sequence[Sequence[object]], indent: str = "", *, optional: Sequence[str] = ()
     ) -> None:
         """Rows under a header, if there is one; nothing at all without rows.
 

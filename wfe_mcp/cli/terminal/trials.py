@@ -89,12 +89,7 @@ def _show_trials(screen: Screen, trials: list[Trial], environ: Mapping[str, str]
 
 def _row(trial: Trial) -> tuple[str, str, str, str]:
     left_out = "" if trial.works else "; left out"
-    return (
-        trial.check.name,
-        _command(trial.check),
-        _WORDS.get(trial.outcome, "fail"),
-        f"{trial.message}{left_out}",
-    )
+    return (trial.check.name, _command(trial.check), _WORDS.get(trial.outcome, "fail"), f"{trial.message}{left_out}")
 
 
 def show_left_out(screen: Screen, trials: Sequence[Trial]) -> None:

@@ -185,10 +185,7 @@ async def stream(
     still_opens = partial(caller.access.still_opens, *_credentials_of(request), roles)
     generator = _news(caller, still_opens, engine.store, wanted, begin)
     return EventSourceResponse(
-        _while_there(generator),
-        ping=PING_S,
-        headers={"cache-control": "no-store"},
-        send_timeout=30,
+        _while_there(generator), ping=PING_S, headers={"cache-control": "no-store"}, send_timeout=30
     )
 
 

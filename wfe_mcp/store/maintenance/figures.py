@@ -23,8 +23,7 @@ _OPEN = (RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED, RunStatus.BLOCK
 _IS_OPEN = and_(RUN.c.status.in_(_OPEN), RUN.c.archived_at.is_(None), OURS)
 _COUNT = func.count(RUN.c.id)
 _OPEN_RUNS = select(
-    PROJECT.c.id,
-    select(_COUNT).where(RUN.c.project_id == PROJECT.c.id, _IS_OPEN).correlate(PROJECT).scalar_subquery(),
+    PROJECT.c.id, select(_COUNT).where(RUN.c.project_id == PROJECT.c.id, _IS_OPEN).correlate(PROJECT).scalar_subquery()
 )
 _WAITING = (
     select(RUN.c.project_id, func.count(REQUEST.c.id))

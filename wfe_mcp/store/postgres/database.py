@@ -55,16 +55,8 @@ _IDENTITY = text(
 _OWNER = text("SELECT pg_has_role(current_user, nspowner, 'USAGE') FROM pg_namespace WHERE nspname = :schema")
 
 _BUSY = ("The database is busy: another transaction holds what this one needs.", "Call again in a moment.", True)
-_NO_CONNECTION = (
-    "All connections of this process with the database are in use.",
-    "Call again in a moment.",
-    True,
-)
-_LOST = (
-    "The connection to the database was lost.",
-    "Call again in a moment, and see whether the server runs.",
-    True,
-)
+_NO_CONNECTION = ("All connections of this process with the database are in use.", "Call again in a moment.", True)
+_LOST = ("The connection to the database was lost.", "Call again in a moment, and see whether the server runs.", True)
 _UNREACHABLE = ("The database server cannot be reached", *_LOST[1:])
 _NO_RIGHT = (
     "The role of WFE_DATABASE_URL may not do this in the database",

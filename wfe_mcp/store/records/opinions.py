@@ -3,12 +3,7 @@
 from wfe_mcp.store.enums import AskedBy
 from wfe_mcp.store.layout.job_records import OpinionRecord
 
-__all__ = [
-    "MANUAL_MODEL",
-    "SOURCE",
-    "AskedBy",
-    "OpinionRecord",
-]
+__all__ = ["MANUAL_MODEL", "SOURCE", "AskedBy", "OpinionRecord"]
 
 
 MANUAL_MODEL = "manual"

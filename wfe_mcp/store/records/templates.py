@@ -8,11 +8,7 @@ from typing import Any
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.store.layout.project_records import NewTemplateColumns, TemplateRecord
 
-__all__ = [
-    "NewTemplate",
-    "TemplateMark",
-    "TemplateRecord",
-]
+__all__ = ["NewTemplate", "TemplateMark", "TemplateRecord"]
 
 
 class TemplateMark(StrEnum):

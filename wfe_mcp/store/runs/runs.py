@@ -62,11 +62,7 @@ _KEY = select(IDEMPOTENCY.c.args_sha256, IDEMPOTENCY.c.run_id).where(
 _OPEN = (
     select(*columns_for(OpenAttempt, ATTEMPT))
     .join(RUN, RUN.c.id == ATTEMPT.c.run_id)
-    .where(
-        ATTEMPT.c.status.in_(bindparam("statuses", expanding=True)),
-        RUN.c.archived_at.is_(None),
-        OURS,
-    )
+    .where(ATTEMPT.c.status.in_(bindparam("statuses", expanding=True)), RUN.c.archived_at.is_(None), OURS)
     .order_by(ATTEMPT.c.run_id, ATTEMPT.c.phase)
 )
 # Sorts after every time, so that one index has the newest claims first and these apart.

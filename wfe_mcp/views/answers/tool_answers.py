@@ -97,15 +97,7 @@ def submit_artifact(
             "bad_argument", "submit_artifact takes either artifact or path.", "Give exactly one of them.", phase=phase
         )
     receipt = submissions.submit(
-        engine,
-        by,
-        run,
-        phase,
-        attempt=attempt,
-        artifact=artifact,
-        path=path or None,
-        note=note,
-        attach=attach or (),
+        engine, by, run, phase, attempt=attempt, artifact=artifact, path=path or None, note=note, attach=attach or ()
     )
     return submitted_answer(engine, receipt.loaded, phase, receipt.attempt, receipt.revision)
 

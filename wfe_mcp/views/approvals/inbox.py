@@ -53,9 +53,7 @@ _FAILED = '{phase} of "{title}" failed.{choice} {why}'
 
 
 def inbox_view(
-    runs: Iterable[tuple[Engine, Overview]],
-    requests: Sequence[RequestRecord] = (),
-    trust: Sequence[WaitingTrust] = (),
+    runs: Iterable[tuple[Engine, Overview]], requests: Sequence[RequestRecord] = (), trust: Sequence[WaitingTrust] = ()
 ) -> InboxView:
     """Everything of ``runs`` that waits for a person, each kind oldest first. ``requests``: the open ones, of any run."""
     asked = {(str(request.run_id), request.phase): request for request in requests}

@@ -16,11 +16,7 @@ def verification_view(engine: Engine, result: VerificationResult) -> dict[str, A
     data: dict[str, Any] = {
         "runs": len(result.runs),
         "problems": [problem_view(finding) for finding in result.findings],
-        "anchors": {
-            "count": result.anchors,
-            "last": second(result.last_anchor) or None,
-            "behind": list(result.behind),
-        },
+        "anchors": {"count": result.anchors, "last": second(result.last_anchor) or None, "behind": list(result.behind)},
         "decisions": _decisions(result),
         "pin": [_change(event) for event in result.settings if event.name == "pin"],
         "keys": [

@@ -53,10 +53,7 @@ _SENTENCES: dict[Stop, tuple[str, str]] = {
     Stop.OTHER_RUN: ("{what}", ""),
     Stop.CHANGED_FILE: ("{what}", ""),
     Stop.STEP_AGAIN: ("{what}", ""),
-    Stop.NO_WORKER: (
-        "No process works the queue of this project, so this run waits",
-        "; start one: ",
-    ),
+    Stop.NO_WORKER: ("No process works the queue of this project, so this run waits", "; start one: "),
     Stop.RUNNER: ("The check of {phase} waits for a runner{what}", ""),
     Stop.NO_RUNNER: (
         "The check of {phase} waits for a runner{what}, and none has asked for work for a minute",
