@@ -166,7 +166,9 @@ def test_a_missing_output_is_never_blamed_on_the_defaults(plain: Document) -> No
     assert [path for path, _ in reported(plain)] == ["/phases/2/output"]
 
 
-@pytest.mark.parametrize("folder", ["/etc", "../out", "a/../b", "a\\b", "~/x", "C:/x", " "])
+@pytest.mark.parametrize(
+    "folder", ["/etc", "../out", "a/../b", "a\\b", "~/x", "C:/x", " ", ".wfe/config.toml", "a/.GIT/hooks"]
+)
 def test_an_output_is_written_inside_the_project(plain: Document, folder: str) -> None:
     plain["phases"][1]["output"]["write_to"] = folder
 

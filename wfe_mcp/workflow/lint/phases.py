@@ -146,6 +146,13 @@ def _output(view: PhaseView, makers: dict[str, str], findings: LintFindings) -> 
         )
     makers.setdefault(output.artifact, view.phase.id)
     schema_is_usable(output.schema_, f"{at}/schema", findings)
+    if output.write_to is not None and {".git", ".wfe"} & {*output.write_to.lower().split("/")}:
+        findings.error(
+            f"{at}/write_to",
+            f"{output.write_to!r}: '.git' and '.wfe' belong to others, so no phase writes there",
+            "another folder of the project",
+            output.write_to,
+        )
     if output.write_to is not None and not is_inside(output.write_to):
         findings.error(
             f"{at}/write_to",
