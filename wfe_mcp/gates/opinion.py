@@ -41,6 +41,8 @@ class ReviewerResult:
     """The model that answered, as the provider reports it."""
     is_waited_for: bool = False
     """A person, who has not answered yet."""
+    is_unreadable: bool = False
+    """What the model said is no opinion, which the gate takes as ``fail``."""
 
     @property
     def verdict(self) -> str:
@@ -83,10 +85,15 @@ def judge_opinions(gate: OpinionGate, reviews: Sequence[ReviewerResult]) -> Judg
             f"ask the user to test the provider (wfe-mcp providers test {missing[0].provider}), then to retry the phase, or to overrule the gate.",
             data,
         )
+    unreadable = [review.reviewer for review in dissent if review.is_unreadable]
     summary = f"{_passes(count, reviews)}, quorum {gate.quorum}."
+    summary += f" The answer of {shorten_names(unreadable)} is no opinion." if unreadable else ""
     rewrites = [_rewrite(reviewer) for reviewer in dissent if reviewer.opinion and reviewer.opinion.get("suggestion")]
     lines = [summary, *(_review_text(reviewer) for reviewer in dissent), *(rewrites if gate.allow_rewrite else [])]
-    return failed(KIND, "\n".join(lines), "fix what the reviewers found, then submit again.", data)
+    step = "fix what the reviewers found, then submit again."
+    if unreadable and len(unreadable) == len(dissent):
+        step = "submit again, and it is asked once more; the user can give the role to another model, or overrule the gate."
+    return failed(KIND, "\n".join(lines), step, data)
 
 
 def who_answered(provider: str, model: str, answered_by: str | None) -> str:

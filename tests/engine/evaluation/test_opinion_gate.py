@@ -359,6 +359,8 @@ def test_an_answer_with_verdicts_that_disagree_is_a_fail_whatever_their_author(s
     assert no.error is not None
     assert no.error.code == "gate_failed"
     assert "fail: The answer is no opinion: it holds" in no.error.message
+    assert "0 of 1 reviewer passes, quorum 1. The answer of one is no opinion.\n" in no.error.message
+    assert "fix what the reviewers found" not in no.error.message
 
 
 def test_two_typed_answers_that_disagree_are_a_fail(scene: Scene) -> None:

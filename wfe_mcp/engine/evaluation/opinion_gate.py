@@ -219,13 +219,13 @@ def _ask(
             if fault.kind == "stopped":
                 raise ChildStopped(context.stop.reason) from None
             if fault.kind == "unparsable":
-                return replace(review, opinion=_unreadable(fault.message)), None
+                return replace(review, is_unreadable=True, opinion=_unreadable(fault.message)), None
             last = replace(review, fault=fault.message), fault
             continue
         review = replace(review, answered_by=reply.model)
         value, why = _read(reply)
         if why:
-            return replace(review, opinion=_unreadable(why)), None
+            return replace(review, is_unreadable=True, opinion=_unreadable(why)), None
         # A model cannot say it: its schema has no such key.
         value |= {SOURCE: dict(reply.source)} if reply.source else {}
         id_ = _keep(engine, reviewer, connection, about, value, reply.model)
