@@ -40,3 +40,45 @@ def loaded(program: str) -> set[str]:
         encoding="utf-8",
     )
     return set(listed.stdout.split())
+
+
+TWO_AT_ONCE = """
+import sys, threading
+from importlib.abc import MetaPathFinder
+from tests.fake_models.server import ModelServer
+from wfe_mcp.providers.call import Connection, Question, Task
+from wfe_mcp.providers.questions import ask
+from wfe_mcp.providers.tasks import work
+
+begun, inside = threading.Event(), threading.Event()
+
+class Order(MetaPathFinder):
+    "The thread that loads pydantic-ai waits in the middle for the other one, which a lock may keep outside."
+    first = None
+
+    def find_spec(self, name, path=None, target=None):
+        me = threading.get_ident()
+        if name == "pydantic_ai.agent" and self.first is None:
+            self.first = me
+            begun.set()
+            inside.wait(0.5)
+        if name == "pydantic_ai._gateway_cost" and self.first != me:
+            inside.set()
+
+def second():
+    begun.wait(30)
+    ask(connection, Question("?"))
+
+sys.meta_path.insert(0, Order())
+with ModelServer() as server:
+    connection = Connection("l", "openai-compatible", "m", base_url=server.v1)
+    other = threading.Thread(target=second)
+    other.start()
+    assert work(connection, Task("Do it", {"type": "object"})).ending == "done"
+    other.join()
+assert server.count == 2
+"""
+
+
+def test_two_threads_that_call_a_model_first_do_not_find_half_an_sdk() -> None:
+    assert "pydantic_ai" in loaded(TWO_AT_ONCE)

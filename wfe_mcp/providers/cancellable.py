@@ -5,12 +5,17 @@ the thread of the call:  loop ──► task: the call or the tool loop
 """
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import field
 from typing import Any, Literal, TypeVar
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.providers.call import ShouldStop, Usage
+
+LOADING = threading.Lock()
+"""Held while an SDK is loaded: of two threads that load parts of pydantic-ai at once, each would find the other's half done."""
+
 
 T = TypeVar("T")
 _TICK_S = 0.2

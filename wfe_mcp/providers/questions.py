@@ -1,7 +1,7 @@
 """One question to a model, over HTTP or through a package's provider."""
 
 from wfe_mcp.providers.call import Answer, Connection, Listener, Question, ShouldStop, Silent, never
-from wfe_mcp.providers.cancellable import Tally, Watch, WorkCancelled, finish
+from wfe_mcp.providers.cancellable import LOADING, Tally, Watch, WorkCancelled, finish
 from wfe_mcp.providers.faults import VENDORS, fault, plainly
 from wfe_mcp.workspace.config.origins import is_loopback, origin_fault
 from wfe_mcp.workspace.config.provider_kinds import facts_of
@@ -26,7 +26,8 @@ def ask(
 
     async def answer_question(watch: Watch) -> Answer:
         # 0.5 s of CPU and more, on the first call of a process: not before one is made.
-        from wfe_mcp.providers.sdk.questions import answer
+        with LOADING:
+            from wfe_mcp.providers.sdk.questions import answer
 
         return await answer(connection, question, receiver, tally, watch)
 

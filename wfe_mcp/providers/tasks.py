@@ -1,7 +1,7 @@
 """A task with tools for a model, over HTTP or through a package's provider."""
 
 from wfe_mcp.providers.call import Connection, Listener, ProviderFault, ShouldStop, Silent, Task, Worked, never
-from wfe_mcp.providers.cancellable import Tally, Watch, WorkCancelled, finish
+from wfe_mcp.providers.cancellable import LOADING, Tally, Watch, WorkCancelled, finish
 from wfe_mcp.providers.faults import fault, plainly
 from wfe_mcp.providers.questions import refuse_unusable
 from wfe_mcp.workspace.config.provider_kinds import facts_of
@@ -24,7 +24,8 @@ def work(
 
     async def working(watch: Watch) -> Worked:
         # 0.5 s of CPU and more, on the first call of a process: not before one is made.
-        from wfe_mcp.providers.sdk.tasks import work_task
+        with LOADING:
+            from wfe_mcp.providers.sdk.tasks import work_task
 
         return await work_task(connection, task, receiver, tally, watch)
 

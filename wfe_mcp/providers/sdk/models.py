@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import httpx2
 
+from wfe_mcp.providers.cancellable import LOADING
 from wfe_mcp.providers.faults import VENDORS, fault
 from wfe_mcp.providers.transport import client_options
 from wfe_mcp.workspace.config.provider_kinds import shipped_kind
@@ -34,7 +35,9 @@ async def model_of(connection: Connection) -> AsyncGenerator[Model]:
     """The model, with its own HTTP client, which closes with it. Raises ProviderFault for an incomplete configuration."""
     options = client_options(connection, connection.base_url or "", silence_s=connection.response_s)
     async with httpx2.AsyncClient(**options) as http:
-        yield _model(connection, http)
+        with LOADING:
+            model = _model(connection, http)
+        yield model
 
 
 def settings_of(connection: Connection) -> ModelSettings:
