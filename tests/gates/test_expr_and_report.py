@@ -31,9 +31,13 @@ def test_a_rule_names_the_values_that_it_speaks_of_and_stays_as_written_where_th
     gate = ExprGate.model_validate(
         {"kind": "expr", "rule": "At most ${inputs.most} steps", "assert": "${size(inputs.steps) < 2}"}
     )
-    few, many = {"most": 1, "steps": []}, {"most": 1, "steps": [1, 2]}
-    assert judge_expr(gate, Submitted(values={"inputs": few})).message == "Rule holds: At most 1 steps"
-    assert judge_expr(gate, Submitted(values={"inputs": many})).message.startswith("Rule failed: At most 1 steps.\n")
+    assert (
+        judge_expr(gate, Submitted(values={"inputs": {"most": 1, "steps": []}})).message
+        == "Rule holds: At most 1 steps"
+    )
+    assert judge_expr(gate, Submitted(values={"inputs": {"most": 1, "steps": [1, 2]}})).message.startswith(
+        "Rule failed: At most 1 steps.\n"
+    )
     assert judge_expr(gate, Submitted(values={"inputs": {"steps": []}})).message == f"Rule holds: {gate.rule}"
 
 
