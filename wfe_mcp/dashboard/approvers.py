@@ -106,15 +106,25 @@ class Approvers:
         if not sign.before.passkeys:
             by = person_in(engine, form)
             return approvers.pin_person(engine, by, sign.key, sign.do)
-        assertion = passkeys.Assertion.of_browser(read_json(form.get("assertion", "")))
-        signer = sign.before.passkeys.get(assertion.id)
-        if signer is None:
-            raise Refused("needs_human", "This passkey is not pinned here.", "Sign with one that is.")
-        passkeys.verify_assertion(assertion, sign.statement, signer.public_key, self._site)
-        change = approvers.ApproverChange(
-            do=sign.do, key=sign.key, at=sign.at, signed_by=signer.id, assertion=assertion
-        )
-        return approvers.pin_change(engine, approvers.by_passkey(signer), sign.before, change)
+        return pin_signed(engine, sign, sign.before.passkeys, form, self._site)
+
+
+def pin_signed(
+    engine: Engine,
+    sign: ChangeToSign,
+    keys: Mapping[str, approvers.ApproverKey],
+    form: Mapping[str, str],
+    site: passkeys.Site,
+    whose: str = "",
+) -> approvers.PinnedChain:
+    """Make the change that one of ``keys`` has signed in ``form``. Refuses ``needs_human`` for another key; ``whose``: of its message."""
+    assertion = passkeys.Assertion.of_browser(read_json(form.get("assertion", "")))
+    signer = keys.get(assertion.id)
+    if signer is None:
+        raise Refused("needs_human", f"This passkey is not pinned here{whose}.", "Sign with one that is.")
+    passkeys.verify_assertion(assertion, sign.statement, signer.public_key, site)
+    change = approvers.ApproverChange(do=sign.do, key=sign.key, at=sign.at, signed_by=signer.id, assertion=assertion)
+    return approvers.pin_change(engine, approvers.by_passkey(signer), sign.before, change)
 
 
 def in_force(engine: Engine) -> approvers.PinnedChain:

@@ -29,8 +29,7 @@ from wfe_mcp.core.readers import for_person
 from wfe_mcp.dashboard.access_page import AccessPage
 from wfe_mcp.dashboard.answers import json_no, not_ours, page_no, status_of, unknown
 from wfe_mcp.dashboard.application import application
-from wfe_mcp.dashboard.approvers import ChangeToSign, Making, in_force, now_of
-from wfe_mcp.dashboard.deciding import read_json
+from wfe_mcp.dashboard.approvers import ChangeToSign, Making, in_force, now_of, pin_signed
 from wfe_mcp.dashboard.decision_page import SCRIPT
 from wfe_mcp.dashboard.decision_routes import FILES, DecisionPages, Form, log, page_routes
 from wfe_mcp.dashboard.edits import MOST_FORM_BYTES
@@ -317,15 +316,7 @@ class KeyPages:
             approvers.request_key(engine, login.person.by, key)
         else:
             sign = self._challenges.take(session, name, form.get("ceremony", ""), ChangeToSign)
-            assertion = passkeys.Assertion.of_browser(read_json(form.get("assertion", "")))
-            signer = sign.before.passkeys_of(self._signer(login)).get(assertion.id)
-            if signer is None:
-                raise Refused("needs_human", "This passkey is not pinned here as yours.", "Sign with one that is.")
-            passkeys.verify_assertion(assertion, sign.statement, signer.public_key, self._site)
-            change = approvers.ApproverChange(
-                do="add", key=sign.key, at=sign.at, signed_by=signer.id, assertion=assertion
-            )
-            approvers.pin_change(engine, approvers.by_passkey(signer), sign.before, change)
+            pin_signed(engine, sign, sign.before.passkeys_of(self._signer(login)), form, self._site, " as yours")
             approvers.drop_request(engine, login.person.by, sign.key)
         return RedirectResponse(f"/approvers/{engine.project_id}", 303)
 
