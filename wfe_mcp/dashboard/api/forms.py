@@ -15,7 +15,7 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.phases import edit as edits
 from wfe_mcp.views.answers.tool_answers import submitted_answer
 from wfe_mcp.views.moves.envelope import Envelope
-from wfe_mcp.views.pages.submission import FormView, submission_form
+from wfe_mcp.views.pages.artifact import FormView, submission_form
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.runs.models import SubmittedView
 

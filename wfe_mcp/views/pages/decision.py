@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from wfe_mcp.engine.people.presence import Present
-    from wfe_mcp.store.records.approvals import DecisionRecord
 
 
 @view_model
@@ -118,15 +117,11 @@ def decision_data(view: DecisionView, editable: str = "", present: Sequence[Pres
         DecisionData,
         view,
         request=view_of(AskedView, view.request),
-        answer=None if view.answer is None else _answer(view.answer),
+        answer=view.answer and view_of(AnswerGiven, view.answer, assurance=view.answer.assurance.name.lower()),
         editable=editable,
         present=people_here(present).present,
         handed=handed_on(view.handed),
     )
-
-
-def _answer(decision: DecisionRecord) -> AnswerGiven:
-    return view_of(AnswerGiven, decision, assurance=decision.assurance.name.lower())
 
 
 def parts_json(schema: str, value: object) -> tuple[Any, ...]:
