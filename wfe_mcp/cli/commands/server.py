@@ -114,8 +114,9 @@ def _number(workers: int) -> int:
 
 
 def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=_family(host))
+        return socket.create_server((host, port), family=family)
     except OSError as taken:
         raise Refused(
             "unavailable", f"Port {port} of {host} cannot be used: {taken.strerror}.", "Choose another with --port."
@@ -191,10 +192,6 @@ def _origin(origin: str, host: str) -> str:
         )
     port = {"https": ":443", "http": ":80"}.get(parts.scheme, "")  # browsers leave it out
     return f"{parts.scheme}://{parts.netloc.lower().removesuffix(port)}" if origin else ""
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def _mcp(access: Access) -> TokenServers:

@@ -229,13 +229,10 @@ class _Lines:
             if moment == wanted and not self._detail.stat:
                 self._files(change.files)
                 continue
-            self._stat(change.files)
+            for file in change.files:
+                self._add_folded(_head(file))
             if not self._detail.stat and change.has_lines:
                 self._screen.line(f"  its lines: {self._again} --since {moment}", "dim", is_pasted=True)
-
-    def _stat(self, files: Sequence[FileDiff]) -> None:
-        for file in files:
-            self._add_folded(_head(file))
 
     def _files(self, files: Sequence[FileDiff]) -> None:
         shown = 0

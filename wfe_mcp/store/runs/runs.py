@@ -8,7 +8,7 @@ Rules:
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain
@@ -19,7 +19,7 @@ from sqlalchemy import and_, bindparam, delete, func, insert, select, text, upda
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.events import Event, RecordsKept, RunForked, RunStarted
-from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunId, RunState, RunStatus
+from wfe_mcp.core.model import AttemptStatus, By, RunId, RunState, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import RunSpec
 from wfe_mcp.core.states import reached_state
@@ -120,7 +120,8 @@ class RunRepository(RunListRepository):
         row |= {"created_at": at, "updated_at": at, "ended_at": ended_at, "archived_at": None}
         self._run(_NEW_RUN, row)
         record = record_from(RunRecord, row)
-        self._run(_NEW_ATTEMPTS, [codec.attempt_row(new.id, state, item) for item in _attempts(state)])
+        attempts = chain.from_iterable(state.attempts.values())
+        self._run(_NEW_ATTEMPTS, [codec.attempt_row(new.id, state, attempt) for attempt in attempts])
         self._events.add(links)
         noted = self._search_notes.note(new.id, of_run(record, new.inputs))
         noted.is_new, noted.project_id = True, new.project_id
@@ -275,10 +276,6 @@ class RunRepository(RunListRepository):
             self._run(_ATTEMPT_STEP, changed)
         if new:
             self._run(_NEW_ATTEMPTS, new)
-
-
-def _attempts(state: RunState) -> Iterable[Attempt]:
-    return chain.from_iterable(state.attempts.values())
 
 
 _SELECT = select(*columns_for(StepRecord, STEP_RUN))

@@ -56,7 +56,7 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
             )
     stale = bool(stale_of(engine, (run_overview.loaded.record,)))
     stuck = not stale and bool(stuck_of(engine, (run_overview.loaded.record,)))
-    idle = f", STALE (untouched since {_day(run_overview)})" if stale else ""
+    idle = f", STALE (untouched since {run_overview.loaded.record.updated_at.date()})" if stale else ""
     idle += (
         f", STUCK (no progress since {run_overview.loaded.record.updated_at.isoformat(timespec='minutes')})"
         if stuck
@@ -179,7 +179,3 @@ def _with_decisions(engine: Engine, overviews: Sequence[Overview], listed: RunLi
 
     lines = waiting_lines(engine, asked)
     return replace(listed, decisions=lines[:DECISIONS], more_decisions=max(0, len(lines) - DECISIONS))
-
-
-def _day(run_overview: Overview) -> str:
-    return run_overview.loaded.record.updated_at.date().isoformat()
