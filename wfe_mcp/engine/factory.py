@@ -35,13 +35,7 @@ def create_engine(
 ) -> Engine:
     """The engine of ``project`` with every capability. ``store``: one that is open already, shared with its owner."""
     engine = Engine(
-        project,
-        environment=environment,
-        clock=clock,
-        store=store,
-        overrides=overrides,
-        holder=holder,
-        beside=beside,
+        project, environment=environment, clock=clock, store=store, overrides=overrides, holder=holder, beside=beside
     )
     compose(engine, _composition)
     return engine

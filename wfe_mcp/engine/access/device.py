@@ -92,12 +92,7 @@ def confirm_device(engine: Engine, by: By, user_code: str, project: str, person:
     with engine.store.tx() as tx:
         tx.secrets.alone("secret", _ROW_PREFIX)
         key, waiting = _find_request(tx, user_code, now)
-        confirmed = {
-            "actor": by.actor,
-            "channel": str(by.channel),
-            "project": project,
-            "person": person,
-        }
+        confirmed = {"actor": by.actor, "channel": str(by.channel), "project": project, "person": person}
         request = DeviceRequest(
             waiting.user_code, waiting.user, waiting.machine, waiting.address, waiting.until, confirmed
         )

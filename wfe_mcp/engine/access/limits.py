@@ -83,10 +83,7 @@ def holders(
     """Whose ``limits`` hold for what ``actor`` starts in the project of ``engine``."""
     from wfe_mcp.store.maintenance.figures import Starter
 
-    whose = [
-        Holder("team", "", limits.team),
-        Holder("project", engine.project_id, limits.project, engine.project_id),
-    ]
+    whose = [Holder("team", "", limits.team), Holder("project", engine.project_id, limits.project, engine.project_id)]
     tokens = tokens_in(tx) if channel is Channel.HTTP or channel in _PEOPLE else []
     owner = actor if channel in _PEOPLE else ""
     if channel is Channel.HTTP:

@@ -63,6 +63,7 @@ _PERSON, SESSION = "person:", "person-session:"
 _SEEN, _WAITS, _GROUPS = f"{USED}person-session:", f"{USED}waits:", f"{USED}person-groups:"
 _LONGEST = 40
 _MOST_GROUPS = 500
+_SERVER = By("wfe-mcp server", Channel.SYSTEM, Assurance.AGENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,19 +199,17 @@ class People:
 
     def note_refused(self, why: str, who: str, address: str) -> None:
         """Record a login that was refused. ``why``: a code of ours. ``who``: the subject, where the provider has proven it."""
-        by = By("wfe-mcp server", Channel.SYSTEM, Assurance.AGENT)
         with self.engine.store.tx() as tx:
-            tx.settings_log.note(REFUSED, f"{why} {who or 'unknown'} from {address}", by, self.engine.clock())
+            tx.settings_log.note(REFUSED, f"{why} {who or 'unknown'} from {address}", _SERVER, self.engine.clock())
 
     def note_roles(self) -> None:
         """Record the roles of the configuration, where they are not those that were recorded last."""
         text = json.dumps([role.model_dump(mode="json") for role in self._roles], sort_keys=True)
         name = f"roles {sha256(text.encode()).hexdigest()}"
-        by = By("wfe-mcp server", Channel.SYSTEM, Assurance.AGENT)
         with self.engine.store.tx() as tx:
             last = next((event for event in reversed(tx.settings_log.events()) if event.type == ROLES_SET), None)
             if last is None or last.name != name:
-                tx.settings_log.note(ROLES_SET, name, by, self.engine.clock())
+                tx.settings_log.note(ROLES_SET, name, _SERVER, self.engine.clock())
 
     def _name(self, tx: Tx, iss: str, sub: str, wanted: str) -> str:
         """The pinned name of a person; of one who is new, the wanted one, with a number where another person has it."""
@@ -269,9 +268,8 @@ def end_access(engine: Engine, by: By, name: str) -> tuple[int, int]:
     """
     with engine.store.tx() as tx:
         person = known_as(tx, name)
-        forget_confirmed(
-            tx, person.row, engine.clock()
-        )  # first, as a machine that takes its token waits for the log last
+        # First, as a machine that takes its token waits for the log last.
+        forget_confirmed(tx, person.row, engine.clock())
         sessions = [
             row.removeprefix(SESSION)
             for row, value in tx.secrets.with_prefix(SESSION).items()

@@ -108,15 +108,7 @@ def create_token(
 
 
 def create_in(
-    tx: Tx,
-    now: datetime,
-    by: By,
-    name: str,
-    scope: Scope,
-    *,
-    project: str,
-    expires_s: float | None,
-    person: str,
+    tx: Tx, now: datetime, by: By, name: str, scope: Scope, *, project: str, expires_s: float | None, person: str
 ) -> tuple[Token, str]:
     """The same in a transaction in which no other one makes a token: ``alone("tokens")``."""
     if not _NAME.fullmatch(name):

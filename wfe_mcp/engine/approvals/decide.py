@@ -286,7 +286,6 @@ def _pinned_keys(current: RunChange) -> dict[str, object]:
 def _close(
     current: RunChange, request: RequestRecord, comment: str, *, approved: bool, to: PhasePath | None = None
 ) -> None:
-
     by = current.by
     above = current.engine.state_of(Terminal).ancestors if by.channel is Channel.CLI else ""
     current.tx.approvals.decide(

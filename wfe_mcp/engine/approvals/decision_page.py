@@ -106,12 +106,7 @@ def page_for(engine: Engine, request: str, *, may_start: bool, signs: bool = Fal
 
 
 def page_at(
-    engine: Engine,
-    path: str = "",
-    *,
-    may_start: bool = True,
-    opened: bool = False,
-    plain: bool = True,
+    engine: Engine, path: str = "", *, may_start: bool = True, opened: bool = False, plain: bool = True
 ) -> str | None:
     """The URL of ``path`` on the page, started if needed and allowed; None without a page.
 

@@ -95,13 +95,7 @@ def person_to_ask(engine: Engine, run: str, signer: Signer) -> Person:
         )
 
     return Person(
-        signer.name,
-        Channel.PASSKEY,
-        Assurance.PASSKEY,
-        key=PASSKEY,
-        sign=sign,
-        sign_text=_refuse_text,
-        rehearses=True,
+        signer.name, Channel.PASSKEY, Assurance.PASSKEY, key=PASSKEY, sign=sign, sign_text=_refuse_text, rehearses=True
     )
 
 

@@ -15,6 +15,7 @@ from wfe_mcp.core.command import PROGRAMS
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, Person, RunId, Stage
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.access.tokens import owner_of_token
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.store import Tx
@@ -151,8 +152,6 @@ def with_decision(current: RunChange, path: PhasePath, refused: Refused) -> Refu
 
 def agents_owner(tx: Tx, run: RunId, path: PhasePath, attempt: int) -> str:
     """The owner of the token whose agent submitted the revision of ``attempt``; empty for an agent without a token."""
-    from wfe_mcp.engine.access.tokens import owner_of_token
-
     for event in reversed(tx.events.of_types(run, "RevisionSubmitted")):
         if (event.payload["phase"], event.payload["attempt"]) == (path, attempt):
             return owner_of_token(tx, event.actor, event.at) if event.channel is Channel.HTTP else ""

@@ -18,6 +18,7 @@ from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
 from wfe_mcp.workflow.model import BundleRef, all_phases
 from wfe_mcp.workspace.config.context_bundles import ContextSettings, files_matching
 from wfe_mcp.workspace.config.settings import LoadedSettings
+from wfe_mcp.workspace.files.mirror import attempt_folder
 from wfe_mcp.workspace.files.project_files import read_file
 
 MAX_FILE_BYTES = 200_000
@@ -265,8 +266,6 @@ def _heading(frozen: Mapping[str, Any]) -> str:
 
 
 def _folder(change: RunChange, attempt: Attempt) -> str:
-    from wfe_mcp.workspace.files.mirror import attempt_folder
-
     return f"{attempt_folder(change.run.id, attempt.phase, attempt.number)}/context"
 
 

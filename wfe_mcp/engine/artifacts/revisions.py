@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from wfe_mcp.artifacts.content import to_file, written_to
 from wfe_mcp.artifacts.validate import TextFile
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import sha256_hex
@@ -18,6 +19,8 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.store.records.runs import LoadedRun, RevisionRecord
+from wfe_mcp.workspace.files.paths import reserved_as
+from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic, write_bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +87,6 @@ def write_output(current: RunChange, phase: PhasePath, content: str) -> None:
 
     Last in the change: a refused change has written nothing; a failure here undoes the revision.
     """
-    from wfe_mcp.workspace.files.paths import reserved_as
-    from wfe_mcp.workspace.files.project_files import write_atomic, write_bundle
-
     output = _output(current, phase, content)
     if output is None or current.is_rehearsed:
         return
@@ -111,7 +111,6 @@ def _written_before(
 
     A refused bundle has written its files, because its gates judge them; the next one takes their place.
     """
-    from wfe_mcp.workspace.files.project_files import read_if_there
     from wfe_mcp.workspace.git.working_tree import changes_between
 
     output = current.plan.phase(phase).output
@@ -158,7 +157,6 @@ def _output(current: RunChange, phase: PhasePath, content: str) -> tuple[str, Te
     output = current.plan.phase(phase).output
     if output is None or output.write_to is None:
         return None
-    from wfe_mcp.artifacts.content import to_file, written_to
     from wfe_mcp.workflow.expressions import fill_shape
 
     seen = roots(current, current.attempt(phase), output.write_to)

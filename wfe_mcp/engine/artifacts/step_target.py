@@ -18,6 +18,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, Stage
 from wfe_mcp.engine.artifacts.expression_scope import roots
+from wfe_mcp.store.records.approvals import RequestStatus
 from wfe_mcp.workflow.step_kinds import acts_outside
 from wfe_mcp.workspace.git.repository import commit_of
 
@@ -143,8 +144,6 @@ def approved_head(change: RunChange, attempt: Attempt, position: int) -> str:
 
 
 def _approved_targets(change: RunChange, attempt: Attempt) -> list[dict[str, Any]]:
-    from wfe_mcp.store.records.approvals import RequestStatus
-
     key = (attempt.phase, attempt.number, RequestStatus.APPROVED)
     requests = change.tx.approvals.of_run(change.run.id)
     return [

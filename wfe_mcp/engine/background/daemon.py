@@ -27,8 +27,7 @@ from wfe_mcp.engine.background import queues
 from wfe_mcp.engine.background.processes import register_process
 from wfe_mcp.engine.evaluation import second_opinion
 from wfe_mcp.engine.evaluation.opinion_by_hand import WaitsForPerson
-from wfe_mcp.engine.evaluation.opinion_gate import Outage
-from wfe_mcp.engine.evaluation.opinion_jobs import work_opinion
+from wfe_mcp.engine.evaluation.opinion_gate import Outage, work_opinion
 from wfe_mcp.engine.evaluation.reactions import enqueue_gates
 from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.files.checkpoints import keep_again

@@ -35,10 +35,13 @@ from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.run_change import queue_name
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.jobs.completion import GaveUp
-from wfe_mcp.jobs.job_context import ChildStopped, JobContext, Outcome, RetryLater
+from wfe_mcp.jobs.job_context import JobContext, Outcome
 from wfe_mcp.jobs.limits import PRIORITY, WorkLimits
 from wfe_mcp.store import Tx
+from wfe_mcp.store.records.calls import CallPurpose
 from wfe_mcp.store.records.jobs import ClaimLimits, JobRecord, JobStatus, Limit, NewJob, QueueRecord
+from wfe_mcp.workspace.config.layers import seconds
+from wfe_mcp.workspace.config.provider_kinds import facts_of
 from wfe_mcp.workspace.config.settings import LoadedSettings
 
 SLOTS = {
@@ -180,8 +183,6 @@ def end_for_person(engine: Engine, tx: Tx, job: JobRecord, reason: str) -> None:
 
 
 def _limits(loaded: LoadedSettings, project_id: str) -> WorkLimits:
-    from wfe_mcp.workspace.config.layers import seconds
-
     settings = loaded.settings
     queues = {
         queue_name(name, project_id): Limit(queue.concurrency, queue.per_minute)
@@ -243,7 +244,6 @@ def enqueue(
     """Put a question to ``role`` (or a provider) into the queue. Refuses ``bad_argument``, ``too_large``, ``unavailable``."""
     from wfe_mcp.engine.models.connections import connections_of
     from wfe_mcp.engine.models.roles import known_names
-    from wfe_mcp.workspace.config.provider_kinds import facts_of
 
     if not text.strip():
         raise Refused("bad_argument", "There is no question.", "Give a text, or a file with --path.")
@@ -279,23 +279,13 @@ def enqueue(
 
 def work_question(engine: Engine, context: JobContext) -> Outcome:
     """The handler of questions: ask the role's model, and its fallbacks when it cannot answer."""
-    from wfe_mcp.engine.models.ask import answer
-    from wfe_mcp.engine.models.call_log import Recording
-    from wfe_mcp.engine.models.connections import connections_of
-    from wfe_mcp.providers.call import ProviderFault, Question
-    from wfe_mcp.store.records.calls import CallPurpose
+    from wfe_mcp.engine.models.connections import connections_of, first_answer
+    from wfe_mcp.providers.call import Question
 
-    payload, fault = context.job.payload, ""
-    for connection in connections_of(engine, payload["role"]):
-        listener = Recording(engine, context, purpose=CallPurpose.QUESTION, role=payload["role"])
-        try:
-            reply = answer(engine, context, connection, Question(payload["question"]), listener)
-        except ProviderFault as raised:
-            if raised.kind == "stopped":
-                raise ChildStopped(context.stop.reason) from None
-            if raised.passes and context.job.tries < TRIES:
-                raise RetryLater(raised.message, raised.retry_after_s) from None
-            fault = f"{raised.message} {raised.hint}".strip()
-            continue
-        return Outcome({"text": reply.text, "provider": connection.provider, "model": reply.model})
-    raise Refused("conflict", fault, "Enqueue it again.")
+    role, question = context.job.payload["role"], Question(context.job.payload["question"])
+    connections, purpose = connections_of(engine, role), CallPurpose.QUESTION
+    answered = first_answer(engine, context, connections, question, purpose=purpose, role=role, tries=TRIES)
+    if isinstance(answered, str):
+        raise Refused("conflict", answered, "Enqueue it again.")
+    connection, reply = answered
+    return Outcome({"text": reply.text, "provider": connection.provider, "model": reply.model})

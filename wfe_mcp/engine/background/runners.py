@@ -7,6 +7,7 @@ Rules:
 1. A runner decides nothing: what it says about its job has to be what it was given, and signed by the key that it has here.
 2. A claim whose lease is over is over: workers free it (``jobs/heartbeat.py``), and a later report of it opens nothing.
 3. Nothing is kept in this process: any server of the database takes the report of a job that another one gave out.
+4. A gate that needs no program, or whose files have changed, is judged at once; then no runner gets anything.
 """
 
 import logging
@@ -17,27 +18,39 @@ from datetime import timedelta
 from pathlib import Path
 
 from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.access import runners as access
 from wfe_mcp.engine.access.tokens import Token
 from wfe_mcp.engine.background.daemon import gave_up_of
 from wfe_mcp.engine.background.queues import work_limits
-from wfe_mcp.engine.background.runner_gates import PreparedCheck, judged_from, prepare, without_credentials
 from wfe_mcp.engine.credentials.handing import HandedCredentials, given_to_check
-from wfe_mcp.engine.evaluation.gate_jobs import record
-from wfe_mcp.engine.evaluation.gate_scene import JudgedGate
+from wfe_mcp.engine.evaluation.gate_jobs import AskedCheck, asked_check, judged_by, record, skipped_before
+from wfe_mcp.engine.evaluation.gate_scene import JudgedGate, Scene, exact_names, file_beside, gate_scene, judged_attempt
+from wfe_mcp.engine.files.tree_binding import kept_look
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.engine.kernel.run_change import queue_name
+from wfe_mcp.engine.kernel.run_change import queue_name, run_as_read
+from wfe_mcp.gates.check import written_by
+from wfe_mcp.gates.expectation import Expectation
+from wfe_mcp.gates.from_runner import judge_report
+from wfe_mcp.gates.judgement import needs_credential, undecided
+from wfe_mcp.gates.place import level_of_check, not_given
 from wfe_mcp.gates.runner_protocol import Claim, Ended, Heartbeat, Pulse, Report, Task, Waiting
+from wfe_mcp.jobs.child import run_child
 from wfe_mcp.jobs.completion import Completion
 from wfe_mcp.jobs.handed import CredentialMissing
 from wfe_mcp.jobs.heartbeat import take_over
 from wfe_mcp.jobs.job_context import Outcome
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus, labels_of
+from wfe_mcp.workflow.expressions import ExpressionError, fill_shape
+from wfe_mcp.workflow.model import CommandGate
+from wfe_mcp.workspace.config.checks import FrozenCheck
 from wfe_mcp.workspace.files.paths import path_fault
 from wfe_mcp.workspace.git.job_refs import drop_jobs, job_ref, keep_files
+from wfe_mcp.workspace.git.repository import head
 from wfe_mcp.workspace.git.service import GitGrant
+from wfe_mcp.workspace.git.working_tree import HashedTree, SeenFiles
 
 log = logging.getLogger("wfe_mcp.engine")
 
@@ -48,6 +61,18 @@ _MOST = 20
 
 class _NotForItError(Exception):
     """The job that was due asks for other labels: its claim is rolled back."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedCheck:
+    """A check that a runner can do. ``tree``: the files that it is about."""
+
+    check: FrozenCheck
+    gate: CommandGate
+    scene: Scene
+    expectation: Expectation
+    seen: SeenFiles
+    tree: HashedTree
 
 
 def meet(engine: Engine, token: Token, claim: Claim) -> None:
@@ -234,30 +259,18 @@ def _claim_on(engine: Engine, tx: Tx, text: str, job_id: str) -> tuple[access.Ru
 
 def _refuse_other(claim: access.RunnerClaim, job: JobRecord, report: Report) -> None:
     stated = report.statement
-    expected = (
-        claim.job,
-        claim.fence,
-        claim.project,
-        job.of_run,
-        job.phase,
-        job.attempt,
-        claim.runner,
-        claim.key,
-        claim.oid,
-    )
-    reported = (
-        stated.job,
-        stated.fence,
-        stated.project,
-        stated.run,
-        stated.phase,
-        stated.attempt,
-        stated.runner,
-        stated.key,
-        stated.tree,
-    )
-    names = ("job", "fence", "project", "run", "phase", "attempt", "runner", "key", "tree")
-    if differs := [name for name, ours, other in zip(names, expected, reported, strict=True) if ours != other]:
+    expected = {
+        "job": claim.job,
+        "fence": claim.fence,
+        "project": claim.project,
+        "run": job.of_run,
+        "phase": job.phase,
+        "attempt": job.attempt,
+        "runner": claim.runner,
+        "key": claim.key,
+        "tree": claim.oid,
+    }
+    if differs := [name for name, ours in expected.items() if getattr(stated, name) != ours]:
         raise _other(f"it is about another {', '.join(differs)}")
     if not access.is_signed(stated.to_sign(), report.signature, claim.key):
         raise _other("its signature does not hold")
@@ -292,3 +305,59 @@ def _over(engine: Engine, claim: access.RunnerClaim) -> None:
 
 def _endings(engine: Engine) -> Completion:
     return Completion(engine.store, engine.clock, gave_up_of(engine))
+
+
+def prepare(engine: Engine, job: JobRecord) -> PreparedCheck | JudgedGate | None:
+    """What the runner of ``job`` does; the verdict where that is known without; None when it is no longer needed."""
+    with engine.store.read() as tx:
+        current = run_as_read(engine, tx, job.of_run)
+        attempt = judged_attempt(current, job)
+        if attempt is None or current.state.going_back is not None:
+            return None
+        gate = current.plan.gates(attempt)[attempt.gate]
+        scene = gate_scene(engine, tx, current, attempt, gate)
+    seen = kept_look(engine, current.run) or scene.look() or SeenFiles(scene.root)
+    tree = scene.tree_of(seen)
+    if tree != attempt.tree and attempt.tree is not None:
+        return JudgedGate(None, tree, seen=seen)
+    try:
+        exact, test_file = exact_names(gate), file_beside(gate, scene.values)
+        ready = fill_shape(gate, scene.values, current.plan.expressions)
+        assert isinstance(ready, CommandGate), "others wait for no runner"
+        asked = asked_check(ready, scene)
+        expectation = Expectation.of(ready.expect.model_dump(mode="json", exclude_unset=True), exact, test_file)
+    except (ExpressionError, ValueError):
+        return judged_by(gate, scene, run_child, seen)  # it says why, and runs nothing
+    if not isinstance(asked, AskedCheck) or asked.check is None:
+        return judged_by(gate, scene, run_child, seen)
+    files = seen.tree(written_by(asked.check))
+    if files.id is None:
+        why = f"Check {asked.check.name!r} runs on a runner only, and this folder has no git tree to send there."
+        return scene.judge(undecided("command", why, "run `git init`, then submit again."), seen)
+    return PreparedCheck(asked.check, ready, scene, expectation, seen, files)
+
+
+def without_credentials(prepared: PreparedCheck, missing: CredentialMissing) -> JudgedGate:
+    """The verdict on ``prepared``, whose credentials are not there: no runner gets it."""
+    check = prepared.check
+    data = {"check": check.name, "level": level_of_check(check), "credentials": [*missing.names]}
+    why = f"{not_given(check)} {missing.message}"
+    return prepared.scene.judge(needs_credential("command", why, missing.hint, data), prepared.seen)
+
+
+def judged_from(prepared: PreparedCheck, report: Report, tree: str) -> JudgedGate:
+    """The verdict on ``prepared`` from the report of a runner that was given ``tree``."""
+    scene, gate = prepared.scene, prepared.gate
+    at = head(scene.root)
+    judgement = judge_report(
+        report,
+        prepared.check,
+        prepared.expectation,
+        root=scene.root,
+        evidence_dir=scene.evidence_dir,
+        tree=tree,
+        head=at,
+        if_missing=gate.if_missing,
+        skipped_before=skipped_before(gate, scene),
+    )
+    return scene.judge(judgement, prepared.seen, head=at)

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, cast
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.checks.outcomes import WORKS
+from wfe_mcp.workspace.files.mirror import write_gitignore
+from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
+from wfe_mcp.workspace.git.working_tree import tree_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -50,9 +53,6 @@ class LastTrial:
 
 def remember(root: Path, trials: Iterable[Trial], now: datetime) -> None:
     """Keep these trials as the last ones of their checks; those that were not run change nothing."""
-    from wfe_mcp.workspace.files.mirror import write_gitignore
-    from wfe_mcp.workspace.files.project_files import write_atomic
-
     tried = [trial for trial in trials if trial.outcome != "not_tried"]
     if not tried:
         return
@@ -66,8 +66,6 @@ def remember(root: Path, trials: Iterable[Trial], now: datetime) -> None:
 
 def last_trials(root: Path) -> dict[str, LastTrial]:
     """The last trial of each check by its name; what cannot be read is left out."""
-    from wfe_mcp.workspace.files.project_files import read_if_there
-
     try:
         value: object = json.loads(read_if_there(root, FILE, _MAX_BYTES) or b"{}")
     except (Refused, ValueError, RecursionError):
@@ -83,8 +81,6 @@ def last_trial(root: Path, name: str, argv: Sequence[str] | None = None) -> Last
 
 
 def _tree(root: Path) -> str:
-    from wfe_mcp.workspace.git.working_tree import tree_hash
-
     try:
         return tree_hash(root) or ""
     except Refused:

@@ -13,11 +13,14 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.checks.last_trials import last_trial
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
+from wfe_mcp.engine.models.roles import fill_role
+from wfe_mcp.engine.templates.catalogue import find_template, offers, whole_definition
 from wfe_mcp.jobs.child import start_fault
 from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.workflow.model import Gate, Phase
 from wfe_mcp.workspace.config.checks import CheckSettings, FrozenCheck
 from wfe_mcp.workspace.discovery.check_table import KINDS
+from wfe_mcp.workspace.git.repository import why_no_repository
 from wfe_mcp.workspace.system.location import project_at
 
 INIT = "wfe-mcp init"
@@ -90,8 +93,6 @@ def phase_that_needs_git(phases: Mapping[str, Phase], *, is_sure: bool) -> str:
 
 def templates_without_git(engine: Engine) -> list[str]:
     """The templates offered here that run to their end in a folder without git."""
-    from wfe_mcp.engine.templates.catalogue import offers, whole_definition
-
     names: list[str] = []
     for offer in offers(engine):
         with suppress(Refused):  # an invalid template
@@ -135,8 +136,6 @@ def start_warnings(engine: Engine, plan: CompiledTemplate, frozen: Mapping[str, 
 def _without_git(engine: Engine, plan: CompiledTemplate) -> Iterator[str]:
     phase = phase_that_needs_git(plan.phases, is_sure=False)
     if phase and not project_at(engine.root).is_git:
-        from wfe_mcp.workspace.git.repository import why_no_repository
-
         why, commands = why_no_repository(engine.root)
         fix = f"so its gates cannot pass; the user fixes it with: {' or '.join(commands)}"
         yield f"phase {phase} needs git to compare files ({why}), {fix}"
@@ -144,8 +143,6 @@ def _without_git(engine: Engine, plan: CompiledTemplate) -> Iterator[str]:
 
 def missing_checks(engine: Engine) -> list[MissingCheck]:
     """The checks that templates of this project cannot do without and that are not configured, by name."""
-    from wfe_mcp.engine.templates.catalogue import offers, whole_definition
-
     loaded = engine.settings()
     held = (loaded.pending or loaded.settings).checks
     needed: dict[str, list[str]] = {}
@@ -160,19 +157,13 @@ def missing_checks(engine: Engine) -> list[MissingCheck]:
             if offer.default:
                 defaults.add(name)
     return [
-        MissingCheck(
-            name,
-            tuple(templates),
-            name in defaults,
-            tuple(_of_kind(name, held)),
-        )
+        MissingCheck(name, tuple(templates), name in defaults, tuple(_of_kind(name, held)))
         for name, templates in sorted(needed.items())
     ]
 
 
 def lacking_checks(engine: Engine, name: str) -> tuple[MissingCheck, ...]:
     """The checks without which a run of the template ``name`` cannot pass here and that are not configured, by name."""
-    from wfe_mcp.engine.templates.catalogue import find_template
     from wfe_mcp.engine.templates.overrides import configure_plan
 
     loaded = engine.settings()
@@ -192,9 +183,6 @@ def _of_kind(name: str, held: Mapping[str, object]) -> list[str]:
 
 def missing_reviewers(engine: Engine) -> dict[str, list[str]]:
     """The reviewers that opinion gates of this project's templates ask and that are not configured, each with these templates."""
-    from wfe_mcp.engine.models.roles import fill_role
-    from wfe_mcp.engine.templates.catalogue import offers
-
     loaded, needed = engine.settings(), dict[str, list[str]]()
     for offer in offers(engine):
         roles: Mapping[str, Mapping[str, Any]] = offer.definition.get("roles") or {}

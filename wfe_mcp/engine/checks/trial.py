@@ -200,11 +200,7 @@ def _step(repair: str) -> str:
 
 
 def _with_shell(
-    root: Path,
-    trial: Trial,
-    counts: _Counts | None,
-    environ: Mapping[str, str] | None,
-    left_s: Callable[[], float],
+    root: Path, trial: Trial, counts: _Counts | None, environ: Mapping[str, str] | None, left_s: Callable[[], float]
 ) -> tuple[Trial, _Counts | None]:
     """``trial``, or where its check passes with more variables of the user's shell, the trial with those that it needs."""
     check, source = trial.check, os.environ if environ is None else environ
@@ -229,9 +225,8 @@ def _with_shell(
             return trial, counts
         if works(()):  # the run with all of them fetched or built what the check needs
             best_trial, its_counts = best[0]
-            return replace(
-                best_trial, message=f"{best_trial.message}, after a first run with all variables of your shell"
-            ), its_counts
+            message = f"{best_trial.message}, after a first run with all variables of your shell"
+            return replace(best_trial, message=message), its_counts
         needs = needed_names(names, works)
     except TimeoutError:
         why = "; it passes with all variables of your shell, and there was no time to find which of them it needs"
@@ -242,9 +237,8 @@ def _with_shell(
         why = f"it passes with {listed} of your shell: set {line} in [checks.{check.name}], then run wfe-mcp trust"
         return replace(trial, message=f"{trial.message}; {why}", needs=tuple(needs)), counts
     best_trial, its_counts = best[0]
-    return replace(
-        best_trial, check=with_variables(needs), message=f"{best_trial.message}, with {listed}", needs=tuple(needs)
-    ), its_counts
+    message = f"{best_trial.message}, with {listed}"
+    return replace(best_trial, check=with_variables(needs), message=message, needs=tuple(needs)), its_counts
 
 
 def _with_place(

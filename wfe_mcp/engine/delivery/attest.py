@@ -93,14 +93,8 @@ def attest(engine: Engine, run_id: str, commit: str) -> Bundle:
         newest = max(event.at for event in events if event.type == "GateJudged")
         at = newest.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         name = f"{run.template}@{run.template_version}"
-        statements.append(
-            (
-                tree,
-                in_toto.statement(
-                    tree, full, in_toto.VERIFIED, in_toto.verdict_predicate(name, run.template_sha256, at, passed)
-                ),
-            )
-        )
+        verified = in_toto.verdict_predicate(name, run.template_sha256, at, passed)
+        statements.append((tree, in_toto.statement(tree, full, in_toto.VERIFIED, verified)))
     with engine.store.tx() as tx:
         try:
             public, sign = engine.state_of(ServerKey).signer(engine, tx)
@@ -209,14 +203,8 @@ class _Verdict(NamedTuple):
 
 def _verdict(event: EventRecord) -> _Verdict:
     verdict = event.payload["verdict"]
-    outcome = GateOutcome(verdict["outcome"])
-    return _Verdict(
-        str(event.payload["phase"]),
-        str(verdict["stage"]),
-        int(verdict["gate"]),
-        outcome,
-        str(verdict["evidence"] or ""),
-    )
+    phase, stage, outcome = str(event.payload["phase"]), str(verdict["stage"]), GateOutcome(verdict["outcome"])
+    return _Verdict(phase, stage, int(verdict["gate"]), outcome, str(verdict["evidence"] or ""))
 
 
 def _judged_as(events: Sequence[EventRecord], commit: str, tree: str) -> set[str]:

@@ -104,13 +104,8 @@ def status_step(place: DeliveryPlace, call: StepCall, context: JobContext, param
     pull = request.get()
     if params.require and pull.state != "merged":
         _refuse(request, pull)
-    return {
-        **_pull_request_seen(pull),
-        "merge": pull.merge,
-        "checks": pull.checks,
-        "blocker": pull.blocker or "",
-        "why": pull.why,
-    }
+    now = {"merge": pull.merge, "checks": pull.checks, "blocker": pull.blocker or "", "why": pull.why}
+    return {**_pull_request_seen(pull), **now}
 
 
 def merge_step(place: DeliveryPlace, call: StepCall, context: JobContext, params: ForgeMerge) -> Seen:
@@ -284,14 +279,8 @@ def _number(place: DeliveryPlace) -> int | None:
 
 
 def _last_open(operations: Sequence[Operation]) -> Operation | None:
-    return next(
-        (
-            operation
-            for operation in reversed(operations)
-            if operation.kind == "forge.open" and operation.state == "observed"
-        ),
-        None,
-    )
+    opened = [operation for operation in operations if (operation.kind, operation.state) == ("forge.open", "observed")]
+    return opened[-1] if opened else None
 
 
 def _pull_request_seen(pull: PullRequest) -> dict[str, Any]:

@@ -37,6 +37,7 @@ _RULES = {
     "gitlab": "https://{host}/{repository}/-/settings/repository",
 }
 _STORE = "wfe-mcp credential add NAME, and name it in [delivery] credential"
+_Level = Literal["note", "problem"]
 
 
 def login_findings(engine: Engine) -> Iterator[HealthFinding]:
@@ -46,7 +47,7 @@ def login_findings(engine: Engine) -> Iterator[HealthFinding]:
     if not url:
         yield HealthFinding("forge", "note", f"no remote {settings.remote!r}: no login can change it")
         return
-    level: Literal["note", "problem"] = "note" if settings.mode == "none" else "problem"
+    level: _Level = "note" if settings.mode == "none" else "problem"
     yield from _variables(engine, level)
     place: ForgePlace | None = None
     try:
@@ -55,19 +56,17 @@ def login_findings(engine: Engine) -> Iterator[HealthFinding]:
         yield HealthFinding("forge", "note", str(fault))
     if place is not None:
         yield from _command_line(engine, place, settings.base, level)
-    yield _git(engine, Remote(engine.root, settings.remote, url), settings.base, level)
+    yield _git(Remote(engine.root, settings.remote, url), settings.base, level)
 
 
-def _variables(engine: Engine, level: Literal["note", "problem"]) -> Iterator[HealthFinding]:
+def _variables(engine: Engine, level: _Level) -> Iterator[HealthFinding]:
     names = [name for name in TOKENS if engine.environment.get(name)]
     if names:
         message = f"{', '.join(names)} in this environment: every program that an agent starts has it; "
         yield HealthFinding("forge token", level, f"{message}fix: unset {' '.join(names)} where your client starts")
 
 
-def _command_line(
-    engine: Engine, place: ForgePlace, base: str, level: Literal["note", "problem"]
-) -> Iterator[HealthFinding]:
+def _command_line(engine: Engine, place: ForgePlace, base: str, level: _Level) -> Iterator[HealthFinding]:
     channel = command_channel(engine, place, child_env((*LOGIN_ENV, *TOKENS), engine.environment))
     if channel is None:
         yield HealthFinding("forge login", "ok", f"no command line of {place.forge} is installed")
@@ -90,16 +89,9 @@ def _command_line(
         yield HealthFinding("forge rules", level, message)
 
 
-def _able(place: ForgePlace, name: str, able: Abilities, base: str, level: Literal["note", "problem"]) -> HealthFinding:
-    can = [
-        text
-        for text, may in (
-            (f"push to {base!r}", able.push),
-            (f"merge into {base!r}", able.merge),
-            (f"edit the rules of {base!r}", able.edit_rules),
-        )
-        if may
-    ]
+def _able(place: ForgePlace, name: str, able: Abilities, base: str, level: _Level) -> HealthFinding:
+    acts = {f"push to {base!r}": able.push, f"merge into {base!r}": able.merge}
+    can = [act for act, may in (acts | {f"edit the rules of {base!r}": able.edit_rules}).items() if may]
     who = f"{name} is logged in at {place.host} as {reason_of(able.login) or 'unknown'}"
     if not can:
         return HealthFinding("forge login", "ok", f"{who}: it can neither push to {base!r}, merge, nor edit rules")
@@ -108,7 +100,7 @@ def _able(place: ForgePlace, name: str, able: Abilities, base: str, level: Liter
     return HealthFinding("forge login", level, message)
 
 
-def _git(engine: Engine, remote: Remote, base: str, level: Literal["note", "problem"]) -> HealthFinding:
+def _git(remote: Remote, base: str, level: _Level) -> HealthFinding:
     host = address_of(remote.url).host
     if not host:
         message = f"{remote.name} is the folder {remote.url}: who can write there can change {base!r}"

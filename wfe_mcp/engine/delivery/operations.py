@@ -22,6 +22,7 @@ from wfe_mcp.core.operation_events import OperationCalled, OperationEvent, Opera
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.transaction import change_run_in
+from wfe_mcp.store import Tx
 from wfe_mcp.workspace.git.repository import commit_message
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import By, RunId
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.step_call import CommandCall, StepCall
-    from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import EventRecord
 
 OPERATION_TYPES = ("OperationIntended", "OperationCalled", "OperationObserved")
@@ -130,8 +130,6 @@ def _own(engine: Engine, call: StepCall | CommandCall, kind: str, target: Mappin
 
 def operations_of(engine: Engine | Tx, run: str) -> list[Operation]:
     """The operations of a run in order of their intents."""
-    from wfe_mcp.store import Tx
-
     if isinstance(engine, Tx):
         return operations_in(engine.events.of_types(cast("RunId", run), *OPERATION_TYPES), cast("RunId", run))
     with engine.store.read() as tx:

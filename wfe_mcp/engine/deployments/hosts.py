@@ -124,7 +124,7 @@ def _fault(engine: Engine, environment: EnvironmentSettings, *, ask: bool) -> st
     code, output = _ran(engine, [*ssh, "-G", "--", environment.host])
     if code != 0:
         return f"ssh cannot use its configuration for {environment.host}: {output}"
-    set_ = _pairs(output)
+    set_ = {name: value for name, _, value in (line.partition(" ") for line in output.splitlines())}
     names = _names(environment, set_)
     users = set_.get("userknownhostsfile", "")
     # ssh -G separates files by the blanks that a file of [environments] may have in its name.
@@ -149,10 +149,6 @@ def _names(environment: EnvironmentSettings, set_: Mapping[str, str]) -> list[st
         return [alias]
     host, port = set_.get("hostname", environment.host), set_.get("port", "22")
     return [host] if port == "22" else [f"[{host}]:{port}", host]
-
-
-def _pairs(output: str) -> dict[str, str]:
-    return {name: value for name, _, value in (line.partition(" ") for line in output.splitlines())}
 
 
 def _ran(engine: Engine, argv: Sequence[str]) -> tuple[int | None, str]:

@@ -24,11 +24,12 @@ from wfe_mcp.engine.delivery.attest import files_of
 from wfe_mcp.engine.delivery.operations import newest_operation, operate, operations_of
 from wfe_mcp.engine.delivery.place import newest_files
 from wfe_mcp.engine.delivery.steps import deliver, step_result
-from wfe_mcp.engine.deployments.environments import CheckObservation, Site, ask, require_credentials_of, site_of
+from wfe_mcp.engine.deployments.environments import Site, ask, require_credentials_of, site_of
 from wfe_mcp.engine.deployments.history import known_deployments
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.step_call import StepCall, StepResult
 from wfe_mcp.jobs.job_context import JobContext
+from wfe_mcp.store.records.approvals import RequestStatus
 from wfe_mcp.workflow.model.delivery import Deployment, Health
 from wfe_mcp.workflow.step_kinds import DEPLOYMENT_STEPS
 from wfe_mcp.workspace.config.environment_table import STAGES, Stage
@@ -44,11 +45,9 @@ _HEALTH_CHARS = 100
 def work(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     """Work a step that delivers or deploys."""
     act = DEPLOYMENT.get(call.step.builtin or "")
-    return (
-        deliver(engine, call, context)
-        if act is None
-        else step_result(engine, call, lambda params: act(engine, call, context, params))
-    )
+    if act is None:
+        return deliver(engine, call, context)
+    return step_result(engine, call, lambda params: act(engine, call, context, params))
 
 
 def deploy(engine: Engine, call: StepCall, context: JobContext, params: Deployment) -> Mapping[str, Any]:
@@ -88,7 +87,7 @@ def health(engine: Engine, call: StepCall, context: JobContext, params: Health) 
     site = site_of(engine, call, context, params.environment)
     require_credentials_of(site, "health")
     runs = known_deployments(engine).running(site.name)
-    commit = runs.commit if runs is not None else _head(site)
+    commit = runs.commit if runs is not None else head(site.root) or ""
     target = {"environment": site.name, "attempt": call.attempt.number}
     seen = _look(site, "health", "health", commit, target, {})
     if not seen["ok"]:
@@ -107,8 +106,6 @@ require_parts("deployment step", ((name, "its call") for name in DEPLOYMENT_STEP
 
 def _approved_commit(site: Site, named: str) -> tuple[str, str]:
     """The commit that a person approved for this step, and who. Raises DeliveryFault ``review``."""
-    from wfe_mcp.store.records.approvals import RequestStatus
-
     call, settings = site.call, site.settings
     with site.engine.store.read() as tx:
         pairs = [
@@ -223,20 +220,11 @@ def _look(
         return done[0] if done else earlier.after if earlier is not None else None
 
     def act() -> None:
-        observation = ask(site, stage, commit, more) if stage == "test" else _health(site, commit, more)
-        done.append(
-            {
-                "state": "healthy" if observation.ok else "unhealthy",
-                "prints_commit": observation.commit,
-                **observation.facts,
-            }
-        )
+        observation = ask(site, stage, commit, more, 1 if stage == "test" else site.settings.tries)
+        state = "healthy" if observation.ok else "unhealthy"
+        done.append({"state": state, "prints_commit": observation.commit, **observation.facts})
 
     return operate(site.engine, site.call, "health", target, {}, observe, act)
-
-
-def _health(site: Site, commit: str, more: Mapping[str, str]) -> CheckObservation:
-    return ask(site, "health", commit, more, site.settings.tries)
 
 
 def _rolled_back(site: Site, of: str, commit: str, before: str, fault: str) -> DeliveryFault:
@@ -273,7 +261,3 @@ def _refuse_doubt(site: Site, stage: str, seen: Mapping[str, Any], commit: str, 
         f"Look there, then choose. To {again} again: wfe-mcp retry {run} {shell_path(phase)}{back}; to leave it as it is: wfe-mcp cancel {run}",
         "deployment",
     )
-
-
-def _head(site: Site) -> str:
-    return head(site.root) or ""

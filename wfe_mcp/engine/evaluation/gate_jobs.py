@@ -44,6 +44,7 @@ from wfe_mcp.workflow.model import CommandGate, FilesGate, Gate, OpinionGate
 from wfe_mcp.workspace.config.checks import FrozenCheck
 from wfe_mcp.workspace.config.settings import Settings
 from wfe_mcp.workspace.files.mirror import evidence_folder
+from wfe_mcp.workspace.git.repository import head
 from wfe_mcp.workspace.git.working_tree import HashedTree, SeenFiles, changed_paths
 
 if TYPE_CHECKING:
@@ -92,11 +93,7 @@ def record(engine: Engine, tx: Tx, job: JobRecord, judged: JudgedGate) -> None:
 def judged_by(gate: Gate, scene: Scene, run: RunChild, files: SeenFiles | None) -> JudgedGate:
     """The verdict on ``files``; on those after it, where the gate runs a program."""
     try:
-        exact, test_file, allowed_by = (
-            exact_names(gate),
-            file_beside(gate, scene.values),
-            allowing_input(gate),
-        )
+        exact, test_file, allowed_by = exact_names(gate), file_beside(gate, scene.values), allowing_input(gate)
         gate = fill_shape(gate, scene.values, scene.change.plan.expressions)
         if isinstance(gate, CommandGate):
             return judge_check(gate, scene, run, exact, test_file, files)
@@ -196,7 +193,6 @@ def _review(
 
 def _judge_by_kind(gate: Gate, scene: Scene, run: RunChild, files: SeenFiles | None, allowed_by: str) -> JudgedGate:
     from wfe_mcp.engine.delivery.site import base_of
-    from wfe_mcp.workspace.git.repository import head
 
     attempt, root = scene.attempt, scene.root
     name = scene.change.plan.artifact_name(attempt.phase)
@@ -303,16 +299,10 @@ def asked_check(gate: CommandGate, scene: Scene) -> AskedCheck | JudgedGate:
 
 
 def judge_check(
-    gate: CommandGate,
-    scene: Scene,
-    run: RunChild,
-    exact: frozenset[str],
-    test_file: str,
-    files: SeenFiles | None,
+    gate: CommandGate, scene: Scene, run: RunChild, exact: frozenset[str], test_file: str, files: SeenFiles | None
 ) -> JudgedGate:
     """The judgement of ``gate``, whose expressions are filled in, after its check ran."""
     from wfe_mcp.workspace.config.ports import with_ports
-    from wfe_mcp.workspace.git.repository import head
 
     asked = asked_check(gate, scene)
     if isinstance(asked, JudgedGate):

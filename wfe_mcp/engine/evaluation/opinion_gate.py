@@ -9,6 +9,8 @@ Rules:
 2. Reviewers are asked in parallel. Each opinion is stored at once: after a crash only the others are asked.
 3. An opinion is keyed by (reviewer, its model, the whole question, the artifact's sha256).
 4. A person who reviews is asked by a file. No provider is retried before an answer that would decide is there.
+
+The jobs of requested second opinions ask in the same way.
 """
 
 import uuid
@@ -18,24 +20,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.core.canonical import sha256_hex, sha256_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.engine.evaluation.opinion_by_hand import WaitsForPerson
-from wfe_mcp.engine.evaluation.reviews import question_sha256
+from wfe_mcp.engine.evaluation.reviews import Subject, question_of, question_sha256
+from wfe_mcp.engine.evaluation.second_opinion import TRIES
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.engine.models.ask import answer
+from wfe_mcp.engine.models.connections import answer, connections_of
+from wfe_mcp.engine.models.roles import refuse_unsigned
 from wfe_mcp.engine.models.waits import AskedPerson
 from wfe_mcp.gates.judgement import Judgement
 from wfe_mcp.gates.opinion import ReviewerResult, conflict, judge_opinions, no_reviewer, with_warning
-from wfe_mcp.jobs.job_context import ChildStopped, JobContext, RetryLater
+from wfe_mcp.jobs.job_context import ChildStopped, JobContext, Outcome, RetryLater
 from wfe_mcp.providers.call import Answer, Connection, ProviderFault, Question
 from wfe_mcp.store.records.calls import CallPurpose
 from wfe_mcp.store.records.opinions import MANUAL_MODEL, SOURCE, AskedBy, OpinionRecord
 from wfe_mcp.workflow.model import OpinionGate
+from wfe_mcp.workspace.files.project_files import read_if_there
 
 MOST_AT_ONCE = 8
 
@@ -83,9 +88,6 @@ def reviewers_of(
     engine: Engine, names: Mapping[str, str], frozen: Mapping[str, Any] | None, *, decides: bool = False
 ) -> list[Reviewer]:
     """The reviewers with their connections. ``names``: reviewer → configured role. ``decides``: only trusted ones count."""
-    from wfe_mcp.engine.models.connections import connections_of
-    from wfe_mcp.engine.models.roles import refuse_unsigned
-
     reviewers: list[Reviewer] = []
     for reviewer, role in names.items():
         try:
@@ -138,7 +140,6 @@ def _ask_persons(there: Sequence[Reviewer], reviews: Sequence[ReviewerResult], a
     """Write the questions of persons who have not answered. Raises WaitsForPerson, when there are any."""
     from wfe_mcp.providers.manual import question_file
     from wfe_mcp.workspace.files.mirror import attempt_folder
-    from wfe_mcp.workspace.files.project_files import read_if_there
 
     waiting = [review for review in reviews if review.is_waited_for]
     if not waiting:
@@ -277,3 +278,42 @@ def _keep(
             )
         )
     return opinion_id
+
+
+def work_opinion(engine: Engine, context: JobContext) -> Outcome:
+    """The handler of second-opinion jobs: ask every reviewer; each opinion is stored at once."""
+    job, payload = context.job, context.job.payload
+    is_last = job.tries >= TRIES
+    reviewers = reviewers_of(engine, {name: name for name in payload["reviewers"]}, None)
+    missing = [reviewer for reviewer in reviewers if not reviewer.connections]
+    unfilled = [{"reviewer": reviewer.name, "fault": reviewer.why} for reviewer in missing]
+    if len(missing) == len(reviewers):
+        return Outcome({"opinions": unfilled})
+    subject = Subject(
+        payload["question"],
+        tuple((heading, text) for heading, text in payload["parts"]),
+        payload["sha256"],
+        sha256_of(payload),  # unknown to the authors of the parts, and equal for equal questions
+    )
+    about = About(
+        engine.project_id,
+        question_of(subject),
+        payload["sha256"],
+        "call",
+        payload["run"],
+        PhasePath(payload["phase"]) if payload["phase"] else None,
+        payload["attempt"],
+    )
+    there = [reviewer for reviewer in reviewers if reviewer.connections]
+    reviews, faults = ask_all(engine, context, there, about, with_fallbacks=is_last)
+    passing = [fault for fault in faults if fault.passes]
+    if passing and not is_last:
+        after = [fault.retry_after_s for fault in passing if fault.retry_after_s is not None]
+        raise RetryLater("; ".join(fault.message for fault in passing), max(after, default=None))
+    opinions = [
+        {"reviewer": review.reviewer, "provider": review.provider, "model": review.model, "cached": review.cached}
+        | ({"answered_by": review.answered_by} if review.answered_by else {})
+        | ({"opinion": review.opinion} if review.opinion else {"fault": review.fault})
+        for review in reviews
+    ]
+    return Outcome({"opinions": opinions + unfilled})

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.artifacts.ahead import Unjudged
 from wfe_mcp.core import commands as c
@@ -27,8 +27,12 @@ from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.core.questions import Question, questions
 from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.engine.artifacts.prompts import prompt_for_gates
+from wfe_mcp.engine.artifacts.step_target import target_record
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.evidence_seals import verdict_seal
+from wfe_mcp.engine.kernel.leases import lock_elsewhere
+from wfe_mcp.engine.models.waits import OPEN_JOBS, gate_payload, persons_asked
+from wfe_mcp.store.records.jobs import labels_key
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.run_change import RunChange
@@ -58,18 +62,9 @@ def answer_condition(change: RunChange) -> bool:
     return False
 
 
-def _waits_for_lock(change: RunChange, attempt: Attempt) -> bool:
-    if not attempt.locks:
-        return False
-    from wfe_mcp.engine.phases.locks import waits_for_lock
-
-    return waits_for_lock(change, attempt)
-
-
 def _answer(change: RunChange, question: Question) -> c.Answer:
     # CEL is loaded with the first condition of a run.
     from wfe_mcp.engine.nested.nested import evaluated_items, recovery_inputs, submit_outputs
-    from wfe_mcp.engine.phases.locks import lock_names
     from wfe_mcp.workflow.expressions import ExpressionError
 
     attempt = change.attempt(question.phase)
@@ -88,7 +83,7 @@ def _answer(change: RunChange, question: Question) -> c.Answer:
             head = submit_outputs(change, attempt)
             return replace(due, revision=head.revision, sha256=head.sha256)
         if question.kind == "locks":
-            return replace(due, keys=lock_names(change, attempt))
+            return replace(due, keys=_lock_names(change, attempt))
         seen = roots(change, attempt, question.text, own=question.kind == "next", item=last)
         return replace(due, value=change.plan.expressions.is_true(question.text, seen))
     except ExpressionError as exc:
@@ -191,8 +186,6 @@ def _open_gates(change: RunChange, attempt: Attempt) -> None:
 
         change.give(c.OpenGates(sha256=loop_sha256(change, attempt), **on))
         return
-    from wfe_mcp.engine.artifacts.step_target import target_record
-
     try:
         target_record(change, attempt, None)  # nothing unresolved is asked
         text, document = prompt_for_gates(change, attempt)
@@ -278,9 +271,7 @@ def keep_times(change: RunChange, now: Attempt, was: Attempt | None) -> None:
 
 def _cancel_judging(change: RunChange, was: Attempt) -> None:
     """Cancel the jobs of a verdict that is no longer needed; jobs enqueued in this change stay."""
-    from wfe_mcp.store.records.jobs import JobStatus
-
-    for job in change.tx.jobs.filter(change.run.id, was.phase, was.number, (JobStatus.QUEUED, JobStatus.RUNNING)):
+    for job in change.tx.jobs.filter(change.run.id, was.phase, was.number, OPEN_JOBS):
         if job.kind == "gate" or job.payload.get("timer") in {"timeout", "wake"}:
             change.tx.jobs.request_cancel(job.id)
 
@@ -310,9 +301,6 @@ def enqueue_gate(change: RunChange, attempt: Attempt, *, again: bool = False) ->
     One at a time: no second job while one for the same bytes, gate and tree is open, and none while persons who review
     have not answered. ``again``: one of them has.
     """
-    from wfe_mcp.engine.models.waits import OPEN_JOBS, gate_payload, persons_asked
-    from wfe_mcp.store.records.jobs import labels_key
-
     judge = gate_now(change, attempt)
     if judge is None or judge.judged not in {"command", "llm"} or change.state.status is RunStatus.CANCELLED:
         return
@@ -340,3 +328,29 @@ def _labels(change: RunChange, gate: Gate) -> list[str] | None:
         return None
     is_asked = "runner" in {check.get("where"), getattr(gate, "level", None), frozen.get("evidence")}
     return list(check.get("labels", ())) if is_asked else None
+
+
+def _lock_names(change: RunChange, attempt: Attempt) -> tuple[str, ...]:
+    """The locks of a phase with their values filled in; an entry that is a list names several. Raises ExpressionError."""
+    from wfe_mcp.workflow.expressions import ExpressionError, source_of
+
+    written = change.plan.phase(attempt.phase).locks
+    seen = roots(change, attempt, "\n".join(written))
+    names: list[str] = []
+    for text in written:
+        value = change.plan.expressions.evaluate(text, seen)
+        for name in cast("list[object]", value) if isinstance(value, list) else [value]:
+            if isinstance(name, bool) or not isinstance(name, str | int) or not str(name).strip():
+                raise ExpressionError(source_of(text) or text, "a lock is named by text or a number")
+            names.append(str(name))
+    return tuple(names)
+
+
+def _waits_for_lock(change: RunChange, attempt: Attempt) -> bool:
+    """True while another run holds a lock of the loop that is to open; a job checks again."""
+    others = (change.engine, change.tx, change.run, change.state, attempt.phase)
+    if not attempt.locks or lock_elsewhere(*others) is None:
+        return False
+    # No event comes from the other run when it frees the lock, so this run looks again by itself.
+    change.look_again("locks", attempt)
+    return True

@@ -28,8 +28,9 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.run_change import RunChange, queue_name, run_as_read
 from wfe_mcp.engine.kernel.transaction import refuse_change
 from wfe_mcp.engine.models.waits import next_try
-from wfe_mcp.store.records.jobs import JobRecord
+from wfe_mcp.store.records.jobs import JobRecord, JobStatus, NewJob
 from wfe_mcp.store.records.runs import LoadedRun
+from wfe_mcp.workspace.config.provider_tables import builtin_provider
 from wfe_mcp.workspace.config.settings_tables import Settings
 
 JOB = "opinion"
@@ -71,8 +72,6 @@ def ask(
         raise Refused("bad_argument", "A phase belongs to a run.", "Give run as well.")
     if not run and not question.strip():
         raise Refused("bad_argument", "There is nothing to ask about.", "Give a question, or a run and a phase of it.")
-    from wfe_mcp.store.records.jobs import NewJob
-
     about = _about_run(engine, run, phase) if run else _ABOUT_NOTHING
     names = _named_reviewers(engine, by, reviewers) if reviewers else _chosen(engine.settings().settings, by)
     payload = {"question": question, "reviewers": list(names), **about}
@@ -112,8 +111,6 @@ def no_question(job_id: str) -> Refused:
 
 
 def _status(job: JobRecord) -> str:
-    from wfe_mcp.store.records.jobs import JobStatus
-
     if job.status in {JobStatus.QUEUED, JobStatus.RUNNING}:
         return "waiting"
     return "done" if any("opinion" in opinion for opinion in _opinions(job)) else "failed"
@@ -176,8 +173,6 @@ def _named_reviewers(engine: Engine, by: By, reviewers: Sequence[str]) -> tuple[
 
 
 def _chosen(settings: Settings, by: By) -> tuple[str, ...]:
-    from wfe_mcp.workspace.config.provider_tables import builtin_provider
-
     def vendor(role: str) -> str:
         provider = settings.roles[role].provider
         table = settings.providers.get(provider) or builtin_provider(provider)
@@ -217,17 +212,9 @@ def _about_run(engine: Engine, run: str, phase: str) -> dict[str, Any]:
         is_judged = attempt.status in {AttemptStatus.GATING, AttemptStatus.AWAITING, AttemptStatus.FAILED}
         changes = compared.text() if is_judged else ""
         parts += [["What changed in the files", changes]] if changes else []
-    return {
-        "run": record.id,
-        "phase": phase,
-        "attempt": attempt.number,
-        "parts": parts,
-        "sha256": revision.sha256
-        if revision is not None
-        else (attempt.sha256 or "")
-        if attempt.stage is Stage.BEFORE
-        else "",
-    }
+    judged = attempt.sha256 if attempt.stage is Stage.BEFORE else None
+    sha256 = judged or "" if revision is None else revision.sha256
+    return {"run": record.id, "phase": phase, "attempt": attempt.number, "parts": parts, "sha256": sha256}
 
 
 def _asked_in(current: RunChange, attempt: Attempt) -> str:

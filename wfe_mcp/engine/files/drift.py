@@ -15,7 +15,6 @@ import os
 import stat
 import time
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,6 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, Stage
 from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.engine.files.mirrors import changed_on_disk, rendered_artifact
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.engine.kernel.leases import BUSY_S
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
 from wfe_mcp.store import Tx
@@ -122,12 +120,7 @@ def kept_back(current: RunChange, attempt: Attempt) -> bool:
     """True while a changed file keeps the server from claiming ``attempt``; a timer checks again."""
     if _blocking_file(current) is None:
         return False
-    from wfe_mcp.store.records.jobs import JobStatus
-
-    queued = current.tx.jobs.filter(current.run.id, attempt.phase, attempt.number, (JobStatus.QUEUED,))
-    if not any(job.kind == "timer" and job.payload["timer"] == "seals" for job in queued):
-        later = current.at + timedelta(seconds=BUSY_S)
-        current.set_timer("seals", later, attempt)
+    current.look_again("seals", attempt)
     return True
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from wfe_mcp.artifacts.ahead import Unjudged, judge_ahead, judged_now
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, Stage
@@ -103,8 +104,6 @@ def judge_edit(engine: Engine, run_id: str, path: PhasePath) -> None:
         plan, attempt = engine.plans.of_run(tx, loaded.record), loaded.state.current(path)
         value = _edit(tx, loaded.record, plan, attempt)
     if value is not None:
-        from wfe_mcp.artifacts.ahead import judge_ahead
-
         judge_ahead(plan.schema(path), value)
 
 
@@ -116,8 +115,6 @@ def edited_artifact(change: RunChange, attempt: Attempt) -> dict[str, Any] | Non
     value = _edit(change.tx, change.run, change.plan, attempt)
     if value is None:
         return None
-    from wfe_mcp.artifacts.ahead import Unjudged, judged_now
-
     try:
         checked = judged_now(change.plan.schema(attempt.phase), value)
     except Unjudged:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.paths import match_globs
+from wfe_mcp.workspace.git.repository import branch_with, head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
-    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import LoadedRun, RunRecord
     from wfe_mcp.workspace.git.working_tree import SeenFiles
@@ -86,8 +86,6 @@ class FilesNow:
 
 def _moved_head(run: RunRecord, passed_at: str) -> tuple[str, str]:
     """A sentence where another commit is checked out than when the gates passed, and the branch that has that one, not HEAD."""
-    from wfe_mcp.workspace.git.repository import branch_with, head
-
     root = Path(run.worktree)
     if not passed_at or head(root) == passed_at:
         return "", ""
@@ -107,11 +105,8 @@ def files_now(engine: Engine, run_id: str, path: PhasePath) -> FilesNow:
     before = attempt.asked_tree or attempt.tree
     bound, changed = tree if reads_files(loaded.state, path) else None, changed_since(loaded, before, tree)
     moved, branch = ("", "") if changed == () else _moved_head(loaded.record, next(filter(None, heads[::-1]), ""))
-    if loaded.state.phase(path).kind != "steps":
-        return FilesNow(tree, bound, changed, None, moved, branch)
-    from wfe_mcp.workspace.git.repository import head
-
-    return FilesNow(tree, bound, changed, head(Path(loaded.record.worktree)), moved, branch)
+    commit = head(Path(loaded.record.worktree)) if loaded.state.phase(path).kind == "steps" else None
+    return FilesNow(tree, bound, changed, commit, moved, branch)
 
 
 def changed_since(loaded: LoadedRun, before: str | None, tree: str | None) -> tuple[str, ...] | None:
@@ -228,8 +223,6 @@ def files_at_start(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -
     reads = reads_files(loaded.state, path)
     if attempt.tree_at_start is not None or not (is_first or reads):
         return BoundFiles
-    from wfe_mcp.workspace.git.repository import head
-
     ignored = ignored_globs(engine, tx, loaded, path)
     # Work whose gates read no files has no diff for its reviewers. What judges has its own look, which is whole.
     return lambda: _look(loaded, ignored, is_whole=False)._replace(
@@ -259,7 +252,7 @@ def ignored_globs(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) ->
     from wfe_mcp.gates.check import written_by
     from wfe_mcp.workspace.config.checks import FrozenCheck
 
-    plan: CompiledTemplate = engine.plans.of_run(tx, loaded.record)
+    plan = engine.plans.of_run(tx, loaded.record)
     frozen = tx.documents.load(loaded.record.frozen_sha256).get("checks", {})
     phase = plan.phase(path)
     gates = (*phase.prompt_gates, *phase.gates)

@@ -70,11 +70,7 @@ def facts_of(shown: Mapping[str, Any]) -> dict[str, Any]:
             for line in _rows(shown, "evidence")
         ],
         "opinions": [
-            {
-                "reviewer": opinion["reviewer"],
-                "state": opinion["state"],
-                "findings": len(_rows(opinion, "findings")),
-            }
+            {"reviewer": opinion["reviewer"], "state": opinion["state"], "findings": len(_rows(opinion, "findings"))}
             for opinion in _rows(shown, "opinions")
         ],
         "attempt": shown["attempt"],

@@ -125,7 +125,9 @@ def fork_run(
         tx.after_commit(partial(engine.tell, new_id))
         _take_along(engine, tx, place, new_id, command)
         with change_run_in(engine, tx, new_id, by) as change:
-            _take_up(change)
+            enqueue_gates(change)
+            for attempt in change.state.open_attempts:
+                keep_times(change, attempt, None)
     _copy_logs(engine, place, new_id)
     _show(change)
     return change.loaded
@@ -313,13 +315,6 @@ def _step(row: StepRecord, place: _ForkOrigin, command: ForkRun) -> StepRecord |
         return None
     error = f"run {place.record.id} was making this call when it was forked"
     return replace(row, status=StepStatus.UNKNOWN, error=error, finished_at=command.at, output=None)
-
-
-def _take_up(change: RunChange) -> None:
-    """Enqueue the jobs that an open run needs."""
-    enqueue_gates(change)
-    for attempt in change.state.open_attempts:
-        keep_times(change, attempt, None)
 
 
 def _log_of(evidence: EvidenceRecord, run: str) -> str:

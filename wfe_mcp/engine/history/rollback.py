@@ -15,7 +15,6 @@ Rules:
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from wfe_mcp.core import commands as c, events as e, undo as steps_back
 from wfe_mcp.core.dataclass import dataclass
@@ -37,8 +36,10 @@ from wfe_mcp.engine.kernel.transaction import change_run, refuse_change
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.workspace.files.paths import readable
-from wfe_mcp.workspace.git.restore import RestoreResult, RestoreValues
-from wfe_mcp.workspace.git.snapshot import Snapshot
+from wfe_mcp.workspace.git.checkpoints import drop, keep
+from wfe_mcp.workspace.git.restore import RestoreResult, RestoreValues, repositories_left, restorable
+from wfe_mcp.workspace.git.snapshot import Snapshot, read_snapshot
+from wfe_mcp.workspace.git.working_tree import changed_paths, changes_between, parts_of, tree_hash
 from wfe_mcp.workspace.system.process import holder_id
 
 _NOT_BEGUN = {AttemptStatus.PENDING, AttemptStatus.READY}
@@ -96,10 +97,6 @@ def prospect(
     engine: Engine, run_id: str, to: str = "", *, files: bool = True, kind: TakesBack = "rollback"
 ) -> Prospect:
     """What ``rollback`` to ``to``, ``undo`` or ``redo`` would do now, or refuse: nothing is changed, nor locked until then."""
-    from wfe_mcp.workspace.git.restore import repositories_left, restorable
-    from wfe_mcp.workspace.git.snapshot import read_snapshot
-    from wfe_mcp.workspace.git.working_tree import changed_paths, changes_between, parts_of, tree_hash
-
     with engine.store.read() as tx:
         loaded = engine.load(tx, run_id)
         refuse_change(engine, loaded.record)
@@ -117,7 +114,7 @@ def prospect(
     note = aim.note if aim.commit is None else "this folder is too large to compare its files"
     if aim.commit is not None:
         root = Path(loaded.record.worktree)
-        wanted, now = _read(read_snapshot, root, aim.commit, aim), tree_hash(root)
+        wanted, now = _read(root, aim.commit, aim), tree_hash(root)
         if now is not None:
             present = parts_of(now)[0]
             changes = restorable(root, sorted(changes_between(root, present, wanted.tree)[0]), wanted)
@@ -265,8 +262,6 @@ def _go(engine: Engine, by: By, run: str, aim: recovery.Aim, *, discard: bool) -
             f"Ask the user to run: {aim.command} --discard",
         )
     if aim.commit is None:
-        from wfe_mcp.workspace.git.working_tree import tree_hash
-
         with engine.store.read() as tx:
             root = Path(engine.load(tx, run).record.worktree)
         code = tree_hash(root)
@@ -280,9 +275,7 @@ def _go(engine: Engine, by: By, run: str, aim: recovery.Aim, *, discard: bool) -
 
 
 def _with_files(engine: Engine, by: By, run: str, aim: recovery.Aim, commit: str, *, discard: bool) -> Went:
-    from wfe_mcp.workspace.git.checkpoints import drop, keep
     from wfe_mcp.workspace.git.restore import prepare, restore
-    from wfe_mcp.workspace.git.snapshot import read_snapshot
 
     with change_run(engine, run, by) as current:  # refuses before git has done anything
         recovery.judge(current, aim)
@@ -294,7 +287,7 @@ def _with_files(engine: Engine, by: By, run: str, aim: recovery.Aim, commit: str
     # killed before RollbackBegan: refs that no event names; no file has changed
     # killed after it: the next caller finishes the rollback (rollback_recovery.py)
     keep_again(engine, run)
-    wanted = _read(read_snapshot, root, commit, aim)
+    wanted = _read(root, commit, aim)
     going = GoingBack(aim.to, commit, "", holder_id(engine.identity), aim.kind)
     # A rehearsal has a name of its own: another caller may be restoring the same meanwhile.
     values: RestoreValues = {
@@ -382,9 +375,9 @@ def _is_by_passkey(by: By) -> bool:
     return by.channel is Channel.PASSKEY
 
 
-def _read(read: Any, root: Path, commit: str, aim: recovery.Aim) -> Any:
+def _read(root: Path, commit: str, aim: recovery.Aim) -> Snapshot:
     try:
-        return read(root, commit)
+        return read_snapshot(root, commit)
     except Refused as refused:
         if refused.code == "unavailable":
             raise

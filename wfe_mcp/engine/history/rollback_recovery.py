@@ -29,6 +29,8 @@ from wfe_mcp.engine.files.tree_binding import is_recorded
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.leases import held_by_another
 from wfe_mcp.engine.kernel.transaction import change_run_in
+from wfe_mcp.engine.phases.steps import has_steps, is_repeatable
+from wfe_mcp.store.records.jobs import JobStatus
 from wfe_mcp.workspace.system.process import holder_id
 
 if TYPE_CHECKING:
@@ -251,8 +253,6 @@ def _refuse_others(current: RunChange, places: Sequence[PhasePath], aim: Aim) ->
                 f"Run {other.run_id} works in this folder: its phase {other.phase!r} is {other.status}.",
                 f"Finish or cancel run {other.run_id} first, or go back without the files.",
             )
-    from wfe_mcp.store.records.jobs import JobStatus
-
     for job in current.tx.jobs.filter(run.id, statuses=(JobStatus.RUNNING,)):
         if job.kind in _WRITES:
             raise Refused(
@@ -265,8 +265,6 @@ def _refuse_others(current: RunChange, places: Sequence[PhasePath], aim: Aim) ->
 
 def _effects(current: RunChange, places: Sequence[PhasePath], then: RunState) -> tuple[str, ...]:
     """The calls to the outside of all attempts that the phases made since, or continued with: a new one makes them again."""
-    from wfe_mcp.engine.phases.steps import has_steps, is_repeatable
-
     if not has_steps(current.state.spec):
         return ()
     first = {path: then.current(path).before + 1 if path in then.attempts else 1 for path in places}

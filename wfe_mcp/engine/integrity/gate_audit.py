@@ -82,7 +82,7 @@ def _of_run(
     )
     trusted = _TrustedBytes(engine.project_id, changes, record.created_at, ever=is_forked)
     for gate in find_weakened_gates(loaded):
-        keys = () if not gate.key else (gate.source, own_key_of(gate.source))
+        keys = () if not gate.key else (gate.source, own_key(Path(gate.source)))
         if not any(trusted.holds(key, gate.sha256) for key in keys):
             why = f"weaker than what you trusted: {gate.sentence}; these bytes were not trusted when the run started"
             yield _fault(loaded, f"{gate.gate} gate of {gate.phase or 'every phase'}", why)
@@ -126,11 +126,6 @@ def _unlike_phases(
             yield _fault(loaded, f"phase {path}", "the run does not have it as its frozen definition does")
     if replace(spec, phases=()) != replace(wanted, phases=()):
         yield _fault(loaded, "limits", "those of the run are not those of its frozen definition")
-
-
-def own_key_of(source: str) -> str:
-    """The name of trust in the user's configuration at ``source``."""
-    return own_key(Path(source))
 
 
 class _TrustedBytes:

@@ -13,6 +13,7 @@ import gc
 import logging
 import os
 import re
+import tempfile
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 from wfe_mcp.core.model import Assurance, Attempt, By, Channel, RunId
 from wfe_mcp.engine.kernel.template_cache import TemplateCache
 from wfe_mcp.workspace.files.programs import temporary_outside
+from wfe_mcp.workspace.system.location import database_url, is_named_by_repository
 from wfe_mcp.workspace.system.process import ProcessIdentity, holder_id, is_alive, parse_holder, this_process
 
 if TYPE_CHECKING:
@@ -102,8 +104,6 @@ class Engine:
         self.environment = dict(os.environ if environment is None else environment)
         temporary_outside(self.environment, project.root)
         if temporary_outside(os.environ, project.root):
-            import tempfile
-
             tempfile.tempdir = None  # it may be remembered already
         self.clock = clock
         self.overrides = dict(overrides or {})
@@ -139,7 +139,6 @@ class Engine:
                 # SQLAlchemy costs 270 ms: it loads with the first call, after the handshake.
                 with _collecting_nothing():
                     from wfe_mcp.store import Store
-                from wfe_mcp.workspace.system.location import database_url
 
                 if self.clock is utc_now:
                     self.clock = self._shared_time
@@ -162,7 +161,6 @@ class Engine:
         if self._store is not None:
             return None
         from wfe_mcp.store.idle_probe import ready_items
-        from wfe_mcp.workspace.system.location import database_url
 
         # A folder with ``.wfe`` that is not known yet may be one that was moved.
         may_be_new = not (self.project.root / ".wfe").is_dir()
@@ -202,7 +200,6 @@ class Engine:
         """
         from wfe_mcp.engine.kernel.strict_keys import kept_strict
         from wfe_mcp.workspace.config.settings import load_settings
-        from wfe_mcp.workspace.system.location import is_named_by_repository
 
         if tx is None:
             with self.store.read() as reading:

@@ -19,6 +19,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.workspace.files.project_files import make_file_once
 
 if TYPE_CHECKING:
@@ -46,7 +47,6 @@ Process = Literal["server", "http", "worker", "page", "command", "again"]
 
 def note_begun(engine: Engine, tx: Tx) -> None:
     """From now on evidence in this database has seals, and events are those of the present rules; what is noted already stays."""
-    from wfe_mcp.engine.kernel.engine import SYSTEM
     from wfe_mcp.store.records.runs import RULES_BEGAN
 
     known = engine.state_of(ServerKey)
@@ -86,8 +86,6 @@ class ServerKey:
             # What is noted now is gone where this transaction fails: only what is found there counts as noted.
             self._noted = tx.settings_log.first_noted(MADE, public) is not None
             if not self._noted:
-                from wfe_mcp.engine.kernel.engine import SYSTEM
-
                 note_begun(engine, tx)
                 tx.settings_log.note(MADE, public, SYSTEM, engine.clock())
         return public, key.sign

@@ -18,10 +18,6 @@ from wfe_mcp.workspace.system.location import same_tree
 from wfe_mcp.workspace.system.process import parse_holder
 from wfe_mcp.workspace.system.shell_words import shell_word
 
-BUSY_S = 5.0
-"""The delay before a phase checks again for a lease of another run."""
-
-
 _IN_A_FOLDER = (Channel.MCP, Channel.CLI)
 """Channels whose callers work in the engine's folder. A page, an API client and the server itself are in none."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import field, fields
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from wfe_mcp.core import commands as c
@@ -20,10 +21,9 @@ from wfe_mcp.core.model import Attempt, By, Channel, Person, RunState
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.core.rollback_events import OF_THE_PROCESS
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
+from wfe_mcp.store.records.jobs import JobStatus, NewJob
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from wfe_mcp.core.commands import CallerAndTime, Command, OnAttempt
     from wfe_mcp.core.errors import Refused
     from wfe_mcp.core.events import Event
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import LoadedRun, RunRecord
     from wfe_mcp.workspace.git.snapshot import Snapshot
     from wfe_mcp.workspace.git.working_tree import SeenFiles
+
+BUSY_S = 5.0
+"""The delay before a phase checks again for a lease of another run."""
 
 
 @dataclass(slots=True)
@@ -92,8 +95,6 @@ class RunChange:
 
     def enqueue(self, kind: str, queue: str, **job: Unpack[NewJobValues]) -> str:
         """Put a job of this run into a queue of its project. A worker of this process claims it at once, or is woken."""
-        from wfe_mcp.store.records.jobs import NewJob
-
         run = self.loaded.record
         name = queue_name(queue, run.project_id)
         # At the end of the transaction, so that a worker with a free slot claims it there, without a poll.
@@ -113,6 +114,12 @@ class RunChange:
         key = f"timer:{timer}:{self.run.id}:{place}{moment.isoformat()}"
         payload = {"timer": timer}
         self.enqueue("timer", "timer", payload=payload, run_at=moment, dedupe_key=key, phase=phase, attempt=number)
+
+    def look_again(self, timer: str, attempt: Attempt) -> None:
+        """Look at ``attempt`` again in ``BUSY_S``, unless that is due already."""
+        queued = self.tx.jobs.filter(self.run.id, attempt.phase, attempt.number, (JobStatus.QUEUED,))
+        if not any(job.kind == "timer" and job.payload["timer"] == timer for job in queued):
+            self.set_timer(timer, self.at + timedelta(seconds=BUSY_S), attempt)
 
     def attempt(self, phase: PhasePath) -> Attempt:
         """The newest attempt of ``phase``, as of now. Refuses ``unknown_phase``."""

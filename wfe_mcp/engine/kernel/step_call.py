@@ -1,18 +1,23 @@
 """The call of a step, and its result: what every kind of step is given and returns."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
 from dataclasses import field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, Stage
-from wfe_mcp.engine.kernel.run_change import RunChange
-from wfe_mcp.gates.judgement import Judgement
 from wfe_mcp.jobs.handed import CredentialMissing
-from wfe_mcp.store.records.runs import EvidenceRecord, RunRecord
-from wfe_mcp.store.records.steps import StepRecord
-from wfe_mcp.workflow.model import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.gates.judgement import Judgement
+    from wfe_mcp.store.records.runs import EvidenceRecord, RunRecord
+    from wfe_mcp.store.records.steps import StepRecord
+    from wfe_mcp.workflow.model import Step
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import Stage
 from wfe_mcp.core.paths import PhasePath, declared_path
 from wfe_mcp.core.units import plural
 
@@ -161,15 +162,11 @@ class CompiledTemplate:
 
     def gates(self, attempt: Attempt) -> list[Gate]:
         """The gates of the stage ``attempt`` is in; those on the artifact when it is in none."""
-        from wfe_mcp.core.model import Stage
-
         phase = self.phase(attempt.phase)
         return list(phase.prompt_gates if attempt.stage is Stage.BEFORE else phase.gates)
 
     def assurance(self, attempt: Attempt) -> str:
         """The least assurance of the approval that ``attempt`` waits for."""
-        from wfe_mcp.core.model import Stage
-
         written = self._written.get(declared_path(attempt.phase), {})
         gates = written.get("prompt_gates" if attempt.stage is Stage.BEFORE else "gates")
         if gates:

@@ -15,6 +15,7 @@ Rules:
 """
 
 import os
+import shutil
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,6 +32,7 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.identity import known_at
 from wfe_mcp.engine.maintenance import restore_log
 from wfe_mcp.store import Store, Tx
+from wfe_mcp.store.databases import database_file
 from wfe_mcp.store.maintenance import copies
 from wfe_mcp.store.maintenance.copies import DatabaseSummary
 from wfe_mcp.workspace.files.project_files import name_of_copy
@@ -147,8 +149,6 @@ def accept_dump(engine: Engine, prove: Callable[[Engine], By]) -> restore_log.Se
 
 def _database(engine: Engine) -> Path:
     """The database's file, whether or not it can be opened. Refuses ``unavailable`` where it is none."""
-    from wfe_mcp.store.databases import database_file
-
     return database_file(database_url(engine.environment))
 
 
@@ -261,8 +261,6 @@ def _keep_aside(engine: Engine, path: Path, progress: Progress, *, known: bool) 
         return aside
     if not path.exists():
         return None
-    import shutil
-
     with new_beside(aside) as new:
         endings = [suffix for suffix in ("", "-wal", "-journal") if path.with_name(path.name + suffix).exists()]
         for ending in endings:

@@ -22,6 +22,7 @@ from wfe_mcp.core.units import Busy, plural, unseen
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.maintenance.backups import log_problems, new_beside, refuse_processes
 from wfe_mcp.store import Store, Tx
+from wfe_mcp.store.databases import database_file
 from wfe_mcp.store.maintenance import copies
 from wfe_mcp.workspace.files.project_files import replace_file
 from wfe_mcp.workspace.system.anchors import anchor_files
@@ -164,8 +165,6 @@ def _refuse_running_jobs(tx: Tx, now: datetime) -> None:
 
 
 def _new_file(url: str) -> Path:
-    from wfe_mcp.store.databases import database_file
-
     file = database_file(url).absolute()
     if file.exists():
         raise Refused("conflict", f"'{file}' is there already.", "Name a file that is not there yet.")

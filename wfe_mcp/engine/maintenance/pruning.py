@@ -22,7 +22,10 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By
 from wfe_mcp.core.units import Progress, unheard
 from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.statistics.phase_sums import count_ended, take_out
 from wfe_mcp.store.records.runs import RunRecord
+from wfe_mcp.workspace.files.mirror import remove_run, runs_with_files
+from wfe_mcp.workspace.git.command import repository
 
 _TOGETHER = 500
 
@@ -66,7 +69,6 @@ def prunable(
     Refuses ``not_ready`` for a named run that is not over, ``conflict`` for one that is kept, ``bad_argument`` where
     no maximum age is configured or given.
     """
-    from wfe_mcp.engine.statistics.phase_sums import count_ended
     from wfe_mcp.store.maintenance.retention import OldRuns
     from wfe_mcp.workspace.config.layers import seconds
 
@@ -105,8 +107,6 @@ def prunable(
 
 def prune(engine: Engine, records: Sequence[RunRecord], by: By, progress: Progress = unheard) -> PruneResult:
     """Remove these runs for good, each in a transaction of its own: where it is stopped, the runs before are gone."""
-    from wfe_mcp.engine.statistics.phase_sums import take_out
-
     store = engine.store
     ids = {str(record.id) for record in records}
     with store.read() as tx:
@@ -147,7 +147,6 @@ def remove_leftovers(engine: Engine) -> int:
 
 def clean_trees(engine: Engine, besides: Collection[str] = (), *, dry_run: bool = False) -> UnneededTrees:
     """Remove the stored trees that no run needs, or only count them. ``besides``: runs that count as gone."""
-    from wfe_mcp.workspace.git.command import repository
     from wfe_mcp.workspace.git.trees import remove_trees, unneeded_trees
 
     repo = repository(engine.root)
@@ -183,7 +182,6 @@ def _has_runs_of_others(engine: Engine) -> bool:
 
 def _runs_here(engine: Engine) -> set[str]:
     """The runs that have files in this folder, or checkpoints in its repository."""
-    from wfe_mcp.workspace.files.mirror import runs_with_files
     from wfe_mcp.workspace.git.checkpoints import list_checkpoints
 
     refs = list_checkpoints(engine.root) if engine.project.is_git else {}
@@ -229,7 +227,6 @@ def _refuse_what_stays(record: RunRecord, kept: Iterable[str]) -> None:
 
 def _remove_files(root: Path, run: str) -> None:
     """Mirrors and checkpoints of a run that is gone. What cannot be removed stays for the next time."""
-    from wfe_mcp.workspace.files.mirror import remove_run
     from wfe_mcp.workspace.git.checkpoints import drop, list_checkpoints
 
     with suppress(Refused, OSError):

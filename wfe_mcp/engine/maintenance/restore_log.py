@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -66,21 +66,11 @@ def set_backs(events: Iterable[SettingEvent]) -> list[SetBack]:
                 payload: dict[str, Any] = json.loads(event.name)
                 lost = {str(run): (int(kept), int(was)) for run, (kept, was) in payload["lost"].items()}
                 to = datetime.fromisoformat(payload["to"])
-                rows.append(
-                    SetBack(
-                        event.at,
-                        event.actor,
-                        to,
-                        str(payload["file"]),
-                        lost,
-                        payload["lost_runs"],
-                        payload["lost_events"],
-                        datetime.fromisoformat(known)
-                        if (known := payload.get("known_to", event.at.isoformat()))
-                        else None,
-                        {str(project): int(count) for project, count in payload.get("missing", {}).items()},
-                    )
-                )
+                file, counts = str(payload["file"]), (payload["lost_runs"], payload["lost_events"])
+                known = payload.get("known_to", event.at.isoformat())
+                known_to = datetime.fromisoformat(known) if known else None
+                missing = {str(project): int(count) for project, count in payload.get("missing", {}).items()}
+                rows.append(SetBack(event.at, event.actor, to, file, lost, *counts, known_to, missing))
     return rows
 
 
@@ -183,8 +173,6 @@ def anchor_set_backs(engine: Engine) -> None:
         anchor = anchors.Anchor(project, last.at, tails, settings, set_back=last.to.isoformat(), database=database)
         if project == engine.project_id and engine.project.is_git:
             with suppress(Refused):  # the other place still gets it
-                from dataclasses import replace
-
                 anchor = replace(anchor, commit=anchors.add_commit(engine.root, anchor))
         anchors.add_line(file, anchor)
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.models.roles import FilledRole, fallbacks, fill_role
 from wfe_mcp.engine.models.secrets import key_of
+from wfe_mcp.providers.call import Answer, Connection, Listener, ProviderFault, Question
 from wfe_mcp.resources import PlugInFault
+from wfe_mcp.workspace.config.origins import without_user
 from wfe_mcp.workspace.config.provider_kinds import ProviderKind, facts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.providers.call import Connection
+    from wfe_mcp.jobs.job_context import JobContext
+    from wfe_mcp.providers.agents import LaunchContext
     from wfe_mcp.providers.plugin import OfferedProvider
+    from wfe_mcp.store.records.calls import CallPurpose
     from wfe_mcp.workspace.config.settings import LoadedSettings
 
 
@@ -56,8 +62,6 @@ def connect(
     needs_model: bool = True,
 ) -> Connection:
     """The connection of a resolved name. Refuses ``unavailable``: off, without a key or a model."""
-    from wfe_mcp.providers.call import Connection
-
     role, provider = found.role, found.provider
     now = loaded.settings.providers.get(provider.name)
     if now is not None and not now.enabled:
@@ -114,3 +118,72 @@ def _offered_by_package(kind: ProviderKind) -> OfferedProvider | None:
         return load_provider(kind)
     except PlugInFault:
         return None
+
+
+def first_answer(
+    engine: Engine,
+    context: JobContext,
+    connections: Iterable[Connection],
+    question: Question,
+    *,
+    purpose: CallPurpose,
+    role: str,
+    tries: int,
+) -> tuple[Connection, Answer] | str:
+    """The first of ``connections`` that answers, and its answer; else why the last one does not.
+
+    A fault that passes ends the job, which tries again, at most ``tries`` times. Raises RetryLater, ChildStopped.
+    """
+    from wfe_mcp.engine.models.call_log import Recording
+    from wfe_mcp.jobs.job_context import ChildStopped, RetryLater
+
+    fault = ""
+    for connection in connections:
+        listener = Recording(engine, context, purpose=purpose, role=role)
+        try:
+            return connection, answer(engine, context, connection, question, listener)
+        except ProviderFault as raised:
+            if raised.kind == "stopped":
+                raise ChildStopped(context.stop.reason) from None
+            if raised.passes and context.job.tries < tries:
+                raise RetryLater(raised.message, raised.retry_after_s) from None
+            fault = f"{raised.message} {raised.hint}".strip()
+    return fault
+
+
+def answer(
+    engine: Engine, context: JobContext, connection: Connection, question: Question, listener: Listener
+) -> Answer:
+    """The answer of ``connection``. Raises ProviderFault; ``stopped`` when the job must stop."""
+    if facts_of(connection.kind).is_network:
+        from wfe_mcp.providers.questions import ask
+
+        reply = ask(connection, question, listener, should_stop=lambda: context.stop.is_asked)
+        return replace(reply, source=_source(connection))
+    if connection.kind == "manual":
+        raise ProviderFault(
+            "not_configured",
+            f"Provider {connection.provider!r} is a person: it answers no question by itself.",
+            "Name a model. A person gives an opinion at a gate: its role asks for it by a file.",
+        )
+    from wfe_mcp.providers.agents import ask_agent
+
+    launch = launch_context(engine, context, engine.root)
+    return ask_agent(connection, question, launch, listener, should_stop=lambda: context.stop.is_asked)
+
+
+def _source(connection: Connection) -> dict[str, str]:
+    from wfe_mcp.providers.faults import VENDORS
+
+    named = {"address": connection.base_url or VENDORS.get(connection.kind, ""), "proxy": connection.proxy}
+    return {name: without_user(url) for name, url in named.items() if url}
+
+
+def launch_context(engine: Engine, context: JobContext, root: Path, log: Path | None = None) -> LaunchContext:
+    """The environment of a CLI agent: working folder ``root``, child of the job, allowed variables."""
+    from wfe_mcp.jobs.environment import MARK, child_env
+    from wfe_mcp.jobs.job_context import mark_of
+    from wfe_mcp.providers.agents import LaunchContext
+
+    mark = {MARK: mark_of(context.job.id, context.job.fence)}
+    return LaunchContext(root, context.run_child, lambda names: child_env(names, engine.environment) | mark, log)

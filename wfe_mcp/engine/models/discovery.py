@@ -15,6 +15,8 @@ from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.models.connections import connect, needs_model
 from wfe_mcp.engine.models.roles import FilledRole, fill_role, provider_now
+from wfe_mcp.jobs.child import ChildNotStarted, run_child
+from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.providers.call import Connection, Listener, ProviderFault, Question
 from wfe_mcp.providers.probing import LOCAL, Local, find_local, list_models, try_connection
 from wfe_mcp.workspace.config.provider_kinds import KIND_FACTS, facts_of
@@ -133,8 +135,6 @@ def _list_models(connection: Connection) -> ProviderTrial:
 
 
 def _agent_tried(engine: Engine, connection: Connection, listener: Listener) -> ProviderTrial:
-    from wfe_mcp.jobs.child import run_child
-    from wfe_mcp.jobs.environment import child_env
     from wfe_mcp.providers.agents import LaunchContext, ask_agent
 
     launch = LaunchContext(engine.root, run_child, lambda names: child_env(names, engine.environment))
@@ -164,9 +164,6 @@ def _trial_result(
 
 def _version(engine: Engine, program: str) -> str:
     """The first number that the program says of itself; empty when it says none, or fails."""
-    from wfe_mcp.jobs.child import ChildNotStarted, run_child
-    from wfe_mcp.jobs.environment import child_env
-
     try:
         done = run_child(
             [program, "--version"], cwd=engine.root, env=child_env((), engine.environment), timeout_s=_VERSION_S

@@ -6,6 +6,7 @@ never into a project's; a key goes to where ``secrets`` keeps it.
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from wfe_mcp.core.dataclass import dataclass
@@ -101,8 +102,6 @@ def list_providers(engine: Engine) -> list[ProviderLine]:
     loaded = engine.settings()
     lines = [_line(engine, loaded, name, provider_now(loaded, name)) for name in provider_names(loaded.settings)]
     if loaded.pending is not None:
-        from dataclasses import replace
-
         waiting = replace(loaded, settings=loaded.pending)
         new = [name for name in loaded.pending.providers if name not in loaded.settings.providers]
         lines += [_line(engine, waiting, name, provider_now(waiting, name), trusted=False) for name in new]

@@ -117,11 +117,9 @@ def provider_now(loaded: LoadedSettings, name: str) -> FrozenProvider | None:
     """The provider of trusted configuration, or the built-in one; None when there is none."""
     settings = loaded.settings.providers.get(name) or builtin_provider(name)
     at = f"providers.{name}."
-    return (
-        None
-        if settings is None
-        else settings.frozen(name, from_project=_is_projects(loaded, at), is_unsigned=_is_unsigned(loaded, at))
-    )
+    if settings is None:
+        return None
+    return settings.frozen(name, from_project=_is_projects(loaded, at), is_unsigned=_is_unsigned(loaded, at))
 
 
 def known_names(settings: Settings) -> list[str]:
@@ -144,11 +142,9 @@ def _trusted_role(loaded: LoadedSettings, name: str, *, declared: bool) -> Froze
     table = name if name in roles or not declared else DEFAULT
     role = roles.get(table)
     at = f"roles.{table}."
-    return (
-        None
-        if role is None
-        else role.frozen(name, from_project=_is_projects(loaded, at), is_unsigned=_is_unsigned(loaded, at))
-    )
+    if role is None:
+        return None
+    return role.frozen(name, from_project=_is_projects(loaded, at), is_unsigned=_is_unsigned(loaded, at))
 
 
 def _is_unsigned(loaded: LoadedSettings, prefix: str) -> bool:
@@ -188,11 +184,7 @@ def _provider(loaded: LoadedSettings, role: FrozenRole) -> FrozenProvider:
     hint = (
         Suggestion(f"Did you mean '{near[0]}'? Fix [roles.{role.name}], or add it: {add}") if near else f"Add it: {add}"
     )
-    raise Refused(
-        "unavailable",
-        f"Role '{role.name}' names provider '{role.provider}', which is not configured.",
-        hint,
-    )
+    raise Refused("unavailable", f"Role '{role.name}' names provider '{role.provider}', which is not configured.", hint)
 
 
 def _refuse_lapsed(loaded: LoadedSettings, role: FrozenRole, provider: FrozenProvider) -> None:

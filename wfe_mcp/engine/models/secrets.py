@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Literal
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.project_files import make_file_once
+from wfe_mcp.workspace.system.location import data_dir
 from wfe_mcp.workspace.system.redaction import hide, without_hidden
 
 if TYPE_CHECKING:
@@ -237,8 +238,6 @@ def _make_key_file(path: Path, content: bytes) -> None:
 
 
 def _key_file() -> Path:
-    from wfe_mcp.workspace.system.location import data_dir
-
     return data_dir() / KEY_FILE
 
 

@@ -78,12 +78,7 @@ class AskedPerson:
 
 def gate_payload(attempt: Attempt) -> dict[str, Any]:
     """What a gate job is about; its verdict counts only while this is unchanged."""
-    return {
-        "stage": attempt.stage or Stage.AFTER,
-        "gate": attempt.gate,
-        "sha256": attempt.sha256,
-        "tree": attempt.tree,
-    }
+    return {"stage": attempt.stage or Stage.AFTER, "gate": attempt.gate, "sha256": attempt.sha256, "tree": attempt.tree}
 
 
 def persons_asked(tx: Tx, run: RunRecord, state: RunState, attempt: Attempt) -> tuple[AskedPerson, ...]:

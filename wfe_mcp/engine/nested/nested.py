@@ -25,6 +25,7 @@ from wfe_mcp.engine.artifacts.expression_scope import inside_roots, item_roots, 
 from wfe_mcp.engine.artifacts.revisions import keep_revision, write_output
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.kernel.template_cache import recovery_of
+from wfe_mcp.store.records.jobs import JobStatus
 from wfe_mcp.store.records.runs import RevisionHead
 from wfe_mcp.workflow.expressions import ExpressionError
 from wfe_mcp.workflow.flows import held_template, inputs_of
@@ -150,8 +151,6 @@ ANSWER = "answer"
 
 def check_outside(change: RunChange, attempt: Attempt, kind: str, due: Unjudged) -> None:
     """A job checks what the answer of ``kind`` depends on, once for the same values; then the run goes on."""
-    from wfe_mcp.store.records.jobs import JobStatus
-
     payload = {"then": ANSWER, "kind": kind, "sha256": due.sha256}
     alive = change.tx.jobs.filter(change.run.id, attempt.phase, attempt.number, (JobStatus.QUEUED, JobStatus.RUNNING))
     if not any(job.kind == "files" and job.payload == payload and not job.cancel_requested for job in alive):

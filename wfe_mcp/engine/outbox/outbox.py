@@ -15,8 +15,10 @@ from wfe_mcp.core import events as e
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.model import Attempt, RunStatus
 from wfe_mcp.core.public_events import matches
+from wfe_mcp.engine.kernel.identity import name_of
 from wfe_mcp.engine.kernel.run_change import RunChange, queue_name
 from wfe_mcp.engine.outbox.messages import Message, deployment_of, item_messages, run_messages, start_message
+from wfe_mcp.store.records.jobs import NewJob
 from wfe_mcp.workspace.config.layers import may_set, seconds
 
 if TYPE_CHECKING:
@@ -92,8 +94,6 @@ def enqueue_message(
     engine: Engine, tx: Tx, name: str, message: Message, more: Mapping[str, Any] | None = None, tries: int = TRIES
 ) -> str:
     """Put a message to the webhook ``name`` at the end of its line; the id of the job. ``more``: of one that is sent again."""
-    from wfe_mcp.store.records.jobs import NewJob
-
     of_item = f"{engine.project_id}:" if message.subject.startswith("W-") else ""
     payload = {
         "webhook": name,
@@ -142,8 +142,6 @@ def _is_for(hook: WebhookSettings, message: Message) -> bool:
 
 
 def _is_here(engine: Engine, tx: Tx, hook: WebhookSettings) -> bool:
-    from wfe_mcp.engine.kernel.identity import name_of
-
     record = tx.projects.get(engine.project_id) if hook.projects else None
     return not hook.projects or (record is not None and name_of(record) in hook.projects)
 
@@ -186,8 +184,6 @@ def _end_of(change: RunChange, request: str) -> datetime | None:
 
 
 def _notify(change: RunChange, notify: NotifySettings, notice: _Notice, *, people: bool = False) -> None:
-    from wfe_mcp.store.records.jobs import NewJob
-
     due = change.at
     if notice.expires_at is not None:  # a reminder
         due = max(change.at, notice.expires_at - timedelta(seconds=seconds(notify.remind)))

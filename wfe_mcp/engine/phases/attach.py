@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.errors import Refused
@@ -40,8 +41,6 @@ def attach(
 
 def keep(current: RunChange, attempt: Attempt, files: Sequence[FileToAttach], note: str = "") -> list[AttachmentHead]:
     """Store ``files`` in the transaction of ``current``; their heads, also of those that were there."""
-    from dataclasses import replace
-
     there = current.tx.attachments.of_run(current.run.id)
     of_attempt = [head for head in there if (head.phase, head.attempt) == (attempt.phase, attempt.number)]
     heads: list[AttachmentHead] = []

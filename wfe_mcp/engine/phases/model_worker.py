@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus
 from wfe_mcp.engine.phases.steps import claim_by_server
+from wfe_mcp.store.records.jobs import Effect, provider_key, tree_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,8 +94,6 @@ def _leave(change: RunChange) -> None:
 
 def _enqueue(change: RunChange, attempt: Attempt) -> None:
     """One job per attempt; another only where a pause ended it."""
-    from wfe_mcp.store.records.jobs import Effect
-
     jobs = [job for job in change.tx.jobs.filter(change.run.id, attempt.phase, attempt.number) if job.kind == JOB]
     if any(not was_suspended(job) for job in jobs):
         return
@@ -136,7 +135,6 @@ def _place(change: RunChange, role: str) -> tuple[str, str | None]:
 
     CLI agents have a queue of their own: they take minutes, and the machine. So have people: they only wait.
     """
-    from wfe_mcp.store.records.jobs import provider_key, tree_key
     from wfe_mcp.workspace.config.provider_kinds import facts_of
 
     provider = _filled_by(change.engine.settings(change.tx), role, change.frozen)

@@ -152,7 +152,7 @@ def _work(engine: Engine, context: JobContext, connection: Connection, piece: _P
         from wfe_mcp.providers.tasks import work
 
         return work(connection, task, listener, should_stop=lambda: context.stop.is_asked)
-    from wfe_mcp.engine.models.ask import launch_context
+    from wfe_mcp.engine.models.connections import launch_context
     from wfe_mcp.providers.agents import run_agent
 
     launch = launch_context(engine, context, piece.root, piece.evidence / "agent.log")

@@ -23,7 +23,7 @@ from wfe_mcp.core.parts import require_parts
 from wfe_mcp.engine.kernel.step_call import StepCall, StepResult, refused_step
 from wfe_mcp.engine.phases.steps import is_repeatable
 from wfe_mcp.jobs.environment import MARK, child_env
-from wfe_mcp.jobs.job_context import ChildStopped, JobContext, RetryLater, mark_of
+from wfe_mcp.jobs.job_context import JobContext, mark_of
 from wfe_mcp.tools.fault import ToolFault
 from wfe_mcp.workflow.step_kinds import DELIVERY_STEPS, STEP_KINDS
 from wfe_mcp.workspace.config.checks import FrozenCheck
@@ -88,10 +88,8 @@ def _tool(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
 def _llm(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     """One question to a model: its text, or the value that the step's ``output`` asks for."""
     from wfe_mcp.artifacts.registry import json_schema
-    from wfe_mcp.engine.models.ask import answer
-    from wfe_mcp.engine.models.call_log import Recording
-    from wfe_mcp.engine.models.connections import connections_of
-    from wfe_mcp.providers.call import ProviderFault, Question
+    from wfe_mcp.engine.models.connections import connections_of, first_answer
+    from wfe_mcp.providers.call import Question
     from wfe_mcp.store.records.calls import CallPurpose
 
     schema = None if call.step.output is None else json_schema(call.step.output.schema_)
@@ -101,20 +99,11 @@ def _llm(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
         connections = connections_of(engine, named, frozen=call.frozen, declared=True)
     except Refused as refused:
         return refused_step(refused)
-    fault = ""
-    for connection in connections:
-        listener = Recording(engine, context, purpose=CallPurpose.STEP, role=role)
-        try:
-            reply = answer(engine, context, connection, Question(call.row.input["prompt"], schema=schema), listener)
-        except ProviderFault as raised:
-            if raised.kind == "stopped":
-                raise ChildStopped(context.stop.reason) from None
-            if raised.passes and context.job.tries < LLM_TRIES:
-                raise RetryLater(raised.message, raised.retry_after_s) from None
-            fault = f"{raised.message} {raised.hint}".strip()
-            continue
-        return StepResult({"text": reply.text} if schema is None else reply.value)
-    return StepResult(None, fault)
+    question, purpose = Question(call.row.input["prompt"], schema=schema), CallPurpose.STEP
+    answered = first_answer(engine, context, connections, question, purpose=purpose, role=role, tries=LLM_TRIES)
+    if isinstance(answered, str):
+        return StepResult(None, answered)
+    return StepResult({"text": answered[1].text} if schema is None else answered[1].value)
 
 
 def _http(engine: Engine, call: StepCall, context: JobContext) -> StepResult:

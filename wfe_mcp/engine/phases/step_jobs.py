@@ -20,8 +20,8 @@ from wfe_mcp.engine.files.checkpoints import at_start
 from wfe_mcp.engine.files.tree_binding import bound_tree, files_at_start
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.evidence_seals import sealed_evidence
-from wfe_mcp.engine.kernel.leases import BUSY_S, held_elsewhere
-from wfe_mcp.engine.kernel.run_change import RunChange, run_as_read
+from wfe_mcp.engine.kernel.leases import held_elsewhere
+from wfe_mcp.engine.kernel.run_change import BUSY_S, RunChange, run_as_read
 from wfe_mcp.engine.kernel.step_call import StepCall, StepResult, check_evidence
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.nested.nested import ANSWER, unjudged_answer

@@ -31,6 +31,7 @@ from wfe_mcp.engine.files.drift import kept_back, prompt_hash
 from wfe_mcp.engine.files.tree_binding import reads_files
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.phases.step_artifacts import submit_step_outputs
+from wfe_mcp.store.records.jobs import Effect, JobStatus
 from wfe_mcp.store.records.steps import IN_DOUBT, StepRecord, StepStatus
 from wfe_mcp.workflow import step_kinds
 from wfe_mcp.workflow.step_order import needed_steps, results_seen
@@ -166,8 +167,6 @@ def claim_by_server(change: RunChange, attempt: Attempt) -> bool:
 
 def _ask_for_files(change: RunChange, attempt: Attempt, what: str) -> None:
     """A job reads tree and HEAD outside the transaction, then continues with ``what``."""
-    from wfe_mcp.store.records.jobs import JobStatus
-
     alive = change.tx.jobs.filter(change.run.id, attempt.phase, attempt.number, (JobStatus.QUEUED, JobStatus.RUNNING))
     if not any(job.kind == "files" and not job.cancel_requested for job in alive):
         change.enqueue("files", queue="step", payload={"then": what}, **attempt.on)
@@ -315,8 +314,6 @@ def _due(change: RunChange, row: StepRecord, step: Step) -> StepRecord:
 
 
 def _enqueue(change: RunChange, row: StepRecord) -> None:
-    from wfe_mcp.store.records.jobs import Effect
-
     # The number is in the key: a step whose job ended before it began needs another job.
     safe, number = is_repeatable(row), row.enqueued + 1
     job = change.enqueue(
@@ -335,8 +332,6 @@ def _enqueue(change: RunChange, row: StepRecord) -> None:
 
 def _as_its_job_ended(change: RunChange, row: StepRecord) -> StepRecord:
     """A step whose job ended without its answer: never begun, it is due again; a call that had begun is in doubt."""
-    from wfe_mcp.store.records.jobs import JobStatus
-
     if row.status not in {StepStatus.QUEUED, StepStatus.RUNNING} or row.job_id is None:
         return row
     job = change.tx.jobs.get(row.job_id)
@@ -362,14 +357,10 @@ def _blocker(row: StepRecord) -> str:
 
 def _fail(change: RunChange, row: StepRecord) -> bool:
     on: c.OnAttempt = {"phase": row.phase, "attempt": row.attempt, "by": SYSTEM, "at": change.at}
-    named = f"Step {row.step!r} ({row.does})"
-    if row.status is StepStatus.FAILED:
-        code = _blocker(row)
-        failed = f"failed [{code}]" if code else "failed"
-        change.give(c.FailAttempt(reason=f"{named} {failed}: {row.error}", human_only=bool(code), **on))
-    else:
-        reason = (
-            f"{named} may have completed: {row.error}. Check its target first; a retry repeats the call and continues."
-        )
-        change.give(c.FailAttempt(reason=reason, human_only=True, **on))
+    code = _blocker(row) if row.status is StepStatus.FAILED else ""
+    what = f"failed{code and f' [{code}]'}: {row.error}"
+    if row.status is not StepStatus.FAILED:
+        what = f"may have completed: {row.error}. Check its target first; a retry repeats the call and continues."
+    human_only = bool(code) or row.status is not StepStatus.FAILED
+    change.give(c.FailAttempt(reason=f"Step {row.step!r} ({row.does}) {what}", human_only=human_only, **on))
     return True

@@ -229,9 +229,7 @@ def _earlier_receipt(current: RunChange, meant: Attempt, sha256: str | None) -> 
         and current.by.channel == "mcp"
     ):
         raise held_by_another(current.tx, current.run.id, meant, "Another worker submitted it; call status.")
-    if meant.status in _OPEN and same and sha256 == meant.sha256:
-        return Receipt(current.loaded, meant.phase, meant.number, meant.revision, repeated=True)
-    if closed and same:
+    if same and (closed or sha256 == meant.sha256):
         return Receipt(current.loaded, meant.phase, meant.number, meant.revision, repeated=True)
     # Still the newest attempt, so not stale: ``decide`` refuses it.
     if closed and newest and meant.status is AttemptStatus.FAILED:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
+from wfe_mcp.workspace.discovery.project_listing import list_project
 
 FORMAT = "path"
 
@@ -66,8 +67,6 @@ def _fault(root: Path, path: str) -> str:
 
 def _nearest(root: Path, path: str) -> str | None:
     """The file of the project most like ``path``: by its whole path, else by its name."""
-    from wfe_mcp.workspace.discovery.project_listing import list_project
-
     listed = list_project(root).folders
     files = [f"{folder}/{name}" if folder else name for folder, names in listed.items() for name in names]
     if near := nearest(path, files, 1):

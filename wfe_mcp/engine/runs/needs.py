@@ -55,17 +55,15 @@ class Who(StrEnum):
     @property
     def waiting_on(self) -> WaitingOn:
         """The same in an answer, which has one word for all work of the server."""
-        match self:
-            case Who.HUMAN:
-                return "human"
-            case Who.AGENT:
-                return "agent"
-            case Who.REVIEWER:
-                return "reviewer"
-            case Who.NONE:
-                return "none"
-            case _:
-                return "job"
+        return _WAITING_ON.get(self, "job")
+
+
+_WAITING_ON: Mapping[Who, WaitingOn] = {
+    Who.HUMAN: "human",
+    Who.AGENT: "agent",
+    Who.REVIEWER: "reviewer",
+    Who.NONE: "none",
+}
 
 
 class Stop(StrEnum):

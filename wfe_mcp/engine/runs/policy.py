@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.evidence_levels import LEVELS, Level
+from wfe_mcp.workspace.config.layers import CONFIG_FILE
+from wfe_mcp.workspace.files.mirror import write_gitignore
+from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
@@ -85,8 +88,6 @@ def change_policy(engine: Engine, by: By, plan: PlannedPolicy, seen: str = "") -
     ``seen``: the sha256 of what the person was shown; their signature covers it. Refuses ``stale_revision``: the file is
     another one now.
     """
-    from wfe_mcp.workspace.config.layers import CONFIG_FILE
-
     if not by.is_human:
         raise Refused(
             "needs_human", "Only a person changes the approval policy.", "Ask the user to run: wfe-mcp config policy"
@@ -100,7 +101,6 @@ def change_policy(engine: Engine, by: By, plan: PlannedPolicy, seen: str = "") -
 
 def settings_written(engine: Engine) -> Settings:
     """What the project's own file says, without any other layer."""
-    from wfe_mcp.workspace.config.layers import CONFIG_FILE
     from wfe_mcp.workspace.config.settings import settings_alone
 
     return settings_alone((_text(engine) or "").encode(), str(engine.root / CONFIG_FILE))[0]
@@ -112,7 +112,6 @@ def edit_policy_file(engine: Engine, *values: tuple[str, str, object, object]) -
     Refuses ``needs_trust`` (the file is not trusted as it is) and ``conflict`` (a table cannot be edited line by line).
     """
     from wfe_mcp.workspace.config.config_file import NEW_CONFIG
-    from wfe_mcp.workspace.config.layers import CONFIG_FILE
     from wfe_mcp.workspace.config.toml_tables import NotEditable, with_value, without_value
 
     if engine.settings().untrusted:
@@ -142,9 +141,6 @@ def edit_policy_file(engine: Engine, *values: tuple[str, str, object, object]) -
 def write_trusted(engine: Engine, by: By, text: str, seen: str = "") -> None:
     """Write the project's file and trust it as it is then. ``seen``: the sha256 of what the person was shown."""
     from wfe_mcp.engine.templates.trust import give_trust, pending_trust
-    from wfe_mcp.workspace.config.layers import CONFIG_FILE
-    from wfe_mcp.workspace.files.mirror import write_gitignore
-    from wfe_mcp.workspace.files.project_files import write_atomic
 
     write_gitignore(engine.root)
     write_atomic(engine.root, CONFIG_FILE, text)
@@ -190,8 +186,5 @@ def _policy(settings: Settings) -> Policy:
 
 def _text(engine: Engine) -> str | None:
     """The project's file; None without one."""
-    from wfe_mcp.workspace.config.layers import CONFIG_FILE
-    from wfe_mcp.workspace.files.project_files import read_if_there
-
     content: Any = read_if_there(engine.root, CONFIG_FILE)
     return None if content is None else content.decode(errors="replace")

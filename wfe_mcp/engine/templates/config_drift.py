@@ -15,6 +15,8 @@ from wfe_mcp.core.model import By
 from wfe_mcp.engine.kernel.engine import Engine, own_key
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import SettingEvent
+from wfe_mcp.workspace.config.settings import NO_FILE
+from wfe_mcp.workspace.system.location import user_config_file
 
 _SEEN = "TemplatesSeen"
 
@@ -75,9 +77,6 @@ def _template(engine: Engine, name: str) -> str:
 
 
 def _now() -> tuple[Path, str]:
-    from wfe_mcp.workspace.config.settings import NO_FILE
-    from wfe_mcp.workspace.system.location import user_config_file
-
     file = user_config_file()
     try:
         return file, sha256_hex(file.read_bytes())

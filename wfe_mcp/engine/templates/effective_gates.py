@@ -22,7 +22,7 @@ from wfe_mcp.workflow.delivering import as_delivered
 from wfe_mcp.workflow.step_kinds import DEPLOYMENT_STEPS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from wfe_mcp.store.records.runs import LoadedRun
     from wfe_mcp.workspace.config.settings import LoadedSettings
@@ -174,18 +174,13 @@ def _opinions(path: str, old: list[Gate], new: list[Gate]) -> Iterator[GateDiffe
 def _reviewers(path: str, template: CompiledTemplate, effective: CompiledTemplate) -> Iterator[GateDifference]:
     old, new = (plan.template_of(PhasePath(path)).roles for plan in (template, effective))
     phase = effective.phases[path]
-    for name in dict.fromkeys(_reviewing((*phase.prompt_gates, *phase.gates))):
+    opinions = [gate for gate in (*phase.prompt_gates, *phase.gates) if gate.kind == "opinion"]
+    for name in dict.fromkeys(name for gate in opinions for name in gate.reviewers):
         if name in old and name in new and old[name].provider != new[name].provider:
             was, now = old[name].provider or "the client", new[name].provider or "the client"
             yield GateDifference(
                 path, "opinion", f"reviewer {name} is filled by {now} instead of {was}", True, was, now
             )
-
-
-def _reviewing(gates: Iterable[Any]) -> Iterator[str]:
-    for gate in gates:
-        if gate.kind == "opinion":
-            yield from gate.reviewers
 
 
 def _with_source(difference: GateDifference, stage: str, settings: LoadedSettings, template: str) -> GateDifference:

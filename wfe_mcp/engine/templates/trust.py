@@ -150,7 +150,8 @@ def give_trust(
     if any(trust.kind == "configuration" for trust in trusts):
         _keep_policy(engine, by)
     if is_own or any(trust.kind == "configuration" for trust in trusts):
-        _keep_evidence(engine, by)
+        # It outlives the files. While one of them is not trusted, what is kept only rises.
+        _keep(engine, by, _EVIDENCE, least_evidence(engine, engine.settings()))
     continue_waiting(engine)
     return trusts
 
@@ -183,13 +184,8 @@ def refuse_unknown(names: Iterable[str], waiting: Iterable[PendingTrust]) -> Non
     known, listed = {OWN, *(trust.name for trust in waiting)}, ", ".join(sorted(trust.name for trust in waiting))
     for name in names:
         if name not in known:
-            raise Refused(
-                "bad_argument",
-                f"Nothing called {name!r} needs trust.",
-                nearest_hint(
-                    name, known, f"Waiting for it: {listed}." if listed else "See what is there: wfe-mcp templates list"
-                ),
-            )
+            there = f"Waiting for it: {listed}." if listed else "See what is there: wfe-mcp templates list"
+            raise Refused("bad_argument", f"Nothing called {name!r} needs trust.", nearest_hint(name, known, there))
 
 
 def trusted_policy(engine: Engine, tx: Tx | None = None) -> list[str] | None:
@@ -224,11 +220,6 @@ def _keep_strict(engine: Engine, tx: Tx, trust: PendingTrust, text: str, by: By)
         )
         strict = KeptStrict(layers[trust.kind], trust.sha256, strengthening(settings, signed=True))
         keep_strict(tx, engine.project_id, strict, by, engine.clock())
-
-
-def _keep_evidence(engine: Engine, by: By) -> None:
-    """It outlives the files. While one of them is not trusted, what is kept only rises."""
-    _keep(engine, by, _EVIDENCE, least_evidence(engine, engine.settings()))
 
 
 def _keep_policy(engine: Engine, by: By) -> None:

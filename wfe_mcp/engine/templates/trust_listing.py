@@ -19,7 +19,10 @@ from wfe_mcp.engine.templates import catalogue
 from wfe_mcp.engine.templates.effects import Effect, EffectChange, changed_effects, effects_of, is_no_looser
 from wfe_mcp.engine.templates.pending import PendingTrust
 from wfe_mcp.store import Tx
+from wfe_mcp.store.settings import is_configuration
+from wfe_mcp.workflow.load import parse
 from wfe_mcp.workspace.config.layers import CONFIG_FILE
+from wfe_mcp.workspace.config.settings import settings_alone
 
 _FILES = {"configuration", "own configuration"}
 _MOST_EARLIER = 16
@@ -105,8 +108,6 @@ def _of_file(engine: Engine, trust: PendingTrust, content: bytes) -> TrustListin
 
 def file_effects(content: bytes, where: str) -> tuple[tuple[Effect, ...], tuple[str, ...]]:
     """The effects of the bytes of a configuration file, and its faults."""
-    from wfe_mcp.workspace.config.settings import settings_alone
-
     settings, rest, problems = settings_alone(content, where)
     partly = tuple(
         Effect("sets", path, canonical_json(value), False, pointer(*path.split("."))) for path, value in rest.items()
@@ -116,8 +117,6 @@ def file_effects(content: bytes, where: str) -> tuple[tuple[Effect, ...], tuple[
 
 def template_effects(definition: dict[str, Any] | None) -> tuple[Effect, ...] | None:
     """The effects of a template; those of one that cannot be read are its text alone. None for none."""
-    from wfe_mcp.workflow.load import parse
-
     if definition is None:
         return None
     try:
@@ -189,8 +188,6 @@ def _kept_trust(engine: Engine, tx: Tx, trust: PendingTrust) -> dict[str, Any]:
     if kept is None and trust.kind == "own configuration":
         kept = tx.secrets.get(f"trusted:{engine.project_id}:{trust.key}")  # as an earlier version kept it
     if kept is None and trust.kind == "configuration":
-        from wfe_mcp.store.settings import is_configuration
-
         # A folder without trust of its own is compared with what was trusted last in another one.
         others = tx.secrets.with_prefix(f"trusted:{engine.project_id}:")
         nothing: dict[str, Any] = {}

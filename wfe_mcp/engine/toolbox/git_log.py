@@ -18,11 +18,7 @@ from wfe_mcp.workspace.git.repository import head
 
 _QUIET = ("--no-ext-diff", "--no-textconv", "--no-color", "--submodule=short", "--ignore-submodules=dirty")
 _LINES = 400
-_REVISION = {
-    "type": "string",
-    "pattern": r"^[A-Za-z0-9_@][A-Za-z0-9_./@{}^~#+-]*$",
-    "maxLength": 200,
-}
+_REVISION = {"type": "string", "pattern": r"^[A-Za-z0-9_@][A-Za-z0-9_./@{}^~#+-]*$", "maxLength": 200}
 _TRAILER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*: \S")
 _OURS_APART = ":(exclude,glob)**/.wfe/**"
 

@@ -28,10 +28,7 @@ _LINE_CHARACTERS = 2_000
 Given = dict[str, Any]
 Reply = str | ToolResult
 
-PATH: dict[str, Any] = {
-    "type": "string",
-    "description": "Relative to the project root, with '/': \"src/app.py\".",
-}
+PATH: dict[str, Any] = {"type": "string", "description": "Relative to the project root, with '/': \"src/app.py\"."}
 
 
 @dataclass(frozen=True, slots=True)

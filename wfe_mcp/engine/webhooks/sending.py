@@ -14,7 +14,6 @@ import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from functools import partial
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -24,7 +23,6 @@ from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.webhooks.signing import signature
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, Outcome, RetryLater
-from wfe_mcp.store import Tx
 from wfe_mcp.store.jobs.lines import number_in_line
 from wfe_mcp.store.records.jobs import JobRecord
 from wfe_mcp.tools.fault import StepStopped, ToolFault
@@ -70,7 +68,7 @@ def deliver(engine: Engine, context: JobContext) -> Outcome:
         what = "a redirect, which is not followed" if 300 <= answer.status < 400 else "which is no success"
         after_s = retry_after_s(answer.headers.get("retry-after", ""), engine.clock())
         _again(engine, job, f"it answered {answer.status}, {what}", after_s, for_good=answer.status == _GONE)
-    return Outcome({"status": answer.status}, partial(_advance, job=job))
+    return Outcome({"status": answer.status}, lambda tx: tx.lines.advance(job))
 
 
 def message_id(job: JobRecord) -> str:
@@ -139,7 +137,3 @@ def _without_path(text: str, url: str) -> str:
     """``text`` with the origin in place of the address: some receivers have their secret in its path."""
     shown = origin_of(url) or urlsplit(url).scheme
     return text.replace(url, shown).replace(url.partition("?")[0], shown)
-
-
-def _advance(tx: Tx, job: JobRecord) -> None:
-    tx.lines.advance(job)

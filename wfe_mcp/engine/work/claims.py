@@ -18,6 +18,9 @@ from wfe_mcp.core.claims import MOST_EVIDENCE, is_judged, verdict
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
 from wfe_mcp.core.item_states import OVER, VERDICTS, ItemKind, ItemStatus
 from wfe_mcp.store.integrity.chained_log import SIGNED
+from wfe_mcp.workspace.files.project_files import read_if_there
+from wfe_mcp.workspace.git.repository import head
+from wfe_mcp.workspace.git.working_tree import SeenFiles
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -135,10 +138,6 @@ def _last_move(engine: Engine, tx: Tx, name: str, to: Collection[ItemStatus]) ->
 
 def bound_evidence(engine: Engine, by: By, given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """``given`` with the files, the commit and the time that it is about. Refuses ``needs_human`` for a judgement of an agent."""
-    from wfe_mcp.workspace.files.project_files import read_if_there
-    from wfe_mcp.workspace.git.repository import head
-    from wfe_mcp.workspace.git.working_tree import SeenFiles
-
     if any(map(is_judged, given)) and not by.is_human:
         raise Refused(
             "needs_human",

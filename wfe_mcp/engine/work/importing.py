@@ -68,13 +68,7 @@ class _OnlyTried(Exception):
     """A dry run succeeded and is undone."""
 
 
-def import_entries(
-    engine: Engine,
-    by: By,
-    file: str,
-    entries: Entries,
-    how: How = STORED,
-) -> ImportedEntries:
+def import_entries(engine: Engine, by: By, file: str, entries: Entries, how: How = STORED) -> ImportedEntries:
     """Keep the entries of ``file`` as items.
 
     Refuses ``invalid_artifact`` (a key used twice, an unknown need, a circle, a value that no item has), ``too_large``, and
