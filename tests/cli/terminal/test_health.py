@@ -127,3 +127,18 @@ def test_jobs_of_processes_that_are_gone_are_reported(cli: Terminal) -> None:
         assert tx.jobs.claim(f"{this_process().host}:999999:1.000", ["local"], 30, cli.clock()) is not None
     store.close()
     assert lines(cli)["jobs"][0][1].startswith("1 job of dead processes; ")
+
+
+def test_a_database_that_lost_runs_is_a_problem_and_no_command_removes_what_is_left_of_them(
+    cli: Terminal,
+) -> None:
+    run = cli.start("note")
+    cli.submit_work(run, "draft")
+    for file in cli.database.parent.glob("wfe.db*"):
+        file.unlink()
+
+    answer = lines(cli)
+
+    assert answer["record"][0][0] == "problem"
+    assert answer["record"][0][1].startswith(f"1 run that this database had is gone, the first: {run}")
+    assert not {"files of runs", "checkpoints"} & answer.keys()

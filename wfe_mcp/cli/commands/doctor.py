@@ -16,11 +16,10 @@ from wfe_mcp.cli.terminal.health import (
     fix_sums,
     health_findings,
     readable_by_others,
-    template_findings,
 )
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
-from wfe_mcp.cli.terminal.trust_health import configuration_findings, person_findings, server_of
+from wfe_mcp.cli.terminal.trust_health import configuration_findings, person_findings, server_of, template_findings
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.findings import HealthFinding
 from wfe_mcp.core.readers import for_person

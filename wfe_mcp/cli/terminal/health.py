@@ -299,6 +299,7 @@ def _jobs(engine: Engine) -> Iterator[HealthFinding]:
 
 def _leftovers(engine: Engine) -> Iterator[HealthFinding]:
     """Leftovers of crashes, pruned runs and other databases, in the project and beside the database."""
+    from wfe_mcp.engine.integrity.verification import lost_runs
     from wfe_mcp.workspace.files.mirror import runs_with_files
     from wfe_mcp.workspace.git import checkpoints
 
@@ -313,12 +314,16 @@ def _leftovers(engine: Engine) -> Iterator[HealthFinding]:
     gone = (files | refs) & pruned
     if gone:
         yield HealthFinding("files of runs", "note", f"leftovers of {plural(len(gone), 'pruned run')}: wfe-mcp prune")
-    unknown = sorted(files - known.keys() - pruned)
-    if unknown:
-        message = f"{plural(len(unknown), 'folder')} of no run in this database, the first: {engine.root / '.wfe' / 'runs' / unknown[0]}"
+    unknown = (files | refs) - known.keys() - pruned
+    lost = lost_runs(engine, unknown) if unknown else []
+    if lost:
+        message = f"{plural(len(lost), 'run')} that this database had {'is' if len(lost) == 1 else 'are'} gone, the first: {lost[0]}"
+        fix = "put back the file that was there, or run: wfe-mcp restore FILE; to see what is gone: wfe-mcp verify"
+        yield HealthFinding("record", "problem", f"{message}; fix: {fix}")
+    if foreign := sorted((unknown & files) - {*lost}):
+        message = f"{plural(len(foreign), 'folder')} of no run in this database, the first: {engine.root / '.wfe' / 'runs' / foreign[0]}"
         yield HealthFinding("files of runs", "note", f"{message}. Unless another database has them: rm -r")
-    foreign = sorted(refs - known.keys() - pruned)
-    if foreign:
+    if foreign := sorted((unknown & refs) - {*lost}):
         first = f"{checkpoints.REFS}/{foreign[0]}"
         message = f"{plural(len(foreign), 'run')} not in this database, the first: {first}"
         drop = f"git for-each-ref --format='delete %(refname)' {first} | git update-ref --stdin"
@@ -335,14 +340,6 @@ def _leftovers(engine: Engine) -> Iterator[HealthFinding]:
         yield HealthFinding(
             "left by a crash", "note", f"{plural(len(paths), 'leftover file')}, the first: {paths[0]}; remove: rm -r"
         )
-
-
-def template_findings(engine: Engine) -> Iterator[HealthFinding]:
-    """Templates that lists leave out."""
-    from wfe_mcp.engine.templates.catalogue import unreadable
-
-    for name, refused in unreadable(engine).items():
-        yield HealthFinding(f"template {name}", "note", f"{refused.message} To see more: wfe-mcp templates show {name}")
 
 
 def _old(folder: Path, form: str) -> list[Path]:

@@ -88,3 +88,11 @@ def person_findings(engine: Engine, server: str) -> Iterator[HealthFinding]:
     for name, role in engine.settings().settings.server.roles.items():
         for fault in role_faults(role, projects):
             yield HealthFinding(f"[server.roles.{name}] projects", "problem", fault)
+
+
+def template_findings(engine: Engine) -> Iterator[HealthFinding]:
+    """Templates that lists leave out."""
+    from wfe_mcp.engine.templates.catalogue import unreadable
+
+    for name, refused in unreadable(engine).items():
+        yield HealthFinding(f"template {name}", "note", f"{refused.message} To see more: wfe-mcp templates show {name}")

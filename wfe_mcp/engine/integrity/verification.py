@@ -17,7 +17,7 @@ Rules:
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import field
 from datetime import datetime
 
@@ -307,6 +307,14 @@ def _deleted_runs(
     for name, anchor in last.items():
         message = f"the run was anchored with {plural(anchor.runs[name][0], 'event')}, and is gone"
         yield Discrepancy("run_deleted", "run", message, name, anchor.runs[name][0], anchor.at)
+
+
+def lost_runs(engine: Engine, among: Collection[str]) -> list[str]:
+    """Those of the runs ``among``, which the database does not have, that it had by its anchors, the oldest first."""
+    with engine.store.read() as tx:
+        restores = set_backs(tx.settings_log.events())
+    ours = _read(engine, "").of_project(engine.project_id, restores)
+    return [run for run in dict.fromkeys(run for anchor in ours for run in anchor.runs) if run in among]
 
 
 def _notes(outside: _Anchors, project: str) -> Iterator[str]:
