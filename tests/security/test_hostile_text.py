@@ -152,6 +152,7 @@ NOT_CALLED = {
     "commands.plan._render_problems": "of JSON",
     "commands.show._render_manifest": "of JSON",
     "commands.templates._render": "of a template's JSON",
+    "commands.templates._render_phases": "of a template's JSON",
     "commands.verify._show_decisions": "of JSON",
     "commands.verify._show_verification": "of JSON",
     "commands.verify._show_approvals": "of JSON",

@@ -4,12 +4,12 @@ from contextlib import closing
 from threading import Thread
 
 import pytest
-import sqlalchemy
 
 from tests.dashboard.api.client import Program, Reply
 from tests.dashboard.api.conftest import Connect
 from tests.dashboard.browser import Browser
 from tests.engine.scene import GOOD, LONG_ENOUGH, Scene, approval, command, phase
+from tests.store.scene import raw
 from wfe_mcp.core.model import Assurance, Channel, RunId
 from wfe_mcp.dashboard.serving import Page
 
@@ -270,15 +270,10 @@ def test_the_runs_of_the_last_days_say_how_far_they_are_and_when_they_were_compl
 def test_a_run_whose_record_cannot_be_read_hides_no_other_on_the_page(scene: Scene, person: Program) -> None:
     drill(scene)
     whole, damaged = (person.post("/runs", template="drill", inputs={"goal": "x"}).body["run"] for _ in range(2))
-    with (
-        closing(sqlalchemy.create_engine(scene.url, poolclass=sqlalchemy.NullPool).connect()) as connection,
-        connection.begin(),
-    ):
-        connection.execute(
-            sqlalchemy.text(
-                "UPDATE run SET state = '{{', spec_sha256 = 'gone', revision = 9, last_hash = 'other' WHERE id = :run"
-            ),
-            {"run": damaged},
+    with closing(raw(scene.url)) as past:
+        past.execute(
+            "UPDATE run SET state = '{{', spec_sha256 = 'gone', revision = 9, last_hash = 'other' WHERE id = ?",
+            (damaged,),
         )
     listed = {row["run"]: row["waits_for"] for row in person.get("/runs").data["runs"]}
     assert listed == {whole: "the agent", damaged: f"a repair: wfe-mcp verify {damaged}"}
