@@ -31,13 +31,14 @@ def judge(gate: ExprGate, submission: Submission) -> Judgement:
             {"assert": condition, "error": str(exc)},
         )
     data = {"assert": condition, "value": value}
+    rule = "" if gate.rule is None else _fill_in(gate.rule, submission)
     if value:
-        return passed(KIND, f"Rule holds: {_fill_in(gate.rule, submission) if gate.rule else condition}", data)
+        return passed(KIND, f"Rule holds: {rule or condition}", data | ({"rule": rule} if rule else {}))
     item = failed_item(condition, submission.value)
     named = {} if item is None else {"item": {"of": item.of, "index": item.index, "value": _short(item.value)}}
     return failed(
         KIND,
-        f"{_own_message(gate, submission)}Rule failed: {_rule(gate, submission)}{_about(item)}",
+        f"{_own_message(gate, submission)}Rule failed: {_rule(gate, rule)}{_about(item)}",
         "change the artifact so that the rule holds, then submit again."
         if submission.artifact is not None
         else "change what the rule reads, then retry the phase.",
@@ -45,8 +46,8 @@ def judge(gate: ExprGate, submission: Submission) -> Judgement:
     )
 
 
-def _rule(gate: ExprGate, submission: Submission) -> str:
-    return gate.assert_ if gate.rule is None else f"{_fill_in(gate.rule, submission)}.\nIt is checked by {gate.assert_}"
+def _rule(gate: ExprGate, rule: str) -> str:
+    return f"{rule}.\nIt is checked by {gate.assert_}" if rule else gate.assert_
 
 
 def _own_message(gate: ExprGate, submission: Submission) -> str:

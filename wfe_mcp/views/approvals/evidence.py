@@ -141,7 +141,9 @@ def _text(gate: Gate, verdict: Verdict, data: Mapping[str, Any]) -> str:
         outcome = "" if code == 0 else f"failed, as this gate requires (exit {code}); "
         room = f". {room_note(data['room'])}" if data.get("room") else ""
         return f"{outcome}{_test_summary(data)}{room}"
-    if gate.kind == "expr" and gate.rule is None and verdict.kind is VerdictKind.PASS:
+    if gate.kind == "expr" and verdict.kind is VerdictKind.PASS:
+        if gate.rule is not None:
+            return str(data.get("rule", gate.rule))
         condition = gate.assert_.strip().removeprefix("${").removesuffix("}").strip()
         cut = condition if len(condition) <= _CONDITION_CHARS else f"{condition[: _CONDITION_CHARS - 1]}…"
         return f"True: {' '.join(cut.split())}"
