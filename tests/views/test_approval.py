@@ -163,6 +163,15 @@ def test_a_file_that_the_command_of_a_check_names_is_unusual(scene: Scene, argv:
     assert one.why == "It defines what the checks run."
 
 
+def test_a_module_below_the_top_that_is_called_as_one_of_pythons_own_is_not_unusual(scene: Scene) -> None:
+    scene.check("ok", "print('fine')")
+    run = scene.start(phase("plan", command("ok"), approval()))
+    scene.begin(run)
+    scene.write("shop/email/__init__.py", "1\n")
+    scene.submit(run, "plan")
+    assert shown(scene, run).unusual == ()
+
+
 @pytest.mark.attack("a new link leads a check out of the project", "detected", "T5; T15")
 def test_a_new_link_that_leads_out_of_the_project_is_unusual(scene: Scene) -> None:
     run = scene.start(phase("plan", approval()))

@@ -4,7 +4,7 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from fnmatch import fnmatchcase
 from itertools import pairwise
@@ -211,25 +211,27 @@ def _simple(command: str) -> tuple[str, ...] | None:
     return tuple(parsed) or None
 
 
-def is_started(path: str, commands: Iterable[Sequence[str]], root: Path) -> bool:
-    """Whether one of the commands of checks names the file at ``path``: in its words, as a module of Python, or by a script of
-    package.json. A module in the folder of the check that is called as one of Python's own is loaded in its place.
+def starts_file(commands: Iterable[Sequence[str]], root: Path) -> Callable[[str], bool]:
+    """Whether a path is of a file that one of the commands of checks names: in its words, as a module of Python, or by a script of
+    package.json. A module at the top that is called as one of Python's own is loaded in its place.
     """
-    return any(_starts_file(path, tuple(words), root) for words in commands)
+    named, shadows = set[str](), set[str]()
+    for argv in {tuple(words) for words in commands if words}:
+        words = [part for word in argv for part in _PARTS.findall(word)]
+        scripts = scripts_of(root) if stem(argv[0]) in _PACKAGE_TOOLS else {}
+        for word in words:  # which grows
+            for name in (f"pre{word}", word, f"post{word}"):
+                words += _PARTS.findall(str(scripts.pop(name, "")))
+        modules = {word.replace(".", "/") for before, word in pairwise(argv) if before == "-m"}
+        named |= {PurePosixPath(word).as_posix() for word in words} | _files_of(modules)
+        if _PYTHON.match(stem(argv[0])):
+            shadows |= _files_of(sys.stdlib_module_names)
+    below = tuple(f"/{name}" for name in named if "/" in name)
+    return lambda path: path in named or path in shadows or path.endswith(below)
 
 
-def _starts_file(path: str, argv: tuple[str, ...], root: Path) -> bool:
-    words = [part for word in argv for part in _PARTS.findall(word)]
-    scripts = scripts_of(root) if stem(argv[0]) in _PACKAGE_TOOLS else {}
-    for word in words:  # which grows
-        for name in (f"pre{word}", word, f"post{word}"):
-            words += _PARTS.findall(str(scripts.pop(name, "")))
-    modules = {word.replace(".", "/") for before, word in pairwise(argv) if before == "-m"}
-    if _PYTHON.match(stem(argv[0])):
-        modules |= sys.stdlib_module_names
-    files = {PurePosixPath(word).as_posix() for word in words}
-    files |= {f"{module}{end}" for module in modules for end in (".py", "/__init__.py", "/__main__.py")}
-    return path in files or any(path.endswith(f"/{name}") for name in files if "/" in name)
+def _files_of(modules: Iterable[str]) -> set[str]:
+    return {f"{module}{end}" for module in modules for end in (".py", "/__init__.py", "/__main__.py")}
 
 
 def scripts_of(folder: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from wfe_mcp.engine.files.tree_binding import changed_since
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.engine.templates.effective_gates import find_weakened_gates
-from wfe_mcp.gates.invocation import is_started
+from wfe_mcp.gates.invocation import starts_file
 from wfe_mcp.store.records.runs import EvidenceRecord, RunRecord
 from wfe_mcp.views.approvals.changes import COMMIT, LOST_GIT, Delivery, by_folder, in_repositories, is_in_base
 from wfe_mcp.views.approvals.evidence import program_text
@@ -206,7 +206,8 @@ def _of_files(
             )
         paths = [path for file in change.files for path in (file.path, file.old_path) if path]
         commands = [evidence.data["argv"] for evidence in recorded if evidence.data.get("argv")]
-        touched = [path for path in paths if defines_checks(path) or is_started(path, commands, root)]
+        is_started = starts_file(commands, root)
+        touched = [path for path in paths if defines_checks(path) or is_started(path)]
         if touched:
             # A test that is demanded is added: no gate demands lines that were taken away.
             wanted = _demanded_tests(overview, recorded, change.after)
