@@ -53,6 +53,16 @@ def test_what_did_not_arrive_is_asked_for_again(stage: Stage, visit: Visit) -> N
     expect(shown.locator("h1")).to_have_text("Say what is new")
 
 
+def test_an_inbox_that_a_busy_server_refused_is_asked_for_again(visit: Visit) -> None:
+    refusal = {"ok": False, "error": {"code": "unavailable", "message": "The database is busy."}}
+    shown = visit("/runs")
+    shown.route("**/api/v1/inbox", lambda route: route.fulfill(status=503, json=refusal), times=2)
+    shown.reload()
+    to(shown, "/inbox")
+    expect(shown.get_by_role("alert")).to_contain_text("The database is busy.")
+    expect(shown.locator("main")).to_contain_text("Nothing waits for you.")
+
+
 def test_an_inbox_that_could_not_be_read_says_why(visit: Visit) -> None:
     shown = visit("/runs")
     shown.route("**/api/v1/inbox", lambda route: route.abort())

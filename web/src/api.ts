@@ -90,6 +90,7 @@ const listeners = new Set<(heard: Heard) => void>();
 const tabs = new BroadcastChannel("wfe-events");
 const RETRY_MS = 1000;
 const LOST_MS = 3000;
+const MOST_PAUSE_MS = 60_000;
 const MOMENT_MS = 10_000;
 const MOST_WRITTEN = 50;
 /** By job, the one that was written to last at the end. */
@@ -312,13 +313,16 @@ export function useMoments(): number {
   return moment;
 }
 
-/** Do `work` again soon, where it did not arrive. */
+/** Do `work` again soon, where it did not arrive; where the server was busy, later from time to time. */
 export function useRetry(error: Refused | null, work: () => void): void {
   const now = useRef(work);
   now.current = work;
+  const tries = useRef(0);
   useEffect(() => {
-    if (error?.code !== "lost") return undefined;
-    const timer = setTimeout(() => now.current(), LOST_MS); // the stream may not have noticed
+    tries.current = error?.status === 503 ? tries.current + 1 : 0;
+    if (error?.code !== "lost" && !tries.current) return undefined;
+    const pause = Math.min(LOST_MS * 2 ** Math.max(0, tries.current - 1), MOST_PAUSE_MS);
+    const timer = setTimeout(() => now.current(), pause); // the stream may not have noticed
     return () => clearTimeout(timer);
   }, [error]);
 }
