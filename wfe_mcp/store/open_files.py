@@ -1,7 +1,7 @@
 """The files of an open database, and whether they are still those at their paths.
 
 SQLite writes on into a file that was moved away, removed or replaced, and what it acknowledges then is lost with the process.
-So a transaction begins and commits only while the database and its write-ahead log are the files that were opened.
+So a transaction begins, and one that writes commits, only while the database and its write-ahead log are the files that were opened.
 """
 
 import os

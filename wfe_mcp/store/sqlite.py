@@ -136,13 +136,13 @@ def make_engine(
     def prepare(connection: Any, record: Any) -> None:
         for pragma in pragmas:
             patiently(connection, f"PRAGMA {pragma}")
-        record.info[_BEGIN], record.info[_FILES] = begin, files
+        record.info.update({_BEGIN: begin, _FILES: files, _READS_ONLY: reads_only})
 
     event.listen(engine, "connect", prepare)
     return engine
 
 
-_BEGIN, _FILES = "begin", "files"
+_BEGIN, _FILES, _READS_ONLY = "begin", "files", "reads only"
 
 
 class Transactions(sqlite.pysqlite.SQLiteDialect_pysqlite):
@@ -159,8 +159,9 @@ class Transactions(sqlite.pysqlite.SQLiteDialect_pysqlite):
         files.note()
 
     def do_commit(self, dbapi_connection: Any) -> None:
-        """Commit once no other connection is in the way, into the files that are at their paths."""
-        dbapi_connection.info[_FILES].refuse_others(dbapi_connection.dbapi_connection)
+        """Commit once no other connection is in the way; what was written, into the files that are at their paths."""
+        if not dbapi_connection.info[_READS_ONLY]:
+            dbapi_connection.info[_FILES].refuse_others(dbapi_connection.dbapi_connection)
         patiently(dbapi_connection.dbapi_connection, "COMMIT")
 
 
