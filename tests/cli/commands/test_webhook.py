@@ -31,7 +31,7 @@ def test_a_receiver_is_set_up_tried_and_gets_what_it_missed(cli: Terminal) -> No
         assert cli("webhook", "test", "n8n").out.startswith("n8n answered 204")
 
         receiver.answer = lambda _: (410, {}, b"")
-        cli("work", "add", "Mend the till")
+        cli("work", "add", "Repair the till")
         failed = cli("webhook", "test", "n8n")
         assert (failed.code, "it answered 410" in failed.err) == (1, True)
         known = cli.json("webhook", "deliveries", "--state", "failed", "--webhook", "n8n").data["deliveries"]
@@ -54,7 +54,7 @@ def test_an_event_that_was_sent_again_is_listed_once_as_it_ended(cli: Terminal) 
     try:
         configured(cli, receiver)
         cli("webhook", "rotate", "n8n", pin=PIN)
-        cli("work", "add", "Mend the till")
+        cli("work", "add", "Repair the till")
         cli("webhook", "test", "n8n")
         receiver.answer = lambda _: (204, {}, b"")
         cli("webhook", "redeliver", "--failed")
@@ -90,7 +90,7 @@ def test_a_receiver_that_does_not_answer_is_named_with_what_it_said_last(cli: Te
     try:
         configured(cli, receiver)
         cli("webhook", "rotate", "n8n", pin=PIN)
-        cli("work", "add", "Mend the till")
+        cli("work", "add", "Repair the till")
         cli("webhook", "test", "n8n")
         said = "1 event waits: it answered 500, which is no success"
         assert f"  ! n8n: {said}" in cli("webhook", "list").out
@@ -108,7 +108,7 @@ def test_events_that_waited_for_a_secret_are_sent_once_it_is_made(cli: Terminal)
     receiver.start()
     try:
         configured(cli, receiver)
-        cli("work", "add", "Mend the till")
+        cli("work", "add", "Repair the till")
         assert cli("webhook", "test", "n8n").code == 1
         assert "wfe-mcp webhook rotate n8n" in cli("webhook", "deliveries").out
         assert waiting()["next_try"] > cli.clock().isoformat()

@@ -26,10 +26,10 @@ from wfe_mcp.engine.background.daemon import gave_up_of
 from wfe_mcp.engine.background.queues import work_limits
 from wfe_mcp.engine.credentials.handing import HandedCredentials, given_to_check
 from wfe_mcp.engine.evaluation.gate_jobs import AskedCheck, asked_check, judged_by, record, skipped_before
-from wfe_mcp.engine.evaluation.gate_scene import JudgedGate, Scene, exact_names, file_beside, gate_scene, judged_attempt
+from wfe_mcp.engine.evaluation.gate_scene import JudgedGate, Scene, exact_names, file_beside, scene_of_job
 from wfe_mcp.engine.files.tree_binding import kept_look
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.engine.kernel.run_change import queue_name, run_as_read
+from wfe_mcp.engine.kernel.run_change import queue_name
 from wfe_mcp.gates.check import written_by
 from wfe_mcp.gates.expectation import Expectation
 from wfe_mcp.gates.from_runner import judge_report
@@ -310,12 +310,11 @@ def _endings(engine: Engine) -> Completion:
 def prepare(engine: Engine, job: JobRecord) -> PreparedCheck | JudgedGate | None:
     """What the runner of ``job`` does; the verdict where that is known without; None when it is no longer needed."""
     with engine.store.read() as tx:
-        current = run_as_read(engine, tx, job.of_run)
-        attempt = judged_attempt(current, job)
-        if attempt is None or current.state.going_back is not None:
+        due = scene_of_job(engine, tx, job)
+        if due is None:
             return None
-        gate = current.plan.gates(attempt)[attempt.gate]
-        scene = gate_scene(engine, tx, current, attempt, gate)
+        gate, scene = due
+        current, attempt = scene.change, scene.attempt
     seen = kept_look(engine, current.run) or scene.look() or SeenFiles(scene.root)
     tree = scene.tree_of(seen)
     if tree != attempt.tree and attempt.tree is not None:

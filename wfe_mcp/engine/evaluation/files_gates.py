@@ -35,7 +35,8 @@ def _judge(change: RunChange, attempt: Attempt, gate: FilesGate, files: SeenFile
 
     What is not in them (an ignored file that must exist, the bytes of an attached one) belongs to a look of the gate's own.
     """
-    from wfe_mcp.engine.evaluation.gate_jobs import files_in, gate_scene, give_verdict, judged_by
+    from wfe_mcp.engine.evaluation.gate_jobs import files_in, give_verdict, judged_by
+    from wfe_mcp.engine.evaluation.gate_scene import gate_scene
     from wfe_mcp.workflow.expressions import ExpressionError, fill_shape
 
     scene = gate_scene(change.engine, change.tx, change, attempt, gate, is_inside=True)

@@ -25,13 +25,13 @@ from wfe_mcp.engine.evaluation.gate_scene import (
     allowing_input,
     exact_names,
     file_beside,
-    gate_scene,
     judged_attempt,
+    scene_of_job,
 )
 from wfe_mcp.engine.files.tree_binding import first_tree, kept_look
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.evidence_seals import sealed_evidence
-from wfe_mcp.engine.kernel.run_change import RunChange, run_as_read
+from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.templates.trust import least_evidence
 from wfe_mcp.gates.command import run_check
@@ -60,12 +60,11 @@ def judge(engine: Engine, context: JobContext) -> JudgedGate | None:
     """Judge the gate that the job names; None when the verdict is no longer needed. Raises what ``opinions`` raises."""
     job = context.job
     with engine.store.read() as tx:
-        current = run_as_read(engine, tx, job.of_run)
-        attempt = judged_attempt(current, job)
-        if attempt is None or current.state.going_back is not None:
+        due = scene_of_job(engine, tx, job)
+        if due is None:
             return None
-        gate = current.plan.gates(attempt)[attempt.gate]
-        scene = gate_scene(engine, tx, current, attempt, gate)
+        gate, scene = due
+        current, attempt = scene.change, scene.attempt
         values = scene.values
         review = _review(current, attempt, gate, values) if isinstance(gate, OpinionGate) else None
     # What a gate reads besides the tree is as new as its look. A command is followed by a look, which shows what changed.

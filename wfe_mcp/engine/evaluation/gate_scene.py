@@ -11,7 +11,7 @@ from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.engine.files.checkpoints import checkpoints_of
 from wfe_mcp.engine.files.tree_binding import ignored_globs, reads_files
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.engine.kernel.run_change import RunChange
+from wfe_mcp.engine.kernel.run_change import RunChange, run_as_read
 from wfe_mcp.gates.judgement import Judgement
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.jobs import JobRecord
@@ -88,6 +88,16 @@ def gate_scene(
     attached = frozenset((attachment.name, attachment.sha256) for attachment in tx.attachments.of_run(current.run.id))
     start = _start_to_go_back_to(tx, current, attempt, gate)
     return Scene(engine, current, attempt, values, ignored, attached, current.frozen, start, is_inside)
+
+
+def scene_of_job(engine: Engine, tx: Tx, job: JobRecord) -> tuple[Gate, Scene] | None:
+    """The gate that ``job`` judges, and what it reads; None when the verdict is no longer needed."""
+    current = run_as_read(engine, tx, job.of_run)
+    attempt = judged_attempt(current, job)
+    if attempt is None or current.state.going_back is not None:
+        return None
+    gate = current.plan.gates(attempt)[attempt.gate]
+    return gate, gate_scene(engine, tx, current, attempt, gate)
 
 
 def _start_to_go_back_to(tx: Tx, current: RunChange, attempt: Attempt, gate: Gate) -> str:
