@@ -5,7 +5,6 @@ import hashlib
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, run_child
 from wfe_mcp.jobs.environment import MARK, child_env
 from wfe_mcp.jobs.output import MAX_LINE_BYTES
 from wfe_mcp.jobs.process_tree import end_process_tree, process_tree
+from wfe_mcp.workspace.system.process import start_of
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="sessions and process groups are POSIX")
 
@@ -138,7 +138,7 @@ def test_a_family_is_found_by_its_mark_when_no_one_noted_the_pid(tmp_path: Path)
 def test_a_pid_that_now_belongs_to_someone_else_is_left_alone(tmp_path: Path) -> None:
     process = psutil.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
     try:
-        assert end_process_tree(process.pid, process.create_time() - 3600, "no-such-mark") == ()
+        assert end_process_tree(process.pid, start_of(process.pid) - 3600, "no-such-mark") == ()
         assert lives(process.pid)
     finally:
         process.kill()
@@ -156,7 +156,7 @@ def test_a_pid_that_now_belongs_to_someone_else_is_left_alone(tmp_path: Path) ->
 )
 def test_neither_the_system_nor_ourselves_are_ever_in_a_family(pid: int) -> None:
     # Asked only, never ended: a wrong answer here would take the whole machine with it.
-    started = psutil.Process(pid).create_time() if pid else 0.0
+    started = start_of(pid) if pid else 0.0
     found = {process.pid for process in process_tree(pid, started, None)}
     assert not found & {0, 1, os.getpid(), os.getppid()}
     assert pid > 1 or not found
@@ -172,7 +172,7 @@ def test_pid_and_start_time_are_known_before_anyone_waits(tmp_path: Path) -> Non
     result = python("print('x')", tmp_path, on_started=note)
     assert result.exit_code == 0
     ((pid, at),) = seen
-    assert pid != os.getpid() and abs(at - time.time()) < 3600
+    assert pid != os.getpid() and start_of(os.getpid()) <= at < start_of(os.getpid()) + 86_400
 
 
 def test_a_child_ends_when_its_start_cannot_be_recorded(tmp_path: Path) -> None:

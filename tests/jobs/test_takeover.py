@@ -17,7 +17,7 @@ from wfe_mcp.jobs.heartbeat import take_over
 from wfe_mcp.jobs.job_context import JobContext, Outcome, mark_of
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.jobs import Effect, JobRecord, JobStatus
-from wfe_mcp.workspace.system.process import ProcessIdentity, holder_id, this_process
+from wfe_mcp.workspace.system.process import ProcessIdentity, holder_id, start_of, this_process
 
 SERVER = """
 import sys, threading
@@ -92,7 +92,24 @@ def test_the_child_of_a_killed_process_ends_even_when_its_pid_was_never_noted(sc
         with scene.store.tx() as tx:
             (job,) = tx.jobs.running()
             # A pid that is certainly no one's: what would be there had the owner died before noting it.
-            assert tx.jobs.set_child(job.id, job.fence, 2**22 + 7, child.create_time())
+            assert tx.jobs.set_child(job.id, job.fence, 2**22 + 7, start_of(child.pid))
+        assert scene.worker({"endless": done}).work_one()
+    assert not lives(child)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system itself notes the start of a process")
+def test_a_living_process_keeps_its_job_when_the_clock_of_the_machine_is_set(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.enqueue("endless")
+    booted = psutil.boot_time()
+    with server(scene, tmp_path) as process:
+        child = child_of(tmp_path)
+        monkeypatch.setattr("psutil._pslinux.boot_time", lambda: booted + 10_800)
+        assert not scene.worker({"endless": done}).work_one()
+        assert lives(child)
+        process.kill()
+        process.wait(120)
         assert scene.worker({"endless": done}).work_one()
     assert not lives(child)
 
@@ -114,7 +131,7 @@ def test_who_takes_a_job_over_removes_the_credentials_that_the_dead_process_laid
         assert keeper.stdout is not None
         folder = Path(keeper.stdout.readline().strip())
         assert (folder / "KEY").is_file()
-        owner = ProcessIdentity(this_process().host, keeper.pid, psutil.Process(keeper.pid).create_time())
+        owner = ProcessIdentity(this_process().host, keeper.pid, start_of(keeper.pid))
         scene.enqueue()
         with scene.store.tx() as tx:
             assert tx.jobs.claim(holder_id(owner), ["command"], 30, scene.now) is not None

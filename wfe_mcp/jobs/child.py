@@ -25,7 +25,7 @@ from wfe_mcp.jobs.environment import MARK
 from wfe_mcp.jobs.output import CappedLog, Lines
 from wfe_mcp.jobs.process_tree import end_process_tree
 from wfe_mcp.workspace.files.programs import find, with_ending
-from wfe_mcp.workspace.system.process import started_at
+from wfe_mcp.workspace.system.process import start_of, started_at
 
 MAX_OUTPUT_BYTES = 10_000_000
 _TICK_S = 0.05
@@ -117,8 +117,8 @@ def run_child(
         child = _start(
             [program, *argv[1:]], cwd, env if leaves else {**env, MARK: mark}, stdin, is_split=lines is not None
         )
-        # None: it has already ended; a time that is right within a second identifies it as well.
-        start = started_at(child.pid) or time.time()
+        # None: it has already ended. Nothing of it is older than this process.
+        start = started_at(child.pid) or start_of(os.getpid())
         readers: list[threading.Thread] = []
         try:
             on_started(child.pid, start)

@@ -20,7 +20,7 @@ import time
 from typing import TYPE_CHECKING
 
 from wfe_mcp.jobs.environment import MARK
-from wfe_mcp.workspace.system.process import SAME_START_S, ancestors, same_start, started_at
+from wfe_mcp.workspace.system.process import SAME_START_S, ancestors, same_start, start_of, started_at
 
 if TYPE_CHECKING:
     import psutil
@@ -60,7 +60,7 @@ def process_tree(pid: int | None, start: float | None, mark: str | None) -> list
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             # Younger than the child: reading every environment of the machine would take far longer.
-            is_young = process.create_time() >= (start or 0.0) - SAME_START_S
+            is_young = start_of(process.pid) >= (start or 0.0) - SAME_START_S
             if is_young and (_is_in_group(process.pid, group) or _has_mark(process, mark)):
                 processes[process.pid] = process
     untouchable = _untouchable()
@@ -89,7 +89,7 @@ def _leader(pid: int | None, start: float | None) -> "psutil.Process | None":
         return None
     try:
         process = psutil.Process(pid)
-        return process if same_start(process.create_time(), start) else None
+        return process if same_start(start_of(pid), start) else None
     except psutil.NoSuchProcess:
         return None
 

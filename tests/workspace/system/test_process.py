@@ -82,6 +82,16 @@ def test_this_process_is_alive_and_has_a_holder_name() -> None:
     assert parse_holder(holder_id(me)) == me
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system itself notes the start of a process")
+def test_a_process_stays_the_same_when_the_clock_of_the_machine_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    me, booted = this_process(), psutil.boot_time()
+
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: booted + 10_800)
+
+    assert is_alive(me)
+    assert this_process() == me
+
+
 def test_a_recycled_pid_is_not_the_process_that_had_it() -> None:
     assert not is_alive(replace(this_process(), started_at=this_process().started_at - 60))
 

@@ -17,6 +17,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 SAME_START_S = 2.0
-"""Start times are computed from the boot time, which clock corrections shift by fractions of a second."""
+"""Where the system computes start times from the clock, corrections of it shift them by fractions of a second."""
 
 _INITIAL_PID_NAMESPACE = "pid:[4026531836]"
 _NAMES_OF_MACOS = Path("/Library/Preferences/SystemConfiguration/preferences.plist")
@@ -36,7 +37,7 @@ _NAMES_OF_MACOS = Path("/Library/Preferences/SystemConfiguration/preferences.pli
 
 @dataclass(frozen=True, slots=True)
 class ProcessIdentity:
-    """One process of one host. ``started_at``: seconds since the epoch, to the millisecond."""
+    """One process of one host. ``started_at``: seconds to the millisecond, to be compared only with those of the same host."""
 
     host: str
     pid: int
@@ -66,14 +67,34 @@ def started_at(pid: int) -> float | None:
     import psutil  # 25 ms: not loaded before tools/list
 
     try:
-        process = psutil.Process(pid)
-        if process.status() in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}:
+        if psutil.Process(pid).status() in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}:
             return None
-        return round(process.create_time(), 3)
+        return start_of(pid)
     except (psutil.NoSuchProcess, ValueError):
         return None
     except psutil.AccessDenied:  # pragma: no cover - Windows and macOS: a process of another user, so not one of ours
         return None
+
+
+def start_of(pid: int) -> float:
+    """The start of a process, also of a zombie. Raises what psutil does.
+
+    Linux counts it from the boot, and psutil adds when that was: a time that moves with the clock, so that a clock that
+    is set, as after a machine slept, would make every process another one. There a number of this boot stands for it.
+    """
+    import psutil  # 25 ms: not loaded before tools/list
+
+    boot = _boot()
+    shift = 0.0 if boot is None else boot - psutil.boot_time()
+    return round(psutil.Process(pid).create_time() + shift, 3)
+
+
+@lru_cache
+def _boot() -> int | None:
+    """A number of this boot, over every time of the clock that an earlier version stored; None where the system names no boot."""
+    with suppress(OSError, ValueError):
+        return 2**31 + int(Path("/proc/sys/kernel/random/boot_id").read_text("ascii")[:7], 16)
+    return None
 
 
 def same_start(a: float, b: float) -> bool:
@@ -242,7 +263,7 @@ def _info(process: "psutil.Process") -> ProcessInfo | None:
     import psutil  # 25 ms: not loaded before tools/list
 
     try:
-        name, start = process.name(), round(process.create_time(), 3)
+        name, start = process.name(), start_of(process.pid)
     except psutil.Error:
         return None
     try:
