@@ -131,6 +131,15 @@ ROWS = (
         ),
     ),
     WatchedNames(
+        "forges, and what runs before a commit",
+        words(
+            """
+            .gitlab-ci*.yml .travis.yml .drone.yml .woodpecker.y* azure-pipelines*.y* bitbucket-pipelines.yml Jenkinsfile CODEOWNERS
+            .pre-commit-config.yaml lefthook*.y*
+            """
+        ),
+    ),
+    WatchedNames(
         "programs that load variables or choose a version",
         words(".env .env.* .tool-versions mise.toml .mise.toml .python-version .node-version .ruby-version"),
     ),
@@ -149,10 +158,29 @@ ROWS = (
     ),
 )
 
-TESTS = ("**/tests/**", "**/test/**", "**/__tests__/**", "**/*_test.*", "**/*.test.*", "**/*.spec.*")
-"""Globs of what only counts in the tree: tests, and the files beside them, which runs may write where git ignores them."""
+TESTS = words(
+    """
+    **/tests/** **/test/** **/__tests__/** **/e2e/** **/*Test/** **/*.Tests/** **/spec/**/*.rb **/*_test.* **/*.test.* **/*.spec.*
+    """
+)
+"""Globs of what only counts in the tree, as the names below do: tests, and the files beside them, which runs may write where git
+ignores them.
+"""
+_TEST_NAMES = re.compile(
+    r"tests\.(py|rs)|(test|test-.*|.*-test)\.[cm]?[jt]sx?|.*[a-z](Tests?|Spec)\.\w+|.*[a-z]IT\.java|.*\.(feature|t)",
+    re.DOTALL,
+)
 
-_ALSO = (".wfe/config.toml", "**/.github/workflows/**", "**/*.cmake")
+_ALSO = (
+    ".wfe/config.toml",
+    "**/*.cmake",
+    *(
+        f"**/{folder}/**"
+        for folder in words(
+            ".github/workflows .github/actions .gitlab .forgejo .gitea .circleci .buildkite .woodpecker .husky"
+        )
+    ),
+)
 _AT_START = ROWS[0].names[:3]
 _OF_ENVIRONMENTS = frozenset({"site-packages", "dist-packages"})
 _DEPENDENCIES = word_set(
@@ -324,10 +352,14 @@ def is_test(path: str) -> bool:
     """True for a test, or a file in a folder of tests; not for what sets up or configures the runner."""
     name = path.rpartition("/")[2]
     is_set_up = _sets_up(name) or match_globs(path, _ALSO)
-    return not is_set_up and (_TEST.fullmatch(name) is not None or match_globs(path, TESTS))
+    return not is_set_up and (_TEST.fullmatch(name) is not None or _is_among_tests(path, name))
 
 
 def defines_checks(path: str) -> bool:
     """True for a file, ignored or not, that says what a check runs or looks at."""
     folder, _, name = path.rpartition("/")
-    return _is_read(name, folder.rpartition("/")[2]) or match_globs(path, (*_ALSO, *TESTS))
+    return _is_read(name, folder.rpartition("/")[2]) or match_globs(path, _ALSO) or _is_among_tests(path, name)
+
+
+def _is_among_tests(path: str, name: str) -> bool:
+    return _TEST_NAMES.fullmatch(name) is not None or match_globs(path, TESTS)
