@@ -118,10 +118,20 @@ def no_reviewer(gate: OpinionGate, missing: Mapping[str, str]) -> Judgement:
 
 def with_warning(judgement: Judgement, missing: Mapping[str, str]) -> Judgement:
     """The judgement of the configured reviewers; where it is a pass, a warning names those that are not configured."""
+    return _pass_with(judgement, _no_reviewer_configured(missing), {"missing": _reasons(missing)})
+
+
+def with_cut(judgement: Judgement, parts: Sequence[str]) -> Judgement:
+    """The judgement of reviewers; where it is a pass, a warning names the ``parts`` whose end they were not shown."""
+    return _pass_with(
+        judgement, f"too long to be shown whole to a reviewer: {shorten_names(list(parts))}", {"cut": [*parts]}
+    )
+
+
+def _pass_with(judgement: Judgement, warning: str, data: dict[str, Any]) -> Judgement:
     if judgement.kind is not VerdictKind.PASS:
         return judgement
-    data = judgement.data | {"missing": _reasons(missing)}
-    return passed_with_warning(KIND, _no_reviewer_configured(missing), [judgement.message], data)
+    return passed_with_warning(KIND, warning, [judgement.message], judgement.data | data)
 
 
 def _no_reviewer_configured(missing: Mapping[str, str]) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from tests.engine.model_scene import ROLES, configure, gate, opinion, server
 from tests.engine.scene import HUMAN, Scene, approval, command, phase, refused
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.evaluation.reviews import Changes
 from wfe_mcp.engine.runs import control
@@ -91,6 +92,22 @@ def test_reviewers_of_a_second_attempt_see_what_the_first_one_changed_too(scene:
         scene.submit(run, "plan")
     assert ["+VALUE = 2" in str(asked.body) for asked in models.asked] == [True, True]
     assert "+MORE = 3" in str(models.asked[1].body)
+
+
+@pytest.mark.attack("a change is hidden from its reviewers behind so much text that it is cut", "detected", "T10; T15")
+def test_a_pass_of_reviewers_who_saw_the_beginning_alone_is_a_warning(scene: Scene) -> None:
+    scene.check("ok", "pass")
+    with server([opinion()]) as models:
+        configure(scene, models)
+        run = scene.start(phase("plan", gate(), command("ok"), approval()), roles=ROLES)
+        scene.begin(run, "plan")
+        scene.write("a.txt", "nothing to see\n" * 4_000)
+        scene.write("app.py", "VALUE = 2\n")
+        scene.submit(run, "plan")
+    assert "+VALUE = 2" not in str(models.asked[0].body)
+    verdict = scene.attempt(run, "plan").verdicts[0]
+    assert verdict.outcome is GateOutcome.WARNING
+    assert verdict.message.startswith("too long to be shown whole to a reviewer: What changed in the files\n")
 
 
 def test_reviewers_learn_where_the_files_cannot_be_compared(scene: Scene) -> None:

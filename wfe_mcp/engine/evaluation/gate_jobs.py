@@ -146,7 +146,8 @@ def _review(
 ) -> Callable[[JobContext], Judgement]:
     """The call that asks the reviewers, to be made after the transaction that read the question."""
     from wfe_mcp.engine.evaluation.opinion_gate import About, judge_by_opinions, reviewers_of
-    from wfe_mcp.engine.evaluation.reviews import about_gate, changes_of, pictures, question_of, with_changes
+    from wfe_mcp.engine.evaluation.reviews import about_gate, changes_of, cut_parts, pictures, question_of, with_changes
+    from wfe_mcp.gates.opinion import with_cut
 
     engine, run, frozen = current.engine, current.run, current.frozen
     declared = current.plan.template_of(attempt.phase).roles
@@ -175,9 +176,10 @@ def _review(
         if gate.images and not names:
             wanted = ", ".join(gate.images)
             return failed("opinion", f"There is no picture to look at: {wanted}.", "make them, then submit again.")
+        whole = with_changes(subject, changes)
         about = About(
             run.project_id,
-            question_of(with_changes(subject, changes), images),
+            question_of(whole, images),
             subject.sha256,
             "gate",
             run.id,
@@ -185,7 +187,9 @@ def _review(
             attempt.number,
             root,
         )
-        return judge_by_opinions(engine, context, gate, reviewers, about)
+        judgement = judge_by_opinions(engine, context, gate, reviewers, about)
+        cut = cut_parts(whole)
+        return with_cut(judgement, cut) if cut else judgement
 
     return judge_opinion
 

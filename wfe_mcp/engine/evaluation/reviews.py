@@ -5,10 +5,10 @@ fenced as data. The author of the work chooses none of it: the template and the 
 
 Rules:
 1. The same question about the same bytes is the same text, so that an answer can be stored under its hash.
-2. One text is cut at ``MAX_FILE`` characters, all together at ``MAX_ALL`` (S0-38); a cut is marked.
+2. One text is cut at ``MAX_FILE`` characters, all together at ``MAX_ALL`` (S0-38); a cut is marked, and a pass of a gate is a warning.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,15 +54,28 @@ def question_of(subject: Subject, images: tuple[Image, ...] = ()) -> Question:
     from wfe_mcp.artifacts.registry import json_schema
     from wfe_mcp.workflow.prompts import fence
 
-    left, texts = MAX_ALL, [f"# What to judge by\n{subject.criteria.strip() or _DEFAULT_CRITERIA}"]
-    for heading, text in subject.parts:
-        limit = min(MAX_FILE, left)
-        texts.append(f"# {heading}\n{fence(text, heading, nonce=subject.nonce, limit=limit)}")
-        left -= min(len(text), limit)
+    texts = [f"# What to judge by\n{subject.criteria.strip() or _DEFAULT_CRITERIA}"]
+    texts += [
+        f"# {heading}\n{fence(text, heading, nonce=subject.nonce, limit=limit)}"
+        for heading, text, limit in _with_limits(subject)
+    ]
     texts.append(
         "# Your answer\nOne JSON object, an opinion: verdict, summary, findings, suggestion, confidence (0 to 100)."
     )
     return Question("\n\n".join(texts), SYSTEM_TEXT, json_schema("opinion@1"), images)
+
+
+def _with_limits(subject: Subject) -> Iterator[tuple[str, str, int]]:
+    left = MAX_ALL
+    for heading, text in subject.parts:
+        limit = min(MAX_FILE, left)
+        yield heading, text, limit
+        left -= min(len(text), limit)
+
+
+def cut_parts(subject: Subject) -> list[str]:
+    """The headings of the parts whose end the question leaves out."""
+    return [heading for heading, text, limit in _with_limits(subject) if len(text) > limit]
 
 
 def question_sha256(question: Question) -> str:
