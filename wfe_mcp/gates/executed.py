@@ -13,7 +13,15 @@ from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.gates.check import Execution
 from wfe_mcp.gates.counts import Count
 from wfe_mcp.gates.expectation import Expectation, ObservedResult, proved_by_file, unmet
-from wfe_mcp.gates.judgement import Judgement, failed, passed, room_note, shorten_names, undecided
+from wfe_mcp.gates.judgement import (
+    Judgement,
+    failed,
+    passed,
+    passed_with_warning,
+    room_note,
+    shorten_names,
+    undecided,
+)
 from wfe_mcp.gates.remedies import remedy
 from wfe_mcp.gates.reports import Reports
 from wfe_mcp.gates.results import origin
@@ -83,9 +91,9 @@ def judgement_of(facts: Facts) -> Judgement:
     faults = unmet(facts.expectation, observed)
     if not faults:
         outcome = "passed" if result.exit_code == 0 else "failed, as this gate requires"
-        return passed(
-            KIND, f"{shown} {outcome} (exit {result.exit_code}){_count_words(facts)}{_named_tests(facts, observed)}."
-        )
+        message = f"{shown} {outcome} (exit {result.exit_code}){_count_words(facts)}{_named_tests(facts, observed)}."
+        warning = _without_tests(facts)
+        return passed_with_warning(KIND, warning, [message], {}) if warning else passed(KIND, message)
     reasons = "; ".join(fault.reason for fault in faults)
     no_test = facts.count.no_test
     note = f"; {no_test}" if no_test and no_test not in reasons else ""
@@ -101,6 +109,21 @@ def written_into(judgement: Judgement, changed: list[str]) -> Judgement:
     if judgement.kind is not VerdictKind.PASS:
         return judgement
     return replace(judgement, outcome=GateOutcome.WARNING, message=f"{judgement.message} {room_note(changed)}")
+
+
+def _without_tests(facts: Facts) -> str:
+    """Why exit 0 of a runner says of no test that it passed: the program that is tested can skip them all, or end the runner with 0.
+
+    Of a runner that was not asked for a report, such as Maven that packages, that is unknown.
+    """
+    tests, plan = facts.count.tests, facts.plan
+    if facts.result.exit_code or facts.expectation.exit_code != 0:
+        return ""
+    if tests is not None:
+        return "" if tests.ran else f"exit 0, but no test ran{_count_words(facts)}"
+    if plan.runner is None or plan.tests is None or not plan.tests.is_asked:
+        return ""
+    return f"exit 0, but {plan.runner.name} left no report that counts: how many tests ran is unknown"
 
 
 def _repair(facts: Facts) -> str:

@@ -3,6 +3,8 @@
 1. Only a gate that ran and passed is ``pass``. A gate that was left out is ``skipped``; one that passed although something
    was missing or overruled is ``warning``; one that is not reached yet is ``not run``.
 2. Details are the facts of the stored evidence, in a fixed order; nothing is computed again.
+
+What is unusual about the executions of a check: another program, or fewer tests, than when it first ran in this run.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +22,7 @@ from wfe_mcp.jobs.output import without_notices
 from wfe_mcp.store.records.opinions import SOURCE, OpinionRecord
 from wfe_mcp.store.records.runs import EvidenceRecord
 from wfe_mcp.views.approvals.model import Finding, GateEvidence, GateState, Named, OpinionShown
+from wfe_mcp.views.runs.requests import Unusual
 from wfe_mcp.workflow.model import Gate
 
 _STATES: dict[GateOutcome, GateState] = {
@@ -136,7 +139,13 @@ def _made_by(data: Mapping[str, Any]) -> str:
 
 def _text(gate: Gate, verdict: Verdict, data: Mapping[str, Any]) -> str:
     """The result in one line; of a command its tests, of others the gate's message."""
-    if gate.kind == "command" and verdict.kind is VerdictKind.PASS and data.get("exit_code") is not None:
+    is_noted = verdict.outcome is GateOutcome.WARNING and not data.get("room")  # its message begins with the warning
+    if (
+        gate.kind == "command"
+        and verdict.kind is VerdictKind.PASS
+        and data.get("exit_code") is not None
+        and not is_noted
+    ):
         code = data["exit_code"]
         outcome = "" if code == 0 else f"failed, as this gate requires (exit {code}); "
         room = f". {room_note(data['room'])}" if data.get("room") else ""
@@ -202,6 +211,27 @@ def _place(data: Mapping[str, Any]) -> Iterator[Named]:
 def program_text(program: Mapping[str, Any]) -> str:
     """The program that a check started, as ``gates.program`` recorded it: where it lies, and its bytes."""
     return f"{program.get('real') or program['path']} (sha256 {str(program['sha256'])[:12]})"
+
+
+def differing_executions(recorded: Sequence[EvidenceRecord]) -> Iterator[Unusual]:
+    """Checks whose program has other bytes, or lies elsewhere, than when they first ran in this run, or of which fewer tests ran."""
+    executions: dict[str, list[Mapping[str, Any]]] = {}
+    for evidence in recorded:
+        if evidence.data.get("check"):
+            executions.setdefault(str(evidence.data["check"]), []).append(evidence.data)
+    for check, listed in executions.items():
+        programs = [program_text(data["program"]) for data in listed if data.get("program")]
+        if programs and programs[0] != programs[-1]:
+            text = f"Check {check} ran another program than at first."
+            yield Unusual("warning", text, f"First {programs[0]}, now {programs[-1]}.")
+        counts = [_tests_run(data["tests"]) for data in listed if data.get("tests")]
+        if counts and counts[-1] < counts[0]:
+            text = f"Check {check} ran fewer tests than at first: {counts[-1]:,}, and at first {counts[0]:,}."
+            yield Unusual("warning", text, "Tests were taken out, or are skipped, also where no file of tests changed.")
+
+
+def _tests_run(tests: Mapping[str, Any]) -> int:
+    return sum(tests.get(key) or 0 for key in ("passed", "failed", "errors"))
 
 
 def opinions_shown(

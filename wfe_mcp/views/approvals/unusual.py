@@ -18,7 +18,7 @@ from wfe_mcp.engine.templates.effective_gates import find_weakened_gates
 from wfe_mcp.gates.invocation import starts_file
 from wfe_mcp.store.records.runs import EvidenceRecord, RunRecord
 from wfe_mcp.views.approvals.changes import COMMIT, LOST_GIT, Delivery, by_folder, in_repositories, is_in_base
-from wfe_mcp.views.approvals.evidence import program_text
+from wfe_mcp.views.approvals.evidence import differing_executions
 from wfe_mcp.views.approvals.model import Change, GateEvidence, OpinionShown
 from wfe_mcp.views.moves.blockers import BEFORE_WORK, changed_before_work, shorten_paths
 from wfe_mcp.views.runs.requests import DecisionLine, Unusual, Weight
@@ -82,7 +82,7 @@ def known_things(
         *_of_run(overview),
         *_of_conditions(overview),
         *_of_gates(evidence),
-        *_of_programs(recorded),
+        *differing_executions(recorded),
         *_of_opinions(opinions),
         *of_files,
         *project.configuration,
@@ -150,18 +150,6 @@ def _of_gates(evidence: Sequence[GateEvidence]) -> Iterator[Unusual]:
                 f"Check {line.gate} may have read {plural(len(ignored), 'file')} that git ignores.",
                 ", ".join(map(str, ignored[:_NAMED])),
             )
-
-
-def _of_programs(recorded: Sequence[EvidenceRecord]) -> Iterator[Unusual]:
-    """Checks whose program has other bytes, or lies elsewhere, than when they first ran in this run."""
-    seen: dict[str, list[dict[str, Any]]] = {}
-    for evidence in recorded:
-        if evidence.data.get("check") and evidence.data.get("program"):
-            seen.setdefault(str(evidence.data["check"]), []).append(evidence.data["program"])
-    for check, programs in seen.items():
-        first, last = program_text(programs[0]), program_text(programs[-1])
-        if first != last:
-            yield Unusual("warning", f"Check {check} ran another program than at first.", f"First {first}, now {last}.")
 
 
 def _of_opinions(opinions: Sequence[OpinionShown]) -> Iterator[Unusual]:
