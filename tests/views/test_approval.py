@@ -138,6 +138,10 @@ def test_watched_files_are_named_without_their_content(scene: Scene) -> None:
         (["python", "-m", "tool.run"], "tool/run/__main__.py"),
         (["python", "-m", "tool"], "json.py"),
         (["npm", "test"], "scripts/last.mjs"),
+        (["make", "test"], "steps/unit.sh"),
+        (["make", "test"], "steps/unit.mjs"),
+        (["sh", "steps/unit.sh"], "steps/unit.mjs"),
+        (["sh", "steps/last"], "steps/unit.mjs"),
     ],
 )
 @pytest.mark.attack("the script that a check starts is rewritten to pass", "detected", "T15")
@@ -147,8 +151,14 @@ def test_a_file_that_the_command_of_a_check_names_is_unusual(scene: Scene, argv:
     scene.write("bin/python", "#!/bin/sh\nexit 0\n")
     (scene.root / "bin/python").chmod(0o755)
     program = {"sh": "/bin/sh"}.get(argv[0], f"{scene.root}/bin/python")
-    (scene.root / "bin/npm").symlink_to("python")
-    program = f"{scene.root}/bin/npm" if argv[0] == "npm" else program
+    for tool in ("npm", "make"):
+        (scene.root / "bin" / tool).symlink_to("python")
+    program = f"{scene.root}/bin/{argv[0]}" if argv[0] in {"npm", "make"} else program
+    scene.write(
+        "Makefile", "UNIT = steps/unit.sh\n.PHONY: test\nrun:\n\tnode app.mjs\ntest: unit\nunit: $(LIB)\n\tsh $(UNIT)\n"
+    )
+    scene.write("steps/unit.sh", "true || node steps/unit.mjs app.txt\n")
+    scene.write("steps/last", "#!/usr/bin/env sh\ntrue || exec steps/unit.sh\n")
     scene.write(path, "exit 1\n")
     scene.write("app.mjs")
     scene.write(".wfe/config.toml", f"[checks.ok]\nargv = {json.dumps([program, *argv[1:]])}\n")
@@ -157,6 +167,7 @@ def test_a_file_that_the_command_of_a_check_names_is_unusual(scene: Scene, argv:
     scene.begin(run)
     scene.write(path, "exit 0\n")
     scene.write("app.mjs", "2\n")
+    scene.write("app.txt", "2\n")
     scene.submit(run, "plan")
     (one,) = shown(scene, run).unusual
     assert one.text == f"{path} changed since the run began."

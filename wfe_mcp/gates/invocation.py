@@ -7,13 +7,15 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from fnmatch import fnmatchcase
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import word_set
 from wfe_mcp.gates.runners import RUNNERS, Reporter, Runner, fill_paths
+from wfe_mcp.workspace.files.project_files import read_file
 
 _LAUNCHERS = word_set(
     """
@@ -29,6 +31,10 @@ _SHELL = re.compile(r"[|&;<>()$`\n\\]")
 _PARTS = re.compile(r"[^\s|&;<>()$`'\"=]+")
 _PYTHON = re.compile(r"(python|pypy)[\d.]*$")
 _MAX_PACKAGE_BYTES = 1_000_000
+_MAKE = frozenset({"make", "gmake"})
+_RUNNABLE = frozenset({"", ".sh", ".bash", ".zsh", ".py", ".js", ".cjs", ".mjs", ".ts", ".rb", ".pl", ".php", ".ps1"})
+"""Endings of what a script of a shell may start; other files that it names are what it works on."""
+_MAX_SCRIPT_BYTES, _MAX_WORDS = 100_000, 10_000
 _MAX_SCRIPTS, _MAX_COMMANDS = 4, 5
 """How many scripts may lie between a command and its runner, and how many commands a script may join."""
 
@@ -212,22 +218,51 @@ def _simple(command: str) -> tuple[str, ...] | None:
 
 
 def starts_file(commands: Iterable[Sequence[str]], root: Path) -> Callable[[str], bool]:
-    """Whether a path is of a file that one of the commands of checks names: in its words, as a module of Python, or by a script of
-    package.json. A module at the top that is called as one of Python's own is loaded in its place.
+    """Whether a path is of a file that one of the commands of checks names: in its words, as a module of Python, by a script of
+    package.json or a rule of make, or in a script of a shell that one of these names.
+    A module at the top that is called as one of Python's own is loaded in its place.
     """
     named, shadows = set[str](), set[str]()
     for argv in {tuple(words) for words in commands if words}:
         words = [part for word in argv for part in _PARTS.findall(word)]
-        scripts = scripts_of(root) if stem(argv[0]) in _PACKAGE_TOOLS else {}
+        tool = stem(argv[0])
+        scripts = scripts_of(root) if tool in _PACKAGE_TOOLS else _rules_of(root) if tool in _MAKE else {}
         for word in words:  # which grows
-            for name in (f"pre{word}", word, f"post{word}"):
+            for name in (f"pre{word}", word, f"post{word}") if tool in _PACKAGE_TOOLS else (word,):
                 words += _PARTS.findall(str(scripts.pop(name, "")))
+        for path in islice(words, _MAX_WORDS):  # which grows
+            more = {*_PARTS.findall(_shell_script(root, path))}.difference(words)
+            words += [word for word in more if PurePosixPath(word).suffix in _RUNNABLE]
         modules = {word.replace(".", "/") for before, word in pairwise(argv) if before == "-m"}
         named |= {PurePosixPath(word).as_posix() for word in words} | _files_of(modules)
         if _PYTHON.match(stem(argv[0])):
             shadows |= _files_of(sys.stdlib_module_names)
     below = tuple(f"/{name}" for name in named if "/" in name)
     return lambda path: path in named or path in shadows or path.endswith(below)
+
+
+def _rules_of(folder: Path) -> dict[str, str]:
+    """By name, what the rules and variables of its makefile hold, without what makefiles include."""
+    names, rules = list[str](), dict[str, str]()
+    makefiles = (_text_of(folder, name) for name in ("GNUmakefile", "makefile", "Makefile"))
+    for line in next(filter(None, makefiles), "").splitlines():
+        begins = re.match(r"([^\s#:=?+!][^#:=?+!]*)(?:[:?+!]*=|:)(.*)", line)
+        names, text = (begins[1].split(), begins[2]) if begins else (names, line)
+        rules |= {name: f"{rules.get(name, '')} {text}" for name in names}
+    return rules
+
+
+def _shell_script(root: Path, path: str) -> str:
+    """The text of a script of a shell in the project; empty for any other file."""
+    text = _text_of(root, path) if "/" in path or path.endswith(".sh") else ""
+    return text if path.endswith(".sh") or re.match(r"#!.*sh\b", text) else ""
+
+
+def _text_of(root: Path, path: str) -> str:
+    try:
+        return read_file(root, PurePosixPath(path).as_posix(), _MAX_SCRIPT_BYTES).decode(errors="replace")
+    except (OSError, Refused):
+        return ""
 
 
 def _files_of(modules: Iterable[str]) -> set[str]:
