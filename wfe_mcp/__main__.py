@@ -1,6 +1,8 @@
-"""The program ``wfe-mcp``. ``serve`` starts the server directly, without loading typer."""
+"""The program ``wfe-mcp``. ``serve`` starts the server directly, without loading typer; so does a client that names no command."""
 
 import gc
+import os
+import stat
 import sys
 
 
@@ -11,17 +13,33 @@ def main() -> int:
         from wfe_mcp.workspace.system.console import open_closed_streams
 
         open_closed_streams()
-    if arguments[:1] == ["serve"]:
+    is_named = arguments[:1] == ["serve"]
+    if is_named or _may_be_a_client(arguments):
         from wfe_mcp.server.entry import plain_options, serve
 
-        options = plain_options(arguments[1:])
+        options = plain_options(arguments[is_named:])
         if options is not None:
+            if not is_named:
+                sys.stderr.write(
+                    "No command, so this serves MCP on standard input and output. --help lists the commands.\n"
+                )
             return serve(*options)
     from wfe_mcp.cli.app import main as command_line
 
     code = command_line(arguments)
     gc.freeze()  # the interpreter collects garbage as it ends: among all that was imported, a fifth of `status`
     return code
+
+
+def _may_be_a_client(arguments: list[str]) -> bool:
+    """Whether an MCP client may have started the program: it writes into a pipe or a socket, and reads from another.
+
+    Most servers need no word, so many entries that people write have none; a client cannot read the usage.
+    """
+    if (arguments and not arguments[0].startswith(("--project", "--server"))) or "_WFE_MCP_COMPLETE" in os.environ:
+        return False
+    modes = [os.fstat(descriptor).st_mode for descriptor in (0, 1)]
+    return all(stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) for mode in modes)
 
 
 if __name__ == "__main__":

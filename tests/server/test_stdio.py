@@ -127,6 +127,18 @@ def test_a_handshake_client_is_served_through_bad_lines_and_an_end_by_signal(hou
         assert code == 0 or os.name == "nt"
 
 
+@pytest.mark.parametrize("options", [[], ["--project", "{}"]])
+def test_a_client_whose_configuration_lacks_the_word_serve_is_served(house: House, options: list[str]) -> None:
+    command = [*house.command[:-1], *(option.format(house.root) for option in options)]
+    with serving(house, *command, cwd=house.root) as child:
+        child.ask("initialize", protocolVersion="2025-06-18", capabilities={}, clientInfo={"name": "t", "version": "1"})
+        assert child.read()["result"]["serverInfo"]["name"] == "wfe"
+        assert child.end() == 0
+
+    alone = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=house.environment)
+    assert (alone.returncode, alone.stdout.split()[:2]) == (2, ["Usage:", "wfe-mcp"])
+
+
 def test_a_stateless_client_is_served_until_it_closes_its_end(house: House) -> None:
     meta: dict[str, Any] = {VERSION_KEY: MODERN, CAPABILITIES_KEY: {}}
     with serving(house) as child:
