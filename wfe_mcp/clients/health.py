@@ -46,7 +46,7 @@ def client_findings(here: Installation, places: Places) -> Iterator[HealthFindin
             try:
                 entries.append(look.look(client, places, scope))
             except Refused as refused:
-                message = f"{refused.message.removesuffix('.')}. {refused.hint}"
+                message = f"{refused.message} {refused.hint}"
                 faults.append(HealthFinding(topic, "problem", message))
         yield from faults
         connected = [connection for connection in entries if connection.entry is not None]

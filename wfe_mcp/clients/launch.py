@@ -149,7 +149,7 @@ def _program_name(word: str) -> str:
 def is_ours(argv: Sequence[str]) -> bool:
     """Whether a command has one of the forms that start wfe-mcp: by its program, by uvx, or as a module of Python."""
     if "serve" not in argv:
-        return False
+        return len(argv) == 1 and _program_name(argv[0]) == PROGRAM
     name, words = _program_name(argv[0]), list(argv[1 : argv.index("serve")])
     if name == "uvx":
         words = words[2:] if words[:1] == ["--from"] and not any(map(_is_place, words[1:2])) else words

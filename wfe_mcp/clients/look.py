@@ -130,7 +130,7 @@ def read_document(client: Client, places: Places, scope: Scope, file: Path) -> t
         return held, {} if held is None else entry.parse_document(held, client.format)
     except Unreadable as fault:
         raise Refused(
-            "conflict", f"{client.title} cannot read {file}, {fault}", "Fix that file first; it was not changed."
+            "conflict", f"{client.title} cannot read {file}, {fault}.", "Fix that file first; it was not changed."
         ) from None
 
 

@@ -89,7 +89,7 @@ def test_comments_in_a_file_whose_client_reads_plain_json_are_a_fault_with_its_l
     text = prepare(empty, client, scope, {"json": COMMENTED["jsonc"]})
     answer = install(empty, client, scope)
     assert answer.refusal == "conflict"
-    assert "line 1: a comment or trailing comma, which its client does not read" in answer.document["error"]["message"]
+    assert "line 1: a comment or trailing comma, which its client does not read." in answer.document["error"]["message"]
     assert file_of(empty, client, scope).read_bytes() == text
 
 
