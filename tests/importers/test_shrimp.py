@@ -83,3 +83,22 @@ def test_a_broken_file_in_its_folder_is_refused_and_another_list_is_none_of_it(t
     assert work_in(tmp_path) is None
     path.write_text("[]", encoding="utf-8")
     assert work_in(tmp_path) is None
+
+
+@pytest.mark.parametrize("folder", ["shrimp_data", "SHRIMP", ".shrimp-data", "data"])
+def test_it_is_found_where_the_settings_of_projects_put_it_and_has_the_name_of_the_project(
+    tmp_path: Path, folder: str
+) -> None:
+    (tmp_path / "harbour" / folder).mkdir(parents=True)
+    path = written(tmp_path / "harbour" / folder, task("a"))
+    for source in (tmp_path / "harbour", path.parent):
+        work = work_in(source)
+        assert work is not None
+        assert (work.format, work.name) == ("Shrimp Task Manager", "harbour")
+
+
+def test_a_file_of_data_that_is_not_its_own_is_no_work_of_a_tool(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for text in ('{"tasks": [{"title": "a row"}]}', "not JSON"):
+        (tmp_path / "data" / "tasks.json").write_text(text, encoding="utf-8")
+        assert work_in(tmp_path) is None

@@ -6,7 +6,7 @@
     spec-kit         specs/NAME/spec.md                              spec_driven
     openspec         openspec/changes/NAME/proposal.md               spec_driven
     spec-workflow    .spec-workflow/specs/NAME/requirements.md       spec_driven
-    shrimp           .shrimp/tasks.json                              milestones
+    shrimp           .shrimp, shrimp_data, data …: tasks.json        milestones
 
 ``PATH`` may be the project, the tool's folder, or the one piece of work inside it.
 """
@@ -20,7 +20,7 @@ from wfe_mcp.importers.backlog_md import read_backlog_md
 from wfe_mcp.importers.folders import Folder
 from wfe_mcp.importers.imported import ImportedWork, ImportReport
 from wfe_mcp.importers.openspec import read_openspec
-from wfe_mcp.importers.shrimp import is_shrimp, read_shrimp
+from wfe_mcp.importers.shrimp import FOLDERS as SHRIMP_FOLDERS, is_of_shrimp, is_shrimp, read_shrimp
 from wfe_mcp.importers.spec_kit import is_spec_kit, read_spec_kit
 from wfe_mcp.importers.spec_workflow import read_spec_workflow
 from wfe_mcp.importers.task_master import PLACES as TASKS_FILES, is_task_master, read_task_master
@@ -89,18 +89,18 @@ def _join_pieces(pieces: list[tuple[str, Path]]) -> str:
     return ", ".join(shown) + (f" and {len(pieces) - 5} more" if len(pieces) > 5 else "")
 
 
-def _tasks_files(source: Path) -> Iterator[tuple[Path, object]]:
-    """Every tasks.json at or below ``source`` where a tool puts it, with its JSON; None when it cannot be read."""
+def _tasks_files(source: Path, *places: str) -> Iterator[tuple[Path, object]]:
+    """Every tasks.json at ``source``, or below it in ``places``, with its JSON; None when it cannot be read."""
     candidates = [source] if source.is_file() and source.suffix == ".json" else []
-    for path in candidates or [source / place for place in (*TASKS_FILES, ".shrimp/tasks.json")]:
+    for path in candidates or [source / place for place in places]:
         if path.is_file() or path.is_symlink():
             file = Folder(path.parent, ImportReport()).json(path.name)
             yield path, (file.value or {}) if file else None  # null is no fault of JSON, and no task
 
 
 def _task_master(source: Path) -> Iterator[Path]:
-    for path, value in _tasks_files(source):
-        if is_task_master(value) or (value is None and ".shrimp" not in path.parts and source.is_dir()):
+    for path, value in _tasks_files(source, *TASKS_FILES):
+        if is_task_master(value) or (value is None and not is_of_shrimp(path) and source.is_dir()):
             yield path  # one that cannot be read: its reader says why
 
 
@@ -111,8 +111,8 @@ def _backlog_md(source: Path) -> Iterator[Path]:
 
 
 def _shrimp(source: Path) -> Iterator[Path]:
-    for path, value in _tasks_files(source):
-        if is_shrimp(value) or (value is None and ".shrimp" in path.parts):
+    for path, value in _tasks_files(source, "tasks.json", *(f"{folder}/tasks.json" for folder in SHRIMP_FOLDERS)):
+        if is_shrimp(value) or (value is None and is_of_shrimp(path)):
             yield path
 
 
@@ -149,6 +149,6 @@ TOOLS = {
     "spec-workflow": Tool(
         "spec-workflow", ".spec-workflow/specs/NAME/requirements.md", _spec_workflow, read_spec_workflow
     ),
-    "shrimp": Tool("Shrimp Task Manager", ".shrimp/tasks.json", _shrimp, read_shrimp),
+    "shrimp": Tool("Shrimp Task Manager", "shrimp_data/tasks.json", _shrimp, read_shrimp),
 }
 """The tools, by the name that ``--format`` takes."""

@@ -17,6 +17,8 @@ from wfe_mcp.importers.imported import ImportedWork, ImportReport
 from wfe_mcp.importers.work_items import WorkItem, plan_of, plan_work, status_of
 
 FORMAT = "Shrimp Task Manager"
+FOLDERS = (".shrimp", "shrimp_data", ".shrimp-data", "SHRIMP", "data")
+"""Where projects let it write; the last is its own default."""
 
 _STATUS: dict[str, Literal["open", "done", "dropped"]] = {
     "pending": "open",
@@ -49,13 +51,18 @@ def is_shrimp(value: object) -> bool:
     )
 
 
+def is_of_shrimp(path: Path) -> bool:
+    """Whether a file lies in a folder that is named after the tool."""
+    return "shrimp" in path.parent.name.lower()
+
+
 def read_shrimp(source: Path) -> ImportedWork:
     """The work in a tasks.json. Refuses ``invalid_artifact``: all errors at once, by path and line."""
     report = ImportReport()
     file = Folder(source.parent, report).json(source.name)
     items = list(_items(file, report)) if file is not None else []
     folder = source.resolve().parent
-    name = folder.parent.name if folder.name.startswith(".") or folder.name == "data" else folder.name
+    name = folder.parent.name if folder.name.startswith(".") or folder.name in FOLDERS else folder.name
     return plan_work(FORMAT, name, plan_of(name, {"tasks": "Tasks"}, items, report), report)
 
 
