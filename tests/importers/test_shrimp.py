@@ -102,3 +102,12 @@ def test_a_file_of_data_that_is_not_its_own_is_no_work_of_a_tool(tmp_path: Path)
     for text in ('{"tasks": [{"title": "a row"}]}', "not JSON"):
         (tmp_path / "data" / "tasks.json").write_text(text, encoding="utf-8")
         assert work_in(tmp_path) is None
+
+
+def test_the_statuses_of_its_first_versions_are_known(tmp_path: Path) -> None:
+    states = ("待處理", "進行中", "被阻擋", "已完成")
+    path = written(tmp_path, *(task(str(number), status=status) for number, status in enumerate(states)))
+    plan = read_shrimp(path).inputs["plan"]
+    notes = [(each["id"], each.get("notes", "")) for each in plan["milestones"][0]["tasks"]]
+    assert notes == [("0", ""), ("1", "Status there: 進行中"), ("2", "Status there: 被阻擋")]
+    assert [each["id"] for each in plan["done"]] == ["3"]

@@ -25,7 +25,12 @@ _STATUS: dict[str, Literal["open", "done", "dropped"]] = {
     "in_progress": "open",
     "blocked": "open",
     "completed": "done",
+    "待處理": "open",
+    "進行中": "open",
+    "被阻擋": "open",
+    "已完成": "done",
 }
+"""The status of each version: the first ones wrote Chinese."""
 _CARRIED = words(
     """
     id name description notes status dependencies relatedFiles implementationGuide verificationCriteria
@@ -83,7 +88,7 @@ def _items(file: JsonFile, report: ImportReport) -> list[WorkItem]:
         item.notes = [text for key in ("description", "implementationGuide", "notes") if (text := _text(held, key))]
         item.notes += _files(held)
         item.summary = _text(held, "summary")
-        if held.get("status") in ("in_progress", "blocked"):
+        if status == "open" and held.get("status") not in ("pending", "待處理"):
             item.notes.append(f"Status there: {held['status']}")
         _report_rest(file, held, ("tasks", index), report)
         items.append(item)
