@@ -7,12 +7,15 @@ from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
+
 from tests.server.http.conftest import Running
 from tests.server.http.runners import LEASE_S, configure
 from tests.server.http.test_runners import checking
 from wfe_mcp.cli.runner.connection import Connection
 from wfe_mcp.cli.runner.key import RunnerKey
 from wfe_mcp.cli.runner.working import Runner
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.gates.runner_protocol import Report, Task
 from wfe_mcp.workspace.config.settings_tables import SandboxSettings
 
@@ -107,3 +110,34 @@ def test_a_report_that_a_proxy_does_not_take_is_named_and_not_sent_for_ever(runn
         proxy.shutdown()
     assert Narrow.asked == 1
     assert f"A proxy before {address} takes no message of" in said[-1]
+
+
+class WithoutTrees(Connection):
+    """No tree can be fetched, as where git trusts no certificate of the server."""
+
+    def fetch(self, task: Task, mirrors: Path) -> Path:
+        raise Refused("unavailable", "The tree could not be fetched.", "")
+
+    def close(self) -> None:
+        self._http.close()
+
+
+def test_a_runner_that_cannot_do_a_check_waits_longer_each_time_it_gives_it_back(
+    running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(running.house)
+    checking(running)
+    signals, pauses = list[int](), list[float]()
+
+    def pause(runner: Runner, seconds: float) -> float:
+        pauses.append(seconds)
+        signals.extend([1] if len(pauses) == 3 else [])
+        return 2 * seconds
+
+    monkeypatch.setattr(Runner, "_pause", pause)
+    with closing(WithoutTrees(running.url, running.token("builder", "runner"))) as server:
+        key = RunnerKey(tmp_path / "key")
+        Runner(server, key, (), tmp_path, dict(os.environ), SandboxSettings(), LEASE_S, signals, str).run(
+            once=False, drain=True
+        )
+    assert pauses == [0.5, 1.0, 2.0]

@@ -70,28 +70,30 @@ class Runner:
         while not self._signals:
             try:
                 task = self._server.claim(self._labels, self._key.public, 0 if drain else _WAIT_S, self._lease_s)
-                pause_s = _PAUSE_S
             except AwayError as away:
                 if drain:  # what waits now is not known
                     raise Refused("unavailable", str(away), "Is the address right, and the server up?") from None
                 log.warning("%s. It is tried again.", str(away).removesuffix("."))
-                self._pause(pause_s)
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                pause_s = self._pause(pause_s)
                 continue
-            if task is not None:
-                done += self._work(task)
-            elif drain:
+            if task is not None and not self._work(task):
+                pause_s = self._pause(pause_s)  # another runner may do it meanwhile
+                continue
+            done, pause_s = done + (task is not None), _PAUSE_S
+            if task is None and drain:
                 break
-            else:
+            if task is None:
                 self._server.tidy(self._mirrors)
             if once and done:
                 break
         return done
 
-    def _pause(self, seconds: float) -> None:
+    def _pause(self, seconds: float) -> float:
+        """Wait, or until a signal. The next pause."""
         end = time.monotonic() + seconds
         while not self._signals and time.monotonic() < end:
             time.sleep(_TICK_S)
+        return min(2 * seconds, _LONGEST_PAUSE_S)
 
     def _work(self, task: Task) -> bool:
         """Do a task; False where another runner does it."""
