@@ -1,6 +1,7 @@
 """Write access to the database is not enough to fake a passkey signature."""
 
 import json
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -17,7 +18,7 @@ from wfe_mcp.engine.approvals import decide as approvals, pin
 from wfe_mcp.engine.approvals.approvers import APPROVERS, trust_key
 from wfe_mcp.engine.approvals.passkey_decisions import person_by_passkey, statement_to_sign
 from wfe_mcp.engine.approvals.passkeys import Assertion, challenge
-from wfe_mcp.engine.factory import create_engine
+from wfe_mcp.engine.factory import create_beside, create_engine
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views.approvals.approvers import approvers_path
@@ -91,6 +92,26 @@ def test_an_approval_without_its_signature_is_found(
     forger.rewrite(run, change)
     ((code, message),) = reported(scene)
     assert (code, why in message) == ("approval_unproven", True)
+
+
+def test_approvals_in_another_folder_stay_proven_once_a_key_was_pinned_and_the_folder_is_gone(
+    scene: Scene, signer: Signer
+) -> None:
+    key, root, tree, here = SoftKey("laptop"), scene.root, scene.root.parent / "tree", scene.engine
+    signer.pin(key)
+    scene.git("worktree", "add", "-q", str(tree))
+    (tree / ".wfe").mkdir(exist_ok=True)
+    shutil.copy(scene.root / APPROVERS, tree / APPROVERS)
+    scene.root, scene.engine = tree, create_beside(here, project_at(tree), here.holder)
+    run = scene.start(phase("plan", approval("passkey")), phase("build"))
+    scene.do(run, "plan")
+    assert signer.decide(key, asked(scene, run)).status == 200
+    scene.root, scene.engine = root, here
+    assert reported(scene) == []
+    signer.pin(SoftKey("phone"), by=key, pin="")
+    assert reported(scene) == []
+    scene.git("worktree", "remove", "--force", str(tree))
+    assert reported(scene) == []
 
 
 @pytest.mark.attack("what a passkey signed is exchanged in the database", "detected", "T1")

@@ -254,6 +254,17 @@ def trusted_chain(tx: Tx, project: str, chain: PinnedChain) -> PinnedChain:
     return chain if any(PinnedChain(chain.changes[:length]).sha256 in known for length in lengths) else PinnedChain()
 
 
+def chain_of_run(engine: Engine, tx: Tx, worktree: str) -> PinnedChain:
+    """The keys that may have signed in a run, trusted here: those of its folder. Refuses ``conflict``.
+
+    Those of the project where the folder has the file of before a change of them, or is gone: each proof names its keys.
+    """
+    for folder in (Path(worktree), engine.root):
+        if folder.is_dir() and (chain := trusted_chain(tx, engine.project_id, approvers_here(folder))).changes:
+            return chain
+    return PinnedChain()
+
+
 def trust_key() -> str:
     """The name of the file in the trust records, for every worktree of the project."""
     return f"approvers:{APPROVERS}"

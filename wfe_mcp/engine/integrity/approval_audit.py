@@ -29,7 +29,7 @@ from wfe_mcp.core.graph import meant_by
 from wfe_mcp.core.model import Assurance, Channel, RunId, RunState, Signature, Stage
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.questions import is_passed_over
-from wfe_mcp.engine.approvals.approvers import PinnedChain, approvers_here, person_named, trusted_chain
+from wfe_mcp.engine.approvals.approvers import PinnedChain, approvers_here, chain_of_run, person_named
 from wfe_mcp.engine.approvals.earlier_proofs import read_earlier_proof
 from wfe_mcp.engine.approvals.passkeys import passkeys_are_installed
 from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
@@ -66,11 +66,10 @@ def unproven_by_passkey(engine: Engine, tx: Tx, loaded: LoadedRun, events: Seque
     if not passkeys_are_installed():
         return [Discrepancy("approval_unproven", where, "the package that checks them is not installed", run)]
     try:
-        pinned = approvers_here(Path(loaded.record.worktree))
+        worktree = loaded.record.worktree
+        pinned = chain_of_run(engine, tx, worktree) if is_ours else approvers_here(Path(worktree))
     except Refused as refused:
         return [Discrepancy("approvers_void", where, refused.message, run)]
-    if is_ours:
-        pinned = trusted_chain(tx, engine.project_id, pinned)
     hashes = {event.seq: event.hash for event in events}
     faults = ((answer, _fault_or_unreadable(loaded, answer, pinned, hashes)) for answer in answers)
     return [

@@ -22,7 +22,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from wfe_mcp.core import events as e
@@ -31,7 +30,7 @@ from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunId, RunState, Signature, Stage
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import GateSpec
-from wfe_mcp.engine.approvals.approvers import PinnedChain, approvers_here, trust_key, trusted_chain
+from wfe_mcp.engine.approvals.approvers import PinnedChain, chain_of_run, trust_key, trusted_chain
 from wfe_mcp.engine.approvals.pin import BEGAN, PIN
 from wfe_mcp.engine.approvals.pin_reset import RESET, RESETS, RetiredKey
 from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
@@ -351,8 +350,7 @@ def _keys_of_moves(engine: Engine, tx: Tx, run: RunId) -> tuple[PinnedChain, Map
     """The passkeys that a person trusts where ``run`` works, none where that cannot be read, and the opinions of the run."""
     opinions = {opinion.id: opinion for opinion in tx.opinions.of_run(run)}
     try:
-        worktree = Path(engine.load(tx, run).record.worktree)
-        return trusted_chain(tx, engine.project_id, approvers_here(worktree)), opinions
+        return chain_of_run(engine, tx, engine.load(tx, run).record.worktree), opinions
     except Exception:  # rows that were tampered with can fail in any way: then no key counts
         return PinnedChain(), opinions
 
