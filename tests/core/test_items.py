@@ -188,6 +188,14 @@ def test_a_run_ends_its_item_and_three_failed_ones_block_it() -> None:
     assert (last["status"], "3 runs" in last["reason"]) == ("blocked", True)
 
 
+@pytest.mark.requirement("S4-19")
+def test_what_failed_three_times_is_freed_by_a_person_alone() -> None:
+    blocked = item(status="blocked", runs=["r1"], failures=MOST_FAILURES)
+    assert refused(blocked, "planned").code == "needs_human"
+    refuse_move(blocked, ItemStatus.PLANNED, "person")
+    refuse_move(replace(blocked, failures=MOST_FAILURES - 1), ItemStatus.PLANNED, "agent")
+
+
 def test_an_earlier_run_and_one_of_an_item_that_is_over_change_nothing() -> None:
     assert after_run(item(status="active", runs=["r1", "r2"]), "r1", completed=True) == {}
     assert after_run(item(status="dropped", runs=["r1"]), "r1", completed=True) == {}
@@ -248,6 +256,14 @@ def test_an_item_waits_for_what_its_milestone_needs_and_a_milestone_is_worked_wh
         "W-1": "W-2 is active, and of the items of W-1 one is worked at a time.",
         "W-3": "W-2 is active, and of the items of W-1 one is worked at a time.",
     }
+
+
+def test_the_items_of_a_dropped_milestone_wait() -> None:
+    dropped = item(1, kind="milestone", status="dropped")
+    part = item(2, parent="W-1", status="ready")
+    free, waiting = startable([dropped, part])
+    assert (free, waiting["W-2"][0]) == ([], "W-2 is part of W-1, which was dropped.")
+    refuse_move(part, ItemStatus.ACTIVE, "run", [replace(dropped, status=ItemStatus.DONE)])
 
 
 @pytest.mark.requirement("S4-19")

@@ -8,9 +8,9 @@ Rules:
 1. ``MOVES`` is the table of all changes of a status, and who may make each: an agent, a run, or a person.
 2. A person may make every move of the table; an agent those of its own; a run those that its end causes.
 3. An item starts once all that it and its parent need is over: done or dropped. Under a ``sequential`` parent one item is
-   active at a time, and a milestone is worked either as a whole or by its items.
-4. A run that fails takes its item back to ``ready``; after ``MOST_FAILURES`` the item is blocked. One that continues after its
-   end takes the item with it: ``active`` again.
+   active at a time, and a milestone is worked either as a whole or by its items; those of a dropped one wait.
+4. A run that fails takes its item back to ``ready``; after ``MOST_FAILURES`` the item is blocked until a person frees it. One
+   that continues after its end takes the item with it: ``active`` again.
 5. The status of a claim follows from its tests (``claims.py``). One that was falsified is taken up again by a move of its own,
    once what it needs is over.
 6. What a change holds is the new value of each changed field: ``with_values`` applies it, so that a log of changes is the item.
@@ -154,7 +154,9 @@ def refuse_move(item: Item, to: ItemStatus, who: Mover, others: Iterable[Item] =
 
     ``others``: the items that it needs, and those beside it under its parent.
     """
-    may = MOVES[item.status]
+    may = dict(MOVES[item.status])
+    if item.status is ItemStatus.BLOCKED and item.failures >= MOST_FAILURES:
+        may[ItemStatus.PLANNED] = "person"
     # From elsewhere only a run that continues makes it active again.
     if to not in may or (to is ItemStatus.ACTIVE and item.status is not ItemStatus.READY):
         raise _illegal(item, to)
@@ -229,8 +231,8 @@ def after_reopening(item: Item, run: str, *, completed: bool) -> dict[str, Any]:
 
 
 def startable(items: Iterable[Item]) -> tuple[list[Item], dict[str, tuple[str, str]]]:
-    """Of all open items those that can start, best first: by priority, then as they were added; and why the other ready
-    ones wait, with what to do about it.
+    """Of these items those that can start, best first: by priority, then as they were added; and why the other ready
+    ones wait, with what to do about it. ``items``: all open ones, and the milestones that were dropped.
     """
     known = {item.id: item for item in items}
     active: dict[str, list[Item]] = {}  # of thousands of items under one parent few are, and the others let none wait
@@ -268,6 +270,11 @@ def waits(item: Item, others: Iterable[Item]) -> tuple[str, str] | None:
                 f"{item.id} waits for {', '.join(needs)}{whose}.",
                 f"Finish {them} first, or drop it: wfe-mcp work show {needs[0]}",
             )
+    if parent is not None and parent.kind is ItemKind.MILESTONE and parent.status is ItemStatus.DROPPED:
+        return (
+            f"{item.id} is part of {parent.id}, which was dropped.",
+            f"Drop it too, or take it out: wfe-mcp work edit {item.id} --parent ''",
+        )
     active = [other for other in known.values() if other.status is ItemStatus.ACTIVE]
     under = [child.id for child in active if child.parent == item.id and item.kind is ItemKind.MILESTONE]
     if parent is not None and parent in active and parent.kind is ItemKind.MILESTONE:

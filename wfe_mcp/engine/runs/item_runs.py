@@ -15,7 +15,7 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
 from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.engine.templates.catalogue import default_template, find_template
-from wfe_mcp.engine.work.items import WORK, open_items, others_of
+from wfe_mcp.engine.work.items import WORK, items_to_start, others_of
 from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.workflow.load import input_schemas
 from wfe_mcp.workspace.system.shell_words import shell_line
@@ -184,7 +184,7 @@ def start_ready(engine: Engine, by: By, most: int = MOST_ACTIVE, *, dry_run: boo
     Items whose scopes touch those of an active one wait, as those that the rules of an item let wait.
     """
     with engine.store.read() as tx:
-        items = {item.id: item for item in open_items(engine, tx)}
+        items = {item.id: item for item in items_to_start(engine, tx)}
     runs, chosen = ReadyRuns(), list[Item]()
     held: dict[str, tuple[str, str]] = {}
     while True:

@@ -134,7 +134,7 @@ def change_item(
                     f"Say it: wfe-mcp work block {item.id} REASON",
                     (Detail(pointer("item", "reason"), "is missing", "one line"),),
                 )
-            moved = {"status": to, "failures": 0, "reason": reason}
+            moved = {"status": to, "failures": 0 if by.is_human else item.failures, "reason": reason}
             moved |= taken_up(engine, tx, item, by) if to is ItemStatus.PENDING else {}
             item = keep_changes(engine, tx, item, moved, by)
         return item
@@ -213,6 +213,12 @@ def others_of(engine: Engine, tx: Tx, item: Item) -> list[Item]:
 def open_items(engine: Engine, tx: Tx) -> list[Item]:
     """The items on which something is left to do, as they were added."""
     return items_of(tx, engine.project_id, statuses=OPEN)
+
+
+def items_to_start(engine: Engine, tx: Tx) -> list[Item]:
+    """What ``startable`` chooses of."""
+    dropped = items_of(tx, engine.project_id, (ItemKind.MILESTONE,), (ItemStatus.DROPPED,))
+    return [*open_items(engine, tx), *dropped]
 
 
 def item_of_run(tx: Tx, run: RunRecord) -> Item | None:
@@ -347,7 +353,11 @@ def refuse_circle(engine: Engine, tx: Tx, item: Item, name: str) -> None:
     """Refuse an item that its parents or needs, by ``name`` of the field, lead back to."""
     seen, left = set[str](), items_before(item, name)
     while left:
-        if item.id in left:
+        items = tx.items.by_ids(engine.project_id, left)
+        # A milestone is over once its items are.
+        milestones = [above.id for above in items if above.kind is ItemKind.MILESTONE and not above.is_over]
+        milestones = milestones if name == "needs" else []
+        if item.id in left or item.parent in milestones:
             raise Refused(
                 "bad_argument",
                 f"{item.id} would come before itself.",
@@ -355,8 +365,9 @@ def refuse_circle(engine: Engine, tx: Tx, item: Item, name: str) -> None:
                 (Detail(pointer("item", name), "leads back to the item", got=items_before(item, name)),),
             )
         seen.update(left)
-        items = tx.items.by_ids(engine.project_id, left)
-        left = [needed for above in items for needed in items_before(above, name) if needed not in seen]
+        parts = (part.id for above in milestones for part in tx.items.children(engine.project_id, above))
+        named = (needed for above in items for needed in items_before(above, name))
+        left = [needed for needed in (*parts, *named) if needed not in seen]
 
 
 def items_before(item: Item, name: str) -> list[str]:

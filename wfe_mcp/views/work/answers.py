@@ -16,9 +16,10 @@ from wfe_mcp.engine.work.items import (
     OPEN,
     add_item,
     change_item,
+    items_to_start,
     kind_of,
-    open_items,
     others_of,
+    overlapping,
     promote_item,
     status_of,
 )
@@ -98,7 +99,7 @@ def items_answer(
 def next_items(engine: Engine) -> Envelope:
     """What can be started now, best first, and the call that starts it."""
     with engine.store.read() as tx:
-        items, waiting = startable(open_items(engine, tx))
+        items, waiting = startable(items_to_start(engine, tx))
         lines = item_lines(tx, engine.project_id, items[:_SHOWN])
         counts = tx.items.counts(engine.project_id)
     view = ItemList(items=tuple(lines), counts={str(name): count for name, count in sorted(counts.items())})
@@ -198,7 +199,11 @@ def start(engine: Engine, by: By, name: str, given: Mapping[str, Any], reason: s
             "bad_argument", "inputs is no object.", "", (Detail("/item/inputs", "is no object", "an object", inputs),)
         )
     values = cast("dict[str, Any]", inputs)
-    return started_answer(engine, by, start_item(engine, by, name, str(given.get("template", "")), values, reason))
+    answer = started_answer(engine, by, start_item(engine, by, name, str(given.get("template", "")), values, reason))
+    with engine.store.read() as tx:
+        touching = overlapping(engine, tx, tx.items.get(engine.project_id, name))
+    also = "".join(f"; {other.id} is active and touches {', '.join(scopes)}, too" for other, scopes in touching)
+    return replace(answer, summary=answer.summary + also)
 
 
 def _with_attached(engine: Engine, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[FileToAttach]]:

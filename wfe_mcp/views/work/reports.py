@@ -92,7 +92,7 @@ def _status(_engine: Engine, tx: Tx, items: list[Item]) -> Iterator[str]:
 
 
 def _next(items: list[Item]) -> Iterator[str]:
-    free, waiting = startable(item for item in items if not item.is_over)
+    free, waiting = startable(items)
     names = {item.id: item for item in items}
     yield from _most(free, lambda item: f"- {_name_item(item)}: `wfe-mcp work start {item.id}`")
     yield from _most([*waiting], lambda name: f"- {_name_item(names[name])}: {quoted_line(waiting[name][0], _REASON)}")
