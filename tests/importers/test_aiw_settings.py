@@ -126,12 +126,13 @@ def test_the_file_that_aiw_writes_is_taken_whole_each_key_carried_or_named() -> 
     assert imported.checks == {"test": {"argv": ["uv", "run", "python", "-m", "pytest"]}}
     assert imported.inputs == {"base": "ai-workflow", "branch_prefix": "ai/"}
     assert imported.phases == {TASK: {"max_retries": 2, "same_blocker": 1, "auto_proceed": False}}
+    assert imported.tables == {"delivery": {"mode": "merge", "base": "ai-workflow", "prefix": "ai/"}}
     named = {detail.path for detail in imported.not_carried}
     assert {
         "/agent/auto_report",
         "/agent/command_prefix",
         "/agent/queue_prompt",
-        "/git/closeout_mode",
+        "/git/merge_strategy",
         "/history",
     } <= named
 
@@ -141,6 +142,23 @@ def test_the_prefix_of_its_own_commands_is_put_before_no_check() -> None:
     document = {"agent": {"checks": ["python -m pytest"], "command_prefix": "uv run"}}
     assert from_aiw_settings(document).checks["test"]["argv"] == ["python", "-m", "pytest"]
     assert "checks run as they are written" in lost(document)["/agent/command_prefix"]
+
+
+@pytest.mark.requirement("S3-21", "S3-28")
+def test_the_way_a_milestone_is_closed_is_how_the_project_delivers() -> None:
+    git = {
+        "closeout_mode": "pull_request",
+        "merge_strategy": "rebase",
+        "base_branch": "develop",
+        "pr_per_milestone": True,
+    }
+    imported = from_aiw_settings({"git": git})
+    delivery = Settings.model_validate(tomllib.loads(imported.toml())).delivery
+    assert (delivery.mode, delivery.strategy, delivery.base) == ("pull_request", "rebase", "develop")
+    assert imported.not_carried == ()
+    assert refusal({"git": {"closeout_mode": "later"}}) == {
+        "/git/closeout_mode": "must be direct_merge or pull_request"
+    }
 
 
 def test_what_the_template_does_anyhow_is_no_loss() -> None:
@@ -168,7 +186,6 @@ def test_everything_else_is_reported() -> None:
         "/workspace_dir",
         "/history",
         "/git/task_commit",
-        "/git/closeout_mode",
         "/git/integration_branch",
         "/parallel/max_lanes",
         "/ai/entrypoint",

@@ -5,6 +5,7 @@
     recovery.max_attempts_per_task, .enabled  max_retries of the task's phase: tries after the first
     recovery.max_attempts_per_blocker         same_blocker of the task's phase: its reports that a recovery goes on after
     git.base_branch, git.branch_prefix        the inputs ``base`` and ``branch_prefix``
+    git.closeout_mode, .merge_strategy        [delivery], with these two
 
 Settings that match the template's fixed behaviour are dropped without a loss (one lane, a branch per milestone, a commit
 per task). Settings that differ from it are reported, and an unknown key is an error, as in aiw.
@@ -27,12 +28,12 @@ _SHELL = re.compile(r"[|&;<>()$`*?~#\n\[]|\A\s*(?:!|[A-Za-z_]\w*=)")
 _PREFIX = re.compile(r"([A-Za-z0-9][A-Za-z0-9._/-]{0,99})?")
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 
-_LOCAL = "nothing is pushed or merged; a person does that with the branches"
 _ONE_LANE = "milestones are worked one after the other, in the project's own folder"
 _FOLDERS = "the database keeps runs, plans lie in .wfe/plans"
 _PROMPTS = "prompts are the template's own"
 _HISTORY = "every run is kept in its log"
-_ADRS = "decisions are artifacts of a run"
+_PAGES = "pages are written on request, at most 8 KiB each"
+_ADRS = "decisions are work items"
 
 _SAME: dict[str, dict[str, tuple[object, str]]] = {
     "git": {
@@ -40,11 +41,8 @@ _SAME: dict[str, dict[str, tuple[object, str]]] = {
         "milestone_branch": (True, "each milestone has its branch"),
         "task_commit": (True, "each task is one commit"),
         "integration_branch": (None, "there is one base branch, which milestones start from and are merged into"),
-        "closeout_mode": (None, _LOCAL),
-        "pr_per_milestone": (False, _LOCAL),
-        "pr_provider": (None, _LOCAL),
-        "use_gh_cli": (False, _LOCAL),
-        "merge_strategy": (None, _LOCAL),
+        "pr_provider": (None, "the forge is that of the remote's address, or `forge` of [delivery]"),
+        "use_gh_cli": (False, "gh is used where it is logged in and [delivery] names no credential"),
     },
     "parallel": {
         "enabled": (False, _ONE_LANE),
@@ -59,9 +57,9 @@ _SAME: dict[str, dict[str, tuple[object, str]]] = {
     },
     "adr": {"required": (False, _ADRS), "dir": (None, _ADRS)},
     "reports": {
-        "dir": (None, _HISTORY),
-        "auto_generate": (None, _HISTORY),
-        "active_file_max_bytes": (None, "no file grows with the run"),
+        "dir": (None, _PAGES),
+        "auto_generate": (None, _PAGES),
+        "active_file_max_bytes": (None, _PAGES),
     },
     "recovery": {
         "branch_per_recovery": (False, "a task is tried again on its milestone's branch"),
@@ -83,7 +81,7 @@ _SAME: dict[str, dict[str, tuple[object, str]]] = {
 Wanted = tuple[str, Callable[[Any], bool]]
 """What a value must be, in words and as a test."""
 _USED = {
-    "git": ("base_branch", "branch_prefix"),
+    "git": ("base_branch", "branch_prefix", "closeout_mode", "merge_strategy", "pr_per_milestone"),
     "recovery": ("enabled", "max_attempts_per_task", "max_attempts_per_blocker", "auto_for_failed_checks"),
     "agent": ("stop_after_each_task", "checks"),
 }
@@ -94,6 +92,8 @@ _NUMBER: Wanted = (
     "a whole number, at least 0",
     lambda each: isinstance(each, int) and not isinstance(each, bool) and each >= 0,
 )
+_MODES = {"direct_merge": "merge", "pull_request": "pull_request"}
+_STRATEGIES = ("merge", "squash", "rebase")
 _KNOWN = ("version", *_TOP, *_SECTIONS)
 _TELLTALE = frozenset({"agent", "git", "recovery", "workspace_dir", "plan_dir", "parallel"})
 
@@ -111,7 +111,7 @@ def from_aiw_settings(document: Mapping[str, Any]) -> ImportedSettings:
     report.refuse(f"The {FORMAT} file", "invalid_template")
     phases = {TASK: reading.task} if reading.task else {}
     return ImportedSettings(
-        FORMAT, TEMPLATE, phases, tuple(report.not_carried), checks=reading.checks, inputs=reading.inputs
+        FORMAT, TEMPLATE, phases, tuple(report.not_carried), reading.checks, reading.inputs, reading.tables
     )
 
 
@@ -121,6 +121,7 @@ class _SettingsReader:
         self.task: dict[str, Any] = {}
         self.checks: dict[str, dict[str, Any]] = {}
         self.inputs: dict[str, Any] = {}
+        self.tables: dict[str, dict[str, Any]] = {}
         self._document = document
 
     def read(self) -> None:
@@ -138,6 +139,7 @@ class _SettingsReader:
         self._read_checks(agent)
         self._input("base", git, "base_branch", _BRANCH)
         self._input("branch_prefix", git, "branch_prefix", _PREFIX)
+        self._deliver(git)
         self._retries(recovery)
         if self._take("agent", agent, "stop_after_each_task", _FLAG):
             self.task["auto_proceed"] = False
@@ -180,6 +182,23 @@ class _SettingsReader:
         value = self._take("git", git, key, fits)
         if value is not None:
             self.inputs[name] = value
+
+    def _deliver(self, git: Mapping[str, Any]) -> None:
+        closeout = self._take("git", git, "closeout_mode", ("direct_merge or pull_request", tuple(_MODES).__contains__))
+        strategy = self._take("git", git, "merge_strategy", ("merge, squash or rebase", _STRATEGIES.__contains__))
+        mode = _MODES.get(closeout, "")
+        if strategy and mode != "pull_request":
+            self.found.lose(pointer("git", "merge_strategy"), "a merge without a pull request is a commit of its own")
+        if git.get("pr_per_milestone") not in (None, mode == "pull_request"):
+            self.found.lose(
+                pointer("git", "pr_per_milestone"), "each milestone has one with closeout_mode pull_request"
+            )
+        if mode:
+            named = {"base": self.inputs.get("base"), "prefix": self.inputs.get("branch_prefix")}
+            named |= {"strategy": strategy} if mode == "pull_request" else {}
+            self.tables["delivery"] = {"mode": mode} | {
+                name: value for name, value in named.items() if value is not None
+            }
 
     def _retries(self, recovery: Mapping[str, Any]) -> None:
         on = [self._take("recovery", recovery, key, _FLAG) for key in ("enabled", "auto_for_failed_checks")]

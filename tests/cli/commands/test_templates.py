@@ -351,8 +351,8 @@ def test_settings_of_aiw_are_shown_with_what_a_start_takes(cli: Terminal) -> Non
         "[checks.test]",
         'argv = ["pytest"]',
         "",
+        *("[delivery]", 'mode = "merge"', 'base = "develop"', ""),
         "To start it: wfe-mcp start milestones -i base=develop …",
-        "! not carried: line 3: git.closeout_mode: nothing is pushed or merged; a person does that with the branches",
     ]
     assert cli.json("templates", "import", ".ai-workflow.yaml").data["inputs"] == {"base": "develop"}
     assert "It has no configuration of" in cli("templates", "import", put(cli, "b.yml", "git: {enabled: true}")).out
