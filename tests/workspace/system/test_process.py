@@ -92,6 +92,13 @@ def test_a_process_stays_the_same_when_the_clock_of_the_machine_is_set(monkeypat
     assert this_process() == me
 
 
+def test_a_process_that_an_earlier_version_noted_by_the_clock_is_the_same() -> None:
+    noted = ProcessIdentity(this_process().host, os.getpid(), round(psutil.Process().create_time(), 3))
+
+    assert is_alive(noted)
+    assert not is_alive(replace(noted, started_at=noted.started_at - 60))
+
+
 def test_a_recycled_pid_is_not_the_process_that_had_it() -> None:
     assert not is_alive(replace(this_process(), started_at=this_process().started_at - 60))
 

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 SAME_START_S = 2.0
 """Where the system computes start times from the clock, corrections of it shift them by fractions of a second."""
 
+_CLOCK_ENDS = 2**33
+"""Over every start by the clock, in seconds since the epoch; until the year 2242."""
+
 _INITIAL_PID_NAMESPACE = "pid:[4026531836]"
 _NAMES_OF_MACOS = Path("/Library/Preferences/SystemConfiguration/preferences.plist")
 
@@ -84,22 +87,28 @@ def start_of(pid: int) -> float:
     """
     import psutil  # 25 ms: not loaded before tools/list
 
-    boot = _boot()
-    shift = 0.0 if boot is None else boot - psutil.boot_time()
-    return round(psutil.Process(pid).create_time() + shift, 3)
+    return round(_of_boot(psutil.Process(pid).create_time()), 3)
 
 
 @lru_cache
 def _boot() -> int | None:
-    """A number of this boot, over every time of the clock that an earlier version stored; None where the system names no boot."""
+    """A number of this boot, at least ``_CLOCK_ENDS``; None where the system names no boot."""
     with suppress(OSError, ValueError):
-        return 2**31 + int(Path("/proc/sys/kernel/random/boot_id").read_text("ascii")[:7], 16)
+        return _CLOCK_ENDS + int(Path("/proc/sys/kernel/random/boot_id").read_text("ascii")[:7], 16)
     return None
+
+
+def _of_boot(start: float) -> float:
+    """A start by the clock, as psutil gives it and earlier versions stored it, from the number of this boot."""
+    import psutil  # 25 ms: not loaded before tools/list
+
+    boot = _boot()
+    return start if boot is None or start >= _CLOCK_ENDS else start - psutil.boot_time() + boot
 
 
 def same_start(a: float, b: float) -> bool:
     """True when two start times of one pid mean the same process."""
-    return math.isclose(a, b, rel_tol=0, abs_tol=SAME_START_S)
+    return math.isclose(_of_boot(a), _of_boot(b), rel_tol=0, abs_tol=SAME_START_S)
 
 
 def is_alive(identity: ProcessIdentity) -> bool:
