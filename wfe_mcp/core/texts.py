@@ -44,8 +44,10 @@ _SCRIPTS = "[\u0600-\u08ff\u0900-\u0dff\u1000-\u109f\u1780-\u18af]"
 # beginning of a file, and line ends and page breaks of other systems.
 _USUAL = (
     f"(?<={_EMOJI})[\ufe0e\ufe0f]|(?<=[#*0-9])\ufe0f(?=\u20e3)|(?<=[\ufe0f\U0001f000-\U0001faff])\u200d(?={_EMOJI})|(?<={_SCRIPTS})[\u200c\u200d](?={_SCRIPTS})"
-    f"|\\A[ +-]?\ufeff|[\r\x0c{MARK}]"
+    f"|\\A[ +-]?\ufeff|\r(?=\n|\\Z)|[\x0c{MARK}]"
 )
+_LIKE_LATIN = "[аеорсухіјѕһӏԁԛԝАВЕКМНОРСТУХІЈЅԚԜοΑΒΕΖΗΙΚΜΝΟΡΤΥΧ]"
+_LOOKALIKE = re.compile(f"(?<=[A-Za-z]){_LIKE_LATIN}|{_LIKE_LATIN}(?=[A-Za-z])")
 
 
 def clean(text: str) -> str:
@@ -112,19 +114,24 @@ def unseen(text: str) -> dict[str, int]:
     return dict(Counter(_code(match) for match in _WRITTEN_OUT.finditer(re.sub(_USUAL, "", text))))
 
 
+def lookalikes(text: str) -> dict[str, int]:
+    """Cyrillic and Greek letters of ``text`` that look like Latin ones and stand beside one, by code, with how often."""
+    return {} if text.isascii() else dict(Counter(_code(match) for match in _LOOKALIKE.finditer(text)))
+
+
 def as_given(title: str) -> str:
     """A title of a run as it was given: it is stored with such characters written out (``titles.py``)."""
     return re.sub("<U\\+(?:10|0?[0-9A-F])?[0-9A-F]{4}>", lambda found: chr(int(found[0][3:-1], 16)), title)
 
 
-def unseen_words(found: Mapping[str, Mapping[str, int]]) -> str:
-    """How often which such character is at which place; empty where there is none."""
+def unseen_words(found: Mapping[str, Mapping[str, int]], what: str = "Characters that no one sees are in") -> str:
+    """How often which such character is at which place; empty where there is none. ``what``: how the sentence begins."""
     places = [
         f"{place} ({', '.join(f'{code} {count}×' for code, count in codes.items())})"
         for place, codes in found.items()
         if codes
     ]
-    return f"Characters that no one sees are in {'; '.join(places)}" if places else ""
+    return f"{what} {'; '.join(places)}" if places else ""
 
 
 def refuse_unkept(texts: Mapping[str, object]) -> None:

@@ -1,17 +1,18 @@
 """Names the characters of a decision that no one sees.
 
 They are written out wherever they are shown; here they are counted, so that no one has to find them. The parts of an emoji
-and joiners within a word are usual (``core/texts.py``). Of a changed file, its name and the new lines count.
+and joiners within a word are usual (``core/texts.py``). Of a changed file, its name and the new lines count. So do letters of
+another script within a word of Latin ones, which look as if they were one of these.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, cast
 
-from wfe_mcp.core.texts import as_given, one_line, unseen, unseen_words
+from wfe_mcp.core.texts import as_given, lookalikes, one_line, unseen, unseen_words
 from wfe_mcp.views.approvals.model import ApprovalView
 from wfe_mcp.views.runs.requests import Unusual
 from wfe_mcp.workspace.git.file_diffs import FileDiff
@@ -33,9 +34,15 @@ _PARTS = {
 WHY = "They are written out below, for example as <U+200B>. A model or a program may read them."
 
 
+WHY_ALIKE = "So it is another name than the one that it looks like."
+
+
 def unseen_in(view: ApprovalView) -> tuple[Unusual, ...]:
     """Where ``view`` has characters that no one sees; empty where it has none."""
-    parts: list[tuple[str, object]] = [(words, getattr(view, name)) for name, words in _PARTS.items()]
+    parts: list[tuple[str, object]] = [
+        (words, [text.replace("\r", "") for text in _texts(getattr(view, name))])  # programs print progress with it
+        for name, words in _PARTS.items()
+    ]
     parts.append(("the title", as_given(view.title)))
     for change in view.changes:
         parts += [(one_line(file.path), file) for file in change.files]
@@ -50,17 +57,24 @@ def unseen_things(parts: Mapping[str, object]) -> tuple[Unusual, ...]:
 
 def _name_places(parts: Iterable[tuple[str, object]]) -> tuple[Unusual, ...]:
     """A file is in several changes, and may be called as another part is: none of the same name hides what another has."""
+    listed = [(name, [*_texts(part)]) for name, part in parts]
+    kinds = (
+        (unseen, (), WHY),
+        (lookalikes, ("Letters of another script that look like Latin ones are in words of",), WHY_ALIKE),
+    )
+    named = [(unseen_words(_count_characters(listed, count), *what), why) for count, what, why in kinds]
+    return tuple(Unusual("warning", f"{text}.", why) for text, why in named if text)
+
+
+def _count_characters(
+    parts: Iterable[tuple[str, Sequence[str]]], count: Callable[[str], Mapping[str, int]]
+) -> dict[str, Counter[str]]:
     counts: dict[str, Counter[str]] = {}
-    for name, part in parts:
-        counts[name] = counts.get(name, Counter()) | _count_characters(part)
-    named = unseen_words(counts)
-    return (Unusual("warning", f"{named}.", WHY),) if named else ()
-
-
-def _count_characters(value: Any) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    for text in _texts(value):
-        counts.update(unseen(text))
+    for name, texts in parts:
+        own: Counter[str] = Counter()
+        for text in texts:
+            own.update(count(text))
+        counts[name] = counts.get(name, Counter()) | own
     return counts
 
 
