@@ -5,7 +5,7 @@
 
 Rules:
 1. An entry is known by its key in the file; where the key is only its place there (``numbered``), by its title.
-2. Nothing is cut: a text that is too long for a line stands whole in the body.
+2. Nothing is cut: a text that is too long for a line stands whole in the body. What an item has no room for is reported.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,9 +14,10 @@ from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail
-from wfe_mcp.core.item_values import LINE_CHARS, TITLE_CHARS
+from wfe_mcp.core.item_values import BODY_CHARS, LINE_CHARS, TITLE_CHARS
 from wfe_mcp.core.items import OVER, ItemKind, ItemStatus
 from wfe_mcp.core.texts import one_line
+from wfe_mcp.core.units import plural
 
 DONE_THERE = "it was done before"
 
@@ -136,6 +137,16 @@ def describe_entry(title: str, body: str, criteria: Iterable[str] = ()) -> dict[
     whole = [text for text, line in [(title, _line(title, TITLE_CHARS)), *lines] if line.endswith("…") and line != text]
     text = "\n\n".join(filter(None, (*whole, body.strip())))
     return {"title": _line(title, TITLE_CHARS), "body": text, "criteria": [line for _, line in lines if line]}
+
+
+def cut_body(values: dict[str, Any], place: str) -> list[Detail]:
+    """Shorten a body to what an item has room for. What does not fit, to report."""
+    body = str(values["body"])
+    cut = len(body) - BODY_CHARS
+    if cut <= 0:
+        return []
+    values["body"] = body[:BODY_CHARS]
+    return [Detail(place, f"the last {plural(cut, 'character')} of its text: an item has {BODY_CHARS:,}")]
 
 
 def _line(text: str, most: int) -> str:

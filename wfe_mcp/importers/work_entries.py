@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from wfe_mcp.core.errors import Detail, pointer
 from wfe_mcp.core.items import ItemKind, ItemStatus
-from wfe_mcp.importers.entries import DONE_THERE, Entries, Entry, describe_entry, plan_entries
+from wfe_mcp.importers.entries import DONE_THERE, Entries, Entry, cut_body, describe_entry, plan_entries
 from wfe_mcp.importers.folders import Folder
 from wfe_mcp.importers.imported import ImportedWork, ImportReport
 
@@ -20,15 +20,14 @@ def work_entries(work: ImportedWork) -> Entries:
     """The entries of another tool's work."""
     plan: Any = work.inputs.get("plan")
     if isinstance(plan, dict):
-        return Entries(work.format, tuple(plan_entries(cast("dict[str, Any]", plan), {})), work.not_carried)
-    documents = {schema: value for _, schema, value in work.documents.values()}
-    spec, tasks = documents["spec@1"], documents.get("task_list@1", {})
-    lost = [Detail(name, "a document is no work item; the template spec_driven takes it") for name in ("design.json",)]
-    return Entries(
-        work.format,
-        tuple(_spec_entries(work.name, spec, tasks)),
-        (*work.not_carried, *(detail for detail in lost if detail.path in work.documents)),
-    )
+        entries, lost = tuple(plan_entries(cast("dict[str, Any]", plan), {})), list[Detail]()
+    else:
+        documents = {schema: value for _, schema, value in work.documents.values()}
+        entries = tuple(_spec_entries(work.name, documents["spec@1"], documents.get("task_list@1", {})))
+        design = Detail("design.json", "a document is no work item; the template spec_driven takes it")
+        lost = [design] if design.path in work.documents else []
+    cut = [detail for entry in entries for detail in cut_body(entry.values, entry.key)]
+    return Entries(work.format, entries, (*cut, *work.not_carried, *lost))
 
 
 def _spec_entries(name: str, spec: Mapping[str, Any], tasks: Mapping[str, Any]) -> Iterator[Entry]:

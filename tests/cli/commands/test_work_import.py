@@ -301,6 +301,19 @@ def test_the_work_of_another_tool_becomes_items_once(cli: Terminal, name: str) -
     assert cli.json("verify").code == 0
 
 
+def test_a_text_that_an_item_cannot_hold_is_carried_as_far_as_it_can_and_the_rest_is_named(cli: Terminal) -> None:
+    below = {"id": 1, "title": "Write it", "status": "pending", "details": "b" * 12_000}
+    task = {"id": 7, "title": "Export", "status": "pending", "details": "a" * 12_000, "subtasks": [below]}
+    (cli.root / "tasks.json").write_text(json.dumps({"master": {"tasks": [task]}}))
+    made = cli.json("work", "import", "tasks.json")
+    assert made.code == 0, made.out
+    (body,) = [each["body"] for each in items(cli).values() if each["kind"] == "task"]
+    lost = next(each["message"] for each in made.data["not_carried"] if each["path"] == "7-1")
+    assert (len(body), body[:12_000], body[-1]) == (20_000, "b" * 12_000, "a")
+    assert lost == "the last 4,040 characters of its text: an item has 20,000"
+    assert cli.json("work", "import", "tasks.json").data["unchanged"] == len(items(cli))
+
+
 def test_where_ready_items_wait_it_is_said_for_what(cli: Terminal) -> None:
     imported(cli, PLAN)
     cli("work", "edit", "W-5", "--status", "ready")

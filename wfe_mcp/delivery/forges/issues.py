@@ -20,7 +20,7 @@ from msgspec import Struct, ValidationError, convert
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail
-from wfe_mcp.core.item_values import BODY_CHARS, LINE_CHARS, LINES_MOST, PRIORITIES
+from wfe_mcp.core.item_values import LINE_CHARS, LINES_MOST, PRIORITIES
 from wfe_mcp.core.items import ItemKind, ItemStatus
 from wfe_mcp.core.texts import one_line
 from wfe_mcp.core.units import plural
@@ -210,7 +210,7 @@ class Tracker:
 def entries_of(issues: Iterable[Issue], address: str, *, has_more: bool) -> "Entries":
     """The issues as entries, and what of them is in none. ``has_more``: there are more than were read."""
     # Every run loads this module, and not the importers.
-    from wfe_mcp.importers.entries import Entries, Entry, describe_entry
+    from wfe_mcp.importers.entries import Entries, Entry, cut_body, describe_entry
 
     entries: list[Entry] = []
     lost: list[Detail] = []
@@ -222,12 +222,7 @@ def entries_of(issues: Iterable[Issue], address: str, *, has_more: bool) -> "Ent
         values = describe_entry(issue.title or f"Issue {issue.number}", issue.body)
         values["tags"] = [label[:LINE_CHARS] for label in issue.labels[:LINES_MOST]]
         values["priority"] = _priority(issue.labels)
-        body = str(values["body"])
-        if (cut := len(body) - BODY_CHARS) > 0:
-            values["body"] = body[:BODY_CHARS]
-            lost.append(
-                Detail(issue.url, f"the last {plural(cut, 'character')} of its text: an item has {BODY_CHARS:,}")
-            )
+        lost += cut_body(values, issue.url)
         if len(issue.labels) > LINES_MOST:
             lost.append(
                 Detail(issue.url, f"{plural(len(issue.labels) - LINES_MOST, 'label')}: an item has {LINES_MOST}")

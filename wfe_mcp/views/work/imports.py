@@ -131,7 +131,7 @@ def _import_entries(engine: Engine, by: By, file: str, found: Entries, how: How)
         kept=tuple(_line(item) | {"why": why} for item, why in entries.kept),
         gone=tuple(map(_line, entries.gone)),
         not_carried=tuple(
-            PathNote(path=detail.path, message=detail.message) for detail in (*entries.left, *found.not_carried)
+            PathNote(path=detail.path, message=detail.message) for detail in (*found.not_carried, *entries.left)
         ),
     )
     return Envelope(True, summary=summary_of(file, entries, found.origin, dry_run=how.dry_run), view=view)
