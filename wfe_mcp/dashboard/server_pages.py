@@ -231,6 +231,7 @@ class KeyPages:
                                  /request/sign       nothing to sign          /request    ask to have it pinned
                                  /accept/sign        the statement that a pinned key of this person must sign
                                  /accept             pin the key that waits
+                                 /remove/sign        the same, where it is to be pinned no more          /remove
 
     The first key is pinned at the terminal of the server: ``wfe-mcp approvers accept NAME``.
     """
@@ -255,8 +256,20 @@ class KeyPages:
         waits = approvers.requested_keys(engine).values()
         may = view.installed and login.is_("approver", engine.project_id)
         mine = not view.fault and in_force(engine).passkeys_of(self._signer(login))
-        rows = [tag("li", f"{key['name']}, since {key['added_at']}, pinned by {key['let_in_by']}") for key in view.keys]
-        asked = [tag("li", key.name, self._accept(engine, key, session) if may and mine else None) for key in waits]
+        texts = [f"{key['name']}, since {key['added_at']}, pinned by {key['let_in_by']}" for key in view.keys]
+        signs, removes = may and mine, may and mine and len(view.keys) > 1
+        rows = [
+            tag(
+                "li",
+                text,
+                self._sign(engine, "remove", key["id"], f"Remove {key['name']}", session) if removes else None,
+            )
+            for key, text in zip(view.keys, texts, strict=True)
+        ]
+        asked = [
+            tag("li", key.name, self._sign(engine, "accept", key.id, f"Pin {key.name}", session) if signs else None)
+            for key in waits
+        ]
         first = ["At the terminal of the server: ", tag("code", "wfe-mcp approvers accept NAME")]
         who = ["An approver with a pinned passkey pins it on this page."] if rows else first
         body = [
@@ -291,18 +304,22 @@ class KeyPages:
             return JSONResponse({"ceremony": self._challenges.begin(session, name, making), "options": options})
         if (do, step) == ("request", "sign"):
             return JSONResponse({"ceremony": form.get("ceremony", ""), "options": None})
-        key, before = approvers.requested_keys(engine).get(form.get("id", "")), in_force(engine)
+        before = in_force(engine)
         own = before.passkeys_of(self._signer(login))
-        if key is None or not own:
+        keys = approvers.requested_keys(engine) if do == "accept" else before.keys
+        key = keys.get(form.get("id", ""))
+        if key is None or not own or (do == "remove" and len(keys) == 1):
             raise Refused(
-                "conflict", "This key does not wait any more, or none of yours is pinned.", "Reload the page."
+                "conflict",
+                "This key is no longer there, or the last one, or none of yours is pinned.",
+                "Reload the page.",
             )
-        sign = ChangeToSign(before, "add", key, now_of(engine))
+        sign = ChangeToSign(before, "add" if do == "accept" else "remove", key, now_of(engine))
         options = passkeys.asking_for_signature(self._site, sign.statement, own)
         return JSONResponse({"ceremony": self._challenges.begin(session, name, sign), "options": options})
 
     def change(self, request: Request, form: Mapping[str, str], session: str) -> Response:
-        """Ask for a key, or pin one that waits."""
+        """Ask for a key, pin one that waits, or remove one."""
         engine, do = self._project_of_form(request, form, session), request.path_params["do"]
         if engine is None:
             return not_ours()
@@ -317,20 +334,23 @@ class KeyPages:
         else:
             sign = self._challenges.take(session, name, form.get("ceremony", ""), ChangeToSign)
             pin_signed(engine, sign, sign.before.passkeys_of(self._signer(login)), form, self._site, " as yours")
-            approvers.drop_request(engine, login.person.by, sign.key)
+            if do == "accept":
+                approvers.drop_request(engine, login.person.by, sign.key)
         return RedirectResponse(f"/approvers/{engine.project_id}", 303)
 
     def _project_of_form(self, request: Request, form: Mapping[str, str], session: str) -> Engine | None:
         """The project of a form that this browser was shown."""
         do, project = request.path_params["do"], request.path_params["project"]
-        is_shown = do in {"request", "accept"} and self._sessions.accepts(session, f"{do} {project}", form)
+        is_shown = do in {"request", "accept", "remove"} and self._sessions.accepts(session, f"{do} {project}", form)
         return self._engines.by_id(project) if is_shown else None
 
     def _signer(self, login: Login) -> approvers.Signer:
         return approvers.Signer(self._site, login.person.name)
 
-    def _accept(self, engine: Engine, key: approvers.ApproverKey, session: str) -> Html:
-        return self._form(engine, "accept", session, hidden("id", key.id), *passkey_button(f"Pin {key.name}", "yes"))
+    def _sign(self, engine: Engine, do: str, key: str, label: str, session: str) -> Html:
+        return self._form(
+            engine, do, session, hidden("id", key), *passkey_button(label, "yes" if do == "accept" else "no")
+        )
 
     def _make(self, engine: Engine, name: str, session: str) -> Html:
         how = f"Your browser or phone makes it for this address, with your name, {name}. An approver pins it."

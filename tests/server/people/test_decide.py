@@ -12,7 +12,7 @@ from tests.dashboard.chromium import Tab
 from tests.dashboard.soft_key import SoftKey
 from tests.server.http.conftest import ADA
 from tests.server.http.processes import InTurn
-from tests.server.people.conftest import HOST, Team
+from tests.server.people.conftest import HOST, Client, Team
 from wfe_mcp.core.model import Channel, RunId
 from wfe_mcp.engine.approvals.approvers import pinned_here
 from wfe_mcp.engine.approvals.pin import set_pin
@@ -194,3 +194,37 @@ def test_a_login_a_new_passkey_and_a_decision_take_each_step_in_another_process(
     assert in_turn.turns[before:] == [first, second] * 3
     assert first != second
     in_turn.close()
+
+
+def test_the_passkey_of_a_person_who_left_is_removed_on_the_page_by_another_approver(team: Team) -> None:
+    engine = team.running.house.engine()
+    page, keys = f"/approvers/{engine.project_id}", {name: SoftKey(name, party=HOST) for name in ("ada", "bob")}
+    set_pin(engine, PIN, ADA)
+
+    def logged_in(who: str) -> Client:
+        team.provider.person, team.provider.claims = who, {"groups": ["shop-approvers"]}
+        browser = team.browser()
+        assert browser.log_in().status_code == 303
+        return browser
+
+    def asks(browser: Client, key: SoftKey) -> None:
+        began = browser.fill(page, f"{page}/request", f"{page}/request/key").json()
+        made = {"ceremony": began["ceremony"], "key": key.create(began["options"], team.origin)}
+        assert browser.fill(page, f"{page}/request", **made).status_code == 303
+
+    def signs(browser: Client, key: SoftKey, do: str) -> int:
+        began = browser.fill(page, f"{page}/{do}", f"{page}/{do}/sign").json()
+        signed = {"ceremony": began["ceremony"], "assertion": key.get(began["options"], team.origin)}
+        return browser.fill(page, f"{page}/{do}", **signed).status_code
+
+    ada, bob = logged_in("ada"), logged_in("bob")
+    asks(ada, keys["ada"])
+    assert terminal(team, "approvers", "accept", "ada", "--pin-fd", "0").startswith("0"), terminal(team, "status")
+    assert f"{page}/remove" not in ada.send("GET", page).text, "the last key stays"
+    asks(bob, keys["bob"])
+    assert signs(ada, keys["ada"], "accept") == 303
+    assert f"{team.origin}{page}" in terminal(team, "approvers", "remove", "ada"), "no page of this machine could sign"
+    assert signs(bob, keys["bob"], "remove") == 303
+    assert [key.name for key in pinned_here(engine, engine.root).keys.values()] == ["bob"]
+    assert f"{page}/remove" not in ada.send("GET", page).text, "her key signs nothing any more"
+    assert terminal(team, "verify").startswith("0"), terminal(team, "verify")

@@ -71,8 +71,8 @@ def accept(invocation: Invocation, name: Name, pin_fd: PinFd = None) -> None:
 def remove(invocation: Invocation, name: Name, no_browser: NoBrowser = False, pin_fd: PinFd = None) -> None:
     """Remove a pinned key, by its name or its id.
 
-    Your own signing key signs for it, where it is pinned; otherwise a passkey does, on a page. The last key cannot be
-    removed.
+    Your own signing key signs for it, where it is pinned; otherwise a passkey does, on a page: that of the server where
+    the passkeys were made. The last key cannot be removed.
     """
     from wfe_mcp.engine.approvals.approvers import approvers_here, pin_person
     from wfe_mcp.engine.approvals.pin import own_key
@@ -99,6 +99,13 @@ def remove(invocation: Invocation, name: Name, no_browser: NoBrowser = False, pi
         pin_person(engine, by, meant[0], "remove")
         invocation.answer(f"Removed the key {name!r}; commit {APPROVERS}")
         return
+    servers = {key.origin for key in pinned.values() if key.kind is None}
+    if servers and None not in servers:
+        raise Refused(
+            "needs_human",
+            "Only a passkey of a server can sign for it, on the page of that server.",
+            f"An approver opens {' or '.join(f'{server}/approvers/{engine.project_id}' for server in servers)}",
+        )
     _open(invocation, "", no_browser, pin_fd, f"remove the key {name!r}")
 
 
