@@ -175,10 +175,14 @@ def log_file(evidence_dir: Path, name: str) -> Path:
 
 
 def missing(
-    name: str, if_missing: Literal["fail", "note"], what: str, fault: Mapping[str, Any] | None = None
+    name: str,
+    if_missing: Literal["fail", "note"],
+    what: str,
+    fault: Mapping[str, Any] | None = None,
+    step: str = "ask the user to add the check with `wfe-mcp init` (or to install its program).",
 ) -> Judgement:
     """The judgement of a check that is not there, or whose program is not. ``fault``: why its program did not start, as data."""
     data = {"check": name, "missing": True, "reason": what, **(fault or {})}
     if if_missing == "note":
         return skipped(KIND, what, data)
-    return failed(KIND, what, "ask the user to add the check with `wfe-mcp init` (or to install its program).", data)
+    return failed(KIND, what, step, data)

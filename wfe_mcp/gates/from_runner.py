@@ -52,10 +52,11 @@ def judge_report(
         return _with(undecided(KIND, stated.fault, stated.next_step, {"check": name}), signed)
     if stated.fault:
         fault = {"no_program": stated.no_program, "fault": stated.fault}
-        return _with(
-            missing(name, if_missing, f"Check {name!r} could not start on {stated.runner}. {stated.fault}", fault),
-            signed,
+        what = f"Check {name!r} could not start on {stated.runner}. {stated.fault}"
+        step = (
+            "ask the user to install it on that runner, or to give the check `labels` that only runners with it have."
         )
+        return _with(missing(name, if_missing, what, fault, step), signed)
     log = log_file(evidence_dir, name)
     content = raw_without_hidden(report.log)
     replace_file(log, content)
