@@ -36,6 +36,14 @@ def test_a_last_column_without_room_makes_fields_too() -> None:
     assert laid_out(("FILE", "REASON"), [row], 80) == [f"FILE    {row[0]}", f"REASON  {row[1]}", ""]
 
 
+def test_a_phase_of_usual_length_leaves_a_list_of_runs_in_lines_on_80_columns() -> None:
+    header = ("RUN", "STATUS", "WAITS FOR", "UPDATED", "PHASE", "TITLE")
+    row = ("gdz32a421t", "completed", "the agent", "17 min ago", "requirements 0/5", "Tabs in slugs become dashes")
+    lines = laid_out(header, [row], 80)
+    assert lines[1].startswith("gdz32a421t  completed  the agent  17 min ago  requirements 0/5  Tabs in slugs")
+    assert all(len(line) <= 80 for line in lines)
+
+
 def test_a_word_longer_than_the_column_is_broken_within_it() -> None:
     lines = laid_out((), [("a", f"short {'x' * 90} end")], 80)
     assert "".join(lines).count("x") == 90 and max(map(len, lines)) <= 80

@@ -49,7 +49,7 @@ def _utc(at: datetime | str) -> datetime:
 
 
 NARROW = 60
-_LEAST = 20
+_LEAST = 12
 _FEWEST = 4
 """With fewer columns a wide character has no room beside the margin."""
 _GAP = "  "
