@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.cli.scene import PIN, Terminal
+from tests.cli.scene import PIN, Terminal, phase, template
 from wfe_mcp.cli.commands import watch
 from wfe_mcp.core.model import By
 from wfe_mcp.engine.factory import create_engine
@@ -148,12 +148,29 @@ def test_show_lists_every_try_its_evidence_and_who_decided(cli: Terminal) -> Non
         assert lines in " ".join(text.split())
 
 
+def test_a_rule_that_failed_is_told_to_a_person_without_the_next_step_of_the_agent(cli: Terminal) -> None:
+    never = {"kind": "expr", "assert": "${1 > 2}"}
+    cli.save(template("rule", phase("build", never, on_fail=[{"do": "wait_human"}])))
+    run = cli.start("rule")
+    cli.submit_work(run, "build")
+    told = " ".join(cli("status", run).out.split())
+    assert f"build failed (Rule failed: ${{1 > 2}}); decide: wfe-mcp retry {run} build" in told
+
+
+def test_the_reason_of_a_pause_may_be_a_sentence(cli: Terminal) -> None:
+    run = cli.start("note")
+    cli("pause", run, "--reason", "The API comes in May.")
+    assert f"The run is paused: The API comes in May; continue: wfe-mcp resume {run}" in cli("status", run).out
+
+
 @pytest.mark.requirement("S0-09")
 def test_a_run_is_paused_and_cancelled_without_a_pin(cli: Terminal) -> None:
     run = cli.start("note")
     assert cli("pause", run, "--reason", "lunch").out.startswith(f'Paused {run} "A note".')
     assert "The run is paused: lunch" in cli("status", run).out
     assert cli.json("cancel", run, "--reason", "no more").document["run_state"] == "cancelled"
+    for looks in ("status", "show"):
+        assert "The run is cancelled: no more" in cli(looks, run).out
     answer = cli("pause", run)
     assert (answer.code, answer.out) == (1, "")
     assert "illegal_transition" in answer.err

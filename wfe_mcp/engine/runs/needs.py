@@ -157,7 +157,9 @@ def needs_of(facts: RunFacts) -> tuple[Need, ...]:
     """Everything that the run waits for: its own state, its phases, what is outside it, then work that only goes on."""
     state = facts.loaded.state
     if state.status in {RunStatus.COMPLETED, RunStatus.CANCELLED}:
-        return () if state.going_back is None else (Need(Stop.GOING_BACK, Who.NONE),)
+        if state.going_back is not None:
+            return (Need(Stop.GOING_BACK, Who.NONE),)
+        return (Need(Stop.STOPPED, Who.NONE),) if state.status is RunStatus.CANCELLED and state.reason else ()
     if facts.loaded.record.origin_sha256 is not None:
         return (Need(Stop.IMPORTED, Who.NONE),)
     stops = (*_of_run(facts), *_of_phases(facts), *_from_outside(facts))

@@ -81,7 +81,9 @@ class Blocker:
     def sentence(self) -> str:
         """The sentence, with the command at its end."""
         text, leads_to = _SENTENCES[self.stop]
-        filled = text.format(phase=self.phase, what=self.what, why=self.why)
+        goes_on = "{why})" in text or (leads_to and text.endswith("{why}"))
+        why = self.why.removesuffix(".") if goes_on else self.why
+        filled = text.format(phase=self.phase, what=self.what, why=why)
         return f"{filled}{leads_to}{self.command}" if self.command else filled
 
     @property
