@@ -1,6 +1,7 @@
 """``wfe-mcp webhook`` and ``notify``: a person sets up a receiver, tries it, and sends again what it missed."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -93,6 +94,7 @@ def test_a_receiver_that_does_not_answer_is_named_with_what_it_said_last(cli: Te
         cli("work", "add", "Repair the till")
         cli("webhook", "test", "n8n")
         said = "1 event waits: it answered 500, which is no success"
+        assert re.search(r"item.created .*waiting .*T\d\d:\d\d:\d\dZ\n", cli("webhook", "deliveries").out)
         assert f"  ! n8n: {said}" in cli("webhook", "list").out
         assert f"webhook n8n {said}" in " ".join(cli("doctor").out.split())
     finally:

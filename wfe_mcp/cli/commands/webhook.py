@@ -8,6 +8,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Limit, PinFd, refuse_unknown
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.cli.terminal.text import exact
 from wfe_mcp.cli.terminal.waiting import at_work
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
@@ -119,7 +120,7 @@ def deliveries(invocation: Invocation, webhook: Only = "", state: State = None, 
         screen.table(
             ("delivery", "webhook", "event", "for", "state", "tries", "next try"),
             [
-                (row.job[:12], row.webhook, row.event, row.subject, row.state, row.tries, row.next_try[:19] or "-")
+                (row.job[:12], row.webhook, row.event, row.subject, row.state, row.tries, row.next_try and exact(row.next_try) or "-")
                 for row in rows
             ],
         )
