@@ -47,7 +47,7 @@ def judge(gate: ExprGate, submission: Submission) -> Judgement:
 
 
 def _rule(gate: ExprGate, rule: str) -> str:
-    return f"{rule}.\nIt is checked by {gate.assert_}" if rule else gate.assert_
+    return f"{rule}.\nIt is checked by {gate.assert_}" if rule else f"{gate.assert_}."
 
 
 def _own_message(gate: ExprGate, submission: Submission) -> str:

@@ -84,7 +84,7 @@ def _not_passed(
     outcome: GateOutcome, gate: str, message: str, next_step: str, data: dict[str, Any] | None
 ) -> Judgement:
     reason = _cut(message, MAX_MESSAGE_CHARS - len(next_step) - len(" Next: "))
-    separator = " " if "\n" not in reason and reason.endswith((".", "!", "?", "…")) else "\n"
+    separator = "\n" if "\n" in reason else " "
     return Judgement(outcome, f"{reason}{separator}Next: {next_step}", data or {}, gate, reason=reason)
 
 

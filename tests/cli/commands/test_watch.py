@@ -148,13 +148,13 @@ def test_show_lists_every_try_its_evidence_and_who_decided(cli: Terminal) -> Non
         assert lines in " ".join(text.split())
 
 
-def test_a_rule_that_failed_is_told_to_a_person_without_the_next_step_of_the_agent(cli: Terminal) -> None:
+def test_a_rule_that_failed_does_not_run_into_the_next_step(cli: Terminal) -> None:
     never = {"kind": "expr", "assert": "${1 > 2}"}
     cli.save(template("rule", phase("build", never, on_fail=[{"do": "wait_human"}])))
     run = cli.start("rule")
     cli.submit_work(run, "build")
-    told = " ".join(cli("status", run).out.split())
-    assert f"build failed (Rule failed: ${{1 > 2}}); decide: wfe-mcp retry {run} build" in told
+    why = "Rule failed: ${1 > 2}. Next: change the artifact so that the rule holds, then submit again"
+    assert f"build failed ({why}); decide: wfe-mcp retry {run} build" in " ".join(cli("status", run).out.split())
 
 
 def test_the_reason_of_a_pause_may_be_a_sentence(cli: Terminal) -> None:

@@ -58,7 +58,7 @@ def test_a_retry_with_feedback_keeps_why_the_gate_failed(scene: Scene) -> None:
     scene.do(run, "plan")
     answers.retry_phase(scene.engine, HUMAN, run, "plan", feedback="look at the title")
     (note,) = scene.begin(run).data["feedback"]
-    assert "look at the title\n\nRule failed: ${false}\nNext: " in note["message"]
+    assert "look at the title\n\nRule failed: ${false}. Next: " in note["message"]
 
 
 def test_long_feedback_is_cut_in_its_middle_so_that_what_to_do_next_stays(scene: Scene) -> None:

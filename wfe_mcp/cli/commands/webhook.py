@@ -120,7 +120,15 @@ def deliveries(invocation: Invocation, webhook: Only = "", state: State = None, 
         screen.table(
             ("delivery", "webhook", "event", "for", "state", "tries", "next try"),
             [
-                (row.job[:12], row.webhook, row.event, row.subject, row.state, row.tries, row.next_try and exact(row.next_try) or "-")
+                (
+                    row.job[:12],
+                    row.webhook,
+                    row.event,
+                    row.subject,
+                    row.state,
+                    row.tries,
+                    (row.next_try and exact(row.next_try)) or "-",
+                )
                 for row in rows
             ],
         )
