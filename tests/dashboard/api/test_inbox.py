@@ -1,11 +1,11 @@
 """The inbox: a line for each thing that waits, from the record alone; the whole decision only when it is opened."""
 
-import sys
+import subprocess
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, event
 
 from tests.dashboard.api.client import Program
@@ -22,22 +22,13 @@ from wfe_mcp.views.answers import tool_answers as answers
 
 MANY = 50
 QUERIES_A_LINE = 12
-_starts: list[list[str]] = []
-
-
-def _note(name: str, args: tuple[Any, ...]) -> None:
-    if name == "subprocess.Popen" and _starts:
-        _starts[-1].append(Path(str(args[0])).name)
-
-
-sys.addaudithook(_note)  # a hook stays for good: it notes only while a test counts
 
 
 class Spent:
     """What a block cost: the programs that this process started, and its statements to the database."""
 
     def __init__(self) -> None:
-        self.programs: list[str] = []
+        self.programs: list[object] = []
         self.statements = 0
 
     def note(self, *_: object) -> None:
@@ -47,13 +38,20 @@ class Spent:
 @contextmanager
 def counted() -> Generator[Spent]:
     spent = Spent()
-    _starts.append(spent.programs)
+    begin = subprocess.Popen.__init__
+
+    def note_program(process: Any, args: Any, *more: Any, **options: Any) -> None:
+        spent.programs.append(args)
+        begin(process, args, *more, **options)
+
     event.listen(Engine, "before_cursor_execute", spent.note)
     try:
-        yield spent
+        # no hook of sys.addaudithook: it stays for good, and each ``id()`` of the later tests would call it
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(subprocess.Popen, "__init__", note_program)
+            yield spent
     finally:
         event.remove(Engine, "before_cursor_execute", spent.note)
-        _starts.remove(spent.programs)
 
 
 def lines(program: Program) -> list[dict[str, Any]]:
