@@ -1,7 +1,7 @@
 """The form of the tables of config.toml, and of their copies in a run."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,6 +15,10 @@ class Table(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     effect: ClassVar[KeyKind | None] = None
+
+    def __deepcopy__(self, memo: dict[int, object] | None = None) -> Self:
+        """Itself: Pydantic copies each default with a list or a table in it whenever it reads a configuration."""
+        return self
 
 
 class Frozen(BaseModel):
