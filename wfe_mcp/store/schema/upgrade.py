@@ -146,7 +146,6 @@ def _create(connection: sa.Connection) -> None:
         raw.execute(statement)
     if has_fts5(connection):
         raw.execute(FIND_TEXT)
-    VERSION_TABLE.create(connection, checkfirst=False)
     connection.execute(sa.insert(VERSION_TABLE), {"version_num": HEAD})
 
 
@@ -155,7 +154,7 @@ def _tables_and_indexes() -> tuple[str, ...]:
     """The statements of ``METADATA.create_all``, which takes 15 ms to word them each time."""
     statements = [
         construct
-        for table in tables.METADATA.sorted_tables
+        for table in (*tables.METADATA.sorted_tables, VERSION_TABLE)
         for construct in (
             CreateTable(table),
             *(CreateIndex(index) for index in sorted(table.indexes, key=lambda one: str(one.name))),
