@@ -93,7 +93,7 @@ class ProjectSession:
         self._opening = anyio.Lock()
         self._starting = threading.Lock()
         self._threads = threads
-        self._change = anyio.Event()
+        self._change = asyncio.Event()
         self._changed: set[str] = set()
 
     @property
@@ -140,7 +140,7 @@ class ProjectSession:
             working.cancel()  # its place among the threads is free for other calls
             raise
 
-    def next_change(self) -> anyio.Event:
+    def next_change(self) -> asyncio.Event:
         """An event that is set when this process changes a run. Changes of other processes are polled."""
         return self._change
 
@@ -184,7 +184,7 @@ class ProjectSession:
     def _notify(self, run: str) -> None:
         self._changed.add(run)
         self._change.set()
-        self._change = anyio.Event()
+        self._change = asyncio.Event()
 
     def _start_in(self, engine: Engine) -> None:
         with self._starting:
