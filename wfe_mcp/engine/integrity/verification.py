@@ -93,16 +93,30 @@ class _Anchors:
 
     def of_project(self, project: str, restores: Iterable[SetBack]) -> list[Anchor]:
         """The anchors of this project in the present database, oldest first."""
-        every = [*(self.lines or ()), *(self.commits or ()), *self.given]
-        # The anchor that a restore writes is the first of the present database.
-        gone = {
-            id(anchor)
-            for restore in restores
-            for anchor in every
-            if restore.took_back(anchor.at) and not (anchor.set_back and anchor.at == restore.at)
-        } | {id(place) for place in self.at_other_places()}
-        anchors = (anchor for anchor in every if anchor.project == project and id(anchor) not in gone)
+        others = {id(place) for place in self.at_other_places()}
+        anchors = (
+            anchor
+            for source in (self.lines or (), self.commits or (), self.given)
+            for anchor in _of_present(
+                [one for one in source if one.project == project and id(one) not in others], restores
+            )
+        )
         return sorted(anchors, key=lambda one: one.at)
+
+
+def _of_present(anchors: Iterable[Anchor], restores: Iterable[SetBack]) -> list[Anchor]:
+    """Those of one source, in their order, that speak of the present database: what a restore took back is left out.
+
+    The anchor that a restore writes is the first of the present database: what stands before it was written before, whatever
+    the clock said. Where it is missing, as in a copy that was pushed earlier, the time decides.
+    """
+    unseen = {restore.at: restore for restore in restores}
+    present: list[Anchor] = []
+    for anchor in anchors:
+        if anchor.set_back and (restore := unseen.pop(anchor.at, None)):
+            present = [before for before in present if before.at <= restore.to]
+        present.append(anchor)
+    return [anchor for anchor in present if not any(restore.took_back(anchor.at) for restore in unseen.values())]
 
 
 def verify(
@@ -198,7 +212,7 @@ def _by_run(
     for anchor in ours:
         for run, head in anchor.runs.items():
             outside.named.setdefault(run, []).append(_chain(head, anchor.at))
-            outside.newest[run] = head
+            outside.newest[run] = max(head, outside.newest.get(run, head))
             if id(anchor) in beside:
                 outside.here.setdefault(run, anchor.at)
     for commit in signed_commits(engine.root) if engine.project.is_git else ():

@@ -165,7 +165,7 @@ def anchor_set_backs(engine: Engine) -> None:
     for project in begun:
         file = anchors.anchor_file(engine.store.place, project)
         lines = anchors.lines_of(file) or []
-        if any(line.set_back == last.to.isoformat() and line.at >= last.at for line in lines):
+        if any(line.set_back and line.at == last.at for line in lines):
             continue
         with engine.store.read() as tx:
             tails = tx.events.tails(sorted({run for line in lines if last.took_back(line.at) for run in line.runs}))
