@@ -213,6 +213,22 @@ def test_another_history_of_the_same_run_is_a_conflict(cli: Terminal) -> None:
     assert "another history" in message.document["error"]["message"]
 
 
+def test_a_later_bundle_of_a_run_is_said_to_continue_what_was_imported(machines: Machines) -> None:
+    run = machines.here.start("letter")
+    early = exported(machines.here, run)
+    there = machines.go(machines.there)
+    assert there.json("import", str(early)).code == 0
+    here = machines.go(machines.here)
+    early.unlink()
+    assert here.submit_work(run, "draft").code == 0
+    later = exported(here, run)
+
+    message = machines.go(machines.there).json("import", str(later))
+
+    assert message.refusal == "conflict"
+    assert "the bundle continues it" in message.document["error"]["message"]
+
+
 def test_other_rows_in_the_same_history_are_a_conflict(machines: Machines, whole: Path) -> None:
     def change(bundle: Bundle) -> None:
         revision = bundle["revisions"][-1]

@@ -129,14 +129,13 @@ def _here(engine: Engine, checked_run: CheckedRun, claimed: dict[str, Any]) -> d
         raise Refused("conflict", f"Run {record.id} is here already, in another project.", hint)
     if claimed["kind"] != KIND and claimed["sha256"] == origin.get("sha256"):
         return origin  # the same content of another system; what it does not say, such as times, may have changed
-    if (record.last_seq, record.last_hash) != (checked_run.head["last_seq"], checked_run.head["last_hash"]):
-        raise Refused(
-            "conflict",
-            f"Run {record.id} is here already, with another history: its event {record.last_seq} is the last, "
-            f"that of the bundle is {checked_run.head['last_seq']}.",
-            hint,
-            run=record.id,
-        )
+    end, last = (record.last_seq, record.last_hash), checked_run.head["last_seq"]
+    if end != (last, checked_run.head["last_hash"]):
+        ends = f"is here already, with another history: its event {end[0]} is the last, that of the bundle is {last}."
+        if any((event["seq"], event["hash"]) == end for event in checked_run.rows("events")):
+            ends = f"is here already, up to its event {end[0]}: the bundle continues it to event {last}, and what is here stays as it is."
+            hint = "Nothing was stored. To read what came later, import it into another database (WFE_DATABASE_URL)."
+        raise Refused("conflict", f"Run {record.id} {ends}", hint, run=record.id)
     same = export_run(engine, record.id)
     for name, lines in same.rows.items():
         if lines != checked_run.lines.rows[name] and name != LOGS:
