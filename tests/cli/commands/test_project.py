@@ -269,7 +269,7 @@ def test_a_worktree_that_was_moved_takes_its_runs_along(cli: Terminal, monkeypat
     cli.git("worktree", "move", str(first), str(second))
     monkeypatch.chdir(second)
 
-    refused = cli.json("submit", run, "draft", "--path", "draft.json")
+    refused = cli.json("submit", run, "draft", "--path", str(second / "draft.json"))
     assert refused.refusal == "other_folder"
     assert f"works in {first}, and that folder is missing" in refused.document["error"]["message"]
     assert f"wfe-mcp project move {first} NEW" in refused.document["error"]["hint"]

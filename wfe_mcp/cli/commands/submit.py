@@ -83,7 +83,7 @@ def in_project(path: str, root: Path) -> str:
     # Not resolve(): a link in the path is refused, so it must stay one.
     here = Path(os.path.normpath(Path.cwd() / path))
     if Path(path).is_absolute() or os.path.lexists(here):
-        for folder in here.parents:  # the folder of the project, also where a link leads to it
+        for folder in here.parents if root.is_dir() else ():  # the folder of the project, also where a link leads to it
             if folder.exists() and folder.samefile(root):
                 return here.relative_to(folder).as_posix()
     return path
