@@ -137,6 +137,7 @@ def test_watched_files_are_named_without_their_content(scene: Scene) -> None:
         (["python", "-m", "tool"], "tool.py"),
         (["python", "-m", "tool.run"], "tool/run/__main__.py"),
         (["python", "-m", "tool"], "json.py"),
+        (["npm", "exec", "pytest"], "json.py"),
         (["npm", "test"], "scripts/last.mjs"),
         (["make", "test"], "steps/unit.sh"),
         (["make", "test"], "steps/unit.mjs"),
@@ -257,6 +258,36 @@ def test_a_file_of_text_whose_lines_are_not_shown_is_unusual(scene: Scene, how: 
     (scene.root / "home.png").write_bytes(b"\x89PNG\r\n\x1a\n\0")
     scene.submit(run, "plan")
     assert [one.text for one in shown(scene, run).unusual] == ["No lines are shown of app.js."]
+
+
+@pytest.mark.attack("a compiled module is put beside its source, where git does not ignore it", "detected", "T15")
+def test_a_program_without_lines_is_unusual(scene: Scene) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.begin(run, "plan")
+    (scene.root / "app.so").write_bytes(b"\x7fELF\0")
+    scene.submit(run, "plan")
+    assert [one.text for one in shown(scene, run).unusual] == ["No lines are shown of app.so."]
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        (".claude/settings.json", "A client or an editor may start what is named there."),
+        ("web/.vscode/tasks.json", "A client or an editor may start what is named there."),
+        (".mcp.json", "A client or an editor may start what is named there."),
+        (".gitignore", "It is said there which files count, and how git stores them."),
+        ("src/.gitattributes", "It is said there which files count, and how git stores them."),
+        (".gitmodules", "It is said there which files count, and how git stores them."),
+    ],
+)
+@pytest.mark.attack("a run changes hooks of a client, tasks of an editor, or what git ignores", "detected", "T15")
+def test_what_acts_beyond_the_checks_is_unusual(scene: Scene, path: str, why: str) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.begin(run, "plan")
+    scene.write(path, ".wfe/runs/\n")
+    scene.write("src/settings.json", "{}")
+    scene.submit(run, "plan")
+    assert [(one.text, one.why) for one in shown(scene, run).unusual] == [(f"{path} changed since the run began.", why)]
 
 
 @pytest.mark.attack("change files after the start and before the first phase", "detected", "T15")

@@ -29,7 +29,7 @@ _TAKES_VALUE = frozenset({"--with", "--extra", "--group", "--package", "--only-g
 _ENDINGS = (".exe", ".cmd", ".bat", ".phar")
 _SHELL = re.compile(r"[|&;<>()$`\n\\]")
 _PARTS = re.compile(r"[^\s|&;<>()$`'\"=]+")
-_PYTHON = re.compile(r"(python|pypy)[\d.]*$")
+_PYTHON = re.compile(r"(python|pypy)[\d.]*$|py\.?test$")
 _MAX_PACKAGE_BYTES = 1_000_000
 _MAKE = frozenset({"make", "gmake"})
 _RUNNABLE = frozenset({"", ".sh", ".bash", ".zsh", ".py", ".js", ".cjs", ".mjs", ".ts", ".rb", ".pl", ".php", ".ps1"})
@@ -235,7 +235,7 @@ def starts_file(commands: Iterable[Sequence[str]], root: Path) -> Callable[[str]
             words += [word for word in more if PurePosixPath(word).suffix in _RUNNABLE]
         modules = {word.replace(".", "/") for before, word in pairwise(argv) if before == "-m"}
         named |= {PurePosixPath(word).as_posix() for word in words} | _files_of(modules)
-        if _PYTHON.match(stem(argv[0])):
+        if any(_PYTHON.match(stem(word)) for word in words):
             shadows |= _files_of(sys.stdlib_module_names)
     below = tuple(f"/{name}" for name in named if "/" in name)
     return lambda path: path in named or path in shadows or path.endswith(below)

@@ -22,11 +22,12 @@ from wfe_mcp.views.approvals.evidence import differing_executions
 from wfe_mcp.views.approvals.model import Change, GateEvidence, OpinionShown
 from wfe_mcp.views.moves.blockers import BEFORE_WORK, changed_before_work, shorten_paths
 from wfe_mcp.views.runs.requests import DecisionLine, Unusual, Weight
+from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.git.file_diffs import FileDiff
 from wfe_mcp.workspace.git.file_facts import LINK
 from wfe_mcp.workspace.git.names import is_ours
 from wfe_mcp.workspace.git.trees import leads_out
-from wfe_mcp.workspace.git.watched import defines_checks, is_draft, is_test
+from wfe_mcp.workspace.git.watched import BESIDES_CHECKS, defines_checks, is_draft, is_test
 
 _NAMED = 5
 MOST_CANCELLED = 100
@@ -35,11 +36,11 @@ _NOT_IN_DIFF = "What a check reads there is not in the diff."
 _ORDER = get_args(Weight)
 _NO_TEXT = word_set(
     """
-    .7z .avif .bin .bmp .bz2 .class .db .dll .dylib .eot .exe .flac .gif .gz .heic .ico .jar .jpeg .jpg .lib .mov .mp3 .mp4 .npy .npz .o .obj
-    .ogg .otf .parquet .pdf .png .pyc .so .sqlite .sqlite3 .tar .tgz .tif .tiff .ttf .wasm .wav .webm .webp .whl .woff .woff2 .xz .zip
+    .7z .avif .bin .bmp .bz2 .db .eot .flac .gif .gz .heic .ico .jpeg .jpg .mov .mp3 .mp4 .npy .npz .ogg .otf .parquet .pdf .png .sqlite
+    .sqlite3 .tar .tgz .tif .tiff .ttf .wav .webm .webp .woff .woff2 .xz .zip
     """
 )
-"""Endings of the names of files that no one expects lines of."""
+"""Endings of the names of files that no one expects lines of, without those of programs."""
 
 
 def unusual_things(
@@ -58,6 +59,7 @@ def unusual_things(
     of_files = (
         *_of_unfinished(Path(overview.loaded.record.worktree)),
         *_of_files(overview, recorded, changes, delivers=delivery is not None),
+        *_of_what_acts(overview, recorded, changes),
         *_of_watched(overview, changes),
         *(() if delivery is None else _of_commit(Path(overview.loaded.record.worktree), changes, delivery)),
         *(Unusual("warning", text, BEFORE_WORK) for text in before_work),
@@ -190,7 +192,7 @@ def _of_files(
             yield Unusual(
                 "warning",
                 f"No lines are shown of {shorten_paths(unshown)}.",
-                "By the name it is text: it has a zero byte, is too large, or is one of too many files. Open it.",
+                "By the name it is text or a program: it has a zero byte, is too large, or is one of too many files. Open it.",
             )
         paths = [path for file in change.files for path in (file.path, file.old_path) if path]
         commands = [evidence.data["argv"] for evidence in recorded if evidence.data.get("argv")]
@@ -223,6 +225,18 @@ def _of_files(
                 f"{shorten_paths(touched)} changed since the run began.",
                 f"It {verb} what the checks run." if len(touched) == 1 else "They define what the checks run.",
             )
+
+
+def _of_what_acts(
+    overview: Overview, recorded: Sequence[EvidenceRecord], changes: Sequence[Change]
+) -> Iterator[Unusual]:
+    for change in changes[:1]:
+        paths = [path for file in change.files for path in (file.path, file.old_path) if path]
+        for why, globs in BESIDES_CHECKS.items():
+            acting = [path for path in paths if match_globs(path, globs)]
+            of_base = _files_of_base(overview, recorded, change.after, "paths") if acting else {}
+            if named := [path for path in acting if path not in of_base]:
+                yield Unusual("warning", f"{shorten_paths(named)} changed since the run began.", why)
 
 
 def _hides_text(file: FileDiff) -> bool:

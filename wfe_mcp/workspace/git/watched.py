@@ -181,6 +181,15 @@ _ALSO = (
         )
     ),
 )
+BESIDES_CHECKS = {
+    "A client or an editor may start what is named there.": words(
+        "**/.mcp.json **/.claude/** **/.codex/** **/.gemini/** **/.cursor/** **/.vscode/** **/.devcontainer/**"
+    ),
+    "It is said there which files count, and how git stores them.": words(
+        "**/.gitignore **/.gitattributes **/.gitmodules"
+    ),
+}
+"""Globs of what else acts without being read, by what it does: as a sentence of the decision."""
 _AT_START = ROWS[0].names[:3]
 _OF_ENVIRONMENTS = frozenset({"site-packages", "dist-packages"})
 _DEPENDENCIES = word_set(
