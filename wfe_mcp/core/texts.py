@@ -46,6 +46,7 @@ _USUAL = (
     f"(?<={_EMOJI})[\ufe0e\ufe0f]|(?<=[#*0-9])\ufe0f(?=\u20e3)|(?<=[\ufe0f\U0001f000-\U0001faff])\u200d(?={_EMOJI})|(?<={_SCRIPTS})[\u200c\u200d](?={_SCRIPTS})"
     f"|\\A[ +-]?\ufeff|\r(?=\n|\\Z)|[\x0c{MARK}]"
 )
+_UNUSUAL = re.compile(f"({_USUAL})|{WRITTEN_OUT}")
 _LIKE_LATIN = "[аеорсухіјѕһӏԁԛԝАВЕКМНОРСТУХІЈЅԚԜοΑΒΕΖΗΙΚΜΝΟΡΤΥΧ]"
 _LOOKALIKE = re.compile(f"(?<=[A-Za-z]){_LIKE_LATIN}|{_LIKE_LATIN}(?=[A-Za-z])")
 
@@ -112,6 +113,11 @@ def unseen(text: str) -> dict[str, int]:
     if text.isascii() and text.isprintable():
         return {}
     return dict(Counter(_code(match) for match in _WRITTEN_OUT.finditer(re.sub(_USUAL, "", text))))
+
+
+def without_unseen(text: str) -> str:
+    """``text`` with each character that ``unseen`` counts written out; emoji and line ends stay as they are."""
+    return text if text.isascii() and text.isprintable() else _UNUSUAL.sub(lambda found: found[1] or _code(found), text)
 
 
 def lookalikes(text: str) -> dict[str, int]:

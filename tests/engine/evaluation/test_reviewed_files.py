@@ -8,7 +8,7 @@ from tests.engine.model_scene import ROLES, configure, gate, opinion, server
 from tests.engine.scene import HUMAN, Scene, approval, command, phase, refused
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.engine.approvals import decide as approvals
-from wfe_mcp.engine.evaluation.reviews import Changes
+from wfe_mcp.engine.evaluation.reviews import Changes, Subject, question_of
 from wfe_mcp.engine.runs import control
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -108,6 +108,12 @@ def test_a_pass_of_reviewers_who_saw_the_beginning_alone_is_a_warning(scene: Sce
     verdict = scene.attempt(run, "plan").verdicts[0]
     assert verdict.outcome is GateOutcome.WARNING
     assert verdict.message.startswith("too long to be shown whole to a reviewer: What changed in the files\n")
+
+
+@pytest.mark.attack("letters that no one sees give orders to a model that reviews", "detected", "T10; A1")
+def test_what_no_one_sees_is_written_out_for_reviewers_and_an_emoji_is_not() -> None:
+    asked = question_of(Subject("", (("What was made", "Fine \u26a0\ufe0f\r\n\U000e0070\u200b"),))).prompt
+    assert "Fine \u26a0\ufe0f\r\n<U+E0070><U+200B>" in asked
 
 
 def test_reviewers_learn_where_the_files_cannot_be_compared(scene: Scene) -> None:

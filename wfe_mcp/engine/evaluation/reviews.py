@@ -17,6 +17,7 @@ from wfe_mcp.core.canonical import canonical_json, sha256_hex, sha256_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, Stage
+from wfe_mcp.core.texts import without_unseen
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.providers.call import Image, Question
 from wfe_mcp.workflow.model import OpinionGate
@@ -67,7 +68,7 @@ def question_of(subject: Subject, images: tuple[Image, ...] = ()) -> Question:
 
 def _with_limits(subject: Subject) -> Iterator[tuple[str, str, int]]:
     left = MAX_ALL
-    for heading, text in subject.parts:
+    for heading, text in ((heading, without_unseen(text)) for heading, text in subject.parts):
         limit = min(MAX_FILE, left)
         yield heading, text, limit
         left -= min(len(text), limit)

@@ -27,6 +27,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.texts import one_line
 from wfe_mcp.workspace.files.paths import match_globs, readable
 from wfe_mcp.workspace.git.batch import entries_below, read_objects, sizes
 from wfe_mcp.workspace.git.command import Repository, is_set, require_repository
@@ -379,22 +380,21 @@ def diff_text(root: Path, old: str, new: str, ignore_globs: Sequence[str] = (), 
         "".join(f"{line}\n" for line in _lines(file)) for file in files if not match_globs(file.path, ignore_globs)
     ]
     parts += [
-        f"{how}, ignored by git: {path}\n"
+        f"{how}, ignored by git: {one_line(path)}\n"
         for how, paths in watched_files.items()
         for path in paths
         if not match_globs(path, ignore_globs)
     ]
     whole = "".join(parts)
-    if len(whole) <= most_chars:
-        return whole
-    return f"{whole[:most_chars]}\n[cut: {most_chars:,} of {len(whole):,} characters]"
+    cut = f"{whole[:most_chars]}\n[cut: {most_chars:,} of {len(whole):,} characters]"
+    return whole if len(whole) <= most_chars else cut
 
 
 def _lines(change: FileDiff) -> Iterator[str]:
     name = f"{change.old_path} -> {change.path}" if change.old_path else change.path
     why = "" if change.kind == "text" else f", not shown: {change.kind}"
     modes = f" (mode {change.old_mode} -> {change.new_mode})" if change.status == "mode" else ""
-    yield f"{change.status} {name}{modes}{why}"
+    yield f"{change.status} {one_line(name)}{modes}{why}"
     for hunk in change.hunks:
         yield hunk.header
         yield from hunk.lines
