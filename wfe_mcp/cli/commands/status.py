@@ -93,9 +93,19 @@ def _show_new(invocation: Invocation, run: str) -> None:
 def _nothing_open(invocation: Invocation, screen: Screen, answer: "Envelope", warnings: tuple[str, ...] = ()) -> None:
     if invocation.project.is_git or (invocation.project.root / ".wfe").is_dir():
         from wfe_mcp.cli.terminal.run_names import runs_at_server
+        from wfe_mcp.workspace.files.mirror import runs_with_files
 
         at_server = runs_at_server(invocation.engine)
         screen.line(f"No open runs. {at_server}" if at_server else "No open runs.")
+        files = runs_with_files(invocation.project.root)
+        with invocation.engine.store.read() as tx:
+            is_whole = tx.events.tails(files).keys() >= {*files}
+        if not is_whole:
+            # What reads the anchors takes longer to load than all else here.
+            from wfe_mcp.engine.integrity.verification import lost_runs, message_of_lost
+
+            if lost := lost_runs(invocation.engine, files):
+                screen.line(f"{message_of_lost(lost)}. See: wfe-mcp doctor", "yellow")
         if invocation.engine.perhaps:
             screen.line(invocation.engine.perhaps, "yellow")
         for warning in warnings:

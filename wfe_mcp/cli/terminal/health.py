@@ -299,7 +299,7 @@ def _jobs(engine: Engine) -> Iterator[HealthFinding]:
 
 def _leftovers(engine: Engine) -> Iterator[HealthFinding]:
     """Leftovers of crashes, pruned runs and other databases, in the project and beside the database."""
-    from wfe_mcp.engine.integrity.verification import lost_runs
+    from wfe_mcp.engine.integrity.verification import lost_runs, message_of_lost
     from wfe_mcp.workspace.files.mirror import runs_with_files
     from wfe_mcp.workspace.git import checkpoints
 
@@ -315,11 +315,10 @@ def _leftovers(engine: Engine) -> Iterator[HealthFinding]:
     if gone:
         yield HealthFinding("files of runs", "note", f"leftovers of {plural(len(gone), 'pruned run')}: wfe-mcp prune")
     unknown = (files | refs) - known.keys() - pruned
-    lost = lost_runs(engine, unknown) if unknown else []
+    lost = lost_runs(engine, files | refs)
     if lost:
-        message = f"{plural(len(lost), 'run')} that this database had {'is' if len(lost) == 1 else 'are'} gone, the first: {lost[0]}"
         fix = "put back the file that was there, or run: wfe-mcp restore FILE; to see what is gone: wfe-mcp verify"
-        yield HealthFinding("record", "problem", f"{message}; fix: {fix}")
+        yield HealthFinding("record", "problem", f"{message_of_lost(lost)}; fix: {fix}")
     if foreign := sorted((unknown & files) - {*lost}):
         message = f"{plural(len(foreign), 'folder')} of no run in this database, the first: {engine.root / '.wfe' / 'runs' / foreign[0]}"
         yield HealthFinding("files of runs", "note", f"{message}. Unless another database has them: rm -r")

@@ -324,11 +324,23 @@ def _deleted_runs(
 
 
 def lost_runs(engine: Engine, among: Collection[str]) -> list[str]:
-    """Those of the runs ``among``, which the database does not have, that it had by its anchors, the oldest first."""
+    """Those of the runs ``among`` that the database had, by its anchors, and lost: it has not pruned them. The oldest first."""
     with engine.store.read() as tx:
+        known = {
+            *tx.events.tails(sorted(among)),
+            *(str(run.run_id) for run in tx.retention.pruned_runs(engine.project_id)),
+        }
         restores = set_backs(tx.settings_log.events())
+    if known.issuperset(among):
+        return []
     ours = _read(engine, "").of_project(engine.project_id, restores)
-    return [run for run in dict.fromkeys(run for anchor in ours for run in anchor.runs) if run in among]
+    names = dict.fromkeys(run for anchor in ours for run in anchor.runs)
+    return [run for run in names if run in among and run not in known]
+
+
+def message_of_lost(runs: Sequence[str]) -> str:
+    """What a person is told of ``lost_runs``."""
+    return f"{plural(len(runs), 'run')} that this database had {'is' if len(runs) == 1 else 'are'} gone, the first: {runs[0]}"
 
 
 def _notes(outside: _Anchors, project: str) -> Iterator[str]:
