@@ -139,9 +139,9 @@ def test_a_database_that_lost_runs_is_a_problem_and_no_command_removes_what_is_l
 
     answer = lines(cli)
 
-    told = cli("status")
-    assert told.out.startswith(f"No open runs.\n1 run that this database had is gone, the first: {run}")
-    assert "wfe-mcp doctor" in told.out
+    answered = cli("status")
+    assert answered.out.startswith(f"No open runs.\n1 run that this database had is gone, the first: {run}")
+    assert "wfe-mcp doctor" in answered.out
     assert answer["record"][0][0] == "problem"
     assert answer["record"][0][1].startswith(f"1 run that this database had is gone, the first: {run}")
     assert not {"files of runs", "checkpoints"} & answer.keys()
