@@ -27,6 +27,7 @@ BAD_CALLS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("start_run", {"template": "drill", "inputs": []}, ["/inputs"]),
     ("submit_artifact", {"run": "x", "phase": "plan", "artifact": '{"title": "x"}'}, ["/artifact"]),
     ("submit_artifact", {"run": "x", "phase": "plan", "attempt": 0}, ["/attempt"]),
+    ("submit_artifact", {"run": "x", "phase": "plan", "attach": "a.png"}, ["/attach"]),
     ("control_run", {"run": "x", "action": "stop"}, ["/action"]),
     ("reject", {"feed~back/": "x"}, ["/feed~0back~1", "/run", "/phase", "/feedback"]),
     ("status", {"detial": None}, ["/detial"]),
@@ -43,7 +44,18 @@ async def test_a_bad_argument_is_named_by_its_pointer_in_plain_words(connect: Co
             assert (answer["ok"], answer["error"]["code"]) == (False, "bad_argument")
             assert sorted(each["path"] for each in answer["error"]["details"]) == sorted(pointers)
             document = json.dumps(answer)
-            assert not any(word in document for word in ("pydantic", "Input should", "https://", "NoneType")), document
+            assert not any(
+                word in document for word in ("pydantic", "Input should", "input should", "https://", "NoneType")
+            ), document
+
+
+async def test_an_object_that_is_sent_as_text_has_a_message_of_its_own(connect: Connect) -> None:
+    async with connect() as agent:
+        as_text = await call(agent, "start_run", template="drill", inputs='{"goal": "x"}')
+        other = await call(agent, "start_run", template="drill", inputs="do it")
+
+    assert as_text["error"]["details"][0]["message"] == "must be an object, not a text with one: send it without quotes"
+    assert other["error"]["details"][0]["message"] == "must be an object"
 
 
 async def test_a_mistyped_argument_is_answered_with_the_intended_name(connect: Connect) -> None:

@@ -281,6 +281,8 @@ def _wrong_argument(error: ErrorDetails, known: Mapping[str, Any]) -> Detail:
     got = None if error["type"] == "missing" else _small(error["input"])
     text = _MESSAGES.get(error["type"])
     message = error["msg"].lower() if text is None else text.format(**error.get("ctx", {}))
+    if error["type"] == "dict_type" and isinstance(got, str) and got.lstrip().startswith("{"):
+        message += ", not a text with one: send it without quotes"
     return Detail(pointer(*error["loc"]), message, expected or None, got)
 
 
@@ -303,6 +305,7 @@ _MESSAGES = {
     "int_from_float": "must be a whole number",
     "bool_type": "must be true or false",
     "dict_type": "must be an object",
+    "list_type": "must be a list",
     "literal_error": "must be {expected}",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
