@@ -223,17 +223,6 @@ def test_a_runner_that_lies_is_refused(running: Running, own: OwnRunner, lie: di
     assert evidence(running.house, run) == []
 
 
-def test_a_program_that_a_runner_does_not_have_is_to_be_installed_on_that_runner(
-    running: Running, own: OwnRunner
-) -> None:
-    _, answer = checking(running)
-    task = own.claim()
-    report = own.report(task, exit_code=None, fault="There is no program 'mypy' on PATH.", no_program=True)
-    assert own.post(f"jobs/{task['job']}/end", report, task["token"]).status_code == 200
-    message = answer.result(60).json()["error"]["message"]
-    assert ("could not start on builder" in message, "install it on that runner" in message) == (True, True), message
-
-
 @pytest.mark.attack("a report of a runner is changed on its way", "held", "#31")
 def test_a_report_that_was_changed_on_its_way_is_refused(running: Running, own: OwnRunner) -> None:
     checked(running)

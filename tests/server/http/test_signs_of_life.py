@@ -1,4 +1,4 @@
-"""The signs of life of a runner, where they and its report meet at the server."""
+"""The signs of life of a runner, where they and its report meet at the server, and checks that it cannot do."""
 
 import os
 import threading
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.server.http.conftest import Running
-from tests.server.http.runners import LEASE_S, configure
+from tests.server.http.runners import LEASE_S, OwnRunner, configure
 from tests.server.http.test_runners import checking
 from wfe_mcp.cli.runner.connection import Connection
 from wfe_mcp.cli.runner.key import RunnerKey
@@ -141,3 +141,14 @@ def test_a_runner_that_cannot_do_a_check_waits_longer_each_time_it_gives_it_back
             once=False, drain=True
         )
     assert pauses == [0.5, 1.0, 2.0]
+
+
+def test_a_program_that_a_runner_does_not_have_is_to_be_installed_on_that_runner(running: Running) -> None:
+    configure(running.house)
+    own = OwnRunner(running, running.token("builder", "runner"))
+    _, answer = checking(running)
+    task = own.claim()
+    report = own.report(task, exit_code=None, fault="There is no program 'mypy' on PATH.", no_program=True)
+    assert own.post(f"jobs/{task['job']}/end", report, task["token"]).status_code == 200
+    message = answer.result(60).json()["error"]["message"]
+    assert ("could not start on builder" in message, "install it on that runner" in message) == (True, True), message
