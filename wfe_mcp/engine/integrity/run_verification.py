@@ -137,10 +137,12 @@ def unlike_files(engine: Engine, run: RunId) -> list[Discrepancy]:
         with engine.store.read() as tx:
             loaded = engine.load(tx, run)
             evidence = tx.evidence.of_run(loaded.record.id)
+        root = Path(loaded.record.worktree)
+        if not root.is_dir():  # as a file that is gone: what is not there was not changed
+            return []
         changed = changed_files(engine, loaded)
         # Those of an imported run came cut, and without keys: they were compared when it came in.
         ours = evidence if loaded.record.origin_sha256 is None else []
-        root = Path(loaded.record.worktree)
         logs = [piece.log_path for piece in ours if piece.log_path and _is_changed(root, piece)]
         reports = [path for piece in ours for path in _changed_reports(root, piece)]
     except Exception:  # rows that were tampered with can fail in any way; the log has named them
