@@ -145,7 +145,7 @@ def test_j8_a_run_is_paused_and_resumed_on_its_page_and_loses_nothing(scene: Sce
     scene.submit(run, "plan")
     with pytest.raises(Refused, match="waits for the paused run to be resumed"):
         scene.begin(run, "build")
-    shown.get_by_role("button", name="Continue", exact=True).click()
+    shown.get_by_role("button", name="Resume", exact=True).click()
     signs(shown)
     expect(shown.locator(".turn")).not_to_contain_text("Paused")
     expect(shown.locator("tbody tr").first).to_contain_text("passed")

@@ -54,7 +54,7 @@ def test_comments_answers_and_wrong_pins_leave_the_focus_where_one_continues(
 def test_a_button_keeps_the_focus_after_what_it_did_and_after_its_question(stage: Stage, visit: Visit) -> None:
     shown = visit(f"/runs/{stage.working}/list")
     shown.get_by_role("button", name="Pause").click()
-    has_focus(shown.get_by_role("button", name="Continue"))
+    has_focus(shown.get_by_role("button", name="Resume"))
     shown.get_by_role("button", name="Cancel…").click()
     shown.get_by_role("button", name="Keep it").click()
     has_focus(shown.get_by_role("button", name="Cancel…"))

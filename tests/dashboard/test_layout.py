@@ -148,6 +148,30 @@ def test_the_name_of_a_template_is_in_one_line_and_the_tabs_of_a_phase_do_not_sc
     assert tabs.evaluate("(tabs) => getComputedStyle(tabs).overflowY") == "hidden"
 
 
+def test_a_word_of_a_list_is_in_one_line_beside_a_very_long_title(scene: Scene, visit: Visit) -> None:
+    long = "A cell keeps its line breaks, in every format, also in HTML and LaTeX, and " * 2
+    scene.do(scene.start(phase("plan"), phase("build"), title=long), "plan")
+    add_item(scene.engine, AGENT, "milestone", {"title": long})
+    add_item(scene.engine, AGENT, "requirement", {"title": "short"})
+    for width in (1280, 800):
+        shown = visit("/items", width)
+        for word in ("milestone", "requirement"):
+            assert lines(shown.get_by_role("cell", name=word, exact=True)) == 1, f"{word} at {width} px"
+        shown = visit("/runs", width)
+        assert lines(shown.get_by_role("cell", name="the agent", exact=True)) == 1, f"at {width} px"
+
+
+def test_a_printed_decision_has_nothing_over_its_text(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.do(run, "plan")
+    shown = visit(f"/inbox/{asked(scene, run)}", 1280)
+    expect(shown.get_by_role("button", name="Approve")).to_be_visible()
+    shown.emulate_media(media="print")
+    expect(shown.get_by_role("heading", name="Artifact")).to_be_visible()
+    expect(shown.locator(".decide, .topbar").first).to_be_hidden()
+    expect(shown.get_by_role("button", name="Approve")).to_be_hidden()
+
+
 def test_the_state_of_a_phase_stays_in_its_panel(scene: Scene, visit: Visit) -> None:
     run = scene.start(phase("plan", approval()))
     scene.do(run, "plan")

@@ -242,10 +242,34 @@ def test_what_is_snoozed_does_not_wait_by_the_heading_and_is_woken_beside_it(sce
     expect(heading).to_contain_text("2 things wait for you in 1 project")
     shown.keyboard.press("h")
     expect(heading).to_contain_text("1 thing waits for you in 1 project")
+    expect(shown.get_by_role("link", name="Inbox 1 wait for you")).to_be_visible()
+    expect(shown).to_have_title("(1) Inbox · wfe")
     shown.keyboard.press("h")
     expect(heading).to_contain_text("0 things wait for you now")
     shown.get_by_role("button", name="Wake 2 snoozed items").click()
     expect(heading).to_contain_text("2 things wait")
+
+
+def test_after_an_item_is_snoozed_the_next_one_is_chosen(scene: Scene, visit: Visit) -> None:
+    for title in ("first", "second", "third"):
+        run = scene.start(phase("plan", approval()), title=title)
+        scene.do(run, "plan")
+        asked(scene, run)
+        scene.clock.advance(minutes=1)
+    shown = visit()
+    chosen = shown.get_by_role("list", name="What waits for you").locator("[aria-current=true]")
+    expect(chosen).to_contain_text("first")
+    shown.keyboard.press("j")
+    expect(chosen).to_contain_text("second")
+    shown.keyboard.press("h")
+    expect(chosen).to_contain_text("third")
+
+
+def test_the_title_of_the_tab_says_what_is_shown(stage: Stage, visit: Visit) -> None:
+    shown = visit(f"/runs/{stage.working}")
+    expect(shown).to_have_title(re.compile(r"^\(\d+\) Add weeks to naturaldelta\(\) · wfe$"))
+    to(shown, "/compare")
+    expect(shown).to_have_title(re.compile(r"^\(\d+\) Compare two runs · wfe$"))
 
 
 def test_the_command_that_starts_a_lost_server_again_is_not_taken_for_a_longer_one(visit: Visit) -> None:

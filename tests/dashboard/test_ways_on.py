@@ -309,7 +309,7 @@ def test_beside_continue_stands_what_it_leads_to(scene: Scene, visit: Visit) -> 
     expect(head.get_by_role("button", name="Continue")).to_have_count(0)
     head.get_by_role("button", name="Pause").click()
     expect(head).to_contain_text("If you resume it, the run continues with build.")
-    expect(head.get_by_role("button", name="Continue")).to_be_visible()
+    expect(head.get_by_role("button", name="Resume")).to_be_visible()
 
 
 def test_a_decision_says_what_sending_back_to_each_earlier_phase_leads_to(scene: Scene, visit: Visit) -> None:

@@ -14,7 +14,7 @@ from tests.engine.scene import AGENT, Scene, phase
 from wfe_mcp.core.items import Item
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
-from wfe_mcp.engine.work.items import change_item
+from wfe_mcp.engine.work.items import add_item, change_item
 
 Visit = Callable[..., Tab_]
 
@@ -55,6 +55,19 @@ def sign(shown: Tab_, pin: str = PIN) -> None:
 
 
 # -- the list --------------------------------------------------------------------------------------------------------
+
+
+def test_a_board_of_more_items_than_it_shows_counts_all_and_leads_to_the_rest(scene: Scene, visit: Visit) -> None:
+    for title in ("first", "second", "third"):
+        add_item(scene.engine, AGENT, "task", {"title": title})
+    shown = visit("/items")
+    shown.route("**/backlog?limit=500*", lambda route: route.continue_(url=route.request.url.replace("500", "2")))
+    shown.get_by_role("link", name="board", exact=True).click()
+    planned = shown.get_by_role("region", name="planned", exact=True)
+    expect(planned.locator("article")).to_have_count(2)
+    expect(planned.get_by_role("heading")).to_have_text("Planned 3")
+    planned.get_by_role("link", name="1 more in the list").click()
+    expect(shown.get_by_role("row")).to_have_count(4)
 
 
 def test_the_list_has_what_is_to_do_by_priority_and_is_narrowed_by_words_status_and_kind(

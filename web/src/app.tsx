@@ -14,7 +14,7 @@ import { Decision } from "./decision";
 import { Submission } from "./submission";
 import { Brand, Icon } from "./icons";
 import { Environments } from "./environments";
-import { changesWaits, Inbox, waits } from "./inbox";
+import { changesWaits, Inbox, useAwake, waits } from "./inbox";
 import { ItemPageView } from "./item";
 import { NewItem } from "./item_form";
 import { ImportItems } from "./item_import";
@@ -126,12 +126,18 @@ export function App() {
   }, [isOver]);
   const news = useNews();
   const takesPin = !atServer() && session.data?.asks_pin !== false;
-  const waiting = inbox ? waits(inbox).length : 0;
+  const waiting = useAwake(inbox ? waits(inbox) : []).length;
+  const [heading, setHeading] = useState("");
+  useEffect(() => {
+    const changed = new MutationObserver(() => setHeading(document.querySelector("main h1")?.textContent ?? ""));
+    changed.observe(document.body, { childList: true, characterData: true, subtree: true });
+    return () => changed.disconnect();
+  }, []);
 
   useEffect(() => {
-    document.title = `${waiting ? `(${waiting}) ` : ""}${PAGES.find(([name]) => name === route.page)?.[2] ?? "wfe"} · wfe`;
+    document.title = `${waiting ? `(${waiting}) ` : ""}${heading ? `${heading} · ` : ""}wfe`;
     if ("setAppBadge" in navigator) void navigator.setAppBadge(waiting).catch(() => undefined);
-  }, [waiting, route.page]);
+  }, [waiting, heading]);
 
   const told = useRef<Set<string> | null>(null);
   useEffect(() => {

@@ -1,5 +1,5 @@
 // What waits for you: decisions, tasks, opinions, what failed or is held, runs that stopped or are paused, trust. Nothing is decided here: nothing is asked before it was shown.
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { useAsk, type Refused } from "./api";
 import type { ActivityView, DecisionData, InboxView, NewsView, Unusual } from "./api_types";
 import { useProject } from "./in_project";
@@ -166,7 +166,27 @@ function all(data: InboxView): Item[] {
 }
 
 const SNOOZED = "wfe-snoozed";
-const snoozes = (): Record<string, number> => JSON.parse(localStorage.getItem(SNOOZED) ?? "{}") as Record<string, number>;
+const snoozes = (): string => localStorage.getItem(SNOOZED) ?? "{}";
+
+function snoozeUntil(next: Record<string, number>): void {
+  localStorage.setItem(SNOOZED, JSON.stringify(next));
+  window.dispatchEvent(new Event("storage")); // the browser tells only the other tabs
+}
+
+/** When each snoozed item is due, in every tab the same. */
+function useSnoozes(): Record<string, number> {
+  const text = useSyncExternalStore((changed) => {
+    window.addEventListener("storage", changed);
+    return () => window.removeEventListener("storage", changed);
+  }, snoozes);
+  return useMemo(() => JSON.parse(text) as Record<string, number>, [text]);
+}
+
+/** Those of ``items`` that are not snoozed. */
+export function useAwake(items: Item[]): Item[] {
+  const snoozed = useSnoozes();
+  return items.filter((each) => (snoozed[each.key] ?? 0) < Date.now());
+}
 
 function tomorrow(): number {
   const at = new Date();
@@ -182,11 +202,11 @@ export function Inbox({ data, error, news }: { data: InboxView | null; error: Re
   const { nameOf } = inProject;
   const [kind, setKind] = useState<(typeof KINDS)[number]>("All");
   const [project, setProject] = useState("");
-  const [snoozed, setSnoozed] = useState(snoozes);
+  const snoozed = useSnoozes();
   const [chosen, setChosen] = useState("");
   const mine = useMemo(() => (data ? waits(data) : []), [data]);
   const others = useMemo(() => (data ? all(data).filter((each) => each.others) : []), [data]);
-  const awake = mine.filter((each) => (snoozed[each.key] ?? 0) < Date.now());
+  const awake = useAwake(mine);
   const shown = awake.filter((each) => (kind === "All" || each.kind === kind) && (!project || each.project === project));
   const projects = [...new Set(mine.map((each) => each.project))];
   const at = Math.max(0, shown.findIndex((each) => each.key === chosen));
@@ -207,9 +227,8 @@ export function Inbox({ data, error, news }: { data: InboxView | null; error: Re
     else go(item.href + where);
   };
   const snooze = (key: string, until: number) => {
-    const next = { ...snoozed, [key]: until };
-    localStorage.setItem(SNOOZED, JSON.stringify(next));
-    setSnoozed(next);
+    setChosen((shown[at + 1] ?? shown[at - 1])?.key ?? "");
+    snoozeUntil({ ...snoozed, [key]: until });
   };
   useKeys({
     j: () => move(1),
@@ -271,7 +290,7 @@ export function Inbox({ data, error, news }: { data: InboxView | null; error: Re
               </label>
             )}
             {asleep > 0 && (
-              <button type="button" className="btn slim bare end" onClick={() => { localStorage.removeItem(SNOOZED); setSnoozed({}); }}>
+              <button type="button" className="btn slim bare end" onClick={() => snoozeUntil({})}>
                 Wake {count(asleep, "snoozed item")}
               </button>
             )}

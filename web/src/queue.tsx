@@ -63,7 +63,7 @@ export function Queue() {
               <tbody>
                 {data.jobs.map((job) => (
                   <tr key={job.job} title={job.job}>
-                    <td>
+                    <td className="whole">
                       <b>{capital(job.does || job.kind)}</b>
                     </td>
                     <td data-label="State">

@@ -105,7 +105,7 @@ export function Run({ run, tab, phase }: { run: string; tab: string; phase: stri
               <Segments label="View" names={TABS} now={view} choose={show} />
               {view === "Graph" && (
                 <span className="end only-wide">
-                  <Segments label="Direction" names={["↓", "→"]} now={direction === "down" ? "↓" : "→"} choose={(name) => setDirection(name === "↓" ? "down" : "right")} />
+                  <Segments label="Direction" names={["down", "right"]} now={direction} choose={(name) => setDirection(name as typeof direction)} />
                 </span>
               )}
             </header>
@@ -154,7 +154,7 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
     over || !steers
       ? []
       : [
-          { name: paused ? "Continue the run" : "Pause the run", does: () => control(paused ? "resume" : "pause"), cli: `wfe-mcp ${paused ? "resume" : "pause"} ${run}` },
+          { name: paused ? "Resume the run" : "Pause the run", does: () => control(paused ? "resume" : "pause"), cli: `wfe-mcp ${paused ? "resume" : "pause"} ${run}` },
           { name: auto ? "Switch automatic mode off" : "Switch automatic mode on", does: () => control(auto ? "auto_off" : "auto_on"), cli: `wfe-mcp auto ${auto ? "off" : "on"} ${run}` },
           { name: "Cancel the run", does: () => setAsking(true), cli: `wfe-mcp cancel ${run}` },
         ],
@@ -227,7 +227,7 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
           )}
           <button type="button" className="btn" disabled={busy} title={`wfe-mcp ${paused ? "resume" : "pause"} ${run}`} onClick={() => control(paused ? "resume" : "pause")}>
             <Icon name={paused ? "play" : "pause"} />
-            {paused ? "Continue" : "Pause"}
+            {paused ? "Resume" : "Pause"}
           </button>
           <button type="button" className="btn" disabled={busy} aria-pressed={auto} title={`wfe-mcp auto ${auto ? "off" : "on"} ${run}`} onClick={() => control(auto ? "auto_off" : "auto_on")}>
             Auto: {auto ? "on" : "off"}

@@ -91,7 +91,7 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
                 </td>
                 <td data-label="Phase">{progress(each)}</td>
                 <td data-label="Waits for">{each.waits_for}</td>
-                <td data-label="Template" className="whole">{each.template}</td>
+                <td data-label="Template">{each.template}</td>
                 <td data-label="Started" className="num" title={each.started_at}>{age(each.started_at)} ago</td>
                 <td data-label="Last change" className="num" title={each.updated_at}>{age(each.updated_at)} ago</td>
               </tr>

@@ -34,7 +34,7 @@ export function Search({ text }: { text: string }) {
         <input type="text" aria-label="Words to search for" style={{ maxWidth: "30rem" }} value={typed} onChange={(event) => setTyped(event.target.value)} />
         <button className="btn solid">Search</button>
         <ProjectChoice at={at} />
-        <Segments label="Kind" names={["all", "run", "artifact", "event", "decision", "finding", "work item"]} now={kind} choose={setKind} />
+        <Segments label="Kind" names={["all", "run", "artifact", "event", "decision", "finding", "blocker", "attachment", "work item"]} now={kind} choose={setKind} />
       </form>
       <Problem error={error} />
       {text && !data && !error && <Waiting />}

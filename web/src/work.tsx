@@ -175,7 +175,7 @@ export function WorkList({ query: given }: { query: URLSearchParams }) {
                   <a href={itemPage(row)} onFocus={() => setAt(index)}>
                     {row.title}
                   </a>{" "}
-                  <span className="muted code">{row.id}</span> <ItemFlags item={row} />
+                  <span className="muted code nowrap">{row.id}</span> <ItemFlags item={row} />
                 </td>
                 {shown.many && <td data-label="Project">{shown.names.get(row.project)}</td>}
                 <td data-label="Kind">{row.kind}</td>

@@ -51,7 +51,7 @@ export function WorkBoard() {
     m: () => now && moving.choose(now),
   });
   const error = open.error ?? over.error;
-  const count = (status: string): number => Number(OVER.includes(status) && !kind ? (over.data?.counts[status] ?? 0) : 0);
+  const count = (status: string): number => Number(kind ? 0 : (open.data?.counts[status] ?? 0));
   return (
     <>
       <WorkHead now="board" about="by status, highest priority first" />
@@ -100,6 +100,11 @@ export function WorkBoard() {
                 {capital(status)} <span className="muted">{Math.max(cards.length, count(status))}</span>
               </h2>
               <ul>
+                {count(status) > cards.length && (
+                  <li className="small">
+                    <a href={`#/items?status=${status}`}>{count(status) - cards.length} more in the list</a>
+                  </li>
+                )}
                 {cards.map((card) => (
                   <li key={key(card)}>
                     <article
