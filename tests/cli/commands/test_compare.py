@@ -31,7 +31,7 @@ def test_j7_two_runs_are_put_side_by_side(cli: Terminal) -> None:
         "title A letter A letter",
         "took 10 min 30 s 15 min 30 s",
         "draft 1 attempt, agent 30 s 1 attempt, agent 30 s, other artifact",
-        "send 1 attempt, human 10 min, approval pass 2 attempts, human 15 min, approval pass, same artifact",
+        "send 1 attempt, you 10 min, approval pass 2 attempts, you 15 min, approval pass, same artifact",
     ):
         assert rows in table
     assert "template: differs" not in table and "inputs: differs" not in table

@@ -83,7 +83,7 @@ def _sides(phase: "PhaseComparison") -> list[str]:
             continue
         texts = [plural(side.attempts, "attempt") if side.state not in {"pending", "ready"} else "not started"]
         texts += [side.state] if side.state not in {"completed", "pending", "ready"} else []
-        texts += [f"{name} {duration(seconds)}" for name, seconds in side.seconds.items()]
+        texts += [f"{'you' if name == 'human' else name} {duration(seconds)}" for name, seconds in side.seconds.items()]
         texts += [", ".join(side.gates)] if side.gates else []
         texts += [] if side.tokens is None else [_models(side)]
         shown.append(", ".join(texts))
