@@ -12,12 +12,14 @@ from tests.engine.delivery.delivery_scene import (
     COMMIT,
     MERGE,
     PUSH,
+    approve,
     approved,
     delivered,
     operations,
     results,
 )
-from tests.engine.scene import AGENT, HUMAN, Scene, refused
+from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase, refused
+from tests.engine.step_scene import reopen, steps
 from wfe_mcp.engine.delivery.undo import undo_delivery
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.runs import control
@@ -207,3 +209,19 @@ def test_a_step_that_is_at_work_is_not_undone(scene: Scene) -> None:
     assert claimed
     no = refused(undo_delivery, scene.engine, HUMAN, run)
     assert (no.code, no.hint) == ("not_ready", f"Wait for it: wfe-mcp watch {run}")
+
+
+def test_a_branch_that_was_undone_is_made_again_by_its_own_phase(scene: Scene) -> None:
+    delivered(scene)
+    run = scene.start(phase("build", approval()), steps(BRANCH, COMMIT), steps(PUSH, name="ship"), phase("end"))
+    scene.begin(run, "build")
+    scene.write("app.py", "VALUE = 2\n")
+    scene.submit(run, "build")
+    approve(scene, run, "build")
+    scene.work()
+    undo_delivery(scene.engine, HUMAN, run)
+    reopen(scene, run, "ship")
+    assert f"Its branch was undone. Make it again: wfe-mcp retry {run} ci" in results(scene, run)["push"]
+    control.retry(scene.engine, HUMAN, run, "ci")
+    scene.work()
+    assert results(scene, run)["push"]["branch"]

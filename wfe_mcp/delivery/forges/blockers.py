@@ -106,7 +106,7 @@ BLOCKERS: Mapping[BlockerCode, _Words] = {
     "checks": _Words(
         "checks",
         "Checks of {pull} did not pass: {why}.",
-        "Run them again at {url}, then retry this phase; or correct the change: wfe-mcp retry {run} {judged}",
+        "Run them again at {url}, then retry this phase; or correct the change: wfe-mcp retry {run} {committed}",
     ),
     "review": _Words("review", "{pull} waits for a review: {why}.", "Ask for it at {url}, then retry this phase."),
     "draft": _Words("review", "{pull} is a draft.", "Mark it as ready at {url}, then retry this phase."),

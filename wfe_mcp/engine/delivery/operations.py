@@ -160,6 +160,12 @@ def undone_steps(tx: Tx, run: RunId, path: PhasePath) -> set[str]:
     return {step for step, undone in last.items() if undone}
 
 
+def committed_phase(operations: Iterable[Operation], commit: str = "") -> str:
+    """The phase whose files ``commit``, or the newest commit of a run, has; empty where the run did not make it."""
+    commits = [step for step in operations if step.kind == "git.commit" and step.commit and commit in {"", step.commit}]
+    return str((commits[-1].done or {}).get("judged", "")) if commits else ""
+
+
 def merge_in(operations: Iterable[Operation]) -> Operation | None:
     """What brought the change of a run into the base; None before."""
     merges = [operation for operation in operations if operation.kind.endswith(".merge") and operation.commit]

@@ -20,7 +20,7 @@ from wfe_mcp.delivery.forges.pull_request_text import inert
 from wfe_mcp.delivery.git.refs import commit_of, ref_of
 from wfe_mcp.delivery.git.remote import Remote, fetch, url_of, why_elsewhere
 from wfe_mcp.engine.credentials.stored import CredentialUse, hand_out
-from wfe_mcp.engine.delivery.operations import Operation, operations_of
+from wfe_mcp.engine.delivery.operations import Operation, committed_phase, operations_of
 from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.models.secrets import key_of
@@ -132,11 +132,7 @@ def note_on_item(place: DeliveryPlace, values: Mapping[str, Any]) -> None:
 
 def made_branch(operations: list[Operation]) -> Operation | None:
     """The newest branch that the run made and that was not undone."""
-    own = [
-        operation
-        for operation in operations
-        if operation.kind == "git.branch" and operation.done is not None and not operation.undone
-    ]
+    own = [step for step in operations if step.kind == "git.branch" and step.done is not None and not step.undone]
     return own[-1] if own else None
 
 
@@ -145,10 +141,11 @@ def branch_of(place: DeliveryPlace, named: str) -> str:
     operation = made_branch(place.operations)
     if named or operation is not None:
         return named or str(operation.done["branch"] if operation and operation.done else "")
-    raise DeliveryFault(
-        "This run has made no branch. Put a step git.branch before this one, or name the branch in its parameter 'branch'.",
-        "no_branch",
-    )
+    why = "This run has made no branch. Put a step git.branch before this one, or name the branch in its parameter 'branch'."
+    if undone := [step.key for step in place.operations if step.kind == "git.branch" and step.undone]:
+        phase = shell_path(undone[-1].removeprefix("git.branch:").rsplit(":", 2)[0])
+        why = f"Its branch was undone. Make it again: wfe-mcp retry {place.run.id} {phase}"
+    raise DeliveryFault(why, "no_branch")
 
 
 def base_of(place: DeliveryPlace, call: StepCall, named: str) -> str:
@@ -289,11 +286,13 @@ def approved_files(engine: Engine, run: RunRecord, current: Attempt) -> Approved
 
 
 def facts_of(engine: Engine, call: StepCall) -> dict[str, str]:
-    """What the text of a blocker may name of the run: itself, this phase, and the one whose files were approved or judged last."""
+    """What the text of a blocker may name of the run: itself, this phase, and those whose files were judged and committed last."""
     settings = engine.settings().settings.delivery
     known = {"run": call.run.id, "deliver": shell_path(call.attempt.phase), "remote": settings.remote}
     with suppress(DeliveryFault):  # nothing was: then there is nothing to propose or merge
-        known["judged"] = shell_path(PhasePath(approved_files(engine, call.run, call.attempt).phase))
+        judged = approved_files(engine, call.run, call.attempt).phase
+        committed = committed_phase(operations_of(engine, call.run.id)) or judged
+        known |= {"judged": shell_path(judged), "committed": shell_path(committed)}
     return known
 
 
@@ -333,7 +332,7 @@ def refuse_unapproved(place: DeliveryPlace, current: Attempt, onto: str, tip: st
             own[tip] = files[0][0]
     if not approved or own.get(tip, approved) != approved:
         seen = f"approved tree {approved[:12]} in phase '{phase}' last" if approved else "approved no files"
-        again = phase or asks
+        again = (committed_phase(place.operations, tip) if approved else "") or phase or asks
         how = (
             f"Have them approved: wfe-mcp retry {place.run.id} {shell_path(again)}; the delivery follows."
             if again
