@@ -23,6 +23,8 @@ from tests.engine.step_scene import reopen, steps
 from wfe_mcp.engine.delivery.undo import undo_delivery
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.runs import control
+from wfe_mcp.engine.runs.item_runs import start_item
+from wfe_mcp.engine.work.items import add_item, change_item
 from wfe_mcp.views.answers import rollback
 
 PROTECTED = '#!/bin/sh\n[ "$1" = refs/heads/{branch} ] || exit 0\necho protected branch >&2\nexit 1\n'
@@ -225,3 +227,27 @@ def test_a_branch_that_was_undone_is_made_again_by_its_own_phase(scene: Scene) -
     control.retry(scene.engine, HUMAN, run, "ci")
     scene.work()
     assert results(scene, run)["push"]["branch"]
+
+
+def test_what_was_undone_is_named_by_its_work_item_no_more(scene: Scene) -> None:
+    delivered(scene)
+    scene.define(phase("build", approval()), steps(BRANCH, COMMIT, PUSH), phase("end"), name="ship")
+    values = {"title": "Value is 2", "body": "It is one, and should be two", "criteria": ["it is two"]}
+    item = add_item(scene.engine, AGENT, "task", values)
+    change_item(scene.engine, AGENT, item.id, {}, "ready")
+    run = start_item(scene.engine, AGENT, item.id, "ship").record.id
+    scene.begin(run, "build")
+    scene.write("app.py", "VALUE = 2\n")
+    scene.submit(run, "build")
+    approve(scene, run, "build")
+    scene.work()
+
+    def made() -> tuple[str, int]:
+        with scene.engine.store.read() as tx:
+            item_now = tx.items.get(scene.engine.project_id, item.id)
+        return item_now.branch, len(item_now.commits)
+
+    assert made() == ("ai/W-1-value-is-2", 1)
+    undo_delivery(scene.engine, HUMAN, run)
+    assert made() == ("", 0)
+    assert list(verify(scene.engine).findings) == []

@@ -20,7 +20,8 @@ from wfe_mcp.engine.delivery.operations import Operation, merge_in, operations_o
 from wfe_mcp.engine.delivery.place import DeliveryPlace, NotDelivered, place_of
 from wfe_mcp.engine.delivery.site import refusing
 from wfe_mcp.engine.delivery.steps import DELIVERY
-from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
+from wfe_mcp.engine.work.items import item_of_run, keep_changes
 
 T = TypeVar("T")
 About = TypeVar("About")
@@ -75,7 +76,20 @@ def undo_delivery(engine: Engine, by: By, run: str) -> list[Operation]:
         undo = DELIVERY[operation.kind].undo
         after = _look_there(engine, operation.run, undo, operation) if undo is not None else None
         record(engine, operation.run, OperationObserved(key=operation.key, after=after or {}, undone=True), by)
+    _take_from_items(engine, run, todo)
     return todo
+
+
+def _take_from_items(engine: Engine, run: str, undone: list[Operation]) -> None:
+    """The work item of the run and those under it name no more what is gone."""
+    branches = {str(operation.target.get("branch", "")) for operation in undone}
+    commits = {operation.commit for operation in undone}
+    with engine.store.tx() as tx:
+        item = item_of_run(tx, engine.load(tx, run).record)
+        for part in [item, *tx.items.children(engine.project_id, item.id)] if item is not None else ():
+            if part.branch in branches - {""}:
+                left = tuple(sha for sha in part.commits if sha not in commits)
+                keep_changes(engine, tx, part, {"branch": "", "commits": left, "pull_request": ""}, SYSTEM)
 
 
 def refuse_agent(by: By, run: str) -> None:
