@@ -6,7 +6,8 @@ from typing import Any
 
 from tests.packages import install, on_the_path
 from wfe_mcp.core.limits import PHASES
-from wfe_mcp.workflow.lint import ProjectNames, checks_needed, lint
+from wfe_mcp.workflow.lint import ProjectNames, lint
+from wfe_mcp.workflow.required_checks import required_checks
 
 GATE = {"kind": "command", "check": "test"}
 
@@ -54,23 +55,23 @@ def test_a_definition_nested_deeper_than_python_can_print_is_reported_so() -> No
     given: dict[str, Any] = {"format": "wfe/1", "phases": deep}
     (error,) = lint(given).errors
     assert "levels of nesting" in error.message
-    assert checks_needed(given) == set()
+    assert required_checks(given) == set()
 
 
 def test_a_definition_that_is_beyond_a_limit_is_not_searched_for_checks() -> None:
     given = definition()
     given["phases"] = [{**given["phases"][0], "id": f"p{number}"} for number in range(PHASES.most + 1)]
-    assert checks_needed(given) == set()
+    assert required_checks(given) == set()
     given["phases"] = given["phases"][:2]
-    assert checks_needed(given) == {"test"}
+    assert required_checks(given) == {"test"}
 
 
 def test_the_checks_that_a_definition_needs_are_those_of_its_present_content_whatever_a_caller_did_with_them() -> None:
     given = definition()
-    checks_needed(given).add("mine")
-    assert checks_needed(given) == {"test"}
+    required_checks(given).add("mine")
+    assert required_checks(given) == {"test"}
     given["phases"][0]["gates"] = [GATE | {"check": "lint"}]
-    assert checks_needed(given) == {"lint"}
+    assert required_checks(given) == {"lint"}
 
 
 def test_only_the_newest_reports_are_kept() -> None:

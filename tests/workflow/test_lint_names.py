@@ -7,7 +7,9 @@ import pytest
 from wfe_mcp.core.errors import Detail
 from wfe_mcp.workflow.catalogue import CatalogueEntry, shipped_templates
 from wfe_mcp.workflow.expressions import failed_item
-from wfe_mcp.workflow.lint import ProjectNames, checks_needed, lint, recovery, scope
+from wfe_mcp.workflow.flows import whole
+from wfe_mcp.workflow.lint import ProjectNames, lint, recovery, scope
+from wfe_mcp.workflow.required_checks import required_checks
 
 
 def test_names_of_members_that_count_come_after_those_around_them() -> None:
@@ -46,9 +48,27 @@ def test_a_condition_of_many_calls_is_read_in_linear_time() -> None:
 def test_the_checks_that_a_template_needs_are_those_that_a_project_without_any_lacks(entry: CatalogueEntry) -> None:
     definition = entry.read().value
     lacking = {str(error.got) for error in lint(definition, ProjectNames()).errors if error.path.endswith("/check")}
-    assert checks_needed(definition) == lacking
+    assert required_checks(definition) == lacking
+
+
+def test_a_check_that_only_a_template_inside_needs_is_needed() -> None:
+    gates = [{"kind": "command", "check": "deep"}, {"kind": "command", "check": "noted", "if_missing": "note"}]
+    inside = {"format": "wfe/1", "name": "inside", "version": "1", "phases": [{"id": "draft", "gates": gates}]}
+    flow = {"id": "flow", "kind": "flow", "template": "inside"}
+    recovered = {"id": "build", "on_fail": [{"do": "subflow", "template": "inside"}]}
+    for phase in (flow, recovered, {"id": "loop", "kind": "loop", "phases": [flow]}):
+        outside = {"format": "wfe/1", "name": "outside", "version": "1", "phases": [phase]}
+        assert required_checks(outside) == set()
+        assert required_checks(whole(outside, lambda _: inside).definition) == {"deep"}
+    inherited = {"name": "outside", "phases": [{"id": "draft"}], "defaults": {"on_fail": recovered["on_fail"]}}
+    assert required_checks(whole(inherited, lambda _: inside).definition) == {"deep"}
+
+
+@pytest.mark.parametrize("phases", [3, [3], [[]], {"gates": []}, [{"gates": 3, "steps": [3, {"check": 3}]}]])
+def test_a_definition_of_another_form_needs_no_check(phases: object) -> None:
+    assert required_checks({"phases": phases}) == set()
 
 
 @pytest.mark.parametrize("definition", [3, {"name": "x" * 20_000_000}])
 def test_what_is_no_template_needs_no_check(definition: object) -> None:
-    assert checks_needed(definition) == set()
+    assert required_checks(definition) == set()

@@ -105,6 +105,10 @@ def test_a_template_whose_check_is_missing_is_offered_once_the_check_is_configur
     assert listed["next"][0]["why"] == "a check that it needs is not configured"
     fix = "fix: add [checks.proof] to .wfe/config.toml and run: wfe-mcp trust."
     assert alone["summary"].endswith(f"It needs check proof, which is not configured; {fix}")
+    cli.save(template("outside", {"id": "inside", "kind": "flow", "template": "checked"}))
+    with connect(cli.root) as agent:
+        around = agent.call("list_templates", name="outside")
+    assert around["summary"].endswith(f"It needs check proof, which is not configured; {fix}")
     with (cli.root / ".wfe" / "config.toml").open("a") as config:
         config.write("\n[templates.checked.phases.build]\nmissing_checks = ['proof']\n")
     assert cli("trust", "--yes", pin=PIN).code == 0

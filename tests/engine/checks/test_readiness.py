@@ -12,9 +12,10 @@ import pytest
 
 from tests.engine.scene import AGENT, Scene, phase
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.engine.checks.readiness import check_fault, missing_checks, required_checks
+from wfe_mcp.engine.checks.readiness import check_fault, missing_checks
 from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.workflow.required_checks import required_checks
 from wfe_mcp.workspace.config.checks import CheckSettings
 
 CHECK = {"kind": "command", "check": "test"}
@@ -117,6 +118,10 @@ def test_start_run_warns_of_a_check_that_is_not_configured(scene: Scene) -> None
     ]
     scene.define(phase("plan", {**CHECK, "if_missing": "note"}), name="notes")
     assert warnings(scene, "notes") == ["check test is not configured, so its gates are skipped"]
+    scene.define({"id": "inner", "kind": "flow", "template": "needs"}, name="runs_it")
+    assert warnings(scene, "runs_it") == [
+        "check test is not configured, so its gates cannot pass; the user fixes it with: wfe-mcp init"
+    ]
     scene.define(phase("plan"), name="free")
     assert warnings(scene, "free") == []
 

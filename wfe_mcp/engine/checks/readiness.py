@@ -17,7 +17,10 @@ from wfe_mcp.engine.models.roles import fill_role
 from wfe_mcp.engine.templates.catalogue import find_template, offers, whole_definition
 from wfe_mcp.jobs.child import start_fault
 from wfe_mcp.jobs.environment import child_env
+from wfe_mcp.workflow.delivering import as_delivered
+from wfe_mcp.workflow.load import parse
 from wfe_mcp.workflow.model import Gate, Phase
+from wfe_mcp.workflow.required_checks import required_checks
 from wfe_mcp.workspace.config.checks import CheckSettings, FrozenCheck
 from wfe_mcp.workspace.discovery.check_table import KINDS
 from wfe_mcp.workspace.git.repository import why_no_repository
@@ -162,17 +165,27 @@ def missing_checks(engine: Engine) -> list[MissingCheck]:
     ]
 
 
-def lacking_checks(engine: Engine, name: str) -> tuple[MissingCheck, ...]:
-    """The checks without which a run of the template ``name`` cannot pass here and that are not configured, by name."""
-    from wfe_mcp.engine.templates.overrides import configure_plan
+def lacking_checks(engine: Engine, definition: dict[str, Any]) -> tuple[MissingCheck, ...]:
+    """The checks without which a run of ``definition`` cannot pass here and that are not configured, by name.
 
-    loaded = engine.settings()
+    ``definition``: a template that can be started, with those that it runs inside.
+    """
+    loaded, name = engine.settings(), str(definition.get("name", ""))
+    held = (loaded.pending or loaded.settings).checks
+    if required_checks(definition) <= held.keys():
+        return ()
     try:
-        plan, _ = configure_plan(engine, find_template(engine, name), loaded, {}, {})
+        if name in loaded.settings.templates:
+            from wfe_mcp.engine.templates.overrides import configure_plan
+
+            plan, _ = configure_plan(engine, find_template(engine, name), loaded, {}, {})
+            definition = plan.definition
+        else:  # without the rest of the plan, which loads CEL
+            parse(definition)
+            definition = as_delivered(definition, delivers=loaded.settings.delivery.mode != "none")
     except Refused:  # why it cannot be started is said where it is
         return ()
-    held = (loaded.pending or loaded.settings).checks
-    absent = sorted(required_checks(plan.definition) - held.keys())
+    absent = sorted(required_checks(definition) - held.keys())
     return tuple(MissingCheck(check, (name,), False, tuple(_of_kind(check, held))) for check in absent)
 
 
@@ -204,10 +217,3 @@ def _reviewers(value: object) -> Iterator[str]:
         yield from (name for inner in mapping.values() for name in _reviewers(inner))
     elif isinstance(value, list):
         yield from (name for inner in cast("list[object]", value) for name in _reviewers(inner))
-
-
-def required_checks(definition: dict[str, Any]) -> set[str]:
-    """The checks without which a gate or step of the template cannot pass; those that may be missing are left out."""
-    from wfe_mcp.workflow.lint import checks_needed
-
-    return checks_needed(definition)

@@ -3,11 +3,8 @@
 Each function takes the engine, the caller and the tool's arguments, as ``tool_answers`` does.
 """
 
-from collections.abc import Iterator
-from contextlib import suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import Engine
@@ -49,7 +46,7 @@ def list_templates(
         need = {"inputs": "/data/template/inputs"} if "inputs" in offer.definition else {}
         start = Next("start_run", {"template": name}, need)
         refused = catalogue.lacking_trust(engine, offer, name)
-        lacks = refused.text if refused else _lacks(engine, offer, name)
+        lacks = refused.text if refused else _lacks(engine, offer)
         return Envelope(
             True,
             summary=f"Template {offer.name} {offer.version}: {lacks or offer.title}",
@@ -75,35 +72,16 @@ def _start(engine: Engine, offer: "Offer", index: int, *, is_whole: bool) -> Nex
     from wfe_mcp.engine.templates.catalogue import lacking_trust
 
     is_trusted = lacking_trust(engine, offer, offer.name) is None
-    why = "a check that it needs is not configured" if is_trusted and _lacks(engine, offer, offer.name) else ""
+    why = "a check that it needs is not configured" if is_trusted and _lacks(engine, offer) else ""
     if why or not (is_trusted and is_whole):
         return Next("list_templates", {"name": offer.name}, why=why)
     return Next("start_run", {"template": offer.name}, {"inputs": f"/data/templates/{index}/inputs"})
 
 
-def _lacks(engine: Engine, offer: "Offer", name: str) -> str:
-    """Which checks a run of the template ``name`` cannot pass without here, and how each is added; empty where it has them."""
+def _lacks(engine: Engine, offer: "Offer") -> str:
+    """Which checks a run of the template cannot pass without here, and how each is added; empty where it has them."""
+    from wfe_mcp.engine.checks.readiness import lacking_checks
     from wfe_mcp.engine.templates.catalogue import whole_definition
 
-    with suppress(Refused):  # what cannot run is said where it is started
-        named = set(_checks_named(whole_definition(engine, offer.definition).definition))
-        if named <= engine.settings().settings.checks.keys():  # so that a project that has all loads nothing more
-            return ""
-        from wfe_mcp.engine.checks.readiness import lacking_checks
-
-        missing = lacking_checks(engine, name)
-        return " ".join(f"It needs check {check.name}, which is not configured; fix: {check.fix}." for check in missing)
-    return ""
-
-
-def _checks_named(value: object) -> Iterator[str]:
-    """Each check that a definition names somewhere."""
-    if isinstance(value, dict):
-        mapping = cast("dict[str, object]", value)
-        if isinstance(check := mapping.get("check"), str):
-            yield check
-        for inner in mapping.values():
-            yield from _checks_named(inner)
-    elif isinstance(value, list):
-        for inner in cast("list[object]", value):
-            yield from _checks_named(inner)
+    missing = lacking_checks(engine, whole_definition(engine, offer.definition).definition)
+    return " ".join(f"It needs check {check.name}, which is not configured; fix: {check.fix}." for check in missing)

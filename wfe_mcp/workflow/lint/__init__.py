@@ -9,7 +9,6 @@ import hashlib
 import threading
 from contextlib import suppress
 from itertools import islice
-from typing import Any
 
 from wfe_mcp.core.errors import Detail
 from wfe_mcp.core.limits import ERRORS
@@ -37,13 +36,11 @@ from wfe_mcp.workflow.lint.steps import step_rules
 from wfe_mcp.workflow.model import Template
 from wfe_mcp.workflow.set_fields import not_yet
 
-__all__ = ["LintReport", "ProjectNames", "Requires", "checks_needed", "lint"]
+__all__ = ["LintReport", "ProjectNames", "Requires", "lint"]
 
 _KEPT = 64
 _reports: dict[bytes, LintReport] = {}
 """The newest reports. Doctor, the catalogue and each start of a run look at the same few definitions, 15 ms each."""
-_needed: dict[bytes, set[str]] = {}
-"""The newest answers of ``checks_needed``, 10 ms each."""
 _keeping = threading.Lock()
 
 
@@ -62,35 +59,8 @@ def lint(definition: object, project: ProjectNames | None = None, *, allowed: Li
         return kept
     report = _report(definition, project)
     if not report.requires.plugins:  # what a package's code says about its own settings may change
-        _keep(_reports, key, report)
+        _keep(key, report)
     return report
-
-
-def checks_needed(definition: object) -> set[str]:
-    """The checks without which a gate or step of ``definition`` cannot pass; empty for one that is not a template.
-
-    A third of the work of ``lint``, which looks at every expression: ``init`` and doctor ask this of all templates.
-    """
-    if size_faults(definition, OF_TEMPLATES):
-        return set()
-    try:
-        key = _key(definition, None)
-    except RecursionError:
-        return _checks_needed(definition)
-    if (kept := _needed.get(key)) is None:
-        kept = _checks_needed(definition)
-        _keep(_needed, key, kept)
-    return set(kept)
-
-
-def _checks_needed(definition: object) -> set[str]:
-    if (template := recover_template(definition).template) is None:
-        return set()
-    findings, phases = LintFindings(ProjectNames()), views(template)
-    with suppress(EnoughErrors):
-        step_rules(template, phases, findings)
-        gate_rules(template, phases, findings)
-    return {str(error.got) for error in findings.errors if error.path.endswith("/check")}
 
 
 def _key(definition: object, project: ProjectNames | None) -> bytes:
@@ -98,11 +68,11 @@ def _key(definition: object, project: ProjectNames | None) -> bytes:
     return hashlib.sha256(repr((definition, project, plugin_names())).encode(errors="surrogatepass")).digest()
 
 
-def _keep(kept: dict[bytes, Any], key: bytes, found: object) -> None:
+def _keep(key: bytes, report: LintReport) -> None:
     with _keeping:
-        kept[key] = found
-        while len(kept) > _KEPT:
-            del kept[next(iter(kept))]
+        _reports[key] = report
+        while len(_reports) > _KEPT:
+            del _reports[next(iter(_reports))]
 
 
 def _report(definition: object, project: ProjectNames | None) -> LintReport:
