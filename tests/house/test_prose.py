@@ -16,7 +16,7 @@ from wfe_mcp.core.errors import Code
 
 SENTENCES = {"message", "summary", "sentence", "reason", "hint", "fault", "why", "warning", "blocker"}
 """What is always one; of these names and attributes only the first line, or the end of a sentence, may be taken."""
-TEXTS = {"text", "told", "said", "shown", "detail", "line", "note"}
+TEXTS = {"text", "told", "said", "shown", "detail", "line", "note", "what", "name"}
 """What may be one: it is where prose is looked for in it."""
 READING = {
     "startswith",
@@ -60,6 +60,7 @@ ALLOWED = {
     "message.startswith(beginning)": OLD,
     "text.startswith(_SESSION_TEXT_PREFIX)": OF_FILES,
     "text.startswith(f'{prefix} ')": "a command of the shell",
+    "line.partition('=')[0].removeprefix('export ')": OF_FILES,
     "self.text.find(sign, self.at)": "a command of the shell",
     "words in no.message": OF_GIT,
     "section.text.split('**Why this priority**')": OF_FILES,
@@ -96,6 +97,12 @@ ONCE = {
     "reason.partition(' could not start. ')[2]": "engine",
     "'There is no program' in reason": "engine",
     "faults[0].message.removeprefix('this: ')": "engine",
+    "headers['Wfe-Tree'] not in refused.message": "server",
+    "judgement.message.split(chr(10), 1)[0].split(' Next: ', 1)[0]": "gates",
+    "difference.what.startswith('reviewer ')": "engine",
+    "_OPINION_KEYS.get(difference.what, ('approver',))": "engine",
+    "detail.name == 'ignored files that may matter'": "views",
+    "pull.why == 'ci still running'": "delivery",
     """RUN.c.state.not_like('%"going_back":null%')""": "store",
     """ATTEMPT.c.state.not_like('%"mending":""%')""": "store",
 }
@@ -141,6 +148,12 @@ def read_sentences(module: Iterable[ast.AST], package: str) -> Iterator[ast.expr
             case ast.Call(func=ast.Attribute(value=of, attr=method), args=[wanted, *_]) if method in READING:
                 if _is_read(of, wanted) or (package in SHOWN_ONLY and PROSE.search(_literal(wanted))):
                     yield node
+            case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Attribute(attr=name), *_]):
+                if name in {*SENTENCES, "what"}:
+                    yield node
+            case ast.Compare(left=of, ops=[ast.Eq() | ast.NotEq()], comparators=[wanted]):
+                if _name(of) in SENTENCES | TEXTS and PROSE.search(_literal(wanted)):
+                    yield node
             case ast.Call(func=ast.Attribute(attr="like" | "not_like" | "ilike" | "not_ilike")):
                 yield node
             case ast.Call(func=ast.Attribute(value=ast.Name("re")), args=[wanted, *_]) if package in SHOWN_ONLY:
@@ -157,7 +170,7 @@ def read_sentences(module: Iterable[ast.AST], package: str) -> Iterator[ast.expr
 
 def _is_read(of: ast.expr, wanted: ast.expr) -> bool:
     literal, name = _literal(wanted), _name(of)
-    is_named = isinstance(wanted, ast.Name | ast.Attribute)
+    is_named = isinstance(wanted, ast.Name | ast.Attribute | ast.Subscript)
     if name in SENTENCES:
         return is_named or re.fullmatch(r"[\s.]*", literal) is None
     return name in TEXTS and (PROSE.search(literal) is not None or (is_named and name == "text"))
@@ -168,6 +181,8 @@ def _name(node: ast.expr) -> str:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name
         case ast.Call(func=ast.Name("str"), args=[of]):
+            return _name(of)
+        case ast.Subscript(value=ast.Call(func=ast.Attribute(value=of, attr=method))) if method in READING:
             return _name(of)
         case _:
             return ""

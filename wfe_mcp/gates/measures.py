@@ -110,7 +110,7 @@ def _read(
     gold_sets: Mapping[str, GoldSetSettings],
 ) -> dict[str, Any]:
     data = judgement.data
-    first = judgement.message.split("\n", 1)[0].split(" Next: ", 1)[0][:_WHY_CHARS].rstrip(".")
+    first = (judgement.reason or judgement.message).split("\n", 1)[0][:_WHY_CHARS].rstrip(".")
     if _could_not_run(judgement):
         return {"outcome": "error", "why": first}
     if changed := data.get("tree", {}).get("changed"):

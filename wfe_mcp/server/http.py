@@ -283,7 +283,7 @@ def _changed_commit(folder: BridgedFolder, tree: str) -> str:
 
 async def refuse_bridged(send: Send, refused: Refused) -> None:
     """Answer with a refusal for the bridge."""
-    error = {"code": refused.code, "message": refused.message, "hint": refused.hint}
+    error = {"code": refused.code, "message": refused.message, "hint": refused.hint, "data": refused.data}
     await _send(send, _STATUS.get(refused.code, 400), {"error": error})
 
 

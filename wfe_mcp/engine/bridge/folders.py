@@ -101,7 +101,10 @@ class BridgedFolder:
             for oid in filter(None, (commit, files)):
                 if not _OID.fullmatch(oid) or (oid not in {seen, taken} and self._commit_at(f"in/{oid}") != oid):
                     raise Refused(
-                        "bad_argument", f"{oid[:80]!r} was not pushed with this token.", "Push it, then call."
+                        "bad_argument",
+                        f"{oid[:80]!r} was not pushed with this token.",
+                        "Push it, then call.",
+                        data={"unpushed": oid[:80]},
                     )
             want, before = read_snapshot(root, commit), read_snapshot(root, taken) if taken else None
             if want.note.get("token") != self.name:  # git points a ref to what the server has, whoever sent that

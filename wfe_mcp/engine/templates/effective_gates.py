@@ -68,13 +68,16 @@ def changed_gates(template: CompiledTemplate, effective: CompiledTemplate) -> It
     Whether the project delivered changes then is taken from ``effective``: as it comes nearer to the template.
     """
     both = (list(_differences(template, effective, delivers)) for delivers in (True, False))
-    return (difference for _, difference in min(both, key=len))
+    return (replace(difference, key="") for _, difference in min(both, key=len))
 
 
 def _differences(
     template: CompiledTemplate, effective: CompiledTemplate, delivers: bool
 ) -> Iterator[tuple[str, GateDifference]]:
-    """Each difference with its stage, ``prompt`` or ``response``; empty for one of the whole phase."""
+    """Each difference with its stage, ``prompt`` or ``response``; empty for one of the whole phase.
+
+    Its ``key`` is that of the opinion gate, or ``roles.NAME``, where one differs: ``_with_source`` finds the dotted one.
+    """
     definition = as_delivered(template.definition, delivers=delivers)
     if definition == effective.definition:
         return
@@ -165,7 +168,7 @@ def _opinions(path: str, old: list[Gate], new: list[Gate]) -> Iterator[GateDiffe
             lax, what = _LAXER.get(key, (None, f"the opinion gate has another {key}"))
             weakens = lax is None or now[key] == lax
             text = what if weakens else f"the opinion gate is stricter: {key}"
-            yield GateDifference(path, "opinion", text, weakens, str(gate[key]), str(now[key]))
+            yield GateDifference(path, "opinion", text, weakens, str(gate[key]), str(now[key]), key)
     for reviewers in after.keys() - before.keys():
         names = ", ".join(reviewers)
         yield GateDifference(path, "opinion", f"an opinion of {names} is required", False, "", names)
@@ -178,35 +181,33 @@ def _reviewers(path: str, template: CompiledTemplate, effective: CompiledTemplat
     for name in dict.fromkeys(name for gate in opinions for name in gate.reviewers):
         if name in old and name in new and old[name].provider != new[name].provider:
             was, now = old[name].provider or "the client", new[name].provider or "the client"
-            yield GateDifference(
-                path, "opinion", f"reviewer {name} is filled by {now} instead of {was}", True, was, now
-            )
+            what = f"reviewer {name} is filled by {now} instead of {was}"
+            yield GateDifference(path, "opinion", what, True, was, now, f"roles.{name}")
 
 
 def _with_source(difference: GateDifference, stage: str, settings: LoadedSettings, template: str) -> GateDifference:
     """``difference`` with the key that causes it: of its stage, else of the phase."""
-    if difference.what.startswith("reviewer "):
-        roles = f"templates.{template}.roles.{difference.what.split()[1]}"
-        candidates = [key for key in settings.origins if key.startswith(roles)]
+    if difference.key.startswith("roles."):
+        role = f"templates.{template}.{difference.key}."
+        candidates = [key for key in settings.origins if f"{key}.".startswith(role)]
     else:
         is_about = {
             "approval": ("people",) if difference.now.isdecimal() else ("approver",),
-            "opinion": _OPINION_KEYS.get(difference.what, ("approver",)),
+            "opinion": _OPINION_KEYS.get(difference.key, ("approver",)),
             "command": ("missing_checks",),
         }.get(difference.gate, ())
         places = [f"templates.{template}.phases.{name}" for name in (difference.phase, f'"{difference.phase}"')]
         candidates = [f"{at}.{part}{key}" for key in is_about for part in (f"{stage}.", "") for at in places]
         candidates += ["policy.people"] if is_about == ("people",) else []
     key = next((key for key in candidates if key in settings.origins), "")
-    return _with_origin(difference, settings, key) if key else difference
+    return _with_origin(replace(difference, key=""), settings, key)
 
 
 _OPINION_KEYS = {
-    "a reviewer may change the artifact": ("allow_rewrite", "approver"),
-    "the opinion gate is stricter: allow_rewrite": ("allow_rewrite", "approver"),
-    "the opinion gate has another criteria": ("criteria",),
+    "allow_rewrite": ("allow_rewrite", "approver"),
+    "criteria": ("criteria",),
 }
-"""What differs in an opinion gate → the keys that cause it; other differences are the approver's."""
+"""The key of an opinion gate that differs → the keys that cause it; other differences are the approver's."""
 
 
 def _with_origin(difference: GateDifference, settings: LoadedSettings, key: str) -> GateDifference:

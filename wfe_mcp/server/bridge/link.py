@@ -140,10 +140,12 @@ class Link:
                 "version on both machines.",
             )
         answer = cast("dict[str, Any]", value)
-        error: dict[str, str] = answer.get("error", {}) if status not in {200, 202, 409} else {}
+        error: dict[str, Any] = answer.get("error", {}) if status not in {200, 202, 409} else {}
         if status == 401:
             message = error.get("message", "the token opens nothing")
             raise Refused("unauthorized", f"{self.url}: {message}", self._log_in)
         if error.get("code") in CODES:
-            raise Refused(cast("Code", error["code"]), error.get("message", ""), error.get("hint", ""))
+            raise Refused(
+                cast("Code", error["code"]), error.get("message", ""), error.get("hint", ""), data=error.get("data", {})
+            )
         return Answer(status, tree, answer)

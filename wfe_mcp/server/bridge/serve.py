@@ -121,7 +121,7 @@ class Bridge:
             try:
                 answer = self._post(frame, request, headers)
             except Refused as refused:
-                if refused.code != "bad_argument" or headers["Wfe-Tree"] not in refused.message:
+                if refused.data.get("unpushed") != headers["Wfe-Tree"]:
                     raise
                 files.send_again()  # the server has lost it: a folder that was made again
                 continue

@@ -42,6 +42,8 @@ NO_REVIEWER = "no reviewer is configured"
 _CONDITION_CHARS = 160
 """A longer condition is cut in its line; the details have all of it."""
 _OPINIONS: dict[str, GateState] = {"pass": "pass", "concerns": "warning", "fail": "fail", "missing": "not run"}
+IGNORED = "ignored files that may matter"
+"""The fact of a gate with the files that its check may have read, although git ignores them."""
 _DETAILS = (
     ("command", "argv_run"),
     ("exit code", "exit_code"),
@@ -49,7 +51,7 @@ _DETAILS = (
     ("changed", "changed"),
     ("condition", "assert"),
     ("coverage", "coverage_percent"),
-    ("ignored files that may matter", "ignored"),
+    (IGNORED, "ignored"),
     ("notes", "notes"),
 )
 

@@ -18,7 +18,7 @@ from wfe_mcp.engine.templates.effective_gates import find_weakened_gates
 from wfe_mcp.gates.invocation import starts_file
 from wfe_mcp.store.records.runs import EvidenceRecord, RunRecord
 from wfe_mcp.views.approvals.changes import COMMIT, LOST_GIT, Delivery, by_folder, in_repositories, is_in_base
-from wfe_mcp.views.approvals.evidence import differing_executions
+from wfe_mcp.views.approvals.evidence import IGNORED, differing_executions
 from wfe_mcp.views.approvals.model import Change, GateEvidence, OpinionShown
 from wfe_mcp.views.moves.blockers import BEFORE_WORK, changed_before_work, shorten_paths
 from wfe_mcp.views.runs.requests import DecisionLine, Unusual, Weight
@@ -145,7 +145,7 @@ def _of_gates(evidence: Sequence[GateEvidence]) -> Iterator[Unusual]:
             yield Unusual("skipped", f"Gate {line.gate} was skipped: {line.text}")
         elif line.state == "warning":
             yield Unusual("warning", f"Gate {line.gate} passed with a warning: {line.text}")
-        ignored = next((detail.value for detail in line.details if detail.name == "ignored files that may matter"), ())
+        ignored = next((detail.value for detail in line.details if detail.name == IGNORED), ())
         if ignored:
             yield Unusual(
                 "warning",
