@@ -8,20 +8,22 @@ class StepKind(NamedTuple):
     """A kind of step: a key of ``Step``.
 
     ``is_repeatable``: whether a call that may have been made is made again without asking; a second call to the outside
-    could do harm. ``named_by``: the key below its own that names it in a listing; empty: its value does.
+    could do harm. ``acts_outside``: whether a call has an effect outside the run. ``queue``: of its jobs. ``named_by``: the key below its own that names it in a listing; empty: its value does.
     """
 
     is_repeatable: bool
+    acts_outside: bool
+    queue: str = "step"
     named_by: str = ""
 
 
 STEP_KINDS: Mapping[str, StepKind] = {
-    "tool": StepKind(is_repeatable=False),
-    "check": StepKind(is_repeatable=True),
-    "http": StepKind(is_repeatable=False, named_by="method"),
-    "builtin": StepKind(is_repeatable=True),
-    "wait": StepKind(is_repeatable=True),
-    "llm": StepKind(is_repeatable=True, named_by="role"),
+    "tool": StepKind(is_repeatable=False, acts_outside=True),
+    "check": StepKind(is_repeatable=True, acts_outside=True),
+    "http": StepKind(is_repeatable=False, acts_outside=True, named_by="method"),
+    "builtin": StepKind(is_repeatable=True, acts_outside=False),
+    "wait": StepKind(is_repeatable=True, acts_outside=False),
+    "llm": StepKind(is_repeatable=True, acts_outside=False, queue="llm", named_by="role"),
 }
 """Every kind of step by its key; ``engine/phases/step_calls.py`` has the call of each."""
 
@@ -62,4 +64,4 @@ def acts_outside(does: str) -> bool:
     ``does``: what the step calls, as in ``Step.does``.
     """
     kind, _, name = does.partition(" ")
-    return kind in {"tool", "http", "check"} or (kind == "builtin" and ("." in name or name in DELIVERY_STEPS))
+    return STEP_KINDS[kind].acts_outside or (kind == "builtin" and ("." in name or name in DELIVERY_STEPS))

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-NEW = "from wfe_mcp.workflow import step_kinds as s; s.STEP_KINDS['shell'] = s.StepKind(is_repeatable=False);"
+MADE = "from wfe_mcp.workflow import step_kinds as s; s.STEP_KINDS['shell'] = s.StepKind(is_repeatable=False"
+NEW = f"{MADE}, acts_outside=True);"
 
 
 @pytest.mark.usefixtures("real_processes")
@@ -22,3 +23,15 @@ def test_a_kind_of_step_that_lacks_a_part_fails_at_import_with_its_name(module: 
     )
 
     assert lacks in done.stderr
+
+
+@pytest.mark.usefixtures("real_processes")
+def test_a_kind_of_step_says_whether_it_acts_outside_the_run() -> None:
+    program = f"{NEW} print(s.acts_outside('shell ls'))"
+    known, silent = (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+        for code in (program, f"{MADE})")
+    )
+
+    assert known.stdout.strip() == "True"
+    assert "acts_outside" in silent.stderr

@@ -318,7 +318,7 @@ def _enqueue(change: RunChange, row: StepRecord) -> None:
     safe, number = is_repeatable(row), row.enqueued + 1
     job = change.enqueue(
         "step",
-        queue="llm" if row.does.startswith("llm ") else "step",
+        queue=step_kinds.STEP_KINDS[row.does.partition(" ")[0]].queue,
         phase=row.phase,
         attempt=row.attempt,
         payload={"step": row.step},
