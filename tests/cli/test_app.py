@@ -173,7 +173,8 @@ def test_where_nothing_is_open_status_loads_neither_sql_nor_models(cli: Terminal
         "heavy = {'rich', 'mcp', 'alembic', 'sqlalchemy', 'pydantic', 'wfe_mcp.views.answers.tool_answers', 'wfe_mcp.core.events'};"
         "sys.exit(repr(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
-    assert cli("status").code == 0  # the database is there
+    assert cli("cancel", cli.start("note")).code == 0  # the database is there, and files of a run that it knows
+    assert [*Path(".wfe/runs").iterdir()]
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=bare_environment({})
     )

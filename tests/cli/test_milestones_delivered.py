@@ -141,7 +141,9 @@ def test_three_milestones_of_eight_tasks_get_into_the_base_one_after_the_other(p
     play.start("W-1")
     if has_token:
         blocked = play.work()
-        what = "There is no credential 'forge'. Ask the user to add it: wfe-mcp credential add forge; then retry the phase."
+        what = (
+            "There is no credential 'forge'. Ask the user to add it: wfe-mcp credential add forge; then retry the phase"
+        )
         assert what in blocked["data"]["blockers"][0], blocked
         token = play.cli.place / "state" / "token"
         token.write_text(TOKEN)

@@ -65,6 +65,14 @@ def test_it_counts_the_work_items_that_are_ready(store: Store, url: str) -> None
     assert (ready_items(url, KEY), ready_items(url, "/other/.git")) == (2, 0)
 
 
+def test_a_database_that_lacks_a_run_with_files_is_not_idle(store: Store, url: str) -> None:
+    with store.tx() as tx:
+        create(tx, "r1")
+    tamper(url, "UPDATE run SET status = 'completed'")
+    assert ready_items(url, KEY, with_files=["r1"]) == 0
+    assert ready_items(url, KEY, with_files=["r1", "r2"]) is None
+
+
 def gone(path: Path) -> None:
     path.unlink()
 

@@ -4,6 +4,8 @@ Status calls for projects without an open run are by far the most frequent. Only
 case, errors included, the caller opens the store.
 """
 
+import json
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -22,14 +24,16 @@ SELECT (SELECT count(*) FROM item JOIN project ON project.id = item.project_id
        SELECT 1 FROM run JOIN project ON project.id = run.project_id
         WHERE project.key = :key AND run.status NOT IN ('completed', 'cancelled')
           AND run.archived_at IS NULL AND run.origin_sha256 IS NULL)
+   AND NOT EXISTS (SELECT 1 FROM json_each(:with_files) WHERE value NOT IN (SELECT id FROM run))
 """
 """The same as ``runs.open_ids`` with the runs that only the user can reopen, and ``processes.on_host``; a test compares them."""
 
 
-def ready_items(url: str, project_key: str, *, may_be_new: bool = True) -> int | None:
+def ready_items(url: str, project_key: str, *, may_be_new: bool = True, with_files: Sequence[str] = ()) -> int | None:
     """How many work items are ready where no run of the project is open or stopped, and no decision page is registered.
 
-    None in any other case. ``may_be_new``: whether a project that is not known counts as idle. Writes nothing.
+    None in any other case. ``may_be_new``: whether a project that is not known counts as idle. ``with_files``: runs that the
+    database must have. Writes nothing.
     """
     if not url.startswith(_PLAIN) or set(url) & set("?%#"):
         return None
@@ -39,7 +43,8 @@ def ready_items(url: str, project_key: str, *, may_be_new: bool = True) -> int |
     try:
         asked = library.connect(f"{_uri(place)}?mode=ro", uri=True, timeout=_WAIT_S, isolation_level=None)
         with closing(asked):
-            row = asked.execute(_QUESTION, {"head": HEAD, "key": project_key, "may_be_new": may_be_new}).fetchone()
+            values = {"head": HEAD, "key": project_key, "may_be_new": may_be_new, "with_files": json.dumps(with_files)}
+            row = asked.execute(_QUESTION, values).fetchone()
             return None if row is None else int(row[0])
     except library.Error:
         return None

@@ -156,4 +156,4 @@ def test_a_commit_without_an_author_says_what_to_configure(scene: Scene, monkeyp
         scene.git("config", *setting.split())
     scene.work()
     (blocker,) = scene.status(run).data["blockers"]
-    assert "git config user.name NAME; git config user.email ADDRESS. Then retry the phase." in blocker
+    assert "git config user.name NAME; git config user.email ADDRESS. Then retry the phase" in blocker

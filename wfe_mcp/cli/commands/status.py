@@ -1,5 +1,6 @@
 """``wfe-mcp status``: the open runs of a project, or one run: who acts next, its phases, what to do."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,11 +27,13 @@ def status(invocation: Invocation, run: Run = "", full: Full = False, new: New =
     visit. Only your own terminal counts, never an agent's.
     """
     from wfe_mcp.views.moves.envelope import idle_status
+    from wfe_mcp.workspace.files.mirror import runs_with_files
 
     if new:
         _show_new(invocation, run)
         return
-    idle = None if run else idle_status(invocation.engine)
+    files = [] if run else runs_with_files(invocation.project.root)
+    idle = None if run else idle_status(invocation.engine, files)
     if idle is not None:
         invocation.render(idle, lambda screen: _nothing_open(invocation, screen, idle))
         show_news(invocation)
@@ -65,7 +68,7 @@ def status(invocation: Invocation, run: Run = "", full: Full = False, new: New =
             screen.next(*commands, *(f"wfe-mcp status {run}" for run in others))
         else:
             warnings = answer.view.warnings if isinstance(answer.view, RunList) else ()
-            _nothing_open(invocation, screen, answer, warnings)
+            _nothing_open(invocation, screen, answer, _lost(invocation, files) + warnings)
         if page and (record is None or record.ended_at is None):
             screen.line("Decision page:")
             screen.line(page_at(invocation.engine, may_start=False, plain=False) or page, is_pasted=True)
@@ -90,22 +93,20 @@ def _show_new(invocation: Invocation, run: str) -> None:
     invocation.answer(summary, render, view=view)
 
 
-def _nothing_open(invocation: Invocation, screen: Screen, answer: "Envelope", warnings: tuple[str, ...] = ()) -> None:
+def _lost(invocation: Invocation, files: list[str]) -> tuple[str, ...]:
+    # What reads the anchors takes longer to load than all else here.
+    from wfe_mcp.engine.integrity.verification import lost_runs, message_of_lost
+
+    lost = lost_runs(invocation.engine, files) if files else []
+    return (f"{message_of_lost(lost)}. See: wfe-mcp doctor",) if lost else ()
+
+
+def _nothing_open(invocation: Invocation, screen: Screen, answer: "Envelope", warnings: Sequence[str] = ()) -> None:
     if invocation.project.is_git or (invocation.project.root / ".wfe").is_dir():
         from wfe_mcp.cli.terminal.run_names import runs_at_server
-        from wfe_mcp.workspace.files.mirror import runs_with_files
 
         at_server = runs_at_server(invocation.engine)
         screen.line(f"No open runs. {at_server}" if at_server else "No open runs.")
-        files = runs_with_files(invocation.project.root)
-        with invocation.engine.store.read() as tx:
-            is_whole = tx.events.tails(files).keys() >= {*files}
-        if not is_whole:
-            # What reads the anchors takes longer to load than all else here.
-            from wfe_mcp.engine.integrity.verification import lost_runs, message_of_lost
-
-            if lost := lost_runs(invocation.engine, files):
-                screen.line(f"{message_of_lost(lost)}. See: wfe-mcp doctor", "yellow")
         if invocation.engine.perhaps:
             screen.line(invocation.engine.perhaps, "yellow")
         for warning in warnings:

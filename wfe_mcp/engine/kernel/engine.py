@@ -156,15 +156,20 @@ class Engine:
         shared = None if self._store is None else self._store.now()
         return shared or utc_now()
 
-    def ready_when_idle(self) -> int | None:
-        """How many work items are ready where an idle probe of the file finds no open run and no page; it does not load SQL."""
+    def ready_when_idle(self, with_files: Sequence[str]) -> int | None:
+        """How many work items are ready where an idle probe of the file finds no open run and no page, and all runs ``with_files``.
+
+        It does not load SQL.
+        """
         if self._store is not None:
             return None
         from wfe_mcp.store.idle_probe import ready_items
 
         # A folder with ``.wfe`` that is not known yet may be one that was moved.
         may_be_new = not (self.project.root / ".wfe").is_dir()
-        return ready_items(database_url(self.environment), self.project.key, may_be_new=may_be_new)
+        return ready_items(
+            database_url(self.environment), self.project.key, may_be_new=may_be_new, with_files=with_files
+        )
 
     def state_of(self, kind: type[S]) -> S:
         """What a capability remembers for this engine: its one ``kind``, created when it is first asked for."""

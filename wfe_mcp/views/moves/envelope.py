@@ -9,6 +9,7 @@ The status of a project without an open run. Apart from ``tool_answers``, which 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import field, replace
 from typing import Any, TypeVar
 
@@ -165,9 +166,9 @@ def _json(value: object) -> str:
     return visible_json(value, separators=(",", ":"))
 
 
-def idle_status(engine: Engine) -> Envelope | None:
-    """The status of a project in which nothing is open; None when an idle probe cannot tell."""
-    ready = engine.ready_when_idle()
+def idle_status(engine: Engine, with_files: Sequence[str] = ()) -> Envelope | None:
+    """The status of a project in which nothing is open; None when an idle probe cannot tell, or lacks one of the runs ``with_files``."""
+    ready = engine.ready_when_idle(with_files)
     return None if ready is None else nothing_open(engine, ready)
 
 
