@@ -18,6 +18,8 @@ KIND = '''class WordsGate(GateShape):
     judged = "command"
     tree = "reads"
     label = "words of {file}"
+    with_git = ("never",)
+    configured_by = ()
 
     kind: Literal["words"] = required_key("`words`: looks for words that must not be there.")
     file: Text = required_key("The file.", example="app.py")
@@ -50,6 +52,8 @@ import json, subprocess, sys
 from pathlib import Path
 from scripts.template_page import sections
 from tests.engine.scene import Clock, Scene, environment, phase
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.checks.readiness import phase_that_needs_git
 from wfe_mcp.engine.templates.effects import effects_of
 from wfe_mcp.store import Store
 from wfe_mcp.views.approvals.evidence import gate_name
@@ -79,6 +83,8 @@ print(json.dumps({
     "first": first,
     "run": scene.state(run).status,
     "binds_tree": spec.binds_tree,
+    "needs_git": phase_that_needs_git({"plan": template.phases[0]}, is_sure=False),
+    "head": len(scene.state(run).current(PhasePath("plan")).head_at_start or ""),
     "level": type(template.phases[0].gates[0]).evidence_level(),
     "label": gate_name(template.phases[0].gates[0]),
     "effect": [one.kind for one in effects_of(template) if "words gate" in one.subject],
@@ -128,6 +134,8 @@ def test_a_kind_of_gate_is_two_files_of_the_package_and_its_test(copy: Path) -> 
         "first": ["fail"],
         "run": "completed",
         "binds_tree": True,
+        "needs_git": "plan",
+        "head": 40,
         "level": "worktree",
         "label": "words of app.py",
         "effect": ["gates"],
@@ -143,6 +151,8 @@ def test_a_kind_of_gate_is_two_files_of_the_package_and_its_test(copy: Path) -> 
         ('    label = "words of {file}"\n', "the gate kind 'words' lacks label"),
         ('    judged = "command"\n', "the gate kind 'words' lacks judged"),
         ('    tree = "reads"\n', "the gate kind 'words' lacks tree"),
+        ('    with_git = ("never",)\n', "the gate kind 'words' lacks with_git"),
+        ("    configured_by = ()\n", "the gate kind 'words' lacks configured_by"),
         (KIND[KIND.index("    def lint") : -2], "the gate kind 'words' lacks lint"),
         (', example=["TODO"]', "the gate kind 'words' lacks an example of 'never'"),
     ],

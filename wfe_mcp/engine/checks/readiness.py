@@ -19,7 +19,7 @@ from wfe_mcp.jobs.child import start_fault
 from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.workflow.delivering import as_delivered
 from wfe_mcp.workflow.load import parse
-from wfe_mcp.workflow.model import Gate, Phase
+from wfe_mcp.workflow.model import Phase
 from wfe_mcp.workflow.required_checks import required_checks
 from wfe_mcp.workspace.config.checks import CheckSettings, FrozenCheck
 from wfe_mcp.workspace.discovery.check_table import KINDS
@@ -27,8 +27,6 @@ from wfe_mcp.workspace.git.repository import why_no_repository
 from wfe_mcp.workspace.system.location import project_at
 
 INIT = "wfe-mcp init"
-_COMPARISONS = frozenset({"unchanged", "within", "changed", "changed_outside"})
-"""Keys of a files gate that need an earlier state of the files."""
 _TOOLS = frozenset({"pytest", "coverage", "mypy", "ruff", "flake8", "pylint", "tox", "nox"})
 """Packages that are run as modules and are never part of the project itself."""
 
@@ -77,11 +75,6 @@ def _is_absent(module: str, python: Path) -> bool:
     return not any(any(home.glob(f"{place}/{module}")) for place in ("lib/python*/site-packages", "Lib/site-packages"))
 
 
-def needs_git(gate: Gate) -> bool:
-    """Whether the gate compares files with an earlier state, or is about the repository."""
-    return gate.kind == "git" or (gate.kind == "files" and not _COMPARISONS.isdisjoint(gate.model_fields_set))
-
-
 def phase_that_needs_git(phases: Mapping[str, Phase], *, is_sure: bool) -> str:
     """The first phase of these that has a gate about git or changed files; empty where none has.
 
@@ -89,7 +82,7 @@ def phase_that_needs_git(phases: Mapping[str, Phase], *, is_sure: bool) -> str:
     """
     for path, phase in phases.items():
         comes = not is_sure or (phase.skip == "never" and not phase.when and phase.enter == "needs")
-        if comes and any(needs_git(gate) for gate in (*phase.prompt_gates, *phase.gates)):
+        if comes and any(gate.needs_git for gate in (*phase.prompt_gates, *phase.gates)):
             return path
     return ""
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import LoadedRun
     from wfe_mcp.workflow.model import Phase
@@ -80,7 +81,7 @@ def submit(
         refuse_elsewhere(engine, loaded, by)
         plan, spot = engine.plans.of_run(tx, loaded.record), PhasePath(phase)
         look = tree_later(engine, tx, loaded, spot)
-        starts = _starts(tx, loaded, spot)
+        starts = _starts(tx, loaded, plan, spot)
     if spot not in loaded.state.attempts:
         raise unknown_phase(loaded.state, phase)
     schema = plan.schema(spot)
@@ -191,13 +192,13 @@ def _tree_before(current: RunChange, phase: PhasePath) -> str | None:
     return next((tree for tree in trees if tree is not None), None if needs else first_tree(current.state))
 
 
-def _starts(tx: Tx, loaded: LoadedRun, phase: PhasePath) -> list[str]:
+def _starts(tx: Tx, loaded: LoadedRun, plan: CompiledTemplate, phase: PhasePath) -> list[str]:
     """Names of the commit before the work, as ``_tree_before``, the best first; none where no gate counts from it, or it is known.
 
     That of the files saved when a phase before it was completed, else that at the start of the run.
     """
     state = loaded.state
-    counts = phase in state.attempts and any(gate.kind in {"git", "files"} for gate in state.phase(phase).gates)
+    counts = phase in state.attempts and any(gate.needs_git for gate in plan.phase(phase).gates)
     if not counts or state.current(phase).head_at_start is not None:
         return []
     needs = state.needs(phase)

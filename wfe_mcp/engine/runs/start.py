@@ -377,10 +377,9 @@ def _frozen(plan: CompiledTemplate, settings: LoadedSettings, engine: Engine, bu
     requires = engine.plans.report(plan).requires
     installed = installed_definition(plan.template.name)  # verify compares it with that of a later version
     checks, servers = settings.settings.checks, settings.settings.mcp_servers
-    counts = any(gate.kind in {"git", "files"} for phase in plan.spec.phases for gate in phase.gates)
     return {
         "engine": f"wfe-mcp {__version__}",
-        **({"head": head(engine.root)} if counts else {}),
+        **({"head": head(engine.root)} if phase_that_needs_git(plan.phases, is_sure=False) else {}),
         "installed": installed and digest(installed),
         "checks": {
             name: checks[name].frozen(name).model_dump(mode="json") for name in requires.checks if name in checks

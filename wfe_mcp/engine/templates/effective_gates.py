@@ -76,7 +76,7 @@ def _differences(
 ) -> Iterator[tuple[str, GateDifference]]:
     """Each difference with its stage, ``prompt`` or ``response``; empty for one of the whole phase.
 
-    Its ``key`` is that of the opinion gate, or ``roles.NAME``, where one differs: ``_with_source`` finds the dotted one.
+    Its ``key`` is that of the gate, or ``roles.NAME``, where one differs: ``_with_source`` finds the dotted one.
     """
     definition = as_delivered(template.definition, delivers=delivers)
     if definition == effective.definition:
@@ -135,7 +135,7 @@ def _approvals(path: str, old: list[Gate], new: list[Gate], opinions: list[GateD
         was, now = before["people"], after["people"]
         if was != now:
             what = f"{now} people must approve instead of {was}"
-            yield GateDifference(path, "approval", what, now < was, str(was), str(now))
+            yield GateDifference(path, "approval", what, now < was, str(was), str(now), "people")
         if after["phrase"] and not before["phrase"]:
             yield GateDifference(path, "approval", "the approval asks for a phrase", False, "", after["phrase"])
             before = before | {"phrase": after["phrase"]}
@@ -187,27 +187,19 @@ def _reviewers(path: str, template: CompiledTemplate, effective: CompiledTemplat
 
 def _with_source(difference: GateDifference, stage: str, settings: LoadedSettings, template: str) -> GateDifference:
     """``difference`` with the key that causes it: of its stage, else of the phase."""
+    from wfe_mcp.workflow.model import GATES  # a status needs no models
+
     if difference.key.startswith("roles."):
         role = f"templates.{template}.{difference.key}."
         candidates = [key for key in settings.origins if f"{key}.".startswith(role)]
     else:
-        is_about = {
-            "approval": ("people",) if difference.now.isdecimal() else ("approver",),
-            "opinion": _OPINION_KEYS.get(difference.key, ("approver",)),
-            "command": ("missing_checks",),
-        }.get(difference.gate, ())
+        causes = dict(GATES[difference.gate].configured_by) if difference.gate in GATES else {}
+        names = causes.get(difference.key, causes.get("", ()))
         places = [f"templates.{template}.phases.{name}" for name in (difference.phase, f'"{difference.phase}"')]
-        candidates = [f"{at}.{part}{key}" for key in is_about for part in (f"{stage}.", "") for at in places]
-        candidates += ["policy.people"] if is_about == ("people",) else []
+        candidates = [f"{at}.{part}{key}" for key in names for part in (f"{stage}.", "") for at in places]
+        candidates += [key for key in names if "." in key]
     key = next((key for key in candidates if key in settings.origins), "")
     return _with_origin(replace(difference, key=""), settings, key)
-
-
-_OPINION_KEYS = {
-    "allow_rewrite": ("allow_rewrite", "approver"),
-    "criteria": ("criteria",),
-}
-"""The key of an opinion gate that differs → the keys that cause it; other differences are the approver's."""
 
 
 def _with_origin(difference: GateDifference, settings: LoadedSettings, key: str) -> GateDifference:

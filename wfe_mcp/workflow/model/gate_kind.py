@@ -51,19 +51,29 @@ class GateShape(Shape):
     ``judged``: ``inline``, in the transaction of the submission, which reads nothing but the database; the queue of the
     job that judges; or ``person``. ``tree``: whether the gate does not use the working tree, ``reads`` it (its evidence
     becomes void when the files change), needs it ``alone``, or ``runs`` programs in it, which may change files.
-    ``label``: what the gate is called in a listing; ``{key}`` is the value of a key.
+    ``label``: what the gate is called in a listing; ``{key}`` is the value of a key. ``with_git``: the keys that compare with
+    an earlier state of the files, or are about the repository. ``configured_by``: a key of the gate, with the configuration
+    keys that change it, the first that is there; "" is the gate and its other keys. One with a dot is whole, any other is
+    of the phase.
     """
 
     effect = "gates"
     judged: ClassVar[Literal["inline", "command", "llm", "person"]]
     tree: ClassVar[Literal["unused", "reads", "alone", "runs"]]
     label: ClassVar[str]
+    with_git: ClassVar[tuple[str, ...]]
+    configured_by: ClassVar[tuple[tuple[str, tuple[str, ...]], ...]]
 
     delivery: Literal["with", "without"] | None = optional(
         None,
         "Where the gate is: only in projects that deliver changes (`with`), or only in others (`without`).",
         example="without",
     )
+
+    @property
+    def needs_git(self) -> bool:
+        """Whether one of its keys needs git."""
+        return not self.model_fields_set.isdisjoint(self.with_git)
 
     @classmethod
     def evidence_level(cls) -> Level | None:
@@ -81,7 +91,9 @@ def by_kind(models: Iterable[type[GateShape]]) -> Mapping[str, type[GateShape]]:
 
 
 def _missing(model: type[GateShape]) -> Iterator[str]:
-    yield from (part for part in ("judged", "tree", "label", "lint") if not hasattr(model, part))
+    yield from (
+        part for part in ("judged", "tree", "label", "with_git", "configured_by", "lint") if not hasattr(model, part)
+    )
     if model.__doc__ is None:
         yield "a docstring"
     for name, info in model.model_fields.items():

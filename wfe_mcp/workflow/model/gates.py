@@ -43,6 +43,8 @@ class ExprGate(GateShape):
     judged = "inline"
     tree = "unused"
     label = "expr"
+    with_git = ()
+    configured_by = ()
 
     kind: Literal["expr"] = required_key("`expr`: an expression must be true.")
     assert_: Condition = required_key(
@@ -75,6 +77,8 @@ class FilesGate(GateShape):
     judged = "command"
     tree = "reads"
     label = "files"
+    with_git = ("unchanged", "within", "changed", "changed_outside")
+    configured_by = ()
 
     kind: Literal["files"] = required_key(
         "`files`: compares the project's files with those at the start; `.wfe/` never counts."
@@ -102,7 +106,7 @@ class FilesGate(GateShape):
 
     def lint(self, lint: GateLint) -> None:
         """At least one rule, and ``within`` is one without a glob, too; globs stay in the project."""
-        rules = {key: getattr(self, key) for key in ("exist", "unchanged", "within", "changed", "changed_outside")}
+        rules = {key: getattr(self, key) for key in ("exist", *self.with_git)}
         if not any(rules.values()) and "within" not in self.model_fields_set:
             lint.error("", f"a files gate needs at least one of {', '.join(rules)}", list(rules))
         for rule, globs in rules.items():
@@ -115,6 +119,8 @@ class GitGate(GateShape):
     judged = "command"
     tree = "alone"
     label = "git"
+    with_git = ("clean", "branch", "one_commit", "message", "fast_forward")
+    configured_by = ()
 
     kind: Literal["git"] = required_key("`git`: the state of the repository.")
     clean: bool = optional(False, "Nothing is uncommitted; `.wfe/` does not count.", example=True)
@@ -138,9 +144,8 @@ class GitGate(GateShape):
 
     def lint(self, lint: GateLint) -> None:
         """At least one rule."""
-        rules = ["clean", "branch", "one_commit", "message", "fast_forward"]
-        if not any(getattr(self, rule) for rule in rules):
-            lint.error("", f"a git gate needs at least one of {', '.join(rules)}", rules)
+        if not any(getattr(self, rule) for rule in self.with_git):
+            lint.error("", f"a git gate needs at least one of {', '.join(self.with_git)}", list(self.with_git))
 
 
 class ReportGate(GateShape):
@@ -149,6 +154,8 @@ class ReportGate(GateShape):
     judged = "inline"
     tree = "unused"
     label = "report"
+    with_git = ()
+    configured_by = ()
 
     kind: Literal["report"] = required_key("`report`: judges the `status` and `role` of the submitted report.")
     role: Label | None = optional(
@@ -174,6 +181,8 @@ class CommandGate(GateShape):
     judged = "command"
     tree = "runs"
     label = "{check}"
+    with_git = ()
+    configured_by = (("", ("missing_checks",)),)
 
     kind: Literal["command"] = required_key("`command`: runs a check of the project's configuration.")
     check: Label = required_key("The name of the check; its command line is in trusted configuration.", example="test")
@@ -218,6 +227,8 @@ class ClaimsGate(GateShape):
     judged = "command"
     tree = "runs"
     label = "claims"
+    with_git = ()
+    configured_by = ()
 
     kind: Literal["claims"] = required_key(
         "`claims`: tests the claims under the run's work item; in a run without one, those under none."
@@ -237,6 +248,12 @@ class OpinionGate(GateShape):
     judged = "llm"
     tree = "unused"
     label = "opinion"
+    with_git = ()
+    configured_by = (
+        ("", ("approver",)),
+        ("allow_rewrite", ("allow_rewrite", "approver")),
+        ("criteria", ("criteria",)),
+    )
 
     kind: Literal["opinion"] = required_key("`opinion`: typed reviews by other models.")
     reviewers: Many[Label] = required_key(
@@ -291,6 +308,8 @@ class ApprovalGate(GateShape):
     judged = "person"
     tree = "unused"
     label = "approval"
+    with_git = ()
+    configured_by = (("", ("approver",)), ("people", ("people", "policy.people")))
 
     kind: Literal["approval"] = required_key("`approval`: the user must approve exactly these bytes.")
     assurance: Literal["agent", "client", "human", "passkey"] = optional(
@@ -332,6 +351,8 @@ class PluginGate(GateShape):
     judged = "command"
     tree = "runs"
     label = "plugin"
+    with_git = ()
+    configured_by = ()
 
     kind: Literal["plugin"] = required_key(
         "`plugin`: a gate of an installed package (`wfe-mcp doctor` lists them).", effect="gates"
