@@ -1,11 +1,14 @@
 """A decision says what was not done before it, and calls unusual only what no template demands."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, command, phase
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views.approvals import ApprovalView, open_approval, shown_sha256, words
+from wfe_mcp.views.approvals.model import NotDone
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.reports.report import details_of
 from wfe_mcp.views.runs.inputs import Input
@@ -190,3 +193,11 @@ def test_inputs_that_are_as_in_the_template_come_last_and_in_short(scene: Scene)
         "globs": "as in the template (4 values)",
     }
     assert view.inputs[-1] == Input("globs", globs, is_default=True)
+    assert words.input_texts(view.inputs[-1], is_full=True)[0] == "globs (as in the template)"
+    assert words.input_texts(view.inputs[-1], is_full=False) == ("globs", "as in the template (4 values)")
+
+
+def test_what_was_not_done_is_new_or_as_before_with_its_time_where_it_is_known() -> None:
+    line = NotDone("plan", "skipped", "it is clear", at="2026-11-28T17:20:25+00:00")
+    assert words.not_done_when(line) == "as before, 2026-11-28 17:20 UTC"
+    assert words.not_done_when(replace(line, at="", is_new=True)) == "new"

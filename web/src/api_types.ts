@@ -445,6 +445,13 @@ export interface DatabaseSetting {
   schema: string;
 }
 
+export interface DecisionCommands {
+  approve: string;
+  reject: string;
+  edit: string;
+  opinion: string;
+}
+
 export interface DecisionData {
   state: "open" | "answered" | "expired" | "closed";
   project: string;
@@ -464,7 +471,7 @@ export interface DecisionData {
   others?: string;
   key_page?: string;
   request: AskedView;
-  command: string;
+  commands: DecisionCommands;
   newer?: string;
   answer?: AnswerGiven | null;
   editable?: string;

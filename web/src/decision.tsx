@@ -213,10 +213,10 @@ function Open({ data, shown, html, at, takesPin, reload, split, toggleSplit }: {
     Escape: () => setChoice(""),
   });
   useCommands("decision", [
-    { name: `Approve ${shown.phase}`, does: () => setChoice("approve"), cli: data.command },
-    { name: `Send ${shown.phase} back`, does: () => setChoice("reject"), cli: data.command.replace(" approve ", " reject ") },
+    { name: `Approve ${shown.phase}`, does: () => setChoice("approve"), cli: data.commands.approve },
+    { name: `Send ${shown.phase} back`, does: () => setChoice("reject"), cli: data.commands.reject },
     { name: split ? "Show the change in one column" : "Show the change side by side", does: toggleSplit },
-    { name: "Ask for a second opinion", does: () => setAsks(true), cli: data.command.replace(" approve ", " opinion ask ") },
+    { name: "Ask for a second opinion", does: () => setAsks(true), cli: data.commands.opinion },
     { name: "Show the run", does: () => go(to("runs", data.request.run_id)) },
   ]);
   const clicked = (event: MouseEvent) => {

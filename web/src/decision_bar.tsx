@@ -39,7 +39,7 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, gone, 
   const stale = error?.code === "stale_revision";
   const changed = (error?.data as { changed?: string[] } | null)?.changed ?? [];
   const needsKey = shown.assurance === "passkey";
-  const reject = data.command.replace(" approve ", " reject ");
+  const { approve, reject, edit } = data.commands;
 
   const bar = useRef<HTMLElement>(null);
   const chosen = useRef(choice);
@@ -75,10 +75,9 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, gone, 
       <input type="password" autoComplete="off" autoFocus={choice === "approve" && !shown.phrase} required value={pin} onChange={(event) => setPin(event.target.value)} />
     </label>
   );
-  const edit = data.command.replace(" approve ", " edit ");
   const login = useContext(Session)?.login === true;
   if (data.others) return <ForOthers data={data} />;
-  if (!takesPin) return <Elsewhere login={login} data={data} shown={shown} reject={reject} />;
+  if (!takesPin) return <Elsewhere login={login} data={data} shown={shown} />;
   return (
     <section ref={bar} className="decide" aria-label="Your decision">
       {choice === "edit" && <PromptEdit data={data} reload={reload} />}
@@ -129,7 +128,7 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, gone, 
             )}
             {pinField}
             <span className="row">
-              <button className={`btn ${choice === "approve" ? "yes" : "solid"} grow`} type="submit" disabled={busy} title={choice === "approve" ? data.command : reject}>
+              <button className={`btn ${choice === "approve" ? "yes" : "solid"} grow`} type="submit" disabled={busy} title={choice === "approve" ? approve : reject}>
                 {busy ? "Signing…" : choice === "approve" ? "Sign approval" : "Sign and send back"}
               </button>
               {(data.passkeys ?? []).length > 0 && (
@@ -155,7 +154,7 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, gone, 
       )}
       <div className="rest">
         <span className="choices" role="group" aria-label="Decision">
-          <button type="button" className="btn" data-choice="approve" aria-pressed={choice === "approve"} title={data.command} onClick={() => setChoice(choice === "approve" ? "" : "approve")}>
+          <button type="button" className="btn" data-choice="approve" aria-pressed={choice === "approve"} title={approve} onClick={() => setChoice(choice === "approve" ? "" : "approve")}>
             <Icon name="passed" />
             Approve
           </button>
@@ -184,7 +183,7 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, gone, 
           </span>
         </span>
         <span className="end">
-          <Cli text={choice === "reject" ? reject : choice === "edit" ? edit : data.command} />
+          <Cli text={choice === "reject" ? reject : choice === "edit" ? edit : approve} />
         </span>
       </div>
     </section>
@@ -211,7 +210,7 @@ function ForOthers({ data }: { data: DecisionData }) {
 }
 
 /** The bar of a page that takes no PIN: how to decide, and no field. */
-function Elsewhere({ data, shown, reject, login }: { login: boolean; data: DecisionData; shown: ApprovalView; reject: string }) {
+function Elsewhere({ data, shown, login }: { login: boolean; data: DecisionData; shown: ApprovalView }) {
   if (login)
     return (
       <section className="decide" aria-label="Your decision">
@@ -231,8 +230,8 @@ function Elsewhere({ data, shown, reject, login }: { login: boolean; data: Decis
       <div className="pane shown">
         <p className="then">{shown.effect}</p>
         <p>To decide, run this in a terminal of your own:</p>
-        <Cli text={data.command} />
-        <Cli text={reject} />
+        <Cli text={data.commands.approve} />
+        <Cli text={data.commands.reject} />
         {(data.passkeys ?? []).length > 0 && (
           <p>
             <a className="btn" href={`/decide/${data.request.id}`}>

@@ -61,7 +61,7 @@ export function SecondOpinion({ data, open, setOpen, reload }: { data: DecisionD
     };
   }, [asked.job, path]); // eslint-disable-line
   if (!isAuthor) return null;
-  const command = `${data.command.replace(" approve ", " opinion ask ")}${question.trim() ? ` --question ${shell(question)}` : ""}${reviewer ? ` --reviewer ${shell(reviewer)}` : ""}`;
+  const command = `${data.commands.opinion}${question.trim() ? ` --question ${shell(question)}` : ""}${reviewer ? ` --reviewer ${shell(reviewer)}` : ""}`;
   return (
     <section className="section" aria-label="Another model">
       <header>

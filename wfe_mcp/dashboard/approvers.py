@@ -33,7 +33,7 @@ from wfe_mcp.dashboard.html import Html, document, tag
 from wfe_mcp.dashboard.sessions import Challenges
 from wfe_mcp.engine.approvals import approvers, passkeys
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.views.approvals.approvers import PinnedView, pinned_view
+from wfe_mcp.views.approvals.approvers import PinnedView, key_words, pinned_view
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,9 +188,8 @@ def _keys(view: PinnedView, tokens: Mapping[str, str]) -> list[Html]:
             data_sign=_path(view, "remove/sign"),
             data_pin=by_pin,
         )
-        text = f"{key['name']}, since {key['added_at']}, pinned by {key['let_in_by']}"
         parts += [
-            tag("p", tag("strong", text)),
+            tag("p", tag("strong", key_words(key))),
             tag("p", tag("code", key["id"])),
             *([remove] if len(view.keys) > 1 else []),
         ]

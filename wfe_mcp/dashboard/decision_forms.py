@@ -6,7 +6,6 @@ forms are there.
 
 from collections.abc import Mapping, Sequence
 
-from wfe_mcp.core.paths import shell_path
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.comment_fields import FORM, Fields
 from wfe_mcp.dashboard.fields import buttons, field, hidden, passkey_button, pin_field, submit, text_field
@@ -34,8 +33,7 @@ def decision_bar(
         "Reject": _reject(view, tokens["reject"], given, elsewhere, no_pin=no_pin, split=split),
     }
     legal = [name for name in panes if name in view.buttons]
-    run, phase = view.request.run_id, shell_path(view.request.phase)
-    lines = {"Approve": f"wfe-mcp approve {run} {phase}", "Reject": f"wfe-mcp reject {run} {phase} --feedback TEXT"}
+    lines = {"Approve": view.commands.approve, "Reject": view.commands.reject}
     if view.others or not legal:
         why = view.others or "The run is stopped, so no decision is possible now."
         key = tag("p", tag("a", "Make a passkey", href=view.key_page, class_="btn solid")) if view.key_page else None
@@ -119,7 +117,7 @@ def _approve(view: DecisionView, approval: ApprovalView, token: str, given: Mapp
         "pane yes",
         token,
         tag("p", f"{approval.effect} Your decision covers everything on this page.", class_="then"),
-        _instead_of_pin(view.command, no_pin) if takes_pin and no_pin else None,
+        _instead_of_pin(view.commands.approve, no_pin) if takes_pin and no_pin else None,
         html,
         tag("p", left, class_="note warn then") if lines else None,  # a field belongs to one form
         text_field("Comment (stored with the decision)", "comment", given.get("comment", "")),
@@ -154,7 +152,7 @@ def _reject(
         "pane back",
         token,
         tag("p", f"The next attempt gets your text{more}.", class_="then"),
-        _instead_of_pin(view.command.replace(" approve ", " reject ", 1), no_pin) if no_pin else None,
+        _instead_of_pin(view.commands.reject, no_pin) if no_pin else None,
         *elsewhere,
         hidden("split", "1") if split else None,
         field("What should change", "feedback", feedback),

@@ -197,11 +197,7 @@ def _not_done(approval: ApprovalView) -> Html | None:
         tag(
             "li",
             tag("span", words.not_done(not_done)),
-            tag(
-                "span",
-                f" ({'new' if not_done.is_new else 'as before'}, {not_done.at[:16].replace('T', ' ')} UTC)",
-                class_="muted small",
-            ),
+            tag("span", f" ({words.not_done_when(not_done)})", class_="muted small"),
         )
         for not_done in approval.not_done
     ]

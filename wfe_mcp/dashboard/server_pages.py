@@ -47,7 +47,7 @@ from wfe_mcp.engine.approvals import approvers, passkeys
 from wfe_mcp.engine.approvals.passkeys import Site
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.people.deciders import hand_over, lacks_role
-from wfe_mcp.views.approvals.approvers import pinned_view
+from wfe_mcp.views.approvals.approvers import key_words, pinned_view
 from wfe_mcp.views.approvals.request import DecisionView
 from wfe_mcp.views.pages.decision import PeopleHere
 from wfe_mcp.views.pages.inbox_of_person import as_seen_by, people_at
@@ -256,15 +256,14 @@ class KeyPages:
         waits = approvers.requested_keys(engine).values()
         may = view.installed and login.is_("approver", engine.project_id)
         mine = not view.fault and in_force(engine).passkeys_of(self._signer(login))
-        texts = [f"{key['name']}, since {key['added_at']}, pinned by {key['let_in_by']}" for key in view.keys]
         signs, removes = may and mine, may and mine and len(view.keys) > 1
         rows = [
             tag(
                 "li",
-                text,
+                key_words(key),
                 self._sign(engine, "remove", key["id"], f"Remove {key['name']}", session) if removes else None,
             )
-            for key, text in zip(view.keys, texts, strict=True)
+            for key in view.keys
         ]
         asked = [
             tag("li", key.name, self._sign(engine, "accept", key.id, f"Pin {key.name}", session) if signs else None)

@@ -30,7 +30,15 @@ from wfe_mcp.engine.templates.effects import EffectChange
 from wfe_mcp.engine.templates.pending import OWN
 from wfe_mcp.engine.templates.trust import give_trust
 from wfe_mcp.engine.templates.trust_listing import TrustListing
-from wfe_mcp.views.approvals.trust import NOT_CONTINUED, TrustView, trust_path, trust_view, trusted_listings
+from wfe_mcp.views.approvals.approvers import key_words
+from wfe_mcp.views.approvals.trust import (
+    NONE_WEAKENED,
+    NOT_CONTINUED,
+    TrustView,
+    trust_path,
+    trust_view,
+    trusted_listings,
+)
 
 ITEM = "trust:"
 """Followed by the name of something: the field of its box."""
@@ -103,7 +111,7 @@ def _head(view: TrustView, weakening: int) -> Html:
         tag("dt", "Gates"),
         tag("dd", tag("span", icon("weak"), f"{plural(weakening, 'change')} weaken a gate", class_="state s-weak"))
         if weakening
-        else tag("dd", "No gate is weakened."),
+        else tag("dd", NONE_WEAKENED),
     ]
     waiting = tag("span", icon("waiting"), "Waiting for you", class_="state s-waiting pill")
     title = f"Trust what {PurePath(view.folder).name} brings?"
@@ -148,8 +156,7 @@ def _problem(text: str) -> Html:
 
 
 def _keys(view: TrustView) -> list[Html]:
-    texts = (f"{key['kind']} {key['name']}, since {key['added_at']}, pinned by {key['let_in_by']}" for key in view.keys)
-    lines = [tag("p", text, class_="problem") for text in texts]
+    lines = [tag("p", f"{key['kind']} {key_words(key)}", class_="problem") for key in view.keys]
     return lines if view.continues else [*lines, _problem(NOT_CONTINUED)]
 
 

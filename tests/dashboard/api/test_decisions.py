@@ -43,6 +43,13 @@ def test_the_page_sees_what_the_terminal_shows(scene: Scene, person: Program, re
     assert data["shown"] == plain(view)
     assert data["shown_sha256"] == shown_sha256(view)
     assert data["buttons"] == ["Approve", "Reject"]
+    run = view.run
+    assert data["commands"] == {
+        "approve": f"wfe-mcp approve {run} plan",
+        "reject": f"wfe-mcp reject {run} plan --feedback TEXT",
+        "edit": f"wfe-mcp edit {run} plan",
+        "opinion": f"wfe-mcp opinion ask {run} plan",
+    }
 
 
 @pytest.mark.parametrize("split", [0, 1])

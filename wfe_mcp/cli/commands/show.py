@@ -273,12 +273,11 @@ def _render(
 
 def _render_inputs(screen: Screen, run: str, inputs: "Sequence[Input]", is_full: bool) -> None:
     """What the run was started with: a line each, or with --full all of it."""
-    from wfe_mcp.views.approvals.words import input_short
+    from wfe_mcp.views.approvals.words import input_short, input_texts
 
     for input_ in inputs:
-        note = " (as in the template)" if is_full and input_.is_default else ""
-        text = as_text(input_.value) if is_full else shorten(input_short(input_), 200)
-        screen.lines(f"{input_.name}{note}: {text}", "  ")
+        name, text = input_texts(input_, is_full=is_full)
+        screen.lines(f"{name}: {text if is_full else shorten(text, 200)}", "  ")
     if not is_full and any(shorten(input_short(input_), 200) != as_text(input_.value) for input_ in inputs):
         screen.line(f"Inputs in full: wfe-mcp artifact show {run} inputs", "dim", is_pasted=True)
 

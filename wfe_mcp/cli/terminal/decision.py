@@ -31,7 +31,7 @@ from wfe_mcp.views.approvals.changes import APPROVAL, COMMIT
 from wfe_mcp.views.approvals.request import since_last_asked
 from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.reports.envelopes import overview_of
-from wfe_mcp.views.values.model import as_text, plain
+from wfe_mcp.views.values.model import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -195,12 +195,11 @@ class _Lines:
 
     def _input(self, input_: Input) -> None:
         """An input; one that is as in the template, and a long list, in a line."""
-        note = " (as in the template)" if input_.is_default and self._detail.full else ""
-        text = as_text(input_.value) if self._detail.full else words.input_short(input_)
+        name, text = words.input_texts(input_, is_full=self._detail.full)
         if "\n" not in text.strip():
-            self._print_cut(self._wrap_line(f"{input_.name}{note}: {text.strip()}", "  "), 12)
+            self._print_cut(self._wrap_line(f"{name}: {text.strip()}", "  "), 12)
             return
-        self._screen.line(f"{input_.name}{note}:")
+        self._screen.line(f"{name}:")
         self._print_cut([piece for line in _lines(text) for piece in self._wrap_line(f"    {line}", "    ")], 12)
 
     def _not_done(self, view: ApprovalView) -> None:
@@ -210,7 +209,7 @@ class _Lines:
         self._screen.line(f"{words.NOT_DONE.upper()} {words.not_done_about(view)}", "bold")
         shown = [not_done for not_done in view.not_done if self._detail.full or not_done.is_new]
         for not_done in shown:
-            more = f" ({'new' if not_done.is_new else 'as before'}, at {not_done.at})" if self._detail.full else ""
+            more = f" ({words.not_done_when(not_done)})" if self._detail.full else ""
             self._text(f"  - {words.not_done(not_done)}{more}", "    ", "dim")
         self._more(len(view.not_done) - len(shown))
 

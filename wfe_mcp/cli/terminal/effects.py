@@ -22,6 +22,8 @@ def show_listing(screen: Screen, listing: TrustListing) -> None:
     """All effects of ``listing``; unchanged ones are counted. With ``--json``, only to who can read it."""
     if screen.as_json and not pin.at_terminal():
         return
+    from wfe_mcp.views.approvals.trust import NONE_WEAKENED
+
     trust = listing.pending
     version = f" {listing.version}" if listing.version else ""
     compared = f", compared with {listing.compared}" if listing.compared else " (new)"
@@ -35,7 +37,7 @@ def show_listing(screen: Screen, listing: TrustListing) -> None:
     if same:
         screen.aside(f"  unchanged: {plural(same, 'effect')}")
     if not listing.weakening and trust.kind != "approvers":
-        screen.aside("  No gate is weakened.")
+        screen.aside(f"  {NONE_WEAKENED}")
     for problem in listing.problems:
         screen.aside(f"  ! {problem}", "yellow")
 
@@ -54,10 +56,11 @@ def show_trust(screen: Screen, view: TrustView) -> None:
 
 def _show_keys(screen: Screen, view: TrustView) -> None:
     """The keys whose signatures would count, and whether keys that were trusted before pinned them."""
+    from wfe_mcp.views.approvals.approvers import key_words
     from wfe_mcp.views.approvals.trust import NOT_CONTINUED
 
     for key in view.keys:
-        screen.line(f"  {key['kind']} {key['name']}, since {key['added_at']}, pinned by {key['let_in_by']}")
+        screen.line(f"  {key['kind']} {key_words(key)}")
     if not view.continues:
         screen.line(f"  ! {NOT_CONTINUED}", "yellow")
 

@@ -216,7 +216,9 @@ def _refuse_unfit(view: DecisionView, body: _Decision, button: str) -> None:
         raise Refused("stale_revision", "What you looked at is not what is open now.", "Review it again.")
     refuse_unseen(view, {"shown": body.shown})
     if not body.pin:
-        raise Refused("needs_human", "A decision needs your PIN.", f"Type it at the page, or run: {view.command}")
+        raise Refused(
+            "needs_human", "A decision needs your PIN.", f"Type it at the page, or run: {view.commands.approve}"
+        )
 
 
 def _refusal(caller: Caller, engine: Engine, view: DecisionView, refused: Refused) -> JSONResponse:

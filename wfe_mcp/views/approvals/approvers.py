@@ -1,5 +1,6 @@
 """The pinned passkeys of a project, and whether they count."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -51,6 +52,11 @@ def pinned_view(engine: Engine, *, at_server: bool = False) -> PinnedView:
     lost = not chain.changes and not fault and bool(trusted_before(engine))
     file = str(engine.root / APPROVERS)
     return PinnedView(engine.project_id, str(engine.root), file, tuple(_keys(chain)), fault, lost, installed, waits)
+
+
+def key_words(key: Mapping[str, Any]) -> str:
+    """One of the ``keys`` in a line: whose it is, since when, and who pinned it."""
+    return f"{key['name']}, since {key['added_at']}, pinned by {key['let_in_by']}"
 
 
 def data_of(view: PinnedView) -> dict[str, Any]:

@@ -49,6 +49,16 @@ RequestState = Literal["open", "answered", "expired", "closed"]
 
 
 @view_model
+class DecisionCommands:
+    """What does the same at a terminal. ``opinion`` asks for a second one."""
+
+    approve: str
+    reject: str
+    edit: str
+    opinion: str
+
+
+@view_model
 class DecisionFacts:
     """What the page and the API both have of a request. ``shown``: what it asks, only while it is open.
 
@@ -95,9 +105,19 @@ class DecisionView(DecisionFacts):
         object.__setattr__(self, "shown_sha256", "" if self.shown is None else shown_sha256(self.shown))
 
     @property
-    def command(self) -> str:
+    def commands(self) -> DecisionCommands:
         """The same at a terminal."""
-        return f"wfe-mcp approve {self.request.run_id} {shell_path(self.request.phase)}"
+        return _commands(self.request)
+
+
+def _commands(request: RequestRecord) -> DecisionCommands:
+    run, phase = request.run_id, shell_path(request.phase)
+    return DecisionCommands(
+        approve=f"wfe-mcp approve {run} {phase}",
+        reject=f"wfe-mcp reject {run} {phase} --feedback TEXT",
+        edit=f"wfe-mcp edit {run} {phase}",
+        opinion=f"wfe-mcp opinion ask {run} {phase}",
+    )
 
 
 def decision_view(engine: Engine, request_id: str) -> DecisionView:
@@ -271,7 +291,7 @@ def waiting_line(
         asked_at=waits_since(engine, overview, attempt),
         expires_at=second(request.expires_at),
         question=listed_question(overview, attempt),
-        command=f"wfe-mcp approve {record.id} {shell_path(request.phase)}",
+        command=_commands(request).approve,
         tainted=record.tainted,
         unusual=unusual,
         evidence=tuple(view_of(GateLine, line) for line in lines),

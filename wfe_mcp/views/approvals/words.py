@@ -103,6 +103,13 @@ def input_short(input_: model.Input) -> str:
     return size if len(parts) > _LISTED else whole
 
 
+def input_texts(input_: model.Input, *, is_full: bool) -> tuple[str, str]:
+    """The name and the value of an input: in a line, or all of it with a note where it is that of the template."""
+    if not is_full:
+        return input_.name, input_short(input_)
+    return f"{input_.name}{' (as in the template)' if input_.is_default else ''}", as_text(input_.value)
+
+
 def _parts(value: object) -> list[Any] | None:
     return cast("list[Any]", value) if isinstance(value, list) else None
 
@@ -120,6 +127,12 @@ def not_done(line: model.NotDone) -> str:
     how = f"{line.state} by {line.by}" if line.by else line.state if line.gate else "left out by the template"
     times = f", {line.times:,} times" if line.times > 1 else ""
     return f"{what} {how}{times}: {line.why}"
+
+
+def not_done_when(line: model.NotDone) -> str:
+    """Whether the last decision on the run had it, and when it was, where that is known."""
+    at = f", {line.at[:16].replace('T', ' ')} UTC" if line.at else ""
+    return f"{'new' if line.is_new else 'as before'}{at}"
 
 
 def target_about(target: model.Target) -> str:
@@ -333,7 +346,7 @@ def end_sentence(view: DecisionView) -> str:
         case "answered":
             return _answer(view)
         case "expired":
-            return f"This request has expired. Ask again: {view.command}"
+            return f"This request has expired. Ask again: {view.commands.approve}"
         case _ if view.gating:
             return f"{_changed_sentence(view)}, and the gates run again. Wait for them here."
         case _ if view.newer and view.changed:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.artifacts import content
 from wfe_mcp.core.units import join_names
-from wfe_mcp.views.approvals.request import DecisionFacts, DecisionView
+from wfe_mcp.views.approvals.request import DecisionCommands, DecisionFacts, DecisionView
 from wfe_mcp.views.runs.requests import HandedOn, handed_on
 from wfe_mcp.views.values import markdown
 from wfe_mcp.views.values.model import view_model, view_of
@@ -82,7 +82,7 @@ class DecisionData(DecisionFacts):
     """
 
     request: AskedView
-    command: str
+    commands: DecisionCommands
     newer: str = ""
     answer: AnswerGiven | None = None
     editable: str = ""
