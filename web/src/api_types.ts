@@ -437,7 +437,7 @@ export interface CredentialView {
 
 export interface CredentialsView {
   credentials: CredentialView[];
-  kinds: Record<string, unknown>;
+  kinds: Record<string, KindPart[]>;
 }
 
 export interface DatabaseSetting {
@@ -889,6 +889,16 @@ export interface Hunk {
   lines: string[];
 }
 
+export interface ImportLine {
+  id: string;
+  title: string;
+  kind?: string;
+  status?: string;
+  parent?: string;
+  why?: string;
+  values?: Record<string, unknown>;
+}
+
 export interface ImportReport {
   format: string;
   becomes: "template" | "plan" | "settings";
@@ -968,10 +978,10 @@ export interface ItemImport {
   file: string;
   dry_run: boolean;
   unchanged: number;
-  added: Record<string, unknown>[];
-  changed: Record<string, unknown>[];
-  kept: Record<string, unknown>[];
-  gone: Record<string, unknown>[];
+  added: ImportLine[];
+  changed: ImportLine[];
+  kept: ImportLine[];
+  gone: ImportLine[];
   not_carried: PathNote[];
 }
 
@@ -1145,6 +1155,13 @@ export interface KeptView {
   not_yet?: PathNote[];
   warnings?: string[];
   shadowed_by?: string;
+}
+
+export interface KindPart {
+  name: string;
+  secret: boolean;
+  required: boolean;
+  lines: boolean;
 }
 
 export interface Language {

@@ -5,19 +5,12 @@ import type { CredentialsView, CredentialView } from "./api_types";
 import { Cli, Problem, State } from "./parts";
 import { send } from "./pin";
 
-interface Part {
-  name: string;
-  secret: boolean;
-  required: boolean;
-  lines: boolean;
-}
-
 export function Credentials({ project }: { project: string }) {
   const { data, error, reload } = useAsk<CredentialsView>(`/credentials${project && `?project=${encodeURIComponent(project)}`}`, () => false);
   const [open, setOpen] = useState<CredentialView | "new" | null>(null);
   const [act, busy, refused] = useAct();
   const remove = (each: CredentialView) => act(async () => { await send(`/credentials/${encodeURIComponent(each.name)}/delete`, { project, scope: each.scope }); reload(); });
-  const kinds = (data?.kinds ?? {}) as unknown as Record<string, Part[]>;
+  const kinds = data?.kinds ?? {};
   return (
     <section className="section" id="credentials">
       <header>
@@ -57,7 +50,7 @@ export function Credentials({ project }: { project: string }) {
 }
 
 /** The values of a new credential, or new ones of one that is there. */
-function Values({ of, kinds, project, done }: { of: CredentialView | null; kinds: Record<string, Part[]>; project: string; done: () => void }) {
+function Values({ of, kinds, project, done }: { of: CredentialView | null; kinds: CredentialsView["kinds"]; project: string; done: () => void }) {
   const [name, setName] = useState(of?.name ?? "");
   const [kind, setKind] = useState(of?.kind ?? "token");
   const [expires, setExpires] = useState("");

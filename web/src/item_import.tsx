@@ -1,20 +1,12 @@
 // Work items from a plan, a backlog or the issues of a tracker: first what would become of each, then they are kept.
 import { useState, type ReactNode } from "react";
 import { useAct } from "./api";
-import type { ItemImport } from "./api_types";
+import type { ImportLine, ItemImport } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
 import { shell } from "./item_acts";
 import { Cli, Problem } from "./parts";
 import { send } from "./pin";
 import { go } from "./route";
-
-interface Line {
-  id: string;
-  title: string;
-  kind?: string;
-  why?: string;
-  values?: Record<string, unknown>;
-}
 
 export function ImportItems() {
   const at = useProject({ one: true });
@@ -115,13 +107,13 @@ export function ImportItems() {
   );
 }
 
-function Lines({ title, lines, say }: { title: string; lines?: unknown[]; say: (line: Line) => ReactNode }) {
-  if (!lines?.length) return null;
+function Lines({ title, lines, say }: { title: string; lines: ImportLine[]; say: (line: ImportLine) => ReactNode }) {
+  if (!lines.length) return null;
   return (
     <div>
       <b>{title}</b>
       <ul className="listing">
-        {(lines as Line[]).map((each) => (
+        {lines.map((each) => (
           <li key={each.id}>
             {each.id} {say(each)}
           </li>

@@ -1,10 +1,12 @@
 """Views of credentials: names, kinds, dates and uses. Never a value."""
 
+from collections.abc import Mapping
+
 from wfe_mcp.engine.credentials.kinds import KINDS
 from wfe_mcp.engine.credentials.stored import Credential, credentials
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.webhooks.signing import credential_of
-from wfe_mcp.views.values.model import JsonObject, second, view_model, view_of
+from wfe_mcp.views.values.model import second, view_model, view_of
 
 
 @view_model
@@ -36,18 +38,28 @@ class CredentialView:
 
 
 @view_model
+class KindPart:
+    """A part of a kind of credential, as in ``CredentialPart``."""
+
+    name: str
+    secret: bool
+    required: bool
+    lines: bool
+
+
+@view_model
 class CredentialsView:
-    """The credentials that count in a project. ``kinds``: each kind's parts, as ``{name, secret, required, lines}``."""
+    """The credentials that count in a project. ``kinds``: the parts of each kind."""
 
     credentials: tuple[CredentialView, ...]
-    kinds: JsonObject
+    kinds: Mapping[str, tuple[KindPart, ...]]
 
 
 def credentials_view(engine: Engine) -> CredentialsView:
     """The credentials that count in the project of ``engine``."""
     return CredentialsView(
         credentials=tuple(credential_view(engine, credential) for credential in credentials(engine)),
-        kinds={kind.name: [part._asdict() for part in kind.parts] for kind in KINDS.values()},
+        kinds={kind.name: tuple(view_of(KindPart, part) for part in kind.parts) for kind in KINDS.values()},
     )
 
 

@@ -1,7 +1,8 @@
 """What an import of a file did to the work items, and what started of those that are ready; or what would be."""
 
+from dataclasses import field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.items import Item
@@ -58,6 +59,22 @@ def imported_issues(
 
 
 @view_model
+class ImportLine:
+    """What became of one item. ``why`` it is kept; ``values``: what changed."""
+
+    id: str
+    title: str
+    kind: str = ""
+    status: str = ""
+    parent: str = ""
+    why: str = ""
+    values: JsonObject = field(default_factory=dict[str, Any])
+
+
+_Line: TypeAlias = Annotated[JsonObject, ImportLine]
+
+
+@view_model
 class ItemImport:
     """What an import did to the items, or would do. ``kept``: what stays as it is here and why; ``gone``: items that are no
     more in what is imported; ``not_carried``: what of it became nothing.
@@ -67,10 +84,10 @@ class ItemImport:
     file: str
     dry_run: bool
     unchanged: int
-    added: tuple[JsonObject, ...]
-    changed: tuple[JsonObject, ...]
-    kept: tuple[JsonObject, ...]
-    gone: tuple[JsonObject, ...]
+    added: tuple[_Line, ...]
+    changed: tuple[_Line, ...]
+    kept: tuple[_Line, ...]
+    gone: tuple[_Line, ...]
     not_carried: tuple[PathNote, ...]
 
 
