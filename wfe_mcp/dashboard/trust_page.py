@@ -31,14 +31,7 @@ from wfe_mcp.engine.templates.pending import OWN
 from wfe_mcp.engine.templates.trust import give_trust
 from wfe_mcp.engine.templates.trust_listing import TrustListing
 from wfe_mcp.views.approvals.approvers import key_words
-from wfe_mcp.views.approvals.trust import (
-    NONE_WEAKENED,
-    NOT_CONTINUED,
-    TrustView,
-    trust_path,
-    trust_view,
-    trusted_listings,
-)
+from wfe_mcp.views.approvals.trust import NOT_CONTINUED, UNWEAKENED, TrustView, trust_path, trust_view, trusted_listings
 
 ITEM = "trust:"
 """Followed by the name of something: the field of its box."""
@@ -111,7 +104,7 @@ def _head(view: TrustView, weakening: int) -> Html:
         tag("dt", "Gates"),
         tag("dd", tag("span", icon("weak"), f"{plural(weakening, 'change')} weaken a gate", class_="state s-weak"))
         if weakening
-        else tag("dd", NONE_WEAKENED),
+        else tag("dd", UNWEAKENED),
     ]
     waiting = tag("span", icon("waiting"), "Waiting for you", class_="state s-waiting pill")
     title = f"Trust what {PurePath(view.folder).name} brings?"

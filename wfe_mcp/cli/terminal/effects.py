@@ -22,7 +22,7 @@ def show_listing(screen: Screen, listing: TrustListing) -> None:
     """All effects of ``listing``; unchanged ones are counted. With ``--json``, only to who can read it."""
     if screen.as_json and not pin.at_terminal():
         return
-    from wfe_mcp.views.approvals.trust import NONE_WEAKENED
+    from wfe_mcp.views.approvals.trust import UNWEAKENED
 
     trust = listing.pending
     version = f" {listing.version}" if listing.version else ""
@@ -37,7 +37,7 @@ def show_listing(screen: Screen, listing: TrustListing) -> None:
     if same:
         screen.aside(f"  unchanged: {plural(same, 'effect')}")
     if not listing.weakening and trust.kind != "approvers":
-        screen.aside(f"  {NONE_WEAKENED}")
+        screen.aside(f"  {UNWEAKENED}")
     for problem in listing.problems:
         screen.aside(f"  ! {problem}", "yellow")
 

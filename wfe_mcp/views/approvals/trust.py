@@ -25,7 +25,7 @@ from wfe_mcp.views.values.model import INLINE, JsonObject, plain, view_model, vi
 
 NOT_CONTINUED = "It does not continue from keys that you trust here; it depends on its first key alone."
 
-NONE_WEAKENED = "No gate is weakened."
+UNWEAKENED = "No gate is weakened."
 
 
 @view_model
