@@ -51,6 +51,9 @@ def test_a_failed_health_check_is_said_wherever_a_person_or_a_program_looks(scen
         tab.page.evaluate("location.hash = '/environments'")
         newest = tab.page.locator("table").last.locator("tbody tr").first
         expect(newest).to_contain_text("rolled back")
+        expect(
+            newest.locator(f"td[data-label=State] span[title='{history.deployments[0].rolled_back_at}']")
+        ).to_be_visible()
         expect(newest.locator(f"td[title='{bad}']")).to_be_visible()
         expect(newest.locator("td[data-label=Before]")).to_have_attribute("title", good)
         expect(tab.page.locator("table").first.locator("tbody tr").first).to_contain_text("healthy")

@@ -1278,6 +1278,20 @@ export interface NotDone {
   is_new?: boolean;
 }
 
+export interface NotificationTest {
+  shown: string[];
+  failed: string[];
+}
+
+export interface NotificationsView {
+  ways: string;
+  events: string[];
+  quiet: string;
+  remind: string;
+  last_failure?: string;
+  faults?: string[];
+}
+
 export interface OperationView {
   kind: string;
   target: string;

@@ -105,6 +105,7 @@ export function Environments() {
                   <td data-label="Environment">{deployment.environment}</td>
                   <td data-label="State">
                     <State state={MARK[deployment.state] ?? "failed"}>{deployment.state}</State>
+                    {deployment.rolled_back_at && <span title={deployment.rolled_back_at}> {age(deployment.rolled_back_at)} ago</span>}
                     <Why text={deployment.why} log={deployment.log} />
                   </td>
                   <td data-label="Before" className="nowrap" title={deployment.before}>{short(deployment.before) || "none"}</td>

@@ -6,6 +6,7 @@ import { Credentials } from "./credentials";
 import { ProjectChoice, useProject } from "./in_project";
 import { Cli, Problem, State, Waiting } from "./parts";
 import { Grants } from "./grants";
+import { Notifications } from "./notifications";
 import { Policy } from "./policy";
 import { Providers, Roles, type Outcome } from "./providers";
 import { useRole } from "./session";
@@ -75,6 +76,7 @@ export function Settings({ part }: { part: string }) {
           <Credentials key={`credentials ${project}`} project={project} />
           <Policy key={project} project={project} />
           <Grants key={`grants ${project}`} project={project} />
+          <Notifications key={`notifications ${project}`} project={project} />
           {(Object.keys(PARTS) as (keyof typeof PARTS)[]).map((name) => (
             <Pairs key={name} title={PARTS[name]} about="" rows={Object.entries(data[name] ?? {}).map(([key, value]) => [key, value === null ? "not set" : typeof value === "string" ? value : JSON.stringify(value)])} empty="Nothing is set; the defaults are in force." />
           ))}

@@ -1,4 +1,5 @@
-// The webhooks of a project: who gets events, what was sent, and how to send it again; and what starts templates here.
+// The webhooks of a project: who gets events, a test, what was sent, and how to send it again; and what starts templates here.
+import { useState } from "react";
 import { ask, query, useAct, useAsk } from "./api";
 import type { DeliveryView, TriggersView, WebhooksView } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
@@ -16,6 +17,16 @@ export function Webhooks() {
     act(async () => {
       await ask("/webhooks/redeliver", { project: at.id, ...given });
       reload();
+    });
+  const [said, setSaid] = useState<Record<string, string | undefined>>({});
+  const test = (name: string) =>
+    act(async () => {
+      setSaid({});
+      try {
+        setSaid({ [name]: (await ask(`/webhooks/${encodeURIComponent(name)}/test`, { project: at.id })).summary });
+      } finally {
+        reload();
+      }
     });
   const failed = data?.webhooks.some((webhook) => webhook.failed) ?? false;
   return (
@@ -43,10 +54,20 @@ export function Webhooks() {
       )}
       {data?.webhooks.map((webhook) => (
         <section key={webhook.name} className="panel pad" style={{ marginTop: "0.75rem" }}>
-          <h2>{webhook.name}</h2>
+          <div className="row wrap">
+            <h2>{webhook.name}</h2>
+            <button type="button" className="btn slim end" disabled={busy} title={`wfe-mcp webhook test ${webhook.name}`} aria-label={`Send a test to ${webhook.name}`} onClick={() => test(webhook.name)}>
+              Send a test
+            </button>
+          </div>
           <p>
             {webhook.origin} <span className="muted">gets {webhook.enabled ? webhook.events.join(", ") : "nothing now"}</span>
           </p>
+          {said[webhook.name] && (
+            <p className="s-passed words small" role="status">
+              {said[webhook.name]}
+            </p>
+          )}
           {webhook.fault && <p className="s-failed words small">{webhook.fault}</p>}
         </section>
       ))}

@@ -60,3 +60,18 @@ def test_what_is_configured_and_does_not_count_is_named(scene: Scene, program: P
     assert hook.startswith("[webhooks.n8n] does not count: plain http to http://localhost:5678 is not allowed")
     (site,) = program.get("/environments").data["faults"]
     assert "environments.staging" in site, site
+
+
+@pytest.mark.requirement("S4-28")
+def test_a_test_is_sent_once_and_answered_with_what_came_back(scene: Scene, program: Program, connect: Connect) -> None:
+    with receiving(scene) as receiver:
+        assert connect("read", "reader").post("/webhooks/{name}/test", {"name": "n8n"}).code == "forbidden"
+        worked = program.post("/webhooks/{name}/test", {"name": "n8n"})
+        assert (worked.data["state"], worked.data["answer"], worked.data["event"]) == ("delivered", 204, "webhook.test")
+        assert worked.body["summary"] == "n8n answered 204: it gets what happens."
+        receiver.answer = lambda _: (500, {}, b"")
+        failed = program.post("/webhooks/{name}/test", {"name": "n8n"})
+        assert (failed.code, failed.data_of_refusal["tries"]) == ("unavailable", 1)
+        assert "it answered 500" in failed.body["error"]["message"]
+        assert [one.body["type"] for one in receiver.heard] == ["webhook.test", "webhook.test"]
+        assert program.post("/webhooks/{name}/test", {"name": "n9n"}).code == "bad_argument"

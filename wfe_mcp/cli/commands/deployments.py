@@ -73,7 +73,7 @@ def deployments(invocation: Invocation, environment: OfEnvironment = "") -> None
                     (
                         deployment.at,
                         deployment.environment,
-                        deployment.state,
+                        ", ".join(filter(None, (deployment.state, deployment.rolled_back_at))),
                         deployment.commit[:SHA_CHARS],
                         deployment.before[:SHA_CHARS] or "-",
                         deployment.approved_by,

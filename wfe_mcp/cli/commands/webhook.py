@@ -1,6 +1,5 @@
 """``wfe-mcp webhook``: the receivers of events, what was sent to them, and the secrets that sign it."""
 
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +9,6 @@ from wfe_mcp.cli.terminal.options import Limit, PinFd, refuse_unknown
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.cli.terminal.text import exact
 from wfe_mcp.cli.terminal.waiting import at_work
-from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
@@ -41,7 +39,6 @@ SecretFd = Annotated[
 ]
 
 _STATES = ("waiting", "behind", "sending", "delivered", "failed", "cancelled")
-_TEST_S = 30.0
 _SIDES = {"webhook": "receiver", "incoming": "other system"}
 
 
@@ -85,26 +82,11 @@ def give_table(
 
 def try_out(invocation: Invocation, name: Webhook) -> None:
     """Send a test event to a webhook, once, and show its answer."""
-    from wfe_mcp.engine.webhooks.deliveries import delivery_of, send_test
-    from wfe_mcp.views.project.webhooks import delivery_view
+    from wfe_mcp.views.project.webhooks import webhook_test
 
-    engine = invocation.engine
-    end, job = time.monotonic() + _TEST_S, send_test(engine, name)
     with at_work(invocation) as pause, invocation.screen.busy(f"Sending a test to {name}"):
-        while (delivery := delivery_of(engine, job)).state in {
-            "waiting",
-            "behind",
-            "sending",
-        } and time.monotonic() < end:
-            pause()
-    view = delivery_view(delivery)
-    if delivery.state == "delivered":
-        invocation.answer(f"{name} answered {delivery.answer}: it gets what happens.", view=view)
-        return
-    why = delivery.error or "earlier deliveries are tried first"
-    see = f"See: wfe-mcp webhook deliveries --webhook {name}"
-    error = Refused("unavailable", f"The test of {name} failed: {why}.", see)
-    invocation.answer(error.message, view=view, error=error)
+        tried = webhook_test(invocation.engine, name, pause)
+    invocation.render(tried)
 
 
 def deliveries(invocation: Invocation, webhook: Only = "", state: State = None, limit: Limit = 20) -> None:

@@ -1,4 +1,6 @@
-"""Operations on webhooks: the receivers of a project, what was sent to them, and sending it again; what starts runs here."""
+"""Operations on webhooks: the receivers of a project, what was sent to them, and sending it again; what starts runs here; notifications."""
+
+import time
 
 from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
@@ -14,9 +16,26 @@ from wfe_mcp.dashboard.api.replies import answer_of, reply, view_reply
 from wfe_mcp.engine.triggers.incoming import MOST_BYTES, receive, refuse
 from wfe_mcp.engine.webhooks.deliveries import redeliver
 from wfe_mcp.views.moves.envelope import Envelope
-from wfe_mcp.views.project.webhooks import StartedView, TriggersView, WebhooksView, triggers_view, webhooks_view
+from wfe_mcp.views.project.notifications import (
+    NotificationsView,
+    NotificationTest,
+    notification_test,
+    notifications_view,
+)
+from wfe_mcp.views.project.webhooks import (
+    DeliveryView,
+    StartedView,
+    TriggersView,
+    WebhooksView,
+    triggers_view,
+    webhook_test,
+    webhooks_view,
+)
 
 router = APIRouter(tags=["webhooks"])
+
+_LOOK_S = 0.1
+"""Between two looks at whether a test was sent."""
 
 _BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
 _HEADERS = [
@@ -45,6 +64,25 @@ def redeliver_webhooks(caller: Works, body: Redelivery) -> JSONResponse:
     engine = caller.works(body.project)
     again = redeliver(engine, body.deliveries, failed=body.failed)
     return view_reply(f"Enqueued {plural(len(again), 'delivery', 'deliveries')} again", webhooks_view(engine))
+
+
+@router.post("/webhooks/{name}/test", response_model=answer_of(DeliveryView))
+def test_webhook(caller: Works, name: str, body: OfProject) -> JSONResponse:
+    """Send a test event to a webhook, once, and wait for its answer."""
+    return reply(webhook_test(caller.works(body.project), name, lambda: time.sleep(_LOOK_S)))
+
+
+@router.get("/notifications", response_model=answer_of(NotificationsView))
+def show_notifications(caller: Reads, project: str = "") -> JSONResponse:
+    """How the user is notified that they are needed, and why the last notification was not shown."""
+    view = notifications_view(caller.engine(project))
+    return view_reply(f"By {view.ways}" if view.ways else "No way is configured", view)
+
+
+@router.post("/notifications/test", response_model=answer_of(NotificationTest))
+def test_notifications(caller: Works, body: OfProject) -> JSONResponse:
+    """Notify the user in each configured way, now; a terminal is not rung."""
+    return reply(notification_test(caller.engine(body.project)))
 
 
 @router.get("/triggers", response_model=answer_of(TriggersView))

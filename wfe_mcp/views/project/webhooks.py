@@ -1,11 +1,18 @@
 """Views of webhooks, their deliveries and what starts runs; no secret, and of an address its origin alone."""
 
+import time
+from collections.abc import Callable
+
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.triggers.incoming import systems
 from wfe_mcp.engine.triggers.schedules import schedules
-from wfe_mcp.engine.webhooks.deliveries import Delivery, deliveries, receivers
+from wfe_mcp.engine.webhooks.deliveries import Delivery, deliveries, delivery_of, receivers, send_test
+from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.values.model import view_model, view_of
 from wfe_mcp.workspace.config.origins import origin_of
+
+_TEST_S = 30.0
 
 
 @view_model
@@ -76,6 +83,20 @@ def webhooks_view(engine: Engine) -> WebhooksView:
     views = tuple(map(delivery_view, deliveries(engine, limit=100)))
     faults = engine.settings().faults_in("webhooks")
     return WebhooksView(webhooks=receiver_views(engine), deliveries=views, faults=faults)
+
+
+def webhook_test(engine: Engine, name: str, pause: Callable[[], object]) -> Envelope:
+    """Send a test event to a webhook, once, and say what came back. ``pause``: waits a moment while a worker sends it."""
+    job, end = send_test(engine, name), time.monotonic() + _TEST_S
+    while (delivery := delivery_of(engine, job)).state in {"waiting", "behind", "sending"} and time.monotonic() < end:
+        pause()
+    view = delivery_view(delivery)
+    if delivery.state == "delivered":
+        return Envelope(True, summary=f"{name} answered {delivery.answer}: it gets what happens.", view=view)
+    why = delivery.error or "earlier deliveries are tried first"
+    see = f"See: wfe-mcp webhook deliveries --webhook {name}"
+    error = Refused("unavailable", f"The test of {name} failed: {why}.", see)
+    return Envelope(False, summary=error.message, view=view, error=error)
 
 
 @view_model

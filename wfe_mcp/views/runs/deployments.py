@@ -37,7 +37,7 @@ class EnvironmentView:
 class DeploymentView:
     """A deployment. ``state``: deploying, checking, deployed, failed, rolling back, rolled back, rollback failed or in doubt.
 
-    ``before``: the commit that ran there before. ``log``: the file with the output of its last check.
+    ``before``: the commit that ran there before. ``rolled_back_at``: when its rollback began. ``log``: the file with the output of its last check.
     """
 
     environment: str

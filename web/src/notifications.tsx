@@ -1,0 +1,49 @@
+// How the user is notified that they are needed, what was not shown last, and a test.
+import { useState } from "react";
+import { ask, query, useAct, useAsk } from "./api";
+import type { NotificationsView } from "./api_types";
+import { Faults, Problem } from "./parts";
+
+export function Notifications({ project }: { project: string }) {
+  const { data, error, reload } = useAsk<NotificationsView>(`/notifications${query({ project })}`, () => false);
+  const [said, setSaid] = useState<string>();
+  const [act, busy, refused] = useAct();
+  const test = () =>
+    act(async () => {
+      setSaid(undefined);
+      try {
+        setSaid((await ask("/notifications/test", { project })).summary);
+      } finally {
+        reload();
+      }
+    });
+  const rows = data && [["By", data.ways || "none"], ["When", data.events.join(", ")], ["Quiet hours", data.quiet || "none"], ["Reminder", data.remind]];
+  return (
+    <section className="section" id="notifications">
+      <header>
+        <h2>Notifications</h2>
+        <span className="soft">how you hear that you are needed</span>
+        <button type="button" className="btn slim end" disabled={busy} title="wfe-mcp notify test" onClick={test}>
+          Send a test
+        </button>
+      </header>
+      <Problem error={error ?? refused} />
+      {said && (
+        <p className="s-passed words small" role="status">
+          {said}
+        </p>
+      )}
+      <Faults texts={[...(data?.faults ?? []), data?.last_failure ?? ""].filter(Boolean)} />
+      {rows && (
+        <dl className="kv panel" style={{ padding: "0.75rem" }}>
+          {rows.map(([name, value]) => (
+            <div key={name} style={{ display: "contents" }}>
+              <dt>{name}</dt>
+              <dd>{value}</dd>
+            </div>
+          ))}
+        </dl>
+      )}
+    </section>
+  );
+}
