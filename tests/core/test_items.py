@@ -27,6 +27,7 @@ from wfe_mcp.core.items import (
     values_of,
     with_values,
 )
+from wfe_mcp.core.readers import for_agent
 
 
 def item(number: int = 1, **values: Any) -> Item:
@@ -149,7 +150,13 @@ def test_what_is_missing_before_the_work_is_asked_for() -> None:
         "not_ready",
         ["/item/title", "/item/body", "/item/criteria"],
     )
-    assert refused(item(criteria=[]), "ready").message == "W-1 is not ready: criteria is missing."
+    assert no.hint == "Say it: wfe-mcp work edit W-1 --title TEXT --body TEXT --criterion TEXT"
+    assert "work(action='change', id='W-1', item={'title': TEXT, 'body': TEXT, 'criteria': [TEXT]})" in for_agent(
+        no.hint
+    )
+    unsaid = refused(item(criteria=[]), "ready")
+    assert unsaid.message == "W-1 is not ready: criteria is missing."
+    assert unsaid.hint == "Say it: wfe-mcp work edit W-1 --criterion TEXT"
     refuse_move(new_item("W-1", ItemKind.MILESTONE, {"title": "M1"}), ItemStatus.READY, "agent")
 
 

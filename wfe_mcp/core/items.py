@@ -115,6 +115,10 @@ def missing(item: Item) -> dict[str, str]:
     return {name: what for name, (is_there, what) in wanted.items() if not is_there}
 
 
+OPTIONS = {"title": "--title TEXT", "body": "--body TEXT", "criteria": "--criterion TEXT"}
+"""How a person says what is missing."""
+
+
 def missing_values(item: Item) -> dict[str, Any]:
     """What is missing, as the text of the item's kind has it; nothing for a task that has no such text."""
     text = text_for(item.kind, item.tags)
@@ -318,7 +322,7 @@ def refuse_unready(item: Item) -> None:
         raise Refused(
             "not_ready",
             f"{item.id} is not ready: {', '.join(lacks)} {'is' if len(faults) == 1 else 'are'} missing.",
-            f"Say it: wfe-mcp work edit {item.id} --body TEXT --criterion TEXT{fill}",
+            f"Say it: wfe-mcp work edit {item.id} {' '.join(OPTIONS[name] for name in lacks)}{fill}",
             faults,
         )
 

@@ -13,6 +13,7 @@ Look at it: wfe-mcp work show W-4                      Look at it: work(action='
 
 import re
 import shlex
+from itertools import combinations
 
 _RUN = re.compile(r"\b[Aa]sk the user to run(?: this)?(?: in a terminal of their own)?: ")
 _DO = re.compile(r"\b([Aa])sk the user to ([^.;\n]*(?:\.(?! |$)[^.;\n]*)*)", re.MULTILINE)
@@ -33,15 +34,20 @@ _PROGRAM = r"\bwfe-mcp"
 _CASE = re.compile(r"\b(?:Ask|Tell) the user: ([a-z])")
 
 
+_FIELDS = {"--title TEXT": "'title': TEXT", "--body TEXT": "'body': TEXT", "--criterion TEXT": "'criteria': [TEXT]"}
 _WORK = (
     (r"work show (W-\d+)\b", r"'show', id='\1'"),
     (r"work start (W-\d+)\b", r"'change', id='\1', status='active'"),
     (r"work block (W-\d+) REASON\b", r"'change', id='\1', status='blocked', item={'reason': REASON}"),
     (r"work edit (W-\d+) --status ready\b", r"'change', id='\1', status='ready'"),
     (r"work edit (W-\d+) --fill\b", r"'change', id='\1', item={'fill': true}"),
-    (
-        r"work edit (W-\d+) --body TEXT --criterion TEXT\b",
-        r"'change', id='\1', item={'body': TEXT, 'criteria': [TEXT]}",
+    *(
+        (
+            rf"work edit (W-\d+) {' '.join(options)}\b",
+            rf"'change', id='\1', item={{{', '.join(_FIELDS[option] for option in options)}}}",
+        )
+        for many in (1, 2, 3)
+        for options in combinations(_FIELDS, many)
     ),
     (r"work list --status (\w+)\b", r"'list', status='\1'"),
     (r"work list\b", "'list'"),
