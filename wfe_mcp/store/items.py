@@ -54,7 +54,7 @@ _IN_ORDER = (
     _ROWS.where(*_OF_KINDS, ITEM.c.number > bindparam("after")).order_by(ITEM.c.number).limit(bindparam("limit_"))
 )
 _OF_PROJECTS = ITEM.c.project_id.in_(bindparam("projects", expanding=True))
-_COUNTS = select(ITEM.c.status, func.count().label("items")).where(_OF_PROJECTS).group_by(ITEM.c.status)
+_COUNTS = select(ITEM.c.status, func.count().label("items")).where(_OF_PROJECTS, _OF_KINDS[0]).group_by(ITEM.c.status)
 _LAST_NUMBER = select(func.max(ITEM.c.number)).where(ITEM.c.project_id == bindparam("project_id_"))
 _NAMING = _ROWS.where(func.instr(ITEM.c.content, bindparam("named")) > 0).order_by(ITEM.c.number)
 _FITS = (_OF_PROJECTS, *_OF_KINDS)
@@ -267,9 +267,9 @@ class ItemRepository(Repository):
         values = _of_kinds(kinds, statuses or tuple(ItemStatus))
         return self._all(ItemRow, _IN_ORDER, values | {"project_id_": project_id, "after": after, "limit_": limit})
 
-    def counts(self, *projects: str) -> dict[ItemStatus, int]:
-        """How many items of these projects have which status."""
-        rows = self._connection.execute(_COUNTS, {"projects": projects})
+    def counts(self, *projects: str, kinds: Sequence[ItemKind] = ()) -> dict[ItemStatus, int]:
+        """How many items of these projects and kinds (none given: of all) have which status."""
+        rows = self._connection.execute(_COUNTS, _of_kinds(kinds, ()) | {"projects": projects})
         return {ItemStatus(row.status): int(row.items) for row in rows}
 
     def history(self, project_id: str, item: str = "") -> list[ItemEventRecord]:

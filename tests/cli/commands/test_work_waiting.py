@@ -55,3 +55,10 @@ def test_what_touches_the_same_paths_is_named_at_the_start(cli: Terminal) -> Non
     first, second = (ready(cli, title, "--scope", scope) for title, scope in (("One", "src/*"), ("Two", "src/a.py")))
     cli("work", "start", first, "--template", "note")
     assert f"{first} is active and touches src/a.py, too" in cli("work", "start", second, "--template", "note").out
+
+
+def test_a_list_of_one_kind_counts_no_other(cli: Terminal) -> None:
+    ready(cli, "Say thanks")
+    cli("decision", "add", "Use SQLite")
+    assert cli("decision", "list").out.startswith("1 work item; in all: 1 proposed\n")
+    assert cli("work", "list").out.startswith("2 work items; in all: 1 proposed, 1 ready\n")

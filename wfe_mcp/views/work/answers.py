@@ -85,7 +85,7 @@ def items_answer(
     with engine.store.read() as tx:
         rows = tx.items.page(engine.project_id, kinds=kinds, statuses=statuses, after=after, limit=limit + 1)
         page = rows[:limit]
-        listing = item_list(tx, engine.project_id, page, str(page[-1].number) if len(rows) > limit else "")
+        listing = item_list(tx, engine.project_id, page, str(page[-1].number) if len(rows) > limit else "", kinds)
     view = listing if whole else _fitting(listing)
     args = {"action": "list", "kind": kind, "status": status, "cursor": view.cursor}
     args = {name: value for name, value in args.items() if value}

@@ -34,7 +34,7 @@ class ItemLine:
 
 @view_model
 class ItemList:
-    """Work items of the project. ``counts``: how many have which status, in all; ``cursor`` continues after the last one."""
+    """Work items of the project. ``counts``: how many of the kind have which status; ``cursor`` continues after the last one."""
 
     items: tuple[ItemLine, ...]
     counts: JsonObject
@@ -123,9 +123,9 @@ def item_lines(tx: Tx, project_id: str, items: Iterable[Item]) -> list[ItemLine]
     return [item_line(item, over, second(times[item.id])) for item in listed]
 
 
-def item_list(tx: Tx, project_id: str, rows: Sequence[ItemRow], cursor: str) -> ItemList:
-    """A page of items."""
-    counts = {str(status): count for status, count in tx.items.counts(project_id).items()}
+def item_list(tx: Tx, project_id: str, rows: Sequence[ItemRow], cursor: str, kinds: Sequence[ItemKind]) -> ItemList:
+    """A page of items of these kinds; none given: of all."""
+    counts = {str(status): count for status, count in tx.items.counts(project_id, kinds=kinds).items()}
     lines = item_lines(tx, project_id, map(item_of, rows))
     return ItemList(items=tuple(lines), counts=dict(sorted(counts.items())), cursor=cursor)
 
