@@ -949,6 +949,8 @@ export interface ItemCard {
   waits_for?: string[];
   run?: string;
   changed_at?: string;
+  in_work?: string;
+  stopped?: string;
   project: string;
   version: number;
   moves?: ItemMove[];
@@ -995,6 +997,8 @@ export interface ItemLine {
   waits_for?: string[];
   run?: string;
   changed_at?: string;
+  in_work?: string;
+  stopped?: string;
 }
 
 export interface ItemList {
@@ -1019,6 +1023,8 @@ export interface ItemPage {
   waits_for?: string[];
   run?: string;
   changed_at?: string;
+  in_work?: string;
+  stopped?: string;
   body?: string;
   needs?: string[];
   scopes?: string[];
@@ -1071,6 +1077,8 @@ export interface ItemView {
   waits_for?: string[];
   run?: string;
   changed_at?: string;
+  in_work?: string;
+  stopped?: string;
   body?: string;
   needs?: string[];
   scopes?: string[];

@@ -15,7 +15,7 @@ import { send } from "./pin";
 import { Prose, type Block } from "./rendered";
 import { go, to } from "./route";
 import { useRole } from "./session";
-import { priority, Progress } from "./work";
+import { priority, Progress, WorkFlag } from "./work";
 import { age, capital, count } from "./words";
 
 /** What is promoted: work that has not begun. */
@@ -68,7 +68,7 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
               {capital(data.status)}
             </State>
             <span className="tag">{data.kind}</span>
-            {!!data.waits_for?.length && <Flag kind="skipped">waits for {data.waits_for.join(", ")}</Flag>}
+            <WorkFlag item={data} />
             {data.reason && !refusal.includes(data.reason) && <span className="soft">{data.reason}</span>}
           </p>
         </div>
@@ -253,7 +253,7 @@ function Items({ items, project, none }: { items: ItemLine[]; project: string; n
       {items.map((item) => (
         <li key={item.id}>
           <span className="grow">
-            <a href={to("items", project, item.id)}>{item.title}</a> <span className="muted code">{item.id}</span>
+            <a href={to("items", project, item.id)}>{item.title}</a> <span className="muted code">{item.id}</span> <WorkFlag item={item} />
           </span>
           <State state={item.status}>{item.status}</State>
         </li>

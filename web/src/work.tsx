@@ -58,11 +58,25 @@ export function WorkHead({ now, about, children }: { now: "list" | "board" | "de
   );
 }
 
-/** What an item waits for, and what touches the same paths. */
+/** What the run of its milestone does with an item, else what it waits for. */
+export function WorkFlag({ item }: { item: ItemLine }) {
+  if (item.in_work)
+    return (
+      <Flag kind={item.stopped ? "warning" : "running"}>
+        <span>
+          {item.stopped ? "stopped in " : "in work by "}<a href={to("runs", item.in_work)}>run {item.in_work}</a>
+          {item.stopped && `: ${item.stopped}`}
+        </span>
+      </Flag>
+    );
+  return item.waits_for?.length ? <Flag kind="skipped">waits for {item.waits_for.join(", ")}</Flag> : null;
+}
+
+/** The same, and what touches the same paths. */
 export function ItemFlags({ item }: { item: ItemLine & { overlaps?: string[] } }) {
   return (
     <>
-      {!!item.waits_for?.length && <Flag kind="skipped">waits for {item.waits_for.join(", ")}</Flag>}
+      <WorkFlag item={item} />
       {!!item.overlaps?.length && <Flag kind="warning">same files as {item.overlaps.join(", ")}</Flag>}
     </>
   );

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cli.scene import PIN, Terminal
+from tests.cli.scene import PIN, Terminal, phase, template
 
 
 def added(cli: Terminal, title: str, *words: str) -> str:
@@ -57,8 +57,35 @@ def test_what_touches_the_same_paths_is_named_at_the_start(cli: Terminal) -> Non
     assert f"{first} is active and touches src/a.py, too" in cli("work", "start", second, "--template", "note").out
 
 
+def test_a_task_of_a_milestone_waits_for_what_that_needs_wherever_it_is_listed(cli: Terminal) -> None:
+    first, milestone = added(cli, "Plan", "--kind", "milestone"), added(cli, "Ship", "--kind", "milestone")
+    cli("work", "edit", milestone, "--needs", first)
+    part = ready(cli, "One", "--parent", milestone)
+    assert f"One  (waits for {first})" in cli("work", "list").out
+    shown = cli("work", "show", part)
+    assert (f"waits for  {first}" in shown.out, shown.err) == (True, f"Next: wfe-mcp work show {first}\n")
+
+
 def test_a_list_of_one_kind_counts_no_other(cli: Terminal) -> None:
     ready(cli, "Say thanks")
     cli("decision", "add", "Use SQLite")
     assert cli("decision", "list").out.startswith("1 work item; in all: 1 proposed\n")
     assert cli("work", "list").out.startswith("2 work items; in all: 1 proposed, 1 ready\n")
+
+
+def test_a_task_that_the_run_of_its_milestone_works_leads_to_that_run(cli: Terminal) -> None:
+    plan = {"type": "object", "required": ["plan"], "properties": {"plan": {"type": "object"}}}
+    tasks = {"in": "${inputs.plan.milestones[0].tasks}", "as": "task"}
+    cli.save(
+        template("drill", {"id": "task", "kind": "loop", "for_each": tasks, "phases": [phase("code")]}, inputs=plan)
+    )
+    milestone = added(cli, "Ship", "--kind", "milestone")
+    cli("work", "edit", milestone, "--status", "ready")
+    part = ready(cli, "One", "--parent", milestone)
+    run = cli.json("work", "start", milestone, "--template", "drill").document["run"]
+    assert f"One  (in work by run {run})" in cli("work", "list").out
+    shown = cli("work", "show", part)
+    assert (shown.out.splitlines()[0], shown.err) == (
+        f"{part} 'One': ready task, in work by run {run}",
+        f"Next: wfe-mcp status {run}\n",
+    )

@@ -5,11 +5,16 @@ from typing import Any
 import pytest
 
 from tests.engine.scene import AGENT, HUMAN, Scene, phase
+from tests.store.scene import tamper
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.items import Item
-from wfe_mcp.engine.runs.control import control
+from wfe_mcp.engine.history import rollback as going
+from wfe_mcp.engine.runs.control import control, retry
 from wfe_mcp.engine.runs.item_runs import start_item
 from wfe_mcp.engine.work.items import add_item, change_item
+from wfe_mcp.views.values.model import plain
+from wfe_mcp.views.work.answers import work
+from wfe_mcp.views.work.reports import report
 
 LOOP: dict[str, Any] = {
     "id": "task",
@@ -66,3 +71,61 @@ def test_a_milestone_of_which_all_was_dropped_is_not_done(scene: Scene) -> None:
     only = add(scene, "Stream it", parent=milestone)
     change_item(scene.engine, HUMAN, only, {}, "dropped", "no need")
     assert item(scene, milestone).status == "ready"
+
+
+def in_work(scene: Scene) -> dict[str, tuple[str, str]]:
+    """What ``work list`` says of the items that the run of a milestone works: their status, and why one of them stopped."""
+    lines = plain(work(scene.engine, AGENT, "list").view)["items"]
+    return {line["id"]: (line["status"], line.get("stopped", "")) for line in lines if line.get("in_work")}
+
+
+@pytest.mark.requirement("S4-17")
+def test_a_task_is_in_work_while_the_run_of_its_milestone_works_it(scene: Scene) -> None:
+    milestone = add(scene, "Export", "milestone", sequential=True)
+    first, second = add(scene, "Stream it", parent=milestone), add(scene, "Test it", parent=milestone)
+    scene.define(LOOP, schema=PLAN)
+    assert in_work(scene) == {}
+    run = start_item(scene.engine, AGENT, milestone, "drill").record.id
+    assert in_work(scene) == {first: ("ready", "")}
+    shown = work(scene.engine, AGENT, "show", id=first)
+    assert (plain(shown.view)["in_work"], shown.next[0].args) == (run, {"run": run})
+    assert shown.summary == f"{first} 'Stream it': ready task, in work by run {run}"
+    assert f"- {first} Stream it, in work by run {run}\n" in report(scene.engine, "status")
+
+    scene.do(run, f"task[{first}].code")
+    assert in_work(scene) == {second: ("ready", "")}
+    going.rollback(scene.engine, HUMAN, run, f"task[{first}].code")
+    again = plain(work(scene.engine, AGENT, "show", id=first).view)
+    assert (in_work(scene), again["status"], again["in_work"]) == ({}, "done", run)
+    going.undo(scene.engine, HUMAN, run)
+    assert in_work(scene) == {second: ("ready", "")}
+    control(scene.engine, HUMAN, run, "cancel")
+    assert in_work(scene) == {}
+
+
+@pytest.mark.requirement("S3-20")
+def test_a_task_that_stopped_in_the_run_of_its_milestone_says_why(scene: Scene) -> None:
+    fails = {
+        "gates": [{"kind": "expr", "assert": "${artifacts.code_note.title == 'Thanks'}", "rule": "It says thanks"}],
+        "on_fail": [{"do": "wait_human"}],
+    }
+    milestone = add(scene, "Export", "milestone")
+    first = add(scene, "Stream it", parent=milestone)
+    scene.define(LOOP | {"phases": [phase("code", **fails)]}, schema=PLAN)
+    run = start_item(scene.engine, AGENT, milestone, "drill").record.id
+    scene.do(run, f"task[{first}].code")
+    ((_, why),) = in_work(scene).values()
+    assert "It says thanks" in why
+    assert f"stopped in run {run}: " in work(scene.engine, AGENT, "show", id=first).summary
+    retry(scene.engine, HUMAN, run, f"task[{first}].code")
+    assert in_work(scene) == {first: ("ready", "")}
+
+
+def test_a_run_that_cannot_be_read_hides_no_item(scene: Scene) -> None:
+    milestone = add(scene, "Export", "milestone")
+    first = add(scene, "Stream it", parent=milestone)
+    scene.define(LOOP, schema=PLAN)
+    start_item(scene.engine, AGENT, milestone, "drill")
+    tamper(scene.url, "UPDATE run SET state = '{{', last_hash = 'x'")
+    lines = plain(work(scene.engine, AGENT, "list").view)["items"]
+    assert [(line["id"], line.get("in_work", "")) for line in lines] == [(milestone, ""), (first, "")]

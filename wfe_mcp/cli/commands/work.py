@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from wfe_mcp.views.work.models import ItemChange, ItemLine, ItemView
 
 _PAGE = 100
-_OPTIONS = {"title": "--title TEXT", "body": "--body TEXT", "criteria": "--criterion TEXT"}
-"""How what an item does not say is said."""
 
 ItemId = Annotated[str, typer.Argument(metavar="ITEM", help="The item: W-12, or 12.")]
 ItemTitle = Annotated[str, typer.Argument(metavar="TITLE", help="What it is about, in a line.")]
@@ -357,17 +355,19 @@ def _show(invocation: Invocation, screen: Screen, answer: "Envelope", view: "Ite
 
 def _next(screen: Screen, view: "ItemView", moves: "Sequence[Next]") -> None:
     """The command that a person types next. ``moves``: the calls that are possible now."""
+    from wfe_mcp.core.items import OPTIONS
+
     line = view.line
-    if line.status == "ready":
+    if run := line.in_work or (line.run if line.status == "active" else ""):
+        screen.next(f"wfe-mcp status {run}")
+    elif line.status == "ready":
         can_start = any(move.args.get("status") == "active" for move in moves)
         waited = f"wfe-mcp work show {line.waits_for[0]}" if line.waits_for else "wfe-mcp work next"
         screen.next(f"wfe-mcp work start {line.id}" if can_start else waited)
     elif line.status == "blocked":
         screen.next(f"wfe-mcp work edit {line.id} --status ready")
-    elif line.run and line.status == "active":
-        screen.next(f"wfe-mcp status {line.run}")
     elif line.status == "planned" and view.claim is None and (view.children or line.kind != "milestone"):
-        options = " ".join(_OPTIONS[name] for name in view.missing)
+        options = " ".join(OPTIONS[name] for name in view.missing)
         screen.next(
             f"wfe-mcp work edit {line.id} {options}" if options else f"wfe-mcp work edit {line.id} --status ready"
         )
@@ -382,7 +382,7 @@ def _table(invocation: Invocation, screen: Screen, lines: "tuple[ItemLine, ...]"
             line.status,
             str(line.priority),
             screen.time(line.changed_at, now) if line.changed_at else "",
-            line.title + (f"  (waits for {', '.join(line.waits_for)})" if line.waits_for else ""),
+            f"{line.title}  ({line.note})" if line.note else line.title,
         )
         for line in lines
     ]

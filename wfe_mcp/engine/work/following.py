@@ -2,24 +2,55 @@
 
 Rules:
 1. The item of a run is its ``external_id``, where ``triggered_by`` is WORK: both are sealed with the run.
-2. A run that works a milestone has its items as tasks: each is done when its task is.
+2. A run that works a milestone has its items as tasks: each is done when its task is. Which of them it works now is kept with
+   the run alone (``tasks_in_work``): it may go back, be retried or end, and a task of it need not be ready.
 3. A milestone whose items are all over, one of them done, is done; with open work that comes under it, it is planned again.
 """
 
 import json
 import logging
+from contextlib import suppress
+from typing import NamedTuple
 
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.events import ItemClosed
 from wfe_mcp.core.items import Item, ItemKind, ItemStatus, after_reopening, after_run, refuse_start, with_values
-from wfe_mcp.core.model import Assurance, RunStatus
+from wfe_mcp.core.loops import left_for_a_person
+from wfe_mcp.core.model import Assurance, RunId, RunStatus
+from wfe_mcp.core.texts import in_short
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.run_change import RunChange
-from wfe_mcp.engine.work.items import WORK, item_of_run, keep_changes, others_of
+from wfe_mcp.engine.work.items import WORK, item_of_run, items_of, keep_changes, others_of
+from wfe_mcp.store import Tx
 from wfe_mcp.store.integrity.chained_log import SIGNED
 
 log = logging.getLogger("wfe_mcp.engine")
 
 _OVER = {RunStatus.COMPLETED: True, RunStatus.FAILED: False, RunStatus.CANCELLED: False}
+
+
+class InWork(NamedTuple):
+    """What a run does with a task of its milestone. ``stopped``: why it waits for the user there, empty while it goes on."""
+
+    run: str
+    stopped: str = ""
+
+
+def tasks_in_work(tx: Tx, project_id: str) -> dict[str, InWork]:
+    """The items that the runs of their milestones work now, by their ids. A run that cannot be read works none."""
+    tasks: dict[str, InWork] = {}
+    for milestone in items_of(tx, project_id, (ItemKind.MILESTONE,), (ItemStatus.ACTIVE, ItemStatus.BLOCKED)):
+        loaded = None
+        with suppress(Refused):
+            loaded = tx.runs.load(RunId(milestone.runs[-1]), to_change=False) if milestone.runs else None
+        if loaded is None or loaded.state.status in _OVER:
+            continue
+        names = {child.id for child in tx.items.children(project_id, milestone.id)}
+        for path, loop in loaded.state.loops.items():
+            for key in names.intersection(loop.open):
+                stopped = left_for_a_person(loaded.state, (*loaded.state.attempts_in(path, (key,)),))
+                tasks[key] = InWork(loaded.record.id, in_short(stopped.reason) if stopped else "")
+    return tasks
 
 
 def begin_item(change: RunChange, reason: str = "") -> None:

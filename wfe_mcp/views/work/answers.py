@@ -126,7 +126,10 @@ def item_answer(engine: Engine, name: str, *, whole: bool = False) -> Envelope:
     with engine.store.read() as tx:
         item = tx.items.get(engine.project_id, name)
         view, moves = item_view(engine, tx, item), _moves(item, others_of(engine, tx, item))
-    return Envelope(True, summary=_says(item), next=moves, view=view if whole else _cut(view))
+    if view.line.in_work:
+        moves = (Next("status", {"run": view.line.in_work}, why="its run"),)
+    says = ", ".join(filter(None, (_says(item), view.line.work)))
+    return Envelope(True, summary=says, next=moves, view=view if whole else _cut(view))
 
 
 def promote_to_work(engine: Engine, by: By, name: str, kind: str = "", parent: str = "") -> Envelope:

@@ -8,7 +8,8 @@ from typing import Any
 from wfe_mcp.core.items import Item, ItemKind, ItemStatus, missing
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.item_runs import milestone_of
-from wfe_mcp.engine.work.items import others_of, overlapping
+from wfe_mcp.engine.work.following import tasks_in_work
+from wfe_mcp.engine.work.items import overlapping
 from wfe_mcp.store import Tx
 from wfe_mcp.store.integrity.chained_log import SIGNED
 from wfe_mcp.store.items import item_of
@@ -19,7 +20,10 @@ from wfe_mcp.views.work.claims import ClaimFacts, claim_view
 
 @view_model
 class ItemLine:
-    """A work item in a list. ``waits_for``: the items that it needs and that are not over; ``run``: the newest one for it."""
+    """A work item in a list. ``waits_for``: what it and its parent need and what is not over; ``run``: the newest one for it.
+
+    ``in_work``: the run of its milestone that works it now, with its status as it is; ``stopped``: why that waits there.
+    """
 
     id: str
     kind: str
@@ -30,6 +34,20 @@ class ItemLine:
     waits_for: tuple[str, ...] = ()
     run: str = ""
     changed_at: str = ""
+    in_work: str = ""
+    stopped: str = ""
+
+    @property
+    def work(self) -> str:
+        """What the run of its milestone does with it, in a few words."""
+        if self.stopped:
+            return f"stopped in run {self.in_work}: {self.stopped}"
+        return f"in work by run {self.in_work}" if self.in_work else ""
+
+    @property
+    def note(self) -> str:
+        """The same, else what it waits for."""
+        return self.work or (f"waits for {', '.join(self.waits_for)}" if self.waits_for else "")
 
 
 @view_model
@@ -107,20 +125,43 @@ class ItemView:
     history: tuple[ItemChange, ...] = ()
 
 
-def item_line(item: Item, over: dict[str, bool], changed_at: str = "") -> ItemLine:
-    """A line of a list. ``over``: whether each item that it needs is over."""
-    waits = tuple(need for need in item.needs if not over.get(need, True))
-    run = item.runs[-1] if item.runs else ""
-    return view_of(ItemLine, item, waits_for=waits, run=run, changed_at=changed_at)
+class ItemLines:
+    """Makes the lines of ``items``, and of what is named beside them; what they need is read once for all of them."""
+
+    def __init__(self, tx: Tx, project_id: str, items: Iterable[Item]) -> None:
+        listed = list(items)
+        above = tx.items.by_ids(project_id, {item.parent for item in listed if item.parent})
+        needed = tx.items.by_ids(project_id, {need for item in (*listed, *above) for need in item.needs})
+        self._known = {item.id: item for item in (*above, *needed)}
+        self._tasks = tasks_in_work(tx, project_id) if above else {}
+
+    def others(self, item: Item) -> list[Item]:
+        """The parent of one of them, what it needs, and what its parent needs."""
+        parent = self._known.get(item.parent)
+        names = dict.fromkeys((item.parent, *item.needs, *(parent.needs if parent else ())))
+        return [self._known[name] for name in names if name in self._known]
+
+    def line(self, item: Item, changed_at: str) -> ItemLine:
+        """The line of one of them."""
+        needed = [] if item.is_over else [other for other in self.others(item) if other.id != item.parent]
+        in_work, stopped = self._tasks.get(item.id, ("", ""))
+        return view_of(
+            ItemLine,
+            item,
+            waits_for=tuple(other.id for other in needed if not other.is_over),
+            run=item.runs[-1] if item.runs else "",
+            changed_at=changed_at,
+            in_work=in_work,
+            stopped=stopped,
+        )
 
 
 def item_lines(tx: Tx, project_id: str, items: Iterable[Item]) -> list[ItemLine]:
     """The lines of ``items``, with what they wait for and when they were changed."""
     listed = list(items)
     times = {f"W-{row.number}": row.changed_at for row in tx.items.rows(project_id, (item.id for item in listed))}
-    needed = tx.items.by_ids(project_id, {need for item in listed for need in item.needs})
-    over = {item.id: item.is_over for item in needed}
-    return [item_line(item, over, second(times[item.id])) for item in listed]
+    lines = ItemLines(tx, project_id, listed)
+    return [lines.line(item, second(times[item.id])) for item in listed]
 
 
 def item_list(tx: Tx, project_id: str, rows: Sequence[ItemRow], cursor: str, kinds: Sequence[ItemKind]) -> ItemList:
@@ -133,7 +174,6 @@ def item_list(tx: Tx, project_id: str, rows: Sequence[ItemRow], cursor: str, kin
 def item_view(engine: Engine, tx: Tx, item: Item, *, history: bool = True) -> ItemView:
     """The whole of ``item``, with the items under it and its history."""
     project = engine.project_id
-    over = {other.id: other.is_over for other in others_of(engine, tx, item)}
     log = tx.items.history(project, item.id)
     changes = [event for event in log if event.type != SIGNED]
     last = second(changes[-1].at) if changes else ""
@@ -142,7 +182,7 @@ def item_view(engine: Engine, tx: Tx, item: Item, *, history: bool = True) -> It
     return view_of(
         ItemView,
         item,
-        line=item_line(item, over, last),
+        line=ItemLines(tx, project, [item]).line(item, last),
         files=tuple(ItemFileLine(number=nth, **file._asdict()) for nth, file in enumerate(item.files, 1)),
         children=tuple(item_lines(tx, project, tx.items.children(project, item.id))),
         missing=missing(item) if item.status in {ItemStatus.IDEA, ItemStatus.PLANNED} else {},

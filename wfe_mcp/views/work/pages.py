@@ -17,7 +17,7 @@ from wfe_mcp.store.records.items import ItemRow
 from wfe_mcp.store.words.query import MAX_TERMS, Query, Term, words
 from wfe_mcp.views.pages.decision import blocks_json
 from wfe_mcp.views.values.model import INLINE, JsonObject, second, view_model, view_of
-from wfe_mcp.views.work.models import ItemLine, ItemView, item_line, item_lines, item_view
+from wfe_mcp.views.work.models import ItemLine, ItemLines, ItemView, item_lines, item_view
 
 _MOST_ACTIVE = 200
 """Active items that a card is compared with."""
@@ -161,23 +161,18 @@ def _cards(tx: Tx, rows: Iterable[ItemRow]) -> tuple[ItemCard, ...]:
     cards: dict[tuple[str, int], ItemCard] = {}
     for project, some in groupby(sorted(items, key=lambda row: row.project_id), key=lambda row: row.project_id):
         of_project = [(row, item_of(row)) for row in some]
-        known = {
-            item.id: item
-            for item in tx.items.by_ids(project, {name for _, card_item in of_project for name in _names(card_item)})
-        }
-        over = {id_: item.is_over for id_, item in known.items()}
+        lines = ItemLines(tx, project, (item for _, item in of_project))
         active = [item_of(row) for row in tx.items.backlog([project], (), (ItemStatus.ACTIVE,), limit=_MOST_ACTIVE)[0]]
         progress = tx.items.progress(project, {item.id for _, item in of_project})
         for row, item in of_project:
-            others = [known[item_id] for item_id in _names(item) if item_id in known]
             beside = [other for other in active if other.id != item.id]
             done, parts = progress.get(item.id, (0, 0))
             open_ = item.status in {ItemStatus.READY, ItemStatus.ACTIVE}
             cards[project, row.number] = ItemCard(
-                line=item_line(item, over, second(row.changed_at)),
+                line=lines.line(item, second(row.changed_at)),
                 project=project,
                 version=row.last_seq,
-                moves=_moves(item, [*others, *(other for other in beside if other.parent == item.parent)]),
+                moves=_moves(item, [*lines.others(item), *(other for other in beside if other.parent == item.parent)]),
                 parts=parts,
                 done=done,
                 overlaps=tuple(
@@ -185,10 +180,6 @@ def _cards(tx: Tx, rows: Iterable[ItemRow]) -> tuple[ItemCard, ...]:
                 ),
             )
     return tuple(cards[row.project_id, row.number] for row in items)
-
-
-def _names(item: Item) -> set[str]:
-    return {*item.needs, *filter(None, (item.parent,))}
 
 
 def _moves(item: Item, others: list[Item]) -> tuple[ItemMove, ...]:

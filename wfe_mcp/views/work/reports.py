@@ -24,6 +24,7 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.runs.item_runs import milestone_of
+from wfe_mcp.engine.work.following import InWork, tasks_in_work
 from wfe_mcp.engine.work.items import items_of, open_items
 from wfe_mcp.importers.entries import part_of
 from wfe_mcp.store import Tx
@@ -79,15 +80,16 @@ def pages(engine: Engine) -> dict[str, str]:
     }
 
 
-def _status(_engine: Engine, tx: Tx, items: list[Item]) -> Iterator[str]:
+def _status(engine: Engine, tx: Tx, items: list[Item]) -> Iterator[str]:
     counts = {status: sum(item.status is status for item in items) for status in ItemStatus}
     yield from ("# Status", "")
     yield ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "There are no work items."
+    tasks = tasks_in_work(tx, engine.project_id)
     for title, status in (("Worked", ItemStatus.ACTIVE), ("Blocked", ItemStatus.BLOCKED)):
-        in_status = [item for item in items if item.status is status]
-        if in_status:
+        shown = [item for item in items if (ItemStatus.ACTIVE if item.id in tasks else item.status) is status]
+        if shown:
             yield from ("", f"## {title}", "")
-            yield from _most(in_status, lambda item: f"- {_name_item(item)}{_run(tx, item)}{_reason(item)}")
+            yield from _most(shown, lambda item: f"- {_name_item(item)}{_run(tx, item, tasks)}{_reason(item)}")
     yield from ("", "## Next", "", *_next(items))
 
 
@@ -197,7 +199,10 @@ def _reason(item: Item) -> str:
     return f": {quoted_line(item.reason, _REASON)}" if item.reason else ""
 
 
-def _run(tx: Tx, item: Item) -> str:
+def _run(tx: Tx, item: Item, tasks: Mapping[str, InWork]) -> str:
+    if item.id in tasks:
+        run, stopped = tasks[item.id]
+        return f", stopped in run {run}: {quoted_line(stopped, _REASON)}" if stopped else f", in work by run {run}"
     loaded = tx.runs.load(RunId(item.runs[-1])) if item.runs else None
     return "" if loaded is None else f", run {loaded.record.id} {loaded.state.status}"
 
