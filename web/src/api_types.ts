@@ -1351,6 +1351,7 @@ export interface Overlap {
   id: string;
   title: string;
   scopes: string[];
+  run?: string;
 }
 
 export interface Package {

@@ -97,10 +97,15 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
       <p className="hidden" role="status">{moving.said}</p>
       {refusal && <p className="note warn">{refusal}</p>}
       {data.overlaps?.map((overlap) => (
-        <p key={overlap.id} className="note warn">
+        <p key={overlap.run ?? overlap.id} className="note warn">
           <Flag kind="warning">
             <span>
-              <a href={to("items", project, overlap.id)}>{overlap.id}</a> is active and touches {overlap.scopes.join(", ")}: {overlap.title}
+              {overlap.run ? (
+                <a href={to("runs", overlap.run)}>run {overlap.run}</a>
+              ) : (
+                <a href={to("items", project, overlap.id)}>{overlap.id}</a>
+              )}{" "}
+              {overlap.run ? "has changed" : "is active and touches"} {overlap.scopes.slice(0, 5).join(", ")}: {overlap.title}
             </span>
           </Flag>
         </p>

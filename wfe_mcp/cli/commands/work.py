@@ -344,7 +344,7 @@ def _show(invocation: Invocation, screen: Screen, answer: "Envelope", view: "Ite
     if view.claim is not None:
         show_claim(screen, view.claim)
     for other in view.overlaps:
-        screen.line(f"  {other.id} is active and touches {', '.join(other.scopes)}: {other.title}")
+        screen.line(f"  {other.text}: {other.title}")
     _table(invocation, screen, view.children)
     now = invocation.engine.clock()
     screen.table((), [(screen.time(event.at, now), event.actor, _change_text(event)) for event in view.history])

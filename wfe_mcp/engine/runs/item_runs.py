@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
@@ -11,13 +11,17 @@ from wfe_mcp.core.item_values import PRIORITIES
 from wfe_mcp.core.items import Item, ItemKind, ItemStatus, overlap, refuse_start, startable, waits
 from wfe_mcp.core.model import By
 from wfe_mcp.core.units import plural
+from wfe_mcp.engine.files.tree_binding import changed_since, first_tree, last_tree
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
 from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.engine.templates.catalogue import default_template, find_template
-from wfe_mcp.engine.work.items import WORK, items_to_start, others_of
+from wfe_mcp.engine.work.following import readable_run, tasks_in_work
+from wfe_mcp.engine.work.items import WORK, item_of_run, items_of, items_to_start, others_of
+from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.workflow.load import input_schemas
+from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.system.shell_words import shell_line
 
 _TEMPLATES: Mapping[ItemKind, str] = {
@@ -163,6 +167,44 @@ def _plan(item: Item, children: list[Item]) -> dict[str, Any]:
     return {"title": item.title, "milestones": [milestone]}
 
 
+class Touching(NamedTuple):
+    """What touches the paths of an item: an active one or a task in work, with the scopes of the item that it shares.
+
+    With ``run``: an open run, with the files that it has changed; ``id`` is its item, if it has one.
+    """
+
+    id: str
+    title: str
+    scopes: tuple[str, ...]
+    run: str = ""
+
+
+def overlapping(engine: Engine, tx: Tx, item: Item) -> list[Touching]:
+    """What touches the paths of ``item``, but what the run of its own milestone works."""
+    if not item.scopes:
+        return []
+    project, tasks = engine.project_id, tasks_in_work(tx, engine.project_id)
+    around = tx.items.by_ids(project, filter(None, (item.parent,)))
+    own = {*item.runs, *(run for parent in around for run in parent.runs)}
+    worked = [task for task in tx.items.by_ids(project, tasks) if tasks[task.id].run not in own]
+    active = [*items_of(tx, project, statuses=(ItemStatus.ACTIVE,)), *worked]
+    others = {other.id: other for other in active if other.id != item.id and other.scopes}
+    shared = ((other, overlap(item.scopes, other.scopes)) for other in others.values())
+    touching = [Touching(other.id, other.title, tuple(scopes)) for other, scopes in shared if scopes]
+    known = {run for other in touching for run in others[other.id].runs}
+    for run in tx.runs.open_ids(project, limit=_MOST_COMPARED):
+        loaded = None if run in own | known else readable_run(tx, run)
+        changed = () if loaded is None else changed_since(loaded, first_tree(loaded.state), last_tree(loaded.state))
+        files = tuple(path for path in changed or () if match_globs(path, item.scopes))
+        if loaded is not None and files:
+            worked_item = item_of_run(tx, loaded.record)
+            touching.append(Touching(worked_item.id if worked_item else "", loaded.record.title, files, run))
+    return touching
+
+
+_MOST_COMPARED = 20
+"""So many of the newest open runs are compared with an item."""
+
 MOST_ACTIVE = 3
 """How many items are worked at a time by default."""
 
@@ -181,10 +223,11 @@ class ReadyRuns:
 def start_ready(engine: Engine, by: By, most: int = MOST_ACTIVE, *, dry_run: bool = False) -> ReadyRuns:
     """Start a run for each item that can start, best first, as long as at most ``most`` items are active.
 
-    Items whose scopes touch those of an active one wait, as those that the rules of an item let wait.
+    Items whose scopes touch those of an active one, or of a task in work, wait, as those that the rules of an item let wait.
     """
     with engine.store.read() as tx:
         items = {item.id: item for item in items_to_start(engine, tx)}
+        worked = [items[name] for name in tasks_in_work(tx, engine.project_id) if name in items]
     runs, chosen = ReadyRuns(), list[Item]()
     held: dict[str, tuple[str, str]] = {}
     while True:
@@ -192,7 +235,7 @@ def start_ready(engine: Engine, by: By, most: int = MOST_ACTIVE, *, dry_run: boo
         active = [item for item in items.values() if item.status is ItemStatus.ACTIVE]
         # What is held up stays so: more and more is active.
         for item in (candidate for candidate in free if candidate.id not in held):
-            wait = _held_up(item, active, most)
+            wait = _held_up(item, active, worked, most)
             if wait is None:
                 chosen.append(item)
                 items[item.id] = replace(item, status=ItemStatus.ACTIVE)
@@ -209,13 +252,14 @@ def start_ready(engine: Engine, by: By, most: int = MOST_ACTIVE, *, dry_run: boo
     return runs
 
 
-def _held_up(item: Item, active: Sequence[Item], most: int) -> tuple[str, str] | None:
+def _held_up(item: Item, active: Sequence[Item], worked: Sequence[Item], most: int) -> tuple[str, str] | None:
     if len(active) >= most:
         return (
             f"{plural(len(active), 'item')} of at most {most} are active.",
             "See them: wfe-mcp work list --status active",
         )
-    touching = next(((other, shared) for other in active if (shared := overlap(item.scopes, other.scopes))), None)
+    shares = ((other, overlap(item.scopes, other.scopes)) for other in (*active, *worked))
+    touching = next(((other, shared) for other, shared in shares if shared), None)
     if touching is None:
         return None
     return (

@@ -9,7 +9,6 @@ Rules:
 
 import json
 import logging
-from contextlib import suppress
 from typing import NamedTuple
 
 from wfe_mcp.core.errors import Refused
@@ -23,6 +22,7 @@ from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.work.items import WORK, item_of_run, items_of, keep_changes, others_of
 from wfe_mcp.store import Tx
 from wfe_mcp.store.integrity.chained_log import SIGNED
+from wfe_mcp.store.records.runs import LoadedRun
 
 log = logging.getLogger("wfe_mcp.engine")
 
@@ -40,9 +40,7 @@ def tasks_in_work(tx: Tx, project_id: str) -> dict[str, InWork]:
     """The items that the runs of their milestones work now, by their ids. A run that cannot be read works none."""
     tasks: dict[str, InWork] = {}
     for milestone in items_of(tx, project_id, (ItemKind.MILESTONE,), (ItemStatus.ACTIVE, ItemStatus.BLOCKED)):
-        loaded = None
-        with suppress(Refused):
-            loaded = tx.runs.load(RunId(milestone.runs[-1]), to_change=False) if milestone.runs else None
+        loaded = readable_run(tx, milestone.runs[-1]) if milestone.runs else None
         if loaded is None or loaded.state.status in _OVER:
             continue
         names = {child.id for child in tx.items.children(project_id, milestone.id)}
@@ -51,6 +49,14 @@ def tasks_in_work(tx: Tx, project_id: str) -> dict[str, InWork]:
                 stopped = left_for_a_person(loaded.state, (*loaded.state.attempts_in(path, (key,)),))
                 tasks[key] = InWork(loaded.record.id, in_short(stopped.reason) if stopped else "")
     return tasks
+
+
+def readable_run(tx: Tx, run: str) -> LoadedRun | None:
+    """The run as it is; None where there is none, or its record cannot be read."""
+    try:
+        return tx.runs.load(RunId(run), to_change=False)
+    except Refused:
+        return None
 
 
 def begin_item(change: RunChange, reason: str = "") -> None:

@@ -243,15 +243,6 @@ def items_of(
     return items
 
 
-def overlapping(engine: Engine, tx: Tx, item: Item) -> list[tuple[Item, list[str]]]:
-    """The active items whose scopes touch those of ``item``, each with the scopes of ``item`` that do."""
-    if not item.scopes:
-        return []
-    active = items_of(tx, engine.project_id, statuses=(ItemStatus.ACTIVE,))
-    pairs = ((other, overlap(item.scopes, other.scopes)) for other in active if other.id != item.id and other.scopes)
-    return [(other, scopes) for other, scopes in pairs if scopes]
-
-
 def accepted_decisions(engine: Engine, tx: Tx, scopes: Iterable[str] = ()) -> list[Item]:
     """The accepted decisions that hold everywhere, and those whose scopes touch ``scopes``."""
     wanted = tuple(scopes)

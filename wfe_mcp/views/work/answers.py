@@ -19,13 +19,12 @@ from wfe_mcp.engine.work.items import (
     items_to_start,
     kind_of,
     others_of,
-    overlapping,
     promote_item,
     status_of,
 )
 from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope, Next
 from wfe_mcp.views.values.model import plain
-from wfe_mcp.views.work.models import ItemList, ItemView, item_lines, item_list, item_view
+from wfe_mcp.views.work.models import ItemList, ItemView, item_lines, item_list, item_view, overlaps
 from wfe_mcp.workspace.files.given_files import FileToAttach, from_project
 
 _TO_DO = tuple(item_status for item_status in OPEN if item_status is not ItemStatus.ACCEPTED)
@@ -204,8 +203,7 @@ def start(engine: Engine, by: By, name: str, given: Mapping[str, Any], reason: s
     values = cast("dict[str, Any]", inputs)
     answer = started_answer(engine, by, start_item(engine, by, name, str(given.get("template", "")), values, reason))
     with engine.store.read() as tx:
-        touching = overlapping(engine, tx, tx.items.get(engine.project_id, name))
-    also = "".join(f"; {other.id} is active and touches {', '.join(scopes)}, too" for other, scopes in touching)
+        also = "".join(f"; {other.text}, too" for other in overlaps(engine, tx, tx.items.get(engine.project_id, name)))
     return replace(answer, summary=answer.summary + also)
 
 
