@@ -25,7 +25,9 @@ from wfe_mcp.engine.integrity.anchoring import (
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.kernel.engine import Engine, utc_now
 from wfe_mcp.engine.runs.start import start_run
+from wfe_mcp.engine.work.items import add_item
 from wfe_mcp.store import Store
+from wfe_mcp.store.integrity.chained_log import GENESIS
 from wfe_mcp.workspace.system import anchors as outside
 from wfe_mcp.workspace.system.anchors import AUDIT_REF, BEGUN, Anchor, anchor_file, commits_of, lines_of
 from wfe_mcp.workspace.system.location import project_at
@@ -196,3 +198,12 @@ def test_each_machine_has_its_own_anchors_of_a_database_on_a_server(
 
 def test_what_is_anchored_soon_are_events():
     assert {name for name in SOON if not issubclass(getattr(events, name), Event)} == set()
+
+
+def test_a_project_whose_first_change_is_a_work_item_is_as_its_first_anchor_says(scene: Scene) -> None:
+    start_anchoring(scene.engine)
+    add_item(scene.engine, AGENT, "task", {"title": "Say thanks"})
+    stop_anchoring(scene.engine)
+    (line,) = lines_of(anchor_file(scene.store.place, scene.engine.project_id)) or []
+    assert line.settings == (0, GENESIS), "before it no setting had changed"
+    assert verify(scene.engine).findings == ()

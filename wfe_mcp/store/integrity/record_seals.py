@@ -359,8 +359,12 @@ def _text(value: str) -> str:
 
 
 def unlike_anchors(hashes: dict[int, str], anchors: Sequence[AnchoredEvent]) -> list[Problem]:
-    """The first event that differs from its anchor. ``hashes``: the existing events' hashes, by number."""
-    wrong = [anchor for anchor in anchors if hashes.get(anchor.seq) != anchor.hash]
+    """The first event that differs from its anchor. ``hashes``: the existing events' hashes, by number.
+
+    An anchor of a log without events names none.
+    """
+    known = {0: GENESIS} | hashes
+    wrong = [anchor for anchor in anchors if known.get(anchor.seq) != anchor.hash]
     if not wrong:
         return []
     last = max(hashes, default=0)
