@@ -11,7 +11,7 @@ import pytest
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workflow.catalogue import project_templates, shipped_templates
 from wfe_mcp.workflow.lint import lint
-from wfe_mcp.workflow.load import digest
+from wfe_mcp.workflow.load import digest, load_definition
 
 Document = dict[str, Any]
 
@@ -67,6 +67,12 @@ def test_every_shipped_template_can_run() -> None:
     assert {entry.name: lint(entry.read().value).errors for entry in shipped_templates()} == {
         entry.name: () for entry in shipped_templates()
     }
+
+
+def test_what_is_shipped_reads_the_same_without_the_parser_that_refuses_ambiguous_json() -> None:
+    read = {entry.name: entry.read().value for entry in shipped_templates()}
+
+    assert read == {entry.name: load_definition(entry.path) for entry in shipped_templates()}
 
 
 def test_listing_templates_loads_neither_models_nor_engines_of_expressions_and_schemas() -> None:

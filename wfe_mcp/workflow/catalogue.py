@@ -82,8 +82,8 @@ def project_templates(root: Path) -> tuple[CatalogueEntry, ...]:
     return tuple(_entries(root / ".wfe" / "templates", "project"))
 
 
-def _load_named(name: str, path: Path) -> Definition:
-    value = load_definition(path)
+def _load_named(name: str, path: Path, *, is_ours: bool = False) -> Definition:
+    value = load_definition(path, is_ours=is_ours)
     if value.get("name") != name:
         raise Refused(
             "invalid_template",
@@ -109,8 +109,8 @@ def _shipped_entries(folder: Path) -> tuple[CatalogueEntry, ...]:
 
 @cache
 def _load_shipped(name: str, path: Path) -> Definition:
-    """Read once: a process uses the files of the version that it runs. All of them take 0.2 s to read."""
-    return _load_named(name, path)
+    """Read once: a process uses the files of the version that it runs."""
+    return _load_named(name, path, is_ours=True)
 
 
 def _entries(folder: Path, origin: Origin) -> Iterator[CatalogueEntry]:

@@ -11,8 +11,10 @@ Rules:
    of wfe-mcp.
 """
 
+import json
 import os
 import re
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -37,14 +39,16 @@ _NOT_PROMPTS = frozenset({"inputs", "schema", "params", "with", "outputs", "webh
 Parts = tuple[str | int, ...]
 
 
-def load_definition(source: Path) -> dict[str, Any]:
+def load_definition(source: Path, *, is_ours: bool = False) -> dict[str, Any]:
     """The definition in ``source`` (a folder with template.json, or a JSON file), prompts inlined.
+
+    ``is_ours``: it is shipped, so nothing in it is ambiguous, and the parser that looks for that, 1.4 ms a template, is left out.
 
     Refuses: unknown_template (no such file), invalid_template (not a JSON object; a prompt file that is missing, a link or
     elsewhere), too_large.
     """
     file = source / "template.json" if source.is_dir() else source
-    definition = read_json(file)
+    definition = read_json(file, is_ours=is_ours)
     if not isinstance(definition, dict):
         raise _invalid(file, [Detail("", "a template must be a JSON object", "an object")])
     faults: list[Detail] = []
@@ -54,9 +58,13 @@ def load_definition(source: Path) -> dict[str, Any]:
     return cast("dict[str, Any]", inlined)
 
 
-def read_json(file: Path) -> object:
+def read_json(file: Path, *, is_ours: bool = False) -> object:
     """The JSON in ``file``. Refuses: unknown_template (no such file), invalid_template (not JSON), too_large."""
-    return _json(_bytes(file, "template"), file)
+    content = _bytes(file, "template")
+    if is_ours:
+        with suppress(ValueError):
+            return json.loads(content)
+    return _json(content, file)
 
 
 def read_text(file: Path, what: str = "Markdown") -> str:
