@@ -243,6 +243,25 @@ def test_the_first_answer_needs_neither_the_sdk_nor_what_changes_runs_and_sql_on
 ) -> None:
     if is_open:
         begin_run(house)
+    answer, loaded = first_answer(house, "status")
+
+    assert ("drill" in str(answer), answer["isError"]) == (is_open, False), answer
+    assert unneeded & loaded == set()
+
+
+def test_the_first_list_of_templates_needs_neither_their_models_nor_what_runs_checks_or_looks_at_files(
+    house: House,
+) -> None:
+    answer, loaded = first_answer(house, "list_templates")
+    unneeded = {"psutil", "wfe_mcp.engine.checks.readiness", "wfe_mcp.jobs.child", "wfe_mcp.store.rehearsal"}
+    unneeded |= {"wfe_mcp.workflow.model", "wfe_mcp.workspace.discovery.check_table", "wfe_mcp.workspace.git.watched"}
+
+    assert ("drill" in str(answer), answer["isError"]) == (True, False), answer
+    assert (NEVER | unneeded) & loaded == set()
+
+
+def first_answer(house: House, tool: str) -> tuple[dict[str, Any], set[str]]:
+    """The result of the first call of a server, and the modules that are loaded then."""
     script = (
         "import json, os, sys\nfrom pathlib import Path\nimport wfe_mcp.server.entry\n"
         "from wfe_mcp.server import early_calls, fast_start, served_project, wire\n"
@@ -254,16 +273,13 @@ def test_the_first_answer_needs_neither_the_sdk_nor_what_changes_runs_and_sql_on
     )
     ended = subprocess.run(
         [sys.executable, "-c", script],
-        input=line(7, *call("stateless", "status", {})),
+        input=line(7, *call("stateless", tool, {})),
         cwd=house.root,
         env=house.environment | {"PYTHONPATH": str(Path(reading.__file__).parents[2])},
         capture_output=True,
         check=True,
     )
-
-    answer = json.loads(ended.stdout)["result"]
-    assert ("drill" in str(answer), answer["isError"]) == (is_open, False), ended
-    assert unneeded & set(ended.stderr.decode().split()) == set()
+    return json.loads(ended.stdout)["result"], set(ended.stderr.decode().split())
 
 
 @pytest.mark.parametrize("era", ERAS)

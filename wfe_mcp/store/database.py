@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store.databases import Database, database_at
-from wfe_mcp.store.rehearsal import RehearsedArtifacts, RehearsedDocuments
 from wfe_mcp.store.repository import Caches, Library, Repository, RepositoryPart, TransactionContext
 
 if TYPE_CHECKING:
@@ -228,6 +227,8 @@ class Store:
     @contextmanager
     def rehearse(self) -> Generator[Tx]:
         """As ``read``, but documents and revisions can be kept in it; they are forgotten at its end."""
+        from wfe_mcp.store.rehearsal import RehearsedArtifacts, RehearsedDocuments
+
         with self.read() as tx:
             # The attribute of an instance is read before its Part (repository.py).
             tx.__dict__ |= {"documents": RehearsedDocuments(tx.shared), "artifacts": RehearsedArtifacts(tx.shared)}

@@ -10,6 +10,8 @@ Rules:
 2. An embedded definition is kept: a frozen template needs no other file.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
@@ -20,10 +22,10 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.core.limits import PHASES, VALUE_BYTES
 from wfe_mcp.workflow.load import input_schemas, parse
-from wfe_mcp.workflow.model import FlowPhase, SubflowRule, Template
 
 if TYPE_CHECKING:
     from wfe_mcp.artifacts.validate import ValidationResult
+    from wfe_mcp.workflow.model import FlowPhase, SubflowRule, Template
 
 MAX_DEPTH = 5
 """Levels of nested templates, the outermost not counted."""
@@ -59,7 +61,7 @@ def held_template(shape: FlowPhase | SubflowRule) -> Template:
 def inputs_of(
     template: Template,
     given: Mapping[str, Any],
-    check: "Callable[[dict[str, Any], object], ValidationResult] | None" = None,
+    check: Callable[[dict[str, Any], object], ValidationResult] | None = None,
 ) -> tuple[dict[str, Any], tuple[Detail, ...]]:
     """``given`` with the defaults of the template's inputs, and its errors; an unknown name is an error.
 

@@ -12,7 +12,8 @@ import pytest
 
 from tests.engine.scene import AGENT, Scene, phase
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.engine.checks.readiness import check_fault, missing_checks
+from wfe_mcp.engine.checks.missing import missing_checks
+from wfe_mcp.engine.checks.readiness import check_fault
 from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.workflow.required_checks import required_checks

@@ -28,7 +28,7 @@ from wfe_mcp.workspace.system.shell_words import shell_word
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.checks.last_trials import LastTrial
-    from wfe_mcp.engine.checks.readiness import MissingCheck
+    from wfe_mcp.engine.checks.missing import MissingCheck
     from wfe_mcp.workspace.config.settings_tables import SandboxSettings
 
 Deep = Annotated[bool, typer.Option("--deep", help="Read the whole database, indexes and references too.")]
@@ -93,7 +93,7 @@ def _findings(
 ) -> Iterator[HealthFinding]:
     """Every finding; ``missing`` gets the checks that templates need and that are not configured."""
     from wfe_mcp.engine.checks.last_trials import last_trials
-    from wfe_mcp.engine.checks.readiness import missing_checks
+    from wfe_mcp.engine.checks.missing import missing_checks
     from wfe_mcp.engine.deployments.hosts import host_findings
 
     yield _project(invocation.engine.root)
@@ -213,7 +213,8 @@ def _git(invocation: Invocation) -> Iterator[HealthFinding]:
 
 def _checks(invocation: Invocation) -> Iterator[HealthFinding]:
     from wfe_mcp.engine.checks.last_trials import last_trials
-    from wfe_mcp.engine.checks.readiness import INIT, check_fault
+    from wfe_mcp.engine.checks.missing import INIT
+    from wfe_mcp.engine.checks.readiness import check_fault
     from wfe_mcp.engine.credentials.faults import credential_faults
 
     engine, loaded = invocation.engine, invocation.engine.settings()

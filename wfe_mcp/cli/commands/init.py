@@ -287,7 +287,7 @@ def _next(invocation: Invocation, trials: "Sequence[Trial]") -> list[str]:
     from wfe_mcp.cli.terminal.connecting import SENTENCE
     from wfe_mcp.cli.terminal.trials import repairs
     from wfe_mcp.clients.health import is_connected
-    from wfe_mcp.engine.checks.readiness import missing_checks
+    from wfe_mcp.engine.checks.missing import missing_checks
 
     if list(_faults(invocation.engine)):
         needed = [check for check in missing_checks(invocation.engine) if check.is_default]
@@ -307,7 +307,8 @@ def _shared_files(engine: "Engine") -> list[str]:
 
 def _faults(engine: "Engine") -> "Iterator[str]":
     """What keeps the checks of the default template from running here."""
-    from wfe_mcp.engine.checks.readiness import check_fault, missing_checks
+    from wfe_mcp.engine.checks.missing import missing_checks
+    from wfe_mcp.engine.checks.readiness import check_fault
 
     for missing in missing_checks(engine):
         if missing.is_default:

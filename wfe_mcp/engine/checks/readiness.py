@@ -8,48 +8,23 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
-from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.checks.last_trials import last_trial
+from wfe_mcp.engine.checks.missing import INIT
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
 from wfe_mcp.engine.models.roles import fill_role
-from wfe_mcp.engine.templates.catalogue import find_template, offers, whole_definition
+from wfe_mcp.engine.templates.catalogue import offers, whole_definition
 from wfe_mcp.jobs.child import start_fault
 from wfe_mcp.jobs.environment import child_env
-from wfe_mcp.workflow.delivering import as_delivered
-from wfe_mcp.workflow.load import parse
 from wfe_mcp.workflow.model import Phase
 from wfe_mcp.workflow.required_checks import required_checks
 from wfe_mcp.workspace.config.checks import CheckSettings, FrozenCheck
-from wfe_mcp.workspace.discovery.check_table import KINDS
 from wfe_mcp.workspace.git.repository import why_no_repository
 from wfe_mcp.workspace.system.location import project_at
 
-INIT = "wfe-mcp init"
 _TOOLS = frozenset({"pytest", "coverage", "mypy", "ruff", "flake8", "pylint", "tox", "nox"})
 """Packages that are run as modules and are never part of the project itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class MissingCheck:
-    """A check that is not configured. ``templates``: those that cannot pass without it, the default first.
-
-    ``is_default``: the default template is one of them. ``similar``: configured checks of that kind, ``test-web``.
-    """
-
-    name: str
-    templates: tuple[str, ...]
-    is_default: bool
-    similar: tuple[str, ...] = ()
-
-    @property
-    def fix(self) -> str:
-        """What to do."""
-        if self.similar:
-            return f"rename one of them in .wfe/config.toml: [checks.{self.similar[0]}] -> [checks.{self.name}]"
-        add = f"add [checks.{self.name}] to .wfe/config.toml and run: wfe-mcp trust"
-        return f"{INIT}, which finds and tries such a check; or {add}" if self.name in KINDS else add
 
 
 def check_fault(root: Path, check: CheckSettings | FrozenCheck, environ: Mapping[str, str] | None = None) -> str:
@@ -135,56 +110,6 @@ def _without_git(engine: Engine, plan: CompiledTemplate) -> Iterator[str]:
         why, commands = why_no_repository(engine.root)
         fix = f"so its gates cannot pass; the user fixes it with: {' or '.join(commands)}"
         yield f"phase {phase} needs git to compare files ({why}), {fix}"
-
-
-def missing_checks(engine: Engine) -> list[MissingCheck]:
-    """The checks that templates of this project cannot do without and that are not configured, by name."""
-    loaded = engine.settings()
-    held = (loaded.pending or loaded.settings).checks
-    needed: dict[str, list[str]] = {}
-    defaults = set[str]()
-    for offer in offers(engine):
-        try:
-            names = required_checks(whole_definition(engine, offer.definition).definition)
-        except Refused:  # an invalid template, which doctor names elsewhere
-            continue
-        for name in names - held.keys():
-            needed.setdefault(name, []).append(offer.name)
-            if offer.default:
-                defaults.add(name)
-    return [
-        MissingCheck(name, tuple(templates), name in defaults, tuple(_of_kind(name, held)))
-        for name, templates in sorted(needed.items())
-    ]
-
-
-def lacking_checks(engine: Engine, definition: dict[str, Any]) -> tuple[MissingCheck, ...]:
-    """The checks without which a run of ``definition`` cannot pass here and that are not configured, by name.
-
-    ``definition``: a template that can be started, with those that it runs inside.
-    """
-    loaded, name = engine.settings(), str(definition.get("name", ""))
-    held = (loaded.pending or loaded.settings).checks
-    if required_checks(definition) <= held.keys():
-        return ()
-    try:
-        if name in loaded.settings.templates:
-            from wfe_mcp.engine.templates.overrides import configure_plan
-
-            plan, _ = configure_plan(engine, find_template(engine, name), loaded, {}, {})
-            definition = plan.definition
-        else:  # without the rest of the plan, which loads CEL
-            parse(definition)
-            definition = as_delivered(definition, delivers=loaded.settings.delivery.mode != "none")
-    except Refused:  # why it cannot be started is said where it is
-        return ()
-    absent = sorted(required_checks(definition) - held.keys())
-    return tuple(MissingCheck(check, (name,), False, tuple(_of_kind(check, held))) for check in absent)
-
-
-def _of_kind(name: str, held: Mapping[str, object]) -> list[str]:
-    """The configured checks of the kind of ``name``: ``test-web``."""
-    return sorted(check for check in held if check.startswith(f"{name}-"))
 
 
 def missing_reviewers(engine: Engine) -> dict[str, list[str]]:

@@ -17,6 +17,7 @@ import tempfile
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from wfe_mcp.core.model import Assurance, Attempt, By, Channel, RunId
@@ -107,8 +108,7 @@ class Engine:
             tempfile.tempdir = None  # it may be remembered already
         self.clock = clock
         self.overrides = dict(overrides or {})
-        self.identity = this_process()
-        self.holder = holder or holder_id(self.identity)
+        self._holder = holder
         self.plans = TemplateCache() if beside is None else beside.plans
         self.listeners: list[Callable[[str], None]] = []
         self.workers: dict[Callable[[], None], Callable[[Tx, str], bool]] = {}
@@ -130,6 +130,16 @@ class Engine:
         self.perhaps = ""
         """The missing project that this one may continue, as a sentence with the command; shown where nothing is open."""
         self._opening = threading.Lock()
+
+    @cached_property
+    def identity(self) -> ProcessIdentity:
+        """The identity of this process. Made when it is asked for: a list of templates does without psutil."""
+        return this_process()
+
+    @cached_property
+    def holder(self) -> str:
+        """The name under which this engine holds phases."""
+        return self._holder or holder_id(self.identity)
 
     @property
     def store(self) -> Store:

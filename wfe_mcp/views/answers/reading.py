@@ -69,10 +69,11 @@ def list_templates(
 
 def _start(engine: Engine, offer: "Offer", index: int, *, is_whole: bool) -> Next:
     """The call that starts a template of the list; or that reads it whole, with what keeps it from starting or passing."""
+    from wfe_mcp.engine.checks.missing import lacking_checks
     from wfe_mcp.engine.templates.catalogue import lacking_trust
 
     is_trusted = lacking_trust(engine, offer, offer.name) is None
-    why = "a check that it needs is not configured" if is_trusted and _lacks(engine, offer) else ""
+    why = "a check that it needs is not configured" if is_trusted and lacking_checks(engine, offer) else ""
     if why or not (is_trusted and is_whole):
         return Next("list_templates", {"name": offer.name}, why=why)
     return Next("start_run", {"template": offer.name}, {"inputs": f"/data/templates/{index}/inputs"})
@@ -80,8 +81,7 @@ def _start(engine: Engine, offer: "Offer", index: int, *, is_whole: bool) -> Nex
 
 def _lacks(engine: Engine, offer: "Offer") -> str:
     """Which checks a run of the template cannot pass without here, and how each is added; empty where it has them."""
-    from wfe_mcp.engine.checks.readiness import lacking_checks
-    from wfe_mcp.engine.templates.catalogue import whole_definition
+    from wfe_mcp.engine.checks.missing import lacking_checks
 
-    missing = lacking_checks(engine, whole_definition(engine, offer.definition).definition)
+    missing = lacking_checks(engine, offer)
     return " ".join(f"It needs check {check.name}, which is not configured; fix: {check.fix}." for check in missing)

@@ -4,14 +4,16 @@ The descriptions are the reference page's text: docs/reference/configuration.md 
 """
 
 import re
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator
 
 from wfe_mcp.workspace.config.checks import Duration
 from wfe_mcp.workspace.config.provider_tables import Count
 from wfe_mcp.workspace.config.table import Table, optional
-from wfe_mcp.workspace.git.snapshot_files import Limits
+
+if TYPE_CHECKING:
+    from wfe_mcp.workspace.git.snapshot_files import Limits
 
 LimitedQueue = Literal["llm", "agent", "vision", "command", "step", "webhook", "runner"]
 """The queues that may be limited. Timers are not: they trigger the deadlines of runs."""
@@ -141,6 +143,8 @@ class CheckpointSettings(Table):
     )
     file_count: Count = optional(20_000, "Files that git does not track and one checkpoint saves, small folders first.")
 
-    def limits(self) -> Limits:
+    def limits(self) -> "Limits":
         """The limits of one snapshot."""
+        from wfe_mcp.workspace.git.snapshot_files import Limits  # with it come globs of what programs watch, compiled
+
         return Limits(size_bytes(self.file_limit), size_bytes(self.total_limit), self.file_count)
