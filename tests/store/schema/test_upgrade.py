@@ -172,6 +172,29 @@ def test_the_tables_that_statements_name_are_the_classes_that_say_what_is_kept()
 
 
 @pytest.mark.sqlite_only("migrations up to 0017 ran on files only")
+def test_an_upgrade_lets_other_writers_in_once_it_has_held_them_up(
+    url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = sorted(file.name[:4] for file in (MIGRATIONS / "versions").glob("0*.py"))
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.begin() as connection:
+        command.upgrade(config(connection), names[-4])
+    pauses: list[float] = []
+
+    def write(pause_s: float) -> None:
+        pauses.append(pause_s)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS mine (part INTEGER)")
+
+    monkeypatch.setattr(schema, "sleep", write)
+    monkeypatch.setattr(schema, "monotonic", iter([0.0, 0.05, 1.0, 1.08, 2.0, 2.5]).__next__)
+    Store.open(url, clock=clock).close()
+    engine.dispose()
+
+    assert pauses == [schema.TURN_S], "after 0.05 s none, after 0.13 s one, and none after the last"
+
+
+@pytest.mark.sqlite_only("migrations up to 0017 ran on files only")
 def test_an_upgrade_says_how_far_it_is_and_continues_where_it_was_stopped(
     url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,8 +6,8 @@
 
 Rules:
 1. Usually the stored revision is current and nothing happens. Otherwise each migration is one BEGIN IMMEDIATE, after a
-   second check: of several processes that start at once, each does what the others have left, and a writer waits for one
-   migration at most. What stops an upgrade leaves the file at a whole revision; the next start continues.
+   second check: of several processes that start at once, each does what the others have left. Once migrations have held
+   writers up for ``TURN_S``, they get a turn before the next. What stops an upgrade leaves the file at a whole revision; the next start continues.
 2. Migrations only add: an older process may still have the file open.
 3. What the file has besides our schema, or lacks of it, is named by ``differences``: a trigger or a view of others would act
    in every transaction.
@@ -16,7 +16,9 @@ Rules:
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from importlib import import_module
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,6 +30,9 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.store.driver import HEAD, MIGRATIONS, SHOWN, driver
 from wfe_mcp.store.layout import tables
 from wfe_mcp.store.sqlite import FIND_TEXT, HOLDS, WAITING_FOR_INDEX, append_only, has_fts5, only_over
+
+TURN_S = 0.1
+"""A writer that waits for SQLite looks at most so much later again: without a pause it may find the lock taken each time."""
 
 VERSION_TABLE = sa.Table(
     "alembic_version",
@@ -64,16 +69,23 @@ def bring_to_head(begin: Callable[[], AbstractContextManager[sa.Connection]], pa
         if revision in {None, HEAD}:
             return
     assert revision is not None
-    total = len(_after(revision))
+    total, held_s = len(_after(revision)), 0.0
+    for needed in ("alembic.command", "wfe_mcp.store.schema.tables"):
+        import_module(needed)  # before the lock: half a second of CPU, for which writers would wait
     with SHOWN.upgrade() as progress:
         while revision != HEAD:
             with begin() as connection:
                 # Other processes may have done some meanwhile.
+                began_s = monotonic()
                 revision = stored_revision(connection) or HEAD
                 if revision != HEAD:
                     migrate(connection, revision, str(path))
                     revision = stored_revision(connection) or HEAD
+            held_s += monotonic() - began_s
             progress(total - len(_after(revision)), total)
+            if held_s >= TURN_S and revision != HEAD:
+                sleep(TURN_S)
+                held_s = 0.0
 
 
 def _after(revision: str) -> list[str]:
