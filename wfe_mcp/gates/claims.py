@@ -16,8 +16,12 @@ KIND = "claims"
 
 def judge(gate: ClaimsGate, scene: GateScene) -> Judgement:
     """Test the claims of the run, and judge them."""
+    return judge_found(gate, scene.claims(gate.stage or "") if scene.claims is not None else ClaimsFound(()))
+
+
+def judge_found(gate: ClaimsGate, claims_found: ClaimsFound) -> Judgement:
+    """Judge claims by the results of their tests."""
     stage = gate.stage or ""
-    claims_found = scene.claims(stage) if scene.claims is not None else ClaimsFound(())
     if claims_found.waits is not None:
         return claims_found.waits
     data = {

@@ -10,6 +10,7 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.evaluation import files_gates, gate_jobs
 from wfe_mcp.engine.files.checkpoints import take_checkpoint
+from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.store.records.jobs import JobStatus
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.workspace.git import working_tree
@@ -148,6 +149,17 @@ def test_a_files_gate_is_judged_in_the_submission(scene: Scene, gate: dict[str, 
     with scene.store.read() as tx:
         (evidence,) = tx.evidence.of_run(scene.engine.load(tx, run).record.id)
     assert evidence.tree == scene.attempt(run, "plan").tree
+
+
+@pytest.mark.parametrize("is_required", [False, True])
+def test_a_claims_gate_without_a_test_to_run_is_judged_in_the_submission(scene: Scene, is_required: bool) -> None:
+    run = scene.start(phase("plan", {"kind": "claims", "require": is_required}))
+    scene.begin(run)
+    answers.submit_artifact(scene.engine, AGENT, run, "plan", artifact=GOOD)
+    (verdict,) = scene.state(run).attempts[PhasePath("plan")][0].verdicts
+    assert (verdict.kind, verdict.message[:27]) == ("fail" if is_required else "pass", "The run has no claim with a")
+    assert gate_jobs_of(scene, run) == 0
+    assert list(verify(scene.engine).findings) == []
 
 
 def test_a_files_gate_after_a_command_is_judged_as_its_verdict_is_stored(scene: Scene) -> None:

@@ -131,25 +131,40 @@ def claims_found(
     """The claims of a run for ``stage``, after those of their tests that have no result about its files."""
     with engine.store.read() as tx:
         settings = engine.settings(tx)
-        worked = item_of_run(tx, run)
-        above = worked.id if worked is not None else ""
-        claims: list[Item] = []
-        for item in items_of(tx, engine.project_id, (ItemKind.CLAIM,)):
-            is_last = (
-                item.status is ItemStatus.FALSIFIED
-                and above in item.needs
-                and not _open_follow_ups(engine, tx, item, above)
-            )
-            is_open = item.status is not ItemStatus.DEPRECATED and bool(of_stage(item.tests, stage))
-            if is_open and (item.parent == above or is_last):
-                claims.append(item)
-    is_needed = any(values.claims.require for values in (settings.settings, settings.pending) if values is not None)
+        above, claims = _claims_of(engine, tx, run, stage)
+    is_needed = _is_needed(settings)
     if claims and settings.untrusted:
         return ClaimsFound((), is_needed, _untrusted_judgement(claims[0]))
     level, checks = least_evidence(engine, settings), frozen.get("checks", {})
     scene = _Scene(engine, Path(run.worktree), folder, child, settings, level, checks)
     judged = [scene.judge_claim(claim, stage, above) for claim in claims]
     return ClaimsFound([claim for claim in judged if claim is not None], is_needed)
+
+
+def without_claims(engine: Engine, tx: Tx, run: RunRecord, stage: str) -> ClaimsFound | None:
+    """What there is for a run without a claim for ``stage``; None where it has one, which a job tests."""
+    return None if _claims_of(engine, tx, run, stage)[1] else ClaimsFound((), _is_needed(engine.settings(tx)))
+
+
+def _claims_of(engine: Engine, tx: Tx, run: RunRecord, stage: str) -> tuple[str, list[Item]]:
+    """The item of the run, empty without one, and the claims that its gate tests for ``stage``."""
+    worked = item_of_run(tx, run)
+    above = worked.id if worked is not None else ""
+    claims: list[Item] = []
+    for item in items_of(tx, engine.project_id, (ItemKind.CLAIM,)):
+        is_last = (
+            item.status is ItemStatus.FALSIFIED
+            and above in item.needs
+            and not _open_follow_ups(engine, tx, item, above)
+        )
+        is_open = item.status is not ItemStatus.DEPRECATED and bool(of_stage(item.tests, stage))
+        if is_open and (item.parent == above or is_last):
+            claims.append(item)
+    return above, claims
+
+
+def _is_needed(settings: LoadedSettings) -> bool:
+    return any(values.claims.require for values in (settings.settings, settings.pending) if values is not None)
 
 
 def _open_follow_ups(engine: Engine, tx: Tx, claim: Item, above: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Files gates that the look before a change has all for: judged in that change, by no job (ADR 0073)."""
+"""Gates that the look before a change has all for: judged in that change, by no job (ADR 0073)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from wfe_mcp.engine.evaluation.reactions import gate_now
 if TYPE_CHECKING:
     from wfe_mcp.engine.evaluation.gate_scene import JudgedGate
     from wfe_mcp.engine.kernel.run_change import RunChange
-    from wfe_mcp.workflow.model import FilesGate
+    from wfe_mcp.workflow.model import ClaimsGate, FilesGate
     from wfe_mcp.workspace.git.working_tree import SeenFiles
 
 
 def judge_files_gate(change: RunChange) -> bool:
-    """Judge the first files gate after work that the caller's look, from before the transaction, can answer."""
+    """Judge the first gate after work that the caller's look, from before the transaction, can answer.
+
+    A files gate, or one on claims where there is none to test.
+    """
     files = change.seen
     if files is None or change.state.status is not RunStatus.RUNNING or not files.is_fresh:
         return False
@@ -27,7 +30,27 @@ def judge_files_gate(change: RunChange) -> bool:
             gate = gate_now(change, attempt)
             if gate is not None and gate.kind == "files" and _judge(change, attempt, gate, files):
                 return True
+            if gate is not None and gate.kind == "claims" and _judge_without_claims(change, attempt, gate, files):
+                return True
     return False
+
+
+def _judge_without_claims(change: RunChange, attempt: Attempt, gate: ClaimsGate, files: SeenFiles) -> bool:
+    """Whether the gate could be judged: no claim of the run has a test, so no program is started."""
+    from wfe_mcp.engine.evaluation.claim_tests import without_claims
+    from wfe_mcp.engine.evaluation.gate_jobs import give_verdict
+    from wfe_mcp.engine.evaluation.gate_scene import JudgedGate
+    from wfe_mcp.engine.files.tree_binding import ignored_globs
+    from wfe_mcp.gates.claims import judge_found
+    from wfe_mcp.workspace.git.repository import head
+
+    tree = files.known_tree(ignored_globs(change.engine, change.tx, change.loaded, attempt.phase))
+    claims_found = without_claims(change.engine, change.tx, change.run, gate.stage or "")
+    if claims_found is None or tree is None or tree.id != attempt.tree:
+        return False
+    now = head(Path(change.run.worktree))
+    give_verdict(change, attempt, JudgedGate(judge_found(gate, claims_found), tree.id, now, seen=files))
+    return True
 
 
 def _judge(change: RunChange, attempt: Attempt, gate: FilesGate, files: SeenFiles) -> bool:
