@@ -1,7 +1,7 @@
 """The scene of the engine's tests, with a PIN, and the page of its database."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,18 @@ if TYPE_CHECKING:
     from tests.dashboard.chromium import Tab
 
 __all__ = ["blank", "kept_engine_scenes", "plain_scene"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that failed beside a tab shows what the page said: an expectation names one element of it alone."""
+    report = yield
+    tab: Tab | None = getattr(getattr(item, "funcargs", {}).get("play"), "tab", None)
+    if report.failed and report.when == "call" and tab is not None:
+        state = tab.page.evaluate("() => `${location.href}, ${document.visibilityState}`")
+        report.sections.append((f"the page, {state}", tab.page.locator("body").inner_text()))
+        report.sections.append(("its console", "\n".join(tab.console)))
+    return report
 
 
 def with_pin(scene: Scene) -> Scene:
