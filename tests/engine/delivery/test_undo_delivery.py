@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -20,6 +21,7 @@ from tests.engine.delivery.delivery_scene import (
 )
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase, refused
 from tests.engine.step_scene import reopen, steps
+from wfe_mcp.engine.delivery import undo
 from wfe_mcp.engine.delivery.undo import undo_delivery
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.runs import control
@@ -229,7 +231,11 @@ def test_a_branch_that_was_undone_is_made_again_by_its_own_phase(scene: Scene) -
     assert results(scene, run)["push"]["branch"]
 
 
-def test_what_was_undone_is_named_by_its_work_item_no_more(scene: Scene) -> None:
+def kill(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def test_what_was_undone_is_named_by_its_work_item_no_more(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     delivered(scene)
     scene.define(phase("build", approval()), steps(BRANCH, COMMIT, PUSH), phase("end"), name="ship")
     values = {"title": "Value is 2", "body": "It is one, and should be two", "criteria": ["it is two"]}
@@ -247,6 +253,11 @@ def test_what_was_undone_is_named_by_its_work_item_no_more(scene: Scene) -> None
             item_now = tx.items.get(scene.engine.project_id, item.id)
         return item_now.branch, len(item_now.commits)
 
+    assert made() == ("ai/W-1-value-is-2", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(undo, "_take_from_items", kill)
+        with pytest.raises(KeyboardInterrupt):
+            undo_delivery(scene.engine, HUMAN, run)
     assert made() == ("ai/W-1-value-is-2", 1)
     undo_delivery(scene.engine, HUMAN, run)
     assert made() == ("", 0)

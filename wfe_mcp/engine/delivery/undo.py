@@ -75,15 +75,17 @@ def undo_delivery(engine: Engine, by: By, run: str) -> list[Operation]:
     for operation in todo:
         undo = DELIVERY[operation.kind].undo
         after = _look_there(engine, operation.run, undo, operation) if undo is not None else None
+        if operation is todo[-1]:  # before its record: who was killed between the two finds it to be undone
+            _take_from_items(engine, run)
         record(engine, operation.run, OperationObserved(key=operation.key, after=after or {}, undone=True), by)
-    _take_from_items(engine, run, todo)
     return todo
 
 
-def _take_from_items(engine: Engine, run: str, undone: list[Operation]) -> None:
-    """The work item of the run and those under it name no more what is gone."""
-    branches = {str(operation.target.get("branch", "")) for operation in undone}
-    commits = {operation.commit for operation in undone}
+def _take_from_items(engine: Engine, run: str) -> None:
+    """The work item of the run and those under it name no more what the run made."""
+    operations = operations_of(engine, run)
+    branches = {str(operation.target.get("branch", "")) for operation in operations}
+    commits = {operation._replace(undone=False).commit for operation in operations}
     with engine.store.tx() as tx:
         item = item_of_run(tx, engine.load(tx, run).record)
         for part in [item, *tx.items.children(engine.project_id, item.id)] if item is not None else ():
