@@ -5,7 +5,7 @@ command ──► reactions, until none is due ──► before_save ──► c
 
 from wfe_mcp.engine.approvals.requests import reissue_requests
 from wfe_mcp.engine.delivery.attest import attest_completed
-from wfe_mcp.engine.evaluation.files_gates import judge_files_gate
+from wfe_mcp.engine.evaluation.files_gates import judge_from_look
 from wfe_mcp.engine.evaluation.reactions import (
     answer_condition,
     end_time,
@@ -33,7 +33,7 @@ COMPOSITION = Composition(
         end_time,
         answer_condition,
         judge_inline_gate,
-        judge_files_gate,
+        judge_from_look,
         end_waits,
         start_steps,
         start_model_work,

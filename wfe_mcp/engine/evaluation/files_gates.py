@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus, Stage
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wfe_mcp.workspace.git.working_tree import SeenFiles
 
 
-def judge_files_gate(change: RunChange) -> bool:
+def judge_from_look(change: RunChange) -> bool:
     """Judge the first gate after work that the caller's look, from before the transaction, can answer.
 
     A files gate, or one on claims where there is none to test.
@@ -28,9 +28,8 @@ def judge_files_gate(change: RunChange) -> bool:
     for attempt in change.state.moving_attempts:
         if attempt.status is AttemptStatus.GATING and attempt.stage is Stage.AFTER and attempt.tree is not None:
             gate = gate_now(change, attempt)
-            if gate is not None and gate.kind == "files" and _judge(change, attempt, gate, files):
-                return True
-            if gate is not None and gate.kind == "claims" and _judge_without_claims(change, attempt, gate, files):
+            judge = None if gate is None else _JUDGES.get(gate.kind)
+            if judge is not None and judge(change, attempt, cast("Any", gate), files):
                 return True
     return False
 
@@ -93,3 +92,7 @@ def _may_be_of_the_base(change: RunChange, attempt: Attempt, gate: FilesGate, ju
 
 def _no_program(*_argv: object, **_how: object) -> NoReturn:
     raise AssertionError("a files gate starts no program")
+
+
+_JUDGES = {"files": _judge, "claims": _judge_without_claims}
+"""By kind: how a gate is judged by the look, where it can be."""

@@ -339,7 +339,7 @@ def lost_runs(engine: Engine, among: Collection[str]) -> list[str]:
 
 
 def message_of_lost(runs: Sequence[str]) -> str:
-    """What a person is told of ``lost_runs``."""
+    """The sentence about ``lost_runs``."""
     return f"{plural(len(runs), 'run')} that this database had {'is' if len(runs) == 1 else 'are'} gone, the first: {runs[0]}"
 
 
