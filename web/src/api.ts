@@ -1,6 +1,6 @@
 // Requests to /api/v1, and the stream of events that tells when an answer is out of date.
 import { useCallback, useEffect, useRef, useState } from "react";
-import type { ActivityView, Answer, Fault } from "./api_types";
+import type { ActivityView, Answer, Fault, ItemNews, ToolUseChange, WrittenText } from "./api_types";
 import { chosenProject } from "./chosen";
 import { keepFocus, refocus } from "./keys";
 import { given as headersOf, leaves, prove } from "./session";
@@ -66,25 +66,7 @@ export async function ask<T>(given: string, content?: unknown, method = content 
 // -- the stream ------------------------------------------------------------------------------------------------------
 
 export type LiveState = "connecting" | "live" | "lost";
-/** A work item has changed. */
-export interface ItemNews {
-  project: string;
-  item: string;
-}
-/** What a model that works a phase has written so far: the end of it. */
-interface Written {
-  job: string;
-  run: string;
-  phase: string;
-  attempt: number;
-  text: string;
-}
-/** A model began or ended a call of a tool. */
-interface ToolNews {
-  run: string;
-  phase: string;
-}
-type Heard = { event: ActivityView } | { item: ItemNews } | { written: Written } | { tool: ToolNews } | { again: true } | { state: LiveState };
+type Heard = { event: ActivityView } | { item: ItemNews } | { written: WrittenText } | { tool: ToolUseChange } | { again: true } | { state: LiveState };
 
 const listeners = new Set<(heard: Heard) => void>();
 const tabs = new BroadcastChannel("wfe-events");
@@ -94,7 +76,7 @@ const MOST_PAUSE_MS = 60_000;
 const MOMENT_MS = 10_000;
 const MOST_WRITTEN = 50;
 /** By job, the one that was written to last at the end. */
-const written = new Map<string, Written>();
+const written = new Map<string, WrittenText>();
 let position: number | null = null;
 let state: LiveState = "connecting";
 /** What a new tab asks the others, of which the one with the connection answers: whether the page is live. */
@@ -203,10 +185,10 @@ function message({ kind, id, data }: Message): void {
     if (kind === "reset" || was === "lost") tell({ again: true });
   } else if (kind === "event") tell({ event: JSON.parse(data) as ActivityView });
   else if (kind === "item") tell({ item: JSON.parse(data) as ItemNews });
-  else if (kind === "tool") tell({ tool: JSON.parse(data) as ToolNews });
+  else if (kind === "tool") tell({ tool: JSON.parse(data) as ToolUseChange });
   else if (kind === "text") {
-    const { adds, ...piece } = JSON.parse(data) as Written & { adds: boolean };
-    tell({ written: { ...piece, text: (adds ? (written.get(piece.job)?.text ?? "") : "") + piece.text } });
+    const piece = JSON.parse(data) as WrittenText;
+    tell({ written: { ...piece, text: (piece.adds ? (written.get(piece.job)?.text ?? "") : "") + piece.text } });
   }
 }
 
@@ -328,7 +310,7 @@ export function useRetry(error: Refused | null, work: () => void): void {
 }
 
 /** What a model has written at the newest attempt at a phase that it works; empty before it has written anything. */
-export function useWritten(run: string, phase: string): Written | null {
+export function useWritten(run: string, phase: string): WrittenText | null {
   const find = () => [...written.values()].findLast((each) => each.run === run && each.phase === phase) ?? null;
   const [found, setFound] = useState(find);
   useEffect(() => {

@@ -1013,6 +1013,11 @@ export interface ItemMove {
   refused?: string;
 }
 
+export interface ItemNews {
+  project: string;
+  item: string;
+}
+
 export interface ItemPage {
   id: string;
   kind: string;
@@ -2076,6 +2081,16 @@ export interface ToolCallView {
   output_sha256?: string | null;
 }
 
+export interface ToolUseChange {
+  id: string;
+  run: string;
+  phase: string;
+  attempt: number;
+  tool: string;
+  ok: boolean | null;
+  duration_ms: number | null;
+}
+
 export interface ToolsLine {
   artifact: string;
   phase: string;
@@ -2273,4 +2288,13 @@ export interface WeekView {
   tokens: number;
   cost_usd: number;
   warnings?: string[];
+}
+
+export interface WrittenText {
+  job: string;
+  run: string;
+  phase: string;
+  attempt: number;
+  text: string;
+  adds: boolean;
 }

@@ -30,17 +30,24 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Caller, Manages, Reads
 from wfe_mcp.dashboard.api.bodies import Body
-from wfe_mcp.dashboard.api.replies import answer_of, view_reply
+from wfe_mcp.dashboard.api.replies import answer_of, any_of, view_reply
 from wfe_mcp.dashboard.guard import COOKIE
 from wfe_mcp.engine.background.queues import cancel_job, find_job, job_overviews, queues_now
 from wfe_mcp.engine.runs.looks import visited_before
 from wfe_mcp.store import Store
 from wfe_mcp.store.records.jobs import JobStatus
 from wfe_mcp.store.runs.timeline import Activity
-from wfe_mcp.views.project.activity import ActivityList, activity_view
+from wfe_mcp.views.project.activity import (
+    ActivityList,
+    ActivityView,
+    ItemNews,
+    ToolUseChange,
+    WrittenText,
+    activity_view,
+)
 from wfe_mcp.views.project.jobs import JobView, QueueState, job_rows, job_view
 from wfe_mcp.views.project.news import NewsView, news
-from wfe_mcp.views.values.model import plain
+from wfe_mcp.views.values.model import plain, view_of
 
 router = APIRouter()
 log = logging.getLogger("wfe_mcp.dashboard")
@@ -165,7 +172,13 @@ def _activity(
         )
 
 
-@router.get("/events", tags=["activity"], response_class=EventSourceResponse)
+_MESSAGE: dict[str, Any] = {
+    "model": any_of(ActivityView, ItemNews, WrittenText, ToolUseChange),
+    "description": "Server-Sent Events: the data of each message",
+}
+
+
+@router.get("/events", tags=["activity"], response_class=EventSourceResponse, responses={200: _MESSAGE})
 async def stream(
     request: Request,
     caller: Reads,
@@ -221,19 +234,21 @@ async def _news(
             activities = await run_in_threadpool(runs.news)
             changed = await run_in_threadpool(items.news)
         for position, activity in filter(lambda each: caller.sees(each[1].project_id), activities):
-            yield ServerSentEvent(
-                json.dumps(plain(activity_view(activity)), ensure_ascii=False), event="event", id=str(position)
-            )
+            yield _message("event", activity_view(activity), str(position))
         for of_project, item in changed:
             if caller.sees(of_project):
-                yield ServerSentEvent(json.dumps({"project": of_project, "item": item}), event="item")
+                yield _message("item", ItemNews(project=of_project, item=item))
         for kind, data in [] if version == seen else await run_in_threadpool(work.news):
-            yield ServerSentEvent(json.dumps(data, ensure_ascii=False), event=kind)
+            yield _message(kind, data)
         if len(activities) >= BATCH:
             continue
         seen = version
         # While many come they are read less often, more at a time.
         await anyio.sleep(POLL_S * max(1, min(len(activities), _MOST_POLLS)))
+
+
+def _message(kind: str, data: object, position: str | None = None) -> ServerSentEvent:
+    return ServerSentEvent(json.dumps(plain(data), ensure_ascii=False), event=kind, id=position)
 
 
 class _Work:
@@ -249,7 +264,7 @@ class _Work:
             before = tx.tool_calls.news(self._row - self._again, (), project)
         self._over = {int(tool["row"]) for tool in before if tool["row"] <= self._row}
 
-    def news(self) -> list[tuple[str, dict[str, Any]]]:
+    def news(self) -> list[tuple[str, WrittenText | ToolUseChange]]:
         """The messages that are due, each as its kind and its data."""
         with self._store.read() as tx:
             self._row = min(self._row, tx.tool_calls.last_row())  # runs may have been pruned
@@ -260,22 +275,23 @@ class _Work:
             )
         jobs = [job for job in jobs if self._caller.sees(of.get(job.run_id or RunId(""), ""))]
         texts = {job.id: str((job.result or {}).get("text", "")) for job in jobs}
-        events: list[tuple[str, dict[str, Any]]] = []
+        events: list[tuple[str, WrittenText | ToolUseChange]] = []
         for job in jobs:
             before, text = self._texts.get(job.id, ""), texts[job.id]
             if text != before:
                 adds = bool(before) and text[: len(before)] == before
-                on = {"job": job.id, "run": job.run_id, "phase": job.phase, "attempt": job.attempt}
-                events.append(("text", {**on, "text": text[len(before) :] if adds else text, "adds": adds}))
+                more = text[len(before) :] if adds else text
+                events.append(("text", view_of(WrittenText, job, job=job.id, run=job.of_run, text=more, adds=adds)))
         self._texts = texts
         for tool in tools:
-            row = int(tool.pop("row"))
+            row = int(tool["row"])
             if row in self._over:
                 continue
             self._row = max(self._row, row)
             is_known, is_over = tool["id"] in self._open, tool["ok"] is not None
             if (is_over or not is_known) and self._caller.sees(of.get(RunId(str(tool["run_id"])), "")):
-                events.append(("tool", {"run": tool.pop("run_id"), "tool": tool.pop("name"), **tool}))
+                values = {name: tool[name] for name in ("id", "phase", "attempt", "ok", "duration_ms")}
+                events.append(("tool", ToolUseChange(run=tool["run_id"], tool=tool["name"], **values)))
             (self._open.discard if is_over else self._open.add)(tool["id"])
             self._over |= {row} if is_over else set()
         self._over = {row for row in self._over if row > self._row - self._again}

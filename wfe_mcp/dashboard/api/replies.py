@@ -276,7 +276,12 @@ class Refusal(Answer[dict[str, Any]]):
 
 def answer_of(*kinds: Any) -> Any:
     """The model of an answer whose data is one of these views; a mapping where none is named."""
-    return Answer[_any_of(map(_translate_hint, kinds))] if kinds else Answer[dict[str, Any]]
+    return Answer[any_of(*kinds)] if kinds else Answer[dict[str, Any]]
+
+
+def any_of(*kinds: Any) -> Any:
+    """The model of any of these views."""
+    return _any_of(map(_translate_hint, kinds))
 
 
 @cache

@@ -48,6 +48,39 @@ class ActivityList:
 
 
 @view_model
+class ItemNews:
+    """A work item has changed."""
+
+    project: str
+    item: str
+
+
+@view_model
+class WrittenText:
+    """What a model that works a phase wrote since the message before. ``adds`` false: it replaces what was there."""
+
+    job: str
+    run: str
+    phase: str
+    attempt: int
+    text: str
+    adds: bool
+
+
+@view_model
+class ToolUseChange:
+    """A model began to use a tool, or ended. ``ok``: null until then. ``duration_ms``: milliseconds."""
+
+    id: str
+    run: str
+    phase: str
+    attempt: int
+    tool: str
+    ok: bool | None
+    duration_ms: int | None
+
+
+@view_model
 class EventList:
     """Events of one run, oldest first."""
 
