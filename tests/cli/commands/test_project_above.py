@@ -1,4 +1,4 @@
-"""``wfe-mcp project move`` of a project that is named by the folder above it, or to a folder with a project of its own."""
+"""``wfe-mcp project move`` of a project that is named by the folder above it, to a folder with a project of its own, or without a commit."""
 
 import pytest
 
@@ -61,3 +61,24 @@ def test_the_name_that_a_person_gave_stays_where_another_project_was_begun_in_th
     assert cli("project", "move", str(old), "--yes", pin=PIN).code == 0
     assert "The shop" in cli("list", "--all").out
     assert "The shop" in cli("inbox").out
+
+
+def test_a_repository_without_commits_and_configuration_keeps_its_work_items_when_it_is_renamed(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = cli.root.parent / "plain"
+    plain.mkdir()
+    monkeypatch.chdir(plain)
+    cli.root = plain
+    cli.git("init", "-q")
+    assert cli("work", "add", "Say thanks").code == 0
+    old = renamed(cli, monkeypatch)
+
+    for words in (("status",), ("work", "list"), ("work", "add", "Another")):
+        refused = cli.json(*words)
+        assert refused.refusal == "needs_human"
+        assert f"of {old}, which is gone. It has 0 open runs, and 1 work item." in refused.document["error"]["message"]
+        assert f"wfe-mcp project move {old}" in refused.document["error"]["hint"]
+    assert f"wfe-mcp project move {old}" in cli("doctor").out
+    assert cli("project", "move", str(old), "--yes", pin=PIN).code == 0
+    assert [row["title"] for row in cli.json("work", "list").data["items"]] == ["Say thanks"]

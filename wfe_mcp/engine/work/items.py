@@ -34,6 +34,7 @@ from wfe_mcp.core.texts import slug
 from wfe_mcp.core.titles import first_words
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
+from wfe_mcp.engine.kernel.identity import mark
 from wfe_mcp.engine.outbox.outbox import publish_item
 from wfe_mcp.engine.work.claims import bound_evidence, refuse_fixed, refuse_unknown, taken_up, values_with_evidence
 from wfe_mcp.engine.work.item_files import with_files
@@ -288,8 +289,10 @@ def _about(decision: Item) -> str:
 
 
 def keep_new(engine: Engine, tx: Tx, item: Item, by: By, at: datetime | None = None) -> Item:
-    """Keep a new item. ``at``: None for now."""
+    """Keep a new item, and mark the folder as the project that has it. ``at``: None for now."""
     tx.after_commit(engine.has_changed)
+    # Without the mark and a commit, nothing would tell where the items are once the folder is renamed.
+    tx.after_commit(lambda: mark(engine.root, engine.project_id, make=True))
     tx.items.add(engine.project_id, item, by, at or engine.clock())
     publish_item(engine, tx, item)
     _follow_milestone(engine, tx, None, item, at)
