@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.conftest import home
 from tests.engine.deployments.deployment_scene import (
     answer,
     approve,
@@ -23,8 +24,12 @@ from tests.engine.step_scene import configure
 from tests.first_line import python_line
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.credentials.stored import add_credential
 from wfe_mcp.engine.deployments.history import known_deployments
 from wfe_mcp.engine.deployments.hosts import SSH_OPTIONS
+from wfe_mcp.views.project.credentials import credentials_view
+
+__all__ = ["home"]
 
 SSH = """
 import json, subprocess, sys
@@ -56,6 +61,34 @@ def test_the_checks_get_the_address_and_the_variables_of_the_environment(scene: 
     run = deploy(scene, "qa")
     assert scene.state(run).status == "completed", result(scene, run)
     assert seen.read_text() == f"qa https://qa.example.org {scene.git('rev-parse', 'HEAD').strip()} eu"
+
+
+@pytest.mark.usefixtures("home")
+def test_each_environment_gives_the_same_check_its_own_credential(scene: Scene) -> None:
+    seen = scene.root.parent / "seen.txt"
+    code = (
+        f"import os; open({str(seen)!r}, 'a').write(os.environ['WFE_ENVIRONMENT'] + ' ' + os.environ['TOKEN'] + '\\n')"
+    )
+    printing(scene, "out", code)
+    configure(scene, 'credentials = { shared = "TOKEN" }')
+    printing(scene, "up", "pass")
+    for name in ("qa", "live"):
+        table = f'[environments.{name}]\nkind = "testing"\ndeploy = "out"\nhealth = "up"'
+        configure(scene, table, f'credentials = {{ {name}-token = "TOKEN" }}')
+    for name in ("shared", "qa-token"):
+        add_credential(scene.engine, HUMAN, name, "token", {"token": f"the value of {name}"}, kept_in="stored")
+
+    assert scene.state(deploy(scene, "qa")).status == "completed"
+    waiting = deploy(scene, "live")
+    assert scene.state(waiting).status == "running", "nothing is called before the credential is there"
+    assert seen.read_text() == "qa the value of qa-token\n"
+    (row,) = [row for row in credentials_view(scene.engine).credentials if row.name == "qa-token"]
+    assert row.given_to == ("environment qa",)
+    add_credential(scene.engine, HUMAN, "live-token", "token", {"token": "the value of live-token"}, kept_in="stored")
+    scene.status(waiting)
+    scene.work()
+    assert scene.state(waiting).status == "completed"
+    assert seen.read_text().splitlines()[-1] == "live the value of live-token"
 
 
 def test_health_is_asked_as_often_as_configured(scene: Scene) -> None:

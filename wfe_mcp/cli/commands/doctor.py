@@ -235,6 +235,9 @@ def _checks(invocation: Invocation) -> Iterator[HealthFinding]:
             yield HealthFinding(f"check {name}", "ok", text if tried is None else f"{text}; {tried.summary}")
         for lacks in credential_faults(engine, check.credentials):
             yield HealthFinding(f"check {name}", "problem" if lacks.is_missing else "note", lacks.text)
+    for name, environment in sorted((loaded.pending or loaded.settings).environments.items()):
+        for lacks in credential_faults(engine, environment.credentials):
+            yield HealthFinding(f"environment {name}", "problem" if lacks.is_missing else "note", lacks.text)
     asking = [name for name, check in (loaded.pending or loaded.settings).checks.items() if check.sandbox]
     yield from _sandbox(asking, loaded.settings.sandbox)
 

@@ -72,8 +72,8 @@ def site_of(engine: Engine, call: StepCall, context: JobContext, name: str) -> S
 def require_credentials_of(site: Site, *stages: Stage) -> None:
     """Raises CredentialMissing before the first stage: a deployment that stopped in its middle would have to be rolled back."""
     checks = site.engine.settings().settings.checks
-    named = (checks[name].credentials for stage in stages if (name := site.settings.check_of(stage)) in checks)
-    require_credentials(site.engine, [name for credentials in named for name in credentials])
+    used = (checks[name] for stage in stages if (name := site.settings.check_of(stage)) in checks)
+    require_credentials(site.engine, [name for check in used for name in site.settings.credentials_of(check)])
 
 
 def ask(site: Site, stage: Stage, commit: str, more: Mapping[str, str], tries: int = 1) -> CheckObservation:
@@ -102,6 +102,7 @@ def _run(site: Site, stage: Stage, commit: str, more: Mapping[str, str]) -> Judg
     engine, call, settings = site.engine, site.call, site.settings
     name, known = settings.check_of(stage), engine.settings().settings
     check = known.checks[name].frozen(name)
+    check = check.model_copy(update={"credentials": settings.credentials_of(check)})
     facts = {"WFE_ENVIRONMENT": site.name, "WFE_ADDRESS": settings.address, "WFE_COMMIT": commit, **more}
     variables = {**settings.variables, **facts}
     files = HashedTree(tree_of(site.root, commit), dict(contents(site.root, commit).files), {})

@@ -113,9 +113,11 @@ def unusual_deployments(engine: Engine, target: Target | None) -> Iterable[Unusu
     known = engine.settings().settings
     for deployment_shown in () if target is None else target.deployments:
         settings = known.environments.get(deployment_shown.environment)
-        named = [] if settings is None else [settings.check_of(stage) for stage in STAGES]
+        if settings is None:
+            continue
+        named = [settings.check_of(stage) for stage in STAGES]
         for check in dict.fromkeys(name for name in named if name in known.checks):
-            for fault in credential_faults(engine, known.checks[check].credentials):
+            for fault in credential_faults(engine, settings.credentials_of(known.checks[check])):
                 why = "The deployment waits for it." if fault.is_missing else ""
                 yield Unusual("warning", f"Check {check} of {deployment_shown.environment}: {fault.text}.", why)
 

@@ -67,6 +67,8 @@ def credential_view(engine: Engine, credential: Credential) -> CredentialView:
     """One credential."""
     settings = engine.settings().settings
     named = [f"check {name}" for name, check in settings.checks.items() if credential.name in check.credentials]
+    environments = settings.environments.items()
+    named += [f"environment {name}" for name, place in environments if credential.name in place.credentials]
     named += [
         f"http steps at {origin}"
         for origin, login in settings.http.logins.items()

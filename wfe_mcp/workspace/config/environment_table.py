@@ -4,7 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import StringConstraints
 
-from wfe_mcp.workspace.config.checks import CheckSettings, Duration, Name, Variable
+from wfe_mcp.workspace.config.checks import CheckSettings, Duration, FrozenCheck, Name, Target, Variable
 from wfe_mcp.workspace.config.table import Table, optional, required_key
 
 Stage = Literal["deploy", "health", "test", "rollback"]
@@ -46,6 +46,11 @@ class EnvironmentSettings(Table):
     variables: dict[Variable, str] = optional(
         {}, 'Variables that its checks get, by value: `{ PORT = "8080" }`. No secrets.', effect="passes"
     )
+    credentials: dict[Name, Target] = optional(
+        {},
+        "Credentials that its checks get besides their own, in the form of `credentials` of a check.",
+        effect="passes",
+    )
     host: HostName = optional("", "The host where its checks run, by ssh; absent: on this machine.", effect="calls")
     user: UserName = optional("", "The user there.", effect="calls")
     port: int | None = optional(None, "The port of ssh there.", effect="calls", ge=1, le=65535)
@@ -71,5 +76,11 @@ class EnvironmentSettings(Table):
             if checks[name].sandbox
         ]:
             return held[0]
-        filed = [name for _, name in used if self.host and "file:" in " ".join(checks[name].credentials.values())]
+        filed = [
+            name for _, name in used if self.host and "file:" in " ".join(self.credentials_of(checks[name]).values())
+        ]
         return f"check {filed[0]!r} gets a credential as a file, and a host gets variables only" if filed else ""
+
+    def credentials_of(self, check: CheckSettings | FrozenCheck) -> dict[str, str]:
+        """What ``check`` gets here: its own credentials, and those of this environment."""
+        return check.credentials | self.credentials
