@@ -42,7 +42,8 @@ def join_names(names: Sequence[str]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """The two largest units: ``0.8 s``, ``1 min 41 s``, ``2 h 5 min``, ``3 d 4 h``."""
+    """The two largest units: ``0.8 s``, ``1 min 41 s``, ``2 h 5 min``, ``3 d 4 h``; ``0 s`` where the clock was set back."""
+    seconds = max(0.0, seconds)
     if round(seconds, 1) < _MINUTE:
         return f"{seconds:.1f}".removesuffix(".0") + " s"
     whole = round(seconds)

@@ -31,3 +31,15 @@ def test_work_after_a_restore_is_anchored_also_when_the_clock_is_set_back(cli: T
     cli.submit_work(cli.start("note"), "draft", "second")
 
     assert cli.json("verify").data["anchors"]["behind"] == []
+
+
+def test_no_duration_is_negative_after_the_clock_was_set_back(cli: Terminal) -> None:
+    runs = [cli.start("note"), cli.start("note")]
+    cli.clock.forward(hours=-2)
+    for run in runs:
+        cli.submit_work(run, "draft", "first")
+
+    assert [run["total_s"] for run in cli.json("compare", *runs).data["runs"]] == [0, 0]
+    for words in (("compare", *runs), ("status", runs[0]), ("list",), ("show", runs[0]), ("jobs",), ("stats",)):
+        printed = cli(*words)
+        assert (printed.code, [line for line in printed.out.splitlines() if " -" in line]) == (0, [])

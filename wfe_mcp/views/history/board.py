@@ -117,7 +117,7 @@ def _tool(use: ToolUse) -> Happening:
 
 def _call(call: CallRecord) -> Happening:
     at = call.finished_at or call.started_at
-    took = _span(round((at - call.started_at).total_seconds() * 1000))
+    took = _span(max(0, round((at - call.started_at).total_seconds() * 1000)))
     cost = "" if call.cost_usd is None else f", {dollars(call.cost_usd)}"
     used = f"{call.input_tokens + call.output_tokens:,} tokens{cost}, {took}"
     who = f"{call.provider} {call.model}".strip()

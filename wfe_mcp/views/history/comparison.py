@@ -145,7 +145,7 @@ class _Side:
             seconds=_round_times(spent),
             tokens=tokens,
             cost_usd=cost_usd,
-            total_s=round((self._until - record.created_at).total_seconds(), 3),
+            total_s=round(max(0.0, (self._until - record.created_at).total_seconds()), 3),
         )
 
     def phase(self, path: PhasePath) -> PhaseSide | NoPhase:
