@@ -118,6 +118,12 @@ def test_one_text_is_a_list_of_one_and_repeated_ones_count_once() -> None:
     assert (found.scopes, found.tags) == (("src/login/*",), ("a", "b"))
 
 
+def test_a_run_may_finish_whatever_it_can_work_before_that_has_begun() -> None:
+    for kind in ItemKind:
+        if (new := new_item("W-1", kind, {"title": "Write"})).is_work:
+            refuse_move(new, ItemStatus.DONE, "run")
+
+
 def test_each_move_of_the_table_is_made_by_who_may_and_no_other_is() -> None:
     for status, moves in MOVES.items():
         for to in ItemStatus:

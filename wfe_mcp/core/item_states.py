@@ -50,7 +50,12 @@ OVER = frozenset(
 """The statuses in which nothing is left to do: what needs such an item may start."""
 
 MOVES: Mapping[ItemStatus, Mapping[ItemStatus, Mover]] = {
-    ItemStatus.IDEA: {ItemStatus.PLANNED: "agent", ItemStatus.READY: "agent", ItemStatus.DROPPED: "person"},
+    ItemStatus.IDEA: {
+        ItemStatus.PLANNED: "agent",
+        ItemStatus.READY: "agent",
+        ItemStatus.DONE: "run",
+        ItemStatus.DROPPED: "person",
+    },
     ItemStatus.PLANNED: {
         ItemStatus.READY: "agent",
         ItemStatus.BLOCKED: "agent",

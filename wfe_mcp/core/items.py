@@ -76,6 +76,11 @@ class Item:
     evidence: tuple[Values, ...] = ()
 
     @property
+    def is_work(self) -> bool:
+        """Whether a run can work it: a decision is a person's, and the status of a claim follows from its tests."""
+        return self.kind not in {ItemKind.DECISION, ItemKind.CLAIM}
+
+    @property
     def is_over(self) -> bool:
         """True when nothing is left to do."""
         return self.status in OVER

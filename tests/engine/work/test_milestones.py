@@ -8,7 +8,9 @@ from tests.engine.scene import AGENT, HUMAN, Scene, phase
 from tests.store.scene import tamper
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.items import Item
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.history import rollback as going
+from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.runs.control import control, retry
 from wfe_mcp.engine.runs.item_runs import start_item
 from wfe_mcp.engine.work.items import add_item, change_item
@@ -71,6 +73,33 @@ def test_a_milestone_of_which_all_was_dropped_is_not_done(scene: Scene) -> None:
     only = add(scene, "Stream it", parent=milestone)
     change_item(scene.engine, HUMAN, only, {}, "dropped", "no need")
     assert item(scene, milestone).status == "ready"
+
+
+def test_a_run_of_a_milestone_works_its_ideas_and_leaves_its_decisions_to_a_person(scene: Scene) -> None:
+    milestone = add(scene, "Export", "milestone")
+    idea = add_item(scene.engine, AGENT, "idea", {"title": "Stream it", "parent": milestone}).id
+    decided, proposed = (
+        add_item(scene.engine, AGENT, "decision", {"title": title, "parent": milestone}).id for title in ("CSV", "JSON")
+    )
+    change_item(scene.engine, HUMAN, decided, {}, "accepted")
+    scene.define(LOOP, schema=PLAN)
+    run = start_item(scene.engine, AGENT, milestone, "drill").record.id
+    assert [*scene.state(run).loops[PhasePath("task")].keys] == [idea]
+    scene.do(run, f"task[{idea}].code")
+
+    statuses = [item(scene, name).status for name in (milestone, idea, decided, proposed)]
+    assert statuses == ["done", "done", "accepted", "proposed"]
+    assert verify(scene.engine).findings == ()
+
+
+def test_a_decision_neither_keeps_its_milestone_nor_opens_it_again(scene: Scene) -> None:
+    milestone = add(scene, "Export", "milestone")
+    task = add(scene, "Stream it", parent=milestone)
+    add_item(scene.engine, AGENT, "decision", {"title": "CSV", "parent": milestone})
+    change_item(scene.engine, HUMAN, task, {}, "done")
+    assert item(scene, milestone).status == "done"
+    add_item(scene.engine, AGENT, "decision", {"title": "JSON", "parent": milestone})
+    assert item(scene, milestone).status == "done"
 
 
 def in_work(scene: Scene) -> dict[str, tuple[str, str]]:

@@ -98,8 +98,8 @@ def _artifacts(tx: Tx, run: RunId) -> list[Artifact]:
     return [Artifact(phase, name, sha256) for (phase, name), sha256 in newest.items()]
 
 
-_LATER = {ItemKind.FINDING, ItemKind.IDEA}
-"""What a review notes for later does not keep its milestone."""
+_LATER = {ItemKind.FINDING, ItemKind.IDEA, ItemKind.DECISION}
+"""What a review notes for later does not keep its milestone, nor does a decision, which holds on."""
 _MOST_NAMES, _REASON_CHARS = 10, 200
 
 

@@ -136,7 +136,7 @@ def _inputs(plan: CompiledTemplate, item: Item, children: list[Item]) -> dict[st
 
 def milestone_of(item: Item, children: Iterable[Item]) -> dict[str, Any]:
     """A milestone with the items under it as tasks, as in ``milestone_plan@1``; what is over is left out."""
-    tasks = [child for child in children if not child.is_over and child.kind is not ItemKind.CLAIM]
+    tasks = [child for child in children if child.is_work and not child.is_over]
     names = {task.id for task in tasks}
     entries = [
         {

@@ -186,7 +186,7 @@ def _follow_milestone(engine: Engine, tx: Tx, before: Item | None, item: Item, a
     them is done, and planned again where open work comes under one. ``before``: None for a new item.
     """
     had = (before.parent, before.is_over) if before else ("", True)
-    if had == (item.parent, item.is_over) and before:
+    if item.kind is ItemKind.DECISION or (had == (item.parent, item.is_over) and before):
         return
     for parent in tx.items.by_ids(engine.project_id, filter(None, {had[0], item.parent})):
         if parent.kind is not ItemKind.MILESTONE:
@@ -196,7 +196,8 @@ def _follow_milestone(engine: Engine, tx: Tx, before: Item | None, item: Item, a
             keep_changes(engine, tx, parent, {"status": ItemStatus.PLANNED, "reason": ""}, SYSTEM, at)
         if not is_open_there and parent.status in {ItemStatus.PLANNED, ItemStatus.READY, ItemStatus.BLOCKED}:
             children = tx.items.children(engine.project_id, parent.id)
-            if all(child.is_over for child in children) and any(child.status is ItemStatus.DONE for child in children):
+            is_left = any(not child.is_over and child.kind is not ItemKind.DECISION for child in children)
+            if not is_left and any(child.status is ItemStatus.DONE for child in children):
                 done = {"status": ItemStatus.DONE, "reason": "all items under it are over"}
                 keep_changes(engine, tx, parent, done, SYSTEM, at)
 

@@ -212,7 +212,7 @@ def overlaps(engine: Engine, tx: Tx, item: Item) -> tuple[Overlap, ...]:
 
 def _score(item: Item, children: Sequence[Item]) -> PlanScore | None:
     """The score of a milestone on which something is left to do; None of anything else."""
-    tasks = [child for child in children if child.kind is not ItemKind.CLAIM]
+    tasks = [child for child in children if child.is_work]
     if item.kind is not ItemKind.MILESTONE or item.is_over or (tasks and all(task.is_over for task in tasks)):
         return None
     from wfe_mcp.importers.quality import quality_of, weaknesses

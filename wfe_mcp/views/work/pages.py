@@ -151,8 +151,7 @@ def item_page(engine: Engine, name: str) -> ItemPage:
             ),
             moves=_moves(item, others_of(engine, tx, item)),
         )
-    is_worked = item.kind not in {ItemKind.DECISION, ItemKind.CLAIM}
-    return page if not is_worked else replace(page, template=template_for(engine, name))
+    return replace(page, template=template_for(engine, name)) if item.is_work else page
 
 
 def _cards(tx: Tx, rows: Iterable[ItemRow]) -> tuple[ItemCard, ...]:

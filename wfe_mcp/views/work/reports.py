@@ -244,7 +244,7 @@ def exported_plan(engine: Engine, *, as_markdown: bool) -> ExportedPlan:
         items = open_items(engine, tx)
         title = engine.root.name
     milestones = [
-        (item, [child for child in items if child.parent == item.id])
+        (item, [child for child in items if child.parent == item.id and child.is_work])
         for item in items
         if item.kind is ItemKind.MILESTONE
     ]
