@@ -10,7 +10,7 @@ from tests.dashboard.browser import PIN, WRONG, Browser, asked, last
 from tests.engine.scene import Scene, approval, phase
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.store.records.opinions import OpinionRecord
+from wfe_mcp.store.records.calls import OpinionRecord
 
 DOCUMENT = {"artifact": "plan_doc", "schema": "markdown_doc@1", "editable": True}
 

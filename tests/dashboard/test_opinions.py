@@ -18,7 +18,7 @@ from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.templates import trust
-from wfe_mcp.store.records.opinions import MANUAL_MODEL, OpinionRecord
+from wfe_mcp.store.records.calls import MANUAL_MODEL, OpinionRecord
 from wfe_mcp.workspace.system.location import user_config_file
 
 ME = '[roles.me]\nprovider = "manual"\n'

@@ -11,7 +11,7 @@ from tests.engine.scene import HUMAN, Scene
 from tests.tools.stub import STUB, Stub
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.runs import control
-from wfe_mcp.store.records.steps import StepRecord
+from wfe_mcp.store.records.runs import StepRecord
 
 
 def steps(*given: dict[str, Any], name: str = "ci", **keys: Any) -> dict[str, Any]:

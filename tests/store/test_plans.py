@@ -11,9 +11,9 @@ from tests.store.scene import ADA, AGENT, NOW, PLAN, Clock, add_plan, create, fo
 from wfe_mcp.core import events as e
 from wfe_mcp.core.model import Assurance, RunId, RunState, RunStatus, Stage
 from wfe_mcp.store import Store, Tx
-from wfe_mcp.store.records.approvals import DecisionRecord, NewRequest
 from wfe_mcp.store.records.calls import CallPurpose, NewCall, NewToolCall, Used
 from wfe_mcp.store.records.jobs import ClaimLimits, Limit, NewJob
+from wfe_mcp.store.records.runs import DecisionRecord, NewRequest
 
 Statement = tuple[str, Any]
 

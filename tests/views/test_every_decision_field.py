@@ -30,7 +30,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.dashboard.comment_fields import Fields
 from wfe_mcp.dashboard.decision_page import decision_body, decision_page
 from wfe_mcp.server.elicitation import ElicitationText
-from wfe_mcp.store.records.approvals import RequestRecord, RequestStatus
+from wfe_mcp.store.records.runs import RequestRecord, RequestStatus
 from wfe_mcp.views.approvals import open_approval, shown_sha256
 from wfe_mcp.views.approvals.answers import ask_approval
 from wfe_mcp.views.approvals.model import ApprovalView

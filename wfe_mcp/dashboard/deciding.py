@@ -22,7 +22,7 @@ from wfe_mcp.engine.approvals.passkeys import Assertion, Site, asking_for_signat
 from wfe_mcp.engine.approvals.statements import Statement
 from wfe_mcp.engine.files.tree_binding import files_now
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.store.records.approvals import RequestRecord
+from wfe_mcp.store.records.runs import RequestRecord
 from wfe_mcp.views.approvals.answers import rejection
 from wfe_mcp.views.approvals.request import DecisionView
 from wfe_mcp.views.approvals.shown import SeenDecision

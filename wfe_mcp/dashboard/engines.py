@@ -22,8 +22,7 @@ from wfe_mcp.engine.runs.overview import Overview, is_quiet
 from wfe_mcp.engine.templates.config_drift import own_configuration, templates_enabled
 from wfe_mcp.engine.templates.pending import OWN
 from wfe_mcp.engine.templates.trust import pending_trust
-from wfe_mcp.store.records.approvals import RequestRecord
-from wfe_mcp.store.records.runs import RunRecord
+from wfe_mcp.store.records.runs import RequestRecord, RunRecord
 from wfe_mcp.views.approvals.request import DecisionView, decision_view, takes_answer
 from wfe_mcp.views.approvals.trust import trust_path
 from wfe_mcp.views.moves.blockers import blocker_of, waits_for

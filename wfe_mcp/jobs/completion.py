@@ -22,7 +22,7 @@ from wfe_mcp.jobs.job_context import Outcome
 from wfe_mcp.jobs.limits import backoff_s
 from wfe_mcp.store import Store, Tx
 from wfe_mcp.store.records.jobs import Effect, JobRecord
-from wfe_mcp.store.records.steps import IN_DOUBT
+from wfe_mcp.store.records.runs import IN_DOUBT
 from wfe_mcp.workspace.system.redaction import without_hidden
 
 _LOG = logging.getLogger(__name__)

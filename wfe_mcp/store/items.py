@@ -30,8 +30,7 @@ from wfe_mcp.core.model import By, Person
 from wfe_mcp.store.integrity.chained_log import BEGIN, SIGNED, end_of, event_hash, misplaced_events, signature
 from wfe_mcp.store.integrity.record_seals import AnchoredEvent, unlike_anchors
 from wfe_mcp.store.layout.tables import ITEM, ITEM_EVENT, ITEM_FILE
-from wfe_mcp.store.records.items import ItemEventRecord, ItemRow
-from wfe_mcp.store.records.runs import UNREADABLE, Problem
+from wfe_mcp.store.records.runs import UNREADABLE, ItemEventRecord, ItemRow, Problem
 from wfe_mcp.store.repository import Repository, RepositoryPart, bound, columns_for, row_from
 from wfe_mcp.store.search.entries import ITEMS, SearchEntry, of_item, of_item_row
 from wfe_mcp.store.search.index import NO_RUN, SearchNoteRepository

@@ -15,8 +15,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.history import rollback
 from wfe_mcp.engine.history.forks import fork_run
-from wfe_mcp.store.records.runs import Problem
-from wfe_mcp.store.records.steps import StepStatus
+from wfe_mcp.store.records.runs import Problem, StepStatus
 
 COUNTS = "import pathlib; pathlib.Path('../ran.txt').open('a').write('ran\\n')"
 

@@ -24,7 +24,7 @@ from wfe_mcp.engine.runs import control
 from wfe_mcp.engine.templates.trust import give_trust
 from wfe_mcp.jobs.job_context import JobContext, Stop
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus
-from wfe_mcp.store.records.steps import StepStatus
+from wfe_mcp.store.records.runs import StepStatus
 from wfe_mcp.workflow.model import StepRetry
 from wfe_mcp.workspace.system.location import project_at
 

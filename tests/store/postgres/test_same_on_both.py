@@ -10,9 +10,8 @@ from tests.store.scene import ADA, AGENT, NOW, PLAN, Clock, add_plan, create, fo
 from wfe_mcp.core import events as e
 from wfe_mcp.core.model import Assurance, RunId, Stage
 from wfe_mcp.store import Store
-from wfe_mcp.store.records.approvals import DecisionRecord, NewRequest
 from wfe_mcp.store.records.calls import CallPurpose, NewCall, NewToolCall, Used
-from wfe_mcp.store.records.runs import EvidenceRecord
+from wfe_mcp.store.records.runs import DecisionRecord, EvidenceRecord, NewRequest
 
 RUN = RunId("R-1")
 SECTIONS = ("events", "revisions", "refused", "evidence", "requests", "decisions", "model_calls", "tool_calls")

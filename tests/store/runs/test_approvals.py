@@ -9,7 +9,7 @@ from tests.store.scene import NOW, PLAN, create
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, Channel, RunId, Stage
 from wfe_mcp.store import Store
-from wfe_mcp.store.records.approvals import DecisionRecord, NewRequest, RequestStatus
+from wfe_mcp.store.records.runs import DecisionRecord, NewRequest, RequestStatus
 
 RUN = RunId("R-1")
 QUESTION = NewRequest(RUN, PLAN, 1, Stage.AFTER, 1, "ab" * 32, Assurance.HUMAN, tree="t1", data={"title": "Plan"})

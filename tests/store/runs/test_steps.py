@@ -7,7 +7,7 @@ import pytest
 from tests.store.scene import BUILD, NOW, PLAN, create
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store import Store
-from wfe_mcp.store.records.steps import StepRecord, StepStatus
+from wfe_mcp.store.records.runs import StepRecord, StepStatus
 
 RUN = RunId("R-1")
 FETCH = StepRecord(RUN, PLAN, 1, "fetch", 0, "tool github.getIssue", StepStatus.QUEUED, input={"number": 7})

@@ -22,9 +22,8 @@ from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, Feedback, RunId, Stage
-from wfe_mcp.store.records.approvals import DecisionRecord, NewRequest
-from wfe_mcp.store.records.opinions import OpinionRecord
-from wfe_mcp.store.records.runs import EvidenceRecord
+from wfe_mcp.store.records.calls import OpinionRecord
+from wfe_mcp.store.records.runs import DecisionRecord, EvidenceRecord, NewRequest
 from wfe_mcp.store.records.search import Kind
 from wfe_mcp.store.words.fts5 import Fts5
 from wfe_mcp.store.words.query import MAX_TERMS, SNIPPET_CHARS, fold_text, parse_query, snippet, words

@@ -14,7 +14,7 @@ from wfe_mcp.cli.terminal.text import exact, shorten
 
 if TYPE_CHECKING:
     from wfe_mcp.core.events import Event
-    from wfe_mcp.store.records.steps import StepRecord
+    from wfe_mcp.store.records.runs import StepRecord
     from wfe_mcp.views.runs.models import EventView, StepView
 
 _VALUE_CHARS = 160

@@ -38,8 +38,7 @@ from wfe_mcp.engine.kernel.identity import project_of
 from wfe_mcp.engine.kernel.leases import holder_named
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.kernel.transaction import change_run
-from wfe_mcp.store.records.approvals import DecisionRecord, RequestRecord
-from wfe_mcp.store.records.runs import LoadedRun
+from wfe_mcp.store.records.runs import DecisionRecord, LoadedRun, RequestRecord
 
 _NAMED, _LISTED = 5, 50
 

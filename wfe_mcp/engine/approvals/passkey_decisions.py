@@ -28,7 +28,7 @@ from wfe_mcp.engine.approvals.statements import FIELDS, MORE, PASSKEY, Statement
 from wfe_mcp.engine.files.tree_binding import code_tree
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.run_change import facts_of, run_as_read
-from wfe_mcp.store.records.approvals import RequestRecord
+from wfe_mcp.store.records.runs import RequestRecord
 
 _COUNT = "passkey:"
 """Followed by the key's id: the last authenticator counter, kept like a secret so that the log records each change."""

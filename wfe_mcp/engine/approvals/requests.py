@@ -19,8 +19,7 @@ from wfe_mcp.engine.access.tokens import owner_of_token
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.store import Tx
-from wfe_mcp.store.records.approvals import NewRequest, RequestRecord
-from wfe_mcp.store.records.runs import RULES_BEGAN, LoadedRun
+from wfe_mcp.store.records.runs import RULES_BEGAN, LoadedRun, NewRequest, RequestRecord
 from wfe_mcp.workflow.model import ApprovalGate, duration_s
 
 

@@ -19,8 +19,7 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, RunState
 from wfe_mcp.core.paths import PhasePath, inside, item_of, name_of
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.store import Tx
-from wfe_mcp.store.records.runs import RunRecord
-from wfe_mcp.store.records.steps import StepStatus
+from wfe_mcp.store.records.runs import RunRecord, StepStatus
 
 
 def roots(

@@ -18,7 +18,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, Stage
 from wfe_mcp.engine.artifacts.expression_scope import roots
-from wfe_mcp.store.records.approvals import RequestStatus
+from wfe_mcp.store.records.runs import RequestStatus
 from wfe_mcp.workflow.step_kinds import acts_outside
 from wfe_mcp.workspace.git.repository import commit_of
 

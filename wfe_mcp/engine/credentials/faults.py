@@ -7,8 +7,7 @@ from wfe_mcp.core.approval_guards import lacks_credential
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Tx
-from wfe_mcp.store.records.runs import LoadedRun
-from wfe_mcp.store.records.steps import StepRecord
+from wfe_mcp.store.records.runs import LoadedRun, StepRecord
 
 
 class CredentialFault(NamedTuple):

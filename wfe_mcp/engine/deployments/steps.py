@@ -29,7 +29,7 @@ from wfe_mcp.engine.deployments.history import known_deployments
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.step_call import StepCall, StepResult
 from wfe_mcp.jobs.job_context import JobContext
-from wfe_mcp.store.records.approvals import RequestStatus
+from wfe_mcp.store.records.runs import RequestStatus
 from wfe_mcp.workflow.model.delivery import Deployment, Health
 from wfe_mcp.workflow.step_kinds import DEPLOYMENT_STEPS
 from wfe_mcp.workspace.config.environment_table import STAGES, Stage

@@ -21,7 +21,7 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.run_change import RunChange, run_as_read
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.models.waits import AskedPerson, persons_asked
-from wfe_mcp.store.records.opinions import MANUAL_MODEL, OpinionRecord
+from wfe_mcp.store.records.calls import MANUAL_MODEL, OpinionRecord
 
 
 class WaitsForPerson(Exception):

@@ -16,9 +16,16 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.models.caps import Spending
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.store import Tx
-from wfe_mcp.store.records.approvals import RequestRecord, RequestStatus
-from wfe_mcp.store.records.runs import EventRecord, LoadedRun, RevisionHead, RunRecord
-from wfe_mcp.store.records.steps import StepRecord, StepStatus
+from wfe_mcp.store.records.runs import (
+    EventRecord,
+    LoadedRun,
+    RequestRecord,
+    RequestStatus,
+    RevisionHead,
+    RunRecord,
+    StepRecord,
+    StepStatus,
+)
 
 _NAMED = re.compile(r"(cp-)?([0-9]{1,15})")
 _ENDED = {RunStatus.COMPLETED, RunStatus.CANCELLED}

@@ -43,10 +43,18 @@ from wfe_mcp.engine.runs.start import is_for_people, new_run_id
 from wfe_mcp.engine.templates.catalogue import find_template, template_definition, trust_keys
 from wfe_mcp.engine.templates.effective_gates import find_weakened_gates
 from wfe_mcp.store import Tx
-from wfe_mcp.store.records.approvals import RequestStatus
-from wfe_mcp.store.records.attachments import AttachmentHead
-from wfe_mcp.store.records.runs import EventRecord, EvidenceRecord, LoadedRun, NewRun, RevisionHead, RunRecord
-from wfe_mcp.store.records.steps import StepRecord, StepStatus
+from wfe_mcp.store.records.runs import (
+    AttachmentHead,
+    EventRecord,
+    EvidenceRecord,
+    LoadedRun,
+    NewRun,
+    RequestStatus,
+    RevisionHead,
+    RunRecord,
+    StepRecord,
+    StepStatus,
+)
 from wfe_mcp.workspace.files.mirror import log_place, write_gitignore
 from wfe_mcp.workspace.files.project_files import MAX_FOLDER_BYTES, read_if_there, write_atomic
 from wfe_mcp.workspace.git.working_tree import tree_hash

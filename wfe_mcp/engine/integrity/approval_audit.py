@@ -37,7 +37,7 @@ from wfe_mcp.engine.grants.facts import use_fault
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Tx
-from wfe_mcp.store.records.opinions import OpinionRecord
+from wfe_mcp.store.records.calls import OpinionRecord
 from wfe_mcp.store.records.runs import EventRecord, LoadedRun
 from wfe_mcp.store.serialization import signed_form
 

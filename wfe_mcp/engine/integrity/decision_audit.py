@@ -43,7 +43,7 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Tx
 from wfe_mcp.store.integrity.chained_log import SIGNED
 from wfe_mcp.store.items import chain_of
-from wfe_mcp.store.records.opinions import MANUAL_MODEL, OpinionRecord
+from wfe_mcp.store.records.calls import MANUAL_MODEL, OpinionRecord
 from wfe_mcp.store.records.runs import UNREADABLE, SettingEvent
 
 _PERSONS_SETTINGS = {"TrustGiven", "PinChanged", RESET}

@@ -25,8 +25,7 @@ from wfe_mcp.engine.work.findings import fingerprints, source_of
 from wfe_mcp.engine.work.items import item_of_run
 from wfe_mcp.store import Tx
 from wfe_mcp.store.integrity.chained_log import SIGNED
-from wfe_mcp.store.records.items import ItemEventRecord
-from wfe_mcp.store.records.runs import UNREADABLE
+from wfe_mcp.store.records.runs import UNREADABLE, ItemEventRecord
 
 
 def item_changes(tx: Tx, project_id: str) -> Iterator[tuple[ItemEventRecord, str, bool]]:

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.gates.judgement import Judgement
-    from wfe_mcp.store.records.runs import EvidenceRecord, RunRecord
-    from wfe_mcp.store.records.steps import StepRecord
+    from wfe_mcp.store.records.runs import EvidenceRecord, RunRecord, StepRecord
     from wfe_mcp.workflow.model import Step
 
 

@@ -20,8 +20,8 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.store import Tx
+from wfe_mcp.store.records.calls import MANUAL_MODEL
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus
-from wfe_mcp.store.records.opinions import MANUAL_MODEL
 from wfe_mcp.store.records.runs import LoadedRun, RunRecord
 
 

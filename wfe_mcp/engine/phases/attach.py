@@ -24,7 +24,7 @@ from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.kernel.transaction import change_run
-from wfe_mcp.store.records.attachments import AttachmentHead, AttachmentRecord
+from wfe_mcp.store.records.runs import AttachmentHead, AttachmentRecord
 from wfe_mcp.workspace.files.given_files import FileToAttach, media_type, refuse_above, refuse_name
 
 _OPEN = {AttemptStatus.READY, AttemptStatus.RUNNING, AttemptStatus.GATING, AttemptStatus.AWAITING, AttemptStatus.FAILED}

@@ -10,7 +10,7 @@ from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.kernel.engine import SYSTEM
-from wfe_mcp.store.records.steps import StepStatus
+from wfe_mcp.store.records.runs import StepStatus
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import Attempt, RunId

@@ -31,7 +31,7 @@ from wfe_mcp.engine.phases.steps import begin_phase, is_repeatable, is_worked, s
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, Outcome, Suspended
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.jobs import JobRecord
-from wfe_mcp.store.records.steps import StepRecord, StepStatus
+from wfe_mcp.store.records.runs import StepRecord, StepStatus
 from wfe_mcp.tools.fault import StepStopped
 from wfe_mcp.workflow.model import Step, StepRetry, duration_s
 

@@ -32,7 +32,7 @@ from wfe_mcp.engine.files.tree_binding import reads_files
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.phases.step_artifacts import submit_step_outputs
 from wfe_mcp.store.records.jobs import Effect, JobStatus
-from wfe_mcp.store.records.steps import IN_DOUBT, StepRecord, StepStatus
+from wfe_mcp.store.records.runs import IN_DOUBT, StepRecord, StepStatus
 from wfe_mcp.workflow import step_kinds
 from wfe_mcp.workflow.step_order import needed_steps, results_seen
 

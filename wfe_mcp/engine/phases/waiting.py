@@ -16,8 +16,7 @@ from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.phases.steps import has_steps, is_worked
-from wfe_mcp.store.records.runs import LoadedRun
-from wfe_mcp.store.records.steps import StepStatus
+from wfe_mcp.store.records.runs import LoadedRun, StepStatus
 
 log = logging.getLogger("wfe_mcp.engine")
 

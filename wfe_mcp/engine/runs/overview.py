@@ -41,7 +41,7 @@ from wfe_mcp.engine.runs.needs import (
     who_is_needed,
 )
 from wfe_mcp.store.records.jobs import JobStatus, labels_of
-from wfe_mcp.store.records.steps import StepRecord, StepStatus
+from wfe_mcp.store.records.runs import StepRecord, StepStatus
 from wfe_mcp.store.repository import Recent
 from wfe_mcp.workflow.step_kinds import DELIVERY_STEPS
 

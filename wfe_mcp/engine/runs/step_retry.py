@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.engine.phases.steps import begin_step, has_passed, is_repeatable
-from wfe_mcp.store.records.steps import StepRecord, StepStatus
+from wfe_mcp.store.records.runs import StepRecord, StepStatus
 from wfe_mcp.workflow.step_order import upstream
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ from typing import Any, cast
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
 from wfe_mcp.store import Tx
-from wfe_mcp.store.records.runs import LoadedRun, RunRecord
-from wfe_mcp.store.records.steps import StepRecord, StepStatus
+from wfe_mcp.store.records.runs import LoadedRun, RunRecord, StepRecord, StepStatus
 
 _SAME_EACH_TIME = ("check", "verdict", "exit_code", "timed_out")
 _COMPARED = 200

@@ -13,8 +13,7 @@ from sqlalchemy import Connection, Executable
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.model import By, Person
 from wfe_mcp.store.integrity.record_seals import GENESIS, Facts, Link, link_hash, position
-from wfe_mcp.store.records.items import ItemEventRecord
-from wfe_mcp.store.records.runs import Problem, SettingEvent
+from wfe_mcp.store.records.runs import ItemEventRecord, Problem, SettingEvent
 
 SIGNED = "DecisionSigned"
 """The type of the event that signs the events before it; its content is the JSON of a ``Signature``."""

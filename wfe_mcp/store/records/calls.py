@@ -1,4 +1,4 @@
-"""Model calls, tool calls and their use as plain values, free of SQL.
+"""Model calls, tool calls, their use, and opinions as plain values, free of SQL.
 
 started ──→ done | failed          lost: the caller ended first, and its use is unknown
 """
@@ -7,21 +7,39 @@ from dataclasses import fields
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.store.enums import CallPurpose, CallStatus
-from wfe_mcp.store.layout.job_records import CallRecord, NewCall, NewToolCall, ToolCallRecord, ToolUseColumns, Used
+from wfe_mcp.store.enums import AskedBy, CallPurpose, CallStatus
+from wfe_mcp.store.layout.job_records import (
+    CallRecord,
+    NewCall,
+    NewToolCall,
+    OpinionRecord,
+    ToolCallRecord,
+    ToolUseColumns,
+    Used,
+)
 
 __all__ = [
+    "MANUAL_MODEL",
+    "SOURCE",
+    "AskedBy",
     "CallPurpose",
     "CallRecord",
     "CallStatus",
     "NewCall",
     "NewToolCall",
+    "OpinionRecord",
     "ToolCallRecord",
     "ToolTotal",
     "ToolUse",
     "UsageRecord",
     "Used",
 ]
+
+MANUAL_MODEL = "manual"
+"""The model of an opinion that a person gave."""
+
+SOURCE = "source"
+"""Beside the keys of ``opinion@1``: ``address`` and ``proxy`` of the one that answered, or its files → SHA-256."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,12 @@
-"""Runs, attempts, events, artifacts and settings as plain frozen values, free of SQL.
+"""Runs with what they hold (steps, artifacts, requests, events), work items and settings as plain values, free of SQL.
 
 Importing these types loads no database library. ``New…`` goes into the store, ``…Record`` comes out. Those whose fields
 follow from the tables are in ``store/layout``. Times are aware UTC. JSON values are plain dicts and lists; treat them as
 frozen, they may be shared.
+
+A step: ready ──→ queued ──→ running ──→ done | failed | unknown        skipped: its ``if`` was false
+          ↑                     │ a retry, a pause            cancelled: its attempt ended first
+          └─────────────────────┘ waiting: for trust
 """
 
 from collections.abc import Mapping
@@ -13,35 +17,60 @@ from typing import Any
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId, RunState
-from wfe_mcp.store.layout.project_records import ProcessRecord, ProjectRecord, SettingEvent, TrustRecord
+from wfe_mcp.store.enums import RequestStatus, StepStatus
+from wfe_mcp.store.layout.project_records import (
+    ItemEventRecord,
+    ItemRow,
+    ProcessRecord,
+    ProjectRecord,
+    SettingEvent,
+    TrustRecord,
+)
 from wfe_mcp.store.layout.run_records import (
+    AttachmentHead,
+    AttachmentRecord,
+    DecisionRecord,
     EventRecordColumns,
     EvidenceRecord,
+    NewRequest,
     NewRunColumns,
     OpenAttempt,
     RefusedSubmissionColumns,
+    RequestRecord,
     RevisionHead,
     RevisionRecord,
     RunRecord,
+    StepRecord,
 )
 
 __all__ = [
+    "IN_DOUBT",
     "NO_GATE",
+    "AttachmentHead",
+    "AttachmentRecord",
+    "DecisionRecord",
     "EventRecord",
     "EvidenceRecord",
     "Health",
+    "ItemEventRecord",
+    "ItemRow",
     "LoadedRun",
+    "NewRequest",
     "NewRun",
     "OpenAttempt",
     "Problem",
     "ProcessRecord",
     "ProjectRecord",
     "RefusedSubmission",
+    "RequestRecord",
+    "RequestStatus",
     "RevisionHead",
     "RevisionRecord",
     "RunPage",
     "RunRecord",
     "SettingEvent",
+    "StepRecord",
+    "StepStatus",
     "TrustRecord",
 ]
 
@@ -117,6 +146,9 @@ class RefusedSubmission(RefusedSubmissionColumns):
 
     errors: list[dict[str, Any]]
 
+
+IN_DOUBT = "It may have had its effect: "
+"""Prefix of a parked job's error."""
 
 NO_GATE = -1
 """Gate number of evidence that belongs to no gate."""

@@ -16,7 +16,7 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.integrity.record_seals import SealRepository
 from wfe_mcp.store.layout.tables import DECISION, REQUEST, RUN
-from wfe_mcp.store.records.approvals import DecisionRecord, NewRequest, RequestRecord, RequestStatus
+from wfe_mcp.store.records.runs import DecisionRecord, NewRequest, RequestRecord, RequestStatus
 from wfe_mcp.store.repository import (
     OURS,
     Repository,

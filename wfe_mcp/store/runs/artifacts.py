@@ -17,8 +17,7 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.integrity.record_seals import SealRepository
 from wfe_mcp.store.layout.tables import ATTACHMENT, REFUSED_SUBMISSION, REVISION, RUN
-from wfe_mcp.store.records.attachments import AttachmentHead, AttachmentRecord
-from wfe_mcp.store.records.runs import RefusedSubmission, RevisionHead, RevisionRecord
+from wfe_mcp.store.records.runs import AttachmentHead, AttachmentRecord, RefusedSubmission, RevisionHead, RevisionRecord
 from wfe_mcp.store.repository import Repository, RepositoryPart, TransactionContext, bound, columns_for, row_from
 from wfe_mcp.store.search.entries import of_attachment, of_revision
 from wfe_mcp.store.search.index import SearchNoteRepository

@@ -8,7 +8,7 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.integrity.record_seals import SealRepository
 from wfe_mcp.store.layout.tables import EVIDENCE, OPINION, RUN
-from wfe_mcp.store.records.opinions import AskedBy, OpinionRecord
+from wfe_mcp.store.records.calls import AskedBy, OpinionRecord
 from wfe_mcp.store.records.runs import EvidenceRecord
 from wfe_mcp.store.repository import (
     OURS,

@@ -27,8 +27,7 @@ from wfe_mcp.store import serialization as codec
 from wfe_mcp.store.integrity.record_seals import NO_FACTS, Facts, SealRepository, seal_of_run
 from wfe_mcp.store.layout.tables import ATTEMPT, HOLD, IDEMPOTENCY, RUN, STEP_RUN
 from wfe_mcp.store.projects import DocumentRepository
-from wfe_mcp.store.records.runs import UNREADABLE, LoadedRun, NewRun, OpenAttempt, RunRecord
-from wfe_mcp.store.records.steps import StepRecord, StepStatus
+from wfe_mcp.store.records.runs import UNREADABLE, LoadedRun, NewRun, OpenAttempt, RunRecord, StepRecord, StepStatus
 from wfe_mcp.store.repository import OURS, Repository, RepositoryPart, bound, columns_for, record_from, row_from
 from wfe_mcp.store.runs.events import EventRepository, Tail
 from wfe_mcp.store.runs.run_list import RunListRepository

@@ -78,7 +78,7 @@ class ToolCall(Row, table=True):
 
 
 class Opinion(Row, table=True):
-    """A reviewer's opinion of one artifact, see ``records/opinions.py``."""
+    """A reviewer's opinion of one artifact, see ``records/calls.py``."""
 
     __table_args__ = (Index(None, "project_id", "reviewer", "question_sha256"), Index(None, "run_id", "at"))
 

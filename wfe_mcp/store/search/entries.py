@@ -21,11 +21,8 @@ from typing import Any, cast
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.items import Item, load_item
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.store.records.approvals import DecisionRecord
-from wfe_mcp.store.records.attachments import AttachmentRecord
-from wfe_mcp.store.records.items import ItemRow
-from wfe_mcp.store.records.opinions import OpinionRecord
-from wfe_mcp.store.records.runs import EvidenceRecord, RevisionRecord
+from wfe_mcp.store.records.calls import OpinionRecord
+from wfe_mcp.store.records.runs import AttachmentRecord, DecisionRecord, EvidenceRecord, ItemRow, RevisionRecord
 from wfe_mcp.store.records.search import Kind
 from wfe_mcp.store.words.query import PlacedText, texts_of
 

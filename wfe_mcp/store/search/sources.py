@@ -10,11 +10,8 @@ from wfe_mcp.core.items import Item, load_item, number_of, with_values
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store.layout import tables
 from wfe_mcp.store.projects import DocumentRepository
-from wfe_mcp.store.records.approvals import DecisionRecord
-from wfe_mcp.store.records.attachments import AttachmentRecord
-from wfe_mcp.store.records.items import ItemRow
-from wfe_mcp.store.records.opinions import OpinionRecord
-from wfe_mcp.store.records.runs import EvidenceRecord, RevisionRecord
+from wfe_mcp.store.records.calls import OpinionRecord
+from wfe_mcp.store.records.runs import AttachmentRecord, DecisionRecord, EvidenceRecord, ItemRow, RevisionRecord
 from wfe_mcp.store.repository import Repository, RepositoryPart, columns_for
 from wfe_mcp.store.search import entries as find_entries
 from wfe_mcp.store.search.entries import ITEMS, SearchEntry

@@ -19,7 +19,7 @@ from wfe_mcp.core.units import duration, plural
 from wfe_mcp.gates.judgement import room_note
 from wfe_mcp.gates.results import origin
 from wfe_mcp.jobs.output import without_notices
-from wfe_mcp.store.records.opinions import SOURCE, OpinionRecord
+from wfe_mcp.store.records.calls import SOURCE, OpinionRecord
 from wfe_mcp.store.records.runs import EvidenceRecord
 from wfe_mcp.views.approvals.model import Finding, GateEvidence, GateState, Named, OpinionShown
 from wfe_mcp.views.runs.requests import Unusual

@@ -18,8 +18,7 @@ from wfe_mcp.core.texts import in_short
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.needs import TRUST, Need, Stop, Who
 from wfe_mcp.engine.runs.overview import Overview
-from wfe_mcp.store.records.approvals import RequestRecord
-from wfe_mcp.store.records.steps import StepStatus
+from wfe_mcp.store.records.runs import RequestRecord, StepStatus
 from wfe_mcp.views.approvals.request import listed_question, waiting_line, waits_since
 from wfe_mcp.views.approvals.unusual import ProjectFacts, project_facts
 from wfe_mcp.views.moves.blockers import Blocker, blocker_for, blockers, lacking_of

@@ -30,7 +30,7 @@ from wfe_mcp.core.texts import as_given
 from wfe_mcp.engine.files.tree_binding import changed_since, ignored_globs
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
-from wfe_mcp.store.records.approvals import DecisionRecord, RequestRecord, RequestStatus
+from wfe_mcp.store.records.runs import DecisionRecord, RequestRecord, RequestStatus
 from wfe_mcp.views.approvals.approvers import signers
 from wfe_mcp.views.approvals.changes import change_between
 from wfe_mcp.views.approvals.evidence import besides_allowed_skips, gate_lines, opinions_shown

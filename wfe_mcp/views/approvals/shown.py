@@ -27,9 +27,8 @@ from wfe_mcp.engine.kernel.identity import project_of
 from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.engine.runs.overview import Overview, overview
 from wfe_mcp.store import Tx
-from wfe_mcp.store.records.attachments import AttachmentHead
-from wfe_mcp.store.records.opinions import OpinionRecord
-from wfe_mcp.store.records.runs import EvidenceRecord, LoadedRun, RevisionRecord
+from wfe_mcp.store.records.calls import OpinionRecord
+from wfe_mcp.store.records.runs import AttachmentHead, EvidenceRecord, LoadedRun, RevisionRecord
 from wfe_mcp.views.approvals.changes import changes_of, delivery_of
 from wfe_mcp.views.approvals.deployments import deployments_shown, unusual_deployments
 from wfe_mcp.views.approvals.evidence import besides_allowed_skips, gate_lines, opinions_shown

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store.records.steps import StepRecord
+    from wfe_mcp.store.records.runs import StepRecord
     from wfe_mcp.store.runs.timeline import Activity
     from wfe_mcp.views.runs.models import EventView, RunRow
     from wfe_mcp.workspace.config.settings_tables import Settings

@@ -15,8 +15,7 @@ from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.engine.templates.manifest import manifest
 from wfe_mcp.gates.results import origin
 from wfe_mcp.store import Tx
-from wfe_mcp.store.records.approvals import RequestRecord
-from wfe_mcp.store.records.runs import EvidenceRecord
+from wfe_mcp.store.records.runs import EvidenceRecord, RequestRecord
 from wfe_mcp.views.artifacts.artifacts import HeadView, head_view
 from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.runs import run as run_views

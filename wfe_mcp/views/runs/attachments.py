@@ -15,8 +15,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.phases.edit import drafts_of
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.store import Tx
-from wfe_mcp.store.records.attachments import AttachmentHead, AttachmentRecord
-from wfe_mcp.store.records.runs import RefusedSubmission
+from wfe_mcp.store.records.runs import AttachmentHead, AttachmentRecord, RefusedSubmission
 from wfe_mcp.views.values.model import INLINE, Json, PartView, part_view, view_model, view_of
 
 ATTACHMENT = "attachment:"

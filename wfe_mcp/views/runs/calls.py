@@ -12,7 +12,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.units import duration
 from wfe_mcp.engine.runs.overview import Overview
-from wfe_mcp.store.records.steps import StepRecord, StepStatus
+from wfe_mcp.store.records.runs import StepRecord, StepStatus
 from wfe_mcp.views.runs.models import StepView
 from wfe_mcp.views.values.model import INLINE, Json, PartView, part_view, plain, view_model, view_of
 

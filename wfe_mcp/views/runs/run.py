@@ -17,8 +17,7 @@ from wfe_mcp.core.texts import in_short, without_middle
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.runs.overview import Overview, RunOutputs
 from wfe_mcp.engine.templates.effective_gates import find_weakened_gates
-from wfe_mcp.store.records.runs import EventRecord, RunRecord
-from wfe_mcp.store.records.steps import StepRecord, StepStatus
+from wfe_mcp.store.records.runs import EventRecord, RunRecord, StepRecord, StepStatus
 from wfe_mcp.views.moves.blockers import Blocker, acts, blockers, waits_for
 from wfe_mcp.views.runs import models
 from wfe_mcp.views.runs.calls import STEPS, clipped_json, has_failed, took

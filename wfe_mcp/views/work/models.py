@@ -12,7 +12,7 @@ from wfe_mcp.engine.work.following import tasks_in_work
 from wfe_mcp.store import Tx
 from wfe_mcp.store.integrity.chained_log import SIGNED
 from wfe_mcp.store.items import item_of
-from wfe_mcp.store.records.items import ItemEventRecord, ItemRow
+from wfe_mcp.store.records.runs import ItemEventRecord, ItemRow
 from wfe_mcp.views.values.model import INLINE, JsonObject, second, view_model, view_of
 from wfe_mcp.views.work.claims import ClaimFacts, claim_view
 

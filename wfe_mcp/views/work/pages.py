@@ -13,7 +13,7 @@ from wfe_mcp.engine.search.finding import CATCH_UP_S, catch_up
 from wfe_mcp.engine.work.items import others_of
 from wfe_mcp.store import Tx
 from wfe_mcp.store.items import item_of
-from wfe_mcp.store.records.items import ItemRow
+from wfe_mcp.store.records.runs import ItemRow
 from wfe_mcp.store.words.query import MAX_TERMS, Query, Term, words
 from wfe_mcp.views.pages.decision import blocks_json
 from wfe_mcp.views.values.model import INLINE, JsonObject, second, view_model, view_of
