@@ -38,8 +38,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store.maintenance.figures import FigureRepository
     from wfe_mcp.store.maintenance.retention import RetentionRepository
     from wfe_mcp.store.maintenance.verify import VerificationRepository
-    from wfe_mcp.store.processes import ProcessRepository
-    from wfe_mcp.store.projects import DocumentRepository, ProjectRepository
+    from wfe_mcp.store.projects import DocumentRepository, ProcessRepository, ProjectRepository
     from wfe_mcp.store.records.runs import Health
     from wfe_mcp.store.runs.approvals import ApprovalRepository
     from wfe_mcp.store.runs.artifacts import ArtifactRepository, AttachmentRepository
@@ -89,7 +88,7 @@ class Tx(Repository):
     secrets: RepositoryPart[SecretRepository] = RepositoryPart("wfe_mcp.store.settings:SecretRepository")
     trust: RepositoryPart[TrustRepository] = RepositoryPart("wfe_mcp.store.settings:TrustRepository")
     settings_log: RepositoryPart[SettingsLogRepository] = RepositoryPart("wfe_mcp.store.settings:SettingsLogRepository")
-    processes: RepositoryPart[ProcessRepository] = RepositoryPart("wfe_mcp.store.processes:ProcessRepository")
+    processes: RepositoryPart[ProcessRepository] = RepositoryPart("wfe_mcp.store.projects:ProcessRepository")
 
     seals: RepositoryPart[SealRepository] = RepositoryPart("wfe_mcp.store.integrity.record_seals:SealRepository")
     verification: RepositoryPart[VerificationRepository] = RepositoryPart(

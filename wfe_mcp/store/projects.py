@@ -1,18 +1,18 @@
-"""Projects, and documents by their sha256."""
+"""Projects, the processes that work in them, as they registered themselves, and documents by their sha256."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from sqlalchemy import String, bindparam, func, insert, select, update
+from sqlalchemy import String, bindparam, delete, func, insert, select, update
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.store.layout.tables import DOCUMENT, EVIDENCE, HOLD, JOB, PROJECT, RUN
+from wfe_mcp.store.layout.tables import DOCUMENT, EVIDENCE, HOLD, JOB, PROCESS, PROJECT, RUN
 from wfe_mcp.store.records.jobs import tree_key
-from wfe_mcp.store.records.runs import ProjectRecord
-from wfe_mcp.store.repository import Repository, columns_for
+from wfe_mcp.store.records.runs import ProcessRecord, ProjectRecord
+from wfe_mcp.store.repository import Repository, bound, columns_for, row_from
 from wfe_mcp.store.sqlite import insert_new
 
 _PROJECTS = select(*columns_for(ProjectRecord, PROJECT)).order_by(PROJECT.c.created_at, PROJECT.c.id)
@@ -151,3 +151,30 @@ class DocumentRepository(Repository):
         named = [(sha256_hex(text), text) for text in texts]
         self._run(_NEW_DOCUMENT, [{"sha256": name, "created_at": now, "content": text} for name, text in named])
         return [name for name, _ in named]
+
+
+_NEW = insert_new(PROCESS)
+_RECORDS = select(*columns_for(ProcessRecord, PROCESS)).order_by(PROCESS.c.started_at, PROCESS.c.pid)
+_ON_HOST = _RECORDS.where(*bound(PROCESS, "host"))
+_FORGET_ALL = delete(PROCESS)
+_FORGET = delete(PROCESS).where(*bound(PROCESS, "host", "pid", "started_at"))
+
+
+class ProcessRepository(Repository):
+    """Registered processes. Does not check whether they are still alive."""
+
+    def register(self, process: ProcessRecord) -> None:
+        """Register a process that has started. Idempotent."""
+        self._run(_NEW, row_from(process, PROCESS))
+
+    def on_host(self, host: str) -> list[ProcessRecord]:
+        """The registered processes of a host, oldest first."""
+        return self._all(ProcessRecord, _ON_HOST, {"host_": host})
+
+    def forget(self, process: ProcessRecord) -> None:
+        """Remove a process that has ended."""
+        self._run(_FORGET, {"host_": process.host, "pid_": process.pid, "started_at_": process.started_at})
+
+    def forget_all(self) -> None:
+        """Remove all processes: this database is a copy that no process uses."""
+        self._run(_FORGET_ALL)

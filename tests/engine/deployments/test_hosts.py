@@ -21,7 +21,7 @@ from tests.engine.step_scene import configure
 from wfe_mcp.engine.deployments.hosts import HostCredentials, host_findings, ssh_argv
 from wfe_mcp.jobs.handed import HandedVariables
 from wfe_mcp.workspace.config.checks import FrozenCheck
-from wfe_mcp.workspace.config.environment_table import EnvironmentSettings
+from wfe_mcp.workspace.config.delivery_table import EnvironmentSettings
 
 __all__ = ["data"]
 

@@ -19,7 +19,7 @@ from wfe_mcp.engine.background.queues import cancel_job
 from wfe_mcp.engine.history.forks import fork_run
 from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.engine.triggers.schedules import plan, schedules
-from wfe_mcp.workspace.config.trigger_tables import next_time
+from wfe_mcp.workspace.config.event_tables import next_time
 
 pytestmark = pytest.mark.usefixtures("home")
 

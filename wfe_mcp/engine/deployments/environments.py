@@ -23,7 +23,7 @@ from wfe_mcp.gates.command import run_check
 from wfe_mcp.gates.judgement import Judgement
 from wfe_mcp.jobs.child import MAX_OUTPUT_BYTES, ChildResult
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext
-from wfe_mcp.workspace.config.environment_table import EnvironmentSettings, Stage
+from wfe_mcp.workspace.config.delivery_table import EnvironmentSettings, Stage
 from wfe_mcp.workspace.config.layers import seconds
 from wfe_mcp.workspace.files.mirror import evidence_folder
 from wfe_mcp.workspace.git.command import repository

@@ -23,7 +23,7 @@ from wfe_mcp.jobs.child import run_child
 from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.jobs.handed import HandedVariables, HandOut
 from wfe_mcp.workspace.config.checks import FrozenCheck
-from wfe_mcp.workspace.config.environment_table import EnvironmentSettings
+from wfe_mcp.workspace.config.delivery_table import EnvironmentSettings
 from wfe_mcp.workspace.files.programs import outside, path_outside
 
 SSH_OPTIONS = (

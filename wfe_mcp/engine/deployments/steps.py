@@ -32,7 +32,7 @@ from wfe_mcp.jobs.job_context import JobContext
 from wfe_mcp.store.records.runs import RequestStatus
 from wfe_mcp.workflow.model.delivery import Deployment, Health
 from wfe_mcp.workflow.step_kinds import DEPLOYMENT_STEPS
-from wfe_mcp.workspace.config.environment_table import STAGES, Stage
+from wfe_mcp.workspace.config.delivery_table import STAGES, Stage
 from wfe_mcp.workspace.git.command import output_of
 from wfe_mcp.workspace.git.repository import head
 from wfe_mcp.workspace.git.working_tree import parts_of

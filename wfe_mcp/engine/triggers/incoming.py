@@ -16,7 +16,7 @@ from wfe_mcp.engine.credentials.stored import CredentialUse, note_use, open_cred
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.triggers.starting import start, template_fault
 from wfe_mcp.engine.webhooks.signing import valid_credentials
-from wfe_mcp.workspace.config.trigger_tables import IncomingSettings
+from wfe_mcp.workspace.config.event_tables import IncomingSettings
 
 MOST_BYTES = 262_144
 """The largest body that is read."""

@@ -18,7 +18,7 @@ from wfe_mcp.engine.triggers.starting import start, template_fault
 from wfe_mcp.jobs.job_context import JobContext, Outcome
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus, NewJob
-from wfe_mcp.workspace.config.trigger_tables import ScheduleSettings
+from wfe_mcp.workspace.config.event_tables import ScheduleSettings
 
 SCHEDULE = "schedule"
 """The kind of its jobs, and their queue."""

@@ -10,7 +10,7 @@ from wfe_mcp.engine.runs.start import is_for_people, refuse_missing, start_run
 from wfe_mcp.engine.templates.catalogue import find_template
 from wfe_mcp.engine.templates.overrides import configure_plan
 from wfe_mcp.workflow.load import input_schemas
-from wfe_mcp.workspace.config.trigger_tables import TriggerSettings
+from wfe_mcp.workspace.config.event_tables import TriggerSettings
 
 Kind = Literal["incoming", "schedule"]
 

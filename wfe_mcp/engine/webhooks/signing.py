@@ -18,8 +18,7 @@ from wfe_mcp.engine.credentials import stored
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.workspace.config.event_tables import WebhookSettings
-    from wfe_mcp.workspace.config.trigger_tables import IncomingSettings
+    from wfe_mcp.workspace.config.event_tables import IncomingSettings, WebhookSettings
 
     Signed = WebhookSettings | IncomingSettings
 

@@ -29,61 +29,6 @@ from wfe_mcp.store.enums import CallPurpose, CallStatus, Effect, JobStatus, Kind
 
 METADATA = MetaData(naming_convention=NAMING)
 
-ATTACHMENT = Table(
-    "attachment", METADATA,
-    Column("id", String, primary_key=True), Column("run_id", String, ForeignKey("run.id"), nullable=False),
-    Column("number", Integer, nullable=False), Column("phase", String, nullable=False),
-    Column("attempt", Integer, nullable=False), Column("iteration", Integer, nullable=False),
-    Column("name", String, nullable=False), Column("media_type", String, nullable=False),
-    Column("size_bytes", Integer, nullable=False), Column("sha256", String, nullable=False),
-    Column("note", String, nullable=False), Column("actor", String, nullable=False),
-    Column("channel", Word(Channel), nullable=False), Column("at", UtcDateTime, nullable=False),
-    Column("content", LargeBinary, nullable=False), UniqueConstraint("run_id", "number"),
-    Index(None, "run_id", "phase", "attempt"),
-)
-
-MODEL_CALL = Table(
-    "model_call", METADATA,
-    Column("id", String, primary_key=True), Column("project_id", String, ForeignKey("project.id"), nullable=False),
-    Column("run_id", String, ForeignKey("run.id"), nullable=True), Column("phase", String, nullable=True),
-    Column("attempt", Integer, nullable=True), Column("job_id", String, nullable=True),
-    Column("purpose", Word(CallPurpose), nullable=False), Column("role", String, nullable=False),
-    Column("provider", String, nullable=False), Column("model", String, nullable=False),
-    Column("status", Word(CallStatus), nullable=False), Column("started_at", UtcDateTime, nullable=False),
-    Column("finished_at", UtcDateTime, nullable=True), Column("requests", Integer, nullable=False),
-    Column("input_tokens", Integer, nullable=False), Column("output_tokens", Integer, nullable=False),
-    Column("cache_read_tokens", Integer, nullable=False), Column("cache_write_tokens", Integer, nullable=False),
-    Column("cost_usd", Float, nullable=True), Column("reserved_tokens", Integer, nullable=False),
-    Column("reserved_usd", Float, nullable=True), Column("counted", Boolean, nullable=True),
-    Column("fault", Text, nullable=True), Index(None, "job_id"), Index(None, "project_id", "started_at"),
-    Index(None, "project_id", "status", "started_at", sqlite_where=text("counted IS NULL")),
-    Index(None, "provider", "started_at"), Index(None, "run_id", "phase", "attempt"), Index(None, "started_at"),
-)
-
-TOOL_CALL = Table(
-    "tool_call", METADATA,
-    Column("id", String, primary_key=True), Column("run_id", String, ForeignKey("run.id"), nullable=False),
-    Column("phase", String, nullable=False), Column("attempt", Integer, nullable=False),
-    Column("job_id", String, nullable=True), Column("name", String, nullable=False), Column("ok", Boolean, nullable=True),
-    Column("started_at", UtcDateTime, nullable=False), Column("duration_ms", Integer, nullable=True),
-    Column("output_sha256", String, nullable=True), Column("output_bytes", Integer, nullable=True),
-    Column("input", JsonText, nullable=True), Column("output", Text, nullable=True),
-    Index(None, "run_id", "phase", "attempt", "started_at"),
-)
-
-OPINION = Table(
-    "opinion", METADATA,
-    Column("id", String, primary_key=True), Column("project_id", String, ForeignKey("project.id"), nullable=False),
-    Column("run_id", String, ForeignKey("run.id"), nullable=True), Column("phase", String, nullable=True),
-    Column("attempt", Integer, nullable=True), Column("asked_by", String, nullable=False),
-    Column("reviewer", String, nullable=False), Column("provider", String, nullable=False),
-    Column("model", String, nullable=False), Column("question_sha256", String, nullable=False),
-    Column("artifact_sha256", String, nullable=False), Column("verdict", String, nullable=False),
-    Column("at", UtcDateTime, nullable=False), Column("value", JsonText, nullable=False),
-    Column("answered_by", String, nullable=True), Index(None, "project_id", "reviewer", "question_sha256"),
-    Index(None, "run_id", "at"),
-)
-
 ITEM = Table(
     "item", METADATA,
     Column("project_id", String, ForeignKey("project.id"), primary_key=True), Column("number", Integer, primary_key=True),
@@ -139,6 +84,85 @@ JOB = Table(
     Index(None, "status", "priority", "run_at"),
 )
 
+PHASE_SUM = Table(
+    "phase_sum", METADATA,
+    Column("day", String, primary_key=True), Column("project_id", String, ForeignKey("project.id"), primary_key=True),
+    Column("template", String, primary_key=True), Column("phase", String, primary_key=True),
+    Column("spent", String, primary_key=True), Column("bucket_s", Float, primary_key=True),
+    Column("place", Integer, nullable=False), Column("runs", Integer, nullable=False), Column("tasks", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False), Column("judged", Integer, nullable=False),
+    Column("passed_first", Integer, nullable=False), Column("over", Integer, nullable=False),
+    Column("passed", Integer, nullable=False), Column("forced", Integer, nullable=False),
+    Column("total_s", Float, nullable=False),
+)
+
+USAGE_SUM = Table(
+    "usage_sum", METADATA,
+    Column("of", String, primary_key=True), Column("day", String, primary_key=True),
+    Column("project_id", String, ForeignKey("project.id"), primary_key=True), Column("template", String, primary_key=True),
+    Column("phase", String, primary_key=True), Column("role", String, primary_key=True),
+    Column("model", String, primary_key=True), Column("calls", Integer, nullable=False),
+    Column("failed", Integer, nullable=False), Column("unpriced", Integer, nullable=False),
+    Column("requests", Integer, nullable=False), Column("input_tokens", Integer, nullable=False),
+    Column("output_tokens", Integer, nullable=False), Column("cache_read_tokens", Integer, nullable=False),
+    Column("cache_write_tokens", Integer, nullable=False), Column("cost_usd", Float, nullable=False),
+)
+
+MODEL_CALL = Table(
+    "model_call", METADATA,
+    Column("id", String, primary_key=True), Column("project_id", String, ForeignKey("project.id"), nullable=False),
+    Column("run_id", String, ForeignKey("run.id"), nullable=True), Column("phase", String, nullable=True),
+    Column("attempt", Integer, nullable=True), Column("job_id", String, nullable=True),
+    Column("purpose", Word(CallPurpose), nullable=False), Column("role", String, nullable=False),
+    Column("provider", String, nullable=False), Column("model", String, nullable=False),
+    Column("status", Word(CallStatus), nullable=False), Column("started_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime, nullable=True), Column("requests", Integer, nullable=False),
+    Column("input_tokens", Integer, nullable=False), Column("output_tokens", Integer, nullable=False),
+    Column("cache_read_tokens", Integer, nullable=False), Column("cache_write_tokens", Integer, nullable=False),
+    Column("cost_usd", Float, nullable=True), Column("reserved_tokens", Integer, nullable=False),
+    Column("reserved_usd", Float, nullable=True), Column("counted", Boolean, nullable=True),
+    Column("fault", Text, nullable=True), Index(None, "job_id"), Index(None, "project_id", "started_at"),
+    Index(None, "project_id", "status", "started_at", sqlite_where=text("counted IS NULL")),
+    Index(None, "provider", "started_at"), Index(None, "run_id", "phase", "attempt"), Index(None, "started_at"),
+)
+
+TOOL_CALL = Table(
+    "tool_call", METADATA,
+    Column("id", String, primary_key=True), Column("run_id", String, ForeignKey("run.id"), nullable=False),
+    Column("phase", String, nullable=False), Column("attempt", Integer, nullable=False),
+    Column("job_id", String, nullable=True), Column("name", String, nullable=False), Column("ok", Boolean, nullable=True),
+    Column("started_at", UtcDateTime, nullable=False), Column("duration_ms", Integer, nullable=True),
+    Column("output_sha256", String, nullable=True), Column("output_bytes", Integer, nullable=True),
+    Column("input", JsonText, nullable=True), Column("output", Text, nullable=True),
+    Index(None, "run_id", "phase", "attempt", "started_at"),
+)
+
+OPINION = Table(
+    "opinion", METADATA,
+    Column("id", String, primary_key=True), Column("project_id", String, ForeignKey("project.id"), nullable=False),
+    Column("run_id", String, ForeignKey("run.id"), nullable=True), Column("phase", String, nullable=True),
+    Column("attempt", Integer, nullable=True), Column("asked_by", String, nullable=False),
+    Column("reviewer", String, nullable=False), Column("provider", String, nullable=False),
+    Column("model", String, nullable=False), Column("question_sha256", String, nullable=False),
+    Column("artifact_sha256", String, nullable=False), Column("verdict", String, nullable=False),
+    Column("at", UtcDateTime, nullable=False), Column("value", JsonText, nullable=False),
+    Column("answered_by", String, nullable=True), Index(None, "project_id", "reviewer", "question_sha256"),
+    Index(None, "run_id", "at"),
+)
+
+ATTACHMENT = Table(
+    "attachment", METADATA,
+    Column("id", String, primary_key=True), Column("run_id", String, ForeignKey("run.id"), nullable=False),
+    Column("number", Integer, nullable=False), Column("phase", String, nullable=False),
+    Column("attempt", Integer, nullable=False), Column("iteration", Integer, nullable=False),
+    Column("name", String, nullable=False), Column("media_type", String, nullable=False),
+    Column("size_bytes", Integer, nullable=False), Column("sha256", String, nullable=False),
+    Column("note", String, nullable=False), Column("actor", String, nullable=False),
+    Column("channel", Word(Channel), nullable=False), Column("at", UtcDateTime, nullable=False),
+    Column("content", LargeBinary, nullable=False), UniqueConstraint("run_id", "number"),
+    Index(None, "run_id", "phase", "attempt"),
+)
+
 PRUNED_RUN = Table(
     "pruned_run", METADATA,
     Column("run_id", String, primary_key=True), Column("project_id", String, ForeignKey("project.id"), nullable=False),
@@ -171,30 +195,6 @@ FIND_ENTRY = Table(
     Column("run_id", String, ForeignKey("run.id"), nullable=True), Column("kind", Word(Kind), nullable=False),
     Column("source", String, nullable=False), Column("ref", String, nullable=False), Column("part", Integer, nullable=False),
     Column("title", String, nullable=True), Index(None, "run_id"),
-)
-
-PHASE_SUM = Table(
-    "phase_sum", METADATA,
-    Column("day", String, primary_key=True), Column("project_id", String, ForeignKey("project.id"), primary_key=True),
-    Column("template", String, primary_key=True), Column("phase", String, primary_key=True),
-    Column("spent", String, primary_key=True), Column("bucket_s", Float, primary_key=True),
-    Column("place", Integer, nullable=False), Column("runs", Integer, nullable=False), Column("tasks", Integer, nullable=False),
-    Column("attempts", Integer, nullable=False), Column("judged", Integer, nullable=False),
-    Column("passed_first", Integer, nullable=False), Column("over", Integer, nullable=False),
-    Column("passed", Integer, nullable=False), Column("forced", Integer, nullable=False),
-    Column("total_s", Float, nullable=False),
-)
-
-USAGE_SUM = Table(
-    "usage_sum", METADATA,
-    Column("of", String, primary_key=True), Column("day", String, primary_key=True),
-    Column("project_id", String, ForeignKey("project.id"), primary_key=True), Column("template", String, primary_key=True),
-    Column("phase", String, primary_key=True), Column("role", String, primary_key=True),
-    Column("model", String, primary_key=True), Column("calls", Integer, nullable=False),
-    Column("failed", Integer, nullable=False), Column("unpriced", Integer, nullable=False),
-    Column("requests", Integer, nullable=False), Column("input_tokens", Integer, nullable=False),
-    Column("output_tokens", Integer, nullable=False), Column("cache_read_tokens", Integer, nullable=False),
-    Column("cache_write_tokens", Integer, nullable=False), Column("cost_usd", Float, nullable=False),
 )
 
 PROJECT = Table(

@@ -7,14 +7,14 @@
                  ├── step_run                 state of the steps that the server executes
                  └── job                      (``job_tables.py``)
     document                                  content by sha256: definitions, specifications, inputs, frozen settings
-    model_call, tool_call                     purpose and cost of model calls (``call_tables.py``)
+    model_call, tool_call                     purpose and cost of model calls (``job_tables.py``)
     template, template_mark, idempotency      per project
     secret, trust, setting_event              users' settings; setting_event is a hash chain of its own
     item, item_event                          work items of a project and the hash chain of their changes (``item_tables.py``)
-    find_run, find_entry, find_waiting        the search index (``search_tables.py``), with find_text, which is FTS5
+    find_run, find_entry, find_waiting        the search index (``run_tables.py``), with find_text, which is FTS5
     process                                   running wfe-mcp processes on this host
-    phase_sum                                 sums over ended runs (``stat_tables.py``)
-    pruned_run, kept_run                      removed runs, runs marked to keep (``retention_tables.py``)
+    phase_sum                                 sums over ended runs (``job_tables.py``)
+    pruned_run, kept_run                      removed runs, runs marked to keep (``run_tables.py``)
 
 Rules:
 1. A column that repeats a value of ``state`` (JSON) is for searching; ``verify`` compares both.
@@ -34,32 +34,10 @@ from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunId, RunStat
 from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.store.columns import JsonText, Number, UtcDateTime, Word
 from wfe_mcp.store.enums import RARE_TYPES, UNCOUNTED, RequestStatus, StepStatus
-from wfe_mcp.store.schema.attachment_tables import Attachment
+from wfe_mcp.store.schema import item_tables, job_tables, run_tables
 from wfe_mcp.store.schema.base_table import METADATA, Filled, Row
-from wfe_mcp.store.schema.call_tables import ModelCall, ToolCall
-from wfe_mcp.store.schema.item_tables import Item, ItemEvent, ItemFile
-from wfe_mcp.store.schema.job_tables import Job, Process
-from wfe_mcp.store.schema.retention_tables import KeptRun, PrunedRun
-from wfe_mcp.store.schema.search_tables import FindEntry, FindRun, FindWaiting
-from wfe_mcp.store.schema.stat_tables import PhaseSum
 
-__all__ = [
-    "METADATA",
-    "Attachment",
-    "FindEntry",
-    "FindRun",
-    "FindWaiting",
-    "Item",
-    "ItemEvent",
-    "ItemFile",
-    "Job",
-    "KeptRun",
-    "ModelCall",
-    "PhaseSum",
-    "Process",
-    "PrunedRun",
-    "ToolCall",
-]
+__all__ = ["METADATA", "item_tables", "job_tables", "run_tables"]
 
 
 class Project(Row, table=True):

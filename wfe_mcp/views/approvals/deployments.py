@@ -14,7 +14,7 @@ from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import RunRecord
 from wfe_mcp.views.approvals.model import DeploymentShown, Target
 from wfe_mcp.views.runs.requests import Unusual
-from wfe_mcp.workspace.config.environment_table import STAGES, EnvironmentSettings
+from wfe_mcp.workspace.config.delivery_table import STAGES, EnvironmentSettings
 from wfe_mcp.workspace.git.command import output_of
 
 MOST_COMMITS = 50

@@ -10,7 +10,7 @@ from wfe_mcp.views.values.model import second, view_model, view_of
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.workspace.config.environment_table import EnvironmentSettings
+    from wfe_mcp.workspace.config.delivery_table import EnvironmentSettings
 
 
 @view_model

@@ -1,10 +1,14 @@
-"""The table ``[delivery]`` of config.toml: how the steps of a template bring an approved change to the base branch."""
+"""The tables ``[delivery]`` and ``[environments.NAME]`` of config.toml.
 
-from typing import Annotated, Literal
+How the steps of a template bring an approved change to the base branch, and where it runs then.
+"""
+
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, StringConstraints
 
-from wfe_mcp.workspace.config.table import Table, optional
+from wfe_mcp.workspace.config.checks import CheckSettings, Duration, FrozenCheck, Name, Target, Variable
+from wfe_mcp.workspace.config.table import Table, optional, required_key
 
 _REF = r"[A-Za-z0-9_][A-Za-z0-9._/-]*"
 RefName = Annotated[str, StringConstraints(pattern=rf"^{_REF}$", max_length=200)]
@@ -107,3 +111,82 @@ class DeliverySettings(Table):
     def merges_by(self) -> Literal["ff", "merge", "squash", "rebase"]:
         """The strategy, or the one that works in each place of this mode."""
         return self.strategy or ("squash" if self.mode == "pull_request" else "ff")
+
+
+Stage = Literal["deploy", "health", "test", "rollback"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+"""What an environment names a check for."""
+
+# No option of ssh is a host or a user.
+HostName = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9][A-Za-z0-9.:_-]*)?$", max_length=253)]
+UserName = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_][A-Za-z0-9._-]*)?$", max_length=64)]
+
+
+class EnvironmentSettings(Table):
+    """One ``[environments.<name>]`` table. Its checks run in a checkout of the approved commit, with your own HOME."""
+
+    effect = "runs"
+
+    kind: Literal["local", "development", "testing", "staging", "production", "ci"] = required_key(
+        "What it is: `local`, `development`, `testing`, `staging`, `production` or `ci`.", effect="name"
+    )
+    address: str = optional("", "Its address; its checks see it as `WFE_ADDRESS`.", effect="calls")
+    deploy: Name = required_key("The check that brings a commit there.")
+    health: Name = required_key("The check that passes while it works. Without one, nothing counts as deployed.")
+    test: Name | None = optional(None, "The check that tries what was deployed, once it is healthy.")
+    rollback: Name | None = optional(
+        None, "The check that brings the commit before back; absent: `deploy`, in a checkout of that commit."
+    )
+    tries: int = optional(5, "How often `health` is asked, at most, until it passes.", effect="limit", ge=1, le=1000)
+    wait: Duration = optional("2s", "How long to wait before `health` is asked again.", effect="limit")
+    repeatable: bool = optional(
+        False,
+        "Whether `deploy` and `rollback` may be called again after a crash without asking: twice does what once does.",
+    )
+    approval: Literal["human", "passkey"] = optional(
+        "human", "How a person approves a deployment: with the PIN, or with a passkey.", effect="policy"
+    )
+    phrase: str | None = optional(
+        None, 'What the person types as well: `"DEPLOY PRODUCTION"`.', effect="policy", min_length=1
+    )
+    variables: dict[Variable, str] = optional(
+        {}, 'Variables that its checks get, by value: `{ PORT = "8080" }`. No secrets.', effect="passes"
+    )
+    credentials: dict[Name, Target] = optional(
+        {},
+        "Credentials that its checks get besides their own, in the form of `credentials` of a check.",
+        effect="passes",
+    )
+    host: HostName = optional("", "The host where its checks run, by ssh; absent: on this machine.", effect="calls")
+    user: UserName = optional("", "The user there.", effect="calls")
+    port: int | None = optional(None, "The port of ssh there.", effect="calls", ge=1, le=65535)
+    known_hosts: str = optional(
+        "", "The file with the host's key; absent: your own. A host that is in none is refused.", effect="calls"
+    )
+
+    def check_of(self, stage: Stage) -> str:
+        """The name of the check of ``stage``; empty where there is none."""
+        return getattr(self, stage) or (self.deploy if stage == "rollback" else "")
+
+    def fault(self, checks: dict[str, CheckSettings]) -> str:
+        """Why the environment cannot be used; empty when it can. Its checks may come from several files."""
+        if missing := [
+            self.check_of(stage_name) for stage_name in STAGES if self.check_of(stage_name) not in {"", *checks}
+        ]:
+            known = ", ".join(sorted(checks)) or "none"
+            return f"there is no check {missing[0]!r}; configured: {known}"
+        used = [(stage, name) for stage in STAGES if (name := self.check_of(stage))]
+        if held := [
+            f"its {stage} acts outside, and check {name!r} runs in a sandbox"
+            for stage, name in used
+            if checks[name].sandbox
+        ]:
+            return held[0]
+        filed = [
+            name for _, name in used if self.host and "file:" in " ".join(self.credentials_of(checks[name]).values())
+        ]
+        return f"check {filed[0]!r} gets a credential as a file, and a host gets variables only" if filed else ""
+
+    def credentials_of(self, check: CheckSettings | FrozenCheck) -> dict[str, str]:
+        """What ``check`` gets here: its own credentials, and those of this environment."""
+        return check.credentials | self.credentials

@@ -30,9 +30,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, cast
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.workspace.config.checks import SandboxSettings
 from wfe_mcp.workspace.config.documents import Document, put
 from wfe_mcp.workspace.config.edits import value_at
-from wfe_mcp.workspace.config.sandbox_table import SandboxSettings
 
 Path = tuple[str, ...]
 

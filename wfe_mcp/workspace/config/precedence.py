@@ -16,10 +16,10 @@ from typing import Any
 
 from wfe_mcp.core.errors import Detail, pointer
 from wfe_mcp.core.evidence_levels import strictest
+from wfe_mcp.workspace.config.checks import SandboxSettings
 from wfe_mcp.workspace.config.documents import Document, merge
 from wfe_mcp.workspace.config.event_tables import NotifySettings
 from wfe_mcp.workspace.config.provider_tables import ProviderSettings, kind_of
-from wfe_mcp.workspace.config.sandbox_table import SandboxSettings
 from wfe_mcp.workspace.config.server_table import ServerSettings
 
 Layer = tuple[str, Mapping[str, Any]]

@@ -7,12 +7,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from wfe_mcp.workspace.config.checks import CheckSettings, Duration, Name, Variable
+from wfe_mcp.workspace.config.checks import CheckSettings, Duration, Name, SandboxSettings, Variable
 from wfe_mcp.workspace.config.claim_table import ClaimSettings
 from wfe_mcp.workspace.config.context_bundles import ContextSettings
-from wfe_mcp.workspace.config.delivery_table import DeliverySettings
-from wfe_mcp.workspace.config.environment_table import EnvironmentSettings
-from wfe_mcp.workspace.config.event_tables import NotifySettings, WebhookSettings
+from wfe_mcp.workspace.config.delivery_table import DeliverySettings, EnvironmentSettings
+from wfe_mcp.workspace.config.event_tables import IncomingSettings, NotifySettings, ScheduleSettings, WebhookSettings
 from wfe_mcp.workspace.config.layers import RUN_AGES
 from wfe_mcp.workspace.config.limit_tables import (
     BudgetSettings,
@@ -24,10 +23,8 @@ from wfe_mcp.workspace.config.limit_tables import (
 )
 from wfe_mcp.workspace.config.origins import origin_fault
 from wfe_mcp.workspace.config.provider_tables import ProviderSettings, RoleSettings
-from wfe_mcp.workspace.config.sandbox_table import SandboxSettings
 from wfe_mcp.workspace.config.server_table import ServerSettings
 from wfe_mcp.workspace.config.table import Table, optional
-from wfe_mcp.workspace.config.trigger_tables import IncomingSettings, ScheduleSettings
 
 
 class McpServerSettings(Table):
