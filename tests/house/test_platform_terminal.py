@@ -13,7 +13,7 @@ import pytest
 
 from tests.house.other_system import Seen, always, decided, on
 from wfe_mcp.cli import app
-from wfe_mcp.cli.terminal import client_places, confirm, pin
+from wfe_mcp.cli.terminal import client_changes, confirm, pin
 from wfe_mcp.testing import demo
 from wfe_mcp.workspace.system import console
 
@@ -91,8 +91,8 @@ def test_a_character_that_windows_types_as_two_halves_is_one(monkeypatch: pytest
 def test_install_looks_where_clients_of_this_system_keep_their_files(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    on(monkeypatch, client_places, "win32")
-    assert client_places.places_of(tmp_path).platform == "win32"
+    on(monkeypatch, client_changes, "win32")
+    assert client_changes.places_of(tmp_path).platform == "win32"
 
 
 def test_the_demo_names_commands_of_the_system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

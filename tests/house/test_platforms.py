@@ -44,7 +44,7 @@ BRANCHES = {
     "cli/commands/server.py": "tests/server/http/test_workers.py",
     "cli/terminal/health.py": HERE,
     "cli/terminal/confirm.py": TERMINAL,
-    "cli/terminal/client_places.py": TERMINAL,
+    "cli/terminal/client_changes.py": TERMINAL,
     "cli/terminal/pin.py": TERMINAL,
     "clients/files.py": HERE,
     "clients/hooks.py": "tests/cli/commands/test_install_hooks.py",

@@ -1,15 +1,18 @@
 """Converts an AFU-9 workflow (JSON of MCP tool steps) to ``wfe/1``.
 
-One template with one phase of kind ``steps``, or several where an issue can be on HOLD (``afu9_stops``). Tools keep their
-names: ``agent.analyze`` is a tool of the MCP server configured as ``agent``.
+One template with one phase of kind ``steps``, or several where an issue can be on HOLD. Tools keep their names: ``agent.analyze`` is a tool of the MCP server configured as ``agent``.
 
     steps[].tool, params, assign, if      the same, expressions by ``afu9_expressions``
     steps[].retry                         retry; the same number of attempts
     config.maxRetries N                   N + 1 attempts of each step without its own retry
     config.timeoutMs, continueOnError     the phase's timeout; each step's continue_on_error
     input.*, repo.*, variables.*          inputs, named by their use
+    a result with simpleVerdict RED, verdictType REJECTED or action ABORT   a step ``builtin: fail`` right after it
+    a result ``issue`` with state HOLD, or ``issueState`` HOLD              a phase that a person must approve, after it
 
-The old engine never read ``retry`` and ``timeoutMs`` (S2-09); here they take effect.
+The old engine never read ``retry`` and ``timeoutMs`` (S2-09); here they take effect. It looked at all its variables before and
+after each step (S2-11 to S2-13). A variable changes only where a step assigns it, so it is enough to look there, and before the
+first step where the workflow reads ``variables`` from its start.
 """
 
 import re
@@ -19,7 +22,6 @@ from typing import Any, cast, get_args
 from wfe_mcp.core.errors import pointer
 from wfe_mcp.core.units import plural
 from wfe_mcp.importers.afu9_expressions import Names, condition, text
-from wfe_mcp.importers.afu9_stops import can_hold, hold_at_start, hold_phase, red_at_start, red_step
 from wfe_mcp.importers.afu9_tokens import UnreadableError
 from wfe_mcp.importers.imported import ImportedTemplate, ImportReport, free_name, identifier, without_nulls
 from wfe_mcp.workflow.model import Step
@@ -90,20 +92,20 @@ class _WorkflowReader:
                 name = free_name("steps", [phase["id"] for phase in phases])
                 phases.append({"id": name, "kind": "steps", "steps": [*part], "on_fail": [{"do": "fail"}], **keys})
             if held is not None:
-                phases.append(held | {"id": free_name("hold", [phase["id"] for phase in phases])})
+                phases.append({"id": free_name("hold", [phase["id"] for phase in phases])} | held)
                 self._found.add(f"/phases/{len(phases) - 1}", "while the issue is on HOLD, the run waits for a person")
             part.clear()
 
         if ("variables",) in self._names.needed:
-            close(hold_at_start("hold"))
-            part.append(red_at_start(self._free("red")))
+            close(_hold_at_start())
+            part.append(_red_at_start(self._free("red")))
         for step in steps:
             part.append(step)
             if (name := step.get("assign")) is None:
                 continue
-            part.append(red_step(step["id"], name, self._free(f"{step['id'][:60]}_red")))
-            if can_hold(assigned[name]):
-                close(hold_phase(assigned[name], name, "hold"))
+            part.append(_red_step(step["id"], name, self._free(f"{step['id'][:60]}_red")))
+            if assigned[name] in _HELD:
+                close(_hold_phase(assigned[name], name))
         close()
         if reds := sum(step.get("builtin") == "fail" for phase in phases for step in phase["steps"]):
             self._found.add(
@@ -293,3 +295,62 @@ def _duration(milliseconds: int) -> str:
         if milliseconds % size == 0:
             return f"{milliseconds // size}{unit}"
     return f"{milliseconds}ms"
+
+
+_RED = "[['simpleVerdict', 'RED'], ['verdictType', 'REJECTED'], ['action', 'ABORT']]"
+_SHORT = (
+    "['simpleVerdict', 'verdictType', 'action', 'errorClass', 'error_class', 'service', 'confidence', 'proposedAction', "
+    "'proposed_action', 'fingerprint'].filter(k, k in {0} && type({0}[k]) in [string, int, double]).map(k, k + '=' + string({0}[k]))"
+)
+"""CEL of a verdict in short, in this order, so that the reason of the abort is found by its words."""
+
+_HELD = {"issue": "type({0}) == map && 'state' in {0} && {0}.state == 'HOLD'", "issueState": "{0} == 'HOLD'"}
+"""Variable, as the old workflow spells it → CEL that is true when it says HOLD; ``{0}`` is its value."""
+
+
+def _red_step(step: str, name: str, taken: str) -> dict[str, Any]:
+    """A step ``taken`` that aborts the run when the result ``name`` of ``step`` is RED."""
+    value = f"vars.{name}"
+    return {
+        "id": taken,
+        "builtin": "fail",
+        "if": f"${{has({value}) && type({value}) == map && {_RED}.exists(p, p[0] in {value} && {value}[p[0]] == p[1])}}",
+        "params": {"message": f"RED: the result of step {step!r} aborts the run: ${{{_SHORT.format(value)}}}"},
+    }
+
+
+def _hold_phase(variable: str, name: str) -> dict[str, Any]:
+    """A phase that waits for a person while the result ``name`` of the old ``variable`` says HOLD."""
+    value = f"vars.{name}"
+    return _waits(f"has({value}) && {_HELD[variable].format(value)}", {variable: f"${{{value}}}"})
+
+
+def _red_at_start(taken: str) -> dict[str, Any]:
+    """A step ``taken`` that aborts the run when one of the variables it was started with is RED."""
+    variables = "inputs.variables"
+    red = f"{_RED}.exists(p, p[0] in {variables}[v] && {variables}[v][p[0]] == p[1])"
+    return {
+        "id": taken,
+        "builtin": "fail",
+        "if": f"${{has({variables}) && type({variables}) == map && {variables}.exists(v, type({variables}[v]) == map && {red})}}",
+        "params": {"message": "RED: a variable that the run was started with aborts it"},
+    }
+
+
+def _hold_at_start() -> dict[str, Any]:
+    """A phase that waits for a person when the run was started with an issue on HOLD."""
+    held = [f"('{name}' in inputs.variables && {_HELD[name].format(f'inputs.variables.{name}')})" for name in _HELD]
+    asked = f"has(inputs.variables) && type(inputs.variables) == map && ({' || '.join(held)})"
+    return _waits(asked, {"variables": "${inputs.variables}"})
+
+
+def _waits(held: str, shown: Mapping[str, str]) -> dict[str, Any]:
+    """A phase that exists only while ``held`` is true. Its artifact is what the person reads."""
+    return {
+        "title": "The issue is on HOLD",
+        "kind": "steps",
+        "when": f"${{{held}}}",
+        "steps": [{"id": "held", "builtin": "set", "params": {"state": "HOLD", **shown}}],
+        "gates": [{"kind": "approval", "question": "The issue is on HOLD. Continue anyway? Reject it to end the run."}],
+        "on_fail": [{"do": "fail"}],
+    }

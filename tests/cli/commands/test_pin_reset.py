@@ -17,8 +17,8 @@ from wfe_mcp.engine.approvals.pin_reset import RESETS, SHOWN_FOR, reset_warnings
 from wfe_mcp.engine.approvals.statements import person_with
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.workspace.system.anchors import pin_beside
 from wfe_mcp.workspace.system.location import project_at
-from wfe_mcp.workspace.system.pinned_keys import pin_beside
 
 NEW = "battery staple"
 

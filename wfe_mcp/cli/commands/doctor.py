@@ -80,7 +80,7 @@ def doctor(
 
 
 def _ready(invocation: Invocation, missing: "Sequence[MissingCheck]") -> str:
-    from wfe_mcp.cli.terminal.client_places import places_of
+    from wfe_mcp.cli.terminal.client_changes import places_of
     from wfe_mcp.clients.health import is_connected
 
     names = f", except templates that need check {' or '.join(check.name for check in missing)}" if missing else ""
@@ -159,7 +159,7 @@ def _moved_project_finding(refused: Refused) -> HealthFinding | None:
 
 def _clients(invocation: Invocation) -> Iterator[HealthFinding]:
     """Whether AI coding clients can start this server for this project."""
-    from wfe_mcp.cli.terminal.client_places import places_of
+    from wfe_mcp.cli.terminal.client_changes import places_of
     from wfe_mcp.clients.health import client_findings, path_finding
     from wfe_mcp.clients.launch import this_installation
 

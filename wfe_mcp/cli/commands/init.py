@@ -191,7 +191,7 @@ def _answer(
     rest: "Sequence[str]",
 ) -> None:
     """Say what was written and trusted. ``rest``: what else waits for trust."""
-    from wfe_mcp.cli.terminal.client_places import installed_clients, places_of
+    from wfe_mcp.cli.terminal.client_changes import installed_clients, places_of
     from wfe_mcp.cli.terminal.trials import trial_view
     from wfe_mcp.engine.checks.trial import unignored_environments
     from wfe_mcp.views.approvals.trust import trust_line
@@ -283,7 +283,7 @@ def _render(
 
 
 def _next(invocation: Invocation, trials: "Sequence[Trial]") -> list[str]:
-    from wfe_mcp.cli.terminal.client_places import places_of
+    from wfe_mcp.cli.terminal.client_changes import places_of
     from wfe_mcp.cli.terminal.connecting import SENTENCE
     from wfe_mcp.cli.terminal.trials import repairs
     from wfe_mcp.clients.health import is_connected
@@ -336,7 +336,7 @@ def _agrees_to_all(
 
     None: each step asks. So it is where the output is no terminal: what is agreed to has to be on the screen.
     """
-    from wfe_mcp.cli.terminal.client_places import not_connected, places_of
+    from wfe_mcp.cli.terminal.client_changes import not_connected, places_of
     from wfe_mcp.cli.terminal.effects import show_listing
     from wfe_mcp.cli.terminal.pin import NoPin, settle_pin
 

@@ -78,7 +78,7 @@ def install(
     is, to the byte; its content before is kept. An entry of the name wfe that is not wfe-mcp is refused.
     """
     from wfe_mcp.cli.terminal import connecting
-    from wfe_mcp.cli.terminal.client_places import places_of
+    from wfe_mcp.cli.terminal.client_changes import places_of
     from wfe_mcp.workspace.system.logins import server_url
 
     if http and not server:
@@ -104,8 +104,7 @@ def uninstall(
     file that did not change since install is as it was before, to the byte; the rest of any other file stays.
     """
     from wfe_mcp.cli.terminal import connecting
-    from wfe_mcp.cli.terminal.client_changes import show_change
-    from wfe_mcp.cli.terminal.client_places import places_of
+    from wfe_mcp.cli.terminal.client_changes import places_of, show_change
     from wfe_mcp.clients.look import client_named
 
     places = places_of(invocation.project.root)
@@ -189,7 +188,7 @@ def _answer(invocation: Invocation, outcomes: "Sequence[ConnectionResult]", plac
 
 
 def _chosen(names: Sequence[str] | None, places: "Places", verb: str) -> "list[Client]":
-    from wfe_mcp.cli.terminal.client_places import installed_clients
+    from wfe_mcp.cli.terminal.client_changes import installed_clients
     from wfe_mcp.clients.look import client_named
 
     chosen = [client_named(name) for name in dict.fromkeys(names)] if names else installed_clients(places)

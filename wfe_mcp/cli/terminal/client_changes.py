@@ -1,21 +1,22 @@
-"""The changes of a client's files and its hooks, as they are shown and chosen at the terminal."""
+"""Clients at the terminal: which are on this machine, and the changes of their files and hooks, as they are shown and chosen."""
 
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.cli.terminal.confirm import user_agrees
-from wfe_mcp.clients import hooks, launch
+from wfe_mcp.clients import files, hooks, launch, look
+from wfe_mcp.clients.table import CLIENTS, Client, Places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.clients.connect import Plan
     from wfe_mcp.clients.files import Change
-    from wfe_mcp.clients.table import Places
 
 
 def show_change(screen: Screen, title: str, change: Change, places: Places) -> None:
@@ -78,3 +79,29 @@ def hook_note(plan: Plan) -> str:
 def hook_changes(plan: Plan) -> list[Path]:
     """The files that get hooks; their command is a path of this machine."""
     return [change.file for change in plan.changes if "hooks" in change.what]
+
+
+def places_of(root: Path) -> Places:
+    """The places of this user, this machine and this project."""
+    return Places(root, Path.home(), sys.platform, os.environ)
+
+
+def records_here() -> files.Records:
+    """What install wrote on this machine so far."""
+    from wfe_mcp.workspace.system.location import data_dir
+
+    return files.Records(data_dir())
+
+
+def installed_clients(places: Places) -> list[Client]:
+    """The clients that are installed here."""
+    return [client for client in CLIENTS if look.is_installed(client, places)]
+
+
+def not_connected(places: Places) -> list[Client]:
+    """The clients that are installed here and do not have wfe-mcp in any scope."""
+    return [
+        client
+        for client in installed_clients(places)
+        if not any(entry.is_ours for entry in look.readable(client, places))
+    ]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.cli.terminal import client_changes
-from wfe_mcp.cli.terminal.client_places import not_connected, places_of, records_here
+from wfe_mcp.cli.terminal.client_changes import not_connected, places_of, records_here
 from wfe_mcp.cli.terminal.confirm import read_typed_line, require_confirmation, user_agrees
 from wfe_mcp.clients import connect, files, launch, look
 from wfe_mcp.clients.table import CLIENTS, TOKEN, Client, Places, Scope, is_address

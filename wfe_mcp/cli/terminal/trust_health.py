@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def server_of(engine: Engine) -> str:
     """The server that has the runs of this folder; empty: this machine."""
-    from wfe_mcp.cli.terminal.client_places import places_of
+    from wfe_mcp.cli.terminal.client_changes import places_of
     from wfe_mcp.clients.health import server_here
 
     return server_here(places_of(engine.root))

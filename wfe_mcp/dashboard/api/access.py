@@ -22,11 +22,10 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import Assurance, By, Channel, Person, RunId
 from wfe_mcp.core.units import duration
-from wfe_mcp.dashboard.engines import Engines
+from wfe_mcp.dashboard.engines import Engines, ProjectWorkers
 from wfe_mcp.dashboard.fields import refuse_pin
 from wfe_mcp.dashboard.guard import COOKIE, SAFE
 from wfe_mcp.dashboard.signing import ASK, HEADER, Signing, read_header
-from wfe_mcp.dashboard.workers import ProjectWorkers
 from wfe_mcp.engine.access import tokens
 from wfe_mcp.engine.access.people import SCOPES_OF, Login, People
 from wfe_mcp.engine.access.tokens import Entry, Scope, Token, token_of

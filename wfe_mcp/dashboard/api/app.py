@@ -23,8 +23,6 @@ from wfe_mcp.dashboard.api import (
     decisions,
     forms,
     grants,
-    graphs,
-    inbox,
     library,
     live,
     runs,
@@ -63,8 +61,7 @@ something has the header `Content-Type: application/json`, also without a body.
 _ROUTERS = (
     session.router,
     grants.router,
-    inbox.router,
-    graphs.router,
+    decisions.inbox,
     decisions.router,
     runs.router,
     forms.router,

@@ -197,7 +197,7 @@ def _begin(engine: Engine, pin: str, key: Ed25519PrivateKey, actor: str, channel
     """The file first: a crash in between leaves a file that nothing names."""
     from wfe_mcp.engine.approvals import keys
     from wfe_mcp.engine.approvals.statements import person_with
-    from wfe_mcp.workspace.system.pinned_keys import pin_beside
+    from wfe_mcp.workspace.system.anchors import pin_beside
 
     file = keys.write_key(engine.store.place, key, pin)
     pin_beside(engine.store.place, file.public_key, engine.clock())

@@ -109,7 +109,7 @@ def reset_pin(engine: Engine, pin: str, actor: str) -> Reset:
     """
     from wfe_mcp.engine.approvals import keys
     from wfe_mcp.engine.approvals.statements import person_with
-    from wfe_mcp.workspace.system.pinned_keys import pin_beside
+    from wfe_mcp.workspace.system.anchors import pin_beside
 
     pins.refuse_clients_terminal(engine)
     pin = pins.line_of(pin)

@@ -18,7 +18,7 @@ from wfe_mcp.engine.approvals.pin_reset import RetiredKey, retired_keys
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Tx
-from wfe_mcp.workspace.system.pinned_keys import pin_file, pinned_beside
+from wfe_mcp.workspace.system.anchors import pin_file, pinned_beside
 
 
 @dataclass(frozen=True, slots=True)

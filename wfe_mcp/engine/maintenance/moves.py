@@ -25,9 +25,8 @@ from wfe_mcp.store import Store, Tx
 from wfe_mcp.store.databases import database_file
 from wfe_mcp.store.maintenance import copies
 from wfe_mcp.workspace.files.project_files import replace_file
-from wfe_mcp.workspace.system.anchors import anchor_files
+from wfe_mcp.workspace.system.anchors import anchor_files, pin_file
 from wfe_mcp.workspace.system.location import database_url
-from wfe_mcp.workspace.system.pinned_keys import pin_file
 
 _POSTGRES = "postgres"
 

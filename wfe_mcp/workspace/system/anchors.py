@@ -1,12 +1,14 @@
-"""Anchors: records outside the database of each log's last event and hash.
+"""Records outside the database: anchors, of each log's last event and hash, and the person's key, pinned.
 
     anchor        {at, project, runs: {run: [seq, hash]}, settings, work: [seq, hash]}, one line of canonical JSON;
                   set_back: the database was restored to that state; database: which one wrote it
     refs/wfe/audit        in the project's repository: a chain of commits without files, an anchor in each message
     anchors/<project>     beside the database: an anchor per line, with the commit that holds it
+    keys/<name>.pinned.jsonl      beside it: a line for each key that was ever made for the person, written before it is used.
+                          A database that pins another key, or none, was changed outside wfe-mcp
 
 Rules:
-1. Both are append-only. A commit is added to the newest one by compare-and-swap, so that no server loses another's.
+1. Both homes of anchors are append-only. A commit is added to the newest one by compare-and-swap, so that no server loses another's.
 2. Nothing else in the repository is used or changed: no index, work tree, branch, hook or user identity.
 3. The line is written after the commit: a commit named in the file but missing from the ref means tampering.
 """
@@ -189,3 +191,31 @@ def _anchor(value: dict[str, Any]) -> Anchor:
 def _head(value: Sequence[Any]) -> Head:
     seq, hash_ = value
     return int(seq), str(hash_)
+
+
+def pin_file(database: Path) -> Path:
+    """The file's place."""
+    return database.parent / "keys" / f"{database.stem}.pinned.jsonl"
+
+
+def pin_beside(database: Path, public_key: str, at: datetime) -> None:
+    """Add a key, unless it is the newest one."""
+    if pinned_beside(database)[-1:] == [public_key]:
+        return
+    line = canonical_json({"public_key": public_key, "at": at.isoformat()})
+    append_line(pin_file(database), line)
+
+
+def pinned_beside(database: Path) -> list[str]:
+    """The public halves in the file, oldest first; none where there is no file. An unreadable line is skipped."""
+    try:
+        lines = pin_file(database).read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    keys: list[str] = []
+    for line in lines:
+        try:
+            keys.append(str(json.loads(line)["public_key"]))
+        except (ValueError, KeyError, TypeError):
+            continue
+    return keys
