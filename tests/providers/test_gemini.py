@@ -9,8 +9,7 @@ from tests.fake_models.script import Call, Turn
 from tests.fake_models.server import ModelServer
 from tests.providers.conftest import KEY, VERDICT, Heard
 from wfe_mcp.providers.call import Connection, ProviderFault, Question, Task, Tool, ToolResult
-from wfe_mcp.providers.questions import ask
-from wfe_mcp.providers.tasks import work
+from wfe_mcp.providers.questions import ask, work
 
 INSTALLED = importlib.util.find_spec("google") is not None and importlib.util.find_spec("google.genai") is not None
 installed = pytest.mark.skipif(not INSTALLED, reason="needs the extra gemini")

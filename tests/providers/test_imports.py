@@ -48,7 +48,7 @@ from importlib.abc import MetaPathFinder
 from tests.fake_models.server import ModelServer
 from wfe_mcp.providers.call import Connection, Question, Task
 from wfe_mcp.providers.questions import ask
-from wfe_mcp.providers.tasks import work
+from wfe_mcp.providers.questions import work
 
 begun, inside = threading.Event(), threading.Event()
 

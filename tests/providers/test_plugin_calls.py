@@ -13,8 +13,7 @@ from tests.providers.conftest import KEY, VERDICT, Heard
 from wfe_mcp.providers import plugin_calls
 from wfe_mcp.providers.call import Connection, Estimate, Limits, ProviderFault, Question, Task, Tool, ToolResult, Usage
 from wfe_mcp.providers.probing import list_models, try_connection
-from wfe_mcp.providers.questions import ask
-from wfe_mcp.providers.tasks import work
+from wfe_mcp.providers.questions import ask, work
 from wfe_mcp.workspace.config.provider_kinds import InstalledKind
 
 ODD = """

@@ -12,7 +12,7 @@ from tests.fake_models.server import ModelServer, RecordedRequest
 from tests.providers.conftest import VERDICT, Connect, Heard
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.providers.call import Connection, Estimate, Limits, ProviderFault, Task, Tool, ToolResult
-from wfe_mcp.providers.tasks import work
+from wfe_mcp.providers.questions import work
 
 DONE = Turn(text="It is good.", calls=(Call("hand_in", {"verdict": "pass"}),))
 PATH = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}

@@ -57,55 +57,43 @@ if TYPE_CHECKING:
 class Tx(Repository):
     """A transaction: one repository for each noun."""
 
-    projects: RepositoryPart[ProjectRepository] = RepositoryPart("wfe_mcp.store.projects:ProjectRepository")
-    documents: RepositoryPart[DocumentRepository] = RepositoryPart("wfe_mcp.store.projects:DocumentRepository")
-    templates: RepositoryPart[TemplateRepository] = RepositoryPart("wfe_mcp.store.templates:TemplateRepository")
-    items: RepositoryPart[ItemRepository] = RepositoryPart("wfe_mcp.store.items:ItemRepository")
+    projects: RepositoryPart[ProjectRepository] = RepositoryPart("projects:ProjectRepository")
+    documents: RepositoryPart[DocumentRepository] = RepositoryPart("projects:DocumentRepository")
+    templates: RepositoryPart[TemplateRepository] = RepositoryPart("templates:TemplateRepository")
+    items: RepositoryPart[ItemRepository] = RepositoryPart("items:ItemRepository")
 
-    runs: RepositoryPart[RunRepository] = RepositoryPart("wfe_mcp.store.runs.runs:RunRepository")
-    events: RepositoryPart[EventRepository] = RepositoryPart("wfe_mcp.store.runs.events:EventRepository")
-    activity: RepositoryPart[ActivityRepository] = RepositoryPart("wfe_mcp.store.runs.timeline:ActivityRepository")
-    timelines: RepositoryPart[TimelineRepository] = RepositoryPart("wfe_mcp.store.runs.timeline:TimelineRepository")
-    phase_sums: RepositoryPart[PhaseSumRepository] = RepositoryPart("wfe_mcp.store.runs.phase_sums:PhaseSumRepository")
-    artifacts: RepositoryPart[ArtifactRepository] = RepositoryPart("wfe_mcp.store.runs.artifacts:ArtifactRepository")
-    attachments: RepositoryPart[AttachmentRepository] = RepositoryPart(
-        "wfe_mcp.store.runs.artifacts:AttachmentRepository"
-    )
-    evidence: RepositoryPart[EvidenceRepository] = RepositoryPart("wfe_mcp.store.runs.evidence:EvidenceRepository")
-    approvals: RepositoryPart[ApprovalRepository] = RepositoryPart("wfe_mcp.store.runs.approvals:ApprovalRepository")
-    opinions: RepositoryPart[OpinionRepository] = RepositoryPart("wfe_mcp.store.runs.evidence:OpinionRepository")
-    steps: RepositoryPart[StepRepository] = RepositoryPart("wfe_mcp.store.runs.runs:StepRepository")
+    runs: RepositoryPart[RunRepository] = RepositoryPart("runs.runs:RunRepository")
+    events: RepositoryPart[EventRepository] = RepositoryPart("runs.events:EventRepository")
+    activity: RepositoryPart[ActivityRepository] = RepositoryPart("runs.timeline:ActivityRepository")
+    timelines: RepositoryPart[TimelineRepository] = RepositoryPart("runs.timeline:TimelineRepository")
+    phase_sums: RepositoryPart[PhaseSumRepository] = RepositoryPart("runs.phase_sums:PhaseSumRepository")
+    artifacts: RepositoryPart[ArtifactRepository] = RepositoryPart("runs.artifacts:ArtifactRepository")
+    attachments: RepositoryPart[AttachmentRepository] = RepositoryPart("runs.artifacts:AttachmentRepository")
+    evidence: RepositoryPart[EvidenceRepository] = RepositoryPart("runs.evidence:EvidenceRepository")
+    approvals: RepositoryPart[ApprovalRepository] = RepositoryPart("runs.approvals:ApprovalRepository")
+    opinions: RepositoryPart[OpinionRepository] = RepositoryPart("runs.evidence:OpinionRepository")
+    steps: RepositoryPart[StepRepository] = RepositoryPart("runs.runs:StepRepository")
 
-    jobs: RepositoryPart[JobRepository] = RepositoryPart("wfe_mcp.store.jobs.jobs:JobRepository")
-    queues: RepositoryPart[QueueRepository] = RepositoryPart("wfe_mcp.store.jobs.jobs:QueueRepository")
-    lines: RepositoryPart[LineRepository] = RepositoryPart("wfe_mcp.store.jobs.lines:LineRepository")
-    model_calls: RepositoryPart[ModelCallRepository] = RepositoryPart(
-        "wfe_mcp.store.jobs.model_calls:ModelCallRepository"
-    )
-    usage_sums: RepositoryPart[UsageSumRepository] = RepositoryPart("wfe_mcp.store.jobs.usage_sums:UsageSumRepository")
-    tool_calls: RepositoryPart[ToolCallRepository] = RepositoryPart("wfe_mcp.store.jobs.tool_calls:ToolCallRepository")
+    jobs: RepositoryPart[JobRepository] = RepositoryPart("jobs.jobs:JobRepository")
+    queues: RepositoryPart[QueueRepository] = RepositoryPart("jobs.jobs:QueueRepository")
+    lines: RepositoryPart[LineRepository] = RepositoryPart("jobs.lines:LineRepository")
+    model_calls: RepositoryPart[ModelCallRepository] = RepositoryPart("jobs.model_calls:ModelCallRepository")
+    usage_sums: RepositoryPart[UsageSumRepository] = RepositoryPart("jobs.usage_sums:UsageSumRepository")
+    tool_calls: RepositoryPart[ToolCallRepository] = RepositoryPart("jobs.tool_calls:ToolCallRepository")
 
-    secrets: RepositoryPart[SecretRepository] = RepositoryPart("wfe_mcp.store.settings:SecretRepository")
-    trust: RepositoryPart[TrustRepository] = RepositoryPart("wfe_mcp.store.settings:TrustRepository")
-    settings_log: RepositoryPart[SettingsLogRepository] = RepositoryPart("wfe_mcp.store.settings:SettingsLogRepository")
-    processes: RepositoryPart[ProcessRepository] = RepositoryPart("wfe_mcp.store.projects:ProcessRepository")
+    secrets: RepositoryPart[SecretRepository] = RepositoryPart("settings:SecretRepository")
+    trust: RepositoryPart[TrustRepository] = RepositoryPart("settings:TrustRepository")
+    settings_log: RepositoryPart[SettingsLogRepository] = RepositoryPart("settings:SettingsLogRepository")
+    processes: RepositoryPart[ProcessRepository] = RepositoryPart("projects:ProcessRepository")
 
-    seals: RepositoryPart[SealRepository] = RepositoryPart("wfe_mcp.store.integrity.record_seals:SealRepository")
-    verification: RepositoryPart[VerificationRepository] = RepositoryPart(
-        "wfe_mcp.store.maintenance.verify:VerificationRepository"
-    )
-    bundles: RepositoryPart[BundleRepository] = RepositoryPart("wfe_mcp.store.maintenance.bundles:BundleRepository")
-    figures: RepositoryPart[FigureRepository] = RepositoryPart("wfe_mcp.store.maintenance.figures:FigureRepository")
-    retention: RepositoryPart[RetentionRepository] = RepositoryPart(
-        "wfe_mcp.store.maintenance.retention:RetentionRepository"
-    )
-    search: RepositoryPart[SearchRepository] = RepositoryPart("wfe_mcp.store.search.find:SearchRepository")
-    search_index: RepositoryPart[SearchIndexRepository] = RepositoryPart(
-        "wfe_mcp.store.search.upkeep:SearchIndexRepository"
-    )
-    search_notes: RepositoryPart[SearchNoteRepository] = RepositoryPart(
-        "wfe_mcp.store.search.index:SearchNoteRepository"
-    )
+    seals: RepositoryPart[SealRepository] = RepositoryPart("integrity.record_seals:SealRepository")
+    verification: RepositoryPart[VerificationRepository] = RepositoryPart("maintenance.verify:VerificationRepository")
+    bundles: RepositoryPart[BundleRepository] = RepositoryPart("maintenance.bundles:BundleRepository")
+    figures: RepositoryPart[FigureRepository] = RepositoryPart("maintenance.figures:FigureRepository")
+    retention: RepositoryPart[RetentionRepository] = RepositoryPart("maintenance.retention:RetentionRepository")
+    search: RepositoryPart[SearchRepository] = RepositoryPart("search.find:SearchRepository")
+    search_index: RepositoryPart[SearchIndexRepository] = RepositoryPart("search.upkeep:SearchIndexRepository")
+    search_notes: RepositoryPart[SearchNoteRepository] = RepositoryPart("search.index:SearchNoteRepository")
 
     def __init__(self, shared: TransactionContext) -> None:
         super().__init__(shared)

@@ -143,8 +143,8 @@ class RepositoryPart(Generic[P]):
     """A repository as an attribute of another one, or of the transaction.
 
     It is created on first access: a transaction is on every path, and most use two or three of thirty repositories.
-    ``of``: its class, or ``module:Class``, which is imported on first access too: the statements of all of them take as
-    long to build as a first answer.
+    ``of``: its class, or ``module:Class`` below ``wfe_mcp.store``, which is imported on first access too: the statements of all
+    of them take as long to build as a first answer.
     """
 
     def __init__(self, of: Callable[[TransactionContext], P] | str) -> None:
@@ -161,7 +161,9 @@ class RepositoryPart(Generic[P]):
     def _load(self) -> Callable[[TransactionContext], P]:
         if isinstance(self._of, str):
             module, _, name = self._of.partition(":")
-            self._of = cast("Callable[[TransactionContext], P]", getattr(import_module(module), name))
+            self._of = cast(
+                "Callable[[TransactionContext], P]", getattr(import_module(f"wfe_mcp.store.{module}"), name)
+            )
         return self._of
 
 

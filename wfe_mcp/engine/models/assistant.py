@@ -43,7 +43,7 @@ def ask_assistant(
     Refuses ``unavailable``: the provider failed, or cannot work with our tools; ``needs_human``: over a budget; and what
     ``connections_of`` refuses.
     """
-    from wfe_mcp.providers.tasks import work
+    from wfe_mcp.providers.questions import work
 
     task = Task(prompt, _TEXT, system, tuple(tools), LIMITS, is_text=True)
     failed: ProviderFault | None = None

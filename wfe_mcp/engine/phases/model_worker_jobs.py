@@ -149,7 +149,7 @@ def _work(engine: Engine, context: JobContext, connection: Connection, piece: _P
     if connection.kind == "manual":
         return _by_hand(engine, context, connection, piece, task)
     if is_network:
-        from wfe_mcp.providers.tasks import work
+        from wfe_mcp.providers.questions import work
 
         return work(connection, task, listener, should_stop=lambda: context.stop.is_asked)
     from wfe_mcp.engine.models.connections import launch_context
