@@ -44,6 +44,34 @@ def test_a_phase_of_usual_length_leaves_a_list_of_runs_in_lines_on_80_columns() 
     assert all(len(line) <= 80 for line in lines)
 
 
+def test_the_columns_that_fit_stay_and_the_others_go_on_below_each_row() -> None:
+    header = ("JOB", "STATE", "RUN", "PHASE", "QUEUE", "POSITION")
+    first = (
+        "j7k2v8",
+        "queued",
+        "gdz32a421t",
+        "build/test_on_every_supported_platform",
+        "command",
+        "2, about 1 min 10 s",
+    )
+    done = ("j7k2v9", "done", "gdz32a421t", "build/test_on_every_supported_platform", "command", "-")
+    lines = laid_out(header, [first, done], 80)
+    assert lines == [
+        "JOB     STATE   RUN         PHASE                                   QUEUE",
+        "j7k2v8  queued  gdz32a421t  build/test_on_every_supported_platform  command",
+        "  POSITION 2, about 1 min 10 s",
+        "j7k2v9  done    gdz32a421t  build/test_on_every_supported_platform  command",
+    ]
+
+
+def test_short_fields_below_a_row_share_a_line() -> None:
+    header = ("PHASE", "WORKED", "AGENT", "COST", "COMMAND")
+    row = ("quick_fix/" + "reproduce_" * 5, "3 min", "12 min", "$0.10", "wfe-mcp show gdz32a421t --phase reproduce")
+    assert laid_out(header, [row], 80)[2:] == [
+        "  COST $0.10  COMMAND wfe-mcp show gdz32a421t --phase reproduce",
+    ]
+
+
 def test_a_word_longer_than_the_column_is_broken_within_it() -> None:
     lines = laid_out((), [("a", f"short {'x' * 90} end")], 80)
     assert "".join(lines).count("x") == 90 and max(map(len, lines)) <= 80

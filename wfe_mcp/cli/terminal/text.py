@@ -3,7 +3,8 @@
 1. A pipe (no width) has one line per row, its columns padded and nothing shortened.
 2. On a terminal the last column gives way: it is wrapped between words. No other column is wrapped, and only a word that is
    longer than its room is broken: the terminal would do it, and begin at the column that is ours.
-3. Below 60 columns, or where the last column would have no room, each field has a line of its own.
+3. Where it would have no room, the columns that fit stay, and the others go on below each row, by their names.
+4. Below 60 columns, or where not even two columns fit, each field has a line of its own.
 """
 
 import re
@@ -65,7 +66,10 @@ def laid_out(header: Sequence[str], rows: Sequence[Sequence[str]], width: int | 
         return [_pad_cells(line, widths) for line in lines]
     room = width - sum(widths[:-1]) - len(_GAP) * (len(widths) - 1)
     if len(widths) > 1 and (width < NARROW or room < min(widths[-1], _LEAST)):
-        return [text for row in rows for text in _fields(header, row)]
+        fits = [sum(widths[:count]) + len(_GAP) * (count - 1) <= width for count in range(1, len(widths))].count(True)
+        if width < NARROW or fits < 2:
+            return [text for row in rows for text in _fields(header, row)]
+        return [text for line in lines for text in _split_row(header, line, widths[:fits], width)]
     return [text for line in lines for text in _wrapped_row(line, widths, room)]
 
 
@@ -94,6 +98,21 @@ def _wrapped_row(line: Sequence[str], widths: Sequence[int], room: int) -> list[
     first, *more = _wrap_cell(line[-1], room)
     below = [""] * (len(line) - 1)
     return [_pad_cells([*line[:-1], first], widths), *(_pad_cells([*below, text], widths) for text in more)]
+
+
+def _split_row(header: Sequence[str], line: Sequence[str], widths: Sequence[int], width: int) -> list[str]:
+    """The cells that fit, in their columns; below them the others that have something in them, as many a line as fit."""
+    texts = [_pad_cells(line[: len(widths)], widths)]
+    if line is header:
+        return texts
+    names = header or [""] * len(line)
+    rest = zip(names[len(widths) :], line[len(widths) :], strict=True)
+    for field in (f"{_GAP}{name} {cell}".rstrip() for name, cell in rest if cell.strip() not in {"", "-"}):
+        if len(texts) > 1 and width_of(texts[-1]) + width_of(field) <= width:
+            texts[-1] += field
+        else:
+            texts.append(field)
+    return texts
 
 
 def fold_text(text: str, room: int | None) -> list[str]:
