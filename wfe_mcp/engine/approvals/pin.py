@@ -89,7 +89,7 @@ def key_health(engine: Engine) -> tuple[Literal["ok", "note", "problem"], str]:
         faults.append("other users can read the file of its key")
     if faults:
         return "problem", f"{'; '.join(faults)}. Change it: wfe-mcp pin set"
-    return "ok", f"set; it unlocks the key {pinned.key}"
+    return "ok", f"set; it unlocks the key {pinned.key[:16]}"
 
 
 def pinned_key(tx: Tx) -> PinnedKey | None:
