@@ -71,3 +71,11 @@ def test_runs_of_unlike_templates_and_inputs_say_how_these_differ(cli: Terminal)
     assert phases["file"]["sides"][0] == {}
     assert (phases["draft"]["artifact"], phases["draft"]["sides"][1]["state"]) == ("only the first", "ready")
     assert cli.json("compare", one, "nowhere").refusal == "unknown_run"
+
+
+def test_no_time_is_negative_after_the_clock_was_set_back(cli: Terminal) -> None:
+    run = cli.start("letter")
+    cli.clock.forward(minutes=-20)
+    compared = cli.json("compare", run, run)
+    assert [side["total_s"] for side in compared.data["runs"]] == [0.0, 0.0]
+    assert "took 0 s, running" in " ".join(cli("compare", run, run).out.split())
