@@ -49,7 +49,7 @@ export function Search({ text }: { text: string }) {
                   <span className="tag">{hit.kind.replace("_", " ")}</span> {[hit.title || hit.run, hit.phase, hit.run_title, hit.project ? folder(hit.project) : ""].filter(Boolean).join(", ")}
                 </span>
                 <span className="muted num">{age(hit.at)} ago</span>
-                <small className="words">{hit.text}</small>
+                {hit.text && <small className="words">{hit.text}</small>}
               </a>
             </li>
           ))}

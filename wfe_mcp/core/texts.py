@@ -84,6 +84,11 @@ def without_middle(text: str, most: int) -> str:
     return f"{head.rstrip()} … {tail.lstrip()}"
 
 
+def event_words(event_type: str) -> str:
+    """A type of event as a person reads it: ``PersonLoggedIn`` is "person logged in"."""
+    return re.sub("(?<=[a-z])(?=[A-Z])", " ", event_type).lower()
+
+
 def one_line(text: str) -> str:
     """``text`` cleaned and in one line, whatever it holds: a line feed is shown as ⏎."""
     return clean(text).replace("\n", "⏎").replace("\t", " ")

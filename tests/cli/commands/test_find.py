@@ -38,6 +38,15 @@ def test_runs_and_events_are_opened_too(cli: Terminal, query: str, kind: str, wo
     assert query in opened.out.lower()
 
 
+def test_a_run_that_is_found_by_its_title_says_the_title_once_and_an_event_is_named_in_words(cli: Terminal) -> None:
+    run = cli.start("note", "--title", "Thanks")
+    cli("pause", run, "--reason", "yes, for today")
+
+    assert cli("find", "thanks").out.count("Thanks") == 1
+    [hit] = cli.json("find", "today", "--kind", "event").data["hits"]
+    assert hit["title"].startswith("run paused, event ")
+
+
 def test_pages_follow_each_other_and_a_limit_holds(cli: Terminal) -> None:
     runs = [cli.start("note", "--title", f"Shared {number}") for number in range(5)]
     first = cli.json("find", "shared", "--limit", "2").data
@@ -101,7 +110,7 @@ def test_an_archived_run_is_found_and_says_so(cli: Terminal) -> None:
     assert cli("archive", run).code == 0
 
     shown = cli("find", "away").out
-    assert run in shown and "  Put away (archived)  " in shown
+    assert run in shown and shown.rstrip().endswith("  Put away (archived)")
 
 
 def test_doctor_says_whether_everything_can_be_found(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:

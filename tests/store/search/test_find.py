@@ -298,7 +298,7 @@ def test_a_hit_names_its_place(store: Store) -> None:
         1,
     )
     assert (artifact.pointer, artifact.text) == ("/findings/0/title", "zephyr in a review")
-    assert (event.title, event.seq, event.text) == ("AttemptFailed, event 3", 3, "the zephyr gate said no")
+    assert (event.title, event.seq, event.text) == ("attempt failed, event 3", 3, "the zephyr gate said no")
     assert (finding.title, finding.pointer) == ("finding of review (low)", "/findings/0")
 
 
@@ -313,7 +313,7 @@ def test_feedback_and_verdicts_are_what_an_event_says(store: Store) -> None:
         e.AttemptOpened(phase=PLAN, attempt=2, status=loaded.state.attempts[PLAN][0].status, feedback=(note,)),
     )
 
-    assert [hit.title for hit in found(store, "gaps")] == ["AttemptOpened, event 4"]
+    assert [hit.title for hit in found(store, "gaps")] == ["attempt opened, event 4"]
 
 
 def test_a_run_and_a_project_bring_only_their_own(store: Store) -> None:

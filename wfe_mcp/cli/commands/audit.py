@@ -1,6 +1,5 @@
 """``wfe-mcp audit``: who changed what was agreed to beside runs, and who logged in."""
 
-import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +9,7 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Limit, seconds_of
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.cli.terminal.text import shorten
+from wfe_mcp.core.texts import event_words
 
 if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import SettingEvent
@@ -70,13 +70,12 @@ def audit(invocation: Invocation, since: Since = "", after: After = None, limit:
 
 
 def _describe_entry(event: "SettingEvent") -> tuple[str, str]:
-    """What an entry says and about what: ``PersonLoggedIn`` is "person logged in". Of a signature only that it is one."""
+    """What an entry says and about what. Of a signature only that it is one."""
     kind, _, name = event.name.partition(":")
     what = _KEPT_AS_SECRETS.get((event.type, kind))
     if what is not None:
         return what, shorten(name, _NAME_CHARS)
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", event.type).lower()
-    return words, "" if event.name.startswith("{") else shorten(event.name, _NAME_CHARS)
+    return event_words(event.type), "" if event.name.startswith("{") else shorten(event.name, _NAME_CHARS)
 
 
 def row_of(event: "SettingEvent") -> dict[str, Any]:

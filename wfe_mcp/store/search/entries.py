@@ -21,6 +21,7 @@ from typing import Any, cast
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.items import Item, load_item
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.texts import event_words
 from wfe_mcp.store.records.calls import OpinionRecord
 from wfe_mcp.store.records.runs import AttachmentRecord, DecisionRecord, EvidenceRecord, ItemRow, RevisionRecord
 from wfe_mcp.store.records.search import Kind
@@ -106,7 +107,7 @@ def of_event(seq: int, type_: str, at: datetime, payload: Mapping[str, Any]) -> 
             f"{type_} {phase or ''}",
             texts,
             0,
-            f"{type_}, event {seq}",
+            f"{event_words(type_)}, event {seq}",
             PhasePath(phase) if phase else None,
             payload.get("attempt"),
         )

@@ -131,6 +131,7 @@ def _hit_views(result: SearchResult, *, everywhere: bool) -> list[HitView]:
             HitView,
             hit,
             run=hit.run_id or "",
+            text="" if hit.text == hit.title else hit.text,  # said once
             run_title="" if hit.kind == "run" or hit.run_id is None else result.titles.get(hit.run_id, ""),
             link=_link(hit),
             open=opens(hit),
@@ -175,11 +176,10 @@ def _pointer(hit: Hit) -> str:
 
 
 def _for_model(engine: Engine, view: HitView, hit: Hit) -> HitView:
-    """The hit as a model reads it: its text marked as data, and not said again where it is the title."""
+    """The hit as a model reads it: its text marked as data."""
     from wfe_mcp.workflow.prompts import fence
 
-    text = "" if hit.text == hit.title else fence(hit.text, "found", nonce=hit.run_id or engine.project_id)
-    return replace(view, text=text)
+    return replace(view, text=view.text and fence(view.text, "found", nonce=hit.run_id or engine.project_id))
 
 
 def _fitting(hits: Sequence[HitView]) -> int:
