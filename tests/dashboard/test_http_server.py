@@ -61,6 +61,7 @@ def running(
         lifespan="off",
         log_config=None,
         timeout_graceful_shutdown=patience_s,
+        timeout_keep_alive=600,
     )
     server = HttpServer(config)
     thread = threading.Thread(target=server.run, args=([listening],))
@@ -132,6 +133,71 @@ def test_a_connection_whose_client_does_not_read_is_ended_when_its_time_is_over(
         server.stop()
         thread.join(WAIT_S)
         assert (thread.is_alive(), server.server_state.connections) == (False, set())
+
+
+HALF_SENT = {
+    "silent": b"",
+    "head": b"GET / HTTP/1.1\r\n",
+    "body": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx",
+}
+
+
+@pytest.mark.attack("half-sent requests hold the connections of a team's server", "held", "T13")
+@pytest.mark.parametrize("half", HALF_SENT.values(), ids=HALF_SENT)
+def test_a_client_that_does_not_send_the_rest_of_its_request_is_disconnected(half: bytes) -> None:
+    app = Slow()
+    app.go.set()
+    with running(app, 0, Impatient) as (_, _, client), other(client.port) as connection:
+        connection.sendall(half)
+        while connection.recv(1000):
+            pass  # an answer to a request that is not complete, then the end
+
+
+def test_a_request_that_waits_for_its_answer_and_one_that_is_read_slowly_may_last() -> None:
+    class Reading(Slow):
+        """Reads the body of a request when it is let."""
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            self.begun.set()
+            while not self.go.is_set():
+                await asyncio.sleep(0.01)
+            while (await receive()).get("more_body"):
+                pass
+            await super().__call__(scope, receive, send)
+
+    app, body = Reading(), bytes(1_000_000)
+    with running(app, 60, Impatient) as (_, _, client), other(client.port) as connection:
+        head = f"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+        sending = threading.Thread(target=connection.sendall, args=(head.encode() + body,))
+        sending.start()
+        for _ in range(2):
+            with other(client.port) as silent:
+                assert silent.recv(1) == b"", "as long as a client may take has passed"
+        app.go.set()
+        sending.join(WAIT_S)
+        assert connection.recv(15) == b"HTTP/1.1 200 OK"
+        assert client.getresponse().read() == b"ok"
+
+
+def test_many_connections_give_way_to_a_new_one() -> None:
+    class Crowded(PromptConnection):
+        """Three connections are many."""
+
+        most_open = 3
+
+    with running(Slow(), 0, Crowded) as (_, _, client), contextlib.ExitStack() as stack:
+        oldest, *_ = [stack.enter_context(other(client.port)) for _ in range(3)]
+        assert oldest.recv(1) == b""
+
+
+class Impatient(PromptConnection):
+    """A client has a moment for a request."""
+
+    patience_s = 0.2
+
+
+def other(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), WAIT_S)
 
 
 def test_a_server_that_stops_while_browsers_connect_leaves_no_socket_open() -> None:

@@ -6,13 +6,17 @@ import socket
 from collections.abc import Callable
 from typing import Any, cast
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MOST_ANSWERED = 64
 """Requests above these are answered with 503."""
-MOST_OPEN = 48
+MOST_OPEN, MOST_OPEN_OF_SERVER = 48, 500
 """Connections above these end the oldest one without a complete request."""
+PATIENCE_S = 20.0
+LEAST_BYTES = 10_000
+"""A client brings the head of a request, and each part of its body of so many bytes, within so many seconds."""
 _TICK_S = 0.1
 _ACCEPTING_TURNS = 3
 """Turns of the loop in which what was accepted becomes a connection: asyncio leaves its socket open where the server is closed before."""
@@ -20,41 +24,83 @@ _LOOK_S = 0.005
 
 
 class PromptConnection(H11Protocol):
-    """A connection that sends each write at once.
+    """A connection that sends each write at once, and ends where its client holds it without sending a request.
 
     The head and the body of an answer are two: with Nagle's algorithm the second waits for the client's delayed acknowledgement,
     40 ms. asyncio switches it off only where the socket that listens names its protocol, which ``socket.create_server`` does not.
+
+    A client has ``patience_s`` seconds for the head of a request, and for each further ``LEAST_BYTES`` of its body. The time in which
+    the application does not read does not count. While there are many connections, the oldest whose request is not complete is
+    closed for a new one.
     """
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A connection begins."""
-        super().connection_made(transport)
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-class PageConnection(PromptConnection):
-    """A connection that gives way: while there are many, the oldest whose request is not complete is closed for a new one."""
-
+    most_open = MOST_OPEN_OF_SERVER
+    patience_s = PATIENCE_S
     _began: float = 0.0
+    _bytes = 0
+    _owed: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection begins. ``limit_concurrency`` counts all of them, also those that never ask for anything."""
         super().connection_made(transport)
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._began = self.loop.time()
-        every = [
-            connection for connection in cast("set[object]", self.connections) if isinstance(connection, PageConnection)
-        ]
-        waiting = [connection for connection in every if connection.is_incomplete]
-        if len(self.connections) > MOST_OPEN and waiting:
-            oldest = min(waiting, key=lambda each: each._began)
-            oldest.transport.close()
-            self.connections.discard(oldest)  # not later, when it is lost: many may come at once
+        self._wait_for_more()
+        if len(self.connections) > self.most_open:
+            every = [*cast("set[PromptConnection]", self.connections)]
+            waiting = [connection for connection in every if connection.is_incomplete]
+            if waiting:
+                oldest = min(waiting, key=lambda each: each._began)
+                oldest.transport.close()
+                self.connections.discard(oldest)  # not later, when it is lost: many may come at once
+
+    def data_received(self, data: bytes) -> None:
+        """Something of a request has come."""
+        super().data_received(data)
+        self._bytes += len(data)
+        begun = bool(self.conn.trailing_data[0]) if self.conn.their_state is h11.IDLE else self._is_in_body
+        if not begun:
+            self._stop_waiting()
+        elif self._owed is None:
+            self._wait_for_more()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._stop_waiting()
+        super().connection_lost(exc)
 
     @property
     def is_incomplete(self) -> bool:
         """Whether it has no complete request that waits for its answer."""
         cycle: Any = self.cycle
         return bool(cycle is None or cycle.response_complete or cycle.more_body)
+
+    @property
+    def _is_in_body(self) -> bool:
+        return self.conn.their_state is h11.SEND_BODY
+
+    def _wait_for_more(self) -> None:
+        self._bytes = 0
+        self._owed = self.loop.call_later(self.patience_s, self._look)
+
+    def _stop_waiting(self) -> None:
+        if self._owed is not None:
+            self._owed.cancel()
+            self._owed = None
+
+    def _look(self) -> None:
+        """Close the connection where its client has not sent enough for so long."""
+        if self._is_in_body and (self.flow.read_paused or self._bytes >= LEAST_BYTES):
+            self._wait_for_more()
+        else:
+            self._owed = None
+            self.transport.close()
+
+
+class PageConnection(PromptConnection):
+    """A connection of the page of one person."""
+
+    most_open = MOST_OPEN
 
 
 class HttpServer(uvicorn.Server):
