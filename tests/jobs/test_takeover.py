@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,30 @@ def test_a_job_that_was_to_be_cancelled_is_not_started_again(scene: Scene) -> No
         tx.jobs.request_cancel(job_id=job)
     assert not scene.worker({"work": done}).work_one()
     assert scene.status(job) is JobStatus.CANCELLED
+
+
+@pytest.mark.parametrize("is_tried", [False, True], ids=["queued", "tried"])
+def test_what_was_put_off_by_a_clock_that_was_ahead_waits_as_long_as_it_should(scene: Scene, *, is_tried: bool) -> None:
+    year, now = timedelta(days=365), scene.now
+    if not is_tried:
+        scene.now += year
+    at_once, later = scene.enqueue(), scene.enqueue(run_at=scene.now + timedelta(minutes=1))
+    if is_tried:
+        scene.now += year
+        with scene.store.tx() as tx:
+            job = tx.jobs.claim("cli", ("command",), 30, scene.now)
+            assert job is not None
+            assert tx.jobs.fail(job.id, job.fence, "flaky", scene.now)
+            job = tx.jobs.claim("cli", ("command",), 30, scene.now)
+            assert job is not None
+            assert tx.jobs.fail(job.id, job.fence, "flaky", scene.now + timedelta(minutes=1))
+    scene.now = now
+    worker = scene.worker({"work": done}, take_over_s=0.0)
+
+    assert (worker.work_one(), worker.work_one()) == (True, False)
+    scene.pass_time(61)
+    assert (worker.work_one(), worker.work_one()) == (True, False)
+    assert [scene.status(job) for job in (at_once, later)] == [JobStatus.DONE, JobStatus.DONE]
 
 
 @pytest.mark.parametrize("owner", ["elsewhere:17:1.000", "cli"])

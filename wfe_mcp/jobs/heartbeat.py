@@ -8,6 +8,7 @@ One thread serves all running jobs of a worker, and lives only while there are s
     the lease has expired                                            ┘ no attempts left → given up
                                                                        non-repeatable → parked
                                                                        anything else → queued, due at once
+    it was queued or tried by a clock that was ahead                   → it waits from now on, as long as it should
 Rules:
 1. The row changes first, then the processes end: once the row has changed, a late result of the old claim fails the
    fence check. So the exit code of a child that was ended here never counts as the child's own.
@@ -164,13 +165,20 @@ def take_over(
     endings: Completion,
     queues: Sequence[str] | None = None,
 ) -> int:
-    """Free the jobs of dead or late owners. Returns their number. Cheap when there are none.
+    """Free the jobs of dead or late owners; returns their number. Brings forward what a clock that was ahead has put off.
+
+    Cheap when there are none.
 
     ``queues``: those whose jobs may end finally here; None is all.
     """
+    now = clock()
     with store.read() as tx:
         held = tx.jobs.running()
-    now = clock()
+        put_off = tx.lines.put_off(queues or (), now)
+    if put_off:
+        with store.tx() as tx:
+            for job in put_off:
+                tx.lines.bring_forward(job, now)
     orphans = [job for job in held if _is_dead(job.lease_owner) or _is_late(job, now)]
     jobs = [job for job in orphans if queues is None or job.queue in queues or _is_repeated(job)]
     freed = [job for job in jobs if _decide(job, endings)]

@@ -9,7 +9,7 @@ import pytest
 from tests.store.scene import NOW, PLAN, Clock, create, lost_jobs
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store import Store, Tx
-from wfe_mcp.store.records.jobs import ClaimLimits, Effect, JobRecord, JobStatus, NewJob
+from wfe_mcp.store.records.jobs import ClaimLimits, Effect, JobRecord, JobStatus, Limit, NewJob
 
 RUN = RunId("R-1")
 CHECK = NewJob("check", "local", {"check": "test"})
@@ -200,3 +200,17 @@ def test_a_team_and_a_project_have_only_so_many_jobs_at_once_and_times_are_never
     assert claim("command:other") == "command:other"
     assert claim("command:other") is None, "the team has three"
     assert [claim(*queues), claim(*queues), claim(*queues)] == ["timer:p", "timer:p", None]
+
+
+def test_what_a_clock_that_was_ahead_has_begun_counts_for_no_minute_of_the_right_one(
+    store: Store, clock: Clock
+) -> None:
+    limits = ClaimLimits(queues={"local": Limit(per_minute=1)})
+    with store.tx() as tx:
+        for _ in range(3):
+            tx.jobs.enqueue(CHECK)
+        clock.forward(3600)
+        assert tx.jobs.claim("a", QUEUES, 30, clock(), limits) is not None
+        clock.forward(-3600)
+        assert tx.jobs.claim("a", QUEUES, 30, clock(), limits) is not None
+        assert tx.jobs.claim("a", QUEUES, 30, clock(), limits) is None, "one has begun in this minute"

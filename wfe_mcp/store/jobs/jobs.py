@@ -18,7 +18,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Executable, and_, bindparam, func, insert, or_, select, update
 
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.observing import TRACE
@@ -43,8 +43,7 @@ from wfe_mcp.store.repository import Repository, RepositoryPart, columns_for, eq
 COUNTED = ("llm:", "agent:", "vision:", "command:", "step:", "webhook:", "manual:")
 """The queues whose jobs count for the limits of a team and a project: what keeps the times of runs is never held up."""
 
-_MINUTE = timedelta(minutes=1)
-_AVERAGED = 50
+_MINUTE, _AVERAGED = timedelta(minutes=1), 50
 
 _COUNT = select(func.count(JOB.c.id))
 _RUNNING = _COUNT.where(JOB.c.status == JobStatus.RUNNING)
@@ -53,9 +52,11 @@ _RUNNING_FOR = _RUNNING.where(JOB.c.limit_key == bindparam("key"))
 _TREES_IN_USE = select(JOB.c.limit_key).where(
     JOB.c.status == JobStatus.RUNNING, JOB.c.limit_key.startswith(TREE_KEYS, autoescape=True)
 )
-_BEGUN_IN = _COUNT.where(JOB.c.queue == bindparam("queue_"), JOB.c.started_at > bindparam("since"))
+_SINCE: ColumnElement[datetime] = bindparam("since")
+_UNTIL: ColumnElement[datetime] = bindparam("until")
+_BEGUN_IN = _COUNT.where(JOB.c.queue == bindparam("queue_"), JOB.c.started_at > _SINCE, JOB.c.started_at <= _UNTIL)
 _CALLS_OF = select(func.count(MODEL_CALL.c.id)).where(
-    MODEL_CALL.c.provider == bindparam("provider_"), MODEL_CALL.c.started_at > bindparam("since")
+    MODEL_CALL.c.provider == bindparam("provider_"), MODEL_CALL.c.started_at > _SINCE, MODEL_CALL.c.started_at <= _UNTIL
 )
 _IN_FLIGHT_OF = select(func.count(MODEL_CALL.c.id)).where(
     MODEL_CALL.c.provider == bindparam("provider_"),
@@ -136,26 +137,25 @@ class QueueRepository(Repository):
         return QueueRecord(name, waiting, running, _average(waits), _average(runs))
 
     def _is_full(self, queue: str, limit: Limit, now: datetime) -> bool:
-        if limit.concurrency is not None:
-            running = self._connection.execute(_RUNNING_IN, {"queue_": queue}).scalar_one()
-            if running >= limit.concurrency:
-                return True
-        if limit.per_minute is None:
-            return False
-        counted = {"queue_": queue, "since": now - _MINUTE}
-        return bool(self._connection.execute(_BEGUN_IN, counted).scalar_one() >= limit.per_minute)
+        if limit.concurrency is not None and self._number(_RUNNING_IN, queue_=queue) >= limit.concurrency:
+            return True
+        return limit.per_minute is not None and self._begun(_BEGUN_IN, now, queue_=queue) >= limit.per_minute
 
     def _is_busy(self, provider: str, limit: Limit, now: datetime) -> bool:
         if limit.concurrency is not None:
-            running = self._connection.execute(_RUNNING_FOR, {"key": provider_key(provider)}).scalar_one()
-            calling = self._connection.execute(_IN_FLIGHT_OF, {"provider_": provider}).scalar_one()
+            running = self._number(_RUNNING_FOR, key=provider_key(provider))
+            calling = self._number(_IN_FLIGHT_OF, provider_=provider)
             # Not the sum: a running job and its own call are one use.
             if max(running, calling) >= limit.concurrency:
                 return True
-        if limit.per_minute is None:
-            return False
-        calls = self._connection.execute(_CALLS_OF, {"provider_": provider, "since": now - _MINUTE}).scalar_one()
-        return bool(calls >= limit.per_minute)
+        return limit.per_minute is not None and self._begun(_CALLS_OF, now, provider_=provider) >= limit.per_minute
+
+    def _begun(self, statement: Executable, now: datetime, **values: str) -> int:
+        # What a clock that was ahead has noted counts for no minute of this one.
+        return self._number(statement, since=now - _MINUTE, until=now + _MINUTE, **values)
+
+    def _number(self, statement: Executable, **values: object) -> int:
+        return int(self._connection.execute(statement, values).scalar_one())
 
 
 def _average(values: Sequence[float]) -> float | None:

@@ -8,14 +8,16 @@ Rules:
 2. Whatever ends a job of a line calls ``advance`` in the same transaction. A retry does not: the line keeps its order.
 """
 
+from collections.abc import Collection
 from dataclasses import replace
+from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, desc, exists, select, update
+from sqlalchemy import and_, bindparam, desc, exists, or_, select, update
 
 from wfe_mcp.store.jobs.jobs import JobRepository
 from wfe_mcp.store.layout.tables import JOB
 from wfe_mcp.store.records.jobs import BEHIND, JobRecord, JobStatus, NewJob
-from wfe_mcp.store.repository import Repository, RepositoryPart
+from wfe_mcp.store.repository import Repository, RepositoryPart, columns_for
 
 _DIGITS = 9
 
@@ -36,6 +38,20 @@ _HURRY = (
     update(JOB)
     .where(JOB.c.id == bindparam("id_"), JOB.c.status == JobStatus.QUEUED, JOB.c.run_at < BEHIND)
     .values(run_at=bindparam("now"))
+)
+_AHEAD_OF_NOW = timedelta(minutes=5)
+"""Who writes a time that is later than now by more had a clock that was ahead."""
+_OF_THE_FUTURE = or_(
+    JOB.c.created_at > bindparam("later"),
+    and_(JOB.c.queue.in_(bindparam("queues", expanding=True)), JOB.c.started_at > bindparam("later")),
+)
+_PUT_OFF = select(*columns_for(JobRecord, JOB)).where(
+    _OF_THE_FUTURE, JOB.c.status == JobStatus.QUEUED, JOB.c.run_at < BEHIND
+)
+_BRING_FORWARD = (
+    update(JOB)
+    .where(JOB.c.id == bindparam("id_"), JOB.c.status == JobStatus.QUEUED, JOB.c.run_at == bindparam("run_at_"))
+    .values(run_at=bindparam("at"), created_at=bindparam("created"), started_at=bindparam("started"))
 )
 
 
@@ -63,6 +79,17 @@ class LineRepository(Repository):
     def hurry(self, job: JobRecord) -> None:
         """Try ``job`` now, where it waits for its next try; one behind another waits for that."""
         self._run(_HURRY, {"id_": job.id, "now": self._clock()})
+
+    def put_off(self, queues: Collection[str], now: datetime) -> list[JobRecord]:
+        """The jobs that wait for a time of a clock that was ahead: they were queued, or tried in ``queues``, after ``now``."""
+        return self._all(JobRecord, _PUT_OFF, {"queues": list(queues), "later": now + _AHEAD_OF_NOW})
+
+    def bring_forward(self, job: JobRecord, now: datetime) -> bool:
+        """Let a job that was put off wait from now on, for as long as it should. False when it does not wait any more."""
+        since = max(job.created_at, job.started_at or job.created_at)
+        times = {"created": min(job.created_at, now), "started": job.started_at and min(job.started_at, now)}
+        waits = max(job.run_at - since, timedelta())
+        return self._run(_BRING_FORWARD, {"id_": job.id, "run_at_": job.run_at, "at": now + waits, **times}) == 1
 
     def _is_busy(self, line: str) -> bool:
         return bool(self._connection.execute(_AHEAD, _within(line)).scalar())
