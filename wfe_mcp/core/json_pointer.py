@@ -1,4 +1,4 @@
-"""The part of a JSON value that a JSON pointer (RFC 6901) names."""
+"""The part of a JSON value that a JSON pointer (RFC 6901), or the name of a member, names."""
 
 from typing import Any, cast
 
@@ -21,6 +21,17 @@ def part_at(value: Any, pointer: str) -> Any:
             hint = f"There: {_parts_in_words(value)}."
             raise Refused("bad_argument", f"The pointer {pointer!r} leads nowhere at {key!r}.", hint) from None
     return value
+
+
+def member(value: object, key: str) -> Any:
+    """What ``value`` has under ``key``; None where it is no object, or has nothing there."""
+    return cast("dict[str, Any]", value).get(key) if isinstance(value, dict) else None
+
+
+def under(value: object, key: str) -> dict[str, Any]:
+    """The object that ``value`` has under ``key``; an empty one where anything else is there."""
+    inner = member(value, key)
+    return cast("dict[str, Any]", inner) if isinstance(inner, dict) else {}
 
 
 def _index(key: str) -> int:

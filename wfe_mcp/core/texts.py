@@ -89,6 +89,11 @@ def event_words(event_type: str) -> str:
     return re.sub("(?<=[a-z])(?=[A-Z])", " ", event_type).lower()
 
 
+def cut(text: str, most: int) -> str:
+    """The beginning of ``text``, at most ``most`` characters; an ellipsis stands for the rest."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def one_line(text: str) -> str:
     """``text`` cleaned and in one line, whatever it holds: a line feed is shown as ⏎."""
     return clean(text).replace("\n", "⏎").replace("\t", " ")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from wfe_mcp.core.texts import clean
+from wfe_mcp.core.texts import clean, cut
 
 TITLE_CHARS = 60
 """Letters of a title that is taken from inputs."""
@@ -36,7 +36,7 @@ def first_words(text: str, most: int = TITLE_CHARS) -> str:
     if len(line) <= most:
         return line
     head, _, _ = line[:most].rpartition(" ")
-    return f"{head.rstrip(' ,;:.')}…" if len(head) > most // 2 else f"{line[: most - 1]}…"
+    return f"{head.rstrip(' ,;:.')}…" if len(head) > most // 2 else cut(line, most)
 
 
 def _said_by(inputs: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:

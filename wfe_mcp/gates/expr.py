@@ -7,6 +7,7 @@ the first item that breaks a condition over a list.
 
 import json
 
+from wfe_mcp.core.texts import cut
 from wfe_mcp.gates.judgement import Judgement, failed, passed, undecided
 from wfe_mcp.gates.scene import Submission
 from wfe_mcp.workflow.expressions import ExpressionError, FailedItem, failed_item
@@ -69,5 +70,4 @@ def _about(item: FailedItem | None) -> str:
 
 
 def _short(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _ITEM_CHARS else f"{text[: _ITEM_CHARS - 1]}…"
+    return cut(json.dumps(value, ensure_ascii=False), _ITEM_CHARS)

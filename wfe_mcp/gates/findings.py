@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.json_pointer import member
 
 Json = object
 """A parsed JSON value of unknown shape."""
@@ -90,21 +91,15 @@ def _relative(file: str, root: str) -> str:
     return file.removeprefix(f"{base}/").removeprefix("./") if base else file.removeprefix("./")
 
 
-def under(value: Json, key: str) -> dict[str, Json]:
-    """The object at ``key``, else an empty one."""
-    inner = _value_at(value, key)
-    return cast("dict[str, Json]", inner) if isinstance(inner, dict) else {}
-
-
 def items(value: Json, key: str) -> list[Json]:
     """The list at ``key``, else an empty one."""
-    inner = _value_at(value, key)
+    inner = member(value, key)
     return cast("list[Json]", inner) if isinstance(inner, list) else []
 
 
 def text(value: Json, key: str) -> str:
     """The text at ``key``, as it can be stored; else an empty one."""
-    inner = _value_at(value, key)
+    inner = member(value, key)
     return storable(inner) if isinstance(inner, str) else ""
 
 
@@ -115,9 +110,5 @@ def storable(words: str) -> str:
 
 def number(value: Json, key: str) -> int:
     """The whole number at ``key``, else 0."""
-    inner = _value_at(value, key)
+    inner = member(value, key)
     return inner if isinstance(inner, int) and not isinstance(inner, bool) else 0
-
-
-def _value_at(value: Json, key: str) -> Json:
-    return cast("dict[str, Json]", value).get(key) if isinstance(value, dict) else None

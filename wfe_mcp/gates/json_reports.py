@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import cast
 
-from wfe_mcp.gates.findings import Json, items, number, storable, text, under
+from wfe_mcp.core.json_pointer import under
+from wfe_mcp.gates.findings import Json, items, number, storable, text
 from wfe_mcp.gates.markup import MAX_DEPTH, UnreadableReport, read_json
 from wfe_mcp.gates.results import Case, Outcome, TestResults, results_of
 

@@ -14,7 +14,8 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any, cast
 
-from wfe_mcp.gates.findings import Json, ScannerFinding, items, number, report_of, text, under
+from wfe_mcp.core.json_pointer import under
+from wfe_mcp.gates.findings import Json, ScannerFinding, items, number, report_of, text
 from wfe_mcp.gates.markup import UnreadableReport, read_json
 
 _OBJECT = re.compile(r"^[^\S\n]*\{", re.MULTILINE)

@@ -16,7 +16,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail
 from wfe_mcp.core.item_values import BODY_CHARS, LINE_CHARS, TITLE_CHARS
 from wfe_mcp.core.items import OVER, ItemKind, ItemStatus
-from wfe_mcp.core.texts import one_line
+from wfe_mcp.core.texts import cut, one_line
 from wfe_mcp.core.units import plural
 
 DONE_THERE = "it was done before"
@@ -150,5 +150,4 @@ def cut_body(values: dict[str, Any], place: str) -> list[Detail]:
 
 
 def _line(text: str, most: int) -> str:
-    line = one_line(" ".join(text.split()))
-    return line if len(line) <= most else f"{line[: most - 1]}…"
+    return cut(one_line(" ".join(text.split())), most)

@@ -25,6 +25,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import downstream, upstream
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus
 from wfe_mcp.core.paths import PhasePath, inside, item_of, items_around, name_of
+from wfe_mcp.core.texts import cut
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.engine.kernel.engine import Engine
@@ -200,8 +201,7 @@ def _line(name: str, result: str, files: tuple[str, ...]) -> str:
     """One line; empty where there is nothing to say of it."""
     if not (result or files):
         return ""
-    text = f"{name}: {result}" if result else name
-    text = text if len(text) <= _LINE_CHARS else f"{text[: _LINE_CHARS - 1]}…"
+    text = cut(f"{name}: {result}" if result else name, _LINE_CHARS)
     if not files:
         return text
     more = f" and {len(files) - _MOST_FILES} more" if len(files) > _MOST_FILES else ""

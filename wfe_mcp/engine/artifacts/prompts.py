@@ -27,7 +27,7 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, Feedback, Stage
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.paths import shell_path
 from wfe_mcp.core.prompts import is_rejected_prompt, split_comments
-from wfe_mcp.core.texts import without_middle
+from wfe_mcp.core.texts import cut, without_middle
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.artifacts.expression_scope import feedback_of, roots
 from wfe_mcp.engine.artifacts.last_work import last_work
@@ -335,5 +335,4 @@ def _line(finding: Mapping[str, Any]) -> str:
     file, number = finding.get("file") or "", finding.get("line") or 0
     where = f" {file}:{number}:" if file and number else f" {file}:" if file else ":"
     text = f"{title.rstrip('.')}. {advice}" if advice else title
-    line = f"- {finding.get('severity') or 'note'}{where} {text}"
-    return line if len(line) <= _LINE_CHARS else f"{line[: _LINE_CHARS - 1]}…"
+    return cut(f"- {finding.get('severity') or 'note'}{where} {text}", _LINE_CHARS)

@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from wfe_mcp.core.approval_guards import gate_of
+from wfe_mcp.core.json_pointer import under
 from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, RunState, RunStatus, Stage
 from wfe_mcp.core.paths import PhasePath, declared_path
 from wfe_mcp.core.spec import GateSpec
@@ -96,7 +97,7 @@ def why_not(grant: grants.Grant, shown: Mapping[str, Any]) -> str:
 def _persons(shown: Mapping[str, Any]) -> str:
     """What in ``shown`` a person has to look at; empty where nothing has to be."""
     changes = _rows(shown, "changes")
-    prompt, artifact = _object(shown, "prompt"), _object(shown, "artifact")
+    prompt, artifact = under(shown, "prompt"), under(shown, "artifact")
     paths = [place["path"] for place in facts_of(shown)["change"]["files"]]
     linked = [file["path"] for file in _files(shown) if file.get("new_mode") == LINK != file.get("old_mode", LINK)]
     ignored = [
@@ -251,7 +252,3 @@ def _files(shown: Mapping[str, Any]) -> Sequence[Any]:
 
 def _rows(values: Mapping[str, Any], name: str) -> Sequence[Any]:
     return values.get(name) or ()
-
-
-def _object(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    return values.get(name) or {}

@@ -13,11 +13,12 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import field
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.events import GateJudged
+from wfe_mcp.core.json_pointer import under
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.units import plural
@@ -156,8 +157,8 @@ def audit_runner_reports(tx: Tx, evidence: list[EvidenceRecord]) -> Iterator[Dis
 
 
 def _report_fault(evidence: EvidenceRecord, keys: dict[str, set[str]]) -> str:
-    kept = _object(evidence.data.get("runner"))
-    stated = _object(kept.get("statement"))
+    kept = under(evidence.data, "runner")
+    stated = under(kept, "statement")
     if not stated:
         return "it says that a runner ran the check, and has no report of one"
     name, key = str(stated.get("runner")), str(stated.get("key"))
@@ -171,12 +172,7 @@ def _report_fault(evidence: EvidenceRecord, keys: dict[str, set[str]]) -> str:
         return "its report is about another run, phase or attempt"
     if "exit_code" not in data:
         return ""  # the check did not start
-    tree = parts_of(str(_object(data.get("tree")).get("before")))[0]
+    tree = parts_of(str(under(data, "tree").get("before")))[0]
     reported = (stated.get("tree"), stated.get("exit_code"), stated.get("argv"), stated.get("log_sha256"))
-    kept_facts = (tree, data.get("exit_code"), data.get("argv"), _object(data.get("output")).get("sha256"))
+    kept_facts = (tree, data.get("exit_code"), data.get("argv"), under(data, "output").get("sha256"))
     return "" if reported == kept_facts else "the evidence says something else than the report of its runner"
-
-
-def _object(value: object) -> dict[str, Any]:
-    """The value where it is an object; else an empty one: evidence may hold any JSON."""
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

@@ -20,6 +20,7 @@ from typing import Any, cast
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, pointer
+from wfe_mcp.core.json_pointer import under
 from wfe_mcp.core.model import RunId
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.transfer.form import LOGS, MAX_BYTES, bundle_lines
@@ -212,8 +213,7 @@ def _logs(record: RunRecord, evidence: list[bytes]) -> Iterator[bytes]:
 
 def printed_sha256(evidence: Mapping[str, Any], content: bytes) -> str:
     """The sha256 of what the check printed, as its evidence says; that of ``content`` where it says none."""
-    output = evidence["data"].get("output")
-    recorded = cast("dict[str, Any]", output).get("sha256") if isinstance(output, dict) else None
+    recorded = under(evidence["data"], "output").get("sha256")
     return recorded if isinstance(recorded, str) else sha256_hex(content)
 
 

@@ -15,6 +15,7 @@ from wfe_mcp.core.approval_guards import people_line
 from wfe_mcp.core.evidence_levels import level_named
 from wfe_mcp.core.model import Attempt, Stage, Verdict
 from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
+from wfe_mcp.core.texts import cut
 from wfe_mcp.core.units import duration, plural
 from wfe_mcp.gates.judgement import room_note
 from wfe_mcp.gates.results import origin
@@ -156,8 +157,7 @@ def _text(gate: Gate, verdict: Verdict, data: Mapping[str, Any]) -> str:
         if gate.rule is not None:
             return str(data.get("rule", gate.rule))
         condition = gate.assert_.strip().removeprefix("${").removesuffix("}").strip()
-        cut = condition if len(condition) <= _CONDITION_CHARS else f"{condition[: _CONDITION_CHARS - 1]}…"
-        return f"True: {' '.join(cut.split())}"
+        return f"True: {' '.join(cut(condition, _CONDITION_CHARS).split())}"
     if gate.kind == "opinion" and verdict.outcome is GateOutcome.SKIPPED:
         return NO_REVIEWER
     return verdict.message.strip().partition("\n")[0]

@@ -20,6 +20,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
+from wfe_mcp.core.json_pointer import under
 from wfe_mcp.core.model import Attempt, AttemptStatus, Stage
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.engine.runs.overview import Overview
@@ -105,7 +106,7 @@ def claimed_in(
     files = {path: file for file in change.files for path in (file.path, file.old_path) if path}
     folders = {str(folder) for path in files for folder in PurePosixPath(path).parents}
     commands, tests = set(_commands(evidence)), set(_tests(evidence))
-    counted = any(_object(record, "tests").get("passed") for record in evidence)
+    counted = any(under(record.data, "tests").get("passed") for record in evidence)
     is_seen: dict[str, Callable[[str], bool]] = {
         "files": lambda text: str(PurePosixPath(text)) in files.keys() | folders,
         "tests": lambda text: text in tests or (counted and _is_in(files, text)),
@@ -133,14 +134,10 @@ def _commands(evidence: Sequence[EvidenceRecord]) -> Iterator[str]:
 def _tests(evidence: Sequence[EvidenceRecord]) -> Iterator[str]:
     """The tests that a gate found by name: those that failed, and those that it was to see fail or pass."""
     for record in evidence:
-        tests, expect = _object(record, "tests"), _object(record, "expect")
+        tests, expect = under(record.data, "tests"), under(record.data, "expect")
         yield from (test["id"] for test in tests.get("failing", ()))
         if record.data.get("passed"):
             yield from (*expect.get("fails", ()), *expect.get("passes", ()))
-
-
-def _object(record: EvidenceRecord, key: str) -> dict[str, Any]:
-    return record.data.get(key) or {}
 
 
 def _is_in(files: Mapping[str, FileDiff], test: str) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, cast, get_args
+from typing import get_args
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.json_pointer import under
 from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.units import plural, word_set
@@ -255,7 +256,7 @@ def _demanded_tests(overview: Overview, recorded: Sequence[EvidenceRecord], now:
     """
     demanded: set[str] = set()
     for evidence in _passing_evidence(overview, recorded):
-        exist, expect, trees = (_object(evidence.data, key) for key in ("exist", "expect", "tree"))
+        exist, expect, trees = (under(evidence.data, key) for key in ("exist", "expect", "tree"))
         named = [path for path, is_there in exist.items() if is_there]
         named += [str(test).partition("::")[0] for test in expect.get("fails") or ()]
         tests = {path for path in named if is_test(path)}
@@ -272,7 +273,7 @@ def _files_of_base(overview: Overview, recorded: Sequence[EvidenceRecord], now: 
     """
     name_by_path: dict[str, str] = {}
     for evidence in _passing_evidence(overview, recorded):
-        base = _object(evidence.data, "base")
+        base = under(evidence.data, "base")
         later = changed_since(overview.loaded, evidence.tree, now) if base else None
         if later is not None:
             named = f"{base['name']} ({base['commit'][:12]})"
@@ -290,11 +291,6 @@ def _passing_evidence(overview: Overview, recorded: Sequence[EvidenceRecord]) ->
         if verdict.outcome is GateOutcome.PASS
     }
     return (record for record in recorded if (record.phase, record.attempt, record.stage, record.gate) in passed)
-
-
-def _object(data: Mapping[str, Any], key: str) -> dict[str, Any]:
-    value = data.get(key)
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _of_watched(overview: Overview, changes: Sequence[Change]) -> Iterator[Unusual]:

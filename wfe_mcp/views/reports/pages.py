@@ -8,7 +8,7 @@ The mark ends with a hash of what follows it: a page that was edited is known by
 import re
 
 from wfe_mcp.core.canonical import sha256_hex
-from wfe_mcp.core.texts import clean
+from wfe_mcp.core.texts import clean, cut
 
 MAX_BYTES = 8_192
 """Of a page that is read at the beginning of every session."""
@@ -40,8 +40,7 @@ def is_edited(page: str) -> bool:
 
 def quoted_line(text: str, chars: int) -> str:
     """A text on one line that opens nothing in Markdown; what is longer is cut."""
-    words = " ".join(clean(text).split()).replace("`", "'").replace("<", "‹").replace("](", "] (")
-    return words if len(words) <= chars else f"{words[: chars - 1]}…"
+    return cut(" ".join(clean(text).split()).replace("`", "'").replace("<", "‹").replace("](", "] ("), chars)
 
 
 def fitting(lines: list[str], most_bytes: int = MAX_BYTES) -> str:

@@ -10,6 +10,7 @@ from dataclasses import field, replace
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.texts import cut
 from wfe_mcp.core.units import duration
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.store.records.runs import StepRecord, StepStatus
@@ -115,5 +116,4 @@ def clipped_json(value: Json, chars: int) -> str:
     """The beginning of ``value`` as JSON, at most ``chars`` characters; empty for none."""
     if value is None or not chars:
         return ""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= chars else f"{text[: chars - 1]}…"
+    return cut(json.dumps(value, ensure_ascii=False), chars)

@@ -5,6 +5,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunState
 from wfe_mcp.core.paths import PhasePath, items_around
 from wfe_mcp.core.refusals import unknown_phase
+from wfe_mcp.core.texts import cut
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store.records.runs import LoadedRun
@@ -119,11 +120,6 @@ def _view(state: RunState, blocker: BlockerFound, chars: int) -> BlockerView:
         reported_by=blocker.phase,
         class_=blocker.kind,
         state=status_of(blocker, attempt.status, forced=attempt.forced),
-        cause=_truncate(blocker.cause, chars),
-        next_step=_truncate(blocker.next_step, chars),
+        cause=cut(" ".join(blocker.cause.split()), chars),
+        next_step=cut(" ".join(blocker.next_step.split()), chars),
     )
-
-
-def _truncate(text: str, chars: int) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= chars else f"{line[: chars - 1]}…"

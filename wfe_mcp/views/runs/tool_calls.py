@@ -12,6 +12,7 @@ from typing import Any
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.texts import cut
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.store import Tx
@@ -163,8 +164,7 @@ def given_words(text: str) -> str:
     words = text
     if isinstance(arguments, dict):
         words = " ".join(str(value) for value in arguments.values())  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - any JSON
-    words = " ".join(words.split())
-    return words if len(words) <= _WORD_CHARS else f"{words[: _WORD_CHARS - 1]}…"
+    return cut(" ".join(words.split()), _WORD_CHARS)
 
 
 def _line(call: ToolCallRecord) -> str:

@@ -20,7 +20,7 @@ from posixpath import join, normpath
 from typing import Literal, NamedTuple, cast, get_args
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.texts import one_line
+from wfe_mcp.core.texts import cut, one_line
 from wfe_mcp.workspace.discovery import node_checks as node
 from wfe_mcp.workspace.discovery.project_listing import Folder, Listing
 from wfe_mcp.workspace.discovery.values import Broken, Value, line_of, values_of
@@ -267,11 +267,11 @@ def _meant(listing: Listing, path: str, row: _Row, match: _Match) -> Iterator[tu
         yield (
             ProjectFinding(
                 row.kind,
-                _short(value),
+                cut(one_line(value.strip()), MOST_CHARS),
                 path,
                 match.line,
                 row.sure,
-                _short(match.note if row.kind == "task" else of),
+                cut(one_line((match.note if row.kind == "task" else of).strip()), MOST_CHARS),
                 match.folder,
             ),
             "-",
@@ -286,11 +286,6 @@ def _in_words(value: str) -> str:
         return shlex.join(map(str, cast("list[object]", json.loads(value))))
     except (ValueError, RecursionError):
         return value
-
-
-def _short(text: str) -> str:
-    text = one_line(text.strip())
-    return text if len(text) <= MOST_CHARS else f"{text[: MOST_CHARS - 1]}…"
 
 
 def _meanings(table: str, name: str) -> Iterable[_Meaning]:
