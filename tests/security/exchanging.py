@@ -12,10 +12,10 @@ from tests.engine.scene import AGENT, Scene, approval, command, phase
 from tests.store.scene import raw, unguarded
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.findings import Discrepancy
 from wfe_mcp.core.model import Person
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.factory import create_engine
-from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.phases.attach import attach
 from wfe_mcp.store import Store

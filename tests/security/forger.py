@@ -12,10 +12,10 @@ from sqlalchemy import delete, insert, update
 from tests.engine.scene import HUMAN, Scene, approval, phase
 from tests.store.scene import raw, tamper, unguarded
 from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.findings import Discrepancy
 from wfe_mcp.core.model import Assurance, By, Channel, RunId
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.integrity.anchoring import anchoring_of, start_anchoring
-from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.store import serialization as codec
 from wfe_mcp.store.integrity.record_seals import GENESIS, Link, link_hash

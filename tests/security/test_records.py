@@ -12,8 +12,8 @@ from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, pha
 from tests.engine.step_scene import steps
 from tests.fake_models.script import Call, Turn
 from tests.security.forger import Forger, found
+from wfe_mcp.core.findings import Discrepancy
 from wfe_mcp.engine.approvals import decide as approvals
-from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.views.answers import tool_answers as answers
 
 STOP = [{"do": "wait_human"}]

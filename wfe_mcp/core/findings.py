@@ -1,5 +1,6 @@
-"""What a check of ``doctor`` found."""
+"""What a check found: one of ``doctor`` about this machine, one of ``verify`` about the record."""
 
+from datetime import datetime
 from typing import Literal
 
 from wfe_mcp.core.dataclass import dataclass
@@ -14,3 +15,15 @@ class HealthFinding:
     topic: str
     level: Level
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Discrepancy:
+    """One place in the record that is not as it should be. ``since``: the last time it is known to be right."""
+
+    code: str
+    where: str
+    message: str
+    run: str = ""
+    seq: int | None = None
+    since: datetime | None = None

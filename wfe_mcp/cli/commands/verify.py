@@ -18,7 +18,7 @@ from wfe_mcp.workspace.system.shell_words import shell_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from wfe_mcp.engine.integrity.discrepancy import Discrepancy
+    from wfe_mcp.core.findings import Discrepancy
     from wfe_mcp.engine.integrity.proof_verification import Proven
 
 

@@ -25,6 +25,7 @@ from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.evolve import evolve
+from wfe_mcp.core.findings import Discrepancy
 from wfe_mcp.core.graph import meant_by
 from wfe_mcp.core.model import Assurance, Channel, RunId, RunState, Signature, Stage
 from wfe_mcp.core.paths import PhasePath
@@ -34,7 +35,6 @@ from wfe_mcp.engine.approvals.earlier_proofs import read_earlier_proof
 from wfe_mcp.engine.approvals.passkeys import passkeys_are_installed
 from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
 from wfe_mcp.engine.grants.facts import use_fault
-from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.calls import OpinionRecord
@@ -127,10 +127,7 @@ def _proof(tx: Tx, document: object, events: Sequence[EventRecord]) -> SignedSta
             return read_earlier_proof(tx.documents.load(str(document)))
         except (KeyError, Refused):
             return None
-    event = next((event for event in events if event.type == "DecisionSigned"), None)
-    if event is None:
-        return None
-    proof = read_signed(Signature(str(event.payload.get("statement")), str(event.payload.get("signature"))))
+    proof = _next_signed(events)
     return proof if proof is not None and proof.is_by_passkey else None
 
 
@@ -295,7 +292,7 @@ def _next_signed(rows: Sequence[EventRecord]) -> SignedStatement | None:
     signed = next((row for row in rows if row.type == "DecisionSigned"), None)
     if signed is None:
         return None
-    return read_signed(Signature(str(signed.payload["statement"]), str(signed.payload["signature"])))
+    return read_signed(Signature(str(signed.payload.get("statement")), str(signed.payload.get("signature"))))
 
 
 def _too_few(run: RunId, row: EventRecord, phase: PhasePath, message: str) -> Discrepancy:

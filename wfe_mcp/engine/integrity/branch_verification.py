@@ -28,6 +28,7 @@ from wfe_mcp.core.approval_guards import people_line
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.findings import Discrepancy
 from wfe_mcp.core.model import Signature
 from wfe_mcp.delivery.attestations import ref
 from wfe_mcp.delivery.attestations.branch_line import BranchCommit, BranchLines
@@ -36,7 +37,6 @@ from wfe_mcp.delivery.attestations.statement import DECISION
 from wfe_mcp.engine.approvals.approvers import APPROVERS, ApproverKey, PinnedChain, chain_of, person_named
 from wfe_mcp.engine.approvals.proof_files import people_of
 from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
-from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
 from wfe_mcp.workspace.git.repository import commit_meant
 from wfe_mcp.workspace.git.working_tree import parts_of

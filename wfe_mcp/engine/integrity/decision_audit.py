@@ -27,6 +27,7 @@ from typing import Any
 from wfe_mcp.core import events as e
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.evolve import evolve
+from wfe_mcp.core.findings import Discrepancy
 from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunId, RunState, Signature, Stage
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import GateSpec
@@ -37,7 +38,6 @@ from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
 from wfe_mcp.engine.grants.grants import GRANT
 from wfe_mcp.engine.integrity import approval_audit
 from wfe_mcp.engine.integrity.decision_keys import DecisionKeys
-from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.item_audit import item_changes
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Tx

@@ -12,10 +12,10 @@ from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.findings import Discrepancy
 from wfe_mcp.engine.approvals.approvers import PinnedChain, approvers_here, person_keys, trusted_chain
 from wfe_mcp.engine.approvals.pin import BEGAN, pinned_key
 from wfe_mcp.engine.approvals.pin_reset import RetiredKey, retired_keys
-from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Tx
 from wfe_mcp.workspace.system.anchors import pin_file, pinned_beside

@@ -18,12 +18,12 @@ from typing import Any
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.events import GateJudged
+from wfe_mcp.core.findings import Discrepancy
 from wfe_mcp.core.json_pointer import under
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.access.runners import is_signed, pinned_keys
-from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.kernel.evidence_seals import BEGUN, MADE, SEAL, evidence_facts, holds, verdict_facts
 from wfe_mcp.gates.runner_protocol import signed_bytes
 from wfe_mcp.store import Tx

@@ -21,10 +21,10 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.event import Event
 from wfe_mcp.core.evolve import evolve
+from wfe_mcp.core.findings import Discrepancy
 from wfe_mcp.core.model import Assurance, RunId, RunState
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import COMPLETE
-from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine, own_key
 from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
 from wfe_mcp.engine.templates.catalogue import installed_definition, trust_keys

@@ -21,6 +21,7 @@ from wfe_mcp.core.approval_guards import people_line
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.findings import Discrepancy
 from wfe_mcp.delivery.git.commits import code_tree
 from wfe_mcp.engine.approvals.approvers import (
     APPROVERS,
@@ -33,7 +34,6 @@ from wfe_mcp.engine.approvals.approvers import (
 )
 from wfe_mcp.engine.approvals.proof_files import APPROVALS, file_of, is_as_written, people_of, read_proof
 from wfe_mcp.engine.approvals.statements import SignedStatement
-from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.workspace.files.project_files import read_folder, read_if_there
 from wfe_mcp.workspace.git.command import run_git, text_of as output_of
 from wfe_mcp.workspace.git.repository import commit_meant, lacks_our_folder

@@ -10,11 +10,11 @@ from pathlib import Path
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.findings import Discrepancy
 from wfe_mcp.core.model import RunId
 from wfe_mcp.engine.files.drift import changed_files
 from wfe_mcp.engine.integrity.decision_audit import SignedDecisions, audit_run, audit_settings
 from wfe_mcp.engine.integrity.decision_keys import DecisionKeys, decision_keys
-from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.evidence_audit import audit_evidence, evidence_seals
 from wfe_mcp.engine.integrity.gate_audit import says_gates, unlike_answers, weaker_gates
 from wfe_mcp.engine.kernel.engine import Engine

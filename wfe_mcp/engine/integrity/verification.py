@@ -23,12 +23,12 @@ from datetime import datetime
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.findings import Discrepancy
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.units import Progress, plural, unheard
 from wfe_mcp.engine.integrity import run_verification
 from wfe_mcp.engine.integrity.anchoring import UNKNOWN, anchors_here
 from wfe_mcp.engine.integrity.decision_audit import SignedDecisions
-from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.evidence_audit import evidence_seals
 from wfe_mcp.engine.integrity.gate_audit import says_gates
 from wfe_mcp.engine.kernel.engine import Engine

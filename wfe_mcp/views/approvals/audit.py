@@ -18,13 +18,13 @@ from typing import Any, cast
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.evolve import evolve
+from wfe_mcp.core.findings import Discrepancy
 from wfe_mcp.core.model import Channel, RunId, RunState, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.units import Progress, unheard
 from wfe_mcp.engine.approvals.statements import read_statement
 from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs
 from wfe_mcp.engine.grants.facts import use_of
-from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.verification import VerificationResult, verify as verify_record
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview

@@ -9,9 +9,9 @@ from wfe_mcp.core.units import plural
 from wfe_mcp.views.values.model import plain, second
 
 if TYPE_CHECKING:
+    from wfe_mcp.core.findings import Discrepancy
     from wfe_mcp.engine.approvals.approvers import ApproverKey
     from wfe_mcp.engine.integrity.branch_verification import ProvenCommit, VerifiedBranch
-    from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 
 
 def summary_of(branch: VerifiedBranch) -> str:
