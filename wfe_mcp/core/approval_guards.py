@@ -115,11 +115,7 @@ def approval_refused(state: RunState, command: c.Approve) -> Refused | None:
     if refused is not None:
         return refused
     if command.sha256 != attempt.sha256:
-        return Refused(
-            "stale_revision",
-            f"The decision is for {command.sha256[:12]}; the open revision is {str(attempt.sha256)[:12]}.",
-            "Review the open revision and decide again.",
-        )
+        return _of_another_revision(command.sha256, attempt, "Review the open revision and decide again.")
     gate = gate_of(state, attempt)
     if command.by.assurance < Assurance[gate.assurance.upper()]:
         return Refused(
@@ -176,6 +172,11 @@ def not_an_approval(state: RunState, attempt: Attempt) -> Refused | None:
     )
 
 
+def _of_another_revision(sha256: str, attempt: Attempt, hint: str = "") -> Refused:
+    open_now = str(attempt.sha256)[:12]
+    return Refused("stale_revision", f"The decision is for {sha256[:12]}; the open revision is {open_now}.", hint)
+
+
 def hand_over_refused(state: RunState, command: c.HandOver) -> Refused | None:
     """Why the request cannot be handed on: another one is open, or none."""
     if state.current(command.phase).asked == command.request:
@@ -190,10 +191,7 @@ def rejection_refused(state: RunState, command: c.Reject) -> Refused | None:
         return needs_user("Only the user can reject; an agent can withdraw its own submission.")
     # Without a sha256 it rejects whatever is open; an approval always names one.
     if command.sha256 is not None and command.sha256 != attempt.sha256:
-        return Refused(
-            "stale_revision",
-            f"The decision is for {command.sha256[:12]}; the open revision is {str(attempt.sha256)[:12]}.",
-        )
+        return _of_another_revision(command.sha256, attempt)
     if command.to is None:
         return None
     if command.to not in state.attempts:

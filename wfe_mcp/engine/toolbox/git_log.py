@@ -32,8 +32,6 @@ def git_tool(reach: Reach) -> Tool:
         if not lines:
             return _NOTHING[given["command"]]
         first = int(given.get("from_line", 1))
-        if first > len(lines):
-            raise Refused("bad_argument", f"There are {len(lines):,} lines.", "Begin at a smaller from_line.")
         return page(lines, first, _LINES, lambda line: f"the same call with from_line={line}")
 
     arguments = {

@@ -125,8 +125,10 @@ def whole_log(reach: Reach, log: Path | None) -> str:
 
 def page(lines: Sequence[str], first: int, count: int, call: Callable[[int], str]) -> str:
     """Lines ``first`` … (1-based), at most ``count`` and at most what an answer holds. ``call``: how to get the
-    rest, for the line to begin at.
+    rest, for the line to begin at. Refuses a ``first`` that is behind the last one.
     """
+    if first > max(1, len(lines)):
+        raise Refused("bad_argument", f"There are {len(lines):,} lines.", "Begin at a smaller from_line.")
     shown: list[str] = []
     room = _PAGE_BYTES
     for line in lines[first - 1 : first - 1 + count]:

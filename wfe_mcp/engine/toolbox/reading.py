@@ -74,8 +74,6 @@ def list_tool(reach: Reach) -> Tool:
         if not names:
             return f"{shown}: nothing{' matches' if globs else ' is in it'}."
         first = int(given.get("from_line", 1))
-        if first > len(names):
-            raise Refused("bad_argument", f"There are {len(names):,} lines.", "Begin at a smaller from_line.")
         rest = page(names, first, MAX_FILES, lambda line: f"the same call with from_line={line}")
         return f"{shown}: {len(names):,} {'files' if globs else 'names'}\n{rest}"
 
