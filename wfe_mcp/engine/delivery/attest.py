@@ -31,7 +31,7 @@ from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git import remote as remotes
 from wfe_mcp.delivery.git.refs import tree_of
 from wfe_mcp.engine.approvals.statements import read_signed
-from wfe_mcp.engine.delivery.operations import OPERATION_TYPES, operations_in
+from wfe_mcp.engine.delivery.operations import operations_in, operations_of
 from wfe_mcp.engine.kernel.evidence_seals import SEAL, ServerKey
 from wfe_mcp.workspace.git.command import require_repository
 from wfe_mcp.workspace.git.repository import commit_of
@@ -161,7 +161,7 @@ def attest_completed(change: RunChange) -> None:
     engine, run = change.engine, change.run.id
     if engine.settings().settings.delivery.mode != "none":
         with engine.store.read() as tx:  # the transaction of the change is over
-            operations = operations_in(tx.events.of_types(run, *OPERATION_TYPES))
+            operations = operations_of(tx, run)
         for commit in dict.fromkeys(operation.commit for operation in operations if operation.commit):
             attest(engine, run, commit)
 
@@ -211,7 +211,7 @@ def _judged_as(events: Sequence[EventRecord], commit: str, tree: str) -> set[str
     """The trees under which the gates judged the files of ``commit``: ``tree``, and the bytes on disk that the server committed as it."""
     made_of = (
         operation.done
-        for operation in operations_in([event for event in events if event.type in OPERATION_TYPES])
+        for operation in operations_in(events)
         if operation.kind == "git.commit" and operation.done and operation.commit == commit
     )
     return {tree} | {str(done["approved"]) for done in made_of if "excluded" not in done}

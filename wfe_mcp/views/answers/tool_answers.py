@@ -32,10 +32,9 @@ from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope, Next
 from wfe_mcp.views.reports.envelopes import after_move, envelope_of, overview_of
 from wfe_mcp.views.runs import run as run_views
 from wfe_mcp.views.runs.left_to_commit import left_to_commit
-from wfe_mcp.views.runs.models import RunView, SubmittedView
-from wfe_mcp.views.runs.run import fork_view
+from wfe_mcp.views.runs.models import ForkView, RunView, SubmittedView
 from wfe_mcp.views.templates.templates import kept_view
-from wfe_mcp.views.values.model import PartView, second
+from wfe_mcp.views.values.model import PartView, second, view_of
 
 _PROMPT_CHARS = 4_500
 _LEAST_PROMPT_CHARS = 1_000
@@ -287,7 +286,7 @@ def forked_answer(engine: Engine, by: By, loaded: LoadedRun) -> Envelope:
     origin = loaded.state.origin
     assert origin is not None, "it was forked"
     answer = started_answer(engine, by, loaded)
-    view = replace(answer.view_as(RunView), forked_from=fork_view(origin))
+    view = replace(answer.view_as(RunView), forked_from=view_of(ForkView, origin, event=origin.seq))
     summary = f"Forked {origin.run} at event {origin.seq}: run {loaded.record.id}"
     return replace(answer.showing(view), summary=f"{summary}. {answer.summary}")
 

@@ -9,7 +9,7 @@ from wfe_mcp.core.model import RunId, RunStatus, Stage
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.maintenance.projects import KnownProject, known_projects
 from wfe_mcp.engine.templates import catalogue
-from wfe_mcp.store.records.runs import NO_GATE, EvidenceRecord
+from wfe_mcp.store.records.runs import NO_GATE
 from wfe_mcp.views.runs.calls import CallView, took
 from wfe_mcp.views.runs.run import event_view, run_row
 from wfe_mcp.views.templates.templates import TemplateLine, template_lines
@@ -188,18 +188,13 @@ def activity_view(activity: Activity) -> ActivityView:
     )
 
 
-def evidence_fact(evidence: EvidenceRecord) -> EvidenceFact:
-    """One piece of evidence."""
-    return view_of(EvidenceFact, evidence, log=evidence.log_path or "", facts=evidence.data)
-
-
 def evidence_list(engine: Engine, run: str, phase: str = "", attempt: int | None = None) -> EvidenceList:
     """The evidence of a run, of a phase or of one of its attempts: what its gates saw, and what its steps called."""
     with engine.store.read() as tx:
         state = engine.load(tx, run).state
         records = tx.evidence.of_run(RunId(run), PhasePath(phase) if phase else None, attempt)
         rows = tx.steps.of_run(RunId(run))
-    facts = [evidence_fact(evidence) for evidence in records]
+    facts = [view_of(EvidenceFact, seen, log=seen.log_path or "", facts=seen.data) for seen in records]
     facts += [
         _step_fact(row, row.finished_at, state.attempts[row.phase][row.attempt - 1].iteration)
         for row in rows

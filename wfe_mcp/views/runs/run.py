@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.evidence_levels import level_of
-from wfe_mcp.core.model import Attempt, AttemptStatus, LoopState, Origin, RunState, RunStatus, Verdict
+from wfe_mcp.core.model import Attempt, AttemptStatus, LoopState, RunState, RunStatus, Verdict
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.states import reached_state
 from wfe_mcp.core.texts import in_short, without_middle
@@ -143,7 +143,7 @@ def full(overview: Overview) -> models.RunView:
         if state.gates is None
         else tuple(view_of(models.GateView, gate, sha256=gate.sha256[:12]) for gate in state.gates),
         gates_weakened=tuple(gate.sentence for gate in find_weakened_gates(overview.loaded)),
-        forked_from=None if state.origin is None else fork_view(state.origin),
+        forked_from=None if state.origin is None else view_of(models.ForkView, state.origin, event=state.origin.seq),
         imported=run.origin_sha256 is not None if origin is None else _shorten_origin(origin_view(origin)),
         usage=None if overview.spending is None else usage_view(overview.spending.usage),
         context=tuple(context_view(bundle) for bundle in overview.context[:_BUNDLES]),
@@ -157,11 +157,6 @@ def full(overview: Overview) -> models.RunView:
     )
     smallest = replace(about, phases=tuple(_short(overview, attempt) for attempt in state.open_attempts))
     return next((view for view in views if len(canonical_json(plain(view))) <= _FULL_CHARS), smallest)
-
-
-def fork_view(origin: Origin) -> models.ForkView:
-    """Where a fork comes from."""
-    return models.ForkView(run=origin.run, event=origin.seq, hash=origin.hash)
 
 
 def context_view(bundle: JsonObject, *, files: bool = False) -> models.BundleView:
