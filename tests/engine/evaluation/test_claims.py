@@ -18,7 +18,7 @@ from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.runs.control import control
 from wfe_mcp.engine.runs.item_runs import start_item
 from wfe_mcp.engine.work.items import add_item, change_item
-from wfe_mcp.views.work.ledger import Ledger, ledger
+from wfe_mcp.views.work.pages import Ledger, ledger
 
 SCRIPT = {"type": "script", "check": "bench"}
 FAST = {"type": "benchmark", "check": "bench", "regex": r"p95: ([\d.]+)", "threshold": 100, "comparison": "lte"}

@@ -23,7 +23,7 @@ from wfe_mcp.cli.terminal.waiting import at_work
 from wfe_mcp.core.errors import Detail, Refused
 
 if TYPE_CHECKING:
-    from wfe_mcp.views.work.ledger import Falsified
+    from wfe_mcp.views.work.pages import Falsified
 
 TestGiven = Annotated[
     list[str] | None,
@@ -139,7 +139,7 @@ def ledger(invocation: Invocation) -> None:
 
     With when that was, at which commit, and what has to be done before one is taken up again.
     """
-    from wfe_mcp.views.work.ledger import Ledger, ledger as read_ledger
+    from wfe_mcp.views.work.pages import Ledger, ledger as read_ledger
 
     answer = read_ledger(invocation.engine)
     view = answer.view_as(Ledger)

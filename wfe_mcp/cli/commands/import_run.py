@@ -150,7 +150,7 @@ def import_(
     from wfe_mcp.cli.terminal.render import origin_lines
     from wfe_mcp.engine.transfer.importing import import_foreign, import_run, read_foreign
     from wfe_mcp.importers import is_work, read_work
-    from wfe_mcp.views.answers.bundles import ImportedView, imported_answer
+    from wfe_mcp.views.answers.tool_answers import ImportedView, imported_answer
 
     if wanted or is_work(Path(source)):
         options = [*(["--format", wanted] if wanted else []), *(["--to", to] if to else [])]

@@ -115,13 +115,12 @@ def _with_calls(events: "list[EventView]", steps: "list[StepRecord]") -> "list[E
 
 
 def _call_texts(event: "EventView") -> Iterator[str]:
-    from wfe_mcp.views.runs.calls import call_lines
 
     for step in event.steps:
         took = f", {step.took}" if step.took else ""
         error = f": {step.error}" if step.error else ""
         yield shorten(f"  step {step.step} {step.state}: {step.does}{took}{error}", _CALL_CHARS)
-        yield from (shorten(f"    {line}", _CALL_CHARS) for line in call_lines(step))
+        yield from (shorten(f"    {line}", _CALL_CHARS) for line in step.call_lines)
 
 
 def _changes(happened: "Iterable[Event]", after: int) -> Iterator[list[dict[str, Any]]]:

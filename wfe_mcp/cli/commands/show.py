@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from wfe_mcp.views.moves.envelope import Envelope
     from wfe_mcp.views.reports.report import DetailsView, ReportView
     from wfe_mcp.views.runs.attachments import AttachmentLine, DraftLine
+    from wfe_mcp.views.runs.calls import ToolCallView
     from wfe_mcp.views.runs.inputs import Input
-    from wfe_mcp.views.runs.tool_calls import ToolCallView
 
 _CALL_CHARS, _WHOLE = 400, 1_000_000
 
@@ -152,7 +152,7 @@ def _attachment_lines(invocation: Invocation, overview: "Overview", phase: str) 
 
 def _tool_calls(invocation: Invocation, run: str, attempt: "PhaseView") -> "tuple[ToolCallView, ...]":
     """Every tool call of a model in the attempt, with input and output."""
-    from wfe_mcp.views.runs.tool_calls import tool_call_view
+    from wfe_mcp.views.runs.calls import tool_call_view
 
     with invocation.engine.store.read() as tx:
         calls = tx.tool_calls.filter(RunId(run), PhasePath(attempt.phase), attempt.attempt)
@@ -193,9 +193,7 @@ def _attempt_rows(attempt: "PhaseView") -> list[tuple[str, str, str]]:
 
 def _step_rows(step: "StepView") -> list[tuple[str, str, str]]:
     """A step in a row; the input and the answer of its call below it."""
-    from wfe_mcp.views.runs.calls import call_lines
-
-    return [(f"  step {step.step}", step.state, _step_text(step)), *(("", "", line) for line in call_lines(step))]
+    return [(f"  step {step.step}", step.state, _step_text(step)), *(("", "", line) for line in step.call_lines)]
 
 
 def _step_text(step: "StepView") -> str:
@@ -208,7 +206,7 @@ def _render_tools(screen: Screen, attempt: "PhaseView") -> None:
     """What a model did: in a line, or call by call with --tools."""
     if attempt.tools is None:
         return
-    from wfe_mcp.views.runs.tool_calls import tools_words
+    from wfe_mcp.views.runs.calls import tools_words
 
     screen.line(f"{attempt.phase} {attempt.attempt}: {tools_words(attempt.tools)}")
     for number, call in enumerate(attempt.tool_calls or (), 1):

@@ -12,7 +12,7 @@ from wfe_mcp.cli.terminal.invocation import INTERRUPTED, REFUSED, Invocation
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
-from wfe_mcp.views.approvals.branch import branch_view, key_of, key_view, problem_view, summary_of
+from wfe_mcp.views.approvals.verification import branch_view, key_of, key_view, problem_view, summary_of
 from wfe_mcp.workspace.system.shell_words import shell_line
 
 if TYPE_CHECKING:

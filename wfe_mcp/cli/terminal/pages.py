@@ -20,7 +20,7 @@ def write_pages(
     ``archive``: of this page what is replaced stays in ``archive/``, by its date and hash. What is the same is not written.
     Refuses ``conflict`` and ``path_outside_project`` before anything is written.
     """
-    from wfe_mcp.views.reports.pages import is_edited, is_ours
+    from wfe_mcp.views.reports.handoff import is_edited, is_ours
     from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
 
     root = invocation.engine.root

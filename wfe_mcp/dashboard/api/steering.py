@@ -18,8 +18,8 @@ from wfe_mcp.views.answers import opinions, rollback as history, tool_answers
 from wfe_mcp.views.history.comparison import ComparisonView, comparison
 from wfe_mcp.views.moves.outlook import PromiseView, Way, promise_view
 from wfe_mcp.views.reports.envelopes import overview_of, refusal
+from wfe_mcp.views.runs.calls import PhaseToolCall, ToolCallList, tool_call_view
 from wfe_mcp.views.runs.models import RollbackPreview, RollbackView, RunView
-from wfe_mcp.views.runs.tool_calls import PhaseToolCall, ToolCallList, tool_call_view
 
 router = APIRouter(tags=["runs"])
 

@@ -20,9 +20,8 @@ from wfe_mcp.views.runs.models import RunView
 from wfe_mcp.views.work import answers
 from wfe_mcp.views.work.claims import TypesOfTests, types_of_tests
 from wfe_mcp.views.work.imports import ItemImport, import_given
-from wfe_mcp.views.work.ledger import Ledger, ledger
 from wfe_mcp.views.work.models import ItemList, ItemView
-from wfe_mcp.views.work.pages import Backlog, ItemPage, backlog, item_page
+from wfe_mcp.views.work.pages import Backlog, ItemPage, Ledger, backlog, item_page, ledger
 from wfe_mcp.workspace.files.given_files import FileToAttach
 
 router = APIRouter()

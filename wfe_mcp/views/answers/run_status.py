@@ -22,10 +22,10 @@ from wfe_mcp.views.moves.calls import next_moves
 from wfe_mcp.views.moves.envelope import Envelope, Next, nothing_open
 from wfe_mcp.views.reports.envelopes import envelope_of, overview_of
 from wfe_mcp.views.runs import run as run_views
+from wfe_mcp.views.runs.calls import with_tools
 from wfe_mcp.views.runs.checkpoints import newest_checkpoints
 from wfe_mcp.views.runs.left_to_commit import left_to_commit
 from wfe_mcp.views.runs.models import RunList, RunRow, RunView
-from wfe_mcp.views.runs.tool_calls import with_tools
 from wfe_mcp.views.runs.verdicts import unproved_gates
 
 _STOPPED = (RunStatus.BLOCKED, RunStatus.FAILED)

@@ -5,16 +5,19 @@ One function for each tool calls the engine, reads the run again and puts both i
 of their own: a server's first call loads no others.
 """
 
+from __future__ import annotations
+
 import json
 import shlex
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.blockers import Settled
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunStatus
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.units import plural
 from wfe_mcp.engine.history.forks import fork_run
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.phases import claim as phases, submit as submissions
@@ -32,9 +35,12 @@ from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope, Next
 from wfe_mcp.views.reports.envelopes import after_move, envelope_of, overview_of
 from wfe_mcp.views.runs import run as run_views
 from wfe_mcp.views.runs.left_to_commit import left_to_commit
-from wfe_mcp.views.runs.models import ForkView, RunView, SubmittedView
+from wfe_mcp.views.runs.models import ForkView, OriginView, RunView, SubmittedView
 from wfe_mcp.views.templates.templates import kept_view
-from wfe_mcp.views.values.model import PartView, second, view_of
+from wfe_mcp.views.values.model import PartView, second, view_model, view_of
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.transfer.importing import ImportedRun
 
 _PROMPT_CHARS = 4_500
 _LEAST_PROMPT_CHARS = 1_000
@@ -301,3 +307,38 @@ def force_accept(engine: Engine, by: By, run: str, phase: str, reason: str) -> E
 def overrule(engine: Engine, by: By, run: str, phase: str, reason: str) -> Envelope:
     """Overrule the reviewers of a phase; its later gates judge as usual."""
     return after_move(engine, control.overrule(engine, by, run, phase, reason), phase, "overruled")
+
+
+@view_model
+class ImportedView:
+    """What came in. ``files``: how many of it were written; a dry run says which run it would be instead."""
+
+    events: int
+    revisions: int
+    was_here: bool
+    imported: OriginView | None = None
+    dry_run: bool = False
+    run: str = ""
+    files: int | None = None
+
+
+def imported_answer(engine: Engine, run: ImportedRun, *, dry_run: bool = False) -> Envelope:
+    """What came in, or would have."""
+    view = view_of(
+        ImportedView,
+        run,
+        imported=run_views.origin_view(run.origin) if run.origin else None,
+        files=None if dry_run else run.mirrors,
+        dry_run=dry_run,
+        run=run.run if dry_run else "",
+    )
+    counts = f"{plural(run.events, 'event')}, {plural(run.revisions, 'revision')}"
+    if dry_run:
+        more = "; it is here already" if run.was_here else ""
+        return Envelope(True, summary=f"Run {run.run} is intact ({counts}){more}. Nothing was stored.", view=view)
+    summary = (
+        f"Run {run.run} is here already, the same"
+        if run.was_here
+        else f"Run {run.run} is here now, as history: {counts}"
+    )
+    return envelope_of(overview_of(engine, run.run), summary, view)

@@ -34,10 +34,19 @@ from wfe_mcp.views.runs.attachments import (
     draft_lines,
     draft_view,
 )
-from wfe_mcp.views.runs.calls import STEPS, CallsView, steps_part
+from wfe_mcp.views.runs.calls import (
+    STEPS,
+    TOOLS,
+    CallsView,
+    ToolsLine,
+    ToolsPart,
+    steps_part,
+    tools_listed,
+    tools_part,
+    with_tools,
+)
 from wfe_mcp.views.runs.inputs import input_list
 from wfe_mcp.views.runs.models import HeadView
-from wfe_mcp.views.runs.tool_calls import TOOLS, ToolsLine, ToolsPart, tools_listed, tools_part, with_tools
 from wfe_mcp.views.values.diff import ChangeJson, difference
 from wfe_mcp.views.values.model import INLINE, JsonObject, PartView, part_view, view_model, view_of
 

@@ -17,9 +17,9 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.models.caps import dollars
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.store.records.calls import CallRecord, CallStatus, OpinionRecord, ToolUse
+from wfe_mcp.views.runs.calls import given_words
 from wfe_mcp.views.runs.models import EventView, RunRow
 from wfe_mcp.views.runs.run import event_view, phase_now, run_row
-from wfe_mcp.views.runs.tool_calls import given_words
 from wfe_mcp.views.values.model import view_model
 
 

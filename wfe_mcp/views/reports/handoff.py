@@ -3,16 +3,21 @@
 Done, decided, evidenced, open, next, budget: only what the database confirms. At most 8 KiB: the more there is, the less is
 text each has, and what was left out is counted. Text of agents, people and files is quoted or between boundary lines
 that its authors cannot predict; nothing in them moves a cursor or opens a heading.
+
+    <!-- Written by wfe-mcp handoff; changes here are not read back. 1f2e3d4c5b6a7988 -->
+
+The mark of every page that is written into a project ends with a hash of what follows it: one that was edited is known by it.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 
-from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.prompts import split_comments
-from wfe_mcp.core.texts import clean
+from wfe_mcp.core.texts import clean, cut
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.engine.templates.effective_gates import find_weakened_gates
@@ -20,7 +25,6 @@ from wfe_mcp.store.records.runs import EvidenceRecord
 from wfe_mcp.views.moves.blockers import sentences
 from wfe_mcp.views.moves.calls import next_moves
 from wfe_mcp.views.reports.envelopes import overview_of
-from wfe_mcp.views.reports.pages import MAX_BYTES, mark_page, quoted_line
 from wfe_mcp.views.reports.report import DetailsView, details_of, void_words
 from wfe_mcp.views.runs.left_to_commit import left_to_commit
 from wfe_mcp.views.runs.run import summary
@@ -216,3 +220,46 @@ def _limit_lines(lines: list[str], most: int) -> list[str]:
 
 def _day(moment: datetime) -> str:
     return f"{moment.isoformat(timespec='minutes')[:16]}Z"
+
+
+MAX_BYTES = 8_192
+"""Of a page that is read at the beginning of every session."""
+
+_BEGIN = "<!-- Written by wfe-mcp "
+_HASH = re.compile(r"\b[0-9a-f]{16}(?= -->\n)")
+
+
+def mark_page(command: str, text: str) -> str:
+    """The page with its mark. ``command``: what writes it, without the program's name."""
+    body = f"{text.rstrip()}\n"
+    return f"{_BEGIN}{command}; changes here are not read back. {sha256_hex(body)[:16]} -->\n{body}"
+
+
+def is_ours(page: str) -> bool:
+    """Whether wfe-mcp wrote the page, or the page from which it was edited."""
+    return page.startswith(_BEGIN)
+
+
+def is_edited(page: str) -> bool:
+    """Whether one of our pages is not as it was written; unknown of those from before the mark had a hash.
+
+    On Windows, git and editors give it other line ends.
+    """
+    first, _, body = page.replace("\r\n", "\n").partition("\n")
+    match = _HASH.search(f"{first}\n")
+    return is_ours(page) and match is not None and sha256_hex(body)[:16] != match[0]
+
+
+def quoted_line(text: str, chars: int) -> str:
+    """A text on one line that opens nothing in Markdown; what is longer is cut."""
+    return cut(" ".join(clean(text).split()).replace("`", "'").replace("<", "‹").replace("](", "] ("), chars)
+
+
+def fitting(lines: list[str], most_bytes: int = MAX_BYTES) -> str:
+    """As many of the lines as fit, and how many do not."""
+    size = sum(len(line.encode()) + 1 for line in lines)
+    kept = list(lines)
+    while size > most_bytes - 80:
+        size -= len(kept.pop().encode()) + 1
+    left = len(lines) - len(kept)
+    return "\n".join([*kept, *(["", f"… and {left} more lines"] if left else [])])

@@ -20,10 +20,10 @@ from wfe_mcp.views.artifacts.artifacts import HeadView, head_view
 from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.runs import run as run_views
 from wfe_mcp.views.runs.attachments import AttachmentLine, DraftLine
+from wfe_mcp.views.runs.calls import with_tools
 from wfe_mcp.views.runs.checkpoints import NewestCheckpoints, newest_checkpoints
 from wfe_mcp.views.runs.models import BundleView, EventView, EvidenceView, MomentView, OriginView, PhaseView, RunView
 from wfe_mcp.views.runs.requests import DecisionLine, RequestView, Void, line_notes
-from wfe_mcp.views.runs.tool_calls import with_tools
 from wfe_mcp.views.runs.usage import RunUsage, usage_of_run
 from wfe_mcp.views.values.model import INLINE, JsonObject, second, view_model, view_of
 

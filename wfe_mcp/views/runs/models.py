@@ -9,11 +9,11 @@ from wfe_mcp.views.values.model import INLINE, INTERNAL, Json, JsonObject, PathN
 
 if TYPE_CHECKING:
     from wfe_mcp.views.moves.blockers import Blocker
+    from wfe_mcp.views.runs.calls import ToolCallView, ToolsView
     from wfe_mcp.views.runs.checkpoints import NewestCheckpoints
     from wfe_mcp.views.runs.operations import OperationView
     from wfe_mcp.views.runs.recoveries import BlockerView
     from wfe_mcp.views.runs.requests import WaitingDecision
-    from wfe_mcp.views.runs.tool_calls import ToolCallView, ToolsView
     from wfe_mcp.views.runs.usage import UsageView
 
 
@@ -73,6 +73,11 @@ class StepView:
     input: str = ""
     output: str = ""
     took: str = ""
+
+    @property
+    def call_lines(self) -> list[str]:
+        """The input and the answer that it shows, as lines."""
+        return [f"{what}: {text}" for what, text in (("input", self.input), ("answer", self.output)) if text]
 
 
 @view_model

@@ -20,11 +20,10 @@ from wfe_mcp.engine.templates.effective_gates import find_weakened_gates
 from wfe_mcp.store.records.runs import EventRecord, RunRecord, StepRecord, StepStatus
 from wfe_mcp.views.moves.blockers import Blocker, acts, blockers, waits_for
 from wfe_mcp.views.runs import models
-from wfe_mcp.views.runs.calls import STEPS, clipped_json, has_failed, took
+from wfe_mcp.views.runs.calls import STEPS, clipped_json, has_failed, took, tools_of
 from wfe_mcp.views.runs.operations import operation_views
 from wfe_mcp.views.runs.recoveries import blocker_views
 from wfe_mcp.views.runs.sentences import sentence
-from wfe_mcp.views.runs.tool_calls import tools_of
 from wfe_mcp.views.runs.usage import spent_line, usage_view
 from wfe_mcp.views.runs.verdicts import gate_spec, hidden_end, last_verdict, verdict_word
 from wfe_mcp.views.values.model import JsonObject, PathNote, plain, second, view_of

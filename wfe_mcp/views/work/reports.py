@@ -28,8 +28,7 @@ from wfe_mcp.engine.work.following import InWork, tasks_in_work
 from wfe_mcp.engine.work.items import items_of, open_items
 from wfe_mcp.importers.entries import part_of
 from wfe_mcp.store import Tx
-from wfe_mcp.views.reports.handoff import files as handoff_files, run_of
-from wfe_mcp.views.reports.pages import fitting, mark_page, quoted_line
+from wfe_mcp.views.reports.handoff import files as handoff_files, fitting, mark_page, quoted_line, run_of
 
 T = TypeVar("T")
 
