@@ -24,7 +24,7 @@ BY_NAME = {
         "e.RunForked",
         "e.RolledBack",
     },  # msgspec read them by their types
-    "engine/transfer/rows.py": {"create_model"},  # pydantic builds a model from columns
+    "engine/transfer/form.py": {"create_model"},  # pydantic builds a model from columns
 }
 """Module → what it may call with values whose types are known only when it runs."""
 

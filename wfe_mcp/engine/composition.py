@@ -24,8 +24,7 @@ from wfe_mcp.engine.outbox.outbox import publish_changes
 from wfe_mcp.engine.phases.model_worker import start_model_work
 from wfe_mcp.engine.phases.steps import start_compensation, start_steps
 from wfe_mcp.engine.templates.catalogue import known_templates
-from wfe_mcp.engine.work.findings import follow_findings
-from wfe_mcp.engine.work.following import follow_items
+from wfe_mcp.engine.work.following import follow_findings, follow_items
 
 COMPOSITION = Composition(
     finish_rollback=end_interrupted,

@@ -25,8 +25,8 @@ from tests.first_line import python_line
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.credentials.stored import add_credential
+from wfe_mcp.engine.deployments.environments import SSH_OPTIONS
 from wfe_mcp.engine.deployments.history import known_deployments
-from wfe_mcp.engine.deployments.hosts import SSH_OPTIONS
 from wfe_mcp.views.project.credentials import credentials_view
 
 __all__ = ["home"]

@@ -18,7 +18,7 @@ from tests.engine.credentials.test_handing import KEY, TOKEN, data, everything, 
 from tests.engine.deployments.deployment_scene import commit, deploy, result
 from tests.engine.scene import Scene
 from tests.engine.step_scene import configure
-from wfe_mcp.engine.deployments.hosts import HostCredentials, host_findings, ssh_argv
+from wfe_mcp.engine.deployments.environments import HostCredentials, host_findings, ssh_argv
 from wfe_mcp.jobs.handed import HandedVariables
 from wfe_mcp.workspace.config.checks import FrozenCheck
 from wfe_mcp.workspace.config.delivery_table import EnvironmentSettings

@@ -12,7 +12,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.integrity.item_audit import item_changes
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.runs.item_runs import start_item
-from wfe_mcp.engine.work.findings import follow_findings
+from wfe_mcp.engine.work.following import follow_findings
 from wfe_mcp.engine.work.items import add_item, change_item, items_of
 from wfe_mcp.store.records.runs import RevisionRecord
 from wfe_mcp.store.runs.artifacts import ArtifactRepository

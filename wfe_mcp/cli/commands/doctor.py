@@ -58,7 +58,7 @@ def doctor(
     missing: list[MissingCheck] = []
     findings = list(_findings(invocation, missing, deep=deep, hosts=hosts))
     if forge:
-        from wfe_mcp.engine.delivery.logins import login_findings
+        from wfe_mcp.engine.delivery.site import login_findings
 
         findings += login_findings(invocation.engine)
     bad = [finding for finding in findings if finding.level == "problem"]
@@ -94,7 +94,7 @@ def _findings(
     """Every finding; ``missing`` gets the checks that templates need and that are not configured."""
     from wfe_mcp.engine.checks.last_trials import last_trials
     from wfe_mcp.engine.checks.missing import missing_checks
-    from wfe_mcp.engine.deployments.hosts import host_findings
+    from wfe_mcp.engine.deployments.environments import host_findings
 
     yield _project(invocation.engine.root)
     try:

@@ -10,7 +10,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.parts import require_parts
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.forges.blockers import Blocked
-from wfe_mcp.engine.delivery import clean_step, forge_steps, git_steps, merge_step
+from wfe_mcp.engine.delivery import forge_steps, git_steps, merge_step
 from wfe_mcp.engine.delivery.place import DeliveryPlace, NotDelivered, facts_of, place_of
 from wfe_mcp.engine.kernel.step_call import StepCall, StepResult, refused_step
 from wfe_mcp.workflow.model.delivery import DELIVERY_PARAMS
@@ -47,7 +47,7 @@ DELIVERY: Mapping[str, DeliveryStep] = {
     "git.commit": DeliveryStep(git_steps.make_commit, git_steps.undo_commit, seen=git_steps.seen_commit),
     "git.push": DeliveryStep(git_steps.make_push, git_steps.undo_push, seen=git_steps.seen_push),
     "git.merge": DeliveryStep(merge_step.make_merge, merge_step.undo_merge, "merge", merge_step.seen_merge),
-    "git.clean": DeliveryStep(clean_step.clean, clean_step.undo_clean, seen=clean_step.seen_clean),
+    "git.clean": DeliveryStep(merge_step.clean, merge_step.undo_clean, seen=merge_step.seen_clean),
     "git.revert": DeliveryStep(merge_step.make_revert),
     "forge.open": DeliveryStep(forge_steps.open_step, forge_steps.undo_open, "pull_request", forge_steps.seen_open),
     "forge.status": DeliveryStep(forge_steps.status_step, mode="pull_request"),

@@ -21,7 +21,7 @@ from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.item_states import MOVES, VERDICTS, ItemKind, ItemStatus
 from wfe_mcp.core.items import Item, load_item, with_values
 from wfe_mcp.core.model import Assurance, RunId, RunState, RunStatus
-from wfe_mcp.engine.work.findings import fingerprints, source_of
+from wfe_mcp.engine.work.following import fingerprints, source_of
 from wfe_mcp.engine.work.items import item_of_run
 from wfe_mcp.store import Tx
 from wfe_mcp.store.integrity.chained_log import SIGNED

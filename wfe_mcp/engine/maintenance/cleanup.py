@@ -19,8 +19,8 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, RunStatus
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git import refs, remote as remotes
-from wfe_mcp.engine.delivery.clean_step import merged_branches, remove_branch
 from wfe_mcp.engine.delivery.forge_steps import merge_by_others
+from wfe_mcp.engine.delivery.merge_step import merged_branches, remove_branch
 from wfe_mcp.engine.delivery.operations import Operation, operations_of, record_seen, removed_branches
 from wfe_mcp.engine.delivery.place import DeliveryPlace, NotDelivered, place_of, remote_of
 from wfe_mcp.engine.delivery.site import refusing

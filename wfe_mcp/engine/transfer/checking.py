@@ -23,8 +23,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.template_cache import CompiledTemplate, compile_template
 from wfe_mcp.engine.transfer.exporting import is_whole, named_documents, printed_sha256
-from wfe_mcp.engine.transfer.form import PARTS, BundleLines, refuse
-from wfe_mcp.engine.transfer.rows import PLACE, validate_row
+from wfe_mcp.engine.transfer.form import PARTS, PLACE, BundleLines, refuse, validate_row
 from wfe_mcp.store.integrity.record_seals import GENESIS, Link, link_hash
 from wfe_mcp.workspace.files.mirror import log_place
 

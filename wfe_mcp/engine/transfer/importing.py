@@ -28,8 +28,7 @@ from wfe_mcp.engine.kernel.transaction import IMPORTED, imported_name, origin_of
 from wfe_mcp.engine.transfer.checking import CheckedRun, check
 from wfe_mcp.engine.transfer.exporting import export_run
 from wfe_mcp.engine.transfer.foreign import Foreign, lines_of
-from wfe_mcp.engine.transfer.form import LOGS, BundleLines, read_lines, refuse
-from wfe_mcp.engine.transfer.rows import parse_row
+from wfe_mcp.engine.transfer.form import LOGS, BundleLines, parse_row, read_lines, refuse
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.bundles import SECTIONS
 from wfe_mcp.store.records.runs import RunRecord
