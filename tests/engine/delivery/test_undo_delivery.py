@@ -84,6 +84,19 @@ def test_after_the_merge_it_names_the_run_that_reverts_and_changes_nothing(scene
     assert {one.state for one in operations(scene, run)} == {"observed"}
 
 
+def test_an_undo_of_the_last_command_says_that_what_was_merged_stays(scene: Scene) -> None:
+    delivered(scene)
+    run = approved(scene, BRANCH, COMMIT, PUSH, MERGE)
+    scene.work()
+    commit = scene.git("rev-parse", "main").strip()[:12]
+    stays = f"; {commit} stays on main: wfe-mcp undo {run} --delivery"
+    for answer in (
+        rollback.preview(scene.engine, run, kind="undo", files=False),
+        rollback.undo(scene.engine, HUMAN, run),
+    ):
+        assert stays in answer.summary
+
+
 def test_a_remote_branch_with_later_commits_stays(scene: Scene) -> None:
     remote = delivered(scene)
     run = approved(scene, BRANCH, COMMIT, PUSH)

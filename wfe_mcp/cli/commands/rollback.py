@@ -37,7 +37,7 @@ Delivery = Annotated[
     bool,
     typer.Option(
         "--delivery",
-        help="Instead: undo what its steps delivered, before the merge: push, commit, branch. Asks for your PIN.",
+        help="Instead: undo what its steps delivered: push, commit, branch; after the merge by a run that reverts it. Asks for your PIN.",
     ),
 ]
 

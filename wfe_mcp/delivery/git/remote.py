@@ -161,14 +161,14 @@ def push(remote: Remote, refs: Mapping[str, str], expected: str | None = None) -
     branch = flagged[0].split("\t")[1].rpartition(":")[2].removeprefix("refs/heads/") if flagged else ""
     if git_word.startswith("[rejected]"):
         raise DeliveryFault(
-            f"'{branch}' on {remote.name} ({remote.shown}) has commits that are not here: {git_word}. Nothing was pushed. "
+            f"Nothing was pushed: '{branch}' on {remote.name} ({remote.shown}) has commits that are not here: {git_word}. "
             f"See them with git fetch {remote.name} {branch}, bring them into the change, have it approved, then retry the phase.",
             "conflict",
         )
     if git_word.startswith("[remote rejected]"):
         output = _said_there(remote, done.stderr)
         raise DeliveryFault(
-            f"{remote.name} ({remote.shown}) does not take '{branch}': {git_word}. {output}Nothing was pushed. Deliver through a pull "
+            f"Nothing was pushed: {remote.name} ({remote.shown}) does not take '{branch}': {git_word}. {output}Deliver through a pull "
             "request ([delivery] mode), or have the rule of the branch changed, then retry the phase.",
             "protected" if _PROTECTED.search(git_word + output) else "conflict",
         )
