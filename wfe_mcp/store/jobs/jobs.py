@@ -130,7 +130,6 @@ class QueueRepository(Repository):
 
     def _queue(self, name: str, open_: Mapping[tuple[str, JobStatus], int]) -> QueueRecord:
         last = self._connection.execute(_LAST, {"queue_": name}).all()
-        # Negative where the clock was set back meanwhile.
         waits = [(began - due).total_seconds() for due, began, _ in last if began is not None]
         runs = [(ended - began).total_seconds() for _, began, ended in last if began is not None and ended is not None]
         waiting, running = open_.get((name, JobStatus.QUEUED), 0), open_.get((name, JobStatus.RUNNING), 0)
@@ -158,7 +157,7 @@ class QueueRepository(Repository):
         return int(self._connection.execute(statement, values).scalar_one())
 
 
-def _average(values: Sequence[float]) -> float | None:
+def _average(values: Sequence[float]) -> float | None:  # a negative one: the clock was set back
     return round(sum(max(0.0, value) for value in values) / len(values), 3) if values else None
 
 

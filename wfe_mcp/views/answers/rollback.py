@@ -52,7 +52,7 @@ def preview(
     if own := len(would.unrecorded):
         then = "they are replaced, and an undo has them" if discard else "so it is refused"
         summary += f"; {own} of them {'has' if own == 1 else 'have'} changes that no checkpoint has, {then}"
-    summary += _merged(engine, would.loaded.record.id)
+    summary += _what_stays(engine, would.loaded.record.id)
     return envelope_of(overview_of(engine, would.loaded.record.id), summary, view)
 
 
@@ -147,14 +147,14 @@ def _answer(engine: Engine, went: rollback.Went, how: str) -> Envelope:
     else:
         summary += f"; {went.note}" if went.note else ""
     summary += f"; not undone: {', '.join(went.effects)}" if went.effects else ""
-    summary += _merged(engine, went.loaded.record.id)
+    summary += _what_stays(engine, went.loaded.record.id)
     view = RollbackView(
         to=went.to, changed=went.places[:_PATHS], run=run_views.brief(overview), files=files, effects=went.effects
     )
     return envelope_of(overview, summary, view)
 
 
-def _merged(engine: Engine, run: str) -> str:
+def _what_stays(engine: Engine, run: str) -> str:
     """What of the delivery of ``run`` stays on the base, whatever its state becomes; empty before a merge."""
     from wfe_mcp.engine.delivery.operations import merge_in, operations_of
 
