@@ -76,6 +76,16 @@ def test_doctor_and_trust_show_the_same_difference(cli: Terminal) -> None:
     assert "approver: skip" in found[0], "what weakens a gate comes first"
 
 
+def test_trust_names_what_does_not_count_all_the_same(cli: Terminal) -> None:
+    hook, place = '[webhooks.n8n]\nurl = "http://127.0.0.1:1/hook"\n', "http://127.0.0.1:1"
+    (cli.root / CONFIG).write_text(hook)
+    said = cli("trust", "config", "--yes", pin=PIN)
+    assert said.code == 0
+    assert f"! [webhooks.n8n] does not count: plain http to {place} is not allowed" in said.out
+    (cli.root / CONFIG).write_text(f'{hook}[http]\nallow = ["{place}"]\n')
+    assert "does not count" not in cli("trust", "config", "--yes", pin=PIN).out
+
+
 def test_naming_ones_own_configuration_records_a_review(cli: Terminal) -> None:
     answer = cli("trust", "own", "--yes", pin=PIN)
     assert answer.code == 0

@@ -7,6 +7,7 @@ import typer
 from wfe_mcp.cli.terminal.confirm import require_confirmation
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Yes
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
@@ -72,4 +73,12 @@ def trust(invocation: Invocation, names: Names = None, yes: Yes = False, pin_fd:
     reviewed = f" Reviewed: {view.review.pending.where}." if view.review is not None else ""
     summary = f"Trusted: {', '.join(trust_entry.name for trust_entry in entries) or 'nothing new'}.{reviewed}"
     trusted = [plain(trust_line(listing)) for listing in view.listings if listing.pending in entries]
-    invocation.answer(summary, data={"trusted": trusted})
+    # What only counts together with other tables is seen once all of them are in force.
+    faults = [problem.message for problem in invocation.engine.settings().problems]
+
+    def render(screen: Screen) -> None:
+        screen.line(summary)
+        for fault in faults:
+            screen.line(f"  ! {fault}", "yellow")
+
+    invocation.answer(summary, render, data={"trusted": trusted, "problems": faults})
