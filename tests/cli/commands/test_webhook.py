@@ -94,7 +94,9 @@ def test_a_receiver_that_does_not_answer_is_named_with_what_it_said_last(cli: Te
         cli("work", "add", "Repair the till")
         cli("webhook", "test", "n8n")
         said = "1 event waits: it answered 500, which is no success"
-        assert re.search(r"item.created .*waiting .*T\d\d:\d\d:\d\dZ\n", cli("webhook", "deliveries").out)
+        listed = cli("webhook", "deliveries").out
+        assert re.search(r"item.created .*waiting .*T\d\d:\d\d:\d\dZ\n", listed)
+        assert "No process works the queue of this project: start wfe-mcp worker." in listed
         assert f"  ! n8n: {said}" in cli("webhook", "list").out
         assert f"webhook n8n {said}" in " ".join(cli("doctor").out.split())
     finally:

@@ -96,7 +96,10 @@ def deliveries(invocation: Invocation, webhook: Only = "", state: State = None, 
 
     for name in state or []:
         refuse_unknown(name, _STATES, f"{name!r} is not a state of a delivery.")
-    rows = [delivery_view(delivery) for delivery in newest_deliveries(invocation.engine, webhook, state or (), limit)]
+    engine = invocation.engine
+    rows = [delivery_view(delivery) for delivery in newest_deliveries(engine, webhook, state or (), limit)]
+    with engine.store.read() as tx:
+        is_left = any(row.state in {"waiting", "behind"} for row in rows) and not engine.has_worker(tx)
 
     def render(screen: Screen) -> None:
         screen.table(
@@ -117,6 +120,8 @@ def deliveries(invocation: Invocation, webhook: Only = "", state: State = None, 
         for row in rows:
             if row.error and row.state != "delivered":
                 screen.line(f"  ! {row.job[:12]}: {row.error}", "yellow")
+        if is_left:
+            screen.line("  ! No process works the queue of this project: start wfe-mcp worker.", "yellow")
         if not rows:
             screen.line("No deliveries.")
 
