@@ -160,6 +160,8 @@ def test_what_is_missing_before_the_work_is_asked_for() -> None:
     assert "work(action='change', id='W-1', item={'title': TEXT, 'body': TEXT, 'criteria': [TEXT]})" in for_agent(
         no.hint
     )
+    (short,) = refused(item(body="Do it"), "ready").details
+    assert short.expected == "what is to be done, and why, in at least 10 characters"
     unsaid = refused(item(criteria=[]), "ready")
     assert unsaid.message == "W-1 is not ready: criteria is missing."
     assert unsaid.hint == "Say it: wfe-mcp work edit W-1 --criterion TEXT"

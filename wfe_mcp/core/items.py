@@ -112,9 +112,10 @@ def missing(item: Item) -> dict[str, str]:
     if item.kind is ItemKind.MILESTONE:
         return {}
     text = text_for(item.kind, item.tags)
+    short = f", in at least {_BODY_LEAST} characters" if item.body else ""
     wanted = {
         "title": (len(item.title) >= _TITLE_LEAST, "a line that says what it is about"),
-        "body": (len(item.body) >= _BODY_LEAST, text.asks),
+        "body": (len(item.body) >= _BODY_LEAST, f"{text.asks}{short}"),
         "criteria": (bool(item.criteria), text.criteria[0] if text.criteria else "how anyone sees that it is done"),
     }
     return {name: what for name, (is_there, what) in wanted.items() if not is_there}

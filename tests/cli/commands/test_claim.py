@@ -100,5 +100,6 @@ def test_each_refusal_names_the_command_that_comes_next(cli: Terminal) -> None:
     assert "W-2 was falsified" in cli("claim", "test", "W-2").err
     assert cli("work", "edit", "W-2", "--status", "deprecated", pin=PIN).code == 0
     assert "W-2 is deprecated" in cli("claim", "test", "W-2").err
-    cli("claim", "add", "It is easy to use")
+    added = cli("claim", "add", "It is easy to use").err
+    assert "Next: wfe-mcp claim evidence W-3 --supports --reason TEXT" in added
     assert "No check tests W-3" in cli("claim", "test", "W-3").err

@@ -388,7 +388,7 @@ def test_an_empty_value_removes_what_an_item_had_and_a_bad_priority_is_refused(c
 
 def test_a_decision_is_replaced_by_another_decision_that_is_there(cli: Terminal) -> None:
     for title in ("Use tabs", "Use spaces"):
-        assert cli("decision", "add", title, "--body", "Because").code == 0
+        assert "Next: wfe-mcp decision accept W-" in cli("decision", "add", title, "--body", "Because").err
     cli("work", "add", "A task")
     assert "wfe-mcp decision accept W-1" in cli("decision", "accept", "W-1").err
     assert cli("decision", "accept", "W-1", pin=PIN).code == 0

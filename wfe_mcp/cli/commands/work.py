@@ -368,9 +368,9 @@ def _next(screen: Screen, view: "ItemView", moves: "Sequence[Next]") -> None:
         screen.next(f"wfe-mcp work edit {line.id} --status ready")
     elif line.status == "planned" and view.claim is None and (view.children or line.kind != "milestone"):
         options = " ".join(OPTIONS[name] for name in view.missing)
-        screen.next(
-            f"wfe-mcp work edit {line.id} {options}" if options else f"wfe-mcp work edit {line.id} --status ready"
-        )
+        screen.next(f"wfe-mcp work edit {line.id} {options or '--status ready'}")
+    elif line.status == "proposed":
+        screen.next(f"wfe-mcp decision accept {line.id}")
 
 
 def _table(invocation: Invocation, screen: Screen, lines: "tuple[ItemLine, ...]") -> None:

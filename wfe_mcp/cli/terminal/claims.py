@@ -18,6 +18,8 @@ def next_of_claim(screen: Screen, view: "ItemView", claim: "ClaimFacts") -> None
         screen.next(f"wfe-mcp claim test {line.id}")
     elif is_open and lacking:
         screen.next(f"wfe-mcp claim evidence {line.id} --list {lacking[0].name} --supports --reason TEXT")
+    elif is_open and not claim.tests:
+        screen.next(f"wfe-mcp claim evidence {line.id} --supports --reason TEXT")
     elif line.status == "falsified" and not view.needs:
         screen.next(f"wfe-mcp claim follow-up {line.id} ITEM")
     elif line.status == "falsified" and not line.waits_for:
