@@ -111,6 +111,8 @@ def test_all_faults_are_named_at_once_and_a_wrong_field_with_the_nearest() -> No
 
     assert [fault.path for fault in no.value.details] == ["/item/bdoy", "/item/priority"]
     assert "'body'" in no.value.details[0].message
+    with pytest.raises(Refused, match="/item/kind: stands beside item, not in it"):
+        new_item("W-1", ItemKind.TASK, {"title": "Write", "kind": "bug"})
 
 
 def test_one_text_is_a_list_of_one_and_repeated_ones_count_once() -> None:

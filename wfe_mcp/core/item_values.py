@@ -27,6 +27,8 @@ GIVEN = (
 """The fields that callers give; the others follow from what happens. The last two are of a claim."""
 ATTACH = "attach"
 """What callers give beside them: paths of files, which the item then holds."""
+_BESIDE = {"kind", "status", "id"}
+"""What the callers of a tool and of the HTTP API name beside the item."""
 LISTS = frozenset(
     {"needs", "scopes", "criteria", "tags", "imported", "runs", "commits", "tests", "results", "evidence", "files"}
 )
@@ -43,7 +45,8 @@ def check_values(given: Values) -> dict[str, Any]:
             names = (*GIVEN, ATTACH)
             near = near_miss(name, names)
             asks = asks or (not faults and bool(near))
-            faults.append(Detail(pointer("item", name), f"is no field that can be given{near}", list(names), name))
+            what = "stands beside item, not in it" if name in _BESIDE else f"is no field that can be given{near}"
+            faults.append(Detail(pointer("item", name), what, list(names), name))
             continue
         if name == "tests":
             wrong, values[name] = checked_tests(value)
