@@ -6,6 +6,7 @@ from tests.dashboard.api.client import Program
 from tests.dashboard.api.conftest import Connect
 from tests.dashboard.blockers import blocked
 from tests.dashboard.browser import PIN, WRONG
+from tests.engine.delivery.delivery_scene import BRANCH, COMMIT, MERGE, PUSH, approved, delivered, operations
 from tests.engine.scene import GOOD, Scene, approval, command, phase
 from tests.engine.step_scene import steps
 
@@ -105,6 +106,26 @@ def test_the_last_command_is_undone_and_redone(scene: Scene, person: Program, ru
     assert scene.attempt(run, "plan").status != "completed"
     assert person.post("/runs/{run}/redo", {"run": run}, pin=PIN).status == 200
     assert scene.attempt(run, "plan").status == "completed"
+
+
+def test_a_whole_delivery_is_undone_with_the_pin_and_after_its_merge_by_a_run_that_reverts_it(
+    scene: Scene, person: Program, connect: Connect
+) -> None:
+    scene.check("test", "raise SystemExit(0)")
+    delivered(scene)
+    pushed = approved(scene, BRANCH, COMMIT, PUSH)
+    scene.work()
+    undo, fill = "/runs/{run}/undo_delivery", {"run": pushed}
+    assert connect("manage").post(undo, fill, pin=PIN).code == "forbidden"
+    assert person.post(undo, fill).code == "needs_human"
+    assert person.post(undo, fill, pin=PIN).status == 200
+    assert all(operation.undone for operation in operations(scene, pushed))
+
+    merged = approved(scene, BRANCH, COMMIT, PUSH, MERGE)
+    scene.work()
+    opened = person.post(undo, {"run": merged}, pin=PIN)
+    assert (opened.status, opened.body["run"] == merged) == (200, False)
+    assert f"is on main: run {opened.body['run']} reverts it" in opened.body["summary"]
 
 
 def test_the_checkpoints_say_what_there_is_to_undo_and_to_redo(scene: Scene, person: Program, run: str) -> None:
