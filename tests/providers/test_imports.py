@@ -14,7 +14,7 @@ def test_importing_the_providers_loads_no_sdk(door: str) -> None:
     assert loaded(f"import {door}") & HEAVY == set()
 
 
-@pytest.mark.parametrize("module", ["questions", "tasks", "probing", "prices", "faults"])
+@pytest.mark.parametrize("module", ["questions", "probing", "prices", "faults"])
 def test_importing_what_asks_a_model_loads_no_sdk_yet(module: str) -> None:
     assert loaded(f"import wfe_mcp.providers.{module}") & HEAVY == set()
 

@@ -29,7 +29,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.readers import for_person
@@ -76,25 +76,23 @@ def decision_app(
     """
     page = _Page(engines, port, visited, asks_pin=asks_pin)
     routes = [
-        Route("/", page.answers(page.requests), methods=["GET"]),
-        Route("/", page.takes(page.login), methods=["POST"]),
-        Route("/ask", page.takes(page.ask), methods=["POST"]),
-        Route("/security", page.answers(security), methods=["GET"]),
-        Route("/app", page.answers(application), methods=["GET"]),
-        Route("/app/", page.answers(application), methods=["GET"]),
-        Route("/open/{page:path}", page.answers(page.open_link), methods=["GET"]),
-        Route("/edit/{request}", page.answers(page.edits.show), methods=["GET"]),
-        Route("/edit/{request}", page.takes(page.edits.save, most_bytes=MOST_FORM_BYTES), methods=["POST"]),
-        Route("/overrule/{run}", page.takes(page.overruling.take), methods=["POST"]),
-        Route("/opinion/{run}/{reviewer}", page.answers(page.opinions.show), methods=["GET"]),
-        Route(
-            "/opinion/{run}/{reviewer}", page.takes(page.opinions.take, most_bytes=MOST_FORM_BYTES), methods=["POST"]
-        ),
-        Route("/trust/{project}", page.answers(page.trusting.show), methods=["GET"]),
-        Route("/trust/{project}", page.takes(page.trusting.take, most_fields=MOST_FIELDS), methods=["POST"]),
-        Route("/approvers/{project}", page.answers(page.approvers.show), methods=["GET"]),
-        Route("/approvers/{project}/{do:str}", page.takes(page.approvers.change), methods=["POST"]),
-        Route("/approvers/{project}/{do:str}/{step:str}", page.takes(page.approvers.ask, json_no), methods=["POST"]),
+        page.get("/", page.requests),
+        page.post("/", page.login),
+        page.post("/ask", page.ask),
+        page.get("/security", security),
+        page.get("/app", application),
+        page.get("/app/", application),
+        page.get("/open/{page:path}", page.open_link),
+        page.get("/edit/{request}", page.edits.show),
+        page.post("/edit/{request}", page.edits.save, most_bytes=MOST_FORM_BYTES),
+        page.post("/overrule/{run}", page.overruling.take),
+        page.get("/opinion/{run}/{reviewer}", page.opinions.show),
+        page.post("/opinion/{run}/{reviewer}", page.opinions.take, most_bytes=MOST_FORM_BYTES),
+        page.get("/trust/{project}", page.trusting.show),
+        page.post("/trust/{project}", page.trusting.take, most_fields=MOST_FIELDS),
+        page.get("/approvers/{project}", page.approvers.show),
+        page.post("/approvers/{project}/{do:str}", page.approvers.change),
+        page.post("/approvers/{project}/{do:str}/{step:str}", page.approvers.ask, json_no),
         *page_routes(page),
         Mount("/api/v1", api),
     ]

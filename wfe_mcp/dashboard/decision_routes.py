@@ -7,7 +7,7 @@
 
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qsl, quote
@@ -63,21 +63,15 @@ Form = dict[str, str]
 def page_routes(page: "DecisionPages") -> list[Route]:
     """The paths of decisions and of the passkeys that sign them, on this machine and at a server."""
     return [
-        *(Route(f"/{name}", page.answers(_static), methods=["GET"]) for name in FILES),
-        Route("/decide/{request}", page.answers(page.decision), methods=["GET"]),
-        Route(
-            "/decide/{request}/{answer:str}",
-            page.takes(page.decide, most_bytes=MOST_FORM_BYTES, most_fields=COMMENTED_FIELDS),
-            methods=["POST"],
+        *(page.get(f"/{name}", _static) for name in FILES),
+        page.get("/decide/{request}", page.decision),
+        page.post(
+            "/decide/{request}/{answer:str}", page.decide, most_bytes=MOST_FORM_BYTES, most_fields=COMMENTED_FIELDS
         ),
-        Route(
-            "/decide/{request}/{answer:str}/sign",
-            page.takes(page.sign, json_no, MOST_FORM_BYTES, COMMENTED_FIELDS),
-            methods=["POST"],
-        ),
-        Route("/whole/{request}", page.answers(page.contents.whole), methods=["GET"]),
-        Route("/diff/{request}", page.answers(page.contents.diff), methods=["GET"]),
-        Route("/attachment/{request}/{number:int}", page.answers(page.contents.attachment), methods=["GET"]),
+        page.post("/decide/{request}/{answer:str}/sign", page.sign, json_no, MOST_FORM_BYTES, COMMENTED_FIELDS),
+        page.get("/whole/{request}", page.contents.whole),
+        page.get("/diff/{request}", page.contents.diff),
+        page.get("/attachment/{request}/{number:int}", page.contents.attachment),
     ]
 
 
@@ -103,23 +97,24 @@ class DecisionPages:
     def _record_visit(self) -> None:
         """A request was accepted."""
 
-    def answers(self, make: Callable[[Request, str], Response]) -> Callable[[Request], Awaitable[Response]]:
-        """The handler of a page, built in a thread; an unknown browser gets a session."""
+    def get(self, path: str, make: Callable[[Request, str], Response]) -> Route:
+        """The route of a page, built in a thread; an unknown browser gets a session."""
 
         async def answer(request: Request) -> Response:
             self._record_visit()
             return await self._perform(request, partial(make, request))
 
-        return answer
+        return Route(path, answer, methods=["GET"])
 
-    def takes(
+    def post(
         self,
+        path: str,
         make: Callable[[Request, Form, str], Response],
         no: Callable[[str, int], Response] = page_no,
         most_bytes: int = MAX_FORM_BYTES,
         most_fields: int = MAX_FIELDS,
-    ) -> Callable[[Request], Awaitable[Response]]:
-        """The handler of a form: read with limits, then answered in a thread; ``no`` renders a refusal."""
+    ) -> Route:
+        """The route of a form: read with limits, then answered in a thread; ``no`` renders a refusal."""
 
         async def answer(request: Request) -> Response:
             self._record_visit()
@@ -138,7 +133,7 @@ class DecisionPages:
                 return PlainTextResponse("This is not a form of this page.", 400)
             return await self._perform(request, partial(make, request, form), no)
 
-        return answer
+        return Route(path, answer, methods=["POST"])
 
     async def _perform(
         self, request: Request, make: Callable[[str], Response], no: Callable[[str, int], Response] = page_no

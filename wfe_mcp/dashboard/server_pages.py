@@ -81,28 +81,20 @@ class ServerPages(DecisionPages):
 
     def routes(self) -> list[Route]:
         """The paths."""
-        app = [Route(path, self.answers(application), methods=["GET"]) for path in _APPLICATION]
+        app = [self.get(path, application) for path in _APPLICATION]
         return [
-            Route("/", self.answers(_home), methods=["GET"]),
+            self.get("/", _home),
             *app,
-            Route("/open/{page:path}", self.answers(_open_link), methods=["GET"]),
-            Route("/access", self.answers(self._access.show), methods=["GET"]),
-            Route("/access/{do:str}", self.takes(self._access.change), methods=["POST"]),
-            Route("/approvers/{project}", self.answers(self._keys.show), methods=["GET"]),
-            Route("/approvers/{project}/{do:str}", self.takes(self._keys.change), methods=["POST"]),
-            Route("/approvers/{project}/{do:str}/{step:str}", self.takes(self._keys.ask, json_no), methods=["POST"]),
-            Route("/opinion/{run}/{reviewer}", self.answers(self._opinions.show), methods=["GET"]),
-            Route(
-                "/opinion/{run}/{reviewer}",
-                self.takes(self._opinions.take, most_bytes=MOST_FORM_BYTES),
-                methods=["POST"],
-            ),
-            Route(
-                "/opinion/{run}/{reviewer}/sign",
-                self.takes(self._opinions.sign, json_no, MOST_FORM_BYTES),
-                methods=["POST"],
-            ),
-            Route("/decide/{request}/hand-over", self.takes(self._hand_over), methods=["POST"]),
+            self.get("/open/{page:path}", _open_link),
+            self.get("/access", self._access.show),
+            self.post("/access/{do:str}", self._access.change),
+            self.get("/approvers/{project}", self._keys.show),
+            self.post("/approvers/{project}/{do:str}", self._keys.change),
+            self.post("/approvers/{project}/{do:str}/{step:str}", self._keys.ask, json_no),
+            self.get("/opinion/{run}/{reviewer}", self._opinions.show),
+            self.post("/opinion/{run}/{reviewer}", self._opinions.take, most_bytes=MOST_FORM_BYTES),
+            self.post("/opinion/{run}/{reviewer}/sign", self._opinions.sign, json_no, MOST_FORM_BYTES),
+            self.post("/decide/{request}/hand-over", self._hand_over),
             *page_routes(self),
         ]
 

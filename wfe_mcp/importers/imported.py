@@ -75,7 +75,8 @@ def _tables(name: str, keys: dict[str, Any]) -> Iterator[str]:
         yield f"[{name}]\n" + "".join(f"{key} = {_toml_value(value)}\n" for key, value in own.items())
     for key, value in keys.items():
         if isinstance(value, dict):
-            yield from _tables(f"{name}.{_toml_key(key)}" if name else key, cast("dict[str, Any]", value))
+            quoted = json.dumps(key) if "." in key else key
+            yield from _tables(f"{name}.{quoted}" if name else key, cast("dict[str, Any]", value))
 
 
 def _toml_value(value: object) -> str:
@@ -188,11 +189,6 @@ def without_nulls(value: Any, but: Collection[str] = ()) -> Any:
     if isinstance(value, list):
         return [without_nulls(item, but) for item in cast("list[Any]", value)]
     return value
-
-
-def _toml_key(key: str) -> str:
-    """A TOML key; one with dots is quoted."""
-    return json.dumps(key) if "." in key else key
 
 
 def quote_line(line: str) -> str:

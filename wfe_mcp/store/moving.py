@@ -206,13 +206,11 @@ def _batches(connection: Connection, table: Table, ordered: set[str]) -> Iterato
 
 def _plain(table: Table) -> Table:
     """The table with the types in which its values are stored."""
-    return Table(
-        table.name, MetaData(), *(Column(column.name, _implementation_of(column.type)) for column in table.columns)
-    )
-
-
-def _implementation_of(type_: TypeEngine[Any]) -> TypeEngine[Any]:
-    return type_.impl_instance if isinstance(type_, TypeDecorator) else type_
+    types: dict[str, TypeEngine[Any]] = {
+        column.name: column.type.impl_instance if isinstance(column.type, TypeDecorator) else column.type
+        for column in table.columns
+    }
+    return Table(table.name, MetaData(), *(Column(name, type_) for name, type_ in types.items()))
 
 
 def _add(digest: Any, batch: list[Any]) -> None:

@@ -253,7 +253,8 @@ def _render(
         screen.line(f"  {line}")
     screen.table((), [row for attempt in details.attempts for row in _attempt_rows(attempt)])
     drafts_table(screen, report.drafts, now)
-    for line in (*_attachment_rows(report), *_blocker_rows(report), *_operation_rows(report)):
+    operations = (f"  {operation_line(operation)}" for operation in report.run.operations)
+    for line in (*_attachment_rows(report), *_blocker_rows(report), *operations):
         screen.line(line)
     for attempt in details.attempts:
         _render_tools(screen, attempt)
@@ -292,10 +293,6 @@ def _blocker_rows(report: "ReportView") -> list[str]:
     from wfe_mcp.views.runs.recoveries import blocker_line
 
     return [f"  {blocker_line(recovery)}" for recovery in report.run.recoveries]
-
-
-def _operation_rows(report: "ReportView") -> list[str]:
-    return [f"  {operation_line(operation)}" for operation in report.run.operations]
 
 
 def _render_gates(screen: Screen, gates: "tuple[GateView, ...] | None") -> None:

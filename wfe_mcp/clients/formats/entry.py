@@ -35,10 +35,6 @@ class Text:
         bom = _BOM if text.startswith(_BOM) else ""
         return cls(bom, text[len(bom) :], "\r\n" if "\r\n" in text else "\n")
 
-    def with_body(self, body: str) -> bytes:
-        """The bytes of the file with another body."""
-        return (self.bom + body).encode()
-
 
 def parse_document(content: bytes, form: Format) -> dict[str, Any]:
     """The document of a file. Raises ``Unreadable``: it is not of its format, no mapping, or has what its client rejects."""
@@ -110,4 +106,4 @@ def _check_edit(text: Text, body: str, form: Format, before: Any, path: Sequence
         is_only_that = False
     if not is_only_that:
         raise Unsplicable(f"{'.'.join(path)} cannot be changed without changing the rest")
-    return text.with_body(body)
+    return (text.bom + body).encode()

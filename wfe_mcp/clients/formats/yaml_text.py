@@ -36,13 +36,8 @@ def insertion(text: str, path: Sequence[str], value: Any, newline: str) -> list[
     if pair is None:
         if root is not None and root.flow_style:
             return [_in_braces(root.start_mark.index, group, {name: value}, bool(root.value))]
-        return [
-            Edit(
-                len(text),
-                len(text),
-                _missing_newline(text, newline) + _block(group, {name: value}, "", newline) + newline,
-            )
-        ]
+        before = newline if text and not text.endswith("\n") else ""
+        return [Edit(len(text), len(text), before + _block(group, {name: value}, "", newline) + newline)]
     key, node = pair
     if not hasattr(node, "flow_style"):  # a scalar
         if node.value or (root is not None and root.flow_style):
@@ -97,10 +92,6 @@ def _root(text: str) -> yaml.MappingNode | None:
 
 def _in_braces(start: int, name: str, value: Any, more: bool) -> Edit:
     return Edit(start + 1, start + 1, f"{json.dumps(name)}: {json.dumps(value)}" + (", " if more else ""))
-
-
-def _missing_newline(text: str, newline: str) -> str:
-    return newline if text and not text.endswith("\n") else ""
 
 
 def _block(name: str, value: Any, column: str, newline: str) -> str:

@@ -195,15 +195,12 @@ async def stream(
     is_ours = last_event_id.isdecimal() and len(last_event_id) <= _POSITION_DIGITS
     begin = int(last_event_id) if is_ours else after
     roles = caller.login.roles if caller.login else None
-    still_opens = partial(caller.access.still_opens, *_credentials_of(request), roles)
+    header, cookie = request.headers.get("authorization", ""), request.cookies.get(COOKIE, "")
+    still_opens = partial(caller.access.still_opens, header, cookie, roles)
     generator = _news(caller, still_opens, engine.store, wanted, begin)
     return EventSourceResponse(
         _while_there(generator), ping=PING_S, headers={"cache-control": "no-store"}, send_timeout=30
     )
-
-
-def _credentials_of(request: Request) -> tuple[str, str]:
-    return request.headers.get("authorization", ""), request.cookies.get(COOKIE, "")
 
 
 async def _while_there(messages: AsyncGenerator[ServerSentEvent]) -> AsyncGenerator[ServerSentEvent]:

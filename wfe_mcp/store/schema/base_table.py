@@ -12,10 +12,6 @@ Filled = Field
 """Declares a column whose value the store sets: a ``New…`` record has no such field (``scripts/generate_layout.py``)."""
 
 
-def _snake(name: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)[1:]
-
-
 class Row(SQLModel):
     """The base of every table: its name is the class name in snake case."""
 
@@ -24,4 +20,4 @@ class Row(SQLModel):
     # SQLModel types the name as a plain class variable; SQLAlchemy also accepts this function.
     @declared_attr  # pyright: ignore[reportArgumentType]
     def __tablename__(cls) -> str:  # noqa: N805 # pyright: ignore[reportIncompatibleVariableOverride]
-        return _snake(cls.__name__)
+        return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in cls.__name__)[1:]

@@ -40,16 +40,13 @@ class Fts5:
     @staticmethod
     def expression(query: Query, place: Sequence[str] = ()) -> str:
         """``query`` within ``place`` in FTS5's syntax."""
-        return " AND ".join((*(f'place : "{name}"' for name in place), _any_group(query)))
+        groups = " OR ".join(_group(terms, unwanted) for terms, unwanted in query.groups)
+        return " AND ".join((*(f'place : "{name}"' for name in place), f"({groups})"))
 
 
 def _write(connection: Connection, statement: str, words: Sequence[EntryWords]) -> None:
     if words:
         connection.exec_driver_sql(statement, [(word.id, word.place, word.title, word.text) for word in words])
-
-
-def _any_group(query: Query) -> str:
-    return f"({' OR '.join(_group(terms, unwanted) for terms, unwanted in query.groups)})"
 
 
 def _group(terms: Sequence[Term], unwanted: Sequence[Term]) -> str:
