@@ -7,7 +7,7 @@ import pytest
 
 from tests.dashboard.api.client import Program, Reply
 from tests.dashboard.api.conftest import Connect
-from tests.dashboard.browser import Browser
+from tests.dashboard.browser import Browser, asked
 from tests.engine.scene import GOOD, LONG_ENOUGH, Scene, approval, command, phase
 from tests.store.scene import raw
 from wfe_mcp.core.model import Assurance, Channel, RunId
@@ -293,3 +293,13 @@ def test_the_inputs_of_a_run_say_which_are_as_in_the_template(scene: Scene, prog
         {"name": "goal", "value": "ship"},
         {"name": "size", "value": 3, "is_default": True},
     ]
+
+
+def test_a_run_is_listed_and_filtered_by_the_state_that_is_shown(scene: Scene, program: Program) -> None:
+    run = scene.start(phase("plan", approval()), phase("docs", needs=[]), limits={"max_parallel": 2})
+    scene.do(run, "plan")
+    asked(scene, run)
+    assert scene.state(run).status == "running", "in the record: docs can be worked on"
+    [row] = program.get("/runs", status="waiting").data["runs"]
+    assert (row["run"], row["state"], row["waiting_on"]) == (run, "waiting", "human")
+    assert program.get("/runs", status="running").data["runs"] == []

@@ -66,6 +66,7 @@ def list_all(
     Those of this folder come first. --project lists those of another project, --all those of every one.
     """
     from wfe_mcp.engine.runs.control import stale_before, stuck_before
+    from wfe_mcp.views.reports.run_rows import among_statuses
 
     if by_phase and not template:
         raise Refused(
@@ -81,7 +82,7 @@ def list_all(
         page = tx.runs.page(
             None if everywhere else engine.project_id,
             template or None,
-            wanted or None,
+            among_statuses(wanted),
             begun,
             limit,
             cursor or None,
@@ -106,18 +107,29 @@ def list_all(
     }
     following = shell_line(_words({"limit": str(limit), "cursor": page.cursor, **options})) if page.cursor else ""
     if by_phase:
-        _show_by_phase(invocation, template, page, following, _engine_of(engine, everywhere=everywhere))
+        _show_by_phase(invocation, template, page, following, wanted, _engine_of(engine, everywhere=everywhere))
     else:
-        _show_runs(invocation, page, following, everywhere=everywhere, says_states=bool(state))
+        _show_runs(invocation, page, following, wanted, everywhere=everywhere, says_states=bool(state))
 
 
-def _show_runs(invocation: Invocation, page: "RunPage", following: str, *, everywhere: bool, says_states: bool) -> None:
-    """The runs of ``page`` as a table. ``following``: the command for the next page. ``says_states``: where none is in it."""
+def _show_runs(
+    invocation: Invocation,
+    page: "RunPage",
+    following: str,
+    wanted: "Sequence[RunStatus]",
+    *,
+    everywhere: bool,
+    says_states: bool,
+) -> None:
+    """The runs of ``page`` that are shown as ``wanted``, if any is, as a table.
+
+    ``following``: the command for the next page. ``says_states``: where none is in it.
+    """
     from wfe_mcp.engine.kernel.leases import folder_elsewhere
     from wfe_mcp.views.reports.run_rows import run_list, run_rows
 
     engine = invocation.engine
-    rows = run_rows(engine, page.runs, _engine_of(engine, everywhere=everywhere))
+    rows = run_rows(engine, page.runs, _engine_of(engine, everywhere=everywhere), wanted)
     if not everywhere:
         elsewhere = {str(run.id): folder_elsewhere(engine, run) for run in page.runs}
         here_or_not = [replace(row, folder=elsewhere[row.run]) for row in rows]
@@ -204,22 +216,25 @@ def _show_by_phase(
     template: str,
     page: "RunPage",
     following: str,
+    wanted: "Sequence[RunStatus]",
     engine_of: "Callable[[RunRecord], Engine | None]",
 ) -> None:
-    """The runs of ``page`` as the board shows them. ``following``: the command for the next page."""
+    """The runs of ``page`` that are shown as ``wanted``, if any is, as the board shows them. ``following``: the next page."""
     from wfe_mcp.views.history.board import board
     from wfe_mcp.views.reports.envelopes import overviews_of
+    from wfe_mcp.views.runs.run import shown_status
 
     runs = [(engine_of(record), record.id) for record in page.runs]
     unreadable: dict[str, Refused] = {**page.damaged}
     seen = overviews_of([(engine, run) for engine, run in runs if engine is not None], unreadable)
-    view = board(template, [overview for _, overview in seen], unreadable.values())
-    summary = f"{template}: {plural(len(page.runs), 'run')}"
+    overviews = [overview for _, overview in seen if not wanted or shown_status(overview) in wanted]
+    view = board(template, overviews, unreadable.values())
+    summary = f"{template}: {plural(len(overviews), 'run')}"
 
     def render(screen: Screen) -> None:
         from wfe_mcp.cli.terminal.render import board_table
 
-        screen.line(summary if page.runs or page.damaged else "No runs.", "bold")
+        screen.line(summary if overviews or page.damaged else "No runs.", "bold")
         board_table(screen, view, invocation.engine.clock())
         for warning in view.warnings:
             screen.aside(screen.complete(f"! {warning}"), "yellow")

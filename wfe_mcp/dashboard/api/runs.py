@@ -31,7 +31,7 @@ from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.project.activity import EventList, EvidenceList, evidence_list
 from wfe_mcp.views.reports import envelopes
 from wfe_mcp.views.reports.envelopes import envelope_of, overview_of, overviews_of, refusal
-from wfe_mcp.views.reports.run_rows import run_list, run_rows
+from wfe_mcp.views.reports.run_rows import among_statuses, run_list, run_rows
 from wfe_mcp.views.runs.checkpoints import CheckpointList
 from wfe_mcp.views.runs.inputs import InputList, input_list
 from wfe_mcp.views.runs.models import RollbackView, RunList, RunView, SubmittedView
@@ -149,7 +149,7 @@ def list_runs(
         page = tx.runs.page(
             wanted or None,
             template or None,
-            status or None,
+            among_statuses(status or ()),
             _begin_of(since, engine),
             limit,
             cursor or None,
@@ -159,7 +159,7 @@ def list_runs(
             reached=reached or (),
             among=caller.projects,
         )
-    rows = run_rows(engine, page.runs, lambda run: caller.engine(run.project_id))
+    rows = run_rows(engine, page.runs, lambda run: caller.engine(run.project_id), status or ())
     return view_reply(plural(len(rows), "run"), run_list(rows, page))
 
 

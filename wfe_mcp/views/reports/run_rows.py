@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunStatus
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.control import stale_of, stuck_of
 from wfe_mcp.store import Tx
@@ -18,10 +19,21 @@ _LOOKED_AT = 200
 """Of so many runs the list says who they wait for: that takes a look at each."""
 
 
+def among_statuses(shown: Sequence[RunStatus]) -> list[RunStatus] | None:
+    """The statuses in the record that runs shown with one of these may have; None: any."""
+    return [*{*shown, RunStatus.RUNNING}] if RunStatus.WAITING in shown else [*shown] or None
+
+
 def run_rows(
-    engine: Engine, runs: Sequence[RunRecord], engine_of: Callable[[RunRecord], Engine | None] | None = None
+    engine: Engine,
+    runs: Sequence[RunRecord],
+    engine_of: Callable[[RunRecord], Engine | None] | None = None,
+    shown: Sequence[RunStatus] = (),
 ) -> tuple[RunRow, ...]:
-    """A row for each run, in their order. ``engine_of``: that of the run's project; None where its folder is gone."""
+    """A row for each run, in their order. ``engine_of``: that of the run's project; None where its folder is gone.
+
+    ``shown``: only those that have one of these statuses as they are shown, which a page of the record does not know.
+    """
     stale, stuck = stale_of(engine, runs), stuck_of(engine, runs)
     looked_at = list[tuple[Engine, str]]()
     for run in runs[:_LOOKED_AT]:
@@ -47,7 +59,9 @@ def run_rows(
         for run in runs
     )
     return tuple(
-        replace(row, waits_for=f"a repair: wfe-mcp verify {row.run}") if row.run in unreadable else row for row in rows
+        replace(row, waits_for=f"a repair: wfe-mcp verify {row.run}") if row.run in unreadable else row
+        for row in rows
+        if not shown or row.state in shown
     )
 
 

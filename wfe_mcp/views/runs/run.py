@@ -241,7 +241,7 @@ def run_row(
         phases_done=None if now is None else now.done,
         phases_skipped=0 if now is None else now.skipped,
         phases=None if now is None else now.phases,
-        state=str(run.status),
+        state=str(run.status if overview is None else shown_status(overview)),
         started_at=second(run.created_at),
         completed_at=second(run.ended_at) if run.status is RunStatus.COMPLETED else "",
         archived=run.archived_at is not None,
@@ -252,6 +252,15 @@ def run_row(
         waits_for="" if overview is None else waits_for(overview),
         weakened_gates=weakened_gates,
     )
+
+
+def shown_status(overview: Overview) -> RunStatus:
+    """The status of a run in a list: it is ``waiting`` wherever it waits for the user first, as the board and status say.
+
+    In the record it is ``running`` while anything else can be worked on.
+    """
+    status = overview.loaded.record.status
+    return RunStatus.WAITING if status is RunStatus.RUNNING and overview.waiting_on == "human" else status
 
 
 class TopPhaseCounts(NamedTuple):
