@@ -366,3 +366,21 @@ def test_only_who_sees_the_list_asks_for_a_decision_there(scene: Scene, browser:
     listed = browser.send(browser.get("/"), "/", pin=PIN)
     assert browser.post("/ask", listed.forms["/ask"] | {"token": "another"}).status == 403
     assert scene.attempt(run, "plan").asked is None
+
+
+def test_after_too_many_wrong_pins_the_page_says_at_what_time_one_is_taken_again(
+    scene: Scene, page: Page, tab: Tab
+) -> None:
+    request = asked(scene, waiting(scene))
+    tab.set_time(scene.clock.now)
+    shown = tab.page
+    shown.goto(pages.link(scene.engine, page.port))
+    is_live(shown)
+    shown.evaluate("(to) => { location.hash = to; }", f"/inbox/{request}")
+    shown.get_by_role("button", name="Approve").click()
+    for left in ("4 tries left", "3 tries left", "2 tries left", "1 try left", "every PIN is refused for 1 minute"):
+        shown.get_by_label("PIN").fill(WRONG)
+        shown.get_by_role("button", name="Sign approval").click()
+        expect(shown.get_by_role("alert")).to_contain_text(left)
+    again = (scene.clock.now + timedelta(minutes=1)).astimezone().strftime("%H:%M:%S")
+    expect(shown.get_by_role("alert")).to_contain_text(f"PINs are taken again at {again}.")

@@ -277,3 +277,14 @@ def test_the_command_that_starts_a_lost_server_again_is_not_taken_for_a_longer_o
     shown.route("**/api/v1/templates*", lambda route: route.abort())
     to(shown, "/templates")
     expect(shown.get_by_role("alert")).to_contain_text("Start it again: wfe-mcp ui [lost]")
+
+
+def test_a_run_without_progress_says_so_on_the_board_and_on_its_page(scene: Scene, stage: Stage, visit: Visit) -> None:
+    assert stage.working
+    scene.clock.advance(hours=1)
+    shown = visit("/board")
+    card = shown.locator("a.card", has_text="Add weeks to naturaldelta()")
+    expect(card).to_contain_text("stuck")
+    expect(shown.locator("a.card", has_text="Say what is new")).not_to_contain_text("stuck")
+    card.click()
+    expect(shown.locator("main")).to_contain_text(re.compile(r"Running\s*no progress for"))

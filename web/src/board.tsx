@@ -4,7 +4,7 @@ import { query, useAsk } from "./api";
 import type { BoardView, NewsView, RunList, RunRow } from "./api_types";
 import { isNew, NewMark } from "./news";
 import { ProjectChoice, useProject } from "./in_project";
-import { Cli, Empty, Integrity, Problem, State, Waiting } from "./parts";
+import { Cli, Empty, Flag, Integrity, Problem, State, Waiting } from "./parts";
 import { to } from "./route";
 import { age, person, progress } from "./words";
 
@@ -79,6 +79,8 @@ export function Board({ news }: { news: NewsView | null }) {
                         <span className="row wrap small">
                           <State state={open(run) && run.state !== "paused" && run.waiting_on === "human" ? "awaiting" : run.state} run />
                           <span>{progress(run)}</span>
+                          {run.stuck && <Flag kind="warning">stuck</Flag>}
+                          {run.stale && <span className="tag">stale</span>}
                         </span>
                         <span className="row wrap small muted">
                           {at.many && <span>{at.names.get(run.project ?? "")}</span>}

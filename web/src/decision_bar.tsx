@@ -6,6 +6,7 @@ import { subject, useDraft } from "./draft";
 import { Icon } from "./icons";
 import { refocus } from "./keys";
 import { Cli } from "./parts";
+import { whyRefused } from "./pin";
 import { usePromise } from "./promise";
 import { PromptEdit } from "./prompt_edit";
 import { to } from "./route";
@@ -140,8 +141,7 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, gone, 
             </span>
             {error && (
               <p className="problem" role="alert">
-                Nothing was decided. {error.message} {changed.length > 0 && `Changed since then: ${changed.slice(0, 5).join(", ")}. `}
-                {error.hint}{" "}
+                Nothing was decided. {whyRefused(error)} {changed.length > 0 && `Changed since then: ${changed.slice(0, 5).join(", ")}. `}
                 {stale && (
                   <button type="button" className="btn slim" onClick={reload}>
                     Show what is open now

@@ -4,6 +4,7 @@ import { useContext, useEffect, useState } from "react";
 import { Refused, Withdrawn, ask, type Answered } from "./api";
 import { Ask, Cli } from "./parts";
 import { Session, provenBy } from "./session";
+import { moment } from "./words";
 
 interface Wanted {
   why: string;
@@ -11,6 +12,12 @@ interface Wanted {
 }
 
 let show: ((wanted: Wanted) => void) | null = null;
+
+/** Why a PIN was refused and what to do; after too many the time at which one is taken again, since "in 30 seconds" grows old. */
+export function whyRefused(error: Refused): string {
+  const until = error.code === "wrong_pin" && (error.data as { until?: string } | null)?.until;
+  return [error.message, error.hint, until && `PINs are taken again at ${new Date(moment(until)).toLocaleTimeString([], { hour12: false })}.`].filter(Boolean).join(" ");
+}
 
 /** What a person who is logged in answers in place of a PIN. */
 const PASSKEY = "";
@@ -25,7 +32,7 @@ export async function send<T>(path: string, body: Record<string, unknown>): Prom
     } catch (error) {
       const asks = error instanceof Refused && ["needs_human", "wrong_pin"].includes(error.code) && show;
       if (!asks) throw error;
-      const given = await new Promise<string | null>((answer) => show?.({ why: error.message, answer }));
+      const given = await new Promise<string | null>((answer) => show?.({ why: error.code === "wrong_pin" ? whyRefused(error) : error.message, answer }));
       if (given === null) throw new Withdrawn(error);
       if (given === PASSKEY) return signed<T>(path, body);
       pin = given;
@@ -58,7 +65,7 @@ async function confirm(why: string): Promise<boolean> {
       return true;
     } catch (error) {
       if (!(error instanceof Refused) || error.code !== "wrong_pin") throw error;
-      told = error.message;
+      told = whyRefused(error);
     }
   }
   return false;

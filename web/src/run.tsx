@@ -167,6 +167,7 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
           <State state={state} pill>
             {capital(runWord(state))}
           </State>
+          {data.stuck && <Flag kind="warning">no progress for {age(data.updated_at ?? "")}</Flag>}
           {data.tainted && <State state="weakened" pill>Tainted: a gate was forced</State>}
           {works.length > 0 ? (
             <span>

@@ -301,7 +301,8 @@ def _count_attempt(tx: Tx, now: datetime, *, is_right: bool) -> Refused | None:
     left = max(0, _FREE_TRIES - count)
     now_what = f"{plural(left, 'try', 'tries')} left" if left else f"every PIN is refused for {spoken(wait_s)}"
     hint = "Try again." if left else f"Try again in {spoken(wait_s)}. If you have lost it: wfe-mcp pin reset"
-    return Refused("wrong_pin", f"Wrong PIN; {now_what}.", hint, data={"tries_left": left})
+    until = {"until": entry["until"]} if "until" in entry else {}
+    return Refused("wrong_pin", f"Wrong PIN; {now_what}.", hint, data={**until, "tries_left": left})
 
 
 def forget_wrong(tx: Tx, now: datetime) -> None:
