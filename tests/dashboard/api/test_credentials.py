@@ -1,5 +1,6 @@
 """Credentials through the API: names only, and each change by the person at the page."""
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from tests.dashboard.api.conftest import Connect
 from tests.dashboard.browser import PIN
 from tests.engine.conftest import home
 from tests.engine.scene import Scene
+from tests.engine.step_scene import configure
 from wfe_mcp.engine.credentials.stored import CredentialUse, hand_out
 from wfe_mcp.engine.models.secrets import key_of
+from wfe_mcp.engine.webhooks.signing import secrets_of
 
 __all__ = ["home"]
 pytestmark = pytest.mark.usefixtures("home")
@@ -41,6 +44,20 @@ def test_the_person_adds_rotates_and_deletes_and_no_answer_has_a_value(scene: Sc
         assert TOKEN not in json.dumps(reply.body)
     assert person.post("/credentials/{name}/delete", fill, pin=PIN).data["name"] == "npm"
     assert person.get("/credentials").data["credentials"] == []
+
+
+def test_the_secret_of_a_webhook_that_is_rotated_here_signs_for_a_day_beside_the_new_one(
+    scene: Scene, person: Program
+) -> None:
+    configure(scene, "[webhooks.n8n]", 'url = "https://n8n.example.org/wfe"')
+    first, second = (f"whsec_{base64.b64encode(bytes([of]) * 32).decode()}" for of in (1, 2))
+    fill = {"name": "webhook-n8n"}
+    assert person.post("/credentials", name="webhook-n8n", values={"token": first}, pin=PIN).status == 200
+    assert person.post("/credentials/{name}/rotate", fill, values={"token": second}, pin=PIN).status == 200
+    hook = scene.engine.settings().settings.webhooks["n8n"]
+    assert secrets_of(scene.engine, "n8n", hook) == [second, first]
+    scene.clock.advance(hours=25)
+    assert secrets_of(scene.engine, "n8n", hook) == [second]
 
 
 @pytest.mark.attack("a program with a token stores, rotates or deletes a credential", "held", "B-30")

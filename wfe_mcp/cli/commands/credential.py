@@ -145,9 +145,10 @@ def rotate(
 ) -> None:
     """Replace the value of a credential, with your PIN.
 
-    What is handed out from now on is the new one.
+    What is handed out from now on is the new one; a secret that signs for a webhook is valid beside it for a day.
     """
-    from wfe_mcp.engine.credentials.stored import credential, expiry_of, rotate_credential
+    from wfe_mcp.engine.credentials.stored import credential, expiry_of
+    from wfe_mcp.engine.webhooks.signing import rotate_credential
 
     engine = invocation.engine
     known = credential(engine, name, whose or None)

@@ -13,6 +13,7 @@ from wfe_mcp.dashboard.api.replies import answer_of, view_reply
 from wfe_mcp.engine.credentials import stored
 from wfe_mcp.engine.credentials.kinds import LONGEST
 from wfe_mcp.engine.phases.waiting import continue_waiting
+from wfe_mcp.engine.webhooks.signing import rotate_credential
 from wfe_mcp.views.project.credentials import CredentialsView, CredentialView, credential_view, credentials_view
 
 router = APIRouter()
@@ -71,7 +72,7 @@ def new_value(caller: Manages, name: str, body: RotatedCredential) -> JSONRespon
     engine = caller.engine(body.project)
     known, ends = stored.credential(engine, name, body.scope), stored.expiry_of(body.expires, engine.clock())
     by = caller.person(engine, body.pin)
-    credential = stored.rotate_credential(engine, by, name, body.values, scope=known.scope, expires_at=ends)
+    credential = rotate_credential(engine, by, name, body.values, scope=known.scope, expires_at=ends)
     continue_waiting(engine)
     return view_reply(f"Rotated the {credential.kind} {name}", credential_view(engine, credential))
 

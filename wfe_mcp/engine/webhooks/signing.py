@@ -16,6 +16,8 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.credentials import stored
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.workspace.config.event_tables import IncomingSettings, WebhookSettings
@@ -76,15 +78,34 @@ def rotate(engine: Engine, by: By, name: str, hook: Signed, given: str = "", sco
     if named not in there:
         stored.add_credential(engine, by, named, _KIND, {_PART: secret}, scope=scope, kept_in="stored")
         return secret
-    if _old(named) in there:
-        stored.delete_credential(engine, by, _old(named))
-    known = there[named]
-    if known.state(engine.clock()) != "expired":
-        before = {_PART: stored.hand_out(engine, [named], stored.CredentialUse(f"{hook.signs} {name}"))[named].value}
-        ends, scope, kept_in = engine.clock() + OVERLAP, known.scope, known.kept_in
-        stored.add_credential(engine, by, _old(named), _KIND, before, scope=scope, kept_in=kept_in, expires_at=ends)
-    stored.rotate_credential(engine, by, named, {_PART: secret}, scope=known.scope)
+    rotate_credential(engine, by, named, {_PART: secret}, scope=there[named].scope)
     return secret
+
+
+def rotate_credential(
+    engine: Engine,
+    by: By,
+    name: str,
+    values: Mapping[str, str],
+    *,
+    scope: stored.Scope,
+    kept_in: stored.KeptIn | None = None,
+    expires_at: datetime | None = None,
+) -> stored.Credential:
+    """As that of ``stored``. Where the credential signs for a webhook, the secret before it signs beside it for a day."""
+    settings = engine.settings().settings
+    hooks = (*settings.webhooks.items(), *settings.incoming.items())
+    use = next((f"{hook.signs} {of}" for of, hook in hooks if credential_of(of, hook) == name), "")
+    known = stored.credential(engine, name, scope)
+    if use and known.state(engine.clock()) != "expired":
+        if _old(name) in {credential.name for credential in stored.credentials(engine)}:
+            stored.delete_credential(engine, by, _old(name))
+        before = {_PART: stored.hand_out(engine, [name], stored.CredentialUse(use))[name].value}
+        ends = engine.clock() + OVERLAP
+        stored.add_credential(
+            engine, by, _old(name), _KIND, before, scope=known.scope, kept_in=known.kept_in, expires_at=ends
+        )
+    return stored.rotate_credential(engine, by, name, values, scope=scope, kept_in=kept_in, expires_at=expires_at)
 
 
 def _old(credential: str) -> str:
