@@ -209,7 +209,7 @@ class AccessPage:
                         tag("code", row.name),
                         row.scope,
                         names.get(row.project, row.project),
-                        second(row.expires_at) if row.expires_at else "without an end",
+                        self._end_of(row),
                         second(row.used_at) if row.used_at else "never",
                         row.owner,
                         self._form("end", session, hidden("name", row.name), submit("End", "btn")),
@@ -218,6 +218,11 @@ class AccessPage:
                 for row in rows
             ),
         )
+
+    def _end_of(self, token: Token) -> str:
+        if token.expires_at is None:
+            return "without an end"
+        return f"{'expired ' if token.expires_at <= self._engine.clock() else ''}{second(token.expires_at)}"
 
     def _projects(self, login: Login, scope: str) -> dict[str, str]:
         """The projects in which they may make a token of ``scope``, with their names."""
