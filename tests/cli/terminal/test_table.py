@@ -44,7 +44,7 @@ def test_a_phase_of_usual_length_leaves_a_list_of_runs_in_lines_on_80_columns() 
     assert all(len(line) <= 80 for line in lines)
 
 
-def test_the_columns_that_fit_stay_and_the_others_go_on_below_each_row() -> None:
+def test_the_columns_that_fit_stay_and_the_others_are_below_each_row() -> None:
     header = ("JOB", "STATE", "RUN", "PHASE", "QUEUE", "POSITION")
     first = (
         "j7k2v8",

@@ -4,10 +4,14 @@ from typing import Any
 
 import pytest
 
-from tests.engine.scene import AGENT, HUMAN, Scene, phase, refused
+from tests.dashboard.browser import asked
+from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase, refused
 from tests.engine.step_scene import steps, tool
 from tests.tools.stub import Stub
+from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.runs import control
+from wfe_mcp.views.moves.outlook import leads_to
+from wfe_mcp.views.reports.envelopes import overview_of
 
 ASK = {"id": "ask", "builtin": "set", "params": {"n": 1}, "assign": "asked"}
 USE = {"id": "use", "builtin": "log", "params": {"message": "${vars.made.status}"}}
@@ -94,3 +98,25 @@ def test_a_phase_without_steps_has_none_to_name(scene: Scene) -> None:
     scene.begin(run, "plan")
     assert refused(control.retry, scene.engine, HUMAN, run, "plan", from_step="x").code == "bad_argument"
     assert control.retry_plan(scene.engine, run, "plan") is None
+
+
+def test_before_a_retry_of_steps_the_question_names_only_those_that_run_again(scene: Scene) -> None:
+    hold: dict[str, Any] = {
+        "id": "hold",
+        "kind": "steps",
+        "prompt": "Approve to go on.",
+        "prompt_gates": [approval()],
+        "on_fail": [{"do": "wait_human"}],
+        "steps": [
+            ASK,
+            {"id": "second", "builtin": "log", "params": {"message": "${vars.asked.status}"}},
+        ],
+    }
+    run = scene.start(hold)
+    asked(scene, run, "hold")
+    approvals.decide(scene.engine, HUMAN, run, "hold")
+    scene.work()
+    assert scene.attempt(run, "hold").reason.startswith("Step 'second'")
+    control.retry(scene.engine, HUMAN, run, "hold")
+    promised = leads_to(scene.engine, overview_of(scene.engine, run), "approve", "hold")
+    assert promised == "If you approve, the server starts 1 step: second."

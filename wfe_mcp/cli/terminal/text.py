@@ -3,7 +3,7 @@
 1. A pipe (no width) has one line per row, its columns padded and nothing shortened.
 2. On a terminal the last column gives way: it is wrapped between words. No other column is wrapped, and only a word that is
    longer than its room is broken: the terminal would do it, and begin at the column that is ours.
-3. Where it would have no room, the columns that fit stay, and the others go on below each row, by their names.
+3. Where it would have no room, the columns that fit stay, and the others are below each row, by their names.
 4. Below 60 columns, or where not even two columns fit, each field has a line of its own.
 """
 

@@ -39,8 +39,10 @@ from wfe_mcp.workflow.step_order import needed_steps, results_seen
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from wfe_mcp.core.model import RunId, RunState
     from wfe_mcp.core.spec import RunSpec
     from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.store import Tx
     from wfe_mcp.workflow.model import Phase, Step, StepsPhase
 
 SERVER = "server"
@@ -176,7 +178,9 @@ def _go_on(change: RunChange, attempt: Attempt) -> bool:
     phase: StepsPhase = change.plan.phase(attempt.phase)  # pyright: ignore[reportAssignmentType] - the machine's kind says so
     rows = {row.step: row for row in change.tx.steps.of_run(change.run.id, attempt.phase, attempt.number)}
     if not rows:
-        rows = _carried_steps(change, attempt, phase)
+        rows = carried_steps(change.tx, change.run.id, change.state, attempt, phase)
+        for row in rows.values():
+            change.tx.steps.save(row)
     rows = {name: _as_its_job_ended(change, row) for name, row in rows.items()}
     _begin_due(change, attempt, phase, rows)
     if stopping := _stopping(rows, phase):
@@ -239,18 +243,18 @@ def _undo(change: RunChange, attempt: Attempt) -> bool:
     return True
 
 
-def _carried_steps(change: RunChange, attempt: Attempt, phase: StepsPhase) -> dict[str, StepRecord]:
+def carried_steps(tx: Tx, run: RunId, state: RunState, attempt: Attempt, phase: StepsPhase) -> dict[str, StepRecord]:
     """Finished steps of the previous attempt, if a step failed it and they were not undone, and a call in doubt not yet reviewed."""
     from wfe_mcp.engine.delivery.operations import undone_steps
 
-    tries = change.state.attempts[attempt.phase]
+    tries = state.attempts[attempt.phase]
     last = tries[attempt.number - 2] if attempt.number > 1 else None
     # All steps run again after a rollback, too: over calls to the outside only a person goes back.
     # After a failed step the next attempt continues at it; after a failed gate (a revision) all steps run again.
     if last is None or last.iteration != attempt.iteration or last.revision or last.status is AttemptStatus.ROLLED_BACK:
         return {}
-    rows = {row.step: row for row in change.tx.steps.of_run(change.run.id, attempt.phase, last.made_in)}
-    for step in undone_steps(change.tx, change.run.id, attempt.phase):
+    rows = {row.step: row for row in tx.steps.of_run(run, attempt.phase, last.made_in)}
+    for step in undone_steps(tx, run, attempt.phase):
         rows.pop(step, None)
     kept: dict[str, StepRecord] = {}
     for step in phase.steps:
@@ -260,7 +264,6 @@ def _carried_steps(change: RunChange, attempt: Attempt, phase: StepsPhase) -> di
         if row is None or not (has_passed(row, step) or in_doubt):
             continue
         kept[step.id] = replace(row, attempt=attempt.number, carried=row.carried or row.attempt)
-        change.tx.steps.save(kept[step.id])
     return kept
 
 

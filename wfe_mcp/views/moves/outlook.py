@@ -49,7 +49,7 @@ def promise(engine: Engine, overview: Overview, way: Way, phase: str, to: str = 
     acts = partial(_acts, path=path, to=to)
     promised = outlook(engine, overview.loaded, path, lambda change: acts(change).get(way, _refuse)())
     delivers = _delivers(engine, overview, promised.opens) if way != "reject" else ""
-    return f"If you {_VERBS[way]}, {_follows(overview, promised, way)}{delivers}."
+    return f"If you {_VERBS[way]}, {_follows(engine, overview, promised, way)}{delivers}."
 
 
 @view_model
@@ -111,7 +111,7 @@ def _acts(change: RunChange, path: PhasePath | None, to: str) -> dict[Way, Calla
     return acts
 
 
-def _follows(overview: Overview, seen: Outlook, way: Way) -> str:
+def _follows(engine: Engine, overview: Overview, seen: Outlook, way: Way) -> str:
     before = None if seen.phase is None else overview.loaded.state.current(seen.phase).number
     if seen.attempt == before and seen.gate is not None:
         return _gates(overview, seen)
@@ -129,7 +129,9 @@ def _follows(overview: Overview, seen: Outlook, way: Way) -> str:
         return f"the run goes back to {_name_phases(seen.opens)}"
     if before is not None and seen.attempt != before:
         return f"attempt {seen.attempt} at {seen.phase} opens{' with your feedback' if way == 'reject' else ''}"
-    return _of_phase(overview, seen) or (f"the run continues with {_name_phases(seen.opens or seen.stays)}{without}")
+    return _of_phase(engine, overview, seen) or (
+        f"the run continues with {_name_phases(seen.opens or seen.stays)}{without}"
+    )
 
 
 def _delivers(engine: Engine, overview: Overview, opens: Sequence[str]) -> str:
@@ -167,12 +169,19 @@ DELIVERING: Mapping[str | None, tuple[str, str]] = {
 """What a step of a delivery does to the outside, by its name, and the mode in which it does it; empty: in each."""
 
 
-def _of_phase(overview: Overview, seen: Outlook) -> str:
+def _of_phase(engine: Engine, overview: Overview, seen: Outlook) -> str:
     """What becomes of the phase, where that alone decides what follows."""
     if seen.phase is not None and seen.state is AttemptStatus.READY:
         phase = overview.plan.phase(seen.phase)
         if phase.kind == "steps":  # no one reads its prompt
-            return f"the server starts {plural(len(phase.steps), 'step')}: {_name_phases([step.id for step in phase.steps])}"
+            from wfe_mcp.engine.phases.steps import carried_steps
+
+            attempt, record = overview.loaded.state.current(seen.phase), overview.loaded.record
+            with engine.store.read() as tx:
+                begun = {row.step: row for row in tx.steps.of_run(record.id, seen.phase, attempt.number)}
+                kept = begun or carried_steps(tx, record.id, overview.loaded.state, attempt, phase)
+            steps = [step.id for step in phase.steps if step.id not in kept]
+            return f"the server starts {plural(len(steps), 'step')}: {_name_phases(steps)}"
         return "work starts with exactly this prompt"
     if seen.repair:
         return f"{seen.phase} fails, and {'it is undone' if seen.repair == 'compensate' else 'its recovery begins'}"
