@@ -1,6 +1,8 @@
 """A hostile clone: nothing of it runs, and nothing is trusted that was not on the screen."""
 
 import json
+import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -94,6 +96,19 @@ def test_every_effect_of_a_hostile_clone_is_on_the_screen_and_nothing_of_it_runs
     assert clone.json("mcp", "test", "github").code == 1
     assert not list(clone.root.rglob("pwned"))
     assert "checks.test.env" not in clone.json("config", "show").data["settings"]
+
+
+@pytest.mark.usefixtures("in_git")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes of this kind")
+@pytest.mark.attack("a named pipe in .git stops every command and every server of the project", "held", "T5; A2, A3")
+@pytest.mark.parametrize("name", ["config", "HEAD", "commondir", "packed-refs", "objects/info/alternates", "branch"])
+def test_a_named_pipe_in_the_repository_is_named_and_no_one_waits_for_it(cli: Terminal, name: str) -> None:
+    git = cli.root / ".git"
+    place = git / (cli.git("symbolic-ref", "HEAD").strip() if name == "branch" else name)
+    place.unlink(missing_ok=True)
+    os.mkfifo(place)
+    answers = [cli("status"), cli("doctor")]
+    assert any(str(place) in answer.out + answer.err for answer in answers)
 
 
 @pytest.mark.requirement("E-01")

@@ -10,12 +10,17 @@ Rules:
 """
 
 import os
+import stat
 import sys
 import time
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from wfe_mcp.core.errors import Refused
+
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _MOUNTS = "/proc/self/mountinfo"
 _PATIENCE_S, _PAUSE_S = 1.0, 0.02
 _ORDERED = frozenset({"ext4", "xfs"})
@@ -33,6 +38,31 @@ def file_systems(device: int) -> frozenset[str]:
         return frozenset()
     own = f"{os.major(device)}:{os.minor(device)}" if sys.platform != "win32" else ""
     return frozenset(line[line.index("-") + 1] for line in lines if line[2] == own)
+
+
+def bytes_of(place: Path | str) -> bytes:
+    """The content of a file; empty where there is none. What is no file, such as a named pipe, is not waited for."""
+    try:
+        with open(os.open(place, _READ), "rb", buffering=0) as file:  # noqa: PTH123 - opened with care
+            return file.read() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
+    except OSError:
+        return b""
+
+
+def refuse_pipes(folder: str, names: Iterable[str]) -> None:
+    """Refuse ``unavailable`` where one of these names in ``folder`` is a named pipe or a device: who reads it waits for ever."""
+    for name in names:
+        place = f"{folder}{os.sep}{name}"
+        try:
+            mode = os.stat(place).st_mode  # noqa: PTH116 - several times for each call
+        except OSError:
+            continue
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise Refused(
+                "unavailable",
+                f"'{place}' is no file but a pipe or a device, on which git would wait for ever.",
+                "Find out who made it, then remove it.",
+            )
 
 
 def write_out(descriptor: int, synced_later: str) -> None:

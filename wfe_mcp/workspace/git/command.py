@@ -1,4 +1,4 @@
-# ruff: noqa: PTH113, PTH118, PTH120, PTH123 - called for each file and at each step: a Path for each takes longer than the rest
+# ruff: noqa: PTH113, PTH118, PTH120 - called for each file and at each step: a Path for each takes longer than the rest
 """Runs git so that a repository cannot make it execute anything, and finds the repository of a folder.
 
 Rules:
@@ -16,9 +16,14 @@ from typing import IO, NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.files.disk import bytes_of, refuse_pipes
 from wfe_mcp.workspace.files.programs import outside
 
 GIT_TIMEOUT_S = 120.0
+_READ_BY_GIT = (
+    *("HEAD", "commondir", "config", "config.worktree", "index", "packed-refs", "shallow"),
+    *("info/attributes", "info/exclude", "info/grafts", "objects/info/alternates"),
+)
 
 _SAFE = tuple(
     word
@@ -149,7 +154,7 @@ def _repository(root: Path) -> Repository | None:
     if prefix and _answers(root, "check-ignore", "-q", "."):
         return None
     common_path = (root / common).resolve()
-    is_shared = b"sharedrepository" in _bytes_of(common_path / "config").lower()
+    is_shared = b"sharedrepository" in bytes_of(common_path / "config").lower()
     return Repository(
         root, top_path, prefix, common_path, root / index, (root / objects).resolve(), hash_name, is_shared
     )
@@ -165,26 +170,28 @@ def _depends_on(root: Path) -> bytes | None:
     git = f"{top}{os.sep}.git"
     parts = [os.fsencode(git)]
     if os.path.isfile(git):  # in a worktree or submodule, this file names the git directory
-        parts.append(_bytes_of(git))
+        parts.append(bytes_of(git))
         git = os.path.join(top, os.fsdecode(parts[-1].removeprefix(b"gitdir:").strip()))
-    parts.append(_bytes_of(f"{git}{os.sep}commondir"))
+    parts.append(bytes_of(f"{git}{os.sep}commondir"))
     common = os.path.join(git, os.fsdecode(parts[-1].strip())) if parts[-1] else git
+    for folder in {git, common}:
+        refuse_pipes(folder, _READ_BY_GIT)
     there = [
         os.path.lexists(f"{place}{os.sep}{name}")
         for place, name in ((git, "HEAD"), (common, "objects"), (common, "refs"))
     ]
-    parts += [_bytes_of(f"{common}{os.sep}config"), _bytes_of(f"{git}{os.sep}config.worktree")]
+    parts += [bytes_of(f"{common}{os.sep}config"), bytes_of(f"{git}{os.sep}config.worktree")]
     if not all(there) or not parts[-2]:
         return None
     if at:  # whether the repository ignores the root
         above = [f"{folder}{os.sep}.gitignore" for folder in folders[1 : at + 1]]
-        users = [_bytes_of(place) for place in user_files("config")]
+        users = [bytes_of(place) for place in user_files("config")]
         if any(
             b"excludesfile" in content.lower() or b"include" in content.lower() for content in (*users, *parts[-2:])
         ):
             return None
         exclude = os.path.join(common, "info", "exclude")
-        parts += [*users, *map(_bytes_of, (*above, exclude, *user_files("ignore")))]
+        parts += [*users, *map(bytes_of, (*above, exclude, *user_files("ignore")))]
     return b"\0".join(b"%d:%s" % (len(part), part) for part in parts)
 
 
@@ -193,14 +200,6 @@ def user_files(name: str) -> list[str]:
     home = os.environ.get("HOME") or str(Path.home())
     folder = os.environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
     return [os.path.join(folder, "git", name), *([os.path.join(home, ".gitconfig")] if name == "config" else [])]
-
-
-def _bytes_of(place: Path | str) -> bytes:
-    try:
-        with open(place, "rb", buffering=0) as file:
-            return file.read()
-    except OSError:
-        return b""
 
 
 def require_repository(root: Path) -> Repository:
@@ -317,7 +316,7 @@ def settings_of(root: Path, at: Path | None = None, *, repo: Repository | None =
     places = [*user_files("config"), "/etc/gitconfig"]
     if repo is not None:
         places += [f"{repo.common}{os.sep}config", os.path.join(os.path.dirname(repo.index), "config.worktree")]
-    bytes_now = b"\0".join(map(_bytes_of, places))
+    bytes_now = b"\0".join(map(bytes_of, places))
     known = _SETTINGS.get(folder)
     if known is not None and known[0] == bytes_now:
         return known[1]

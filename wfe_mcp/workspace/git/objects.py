@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, cast
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.workspace.files.disk import write_out
+from wfe_mcp.workspace.files.disk import refuse_pipes, write_out
 from wfe_mcp.workspace.git.command import Repository, output_of, run_git
 
 DURABLE = ("-c", "core.fsync=objects", "-c", "core.fsyncMethod=batch", "-c", "core.looseCompression=1")
@@ -300,7 +300,7 @@ def head_of(git: Path, common: Path) -> Head | None:
             return Head("", text)
         ref = text.removeprefix("ref: ")
         if ref.startswith(OWN_BRANCHES):
-            commit = (git / ref).read_text(encoding="ascii").strip() if (git / ref).exists() else ""
+            commit = (git / ref).read_text(encoding="ascii").strip() if (git / ref).is_file() else ""
             return Head(ref.removeprefix(OWN_BRANCHES), commit)
         if not ref.startswith("refs/heads/") or ref == text or ".." in ref:
             return None
@@ -311,6 +311,7 @@ def head_of(git: Path, common: Path) -> Head | None:
 
 def _branch_of(common: Path, ref: str) -> Head | None:
     name = ref.removeprefix("refs/heads/")
+    refuse_pipes(str(common), (ref,))
     try:
         commit = (common / ref).read_text(encoding="ascii").strip()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
