@@ -62,19 +62,6 @@ def cost_usd(kind: ProviderKind, model: str, usage: Usage, *, base_url: str | No
         return None
 
 
-def context_tokens(kind: ProviderKind, model: str, *, base_url: str | None = None) -> int | None:
-    """The context window of ``model`` in tokens; None where the list has none."""
-    from genai_prices.data_snapshot import get_snapshot  # 0.15 s of CPU, as above
-
-    where = {"provider_id": None, "provider_api_url": None, **(_price_source(kind, base_url) or {})}
-    if not any(where.values()):
-        return None
-    try:
-        return get_snapshot().find_provider_model(model, provider=None, **where)[1].context_window
-    except LookupError:
-        return None
-
-
 def _price_source(kind: ProviderKind, base_url: str | None) -> dict[str, Any] | None:
     vendor = _VENDORS.get(kind)
     if vendor is not None:

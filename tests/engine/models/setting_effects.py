@@ -7,7 +7,7 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.files.checkpoints import take_checkpoint
 from wfe_mcp.engine.maintenance.pruning import prunable
-from wfe_mcp.engine.models.connections import connection_of, connections_of
+from wfe_mcp.engine.models.connections import connections_of
 
 
 def what_a_check_shows(scene: Scene) -> object:
@@ -135,7 +135,7 @@ def who_fills_the_roles(scene: Scene) -> object:
         record = scene.engine.load(tx, run).record
         plan, frozen = scene.engine.plans.of_run(tx, record), tx.documents.load(record.frozen_sha256)
     role = plan.template.roles[plan.phases["plan"].role or ""].provider
-    return connection_of(scene.engine, role or "", frozen=frozen)
+    return connections_of(scene.engine, role or "", frozen=frozen)[0]
 
 
 def whether_models_get_a_shell(scene: Scene) -> object:

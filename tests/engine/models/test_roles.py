@@ -135,8 +135,8 @@ def test_a_run_keeps_its_roles_as_they_were_and_no_key(scene: Scene, mine: Path)
     run = scene.start(plan_of("reviewer"), **reviewed())
     mine.write_text('[roles.second]\nprovider = "gemini"\nmodel = "other"\n')
     frozen = kept(scene, run)
-    assert connection_of(scene.engine, "second", frozen=frozen).model == "gpt-5.5"
-    assert connection_of(scene.engine, "third", frozen=frozen).kind == "codex"
+    assert connections_of(scene.engine, "second", frozen=frozen)[0].model == "gpt-5.5"
+    assert connections_of(scene.engine, "third", frozen=frozen)[0].kind == "codex"
     assert refused(connection_of, scene.engine, "second").message.startswith("Provider 'gemini' has no key")
     assert sorted(frozen["providers"]) == ["anthropic", "codex", "openai"]
     assert frozen["providers"]["openai"]["key"] == "env:OPENAI_API_KEY"
@@ -149,26 +149,26 @@ def test_trust_that_lapses_stops_a_role_of_the_project_and_no_other(scene: Scene
     configure(scene, SECOND)
     run = scene.start(plan_of("a", "b"), roles={"a": {"provider": "second"}, "b": {"provider": "mine"}})
     frozen = kept(scene, run)
-    assert connection_of(scene.engine, "second", frozen=frozen).model == "gpt-5.5"
+    assert connections_of(scene.engine, "second", frozen=frozen)[0].model == "gpt-5.5"
     configure(scene, f"{SECOND}# changed\n", trusted=False)
-    assert refused(connection_of, scene.engine, "second", frozen=frozen).code == "needs_trust"
-    assert connection_of(scene.engine, "mine", frozen=frozen).kind == "codex"
+    assert refused(connections_of, scene.engine, "second", frozen=frozen).code == "needs_trust"
+    assert connections_of(scene.engine, "mine", frozen=frozen)[0].kind == "codex"
 
 
 @pytest.mark.requirement("S0-44", "S4-14")
 def test_a_role_without_settings_is_filled_by_the_default_role(scene: Scene, mine: Path) -> None:
     mine.write_text('[roles.default]\nprovider = "codex"\nmodel = "m"\n')
     run = scene.start(plan_of("reviewer"), **reviewed())
-    assert connection_of(scene.engine, "second", frozen=kept(scene, run)).model == "m"
-    assert connection_of(scene.engine, "second", declared=True).kind == "codex"
+    assert connections_of(scene.engine, "second", frozen=kept(scene, run))[0].model == "m"
+    assert connections_of(scene.engine, "second", declared=True)[0].kind == "codex"
     assert refused(connection_of, scene.engine, "second").code == "bad_argument", "a name that a person mistyped"
 
 
 def test_the_default_role_fills_no_name_that_is_a_person(scene: Scene, mine: Path) -> None:
     mine.write_text('[roles.default]\nprovider = "codex"\n')
     run = scene.start(plan_of("a"), roles={"a": {"provider": "claude-code"}})
-    assert connection_of(scene.engine, "claude-code", frozen=kept(scene, run), declared=True).kind == "claude-code"
-    assert connection_of(scene.engine, "gemini-cli", declared=True).kind == "gemini-cli"
+    assert connections_of(scene.engine, "claude-code", frozen=kept(scene, run), declared=True)[0].kind == "claude-code"
+    assert connections_of(scene.engine, "gemini-cli", declared=True)[0].kind == "gemini-cli"
 
 
 def test_a_role_that_no_one_fills_is_refused_where_the_project_is_configured(scene: Scene, mine: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_template_and_a_phase_get_their_own_provider_and_model(scene: Scene, m
     def behind(role: str | None) -> tuple[str, str]:
         found = plan.template.roles[role or ""].provider
         assert found is not None
-        connection = connection_of(scene.engine, found, frozen=frozen)
+        connection = connections_of(scene.engine, found, frozen=frozen)[0]
         return connection.provider, connection.model
 
     assert behind("reviewer") == ("codex", "template")

@@ -26,9 +26,9 @@ _COPIES = "refs/remotes/*/wfe/attestations"
 _MESSAGE = "wfe-mcp: attestations\n"
 
 
-def tip(root: Path, ref: str = REF) -> str:
+def tip(root: Path) -> str:
     """The commit that the ref names; empty where there is no such ref."""
-    return commit_of(root, ref)
+    return commit_of(root, REF)
 
 
 def add(root: Path, envelopes: Iterable[tuple[str, bytes]], at: datetime) -> str:

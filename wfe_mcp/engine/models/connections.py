@@ -25,23 +25,23 @@ if TYPE_CHECKING:
     from wfe_mcp.workspace.config.settings import LoadedSettings
 
 
-def connection_of(
-    engine: Engine, name: str, *, frozen: Mapping[str, Any] | None = None, declared: bool = False
-) -> Connection:
+def connection_of(engine: Engine, name: str) -> Connection:
     """The connection of a role, a provider, or ``provider/model``, with its key.
 
-    ``frozen``: the settings a run keeps. ``declared``: the name is the configured role of a template, which
-    ``[roles.default]`` fills where it has no table.
     Refuses ``bad_argument``: no such name; ``needs_trust``; ``unavailable``: off, without a key or a model.
     """
     loaded = engine.settings()
-    return connect(engine, loaded, fill_role(loaded, name, frozen, declared=declared), frozen)
+    return connect(engine, loaded, fill_role(loaded, name))
 
 
 def connections_of(
     engine: Engine, name: str, *, frozen: Mapping[str, Any] | None = None, declared: bool = False
 ) -> tuple[Connection, ...]:
-    """That of ``connection_of`` first, then its fallbacks in order; a fallback that cannot be used is left out."""
+    """That of ``connection_of`` first, then its fallbacks in order; a fallback that cannot be used is left out.
+
+    ``frozen``: the settings a run keeps. ``declared``: the name is the configured role of a template, which
+    ``[roles.default]`` fills where it has no table.
+    """
     loaded = engine.settings()
     first = fill_role(loaded, name, frozen, declared=declared)
     connections = [connect(engine, loaded, first, frozen)]

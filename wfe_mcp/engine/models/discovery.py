@@ -6,7 +6,6 @@ A test is a real call, the smallest there is, and is recorded like every call to
 import os
 import re
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 
 from wfe_mcp.core.dataclass import dataclass
@@ -97,9 +96,9 @@ def models_of(engine: Engine, name: str) -> ProviderTrial | None:
     return _list_models(connection) if facts_of(connection.kind).is_network else None
 
 
-def local_servers(places: Mapping[str, tuple[int, str]] | None = None) -> list[Local]:
+def local_servers() -> list[Local]:
     """The programs that serve models on this machine, at their usual ports."""
-    return find_local(LOCAL if places is None else places)
+    return find_local(LOCAL)
 
 
 def installed_agents(engine: Engine) -> list[InstalledAgent]:

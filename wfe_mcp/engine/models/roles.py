@@ -26,11 +26,10 @@ Frozen = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class FilledRole:
-    """A role and the provider that fills it. ``is_frozen``: as a run keeps them."""
+    """A role and the provider that fills it."""
 
     role: FrozenRole
     provider: FrozenProvider
-    is_frozen: bool = False
 
 
 def freeze_roles(loaded: LoadedSettings, names: Iterable[str], extra: Mapping[str, FrozenRole]) -> Frozen:
@@ -69,7 +68,7 @@ def fill_role(
         values = (frozen or {}).get("providers", {}).get(role.provider)
         provider = FrozenProvider.model_validate(values) if values else _provider(loaded, role)
         _refuse_lapsed(loaded, role, provider)
-        return FilledRole(role, provider, is_frozen=True)
+        return FilledRole(role, provider)
     role = _trusted_role(loaded, name, declared=declared)
     if role is None:
         raise _unknown(loaded, name)

@@ -23,14 +23,14 @@ class Message(NamedTuple):
     template: str = ""
 
 
-def run_messages(change: RunChange, before: RunStatus | None = None) -> Iterator[Message]:
-    """What the events of ``change`` say to others, in their order. ``before``: the status before, where it is not the loaded one."""
+def run_messages(change: RunChange) -> Iterator[Message]:
+    """What the events of ``change`` say to others, in their order."""
     for event in change.events:
         about = _ABOUT.get(type(event))
         for name, values in () if about is None else about(change, event):
             yield _message(change, name, values)
     earlier, now = change.loaded_before.state, change.state
-    was = earlier.status if before is None else before
+    was = earlier.status
     if was is not now.status or reached_state(earlier) != reached_state(now):
         values = {"before": str(was), "status": str(now.status), "state": reached_state(now)}
         yield _message(change, "run.state_changed", values)

@@ -294,7 +294,7 @@ def ask(engine: Engine, name: str, timeout_s: float = ASK_TIMEOUT_S) -> ServerRe
         return ServerReply(name, None, str(fault))
 
 
-def ask_each(engine: Engine, names: Iterable[str], timeout_s: float = ASK_TIMEOUT_S) -> list[ServerReply]:
+def ask_each(engine: Engine, names: Iterable[str]) -> list[ServerReply]:
     """Ask those of ``names`` that trusted configuration has; the others are left out."""
     trusted = {line.name for line in servers(engine) if line.trusted}
-    return [ask(engine, name, timeout_s) for name in names if name in trusted]
+    return [ask(engine, name) for name in names if name in trusted]

@@ -15,10 +15,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePath
 from typing import Literal
 
-from wfe_mcp.core.errors import Detail, Refused, pointer
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.disk import move_over
 from wfe_mcp.workspace.files.folders import Folder, new_name, open_root, walk
-from wfe_mcp.workspace.files.paths import bundle_faults, folder_parts, match_globs, parts_of
+from wfe_mcp.workspace.files.paths import bundle_faults, folder_parts, parts_of
 from wfe_mcp.workspace.files.staging import Staging, refusing_faults
 
 MAX_FILE_BYTES = 1_000_000
@@ -94,15 +94,13 @@ def write_bundle(
     folder: str,
     files: Mapping[str, str | bytes],
     *,
-    protected: Sequence[str] = (),
     replace: bool = False,
     gone: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """Write all the files below ``folder`` (``""`` is the root), or none. The written paths, relative to the root.
 
     ``replace``: files in the folder that the bundle does not name are removed. ``gone``: of them only these, below the folder,
-    and each folder that is empty then. ``protected``: globs, relative
-    to the root, that no bundle may write. Refuses an empty bundle (B-05) and reports all paths that break a rule at once.
+    and each folder that is empty then. Refuses an empty bundle (B-05) and reports all paths that break a rule at once.
     """
     base = folder_parts(folder) if folder else ()
     contents = {path.replace("\\", "/"): _bytes(content) for path, content in files.items()}
@@ -110,11 +108,6 @@ def write_bundle(
     if not contents:
         raise Refused("invalid_artifact", "The bundle holds no file.", "Submit at least one file.")
     faults = bundle_faults(contents)
-    faults += [
-        Detail(pointer(path), f"{path!r:.200}: it is protected")
-        for path in contents
-        if match_globs(f"{below}{path}", protected)
-    ]
     if faults or len(contents) < len(files):
         raise Refused(
             "path_outside_project",
