@@ -123,6 +123,11 @@ class PinnedChain:
         return next((cut for cut in cuts if cut.head == head), None)
 
     @property
+    def versions(self) -> list[str]:
+        """The sha256 of the file's text after each change, oldest first."""
+        return [PinnedChain(self.changes[:length]).sha256 for length in range(1, len(self.changes) + 1)]
+
+    @property
     def text(self) -> str:
         """The one text of the file."""
         document = {"format": FORMAT, "changes": [_plain(change) for change in self.changes]}
@@ -249,9 +254,7 @@ def trusted_chain(tx: Tx, project: str, chain: PinnedChain) -> PinnedChain:
     Anyone can write the file. Each change but the first is signed by a key before it, so what extends a trusted chain
     was let in by a trusted key.
     """
-    known = {trust.sha256 for trust in tx.trust.of_project(project) if trust.path_key == trust_key()}
-    lengths = range(1, len(chain.changes) + 1)
-    return chain if any(PinnedChain(chain.changes[:length]).sha256 in known for length in lengths) else PinnedChain()
+    return PinnedChain() if _trusted_texts(tx, project).isdisjoint(chain.versions) else chain
 
 
 def chain_of_run(engine: Engine, tx: Tx, worktree: str) -> PinnedChain:
@@ -283,14 +286,17 @@ def pending_approvers(engine: Engine) -> PinnedChain | None:
 
 def continues(engine: Engine, chain: PinnedChain) -> bool:
     """True when the chain extends one that the user trusted here."""
-    known = trusted_before(engine)
-    return any(PinnedChain(chain.changes[:length]).sha256 in known for length in range(1, len(chain.changes)))
+    return not trusted_before(engine).isdisjoint(chain.versions[:-1])
 
 
 def trusted_before(engine: Engine) -> set[str]:
     """The sha256 of every text of the file that the user has trusted in this project."""
     with engine.store.read() as tx:
-        return {trust.sha256 for trust in tx.trust.of_project(engine.project_id) if trust.path_key == trust_key()}
+        return _trusted_texts(tx, engine.project_id)
+
+
+def _trusted_texts(tx: Tx, project: str) -> set[str]:
+    return {trust.sha256 for trust in tx.trust.of_project(project) if trust.path_key == trust_key()}
 
 
 def pin_change(engine: Engine, by: By, before: PinnedChain, change: ApproverChange) -> PinnedChain:
@@ -299,8 +305,7 @@ def pin_change(engine: Engine, by: By, before: PinnedChain, change: ApproverChan
     The change is verified first. Trust is recorded before the write, so a crash in between leaves no half-done change.
     """
     chain = chain_of(PinnedChain((*before.changes, change)).text.encode())
-    raw = approvers_file(engine.root)
-    if (PinnedChain() if raw is None else chain_of(raw)) != before:
+    if approvers_here(engine.root) != before:
         raise Refused("stale_revision", f"{APPROVERS} has changed meanwhile.", "Load the page and try again.")
     with engine.store.tx() as tx:
         tx.trust.give(engine.project_id, trust_key(), chain.sha256, by, engine.clock())

@@ -371,8 +371,7 @@ def _people_of(
 
 def _by_passkey(engine: Engine, events: Sequence[SettingEvent], chain: PinnedChain | None) -> Iterator[int]:
     """The numbers of what passkeys decided in the settings: they continue a chain of approvers that was trusted before, no more."""
-    changes = () if chain is None else chain.changes
-    texts = [PinnedChain(changes[:length]).sha256 for length in range(1, len(changes) + 1)]
+    texts = [] if chain is None else chain.versions
     before = dict(zip(texts[1:], texts, strict=False))
     name, ending = json.dumps([engine.project_id, trust_key()]), json.dumps(trust_key()) + "]"
     trusted = set[str]()
