@@ -40,6 +40,7 @@ from wfe_mcp.views.project.project import (
     policy_view,
     project_view as project_contents,
 )
+from wfe_mcp.views.values.model import view_of
 from wfe_mcp.workspace.discovery.found_checks import FoundCheck
 from wfe_mcp.workspace.system.location import project_at
 from wfe_mcp.workspace.system.shell_words import shell_word
@@ -237,7 +238,8 @@ def try_check(caller: Manages, name: str, body: OfProject) -> JSONResponse:
     (trial,) = try_checks(
         engine.root, [FoundCheck(name, "build", checks[name], is_configured=True)], engine.environment
     )
-    return view_reply(f"{name}: {trial.outcome}", settings.check_trial(trial))
+    view = view_of(settings.CheckTrial, trial, check=trial.check.name, seconds=round(trial.duration_s, 2))
+    return view_reply(f"{name}: {trial.outcome}", view)
 
 
 @router.get("/trust", response_model=answer_of(TrustPage), tags=["settings"])

@@ -277,7 +277,7 @@ def waiting_line(
     lines = gate_lines(attempt, attempt.stage or Stage.AFTER, gates, of_attempt)
     opinions = opinions_shown(lines, gates, attempt, of_attempt, asked)
     known = known_things(overview, recorded, besides_allowed_skips(gates, lines), opinions, decisions, project)
-    hidden = unseen_things({"the title": as_given(record.title), "the evidence": lines, "an opinion": opinions})
+    hidden = unseen_things([("the title", as_given(record.title)), ("the evidence", lines), ("an opinion", opinions)])
     unusual = worst_first((*known, *hidden))
     return WaitingDecision(
         request=request.id,

@@ -47,16 +47,14 @@ def unseen_in(view: ApprovalView) -> tuple[Unusual, ...]:
     for change in view.changes:
         parts += [(one_line(file.path), file) for file in change.files]
         parts.append(("a file that git ignores", change.watched))
-    return _name_places(parts)
+    return unseen_things(parts)
 
 
-def unseen_things(parts: Mapping[str, object]) -> tuple[Unusual, ...]:
-    """Where one of ``parts``, by their names, has such characters in any of its texts; empty where none has."""
-    return _name_places(parts.items())
+def unseen_things(parts: Iterable[tuple[str, object]]) -> tuple[Unusual, ...]:
+    """Where one of ``parts``, each with its name, has such characters in any of its texts; empty where none has.
 
-
-def _name_places(parts: Iterable[tuple[str, object]]) -> tuple[Unusual, ...]:
-    """A file is in several changes, and may be called as another part is: none of the same name hides what another has."""
+    A file is in several changes, and may be called as another part is: none of the same name hides what another has.
+    """
     listed = [(name, [*_texts(part)]) for name, part in parts]
     kinds = (
         (unseen, (), WHY),

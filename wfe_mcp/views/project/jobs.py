@@ -153,23 +153,21 @@ def _does(job: JobRecord, gate: Gate | None) -> str:
                 return f"judges a gate{when}"
             of_check = gate.kind == "command"
             return (f"runs check {gate.check}" if of_check else f"judges the {gate_name(gate)} gate") + when
-        case "step":
-            return f"works step {payload.get('step', '')}".rstrip()
-        case "work":
-            return f"works the phase as {payload.get('role', 'a model')}"
-        case "question":
-            return f"asks {payload.get('role', 'a model')} a question"
-        case "webhook":
-            return f"sends {payload.get('type', 'an event')} to {payload.get('webhook', 'a webhook')}"
-        case "claim":
-            return f"tests claim {payload.get('item', '')}".rstrip()
         case "timer":
             return _TIMERS.get(str(payload.get("timer")), "waits for a time")
+        case kind if kind in _DOES:
+            return _DOES[kind].format_map(_UNNAMED | payload).rstrip()
         case kind:
-            return _DOES.get(kind, f"{kind}: only a newer wfe-mcp does it")
+            return f"{kind}: only a newer wfe-mcp does it"
 
 
+_UNNAMED = {"step": "", "item": "", "role": "a model", "type": "an event", "webhook": "a webhook"}
 _DOES = {
+    "step": "works step {step}",
+    "work": "works the phase as {role}",
+    "question": "asks {role} a question",
+    "webhook": "sends {type} to {webhook}",
+    "claim": "tests claim {item}",
     "opinion": "asks reviewers for an opinion",
     "files": "reads the files of the project",
     "notify": "notifies you",

@@ -11,7 +11,6 @@ from wfe_mcp.views.values.model import JsonObject, view_model, view_of
 from wfe_mcp.workspace.config.provider_kinds import KINDS
 
 if TYPE_CHECKING:
-    from wfe_mcp.engine.checks.trial import Trial
     from wfe_mcp.engine.kernel.engine import Engine
 
 
@@ -110,8 +109,3 @@ def provider_setting(line: providers.ProviderLine) -> ProviderSetting:
 def role_setting(line: providers.RoleLine) -> RoleSetting:
     """One role."""
     return view_of(RoleSetting, line, role=line.name)
-
-
-def check_trial(trial: Trial) -> CheckTrial:
-    """One trial."""
-    return view_of(CheckTrial, trial, check=trial.check.name, seconds=round(trial.duration_s, 2))
