@@ -14,7 +14,7 @@ from wfe_mcp.core.operation_events import OperationCalled, OperationIntended
 from wfe_mcp.engine.delivery.operations import record
 from wfe_mcp.engine.delivery.undo import undo_delivery, undoable
 from wfe_mcp.engine.integrity.verification import verify
-from wfe_mcp.engine.maintenance.cleanup import clean_up
+from wfe_mcp.engine.maintenance.worktrees import clean_up
 from wfe_mcp.engine.runs.control import control
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -214,7 +214,7 @@ from tests.engine.scene import AGENT
 from wfe_mcp.delivery.git import refs
 from wfe_mcp.engine.delivery import operations
 from wfe_mcp.engine.factory import create_engine
-from wfe_mcp.engine.maintenance.cleanup import clean_up
+from wfe_mcp.engine.maintenance.worktrees import clean_up
 from wfe_mcp.engine.runs.control import control
 from wfe_mcp.store import Store
 from wfe_mcp.workspace.system.location import project_at

@@ -22,7 +22,7 @@ def cleanup(invocation: Invocation, yes: Yes = False, remote: OnRemote = False, 
 
     What is current, protected, the base, of an open run or not merged stays, with the reason.
     """
-    from wfe_mcp.engine.maintenance.cleanup import clean_up
+    from wfe_mcp.engine.maintenance.worktrees import clean_up
 
     leftovers = invocation.as_needed(
         lambda by: clean_up(invocation.engine, by, do=yes, on_remote=remote),

@@ -1,5 +1,7 @@
 """Operations on the session of a page: begin it with the code of a link, look at it, end it."""
 
+from collections.abc import Mapping
+from dataclasses import field
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -11,11 +13,27 @@ from wfe_mcp.dashboard.api.access import Access, Bearer, Reads
 from wfe_mcp.dashboard.api.bodies import Body, Pin
 from wfe_mcp.dashboard.api.replies import answer_of, view_reply
 from wfe_mcp.engine.access import tokens
-from wfe_mcp.views.pages.session import SessionView
-from wfe_mcp.views.values.model import second
+from wfe_mcp.views.values.model import second, view_model
 from wfe_mcp.workspace.system.process import user_name
 
 router = APIRouter(tags=["session"])
+
+
+@view_model
+class SessionView:
+    """Whose session it is. ``project``: the id of that which the page was started in. ``asks_pin``: this page takes the PIN. ``token``: only when the session begins.
+
+    ``scope``: ``read`` looks, and ``manage`` does what an agent may; only the PIN decides. ``login``: a person at a server, who decides by passkey; ``roles``: theirs, by the id of the project.
+    """
+
+    user: str
+    asks_pin: bool
+    scope: str
+    project: str = ""
+    token: str = ""
+    ends_at: str = ""
+    login: bool = False
+    roles: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class Code(Body):

@@ -145,7 +145,7 @@ def _milestones(_engine: Engine, tx: Tx, items: list[Item]) -> Iterator[str]:
 
 
 def _git(engine: Engine, _tx: Tx, items: list[Item]) -> Iterator[str]:
-    from wfe_mcp.engine.maintenance.cleanup import clean_up
+    from wfe_mcp.engine.maintenance.worktrees import clean_up
     from wfe_mcp.workspace.git.command import repository
     from wfe_mcp.workspace.git.repository import branch, changes, head
 
