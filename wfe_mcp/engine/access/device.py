@@ -15,11 +15,12 @@ Rules:
 import json
 import re
 import secrets
+from dataclasses import replace
 from datetime import datetime, timedelta
-from hashlib import sha256
 from itertools import chain, count
 from typing import Any
 
+from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, By, Channel
@@ -73,7 +74,7 @@ def begin(engine: Engine, user: str, machine: str, address: str) -> tuple[str, D
         of_one = sum(request.address == waiting_request.address for request in waiting.values())
         if len(waiting) >= MOST or of_one >= MOST_FROM_ONE:
             raise Refused("limit_reached", "Too many logins wait to be confirmed.", "Wait ten minutes, then try again.")
-        _write(tx, _hash(code), waiting_request, now)
+        _write(tx, sha256_hex(code), waiting_request, now)
     return code, waiting_request
 
 
@@ -93,9 +94,7 @@ def confirm_device(engine: Engine, by: By, user_code: str, project: str, person:
         tx.secrets.alone("secret", _ROW_PREFIX)
         key, waiting = _find_request(tx, user_code, now)
         confirmed = {"actor": by.actor, "channel": str(by.channel), "project": project, "person": person}
-        request = DeviceRequest(
-            waiting.user_code, waiting.user, waiting.machine, waiting.address, waiting.until, confirmed
-        )
+        request = replace(waiting, confirmed=confirmed)
         _write(tx, key, request, now)
     return request
 
@@ -110,7 +109,7 @@ def forget_confirmed(tx: Tx, person: str, now: datetime) -> None:
 
 def take(engine: Engine, device_code: str) -> tuple[Token, str] | None:
     """The new token and its text, once; None while no person has confirmed. Refuses ``unauthorized``: unknown, used or too old."""
-    key, now = _hash(device_code), engine.clock()
+    key, now = sha256_hex(device_code), engine.clock()
     with engine.store.read() as tx:
         waits = _request_of(tx, key, now).confirmed is None
     if waits:
@@ -175,10 +174,6 @@ def _free_name(tx: Tx, wanted: str, owner: str, now: datetime) -> str:
         for candidate in chain((name,), numbered)
         if candidate not in taken and owner_of_token(tx, candidate, now) in {"", owner}
     )
-
-
-def _hash(code: str) -> str:
-    return sha256(code.encode()).hexdigest()
 
 
 def _shorten(text: str) -> str:

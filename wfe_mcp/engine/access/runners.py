@@ -18,8 +18,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from hashlib import sha256
 
+from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, By, Channel
@@ -69,7 +69,7 @@ class SeenRunner:
 
 def fingerprint(key: str) -> str:
     """What names a runner's key to people: the first half of the sha256 of its public half."""
-    return sha256(_bytes(key)).hexdigest()[:32]
+    return sha256_hex(_bytes(key))[:32]
 
 
 def pin_key(engine: Engine, token: Token, key: str) -> None:
@@ -116,7 +116,7 @@ def pinned_keys(tx: Tx) -> dict[str, set[str]]:
 def keep_claim(tx: Tx, claim: RunnerClaim, at: datetime) -> str:
     """The token of ``claim``, which replaces that of any claim of this job before."""
     text = f"{_MARK}{claim.job}.{secrets.token_urlsafe(32)}"
-    kept = asdict(claim) | {"sha256": sha256(text.encode()).hexdigest()}
+    kept = asdict(claim) | {"sha256": sha256_hex(text)}
     tx.secrets.note_use(_CLAIM_ROW + claim.job, json.dumps(kept, sort_keys=True), at)
     return text
 
@@ -136,7 +136,7 @@ def claim_of(engine: Engine, tx: Tx, token: str) -> tuple[RunnerClaim, JobRecord
     job_id = token.removeprefix(_MARK).partition(".")[0]
     kept = tx.secrets.get(_CLAIM_ROW + job_id) if token.startswith(_MARK) else None
     fields = json.loads(kept or "{}")
-    if fields and hmac.compare_digest(fields["sha256"], sha256(token.encode()).hexdigest()):
+    if fields and hmac.compare_digest(fields["sha256"], sha256_hex(token)):
         job, about = tx.jobs.get(job_id), (fields["runner"], fields["key"], fields["project"])
         claim = RunnerClaim(job_id, fields["fence"], *about, fields["tree"], fields["oid"], fields["root"])
         if job is not None and is_held(job, claim, engine.clock()):

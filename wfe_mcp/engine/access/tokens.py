@@ -38,6 +38,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal, get_args
 
+from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import Assurance, By, Channel, Person
@@ -119,7 +120,7 @@ def create_in(
         )
     text = _TEXT_PREFIX + secrets.token_urlsafe(32)
     ends = None if expires_s is None else now + timedelta(seconds=expires_s)
-    token = Token(name, scope, project, now, ends, _hash(text), by.actor, person=person)
+    token = Token(name, scope, project, now, ends, sha256_hex(text), by.actor, person=person)
     known = tx.secrets.with_prefix(ACCESS)
     if ACCESS + name in known:
         hint = "Choose another name." if person else f"Choose another name, or: wfe-mcp token revoke {name}"
@@ -190,7 +191,7 @@ class _Names:
 
 def token_of(engine: Engine, text: str) -> Token | None:
     """The token that ``text`` is; None for an unknown, a revoked or an expired one."""
-    digest, names = _hash(text), engine.state_of(_Names)
+    digest, names = sha256_hex(text), engine.state_of(_Names)
     with engine.store.read() as tx:
         token = _find_token(tx, names.by_sha256.get(digest, ""), digest)
         if token is None:
@@ -203,10 +204,6 @@ def _find_token(tx: Tx, name: str, given: str) -> Token | None:
     value = tx.secrets.get(ACCESS + name) if name else None
     token = None if value is None else _read(name, value, tx.secrets.get(_USE_PREFIX + name))
     return token if token is not None and hmac.compare_digest(token.sha256, given) else None
-
-
-def _hash(text: str) -> str:
-    return sha256(text.encode()).hexdigest()
 
 
 def _write_token(token: Token) -> str:
@@ -324,7 +321,7 @@ class Entry:
 def begin_session(engine: Engine, by: By) -> str:
     """The token of a new session, stored as its sha256; sessions that are over are removed."""
     text = _SESSION_TEXT_PREFIX + secrets.token_urlsafe(32)
-    digest, now = sha256(text.encode()).hexdigest(), engine.clock()
+    digest, now = sha256_hex(text), engine.clock()
     with engine.store.tx() as tx:
         known = {name: _times(value) for name, value in tx.secrets.with_prefix(_SESSION_ROW_PREFIX).items()}
         newest = sorted(known, key=lambda name: known[name][0])[-(_MOST - 1) :]
@@ -338,7 +335,7 @@ def begin_session(engine: Engine, by: By) -> str:
 
 def confirm_session(engine: Engine, by: Person, text: str) -> None:
     """Let the session of a token do what a new one may, for as long: a person has proven to be there."""
-    name = _SESSION_ROW_PREFIX + sha256(text.encode()).hexdigest()
+    name = _SESSION_ROW_PREFIX + sha256_hex(text)
     with engine.store.tx() as tx:
         value = tx.secrets.get(name)
         if value is not None:
@@ -348,7 +345,7 @@ def confirm_session(engine: Engine, by: Person, text: str) -> None:
 
 def end_session(engine: Engine, by: By, text: str) -> None:
     """End the session of a token; from now on it opens nothing."""
-    name = _SESSION_ROW_PREFIX + sha256(text.encode()).hexdigest()
+    name = _SESSION_ROW_PREFIX + sha256_hex(text)
     with engine.store.tx() as tx:
         if tx.secrets.get(name) is not None:
             tx.secrets.set(name, None, by, engine.clock())
@@ -358,7 +355,7 @@ def session_of(engine: Engine, text: str) -> Token | None:
     """The session that ``text`` opens, as a token that may do what an agent may, or look; None for any other text."""
     if not text.startswith(_SESSION_TEXT_PREFIX):
         return None
-    digest = sha256(text.encode()).hexdigest()
+    digest = sha256_hex(text)
     with engine.store.read() as tx:
         value = tx.secrets.get(_SESSION_ROW_PREFIX + digest)
     if value is None:

@@ -208,19 +208,15 @@ def tend_open_runs(engine: Engine) -> None:
         try:
             keep_again(engine, run)
             if has_keys:
-                _write_proofs(engine, run)
+                from wfe_mcp.engine.approvals.proof_files import write_proofs  # what checks signatures
+
+                write_proofs(engine, run)
             if run not in runs:
                 continue
             with change_run(engine, run, SYSTEM) as current:
                 enqueue_gates(current)
         except Refused as refused:  # a rollback that cannot be finished now: the next call retries
             log.warning("run %s is left alone: %s", run, refused.message)
-
-
-def _write_proofs(engine: Engine, run: str) -> None:
-    from wfe_mcp.engine.approvals.proof_files import write_proofs  # what checks signatures loads where keys are pinned
-
-    write_proofs(engine, run)
 
 
 def _work_gate(engine: Engine, context: JobContext) -> Outcome:

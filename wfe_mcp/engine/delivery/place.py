@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wfe_mcp.core.items import Item
-    from wfe_mcp.core.spec import GateSpec
     from wfe_mcp.engine.kernel.step_call import StepCall
     from wfe_mcp.store.records.runs import RunRecord
     from wfe_mcp.workspace.config.delivery_table import DeliverySettings
@@ -374,12 +373,12 @@ def _approved_by_a_person(place: DeliveryPlace, current: Attempt) -> tuple[str, 
             now = state.attempts[PhasePath(key[0])][-1]
             if _counts(now, current) and (now.made_in, now.approved_tree) == (key[1], asked[key]):
                 approved, phase = parts_of(asked[key])[0], key[0]
-    asks = [path for path in state.attempts if any(map(_asks_a_person, state.phase(path).gates))]
+    asks = [
+        path
+        for path in state.attempts
+        if any(gate.kind == "approval" and gate.assurance in {"human", "passkey"} for gate in state.phase(path).gates)
+    ]
     return approved, phase, str(asks[-1]) if asks else ""
-
-
-def _asks_a_person(gate: GateSpec) -> bool:
-    return gate.kind == "approval" and gate.assurance in {"human", "passkey"}
 
 
 def _commit_step(place: DeliveryPlace) -> str:

@@ -111,7 +111,7 @@ def looked_for(engine: Engine, run: str, by: By | None = None) -> list[Operation
     unseen = [
         operation
         for operation in operations
-        if operation.state == "called" and operation.kind in DELIVERY and not _is_of_command(operation)
+        if operation.state == "called" and operation.kind in DELIVERY and operation.key.split(":")[1] != "@command"
     ]
     if unseen:
         _refuse_at_work(engine, unseen[-1])
@@ -130,10 +130,6 @@ def looked_for(engine: Engine, run: str, by: By | None = None) -> list[Operation
     if merged is not None and by is not None:
         record_seen(engine, merged, by)
     return operations if merged is None else [*operations, merged]
-
-
-def _is_of_command(operation: Operation) -> bool:
-    return operation.key.split(":")[1] == "@command"
 
 
 def _refuse_at_work(engine: Engine, operation: Operation) -> None:

@@ -93,7 +93,8 @@ def _come_in(
     run = check(lines)
     rows = run.lines.rows
     events, revisions = len(rows["events"]), len(rows["revisions"])
-    origin = claimed | _brought(by, engine, run.place)
+    at = engine.clock().isoformat(timespec="seconds")
+    origin = claimed | {"place": run.place, "at": at, "by": by.actor, "channel": str(by.channel)}
     here = _here(engine, run, claimed)
     if here is None:
         with suppress(_OnlyTried):
@@ -140,11 +141,6 @@ def _here(engine: Engine, checked_run: CheckedRun, claimed: dict[str, Any]) -> d
         if lines != checked_run.lines.rows[name] and name != LOGS:
             raise Refused("conflict", f"Run {record.id} is here already, and differs in /{name}.", hint, run=record.id)
     return origin
-
-
-def _brought(by: By, engine: Engine, place: dict[str, str]) -> dict[str, Any]:
-    at = engine.clock().isoformat(timespec="seconds")
-    return {"place": place, "at": at, "by": by.actor, "channel": str(by.channel)}
 
 
 def _keep(

@@ -146,7 +146,11 @@ class _SessionReader:
     def _places(self) -> list[tuple[int, str]]:
         """The phases that were reached, in order. Refuses what session.json names and no file shows."""
         session = self._session
-        known = list(_sequence(session.current_iteration))
+        # The first iteration plans and generates, each later one revises.
+        known = [(1, "plan"), (1, "generate"), (1, "review")]
+        known += [
+            (number, phase) for number in range(2, session.current_iteration + 1) for phase in ("revise", "review")
+        ]
         if session.phase in {"error", "cancelled"}:
             seen = [index for index, place in enumerate(known) if self._is_there(place)]
             reached = known[: seen[-1] + 1] if seen else []
@@ -327,13 +331,6 @@ def _refuse(place: str, message: str, expected: object, found: object) -> NoRetu
         _HINT,
         (Detail(place, message, expected, found),),
     )
-
-
-def _sequence(iterations: int) -> Iterator[tuple[int, str]]:
-    """All phases up to the end of an iteration: the first plans and generates, each later one revises."""
-    for number in range(1, iterations + 1):
-        for phase in ("plan", "generate", "review") if number == 1 else ("revise", "review"):
-            yield number, phase
 
 
 def _answer(number: int, phase: str) -> str:

@@ -153,13 +153,9 @@ def follow_findings(change: RunChange) -> None:
         if isinstance(event, RevisionSubmitted) and change.plan.schema_name(event.phase) in _REPORTS:
             record = change.tx.artifacts.revision(change.run.id, event.phase, event.revision)
             if record is not None:
-                loops = {path for path in change.state.loops if _repeats(change, path)}
+                specs = {path: change.state.phase(path).loop for path in change.state.loops}
+                loops = {path for path, spec in specs.items() if spec is not None and spec.until is not None}
                 _follow(change, source_of(event.phase, change.run.id, loops), json.loads(record.content))
-
-
-def _repeats(change: RunChange, loop: PhasePath) -> bool:
-    spec = change.state.phase(loop).loop
-    return spec is not None and spec.until is not None
 
 
 def source_of(phase: PhasePath, run: str, repeated: Collection[PhasePath]) -> str:

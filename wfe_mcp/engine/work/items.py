@@ -7,7 +7,7 @@ Rules:
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -62,17 +62,11 @@ def add_item(engine: Engine, by: By, kind: str, given: Mapping[str, Any], files:
     """Add an item of ``kind`` with these fields and files. Refuses ``bad_argument`` with all faults at once, ``too_large``."""
     what = kind_of(kind)
     with engine.store.tx() as tx:
-        item = add_item_in(engine, tx, by, what, given)
+        item = _with_known(engine, tx, new_item(tx.items.new_id(engine.project_id), what, given))
+        if item.tests:
+            refuse_unknown(engine, tx, item)
+        item = keep_new(engine, tx, item, by)
         return keep_changes(engine, tx, item, {"files": with_files(engine, tx, item, files)}, by)
-
-
-def add_item_in(engine: Engine, tx: Tx, by: By, kind: ItemKind, given: Mapping[str, Any]) -> Item:
-    """The same within a transaction."""
-    item = new_item(tx.items.new_id(engine.project_id), kind, given)
-    item = _with_known(engine, tx, item)
-    if item.tests:
-        refuse_unknown(engine, tx, item)
-    return keep_new(engine, tx, item, by)
 
 
 def change_item(
@@ -245,17 +239,11 @@ def items_of(
     return items
 
 
-def accepted_decisions(engine: Engine, tx: Tx, scopes: Iterable[str] = ()) -> list[Item]:
-    """The accepted decisions that hold everywhere, and those whose scopes touch ``scopes``."""
-    wanted = tuple(scopes)
-    items = items_of(tx, engine.project_id, (ItemKind.DECISION,), (ItemStatus.ACCEPTED,))
-    return [item for item in items if not item.scopes or not wanted or overlap(item.scopes, wanted)]
-
-
 def decision_lines(engine: Engine, tx: Tx, item: str = "") -> list[str]:
     """The accepted decisions for the prompts of a run, a line each: all, or those that touch the scopes of the item that it works."""
     scopes = tx.items.get(engine.project_id, item).scopes if item else ()
-    items = accepted_decisions(engine, tx, scopes)
+    accepted = items_of(tx, engine.project_id, (ItemKind.DECISION,), (ItemStatus.ACCEPTED,))
+    items = [decision for decision in accepted if not (decision.scopes and scopes) or overlap(decision.scopes, scopes)]
     lines = [f"{decision.id} {decision.title}{_about(decision)}" for decision in items[:MOST_DECISIONS]]
     more = len(items) - len(lines)
     return [*lines, f"and {plural(more, 'more decision')}: work(action='list', kind='decision')"] if more else lines

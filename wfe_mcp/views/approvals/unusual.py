@@ -81,7 +81,6 @@ def known_things(
     ``of_files``: what a comparison of the files adds.
     """
     listed = [
-        *_weakened_gates(overview),
         *_of_run(overview),
         *_of_conditions(overview),
         *_of_gates(evidence),
@@ -114,13 +113,9 @@ def project_facts(engine: Engine) -> ProjectFacts:
     return ProjectFacts(tuple(_of_configuration(engine)), tuple(page.runs))
 
 
-def _weakened_gates(overview: Overview) -> Iterator[Unusual]:
-    """Gates that configuration removes or weakens, as the run recorded them."""
-    for gate in find_weakened_gates(overview.loaded):
-        yield Unusual("weakened", gate.sentence)
-
-
 def _of_run(overview: Overview) -> Iterator[Unusual]:
+    """Gates that configuration removes or weakens, as the run recorded them, and what else the run as a whole tells."""
+    yield from (Unusual("weakened", gate.sentence) for gate in find_weakened_gates(overview.loaded))
     forced = [
         f"{attempt.phase} (attempt {attempt.number})"
         for tries in overview.loaded.state.attempts.values()

@@ -33,7 +33,10 @@ def verification_view(engine: Engine, result: VerificationResult) -> dict[str, A
             if event.name.startswith(("provider_key:", "keyring:"))
         ],
         "own_configuration": _own(engine),
-        "templates": _templates(engine, result),
+        "templates": [
+            _change(event) | {"template": name, "assurance": event.assurance.name.lower()}
+            for name, event in template_changes(engine, result.settings)
+        ],
     }
     more = {
         "notes": list(result.notes),
@@ -81,12 +84,6 @@ def _own(engine: Engine) -> dict[str, Any]:
     own = own_configuration(engine)
     at = own.looked_at.isoformat(timespec="seconds") if own.looked_at else None
     return {"file": str(own.file), "looked_at": at, "changed": own.changed}
-
-
-def _templates(engine: Engine, result: VerificationResult) -> list[dict[str, Any]]:
-    """When templates of this project were enabled or disabled, and by whom."""
-    changes = template_changes(engine, result.settings)
-    return [_change(event) | {"template": name, "assurance": event.assurance.name.lower()} for name, event in changes]
 
 
 def summary_of(branch: VerifiedBranch) -> str:

@@ -28,7 +28,7 @@ from wfe_mcp.views.runs.models import RunRow
 from wfe_mcp.views.runs.run import attempt_view, run_row
 from wfe_mcp.views.runs.usage import tokens_and_cost
 from wfe_mcp.views.values.diff import ChangeJson, difference
-from wfe_mcp.views.values.model import INLINE, Json, view_model
+from wfe_mcp.views.values.model import INLINE, view_model
 
 
 @view_model
@@ -94,18 +94,16 @@ def comparison(engine: Engine, overview: Overview, other: Overview) -> Compariso
     """``other`` beside ``overview``."""
     with engine.store.read() as tx:
         first, second = _Side(engine, tx, overview), _Side(engine, tx, other)
-        pairs = {name: [_document_of(tx, run, name) for run in (overview, other)] for name in ("definition", "inputs")}
+        records = overview.loaded.record, other.loaded.record
+        definitions = [tx.documents.load(record.definition_sha256) for record in records]
+        inputs = [tx.documents.load(record.inputs_sha256) for record in records]
     paths = dict.fromkeys([*overview.loaded.state.attempts, *other.loaded.state.attempts])
     return ComparisonView(
         runs=(first.run(), second.run()),
-        template=tuple(difference(*pairs["definition"])),
-        inputs=tuple(difference(*pairs["inputs"])),
+        template=tuple(difference(*definitions)),
+        inputs=tuple(difference(*inputs)),
         phases=tuple(_phase(path, first.phase(path), second.phase(path)) for path in paths),
     )
-
-
-def _document_of(tx: Tx, overview: Overview, name: str) -> Json:
-    return tx.documents.load(getattr(overview.loaded.record, f"{name}_sha256"))
 
 
 def _phase(path: PhasePath, first: PhaseSide | NoPhase, second: PhaseSide | NoPhase) -> PhaseComparison:
