@@ -145,17 +145,17 @@ def test_a_file_that_cannot_be_edited_is_left_alone_and_the_key_is_not_kept(scen
 
 
 def test_a_provider_is_turned_off_and_on(scene: Scene, mine: Path) -> None:
-    assert not providers.disable(scene.engine, "codex").enabled
+    assert not providers.turn(scene.engine, "codex", on=False).enabled
     assert written(mine)["providers"] == {"codex": {"enabled": False}}
     assert refused(providers.connection_of, scene.engine, "codex").code == "unavailable"
-    assert providers.enable(scene.engine, "codex").enabled
+    assert providers.turn(scene.engine, "codex", on=True).enabled
     assert providers.connection_of(scene.engine, "codex").kind == "codex"
 
 
 def test_what_the_project_says_wins_and_that_is_said(scene: Scene) -> None:
     scene.write(".wfe/config.toml", "[providers.codex]\nenabled = false\n")
     scene.trust_config()
-    no = refused(providers.enable, scene.engine, "codex")
+    no = refused(providers.turn, scene.engine, "codex", on=True)
     assert (no.code, "project's configuration turns" in no.message) == ("conflict", True)
 
 

@@ -141,16 +141,16 @@ def try_out(invocation: Invocation, name: Who, model: Model = "") -> None:
 
 def enable(invocation: Invocation, name: Name) -> None:
     """Enable a provider."""
-    from wfe_mcp.engine.models.providers import enable as turn_on
+    from wfe_mcp.engine.models.providers import turn
 
-    _render_line(invocation, turn_on(invocation.engine, name), f"Enabled provider {name}.")
+    _render_line(invocation, turn(invocation.engine, name, on=True), f"Enabled provider {name}.")
 
 
 def disable(invocation: Invocation, name: Name) -> None:
     """Disable a provider, also in open runs."""
-    from wfe_mcp.engine.models.providers import disable as turn_off
+    from wfe_mcp.engine.models.providers import turn
 
-    _render_line(invocation, turn_off(invocation.engine, name), f"Disabled provider {name}.")
+    _render_line(invocation, turn(invocation.engine, name, on=False), f"Disabled provider {name}.")
 
 
 def remove(invocation: Invocation, name: Name) -> None:

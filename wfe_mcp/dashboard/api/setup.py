@@ -195,7 +195,7 @@ def switch_provider(caller: Manages, name: str, body: Switch) -> JSONResponse:
             "A login does not change the configuration of the server, whatever its role.",
             f"At the terminal of the server: wfe-mcp providers {'enable' if body.enabled else 'disable'} {shell_word(name)}",
         )
-    line = providers.enable(engine, name) if body.enabled else providers.disable(engine, name)
+    line = providers.turn(engine, name, on=body.enabled)
     return view_reply(f"{name}: {'enabled' if line.enabled else 'disabled'}", settings.provider_setting(line))
 
 

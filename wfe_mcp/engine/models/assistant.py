@@ -51,7 +51,11 @@ def ask_assistant(
         if not facts_of(connection.kind).is_network:
             if failed is not None:  # no fallback of the assistant: what is wrong is the one before
                 continue
-            raise _has_own_tools(connection)
+            raise Refused(
+                "unavailable",
+                f"Provider '{connection.provider}' ({connection.kind}) works with tools of its own; the assistant has only ours, which read.",
+                f"Name a model over HTTP: wfe-mcp providers role {ROLE} PROVIDER MODEL",
+            )
         try:
             return connection, work(connection, task, _Reported(engine, on_text, on_read), should_stop)
         except OverBudget as over:
@@ -79,11 +83,3 @@ class _Reported(Recording):
 
     def tool_started(self, call_id: str, name: str, given: Mapping[str, Any]) -> None:
         self._on_read(name, given)
-
-
-def _has_own_tools(connection: Connection) -> Refused:
-    return Refused(
-        "unavailable",
-        f"Provider '{connection.provider}' ({connection.kind}) works with tools of its own; the assistant has only ours, which read.",
-        f"Name a model over HTTP: wfe-mcp providers role {ROLE} PROVIDER MODEL",
-    )

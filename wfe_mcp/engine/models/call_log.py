@@ -238,8 +238,9 @@ def _record(tx: Tx, file: Path) -> bool:
     try:
         entry: dict[str, Any] = json.loads(without_hidden(file.read_text(encoding="utf-8", errors="replace")))
         event: dict[str, Any] = entry["event"]
+        name = str(event.get("tool_name") or "unknown")[:200]
         new = NewToolCall(
-            RunId(str(entry["run"])), PhasePath(str(entry["phase"])), int(entry["attempt"]), _name(event), _input(event)
+            RunId(str(entry["run"])), PhasePath(str(entry["phase"])), int(entry["attempt"]), name, _input(event)
         )
         response: object = event.get("tool_response", event.get("error", ""))
         took: object = event.get("duration_ms")
@@ -261,10 +262,6 @@ def _record(tx: Tx, file: Path) -> bool:
 
 
 _LONGEST_MS = 10**10
-
-
-def _name(event: dict[str, Any]) -> str:
-    return str(event.get("tool_name") or "unknown")[:200]
 
 
 def _input(event: dict[str, Any]) -> dict[str, Any]:

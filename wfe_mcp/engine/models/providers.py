@@ -167,14 +167,18 @@ def give_key(engine: Engine, by: By, name: str, place: str, key: str | None = No
     return line_of(engine, name)
 
 
-def enable(engine: Engine, name: str) -> ProviderLine:
-    """Re-enable the provider."""
-    return _turn(engine, name, on=True)
-
-
-def disable(engine: Engine, name: str) -> ProviderLine:
-    """Call no model of this provider, also in runs that are open."""
-    return _turn(engine, name, on=False)
+def turn(engine: Engine, name: str, *, on: bool) -> ProviderLine:
+    """Enable the provider, or call no model of it, also in runs that are open. Refuses ``conflict``: the project says otherwise."""
+    line_of(engine, name)
+    _write_setting(name, "enabled", on)
+    line = line_of(engine, name)
+    if line.enabled is not on:
+        raise Refused(
+            "conflict",
+            f"The project's configuration turns provider '{name}' {'off' if on else 'on'}, and wins.",
+            "Change [providers] in .wfe/config.toml and run: wfe-mcp trust",
+        )
+    return line
 
 
 def remove(engine: Engine, by: By, name: str) -> RemovedProvider:
@@ -306,19 +310,6 @@ def _keep(engine: Engine, by: By, name: str, place: str, key: str) -> None:
         f"Provider '{name}' takes its key from {place or 'nowhere'}, so none is kept.",
         "Say where to keep it: keyring, or stored (encrypted in the database).",
     )
-
-
-def _turn(engine: Engine, name: str, *, on: bool) -> ProviderLine:
-    line_of(engine, name)
-    _write_setting(name, "enabled", on)
-    line = line_of(engine, name)
-    if line.enabled is not on:
-        raise Refused(
-            "conflict",
-            f"The project's configuration turns provider '{name}' {'off' if on else 'on'}, and wins.",
-            "Change [providers] in .wfe/config.toml and run: wfe-mcp trust",
-        )
-    return line
 
 
 def _write_setting(name: str, key: str, value: object) -> None:
