@@ -155,7 +155,7 @@ def move(store: Store, by: By, planned: Move, now: datetime) -> None:
         before, after = planned.top
         for folder in tx.projects.folders(planned.record.id):
             if _is_inside(before, folder):
-                tx.projects.move_runs(planned.record.id, folder, _below(after, os.path.relpath(folder, before)))
+                tx.projects.move_runs(planned.record.id, folder, str(Path(after, os.path.relpath(folder, before))))
         tx.settings_log.note(MOVED, canonical_json([planned.record.id, planned.old, str(planned.new.root)]), by, now)
     identity.mark(planned.new.root, planned.record.id)
 
@@ -239,10 +239,6 @@ def _is_inside(folder: str, path: str) -> bool:
     """Whether ``path`` is ``folder`` or below it, as this system compares names."""
     before, after = os.path.normcase(folder), os.path.normcase(path)
     return after == before or after.startswith(before.rstrip(os.sep) + os.sep)
-
-
-def _below(folder: str, relative: str) -> str:
-    return folder if relative == os.curdir else str(Path(folder, relative))
 
 
 def _meaning(tx: Tx, record: ProjectRecord, before: Path, there: Project) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ Rules:
    where another database has runs in this repository.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -77,7 +77,10 @@ def prunable(
             named = [engine.load(tx, run).record for run in runs]
             kept = tx.retention.kept_runs()
         for record in named:
-            _refuse_what_stays(record, kept)
+            refuse_open(record)
+            if record.id in kept:
+                let_go = f"Let it go first: wfe-mcp keep --off {record.id}"
+                raise Refused("conflict", f"Run '{record.id}' is kept.", let_go, run=record.id)
         return Prunable(tuple(sorted(named, key=lambda each: (each.ended_at or each.updated_at, each.id))), len(named))
     rules = engine.settings().settings.retention
     age = older or rules.runs
@@ -214,14 +217,6 @@ def refuse_open(record: RunRecord) -> None:
             if record.origin_sha256 is None
             else f"It ends where it is worked; hide it here: wfe-mcp archive {record.id}",
             run=record.id,
-        )
-
-
-def _refuse_what_stays(record: RunRecord, kept: Iterable[str]) -> None:
-    refuse_open(record)
-    if record.id in kept:
-        raise Refused(
-            "conflict", f"Run '{record.id}' is kept.", f"Let it go first: wfe-mcp keep --off {record.id}", run=record.id
         )
 
 

@@ -119,9 +119,8 @@ class _SessionReader:
         used = {SESSION, *(path for place in places for path in (_answer(*place), *self._code(*place)))}
         kept = {path: self._text(path) for path in sorted(self._files) if _KEPT.fullmatch(path)}
         for path in sorted(set(self._files) - used - set(kept)):
-            self._lose(
-                path, _BEYOND if _ANSWER.fullmatch(path) or _CODE.match(path) else "is no known file of a session"
-            )
+            is_known = _ANSWER.fullmatch(path) or _CODE.match(path)
+            self._lost.append(Detail(path, _BEYOND if is_known else "is no known file of a session"))
         inputs = {"session": self._raw, "files": kept}
         try:
             check_value(inputs, max_bytes=MAX_INPUTS)
@@ -223,7 +222,7 @@ class _SessionReader:
             try:
                 files.append({"path": path.partition("/")[2], "content": self._text(path)})
             except Refused:
-                self._lose(path, "is no UTF-8 text")
+                self._lost.append(Detail(path, "is no UTF-8 text"))
         if files:
             response = [{"path": answer.partition("/")[2], "content": body}] if body else []
             return "file_bundle@1", {"files": [*response, *files]}
@@ -294,9 +293,6 @@ class _SessionReader:
                 (Detail(path, "is no UTF-8 text"),),
             )
         return text
-
-    def _lose(self, path: str, why: str) -> None:
-        self._lost.append(Detail(path, why))
 
 
 def _session(content: bytes) -> tuple[Any, Session]:

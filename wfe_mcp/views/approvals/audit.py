@@ -12,6 +12,7 @@ Rules:
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,11 +22,10 @@ from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.findings import Discrepancy
 from wfe_mcp.core.model import Channel, RunId, RunState, RunStatus
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.core.units import Progress, unheard
 from wfe_mcp.engine.approvals.statements import read_statement
 from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs
 from wfe_mcp.engine.grants.facts import use_of
-from wfe_mcp.engine.integrity.verification import VerificationResult, verify as verify_record
+from wfe_mcp.engine.integrity.verification import verify as verify_record
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.store import Tx
@@ -48,19 +48,6 @@ _VOID_NOW = ("(void since: sent back)", "(void since: failed)", "(void since: be
 """How ``approved`` of an artifact ended in decisions until it named what became of the attempt."""
 _OF_FILES = {"written", "claimed", "file", "head", "deployments"}
 """What of an artifact, and of the target of steps, depends on the project; the statement itself has the commit."""
-
-
-def verify(
-    engine: Engine,
-    run: str = "",
-    anchors: str = "",
-    approver: str = "",
-    *,
-    after: str = "",
-    progress: Progress = unheard,
-) -> VerificationResult:
-    """As ``integrity.verification.verify``, and compare what people were shown with what the log leads to."""
-    return verify_record(engine, run, anchors, approver, after=after, progress=progress, also=unlike_shown)
 
 
 def unlike_shown(engine: Engine, tx: Tx, run: RunId) -> Iterator[Discrepancy]:
@@ -92,6 +79,10 @@ def unlike_shown(engine: Engine, tx: Tx, run: RunId) -> Iterator[Discrepancy]:
             yield Discrepancy(CODE, where, message, run, row.seq, row.at)
     for shown in sorted(wanted):
         yield Discrepancy(CODE, f"view {shown[:12]}", "it was stored with a decision that no signature names", run)
+
+
+verify = partial(verify_record, also=unlike_shown)
+"""As ``integrity.verification.verify``, and compare what people were shown with what the log leads to."""
 
 
 def _shown_with(tx: Tx, run: LoadedRun, rows: Sequence[EventRecord], row: EventRecord) -> tuple[str, int, str]:

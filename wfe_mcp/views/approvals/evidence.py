@@ -42,6 +42,7 @@ NO_REVIEWER = "no reviewer is configured"
 """The line of each reviewer, and doctor, name who is missing, and why."""
 _CONDITION_CHARS = 160
 """A longer condition is cut in its line; the details have all of it."""
+_RAN = ("passed", "failed", "errors")
 _OPINIONS: dict[str, GateState] = {"pass": "pass", "concerns": "warning", "fail": "fail", "missing": "not run"}
 IGNORED = "ignored files that may matter"
 """The fact of a gate with the files that its check may have read, although git ignores them."""
@@ -226,14 +227,10 @@ def differing_executions(recorded: Sequence[EvidenceRecord]) -> Iterator[Unusual
         if programs and programs[0] != programs[-1]:
             text = f"Check {check} ran another program than at first."
             yield Unusual("warning", text, f"First {programs[0]}, now {programs[-1]}.")
-        counts = [_tests_run(data["tests"]) for data in listed if data.get("tests")]
+        counts = [sum(tests.get(key) or 0 for key in _RAN) for data in listed if (tests := data.get("tests"))]
         if counts and counts[-1] < counts[0]:
             text = f"Check {check} ran fewer tests than at first: {counts[-1]:,}, and at first {counts[0]:,}."
             yield Unusual("warning", text, "Tests were taken out, or are skipped, also where no file of tests changed.")
-
-
-def _tests_run(tests: Mapping[str, Any]) -> int:
-    return sum(tests.get(key) or 0 for key in ("passed", "failed", "errors"))
 
 
 def opinions_shown(

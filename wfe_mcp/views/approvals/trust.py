@@ -16,7 +16,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.engine.approvals.approvers import approvers_here, continues
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.templates.config_drift import own_configuration, templates_enabled
-from wfe_mcp.engine.templates.effects import EffectChange, Mark
+from wfe_mcp.engine.templates.effects import Mark
 from wfe_mcp.engine.templates.pending import OWN, PendingTrust
 from wfe_mcp.engine.templates.trust import in_force, own_pending, pending_trust
 from wfe_mcp.engine.templates.trust_listing import TrustListing, trust_listing
@@ -165,10 +165,9 @@ def trust_line(listing: TrustListing) -> TrustLine:
         listing.pending,
         compared=listing.compared,
         weakens_gates=bool(listing.weakening),
-        effects=tuple(map(_effect_line, listing.changes)),
+        effects=tuple(
+            view_of(EffectLine, change.effect, mark=change.mark, was=change.was if change.mark == "changed" else None)
+            for change in listing.changes
+        ),
         problems=listing.problems,
     )
-
-
-def _effect_line(change: EffectChange) -> EffectLine:
-    return view_of(EffectLine, change.effect, mark=change.mark, was=change.was if change.mark == "changed" else None)

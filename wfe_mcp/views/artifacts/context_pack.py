@@ -140,7 +140,7 @@ def context_pack(engine: Engine, overview: Overview, phase: str = "", *, whole: 
     with engine.store.read() as tx:
         pack = _pack(tx, overview, attempt)
         heads = _newest(tx, overview)
-        texts = {_key(head): _text(tx, overview, head) for head in heads}
+        texts = {(head.phase, head.revision): _text(tx, overview, head) for head in heads}
     back = {(note.source, note.attempt) for note in attempt.feedback}
     ordered = sorted(heads, key=lambda head: (head.phase, head.attempt) in back)[::-1]
     reports = tuple(_report(overview, head, sent_back=(head.phase, head.attempt) in back) for head in ordered)
@@ -226,10 +226,6 @@ def _newest(tx: Tx, overview: Overview) -> list[RevisionHead]:
     newest = {head.phase: head for head in tx.artifacts.last_revisions(overview.loaded.record.id, _REPORTS)}
     known = overview.loaded.state.attempts
     return [head for head in sorted(newest.values(), key=lambda head: head.at) if head.phase in known]
-
-
-def _key(head: RevisionHead) -> tuple[str, int]:
-    return (head.phase, head.revision)
 
 
 def _text(tx: Tx, overview: Overview, head: RevisionHead) -> str:

@@ -58,7 +58,7 @@ def inbox_of(view: InboxView, me: str, of: Mapping[str, Deciders]) -> InboxView:
 
     def sorted_out(rows: tuple[Any, ...], why: Callable[[Any], str]) -> tuple[Any, ...]:
         changed = [replace(inbox_row, for_others=why(inbox_row)) for inbox_row in rows]
-        return tuple(sorted(changed, key=lambda each: (bool(each.for_others), not _is_handed(each))))
+        return tuple(sorted(changed, key=lambda each: (bool(each.for_others), getattr(each, "handed", None) is None)))
 
     def people(row: Any) -> Deciders:
         return of.get(row.project, NO_ONE)
@@ -161,7 +161,3 @@ def _handed_sentence(handed: HandedOn | None, people: Deciders) -> str:
         return ""
     away = people.away.get(handed.to)
     return f"{handed.text} {handed.to} is {away.text}." if away else handed.text
-
-
-def _is_handed(row: object) -> bool:
-    return getattr(row, "handed", None) is not None
