@@ -140,7 +140,7 @@ def context_pack(engine: Engine, overview: Overview, phase: str = "", *, whole: 
     with engine.store.read() as tx:
         pack = _pack(tx, overview, attempt)
         heads = _newest(tx, overview)
-        texts = {(head.phase, head.revision): _text(tx, overview, head) for head in heads}
+        texts: dict[tuple[str, int], str] = {(head.phase, head.revision): _text(tx, overview, head) for head in heads}
     back = {(note.source, note.attempt) for note in attempt.feedback}
     ordered = sorted(heads, key=lambda head: (head.phase, head.attempt) in back)[::-1]
     reports = tuple(_report(overview, head, sent_back=(head.phase, head.attempt) in back) for head in ordered)
