@@ -1,7 +1,7 @@
 // Two runs side by side: inputs, phases, times, costs, and the artifacts that differ.
 import { beginsOrEnds, useAsk } from "./api";
 import type { ComparisonView, NoPhase, PhaseSide, RunList, RunSide } from "./api_types";
-import { Cli, Crumbs, Flag, Integrity, Problem, State, Waiting } from "./parts";
+import { Cli, Crumbs, Flag, Integrity, Problem, Records, State, Waiting } from "./parts";
 import { Changes } from "./rendered";
 import { go, to } from "./route";
 import { count, isReported, money, person, runWord, span, tokens } from "./words";
@@ -63,25 +63,15 @@ function Body({ data, left, right }: { data: ComparisonView; left: string; right
   ];
   return (
     <>
-      <table className="records panel compare" style={{ marginTop: "1rem" }}>
-        <caption className="hidden">The two runs</caption>
-        <thead>
-          <tr>
-            <th>What</th>
-            <th><a href={to("runs", left)}>{one.title}</a></th>
-            <th><a href={to("runs", right)}>{two.title}</a></th>
+      <Records says="The two runs" heads={["What", <a href={to("runs", left)}>{one.title}</a>, <a href={to("runs", right)}>{two.title}</a>]} className="records panel compare" style={{ marginTop: "1rem" }}>
+        {figures.map(([name, say]) => (
+          <tr key={name}>
+            <td className="muted">{name}</td>
+            <td data-label={one.run}>{say(one)}</td>
+            <td data-label={two.run}>{say(two)}</td>
           </tr>
-        </thead>
-        <tbody>
-          {figures.map(([name, say]) => (
-            <tr key={name}>
-              <td className="muted">{name}</td>
-              <td data-label={one.run}>{say(one)}</td>
-              <td data-label={two.run}>{say(two)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+        ))}
+      </Records>
       <section className="section">
         <header>
           <h2>Inputs</h2>
@@ -94,38 +84,27 @@ function Body({ data, left, right }: { data: ComparisonView; left: string; right
           <h2>Phases</h2>
           <span className="soft">{unlike ? `${unlike} of ${count(data.phases.length, "phase")} differ in state, attempts, gates or artifact` : "all the same but for their times"}</span>
         </header>
-        <table className="records panel compare">
-          <caption className="hidden">Phases of both runs</caption>
-          <thead>
-            <tr>
-              <th>Phase</th>
-              <th>{one.run}</th>
-              <th>{two.run}</th>
-              <th>Artifact</th>
+        <Records says="Phases of both runs" heads={["Phase", one.run, two.run, "Artifact"]} className="records panel compare">
+          {data.phases.map((phase) => (
+            <tr key={phase.phase} className={phase.same ? "" : "unlike"}>
+              <td>
+                <b>{phase.phase}</b> {!phase.same && <Flag kind="warning">differs</Flag>}
+              </td>
+              {phase.sides.map((side, index) => (
+                <td key={index} data-label={data.runs[index]?.run}>
+                  <Side side={side} />
+                </td>
+              ))}
+              <td data-label="Artifact">
+                {phase.artifact === "differs" ? (
+                  <a href={`${to("artifact", right, phase.phase)}?against=${encodeURIComponent(`${left}:${phase.phase}`)}`}>Show the difference</a>
+                ) : (
+                  <span className="muted">{phase.artifact || "none"}</span>
+                )}
+              </td>
             </tr>
-          </thead>
-          <tbody>
-            {data.phases.map((phase) => (
-              <tr key={phase.phase} className={phase.same ? "" : "unlike"}>
-                <td>
-                  <b>{phase.phase}</b> {!phase.same && <Flag kind="warning">differs</Flag>}
-                </td>
-                {phase.sides.map((side, index) => (
-                  <td key={index} data-label={data.runs[index]?.run}>
-                    <Side side={side} />
-                  </td>
-                ))}
-                <td data-label="Artifact">
-                  {phase.artifact === "differs" ? (
-                    <a href={`${to("artifact", right, phase.phase)}?against=${encodeURIComponent(`${left}:${phase.phase}`)}`}>Show the difference</a>
-                  ) : (
-                    <span className="muted">{phase.artifact || "none"}</span>
-                  )}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+          ))}
+        </Records>
       </section>
       <section className="section">
         <header>

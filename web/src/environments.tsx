@@ -2,7 +2,7 @@
 import { query, useAsk } from "./api";
 import type { Deployments } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
-import { Cli, Empty, Faults, Problem, State, Waiting } from "./parts";
+import { Cli, Empty, Faults, Problem, Records, State, Waiting } from "./parts";
 import { to } from "./route";
 import { age } from "./words";
 
@@ -51,70 +51,46 @@ export function Environments() {
         </Empty>
       )}
       {data && data.environments.length > 0 && (
-        <table className="records panel" style={{ marginTop: "0.75rem" }}>
-          <caption className="hidden">Environments</caption>
-          <thead>
-            <tr>
-              <th>Environment</th>
-              <th>Runs</th>
-              <th>Health</th>
-              <th>Last deployment</th>
+        <Records says="Environments" heads={["Environment", "Runs", "Health", "Last deployment"]} style={{ marginTop: "0.75rem" }}>
+          {data.environments.map((environment) => (
+            <tr key={environment.name}>
+              <td>
+                <b>{environment.name}</b> <span className="muted">{[environment.kind, environment.address, environment.host].filter(Boolean).join(", ")}</span>
+              </td>
+              <td data-label="Runs">{environment.run ? <a href={to("runs", environment.run)}>{named(environment)}</a> : "not known"}</td>
+              <td data-label="Health">
+                {environment.health ? <State state={MARK[environment.health] ?? "failed"}>{environment.health}</State> : "not asked"}
+                {environment.health_at && <span title={environment.health_at}> {age(environment.health_at)} ago</span>}
+              </td>
+              <td data-label="Last deployment">
+                {environment.state ? <State state={MARK[environment.state] ?? "failed"}>{environment.state}</State> : "none"}
+                <Why text={environment.why?.split("\n")[0]} />
+              </td>
             </tr>
-          </thead>
-          <tbody>
-            {data.environments.map((environment) => (
-              <tr key={environment.name}>
-                <td>
-                  <b>{environment.name}</b> <span className="muted">{[environment.kind, environment.address, environment.host].filter(Boolean).join(", ")}</span>
-                </td>
-                <td data-label="Runs">{environment.run ? <a href={to("runs", environment.run)}>{named(environment)}</a> : "not known"}</td>
-                <td data-label="Health">
-                  {environment.health ? <State state={MARK[environment.health] ?? "failed"}>{environment.health}</State> : "not asked"}
-                  {environment.health_at && <span title={environment.health_at}> {age(environment.health_at)} ago</span>}
-                </td>
-                <td data-label="Last deployment">
-                  {environment.state ? <State state={MARK[environment.state] ?? "failed"}>{environment.state}</State> : "none"}
-                  <Why text={environment.why?.split("\n")[0]} />
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+          ))}
+        </Records>
       )}
       {data && data.deployments.length > 0 && (
         <>
           <h2 style={{ margin: "1.5rem 0 0.75rem" }}>Deployments</h2>
-          <table className="records panel">
-            <caption className="hidden">Deployments, newest first</caption>
-            <thead>
-              <tr>
-                <th>Commit</th>
-                <th>Environment</th>
-                <th>State</th>
-                <th>Before</th>
-                <th>Approved by</th>
-                <th>When</th>
+          <Records says="Deployments, newest first" heads={["Commit", "Environment", "State", "Before", "Approved by", "When"]}>
+            {data.deployments.map((deployment) => (
+              <tr key={`${deployment.run} ${deployment.at} ${deployment.environment}`}>
+                <td title={deployment.commit}>
+                  <a className="nowrap" href={to("runs", deployment.run)}>{named(deployment)}</a>
+                </td>
+                <td data-label="Environment">{deployment.environment}</td>
+                <td data-label="State">
+                  <State state={MARK[deployment.state] ?? "failed"}>{deployment.state}</State>
+                  {deployment.rolled_back_at && <span title={deployment.rolled_back_at}> {age(deployment.rolled_back_at)} ago</span>}
+                  <Why text={deployment.why} log={deployment.log} />
+                </td>
+                <td data-label="Before" className="nowrap" title={deployment.before}>{short(deployment.before) || "none"}</td>
+                <td data-label="Approved by">{deployment.approved_by}</td>
+                <td data-label="When" className="num" title={deployment.at}>{age(deployment.at)} ago</td>
               </tr>
-            </thead>
-            <tbody>
-              {data.deployments.map((deployment) => (
-                <tr key={`${deployment.run} ${deployment.at} ${deployment.environment}`}>
-                  <td title={deployment.commit}>
-                    <a className="nowrap" href={to("runs", deployment.run)}>{named(deployment)}</a>
-                  </td>
-                  <td data-label="Environment">{deployment.environment}</td>
-                  <td data-label="State">
-                    <State state={MARK[deployment.state] ?? "failed"}>{deployment.state}</State>
-                    {deployment.rolled_back_at && <span title={deployment.rolled_back_at}> {age(deployment.rolled_back_at)} ago</span>}
-                    <Why text={deployment.why} log={deployment.log} />
-                  </td>
-                  <td data-label="Before" className="nowrap" title={deployment.before}>{short(deployment.before) || "none"}</td>
-                  <td data-label="Approved by">{deployment.approved_by}</td>
-                  <td data-label="When" className="num" title={deployment.at}>{age(deployment.at)} ago</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
+            ))}
+          </Records>
         </>
       )}
     </>

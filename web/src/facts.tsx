@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { useAct } from "./api";
 import type { Fact } from "./api_types";
-import { Cli, Problem } from "./parts";
+import { Cli, Problem, Records } from "./parts";
 import { send } from "./pin";
 
 export function Facts({ project, facts, changed }: { project: string; facts: Fact[]; changed: () => void }) {
@@ -48,44 +48,33 @@ export function Facts({ project, facts, changed }: { project: string; facts: Fac
           <Cli text={`wfe-mcp config fact ${JSON.stringify(editing.name || "NAME")} ${JSON.stringify(editing.value || "VALUE")}`} />
         </form>
       )}
-      <table className="records panel">
-        <caption className="hidden">Facts of the project</caption>
-        <thead>
-          <tr>
-            <th>Fact</th>
-            <th>What holds</th>
-            <th>From</th>
-            <th>Change</th>
+      <Records says="Facts of the project" heads={["Fact", "What holds", "From", "Change"]}>
+        {facts.map((fact) => (
+          <tr key={fact.name}>
+            <td>{fact.name}</td>
+            <td data-label="What holds">{fact.value}</td>
+            <td data-label="From">
+              {fact.by_hand ? (
+                <>
+                  <span className="tag">yours</span> <span className="muted">found: {fact.found || "nothing"}</span>
+                </>
+              ) : (
+                <span className="muted">its files</span>
+              )}
+            </td>
+            <td>
+              <button type="button" className="btn slim" aria-label={`Correct ${fact.name}`} onClick={() => setEditing({ name: fact.name, value: fact.value, isNew: false })}>
+                Correct
+              </button>{" "}
+              {fact.by_hand && (
+                <button type="button" className="btn slim" aria-label={`Undo ${fact.name}`} disabled={busy} onClick={() => save(fact.name, null)}>
+                  Undo
+                </button>
+              )}
+            </td>
           </tr>
-        </thead>
-        <tbody>
-          {facts.map((fact) => (
-            <tr key={fact.name}>
-              <td>{fact.name}</td>
-              <td data-label="What holds">{fact.value}</td>
-              <td data-label="From">
-                {fact.by_hand ? (
-                  <>
-                    <span className="tag">yours</span> <span className="muted">found: {fact.found || "nothing"}</span>
-                  </>
-                ) : (
-                  <span className="muted">its files</span>
-                )}
-              </td>
-              <td>
-                <button type="button" className="btn slim" aria-label={`Correct ${fact.name}`} onClick={() => setEditing({ name: fact.name, value: fact.value, isNew: false })}>
-                  Correct
-                </button>{" "}
-                {fact.by_hand && (
-                  <button type="button" className="btn slim" aria-label={`Undo ${fact.name}`} disabled={busy} onClick={() => save(fact.name, null)}>
-                    Undo
-                  </button>
-                )}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+        ))}
+      </Records>
     </section>
   );
 }

@@ -1,6 +1,7 @@
 // What the project is: each finding with the file and line that says so.
 import { useState } from "react";
 import type { ProjectFinding } from "./api_types";
+import { Records } from "./parts";
 
 const FEW = 5;
 const SURE: Record<string, string> = { likely: "likely", default: "usual", person: "yours" };
@@ -15,48 +16,38 @@ export function Findings({ findings }: { findings: ProjectFinding[] }) {
         <h2>What it is</h2>
         <span className="soft">correct a kind below, under Facts</span>
       </header>
-      <table className="records panel">
-        <caption className="hidden">Findings, each with its file and line</caption>
-        <thead>
-          <tr>
-            <th>Finding</th>
-            <th>Value</th>
-            <th>From</th>
-          </tr>
-        </thead>
-        <tbody>
-          {kinds.flatMap((kind) => {
-            const those = findings.filter((finding) => finding.kind === kind);
-            const shown = kind === whole ? those : those.slice(0, FEW);
-            const rows = shown.map((each, index) => (
-              <tr key={`${kind} ${index}`}>
-                <td>{kind}</td>
-                <td data-label="Value" className="words">
-                  {each.value} {SURE[each.sure ?? ""] && <span className="tag">{SURE[each.sure ?? ""]}</span>} {each.note && <span className="muted">{each.note}</span>}
-                </td>
-                <td data-label="From">
-                  <code>
-                    {each.file}:{each.line}
-                  </code>
-                </td>
-              </tr>
-            ));
-            return those.length === shown.length
-              ? rows
-              : [
-                  ...rows,
-                  <tr key={`${kind} more`}>
-                    <td>{kind}</td>
-                    <td colSpan={2}>
-                      <button type="button" className="btn slim" onClick={() => setWhole(kind)}>
-                        {those.length - FEW} more of the kind {kind}
-                      </button>
-                    </td>
-                  </tr>,
-                ];
-          })}
-        </tbody>
-      </table>
+      <Records says="Findings, each with its file and line" heads={["Finding", "Value", "From"]}>
+        {kinds.flatMap((kind) => {
+          const those = findings.filter((finding) => finding.kind === kind);
+          const shown = kind === whole ? those : those.slice(0, FEW);
+          const rows = shown.map((each, index) => (
+            <tr key={`${kind} ${index}`}>
+              <td>{kind}</td>
+              <td data-label="Value" className="words">
+                {each.value} {SURE[each.sure ?? ""] && <span className="tag">{SURE[each.sure ?? ""]}</span>} {each.note && <span className="muted">{each.note}</span>}
+              </td>
+              <td data-label="From">
+                <code>
+                  {each.file}:{each.line}
+                </code>
+              </td>
+            </tr>
+          ));
+          return those.length === shown.length
+            ? rows
+            : [
+                ...rows,
+                <tr key={`${kind} more`}>
+                  <td>{kind}</td>
+                  <td colSpan={2}>
+                    <button type="button" className="btn slim" onClick={() => setWhole(kind)}>
+                      {those.length - FEW} more of the kind {kind}
+                    </button>
+                  </td>
+                </tr>,
+              ];
+        })}
+      </Records>
     </section>
   );
 }

@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { ask, useAct, useAsk } from "./api";
 import type { UnsignedGrant, GrantLine, GrantList } from "./api_types";
-import { Cli, Problem, State, Waiting } from "./parts";
+import { Cli, Problem, Records, State, Waiting } from "./parts";
 import { send } from "./pin";
 import { to } from "./route";
 import { day, moment } from "./words";
@@ -28,24 +28,11 @@ export function Grants({ project }: { project: string }) {
       {editing && <Draft project={project} done={() => { setEditing(false); reload(); }} />}
       {data && !data.grants.length && !editing && <p className="soft">None: each approval is asked for.</p>}
       {!!data?.grants.length && (
-        <table className="records">
-          <caption className="hidden">Standing grants</caption>
-          <thead>
-            <tr>
-              <th>Grant</th>
-              <th>Approves</th>
-              <th>Where</th>
-              <th>Used</th>
-              <th>Until</th>
-              <th><span className="hidden">End it</span></th>
-            </tr>
-          </thead>
-          <tbody>
-            {data.grants.map((grant) => (
-              <Row key={grant.id} grant={grant} busy={busy} end={() => act(async () => { await send("/grants/end", { project, id: grant.id }); reload(); })} />
-            ))}
-          </tbody>
-        </table>
+        <Records says="Standing grants" heads={["Grant", "Approves", "Where", "Used", "Until"]} acts="End it" className="records">
+          {data.grants.map((grant) => (
+            <Row key={grant.id} grant={grant} busy={busy} end={() => act(async () => { await send("/grants/end", { project, id: grant.id }); reload(); })} />
+          ))}
+        </Records>
       )}
     </section>
   );

@@ -1,5 +1,5 @@
 // Parts that several pages share: states, gate marks, commands, notices, tabs.
-import { useEffect, useRef, useState, type ReactNode } from "react";
+import { useEffect, useRef, useState, type CSSProperties, type ReactNode } from "react";
 import { ofActs, type Refused } from "./api";
 import type { GateLine, GateMark } from "./api_types";
 import { Icon } from "./icons";
@@ -68,6 +68,22 @@ export function Cli({ text }: { text: string }) {
         <Icon name={copied ? "passed" : "copy"} />
       </button>
     </span>
+  );
+}
+
+/** A table of records. `heads`: its columns, of which false is left out; `acts` names one more, of buttons, for those who hear it. */
+export function Records({ says, heads, acts, className = "records panel", style, children }: { says: string; heads: ReactNode[]; acts?: string; className?: string; style?: CSSProperties; children: ReactNode }) {
+  return (
+    <table className={className} style={style}>
+      <caption className="hidden">{says}</caption>
+      <thead>
+        <tr>
+          {heads.map((head, index) => head !== false && <th key={index}>{head}</th>)}
+          {acts && <th><span className="hidden">{acts}</span></th>}
+        </tr>
+      </thead>
+      <tbody>{children}</tbody>
+    </table>
   );
 }
 

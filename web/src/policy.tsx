@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { ask, useAct, useAsk } from "./api";
 import type { PlannedPolicyView, PolicyRules, PolicyView } from "./api_types";
-import { Cli, Flag, Problem, Waiting } from "./parts";
+import { Cli, Flag, Problem, Records, Waiting } from "./parts";
 import { send } from "./pin";
 import { count } from "./words";
 
@@ -125,27 +125,17 @@ function Edit({ data, project, done }: { data: PolicyView; project: string; done
         <div className="stack" role="region" aria-label="What changes">
           {plan.weakens && <p className="note no">{count(plan.changes.filter((each) => each.weakens).length, "change")} let agents do more than now, or ask for less proof. Sign only what you mean.</p>}
           {plan.changes.length ? (
-            <table className="records">
-              <caption className="hidden">What changes</caption>
-              <thead>
-                <tr>
-                  <th>Policy</th>
-                  <th>Now</th>
-                  <th>Then</th>
+            <Records says="What changes" heads={["Policy", "Now", "Then"]} className="records">
+              {plan.changes.map((each) => (
+                <tr key={each.key}>
+                  <td>
+                    {ABOUT[each.key] ?? each.key} {each.weakens && <Flag kind="weak">weakens</Flag>}
+                  </td>
+                  <td data-label="Now">{each.was}</td>
+                  <td data-label="Then">{each.now}</td>
                 </tr>
-              </thead>
-              <tbody>
-                {plan.changes.map((each) => (
-                  <tr key={each.key}>
-                    <td>
-                      {ABOUT[each.key] ?? each.key} {each.weakens && <Flag kind="weak">weakens</Flag>}
-                    </td>
-                    <td data-label="Now">{each.was}</td>
-                    <td data-label="Then">{each.now}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
+              ))}
+            </Records>
           ) : (
             <p className="soft">Nothing changes: the policy is so already.</p>
           )}

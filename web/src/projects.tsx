@@ -5,7 +5,7 @@ import type { InboxView, MoveView, ProjectContents, ProjectList, ProjectRow, Pro
 import { chooseProject } from "./chosen";
 import { Facts } from "./facts";
 import { Findings } from "./findings";
-import { Cli, Flag, Integrity, NotThere, Problem, State, Waiting } from "./parts";
+import { Cli, Flag, Integrity, NotThere, Problem, Records, State, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
 import { useRole, useRoleSomewhere } from "./session";
@@ -244,29 +244,17 @@ function Stack({ id }: { id: string }) {
       {!data && !error && <Waiting />}
       {data && !data.stack?.length && <p className="soft">No manifest of a known tool chain is in this folder.</p>}
       {!!data?.stack?.length && (
-        <table className="records panel">
-          <caption className="hidden">Stack, the project&apos;s own folder first</caption>
-          <thead>
-            <tr>
-              <th>Folder</th>
-              <th>Language</th>
-              <th>Package manager</th>
-              <th>Test runner</th>
-              <th>Check</th>
+        <Records says="Stack, the project&apos;s own folder first" heads={["Folder", "Language", "Package manager", "Test runner", "Check"]}>
+          {data.stack.map((each, index) => (
+            <tr key={index}>
+              <td>{each.folder === "." ? "the project" : each.folder}</td>
+              <td data-label="Language">{each.language}</td>
+              <td data-label="Package manager">{each.manager}</td>
+              <td data-label="Test runner">{each.runner || <span className="muted">none found</span>}</td>
+              <td data-label="Check">{each.check && <><b>{each.check}</b> <code>{each.command?.join(" ")}</code></>}</td>
             </tr>
-          </thead>
-          <tbody>
-            {data.stack.map((each, index) => (
-              <tr key={index}>
-                <td>{each.folder === "." ? "the project" : each.folder}</td>
-                <td data-label="Language">{each.language}</td>
-                <td data-label="Package manager">{each.manager}</td>
-                <td data-label="Test runner">{each.runner || <span className="muted">none found</span>}</td>
-                <td data-label="Check">{each.check && <><b>{each.check}</b> <code>{each.command?.join(" ")}</code></>}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+          ))}
+        </Records>
       )}
       {proposed.length > 0 && (
         <div className="soft after" id="suggested">

@@ -3,7 +3,7 @@ import { useEffect } from "react";
 import { ask, query, useAct, useAsk } from "./api";
 import type { QueueState } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
-import { Cli, Empty, Problem, Soon, State, Waiting } from "./parts";
+import { Cli, Empty, Problem, Records, Soon, State, Waiting } from "./parts";
 import { to } from "./route";
 import { age, capital, span } from "./words";
 
@@ -46,54 +46,39 @@ export function Queue() {
             </Empty>
           )}
           {data.jobs.length > 0 && (
-            <table className="records panel">
-              <caption className="hidden">Jobs, newest first</caption>
-              <thead>
-                <tr>
-                  <th>Job</th>
-                  <th>State</th>
-                  <th>For</th>
-                  <th>Priority</th>
-                  <th>Made</th>
-                  <th>
-                    <span className="hidden">Actions</span>
-                  </th>
+            <Records says="Jobs, newest first" heads={["Job", "State", "For", "Priority", "Made"]} acts="Actions">
+              {data.jobs.map((job) => (
+                <tr key={job.job} title={job.job}>
+                  <td className="whole">
+                    <b>{capital(job.does || job.kind)}</b>
+                  </td>
+                  <td data-label="State">
+                    <State state={job.state === "done" ? "completed" : job.state === "queued" ? "pending" : job.state}>{job.state}</State>
+                    {job.position ? ` place ${job.position}` : ""}
+                    {job.estimate_s ? `, in about ${span(job.estimate_s)}` : ""}
+                    <Soon at={job.run_at} says="begins" /> {job.error && <p className="s-failed words small">{job.error}</p>}
+                  </td>
+                  <td data-label="For">
+                    {job.run ? (
+                      <a href={to("runs", job.run, "graph", job.phase ?? "")}>
+                        {[job.title || job.run, job.phase].filter(Boolean).join(", ")}
+                      </a>
+                    ) : (
+                      ""
+                    )}
+                  </td>
+                  <td data-label="Priority">{job.priority}</td>
+                  <td data-label="Made" className="num" title={job.created_at}>{age(job.created_at)} ago</td>
+                  <td>
+                    {["queued", "running"].includes(job.state) && (
+                      <button type="button" className="btn slim" disabled={busy || job.cancelling} title={`wfe-mcp jobs cancel ${job.job}`} onClick={() => act(async () => { await ask(`/queue/${encodeURIComponent(job.job)}/cancel${query({ project: at.id })}`, { reason: "cancelled in the dashboard" }); reload(); })}>
+                        Cancel
+                      </button>
+                    )}
+                  </td>
                 </tr>
-              </thead>
-              <tbody>
-                {data.jobs.map((job) => (
-                  <tr key={job.job} title={job.job}>
-                    <td className="whole">
-                      <b>{capital(job.does || job.kind)}</b>
-                    </td>
-                    <td data-label="State">
-                      <State state={job.state === "done" ? "completed" : job.state === "queued" ? "pending" : job.state}>{job.state}</State>
-                      {job.position ? ` place ${job.position}` : ""}
-                      {job.estimate_s ? `, in about ${span(job.estimate_s)}` : ""}
-                      <Soon at={job.run_at} says="begins" /> {job.error && <p className="s-failed words small">{job.error}</p>}
-                    </td>
-                    <td data-label="For">
-                      {job.run ? (
-                        <a href={to("runs", job.run, "graph", job.phase ?? "")}>
-                          {[job.title || job.run, job.phase].filter(Boolean).join(", ")}
-                        </a>
-                      ) : (
-                        ""
-                      )}
-                    </td>
-                    <td data-label="Priority">{job.priority}</td>
-                    <td data-label="Made" className="num" title={job.created_at}>{age(job.created_at)} ago</td>
-                    <td>
-                      {["queued", "running"].includes(job.state) && (
-                        <button type="button" className="btn slim" disabled={busy || job.cancelling} title={`wfe-mcp jobs cancel ${job.job}`} onClick={() => act(async () => { await ask(`/queue/${encodeURIComponent(job.job)}/cancel${query({ project: at.id })}`, { reason: "cancelled in the dashboard" }); reload(); })}>
-                          Cancel
-                        </button>
-                      )}
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
+              ))}
+            </Records>
           )}
         </>
       )}

@@ -6,7 +6,7 @@ import { Graph, subline, type GraphNode } from "./graph";
 import { Icon } from "./icons";
 import { useKeys } from "./keys";
 import { useCommands } from "./palette";
-import { Ask, Cli, Crumbs, Flag, Gates, NotThere, Problem, Segments, State, Waiting } from "./parts";
+import { Ask, Cli, Crumbs, Flag, Gates, NotThere, Problem, Records, Segments, State, Waiting } from "./parts";
 import { send } from "./pin";
 import { usePromise } from "./promise";
 import { go, to } from "./route";
@@ -303,37 +303,25 @@ function spent(timeline: TimelineView): string {
 function List({ nodes, chosen, address }: { nodes: GraphNode[]; chosen: string; address: (phase: string) => string }) {
   const reported = isReported(nodes);
   return (
-    <table className={reported ? "records used" : "records"}>
-      <caption className="hidden">Phases</caption>
-      <thead>
-        <tr>
-          <th>Phase</th>
-          <th>State</th>
-          <th>Gates</th>
-          <th>Needs</th>
-          {reported && ["Model", "Tokens", "Cost"].map((name) => <th key={name}>{name}</th>)}
+    <Records says="Phases" heads={["Phase", "State", "Gates", "Needs", ...(reported ? ["Model", "Tokens", "Cost"] : [])]} className={reported ? "records used" : "records"}>
+      {nodes.map((node) => (
+        <tr key={node.phase} aria-current={node.phase === chosen || undefined}>
+          <td>
+            <a href={address(node.phase)} style={{ paddingLeft: `${node.parent ? 1 : 0}rem` }}>
+              {node.phase}
+            </a>
+          </td>
+          <td data-label="State">
+            <State state={node.state}>{subline(node)}</State> {(node.weakened || node.forced) && <Flag kind="weak">{node.forced ? "forced" : "weakened"}</Flag>}
+          </td>
+          <td data-label="Gates">
+            <Gates gates={node.gates} />
+          </td>
+          <td data-label="Needs">{node.needs.join(", ")}</td>
+          {reported && <Used node={node} />}
         </tr>
-      </thead>
-      <tbody>
-        {nodes.map((node) => (
-          <tr key={node.phase} aria-current={node.phase === chosen || undefined}>
-            <td>
-              <a href={address(node.phase)} style={{ paddingLeft: `${node.parent ? 1 : 0}rem` }}>
-                {node.phase}
-              </a>
-            </td>
-            <td data-label="State">
-              <State state={node.state}>{subline(node)}</State> {(node.weakened || node.forced) && <Flag kind="weak">{node.forced ? "forced" : "weakened"}</Flag>}
-            </td>
-            <td data-label="Gates">
-              <Gates gates={node.gates} />
-            </td>
-            <td data-label="Needs">{node.needs.join(", ")}</td>
-            {reported && <Used node={node} />}
-          </tr>
-        ))}
-      </tbody>
-    </table>
+      ))}
+    </Records>
   );
 }
 

@@ -4,7 +4,7 @@ import { query, useAsk } from "./api";
 import type { RunList, RunRow } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
 import { useKeys, useMarked } from "./keys";
-import { Cli, Empty, Flag, Integrity, Problem, Segments, State, Waiting } from "./parts";
+import { Cli, Empty, Flag, Integrity, Problem, Records, Segments, State, Waiting } from "./parts";
 import { go, to } from "./route";
 import { useRoleSomewhere } from "./session";
 import { age, count, progress, runWord } from "./words";
@@ -61,43 +61,28 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
         </Empty>
       )}
       {rows.length > 0 && (
-        <table className="records panel">
-          <caption className="hidden">Runs, newest first</caption>
-          <thead>
-            <tr>
-              <th>Run</th>
-              {shown.many && <th>Project</th>}
-              <th>State</th>
-              <th>Phase</th>
-              <th>Waits for</th>
-              <th>Template</th>
-              <th>Started</th>
-              <th>Last change</th>
+        <Records says="Runs, newest first" heads={["Run", shown.many && "Project", "State", "Phase", "Waits for", "Template", "Started", "Last change"]}>
+          {rows.map((each, index) => (
+            <tr key={each.run} aria-current={index === at ? "true" : undefined}>
+              <td>
+                <a href={to("runs", each.run)} onFocus={() => setAt(index)}>
+                  {each.title}
+                </a>{" "}
+                <span className="muted code">{each.run}</span> <Integrity run={each} /> {each.stuck && <Flag kind="warning">stuck</Flag>}{" "}
+                {each.stale && <span className="tag">stale</span>} {each.imported && <span className="tag">imported</span>}
+              </td>
+              {shown.many && <td data-label="Project">{shown.names.get(each.project ?? "")}</td>}
+              <td data-label="State">
+                <State state={each.state} run />
+              </td>
+              <td data-label="Phase">{progress(each)}</td>
+              <td data-label="Waits for">{each.waits_for}</td>
+              <td data-label="Template">{each.template}</td>
+              <td data-label="Started" className="num" title={each.started_at}>{age(each.started_at)} ago</td>
+              <td data-label="Last change" className="num" title={each.updated_at}>{age(each.updated_at)} ago</td>
             </tr>
-          </thead>
-          <tbody>
-            {rows.map((each, index) => (
-              <tr key={each.run} aria-current={index === at ? "true" : undefined}>
-                <td>
-                  <a href={to("runs", each.run)} onFocus={() => setAt(index)}>
-                    {each.title}
-                  </a>{" "}
-                  <span className="muted code">{each.run}</span> <Integrity run={each} /> {each.stuck && <Flag kind="warning">stuck</Flag>}{" "}
-                  {each.stale && <span className="tag">stale</span>} {each.imported && <span className="tag">imported</span>}
-                </td>
-                {shown.many && <td data-label="Project">{shown.names.get(each.project ?? "")}</td>}
-                <td data-label="State">
-                  <State state={each.state} run />
-                </td>
-                <td data-label="Phase">{progress(each)}</td>
-                <td data-label="Waits for">{each.waits_for}</td>
-                <td data-label="Template">{each.template}</td>
-                <td data-label="Started" className="num" title={each.started_at}>{age(each.started_at)} ago</td>
-                <td data-label="Last change" className="num" title={each.updated_at}>{age(each.updated_at)} ago</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+          ))}
+        </Records>
       )}
       {(cursor || data?.cursor) && (
         <p className="row" style={{ marginTop: "0.75rem" }}>

@@ -2,7 +2,7 @@
 import { useContext } from "react";
 import { useAsk } from "./api";
 import type { StatsList, WeekView } from "./api_types";
-import { Cli, Flag, Problem } from "./parts";
+import { Cli, Flag, Problem, Records } from "./parts";
 import { to } from "./route";
 import { Session } from "./session";
 import { count, money, span, tokens } from "./words";
@@ -44,33 +44,23 @@ export function Statistics({ id }: { id: string }) {
       {data?.warnings?.map((warning) => <p key={warning} className="note warn">{warning}</p>)}
       {data && !data.phases.length && <p className="soft">No phase has begun yet.</p>}
       {data && data.phases.length > 0 && (
-        <table className="records panel">
-          <caption className="hidden">Phases by template</caption>
-          <thead>
-            <tr>
-              {["Phase", "Runs", "Passed at once", "Passed in the end", "Attempts", "Work", "Waited for you", ...(reported ? ["Tokens", "Cost"] : [])].map((name) => (
-                <th key={name}>{name}</th>
-              ))}
+        <Records says="Phases by template" heads={["Phase", "Runs", "Passed at once", "Passed in the end", "Attempts", "Work", "Waited for you", ...(reported ? ["Tokens", "Cost"] : [])]}>
+          {data.phases.map((phase) => (
+            <tr key={`${phase.template} ${phase.phase}`}>
+              <td>
+                <b>{phase.phase}</b> <span className="muted">{phase.template}</span> {phase.forced ? <Flag kind="weak">forced {count(phase.forced, "time")}</Flag> : null}
+              </td>
+              <td data-label="Runs" className="num">{phase.runs}</td>
+              <td data-label="Passed at once" className="num">{of(phase.first_try)}</td>
+              <td data-label="Passed in the end" className="num">{of(phase.in_the_end)}</td>
+              <td data-label="Attempts" className="num">{phase.attempts}</td>
+              <td data-label="Work" className="num">{phase.working ? span(phase.working.median_s) : "none"}</td>
+              <td data-label="Waited for you" className="num">{phase.waiting.human ? span(phase.waiting.human.median_s) : "none"}</td>
+              {reported && <td data-label="Tokens" className={phase.tokens ? "num" : "num muted"}>{tokens(phase.tokens || null)}</td>}
+              {reported && <td data-label="Cost" className={phase.tokens ? "num" : "num muted"}>{money(phase.tokens ? phase.cost_usd : null)}</td>}
             </tr>
-          </thead>
-          <tbody>
-            {data.phases.map((phase) => (
-              <tr key={`${phase.template} ${phase.phase}`}>
-                <td>
-                  <b>{phase.phase}</b> <span className="muted">{phase.template}</span> {phase.forced ? <Flag kind="weak">forced {count(phase.forced, "time")}</Flag> : null}
-                </td>
-                <td data-label="Runs" className="num">{phase.runs}</td>
-                <td data-label="Passed at once" className="num">{of(phase.first_try)}</td>
-                <td data-label="Passed in the end" className="num">{of(phase.in_the_end)}</td>
-                <td data-label="Attempts" className="num">{phase.attempts}</td>
-                <td data-label="Work" className="num">{phase.working ? span(phase.working.median_s) : "none"}</td>
-                <td data-label="Waited for you" className="num">{phase.waiting.human ? span(phase.waiting.human.median_s) : "none"}</td>
-                {reported && <td data-label="Tokens" className={phase.tokens ? "num" : "num muted"}>{tokens(phase.tokens || null)}</td>}
-                {reported && <td data-label="Cost" className={phase.tokens ? "num" : "num muted"}>{money(phase.tokens ? phase.cost_usd : null)}</td>}
-              </tr>
-            ))}
-          </tbody>
-        </table>
+          ))}
+        </Records>
       )}
     </section>
   );

@@ -1,7 +1,7 @@
 // What a template does that needs your trust, effect by effect, and the trust itself, signed with the PIN.
 import { useAct, useAsk } from "./api";
 import type { TrustPage } from "./api_types";
-import { Cli, Flag, Problem, Waiting } from "./parts";
+import { Cli, Flag, Problem, Records, Waiting } from "./parts";
 import { send } from "./pin";
 import { count } from "./words";
 
@@ -21,29 +21,18 @@ export function TrustIt({ name, project = "", done }: { name: string; project?: 
         {found.weakens_gates && <Flag kind="weak">weakens a gate</Flag>}
       </header>
       <div className="body stack">
-        <table className="records">
-          <caption className="hidden">What it does</caption>
-          <thead>
-            <tr>
-              <th>Since then</th>
-              <th>It</th>
-              <th>What</th>
-              <th>In detail</th>
+        <Records says="What it does" heads={["Since then", "It", "What", "In detail"]} className="records">
+          {found.effects.slice(0, 60).map((effect, index) => (
+            <tr key={index}>
+              <td data-label="Since then">{effect.mark}</td>
+              <td data-label="It">{effect.kind}</td>
+              <td data-label="What">
+                {effect.subject} {effect.weakens && <Flag kind="weak">weakens a gate</Flag>}
+              </td>
+              <td data-label="In detail" className="words">{effect.detail}</td>
             </tr>
-          </thead>
-          <tbody>
-            {found.effects.slice(0, 60).map((effect, index) => (
-              <tr key={index}>
-                <td data-label="Since then">{effect.mark}</td>
-                <td data-label="It">{effect.kind}</td>
-                <td data-label="What">
-                  {effect.subject} {effect.weakens && <Flag kind="weak">weakens a gate</Flag>}
-                </td>
-                <td data-label="In detail" className="words">{effect.detail}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+          ))}
+        </Records>
         {found.effects.length > 60 && <p className="soft">and {found.effects.length - 60} more; all of them: <code>wfe-mcp trust {name}</code></p>}
         <Problem error={refused} />
         <span className="row wrap">

@@ -3,7 +3,7 @@ import { useState } from "react";
 import { ask, query, useAct, useAsk } from "./api";
 import type { DeliveryView, TriggersView, WebhooksView } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
-import { Cli, Empty, Faults, Problem, Soon, State, Waiting } from "./parts";
+import { Cli, Empty, Faults, Problem, Records, Soon, State, Waiting } from "./parts";
 import { to } from "./route";
 import { age } from "./words";
 
@@ -79,47 +79,31 @@ export function Webhooks() {
 
 function Deliveries({ rows, busy, again }: { rows: readonly DeliveryView[]; busy: boolean; again: (job: string) => void }) {
   return (
-    <table className="records panel" style={{ marginTop: "0.75rem" }}>
-      <caption className="hidden">Deliveries, newest first</caption>
-      <thead>
-        <tr>
-          <th>Event</th>
-          <th>State</th>
-          <th>To</th>
-          <th>For</th>
-          <th>Tries</th>
-          <th>Made</th>
-          <th>
-            <span className="hidden">Actions</span>
-          </th>
+    <Records says="Deliveries, newest first" heads={["Event", "State", "To", "For", "Tries", "Made"]} acts="Actions" style={{ marginTop: "0.75rem" }}>
+      {rows.map((row) => (
+        <tr key={row.job} title={row.id}>
+          <td>
+            <b>{row.event}</b>
+          </td>
+          <td data-label="State">
+            <State state={STATES[row.state] ?? row.state}>{row.state}</State>
+            <Soon at={row.next_try} says="next try" />
+            {row.error && row.state !== "delivered" && <p className="s-failed words small">{row.error}</p>}
+          </td>
+          <td data-label="To">{row.webhook}</td>
+          <td data-label="For">{row.subject}</td>
+          <td data-label="Tries" className="num">{row.tries}</td>
+          <td data-label="Made" className="num" title={row.at}>{age(row.at)} ago</td>
+          <td>
+            {row.state !== "behind" && row.state !== "sending" && (
+              <button type="button" className="btn slim" disabled={busy} title={`wfe-mcp webhook redeliver ${row.job}`} onClick={() => again(row.job)}>
+                Redeliver
+              </button>
+            )}
+          </td>
         </tr>
-      </thead>
-      <tbody>
-        {rows.map((row) => (
-          <tr key={row.job} title={row.id}>
-            <td>
-              <b>{row.event}</b>
-            </td>
-            <td data-label="State">
-              <State state={STATES[row.state] ?? row.state}>{row.state}</State>
-              <Soon at={row.next_try} says="next try" />
-              {row.error && row.state !== "delivered" && <p className="s-failed words small">{row.error}</p>}
-            </td>
-            <td data-label="To">{row.webhook}</td>
-            <td data-label="For">{row.subject}</td>
-            <td data-label="Tries" className="num">{row.tries}</td>
-            <td data-label="Made" className="num" title={row.at}>{age(row.at)} ago</td>
-            <td>
-              {row.state !== "behind" && row.state !== "sending" && (
-                <button type="button" className="btn slim" disabled={busy} title={`wfe-mcp webhook redeliver ${row.job}`} onClick={() => again(row.job)}>
-                  Redeliver
-                </button>
-              )}
-            </td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+      ))}
+    </Records>
   );
 }
 
@@ -134,33 +118,22 @@ function Triggers({ project, concerns }: { project: string; concerns: ReturnType
   return (
     <>
       <Faults texts={data?.faults} />
-    <table className="records panel" style={{ marginTop: "0.75rem" }}>
-      <caption className="hidden">What starts runs</caption>
-      <thead>
-        <tr>
-          <th>Starts</th>
-          <th>By</th>
-          <th>When</th>
-          <th>Last</th>
+    <Records says="What starts runs" heads={["Starts", "By", "When", "Last"]} style={{ marginTop: "0.75rem" }}>
+      {rows.map((row) => (
+        <tr key={`${row.cli} ${row.name}`} title={row.cli}>
+          <td>
+            <b>{row.template}</b>
+            {row.fault && <p className="s-failed words small">{row.fault}</p>}
+          </td>
+          <td data-label="By">{row.name}</td>
+          <td data-label="When">
+            {row.enabled ? row.when : "off"}
+            <Soon at={row.next} says="next" />
+          </td>
+          <td data-label="Last">{row.run ? <a href={to("runs", row.run)}>{age(row.last ?? "")} ago</a> : row.last ? `${age(row.last)} ago` : ""}</td>
         </tr>
-      </thead>
-      <tbody>
-        {rows.map((row) => (
-          <tr key={`${row.cli} ${row.name}`} title={row.cli}>
-            <td>
-              <b>{row.template}</b>
-              {row.fault && <p className="s-failed words small">{row.fault}</p>}
-            </td>
-            <td data-label="By">{row.name}</td>
-            <td data-label="When">
-              {row.enabled ? row.when : "off"}
-              <Soon at={row.next} says="next" />
-            </td>
-            <td data-label="Last">{row.run ? <a href={to("runs", row.run)}>{age(row.last ?? "")} ago</a> : row.last ? `${age(row.last)} ago` : ""}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+      ))}
+    </Records>
     </>
   );
 }

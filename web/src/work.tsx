@@ -5,7 +5,7 @@ import type { Backlog, ItemCard, ItemLine } from "./api_types";
 import { ProjectChoice, useProject, type InProject } from "./in_project";
 import { DECIDED, KINDS, moveName, STATUSES, useMoving, type Moving } from "./item_acts";
 import { useKeys, useMarked } from "./keys";
-import { Cli, Empty, Flag, Problem, State, Waiting } from "./parts";
+import { Cli, Empty, Flag, Problem, Records, State, Waiting } from "./parts";
 import { go, to } from "./route";
 import { useRoleSomewhere } from "./session";
 import { age, count } from "./words";
@@ -169,42 +169,28 @@ export function WorkList({ query: given }: { query: URLSearchParams }) {
         </Empty>
       )}
       {rows.length > 0 && (
-        <table className="records panel work">
-          <caption className="hidden">Work items, highest priority first</caption>
-          <thead>
-            <tr>
-              <th>Item</th>
-              {shown.many && <th>Project</th>}
-              <th>Kind</th>
-              <th>Status</th>
-              <th>Priority</th>
-              <th>Progress</th>
-              <th>Last change</th>
+        <Records says="Work items, highest priority first" heads={["Item", shown.many && "Project", "Kind", "Status", "Priority", "Progress", "Last change"]} className="records panel work">
+          {rows.map((row, index) => (
+            <tr key={`${row.project} ${row.id}`} aria-current={index === at ? "true" : undefined}>
+              <td>
+                <a href={itemPage(row)} onFocus={() => setAt(index)}>
+                  {row.title}
+                </a>{" "}
+                <span className="muted code nowrap">{row.id}</span> <ItemFlags item={row} />
+              </td>
+              {shown.many && <td data-label="Project">{shown.names.get(row.project)}</td>}
+              <td data-label="Kind">{row.kind}</td>
+              <td data-label="Status">
+                <State state={row.status}>{row.status}</State>
+              </td>
+              <td data-label="Priority" className="num">{priority(row.priority)}</td>
+              <td data-label={row.parts ? "Progress" : undefined}>
+                <Progress done={row.done} parts={row.parts} />
+              </td>
+              <td data-label="Last change" className="num" title={row.changed_at}>{age(row.changed_at ?? "")} ago</td>
             </tr>
-          </thead>
-          <tbody>
-            {rows.map((row, index) => (
-              <tr key={`${row.project} ${row.id}`} aria-current={index === at ? "true" : undefined}>
-                <td>
-                  <a href={itemPage(row)} onFocus={() => setAt(index)}>
-                    {row.title}
-                  </a>{" "}
-                  <span className="muted code nowrap">{row.id}</span> <ItemFlags item={row} />
-                </td>
-                {shown.many && <td data-label="Project">{shown.names.get(row.project)}</td>}
-                <td data-label="Kind">{row.kind}</td>
-                <td data-label="Status">
-                  <State state={row.status}>{row.status}</State>
-                </td>
-                <td data-label="Priority" className="num">{priority(row.priority)}</td>
-                <td data-label={row.parts ? "Progress" : undefined}>
-                  <Progress done={row.done} parts={row.parts} />
-                </td>
-                <td data-label="Last change" className="num" title={row.changed_at}>{age(row.changed_at ?? "")} ago</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+          ))}
+        </Records>
       )}
       {data && data.count > rows.length && (
         <p className="row" style={{ marginTop: "0.75rem" }}>
