@@ -3,7 +3,7 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { ask, onLive, query, useRetry, type Refused } from "./api";
 import type { ActivityList, ActivityView } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
-import { Problem, Waiting } from "./parts";
+import { Choose, PageHead, Problem, Waiting } from "./parts";
 import { Log } from "./run_history";
 import { age, moment } from "./words";
 
@@ -63,33 +63,12 @@ export function Activity({ query: given }: { query: URLSearchParams }) {
   };
   return (
     <>
-      <header className="row wrap">
-        <h1>Activity</h1>
-        <span className="muted">what happened in every run, newest first</span>
-      </header>
+      <PageHead title="Activity" about="what happened in every run, newest first" />
       <Problem error={error} />
       <div className="filters">
         <ProjectChoice at={at} />
-        <label className="row small soft">
-          <span>Kind</span>
-          <select value={kind} onChange={(event) => setKind(event.target.value)}>
-            <option value="">all</option>
-            {kinds.map((each) => (
-              <option key={each} value={each}>
-                {inWords(each)}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label className="row small soft">
-          <span>Who</span>
-          <select value={actor} onChange={(event) => setActor(event.target.value)}>
-            <option value="">everybody</option>
-            {actors.map((each) => (
-              <option key={each}>{each}</option>
-            ))}
-          </select>
-        </label>
+        <Choose label="Kind" all="all" names={kinds} says={inWords} now={kind} choose={setKind} />
+        <Choose label="Who" all="everybody" names={actors} now={actor} choose={setActor} />
         <label className="row small soft">
           <input type="checkbox" checked={all} onChange={(event) => setAll(event.target.checked)} /> Also what the engine notes for itself
         </label>

@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { query, useAsk } from "./api";
 import type { ActivityView, ArtifactPage, DifferenceView, RunList } from "./api_types";
-import { Cli, Crumbs, NotThere, Problem, Segments, Waiting } from "./parts";
+import { Cli, Crumbs, NotThere, Problem, Section, Segments, Waiting } from "./parts";
 import { Changes, Parts, type Part } from "./rendered";
 import { go, to } from "./route";
 import { age, count } from "./words";
@@ -75,10 +75,7 @@ export function ArtifactPage({ run, phase, revision, query: given }: { run: stri
         </div>
       )}
       {(data.drafts ?? []).length > 0 && (
-        <section className="section">
-          <header>
-            <h2>Refused submissions</h2>
-          </header>
+        <Section title="Refused submissions">
           <ul className="panel plist">
             {data.drafts?.map((draft) => (
               <li key={draft.artifact} className="row wrap pad">
@@ -87,7 +84,7 @@ export function ArtifactPage({ run, phase, revision, query: given }: { run: stri
               </li>
             ))}
           </ul>
-        </section>
+        </Section>
       )}
     </>
   );

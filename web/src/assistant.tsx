@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "react";
 import { answered, Refused } from "./api";
 import type { AssistantView, ReadView } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
-import { Cli, Problem } from "./parts";
+import { Cli, PageHead, Problem } from "./parts";
 import { Prose, type Block } from "./rendered";
 import { to } from "./route";
 import { count } from "./words";
@@ -57,15 +57,14 @@ export function Assistant() {
 
   return (
     <div className="narrow assistant">
-      <header className="row wrap">
-        <h1>Ask</h1>
+      <PageHead title="Ask">
         <ProjectChoice at={at} one />
         {turns.length > 0 && !answer && (
           <button type="button" className="btn slim" onClick={() => keep([])}>
             New conversation
           </button>
         )}
-      </header>
+      </PageHead>
       <p className="soft" style={{ margin: "0.5rem 0 0.75rem" }}>A model reads the record of this project and answers. It changes nothing: what it proposes is for you to run.</p>
       {turns.map((turn, index) => (
         <section key={index} className="section" aria-label={turn.question}>

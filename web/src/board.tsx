@@ -4,7 +4,7 @@ import { query, useAsk } from "./api";
 import type { BoardView, NewsView, RunList, RunRow } from "./api_types";
 import { isNew, NewMark } from "./news";
 import { ProjectChoice, useProject } from "./in_project";
-import { Cli, Empty, Flag, Integrity, Problem, State, Waiting } from "./parts";
+import { Choose, Cli, Empty, Flag, Integrity, Problem, State, Waiting } from "./parts";
 import { to } from "./route";
 import { age, person, progress } from "./words";
 
@@ -42,17 +42,7 @@ export function Board({ news }: { news: NewsView | null }) {
         <span className="end row wrap">
           <ProjectChoice at={at} />
           {templates.length > 0 && (
-            <label className="row small soft">
-              <span>Columns</span>
-              <select value={template} onChange={(event) => setTemplate(event.target.value)}>
-                <option value="">what runs wait for</option>
-                {templates.map((each) => (
-                  <option key={each} value={each}>
-                    phases of {each}
-                  </option>
-                ))}
-              </select>
-            </label>
+            <Choose label="Columns" all="what runs wait for" names={templates} says={(each) => `phases of ${each}`} now={template} choose={setTemplate} />
           )}
           <Cli text={`wfe-mcp list${template ? ` --template ${template} --by-phase` : ""}${at.cli}`} />
         </span>

@@ -3,7 +3,7 @@ import { useRef, useState } from "react";
 import { query, useAsk } from "./api";
 import type { Fault, TypesOfTests } from "./api_types";
 import { Icon } from "./icons";
-import { Problem } from "./parts";
+import { Options, Problem } from "./parts";
 import { SchemaForm, type Schema } from "./schema_form";
 
 export type ClaimTest = Record<string, unknown> & { type: string };
@@ -44,9 +44,7 @@ export function ClaimTests({ project, tests, change, faults }: { project: string
               <div className="field">
                 <label htmlFor={`type-of-test-${nth}`}>Type</label>
                 <select id={`type-of-test-${nth}`} autoFocus={nth === added} value={type} onChange={(event) => put(nth, retyped({ type, ...values }, event.target.value))}>
-                  {Object.keys(types).map((each) => (
-                    <option key={each}>{each}</option>
-                  ))}
+                  <Options of={Object.keys(types)} />
                 </select>
               </div>
               <button

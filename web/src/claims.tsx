@@ -4,7 +4,7 @@ import { query, useAct, useAsk } from "./api";
 import type { ItemPage, Ledger } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
 import { CLAIMED } from "./item_acts";
-import { Cli, Empty, Flag, Problem, State, Waiting } from "./parts";
+import { Cli, Empty, Field, Flag, Problem, Section, State, Waiting } from "./parts";
 import { send } from "./pin";
 import { to } from "./route";
 import { itemPage, useBacklog, WorkHead } from "./work";
@@ -56,11 +56,7 @@ function LedgerOf({ project }: { project: string }) {
   if (error) return <Problem error={error} />;
   if (!data?.falsified.length) return null;
   return (
-    <section className="section" aria-label="Ledger">
-      <header>
-        <h2>Falsified</h2>
-        <span className="soft">{count(data.falsified.length, "time")}, the newest first; {data.open ?? 0} open</span>
-      </header>
+    <Section aria-label="Ledger" title="Falsified" about={`${count(data.falsified.length, "time")}, the newest first; ${data.open ?? 0} open`}>
       <ul className="panel lines decided">
         {data.falsified.map((each) => (
           <li key={`${each.id} ${each.at}`}>
@@ -80,7 +76,7 @@ function LedgerOf({ project }: { project: string }) {
           </li>
         ))}
       </ul>
-    </section>
+    </Section>
   );
 }
 
@@ -102,15 +98,11 @@ export function ClaimParts({ item, project, reload }: { item: ItemPage; project:
     });
   return (
     <>
-      <section className="section" aria-label="Tests">
-        <header>
-          <h2>Tests</h2>
-          {tests.some((test) => test.check) && isOpen && (
-            <button type="button" className="btn slim end" disabled={busy || !!job} title={`wfe-mcp claim test ${item.id}`} onClick={() => void run()}>
-              {job ? "Being tested…" : "Run the tests"}
-            </button>
-          )}
-        </header>
+      <Section aria-label="Tests" title="Tests" acts={tests.some((test) => test.check) && isOpen && (
+          <button type="button" className="btn slim end" disabled={busy || !!job} title={`wfe-mcp claim test ${item.id}`} onClick={() => void run()}>
+            {job ? "Being tested…" : "Run the tests"}
+          </button>
+      )}>
         <Problem error={refused} />
         {!tests.length && <p className="soft">No test: a person says whether it holds.</p>}
         {tests.length > 0 && (
@@ -133,11 +125,8 @@ export function ClaimParts({ item, project, reload }: { item: ItemPage; project:
             ))}
           </ul>
         )}
-      </section>
-      <section className="section" aria-label="Evidence">
-        <header>
-          <h2>Evidence</h2>
-        </header>
+      </Section>
+      <Section aria-label="Evidence" title="Evidence">
         {evidence.length > 0 && (
           <ul className="panel lines">
             {evidence.map((each, index) => (
@@ -152,20 +141,18 @@ export function ClaimParts({ item, project, reload }: { item: ItemPage; project:
         {isOpen && (
           <form className="stack" onSubmit={(event) => event.preventDefault()}>
             {lists.length > 0 && (
-              <label className="field">
-                <span>What you answer</span>
+              <Field label="What you answer">
                 <select value={list} onChange={(event) => setList(event.target.value)}>
                   <option value="">the claim itself</option>
                   {lists.map((each) => (
                     <option key={each.name}>{each.name}</option>
                   ))}
                 </select>
-              </label>
+              </Field>
             )}
-            <label className="field">
-              <span>What you have seen</span>
+            <Field label="What you have seen">
               <input type="text" maxLength={500} value={reason} onChange={(event) => setReason(event.target.value)} />
-            </label>
+            </Field>
             <span className="row wrap">
               <button type="button" className="btn" disabled={busy || !reason} onClick={() => void say(true)}>
                 It supports the claim
@@ -182,7 +169,7 @@ export function ClaimParts({ item, project, reload }: { item: ItemPage; project:
             Its tests run again once it is taken up again, after its follow-ups: <a href={to("items", "claims")}>the ledger</a>.
           </p>
         )}
-      </section>
+      </Section>
     </>
   );
 }

@@ -1,7 +1,7 @@
 // Two runs side by side: inputs, phases, times, costs, and the artifacts that differ.
 import { beginsOrEnds, useAsk } from "./api";
 import type { ComparisonView, NoPhase, PhaseSide, RunList, RunSide } from "./api_types";
-import { Cli, Crumbs, Flag, Integrity, Problem, Records, State, Waiting } from "./parts";
+import { Cli, Crumbs, Field, Flag, Integrity, PageHead, Problem, Records, Section, State, Waiting } from "./parts";
 import { Changes } from "./rendered";
 import { go, to } from "./route";
 import { count, isReported, money, person, runWord, span, tokens } from "./words";
@@ -11,8 +11,7 @@ export function Compare({ left, right }: { left: string; right: string }) {
   const both = left !== "" && right !== "";
   const { data, error } = useAsk<ComparisonView>(both ? `/compare?left=${encodeURIComponent(left)}&right=${encodeURIComponent(right)}` : null, (event) => event.run === left || event.run === right);
   const pick = (name: string, value: string, chosen: (run: string) => void) => (
-    <label className="field">
-      <span>{name}</span>
+    <Field label={name}>
       <select value={value} onChange={(event) => chosen(event.target.value)}>
         <option value="">choose a run</option>
         {value && !runs.data?.runs.some((each) => each.run === value) && <option>{value}</option>}
@@ -22,19 +21,18 @@ export function Compare({ left, right }: { left: string; right: string }) {
           </option>
         ))}
       </select>
-    </label>
+    </Field>
   );
   return (
     <>
       <Crumbs items={[{ text: "Runs", to: "#/runs" }, "compare"]} />
-      <header className="row wrap">
-        <h1>Compare two runs</h1>
+      <PageHead title="Compare two runs">
         {both && (
           <span className="end">
             <Cli text={`wfe-mcp compare ${left} ${right}`} />
           </span>
         )}
-      </header>
+      </PageHead>
       <div className="pair" style={{ marginTop: "0.75rem" }}>
         {pick("One run", left, (run) => go(to("compare", run, right || left)))}
         {pick("The other run", right, (run) => go(to("compare", left || run, run)))}
@@ -72,18 +70,10 @@ function Body({ data, left, right }: { data: ComparisonView; left: string; right
           </tr>
         ))}
       </Records>
-      <section className="section">
-        <header>
-          <h2>Inputs</h2>
-          <span className="soft">{data.inputs.length ? count(data.inputs.length, "difference") : "the same"}</span>
-        </header>
+      <Section title="Inputs" about={data.inputs.length ? count(data.inputs.length, "difference") : "the same"}>
         {data.inputs.length > 0 && <div className="panel body pad"><Changes changes={data.inputs} /></div>}
-      </section>
-      <section className="section">
-        <header>
-          <h2>Phases</h2>
-          <span className="soft">{unlike ? `${unlike} of ${count(data.phases.length, "phase")} differ in state, attempts, gates or artifact` : "all the same but for their times"}</span>
-        </header>
+      </Section>
+      <Section title="Phases" about={unlike ? `${unlike} of ${count(data.phases.length, "phase")} differ in state, attempts, gates or artifact` : "all the same but for their times"}>
         <Records says="Phases of both runs" heads={["Phase", one.run, two.run, "Artifact"]} className="records panel compare">
           {data.phases.map((phase) => (
             <tr key={phase.phase} className={phase.same ? "" : "unlike"}>
@@ -105,14 +95,10 @@ function Body({ data, left, right }: { data: ComparisonView; left: string; right
             </tr>
           ))}
         </Records>
-      </section>
-      <section className="section">
-        <header>
-          <h2>Template</h2>
-          <span className="soft">{data.template.length ? count(data.template.length, "difference") : "the same definition"}</span>
-        </header>
+      </Section>
+      <Section title="Template" about={data.template.length ? count(data.template.length, "difference") : "the same definition"}>
         {data.template.length > 0 && <div className="panel body pad"><Changes changes={data.template} /></div>}
-      </section>
+      </Section>
     </>
   );
 }

@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { useAct, useAsk } from "./api";
 import type { CredentialsView, CredentialView } from "./api_types";
-import { Cli, Problem, State } from "./parts";
+import { Cli, Field, Options, Problem, Section, State } from "./parts";
 import { send } from "./pin";
 
 export function Credentials({ project }: { project: string }) {
@@ -12,14 +12,11 @@ export function Credentials({ project }: { project: string }) {
   const remove = (each: CredentialView) => act(async () => { await send(`/credentials/${encodeURIComponent(each.name)}/delete`, { project, scope: each.scope }); reload(); });
   const kinds = data?.kinds ?? {};
   return (
-    <section className="section" id="credentials">
-      <header>
-        <h2>Credentials</h2>
-        <span className="soft">what checks log in with, by name; a value is never shown</span>
-        <button type="button" className="btn slim end" aria-expanded={open === "new"} title="wfe-mcp credential add NAME" onClick={() => setOpen(open ? null : "new")}>
-          {open ? "Close the form" : "Add a credential"}
-        </button>
-      </header>
+    <Section id="credentials" title="Credentials" about="what checks log in with, by name; a value is never shown" acts={
+      <button type="button" className="btn slim end" aria-expanded={open === "new"} title="wfe-mcp credential add NAME" onClick={() => setOpen(open ? null : "new")}>
+        {open ? "Close the form" : "Add a credential"}
+      </button>
+    }>
       <Problem error={error ?? refused} />
       {open && <Values key={open === "new" ? "" : open.name} of={open === "new" ? null : open} kinds={kinds} project={project} done={() => { setOpen(null); reload(); }} />}
       {data?.credentials.length ? (
@@ -45,7 +42,7 @@ export function Credentials({ project }: { project: string }) {
           None is stored. A check gets one by its name in .wfe/config.toml: <code>{'credentials = { npm = "NPM_TOKEN" }'}</code>
         </p>
       )}
-    </section>
+    </Section>
   );
 }
 
@@ -74,18 +71,14 @@ function Values({ of, kinds, project, done }: { of: CredentialView | null; kinds
       <div className="pair">
         {!of && (
           <>
-            <label className="field">
-              <span>Name</span>
+            <Field label="Name">
               <input type="text" required pattern="[A-Za-z0-9][A-Za-z0-9_\-]*" title="letters, digits, hyphens" value={name} onChange={(event) => setName(event.target.value)} />
-            </label>
-            <label className="field">
-              <span>Kind</span>
+            </Field>
+            <Field label="Kind">
               <select value={kind} onChange={(event) => { setKind(event.target.value); setValues({}); }}>
-                {Object.keys(kinds).map((key) => (
-                  <option key={key}>{key}</option>
-                ))}
+                <Options of={Object.keys(kinds)} />
               </select>
-            </label>
+            </Field>
           </>
         )}
         {(kinds[kind] ?? []).map((part) => (
@@ -100,12 +93,9 @@ function Values({ of, kinds, project, done }: { of: CredentialView | null; kinds
             )}
           </label>
         ))}
-        <label className="field">
-          <span>
-            Expires <span className="hint">90d, or a date; empty: never</span>
-          </span>
+        <Field label="Expires" hint="90d, or a date; empty: never">
           <input type="text" value={expires} onChange={(event) => setExpires(event.target.value)} />
-        </label>
+        </Field>
       </div>
       <p className="soft small">It is encrypted in the database, with your PIN, and goes only to the checks that your trusted configuration names.</p>
       <Problem error={refused} />

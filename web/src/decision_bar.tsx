@@ -5,7 +5,7 @@ import type { ApprovalView, DecisionData } from "./api_types";
 import { subject, useDraft } from "./draft";
 import { Icon } from "./icons";
 import { refocus } from "./keys";
-import { Cli } from "./parts";
+import { Cli, Field, Options } from "./parts";
 import { whyRefused } from "./pin";
 import { usePromise } from "./promise";
 import { PromptEdit } from "./prompt_edit";
@@ -69,12 +69,9 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, gone, 
       }
     });
   const pinField = (
-    <label className="field">
-      <span>
-        PIN {needsKey && <span className="hint">this gate asks for a passkey</span>}
-      </span>
+    <Field label="PIN" hint={needsKey && "this gate asks for a passkey"}>
       <input type="password" autoComplete="off" autoFocus={choice === "approve" && !shown.phrase} required value={pin} onChange={(event) => setPin(event.target.value)} />
-    </label>
+    </Field>
   );
   const login = useContext(Session)?.login === true;
   if (data.others) return <ForOthers data={data} />;
@@ -96,36 +93,26 @@ export function Bar({ data, shown, takesPin, choice, setChoice, comments, gone, 
                 : `${follows ?? ""} Your text${comments.length ? ` and ${count(comments.length, "line comment")} go` : " goes"} with it.`}
             </p>
             {choice === "approve" ? (
-              <label className="field">
-                <span>
-                  Comment <span className="hint">optional, kept with the decision</span>
-                </span>
+              <Field label="Comment" hint="optional, kept with the decision">
                 <input type="text" value={comment} onChange={(event) => setComment(event.target.value)} />
-              </label>
+              </Field>
             ) : (
               <>
-                <label className="field">
-                  <span>What should be different?</span>
+                <Field label="What should be different?">
                   <textarea autoFocus rows={3} required={!comments.length && !gone.length} value={feedback} onChange={(event) => setFeedback(event.target.value)} />
-                </label>
-                <label className="field">
-                  <span>Back to</span>
+                </Field>
+                <Field label="Back to">
                   <select value={back} onChange={(event) => setBack(event.target.value)}>
                     <option value="">{shown.phase}</option>
-                    {(data.back_to ?? []).filter((each) => each !== shown.phase).map((each) => (
-                      <option key={each} value={each}>
-                        {each}
-                      </option>
-                    ))}
+                    <Options of={(data.back_to ?? []).filter((each) => each !== shown.phase)} />
                   </select>
-                </label>
+                </Field>
               </>
             )}
             {choice === "approve" && shown.phrase && (
-              <label className="field">
-                <span>Type “{shown.phrase}”</span>
+              <Field label={`Type “${shown.phrase}”`}>
                 <input type="text" autoFocus required value={phrase} onChange={(event) => setPhrase(event.target.value)} />
-              </label>
+              </Field>
             )}
             {pinField}
             <span className="row">

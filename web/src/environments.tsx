@@ -2,7 +2,7 @@
 import { query, useAsk } from "./api";
 import type { Deployments } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
-import { Cli, Empty, Faults, Problem, Records, State, Waiting } from "./parts";
+import { Cli, Empty, Faults, PageHead, Problem, Records, State, Waiting } from "./parts";
 import { to } from "./route";
 import { age } from "./words";
 
@@ -34,14 +34,12 @@ export function Environments() {
   const { data, error } = useAsk<Deployments>(`/environments${query({ project: at.id })}`, at.concerns);
   return (
     <>
-      <header className="row wrap">
-        <h1>Environments</h1>
-        <span className="muted">what runs where</span>
+      <PageHead title="Environments" about="what runs where">
         <span className="end row wrap">
           <ProjectChoice at={at} one />
           <Cli text={`wfe-mcp deployments${at.cli}`} />
         </span>
-      </header>
+      </PageHead>
       <Problem error={error} />
       <Faults texts={data?.faults} />
       {!data && !error && <Waiting />}

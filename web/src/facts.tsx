@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { useAct } from "./api";
 import type { Fact } from "./api_types";
-import { Cli, Problem, Records } from "./parts";
+import { Cli, Problem, Records, Section } from "./parts";
 import { send } from "./pin";
 
 export function Facts({ project, facts, changed }: { project: string; facts: Fact[]; changed: () => void }) {
@@ -15,14 +15,11 @@ export function Facts({ project, facts, changed }: { project: string; facts: Fac
       changed();
     });
   return (
-    <section className="section" id="facts">
-      <header>
-        <h2>Facts</h2>
-        <span className="soft">agents get yours in each prompt</span>
-        <button type="button" className="btn slim end" onClick={() => setEditing({ name: "", value: "", isNew: true })}>
-          Add a fact
-        </button>
-      </header>
+    <Section id="facts" title="Facts" about="agents get yours in each prompt" acts={
+      <button type="button" className="btn slim end" onClick={() => setEditing({ name: "", value: "", isNew: true })}>
+        Add a fact
+      </button>
+    }>
       <Problem error={refused} />
       {editing && (
         <form
@@ -75,6 +72,6 @@ export function Facts({ project, facts, changed }: { project: string; facts: Fac
           </tr>
         ))}
       </Records>
-    </section>
+    </Section>
   );
 }

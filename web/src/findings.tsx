@@ -1,7 +1,7 @@
 // What the project is: each finding with the file and line that says so.
 import { useState } from "react";
 import type { ProjectFinding } from "./api_types";
-import { Records } from "./parts";
+import { Records, Section } from "./parts";
 
 const FEW = 5;
 const SURE: Record<string, string> = { likely: "likely", default: "usual", person: "yours" };
@@ -11,11 +11,7 @@ export function Findings({ findings }: { findings: ProjectFinding[] }) {
   const kinds = [...new Set(findings.map((finding) => finding.kind))];
   if (!kinds.length) return null;
   return (
-    <section className="section" id="findings">
-      <header>
-        <h2>What it is</h2>
-        <span className="soft">correct a kind below, under Facts</span>
-      </header>
+    <Section id="findings" title="What it is" about="correct a kind below, under Facts">
       <Records says="Findings, each with its file and line" heads={["Finding", "Value", "From"]}>
         {kinds.flatMap((kind) => {
           const those = findings.filter((finding) => finding.kind === kind);
@@ -48,6 +44,6 @@ export function Findings({ findings }: { findings: ProjectFinding[] }) {
               ];
         })}
       </Records>
-    </section>
+    </Section>
   );
 }

@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { ask, useAct, useAsk } from "./api";
 import type { UnsignedGrant, GrantLine, GrantList } from "./api_types";
-import { Cli, Problem, Records, State, Waiting } from "./parts";
+import { Cli, Field, Problem, Records, Section, State, Waiting } from "./parts";
 import { send } from "./pin";
 import { to } from "./route";
 import { day, moment } from "./words";
@@ -15,14 +15,11 @@ export function Grants({ project }: { project: string }) {
   const [editing, setEditing] = useState(false);
   const [act, busy, refused] = useAct();
   return (
-    <section className="section" id="grants">
-      <header>
-        <h2>Standing grants</h2>
-        <span className="soft">what the server approves for you, as you signed it beforehand</span>
-        <button type="button" className="btn slim end" aria-expanded={editing} title="wfe-mcp grant add" onClick={() => setEditing(!editing)}>
-          {editing ? "Close the form" : "Give a grant"}
-        </button>
-      </header>
+    <Section id="grants" title="Standing grants" about="what the server approves for you, as you signed it beforehand" acts={
+      <button type="button" className="btn slim end" aria-expanded={editing} title="wfe-mcp grant add" onClick={() => setEditing(!editing)}>
+        {editing ? "Close the form" : "Give a grant"}
+      </button>
+    }>
       <Problem error={error ?? refused} />
       {!data && !error && <Waiting />}
       {editing && <Draft project={project} done={() => { setEditing(false); reload(); }} />}
@@ -34,7 +31,7 @@ export function Grants({ project }: { project: string }) {
           ))}
         </Records>
       )}
-    </section>
+    </Section>
   );
 }
 
@@ -88,27 +85,22 @@ function Draft({ project, done }: { project: string; done: () => void }) {
       }}
     >
       <div className="pair">
-        <label className="field">
-          <span>Template</span>
+        <Field label="Template">
           <input type="text" required value={wanted.template} onChange={(event) => change({ template: event.target.value })} />
-        </label>
-        <label className="field">
-          <span>Phase that asks</span>
+        </Field>
+        <Field label="Phase that asks">
           <input type="text" required value={wanted.phase} onChange={(event) => change({ phase: event.target.value })} />
-        </label>
-        <label className="field">
-          <span>How often</span>
+        </Field>
+        <Field label="How often">
           <input required type="text" inputMode="numeric" pattern="[1-9][0-9]*" title="a whole number" value={wanted.uses || ""} onChange={(event) => change({ uses: Number(event.target.value) || 0 })} />
-        </label>
-        <label className="field">
-          <span>For how many hours</span>
+        </Field>
+        <Field label="For how many hours">
           <input required type="text" inputMode="numeric" pattern="[1-9][0-9]*" title="a whole number" value={minutes / 60 || ""} onChange={(event) => change({ minutes: (Number(event.target.value) || 0) * 60 })} />
-        </label>
+        </Field>
       </div>
-      <label className="field">
-        <span>Only where (change.files, change.added, change.removed, evidence, opinions, attempt)</span>
+      <Field label="Only where (change.files, change.added, change.removed, evidence, opinions, attempt)">
         <input type="text" required className="mono" value={wanted.when} onChange={(event) => change({ when: event.target.value })} />
-      </label>
+      </Field>
       <Problem error={refused} />
       {draft && (
         <div className="stack" role="region" aria-label="What you sign">

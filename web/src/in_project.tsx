@@ -5,6 +5,7 @@ import type { ActivityView, ProjectList } from "./api_types";
 import { chooseProject, chosenProject, onChosen } from "./chosen";
 import { Session } from "./session";
 import { folder } from "./words";
+import { Choose } from "./parts";
 
 const NEVER = () => false;
 
@@ -56,17 +57,5 @@ export function useProject({ one = false } = {}): InProject {
 /** Chooses the project; nothing where there is only one. */
 export function ProjectChoice({ at, one = false }: { at: InProject; one?: boolean }) {
   if (at.names.size < 2) return null;
-  return (
-    <label className="row small soft">
-      <span>Project</span>
-      <select value={at.id} onChange={(event) => at.choose(event.target.value)}>
-        {!one && <option value="">all projects</option>}
-        {[...at.names].map(([id, name]) => (
-          <option key={id} value={id}>
-            {name}
-          </option>
-        ))}
-      </select>
-    </label>
-  );
+  return <Choose label="Project" all={one ? undefined : "all projects"} names={[...at.names.keys()]} says={(id) => at.names.get(id) ?? id} now={at.id} choose={at.choose} />;
 }

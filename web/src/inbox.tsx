@@ -5,7 +5,7 @@ import type { ActivityView, DecisionData, InboxView, NewsView, Unusual } from ".
 import { useProject } from "./in_project";
 import { useKeys, useMarked } from "./keys";
 import { isNew, NewMark, News } from "./news";
-import { Cli, Empty, Flag, Gates, Problem, Waiting, type Gate } from "./parts";
+import { Choose, Cli, Empty, Flag, type Gate, Gates, PageHead, Problem, Waiting } from "./parts";
 import { go, to } from "./route";
 import { Week } from "./statistics";
 import { ReadyNext } from "./work";
@@ -244,12 +244,7 @@ export function Inbox({ data, error, news }: { data: InboxView | null; error: Re
   const asleep = mine.length - awake.length;
   return (
     <>
-      <header className="row wrap">
-        <h1>Inbox</h1>
-        <span className="muted">
-          {mine.length ? `${count(awake.length, "thing waits", "things wait")} for you${awake.length ? ` in ${count(new Set(awake.map((each) => each.project)).size, "project")}. Oldest first` : " now"}.` : "Nothing waits for you."}
-        </span>
-      </header>
+      <PageHead title="Inbox" about={mine.length ? `${count(awake.length, "thing waits", "things wait")} for you${awake.length ? ` in ${count(new Set(awake.map((each) => each.project)).size, "project")}. Oldest first` : " now"}.` : "Nothing waits for you."} />
       {mine.length === 0 ? (
         <>
           <Empty
@@ -277,17 +272,7 @@ export function Inbox({ data, error, news }: { data: InboxView | null; error: Re
               ))}
             </span>
             {projects.length > 1 && (
-              <label className="row small soft">
-                <span>Project</span>
-                <select value={project} onChange={(event) => setProject(event.target.value)}>
-                  <option value="">all projects</option>
-                  {projects.map((each) => (
-                    <option key={each} value={each}>
-                      {nameOf(each)}
-                    </option>
-                  ))}
-                </select>
-              </label>
+              <Choose label="Project" all="all projects" names={projects} says={nameOf} now={project} choose={setProject} />
             )}
             {asleep > 0 && (
               <button type="button" className="btn slim bare end" onClick={() => snoozeUntil({})}>

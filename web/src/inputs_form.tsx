@@ -2,6 +2,7 @@
 import type { Fault } from "./api_types";
 import type { Json } from "./gate_form";
 import { Icon } from "./icons";
+import { Options } from "./parts";
 
 const KINDS: Record<string, Json> = {
   text: { type: "string" },
@@ -68,9 +69,7 @@ export function InputsForm({ definition, faults, change }: { definition: Json; f
                 }}
               >
                 {!kind && <option value="">another: edit it as JSON</option>}
-                {Object.keys(KINDS).map((one) => (
-                  <option key={one}>{one}</option>
-                ))}
+                <Options of={Object.keys(KINDS)} />
               </select>
             </label>
             <span className="row w2 acts">

@@ -9,7 +9,7 @@ import { ClaimParts } from "./claims";
 import { KINDS, moveCommand, moveName, useMoving } from "./item_acts";
 import { useKeys } from "./keys";
 import { useCommands } from "./palette";
-import { Address, Cli, Crumbs, Flag, NotThere, Problem, State, Waiting } from "./parts";
+import { Address, Cli, Crumbs, Field, Flag, NotThere, Options, Problem, Section, State, Waiting } from "./parts";
 import { Icon } from "./icons";
 import { send } from "./pin";
 import { Prose, type Block } from "./rendered";
@@ -123,10 +123,7 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
             </section>
             <ClaimParts item={data} project={project} reload={reload} />
             {!decides && !claims && (
-              <section className="section" aria-label="Done when">
-                <header>
-                  <h2>Done when</h2>
-                </header>
+              <Section aria-label="Done when" title="Done when">
                 {data.criteria?.length ? (
                   <ul className="panel lines">
                     {data.criteria.map((criterion) => (
@@ -138,7 +135,7 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
                     {data.kind === "milestone" ? "All items under it are done." : "No criterion yet: it cannot be made ready without one."}
                   </p>
                 )}
-              </section>
+              </Section>
             )}
             {(data.kind === "milestone" || !!data.parts) && (
               <section className="section" aria-label="Items under it">
@@ -217,15 +214,12 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
                 </p>
               )}
               {EARLY.includes(data.status) && !decides && (
-                <label className="field">
-                  <span>{data.status === "idea" ? "Plan it as" : "Make another kind of it"}</span>
+                <Field label={data.status === "idea" ? "Plan it as" : "Make another kind of it"}>
                   <select value="" disabled={busy} onChange={(event) => event.target.value && promote(event.target.value)}>
                     <option value="">Choose a kind</option>
-                    {KINDS.filter((each) => each !== "decision" && each !== data.kind).map((each) => (
-                      <option key={each}>{each}</option>
-                    ))}
+                    <Options of={KINDS.filter((each) => each !== "decision" && each !== data.kind)} />
                   </select>
-                </label>
+                </Field>
               )}
               <Cli text={`wfe-mcp ${decides ? "decision" : claims ? "claim" : "work"} show ${data.id}`} />
             </div>

@@ -2,7 +2,7 @@
 import { useState, type ReactNode } from "react";
 import { query, useAct, useAsk, type Refused } from "./api";
 import type { ItemMove, ItemPage, TemplateList } from "./api_types";
-import { Ask, Cli, Problem } from "./parts";
+import { Ask, Cli, Field, Problem } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
 import { TrustIt } from "./trust_it";
@@ -161,8 +161,7 @@ function Reason({ item, to: status, put, close }: { item: Movable; to: string; p
           put(item, status, replaces ? `replaced by ${text}` : text);
         }}
       >
-        <label className="field">
-          <span>{REASONS[status]}</span>
+        <Field label={REASONS[status]}>
           {replaces ? (
             <select required value={text} onChange={(event) => setText(event.target.value)}>
               <option value="">Choose one</option>
@@ -177,7 +176,7 @@ function Reason({ item, to: status, put, close }: { item: Movable; to: string; p
           ) : (
             <input type="text" autoFocus required={status !== "deprecated"} maxLength={200} value={text} onChange={(event) => setText(event.target.value)} />
           )}
-        </label>
+        </Field>
         <span className="row wrap">
           <button className="btn solid">{capital(status === "blocked" ? "block it" : status === "dropped" ? "drop it" : `make it ${status}`)}</button>
           <button type="button" className="btn" onClick={close}>
@@ -220,8 +219,7 @@ function StartIt({ item, close }: { item: Movable; close: () => void }) {
           });
         }}
       >
-        <label className="field">
-          <span>Template</span>
+        <Field label="Template">
           <select value={template} onChange={(event) => setChosen(event.target.value)}>
             {templates?.templates.map((each) => (
               <option key={each.name} value={each.name}>
@@ -229,12 +227,11 @@ function StartIt({ item, close }: { item: Movable; close: () => void }) {
               </option>
             ))}
           </select>
-        </label>
+        </Field>
         {waits && (
-          <label className="field">
-            <span>{waits} Why it starts all the same; asks for your PIN</span>
+          <Field label={`${waits} Why it starts all the same; asks for your PIN`}>
             <input type="text" required maxLength={200} value={reason} onChange={(event) => setReason(event.target.value)} />
-          </label>
+          </Field>
         )}
         <span className="row wrap">
           <button className="btn solid" disabled={busy || !template}>

@@ -3,7 +3,7 @@ import { useEffect, useState } from "react";
 import { query, Refused, useAct } from "./api";
 import type { ItemFileLine } from "./api_types";
 import { shell } from "./item_acts";
-import { Problem } from "./parts";
+import { Problem, Section } from "./parts";
 import { send } from "./pin";
 import { given as headersOf } from "./session";
 
@@ -34,25 +34,21 @@ export function Files({ item, project, files, closed, reload }: { item: string; 
       reload();
     });
   return (
-    <section className="section" aria-label="Files">
-      <header>
-        <h2>Files</h2>
-        {!closed && (
-          <label className="field end">
-            <span>{busy ? "Attaching…" : "Attach files"}</span>
-            <input
-              type="file"
-              multiple
-              disabled={busy}
-              title={`wfe-mcp work attach ${item} FILE`}
-              onChange={({ target }) => {
-                attach([...(target.files ?? [])]);
-                target.value = "";
-              }}
-            />
-          </label>
-        )}
-      </header>
+    <Section aria-label="Files" title="Files" acts={!closed && (
+        <label className="field end">
+          <span>{busy ? "Attaching…" : "Attach files"}</span>
+          <input
+            type="file"
+            multiple
+            disabled={busy}
+            title={`wfe-mcp work attach ${item} FILE`}
+            onChange={({ target }) => {
+              attach([...(target.files ?? [])]);
+              target.value = "";
+            }}
+          />
+        </label>
+    )}>
       <Problem error={refused} />
       {!!files.length && (
         <ul className="panel lines">
@@ -74,7 +70,7 @@ export function Files({ item, project, files, closed, reload }: { item: string; 
           ))}
         </ul>
       )}
-    </section>
+    </Section>
   );
 }
 

@@ -6,7 +6,7 @@ import { ClaimTests, type ClaimTest } from "./claim_tests";
 import { useDraft } from "./draft";
 import { ProjectChoice, useProject } from "./in_project";
 import { KINDS, shell } from "./item_acts";
-import { Cli, Problem } from "./parts";
+import { Cli, Field, Options, Problem } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
 import { priority, useBacklog } from "./work";
@@ -180,14 +180,11 @@ export function NewItem({ query: given }: { query: URLSearchParams }) {
         }}
       >
         <ProjectChoice at={at} one />
-        <label className="field">
-          <span>Kind</span>
+        <Field label="Kind">
           <select value={kind} onChange={(event) => setDraft({ ...draft, kind: event.target.value })}>
-            {[...KINDS, "claim"].map((each) => (
-              <option key={each}>{each}</option>
-            ))}
+            <Options of={[...KINDS, "claim"]} />
           </select>
-        </label>
+        </Field>
         <ItemFields values={values} change={(name, value) => setDraft({ ...draft, values: { ...values, [name]: value } })} faults={refused?.details ?? []} kind={kind} isNew>
           {claims && <ClaimTests project={at.id} tests={draft.tests ?? []} change={(next) => setDraft({ ...draft, tests: next })} faults={refused?.details ?? []} />}
         </ItemFields>
@@ -203,20 +200,16 @@ export function NewItem({ query: given }: { query: URLSearchParams }) {
   );
 }
 
-function Field({ name, label, hint, faults, children }: { name: string; label: string; hint?: string; faults: Fault[]; children: ReactNode }) {
-  const found = faults.filter((fault) => fault.path === `/item/${name}`);
+function ItemField({ name, label, hint, faults, children }: { name: string; label: string; hint?: string; faults: Fault[]; children: ReactNode }) {
   return (
-    <label className="field">
-      <span>
-        {label} {hint && <span className="hint">{hint}</span>}
-      </span>
+    <Field label={label} hint={hint}>
       {children}
-      {found.map((each, index) => (
+      {faults.filter((fault) => fault.path === `/item/${name}`).map((fault, index) => (
         <span key={index} className="hint s-failed">
-          {each.message}
+          {fault.message}
         </span>
       ))}
-    </label>
+    </Field>
   );
 }
 
@@ -235,41 +228,37 @@ function ItemFields({ values, change, faults, kind, isNew, children }: Given) {
   const decides = kind === "decision";
   const claims = kind === "claim";
   const area = (name: "criteria" | "scopes", label: string, hint: string) => (
-    <Field name={name} label={label} hint={hint} faults={faults}>
+    <ItemField name={name} label={label} hint={hint} faults={faults}>
       <textarea rows={2} value={values[name].join("\n")} onChange={(event) => change(name, lines(event.target.value))} />
-    </Field>
+    </ItemField>
   );
   const words = (name: "needs" | "tags", label: string, hint: string) => (
-    <Field name={name} label={label} hint={hint} faults={faults}>
+    <ItemField name={name} label={label} hint={hint} faults={faults}>
       <input type="text" list={name === "needs" ? "known-items" : undefined} value={values[name].join(", ")} onChange={(event) => change(name, event.target.value ? event.target.value.split(/, ?/) : [])} />
-    </Field>
+    </ItemField>
   );
   return (
     <>
-      <Field name="title" label="Title" hint={claims ? (isNew ? "what holds, such as: answers take 100 ms at most" : "it and the tests stay as they were added") : ""} faults={faults}>
+      <ItemField name="title" label="Title" hint={claims ? (isNew ? "what holds, such as: answers take 100 ms at most" : "it and the tests stay as they were added") : ""} faults={faults}>
         <input type="text" required maxLength={200} readOnly={claims && !isNew} value={values.title} onChange={(event) => change("title", event.target.value)} />
-      </Field>
-      <Field name="body" label={decides ? "Why, and what follows from it" : claims ? "What it means" : "What is to be done, and why"} hint="Markdown" faults={faults}>
+      </ItemField>
+      <ItemField name="body" label={decides ? "Why, and what follows from it" : claims ? "What it means" : "What is to be done, and why"} hint="Markdown" faults={faults}>
         <textarea rows={6} maxLength={20000} value={values.body} onChange={(event) => change("body", event.target.value)} />
-      </Field>
+      </ItemField>
       {children}
       {!decides && !claims && area("criteria", "Done when", "one criterion a line")}
       {!claims && area("scopes", "Paths that it is about", "one a line, * allowed; items that touch the same files warn each other")}
       {!decides && (
         <>
           <div className="pair">
-            <Field name="priority" label="Priority" faults={faults}>
+            <ItemField name="priority" label="Priority" faults={faults}>
               <select value={values.priority} onChange={(event) => change("priority", Number(event.target.value))}>
-                {[10, 9, 8, 7, 6, 5, 4, 3, 2, 1].map((each) => (
-                  <option key={each} value={each}>
-                    {priority(each)}
-                  </option>
-                ))}
+                <Options of={[10, 9, 8, 7, 6, 5, 4, 3, 2, 1]} says={priority} />
               </select>
-            </Field>
-            <Field name="parent" label={claims ? "Claimed about" : "Part of"} hint="an item, such as W-3" faults={faults}>
+            </ItemField>
+            <ItemField name="parent" label={claims ? "Claimed about" : "Part of"} hint="an item, such as W-3" faults={faults}>
               <input type="text" list="known-items" value={values.parent} onChange={(event) => change("parent", event.target.value)} />
-            </Field>
+            </ItemField>
             {!(claims && isNew) && words("needs", claims ? "Follow-ups" : "Needs", `items that must be over ${claims ? "before it is taken up again" : "first"}, with commas`)}
             {words("tags", "Tags", "with commas")}
           </div>

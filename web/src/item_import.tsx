@@ -4,7 +4,7 @@ import { useAct } from "./api";
 import type { ImportLine, ItemImport } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
 import { shell } from "./item_acts";
-import { Cli, Problem } from "./parts";
+import { Cli, Field, Problem } from "./parts";
 import { send } from "./pin";
 import { go } from "./route";
 
@@ -50,24 +50,20 @@ export function ImportItems() {
           </fieldset>
           {from === "file" ? (
             <>
-              <label className="field">
-                <span>A milestones.md, a backlog.md or a plan in JSON</span>
+              <Field label="A milestones.md, a backlog.md or a plan in JSON">
                 <input type="file" accept=".md,.json" onChange={(event) => { const chosen = event.target.files?.[0]; if (chosen) void chosen.text().then((text) => changed(() => { setFile(chosen.name); setContent(text); })); }} />
-              </label>
-              <label className="field">
-                <span>Its name, by which it is known when it is imported again</span>
+              </Field>
+              <Field label="Its name, by which it is known when it is imported again">
                 <input type="text" required maxLength={200} value={file} onChange={(event) => changed(() => setFile(event.target.value))} />
-              </label>
-              <label className="field">
-                <span>Its text; it can be pasted here</span>
+              </Field>
+              <Field label="Its text; it can be pasted here">
                 <textarea rows={8} required value={content} onChange={(event) => changed(() => setContent(event.target.value))} />
-              </label>
+              </Field>
             </>
           ) : (
-            <label className="field">
-              <span>Only those with this label</span>
+            <Field label="Only those with this label">
               <input type="text" maxLength={200} value={label} onChange={(event) => changed(() => setLabel(event.target.value))} />
-            </label>
+            </Field>
           )}
           <Problem error={error} />
           <Cli text={from === "file" ? `wfe-mcp work import ${shell(file)} --dry-run` : `wfe-mcp work import --from github${label ? ` --label ${shell(label)}` : ""} --dry-run`} />

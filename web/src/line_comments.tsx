@@ -3,6 +3,7 @@ import { useEffect, useLayoutEffect, useReducer, useRef, useState, type RefObjec
 import { createPortal } from "react-dom";
 import { Icon } from "./icons";
 import { refocus } from "./keys";
+import { Section } from "./parts";
 
 /** Drafts by the name that the line's button has: `new:12:src/a%20file.py`. */
 export type Drafts = Record<string, string>;
@@ -87,11 +88,7 @@ export function LineComments({ root, html, drafts, save, open, setOpen }: {
 export function Gone({ drafts, names, drop }: { drafts: Drafts; names: string[]; drop: (name: string) => void }) {
   if (!names.length) return null;
   return (
-    <section className="section" aria-label="Your comments on lines that are gone">
-      <header>
-        <h2>Your comments on lines that are gone</h2>
-        <span className="soft">they go along as text when you send this back</span>
-      </header>
+    <Section aria-label="Your comments on lines that are gone" title="Your comments on lines that are gone" about="they go along as text when you send this back">
       <ul className="panel lines">
         {names.map((name) => (
           <li key={name}>
@@ -104,7 +101,7 @@ export function Gone({ drafts, names, drop }: { drafts: Drafts; names: string[];
           </li>
         ))}
       </ul>
-    </section>
+    </Section>
   );
 }
 

@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { ask, query, useAct, useAsk } from "./api";
 import type { NotificationsView } from "./api_types";
-import { Faults, Problem } from "./parts";
+import { Faults, Problem, Section } from "./parts";
 
 export function Notifications({ project }: { project: string }) {
   const { data, error, reload } = useAsk<NotificationsView>(`/notifications${query({ project })}`, () => false);
@@ -19,14 +19,11 @@ export function Notifications({ project }: { project: string }) {
     });
   const rows = data && [["By", data.ways || "none"], ["When", data.events.join(", ")], ["Quiet hours", data.quiet || "none"], ["Reminder", data.remind]];
   return (
-    <section className="section" id="notifications">
-      <header>
-        <h2>Notifications</h2>
-        <span className="soft">how you hear that you are needed</span>
-        <button type="button" className="btn slim end" disabled={busy} title="wfe-mcp notify test" onClick={test}>
-          Send a test
-        </button>
-      </header>
+    <Section id="notifications" title="Notifications" about="how you hear that you are needed" acts={
+      <button type="button" className="btn slim end" disabled={busy} title="wfe-mcp notify test" onClick={test}>
+        Send a test
+      </button>
+    }>
       <Problem error={error ?? refused} />
       {said && (
         <p className="s-passed words small" role="status">
@@ -44,6 +41,6 @@ export function Notifications({ project }: { project: string }) {
           ))}
         </dl>
       )}
-    </section>
+    </Section>
   );
 }

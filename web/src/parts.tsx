@@ -163,6 +163,31 @@ export function Crumbs({ items }: { items: (string | { text: string; to: string 
   );
 }
 
+/** The head of a page: its title, what it is about, and what can be done there. */
+export function PageHead({ title, about, children }: { title: string; about?: ReactNode; children?: ReactNode }) {
+  return (
+    <header className="row wrap">
+      <h1>{title}</h1>
+      {about !== undefined && <span className="muted">{about}</span>}
+      {children}
+    </header>
+  );
+}
+
+/** A part of a page under its own heading. `acts`: what can be done with it, at the end of that line. */
+export function Section({ title, about, acts, children, ...named }: { title: ReactNode; about?: ReactNode; acts?: ReactNode; children?: ReactNode; id?: string; "aria-label"?: string }) {
+  return (
+    <section className="section" {...named}>
+      <header>
+        <h2>{title}</h2>
+        {about !== undefined && <span className="soft">{about}</span>}
+        {acts}
+      </header>
+      {children}
+    </section>
+  );
+}
+
 /** A row of views of which one is shown; `choose` takes its name. */
 export function Segments({ label, names, now, choose }: { label: string; names: string[]; now: string; choose: (name: string) => void }) {
   return (
@@ -173,6 +198,40 @@ export function Segments({ label, names, now, choose }: { label: string; names: 
         </button>
       ))}
     </span>
+  );
+}
+
+/** The options of a choice among `of`; `says`: how one is called, where that is not its value. */
+export function Options<T extends string | number>({ of, says = String }: { of: readonly T[]; says?: (name: T) => string }) {
+  return of.map((name) => (
+    <option key={name} value={name}>
+      {says(name)}
+    </option>
+  ));
+}
+
+/** A choice beside its label, as filters have it. `all`: what the empty choice is called, where there is one. */
+export function Choose({ label, all, names, says, now, choose }: { label: string; all?: string; names: readonly string[]; says?: (name: string) => string; now: string; choose: (name: string) => void }) {
+  return (
+    <label className="row small soft">
+      <span>{label}</span>
+      <select value={now} onChange={(event) => choose(event.target.value)}>
+        {all && <option value="">{all}</option>}
+        <Options of={names} says={says} />
+      </select>
+    </label>
+  );
+}
+
+/** A field of a form with its label above it. */
+export function Field({ label, hint, children }: { label?: string; hint?: string | false; children: ReactNode }) {
+  return (
+    <label className="field">
+      <span>
+        {label} {hint && <span className="hint">{hint}</span>}
+      </span>
+      {children}
+    </label>
   );
 }
 

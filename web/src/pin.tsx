@@ -2,7 +2,7 @@
 // who is logged in signs it.
 import { useContext, useEffect, useState } from "react";
 import { Refused, Withdrawn, ask, type Answered } from "./api";
-import { Ask, Cli } from "./parts";
+import { Ask, Cli, Field } from "./parts";
 import { Session, provenBy } from "./session";
 import { moment } from "./words";
 
@@ -114,10 +114,9 @@ export function PinHost({ takesPin }: { takesPin: boolean }) {
           end(pin);
         }}
       >
-        <label className="field">
-          <span>PIN</span>
+        <Field label="PIN">
           <input type="password" autoComplete="off" autoFocus required value={pin} onChange={(event) => setPin(event.target.value)} />
-        </label>
+        </Field>
         <span className="row">
           <button className="btn solid">Sign</button>
           <button type="button" className="btn" onClick={() => end(null)}>

@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { ask, useAct, useAsk } from "./api";
 import type { PlannedPolicyView, PolicyRules, PolicyView } from "./api_types";
-import { Cli, Flag, Problem, Records, Waiting } from "./parts";
+import { Cli, Field, Flag, Problem, Records, Section, Waiting } from "./parts";
 import { send } from "./pin";
 import { count } from "./words";
 
@@ -28,14 +28,11 @@ export function Policy({ project }: { project: string }) {
   const [editing, setEditing] = useState(false);
   const held = data && JSON.stringify(data.in_force) !== JSON.stringify(data.written);
   return (
-    <section className="section" id="policy">
-      <header>
-        <h2>Approval policy</h2>
-        <span className="soft">what agents may do by themselves</span>
-        <button type="button" className="btn slim end" aria-expanded={editing} disabled={!data || data.untrusted} title="wfe-mcp config policy" onClick={() => { if (!editing) reload(); setEditing(!editing); }}>
-          {editing ? "Close the form" : "Change the policy"}
-        </button>
-      </header>
+    <Section id="policy" title="Approval policy" about="what agents may do by themselves" acts={
+      <button type="button" className="btn slim end" aria-expanded={editing} disabled={!data || data.untrusted} title="wfe-mcp config policy" onClick={() => { if (!editing) reload(); setEditing(!editing); }}>
+        {editing ? "Close the form" : "Change the policy"}
+      </button>
+    }>
       <Problem error={error} />
       {!data && !error && <Waiting />}
       {data?.untrusted && (
@@ -55,7 +52,7 @@ export function Policy({ project }: { project: string }) {
         </dl>
       )}
       {held && <p className="soft small">Your own configuration or a variable asks for more than the project&apos;s file does: <code>wfe-mcp config show --origin</code></p>}
-    </section>
+    </Section>
   );
 }
 
@@ -84,15 +81,13 @@ function Edit({ data, project, done }: { data: PolicyView; project: string; done
       }}
     >
       <div className="pair">
-        <label className="field">
-          <span>Agents may start</span>
+        <Field label="Agents may start">
           <select value={rules.templates === null ? "any" : "named"} onChange={(event) => change({ templates: event.target.value === "any" ? null : [] })}>
             <option value="any">any template</option>
             <option value="named">only those named here</option>
           </select>
-        </label>
-        <label className="field">
-          <span>Least evidence of checks</span>
+        </Field>
+        <Field label="Least evidence of checks">
           <select value={rules.evidence ?? ""} onChange={(event) => change({ evidence: event.target.value || null })}>
             {LEVELS.map(([level, about]) => (
               <option key={level} value={level}>
@@ -100,14 +95,13 @@ function Edit({ data, project, done }: { data: PolicyView; project: string; done
               </option>
             ))}
           </select>
-        </label>
-        <label className="field">
-          <span>Changed file of an accepted artifact</span>
+        </Field>
+        <Field label="Changed file of an accepted artifact">
           <select value={rules.on_mismatch} onChange={(event) => change({ on_mismatch: event.target.value })}>
             <option value="block">blocks the run</option>
             <option value="warn">is reported</option>
           </select>
-        </label>
+        </Field>
       </div>
       {rules.templates !== null && (
         <fieldset className="checks">

@@ -3,7 +3,7 @@
 import { useContext, useEffect, useState } from "react";
 import { ask, useAct } from "./api";
 import type { DecisionData, PeopleHere } from "./api_types";
-import { Problem } from "./parts";
+import { Field, Problem } from "./parts";
 import { Session } from "./session";
 
 /** Half as often as the stream of events is heard from (`PING_S` of the server). */
@@ -59,8 +59,7 @@ function HandOver({ path, able, handed }: { path: string; able: NonNullable<Peop
           send();
         }}
       >
-        <label className="field">
-          <span>To</span>
+        <Field label="To">
           <select value={to} onChange={(event) => setTo(event.target.value)}>
             {able.map((each) => (
               <option key={each.name} value={each.name}>
@@ -68,13 +67,10 @@ function HandOver({ path, able, handed }: { path: string; able: NonNullable<Peop
               </option>
             ))}
           </select>
-        </label>
-        <label className="field">
-          <span>
-            Note <span className="hint">optional, kept in the log of the run</span>
-          </span>
+        </Field>
+        <Field label="Note" hint="optional, kept in the log of the run">
           <input type="text" maxLength={500} value={note} onChange={(event) => setNote(event.target.value)} />
-        </label>
+        </Field>
         {error && <Problem error={error} />}
         <button type="submit" className="btn" disabled={busy}>
           Hand over

@@ -5,7 +5,7 @@ import type { InboxView, MoveView, ProjectContents, ProjectList, ProjectRow, Pro
 import { chooseProject } from "./chosen";
 import { Facts } from "./facts";
 import { Findings } from "./findings";
-import { Cli, Flag, Integrity, NotThere, Problem, Records, State, Waiting } from "./parts";
+import { Cli, Flag, Integrity, NotThere, PageHead, Problem, Records, Section, State, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
 import { useRole, useRoleSomewhere } from "./session";
@@ -23,12 +23,11 @@ export function Projects({ id, inbox }: { id: string; inbox: InboxView | null })
   if (id) return <Project id={id} inbox={inbox} />;
   return (
     <div className="narrow">
-      <header className="row wrap">
-        <h1>Projects</h1>
+      <PageHead title="Projects">
         <span className="end">
           <Cli text="wfe-mcp init" />
         </span>
-      </header>
+      </PageHead>
       <Problem error={error ?? refused} />
       {addsOne && <form
         className="filters"
@@ -142,15 +141,11 @@ function Project({ id, inbox }: { id: string; inbox: InboxView | null }) {
         <h1>{data.name}</h1>
         <p className="soft code">{data.root}</p>
       </header>
-      <section className="section">
-        <header>
-          <h2>Open runs</h2>
-          {isAuthor && (
-            <a className="btn slim end" href="#/start" onClick={choose}>
-              Start a run
-            </a>
-          )}
-        </header>
+      <Section title="Open runs" acts={isAuthor && (
+          <a className="btn slim end" href="#/start" onClick={choose}>
+            Start a run
+          </a>
+      )}>
         {data.runs.length ? (
           <ul className="panel plist">
             {data.runs.map((run) => (
@@ -167,17 +162,14 @@ function Project({ id, inbox }: { id: string; inbox: InboxView | null }) {
         ) : (
           <p className="soft">None. {isAuthor && <a href="#/start" onClick={choose}>Start one.</a>}</p>
         )}
-      </section>
+      </Section>
       <p className="soft after">
         <a href="#/settings" onClick={choose}>Providers and roles</a>: add a provider, test it, and say who fills which role.
       </p>
       <fieldset disabled={!isAdmin}>
         <Stack id={id} />
       </fieldset>
-      <section className="section">
-        <header>
-          <h2>Checks</h2>
-        </header>
+      <Section title="Checks">
         {data.checks.length ? (
           <dl className="kv panel body" style={{ padding: "0.75rem" }}>
             {data.checks.map((check) => (
@@ -202,12 +194,8 @@ function Project({ id, inbox }: { id: string; inbox: InboxView | null }) {
             )}
           </p>
         )}
-      </section>
-      <section className="section">
-        <header>
-          <h2>Templates</h2>
-          <span className="soft">the default is {data.default_template || "not set"}</span>
-        </header>
+      </Section>
+      <Section title="Templates" about={`the default is ${data.default_template || "not set"}`}>
         <ul className="panel plist">
           {data.templates.map((template) => (
             <li key={template.name}>
@@ -220,7 +208,7 @@ function Project({ id, inbox }: { id: string; inbox: InboxView | null }) {
             </li>
           ))}
         </ul>
-      </section>
+      </Section>
       <Statistics id={id} />
     </div>
   );
@@ -232,14 +220,11 @@ function Stack({ id }: { id: string }) {
   const proposed = data?.checks.filter((check) => !check.configured) ?? [];
   return (
     <>
-    <section className="section" id="stack">
-      <header>
-        <h2>Stack</h2>
-        <span className="soft">as its files say; nothing of it ran</span>
-        <span className="end">
-          <Cli text="wfe-mcp project show" />
-        </span>
-      </header>
+    <Section id="stack" title="Stack" about="as its files say; nothing of it ran" acts={
+      <span className="end">
+        <Cli text="wfe-mcp project show" />
+      </span>
+    }>
       <Problem error={error} />
       {!data && !error && <Waiting />}
       {data && !data.stack?.length && <p className="soft">No manifest of a known tool chain is in this folder.</p>}
@@ -268,7 +253,7 @@ function Stack({ id }: { id: string }) {
           </ul>
         </div>
       )}
-    </section>
+    </Section>
     {data && <Findings findings={data.findings ?? []} />}
     {data && <Facts project={id} facts={data.facts ?? []} changed={reload} />}
     </>

@@ -3,7 +3,7 @@ import { useState } from "react";
 import { ask, useAct, useAsk } from "./api";
 import type { DecisionData, TextToEdit } from "./api_types";
 import { useDraft } from "./draft";
-import { Problem } from "./parts";
+import { Field, Problem } from "./parts";
 import { go, to } from "./route";
 
 export function PromptEdit({ data, reload }: { data: DecisionData; reload: () => void }) {
@@ -36,20 +36,15 @@ export function PromptEdit({ data, reload }: { data: DecisionData; reload: () =>
       <div className="pane">
         <p className="then">The agent gets your text in place of this prompt, once you approve it. Its gates run again first.</p>
         <Problem error={stored.error} />
-        <label className="field">
-          <span>Prompt</span>
+        <Field label="Prompt">
           <textarea autoFocus rows={8} required disabled={!stored.data} value={text} onChange={(event) => setDraft(event.target.value)} />
-        </label>
-        <label className="field">
-          <span>
-            Note <span className="hint">optional, kept with the edit</span>
-          </span>
+        </Field>
+        <Field label="Note" hint="optional, kept with the edit">
           <input type="text" value={note} onChange={(event) => setNote(event.target.value)} />
-        </label>
-        <label className="field">
-          <span>PIN</span>
+        </Field>
+        <Field label="PIN">
           <input type="password" autoComplete="off" required value={pin} onChange={(event) => setPin(event.target.value)} />
-        </label>
+        </Field>
         <span className="row">
           <button className="btn solid grow" type="submit" disabled={busy || !stored.data}>
             {busy ? "Storing…" : "Store and judge again"}

@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { ask, useAct } from "./api";
 import type { ProviderSetting, RoleSetting } from "./api_types";
-import { Cli, Flag, Problem, State } from "./parts";
+import { Cli, Field, Flag, Options, Problem, Section, State } from "./parts";
 import { send } from "./pin";
 import { atServer } from "./session";
 
@@ -26,14 +26,11 @@ export function Providers({ found, kinds, project, outcomes, busy, test, changed
   const turn = (each: ProviderSetting) => act(async () => { await ask(path(each.name, "enabled"), { project, enabled: !each.enabled }); changed(); });
   const remove = (each: ProviderSetting) => act(async () => { await send(path(each.name, "remove"), { project }); changed(); });
   return (
-    <section className="section" id="providers">
-      <header>
-        <h2>Providers</h2>
-        <span className="soft">a key is named by where it comes from; it is never shown</span>
-        <button type="button" className="btn slim end" aria-expanded={adding} title="wfe-mcp providers add NAME" onClick={() => setAdding(!adding)}>
-          {adding ? "Close the form" : "Add a provider"}
-        </button>
-      </header>
+    <Section id="providers" title="Providers" about="a key is named by where it comes from; it is never shown" acts={
+      <button type="button" className="btn slim end" aria-expanded={adding} title="wfe-mcp providers add NAME" onClick={() => setAdding(!adding)}>
+        {adding ? "Close the form" : "Add a provider"}
+      </button>
+    }>
       <Problem error={refused} />
       {found.length > 0 && !found.some((each) => each.roles?.length) && <p className="soft" style={{ marginBottom: "0.5rem" }}>None is needed: your own client does the work. A second model gives second opinions.</p>}
       {adding && <Add kinds={kinds} project={project} done={() => { setAdding(false); changed(); }} />}
@@ -70,7 +67,7 @@ export function Providers({ found, kinds, project, outcomes, busy, test, changed
       ) : (
         <p className="soft">No provider is configured. Your own client can do all the work; a second model gives second opinions.</p>
       )}
-    </section>
+    </Section>
   );
 }
 
@@ -96,36 +93,23 @@ function Add({ kinds, project, done }: { kinds: string[]; project: string; done:
       }}
     >
       <div className="pair">
-        <label className="field">
-          <span>Name</span>
+        <Field label="Name">
           <input type="text" required pattern="[a-z0-9][a-z0-9_\-]*" title="small letters, digits, hyphens" value={name} onChange={(event) => setName(event.target.value)} />
-        </label>
-        <label className="field">
-          <span>Kind</span>
+        </Field>
+        <Field label="Kind">
           <select value={kind} onChange={(event) => setKind(event.target.value)}>
-            {kinds.map((each) => (
-              <option key={each}>{each}</option>
-            ))}
+            <Options of={kinds} />
           </select>
-        </label>
-        <label className="field">
-          <span>
-            Address <span className="hint">empty: the vendor&apos;s own</span>
-          </span>
+        </Field>
+        <Field label="Address" hint="empty: the vendor&apos;s own">
           <input type="text" inputMode="url" placeholder="http://localhost:11434/v1" required={kind === "openai-compatible"} value={address} onChange={(event) => setAddress(event.target.value)} />
-        </label>
-        <label className="field">
-          <span>
-            Variable with its key <span className="hint">never the key itself</span>
-          </span>
+        </Field>
+        <Field label="Variable with its key" hint="never the key itself">
           <input type="text" placeholder="OPENAI_API_KEY" pattern="[A-Za-z_][A-Za-z0-9_]*" disabled={secret !== ""} value={variable} onChange={(event) => setVariable(event.target.value)} />
-        </label>
-        <label className="field">
-          <span>
-            Or the key itself <span className="hint">typed once, never shown</span>
-          </span>
+        </Field>
+        <Field label="Or the key itself" hint="typed once, never shown">
           <input type="password" autoComplete="off" value={secret} onChange={(event) => setSecret(event.target.value)} />
-        </label>
+        </Field>
       </div>
       <p className="soft small">
         This is written into your own configuration, with your PIN. A key that you type is encrypted in the database; in a terminal: <code>wfe-mcp providers key {name || "NAME"}</code>
@@ -155,14 +139,11 @@ export function Roles({ found, providers, project, ownTrust, changed }: { found:
     setModel(each?.model ?? "");
   };
   return (
-    <section className="section" id="roles">
-      <header>
-        <h2>Roles</h2>
-        <span className="soft">who works and reviews</span>
-        <button type="button" className="btn slim end" title="wfe-mcp providers role ROLE PROVIDER MODEL" onClick={() => (role === null ? open() : setRole(null))}>
-          {role === null ? "Fill a role" : "Close the form"}
-        </button>
-      </header>
+    <Section id="roles" title="Roles" about="who works and reviews" acts={
+      <button type="button" className="btn slim end" title="wfe-mcp providers role ROLE PROVIDER MODEL" onClick={() => (role === null ? open() : setRole(null))}>
+        {role === null ? "Fill a role" : "Close the form"}
+      </button>
+    }>
       {role !== null && (
         <form
           className="panel pad stack"
@@ -177,22 +158,19 @@ export function Roles({ found, providers, project, ownTrust, changed }: { found:
           }}
         >
           <div className="pair">
-            <label className="field">
-              <span>Role</span>
+            <Field label="Role">
               <input type="text" required readOnly={role !== ""} value={name} onChange={(event) => setName(event.target.value)} />
-            </label>
-            <label className="field">
-              <span>Provider</span>
+            </Field>
+            <Field label="Provider">
               <select value={provider} onChange={(event) => setProvider(event.target.value)}>
                 {providers.map((each) => (
                   <option key={each.name}>{each.name}</option>
                 ))}
               </select>
-            </label>
-            <label className="field">
-              <span>Model</span>
+            </Field>
+            <Field label="Model">
               <input type="text" value={model} onChange={(event) => setModel(event.target.value)} />
-            </label>
+            </Field>
           </div>
           <Problem error={refused} />
           <span className="row wrap">
@@ -232,6 +210,6 @@ export function Roles({ found, providers, project, ownTrust, changed }: { found:
       ) : (
         <p className="soft">No role is configured: the connected client works every phase.</p>
       )}
-    </section>
+    </Section>
   );
 }

@@ -3,7 +3,7 @@ import { useEffect } from "react";
 import { ask, query, useAct, useAsk } from "./api";
 import type { QueueState } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
-import { Cli, Empty, Problem, Records, Soon, State, Waiting } from "./parts";
+import { Cli, Empty, PageHead, Problem, Records, Soon, State, Waiting } from "./parts";
 import { to } from "./route";
 import { age, capital, span } from "./words";
 
@@ -17,15 +17,13 @@ export function Queue() {
   }, [reload]);
   return (
     <>
-      <header className="row wrap">
-        <h1>Queue</h1>
-        <span className="muted">what the server works on</span>
+      <PageHead title="Queue" about="what the server works on">
         <span className="end row wrap">
           <a href={to("webhooks")}>Webhooks</a>
           <ProjectChoice at={at} one />
           <Cli text={`wfe-mcp jobs list${at.cli}`} />
         </span>
-      </header>
+      </PageHead>
       <Problem error={error ?? refused} />
       {!data && !error && <Waiting />}
       {data && (

@@ -4,7 +4,7 @@ import { query, useAct, useAsk } from "./api";
 import type { ActivityView, FormView, SettingsView } from "./api_types";
 import { Foreseen, goBack } from "./rollback";
 import { Icon } from "./icons";
-import { Ask, Cli, Problem } from "./parts";
+import { Ask, Cli, Field, Options, Problem } from "./parts";
 import { send } from "./pin";
 import { usePromise } from "./promise";
 import { go, to } from "./route";
@@ -110,16 +110,12 @@ export function Remedies({ run, project, phase, state }: { run: string; project:
           </p>
           {said.command.startsWith("recovery") && (found?.blockers ?? []).map((blocker) => <p key={blocker} className="words">{blocker}</p>)}
           {said.label && (
-            <label className="field">
-              <span>{said.label}</span>
+            <Field label={said.label}>
               <textarea rows={3} required={said.needs} value={text} onChange={(event) => setText(event.target.value)} />
-            </label>
+            </Field>
           )}
           {way === "retry" && (
-            <label className="field">
-              <span>
-                Model <span className="hint">another role or PROVIDER/MODEL; empty keeps the present one</span>
-              </span>
+            <Field label="Model" hint="another role or PROVIDER/MODEL; empty keeps the present one">
               <input type="text" list="wfe-roles" value={role} onChange={(event) => setRole(event.target.value)} />
               <datalist id="wfe-roles">
                 {(settings.data?.roles ?? []).map((each) => (
@@ -128,22 +124,15 @@ export function Remedies({ run, project, phase, state }: { run: string; project:
                   </option>
                 ))}
               </datalist>
-            </label>
+            </Field>
           )}
           {way === "retry" && (promised.steps ?? []).length > 0 && (
-            <label className="field">
-              <span>
-                From step <span className="hint">{promised.says}</span>
-              </span>
+            <Field label="From step" hint={promised.says}>
               <select value={step} onChange={(event) => setStep(event.target.value)}>
                 <option value="">where it failed</option>
-                {(promised.steps ?? []).map((each) => (
-                  <option key={each} value={each}>
-                    {each}
-                  </option>
-                ))}
+                <Options of={promised.steps ?? []} />
               </select>
-            </label>
+            </Field>
           )}
           {way === "rollback" && (
             <label className="row">

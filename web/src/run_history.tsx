@@ -3,7 +3,7 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { ask, query, useAct, useAsk, useRetry, whenChanged, type Refused } from "./api";
 import type { ActivityView, CheckpointList, CheckpointView, EventList, EventView, LineageView } from "./api_types";
 import { Icon } from "./icons";
-import { Ask, Cli, Flag, Problem, State, Waiting } from "./parts";
+import { Ask, Choose, Cli, Flag, Problem, State, Waiting } from "./parts";
 import { send } from "./pin";
 import { type Back, Foreseen, goBack } from "./rollback";
 import { go, to } from "./route";
@@ -100,15 +100,7 @@ export function Events({ run }: { run: string }) {
   return (
     <>
       <div className="filters" style={{ padding: "0 0.75rem" }}>
-        <label className="row small soft">
-          <span>Kind</span>
-          <select value={kind} onChange={(event) => setKind(event.target.value)}>
-            <option value="">all {events.length}</option>
-            {kinds.map((each) => (
-              <option key={each}>{each}</option>
-            ))}
-          </select>
-        </label>
+        <Choose label="Kind" all={`all ${events.length}`} names={kinds} now={kind} choose={setKind} />
         <Cli text={`wfe-mcp log ${run}`} />
       </div>
       <Problem error={error} />

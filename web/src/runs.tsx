@@ -4,7 +4,7 @@ import { query, useAsk } from "./api";
 import type { RunList, RunRow } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
 import { useKeys, useMarked } from "./keys";
-import { Cli, Empty, Flag, Integrity, Problem, Records, Segments, State, Waiting } from "./parts";
+import { Cli, Empty, Flag, Integrity, PageHead, Problem, Records, Segments, State, Waiting } from "./parts";
 import { go, to } from "./route";
 import { useRoleSomewhere } from "./session";
 import { age, count, progress, runWord } from "./words";
@@ -28,9 +28,7 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
   useMarked(at);
   return (
     <>
-      <header className="row wrap">
-        <h1>Runs</h1>
-        <span className="muted">{data && (cursor ? count(rows.length, "older run") : `${data.cursor ? "the newest " : ""}${count(rows.length, "run")}`)}</span>
+      <PageHead title="Runs" about={data && (cursor ? count(rows.length, "older run") : `${data.cursor ? "the newest " : ""}${count(rows.length, "run")}`)}>
         <a className="btn end" href="#/compare" title="wfe-mcp compare ONE OTHER">
           Compare two
         </a>
@@ -39,7 +37,7 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
             Start a run
           </a>
         )}
-      </header>
+      </PageHead>
       <div className="filters">
         <Segments label="State" names={["all", "running", "waiting", "paused", "blocked", "failed", "completed"]} now={status || "all"} choose={(name) => choose(name === "all" ? "" : name)} />
         <ProjectChoice at={shown} />

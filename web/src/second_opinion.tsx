@@ -4,7 +4,7 @@ import { Refused, ask, query, useAct } from "./api";
 import type { DecisionData } from "./api_types";
 import { subject, useDraft } from "./draft";
 import { shell } from "./item_acts";
-import { Cli, Problem, State } from "./parts";
+import { Cli, Field, Problem, Section, State } from "./parts";
 import { to } from "./route";
 import { useRoleSomewhere } from "./session";
 
@@ -63,16 +63,11 @@ export function SecondOpinion({ data, open, setOpen, reload }: { data: DecisionD
   if (!isAuthor) return null;
   const command = `${data.commands.opinion}${question.trim() ? ` --question ${shell(question)}` : ""}${reviewer ? ` --reviewer ${shell(reviewer)}` : ""}`;
   return (
-    <section className="section" aria-label="Another model">
-      <header>
-        <h2>Second opinion</h2>
-        <span className="soft">another model looks at this; it is advice, and no gate uses it</span>
-        {!asked.job && (
-          <button type="button" className="btn slim end" aria-expanded={open} onClick={() => setOpen(!open)}>
-            {open ? "Close the form" : "Ask for one"}
-          </button>
-        )}
-      </header>
+    <Section aria-label="Another model" title="Second opinion" about="another model looks at this; it is advice, and no gate uses it" acts={!asked.job && (
+        <button type="button" className="btn slim end" aria-expanded={open} onClick={() => setOpen(!open)}>
+          {open ? "Close the form" : "Ask for one"}
+        </button>
+    )}>
       {open && !asked.job && (
         <form
           ref={form}
@@ -88,18 +83,12 @@ export function SecondOpinion({ data, open, setOpen, reload }: { data: DecisionD
             });
           }}
         >
-          <label className="field">
-            <span>
-              Question <span className="hint">optional; without one: whether the work may continue</span>
-            </span>
+          <Field label="Question" hint="optional; without one: whether the work may continue">
             <textarea autoFocus rows={2} maxLength={10_000} value={question} onChange={(event) => setQuestion(event.target.value)} />
-          </label>
-          <label className="field">
-            <span>
-              Reviewer <span className="hint">a role from Settings; without one: the first</span>
-            </span>
+          </Field>
+          <Field label="Reviewer" hint="a role from Settings; without one: the first">
             <input type="text" value={reviewer} onChange={(event) => setReviewer(event.target.value.trim())} />
-          </label>
+          </Field>
           <span className="row wrap">
             <button className="btn solid" disabled={busy}>
               {busy ? "Asking…" : "Ask"}
@@ -120,6 +109,6 @@ export function SecondOpinion({ data, open, setOpen, reload }: { data: DecisionD
           )
         )}
       </p>
-    </section>
+    </Section>
   );
 }

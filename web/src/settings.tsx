@@ -4,7 +4,7 @@ import { Refused, ask, useAct, useAsk } from "./api";
 import type { CheckTrial, SettingsView } from "./api_types";
 import { Credentials } from "./credentials";
 import { ProjectChoice, useProject } from "./in_project";
-import { Cli, Problem, State, Waiting } from "./parts";
+import { Cli, PageHead, Problem, Section, State, Waiting } from "./parts";
 import { Grants } from "./grants";
 import { Notifications } from "./notifications";
 import { Policy } from "./policy";
@@ -40,24 +40,18 @@ export function Settings({ part }: { part: string }) {
   if (!data && !error) return <Waiting />;
   return (
     <div className="narrow">
-      <header className="row wrap">
-        <h1>Settings</h1>
-        <span className="muted">what is in force now, after every configuration file</span>
+      <PageHead title="Settings" about="what is in force now, after every configuration file">
         <ProjectChoice at={at} one />
         <span className="end">
           <Cli text={`wfe-mcp config show${at.cli}`} />
         </span>
-      </header>
+      </PageHead>
       <Problem error={error ?? refused} />
       {data && (
         <fieldset disabled={!isAdmin}>
           <Providers found={data.providers ?? []} kinds={data.kinds ?? []} project={project} outcomes={outcomes} busy={busy} test={test} changed={reload} />
           <Roles found={data.roles ?? []} providers={data.providers ?? []} project={project} ownTrust={data.own_trust ?? ""} changed={reload} />
-          <section className="section" id="checks">
-            <header>
-              <h2>Checks</h2>
-              <span className="soft">commands that gates run</span>
-            </header>
+          <Section id="checks" title="Checks" about="commands that gates run">
             {data.checks?.length ? (
               <ul className="panel lines">
                 {data.checks.map((check) => (
@@ -72,7 +66,7 @@ export function Settings({ part }: { part: string }) {
                 {data.untrusted ? "What the configuration runs counts once you trust it." : "No check is configured."} <Cli text={data.untrusted ? "wfe-mcp trust" : "wfe-mcp init"} />
               </p>
             )}
-          </section>
+          </Section>
           <Credentials key={`credentials ${project}`} project={project} />
           <Policy key={project} project={project} />
           <Grants key={`grants ${project}`} project={project} />
@@ -80,15 +74,12 @@ export function Settings({ part }: { part: string }) {
           {(Object.keys(PARTS) as (keyof typeof PARTS)[]).map((name) => (
             <Pairs key={name} title={PARTS[name]} about="" rows={Object.entries(data[name] ?? {}).map(([key, value]) => [key, value === null ? "not set" : typeof value === "string" ? value : JSON.stringify(value)])} empty="Nothing is set; the defaults are in force." />
           ))}
-          <section className="section" id={part || "trust"}>
-            <header>
-              <h2>Trust</h2>
-            </header>
+          <Section id={part || "trust"} title="Trust">
             <p className="soft">
               What a project&apos;s configuration may run counts once you trust it. The Inbox says when something waits, and the page of trust shows every effect. At
               a terminal: <Cli text="wfe-mcp trust" />
             </p>
-          </section>
+          </Section>
         </fieldset>
       )}
     </div>
@@ -112,11 +103,7 @@ function Line({ name, outcome, busy, verb, command, onAct, children }: { name: s
 
 function Pairs({ title, about, rows, empty }: { title: string; about: string; rows: [string, string][]; empty: string }) {
   return (
-    <section className="section">
-      <header>
-        <h2>{title}</h2>
-        <span className="soft">{about}</span>
-      </header>
+    <Section title={title} about={about}>
       {rows.length ? (
         <dl className="kv panel" style={{ padding: "0.75rem" }}>
           {rows.map(([name, value]) => (
@@ -131,6 +118,6 @@ function Pairs({ title, about, rows, empty }: { title: string; about: string; ro
       ) : (
         <p className="soft">{empty}</p>
       )}
-    </section>
+    </Section>
   );
 }

@@ -3,7 +3,7 @@ import { query, useAct, useAsk } from "./api";
 import type { TemplateList } from "./api_types";
 import { forget, useDraft } from "./draft";
 import { ProjectChoice, useProject } from "./in_project";
-import { Cli, NotThere, Problem, Waiting } from "./parts";
+import { Cli, Field, NotThere, Problem, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
 import { useRole } from "./session";
@@ -93,12 +93,9 @@ export function Start({ template, started }: { template: string; started: () => 
         >
           <ProjectChoice at={at} one />
           <SchemaForm schema={schema} values={values} change={(next) => setDraft({ ...draft, values: next })} faults={refused?.details ?? []} />
-          <label className="field">
-            <span>
-              Title <span className="hint">what the run is about; else its inputs say it</span>
-            </span>
+          <Field label="Title" hint="what the run is about; else its inputs say it">
             <input type="text" value={title} onChange={(event) => setDraft({ ...draft, title: event.target.value })} />
-          </label>
+          </Field>
           <label className="row">
             <input type="checkbox" checked={auto} onChange={(event) => setDraft({ ...draft, auto: event.target.checked })} /> Go on by itself when a phase passes
           </label>

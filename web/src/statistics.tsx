@@ -2,7 +2,7 @@
 import { useContext } from "react";
 import { useAsk } from "./api";
 import type { StatsList, WeekView } from "./api_types";
-import { Cli, Flag, Problem, Records } from "./parts";
+import { Cli, Flag, Problem, Records, Section } from "./parts";
 import { to } from "./route";
 import { Session } from "./session";
 import { count, money, span, tokens } from "./words";
@@ -32,14 +32,11 @@ export function Statistics({ id }: { id: string }) {
   const { data, error } = useAsk<StatsList>(`/projects/${encodeURIComponent(id)}/stats`, () => false);
   const reported = data?.phases.some((phase) => phase.tokens);
   return (
-    <section className="section" id="statistics">
-      <header>
-        <h2>Statistics</h2>
-        <span className="soft">of every run here; times are medians</span>
-        <span className="end">
-          <Cli text="wfe-mcp stats" />
-        </span>
-      </header>
+    <Section id="statistics" title="Statistics" about="of every run here; times are medians" acts={
+      <span className="end">
+        <Cli text="wfe-mcp stats" />
+      </span>
+    }>
       <Problem error={error} />
       {data?.warnings?.map((warning) => <p key={warning} className="note warn">{warning}</p>)}
       {data && !data.phases.length && <p className="soft">No phase has begun yet.</p>}
@@ -62,6 +59,6 @@ export function Statistics({ id }: { id: string }) {
           ))}
         </Records>
       )}
-    </section>
+    </Section>
   );
 }

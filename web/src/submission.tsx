@@ -3,7 +3,7 @@ import { useEffect, useState } from "react";
 import { Refused, query, useAct, useAsk } from "./api";
 import type { ActivityView, Fault, FormView } from "./api_types";
 import { forget, useDraft } from "./draft";
-import { Cli, Crumbs, NotThere, Problem, Segments, State, Waiting } from "./parts";
+import { Cli, Crumbs, Field, NotThere, Problem, Segments, State, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
 import { SchemaForm } from "./schema_form";
@@ -101,18 +101,14 @@ function Form({ run, data }: { run: string; data: FormView }) {
               {now === "Form" && values ? (
                 <SchemaForm schema={data.schema} values={values} change={(next) => { setTyped(JSON.stringify(next, null, 2)); setTold([]); }} faults={faults} />
               ) : (
-                <label className="field">
-                  <span>The artifact as JSON</span>
+                <Field label="The artifact as JSON">
                   <textarea className="code" spellCheck={false} value={typed} onChange={(event) => setTyped(event.target.value)} />
                   {fault && <p className="error">This is not JSON yet: {fault}</p>}
-                </label>
+                </Field>
               )}
-              <label className="field">
-                <span>
-                  Note <span className="hint">optional, kept with the revision</span>
-                </span>
+              <Field label="Note" hint="optional, kept with the revision">
                 <input type="text" value={note} onChange={(event) => setNote(event.target.value)} />
-              </label>
+              </Field>
               <span className="row wrap">
                 <button className="btn solid" disabled={busy || values === null} title={data.command}>
                   {busy ? "Sending…" : data.how === "submit" ? "Submit" : "Store and judge again"}

@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { query, useAct, useAsk } from "./api";
 import type { PathNote, ImportReport, KeptView, TemplateDiff, TemplateList } from "./api_types";
-import { Ask, Cli, Problem, Waiting } from "./parts";
+import { Ask, Cli, Field, Problem, Waiting } from "./parts";
 import { send } from "./pin";
 import { Changes } from "./rendered";
 import { go, to } from "./route";
@@ -25,10 +25,9 @@ export function Clone({ name, close }: { name: string; close: () => void }) {
           });
         }}
       >
-        <label className="field">
-          <span>Name of the copy</span>
+        <Field label="Name of the copy">
           <input type="text" required autoFocus value={into} onFocus={(event) => event.target.select()} onChange={(event) => setInto(event.target.value)} />
-        </label>
+        </Field>
         <Problem error={error} />
         <Cli text={`wfe-mcp templates clone ${name} ${into}`} />
         <span className="row">

@@ -9,7 +9,7 @@ import { Icon } from "./icons";
 import { useProject } from "./in_project";
 import { InputsForm } from "./inputs_form";
 import { useCommands } from "./palette";
-import { Crumbs, NotThere, Problem, Segments, Waiting } from "./parts";
+import { Crumbs, NotThere, Problem, Section, Segments, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
 import { useRole } from "./session";
@@ -231,10 +231,7 @@ export function Editor({ name, view }: { name: string; view: string }) {
         </aside>
       </div>
       {(data.versions ?? []).length > 0 && (
-        <section className="section">
-          <header>
-            <h2>Stored versions</h2>
-          </header>
+        <Section title="Stored versions">
           <ul className="panel plist">
             {(data.versions ?? []).map((version) => (
               <li key={version.version}>
@@ -247,7 +244,7 @@ export function Editor({ name, view }: { name: string; view: string }) {
               </li>
             ))}
           </ul>
-        </section>
+        </Section>
       )}
     </>
   );

@@ -3,6 +3,7 @@ import type { Fault } from "./api_types";
 import { Gates, type Json } from "./gate_form";
 import { Icon } from "./icons";
 import type { Schema } from "./schema_form";
+import { Options } from "./parts";
 
 export type { Json };
 /** What a phase begins after: what it names, else the phase before it. */
@@ -54,9 +55,7 @@ export function PhaseForm({ phase, before, index, last, open, choose, faults, ki
           <span>Kind</span>
           <select value={String(phase.kind ?? "")} onChange={(event) => set("kind", event.target.value)}>
             <option value="">agent</option>
-            {KINDS.slice(1).map((kind) => (
-              <option key={kind}>{kind}</option>
-            ))}
+            <Options of={KINDS.slice(1)} />
           </select>
         </label>
         <label className="field w2">

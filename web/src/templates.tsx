@@ -3,7 +3,7 @@ import { useState } from "react";
 import { query, useAct, useAsk } from "./api";
 import type { TemplateList } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
-import { Cli, Problem, Waiting } from "./parts";
+import { Cli, PageHead, Problem, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
 import { useRole } from "./session";
@@ -25,15 +25,13 @@ export function Templates({ name, view }: { name: string; view: string }) {
     });
   return (
     <>
-      <header className="row wrap">
-        <h1>Templates</h1>
-        <span className="muted">what a run can start from; the default starts where none is named</span>
+      <PageHead title="Templates" about="what a run can start from; the default starts where none is named">
         <span className="end row wrap">
           <ProjectChoice at={at} one />
           {isAdmin && <Import done={(made) => go(to("templates", made))} />}
           <Cli text={`wfe-mcp templates list${at.cli}`} />
         </span>
-      </header>
+      </PageHead>
       <Problem error={error ?? refused} />
       {!data && !error && <Waiting />}
       <Unreadable names={data?.unreadable} />

@@ -3,7 +3,7 @@ import { useState } from "react";
 import { ask, query, useAct, useAsk } from "./api";
 import type { DeliveryView, TriggersView, WebhooksView } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
-import { Cli, Empty, Faults, Problem, Records, Soon, State, Waiting } from "./parts";
+import { Cli, Empty, Faults, PageHead, Problem, Records, Soon, State, Waiting } from "./parts";
 import { to } from "./route";
 import { age } from "./words";
 
@@ -31,9 +31,7 @@ export function Webhooks() {
   const failed = data?.webhooks.some((webhook) => webhook.failed) ?? false;
   return (
     <>
-      <header className="row wrap">
-        <h1>Webhooks</h1>
-        <span className="muted">what other systems get, and what starts runs</span>
+      <PageHead title="Webhooks" about="what other systems get, and what starts runs">
         <span className="end row wrap">
           <ProjectChoice at={at} one />
           {failed && (
@@ -43,7 +41,7 @@ export function Webhooks() {
           )}
           <Cli text={`wfe-mcp webhook deliveries${at.cli}`} />
         </span>
-      </header>
+      </PageHead>
       <Problem error={error ?? refused} />
       <Faults texts={data?.faults} />
       {!data && !error && <Waiting />}

@@ -5,7 +5,7 @@ import type { Backlog, ItemCard, ItemLine } from "./api_types";
 import { ProjectChoice, useProject, type InProject } from "./in_project";
 import { DECIDED, KINDS, moveName, STATUSES, useMoving, type Moving } from "./item_acts";
 import { useKeys, useMarked } from "./keys";
-import { Cli, Empty, Flag, Problem, Records, State, Waiting } from "./parts";
+import { Choose, Cli, Empty, Flag, Problem, Records, State, Waiting } from "./parts";
 import { go, to } from "./route";
 import { useRoleSomewhere } from "./session";
 import { age, count } from "./words";
@@ -109,22 +109,6 @@ function useLines(rows: ItemCard[], moving: Moving): [at: number, setAt: (at: nu
   });
   useMarked(at);
   return [at, setAt];
-}
-
-function Choose({ label, all, names, now, choose }: { label: string; all: string; names: string[]; now: string; choose: (name: string) => void }) {
-  return (
-    <label className="row small soft">
-      <span>{label}</span>
-      <select value={now} onChange={(event) => choose(event.target.value)}>
-        <option value="">{all}</option>
-        {names.map((each) => (
-          <option key={each} value={each}>
-            {each}
-          </option>
-        ))}
-      </select>
-    </label>
-  );
 }
 
 const MOST = 200;

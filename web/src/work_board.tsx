@@ -4,7 +4,7 @@ import type { ItemCard } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
 import { STATUSES, useMoving } from "./item_acts";
 import { useKeys } from "./keys";
-import { Cli, Empty, Problem, Waiting } from "./parts";
+import { Choose, Cli, Empty, Problem, Waiting } from "./parts";
 import { go } from "./route";
 import { ItemFlags, itemPage, priority, Progress, useBacklog, WorkHead, WORKED } from "./work";
 import { age, capital } from "./words";
@@ -56,17 +56,7 @@ export function WorkBoard() {
     <>
       <WorkHead now="board" about="by status, highest priority first" />
       <div className="filters">
-        <label className="row small soft">
-          <span>Kind</span>
-          <select value={kind} onChange={(event) => setKind(event.target.value)}>
-            <option value="">any</option>
-            {WORKED.map((each) => (
-              <option key={each} value={each}>
-                {each}
-              </option>
-            ))}
-          </select>
-        </label>
+        <Choose label="Kind" all="any" names={WORKED} now={kind} choose={setKind} />
         <ProjectChoice at={at} />
         <span className="end">
           <Cli text={`wfe-mcp work list${kind ? ` --kind ${kind}` : ""}${at.cli === " --all" ? "" : at.cli}`} />
