@@ -77,7 +77,7 @@ def overridden(
             hint = near_miss(name, phases, f"; its phases are {', '.join(phases)}")
             faults.append(Detail(pointer(*at), f"the template has no phase {name!r}{hint}", sorted(phases), name))
             continue
-        _change(result, phases[name], override, at, faults)
+        _PhaseChange(result, phases[name], at, faults).apply(override)
     if faults:
         raise Refused(
             "invalid_template",
@@ -108,83 +108,168 @@ def _phases(phases: list[dict[str, Any]], above: str) -> Iterator[tuple[str, dic
             yield from _phases(phase["phases"], f"{path}.")
 
 
-def _change(
-    template: dict[str, Any], phase: dict[str, Any], override: PhaseOverride, at: tuple[str, ...], faults: list[Detail]
-) -> None:
-    defaults: dict[str, Any] = template.get("defaults", {})
-    for key in ("timeout", "auto_proceed"):
-        if (value := getattr(override, key)) is not None:
-            phase[key] = value
-    if override.write_json is not None and phase.get("output") is not None:
-        phase["output"]["write_json"] = override.write_json
-    elif override.write_json:
-        message = f"phase {phase['id']!r} makes no artifact, so write_json has no effect"
-        faults.append(Detail(pointer(*at, "write_json"), message))
-    if override.max_retries is not None:
-        _set_attempts(phase, defaults, override.max_retries + 1)
-    _set_stage_attempts(phase, defaults, override)
-    _set_same_blocker(phase, defaults, override.same_blocker, at, faults)
-    _set_missing_checks(phase, defaults, override.missing_checks, at, faults)
-    for name, stage in (("prompt", override.prompt), ("response", override.response)):
-        key = _STAGES[name][0]
-        if stage.approver is not None or override.approver is not None:
-            adds = stage.approver is not None or name == "response"
-            approver = stage.approver or override.approver or ""
-            _set_approver(template, _own(phase, defaults, key), approver, adds=adds)
-    _set_people(phase, defaults, override.people, at, faults)
-    if override.role is not None:
-        _set_role(template, phase, override.role, at, faults)
-    _set_opinions(phase, defaults, override, at, faults)
+class _PhaseChange:
+    """The changes of one phase, made in its definition. ``at``: where they are configured."""
 
+    def __init__(
+        self, template: dict[str, Any], phase: dict[str, Any], at: tuple[str, ...], faults: list[Detail]
+    ) -> None:
+        self._template, self._phase, self._at, self._faults = template, phase, at, faults
+        self._defaults: dict[str, Any] = template.get("defaults", {})
 
-def _set_opinions(
-    phase: dict[str, Any],
-    defaults: Mapping[str, Any],
-    override: PhaseOverride,
-    at: tuple[str, ...],
-    faults: list[Detail],
-) -> None:
-    """Whether rewrites are allowed, and the criteria: of the phase's opinion gates, then of those of one stage."""
-    own = {name: _opinions(phase, defaults, key) for name, (key, _) in _STAGES.items()}
-    both = [gate for gates in own.values() for gate in gates]
-    changes = [
-        (at, both, "allow_rewrite", override.allow_rewrite),
-        *(
-            ((*at, name), own[name], key, getattr(getattr(override, name), key))
-            for name in own
-            for key in ("allow_rewrite", "criteria")
-        ),
-    ]
-    for place, gates, key, value in changes:
-        if value is None:
-            continue
+    def apply(self, override: PhaseOverride) -> None:
+        """Make all changes; those without effect become faults."""
+        for key in ("timeout", "auto_proceed"):
+            if (value := getattr(override, key)) is not None:
+                self._phase[key] = value
+        if override.write_json is not None:
+            self._set_write_json(override.write_json)
+        if override.max_retries is not None:
+            self._set_attempts(override.max_retries + 1)
+        self._set_stage_attempts(override)
+        if override.same_blocker is not None:
+            self._set_same_blocker(override.same_blocker)
+        self._set_missing_checks(override.missing_checks)
+        for name, stage in (("prompt", override.prompt), ("response", override.response)):
+            if stage.approver is not None or override.approver is not None:
+                adds = stage.approver is not None or name == "response"
+                approver = stage.approver or override.approver or ""
+                _set_approver(self._template, self._own(_STAGES[name][0]), approver, adds=adds)
+        if override.people is not None:
+            self._set_people(override.people)
+        if override.role is not None:
+            self._set_role(override.role)
+        self._set_opinions(override)
+
+    def _refuse(self, key: str, what: str, expected: object = None, got: object = None, stage: str = "") -> None:
+        """``what`` is said of the phase; ``stage``: the table of the stage that has the key."""
+        place = (*self._at, stage, key) if stage else (*self._at, key)
+        self._faults.append(Detail(pointer(*place), f"phase {self._phase['id']!r} {what}", expected, got))
+
+    def _inherited(self, key: str) -> Any:
+        """What the phase has under ``key``, or its defaults have."""
+        return self._phase.get(key, self._defaults.get(key))
+
+    def _own(self, key: str) -> list[dict[str, Any]]:
+        """The phase's list under ``key``, copied from the defaults if it was inherited."""
+        self._phase[key] = (
+            self._phase[key] if key in self._phase else copy.deepcopy(self._defaults.get(key))
+        ) or []  # on_fail can be null
+        return cast("list[dict[str, Any]]", self._phase[key])
+
+    def _set_write_json(self, writes: bool) -> None:
+        if self._phase.get("output") is not None:
+            self._phase["output"]["write_json"] = writes
+        elif writes:
+            self._refuse("write_json", "makes no artifact, so write_json has no effect")
+
+    def _set_opinions(self, override: PhaseOverride) -> None:
+        """Whether rewrites are allowed, and the criteria: of the phase's opinion gates, then of those of one stage."""
+        own = {name: self._opinions(key) for name, (key, _) in _STAGES.items()}
+        both = [gate for gates in own.values() for gate in gates]
+        changes = [
+            ("", both, "allow_rewrite", override.allow_rewrite),
+            *(
+                (name, own[name], key, getattr(getattr(override, name), key))
+                for name in own
+                for key in ("allow_rewrite", "criteria")
+            ),
+        ]
+        for stage, gates, key, value in changes:
+            if value is None:
+                continue
+            for gate in gates:
+                gate[key] = value.replace("${", "$${") if isinstance(value, str) else value
+            if not gates:
+                where = f" on its {stage}" if stage else ""
+                self._refuse(key, f"has no opinion gate{where}, so {key} has no effect", stage=stage)
+
+    def _opinions(self, key: str) -> list[dict[str, Any]]:
+        """The opinion gates of one stage, as the phase's own."""
+        if not any(gate["kind"] == "opinion" for gate in self._phase.get(key, self._defaults.get(key, ()))):
+            return []
+        return [gate for gate in self._own(key) if gate["kind"] == "opinion"]
+
+    def _set_people(self, people: int) -> None:
+        """As many people approve at the gates of the phase that ask for an approval; never fewer than the template says."""
+        gates = [gate for key, _ in _STAGES.values() for gate in self._own(key) if gate["kind"] == "approval"]
         for gate in gates:
-            gate[key] = value.replace("${", "$${") if isinstance(value, str) else value
+            raise_people(gate, people)
         if not gates:
-            where = "" if place == at else f" on its {place[-1]}"
-            message = f"phase {phase['id']!r} has no opinion gate{where}, so {key} has no effect"
-            faults.append(Detail(pointer(*place, key), message))
+            self._refuse("people", "asks for no approval, so people has no effect", got=people)
 
+    def _set_role(self, role: str) -> None:
+        kind = self._phase.get("kind", self._defaults.get("kind", "agent"))
+        if kind not in {"agent", "llm"}:
+            self._refuse("role", f"is of kind {kind}, so no role works in it", got=role)
+            return
+        self._phase["role"] = role
+        self._template.setdefault("roles", {}).setdefault(role, {"provider": role})
 
-def _opinions(phase: dict[str, Any], defaults: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    """The opinion gates of one stage, as the phase's own."""
-    if not any(gate["kind"] == "opinion" for gate in phase.get(key, defaults.get(key, ()))):
-        return []
-    return [gate for gate in _own(phase, defaults, key) if gate["kind"] == "opinion"]
+    def _set_attempts(self, attempts: int) -> None:
+        """Limit the phase to ``attempts`` in total, over all retry rules."""
+        if retry := self._inherited("retry"):
+            self._phase["retry"] = {**retry, "max_attempts": attempts}
+        if self._inherited("on_fail") is None:
+            self._phase["on_fail"] = [{"do": "retry", "max_attempts": attempts}, {"do": "wait_human"}]
+            return
+        rules = self._own("on_fail")
+        if attempts == 1:
+            rules[:] = [rule for rule in rules if rule["do"] != "subflow"]
+        for rule in rules:
+            if rule["do"] in _RETRIES:
+                rule["max_attempts"] = attempts
+        if not retry and not any(rule["do"] in _RETRIES for rule in rules):
+            rules.insert(0, {"do": "retry", "max_attempts": attempts})
 
+    def _set_stage_attempts(self, override: PhaseOverride) -> None:
+        """Limit the attempts that fail at one stage: each retry rule becomes one for each stage."""
+        retries_by_stage = {"before": override.prompt.max_retries, "after": override.response.max_retries}
+        attempts = {stage: retries + 1 for stage, retries in retries_by_stage.items() if retries is not None}
+        if not attempts:
+            return
+        retry = self._inherited("retry")
+        if self._inherited("on_fail") is None:
+            self._phase["on_fail"] = [*([] if retry else [{"do": "retry", "max_attempts": 3}]), {"do": "wait_human"}]
+        rules = self._own("on_fail")
+        if retry:
+            waits = {"initial": retry.get("initial", "2s"), "max": retry.get("max", "60s")}
+            grows = retry.get("backoff") == "exponential"
+            rules.insert(0, {"do": "backoff", **waits} if grows else {"do": "retry"})
+            rules[0]["max_attempts"] = retry.get("max_attempts", 3)
+            self._phase["retry"] = {"max_attempts": 1}  # the rules of each stage follow
+        new_rules: list[dict[str, Any]] = []
+        for rule in rules:
+            if rule["do"] not in _RETRIES:
+                new_rules.append(rule)
+                continue
+            for stage in retries_by_stage:
+                if rule.get("stage") in {None, stage}:
+                    most = attempts.get(stage, rule.get("max_attempts", 3))
+                    new_rules.append({**rule, "max_attempts": most, "stage": stage})
+        known = {rule.get("stage") for rule in new_rules}
+        first = [{"do": "retry", "max_attempts": most, "stage": at} for at, most in attempts.items() if at not in known]
+        rules[:] = [*first, *(rule for rule in new_rules if rule["do"] != "subflow" or attempts.get("after") != 1)]
 
-def _set_people(
-    phase: dict[str, Any], defaults: Mapping[str, Any], people: int | None, at: tuple[str, ...], faults: list[Detail]
-) -> None:
-    """As many people approve at the gates of the phase that ask for an approval; never fewer than the template says."""
-    if people is None:
-        return
-    gates = [gate for key, _ in _STAGES.values() for gate in _own(phase, defaults, key) if gate["kind"] == "approval"]
-    for gate in gates:
-        raise_people(gate, people)
-    if not gates:
-        message = f"phase {phase['id']!r} asks for no approval, so people has no effect"
-        faults.append(Detail(pointer(*at, "people"), message, got=people))
+    def _set_same_blocker(self, times: int) -> None:
+        """How often a recovery of the phase may report the same blocker."""
+        recoveries = [rule for rule in self._own("on_fail") if rule["do"] == "subflow"]
+        for rule in recoveries:
+            rule["same_blocker"] = times
+        if not recoveries:
+            self._refuse("same_blocker", "has no recovery, so same_blocker has no effect", got=times)
+
+    def _set_missing_checks(self, checks: tuple[str, ...]) -> None:
+        """The gates of these checks are passed over where the project has no such check."""
+        keys = [key for key, _ in _STAGES.values() if checks and (self._phase.get(key) or self._defaults.get(key))]
+        gates = [gate for key in keys for gate in self._own(key)]
+        for check in checks:
+            own = [gate for gate in gates if gate.get("check") == check]
+            for gate in own:
+                gate["if_missing"] = "note"
+            if not own:
+                known = sorted({gate["check"] for gate in gates if "check" in gate})
+                self._refuse("missing_checks", f"has no gate on check {check!r}{near_miss(check, known)}", known, check)
 
 
 def raise_people(gate: dict[str, Any], people: int) -> None:
@@ -217,99 +302,6 @@ def _approvals(value: object) -> Iterator[dict[str, Any]]:
             yield from _approvals(inner)
 
 
-def _set_role(
-    template: dict[str, Any], phase: dict[str, Any], role: str, at: tuple[str, ...], faults: list[Detail]
-) -> None:
-    kind = phase.get("kind", template.get("defaults", {}).get("kind", "agent"))
-    if kind not in {"agent", "llm"}:
-        message = f"phase {phase['id']!r} is of kind {kind}, so no role works in it"
-        faults.append(Detail(pointer(*at, "role"), message, got=role))
-        return
-    phase["role"] = role
-    template.setdefault("roles", {}).setdefault(role, {"provider": role})
-
-
-def _set_attempts(phase: dict[str, Any], defaults: Mapping[str, Any], attempts: int) -> None:
-    """Limit the phase to ``attempts`` in total, over all retry rules."""
-    if retry := phase.get("retry", defaults.get("retry")):
-        phase["retry"] = {**retry, "max_attempts": attempts}
-    if phase.get("on_fail", defaults.get("on_fail")) is None:
-        phase["on_fail"] = [{"do": "retry", "max_attempts": attempts}, {"do": "wait_human"}]
-        return
-    rules = _own(phase, defaults, "on_fail")
-    if attempts == 1:
-        rules[:] = [rule for rule in rules if rule["do"] != "subflow"]
-    for rule in rules:
-        if rule["do"] in _RETRIES:
-            rule["max_attempts"] = attempts
-    if not retry and not any(rule["do"] in _RETRIES for rule in rules):
-        rules.insert(0, {"do": "retry", "max_attempts": attempts})
-
-
-def _set_stage_attempts(phase: dict[str, Any], defaults: Mapping[str, Any], override: PhaseOverride) -> None:
-    """Limit the attempts that fail at one stage: each retry rule becomes one for each stage."""
-    retries_by_stage = {"before": override.prompt.max_retries, "after": override.response.max_retries}
-    attempts = {stage: retries + 1 for stage, retries in retries_by_stage.items() if retries is not None}
-    if not attempts:
-        return
-    retry = phase.get("retry", defaults.get("retry"))
-    if phase.get("on_fail", defaults.get("on_fail")) is None:
-        phase["on_fail"] = [*([] if retry else [{"do": "retry", "max_attempts": 3}]), {"do": "wait_human"}]
-    rules = _own(phase, defaults, "on_fail")
-    if retry:
-        waits = {"initial": retry.get("initial", "2s"), "max": retry.get("max", "60s")}
-        grows = retry.get("backoff") == "exponential"
-        rules.insert(0, {"do": "backoff", **waits} if grows else {"do": "retry"})
-        rules[0]["max_attempts"] = retry.get("max_attempts", 3)
-        phase["retry"] = {"max_attempts": 1}  # the rules of each stage follow
-    new_rules: list[dict[str, Any]] = []
-    for rule in rules:
-        if rule["do"] not in _RETRIES:
-            new_rules.append(rule)
-            continue
-        for stage in retries_by_stage:
-            if rule.get("stage") in {None, stage}:
-                most = attempts.get(stage, rule.get("max_attempts", 3))
-                new_rules.append({**rule, "max_attempts": most, "stage": stage})
-    known = {rule.get("stage") for rule in new_rules}
-    first = [{"do": "retry", "max_attempts": most, "stage": at} for at, most in attempts.items() if at not in known]
-    rules[:] = [*first, *(rule for rule in new_rules if rule["do"] != "subflow" or attempts.get("after") != 1)]
-
-
-def _set_same_blocker(
-    phase: dict[str, Any], defaults: Mapping[str, Any], times: int | None, at: tuple[str, ...], faults: list[Detail]
-) -> None:
-    """How often a recovery of the phase may report the same blocker."""
-    if times is None:
-        return
-    recoveries = [rule for rule in _own(phase, defaults, "on_fail") if rule["do"] == "subflow"]
-    for rule in recoveries:
-        rule["same_blocker"] = times
-    if not recoveries:
-        message = f"phase {phase['id']!r} has no recovery, so same_blocker has no effect"
-        faults.append(Detail(pointer(*at, "same_blocker"), message, got=times))
-
-
-def _set_missing_checks(
-    phase: dict[str, Any],
-    defaults: Mapping[str, Any],
-    checks: tuple[str, ...],
-    at: tuple[str, ...],
-    faults: list[Detail],
-) -> None:
-    """The gates of these checks are passed over where the project has no such check."""
-    keys = [key for key, _ in _STAGES.values() if checks and (phase.get(key) or defaults.get(key))]
-    gates = [gate for key in keys for gate in _own(phase, defaults, key)]
-    for check in checks:
-        own = [gate for gate in gates if gate.get("check") == check]
-        for gate in own:
-            gate["if_missing"] = "note"
-        if not own:
-            known = sorted({gate["check"] for gate in gates if "check" in gate})
-            message = f"phase {phase['id']!r} has no gate on check {check!r}{near_miss(check, known)}"
-            faults.append(Detail(pointer(*at, "missing_checks"), message, known, check))
-
-
 def _set_approver(template: dict[str, Any], gates: list[dict[str, Any]], approver: str, *, adds: bool) -> None:
     """Who approves at one stage. ``adds``: a gate is added where there is none."""
     asked = [gate for gate in gates if gate["kind"] == "approval"]
@@ -333,9 +325,3 @@ def _let_decide(gates: list[dict[str, Any]], approver: str) -> None:
         gate.pop("on_provider_error", None)
     if not own:
         gates.append({"kind": "opinion", "reviewers": [approver]})
-
-
-def _own(phase: dict[str, Any], defaults: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    """The phase's list under ``key``, copied from the defaults if it was inherited."""
-    phase[key] = (phase[key] if key in phase else copy.deepcopy(defaults.get(key))) or []  # on_fail can be null
-    return cast("list[dict[str, Any]]", phase[key])

@@ -25,7 +25,7 @@ from wfe_mcp.workflow.model.base import (
     required_key,
 )
 from wfe_mcp.workflow.model.gates import Gate
-from wfe_mcp.workflow.model.rules import NextStep, OnFail, Retry
+from wfe_mcp.workflow.model.rules import NextStep, OnFail, Retry, embedded_template
 from wfe_mcp.workflow.model.steps import Step
 
 
@@ -330,17 +330,7 @@ class FlowPhase(PhaseBase):
     with_: Json[dict[str, Any]] = optional(
         {}, "Its inputs.", example={"problem": "${inputs.goal}"}, effect="passes", alias="with"
     )
-    definition: dict[str, Any] | None = optional(
-        None,
-        "The template itself; embedded when a run starts, so that no later version changes it.",
-        example={
-            "format": "wfe/1",
-            "name": "quick_fix",
-            "version": "1.0.0",
-            "phases": [{"id": "build", "prompt": "Build it.", "output": {"artifact": "change", "schema": "change@1"}}],
-        },
-        effect="inner",
-    )
+    definition: dict[str, Any] | None = embedded_template()
 
 
 Phase = Annotated[

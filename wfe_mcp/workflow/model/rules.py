@@ -76,6 +76,21 @@ class WaitHumanRule(Shape):
     do: Literal["wait_human"] = required_key("`wait_human`: only the user reopens the phase.", effect="order")
 
 
+def embedded_template() -> Any:
+    """The field of a rule or phase that holds the template it runs."""
+    return optional(
+        None,
+        "The template itself; embedded when a run starts, so that no later version changes it.",
+        example={
+            "format": "wfe/1",
+            "name": "quick_fix",
+            "version": "1.0.0",
+            "phases": [{"id": "build", "prompt": "Build it.", "output": {"artifact": "change", "schema": "change@1"}}],
+        },
+        effect="inner",
+    )
+
+
 class SubflowRule(Shape):
     """Run another template inside the failed phase, then retry; when it fails, the next rule applies."""
 
@@ -98,17 +113,7 @@ class SubflowRule(Shape):
         effect="order",
         ge=1,
     )
-    definition: dict[str, Any] | None = optional(
-        None,
-        "The template itself; embedded when a run starts, so that no later version changes it.",
-        example={
-            "format": "wfe/1",
-            "name": "quick_fix",
-            "version": "1.0.0",
-            "phases": [{"id": "build", "prompt": "Build it.", "output": {"artifact": "change", "schema": "change@1"}}],
-        },
-        effect="inner",
-    )
+    definition: dict[str, Any] | None = embedded_template()
 
 
 class CompensateRule(Shape):
