@@ -11,10 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.cli.kept_scenes import scene
 from tests.cli.scene import PIN, Said, Terminal
 from wfe_mcp.core.canonical import signed_text
-from wfe_mcp.delivery.attestations.envelope import open_envelope, seal_statement
-from wfe_mcp.delivery.attestations.files import files_tree
+from wfe_mcp.delivery.attestations.envelope import DECISION, open_envelope, seal_statement, statement
 from wfe_mcp.delivery.attestations.ref import REF, add, bundles
-from wfe_mcp.delivery.attestations.statement import DECISION, statement
+from wfe_mcp.delivery.git.commits import files_tree
 from wfe_mcp.engine.approvals.approvers import ApproverChange, ApproverKey, PinnedChain
 from wfe_mcp.engine.approvals.keys import base64url, fingerprint
 

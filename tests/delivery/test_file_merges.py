@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from wfe_mcp.delivery.git.file_merges import clean_merges
+from wfe_mcp.delivery.git.merges import clean_merges
 
 LINES = b"".join(b"%d\n" % number for number in range(10))
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.delivery.git.commits import is_as_stored
-from wfe_mcp.delivery.git.file_merges import clean_merges
+from wfe_mcp.delivery.git.merges import clean_merges
 from wfe_mcp.gates.scene import Base, BaseFiles
 from wfe_mcp.workspace.files.paths import readable
 from wfe_mcp.workspace.git.batch import read_objects, sizes

@@ -13,8 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from wfe_mcp.core.canonical import canonical_json, signed_text
-from wfe_mcp.delivery.attestations.envelope import seal_statement
-from wfe_mcp.delivery.attestations.statement import DECISION, statement
+from wfe_mcp.delivery.attestations.envelope import DECISION, seal_statement, statement
 from wfe_mcp.engine.approvals.approvers import ApproverChange, ApproverKey, PinnedChain, change_statement
 from wfe_mcp.engine.approvals.keys import base64url, fingerprint
 from wfe_mcp.engine.approvals.passkeys import Assertion

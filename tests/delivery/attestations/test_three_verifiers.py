@@ -27,7 +27,7 @@ from tests.delivery.attestations.signed import (
 )
 from tests.delivery.attestations.verifiers import ROOT, Found, chain_in, ours, programs, theirs
 from wfe_mcp.core.canonical import signed_text
-from wfe_mcp.delivery.attestations.statement import DECISION, TEST_RESULT, VERIFIED, check_result, verdict_predicate
+from wfe_mcp.delivery.attestations.envelope import DECISION, TEST_RESULT, VERIFIED, check_result, verdict_predicate
 from wfe_mcp.engine.approvals.approvers import PinnedChain
 
 SEED, MOST_LINES = 29, 150

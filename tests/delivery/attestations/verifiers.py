@@ -10,8 +10,7 @@ from typing import Any
 
 from tests.delivery.attestations.signed import TREE
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.delivery.attestations.envelope import open_envelope
-from wfe_mcp.delivery.attestations.statement import DECISION
+from wfe_mcp.delivery.attestations.envelope import DECISION, open_envelope
 from wfe_mcp.engine.approvals.approvers import ApproverKey, PinnedChain, chain_of
 from wfe_mcp.engine.integrity.branch_verification import decisions_in, signer
 

@@ -14,9 +14,8 @@ from tests.engine.delivery.delivery_scene import BRANCH, COMMIT, MERGE, PUSH, ap
 from tests.engine.scene import HUMAN, Scene, approval, command, phase
 from tests.engine.step_scene import steps
 from wfe_mcp.delivery.attestations import ref
-from wfe_mcp.delivery.attestations.envelope import OpenedEnvelope, open_envelope
-from wfe_mcp.delivery.attestations.files import files_tree
-from wfe_mcp.delivery.attestations.statement import DECISION, TEST_RESULT, VERIFIED
+from wfe_mcp.delivery.attestations.envelope import DECISION, TEST_RESULT, VERIFIED, OpenedEnvelope, open_envelope
+from wfe_mcp.delivery.git.commits import files_tree
 from wfe_mcp.engine.approvals import decide as approvals, pin
 from wfe_mcp.engine.delivery.attest import attest
 

@@ -11,9 +11,8 @@ from tests.engine.delivery.forge_scene import MERGE_IT, OPEN, at_forge
 from tests.engine.scene import HUMAN, Scene, approval, phase
 from tests.engine.step_scene import steps
 from wfe_mcp.delivery.attestations import ref
-from wfe_mcp.delivery.attestations.envelope import open_envelope
-from wfe_mcp.delivery.attestations.files import files_tree
-from wfe_mcp.delivery.attestations.statement import DECISION
+from wfe_mcp.delivery.attestations.envelope import DECISION, open_envelope
+from wfe_mcp.delivery.git.commits import files_tree
 from wfe_mcp.engine.approvals import decide as approvals, pin
 
 pytestmark = pytest.mark.usefixtures("home")

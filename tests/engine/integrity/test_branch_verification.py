@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.delivery.attestations.signed import Approver, decision, passkey, person, with_change
-from wfe_mcp.delivery.attestations.files import files_tree
 from wfe_mcp.delivery.attestations.ref import add
+from wfe_mcp.delivery.git.commits import files_tree
 from wfe_mcp.engine.approvals.approvers import PinnedChain
 from wfe_mcp.engine.integrity.branch_verification import verify_branch
 

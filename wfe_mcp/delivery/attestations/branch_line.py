@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wfe_mcp.core.texts import clean
-from wfe_mcp.delivery.attestations.files import files_tree
+from wfe_mcp.delivery.git.commits import files_tree
 from wfe_mcp.workspace.git.batch import read_objects
 from wfe_mcp.workspace.git.command import Repository, run_git, text_of
 from wfe_mcp.workspace.git.repository import is_ancestor

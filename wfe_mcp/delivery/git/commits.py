@@ -32,6 +32,8 @@ from wfe_mcp.workspace.git.trees import compare
 from wfe_mcp.workspace.git.working_tree import SeenFiles, counts, left_out, parts_of, tree_hash
 
 _SHOWN = 5
+_OWN = b"40000 .wfe\0"
+"""How the entry of the project's own folder begins in a tree."""
 
 
 class Parent(NamedTuple):
@@ -244,3 +246,23 @@ def _with_plain_ends(repo: Repository, path: str, oid: str) -> str:
     content = (repo.top / path).read_bytes()
     is_same = object_id("blob", content, repo.hash_name) == oid
     return plain_oid(content, repo.hash_name) if is_same else ""
+
+
+def files_tree(root: Path, names: Sequence[str], hash_name: str) -> list[tuple[str, str]]:
+    """For each tree that ``names`` names: the id it has without its folder ``.wfe``, and the id of that folder, or empty."""
+    return [
+        _without_own(object_[1] if object_ is not None and object_[0] == "tree" else b"", hash_name)
+        for object_ in read_objects(root, names)
+    ]
+
+
+def _without_own(tree: bytes, hash_name: str) -> tuple[str, str]:
+    length, at, kept, own = len(object_id("tree", b"", hash_name)) // 2, 0, b"", ""
+    while at < len(tree):
+        end = tree.index(b"\0", at) + 1 + length
+        if tree[at:end].startswith(_OWN):
+            own = tree[end - length : end].hex()
+        else:
+            kept += tree[at:end]
+        at = end
+    return object_id("tree", kept, hash_name), own

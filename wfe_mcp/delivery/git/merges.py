@@ -1,6 +1,7 @@
 """Merges without a working folder: the commit that a strategy leads to, and how its tree differs from the approved one."""
 
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,10 @@ from wfe_mcp.delivery.git.commits import commit, list_paths
 from wfe_mcp.delivery.git.refs import tree_of
 from wfe_mcp.workspace.git.command import output_of, run_git, text_of
 from wfe_mcp.workspace.git.repository import commits_between, is_ancestor
+from wfe_mcp.workspace.system.temporary import temporary_folder
+
+_ALGORITHMS: tuple[tuple[str, ...], ...] = ((), ("--diff-algorithm=histogram",))
+"""What ``git merge-file`` does by itself, and what ``git merge`` does, which it can since git 2.44; an older one refuses the option."""
 
 
 def merge_commit(root: Path, base: str, tip: str, strategy: Strategy, message: str) -> str:
@@ -40,6 +45,24 @@ def changed_files(root: Path, one: str, other: str) -> list[str]:
     """The paths whose content differs between two commits or trees."""
     output = output_of(root, "diff-tree", "-r", "-z", "--name-only", "--no-renames", "--end-of-options", one, other)
     return [path for path in os.fsdecode(output).split("\0") if path]
+
+
+def clean_merges(root: Path, ancestor: bytes, ours: bytes, theirs: bytes) -> Iterator[bytes]:
+    """What becomes of one text with the changes of both sides, for each algorithm that finds no conflict.
+
+    From bytes alone: no repository, attribute, driver or configuration takes part.
+
+    ``root``: whose git it is, which is no program of the project. Raises OSError where nothing can be written aside.
+    """
+    with temporary_folder("merge") as folder:
+        names = {"ours": ours, "ancestor": ancestor, "theirs": theirs}
+        for name, content in names.items():
+            (folder / name).write_bytes(content)
+        env = {"GIT_DIR": str(folder / "none"), "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+        for options in _ALGORITHMS:
+            done = run_git(root, "-C", str(folder), "merge-file", "-p", "-q", *options, *names, env=env, ok=None)
+            if done is not None and done.returncode == 0:
+                yield done.stdout
 
 
 def _rebase(root: Path, base: str, tip: str, at: datetime) -> str:

@@ -24,11 +24,10 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunStatus, Signature
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.delivery.attestations import ref, statement as in_toto
-from wfe_mcp.delivery.attestations.envelope import seal_statement
-from wfe_mcp.delivery.attestations.files import files_tree
+from wfe_mcp.delivery.attestations import envelope as in_toto, ref
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.git import remote as remotes
+from wfe_mcp.delivery.git.commits import files_tree
 from wfe_mcp.delivery.git.refs import tree_of
 from wfe_mcp.engine.approvals.statements import read_signed
 from wfe_mcp.engine.delivery.operations import operations_in, operations_of
@@ -105,7 +104,7 @@ def attest(engine: Engine, run_id: str, commit: str) -> Bundle:
                 "Make the folder keys/ beside the database readable and writable for you.",
             ) from error
     head = ref.add(
-        root, [(at, seal_statement(statement, public, sign)) for at, statement in statements], engine.clock()
+        root, [(at, in_toto.seal_statement(statement, public, sign)) for at, statement in statements], engine.clock()
     )
     ours = sum(at == tree and json.loads(decision["statement"])["kind"] == "approve" for at, decision in decisions)
     return Bundle(full, tree, head, ours, len(results), len(statements))

@@ -14,9 +14,9 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, RunId, RunState
 from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.texts import one_line, slug
-from wfe_mcp.delivery.attestations.files import files_tree
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.forges.pull_request_text import inert
+from wfe_mcp.delivery.git.commits import files_tree
 from wfe_mcp.delivery.git.refs import commit_of, ref_of
 from wfe_mcp.delivery.git.remote import Remote, fetch, url_of, why_elsewhere
 from wfe_mcp.engine.credentials.stored import CredentialUse, hand_out

@@ -32,8 +32,7 @@ from wfe_mcp.core.findings import Discrepancy
 from wfe_mcp.core.model import Signature
 from wfe_mcp.delivery.attestations import ref
 from wfe_mcp.delivery.attestations.branch_line import BranchCommit, BranchLines
-from wfe_mcp.delivery.attestations.envelope import OpenedEnvelope, open_envelope
-from wfe_mcp.delivery.attestations.statement import DECISION
+from wfe_mcp.delivery.attestations.envelope import DECISION, OpenedEnvelope, open_envelope
 from wfe_mcp.engine.approvals.approvers import APPROVERS, ApproverKey, PinnedChain, chain_of, person_named
 from wfe_mcp.engine.approvals.proof_files import people_of
 from wfe_mcp.engine.approvals.statements import SignedStatement, read_signed
