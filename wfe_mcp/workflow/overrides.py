@@ -146,7 +146,7 @@ class _PhaseChange:
         place = (*self._at, stage, key) if stage else (*self._at, key)
         self._faults.append(Detail(pointer(*place), f"phase {self._phase['id']!r} {what}", expected, got))
 
-    def _inherited(self, key: str) -> Any:
+    def _value_of(self, key: str) -> Any:
         """What the phase has under ``key``, or its defaults have."""
         return self._phase.get(key, self._defaults.get(key))
 
@@ -208,9 +208,9 @@ class _PhaseChange:
 
     def _set_attempts(self, attempts: int) -> None:
         """Limit the phase to ``attempts`` in total, over all retry rules."""
-        if retry := self._inherited("retry"):
+        if retry := self._value_of("retry"):
             self._phase["retry"] = {**retry, "max_attempts": attempts}
-        if self._inherited("on_fail") is None:
+        if self._value_of("on_fail") is None:
             self._phase["on_fail"] = [{"do": "retry", "max_attempts": attempts}, {"do": "wait_human"}]
             return
         rules = self._own("on_fail")
@@ -228,8 +228,8 @@ class _PhaseChange:
         attempts = {stage: retries + 1 for stage, retries in retries_by_stage.items() if retries is not None}
         if not attempts:
             return
-        retry = self._inherited("retry")
-        if self._inherited("on_fail") is None:
+        retry = self._value_of("retry")
+        if self._value_of("on_fail") is None:
             self._phase["on_fail"] = [*([] if retry else [{"do": "retry", "max_attempts": 3}]), {"do": "wait_human"}]
         rules = self._own("on_fail")
         if retry:
