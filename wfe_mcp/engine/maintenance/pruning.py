@@ -79,8 +79,8 @@ def prunable(
         for record in named:
             refuse_open(record)
             if record.id in kept:
-                let_go = f"Let it go first: wfe-mcp keep --off {record.id}"
-                raise Refused("conflict", f"Run '{record.id}' is kept.", let_go, run=record.id)
+                hint = f"Let it go first: wfe-mcp keep --off {record.id}"
+                raise Refused("conflict", f"Run '{record.id}' is kept.", hint, run=record.id)
         return Prunable(tuple(sorted(named, key=lambda each: (each.ended_at or each.updated_at, each.id))), len(named))
     rules = engine.settings().settings.retention
     age = older or rules.runs

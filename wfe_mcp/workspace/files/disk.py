@@ -50,14 +50,18 @@ def bytes_of(place: Path | str) -> bytes:
 
 
 def refuse_pipes(folder: str, names: Iterable[str]) -> None:
-    """Refuse ``unavailable`` where one of these names in ``folder`` is a named pipe or a device: who reads it waits for ever."""
+    """Refuse ``unavailable`` where one of these names in ``folder`` is a named pipe or a device: who reads it waits for ever.
+
+    The null device is none of these: sandboxes put it where a file must not be read.
+    """
     for name in names:
         place = f"{folder}{os.sep}{name}"
         try:
-            mode = os.stat(place).st_mode  # noqa: PTH116 - several times for each call
+            kind = os.stat(place)  # noqa: PTH116 - several times for each call
         except OSError:
             continue
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        is_read = stat.S_ISREG(kind.st_mode) or stat.S_ISDIR(kind.st_mode)
+        if not is_read and kind.st_rdev != os.stat(os.devnull).st_rdev:  # noqa: PTH116
             raise Refused(
                 "unavailable",
                 f"'{place}' is no file but a pipe or a device, on which git would wait for ever.",
