@@ -154,7 +154,8 @@ class EnvironmentSettings(Table):
     )
     credentials: dict[Name, Target] = optional(
         {},
-        "Credentials that its checks get besides their own, in the form of `credentials` of a check.",
+        "Credentials that its checks get besides their own, in the form of `credentials` of a check; "
+        "for the same variable, in place of them.",
         effect="passes",
     )
     host: HostName = optional("", "The host where its checks run, by ssh; absent: on this machine.", effect="calls")
@@ -188,5 +189,6 @@ class EnvironmentSettings(Table):
         return f"check {filed[0]!r} gets a credential as a file, and a host gets variables only" if filed else ""
 
     def credentials_of(self, check: CheckSettings | FrozenCheck) -> dict[str, str]:
-        """What ``check`` gets here: its own credentials, and those of this environment."""
-        return check.credentials | self.credentials
+        """What ``check`` gets here: its own credentials, and those of this environment, which go before where both name a variable."""
+        taken = self.credentials.values()
+        return {name: target for name, target in check.credentials.items() if target not in taken} | self.credentials
