@@ -1,4 +1,4 @@
-"""``start --role``: who works as a role of the template, for one run. (S0-52)"""
+"""``start``: ``--role`` says who works as a role of the template, for one run (S0-52); a refusal names the missing option."""
 
 from __future__ import annotations
 
@@ -82,3 +82,12 @@ def test_a_fork_and_a_resumed_run_keep_their_roles(started: Terminal):
     assert started("run", "--resume", run, "--role", "writer=first").code == 2
     fork = started.json("start", "--from", run)
     assert started.json("status", fork.document["run"], "--full").data["roles"] == {"writer": "second"}
+
+
+def test_a_start_without_an_input_names_the_option_that_brings_it(cli: Terminal) -> None:
+    cli.save(
+        template("tell", phase("draft"), inputs={"type": "object", "required": ["who"], "properties": {"who": {}}})
+    )
+    assert "start it again with -i who=VALUE." in cli("start", "tell").err
+    assert "--inputs JSON" in cli("start", "tell", "--inputs", "{}").err
+    assert cli("start", "tell", "-i", "who=me").code == 0

@@ -189,18 +189,25 @@ def begin(
     values = _object(inputs) | pairs_of(invocation, template, pairs or [])
     asks = pin_fd is not None or is_for_people(invocation.engine, invocation.engine.settings(), template)
     by = invocation.person(pin_fd, f"start {template}") if asks else invocation.by
-    return answers.start_run(
-        invocation.engine,
-        by,
-        template,
-        values,
-        title,
-        driver,
-        auto=auto,
-        idempotency_key=key,
-        roles=_roles(roles or []),
-        **origin,
-    )
+    try:
+        return answers.start_run(
+            invocation.engine,
+            by,
+            template,
+            values,
+            title,
+            driver,
+            auto=auto,
+            idempotency_key=key,
+            roles=_roles(roles or []),
+            **origin,
+        )
+    except Refused as no:
+        names = dict.fromkeys(at.path.split("/")[2] for at in no.details if at.path.startswith("/inputs/"))
+        if not names or inputs:
+            raise
+        again = " ".join(f"-i {name}=VALUE" for name in names)
+        raise Refused(no.code, no.message, f"Start it again with {again}.", no.details) from None
 
 
 def _roles(given: Sequence[str]) -> dict[str, str]:
