@@ -6,7 +6,6 @@ import socket
 from collections.abc import Callable
 from typing import Any, cast
 
-import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -58,7 +57,7 @@ class PromptConnection(H11Protocol):
         """Something of a request has come."""
         super().data_received(data)
         self._bytes += len(data)
-        begun = bool(self.conn.trailing_data[0]) if self.conn.their_state is h11.IDLE else self._is_in_body
+        begun = bool(self.conn.trailing_data[0]) if self._is_between_requests else self._is_in_body
         if not begun:
             self._stop_waiting()
         elif self._owed is None:
@@ -72,12 +71,17 @@ class PromptConnection(H11Protocol):
     @property
     def is_incomplete(self) -> bool:
         """Whether it has no complete request that waits for its answer."""
+        return self._is_between_requests or self._is_in_body
+
+    @property
+    def _is_between_requests(self) -> bool:
         cycle: Any = self.cycle
-        return bool(cycle is None or cycle.response_complete or cycle.more_body)
+        return bool(cycle is None or cycle.response_complete)
 
     @property
     def _is_in_body(self) -> bool:
-        return self.conn.their_state is h11.SEND_BODY
+        cycle: Any = self.cycle
+        return bool(cycle is not None and not cycle.response_complete and cycle.more_body)
 
     def _wait_for_more(self) -> None:
         self._bytes = 0

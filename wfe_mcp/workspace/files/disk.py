@@ -61,12 +61,16 @@ def refuse_pipes(folder: str, names: Iterable[str]) -> None:
         except OSError:
             continue
         is_read = stat.S_ISREG(kind.st_mode) or stat.S_ISDIR(kind.st_mode)
-        if not is_read and kind.st_rdev != os.stat(os.devnull).st_rdev:  # noqa: PTH116
+        if not is_read and _device(kind) != _device(os.stat(os.devnull)):  # noqa: PTH116
             raise Refused(
                 "unavailable",
                 f"'{place}' is no file but a pipe or a device, on which git would wait for ever.",
                 "Find out who made it, then remove it.",
             )
+
+
+def _device(kind: os.stat_result) -> int:
+    return int(getattr(kind, "st_rdev", 0))  # Windows has none
 
 
 def write_out(descriptor: int, synced_later: str) -> None:
