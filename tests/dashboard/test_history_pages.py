@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page as Tab_, expect
+from playwright.sync_api import Page as Tab_, Route, expect
 
 from tests.dashboard.browser import PIN
 from tests.dashboard.chromium import Tab, is_live
@@ -57,6 +57,20 @@ def test_automatic_mode_is_shown_as_it_is(scene: Scene, visit: Visit) -> None:
     expect(shown.get_by_role("button", name="Auto: on")).to_be_visible()
     control.control(scene.engine, HUMAN, run, "auto_off")
     expect(shown.get_by_role("button", name="Auto: off")).to_be_visible()
+
+
+def test_what_changed_before_the_stream_of_events_began_is_shown_once_it_has(
+    scene: Scene, page: Page, tab: Tab
+) -> None:
+    run = scene.start(phase("plan"))
+    held: list[Route] = []
+    tab.page.route("**/api/v1/events", lambda route: held.append(route))
+    tab.page.goto(link(scene.engine, page.port))
+    tab.page.evaluate("(to) => { location.hash = to; }", f"/runs/{run}")
+    expect(tab.page.get_by_role("button", name="Auto: on")).to_be_visible()
+    control.control(scene.engine, HUMAN, run, "auto_off")
+    held[0].continue_()
+    expect(tab.page.get_by_role("button", name="Auto: off")).to_be_visible()
 
 
 def test_why_an_attempt_failed_is_shown_once_in_its_lineage(scene: Scene, stage: Stage, visit: Visit) -> None:

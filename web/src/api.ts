@@ -75,6 +75,8 @@ const LOST_MS = 3000;
 const MOST_PAUSE_MS = 60_000;
 const MOMENT_MS = 10_000;
 const MOST_WRITTEN = 50;
+/** How long the first questions of a page wait for the stream: what changes between an answer and the begin of the stream would go unseen. */
+const FIRST_MS = 2000;
 /** By job, the one that was written to last at the end. */
 const written = new Map<string, WrittenText>();
 let position: number | null = null;
@@ -82,6 +84,10 @@ let state: LiveState = "connecting";
 /** What a new tab asks the others, of which the one with the connection answers: whether the page is live. */
 const ASKS = "state";
 let leads = false;
+/** Whether something was asked for before the stream was there. */
+let early = false;
+let begins = (): void => undefined;
+const begun = new Promise<void>((resolve) => (begins = resolve));
 
 tabs.addEventListener("message", ({ data }) => (data === ASKS ? leads && tabs.postMessage({ state }) : take(data as Heard)));
 
@@ -95,7 +101,10 @@ export function onLive(listener: (heard: Heard) => void): () => void {
 
 function take(heard: Heard): void {
   if ("event" in heard) position = Math.max(position ?? 0, heard.event.position);
-  if ("state" in heard) state = heard.state;
+  if ("state" in heard) {
+    state = heard.state;
+    if (state !== "connecting") begins();
+  }
   if ("written" in heard) {
     written.delete(heard.written.job);
     written.set(heard.written.job, heard.written);
@@ -125,6 +134,10 @@ export function follow(): void {
   };
   void (navigator.locks ? navigator.locks.request("wfe-events", alone) : alone());
   tabs.postMessage(ASKS);
+  setTimeout(() => {
+    early = state === "connecting";
+    begins();
+  }, FIRST_MS);
 }
 
 async function read(): Promise<void> {
@@ -182,7 +195,8 @@ function message({ kind, id, data }: Message): void {
     const was = state;
     position = Number(id);
     tell({ state: "live" });
-    if (kind === "reset" || was === "lost") tell({ again: true });
+    if (kind === "reset" || was === "lost" || early) tell({ again: true });
+    early = false;
   } else if (kind === "event") tell({ event: JSON.parse(data) as ActivityView });
   else if (kind === "item") tell({ item: JSON.parse(data) as ItemNews });
   else if (kind === "tool") tell({ tool: JSON.parse(data) as ToolUseChange });
@@ -259,6 +273,7 @@ export function useAsk<T>(path: string | null, matters: (event: ActivityView) =>
       const now = wanted.current;
       if (now === null) break;
       try {
+        await begun;
         const answer = await ask<T>(now);
         if (wanted.current === now) setFound({ path: now, answer, error: null });
       } catch (error) {
