@@ -1,8 +1,8 @@
 """Drives a real Chromium, where one is installed, with virtual authenticators.
 
 A new browser context costs Chromium 0.7 s of CPU, more than the page that is looked at in it. A tab gives its context back
-as it closes: without pages, cookies, stored values and cached answers. What a context keeps beyond that (its clock, routes
-and scripts) is set by the tab on its own page; a test that needs more makes a context of its own.
+as it closes: without pages, cookies, stored values and cached answers. Routes and scripts are set by the tab on its own page.
+A clock is of the whole context: one that has had a test's clock (``Tab.clock``) serves no other.
 
 Chromium itself, with the program that drives it, costs 2 s until its first page is there. So it is started once per process;
 between the modules that use it, it waits (``at_hand``).
@@ -15,12 +15,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect, sync_playwright
 
 from scripts.chromium import found
+
+if TYPE_CHECKING:
+    from playwright.sync_api._generated import Clock
 
 FLAGS = (
     "--headless",
@@ -91,6 +94,7 @@ class Tab:
     console: list[str] = field(default_factory=list[str])
     _origins: set[str] = field(default_factory=set[str])
     _cdp: Any = None
+    _has_clock: bool = False
 
     @classmethod
     def open(cls, browser: Browser, width: int = 1200, height: int = 900) -> "Tab":
@@ -114,6 +118,9 @@ class Tab:
     def close(self) -> None:
         """Close its pages, and clear what they left in the context."""
         context = self.page.context
+        if self._has_clock:
+            context.close()
+            return
         empty, *own = context.pages
         cdp: Any = context.new_cdp_session(empty)
         for each in own:
@@ -126,6 +133,12 @@ class Tab:
         browser = context.browser
         assert browser is not None
         _free[browser].append(context)
+
+    @property
+    def clock(self) -> "Clock":
+        """The clock of its pages, for the test to set."""
+        self._has_clock = True
+        return self.page.clock
 
     def set_time(self, now: datetime) -> None:
         """Each document that is opened from here on takes ``now`` for the time, as long as it is open."""

@@ -88,7 +88,7 @@ def shown(scene: Scene, page: Page, tab: Tab) -> Iterator[Tab_]:
     if not AXE.exists():
         pytest.skip("axe-core is not installed: npm ci in web/")
     tab.page.emulate_media(reduced_motion="reduce")  # else a colour is measured on its way from one theme to the other
-    tab.page.clock.set_fixed_time(scene.clock.now)
+    tab.clock.set_fixed_time(scene.clock.now)
     tab.page.goto(link(scene.engine, page.port))
     is_live(tab.page)
     client = tab.page.context.new_cdp_session(tab.page)

@@ -88,7 +88,7 @@ class Watched:
 
 @pytest.fixture
 def watched(scene: Scene, page: Page, tab: Tab) -> Watched:
-    tab.page.clock.install(time=scene.clock.now)
+    tab.clock.install(time=scene.clock.now)
     tab.page.goto(link(scene.engine, page.port))
     is_live(tab.page)
     tab.page.evaluate(
@@ -97,7 +97,7 @@ def watched(scene: Scene, page: Page, tab: Tab) -> Watched:
           new BroadcastChannel('wfe-events').onmessage = ({ data }) => { if (data.event) window.heard[data.event.run] = data.event.seq; };
         }"""
     )
-    tab.page.clock.pause_at(scene.clock.now + timedelta(hours=1))
+    tab.clock.pause_at(scene.clock.now + timedelta(hours=1))
     return Watched(tab.page)
 
 

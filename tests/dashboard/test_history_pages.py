@@ -16,11 +16,12 @@ from wfe_mcp.engine.history.rollback import rollback, undo
 from wfe_mcp.engine.runs import control
 
 Visit = Callable[[str], Tab_]
-BOX = """(name) => {
+BOXES = """(names) => names.map((name) => {
   const found = [...document.querySelectorAll(".react-flow__node")].find((each) => each.dataset.id === name);
   const { left, top, right, bottom } = found.getBoundingClientRect();
   return [left, top, right, bottom];
-}"""
+})"""
+"""At one moment: the view may still move."""
 
 
 @pytest.fixture
@@ -42,9 +43,7 @@ def test_a_loop_is_drawn_around_what_it_repeats_and_the_next_phase_below_it(
     run = rich(scene, stage)["loop"]
     shown = visit(f"/runs/{run}/graph")
     expect(shown.locator(".react-flow__node")).to_have_count(4)
-    walk, draft, check, after = (
-        shown.evaluate(BOX, name) for name in ("walk", "walk[0].draft", "walk[0].check", "after")
-    )
+    walk, draft, check, after = shown.evaluate(BOXES, ["walk", "walk[0].draft", "walk[0].check", "after"])
     for inner in (draft, check):
         assert walk[0] < inner[0] and walk[1] < inner[1] and inner[2] < walk[2] and inner[3] < walk[3]
     assert draft[3] < check[1]

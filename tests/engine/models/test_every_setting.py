@@ -310,6 +310,7 @@ SHOWN_ELSEWHERE: dict[str, str] = {
     "environments.*.kind": "tests/engine/deployments/test_environment_settings.py::test_the_checks_get_the_address_and_the_variables_of_the_environment",
     "environments.*.address": "tests/engine/deployments/test_environment_settings.py::test_the_checks_get_the_address_and_the_variables_of_the_environment",
     "environments.*.variables.*": "tests/engine/deployments/test_environment_settings.py::test_the_checks_get_the_address_and_the_variables_of_the_environment",
+    "environments.*.credentials.*": "tests/engine/deployments/test_environment_settings.py::test_each_environment_gives_the_same_check_its_own_credential",
     "environments.*.deploy": "tests/engine/deployments/test_environment_settings.py::test_the_checks_get_the_address_and_the_variables_of_the_environment",
     "environments.*.health": "tests/engine/deployments/test_environment_settings.py::test_health_is_asked_as_often_as_configured",
     "environments.*.tries": "tests/engine/deployments/test_environment_settings.py::test_health_is_asked_as_often_as_configured",
