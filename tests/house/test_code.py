@@ -137,6 +137,33 @@ def test_an_import_counts_with_all_its_lines_wherever_it_is() -> None:
     assert import_lines(ast.walk(ast.parse(source))) == 6
 
 
+LOADED_BY_NAME = (
+    "wfe_mcp.artifacts.models.",
+    "wfe_mcp.cli.commands.",
+    "wfe_mcp.clients.wfe_hook.",
+    "wfe_mcp.gates.",
+    "wfe_mcp.store.runs.hook_statements",
+    "wfe_mcp.store.schema.migrations.",
+    "wfe_mcp.testing.agent",
+)
+"""By a table of kinds, commands or schemas, by Alembic, by a script, or as a program of its own."""
+
+
+def test_every_module_is_imported_or_loaded_by_its_name(root: Path) -> None:
+    imported: set[str] = set()
+    for path in (root / "wfe_mcp").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                imported |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+            elif isinstance(node, ast.Import):
+                imported |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                imported.add(node.value.partition(":")[0])
+    names = {".".join(path.relative_to(root).with_suffix("").parts) for path in (root / "wfe_mcp").rglob("*.py")}
+    unused = {name for name in names - imported if not name.endswith("__") and not name.startswith(LOADED_BY_NAME)}
+    assert not unused
+
+
 def test_every_module_says_what_it_is_for(root: Path) -> None:
     modules = [path for folder in ("wfe_mcp", "scripts", "bench") for path in (root / folder).rglob("*.py")]
     written = {path: path.read_text(encoding="utf-8") for path in modules}

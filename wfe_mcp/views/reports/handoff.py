@@ -255,11 +255,11 @@ def quoted_line(text: str, chars: int) -> str:
     return cut(" ".join(clean(text).split()).replace("`", "'").replace("<", "‹").replace("](", "] ("), chars)
 
 
-def fitting(lines: list[str], most_bytes: int = MAX_BYTES) -> str:
+def fitting(lines: list[str]) -> str:
     """As many of the lines as fit, and how many do not."""
     size = sum(len(line.encode()) + 1 for line in lines)
     kept = list(lines)
-    while size > most_bytes - 80:
+    while size > MAX_BYTES - 80:
         size -= len(kept.pop().encode()) + 1
     left = len(lines) - len(kept)
     return "\n".join([*kept, *(["", f"… and {left} more lines"] if left else [])])
