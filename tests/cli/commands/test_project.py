@@ -209,7 +209,7 @@ def test_work_items_go_with_their_project(cli: Terminal, monkeypatch: pytest.Mon
         error = cli.json(*words).document["error"]
         assert (
             error["code"],
-            f"of {old}, which is gone. It has 0 open runs, and 2 work items." in error["message"],
+            f"of {old}, which is gone. It has no open run, and 2 work items." in error["message"],
         ) == (
             "needs_human",
             True,
@@ -217,7 +217,7 @@ def test_work_items_go_with_their_project(cli: Terminal, monkeypatch: pytest.Mon
     assert "moved project" in cli("doctor").out
     said = cli("project", "move", str(old), "--yes", pin=PIN)
 
-    assert "It has 0 open runs, and 2 work items." in said.out
+    assert "It has no open run, and 2 work items." in said.out
     assert "1 work item is ready." in cli("status").out
     assert [each["id"] for each in cli.json("work", "list", "--status", "all").data["items"]] == ["W-1", "W-2"]
     assert cli.json("work", "show", "2").data["history"][-1]["signed"]

@@ -77,7 +77,7 @@ def test_a_repository_without_commits_and_configuration_keeps_its_work_items_whe
     for words in (("status",), ("work", "list"), ("work", "add", "Another")):
         refused = cli.json(*words)
         assert refused.refusal == "needs_human"
-        assert f"of {old}, which is gone. It has 0 open runs, and 1 work item." in refused.document["error"]["message"]
+        assert f"of {old}, which is gone. It has no open run, and 1 work item." in refused.document["error"]["message"]
         assert f"wfe-mcp project move {old}" in refused.document["error"]["hint"]
     assert f"wfe-mcp project move {old}" in cli("doctor").out
     assert cli("project", "move", str(old), "--yes", pin=PIN).code == 0

@@ -172,7 +172,8 @@ def its_runs(tx: Tx, record: ProjectRecord) -> str:
     more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
     items = sum(tx.items.counts(record.id).values())
     also = f", and {plural(items, 'work item')}" if items else ""
-    return f"It has {plural(len(ids), 'open run')}{f': {named}{more}' if ids else ''}{also}."
+    runs = f"{plural(len(ids), 'open run')}: {named}{more}" if ids else "no open run"
+    return f"It has {runs}{also}."
 
 
 def name_of(record: ProjectRecord) -> str:
