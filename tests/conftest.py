@@ -300,10 +300,10 @@ def postgres_url(postgres: Cluster) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def node_packages() -> Path:
-    """``node_modules`` with jest, mocha, playwright and vitest, installed once; skips where that is not possible."""
+    """``node_modules`` with deno, jest, mocha, playwright and vitest, installed once; skips where that is not possible."""
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("npm is not installed")
     options = ["--no-audit", "--no-fund", "--prefer-offline", "--fetch-retries=0", "--prefix", "."]
-    packages = ["jest@30.5.2", "mocha@11.8.0", "@playwright/test@1.65.1", "vitest@3.2.7"]
+    packages = ["jest@30.5.2", "mocha@11.8.0", "@playwright/test@1.65.1", "vitest@3.2.7", "deno@2.9.6"]
     return installed_once("node", [npm, "install", *options, *packages]) / "node_modules"

@@ -16,7 +16,7 @@ class Live:
 
 
 _NPM = ("jest", "playwright", "vitest")
-_PATH = ("go test", "RSpec", "minitest", "PHPUnit", "ctest", "bats", "TAP")
+_PATH = ("go test", "RSpec", "minitest", "PHPUnit", "ctest", "bats", "ExUnit", "TAP")
 
 
 LIVE: dict[str, Live] = (
@@ -30,7 +30,7 @@ LIVE: dict[str, Live] = (
         "Gradle": Live((*PROJECTS["Gradle"].argv, "--no-daemon"), "gradle"),
     }
     | {runner: Live((f"node_modules/.bin/{runner}", *PROJECTS[runner].argv[2:]), "npm") for runner in _NPM}
-    | {"mocha": Live(PROJECTS["mocha"].argv, "npm")}
+    | {"mocha": Live(PROJECTS["mocha"].argv, "npm"), "deno test": Live(("node_modules/.bin/deno", "test"), "npm")}
     | {runner: Live(PROJECTS[runner].argv) for runner in _PATH}
 )
 """Those that a test runs for real. Their directories of packages have no dotnet."""
@@ -162,6 +162,20 @@ EXPECTED: dict[str, dict[str, str]] = {
         "none": "bats ended without finding tests",
         "crash": "there is a syntax error",
         "missing": "bats ended before its tests",
+    },
+    "deno test": {
+        "from": "reporter",
+        "bad": "calc_test.ts::bad",
+        "none": "deno test ended without finding tests",
+        "crash": "deno test ended while loading the tests",
+        "missing": "deno test ended while loading the tests",
+    },
+    "ExUnit": {
+        "from": "printed",
+        "bad": "bad (CalcTest)",
+        "none": "ExUnit ended without finding tests",
+        "crash": "ExUnit ended because it did not compile",
+        "missing": "ExUnit ended because it did not compile",
     },
     "TAP": {
         "from": "printed",

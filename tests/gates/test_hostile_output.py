@@ -40,9 +40,10 @@ def test_a_number_of_errors_that_no_memory_holds_is_cut() -> None:
         "FAIL: a" + " [" * MANY + "\nRan 1 test in 0.1s\n\nOK",
         "test_a (x)\n" * 1_000 + "Ran 1 test in 0.1s\n\nOK\n" * (MANY // 10),
         "not ok 1 a\n  at: " + "x:" * MANY + "\n  at: " + "(x " * MANY + "\n1..1",
+        "  1) test a" + " (a" * MANY + "\n1 test, 0 failures",
         "not ok 1 a\n" + "  at: f (a.js:1:2)\n" * (MANY // 2) + "1..1",
     ],
-    ids=["pytest", "jest", "unittest", "summaries", "TAP", "places"],
+    ids=["pytest", "jest", "unittest", "summaries", "TAP", "ExUnit", "places"],
 )
 def test_a_line_that_is_made_to_be_read_again_and_again_is_read_in_linear_time(text: str) -> None:
     assert results_printed(text) is not None

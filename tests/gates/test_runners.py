@@ -22,6 +22,8 @@ from tests.packages import has_program
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.gates.command import run_check
 from wfe_mcp.gates.judgement import Judgement
+from wfe_mcp.gates.printed import results_printed
+from wfe_mcp.gates.results import is_named
 from wfe_mcp.jobs.child import MAX_OUTPUT_BYTES, ChildResult, run_child
 from wfe_mcp.workspace.config.checks import FrozenCheck
 
@@ -112,7 +114,8 @@ def test_a_real_run_has_its_verdict_and_count(
     runner: str, case: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     live, root = LIVE[runner], tmp_path / "project"
-    needed = {PROJECTS[runner].argv[0], *(command[0] for command in PROJECTS[runner].before)} - {"pytest", "python"}
+    own = {"pytest", "python", *(["deno"] if live.needs == "npm" else [])}
+    needed = {PROJECTS[runner].argv[0], *(command[0] for command in PROJECTS[runner].before)} - own
     if absent := sorted(program for program in needed if not has_program(program)):
         pytest.skip(f"{', '.join(absent)} is not installed")
     root.mkdir()
@@ -226,3 +229,14 @@ def test_reports_of_an_earlier_run_are_not_added_up(tmp_path: Path, stand_ins: N
     assert counts(judge(PROJECTS["Maven"].argv, root, again)) == RED
     nothing = played_back(recording["none"], root)
     assert judge(PROJECTS["Maven"].argv, root, nothing).data["tests"] is None
+
+
+def test_exunit_counts_doctests_and_properties_of_each_application_and_names_failures_with_their_line() -> None:
+    failure = "  1) doctest Shop.total/1 (2) (ShopTest)\n     test/shop_test.exs:3\n"
+    first = "2 doctests, 1 property, 4 tests, 1 failure, 1 excluded, 1 invalid, 1 skipped\n"
+    results = results_printed(f"==> a\n{failure}{first}==> b\n1 test, 0 failures\n", ["ExUnit"])
+    assert results is not None
+    assert (results.passed, results.failed, results.errors, results.skipped) == (4, 1, 1, 2)
+    (failed,) = results.failing
+    for name in ("Shop.total/1 (2) (ShopTest)", "test/shop_test.exs:3"):
+        assert is_named(name, failed, exact=True), name

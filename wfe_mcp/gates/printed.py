@@ -26,7 +26,7 @@ class PrintedFormat:
     summary: re.Pattern[str]
     counts: Callable[[re.Match[str]], Counts]
     failing: re.Pattern[str] = _NEVER
-    """Group 1: the label of a failure or an error, or empty; group 2: the id."""
+    """Group 1: the label of a failure or an error, or empty; group 2: the id; group 3, if there is one: its file and line."""
     passing: re.Pattern[str] = _NEVER
     """Group 1: the id."""
     unloaded: re.Pattern[str] = _NEVER
@@ -65,7 +65,7 @@ def _failing(line: re.Match[str], row: PrintedFormat) -> FailedTest:
     name, _, place = test.partition(" (")
     aliases = {name, place.rstrip(")"), f"{place.rstrip(')')}.{name}"} if place else set[str]()
     kind = "error" if line.group(1) == "ERROR" else "failure"
-    test_failed = FailedTest(test, kind, aliases=frozenset(aliases))
+    test_failed = FailedTest(test, kind, aliases=frozenset(aliases), places=line.groups()[2:])
     return replace(test_failed, kind="error", is_unloaded=True) if row.unloaded.search(line.group()) else test_failed
 
 
@@ -129,6 +129,14 @@ def _phpunit(match: re.Match[str]) -> Counts:
     errors, failed = words.get("errors", 0), words.get("failures", 0)
     skipped = words.get("skipped", 0) + words.get("incomplete", 0)
     return max(0, words.get("tests", 0) - errors - failed - skipped), failed, errors, skipped
+
+
+def _exunit(match: re.Match[str]) -> Counts:
+    words = _words(match.group(1))
+    total = sum(words.get(word, 0) for word in ("doctest", "doctests", "property", "properties", "test", "tests"))
+    failed, errors = words.get("failure", 0) + words.get("failures", 0), words.get("invalid", 0)
+    skipped = words.get("skipped", 0) + words.get("excluded", 0)
+    return max(0, total - failed - errors - skipped), failed, errors, skipped
 
 
 def _tap_counts(match: re.Match[str]) -> Counts:
@@ -318,6 +326,12 @@ PRINTED: dict[str, PrintedFormat] = {
     ),
     "bats": PrintedFormat(
         _lines(r"^(?P<total>\d+) tests?, (?P<failed>\d+) failures?(?:, (?P<skipped>\d+) skipped)?"), _numbers
+    ),
+    "ExUnit": PrintedFormat(
+        _lines(r"^((?:\d+ (?:doctests?|property|properties|tests?), )+\d+ failures?(?:, \d+ [a-z]+)*)$"),
+        _exunit,
+        _lines(r"^ +\d+\)() (?:doctest|property|test) (\S.* \(\S+\))\n +(\S+:\d+)$"),
+        adds_up=True,
     ),
     "TAP": PrintedFormat(_lines(r"^(?:1\.\.\d+|(?:not )?ok +\d+\b)"), _numbers, reads=_tap_results),
 }

@@ -274,6 +274,22 @@ RUNNERS: tuple[Runner, ...] = (
         prints=("bats", "TAP"),
     ),
     Runner(
+        "deno test",
+        frozenset({"deno"}),
+        ("test",),
+        reporter=Reporter(("--junit-path={report}",), own=("--junit-path",)),
+        deaths=(("No test modules found", _NO_TESTS), ("Type checking failed|SyntaxError", "while loading the tests")),
+    ),
+    Runner(
+        "ExUnit",
+        frozenset({"mix"}),
+        ("test",),
+        deaths=(
+            (r"There are no tests to run|\n0 failures\n", _NO_TESTS),
+            ("Compilation error in file", "because it did not compile"),
+        ),
+    ),
+    Runner(
         "TAP",
         frozenset({"prove"}),  # to tape `-v` takes a value: the file of the tests would be lost
         adds=Reporter(("-v",), unless=("-v", "--verbose")),

@@ -85,7 +85,7 @@ def _failing(case: Element, kind: str, detail: Element) -> FailedTest:
 def _node_id(name: str, classname: str, file: str) -> str:
     """The id as a user of the runner writes it: ``tests/test_a.py::TestX::test_y`` when the file is known."""
     if not file:
-        return f"{classname}::{name}" if classname else name
+        return f"{classname.removeprefix('./')}::{name}" if classname else name
     file = file.replace("\\", "/")
     module = file.removesuffix(".py").replace("/", ".")
     _, is_inside, classes = f".{classname}.".rpartition(f".{module}.")
