@@ -50,7 +50,7 @@ ALL_LIMIT_S = 300.0
 
 _LAST_LINES = 5
 
-_BRING = (".venv", "venv", "node_modules", "vendor")
+_BRING = (".venv", "venv", "node_modules", "vendor", "deps")
 """Folders of environments and installed packages, looked for in the project and in the folder of the check."""
 
 _ABSENT = re.compile(

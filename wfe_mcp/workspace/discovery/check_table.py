@@ -144,6 +144,7 @@ def _gradle(arguments: str) -> Command:
 _GRADLE_FILES = ("build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts")
 _DOTNET_FILES = ("*.sln", "*.slnx", "*.csproj", "*.fsproj", "*.vbproj")
 _ESLINT = ("eslint.config.*", ".eslintrc", ".eslintrc.*")
+_DENO_FILES = ("deno.json", "deno.jsonc")
 _RUBY_TESTS = "Dir.glob('./test/**/*_test.rb').sort.each { |file| require file }"
 _CTEST = 'ctest --build-and-test . build --build-generator "Unix Makefiles" --build-noclean'
 TASKS = "task"
@@ -161,8 +162,16 @@ def _no_runner(folder: Folder) -> bool:
     return not node.depends_on(folder, *_NODE_RUNNERS)
 
 
+def _has_deno_tests(folder: Folder) -> bool:
+    """There are files that ``deno test`` runs, and no task that names the permissions which they need."""
+    has_task = any("test" in table(folder.json(name), "tasks") for name in _DENO_FILES)
+    named = ("*_test.ts", "*_test.js", "*.test.ts", "*.test.js", "test.ts")
+    return folder.has(*_DENO_FILES) and not has_task and (folder.has(*named) or folder.has_below("*", *named))
+
+
 REPORT = ".wfe/report-security.json"
 _CODE = (".venv", "venv", "tests", "test", "node_modules")
+_is_flutter = mentions(r"^\s+sdk:\s*flutter\b", "pubspec.yaml")
 _is_python = has("pyproject.toml", "setup.py", "requirements.txt", "*.py")
 
 
@@ -199,7 +208,7 @@ ROWS: tuple[OfferedCheck, ...] = (
         "node",
         "types",
         _always,
-        _script("typecheck", "type-check", "types", "check-types", "check:types", "tsc"),
+        _script("typecheck", "type-check", "types", "check-types", "check:types", "types:check", "tsc"),
         frozenset({1, 2}),
     ),
     OfferedCheck(
@@ -285,6 +294,26 @@ ROWS: tuple[OfferedCheck, ...] = (
         writes=("build/**",),
     ),
     OfferedCheck("cmake", "build", has("CMakeLists.txt"), _CTEST, writes=("build/**",)),
+    OfferedCheck("deno", "test", _has_deno_tests, "deno test"),
+    OfferedCheck("deno", "lint", has(*_DENO_FILES), "deno lint"),
+    OfferedCheck("elixir", "test", has("mix.exs"), "mix test"),
+    OfferedCheck("elixir", "build", has("mix.exs"), "mix compile"),
+    OfferedCheck("elixir", "lint", mentions(r":credo\b", "mix.exs"), "mix credo", frozenset(range(1, 128))),
+    OfferedCheck("elixir", "lint", has(".formatter.exs"), "mix format --check-formatted"),
+    OfferedCheck("elixir", "types", mentions(r":dialyxir\b", "mix.exs"), "mix dialyzer", frozenset({2})),
+    OfferedCheck("dart", "test", both(_is_flutter, below("test", "*_test.dart")), "flutter test"),
+    OfferedCheck("dart", "test", both(has("pubspec.yaml"), below("test", "*_test.dart")), "dart test"),
+    OfferedCheck("dart", "lint", _is_flutter, "flutter analyze"),
+    OfferedCheck("dart", "lint", has("pubspec.yaml"), "dart analyze", frozenset({1, 2, 3})),
+    OfferedCheck("swift", "test", both(has("Package.swift"), below("Tests", "*.swift")), "swift test"),
+    OfferedCheck("swift", "build", has("Package.swift"), "swift build"),
+    OfferedCheck("scala", "test", has("build.sbt"), "sbt test"),
+    OfferedCheck("scala", "build", has("build.sbt"), "sbt compile"),
+    OfferedCheck("haskell", "test", has("stack.yaml"), "stack test"),
+    OfferedCheck("haskell", "build", has("stack.yaml"), "stack build"),
+    OfferedCheck("haskell", "test", has("*.cabal", "cabal.project"), "cabal test all"),
+    OfferedCheck("haskell", "build", has("*.cabal", "cabal.project"), "cabal build all"),
+    OfferedCheck("perl", "test", below("t", "*.t"), "prove -lr t"),
     OfferedCheck(TASKS, "test", _always, _task("test", "tests", "check")),
     OfferedCheck(TASKS, "build", _always, _task("build", "all")),
     OfferedCheck(TASKS, "lint", _always, _task("lint"), _TASK_FINDINGS),
@@ -309,7 +338,7 @@ ROWS: tuple[OfferedCheck, ...] = (
 """Tool chains by precedence; within one, the first row of a kind that fits. bandit comes first: it needs no network."""
 
 
-COVER_BELOW = frozenset({"rust", "maven", "gradle", "dotnet", "cmake", TASKS, "security"})
+COVER_BELOW = frozenset({"rust", "maven", "gradle", "dotnet", "cmake", "elixir", "scala", "haskell", TASKS, "security"})
 """Tool chains whose check in a folder covers the folders below it too."""
 CHAIN_FILES = {
     "python": ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "Pipfile"),
@@ -322,6 +351,12 @@ CHAIN_FILES = {
     "php": ("composer.json",),
     "dotnet": ("*.csproj", "*.fsproj", "*.sln", "*.slnx"),
     "cmake": ("CMakeLists.txt",),
+    "deno": _DENO_FILES,
+    "elixir": ("mix.exs",),
+    "dart": ("pubspec.yaml",),
+    "swift": ("Package.swift",),
+    "scala": ("build.sbt",),
+    "haskell": ("stack.yaml", "cabal.project", "*.cabal"),
 }
 """Tool chain → the files by which a folder belongs to it."""
 MANIFESTS = (*(name for names in CHAIN_FILES.values() for name in names), *_GRADLE_FILES, "Rakefile", "*.vbproj")

@@ -17,7 +17,7 @@ _MANAGERS = (
 _OF_HATCH = {"pytest": ["hatch", "test"], "ruff": ["hatch", "fmt", "--check"]}
 """Tool → hatch's own command, with an environment that it makes; the others run by a script that the project declares."""
 
-_SESSIONS = (("nox", "noxfile.py"), ("tox", "tox.ini"))
+_SESSIONS = (("nox", "noxfile.py"), ("tox", "tox.toml"), ("tox", "tox.ini"))
 
 
 def pytest_or_unittest(folder: Folder) -> list[str] | None:

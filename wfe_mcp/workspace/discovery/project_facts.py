@@ -64,6 +64,12 @@ _CHAINS = (
     _Chain("php", "PHP", "composer"),
     _Chain("dotnet", ".NET", "dotnet"),
     _Chain("cmake", "C or C++", "cmake"),
+    _Chain("deno", "TypeScript", "deno"),
+    _Chain("elixir", "Elixir", "mix"),
+    _Chain("dart", "Dart", "pub"),
+    _Chain("swift", "Swift", "swift"),
+    _Chain("scala", "Scala", "sbt"),
+    _Chain("haskell", "Haskell", "cabal"),
 )
 _RUNNERS = frozenset(
     {

@@ -120,6 +120,16 @@ ROWS = (
         ),
     ),
     WatchedNames(
+        "Elixir, Dart, Swift, Scala and Haskell",
+        words(
+            """
+            mix.exs .formatter.exs .credo.exs test_helper.exs config.exs test.exs runtime.exs pubspec.yaml pubspec_overrides.yaml
+            dart_test.yaml analysis_options.yaml flutter_test_config.dart Package.swift *.sbt build.properties stack.yaml
+            cabal.project *.cabal
+            """
+        ),
+    ),
+    WatchedNames(
         "linters, checkers of types and scanners",
         words(
             """
