@@ -41,6 +41,16 @@ MISSING: dict[str, tuple[str, dict[str, str], str]] = {
         "the virtual environment .venv is missing: run `uv sync`",
     ),
     "bare environment": (ENVIRONMENT, {}, "run `python3 -m venv .venv && .venv/BIN/python -m pip install pytest`"),
+    "Hex": (
+        "Could not find Hex, which is needed to build dependency :mime\nShall I install Hex?",
+        {},
+        "run `mix local.hex --force`",
+    ),
+    "Elixir": (
+        "Unchecked dependencies for environment test:\n* mime (Hex package)\n  the dependency is not available",
+        {},
+        "run `mix deps.get`",
+    ),
     "toolchain": (
         "error: rustup could not choose a version of cargo to run",
         {},

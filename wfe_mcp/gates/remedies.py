@@ -63,6 +63,8 @@ _OTHERS: tuple[tuple[str, str, str], ...] = (
         "a gem is missing",
         "bundle install",
     ),
+    (r"Could not find Hex\b", "Hex is not installed", "mix local.hex --force"),
+    (r"Unchecked dependencies for environment", "a dependency is missing", "mix deps.get"),
     (r"vendor/autoload\.php", "vendor is missing", "composer install"),
     (r"project\.assets\.json' not found", "the packages are not restored", "dotnet restore"),
     (r"Executable doesn't exist at", "the browser is not installed", "npx playwright install"),
