@@ -72,6 +72,7 @@ _ONLY_THERE = {
     ("restore", "FILE"): "copy.db",
     ("edit", "FILE"): "other.json",
     ("jobs", "ROLE"): "claude-code",
+    ("work", "TEXT"): "because users ask",
     ("providers", "NAME"): "second",
 }
 """What a word in capitals is in a command where it is another file."""

@@ -158,15 +158,19 @@ def test_what_is_missing_before_the_work_is_asked_for() -> None:
         "not_ready",
         ["/item/title", "/item/body", "/item/criteria"],
     )
-    assert no.hint == "Say it: wfe-mcp work edit W-1 --title TEXT --body TEXT --criterion TEXT"
-    assert "work(action='change', id='W-1', item={'title': TEXT, 'body': TEXT, 'criteria': [TEXT]})" in for_agent(
-        no.hint
+    all_at_once = "wfe-mcp work edit W-1 --title TEXT --body TEXT --criterion TEXT --status ready"
+    assert no.hint == f"Say it: {all_at_once}"
+    assert for_agent(no.hint) == (
+        "Say it: work(action='change', id='W-1', status='ready', item={'title': TEXT, 'body': TEXT, 'criteria': [TEXT]})"
     )
+    assert refused(bare, "active", "run").hint == f"Make it ready first: {all_at_once}"
+    emptied = refused(replace(bare, status=ItemStatus.READY), "active", "run")
+    assert emptied.hint == "Say it: wfe-mcp work edit W-1 --title TEXT --body TEXT --criterion TEXT", "it is ready"
     (short,) = refused(item(body="Do it"), "ready").details
     assert short.expected == "what is to be done, and why, in at least 10 characters"
     unsaid = refused(item(criteria=[]), "ready")
     assert unsaid.message == "W-1 is not ready: criteria is missing."
-    assert unsaid.hint == "Say it: wfe-mcp work edit W-1 --criterion TEXT"
+    assert unsaid.hint == "Say it: wfe-mcp work edit W-1 --criterion TEXT --status ready"
     refuse_move(new_item("W-1", ItemKind.MILESTONE, {"title": "M1"}), ItemStatus.READY, "agent")
 
 

@@ -42,6 +42,8 @@ AT_AN_AGENT = {
     "Start one: wfe-mcp work start W-4. Or the user": "Start one: work(action='change', id='W-4', status='active'). Or the user",
     "wfe-mcp work start W-41 --reason TEXT": "wfe-mcp work start W-41 --reason TEXT",
     "wfe-mcp work edit W-4 --status done": "wfe-mcp work edit W-4 --status done",
+    "wfe-mcp work edit W-4 --fill": "work(action='change', id='W-4', item={'fill': true})",
+    "wfe-mcp work edit W-4 --fill --status ready": "work(action='change', id='W-4', status='ready', item={'fill': true})",
     "wfe-mcp work edit W-4 --status ready": "work(action='change', id='W-4', status='ready')",
     "wfe-mcp work edit W-4 --scope PATH; then": "work(action='change', id='W-4', item={'scopes': [PATH]}); then",
     "wfe-mcp work edit W-4 --scope app.py --scope 'a b'; then": (

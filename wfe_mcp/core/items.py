@@ -159,10 +159,11 @@ def load_item(id_: str, values: Values) -> Item:
     return with_values(Item(id_, ItemKind.IDEA, "", ItemStatus.IDEA), values)
 
 
-def refuse_move(item: Item, to: ItemStatus, who: Mover, others: Iterable[Item] = ()) -> None:
+def refuse_move(item: Item, to: ItemStatus, who: Mover, others: Iterable[Item] = (), options: str = "") -> None:
     """Refuse a move that the table does not have, that another must make, or whose conditions are not met.
 
-    ``others``: the items that it needs, and those beside it under its parent.
+    ``others``: the items that it needs, and those beside it under its parent. ``options``: further ones of the command for
+    the user, such as the reason that an agent gave.
     """
     may = dict(MOVES[item.status])
     if item.status is ItemStatus.BLOCKED and item.failures >= MOST_FAILURES:
@@ -183,17 +184,17 @@ def refuse_move(item: Item, to: ItemStatus, who: Mover, others: Iterable[Item] =
             f"{item.id} becomes {to} by a run of it, or by a person."
             if by_run
             else f"Only a person decides that {item.id} is {to}.",
-            _by_the_user(item, to, by_run=by_run),
+            _by_the_user(item, to, options, by_run=by_run),
         )
     if to in {ItemStatus.READY, ItemStatus.ACTIVE}:
-        refuse_unready(item)
+        refuse_unready(item, then=" --status ready" if to is ItemStatus.READY else "")
     if to is ItemStatus.ACTIVE:
         _refuse_waiting(item, others)
     if item.status is ItemStatus.FALSIFIED and to is ItemStatus.PENDING:
         _refuse_open(item, others)
 
 
-def _by_the_user(item: Item, to: ItemStatus, *, by_run: bool) -> str:
+def _by_the_user(item: Item, to: ItemStatus, options: str, *, by_run: bool) -> str:
     """What the user does in the place of an agent that may not move ``item`` there."""
     if to is ItemStatus.ACCEPTED:
         return f"The user does in a terminal of their own: wfe-mcp decision accept {item.id}"
@@ -204,7 +205,7 @@ def _by_the_user(item: Item, to: ItemStatus, *, by_run: bool) -> str:
         if by_run and item.status is ItemStatus.READY
         else "The user"
     )
-    return first + f" says so in a terminal of their own: wfe-mcp work edit {item.id} --status {to}"
+    return first + f" says so in a terminal of their own: wfe-mcp work edit {item.id} --status {to}{options}"
 
 
 def refuse_start(item: Item, others: Iterable[Item] = ()) -> None:
@@ -315,20 +316,26 @@ def _illegal(item: Item, to: ItemStatus) -> Refused:
     legal = ", ".join(status for status in MOVES[item.status] if status is not to) or "nothing: its record is closed"
     hint = f"It can become: {legal}."
     if to is ItemStatus.ACTIVE and ItemStatus.READY in MOVES[item.status]:
-        hint = f"Make it ready first: wfe-mcp work edit {item.id} --status ready"
+        lacks = "".join(f" {OPTIONS[name]}" for name in missing(item))
+        hint = f"Make it ready first: wfe-mcp work edit {item.id}{lacks} --status ready"
     return Refused("illegal_transition", f"{item.id} is {item.status}, and cannot become {to}.", hint)
 
 
-def refuse_unready(item: Item) -> None:
-    """Refuse ``not_ready`` an item that does not say what it has to before work on it begins, with what belongs there."""
+def refuse_unready(item: Item, *, then: str = "") -> None:
+    """Refuse ``not_ready`` an item that does not say what it has to before work on it begins, with what belongs there.
+
+    ``then``: the option of the move that was refused, so that one command does both.
+    """
     lacks = missing(item)
     if lacks:
         faults = tuple(Detail(pointer("item", name), "is missing", what) for name, what in lacks.items())
-        fill = f"; or take the text of its kind: wfe-mcp work edit {item.id} --fill" if missing_values(item) else ""
+        fill = (
+            f"; or take the text of its kind: wfe-mcp work edit {item.id} --fill{then}" if missing_values(item) else ""
+        )
         raise Refused(
             "not_ready",
             f"{item.id} is not ready: {', '.join(lacks)} {'is' if len(faults) == 1 else 'are'} missing.",
-            f"Say it: wfe-mcp work edit {item.id} {' '.join(OPTIONS[name] for name in lacks)}{fill}",
+            f"Say it: wfe-mcp work edit {item.id} {' '.join(OPTIONS[name] for name in lacks)}{then}{fill}",
             faults,
         )
 

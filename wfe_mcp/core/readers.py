@@ -34,18 +34,23 @@ _PROGRAM = r"\bwfe-mcp"
 _CASE = re.compile(r"\b(?:Ask|Tell) the user: ([a-z])")
 
 
-_FIELDS = {"--title TEXT": "'title': TEXT", "--body TEXT": "'body': TEXT", "--criterion TEXT": "'criteria': [TEXT]"}
+_FIELDS = {
+    "--title TEXT": "'title': TEXT",
+    "--body TEXT": "'body': TEXT",
+    "--criterion TEXT": "'criteria': [TEXT]",
+    "--fill": "'fill': true",
+}
 _WORK = (
     (r"work show (W-\d+)\b", r"'show', id='\1'"),
     (r"work start (W-\d+)\b", r"'change', id='\1', status='active'"),
     (r"work block (W-\d+) REASON\b", r"'change', id='\1', status='blocked', item={'reason': REASON}"),
     (r"work edit (W-\d+) --status ready\b", r"'change', id='\1', status='ready'"),
-    (r"work edit (W-\d+) --fill\b", r"'change', id='\1', item={'fill': true}"),
     *(
         (
-            rf"work edit (W-\d+) {' '.join(options)}\b",
-            rf"'change', id='\1', item={{{', '.join(_FIELDS[option] for option in options)}}}",
+            rf"work edit (W-\d+) {' '.join(options)}{option}\b",
+            rf"'change', id='\1'{status}, item={{{', '.join(_FIELDS[option] for option in options)}}}",
         )
+        for option, status in (("", ""), (" --status ready", ", status='ready'"))
         for many in (1, 2, 3)
         for options in combinations(_FIELDS, many)
     ),

@@ -43,7 +43,7 @@ def test_what_is_ready_and_waits_leads_to_what_it_waits_for_and_starts_with_the_
     start = ("work", "start", second, "--template", "note", "--reason", "x")
     refused = cli.json(*start).document["error"]
     assert refused["message"] == f"{second} waits for {first}. Only a person lets it start all the same."
-    assert refused["hint"].endswith(f": wfe-mcp work start {second} --template note --reason TEXT")
+    assert refused["hint"].endswith(f": wfe-mcp work start {second} --template note --reason x")
 
     cli("work", "edit", first, "--status", "done", pin=PIN)
     assert cli.json(*start).code == 0, "a reason is not needed, and changes nothing"

@@ -28,7 +28,7 @@ def test_a_milestone_of_a_plan_stays_planned_and_says_how_it_is_made_ready(plann
     assert "a milestone stays planned" in " ".join(planned("work", "import", "--help").out.split())
     assert planned("work", "edit", "W-1", "--status", "ready").code == 0
     said = planned("work", "show", planned.json("work", "add", "Read").data["id"])
-    assert "--status ready" not in said.err, "what is missing has its lines"
+    assert "--body TEXT --criterion TEXT --status ready" in said.err, "what is missing is part of the command"
 
 
 @pytest.mark.requirement("S3-16", "S3-01")
@@ -274,12 +274,12 @@ def test_reports_of_nothing_are_not_empty(cli: Terminal) -> None:
         assert part in text
 
 
-def test_what_is_planned_leads_to_what_it_does_not_say_and_then_to_ready(cli: Terminal) -> None:
+def test_what_is_planned_becomes_ready_by_the_one_command_that_says_what_is_missing(cli: Terminal) -> None:
     made = cli.json("work", "add", "ab").data["id"]
     assert cli("work", "list").err == f"Next: wfe-mcp work show {made}\n"
-    assert (
-        cli("work", "show", made).err == f"Next: wfe-mcp work edit {made} --title TEXT --body TEXT --criterion TEXT\n"
-    )
+    next_line = f"wfe-mcp work edit {made} --title TEXT --body TEXT --criterion TEXT --status ready\n"
+    assert cli("work", "show", made).err == f"Next: {next_line}"
+    assert cli("work", "start", made, "--template", "note").err.endswith(f"make it ready first: {next_line}")
     words = ("--title", "Write it", "--body", "The page, because readers ask for it.", "--criterion", "It is there")
     assert cli("work", "edit", made, *words).err == f"Next: wfe-mcp work edit {made} --status ready\n"
-    assert cli("work", "edit", made, "--status", "ready").code == 0
+    assert cli("work", "edit", made, "--body", "Because readers ask for it.", "--status", "ready").code == 0

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.cli.scene import PIN, Terminal, phase, template
+from wfe_mcp.workspace.system.shell_words import shell_word
 
 
 def added(cli: Terminal, title: str, *words: str) -> str:
@@ -49,6 +50,11 @@ def test_the_items_of_a_dropped_milestone_are_not_started(cli: Terminal) -> None
 def test_what_is_blocked_says_how_it_is_freed(cli: Terminal) -> None:
     made = ready(cli, "Say thanks")
     assert cli("work", "block", made, "no key").err == f"Next: wfe-mcp work edit {made} --status ready\n"
+
+
+def test_the_command_for_the_person_has_the_reason_that_an_agent_gave(cli: Terminal) -> None:
+    said = cli("work", "drop", added(cli, "Read"), "no one $reads it")
+    assert f"wfe-mcp work edit W-1 --status dropped --reason {shell_word('no one $reads it')}\n" in said.err
 
 
 def test_what_touches_the_same_paths_is_named_at_the_start(cli: Terminal) -> None:

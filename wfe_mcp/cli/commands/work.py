@@ -364,11 +364,11 @@ def _next(screen: Screen, view: "ItemView", moves: "Sequence[Next]") -> None:
         can_start = any(move.args.get("status") == "active" for move in moves)
         waited = f"wfe-mcp work show {line.waits_for[0]}" if line.waits_for else "wfe-mcp work next"
         screen.next(f"wfe-mcp work start {line.id}" if can_start else waited)
-    elif line.status == "blocked":
-        screen.next(f"wfe-mcp work edit {line.id} --status ready")
-    elif line.status == "planned" and view.claim is None and (view.children or line.kind != "milestone"):
-        options = " ".join(OPTIONS[name] for name in view.missing)
-        screen.next(f"wfe-mcp work edit {line.id} {options or '--status ready'}")
+    elif line.status == "blocked" or (
+        line.status == "planned" and view.claim is None and (view.children or line.kind != "milestone")
+    ):
+        options = "".join(f" {OPTIONS[name]}" for name in view.missing)
+        screen.next(f"wfe-mcp work edit {line.id}{options} --status ready")
     elif line.status == "proposed":
         screen.next(f"wfe-mcp decision accept {line.id}")
 

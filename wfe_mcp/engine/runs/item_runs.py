@@ -22,7 +22,7 @@ from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.workflow.load import input_schemas
 from wfe_mcp.workspace.files.paths import match_globs
-from wfe_mcp.workspace.system.shell_words import shell_line
+from wfe_mcp.workspace.system.shell_words import shell_line, shell_word
 
 _TEMPLATES: Mapping[ItemKind, str] = {
     ItemKind.MILESTONE: "milestones",
@@ -82,9 +82,9 @@ def item_to_start(
 
 
 def _waiting(wait: tuple[str, str], words: Sequence[str], reason: str) -> Refused:
-    """The refusal of an item that waits. ``words``: the arguments with which the user starts it all the same."""
+    """The refusal of an item that waits. ``words``: with which the user starts it all the same; ``reason``: of an agent."""
     why, what = wait
-    typed = f"wfe-mcp work start {shell_line(words)} --reason TEXT"
+    typed = f"wfe-mcp work start {shell_line(words)} --reason {shell_word(reason or 'TEXT')}"
     if not reason:
         return Refused("not_ready", why, f"{what}. Or the user starts it: {typed}")
     hint = f"The user does it in a terminal of their own: {typed}"

@@ -42,6 +42,7 @@ from wfe_mcp.store import Tx
 from wfe_mcp.store.integrity.chained_log import SIGNED
 from wfe_mcp.store.records.runs import RunRecord
 from wfe_mcp.workspace.files.given_files import FileToAttach
+from wfe_mcp.workspace.system.shell_words import shell_word
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -121,7 +122,8 @@ def change_item(
             return keep_changes(engine, tx, item, {"reason": reason}, by)
         if to is not None and to is not item.status:
             who: Mover = "person" if by.is_human else "agent"
-            refuse_move(item, to, who, others_of(engine, tx, item))
+            said = f" --reason {shell_word(reason)}" if reason else ""
+            refuse_move(item, to, who, others_of(engine, tx, item), said)
             if to is ItemStatus.BLOCKED and not reason:
                 raise Refused(
                     "bad_argument",
