@@ -83,7 +83,8 @@ async def test_an_agent_reads_calls_where_a_person_reads_commands_and_the_comman
         wrong = await call(agent, "work", action="add", item={**READY, "attached": ["a.txt"]})
 
     assert (
-        unready["error"]["hint"] == "Say it: work(action='change', id='W-1', item={'body': TEXT, 'criteria': [TEXT]})"
+        unready["error"]["hint"]
+        == "Say it: work(action='change', id='W-1', status='ready', item={'body': TEXT, 'criteria': [TEXT]})"
     )
     assert done["error"]["hint"] == (
         "Start one: work(action='change', id='W-1', status='active'). Or the user says so in a terminal of their own: "

@@ -187,7 +187,7 @@ def refuse_move(item: Item, to: ItemStatus, who: Mover, others: Iterable[Item] =
             _by_the_user(item, to, options, by_run=by_run),
         )
     if to in {ItemStatus.READY, ItemStatus.ACTIVE}:
-        refuse_unready(item, then=" --status ready" if to is ItemStatus.READY else "")
+        refuse_unready(item, then=("--status ready",) if to is ItemStatus.READY else ())
     if to is ItemStatus.ACTIVE:
         _refuse_waiting(item, others)
     if item.status is ItemStatus.FALSIFIED and to is ItemStatus.PENDING:
@@ -321,7 +321,7 @@ def _illegal(item: Item, to: ItemStatus) -> Refused:
     return Refused("illegal_transition", f"{item.id} is {item.status}, and cannot become {to}.", hint)
 
 
-def refuse_unready(item: Item, *, then: str = "") -> None:
+def refuse_unready(item: Item, *, then: tuple[str, ...] = ()) -> None:
     """Refuse ``not_ready`` an item that does not say what it has to before work on it begins, with what belongs there.
 
     ``then``: the option of the move that was refused, so that one command does both.
@@ -329,13 +329,12 @@ def refuse_unready(item: Item, *, then: str = "") -> None:
     lacks = missing(item)
     if lacks:
         faults = tuple(Detail(pointer("item", name), "is missing", what) for name, what in lacks.items())
-        fill = (
-            f"; or take the text of its kind: wfe-mcp work edit {item.id} --fill{then}" if missing_values(item) else ""
-        )
+        say = f"Say it: wfe-mcp work edit {item.id} {' '.join((*(OPTIONS[name] for name in lacks), *then))}"
+        fill = f"; or take the text of its kind: wfe-mcp work edit {item.id} {' '.join(('--fill', *then))}"
         raise Refused(
             "not_ready",
             f"{item.id} is not ready: {', '.join(lacks)} {'is' if len(faults) == 1 else 'are'} missing.",
-            f"Say it: wfe-mcp work edit {item.id} {' '.join(OPTIONS[name] for name in lacks)}{then}{fill}",
+            say + (fill if missing_values(item) else ""),
             faults,
         )
 

@@ -367,8 +367,8 @@ def _next(screen: Screen, view: "ItemView", moves: "Sequence[Next]") -> None:
     elif line.status == "blocked" or (
         line.status == "planned" and view.claim is None and (view.children or line.kind != "milestone")
     ):
-        options = "".join(f" {OPTIONS[name]}" for name in view.missing)
-        screen.next(f"wfe-mcp work edit {line.id}{options} --status ready")
+        options = " ".join((*(OPTIONS[name] for name in view.missing), "--status ready"))
+        screen.next(f"wfe-mcp work edit {line.id} {options}")
     elif line.status == "proposed":
         screen.next(f"wfe-mcp decision accept {line.id}")
 
