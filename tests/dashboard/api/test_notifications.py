@@ -37,6 +37,16 @@ def test_a_program_sees_how_its_user_is_notified_and_sends_a_test(
     assert [one["event"] for one in heard(scene)] == ["test", "test"]
 
 
+def test_a_way_that_waits_for_trust_is_named_with_what_it_waits_for(scene: Scene, program: Program) -> None:
+    configure(scene, command(), trusted=False)
+    error = program.post("/notifications/test").body["error"]
+    assert (error["code"], error["message"]) == (
+        "needs_trust",
+        "Your own configuration names notify.command, which you have not trusted yet.",
+    )
+    assert error["hint"].endswith("look at it and run: wfe-mcp trust")
+
+
 def test_a_terminal_alone_is_rung_by_no_program(scene: Scene, program: Program) -> None:
     configure(scene, "[notify]\nterminal = true\n")
     assert program.post("/notifications/test").body["error"]["message"] == "terminal: none is here to ring."

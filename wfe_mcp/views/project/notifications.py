@@ -49,13 +49,19 @@ def notifications_view(engine: Engine) -> NotificationsView:
 
 def notification_test(engine: Engine, ring: Callable[[str], bool] | None = None) -> Envelope:
     """Notify the user every way that is configured, now. ``ring``: rings a terminal with this title; False without one."""
-    notify = engine.settings().settings.notify
+    loaded = engine.settings()
+    notify = loaded.settings.notify
     shown, faults = send(engine, notify, {"kind": "test", "reference": "wfe-mcp"})
     if notify.terminal and ring is not None and ring("wfe-mcp: a test"):
         shown.append("terminal")
     view = NotificationTest(shown=tuple(shown), failed=tuple(faults))
     if shown and not faults:
         return Envelope(True, summary=f"Notified you by {join_names(shown)}.", view=view)
+    waiting = [key for key in loaded.unsigned if key.startswith("notify.")]
+    if waiting and not ways_of(notify):
+        why = f"Your own configuration names {join_names(waiting)}, which you have not trusted yet."
+        error = Refused("needs_trust", why, "Ask the user to look at it and run: wfe-mcp trust")
+        return Envelope(False, summary=why, view=view, error=error)
     why = "; ".join(faults) or ("terminal: none is here to ring." if notify.terminal else "No way is configured.")
     how = "Set desktop, command or apprise in [notify] of your own configuration, then: wfe-mcp trust"
     return Envelope(False, summary=why, view=view, error=Refused("unavailable", why, "" if faults else how))
