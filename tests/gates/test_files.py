@@ -9,8 +9,9 @@ from tests.gates.conftest import Project
 from tests.gates.scenes import gate_scene
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.gates.files import judge as judge_files
+from wfe_mcp.gates.git import judge as judge_git
 from wfe_mcp.gates.judgement import Judgement
-from wfe_mcp.workflow.model import FilesGate
+from wfe_mcp.workflow.model import FilesGate, GitGate
 from wfe_mcp.workspace.git.working_tree import tree_hash
 
 
@@ -191,6 +192,17 @@ def test_a_name_with_brackets_is_a_file_before_it_is_a_glob(project: Project) ->
 def test_without_git_what_changed_is_unknown(tmp_path: Path, rules: dict[str, object]) -> None:
     judgement = judge(Project(tmp_path), None, **rules)
     assert judgement.kind is VerdictKind.ERROR and "git init" in judgement.message
+
+
+def test_what_git_says_of_a_repository_that_it_refuses_is_passed_on(project: Project) -> None:
+    start = tree_hash(project.root)
+    project.root.joinpath(".git", "config").write_text("garbage [")
+    for judgement in (
+        judge(project, start, changed=["**"]),
+        judge_git(GitGate(kind="git", clean=True), gate_scene(project.root)),
+    ):
+        assert "bad config line 1 in file .git/config" in judgement.message
+        assert "ask the user to run `git status`" in judgement.message and "git init" not in judgement.message
 
 
 def test_files_can_be_required_without_git(tmp_path: Path) -> None:

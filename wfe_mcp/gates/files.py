@@ -26,6 +26,7 @@ from wfe_mcp.gates.scene import BaseFiles, GateScene
 from wfe_mcp.workflow.model import FilesGate
 from wfe_mcp.workspace.files.paths import match_globs, path_fault, readable
 from wfe_mcp.workspace.files.project_files import read_file
+from wfe_mcp.workspace.git.repository import why_no_repository
 from wfe_mcp.workspace.git.trees import PathChange
 from wfe_mcp.workspace.git.watched import defines_checks, is_draft, is_of_environment, is_test
 from wfe_mcp.workspace.git.working_tree import changes_between, tree_hash
@@ -59,8 +60,12 @@ def judge(gate: FilesGate, scene: GateScene) -> Judgement:
         before = scene.tree_at_run_start if gate.since == "run" else scene.tree_at_start
         after = scene.tree_now or tree_hash(scene.root, scene.ignored)
         if after is None or before is None:
+            why, commands = why_no_repository(scene.root)
+            why = why if after is None else "the project was not a git repository then"
             return undecided(
-                KIND, _unknown(gate), "ask the user to run `git init` in the project, then retry the phase."
+                KIND,
+                f"Files gate: the changes since the {gate.since} started are unknown: {why}.",
+                f"ask the user to run `{'` or `'.join(commands)}` in the project, then retry the phase.",
             )
         changes = _changes_between(gate, scene, before, after)
     changed, base = changes.paths, changes.base
@@ -256,13 +261,6 @@ def _is_proof(root: Path, path: str, attached: frozenset[tuple[str, str]]) -> bo
         return False
     return (name, sha256_hex(content)) in attached and (
         name.lower().endswith((".txt", ".log")) or content.startswith(PICTURES) or content[8:12] == b"WEBP"
-    )
-
-
-def _unknown(gate: FilesGate) -> str:
-    return (
-        f"Files gate: the changes since the {gate.since} started are unknown, because the project was not a git repository "
-        "then."
     )
 
 

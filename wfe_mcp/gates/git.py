@@ -47,10 +47,14 @@ def judge(gate: GitGate, scene: GateScene) -> Judgement:
     root, head_at_start = scene.root, scene.head_at_start
     head = git.head(root)
     if head is None:
-        why = "Git gate: the project is not a git repository, or has no commit yet."
-        return undecided(
-            KIND, why, "ask the user to run `git init` and to create a first commit, then retry the phase."
-        )
+        why, commands = git.why_no_repository(root)
+        step = f"run `{'` or `'.join(commands)}`"
+        if commands == ("git init",):
+            why, step = (
+                "the project is not a git repository, or has no commit yet",
+                f"{step} and to create a first commit",
+            )
+        return undecided(KIND, f"Git gate: {why}.", f"ask the user to {step}, then retry the phase.")
     repository = _Repository(root, head, head_at_start)
     faults = [fault for rule in _RULES for fault in rule(gate, repository)]
     data: dict[str, Any] = {
