@@ -8,7 +8,7 @@ Every other exception is a bug in wfe-mcp: its text goes to the log only (code `
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import field
 from typing import Literal, get_args
 
@@ -99,9 +99,12 @@ def nearest_hint(found: str, valid: Iterable[str], otherwise: str = "", then: st
     return Suggestion(f"Did you mean {str(near[0])!r}?{then and f' {then}'}")  # str: a name may be an enum's
 
 
-def near_miss(found: str, valid: Iterable[str], otherwise: str = "") -> str:
-    """``; did you mean 'plan'?``, the end of a message about ``found``; ``otherwise`` when no valid name is near."""
-    near = nearest(found, valid, 1)
+def near_miss(found: str, valid: Iterable[str], otherwise: str = "", taken: Collection[str] = ()) -> str:
+    """``; did you mean 'plan'?``, the end of a message about ``found``; ``otherwise`` when no valid name is near.
+
+    ``taken``: the names that are used beside it, so that none of them is what was meant.
+    """
+    near = nearest(found, [name for name in valid if name not in taken], 1)
     return f"; did you mean {near[0]!r}?" if near else otherwise
 
 

@@ -1,5 +1,6 @@
 """The part of a JSON value that a JSON pointer (RFC 6901), or the name of a member, names."""
 
+from collections.abc import Collection, Iterable
 from typing import Any, cast
 
 from wfe_mcp.core.errors import Refused, Suggestion
@@ -32,6 +33,17 @@ def under(value: object, key: str) -> dict[str, Any]:
     """The object that ``value`` has under ``key``; an empty one where anything else is there."""
     inner = member(value, key)
     return cast("dict[str, Any]", inner) if isinstance(inner, dict) else {}
+
+
+def keys_at(value: object, parts: Iterable[str | int]) -> Collection[str]:
+    """The keys of the object that is at ``parts`` of ``value``; none where no object is there."""
+    for part in parts:
+        if isinstance(part, int):
+            items = cast("list[object]", value) if isinstance(value, list) else []
+            value = items[part] if part < len(items) else None
+        else:
+            value = member(value, part)
+    return cast("dict[str, object]", value) if isinstance(value, dict) else ()
 
 
 def _index(key: str) -> int:

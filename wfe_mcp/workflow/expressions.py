@@ -272,7 +272,7 @@ def fill_shape(shape: S, roots: Mapping[str, object], expressions: Expressions) 
     try:
         return type(shape).model_validate(document)
     except ValidationError as exc:
-        (at, detail), *_ = faults_of(exc)
+        (at, detail), *_ = faults_of(exc, document)
         raise ExpressionError(
             str(_write_shape(shape, at)), f"its value does not fit {detail.path}: {detail.message}"
         ) from exc

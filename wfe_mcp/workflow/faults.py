@@ -5,7 +5,7 @@ Schema errors concern keys, types and single names; ``lint`` checks the rest.
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import islice
 from typing import Annotated, Any, cast, get_args, get_origin
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel, Tag, ValidationError
 
 from wfe_mcp.artifacts.explain import kind_of
 from wfe_mcp.core.errors import Detail, near_miss, nearest, pointer
+from wfe_mcp.core.json_pointer import keys_at
 from wfe_mcp.core.limits import ERRORS
 from wfe_mcp.workflow.model import Gate, Handed, OnFail, Phase, Template
 
@@ -22,15 +23,15 @@ Fault = tuple[tuple[str | int, ...], Detail]
 Location = tuple[str | int, ...]
 
 
-def faults_of(error: ValidationError) -> list[Fault]:
-    """Every error with its place, at most one more than lint lists. Tags of unions (``<loop>``) are not keys and are removed from the pointer."""
+def faults_of(error: ValidationError, document: object) -> list[Fault]:
+    """Every error of ``document`` with its place, at most one more than lint lists. Tags of unions (``<loop>``) are not keys and are removed from the pointer."""
     faults: list[Fault] = []
     for entry in islice(error.errors(include_url=False), ERRORS.most + 1):
         if entry["type"] == "too_short" and entry["input"]:  # its entries are invalid, and reported themselves
             continue
         loc = tuple(entry["loc"])
         at = tuple(part for part in loc if not _is_tag(part) and part != "[key]")
-        details = cast("dict[str, Any]", entry)
+        details = {**entry, "beside": keys_at(document, at[:-1])}
         message, expected = _explain(details, loc)
         got = None if entry["type"] == "missing" else short(details["input"])
         if entry["type"] == "union_tag_invalid" and (mapping := _as_object(details["input"])) is not None:
@@ -40,10 +41,10 @@ def faults_of(error: ValidationError) -> list[Fault]:
     return faults
 
 
-def did_you_mean(found: str, valid: list[str] | tuple[str, ...]) -> str:
-    """``; did you mean 'x'?`` when a valid name is near, else the valid names, if they are few."""
+def did_you_mean(found: str, valid: list[str] | tuple[str, ...], taken: Collection[str] = ()) -> str:
+    """``; did you mean 'x'?`` when a valid name is near and not ``taken``, else the valid names, if they are few."""
     listed = f"; there {'is' if len(valid) == 1 else 'are'} {', '.join(map(repr, valid))}"
-    return near_miss(found, valid, listed if 0 < len(valid) <= 8 else "")
+    return near_miss(found, valid, listed if 0 < len(valid) <= 8 else "", taken)
 
 
 def short(value: object) -> object:
@@ -71,7 +72,7 @@ def _unknown_key(entry: dict[str, Any], loc: Location) -> tuple[str, object]:
     if others:  # most often the kind is missing, or the key was taken from another kind
         this = str(loc[-2]).strip("<>")
         return f"unknown key {key!r} of {this!r}: it is a key of {', '.join(map(repr, others))}", sorted(valid)
-    return f"unknown key {key!r}{did_you_mean(key, valid)}", sorted(valid)
+    return f"unknown key {key!r}{did_you_mean(key, valid, entry['beside'])}", sorted(valid)
 
 
 def _keys(model: type[BaseModel]) -> tuple[str, ...]:

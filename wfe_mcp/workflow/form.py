@@ -32,10 +32,11 @@ def read_form(definition: object) -> tuple[Template | None, list[Fault]]:
     except Refused as no:
         details = no.details or (Detail("", no.text.rstrip(".")),)
         return None, [((), detail) for detail in details]
+    whole = _with_defaults(definition)
     try:
-        return Template.model_validate(_with_defaults(definition)), []
+        return Template.model_validate(whole), []
     except ValidationError as exc:
-        return None, faults_of(exc)
+        return None, faults_of(exc, whole)
 
 
 def place_of(pointer: str, definition: dict[str, Any]) -> str:

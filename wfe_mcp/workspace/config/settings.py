@@ -23,6 +23,7 @@ from pydantic_core import ErrorDetails
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
+from wfe_mcp.core.json_pointer import keys_at
 from wfe_mcp.workspace.config import gate_keys
 from wfe_mcp.workspace.config.documents import EXPECTED, Document, leaves, merge, put, remove, shown_key, without_nul
 from wfe_mcp.workspace.config.edits import value_at
@@ -355,12 +356,12 @@ def _valid(values: Document, where: str, problems: list[Detail]) -> Document:
         Settings.model_validate(values)
     except ValidationError as exc:
         faults = [error for error in exc.errors(include_url=False) if error["type"] != "missing"]
-        problems += [_problem(where, error) for error in faults]
+        problems += [_problem(where, error, values) for error in faults]
         remove(values, [error["loc"] for error in faults])
     return values
 
 
-def _problem(where: str, error: ErrorDetails) -> Detail:
+def _problem(where: str, error: ErrorDetails, values: Document) -> Detail:
     path = [*error["loc"]]
     if path[-1] == "[key]" and error["type"] != "extra_forbidden":  # a name that none can have
         path.pop()
@@ -368,7 +369,8 @@ def _problem(where: str, error: ErrorDetails) -> Detail:
     context = error.get("ctx", {})
     if error["type"] == "extra_forbidden":
         valid = _keys_at(path[:-1])
-        near = nearest(str(path[-1]), valid)
+        here = keys_at(values, path[:-1])  # a key that is there already is not what was meant
+        near = nearest(str(path[-1]), [key for key in valid if key not in here])
         hint = f" Did you mean '{near[0]}'?" if near else ""
         return Detail(pointer(*path), f"{where}unknown key '{shown}'.{hint}", expected=valid)
     constraint = context.get("error") or context.get("expected") or error["msg"]
