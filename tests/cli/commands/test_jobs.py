@@ -78,6 +78,8 @@ def test_jobs_are_listed_newest_first_with_their_turn_and_the_queues(cli: Termin
     assert cli.json("jobs", "list", "--status", "done,failed").data["jobs"] == []
     lines = cli("jobs", "list").out
     assert "opinion" in lines and "POSITION" in lines and "AVERAGE RUN" in lines
+    short = lines.splitlines()[1].partition("  ")[0]
+    assert (short, cli.json("jobs", "show", short).data["job"]) == (waiting[:12], waiting)
 
 
 def test_a_job_is_shown_with_what_it_was_given_and_what_came_of_it(cli: Terminal, engine: Engine) -> None:

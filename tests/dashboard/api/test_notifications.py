@@ -37,7 +37,7 @@ def test_a_program_sees_how_its_user_is_notified_and_sends_a_test(
     assert [one["event"] for one in heard(scene)] == ["test", "test"]
 
 
-def test_a_way_that_waits_for_trust_is_named_with_what_it_waits_for(scene: Scene, program: Program) -> None:
+def test_a_way_that_is_not_trusted_yet_is_named_with_the_command_that_trusts_it(scene: Scene, program: Program) -> None:
     configure(scene, command(), trusted=False)
     error = program.post("/notifications/test").body["error"]
     assert (error["code"], error["message"]) == (

@@ -195,7 +195,7 @@ def _line(row: "JobRow") -> tuple[object, ...]:
     position = str(row.position) if row.position else f"at {row.run_at[11:19]}Z" if row.run_at else "-"
     position += "" if row.estimate_s is None else f", about {duration(row.estimate_s)}"
     queue = f"{row.queue}: {row.runner}" if row.runner else row.queue
-    return row.job, row.kind, row.state, row.priority, row.run or "", row.phase or "", queue, position
+    return row.job[:12], row.kind, row.state, row.priority, row.run or "", row.phase or "", queue, position
 
 
 def _average(seconds: float | None) -> str:

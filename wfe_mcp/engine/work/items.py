@@ -122,8 +122,8 @@ def change_item(
             return keep_changes(engine, tx, item, {"reason": reason}, by)
         if to is not None and to is not item.status:
             who: Mover = "person" if by.is_human else "agent"
-            said = f" --reason {shell_word(reason)}" if reason else ""
-            refuse_move(item, to, who, others_of(engine, tx, item), said)
+            options = f" --reason {shell_word(reason)}" if reason else ""
+            refuse_move(item, to, who, others_of(engine, tx, item), options)
             if to is ItemStatus.BLOCKED and not reason:
                 raise Refused(
                     "bad_argument",
