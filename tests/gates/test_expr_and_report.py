@@ -23,6 +23,11 @@ def judge_report(gate: ReportGate, report: object, *, phase_role: str | None = N
 def test_a_rule_says_in_a_sentence_what_must_hold_and_the_condition_follows_where_it_does_not() -> None:
     gate = ExprGate.model_validate({"kind": "expr", "rule": "At least one step", "assert": "${size(inputs.steps) > 0}"})
     assert judge_expr(gate, Submitted(values={"inputs": {"steps": [1]}})).message == "Rule holds: At least one step"
+    bare = gate.model_copy(update={"rule": None})
+    bare_message = judge_expr(bare, Submitted(values={"inputs": {"steps": [1]}})).message
+    assert bare_message == "Rule holds: size(inputs.steps) > 0", (
+        "without a rule the condition is read, without its marks"
+    )
     message = judge_expr(gate, Submitted(values={"inputs": {"steps": []}})).message
     assert message.startswith("Rule failed: At least one step.\nIt is checked by ${size(inputs.steps) > 0}\n")
 

@@ -34,7 +34,7 @@ def judge(gate: ExprGate, submission: Submission) -> Judgement:
     data = {"assert": condition, "value": value}
     rule = "" if gate.rule is None else _fill_in(gate.rule, submission)
     if value:
-        return passed(KIND, f"Rule holds: {rule or condition}", data | ({"rule": rule} if rule else {}))
+        return passed(KIND, f"Rule holds: {rule or gate.condition}", data | ({"rule": rule} if rule else {}))
     item = failed_item(condition, submission.value)
     named = {} if item is None else {"item": {"of": item.of, "index": item.index, "value": _short(item.value)}}
     return failed(

@@ -157,8 +157,7 @@ def _text(gate: Gate, verdict: Verdict, data: Mapping[str, Any]) -> str:
     if gate.kind == "expr" and verdict.kind is VerdictKind.PASS:
         if gate.rule is not None:
             return str(data.get("rule", gate.rule))
-        condition = gate.assert_.strip().removeprefix("${").removesuffix("}").strip()
-        return f"True: {' '.join(cut(condition, _CONDITION_CHARS).split())}"
+        return f"True: {' '.join(cut(gate.condition, _CONDITION_CHARS).split())}"
     if gate.kind == "opinion" and verdict.outcome is GateOutcome.SKIPPED:
         return NO_REVIEWER
     return verdict.message.strip().partition("\n")[0]

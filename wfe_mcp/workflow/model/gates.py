@@ -65,6 +65,11 @@ class ExprGate(GateShape):
         effect="text",
     )
 
+    @property
+    def condition(self) -> str:
+        """The condition as people read it, without the ``${…}`` around it."""
+        return self.assert_.strip().removeprefix("${").removesuffix("}").strip()
+
     def lint(self, lint: GateLint) -> None:
         """A sentence for people, where the condition is long; it is linted as every expression."""
         if self.rule is None and self.message is None and len(self.assert_) > READABLE_CHARACTERS:
