@@ -11,6 +11,7 @@ Rules:
 2. Git ignores the mark: a clone has none, and so never silently becomes the project it was cloned from.
 """
 
+import logging
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,8 @@ from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
 from wfe_mcp.workspace.git.repository import first_commit
 from wfe_mcp.workspace.system.location import Project
 from wfe_mcp.workspace.system.shell_words import shell_word
+
+log = logging.getLogger(__name__)
 
 MARK = ".wfe/runs/.project"
 _ID = re.compile(r"p-[0-9a-f]{16}")
@@ -61,6 +64,8 @@ def add_project(store: Store, project: Project, known: ProjectRecord | None = No
             project_id = known.id if known else tx.projects.id_of(project.key, str(project.root), commit)
             if changes:
                 tx.projects.change(project_id, changes)
+        if "forgotten_at" in changes:
+            log.warning("%s was taken out of the lists, and is in them again: a command ran in it.", project.root)
     else:
         project_id = known.id
     mark(project.root, project_id)
