@@ -33,6 +33,15 @@ def test_an_export_without_a_name_is_called_like_the_run(cli: Terminal) -> None:
     assert (cli.root / f"{run}.wfe.json").is_file()
 
 
+def test_an_export_that_was_killed_after_its_file_was_written_is_finished_by_the_same_command(cli: Terminal) -> None:
+    run = finished(cli)
+    first, again = cli("export", run), cli("export", run)
+    assert (again.code, again.out) == (0, first.out)
+    with (cli.root / f"{run}.wfe.json").open("ab") as file:
+        file.write(b"\n")
+    assert cli.json("export", run).refusal == "conflict", "it is another file"
+
+
 def test_an_export_never_writes_over_a_file(cli: Terminal) -> None:
     run = cli.start("note")
     (cli.root / "mine.txt").write_text("mine")

@@ -82,6 +82,14 @@ def test_a_removed_runs_id_is_refused_with_words_that_say_when(cli: Terminal, th
         assert f"Run '{three[0]}' was removed by wfe-mcp prune 2027-02-28T" in document.document["error"]["message"]
 
 
+def test_a_prune_that_was_killed_is_finished_by_the_same_command(cli: Terminal, three: list[str]) -> None:
+    assert cli.json("prune", three[0], pin=PIN).code == 0, "then it was killed"
+    again = cli("prune", three[0][:8], three[1], pin=PIN)
+    assert (again.code, again.err.startswith(f"Delete 1 run permanently: {three[1]}")) == (0, True), again.err
+    assert cli("prune", *three[:2]).out == "Deleted already\n"
+    assert cli.json("prune", *three[:2], "nowhere").refusal == "unknown_run"
+
+
 def test_a_run_that_is_not_there_leads_to_those_that_are(cli: Terminal, three: list[str]) -> None:
     output = cli("show", "nowhere").err
     assert output.startswith("error: This project has no run 'nowhere'. [unknown_run]\n")

@@ -213,8 +213,11 @@ def export(invocation: Invocation, run: Run, target: Target = "") -> None:
 
 
 def _write_whole(run: "ExportedRun", path: Path) -> None:
-    """Write the whole file or none: half a file after a crash would look like the run."""
+    """Write the whole file or none: half a file after a crash would look like the run. One that is the same already stays."""
     if path.exists():
+        with named_file(path, "read"), path.open("rb") as file:
+            if all(file.read(len(line)) == line for line in run.lines()) and not file.read(1):
+                return
         raise Refused("conflict", f"{path} exists already.", "Name another file, or move that one.")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     with named_file(path, "written"):

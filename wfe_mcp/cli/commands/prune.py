@@ -58,7 +58,8 @@ def prune(
     if older_than:
         _refuse_no_duration(older_than)
     left = 0 if dry_run else pruning.remove_leftovers(invocation.engine)
-    summary, trees = "No run is old enough", pruning.UnneededTrees()
+    summary = "Deleted already" if runs else "No run is old enough"
+    trees = pruning.UnneededTrees()
     try:
         prunable = pruning.prunable(
             invocation.engine,

@@ -23,6 +23,7 @@ from wfe_mcp.core.model import By
 from wfe_mcp.core.units import Progress, unheard
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.statistics.phase_sums import count_ended, take_out
+from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import RunRecord
 from wfe_mcp.workspace.files.mirror import remove_run, runs_with_files
 from wfe_mcp.workspace.git.command import repository
@@ -66,6 +67,7 @@ def prunable(
 ) -> Prunable:
     """The runs that may go: those named, else those that configuration and the options allow; listed up to ``most``.
 
+    A named run that was pruned is left out: the same command finishes what a crash has left.
     Refuses ``not_ready`` for a named run that is not over, ``conflict`` for one that is kept, ``bad_argument`` where
     no maximum age is configured or given.
     """
@@ -74,7 +76,7 @@ def prunable(
 
     if runs:
         with engine.store.read() as tx:
-            named = [engine.load(tx, run).record for run in runs]
+            named = [record for run in runs if (record := _record_to_prune(engine, tx, run))]
             kept = tx.retention.kept_runs()
         for record in named:
             refuse_open(record)
@@ -106,6 +108,15 @@ def prunable(
     count_ended(engine)
     with engine.store.read() as tx:
         return Prunable(tuple(run_ids), tx.retention.old_count(old))
+
+
+def _record_to_prune(engine: Engine, tx: Tx, run: str) -> RunRecord | None:
+    try:
+        return engine.load(tx, run).record
+    except Refused as refused:
+        if "pruned" not in (refused.data or {}):
+            raise
+        return None
 
 
 def prune(engine: Engine, records: Sequence[RunRecord], by: By, progress: Progress = unheard) -> PruneResult:

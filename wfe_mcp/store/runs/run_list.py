@@ -306,6 +306,7 @@ class RunListRepository(Repository):
                 "unknown_run",
                 f"Run '{gone.run_id}' was removed by wfe-mcp prune {gone.at.isoformat(timespec='seconds')} ({gone.actor}).",
                 "A backup from before has it, if there is one.",
+                data={"pruned": gone.run_id},
             )
         newest = [record.id for record in self.page(project_id, limit=100).runs]
         near = nearest(id_or_prefix, newest) or tuple(newest[:3])
