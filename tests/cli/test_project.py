@@ -383,3 +383,9 @@ def test_without_a_terminal_a_move_names_its_consent_and_the_pin_at_once(
     names_both("project", "move", str(old))
     names_both("project", "forget", str(old))
     assert cli("project", "move", str(old), "--yes", pin=PIN).code == 0
+
+
+def test_a_project_that_comes_back_into_the_lists_says_so(cli: Terminal, caplog: pytest.LogCaptureFixture) -> None:
+    assert cli("project", "forget", ".", "--yes", pin=PIN).code == 0
+    cli("list")
+    assert caplog.messages == [f"{cli.root} was taken out of the lists, and is in them again: a command ran in it."]

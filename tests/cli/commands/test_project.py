@@ -307,16 +307,13 @@ def test_a_folder_in_which_a_command_only_looked_is_no_project_until_it_is_added
     assert {str(added), str(worked)} <= projects(cli).keys()
 
 
-def test_only_a_person_forgets_a_project_and_work_brings_it_back_and_says_so(
-    cli: Terminal, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_only_a_person_forgets_a_project_and_work_brings_it_back(cli: Terminal) -> None:
     run = cli.start("note")
     assert cli.json("project", "forget", ".", "--yes").refusal == "needs_human"
     assert cli("project", "forget", ".", "--yes", pin=PIN).code == 0
     assert projects(cli) == {}
     assert cli.json("status").document["run"] == run
     assert [*projects(cli)] == [str(cli.root)]
-    assert caplog.messages == [f"{cli.root} was taken out of the lists, and is in them again: a command ran in it."]
 
 
 def test_a_missing_folder_that_is_named_says_what_to_do(cli: Terminal) -> None:
