@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scripts import generate_web_types
-from scripts.build_web import BUILT, WEB, stale
+from scripts.build_web import BUILT, STATIC, WEB, stale
 
 DRAWN = {
     "openapi": "3.1.0",
@@ -126,3 +126,31 @@ def test_the_modules_of_the_application_import_each_other_without_a_circle() -> 
         TopologicalSorter(imports).prepare()
     except CycleError as circle:
         pytest.fail(" -> ".join(circle.args[1]))
+
+
+def test_every_class_of_the_style_sheets_and_every_icon_is_used() -> None:
+    written = {path: path.read_text("utf-8") for path in (*WEB.glob("src/*.ts*"), *STATIC.parent.glob("*.py"))}
+    used = {word for text in written.values() for word in re.findall(r"[\w-]+", text)}
+    sheets = re.sub(
+        r"/\*.*?\*/", "", "".join(path.read_text("utf-8") for path in (*WEB.glob("src/*.css"), *STATIC.glob("*.css")))
+    )
+    classes = set(re.findall(r"\.([a-z][\w-]*)", re.sub(r"{[^{}]*}", " ", sheets)))
+    composed = {
+        name for name in classes if name.startswith(("react-flow", "s-", "syn-"))
+    }  # of the library; of a state, of a colour
+    assert not classes - composed - used
+    icons = WEB / "src" / "icons.tsx"
+    quoted = {word for path, text in written.items() if path != icons for word in re.findall(r'"(\w+)"', text)}
+    assert not set(re.findall(r"^  (\w+): ", written[icons], re.MULTILINE)) - quoted
+
+
+def test_what_a_module_of_the_application_exports_is_imported() -> None:
+    written = {path: path.read_text("utf-8") for path in WEB.glob("src/**/*.ts*") if path.name != "api_types.ts"}
+    unused = {
+        f"{path.name}: {name}"
+        for path, text in written.items()
+        if path.name != "jsx-runtime.ts"  # the compiler imports it
+        for name in re.findall(r"^export (?:async )?(?:function|const|class|type) (\w+)", text, re.MULTILINE)
+        if not any(re.search(rf"\b{name}\b", other) for at, other in written.items() if at != path)
+    }
+    assert not unused

@@ -65,7 +65,7 @@ export async function ask<T>(given: string, content?: unknown, method = content 
 
 // -- the stream ------------------------------------------------------------------------------------------------------
 
-export type LiveState = "connecting" | "live" | "lost";
+type LiveState = "connecting" | "live" | "lost";
 type Heard = { event: ActivityView } | { item: ItemNews } | { written: WrittenText } | { tool: ToolUseChange } | { again: true } | { state: LiveState };
 
 const listeners = new Set<(heard: Heard) => void>();
@@ -90,9 +90,6 @@ let begins = (): void => undefined;
 const begun = new Promise<void>((resolve) => (begins = resolve));
 
 tabs.addEventListener("message", ({ data }) => (data === ASKS ? leads && tabs.postMessage({ state }) : take(data as Heard)));
-
-export const liveState = (): LiveState => state;
-export const livePosition = (): number => position ?? 0;
 
 export function onLive(listener: (heard: Heard) => void): () => void {
   listeners.add(listener);

@@ -94,7 +94,7 @@ function useMedia(query: string): boolean {
   return matches;
 }
 
-export function useDark(): boolean {
+function useDark(): boolean {
   const read = () => (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
   const [dark, setDark] = useState(read);
   useEffect(() => {

@@ -20,11 +20,9 @@ const SHAPES: Record<string, ReactNode> = {
   copy: <><rect x="5.5" y="5.5" width="8" height="8" rx="1.5"/><path d="M10.5 5.5v-2a1 1 0 0 0-1-1h-6a1 1 0 0 0-1 1v6a1 1 0 0 0 1 1h2"/></>,
   key: <><circle cx="5" cy="11" r="3"/><path d="m7.2 8.8 6.3-6.3M11 5l2 2"/></>,
   search: <><circle cx="7" cy="7" r="4.5"/><path d="m10.5 10.5 3.5 3.5"/></>,
-  menu: <path d="M2 4h12M2 8h12M2 12h12"/>,
   theme: <>{RING}<path d="M8 1.75a6.25 6.25 0 0 1 0 12.5Z" fill="currentColor"/></>,
   person: <><circle cx="8" cy="5" r="2.75"/><path d="M2.5 14c.4-3 2.6-4.5 5.5-4.5s5.1 1.5 5.5 4.5"/></>,
   model: EYE,
-  agent: <><rect x="2.5" y="4.5" width="11" height="8.5" rx="2"/><path d="M8 4.5V2M5.8 8v1.2M10.2 8v1.2"/></>,
   back: <path d="M6.5 3 2.5 7l4 4M2.5 7h7a4 4 0 0 1 4 4v2"/>,
   fork: <><circle cx="4" cy="3.5" r="1.75"/><circle cx="12" cy="3.5" r="1.75"/><circle cx="8" cy="12.5" r="1.75"/><path d="M4 5.25c0 3 4 2 4 5.5 0-3.5 4-2.5 4-5.5"/></>,
   pause: <path d="M5.5 3v10M10.5 3v10"/>,
@@ -35,20 +33,10 @@ const SHAPES: Record<string, ReactNode> = {
   up: <path d="m4 10 4-4 4 4"/>,
   down: <path d="m4 6 4 4 4-4"/>,
   right: <path d="m6 4 4 4-4 4"/>,
-  more: <path d="M3.5 8h.01M8 8h.01M12.5 8h.01" strokeWidth="2.4"/>,
-  grip: <path d="M6 4h.01M10 4h.01M6 8h.01M10 8h.01M6 12h.01M10 12h.01" strokeWidth="2"/>,
-  flag: <path d="M4 14V2.5h8l-2 3 2 3H4"/>,
   edit: <path d="m3 13 .7-3L10.5 3.2l2.3 2.3L6 12.3Z"/>,
   loop: <path d="M13 6A5.5 5.5 0 0 0 3 5.5M3 10a5.5 5.5 0 0 0 10 .5M3 2.5v3h3M13 13.5v-3h-3"/>,
-  terminal: <><rect x="1.5" y="2.5" width="13" height="11" rx="1.5"/><path d="m4.5 6 2.5 2-2.5 2M8.5 10.5h3"/></>,
-  server: <><rect x="2" y="2.5" width="12" height="4.5" rx="1"/><rect x="2" y="9" width="12" height="4.5" rx="1"/><path d="M4.5 4.75h.01M4.5 11.25h.01"/></>,
-  globe: <>{RING}<path d="M1.75 8h12.5M8 1.75c4 4 4 8.5 0 12.5-4-4-4-8.5 0-12.5Z"/></>,
-  tool: <path d="M10.2 2.3a3.5 3.5 0 0 0-4 4.7L2 11.2 4.8 14 9 9.8a3.5 3.5 0 0 0 4.7-4L11.5 8 8 8 8 4.5Z"/>,
-  file: <path d="M3.5 1.75h6l3 3v9.5h-9ZM9.5 1.75v3h3"/>,
   clock: <>{RING}<path d="M8 4.5V8l2.5 1.5"/></>,
 };
-
-export type IconName = keyof typeof SHAPES & string;
 
 export function Icon({ name, spin = false }: { name: string; spin?: boolean }) {
   return (

@@ -25,7 +25,7 @@ export interface Fields {
 
 const EMPTY: Fields = { title: "", body: "", priority: 5, parent: "", needs: [], scopes: [], criteria: [], tags: [], sequential: false };
 
-export const fieldsOf = (item: ItemPage): Fields => ({
+const fieldsOf = (item: ItemPage): Fields => ({
   title: item.title, body: item.body ?? "", priority: item.priority, parent: item.parent ?? "", needs: item.needs ?? [], scopes: item.scopes ?? [],
   criteria: item.criteria ?? [], tags: item.tags ?? [], sequential: item.sequential ?? false,
 });

@@ -41,7 +41,7 @@ channel.addEventListener("message", ({ data }) => {
 export const given = (): Record<string, string> => (isLogin ? {} : { authorization: `Bearer ${token}` });
 
 /** To the login of a server, and back to this page. */
-export function logIn(): void {
+function logIn(): void {
   location.assign(`/login?${new URLSearchParams({ to: `/app/${location.hash || "#/inbox"}` })}`);
 }
 
