@@ -260,6 +260,17 @@ def test_a_template_may_let_anyone_skip_a_phase(cli: Terminal) -> None:
     assert cli.json("skip", run, "draft", "--reason", "not needed", pin=PIN).document["run_state"] == "completed"
 
 
+@pytest.mark.requirement("S0-56")
+def test_an_option_of_a_command_wins_over_the_configuration(cli: Terminal) -> None:
+    (cli.root / ".wfe/config.toml").write_text("auto = false\n")
+    cli("trust", "--yes", pin=PIN)
+    waits, continues = cli.start("letter"), cli.start("letter", "--auto")
+    cli.submit_work(waits, "draft")
+    cli.submit_work(continues, "draft")
+    assert "held for you" in cli("status", waits).out
+    assert "held for you" not in cli("status", continues).out
+
+
 def test_without_automatic_mode_each_phase_waits_for_proceed(cli: Terminal) -> None:
     run = cli.start("letter", "--no-auto")
     cli.submit_work(run, "draft")

@@ -29,14 +29,11 @@ def create_engine(
     environment: Mapping[str, str] | None = None,
     clock: Callable[[], datetime] = utc_now,
     store: Store | None = None,
-    overrides: Mapping[str, str] | None = None,
     holder: str | None = None,
     beside: Engine | None = None,
 ) -> Engine:
     """The engine of ``project`` with every capability. ``store``: one that is open already, shared with its owner."""
-    engine = Engine(
-        project, environment=environment, clock=clock, store=store, overrides=overrides, holder=holder, beside=beside
-    )
+    engine = Engine(project, environment=environment, clock=clock, store=store, holder=holder, beside=beside)
     compose(engine, _composition)
     return engine
 

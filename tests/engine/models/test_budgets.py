@@ -146,7 +146,7 @@ def test_a_project_cap_of_a_day_leaves_other_projects_out_and_a_users_does_not(
     def users(engine: Engine, _tx: object = None) -> LoadedSettings:
         user_file = engine.root / "user.toml"
         user_file.write_text("[budget]\ncost_per_day = 2\n", encoding="utf-8")
-        return load_settings(engine.root / "nothing", lambda _path, _sha256: False, {}, {}, user_file)
+        return load_settings(engine.root / "nothing", lambda _path, _sha256: False, {}, user_file)
 
     monkeypatch.setattr(Engine, "settings", users)
     assert "$5.50 of $2.00 (cost_per_day)" in over(scene, run)

@@ -13,7 +13,7 @@ from wfe_mcp.workspace.config.settings import load_settings
 def problems(tmp_path: Path, text: str) -> list[str]:
     (tmp_path / ".wfe").mkdir(exist_ok=True)
     (tmp_path / ".wfe" / "config.toml").write_text(text, encoding="utf-8")
-    loaded = load_settings(tmp_path, lambda _path, _sha256: True, {}, {}, tmp_path / "user.toml")
+    loaded = load_settings(tmp_path, lambda _path, _sha256: True, {}, tmp_path / "user.toml")
     assert not loaded.settings.context
     return [problem.message for problem in loaded.problems]
 

@@ -34,5 +34,5 @@ def test_a_changed_file_is_judged_by_the_strictest_who_may_say_so(
     (tmp_path / "project" / ".wfe").mkdir(parents=True)
     (tmp_path / "project" / ".wfe" / "config.toml").write_text(project, encoding="utf-8")
     env = {"WFE_ARTIFACTS_ON_MISMATCH": variable} if variable else {}
-    settings = load_settings(tmp_path / "project", lambda _file, _sha256: True, env, {}, own).settings
+    settings = load_settings(tmp_path / "project", lambda _file, _sha256: True, env, own).settings
     assert (settings.on_mismatch("drill"), settings.on_mismatch("other")) == (of_drill, of_others)

@@ -18,7 +18,6 @@ def load(
     project: str | None = None,
     user: str | None = None,
     env: dict[str, str] | None = None,
-    flags: dict[str, object] | None = None,
     *,
     trust: bool = True,
 ) -> LoadedSettings:
@@ -29,7 +28,7 @@ def load(
     if project is not None:
         (root / ".wfe").mkdir(exist_ok=True)
         (root / ".wfe/config.toml").write_text(project)
-    return load_settings(root, lambda _path, _sha: trust, env or {}, flags or {}, user_file)
+    return load_settings(root, lambda _path, _sha: trust, env or {}, user_file)
 
 
 def problem(loaded: LoadedSettings) -> Detail:
@@ -38,19 +37,18 @@ def problem(loaded: LoadedSettings) -> Detail:
 
 
 @pytest.mark.requirement("S0-56")
-def test_flag_beats_environment_beats_project_beats_user_beats_default(root: Path) -> None:
+def test_environment_beats_project_beats_user_beats_default(root: Path) -> None:
     def auto_of(*names: str) -> tuple[object, str]:
         loaded = load(
             root,
             "auto = false" if "project" in names else "",
             "auto = false" if "user" in names else "",
             {"WFE_AUTO": "off"} if "environment" in names else {},
-            {"auto": False} if "flag" in names else {},
         )
         return loaded.values()["auto"], loaded.origins["auto"].layer
 
     assert auto_of() == (True, "default")
-    layers = ["user", "project", "environment", "flag"]
+    layers = ["user", "project", "environment"]
     for number, layer in enumerate(layers, 1):
         assert auto_of(*layers[:number]) == (False, layer)
 
@@ -93,12 +91,12 @@ def test_project_configuration_counts_only_once_its_very_bytes_are_trusted(root:
         return digest == sha256(text.encode()).hexdigest()
 
     user_file = root / "none.toml"
-    loaded = load_settings(root, trusted, {}, {}, user_file)
+    loaded = load_settings(root, trusted, {}, user_file)
     assert asked == [(root / ".wfe/config.toml", sha256(text.encode()).hexdigest())]
     assert loaded.settings.checks["test"].argv == ["true"]
     assert (loaded.untrusted, loaded.pending) == ([], None)
     (root / ".wfe/config.toml").write_text(text + "\n")
-    loaded = load_settings(root, trusted, {}, {}, user_file)
+    loaded = load_settings(root, trusted, {}, user_file)
     assert not loaded.settings.checks
     assert loaded.untrusted == [root / ".wfe/config.toml"]
     assert loaded.pending is not None
@@ -107,7 +105,7 @@ def test_project_configuration_counts_only_once_its_very_bytes_are_trusted(root:
 
 
 def test_without_any_file_the_defaults_hold(root: Path) -> None:
-    loaded = load_settings(root, lambda _path, _sha: False, {}, {})
+    loaded = load_settings(root, lambda _path, _sha: False, {})
     assert (loaded.untrusted, loaded.problems, loaded.project_file) == ([], [], None)
     assert {origin.layer for origin in loaded.origins.values()} == {"default"}
     assert loaded.settings.artifacts.on_mismatch == "block"
@@ -224,13 +222,9 @@ def test_a_configuration_that_is_a_link_does_not_count(root: Path, tmp_path: Pat
     assert loaded.settings.auto is True
 
 
-def test_a_faulty_variable_or_flag_is_named(root: Path) -> None:
+def test_a_faulty_variable_is_named(root: Path) -> None:
     assert "WFE_AUTO" in problem(load(root, env={"WFE_AUTO": "perhaps"})).message
     assert load(root, env={"WFE_ARTIFACTS_ON_MISMATCH": "warn"}).settings.artifacts.on_mismatch == "block"
-    assert "command line" in problem(load(root, flags={"runs.stale_after": "x"})).message
-    loaded = load(root, flags={"runs.stale_after": "2d", "runs.stale": "x"})
-    assert loaded.origins["runs.stale_after"].where == "--runs.stale_after"
-    assert loaded.settings.runs.stale_after == "2d"
 
 
 def test_names_with_dots_are_quoted_in_keys(root: Path) -> None:
@@ -291,6 +285,4 @@ def test_what_has_not_changed_is_read_once_and_whatever_has_is_seen(root: Path) 
     assert load(root, project=text.replace("'true'", "'false'")).settings.checks["test"].argv == ["false"]
     assert not load(root, project=text, trust=False).settings.checks
     assert load(root, env={"WFE_AUTO": "1"}).settings.auto
-    assert load(root, flags={"auto": True}).settings.auto
-    assert load(root, flags={"auto": 1}).problems, "1 is not true"
     assert load(root, user="[checks.own]\nargv = ['true']").settings.checks.keys() == {"own", "test"}

@@ -127,7 +127,7 @@ def _own_settings(engine: Engine) -> LoadedSettings:
     """The settings, of which ``[server]`` counts from the user's file alone: no trust of the database is asked, which may be away."""
     from wfe_mcp.workspace.config.settings import load_settings
 
-    return load_settings(engine.root, lambda path, sha256: False, engine.environment, engine.overrides)
+    return load_settings(engine.root, lambda path, sha256: False, engine.environment)
 
 
 def _visitors(engine: Engine, origin: str, login: LoginSettings, roles: list[ServerRole]) -> Visitors:

@@ -195,7 +195,7 @@ def own_sandbox(folder: Path) -> SandboxSettings:
     """``[sandbox]`` of the user's own file, which counts as it is: a runner has no database that could know what they trust."""
     from wfe_mcp.workspace.config.settings import load_settings
 
-    loaded = load_settings(folder, lambda path, sha256: False, {}, {})
+    loaded = load_settings(folder, lambda path, sha256: False, {})
     if unclear := [
         problem.message for problem in loaded.problems if problem.path.split("/")[:2] in ([""], ["", "sandbox"])
     ]:

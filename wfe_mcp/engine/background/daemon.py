@@ -253,7 +253,7 @@ def _work_rare(engine: Engine, context: JobContext) -> Outcome:
 
 
 def _plan_schedules(engine: Engine) -> None:
-    if may_set({"schedule"}, engine.root, {}, {}):
+    if may_set({"schedule"}, engine.root, {}):
         from wfe_mcp.engine.triggers.schedules import plan  # what starts runs loads where there is a schedule
 
         plan(engine)

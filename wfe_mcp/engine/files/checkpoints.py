@@ -184,7 +184,7 @@ def limits_of(engine: Engine) -> Limits:
     from wfe_mcp.workspace.config.layers import may_set
     from wfe_mcp.workspace.git.snapshot_files import Limits
 
-    if not may_set({"checkpoints"}, engine.root, engine.environment, engine.overrides):
+    if not may_set({"checkpoints"}, engine.root, engine.environment):
         return Limits()
     return engine.settings().settings.checkpoints.limits()
 

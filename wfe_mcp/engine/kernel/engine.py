@@ -97,7 +97,6 @@ class Engine:
         environment: Mapping[str, str] | None = None,
         clock: Callable[[], datetime] = utc_now,
         store: Store | None = None,
-        overrides: Mapping[str, str] | None = None,
         holder: str | None = None,
         beside: Engine | None = None,
     ) -> None:
@@ -107,7 +106,6 @@ class Engine:
         if temporary_outside(os.environ, project.root):
             tempfile.tempdir = None  # it may be remembered already
         self.clock = clock
-        self.overrides = dict(overrides or {})
         self._holder = holder
         self.plans = TemplateCache() if beside is None else beside.plans
         self.listeners: list[Callable[[str], None]] = []
@@ -228,9 +226,7 @@ class Engine:
             return tx.trust.is_given_anywhere(own_key(path), sha256)
 
         kept = kept_strict(tx, self.project_id)
-        return load_settings(
-            self.root, is_trusted, self.environment, self.overrides, own_trusted=own_trusted, kept=kept
-        )
+        return load_settings(self.root, is_trusted, self.environment, own_trusted=own_trusted, kept=kept)
 
     def load(self, tx: Tx, run: str | LoadedRun) -> LoadedRun:
         """The run with this id, or a unique prefix of it, in this project. Refuses ``unknown_run``.

@@ -256,7 +256,7 @@ def _package(kind: ProviderKind) -> str:
 def _layers(loaded: LoadedSettings, prefix: str) -> list[str]:
     """The layers that define a table, the highest first."""
     layers = {origin.layer for key, origin in loaded.origins.items() if key.startswith(prefix)}
-    return [layer for layer in ("flag", "environment", "project", "user") if layer in layers]
+    return [layer for layer in ("environment", "project", "user") if layer in layers]
 
 
 def _fault(engine: Engine, role: str) -> str:

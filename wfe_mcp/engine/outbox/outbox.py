@@ -123,7 +123,7 @@ def quiet_until(quiet: str, at: datetime) -> datetime:
 
 def _settings(engine: Engine, tx: Tx) -> Settings | None:
     """The settings, where a file of them may name a webhook or notifications: most name none, and are not read further."""
-    if not may_set(_TABLES, engine.root, {}, {}):
+    if not may_set(_TABLES, engine.root, {}):
         return None
     return engine.settings(tx).settings
 

@@ -215,7 +215,7 @@ def stuck_before(engine: Engine) -> datetime:
 def _run_age_s(engine: Engine, key: Literal["stale_after", "stuck_after"]) -> float:
     from wfe_mcp.workspace.config.layers import RUN_AGES, may_set, seconds
 
-    is_set = may_set({"runs"}, engine.root, engine.environment, engine.overrides)
+    is_set = may_set({"runs"}, engine.root, engine.environment)
     return seconds(getattr(engine.settings().settings.runs, key) if is_set else RUN_AGES[key])
 
 

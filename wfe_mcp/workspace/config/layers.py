@@ -46,9 +46,9 @@ def seconds(duration: str) -> float:
     return value
 
 
-def may_set(tables: Set[str], root: Path, env: Mapping[str, str], flags: Mapping[str, object]) -> bool:
+def may_set(tables: Set[str], root: Path, env: Mapping[str, str]) -> bool:
     """Whether a layer may set a key of ``tables``, trusted or not; if none does, their defaults apply."""
-    keys = {*flags, *(key for variable, key in FROM_ENVIRONMENT.items() if env.get(variable))}
+    keys = [key for variable, key in FROM_ENVIRONMENT.items() if env.get(variable)]
     own = user_config_file()
     return (
         any(key.partition(".")[0] in tables for key in keys)

@@ -2,7 +2,7 @@
 
     policy.templates                          allowed by every layer that sets it
     policy.evidence, policy.people            the highest of all layers
-    artifacts.on_mismatch,                    the project's value, else the user's; a variable or a flag
+    artifacts.on_mismatch,                    the project's value, else the user's; a variable
     templates.<t>.on_mismatch                 may only say ``block``
     [sandbox], [http] proxy and ca_file,      the user's own file only
     [notify], [server],

@@ -1,6 +1,6 @@
 """The effective settings, and the layer that each comes from.
 
-    flag  >  environment  >  project (.wfe/config.toml, once trusted)  >  user  >  default
+    environment  >  project (.wfe/config.toml, once trusted)  >  user  >  default
 
 Rules:
 1. Tables merge key by key, everything else replaces; each dotted key has one origin.
@@ -37,12 +37,12 @@ from wfe_mcp.workspace.system.location import user_config_file
 NO_FILE = "0" * 64
 """Takes the place of the sha256 of a file that does not exist."""
 
-LayerName = Literal["flag", "environment", "project", "user", "default"]
+LayerName = Literal["environment", "project", "user", "default"]
 
 
 @dataclass(frozen=True, slots=True)
 class SettingSource:
-    """The layer a value came from, and its place: a file, a variable, a flag."""
+    """The layer a value came from, and its place: a file or a variable."""
 
     layer: LayerName
     where: str = ""
@@ -97,12 +97,11 @@ def load_settings(
     project_root: Path,
     trusted: Callable[[Path, str], bool],
     env: Mapping[str, str],
-    flags: Mapping[str, object],
     user_file: Path | None = None,
     own_trusted: Callable[[Path, str], bool] | None = None,
     kept: Sequence[gate_keys.KeptStrict] = (),
 ) -> LoadedSettings:
-    """Read all layers. ``flags``: dotted key to value. ``user_file``: the platform's own when None.
+    """Read all layers. ``user_file``: the platform's own when None.
 
     ``own_trusted``: as ``trusted``, for the user's configuration; None: it counts as it is. ``kept``: what strengthens a
     gate in the bytes that a person trusted last.
@@ -118,11 +117,11 @@ def load_settings(
     is_trusted = sha256 is None or trusted(project_path, sha256)
     values = {name: env[name] for name in FROM_ENVIRONMENT if name in env}
     # repr: 1 and true are equal, and different settings
-    asked = (own, content, is_signed, is_trusted, repr((values, flags, kept)), tuple(unread))
+    asked = (own, content, is_signed, is_trusted, repr((values, kept)), tuple(unread))
     known, settings = _LAST.get((user_path, project_path), (None, None))
     if settings is None or known != asked:
         user, project = _File(user_path, own, user_sha256), _File(project_path, content, sha256)
-        settings = _load(user, project, values, flags, kept, unread, is_signed=is_signed, is_trusted=is_trusted)
+        settings = _load(user, project, values, kept, unread, is_signed=is_signed, is_trusted=is_trusted)
         _LAST[user_path, project_path] = asked, settings
     return settings
 
@@ -141,7 +140,6 @@ def _load(
     user_file: _File,
     project_file: _File,
     env: Mapping[str, str],
-    flags: Mapping[str, object],
     kept: Sequence[gate_keys.KeptStrict],
     unread: Sequence[Detail],
     *,
@@ -153,7 +151,7 @@ def _load(
     user = _layer("user", str(user_path), own, problems)
     unsigned = () if is_signed else _without_weakening(user.values)
     project = _layer("project", str(project_path), content, problems)
-    above = [_from_environment(env, problems), _from_flags(flags, problems)]
+    above = _from_environment(env, problems)
     strict: list[_Strict] = []
     if not is_trusted:
         strict.append(("project", str(project_path), gate_keys.strengthening(project.values, signed=False)))
@@ -163,13 +161,13 @@ def _load(
     }
     strict.extend((keys.layer, here[keys.layer][0], keys.values) for keys in kept if keys.sha256 != here[keys.layer][1])
     stronger: list[gate_keys.StrengthenedKey] = []
-    settings, origins = _merge_layers([user, *([project] if is_trusted else []), *above], problems, strict, stronger)
+    settings, origins = _merge_layers([user, *([project] if is_trusted else []), above], problems, strict, stronger)
     return LoadedSettings(
         settings=settings,
         origins=origins,
         untrusted=[] if is_trusted else [project_path],
         problems=problems,
-        pending=None if is_trusted else _merge_layers([user, project, *above], [])[0],
+        pending=None if is_trusted else _merge_layers([user, project, above], [])[0],
         project_file=None if sha256 is None else project_path,
         project_sha256=sha256,
         user_file=user_path,
@@ -249,13 +247,6 @@ def _from_environment(env: Mapping[str, str], problems: list[Detail]) -> _Layer:
         put(document, key.split("."), value)
         merge(values, _valid(document, f"{variable}: ", problems))
     return _Layer("environment", where, values)
-
-
-def _from_flags(flags: Mapping[str, object], problems: list[Detail]) -> _Layer:
-    values: Document = {}
-    for key, value in flags.items():
-        put(values, key.split("."), value)
-    return _Layer("flag", {key: f"--{key}" for key in flags}, _valid(values, "the command line: ", problems))
 
 
 def _layer(name: LayerName, where: str, content: bytes | None, problems: list[Detail]) -> _Layer:
