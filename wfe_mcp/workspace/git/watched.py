@@ -4,7 +4,7 @@
     ignored by git   they are *watched*: their content is bound to the tree, though they are no part of it
 
 Rules:
-1. ``ROWS`` is the one table. What is watched and what the decision view calls unusual both come from it.
+1. ``WATCHED`` is the one table. What is watched and what the decision view calls unusual both come from it.
 2. Folders of dependencies and build output are not searched: tools rewrite them. Of an environment, what Python runs at
    its start is watched.
 3. Bytecode that Python would run though its source says something else is watched: hash-based, without a source beside it,
@@ -22,151 +22,107 @@ from wfe_mcp.core.units import word_set, words
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.git.file_facts import CTIME_NS, MTIME_NS, SIZE, Signature
 
-
-class WatchedNames(NamedTuple):
-    """File names (``*`` stands for any characters) and what reads them."""
-
-    read_by: str
-    names: tuple[str, ...]
-
-
 _SCRIPTS = ("js", "cjs", "mjs", "ts", "cts", "mts", "jsx", "tsx")
 
-ROWS = (
-    WatchedNames("Python, when it starts", ("*.pth", "sitecustomize.*", "usercustomize.*", "pyvenv.cfg")),
-    WatchedNames(
-        "pytest and other Python runners",
-        words(
-            """
-            conftest.py pytest.ini .pytest.ini pytest.toml .pytest.toml tox.ini tox.toml setup.cfg
-            setup.py pyproject.toml noxfile.py .coveragerc.toml uv.toml pdm.toml poetry.toml hatch.toml pixi.toml Pipfile
-            entry_points.txt
-            """  # the last: of a *.egg-info in the folder of the check, whose plugins `python -m pytest` loads
+WATCHED = {
+    "Python, when it starts": ("*.pth", "sitecustomize.*", "usercustomize.*", "pyvenv.cfg"),
+    "pytest and other Python runners": words(
+        """
+        conftest.py pytest.ini .pytest.ini pytest.toml .pytest.toml tox.ini tox.toml setup.cfg
+        setup.py pyproject.toml noxfile.py .coveragerc.toml uv.toml pdm.toml poetry.toml hatch.toml pixi.toml Pipfile
+        entry_points.txt
+        """  # the last: of a *.egg-info in the folder of the check, whose plugins `python -m pytest` loads
+    ),
+    "JavaScript package managers": words(
+        """
+        package.json .yarnrc.yml .pnpmfile.cjs .pnp.* pnpm-workspace.yaml bunfig.toml deno.json deno.jsonc
+        nx.json project.json turbo.json lerna.json
+        """
+    ),
+    "JavaScript test runners": (
+        *(
+            f"{tool}.{word}.{end}"
+            for tool in words(
+                """
+                ava babel cypress eslint jest karma playwright postcss prettier stylelint vite vitest wdio
+                web-test-runner webpack
+                """
+            )
+            for word in ("config", "conf", "workspace", "setup")
+            for end in (*_SCRIPTS, "json")
         ),
+        "setupTests.*",
+        "tsconfig.json",
+        "tsconfig.*.json",
+        "jsconfig.json",
     ),
-    WatchedNames(
-        "JavaScript package managers",
-        words(
-            """
-            package.json .yarnrc.yml .pnpmfile.cjs .pnp.* pnpm-workspace.yaml bunfig.toml deno.json deno.jsonc
-            nx.json project.json turbo.json lerna.json
-            """
-        ),
+    "tools whose file is called after them": (".*rc", ".*rc.*"),
+    "make, CMake and task runners": words(
+        """
+        Makefile makefile GNUmakefile *.mk CMakeLists.txt CMakePresets.json
+        CMakeUserPresets.json CTestCustom.cmake justfile Justfile .justfile Taskfile.yml
+        Taskfile.yaml meson.build .proverc
+        """
     ),
-    WatchedNames(
-        "JavaScript test runners",
-        (
-            *(
-                f"{tool}.{word}.{end}"
-                for tool in words(
-                    """
-                    ava babel cypress eslint jest karma playwright postcss prettier stylelint vite vitest wdio
-                    web-test-runner webpack
-                    """
-                )
-                for word in ("config", "conf", "workspace", "setup")
-                for end in (*_SCRIPTS, "json")
-            ),
-            "setupTests.*",
-            "tsconfig.json",
-            "tsconfig.*.json",
-            "jsconfig.json",
-        ),
+    "Go and Rust": words(
+        """
+        go.mod go.work Cargo.toml .cargo/config .cargo/config.toml build.rs rust-toolchain rust-toolchain.toml nextest.toml
+        """
     ),
-    WatchedNames("tools whose file is called after them", (".*rc", ".*rc.*")),
-    WatchedNames(
-        "make, CMake and task runners",
-        words(
-            """
-            Makefile makefile GNUmakefile *.mk CMakeLists.txt CMakePresets.json
-            CMakeUserPresets.json CTestCustom.cmake justfile Justfile .justfile Taskfile.yml
-            Taskfile.yaml meson.build .proverc
-            """
-        ),
+    "Java and Kotlin": words(
+        """
+        pom.xml maven.config jvm.config .mvn/extensions.xml mvnw mvnw.cmd maven-wrapper.* *.gradle *.gradle.kts gradlew
+        gradlew.bat gradle-wrapper.* gradle.properties libs.versions.toml junit-platform.properties
+        """
     ),
-    WatchedNames(
-        "Go and Rust",
-        words(
-            """
-            go.mod go.work Cargo.toml .cargo/config .cargo/config.toml build.rs rust-toolchain rust-toolchain.toml nextest.toml
-            """
-        ),
+    "Ruby and PHP": words(
+        """
+        Gemfile Rakefile *.rake .rspec .rspec-local config.ru spec_helper.rb rails_helper.rb test_helper.rb phpunit*.xml
+        phpunit.xml.dist composer.json Pest.php
+        """
     ),
-    WatchedNames(
-        "Java and Kotlin",
-        words(
-            """
-            pom.xml maven.config jvm.config .mvn/extensions.xml mvnw mvnw.cmd maven-wrapper.* *.gradle *.gradle.kts gradlew
-            gradlew.bat gradle-wrapper.* gradle.properties libs.versions.toml junit-platform.properties
-            """
-        ),
+    ".NET": words(
+        """
+        *.csproj *.fsproj *.vbproj *.props *.targets *.sln *.slnx *.runsettings global.json xunit.runner.json nuget.config
+        NuGet.config
+        """
     ),
-    WatchedNames(
-        "Ruby and PHP",
-        words(
-            """
-            Gemfile Rakefile *.rake .rspec .rspec-local config.ru spec_helper.rb rails_helper.rb test_helper.rb phpunit*.xml
-            phpunit.xml.dist composer.json Pest.php
-            """
-        ),
+    "Elixir, Dart, Swift, Scala and Haskell": words(
+        """
+        mix.exs .formatter.exs .credo.exs test_helper.exs config.exs test.exs runtime.exs pubspec.yaml pubspec_overrides.yaml
+        dart_test.yaml analysis_options.yaml flutter_test_config.dart Package.swift *.sbt build.properties stack.yaml
+        cabal.project *.cabal
+        """
     ),
-    WatchedNames(
-        ".NET",
-        words(
-            """
-            *.csproj *.fsproj *.vbproj *.props *.targets *.sln *.slnx *.runsettings global.json xunit.runner.json nuget.config
-            NuGet.config
-            """
-        ),
+    "linters, checkers of types and scanners": words(
+        """
+        ruff.toml .ruff.toml .flake8 pylintrc mypy.ini .mypy.ini pyrightconfig.json ty.toml .bandit .eslintignore
+        .prettierignore biome.json biome.jsonc clippy.toml .clippy.toml rustfmt.toml .rustfmt.toml deny.toml .golangci.*
+        .rubocop.yml .rubocop_todo.yml sorbet/config Steepfile phpcs.xml* .phpcs.xml* .php-cs-fixer.* phpstan*.neon*
+        psalm.xml* .editorconfig .semgrepignore .semgrep.yml .gitleaks.toml .gitleaksignore .trivyignore* trivy.yaml
+        """
     ),
-    WatchedNames(
-        "Elixir, Dart, Swift, Scala and Haskell",
-        words(
-            """
-            mix.exs .formatter.exs .credo.exs test_helper.exs config.exs test.exs runtime.exs pubspec.yaml pubspec_overrides.yaml
-            dart_test.yaml analysis_options.yaml flutter_test_config.dart Package.swift *.sbt build.properties stack.yaml
-            cabal.project *.cabal
-            """
-        ),
+    "forges, and what runs before a commit": words(
+        """
+        .gitlab-ci*.yml .travis.yml .drone.yml .woodpecker.y* azure-pipelines*.y* bitbucket-pipelines.yml Jenkinsfile CODEOWNERS
+        .pre-commit-config.yaml lefthook*.y*
+        """
     ),
-    WatchedNames(
-        "linters, checkers of types and scanners",
-        words(
-            """
-            ruff.toml .ruff.toml .flake8 pylintrc mypy.ini .mypy.ini pyrightconfig.json ty.toml .bandit .eslintignore
-            .prettierignore biome.json biome.jsonc clippy.toml .clippy.toml rustfmt.toml .rustfmt.toml deny.toml .golangci.*
-            .rubocop.yml .rubocop_todo.yml sorbet/config Steepfile phpcs.xml* .phpcs.xml* .php-cs-fixer.* phpstan*.neon*
-            psalm.xml* .editorconfig .semgrepignore .semgrep.yml .gitleaks.toml .gitleaksignore .trivyignore* trivy.yaml
-            """
-        ),
+    "programs that load variables or choose a version": words(
+        ".env .env.* .tool-versions mise.toml .mise.toml .python-version .node-version .ruby-version"
     ),
-    WatchedNames(
-        "forges, and what runs before a commit",
-        words(
-            """
-            .gitlab-ci*.yml .travis.yml .drone.yml .woodpecker.y* azure-pipelines*.y* bitbucket-pipelines.yml Jenkinsfile CODEOWNERS
-            .pre-commit-config.yaml lefthook*.y*
-            """
-        ),
+    "test runners, as tests": (
+        "test_*.py",
+        "*_test.py",
+        *(f"*.{word}.{end}" for word in ("test", "spec") for end in _SCRIPTS),
+        "*_test.go",
+        "*_spec.rb",
+        "*_test.rb",
+        "*Test.php",
+        "*.bats",
     ),
-    WatchedNames(
-        "programs that load variables or choose a version",
-        words(".env .env.* .tool-versions mise.toml .mise.toml .python-version .node-version .ruby-version"),
-    ),
-    WatchedNames(
-        "test runners, as tests",
-        (
-            "test_*.py",
-            "*_test.py",
-            *(f"*.{word}.{end}" for word in ("test", "spec") for end in _SCRIPTS),
-            "*_test.go",
-            "*_spec.rb",
-            "*_test.rb",
-            "*Test.php",
-            "*.bats",
-        ),
-    ),
-)
+}
+"""Names of files by what reads them; ``*`` stands for any characters."""
 
 TESTS = words(
     """
@@ -200,7 +156,7 @@ BESIDES_CHECKS = {
     ),
 }
 """Globs of what else acts without being read, by what it does: as a sentence of the decision."""
-_AT_START = ROWS[0].names[:3]
+_AT_START = WATCHED["Python, when it starts"][:3]
 _OF_ENVIRONMENTS = frozenset({"site-packages", "dist-packages"})
 _DEPENDENCIES = word_set(
     """
@@ -220,8 +176,9 @@ def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("|".join(re.escape(name).replace(r"\*", ".*") for name in names if "*" in name), re.DOTALL)
 
 
-_TEST = _pattern(ROWS[-1].names)
-_SET_UP = tuple(name for row in ROWS[:-1] for name in row.names)
+_TESTS = "test runners, as tests"
+_TEST = _pattern(WATCHED[_TESTS])
+_SET_UP = tuple(name for reader, names in WATCHED.items() if reader != _TESTS for name in names)
 _EXACT = frozenset(name for name in _SET_UP if "*" not in name)
 _PATTERNS = {
     names: (_pattern(names), _pattern(tuple(name.casefold() for name in names))) for names in (_SET_UP, _AT_START)
