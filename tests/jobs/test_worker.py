@@ -13,7 +13,7 @@ from tests.jobs.conftest import Scene, until
 from tests.store.scene import tamper
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.jobs.environment import child_env
-from wfe_mcp.jobs.job_context import Handler, JobBackend, JobContext, Outcome, RetryLater, Suspended
+from wfe_mcp.jobs.job_context import Handler, JobContext, Outcome, RetryLater, Suspended
 from wfe_mcp.jobs.limits import PRIORITY, WorkLimits, backoff_s
 from wfe_mcp.store import Tx
 from wfe_mcp.store.driver import HEAD
@@ -53,10 +53,6 @@ def deaf(release: threading.Event) -> tuple[Handler, Callable[[], bool]]:
     return handle, entered.is_set
 
 
-def seam(backend: JobBackend) -> tuple[Callable[[], None], Callable[[], None], Callable[[], None]]:
-    return backend.start, backend.wake, backend.stop
-
-
 def test_a_due_job_is_done_and_its_result_kept(scene: Scene) -> None:
     job = scene.enqueue()
     assert scene.worker({"work": done}).work_one()
@@ -64,12 +60,11 @@ def test_a_due_job_is_done_and_its_result_kept(scene: Scene) -> None:
     assert not scene.worker({"work": done}).work_one()
 
 
-def test_a_started_worker_is_a_backend_that_wakes_at_once(scene: Scene) -> None:
+def test_a_started_worker_wakes_at_once(scene: Scene) -> None:
     worker = scene.worker({"work": done}, poll_s=600)
-    start, wake, _ = seam(worker)
-    start()
+    worker.start()
     job = scene.enqueue()
-    wake()
+    worker.wake()
     until(lambda: scene.status(job) is JobStatus.DONE)
     until(lambda: not worker.running)
 

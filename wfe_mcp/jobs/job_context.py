@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
@@ -194,19 +194,3 @@ class JobContext:
 
 
 Handler = Callable[[JobContext], Outcome]
-
-
-class JobBackend(Protocol):
-    """Runs the jobs of the job table. ``jobs.worker.Worker`` implements it."""
-
-    def start(self) -> None:
-        """Start. Never raises because of the database: a failed access is retried."""
-        ...
-
-    def wake(self) -> None:
-        """Check for jobs now: this process has just enqueued or cancelled one."""
-        ...
-
-    def stop(self, timeout_s: float = 5.0) -> None:
-        """End the running jobs and return them to the queue, so that another process can claim them at once."""
-        ...
