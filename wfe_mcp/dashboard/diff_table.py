@@ -227,7 +227,6 @@ def _button(line: _Line, path: str, talk: Fields | None) -> Html | None:
 
 
 def _comment_row(line: _Line | None, path: str, talk: Fields | None, columns: int) -> Iterator[Html]:
-    """The row with the comment on a line, if it has one."""
     row = None if talk is None or line is None else talk.row(*line.place, path, columns)
     if row is not None:
         yield row
@@ -245,7 +244,6 @@ def _rows(file: FileDiff, talk: Fields | None, effort: Effort, *, split: bool) -
 
 
 def _column(lines: Sequence[_Line], path: str, talk: Fields | None) -> Iterator[Html]:
-    """A row for each line."""
     for line in lines:
         old, new = "" if line.sign == "+" else str(line.old), "" if line.sign == "-" else str(line.new)
         yield tag(
@@ -286,7 +284,6 @@ def _beside(gone: Sequence[_Line], come: Sequence[_Line], path: str, talk: Field
 
 
 def _cell(line: _Line | None, number: int, class_: str, button: Html | None = None) -> tuple[Html, Html]:
-    """The number and the text of one side."""
     text = tag("td", *(line.pieces if line else ()), class_=f"t {class_}".strip())
     return tag("td", str(number) if line else "", button, class_=f"n {class_}".strip()), text
 

@@ -118,8 +118,6 @@ class Metrics:
 
 
 class _Figures(Collector):
-    """Figures of the database."""
-
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._known: list[Any] = []

@@ -183,7 +183,6 @@ def _git_grant(access: Access, header: str, project: str) -> GitGrant:
 
 
 def _pages(access: Access, visitors: Visitors) -> list[Route]:
-    """The pages for people."""
     from wfe_mcp.dashboard.server_pages import ServerPages
 
     logins = Logins(visitors.people, visitors.login, visitors.secret)

@@ -126,6 +126,5 @@ def _item(task: WorkItem, needs: list[str], ids: Mapping[str, str], known: Seque
 
 
 def _name(text: str) -> str:
-    """``text`` as the name of a feature."""
     slug = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in text.lower()).strip("-")
     return slug[:64] or "feature"

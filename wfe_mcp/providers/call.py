@@ -110,7 +110,6 @@ class Usage:
         object.__setattr__(self, "cost_usd", float(cast("float", cost)) if is_cost else None)
 
     def __add__(self, other: "Usage") -> "Usage":
-        """The sum of both."""
         costs = [cost for cost in (self.cost_usd, other.cost_usd) if cost is not None]
         return Usage(
             self.requests + other.requests,

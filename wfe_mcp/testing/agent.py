@@ -98,8 +98,6 @@ def resume(
 
 @dataclass(frozen=True, slots=True)
 class _RecordingClient:
-    """A client that records its answers."""
-
     call: Callable[..., Envelope]
     steps: list[tuple[str, Envelope]]
 

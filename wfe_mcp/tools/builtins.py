@@ -68,7 +68,6 @@ def _set(params: dict[str, Any]) -> object:
 
 
 def _fail(params: dict[str, Any]) -> object:
-    """Fail the step with ``message``."""
     raise ToolFault(str(params.get("message") or "the template fails here"))
 
 

@@ -85,7 +85,6 @@ def show(
 
 
 def _save(invocation: Invocation, run: str, artifact: str, save: str) -> None:
-    """Write an attached file."""
     from wfe_mcp.core.model import RunId
     from wfe_mcp.views.runs.attachments import ATTACHMENT, attachment_of
 

@@ -108,7 +108,6 @@ def start(
 
 
 def _render(invocation: Invocation, screen: Screen, answer: "Envelope") -> None:
-    """The run, its phases and their gates."""
     from wfe_mcp.cli.terminal.render import AGENT_GOES_ON, next_lines, unusual
     from wfe_mcp.views.runs.models import RunView
 
@@ -131,7 +130,6 @@ def _render(invocation: Invocation, screen: Screen, answer: "Envelope") -> None:
 
 
 def _gates(phase: Mapping[str, Any]) -> str:
-    """The gates of a phase as its template has them."""
     kinds = ["your approval" if gate["kind"] == "approval" else _gate(gate) for gate in phase.get("gates", [])]
     return f"gate{'s' if len(kinds) > 1 else ''}: {', '.join(kinds)}" if kinds else ""
 

@@ -220,7 +220,6 @@ def tend_open_runs(engine: Engine) -> None:
 
 
 def _work_gate(engine: Engine, context: JobContext) -> Outcome:
-    """The handler of gate jobs."""
     from wfe_mcp.engine.evaluation.gate_jobs import judge, record
 
     try:

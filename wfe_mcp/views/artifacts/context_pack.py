@@ -216,7 +216,6 @@ def _warning(attempt: Attempt) -> str:
 
 
 def _gate_words(gate: JsonObject) -> str:
-    """The kind of a gate and what it asks for."""
     asked = {key: value for key, value in gate.items() if key != "kind"}
     return f"{gate['kind']} {json.dumps(asked, ensure_ascii=False)}" if asked else str(gate["kind"])
 

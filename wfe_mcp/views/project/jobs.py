@@ -144,7 +144,6 @@ def _gate(engine: Engine, tx: Tx, job: JobRecord) -> Gate | None:
 
 
 def _does(job: JobRecord, gate: Gate | None) -> str:
-    """What the job does, in words."""
     payload = job.payload
     match job.kind:
         case "gate":

@@ -96,7 +96,6 @@ def _observer(tracer: Tracer) -> Callable[[Observation], AbstractContextManager[
 
 
 def _add_trace(record: logging.LogRecord) -> bool:
-    """Adds the trace to a line of the log."""
     if trace := TRACE.get():
         record.msg, record.args = f"{record.getMessage()} [trace {trace.split('-')[1]}]", None
     return True
