@@ -18,8 +18,12 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.workflow.form import template_schema
 from wfe_mcp.workflow.lint import lint
 from wfe_mcp.workflow.lint.expressions import FUNCTIONS
-from wfe_mcp.workflow.model import GATES, Expect, OnFail, Shape, Template, phases, rules, steps, template
-from wfe_mcp.workflow.model.base import takes
+from wfe_mcp.workflow.model import phases, rules, steps, template
+from wfe_mcp.workflow.model.base import Shape, takes
+from wfe_mcp.workflow.model.expect import Expect
+from wfe_mcp.workflow.model.gates import GATES
+from wfe_mcp.workflow.model.rules import OnFail
+from wfe_mcp.workflow.model.template import Template
 from wfe_mcp.workflow.set_fields import NOT_YET
 
 Part = dict[str, Any]

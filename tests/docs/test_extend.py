@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from tests.docs.conftest import ROOT, blocks_of
-from wfe_mcp.workflow.model import Gate, Step
+from wfe_mcp.workflow.model.gates import Gate
+from wfe_mcp.workflow.model.steps import Step
 
 PAGE = ROOT / "docs" / "how-to" / "extend-with-a-package.md"
 SAMPLE = ROOT / "docs" / "examples" / "acme-wfe"

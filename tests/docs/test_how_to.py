@@ -15,7 +15,7 @@ from tests.fake_models.process import models_running
 from tests.postgres import Cluster
 from wfe_mcp.server.tools import tools
 from wfe_mcp.views.moves.envelope import ENVELOPE_SCHEMA
-from wfe_mcp.workflow.model import Gate
+from wfe_mcp.workflow.model.gates import Gate
 from wfe_mcp.workspace.config.settings_tables import Settings
 
 if TYPE_CHECKING:

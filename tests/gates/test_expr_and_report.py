@@ -7,7 +7,7 @@ from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.gates.expr import judge as judge_expr
 from wfe_mcp.gates.judgement import Judgement, failed, shorten_names
 from wfe_mcp.gates.report import judge
-from wfe_mcp.workflow.model import ExprGate, ReportGate
+from wfe_mcp.workflow.model.gates import ExprGate, ReportGate
 
 
 def judged(condition: str, message: str | None = None, **inputs: object) -> Judgement:

@@ -11,7 +11,7 @@ from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.gates.files import judge as judge_files
 from wfe_mcp.gates.git import judge as judge_git
 from wfe_mcp.gates.judgement import Judgement
-from wfe_mcp.workflow.model import FilesGate, GitGate
+from wfe_mcp.workflow.model.gates import FilesGate, GitGate
 from wfe_mcp.workspace.git.working_tree import tree_hash
 
 

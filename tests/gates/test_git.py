@@ -7,7 +7,7 @@ from tests.gates.scenes import gate_scene
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.gates.git import judge as judge_git
 from wfe_mcp.gates.judgement import Judgement
-from wfe_mcp.workflow.model import GitGate
+from wfe_mcp.workflow.model.gates import GitGate
 
 
 def judge(project: Project, start: str | None = None, **rules: object) -> Judgement:

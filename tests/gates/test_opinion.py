@@ -8,7 +8,7 @@ import pytest
 
 from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.gates.opinion import ReviewerResult, judge_opinions, no_reviewer
-from wfe_mcp.workflow.model import OpinionGate
+from wfe_mcp.workflow.model.gates import OpinionGate
 
 FINDING = {
     "severity": "high",

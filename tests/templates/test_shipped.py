@@ -21,7 +21,7 @@ from wfe_mcp.testing.playground import Playground
 from wfe_mcp.workflow.expressions import Expressions
 from wfe_mcp.workflow.lint import LintReport, ProjectNames, lint
 from wfe_mcp.workflow.load import digest, load_definition, parse
-from wfe_mcp.workflow.model import ExprGate
+from wfe_mcp.workflow.model.gates import ExprGate
 
 TEMPLATES = sorted(
     folder.name for folder in shipped_folder("templates").iterdir() if (folder / "template.json").is_file()

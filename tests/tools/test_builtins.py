@@ -6,7 +6,7 @@ import pytest
 
 from wfe_mcp.tools.builtins import ACTIONS, act
 from wfe_mcp.tools.fault import ToolFault, never
-from wfe_mcp.workflow.model import BUILTINS
+from wfe_mcp.workflow.model.steps import BUILTINS
 
 
 def test_lint_knows_exactly_the_actions_there_are() -> None:

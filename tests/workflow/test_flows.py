@@ -9,7 +9,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.workflow.flows import MAX_DEPTH, held_template, inputs_of, whole
 from wfe_mcp.workflow.lint import ProjectNames, lint
 from wfe_mcp.workflow.load import parse
-from wfe_mcp.workflow.model import FlowPhase
+from wfe_mcp.workflow.model.phases import FlowPhase
 from wfe_mcp.workflow.projection import project
 
 Document = dict[str, Any]

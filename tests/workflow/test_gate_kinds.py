@@ -5,8 +5,8 @@ from typing import Literal
 import pytest
 from pydantic import Field
 
-from wfe_mcp.workflow.model import GATES, GateShape
-from wfe_mcp.workflow.model.gate_kind import by_kind
+from wfe_mcp.workflow.model.gate_kind import GateShape, by_kind
+from wfe_mcp.workflow.model.gates import GATES
 
 
 class _Bare(GateShape):

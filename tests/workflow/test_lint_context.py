@@ -6,7 +6,7 @@ import pytest
 
 from wfe_mcp.workflow.lint import ProjectNames, lint
 from wfe_mcp.workflow.load import parse
-from wfe_mcp.workflow.model import BundleRef
+from wfe_mcp.workflow.model.phases import BundleRef
 
 Document = dict[str, Any]
 HAS_TEST = frozenset({"test"})

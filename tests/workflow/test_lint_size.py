@@ -11,7 +11,7 @@ from wfe_mcp.workflow.lint import expressions as lint_expressions, lint
 from wfe_mcp.workflow.lint.report import OF_TEMPLATES, sizes_of
 from wfe_mcp.workflow.lint.scope import Order
 from wfe_mcp.workflow.load import parse
-from wfe_mcp.workflow.model import LoopPhase
+from wfe_mcp.workflow.model.phases import LoopPhase
 
 Document = dict[str, Any]
 MANY = 12_000

@@ -8,7 +8,7 @@ import pytest
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workflow.load import MAX_BYTES, digest, load_definition, parse
-from wfe_mcp.workflow.model import LoopPhase
+from wfe_mcp.workflow.model.phases import LoopPhase
 
 Document = dict[str, Any]
 

@@ -9,7 +9,7 @@ Rules:
 from wfe_mcp.core.units import plural
 from wfe_mcp.gates.judgement import Judgement, failed, passed, shorten_names, skipped, undecided
 from wfe_mcp.gates.scene import ClaimsFound, GateScene
-from wfe_mcp.workflow.model import ClaimsGate
+from wfe_mcp.workflow.model.gates import ClaimsGate
 
 KIND = "claims"
 

@@ -24,7 +24,8 @@ from wfe_mcp.core.errors import nearest
 from wfe_mcp.core.units import plural
 from wfe_mcp.gates.judgement import shorten_names
 from wfe_mcp.gates.results import FailedTest, TestResults, is_named, named_in
-from wfe_mcp.workflow.model import Expect, duration_s
+from wfe_mcp.workflow.model.base import duration_s
+from wfe_mcp.workflow.model.expect import Expect
 
 _KEYS = frozenset(Expect.model_fields)
 

@@ -11,7 +11,7 @@ from wfe_mcp.core.texts import cut
 from wfe_mcp.gates.judgement import Judgement, failed, passed, undecided
 from wfe_mcp.gates.scene import Submission
 from wfe_mcp.workflow.expressions import ExpressionError, FailedItem, failed_item
-from wfe_mcp.workflow.model import ExprGate
+from wfe_mcp.workflow.model.gates import ExprGate
 
 KIND = "expr"
 

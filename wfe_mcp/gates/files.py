@@ -23,7 +23,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.limits import ATTACHMENT_BYTES
 from wfe_mcp.gates.judgement import Judgement, failed, passed, shorten_names, undecided
 from wfe_mcp.gates.scene import BaseFiles, GateScene
-from wfe_mcp.workflow.model import FilesGate
+from wfe_mcp.workflow.model.gates import FilesGate
 from wfe_mcp.workspace.files.paths import match_globs, path_fault, readable
 from wfe_mcp.workspace.files.project_files import read_file
 from wfe_mcp.workspace.git.repository import why_no_repository

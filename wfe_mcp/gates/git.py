@@ -16,7 +16,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.texts import in_short
 from wfe_mcp.gates.judgement import Judgement, failed, passed, undecided
 from wfe_mcp.gates.scene import GateScene
-from wfe_mcp.workflow.model import GitGate
+from wfe_mcp.workflow.model.gates import GitGate
 from wfe_mcp.workspace.git import repository as git
 
 KIND = "git"

@@ -14,7 +14,7 @@ from typing import Any
 
 from wfe_mcp.core.parts import require_parts
 from wfe_mcp.gates.judgement import Judgement
-from wfe_mcp.workflow.model import GATES
+from wfe_mcp.workflow.model.gates import GATES
 
 
 def judge_of(kind: str) -> Callable[[Any, Any], Judgement]:

@@ -16,7 +16,7 @@ from wfe_mcp.gates.scene import GateScene
 from wfe_mcp.jobs.child import ChildNotStarted
 from wfe_mcp.jobs.job_context import ChildStopped
 from wfe_mcp.resources import PlugIn, PlugInFault, plugins
-from wfe_mcp.workflow.model import PluginGate
+from wfe_mcp.workflow.model.gates import PluginGate
 from wfe_mcp.workflow.plugin_gates import judge_of, with_faults
 
 __all__ = ["GateScene", "judge"]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from wfe_mcp.gates.judgement import Judgement, failed, passed
 from wfe_mcp.gates.scene import Submission
-from wfe_mcp.workflow.model import ReportGate
+from wfe_mcp.workflow.model.gates import ReportGate
 
 KIND = "report"
 

@@ -24,7 +24,7 @@ from wfe_mcp.core.units import plural
 from wfe_mcp.importers.afu9_expressions import Names, condition, text
 from wfe_mcp.importers.afu9_tokens import UnreadableError
 from wfe_mcp.importers.imported import ImportedTemplate, ImportReport, free_name, identifier, without_nulls
-from wfe_mcp.workflow.model import Step
+from wfe_mcp.workflow.model.steps import Step
 
 FORMAT = "AFU-9"
 

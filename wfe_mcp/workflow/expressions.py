@@ -37,8 +37,7 @@ from wfe_mcp.artifacts.explain import kind_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workflow.cel_faults import in_plain_words
 from wfe_mcp.workflow.faults import faults_of
-from wfe_mcp.workflow.model import Shape
-from wfe_mcp.workflow.model.base import RESERVED_WORDS, ROOTS, takes
+from wfe_mcp.workflow.model.base import RESERVED_WORDS, ROOTS, Shape, takes
 from wfe_mcp.workflow.model.phases import LoopPhase
 from wfe_mcp.workflow.model.template import Template, all_phases
 

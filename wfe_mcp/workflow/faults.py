@@ -15,7 +15,10 @@ from wfe_mcp.artifacts.explain import kind_of
 from wfe_mcp.core.errors import Detail, near_miss, nearest, pointer
 from wfe_mcp.core.json_pointer import keys_at
 from wfe_mcp.core.limits import ERRORS
-from wfe_mcp.workflow.model import Gate, Handed, OnFail, Phase, Template
+from wfe_mcp.workflow.model.gates import Gate
+from wfe_mcp.workflow.model.phases import Handed, Phase
+from wfe_mcp.workflow.model.rules import OnFail
+from wfe_mcp.workflow.model.template import Template
 
 Fault = tuple[tuple[str | int, ...], Detail]
 """The place in the definition (keys and indexes), and the error."""

@@ -25,7 +25,9 @@ from wfe_mcp.workflow.load import input_schemas, parse
 
 if TYPE_CHECKING:
     from wfe_mcp.artifacts.validate import ValidationResult
-    from wfe_mcp.workflow.model import FlowPhase, SubflowRule, Template
+    from wfe_mcp.workflow.model.phases import FlowPhase
+    from wfe_mcp.workflow.model.rules import SubflowRule
+    from wfe_mcp.workflow.model.template import Template
 
 MAX_DEPTH = 5
 """Levels of nested templates, the outermost not counted."""

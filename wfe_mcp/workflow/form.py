@@ -17,7 +17,8 @@ from pydantic import ValidationError
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.workflow.default_keys import fill_defaults
 from wfe_mcp.workflow.faults import Fault, faults_of
-from wfe_mcp.workflow.model import Defaults, Template
+from wfe_mcp.workflow.model.phases import Defaults
+from wfe_mcp.workflow.model.template import Template
 
 _PHASE_KEY = re.compile(r"((?:/phases/\d+)+)/([A-Za-z_]+)(?=/|$)")
 

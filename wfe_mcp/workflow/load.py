@@ -26,7 +26,7 @@ from wfe_mcp.core.limits import VALUE_BYTES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from wfe_mcp.workflow.model import Template
+    from wfe_mcp.workflow.model.template import Template
 
 MAX_BYTES = VALUE_BYTES.most
 """Largest template.json, and largest prompt file."""

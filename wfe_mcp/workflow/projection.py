@@ -18,15 +18,19 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import DEFAULT_ON_FAIL, FailRule, GateSpec, LoopSpec, NextRule, PhaseSpec, RunSpec, StateSpec
-from wfe_mcp.workflow import model
 from wfe_mcp.workflow.flows import held_template
+from wfe_mcp.workflow.model.base import duration_s
+from wfe_mcp.workflow.model.gates import ApprovalGate, Gate
+from wfe_mcp.workflow.model.phases import FlowPhase, LoopPhase, Phase, StepsPhase
+from wfe_mcp.workflow.model.rules import BackoffRule, GotoRule, OnFail, Retry, RetryRule, SubflowRule
+from wfe_mcp.workflow.model.template import Role, Template
 from wfe_mcp.workflow.set_fields import not_yet
 
 BLOCKER = "blocker@1"
 """The schema of what a phase of a recovery reports to be in the way."""
 
 
-def project(template: model.Template) -> RunSpec:
+def project(template: Template) -> RunSpec:
     """The run specification of ``template``. Refuses: unavailable, for features that this version lacks."""
     if missing := tuple(not_yet(template)):
         raise Refused(
@@ -48,10 +52,10 @@ def project(template: model.Template) -> RunSpec:
 
 
 def _phases(
-    phases: Sequence[model.Phase],
+    phases: Sequence[Phase],
     parent: PhasePath | None,
     around: dict[str, PhasePath],
-    roles: Mapping[str, model.Role],
+    roles: Mapping[str, Role],
     *,
     recovers: bool = False,
 ) -> Iterator[PhaseSpec]:
@@ -64,7 +68,7 @@ def _phases(
     for index, phase in enumerate(phases):
         before = (phases[index - 1].id,) if index else ()
         gates = (*phase.prompt_gates, *phase.gates)
-        recovery = next((rule for rule in phase.on_fail or () if isinstance(rule, model.SubflowRule)), None)
+        recovery = next((rule for rule in phase.on_fail or () if isinstance(rule, SubflowRule)), None)
         yield PhaseSpec(
             path=here[phase.id],
             kind=phase.kind,
@@ -82,7 +86,7 @@ def _phases(
             goto_only=phase.enter == "goto_only",
             locks=phase.locks,
             parent=parent,
-            loop=_loop(phase) if isinstance(phase, model.LoopPhase | model.FlowPhase) else None,
+            loop=_loop(phase) if isinstance(phase, LoopPhase | FlowPhase) else None,
             recovery=None if recovery is None else LoopSpec(items=canonical_json(recovery.with_), flow=True),
             begins=phase.begins or "",
             reaches=phase.reaches or "",
@@ -91,20 +95,20 @@ def _phases(
         if recovery is not None:
             inner = held_template(recovery)
             yield from _phases(inner.phases, here[phase.id], {}, inner.roles, recovers=True)
-        if isinstance(phase, model.LoopPhase):
+        if isinstance(phase, LoopPhase):
             yield from _phases(phase.phases, here[phase.id], seen, roles)
-        elif isinstance(phase, model.FlowPhase):
+        elif isinstance(phase, FlowPhase):
             inner = held_template(phase)
             yield from _phases(inner.phases, here[phase.id], {}, inner.roles)
 
 
-def _inner_timeout(phase: model.Phase) -> str | None:
+def _inner_timeout(phase: Phase) -> str | None:
     """The time-out of an embedded template applies to its flow."""
-    return held_template(phase).limits.timeout if isinstance(phase, model.FlowPhase) else None
+    return held_template(phase).limits.timeout if isinstance(phase, FlowPhase) else None
 
 
-def _loop(phase: model.LoopPhase | model.FlowPhase) -> LoopSpec:
-    if isinstance(phase, model.FlowPhase):
+def _loop(phase: LoopPhase | FlowPhase) -> LoopSpec:
+    if isinstance(phase, FlowPhase):
         return LoopSpec(items=canonical_json(phase.with_), flow=True, outputs=phase.output is not None)
     if phase.for_each is not None:
         walk = phase.for_each
@@ -113,60 +117,58 @@ def _loop(phase: model.LoopPhase | model.FlowPhase) -> LoopSpec:
     return LoopSpec(until=phase.until.if_, until_max=phase.until.max)
 
 
-def _is_served(phase: model.Phase, roles: Mapping[str, model.Role]) -> bool:
+def _is_served(phase: Phase, roles: Mapping[str, Role]) -> bool:
     """True when the server does the phase's work. Design §7a: an agent phase is the client's unless its role has a provider."""
     role = roles.get(phase.role or "")
     return phase.kind in {"steps", "llm"} or (phase.kind == "agent" and role is not None and role.provider is not None)
 
 
-def _runs_checks(phase: model.Phase) -> bool:
-    return isinstance(phase, model.StepsPhase) and any(step.check for step in phase.steps)
+def _runs_checks(phase: Phase) -> bool:
+    return isinstance(phase, StepsPhase) and any(step.check for step in phase.steps)
 
 
-def _gate(gate: model.Gate) -> GateSpec:
-    if isinstance(gate, model.ApprovalGate):
+def _gate(gate: Gate) -> GateSpec:
+    if isinstance(gate, ApprovalGate):
         return GateSpec(gate.kind, gate.assurance, _seconds(gate.expires), people=gate.people)
     return GateSpec(gate.kind, binds_tree=gate.tree != "unused")
 
 
-def _on_fail(
-    retry: model.Retry | None, rules: Sequence[model.OnFail] | None, seen: dict[str, PhasePath]
-) -> tuple[FailRule, ...]:
+def _on_fail(retry: Retry | None, rules: Sequence[OnFail] | None, seen: dict[str, PhasePath]) -> tuple[FailRule, ...]:
     fail_rules = DEFAULT_ON_FAIL if rules is None else tuple(_rule(rule, seen) for rule in rules)
     if retry is None:
         return fail_rules
     first = FailRule(
         "backoff" if retry.backoff == "exponential" else "retry",
         max_uses=retry.max_attempts,
-        initial_s=model.duration_s(retry.initial),
-        max_s=model.duration_s(retry.max),
+        initial_s=duration_s(retry.initial),
+        max_s=duration_s(retry.max),
     )
     # ``retry`` alone replaces the default's retry, not its final rule that asks the user.
     return (first, *(DEFAULT_ON_FAIL[1:] if rules is None else fail_rules))
 
 
-def _rule(rule: model.OnFail, seen: dict[str, PhasePath]) -> FailRule:
+def _rule(rule: OnFail, seen: dict[str, PhasePath]) -> FailRule:
     match rule:
-        case model.RetryRule():
+        case RetryRule():
             return FailRule("retry", max_uses=rule.max_attempts, stage=rule.stage)
-        case model.BackoffRule():
+        case BackoffRule():
             return FailRule(
                 "backoff",
                 rule.max_attempts,
                 None,
-                model.duration_s(rule.initial),
-                model.duration_s(rule.max),
+                duration_s(rule.initial),
+                duration_s(rule.max),
                 rule.stage,
             )
-        case model.GotoRule():
+        case GotoRule():
             return FailRule(
                 "goto", max_uses=rule.max, goto=seen.get(rule.phase, PhasePath(rule.phase)), stage=rule.stage
             )
-        case model.SubflowRule():
+        case SubflowRule():
             return FailRule("subflow", max_uses=rule.max_attempts, same_blocker=rule.same_blocker)
         case _:  # compensate, and the rules that end the list, have no settings
             return FailRule(rule.do)
 
 
 def _seconds(duration: str | None) -> float | None:
-    return None if duration is None else model.duration_s(duration)
+    return None if duration is None else duration_s(duration)

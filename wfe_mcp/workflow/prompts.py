@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.workflow.expressions import Expressions, as_text, names_of_path, names_read, scan
-from wfe_mcp.workflow.model import Phase
+from wfe_mcp.workflow.model.phases import Phase
 
 MAX_INLINE = 200
 """Most characters of an inline value."""

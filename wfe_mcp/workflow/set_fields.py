@@ -6,8 +6,8 @@ from typing import cast
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, pointer
-from wfe_mcp.workflow.model import Shape, Template
-from wfe_mcp.workflow.model.base import TakesKind, takes
+from wfe_mcp.workflow.model.base import Shape, TakesKind, takes
+from wfe_mcp.workflow.model.template import Template
 
 
 @dataclass(frozen=True, slots=True)

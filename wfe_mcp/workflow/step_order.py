@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wfe_mcp.workflow.model import Step
+    from wfe_mcp.workflow.model.steps import Step
 
 
 def needed_steps(steps: Sequence[Step], index: int) -> tuple[int, ...]:

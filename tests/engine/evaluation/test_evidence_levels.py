@@ -15,7 +15,7 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import GateSpec
 from wfe_mcp.engine.templates import trust
-from wfe_mcp.workflow.model import GATES
+from wfe_mcp.workflow.model.gates import GATES
 from wfe_mcp.workspace.system.location import user_config_file
 
 CONFIG = ".wfe/config.toml"

@@ -162,7 +162,7 @@ def test_a_kind_that_lacks_a_part_fails_at_import_with_its_name_and_the_part(cop
     assert part in KIND
     (copy / MODEL).write_text(text.replace(KIND, KIND.replace(part, "")), encoding="utf-8")
 
-    assert lacks in python(copy, "-c", "import wfe_mcp.workflow.model").stderr
+    assert lacks in python(copy, "-c", "import wfe_mcp.workflow.model.gates").stderr
 
 
 def test_a_kind_without_its_judge_fails_at_import_with_its_name(copy: Path) -> None:

@@ -14,7 +14,7 @@ NEW = f"{MADE}, acts_outside=True);"
     ("module", "lacks"),
     [
         ("wfe_mcp.engine.phases.step_calls", "the step kind 'shell' lacks its call"),
-        ("wfe_mcp.workflow.model", "the step kind 'shell' lacks its key in Step"),
+        ("wfe_mcp.workflow.model.steps", "the step kind 'shell' lacks its key in Step"),
     ],
 )
 def test_a_kind_of_step_that_lacks_a_part_fails_at_import_with_its_name(module: str, lacks: str) -> None:

@@ -25,7 +25,7 @@ from wfe_mcp.engine.templates.trust import give_trust
 from wfe_mcp.jobs.job_context import JobContext, Stop
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus
 from wfe_mcp.store.records.runs import StepStatus
-from wfe_mcp.workflow.model import StepRetry
+from wfe_mcp.workflow.model.rules import StepRetry
 from wfe_mcp.workspace.system.location import project_at
 
 WORKER = """

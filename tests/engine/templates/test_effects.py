@@ -11,7 +11,8 @@ from wfe_mcp.core.effects import KINDS
 from wfe_mcp.engine.templates.effects import Effect, EffectChange, changed_effects, effects_of, key_effect
 from wfe_mcp.workflow.form import template_schema
 from wfe_mcp.workflow.load import parse
-from wfe_mcp.workflow.model import Gate, Template
+from wfe_mcp.workflow.model.gates import Gate
+from wfe_mcp.workflow.model.template import Template
 from wfe_mcp.workspace.config.settings import settings_alone
 from wfe_mcp.workspace.config.settings_tables import Settings
 

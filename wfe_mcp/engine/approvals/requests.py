@@ -20,7 +20,8 @@ from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import RULES_BEGAN, LoadedRun, NewRequest, RequestRecord
-from wfe_mcp.workflow.model import ApprovalGate, duration_s
+from wfe_mcp.workflow.model.base import duration_s
+from wfe_mcp.workflow.model.gates import ApprovalGate
 
 
 def request_of(

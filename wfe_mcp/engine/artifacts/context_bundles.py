@@ -15,7 +15,8 @@ from wfe_mcp.core.model import Attempt
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
-from wfe_mcp.workflow.model import BundleRef, all_phases
+from wfe_mcp.workflow.model.phases import BundleRef
+from wfe_mcp.workflow.model.template import all_phases
 from wfe_mcp.workspace.config.context_bundles import ContextSettings, files_matching
 from wfe_mcp.workspace.config.settings import LoadedSettings
 from wfe_mcp.workspace.files.mirror import attempt_folder

@@ -167,7 +167,7 @@ class _ScopeValues:
     def _assigned_by(
         self, attempt: Attempt, *, so_far: bool = False, after: Collection[str] | None = None
     ) -> dict[str, Any]:
-        from wfe_mcp.workflow.model import StepsPhase
+        from wfe_mcp.workflow.model.phases import StepsPhase
 
         phase = self._change.plan.phase(attempt.phase)
         if not (so_far or attempt.status is AttemptStatus.COMPLETED):

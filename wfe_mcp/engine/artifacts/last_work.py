@@ -210,7 +210,7 @@ def _line(name: str, result: str, files: tuple[str, ...]) -> str:
 
 def _decisions(change: RunChange, attempt: Attempt) -> Iterator[str]:
     """A line for each decision in force of the artifacts that ``attempt`` sees."""
-    from wfe_mcp.workflow.model import all_phases
+    from wfe_mcp.workflow.model.template import all_phases
     from wfe_mcp.workflow.prompts import prompt_text
 
     phase = change.plan.phase(attempt.phase)

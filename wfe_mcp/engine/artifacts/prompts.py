@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from wfe_mcp.engine.kernel.run_change import RunChange
-    from wfe_mcp.workflow.model import Phase, StepsPhase
+    from wfe_mcp.workflow.model.phases import Phase, StepsPhase
 
 
 _NEWEST_CHARS, _REMINDER_CHARS = 2_000, 300
@@ -154,7 +154,7 @@ def is_on_prompt(change: RunChange, attempt: Attempt) -> bool:
 def generated_prompt(change: RunChange, attempt: Attempt) -> str:
     """The prompt as the template renders it, with its context. Refuses ``invalid_template`` when it cannot be rendered."""
     from wfe_mcp.workflow.expressions import ExpressionError, names_read, scan
-    from wfe_mcp.workflow.model import StepsPhase
+    from wfe_mcp.workflow.model.phases import StepsPhase
     from wfe_mcp.workflow.prompts import prompt_text, render
 
     phase, nonce = change.plan.phase(attempt.phase), change.run.id

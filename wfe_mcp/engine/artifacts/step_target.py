@@ -24,7 +24,7 @@ from wfe_mcp.workspace.git.repository import commit_of
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.run_change import RunChange
-    from wfe_mcp.workflow.model import Step
+    from wfe_mcp.workflow.model.steps import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def target_of(change: RunChange, attempt: Attempt) -> tuple[TargetCall, ...]:
     Refuses ``invalid_template``: a value is not known yet.
     """
     from wfe_mcp.workflow.expressions import ExpressionError, fill_shape
-    from wfe_mcp.workflow.model import StepsPhase
+    from wfe_mcp.workflow.model.phases import StepsPhase
 
     phase = change.plan.phase(attempt.phase)
     if attempt.stage is not Stage.BEFORE or not isinstance(phase, StepsPhase):

@@ -44,7 +44,7 @@ from wfe_mcp.jobs.job_context import Outcome
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus, labels_of
 from wfe_mcp.workflow.expressions import ExpressionError, fill_shape
-from wfe_mcp.workflow.model import CommandGate
+from wfe_mcp.workflow.model.gates import CommandGate
 from wfe_mcp.workspace.config.checks import FrozenCheck
 from wfe_mcp.workspace.files.paths import path_fault
 from wfe_mcp.workspace.git.job_refs import drop_jobs, job_ref, keep_files

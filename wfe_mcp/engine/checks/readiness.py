@@ -17,7 +17,7 @@ from wfe_mcp.engine.models.roles import fill_role
 from wfe_mcp.engine.templates.catalogue import offers, whole_definition
 from wfe_mcp.jobs.child import start_fault
 from wfe_mcp.jobs.environment import child_env
-from wfe_mcp.workflow.model import Phase
+from wfe_mcp.workflow.model.phases import Phase
 from wfe_mcp.workflow.required_checks import required_checks
 from wfe_mcp.workspace.config.checks import CheckSettings, FrozenCheck
 from wfe_mcp.workspace.git.repository import why_no_repository

@@ -18,7 +18,7 @@ from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.gates.judgement import Judgement
 from wfe_mcp.jobs.child import run_child
-from wfe_mcp.workflow.model import CommandGate
+from wfe_mcp.workflow.model.gates import CommandGate
 
 
 def check_again(engine: Engine, run_id: str, phase: str) -> dict[str, Judgement]:

@@ -13,7 +13,7 @@ from wfe_mcp.engine.evaluation.reactions import gate_now
 if TYPE_CHECKING:
     from wfe_mcp.engine.evaluation.gate_scene import JudgedGate
     from wfe_mcp.engine.kernel.run_change import RunChange
-    from wfe_mcp.workflow.model import ClaimsGate, FilesGate
+    from wfe_mcp.workflow.model.gates import ClaimsGate, FilesGate
     from wfe_mcp.workspace.git.working_tree import SeenFiles
 
 

@@ -40,7 +40,7 @@ from wfe_mcp.gates.judges import judge_of
 from wfe_mcp.gates.scene import ClaimsFound, GateScene
 from wfe_mcp.store.records.runs import EvidenceRecord
 from wfe_mcp.workflow.expressions import ExpressionError, fill_shape
-from wfe_mcp.workflow.model import CommandGate, FilesGate, Gate, OpinionGate
+from wfe_mcp.workflow.model.gates import CommandGate, FilesGate, Gate, OpinionGate
 from wfe_mcp.workspace.config.checks import FrozenCheck
 from wfe_mcp.workspace.config.settings import Settings
 from wfe_mcp.workspace.files.mirror import evidence_folder

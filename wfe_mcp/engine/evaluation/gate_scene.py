@@ -15,7 +15,7 @@ from wfe_mcp.engine.kernel.run_change import RunChange, run_as_read
 from wfe_mcp.gates.judgement import Judgement
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.jobs import JobRecord
-from wfe_mcp.workflow.model import CommandGate, FilesGate, Gate
+from wfe_mcp.workflow.model.gates import CommandGate, FilesGate, Gate
 from wfe_mcp.workspace.files.mirror import evidence_folder
 from wfe_mcp.workspace.git.working_tree import SeenFiles, parts_of
 

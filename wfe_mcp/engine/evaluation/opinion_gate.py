@@ -38,7 +38,7 @@ from wfe_mcp.gates.opinion import ReviewerResult, conflict, judge_opinions, no_r
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, Outcome, RetryLater
 from wfe_mcp.providers.call import Answer, Connection, ProviderFault, Question
 from wfe_mcp.store.records.calls import MANUAL_MODEL, SOURCE, AskedBy, CallPurpose, OpinionRecord
-from wfe_mcp.workflow.model import OpinionGate
+from wfe_mcp.workflow.model.gates import OpinionGate
 from wfe_mcp.workspace.files.project_files import read_if_there
 
 MOST_AT_ONCE = 8

@@ -37,7 +37,7 @@ from wfe_mcp.store.records.jobs import labels_key
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store.records.jobs import NewJobValues
-    from wfe_mcp.workflow.model import Gate
+    from wfe_mcp.workflow.model.gates import Gate
 
 _JUDGED = {AttemptStatus.GATING, AttemptStatus.AWAITING}
 

@@ -20,7 +20,7 @@ from wfe_mcp.core.model import Attempt, Stage
 from wfe_mcp.core.texts import without_unseen
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.providers.call import Image, Question
-from wfe_mcp.workflow.model import OpinionGate
+from wfe_mcp.workflow.model.gates import OpinionGate
 
 MAX_FILE = 50_000
 MAX_ALL = 200_000

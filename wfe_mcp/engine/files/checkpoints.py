@@ -216,7 +216,7 @@ def prune(engine: Engine, run_id: str = "") -> list[str]:
 
     Returns the pruned checkpoints (``<run>/cp-12``). Their events stay and hold the state alone.
     """
-    from wfe_mcp.workflow.model import duration_s
+    from wfe_mcp.workflow.model.base import duration_s
     from wfe_mcp.workspace.git.checkpoints import drop, kept_at, to_drop
 
     settings = engine.settings().settings.checkpoints

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.gates.judgement import Judgement
     from wfe_mcp.store.records.runs import EvidenceRecord, RunRecord, StepRecord
-    from wfe_mcp.workflow.model import Step
+    from wfe_mcp.workflow.model.steps import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class StepCall:
 
     def limit_s(self, usual: float) -> float:
         """How long the call may take."""
-        from wfe_mcp.workflow.model import duration_s
+        from wfe_mcp.workflow.model.base import duration_s
 
         return usual if self.step.timeout is None else duration_s(self.step.timeout)
 

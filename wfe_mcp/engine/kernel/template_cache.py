@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import RunRecord
     from wfe_mcp.workflow.expressions import Expressions
     from wfe_mcp.workflow.lint import LintReport
-    from wfe_mcp.workflow.model import FlowPhase, Gate, LoopPhase, Phase, SubflowRule, Template
+    from wfe_mcp.workflow.model.gates import Gate
+    from wfe_mcp.workflow.model.phases import FlowPhase, LoopPhase, Phase
+    from wfe_mcp.workflow.model.rules import SubflowRule
+    from wfe_mcp.workflow.model.template import Template
 
 STEPS_REPORT: dict[str, Any] = {
     "type": "object",
@@ -101,7 +104,7 @@ class CompiledTemplate:
 
     def flow(self, path: PhasePath) -> FlowPhase:
         """The definition of a phase that runs another template."""
-        from wfe_mcp.workflow.model import FlowPhase
+        from wfe_mcp.workflow.model.phases import FlowPhase
 
         phase = self.phase(path)
         assert isinstance(phase, FlowPhase), "the machine and the template know the same flows"
@@ -109,7 +112,7 @@ class CompiledTemplate:
 
     def loop(self, path: PhasePath) -> LoopPhase:
         """The definition of a phase that is a loop."""
-        from wfe_mcp.workflow.model import LoopPhase
+        from wfe_mcp.workflow.model.phases import LoopPhase
 
         phase = self.phase(path)
         assert isinstance(phase, LoopPhase), "the machine and the template know the same loops"
@@ -219,7 +222,7 @@ def _as_written(phases: Sequence[dict[str, Any]], before: str) -> Iterator[tuple
 def _by_path(phases: Sequence[Phase], before: str, held: dict[str, Template]) -> Iterator[tuple[str, Phase]]:
     """Every phase by its path; ``held`` collects the templates of subflows."""
     from wfe_mcp.workflow.flows import held_template
-    from wfe_mcp.workflow.model import FlowPhase, LoopPhase
+    from wfe_mcp.workflow.model.phases import FlowPhase, LoopPhase
 
     for phase in phases:
         path = before + phase.id
@@ -234,7 +237,7 @@ def _by_path(phases: Sequence[Phase], before: str, held: dict[str, Template]) ->
 
 def recovery_of(phase: Phase) -> SubflowRule | None:
     """The rule of a phase that runs another template when it fails."""
-    from wfe_mcp.workflow.model import SubflowRule
+    from wfe_mcp.workflow.model.rules import SubflowRule
 
     return next((rule for rule in phase.on_fail or () if isinstance(rule, SubflowRule)), None)
 

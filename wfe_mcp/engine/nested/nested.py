@@ -29,7 +29,8 @@ from wfe_mcp.store.records.jobs import JobStatus
 from wfe_mcp.store.records.runs import RevisionHead
 from wfe_mcp.workflow.expressions import ExpressionError
 from wfe_mcp.workflow.flows import held_template, inputs_of
-from wfe_mcp.workflow.model import FlowPhase, ForEach, SubflowRule
+from wfe_mcp.workflow.model.phases import FlowPhase, ForEach
+from wfe_mcp.workflow.model.rules import SubflowRule
 
 ONLY = "1"
 """The key of what a flow runs, and of the first pass of a loop that repeats."""

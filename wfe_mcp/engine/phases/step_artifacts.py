@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx
-    from wfe_mcp.workflow.model import StepsPhase
+    from wfe_mcp.workflow.model.phases import StepsPhase
 
 _MAX_ARTIFACT_BYTES = 900_000
 

@@ -33,7 +33,9 @@ from wfe_mcp.store import Tx
 from wfe_mcp.store.records.jobs import JobRecord
 from wfe_mcp.store.records.runs import StepRecord, StepStatus
 from wfe_mcp.tools.fault import StepStopped
-from wfe_mcp.workflow.model import Step, StepRetry, duration_s
+from wfe_mcp.workflow.model.base import duration_s
+from wfe_mcp.workflow.model.rules import StepRetry
+from wfe_mcp.workflow.model.steps import Step
 
 
 def work_step(engine: Engine, context: JobContext) -> Outcome:

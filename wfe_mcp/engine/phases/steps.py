@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from wfe_mcp.core.spec import RunSpec
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store import Tx
-    from wfe_mcp.workflow.model import Phase, Step, StepsPhase
+    from wfe_mcp.workflow.model.phases import Phase, StepsPhase
+    from wfe_mcp.workflow.model.steps import Step
 
 SERVER = "server"
 """The holder of phases that the server works: every live process works on them, so it never dies."""
@@ -100,7 +101,7 @@ def is_worked(attempt: Attempt) -> bool:
 
 def step_of(phase: Phase, name: str) -> Step:
     """The step that a row is about; one that undoes carries ``compensate.`` before its id."""
-    from wfe_mcp.workflow.model import StepsPhase
+    from wfe_mcp.workflow.model.phases import StepsPhase
 
     own = phase.steps if isinstance(phase, StepsPhase) else ()
     return next(step for step in (*own, *undoing_steps(phase)) if step.id == name)
@@ -300,7 +301,7 @@ def begin_step(change: RunChange, attempt: Attempt, steps: Sequence[Step], posit
 
 
 def _due(change: RunChange, row: StepRecord, step: Step) -> StepRecord:
-    from wfe_mcp.workflow.model import duration_s
+    from wfe_mcp.workflow.model.base import duration_s
 
     row = replace(row, input=params_of(step), idempotency_key=step.idempotency_key or None)
     if step.wait is not None:

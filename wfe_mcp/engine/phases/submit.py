@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import LoadedRun
-    from wfe_mcp.workflow.model import Phase
+    from wfe_mcp.workflow.model.phases import Phase
 
 _BEFORE_SUBMISSION = {AttemptStatus.PENDING, AttemptStatus.READY, AttemptStatus.RUNNING}
 _OPEN = {AttemptStatus.GATING, AttemptStatus.AWAITING}

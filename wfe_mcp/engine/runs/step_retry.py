@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx
-    from wfe_mcp.workflow.model import StepsPhase
+    from wfe_mcp.workflow.model.phases import StepsPhase
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class StepRetry:
 
 
 def _is_of_steps(phase: object) -> TypeGuard[StepsPhase]:
-    from wfe_mcp.workflow.model import StepsPhase  # with Pydantic, which a status does not need
+    from wfe_mcp.workflow.model.phases import StepsPhase
 
     return isinstance(phase, StepsPhase)
 

@@ -187,7 +187,7 @@ def _reviewers(path: str, template: CompiledTemplate, effective: CompiledTemplat
 
 def _with_source(difference: GateDifference, stage: str, settings: LoadedSettings, template: str) -> GateDifference:
     """``difference`` with the key that causes it: of its stage, else of the phase."""
-    from wfe_mcp.workflow.model import GATES  # a status needs no models
+    from wfe_mcp.workflow.model.gates import GATES
 
     if difference.key.startswith("roles."):
         role = f"templates.{template}.{difference.key}."

@@ -14,9 +14,9 @@ from pydantic import BaseModel
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.effects import ALLOWS, HOLDS, KINDS, KeyEffect, Kind
-from wfe_mcp.workflow.model import Template
 from wfe_mcp.workflow.model.phases import FlowPhase, LoopPhase, PhaseBase
 from wfe_mcp.workflow.model.rules import SubflowRule
+from wfe_mcp.workflow.model.template import Template
 from wfe_mcp.workspace.config.settings_tables import Settings
 
 Mark = Literal["new", "changed", "gone", "same"]

@@ -24,7 +24,7 @@ from wfe_mcp.store.records.calls import SOURCE, OpinionRecord
 from wfe_mcp.store.records.runs import EvidenceRecord
 from wfe_mcp.views.approvals.model import Finding, GateEvidence, GateState, Named, OpinionShown
 from wfe_mcp.views.runs.requests import Unusual
-from wfe_mcp.workflow.model import Gate
+from wfe_mcp.workflow.model.gates import Gate
 
 _STATES: dict[GateOutcome, GateState] = {
     GateOutcome.PASS: "pass",

@@ -54,7 +54,7 @@ from wfe_mcp.views.runs.requests import DecisionLine, Unusual
 from wfe_mcp.views.runs.verdicts import how_it_ended
 from wfe_mcp.views.values.diff import difference
 from wfe_mcp.views.values.model import plain, view_of
-from wfe_mcp.workflow.model import ApprovalGate
+from wfe_mcp.workflow.model.gates import ApprovalGate
 from wfe_mcp.workspace.files.mirror import artifact_path, attempt_folder
 from wfe_mcp.workspace.files.project_files import read_if_there
 from wfe_mcp.workspace.git.objects import object_id

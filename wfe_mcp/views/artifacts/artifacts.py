@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import LoadedRun, RevisionHead, RevisionRecord
-    from wfe_mcp.workflow.model import Gate
+    from wfe_mcp.workflow.model.gates import Gate
 
     PhaseOf = Callable[[Overview, str, str], PhasePath]
 

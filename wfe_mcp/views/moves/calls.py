@@ -94,7 +94,7 @@ def _stops_again(overview: Overview, attempt: Attempt) -> bool:
     """Whether ``attempt`` stopped at a step that is there to stop, and nothing in its phase asks or looks anew: HOLD, RED."""
     if attempt.status is not AttemptStatus.FAILED:
         return False
-    from wfe_mcp.workflow.model import StepsPhase
+    from wfe_mcp.workflow.model.phases import StepsPhase
     from wfe_mcp.workflow.step_kinds import acts_outside
 
     phase = overview.plan.phase(attempt.phase)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.background.queues import JobOverview
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
-    from wfe_mcp.workflow.model import Gate
+    from wfe_mcp.workflow.model.gates import Gate
 
 PRIORITIES = {10: "critical", 50: "high", 100: "normal", 200: "low"}
 """The words for the numbers of ``jobs.backoff.PRIORITY``."""

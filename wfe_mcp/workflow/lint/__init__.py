@@ -33,7 +33,7 @@ from wfe_mcp.workflow.lint.report import (
 )
 from wfe_mcp.workflow.lint.scope import PhaseView, views
 from wfe_mcp.workflow.lint.steps import step_rules
-from wfe_mcp.workflow.model import Template
+from wfe_mcp.workflow.model.template import Template
 from wfe_mcp.workflow.set_fields import not_yet
 
 __all__ = ["LintReport", "ProjectNames", "Requires", "lint"]

@@ -22,8 +22,10 @@ from wfe_mcp.workflow.expressions import ExpressionError, names_of_path, new_env
 from wfe_mcp.workflow.faults import did_you_mean
 from wfe_mcp.workflow.lint.known import Fields, Unknown, types_of, used_names
 from wfe_mcp.workflow.lint.scope import PhaseView, Scope, outputs_scope, step_scopes
-from wfe_mcp.workflow.model import LoopPhase, Shape, Step, Template
-from wfe_mcp.workflow.model.base import CEL_TYPES, RESERVED_WORDS, ROOTS, TakesKind
+from wfe_mcp.workflow.model.base import CEL_TYPES, RESERVED_WORDS, ROOTS, Shape, TakesKind
+from wfe_mcp.workflow.model.phases import LoopPhase
+from wfe_mcp.workflow.model.steps import Step
+from wfe_mcp.workflow.model.template import Template
 from wfe_mcp.workflow.set_fields import SetField, set_fields, texts
 
 MAX_SOURCE = EXPRESSION_CHARACTERS.most

@@ -31,7 +31,9 @@ from wfe_mcp.workflow.lint.inputs import value_faults
 from wfe_mcp.workflow.lint.report import LintFindings, LintReport
 from wfe_mcp.workflow.lint.scope import PhaseView
 from wfe_mcp.workflow.load import input_schemas
-from wfe_mcp.workflow.model import BundleRef, FlowPhase, LoopPhase, SubflowRule, Template
+from wfe_mcp.workflow.model.phases import BundleRef, FlowPhase, LoopPhase
+from wfe_mcp.workflow.model.rules import SubflowRule
+from wfe_mcp.workflow.model.template import Template
 
 
 def flow_rules(views: tuple[PhaseView, ...], findings: LintFindings) -> None:

@@ -9,7 +9,8 @@ from wfe_mcp.workflow.lint.phases import check_is_known, is_inside, role_is_know
 from wfe_mcp.workflow.lint.plugins import plugin_gate
 from wfe_mcp.workflow.lint.report import LintFindings
 from wfe_mcp.workflow.lint.scope import PhaseView
-from wfe_mcp.workflow.model import CommandGate, Gate, Template
+from wfe_mcp.workflow.model.gates import CommandGate, Gate
+from wfe_mcp.workflow.model.template import Template
 
 
 def gate_rules(template: Template, views: tuple[PhaseView, ...], findings: LintFindings) -> None:

@@ -10,13 +10,13 @@ from typing import Any, cast
 from wfe_mcp.artifacts.registry import check_schema
 from wfe_mcp.artifacts.validate import validate
 from wfe_mcp.core.errors import Detail, Refused, near_miss, pointer
-from wfe_mcp.workflow import model
 from wfe_mcp.workflow.lint.report import LintFindings
 from wfe_mcp.workflow.load import input_schemas
 from wfe_mcp.workflow.model.base import RESERVED_WORDS
+from wfe_mcp.workflow.model.template import Template
 
 
-def input_rules(template: model.Template, findings: LintFindings) -> None:
+def input_rules(template: Template, findings: LintFindings) -> None:
     """All rules on inputs."""
     _inputs(template, findings)
     _title_from(template, findings)
@@ -34,7 +34,7 @@ def value_faults(inputs: dict[str, Any], name: str, value: object) -> tuple[Deta
     return tuple(Detail(fault.path[own:], fault.message, fault.expected, fault.got) for fault in faults)
 
 
-def _inputs(template: model.Template, findings: LintFindings) -> None:
+def _inputs(template: Template, findings: LintFindings) -> None:
     faults = check_schema(template.inputs)
     for detail in faults:
         root = detail.path == "/type"
@@ -71,7 +71,7 @@ def _check_required(inputs: dict[str, Any], findings: LintFindings) -> None:
             findings.warn(f"/inputs/required/{position}", f"{name!r} is required, and is none of the properties{hint}")
 
 
-def _title_from(template: model.Template, findings: LintFindings) -> None:
+def _title_from(template: Template, findings: LintFindings) -> None:
     """``title_from`` names a text among the inputs."""
     schema: object = template.inputs
     for name in template.title_from.split(".") if template.title_from else ():

@@ -13,10 +13,12 @@ import re
 from collections.abc import Iterator, Sequence
 
 from wfe_mcp.core.spec import COMPLETE
-from wfe_mcp.workflow import model
 from wfe_mcp.workflow.faults import did_you_mean
 from wfe_mcp.workflow.lint.report import LintFindings
 from wfe_mcp.workflow.lint.scope import PhaseView
+from wfe_mcp.workflow.model.phases import LoopPhase, Phase
+from wfe_mcp.workflow.model.rules import BlockRule, FailureRule, GotoRule, PauseRule, WaitHumanRule
+from wfe_mcp.workflow.model.template import Template
 
 _Order = tuple[str, frozenset[tuple[str, bool]]]
 _CHANGES = re.compile(r"\b(run|phase|vars|env)\b")
@@ -48,7 +50,7 @@ def _gotos(view: PhaseView) -> Iterator[tuple[str, str]]:
         if step.goto != COMPLETE:
             yield f"{view.pointer}/next/{position}/goto", step.goto
     for position, rule in enumerate(view.phase.on_fail or ()):
-        if isinstance(rule, model.GotoRule):
+        if isinstance(rule, GotoRule):
             yield f"{view.pointer}/on_fail/{position}/phase", rule.phase
 
 
@@ -77,9 +79,9 @@ def _jumps_of(view: PhaseView, findings: LintFindings) -> None:
         if step.if_ is None and position + 1 < len(view.phase.next):
             findings.warn(f"{view.pointer}/next/{position + 1}", "never reached: the rule before it always matches")
     for position, rule in enumerate(view.phase.on_fail or ()):
-        if isinstance(
-            rule, model.WaitHumanRule | model.BlockRule | model.FailureRule | model.PauseRule
-        ) and position + 1 < len(view.phase.on_fail or ()):
+        if isinstance(rule, WaitHumanRule | BlockRule | FailureRule | PauseRule) and position + 1 < len(
+            view.phase.on_fail or ()
+        ):
             findings.warn(
                 f"{view.pointer}/on_fail/{position + 1}", f"never reached: {rule.do!r} before it always applies"
             )
@@ -111,7 +113,7 @@ def _targets(view: PhaseView) -> list[str]:
     ]
 
 
-def state_rules(template: model.Template, views: Sequence[PhaseView], findings: LintFindings) -> None:
+def state_rules(template: Template, views: Sequence[PhaseView], findings: LintFindings) -> None:
     """All rules on states."""
     labels = tuple(template.states)
     named = [("/initial_state", template.initial_state)] if labels or template.initial_state else []
@@ -137,7 +139,7 @@ def state_rules(template: model.Template, views: Sequence[PhaseView], findings: 
             _moves(template, [view for view in outer if view.phase.delivery in {None, way}], findings)
 
 
-def _moves(template: model.Template, views: list[PhaseView], findings: LintFindings) -> None:
+def _moves(template: Template, views: list[PhaseView], findings: LintFindings) -> None:
     """Check every move by completion, in declared order, and by a jump back."""
     before: dict[str, set[str]] = {}
     after: dict[str, set[str]] = {}
@@ -166,14 +168,14 @@ def _moves(template: model.Template, views: list[PhaseView], findings: LintFindi
     for view in views:
         jumps = [(f"next/{at}/goto", rule.goto, after) for at, rule in enumerate(view.phase.next)]
         rules = enumerate(view.phase.on_fail or ())
-        jumps += [(f"on_fail/{at}/phase", rule.phase, before) for at, rule in rules if isinstance(rule, model.GotoRule)]
+        jumps += [(f"on_fail/{at}/phase", rule.phase, before) for at, rule in rules if isinstance(rule, GotoRule)]
         for at, target, states_at in jumps:
             _legal(template, states_at[view.phase.id], before.get(target, set()), f"{view.pointer}/{at}", findings)
 
 
-def _is_kept(phase: model.Phase) -> bool:
+def _is_kept(phase: Phase) -> bool:
     """Whether no one may skip it: it says so, or a phase inside it, as the core has it."""
-    inside = phase.phases if isinstance(phase, model.LoopPhase) else ()
+    inside = phase.phases if isinstance(phase, LoopPhase) else ()
     return phase.skip == "never" or any(_is_kept(inner) and inner.enter == "needs" for inner in inside)
 
 
@@ -183,7 +185,7 @@ def _states_of(view: PhaseView) -> list[tuple[str, str]]:
     return [(key, name) for key, name in named if name is not None]
 
 
-def _legal(template: model.Template, here: set[str], there: set[str], at: str, findings: LintFindings) -> None:
+def _legal(template: Template, here: set[str], there: set[str], at: str, findings: LintFindings) -> None:
     hint = "; a phase before it may be skipped: give it 'skip': 'never'" if len(here) > 1 else ""
     for state in sorted(here):
         allowed = {state, *template.states[state]}

@@ -16,14 +16,24 @@ import re
 from typing import cast
 
 from wfe_mcp.core.errors import nearest, pointer
-from wfe_mcp.workflow import model
 from wfe_mcp.workflow.expressions import ExpressionError, scan, source_of
 from wfe_mcp.workflow.faults import did_you_mean
 from wfe_mcp.workflow.lint.known import Fields, SchemaNode, used_names
 from wfe_mcp.workflow.lint.plugins import schema_is_usable
 from wfe_mcp.workflow.lint.report import LintFindings
 from wfe_mcp.workflow.lint.scope import PhaseView
-from wfe_mcp.workflow.model.base import CEL_TYPES, ROOTS
+from wfe_mcp.workflow.model.base import CEL_TYPES, LOOP_KEY, ROOTS
+from wfe_mcp.workflow.model.gates import OpinionGate
+from wfe_mcp.workflow.model.phases import (
+    SERVER_TOOLS,
+    AgentPhase,
+    BundleRef,
+    HumanPhase,
+    LlmPhase,
+    LoopPhase,
+    StepsPhase,
+)
+from wfe_mcp.workflow.model.template import Template, all_phases
 
 _DEFAULT_ROLE = "default"
 """The configured role that fills template roles without a table of their own (``engine.roles``)."""
@@ -39,7 +49,7 @@ _TEXTS = ("markdown_doc@1", "file_bundle@1")
 """The schemas of artifacts that are files themselves."""
 
 
-def phase_rules(template: model.Template, views: tuple[PhaseView, ...], findings: LintFindings) -> None:
+def phase_rules(template: Template, views: tuple[PhaseView, ...], findings: LintFindings) -> None:
     """All rules on phases."""
     _roles(template, findings)
     makers: dict[str, str] = {}
@@ -50,18 +60,18 @@ def phase_rules(template: model.Template, views: tuple[PhaseView, ...], findings
         role_is_known(view.phase.role, f"{view.pointer}/role", template, findings)
         _worker(view, template, findings)
         _prompt(view, findings)
-        if isinstance(view.phase, model.LoopPhase):
+        if isinstance(view.phase, LoopPhase):
             _loop(view, view.phase, findings)
 
 
-def role_is_known(role: str | None, at: str, template: model.Template, findings: LintFindings) -> None:
+def role_is_known(role: str | None, at: str, template: Template, findings: LintFindings) -> None:
     """Check that the template declares ``role``."""
     if role is not None and role not in template.roles:
         otherwise = "; the template has no roles: declare it in 'roles'"
         findings.unknown(at, f"unknown role {role!r}", role, template.roles, otherwise)
 
 
-def _roles(template: model.Template, findings: LintFindings) -> None:
+def _roles(template: Template, findings: LintFindings) -> None:
     optional, used = _optional_reviewers(template), _used_roles(template)
     for name, role in template.roles.items():
         if role.provider is None or name not in used:
@@ -74,24 +84,24 @@ def _roles(template: model.Template, findings: LintFindings) -> None:
             findings.unknown(at, message, role.provider, sorted(findings.project.roles))
 
 
-def _used_roles(template: model.Template) -> set[str]:
+def _used_roles(template: Template) -> set[str]:
     """Roles that work in a phase, review, or answer a step. What no phase uses needs no provider."""
     used: set[str] = set()
-    for phase in model.all_phases(template.phases):
-        steps = (*phase.compensate, *(phase.steps if isinstance(phase, model.StepsPhase) else ()))
+    for phase in all_phases(template.phases):
+        steps = (*phase.compensate, *(phase.steps if isinstance(phase, StepsPhase) else ()))
         used |= {phase.role or ""} | {step.llm.role for step in steps if step.llm is not None}
         for gate in (*phase.prompt_gates, *phase.gates):
-            used |= set(gate.reviewers) if isinstance(gate, model.OpinionGate) else set()
+            used |= set(gate.reviewers) if isinstance(gate, OpinionGate) else set()
     return used
 
 
-def _optional_reviewers(template: model.Template) -> set[str]:
+def _optional_reviewers(template: Template) -> set[str]:
     """Roles that only review, at gates that are skipped without them."""
-    gates = [gate for phase in model.all_phases(template.phases) for gate in (*phase.prompt_gates, *phase.gates)]
-    opinions = [gate for gate in gates if isinstance(gate, model.OpinionGate)]
+    gates = [gate for phase in all_phases(template.phases) for gate in (*phase.prompt_gates, *phase.gates)]
+    opinions = [gate for gate in gates if isinstance(gate, OpinionGate)]
     labels = {role for gate in opinions if gate.if_missing == "note" for role in gate.reviewers}
     needed = {role for gate in opinions if gate.if_missing == "fail" for role in gate.reviewers}
-    return labels - needed - {phase.role for phase in model.all_phases(template.phases) if phase.role}
+    return labels - needed - {phase.role for phase in all_phases(template.phases) if phase.role}
 
 
 def _identity(view: PhaseView, findings: LintFindings) -> None:
@@ -127,7 +137,7 @@ def _needs(view: PhaseView, findings: LintFindings) -> None:
 def _output(view: PhaseView, makers: dict[str, str], findings: LintFindings) -> None:
     output = view.phase.output
     if output is None:
-        if isinstance(view.phase, model.AgentPhase | model.LlmPhase | model.HumanPhase):
+        if isinstance(view.phase, AgentPhase | LlmPhase | HumanPhase):
             findings.error(
                 f"{view.pointer}/output",
                 f"'output' is missing: a phase of kind {view.phase.kind!r} produces an artifact",
@@ -135,7 +145,7 @@ def _output(view: PhaseView, makers: dict[str, str], findings: LintFindings) -> 
             )
         return
     at = f"{view.pointer}/output"
-    if isinstance(view.phase, model.LoopPhase):
+    if isinstance(view.phase, LoopPhase):
         findings.error(at, "a loop has no artifact of its own: its phases do", "no output", output.artifact)
     if output.artifact in makers:
         findings.error(
@@ -183,21 +193,21 @@ def is_inside(path: str) -> bool:
     )
 
 
-def _worker(view: PhaseView, template: model.Template, findings: LintFindings) -> None:
+def _worker(view: PhaseView, template: Template, findings: LintFindings) -> None:
     role = template.roles.get(view.phase.role or "")
-    if isinstance(view.phase, model.LlmPhase) and (role is None or role.provider is None):
+    if isinstance(view.phase, LlmPhase) and (role is None or role.provider is None):
         findings.error(
             f"{view.pointer}/role",
             "an llm phase needs a role with a 'provider'",
             list(template.roles),
         )
     for position, tool in enumerate(view.phase.tools_allowed):
-        if (isinstance(view.phase, model.LlmPhase) or (role and role.provider)) and tool not in model.SERVER_TOOLS:
+        if (isinstance(view.phase, LlmPhase) or (role and role.provider)) and tool not in SERVER_TOOLS:
             at, otherwise = (
                 f"{view.pointer}/tools_allowed/{position}",
-                f"; the server's are {', '.join(model.SERVER_TOOLS)}",
+                f"; the server's are {', '.join(SERVER_TOOLS)}",
             )
-            findings.unknown(at, f"the server has no tool {tool!r}", tool, model.SERVER_TOOLS, otherwise)
+            findings.unknown(at, f"the server has no tool {tool!r}", tool, SERVER_TOOLS, otherwise)
 
 
 def _prompt(view: PhaseView, findings: LintFindings) -> None:
@@ -214,7 +224,7 @@ def _prompt(view: PhaseView, findings: LintFindings) -> None:
             )
 
 
-def _loop(view: PhaseView, loop: model.LoopPhase, findings: LintFindings) -> None:
+def _loop(view: PhaseView, loop: LoopPhase, findings: LintFindings) -> None:
     if (loop.for_each is None) == (loop.until is None):
         findings.error(view.pointer, "a loop needs exactly one of 'for_each' and 'until'", ["for_each", "until"])
     if loop.for_each is None:
@@ -244,11 +254,11 @@ def _loop_key(key: str | None, view: PhaseView, at: str, findings: LintFindings)
     names = set(view.body or ()) - set(view.before) | {"item"}
     quoted = _ONE_TEXT.fullmatch(source.strip())
     literal = quoted[0][1:-1] if quoted else None
-    if literal is not None and not model.LOOP_KEY.fullmatch(literal):
+    if literal is not None and not LOOP_KEY.fullmatch(literal):
         findings.error(
             at,
             f"key {literal!r} is invalid: use letters, digits, _ and -, at most 64, not beginning with _ or -",
-            model.LOOP_KEY.pattern,
+            LOOP_KEY.pattern,
             literal,
         )
     elif not used_names(source, {}).roots & names:
@@ -269,11 +279,11 @@ def context_rules(views: tuple[PhaseView, ...], findings: LintFindings) -> None:
         named: set[tuple[str, str | None]] = set()
         for position, entry in enumerate(view.phase.context):
             at = f"{view.pointer}/context/{position}"
-            if isinstance(entry, model.BundleRef):
+            if isinstance(entry, BundleRef):
                 _bundle(entry.bundle, f"{at}/bundle", (), findings, optional=entry.optional)
             else:
                 _name(entry, at, cast("Fields", view.before["artifacts"]), findings)
-            handed = (entry.bundle, entry.scope) if isinstance(entry, model.BundleRef) else (entry, None)
+            handed = (entry.bundle, entry.scope) if isinstance(entry, BundleRef) else (entry, None)
             if handed in named:
                 findings.error(at, f"{handed[0]!r} is listed twice", None, handed[0])
             named.add(handed)

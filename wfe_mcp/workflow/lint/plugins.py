@@ -12,7 +12,7 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.resources import Group, PlugInFault, plugins
 from wfe_mcp.workflow.faults import did_you_mean
 from wfe_mcp.workflow.lint.report import LintFindings
-from wfe_mcp.workflow.model import BUILTINS
+from wfe_mcp.workflow.model.steps import BUILTINS
 from wfe_mcp.workflow.plugin_gates import judge_of, with_faults
 from wfe_mcp.workflow.step_kinds import DELIVERY_STEPS
 

@@ -13,7 +13,7 @@ from wfe_mcp.core.errors import Detail, nearest, pointer
 from wfe_mcp.core.limits import ERRORS
 from wfe_mcp.workflow.faults import Fault
 from wfe_mcp.workflow.form import read_form
-from wfe_mcp.workflow.model import Template, all_phases
+from wfe_mcp.workflow.model.template import Template, all_phases
 
 NEUTRAL_TEMPLATE = "mended"
 """The template that an invalid phase is replaced with, so that the others keep their index."""

@@ -22,7 +22,9 @@ from wfe_mcp.artifacts.registry import check_schema, json_schema
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workflow.expressions import ExpressionError, source_of
 from wfe_mcp.workflow.lint.known import OPEN, Fields, KnownValue, MapOf, SchemaNode, used_names
-from wfe_mcp.workflow.model import LoopPhase, Phase, Step, StepsPhase, Template, all_phases
+from wfe_mcp.workflow.model.phases import LoopPhase, Phase, StepsPhase
+from wfe_mcp.workflow.model.steps import Step
+from wfe_mcp.workflow.model.template import Template, all_phases
 from wfe_mcp.workflow.step_order import upstream
 
 

@@ -12,8 +12,11 @@ from wfe_mcp.workflow.lint.phases import check_is_known, role_is_known
 from wfe_mcp.workflow.lint.plugins import builtin_is_known, schema_is_usable
 from wfe_mcp.workflow.lint.report import LintFindings
 from wfe_mcp.workflow.lint.scope import PhaseView
-from wfe_mcp.workflow.model import CompensateRule, Step, StepsPhase, Template
 from wfe_mcp.workflow.model.delivery import DELIVERY_PARAMS
+from wfe_mcp.workflow.model.phases import StepsPhase
+from wfe_mcp.workflow.model.rules import CompensateRule
+from wfe_mcp.workflow.model.steps import Step
+from wfe_mcp.workflow.model.template import Template
 from wfe_mcp.workflow.step_kinds import DEPLOYMENT_STEPS, STEP_KINDS, acts_outside
 
 _EXPRESSIONS = re.compile(r"\$\{[^}]*\}")
