@@ -180,7 +180,7 @@ OPENED: dict[str, tuple[str, Open, str]] = {
         lambda shown: (shown.keyboard.press("Control+k"), shown.keyboard.type("zzzz")),
         "[role=dialog] [aria-disabled]",
     ),
-    "the keys": ("/inbox", lambda shown: shown.keyboard.press("?"), "[role=dialog][aria-label=Keys]"),
+    "the keys": ("/inbox", lambda shown: shown.keyboard.press("?"), "dialog[open][aria-label=Keys]"),
     "an approval": ("/inbox/{request}", begin_to_approve, ".decide input[type=password]"),
     "sending back": ("/inbox/{request}", begin_to_send_back, ".decide textarea"),
     "an edit of a prompt": ("/inbox/{prompt}", press("Edit"), ".decide textarea:enabled"),

@@ -131,3 +131,62 @@ def test_who_presses_a_button_that_goes_with_the_old_state_is_on_the_page_and_no
     expect(shown.get_by_role("button", name="Start a run…")).to_be_visible()
     expect(ready).to_be_hidden()
     has_focus(shown.locator("main"))
+
+
+def test_what_has_the_focus_is_seen(stage: Stage, visit: Visit) -> None:
+    shown = visit(f"/runs/{stage.working}")
+    node = shown.locator(".react-flow__node").first
+    expect(node).to_be_visible()
+    shown.locator("a.brand").focus()
+    shown.keyboard.press("Shift+Tab")
+    skip = shown.get_by_role("link", name="Skip to the content")
+    has_focus(skip)
+    assert (skip.bounding_box() or {})["width"] > 50
+    shown.keyboard.press("Enter")
+    has_focus(shown.locator("main"))
+    node.focus()
+    expect(node).to_have_css("outline-style", "solid")
+
+    shown.set_viewport_size({"width": 640, "height": 450})
+    to(shown, f"/inbox/{stage.request}")
+    expect(bar(shown, "Approve")).to_be_visible()
+    for _ in range(30):
+        shown.keyboard.press("Tab")
+        assert not shown.evaluate(BEHIND_THE_BAR), shown.evaluate("document.activeElement.outerHTML")
+
+
+BEHIND_THE_BAR = """() => {
+  const has = document.activeElement, bar = document.querySelector(".decide");
+  return !bar.contains(has) && has.getBoundingClientRect().bottom > bar.getBoundingClientRect().top;
+}"""
+
+
+def test_what_opens_takes_the_focus_and_what_closes_gives_it_back(visit: Visit) -> None:
+    shown = visit("/settings")
+    role = shown.get_by_role("button", name="Fill a role")
+    role.press("Enter")
+    has_focus(shown.get_by_label("Role", exact=True))
+    search = shown.get_by_role("button", name="Search or run a command")
+    search.focus()
+    shown.keyboard.press("?")
+    keys = shown.get_by_role("dialog", name="Keys")
+    has_focus(keys.get_by_role("button", name="Close"))
+    shown.keyboard.press("Escape")
+    expect(keys).to_be_hidden()
+    has_focus(search)
+
+    more = shown.get_by_role("navigation", name="Main").locator("summary")
+    more.press("Enter")
+    shown.keyboard.press("Tab")
+    has_focus(shown.get_by_role("link", name="Projects"))
+    shown.keyboard.press("Escape")
+    has_focus(more)
+
+    shown.get_by_role("button", name="Add a provider").press("Enter")
+    shown.get_by_label("Name").fill("local")
+    shown.get_by_label("Address").fill("http://localhost:11434/v1")
+    add = shown.get_by_role("button", name="Add it")
+    add.press("Enter")
+    has_focus(shown.get_by_label("PIN", exact=True))
+    shown.keyboard.press("Escape")
+    has_focus(add)

@@ -268,7 +268,7 @@ function More({ here, at }: { here: string; at: string }) {
       ref={menu}
       className="more-pages"
       onBlur={(event) => !event.currentTarget.contains(event.relatedTarget) && close()}
-      onKeyDown={(event) => event.key === "Escape" && close()}
+      onKeyDown={(event) => event.key === "Escape" && (close(), event.currentTarget.querySelector("summary")?.focus())}
     >
       <summary aria-current={pages.some(([name]) => name === here) || undefined}>
         <span className="only-wide">{pages.find(([name]) => name === here)?.[2] ?? "More"}</span>

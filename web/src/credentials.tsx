@@ -81,15 +81,15 @@ function Values({ of, kinds, project, done }: { of: CredentialView | null; kinds
             </Field>
           </>
         )}
-        {(kinds[kind] ?? []).map((part) => (
+        {(kinds[kind] ?? []).map((part, index) => (
           <label key={part.name} className="field">
             <span>
               {part.name} {!part.required && <span className="hint">may be empty</span>}
             </span>
             {part.lines ? (
-              <textarea rows={3} autoComplete="off" spellCheck={false} required={part.required} value={values[part.name] ?? ""} onChange={(event) => set(part.name, event.target.value)} />
+              <textarea rows={3} autoFocus={!!of && !index} autoComplete="off" spellCheck={false} required={part.required} value={values[part.name] ?? ""} onChange={(event) => set(part.name, event.target.value)} />
             ) : (
-              <input type={part.secret ? "password" : "text"} autoComplete="off" required={part.required && part.secret} value={values[part.name] ?? ""} onChange={(event) => set(part.name, event.target.value)} />
+              <input type={part.secret ? "password" : "text"} autoFocus={!!of && !index} autoComplete="off" required={part.required && part.secret} value={values[part.name] ?? ""} onChange={(event) => set(part.name, event.target.value)} />
             )}
           </label>
         ))}

@@ -64,6 +64,7 @@ export function keepFocus(): void {
 
 /** Where what had the focus has gone: back to `before`, or to the page where that has gone too or is switched off. */
 export function refocus(before?: Element | null): void {
-  for (const each of [before, document.querySelector("main")])
-    if (document.activeElement === document.body && each instanceof HTMLElement) each.focus({ preventScroll: true });
+  const main = document.querySelector("main");
+  for (const each of [before, main])
+    if ([document.body, main].includes(document.activeElement as HTMLElement) && each instanceof HTMLElement) each.focus({ preventScroll: true });
 }

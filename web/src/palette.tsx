@@ -3,6 +3,7 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { ask, query, useAsk } from "./api";
 import type { FoundView, HitView, RunList } from "./api_types";
 import { useProject } from "./in_project";
+import { Ask } from "./parts";
 import { go, to } from "./route";
 import { atServer } from "./session";
 import { place } from "./search";
@@ -140,28 +141,23 @@ const KEYS: [string, string][] = [
 ];
 
 export function KeySheet({ onClose }: { onClose: () => void }) {
-  useEffect(() => {
-    const pressed = (event: KeyboardEvent) => event.key === "Escape" && onClose();
-    window.addEventListener("keydown", pressed);
-    return () => window.removeEventListener("keydown", pressed);
-  }, [onClose]);
   return (
-    <div className="palette" role="dialog" aria-modal="true" aria-label="Keys" onClick={onClose}>
-      <div>
-        <h2 className="sheet-title">Keys</h2>
-        <ul className="sheet-keys">
-          {KEYS.map(([keys, does]) => (
-            <li key={keys} className="row">
-              <span className="row">
-                {keys.split(" ").map((key) => (
-                  <kbd key={key}>{key}</kbd>
-                ))}
-              </span>
-              {does}
-            </li>
-          ))}
-        </ul>
-      </div>
-    </div>
+    <Ask title="Keys" onClose={onClose}>
+      <ul className="sheet-keys">
+        {KEYS.map(([keys, does]) => (
+          <li key={keys} className="row">
+            <span className="row">
+              {keys.split(" ").map((key) => (
+                <kbd key={key}>{key}</kbd>
+              ))}
+            </span>
+            {does}
+          </li>
+        ))}
+      </ul>
+      <form method="dialog">
+        <button className="btn">Close</button>
+      </form>
+    </Ask>
   );
 }

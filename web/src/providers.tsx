@@ -159,7 +159,7 @@ export function Roles({ found, providers, project, ownTrust, changed }: { found:
         >
           <div className="pair">
             <Field label="Role">
-              <input type="text" required readOnly={role !== ""} value={name} onChange={(event) => setName(event.target.value)} />
+              <input type="text" autoFocus required readOnly={role !== ""} value={name} onChange={(event) => setName(event.target.value)} />
             </Field>
             <Field label="Provider">
               <select value={provider} onChange={(event) => setProvider(event.target.value)}>
