@@ -272,6 +272,33 @@ def test_the_title_of_the_tab_says_what_is_shown(stage: Stage, visit: Visit) -> 
     expect(shown).to_have_title(re.compile(r"^\(\d+\) Compare two runs · wfe$"))
 
 
+def test_who_comes_back_finds_the_filter_the_place_and_the_link_that_they_followed(stage: Stage, visit: Visit) -> None:
+    shown = visit("/runs")
+    shown.set_viewport_size({"width": 1280, "height": 240})
+    states = shown.get_by_role("group", name="State")
+    states.get_by_role("button", name="cancelled").click()
+    expect(shown.locator("main")).to_contain_text("No run is cancelled")
+    states.get_by_role("button", name="waiting").click()
+    last = shown.locator("main tbody a").last
+    expect(shown.locator("main tbody tr")).to_have_count(2)
+    last.focus()
+    y = shown.evaluate("() => scrollY")
+    shown.keyboard.press("Enter")
+    expect(shown.get_by_role("group", name="View")).to_be_visible()
+    shown.go_back()
+    expect(states.get_by_role("button", name="waiting")).to_have_attribute("aria-pressed", "true")
+    expect(last).to_be_focused()
+    shown.wait_for_function("(y) => scrollY === y", arg=y)
+    assert y > 0
+
+
+def test_the_address_of_a_part_of_the_settings_shows_that_part(visit: Visit) -> None:
+    shown = visit("/settings/notifications")
+    for part in ("Notifications", "Credentials"):
+        to(shown, f"/settings/{part.lower()}")
+        expect(shown.get_by_role("heading", name=part, exact=True)).to_be_in_viewport()
+
+
 def test_the_command_that_starts_a_lost_server_again_is_not_taken_for_a_longer_one(visit: Visit) -> None:
     shown = visit()
     shown.route("**/api/v1/templates*", lambda route: route.abort())

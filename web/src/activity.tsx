@@ -4,6 +4,7 @@ import { ask, onLive, query, useRetry, type Refused } from "./api";
 import type { ActivityList, ActivityView } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
 import { Choose, PageHead, Problem, Waiting } from "./parts";
+import { useKept } from "./route";
 import { Log } from "./run_history";
 import { age, moment } from "./words";
 
@@ -17,14 +18,14 @@ const inWords = (type: string) => type.replace(/(?<=[a-z])(?=[A-Z])/g, " ").toLo
 
 export function Activity({ query: given }: { query: URLSearchParams }) {
   const [events, setEvents] = useState<ActivityView[]>([]);
-  const [kind, setKind] = useState(given.get("type") ?? "");
-  const [actor, setActor] = useState("");
-  const [all, setAll] = useState(false);
+  const [kind, setKind] = useKept("type", given.get("type") ?? "");
+  const [actor, setActor] = useKept("actor", "");
+  const [all, setAll] = useKept("all", false);
   const [error, setError] = useState<Refused | null>(null);
   const [whole, setWhole] = useState(false);
   const first = useRef(0);
   const at = useProject();
-  const [since, setSince] = useState(given.get("since") ?? "");
+  const [since, setSince] = useKept("since", given.get("since") ?? "");
   const wanted = useRef(at.id);
   wanted.current = at.id;
   const older = async () => {

@@ -1,11 +1,10 @@
 // Runs by what they wait for, or those of one template by the phase that they are at; a card is a run.
-import { useState } from "react";
 import { query, useAsk } from "./api";
 import type { BoardView, NewsView, RunList, RunRow } from "./api_types";
 import { isNew, NewMark } from "./news";
 import { ProjectChoice, useProject } from "./in_project";
 import { Choose, Cli, Empty, Flag, Integrity, Problem, State, Waiting } from "./parts";
-import { to } from "./route";
+import { to, useKept } from "./route";
 import { age, person, progress } from "./words";
 
 const columnsOf = (): [name: string, fits: (run: RunRow) => boolean][] => [
@@ -24,7 +23,7 @@ const open = (run: RunRow): boolean => !["blocked", "failed", "completed", "canc
 export function Board({ news }: { news: NewsView | null }) {
   const at = useProject();
   const { data, error } = useAsk<RunList>(`/runs${query({ limit: 200, project: at.id })}`, at.concerns);
-  const [template, setTemplate] = useState("");
+  const [template, setTemplate] = useKept("template", "");
   const byPhase = useAsk<BoardView>(template ? `/board${query({ template, project: at.id })}` : null, at.concerns);
   if (error && !data) return <Problem error={error} />;
   if (!data) return <Waiting />;

@@ -6,7 +6,7 @@ import { useProject } from "./in_project";
 import { useKeys, useMarked } from "./keys";
 import { isNew, NewMark, News } from "./news";
 import { Choose, Cli, Empty, Flag, type Gate, Gates, PageHead, Problem, Waiting } from "./parts";
-import { go, to } from "./route";
+import { go, to, useKept } from "./route";
 import { Week } from "./statistics";
 import { ReadyNext } from "./work";
 import { age, argument, count, folder, moment, type Look } from "./words";
@@ -200,8 +200,8 @@ const KINDS = ["All", "Decisions", "Tasks", "Opinions", "Stopped", "Trust"] as c
 export function Inbox({ data, error, news }: { data: InboxView | null; error: Refused | null; news: NewsView | null }) {
   const inProject = useProject();
   const { nameOf } = inProject;
-  const [kind, setKind] = useState<(typeof KINDS)[number]>("All");
-  const [project, setProject] = useState("");
+  const [kind, setKind] = useKept<(typeof KINDS)[number]>("kind", "All");
+  const [project, setProject] = useKept("project", "");
   const snoozed = useSnoozes();
   const [chosen, setChosen] = useState("");
   const mine = useMemo(() => (data ? waits(data) : []), [data]);

@@ -2,6 +2,7 @@ import { createRoot } from "react-dom/client";
 import { follow } from "./api";
 import { App, Away, NoSession } from "./app";
 import { watchFocus, watchPrefix } from "./keys";
+import { watchPlace } from "./route";
 import { begin } from "./session";
 import "../../wfe_mcp/dashboard/static/tokens.css";
 import "@xyflow/react/dist/style.css";
@@ -19,6 +20,7 @@ if (root) {
     if (isOpen) {
       watchPrefix();
       watchFocus();
+      watchPlace();
       follow();
     }
     page.render(isOpen ? <App /> : <NoSession />);

@@ -164,7 +164,7 @@ function Project({ id, inbox }: { id: string; inbox: InboxView | null }) {
         )}
       </Section>
       <p className="soft after">
-        <a href="#/settings" onClick={choose}>Providers and roles</a>: add a provider, test it, and say who fills which role.
+        <a href="#/settings/providers" onClick={choose}>Providers and roles</a>: add a provider, test it, and say who fills which role.
       </p>
       <fieldset disabled={!isAdmin}>
         <Stack id={id} />

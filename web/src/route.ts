@@ -1,5 +1,5 @@
 // Addresses: everything after # is a path, so one file serves every page and each view has a link.
-import { useSyncExternalStore } from "react";
+import { useState, useSyncExternalStore } from "react";
 
 export interface Route {
   page: string;
@@ -35,4 +35,49 @@ export const to = (...parts: (string | number)[]): string => `#/${parts.map((par
 
 export function go(address: string): void {
   location.hash = address.replace(/^#/, "");
+}
+
+const keep = (name: string, value: unknown): void => history.replaceState({ ...history.state, [name]: value }, "");
+
+/** As useState, kept in the entry of the history: who comes back to the page finds it as they left it. `name`: another for each of a page. */
+export function useKept<T>(name: string, first: T): [T, (next: T) => void] {
+  const [value, setValue] = useState<T>(history.state?.[name] ?? first);
+  return [value, (next) => {
+    keep(name, next);
+    setValue(next);
+  }];
+}
+
+/** Do `show` now and each time something comes onto the page, until its reader does something: what is to be seen comes with the answers. */
+export function whileItGrows(show: () => void): void {
+  const grows = new MutationObserver(show);
+  grows.observe(document.body, { childList: true, subtree: true });
+  show();
+  for (const act of ["pointerdown", "wheel", "keydown", "hashchange"]) window.addEventListener(act, () => grows.disconnect(), { once: true, capture: true });
+}
+
+const RESTS_MS = 100;
+
+/** Who comes back, or loads the page again, is where they were on it: at the same height, and with the focus on the link that they followed. */
+export function watchPlace(): void {
+  let timer = 0;
+  const back = (from: string) => {
+    clearTimeout(timer);
+    const y = history.state?.y as number | undefined;
+    if (y === undefined) return keep("y", 0); // not left yet
+    whileItGrows(() => {
+      window.scrollTo(0, y);
+      const link = [...document.querySelectorAll<HTMLAnchorElement>("main a")].find((each) => each.href === from);
+      if (["MAIN", "BODY"].includes(document.activeElement?.tagName ?? "")) link?.focus({ preventScroll: true });
+    });
+  };
+  history.scrollRestoration = "manual";
+  window.addEventListener("hashchange", ({ oldURL }) => back(oldURL));
+  const rests = () => keep("y", window.scrollY);
+  window.addEventListener("scroll", () => {
+    clearTimeout(timer);
+    timer = window.setTimeout(rests, RESTS_MS);
+  });
+  window.addEventListener("click", rests, true); // a link, maybe sooner than that
+  back("");
 }

@@ -6,7 +6,7 @@ import { Icon } from "./icons";
 import { Ask, Choose, Cli, Flag, Problem, State, Waiting } from "./parts";
 import { send } from "./pin";
 import { type Back, Foreseen, goBack } from "./rollback";
-import { go, to } from "./route";
+import { go, to, useKept } from "./route";
 import { useRole } from "./session";
 import { age, count } from "./words";
 
@@ -65,7 +65,7 @@ export function Log({ events, empty, run = false }: { events: (EventView & Parti
 
 export function Events({ run }: { run: string }) {
   const [events, setEvents] = useState<EventView[]>([]);
-  const [kind, setKind] = useState("");
+  const [kind, setKind] = useKept("kind", "");
   const [isRead, setRead] = useState(false);
   const [error, setError] = useState<Refused | null>(null);
   const last = useRef(0);

@@ -5,12 +5,12 @@ import type { RunList, RunRow } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
 import { useKeys, useMarked } from "./keys";
 import { Cli, Empty, Flag, Integrity, PageHead, Problem, Records, Segments, State, Waiting } from "./parts";
-import { go, to } from "./route";
+import { go, to, useKept } from "./route";
 import { useRoleSomewhere } from "./session";
 import { age, count, progress, runWord } from "./words";
 
 export function Runs({ query: given }: { query: URLSearchParams }) {
-  const [status, setStatus] = useState(given.get("status") ?? "");
+  const [status, setStatus] = useKept("status", given.get("status") ?? "");
   const [at, setAt] = useState(0);
   const shown = useProject();
   const cursor = given.get("cursor");
@@ -39,7 +39,7 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
         )}
       </PageHead>
       <div className="filters">
-        <Segments label="State" names={["all", "running", "waiting", "paused", "blocked", "failed", "completed"]} now={status || "all"} choose={(name) => choose(name === "all" ? "" : name)} />
+        <Segments label="State" names={["all", "running", "waiting", "paused", "blocked", "failed", "completed", "cancelled"]} now={status || "all"} choose={(name) => choose(name === "all" ? "" : name)} />
         <ProjectChoice at={shown} />
         <span className="end">
           <Cli text={`wfe-mcp list${status ? ` --status ${status}` : ""}${shown.cli}`} />

@@ -9,6 +9,7 @@ import { Grants } from "./grants";
 import { Notifications } from "./notifications";
 import { Policy } from "./policy";
 import { Providers, Roles, type Outcome } from "./providers";
+import { whileItGrows } from "./route";
 import { useRole } from "./session";
 
 const PARTS = { page: "Decision page", database: "Database" } as const;
@@ -21,6 +22,7 @@ export function Settings({ part }: { part: string }) {
   const [outcomes, setOutcomes] = useState<Record<string, Outcome>>({});
   const [act, busy, refused] = useAct();
   useEffect(() => setOutcomes({}), [project]);
+  useEffect(() => { if (part) whileItGrows(() => document.getElementById(part)?.scrollIntoView()); }, [part]);
   const show = (name: string, outcome: Outcome) => setOutcomes((before) => ({ ...before, [name]: outcome }));
   const test = (name: string) =>
     act(async () => {
@@ -74,7 +76,7 @@ export function Settings({ part }: { part: string }) {
           {(Object.keys(PARTS) as (keyof typeof PARTS)[]).map((name) => (
             <Pairs key={name} title={PARTS[name]} about="" rows={Object.entries(data[name] ?? {}).map(([key, value]) => [key, value === null ? "not set" : typeof value === "string" ? value : JSON.stringify(value)])} empty="Nothing is set; the defaults are in force." />
           ))}
-          <Section id={part || "trust"} title="Trust">
+          <Section id="trust" title="Trust">
             <p className="soft">
               What a project&apos;s configuration may run counts once you trust it. The Inbox says when something waits, and the page of trust shows every effect. At
               a terminal: <Cli text="wfe-mcp trust" />

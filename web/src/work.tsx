@@ -6,7 +6,7 @@ import { ProjectChoice, useProject, type InProject } from "./in_project";
 import { DECIDED, KINDS, moveName, STATUSES, useMoving, type Moving } from "./item_acts";
 import { useKeys, useMarked } from "./keys";
 import { Choose, Cli, Empty, Flag, Problem, Records, State, Waiting } from "./parts";
-import { go, to } from "./route";
+import { go, to, useKept } from "./route";
 import { useRoleSomewhere } from "./session";
 import { age, count } from "./words";
 
@@ -114,10 +114,10 @@ function useLines(rows: ItemCard[], moving: Moving): [at: number, setAt: (at: nu
 const MOST = 200;
 
 export function WorkList({ query: given }: { query: URLSearchParams }) {
-  const [status, setStatus] = useState(given.get("status") ?? "");
-  const [kind, setKind] = useState(given.get("kind") ?? "");
-  const [text, setText] = useState("");
-  const [limit, setLimit] = useState(MOST);
+  const [status, setStatus] = useKept("status", given.get("status") ?? "");
+  const [kind, setKind] = useKept("kind", given.get("kind") ?? "");
+  const [text, setText] = useKept("text", "");
+  const [limit, setLimit] = useKept("limit", MOST);
   const shown = useProject();
   const statuses = status === "all" ? STATUSES : status ? [status] : [];
   const { data, error, reload } = useBacklog(shown, { kind: kind ? [kind] : WORKED, status: statuses, text, limit });
@@ -201,7 +201,7 @@ export function WorkList({ query: given }: { query: URLSearchParams }) {
 }
 
 export function WorkDecisions() {
-  const [status, setStatus] = useState("");
+  const [status, setStatus] = useKept("status", "");
   const shown = useProject();
   const { data, error, reload } = useBacklog(shown, { kind: ["decision"], status: status === "all" ? DECIDED : status ? [status] : [], order: "newest" });
   const moving = useMoving(reload);

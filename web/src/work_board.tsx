@@ -5,7 +5,7 @@ import { ProjectChoice, useProject } from "./in_project";
 import { STATUSES, useMoving } from "./item_acts";
 import { useKeys } from "./keys";
 import { Choose, Cli, Empty, Problem, Waiting } from "./parts";
-import { go } from "./route";
+import { go, useKept } from "./route";
 import { ItemFlags, itemPage, priority, Progress, useBacklog, WorkHead, WORKED } from "./work";
 import { age, capital } from "./words";
 
@@ -17,7 +17,7 @@ const legal = (item: ItemCard | null, status: string): boolean => !!item?.moves?
 
 export function WorkBoard() {
   const at = useProject();
-  const [kind, setKind] = useState("");
+  const [kind, setKind] = useKept("kind", "");
   const kinds = kind ? [kind] : WORKED;
   const open = useBacklog(at, { kind: kinds, limit: 500 });
   const over = useBacklog(at, { kind: kinds, status: OVER, order: "newest", limit: MOST_OVER });
