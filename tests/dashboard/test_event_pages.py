@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from tests.dashboard.chromium import Tab, is_live
 from tests.engine.conftest import home
 from tests.engine.notifications.test_notify import command, configure as notifies, heard
-from tests.engine.scene import Scene
+from tests.engine.scene import Scene, phase
 from tests.engine.webhooks.receiver import receiving
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
@@ -40,3 +40,9 @@ def test_a_person_sees_how_they_are_notified_and_sends_a_test_of_each_way(scene:
         n8n.get_by_role("button", name="Send a test to n8n").click()
         expect(tab.page.get_by_role("alert")).to_contain_text("it answered 500")
         expect(n8n).not_to_contain_text("it gets what happens")
+
+        run = scene.start(phase("plan"))
+        tab.page.reload()
+        expect(tab.page.get_by_role("button", name="Redeliver webhook.test of test to n8n").first).to_be_visible()
+        tab.page.get_by_role("link", name=run).first.click()
+        expect(tab.page.get_by_label("Breadcrumb")).to_contain_text(run)

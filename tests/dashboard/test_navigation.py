@@ -270,6 +270,9 @@ def test_the_title_of_the_tab_says_what_is_shown(stage: Stage, visit: Visit) -> 
     expect(shown).to_have_title(re.compile(r"^\(\d+\) Add weeks to naturaldelta\(\) · wfe$"))
     to(shown, "/compare")
     expect(shown).to_have_title(re.compile(r"^\(\d+\) Compare two runs · wfe$"))
+    for address, heading in (("compare/{}", "Compare two runs"), ("artifact/{}/note/1", "note_note")):
+        to(shown, "/" + address.format(stage.done))
+        expect(shown).to_have_title(re.compile(rf"^\(\d+\) {heading} · run {stage.done} · wfe$"))
 
 
 def test_who_comes_back_finds_the_filter_the_place_and_the_link_that_they_followed(stage: Stage, visit: Visit) -> None:

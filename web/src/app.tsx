@@ -129,7 +129,7 @@ export function App() {
   const waiting = useAwake(inbox ? waits(inbox) : []).length;
   const [heading, setHeading] = useState("");
   useEffect(() => {
-    const changed = new MutationObserver(() => setHeading(document.querySelector("main h1")?.textContent ?? ""));
+    const changed = new MutationObserver(() => setHeading(["main h1", 'main .crumbs a[href^="#/runs/"]'].map((part) => document.querySelector(part)?.textContent).filter(Boolean).join(" · ")));
     changed.observe(document.body, { childList: true, characterData: true, subtree: true });
     return () => changed.disconnect();
   }, []);

@@ -25,7 +25,7 @@ export function Compare({ left, right }: { left: string; right: string }) {
   );
   return (
     <>
-      <Crumbs items={[{ text: "Runs", to: "#/runs" }, "compare"]} />
+      <Crumbs items={[{ text: "Runs", to: "#/runs" }, ...(left ? [{ text: `run ${left}`, to: to("runs", left) }] : []), "compare"]} />
       <PageHead title="Compare two runs">
         {both && (
           <span className="end">

@@ -69,7 +69,7 @@ export function Queue() {
                   <td data-label="Made" className="num" title={job.created_at}>{age(job.created_at)} ago</td>
                   <td>
                     {["queued", "running"].includes(job.state) && (
-                      <button type="button" className="btn slim" disabled={busy || job.cancelling} title={`wfe-mcp jobs cancel ${job.job}`} onClick={() => act(async () => { await ask(`/queue/${encodeURIComponent(job.job)}/cancel${query({ project: at.id })}`, { reason: "cancelled in the dashboard" }); reload(); })}>
+                      <button type="button" className="btn slim" disabled={busy || job.cancelling} title={`wfe-mcp jobs cancel ${job.job}`} aria-label={`Cancel: ${job.does || job.kind}`} onClick={() => act(async () => { await ask(`/queue/${encodeURIComponent(job.job)}/cancel${query({ project: at.id })}`, { reason: "cancelled in the dashboard" }); reload(); })}>
                         Cancel
                       </button>
                     )}

@@ -70,17 +70,17 @@ export function Webhooks() {
         </section>
       ))}
       <Triggers project={at.id} concerns={at.concerns} />
-      {data && data.deliveries.length > 0 && <Deliveries rows={data.deliveries} busy={busy} again={(job) => again({ deliveries: [job] })} />}
+      {data && data.deliveries.length > 0 && <Deliveries rows={data.deliveries} project={at.id} busy={busy} again={(job) => again({ deliveries: [job] })} />}
     </>
   );
 }
 
-function Deliveries({ rows, busy, again }: { rows: readonly DeliveryView[]; busy: boolean; again: (job: string) => void }) {
+function Deliveries({ rows, project, busy, again }: { project: string; rows: readonly DeliveryView[]; busy: boolean; again: (job: string) => void }) {
   return (
     <Records says="Deliveries, newest first" heads={["Event", "State", "To", "For", "Tries", "Made"]} acts="Actions" style={{ marginTop: "0.75rem" }}>
       {rows.map((row) => (
         <tr key={row.job} title={row.id}>
-          <td>
+          <td className="nowrap">
             <b>{row.event}</b>
           </td>
           <td data-label="State">
@@ -89,12 +89,14 @@ function Deliveries({ rows, busy, again }: { rows: readonly DeliveryView[]; busy
             {row.error && row.state !== "delivered" && <p className="s-failed words small">{row.error}</p>}
           </td>
           <td data-label="To">{row.webhook}</td>
-          <td data-label="For">{row.subject}</td>
+          <td data-label="For" className="nowrap">
+            {row.event === "webhook.test" ? row.subject : <a href={/^(item|bug)\./.test(row.event) ? to("items", project, row.subject) : to("runs", row.subject)}>{row.subject}</a>}
+          </td>
           <td data-label="Tries" className="num">{row.tries}</td>
           <td data-label="Made" className="num" title={row.at}>{age(row.at)} ago</td>
           <td>
             {row.state !== "behind" && row.state !== "sending" && (
-              <button type="button" className="btn slim" disabled={busy} title={`wfe-mcp webhook redeliver ${row.job}`} onClick={() => again(row.job)}>
+              <button type="button" className="btn slim" disabled={busy} title={`wfe-mcp webhook redeliver ${row.job}`} aria-label={`Redeliver ${row.event} of ${row.subject} to ${row.webhook}`} onClick={() => again(row.job)}>
                 Redeliver
               </button>
             )}
