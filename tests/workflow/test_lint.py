@@ -65,16 +65,16 @@ def test_a_template_that_uses_only_what_is_there_is_fine(plain: Document) -> Non
     assert report.ok
 
 
-def test_a_key_that_is_there_already_is_not_what_was_meant(plain: Document) -> None:
+def test_of_a_key_that_is_meant_and_there_already_that_is_said(plain: Document) -> None:
     plain["phases"][0]["output"] = {"artifact": "plan", "schema": "plan@1", "schemas": "plan@1"}
-    assert "unknown key 'schemas'; there are 'artifact', " in lint(plain).errors[0].message
+    assert "unknown key 'schemas'; did you mean 'schema'? It is there already." in lint(plain).errors[0].message
 
 
 # One fault each in the template of the design: where it is put, what, then the pointer and the words of the answer.
 MUTANTS: list[tuple[str, object, str, str]] = [
     ("/phases/0/steps", [], "/phases/0/steps", "unknown key 'steps' of 'agent': it is a key of 'steps'"),
     ("/phases/0/phases", [], "/phases/0/phases", "unknown key 'phases' of 'agent': it is a key of 'loop'"),
-    ("/phases/0/titel", "x", "/phases/0/titel", "unknown key 'titel'; did you mean 'title'?"),
+    ("/phases/0/gatez", [], "/phases/0/gatez", "unknown key 'gatez'; did you mean 'gates'?"),
     ("/phases/0/gates/0/kind", "exprr", "/phases/0/gates/0/kind", "unknown kind 'exprr'; did you mean 'expr'?"),
     ("/phases/1/kind", "lop", "/phases/1/kind", "unknown kind 'lop'; did you mean 'loop'?"),
     ("/phases/0/output/artifact", ..., "/phases/0/output/artifact", "'artifact' is missing"),

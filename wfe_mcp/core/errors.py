@@ -102,10 +102,14 @@ def nearest_hint(found: str, valid: Iterable[str], otherwise: str = "", then: st
 def near_miss(found: str, valid: Iterable[str], otherwise: str = "", taken: Collection[str] = ()) -> str:
     """``; did you mean 'plan'?``, the end of a message about ``found``; ``otherwise`` when no valid name is near.
 
-    ``taken``: the names that are used beside it, so that none of them is what was meant.
+    ``taken``: the names that are used beside it: of one of them it is said that it is there already.
     """
-    near = nearest(found, [name for name in valid if name not in taken], 1)
-    return f"; did you mean {near[0]!r}?" if near else otherwise
+    near = nearest(found, valid, 1)
+    return f"; did you mean {near[0]!r}?{THERE if near[0] in taken else ''}" if near else otherwise
+
+
+THERE = " It is there already."
+"""What follows the name that was probably meant where that is used beside it."""
 
 
 _COMPARED = 100

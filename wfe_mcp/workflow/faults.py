@@ -45,7 +45,7 @@ def faults_of(error: ValidationError, document: object) -> list[Fault]:
 
 
 def did_you_mean(found: str, valid: list[str] | tuple[str, ...], taken: Collection[str] = ()) -> str:
-    """``; did you mean 'x'?`` when a valid name is near and not ``taken``, else the valid names, if they are few."""
+    """``; did you mean 'x'?`` when a valid name is near, else the valid names, if they are few. ``taken``: as of ``near_miss``."""
     listed = f"; there {'is' if len(valid) == 1 else 'are'} {', '.join(map(repr, valid))}"
     return near_miss(found, valid, listed if 0 < len(valid) <= 8 else "", taken)
 

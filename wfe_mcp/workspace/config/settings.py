@@ -22,7 +22,7 @@ from pydantic_core import ErrorDetails
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
+from wfe_mcp.core.errors import THERE, Detail, Refused, nearest, pointer
 from wfe_mcp.core.json_pointer import keys_at
 from wfe_mcp.workspace.config import gate_keys
 from wfe_mcp.workspace.config.documents import EXPECTED, Document, leaves, merge, put, remove, shown_key, without_nul
@@ -360,9 +360,9 @@ def _problem(where: str, error: ErrorDetails, values: Document) -> Detail:
     context = error.get("ctx", {})
     if error["type"] == "extra_forbidden":
         valid = _keys_at(path[:-1])
-        here = keys_at(values, path[:-1])  # a key that is there already is not what was meant
-        near = nearest(str(path[-1]), [key for key in valid if key not in here])
-        hint = f" Did you mean '{near[0]}'?" if near else ""
+        near = nearest(str(path[-1]), valid)
+        there = THERE if near and near[0] in keys_at(values, path[:-1]) else ""
+        hint = f" Did you mean '{near[0]}'?{there}" if near else ""
         return Detail(pointer(*path), f"{where}unknown key '{shown}'.{hint}", expected=valid)
     constraint = context.get("error") or context.get("expected") or error["msg"]
     expected = EXPECTED.get(error["type"], str(constraint))
