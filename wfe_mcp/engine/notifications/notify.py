@@ -82,7 +82,7 @@ def show(engine: Engine, context: JobContext) -> Outcome:
         return Outcome({"sent": done.sent, "failed": [*done.failed, *done.later]})
     shown, faults = send(engine, settings.notify, payload)
     if faults and not shown:
-        raise Refused("conflict", "; ".join(faults), "Try it: wfe-mcp notify test")
+        raise Refused("conflict", " ".join(faults), "Try it: wfe-mcp notify test")
     return Outcome({"shown": shown, "failed": faults})
 
 

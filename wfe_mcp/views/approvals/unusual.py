@@ -188,7 +188,7 @@ def _of_files(
             yield Unusual(
                 "warning",
                 f"No lines are shown of {shorten_paths(unshown)}.",
-                "By the name it is text or a program: it has a zero byte, is too large, or is one of too many files. Open it.",
+                "By the name it is text or a program: it has a zero byte, is too large, or its content of then or now is not stored. Open it.",
             )
         paths = [path for file in change.files for path in (file.path, file.old_path) if path]
         commands = [evidence.data["argv"] for evidence in recorded if evidence.data.get("argv")]

@@ -62,6 +62,6 @@ def notification_test(engine: Engine, ring: Callable[[str], bool] | None = None)
         why = f"Your own configuration names {join_names(waiting)}, which you have not trusted yet."
         error = Refused("needs_trust", why, "Ask the user to look at it and run: wfe-mcp trust")
         return Envelope(False, summary=why, view=view, error=error)
-    why = "; ".join(faults) or ("terminal: none is here to ring." if notify.terminal else "No way is configured.")
+    why = " ".join(faults) or ("terminal: none is here to ring." if notify.terminal else "No way is configured.")
     how = "Set desktop, command or apprise in [notify] of your own configuration, then: wfe-mcp trust"
     return Envelope(False, summary=why, view=view, error=Refused("unavailable", why, "" if faults else how))
