@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import stat
 import sys
 
@@ -9,6 +10,7 @@ import sys
 def main() -> int:
     """Run the command line ``sys.argv``. Returns the exit code."""
     arguments = sys.argv[1:]
+    _end_as_by_ctrl_c()
     if None in (sys.stdin, sys.stdout, sys.stderr):
         from wfe_mcp.workspace.system.console import open_closed_streams
 
@@ -29,6 +31,14 @@ def main() -> int:
     code = command_line(arguments)
     gc.freeze()  # the interpreter collects garbage as it ends: among all that was imported, a fifth of `status`
     return code
+
+
+def _end_as_by_ctrl_c() -> None:
+    """Let SIGTERM and the end of the terminal stop the program as Ctrl-C does: the checks that it runs then end with it."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # under nohup SIGHUP is ignored
+            signal.signal(number, signal.default_int_handler)
 
 
 def _may_be_a_client(arguments: list[str]) -> bool:

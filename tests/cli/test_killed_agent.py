@@ -1,9 +1,16 @@
-"""What a person reads of a phase whose agent was killed: it is not said to be working."""
+"""What is left where an agent or a command is ended: no phase is said to be worked at, and no check is left running."""
 
 import os
+import select
+import signal
+import subprocess
 import sys
+from pathlib import Path
 
-from tests.cli.scene import Terminal, phase, template
+import psutil
+import pytest
+
+from tests.cli.scene import CHECK, PIN, Terminal, phase, template
 from wfe_mcp.testing.stdio_client import StdioClient
 
 
@@ -20,3 +27,31 @@ def test_a_phase_whose_agent_was_killed_waits_for_another(cli: Terminal) -> None
     assert "waiting for the agent" in left.out
     assert "attempt 1, its worker is gone" in left.out
     assert "Next: tell your agent" in left.err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the check says by a named pipe that it has begun")
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_a_check_ends_with_the_command_that_runs_it(cli: Terminal, how: str) -> None:
+    pipe = cli.root.parent / "begun"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDWR)
+    holds = f"import os, time; open({str(pipe)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
+    (cli.root / ".wfe" / "config.toml").write_text(f"[checks.test]\nargv = {[sys.executable, '-c', holds]!r}\n")
+    assert cli("trust", "--yes", pin=PIN).code == 0
+    cli.save(template("one", phase("build", CHECK)))
+    (cli.root / ".wfe" / "work.json").write_text('{"text": "x"}')
+    words = ["submit", cli.start("one"), "build", "--path", ".wfe/work.json"]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen([sys.executable, "-m", "wfe_mcp", *words], cwd=cli.root, env=env) as command:
+        try:
+            assert select.select([reader], [], [], 60)[0], "no check has begun"
+            check = psutil.Process(int(os.read(reader, 20)))
+            command.send_signal(getattr(signal, how))
+            assert command.wait(60) == 130
+            _, alive = psutil.wait_procs([check], timeout=60)
+            for process in alive:
+                process.kill()
+            assert not alive
+        finally:
+            command.kill()
+            os.close(reader)

@@ -97,16 +97,16 @@ def begin_check(house: House, child: Child, phase: dict[str, Any], work: str) ->
     ask("submit_artifact", run=run, phase=work, artifact=made)
 
 
-@pytest.mark.parametrize("how", ["closes its end", "sends SIGTERM"])
+@pytest.mark.parametrize("how", ["closes its end", "sends SIGTERM", "sends SIGHUP"])
 @pytest.mark.parametrize("where", ["a request", "a job"])
 def test_the_check_ends_with_the_server_whose_client_has_left(house: House, held: Held, where: str, how: str) -> None:
     with serving(house) as child:
         begin_check(house, child, *((AGENT, "p0") if where == "a request" else (FLOW, "p0[1].p1")))
         check = held.child()
-        if how == "sends SIGTERM":
-            child.process.send_signal(signal.SIGTERM)
-        else:
+        if how == "closes its end":
             child.stdin.close()
+        else:
+            child.process.send_signal(getattr(signal, how.removeprefix("sends ")))
 
         assert child.process.wait(PATIENCE_S) == 0
         psutil.wait_procs([check], timeout=PATIENCE_S)

@@ -1,6 +1,6 @@
 """The ``wfe-mcp`` command line: its commands in groups, and its exit codes.
 
-0 done, 1 refused or failed, 2 misused, 130 ended by Ctrl-C. ``--json`` prints one document whichever it is.
+0 done, 1 refused or failed, 2 misused, 130 ended by Ctrl-C or another signal. ``--json`` prints one document whichever it is.
 """
 
 import functools

@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import json
 import os
-import signal
 import sys
 import threading
 
@@ -38,8 +37,6 @@ def plain_options(arguments: Sequence[str]) -> tuple[str, str] | None:
 
 def serve(project: str, server: str = "") -> int:
     """Serve one client on standard input and output until it disconnects. ``server``: the one that answers, elsewhere."""
-    # A client may end the server while it loads. The loop of the SDK has a handler of its own.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with open(CACHE, "rb") as cache:  # noqa: PTH123 - pathlib takes longer to load than the answer
             front = FastStart(Wire.take(), json.loads(cache.read()))
@@ -52,10 +49,8 @@ def serve(project: str, server: str = "") -> int:
         from wfe_mcp.server.stdio import run
 
         return run(front, served, calls.engine)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # ended while it loads; the loop of the SDK has handlers of its own
         return 0
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _load(front: FastStart, project: str) -> tuple[ServedProject, EarlyCalls]:

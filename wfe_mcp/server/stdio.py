@@ -93,9 +93,9 @@ async def _serve(front: FastStart, server: WfeServer) -> None:
         with suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(take, frame)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError):  # Windows: the client ends the process
-            loop.add_signal_handler(number, take, None)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        with suppress(NotImplementedError, AttributeError):  # Windows: the client ends the process
+            loop.add_signal_handler(getattr(signal, name), take, None)
     front.attach(deliver)
     await server.serve(receive, Outgoing(front), greeted=front.has_greeted)
 

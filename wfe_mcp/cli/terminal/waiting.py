@@ -131,9 +131,11 @@ def stop_requested() -> Generator[list[int]]:
     def end(number: int, _frame: FrameType | None) -> None:
         received.append(number)
 
-    names = ("SIGINT", "SIGTERM", "SIGBREAK")
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
     before = {
-        number: signal.signal(number, end) for name in names if (number := getattr(signal, name, None)) is not None
+        number: signal.signal(number, end)
+        for name in names
+        if (number := getattr(signal, name, None)) is not None and signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
         yield received
