@@ -11,7 +11,15 @@ import pytest
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files import folders, staging
 from wfe_mcp.workspace.files.folders import FdFolder, Folder, PathFolder
-from wfe_mcp.workspace.files.project_files import read_file, read_folder, read_if_there, write_atomic, write_bundle
+from wfe_mcp.workspace.files.project_files import (
+    named_file,
+    read_file,
+    read_folder,
+    read_if_there,
+    write_atomic,
+    write_bundle,
+    write_new,
+)
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs POSIX file kinds")
 
@@ -49,6 +57,30 @@ def test_a_plain_file_is_read(root: Path) -> None:
     (root / "a/b").mkdir(parents=True)
     (root / "a/b/c").write_text("x")
     assert read_file(root, "a/b/c") == b"x"
+
+
+@posix
+def test_a_new_file_for_which_there_is_no_room_is_not_left_half_written(tmp_path: Path) -> None:
+    import resource
+
+    file, limits = tmp_path / "new", resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(Refused, match="cannot be written: File too large"):
+            write_new(file, "x" * 1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not file.exists()
+    write_new(file, "x" * 1000)
+    assert file.read_text() == "x" * 1000
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_full_disk_is_no_wrong_argument(tmp_path: Path) -> None:
+    with pytest.raises(Refused) as refused, named_file(tmp_path / "new", "written"):
+        Path("/dev/full").write_text("x")
+    assert refused.value.code == "unavailable"
+    assert refused.value.hint == "Free some space, then try again."
 
 
 @pytest.mark.parametrize("path", ["link", "folder/secret", "hard"])

@@ -15,7 +15,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.texts import visible_json
 from wfe_mcp.views.values.model import plain
-from wfe_mcp.workspace.files.project_files import named_file
+from wfe_mcp.workspace.files.project_files import write_new
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,8 +97,7 @@ def _save(invocation: Invocation, run: str, artifact: str, save: str) -> None:
 
 def save_attachment(name: str, sha256: str, content: bytes, save: str) -> tuple[str, dict[str, str]]:
     """Write the bytes of an attached file, and say so; an existing file is left alone."""
-    with named_file(save, "written"), Path(save).open("xb") as file:
-        file.write(content)
+    write_new(Path(save), content)
     what = f"Wrote {name} ({len(content):,} bytes, sha256 {sha256[:12]}) to {save}"
     return what, {"saved": save, "sha256": sha256}
 

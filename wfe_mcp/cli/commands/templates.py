@@ -19,7 +19,7 @@ from wfe_mcp.core.texts import visible_json
 from wfe_mcp.core.units import plural
 from wfe_mcp.views.values.model import JsonObject, plain, view_of
 from wfe_mcp.workflow.load import input_schemas, load_definition
-from wfe_mcp.workspace.files.project_files import named_file
+from wfe_mcp.workspace.files.project_files import write_new
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,8 +133,7 @@ def export(invocation: Invocation, name: TemplateName, target: Target = "") -> N
             f"{offer.name} {offer.version}", lambda screen: screen.lines(text), data={"template": offer.definition}
         )
         return
-    with named_file(target, "written"), Path(target).open("x", encoding="utf-8", newline="\n") as file:
-        file.write(f"{text}\n")
+    write_new(Path(target), f"{text}\n")
     invocation.answer(f"{offer.name} {offer.version} written to {target}", data={"path": target})
 
 

@@ -231,16 +231,25 @@ def create_empty(file: Path) -> bool:
 
 @contextmanager
 def named_file(path: str | Path, use: Literal["read", "written"], hint: str = "Name another file.") -> Generator[None]:
-    """Refuse what the system refuses: ``conflict`` for a new file that exists already, else ``bad_argument``."""
+    """Refuse what the system refuses: ``conflict`` for a new file that exists already, ``unavailable`` for a full disk, else
+    ``bad_argument``.
+    """
     try:
         yield
     except OSError as error:
         if isinstance(error, FileExistsError) and os.path.lexists(path):  # else a file is where a folder is needed
             raise Refused("conflict", f"{path} exists already.", hint) from None
-        raise Refused("bad_argument", f"{path} cannot be {use}: {error.strerror}.", hint) from None
+        is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        code, step = ("unavailable", "Free some space, then try again.") if is_full else ("bad_argument", hint)
+        raise Refused(code, f"{path} cannot be {use}: {error.strerror}.", step) from None
 
 
-def write_new(path: Path, text: str) -> None:
-    """Write a file that is not there yet. Refuses as ``named_file`` does."""
-    with named_file(path, "written"), path.open("x", encoding="utf-8", newline="\n") as file:
-        file.write(text)
+def write_new(path: Path, content: str | bytes) -> None:
+    """Write a file that is not there yet, whole or not at all. Refuses as ``named_file`` does."""
+    with named_file(path, "written"), path.open("xb") as file:
+        try:
+            file.write(_bytes(content))
+            file.flush()
+        except OSError:
+            path.unlink()
+            raise
