@@ -94,7 +94,7 @@ def run_check(
         data = {"check": check.name, "level": level_of_check(check)}
         if exc.lacks:
             return needs_credential(KIND, str(exc), exc.next_step, {**data, "credentials": [*exc.lacks]})
-        return undecided(KIND, str(exc), exc.next_step, data)
+        return undecided(KIND, str(exc), exc.next_step, data if exc.has_room else {**data, "no_room": True})
 
 
 def _below_level(check: FrozenCheck, level: Level | None) -> Judgement:

@@ -71,12 +71,17 @@ _READ_ABOVE = words(
 
 
 class NotPossibleError(Exception):
-    """The check cannot run where its configuration says. ``next_step``: what to do. ``lacks``: the credentials it waits for."""
+    """The check cannot run where its configuration says. ``next_step``: what to do. ``lacks``: the credentials it waits for.
+    ``has_room``: False where the disk has none for the checkout, which says nothing about the check.
+    """
 
-    def __init__(self, reason: str, next_step: str = _CORRECT_IT, lacks: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, reason: str, next_step: str = _CORRECT_IT, lacks: tuple[str, ...] = (), *, has_room: bool = True
+    ) -> None:
         super().__init__(reason)
         self.next_step = next_step
         self.lacks = lacks
+        self.has_room = has_room
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +189,11 @@ def _not_possible(check: FrozenCheck, exc: Exception) -> NotPossibleError:
         return NotPossibleError(f"Check {check.name!r} could not be given its checkout. {exc.message}", exc.hint or "")
     if isinstance(exc, NotBroughtError):
         return NotPossibleError(f"Check {check.name!r}: {exc}.", f"create it, or {_CORRECT_IT}")
-    why = f"Check {check.name!r} could not be given its checkout: {exc}."
-    return NotPossibleError(why, "ask the user to make room there, or to set TMPDIR to a folder on a larger disk.")
+    import tempfile  # it takes longer to load than the first answer
+
+    why = f"Check {check.name!r} could not be given its checkout in {tempfile.gettempdir()}: {exc}."
+    step = "ask the user to make room there, or to set TMPDIR to a folder on a larger disk."
+    return NotPossibleError(why, step, has_room=False)
 
 
 def _checkout(

@@ -1,16 +1,19 @@
 """The last trial of each check is remembered, and what did not work is said where a template needs it."""
 
 import json
+import os
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from tests.engine.checks.test_readiness import CHECK, configure, warnings
 from tests.engine.scene import AGENT, START, Scene, phase
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.checks.last_trials import FILE, LastTrial, last_trial, last_trials, remember
 from wfe_mcp.engine.checks.outcomes import Outcome
-from wfe_mcp.engine.checks.trial import Trial, not_tried
+from wfe_mcp.engine.checks.trial import Trial, not_tried, try_checks
 from wfe_mcp.engine.history.forks import fork_run
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.workspace.config.checks import CheckSettings
@@ -121,3 +124,22 @@ def test_a_fork_warns_as_a_start_does(scene: Scene) -> None:
     made = fork_run(scene.engine, scene.human, run)
     (answer,) = answers.started_answer(scene.engine, AGENT, made).to_dict()["data"]["warnings"]
     assert answer.startswith("check test is not configured, so its gates cannot pass")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sets no limit on the size of files")
+def test_a_disk_without_room_for_a_checkout_does_not_make_the_check_run_in_the_worktree(scene: Scene) -> None:
+    import resource
+
+    scene.write("test_it.py", "import unittest\nclass TestIt(unittest.TestCase):\n    def test_it(self): pass\n")
+    (scene.root / "large.bin").write_bytes(os.urandom(200_000))
+    check = FoundCheck("test", "test", CheckSettings(argv=[sys.executable, "-m", "unittest"]))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(Refused) as refused:
+            list(try_checks(scene.root, [check]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert refused.value.code == "unavailable"
+    assert f"could not be given its checkout in {tempfile.gettempdir()}: " in refused.value.message
+    assert [tried.place for tried in try_checks(scene.root, [check])] == ["a checkout: the same 1 passed"]

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import duration, plural
 from wfe_mcp.engine.checks.outcomes import WORKS, Outcome
 from wfe_mcp.engine.checks.shell_environment import needed_names, shell_names
@@ -160,6 +161,8 @@ def _try_where(
         judged = run_check(frozen, name=check.name, root=root, evidence_dir=folder, environ=environ, where=where)
         output = "" if judged.log_path is None else plain_text(Path(judged.log_path).read_bytes())
     facts = judged.data
+    if facts.get("no_room"):  # for now: to choose the worktree for it would weaken the gates for good
+        raise Refused("unavailable", judged.message, "Then try again.")
     if facts.get("missing") or "exit_code" not in facts:
         why = _not_started(check, facts, judged.message)
         repair = remedy(check.settings.argv, check.settings.cwd, root, "") if where == "worktree" else ""
