@@ -1,5 +1,6 @@
 """Commands whose standard streams are closed, or cannot be written."""
 
+import errno
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.scene import Terminal
+from wfe_mcp.cli.terminal.system_faults import refused_by_system
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell closes streams")
@@ -63,6 +65,14 @@ def test_help_and_version_say_nothing_where_the_reader_of_the_pipe_is_gone(words
     finally:
         os.close(writing)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
+def test_a_file_that_the_system_keeps_from_us_is_no_bug_of_ours(number: int) -> None:
+    refused = refused_by_system(OSError(number, os.strerror(number), "/state/client-files"))
+    assert refused is not None
+    assert refused.code == "unavailable"
+    assert refused.message == f"/state/client-files cannot be used: {os.strerror(number)}."
 
 
 def in_shell(script: str, *words: str) -> subprocess.CompletedProcess[str]:

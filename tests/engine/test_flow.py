@@ -305,6 +305,15 @@ def test_a_listener_that_fails_undoes_nothing(scene: Scene, caplog: pytest.LogCa
     assert "listener failed after the commit" in caplog.text
 
 
+def test_a_mirror_that_cannot_be_written_is_no_bug_of_ours(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    (scene.root / ".wfe").mkdir(exist_ok=True)
+    (scene.root / ".wfe" / "runs").write_text("no folder")
+    run = scene.start(phase("plan"))
+    assert scene.do(run, "plan").run_state == "completed"
+    logged = [record for record in caplog.records if "write_mirrors failed after the commit" in record.message]
+    assert {(record.levelname, record.exc_info) for record in logged} == {("WARNING", None)}
+
+
 def test_a_run_is_found_by_a_unique_beginning_of_its_id(scene: Scene) -> None:
     run = scene.start(phase("plan"))
     assert scene.status(run[:6]).run == run

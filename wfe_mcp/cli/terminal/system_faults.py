@@ -10,7 +10,7 @@ from wfe_mcp.core.errors import Refused
 
 
 def refused_by_system(error: Exception) -> Refused | None:
-    """The refusal for a path that is too long and for a disk that is full; None for any other error."""
+    """The refusal for a path that is too long or closed to us, and for a disk that is full; None for any other error."""
     if not isinstance(error, OSError):
         return None
     name = "" if error.filename is None else str(error.filename)
@@ -25,6 +25,9 @@ def refused_by_system(error: Exception) -> Refused | None:
             f"The disk is full: {os.strerror(error.errno)}{f': {name}' if name else ''}.",
             "Free some space, or write the output elsewhere. What was done until then is kept.",
         )
+    if error.errno in {errno.EROFS, errno.EACCES} and name:
+        message = f"{name} cannot be used: {os.strerror(error.errno)}."
+        return Refused("unavailable", message, "Make it writable, then try again. What was done until then is kept.")
     return None
 
 

@@ -15,7 +15,6 @@ To continue, start a new run of a trusted template: every gate asks again. No bu
 """
 
 import contextlib
-import logging
 from collections.abc import Generator, Mapping
 from typing import Any
 
@@ -24,10 +23,9 @@ from wfe_mcp.core.model import By, Person
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.reactions import composition_of
 from wfe_mcp.engine.kernel.run_change import RunChange, facts_of
+from wfe_mcp.jobs.job_context import log_fault
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import LoadedRun, RunRecord
-
-log = logging.getLogger("wfe_mcp.engine")
 
 
 @contextlib.contextmanager
@@ -88,8 +86,8 @@ def _announce(change: RunChange) -> None:
     for hook in composition_of(change.engine).after_commit:
         try:
             hook(change)
-        except Exception:
-            log.exception("%s failed after the commit", getattr(hook, "__name__", hook))
+        except Exception as fault:
+            log_fault(f"{getattr(hook, '__name__', hook)} failed after the commit", fault)
 
 
 IMPORTED = "RunImported"

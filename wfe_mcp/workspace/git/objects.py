@@ -227,7 +227,7 @@ class Outbox:
                     write_loose(self._repo.objects, oid, kind, content)
                 except OSError as error:
                     raise Refused(
-                        "unavailable", f"The object {oid[:12]} could not be written: {error}", _HINT
+                        "unavailable", f"The object {oid[:12]} could not be written: {error}.", _HINT
                     ) from error
         self._known |= waiting.keys()
 
