@@ -164,7 +164,7 @@ def test_a_repository_of_another_user_is_named_with_both_users(cli: Terminal, tm
     document = cli.json("--project", str(theirs), "doctor")
     (message,) = [each["message"] for each in document.data["findings"] if each["topic"] == "git"]
     assert "user 12345 owns it, and this is user 0" in message
-    assert f"fix: chown -R 0 '{theirs}' or git config --global --add safe.directory '{theirs}'" in message
+    assert f"fix: chown -R 0 {theirs} or git config --global --add safe.directory {theirs}" in message
 
 
 def test_a_large_database_is_read_when_asked_for(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,16 @@ def made(cli: Terminal, name: str, *words: str) -> dict[str, Any]:
     answer = cli.json("worktree", "add", name, *words)
     assert answer.code == 0, answer.out
     return answer.data
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no name of a folder of Windows has such letters")
+def test_the_proposed_step_into_a_new_one_works_when_it_is_pasted_whatever_the_path(cli: Terminal) -> None:
+    folder = cli.root.parent / 'a "b" $c\'d'
+    subprocess.run(["git", "clone", "-q", str(cli.root), str(folder)], check=True)
+    tree = cli.json("--project", str(folder), "worktree", "add", "w").data["folder"]
+    step = cli("--project", str(folder), "worktree", "add", "w").err.strip().removeprefix("Next: ")
+    there = subprocess.run(["sh", "-c", f"{step}\npwd"], check=True, capture_output=True, text=True).stdout
+    assert there == f"{tree}\n"
 
 
 def test_a_new_one_has_what_git_ignores_and_the_work_needs_and_nothing_else(cli: Terminal) -> None:

@@ -152,12 +152,24 @@ def test_without_git_a_template_that_compares_files_is_refused_and_others_are_na
     shutil.rmtree(scene.root / ".git")
     with pytest.raises(Refused) as refused:
         start_run(scene.engine, AGENT, "quick_fix", {"problem": "x"})
-    assert (refused.value.code, refused.value.hint.startswith("Run `git init` in the project")) == ("unavailable", True)
+    assert refused.value.code == "unavailable"
+    assert refused.value.hint.startswith("In the project: git init; then start it again")
     assert "'quick_fix' needs git: its phase 'reproduce' compares files" in refused.value.message
     instead = refused.value.hint.partition("works without git: ")[2].rstrip(".").split(", ")
     assert "plan_generate_review" in instead and not {"compound", "quick_fix"} & set(instead)
     subprocess.run(["git", "init", "-q"], cwd=scene.root, check=True)
     assert start_run(scene.engine, AGENT, "quick_fix", {"problem": "x"}).record.template == "quick_fix", "no restart"
+
+
+@pytest.mark.usefixtures("home")
+def test_where_no_git_is_installed_it_is_not_said_that_the_project_has_no_repository(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Refused) as refused:
+        start_run(scene.engine, AGENT, "quick_fix", {"problem": "x"})
+    assert refused.value.message.endswith(": git is not installed.")
+    assert refused.value.hint.startswith("In the project: install git; then start it again")
 
 
 @pytest.mark.usefixtures("home")

@@ -7,6 +7,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.units import join_names, plural
+from wfe_mcp.workspace.system.shell_words import shell_line
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.maintenance.worktrees import MadeWorktree
@@ -49,7 +50,7 @@ def add(invocation: Invocation, name: Name, base: Base = "HEAD") -> None:
             screen.line(
                 "  ! [worktrees] counts once you trust it: wfe-mcp trust, then the same command again", "yellow"
             )
-        screen.next(f"cd '{worktree.tree.path}'")
+        screen.next(shell_line(["cd", str(worktree.tree.path)]))
 
     data = _row(worktree.tree) | {"copied": worktree.copied, "ports": dict(worktree.ports), "set_up": worktree.set_up}
     invocation.answer(summary, render, data=data | {"lacks": list(worktree.lacks)})

@@ -322,7 +322,7 @@ def _refuse_without_git(plan: CompiledTemplate, engine: Engine) -> None:
     raise Refused(
         "unavailable",
         f"Template {plan.template.name!r} needs git: its phase {phase!r} compares files. In {engine.root}: {why}.",
-        f"Run {' or '.join(f'`{command}`' for command in commands)} in the project and start it again{instead}.",
+        f"In the project: {' or '.join(commands)}; then start it again{instead}.",
     )
 
 

@@ -8,6 +8,7 @@ Rules:
 
 import os
 import re
+import shlex
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -26,13 +27,16 @@ def why_no_repository(root: Path) -> tuple[str, tuple[str, ...]]:
     """Why git has no repository in ``root``, and the commands of which one helps: one may be there that git refuses to use."""
     top = next((path for path in (root, *root.parents) if (path / ".git").exists()), None)
     done = None if top is None else run_git(root, "rev-parse", "--git-dir", ok=None)
+    if top is not None and done is None:
+        return "git is not installed", ("install git",)
     if top is None or done is None or not done.returncode:
         return "no repository", ("git init",)
     owner = top.stat().st_uid
     user: Callable[[], int] | None = getattr(os, "geteuid", None)
     me = owner if user is None else user()
     if owner != me:
-        own = f"chown -R {me} '{top}'", f"git config --global --add safe.directory '{top}'"
+        place = shlex.quote(str(top))
+        own = f"chown -R {me} {place}", f"git config --global --add safe.directory {place}"
         return f"git refuses the repository {top}: user {owner} owns it, and this is user {me}", own
     reason = done.stderr.decode(errors="replace").partition("\n")[0].removeprefix("fatal: ")
     return f"git refuses the repository {top}: {reason}", ("git status",)
