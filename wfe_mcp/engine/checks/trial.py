@@ -162,7 +162,7 @@ def _try_where(
         output = "" if judged.log_path is None else plain_text(Path(judged.log_path).read_bytes())
     facts = judged.data
     if facts.get("no_room"):  # for now: to choose the worktree for it would weaken the gates for good
-        raise Refused("unavailable", judged.message, "Then try again.")
+        raise Refused("unavailable", judged.message, "Try again when there is room.")
     if facts.get("missing") or "exit_code" not in facts:
         why = _not_started(check, facts, judged.message)
         repair = remedy(check.settings.argv, check.settings.cwd, root, "") if where == "worktree" else ""
