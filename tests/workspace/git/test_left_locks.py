@@ -96,3 +96,11 @@ def test_the_lock_of_a_branch_is_named_however_old_it_is(root: Path, repo: Git, 
     assert f"{BRANCH} is locked: " in str(fault.value)
     assert f"'{lock}': File exists. Where no git is running, remove that file; then retry" in str(fault.value)
     assert lock.exists()
+
+
+def test_a_ref_that_git_cannot_write_is_not_said_to_have_changed(root: Path, commit: str) -> None:
+    refs.move(root, BRANCH, commit, refs.NONE, "a test")
+    with pytest.raises(DeliveryFault) as fault:
+        refs.move(root, f"{BRANCH}/below", commit, refs.NONE, "a test")
+    assert f"{BRANCH}/below could not be written: " in str(fault.value)
+    assert "changed meanwhile" not in str(fault.value)

@@ -180,6 +180,11 @@ def _refuse(root: Path, ref: str, old: str, stderr: bytes) -> None:
         raise DeliveryFault(
             f"{ref} is locked: {detail} Where no git is running, remove that file; then retry the phase.", "conflict"
         )
+    if now == old:
+        raise DeliveryFault(
+            f"{ref} could not be written: {detail} Look at the space on the disk and at permissions, then retry the phase.",
+            "configuration",
+        )
     raise DeliveryFault(
         f"{ref} {was} and now {seen}: it changed meanwhile, so it was left alone. {detail} See what changed it, then retry the phase.",
         "conflict",
