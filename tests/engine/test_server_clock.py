@@ -38,7 +38,9 @@ def test_a_machine_whose_clock_is_off_has_the_time_of_the_server_of_its_database
 
 
 @pytest.mark.sqlite_only("it opens a file")
-def test_a_file_is_used_by_the_clock_of_its_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_used_by_the_clock_of_its_machine(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(kernel, "datetime", _Ahead)
     with contextlib.closing(create_engine(project_at(tmp_path), environment=environment(tmp_path))) as engine:
         _ = engine.store

@@ -202,7 +202,10 @@ def test_what_git_says_of_a_repository_that_it_refuses_is_passed_on(project: Pro
         judge_git(GitGate(kind="git", clean=True), gate_scene(project.root)),
     ):
         assert "bad config line 1 in file .git/config" in judgement.message
-        assert "ask the user to run `git status`" in judgement.message and "git init" not in judgement.message
+        assert (
+            "ask the user to do this in the project: git status;" in judgement.message
+            and "git init" not in judgement.message
+        )
 
 
 def test_files_can_be_required_without_git(tmp_path: Path) -> None:

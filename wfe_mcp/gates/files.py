@@ -65,7 +65,7 @@ def judge(gate: FilesGate, scene: GateScene) -> Judgement:
             return undecided(
                 KIND,
                 f"Files gate: the changes since the {gate.since} started are unknown: {why}.",
-                f"ask the user to run `{'` or `'.join(commands)}` in the project, then retry the phase.",
+                f"ask the user to do this in the project: {' or '.join(commands)}; then retry the phase.",
             )
         changes = _changes_between(gate, scene, before, after)
     changed, base = changes.paths, changes.base

@@ -48,13 +48,15 @@ def judge(gate: GitGate, scene: GateScene) -> Judgement:
     head = git.head(root)
     if head is None:
         why, commands = git.why_no_repository(root)
-        step = f"run `{'` or `'.join(commands)}`"
+        step = " or ".join(commands)
         if commands == ("git init",):
             why, step = (
                 "the project is not a git repository, or has no commit yet",
-                f"{step} and to create a first commit",
+                f"{step}, and a first commit",
             )
-        return undecided(KIND, f"Git gate: {why}.", f"ask the user to {step}, then retry the phase.")
+        return undecided(
+            KIND, f"Git gate: {why}.", f"ask the user to do this in the project: {step}; then retry the phase."
+        )
     repository = _Repository(root, head, head_at_start)
     faults = [fault for rule in _RULES for fault in rule(gate, repository)]
     data: dict[str, Any] = {
