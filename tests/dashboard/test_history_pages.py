@@ -102,7 +102,8 @@ def test_who_goes_back_from_the_pin_of_a_rollback_gets_no_message_and_nothing_is
     expect(asks).to_contain_text("This reverses your decision")
     asks.get_by_role("button", name="Back").click()
     expect(asks).to_have_count(0)
-    shown.locator(".cps li").last.get_by_role("button", name="Fork…").click()
+    first = shown.locator(".cps li").last
+    first.get_by_role("button", name=f"Fork… at {first.locator('b').inner_text()}", exact=True).click()
     shown.get_by_role("dialog").get_by_role("button", name="Start no run").click()
     expect(shown.get_by_role("alert")).to_have_count(0)
     assert len(scene.events(run)) == events

@@ -190,15 +190,15 @@ export function Checkpoints({ run, project, ended, reload }: { run: string; proj
             </span>
             <time className="muted num" title={each.at}>{age(each.at)} ago</time>
             {steers && <span className="row">
-              <button type="button" className="btn slim" title={`wfe-mcp rollback ${run} ${each.checkpoint}`} onClick={() => { setFiles(each.files !== false); setBack(each); }}>
+              <button type="button" className="btn slim" title={`wfe-mcp rollback ${run} ${each.checkpoint}`} aria-label={`Roll back… to ${each.checkpoint}`} onClick={() => { setFiles(each.files !== false); setBack(each); }}>
                 <Icon name="back" />
                 Roll back…
               </button>
-              <button type="button" className="btn slim" title={`wfe-mcp start --from ${run}@${each.checkpoint}`} disabled={busy} onClick={() => setFork({ at: each, compares: false })}>
+              <button type="button" className="btn slim" title={`wfe-mcp start --from ${run}@${each.checkpoint}`} aria-label={`Fork… at ${each.checkpoint}`} disabled={busy} onClick={() => setFork({ at: each, compares: false })}>
                 <Icon name="fork" />
                 Fork…
               </button>
-              <button type="button" className="btn slim" title={`wfe-mcp start --from ${run}@${each.checkpoint}, then wfe-mcp compare ${run} THE_FORK`} disabled={busy} onClick={() => setFork({ at: each, compares: true })}>
+              <button type="button" className="btn slim" title={`wfe-mcp start --from ${run}@${each.checkpoint}, then wfe-mcp compare ${run} THE_FORK`} aria-label={`Fork and compare… at ${each.checkpoint}`} disabled={busy} onClick={() => setFork({ at: each, compares: true })}>
                 Fork and compare…
               </button>
             </span>}

@@ -79,7 +79,7 @@ function Deliveries({ rows, project, busy, again }: { project: string; rows: rea
   return (
     <Records says="Deliveries, newest first" heads={["Event", "State", "To", "For", "Tries", "Made"]} acts="Actions" style={{ marginTop: "0.75rem" }}>
       {rows.map((row) => (
-        <tr key={row.job} title={row.id}>
+        <tr key={`${row.id} ${row.webhook}`} title={row.id}>
           <td className="nowrap">
             <b>{row.event}</b>
           </td>
