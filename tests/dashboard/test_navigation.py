@@ -208,6 +208,7 @@ def test_what_is_begun_on_the_page_of_a_project_is_of_that_project(scene: Scene,
 def test_the_inputs_of_a_new_run_outlive_a_reload_and_are_gone_once_it_is_started(scene: Scene, visit: Visit) -> None:
     scene.define(phase("plan"))
     shown = visit("/start/drill")
+    expect(shown).to_have_title("Start: A drill · wfe")
     shown.get_by_label("goal").fill("Sort the roads")
     shown.get_by_label("Title").fill("Roads")
     shown.reload()

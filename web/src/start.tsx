@@ -71,7 +71,7 @@ export function Start({ template, started }: { template: string; started: () => 
   if (whole.error) return <NotThere error={whole.error} list="#/start" called="all templates" />;
   return (
     <>
-      <h1>{chosen?.title ?? template}</h1>
+      <h1>Start: {chosen?.title ?? template}</h1>
       <p className="soft">
         {chosen?.description} <a href={to("templates", template)}>Show the template</a>, or <a href="#/start">choose another one</a>.
       </p>
