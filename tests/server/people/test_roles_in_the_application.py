@@ -171,5 +171,5 @@ def test_pages_that_change_a_project_are_for_looking_without_the_role(team: Team
     to(f"/items/{project}/W-1", "Show the moon")
     expect(page.get_by_role("button", name="Drop…")).to_have_count(int(is_admin))
     expect(page.get_by_role("link", name="Edit")).to_have_count(int(is_admin))
-    to("/start/drill", "A drill")
+    to("/start/drill", "Start: A drill")
     expect(page.get_by_role("button", name="Start the run")).to_be_enabled(enabled=is_admin)
