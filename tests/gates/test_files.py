@@ -194,6 +194,15 @@ def test_without_git_what_changed_is_unknown(tmp_path: Path, rules: dict[str, ob
     assert judgement.kind is VerdictKind.ERROR and "git init" in judgement.message
 
 
+@pytest.mark.parametrize(("since", "then"), [("run", "start a new run"), ("phase", "retry the phase")])
+def test_what_began_before_there_was_a_repository_can_be_compared_from_a_new_start(
+    project: Project, since: str, then: str
+) -> None:
+    judgement = judge(project, None, changed=["**"], since=since)
+    assert judgement.message.endswith(f"ask the user to {then}.")
+    assert "git init" not in judgement.message
+
+
 def test_what_git_says_of_a_repository_that_it_refuses_is_passed_on(project: Project) -> None:
     start = tree_hash(project.root)
     project.root.joinpath(".git", "config").write_text("garbage [")

@@ -60,12 +60,16 @@ def judge(gate: FilesGate, scene: GateScene) -> Judgement:
         before = scene.tree_at_run_start if gate.since == "run" else scene.tree_at_start
         after = scene.tree_now or tree_hash(scene.root, scene.ignored)
         if after is None or before is None:
-            why, commands = why_no_repository(scene.root)
-            why = why if after is None else "the project was not a git repository then"
+            why, commands = ("the project was not a git repository then", ())
+            if after is None:
+                why, commands = why_no_repository(scene.root)
+            first = f"do this in the project: {' or '.join(commands)}; then " if commands else ""
+            # Each attempt has a start of its own, a run has one.
+            then = "start a new run" if gate.since == "run" and before is None else "retry the phase"
             return undecided(
                 KIND,
                 f"Files gate: the changes since the {gate.since} started are unknown: {why}.",
-                f"ask the user to do this in the project: {' or '.join(commands)}; then retry the phase.",
+                f"ask the user to {first}{then}.",
             )
         changes = _changes_between(gate, scene, before, after)
     changed, base = changes.paths, changes.base
