@@ -26,9 +26,12 @@ def main() -> int:
                     "No command, so this serves MCP on standard input and output. --help lists the commands.\n"
                 )
             return serve(*options)
-    from wfe_mcp.cli.app import main as command_line
+    try:
+        from wfe_mcp.cli.app import main as command_line
 
-    code = command_line(arguments)
+        code = command_line(arguments)
+    except KeyboardInterrupt:  # while it loads: nothing has begun
+        return 130
     gc.freeze()  # the interpreter collects garbage as it ends: among all that was imported, a fifth of `status`
     return code
 

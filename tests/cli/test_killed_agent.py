@@ -55,3 +55,20 @@ def test_a_check_ends_with_the_command_that_runs_it(cli: Terminal, how: str) -> 
         finally:
             command.kill()
             os.close(reader)
+
+
+LOADING = """
+import sys
+class Ends:
+    def find_spec(self, name, *_):
+        if name == "wfe_mcp.cli.app":
+            raise KeyboardInterrupt  # as the handlers of the signals do
+sys.meta_path.insert(0, Ends())
+from wfe_mcp.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_a_command_that_is_ended_while_it_loads_says_nothing(real_processes: None) -> None:
+    done = subprocess.run([sys.executable, "-c", LOADING, "status"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
