@@ -161,7 +161,9 @@ def _try_where(
         judged = run_check(frozen, name=check.name, root=root, evidence_dir=folder, environ=environ, where=where)
         output = "" if judged.log_path is None else plain_text(Path(judged.log_path).read_bytes())
     facts = judged.data
-    if facts.get("no_room"):  # for now: to choose the worktree for it would weaken the gates for good
+    if facts.get(
+        "no_room"
+    ):  # it says nothing of the check: the worktree, chosen because of it, would weaken the gates for good
         raise Refused("unavailable", judged.message, "Try again when there is room.")
     if facts.get("missing") or "exit_code" not in facts:
         why = _not_started(check, facts, judged.message)

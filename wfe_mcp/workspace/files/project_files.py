@@ -246,10 +246,11 @@ def named_file(path: str | Path, use: Literal["read", "written"], hint: str = "N
 
 def write_new(path: Path, content: str | bytes) -> None:
     """Write a file that is not there yet, whole or not at all. Refuses as ``named_file`` does."""
-    with named_file(path, "written"), path.open("xb") as file:
+    with named_file(path, "written"):
+        file = path.open("xb")
         try:
-            file.write(_bytes(content))
-            file.flush()
-        except OSError:
+            with file:
+                file.write(_bytes(content))
+        except OSError:  # it is closed: Windows removes no open file
             path.unlink()
             raise
