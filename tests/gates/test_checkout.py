@@ -82,6 +82,7 @@ def test_home_and_temporary_folder_are_new_and_the_evidence_names_the_variables(
 ) -> None:
     home = tmp_path / "home"
     (home / ".rustup").mkdir(parents=True)
+    (home / ".mix").mkdir()
     (home / ".npmrc").write_text("evil=1")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home))
@@ -92,7 +93,7 @@ def test_home_and_temporary_folder_are_new_and_the_evidence_names_the_variables(
     judgement = judge(project, check(PY, "-c", code))
     listed, temporary, env = json.loads(printed(judgement))
     assert listed == [] and env["HOME"] != str(home) and Path(temporary).parent == Path(env["HOME"]).parent
-    assert env["RUSTUP_HOME"] == str(home / ".rustup")
+    assert (env["RUSTUP_HOME"], env["MIX_HOME"]) == (str(home / ".rustup"), str(home / ".mix"))
     assert "SECRET_TOKEN" not in env and "XDG_CONFIG_HOME" not in env
     assert "HOME" in judgement.data["variables"] and "SECRET_TOKEN" not in judgement.data["variables"]
     assert "s3cret" not in json.dumps(judgement.data)

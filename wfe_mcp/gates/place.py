@@ -54,6 +54,7 @@ _CORRECT_IT = "ask the user to correct this check in .wfe/config.toml and to run
 
 _TOOL_HOMES = {
     "ASDF_DATA_DIR": ".asdf",
+    "MIX_HOME": ".mix",
     "NVM_DIR": ".nvm",
     "PYENV_ROOT": ".pyenv",
     "RBENV_ROOT": ".rbenv",

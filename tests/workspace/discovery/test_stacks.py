@@ -28,6 +28,12 @@ SCRIPTS = '{"scripts": {"test": "vitest"}}'
         ({"Cargo.toml": ""}, "Rust", "cargo", "cargo test"),
         ({"go.mod": "module m\n"}, "Go", "go", "go test"),
         ({"pom.xml": "<project/>"}, "Java", "maven", "mvn"),
+        ({"mix.exs": ""}, "Elixir", "mix", "mix test"),
+        ({"deno.json": "{}", "a_test.ts": ""}, "TypeScript", "deno", "deno test"),
+        ({"pubspec.yaml": "name: shop\n"}, "Dart", "pub", ""),
+        ({"Package.swift": ""}, "Swift", "swift", ""),
+        ({"build.sbt": ""}, "Scala", "sbt", "sbt test"),
+        ({"stack.yaml": ""}, "Haskell", "cabal", "stack test"),
     ],
 )
 def test_language_manager_and_runner_follow_from_the_files(

@@ -123,10 +123,12 @@ LANGUAGES = {
     "Elixir": (".ex", ".exs"),
     "Go": (".go",),
     "HTML": (".html",),
+    "Haskell": (".hs",),
     "Java": (".java",),
     "JavaScript": (".cjs", ".js", ".jsx", ".mjs"),
     "Kotlin": (".kt", ".kts"),
     "PHP": (".php",),
+    "Perl": (".pl", ".pm"),
     "Python": (".py", ".pyi"),
     "Ruby": (".rb",),
     "Rust": (".rs",),
@@ -140,8 +142,9 @@ LANGUAGES = {
 
 MANIFESTS = words(
     """
-    CMakeLists.txt Cargo.toml Gemfile Makefile build.gradle build.gradle.kts composer.json go.mod go.work
-    mix.exs package.json pom.xml pyproject.toml requirements.txt setup.py tsconfig.json
+    CMakeLists.txt Cargo.toml Gemfile Makefile Package.swift build.gradle build.gradle.kts build.sbt cabal.project composer.json
+    deno.json deno.jsonc go.mod go.work mix.exs package.json pom.xml pubspec.yaml pyproject.toml requirements.txt setup.py
+    stack.yaml tsconfig.json
     """
 )
 _BESIDE = frozenset({"CSS", "HTML", "SQL", "Shell"})
