@@ -57,12 +57,12 @@ def process_tree(pid: int | None, start: float | None, mark: str | None) -> list
         with contextlib.suppress(psutil.Error):
             processes |= {child.pid: child for child in leader.children(recursive=True)}
     group = pid if leader is not None else _orphaned_group(pid, start)
-    for process in psutil.process_iter():
+    for other in psutil.pids():
         with contextlib.suppress(psutil.Error, OSError):
             # Younger than the child: reading every environment of the machine would take far longer.
-            is_young = start_of(process.pid) >= (start or 0.0) - SAME_START_S
-            if is_young and (_is_in_group(process.pid, group) or _has_mark(process, mark)):
-                processes[process.pid] = process
+            is_young = start_of(other) >= (start or 0.0) - SAME_START_S
+            if is_young and (_is_in_group(other, group) or _has_mark(psutil.Process(other), mark)):
+                processes[other] = psutil.Process(other)
     untouchable = _untouchable()
     return [process for process in processes.values() if process.pid not in untouchable and _lives(process)]
 

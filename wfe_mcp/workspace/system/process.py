@@ -70,13 +70,12 @@ def started_at(pid: int) -> float | None:
     import psutil  # 25 ms: not loaded before tools/list
 
     try:
-        if psutil.Process(pid).status() in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}:
-            return None
-        return start_of(pid)
+        has_ended, start = _state_and_start(pid)
     except (psutil.NoSuchProcess, ValueError):
         return None
     except psutil.AccessDenied:  # pragma: no cover - Windows and macOS: a process of another user, so not one of ours
         return None
+    return None if has_ended else start
 
 
 def start_of(pid: int) -> float:
@@ -85,9 +84,23 @@ def start_of(pid: int) -> float:
     Linux counts it from the boot, and psutil adds when that was: a time that moves with the clock, so that a clock that
     is set, as after a machine slept, would make every process another one. There a number of this boot stands for it.
     """
+    return _state_and_start(pid)[1]
+
+
+def _state_and_start(pid: int) -> tuple[bool, float]:
+    """Whether it is a zombie, and ``start_of``. Linux says both in one line; psutil would read the facts of each processor besides."""
     import psutil  # 25 ms: not loaded before tools/list
 
-    return round(_of_boot(psutil.Process(pid).create_time()), 3)
+    boot = _boot()
+    if boot is None or sys.platform != "linux":
+        process = psutil.Process(pid)
+        return process.status() in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}, round(process.create_time(), 3)
+    try:
+        line = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError as error:
+        raise psutil.NoSuchProcess(pid) from error
+    fields = line.rpartition(b")")[2].split()  # the name before it may have spaces and parentheses
+    return fields[0] in {b"Z", b"X"}, round(boot + int(fields[19]) / os.sysconf("SC_CLK_TCK"), 3)
 
 
 @lru_cache
