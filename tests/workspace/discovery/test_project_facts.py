@@ -34,6 +34,20 @@ def test_languages_manifests_and_checks_are_found_by_the_files(tmp_path: Path) -
     assert found.left_out == ()
 
 
+def test_a_folder_of_each_tool_chain_is_listed_with_the_files_that_make_it_one(tmp_path: Path) -> None:
+    for name in ("api/Api.csproj", "lib/lib.cabal", "jobs/Pipfile", "tools/Makefile", "tools/go.mod", "notes/a.md"):
+        file = tmp_path / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("", encoding="utf-8")
+
+    assert sorted((package.path, package.manifests) for package in project_facts(tmp_path).packages) == [
+        ("api", ("Api.csproj",)),
+        ("jobs", ("Pipfile",)),
+        ("lib", ("lib.cabal",)),
+        ("tools", ("Makefile", "go.mod")),
+    ]
+
+
 @pytest.mark.requirement("S4-31")
 def test_a_fact_of_each_kind_is_named_and_what_is_only_a_default_is_not(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("django\npsycopg\n", encoding="utf-8")

@@ -8,6 +8,8 @@ pyproject.toml, uv.lock        →  Python, uv, pytest
 package.json, pnpm-lock.yaml   →  TypeScript, pnpm, vitest
 """
 
+import fnmatch
+import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
@@ -15,9 +17,9 @@ from typing import NamedTuple
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.texts import one_line
-from wfe_mcp.core.units import plural, words
+from wfe_mcp.core.units import plural
 from wfe_mcp.workspace.discovery import language_checks as python, node_checks as node
-from wfe_mcp.workspace.discovery.check_table import CHAIN_FILES
+from wfe_mcp.workspace.discovery.check_table import CHAIN_FILES, MANIFESTS
 from wfe_mcp.workspace.discovery.findings import KINDS, ProjectFinding, findings_of
 from wfe_mcp.workspace.discovery.found_checks import FoundCheck, found_checks
 from wfe_mcp.workspace.discovery.project_listing import Folder, Listing, list_project
@@ -140,13 +142,8 @@ LANGUAGES = {
 }
 """Language → the endings of its files."""
 
-MANIFESTS = words(
-    """
-    CMakeLists.txt Cargo.toml Gemfile Makefile Package.swift build.gradle build.gradle.kts build.sbt cabal.project composer.json
-    deno.json deno.jsonc go.mod go.work mix.exs package.json pom.xml pubspec.yaml pyproject.toml requirements.txt setup.py
-    stack.yaml tsconfig.json
-    """
-)
+_MANIFEST = re.compile("|".join(map(fnmatch.translate, (*MANIFESTS, "Makefile", "go.work", "tsconfig.json"))))
+"""The files that make a folder a place of checks, and those that only say what is in it."""
 _BESIDE = frozenset({"CSS", "HTML", "SQL", "Shell"})
 _NAMED = 6
 CORRECTED = ("framework", "database", "service", "port", "entry point", "version")
@@ -255,9 +252,9 @@ def _languages(listing: Listing) -> tuple[Language, ...]:
 
 def _packages(listing: Listing) -> tuple[Package, ...]:
     packages = [
-        Package(path or ".", tuple(name for name in MANIFESTS if name in names))
+        Package(path or ".", manifests)
         for path, names in listing.folders.items()
-        if not names.isdisjoint(MANIFESTS) and not listing.is_aside(path)
+        if not listing.is_aside(path) and (manifests := tuple(sorted(filter(_MANIFEST.match, names))))
     ]
     return tuple(packages[:MOST_FOLDERS])
 
