@@ -8,6 +8,7 @@ import pytest
 from tests.engine.scene import AGENT, Scene, phase, refused
 from wfe_mcp.engine.models.connections import connection_of, connections_of
 from wfe_mcp.engine.templates.trust import give_trust
+from wfe_mcp.providers.questions import refuse_unusable
 from wfe_mcp.views.answers import tool_answers as answers
 
 KEY = "sk-canary-0123456789"
@@ -141,6 +142,17 @@ def test_a_run_keeps_its_roles_as_they_were_and_no_key(scene: Scene, mine: Path)
     assert sorted(frozen["providers"]) == ["anthropic", "codex", "openai"]
     assert frozen["providers"]["openai"]["key"] == "env:OPENAI_API_KEY"
     assert KEY not in str(frozen)
+
+
+def test_a_provider_that_is_added_after_the_start_is_reached_at_the_origin_that_was_allowed_with_it(
+    scene: Scene, mine: Path
+) -> None:
+    run = scene.start(phase("plan"))
+    mine.write_text(
+        '[http]\nallow = ["http://models.example"]\n'
+        '[providers.inside]\nkind = "openai-compatible"\nbase_url = "http://models.example/v1"\n'
+    )
+    refuse_unusable(connections_of(scene.engine, "inside/m", frozen=kept(scene, run))[0])
 
 
 def test_trust_that_lapses_stops_a_role_of_the_project_and_no_other(scene: Scene, mine: Path) -> None:

@@ -84,7 +84,7 @@ def connect(
         base_url=provider.base_url,
         proxy=loaded.settings.http.proxy,
         ca_file=loaded.settings.http.ca_file,
-        allow=tuple((frozen or {}).get("http_allow", loaded.settings.http.allow)),
+        allow=allowed_origins(loaded, frozen or {}),
         connect_s=provider.connect_s,
         response_s=provider.response_s,
         total_s=provider.total_s,
@@ -94,6 +94,14 @@ def connect(
         fs_ability=role.fs_ability or provider.fs_ability,
         options=provider.options,
     )
+
+
+def allowed_origins(loaded: LoadedSettings, frozen: Mapping[str, Any]) -> tuple[str, ...]:
+    """The origins that a call may reach over plain http, or inside: those that its run keeps (``frozen``), and those of now.
+
+    What a person allows since the start counts too: the refusal proposes it.
+    """
+    return (*frozen.get("http_allow", ()), *loaded.settings.http.allow)
 
 
 def needs_key(kind: ProviderKind) -> bool:

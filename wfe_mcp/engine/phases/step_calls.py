@@ -108,6 +108,7 @@ def _llm(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
 
 def _http(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     from wfe_mcp.engine.credentials.handing import login_of
+    from wfe_mcp.engine.models.connections import allowed_origins
     from wfe_mcp.tools.http import Request, send
 
     request = cast("dict[str, Any]", call.row.input)
@@ -120,8 +121,7 @@ def _http(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
         return refused_step(refused)
     answer = send(
         Request(request["url"], request["method"], headers | login, request["body"], request["status"]),
-        # what a person allows since the start counts too: the refusal proposes it
-        allow=(*call.frozen.get("http_allow", ()), *engine.settings().settings.http.allow),
+        allow=allowed_origins(engine.settings(), call.frozen),
         timeout_s=call.limit_s(HTTP_TIMEOUT_S),
         should_stop=lambda: context.stop.is_asked,
     )
