@@ -8,7 +8,6 @@ Rules:
 3. A folder inside the project gets checks of its own, with ``cwd``, unless a workspace above it covers it.
 """
 
-import fnmatch
 import re
 import shlex
 from collections.abc import Iterator, Sequence
@@ -162,7 +161,7 @@ def _why(hit: _Hit, findings: Sequence[ProjectFinding]) -> str:
     own = [finding for finding in findings if finding.file.rpartition("/")[0] == folder.path]
     declared = next((finding for finding in own if finding.kind == "task" and finding.value == command), None)
     manifests = (*check_table.CHAIN_FILES.get(hit.row.chain, ()), *check_table.MANIFESTS)
-    manifest = next((name for pattern in manifests for name in fnmatch.filter(sorted(folder.names), pattern)), "")
+    manifest = next(folder.files(*manifests), "")
     core = _CORE.search(_LAUNCHER.sub("", command))
     ran = re.compile(rf"(?<![\w-]){re.escape(core[0].strip())}(?![\w-])") if core else None
     run = (finding for finding in findings if finding.kind == "ci" and finding.folder in {"", folder.path})

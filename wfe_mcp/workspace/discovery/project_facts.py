@@ -8,8 +8,6 @@ pyproject.toml, uv.lock        →  Python, uv, pytest
 package.json, pnpm-lock.yaml   →  TypeScript, pnpm, vitest
 """
 
-import fnmatch
-import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
@@ -142,7 +140,7 @@ LANGUAGES = {
 }
 """Language → the endings of its files."""
 
-_MANIFEST = re.compile("|".join(map(fnmatch.translate, (*MANIFESTS, "Makefile", "go.work", "tsconfig.json"))))
+_LISTED = (*MANIFESTS, "Makefile", "go.work", "tsconfig.json")
 """The files that make a folder a place of checks, and those that only say what is in it."""
 _BESIDE = frozenset({"CSS", "HTML", "SQL", "Shell"})
 _NAMED = 6
@@ -253,8 +251,8 @@ def _languages(listing: Listing) -> tuple[Language, ...]:
 def _packages(listing: Listing) -> tuple[Package, ...]:
     packages = [
         Package(path or ".", manifests)
-        for path, names in listing.folders.items()
-        if not listing.is_aside(path) and (manifests := tuple(sorted(filter(_MANIFEST.match, names))))
+        for path in listing.folders
+        if not listing.is_aside(path) and (manifests := tuple(sorted({*Folder(listing, path).files(*_LISTED)})))
     ]
     return tuple(packages[:MOST_FOLDERS])
 

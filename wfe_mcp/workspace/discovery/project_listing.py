@@ -93,11 +93,14 @@ class Folder:
         if self.path:
             yield from Folder(self.listing, self.path.rpartition("/")[0]).upwards()
 
+    def files(self, *patterns: str) -> "Iterator[str]":
+        """The names of the files that have one of these names, in their order; ``*`` stands for any characters."""
+        for pattern in patterns:
+            yield from sorted(fnmatch.filter(self.names, pattern)) if "*" in pattern else self.names & {pattern}
+
     def has(self, *patterns: str) -> bool:
-        """Whether a file has one of these names; ``*`` stands for any characters."""
-        return any(
-            fnmatch.filter(self.names, pattern) if "*" in pattern else pattern in self.names for pattern in patterns
-        )
+        """Whether a file has one of these names, as ``files`` reads them."""
+        return any(self.files(*patterns))
 
     def has_below(self, folder: str, *patterns: str) -> bool:
         """Whether ``folder`` (a name, ``*`` allowed) or a folder inside it has such a file."""
