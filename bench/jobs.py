@@ -1,17 +1,23 @@
-"""Measures how soon a cancelled job and its processes end, and how fast a job is claimed."""
+"""Measures how soon a cancelled job and its processes end, how fast a job is claimed, and what the end of a child costs on a busy machine."""
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 from bench.figures import Figure, median, percentile
 from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, Outcome
+from wfe_mcp.jobs.process_tree import process_tree
 from wfe_mcp.jobs.worker import Worker
 from wfe_mcp.store import Store
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus, NewJob
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
 
 _FOREVER = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(600)']); time.sleep(600)"
 _QUEUE = "bench"
+_OTHERS = 600
 
 
 def measure(scene: Scene, times: int) -> list[Figure]:
@@ -48,7 +55,40 @@ def measure(scene: Scene, times: int) -> list[Figure]:
         Figure("cancel to the end of a running call to a model, p50", median([ms for ms, _ in calls]), "ms"),
         Figure("claim of a job, p50", median(claims), "ms"),
         Figure("claim of a job, p99", percentile(claims, 99), "ms"),
+        _end_beside_others(times),
     ]
+
+
+def _end_beside_others(times: int) -> Figure:
+    """CPU of the look for what a child has left, which reads each process of the machine; of that, one line of each is the floor."""
+    others = [
+        subprocess.Popen([sys.executable, "-S", "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+        for _ in range(_OTHERS)
+    ]
+    try:
+        younger = this_process().started_at + 3600  # as a child that began after all of them
+        look, floor = (_cpu_ms(times, run) for run in (partial(process_tree, None, younger, "none has it"), _read_each))
+    finally:
+        for other in others:
+            other.communicate()
+    note = f"{look:.1f} ms, reading {floor:.1f}"
+    return Figure(
+        f"CPU of a child's end beside {_OTHERS} processes, ÷ reading a line of each", look / floor, "×", 2, note
+    )
+
+
+def _read_each() -> None:
+    for pid in psutil.pids():
+        with suppress(OSError):
+            Path(f"/proc/{pid}/stat").read_bytes()
+
+
+def _cpu_ms(times: int, run: Callable[[], object]) -> float:
+    """CPU milliseconds of one call."""
+    began = time.process_time()
+    for _ in range(times):
+        run()
+    return (time.process_time() - began) * 1000 / times
 
 
 def _now() -> datetime:

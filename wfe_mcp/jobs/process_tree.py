@@ -60,9 +60,10 @@ def process_tree(pid: int | None, start: float | None, mark: str | None) -> list
     for other in psutil.pids():
         with contextlib.suppress(psutil.Error, OSError):
             # Younger than the child: reading every environment of the machine would take far longer.
-            is_young = start_of(other) >= (start or 0.0) - SAME_START_S
-            if is_young and (_is_in_group(other, group) or _has_mark(psutil.Process(other), mark)):
-                processes[other] = psutil.Process(other)
+            if start_of(other) >= (start or 0.0) - SAME_START_S:
+                process = psutil.Process(other)
+                if _is_in_group(other, group) or _has_mark(process, mark):
+                    processes[other] = process
     untouchable = _untouchable()
     return [process for process in processes.values() if process.pid not in untouchable and _lives(process)]
 

@@ -141,6 +141,17 @@ def test_an_ended_process_is_dead_also_while_no_one_has_collected_it(start: Star
     assert started_at(-1) is None
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process has no name in the line that tells its start")
+def test_no_name_of_a_process_makes_it_another_one_or_a_dead_one(start: Start) -> None:
+    child = start("open('/proc/self/comm', 'w').write('x) Z 1 (y'); " + SLEEP)
+    reported(child)
+    me = ProcessIdentity(this_process().host, child.pid, round(psutil.Process(child.pid).create_time(), 3))
+
+    assert psutil.Process(child.pid).name() == "x) Z 1 (y"
+    assert is_alive(me)
+    assert not is_alive(replace(me, started_at=me.started_at - 60))
+
+
 @pytest.mark.parametrize("text", ["cli", "", "host:1", "host:x:1.0", ":1:1.0", "host:1:nan"])
 def test_a_holder_that_is_no_process_has_no_identity(text: str) -> None:
     assert parse_holder(text) is None
