@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.gates.conftest import Project
-from tests.gates.test_command import judge, script
+from tests.gates.test_command import PY, frozen, judge, script
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.gates.remedies import remedy
 
@@ -195,3 +195,21 @@ def test_words_in_the_output_of_tests_that_ran_advise_nothing(project: Project) 
     text = "AssertionError: 'sh: 1: nyc: not found'\n1 failed, 1 passed in 0.1s"
     judgement = judge(project, script(project, f"print({text!r}); raise SystemExit(1)"))
     assert "npm" not in judgement.message.partition("Next:")[2]
+
+
+@pytest.mark.parametrize(
+    ("test", "note"),
+    [
+        ("test_new.py::quite_another", " (no test of 'test_new.py' ran)"),
+        ("elsewhere/test_it.py::quite_another", ""),
+        ("quite_another", ""),
+    ],
+)
+@pytest.mark.parametrize("named", ["fails", "passes"])
+def test_a_file_of_which_no_test_ran_is_named(project: Project, named: str, test: str, note: str) -> None:
+    project.write("test_it.py", "def test_a(): pass\n")
+    project.write("test_new.py", "def quite_another(): assert 0\n")
+    check = frozen((PY, "-m", "pytest", "-q", "--disable-plugin-autoload", "-p", "no:cacheprovider", "test_it.py"))
+    judgement = judge(project, check, **{named: test})
+    among = {"fails": "the failing tests", "passes": "the tests that passed"}[named]
+    assert f"{test!r} is not among {among}{note}, 1 passed" in judgement.message

@@ -23,7 +23,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import nearest
 from wfe_mcp.core.units import plural
 from wfe_mcp.gates.judgement import shorten_names
-from wfe_mcp.gates.results import FailedTest, TestResults, is_named, named_in
+from wfe_mcp.gates.results import FailedTest, TestResults, is_named, named_in, note_of_idle_file
 from wfe_mcp.workflow.model.base import duration_s
 from wfe_mcp.workflow.model.expect import Expect
 
@@ -334,7 +334,7 @@ def _not_failing(name: str, results: TestResults, *, exact: bool) -> Unmet | Non
     failing = [test.id for test in results.failing]
     if results.failed + results.errors > len(failing):
         return _UNNAMED["fails"]
-    return Unmet(f"{name!r} is not among the failing tests{_nearest(name, failing)}")
+    return Unmet(f"{name!r} is not among the failing tests{_nearest(name, failing, results)}")
 
 
 def _vague(name: str, hits: Sequence[FailedTest], results: TestResults) -> Unmet | None:
@@ -364,14 +364,14 @@ def _not_passing(name: str, results: TestResults, *, exact: bool) -> Unmet | Non
         return None  # the tests that pass have no line: the file is as it was, and nothing in it fails
     if results.passed > len(results.passing):
         return _UNNAMED["passes"]
-    return Unmet(f"{name!r} is not among the tests that passed{_nearest(name, results.passing)}")
+    return Unmet(f"{name!r} is not among the tests that passed{_nearest(name, results.passing, results)}")
 
 
-def _nearest(name: str, ids: Sequence[str]) -> str:
-    """`` (did you mean …?)`` with the id as the runner has it. Only the start of a long list is compared."""
+def _nearest(name: str, ids: Sequence[str], results: TestResults) -> str:
+    """`` (did you mean …?)`` with the id as the runner has it, of the start of a long list; else that its file did not run."""
     ends = {_end(test): test for test in ids[:_MAX_COMPARED]}
     near = [ends[end] for end in nearest(_end(name), ends)]
-    return f" (did you mean {' or '.join(repr(test) for test in near)}?)" if near else ""
+    return f" (did you mean {' or '.join(repr(test) for test in near)}?)" if near else note_of_idle_file(name, results)
 
 
 def _end(test: str) -> str:

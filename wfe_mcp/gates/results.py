@@ -13,7 +13,7 @@ those of the reporter, with ``/``; ``relative_to`` removes the project's folder.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from wfe_mcp.core.dataclass import dataclass
@@ -145,6 +145,16 @@ def named_in(pattern: str, ids: Iterable[str], *, exact: bool = False) -> list[s
     # Spellings only rearrange the words of an id, so most of many thousand ids are ruled out without them.
     word = re.split(r"::|[./* ]", pattern)[-1] if exact or "*" not in pattern else ""
     return [test for test in ids if word in test and _is_one_of(pattern, test, exact=exact)]
+
+
+def note_of_idle_file(name: str, results: TestResults) -> str:
+    """`` (no test of … ran)`` for the file in the id ``name``; empty where one ran, or where not each test is listed with its file."""
+    ids = [*results.passing, *(test.id for test in results.failing)]
+    is_listed = ids and len(results.passing) >= results.passed and all("::" in test for test in (name, *ids))
+    # By its last name: the check may run in another folder than the one that the id begins at.
+    file, *ran = (test.partition("::")[0] for test in (name, *ids))
+    is_idle = is_listed and PurePosixPath(file).name not in {PurePosixPath(other).name for other in ran}
+    return f" (no test of {file!r} ran)" if is_idle else ""
 
 
 def spellings(test: str) -> set[str]:
