@@ -19,7 +19,7 @@ def test_a_move_that_is_named_by_the_folder_above_names_the_project_that_it_move
     monkeypatch.chdir(inner)
     said = cli("project", "move", str(old.parent), str(inner), "--yes", pin=PIN)
     assert said.code == 0, said.err
-    assert f"The project 'project' of {old} is in {inner} from now on." in said.out
+    assert f"If you agree, the project 'project' of {old} is in {inner} from now on." in said.out
     assert f"Moved: {old} is {inner} now." in said.out
     assert cli.json("status", run).document["run_state"] == "running"
 

@@ -252,7 +252,7 @@ def _meaning(tx: Tx, record: ProjectRecord, before: Path, there: Project) -> tup
     )
     is_marked = identity.mark_of(there.root) == record.id
     return (
-        f"The project {identity.name_of(record)!r} of {before} is in {there.root} from now on.",
+        f"If you agree, the project {identity.name_of(record)!r} of {before} is in {there.root} from now on.",
         f"  {identity.its_runs(tx, record)}",
         f"  {'It has the mark of this project' if is_marked else '! It has no mark of this project'}; {history}.",
         "  What you trusted there counts here where its bytes are the same; keys, approvals and the log stay as they are.",
