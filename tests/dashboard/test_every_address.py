@@ -17,7 +17,7 @@ from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
 
 SOURCES = Path(__file__).resolve().parents[2] / "web" / "src"
-NARROWEST, WIDEST = 360, 1280
+NARROWEST, WIDEST = 320, 1280
 ADDRESSES = [
     "/inbox",
     "/inbox/{request}",
