@@ -1,5 +1,7 @@
 """The ways out in a real browser: a test of notifications on the settings, a test of a webhook on its page."""
 
+import threading
+
 import pytest
 from playwright.sync_api import expect
 
@@ -10,6 +12,7 @@ from tests.engine.scene import Scene, phase
 from tests.engine.webhooks.receiver import receiving
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
+from wfe_mcp.engine.webhooks.deliveries import send_test
 
 __all__ = ["home"]
 
@@ -46,3 +49,23 @@ def test_a_person_sees_how_they_are_notified_and_sends_a_test_of_each_way(scene:
         expect(tab.page.get_by_role("button", name="Redeliver webhook.test of test to n8n").first).to_be_visible()
         tab.page.get_by_role("link", name=run).first.click()
         expect(tab.page.get_by_label("Breadcrumb")).to_contain_text(run)
+
+
+@pytest.mark.usefixtures("home")
+def test_what_is_sent_again_is_delivered_on_the_page_without_loading_it_again(
+    scene: Scene, page: Page, tab: Tab
+) -> None:
+    with receiving(scene) as receiver:
+        receiver.answer = lambda _: (410, {}, b"")
+        send_test(scene.engine, "n8n")
+        scene.work()
+        may_answer = threading.Event()
+        receiver.answer = lambda _: (204, {}, b"") if may_answer.wait(60) else None
+        tab.page.goto(link(scene.engine, page.port))
+        is_live(tab.page)
+        tab.page.evaluate("location.hash = '/webhooks'")
+        row = tab.page.locator("table tbody tr").first
+        row.get_by_role("button", name="Redeliver webhook.test of test to n8n").click()
+        expect(row).to_contain_text("sending")
+        may_answer.set()
+        expect(row).to_contain_text("delivered")

@@ -74,6 +74,7 @@ const RETRY_MS = 1000;
 const LOST_MS = 3000;
 const MOST_PAUSE_MS = 60_000;
 const MOMENT_MS = 10_000;
+const LOOK_MS = 2_000;
 const MOST_WRITTEN = 50;
 /** How long the first questions of a page wait for the stream: what changes between an answer and the begin of the stream would go unseen. */
 const FIRST_MS = 2000;
@@ -305,6 +306,17 @@ export function useMoments(): number {
     return () => clearInterval(timer);
   }, []);
   return moment;
+}
+
+/** Do `look` every few seconds while `moves` and the page is seen: what changes there writes no event. */
+export function useLooks(moves: boolean, look: () => void): void {
+  const now = useRef(look);
+  now.current = look;
+  useEffect(() => {
+    if (!moves) return undefined;
+    const timer = setInterval(() => document.hidden || now.current(), LOOK_MS);
+    return () => clearInterval(timer);
+  }, [moves]);
 }
 
 /** Do `work` again soon, where it did not arrive; where the server was busy, later from time to time. */

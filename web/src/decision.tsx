@@ -2,7 +2,7 @@
 // keys, drafts of comments on lines, marks of viewed files, and reloading when something happens.
 import { useEffect, useLayoutEffect, useMemo, useRef, useState, type MouseEvent, type RefObject } from "react";
 import { createPortal, flushSync } from "react-dom";
-import { query, useAsk, useMoments } from "./api";
+import { query, useAsk, useLooks, useMoments } from "./api";
 import type { ApprovalView, DecisionData, DecisionPage, InboxView } from "./api_types";
 import { type Choice, Bar } from "./decision_bar";
 import { subject, useDraft } from "./draft";
@@ -25,11 +25,7 @@ export function Decision({ request, at, inbox, takesPin }: { request: string; at
   if (data || last.current?.decision.request.id !== request) last.current = data; // the other layout is on its way: this one stays
   const page = last.current;
   run.current = page?.decision.request.run_id ?? "";
-  useEffect(() => {
-    if (!page?.decision.gating) return;
-    const timer = setInterval(reload, 2000);
-    return () => clearInterval(timer);
-  }, [page?.decision.gating, reload]);
+  useLooks(page?.decision.gating ?? false, reload);
   const toggleSplit = () => {
     localStorage.setItem("wfe-split", split ? "0" : "1");
     setSplit(!split);

@@ -1,6 +1,5 @@
 // The jobs of the server: what runs, what waits, and how to cancel it.
-import { useEffect } from "react";
-import { ask, query, useAct, useAsk } from "./api";
+import { ask, query, useAct, useAsk, useLooks } from "./api";
 import type { QueueState } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
 import { Cli, Empty, PageHead, Problem, Records, Soon, State, Waiting } from "./parts";
@@ -11,10 +10,7 @@ export function Queue() {
   const at = useProject({ one: true });
   const { data, error, reload } = useAsk<QueueState>(`/queue${query({ limit: 200, project: at.id })}`, at.concerns);
   const [act, busy, refused] = useAct();
-  useEffect(() => {
-    const timer = setInterval(() => document.hidden || reload(), 3000); // a job that only runs writes no event
-    return () => clearInterval(timer);
-  }, [reload]);
+  useLooks(true, reload);
   return (
     <>
       <PageHead title="Queue" about="what the server works on">

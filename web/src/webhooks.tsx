@@ -1,17 +1,20 @@
 // The webhooks of a project: who gets events, a test, what was sent, and how to send it again; and what starts templates here.
 import { useState } from "react";
-import { ask, query, useAct, useAsk } from "./api";
+import { ask, query, useAct, useAsk, useLooks } from "./api";
 import type { DeliveryView, TriggersView, WebhooksView } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
 import { Cli, Empty, Faults, PageHead, Problem, Records, Soon, State, Waiting } from "./parts";
 import { to } from "./route";
-import { age } from "./words";
+import { age, moment } from "./words";
 
 const STATES: Record<string, string> = { delivered: "completed", sending: "running", waiting: "pending", behind: "pending" };
+
+const isOnTheWay = (row: DeliveryView): boolean => row.state === "sending" || (row.state === "waiting" && !(row.next_try && moment(row.next_try) > Date.now()));
 
 export function Webhooks() {
   const at = useProject({ one: true });
   const { data, error, reload } = useAsk<WebhooksView>(`/webhooks${query({ project: at.id })}`, at.concerns);
+  useLooks(data?.deliveries.some(isOnTheWay) ?? false, reload);
   const [act, busy, refused] = useAct();
   const again = (given: { deliveries?: string[]; failed?: boolean }) =>
     act(async () => {
