@@ -55,6 +55,7 @@ SETTINGS = {
     "max_wal_size": "256MB",
     "dynamic_shared_memory_type": "mmap",  # in the folder: a killed server leaves nothing elsewhere
     "max_connections": "200",
+    "authentication_timeout": "15s",  # a client that only connected holds a server that ends for as long
     "autovacuum": "off",  # it would hold tables while a test that asks for locks runs
     "lc_messages": "C",
     "timezone": "UTC",
