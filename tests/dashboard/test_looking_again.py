@@ -106,6 +106,17 @@ def test_the_page_compares_with_either_moment_and_says_who_asks(scene: Scene, pa
     expect(change.get_by_text("left.py").first).to_be_visible()
 
 
+def test_a_decision_that_a_person_opens_says_since_when_the_run_asks(scene: Scene, page: Page, tab: Tab) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.begin(run, "plan")
+    scene.submit(run, "plan")
+    scene.clock.advance(minutes=12)
+    tab.set_time(scene.clock.now)
+    shown = open_decision(scene, page, tab, "")
+    shown.get_by_role("link", name="plan").first.click()
+    expect(shown.locator(".who")).to_contain_text("The run asked 12 min ago")
+
+
 def test_a_decision_says_which_of_how_many_it_is_and_leads_to_the_next(scene: Scene, page: Page, tab: Tab) -> None:
     requests: list[str] = []
     for _ in range(3):

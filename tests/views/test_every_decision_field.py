@@ -176,7 +176,14 @@ def request_about(shown: ApprovalView) -> DecisionView:
     nothing = dict.fromkeys(("project", "title", "template"), "")
     buttons = ("Approve", "Reject")
     return DecisionView(
-        request=request, state="open", **nothing, tainted=False, gating=False, shown=shown, buttons=buttons
+        request=request,
+        state="open",
+        **nothing,
+        tainted=False,
+        gating=False,
+        asked_at=at,
+        shown=shown,
+        buttons=buttons,
     )
 
 
@@ -272,6 +279,7 @@ AROUND = {
     "request.gate": "the place of the gate in its phase; the evidence has it by name",
     "request.assurance": "what is shown has it, from the gate as it is now",
     "request.status": "the state of the request says it, with time and revision",
+    "request.created_at": "the page says since when it is asked: then, or earlier",
     "request.closed_at": "of a closed request; the answer has its time",
     "request.tree": "what is shown has the tree that is bound",
     "request.data": "what a channel keeps of its question; no part of what is decided",

@@ -459,6 +459,7 @@ export interface DecisionData {
   template: string;
   tainted: boolean;
   gating: boolean;
+  asked_at: string;
   asked_by?: string;
   changed?: string[];
   stopped?: string;

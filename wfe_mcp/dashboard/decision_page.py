@@ -99,7 +99,7 @@ def _head(view: DecisionView) -> list[Html]:
     who = [
         _pill("waiting", "Waiting for others" if view.others else "Waiting for you") if view.state == "open" else None,
         _pill("weak", "Tainted run") if view.tainted else None,
-        tag("span", f"{view.asked_by or 'wfe-mcp'} asked ", _time(request.created_at)),
+        tag("span", f"{view.asked_by or 'The run'} asked ", _time(view.asked_at)),
         tag("span", about),
         tag("span", f"valid until {second(request.expires_at)}") if request.expires_at else None,
     ]

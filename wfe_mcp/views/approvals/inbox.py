@@ -108,7 +108,7 @@ def _rows(
                 if line is not None:
                     return (line,)
             attempt, command = overview.loaded.state.current(phase), f"wfe-mcp approve {place}"
-            since, question = waits_since(engine, overview, attempt), listed_question(overview, attempt)
+            since, question = second(waits_since(engine, overview, attempt)), listed_question(overview, attempt)
             return (view_of(UnaskedDecision, record, **about, since=since, question=question, command=command),)
         case Stop.HUMAN_TASK if phase is not None:
             title, command = overview.plan.phase(phase).title or phase, f"wfe-mcp submit {place} --path FILE"

@@ -15,6 +15,7 @@ Rules:
 
 from collections.abc import Sequence
 from dataclasses import field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -42,7 +43,6 @@ from wfe_mcp.views.moves.calls import button, user_commands, user_moves
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.reports.report import decisions_of
 from wfe_mcp.views.runs.requests import GateLine, WaitingDecision, handed_on
-from wfe_mcp.views.runs.sentences import actor_subject
 from wfe_mcp.views.values.model import second, view_model, view_of
 
 RequestState = Literal["open", "answered", "expired", "closed"]
@@ -65,7 +65,8 @@ class DecisionFacts:
     ``back_to``: earlier phases that a rejection may return the run to. ``gating``: the gates run again now. ``changed``: the
     files that closed it. ``stopped``: the commands that continue, where this rejection failed the phase and no attempt follows by itself.
     ``passkeys``: names of the keys that may sign; where there is none, ``no_passkey`` says why. ``buttons``: the labels of
-    the decisions that are legal now, ``Approve`` and ``Reject``. ``asked_by``: who asked. ``since``: see ``since_last_asked``; it is no part of what is signed.
+    the decisions that are legal now, ``Approve`` and ``Reject``. ``asked_by``: "The agent" where it asked at ``asked_at``; else the run
+    has asked since then, and whoever looked made the request. ``since``: see ``since_last_asked``; it is no part of what is signed.
     ``others``: why it is not for the person who looks at a server, and who can decide it; ``key_page``: where they make the
     passkey that they lack.
     """
@@ -76,6 +77,7 @@ class DecisionFacts:
     template: str
     tainted: bool
     gating: bool
+    asked_at: datetime
     asked_by: str = ""
     changed: tuple[str, ...] = ()
     stopped: str = ""
@@ -134,6 +136,8 @@ def decision_view(engine: Engine, request_id: str) -> DecisionView:
     attempt = overview.loaded.state.current(request.phase)
     record = overview.loaded.record
     state = state_of_request(engine, request, attempt)
+    by_agent = any(event.actor == "agent" and event.payload.get("request") == request_id for event in asked)
+    since_then = state == "open" and not by_agent
     base = DecisionView(
         request=request,
         state=state,
@@ -148,7 +152,8 @@ def decision_view(engine: Engine, request_id: str) -> DecisionView:
         else "",
         newer=None if state == "open" else _newer(engine, request, attempt),
         answer=answer,
-        asked_by=next((actor_subject(event) for event in asked if event.payload.get("request") == request_id), ""),
+        asked_by="The agent" if by_agent else "",
+        asked_at=waits_since(engine, overview, attempt) if since_then else request.created_at,
     )
     return base if state != "open" else _with_all(engine, overview, base, attempt)
 
@@ -252,12 +257,12 @@ def listed_question(overview: Overview, attempt: Attempt) -> str:
     return f"{question_of(overview, attempt)}{f' {people}.' if people else ''}"
 
 
-def waits_since(engine: Engine, overview: Overview, attempt: Attempt) -> str:
+def waits_since(engine: Engine, overview: Overview, attempt: Attempt) -> datetime:
     """Since when the approval of ``attempt`` waits: to ask again for the same changes nothing, another revision or other files do."""
     with engine.store.read() as tx:
         awaited = tx.events.of_types(overview.loaded.record.id, "ApprovalAwaited")
     of_attempt = [event.at for event in awaited if attempt.on.items() <= event.payload.items()]
-    return second(of_attempt[-1] if of_attempt else overview.loaded.record.updated_at)
+    return of_attempt[-1] if of_attempt else overview.loaded.record.updated_at
 
 
 def waiting_line(
@@ -288,7 +293,7 @@ def waiting_line(
         title=record.title,
         project=str(engine.root),
         template=f"{record.template} {record.template_version}",
-        asked_at=waits_since(engine, overview, attempt),
+        asked_at=second(waits_since(engine, overview, attempt)),
         expires_at=second(request.expires_at),
         question=listed_question(overview, attempt),
         command=_commands(request).approve,
