@@ -85,6 +85,14 @@ def test_in_a_pipe_no_pager_is_started(
     assert not seen.exists()
 
 
+def test_on_a_terminal_that_only_prints_no_pager_is_started(
+    cli: Terminal, waiting: str, seen: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    assert "text: hello" in look(cli, waiting, monkeypatch).out
+    assert not seen.exists()
+
+
 @pytest.mark.requirement("E-04")
 @pytest.mark.usefixtures("in_git")
 def test_renamed_binary_and_deleted_files_are_named_as_such(cli: Terminal) -> None:

@@ -118,8 +118,8 @@ def _path() -> str:
 
 @contextlib.contextmanager
 def page_output(screen: Screen) -> Generator[None]:
-    """Show what the block prints, through the pager if it does not fit on the terminal."""
-    if not screen.is_terminal or not sys.stdin.isatty():
+    """Show what the block prints, through the pager if it does not fit on the terminal, and the terminal can show one."""
+    if not screen.is_terminal or not sys.stdin.isatty() or os.environ.get("TERM") == "dumb":
         yield
         return
     o = io.StringIO()
