@@ -247,8 +247,9 @@ def test_a_gate_that_passed_says_which_rules_held(project: Project) -> None:
     assert said(exist=["src/**"], within=["src/**"]) == "Exists: src/**; changed only: src/**."
     assert (
         said(changed=["**"], changed_outside=["tests/**"], since="run")
-        == "Changed: **; changed a file outside tests/**."
+        == "Changed a file; changed a file outside tests/**."
     )
+    assert said(changed=["src/**"]) == "Changed: src/**."
     assert said(changed_outside=[]) == "Changed a file outside (no glob)."
     assert said(unchanged=[]) == "No file is named."
 

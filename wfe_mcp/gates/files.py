@@ -247,7 +247,7 @@ def _held_message(gate: FilesGate, since: str) -> str:
         (gate.exist, f"exists: {named(gate.exist)}"),
         (gate.unchanged, f"unchanged {since}: {named(gate.unchanged)}"),
         ("within" in keys, f"changed only: {named(gate.within, 'nothing')}"),
-        ("changed" in keys, f"changed: {named(gate.changed)}"),
+        ("changed" in keys, "changed a file" if gate.changed == ("**",) else f"changed: {named(gate.changed)}"),
         ("changed_outside" in keys, f"changed a file outside {named(gate.changed_outside)}"),
     )
     summary = "; ".join(text for holds, text in rules if holds) or "no file is named"
