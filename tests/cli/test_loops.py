@@ -7,6 +7,7 @@ import pytest
 
 from tests.cli.kept_scenes import scene
 from tests.cli.scene import HUMAN, PIN, Terminal, phase, template
+from wfe_mcp.core.model import RunState
 
 ITEMS: dict[str, Any] = {"type": "object", "properties": {"items": {"type": "array"}}}
 
@@ -62,6 +63,36 @@ def test_what_happened_in_a_loop_verifies(cli: Terminal, walk: str) -> None:
     assert {one["phase"] for one in shown} == {"plan", "build", "build[T-1].code"}
 
 
+@pytest.fixture
+@scene
+def looked_back_at(cli: Terminal) -> str:
+    """A run whose two items are done, each with an artifact; what comes after them waits for a person."""
+    plan = {"id": "plan", "output": {"artifact": "list", "schema": ITEMS}}
+    loop = {"id": "build", "kind": "loop", "for_each": {"in": "${artifacts.list.items}"}, "phases": [phase("code")]}
+    cli.save(template("walk", plan, loop, phase("after", HUMAN)))
+    run = cli.start("walk")
+    (cli.root / "list.json").write_text(json.dumps({"items": [{"id": "T-2"}, {"id": "T-10"}]}))
+    assert cli.json("submit", run, "plan", "--path", "list.json").code == 0
+    for path in ("build[T-2].code", "build[T-10].code", "after"):
+        assert cli.submit_work(run, path, path).code == 0
+    return run
+
+
+IN_ORDER = ["plan", "build", "build[T-2].code", "build[T-10].code", "after"]
+
+
+def test_phases_of_items_are_listed_after_their_loop_in_its_order(cli: Terminal, looked_back_at: str) -> None:
+    assert [one["phase"] for one in cli.json("show", looked_back_at).data["attempts"]] == IN_ORDER
+
+
+def test_a_decision_lists_what_the_items_of_a_loop_have_made(cli: Terminal, looked_back_at: str) -> None:
+    decision = cli.json("show", looked_back_at, "--decision").data["decision"]
+    assert [one["phase"] for one in decision["earlier"]] == ["plan", "build[T-2].code", "build[T-10].code"]
+    assert f"wfe-mcp artifact show {looked_back_at} 'build[T-10].code'" in cli("show", looked_back_at, "--decision").out
+    assert cli.json("approve", looked_back_at, "after", pin=PIN).code == 0
+    assert cli.json("verify", looked_back_at).code == 0
+
+
 def test_after_a_decision_the_user_is_led_to_the_agent(cli: Terminal, walk: str) -> None:
     cli.submit_work(walk, "build[T-1].code")
     assert "Next: tell your agent: Continue with wfe." in cli("approve", walk, "build[T-1].code", pin=PIN).err
@@ -77,3 +108,12 @@ def test_a_reopened_item_comes_before_a_later_one_that_is_open(cli: Terminal, wa
     assert cli.submit_work(walk, "build[T-1].code").code == 0
     assert cli.json("approve", walk, "build[T-1].code", pin=PIN).code == 0
     assert cli.submit_work(walk, "build[T-2].code").code == 0
+
+
+def test_a_decision_that_did_not_list_closed_items_still_verifies(
+    cli: Terminal, looked_back_at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier_version:
+        earlier_version.setattr(RunState, "begun_attempts", RunState.open_attempts)
+        assert cli.json("approve", looked_back_at, "after", pin=PIN).code == 0
+    assert cli.json("verify", looked_back_at).code == 0

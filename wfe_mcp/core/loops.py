@@ -13,7 +13,7 @@ Rules:
 6. Feedback to a loop reaches every phase of its items.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -25,6 +25,12 @@ from wfe_mcp.core.questions import items_are_over, needs_are_met
 
 MAX_ITEMS = 10_000
 """The limit of items: each change of the run carries all their keys."""
+
+
+def attempts_in_order(state: RunState) -> Iterator[tuple[Attempt, ...]]:
+    """All attempts at each phase, in the order of the template: those in items after their loop, in its order; what no loop has any more comes last."""
+    paths = dict.fromkeys([*(attempt.phase for attempt in state.begun_attempts), *state.attempts])
+    return (state.attempts[path] for path in paths)
 
 
 def loop_opened(

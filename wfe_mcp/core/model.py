@@ -348,18 +348,23 @@ class RunState:
         attempts = self.derived.get(name)
         return attempts if attempts is not None else self.derived.setdefault(name, tuple(made()))
 
-    def attempts_in(self, loop: PhasePath, keys: Iterable[str]) -> Iterator[Attempt]:
-        """The newest attempt of each phase in these items of ``loop``, with those of open items further in."""
+    @property
+    def begun_attempts(self) -> Iterator[Attempt]:
+        """The newest attempt of each phase at the top and in the items of loops that have begun, in declared order."""
+        return self._newest((spec.path for spec in self.spec.body(None)), closed=True)
+
+    def attempts_in(self, loop: PhasePath, keys: Iterable[str], *, closed: bool = False) -> Iterator[Attempt]:
+        """The newest attempt of each phase in these items of ``loop``, with those of open items further in, or also of ``closed`` ones."""
         body = self.spec.body(loop)
         for key in keys:
-            yield from self._newest(inside(loop, key, spec.path) for spec in body)
+            yield from self._newest((inside(loop, key, spec.path) for spec in body), closed=closed)
 
-    def _newest(self, paths: Iterable[PhasePath]) -> Iterator[Attempt]:
+    def _newest(self, paths: Iterable[PhasePath], *, closed: bool = False) -> Iterator[Attempt]:
         for path in paths:
             yield self.attempts[path][-1]
             loop = self.loops.get(path)
             if loop is not None:
-                yield from self.attempts_in(path, loop.open)
+                yield from self.attempts_in(path, loop.keys[: loop.begun] if closed else loop.open, closed=closed)
 
     def phase(self, path: PhasePath) -> PhaseSpec:
         """The specification of a phase."""

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from wfe_mcp.workspace.git.file_diffs import FileDiff
 
 _MOST_LINES, _MOST_OF_FILE, _MOST_IN_ALL = 400, 200, 1_500
-_MOST_OF_SUGGESTION, _MOST_CHANGES, _VALUE_CHARS = 40, 20, 200
+_MOST_OF_SUGGESTION, _MOST_CHANGES, _MOST_EARLIER, _VALUE_CHARS = 40, 20, 12, 200
 _LETTER = {"added": "A", "deleted": "D", "modified": "M", "renamed": "R", "mode": "M"}
 _STYLE = {"weakened": "red", "failed": "red", "warning": "yellow", "skipped": "dim", "note": "dim"}
 MOMENTS = ("start", "approval", "commit", "attempt")
@@ -155,8 +155,10 @@ class _Lines:
             self._prompt(view.prompt)
         if view.artifact is not None:
             self._artifact("artifact", view.artifact)
-        for artifact_shown in view.earlier:
+        shown = view.earlier if self._detail.full else view.earlier[-_MOST_EARLIER:]
+        for artifact_shown in shown:
             self._earlier(artifact_shown)
+        self._more(len(view.earlier) - len(shown))
         self._evidence(view.evidence)
         self._opinions(view.opinions)
         self._add_attachments()

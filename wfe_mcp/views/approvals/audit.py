@@ -21,7 +21,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.findings import Discrepancy
 from wfe_mcp.core.model import Channel, RunId, RunState, RunStatus
-from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.paths import PhasePath, item_of
 from wfe_mcp.engine.approvals.statements import read_statement
 from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs
 from wfe_mcp.engine.grants.facts import use_of
@@ -122,6 +122,8 @@ def _differing(
     shown = {**shown, "evidence": [*map(_as_now, shown.get("evidence", ()))]} if shown.get("evidence") else shown
     if "attempts" in now:
         now["attempts"] = _without_new(now["attempts"], shown.get("attempts", ()))
+    if "earlier" in now:
+        now["earlier"] = _as_listed(now["earlier"], shown.get("earlier", ())) or None
     for name in {**now, **shown}:
         left, other = (_comparable(values.get(name)) for values in (now, shown))
         if name in _UNORDERED and left and other:
@@ -190,6 +192,12 @@ def _without_new(attempts: Sequence[Mapping[str, Any]], shown: Sequence[Mapping[
         is_cut = number < len(shown) and "whole" not in shown[number]
         lines.append({name: value for name, value in attempt.items() if not is_cut or name != "whole"})
     return lines
+
+
+def _as_listed(earlier: Sequence[Mapping[str, Any]], shown: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """``earlier`` without artifacts of closed items, where none is shown: earlier versions did not list them."""
+    phases = {artifact["phase"] for artifact in shown}
+    return [artifact for artifact in earlier if artifact["phase"] in phases or not item_of(artifact["phase"])]
 
 
 def _comparable(value: Any) -> Any:

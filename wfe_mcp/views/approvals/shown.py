@@ -15,7 +15,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, Stage
 from wfe_mcp.core.outcomes import VerdictKind
-from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.paths import PhasePath, item_of
 from wfe_mcp.engine.approvals.requests import agents_owner, refuse_altered
 from wfe_mcp.engine.artifacts.expression_scope import inputs_at
 from wfe_mcp.engine.artifacts.prompts import generated_prompt, stored_prompt
@@ -369,9 +369,11 @@ def _approved_by(record: RevisionRecord, decisions: Sequence[DecisionLine]) -> s
 def _earlier(
     tx: Tx, run_overview: Overview, path: PhasePath, decisions: Sequence[DecisionLine]
 ) -> tuple[ArtifactShown, ...]:
-    """The accepted artifacts of other phases, in the order of the template."""
-    settled = [
-        attempt for attempt in run_overview.loaded.state.open_attempts if attempt.phase != path and attempt.revision
-    ]
-    artifacts = (_artifact(tx, run_overview, attempt, decisions, is_open=False) for attempt in settled[-_EARLIER:])
+    """The accepted artifacts of other phases, in the order of the template; of many first those outside loops, then the newest."""
+    state = run_overview.loaded.state
+    settled = [attempt for attempt in state.begun_attempts if attempt.phase != path and attempt.revision]
+    of_items = [attempt.phase for attempt in settled if item_of(attempt.phase)]
+    left_out = set(of_items[: max(0, len(settled) - _EARLIER)])
+    kept = [attempt for attempt in settled if attempt.phase not in left_out][-_EARLIER:]
+    artifacts = (_artifact(tx, run_overview, attempt, decisions, is_open=False) for attempt in kept)
     return tuple(artifact_shown for artifact_shown in artifacts if artifact_shown is not None)

@@ -15,6 +15,7 @@ from datetime import datetime
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.loops import attempts_in_order
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.prompts import split_comments
 from wfe_mcp.core.texts import clean, cut
@@ -149,7 +150,7 @@ def _goal(overview: Overview, details: DetailsView, chars: int) -> list[str]:
 
 
 def _done_lines(overview: Overview) -> Iterator[str]:
-    for attempt in (tries[-1] for tries in overview.loaded.state.attempts.values()):  # also those of closed items
+    for attempt in (tries[-1] for tries in attempts_in_order(overview.loaded.state)):  # also those of closed items
         if attempt.status is AttemptStatus.COMPLETED:
             name = overview.plan.artifact_name(attempt.phase)
             artifact = (

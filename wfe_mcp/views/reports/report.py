@@ -6,6 +6,7 @@ It covers the run now or at an earlier event (``Moment``).
 from dataclasses import field, replace
 
 from wfe_mcp.core.attempt_states import FailKind
+from wfe_mcp.core.loops import attempts_in_order
 from wfe_mcp.core.model import AttemptStatus, RunId, RunState
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.history.as_of import Moment, requests_then, revisions_then
@@ -121,7 +122,7 @@ def _attempts(overview: Overview, evidence: list[EvidenceRecord]) -> tuple[Phase
                 view for n in (attempt.restores, attempt.number) for view in by_attempt.get((attempt.phase, n), ())
             ),
         )
-        for tries in overview.loaded.state.attempts.values()
+        for tries in attempts_in_order(overview.loaded.state)
         for attempt in tries
     )
 
