@@ -12,9 +12,17 @@ from wfe_mcp.dashboard.pages import plain_page
 from wfe_mcp.dashboard.sessions import Sessions
 from wfe_mcp.engine.approvals.pin import person_at_page
 from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.workspace.system.installation import installed_again
 from wfe_mcp.workspace.system.process import user_name
 
-_STATUS = {"wrong_pin": 403, "needs_human": 403, "stale_revision": 409, "bad_argument": 400, "unavailable": 503}
+_STATUS = {
+    "wrong_pin": 403,
+    "needs_human": 403,
+    "stale_revision": 409,
+    "bad_argument": 400,
+    "unavailable": 503,
+    "internal": 500,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,12 @@ def unknown() -> Response:
     return HTMLResponse(
         plain_page("Nothing here", "This address names no request or project that you can see here."), 404
     )
+
+
+def refusal_of_crash() -> Refused:
+    """The refusal where a page has crashed; the log has the traceback."""
+    bug = Refused("internal", "This is a bug in wfe-mcp; see its log.", "Nothing of this request was stored.")
+    return installed_again() or bug
 
 
 def status_of(refused: Refused) -> int:

@@ -34,7 +34,7 @@ from starlette.routing import Mount
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.readers import for_person
 from wfe_mcp.core.texts import MARK
-from wfe_mcp.dashboard.answers import json_no, not_ours, page_no, person_in, status_of
+from wfe_mcp.dashboard.answers import json_no, not_ours, page_no, person_in, refusal_of_crash, status_of
 from wfe_mcp.dashboard.application import application, open_link
 from wfe_mcp.dashboard.approvers import ApproverPages, Approvers
 from wfe_mcp.dashboard.decision_routes import DecisionPages, Form, log, page_routes
@@ -125,7 +125,8 @@ class _Page(DecisionPages):
             response = no(f"{refused.message} {for_person(refused.hint)}", status_of(refused))
         except Exception:
             log.exception("%s %s failed", request.method, request.url.path)
-            response = no("This is a bug in wfe-mcp; see its log.", 500)
+            refused = refusal_of_crash()
+            response = no(f"{refused.message} {for_person(refused.hint)}", status_of(refused))
         if not known and "set-cookie" not in response.headers:
             response.set_cookie(self._cookie, session, httponly=True, samesite="strict")
         return response

@@ -27,7 +27,7 @@ from starlette.routing import Route
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.readers import for_person
 from wfe_mcp.dashboard.access_page import AccessPage
-from wfe_mcp.dashboard.answers import json_no, not_ours, page_no, status_of, unknown
+from wfe_mcp.dashboard.answers import json_no, not_ours, page_no, refusal_of_crash, status_of, unknown
 from wfe_mcp.dashboard.application import application
 from wfe_mcp.dashboard.approvers import ChangeToSign, Making, in_force, now_of, pin_signed
 from wfe_mcp.dashboard.decision_page import SCRIPT
@@ -119,7 +119,8 @@ class ServerPages(DecisionPages):
             return no(f"{refused.message} {for_person(refused.hint)}", status_of(refused))
         except Exception:
             log.exception("%s %s failed", request.method, request.url.path)
-            return no("This is a bug in wfe-mcp; see its log.", 500)
+            refused = refusal_of_crash()
+            return no(f"{refused.message} {for_person(refused.hint)}", status_of(refused))
 
     def _known_login(self, session: str) -> Login | None:
         with unnamed_database():

@@ -11,7 +11,7 @@ Rules:
 3. ``stop`` ends the children and returns unfinished jobs to the queue, so that another process can claim them at once.
    Jobs of a killed process are reclaimed by another worker (``takeover.py``), within ``take_over_s``.
 4. It takes the kinds of jobs that it has a handler for. One that it cannot read, after a newer version has upgraded the
-   database, goes back to its queue, however often, for a worker of that version.
+   database or was installed in its place, goes back to its queue, however often, for a worker of that version.
 5. On PostgreSQL a job that becomes due is delivered (``delivery.py``); the poll, every ``sweep_s`` then, finds what was not.
 """
 
@@ -36,6 +36,7 @@ from wfe_mcp.jobs.limits import Slots, WorkLimits
 from wfe_mcp.jobs.process_tree import end_process_tree
 from wfe_mcp.store import Store, Tx
 from wfe_mcp.store.records.jobs import TRACED, ClaimLimits, JobRecord
+from wfe_mcp.workspace.system.installation import installed_again
 from wfe_mcp.workspace.system.process import ProcessIdentity, holder_id
 
 if TYPE_CHECKING:
@@ -305,7 +306,7 @@ class Worker:
         except Exception as exc:
             _LOG.exception("job %s (%s) failed", job.id, job.kind)
             reason, observation.code = f"{type(exc).__name__}: {exc}", "internal"
-            if _is_overtaken(context.store):
+            if _is_overtaken(context.store) or installed_again():
                 return lambda: endings.left_to_newer(job, reason)
             return lambda: endings.fail(job, reason)
         return lambda: self._end_done(job, outcome, endings)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.readers import for_agent
 from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope, size_of
+from wfe_mcp.workspace.system.installation import installed_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +45,7 @@ def refused_by(failed: Exception, tool: str) -> Refused:
     if isinstance(failed, Refused):
         return replace(failed, hint=type(failed.hint)(for_agent(failed.hint)))
     log.error("%s crashed", tool, exc_info=failed)
-    return Refused(
+    return installed_again() or Refused(
         "internal",
         f"{tool} failed inside the server. The change was made completely or not at all.",
         "This is a bug in wfe-mcp; please report it with the traceback in the server's log. Call status for the run's state.",

@@ -43,6 +43,7 @@ import wfe_mcp.views
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.limits import MESSAGE_BYTES
 from wfe_mcp.core.readers import for_person
+from wfe_mcp.dashboard.answers import refusal_of_crash
 from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.reports.envelopes import refusal
 
@@ -192,7 +193,7 @@ def on_long_path(request: Request, exc: Exception) -> JSONResponse:
 def on_bug(request: Request, exc: Exception) -> JSONResponse:
     """An exception that is a bug: the log has the traceback, the answer does not."""
     log.error("%s %s failed", request.method, request.url.path, exc_info=exc)
-    refused = Refused("internal", "This is a bug in wfe-mcp; see its log.", "Nothing of this request was stored.")
+    refused = refusal_of_crash()
     return reply(Envelope(False, summary=refused.message, error=refused))
 
 
