@@ -31,7 +31,7 @@ from wfe_mcp.core.texts import as_given
 from wfe_mcp.engine.files.tree_binding import changed_since, ignored_globs
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
-from wfe_mcp.store.records.runs import DecisionRecord, RequestRecord, RequestStatus
+from wfe_mcp.store.records.runs import DecisionRecord, EventRecord, RequestRecord, RequestStatus
 from wfe_mcp.views.approvals.approvers import signers
 from wfe_mcp.views.approvals.changes import change_between
 from wfe_mcp.views.approvals.evidence import besides_allowed_skips, gate_lines, opinions_shown
@@ -127,7 +127,7 @@ def decision_view(engine: Engine, request_id: str) -> DecisionView:
     with engine.store.read() as tx:
         request = tx.approvals.get(request_id)
         answer = None if request is None else tx.approvals.decision(request_id)
-        asked = () if request is None else tx.events.of_types(request.run_id, "ApprovalAsked")
+        events = () if request is None else tx.events.of_types(request.run_id, "ApprovalAsked", "ApprovalAwaited")
     if request is None:
         raise Refused(
             "stale_revision", f"There is no request {request_id[:80]!r}.", "Call approve again for a new request."
@@ -136,7 +136,7 @@ def decision_view(engine: Engine, request_id: str) -> DecisionView:
     attempt = overview.loaded.state.current(request.phase)
     record = overview.loaded.record
     state = state_of_request(engine, request, attempt)
-    by_agent = any(event.actor == "agent" and event.payload.get("request") == request_id for event in asked)
+    by_agent = any(event.actor == "agent" and event.payload.get("request") == request_id for event in events)
     since_then = state == "open" and not by_agent
     base = DecisionView(
         request=request,
@@ -153,7 +153,7 @@ def decision_view(engine: Engine, request_id: str) -> DecisionView:
         newer=None if state == "open" else _newer(engine, request, attempt),
         answer=answer,
         asked_by="The agent" if by_agent else "",
-        asked_at=waits_since(engine, overview, attempt) if since_then else request.created_at,
+        asked_at=_awaited_since(events, overview, attempt) if since_then else request.created_at,
     )
     return base if state != "open" else _with_all(engine, overview, base, attempt)
 
@@ -260,7 +260,13 @@ def listed_question(overview: Overview, attempt: Attempt) -> str:
 def waits_since(engine: Engine, overview: Overview, attempt: Attempt) -> datetime:
     """Since when the approval of ``attempt`` waits: to ask again for the same changes nothing, another revision or other files do."""
     with engine.store.read() as tx:
-        awaited = tx.events.of_types(overview.loaded.record.id, "ApprovalAwaited")
+        events = tx.events.of_types(overview.loaded.record.id, "ApprovalAwaited")
+    return _awaited_since(events, overview, attempt)
+
+
+def _awaited_since(events: Sequence[EventRecord], overview: Overview, attempt: Attempt) -> datetime:
+    """The time of the last of ``events`` that says that ``attempt`` waits."""
+    awaited = (event for event in events if event.type == "ApprovalAwaited")
     of_attempt = [event.at for event in awaited if attempt.on.items() <= event.payload.items()]
     return of_attempt[-1] if of_attempt else overview.loaded.record.updated_at
 
