@@ -370,3 +370,23 @@ def test_a_phase_that_cannot_be_skipped_has_no_button_that_skips_it(scene: Scene
         ways = visit(f"/runs/{run}/list").get_by_role("region", name="Ways on for plan")
         expect(ways.get_by_role("button", name="Retry…")).to_be_visible()
         expect(ways.get_by_role("button", name="Skip…")).to_have_count(buttons)
+
+
+def test_with_the_failed_phase_open_its_reason_stands_once_above_the_ways_on(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan"), phase("build", expr("${false}"), on_fail=[{"do": "wait_human"}]))
+    scene.do(run, "plan")
+    scene.do(run, "build")
+    shown = visit(f"/runs/{run}/list/build")
+    side = shown.get_by_role("complementary", name="Phase build")
+    expect(side.get_by_text("Rule failed").first).to_be_visible()
+    expect(shown.locator("main").get_by_text("Rule failed").locator("visible=true")).to_have_count(2)  # and its gate
+    expect(side.get_by_role("button", name="Retry…")).to_be_in_viewport()
+    side.get_by_role("button", name="Close").click()
+    expect(shown.get_by_role("region", name="Ways on for build")).to_be_visible()
+    expect(side).to_have_count(0)
+    row(shown, "plan").get_by_role("link").first.click()
+    plan = shown.get_by_role("complementary", name="Phase plan")
+    expect(plan).to_be_visible()
+    expect(shown.get_by_role("region", name="Ways on for build")).to_be_visible()
+    shown.keyboard.press("Escape")
+    expect(plan).to_have_count(0)

@@ -59,20 +59,21 @@ export function Run({ run, tab, phase }: { run: string; tab: string; phase: stri
   const address = (name: string) => to("runs", run, view.toLowerCase(), name);
   const open = (name: string) => go(address(name));
   const show = (name: string) => go(phase ? to("runs", run, name.toLowerCase(), phase) : to("runs", run, name.toLowerCase()));
+  const close = () => go(to("runs", run, view.toLowerCase()));
   const state = about.answer?.run_state ?? about.answer?.state ?? "";
   const at = nodes.findIndex((each) => each.phase === phase);
   useKeys({
     j: () => nodes.length && open(nodes[Math.min(nodes.length - 1, at + 1)]?.phase ?? ""),
     k: () => nodes.length && open(nodes[Math.max(0, at - 1)]?.phase ?? ""),
     f: () => show(TABS[(TABS.indexOf(view) + 1) % TABS.length] ?? "Graph"),
-    Escape: () => phase && show(view),
+    Escape: () => phase && close(),
   });
   if (about.error && !about.data) return <NotThere error={about.error} list="#/runs" called="all runs" />;
   if (!about.data) return <Waiting />;
   const data = about.data;
   const node = nodes.find((each) => each.phase === phase);
   const asked = nodes.filter((each) => decidable(each) || isTask(each)); // the head says these
-  const failed = ["blocked", "failed", "waiting", "running"].includes(state) && !phase ? nodes.find((each) => each.state === "failed") : undefined;
+  const failed = ["blocked", "failed", "waiting", "running"].includes(state) ? nodes.find((each) => each.state === "failed") : undefined;
   return (
     <>
       <Crumbs items={[{ text: "Runs", to: "#/runs" }, folder(data.worktree ?? ""), run]} />
@@ -80,7 +81,7 @@ export function Run({ run, tab, phase }: { run: string; tab: string; phase: stri
       <RunInputs run={run} title={data.title ?? ""} />
       <Figures data={data} nodes={nodes} timeline={timeline.data} />
       {failed ? (
-        <Stopped run={run} project={data.project} phase={failed.phase} reason={failed.reason ?? ""} />
+        failed.phase !== phase && <Stopped run={run} project={data.project} phase={failed.phase} reason={failed.reason ?? ""} />
       ) : (
         (data.blockers ?? []).length > asked.length && (data.blockers ?? []).map((blocker) => (
           <p key={blocker} className="note warn">
@@ -129,7 +130,7 @@ export function Run({ run, tab, phase }: { run: string; tab: string; phase: stri
           <Operations run={run} operations={data.operations ?? []} reload={about.reload} />
           <Checkpoints run={run} project={data.project} ended={OVER.includes(state) ? state : ""} reload={() => { about.reload(); graph.reload(); }} />
         </div>
-        {node ? <Side key={node.phase} run={run} node={node} data={data} close={() => show(view)} /> : <Legend run={run} nodes={nodes} open={open} />}
+        {node ? <Side key={node.phase} run={run} node={node} data={data} close={close} /> : <Legend run={run} nodes={nodes} open={open} />}
       </div>
     </>
   );

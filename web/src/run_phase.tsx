@@ -21,9 +21,11 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
   useToolNews(run, node.phase, calls.reload);
   const lines = useAsk<LineageView>(`/runs/${id}/attempts`, mine);
   const mineNow = (lines.data?.attempts ?? []).filter((attempt) => attempt.phase === node.phase);
-  const feedback = mineNow[mineNow.length - 1]?.feedback ?? [];
+  const feedback = (mineNow[mineNow.length - 1]?.feedback ?? []).filter((each) => each !== node.reason);
   const quoted = node.phase.includes("[") ? `'${node.phase}'` : node.phase;
   const command = node.state === "awaiting" ? `wfe-mcp approve ${run} ${quoted}` : `wfe-mcp show ${run} --phase ${quoted}`;
+  const stopped = node.state === "failed";
+  const remedies = <Remedies run={run} project={data.project} phase={node.phase} state={node.state} />;
   return (
     <aside className="panel side" aria-label={`Phase ${node.phase}`}>
       <header>
@@ -65,6 +67,7 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
           )}
         </dl>
         {node.reason && <p className="said words">{node.reason}</p>}
+        {stopped && remedies}
         {feedback.map((each, index) => (
           <div key={index} className="said">
             <b>Feedback to this attempt</b>
@@ -164,7 +167,7 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
         )}
       </div>
       <div className="body stack">
-        <Remedies run={run} project={data.project} phase={node.phase} state={node.state} />
+        {!stopped && remedies}
         <Cli text={command} />
       </div>
     </aside>
