@@ -123,6 +123,7 @@ READERS: dict[str, tuple[str, str]] = {
         "from wfe_mcp.dashboard.engines import Engines\nfrom wfe_mcp.dashboard.pages import everything_waiting",
         "found = everything_waiting(Engines(engine))",
     ),
+    "stuck runs": ("from wfe_mcp.dashboard.engines import Engines", "found = Engines(engine).stuck()"),
     "queue": ("from wfe_mcp.engine.background.queues import queues_now", "found = queues_now(engine)"),
     "doctor, the database": (
         "from wfe_mcp.cli.terminal.health import health_findings",

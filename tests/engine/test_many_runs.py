@@ -109,6 +109,10 @@ def readers(scene: Scene, run: str) -> dict[str, Callable[[], object]]:
             lambda tx: tx.activity.before(tx.activity.last_position() + 1, type_="RunForked", limit=10)
         ),
         "inbox": lambda: everything_waiting(Engines(engine)),
+        "a page of some open runs": reading(
+            lambda tx: tx.runs.page(engine.project_id, status=[RunStatus.RUNNING], ids=[run, "another"])
+        ),
+        "stuck runs": lambda: Engines(engine).stuck(),
         "queue": lambda: queues_now(engine),
         "index": reading(lambda tx: tx.search_index.is_behind()),
         "runs to prune": lambda: prunable(engine, older="1d", keep=0, most=5),

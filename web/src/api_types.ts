@@ -920,6 +920,8 @@ export interface InboxView {
   opinions?: WaitingOpinion[];
   stopped?: StoppedRun[];
   trust?: WaitingTrust[];
+  stuck?: StuckRuns | null;
+  stuck_in_s?: number;
 }
 
 export interface IncomingView {
@@ -1982,6 +1984,20 @@ export interface StretchView {
   until: string;
   attempt: number;
   failed?: boolean;
+}
+
+export interface StuckRun {
+  run: string;
+  title: string;
+  project: string;
+  updated_at: string;
+}
+
+export interface StuckRuns {
+  count: number;
+  runs: StuckRun[];
+  text: string;
+  command: string;
 }
 
 export interface SubmittedView {

@@ -33,6 +33,7 @@ import { Search } from "./search";
 import { AGAIN_S, atServer, forget, prove, refusedLink, Session } from "./session";
 import { Settings } from "./settings";
 import { Start } from "./start";
+import { useWhenStuck } from "./stuck";
 import { Templates } from "./templates";
 import { folder } from "./words";
 import { Webhooks } from "./webhooks";
@@ -61,7 +62,7 @@ function page(route: Route, inbox: InboxView | null, error: Refused | null, news
     case "inbox":
       return first ? <Decision key={first} request={first} at={second ?? ""} inbox={inbox} takesPin={takesPin} /> : <Inbox data={inbox} error={error} news={news} />;
     case "runs":
-      return first ? <Run key={first} run={first} tab={second ?? ""} phase={route.parts[2] ?? ""} /> : <Runs key={route.query.get("cursor")} query={route.query} />;
+      return first ? <Run key={first} run={first} tab={second ?? ""} phase={route.parts[2] ?? ""} /> : <Runs key={String(route.query)} query={route.query} />;
     case "ask":
       return first && second ? <AskFor key={`${first} ${second}`} run={first} phase={second} /> : <Inbox data={inbox} error={error} news={news} />;
     case "board":
@@ -113,6 +114,7 @@ export function App() {
   const route = useRoute();
   const live = useLive();
   const { data: inbox, error, reload } = useAsk<InboxView>("/inbox", changesWaits, true);
+  useWhenStuck(inbox, reload);
   const [open, setOpen] = useState<"" | "palette" | "keys">("");
   const main = useRef<HTMLElement>(null);
   const session = useAsk<SessionView>("/session", () => false);

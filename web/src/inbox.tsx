@@ -8,6 +8,7 @@ import { isNew, NewMark, News } from "./news";
 import { Choose, Cli, Empty, Flag, type Gate, Gates, PageHead, Problem, Waiting } from "./parts";
 import { go, to, useKept } from "./route";
 import { Week } from "./statistics";
+import { StuckLine } from "./stuck";
 import { ReadyNext } from "./work";
 import { age, argument, count, folder, moment, type Look } from "./words";
 import { Icon } from "./icons";
@@ -49,8 +50,8 @@ const STOPS: Record<string, [Item["kind"], Look, string]> = {
 
 const none = { run: "", unusual: [], gates: [], details: [], request: "", others: "" };
 
-/** What an agent or the engine notes while it works: nothing waits for a person by it alone. */
-const AT_WORK = new Set(["DecisionSigned", "GatesOpened", "LeaseLost", "LocksNamed", "NextJudged", "SubmissionRefused", "WhenAnswered"]);
+/** What an agent or the engine notes while it works: nothing waits for a person by it alone, and no stuck run moves by it alone. */
+const AT_WORK = new Set(["DecisionSigned", "GatesOpened", "LocksNamed", "NextJudged", "SubmissionRefused", "WhenAnswered"]);
 
 export const changesWaits = (event: ActivityView): boolean => !AT_WORK.has(event.type);
 
@@ -257,6 +258,7 @@ export function Inbox({ data, error, news }: { data: InboxView | null; error: Re
           >
             Approvals, tasks, questions, phases that failed or are held, runs that stopped or are paused, and changed configuration appear here by themselves.
           </Empty>
+          <StuckLine stuck={data.stuck} />
           <ReadyNext at={inProject} />
           <News news={news} />
           <Week />
@@ -311,6 +313,7 @@ export function Inbox({ data, error, news }: { data: InboxView | null; error: Re
                 <span><kbd>f</kbd> filter</span>
                 <span><kbd>?</kbd> all keys</span>
               </p>
+              <StuckLine stuck={data.stuck} />
               <ReadyNext at={inProject} />
               <News news={news} />
               <Week />

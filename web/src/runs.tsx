@@ -14,7 +14,8 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
   const [at, setAt] = useState(0);
   const shown = useProject();
   const cursor = given.get("cursor");
-  const { data, error } = useAsk<RunList>(`/runs${query({ status, project: shown.id, cursor, limit: 100 })}`, shown.concerns);
+  const isStuck = status === "stuck"; // no status of a run: those that run, without progress
+  const { data, error } = useAsk<RunList>(`/runs${query({ status: isStuck ? "" : status, stuck: isStuck ? "true" : "", project: shown.id, cursor, limit: 100 })}`, shown.concerns);
   const choose = (name: string) => (cursor ? go(`#/runs${query({ status: name })}`) : setStatus(name));
   const isAuthor = useRoleSomewhere("author");
   const rows = data?.runs ?? [];
@@ -39,10 +40,10 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
         )}
       </PageHead>
       <div className="filters">
-        <Segments label="State" names={["all", "running", "waiting", "paused", "blocked", "failed", "completed", "cancelled"]} now={status || "all"} choose={(name) => choose(name === "all" ? "" : name)} />
+        <Segments label="State" names={["all", "running", "stuck", "waiting", "paused", "blocked", "failed", "completed", "cancelled"]} now={status || "all"} choose={(name) => choose(name === "all" ? "" : name)} />
         <ProjectChoice at={shown} />
         <span className="end">
-          <Cli text={`wfe-mcp list${status ? ` --status ${status}` : ""}${shown.cli}`} />
+          <Cli text={`wfe-mcp list${isStuck ? " --stuck" : status ? ` --status ${status}` : ""}${shown.cli}`} />
         </span>
       </div>
       <Problem error={error} />

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core.commands import Overrule
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Attempt, RunId
+from wfe_mcp.core.model import Attempt, RunId, RunStatus
 from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.identity import other_key
+from wfe_mcp.engine.runs.control import MAY_BE_STUCK
 from wfe_mcp.engine.runs.needs import NOT_OVER
 from wfe_mcp.engine.runs.overview import Overview, is_quiet
 from wfe_mcp.engine.templates.config_drift import own_configuration, templates_enabled
@@ -31,6 +32,7 @@ from wfe_mcp.views.approvals.trust import trust_path
 from wfe_mcp.views.moves.blockers import blocker_of, waits_for
 from wfe_mcp.views.moves.calls import user_moves
 from wfe_mcp.views.reports.envelopes import overviews_of
+from wfe_mcp.views.reports.stuck_runs import StuckAmong, stuck_among
 from wfe_mcp.views.runs.requests import WaitingTrust
 from wfe_mcp.views.values.model import view_of
 from wfe_mcp.workspace.system.location import project_at
@@ -153,8 +155,8 @@ class Engines:
 
     def waiting(
         self, project: str, sees: Callable[[str], bool], unreadable: dict[str, Refused]
-    ) -> tuple[list[tuple[Engine, Overview]], list[WaitingTrust]]:
-        """The open runs in which a person may be needed, newest first, and the projects in which something needs trust.
+    ) -> tuple[list[tuple[Engine, Overview]], list[WaitingTrust], list[tuple[Engine, RunRecord]]]:
+        """The open runs in which a person may be needed, newest first, the projects in which something needs trust, and all open runs.
 
         Of the projects that the caller ``sees``, or of one; without those whose folder is missing. A project without an open
         run is looked at only where it is that of this page. ``unreadable`` gets why a record cannot be read, by the run.
@@ -167,7 +169,13 @@ class Engines:
         for engine in engines.values():
             with contextlib.suppress(Refused):  # a file changed meanwhile
                 trust += [needs for needs in [needs_trust(engine)] if needs is not None]
-        return _looks(self._not_quiet(runs), unreadable), trust
+        return _looks(self._not_quiet(runs), unreadable), trust, runs
+
+    def stuck(self, project: str = "", sees: Callable[[str], bool] = lambda _: True) -> StuckAmong:
+        """The runs at work without progress, of the projects that the caller ``sees`` or of one."""
+        stuck = stuck_among(self._with_engines(self._newest(project, statuses=(MAY_BE_STUCK,)), sees))
+        unreadable = dict[str, Refused]()
+        return stuck.without_waiting(_looks(self._not_quiet(stuck.runs), unreadable), unreadable)
 
     def _with_engines(
         self, runs: Iterable[RunRecord], sees: Callable[[str], bool] = lambda _: True
@@ -222,10 +230,14 @@ class Engines:
                 self._judging.pop(request_id, None)
 
     def _newest(
-        self, project: str = "", most: int = ALL_RUNS, unreadable: dict[str, Refused] | None = None
+        self,
+        project: str = "",
+        most: int = ALL_RUNS,
+        unreadable: dict[str, Refused] | None = None,
+        statuses: Sequence[RunStatus] = NOT_OVER,
     ) -> tuple[RunRecord, ...]:
         with self.engine.store.read() as tx:
-            page = tx.runs.page(project or None, status=NOT_OVER, limit=most, archived=False)
+            page = tx.runs.page(project or None, status=statuses, limit=most, archived=False)
         if unreadable is not None:
             unreadable |= {**page.damaged}
         return page.runs

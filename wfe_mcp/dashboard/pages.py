@@ -15,6 +15,7 @@ from wfe_mcp.dashboard.html import Html, document, named_row, table, tag
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.approvals.inbox import damaged_run, inbox_view
 from wfe_mcp.views.approvals.words import second
+from wfe_mcp.views.reports.stuck_runs import stuck_among, stuck_view
 from wfe_mcp.views.runs.requests import InboxView, UnaskedDecision, inbox_lines
 
 LATER = {
@@ -83,6 +84,7 @@ def requests_page(view: InboxView, runs: Sequence[OpenRun], token: str, forms: S
             ((f"Review {trust.what}", trust.path, f" in {trust.folder}") for trust in view.trust),
         ),
         *_other_tasks(view),
+        *_stuck(view),
         *_runs(runs),
         *forms,
         tag("p", "Reload to refresh.", class_="quiet"),
@@ -110,6 +112,12 @@ def _other_tasks(view: InboxView) -> list[Html]:
     return _listing("What else waits for you", rows)
 
 
+def _stuck(view: InboxView) -> list[Html]:
+    if view.stuck is None:
+        return []
+    return [tag("p", f"{view.stuck.text}: {view.stuck.names}. ", tag("code", view.stuck.command))]
+
+
 def _listing(title: str, rows: Sequence[Html]) -> list[Html]:
     return [tag("h2", title), tag("ul", *rows, class_="listing")] if rows else []
 
@@ -135,7 +143,7 @@ def everything_waiting(
     ``sees``: whether a project, by its id, exists for them.
     """
     unreadable = dict[str, Refused]()
-    standings, trust = engines.waiting("" if only is None else only.project_id, sees, unreadable)
+    standings, trust, runs = engines.waiting("" if only is None else only.project_id, sees, unreadable)
     with engines.engine.store.read() as tx:
         requests = tx.approvals.open_requests()
         projects = tx.runs.projects([RunId(run) for run in unreadable])
@@ -146,4 +154,10 @@ def everything_waiting(
         for run, project in projects.items()
         if sees(project) and (engine := engines.by_id(project)) is not None
     )
-    return replace(view, stopped=(*view.stopped, *damaged))
+    stuck = stuck_among(runs).without_waiting(standings, unreadable)
+    return replace(
+        view,
+        stopped=(*view.stopped, *damaged),
+        stuck=stuck_view(stuck, engines.engine),
+        stuck_in_s=stuck.next_s,
+    )

@@ -51,7 +51,7 @@ def test_nothing_waits_and_that_is_said(cli: Terminal) -> None:
     cli.start("note")  # the agent's turn
     answer = cli("inbox")
     assert (answer.code, answer.out, answer.err) == (0, "Nothing waits for you.\n", "")
-    assert cli.json("inbox").data == {"decisions": []}
+    assert cli.json("inbox").data == {"decisions": [], "stuck_in_s": 3601}
 
 
 def test_all_that_waits_is_listed_oldest_first_over_all_projects(cli: Terminal, elsewhere: Path) -> None:

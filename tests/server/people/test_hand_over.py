@@ -68,7 +68,8 @@ def test_the_inbox_has_what_a_person_can_decide_and_says_who_can_the_rest(team: 
     assert why.endswith("ada and bob can decide it.")
     inbox = who["ron"].api("GET", "/inbox").json()
     assert inbox["summary"] == "0 things for a person"
-    mine = [each for kind in inbox["data"].values() for each in kind if not each.get("for_others")]
+    kinds = inbox["data"].keys() - {"stuck_in_s"}
+    mine = [each for kind in kinds for each in inbox["data"][kind] if not each.get("for_others")]
     assert mine == [], "a reader has nothing to do"
 
 

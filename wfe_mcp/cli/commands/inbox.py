@@ -22,8 +22,8 @@ def inbox(invocation: Invocation) -> None:
     """Show what waits for you in all your projects, oldest first.
 
     Each line has its command. Decisions, tasks, questions to you as a reviewer, phases that failed or are held, runs that you paused or that stopped,
-    and changes that need your trust; below them, at your own terminal, what is new since your last visit. The page shows the
-    same. Nothing is decided here.
+    and changes that need your trust; below them the runs at work without progress, which wait for no one, and, at your own terminal,
+    what is new since your last visit. The page shows the same. Nothing is decided here.
     """
     from wfe_mcp.dashboard.engines import Engines
     from wfe_mcp.dashboard.pages import everything_waiting
@@ -45,6 +45,9 @@ def inbox(invocation: Invocation) -> None:
         # A project that was begun where this one was moved to is forgotten, and has the same folder.
         names = {project.root: project.name or "" for project in known if project.forgotten_at is None}
         _table(invocation, screen, lines, folder_names(projects, names))
+        if view.stuck is not None:
+            screen.line(f"{view.stuck.text}: {view.stuck.names}.")
+            screen.line(f"  {view.stuck.command}", is_pasted=True)
 
     invocation.answer(summary, render, view=view)
     show_news(invocation, [project.id for project in known])

@@ -65,7 +65,8 @@ def list_all(
 
     Those of this folder come first. --project lists those of another project, --all those of every one.
     """
-    from wfe_mcp.engine.runs.control import stale_before, stuck_before
+    from wfe_mcp.dashboard.engines import Engines
+    from wfe_mcp.engine.runs.control import stale_before
     from wfe_mcp.views.reports.run_rows import among_statuses
 
     if by_phase and not template:
@@ -77,20 +78,22 @@ def list_all(
     engine = invocation.engine
     wanted = _statuses(status or (), stale, stuck)
     begun = moment(since, engine.clock()) if since else None
-    before = stale_before(engine) if stale else stuck_before(engine) if stuck else None
+    of_project = None if everywhere else engine.project_id
+    ids = [run.id for _, run in Engines(engine).stuck(of_project or "").runs] if stuck else None
     with engine.store.read() as tx:
         page = tx.runs.page(
-            None if everywhere else engine.project_id,
+            of_project,
             template or None,
             among_statuses(wanted),
             begun,
             limit,
             cursor or None,
-            untouched_since=before,
+            untouched_since=stale_before(engine) if stale else None,
             triggered_by=triggered_by or None,
             external_id=external_id or None,
             archived=archived,
             reached=[name for option in state or [] for name in option.split(",")],
+            ids=ids,
         )
     options = {
         "template": template,
@@ -184,7 +187,8 @@ def _words(given: "Mapping[str, object]") -> list[str]:
 def _statuses(status: "Sequence[str]", stale: bool, stuck: bool) -> "list[RunStatus]":
     """The statuses that the options leave; empty: every one. Refuses an unknown one, and options without a run in common."""
     from wfe_mcp.core.model import RunStatus
-    from wfe_mcp.engine.runs.control import MAY_BE_STALE, MAY_BE_STUCK
+    from wfe_mcp.engine.runs.control import MAY_BE_STALE
+    from wfe_mcp.views.reports.run_rows import of_stuck
 
     names = [name for option in status for name in option.split(",")]
     for name in names:
@@ -194,11 +198,9 @@ def _statuses(status: "Sequence[str]", stale: bool, stuck: bool) -> "list[RunSta
         wanted = [status for status in MAY_BE_STALE if status in wanted or not wanted]
         if not wanted:
             raise Refused("bad_argument", "Only open runs can be stale.", "Leave out --status or --stale.")
-    if stuck:
-        if stale or any(status is not MAY_BE_STUCK for status in wanted):
-            raise Refused("bad_argument", "Only running runs can be stuck.", "Leave out --status and --stale.")
-        wanted = [MAY_BE_STUCK]
-    return wanted
+    if stuck and stale:
+        raise Refused("bad_argument", "No run is both stale and stuck.", "Leave out --stale or --stuck.")
+    return of_stuck(wanted) if stuck else wanted
 
 
 def _engine_of(engine: "Engine", *, everywhere: bool) -> "Callable[[RunRecord], Engine | None]":

@@ -213,8 +213,10 @@ def _anchors(engine: Engine) -> Iterator[HealthFinding]:
 
 
 def _old_runs(engine: Engine) -> Iterator[HealthFinding]:
+    from wfe_mcp.dashboard.engines import Engines
     from wfe_mcp.engine.maintenance.pruning import prunable
-    from wfe_mcp.engine.runs.control import MAY_BE_STALE, MAY_BE_STUCK, stale_before, stuck_of
+    from wfe_mcp.engine.runs.control import MAY_BE_STALE, stale_before
+    from wfe_mcp.views.reports.stuck_runs import stuck_view
 
     with engine.store.read() as tx:
         stale = tx.runs.page(
@@ -223,12 +225,9 @@ def _old_runs(engine: Engine) -> Iterator[HealthFinding]:
     if stale.runs:
         message = f"{plural(len(stale.runs), 'stale run')}: wfe-mcp list --stale; to end them: wfe-mcp cancel --stale"
         yield HealthFinding("stale runs", "note", message)
-    with engine.store.read() as tx:
-        at_work = tx.runs.page(engine.project_id, status=[MAY_BE_STUCK], limit=1000, archived=False).runs
-    stuck = stuck_of(engine, at_work) - {run.id for run in stale.runs}
-    if stuck:
-        message = f"{plural(len(stuck), 'run')} without progress for runs.stuck_after: wfe-mcp list --stuck"
-        yield HealthFinding("stuck runs", "note", message)
+    stuck = stuck_view(Engines(engine).stuck(engine.project_id), engine)
+    if stuck is not None:
+        yield HealthFinding("stuck runs", "note", f"{stuck.text}: {stuck.command}")
     yield from _waiting(engine)
     if engine.settings().settings.retention.runs is not None:
         old = prunable(engine, most=1).count

@@ -31,7 +31,7 @@ from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.project.activity import EventList, EvidenceList, evidence_list
 from wfe_mcp.views.reports import envelopes
 from wfe_mcp.views.reports.envelopes import envelope_of, overview_of, overviews_of, refusal
-from wfe_mcp.views.reports.run_rows import among_statuses, run_list, run_rows
+from wfe_mcp.views.reports.run_rows import among_statuses, of_stuck, run_list, run_rows
 from wfe_mcp.views.runs.checkpoints import CheckpointList
 from wfe_mcp.views.runs.inputs import InputList, input_list
 from wfe_mcp.views.runs.models import RollbackView, RunList, RunView, SubmittedView
@@ -138,6 +138,7 @@ def list_runs(
         list[str] | None, Query(description="only runs in one of these states of their template")
     ] = None,
     archived: bool = False,
+    stuck: Annotated[bool, Query(description="only runs at work without progress for runs.stuck_after")] = False,
     since: Annotated[str, Query(description="started at or after: 2h, 7d, or 2026-11-20[T08:00]")] = "",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: str = "",
@@ -145,11 +146,13 @@ def list_runs(
     """The runs of a project, or of every project that the token opens, newest first."""
     wanted = caller.list_project(project)
     engine = caller.engine(wanted)
+    shown = of_stuck(status or ()) if stuck else status or ()
+    silent = caller.access.engines_of(caller.token).stuck(wanted, caller.sees) if stuck else None
     with engine.store.read() as tx:
         page = tx.runs.page(
             wanted or None,
             template or None,
-            among_statuses(status or ()),
+            among_statuses(shown),
             _begin_of(since, engine),
             limit,
             cursor or None,
@@ -158,8 +161,9 @@ def list_runs(
             archived=archived,
             reached=reached or (),
             among=caller.projects,
+            ids=None if silent is None else [run.id for _, run in silent.runs],
         )
-    rows = run_rows(engine, page.runs, lambda run: caller.engine(run.project_id), status or ())
+    rows = run_rows(engine, page.runs, lambda run: caller.engine(run.project_id), shown)
     return view_reply(plural(len(rows), "run"), run_list(rows, page))
 
 

@@ -1,13 +1,14 @@
 """Control of a run: retry, skip, force, pause, resume, proceed, cancel, automatic mode, archive.
 
 Stale and stuck are no states of a run: they follow from the clock, ``runs.stale_after`` and ``runs.stuck_after`` of
-configuration, and the run's last change. Stuck is a run that an agent or the server works on, without progress.
+configuration, and the run's last change. Stuck is a run that an agent or the server works on, without progress; once it is stale
+it is only stale.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.blockers import Settled
@@ -202,39 +203,63 @@ _SURELY_FRESH = timedelta(minutes=1)
 """Younger runs are not checked, to save reading the settings: most are in use."""
 
 
-def stale_before(engine: Engine) -> datetime:
-    """An open run whose last change is older is stale."""
-    return engine.clock() - timedelta(seconds=_run_age_s(engine, "stale_after"))
+class RunAges(NamedTuple):
+    """Seconds without a change after which an open run is stale, and one at work is stuck (at least a minute)."""
+
+    stale_s: float
+    stuck_s: float
 
 
-def stuck_before(engine: Engine) -> datetime:
-    """A run at work whose last change is older is stuck."""
-    return engine.clock() - timedelta(seconds=_run_age_s(engine, "stuck_after"))
-
-
-def _run_age_s(engine: Engine, key: Literal["stale_after", "stuck_after"]) -> float:
+def run_ages(engine: Engine) -> RunAges:
+    """Those of the project: ``runs.stale_after`` and ``runs.stuck_after``."""
     from wfe_mcp.workspace.config.layers import RUN_AGES, may_set, seconds
 
     is_set = may_set({"runs"}, engine.root, engine.environment)
-    return seconds(getattr(engine.settings().settings.runs, key) if is_set else RUN_AGES[key])
+    stale, stuck = RUN_AGES["stale_after"], RUN_AGES["stuck_after"]
+    if is_set:
+        settings = engine.settings().settings.runs
+        stale, stuck = settings.stale_after, settings.stuck_after
+    return RunAges(seconds(stale), max(_SURELY_FRESH.total_seconds(), seconds(stuck)))
 
 
-def stuck_of(engine: Engine, runs: Iterable[RunRecord]) -> frozenset[str]:
-    """Those of ``runs`` at work without progress for ``runs.stuck_after``, at least a minute."""
-    return _unchanged_runs(engine, (run for run in runs if run.status is MAY_BE_STUCK), stuck_before)
+def stale_before(engine: Engine) -> datetime:
+    """An open run whose last change is older is stale."""
+    return engine.clock() - timedelta(seconds=run_ages(engine).stale_s)
+
+
+def stuck_of(engine: Engine, runs: Iterable[RunRecord], ages: RunAges | None = None) -> frozenset[str]:
+    """Those of ``runs`` at work that are stuck and not stale yet. ``ages``: those of the project, where they are known.
+
+    One that waits for a person all the same, beside its work, is not known here: lists leave it out.
+    """
+    old = _old_runs(engine, (run for run in runs if run.status is MAY_BE_STUCK))
+    if not old:
+        return frozenset()
+    now, (stale_s, stuck_s) = engine.clock(), ages or run_ages(engine)
+    return frozenset(
+        run.id for run in old if timedelta(seconds=stuck_s) < now - run.updated_at <= timedelta(seconds=stale_s)
+    )
+
+
+def next_stuck_s(engine: Engine, runs: Iterable[RunRecord], ages: RunAges) -> float | None:
+    """Seconds until the next of ``runs`` gets stuck, or stale after that, if nothing happens in it; None: none will."""
+    changed = (run.updated_at for run in runs if run.status is MAY_BE_STUCK and run.origin_sha256 is None)
+    now = engine.clock()
+    left = (age_s - (now - at).total_seconds() for at in changed for age_s in ages)
+    return min((left_s for left_s in left if left_s >= 0), default=None)
 
 
 def stale_of(engine: Engine, runs: Iterable[RunRecord]) -> frozenset[str]:
     """Those of ``runs`` without a change for ``runs.stale_after``, at least a minute."""
-    return _unchanged_runs(engine, (run for run in runs if run.status in MAY_BE_STALE), stale_before)
+    old = _old_runs(engine, (run for run in runs if run.status in MAY_BE_STALE))
+    before = stale_before(engine) if old else engine.clock()
+    return frozenset(run.id for run in old if run.updated_at < before)
 
 
-def _unchanged_runs(engine: Engine, runs: Iterable[RunRecord], before: Callable[[Engine], datetime]) -> frozenset[str]:
-    """Imported runs are never at work here. Configuration is read only where a run may be meant."""
+def _old_runs(engine: Engine, runs: Iterable[RunRecord]) -> list[RunRecord]:
+    """``runs`` without imported ones, which are never at work here. Configuration is read only where one is left."""
     fresh = engine.clock() - _SURELY_FRESH
-    old = [run for run in runs if run.origin_sha256 is None and run.updated_at < fresh]
-    since = before(engine) if old else fresh
-    return frozenset(run.id for run in old if run.updated_at < since)
+    return [run for run in runs if run.origin_sha256 is None and run.updated_at < fresh]
 
 
 def archive_stale(engine: Engine, by: By, reason: str = "") -> tuple[list[RunRecord], dict[str, str]]:

@@ -153,21 +153,20 @@ class RunListRepository(Repository):
         reached: Sequence[str] = (),
         archived: bool = True,
         among: Collection[str] | None = None,
+        ids: Collection[str] | None = None,
     ) -> RunPage:
         """One page of runs created at or after ``since``, newest first. ``project_id`` None lists all projects.
 
         ``among``: only runs of these projects. With ``status``, those are among them whose status is none that is known.
 
         ``untouched_since``: only runs without an event since then; imported ones are left out. ``reached``: only runs in
-        one of these states of their template. ``archived``: whether archived runs are listed too.
+        one of these states of their template. ``archived``: whether archived runs are listed too. ``ids``: only these.
         """
         of_project, of_template = (RUN.c.project_id, project_id), (RUN.c.template, template)
         started = (RUN.c.triggered_by, triggered_by), (RUN.c.external_id, external_id)
         query = _SELECT.where(*equal_where_given((of_project, of_template, *started)))
-        if among is not None:
-            query = query.where(RUN.c.project_id.in_(among))
-        if reached:
-            query = query.where(RUN.c.reached.in_(reached))
+        for column, values in ((RUN.c.project_id, among), (RUN.c.id, ids), (RUN.c.reached, reached or None)):
+            query = query if values is None else query.where(column.in_(values))
         if untouched_since is not None:
             query = query.where(RUN.c.updated_at < untouched_since, OURS)
         if not archived:

@@ -55,7 +55,7 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
                 run_views.full(with_tools(tx, run_overview)), checkpoints=newest_checkpoints(tx, run_overview)
             )
     stale = bool(stale_of(engine, (run_overview.loaded.record,)))
-    stuck = not stale and bool(stuck_of(engine, (run_overview.loaded.record,)))
+    stuck = run_overview.waiting_on != "human" and bool(stuck_of(engine, (run_overview.loaded.record,)))
     idle = f", STALE (untouched since {run_overview.loaded.record.updated_at.date()})" if stale else ""
     idle += (
         f", STUCK (no progress since {run_overview.loaded.record.updated_at.isoformat(timespec='minutes')})"
@@ -146,7 +146,7 @@ def _rows(engine: Engine, by: By, overviews: Sequence[Overview]) -> Iterator[Run
             record,
             run_overview,
             stale=record.id in are_stale,
-            stuck=record.id in are_stuck - are_stale,
+            stuck=record.id in are_stuck,
             weakened_gates=len(find_weakened_gates(run_overview.loaded)),
             folder=run_overview.folder,
         )

@@ -83,7 +83,7 @@ def inbox_of(view: InboxView, me: str, of: Mapping[str, Deciders]) -> InboxView:
 
 def yours(view: InboxView) -> InboxView:
     """What of ``view`` is for who asks."""
-    rows = {field.name: getattr(view, field.name) for field in fields(view)}
+    rows = {field.name: getattr(view, field.name) for field in fields(view) if not field.name.startswith("stuck")}
     return replace(view, **{name: tuple(row for row in those if not row.for_others) for name, those in rows.items()})
 
 

@@ -7,11 +7,12 @@ from dataclasses import replace
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.engine.runs.control import stale_of, stuck_of
+from wfe_mcp.engine.runs.control import MAY_BE_STUCK, stale_of, stuck_of
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import RunPage, RunRecord
 from wfe_mcp.store.repository import Recent
 from wfe_mcp.views.reports.envelopes import overviews_of
+from wfe_mcp.views.reports.stuck_runs import by_engine
 from wfe_mcp.views.runs.models import RunList, RunRow
 from wfe_mcp.views.runs.run import OVER, TopPhaseCounts, place_of, run_row
 
@@ -24,6 +25,13 @@ def among_statuses(shown: Sequence[RunStatus]) -> list[RunStatus] | None:
     return [*{*shown, RunStatus.RUNNING}] if RunStatus.WAITING in shown else [*shown] or None
 
 
+def of_stuck(shown: Sequence[RunStatus]) -> list[RunStatus]:
+    """The statuses of stuck runs, of which ``shown`` are wanted; empty: any. Refuses those that no such run has."""
+    if any(status is not MAY_BE_STUCK for status in shown):
+        raise Refused("bad_argument", "Only running runs can be stuck.", "Leave out the status.")
+    return [MAY_BE_STUCK]
+
+
 def run_rows(
     engine: Engine,
     runs: Sequence[RunRecord],
@@ -34,14 +42,20 @@ def run_rows(
 
     ``shown``: only those that have one of these statuses as they are shown, which a page of the record does not know.
     """
-    stale, stuck = stale_of(engine, runs), stuck_of(engine, runs)
+    engines = dict[str, Engine]()
     looked_at = list[tuple[Engine, str]]()
     for run in runs[:_LOOKED_AT]:
         if run.status in OVER:
             continue
         with suppress(Refused):  # its folder is gone
             of_run = engine if engine_of is None else engine_of(run)
-            looked_at += [(of_run, run.id)] if of_run is not None else []
+            if of_run is not None:
+                engines[run.project_id] = of_run
+                looked_at.append((of_run, run.id))
+    stale, stuck = set[str](), set[str]()
+    for of_project, records in by_engine((engines.get(run.project_id, engine), run) for run in runs):
+        stale |= stale_of(of_project, records)
+        stuck |= stuck_of(of_project, records)
     unreadable: dict[str, Refused] = {}
     known = {str(overview.loaded.record.id): overview for _, overview in overviews_of(looked_at, unreadable)}
     with engine.store.read() as tx:
@@ -53,7 +67,7 @@ def run_rows(
             known.get(run.id),
             places.get(run.id),
             stale=run.id in stale,
-            stuck=run.id in stuck - stale,
+            stuck=run.id in stuck,
             weakened_gates=weaker.get(run.id, 0),
         )
         for run in runs

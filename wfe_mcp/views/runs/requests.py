@@ -7,7 +7,7 @@ from typing import Literal
 from wfe_mcp.core.attempt_states import Handed
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.prompts import split_comments
-from wfe_mcp.core.texts import as_given, unseen, unseen_words
+from wfe_mcp.core.texts import as_given, in_short, unseen, unseen_words
 from wfe_mcp.core.units import join_names
 from wfe_mcp.engine.templates.pending import OWN
 from wfe_mcp.views.values.model import view_model, view_of
@@ -213,8 +213,47 @@ class WaitingTrust:
 
 
 @view_model
+class StuckRun:
+    """A run at work without progress. ``project``: its folder; ``updated_at``: its last change."""
+
+    run: str
+    title: str
+    project: str
+    updated_at: str
+
+
+@view_model
+class StuckRuns:
+    """The runs at work without progress: nothing waits for a person in them, and nothing happens in them either.
+
+    ``count``: how many there are; ``runs``: those that changed least lately, at most ``MOST_STUCK``. ``text``: a sentence about all of
+    them, without its full stop; ``command``: lists them.
+    """
+
+    count: int
+    runs: tuple[StuckRun, ...]
+    text: str
+    command: str
+
+    @property
+    def names(self) -> str:
+        """The titles of the first, and how many more there are."""
+        titles = [f'"{in_short(run.title, _TITLE_CHARS)}"' for run in self.runs[:_NAMED]]
+        more = self.count - len(titles)
+        return join_names([*titles, *([f"{more:,} more"] if more else [])])
+
+
+MOST_STUCK = 20
+_NAMED = 3
+_TITLE_CHARS = 60
+
+
+@view_model
 class InboxView:
-    """Everything that waits for a person, each kind oldest first."""
+    """Everything that waits for a person, each kind oldest first.
+
+    ``stuck``: what else they should know of, in a line. ``stuck_in_s``: seconds until that line changes if nothing happens; 0: never.
+    """
 
     decisions: tuple[WaitingDecision, ...]
     unasked: tuple[UnaskedDecision, ...] = ()
@@ -222,6 +261,8 @@ class InboxView:
     opinions: tuple[WaitingOpinion, ...] = ()
     stopped: tuple[StoppedRun, ...] = ()
     trust: tuple[WaitingTrust, ...] = ()
+    stuck: StuckRuns | None = None
+    stuck_in_s: int = 0
 
 
 _Kind = Literal["decision", "task", "opinion", "failed", "held", "paused", "stopped", "trust", "credential"]

@@ -231,6 +231,7 @@ def run_row(
     ``folder``: "" where the caller is in the run's.
     """
     now = place if overview is None else place_of(overview.loaded.state)
+    state = run.status if overview is None else shown_status(overview)
     return view_of(
         models.RunRow,
         run,
@@ -241,13 +242,13 @@ def run_row(
         phases_done=None if now is None else now.done,
         phases_skipped=0 if now is None else now.skipped,
         phases=None if now is None else now.phases,
-        state=str(run.status if overview is None else shown_status(overview)),
+        state=str(state),
         started_at=second(run.created_at),
         completed_at=second(run.ended_at) if run.status is RunStatus.COMPLETED else "",
         archived=run.archived_at is not None,
         imported=run.origin_sha256 is not None,
         stale=stale,
-        stuck=stuck,
+        stuck=stuck and state is RunStatus.RUNNING,
         waiting_on=overview.waiting_on if overview is not None else "none" if run.status in OVER else "",
         waits_for="" if overview is None else waits_for(overview),
         weakened_gates=weakened_gates,
