@@ -78,7 +78,8 @@ def test_an_inbox_with_nothing_in_it_has_the_line_and_its_names_lead_to_the_runs
         "5 runs have made no progress for 1 h or longer: Work 0, Work 1, Work 2 and 2 more. Show all"
     )
     line.get_by_role("link", name="Work 1").click()
-    expect(shown.locator("main")).to_contain_text("no progress for")
+    expect(shown.locator("main")).to_contain_text("no progress for 2 h")
+    expect(shown.locator("main")).to_contain_text("Tell your agent: Continue with wfe.")
 
 
 def submit_nothing(scene: Scene, run: str) -> None:

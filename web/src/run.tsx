@@ -199,6 +199,7 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
               )}
             </span>
           )}
+          {data.stuck && waiting === "agent" && <span className="soft then">Tell your agent: Continue with wfe.</span>}
           {follows && <span className="soft then">{follows}</span>}
           {tasks.map((task) => (
             <span key={task.phase} className="s-waiting state">
