@@ -126,3 +126,11 @@ def test_a_gate_that_needs_trust_is_judged_again_where_the_trusted_bytes_are_bac
     assert cli.json("status", run).data["phases"][0]["state"] == "gating"
     assert "waits for a person" not in cli("status", run).out, "it was given"
     assert cli("trust").out == "Nothing needs trust.\n"
+
+
+def test_a_template_may_be_called_as_the_own_configuration_is(cli: Terminal) -> None:
+    draft = {"id": "draft", "prompt": "Write it.", "output": {"artifact": "draft", "schema": {"type": "object"}}}
+    template = {"format": "wfe/1", "name": "own", "version": "1.0.0", "title": "Own", "phases": [draft]}
+    (cli.root / ".wfe/templates/own.json").write_text(json.dumps(template))
+    assert cli("trust", "own", "--yes", pin=PIN).code == 0
+    assert cli("start", "own").code == 0

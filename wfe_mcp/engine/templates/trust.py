@@ -131,13 +131,16 @@ def give_trust(
         )
     refuse_faulty(engine, trusts)
     is_own = own is True or (own is None and (not names or OWN in names))
-    kept = [*trusts, *([own_pending(engine)] if is_own and all(trust.name != OWN for trust in trusts) else [])]
+    kept = [
+        *trusts,
+        *([own_pending(engine)] if is_own and all(trust.kind != "own configuration" for trust in trusts) else []),
+    ]
     texts = [(trust, text) for trust in kept if (text := trusted_text(engine, trust))]
     still = {trust.key: still_trusted(engine, trust, dict(texts).get(trust, "")) for trust in kept}
     with engine.store.tx() as tx:
         tx.settings_log.seen = seen
         for trust in trusts:
-            if trust.name != OWN:
+            if trust.kind != "own configuration":
                 tx.trust.give(
                     engine.project_id, trust.key, trust.sha256, by, engine.clock(), still=still.get(trust.key, ())
                 )
