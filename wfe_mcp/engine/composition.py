@@ -5,6 +5,7 @@ command ──► reactions, until none is due ──► before_save ──► c
 
 from wfe_mcp.engine.approvals.requests import reissue_requests
 from wfe_mcp.engine.delivery.attest import attest_completed
+from wfe_mcp.engine.delivery.reverted_items import follow_revert
 from wfe_mcp.engine.evaluation.files_gates import judge_from_look
 from wfe_mcp.engine.evaluation.reactions import (
     answer_condition,
@@ -44,6 +45,7 @@ COMPOSITION = Composition(
         seal_artifacts,
         follow_findings,
         follow_items,
+        follow_revert,
         note_completed_files,
         publish_changes,
     ),

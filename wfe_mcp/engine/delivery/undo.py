@@ -18,6 +18,7 @@ from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.engine.delivery.forge_steps import merge_by_others
 from wfe_mcp.engine.delivery.operations import Operation, merge_in, operations_of, record, record_seen, removed_branches
 from wfe_mcp.engine.delivery.place import DeliveryPlace, NotDelivered, place_of
+from wfe_mcp.engine.delivery.reverted_items import plan_again
 from wfe_mcp.engine.delivery.site import refusing
 from wfe_mcp.engine.delivery.steps import DELIVERY
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
@@ -82,7 +83,7 @@ def undo_delivery(engine: Engine, by: By, run: str) -> list[Operation]:
 
 
 def _take_from_items(engine: Engine, run: str) -> None:
-    """The work item of the run and those under it name no more what the run made."""
+    """The work item of the run and those under it name no more what the run made; what it had done is planned again."""
     operations = operations_of(engine, run)
     branches = {str(operation.target.get("branch", "")) for operation in operations}
     commits = {operation._replace(undone=False).commit for operation in operations}
@@ -92,6 +93,7 @@ def _take_from_items(engine: Engine, run: str) -> None:
             if part.branch in branches - {""}:
                 left = tuple(sha for sha in part.commits if sha not in commits)
                 keep_changes(engine, tx, part, {"branch": "", "commits": left, "pull_request": ""}, SYSTEM)
+        plan_again(engine, tx, run, f"the delivery of run {run} was undone")
 
 
 def refuse_agent(by: By, run: str) -> None:

@@ -41,7 +41,7 @@ from wfe_mcp.core.model import Assurance, PhasePath, RunId, RunStatus
 from wfe_mcp.core.paths import items_around
 from wfe_mcp.core.texts import in_short, one_line
 from wfe_mcp.core.titles import first_words
-from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.work.items import OPEN, WORK, item_of_run, items_of, keep_changes, keep_new, others_of
 from wfe_mcp.store import Tx
@@ -117,7 +117,7 @@ def follow_items(change: RunChange) -> None:
 def _follow_run(change: RunChange, item: Item, before: RunStatus, status: RunStatus) -> None:
     run = change.run.id
     opened = {} if before not in _OVER else after_reopening(item, run, completed=_OVER[before])
-    if opened and item.status is ItemStatus.DONE and _is_persons(change, item):
+    if opened and item.status is ItemStatus.DONE and is_persons(change.tx, change.engine, item):
         opened = {}
     item_now = with_values(item, opened)
     ended = {} if status not in _OVER else after_run(item_now, run, completed=_OVER[status])
@@ -135,9 +135,9 @@ def _follow_task(change: RunChange, milestone: Item, key: str) -> None:
             keep_changes(change.engine, tx, child, values, SYSTEM, change.at)
 
 
-def _is_persons(change: RunChange, item: Item) -> bool:
-    """Whether a person gave the item its status: a run that continues does not take that back."""
-    events = change.tx.items.history(change.run.project_id, item.id)
+def is_persons(tx: Tx, engine: Engine, item: Item) -> bool:
+    """Whether a person gave the item its status: no run takes that back."""
+    events = tx.items.history(engine.project_id, item.id)
     moved = [event for event in events if event.type != SIGNED and "status" in json.loads(event.payload)]
     return moved[-1].assurance >= Assurance.HUMAN
 

@@ -6,6 +6,7 @@ from dataclasses import field
 from typing import Any
 
 from wfe_mcp.core.items import Item, ItemKind, ItemStatus, missing
+from wfe_mcp.engine.delivery.reverted_items import gone_from_base
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.item_runs import milestone_of, overlapping
 from wfe_mcp.engine.work.following import tasks_in_work
@@ -109,7 +110,10 @@ class PlanScore:
 
 @view_model
 class ItemView:
-    """A whole work item. ``missing``: what it does not say and has to before it starts; ``plan``: how good that of a milestone is."""
+    """A whole work item. ``missing``: what it does not say and has to before it starts; ``plan``: how good that of a milestone is.
+
+    ``reason``: that of the item; of one that is done, also that nothing of its merged change is on the base any more.
+    """
 
     line: ItemLine = field(metadata=INLINE)
     body: str = ""
@@ -192,6 +196,7 @@ def item_view(engine: Engine, tx: Tx, item: Item, *, history: bool = True) -> It
         ItemView,
         item,
         line=ItemLines(tx, project, [item]).line(item, last),
+        reason=gone_from_base(engine, tx, item) or item.reason,
         files=tuple(ItemFileLine(number=nth, **file._asdict()) for nth, file in enumerate(item.files, 1)),
         children=tuple(item_lines(tx, project, tx.items.children(project, item.id))),
         missing=missing(item) if item.status in {ItemStatus.IDEA, ItemStatus.PLANNED} else {},

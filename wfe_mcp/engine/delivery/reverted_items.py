@@ -1,0 +1,89 @@
+"""Work items whose change was reverted: they are planned again, and one that was reverted by other means says so.
+
+Rules:
+1. A run that reverts another one, once it is completed and merged, makes planned again what that run had done; so does the undo of
+   a delivery before its merge. What a person said of an item, or another run has worked since, stays.
+2. A revert by other means is no event here. An item says that nothing of its change is on the base any more, read from the files
+   there: neither the words of a commit nor the name of a branch proves it. A person decides what follows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.items import Item, ItemStatus
+from wfe_mcp.core.model import RunStatus
+from wfe_mcp.delivery.git.merges import changed_files
+from wfe_mcp.delivery.git.remote import tip_known
+from wfe_mcp.engine.delivery.operations import merge_in, operations_of
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
+from wfe_mcp.engine.work.following import is_persons, readable_run
+from wfe_mcp.engine.work.items import item_of_run, keep_changes
+from wfe_mcp.workspace.git.command import repository
+from wfe_mcp.workspace.git.repository import is_ancestor
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.store import Tx
+
+
+def follow_revert(change: RunChange) -> None:
+    """Plan again what a run had done whose merge this run has reverted: part of the transaction that saves the run."""
+    before, status = change.loaded_before.state.status, change.state.status
+    if before is status or status is not RunStatus.COMPLETED:
+        return
+    done = operations_of(change.tx, change.run.id)
+    reverted = [step.target["run"] for step in done if step.kind == "git.revert" and step.done and not step.undone]
+    if reverted and merge_in(done) is not None:
+        run = str(reverted[-1])
+        why = f"run {change.run.id} reverted what run {run} had merged"
+        plan_again(change.engine, change.tx, run, why, change.at)
+
+
+def plan_again(engine: Engine, tx: Tx, run: str, why: str, at: datetime | None = None) -> None:
+    """Make planned again the item that ``run`` has done, and those under it. ``at``: None for now."""
+    loaded = readable_run(tx, run)
+    item = item_of_run(tx, loaded.record) if loaded is not None else None
+    for part in [item, *tx.items.children(engine.project_id, item.id)] if item is not None else ():
+        if part.status is ItemStatus.DONE and _worked_last(tx, part) == run and not is_persons(tx, engine, part):
+            keep_changes(engine, tx, part, {"status": ItemStatus.PLANNED, "reason": why}, SYSTEM, at)
+
+
+def _worked_last(tx: Tx, item: Item) -> str:
+    """The newest run of the item that did not only revert another one."""
+    for run in reversed(item.runs):
+        loaded = readable_run(tx, run)
+        if loaded is None or loaded.record.external_id not in item.runs:
+            return run
+    return ""
+
+
+def gone_from_base(engine: Engine, tx: Tx, item: Item) -> str:
+    """That nothing of what the newest run of a done item merged is on the base any more, as it was fetched last; else empty."""
+    if item.status is not ItemStatus.DONE or not item.commits or repository(engine.root) is None:
+        return ""
+    run = _worked_last(tx, item)
+    merge = merge_in(operations_of(tx, run)) if run else None
+    if merge is None or not merge.before.get("sha"):
+        return ""
+    base, before = str(merge.target["base"]), str(merge.before["sha"])
+    last = (
+        merge.commit if merge.kind == "git.merge" else str(merge.target["sha"])
+    )  # a forge may merge into a base that has gone on
+    now = tip_known(engine.root, engine.settings().settings.delivery.remote, base)
+    try:
+        if not (now and is_ancestor(engine.root, merge.commit, now)):
+            return ""
+        changed = {*changed_files(engine.root, before, last)}
+        is_gone = bool(changed) and changed.isdisjoint(changed_files(engine.root, before, now))
+    except Refused:  # such as commits that are not here
+        return ""
+    if not is_gone:
+        return ""
+    return (
+        f"nothing of what run {run} merged is on '{base}' any more, which is at {now[:12]}; "
+        f"to open it again: wfe-mcp work edit {item.id} --status planned"
+    )
