@@ -203,6 +203,18 @@ def test_a_run_comes_back_where_it_was_worked_without_becoming_history(cli: Term
 
 
 def test_another_history_of_the_same_run_is_a_conflict(cli: Terminal) -> None:
+    def change(bundle: Bundle) -> None:
+        bundle["events"][-1]["actor"] = "eve"
+        chained(bundle)
+
+    forged = signed_again(exported(cli, cli.start("letter")), change)
+    message = cli.json("import", str(forged))
+
+    assert (message.code, message.refusal) == (1, "conflict")
+    assert "another history" in message.document["error"]["message"]
+
+
+def test_an_earlier_bundle_of_a_run_is_said_to_have_nothing_new(cli: Terminal) -> None:
     run = cli.start("letter")
     older = exported(cli, run)
     assert cli.submit_work(run, "draft").code == 0
@@ -210,7 +222,7 @@ def test_another_history_of_the_same_run_is_a_conflict(cli: Terminal) -> None:
     message = cli.json("import", str(older))
 
     assert (message.code, message.refusal) == (1, "conflict")
-    assert "another history" in message.document["error"]["message"]
+    assert "has nothing new" in message.document["error"]["message"]
 
 
 def test_a_later_bundle_of_a_run_is_said_to_continue_what_was_imported(machines: Machines) -> None:

@@ -124,6 +124,7 @@ def _here(engine: Engine, checked_run: CheckedRun, claimed: dict[str, Any]) -> d
             return None
         record = loaded.record
         origin = origin_of(tx, record) or {}
+        is_earlier = tx.events.has_hash(record.id, checked_run.head["last_hash"])
     hint = f"Nothing was stored. Compare: wfe-mcp show {checked_run.run} ; wfe-mcp verify {checked_run.run} ; or import it into another database (WFE_DATABASE_URL)."
     if record.project_id != engine.project_id:
         raise Refused("conflict", f"Run {record.id} is here already, in another project.", hint)
@@ -132,7 +133,10 @@ def _here(engine: Engine, checked_run: CheckedRun, claimed: dict[str, Any]) -> d
     end, last = (record.last_seq, record.last_hash), checked_run.head["last_seq"]
     if end != (last, checked_run.head["last_hash"]):
         ends = f"is here already, with another history: its event {end[0]} is the last, that of the bundle is {last}."
-        if any((event["seq"], event["hash"]) == end for event in checked_run.rows("events")):
+        if is_earlier:
+            ends = f"is here already, up to its event {end[0]}: the bundle ends at event {last}, and has nothing new."
+            hint = f"Nothing was stored, and nothing is missing: wfe-mcp show {record.id}"
+        elif any((event["seq"], event["hash"]) == end for event in checked_run.rows("events")):
             ends = f"is here already, up to its event {end[0]}: the bundle continues it to event {last}, and what is here stays as it is."
             hint = "Nothing was stored. To read what came later, import it into another database (WFE_DATABASE_URL)."
         raise Refused("conflict", f"Run {record.id} {ends}", hint, run=record.id)
