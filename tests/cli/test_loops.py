@@ -117,3 +117,51 @@ def test_a_decision_that_did_not_list_closed_items_still_verifies(
         earlier_version.setattr(RunState, "begun_attempts", RunState.open_attempts)
         assert cli.json("approve", looked_back_at, "after", pin=PIN).code == 0
     assert cli.json("verify", looked_back_at).code == 0
+
+
+def test_items_with_one_key_are_corrected_where_they_were_made(cli: Terminal) -> None:
+    plan = {"id": "plan", "output": {"artifact": "list", "schema": ITEMS}}
+    loop = {"id": "build", "kind": "loop", "for_each": {"in": "${artifacts.list.items}"}, "phases": [phase("code")]}
+    cli.save(template("walk", plan, loop))
+    run = cli.start("walk")
+
+    def submit(*ids: str) -> None:
+        (cli.root / "list.json").write_text(json.dumps({"items": [{"id": each} for each in ids]}))
+        assert cli.json("submit", run, "plan", "--path", "list.json").code == 0
+
+    submit("T-1", "T-1")
+    why = "Two items have the key 'T-1'; keys are unique"
+    command = f"wfe-mcp retry {run} plan --feedback TEXT"
+    others = f"wfe-mcp skip {run} build --reason TEXT (or: force-accept)"
+    assert cli.json("status", run).data["blockers"] == [f"build failed ({why}); decide: {command}, or {others}"]
+    (waiting,) = cli.json("inbox").data["stopped"]
+    assert waiting["command"] == command
+    assert cli.json("retry", run, "plan", "--feedback", "one each", pin=PIN).code == 0
+    submit("T-1", "T-2")
+    assert "build 0/2" in cli("status", run).out
+
+
+def test_inputs_with_one_key_are_corrected_by_another_run(cli: Terminal) -> None:
+    loop = {"id": "build", "kind": "loop", "for_each": {"in": "${inputs.items}"}, "phases": [phase("code")]}
+    cli.save(template("walk", loop, inputs=ITEMS))
+    run = cli.json("start", "walk", "--inputs", json.dumps({"items": [{"id": "a"}, {"id": "a"}]})).document["run"]
+    (blocker,) = cli.json("status", run).data["blockers"]
+    assert "; the run's inputs stay as they are: start another run with corrected ones); decide: " in blocker
+    assert blocker.endswith("(or: force-accept, retry)"), "which ends as this one did"
+
+
+def test_items_of_a_loop_inside_another_are_corrected_where_those_of_the_outer_one_were_made(cli: Terminal) -> None:
+    plan = {"id": "plan", "output": {"artifact": "list", "schema": ITEMS}}
+    inner = {"id": "part", "kind": "loop", "for_each": {"in": "${stone.parts}"}, "phases": [phase("code")]}
+    loop = {
+        "id": "build",
+        "kind": "loop",
+        "for_each": {"in": "${artifacts.list.items}", "as": "stone"},
+        "phases": [inner],
+    }
+    cli.save(template("walk", plan, loop))
+    run = cli.start("walk")
+    (cli.root / "list.json").write_text(json.dumps({"items": [{"id": "M1", "parts": [{"id": "a"}, {"id": "a"}]}]}))
+    assert cli.json("submit", run, "plan", "--path", "list.json").code == 0
+    (blocker,) = cli.json("status", run).data["blockers"]
+    assert f"decide: wfe-mcp retry {run} plan --feedback TEXT, or wfe-mcp skip {run} 'build[M1].part'" in blocker

@@ -22,7 +22,7 @@ from wfe_mcp.engine.runs.needs import Need, Stop, Who, need_of
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.providers.manual_files import places_of
 from wfe_mcp.store import Tx
-from wfe_mcp.views.moves.calls import user_commands, user_moves
+from wfe_mcp.views.moves.calls import source_is_fixed, user_commands, user_moves
 from wfe_mcp.workspace.files.mirror import attempt_folder
 from wfe_mcp.workspace.system.process import parse_holder
 
@@ -187,6 +187,9 @@ def _of_phase(overview: Overview, stop: Stop, attempt: Attempt) -> Blocker | Non
             decide = _command(overview, attempt, _DECISIONS)
             return Blocker(stop, phase, command=decide) if decide else None
         case Stop.FAILED:
+            is_fixed = source_is_fixed(overview, attempt)
+            also = "; the run's inputs stay as they are: start another run with corrected ones" if is_fixed else ""
+            why = why.removesuffix(".") + also if also else why
             return Blocker(stop, phase, why=why, command=_command(overview, attempt, _DECISIONS))
         case Stop.HELD:
             proceed = c.Proceed(phase=phase, by=USER, at=overview.loaded.record.updated_at)

@@ -13,7 +13,7 @@ from typing import Any
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunStatus
-from wfe_mcp.core.moves import USER, action, command_with_others, legal_moves, phase_moves
+from wfe_mcp.core.moves import USER, action, command_with_others, legal_moves, phase_moves, refusal
 from wfe_mcp.core.paths import PhasePath, items_around, shell_path
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.views.moves.envelope import Next
@@ -83,11 +83,54 @@ def _work_words(args: Mapping[str, Any]) -> list[str]:
 
 
 def user_moves(overview: Overview, attempt: Attempt) -> tuple[c.PhaseCommand, ...]:
-    """What the user can do with ``attempt`` now; a retry that would end as this attempt comes last."""
-    moves = phase_moves(overview.loaded.state, attempt, USER, overview.loaded.record.updated_at)
-    return (
-        tuple(sorted(moves, key=lambda move: isinstance(move, c.Retry))) if _stops_again(overview, attempt) else moves
-    )
+    """What the user can do with ``attempt`` now; a retry that would end as this attempt comes last.
+
+    A loop that had no use for its items gets others once the phase is retried whose artifact they are.
+    """
+    state, at = overview.loaded.state, overview.loaded.record.updated_at
+    moves = phase_moves(state, attempt, USER, at)
+    source = items_source(overview, attempt)
+    if source is not None and not refusal(
+        state, again := c.Retry(phase=source, feedback=attempt.reason, by=USER, at=at)
+    ):
+        return (again, *(move for move in moves if not isinstance(move, c.Retry)))
+    is_last = source_is_fixed(overview, attempt) or _stops_again(overview, attempt)
+    return tuple(sorted(moves, key=lambda move: isinstance(move, c.Retry))) if is_last else moves
+
+
+def source_is_fixed(overview: Overview, attempt: Attempt) -> bool:
+    """Whether ``attempt`` is of a loop that had no use for items which are inputs of the run: no phase makes them anew."""
+    is_input = any(name.startswith("inputs.") for name in _items_read(overview, attempt))
+    return is_input and items_source(overview, attempt) is None
+
+
+def items_source(overview: Overview, attempt: Attempt) -> PhasePath | None:
+    """The phase whose artifact holds the items that the loop of ``attempt`` had no use for; None for any other attempt."""
+    read, state = _items_read(overview, attempt), overview.loaded.state
+    around = [*items_around(attempt.phase)]
+    makers = [
+        path
+        for path in state.attempts
+        if f"artifacts.{overview.plan.artifact_name(path)}" in read
+        and state.current(path).status is AttemptStatus.COMPLETED
+        and all(item in around for item in items_around(path))
+    ]
+    return makers[-1] if makers else None
+
+
+def _items_read(overview: Overview, attempt: Attempt) -> tuple[str, ...]:
+    """What the items of a loop are read from that failed before it opened with them, and those of the loops around it; nothing of
+    any other attempt.
+    """
+    state = overview.loaded.state
+    loop = state.phase(attempt.phase).loop
+    if attempt.status is not AttemptStatus.FAILED or attempt.started_at is not None or loop is None or not loop.items:
+        return ()
+    from wfe_mcp.workflow.expressions import names_read, source_of
+
+    around = (state.phase(path).loop for path, _ in items_around(attempt.phase))
+    texts = (walk.items for walk in (loop, *around) if walk is not None)
+    return tuple(name for text in texts for name in names_read(source_of(text or "") or ""))
 
 
 def _stops_again(overview: Overview, attempt: Attempt) -> bool:
@@ -108,8 +151,18 @@ def user_commands(overview: Overview, moves: Sequence[c.PhaseCommand]) -> str:
 
     At a server that people log in to, the page that has them: its terminal is not the user's.
     """
-    names = [move.call.command for move in moves if move.call.command]
-    return (overview.page or command_with_others(names, overview.loaded.record.id, moves[0].phase)) if names else ""
+    named = [move for move in moves if move.call.command]
+    if overview.page and named:
+        return overview.page
+    phases = dict.fromkeys(move.phase for move in named)
+    return ", or ".join(_command_line(overview, [move for move in named if move.phase == phase]) for phase in phases)
+
+
+def _command_line(overview: Overview, moves: Sequence[c.PhaseCommand]) -> str:
+    """The command of moves of one phase. A retry that has something to correct takes it as feedback."""
+    first, names = moves[0], [move.call.command for move in moves]
+    feedback = " --feedback TEXT" if isinstance(first, c.Retry) and first.feedback else ""
+    return command_with_others(names, overview.loaded.record.id, first.phase) + feedback
 
 
 def commands_after_failure(overview: Overview, attempt: Attempt) -> str:
@@ -125,8 +178,7 @@ def commands_after_failure(overview: Overview, attempt: Attempt) -> str:
 
 def user_command_lines(overview: Overview, moves: Sequence[c.PhaseCommand]) -> tuple[str, ...]:
     """The command of each move with the options that it needs."""
-    named = [(move.call.command, move.phase) for move in moves if move.call.command]
-    return tuple(dict.fromkeys(command_with_others([name], overview.loaded.record.id, phase) for name, phase in named))
+    return tuple(dict.fromkeys(_command_line(overview, [move]) for move in moves if move.call.command))
 
 
 def button(move: c.Command) -> str:
