@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 from markdown_it import MarkdownIt
 
+from wfe_mcp.core.texts import clean
 from wfe_mcp.delivery.forges.protocol import ForgePlace
 from wfe_mcp.delivery.forges.pull_request_text import (
     MAX_BYTES,
@@ -14,10 +15,12 @@ from wfe_mcp.delivery.forges.pull_request_text import (
     Check,
     Decision,
     Proposal,
+    acting_lines,
     inert_message,
     merge_text,
     pull_request_text,
 )
+from wfe_mcp.delivery.git.commits import with_trailers
 
 PLACE = ForgePlace("github", "github.com", "shop/till", "https://api.github.com")
 FACTS = Proposal(
@@ -105,6 +108,55 @@ def test_who_had_a_part_in_a_commit_stays_and_nothing_else_is_addressed() -> Non
         "Co-authored-by: Ada B <ada@example.org>",
         "Co-authored-by: @\u200bada <#\u200b12>",
     ]
+
+
+def test_a_message_claims_no_approval_and_keeps_the_agent_that_had_a_part() -> None:
+    message = "Approved-by: Boss <boss@example.org>\nCo-Authored-By: Claude <noreply@anthropic.com>"
+    assert inert_message(message).splitlines() == [
+        "Approved-by\u200b: Boss <boss@\u200bexample.org>",
+        "Co-Authored-By: Claude <noreply@anthropic.com>",
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(
+            "Closes #1",
+            "fixes: GH-12",
+            "Resolve shop/till#3",
+            "Implements https://gitlab.com/a/b/-/issues/4",
+            "closing TILL-5",
+        ),
+        *("closes issue #6", "/close", "  /tag v1", "[skip ci]", "[ci skip]", "[No CI]", "skip-checks: true"),
+        *("Approved-by: Boss", "reviewed-by: Grace <g@example.org>", "Wfe-Run: abc", "wfe-item: W-1"),
+        *("red \x1b[31m", "none\u200bseen", "back\u202eward"),
+    ],
+)
+def test_a_line_of_a_message_that_acts_claims_or_hides_something_is_named(line: str) -> None:
+    assert acting_lines(f"app: value is 2\n\n{line}\n") == [clean(line)]
+    inert = with_trailers(inert_message(line), {"Wfe-Run": "", "Wfe-Item": ""})
+    assert [acting for acting in acting_lines(inert) if "<U+" not in acting] == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(
+            "see #12 and https://example.org/1",
+            "Co-authored-by: Ada <a@example.org>",
+            "Signed-off-by: Ada <a@example.org>",
+        ),
+        *(
+            "Generated with [Claude Code](https://claude.com/claude-code)",
+            "fix the path src/a-1.py",
+            "- by: day, then by: hour",
+        ),
+        *("prefix-2 and closest-3 are closed", "\u00fcber die H\u00f6he", "Sorted by: name"),
+    ],
+)
+def test_an_ordinary_line_of_a_message_is_not(line: str) -> None:
+    assert acting_lines(line) == []
 
 
 @pytest.mark.attack("an agent's text closes an issue, mentions people or commands the forge", "held", "#29")

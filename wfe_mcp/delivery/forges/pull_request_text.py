@@ -3,8 +3,9 @@
 Rules:
 1. Everything that the server did not write itself is in a fenced block that its own content cannot end, with hidden
    characters written out: it can forge no line of ours, no heading, no link, no image and no comment.
-2. In such text nothing addresses anyone or anything: mentions, references to issues, quick actions, addresses and orders to run no
-   CI are broken up by an invisible space. A forge acts on some of them inside of blocks too, and in messages of commits.
+2. In such text nothing addresses anyone or anything: mentions, references to issues, quick actions, addresses, orders to run no
+   CI and trailers such as ``Reviewed-by`` are broken up by an invisible space. A forge acts on some of them inside of blocks too, and
+   in messages of commits.
 3. ``Closes #n`` is written for one issue: that at the address which the work item came from, in this repository.
 4. At most ``MAX_BYTES``: what is cut is named, and facts are never cut.
 """
@@ -34,9 +35,25 @@ _ADDRESSES = (
     (re.compile(r"^([ \t]*)/(?=\w)", re.MULTILINE), rf"\1{_APART}/"),
     (re.compile(r"\[(?=(?:skip|no|ci|actions)[ -]+(?:skip|ci|actions)\])", re.IGNORECASE), f"[{_APART}"),
     (re.compile(r"\bskip-(?=checks:)", re.IGNORECASE), f"skip-{_APART}"),
+    (
+        re.compile(r"^([ \t]*(?!co-authored-|signed-off-)[a-z][a-z-]*-by)(?=:)", re.IGNORECASE | re.MULTILINE),
+        rf"\1{_APART}",
+    ),
 )
-"""What addresses a person, an issue, a project, or commands the forge or its CI; and the same broken up."""
-_SIGNED = re.compile(r"[A-Z][a-z]+(?:-[a-z]+)*-by: [^<>@]+ <[^<>\s]+>")
+"""What addresses a person, an issue, a project, commands the forge or its CI, or claims an approval; and the same broken up."""
+_SIGNED = re.compile(r"(?:co-authored|signed-off)-by: [^<>@]+ <[^<>\s]+>", re.IGNORECASE)
+_ACTS = re.compile(
+    r"""
+      \b (?:clos|fix|resolv|implement)\w* [\s:]+ (?:issues?\s+)? (?: \S*[\#!] | gh- | \S+/(?:issues|work_items|pull|merge_requests)/ | [a-z]\w*- ) \d
+    | ^ \s* / \w
+    | \[ (?:skip|no|ci|actions) [ -]+ (?:skip|ci|actions) \]
+    | \b skip-checks:
+    | ^ \s* (?!co-authored-|signed-off-) [a-z][a-z-]*-by :
+    | ^ \s* wfe- (?:run|item) :
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+"""A line of a message that closes an issue, commands the forge or its CI, or claims an approval or the work of a run."""
 
 
 class Decision(NamedTuple):
@@ -130,6 +147,14 @@ def inert(text: str) -> str:
 def inert_message(message: str) -> str:
     """The message of a commit that someone else wrote, ``inert`` but for the lines that say who had a part in it."""
     return "\n".join(line if _SIGNED.fullmatch(line) else inert(line) for line in message.splitlines())
+
+
+def acting_lines(message: str) -> list[str]:
+    """The lines of the message of a commit, with hidden characters written out, that close an issue, command the forge or its CI,
+    claim an approval or the work of a run, or hide something.
+    """
+    lines = [(line, written_out(line)) for line in message.split("\n")]
+    return [shown for line, shown in lines if shown != line or _ACTS.search(line)]
 
 
 def _title(facts: Proposal) -> str:

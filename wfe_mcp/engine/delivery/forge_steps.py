@@ -26,8 +26,8 @@ from wfe_mcp.delivery.git.refs import commit_of, held_by, move, ref_of, tree_of
 from wfe_mcp.delivery.git.remote import fetch
 from wfe_mcp.engine.delivery.attest import attest_and_push
 from wfe_mcp.engine.delivery.operations import Operation, merge_in, operate
-from wfe_mcp.engine.delivery.place import DeliveryPlace, base_of, branch_of, fork_of, note_on_item, refuse_unapproved
-from wfe_mcp.engine.delivery.proposals import proposal_of, refuse_unready, was_shown
+from wfe_mcp.engine.delivery.place import DeliveryPlace, base_of, branch_of, fork_of, note_on_item
+from wfe_mcp.engine.delivery.proposals import proposal_of, refuse_unapproved, refuse_unready, was_shown
 from wfe_mcp.engine.delivery.site import Site, site_of
 from wfe_mcp.jobs.job_context import JobContext, RetryLater
 from wfe_mcp.workspace.git.repository import branch as current_branch, is_ancestor
@@ -112,19 +112,19 @@ def merge_step(place: DeliveryPlace, call: StepCall, context: JobContext, params
     """Merge at the approved commit, then compare the trees."""
     request = _opened_pull_request(place, call, context)
     base, tip = request.change.base, request.change.head
+    strategy = params.strategy or place.settings.merges_by
 
     def observe() -> Seen | None:
         pull = request.get()
         return _merge_seen(place, request.site, pull) if pull.state == "merged" else None
 
     def allow() -> None:
-        refuse_unapproved(place, call.attempt, fetch(request.site.remote, base), tip, base)
+        refuse_unapproved(place, call.attempt, fetch(request.site.remote, base), tip, base, strategy)
         attest_and_push(place, request.site.remote, tip)
 
     def act() -> None:
         _refuse(request, request.get())
         text = merge_text(proposal_of(place, request.change, params.title), request.number)
-        strategy = params.strategy or place.settings.merges_by
         request.ask(lambda: request.site.forge.merge(request.number, tip, strategy, text))
 
     approved = tree_of(place.root, tip)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.delivery.attestations.ref import REF
 from wfe_mcp.delivery.fault import DeliveryFault
+from wfe_mcp.delivery.forges.pull_request_text import inert_message
 from wfe_mcp.delivery.git import commits, refs, remote as remotes
 from wfe_mcp.engine.delivery.attest import attest_and_push
 from wfe_mcp.engine.delivery.operations import Operation, newest_operation, operate
@@ -154,7 +155,7 @@ def make_commit(place: DeliveryPlace, call: StepCall, _context: JobContext, para
         return {"branch": name, "sha": now, **facts} if is_done else None
 
     def act() -> None:
-        message = params.message or settings.message.format_map(place.values)
+        message = inert_message(params.message) or settings.message.format_map(place.values)
         sha = commits.commit(root, tree, [parent], commits.with_trailers(message, place.trailers), place.engine.clock())
         refs.move(root, refs.ref_of(name), sha, parent, f"commit of run {call.run.id}")
 

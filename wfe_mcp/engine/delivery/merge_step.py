@@ -27,11 +27,10 @@ from wfe_mcp.engine.delivery.place import (
     fork_of,
     made_branch,
     newest_base,
-    refuse_unapproved,
     remote_of,
     tip_of,
 )
-from wfe_mcp.engine.delivery.proposals import refuse_unready
+from wfe_mcp.engine.delivery.proposals import refuse_unapproved, refuse_unready
 from wfe_mcp.engine.kernel.step_call import CommandCall, StepCall
 from wfe_mcp.workspace.git.command import require_repository
 from wfe_mcp.workspace.git.repository import (
@@ -66,7 +65,9 @@ def make_merge(place: DeliveryPlace, call: StepCall, context: JobContext, params
         if operation and not operation.undone
         else {"sha": _base_now(place, base, there), "remote": there}
     )
-    message = commits.with_trailers(params.message or _message(place, name, tip, strategy), place.trailers)
+    message = commits.with_trailers(
+        inert_message(params.message) or _message(place, name, tip, strategy), place.trailers
+    )
     result = merges.merge_commit(root, str(before["sha"]), tip, strategy, message)
     _refuse_other_files(root, tip, result, base)
 
@@ -83,7 +84,7 @@ def make_merge(place: DeliveryPlace, call: StepCall, context: JobContext, params
         return {"base": base, "sha": result, "tree": refs.tree_of(root, result), "branch": name} if is_done else None
 
     def allow() -> None:
-        refuse_unapproved(place, call.attempt, str(before["sha"]), tip, base)
+        refuse_unapproved(place, call.attempt, str(before["sha"]), tip, base, strategy)
         if is_left and remote is None and not is_in(refs.commit_of(root, refs.ref_of(base))):
             raise DeliveryFault(
                 f"'{base}' is checked out in {folder}, so it is moved there, with its files: git -C '{folder}' merge --ff-only {result}; "

@@ -1,8 +1,4 @@
-"""What a step of a delivery works on: repository, settings, the run's item and branch, the approved files, the remote.
-
-What may get into the base: every commit that comes along is one that the run itself made, or has exactly the files that a person
-approved last in this run; and the newest of them has these files.
-"""
+"""What a step of a delivery works on: repository, settings, the run's item and branch, the approved files, the remote."""
 
 from __future__ import annotations
 
@@ -11,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, RunId, RunState
-from wfe_mcp.core.paths import PhasePath, shell_path
+from wfe_mcp.core.model import Attempt, AttemptStatus, RunId, RunState
+from wfe_mcp.core.paths import shell_path
 from wfe_mcp.core.texts import one_line, slug
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.forges.pull_request_text import inert
-from wfe_mcp.delivery.git.commits import files_tree
 from wfe_mcp.delivery.git.refs import commit_of, ref_of
 from wfe_mcp.delivery.git.remote import Remote, fetch, url_of, why_elsewhere
 from wfe_mcp.engine.credentials.stored import CredentialUse, hand_out
@@ -26,9 +21,8 @@ from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.models.secrets import key_of
 from wfe_mcp.engine.work.items import item_of_run, keep_changes
 from wfe_mcp.workspace.files.paths import match_globs
-from wfe_mcp.workspace.git.command import repository, require_repository, run_git, text_of
-from wfe_mcp.workspace.git.repository import commits_between, head, is_ancestor
-from wfe_mcp.workspace.git.working_tree import parts_of
+from wfe_mcp.workspace.git.command import repository, run_git, text_of
+from wfe_mcp.workspace.git.repository import head, is_ancestor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +33,6 @@ if TYPE_CHECKING:
     from wfe_mcp.workspace.config.delivery_table import DeliverySettings
 
 _SLUG_CHARS, _BODY_CHARS = 40, 4_000
-_NAMED = 5
 
 
 class DeliveryPlace(NamedTuple):
@@ -297,99 +290,11 @@ def facts_of(engine: Engine, call: StepCall) -> dict[str, str]:
 
 def newest_files(state: RunState, current: Attempt) -> Attempt | None:
     """The attempt whose files an approval or gates were about last; None where none was."""
-    done = [tries[-1] for tries in state.attempts.values() if _counts(tries[-1], current)]
+    done = [tries[-1] for tries in state.attempts.values() if still_counts(tries[-1], current)]
     bound = [attempt for attempt in done if (attempt.approved_tree or attempt.tree) and attempt.started_at is not None]
     return max(bound, key=lambda each: (str(each.started_at), each.iteration, each.number), default=None)
 
 
-def _counts(attempt: Attempt, current: Attempt) -> bool:
+def still_counts(attempt: Attempt, current: Attempt) -> bool:
+    """Whether what ``attempt`` showed holds for the step that ``current`` is at: no later attempt took its place."""
     return attempt.status is AttemptStatus.COMPLETED or attempt.phase == current.phase
-
-
-def refuse_unapproved(place: DeliveryPlace, current: Attempt, onto: str, tip: str, base: str) -> None:
-    """Refuse to bring ``tip`` into ``base``, which is at ``onto``, unless a person approved what comes along.
-
-    Raises DeliveryFault ``review``: the files of ``tip`` are not those that a person approved last in this run, or a commit
-    below it is neither the run's own nor of these files.
-    """
-    brought = commits_between(place.root, onto, tip)
-    own = {
-        operation.commit: str(operation.done["approved"])
-        for operation in place.operations
-        if operation.kind == "git.commit" and operation.done
-    }
-    if not brought and tip not in own:  # what the run made is asked about also where another has merged it
-        return
-    approved, phase, asks = _approved_by_a_person(place, current)
-    others = [sha for sha in brought if sha not in own]
-    repo = require_repository(place.root)
-    if others and approved and not repo.prefix:  # beside the project's folder no one approved anything
-        *files, (_, settled) = files_tree(place.root, [f"{sha}:" for sha in (*others, onto)], repo.hash_name)
-        own |= {sha: approved for sha, file in zip(others, files, strict=True) if file == (approved, settled)}
-        # Where the base was brought into the change, a person approves the whole, and takes no commit apart.
-        if others == [tip] and files[0][0] != approved:
-            own[tip] = files[0][0]
-    if not approved or own.get(tip, approved) != approved:
-        seen = f"approved tree {approved[:12]} in phase '{phase}' last" if approved else "approved no files"
-        again = (committed_phase(place.operations, tip) if approved else "") or phase or asks
-        how = (
-            f"Have them approved: wfe-mcp retry {place.run.id} {shell_path(again)}; the delivery follows."
-            if again
-            else f"No phase of {place.run.template} asks a person: start a run of a template that does, or merge it yourself."
-        )
-        raise DeliveryFault(
-            f"Nothing gets into '{base}' that no person approved. In this run a person {seen}, and commit {tip[:12]} has "
-            f"{f'tree {own[tip][:12]}' if own.get(tip) else 'other files'}. {how}",
-            "review",
-        )
-    if strange := [sha for sha in brought if sha not in own]:
-        named = ", ".join(sha[:12] for sha in strange[:_NAMED]) + (" and more" if len(strange) > _NAMED else "")
-        pushes = (operation for operation in place.operations if operation.kind == "git.push" and not operation.undone)
-        is_pushed = any(push.target["sha"] == tip and not push.before["sha"] for push in pushes)  # by this run alone
-        first = f"They were pushed: take that back by wfe-mcp undo {place.run.id} --delivery. " if is_pushed else ""
-        raise DeliveryFault(
-            f"Below the approved commit are {named}, which this run did not make and which are not in '{base}'. See git log "
-            f"{onto[:12]}..{tip[:12]}. {first}Make them part of the change: git reset --soft {onto[:12]}, on its branch; then commit again: "
-            f"wfe-mcp retry {place.run.id} {_commit_step(place)}",
-            "review",
-        )
-
-
-def _approved_by_a_person(place: DeliveryPlace, current: Attempt) -> tuple[str, str, str]:
-    """The files that a person approved last, and the phase; and the last phase that asks a person. Each empty for none.
-
-    An approval that was sent back, retried or rolled back since does not count, nor does one of the agent's channel.
-    """
-    with place.engine.store.read() as tx:
-        state = place.engine.load(tx, place.run.id).state
-        events = tx.events.of_types(place.run.id, "ApprovalAsked", "ApprovalGiven")
-    asked: dict[tuple[str, int], str] = {}
-    approved = phase = ""
-    for event in events:
-        key = (str(event.payload["phase"]), int(event.payload["attempt"]))
-        if event.type == "ApprovalAsked":
-            asked[key] = str(event.payload.get("tree") or "")
-        elif event.assurance >= Assurance.HUMAN and asked.get(key):
-            now = state.attempts[PhasePath(key[0])][-1]
-            if _counts(now, current) and (now.made_in, now.approved_tree) == (key[1], asked[key]):
-                approved, phase = parts_of(asked[key])[0], key[0]
-    asks = [
-        path
-        for path in state.attempts
-        if any(gate.kind == "approval" and gate.assurance in {"human", "passkey"} for gate in state.phase(path).gates)
-    ]
-    return approved, phase, str(asks[-1]) if asks else ""
-
-
-def _commit_step(place: DeliveryPlace) -> str:
-    """The phase and the step that commits, as ``retry`` takes them."""
-    with place.engine.store.read() as tx:
-        loaded = place.engine.load(tx, place.run.id)
-        tried = loaded.state.attempts.items()
-        paths = [path for path, tries in tried if tries[-1].status is not AttemptStatus.SKIPPED]
-        phases = [(path, place.engine.plans.of_run(tx, loaded.record).phase(path)) for path in paths]
-    steps = ((path, step) for path, phase in phases if phase.kind == "steps" for step in phase.steps)
-    return next(
-        (f"{shell_path(path)} --from {step.id}" for path, step in steps if step.builtin == "git.commit"),
-        "PHASE --from STEP",
-    )

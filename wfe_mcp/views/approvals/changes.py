@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, Stage
 from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
+from wfe_mcp.core.texts import in_short
 from wfe_mcp.core.units import plural
+from wfe_mcp.delivery.forges.pull_request_text import acting_lines
 from wfe_mcp.delivery.git.remote import tip_known
 from wfe_mcp.engine.delivery.operations import operations_of
 from wfe_mcp.engine.files.tree_binding import first_tree
@@ -24,7 +26,7 @@ from wfe_mcp.views.moves.blockers import shorten_paths
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.git.command import repository
 from wfe_mcp.workspace.git.file_diffs import FileDiff, all_diffs, beside_head, uncommitted_paths
-from wfe_mcp.workspace.git.repository import is_ancestor
+from wfe_mcp.workspace.git.repository import commit_message, commits_between, head, is_ancestor
 from wfe_mcp.workspace.git.working_tree import tree_hash
 
 if TYPE_CHECKING:
@@ -41,13 +43,14 @@ NO_GIT = (
     "This project has no git repository, so the changed files are unknown: an approval is about the artifact alone."
 )
 LOST_GIT = "The files were recorded when the run began, but git can no longer read them: an approval is about the artifact alone."
-_NAMED = 5
+_NAMED, _MOST_COMMITS = 5, 100
 NOT_RECORDED = "No files were recorded when the run began, and no phase so far has a gate that reads them."
 
 
 class Delivery(NamedTuple):
     """How the run delivers its change. ``never``: globs of what no commit has; ``base``: the branch, and ``tip`` its newest
-    commit that is known here; ``delivered``: the run has merged something; ``starts``: the commits that its branches began at.
+    commit that is known here; ``delivered``: the run has merged something; ``starts``: the commits that its branches began at;
+    ``acting``: the commits of others since then whose messages would act on a forge or mislead a person, with the first such line.
     """
 
     never: tuple[str, ...]
@@ -55,6 +58,7 @@ class Delivery(NamedTuple):
     tip: str
     delivered: bool
     starts: tuple[str, ...]
+    acting: tuple[tuple[str, str], ...]
 
 
 def delivery_of(engine: Engine, overview: Overview, root: Path) -> Delivery | None:
@@ -70,7 +74,10 @@ def delivery_of(engine: Engine, overview: Overview, root: Path) -> Delivery | No
     starts = tuple(
         str(operation.before["start"]) for operation in operations if operation.kind == "git.branch" and operation.done
     )
-    return Delivery(tuple(settings.never), settings.base, tip, merged, starts)
+    own, now = {operation.commit for operation in operations}, head(root) or ""
+    lines = _acting_lines(root, starts[-1] if starts else tip, now) if now and (starts or tip) else ()
+    acting = tuple((sha, line) for sha, line in lines if sha not in own)
+    return Delivery(tuple(settings.never), settings.base, tip, merged, starts, acting)
 
 
 def changes_of(
@@ -138,6 +145,16 @@ def is_in_base(root: Path, whole: Change, delivery: Delivery) -> str:
         return ""
     missing, commit = uncommitted_paths(root, whole.files)
     return commit if not missing and commit and _is_before(root, commit, delivery.tip) else ""
+
+
+@lru_cache(maxsize=8)
+def _acting_lines(root: Path, onto: str, now: str) -> tuple[tuple[str, str], ...]:
+    """Of two commits for good, as below."""
+    try:
+        messages = [(sha, commit_message(root, sha)) for sha in commits_between(root, onto, now)[-_MOST_COMMITS:]]
+    except Refused:  # the base's commit is not here
+        return ()
+    return tuple((sha, in_short(lines[0])) for sha, message in messages if (lines := acting_lines(message)))
 
 
 _is_before = lru_cache(maxsize=8)(is_ancestor)

@@ -332,6 +332,12 @@ def _of_commit(root: Path, changes: Sequence[Change], delivery: Delivery) -> Ite
             f"'{delivery.base}' has this change already: commit {commit[:12]}, which this run did not make.",
             "It was there before anyone decided.",
         )
+    for commit, line in delivery.acting:
+        yield Unusual(
+            "warning",
+            f"Commit {commit[:12]} is not of this run, and its message acts on a forge or claims something: {line}",
+            "The delivery stops at it, unless it squashes.",
+        )
 
 
 def _of_conditions(overview: Overview) -> Iterator[Unusual]:
