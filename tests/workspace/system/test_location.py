@@ -49,6 +49,16 @@ def test_a_folder_whose_name_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     assert str(caught.value).encode()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such names")
+@pytest.mark.parametrize("name", ["line\nbreak", "tab\t", "red\x1b[31m"])
+def test_a_folder_whose_name_would_end_a_line_or_command_a_terminal_is_refused(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name / "below"
+    folder.mkdir(parents=True)
+    with pytest.raises(Refused, match="has a line break or another control character") as caught:
+        find_project(None, {}, [], folder)
+    assert repr(name)[1:-1] in caught.value.message, "it is named all the same"
+
+
 def test_client_roots_are_paths_or_file_addresses_and_unusable_ones_are_passed_over(tmp_path: Path) -> None:
     folder = tmp_path / "a b"
     folder.mkdir()

@@ -141,12 +141,17 @@ def _project(root: Path, found: Repository | None) -> Project:
         top, common = _by_hand(real) or (real, real)
         project = Project(real, str(common), str(top), is_git=False)
     for folder in (str(project.root), project.key, project.worktree):
-        _refuse_undecodable(folder)
+        _refuse_unwritable(folder)
     return project
 
 
-def _refuse_undecodable(folder: str) -> None:
-    """Refuse a folder whose name is no UTF-8: neither the database nor JSON can hold it."""
+def _refuse_unwritable(folder: str) -> None:
+    """Refuse a folder whose name is no UTF-8, which neither the database nor JSON can hold, or has control characters, such as a line
+    break: git, commands and messages would take its parts for lines of their own.
+    """
+    if any(character < " " or character == "\x7f" for character in folder):
+        why = "has a line break or another control character, so no command and no message can name it."
+        raise Refused("unavailable", f"The name of the folder {folder!a} {why}", "Rename it.")
     try:
         folder.encode()
     except UnicodeEncodeError:
