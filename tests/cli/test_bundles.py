@@ -142,12 +142,26 @@ def test_an_imported_run_is_finished_and_blocks_no_one(arrived: tuple[Terminal, 
 def test_an_imported_run_that_is_open_leaves_the_lists(arrived: tuple[Terminal, str]) -> None:
     there, run = arrived
     there.clock.forward(days=1)
-    document = there.json("prune", run, "--older-than", "1ms", pin=PIN)
-    assert document.refusal == "not_ready"
-    assert document.document["error"]["hint"] == f"It ends where it is worked; hide it here: wfe-mcp archive {run}"
+    assert there.json("prune", "--older-than", "1ms", pin=PIN).data["runs"] == [], "only where it is named"
     assert there.json("archive", run).code == 0
     assert there.json("list").data["runs"] == []
     assert [row["run"] for row in there.json("list", "--archived").data["runs"]] == [run]
+
+
+def test_an_imported_run_that_is_open_is_removed_with_all_that_it_had_where_it_is_named(
+    arrived: tuple[Terminal, str],
+) -> None:
+    there, run = arrived
+    assert there.json("keep", run).code == 0
+    assert there.json("prune", run, pin=PIN).refusal == "conflict"
+    assert there.json("keep", "--off", run).code == 0
+    assert there.json("prune", run, "--dry-run").data["runs"][0]["run"] == run
+    assert there.json("prune", run, pin=PIN).code == 0
+    assert there.json("list", "--archived").data["runs"] == []
+    assert not (there.root / ".wfe" / "runs" / run).exists()
+    assert there.json("stats").data["phases"] == []
+    verified = there.json("verify")
+    assert (verified.code, "1 run removed by wfe-mcp prune" in there("verify").out) == (0, True)
 
 
 def test_what_was_accepted_elsewhere_is_written_where_people_look(arrived: tuple[Terminal, str]) -> None:

@@ -4,7 +4,8 @@
     prune                                                            the user, with a PIN, removes them
 
 Rules:
-1. Only finished runs that are not marked to keep, and that configuration or the user names. Never automatically.
+1. Only finished runs that are not marked to keep, and that configuration or the user names. Never automatically. One that was
+   imported never ends here, so the user may name it whatever it was at.
 2. The rows go first, run by run, each in one transaction; then files and refs. What a crash leaves of these is removed by
    the next ``prune``, because the run's row among the pruned ones stays.
 3. The log of settings names each removed run with the place and hash of its last event; ``verify`` holds them to it.
@@ -132,7 +133,8 @@ def prune(engine: Engine, records: Sequence[RunRecord], by: By, progress: Progre
     for number, record in enumerate(records, 1):
         with store.tx() as tx:
             loaded = tx.runs.load(record.id)
-            if loaded is None or loaded.record.ended_at is None or record.id in tx.retention.kept_runs():
+            is_open = loaded is not None and _is_open_here(loaded.record)
+            if loaded is None or is_open or record.id in tx.retention.kept_runs():
                 continue  # another process has just removed it, or it was marked to keep meanwhile
             now = loaded.record
             take_out(tx, now.project_id, now.id)
@@ -219,16 +221,18 @@ def release(engine: Engine, run: str) -> RunRecord:
 
 
 def refuse_open(record: RunRecord) -> None:
-    """Refuse ``not_ready`` for a run that is not over."""
-    if record.ended_at is None:
+    """Refuse ``not_ready`` for a run that is not over; one that was imported does not go on here."""
+    if _is_open_here(record):
         raise Refused(
             "not_ready",
             f"Run '{record.id}' is {record.status}, so it is not over.",
-            f"End it first: wfe-mcp cancel {record.id}"
-            if record.origin_sha256 is None
-            else f"It ends where it is worked; hide it here: wfe-mcp archive {record.id}",
+            f"End it first: wfe-mcp cancel {record.id}",
             run=record.id,
         )
+
+
+def _is_open_here(record: RunRecord) -> bool:
+    return record.ended_at is None and record.origin_sha256 is None
 
 
 def _remove_files(root: Path, run: str) -> None:

@@ -291,8 +291,7 @@ def archive(engine: Engine, run: str) -> RunRecord:
     """Hide a finished or imported run from lists; it stays readable. Refuses ``not_ready`` while it is open."""
     with engine.store.tx() as tx:
         record = engine.load(tx, run).record
-        if record.origin_sha256 is None:  # an imported one never ends here
-            refuse_open(record)
+        refuse_open(record)
         if record.archived_at is None:
             tx.runs.archive(record.id, engine.clock())
         return engine.load(tx, record.id).record

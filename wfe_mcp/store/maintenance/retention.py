@@ -4,7 +4,7 @@
 
 Rules:
 1. One transaction per run: a run is complete, or it is removed and ``pruned_run`` records that.
-2. A run that is not finished, or is marked to keep, cannot be removed: the database itself refuses the first row.
+2. A run that is not finished here, or is marked to keep, cannot be removed: the database itself refuses the first row.
 3. A document is removed with the last run that names it. JSON texts name bundles and items, so those are searched.
 4. The cost of model calls stays in the totals; only the link to the run is removed.
 """
@@ -63,6 +63,11 @@ _FORGET_CALLS = (
     .values(run_id=None, phase=None, attempt=None, job_id=None, fault=None)
 )
 _DELETE_RUN = sa.delete(RUN).where(RUN.c.id == sa.bindparam("run_"))
+_END = (
+    sa.update(RUN)
+    .where(RUN.c.id == sa.bindparam("run_"), RUN.c.ended_at.is_(None), RUN.c.origin_sha256.is_not(None))
+    .values(ended_at=sa.bindparam("ended_at", type_=RUN.c.ended_at.type))
+)
 _NEW = sa.insert(PRUNED_RUN)
 _NAMES_DOCUMENT = [
     column
@@ -246,8 +251,8 @@ class RetentionRepository(Repository):
         return int(run), int(event)
 
     def prune(self, run: RunRecord, documents: Iterable[str], by: By, at: datetime) -> PrunedRun:
-        """Remove a finished run with all its rows, and those of ``documents`` that no row names any more."""
-        assert run.ended_at is not None, "the table refuses it too"
+        """Remove a run that is over, or was imported, with all its rows, and those of ``documents`` that no row names any more."""
+        ended_at = run.ended_at or run.updated_at
         left = PrunedRun(
             run.id,
             run.project_id,
@@ -256,10 +261,12 @@ class RetentionRepository(Repository):
             run.last_seq,
             run.last_hash,
             run.created_at,
-            run.ended_at,
+            ended_at,
             at,
             by.actor,
         )
+        # An open run that was imported ends with its last change here; the table refuses any other that is open.
+        self._run(_END, {"run_": run.id, "ended_at": ended_at})
         # First: the trigger of ``event`` lets events go only for a run with such a row (ADR 0015).
         self._run(_NEW, row_from(left, PRUNED_RUN))
         self._usage_sums.take_out(run.id)
