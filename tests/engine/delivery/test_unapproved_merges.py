@@ -367,9 +367,12 @@ def test_a_base_that_has_gone_on_is_brought_into_the_change_and_approved_again(s
     approve(scene, run, "close")
     scene.clock.advance(minutes=1)
     scene.work()
-    assert "'main' has gone on. They differ in 'other.txt'" in results(scene, run)["merge"]
-    scene.git("fetch", "-q", "origin")
-    scene.git("merge", "-q", "-m", "Bring main", "origin/main")
+    text = results(scene, run)["merge"]
+    assert "'main' has gone on. They differ in 'other.txt'" in text
+    bring = "on its branch: git fetch origin main && git merge FETCH_HEAD; then have the result approved"
+    assert text.endswith(f"{bring}: wfe-mcp retry {run} close; the delivery follows.")
+    scene.git("fetch", "-q", "origin", "main")
+    scene.git("merge", "-q", "-m", "Bring main", "FETCH_HEAD")
     reopen(scene, run, "ship")
     assert f"Have them approved: wfe-mcp retry {run} close; the delivery follows." in results(scene, run)["merge"]
     control.retry(scene.engine, HUMAN, run, "close")

@@ -30,7 +30,7 @@ from wfe_mcp.engine.delivery.place import (
     remote_of,
     tip_of,
 )
-from wfe_mcp.engine.delivery.proposals import refuse_unapproved, refuse_unready
+from wfe_mcp.engine.delivery.proposals import approval_again, refuse_unapproved, refuse_unready
 from wfe_mcp.engine.kernel.step_call import CommandCall, StepCall
 from wfe_mcp.workspace.git.command import require_repository
 from wfe_mcp.workspace.git.repository import (
@@ -69,7 +69,7 @@ def make_merge(place: DeliveryPlace, call: StepCall, context: JobContext, params
         inert_message(params.message) or _message(place, name, tip, strategy), place.trailers
     )
     result = merges.merge_commit(root, str(before["sha"]), tip, strategy, message)
-    _refuse_other_files(root, tip, result, base)
+    _refuse_other_files(place, call, tip, result, base)
 
     # Its files there would not be those of its commit: it stays, and its folder is brought along by a pull.
     folder = refs.held_by(root, base)
@@ -204,15 +204,19 @@ def _base_now(place: DeliveryPlace, base: str, there: str) -> str:
     return newest
 
 
-def _refuse_other_files(root: Any, tip: str, result: str, base: str) -> None:
+def _refuse_other_files(place: DeliveryPlace, call: StepCall, tip: str, result: str, base: str) -> None:
+    root = place.root
     approved, merged = refs.tree_of(root, tip), refs.tree_of(root, result)
     if approved == merged:
         return
     paths = merges.changed_files(root, approved, merged)
+    remote = remote_of(place)
+    bring = f"git merge {base}" if remote is None else f"git fetch {remote.name} {base} && git merge FETCH_HEAD"
+    again = approval_again(place, call.attempt)
+    then = f"have the result approved: {again}" if again else "retry the phase whose gates judge these files."
     raise DeliveryFault(
         f"Approved is tree {approved[:12]}, merged would be tree {merged[:12]}: '{base}' has gone on. They differ in "
-        f"{commits.list_paths(paths)}. Nothing was merged. Bring '{base}' into the change, so that its gates and approvals judge these "
-        "files too; then retry the phase.",
+        f"{commits.list_paths(paths)}. Nothing was merged. Bring '{base}' into the change, on its branch: {bring}; then {then}",
         "differs",
     )
 

@@ -223,6 +223,13 @@ def refuse_unapproved(
         )
 
 
+def approval_again(place: DeliveryPlace, current: Attempt) -> str:
+    """How the files of now get the approval of a person; empty where no phase of the run asks one."""
+    _, phase, asks = _approved_by_a_person(place, current)
+    again = phase or asks
+    return f"wfe-mcp retry {place.run.id} {shell_path(PhasePath(again))}; the delivery follows." if again else ""
+
+
 def _acting_line(place: DeliveryPlace, sha: str) -> str:
     """The first line of the message of a commit that would act on a forge or mislead a person; empty for none."""
     return next(iter(acting_lines(commit_message(place.root, sha))), "")
