@@ -193,6 +193,13 @@ def test_three_milestones_of_eight_tasks_get_into_the_base_one_after_the_other(p
     proven = play.say("--project", str(clone), "verify", "--branch", "main").data
     assert (proven["problems"], len(proven["proven"])) == ([], 3)
 
+    is_merge = len(git(clone, "rev-list", "--parents", "-n1", "HEAD").split()) > 2
+    git(clone, "revert", "--no-edit", *(("-m", "1") if is_merge else ()), "HEAD")
+    git(clone, "push", "-q", "origin", "HEAD:main")
+    git(play.cli.root, "fetch", "-q", "origin")
+    gone = [item for item in map(play.item, ("W-1", "W-9", "W-10", "W-11")) if "any more" in item.get("reason", "")]
+    assert [item["id"] for item in gone] == ["W-9", "W-10", "W-11"], "the milestone and what is under it say so"
+
 
 @pytest.mark.parametrize("play", [("pull_request", "gitlab", "login")], indirect=True)
 def test_a_milestone_waits_for_the_checks_of_its_merge_request_without_a_person(play: Play) -> None:

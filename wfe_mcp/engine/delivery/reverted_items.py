@@ -63,7 +63,7 @@ def _worked_last(tx: Tx, item: Item) -> str:
 
 def gone_from_base(engine: Engine, tx: Tx, item: Item) -> str:
     """That nothing of what the newest run of a done item merged is on the base any more, as it was fetched last; else empty."""
-    if item.status is not ItemStatus.DONE or not item.commits or repository(engine.root) is None:
+    if item.status is not ItemStatus.DONE or not item.branch or repository(engine.root) is None:
         return ""
     run = _worked_last(tx, item)
     merge = merge_in(operations_of(tx, run)) if run else None
