@@ -126,7 +126,6 @@ def test_a_message_claims_no_approval_and_keeps_the_agent_that_had_a_part() -> N
             "fixes: GH-12",
             "Resolve shop/till#3",
             "Implements https://gitlab.com/a/b/-/issues/4",
-            "closing TILL-5",
         ),
         *("closes issue #6", "/close", "  /tag v1", "[skip ci]", "[ci skip]", "[No CI]", "skip-checks: true"),
         *("Approved-by: Boss", "reviewed-by: Grace <g@example.org>", "Wfe-Run: abc", "wfe-item: W-1"),
@@ -152,7 +151,13 @@ def test_a_line_of_a_message_that_acts_claims_or_hides_something_is_named(line: 
             "fix the path src/a-1.py",
             "- by: day, then by: hour",
         ),
-        *("prefix-2 and closest-3 are closed", "\u00fcber die H\u00f6he", "Sorted by: name"),
+        *(
+            "prefix-2 and closest-3 are closed",
+            "Fix UTF-8",
+            "closing TILL-5",
+            "\u00fcber die H\u00f6he",
+            "Sorted by: name",
+        ),
     ],
 )
 def test_an_ordinary_line_of_a_message_is_not(line: str) -> None:

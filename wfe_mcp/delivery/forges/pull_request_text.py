@@ -44,7 +44,7 @@ _ADDRESSES = (
 _SIGNED = re.compile(r"(?:co-authored|signed-off)-by: [^<>@]+ <[^<>\s]+>", re.IGNORECASE)
 _ACTS = re.compile(
     r"""
-      \b (?:clos|fix|resolv|implement)\w* [\s:]+ (?:issues?\s+)? (?: \S*[\#!] | gh- | \S+/(?:issues|work_items|pull|merge_requests)/ | [a-z]\w*- ) \d
+      \b (?:clos|fix|resolv|implement)\w* [\s:]+ (?:issues?\s+)? (?: \S*[\#!] | gh- | \S+/(?:issues|work_items|pull|merge_requests)/ ) \d
     | ^ \s* / \w
     | \[ (?:skip|no|ci|actions) [ -]+ (?:skip|ci|actions) \]
     | \b skip-checks:
