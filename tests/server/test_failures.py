@@ -23,11 +23,16 @@ BAD_CALLS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("status", {"wait_s": True}, ["/wait_s"]),
     ("status", {"detail": "all", "run": 5}, ["/run", "/detail"]),
     ("start_run", {"template": "drill", "auto": "yes"}, ["/auto"]),
-    ("start_run", {"template": "drill", "inputs": '{"goal": "x"}'}, ["/inputs"]),
+    ("start_run", {"template": "drill", "inputs": "goal: x"}, ["/inputs"]),
+    ("start_run", {"template": "drill", "inputs": '"{}"'}, ["/inputs"]),
+    ("start_run", {"template": "drill", "inputs": '[{"goal": "x"}]'}, ["/inputs"]),
+    ("start_run", {"template": "drill", "inputs": '{"goal": "x", "goal": "y"}'}, ["/inputs/goal"]),
     ("start_run", {"template": "drill", "inputs": []}, ["/inputs"]),
-    ("submit_artifact", {"run": "x", "phase": "plan", "artifact": '{"title": "x"}'}, ["/artifact"]),
+    ("submit_artifact", {"run": "x", "phase": "plan", "artifact": '{"title": NaN}'}, ["/artifact"]),
+    ("submit_artifact", {"run": "x", "phase": "plan", "artifact": '{"title": "x"} {}'}, ["/artifact"]),
     ("submit_artifact", {"run": "x", "phase": "plan", "attempt": 0}, ["/attempt"]),
     ("submit_artifact", {"run": "x", "phase": "plan", "attach": "a.png"}, ["/attach"]),
+    ("submit_artifact", {"run": "x", "phase": "plan", "attach": "[1]"}, ["/attach/0"]),
     ("control_run", {"run": "x", "action": "stop"}, ["/action"]),
     ("reject", {"feed~back/": "x"}, ["/feed~0back~1", "/run", "/phase", "/feedback"]),
     ("status", {"detial": None}, ["/detial"]),
@@ -49,13 +54,38 @@ async def test_a_bad_argument_is_named_by_its_pointer_in_plain_words(connect: Co
             ), document
 
 
-async def test_an_object_that_is_sent_as_text_has_a_message_of_its_own(connect: Connect) -> None:
+async def test_an_object_or_a_list_sent_as_json_text_counts_as_it(house: House, connect: Connect) -> None:
+    (house.root / "a.txt").write_text("proof", encoding="utf-8")
     async with connect() as agent:
-        as_text = await call(agent, "start_run", template="drill", inputs='{"goal": "x"}')
-        other = await call(agent, "start_run", template="drill", inputs="do it")
+        started = await call(agent, "start_run", template="drill", inputs='{"goal": "try"}', idempotency_key="k")
+        again = await call(agent, "start_run", template="drill", inputs={"goal": "try"}, idempotency_key="k")
+        run = started["run"]
+        await call(agent, "start_phase", run=run, phase="agreed")
+        note = {"title": "A good title", "body": '{"stays": "text"}'}
+        as_text = await call(
+            agent, "submit_artifact", run=run, phase="agreed", artifact=json.dumps(note, indent=1), attach='["a.txt"]'
+        )
+        as_object = await call(agent, "submit_artifact", run=run, phase="agreed", artifact=note)
+        kept = await call(agent, "read_artifact", run=run, artifact="agreed_note")
+        added = await call(agent, "work", action="add", kind="task", item=' {"title": "T"}\n')
 
-    assert as_text["error"]["details"][0]["message"] == "must be an object, not a text with one: send it without quotes"
+    assert again["run"] == run
+    assert (as_text["ok"], as_object["ok"]) == (True, True)
+    assert as_text["data"] == as_object["data"]
+    assert kept["data"]["content"] == note
+    assert "'T'" in added["summary"]
+
+
+async def test_a_text_that_is_not_quite_the_wanted_object_says_what_is_wrong_with_it(connect: Connect) -> None:
+    async with connect() as agent:
+        cut = await call(agent, "start_run", template="drill", inputs='{"goal": "x"')
+        other = await call(agent, "start_run", template="drill", inputs="do it")
+        large = await call(agent, "start_run", template="drill", inputs=json.dumps({"goal": "x" * 1_000_000}))
+
+    message = "was sent in a text that is not an object in JSON: the text ends before its JSON is complete, at line 1 column 12"
+    assert [(each["path"], each["message"]) for each in cut["error"]["details"]] == [("/inputs", message)]
     assert other["error"]["details"][0]["message"] == "must be an object"
+    assert large["error"]["code"] == "too_large"
 
 
 async def test_a_mistyped_argument_is_answered_with_the_intended_name(connect: Connect) -> None:
@@ -78,10 +108,10 @@ async def test_null_for_an_optional_argument_is_the_same_as_leaving_it_out(conne
 
 async def test_text_that_looks_like_json_stays_text(connect: Connect) -> None:
     async with connect() as agent:
-        run = await drill(agent, title='["not", "a", "list"]')
-        found = await call(agent, "status", run=run, detail="full")
-
-    assert found["data"]["title"] == '["not", "a", "list"]'
+        for title in ('["not", "a", "list"]', '{"not": "an object"}', "5", "null"):
+            run = await drill(agent, title=title)
+            found = await call(agent, "status", run=run, detail="full")
+            assert found["data"]["title"] == title
 
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [

@@ -9,7 +9,8 @@ Rules:
 3. Unknown names and wrong types of arguments are refused, all at once, each with a JSON pointer and what was expected. Text that
    cannot be stored (NUL, a lone surrogate) or is too long is refused.
 4. ``null`` for an optional argument is the same as omitting it.
-5. Nothing is converted: text that looks like JSON or like a number stays text.
+5. One conversion: where an object or a list is wanted, text that is exactly one in strict JSON counts as it, because some
+   clients and models send it so. Every other text stays text, whatever it looks like.
 """
 
 import logging
@@ -33,6 +34,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from wfe_mcp import __version__
+from wfe_mcp.artifacts.parse import parse_json
 from wfe_mcp.core.errors import Detail, Refused, near_miss, nearest_hint, pointer
 from wfe_mcp.core.observing import observe
 from wfe_mcp.core.texts import refuse_unkept
@@ -237,14 +239,13 @@ def check_arguments(tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
     optional = known.keys() - set(required)
     values = {name: value for name, value in arguments.items() if value is not None or name not in optional}
     details = [_unknown_argument(name, known) for name in values if name not in known]
+    read, no_json = _read_json_texts({name: value for name, value in values.items() if name in known}, known)
     accepted: dict[str, Any] = {}
     try:
-        model = tool.fn_metadata.arg_model.model_validate(
-            {name: value for name, value in values.items() if name in known}, strict=True
-        )
-        accepted = model.model_dump_one_level()
+        accepted = tool.fn_metadata.arg_model.model_validate(read, strict=True).model_dump_one_level()
     except ValidationError as exc:
-        details += [_wrong_argument(error, known) for error in exc.errors(include_url=False)]
+        for error in exc.errors(include_url=False):
+            details += no_json.get(str(error["loc"][0])) or (_wrong_argument(error, known),)
     if details:
         raise Refused(
             "bad_argument",
@@ -261,6 +262,28 @@ def unknown_tool(name: str, tools: list[str]) -> Refused:
     hint = nearest_hint(name, tools, f"Tools: {', '.join(tools)}.")
     detail = Detail("", "no such tool", expected=tools, got=name[:_SHOWN_CHARS])
     return Refused("bad_argument", f"There is no tool {name[:_SHOWN_CHARS]!r}.", hint, (detail,))
+
+
+_BEGINS = {"object": "{", "array": "["}
+
+
+def _read_json_texts(
+    values: Mapping[str, Any], known: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, tuple[Detail, ...]]]:
+    """``values`` with what rule 5 converts, and the faults of each text that begins as if it were that. Refuses too_large."""
+    read, faults = dict(values), dict[str, tuple[Detail, ...]]()
+    for name, text in values.items():
+        begins = _BEGINS.get(known[name].get("type"))
+        if begins is None or not isinstance(text, str) or not text.lstrip().startswith(begins):
+            continue
+        try:
+            read[name] = parse_json(text)
+        except Refused as no:
+            if no.code == "too_large":
+                raise
+            why = f"was sent in a text that is not {'an object' if begins == '{' else 'a list'} in JSON"
+            faults[name] = tuple(Detail(pointer(name) + part.path, f"{why}: {part.message}") for part in no.details)
+    return read, faults
 
 
 def _refusal_message(tool: str, details: list[Detail]) -> str:
@@ -281,8 +304,6 @@ def _wrong_argument(error: ErrorDetails, known: Mapping[str, Any]) -> Detail:
     got = None if error["type"] == "missing" else _small(error["input"])
     text = _MESSAGES.get(error["type"])
     message = error["msg"].lower() if text is None else text.format(**error.get("ctx", {}))
-    if error["type"] == "dict_type" and isinstance(got, str) and got.lstrip().startswith("{"):
-        message += ", not a text with one: send it without quotes"
     return Detail(pointer(*error["loc"]), message, expected or None, got)
 
 
