@@ -56,6 +56,21 @@ def test_the_exit_code_output_and_hash_of_a_child_are_known(tmp_path: Path) -> N
     assert result.duration_s > 0
 
 
+@POSIX
+def test_a_child_whose_log_cannot_be_written_runs_to_its_end(tmp_path: Path) -> None:
+    import resource
+
+    log, limits = tmp_path / "check.log", resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        result = python("print('x' * 1_000_000); print('the end')", tmp_path, log_path=log)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (result.exit_code, result.output_bytes) == (0, 1_000_009)
+    assert result.output_tail.endswith("the end\n")
+    assert result.log_fault == "File too large"
+
+
 def test_a_child_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     result = python("import time; print('so far', flush=True); time.sleep(600)", tmp_path, timeout_s=0.5)
     assert result.timed_out and result.exit_code is None

@@ -14,11 +14,14 @@ Rules:
 4. A check gives evidence of a level (core/evidence_levels.py). Below the level that is asked for, it does not run.
 5. The evidence names the program that ran, with its sha256, and the variables that it got.
 6. Its credentials are handed out when it starts, and hidden in its output and its reports.
+7. On a full disk it is undecided, also where the check failed (``no_room`` in the evidence; ``began``: it ran, and may have
+   filled the disk itself).
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, Literal
 
 from wfe_mcp.core.dataclass import dataclass
@@ -30,12 +33,13 @@ from wfe_mcp.gates.execute import execute
 from wfe_mcp.gates.executed import KIND, Facts, Files, data_of, judgement_of, written_into
 from wfe_mcp.gates.expectation import Expectation
 from wfe_mcp.gates.judgement import Judgement, failed, needs_credential, skipped, undecided
-from wfe_mcp.gates.place import CheckPlace, NotPossibleError, level_of_check, place_of
+from wfe_mcp.gates.place import CheckPlace, NoRoomError, NotPossibleError, level_of_check, place_of
 from wfe_mcp.gates.reports import read_reports
 from wfe_mcp.jobs import child
 from wfe_mcp.jobs.handed import HandOut, not_handed
 from wfe_mcp.workspace.config.checks import FrozenCheck, Where
 from wfe_mcp.workspace.config.settings_tables import SandboxSettings
+from wfe_mcp.workspace.files.disk import full_folder, is_full
 from wfe_mcp.workspace.files.staging import Stamp, changed_meanwhile
 from wfe_mcp.workspace.git.repository import head
 from wfe_mcp.workspace.git.working_tree import HashedTree, SeenFiles
@@ -82,19 +86,30 @@ def run_check(
         check = check.model_copy(update={"where": where, "sandbox": sandboxed})
     if not is_enough(level_of_check(check), level):
         return _below_level(check, level)
-    root, log = root.resolve(), log_file(evidence_dir, check.name)
+    root = root.resolve()
     files = seen or SeenFiles(root)
     tree = of or files.tree(written_by(check))
     nodes = None if tree.id is None else tree.files
     try:
+        log = log_file(evidence_dir, check.name)
         with place_of(check, root, nodes, evidence_dir, environ, makes, acts=of is not None) as place:
             before = _Before(root, tree, files, is_here=check.where == "worktree" and of is None)
             return _run(check, expectation, place, before, log, if_missing, run, skipped_before, look_after, hand)
     except NotPossibleError as exc:
-        data = {"check": check.name, "level": level_of_check(check)}
-        if exc.lacks:
-            return needs_credential(KIND, str(exc), exc.next_step, {**data, "credentials": [*exc.lacks]})
-        return undecided(KIND, str(exc), exc.next_step, data if exc.has_room else {**data, "no_room": True})
+        return _not_run(check, exc)
+    except OSError as exc:
+        if not is_full(exc):
+            raise
+        return _not_run(check, NoRoomError(f"Check {check.name!r} could not be judged: {exc}.", began=True))
+
+
+def _not_run(check: FrozenCheck, why: NotPossibleError) -> Judgement:
+    data: dict[str, Any] = {"check": check.name, "level": level_of_check(check)}
+    if why.lacks:
+        return needs_credential(KIND, str(why), why.next_step, data | {"credentials": [*why.lacks]})
+    if isinstance(why, NoRoomError):
+        data |= {"no_room": True, "began": why.began}
+    return undecided(KIND, str(why), why.next_step, data)
 
 
 def _below_level(check: FrozenCheck, level: Level | None) -> Judgement:
@@ -139,6 +154,9 @@ def _run(
     name, root = check.name, project.root
     is_worktree = project.is_here
     report = (log if is_worktree else place.reports / log.name).with_suffix(".tests")
+    written = log.parent, Path(place.env.get("TMPDIR") or gettempdir())
+    if full := full_folder(*written):
+        raise NoRoomError(f"Check {name!r} did not run: the disk of {full} is full.")
     head_before = head(root)
     stamped = project.stamps() if is_worktree else {}
     try:
@@ -160,6 +178,9 @@ def _run(
         touched = changed_meanwhile(stamped, project.stamps_after(tree_after, seen_after))
     facts = Facts(root, log, check, plan, expectation, result, count, reports, before, after, skipped_before)
     judgement = judgement_of(facts) if not done.foreign else written_into(judgement_of(facts), done.foreign)
+    if judgement.kind is VerdictKind.FAIL and (full := full_folder(*written)):
+        why = f"The disk of {full} was full when check {name!r} failed, which may be why."
+        raise NoRoomError(f"{why} {judgement.reason}", began=True)
     data = data_of(facts, touched, place.notes) | done.facts | {"passed": judgement.kind is VerdictKind.PASS}
     return replace(judgement, data=data, evidence_kind=KIND, log_path=str(log))
 

@@ -13,7 +13,7 @@ from typing import Any
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.gates.check import Execution, execution, program_facts
 from wfe_mcp.gates.executed import MAX_CHANGED_PATHS
-from wfe_mcp.gates.place import CheckPlace, NotPossibleError, given_credentials
+from wfe_mcp.gates.place import CheckPlace, NoRoomError, NotPossibleError, given_credentials
 from wfe_mcp.gates.reports import Stamps, hide_in_reports, stamps
 from wfe_mcp.jobs import child
 from wfe_mcp.jobs.handed import HandOut
@@ -74,6 +74,9 @@ def execute(
             )
         finally:
             place.maker.end(place.root.parent.name)  # a container goes on without the program that started it
+    if result.log_fault:
+        log.unlink()
+        raise NoRoomError(f"The log of check {name!r}, {log}, could not be written: {result.log_fault}.", began=True)
     if not place.has_begun() and result.exit_code is not None:
         why = f"The sandbox of check {name!r} could not be made: {result.output_tail.strip()[-500:]}"
         raise NotPossibleError(why, f"ask the user whether this works: `{place.maker.trial}`.")

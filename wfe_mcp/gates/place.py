@@ -72,17 +72,25 @@ _READ_ABOVE = words(
 
 
 class NotPossibleError(Exception):
-    """The check cannot run where its configuration says. ``next_step``: what to do. ``lacks``: the credentials it waits for.
-    ``has_room``: False where the disk has none for the checkout, which says nothing about the check.
-    """
+    """The check cannot run where its configuration says. ``next_step``: what to do. ``lacks``: the credentials it waits for."""
 
-    def __init__(
-        self, reason: str, next_step: str = _CORRECT_IT, lacks: tuple[str, ...] = (), *, has_room: bool = True
-    ) -> None:
+    def __init__(self, reason: str, next_step: str = _CORRECT_IT, lacks: tuple[str, ...] = ()) -> None:
         super().__init__(reason)
         self.next_step = next_step
         self.lacks = lacks
-        self.has_room = has_room
+
+
+class NoRoomError(NotPossibleError):
+    """The disk has no room for the checkout, or for what the check writes, which says nothing about the check.
+
+    ``began``: the check ran, and may have filled it.
+    """
+
+    def __init__(
+        self, reason: str, next_step: str = "ask the user to make room there.", *, began: bool = False
+    ) -> None:
+        super().__init__(reason, next_step)
+        self.began = began
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +202,7 @@ def _not_possible(check: FrozenCheck, exc: Exception) -> NotPossibleError:
 
     why = f"Check {check.name!r} could not be given its checkout in {tempfile.gettempdir()}: {exc}."
     step = "ask the user to make room there, or to set TMPDIR to a folder on a larger disk."
-    return NotPossibleError(why, step, has_room=False)
+    return NoRoomError(why, step)
 
 
 def _checkout(

@@ -43,7 +43,10 @@ class ProgramMissing(ChildNotStarted):
 
 @dataclass(frozen=True, slots=True)
 class ChildResult:
-    """How a child ended. ``exit_code``: None when it was ended from here. ``survivors``: pids that could not be ended."""
+    """How a child ended. ``exit_code``: None when it was ended from here. ``survivors``: pids that could not be ended.
+
+    ``log_fault``: why the file with its output is not whole; empty where it is.
+    """
 
     exit_code: int | None
     timed_out: bool
@@ -54,6 +57,7 @@ class ChildResult:
     output_bytes: int
     log_path: Path | None
     survivors: tuple[int, ...] = ()
+    log_fault: str = ""
 
 
 class RunChild(Protocol):
@@ -149,6 +153,7 @@ def run_child(
         output_bytes=log.total_bytes,
         log_path=log_path,
         survivors=survivors,
+        log_fault=log.fault,
     )
 
 

@@ -3,7 +3,8 @@
     up to the limit:   everything
     beyond it:         the first half of the limit, a line with the number of omitted bytes, the last half
 
-The sha256 is that of the log as written, so that the file can be checked against the evidence.
+The sha256 is that of the log as written, so that the file can be checked against the evidence. Where the disk does not take
+it, the child goes on as if it did: ``fault`` says why the file is not whole.
 
     reader's thread:  feed(piece) ──► lines ──► a bounded queue
     caller's thread:                            deliver() ──► on_line(line)
@@ -20,7 +21,8 @@ import queue
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from wfe_mcp.workspace.system.redaction import HidingStream
@@ -59,6 +61,7 @@ class CappedLog:
         self._written = 0
         self._lock = threading.Lock()
         self.total_bytes = 0
+        self.fault = ""
 
     def write(self, piece: bytes) -> None:
         """Add the next piece: the head is written at once, the rest at ``close``. Thread-safe."""
@@ -85,7 +88,8 @@ class CappedLog:
             self._put(f"\n[… {left_out} bytes left out …]\n".encode())
         self._put(bytes(self._tail))
         if self._file is not None:
-            self._file.close()
+            with self._note_fault():
+                self._file.close()
 
     @property
     def sha256(self) -> str:
@@ -100,9 +104,17 @@ class CappedLog:
     def _put(self, piece: bytes) -> None:
         self._hash.update(piece)
         self._written += len(piece)
-        if self._file is not None:
-            self._file.write(piece)
-            self._file.flush()
+        if self._file is not None and not self.fault:
+            with self._note_fault():
+                self._file.write(piece)
+                self._file.flush()
+
+    @contextmanager
+    def _note_fault(self) -> Generator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.fault = self.fault or error.strerror or str(error)
 
     def _keep_tail(self) -> None:
         del self._tail[: max(0, len(self._tail) - self._tail_cap)]

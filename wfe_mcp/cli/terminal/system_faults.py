@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.files.disk import is_full
 
 
 def refused_by_system(error: Exception) -> Refused | None:
@@ -17,12 +18,12 @@ def refused_by_system(error: Exception) -> Refused | None:
     if error.errno == errno.ENAMETOOLONG:  # a text where a path belongs
         message = f"The path {name[:80]!r}… is too long: {len(name):,} characters."
         return Refused("bad_argument", message, "Name a shorter one.")
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+    if is_full(error):
         if not name:
             _answer_elsewhere()
         return Refused(
             "unavailable",
-            f"The disk is full: {os.strerror(error.errno)}{f': {name}' if name else ''}.",
+            f"The disk is full: {error.strerror}{f': {name}' if name else ''}.",
             "Free some space, or write the output elsewhere. What was done until then is kept.",
         )
     if error.errno in {errno.EROFS, errno.EACCES} and name:

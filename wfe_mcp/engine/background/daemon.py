@@ -27,7 +27,7 @@ from wfe_mcp.engine.background import queues
 from wfe_mcp.engine.background.processes import register_process
 from wfe_mcp.engine.evaluation import second_opinion
 from wfe_mcp.engine.evaluation.opinion_by_hand import WaitsForPerson
-from wfe_mcp.engine.evaluation.opinion_gate import Outage, work_opinion
+from wfe_mcp.engine.evaluation.opinion_gate import work_opinion
 from wfe_mcp.engine.evaluation.reactions import enqueue_gates
 from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.files.checkpoints import keep_again
@@ -46,6 +46,7 @@ from wfe_mcp.jobs.worker import Worker
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus
 from wfe_mcp.workspace.config.layers import may_set
+from wfe_mcp.workspace.files.disk import is_full
 from wfe_mcp.workspace.system.location import project_at
 from wfe_mcp.workspace.system.temporary import remove_abandoned
 
@@ -224,9 +225,12 @@ def _work_gate(engine: Engine, context: JobContext) -> Outcome:
 
     try:
         judged = judge(engine, context)
-    except Outage as outage:
-        reason, after_s = outage.reason, outage.after_s
-        return Outcome({"outage": reason}, lambda tx: outages.pause(engine, tx, context.job, reason, after_s))
+    except outages.Outage as outage:
+        return outages.outcome_of(engine, context.job, outage)
+    except Refused as refused:
+        if not (isinstance(refused.__cause__, OSError) and is_full(refused.__cause__)):
+            raise
+        return outages.outcome_of(engine, context.job, outages.Outage(refused.text))
     except WaitsForPerson as waits:
         return Outcome({"by_hand": [asdict(person) for person in waits.asked]})
     if judged is None:

@@ -33,6 +33,7 @@ from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.evidence_seals import sealed_evidence
 from wfe_mcp.engine.kernel.run_change import RunChange
 from wfe_mcp.engine.kernel.transaction import change_run_in
+from wfe_mcp.engine.models.waits import Outage
 from wfe_mcp.engine.templates.trust import least_evidence
 from wfe_mcp.gates.command import run_check
 from wfe_mcp.gates.judgement import Judgement, failed, needs_trust, undecided
@@ -57,7 +58,10 @@ if TYPE_CHECKING:
 
 
 def judge(engine: Engine, context: JobContext) -> JudgedGate | None:
-    """Judge the gate that the job names; None when the verdict is no longer needed. Raises what ``opinions`` raises."""
+    """Judge the gate that the job names; None when the verdict is no longer needed.
+
+    Raises Outage where the disk is full, and what ``opinions`` raises.
+    """
     job = context.job
     with engine.store.read() as tx:
         due = scene_of_job(engine, tx, job)
@@ -76,7 +80,20 @@ def judge(engine: Engine, context: JobContext) -> JudgedGate | None:
         return JudgedGate(None, tree, seen=files)
     if review is not None:
         return scene.judge(review(context), scene.look())
-    return judged_by(gate, scene, context.run_child, files)
+    judged = judged_by(gate, scene, context.run_child, files)
+    judgement = judged.judgement
+    if judgement is not None and judgement.data.get("no_room"):
+        began: bool = judgement.data["began"]
+        if not (began and _began_before(engine, job)):
+            raise Outage(judgement.message, began=began)
+    return judged
+
+
+def _began_before(engine: Engine, job: JobRecord) -> bool:
+    """Whether the disk was full after the check of this gate once before: it may fill the disk itself, so that is its verdict."""
+    with engine.store.read() as tx:
+        others = tx.jobs.filter(job.run_id, job.phase, job.attempt)
+    return any(other.payload == job.payload and (other.result or {}).get("began") for other in others)
 
 
 def record(engine: Engine, tx: Tx, job: JobRecord, judged: JudgedGate) -> None:

@@ -32,7 +32,7 @@ from wfe_mcp.engine.evaluation.second_opinion import TRIES
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.models.connections import answer, connections_of
 from wfe_mcp.engine.models.roles import refuse_unsigned
-from wfe_mcp.engine.models.waits import AskedPerson
+from wfe_mcp.engine.models.waits import PROVIDER_IS_OUT, AskedPerson, Outage
 from wfe_mcp.gates.judgement import Judgement
 from wfe_mcp.gates.opinion import ReviewerResult, conflict, judge_opinions, no_reviewer, with_warning
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, Outcome, RetryLater
@@ -42,15 +42,6 @@ from wfe_mcp.workflow.model.gates import OpinionGate
 from wfe_mcp.workspace.files.project_files import read_if_there
 
 MOST_AT_ONCE = 8
-
-
-class Outage(Exception):
-    """Providers do not answer and the gate cannot continue without them. ``after_s``: seconds until the retry."""
-
-    def __init__(self, reason: str, after_s: float | None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.after_s = after_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +122,7 @@ def _ask_reviewers(
     if not is_last:
         raise RetryLater(reason, after_s)
     if gate.on_provider_error == "block":
-        raise Outage(reason, after_s)
+        raise Outage(f"{PROVIDER_IS_OUT}: {reason}", after_s)
     return judge_opinions(gate, reviews)
 
 

@@ -1,6 +1,7 @@
-"""What a run waits for while models fail: the end of an outage, a person who reviews, or the time of a retry.
+"""What a run waits for while a model or the disk fails: the end of an outage, a person who reviews, or the time of a retry.
 
-asked a few times ──► fallbacks ──► the run pauses, a timer is set ──► it resumes by itself, or by command
+asked a few times ──► fallbacks ──┬► the run pauses, a timer is set ──► it resumes by itself, or by command
+          the disk of a check is full ──┘
 
 Rules:
 1. A person was asked by a finished job of the same revision, gate and tree, and is waited for until an opinion is stored.
@@ -19,10 +20,28 @@ from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.transaction import change_run_in
+from wfe_mcp.jobs.job_context import Outcome
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.calls import MANUAL_MODEL
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus
 from wfe_mcp.store.records.runs import LoadedRun, RunRecord
+
+
+class Outage(Exception):
+    """A gate cannot be judged now, and no one's work is why: a provider does not answer, or the disk is full.
+
+    ``after_s``: seconds until the retry. ``result``: what the job keeps of it.
+    """
+
+    def __init__(self, reason: str, after_s: float | None = None, **result: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.after_s = after_s
+        self.result = {"outage": reason, **result}
+
+
+PROVIDER_IS_OUT = "A provider does not answer"
+"""How the reason of a pause for one begins."""
 
 
 def resumes_at(tx: Tx, run_id: RunId) -> datetime | None:
@@ -31,20 +50,25 @@ def resumes_at(tx: Tx, run_id: RunId) -> datetime | None:
     return next((job.run_at for job in waiting if job.kind == "timer" and job.payload["timer"] == "resume"), None)
 
 
+def outcome_of(engine: Engine, job: JobRecord, outage: Outage) -> Outcome:
+    """The end of a gate job in an outage: the run pauses, and no attempt is used."""
+    reason, after_s = outage.reason, outage.after_s
+    return Outcome(outage.result, lambda tx: pause(engine, tx, job, reason, after_s))
+
+
 def pause(engine: Engine, tx: Tx, job: JobRecord, reason: str, after_s: float | None) -> None:
     """Pause the run of ``job`` and set the time at which it resumes. A run that the user paused stays paused."""
     from wfe_mcp.workspace.config.layers import seconds
 
     with change_run_in(engine, tx, job.of_run, SYSTEM) as current:
         wait_s = seconds(engine.settings(tx).settings.outage.wait) if after_s is None else after_s
-        message = f"A provider does not answer: {reason}"
-        command = c.Pause(reason=message, by=SYSTEM, at=current.at)
+        command = c.Pause(reason=reason, by=SYSTEM, at=current.at)
         if refusal(current.state, command) is None:
             current.give(command)
             current.enqueue(
                 "timer",
                 queue="timer",
-                payload={"timer": "resume", "reason": message},
+                payload={"timer": "resume", "reason": reason},
                 run_at=current.at + timedelta(seconds=wait_s),
             )
 

@@ -45,7 +45,7 @@ class Who(StrEnum):
     RUNNER = "runner"
     """A machine that runs a check: none has taken it."""
     OUTAGE = "outage"
-    """A provider that did not answer: a timer asks it again."""
+    """A provider that did not answer, or a full disk: a timer tries again."""
     MODEL = "model"
     CHECK = "check"
     REVIEWER = "reviewer"

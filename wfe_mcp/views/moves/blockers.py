@@ -274,7 +274,7 @@ _WHO: dict[Who, tuple[str, str]] = {
     Who.RUN: ("run {run}", "waiting for run {run}"),
     Who.WORKER: ("a worker: none runs", "waiting for a worker: none runs"),
     Who.RUNNER: ("a runner", "waiting for a runner"),
-    Who.OUTAGE: ("its provider", "waiting for its provider"),
+    Who.OUTAGE: ("the end of an outage", "waiting for the end of an outage"),
     Who.MODEL: ("a model", "a model is working"),
     Who.CHECK: ("a check", "gates running"),
     Who.REVIEWER: ("a model", "waiting for a reviewer"),

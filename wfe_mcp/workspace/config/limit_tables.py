@@ -118,7 +118,7 @@ class RetentionSettings(Table):
 
 
 class OutageSettings(Table):
-    """``[outage]``: what happens when a provider, and its fallbacks, do not answer."""
+    """``[outage]``: what happens when a provider, and its fallbacks, do not answer, or the disk of a check is full."""
 
     wait: Duration = optional(
         "2m",

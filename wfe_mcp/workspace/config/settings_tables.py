@@ -339,7 +339,7 @@ class Settings(Table):
         {}, "How much background work is done at once, by its queue.", noun="queue"
     )
     budget: BudgetSettings = optional(BudgetSettings(), "What calls to models may use.")
-    outage: OutageSettings = optional(OutageSettings(), "Providers that do not answer.")
+    outage: OutageSettings = optional(OutageSettings(), "Providers that do not answer, and full disks.")
     checkpoints: CheckpointSettings = optional(
         CheckpointSettings(), "What checkpoints save of the files, and for how long."
     )

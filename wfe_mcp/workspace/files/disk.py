@@ -1,4 +1,4 @@
-"""The disk below a file: the kind of its file system, and when written bytes are durable.
+"""The disk below a file: the kind of its file system, whether it has room, and when written bytes are durable.
 
     file, file, file ──► written out, renamed ──► a new file elsewhere on the disk is synced ──► all of them are durable
 
@@ -9,6 +9,7 @@ Rules:
 3. The end of a process loses neither; only a power cut can.
 """
 
+import errno
 import os
 import stat
 import sys
@@ -38,6 +39,30 @@ def file_systems(device: int) -> frozenset[str]:
         return frozenset()
     own = f"{os.major(device)}:{os.minor(device)}" if sys.platform != "win32" else ""
     return frozenset(line[line.index("-") + 1] for line in lines if line[2] == own)
+
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_PROBE = b"." * 100_000
+
+
+def is_full(error: OSError) -> bool:
+    """True where the system took no more bytes, as the disk is full or the user's share of it."""
+    return error.errno in _FULL
+
+
+def full_folder(*folders: Path) -> Path | None:
+    """The first of ``folders`` whose disk does not take 100 kB; None where all do. Found by writing them to a file without a name."""
+    import tempfile  # it takes longer to load than the first answer
+
+    for folder in folders:
+        try:
+            with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+                if file.write(_PROBE) < len(_PROBE):
+                    return folder
+        except OSError as fault:
+            if is_full(fault):
+                return folder
+    return None
 
 
 def bytes_of(place: Path | str) -> bytes:

@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 from typing import Literal
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.workspace.files.disk import move_over
+from wfe_mcp.workspace.files.disk import is_full, move_over
 from wfe_mcp.workspace.files.folders import Folder, new_name, open_root, walk
 from wfe_mcp.workspace.files.paths import bundle_faults, folder_parts, parts_of
 from wfe_mcp.workspace.files.staging import Staging, refusing_faults
@@ -239,8 +239,7 @@ def named_file(path: str | Path, use: Literal["read", "written"], hint: str = "N
     except OSError as error:
         if isinstance(error, FileExistsError) and os.path.lexists(path):  # else a file is where a folder is needed
             raise Refused("conflict", f"{path} exists already.", hint) from None
-        is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-        code, step = ("unavailable", "Free some space, then try again.") if is_full else ("bad_argument", hint)
+        code, step = ("unavailable", "Free some space, then try again.") if is_full(error) else ("bad_argument", hint)
         raise Refused(code, f"{path} cannot be {use}: {error.strerror}.", step) from None
 
 
