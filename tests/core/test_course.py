@@ -17,7 +17,7 @@ from tests.core.test_recovery import failed as recovering
 from tests.examples import seeds
 from wfe_mcp.core import commands as c, events as e
 from wfe_mcp.core.attempt_states import Completed, FailKind
-from wfe_mcp.core.course import uncaused_events
+from wfe_mcp.core.course import course_of
 from wfe_mcp.core.evolve import replay
 from wfe_mcp.core.model import AttemptStatus, KeptRecord, RunStatus
 from wfe_mcp.core.operation_events import CredentialGiven
@@ -35,21 +35,23 @@ APPROVED = (GateSpec("approval"),)
 
 
 def uncaused(scene: Scene) -> list[str]:
-    return [type(entry.event).__name__ for entry in uncaused_events(scene.entries)]
+    return [type(entry.event).__name__ for entry in course_of(scene.entries).uncaused]
 
 
 def forged(scene: Scene, event: Event, by: By = SYSTEM) -> list[str]:
     """What is named once ``event`` is the last of the log."""
     entry = LogEntry(len(scene.entries) + 1, event, by, scene.at)
-    return [type(found.event).__name__ for found in uncaused_events([*scene.entries, entry])]
+    return [type(found.event).__name__ for found in course_of([*scene.entries, entry]).uncaused]
 
 
 @pytest.mark.parametrize("seed", seeds(120))
-def test_every_event_of_any_run_is_caused(seed: int):
+def test_every_event_of_any_run_is_caused_and_the_course_ends_where_a_replay_does(seed: int):
     scene = played(random.Random(seed))
     if scene.state.status is not RunStatus.CANCELLED:
         finish(scene)
-    assert uncaused(scene) == []
+    course = course_of(scene.entries)
+    assert course.uncaused == ()
+    assert course.state == replay(entry.event for entry in scene.entries)
 
 
 @pytest.mark.parametrize("seed", seeds(40))
@@ -61,7 +63,7 @@ def test_no_verdict_can_be_left_out_of_a_log(seed: int):
         state = replay(entry.event for entry in before)
         rest = [entry for entry in scene.entries[left_out.seq :] if entry.at == left_out.at]
         for entry in rest[:1]:  # what followed from it
-            assert list(uncaused_events([*before, entry])) == [entry], state.current(PLAN)
+            assert course_of([*before, entry]).uncaused == (entry,), state.current(PLAN)
 
 
 def test_records_and_signatures_come_beside_the_events_of_a_command():
@@ -121,8 +123,8 @@ def test_times_may_differ_by_a_minute_and_no_more():
     started: Any = entry.event
     for later, named in ((timedelta(seconds=30), []), (timedelta(days=1), ["PhaseStarted"])):
         other = replace(entry, event=replace(started, deadline=started.deadline + later))
-        assert [type(found.event).__name__ for found in uncaused_events([*before, other])] == named
-    assert list(uncaused_events([*before, replace(entry, event=replace(started, deadline=None))]))
+        assert [type(found.event).__name__ for found in course_of([*before, other]).uncaused] == named
+    assert course_of([*before, replace(entry, event=replace(started, deadline=None))]).uncaused
 
 
 def test_a_rollback_is_to_what_was():
@@ -134,7 +136,7 @@ def test_a_rollback_is_to_what_was():
     event: Any = entry.event
     done = tuple(replace(attempt, state=Completed(judged=True)) for attempt in event.opened)
     for forgery in (replace(event, opened=done), replace(event, opened=()), replace(event, ended=(PLAN, PLAN))):
-        assert list(uncaused_events([*before, replace(entry, event=forgery)])) != []
+        assert course_of([*before, replace(entry, event=forgery)]).uncaused
 
 
 def test_a_rollback_over_the_decision_of_a_person_is_a_persons():

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from wfe_mcp.core.course import uncaused_events
+from wfe_mcp.core.course import course_of
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.core.undo import LogEntry
 from wfe_mcp.store.serialization import event_of
@@ -31,4 +31,4 @@ def entries(log: dict[str, Any]) -> Iterator[LogEntry]:
 
 @pytest.mark.parametrize("log", LOGS, ids=[f"{log['template']} of {len(log['events'])} events" for log in LOGS])
 def test_each_event_of_an_earlier_version_is_caused_by_the_rules_of_now(log: dict[str, Any]) -> None:
-    assert [(entry.seq, type(entry.event).__name__) for entry in uncaused_events([*entries(log)])] == []
+    assert [(entry.seq, type(entry.event).__name__) for entry in course_of([*entries(log)]).uncaused] == []

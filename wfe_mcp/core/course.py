@@ -39,15 +39,24 @@ _TEXTS = {"reason", "fault", "feedback", "proof", "follows"}
 _SLACK = timedelta(minutes=1)
 
 
-def uncaused_events(log: Sequence[LogEntry]) -> Iterator[LogEntry]:
-    """The events of a whole log that neither a legal command nor the state before them gives, oldest first."""
-    state, done = RunState(), 0
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The state that a whole log leads to, and its events that neither a legal command nor the state before them gives."""
+
+    state: RunState
+    uncaused: tuple[LogEntry, ...]
+
+
+def course_of(log: Sequence[LogEntry]) -> Course:
+    """Follow ``log`` from nothing, once."""
+    state, done, uncaused = RunState(), 0, list[LogEntry]()
     moving = [entry for entry in log if not isinstance(entry.event, _BESIDE)]
     while done < len(moving):
         length = _length_of_cause(state, log, moving, done)
         if not length:
-            yield moving[done]
+            uncaused.append(moving[done])
         state, done = _after(state, moving, done, length or 1), done + (length or 1)
+    return Course(state, tuple(uncaused))
 
 
 def _after(state: RunState, moving: Sequence[LogEntry], at: int, count: int) -> RunState:

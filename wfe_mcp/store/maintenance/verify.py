@@ -20,7 +20,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, select
 
 from wfe_mcp.core.canonical import sha256_hex
-from wfe_mcp.core.course import uncaused_events
+from wfe_mcp.core.course import course_of
 from wfe_mcp.core.event import Event
 from wfe_mcp.core.events import RunForked
 from wfe_mcp.core.evolve import replay
@@ -102,16 +102,14 @@ class VerificationRepository(Repository):
     ) -> Iterator[Problem]:
         try:
             events = [codec.event_of(entry.type, entry.payload) for entry in log]
-            state = replay(events)
+            # An imported run was made elsewhere, perhaps by other rules.
+            state, uncaused = _follow(log, events, None if run["origin_sha256"] else rules_began)
             wanted_run = codec.run_row(state)
             wanted = {
                 (item.phase, item.number): codec.attempt_row(run_id, state, item)
                 for tries in state.attempts.values()
                 for item in tries
             }
-            # An imported run was made elsewhere, perhaps by other rules.
-            began = None if run["origin_sha256"] else rules_began
-            uncaused = [] if began is None else list(_uncaused_problems(log, events, began))
         except Exception as error:  # a log that was tampered with can fail in any way
             yield Problem("event", f"the log cannot be replayed: {error!r}", code="not_replayable")
             return
@@ -208,24 +206,26 @@ def _chain_faults(run_id: RunId, log: Sequence[Row[Any]], hashes: dict[int, str]
         hashes[row.seq] = row.hash
 
 
-def _uncaused_problems(log: Sequence[Row[Any]], events: Sequence[Event], began: datetime) -> Iterator[Problem]:
-    """The events since ``began`` that neither a legal command nor what was before them gives."""
+def _follow(log: Sequence[Row[Any]], events: Sequence[Event], began: datetime | None) -> tuple[RunState, list[Problem]]:
+    """The state that the log leads to, and its events since ``began`` that neither a legal command nor what was before them gives."""
     latest = list(accumulate((row.at for row in log), max))
-    if not latest or latest[-1] < began:
-        return
+    if began is None or not latest or latest[-1] < began:
+        return replay(events), []
     entries = [
         LogEntry(row.seq, event, By(row.actor, row.channel, row.assurance), row.at)
         for row, event in zip(log, events, strict=True)
     ]
     since = {entry.seq for entry, at in zip(entries, latest, strict=True) if at >= began}
-    for entry in uncaused_events(entries):
-        if entry.seq not in since:
-            continue
-        phase = getattr(entry.event, "phase", None)
-        where = type(entry.event).__name__ + (f" of {phase}" if phase else "")
-        yield Problem(
-            where, "nothing in the run led to it, and no one could cause it there", entry.seq, UNCAUSED, entry.at
-        )
+    course = course_of(entries)
+    return course.state, [_uncaused_problem(entry) for entry in course.uncaused if entry.seq in since]
+
+
+def _uncaused_problem(entry: LogEntry) -> Problem:
+    phase = getattr(entry.event, "phase", None)
+    where = type(entry.event).__name__ + (f" of {phase}" if phase else "")
+    return Problem(
+        where, "nothing in the run led to it, and no one could cause it there", entry.seq, UNCAUSED, entry.at
+    )
 
 
 def _named_revisions(log: Sequence[Row[Any]]) -> dict[tuple[str, int], tuple[str, datetime]]:
