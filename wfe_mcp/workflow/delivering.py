@@ -10,14 +10,20 @@ from typing import Any
 from wfe_mcp.workflow.step_kinds import DELIVERY_STEPS, DEPLOYMENT_STEPS
 
 _Part = dict[str, Any]
+_DELIVERING = {*DELIVERY_STEPS} - {*DEPLOYMENT_STEPS}
 
 
 def only_delivers(phase: Mapping[str, Any]) -> bool:
     """Whether a phase, as its template writes it, has no steps but those of git and the forge, and no gates."""
-    delivering = {*DELIVERY_STEPS} - {*DEPLOYMENT_STEPS}
     steps: list[Mapping[str, Any]] = phase.get("steps") or []
     judges = phase.get("gates") or phase.get("prompt_gates")
-    return bool(steps) and not judges and all(step.get("builtin") in delivering for step in steps)
+    return bool(steps) and not judges and all(step.get("builtin") in _DELIVERING for step in steps)
+
+
+def delivers_in(phase: Mapping[str, Any]) -> bool:
+    """Whether a step of the phase, or of one inside it, is one of git or the forge."""
+    steps = any(step.get("builtin") in _DELIVERING for step in phase.get("steps") or ())
+    return steps or any(delivers_in(inner) for inner in phase.get("phases") or ())
 
 
 def deploys(phase: Mapping[str, Any]) -> bool:

@@ -24,6 +24,7 @@ from wfe_mcp.views.reports.envelopes import envelope_of, overview_of
 from wfe_mcp.views.runs import run as run_views
 from wfe_mcp.views.runs.calls import with_tools
 from wfe_mcp.views.runs.checkpoints import newest_checkpoints
+from wfe_mcp.views.runs.delivery_changed import delivery_changed
 from wfe_mcp.views.runs.left_to_commit import left_to_commit
 from wfe_mcp.views.runs.models import RunList, RunRow, RunView
 from wfe_mcp.views.runs.verdicts import unproved_gates
@@ -81,6 +82,7 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
                 *(held_by_others(engine, run_overview) if by.channel is Channel.MCP else ()),
                 *artifact_views.warnings(run_overview),
                 *of_changes,
+                *delivery_changed(engine, run_overview),
                 *left_to_commit(run_overview),
             ),
         ),

@@ -22,6 +22,7 @@ from wfe_mcp.views.approvals.changes import COMMIT, LOST_GIT, Delivery, by_folde
 from wfe_mcp.views.approvals.evidence import IGNORED, differing_executions
 from wfe_mcp.views.approvals.model import Change, GateEvidence, OpinionShown
 from wfe_mcp.views.moves.blockers import BEFORE_WORK, changed_before_work, shorten_paths
+from wfe_mcp.views.runs.delivery_changed import delivery_changed
 from wfe_mcp.views.runs.requests import DecisionLine, Unusual, Weight
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.git.file_diffs import FileDiff
@@ -64,6 +65,7 @@ def unusual_things(
         *_of_watched(overview, changes),
         *(() if delivery is None else _of_commit(Path(overview.loaded.record.worktree), changes, delivery)),
         *(Unusual("warning", text, BEFORE_WORK) for text in before_work),
+        *(Unusual("note", text) for text in delivery_changed(engine, overview)),
     )
     return known_things(overview, recorded, evidence, opinions, decisions, project_facts(engine), of_files)
 
