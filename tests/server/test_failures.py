@@ -264,7 +264,11 @@ async def test_what_a_template_lacks_is_named_whole_and_the_user_is_asked_to_add
     assert error["code"] == "invalid_template"
     for what in ("no MCP server 'github' is configured", "no check 'push'"):
         assert error["message"].count(what) == 1
-    assert error["hint"].startswith("Ask the user to add it to .wfe/config.toml and to run: wfe-mcp trust.")
+    without = '[templates.issue_to_pr.phases.fix] with missing_checks = ["test"]'
+    assert error["hint"] == (
+        f"Ask the user to add it to .wfe/config.toml, or, where the project has no such check, {without}, "
+        "and to run: wfe-mcp trust"
+    )
 
 
 async def test_start_run_without_a_template_takes_the_default_one(connect: Connect, house: House) -> None:

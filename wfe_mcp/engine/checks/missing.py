@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+import re
+from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
@@ -12,8 +14,9 @@ from wfe_mcp.workflow.load import parse
 from wfe_mcp.workflow.required_checks import required_checks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from wfe_mcp.core.errors import Detail
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.templates.catalogue import Offer
 
@@ -85,6 +88,29 @@ def lacking_checks(engine: Engine, offer: Offer) -> tuple[MissingCheck, ...]:
         return ()
     absent = sorted(required_checks(definition) - held.keys())
     return tuple(MissingCheck(check, (name,), False, tuple(_of_kind(check, held))) for check in absent)
+
+
+def or_go_without(template: str, definition: Mapping[str, Any], errors: Iterable[Detail]) -> str:
+    """What the user writes where the project has no such check, as a part of a sentence; empty where no gate lacks one.
+
+    ``errors``: of lint, in the definition of ``template``.
+    """
+    checks: dict[str, list[str]] = {}
+    for error in errors:
+        match = re.fullmatch(r"((?:/phases/\d+)+)/(?:prompt_)?gates/\d+/check", error.path)
+        if match is None:
+            continue
+        names, inside = list[str](), definition
+        for number in match[1].split("/")[2::2]:
+            inside = inside["phases"][int(number)]
+            names.append(inside["id"])
+        phase = ".".join(names)
+        checks.setdefault(f'"{phase}"' if len(names) > 1 else phase, []).append(json.dumps(error.got))
+    tables = [
+        f"[templates.{template}.phases.{phase}] with missing_checks = [{', '.join(dict.fromkeys(names))}]"
+        for phase, names in checks.items()
+    ]
+    return f", or, where the project has no such check, {' and '.join(tables)}," if tables else ""
 
 
 def _of_kind(name: str, held: Mapping[str, object]) -> list[str]:

@@ -24,6 +24,7 @@ from wfe_mcp.core.titles import first_words, title_of
 from wfe_mcp.engine.access.limits import refuse_start
 from wfe_mcp.engine.artifacts.context_bundles import Bundle, bundles_of
 from wfe_mcp.engine.artifacts.last_work import last_run_in_a_line
+from wfe_mcp.engine.checks.missing import or_go_without
 from wfe_mcp.engine.checks.readiness import phase_that_needs_git, templates_without_git
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.evidence_seals import note_begun
@@ -301,13 +302,13 @@ def refuse_missing(
         if errors:  # a check with if_missing "note" may be missing, and a bundle that is optional
             faults = [fault for table in ("checks", "mcp_servers", "context") for fault in settings.faults_in(table)]
             what = "; ".join(dict.fromkeys(error.message for error in errors))
+            without = or_go_without(plan.template.name, plan.definition, errors)
             raise Refused(
                 "invalid_template",
                 f"Template {plan.template.name!r} needs what this project does not have: {what}",
                 f"{faults[0]}. Ask the user to correct .wfe/config.toml and to run: wfe-mcp trust"
                 if faults
-                else "Ask the user to add it to .wfe/config.toml and to run: wfe-mcp trust. For a check that the project does "
-                "not have, ask the user to name it in missing_checks of the phase ([templates.NAME.phases.PHASE]).",
+                else f"Ask the user to add it to .wfe/config.toml{without} and to run: wfe-mcp trust",
                 errors,
             )
 
