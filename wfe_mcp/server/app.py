@@ -34,10 +34,10 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from wfe_mcp import __version__
-from wfe_mcp.artifacts.parse import parse_json
 from wfe_mcp.core.errors import Detail, Refused, near_miss, nearest_hint, pointer
 from wfe_mcp.core.observing import observe
 from wfe_mcp.core.texts import refuse_unkept
+from wfe_mcp.server.json_texts import read_json_texts
 from wfe_mcp.server.project_session import AskRoots, ProjectSession, no_roots
 from wfe_mcp.server.resources import ICONS, add_completions, add_prompts, add_resources, open_runs
 from wfe_mcp.server.result import refusal, refused_by, tool_result
@@ -239,7 +239,7 @@ def check_arguments(tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
     optional = known.keys() - set(required)
     values = {name: value for name, value in arguments.items() if value is not None or name not in optional}
     details = [_unknown_argument(name, known) for name in values if name not in known]
-    read, no_json = _read_json_texts({name: value for name, value in values.items() if name in known}, known)
+    read, no_json = read_json_texts({name: value for name, value in values.items() if name in known}, known)
     accepted: dict[str, Any] = {}
     try:
         accepted = tool.fn_metadata.arg_model.model_validate(read, strict=True).model_dump_one_level()
@@ -262,28 +262,6 @@ def unknown_tool(name: str, tools: list[str]) -> Refused:
     hint = nearest_hint(name, tools, f"Tools: {', '.join(tools)}.")
     detail = Detail("", "no such tool", expected=tools, got=name[:_SHOWN_CHARS])
     return Refused("bad_argument", f"There is no tool {name[:_SHOWN_CHARS]!r}.", hint, (detail,))
-
-
-_BEGINS = {"object": "{", "array": "["}
-
-
-def _read_json_texts(
-    values: Mapping[str, Any], known: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, tuple[Detail, ...]]]:
-    """``values`` with what rule 5 converts, and the faults of each text that begins as if it were that. Refuses too_large."""
-    read, faults = dict(values), dict[str, tuple[Detail, ...]]()
-    for name, text in values.items():
-        begins = _BEGINS.get(known[name].get("type"))
-        if begins is None or not isinstance(text, str) or not text.lstrip().startswith(begins):
-            continue
-        try:
-            read[name] = parse_json(text)
-        except Refused as no:
-            if no.code == "too_large":
-                raise
-            why = f"was sent in a text that is not {'an object' if begins == '{' else 'a list'} in JSON"
-            faults[name] = tuple(Detail(pointer(name) + part.path, f"{why}: {part.message}") for part in no.details)
-    return read, faults
 
 
 def _refusal_message(tool: str, details: list[Detail]) -> str:

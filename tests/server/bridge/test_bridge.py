@@ -85,6 +85,11 @@ def test_a_file_that_git_ignores_is_attached_to_a_work_item(team: Team) -> None:
     added = client.does("work", action="add", kind="bug", item={"title": "It fails", "attach": ["build/shot.txt"]})
 
     assert "shot.txt" in json.dumps(added["data"])
+    ada.write("build/later.txt", "seen\n")
+    as_text = client.does(
+        "work", action="add", kind="bug", item=json.dumps({"title": "So", "attach": ["build/later.txt"]})
+    )
+    assert "later.txt" in json.dumps(as_text["data"])
 
 
 def test_git_gates_see_the_developers_branch_and_commits(team: Team) -> None:

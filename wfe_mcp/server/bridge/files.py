@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.server.bridge.link import Link
+from wfe_mcp.server.json_texts import read_json_texts
 from wfe_mcp.workspace.files.project_files import read_file, read_folder
 from wfe_mcp.workspace.git.batch import entries_below
 from wfe_mcp.workspace.git.carried import fetch, push
@@ -140,8 +141,12 @@ class Files:
         drop(self._root, [name for _, name in names[:-_KEPT]])
 
 
+_NAMES_FILES = {"path": {"type": "string"}, "item": {"type": "object"}, "attach": {"type": "array"}}
+
+
 def _named_paths(arguments: dict[str, Any]) -> list[str]:
     """The paths that the arguments of a call name, without a slash at the end. What is no path is the server's to refuse."""
+    arguments, _ = read_json_texts({name: arguments.get(name) for name in _NAMES_FILES}, _NAMES_FILES)
     item: Any = arguments.get("item")
     of_item: Any = cast("dict[str, Any]", item).get("attach") if isinstance(item, dict) else None
     named: list[Any] = [arguments.get("path")]
