@@ -181,6 +181,26 @@ async def test_a_path_that_leaves_the_project_is_refused(connect: Connect) -> No
     assert refused["error"]["code"] == "path_outside_project"
 
 
+async def test_a_path_that_is_written_in_another_way_is_answered_with_the_one_to_write(
+    house: House, connect: Connect
+) -> None:
+    (house.root / "docs").mkdir()
+    (house.root / "docs" / "plan.json").write_text('{"title": "A good title"}', encoding="utf-8")
+    async with connect() as agent:
+        run = await drill(agent)
+        await call(agent, "start_phase", run=run, phase="plan")
+        for path in ("./docs/plan.json", "docs//plan.json", f"{house.root.as_posix()}/docs/plan.json"):
+            asked = {"run": run, "phase": "plan"}
+            by_path = await call(agent, "submit_artifact", **asked, path=path)
+            attached = await call(agent, "submit_artifact", **asked, artifact={"title": "So"}, attach=[path])
+            for refused in (by_path, attached):
+                assert refused["error"]["code"] == "path_outside_project"
+                assert refused["error"]["hint"] == "Write 'docs/plan.json': relative to the project root."
+        outside = await call(agent, "submit_artifact", **asked, path="/etc/hosts")
+
+    assert outside["error"]["hint"] == "Give a path relative to the project root, for example 'docs/plan.md'."
+
+
 async def test_a_crash_of_ours_is_called_internal_and_shows_nothing_of_the_inside(
     connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -55,7 +55,7 @@ _REOPENED = {AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}
 def read_submission(loaded: LoadedRun, schema: str | dict[str, Any], path: str) -> object:
     """The artifact in a file or folder of the project. Refuses ``path_outside_project``, ``too_large``."""
     root = Path(loaded.record.worktree)
-    parts_of(path)  # before the system call: a name may be too long for it
+    parts_of(path, root)  # before the system call: a name may be too long for it
     if (root / path).is_dir() and (schema == "file_bundle@1" or isinstance(schema, dict)):
         return bundle_of(read_folder(root, path))
     return read_artifact(schema, path, read_file(root, path))

@@ -7,6 +7,7 @@ Rules (S0-24, T5):
 """
 
 import os
+import posixpath
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -24,14 +25,19 @@ _WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNOREC
 _IGNORED_BY_HFS = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
 
 
-def parts_of(path: str) -> tuple[str, ...]:
-    """The names in a relative path. Refuses what rule 1 forbids, and a backslash."""
+def parts_of(path: str, root: Path | None = None) -> tuple[str, ...]:
+    """The names in a relative path. Refuses what rule 1 forbids, and a backslash; a path below ``root`` with how it is written."""
     fault = "it holds a backslash; write '/'" if "\\" in path else path_fault(path)
     if fault:
+        plain = posixpath.normpath(path.replace("\\", "/"))
+        plain = plain if root is None else plain.removeprefix(f"{root.as_posix()}/")
+        is_usable = path_fault(plain) is None and plain != "."
         raise Refused(
             "path_outside_project",
             f"The path {path!r:.200} cannot be used: {fault}.",
-            "Give a path relative to the project root, for example 'docs/plan.md'.",
+            f"Write {plain!r}: relative to the project root."
+            if is_usable
+            else "Give a path relative to the project root, for example 'docs/plan.md'.",
         )
     return tuple(path.split("/"))
 

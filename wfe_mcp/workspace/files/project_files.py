@@ -28,14 +28,14 @@ MAX_FOLDER_FILES = 2_000
 
 def read_file(root: Path, relative: str, max_bytes: int = MAX_FILE_BYTES) -> bytes:
     """The bytes of one plain file. Refuses: links, hard links, devices, a missing file, more than ``max_bytes``."""
-    *folders, name = parts_of(relative)
+    *folders, name = parts_of(relative, root)
     with _refusing_to_open(relative), walk(root, folders) as folder:
         return folder.read(name, max_bytes)
 
 
 def read_if_there(root: Path, relative: str, max_bytes: int = MAX_FILE_BYTES) -> bytes | None:
     """Like ``read_file``, but None when the file or a folder above it does not exist."""
-    parts = parts_of(relative)
+    parts = parts_of(relative, root)
     with _refusing_to_open(relative), ExitStack() as stack:
         folder = stack.enter_context(open_root(root))
         for part in parts[:-1]:
