@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.server.conftest import House
-from tests.server.test_stdio import PATIENCE_S, Child, serving
+from tests.server.test_stdio import PATIENCE_S, Child, registered, serving
+from tests.workspace.git.test_restore_faults import mounted, mounting
 from wfe_mcp.server.fast_start import CAPABILITIES_KEY, MODERN, VERSION_KEY
 from wfe_mcp.server.project_session import THREADS
 
@@ -179,3 +181,22 @@ def test_all_answers_of_a_client_that_closed_its_end_are_written(house: House) -
     )
 
     assert [json.loads(line)["id"] for line in output.stdout.splitlines()] == list(range(50))
+
+
+@mounting
+def test_a_server_whose_database_cannot_grow_ends_without_a_fault(
+    house: House, ask: Callable[..., int], leave: Callable[[Child], None], tmp_path: Path
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    with mounted(disk, "-t", "tmpfs", "-o", "size=6m", "none"):
+        house.environment["WFE_DATABASE_URL"] = f"sqlite:///{disk / 'wfe.db'}"
+        with serving(house) as child:
+            found = answer(child, ask(child, "status"))
+            assert found["ok"], found
+            assert registered(house)
+            with suppress(OSError), (disk / "fill").open("wb", buffering=0) as file:
+                while file.write(bytes(4096)) == 4096:
+                    pass
+            leave(child)
+            assert child.process.wait(PATIENCE_S) in {0, -signal.SIGTERM}

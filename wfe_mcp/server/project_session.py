@@ -22,6 +22,7 @@ import anyio
 from anyio import to_thread
 
 from wfe_mcp.artifacts.isolated import end_children
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.integrity.anchoring import start_anchoring
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.server.served_project import ServedProject
@@ -231,7 +232,8 @@ class ProjectSession:
         if worker is not None:
             worker.stop()
         if process is not None:
-            with engine.store.tx() as tx:
+            # Its disk may be full; the next process forgets one that is gone.
+            with suppress(Refused), engine.store.tx() as tx:
                 tx.processes.forget(process)
         engine.close()
 
