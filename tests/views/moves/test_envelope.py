@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from tests.engine.scene import AGENT, Scene, command, expr, moves, phase, refused
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.server.result import fitting
@@ -153,3 +155,25 @@ def test_a_prompt_gives_way_to_feedback_and_names_its_file(scene: Scene) -> None
     assert "And then the last." in (scene.root / place).read_text(encoding="utf-8")
     assert "cut" not in data
     assert (data["prompt"].startswith('"Yes"'), "And then the last." in data["prompt"]) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("code", "expect", "says", "hint"),
+    [
+        (
+            "pass",
+            {"coverage_floor": 50},
+            "Next: ask the user to make this check write a report",
+            "The gate could not judge, whatever you submit: what it says next comes first. Then resubmit.",
+        ),
+        ("raise SystemExit(1)", {}, "Next: fix the code until the check passes", "Fix it and resubmit."),
+    ],
+)
+def test_a_gate_that_could_not_judge_does_not_ask_the_agent_to_fix_its_work(
+    scene: Scene, code: str, expect: dict[str, Any], says: str, hint: str
+) -> None:
+    scene.check("ok", code)
+    answer = scene.do(scene.start(phase("plan", command("ok", **expect))), "plan")
+    assert answer.error is not None
+    assert says in answer.error.message
+    assert answer.error.hint == f"{hint} Attempt 2 is already assigned to you."

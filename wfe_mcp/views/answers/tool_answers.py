@@ -16,6 +16,7 @@ from wfe_mcp.core.blockers import Settled
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunStatus
+from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.history.forks import fork_run
@@ -123,7 +124,7 @@ def submitted_answer(engine: Engine, run: str | LoadedRun, phase: str, attempt: 
     failed = tried.status in {AttemptStatus.FAILED, AttemptStatus.SUPERSEDED} and tried.reason
     if failed:
         message = f"Revision {revision} of {phase} is stored, but a gate failed. {tried.reason}"
-        refused = Refused("gate_failed", message[:2500], _after_failure(overview, newest))
+        refused = Refused("gate_failed", message[:2500], _after_failure(overview, tried, newest))
         view = replace(view, verdicts=tuple(replace(verdict, message="") for verdict in verdicts))
         return envelope_of(overview, f"{phase}: gate failed", view, phase=phase, error=refused)
     # by the time of the answer, steps that follow may have stopped the run
@@ -135,9 +136,14 @@ def submitted_answer(engine: Engine, run: str | LoadedRun, phase: str, attempt: 
     return envelope_of(overview, ". ".join((f"{phase}: {became}", *stopped)), view, phase=phase)
 
 
-def _after_failure(overview: Overview, newest: Attempt) -> str:
+def _after_failure(overview: Overview, tried: Attempt, newest: Attempt) -> str:
     """What to do after a failed gate. ``newest``: the attempt that follows, or the failed one."""
     match newest.status:
+        case AttemptStatus.RUNNING if tried.verdicts and tried.verdicts[-1].kind is VerdictKind.ERROR:
+            return (
+                "The gate could not judge, whatever you submit: what it says next comes first. "
+                f"Then resubmit. Attempt {newest.number} is already assigned to you."
+            )
         case AttemptStatus.RUNNING:
             return f"Fix it and resubmit. Attempt {newest.number} is already assigned to you."
         case AttemptStatus.FAILED if newest.repair:
