@@ -486,20 +486,6 @@ export interface DecisionPage {
   html: string;
 }
 
-export interface DeliveryView {
-  job: string;
-  id: string;
-  webhook: string;
-  event: string;
-  subject: string;
-  state: string;
-  tries: number;
-  at: string;
-  next_try?: string;
-  answer?: number | null;
-  error?: string;
-}
-
 export interface DeploymentShown {
   environment: string;
   address: string;
@@ -779,6 +765,18 @@ export interface FoundView {
   not_indexed?: number;
 }
 
+export interface GateDifference {
+  phase: string;
+  gate: string;
+  what: string;
+  weakens: boolean;
+  was?: string;
+  now?: string;
+  key?: string;
+  source?: string;
+  sha256?: string;
+}
+
 export interface GateEvidence {
   gate: string;
   state: "pass" | "fail" | "skipped" | "warning" | "not run" | "awaiting";
@@ -799,18 +797,6 @@ export interface GateMark {
   gate: string;
   state: string;
   weakened?: boolean;
-}
-
-export interface GateView {
-  phase?: string;
-  gate: string;
-  what: string;
-  weakens: boolean;
-  was?: string;
-  now?: string;
-  key?: string;
-  source?: string;
-  sha256?: string;
 }
 
 export interface GrantLine {
@@ -1760,7 +1746,7 @@ export interface RollbackView {
   driver?: string;
   roles?: Record<string, unknown>;
   archived?: boolean;
-  gates?: GateView[] | null;
+  gates?: GateDifference[] | null;
   forked_from?: ForkView | null;
   usage?: UsageView | null;
   context?: BundleView[];
@@ -1874,7 +1860,7 @@ export interface RunView {
   driver?: string;
   roles?: Record<string, unknown>;
   archived?: boolean;
-  gates?: GateView[] | null;
+  gates?: GateDifference[] | null;
   forked_from?: ForkView | null;
   usage?: UsageView | null;
   context?: BundleView[];
@@ -2292,9 +2278,23 @@ export interface WaitingTrust {
   runs?: string[];
 }
 
+export interface WebhookDelivery {
+  job: string;
+  id: string;
+  webhook: string;
+  event: string;
+  subject: string;
+  state: string;
+  tries: number;
+  at: string;
+  next_try?: string;
+  answer?: number | null;
+  error?: string;
+}
+
 export interface WebhooksView {
   webhooks: ReceiverView[];
-  deliveries: DeliveryView[];
+  deliveries: WebhookDelivery[];
   faults?: string[];
 }
 

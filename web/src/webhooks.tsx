@@ -1,7 +1,7 @@
 // The webhooks of a project: who gets events, a test, what was sent, and how to send it again; and what starts templates here.
 import { useState } from "react";
 import { ask, query, useAct, useAsk, useLooks } from "./api";
-import type { DeliveryView, TriggersView, WebhooksView } from "./api_types";
+import type { WebhookDelivery, TriggersView, WebhooksView } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
 import { Cli, Empty, Faults, PageHead, Problem, Records, Soon, State, Waiting } from "./parts";
 import { to } from "./route";
@@ -9,7 +9,7 @@ import { age, moment } from "./words";
 
 const STATES: Record<string, string> = { delivered: "completed", sending: "running", waiting: "pending", behind: "pending" };
 
-const isOnTheWay = (row: DeliveryView): boolean => row.state === "sending" || (row.state === "waiting" && !(row.next_try && moment(row.next_try) > Date.now()));
+const isOnTheWay = (row: WebhookDelivery): boolean => row.state === "sending" || (row.state === "waiting" && !(row.next_try && moment(row.next_try) > Date.now()));
 
 export function Webhooks() {
   const at = useProject({ one: true });
@@ -78,7 +78,7 @@ export function Webhooks() {
   );
 }
 
-function Deliveries({ rows, project, busy, again }: { project: string; rows: readonly DeliveryView[]; busy: boolean; again: (job: string) => void }) {
+function Deliveries({ rows, project, busy, again }: { project: string; rows: readonly WebhookDelivery[]; busy: boolean; again: (job: string) => void }) {
   return (
     <Records says="Deliveries, newest first" heads={["Event", "State", "To", "For", "Tries", "Made"]} acts="Actions" style={{ marginTop: "0.75rem" }}>
       {rows.map((row) => (

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from tests.engine.scene import HUMAN, Scene
-from wfe_mcp.engine.webhooks.deliveries import Delivery, deliveries
+from wfe_mcp.engine.webhooks.deliveries import WebhookDelivery, deliveries
 from wfe_mcp.engine.webhooks.signing import rotate, secrets_of
 from wfe_mcp.workspace.config.event_tables import WebhookSettings
 
@@ -127,5 +127,5 @@ def states(scene: Scene) -> list[str]:
     return [each.state for each in listed(scene)]
 
 
-def listed(scene: Scene) -> list[Delivery]:
+def listed(scene: Scene) -> list[WebhookDelivery]:
     return deliveries(scene.engine, limit=1000)[::-1]

@@ -15,7 +15,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.core.texts import in_short
 from wfe_mcp.core.units import plural
-from wfe_mcp.views.runs.models import GateView, PhaseView, RunView, StepView
+from wfe_mcp.views.runs.models import PhaseView, RunView, StepView
 from wfe_mcp.views.runs.operations import operation_line
 from wfe_mcp.views.values.model import JsonObject, as_text
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from wfe_mcp.core.evidence_levels import GateDifference
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.views.moves.envelope import Envelope
     from wfe_mcp.views.reports.report import DetailsView, ReportView
@@ -295,7 +296,7 @@ def _blocker_rows(report: "ReportView") -> list[str]:
     return [f"  {blocker_line(recovery)}" for recovery in report.run.recoveries]
 
 
-def _render_gates(screen: Screen, gates: "tuple[GateView, ...] | None") -> None:
+def _render_gates(screen: Screen, gates: "tuple[GateDifference, ...] | None") -> None:
     """How the gates differ from the template's; nothing for a run of an older version, which did not record it."""
     if gates == ():
         screen.line("Gates as in the template.")

@@ -92,12 +92,11 @@ def try_out(invocation: Invocation, name: Webhook) -> None:
 def deliveries(invocation: Invocation, webhook: Only = "", state: State = None, limit: Limit = 20) -> None:
     """List what was sent to webhooks, newest first."""
     from wfe_mcp.engine.webhooks.deliveries import deliveries as newest_deliveries
-    from wfe_mcp.views.project.webhooks import delivery_view
 
     for name in state or []:
         refuse_unknown(name, _STATES, f"{name!r} is not a state of a delivery.")
     engine = invocation.engine
-    rows = [delivery_view(delivery) for delivery in newest_deliveries(engine, webhook, state or (), limit)]
+    rows = newest_deliveries(engine, webhook, state or (), limit)
     with engine.store.read() as tx:
         is_left = any(row.state in {"waiting", "behind"} for row in rows) and not engine.has_worker(tx)
 
@@ -134,12 +133,8 @@ def redeliver(invocation: Invocation, names: Deliveries = None, failed: Failed =
     One that waits for its next try is tried now.
     """
     from wfe_mcp.engine.webhooks.deliveries import redeliver as send_again
-    from wfe_mcp.views.project.webhooks import delivery_view
 
-    rows = [
-        delivery_view(delivery)
-        for delivery in send_again(invocation.engine, names or (), failed=failed, webhook=webhook)
-    ]
+    rows = send_again(invocation.engine, names or (), failed=failed, webhook=webhook)
     many = plural(len(rows), "delivery", "deliveries")
     none = "No event has failed; a test that failed is not sent again."
     summary = f"Enqueued {many} again; a server or wfe-mcp worker sends them." if rows else none

@@ -216,8 +216,11 @@ def _got(fault: Mapping[str, Any]) -> object:
 D = TypeVar("D")
 
 _PARTS_OF_VIEWS = (
+    "wfe_mcp.core.evidence_levels",
     "wfe_mcp.engine.artifacts.step_target",
+    "wfe_mcp.engine.runs.item_runs",
     "wfe_mcp.engine.templates.effects",
+    "wfe_mcp.engine.webhooks.deliveries",
     "wfe_mcp.store.records.jobs",
     "wfe_mcp.workspace.discovery.project_facts",
     "wfe_mcp.workspace.git.file_diffs",

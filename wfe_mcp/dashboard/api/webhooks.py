@@ -14,7 +14,7 @@ from wfe_mcp.dashboard.api.access import Access, Reads, Works
 from wfe_mcp.dashboard.api.bodies import OfProject
 from wfe_mcp.dashboard.api.replies import answer_of, reply, view_reply
 from wfe_mcp.engine.triggers.incoming import MOST_BYTES, receive, refuse
-from wfe_mcp.engine.webhooks.deliveries import redeliver
+from wfe_mcp.engine.webhooks.deliveries import WebhookDelivery, redeliver
 from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.project.notifications import (
     NotificationsView,
@@ -23,7 +23,6 @@ from wfe_mcp.views.project.notifications import (
     notifications_view,
 )
 from wfe_mcp.views.project.webhooks import (
-    DeliveryView,
     StartedView,
     TriggersView,
     WebhooksView,
@@ -66,7 +65,7 @@ def redeliver_webhooks(caller: Works, body: Redelivery) -> JSONResponse:
     return view_reply(f"Enqueued {plural(len(again), 'delivery', 'deliveries')} again", webhooks_view(engine))
 
 
-@router.post("/webhooks/{name}/test", response_model=answer_of(DeliveryView))
+@router.post("/webhooks/{name}/test", response_model=answer_of(WebhookDelivery))
 def test_webhook(caller: Works, name: str, body: OfProject) -> JSONResponse:
     """Send a test event to a webhook, once, and wait for its answer."""
     return reply(webhook_test(caller.works(body.project), name, lambda: time.sleep(_LOOK_S)))

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
@@ -167,7 +167,8 @@ def _plan(item: Item, children: list[Item]) -> dict[str, Any]:
     return {"title": item.title, "milestones": [milestone]}
 
 
-class Touching(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlap:
     """What touches the paths of an item: an active one or a task in work, with the scopes of the item that it shares.
 
     With ``run``: an open run, with the files that it has changed; ``id`` is its item, if it has one.
@@ -178,8 +179,15 @@ class Touching(NamedTuple):
     scopes: tuple[str, ...]
     run: str = ""
 
+    @property
+    def text(self) -> str:
+        """What it does, in a few words."""
+        does = f"run {self.run} has changed" if self.run else f"{self.id} is active and touches"
+        more = f" and {len(self.scopes) - _MOST_PATHS} more" if len(self.scopes) > _MOST_PATHS else ""
+        return f"{does} {', '.join(self.scopes[:_MOST_PATHS])}{more}"
 
-def overlapping(engine: Engine, tx: Tx, item: Item) -> list[Touching]:
+
+def overlapping(engine: Engine, tx: Tx, item: Item) -> list[Overlap]:
     """What touches the paths of ``item``, but what the run of its own milestone works."""
     if not item.scopes:
         return []
@@ -190,7 +198,7 @@ def overlapping(engine: Engine, tx: Tx, item: Item) -> list[Touching]:
     active = [*items_of(tx, project, statuses=(ItemStatus.ACTIVE,)), *worked]
     others = {other.id: other for other in active if other.id != item.id and other.scopes}
     shared = ((other, overlap(item.scopes, other.scopes)) for other in others.values())
-    touching = [Touching(other.id, other.title, tuple(scopes)) for other, scopes in shared if scopes]
+    touching = [Overlap(id=other.id, title=other.title, scopes=tuple(scopes)) for other, scopes in shared if scopes]
     known = {run for other in touching for run in others[other.id].runs}
     for run in tx.runs.open_ids(project, limit=_MOST_COMPARED):
         loaded = None if run in own | known else readable_run(tx, run)
@@ -198,10 +206,12 @@ def overlapping(engine: Engine, tx: Tx, item: Item) -> list[Touching]:
         files = tuple(path for path in changed or () if match_globs(path, item.scopes))
         if loaded is not None and files:
             worked_item = item_of_run(tx, loaded.record)
-            touching.append(Touching(worked_item.id if worked_item else "", loaded.record.title, files, run))
+            item_id = worked_item.id if worked_item else ""
+            touching.append(Overlap(id=item_id, title=loaded.record.title, scopes=files, run=run))
     return touching
 
 
+_MOST_PATHS = 5
 _MOST_COMPARED = 20
 """So many of the newest open runs are compared with an item."""
 

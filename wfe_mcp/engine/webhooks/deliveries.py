@@ -1,9 +1,9 @@
 """The deliveries of webhooks: a list of them, one sent again, all that failed sent again, and a test."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import NamedTuple
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import Engine
@@ -20,7 +20,8 @@ MOST = 10_000
 TEST = "webhook.test"
 
 
-class Delivery(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookDelivery:
     """A message to a webhook. ``id``: that of the message; ``job``: of this delivery of it. ``state``: ``waiting`` for its
     time or ``behind`` an earlier one, ``sending``, ``delivered``, ``failed`` or ``cancelled``. ``answer``: the HTTP status.
     """
@@ -32,8 +33,8 @@ class Delivery(NamedTuple):
     subject: str
     state: str
     tries: int
-    at: datetime
-    next_try: datetime | None = None
+    at: str
+    next_try: str = ""
     answer: int | None = None
     error: str = ""
 
@@ -75,7 +76,7 @@ def receivers(engine: Engine) -> list[Receiver]:
     return rows
 
 
-def deliveries(engine: Engine, webhook: str = "", states: Sequence[str] = (), limit: int = 50) -> list[Delivery]:
+def deliveries(engine: Engine, webhook: str = "", states: Sequence[str] = (), limit: int = 50) -> list[WebhookDelivery]:
     """What was sent in this project, newest first: of a message that was sent again its last delivery."""
     with engine.store.read() as tx:
         every = [_delivery(job) for job in _last_of_each(_jobs(engine, tx))]
@@ -85,7 +86,9 @@ def deliveries(engine: Engine, webhook: str = "", states: Sequence[str] = (), li
     return named[:limit]
 
 
-def redeliver(engine: Engine, names: Sequence[str] = (), *, failed: bool = False, webhook: str = "") -> list[Delivery]:
+def redeliver(
+    engine: Engine, names: Sequence[str] = (), *, failed: bool = False, webhook: str = ""
+) -> list[WebhookDelivery]:
     """Send messages once more, under their first ids: those named by delivery or message, or with ``failed`` all that failed.
 
     A message that is not over yet is tried at once. Refuses ``bad_argument``: an unknown one, or none.
@@ -120,7 +123,7 @@ def refuse_unknown(engine: Engine, name: str) -> WebhookSettings:
     return hooks[name]
 
 
-def delivery_of(engine: Engine, job: str) -> Delivery:
+def delivery_of(engine: Engine, job: str) -> WebhookDelivery:
     """One delivery, by the id of its job or message, or the first characters of one."""
     with engine.store.read() as tx:
         return _delivery(_find_delivery(_jobs(engine, tx), job))
@@ -162,21 +165,21 @@ def _find_delivery(jobs: Sequence[JobRecord], name: str) -> JobRecord:
     return matches[0]
 
 
-def _delivery(job: JobRecord) -> Delivery:
+def _delivery(job: JobRecord) -> WebhookDelivery:
     is_behind = job.run_at >= BEHIND
     waits = job.status is JobStatus.QUEUED
-    return Delivery(
-        job.id,
-        message_id(job),
-        job.payload["webhook"],
-        job.payload["type"],
-        job.payload["subject"],
-        ("behind" if is_behind else "waiting") if waits else _STATES[job.status],
-        job.tries,
-        job.created_at,
-        job.run_at if waits and not is_behind else None,
-        (job.result or {}).get("status"),
-        job.error or job.cancel_reason or "",
+    return WebhookDelivery(
+        job=job.id,
+        id=message_id(job),
+        webhook=job.payload["webhook"],
+        event=job.payload["type"],
+        subject=job.payload["subject"],
+        state=("behind" if is_behind else "waiting") if waits else _STATES[job.status],
+        tries=job.tries,
+        at=job.created_at.isoformat(timespec="seconds"),
+        next_try=job.run_at.isoformat(timespec="seconds") if waits and not is_behind else "",
+        answer=(job.result or {}).get("status"),
+        error=job.error or job.cancel_reason or "",
     )
 
 

@@ -7,29 +7,12 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.triggers.incoming import systems
 from wfe_mcp.engine.triggers.schedules import schedules
-from wfe_mcp.engine.webhooks.deliveries import Delivery, deliveries, delivery_of, receivers, send_test
+from wfe_mcp.engine.webhooks.deliveries import WebhookDelivery, deliveries, delivery_of, receivers, send_test
 from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.values.model import view_model, view_of
 from wfe_mcp.workspace.config.origins import origin_of
 
 _TEST_S = 30.0
-
-
-@view_model
-class DeliveryView:
-    """A message to a webhook. ``state``: waiting, behind (an earlier one), sending, delivered, failed or cancelled."""
-
-    job: str
-    id: str
-    webhook: str
-    event: str
-    subject: str
-    state: str
-    tries: int
-    at: str
-    next_try: str = ""
-    answer: int | None = None
-    error: str = ""
 
 
 @view_model
@@ -53,13 +36,8 @@ class WebhooksView:
     """The webhooks of a project, and their newest deliveries. ``faults``: why others of the configuration do not count."""
 
     webhooks: tuple[ReceiverView, ...]
-    deliveries: tuple[DeliveryView, ...]
+    deliveries: tuple[WebhookDelivery, ...]
     faults: tuple[str, ...] = ()
-
-
-def delivery_view(delivery: Delivery) -> DeliveryView:
-    """One delivery."""
-    return view_of(DeliveryView, delivery)
 
 
 def receiver_views(engine: Engine) -> tuple[ReceiverView, ...]:
@@ -80,9 +58,9 @@ def receiver_views(engine: Engine) -> tuple[ReceiverView, ...]:
 
 def webhooks_view(engine: Engine) -> WebhooksView:
     """The webhooks of the project of ``engine``, and their newest deliveries."""
-    views = tuple(map(delivery_view, deliveries(engine, limit=100)))
+    newest = tuple(deliveries(engine, limit=100))
     faults = engine.settings().faults_in("webhooks")
-    return WebhooksView(webhooks=receiver_views(engine), deliveries=views, faults=faults)
+    return WebhooksView(webhooks=receiver_views(engine), deliveries=newest, faults=faults)
 
 
 def webhook_test(engine: Engine, name: str, pause: Callable[[], object]) -> Envelope:
@@ -90,13 +68,12 @@ def webhook_test(engine: Engine, name: str, pause: Callable[[], object]) -> Enve
     job, end = send_test(engine, name), time.monotonic() + _TEST_S
     while (delivery := delivery_of(engine, job)).state in {"waiting", "behind", "sending"} and time.monotonic() < end:
         pause()
-    view = delivery_view(delivery)
     if delivery.state == "delivered":
-        return Envelope(True, summary=f"{name} answered {delivery.answer}: it gets what happens.", view=view)
+        return Envelope(True, summary=f"{name} answered {delivery.answer}: it gets what happens.", view=delivery)
     why = delivery.error or "earlier deliveries are tried first"
     see = f"See: wfe-mcp webhook deliveries --webhook {name}"
     error = Refused("unavailable", f"The test of {name} failed: {why}.", see)
-    return Envelope(False, summary=error.message, view=view, error=error)
+    return Envelope(False, summary=error.message, view=delivery, error=error)
 
 
 @view_model

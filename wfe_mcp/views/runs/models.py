@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.views.values.model import INLINE, INTERNAL, Json, JsonObject, PathNote, view_model
 
 if TYPE_CHECKING:
+    from wfe_mcp.core.evidence_levels import GateDifference
     from wfe_mcp.views.moves.blockers import Blocker
     from wfe_mcp.views.runs.calls import ToolCallView, ToolsView
     from wfe_mcp.views.runs.checkpoints import NewestCheckpoints
@@ -165,21 +166,6 @@ class BundleView:
 
 
 @view_model
-class GateView:
-    """A gate of a run that differs from its template's, and the configuration key that it comes from."""
-
-    phase: str = ""
-    gate: str
-    what: str
-    weakens: bool
-    was: str = ""
-    now: str = ""
-    key: str = ""
-    source: str = ""
-    sha256: str = ""
-
-
-@view_model
 class OutputsView:
     """The outputs of a run by name. ``left_out``: too long for this answer. ``unknown``: without a value, with the reason."""
 
@@ -228,7 +214,7 @@ class RunView:
     driver: str = ""
     roles: JsonObject = field(default_factory=dict[str, str])
     archived: bool = False
-    gates: tuple[GateView, ...] | None = None
+    gates: tuple[GateDifference, ...] | None = None
     forked_from: ForkView | None = None
     usage: UsageView | None = None
     context: tuple[BundleView, ...] = ()

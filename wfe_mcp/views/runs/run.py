@@ -138,9 +138,7 @@ def full(overview: Overview) -> models.RunView:
         archived=run.archived_at is not None,
         driver=run.driver or "",
         roles=overview.roles,
-        gates=None
-        if state.gates is None
-        else tuple(view_of(models.GateView, gate, sha256=gate.sha256[:12]) for gate in state.gates),
+        gates=None if state.gates is None else tuple(replace(gate, sha256=gate.sha256[:12]) for gate in state.gates),
         gates_weakened=tuple(gate.sentence for gate in find_weakened_gates(overview.loaded)),
         forked_from=None if state.origin is None else view_of(models.ForkView, state.origin, event=state.origin.seq),
         imported=run.origin_sha256 is not None if origin is None else _shorten_origin(origin_view(origin)),

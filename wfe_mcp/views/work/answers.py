@@ -11,7 +11,7 @@ from wfe_mcp.core.items import MOVES, Item, ItemKind, ItemStatus, missing, start
 from wfe_mcp.core.model import By
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.engine.runs.item_runs import start_item
+from wfe_mcp.engine.runs.item_runs import overlapping, start_item
 from wfe_mcp.engine.work.items import (
     OPEN,
     add_item,
@@ -24,7 +24,7 @@ from wfe_mcp.engine.work.items import (
 )
 from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope, Next
 from wfe_mcp.views.values.model import plain
-from wfe_mcp.views.work.models import ItemList, ItemView, item_lines, item_list, item_view, overlaps
+from wfe_mcp.views.work.models import ItemList, ItemView, item_lines, item_list, item_view
 from wfe_mcp.workspace.files.given_files import FileToAttach, from_project
 
 _TO_DO = tuple(item_status for item_status in OPEN if item_status is not ItemStatus.ACCEPTED)
@@ -203,7 +203,9 @@ def start(engine: Engine, by: By, name: str, given: Mapping[str, Any], reason: s
     values = cast("dict[str, Any]", inputs)
     answer = started_answer(engine, by, start_item(engine, by, name, str(given.get("template", "")), values, reason))
     with engine.store.read() as tx:
-        also = "".join(f"; {other.text}, too" for other in overlaps(engine, tx, tx.items.get(engine.project_id, name)))
+        also = "".join(
+            f"; {other.text}, too" for other in overlapping(engine, tx, tx.items.get(engine.project_id, name))
+        )
     return replace(answer, summary=answer.summary + also)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from wfe_mcp.core.items import Item, ItemKind, ItemStatus, missing
 from wfe_mcp.engine.delivery.reverted_items import gone_from_base
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.engine.runs.item_runs import milestone_of, overlapping
+from wfe_mcp.engine.runs.item_runs import Overlap, milestone_of, overlapping
 from wfe_mcp.engine.work.following import tasks_in_work
 from wfe_mcp.store import Tx
 from wfe_mcp.store.integrity.chained_log import SIGNED
@@ -16,8 +16,6 @@ from wfe_mcp.store.items import item_of
 from wfe_mcp.store.records.runs import ItemEventRecord, ItemRow
 from wfe_mcp.views.values.model import INLINE, JsonObject, second, view_model, view_of
 from wfe_mcp.views.work.claims import ClaimFacts, claim_view
-
-_MOST_PATHS = 5
 
 
 @view_model
@@ -81,23 +79,6 @@ class ItemFileLine:
     media_type: str
     size_bytes: int
     sha256: str
-
-
-@view_model
-class Overlap:
-    """Another active item that touches the same paths; with ``run`` an open run, of this item or of none, that has changed them."""
-
-    id: str
-    title: str
-    scopes: tuple[str, ...]
-    run: str = ""
-
-    @property
-    def text(self) -> str:
-        """What it does, in a few words."""
-        does = f"run {self.run} has changed" if self.run else f"{self.id} is active and touches"
-        more = f" and {len(self.scopes) - _MOST_PATHS} more" if len(self.scopes) > _MOST_PATHS else ""
-        return f"{does} {', '.join(self.scopes[:_MOST_PATHS])}{more}"
 
 
 @view_model
@@ -202,17 +183,12 @@ def item_view(engine: Engine, tx: Tx, item: Item, *, history: bool = True) -> It
         missing=missing(item) if item.status in {ItemStatus.IDEA, ItemStatus.PLANNED} else {},
         plan=_score(item, tx.items.children(project, item.id)),
         claim=claim_view(engine, tx, item) if item.kind is ItemKind.CLAIM else None,
-        overlaps=overlaps(engine, tx, item) if is_near else (),
+        overlaps=tuple(overlapping(engine, tx, item)) if is_near else (),
         history=tuple(
             view_of(ItemChange, event, values=_shown_change(event), signed=event.seq + 1 in signatures)
             for event in (changes if history else ())
         ),
     )
-
-
-def overlaps(engine: Engine, tx: Tx, item: Item) -> tuple[Overlap, ...]:
-    """What touches the paths of ``item``."""
-    return tuple(Overlap(**touching._asdict()) for touching in overlapping(engine, tx, item))
 
 
 def _score(item: Item, children: Sequence[Item]) -> PlanScore | None:
