@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
@@ -198,8 +199,6 @@ def _not_possible(check: FrozenCheck, exc: Exception) -> NotPossibleError:
         return NotPossibleError(f"Check {check.name!r} could not be given its checkout. {exc.message}", exc.hint or "")
     if isinstance(exc, NotBroughtError):
         return NotPossibleError(f"Check {check.name!r}: {exc}.", f"create it, or {_CORRECT_IT}")
-    import tempfile  # it takes longer to load than the first answer
-
     why = f"Check {check.name!r} could not be given its checkout in {tempfile.gettempdir()}: {exc}."
     step = "ask the user to make room there, or to set TMPDIR to a folder on a larger disk."
     return NoRoomError(why, step)

@@ -19,6 +19,7 @@ from importlib import import_module
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from wfe_mcp.core.texts import refuse_unkept
 from wfe_mcp.workspace.system.redaction import HidingFormatter
 
 if TYPE_CHECKING:
@@ -85,7 +86,6 @@ class EarlyCalls:
 
     def _answer_early(self, call: EarlyCall) -> bool:
         from wfe_mcp import views
-        from wfe_mcp.core.texts import refuse_unkept
         from wfe_mcp.server.actor import by_name
         from wfe_mcp.server.result import refusal, refused_by, wire_result
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.testing.stdio_client import MODERN, Era, ProtocolError
+from wfe_mcp.workspace.system.location import project_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -65,8 +66,6 @@ def connect(
     client shows no forms and no pages.
     """
     from anyio.from_thread import start_blocking_portal
-
-    from wfe_mcp.workspace.system.location import project_at
 
     with contextlib.ExitStack() as stack:
         if isinstance(where, Engine):

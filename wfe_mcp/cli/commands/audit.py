@@ -1,6 +1,7 @@
 """``wfe-mcp audit``: who changed what was agreed to beside runs, and who logged in."""
 
 from dataclasses import asdict
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -35,8 +36,6 @@ def audit(invocation: Invocation, since: Since = "", after: After = None, limit:
     Keys and the PIN too, the newest last; without --after the last ones. It is the log of settings of the whole database, which
     wfe-mcp verify checks. With --json each entry has its hash and the hash before it: an export can be checked without the database.
     """
-    from datetime import timedelta
-
     seconds = seconds_of(since)
     with invocation.engine.store.read() as tx:
         events = tx.settings_log.events()

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import platform
 import time
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from collections.abc import Mapping
+from typing import Annotated, Any, cast
+from urllib.parse import urlencode
 
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.system.process import user_name
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 Url = Annotated[str, typer.Argument(metavar="URL", help="The address of the server: https://wfe.example.")]
 _GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -89,7 +88,6 @@ def logout(invocation: Invocation, url: Url) -> None:
 def _post(url: str, path: str, form: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
     """Status and answer of a form. Refuses ``unavailable`` where no such server answers."""
     from http import client
-    from urllib.parse import urlencode
 
     from wfe_mcp.workspace.system.logins import connection_to
 

@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
@@ -196,8 +197,6 @@ def _origin(origin: str, host: str) -> str:
 
 def _mcp(access: Access) -> TokenServers:
     """MCP for the tokens of ``access``, whose engines and workers the API uses, too."""
-    from pathlib import Path
-
     from wfe_mcp.server.http import TokenPlace, TokenServers
 
     def place_of(token: Token, folder: BridgedFolder | None, threads: CapacityLimiter) -> TokenPlace:

@@ -12,7 +12,16 @@ from wfe_mcp.cli.terminal.invocation import INTERRUPTED, REFUSED, Invocation
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
-from wfe_mcp.views.approvals.verification import branch_view, key_of, key_view, problem_view, summary_of
+from wfe_mcp.engine.integrity.anchoring import anchor_again
+from wfe_mcp.engine.integrity.decision_audit import SHORTEST_FINGERPRINT
+from wfe_mcp.views.approvals.verification import (
+    branch_view,
+    key_of,
+    key_view,
+    problem_view,
+    summary_of,
+    verification_view,
+)
 from wfe_mcp.workspace.system.shell_words import shell_line
 
 if TYPE_CHECKING:
@@ -102,10 +111,7 @@ def verify(
 
     Exit code 1 names what differs. Ctrl-C ends it with what was found so far, and the command that continues. It also lists who set or changed a PIN or the key of a provider, and when.
     """
-    from wfe_mcp.engine.integrity.anchoring import anchor_again
-    from wfe_mcp.engine.integrity.decision_audit import SHORTEST_FINGERPRINT
     from wfe_mcp.views.approvals.audit import verify as verify_logs
-    from wfe_mcp.views.approvals.verification import verification_view
 
     of_logs = {"--anchors": anchors, "--approver": approver, "--anchor": anchor, "--after": after}
     of_proofs = {"--approvals": approvals, "--require": require, "--base": base}

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
+from typing import Any, TypeVar, cast, get_args
 from urllib.parse import urlsplit
 
 import httpx2
@@ -20,9 +21,6 @@ from wfe_mcp.core.errors import Code, Refused
 from wfe_mcp.gates.runner_protocol import Claim, Ended, Heartbeat, Message, Offer, Pulse, Report, Task
 from wfe_mcp.workspace.config import origins
 from wfe_mcp.workspace.git.command import authorities, run_git, run_git_between
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _TIMEOUT_S = 60.0
 _FETCH_S = 1_800.0

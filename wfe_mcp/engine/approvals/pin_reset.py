@@ -24,6 +24,7 @@ from wfe_mcp.engine.approvals.pin import PinnedKey
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import ProjectRecord
+from wfe_mcp.workspace.system.location import project_at
 from wfe_mcp.workspace.system.shell_words import shell_word
 
 RESETS = "pin_resets"
@@ -178,7 +179,6 @@ def _trusted_place(name: str, project: ProjectRecord) -> tuple[str, str]:
     from wfe_mcp.engine.kernel.identity import other_key
     from wfe_mcp.store.settings import is_configuration
     from wfe_mcp.workspace.config.layers import CONFIG_FILE
-    from wfe_mcp.workspace.system.location import project_at
 
     kind, _, rest = name.partition(":")
     if kind in {"own", "template"}:

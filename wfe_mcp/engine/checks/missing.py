@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.engine.templates.catalogue import find_template, offers, whole_definition
+from wfe_mcp.engine.templates.catalogue import Offer, find_template, offers, whole_definition
 from wfe_mcp.workflow.delivering import as_delivered
 from wfe_mcp.workflow.load import parse
 from wfe_mcp.workflow.required_checks import required_checks
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from wfe_mcp.core.errors import Detail
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.templates.catalogue import Offer
 
 INIT = "wfe-mcp init"
 

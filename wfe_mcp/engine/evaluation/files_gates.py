@@ -9,6 +9,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus, Stage
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.engine.evaluation.reactions import gate_now
+from wfe_mcp.workspace.git.repository import head
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.evaluation.gate_scene import JudgedGate
@@ -41,7 +42,6 @@ def _judge_without_claims(change: RunChange, attempt: Attempt, gate: ClaimsGate,
     from wfe_mcp.engine.evaluation.gate_scene import JudgedGate
     from wfe_mcp.engine.files.tree_binding import ignored_globs
     from wfe_mcp.gates.claims import judge_found
-    from wfe_mcp.workspace.git.repository import head
 
     tree = files.known_tree(ignored_globs(change.engine, change.tx, change.loaded, attempt.phase))
     claims_found = without_claims(change.engine, change.tx, change.run, gate.stage or "")
@@ -84,8 +84,6 @@ def _may_be_of_the_base(change: RunChange, attempt: Attempt, gate: FilesGate, ju
     """Whether files that must not have changed may have come with commits of others."""
     if judged.judgement is None or judged.judgement.outcome is not GateOutcome.FAIL:
         return False
-    from wfe_mcp.workspace.git.repository import head
-
     start = change.frozen.get("head") if gate.since == "run" else attempt.head_at_start
     return head(Path(change.run.worktree)) != start
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.dataclass import dataclass
@@ -39,6 +40,10 @@ from wfe_mcp.gates.command import run_check
 from wfe_mcp.gates.judgement import Judgement, failed, needs_trust, undecided
 from wfe_mcp.gates.judges import judge_of
 from wfe_mcp.gates.scene import ClaimsFound, GateScene
+from wfe_mcp.jobs.child import RunChild
+from wfe_mcp.jobs.job_context import JobContext
+from wfe_mcp.store import Tx
+from wfe_mcp.store.records.jobs import JobRecord
 from wfe_mcp.store.records.runs import EvidenceRecord
 from wfe_mcp.workflow.expressions import ExpressionError, fill_shape
 from wfe_mcp.workflow.model.gates import CommandGate, FilesGate, Gate, OpinionGate
@@ -47,14 +52,6 @@ from wfe_mcp.workspace.config.settings import Settings
 from wfe_mcp.workspace.files.mirror import evidence_folder
 from wfe_mcp.workspace.git.repository import head
 from wfe_mcp.workspace.git.working_tree import HashedTree, SeenFiles, changed_paths
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from wfe_mcp.jobs.child import RunChild
-    from wfe_mcp.jobs.job_context import JobContext
-    from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.jobs import JobRecord
 
 
 def judge(engine: Engine, context: JobContext) -> JudgedGate | None:

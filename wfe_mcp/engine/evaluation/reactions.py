@@ -32,11 +32,10 @@ from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.evidence_seals import verdict_seal
 from wfe_mcp.engine.kernel.leases import lock_elsewhere
 from wfe_mcp.engine.models.waits import OPEN_JOBS, gate_payload, persons_asked
-from wfe_mcp.store.records.jobs import labels_key
+from wfe_mcp.store.records.jobs import NewJobValues, labels_key
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.run_change import RunChange
-    from wfe_mcp.store.records.jobs import NewJobValues
     from wfe_mcp.workflow.model.gates import Gate
 
 _JUDGED = {AttemptStatus.GATING, AttemptStatus.AWAITING}

@@ -20,7 +20,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.workspace.files.project_files import create_empty
 from wfe_mcp.workspace.system import anchors
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from wfe_mcp.core.events import Event
-    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
 
 log = logging.getLogger("wfe_mcp.engine")

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 from wfe_mcp.core.model import Assurance, Attempt, By, Channel, RunId
 from wfe_mcp.engine.kernel.template_cache import TemplateCache
 from wfe_mcp.workspace.files.programs import temporary_outside
-from wfe_mcp.workspace.system.location import database_url, is_named_by_repository
+from wfe_mcp.workspace.system.location import Project, database_url, is_named_by_repository
 from wfe_mcp.workspace.system.process import ProcessIdentity, holder_id, is_alive, parse_holder, this_process
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Store, Tx
     from wfe_mcp.store.records.runs import LoadedRun, OpenAttempt
     from wfe_mcp.workspace.config.settings import LoadedSettings
-    from wfe_mcp.workspace.system.location import Project
 
 
 S = TypeVar("S")

@@ -21,7 +21,7 @@ from wfe_mcp.core.model import Attempt, By, Channel, Person, RunState
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.core.rollback_events import OF_THE_PROCESS
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
-from wfe_mcp.store.records.jobs import JobStatus, NewJob
+from wfe_mcp.store.records.jobs import JobStatus, NewJob, NewJobValues
 
 if TYPE_CHECKING:
     from wfe_mcp.core.commands import CallerAndTime, Command, OnAttempt
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from wfe_mcp.core.spec import GateSpec
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.jobs import NewJobValues
     from wfe_mcp.store.records.runs import LoadedRun, RunRecord
     from wfe_mcp.workspace.git.snapshot import Snapshot
     from wfe_mcp.workspace.git.working_tree import SeenFiles

@@ -10,14 +10,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Stage
+from wfe_mcp.core.model import Attempt, Stage
 from wfe_mcp.core.paths import PhasePath, declared_path
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from wfe_mcp.core.model import Attempt
     from wfe_mcp.core.spec import RunSpec
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import RunRecord

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus
 from wfe_mcp.engine.phases.steps import claim_by_server
-from wfe_mcp.store.records.jobs import Effect, provider_key, tree_key
+from wfe_mcp.store.records.jobs import Effect, JobRecord, provider_key, tree_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
-    from wfe_mcp.store.records.jobs import JobRecord
     from wfe_mcp.workspace.config.provider_tables import FrozenProvider
     from wfe_mcp.workspace.config.settings import LoadedSettings
 

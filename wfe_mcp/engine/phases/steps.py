@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.artifacts.ahead import Unjudged
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import canonical_json
-from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
+from wfe_mcp.core.model import Attempt, AttemptStatus, RunId, RunState, RunStatus
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.engine.artifacts.step_target import not_approved, params_of
@@ -39,7 +39,6 @@ from wfe_mcp.workflow.step_order import needed_steps, results_seen
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wfe_mcp.core.model import RunId, RunState
     from wfe_mcp.core.spec import RunSpec
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store import Tx

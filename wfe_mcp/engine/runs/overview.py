@@ -40,8 +40,8 @@ from wfe_mcp.engine.runs.needs import (
     needs_of,
     who_is_needed,
 )
-from wfe_mcp.store.records.jobs import JobStatus, labels_of
-from wfe_mcp.store.records.runs import StepRecord, StepStatus
+from wfe_mcp.store.records.jobs import JobRecord, JobStatus, labels_of
+from wfe_mcp.store.records.runs import LoadedRun, RunRecord, StepRecord, StepStatus
 from wfe_mcp.store.repository import Recent
 from wfe_mcp.workflow.step_kinds import DELIVERY_STEPS
 
@@ -54,8 +54,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.calls import ToolTotal
-    from wfe_mcp.store.records.jobs import JobRecord
-    from wfe_mcp.store.records.runs import LoadedRun, RunRecord
 
 
 _BY_ITSELF = {Who.RUN, Who.WORKER, Who.RUNNER, Who.OUTAGE, Who.MODEL, Who.CHECK, Who.REVIEWER, Who.SERVER}

@@ -6,12 +6,9 @@ Agents have no common format for errors: an agent's own classification counts fi
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
+from wfe_mcp.providers.agents.agent import Agent, Trouble
 from wfe_mcp.providers.call import Connection, FaultKind, ProviderFault, Usage
-
-if TYPE_CHECKING:
-    from wfe_mcp.providers.agents.agent import Agent, Trouble
 
 _TEST = "Then test it: wfe-mcp providers test {provider}"
 

@@ -15,19 +15,15 @@ Rules:
 from __future__ import annotations
 
 import shutil
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.providers.agents.agent import Isolation
 from wfe_mcp.workspace.files.programs import TEMPORARY
 from wfe_mcp.workspace.files.project_files import replace_file
 from wfe_mcp.workspace.system.temporary import new_folder, remove_folder
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
-
-    from wfe_mcp.providers.agents.agent import Isolation
 
 _HOMES: Mapping[str, str] = {
     "HOME": "",

@@ -15,6 +15,7 @@ from wfe_mcp.views.runs.checkpoints import CheckpointList, checkpoint_view, not_
 from wfe_mcp.views.runs.models import FilesRestored, RollbackPreview, RollbackView
 from wfe_mcp.views.runs.operations import operation_views
 from wfe_mcp.views.values.model import view_of
+from wfe_mcp.workspace.git.checkpoints import list_checkpoints
 from wfe_mcp.workspace.git.restore import repositories_left
 from wfe_mcp.workspace.system.location import project_at
 
@@ -110,8 +111,6 @@ def checkpoint(engine: Engine, by: By, run: str, note: str = "") -> Envelope:
 
 def checkpoint_list(engine: Engine, run: str) -> Envelope:
     """The checkpoints of a run, newest first; ``files``: whether its files are still kept."""
-    from wfe_mcp.workspace.git.checkpoints import list_checkpoints
-
     overview = overview_of(engine, run)
     record = overview.loaded.record
     with engine.store.read() as tx:

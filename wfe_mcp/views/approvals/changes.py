@@ -7,10 +7,11 @@ tree is no longer stored, the change says why it is unknown.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, Stage
@@ -21,6 +22,8 @@ from wfe_mcp.delivery.forges.pull_request_text import acting_lines
 from wfe_mcp.delivery.git.remote import tip_known
 from wfe_mcp.engine.delivery.operations import operations_of
 from wfe_mcp.engine.files.tree_binding import first_tree
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.views.approvals.model import Change, Named
 from wfe_mcp.views.moves.blockers import shorten_paths
 from wfe_mcp.workspace.files.paths import match_globs
@@ -28,13 +31,6 @@ from wfe_mcp.workspace.git.command import repository
 from wfe_mcp.workspace.git.file_diffs import FileDiff, all_diffs, beside_head, uncommitted_paths
 from wfe_mcp.workspace.git.repository import commit_message, commits_between, head, is_ancestor
 from wfe_mcp.workspace.git.working_tree import tree_hash
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.runs.overview import Overview
 
 START, APPROVAL, BOTH = "the run began", "your last approval", "the run began, and since your last approval"
 COMMIT = "the last commit, of files changed before the run"

@@ -17,6 +17,7 @@ from wfe_mcp.core.moves import USER, action, command_with_others, legal_moves, p
 from wfe_mcp.core.paths import PhasePath, items_around, shell_path
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.views.moves.envelope import Next
+from wfe_mcp.workflow.step_kinds import acts_outside
 from wfe_mcp.workspace.system.shell_words import shell_line
 
 TOOL_COMMANDS = {
@@ -138,7 +139,6 @@ def _stops_again(overview: Overview, attempt: Attempt) -> bool:
     if attempt.status is not AttemptStatus.FAILED:
         return False
     from wfe_mcp.workflow.model.phases import StepsPhase
-    from wfe_mcp.workflow.step_kinds import acts_outside
 
     phase = overview.plan.phase(attempt.phase)
     steps = phase.steps if isinstance(phase, StepsPhase) else ()

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 from wfe_mcp.core.model import RunId, RunStatus, Stage
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.maintenance.projects import KnownProject, known_projects
 from wfe_mcp.engine.templates import catalogue
-from wfe_mcp.store.records.runs import NO_GATE
+from wfe_mcp.store.records.runs import NO_GATE, StepRecord
+from wfe_mcp.store.runs.timeline import Activity
 from wfe_mcp.views.runs.calls import CallView, took
+from wfe_mcp.views.runs.models import EventView, RunRow
 from wfe_mcp.views.runs.run import event_view, run_row
 from wfe_mcp.views.templates.templates import TemplateLine, template_lines
 from wfe_mcp.views.values.model import INLINE, JsonObject, plain, second, view_model, view_of
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store.records.runs import StepRecord
-    from wfe_mcp.store.runs.timeline import Activity
-    from wfe_mcp.views.runs.models import EventView, RunRow
-    from wfe_mcp.workspace.config.settings_tables import Settings
+from wfe_mcp.workspace.config.settings_tables import Settings
 
 _OPEN = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED, RunStatus.BLOCKED, RunStatus.FAILED)
 _SHOWN = 50

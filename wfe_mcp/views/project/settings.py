@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.models import providers
 from wfe_mcp.views.approvals.trust import trust_path
 from wfe_mcp.views.project.activity import CheckLine, check_lines
 from wfe_mcp.views.values.model import JsonObject, view_model, view_of
 from wfe_mcp.workspace.config.provider_kinds import KINDS
-
-if TYPE_CHECKING:
-    from wfe_mcp.engine.kernel.engine import Engine
 
 
 @view_model

@@ -7,6 +7,8 @@ from wfe_mcp.core.model import RunStatus
 from wfe_mcp.engine.files.tree_binding import first_tree, last_tree
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.views.moves.blockers import shorten_paths
+from wfe_mcp.workspace.files.paths import readable
+from wfe_mcp.workspace.git.command import repository
 
 
 def left_to_commit(overview: Overview, *, has_just_ended: bool = False) -> tuple[str, ...]:
@@ -19,8 +21,6 @@ def left_to_commit(overview: Overview, *, has_just_ended: bool = False) -> tuple
     began, end = first_tree(state), last_tree(state)
     if state.status is not RunStatus.COMPLETED or began is None or end is None or not root.is_dir():
         return ()
-    from wfe_mcp.workspace.files.paths import readable  # what reads git: not for an open run
-    from wfe_mcp.workspace.git.command import repository
     from wfe_mcp.workspace.git.file_diffs import FileDiff, uncommitted_paths
     from wfe_mcp.workspace.git.working_tree import SeenFiles, changed_paths, changes_between
 

@@ -29,6 +29,8 @@ from wfe_mcp.engine.work.items import items_of, open_items
 from wfe_mcp.importers.entries import part_of
 from wfe_mcp.store import Tx
 from wfe_mcp.views.reports.handoff import files as handoff_files, fitting, mark_page, quoted_line, run_of
+from wfe_mcp.workspace.git.command import repository
+from wfe_mcp.workspace.git.repository import branch, changes, head
 
 T = TypeVar("T")
 
@@ -146,8 +148,6 @@ def _milestones(_engine: Engine, tx: Tx, items: list[Item]) -> Iterator[str]:
 
 def _git(engine: Engine, _tx: Tx, items: list[Item]) -> Iterator[str]:
     from wfe_mcp.engine.maintenance.worktrees import clean_up
-    from wfe_mcp.workspace.git.command import repository
-    from wfe_mcp.workspace.git.repository import branch, changes, head
 
     yield from ("# Git", "")
     if repository(engine.root) is None:
