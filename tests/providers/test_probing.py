@@ -132,7 +132,7 @@ def test_a_provider_that_lists_nothing_is_tested_by_its_answer(garbage: str, kin
     assert (tested.ok, tested.model_found, tested.models) == (False, None, ())
 
 
-def test_models_on_this_machine_are_found_at_their_usual_ports(garbage: str) -> None:
+def test_models_on_this_machine_are_found_at_their_usual_ports(garbage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with ModelServer(models=["llama", "qwen"]) as one, ModelServer(models=["phi"]) as two, ModelServer(key="k") as shut:
         places = {
             "Ollama": (port(one.origin), "/v1"),
@@ -141,7 +141,8 @@ def test_models_on_this_machine_are_found_at_their_usual_ports(garbage: str) -> 
             "Docker Model Runner": (port(two.origin), "/engines/v1"),
             "some web server": (port(garbage), "/page"),
         }
-        found = probing.find_local(places)
+        monkeypatch.setattr(probing, "LOCAL", places)
+        found = probing.find_local()
 
     assert [(each.name, each.models, each.needs_key) for each in found] == [
         ("Ollama", ("llama", "qwen"), False),

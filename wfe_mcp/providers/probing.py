@@ -96,9 +96,9 @@ def list_models(connection: Connection) -> tuple[str, ...]:
     return plainly(lambda: _names(_get(connection), connection))
 
 
-def find_local(places: Mapping[str, tuple[int, str]] = LOCAL) -> list[Local]:
-    """The programs that serve models on this machine, at their usual ``places``: name → (port, path)."""
-    return [local for name, (port, path) in places.items() if (local := _local(name, f"http://127.0.0.1:{port}{path}"))]
+def find_local() -> list[Local]:
+    """The programs that serve models on this machine, at their usual places."""
+    return [local for name, (port, path) in LOCAL.items() if (local := _local(name, f"http://127.0.0.1:{port}{path}"))]
 
 
 def _local(name: str, base_url: str) -> Local | None:

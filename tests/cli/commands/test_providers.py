@@ -31,7 +31,7 @@ def models() -> Iterator[ModelServer]:
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever serves models on this machine is not asked, and no variable holds a key."""
-    monkeypatch.setattr("wfe_mcp.engine.models.discovery.LOCAL", {})
+    monkeypatch.setattr("wfe_mcp.providers.probing.LOCAL", {})
     for name in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY"):
         monkeypatch.delenv(name, raising=False)
 
@@ -182,7 +182,7 @@ def test_a_server_on_this_machine_is_found_and_added_by_its_name(
 ) -> None:
     with ModelServer(models=("qwen3",)) as running:
         port = int(running.origin.rpartition(":")[2])
-        monkeypatch.setattr("wfe_mcp.engine.models.discovery.LOCAL", {"LM Studio": (port, "/v1")})
+        monkeypatch.setattr("wfe_mcp.providers.probing.LOCAL", {"LM Studio": (port, "/v1")})
         found = cli.json("providers", "add").data["servers"]
         assert [(each["name"], each["models"]) for each in found] == [("LM Studio", ["qwen3"])]
         assert "wfe-mcp providers add lmstudio" in cli("providers", "add").out

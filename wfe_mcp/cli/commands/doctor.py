@@ -332,9 +332,10 @@ def _reviewers(invocation: Invocation) -> Iterator[HealthFinding]:
 
 
 def _models_here(invocation: Invocation) -> Iterator[HealthFinding]:
-    from wfe_mcp.engine.models.discovery import installed_agents, local_servers
+    from wfe_mcp.engine.models.discovery import installed_agents
+    from wfe_mcp.providers.probing import find_local
 
-    for server in local_servers():
+    for server in find_local():
         models = "needs a key" if server.needs_key else plural(len(server.models), "model")
         yield HealthFinding(server.name, "ok", f"{server.base_url}, {models}")
     for agent in installed_agents(invocation.engine):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
-from wfe_mcp.cli.terminal.options import refuse_unknown
+from wfe_mcp.cli.terminal.options import Cursor, PageSize, refuse_unknown
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.workspace.system.shell_words import shell_line
 
@@ -21,8 +21,6 @@ OfKind = Annotated[
 ]
 OfRun = Annotated[str, typer.Option("--run", metavar="RUN", help="Only in this run.")]
 Everywhere = Annotated[bool, typer.Option("--all", help="In all your projects; --run then needs a full id.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000, help="How many at most.")]
-Cursor = Annotated[str, typer.Option("--cursor", metavar="C", help="Continue after a page (its cursor).")]
 
 _LIMIT = 10
 _CATCH_UP_S = 20.0
@@ -34,7 +32,7 @@ def find(
     kind: OfKind = "",
     run: OfRun = "",
     everywhere: Everywhere = False,
-    limit: Limit = _LIMIT,
+    limit: PageSize = _LIMIT,
     cursor: Cursor = "",
 ) -> None:
     """Search runs, artifacts, events, decisions, blockers and attachments."""

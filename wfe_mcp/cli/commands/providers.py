@@ -227,9 +227,9 @@ def _table(name: str, kind: str, base_url: str) -> dict[str, Any]:
 
 def _found_address(name: str) -> str:
     """The address of the program of this name on this machine; empty without one."""
-    from wfe_mcp.engine.models.discovery import local_servers
+    from wfe_mcp.providers.probing import find_local
 
-    addresses = {_plain(server.name): server.base_url for server in local_servers()}
+    addresses = {_plain(server.name): server.base_url for server in find_local()}
     return addresses.get(_plain(name), "")
 
 
@@ -276,10 +276,11 @@ def _read_key(name: str, key_fd: int | None) -> str:
 
 def _render_found(invocation: Invocation) -> None:
     """The model servers and command-line agents of this machine, with the command that adds each."""
-    from wfe_mcp.engine.models.discovery import installed_agents, local_servers
+    from wfe_mcp.engine.models.discovery import installed_agents
+    from wfe_mcp.providers.probing import find_local
 
     with invocation.screen.busy("Searching this machine"):
-        servers, agents = local_servers(), installed_agents(invocation.engine)
+        servers, agents = find_local(), installed_agents(invocation.engine)
     summary = (
         f"Found {plural(len(servers), 'model server')} and {plural(len(agents), 'command-line agent')} on this machine."
     )

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfe_mcp.cli.commands.start import Auto, Driver, Inputs, Key, Pairs, Roles, Title, begin
+from wfe_mcp.cli.commands.start import Auto, Driver, Inputs, Key, Roles, Title, begin
 from wfe_mcp.cli.commands.watch import follow
 from wfe_mcp.cli.terminal.invocation import INTERRUPTED, REFUSED, Invocation
-from wfe_mcp.cli.terminal.options import PinFd
+from wfe_mcp.cli.terminal.options import Pairs, PinFd
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.cli.terminal.waiting import stop_requested
 from wfe_mcp.core.errors import Refused

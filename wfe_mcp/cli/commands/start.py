@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
-from wfe_mcp.cli.terminal.options import PinFd
+from wfe_mcp.cli.terminal.options import Pairs, PinFd
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 
@@ -30,7 +30,6 @@ From = Annotated[
         help="Instead of TEMPLATE: fork a run at an event of its log (12) or a checkpoint (cp-12), else at its last event.",
     ),
 ]
-Pairs = Annotated[list[str] | None, typer.Option("--input", "-i", metavar="NAME=VALUE", help="One input; repeatable.")]
 Inputs = Annotated[str, typer.Option("--inputs", metavar="JSON", help="All inputs as a JSON object, or @FILE.")]
 Title = Annotated[
     str, typer.Option("--title", metavar="TEXT", help="What the run is about, for lists; else its inputs say it.")

@@ -7,7 +7,7 @@ import typer
 from wfe_mcp.cli.commands.start import pairs_of
 from wfe_mcp.cli.terminal.claims import next_of_claim, show_claim
 from wfe_mcp.cli.terminal.invocation import Invocation
-from wfe_mcp.cli.terminal.options import PinFd
+from wfe_mcp.cli.terminal.options import Cursor, PageSize, Pairs, PinFd
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.views.values.model import as_text
 from wfe_mcp.workspace.system.shell_words import shell_line
@@ -62,13 +62,10 @@ TrackerGiven = Annotated[
 WhichFile = Annotated[int, typer.Option("--file", metavar="N", help="Its attached file N.", show_default=False)]
 Save = Annotated[str, typer.Option("--save", metavar="FILE", help="Write the attached file there.")]
 Fill = Annotated[bool, typer.Option("--fill", help="Say what is missing by the text of its kind.")]
-Cursor = Annotated[str, typer.Option("--cursor", metavar="C", help="Continue after a page (its cursor).")]
-Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000, help="How many at most.")]
 InWorktree = Annotated[
     bool, typer.Option("--worktree", help="In a work tree of its own, which is made for it.", show_default=False)
 ]
 Template = Annotated[str, typer.Option("--template", metavar="NAME", help="In place of the one for its kind.")]
-Pairs = Annotated[list[str] | None, typer.Option("--input", "-i", metavar="NAME=VALUE", help="One input; repeatable.")]
 Why = Annotated[str, typer.Argument(metavar="REASON", help="The reason, in a line.")]
 NoWait = Annotated[
     str, typer.Option("--reason", metavar="TEXT", help="Why it does not wait for what it needs; asks for your PIN.")
@@ -77,7 +74,7 @@ WhyGiven = Annotated[str, typer.Option("--reason", metavar="TEXT", help="The rea
 
 
 def list_all(
-    invocation: Invocation, kind: Kind = "", status: Status = "", limit: Limit = _PAGE, cursor: Cursor = ""
+    invocation: Invocation, kind: Kind = "", status: Status = "", limit: PageSize = _PAGE, cursor: Cursor = ""
 ) -> None:
     """List the work items on which something is left to do.
 

@@ -17,7 +17,7 @@ from wfe_mcp.engine.models.roles import FilledRole, fill_role, provider_now
 from wfe_mcp.jobs.child import ChildNotStarted, run_child
 from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.providers.call import Connection, Listener, ProviderFault, Question
-from wfe_mcp.providers.probing import LOCAL, Local, find_local, list_models, try_connection
+from wfe_mcp.providers.probing import list_models, try_connection
 from wfe_mcp.workspace.config.provider_kinds import KIND_FACTS, facts_of
 from wfe_mcp.workspace.config.provider_tables import FrozenRole
 from wfe_mcp.workspace.config.settings import LoadedSettings
@@ -94,11 +94,6 @@ def models_of(engine: Engine, name: str) -> ProviderTrial | None:
     except Refused:
         return None
     return _list_models(connection) if facts_of(connection.kind).is_network else None
-
-
-def local_servers() -> list[Local]:
-    """The programs that serve models on this machine, at their usual ports."""
-    return find_local(LOCAL)
 
 
 def installed_agents(engine: Engine) -> list[InstalledAgent]:
