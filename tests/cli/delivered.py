@@ -15,7 +15,8 @@ from wfe_mcp.delivery.attestations.envelope import DECISION, open_envelope, seal
 from wfe_mcp.delivery.attestations.ref import REF, add, bundles
 from wfe_mcp.delivery.git.commits import files_tree
 from wfe_mcp.engine.approvals.approvers import ApproverChange, ApproverKey, PinnedChain
-from wfe_mcp.engine.approvals.keys import base64url, fingerprint
+from wfe_mcp.engine.approvals.keys import fingerprint
+from wfe_mcp.workspace.system.ed25519 import base64url
 
 IDENTITY = ("-c", "user.name=mallory", "-c", "user.email=mallory@example.org", "-c", "commit.gpgsign=false")
 

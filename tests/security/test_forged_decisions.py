@@ -28,6 +28,7 @@ from wfe_mcp.engine.runs import control
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals.shown import SeenDecision, open_approval
 from wfe_mcp.views.reports.envelopes import overview_of
+from wfe_mcp.workspace.system.ed25519 import new_key, public_half
 
 PIN = "correct horse"
 
@@ -331,7 +332,7 @@ def test_a_signature_over_another_tree_proves_nothing(scene: Scene, ada: Person,
 @pytest.mark.attack("the pinned key is swapped for another in the database", "detected", "T1; T11")
 def test_a_swapped_key_is_found(scene: Scene, ada: Person, forger: Forger) -> None:
     signed(scene, ada)
-    other = keys.public_half(keys.new_key())
+    other = public_half(new_key())
     value = canonical_json({"public_key": other, "key": keys.fingerprint(other)})
     forger.do(f"UPDATE secret SET value = '{value}' WHERE name = 'pin'")
     assert codes(scene) >= {"pin_replaced", "key_swapped", "signature_wrong"}
@@ -340,8 +341,8 @@ def test_a_swapped_key_is_found(scene: Scene, ada: Person, forger: Forger) -> No
 @pytest.mark.attack("the pinned key is swapped everywhere but in the logs", "detected", "T1; T11")
 def test_a_key_swapped_in_the_file_beside_the_database_too_is_found(scene: Scene, ada: Person, forger: Forger) -> None:
     run = signed(scene, ada)
-    mallory = keys.new_key()
-    other = keys.public_half(mallory)
+    mallory = new_key()
+    other = public_half(mallory)
     file = Path(scene.store.path).parent / "keys" / "wfe.pinned.jsonl"
     file.write_text(canonical_json({"public_key": other, "at": "2026-01-01T00:00:00+00:00"}) + "\n")
     with scene.store.tx() as tx:
@@ -353,7 +354,7 @@ def test_a_key_swapped_in_the_file_beside_the_database_too_is_found(scene: Scene
 @pytest.mark.attack("a decision is signed with a key that is not pinned", "detected", "T1; T11")
 def test_a_decision_signed_with_another_key_is_found(scene: Scene, ada: Person) -> None:
     run = waiting(scene, ada)
-    mallory = person_with(scene.engine, keys.new_key(), "ada", HUMAN.channel)
+    mallory = person_with(scene.engine, new_key(), "ada", HUMAN.channel)
     approvals.decide(scene.engine, mallory, run, "plan")
     assert codes(scene) >= {"signature_wrong", "decision_unsigned"}
 
@@ -379,8 +380,8 @@ def test_keys_that_the_repository_pins_and_no_one_trusts_prove_nothing_here(
         assert mine is not None
         pin_person(scene.engine, ada, ApproverKey(id=ada.key, name="ada", public_key=mine.public_key, kind="person"))
     run = waiting(scene, ada)
-    mallory = keys.new_key()
-    public = keys.public_half(mallory)
+    mallory = new_key()
+    public = public_half(mallory)
     key = ApproverKey(id=keys.fingerprint(public), name="ada", public_key=public, kind="person")
     chain = PinnedChain((ApproverChange(do="add", key=key, at="2026-01-01T00:00:00+00:00"),))
     scene.write(APPROVERS, chain.text)

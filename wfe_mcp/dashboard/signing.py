@@ -23,11 +23,11 @@ from wfe_mcp.core.model import Person
 from wfe_mcp.dashboard.sessions import Challenges
 from wfe_mcp.engine.access.people import People, Waiting
 from wfe_mcp.engine.approvals.approvers import Signer
-from wfe_mcp.engine.approvals.keys import decode_unpadded
 from wfe_mcp.engine.approvals.passkey_decisions import Unsigned, person_by_passkey, person_to_ask
 from wfe_mcp.engine.approvals.passkeys import Assertion, Site, asking_for_signature
 from wfe_mcp.engine.approvals.statements import Statement
 from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.workspace.system.ed25519 import decode_unpadded
 
 log = logging.getLogger("wfe_mcp.dashboard")
 

@@ -18,6 +18,7 @@ from wfe_mcp.engine.approvals.statements import person_with
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.workspace.system.anchors import pin_beside
+from wfe_mcp.workspace.system.ed25519 import new_key
 from wfe_mcp.workspace.system.location import project_at
 
 NEW = "battery staple"
@@ -209,7 +210,7 @@ def test_a_key_that_was_never_given_up_is_found(cli: Terminal) -> None:
 def test_a_reset_that_was_killed_before_it_was_stored_changes_nothing(cli: Terminal) -> None:
     run = approved(cli)
     with opened(cli) as engine:
-        made = keys.write_key(engine.store.path, keys.new_key(), NEW)
+        made = keys.write_key(engine.store.path, new_key(), NEW)
         pin_beside(engine.store.path, made.public_key, engine.clock())
     assert run
     assert cli("verify").code == 0

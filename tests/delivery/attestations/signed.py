@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from wfe_mcp.core.canonical import canonical_json, signed_text
 from wfe_mcp.delivery.attestations.envelope import DECISION, seal_statement, statement
 from wfe_mcp.engine.approvals.approvers import ApproverChange, ApproverKey, PinnedChain, change_statement
-from wfe_mcp.engine.approvals.keys import base64url, fingerprint
+from wfe_mcp.engine.approvals.keys import fingerprint
 from wfe_mcp.engine.approvals.passkeys import Assertion
+from wfe_mcp.workspace.system.ed25519 import base64url
 
 TREE, OTHER = "4" * 40, "5" * 40
 SERVER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

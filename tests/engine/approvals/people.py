@@ -9,11 +9,11 @@ from wfe_mcp.core.model import Channel, Person
 from wfe_mcp.engine.approvals import pin
 from wfe_mcp.engine.approvals.approvers import pin_person
 from wfe_mcp.engine.approvals.decide import ask, decide
-from wfe_mcp.engine.approvals.keys import new_key, public_half
 from wfe_mcp.engine.approvals.statements import person_with
 from wfe_mcp.views.approvals import open_approval
 from wfe_mcp.views.approvals.shown import SeenDecision
 from wfe_mcp.views.reports.envelopes import overview_of
+from wfe_mcp.workspace.system.ed25519 import new_key, public_half
 
 if TYPE_CHECKING:
     from tests.engine.scene import Scene

@@ -12,6 +12,7 @@ from tests.engine.scene import HUMAN, Scene, approval, phase, refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.engine.approvals import decide as approvals, keys, pin
 from wfe_mcp.engine.integrity.verification import verify
+from wfe_mcp.workspace.system.ed25519 import base64url, new_key
 
 PIN = "correct horse"
 FULL = keys.Cost(memory_kib=256 << 10, iterations=1, seconds=0.5)
@@ -42,7 +43,7 @@ def test_the_rounds_are_raised_until_a_try_takes_long_enough(scene: Scene, monke
     times = iter([0.0, 0.125, 1.0, 1.25, 2.0, 2.75])
     monkeypatch.setattr(keys.time, "thread_time", lambda: next(times))
     monkeypatch.setattr(keys, "COST", keys.Cost(memory_kib=8, iterations=1, seconds=0.5))
-    made = keys.write_key(scene.store.place, keys.new_key(), PIN).derivation
+    made = keys.write_key(scene.store.place, new_key(), PIN).derivation
     assert (made.iterations, made.measured_s) == (8, 0.75)
 
 
@@ -64,7 +65,7 @@ def test_neither_the_pin_nor_the_private_half_is_in_the_database(scene: Scene) -
     assert key is not None
     raw = key.private_bytes_raw()
     held = b"".join(file.read_bytes() for file in scene.store.place.parent.glob("wfe.db*"))
-    for secret in (PIN.encode(), raw, raw.hex().encode(), keys.base64url(raw).encode()):
+    for secret in (PIN.encode(), raw, raw.hex().encode(), base64url(raw).encode()):
         assert secret not in held
 
 

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.engine.approvals.keys import base64url
-from wfe_mcp.workspace.files.project_files import make_file_once
+from wfe_mcp.workspace.system.ed25519 import base64url, key_in, public_half
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -18,7 +17,7 @@ class RunnerKey:
 
     def __init__(self, file: Path) -> None:
         self._key = _key_in(file)
-        self.public = base64url(self._key.public_key().public_bytes_raw())
+        self.public = public_half(self._key)
 
     def sign(self, content: bytes) -> str:
         """The signature of the bytes, base64url."""
@@ -26,12 +25,8 @@ class RunnerKey:
 
 
 def _key_in(file: Path) -> Ed25519PrivateKey:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    if not file.exists():
-        make_file_once(file, Ed25519PrivateKey.generate().private_bytes_raw().hex().encode())
     try:
-        return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(file.read_text("ascii")))
+        return key_in(file)
     except ValueError:
         raise Refused(
             "unavailable",

@@ -13,7 +13,6 @@ Rules:
 import hmac
 import json
 import secrets
-from base64 import urlsafe_b64decode
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict
@@ -28,6 +27,7 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus
 from wfe_mcp.store.settings import USED
+from wfe_mcp.workspace.system.ed25519 import decode_unpadded
 
 PINNED = "RunnerKeyPinned"
 """The settings event that names a runner and the public half of its key."""
@@ -69,7 +69,7 @@ class SeenRunner:
 
 def fingerprint(key: str) -> str:
     """What names a runner's key to people: the first half of the sha256 of its public half."""
-    return sha256_hex(_bytes(key))[:32]
+    return sha256_hex(decode_unpadded(key))[:32]
 
 
 def pin_key(engine: Engine, token: Token, key: str) -> None:
@@ -78,7 +78,7 @@ def pin_key(engine: Engine, token: Token, key: str) -> None:
         if _is_pinned(tx, token, key):
             return
     with suppress(ValueError):
-        if len(_bytes(key)) == 32:
+        if len(decode_unpadded(key)) == 32:
             with engine.store.tx() as tx:
                 tx.secrets.alone("secret", _KEY_ROW + token.name)
                 if not _is_pinned(tx, token, key):
@@ -184,18 +184,3 @@ def seen_runners(engine: Engine, tx: Tx) -> list[SeenRunner]:
         for name, kept in rows
     )
     return [runner for runner in runners if runner.at >= since]
-
-
-def _bytes(text: str) -> bytes:
-    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
-def is_signed(statement: bytes, signature: str, key: str) -> bool:
-    """Whether the key with this public half signed the bytes."""
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-    with suppress(InvalidSignature, ValueError):
-        Ed25519PublicKey.from_public_bytes(_bytes(key)).verify(_bytes(signature), statement)
-        return True
-    return False

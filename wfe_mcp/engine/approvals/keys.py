@@ -15,10 +15,8 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 import secrets
 import time
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import TYPE_CHECKING, Literal
 from unicodedata import category
 
@@ -28,6 +26,7 @@ from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.project_files import replace_file
+from wfe_mcp.workspace.system.ed25519 import decode_unpadded, public_half
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 
 SHORTEST, LONGEST = 8, 128
 """The length of a new PIN, in characters."""
-_BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 _MOST_KIB, _MOST_ITERATIONS = 4 << 20, 1000
 """A file that asks for more was not written here; it would only stop the machine."""
 
@@ -98,30 +96,6 @@ class KeyFile(BaseModel):
 def fingerprint(public_key: str) -> str:
     """The fingerprint of a public half, given as base64url."""
     return sha256_hex(decode_unpadded(public_key))
-
-
-def decode_unpadded(text: str) -> bytes:
-    """The bytes of base64url text without padding. ValueError: it is none."""
-    if not _BASE64URL.fullmatch(text):  # the decoder skips what is none
-        raise ValueError("this is no base64url")
-    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
-def base64url(raw: bytes) -> str:
-    """Bytes as base64url without padding."""
-    return urlsafe_b64encode(raw).decode().rstrip("=")
-
-
-def new_key() -> Ed25519PrivateKey:
-    """A new private half."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    return Ed25519PrivateKey.generate()
-
-
-def public_half(key: Ed25519PrivateKey) -> str:
-    """The public half, base64url."""
-    return base64url(key.public_key().public_bytes_raw())
 
 
 def refuse_unusable_pin(pin: str) -> None:
@@ -192,20 +166,6 @@ def unwrap_key(file: KeyFile, pin: str) -> Ed25519PrivateKey | None:
     except InvalidTag:
         return None
     return Ed25519PrivateKey.from_private_bytes(raw)
-
-
-def signature_holds(public_key: str, signature: str, statement: str) -> bool:
-    """True when the key signed the UTF-8 bytes of ``statement``."""
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-    try:
-        Ed25519PublicKey.from_public_bytes(decode_unpadded(public_key)).verify(
-            decode_unpadded(signature), statement.encode()
-        )
-    except (InvalidSignature, ValueError):
-        return False
-    return True
 
 
 def is_readable_by_others(database: Path, key: str) -> bool:

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from wfe_mcp.core.canonical import sha256_hex, signed_text
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.engine.approvals.keys import base64url, decode_unpadded
+from wfe_mcp.workspace.system.ed25519 import base64url, decode_unpadded
 
 INSTALL = (
     "Install the extra 'passkey' together with those that you have: uv tool install 'wfe-mcp[passkey]', or "

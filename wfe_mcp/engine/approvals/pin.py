@@ -21,6 +21,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, Channel, Person
 from wfe_mcp.core.units import plural, spoken
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
+from wfe_mcp.workspace.system.ed25519 import base64url, decode_unpadded, new_key
 from wfe_mcp.workspace.system.process import ProcessIdentity, ancestors, client_above, is_alive
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def set_pin(engine: Engine, pin: str, by: By) -> Person:
     keys.refuse_unusable_pin(pin)
     if pin_is_set(engine):
         raise _is_set()
-    return _begin(engine, pin, keys.new_key(), by.actor, Channel.CLI)
+    return _begin(engine, pin, new_key(), by.actor, Channel.CLI)
 
 
 def change_pin(engine: Engine, old: str, new: str, actor: str) -> Person:
@@ -164,7 +165,7 @@ def person_key(name: str, public_key: str) -> ApproverKey:
     from wfe_mcp.engine.approvals.approvers import ApproverKey
 
     try:
-        is_key = keys.base64url(keys.decode_unpadded(public_key)) == public_key and len(public_key) == _PUBLIC_CHARS
+        is_key = base64url(decode_unpadded(public_key)) == public_key and len(public_key) == _PUBLIC_CHARS
         id_ = keys.fingerprint(public_key) if is_key else ""
         return ApproverKey(id=id_, name=name, public_key=public_key, kind="person")
     except (ValueError, ValidationError) as error:
@@ -227,7 +228,7 @@ def _unlock_key(engine: Engine, pin: str, actor: str, channel: Channel) -> Ed255
     if pinned is not None:
         key = keys.unwrap_key(keys.read_key(engine.store.place, pinned.key), pin)
     else:
-        key = keys.new_key() if _is_old_pin(kept, pin) else None
+        key = new_key() if _is_old_pin(kept, pin) else None
     refused: Refused | None = None
     with engine.store.read() as tx:
         has_count = tx.secrets.get(_WRONG) not in {None, "{}"}

@@ -24,6 +24,7 @@ from wfe_mcp.engine.approvals.pin import PinnedKey
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import ProjectRecord
+from wfe_mcp.workspace.system.ed25519 import new_key
 from wfe_mcp.workspace.system.location import project_at
 from wfe_mcp.workspace.system.shell_words import shell_word
 
@@ -119,7 +120,7 @@ def reset_pin(engine: Engine, pin: str, actor: str) -> Reset:
         old, is_set = pins.pinned_key(tx), tx.secrets.get(pins.PIN) is not None
     if not is_set:
         raise Refused("bad_argument", "No PIN is set, so there is none to reset.", "Set one: wfe-mcp pin set")
-    key = keys.new_key()
+    key = new_key()
     file = keys.write_key(engine.store.place, key, pin)
     pin_beside(engine.store.place, file.public_key, engine.clock())
     by = person_with(engine, key, actor, Channel.CLI)

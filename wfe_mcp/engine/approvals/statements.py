@@ -26,8 +26,9 @@ from wfe_mcp.core.canonical import signed_text
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, Channel, Person, Signature
-from wfe_mcp.engine.approvals.keys import base64url, fingerprint, public_half, signature_holds
+from wfe_mcp.engine.approvals.keys import fingerprint
 from wfe_mcp.engine.approvals.passkeys import Assertion, stored_fault
+from wfe_mcp.workspace.system.ed25519 import base64url, public_half, signature_holds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -173,7 +174,7 @@ def signature_fault(
     """Why ``signature`` is not by that key over the canonical text of ``value``; empty when it is. ``origin``: a passkey's."""
     if isinstance(signature, Assertion):
         return stored_fault(signature, value, public_key, origin)
-    is_by_key = signature_holds(public_key, signature, signed_text(value))
+    is_by_key = signature_holds(public_key, signature, signed_text(value).encode())
     return "" if is_by_key else f"the signature is not by the key {fingerprint(public_key)[:16]}"
 
 

@@ -51,6 +51,7 @@ from wfe_mcp.workspace.git.job_refs import drop_jobs, job_ref, keep_files
 from wfe_mcp.workspace.git.repository import head
 from wfe_mcp.workspace.git.service import GitGrant
 from wfe_mcp.workspace.git.working_tree import HashedTree, SeenFiles
+from wfe_mcp.workspace.system.ed25519 import signature_holds
 
 log = logging.getLogger("wfe_mcp.engine")
 
@@ -272,7 +273,7 @@ def _refuse_other(claim: access.RunnerClaim, job: JobRecord, report: Report) -> 
     }
     if differs := [name for name, ours in expected.items() if getattr(stated, name) != ours]:
         raise _other(f"it is about another {', '.join(differs)}")
-    if not access.is_signed(stated.to_sign(), report.signature, claim.key):
+    if not signature_holds(claim.key, report.signature, stated.to_sign()):
         raise _other("its signature does not hold")
     hashes = {file.path: sha256_hex(file.content) for file in report.reports}
     if sha256_hex(report.log) != stated.log_sha256 or hashes != stated.reports:

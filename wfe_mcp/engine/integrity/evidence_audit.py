@@ -23,13 +23,14 @@ from wfe_mcp.core.json_pointer import under
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.units import plural
-from wfe_mcp.engine.access.runners import is_signed, pinned_keys
+from wfe_mcp.engine.access.runners import pinned_keys
 from wfe_mcp.engine.kernel.evidence_seals import BEGUN, MADE, SEAL, evidence_facts, holds, verdict_facts
 from wfe_mcp.gates.runner_protocol import signed_bytes
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import UNREADABLE, EventRecord, EvidenceRecord, SettingEvent
 from wfe_mcp.store.serialization import event_of
 from wfe_mcp.workspace.git.working_tree import parts_of
+from wfe_mcp.workspace.system.ed25519 import signature_holds
 
 
 @dataclass(slots=True)
@@ -164,7 +165,7 @@ def _report_fault(evidence: EvidenceRecord, keys: dict[str, set[str]]) -> str:
     name, key = str(stated.get("runner")), str(stated.get("key"))
     if key not in keys.get(name, set()):
         return f"its report is signed by a key that no runner {name[:60]!r} has had here"
-    if not is_signed(signed_bytes(stated), str(kept.get("signature")), key):
+    if not signature_holds(key, str(kept.get("signature")), signed_bytes(stated)):
         return f"the signature of runner {name!r} does not hold for its report"
     data = evidence.data
     ours = (evidence.run_id, evidence.phase, evidence.attempt)

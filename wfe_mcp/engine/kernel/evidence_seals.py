@@ -13,14 +13,12 @@ Rules:
 from __future__ import annotations
 
 import logging
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
-from wfe_mcp.workspace.files.project_files import make_file_once
+from wfe_mcp.workspace.system.ed25519 import base64url, key_in, public_half, signature_holds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -75,12 +73,12 @@ class ServerKey:
             log.exception("evidence has no seal: the server's key cannot be read")
             return {}
         by = process or self.process
-        return {"by": by, "key": public, "signature": _base64(sign(_statement(facts, by)))}
+        return {"by": by, "key": public, "signature": base64url(sign(_statement(facts, by)))}
 
     def signer(self, engine: Engine, tx: Tx) -> tuple[str, Callable[[bytes], bytes]]:
         """The public half, base64url, and what signs with the key. OSError, ValueError: it cannot be read or written."""
         key = self._key = self._key or server_key(engine)
-        public = _base64(key.public_key().public_bytes_raw())
+        public = public_half(key)
         if not self._noted:
             # What is noted now is gone where this transaction fails: only what is found there counts as noted.
             self._noted = tx.settings_log.first_noted(MADE, public) is not None
@@ -139,16 +137,10 @@ def verdict_facts(run: str, phase: str, attempt: int, verdict: Any) -> dict[str,
 
 def holds(seal: Mapping[str, Any], facts: Mapping[str, Any], keys: Mapping[str, Any]) -> bool:
     """True when one of ``keys`` (public halves) made ``seal`` for ``facts``."""
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
     key, signature, by = (seal.get(name) for name in ("key", "signature", "by"))
     if not isinstance(key, str) or not isinstance(signature, str) or key not in keys:
         return False
-    with suppress(InvalidSignature, ValueError):
-        Ed25519PublicKey.from_public_bytes(_bytes(key)).verify(_bytes(signature), _statement(facts, str(by)))
-        return True
-    return False
+    return signature_holds(key, signature, _statement(facts, str(by)))
 
 
 def _statement(facts: Mapping[str, Any], by: str) -> bytes:
@@ -157,17 +149,4 @@ def _statement(facts: Mapping[str, Any], by: str) -> bytes:
 
 def server_key(engine: Engine) -> Ed25519PrivateKey:
     """The key in its file; made where there is none. OSError, ValueError: it cannot be read or written."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # 25 ms: with the first verdict
-
-    file = engine.store.place.parent / "keys" / "server.key"
-    if not file.exists():
-        make_file_once(file, Ed25519PrivateKey.generate().private_bytes_raw().hex().encode())
-    return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(file.read_text("ascii")))
-
-
-def _base64(raw: bytes) -> str:
-    return urlsafe_b64encode(raw).decode().rstrip("=")
-
-
-def _bytes(text: str) -> bytes:
-    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    return key_in(engine.store.place.parent / "keys" / "server.key")

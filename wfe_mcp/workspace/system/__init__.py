@@ -1,1 +1,1 @@
-"""Processes, locations, the user, anchors outside the database, redaction of secrets."""
+"""Processes, locations, the user, Ed25519 keys, anchors outside the database, redaction of secrets."""
