@@ -12,6 +12,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from wfe_mcp.engine.factory import create_engine
 
@@ -183,7 +184,10 @@ class Server:
 def scene() -> Generator[Scene]:
     """A fresh scene, removed afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="wfe-bench-"))
+    # What engines of this process keep for a database on PostgreSQL lies where those of the scene's processes have it.
+    data = {"XDG_DATA_HOME": str(folder / "home" / ".local" / "share")}
     try:
-        yield Scene(folder)
+        with patch.dict(os.environ, data):
+            yield Scene(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

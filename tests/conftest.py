@@ -196,6 +196,14 @@ def _dropped(not_durable: Databases | None) -> Iterator[None]:
         not_durable.drop()
 
 
+@pytest.fixture(autouse=True)
+def _own_data_folder(request: pytest.FixtureRequest) -> None:
+    """What this machine keeps for a database that is no file of it: with the test, not in the home of who runs it."""
+    if ON_POSTGRESQL or "postgres" in request.fixturenames:
+        folder: Path = request.getfixturevalue("tmp_path")
+        request.getfixturevalue("monkeypatch").setenv("XDG_DATA_HOME", str(folder / "data"))
+
+
 @pytest.fixture(scope="session")
 def forks() -> Iterator[Forks | None]:
     """Starts our program as a fork of a process that has it loaded (tests/forks.py); None where that is not possible."""

@@ -16,12 +16,6 @@ from tests.store.scene import Clock
 from wfe_mcp.store import Store
 
 
-@pytest.fixture(autouse=True)
-def _own_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a machine keeps for a database that is no file of it."""
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-
-
 @pytest.fixture
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if not ON_POSTGRESQL:
