@@ -25,12 +25,13 @@ from sqlalchemy.sql.expression import Select, TextClause
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.findings import Discrepancy
 from wfe_mcp.core.items import OVER, Item, ItemKind, ItemStatus, load_item, number_of, values_of, with_values
 from wfe_mcp.core.model import By, Person
 from wfe_mcp.store.integrity.chained_log import BEGIN, SIGNED, end_of, event_hash, misplaced_events, signature
 from wfe_mcp.store.integrity.record_seals import AnchoredEvent, unlike_anchors
 from wfe_mcp.store.layout.tables import ITEM, ITEM_EVENT, ITEM_FILE
-from wfe_mcp.store.records.runs import UNREADABLE, ItemEventRecord, ItemRow, Problem
+from wfe_mcp.store.records.runs import UNREADABLE, ItemEventRecord, ItemRow
 from wfe_mcp.store.repository import Repository, RepositoryPart, bound, columns_for, row_from
 from wfe_mcp.store.search.entries import ITEMS, SearchEntry, of_item, of_item_row
 from wfe_mcp.store.search.index import NO_RUN, SearchNoteRepository
@@ -285,7 +286,7 @@ class ItemRepository(Repository):
         """The end of each project's chain, by the chain's name."""
         return {chain_of(project): self.tail(project) for project in self._connection.execute(_PROJECTS).scalars()}
 
-    def problems(self, project_id: str, anchors: Sequence[AnchoredEvent] = ()) -> Iterator[Problem]:
+    def problems(self, project_id: str, anchors: Sequence[AnchoredEvent] = ()) -> Iterator[Discrepancy]:
         """Every difference between the items, their log and its anchors."""
         item_by_number: dict[int, Item] = {}
         seqs: dict[int, int] = {}
@@ -304,7 +305,8 @@ class ItemRepository(Repository):
                         with_values(known, values) if known else load_item(f"W-{event.number}", values)
                     )
                 except UNREADABLE:
-                    yield Problem(where, f"event {event.seq} cannot be read", event.seq, "item_event_edited", event.at)
+                    message = f"event {event.seq} cannot be read"
+                    yield Discrepancy("item_event_edited", where, message, seq=event.seq, since=event.at)
         yield from unlike_anchors(hashes, anchors)
         rows = {row.number: row for row in self._all(ItemRow, _ROWS, {"project_id_": project_id})}
         kept = {
@@ -312,21 +314,19 @@ class ItemRepository(Repository):
             for attached in self._connection.execute(_FILES, {"project_id_": project_id})
         }
         for number in sorted({*item_by_number, *rows}):
-            item, row = item_by_number.get(number), rows.get(number)
+            item, row, where = item_by_number.get(number), rows.get(number), f"work item W-{number}"
             for file in item.files if item else ():
                 if kept.get(file.sha256) != file.sha256:
                     what = "was changed after it was attached" if file.sha256 in kept else "is missing"
-                    where = f"work item W-{number}"
-                    yield Problem(
-                        where, f"the attached file {file.name!r} {what}", seqs[number], "item_file_edited", None
-                    )
+                    message = f"the attached file {file.name!r} {what}"
+                    yield Discrepancy("item_file_edited", where, message, seq=seqs[number])
             wanted = None if item is None else _row(project_id, item, seqs[number])
             compared_values = (
                 None if row is None else {name: value for name, value in asdict(row).items() if name in _COMPARED}
             )
             if wanted != compared_values:
                 message = "it is not as the log of its changes makes it"
-                yield Problem(f"work item W-{number}", message, seqs.get(number), "item_edited", None)
+                yield Discrepancy("item_edited", where, message, seq=seqs.get(number))
 
     def _note(self, project_id: str, entry: SearchEntry) -> None:
         """Keep the search entry of an item in this transaction."""

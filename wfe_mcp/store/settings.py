@@ -12,11 +12,12 @@ from datetime import datetime
 from sqlalchemy import bindparam, delete, desc, insert, select, update
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.findings import Discrepancy
 from wfe_mcp.core.model import By, Person
 from wfe_mcp.store.integrity.chained_log import BEGIN, SIGNED, end_of, event_hash, misplaced_events, signature
 from wfe_mcp.store.integrity.record_seals import AnchoredEvent, unlike_anchors
 from wfe_mcp.store.layout.tables import SECRET, SETTING_EVENT, TRUST
-from wfe_mcp.store.records.runs import Problem, SettingEvent, TrustRecord
+from wfe_mcp.store.records.runs import SettingEvent, TrustRecord
 from wfe_mcp.store.repository import Repository, RepositoryPart, bound, columns_for, row_from
 
 _CHAIN = "settings"
@@ -127,9 +128,9 @@ class SettingsLogRepository(Repository):
         keys = {"type_": type_, "name_": name, "until_": until}
         return self._connection.execute(_NOTED_BY, keys).scalar() or ""
 
-    def problems(self, anchors: Sequence[AnchoredEvent] = ()) -> list[Problem]:
+    def problems(self, anchors: Sequence[AnchoredEvent] = ()) -> list[Discrepancy]:
         """Every difference between secrets or trust and their log; empty when they are intact."""
-        problems: list[Problem] = []
+        problems: list[Discrepancy] = []
         recorded: dict[str, str | None] = {}
         hashes: dict[int, str] = {}
         times: dict[str, datetime] = {}
@@ -149,7 +150,7 @@ class SettingsLogRepository(Repository):
         problems += [replace(anchor, where="setting event") for anchor in unlike_anchors(hashes, anchors)]
         return [*problems, *self._secrets_differ(recorded, times), *self._trust_differs(trusted)]
 
-    def _secrets_differ(self, recorded: dict[str, str | None], times: dict[str, datetime]) -> list[Problem]:
+    def _secrets_differ(self, recorded: dict[str, str | None], times: dict[str, datetime]) -> list[Discrepancy]:
         sha256_by_name = {row.name: _sha256(row.value) for row in self._connection.execute(_SECRETS)}
         sha256_by_name = {name: value for name, value in sha256_by_name.items() if not name.startswith(USED)}
         names = sorted(
@@ -157,17 +158,16 @@ class SettingsLogRepository(Repository):
         )
         message = "the value is not the one that was set last"
         return [
-            Problem(
+            Discrepancy(
+                "pin_replaced" if name == "pin" else "secret_replaced",
                 f"secret '{name}'",
                 message,
-                None,
-                "pin_replaced" if name == "pin" else "secret_replaced",
-                times.get(name),
+                since=times.get(name),
             )
             for name in names
         ]
 
-    def _trust_differs(self, trusted: dict[str, set[str]]) -> list[Problem]:
+    def _trust_differs(self, trusted: dict[str, set[str]]) -> list[Discrepancy]:
         records = self._all(TrustRecord, _TRUST)
         unrecorded = [
             record
@@ -176,7 +176,8 @@ class SettingsLogRepository(Repository):
         ]
         message = "it was not given through wfe-mcp"
         return [
-            Problem(f"trust in '{record.path_key}'", message, None, "trust_forged", record.at) for record in unrecorded
+            Discrepancy("trust_forged", f"trust in '{record.path_key}'", message, since=record.at)
+            for record in unrecorded
         ]
 
     def _add_setting(self, type_: str, name: str, hidden: str | None, by: By, at: datetime) -> None:

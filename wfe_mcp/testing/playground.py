@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from wfe_mcp.store.records.runs import LoadedRun, Problem
+    from wfe_mcp.core.findings import Discrepancy
+    from wfe_mcp.store.records.runs import LoadedRun
     from wfe_mcp.testing.client import Agent
 
 
@@ -148,7 +149,7 @@ class Playground:
 
     # -- inspection --------------------------------------------------------------------------------------------------
 
-    def problems(self, run: str) -> list[Problem]:
+    def problems(self, run: str) -> list[Discrepancy]:
         """Every difference between the run, or the settings, and its log; empty when all is intact. Also after ``close``."""
         try:
             with self.engine.store.read() as tx:

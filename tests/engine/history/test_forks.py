@@ -10,12 +10,13 @@ import pytest
 from tests.engine.models.test_budgets import over, spend
 from tests.engine.scene import AGENT, HUMAN, LONG_ENOUGH, Scene, approval, command, phase, refused
 from tests.engine.step_scene import configure, steps
+from wfe_mcp.core.findings import Discrepancy
 from wfe_mcp.core.model import By, RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.history import rollback
 from wfe_mcp.engine.history.forks import fork_run
-from wfe_mcp.store.records.runs import Problem, StepStatus
+from wfe_mcp.store.records.runs import StepStatus
 
 COUNTS = "import pathlib; pathlib.Path('../ran.txt').open('a').write('ran\\n')"
 
@@ -32,7 +33,7 @@ def ran(scene: Scene) -> int:
     return found.read_text().count("ran") if found.exists() else 0
 
 
-def problems(scene: Scene, *runs: str) -> list[Problem]:
+def problems(scene: Scene, *runs: str) -> list[Discrepancy]:
     with scene.store.read() as tx:
         return [problem for run in runs for problem in tx.verification.problems(RunId(run))]
 

@@ -8,10 +8,11 @@ import pytest
 from tests.store.scene import AGENT, NOW, PLAN, add_plan, create, raw, step, tamper
 from wfe_mcp.core import events as e
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.findings import Discrepancy
 from wfe_mcp.core.model import RunId, Stage
 from wfe_mcp.store import Store
 from wfe_mcp.store.integrity.record_seals import GENESIS, AnchoredEvent, Link, link_hash
-from wfe_mcp.store.records.runs import EvidenceRecord, Problem
+from wfe_mcp.store.records.runs import EvidenceRecord
 
 RUN = RunId("R-1")
 
@@ -28,12 +29,16 @@ def run(store: Store) -> RunId:
     return RUN
 
 
-def problems(store: Store, *anchors: tuple[int, str]) -> list[Problem]:
+def problems(store: Store, *anchors: tuple[int, str]) -> list[Discrepancy]:
     with store.read() as tx:
         return tx.verification.problems(RUN, [AnchoredEvent(seq, hash_, NOW) for seq, hash_ in anchors])
 
 
-def places(found: Sequence[Problem]) -> list[str]:
+def words(found: Sequence[Discrepancy]) -> list[tuple[str, str, int | None]]:
+    return [(discrepancy.where, discrepancy.message, discrepancy.seq) for discrepancy in found]
+
+
+def places(found: Sequence[Discrepancy]) -> list[str]:
     return [problem.where for problem in found]
 
 
@@ -54,7 +59,7 @@ def test_an_untouched_run_is_intact(store: Store) -> None:
 def test_an_edited_event_is_found(store: Store, url: str, column: str) -> None:
     tamper(url, f"UPDATE event SET {column} WHERE seq = 3")
 
-    assert Problem("event", "event 3 (PhaseStarted) was changed after it was written", 3) in problems(store)
+    assert ("event", "event 3 (PhaseStarted) was changed after it was written", 3) in words(problems(store))
 
 
 @pytest.mark.usefixtures("run")
@@ -65,14 +70,14 @@ def test_a_rehashed_event_is_found_by_the_next_one(store: Store, url: str) -> No
     forged = link_hash(third.prev_hash, Link(RUN, 3, third.type, third.at, AGENT, payload))
     tamper(url, f"UPDATE event SET payload = '{payload}', hash = '{forged}' WHERE seq = 3")
 
-    assert Problem("event", "event 4 does not continue event 3", 4) in problems(store)
+    assert ("event", "event 4 does not continue event 3", 4) in words(problems(store))
 
 
 @pytest.mark.usefixtures("run")
 def test_a_missing_event_is_found(store: Store, url: str) -> None:
     tamper(url, "DELETE FROM event WHERE seq = 3")
 
-    assert problems(store)[0] == Problem("event", "events 3 to 3 are missing", 4)
+    assert words(problems(store))[0] == ("event", "events 3 to 3 are missing", 4)
 
 
 @pytest.mark.usefixtures("run")
@@ -98,7 +103,7 @@ def test_a_cut_tail_with_a_fitting_run_row_is_found_by_an_anchor(store: Store, u
 
     assert problems(store) == []
     (found,) = problems(store, (before.seq, before.hash), (last.seq, last.hash))
-    assert found == Problem("anchor", "event 4 was anchored, the log ends with 3", 4)
+    assert words([found]) == [("anchor", "event 4 was anchored, the log ends with 3", 4)]
     assert (found.code, found.since) == ("tail_cut", NOW)
 
 
@@ -136,7 +141,7 @@ def test_an_event_moved_to_another_run_is_found(store: Store, url: str, run: Run
         create(tx, "R-2", at=NOW + timedelta(seconds=1))
     tamper(url, f"DELETE FROM event WHERE run_id = '{run}'", f"UPDATE event SET run_id = '{run}'")
 
-    assert Problem("event", "event 1 (RunStarted) was changed after it was written", 1) in problems(store)
+    assert ("event", "event 1 (RunStarted) was changed after it was written", 1) in words(problems(store))
 
 
 def test_an_unknown_run_is_a_problem(store: Store) -> None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.transaction import IMPORTED, imported_name
 from wfe_mcp.store import Tx
 from wfe_mcp.store.integrity.record_seals import AnchoredEvent
-from wfe_mcp.store.records.runs import RULES_BEGAN, UNCAUSED, UNREADABLE, EvidenceRecord, Problem, SettingEvent
+from wfe_mcp.store.records.runs import RULES_BEGAN, UNCAUSED, UNREADABLE, EvidenceRecord, SettingEvent
 from wfe_mcp.workspace.files.mirror import content_digest
 from wfe_mcp.workspace.files.project_files import read_if_there
 from wfe_mcp.workspace.system.anchors import Head, SignedCommit
@@ -103,7 +103,8 @@ def judge_run(
         return RunFindings([])
     try:
         anchors = outside.named.get(run, ())
-        findings = discrepancies(run, tx.verification.problems(run, anchors, rules_began=facts.rules_began))
+        problems = tx.verification.problems(run, anchors, rules_began=facts.rules_began)
+        findings = [replace(problem, run=run) for problem in problems]
     except _UNREADABLE as fault:
         return RunFindings(
             [Discrepancy("log_unreadable", "event", f"the log cannot be read: {fault}", run)], is_behind=True
@@ -159,14 +160,6 @@ def unlike_files(engine: Engine, run: RunId) -> list[Discrepancy]:
             for path in logs
         ),
         *(Discrepancy("report_changed", path, "it is not what the check left", run, since=since) for path in reports),
-    ]
-
-
-def discrepancies(run: str, problems: Iterable[Problem]) -> list[Discrepancy]:
-    """What the store found in ``run``; empty for the settings."""
-    return [
-        Discrepancy(problem.code or "differs", problem.where, problem.message, run, problem.seq, problem.since)
-        for problem in problems
     ]
 
 

@@ -146,10 +146,10 @@ def verify(
         facts = run_verification.known_now(engine, tx, anchored, approver)
         decisions = facts.decisions
         settings = [_chain(anchor.settings, anchor.at) for anchor in ours if anchor.settings]
-        findings = run_verification.discrepancies("", tx.settings_log.problems(settings))
+        findings = tx.settings_log.problems(settings)
         work = [_chain(anchor.work, anchor.at) for anchor in ours if anchor.work]
-        findings += run_verification.discrepancies("", tx.items.problems(project, work))
-        findings += run_verification.discrepancies("", tx.verification.schema_problems())
+        findings += tx.items.problems(project, work)
+        findings += tx.verification.schema_problems()
         findings += decisions.findings
         findings += _deleted_runs(ours, set(runs), run, facts.pruned)
         unknown = "the log of settings does not know that it was pruned"

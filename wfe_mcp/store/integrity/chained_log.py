@@ -11,9 +11,10 @@ from dataclasses import asdict
 from sqlalchemy import Connection, Executable
 
 from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.findings import Discrepancy
 from wfe_mcp.core.model import By, Person
 from wfe_mcp.store.integrity.record_seals import GENESIS, Facts, Link, link_hash, position
-from wfe_mcp.store.records.runs import ItemEventRecord, Problem, SettingEvent
+from wfe_mcp.store.records.runs import ItemEventRecord, SettingEvent
 
 SIGNED = "DecisionSigned"
 """The type of the event that signs the events before it; its content is the JSON of a ``Signature``."""
@@ -36,10 +37,12 @@ def event_hash(log: str, event: SettingEvent | ItemEventRecord, content: str) ->
 
 def misplaced_events(
     event: SettingEvent | ItemEventRecord, before: tuple[int, str], hash_: str, where: str, code: str
-) -> Iterator[Problem]:
+) -> Iterator[Discrepancy]:
     """The problem of an event that is not what followed ``before``. ``hash_``: the one that fits its content."""
     if (event.seq - 1, event.prev_hash, event.hash) != (*before, hash_):
-        yield Problem(where, f"event {event.seq} was changed, moved or taken out", event.seq, code, event.at)
+        yield Discrepancy(
+            code, where, f"event {event.seq} was changed, moved or taken out", seq=event.seq, since=event.at
+        )
 
 
 def signature(by: Person, facts: Facts, before: tuple[int, str], after: tuple[int, str]) -> str | None:

@@ -25,12 +25,13 @@ from sqlalchemy import ColumnElement, Select, Table, bindparam, column, literal_
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.findings import Discrepancy
 from wfe_mcp.core.model import By, KeptRecord, RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.columns import JsonText, instant
 from wfe_mcp.store.layout import tables
 from wfe_mcp.store.records.calls import CallStatus
-from wfe_mcp.store.records.runs import UNREADABLE, Problem
+from wfe_mcp.store.records.runs import UNREADABLE
 from wfe_mcp.store.repository import Repository, TransactionContext
 
 _MOST_FIELDS = 40
@@ -171,7 +172,7 @@ class SealRepository(Repository):
 
     def differences(
         self, run_id: str, log: Iterable[tuple[str, str, datetime]], *, is_imported: bool
-    ) -> Iterator[Problem]:
+    ) -> Iterator[Discrepancy]:
         """The records of a run that differ from their seals. ``log``: type, payload and time of its events."""
         names_all, named = _sealed_records(entry for entry in log if entry[0] in _SEALING)
         for kind, of in KINDS.items():
@@ -186,7 +187,7 @@ class SealRepository(Repository):
             if names_all and of.every:
                 for id_ in rows.keys() - wanted.keys():
                     message = "the row is there, the log knows nothing of it"
-                    yield Problem(f"{_word(kind)} {id_}", message, code="record_added")
+                    yield Discrepancy("record_added", f"{_word(kind)} {id_}", message)
 
     def _rows_of(self, kind: str, run_id: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
         """The rows of a run by their ids, and the rows in ``ids`` even where another run owns them."""
@@ -290,10 +291,10 @@ def _object(value: object) -> dict[str, Any] | None:
     return read if isinstance(read, dict) and len(read) <= _MOST_FIELDS else None  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - any JSON
 
 
-def _differences(record: KeptRecord, row: Mapping[str, Any] | None, since: datetime) -> Iterator[Problem]:
+def _differences(record: KeptRecord, row: Mapping[str, Any] | None, since: datetime) -> Iterator[Discrepancy]:
     where = f"{_word(record.kind)} {record.id}"
     if row is None:
-        yield Problem(where, "the log knows it, the row is missing", code="record_missing", since=since)
+        yield Discrepancy("record_missing", where, "the log knows it, the row is missing", since=since)
     elif _sha256(_sealed_values(KINDS[record.kind], row)) != record.sha256:
         now = _fields(KINDS[record.kind], row)
         names = [
@@ -301,7 +302,7 @@ def _differences(record: KeptRecord, row: Mapping[str, Any] | None, since: datet
         ]
         what = ", ".join(repr(name) for name in names) or "the row"
         message = f"{what} {'was' if len(names) < 2 else 'were'} changed after it was written"
-        yield Problem(where, message, code="record_edited", since=since)
+        yield Discrepancy("record_edited", where, message, since=since)
 
 
 def _word(kind: str) -> str:
@@ -358,7 +359,7 @@ def _text(value: str) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def unlike_anchors(hashes: dict[int, str], anchors: Sequence[AnchoredEvent]) -> list[Problem]:
+def unlike_anchors(hashes: dict[int, str], anchors: Sequence[AnchoredEvent]) -> list[Discrepancy]:
     """The first event that differs from its anchor. ``hashes``: the existing events' hashes, by number.
 
     An anchor of a log without events names none.
@@ -371,6 +372,6 @@ def unlike_anchors(hashes: dict[int, str], anchors: Sequence[AnchoredEvent]) -> 
     first = min(wrong, key=lambda anchor: anchor.seq)
     if first.seq > last:
         message = f"event {first.seq} was anchored, the log ends with {last}"
-        return [Problem("anchor", message, first.seq, "tail_cut", first.at)]
+        return [Discrepancy("tail_cut", "anchor", message, seq=first.seq, since=first.at)]
     message = f"event {first.seq} is not the one that was anchored"
-    return [Problem("anchor", message, first.seq, "chain_rewritten", first.at)]
+    return [Discrepancy("chain_rewritten", "anchor", message, seq=first.seq, since=first.at)]

@@ -24,13 +24,14 @@ from wfe_mcp.core.course import course_of
 from wfe_mcp.core.event import Event
 from wfe_mcp.core.events import RunForked
 from wfe_mcp.core.evolve import replay
+from wfe_mcp.core.findings import Discrepancy
 from wfe_mcp.core.forking import begins_as
 from wfe_mcp.core.model import By, Origin, RunId, RunState
 from wfe_mcp.core.undo import LogEntry
 from wfe_mcp.store import serialization as codec
 from wfe_mcp.store.integrity.record_seals import AnchoredEvent, Link, SealRepository, link_hash, unlike_anchors
 from wfe_mcp.store.layout.tables import ATTEMPT, DOCUMENT, EVENT, REVISION, RUN
-from wfe_mcp.store.records.runs import UNCAUSED, UNREADABLE, Problem
+from wfe_mcp.store.records.runs import UNCAUSED, UNREADABLE
 from wfe_mcp.store.repository import Repository, RepositoryPart
 from wfe_mcp.store.runs.events import EventRepository, Tail
 from wfe_mcp.store.schema.upgrade import differences
@@ -61,7 +62,7 @@ class VerificationRepository(Repository):
         anchors: Sequence[AnchoredEvent] = (),
         used: RunState | None = None,
         rules_began: datetime | None = None,
-    ) -> list[Problem]:
+    ) -> list[Discrepancy]:
         """Every difference between a run and its log; empty when it is intact.
 
         ``anchors``: its anchors outside the database, oldest first. ``used``: the state that the caller goes by, which may
@@ -71,26 +72,26 @@ class VerificationRepository(Repository):
         run = self._connection.execute(_RUN, {"run_id": run_id}).mappings().first()
         if run is None:
             since = anchors[-1].at if anchors else None
-            return [Problem("run", f"there is no run '{run_id}'", code="run_deleted", since=since)]
+            return [Discrepancy("run_deleted", "run", f"there is no run '{run_id}'", since=since)]
         hashes: dict[int, str] = {}
         log = self._connection.execute(_EVENTS, {"run_id": run_id}).all()
         problems = [*_chain_faults(run_id, log, hashes)]
         tail = Tail(max(hashes, default=0), hashes.get(max(hashes, default=0), ""))
         if (run["last_seq"], run["last_hash"]) != (tail.seq, tail.hash):
             message = f"the run says that event {run['last_seq']} is the last, the log ends with {tail.seq}"
-            problems.append(Problem("tail", message, tail.seq, "tail_cut", run["updated_at"]))
+            problems.append(Discrepancy("tail_cut", "tail", message, seq=tail.seq, since=run["updated_at"]))
         problems += unlike_anchors(hashes, anchors)
         events = [(row.type, row.payload, row.at) for row in log]
         seals = self._seals.differences(run_id, events, is_imported=run["origin_sha256"] is not None)
         beside = (*self._content(run_id, dict(run), log), *seals, *self._unlike_origin(log))
         return [*problems, *self._states(run_id, dict(run), log, used, rules_began), *beside]
 
-    def schema_problems(self) -> list[Problem]:
+    def schema_problems(self) -> list[Discrepancy]:
         """Every difference between the database's schema and ours."""
         compare = differences
         if self._connection.dialect.name == "postgresql":
             from wfe_mcp.store.postgres.schema import differences as compare
-        return [Problem(where, message, code=code) for where, message, code in compare(self._connection)]
+        return [Discrepancy(code, where, message) for where, message, code in compare(self._connection)]
 
     def _states(
         self,
@@ -99,7 +100,7 @@ class VerificationRepository(Repository):
         log: Sequence[Row[Any]],
         used: RunState | None,
         rules_began: datetime | None,
-    ) -> Iterator[Problem]:
+    ) -> Iterator[Discrepancy]:
         try:
             events = [codec.event_of(entry.type, entry.payload) for entry in log]
             # An imported run was made elsewhere, perhaps by other rules.
@@ -111,24 +112,24 @@ class VerificationRepository(Repository):
                 for item in tries
             }
         except Exception as error:  # a log that was tampered with can fail in any way
-            yield Problem("event", f"the log cannot be replayed: {error!r}", code="not_replayable")
+            yield Discrepancy("not_replayable", "event", f"the log cannot be replayed: {error!r}")
             return
         if used is not None and used != state:
-            yield Problem("run", "the state that was read is not the one the log leads to", code="state_edited")
+            yield Discrepancy("state_edited", "run", "the state that was read is not the one the log leads to")
         yield from uncaused
         yield from _differences("run", "run", run, wanted_run)
         for row in self._connection.execute(_ATTEMPTS, {"run_id": run_id}).mappings():
             where = f"attempt {row['attempt']} of '{row['phase']}'"
             expected = wanted.pop((row["phase"], row["attempt"]), None)
             if expected is None:
-                yield Problem(where, "the row is there, the log knows nothing of it", code="state_edited")
+                yield Discrepancy("state_edited", where, "the row is there, the log knows nothing of it")
             else:
                 yield from _differences(where, "attempt", dict(row), expected)
         for phase, number in wanted:
             where = f"attempt {number} of '{phase}'"
-            yield Problem(where, "the log knows it, the row is missing", code="state_edited")
+            yield Discrepancy("state_edited", where, "the log knows it, the row is missing")
 
-    def _unlike_origin(self, log: Sequence[Row[Any]]) -> Iterator[Problem]:
+    def _unlike_origin(self, log: Sequence[Row[Any]]) -> Iterator[Discrepancy]:
         if not log or log[0].type != "RunForked":
             return
         first = log[0]
@@ -146,40 +147,40 @@ class VerificationRepository(Repository):
                 and begins_as(self._events.replay(origin.run, origin.seq), there.at, event, first.at)
             )
         except Exception as error:  # a log that was tampered with can fail in any way
-            yield Problem("origin", f"it cannot be compared: {error!r}", 1, "origin_differs")
+            yield Discrepancy("origin_differs", "origin", f"it cannot be compared: {error!r}", seq=1)
             return
         if not same:
             message = f"run '{origin.run}' never stood so at its event {origin.seq}"
-            yield Problem("origin", message, 1, "origin_differs")
+            yield Discrepancy("origin_differs", "origin", message, seq=1)
 
-    def _content(self, run_id: RunId, run: dict[str, Any], log: Sequence[Row[Any]]) -> Iterator[Problem]:
+    def _content(self, run_id: RunId, run: dict[str, Any], log: Sequence[Row[Any]]) -> Iterator[Discrepancy]:
         named = {name: run[f"{name}_sha256"] for name in ("definition", "spec", "inputs", "frozen")}
         named |= {"origin": run["origin_sha256"]} if run["origin_sha256"] else {}
         documents = self._documents(named.values())
         for name, sha256 in named.items():
             if sha256 not in documents:
-                yield Problem(f"document '{name}'", _OTHER, code="content_edited")
+                yield Discrepancy("content_edited", f"document '{name}'", _OTHER)
         bundles = json.loads(documents.get(named["frozen"], "{}")).get("context", ())
         documents = self._documents(sha_and_size["sha256"] for sha_and_size in bundles)
         for bundle in bundles:
             if bundle["sha256"] not in documents:
-                yield Problem(f"context bundle '{bundle['name']}'", _OTHER, code="content_edited")
+                yield Discrepancy("content_edited", f"context bundle '{bundle['name']}'", _OTHER)
         revisions = _named_revisions(log)
         for row in self._connection.execute(_REVISIONS, {"run_id": run_id}):
             where = f"revision {row.revision} of '{row.phase}'"
             sha256, at = revisions.pop((row.phase, row.revision), (row.sha256, None))
             if sha256_hex(row.content) != row.sha256:
-                yield Problem(where, _OTHER, code="content_edited", since=at)
+                yield Discrepancy("content_edited", where, _OTHER, since=at)
             elif row.sha256 != sha256:
-                yield Problem(
+                yield Discrepancy(
+                    "content_edited",
                     where,
                     f"it has another sha256 than the log says: {row.sha256[:12]}, not {sha256[:12]}",
-                    code="content_edited",
                     since=at,
                 )
         for (phase, number), (_, at) in revisions.items():
             where = f"revision {number} of '{phase}'"
-            yield Problem(where, "the log knows it, the row is missing", code="content_edited", since=at)
+            yield Discrepancy("content_edited", where, "the log knows it, the row is missing", since=at)
 
     def _documents(self, sha256s: Iterable[str]) -> dict[str, str]:
         """The stored texts by their sha256, without what is missing or was changed."""
@@ -188,25 +189,27 @@ class VerificationRepository(Repository):
         return {sha256: content for sha256, content in rows if sha256_hex(content) == sha256}
 
 
-def _chain_faults(run_id: RunId, log: Sequence[Row[Any]], hashes: dict[int, str]) -> Iterator[Problem]:
+def _chain_faults(run_id: RunId, log: Sequence[Row[Any]], hashes: dict[int, str]) -> Iterator[Discrepancy]:
     """The faults of the chain; fills ``hashes`` with the hash of each event number."""
     before, since = Tail(), None
     for row in log:
         if row.seq != before.seq + 1:
             message = f"events {before.seq + 1} to {row.seq - 1} are missing"
-            yield Problem("event", message, row.seq, "event_missing", since)
+            yield Discrepancy("event_missing", "event", message, seq=row.seq, since=since)
         elif row.prev_hash != before.hash:
             message = f"event {row.seq} does not continue event {before.seq}"
-            yield Problem("event", message, row.seq, "chain_broken", since)
+            yield Discrepancy("chain_broken", "event", message, seq=row.seq, since=since)
         by = By(row.actor, row.channel, row.assurance)
         if row.hash != link_hash(row.prev_hash, Link(run_id, row.seq, row.type, row.at, by, row.payload)):
             message = f"event {row.seq} ({row.type}) was changed after it was written"
-            yield Problem("event", message, row.seq, "event_edited", since)
+            yield Discrepancy("event_edited", "event", message, seq=row.seq, since=since)
         before, since = Tail(row.seq, row.hash), row.at
         hashes[row.seq] = row.hash
 
 
-def _follow(log: Sequence[Row[Any]], events: Sequence[Event], began: datetime | None) -> tuple[RunState, list[Problem]]:
+def _follow(
+    log: Sequence[Row[Any]], events: Sequence[Event], began: datetime | None
+) -> tuple[RunState, list[Discrepancy]]:
     """The state that the log leads to, and its events since ``began`` that neither a legal command nor what was before them gives."""
     latest = list(accumulate((row.at for row in log), max))
     if began is None or not latest or latest[-1] < began:
@@ -220,11 +223,11 @@ def _follow(log: Sequence[Row[Any]], events: Sequence[Event], began: datetime | 
     return course.state, [_uncaused_problem(entry) for entry in course.uncaused if entry.seq in since]
 
 
-def _uncaused_problem(entry: LogEntry) -> Problem:
+def _uncaused_problem(entry: LogEntry) -> Discrepancy:
     phase = getattr(entry.event, "phase", None)
     where = type(entry.event).__name__ + (f" of {phase}" if phase else "")
-    return Problem(
-        where, "nothing in the run led to it, and no one could cause it there", entry.seq, UNCAUSED, entry.at
+    return Discrepancy(
+        UNCAUSED, where, "nothing in the run led to it, and no one could cause it there", seq=entry.seq, since=entry.at
     )
 
 
@@ -245,18 +248,18 @@ def _named_revisions(log: Sequence[Row[Any]]) -> dict[tuple[str, int], tuple[str
     return named
 
 
-def _differences(where: str, table: str, found: dict[str, Any], wanted: dict[str, Any]) -> Iterator[Problem]:
+def _differences(where: str, table: str, found: dict[str, Any], wanted: dict[str, Any]) -> Iterator[Discrepancy]:
     for name, value in wanted.items():
         if name == "state":
             yield from _state_differences(where, table, found[name], value)
         elif found[name] != value:
-            yield Problem(where, f"'{name}' is {found[name]!s}, the log says {value!s}", code="state_edited")
+            yield Discrepancy("state_edited", where, f"'{name}' is {found[name]!s}, the log says {value!s}")
 
 
-def _state_differences(where: str, table: str, found: str, wanted: str) -> Iterator[Problem]:
+def _state_differences(where: str, table: str, found: str, wanted: str) -> Iterator[Discrepancy]:
     try:
         same = codec.normal(table, found) == wanted
     except UNREADABLE:
         same = False
     if not same:
-        yield Problem(where, "the stored state is not the one the log leads to", code="state_edited")
+        yield Discrepancy("state_edited", where, "the stored state is not the one the log leads to")

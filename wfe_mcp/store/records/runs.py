@@ -10,8 +10,7 @@ A step: ready ──→ queued ──→ running ──→ done | failed | unkno
 """
 
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, field
-from datetime import datetime
+from dataclasses import KW_ONLY
 from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
@@ -58,7 +57,6 @@ __all__ = [
     "NewRequest",
     "NewRun",
     "OpenAttempt",
-    "Problem",
     "ProcessRecord",
     "ProjectRecord",
     "RefusedSubmission",
@@ -124,20 +122,6 @@ RULES_BEGAN = ("RulesBegan", "1")
 """The settings event since which events are judged by the rules of a run, and the number of these rules: a change after which
 an honest log of before would not be caused any more takes the next number.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One difference between the stored data and the log.
-
-    ``code``: the kind of difference, for programs; ``since``: the last known time at which it was still correct.
-    """
-
-    where: str
-    message: str
-    seq: int | None = None
-    code: str = field(default="", compare=False)
-    since: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
