@@ -1,4 +1,4 @@
-"""Configuration overrides of a template, the roles they make, and the manifest of a run.
+"""The manifest of a run: what went into it and what came out, by hashes that other runs can be compared with.
 
     inputs_hash     template, inputs, and what was frozen: checks, servers, roles, bundles, environment, our version;
                     not the run before, of which the first prompt has a line
