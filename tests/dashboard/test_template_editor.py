@@ -184,3 +184,12 @@ def test_a_template_opened_by_its_version_has_it_once_below_its_title(scene: Sce
     scene.define(phase("plan"))
     shown = visit("/templates/drill@1.0.0")
     expect(shown.locator("header.runhead p").first).to_have_text(re.compile(r"^drill 1\.0\.0, "))
+
+
+def test_a_phase_moved_below_one_that_needs_it_leaves_the_page_to_undo_it(scene: Scene, visit: Visit) -> None:
+    scene.define(phase("plan"), phase("build", needs=["plan"]))
+    shown = visit("/templates/drill")
+    shown.get_by_role("button", name="Move down").click()
+    expect(shown.locator(".react-flow__node")).to_have_count(2)
+    shown.get_by_role("button", name="Discard the changes").click()
+    assert [each["id"] for each in definition(shown)["phases"]] == ["plan", "build"]

@@ -75,11 +75,12 @@ function layers(nodes: readonly Placed[], sizes: ReadonlyMap<string, Size>, dire
     return value;
   };
   const after = new Map<string, string[]>();
-  const rows: string[][] = [];
+  const byDepth: string[][] = [];
   for (const { phase, needs } of nodes) {
-    (rows[depth(phase, new Set())] ??= []).push(phase);
+    (byDepth[depth(phase, new Set())] ??= []).push(phase);
     for (const need of needs) after.set(need, [...(after.get(need) ?? []), phase]);
   }
+  const rows = byDepth.filter(() => true); // a ring leaves depths without a phase
   const middle = new Map<string, number>();
   const settle = (row: string[]) => row.forEach((phase, index) => middle.set(phase, index - (row.length - 1) / 2));
   rows.forEach(settle);
