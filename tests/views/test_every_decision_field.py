@@ -181,7 +181,7 @@ def request_about(shown: ApprovalView) -> DecisionView:
         **nothing,
         tainted=False,
         gating=False,
-        asked_at=at,
+        asked_at=at.isoformat(),
         shown=shown,
         buttons=buttons,
     )

@@ -5,7 +5,6 @@ The application mounts the same HTML without the forms, and adds what needs a sc
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
 from itertools import chain
 from pathlib import Path
 
@@ -110,8 +109,8 @@ def _head(view: DecisionView) -> list[Html]:
     ]
 
 
-def _time(moment: datetime) -> Html:
-    return tag("time", f"at {second(moment)}", datetime=moment.isoformat(timespec="seconds"))
+def _time(moment: str) -> Html:
+    return tag("time", f"at {words.moment_shown(moment)}", datetime=moment)
 
 
 def _pill(state: str, text: str) -> Html:

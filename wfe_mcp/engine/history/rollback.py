@@ -37,7 +37,7 @@ from wfe_mcp.store import Tx
 from wfe_mcp.store.records.runs import LoadedRun
 from wfe_mcp.workspace.files.paths import readable
 from wfe_mcp.workspace.git.checkpoints import drop, keep
-from wfe_mcp.workspace.git.restore import RestoreResult, RestoreValues, prepare, repositories_left, restorable, restore
+from wfe_mcp.workspace.git.restore import RestoreResult, RestoreValues, repositories_left, restorable
 from wfe_mcp.workspace.git.snapshot import Snapshot, read_snapshot
 from wfe_mcp.workspace.git.working_tree import changed_paths, changes_between, parts_of, tree_hash
 from wfe_mcp.workspace.system.process import holder_id
@@ -275,6 +275,8 @@ def _go(engine: Engine, by: By, run: str, aim: recovery.Aim, *, discard: bool) -
 
 
 def _with_files(engine: Engine, by: By, run: str, aim: recovery.Aim, commit: str, *, discard: bool) -> Went:
+    from wfe_mcp.workspace.git.restore import prepare, restore
+
     with change_run(engine, run, by) as current:  # refuses before git has done anything
         recovery.judge(current, aim)
         busy = refusal(current.state, c.TakeCheckpoint(why="safety", **current.given))

@@ -77,7 +77,7 @@ class DecisionFacts:
     template: str
     tainted: bool
     gating: bool
-    asked_at: datetime
+    asked_at: str
     asked_by: str = ""
     changed: tuple[str, ...] = ()
     stopped: str = ""
@@ -153,7 +153,7 @@ def decision_view(engine: Engine, request_id: str) -> DecisionView:
         newer=None if state == "open" else _newer(engine, request, attempt),
         answer=answer,
         asked_by="The agent" if by_agent else "",
-        asked_at=_awaited_since(events, overview, attempt) if since_then else request.created_at,
+        asked_at=second(_awaited_since(events, overview, attempt) if since_then else request.created_at),
     )
     return base if state != "open" else _with_all(engine, overview, base, attempt)
 

@@ -379,4 +379,9 @@ def _answer(view: DecisionView) -> str:
 
 def second(moment: datetime) -> str:
     """A time to the second, in UTC."""
-    return moment.isoformat(sep=" ", timespec="seconds").replace("+00:00", " UTC")
+    return moment_shown(moment.isoformat(timespec="seconds"))
+
+
+def moment_shown(moment: str) -> str:
+    """A time of a view, for a person to read."""
+    return moment.replace("T", " ", 1).replace("+00:00", " UTC")
