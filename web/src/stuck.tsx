@@ -1,7 +1,7 @@
 // The runs at work without progress: a line below the inbox, since no event comes from them.
 import { Fragment, useEffect } from "react";
 import type { InboxView, StuckRuns } from "./api_types";
-import { useProject } from "./in_project";
+import { chooseProject } from "./chosen";
 import { Icon } from "./icons";
 import { to } from "./route";
 
@@ -22,7 +22,6 @@ export function useWhenStuck(inbox: InboxView | null, ask: () => void): void {
 
 /** One line about them, with the way to their list: of all projects, as the line is. */
 export function StuckLine({ stuck }: { stuck?: StuckRuns | null }) {
-  const { choose } = useProject();
   if (!stuck) return null;
   const named = stuck.runs.slice(0, SHOWN);
   const more = stuck.count - named.length;
@@ -41,7 +40,7 @@ export function StuckLine({ stuck }: { stuck?: StuckRuns | null }) {
           </Fragment>
         ))}
         {more > 0 && ` and ${more.toLocaleString("en")} more`}.{" "}
-        <a className="all" href="#/runs?status=stuck" title={stuck.command} onClick={() => choose("")}>
+        <a className="all" href="#/runs?status=stuck" title={stuck.command} onClick={() => chooseProject("")}>
           {more > 0 ? "Show all" : "Show them"}
         </a>
       </p>
