@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 def follow_revert(change: RunChange) -> None:
     """Plan again what a run had done whose merge this run has reverted: part of the transaction that saves the run."""
     before, status = change.loaded_before.state.status, change.state.status
-    if before is status or status is not RunStatus.COMPLETED:
+    has_steps = any(phase.kind == "steps" for phase in change.state.spec.phases)
+    if before is status or status is not RunStatus.COMPLETED or not has_steps:
         return
     done = operations_of(change.tx, change.run.id)
     reverted = [step.target["run"] for step in done if step.kind == "git.revert" and step.done and not step.undone]
