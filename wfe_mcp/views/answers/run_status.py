@@ -24,7 +24,7 @@ from wfe_mcp.views.reports.envelopes import envelope_of, overview_of
 from wfe_mcp.views.runs import run as run_views
 from wfe_mcp.views.runs.calls import with_tools
 from wfe_mcp.views.runs.checkpoints import newest_checkpoints
-from wfe_mcp.views.runs.delivery_changed import delivery_changed
+from wfe_mcp.views.runs.delivery_changed import delivery_at_start, delivery_changed
 from wfe_mcp.views.runs.left_to_commit import left_to_commit
 from wfe_mcp.views.runs.models import RunList, RunRow, RunView
 from wfe_mcp.views.runs.verdicts import unproved_gates
@@ -65,6 +65,7 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
     )
     with engine.store.read() as tx:
         of_resets, of_changes = reset_warnings(engine, tx), changed_before_work(engine, tx, run_overview)
+        delivery = delivery_at_start(tx, run_overview)
     return envelope_of(
         run_overview,
         f"{run_views.summary(run_overview)}{idle}",
@@ -82,7 +83,7 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
                 *(held_by_others(engine, run_overview) if by.channel is Channel.MCP else ()),
                 *artifact_views.warnings(run_overview),
                 *of_changes,
-                *delivery_changed(engine, run_overview),
+                *delivery_changed(engine, run_overview, delivery),
                 *left_to_commit(run_overview),
             ),
         ),

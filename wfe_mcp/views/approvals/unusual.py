@@ -22,7 +22,7 @@ from wfe_mcp.views.approvals.changes import COMMIT, LOST_GIT, Delivery, by_folde
 from wfe_mcp.views.approvals.evidence import IGNORED, differing_executions
 from wfe_mcp.views.approvals.model import Change, GateEvidence, OpinionShown
 from wfe_mcp.views.moves.blockers import BEFORE_WORK, changed_before_work, shorten_paths
-from wfe_mcp.views.runs.delivery_changed import delivery_changed
+from wfe_mcp.views.runs.delivery_changed import delivery_at_start, delivery_changed
 from wfe_mcp.views.runs.requests import DecisionLine, Unusual, Weight
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.git.file_diffs import FileDiff
@@ -57,7 +57,7 @@ def unusual_things(
 ) -> tuple[Unusual, ...]:
     """Everything that is not as the template, or the person, would expect. ``recorded``: as for ``known_things``."""
     with engine.store.read() as tx:
-        before_work = changed_before_work(engine, tx, overview)
+        before_work, began = changed_before_work(engine, tx, overview), delivery_at_start(tx, overview)
     of_files = (
         *_of_unfinished(Path(overview.loaded.record.worktree)),
         *_of_files(overview, recorded, changes, delivers=delivery is not None),
@@ -65,7 +65,7 @@ def unusual_things(
         *_of_watched(overview, changes),
         *(() if delivery is None else _of_commit(Path(overview.loaded.record.worktree), changes, delivery)),
         *(Unusual("warning", text, BEFORE_WORK) for text in before_work),
-        *(Unusual("note", text) for text in delivery_changed(engine, overview)),
+        *(Unusual("note", text) for text in delivery_changed(engine, overview, began)),
     )
     return known_things(overview, recorded, evidence, opinions, decisions, project_facts(engine), of_files)
 

@@ -7,22 +7,28 @@ from wfe_mcp.core.model import RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.runs.overview import Overview
+from wfe_mcp.store import Tx
 
 _OVER = {RunStatus.COMPLETED, RunStatus.CANCELLED}
 
 
-def delivery_changed(engine: Engine, overview: Overview) -> tuple[str, ...]:
-    """A sentence where ``[delivery]`` was set or removed since the run began, and the run would have other phases or does
-    nothing in one that is to come; else empty. What nobody trusts yet sets and removes nothing.
+def delivery_at_start(tx: Tx, overview: Overview) -> str:
+    """The mode of ``[delivery]`` when the run began; empty where a change of it since then does not concern the run."""
+    record = overview.loaded.record
+    if overview.loaded.state.status in _OVER or record.origin_sha256 is not None:
+        return ""
+    began: str = tx.documents.load(record.frozen_sha256).get("delivery") or ""
+    template: Mapping[str, Any] = tx.documents.load(record.template_sha256) if began == "none" else {}
+    return began if began and _concerns(template, overview) else ""
+
+
+def delivery_changed(engine: Engine, overview: Overview, began: str) -> tuple[str, ...]:
+    """A sentence where ``[delivery]`` was set or removed since the run ``began`` (as above), and the run would have other phases or
+    does nothing in one that is to come; else empty. What nobody trusts yet sets and removes nothing.
     """
-    record, state = overview.loaded.record, overview.loaded.state
-    if state.status in _OVER or record.origin_sha256 is not None:
+    if not began:
         return ()
-    with engine.store.read() as tx:
-        began: str | None = tx.documents.load(record.frozen_sha256).get("delivery")
-        template: Mapping[str, Any] = tx.documents.load(record.template_sha256) if began == "none" else {}
-    if began is None or not _concerns(template, overview):
-        return ()
+    record = overview.loaded.record
     settings = engine.settings()
     now = settings.settings.delivery.mode
     if settings.untrusted or (began == "none") == (now == "none"):
