@@ -1,5 +1,7 @@
 """A person who looks at a change again: its changed words, what is new since it was sent back, who asks, and what comes next."""
 
+from dataclasses import replace
+
 from playwright.sync_api import Page as Shown, expect
 
 from tests.dashboard.browser import PIN, Browser, asked
@@ -115,6 +117,13 @@ def test_a_decision_that_a_person_opens_says_since_when_the_run_asks(scene: Scen
     shown = open_decision(scene, page, tab, "")
     shown.get_by_role("link", name="plan").first.click()
     expect(shown.locator(".who")).to_contain_text("The run asked 12 min ago")
+
+
+def test_the_page_names_the_client_whose_agent_asked(scene: Scene, browser: Browser) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.do(run, "plan")
+    pending = approvals.ask(scene.engine, replace(AGENT, actor="claude-code"), run, "plan")
+    assert "claude-code asked <time" in browser.get(f"/decide/{pending.request.id}").text
 
 
 def test_a_decision_says_which_of_how_many_it_is_and_leads_to_the_next(scene: Scene, page: Page, tab: Tab) -> None:

@@ -24,7 +24,7 @@ from wfe_mcp.core.approval_guards import several_people
 from wfe_mcp.core.attempt_states import Handed
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import outwards
-from wfe_mcp.core.model import Attempt, AttemptStatus, Stage
+from wfe_mcp.core.model import Attempt, AttemptStatus, Channel, Stage
 from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.states import going_back_refused
 from wfe_mcp.core.texts import as_given
@@ -43,9 +43,11 @@ from wfe_mcp.views.moves.calls import button, user_commands, user_moves
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.reports.report import decisions_of
 from wfe_mcp.views.runs.requests import GateLine, WaitingDecision, handed_on
+from wfe_mcp.views.runs.sentences import actor_subject
 from wfe_mcp.views.values.model import second, view_model, view_of
 
 RequestState = Literal["open", "answered", "expired", "closed"]
+_OF_AGENTS = {Channel.MCP, Channel.HTTP}
 
 
 @view_model
@@ -65,10 +67,10 @@ class DecisionFacts:
     ``back_to``: earlier phases that a rejection may return the run to. ``gating``: the gates run again now. ``changed``: the
     files that closed it. ``stopped``: the commands that continue, where this rejection failed the phase and no attempt follows by itself.
     ``passkeys``: names of the keys that may sign; where there is none, ``no_passkey`` says why. ``buttons``: the labels of
-    the decisions that are legal now, ``Approve`` and ``Reject``. ``asked_by``: "The agent" where it asked at ``asked_at``; else the run
-    has asked since then, and whoever looked made the request. ``since``: see ``since_last_asked``; it is no part of what is signed.
-    ``others``: why it is not for the person who looks at a server, and who can decide it; ``key_page``: where they make the
-    passkey that they lack.
+    the decisions that are legal now, ``Approve`` and ``Reject``. ``asked_by``: the agent, as its client names it, where it
+    asked at ``asked_at``; else the run has asked since then, and the person who looked made the request. ``since``: see
+    ``since_last_asked``; it is no part of what is signed. ``others``: why it is not for the person who looks at a server, and who
+    can decide it; ``key_page``: where they make the passkey that they lack.
     """
 
     state: RequestState
@@ -136,8 +138,15 @@ def decision_view(engine: Engine, request_id: str) -> DecisionView:
     attempt = overview.loaded.state.current(request.phase)
     record = overview.loaded.record
     state = state_of_request(engine, request, attempt)
-    by_agent = any(event.actor == "agent" and event.payload.get("request") == request_id for event in events)
-    since_then = state == "open" and not by_agent
+    asked_by = next(
+        (
+            actor_subject(event)
+            for event in events
+            if event.channel in _OF_AGENTS and event.payload.get("request") == request_id
+        ),
+        "",
+    )
+    since_then = state == "open" and not asked_by
     base = DecisionView(
         request=request,
         state=state,
@@ -152,7 +161,7 @@ def decision_view(engine: Engine, request_id: str) -> DecisionView:
         else "",
         newer=None if state == "open" else _newer(engine, request, attempt),
         answer=answer,
-        asked_by="The agent" if by_agent else "",
+        asked_by=asked_by,
         asked_at=second(_awaited_since(events, overview, attempt) if since_then else request.created_at),
     )
     return base if state != "open" else _with_all(engine, overview, base, attempt)
