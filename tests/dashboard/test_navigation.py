@@ -303,6 +303,13 @@ def test_the_address_of_a_part_of_the_settings_shows_that_part(visit: Visit) -> 
         expect(shown.get_by_role("heading", name=part, exact=True)).to_be_in_viewport()
 
 
+def test_of_two_addresses_at_once_the_last_is_shown_at_its_place(visit: Visit) -> None:
+    shown = visit()
+    shown.set_viewport_size({"width": 1280, "height": 300})
+    shown.evaluate("() => { location.hash = '/settings/notifications'; location.hash = '/settings/credentials'; }")
+    expect(shown.get_by_role("heading", name="Credentials", exact=True)).to_be_in_viewport()
+
+
 def test_the_command_that_starts_a_lost_server_again_is_not_taken_for_a_longer_one(visit: Visit) -> None:
     shown = visit()
     shown.route("**/api/v1/templates*", lambda route: route.abort())

@@ -50,10 +50,17 @@ export function useKept<T>(name: string, first: T): [T, (next: T) => void] {
 
 /** Do `show` now and each time something comes onto the page, until its reader does something: what is to be seen comes with the answers. */
 export function whileItGrows(show: () => void): void {
+  const at = location.href;
+  const over = new AbortController();
   const grows = new MutationObserver(show);
   grows.observe(document.body, { childList: true, subtree: true });
   show();
-  for (const act of ["pointerdown", "wheel", "keydown", "hashchange"]) window.addEventListener(act, () => grows.disconnect(), { once: true, capture: true });
+  const end = (event: Event) => {
+    if (event.type === "hashchange" && location.href === at) return; // of an address that was passed on the way here
+    grows.disconnect();
+    over.abort();
+  };
+  for (const act of ["pointerdown", "wheel", "keydown", "hashchange"]) window.addEventListener(act, end, { signal: over.signal, capture: true });
 }
 
 const RESTS_MS = 100;
@@ -61,7 +68,10 @@ const RESTS_MS = 100;
 /** Who comes back, or loads the page again, is where they were on it: at the same height, and with the focus on the link that they followed. */
 export function watchPlace(): void {
   let timer = 0;
+  let at = "";
   const back = (from: string) => {
+    if (location.href === at) return; // a second change came before the event of the first
+    at = location.href;
     clearTimeout(timer);
     const y = history.state?.y as number | undefined;
     if (y === undefined) return keep("y", 0); // not left yet
@@ -73,7 +83,7 @@ export function watchPlace(): void {
   };
   history.scrollRestoration = "manual";
   window.addEventListener("hashchange", ({ oldURL }) => back(oldURL));
-  const rests = () => keep("y", window.scrollY);
+  const rests = () => { if (location.href === at) keep("y", window.scrollY); };
   window.addEventListener("scroll", () => {
     clearTimeout(timer);
     timer = window.setTimeout(rests, RESTS_MS);
