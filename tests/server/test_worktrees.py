@@ -134,6 +134,26 @@ async def test_a_server_in_a_renamed_folder_names_the_old_one_and_continues_afte
     assert found["state"] == "running"
 
 
+async def test_a_folder_that_is_renamed_under_its_server_is_said_to_be_missing(house: House) -> None:
+    run, renamed = await started(house, "of the old folder"), house.root.parent / "renamed"
+    async with house.client("auto") as agent:
+        await call(agent, "start_phase", run=run, phase="plan")
+        await call(agent, "submit_artifact", run=run, phase="plan", artifact=NOTE)
+        await call(agent, "start_phase", run=run, phase="checked")
+        house.root.rename(renamed)
+        seen = await call(agent, "status", run=run)
+        refused = await call(agent, "submit_artifact", run=run, phase="checked", artifact=NOTE)
+        renamed.rename(house.root)
+        submitted = await call(agent, "submit_artifact", run=run, phase="checked", artifact=NOTE)
+
+    missing = f"works in {shlex.quote(str(house.root))}, and that folder is missing."
+    assert [missing in line for line in seen["data"]["warnings"]] == [True]
+    assert refused["error"]["code"] == "other_folder"
+    assert missing in refused["error"]["message"]
+    assert f"wfe-mcp project move {shlex.quote(str(house.root))} NEW" in refused["error"]["hint"]
+    assert (submitted["state"], submitted["data"]["attempt"]) == ("completed", 1)
+
+
 async def test_a_server_continues_in_a_folder_that_became_a_repository(house: House) -> None:
     for each in house.engines:
         each.close()

@@ -27,22 +27,28 @@ def folder_elsewhere(engine: Engine, run: RunRecord) -> str:
     return "" if same_tree(engine.project, run.worktree) else run.worktree
 
 
+def missing_folder(run: RunRecord) -> Refused | None:
+    """Why nothing works on ``run`` (``other_folder``), or None: a folder can be renamed while its server runs."""
+    named = shell_word(run.worktree)
+    if Path(run.worktree).is_dir():
+        return None
+    return Refused(
+        "other_folder",
+        f"Run {run.id} works in {named}, and that folder is missing.",
+        f"If it was moved, the user runs wfe-mcp project move {named} NEW; if it is gone, wfe-mcp cancel {run.id}",
+    )
+
+
 def works_elsewhere(engine: Engine, run: RunRecord, by: By) -> Refused | None:
     """Why a caller in the engine's folder cannot work on ``run`` (``other_folder``), or None.
 
     The gates read the run's own folder: work in another one would only use up attempts.
     """
-    is_in_folder = engine.serves_folder or by.channel in _IN_A_FOLDER
-    folder = folder_elsewhere(engine, run) if is_in_folder else ""
-    if not folder:
+    if not (engine.serves_folder or by.channel in _IN_A_FOLDER):
         return None
-    named = shell_word(folder)
-    if not Path(folder).is_dir():
-        return Refused(
-            "other_folder",
-            f"Run {run.id} works in {named}, and that folder is missing.",
-            f"Tell the user: if it was moved, wfe-mcp project move {named} NEW; if it is gone, wfe-mcp cancel {run.id}",
-        )
+    if (missing := missing_folder(run)) is not None or not folder_elsewhere(engine, run):
+        return missing
+    named = shell_word(run.worktree)
     if engine.serves_folder:
         return Refused(
             "other_folder",

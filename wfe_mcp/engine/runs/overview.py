@@ -8,6 +8,7 @@ The ``outputs`` of a run's own template: values of the completed run by name (S2
 from __future__ import annotations
 
 from dataclasses import field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.approval_guards import current_gate
@@ -146,7 +147,9 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
     startable = claimable(engine, tx, loaded) if works else ()
     steps = tuple(tx.steps.of_run(loaded.record.id)) if has_steps(state.spec) else ()
     waiting = _waiting_steps(loaded, steps)
-    changed = drift.changed_artifacts(engine, tx, loaded.record, state, plan)
+    # Of a folder that is missing, each file would differ.
+    is_there = Path(loaded.record.worktree).is_dir()
+    changed = drift.changed_artifacts(engine, tx, loaded.record, state, plan) if is_there else ()
     blocking = _blocking_files(engine, tx, loaded, changed) if works else ()
     resumes_at = waits.resumes_at(tx, loaded.record.id) if works and state.status is RunStatus.PAUSED else None
     frozen = tx.documents.load(loaded.record.frozen_sha256)

@@ -9,7 +9,7 @@ from wfe_mcp.core.model import By, Channel, RunId, RunStatus
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.approvals.pin_reset import reset_warnings
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.engine.kernel.leases import folder_elsewhere, works_elsewhere
+from wfe_mcp.engine.kernel.leases import folder_elsewhere, missing_folder, works_elsewhere
 from wfe_mcp.engine.runs.control import end_time, stale_of, stuck_of
 from wfe_mcp.engine.runs.needs import Who
 from wfe_mcp.engine.runs.overview import Overview, overview
@@ -96,10 +96,10 @@ def _waits_for(by: By, run_overview: Overview, words: str) -> str:
 
 
 def _other_folder(engine: Engine, run_overview: Overview, by: By) -> tuple[str, ...]:
-    """Why the caller, who is in a folder, cannot work on the run, where it works in another one and can be worked on."""
+    """Why the caller cannot work on the run, where that can be worked on: see ``works_elsewhere``."""
     record = run_overview.loaded.record
-    is_asked = run_overview.folder and record.status not in {RunStatus.COMPLETED, RunStatus.CANCELLED}
-    refused = works_elsewhere(engine, record, by) if is_asked else None
+    is_asked = record.origin_sha256 is None and record.status not in {RunStatus.COMPLETED, RunStatus.CANCELLED}
+    refused = missing_folder(record) or works_elsewhere(engine, record, by) if is_asked else None
     return () if refused is None else (refused.text,)
 
 
