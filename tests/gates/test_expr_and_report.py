@@ -93,6 +93,45 @@ def test_a_false_condition_over_a_list_names_the_first_item_that_breaks_it(
         assert (of, index) == (None, None)
 
 
+WHY = {
+    "inputs.a == 'x' && inputs.b == inputs.c && size(inputs.none) > 0": (
+        'False: inputs.b == inputs.c where inputs.b is "Shop"; inputs.c is "shop"',
+        "False: size(inputs.none) > 0 where inputs.none is []",
+    ),
+    "inputs.a == 'y'": ('inputs.a is "x"',),
+    "(inputs.a == 'y' || inputs.a == 'z')": ('inputs.a is "x"',),
+    "has(inputs.gone) && inputs.b.contains('inputs.c (')": (
+        "False: has(inputs.gone) where inputs.gone is not there",
+        "False: inputs.b.contains('inputs.c (') where inputs.b is \"Shop\"",
+    ),
+    "inputs.steps.all(s, s.title != '') && inputs.a == 'y'": (
+        "False: inputs.a == 'y' where inputs.a is \"x\"",
+        'Item 1 of inputs.steps (the first is 0) breaks it: {"title": ""}',
+    ),
+    "inputs.map.id == '' && inputs.gone == 1 && size(inputs.map) == 3": (
+        "False: inputs.map.id == '' where inputs.map.id is 7",
+        "False: size(inputs.map) == 3",
+    ),
+    "env.KEY == 'z' && false": ("False: env.KEY == 'z'", "False: false"),
+    "false": (),
+}
+
+
+@pytest.mark.parametrize("condition", WHY)
+def test_a_false_condition_names_its_false_parts_with_what_they_read(condition: str) -> None:
+    gate = ExprGate.model_validate({"kind": "expr", "assert": f"${{{condition}}}"})
+    inputs = {
+        "a": "x",
+        "b": "Shop",
+        "c": "shop",
+        "none": [],
+        "steps": [{"title": "t"}, {"title": ""}],
+        "map": {"id": 7},
+    }
+    message = judge_expr(gate, Submitted(values={"inputs": inputs, "env": {"KEY": "secret"}})).message
+    assert message.partition(f"{gate.assert_}.")[2].strip().split("\n")[:-1] == list(WHY[condition])
+
+
 def test_the_item_is_quoted_in_short_form() -> None:
     judgement = judged("inputs.steps.all(s, s.title == 'x')", steps=[{"title": "y" * 500}])
 

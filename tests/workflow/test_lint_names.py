@@ -6,7 +6,7 @@ import pytest
 
 from wfe_mcp.core.errors import Detail
 from wfe_mcp.workflow.catalogue import CatalogueEntry, shipped_templates
-from wfe_mcp.workflow.expressions import failed_item
+from wfe_mcp.workflow.false_parts import failed_item
 from wfe_mcp.workflow.flows import whole
 from wfe_mcp.workflow.lint import ProjectNames, lint, recovery, scope
 from wfe_mcp.workflow.required_checks import required_checks

@@ -1,21 +1,23 @@
 """The ``expr`` gate: a verdict from the value of its condition.
 
 A condition that cannot be evaluated is an error of the gate, never false
-(design §5). A false condition is explained: the gate's own message first, then its rule in a sentence, the condition, and
-the first item that breaks a condition over a list.
+(design §5). A false condition is explained: the gate's own message first, then its rule in a sentence, the condition, its
+parts that are false with what they read, and the first item that breaks a condition over a list.
 """
 
 import json
+from collections.abc import Iterator
 
 from wfe_mcp.core.texts import cut
 from wfe_mcp.gates.judgement import Judgement, failed, passed, undecided
 from wfe_mcp.gates.scene import Submission
-from wfe_mcp.workflow.expressions import ExpressionError, FailedItem, failed_item
+from wfe_mcp.workflow.expressions import ExpressionError
+from wfe_mcp.workflow.false_parts import FailedItem, FalsePart, failed_item, false_parts
 from wfe_mcp.workflow.model.gates import ExprGate
 
 KIND = "expr"
 
-_ITEM_CHARS = 200
+_ITEM_CHARS, _MOST_VALUES = 200, 5
 
 
 def judge(gate: ExprGate, submission: Submission) -> Judgement:
@@ -39,7 +41,7 @@ def judge(gate: ExprGate, submission: Submission) -> Judgement:
     named = {} if item is None else {"item": {"of": item.of, "index": item.index, "value": _short(item.value)}}
     return failed(
         KIND,
-        f"{_own_message(gate, submission)}Rule failed: {_rule(gate, rule)}{_about(item)}",
+        f"{_own_message(gate, submission)}Rule failed: {_rule(gate, rule)}{_why(condition, submission)}{_about(item)}",
         "change the artifact so that the rule holds, then submit again."
         if submission.artifact is not None
         else "change what the rule reads, then retry the phase.",
@@ -67,6 +69,27 @@ def _about(item: FailedItem | None) -> str:
     if item is None:
         return ""
     return f"\nItem {item.index} of {item.of} (the first is 0) breaks it: {_short(item.value)}"
+
+
+def _why(condition: str, submission: Submission) -> str:
+    """A line for each part that is false, with what it reads; of a condition that is one part, the values alone."""
+    lines: list[str] = []
+    for part in false_parts(condition, submission.value):
+        values = "; ".join(_values(part, submission))
+        named = "" if part.source == condition[2:-1].strip() else f"False: {part.source}"
+        lines.append(" where ".join(filter(None, (named, values))))
+    return "".join(f"\n{line}" for line in lines if line)
+
+
+def _values(part: FalsePart, submission: Submission) -> Iterator[str]:
+    for path in part.paths[:_MOST_VALUES]:
+        try:
+            value = submission.value(path)
+        except ExpressionError:
+            yield f"{path} is not there"
+        else:
+            if not isinstance(value, dict):  # of an object the part reads a name
+                yield f"{path} is {_short(value)}"
 
 
 def _short(value: object) -> str:

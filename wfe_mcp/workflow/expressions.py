@@ -14,18 +14,12 @@ Rules:
 
 ``fill_shape`` evaluates the fields that take text or JSON with ``${…}``. Conditions, single expressions and prompts stay
 unevaluated: their users evaluate them.
-
-    ${artifacts.plan.steps.all(s, s.title != '')}         the first item where the inner condition is false
-    ${!artifacts.plan.steps.exists(s, s.title == '')}     the first item where it is true
-
-Conditions joined by ``&&`` are looked at one after the other. For any other form there is no item to name: the gate's
-verdict does not depend on this module.
 """
 
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import reduce
 from operator import getitem
@@ -114,7 +108,7 @@ def names_of_path(source: str) -> list[str]:
 
 def names_read(source: str) -> tuple[str, ...]:
     """What a CEL source reads, such as ``artifacts.review``, each once; nothing inside its texts."""
-    return tuple(dict.fromkeys(_READ.findall("".join(char for _, char, _ in _signs(source)))))
+    return tuple(dict.fromkeys(_READ.findall("".join(char for _, char, _ in signs(source)))))
 
 
 def _closing_brace(text: str, start: int) -> int:
@@ -309,83 +303,7 @@ def _write_shape(shape: Shape, at: tuple[str | int, ...]) -> object:
     return node
 
 
-_CALL = re.compile(r"(?P<list>.+)\.\s*(?P<macro>all|exists)\s*\Z", re.DOTALL)
-_VARIABLE = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*\Z")
-
-
-@dataclass(frozen=True, slots=True)
-class FailedItem:
-    """``index``: from 0, in the list that the expression ``of`` names; for a map, ``value`` is the key, in order."""
-
-    of: str
-    index: int
-    value: object
-
-
-def failed_item(condition: str, value_of: Callable[[str], object]) -> FailedItem | None:
-    """The first item for which ``condition`` (``${…}``, found false) does not hold; None when it names none.
-
-    ``value_of``: evaluates CEL source; it may raise ExpressionError.
-    """
-    for part in _conjuncts(source_of(condition) or ""):
-        parsed = _comprehension(part)
-        if parsed is None:
-            continue
-        listed, variable, inner, breaks = parsed
-        try:
-            looked = value_of(f"{listed}.map({variable}, [{variable}, {inner}])")
-            of_map = isinstance(value_of(listed), dict)
-        except ExpressionError:  # an item has no value; ``all`` takes no notice where another one decides
-            continue
-        pairs = cast("list[list[object]]", looked)
-        if of_map:  # its keys come in any order
-            pairs = sorted(pairs, key=lambda pair: str(pair[0]))
-        breaking = next(((index, item) for index, (item, held) in enumerate(pairs) if held is breaks), None)
-        if breaking is not None:
-            return FailedItem(listed, *breaking)
-    return None
-
-
-def _comprehension(part: str) -> tuple[str, str, str, bool] | None:
-    """List, variable, inner condition, and the value of it that breaks the condition."""
-    part = part.strip()
-    while part.startswith("(") and _closes(part, 0):
-        part = part[1:-1].strip()
-    negated = part.startswith("!")
-    part = part.removeprefix("!").strip()
-    signs = list(_signs(part))
-    is_call = signs[-1:] == [(len(part) - 1, ")", 0)]
-    opening = next((at for at, char, depth in reversed(signs) if is_call and char == "(" and depth == 0), None)
-    call = None if opening is None else _CALL.match(part[:opening])
-    if opening is None or call is None or negated != (call["macro"] == "exists"):
-        return None
-    inside = part[opening + 1 : -1]
-    comma = next((at for at, char, depth in _signs(inside) if char == "," and depth == 0), None)
-    variable = None if comma is None else _VARIABLE.match(inside[:comma])
-    if comma is None or variable is None:
-        return None
-    return call["list"].strip(), variable[1], inside[comma + 1 :].strip(), negated
-
-
-def _conjuncts(source: str) -> list[str]:
-    """The parts that ``&&`` joins; the whole where another operator binds them."""
-    cuts = [at for at, char, depth in _signs(source) if char == "&" and depth == 0 and source.startswith("&&", at)]
-    if any(char in "|?" and depth == 0 for _, char, depth in _signs(source)):
-        return [source]
-    starts, ends = [0, *(at + 2 for at in cuts)], [*cuts, len(source)]
-    return [source[start:end] for start, end in zip(starts, ends, strict=True)]
-
-
-def _closes(part: str, opening: int) -> bool:
-    """True when the bracket at ``opening`` is closed by the last character."""
-    depth_there = next(depth for at, _, depth in _signs(part) if at == opening)
-    closing = next(
-        (at for at, char, depth in _signs(part) if at > opening and char == ")" and depth == depth_there), None
-    )
-    return closing == len(part) - 1
-
-
-def _signs(source: str) -> Iterator[tuple[int, str, int]]:
+def signs(source: str) -> Iterator[tuple[int, str, int]]:
     """Each character outside texts, with its position and the number of brackets around it."""
     depth = position = 0
     while position < len(source):
