@@ -10,6 +10,7 @@ import pytest
 from tests.engine.scene import HUMAN, Scene, approval, phase
 from tests.security.forger import found
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.spec import StateSpec
 from wfe_mcp.engine.approvals import pin
 from wfe_mcp.engine.runs import start
 
@@ -42,6 +43,10 @@ OTHER: dict[str, tuple[Callable[[RunSpec], RunSpec], set[str]]] = {
     "it begins only under a condition": (with_plan(lambda plan: replace(plan, when="false")), {"phase plan"}),
     "nothing stops it when it fails": (with_plan(lambda plan: replace(plan, on_fail=())), {"phase plan"}),
     "the run goes on by itself": (with_plan(lambda plan: replace(plan, auto_proceed=True)), {"phase plan"}),
+    "the run may move on to any state": (
+        lambda spec: replace(spec, states=(StateSpec("NEW", ("DONE",)), StateSpec("DONE", ("NEW",)))),
+        {"limits"},
+    ),
     "the run has other limits": (lambda spec: replace(spec, max_iterations=1_000), {"limits"}),
 }
 

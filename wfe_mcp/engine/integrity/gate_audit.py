@@ -24,7 +24,7 @@ from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.findings import Discrepancy
 from wfe_mcp.core.model import Assurance, RunId, RunState
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.core.spec import COMPLETE
+from wfe_mcp.core.spec import COMPLETE, RunSpec
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine, own_key
 from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
 from wfe_mcp.engine.templates.catalogue import installed_definition, trust_keys
@@ -124,8 +124,13 @@ def _unlike_phases(
     for path in {**there, **here}:
         if here.get(path) != there.get(path):
             yield _fault(loaded, f"phase {path}", "the run does not have it as its frozen definition does")
-    if replace(spec, phases=()) != replace(wanted, phases=()):
+    if _limits_of(spec) != _limits_of(wanted):
         yield _fault(loaded, "limits", "those of the run are not those of its frozen definition")
+
+
+def _limits_of(spec: RunSpec) -> RunSpec:
+    """All but its phases. Its states by name: the stored definition is canonical JSON, whose keys have an order of their own."""
+    return replace(spec, phases=(), states=tuple(sorted(spec.states, key=lambda state: state.name)))
 
 
 class _TrustedBytes:
