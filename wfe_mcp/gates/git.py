@@ -101,7 +101,8 @@ def _one_commit(gate: GitGate, repository: _Repository) -> Iterator[_Fault]:
         yield _Fault("0 commits since the attempt's start, expected exactly one", "commit the work")
     elif len(commits) > 1:
         # After a pull, merge or rebase in the middle of the work some are of others: squashed, they would be its own.
-        subjects = (git.commit_message(root, commit).partition("\n")[0] for commit in reversed(commits[-_NAMED:]))
+        messages = git.commit_messages(root, commits[: -_NAMED - 1 : -1])
+        subjects = (message.partition("\n")[0] for message in messages.values())
         more = f" and {len(commits) - _NAMED} more" if len(commits) > _NAMED else ""
         shown = f"newest first: {', '.join(repr(in_short(subject, _SUBJECT_CHARS)) for subject in subjects)}{more}"
         base = f" on top of {start[:12]}" if start else ""

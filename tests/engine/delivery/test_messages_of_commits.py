@@ -1,7 +1,10 @@
 """What a commit on the base says is what the server wrote, or what acts on nothing and claims nothing."""
 
+import shutil
+
 import pytest
 
+from bench.git_processes import counted_git
 from tests.engine.delivery.delivery_scene import BRANCH, COMMIT, MERGE, approve, delivered, results
 from tests.engine.delivery.test_unapproved_merges import is_held, main_of
 from tests.engine.scene import GOOD, HUMAN, Scene, approval, phase
@@ -58,3 +61,21 @@ def test_the_message_of_a_commit_that_a_phase_chose_commands_no_forge(scene: Sce
     scene.work()
     message = scene.git("log", "-1", "--format=%B", "main")
     assert message.startswith("app: two\n\nCloses #\u200b1\nReviewed-by\u200b: Boss\n<U+001B>[31m\n\nWfe-Run: ")
+
+
+@pytest.mark.skipif(shutil.which("sh") is None, reason="git is counted by a shell script")
+def test_the_messages_of_all_commits_are_read_by_one_process_of_git(scene: Scene) -> None:
+    delivered(scene)
+    run = scene.start(steps(BRANCH, name="start"), phase("build", approval()), steps(COMMIT, MERGE, name="ship"))
+    scene.work()
+    scene.begin(run, "build")
+    for number in range(3):
+        scene.git("commit", "-q", "--allow-empty", "-m", f"app: step {number}\n\nCloses #{number}")
+    scene.submit(run, "build")
+    overview = overview_of(scene.engine, run)
+    with counted_git() as (_, counted):
+        decision = open_approval(scene.engine, overview, PhasePath("build"))
+        assert counted()["show"] + counted()["log"] == 1, counted()
+    assert decision is not None
+    lines = [unusual.text.rpartition(": ")[2] for unusual in decision.unusual if "not of this run" in unusual.text]
+    assert lines == ["Closes #0", "Closes #1", "Closes #2"]

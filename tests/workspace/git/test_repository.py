@@ -14,6 +14,7 @@ from wfe_mcp.workspace.git.command import repository, run_git
 from wfe_mcp.workspace.git.repository import (
     branch,
     commit_message,
+    commit_messages,
     commits_between,
     head,
     is_ancestor,
@@ -80,6 +81,16 @@ def test_commits_since_a_base_come_oldest_first(root: Path, repo: Git) -> None:
 def test_a_message_comes_back_whole(root: Path, repo: Git) -> None:
     commit(root, repo, "area: subject\n\nbody\nmore")
     assert commit_message(root) == "area: subject\n\nbody\nmore"
+
+
+def test_the_messages_of_commits_come_in_the_order_they_are_asked_for(root: Path, repo: Git) -> None:
+    first, second = str(head(root)), commit(root, repo, "area: subject\n\nbody")
+    empty = repo("commit-tree", "HEAD^{tree}", "-m", "").strip()
+    asked = [empty, first, second]
+    assert [*commit_messages(root, asked).items()] == list(
+        zip(asked, ["", "first", "area: subject\n\nbody"], strict=True)
+    )
+    assert commit_messages(root, []) == {}
 
 
 def test_a_fast_forward_is_recognised(root: Path, repo: Git) -> None:

@@ -24,10 +24,11 @@ from wfe_mcp.delivery.git.commits import list_paths
 from wfe_mcp.delivery.git.merges import changed_files
 from wfe_mcp.delivery.git.refs import commit_of, held_by, move, ref_of, tree_of
 from wfe_mcp.delivery.git.remote import fetch
+from wfe_mcp.engine.delivery.approved import refuse_unapproved
 from wfe_mcp.engine.delivery.attest import attest_and_push
 from wfe_mcp.engine.delivery.operations import Operation, merge_in, operate
 from wfe_mcp.engine.delivery.place import DeliveryPlace, base_of, branch_of, fork_of, note_on_item
-from wfe_mcp.engine.delivery.proposals import proposal_of, refuse_unapproved, refuse_unready, was_shown
+from wfe_mcp.engine.delivery.proposals import proposal_of, refuse_unready, was_shown
 from wfe_mcp.engine.delivery.site import Site, site_of
 from wfe_mcp.jobs.job_context import JobContext, RetryLater
 from wfe_mcp.workspace.git.repository import branch as current_branch, is_ancestor

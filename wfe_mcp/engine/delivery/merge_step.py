@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.delivery.fault import DeliveryFault
 from wfe_mcp.delivery.forges.pull_request_text import inert_message
 from wfe_mcp.delivery.git import commits, merges, refs, remote as remotes
+from wfe_mcp.engine.delivery.approved import approval_again, refuse_unapproved
 from wfe_mcp.engine.delivery.attest import attest_and_push
 from wfe_mcp.engine.delivery.forge_steps import issue_after_merge
 from wfe_mcp.engine.delivery.operations import (
@@ -30,7 +31,7 @@ from wfe_mcp.engine.delivery.place import (
     remote_of,
     tip_of,
 )
-from wfe_mcp.engine.delivery.proposals import approval_again, refuse_unapproved, refuse_unready
+from wfe_mcp.engine.delivery.proposals import refuse_unready
 from wfe_mcp.engine.kernel.step_call import CommandCall, StepCall
 from wfe_mcp.workspace.git.command import require_repository
 from wfe_mcp.workspace.git.repository import (

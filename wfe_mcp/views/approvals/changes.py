@@ -7,7 +7,7 @@ tree is no longer stored, the change says why it is unknown.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -16,10 +16,9 @@ from typing import NamedTuple
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, Stage
 from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
-from wfe_mcp.core.texts import in_short
 from wfe_mcp.core.units import plural
-from wfe_mcp.delivery.forges.pull_request_text import acting_lines
 from wfe_mcp.delivery.git.remote import tip_known
+from wfe_mcp.engine.delivery.approved import acting_commits
 from wfe_mcp.engine.delivery.operations import operations_of
 from wfe_mcp.engine.files.tree_binding import first_tree
 from wfe_mcp.engine.kernel.engine import Engine
@@ -29,7 +28,7 @@ from wfe_mcp.views.moves.blockers import shorten_paths
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.git.command import repository
 from wfe_mcp.workspace.git.file_diffs import FileDiff, all_diffs, beside_head, uncommitted_paths
-from wfe_mcp.workspace.git.repository import commit_message, commits_between, head, is_ancestor
+from wfe_mcp.workspace.git.repository import commits_between, head, is_ancestor
 from wfe_mcp.workspace.git.working_tree import tree_hash
 
 START, APPROVAL, BOTH = "the run began", "your last approval", "the run began, and since your last approval"
@@ -71,8 +70,8 @@ def delivery_of(engine: Engine, overview: Overview, root: Path) -> Delivery | No
         str(operation.before["start"]) for operation in operations if operation.kind == "git.branch" and operation.done
     )
     own, now = {operation.commit for operation in operations}, head(root) or ""
-    lines = _acting_lines(root, starts[-1] if starts else tip, now) if now and (starts or tip) else ()
-    acting = tuple((sha, line) for sha, line in lines if sha not in own)
+    lines = _acting_between(root, starts[-1] if starts else tip, now) if now and (starts or tip) else dict[str, str]()
+    acting = tuple((sha, line) for sha, line in lines.items() if sha not in own)
     return Delivery(tuple(settings.never), settings.base, tip, merged, starts, acting)
 
 
@@ -144,13 +143,12 @@ def is_in_base(root: Path, whole: Change, delivery: Delivery) -> str:
 
 
 @lru_cache(maxsize=8)
-def _acting_lines(root: Path, onto: str, now: str) -> tuple[tuple[str, str], ...]:
+def _acting_between(root: Path, onto: str, now: str) -> Mapping[str, str]:
     """Of two commits for good, as below."""
     try:
-        messages = [(sha, commit_message(root, sha)) for sha in commits_between(root, onto, now)[-_MOST_COMMITS:]]
+        return acting_commits(root, commits_between(root, onto, now)[-_MOST_COMMITS:])
     except Refused:  # the base's commit is not here
-        return ()
-    return tuple((sha, in_short(lines[0])) for sha, message in messages if (lines := acting_lines(message)))
+        return {}
 
 
 _is_before = lru_cache(maxsize=8)(is_ancestor)

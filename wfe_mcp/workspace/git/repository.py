@@ -213,8 +213,18 @@ def last_commits(root: Path, base: str | None, since: datetime, count: int) -> t
 
 def commit_message(root: Path, commit: str = "HEAD") -> str:
     """The message of a commit, without its last line break."""
+    return next(iter(commit_messages(root, [commit]).values()))
+
+
+def commit_messages(root: Path, commits: Sequence[str]) -> dict[str, str]:
+    """The messages of commits by their full ids, in this order, as ``commit_message`` returns one; all read by one process of git."""
     require_repository(root)
-    return text_of(run_git(root, "show", "-s", "--format=%B", "--no-notes", "--end-of-options", commit)).rstrip("\n")
+    if not commits:
+        return {}
+    words = ("log", "--no-walk=unsorted", "--stdin", "-z", "-s", "--no-notes", "--format=%H%n%B")
+    output = text_of(run_git(root, *words, stdin=os.fsencode("".join(f"{commit}\n" for commit in commits))))
+    lines = (line.partition("\n") for line in output.split("\0") if line)
+    return {commit: message.rstrip("\n") for commit, _, message in lines}
 
 
 def is_ancestor(root: Path, ancestor: str, descendant: str = "HEAD") -> bool:
