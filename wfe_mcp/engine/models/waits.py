@@ -28,7 +28,7 @@ from wfe_mcp.store.records.runs import LoadedRun, RunRecord
 
 
 class Outage(Exception):
-    """A gate cannot be judged now, and no one's work is why: a provider does not answer, or the disk is full.
+    """A gate cannot be judged or a phase worked now, and no one's work is why: a provider does not answer, or the disk is full.
 
     ``after_s``: seconds until the retry. ``result``: what the job keeps of it.
     """
@@ -51,12 +51,12 @@ def resumes_at(tx: Tx, run_id: RunId) -> datetime | None:
 
 
 def outcome_of(engine: Engine, job: JobRecord, outage: Outage) -> Outcome:
-    """The end of a gate job in an outage: the run pauses, and no attempt is used."""
+    """The end of a job in an outage: the run pauses, and no attempt is used."""
     reason, after_s = outage.reason, outage.after_s
-    return Outcome(outage.result, lambda tx: pause(engine, tx, job, reason, after_s))
+    return Outcome(outage.result, lambda tx: _pause(engine, tx, job, reason, after_s))
 
 
-def pause(engine: Engine, tx: Tx, job: JobRecord, reason: str, after_s: float | None) -> None:
+def _pause(engine: Engine, tx: Tx, job: JobRecord, reason: str, after_s: float | None) -> None:
     """Pause the run of ``job`` and set the time at which it resumes. A run that the user paused stays paused."""
     from wfe_mcp.workspace.config.layers import seconds
 

@@ -104,8 +104,8 @@ def work_phase(engine: Engine, context: JobContext) -> Outcome:
         return _failure_outcome(engine, context.job, f"{fault.message} {fault.hint}".strip(), human_only=True)
     if not is_last:
         raise RetryLater(fault.message, fault.retry_after_s)
-    job, message, after_s = context.job, f"{waits.PROVIDER_IS_OUT}: {fault.message}", fault.retry_after_s
-    return Outcome({"outage": message}, lambda tx: waits.pause(engine, tx, job, message, after_s))
+    outage = waits.Outage(f"{waits.PROVIDER_IS_OUT}: {fault.message}", fault.retry_after_s)
+    return waits.outcome_of(engine, context.job, outage)
 
 
 def _piece_of(engine: Engine, job: JobRecord) -> _Piece | None:
