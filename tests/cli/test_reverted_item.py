@@ -62,6 +62,15 @@ def test_an_item_says_that_nothing_of_its_change_is_on_the_base_until_it_is_ther
     git(cli.root, "push", "-q", "origin", "main")
     assert f"nothing of what run {run} merged is on 'main' any more" in show()
     assert cli.json("work", "show", name).data["status"] == "done", "a person decides what follows"
+    for status in ("planned", "ready"):
+        assert cli("work", "edit", name, "--status", status, pin=PIN).code == 0
+    assert cli("work", "edit", name, "--status", "done", "--reason", "two was wrong", pin=PIN).code == 0
+    shown = cli.json("work", "show", name).data
+    assert (shown["reason"], shown["gone_from_base"].partition(" any ")[0]) == (
+        "two was wrong",
+        f"nothing of what run {run} merged is on 'main'",
+    )
+    assert all(text in show() for text in ("two was wrong", f"nothing of what run {run} merged is on 'main' any more"))
     git(cli.root, "revert", "--no-edit", "HEAD")
     git(cli.root, "push", "-q", "origin", "main")
     assert "any more" not in show()

@@ -1031,6 +1031,7 @@ export interface ItemPage {
   commits?: string[];
   pull_request?: string;
   reason?: string;
+  gone_from_base?: string;
   failures?: number;
   files?: ItemFileLine[];
   children?: ItemLine[];
@@ -1085,6 +1086,7 @@ export interface ItemView {
   commits?: string[];
   pull_request?: string;
   reason?: string;
+  gone_from_base?: string;
   failures?: number;
   files?: ItemFileLine[];
   children?: ItemLine[];

@@ -70,6 +70,7 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
             <span className="tag">{data.kind}</span>
             <WorkFlag item={data} />
             {data.reason && !refusal.includes(data.reason) && <span className="soft">{data.reason}</span>}
+            {data.gone_from_base && <span className="soft">{capital(data.gone_from_base)}</span>}
           </p>
         </div>
         <span className="row wrap">

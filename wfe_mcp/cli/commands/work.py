@@ -320,6 +320,7 @@ def _show(invocation: Invocation, screen: Screen, answer: "Envelope", view: "Ite
         "tags": ", ".join(view.tags),
         "from": view.source,
         "reason": view.reason,
+        "base": view.gone_from_base,
         "run": line.run,
         "branch": view.branch,
         "commits": ", ".join(commit[:12] for commit in view.commits),

@@ -93,7 +93,7 @@ class PlanScore:
 class ItemView:
     """A whole work item. ``missing``: what it does not say and has to before it starts; ``plan``: how good that of a milestone is.
 
-    ``reason``: that of the item; of one that is done, also that nothing of its merged change is on the base any more.
+    ``gone_from_base``: of one that is done, that nothing of its merged change is on the base any more; empty where that is not so.
     """
 
     line: ItemLine = field(metadata=INLINE)
@@ -109,6 +109,7 @@ class ItemView:
     commits: tuple[str, ...] = ()
     pull_request: str = ""
     reason: str = ""
+    gone_from_base: str = ""
     failures: int = 0
     files: tuple[ItemFileLine, ...] = ()
     children: tuple[ItemLine, ...] = ()
@@ -177,7 +178,7 @@ def item_view(engine: Engine, tx: Tx, item: Item, *, history: bool = True) -> It
         ItemView,
         item,
         line=ItemLines(tx, project, [item]).line(item, last),
-        reason=gone_from_base(engine, tx, item) or item.reason,
+        gone_from_base=gone_from_base(engine, tx, item),
         files=tuple(ItemFileLine(number=nth, **file._asdict()) for nth, file in enumerate(item.files, 1)),
         children=tuple(item_lines(tx, project, tx.items.children(project, item.id))),
         missing=missing(item) if item.status in {ItemStatus.IDEA, ItemStatus.PLANNED} else {},
