@@ -62,34 +62,29 @@ def test_what_is_longer_than_the_terminal_is_shown_in_the_pager_of_the_user(
     assert "{'LESSSECURE': '1', 'LESSOPEN': None}" in read, "nothing that the environment names runs on what is shown"
 
 
-def test_what_fits_on_the_terminal_is_printed(
-    cli: Terminal, waiting: str, seen: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("variables", "is_terminal"),
+    [
+        pytest.param({"LINES": "500"}, True, id="it fits"),
+        pytest.param({}, False, id="a pipe"),
+        pytest.param({"TERM": "dumb"}, True, id="a terminal that only prints"),
+        pytest.param({"PAGER": "no-such-pager-here"}, True, id="no such pager"),
+        pytest.param(
+            {"PAGER": f"'{sys.executable}' -c 'import sys; sys.stdin.read(); sys.exit(3)'"}, True, id="it fails"
+        ),
+    ],
+)
+def test_what_no_pager_shows_is_printed(
+    cli: Terminal,
+    waiting: str,
+    seen: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    is_terminal: bool,
 ) -> None:
-    monkeypatch.setenv("LINES", "500")
-    assert "text: hello" in look(cli, waiting, monkeypatch).out
-    assert not seen.exists()
-
-
-def test_a_pager_that_fails_or_is_not_there_leaves_the_view_on_the_terminal(
-    cli: Terminal, waiting: str, seen: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    for pager in (f"'{sys.executable}' '{tmp_path / 'pager.py'}' '{seen}' 3", "no-such-pager-here"):
-        monkeypatch.setenv("PAGER", pager)
-        assert "text: hello" in look(cli, waiting, monkeypatch).out
-
-
-def test_in_a_pipe_no_pager_is_started(
-    cli: Terminal, waiting: str, seen: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert "text: hello" in look(cli, waiting, monkeypatch, output=False).out
-    assert not seen.exists()
-
-
-def test_on_a_terminal_that_only_prints_no_pager_is_started(
-    cli: Terminal, waiting: str, seen: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TERM", "dumb")
-    assert "text: hello" in look(cli, waiting, monkeypatch).out
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert "text: hello" in look(cli, waiting, monkeypatch, output=is_terminal).out
     assert not seen.exists()
 
 
