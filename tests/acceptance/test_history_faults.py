@@ -63,7 +63,7 @@ class Fault:
     says: str
     place: Callable[[Playground], AbstractContextManager[None]]
     breaks: Callable[[Playground], object]
-    mends: Callable[[Playground], object]
+    repairs: Callable[[Playground], object]
 
 
 @contextmanager
@@ -127,7 +127,7 @@ def test_files_that_cannot_be_saved_or_put_back_are_said_and_nothing_has_changed
         (wrecked_project.root / "c.txt").unlink()
         no = agent.call("rollback", run=run, to=name)
         after = stands(agent, run, wrecked_project)
-        fault.mends(wrecked_project)
+        fault.repairs(wrecked_project)
         assert (taken["ok"], "the state alone" in taken["summary"], fault.says in taken["summary"]) == (
             True,
             True,

@@ -19,7 +19,7 @@ FILES = {
     ),
 }
 BROKEN = {"calc.py": "def add(a, b):\n    return a - b\n"}
-MENDED = {"calc.py": FILES["calc.py"] + "\n\nassert add(1, 2) == 3\n"}
+REPAIRED = {"calc.py": FILES["calc.py"] + "\n\nassert add(1, 2) == 3\n"}
 
 SPEC: dict[str, Any] = {
     "title": "calc",

@@ -25,7 +25,7 @@ OTHER: dict[str, Any] = {"evidence": ["test: ZeroDivisionError"]}
 FLAKY, PEOPLE = (OTHER | {"kind": kind, "description": "The runner was full"} for kind in ("flaky", "infrastructure"))
 FIX = Work({"summary": "mean() refuses an empty list"}, {"calc.py": "def mean(n): ...\n"})
 BROKEN = Work({"summary": "broke it"}, {"broken.txt": ""})
-MENDED = Work({"summary": "mended it"}, {"broken.txt": None, "calc.py": "def mean(n): ...\n"})
+REPAIRED = Work({"summary": "mended it"}, {"broken.txt": None, "calc.py": "def mean(n): ...\n"})
 LOOK = ["actions_get.get_workflow_run", "actions_list.list_workflow_jobs", "get_job_logs"]
 MESSAGE = "Fix CI: refuse an empty list"
 
@@ -97,7 +97,7 @@ def test_a_diagnosis_whose_fix_never_passes_the_tests_is_made_again(project: Pla
     again = CODE | {"description": "calc.py is missing"}
     script = {
         "diagnose": [Work(CODE | {"affected_files": []}), Work(CODE), Work(again)],
-        "fix": [BROKEN, BROKEN, MENDED],
+        "fix": [BROKEN, BROKEN, REPAIRED],
     }
 
     played = play(project, script)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.templates.scene import BROKEN, MENDED, SPEC, changed, count, feedback_to, judged, messages, started
+from tests.templates.scene import BROKEN, REPAIRED, SPEC, changed, count, feedback_to, judged, messages, started
 from wfe_mcp.testing.agent import Script, Work, drive
 from wfe_mcp.testing.playground import Playground
 
@@ -81,7 +81,7 @@ def test_a_small_goal_needs_no_specialist_and_a_failing_test_is_fixed(project: P
     script = {
         **SCRIPT,
         "plan": [Work(SPEC)],
-        "execute[S-1].build": [changed("broke it", BROKEN), changed("mended it", MENDED)],
+        "execute[S-1].build": [changed("broke it", BROKEN), changed("mended it", REPAIRED)],
     }
     with project.agent() as agent:
         played = drive(agent.call, project.root, "compound", GOAL, script, person=project.approve)

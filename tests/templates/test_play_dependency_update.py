@@ -89,9 +89,9 @@ def test_an_update_that_ci_refuses_goes_back_and_is_pushed_again(project: Playgr
 
 def test_an_update_that_breaks_the_tests_here_is_left_out(project: Playground, outside: Outside):
     left = Work({"updates": [ATTRS], "left_out": ["six: breaks the tests"]})
-    mended = Work(DONE.artifact, {**DONE.files, "broken.txt": None})
+    repaired = Work(DONE.artifact, {**DONE.files, "broken.txt": None})
 
-    played = play(project, {"check": [UPDATES, left], "update": [BROKEN, BROKEN, mended]})
+    played = play(project, {"check": [UPDATES, left], "update": [BROKEN, BROKEN, repaired]})
 
     assert (played.last["run_state"], played.codes) == ("completed", ["gate_failed"] * 2)
     assert "six: breaks the tests" in outside.calls("create_pull_request")[0]["body"]

@@ -140,9 +140,9 @@ def test_a_roll_back_that_is_refused_waits_for_a_person_and_is_asked_for_again(p
 
 def test_a_change_that_breaks_the_tests_is_not_pushed_before_it_is_fixed(project: Playground, outside: Outside):
     broken = Work(CHANGE.artifact, {"broken.txt": ""})
-    mended = Work(CHANGE.artifact, {**CHANGE.files, "broken.txt": None})
+    repaired = Work(CHANGE.artifact, {**CHANGE.files, "broken.txt": None})
 
-    played = play(project, {"diagnose": [FIX], "fix": [broken, mended]})
+    played = play(project, {"diagnose": [FIX], "fix": [broken, repaired]})
 
     assert played.last["run_state"] == "completed"
     assert "gate_failed" in played.codes

@@ -73,9 +73,9 @@ def test_an_issue_is_fixed_on_its_branch_pushed_and_proposed(project: Playground
 @pytest.mark.requirement("S2-18")
 def test_a_failing_test_and_a_review_that_finds_something_send_the_fix_back(project: Playground, outside: Outside):
     broken = Work(FIX.artifact, {"broken.txt": ""})
-    mended = Work(FIX.artifact, {**FIX.files, "broken.txt": None})
+    repaired = Work(FIX.artifact, {**FIX.files, "broken.txt": None})
     again = Work(FIX.artifact, {"sub.py": "def sub(a, b):\n    return a + -b\n"})
-    script = {"fix": [broken, mended, again], "review": [FAIL, PASS]}
+    script = {"fix": [broken, repaired, again], "review": [FAIL, PASS]}
 
     played = play(project, script)
 

@@ -112,11 +112,11 @@ def test_rules_and_conventions_are_given_to_who_writes_and_to_who_judges(project
 
 @pytest.mark.requirement("S0-23")
 def test_a_grave_finding_sends_the_code_back_until_the_review_passes(project: Playground):
-    mended = {"repository": "interface InvoiceRepository { /* tenant filter */ }\n"}
+    repaired = {"repository": "interface InvoiceRepository { /* tenant filter */ }\n"}
     script = {
         **HAPPY,
         "generate": [code()],
-        "revise": [code(mended)] * 2,
+        "revise": [code(repaired)] * 2,
         "review": [Work(FAIL), Work(PASS)],
         "accept": [NOTE] * 2,
     }
@@ -127,7 +127,7 @@ def test_a_grave_finding_sends_the_code_back_until_the_review_passes(project: Pl
     (again,) = reported(played, "revise")
     assert (again["attempt"], again["iteration"]) == (2, 2)
     assert again["feedback"][0]["from"] == "review"
-    assert (project.root / "src" / PATHS["repository"]).read_text(encoding="utf-8") == mended["repository"]
+    assert (project.root / "src" / PATHS["repository"]).read_text(encoding="utf-8") == repaired["repository"]
     assert project.problems(played.run) == []
 
 

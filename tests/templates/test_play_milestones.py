@@ -269,8 +269,8 @@ def test_what_the_review_finds_is_fixed_and_looked_at_again(project: Playground)
 
 @pytest.mark.requirement("S3-23")
 def test_a_milestone_that_never_passes_its_review_waits_for_a_person_who_may_take_it_as_it_is(project: Playground):
-    mends = [Work({"summary": "mended"}, {f"try-{at}.txt": ""}) for at in (2, 3)]
-    script = one_task(review=[FAIL] * 3, mend=mends)
+    repairs = [Work({"summary": "mended"}, {f"try-{at}.txt": ""}) for at in (2, 3)]
+    script = one_task(review=[FAIL] * 3, mend=repairs)
     commits = {**COMMIT_3, **{f"milestone[M2].accept[{at}].mend": [f"M2: try {at}"] for at in (2, 3)}}
 
     played = play(project, [READER], script, commits)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.templates.scene import BROKEN, FILES, MENDED, changed, feedback_to, messages, started
+from tests.templates.scene import BROKEN, FILES, REPAIRED, changed, feedback_to, messages, started
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.testing.agent import PlayedRun, Script, Work, drive
 from wfe_mcp.testing.playground import Playground
@@ -28,7 +28,7 @@ def diagnosis(**changes: Any) -> Work:
     return Work(usual | changes)
 
 
-SCRIPT: Script = {"diagnose": [diagnosis()], "mend": [changed("add() adds", MENDED)]}
+SCRIPT: Script = {"diagnose": [diagnosis()], "mend": [changed("add() adds", REPAIRED)]}
 
 
 def play(project: Playground, **works: list[Work]) -> PlayedRun:

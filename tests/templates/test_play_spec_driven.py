@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.playgrounds import Playgrounds
-from tests.templates.scene import BROKEN, CHECKS, FILES, MENDED, SPEC, changed, feedback_to, judged, messages, started
+from tests.templates.scene import BROKEN, CHECKS, FILES, REPAIRED, SPEC, changed, feedback_to, judged, messages, started
 from wfe_mcp.engine.history.rollback import rollback
 from wfe_mcp.testing.agent import Script, Work, drive, resume
 from wfe_mcp.testing.client import Agent
@@ -83,7 +83,7 @@ def test_a_rejected_design_and_a_failing_test_are_fixed(project: Playground) -> 
     script = {
         **SCRIPT,
         "design": [DESIGN, more],
-        "implement[T-1].build": [changed("broke it", BROKEN), changed("mended it", MENDED)],
+        "implement[T-1].build": [changed("broke it", BROKEN), changed("mended it", REPAIRED)],
     }
     with project.agent() as agent:
         played = drive(agent.call, project.root, "spec_driven", INPUTS, script, person=person)

@@ -81,8 +81,8 @@ def test_a_loop_that_repeats_a_review_finds_in_its_next_pass_what_is_left(scene:
     until = {"if": "${artifacts.report.verdict == 'pass'}", "max": 3}
     review: dict[str, Any] = {**REVIEW, "gates": []}
     each = {"in": "${inputs.parts}", "as": "part", "on_item_fail": "block"}
-    mended: dict[str, Any] = {"id": "accept", "kind": "loop", "phases": [review], "until": until}
-    parts: dict[str, Any] = {"id": "part", "kind": "loop", "phases": [mended], "for_each": each}
+    repaired: dict[str, Any] = {"id": "accept", "kind": "loop", "phases": [review], "until": until}
+    parts: dict[str, Any] = {"id": "part", "kind": "loop", "phases": [repaired], "for_each": each}
     schema = {"type": "object", "properties": {"parts": {"type": "array", "items": {"type": "string"}}}}
     run = scene.start(parts, inputs={"parts": ["a", "b"]}, schema=schema)
     scene.do(run, "part[0].accept[1].review", report(finding("Unsafe"), finding("Slow")))
