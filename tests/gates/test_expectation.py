@@ -351,7 +351,7 @@ def test_where_the_runner_names_no_test_its_file_proves_it(results: TestResults 
     output, file = "1 failing\n  at /p/test/sums.js:3:5", "test/sums.js"
     expected = "which tests failed is unknown: the check does not name them"
     assert submitted("fails", "adds", 1, results, output) == [
-        f"{expected}; submit the path of the test's file in place of 'adds'"
+        f"{expected}; name the path of the test's file in place of 'adds'"
     ]
     assert submitted("fails", "test/other.js", 1, results, output) == [
         f"{expected}, and its output does not name the file 'test/other.js'"

@@ -52,7 +52,9 @@ def test_a_rule_that_fails_before_work_asks_for_no_artifact() -> None:
     assert judge_expr(gate, Submitted(values=values)).message.endswith(
         "Next: change what the rule reads, then retry the phase."
     )
-    assert judge_expr(gate, Submitted({}, values=values)).message.endswith("then submit again.")
+    assert judge_expr(gate, Submitted({}, values=values)).message.endswith(
+        "Next: change the artifact so that the rule holds."
+    )
 
 
 STEPS = [{"id": "a", "title": "x"}, {"id": "b", "title": ""}, {"id": "c", "title": ""}]

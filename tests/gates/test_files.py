@@ -28,7 +28,7 @@ def test_where_an_input_says_what_may_change_the_refusal_names_it_and_the_value_
     project.write("spec/a_spec.rb", "")
     gate = FilesGate.model_validate({"kind": "files", "within": ["tests/**"]})
     judgement = judge_files(gate, gate_scene(project.root, tree=start, allowed_by="tests"))
-    expected = """or, if the input 'tests' should allow them, start another run with tests=["spec/a_spec.rb"], then submit again."""
+    expected = """or, if the input 'tests' should allow them, start another run with tests=["spec/a_spec.rb"]."""
     assert judgement.message.endswith(expected)
 
 
@@ -156,7 +156,7 @@ def test_a_change_outside_some_paths_may_be_demanded(project: Project) -> None:
     project.write("tests/test_a.py", "def test_a(): pass\n")
     idle = judge(project, start, changed_outside=["tests/**"])
     assert "tests/test_a.py changed since the phase started, but no file outside tests/**." in idle.message
-    assert idle.message.endswith("Next: make the change outside these paths, then submit again.")
+    assert idle.message.endswith("Next: make the change outside these paths.")
     project.write("src/calc.py", "# mended\n")
     assert judge(project, start, changed_outside=["tests/**"]).kind is VerdictKind.PASS
 

@@ -118,8 +118,7 @@ def test_its_steps_done_in_their_order_fix_the_faults(project: Project) -> None:
     assert steps == [
         "switch to a branch that matches 'fix/7' (uncommitted changes come along)",
         "commit them or undo them",
-        "begin the message of your commit with 'Fix #7: '",
-        "submit again.",
+        "begin the message of your commit with 'Fix #7: '.",
     ]
 
     project.commit("on the wrong one")
@@ -127,8 +126,7 @@ def test_its_steps_done_in_their_order_fix_the_faults(project: Project) -> None:
     assert steps == [
         "switch to a branch that matches 'fix/7' with your commit on it (`git switch -c` makes one here; "
         "`git cherry-pick` takes the commit to one that exists)",
-        "amend its message",
-        "submit again.",
+        "amend its message.",
     ]
     project.git("switch", "-q", "fix/7")
     project.git("cherry-pick", "main")

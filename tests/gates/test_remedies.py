@@ -159,9 +159,7 @@ def test_a_lint_script_before_the_tests_is_named_and_is_no_failing_test(
     assert judgement.kind is VerdictKind.FAIL, "the agent can repair it: no person is needed"
     assert "`pretest` (npm run lint) failed before the tests: no test ran (exit 1)" in judgement.message
     assert "no-var" in judgement.message and "junit" not in judgement.message
-    assert judgement.message.endswith(
-        "Next: fix what `pretest` (npm run lint) reports: the tests run only after it. Then submit again."
-    )
+    assert judgement.message.endswith("Next: fix what `pretest` (npm run lint) reports: the tests run only after it.")
 
 
 def test_a_missing_node_modules_is_named_with_the_command_that_installs_it(project: Project) -> None:

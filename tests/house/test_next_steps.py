@@ -96,6 +96,18 @@ def test_no_text_names_several_commands_in_one() -> None:
     assert [where for where, named in named_in_texts() if SEVERAL.match(f"wfe-mcp{named}")] == []
 
 
+def test_no_gate_says_that_the_work_is_submitted_again() -> None:
+    """A gate does not know whether an attempt is left, nor whether anyone submits the work: the answer to a submission says it."""
+    gates = {name: module for name, module in nodes("wfe_mcp").items() if name.startswith("wfe_mcp/gates/")}
+    assert "wfe_mcp/gates/executed.py" in gates
+    assert [
+        f"{name}:{line}: {text}"
+        for name, module in gates.items()
+        for line, text in texts(module)
+        if re.search(r"submit again|resubmit", text, re.IGNORECASE)
+    ] == []
+
+
 @pytest.mark.parametrize(
     ("text", "faults"), [("'wfe-mcp statsu'", 1), ("f'wfe-mcp show {run} --al'", 1), ("'wfe-mcp ui'", 0)]
 )

@@ -166,6 +166,8 @@ async def test_an_attempt_that_has_failed_for_good_says_not_to_submit_again_and_
             ]
             answer = answers[-1]
             assert (answer["state"], answer["waiting_on"]) == ("failed", "human")
+            status = await call(agent, "status", run=run)
+            assert "submit again" not in answer["error"]["message"] + json.dumps(status), "one thing is said"
             hints.append(answer["error"]["hint"].replace(run, "RUN"))
 
     decides = "do not submit again. The user decides: wfe-mcp retry RUN plan (or: skip, force-accept, edit)"

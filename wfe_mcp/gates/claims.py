@@ -49,4 +49,4 @@ def judge_found(gate: ClaimsGate, claims_found: ClaimsFound) -> Judgement:
     what = f"{len(wrong)} of {plural(len(claims_found.claims), 'claim')} not shown{of_stage}: {lines}{more}."
     if all(claim.is_error for claim in wrong):
         return undecided(KIND, what, "ask the user to correct the test or its check, or answer the list.", data)
-    return failed(KIND, what, "change the work so that the claim holds, then submit again.", data)
+    return failed(KIND, what, "change the work so that the claim holds.", data)

@@ -83,10 +83,10 @@ def judgement_of(facts: Facts) -> Judgement:
     result, name = facts.result, facts.check.name
     shown = f"Check {name!r} ({' '.join(facts.check.argv)})"
     if result.cancelled:
-        return undecided(KIND, f"{shown} was stopped before it ended.", "submit again once the run continues.")
+        return undecided(KIND, f"{shown} was stopped before it ended.", "the next attempt runs it again.")
     if result.exit_code is None:
         why = f"{shown} reached its timeout of {facts.check.timeout_s:g} s and was ended.{_last_lines(facts)}"
-        return failed(KIND, why, "find what hangs or is slow, fix it, then submit again.")
+        return failed(KIND, why, "find what hangs or is slow, and fix it.")
     observed = facts.observe(result.exit_code)
     faults = unmet(facts.expectation, observed)
     if not faults:
@@ -132,15 +132,15 @@ def _repair(facts: Facts) -> str:
     if facts.result.exit_code == 0 or (tests is not None and tests.ran):
         return ""
     if missing := remedy(check.argv, check.cwd, facts.root, _tail(facts)):
-        return f"{missing} (ask the user where that is not yours to do), or do without it, then submit again."
+        return f"{missing} (ask the user where that is not yours to do), or do without it."
     script = facts.count.failed_script
-    return f"fix what {script} reports: the tests run only after it. Then submit again." if script else ""
+    return f"fix what {script} reports: the tests run only after it." if script else ""
 
 
 def _next_step(expectation: Expectation) -> str:
     if expectation.exit_code == "nonzero" or expectation.failing_tests or expectation.fails:
-        return "make the tests show the bug (name each by the id the runner prints), then submit again."
-    return "fix the code until the check passes, then submit again."
+        return "make the tests show the bug (name each by the id the runner prints)."
+    return "fix the code until the check passes."
 
 
 def _count_words(facts: Facts) -> str:

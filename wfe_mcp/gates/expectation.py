@@ -312,7 +312,7 @@ def _by_file(key: Named, name: str, file: str, seen: ObservedResult) -> Unmet | 
     """A test that the runner does not name is proved by its file: the failing check names it, and then the check passes."""
     which = f"which tests {'failed' if key == 'fails' else 'passed'} is unknown: the check does not name them"
     if not file:
-        return Unmet(f"{which}; submit the path of the test's file in place of {name!r}")
+        return Unmet(f"{which}; name the path of the test's file in place of {name!r}")
     if key == "passes":
         return None if seen.exit_code == 0 else Unmet(f"{which}, and it failed")
     if _was_killed(seen.exit_code):

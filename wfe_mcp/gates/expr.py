@@ -30,7 +30,7 @@ def judge(gate: ExprGate, submission: Submission) -> Judgement:
         return undecided(
             KIND,
             why,
-            "submit an artifact that has the fields this rule reads. If it has them, the template is wrong.",
+            "give the artifact the fields that this rule reads. If it has them, the template is wrong.",
             {"assert": condition, "error": str(exc)},
         )
     data = {"assert": condition, "value": value}
@@ -42,7 +42,7 @@ def judge(gate: ExprGate, submission: Submission) -> Judgement:
     return failed(
         KIND,
         f"{_own_message(gate, submission)}Rule failed: {_rule(gate, rule)}{_why(condition, submission)}{_about(item)}",
-        "change the artifact so that the rule holds, then submit again."
+        "change the artifact so that the rule holds."
         if submission.artifact is not None
         else "change what the rule reads, then retry the phase.",
         data | named,

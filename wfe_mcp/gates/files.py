@@ -135,7 +135,7 @@ def judge(gate: FilesGate, scene: GateScene) -> Judgement:
     if not reasons:
         return passed(KIND, f"{_held_message(gate, since)}{_base_note(base)}", data)
     steps = ", ".join(dict.fromkeys(step for is_fault, _, step in faults if is_fault))
-    return failed(KIND, f"Files gate: {'; '.join(reasons)}.", f"{steps}, then submit again.", data)
+    return failed(KIND, f"Files gate: {'; '.join(reasons)}.", f"{steps}.", data)
 
 
 def _changes_between(gate: FilesGate, scene: GateScene, before: str, after: str) -> _Changes:

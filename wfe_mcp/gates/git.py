@@ -69,7 +69,7 @@ def judge(gate: GitGate, scene: GateScene) -> Judgement:
         return passed(KIND, "All git rules hold.", data)
     reasons = "; ".join(fault.reason for fault in faults)
     steps = ", then ".join(fault.next_step for fault in faults)
-    return failed(KIND, f"Git gate: {reasons}.", f"{steps}, then submit again.", data)
+    return failed(KIND, f"Git gate: {reasons}.", f"{steps}.", data)
 
 
 def _clean(gate: GitGate, repository: _Repository) -> Iterator[_Fault]:

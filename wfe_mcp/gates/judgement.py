@@ -50,7 +50,7 @@ def passed_with_warning(gate: str, warning: str, lines: Sequence[str], data: dic
 
 
 def failed(gate: str, message: str, next_step: str, data: dict[str, Any] | None = None) -> Judgement:
-    """The gate fails; ``next_step`` is what the agent should do."""
+    """The gate fails; ``next_step`` is what to do about the work: whether it can be submitted again is not known here."""
     return _not_passed(GateOutcome.FAIL, gate, message, next_step, data)
 
 

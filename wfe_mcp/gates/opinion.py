@@ -90,9 +90,11 @@ def judge_opinions(gate: OpinionGate, reviews: Sequence[ReviewerResult]) -> Judg
     summary += f" The answer of {shorten_names(unreadable)} is no opinion." if unreadable else ""
     rewrites = [_rewrite(reviewer) for reviewer in dissent if reviewer.opinion and reviewer.opinion.get("suggestion")]
     lines = [summary, *(_review_text(reviewer) for reviewer in dissent), *(rewrites if gate.allow_rewrite else [])]
-    step = "fix what the reviewers found, then submit again."
+    step = "fix what the reviewers found."
     if unreadable and len(unreadable) == len(dissent):
-        step = "submit again, and it is asked once more; the user can give the role to another model, or overrule the gate."
+        step = (
+            "the next submission asks it once more; the user can give the role to another model, or overrule the gate."
+        )
     return failed(KIND, "\n".join(lines), step, data)
 
 

@@ -317,7 +317,7 @@ def _refuse_writers(room: Path, seen: Mapping[str, Stamp | None]) -> None:
     """A mapping of a file that is written before the stamps leaves no later trace: no check runs beside one."""
     if held := open_for_writing(room, sorted(path for path, stamp in seen.items() if stamp is not None)):
         why = f"Another process has files of the checkout open for writing: {shorten_names(held, 5)}."
-        raise Refused("conflict", why, "ask the user which program writes there, then submit again.")
+        raise Refused("conflict", why, "ask the user which program writes there.")
 
 
 def _stamps_in_room(room: Path, files: Iterable[str]) -> dict[str, Stamp | None]:

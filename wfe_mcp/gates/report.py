@@ -22,14 +22,14 @@ def judge(gate: ReportGate, submission: Submission) -> Judgement:
     data = {"role": role, "status": status, "wanted": {"role": label, "status": gate.status}}
     if not status:
         why = "There is no report with a status, which counts as a failure."
-        return failed(KIND, why, f'submit a report with the status "{gate.status}" once that is true.', data)
+        return failed(KIND, why, f'report the status "{gate.status}" once that is true.', data)
     if label is not None and role != label:
         shown = f"role {role!r}" if role else "no role"
         why = f"The report comes from {shown}, expected {label!r}."
-        return failed(KIND, why, f"let {label!r} do the work and report, then submit again.", data)
+        return failed(KIND, why, f"let {label!r} do the work and report.", data)
     if status != gate.status:
         why = f"The report's status is {status!r}, expected {gate.status!r}.{_summary(report)}"
-        return failed(KIND, why, "fix what the report names, then submit a new report.", data)
+        return failed(KIND, why, "fix what the report names.", data)
     return passed(KIND, f"The report's status is {status!r}.", data)
 
 

@@ -44,7 +44,7 @@ def judge(gate: gates.WordsGate, scene: GateScene) -> Judgement:
     text = (scene.root / gate.file).read_text(encoding="utf-8")
     found = [word for word in gate.never if word in text]
     if found:
-        return failed("words", f"{gate.file} holds {found}.", "remove them, then submit again.", {"found": found})
+        return failed("words", f"{gate.file} holds {found}.", "remove them.", {"found": found})
     return passed("words", "No such word.", {"found": []})
 '''
 PLAY = """

@@ -69,7 +69,7 @@ def test_a_check_that_is_run_again_is_named_in_one_line_without_what_an_agent_wo
     scene.work()
     (sentence,) = [text for text in scene.status(run).data["blockers"] if "step bad" in text]
     assert "exit 3" in sentence
-    assert "\n" not in sentence and "submit again" not in sentence
+    assert "\n" not in sentence and "Next:" not in sentence
 
 
 def test_a_check_that_takes_longer_than_the_step_may_is_ended(scene: Scene) -> None:

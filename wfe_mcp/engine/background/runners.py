@@ -333,7 +333,7 @@ def prepare(engine: Engine, job: JobRecord) -> PreparedCheck | JudgedGate | None
     files = seen.tree(written_by(asked.check))
     if files.id is None:
         why = f"Check {asked.check.name!r} runs on a runner only, and this folder has no git tree to send there."
-        return scene.judge(undecided("command", why, "run `git init`, then submit again."), seen)
+        return scene.judge(undecided("command", why, "run `git init`."), seen)
     return PreparedCheck(asked.check, ready, scene, expectation, seen, files)
 
 

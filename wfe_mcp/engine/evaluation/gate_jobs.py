@@ -189,7 +189,7 @@ def _review(
             return failed("opinion", f"The pictures cannot be shown: {refused.message}", refused.hint or "name others.")
         if gate.images and not names:
             wanted = ", ".join(gate.images)
-            return failed("opinion", f"There is no picture to look at: {wanted}.", "make them, then submit again.")
+            return failed("opinion", f"There is no picture to look at: {wanted}.", "make them.")
         whole = with_changes(subject, changes)
         about = About(
             run.project_id,

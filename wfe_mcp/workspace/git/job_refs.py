@@ -37,7 +37,7 @@ def keep_files(root: Path, job: str, files: Mapping[str, Node], at: datetime) ->
         if content is not None and object_id("blob", content, repo.hash_name) == oid:
             outbox.add("blob", content, oid)
         elif read_objects(root, [oid]) == [None]:
-            raise Refused("conflict", f"{paths[oid]!r} changed while it was read.", "Submit again.")
+            raise Refused("conflict", f"{paths[oid]!r} changed while it was read.", "Wait until nothing writes it.")
     tree, trees = trees_of(files, repo.hash_name)
     for oid, content in trees.items():
         outbox.add("tree", content, oid)

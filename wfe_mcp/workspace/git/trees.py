@@ -216,7 +216,7 @@ def copy_tree(
         raise Refused(
             "conflict",
             f"Files changed while they were copied: {', '.join(changed[:_SHOWN])}.",
-            "Wait until nothing writes them, then submit again.",
+            "Wait until nothing writes them.",
         )
     empty = tuple(path for path, node in files.items() if node.mode == "160000")
     return TreeCopy(len(files) - len(empty), empty, tuple(path for path in links if leads_out(into, path)))
