@@ -358,6 +358,19 @@ def test_a_job_that_cannot_be_read_waits_for_the_version_that_has_upgraded_the_d
     assert "of a newer format" in (scene.job(job).error or "")
 
 
+def test_what_an_older_version_left_waits_for_it_but_not_for_a_worker_of_the_newer_one(scene: Scene) -> None:
+    def cannot_read(_: JobContext) -> Outcome:
+        raise KeyError("of a newer format")
+
+    job = scene.enqueue()
+    older = scene.worker({"work": cannot_read}, take_over_s=0)
+    tamper(scene.url, "UPDATE alembic_version SET version_num = '9999'")
+    assert [older.work_one(), older.work_one()] == [True, False]
+    tamper(scene.url, f"UPDATE alembic_version SET version_num = '{HEAD}'")
+    assert scene.worker({"work": done}).work_one()
+    assert scene.status(job) is JobStatus.DONE
+
+
 def test_the_backoff_doubles_is_capped_and_jitters_fully() -> None:
     assert [backoff_s(n, 2, 60, lambda: 1.0) for n in (1, 2, 3, 6, 5000)] == [2, 4, 8, 60, 60]
     assert backoff_s(3, 2, 60, lambda: 0.0) == 0

@@ -8,9 +8,10 @@ import pytest
 from mcp import Client, StdioServerParameters
 
 import wfe_mcp
+from tests.jobs.conftest import until
 from tests.server.conftest import House, call, drill, submitted
 from wfe_mcp.core.model import RunId
-from wfe_mcp.store.records.jobs import JobStatus
+from wfe_mcp.store.records.jobs import JobRecord, JobStatus
 
 OF_ANOTHER_VERSION = "raise ImportError('a name that came with this version')\n"
 
@@ -32,6 +33,12 @@ def parameters(house: House) -> StdioServerParameters:
     )
 
 
+def job_of(house: House, run: str) -> JobRecord:
+    with house.engine().store.read() as tx:
+        (job,) = tx.jobs.filter(RunId(run))
+    return job
+
+
 async def test_a_call_that_does_not_load_any_more_says_to_restart_the_client(house: House, installed: Path) -> None:
     async with Client(parameters(house), mode="auto") as agent:
         run = await drill(agent)
@@ -50,7 +57,21 @@ async def test_a_check_that_does_not_load_any_more_is_left_to_the_new_version(ho
         (installed / "gates" / "execute.py").write_text(OF_ANOTHER_VERSION)
         answer = await submitted(agent, run, "checked")
     assert answer["state"] == "gating"
-    with house.engine().store.read() as tx:
-        (job,) = tx.jobs.filter(RunId(run))
+    job = job_of(house, run)
     assert job.status is JobStatus.QUEUED
     assert job.run_at - datetime.now(UTC) > timedelta(minutes=4), "no try of the old program counts for it"
+
+
+async def test_the_first_server_of_the_new_version_takes_what_the_old_one_left_beside_it(
+    house: House, installed: Path
+) -> None:
+    module = installed / "gates" / "execute.py"
+    of_new_version = module.read_text()
+    async with Client(parameters(house), mode="auto") as old:
+        run = await drill(old)
+        module.write_text(OF_ANOTHER_VERSION)
+        assert (await submitted(old, run, "checked"))["state"] == "gating"
+        module.write_text(of_new_version)
+        async with Client(parameters(house), mode="auto"):
+            until(lambda: job_of(house, run).status is JobStatus.DONE, every_s=0.2)
+        assert (await call(old, "start_phase", run=run, phase="checked"))["state"] == "completed"

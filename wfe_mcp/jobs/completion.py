@@ -73,8 +73,11 @@ class Completion:
         return self._queue_again(job, reason, wait_s)
 
     def left_to_newer(self, job: JobRecord, reason: str) -> bool:
-        """Return the job to the queue after the longest backoff, whatever its tries: only a newer version can read it."""
-        return self._queue_again(job, clean(without_hidden(reason)), self.cap_s)
+        """Return the job to the queue, whatever its tries: only a newer version can do it.
+
+        It waits for the longest backoff, or for a worker that loaded what is installed now (``Worker``).
+        """
+        return self._queue_again(job, clean(without_hidden(reason)), self.cap_s, result={"left": True})
 
     def handed_back(self, job: JobRecord, reason: str) -> bool:
         """Return the job to the queue for any worker; park it when a second execution could do harm."""
@@ -101,12 +104,12 @@ class Completion:
             return False
         return True
 
-    def _queue_again(self, job: JobRecord, reason: str, wait_s: float) -> bool:
+    def _queue_again(self, job: JobRecord, reason: str, wait_s: float, **more: object) -> bool:
         """Queue the job once more, after ``wait_s``. One that was cancelled meanwhile ends: no worker would take it from the queue."""
         with self.store.tx() as tx:
             if _is_cancelled(tx, job):
                 return self._cancel(tx, job)
-            return tx.jobs.fail(job.id, job.fence, reason, self.clock() + timedelta(seconds=wait_s))
+            return tx.jobs.fail(job.id, job.fence, reason, self.clock() + timedelta(seconds=wait_s), **more)
 
     def _cancel(self, tx: Tx, job: JobRecord) -> bool:
         row = tx.jobs.get(job.id)

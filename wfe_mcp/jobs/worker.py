@@ -11,7 +11,7 @@ Rules:
 3. ``stop`` ends the children and returns unfinished jobs to the queue, so that another process can claim them at once.
    Jobs of a killed process are reclaimed by another worker (``takeover.py``), within ``take_over_s``.
 4. It takes the kinds of jobs that it has a handler for. One that it cannot read, after a newer version has upgraded the
-   database or was installed in its place, goes back to its queue, however often, for a worker of that version.
+   database or was installed in its place, goes back to its queue, however often; a worker of that version takes it at once.
 5. On PostgreSQL a job that becomes due is delivered (``delivery.py``); the poll, every ``sweep_s`` then, finds what was not.
 """
 
@@ -237,8 +237,18 @@ class Worker:
         if time.monotonic() >= self._next_take_over:
             store, endings, _ = self._parts()
             take_over(store, self._identity, self._clock, endings, self._freed)
+            self._hurry_what_older_left(store)
             self._next_take_over = time.monotonic() + self._take_over_s
             self._tend()
+
+    def _hurry_what_older_left(self, store: Store) -> None:
+        with store.read() as tx:
+            left = tx.lines.left_by_older(self._queues, self._clock())
+        if not left or _is_overtaken(store) or installed_again():
+            return
+        with store.tx() as tx:
+            for job in left:
+                tx.lines.hurry(job)
 
     def _claim(self, queues: Sequence[str]) -> JobRecord | None:
         store, _, _ = self._parts()

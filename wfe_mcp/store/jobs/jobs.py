@@ -308,11 +308,11 @@ class JobRepository(Repository):
         """The job is done. False when the claim is lost: the caller then writes nothing else."""
         return self._end(job_id, fence, JobStatus.DONE, result, None)
 
-    def fail(self, job_id: str, fence: int, error: str, run_at: datetime | None) -> bool:
-        """The job failed; it runs again at ``run_at``, or never (None). False when the claim is lost."""
+    def fail(self, job_id: str, fence: int, error: str, run_at: datetime | None, **more: Any) -> bool:
+        """The job failed; it runs again at ``run_at``, or never (None). False when the claim is lost. ``more``: columns that it has then."""
         if run_at is None:
             return self._end(job_id, fence, JobStatus.FAILED, None, error)
-        return self._claim_ends(job_id, fence, {"status": JobStatus.QUEUED, "error": error, "run_at": run_at})
+        return self._claim_ends(job_id, fence, {"status": JobStatus.QUEUED, "error": error, "run_at": run_at, **more})
 
     def park(self, job_id: str, fence: int, error: str) -> bool:
         """It is unknown whether the effect happened: a person decides. False when the claim is lost."""

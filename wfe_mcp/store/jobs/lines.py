@@ -48,6 +48,12 @@ _OF_THE_FUTURE = or_(
 _PUT_OFF = select(*columns_for(JobRecord, JOB)).where(
     _OF_THE_FUTURE, JOB.c.status == JobStatus.QUEUED, JOB.c.run_at < BEHIND
 )
+_LEFT = select(*columns_for(JobRecord, JOB)).where(
+    JOB.c.status == JobStatus.QUEUED,
+    JOB.c.result.is_not(None),  # only these have one while they wait
+    JOB.c.queue.in_(bindparam("queues", expanding=True)),
+    JOB.c.run_at > bindparam("now"),
+)
 _BRING_FORWARD = (
     update(JOB)
     .where(JOB.c.id == bindparam("id_"), JOB.c.status == JobStatus.QUEUED, JOB.c.run_at == bindparam("run_at_"))
@@ -83,6 +89,10 @@ class LineRepository(Repository):
     def put_off(self, queues: Collection[str], now: datetime) -> list[JobRecord]:
         """The jobs that wait for a time of a clock that was ahead: they were queued, or tried in ``queues``, after ``now``."""
         return self._all(JobRecord, _PUT_OFF, {"queues": list(queues), "later": now + _AHEAD_OF_NOW})
+
+    def left_by_older(self, queues: Collection[str], now: datetime) -> list[JobRecord]:
+        """The jobs of ``queues`` that an older version could not do, and that wait."""
+        return self._all(JobRecord, _LEFT, {"queues": list(queues), "now": now})
 
     def bring_forward(self, job: JobRecord, now: datetime) -> bool:
         """Let a job that was put off wait from now on, for as long as it should. False when it does not wait any more."""
