@@ -14,7 +14,7 @@ Rules:
 4. A check gives evidence of a level (core/evidence_levels.py). Below the level that is asked for, it does not run.
 5. The evidence names the program that ran, with its sha256, and the variables that it got.
 6. Its credentials are handed out when it starts, and hidden in its output and its reports.
-7. On a full disk it is undecided, also where the check failed (``no_room`` in the evidence; ``began``: it ran, and may have
+7. On a full or read-only disk it is undecided, also where the check failed (``no_room`` in the evidence; ``began``: it ran, and may have
    filled the disk itself).
 """
 
@@ -39,7 +39,7 @@ from wfe_mcp.jobs import child
 from wfe_mcp.jobs.handed import HandOut, not_handed
 from wfe_mcp.workspace.config.checks import FrozenCheck, Where
 from wfe_mcp.workspace.config.settings_tables import SandboxSettings
-from wfe_mcp.workspace.files.disk import full_folder, is_full
+from wfe_mcp.workspace.files.disk import full_folder, is_closed, is_full
 from wfe_mcp.workspace.files.staging import Stamp, changed_meanwhile
 from wfe_mcp.workspace.git.repository import head
 from wfe_mcp.workspace.git.working_tree import HashedTree, SeenFiles
@@ -98,9 +98,9 @@ def run_check(
     except NotPossibleError as exc:
         return _not_run(check, exc)
     except OSError as exc:
-        if not is_full(exc):
+        if not is_closed(exc):
             raise
-        return _not_run(check, NoRoomError(f"Check {check.name!r} could not be judged: {exc}.", began=True))
+        return _not_run(check, NoRoomError(f"Check {check.name!r} could not be judged: {exc}.", began=is_full(exc)))
 
 
 def _not_run(check: FrozenCheck, why: NotPossibleError) -> Judgement:

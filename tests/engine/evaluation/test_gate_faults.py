@@ -4,11 +4,13 @@ What a full disk does to a check is no attempt of the agent: the run pauses, and
 """
 
 import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from tests.engine.scene import Scene, command, phase
+from tests.engine.scene import Scene, command, phase, refused
 from tests.workspace.git.test_restore_faults import mount, mounted, mounting
 from wfe_mcp.core.model import RunStatus
 
@@ -42,40 +44,75 @@ def later(scene: Scene) -> None:
     scene.work()
 
 
-def given_up(scene: Scene, run: str) -> str:
-    """Why the phase failed, once its gate has been tried as often as it is."""
-    scene.submit(run, "fix")
-    for _ in range(5):
-        scene.clock.advance(hours=1)
-        scene.work()
-    return scene.attempt(run, "fix", 1).reason
-
-
 @mounting
-def test_a_check_whose_log_cannot_be_written_names_the_folder_and_the_reason(scene: Scene) -> None:
+@pytest.mark.parametrize("has_folder", [True, False])
+def test_a_read_only_folder_of_the_evidence_uses_up_no_attempt(scene: Scene, *, has_folder: bool) -> None:
     scene.check("ok", "pass")
     run = scene.start(phase("fix", command("ok")))
     scene.begin(run)
-    runs = scene.root / ".wfe" / "runs"
-    runs.mkdir(exist_ok=True)
-    with mounted(runs, "-t", "tmpfs", "-o", "size=64k", "none"):
+    runs = runs_folder(scene)
+    evidence = runs / run / "fix" / "1" / "evidence"
+    with mounted(runs, "-t", "tmpfs", "-o", "size=20m", "none"):
+        if has_folder:
+            evidence.mkdir(parents=True)
         mount("-o", "remount,ro", str(runs))
-        reason = given_up(scene, run)
-    assert f"'{runs}/{run}/fix/1/evidence' could not be written: Read-only file system." in reason
-    assert "Check free space and permissions" in reason
+        scene.submit(run, "fix")
+        assert "Read-only file system" in paused(scene, run)
+        assert str(evidence) in paused(scene, run)
+        later(scene)
+        assert "Read-only file system" in paused(scene, run), "however often"
+        mount("-o", "remount,rw", str(runs))
+        later(scene)
+        assert scene.state(run).status is RunStatus.COMPLETED
+    assert scene.attempt(run, "fix").number == 1
+
+
+@contextmanager
+def no_room_for_trees(scene: Scene) -> Generator[Path]:
+    """The folder of the stored trees, with a file in it that takes all its room."""
+    kept = scene.root / ".git" / "wfe" / "objects"
+    kept.mkdir(parents=True, exist_ok=True)
+    before = {file.relative_to(kept): file.read_bytes() for file in kept.glob("*/*")}
+    with mounted(kept, "-t", "tmpfs", "-o", "size=64k", "none"):
+        for name, content in before.items():
+            (kept / name).parent.mkdir(exist_ok=True)
+            (kept / name).write_bytes(content)
+        with suppress(OSError), (kept / "fill").open("wb", buffering=0) as fill:
+            while fill.write(bytes(4096)):
+                pass
+        yield kept
+
+
+FIX = phase("fix", {"kind": "files", "unchanged": ["tests/**"]})
 
 
 @mounting
-def test_files_that_cannot_be_recorded_are_not_called_no_longer_stored(scene: Scene) -> None:
-    run = scene.start(phase("fix", {"kind": "files", "unchanged": ["tests/**"]}))
-    kept = scene.root / ".git" / "wfe" / "objects"
-    kept.mkdir(parents=True, exist_ok=True)
-    with mounted(kept, "-t", "tmpfs", "-o", "size=64k", "none"):
-        (kept / "fill").write_bytes(b"x" * 65_536)
+def test_a_phase_whose_files_cannot_be_recorded_at_its_start_does_not_start_until_they_can(scene: Scene) -> None:
+    run = scene.start(FIX)
+    scene.write("app.py", "VALUE = 0\n")
+    with no_room_for_trees(scene) as kept:
+        refusal = refused(scene.begin, run)
+        assert refusal.code == "unavailable"
+        assert f"the files of {scene.root} cannot be recorded: No space left on device." in refusal.message
+        (kept / "fill").unlink()
         scene.begin(run)
         scene.write("app.py", "VALUE = 2\n")
-        reason = given_up(scene, run)
-    assert f"are not stored: {kept} cannot be written (No space left on device)" in reason
+        scene.submit(run, "fix")
+        assert scene.state(run).status is RunStatus.COMPLETED
+
+
+@mounting
+def test_files_that_cannot_be_recorded_at_the_end_use_up_no_attempt(scene: Scene) -> None:
+    run = scene.start(FIX)
+    scene.begin(run)
+    with no_room_for_trees(scene) as kept:
+        scene.write("app.py", "VALUE = 2\n")
+        scene.submit(run, "fix")
+        assert f"are not stored: {kept} cannot be written (No space left on device)" in paused(scene, run)
+        (kept / "fill").unlink()
+        later(scene)
+        assert scene.state(run).status is RunStatus.COMPLETED
+    assert scene.attempt(run, "fix").number == 1
 
 
 @mounting

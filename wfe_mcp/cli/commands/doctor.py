@@ -132,13 +132,13 @@ def _project(root: Path) -> HealthFinding:
     from wfe_mcp.workspace.files.staging import why_unwritable
 
     ours = root / ".wfe"
-    why = why_unwritable(ours) if ours.is_dir() else ""
+    why = why_unwritable(ours) if ours.is_dir() else None
     if not why:
         return HealthFinding("project", "ok", str(root))
     return HealthFinding(
         "project",
         "problem",
-        f"{ours} cannot be written ({why}), so no check can keep its log: free space, or permissions",
+        f"{ours} cannot be written ({why.strerror}), so no check can keep its log: free space, or permissions",
     )
 
 

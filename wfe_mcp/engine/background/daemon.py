@@ -46,7 +46,7 @@ from wfe_mcp.jobs.worker import Worker
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus
 from wfe_mcp.workspace.config.layers import may_set
-from wfe_mcp.workspace.files.disk import is_full
+from wfe_mcp.workspace.files.disk import is_closed
 from wfe_mcp.workspace.system.location import project_at
 from wfe_mcp.workspace.system.temporary import remove_abandoned
 
@@ -228,7 +228,7 @@ def _work_gate(engine: Engine, context: JobContext) -> Outcome:
     except outages.Outage as outage:
         return outages.outcome_of(engine, context.job, outage)
     except Refused as refused:
-        if not (isinstance(refused.__cause__, OSError) and is_full(refused.__cause__)):
+        if not is_closed(refused.__cause__):
             raise
         return outages.outcome_of(engine, context.job, outages.Outage(refused.text))
     except WaitsForPerson as waits:

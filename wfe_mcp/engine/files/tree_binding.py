@@ -224,10 +224,28 @@ def files_at_start(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -
     if attempt.tree_at_start is not None or not (is_first or reads):
         return BoundFiles
     ignored = ignored_globs(engine, tx, loaded, path)
-    # Work whose gates read no files has no diff for its reviewers. What judges has its own look, which is whole.
-    return lambda: _look(loaded, ignored, is_whole=False)._replace(
-        head=head(Path(loaded.record.worktree)) if reads else None
-    )
+    compares = any(gate.kind == "files" for gate in engine.plans.of_run(tx, loaded.record).phase(path).gates)
+
+    def look() -> BoundFiles:
+        # Work whose gates read no files has no diff for its reviewers. What judges has its own look, which is whole.
+        files = _look(loaded, ignored, is_whole=False)
+        if compares and files.seen is not None:
+            _refuse_unstored(loaded, path, files.seen)
+        return files._replace(head=head(Path(loaded.record.worktree)) if reads else None)
+
+    return look
+
+
+def _refuse_unstored(loaded: LoadedRun, path: PhasePath, files: SeenFiles) -> None:
+    """Refuse ``unavailable`` where the disk took not all of what a files gate compares with: no later look has it."""
+    from wfe_mcp.workspace.files.disk import is_full
+
+    if (fault := files.unstored) is not None and is_full(fault):
+        raise Refused(
+            "unavailable",
+            f"Phase '{path}' cannot start: the files of {loaded.record.worktree} cannot be recorded: {fault.strerror}.",
+            "Ask the user to make room there, then start it again.",
+        ) from fault
 
 
 def reads_files(state: RunState, path: PhasePath) -> bool:

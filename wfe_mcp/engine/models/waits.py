@@ -28,7 +28,7 @@ from wfe_mcp.store.records.runs import LoadedRun, RunRecord
 
 
 class Outage(Exception):
-    """A gate cannot be judged or a phase worked now, and no one's work is why: a provider does not answer, or the disk is full.
+    """A gate cannot be judged or a phase worked now, and no one's work is why: a provider does not answer, or the disk takes nothing.
 
     ``after_s``: seconds until the retry. ``result``: what the job keeps of it.
     """

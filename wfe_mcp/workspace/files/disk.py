@@ -42,12 +42,18 @@ def file_systems(device: int) -> frozenset[str]:
 
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_CLOSED = _FULL | {errno.EROFS, errno.EACCES}
 _PROBE = b"." * 100_000
 
 
 def is_full(error: OSError) -> bool:
     """True where the system took no more bytes, as the disk is full or the user's share of it."""
     return error.errno in _FULL
+
+
+def is_closed(error: BaseException | None) -> bool:
+    """True where the system lets this user write nothing there: the disk is full or read-only, or the folder is another user's."""
+    return isinstance(error, OSError) and error.errno in _CLOSED
 
 
 def full_folder(*folders: Path) -> Path | None:

@@ -40,8 +40,8 @@ def refusing_faults(shown: str) -> Generator[None]:
         ) from exc
 
 
-def why_unwritable(folder: Path) -> str:
-    """Why no file can be written below ``folder`` now; empty where one can, also where the folder can be made."""
+def why_unwritable(folder: Path) -> OSError | None:
+    """Why no file can be written below ``folder`` now; None where one can, also where the folder can be made."""
     import tempfile  # it takes longer to load than the first answer
 
     try:
@@ -49,8 +49,8 @@ def why_unwritable(folder: Path) -> str:
         with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
             file.write(bytes(4096))
     except OSError as fault:
-        return fault.strerror or str(fault)
-    return ""
+        return fault
+    return None
 
 
 class Staging:

@@ -63,9 +63,9 @@ def compare(repo: Repository, one: str, other: str) -> list[PathChange]:
         if why := why_unwritable(kept_trees(repo)):  # a look goes on without it, so it may never have been stored
             raise Refused(
                 "unavailable",
-                f"The files of tree {tree} are not stored: {kept_trees(repo)} cannot be written ({why}).",
+                f"The files of tree {tree} are not stored: {kept_trees(repo)} cannot be written ({why.strerror}).",
                 "Check free space and permissions, then retry the phase.",
-            ) from None
+            ) from why
         raise Refused(
             "unavailable",
             f"The files of tree {tree} are no longer stored, so they cannot be compared.",

@@ -22,7 +22,6 @@ import re
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import field
 from functools import lru_cache
 from pathlib import Path
@@ -306,6 +305,7 @@ class SeenFiles:
         repo = None if is_home_or_disk(root) else repository(root)
         self.look = None if repo is None else self._tree.look(repo, is_whole=is_whole)
         self._found: dict[tuple[str, ...], HashedTree] = {}
+        self.unstored: OSError | None = None  # why a tree of it cannot be compared with later ones
 
     @property
     def is_fresh(self) -> bool:
@@ -335,9 +335,11 @@ class SeenFiles:
             if ids and not entries:
                 break
             ids.append(oid)
-            with suppress(OSError):  # a read-only git directory disables changed_paths, not the hash
+            try:
                 for tree_oid, content in trees.items():
                     write_loose(kept, tree_oid, "tree", content, durable=False)
+            except OSError as fault:  # a read-only git directory disables changed_paths, not the hash
+                self.unstored = fault
         return HashedTree("+".join(ids), files, watched)
 
     def stamps(self, paths: Iterable[str]) -> dict[str, Stamp | None]:
