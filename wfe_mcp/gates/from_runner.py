@@ -49,7 +49,8 @@ def judge_report(
     stated, name = report.statement, check.name
     signed = {"runner": {"statement": stated.model_dump(mode="json"), "signature": report.signature}, "level": "runner"}
     if stated.fault and stated.next_step:
-        return _with(undecided(KIND, stated.fault, stated.next_step, {"check": name}), signed)
+        no_room = {"no_room": True, "began": bool(stated.place.get("began"))} if stated.place.get("no_room") else {}
+        return _with(undecided(KIND, stated.fault, stated.next_step, {"check": name} | no_room), signed)
     if stated.fault:
         fault = {"no_program": stated.no_program, "fault": stated.fault}
         what = f"Check {name!r} could not start on {stated.runner}. {stated.fault}"
@@ -98,6 +99,10 @@ def judge_report(
     changed = list(stated.changed)
     judged = judgement_of(facts)
     judged = judged if not changed else written_into(judged, changed)
+    if judged.kind is VerdictKind.FAIL and (full := stated.place.get("full")):
+        why = f"The disk of {full} on {stated.runner} was full when check {name!r} failed, which may be why. {judged.reason}"
+        data = {"check": name, "no_room": True, "began": True}
+        return _with(undecided(KIND, why, "ask the user to make room there.", data), signed)
     place = {key: stated.place[key] for key in _OF_THE_PLACE if key in stated.place}
     data = data_of(facts, [], list(stated.notes)) | place | {"room": changed} | signed
     return replace(

@@ -18,7 +18,7 @@ from typing import Any
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.gates.execute import CheckExecution, execute
-from wfe_mcp.gates.place import NotPossibleError, place_of
+from wfe_mcp.gates.place import NoRoomError, NotPossibleError, place_of
 from wfe_mcp.gates.reports import report_files
 from wfe_mcp.gates.runner_protocol import MAX_REPORTS, MAX_REPORTS_BYTES, Statement, Task, Written
 from wfe_mcp.jobs import child
@@ -26,6 +26,7 @@ from wfe_mcp.jobs.container import sandbox_maker
 from wfe_mcp.jobs.handed import HandedVariables, hand_variables
 from wfe_mcp.workspace.config.checks import FrozenCheck
 from wfe_mcp.workspace.config.settings_tables import SandboxSettings
+from wfe_mcp.workspace.files.disk import full_folder
 from wfe_mcp.workspace.files.paths import path_fault
 from wfe_mcp.workspace.git.batch import entries_below
 from wfe_mcp.workspace.git.command import require_repository
@@ -73,13 +74,19 @@ def carry_out(
             return hand_variables(task.variables, task.files)
 
         with place_of(check, mirror, files, folder, environ, makes, stored=True) as place:
+            if full := full_folder(folder, place.reports):
+                raise NoRoomError(f"Check {check.name!r} did not run: the disk of {full} on {task.runner} is full.")
             done = execute(check, place, mirror, place.reports / REPORT, log, run, hand)
             reports = _reports(done, place.root, place.reports)
             facts |= _facts(done, place.root, fault) | {"notes": tuple(place.notes[:50])}
+            if done.result.exit_code != 0 and (full := full_folder(folder, place.reports)):
+                facts["place"] |= {"full": str(full)}
     except child.ChildNotStarted as exc:
         facts |= {"fault": str(exc)[:4_000], "no_program": isinstance(exc, child.ProgramMissing)}
         return Ran(Statement(**facts, log_sha256=sha256_hex(b"")))
     except NotPossibleError as exc:
+        if isinstance(exc, NoRoomError):
+            facts |= {"place": {"no_room": True, "began": exc.began}}
         facts |= {"fault": str(exc)[:4_000], "next_step": exc.next_step[:4_000]}
         return Ran(Statement(**facts, log_sha256=sha256_hex(b"")))
     content = log.read_bytes()

@@ -85,9 +85,9 @@ class Connection:
     def fetch(self, task: Task, mirrors: Path) -> Path:
         """The repository that has the commit of ``task`` now, and nothing in its folder. Refuses ``unavailable``."""
         mirror = mirrors / sha256_hex(f"{self.url} {task.project} {task.runner}")[:24]
-        if not (mirror / ".git").is_dir():
-            mirror.mkdir(parents=True, exist_ok=True)
-            run_git(mirror, "init", "-q", "--template=", str(mirror), env=_ENVIRONMENT)
+        mirror.mkdir(parents=True, exist_ok=True)
+        # Each time: a full disk, or a kill, may have left half of one.
+        run_git(mirror, "init", "-q", "--template=", str(mirror), env=_ENVIRONMENT)
         header = {
             "GIT_CONFIG_COUNT": "1",
             "GIT_CONFIG_KEY_0": "http.extraHeader",

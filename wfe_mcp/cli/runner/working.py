@@ -25,6 +25,7 @@ from wfe_mcp.gates.runner_protocol import TAIL_CHARS, Report, Task
 from wfe_mcp.jobs.child import run_child
 from wfe_mcp.jobs.job_context import Stop
 from wfe_mcp.jobs.output import plain_text
+from wfe_mcp.workspace.files.disk import is_closed
 from wfe_mcp.workspace.system.temporary import remove_abandoned, temporary_folder
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Runner:
                 log.warning("%s. It is tried again.", str(away).removesuffix("."))
                 pause_s = self._pause(pause_s)
                 continue
-            if task is not None and not self._work(task):
+            if task is not None and not self._work_or_give_back(task):
                 pause_s = self._pause(pause_s)  # another runner may do it meanwhile
                 continue
             done, pause_s = done + (task is not None), _PAUSE_S
@@ -94,6 +95,15 @@ class Runner:
         while not self._signals and time.monotonic() < end:
             time.sleep(_TICK_S)
         return min(2 * seconds, _LONGEST_PAUSE_S)
+
+    def _work_or_give_back(self, task: Task) -> bool:
+        try:
+            return self._work(task)
+        except OSError as fault:
+            if not is_closed(fault):
+                raise
+            self._say(f"{task.job}: {fault}")
+            return self._give_back(task)
 
     def _work(self, task: Task) -> bool:
         """Do a task; False where another runner does it."""

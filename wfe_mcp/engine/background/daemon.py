@@ -46,7 +46,6 @@ from wfe_mcp.jobs.worker import Worker
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus
 from wfe_mcp.workspace.config.layers import may_set
-from wfe_mcp.workspace.files.disk import is_closed
 from wfe_mcp.workspace.system.location import project_at
 from wfe_mcp.workspace.system.temporary import remove_abandoned
 
@@ -228,9 +227,9 @@ def _work_gate(engine: Engine, context: JobContext) -> Outcome:
     except outages.Outage as outage:
         return outages.outcome_of(engine, context.job, outage)
     except Refused as refused:
-        if not is_closed(refused.__cause__):
+        if (outage := outages.outage_of(refused)) is None:
             raise
-        return outages.outcome_of(engine, context.job, outages.Outage(refused.text))
+        return outages.outcome_of(engine, context.job, outage)
     except WaitsForPerson as waits:
         return Outcome({"by_hand": [asdict(person) for person in waits.asked]})
     if judged is None:

@@ -8,6 +8,7 @@ Rules:
 2. A claim whose lease is over is over: workers free it (``jobs/heartbeat.py``), and a later report of it opens nothing.
 3. Nothing is kept in this process: any server of the database takes the report of a job that another one gave out.
 4. A gate that needs no program, or whose files have changed, is judged at once; then no runner gets anything.
+5. A full disk is no verdict, whether here or on the runner: the run pauses, as where the server runs the check.
 """
 
 import logging
@@ -25,11 +26,19 @@ from wfe_mcp.engine.access.tokens import Token
 from wfe_mcp.engine.background.daemon import gave_up_of
 from wfe_mcp.engine.background.queues import work_limits
 from wfe_mcp.engine.credentials.handing import HandedCredentials, given_to_check
-from wfe_mcp.engine.evaluation.gate_jobs import AskedCheck, asked_check, judged_by, record, skipped_before
+from wfe_mcp.engine.evaluation.gate_jobs import (
+    AskedCheck,
+    asked_check,
+    judged_by,
+    leave_for_room,
+    record,
+    skipped_before,
+)
 from wfe_mcp.engine.evaluation.gate_scene import JudgedGate, Scene, exact_names, file_beside, scene_of_job
 from wfe_mcp.engine.files.tree_binding import kept_look
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.run_change import queue_name
+from wfe_mcp.engine.models import waits as outages
 from wfe_mcp.gates.check import written_by
 from wfe_mcp.gates.expectation import Expectation
 from wfe_mcp.gates.from_runner import judge_report
@@ -97,8 +106,11 @@ def next_task(engine: Engine, token: Token, claim: Claim) -> Task | None:
                 except CredentialMissing as missing:
                     preparation = without_credentials(preparation, missing)
             endings.complete(job, _outcome(engine, job, preparation))
-        except Refused as refused:
-            endings.fail(job, str(refused), for_good=refused.code != "unavailable")
+        except (Refused, OSError) as fault:
+            if (outage := outages.outage_of(fault)) is not None:
+                endings.complete(job, outages.outcome_of(engine, job, outage))
+            else:
+                endings.fail(job, str(fault), for_good=isinstance(fault, Refused) and fault.code != "unavailable")
         except Exception as fault:
             log.exception("job %s could not be given to a runner", job.id)
             endings.fail(job, f"{type(fault).__name__}: {fault}")
@@ -189,18 +201,26 @@ def end(engine: Engine, text: str, job_id: str, report: Report) -> Ended:
         endings.cancel(job)
         _over(engine, claim)
         return Ended(verdict="cancelled")
-    preparation = prepare(engine, job)
-    if isinstance(preparation, PreparedCheck):
-        if report.statement.argv != preparation.check.argv:
-            raise _other("it ran another command")
-        if preparation.tree.id == claim.tree:
-            preparation = judged_from(preparation, report, claim.tree)
-        else:
-            preparation = JudgedGate(None, preparation.scene.tree_of(preparation.seen), seen=preparation.seen)
-    outcome = _outcome(engine, job, preparation)
+    try:
+        outcome = _outcome(engine, job, _verdict_on(engine, job, claim, report))
+    except (Refused, OSError) as fault:
+        if (outage := outages.outage_of(fault)) is None:
+            raise
+        outcome = outages.outcome_of(engine, job, outage)
     is_written = endings.complete(job, outcome)
     _over(engine, claim)
     return Ended(verdict=str(outcome.result.get("verdict", "dropped")) if is_written else "dropped")
+
+
+def _verdict_on(engine: Engine, job: JobRecord, claim: access.RunnerClaim, report: Report) -> JudgedGate | None:
+    preparation = prepare(engine, job)
+    if not isinstance(preparation, PreparedCheck):
+        return preparation
+    if report.statement.argv != preparation.check.argv:
+        raise _other("it ran another command")
+    if preparation.tree.id == claim.tree:
+        return judged_from(preparation, report, claim.tree)
+    return JudgedGate(None, preparation.scene.tree_of(preparation.seen), seen=preparation.seen)
 
 
 def give_back(engine: Engine, text: str, job_id: str) -> Ended:
@@ -289,6 +309,10 @@ def _other(why: str) -> Refused:
 def _outcome(engine: Engine, job: JobRecord, judged: JudgedGate | None) -> Outcome:
     if judged is None:
         return Outcome({"stale": True})
+    try:
+        leave_for_room(engine, job, judged.judgement)
+    except outages.Outage as outage:
+        return outages.outcome_of(engine, job, outage)
     verdict = str(judged.judgement.kind) if judged.judgement else "the files had changed"
     return Outcome({"verdict": verdict}, lambda tx: record(engine, tx, job, judged))
 

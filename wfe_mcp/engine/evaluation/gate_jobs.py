@@ -78,12 +78,16 @@ def judge(engine: Engine, context: JobContext) -> JudgedGate | None:
     if review is not None:
         return scene.judge(review(context), scene.look())
     judged = judged_by(gate, scene, context.run_child, files)
-    judgement = judged.judgement
+    leave_for_room(engine, job, judged.judgement)
+    return judged
+
+
+def leave_for_room(engine: Engine, job: JobRecord, judgement: Judgement | None) -> None:
+    """Raise Outage where the check had no room: what came of it is not its verdict."""
     if judgement is not None and judgement.data.get("no_room"):
         began: bool = judgement.data["began"]
         if not (began and _began_before(engine, job)):
             raise Outage(judgement.message, began=began)
-    return judged
 
 
 def _began_before(engine: Engine, job: JobRecord) -> bool:

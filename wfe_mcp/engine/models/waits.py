@@ -15,6 +15,7 @@ from typing import Any
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunId, RunState, Stage
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.paths import PhasePath
@@ -25,6 +26,7 @@ from wfe_mcp.store import Tx
 from wfe_mcp.store.records.calls import MANUAL_MODEL
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus
 from wfe_mcp.store.records.runs import LoadedRun, RunRecord
+from wfe_mcp.workspace.files.disk import is_closed
 
 
 class Outage(Exception):
@@ -48,6 +50,12 @@ def resumes_at(tx: Tx, run_id: RunId) -> datetime | None:
     """When a timer resumes the paused run; None where none is set."""
     waiting = tx.jobs.filter(run_id, statuses=OPEN_JOBS)
     return next((job.run_at for job in waiting if job.kind == "timer" and job.payload["timer"] == "resume"), None)
+
+
+def outage_of(fault: Refused | OSError) -> Outage | None:
+    """The outage where what failed is that the disk takes nothing; None where it is anything else."""
+    cause = fault if isinstance(fault, OSError) else fault.__cause__
+    return Outage(fault.text if isinstance(fault, Refused) else f"{fault}.") if is_closed(cause) else None
 
 
 def outcome_of(engine: Engine, job: JobRecord, outage: Outage) -> Outcome:
