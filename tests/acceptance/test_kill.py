@@ -4,10 +4,13 @@ Nothing acknowledged is lost, no state is half written, the next server continue
 """
 
 import random
+import subprocess
 import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+
+import pytest
 
 from tests.acceptance.conftest import MakePlayground
 from tests.acceptance.scene import (
@@ -21,9 +24,11 @@ from tests.acceptance.scene import (
     event_types,
 )
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.store.records.jobs import JobStatus
 from wfe_mcp.testing.agent import Work, drive, resume
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.testing.stdio_client import HANDSHAKE, MODERN, ServerGone, StdioClient
+from wfe_mcp.workspace.system.process import started_at
 
 KILLS = 50 if WHOLE else 6
 WARM_S = 0.6
@@ -41,6 +46,13 @@ with log.open("a") as out:
     out.write("ended\\n")
 print("FAILED tests/test_calc.py::TestAdd::test_one_and_two - -1 != 3\\n1 failed in 0.1s")
 sys.exit(1)
+"""
+
+WAITS_LONG = """
+import os, pathlib, sys, time
+pathlib.Path(sys.argv[1]).write_text(str(os.getpid()))
+for _ in range(1200):
+    time.sleep(0.05)
 """
 
 
@@ -99,6 +111,33 @@ def test_a_check_that_ran_when_the_server_was_killed_runs_again(play: MakePlaygr
     assert event_types(playground, run, "reproduce").count("GateJudged") == 2, "the files, and the check once"
     assert [one["phase"] for one in answer["data"]["phases"]] == ["fix"]
     assert playground.problems(run) == []
+
+
+@pytest.mark.parametrize("words", ["cancel {run}", "jobs cancel {job}", "retry {run} reproduce"])
+def test_a_check_that_outlived_its_server_ends_when_it_is_not_needed_any_more(
+    play: MakePlayground, tmp_path: Path, words: str
+):
+    log = tmp_path / "check.pid"
+    playground = play(BUGGED, {"test": [sys.executable, "-c", WAITS_LONG, str(log)]})
+
+    with playground.server() as agent:
+        run = agent.call("start_run", template="quick_fix", inputs=PROBLEM)["run"]
+        agent.call("start_phase", run=run)
+        agent.begin("submit_artifact", run=run, phase="reproduce", artifact=PROOF)
+        _wait_until_it_began(log)
+        agent.kill()
+    check = int(log.read_text(encoding="utf-8"))
+    assert started_at(check) is not None, "no one is there to end it"
+    with playground.engine.store.read() as tx:
+        (job,) = [job for job in tx.jobs.running() if job.kind == "gate"]
+    argv = words.format(run=run, job=job.id).split()
+    subprocess.run(
+        [sys.executable, "-m", "wfe_mcp", *argv], cwd=playground.root, env=playground.environment, check=True
+    )
+
+    with playground.engine.store.read() as tx:
+        now = tx.jobs.get(job.id)
+    assert (now and now.status, started_at(check)) == (JobStatus.CANCELLED, None)
 
 
 def test_a_new_session_reaches_its_next_useful_call_in_two(bugged: Playground):

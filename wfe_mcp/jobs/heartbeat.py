@@ -190,6 +190,17 @@ def take_over(
     return len(freed)
 
 
+def end_cancelled(store: Store, me: ProcessIdentity, endings: Completion, job_id: str) -> None:
+    """End a cancelled job whose process is gone, and what still runs of it: there may be no worker that would."""
+    with store.read() as tx:
+        job = tx.jobs.get(job_id)
+    # Without ``gave_up`` only what has no consequence: the cancel of a person has one.
+    if job is None or not _is_dead(job.lease_owner) or (job.cancel_reason is not None and endings.gave_up is None):
+        return
+    if job.cancel_requested and endings.cancel(job):
+        _end_children(job, me)
+
+
 def _is_dead(owner: str | None) -> bool:
     identity = parse_holder(owner or "")
     return identity is not None and not is_alive(identity)

@@ -34,7 +34,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.run_change import queue_name
 from wfe_mcp.engine.kernel.transaction import change_run_in
-from wfe_mcp.jobs.completion import GaveUp
+from wfe_mcp.jobs.completion import Completion, GaveUp
 from wfe_mcp.jobs.job_context import JobContext, Outcome
 from wfe_mcp.jobs.limits import PRIORITY, WorkLimits
 from wfe_mcp.store import Tx
@@ -141,6 +141,8 @@ def cancel_job(engine: Engine, by: By, job_id: str, gave_up: GaveUp, reason: str
 
     ``gave_up`` records the effect on its attempt. Refuses finished jobs and those of rule 4.
     """
+    from wfe_mcp.jobs.heartbeat import end_cancelled  # what ends processes
+
     cancel_reason = f"it was cancelled by {by.actor}" + (f": {reason}" if reason else "")
     with engine.store.tx() as tx:
         job = _job(engine, tx, job_id)
@@ -162,8 +164,10 @@ def cancel_job(engine: Engine, by: By, job_id: str, gave_up: GaveUp, reason: str
             with suppress(Refused):  # its attempt has moved on: the job is not needed
                 gave_up(tx, replace(job, cancel_requested=True, cancel_reason=cancel_reason), cancel_reason)
         tx.after_commit(engine.wake)
+    end_cancelled(engine.store, engine.identity, Completion(engine.store, engine.clock, gave_up), job.id)
+    with engine.store.read() as tx:
         after = tx.jobs.get(job.id)
-    assert after is not None, "it was there in this transaction"
+    assert after is not None, "it was there in the transaction"
     return after
 
 

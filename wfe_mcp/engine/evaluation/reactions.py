@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.artifacts.ahead import Unjudged
@@ -28,11 +28,11 @@ from wfe_mcp.core.questions import Question, questions
 from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.engine.artifacts.prompts import prompt_for_gates
 from wfe_mcp.engine.artifacts.step_target import target_record
-from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM, Engine
 from wfe_mcp.engine.kernel.evidence_seals import verdict_seal
 from wfe_mcp.engine.kernel.leases import lock_elsewhere
 from wfe_mcp.engine.models.waits import OPEN_JOBS, gate_payload, persons_asked
-from wfe_mcp.store.records.jobs import NewJobValues, labels_key
+from wfe_mcp.store.records.jobs import JobStatus, NewJobValues, labels_key
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.run_change import RunChange
@@ -273,6 +273,15 @@ def _cancel_judging(change: RunChange, was: Attempt) -> None:
     for job in change.tx.jobs.filter(change.run.id, was.phase, was.number, OPEN_JOBS):
         if job.kind == "gate" or job.payload.get("timer") in {"timeout", "wake"}:
             change.tx.jobs.request_cancel(job.id)
+            if job.status is JobStatus.RUNNING:
+                change.tx.after_commit(partial(_end_where_lost, change.engine, job.id))
+
+
+def _end_where_lost(engine: Engine, job_id: str) -> None:
+    from wfe_mcp.jobs.completion import Completion
+    from wfe_mcp.jobs.heartbeat import end_cancelled  # what ends processes
+
+    end_cancelled(engine.store, engine.identity, Completion(engine.store, engine.clock), job_id)
 
 
 def seal_artifacts(change: RunChange) -> None:
