@@ -93,9 +93,12 @@ class Blocker:
 
 
 def blockers(overview: Overview) -> tuple[Blocker, ...]:
-    """What stops the run: its own state, then each phase, then what is outside it."""
-    every = (blocker_for(overview, need) for need in overview.needs)
-    return tuple(blocker for blocker in every if blocker is not None)
+    """What stops the run: its own state, then each phase, then what is outside it. What stops several phases alike is named once."""
+    blocker_by_text: dict[str, Blocker] = {}
+    for need in overview.needs:
+        if (blocker := blocker_for(overview, need)) is not None:
+            blocker_by_text.setdefault(blocker.sentence, blocker)
+    return tuple(blocker_by_text.values())
 
 
 def sentences(overview: Overview) -> tuple[str, ...]:
