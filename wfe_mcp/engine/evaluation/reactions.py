@@ -11,6 +11,7 @@ else is a durable job.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, cast
@@ -281,7 +282,8 @@ def _end_where_lost(engine: Engine, job_id: str) -> None:
     from wfe_mcp.jobs.completion import Completion
     from wfe_mcp.jobs.heartbeat import end_cancelled  # what ends processes
 
-    end_cancelled(engine.store, engine.identity, Completion(engine.store, engine.clock), job_id)
+    with suppress(Refused):  # the change is committed; the next worker frees the job
+        end_cancelled(engine.store, engine.identity, Completion(engine.store, engine.clock), job_id)
 
 
 def seal_artifacts(change: RunChange) -> None:
