@@ -196,6 +196,7 @@ def test_without_its_tables_jobs_are_found_by_looking_and_the_log_says_so_once(
     until(lambda: team.is_done(jobs[0]))
     until(lambda: "until they are delivered again" in caplog.text)
     assert caplog.text.count("until they are delivered again") == 1
+    assert ("does not exist" in caplog.text, "Traceback" in caplog.text) == (True, False), "the setup's fault, not ours"
 
 
 @pytest.mark.sqlite_only("it opens a file")

@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Any
 
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.jobs.job_context import log_fault
 from wfe_mcp.store import Store
 
@@ -136,6 +137,8 @@ class Deliveries:
         return app
 
     async def _supervise(self, app: Any) -> None:
+        from procrastinate.exceptions import ConnectorException
+
         self._loop = asyncio.get_running_loop()
         is_known = False
         while not self._ends:
@@ -147,7 +150,9 @@ class Deliveries:
                 pass  # ``stop``
             except Exception as fault:
                 if not is_known:
-                    log_fault("jobs are found by looking each second until they are delivered again", fault)
+                    of_setup = isinstance(fault, ConnectorException)  # it says nothing of the error that it wraps
+                    known = Refused("unavailable", str(fault.__cause__).partition("\n")[0]) if of_setup else fault
+                    log_fault("jobs are found by looking each second until they are delivered again", known)
                 is_known = True
             self.is_up = False
             await asyncio.sleep(_PAUSE_S)
