@@ -14,7 +14,7 @@ from tests.server.http.conftest import ADA
 from tests.server.http.processes import InTurn
 from tests.server.people.conftest import HOST, Client, Team
 from wfe_mcp.core.model import Channel, RunId
-from wfe_mcp.engine.approvals.approvers import pinned_here
+from wfe_mcp.engine.approvals.approvers import ApproverKey, pinned_here, request_key
 from wfe_mcp.engine.approvals.pin import set_pin
 
 PIN = "correct horse"
@@ -228,3 +228,13 @@ def test_the_passkey_of_a_person_who_left_is_removed_on_the_page_by_another_appr
     assert [key.name for key in pinned_here(engine, engine.root).keys.values()] == ["bob"]
     assert f"{page}/remove" not in ada.send("GET", page).text, "her key signs nothing any more"
     assert terminal(team, "verify").startswith("0"), terminal(team, "verify")
+
+
+def test_the_terminal_names_who_waits_to_be_pinned_and_where_approvers_do_it(team: Team) -> None:
+    engine = team.running.house.engine()
+    for name in ("ada", "bob"):
+        request_key(engine, ADA, ApproverKey(id=name, name=name, public_key=name, origin=team.origin))
+    listed, page = terminal(team, "approvers", "list"), f"{team.origin}/approvers/{engine.project_id}"
+    for name in ("ada", "bob"):
+        assert f"Waits to be pinned: {name}, by an approver at {page}, or:" in listed
+    assert "these wait: ada, bob." in terminal(team, "approvers", "accept", "eve", "--pin-fd", "0")

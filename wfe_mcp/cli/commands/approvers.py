@@ -21,16 +21,20 @@ Key = Annotated[
 
 
 def list_all(invocation: Invocation) -> None:
-    """List the pinned keys of this project, and who pinned each."""
+    """List the pinned keys of this project, and who pinned each; then those that wait to be pinned."""
+    from wfe_mcp.engine.approvals.approvers import requested_keys
     from wfe_mcp.views.approvals.approvers import data_of, pinned_view
 
-    view = pinned_view(invocation.engine)
-    data = data_of(view)
+    view, waiting = pinned_view(invocation.engine), requested_keys(invocation.engine).values()
+    data = data_of(view) | {"waiting": [{"name": key.name, "origin": key.origin} for key in waiting]}
 
     def render(screen: Screen) -> None:
         rows = [(key["name"], key["kind"], key["added_at"], key["let_in_by"], key["id"]) for key in view.keys]
         screen.table(("name", "kind", "since", "pinned by", "id"), rows)
         screen.line(f"{plural(len(rows), 'key')} in {view.file}")
+        for key in waiting:
+            at = f"{key.origin}/approvers/{view.project}"
+            screen.line(f"Waits to be pinned: {key.name}, by an approver at {at}, or: wfe-mcp approvers accept NAME")
         if view.fault:
             screen.line(view.fault, "yellow")
 
@@ -58,7 +62,8 @@ def accept(invocation: Invocation, name: Name, pin_fd: PinFd = None) -> None:
     engine = invocation.engine
     waits = {key.name: key for key in requested_keys(engine).values()}
     if name not in waits:
-        hint = nearest_hint(name, waits, "They make one at the server: /approvers/" + engine.project_id)
+        page = "They make one at the server: /approvers/" + engine.project_id
+        hint = nearest_hint(name, waits, f"These wait: {', '.join(waits)}." if waits else page)
         raise Refused("bad_argument", f"No passkey of {name!r} waits to be pinned.", hint)
     key = waits[name]
     where = key.origin or "this machine"
