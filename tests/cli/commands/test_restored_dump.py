@@ -40,6 +40,7 @@ def test_the_gap_after_a_restored_dump_is_named_and_accepted_by_a_person(
     server: Terminal, postgres: Cluster, postgres_url: str, empty_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = server.start("note")
+    assert server.json("token", "create", "bot", "--scope", "work").code == 0
     engine = create_engine(project_at(server.root), environment=dict(os.environ), clock=server.clock)
     with engine.store.tx() as tx:
         job = tx.jobs.enqueue(NewJob("step", "step:elsewhere", {}, effect=Effect.NON_REPEATABLE))
@@ -50,6 +51,7 @@ def test_the_gap_after_a_restored_dump_is_named_and_accepted_by_a_person(
     server.clock.forward(hours=1)
     server.submit_work(begun, "draft", "in the morning")
     lost = server.start("note")
+    assert server.json("token", "revoke", "bot").code == 0
     assert server.json("verify").code == 0
 
     run_program(postgres, "pg_restore", f"--dbname={empty_url.replace('+psycopg', '')}", dump)
@@ -70,6 +72,8 @@ def test_the_gap_after_a_restored_dump_is_named_and_accepted_by_a_person(
     accepted = server("restore", "--after-pg-restore", pin=PIN)
     assert accepted.code == 0, accepted.err
     assert "Lost: 6 events of 2 runs" in accepted.out
+    assert "ended after the dump count again: wfe-mcp token list" in accepted.out
+    assert "bot" in server("token", "list").out
     after = server("verify")
     assert after.code == 0, after.out
     assert "(pg_restore): 6 events of 2 runs lost" in after.out

@@ -112,6 +112,9 @@ def _accept(invocation: Invocation, pin_fd: int | None) -> None:
         screen.line(
             "Work that must not run twice waits for you: wfe-mcp jobs list. wfe-mcp verify reports this restore."
         )
+        screen.line(
+            "Tokens and logins that were ended after the dump count again: wfe-mcp token list, wfe-mcp people list"
+        )
 
     invocation.answer(summary, render, data=_lost(back))
 
