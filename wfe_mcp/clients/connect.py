@@ -11,7 +11,7 @@ from wfe_mcp.clients.files import Change, Records
 from wfe_mcp.clients.formats import entry
 from wfe_mcp.clients.formats.splice import Unreadable, Unsplicable
 from wfe_mcp.clients.look import ClientEntry, read_document, readable, table_of
-from wfe_mcp.clients.table import CLIENTS, SERVER, Client, Places, Scope
+from wfe_mcp.clients.table import CLIENTS, SERVER, Client, Places, Scope, is_address, server_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.config.edits import value_at
@@ -53,11 +53,14 @@ def plan(
     instructions: bool,
     hook: str = "",
 ) -> Plan:
-    """What connects a client with ``argv``. An entry that starts wfe-mcp and was edited stays as it is.
+    """What connects a client with ``argv``. An entry that starts wfe-mcp and was edited, or not written by this user, stays as it is.
+
+    A server that ``argv`` names takes the place of what an unedited one works with.
 
     ``hook``: the command of its hooks; empty: hooks are left as they are.
 
-    Refuses an entry of our name that is not ours, a form that cannot be extended, and a read-only file.
+    Refuses an entry of our name that is not ours, an edited one that works with another server than ``argv`` names, a form that
+    cannot be extended, and a read-only file.
     """
     wanted, most = (
         client_entry.client.entry(client_entry.shape, places, argv, allow=allows) for allows in (allow, True)
@@ -66,7 +69,14 @@ def plan(
     if client_entry.entry is not None:
         _refuse_foreign(client_entry, "Rename or remove it there, then run the command again; nothing was changed.")
         original = None if client_entry.content is None else records.before(client_entry.file, client_entry.content)
-        is_same = original is None and (client_entry.argv != argv or not _is_unedited(client_entry))
+        moves = bool(server_of(argv)) and _way(argv) != _way(client_entry.argv)
+        is_edited = not _is_unedited(client_entry)
+        if original is None and moves and is_edited:
+            works_with = server_of(client_entry.argv) or "this machine"
+            what = f"{client_entry.file} was edited, and works with {works_with}: {client_entry.shown}"
+            hint = f"Remove its server {SERVER!r} there, then run the command again; nothing was changed."
+            raise Refused("conflict", what, hint)
+        is_same = original is None and (is_edited or (client_entry.argv != argv and not moves))
         state = "connected" if is_same or client_entry.entry in (wanted, most) else "update"
         if state == "update":
             base = original[0] if original is not None else _without_entry(client_entry, records)
@@ -257,6 +267,11 @@ def _others_read(file: Path, places: Places, leaving: Sequence[tuple[Client, Sco
         if (client.name, scope) not in gone and client.instructions_file(places, scope) == file
     ]
     return any(client_entry.is_ours for client, scope in readers for client_entry in readable(client, places, [scope]))
+
+
+def _way(argv: Sequence[str]) -> tuple[str, bool]:
+    """The server that an entry works with, and whether over HTTP."""
+    return server_of(argv), is_address(argv)
 
 
 def _is_unedited(client_entry: ClientEntry) -> bool:

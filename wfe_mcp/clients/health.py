@@ -10,7 +10,7 @@ from wfe_mcp.clients.formats import entry
 from wfe_mcp.clients.formats.splice import Unreadable
 from wfe_mcp.clients.launch import Installation
 from wfe_mcp.clients.look import ClientEntry
-from wfe_mcp.clients.table import CLIENTS, SERVER, TOKEN, Client, Places, is_address
+from wfe_mcp.clients.table import CLIENTS, SERVER, TOKEN, Client, Places, is_address, server_of
 from wfe_mcp.core.bridge import PROTOCOL
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.findings import HealthFinding, Level
@@ -68,7 +68,7 @@ def is_connected(places: Places) -> bool:
 def server_here(places: Places) -> str:
     """The server that has the runs of every client connected here; empty where this machine has those of one."""
     entries = (client_entry for client in CLIENTS for client_entry in look.readable(client, places))
-    servers = [server_of(client_entry) for client_entry in entries if client_entry.is_ours]
+    servers = [server_of(client_entry.argv) for client_entry in entries if client_entry.is_ours]
     return servers[0] if servers and all(servers) else ""
 
 
@@ -177,22 +177,14 @@ def _faults(client_entry: ClientEntry, here: Installation, places: Places) -> It
         yield from trust(client_entry, places)
 
 
-def server_of(client_entry: ClientEntry) -> str:
-    """The server that has the runs of an entry; empty: this machine."""
-    words = client_entry.argv
-    if is_address(words):
-        return words[0].removesuffix("/mcp")
-    return words[words.index("--server") + 1] if "--server" in words[:-1] else ""
-
-
 def _way(client_entry: ClientEntry) -> str:
-    server = server_of(client_entry)
+    server = server_of(client_entry.argv)
     return f" {'at' if is_address(client_entry.argv) else 'over a bridge to'} {server}, which answers" if server else ""
 
 
 def _server_faults(client_entry: ClientEntry, places: Places) -> Iterator[tuple[Level, str]]:
     """Whether the server answers, and a bridge has a login there that still counts; asked where there is one."""
-    server = server_of(client_entry)
+    server = server_of(client_entry.argv)
     if not server:
         return
     import http.client

@@ -105,6 +105,13 @@ def is_address(argv: Sequence[str]) -> bool:
     return len(argv) == 1 and argv[0].startswith(("http://", "https://"))
 
 
+def server_of(argv: Sequence[str]) -> str:
+    """The server that has the runs of an entry with these words; empty: this machine."""
+    if is_address(argv):
+        return argv[0].removesuffix("/mcp")
+    return argv[argv.index("--server") + 1] if "--server" in argv[:-1] else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Permission:
     """A setting outside the entry that allows wfe's tools: ``items`` in the list at ``path`` of a file per scope."""

@@ -148,6 +148,19 @@ def test_an_entry_that_a_user_edited_stays_as_it_is_and_uninstall_removes_it(emp
     assert (empty.root / ".mcp.json").read_text() == '{"mcpServers": {}}'
 
 
+def test_the_entry_of_a_colleague_gives_way_to_a_server_that_the_user_names(empty: Terminal) -> None:
+    file, there = empty.root / ".mcp.json", ("install", "--client", "claude-code", "--server", "https://wfe.example")
+    for way in (["serve"], ["serve", "--server", "https://old.example"]):
+        written = {"type": "stdio", "command": "wfe-mcp", "args": way, "alwaysLoad": True}
+        file.write_text(json.dumps({"mcpServers": {"wfe": written}}))
+        assert empty(*there, "--yes").code == 0
+        assert json.loads(file.read_text())["mcpServers"]["wfe"]["args"] == ["serve", "--server", "https://wfe.example"]
+    assert "with https://wfe.example); nothing to change" in empty(*there, "--yes").out
+    file.write_text('{"mcpServers": {"wfe": {"command": "wfe-mcp", "args": ["serve", "--project", "."]}}}')
+    kept = empty(*there, "--yes")
+    assert (kept.code, "was edited, and works with this machine" in kept.err) == (1, True)
+
+
 def test_permission_can_be_added_to_a_connected_client(empty: Terminal) -> None:
     before = everything(empty.place)
     for name in ("codex", "claude-code"):

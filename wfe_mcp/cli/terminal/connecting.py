@@ -11,7 +11,7 @@ from wfe_mcp.cli.terminal import client_changes
 from wfe_mcp.cli.terminal.client_changes import not_connected, places_of, records_here
 from wfe_mcp.cli.terminal.confirm import read_typed_line, require_confirmation, user_agrees
 from wfe_mcp.clients import connect, files, launch, look
-from wfe_mcp.clients.table import CLIENTS, TOKEN, Client, Places, Scope, is_address
+from wfe_mcp.clients.table import CLIENTS, TOKEN, Client, Places, Scope, is_address, server_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.readers import for_person
@@ -208,8 +208,9 @@ def show_plan(screen: Screen, result: ConnectionResult, places: Places) -> None:
         for change in result.plan.changes:
             client_changes.show_change(screen, result.client.title, change, places)
     elif result.plan is not None:
+        file, server = client_changes.path_for_people(result.plan.found.file, places), server_of(result.plan.found.argv)
         screen.aside(
-            f"{result.client.title} is connected already ({client_changes.path_for_people(result.plan.found.file, places)}); nothing to change."
+            f"{result.client.title} is connected already ({file}{server and f', with {server}'}); nothing to change."
         )
 
 
