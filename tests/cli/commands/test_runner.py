@@ -44,24 +44,33 @@ def test_authorities_that_cannot_be_read_are_named_and_no_fault_of_the_program(
 
 
 class Elsewhere(BaseHTTPRequestHandler):
-    """What a server says at an address that is not its own."""
+    """What a server says at an address that is not its own, and another program at its address."""
+
+    status, text = 421, b"This page answers at https://wfe.example only."
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(421)
+        self.send_response(self.status)
         self.end_headers()
-        self.wfile.write(b"This page answers at https://wfe.example only.")
+        self.wfile.write(self.text)
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
 
 
-def test_a_server_that_has_another_address_says_which(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+class Maintenance(Elsewhere):
+    status, text = 200, b"<h1>We are back soon</h1>"
+
+
+@pytest.mark.parametrize("handler", [Elsewhere, Maintenance])
+def test_what_answers_in_place_of_the_server_is_quoted(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch, handler: type[Elsewhere]
+) -> None:
     monkeypatch.setenv("WFE_TOKEN", "t")
-    with HTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}"
         error = cli.json("runner", "--server", address, "--drain").document["error"]
         server.shutdown()
     assert error["code"] == "unavailable"
-    assert "This page answers at https://wfe.example only." in error["message"]
+    assert handler.text.decode() in error["message"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args
 from urllib.parse import urlsplit
@@ -123,7 +124,8 @@ class Connection:
         except httpx2.HTTPError as fault:
             raise AwayError(f"{self.url} does not answer: {fault}") from fault
         if answer.is_success:
-            return kind.model_validate_json(answer.content)
+            with suppress(ValueError):  # such as the page of a proxy: no server of ours says that
+                return kind.model_validate_json(answer.content)
         error = _error(answer)
         if (
             answer.status_code == 413 and error is None
@@ -135,7 +137,7 @@ class Connection:
             )
         if answer.status_code >= 500 or error is None:
             # At an address that is not its own the server says which one is.
-            why = f": {answer.text[:_SHOWN].strip()}" if answer.status_code == 421 else "."
+            why = f": {answer.text[:_SHOWN].strip()}" if answer.status_code == 421 or answer.is_success else "."
             raise AwayError(f"{self.url} answers {answer.status_code} to {path}{why}")
         code = error.get("code")
         known: Code = cast("Code", code) if code in get_args(Code) else "internal"

@@ -138,7 +138,7 @@ class Runner:
             try:
                 verdict = self._server.end(task, report)
             except AwayError as away:
-                log.warning("%s The report is sent again.", away)
+                log.warning("%s. The report is sent again.", str(away).removesuffix("."))
                 time.sleep(_PAUSE_S)
             except Refused as refused:
                 self._say(f"{task.job}: the report was refused. {refused.message}")
@@ -146,7 +146,7 @@ class Runner:
             else:
                 self._say(f"{task.job}: {verdict}")
                 return True
-        self._say(f"{task.job}: the server was away for {task.lease_s:g} s, so another runner does it")
+        self._say(f"{task.job}: its lease of {task.lease_s:g} s is over, so another runner does it")
         return False
 
     def _give_back(self, task: Task) -> bool:
