@@ -43,7 +43,9 @@ class Holder:
 
     @property
     def name(self) -> str:
-        """In words: ``the team``, ``token 'bot'``."""
+        """In words: ``the team``, ``this project``, ``token 'bot'``. Who is refused knows no id of a project."""
+        if self.by == "project":
+            return "this project"
         return f"{self.by} {self.of!r}" if self.of else f"the {self.by}"
 
     @property
