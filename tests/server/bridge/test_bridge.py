@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -57,6 +58,20 @@ def test_a_rollback_with_files_arrives_in_the_developers_clone(team: Team) -> No
     assert ada.read("app.py") == RED
     assert ada.read("build/out.txt") == "ignored\n"
     assert client.does("start_phase", run=run, phase="reproduce")["state"] == "running"
+
+
+def test_a_work_folder_that_was_deleted_at_the_server_is_made_again_and_the_developer_keeps_everything(
+    team: Team,
+) -> None:
+    ada = team.machine()
+    client = ada.connect()
+    run = started(client)
+    ada.write("tests/data/notes.txt", "mine\n")
+    reproduced(ada, client, run)
+    shutil.rmtree(team.there())
+    assert client.does("start_phase", run=run, phase="fix")["state"] == "running"
+    assert (ada.read("tests/data/notes.txt"), "test_two" in ada.read("tests/test_add.py")) == ("mine\n", True)
+    assert (team.there() / "tests/data/notes.txt").read_text() == "mine\n"
 
 
 def test_an_artifact_in_a_file_that_git_ignores_is_submitted_by_its_path(team: Team) -> None:

@@ -26,7 +26,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.files.checkpoints import limits_of
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.engine.maintenance.worktrees import make_worktree
+from wfe_mcp.engine.maintenance.worktrees import make_worktree, worktrees_folder
 from wfe_mcp.workspace.files.folders import walk
 from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
 from wfe_mcp.workspace.git.batch import entries_below, read_objects
@@ -80,6 +80,10 @@ class BridgedFolder:
 
     def __init__(self, engine: Engine, name: str) -> None:
         self._project, self.name = engine, name
+        if not (worktrees_folder(engine) / f"bridge-{name}").is_dir():
+            # What a new folder lacks is no change of the server's: it would be taken out of the developer's clone.
+            for ref in ("seen", "taken", "given"):
+                run_git(engine.root, "update-ref", "-d", f"{refs_of(name)}/{ref}")
         path = make_worktree(engine, f"bridge-{name}", detached=True).tree.path
         below = engine.root.relative_to(engine.project.worktree)
         (path / below).mkdir(parents=True, exist_ok=True)

@@ -39,6 +39,7 @@ from wfe_mcp.workspace.config.ports import PORTS_FILE, ports_in, ports_text
 from wfe_mcp.workspace.files.mirror import write_gitignore
 from wfe_mcp.workspace.files.paths import expanded_path
 from wfe_mcp.workspace.files.project_files import write_atomic
+from wfe_mcp.workspace.git.command import run_git
 from wfe_mcp.workspace.git.repository import branch as current_branch, changes
 from wfe_mcp.workspace.git.worktrees import (
     Worktree,
@@ -84,6 +85,8 @@ def make_worktree(engine: Engine, name: str, base: str = "HEAD", *, detached: bo
                 f"'{path}' is there already, and is no work tree of this repository.",
                 "Take another name, or remove the folder.",
             )
+        if tree is not None:  # its folder was deleted: git keeps its place, and its branch
+            run_git(engine.root, "worktree", "remove", "--force", str(path))
         add_worktree(engine.root, path, "" if detached else name, base)
     elif tree.branch != name and not detached:
         raise Refused(
