@@ -156,6 +156,8 @@ def test_the_entry_of_a_colleague_gives_way_to_a_server_that_the_user_names(empt
         assert empty(*there, "--yes").code == 0
         assert json.loads(file.read_text())["mcpServers"]["wfe"]["args"] == ["serve", "--server", "https://wfe.example"]
     assert "with https://wfe.example); nothing to change" in empty(*there, "--yes").out
+    assert empty("install", "--client", "claude-code", "--yes", "--allow").code == 0
+    assert json.loads(file.read_text())["mcpServers"]["wfe"]["args"] == ["serve", "--server", "https://wfe.example"]
     file.write_text('{"mcpServers": {"wfe": {"command": "wfe-mcp", "args": ["serve", "--project", "."]}}}')
     kept = empty(*there, "--yes")
     assert (kept.code, "was edited, and works with this machine" in kept.err) == (1, True)

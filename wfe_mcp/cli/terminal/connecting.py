@@ -292,11 +292,15 @@ def _plan(client: Client, places: Places, records: files.Records, wish: Wish) ->
     scope = wish.scope or client.scopes[0]  # the one that the user named, else the project's where it has one
     entry = look.look(client, places, scope)
     argv = launch.command(launch.this_installation(), places.env, scope, wish.by)
-    if wish.http:
+    kept = (
+        entry.argv if entry.is_ours and not wish.server else ()
+    )  # what is proposed later, such as --allow, names no server
+    server = wish.server or server_of(kept)
+    if wish.http or is_address(kept):
         look.refuse_without_http(entry)
-        argv = (f"{wish.server}/mcp",)
-    elif wish.server:
-        argv = (*argv, "--server", wish.server)
+        argv = (f"{server}/mcp",)
+    elif server:
+        argv = (*argv, "--server", server)
     return connect.plan(
         entry,
         places,
