@@ -3,8 +3,9 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { ask, onLive, query, useRetry, type Refused } from "./api";
 import type { ActivityList, ActivityView } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
+import { useLines } from "./keys";
 import { Choose, PageHead, Problem, Waiting } from "./parts";
-import { useKept } from "./route";
+import { to, useKept } from "./route";
 import { Log } from "./run_history";
 import { age, moment } from "./words";
 
@@ -54,6 +55,7 @@ export function Activity({ query: given }: { query: URLSearchParams }) {
   const kinds = useMemo(() => [...new Set(events.map((each) => each.type))].sort(), [events]);
   const actors = useMemo(() => [...new Set(events.map((each) => each.actor))].sort(), [events]);
   const shown = events.filter((each) => (kind ? each.type === kind : all || !INNER.has(each.type)) && (!actor || each.actor === actor) && (!since || moment(each.at) > moment(since)));
+  const [marked, mark] = useLines(shown, (each) => to("runs", each.run));
   const save = () => {
     const lines = shown.map((each) => JSON.stringify(each)).join("\n");
     const link = document.createElement("a");
@@ -83,7 +85,7 @@ export function Activity({ query: given }: { query: URLSearchParams }) {
         </button>
       </div>
       {!events.length && !whole ? !error && <Waiting /> : <div className="panel">
-        <Log events={at.many ? shown.map((each) => ({ ...each, title: `${each.title} (${at.names.get(each.project) ?? ""})` })) : shown} empty="Nothing has happened yet. Start a run: what it does appears here at once." run />
+        <Log events={at.many ? shown.map((each) => ({ ...each, title: `${each.title} (${at.names.get(each.project) ?? ""})` })) : shown} empty="Nothing has happened yet. Start a run: what it does appears here at once." run={{ marked, mark }} />
       </div>}
       {!whole && events.length > 0 && (
         <p style={{ marginTop: "0.75rem" }}>

@@ -3,6 +3,7 @@ import { query, useAsk } from "./api";
 import type { BoardView, NewsView, RunList, RunRow } from "./api_types";
 import { isNew, NewMark } from "./news";
 import { ProjectChoice, useProject } from "./in_project";
+import { useLines } from "./keys";
 import { Choose, Cli, Empty, Flag, Integrity, Problem, State, Waiting } from "./parts";
 import { to, useKept } from "./route";
 import { age, person, progress } from "./words";
@@ -25,13 +26,16 @@ export function Board({ news }: { news: NewsView | null }) {
   const { data, error } = useAsk<RunList>(`/runs${query({ limit: 200, project: at.id })}`, at.concerns);
   const [template, setTemplate] = useKept("template", "");
   const byPhase = useAsk<BoardView>(template ? `/board${query({ template, project: at.id })}` : null, at.concerns);
-  if (error && !data) return <Problem error={error} />;
-  if (!data) return <Waiting />;
-  const templates = [...new Set(data.runs.map((run) => run.template))].sort();
+  const all = data?.runs ?? [];
   const columns: [name: string, runs: RunRow[]][] = byPhase.data
     ? [...byPhase.data.columns.map((column): [string, RunRow[]] => [column.title, column.runs ?? []]), ["Ended", byPhase.data.ended ?? []]]
-    : columnsOf().map(([name, fits]) => [name, data.runs.filter(fits)]);
-  const drawn = new Set(columns.flatMap(([, runs]) => runs.map((run) => run.run))).size;
+    : columnsOf().map(([name, fits]) => [name, all.filter(fits)]);
+  const cards = columns.flatMap(([, runs]) => runs);
+  const [marked, mark] = useLines(cards, (run) => to("runs", run.run));
+  if (error && !data) return <Problem error={error} />;
+  if (!data) return <Waiting />;
+  const templates = [...new Set(all.map((run) => run.template))].sort();
+  const drawn = new Set(cards.map((run) => run.run)).size;
   const most = byPhase.data ? (drawn >= MOST_BY_PHASE ? drawn : 0) : data.cursor ? drawn : 0;
   return (
     <>
@@ -48,7 +52,7 @@ export function Board({ news }: { news: NewsView | null }) {
       </header>
       <Problem error={byPhase.error} />
       {(byPhase.data ?? data).warnings?.map((warning) => <p key={warning} className="note warn">{warning}</p>)}
-      {data.runs.length === 0 ? (
+      {all.length === 0 ? (
         <Empty title="No run yet" steps={[{ say: "Start one.", cli: "wfe-mcp start" }]}>
           Cards move by themselves as phases end and gates answer.
         </Empty>
@@ -63,7 +67,7 @@ export function Board({ news }: { news: NewsView | null }) {
                 <ul>
                   {runs.map((run) => (
                     <li key={run.run}>
-                      <a className="card" href={to("runs", run.run)}>
+                      <a className="card" href={to("runs", run.run)} aria-current={run === cards[marked] ? "true" : undefined} onFocus={() => mark(cards.indexOf(run))}>
                         <b>{run.title}</b>
                         <span className="row wrap small">
                           <State state={open(run) && run.state !== "paused" && run.waiting_on === "human" ? "awaiting" : run.state} run />

@@ -4,6 +4,7 @@ import { query, useAct, useAsk } from "./api";
 import type { ItemPage, Ledger } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
 import { CLAIMED } from "./item_acts";
+import { useLines } from "./keys";
 import { Cli, Empty, Field, Flag, Problem, Section, State, Waiting } from "./parts";
 import { send } from "./pin";
 import { to } from "./route";
@@ -14,6 +15,7 @@ export function WorkClaims() {
   const at = useProject();
   const { data, error } = useBacklog(at, { kind: ["claim"], status: CLAIMED, order: "newest" });
   const rows = data?.items ?? [];
+  const [marked, mark] = useLines(rows, itemPage);
   return (
     <>
       <WorkHead now="claims" about="what is said about the work, shown by tests" />
@@ -32,10 +34,10 @@ export function WorkClaims() {
       )}
       {rows.length > 0 && (
         <ul className="panel lines" aria-label="Claims">
-          {rows.map((row) => (
-            <li key={`${row.project} ${row.id}`}>
+          {rows.map((row, index) => (
+            <li key={`${row.project} ${row.id}`} aria-current={index === marked ? "true" : undefined}>
               <span className="grow">
-                <a href={itemPage(row)}>
+                <a href={itemPage(row)} onFocus={() => mark(index)}>
                   <b>{row.title}</b>
                 </a>{" "}
                 <span className="muted code">{row.id}</span>

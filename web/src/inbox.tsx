@@ -213,9 +213,6 @@ export function Inbox({ data, error, news }: { data: InboxView | null; error: Re
   const at = Math.max(0, shown.findIndex((each) => each.key === chosen));
   const item = shown[at];
 
-  useEffect(() => {
-    if (item) document.getElementById(`item-${item.key}`)?.scrollIntoView({ block: "nearest" });
-  }, [item?.key]); // eslint-disable-line
   useMarked(item?.key);
 
   const move = (by: number) => {
@@ -287,7 +284,7 @@ export function Inbox({ data, error, news }: { data: InboxView | null; error: Re
               <ul className="panel inbox" aria-label="What waits for you">
                 {shown.map((each) => (
                   <li key={each.key}>
-                    <a className="item" id={`item-${each.key}`} href={each.href} aria-current={each === item ? "true" : undefined} onFocus={() => setChosen(each.key)}>
+                    <a className="item" href={each.href} aria-current={each === item ? "true" : undefined} onFocus={() => setChosen(each.key)}>
                       <span className={`s-${each.look}`}>
                         <Icon name={each.icon} />
                       </span>

@@ -1,5 +1,6 @@
 // Keys: single letters outside of fields, `g` then a letter, and Ctrl-K.
-import { useEffect, useLayoutEffect, useRef } from "react";
+import { useEffect, useLayoutEffect, useRef, useState } from "react";
+import { go } from "./route";
 
 export type Keys = Record<string, (() => void) | undefined>;
 
@@ -36,9 +37,35 @@ export function useKeys(keys: Keys): void {
   }, []);
 }
 
-/** The focus goes along from a line of a list to the one that a key marks: Enter follows the link that has the focus. */
+/** The line of a list that a key marks comes into view, and the focus goes along where it is in the list: Enter follows the link that has it. */
 export function useMarked(line: string | number | undefined): void {
-  useEffect(() => document.activeElement?.closest("tbody, ul")?.querySelector<HTMLElement>(`tr[aria-current="true"] a, li[aria-current="true"] a, a[aria-current="true"]`)?.focus(), [line]);
+  const was = useRef(line);
+  useEffect(() => {
+    if (was.current === line) return;
+    was.current = line;
+    const marked = document.querySelector<HTMLElement>('main [aria-current="true"]');
+    marked?.scrollIntoView({ block: "nearest" });
+    const list = marked?.closest("table, .board, .events") ?? marked?.closest("ul");
+    if (list?.contains(document.activeElement)) (marked?.matches("a") ? marked : marked?.querySelector("a"))?.focus();
+  }, [line]);
+}
+
+/** The marked line of a list, and the keys that mark another and open it at its `place`; `more`: what other keys do with it. */
+export function useLines<T>(rows: readonly T[], place: (row: T) => string, more: Record<string, (row: T) => void> = {}): [at: number, setAt: (at: number) => void] {
+  const [chosen, setAt] = useState(0);
+  const at = Math.max(0, Math.min(chosen, rows.length - 1));
+  const row = rows[at];
+  const does = (act: (row: T) => void) => (row === undefined ? undefined : () => act(row));
+  const open = does((each) => go(place(each)));
+  useKeys({
+    j: () => setAt(Math.min(rows.length - 1, at + 1)),
+    k: () => setAt(Math.max(0, at - 1)),
+    o: open,
+    Enter: open,
+    ...Object.fromEntries(Object.entries(more).map(([key, act]) => [key, does(act)])),
+  });
+  useMarked(at);
+  return [at, setAt];
 }
 
 /** Remember a first `g`, once for the page, before any listener sees the key; who types fast presses the next key before this one is up. */

@@ -22,8 +22,8 @@ const LINE = 32;
 const TWO_LINES = 52;
 const THREE_LINES = 74;
 
-/** A log of any length: only the lines in view are in the page. `run`: of every run. */
-export function Log({ events, empty, run = false }: { events: (EventView & Partial<ActivityView>)[]; empty: string; run?: boolean }) {
+/** A log of any length: only the lines in view are in the page. `run`: of every run, with the line that is marked. */
+export function Log({ events, empty, run }: { events: (EventView & Partial<ActivityView>)[]; empty: string; run?: { marked: number; mark: (line: number) => void } }) {
   const [top, setTop] = useState(0);
   const [openLine, setOpenLine] = useState<EventView | null>(null);
   const row = window.innerWidth >= 720 ? LINE : run ? THREE_LINES : TWO_LINES;
@@ -34,13 +34,13 @@ export function Log({ events, empty, run = false }: { events: (EventView & Parti
       <div className="events" tabIndex={0} role="region" aria-label={`${count(events.length, "event")}, newest first`} onScroll={(event) => setTop(event.currentTarget.scrollTop)}>
         <div className="spacer" style={{ height: events.length * row }}>
           {events.slice(from, from + 60).map((each, index) => (
-            <div key={`${each.run ?? ""}${each.seq}`} className={run ? "line of-run" : "line"} style={{ top: (from + index) * row, height: row }}>
+            <div key={`${each.run ?? ""}${each.seq}`} className={run ? "line of-run" : "line"} aria-current={run?.marked === from + index ? "true" : undefined} style={{ top: (from + index) * row, height: row }}>
               <time className="muted num" title={`${each.at}, event ${each.seq}`}>{age(each.at)} ago</time>
               <button type="button" className="event-text" title={each.text} onClick={() => setOpenLine(each)}>
                 {each.text}
               </button>
               {run && each.run && (
-                <a className="soft" href={to("runs", each.run)} title={each.title}>
+                <a className="soft" href={to("runs", each.run)} title={each.title} onFocus={() => run.mark(from + index)}>
                   {each.title || each.run}
                 </a>
               )}

@@ -1,9 +1,8 @@
 // Every run, newest first, by state; a hundred at a time.
-import { useState } from "react";
 import { query, useAsk } from "./api";
-import type { RunList, RunRow } from "./api_types";
+import type { RunList } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
-import { useKeys, useMarked } from "./keys";
+import { useLines } from "./keys";
 import { Cli, Empty, Flag, Integrity, PageHead, Problem, Records, Segments, State, Waiting } from "./parts";
 import { go, to, useKept } from "./route";
 import { useRoleSomewhere } from "./session";
@@ -11,7 +10,6 @@ import { age, count, progress, runWord } from "./words";
 
 export function Runs({ query: given }: { query: URLSearchParams }) {
   const [status, setStatus] = useKept("status", given.get("status") ?? "");
-  const [at, setAt] = useState(0);
   const shown = useProject();
   const cursor = given.get("cursor");
   const isStuck = status === "stuck"; // no status of a run: those that run, without progress
@@ -19,14 +17,7 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
   const choose = (name: string) => (cursor ? go(`#/runs${query({ status: name })}`) : setStatus(name));
   const isAuthor = useRoleSomewhere("author");
   const rows = data?.runs ?? [];
-  const open = (row?: RunRow) => row && go(to("runs", row.run));
-  useKeys({
-    j: () => setAt(Math.min(rows.length - 1, at + 1)),
-    k: () => setAt(Math.max(0, at - 1)),
-    o: () => open(rows[at]),
-    Enter: () => open(rows[at]),
-  });
-  useMarked(at);
+  const [at, setAt] = useLines(rows, (row) => to("runs", row.run));
   return (
     <>
       <PageHead title="Runs" about={data && (cursor ? count(rows.length, "older run") : `${data.cursor ? "the newest " : ""}${count(rows.length, "run")}`)}>

@@ -3,6 +3,7 @@ import { useState } from "react";
 import { query, useAct, useAsk } from "./api";
 import type { TemplateList } from "./api_types";
 import { ProjectChoice, useProject } from "./in_project";
+import { useLines } from "./keys";
 import { Cli, PageHead, Problem, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
@@ -17,6 +18,8 @@ export function Templates({ name, view }: { name: string; view: string }) {
   const [isAuthor, isAdmin] = [useRole("author", at.id), useRole("admin", at.id)];
   const [cloning, setCloning] = useState("");
   const [act, busy, refused] = useAct();
+  const rows = grouped(data?.templates ?? []).flatMap(([, lines]) => lines);
+  const [marked, mark] = useLines(rows, (row) => to("templates", row.name));
   if (name) return <Editor key={name} name={name} view={view} />;
   const makeDefault = (each: string) =>
     act(async () => {
@@ -60,9 +63,9 @@ export function Templates({ name, view }: { name: string; view: string }) {
                 </tr>
               )}
               {lines.map((line) => (
-                <tr key={line.name}>
+                <tr key={line.name} aria-current={line === rows[marked] ? "true" : undefined}>
                   <td className="nowrap">
-                    <a href={to("templates", line.name)}>{line.name}</a> {line.default && <span className="tag" title="Starts where no template is named">default</span>} {line.state && <span className="tag">{line.state}</span>}
+                    <a href={to("templates", line.name)} onFocus={() => mark(rows.indexOf(line))}>{line.name}</a> {line.default && <span className="tag" title="Starts where no template is named">default</span>} {line.state && <span className="tag">{line.state}</span>}
                   </td>
                   <td>
                     {line.title}

@@ -1,12 +1,12 @@
 // The work items of a project or of all: a list by priority, the decisions about the architecture, and what is ready next.
-import { useState, type ReactNode } from "react";
+import type { ReactNode } from "react";
 import { query, useAsk } from "./api";
-import type { Backlog, ItemCard, ItemLine } from "./api_types";
+import type { Backlog, ItemLine } from "./api_types";
 import { ProjectChoice, useProject, type InProject } from "./in_project";
-import { DECIDED, KINDS, moveName, STATUSES, useMoving, type Moving } from "./item_acts";
-import { useKeys, useMarked } from "./keys";
+import { DECIDED, KINDS, moveName, STATUSES, useMoving } from "./item_acts";
+import { useLines } from "./keys";
 import { Choose, Cli, Empty, Flag, Problem, Records, State, Waiting } from "./parts";
-import { go, to, useKept } from "./route";
+import { to, useKept } from "./route";
 import { useRoleSomewhere } from "./session";
 import { age, count } from "./words";
 
@@ -95,22 +95,6 @@ export function Progress({ done = 0, parts = 0 }: { done?: number; parts?: numbe
   );
 }
 
-/** The chosen line of a list, and the keys that move it. */
-function useLines(rows: ItemCard[], moving: Moving): [at: number, setAt: (at: number) => void] {
-  const [chosen, setAt] = useState(0);
-  const at = Math.min(chosen, Math.max(0, rows.length - 1));
-  const open = () => rows[at] && go(itemPage(rows[at]));
-  useKeys({
-    j: () => setAt(Math.min(rows.length - 1, at + 1)),
-    k: () => setAt(Math.max(0, at - 1)),
-    o: open,
-    m: () => rows[at] && moving.choose(rows[at]),
-    Enter: open,
-  });
-  useMarked(at);
-  return [at, setAt];
-}
-
 const MOST = 200;
 
 export function WorkList({ query: given }: { query: URLSearchParams }) {
@@ -123,7 +107,7 @@ export function WorkList({ query: given }: { query: URLSearchParams }) {
   const { data, error, reload } = useBacklog(shown, { kind: kind ? [kind] : WORKED, status: statuses, text, limit });
   const moving = useMoving(reload);
   const rows = data?.items ?? [];
-  const [at, setAt] = useLines(rows, moving);
+  const [at, setAt] = useLines(rows, itemPage, { m: moving.choose });
   const filtered = !!(status || kind || text);
   return (
     <>
@@ -206,7 +190,7 @@ export function WorkDecisions() {
   const { data, error, reload } = useBacklog(shown, { kind: ["decision"], status: status === "all" ? DECIDED : status ? [status] : [], order: "newest" });
   const moving = useMoving(reload);
   const rows = data?.items ?? [];
-  const [at, setAt] = useLines(rows, moving);
+  const [at, setAt] = useLines(rows, itemPage, { m: moving.choose });
   return (
     <>
       <WorkHead now="decisions" about="about the architecture; every prompt repeats those that are accepted" />
