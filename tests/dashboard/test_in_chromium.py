@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser as Chromium, Error, Route
+from playwright.sync_api import Browser as Chromium, Error, Route, expect
 
 from tests.dashboard.browser import PIN, asked, last
 from tests.dashboard.chromium import Tab
@@ -134,6 +134,21 @@ def test_a_passkey_approves(scene: Scene, page: Page, tab: Tab) -> None:
     tab.page.fill("#comment", "well done")
     press(tab, "Approve with a passkey")
     assert "Approved by laptop (passkey)" in tab.words
+    assert last(scene, run).status == "completed"
+    assert tab.console == []
+
+
+def test_a_double_click_asks_for_one_signature_of_the_passkey(scene: Scene, page: Page, tab: Tab) -> None:
+    tab.add_key()
+    pin_key(scene, page, tab, "laptop")
+    run, request = waiting(scene, approval("passkey"))
+    tab.page.goto(f"{page.url}decide/{request}")
+    tab.page.check("#c-yes")
+    sent: list[str] = []
+    tab.page.on("request", lambda each: sent.append(each.url.removeprefix(page.url)))
+    tab.page.dblclick("button:has-text('Approve with a passkey')")
+    expect(tab.page.get_by_role("status")).to_contain_text("Approved by laptop")
+    assert sent.count(f"decide/{request}/approve/sign") == sent.count(f"decide/{request}/approve") == 1
     assert last(scene, run).status == "completed"
     assert tab.console == []
 

@@ -41,6 +41,7 @@ async function sign(form, report) {
       form.elements.assertion.value = JSON.stringify((await navigator.credentials.get({ publicKey })).toJSON());
     }
     form.submit();
+    return true;
   } catch (error) {
     report.textContent = `Nothing was done. ${error.message}`;
   }
@@ -50,7 +51,12 @@ for (const form of document.querySelectorAll("form[data-sign]")) {
   const button = form.querySelector("button.passkey");
   const report = form.querySelector("p.report");
   button.hidden = false;
-  button.addEventListener("click", () => sign(form, report));
+  let isAsking = false; // a second click would ask for another signature, and the first one would not count
+  button.addEventListener("click", async () => {
+    if (isAsking) return;
+    isAsking = true;
+    isAsking = (await sign(form, report)) === true;
+  });
 }
 
 const PRESENT_MS = 30000;
