@@ -139,14 +139,6 @@ def show_an_import(file: str) -> Open:
     return lambda shown: shown.get_by_label("Import a template").set_input_files(SOURCES / file)
 
 
-def ask_for_the_pin(shown: Tab_) -> None:
-    shown.get_by_role("button", name="Skip").first.click()
-    dialog = shown.get_by_role("dialog")
-    dialog.get_by_label("Reason").fill("not needed")
-    dialog.get_by_role("button", name="Skip").click()
-    shown.get_by_role("dialog", name="Only you decide this").wait_for()
-
-
 def begin_to_approve(shown: Tab_) -> None:
     go_to_the_open_request(shown)
     shown.get_by_role("button", name="Approve").first.click()
@@ -187,7 +179,7 @@ OPENED: dict[str, tuple[str, Open, str]] = {
     "a retry": ("/runs/{stopped}/list", press("Retry"), "dialog[open] input"),
     "a forced phase": ("/runs/{stopped}/list", press("Force-accept"), "dialog[open] textarea"),
     "a rollback": ("/runs/{stopped}/list", press("Roll back to its start"), "dialog[open] .foreseen[aria-busy=false]"),
-    "the PIN": ("/runs/{stopped}/list", ask_for_the_pin, "dialog[open] input[type=password]"),
+    "the PIN": ("/items/{project}/W-6", press("Mark done"), "dialog[open] input[type=password]"),
     "the policy": ("/settings", show_the_policy, "form[aria-label='Change the policy'] table"),
     "a new provider": ("/settings", press("Add a provider"), "form[aria-label='Add a provider']"),
     "a role": ("/settings", press("Fill a role"), "form[aria-label='Fill a role']"),

@@ -2,6 +2,7 @@
 import { useState, type ReactNode } from "react";
 import { query, useAct, useAsk, type Refused } from "./api";
 import type { ItemMove, ItemPage, TemplateList } from "./api_types";
+import { forget, useDraft } from "./draft";
 import { Ask, Cli, Field, Problem } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
@@ -79,6 +80,9 @@ export interface Moving {
   said: string;
 }
 
+/** The draft of a reason: it is there again where the server refused it or was gone. */
+const reasonOf = ({ project, id }: Movable, status: string): string => `reason ${project} ${id} ${status}`;
+
 /** `done`: after the change is in the log. */
 export function useMoving(done: () => void): Moving {
   const [act, busy, error] = useAct();
@@ -90,6 +94,7 @@ export function useMoving(done: () => void): Moving {
     act(async () => {
       close();
       await send(`/items/${item.id}`, { status, reason, project: item.project, version: item.version });
+      forget(reasonOf(item, status));
       setSaid(`${item.id} is ${status}`);
       done();
     });
@@ -148,7 +153,7 @@ function Choice({ item, move, close }: { item: Movable; move: Moving["move"]; cl
 }
 
 function Reason({ item, to: status, put, close }: { item: Movable; to: string; put: (item: Movable, status: string, reason: string) => void; close: () => void }) {
-  const [text, setText] = useState("");
+  const [text, setText] = useDraft(reasonOf(item, status), "");
   const replaces = status === "superseded";
   const others = useAsk<{ items: Movable[] }>(replaces ? `/backlog${query({ project: item.project, kind: "decision" })}` : null, () => false).data;
   return (

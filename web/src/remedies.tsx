@@ -11,7 +11,7 @@ import { go, to } from "./route";
 import { useRole } from "./session";
 import { argument } from "./words";
 
-type Way = "" | "retry" | "resolve" | "ignore" | "skip" | "force_accept" | "overrule" | "rollback";
+type Way = "retry" | "resolve" | "ignore" | "skip" | "force_accept" | "overrule" | "rollback";
 
 interface Said {
   title: string;
@@ -22,7 +22,7 @@ interface Said {
   needs: boolean;
 }
 
-const WAYS: Record<Exclude<Way, "">, Said> = {
+const WAYS: Record<Way, Said> = {
   retry: { title: "Retry", does: "A new attempt opens with your feedback.", label: "Feedback to the next attempt", path: "retry_phase", command: "retry", needs: false },
   resolve: { title: "Blocker resolved", does: "You have removed what was in the way: a new attempt opens with your note.", label: "What you did", path: "retry_phase", command: "recovery resolve", needs: true },
   ignore: { title: "Ignore the blocker", does: "It does not matter: a new attempt opens with your note. The checks of the phase stay.", label: "Why it does not matter", path: "retry_phase", command: "recovery ignore", needs: true },
@@ -37,17 +37,10 @@ const OPEN = ["failed", "running", "gating", "awaiting", "ready", "pending", "bl
 export function Remedies({ run, project, phase, state }: { run: string; project: string | undefined; phase: string; state: string }) {
   const id = encodeURIComponent(run);
   const form = useAsk<FormView>(OPEN.includes(state) ? `/runs/${id}/form${query({ phase })}` : null, (event: ActivityView) => event.run === run);
-  const settings = useAsk<SettingsView>(state === "failed" ? "/settings" : null, () => false);
-  const [way, setWay] = useState<Way>("");
-  const [text, setText] = useState("");
-  const [role, setRole] = useState("");
-  const [files, setFiles] = useState(true);
-  const [step, setStep] = useState("");
-  const promised = usePromise(run, way === "retry" ? "retry" : "", { phase, from_step: step });
-  const [act, busy, error] = useAct();
+  const [way, setWay] = useState<Way | "">("");
   const [steers, decides] = [useRole("author", project), useRole("approver", project)];
   const quoted = argument(phase);
-  if (!OPEN.includes(state) || !steers) return <Problem error={error} />;
+  if (!OPEN.includes(state) || !steers) return null;
   const found = form.data;
   const failed = state === "failed";
   const legal = found?.leads_to ?? {};
@@ -60,25 +53,8 @@ export function Remedies({ run, project, phase, state }: { run: string; project:
     ["rollback", failed],
     ["skip", "skip" in legal],
   ];
-  const said = way ? WAYS[way] : null;
-  const option = way === "retry" ? (text ? ` --feedback ${argument(text)}` : "") + (role ? ` --role ${argument(role)}` : "") + (step ? ` --from ${argument(step)}` : "") : way === "rollback" ? (files ? "" : " --no-files") : ` --reason ${argument(text || "REASON")}`;
-  const command = said ? `wfe-mcp ${said.command} ${run} ${quoted}${option}` : "";
-  const close = () => {
-    setWay("");
-    setText("");
-    setRole("");
-    setStep("");
-  };
-  const does = () =>
-    act(async () => {
-      if (!said) return;
-      const settled = { resolve: "resolved", ignore: "ignored" }[way as string];
-      const body = settled ? { phase, feedback: text, blockers: settled } : way === "retry" ? { phase, role, feedback: text, from_step: step } : way === "rollback" ? { to: phase, files } : { phase, reason: text };
-      await (way === "rollback" ? goBack : send)(`/runs/${id}/${said.path}`, body);
-    });
   return (
     <div className="stack">
-      <Problem error={error} />
       <p className="row wrap">
         {state === "awaiting" && decides && (
           <a className="btn solid slim" href="#/inbox" title={`wfe-mcp approve ${run} ${quoted}`}>
@@ -97,67 +73,86 @@ export function Remedies({ run, project, phase, state }: { run: string; project:
         )}
         {offers
           .filter(([, is]) => is)
-          .map(([each]) => each !== "" && (
-            <button key={each} type="button" className="btn slim" disabled={busy} title={`wfe-mcp ${WAYS[each].command} ${run} ${quoted}`} onClick={() => setWay(each)}>
+          .map(([each]) => (
+            <button key={each} type="button" className="btn slim" title={`wfe-mcp ${WAYS[each].command} ${run} ${quoted}`} onClick={() => setWay(each)}>
               {WAYS[each].title}…
             </button>
           ))}
       </p>
-      {said && (
-        <Ask title={`${said.title}: ${phase}`} onClose={close}>
-          <p>
-            {said.does} {way === "retry" ? promised.leads_to : String(found?.leads_to?.[said.path === "retry_phase" ? "retry" : (said.command.split(" ").pop() ?? "")] ?? "")}
-          </p>
-          {said.command.startsWith("recovery") && (found?.blockers ?? []).map((blocker) => <p key={blocker} className="words">{blocker}</p>)}
-          {said.label && (
-            <Field label={said.label}>
-              <textarea rows={3} required={said.needs} value={text} onChange={(event) => setText(event.target.value)} />
-            </Field>
-          )}
-          {way === "retry" && (
-            <Field label="Model" hint="another role or PROVIDER/MODEL; empty keeps the present one">
-              <input type="text" list="wfe-roles" value={role} onChange={(event) => setRole(event.target.value)} />
-              <datalist id="wfe-roles">
-                {(settings.data?.roles ?? []).map((each) => (
-                  <option key={each.role} value={each.role}>
-                    {[each.provider, each.model].filter(Boolean).join(" ")}
-                  </option>
-                ))}
-              </datalist>
-            </Field>
-          )}
-          {way === "retry" && (promised.steps ?? []).length > 0 && (
-            <Field label="From step" hint={promised.says}>
-              <select value={step} onChange={(event) => setStep(event.target.value)}>
-                <option value="">where it failed</option>
-                <Options of={promised.steps ?? []} />
-              </select>
-            </Field>
-          )}
-          {way === "rollback" && (
-            <label className="row">
-              <input type="checkbox" checked={files} onChange={(event) => setFiles(event.target.checked)} /> Restore the files too
-            </label>
-          )}
-          {way === "rollback" && <Foreseen run={run} to={phase} files={files} />}
-          <Cli text={command} />
-          <form
-            method="dialog"
-            className="row"
-            onSubmit={(event) => {
-              const asked = (event.nativeEvent as SubmitEvent).submitter?.getAttribute("value");
-              if (asked === "yes" && said.needs && !text.trim()) event.preventDefault();
-              else if (asked === "yes") does();
-            }}
-          >
-            <button className={`btn ${way === "force_accept" || way === "skip" ? "no" : "solid"}`} value="yes" disabled={said.needs && !text.trim()}>
-              {said.title}
-            </button>
-            <button className="btn" value="no">Back</button>
-          </form>
-        </Ask>
-      )}
+      {way && <TakeWay run={run} phase={phase} way={way} form={found} isFailed={failed} close={() => setWay("")} />}
     </div>
+  );
+}
+
+/** The question before a way is taken. It stays until that is done: what was typed is there when the server refuses or is gone. */
+function TakeWay({ run, phase, way, form, isFailed, close }: { run: string; phase: string; way: Way; form: FormView | null; isFailed: boolean; close: () => void }) {
+  const id = encodeURIComponent(run);
+  const quoted = argument(phase);
+  const settings = useAsk<SettingsView>(isFailed ? "/settings" : null, () => false);
+  const [text, setText] = useState("");
+  const [role, setRole] = useState("");
+  const [files, setFiles] = useState(true);
+  const [step, setStep] = useState("");
+  const promised = usePromise(run, way === "retry" ? "retry" : "", { phase, from_step: step });
+  const [act, busy, error] = useAct();
+  const said = WAYS[way];
+  const option = way === "retry" ? (text ? ` --feedback ${argument(text)}` : "") + (role ? ` --role ${argument(role)}` : "") + (step ? ` --from ${argument(step)}` : "") : way === "rollback" ? (files ? "" : " --no-files") : ` --reason ${argument(text || "REASON")}`;
+  const command = `wfe-mcp ${said.command} ${run} ${quoted}${option}`;
+  const does = () =>
+    act(async () => {
+      const settled = { resolve: "resolved", ignore: "ignored" }[way as string];
+      const body = settled ? { phase, feedback: text, blockers: settled } : way === "retry" ? { phase, role, feedback: text, from_step: step } : way === "rollback" ? { to: phase, files } : { phase, reason: text };
+      await (way === "rollback" ? goBack : send)(`/runs/${id}/${said.path}`, body);
+      close();
+    });
+  return (
+    <Ask title={`${said.title}: ${phase}`} onClose={close}>
+      <p>
+        {said.does} {way === "retry" ? promised.leads_to : String(form?.leads_to?.[said.path === "retry_phase" ? "retry" : (said.command.split(" ").pop() ?? "")] ?? "")}
+      </p>
+      {said.command.startsWith("recovery") && (form?.blockers ?? []).map((blocker) => <p key={blocker} className="words">{blocker}</p>)}
+      {said.label && (
+        <Field label={said.label}>
+          <textarea rows={3} required={said.needs} value={text} onChange={(event) => setText(event.target.value)} />
+        </Field>
+      )}
+      {way === "retry" && (
+        <Field label="Model" hint="another role or PROVIDER/MODEL; empty keeps the present one">
+          <input type="text" list="wfe-roles" value={role} onChange={(event) => setRole(event.target.value)} />
+          <datalist id="wfe-roles">
+            {(settings.data?.roles ?? []).map((each) => (
+              <option key={each.role} value={each.role}>
+                {[each.provider, each.model].filter(Boolean).join(" ")}
+              </option>
+            ))}
+          </datalist>
+        </Field>
+      )}
+      {way === "retry" && (promised.steps ?? []).length > 0 && (
+        <Field label="From step" hint={promised.says}>
+          <select value={step} onChange={(event) => setStep(event.target.value)}>
+            <option value="">where it failed</option>
+            <Options of={promised.steps ?? []} />
+          </select>
+        </Field>
+      )}
+      {way === "rollback" && (
+        <label className="row">
+          <input type="checkbox" checked={files} onChange={(event) => setFiles(event.target.checked)} /> Restore the files too
+        </label>
+      )}
+      {way === "rollback" && <Foreseen run={run} to={phase} files={files} />}
+      <Cli text={command} />
+      <Problem error={error} />
+      <span className="row">
+        <button type="button" className={`btn ${way === "force_accept" || way === "skip" ? "no" : "solid"}`} disabled={busy || (said.needs && !text.trim())} onClick={does}>
+          {said.title}
+        </button>
+        <button type="button" className="btn" onClick={close}>
+          Back
+        </button>
+      </span>
+    </Ask>
   );
 }
 

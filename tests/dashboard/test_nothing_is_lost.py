@@ -1,0 +1,80 @@
+"""What was typed is there after the server refused it or was away; a question goes with its page, and a form that is done with its entry."""
+
+import pytest
+from playwright.sync_api import Page as Tab_, expect
+
+from tests.dashboard.browser import PIN
+from tests.dashboard.stage import Stage
+from tests.dashboard.test_focus import has_focus
+from tests.dashboard.test_navigation import Visit, visit
+from tests.engine.conftest import home
+from tests.engine.scene import AGENT, Scene
+from wfe_mcp.engine.work.items import add_item, change_item
+
+__all__ = ["home", "visit"]
+
+
+def away(shown: Tab_, path: str) -> None:
+    """The server does not answer what is sent to ``path``."""
+    shown.route(path, lambda route: route.abort("connectionrefused"))
+
+
+def sign(shown: Tab_, pin: str = PIN) -> None:
+    asks = shown.get_by_role("dialog", name="Only you decide this")
+    asks.get_by_label("PIN").fill(pin)
+    asks.get_by_role("button", name="Sign").click()
+
+
+def task(scene: Scene, title: str = "Sort the roads") -> str:
+    values = {"title": title, "body": "By length.", "criteria": ["They are sorted"]}
+    return add_item(scene.engine, AGENT, "task", values).id
+
+
+@pytest.mark.parametrize("why", ["lost", "conflict"])
+def test_the_reason_for_a_new_status_is_there_again_where_it_was_not_taken(
+    scene: Scene, visit: Visit, why: str
+) -> None:
+    item = task(scene)
+    shown = visit(f"/items/{scene.engine.project_id}/{item}")
+    drop = shown.get_by_role("button", name="Drop…")
+    reason = shown.get_by_role("dialog").get_by_label("Why it will not be done")
+    sends = shown.get_by_role("dialog").get_by_role("button", name="Drop it")
+    drop.click()
+    reason.fill("a new road is built")
+    if why == "lost":
+        away(shown, f"**/items/{item}")
+    else:
+        change_item(scene.engine, AGENT, item, {"priority": 8})
+    sends.click()
+    expect(shown.get_by_role("alert")).to_contain_text(f"[{why}]")
+    shown.unroute_all()
+    expect(shown.get_by_label("About it")).to_contain_text("5 normal" if why == "lost" else "8 high")
+    drop.click()
+    expect(reason).to_have_value("a new road is built")
+    sends.click()
+    sign(shown)
+    expect(shown.locator(".turn")).to_contain_text("a new road is built")
+    assert shown.evaluate("() => JSON.stringify(sessionStorage)").count("a new road") == 0
+
+
+def test_a_way_on_for_a_phase_stays_open_with_its_text_until_it_is_taken(
+    scene: Scene, stage: Stage, visit: Visit
+) -> None:
+    shown = visit(f"/runs/{stage.stopped}/list")
+    shown.get_by_role("button", name="Retry…").click()
+    asks = shown.get_by_role("dialog", name="Retry: build")
+    text = asks.get_by_label("Feedback to the next attempt")
+    text.fill("Try the other file.")
+    away(shown, "**/retry_phase")
+    asks.get_by_role("button", name="Retry").click()
+    expect(asks.get_by_role("alert")).to_contain_text("[lost]")
+    shown.unroute_all()
+    asks.get_by_role("button", name="Retry").click()
+    shown.get_by_role("dialog", name="Only you decide this").get_by_role("button", name="Back").click()
+    expect(text).to_have_value("Try the other file.")
+    has_focus(asks.get_by_role("button", name="Retry"))
+    asks.get_by_role("button", name="Retry").dblclick()
+    sign(shown)
+    expect(shown.get_by_label("List")).to_contain_text("attempt 3")
+    has_focus(shown.locator("main"))
+    assert scene.attempt(stage.stopped, "build").feedback[-1].message.startswith("Try the other file.")
