@@ -6,9 +6,9 @@ from playwright.sync_api import Page as Tab_, expect
 from tests.dashboard.browser import PIN
 from tests.dashboard.stage import Stage
 from tests.dashboard.test_focus import has_focus
-from tests.dashboard.test_navigation import Visit, visit
+from tests.dashboard.test_navigation import Visit, to, visit
 from tests.engine.conftest import home
-from tests.engine.scene import AGENT, Scene
+from tests.engine.scene import AGENT, Scene, phase
 from wfe_mcp.engine.work.items import add_item, change_item
 
 __all__ = ["home", "visit"]
@@ -78,3 +78,20 @@ def test_a_way_on_for_a_phase_stays_open_with_its_text_until_it_is_taken(
     expect(shown.get_by_label("List")).to_contain_text("attempt 3")
     has_focus(shown.locator("main"))
     assert scene.attempt(stage.stopped, "build").feedback[-1].message.startswith("Try the other file.")
+
+
+def test_a_question_closes_with_its_page_and_has_the_focus_on_what_changes_nothing(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan"), phase("build"))
+    scene.do(run, "plan")
+    scene.write("mine.txt", "of this morning")
+    shown = visit("/runs")
+    to(shown, f"/runs/{run}")
+    unsaved = shown.get_by_role("dialog", name="Replace changes that no checkpoint has?")
+    for leave in (False, True):
+        shown.get_by_role("button", name="Roll back…").last.click()
+        shown.get_by_role("dialog").get_by_role("button", name="Roll back").click()
+        has_focus(unsaved.get_by_role("button", name="Keep them"))
+        shown.go_back() if leave else shown.keyboard.press("Enter")
+        expect(unsaved).to_be_hidden()
+    expect(shown.locator("main h1")).to_have_text("Runs")
+    assert (scene.root / "mine.txt").exists()

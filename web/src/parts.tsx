@@ -235,13 +235,19 @@ export function Field({ label, hint, children }: { label?: string; hint?: string
   );
 }
 
-/** A question before something is done; it closes with Escape. */
+/** A question before something is done; it closes with Escape, and with the page that it is about. What is `data-first` in it has the focus. */
 export function Ask({ title, onClose, children }: { title: string; onClose: () => void; children: ReactNode }) {
   const box = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const before = document.activeElement;
+    const close = () => box.current?.close();
     box.current?.showModal();
-    return () => refocus(before);
+    box.current?.querySelector<HTMLElement>("[data-first]")?.focus();
+    window.addEventListener("hashchange", close);
+    return () => {
+      window.removeEventListener("hashchange", close);
+      refocus(before);
+    };
   }, []);
   return (
     <dialog ref={box} className="menu stack" aria-label={title} onClose={onClose}>

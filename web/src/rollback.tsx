@@ -55,7 +55,7 @@ export function ReplaceHost() {
         <button type="button" className="btn no" onClick={() => end(true)}>
           Replace them
         </button>
-        <button type="button" className="btn" autoFocus onClick={() => end(false)}>
+        <button type="button" className="btn" data-first onClick={() => end(false)}>
           Keep them
         </button>
       </span>
