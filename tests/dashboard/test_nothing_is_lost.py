@@ -9,6 +9,7 @@ from tests.dashboard.test_focus import has_focus
 from tests.dashboard.test_navigation import Visit, to, visit
 from tests.engine.conftest import home
 from tests.engine.scene import AGENT, Scene, phase
+from wfe_mcp.engine.credentials.stored import add_credential, delete_credential
 from wfe_mcp.engine.work.items import add_item, change_item
 
 __all__ = ["home", "visit"]
@@ -95,3 +96,16 @@ def test_a_question_closes_with_its_page_and_has_the_focus_on_what_changes_nothi
         expect(unsaved).to_be_hidden()
     expect(shown.locator("main h1")).to_have_text("Runs")
     assert (scene.root / "mine.txt").exists()
+
+
+@pytest.mark.usefixtures("home")
+def test_what_another_tab_has_deleted_goes_once_the_server_says_so(scene: Scene, visit: Visit) -> None:
+    add_credential(scene.engine, scene.human, "npm", "token", {"token": "npm-canary-0123456789"}, kept_in="stored")
+    shown = visit("/settings")
+    part = shown.locator("#credentials")
+    delete = part.get_by_role("button", name="Delete npm")
+    expect(delete).to_be_visible()
+    delete_credential(scene.engine, scene.human, "npm")
+    delete.click()
+    expect(part.get_by_role("alert")).to_contain_text("[bad_argument]")
+    expect(delete).to_be_hidden()

@@ -363,15 +363,16 @@ export function useLive(): LiveState {
 /** What was refused to the person who pressed something: they have to see it, wherever on the page it stands. */
 export const ofActs = new WeakSet<Refused>();
 
-/** Run an action once at a time; what it was refused with stays until the next try. */
-export function useAct(): [(work: () => Promise<void>) => void, boolean, Refused | null] {
+/** Run an action once at a time; what it was refused with stays until the next try. `after`: also where it was refused, since another
+ * page may have done it before. */
+export function useAct(after?: () => void): [(work: () => Promise<unknown>) => void, boolean, Refused | null] {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<Refused | null>(null);
   const before = useRef<Element | null>(null);
   useEffect(() => {
     if (!busy && before.current) refocus(before.current); // a button that is switched off loses the focus
   }, [busy]);
-  const run = (work: () => Promise<void>) => {
+  const run = (work: () => Promise<unknown>) => {
     if (busy) return;
     before.current = document.activeElement;
     setBusy(true);
@@ -383,7 +384,10 @@ export function useAct(): [(work: () => Promise<void>) => void, boolean, Refused
         ofActs.add(refused);
         setError(refused);
       })
-      .finally(() => setBusy(false));
+      .finally(() => {
+        setBusy(false);
+        after?.();
+      });
   };
   return [run, busy, error];
 }

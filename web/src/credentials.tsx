@@ -8,8 +8,8 @@ import { send } from "./pin";
 export function Credentials({ project }: { project: string }) {
   const { data, error, reload } = useAsk<CredentialsView>(`/credentials${project && `?project=${encodeURIComponent(project)}`}`, () => false);
   const [open, setOpen] = useState<CredentialView | "new" | null>(null);
-  const [act, busy, refused] = useAct();
-  const remove = (each: CredentialView) => act(async () => { await send(`/credentials/${encodeURIComponent(each.name)}/delete`, { project, scope: each.scope }); reload(); });
+  const [act, busy, refused] = useAct(reload);
+  const remove = (each: CredentialView) => act(() => send(`/credentials/${encodeURIComponent(each.name)}/delete`, { project, scope: each.scope }));
   const kinds = data?.kinds ?? {};
   return (
     <Section id="credentials" title="Credentials" about="what checks log in with, by name; a value is never shown" acts={

@@ -13,7 +13,7 @@ export function Grants({ project }: { project: string }) {
   const at = project && `?project=${encodeURIComponent(project)}`;
   const { data, error, reload } = useAsk<GrantList>(`/grants${at}`, (event) => event.type === "ApprovalGiven");
   const [editing, setEditing] = useState(false);
-  const [act, busy, refused] = useAct();
+  const [act, busy, refused] = useAct(reload);
   return (
     <Section id="grants" title="Standing grants" about="what the server approves for you, as you signed it beforehand" acts={
       <button type="button" className="btn slim end" aria-expanded={editing} title="wfe-mcp grant add" onClick={() => setEditing(!editing)}>
@@ -27,7 +27,7 @@ export function Grants({ project }: { project: string }) {
       {!!data?.grants.length && (
         <Records says="Standing grants" heads={["Grant", "Approves", "Where", "Used", "Until"]} acts="End it" className="records">
           {data.grants.map((grant) => (
-            <Row key={grant.id} grant={grant} busy={busy} end={() => act(async () => { await send("/grants/end", { project, id: grant.id }); reload(); })} />
+            <Row key={grant.id} grant={grant} busy={busy} end={() => act(() => send("/grants/end", { project, id: grant.id }))} />
           ))}
         </Records>
       )}

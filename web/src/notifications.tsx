@@ -7,15 +7,11 @@ import { Faults, Problem, Section } from "./parts";
 export function Notifications({ project }: { project: string }) {
   const { data, error, reload } = useAsk<NotificationsView>(`/notifications${query({ project })}`, () => false);
   const [said, setSaid] = useState<string>();
-  const [act, busy, refused] = useAct();
+  const [act, busy, refused] = useAct(reload);
   const test = () =>
     act(async () => {
       setSaid(undefined);
-      try {
-        setSaid((await ask("/notifications/test", { project })).summary);
-      } finally {
-        reload();
-      }
+      setSaid((await ask("/notifications/test", { project })).summary);
     });
   const rows = data && [["By", data.ways || "none"], ["When", data.events.join(", ")], ["Quiet hours", data.quiet || "none"], ["Reminder", data.remind]];
   return (

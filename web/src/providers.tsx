@@ -21,10 +21,10 @@ export function Providers({ found, kinds, project, outcomes, busy, test, changed
   changed: () => void;
 }) {
   const [adding, setAdding] = useState(false);
-  const [act, working, refused] = useAct();
+  const [act, working, refused] = useAct(changed);
   const path = (name: string, what: string) => `/settings/providers/${encodeURIComponent(name)}/${what}`;
-  const turn = (each: ProviderSetting) => act(async () => { await ask(path(each.name, "enabled"), { project, enabled: !each.enabled }); changed(); });
-  const remove = (each: ProviderSetting) => act(async () => { await send(path(each.name, "remove"), { project }); changed(); });
+  const turn = (each: ProviderSetting) => act(() => ask(path(each.name, "enabled"), { project, enabled: !each.enabled }));
+  const remove = (each: ProviderSetting) => act(() => send(path(each.name, "remove"), { project }));
   return (
     <Section id="providers" title="Providers" about="a key is named by where it comes from; it is never shown" acts={
       <button type="button" className="btn slim end" aria-expanded={adding} title="wfe-mcp providers add NAME" onClick={() => setAdding(!adding)}>

@@ -9,7 +9,7 @@ import { age, capital, span } from "./words";
 export function Queue() {
   const at = useProject({ one: true });
   const { data, error, reload } = useAsk<QueueState>(`/queue${query({ limit: 200, project: at.id })}`, at.concerns);
-  const [act, busy, refused] = useAct();
+  const [act, busy, refused] = useAct(reload);
   useLooks(true, reload);
   return (
     <>
@@ -65,7 +65,7 @@ export function Queue() {
                   <td data-label="Made" className="num" title={job.created_at}>{age(job.created_at)} ago</td>
                   <td>
                     {["queued", "running"].includes(job.state) && (
-                      <button type="button" className="btn slim" disabled={busy || job.cancelling} title={`wfe-mcp jobs cancel ${job.job}`} aria-label={`Cancel: ${job.does || job.kind}`} onClick={() => act(async () => { await ask(`/queue/${encodeURIComponent(job.job)}/cancel${query({ project: at.id })}`, { reason: "cancelled in the dashboard" }); reload(); })}>
+                      <button type="button" className="btn slim" disabled={busy || job.cancelling} title={`wfe-mcp jobs cancel ${job.job}`} aria-label={`Cancel: ${job.does || job.kind}`} onClick={() => act(() => ask(`/queue/${encodeURIComponent(job.job)}/cancel${query({ project: at.id })}`, { reason: "cancelled in the dashboard" }))}>
                         Cancel
                       </button>
                     )}

@@ -137,9 +137,9 @@ export function Run({ run, tab, phase }: { run: string; tab: string; phase: stri
 }
 
 function Head({ run, state, waiting, data, nodes, reload }: { run: string; state: string; waiting: string; data: RunView; nodes: GraphNode[]; reload: () => void }) {
-  const [act, busy, error] = useAct();
+  const [act, busy, error] = useAct(reload);
   const [asking, setAsking] = useState(false);
-  const control = (action: string, reason = "") => act(async () => { await send(`/runs/${encodeURIComponent(run)}/control`, { action, reason }); reload(); });
+  const control = (action: string, reason = "") => act(() => send(`/runs/${encodeURIComponent(run)}/control`, { action, reason }));
   const over = OVER.includes(state);
   const [steers, decides] = [useRole("author", data.project), useRole("approver", data.project)];
   const paused = state === "paused";

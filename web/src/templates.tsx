@@ -17,15 +17,11 @@ export function Templates({ name, view }: { name: string; view: string }) {
   const { data, error, reload } = useAsk<TemplateList>(name ? null : `/templates${query({ project: at.id })}`, () => false);
   const [isAuthor, isAdmin] = [useRole("author", at.id), useRole("admin", at.id)];
   const [cloning, setCloning] = useState("");
-  const [act, busy, refused] = useAct();
+  const [act, busy, refused] = useAct(reload);
   const rows = grouped(data?.templates ?? []).flatMap(([, lines]) => lines);
   const [marked, mark] = useLines(rows, (row) => to("templates", row.name));
   if (name) return <Editor key={name} name={name} view={view} />;
-  const makeDefault = (each: string) =>
-    act(async () => {
-      await send(`/templates/${encodeURIComponent(each)}/use`, { action: "default" });
-      reload();
-    });
+  const makeDefault = (each: string) => act(() => send(`/templates/${encodeURIComponent(each)}/use`, { action: "default" }));
   return (
     <>
       <PageHead title="Templates" about="what a run can start from; the default starts where none is named">

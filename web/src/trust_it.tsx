@@ -8,7 +8,7 @@ import { count } from "./words";
 /** `name`: of the template, with its version where it has one; nothing is shown where it is trusted. */
 export function TrustIt({ name, project = "", done }: { name: string; project?: string; done: () => void }) {
   const { data, error, reload } = useAsk<TrustPage>(`/trust${project && `?project=${encodeURIComponent(project)}`}`, () => false);
-  const [act, busy, refused] = useAct();
+  const [act, busy, refused] = useAct(reload);
   const found = data?.pending.find((each) => each.name === name || each.name === `template:${name}`);
   if (error) return <Problem error={error} />;
   if (!data) return <Waiting />;
@@ -36,7 +36,7 @@ export function TrustIt({ name, project = "", done }: { name: string; project?: 
         {found.effects.length > 60 && <p className="soft">and {found.effects.length - 60} more; all of them: <code>wfe-mcp trust {name}</code></p>}
         <Problem error={refused} />
         <span className="row wrap">
-          <button type="button" className="btn solid" disabled={busy} title={`wfe-mcp trust ${name}`} onClick={() => act(async () => { await send("/trust", { project, names: [found.name], shown: data.shown_sha256 }); reload(); done(); })}>
+          <button type="button" className="btn solid" disabled={busy} title={`wfe-mcp trust ${name}`} onClick={() => act(async () => { await send("/trust", { project, names: [found.name], shown: data.shown_sha256 }); done(); })}>
             Trust it
           </button>
           <Cli text={`wfe-mcp trust ${name}`} />

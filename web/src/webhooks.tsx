@@ -15,21 +15,13 @@ export function Webhooks() {
   const at = useProject({ one: true });
   const { data, error, reload } = useAsk<WebhooksView>(`/webhooks${query({ project: at.id })}`, at.concerns);
   useLooks(data?.deliveries.some(isOnTheWay) ?? false, reload);
-  const [act, busy, refused] = useAct();
-  const again = (given: { deliveries?: string[]; failed?: boolean }) =>
-    act(async () => {
-      await ask("/webhooks/redeliver", { project: at.id, ...given });
-      reload();
-    });
+  const [act, busy, refused] = useAct(reload);
+  const again = (given: { deliveries?: string[]; failed?: boolean }) => act(() => ask("/webhooks/redeliver", { project: at.id, ...given }));
   const [said, setSaid] = useState<Record<string, string | undefined>>({});
   const test = (name: string) =>
     act(async () => {
       setSaid({});
-      try {
-        setSaid({ [name]: (await ask(`/webhooks/${encodeURIComponent(name)}/test`, { project: at.id })).summary });
-      } finally {
-        reload();
-      }
+      setSaid({ [name]: (await ask(`/webhooks/${encodeURIComponent(name)}/test`, { project: at.id })).summary });
     });
   const failed = data?.webhooks.some((webhook) => webhook.failed) ?? false;
   return (
