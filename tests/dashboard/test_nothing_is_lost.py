@@ -98,6 +98,27 @@ def test_a_question_closes_with_its_page_and_has_the_focus_on_what_changes_nothi
     assert (scene.root / "mine.txt").exists()
 
 
+def test_back_leads_to_where_one_came_from_and_not_into_a_form_that_is_done(
+    scene: Scene, stage: Stage, visit: Visit
+) -> None:
+    shown = visit("/items")
+    shown.get_by_role("link", name="Add an item").click()
+    shown.get_by_label("Title").fill("Sort the roads")
+    shown.get_by_role("button", name="Add it").dblclick()
+    expect(shown.locator("main h1")).to_have_text("Sort the roads")
+    shown.go_back()
+    expect(shown.locator("main h1")).to_have_text("Work")
+
+    to(shown, f"/runs/{stage.stopped}")
+    shown.get_by_role("link", name="Edit and resubmit").click()
+    shown.get_by_label("title").fill("second")
+    shown.get_by_role("button", name="Store and judge again").click()
+    sign(shown)
+    shown.wait_for_function("() => location.hash.includes('/list/build')")
+    shown.go_back()
+    shown.wait_for_function(f"() => location.hash === '#/runs/{stage.stopped}'")
+
+
 @pytest.mark.usefixtures("home")
 def test_what_another_tab_has_deleted_goes_once_the_server_says_so(scene: Scene, visit: Visit) -> None:
     add_credential(scene.engine, scene.human, "npm", "token", {"token": "npm-canary-0123456789"}, kept_in="stored")

@@ -13,7 +13,7 @@ import { Address, Cli, Crumbs, Field, Flag, NotThere, Options, Problem, Section,
 import { Icon } from "./icons";
 import { send } from "./pin";
 import { Prose, type Block } from "./rendered";
-import { go, to } from "./route";
+import { go, leave, to } from "./route";
 import { useRole } from "./session";
 import { priority, Progress, WorkFlag } from "./work";
 import { age, capital, count } from "./words";
@@ -29,10 +29,10 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
   const isAuthor = useRole("author", project);
   const moves = isAuthor ? (data?.moves ?? []) : [];
   const closed = !isAuthor || CLOSED.includes(data?.status ?? "");
-  const show = () => go(to("items", project, id));
+  const show = () => leave(to("items", project, id));
   const edit = () => data && !closed && go(to("items", project, id, "edit"));
   useKeys({ e: () => void edit(), m: () => data && isAuthor && moving.choose(data), Escape: () => edits && show() });
-  const [act, busy, refused] = useAct();
+  const [act, busy, refused] = useAct(reload);
   useCommands(
     "item",
     data
@@ -46,7 +46,7 @@ export function ItemPageView({ project, id, edits }: { project: string; id: stri
   if (!data) return <Waiting />;
   const decides = data.kind === "decision";
   const claims = data.kind === "claim";
-  const promote = (kind: string) => act(async () => { await send(`/items/${data.id}/promote`, { kind, project }); reload(); });
+  const promote = (kind: string) => act(() => send(`/items/${data.id}/promote`, { kind, project }));
   const first = moves.find((move) => move.takes === "run");
   const rest = moves.filter((move) => move !== first);
   const refusal = moves.find((move) => move.refused)?.refused ?? "";

@@ -8,7 +8,7 @@ import { ProjectChoice, useProject } from "./in_project";
 import { KINDS, shell } from "./item_acts";
 import { Cli, Field, Options, Problem } from "./parts";
 import { send } from "./pin";
-import { go, to } from "./route";
+import { leave, to } from "./route";
 import { priority, useBacklog } from "./work";
 
 export interface Fields {
@@ -175,7 +175,7 @@ export function NewItem({ query: given }: { query: URLSearchParams }) {
             const item = { ...cleaned(Object.fromEntries(set)), ...(tests.length ? { tests } : {}) };
             const made = await send<ItemView>("/items", { kind, item, project: at.id });
             setDraft({ kind, values: EMPTY });
-            go(to("items", at.id, made.data.id));
+            leave(to("items", at.id, made.data.id));
           });
         }}
       >

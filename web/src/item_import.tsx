@@ -6,7 +6,7 @@ import { ProjectChoice, useProject } from "./in_project";
 import { shell } from "./item_acts";
 import { Cli, Field, Problem } from "./parts";
 import { send } from "./pin";
-import { go } from "./route";
+import { leave } from "./route";
 
 export function ImportItems() {
   const at = useProject({ one: true });
@@ -21,7 +21,7 @@ export function ImportItems() {
     act(async () => {
       const { data, summary } = await send<ItemImport>("/items/import", { ...given, dry_run: dryRun });
       if (dryRun) setSeen({ summary: summary ?? "", made: data });
-      else go("#/items");
+      else leave("#/items");
     });
   const changed = (change: () => void) => {
     setSeen(null);

@@ -4,7 +4,7 @@ import { ask, useAct, useAsk } from "./api";
 import type { DecisionData, TextToEdit } from "./api_types";
 import { useDraft } from "./draft";
 import { Field, Problem } from "./parts";
-import { go, to } from "./route";
+import { leave, to } from "./route";
 
 export function PromptEdit({ data, reload }: { data: DecisionData; reload: () => void }) {
   const { request } = data;
@@ -20,7 +20,7 @@ export function PromptEdit({ data, reload }: { data: DecisionData; reload: () =>
       try {
         const { data: edited } = await ask<DecisionData>(path, { pin, sha256: request.sha256, shown: data.shown_sha256, text, note });
         setDraft(null);
-        if (edited.newer) go(to("inbox", edited.newer)); // the edited prompt is asked about there
+        if (edited.newer) leave(to("inbox", edited.newer)); // the edited prompt is asked about there
         else reload();
       } finally {
         setPin("");
@@ -52,7 +52,7 @@ export function PromptEdit({ data, reload }: { data: DecisionData; reload: () =>
         </span>
         {error && (
           <p className="problem" role="alert">
-            Nothing was stored. {error.message} {error.hint}
+            Nothing was stored. {error.message} {error.hint} <code className="muted">[{error.code}]</code>
           </p>
         )}
       </div>

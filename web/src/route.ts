@@ -37,6 +37,9 @@ export function go(address: string): void {
   location.hash = address.replace(/^#/, "");
 }
 
+/** As `go`, from a form that is done: "back" leads to where one came from, and not into the form again. */
+export const leave = (address: string): void => location.replace(`#${address.replace(/^#/, "")}`);
+
 const keep = (name: string, value: unknown): void => history.replaceState({ ...history.state, [name]: value }, "");
 
 /** As useState, kept in the entry of the history: who comes back to the page finds it as they left it. `name`: another for each of a page. */

@@ -5,7 +5,7 @@ import { forget, useDraft } from "./draft";
 import { ProjectChoice, useProject } from "./in_project";
 import { Cli, Field, NotThere, Problem, Waiting } from "./parts";
 import { send } from "./pin";
-import { go, to } from "./route";
+import { leave, to } from "./route";
 import { useRole } from "./session";
 import { Unreadable } from "./template_actions";
 import { TrustIt } from "./trust_it";
@@ -87,7 +87,7 @@ export function Start({ template, started }: { template: string; started: () => 
               const made = await send<unknown>("/runs", { template, inputs: values, title, project, auto });
               forget(`start ${template}`);
               started();
-              go(to("runs", made.run ?? ""));
+              leave(to("runs", made.run ?? ""));
             });
           }}
         >

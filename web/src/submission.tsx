@@ -5,7 +5,7 @@ import type { ActivityView, Fault, FormView } from "./api_types";
 import { forget, useDraft } from "./draft";
 import { Cli, Crumbs, Field, NotThere, Problem, Segments, State, Waiting } from "./parts";
 import { send } from "./pin";
-import { go, to } from "./route";
+import { leave, to } from "./route";
 import { SchemaForm } from "./schema_form";
 import { atServer } from "./session";
 
@@ -50,7 +50,7 @@ function Form({ run, data }: { run: string; data: FormView }) {
         if (!(reason instanceof Refused) || reason.code !== "gate_failed") throw reason; // it is stored: the run says what failed
       }
       forget(`${run} ${data.phase} ${data.attempt}`);
-      go(to("runs", run, "list", data.phase));
+      leave(to("runs", run, "list", data.phase));
     });
   return (
     <>
