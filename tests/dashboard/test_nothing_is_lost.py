@@ -1,14 +1,14 @@
 """What was typed is there after the server refused it or was away; a question goes with its page, and a form that is done with its entry."""
 
 import pytest
-from playwright.sync_api import Page as Tab_, expect
+from playwright.sync_api import Locator, Page as Tab_, expect
 
 from tests.dashboard.browser import PIN
 from tests.dashboard.stage import Stage
 from tests.dashboard.test_focus import has_focus
 from tests.dashboard.test_navigation import Visit, to, visit
 from tests.engine.conftest import home
-from tests.engine.scene import AGENT, Scene, phase
+from tests.engine.scene import AGENT, Scene, approval, phase
 from wfe_mcp.engine.credentials.stored import add_credential, delete_credential
 from wfe_mcp.engine.work.items import add_item, change_item
 
@@ -130,3 +130,52 @@ def test_what_another_tab_has_deleted_goes_once_the_server_says_so(scene: Scene,
     delete.click()
     expect(part.get_by_role("alert")).to_contain_text("[bad_argument]")
     expect(delete).to_be_hidden()
+
+
+def test_a_refusal_stands_beside_what_was_pressed_with_its_code(scene: Scene, visit: Visit) -> None:
+    scene.check("test", "print('911 passed')")
+    run = scene.start(phase("plan", prompt_gates=[approval()]))
+    shown = visit("/settings")
+    away(shown, "**/checks/test/try")
+    shown.get_by_role("button", name="Try test").click()
+    expect(shown.locator("#checks").get_by_role("alert")).to_contain_text("[lost]")
+    to(shown, f"/ask/{run}/plan")
+    for choice, name in (("Approve", "Sign approval"), ("Edit", "Store and judge again")):
+        shown.locator(".choices").get_by_role("button", name=choice).click()
+        shown.get_by_label("PIN").fill("wrong horse")
+        shown.get_by_role("button", name=name).click()
+        expect(shown.locator(".decide").get_by_role("alert")).to_contain_text("[wrong_pin]")
+
+
+def phases(shown: Tab_) -> list[str]:
+    return [each.inner_text() for each in shown.locator(".phase > summary b").all()]
+
+
+def test_a_phase_that_is_moved_or_removed_leaves_the_focus_where_one_continues(scene: Scene, visit: Visit) -> None:
+    scene.define(phase("plan"), phase("build"), phase("ship"))
+    shown = visit("/templates/drill")
+
+    def summary(name: str) -> Locator:
+        return shown.locator(".phase > summary", has=shown.get_by_text(name, exact=True))
+
+    summary("ship").click()
+    shown.locator(".phase[open]").get_by_role("button", name="Move up").press("Enter")
+    has_focus(shown.locator(".phase[open]").get_by_role("button", name="Move up"))
+    shown.keyboard.press("Enter")
+    has_focus(summary("ship"))
+    assert phases(shown) == ["ship", "plan", "build"]
+    shown.locator(".phase[open]").get_by_role("button", name="Remove", exact=True).press("Enter")
+    has_focus(summary("plan"))
+    assert phases(shown) == ["plan", "build"]
+    shown.get_by_role("button", name="Discard the changes").press("Enter")
+    has_focus(shown.locator("main"))
+
+
+def test_a_button_that_is_off_while_its_work_goes_on_gives_the_focus_to_the_page(scene: Scene, visit: Visit) -> None:
+    scene.check("test", "print('911 passed')")
+    tests = [{"type": "script", "check": "test"}]
+    claim = add_item(scene.engine, AGENT, "claim", {"title": "Answers are fast", "tests": tests})
+    shown = visit(f"/items/{scene.engine.project_id}/{claim.id}")
+    shown.get_by_role("button", name="Run the tests").press("Enter")
+    expect(shown.get_by_role("button", name="Being tested…")).to_be_disabled()
+    has_focus(shown.locator("main"))

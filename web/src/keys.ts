@@ -84,14 +84,16 @@ export function watchFocus(): void {
   window.addEventListener("focusin", (event) => void (focused = event.target), true);
 }
 
-/** What had the focus is not on the page any more: the page has it. */
+/** What had the focus is not on the page any more, or is switched off: the page has it. */
 export function keepFocus(): void {
-  if (focused instanceof Element && !focused.isConnected) refocus();
+  if (focused instanceof Element && (!focused.isConnected || isOff(focused))) refocus();
 }
+
+const isOff = (place: Element | null): boolean => place?.matches(":disabled") === true;
 
 /** Where what had the focus has gone: back to `before`, or to the page where that has gone too or is switched off. */
 export function refocus(before?: Element | null): void {
   const main = document.querySelector("main");
   for (const each of [before, main])
-    if ([document.body, main].includes(document.activeElement as HTMLElement) && each instanceof HTMLElement) each.focus({ preventScroll: true });
+    if (([document.body, main].includes(document.activeElement as HTMLElement) || isOff(document.activeElement)) && each instanceof HTMLElement) each.focus({ preventScroll: true });
 }

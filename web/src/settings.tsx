@@ -48,12 +48,13 @@ export function Settings({ part }: { part: string }) {
           <Cli text={`wfe-mcp config show${at.cli}`} />
         </span>
       </PageHead>
-      <Problem error={error ?? refused} />
+      <Problem error={error} />
       {data && (
         <fieldset disabled={!isAdmin}>
           <Providers found={data.providers ?? []} kinds={data.kinds ?? []} project={project} outcomes={outcomes} busy={busy} test={test} changed={reload} />
           <Roles found={data.roles ?? []} providers={data.providers ?? []} project={project} ownTrust={data.own_trust ?? ""} changed={reload} />
           <Section id="checks" title="Checks" about="commands that gates run">
+            <Problem error={refused} />
             {data.checks?.length ? (
               <ul className="panel lines">
                 {data.checks.map((check) => (

@@ -1,5 +1,6 @@
 // The editor of a template: form, JSON and graph of the same definition, checked while you type.
 import { useEffect, useMemo, useState } from "react";
+import { flushSync } from "react-dom";
 import { Refused, ask, useAct, useAsk } from "./api";
 import type { Fault, KeptView, TemplateSchema, TemplateView } from "./api_types";
 import { useDraft } from "./draft";
@@ -8,6 +9,7 @@ import { Graph, type GraphNode } from "./graph";
 import { Icon } from "./icons";
 import { useProject } from "./in_project";
 import { InputsForm } from "./inputs_form";
+import { keepFocus } from "./keys";
 import { useCommands } from "./palette";
 import { Crumbs, NotThere, Problem, Section, Segments, Waiting } from "./parts";
 import { send } from "./pin";
@@ -55,13 +57,14 @@ export function Editor({ name, view }: { name: string; view: string }) {
         },
         (reason: unknown) => {
           setChecked("");
-          setFaults(reason instanceof Refused ? (reason.details.length ? reason.details : [{ path: "", message: reason.message }]) : []);
+          setFaults(reason instanceof Refused ? (reason.details.length ? reason.details : [{ path: "", message: `${reason.message} ${reason.hint}` }]) : []);
         },
       );
     }, LINT_MS);
     return () => clearTimeout(timer);
   }, [edited]);
 
+  useEffect(keepFocus, [edited]); // a button may go with what it changed
   const phases = useMemo(() => (Array.isArray(definition?.phases) ? (definition.phases as Json[]) : []), [definition]);
   const chosen = picked ?? String(phases[0]?.id ?? "");
   const nodes = useMemo(() => phases.flatMap((phase, index) => nodesOf(phase, phases[index - 1])), [phases]);
@@ -70,7 +73,12 @@ export function Editor({ name, view }: { name: string; view: string }) {
     const next = [...phases];
     const [taken] = next.splice(index, 1);
     if (taken) next.splice(index + by, 0, taken);
-    change({ ...definition, phases: next });
+    flushSync(() => change({ ...definition, phases: next }));
+    focusOn(`.phase[open] [data-by="${by}"]:enabled`, ".phase[open] > summary");
+  };
+  const remove = (index: number) => {
+    flushSync(() => setPhase(index, null));
+    focusOn(`.phase:nth-of-type(${index + 1}) > summary`, `.phase:nth-of-type(${index}) > summary`, "main");
   };
   const connect = (from: string, target: string) => {
     const index = phases.findIndex((each) => each.id === target);
@@ -215,10 +223,11 @@ export function Editor({ name, view }: { name: string; view: string }) {
                 kinds={kinds}
                 schema={schema}
                 change={(next) => {
-                  if (next && idOf(phase) === chosen) setChosen(idOf(next)); // it stays open while it gets another name
+                  if (idOf(phase) === chosen) setChosen(idOf(next)); // it stays open while it gets another name
                   setPhase(index, next);
                 }}
                 move={(by) => move(index, by)}
+                remove={() => remove(index)}
               />
             ))}
           </fieldset>
@@ -249,6 +258,11 @@ export function Editor({ name, view }: { name: string; view: string }) {
     </>
   );
 }
+/** The focus goes on with a phase that was moved, or to one beside a phase that was removed: to the first of `places` that is there. */
+function focusOn(...places: string[]): void {
+  places.map((place) => document.querySelector<HTMLElement>(place)).find(Boolean)?.focus();
+}
+
 /** A phase, and below it those that it repeats; none before it has a name. */
 function nodesOf(phase: Json, before?: Json, parent = ""): GraphNode[] {
   if (!idOf(phase)) return [];

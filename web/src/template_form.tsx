@@ -13,7 +13,7 @@ const STAGES: [key: string, name: string][] = [["prompt_gates", "Gates before th
 const KINDS = ["agent", "human", "steps", "loop", "flow"];
 const TEXTS: [key: string, label: string, width: string][] = [["title", "Title", "w6"], ["role", "Role", "w2"], ["timeout", "Time-out", "w2"], ["when", "Only when (CEL)", "w2"]];
 
-export function PhaseForm({ phase, before, index, last, open, choose, faults, kinds, schema, change, move }: {
+export function PhaseForm({ phase, before, index, last, open, choose, faults, kinds, schema, change, move, remove }: {
   phase: Json;
   before?: Json;
   index: number;
@@ -24,8 +24,9 @@ export function PhaseForm({ phase, before, index, last, open, choose, faults, ki
   /** Of a gate, by its kind; and of the template around it. */
   kinds: Map<string, Schema>;
   schema: Schema;
-  change: (phase: Json | null) => void;
+  change: (phase: Json) => void;
   move: (by: number) => void;
+  remove: () => void;
 }) {
   const set = (key: string, value: unknown) => {
     const next = { ...phase };
@@ -109,13 +110,13 @@ export function PhaseForm({ phase, before, index, last, open, choose, faults, ki
           </p>
         ))}
         <p className="row wrap w6">
-          <button type="button" className="btn slim" disabled={index === 0} onClick={() => move(-1)}>
+          <button type="button" className="btn slim" data-by={-1} disabled={index === 0} onClick={() => move(-1)}>
             Move up
           </button>
-          <button type="button" className="btn slim" disabled={last} onClick={() => move(1)}>
+          <button type="button" className="btn slim" data-by={1} disabled={last} onClick={() => move(1)}>
             Move down
           </button>
-          <button type="button" className="btn slim" onClick={() => change(null)}>
+          <button type="button" className="btn slim" onClick={remove}>
             Remove
           </button>
         </p>
