@@ -171,7 +171,7 @@ def test_a_phase_that_is_moved_or_removed_leaves_the_focus_where_one_continues(s
     has_focus(shown.locator("main"))
 
 
-def test_a_button_that_is_off_while_its_work_goes_on_gives_the_focus_to_the_page(scene: Scene, visit: Visit) -> None:
+def test_a_button_that_is_off_until_its_work_is_done_gives_the_focus_to_the_page(scene: Scene, visit: Visit) -> None:
     scene.check("test", "print('911 passed')")
     tests = [{"type": "script", "check": "test"}]
     claim = add_item(scene.engine, AGENT, "claim", {"title": "Answers are fast", "tests": tests})
