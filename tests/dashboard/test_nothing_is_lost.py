@@ -11,6 +11,7 @@ from tests.engine.conftest import home
 from tests.engine.scene import AGENT, Scene, approval, phase
 from wfe_mcp.engine.credentials.stored import add_credential, delete_credential
 from wfe_mcp.engine.work.items import add_item, change_item
+from wfe_mcp.workspace.files.given_files import FileToAttach
 
 __all__ = ["home", "visit"]
 
@@ -179,3 +180,14 @@ def test_a_button_that_is_off_until_its_work_is_done_gives_the_focus_to_the_page
     shown.get_by_role("button", name="Run the tests").press("Enter")
     expect(shown.get_by_role("button", name="Being tested…")).to_be_disabled()
     has_focus(shown.locator("main"))
+
+
+def test_a_file_that_is_saved_while_the_server_is_away_says_so(scene: Scene, visit: Visit) -> None:
+    file = FileToAttach("said.txt", b"All green.")
+    item = add_item(scene.engine, AGENT, "task", {"title": "Sort the roads"}, [file])
+    shown = visit(f"/items/{scene.engine.project_id}/{item.id}")
+    save = shown.get_by_role("button", name="Save said.txt")
+    expect(save).to_be_visible()
+    away(shown, "**/files/**")
+    save.click()
+    expect(shown.get_by_label("Files").get_by_role("alert")).to_contain_text("[lost]")

@@ -43,16 +43,20 @@ function ofProject(path: string, body: unknown): [path: string, body: unknown] {
 /** Whether this session is over, where an answer says that it opens nothing: the page asks once more. */
 const asksWhether = (status: number): void => void (status === 401 && window.dispatchEvent(new Event("wfe-session")));
 
+/** What the server answers. Throws Refused where it does not. */
+export async function reach(path: string, init: RequestInit): Promise<Response> {
+  try {
+    return await fetch(`/api/v1${path}`, init);
+  } catch {
+    throw new Refused(0, "lost", "The server does not answer.", "Start it again: wfe-mcp ui", [], null);
+  }
+}
+
 export async function ask<T>(given: string, content?: unknown, method = content === undefined ? "GET" : "POST", more: Record<string, string> = {}): Promise<Answered<T>> {
   const [path, body] = ofProject(given, content);
   const headers: Record<string, string> = { ...headersOf(), ...more };
   if (method !== "GET") headers["content-type"] = "application/json";
-  let found: Response;
-  try {
-    found = await fetch(`/api/v1${path}`, { method, headers, ...(method === "GET" ? {} : { body: JSON.stringify(body ?? {}) }) });
-  } catch {
-    throw new Refused(0, "lost", "The server does not answer.", "Start it again: wfe-mcp ui", [], null);
-  }
+  const found = await reach(path, { method, headers, ...(method === "GET" ? {} : { body: JSON.stringify(body ?? {}) }) });
   const said = await found.json().catch(() => null);
   if (!found.ok || !said?.ok) {
     leaves(found.status, said?.data);

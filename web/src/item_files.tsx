@@ -1,6 +1,6 @@
 // Files attached to a work item: pictures are shown, every file can be saved, more are attached from the disk, and one is detached.
 import { useEffect, useState } from "react";
-import { query, Refused, useAct } from "./api";
+import { query, reach, Refused, useAct } from "./api";
 import type { ItemFileLine } from "./api_types";
 import { shell } from "./item_acts";
 import { Problem, Section } from "./parts";
@@ -75,7 +75,7 @@ export function Files({ item, project, files, closed, reload }: { item: string; 
 }
 
 async function bytes(path: string): Promise<Blob> {
-  const found = await fetch(`/api/v1${path}`, { headers: headersOf() });
+  const found = await reach(path, { headers: headersOf() });
   if (!found.ok) throw new Refused(found.status, "unavailable", "The file could not be read.", "wfe-mcp verify names what is missing.", [], null);
   return found.blob();
 }

@@ -48,7 +48,9 @@ async function signed<T>(path: string, body: Record<string, unknown>): Promise<A
     const sign = error instanceof Refused && (error.data as { sign?: { ceremony: string; options: PublicKeyCredentialRequestOptionsJSON } } | null)?.sign;
     if (!sign) throw error;
     const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(sign.options);
-    const made = (await navigator.credentials.get({ publicKey })) as PublicKeyCredential;
+    const made = (await navigator.credentials.get({ publicKey }).catch((reason: DOMException) => {
+      throw reason.name === "NotAllowedError" ? new Withdrawn(error) : reason; // cancelled in the browser, or not touched in time
+    })) as PublicKeyCredential;
     const text = btoa(JSON.stringify(made.toJSON())).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
     return ask<T>(path, body, "POST", { [SIGN]: `${sign.ceremony} ${text}` });
   }
