@@ -20,7 +20,7 @@ const REASONS: Record<string, string> = {
   blocked: "What it cannot continue without",
   dropped: "Why it will not be done",
   superseded: "The decision that takes its place",
-  deprecated: "Why it holds no more",
+  deprecated: "Why it does not hold",
 };
 
 const NAMES: Record<string, string> = {

@@ -250,7 +250,7 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
             <button className="btn no" onClick={() => control("cancel", "cancelled in the dashboard")}>
               Cancel the run
             </button>
-            <button className="btn">Keep it</button>
+            <button className="btn" data-first>Keep it</button>
           </form>
         </Ask>
       )}

@@ -34,7 +34,7 @@ OVER = frozenset({RunStatus.COMPLETED, RunStatus.CANCELLED})
 _INACTIVE = {AttemptStatus.PENDING, AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}
 _SIZES = ((8, 3, 400), (6, 2, 220), (4, 2, 150), (3, 1, 120))
 """How many phases and blockers are shown, and how many characters of each text."""
-_BRIEF_CHARS = 900
+_BRIEF_CHARS = 880
 _FULL_CHARS = 7_500
 _BUNDLES = 10
 _CLAIMS = 5
