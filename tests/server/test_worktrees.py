@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from tests.server.conftest import HUMAN, House, call
+from wfe_mcp.core.model import By, Channel
 from wfe_mcp.engine.kernel.engine import utc_now
 from wfe_mcp.engine.maintenance import projects
 from wfe_mcp.store import Store
+from wfe_mcp.views.answers.tool_answers import status
 
 IDENTITY = ("-c", "user.name=ada", "-c", "user.email=ada@example.org")
 NOTE = {"title": "a title"}
@@ -136,6 +138,7 @@ async def test_a_server_in_a_renamed_folder_names_the_old_one_and_continues_afte
 
 async def test_a_folder_that_is_renamed_under_its_server_is_said_to_be_missing(house: House) -> None:
     run, renamed = await started(house, "of the old folder"), house.root.parent / "renamed"
+    engine = house.engine()
     async with house.client("auto") as agent:
         await call(agent, "start_phase", run=run, phase="plan")
         await call(agent, "submit_artifact", run=run, phase="plan", artifact=NOTE)
@@ -143,11 +146,13 @@ async def test_a_folder_that_is_renamed_under_its_server_is_said_to_be_missing(h
         house.root.rename(renamed)
         seen = await call(agent, "status", run=run)
         refused = await call(agent, "submit_artifact", run=run, phase="checked", artifact=NOTE)
+        on_page = status(engine, By("ada", Channel.DASHBOARD), run).data["warnings"]
         renamed.rename(house.root)
         submitted = await call(agent, "submit_artifact", run=run, phase="checked", artifact=NOTE)
 
     missing = f"works in {shlex.quote(str(house.root))}, and that folder is missing."
     assert [missing in line for line in seen["data"]["warnings"]] == [True]
+    assert [f"{missing} If it was moved, wfe-mcp project move" in line for line in on_page] == [True]
     assert refused["error"]["code"] == "other_folder"
     assert missing in refused["error"]["message"]
     assert f"wfe-mcp project move {shlex.quote(str(house.root))} NEW" in refused["error"]["hint"]

@@ -21,7 +21,10 @@ Key = Annotated[
 
 
 def list_all(invocation: Invocation) -> None:
-    """List the pinned keys of this project, and who pinned each; then those that wait to be pinned."""
+    """List the pinned keys of this project, and who pinned each.
+
+    Then those that wait to be pinned.
+    """
     from wfe_mcp.engine.approvals.approvers import requested_keys
     from wfe_mcp.views.approvals.approvers import data_of, pinned_view
 

@@ -35,7 +35,7 @@ def missing_folder(run: RunRecord) -> Refused | None:
     return Refused(
         "other_folder",
         f"Run {run.id} works in {named}, and that folder is missing.",
-        f"If it was moved, the user runs wfe-mcp project move {named} NEW; if it is gone, wfe-mcp cancel {run.id}",
+        f"Tell the user: if it was moved, wfe-mcp project move {named} NEW; if it is gone, wfe-mcp cancel {run.id}",
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.items import ItemStatus
 from wfe_mcp.core.model import By, Channel, RunId, RunStatus
+from wfe_mcp.core.readers import for_person
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.approvals.pin_reset import reset_warnings
 from wfe_mcp.engine.kernel.engine import Engine
@@ -100,7 +101,9 @@ def _other_folder(engine: Engine, run_overview: Overview, by: By) -> tuple[str, 
     record = run_overview.loaded.record
     is_asked = record.origin_sha256 is None and record.status not in {RunStatus.COMPLETED, RunStatus.CANCELLED}
     refused = missing_folder(record) or works_elsewhere(engine, record, by) if is_asked else None
-    return () if refused is None else (refused.text,)
+    if refused is None:
+        return ()
+    return (refused.text if by.channel in {Channel.MCP, Channel.HTTP} else for_person(refused.text),)
 
 
 def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
