@@ -69,7 +69,8 @@ def decision_body(
     columns = tag(
         "div", _outline(approval), _sections(view, approval, talk, may_edit=may_edit, split=split), class_="split"
     )
-    first = (*_head(view), *above, _target(approval), _unusual(approval), _not_done(approval))
+    yes = note(Notice("yes", view.approved)) if view.approved else None
+    first = (*_head(view), yes, *above, _target(approval), _unusual(approval), _not_done(approval))
     return tag("div", *first, columns, class_="decision")
 
 
@@ -95,8 +96,9 @@ def _head(view: DecisionView) -> list[Html]:
         if approval is None
         else words.about(approval)
     )
+    whose = "Waiting for others" if view.others or view.approved else "Waiting for you"
     who = [
-        _pill("waiting", "Waiting for others" if view.others else "Waiting for you") if view.state == "open" else None,
+        _pill("waiting", whose) if view.state == "open" else None,
         _pill("weak", "Tainted run") if view.tainted else None,
         tag("span", f"{view.asked_by or 'The run'} asked ", _time(view.asked_at)),
         tag("span", about),

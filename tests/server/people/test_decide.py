@@ -153,8 +153,12 @@ def test_two_people_approve_at_the_server_each_with_a_passkey_of_theirs(
     expect(tab.page.locator("body")).to_contain_text("1 of 2 people approved: ada")
     tab.page.goto(f"{team.origin}/app/#/inbox")
     others = tab.page.locator("[aria-label='What waits for others']")
-    expect(others).to_contain_text("You approved it, and it needs another person. bob can decide it.")
-    tab.page.goto(f"{team.origin}/decide/{request}")
+    yes = "You approved it, and it needs another person. bob can decide it."
+    expect(others).to_contain_text(yes)
+    for at in (f"/app/#/inbox/{request}", f"/decide/{request}"):
+        tab.page.goto(f"{team.origin}{at}")
+        expect(tab.page.locator(".pill.s-waiting")).to_have_text("Waiting for others")
+        expect(tab.page.locator(".decision")).to_contain_text(yes)
     tab.page.check("#c-yes")
     tab.page.click("button:has-text('Approve with a passkey')")
     expect(tab.page.locator(".report.no, .note.no").first).to_contain_text("different people")

@@ -95,13 +95,17 @@ class DecisionFacts:
 
 @view_model
 class DecisionView(DecisionFacts):
-    """A request as shown to the user. ``approvals``: who has approved it, where several people do; ``handed``: to whom it was handed on."""
+    """A request as shown to the user. ``approvals``: who has approved it, where several people do; ``handed``: to whom it was handed on.
+
+    ``approved``: that the person who looks at a server has approved it, and who else can decide it.
+    """
 
     request: RequestRecord
     newer: str | None = None
     answer: DecisionRecord | None = None
     handed: Handed | None = None
     approvals: tuple[str, ...] = ()
+    approved: str = ""
     shown_sha256: str = field(init=False)
     """The sha256 of what is shown; empty when nothing is asked."""
 

@@ -28,6 +28,7 @@ from wfe_mcp.views.runs.requests import HandedOn, InboxView, UnaskedDecision, Wa
 from wfe_mcp.views.values.model import view_model, view_of
 
 _NO_KEY = "You have no passkey that counts in this project: make one and have it pinned, at the foot of /access."
+_APPROVED = "You approved it, and it needs another person."
 
 
 @view_model
@@ -97,9 +98,12 @@ def as_seen_by(engine: Engine, people: People, login: Login, view: DecisionView)
         loaded = tx.runs.load(view.request.run_id)
     assert loaded is not None, "its request is shown"
     names, why = signers(engine, Path(loaded.record.worktree), Signer(Site(people.origin), login.person.name))
+    others = deciders(engine, people).who_can(view.approvals)
+    if person_named(login.person.name) in view.approvals:
+        view = replace(view, approved=f"{_APPROVED} {others}")
     if names:
         return replace(view, passkeys=names, no_passkey="")
-    others = f"{why} {deciders(engine, people).who_can(view.approvals)}"
+    others = f"{why} {others}"
     return replace(view, passkeys=(), no_passkey=why, others=others, key_page=f"/approvers/{engine.project_id}")
 
 
@@ -133,7 +137,7 @@ def _decision(row: WaitingDecision | UnaskedDecision, me: str, people: Deciders)
         return _handed_sentence(handed, people)
     others = f"{people.subject_of(whose)} can decide it." if whose else people.who_can(approvals)
     if person_named(me) in approvals:
-        return f"You approved it, and it needs another person. {others}"
+        return f"{_APPROVED} {others}"
     return f"{_NO_KEY} {others}" if _lacks_key(me, people) else others
 
 
