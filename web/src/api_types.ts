@@ -470,6 +470,7 @@ export interface DecisionData {
   shown?: ApprovalView | null;
   since?: Change | null;
   others?: string;
+  approved?: string;
   key_page?: string;
   request: AskedView;
   commands: DecisionCommands;

@@ -70,7 +70,7 @@ class DecisionFacts:
     the decisions that are legal now, ``Approve`` and ``Reject``. ``asked_by``: the agent, as its client names it, where it
     asked at ``asked_at``; else the run has asked since then, and the person who looked made the request. ``since``: see
     ``since_last_asked``; it is no part of what is signed. ``others``: why it is not for the person who looks at a server, and who
-    can decide it; ``key_page``: where they make the passkey that they lack.
+    can decide it; ``approved``: that they have approved it, and who else can; ``key_page``: where they make the passkey that they lack.
     """
 
     state: RequestState
@@ -90,22 +90,19 @@ class DecisionFacts:
     shown: ApprovalView | None = None
     since: Change | None = None
     others: str = ""
+    approved: str = ""
     key_page: str = ""
 
 
 @view_model
 class DecisionView(DecisionFacts):
-    """A request as shown to the user. ``approvals``: who has approved it, where several people do; ``handed``: to whom it was handed on.
-
-    ``approved``: that the person who looks at a server has approved it, and who else can decide it.
-    """
+    """A request as shown to the user. ``approvals``: who has approved it, where several people do; ``handed``: to whom it was handed on."""
 
     request: RequestRecord
     newer: str | None = None
     answer: DecisionRecord | None = None
     handed: Handed | None = None
     approvals: tuple[str, ...] = ()
-    approved: str = ""
     shown_sha256: str = field(init=False)
     """The sha256 of what is shown; empty when nothing is asked."""
 
