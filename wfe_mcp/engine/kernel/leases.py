@@ -29,9 +29,9 @@ def folder_elsewhere(engine: Engine, run: RunRecord) -> str:
 
 def missing_folder(run: RunRecord) -> Refused | None:
     """Why nothing works on ``run`` (``other_folder``), or None: a folder can be renamed while its server runs."""
-    named = shell_word(run.worktree)
     if Path(run.worktree).is_dir():
         return None
+    named = shell_word(run.worktree)
     return Refused(
         "other_folder",
         f"Run {run.id} works in {named}, and that folder is missing.",

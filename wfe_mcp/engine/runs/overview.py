@@ -8,7 +8,6 @@ The ``outputs`` of a run's own template: values of the completed run by name (S2
 from __future__ import annotations
 
 from dataclasses import field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.approval_guards import current_gate
@@ -21,7 +20,7 @@ from wfe_mcp.core.texts import in_short
 from wfe_mcp.engine.artifacts.expression_scope import run_roots
 from wfe_mcp.engine.credentials.faults import lacking_credentials
 from wfe_mcp.engine.files import drift
-from wfe_mcp.engine.kernel.leases import folder_elsewhere, held_elsewhere, lock_elsewhere
+from wfe_mcp.engine.kernel.leases import folder_elsewhere, held_elsewhere, lock_elsewhere, missing_folder
 from wfe_mcp.engine.kernel.run_change import queue_name, run_as_read
 from wfe_mcp.engine.kernel.transaction import origin_of, way_on
 from wfe_mcp.engine.models import waits
@@ -148,8 +147,8 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
     steps = tuple(tx.steps.of_run(loaded.record.id)) if has_steps(state.spec) else ()
     waiting = _waiting_steps(loaded, steps)
     # Of a folder that is missing, each file would differ.
-    is_there = Path(loaded.record.worktree).is_dir()
-    changed = drift.changed_artifacts(engine, tx, loaded.record, state, plan) if is_there else ()
+    is_missing = missing_folder(loaded.record) is not None
+    changed = () if is_missing else drift.changed_artifacts(engine, tx, loaded.record, state, plan)
     blocking = _blocking_files(engine, tx, loaded, changed) if works else ()
     resumes_at = waits.resumes_at(tx, loaded.record.id) if works and state.status is RunStatus.PAUSED else None
     frozen = tx.documents.load(loaded.record.frozen_sha256)

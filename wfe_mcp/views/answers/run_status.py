@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from wfe_mcp.core.command import PROGRAMS
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.items import ItemStatus
 from wfe_mcp.core.model import By, Channel, RunId, RunStatus
@@ -103,7 +104,7 @@ def _other_folder(engine: Engine, run_overview: Overview, by: By) -> tuple[str, 
     refused = missing_folder(record) or works_elsewhere(engine, record, by) if is_asked else None
     if refused is None:
         return ()
-    return (refused.text if by.channel in {Channel.MCP, Channel.HTTP} else for_person(refused.text),)
+    return (refused.text if by.channel in PROGRAMS else for_person(refused.text),)
 
 
 def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:

@@ -22,9 +22,10 @@ from typing import Literal
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import several_people
 from wfe_mcp.core.attempt_states import Handed
+from wfe_mcp.core.command import PROGRAMS
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import outwards
-from wfe_mcp.core.model import Attempt, AttemptStatus, Channel, Stage
+from wfe_mcp.core.model import Attempt, AttemptStatus, Stage
 from wfe_mcp.core.paths import PhasePath, shell_path
 from wfe_mcp.core.states import going_back_refused
 from wfe_mcp.core.texts import as_given
@@ -47,7 +48,6 @@ from wfe_mcp.views.runs.sentences import actor_subject
 from wfe_mcp.views.values.model import second, view_model, view_of
 
 RequestState = Literal["open", "answered", "expired", "closed"]
-_OF_AGENTS = {Channel.MCP, Channel.HTTP}
 
 
 @view_model
@@ -143,7 +143,7 @@ def decision_view(engine: Engine, request_id: str) -> DecisionView:
         (
             actor_subject(event)
             for event in events
-            if event.channel in _OF_AGENTS and event.payload.get("request") == request_id
+            if event.channel in PROGRAMS and event.payload.get("request") == request_id
         ),
         "",
     )

@@ -24,7 +24,7 @@ def delivery_at_start(tx: Tx, overview: Overview) -> str:
 
 def delivery_changed(engine: Engine, overview: Overview, began: str) -> tuple[str, ...]:
     """A sentence where ``[delivery]`` was set or removed since the run ``began`` (as above), and the run would have other phases or
-    does nothing in one that is to come; else empty. What nobody trusts yet sets and removes nothing.
+    does nothing in one that is to come; else empty. What no one trusts yet sets and removes nothing.
     """
     if not began:
         return ()
