@@ -25,7 +25,7 @@ OTHER: dict[str, Any] = {"evidence": ["test: ZeroDivisionError"]}
 FLAKY, PEOPLE = (OTHER | {"kind": kind, "description": "The runner was full"} for kind in ("flaky", "infrastructure"))
 FIX = Work({"summary": "mean() refuses an empty list"}, {"calc.py": "def mean(n): ...\n"})
 BROKEN = Work({"summary": "broke it"}, {"broken.txt": ""})
-REPAIRED = Work({"summary": "mended it"}, {"broken.txt": None, "calc.py": "def mean(n): ...\n"})
+REPAIRED = Work({"summary": "repaired it"}, {"broken.txt": None, "calc.py": "def mean(n): ...\n"})
 LOOK = ["actions_get.get_workflow_run", "actions_list.list_workflow_jobs", "get_job_logs"]
 MESSAGE = "Fix CI: refuse an empty list"
 

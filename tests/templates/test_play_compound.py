@@ -81,7 +81,7 @@ def test_a_small_goal_needs_no_specialist_and_a_failing_test_is_fixed(project: P
     script = {
         **SCRIPT,
         "plan": [Work(SPEC)],
-        "execute[S-1].build": [changed("broke it", BROKEN), changed("mended it", REPAIRED)],
+        "execute[S-1].build": [changed("broke it", BROKEN), changed("repaired it", REPAIRED)],
     }
     with project.agent() as agent:
         played = drive(agent.call, project.root, "compound", GOAL, script, person=project.approve)

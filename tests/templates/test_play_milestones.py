@@ -161,7 +161,7 @@ def test_each_milestone_becomes_a_branch_and_each_task_a_commit_in_the_order_of_
 
 @pytest.mark.requirement("S3-19", "S3-18")
 def test_a_task_whose_check_fails_is_fixed_in_its_one_commit(project: Playground):
-    work = [task("T-3", broken="x"), Work({"summary": "mended"}, {"broken.txt": None})]
+    work = [task("T-3", broken="x"), Work({"summary": "repaired"}, {"broken.txt": None})]
     commits = {"milestone[M2].task[T-3].implement": ["T-3: read the list", "amend T-3: read the list"]}
 
     played = play(project, [READER], one_task(implement=work), commits)
@@ -255,7 +255,7 @@ def test_a_task_that_is_never_committed_as_it_should_be_waits_for_a_person(proje
 
 
 def test_what_the_review_finds_is_fixed_and_looked_at_again(project: Playground):
-    script = one_task(review=[FAIL, PASS], mend=[Work({"summary": "mended"}, {"empty.txt": ""})])
+    script = one_task(review=[FAIL, PASS], mend=[Work({"summary": "repaired"}, {"empty.txt": ""})])
     commits = {**COMMIT_3, "milestone[M2].accept[2].mend": ["M2: an empty run has a list"]}
 
     played = play(project, [READER], script, commits)
@@ -269,7 +269,7 @@ def test_what_the_review_finds_is_fixed_and_looked_at_again(project: Playground)
 
 @pytest.mark.requirement("S3-23")
 def test_a_milestone_that_never_passes_its_review_waits_for_a_person_who_may_take_it_as_it_is(project: Playground):
-    repairs = [Work({"summary": "mended"}, {f"try-{at}.txt": ""}) for at in (2, 3)]
+    repairs = [Work({"summary": "repaired"}, {f"try-{at}.txt": ""}) for at in (2, 3)]
     script = one_task(review=[FAIL] * 3, mend=repairs)
     commits = {**COMMIT_3, **{f"milestone[M2].accept[{at}].mend": [f"M2: try {at}"] for at in (2, 3)}}
 

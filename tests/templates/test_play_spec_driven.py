@@ -83,7 +83,7 @@ def test_a_rejected_design_and_a_failing_test_are_fixed(project: Playground) -> 
     script = {
         **SCRIPT,
         "design": [DESIGN, more],
-        "implement[T-1].build": [changed("broke it", BROKEN), changed("mended it", REPAIRED)],
+        "implement[T-1].build": [changed("broke it", BROKEN), changed("repaired it", REPAIRED)],
     }
     with project.agent() as agent:
         played = drive(agent.call, project.root, "spec_driven", INPUTS, script, person=person)

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from base64 import urlsafe_b64encode
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,15 @@ def configure(house: House, **check: object) -> None:
     with engine.store.tx() as tx:
         sha256 = sha256_hex(config.read_bytes())
         tx.trust.give(engine.project_id, str(config.resolve()), sha256, HUMAN, utc_now())
+
+
+def serving_runners(house: House) -> Iterator[Running]:
+    """A server whose check runs on a runner, until it is not needed."""
+    configure(house)
+    made = Running(house)
+    made.start()
+    yield made
+    made.end()
 
 
 def settle(house: House, other: House) -> None:

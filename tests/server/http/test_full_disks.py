@@ -12,7 +12,7 @@ import pytest
 from tests.jobs.conftest import until
 from tests.server.conftest import House
 from tests.server.http.conftest import Running
-from tests.server.http.runners import Machine, OwnRunner, configure
+from tests.server.http.runners import Machine, OwnRunner, serving_runners
 from tests.server.http.test_runners import checked
 from tests.workspace.git.test_restore_faults import mount, mounted, mounting
 from wfe_mcp.core.model import Attempt, RunState, RunStatus
@@ -31,11 +31,7 @@ with open(tempfile.gettempdir() + "/much", "wb", buffering=0) as file:
 
 @pytest.fixture
 def running(house: House) -> Iterator[Running]:
-    configure(house)
-    made = Running(house)
-    made.start()
-    yield made
-    made.end()
+    yield from serving_runners(house)
 
 
 @pytest.fixture

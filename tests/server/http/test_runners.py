@@ -21,7 +21,16 @@ from tests.loopback import TLS
 from tests.sandboxes import NEEDS_SANDBOX
 from tests.server.conftest import HUMAN, House, call, drill, structured
 from tests.server.http.conftest import Running
-from tests.server.http.runners import LEASE_S, Machine, OwnRunner, configure, evidence, gate_jobs, settle
+from tests.server.http.runners import (
+    LEASE_S,
+    Machine,
+    OwnRunner,
+    configure,
+    evidence,
+    gate_jobs,
+    serving_runners,
+    settle,
+)
 from wfe_mcp.engine.integrity.evidence_audit import audit_runner_reports
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.runs.control import control
@@ -34,11 +43,7 @@ Make = Callable[..., Machine]
 
 @pytest.fixture
 def running(house: House) -> Iterator[Running]:
-    configure(house)
-    made = Running(house)
-    made.start()
-    yield made
-    made.end()
+    yield from serving_runners(house)
 
 
 @pytest.fixture

@@ -25,8 +25,8 @@ class NoTodo:
             return passed("acme.no_todo", f"No {' or '.join(words)} is left.", {"words": words})
         if done.exit_code == 0:
             found = done.output_tail.splitlines()
-            told = f"{len(found)} line(s) are not finished, such as {found[0][:200]}"
-            return failed("acme.no_todo", told, "finish or remove them.", {"found": found[:50]})
+            message = f"{len(found)} line(s) are not finished, such as {found[0][:200]}"
+            return failed("acme.no_todo", message, "finish or remove them.", {"found": found[:50]})
         return undecided("acme.no_todo", "git could not look.", "ask the user to put the project under git.")
 
 
