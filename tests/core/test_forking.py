@@ -168,6 +168,12 @@ def test_what_agents_and_rules_did_since_keeps_no_agent_from_forking():
     assert forked(scene, 2, AGENT).statuses["plan"] == "ready"
 
 
+def test_a_person_who_typed_no_pin_is_one_too():
+    scene = run_of(PLAN)
+    scene.give(c.Cancel(by=By("ada", Channel.CLI), at=scene.at))
+    assert Scene().refused(fork_of(scene, 2)).code == "needs_human"
+
+
 @pytest.mark.parametrize("by", [AGENT, HUMAN])
 def test_nothing_continues_from_where_a_run_is_cancelled(by: By):
     scene = run_of(PLAN)

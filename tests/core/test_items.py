@@ -146,6 +146,14 @@ def test_each_move_of_the_table_is_made_by_who_may_and_no_other_is() -> None:
                     assert refused(here, to, who).code == "needs_human"
 
 
+def test_an_agent_is_told_to_start_a_run_only_where_one_would_make_the_move() -> None:
+    proposed = {
+        (status, to): "Start one: wfe-mcp work start W-1" in str(refused(item(status=status), to).hint)
+        for status, to in [("ready", "active"), ("ready", "done"), ("ready", "dropped"), ("active", "done")]
+    }
+    assert [move for move, is_proposed in proposed.items() if is_proposed] == [("ready", "active"), ("ready", "done")]
+
+
 def test_what_is_closed_says_that_nothing_follows() -> None:
     assert refused(replace(item(), status=ItemStatus.SUPERSEDED), "accepted").hint.endswith("its record is closed.")
 
