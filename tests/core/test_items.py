@@ -111,7 +111,7 @@ def test_all_faults_are_named_at_once_and_a_wrong_field_with_the_nearest() -> No
 
     assert [fault.path for fault in no.value.details] == ["/item/bdoy", "/item/priority"]
     assert "'body'" in no.value.details[0].message
-    with pytest.raises(Refused, match="/item/kind: stands beside item, not in it"):
+    with pytest.raises(Refused, match=r"/item/kind: stands beside item, not in it\. Correct it"):
         new_item("W-1", ItemKind.TASK, {"title": "Write", "kind": "bug"})
 
 
