@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.cli.kept_scenes import scene
-from tests.cli.scene import PIN, Terminal
+from tests.cli.scene import HUMAN, PIN, Terminal, phase, template
 
 
 @pytest.fixture
@@ -71,6 +71,25 @@ def test_a_fork_says_where_it_comes_from_and_who_decided_there(cli: Terminal, le
     again = fork(cli, made)
     assert [each["run"] for each in cli.json("show", again).data["decisions"]] == [letter]
     assert cli.json("verify").code == 0
+
+
+def test_decisions_in_a_fork_stay_verified_after_a_run_that_it_comes_from_was_pruned(
+    cli: Terminal, in_git: None
+) -> None:
+    cli.save(template("contract", phase("offer", HUMAN), phase("sign", HUMAN)))
+    runs = [cli.start("contract")]
+    cli.submit_work(runs[0], "offer")
+    assert cli("approve", runs[0], "offer", pin=PIN).code == 0
+    for _ in range(2):
+        runs.append(fork(cli, runs[-1]))
+        assert cli("checkpoint", runs[-1]).code == 0  # a fork of it asks for no approval again where the files are these
+    cli.submit_work(runs[-1], "sign")
+    assert cli("approve", runs[-1], "sign", pin=PIN).code == 0
+    for run in runs[:2]:
+        assert cli("cancel", run, "--yes").code == 0
+        assert cli("prune", run, pin=PIN).code == 0
+        verified = cli.json("verify")
+        assert verified.code == 0, verified
 
 
 def test_the_title_of_a_fork_names_its_origin_alone_or_is_the_one_that_was_given(cli: Terminal, letter: str) -> None:

@@ -124,6 +124,8 @@ def _differing(
         now["attempts"] = _without_new(now["attempts"], shown.get("attempts", ()))
     if "earlier" in now:
         now["earlier"] = _as_listed(now["earlier"], shown.get("earlier", ())) or None
+        if now["earlier"] and _lacks_origin(tx, then):
+            shown = {**shown, "earlier": _without_unknown_approvals(shown.get("earlier", ()), now["earlier"])}
     for name in {**now, **shown}:
         left, other = (_comparable(values.get(name)) for values in (now, shown))
         if name in _UNORDERED and left and other:
@@ -198,6 +200,28 @@ def _as_listed(earlier: Sequence[Mapping[str, Any]], shown: Sequence[Mapping[str
     """``earlier`` without artifacts of closed items, where none is shown: earlier versions did not list them."""
     phases = {artifact["phase"] for artifact in shown}
     return [artifact for artifact in earlier if artifact["phase"] in phases or not item_of(artifact["phase"])]
+
+
+def _lacks_origin(tx: Tx, run: LoadedRun) -> bool:
+    """Whether a run that ``run`` comes from, as a fork, was pruned: who approved there is known no more."""
+    origin = run.state.origin
+    while origin is not None:
+        before = tx.runs.load(origin.run)
+        if before is None:
+            return any(pruned.run_id == origin.run for pruned in tx.retention.pruned_runs(run.record.project_id))
+        origin = before.state.origin
+    return False
+
+
+def _without_unknown_approvals(
+    shown: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """``shown``, without who approved an artifact of which that is known no more."""
+    known = {artifact["phase"] for artifact in now if "approved" in artifact}
+    return [
+        {name: value for name, value in artifact.items() if name != "approved" or artifact["phase"] in known}
+        for artifact in shown
+    ]
 
 
 def _comparable(value: Any) -> Any:
