@@ -146,7 +146,7 @@ def test_each_move_of_the_table_is_made_by_who_may_and_no_other_is() -> None:
                     assert refused(here, to, who).code == "needs_human"
 
 
-def test_an_agent_is_told_to_start_a_run_only_where_one_would_make_the_move() -> None:
+def test_an_agent_learns_to_start_a_run_only_where_one_would_make_the_move() -> None:
     proposed = {
         (status, to): "Start one: wfe-mcp work start W-1" in str(refused(item(status=status), to).hint)
         for status, to in [("ready", "active"), ("ready", "done"), ("ready", "dropped"), ("active", "done")]

@@ -124,8 +124,7 @@ def _differing(
         now["attempts"] = _without_new(now["attempts"], shown.get("attempts", ()))
     if "earlier" in now:
         now["earlier"] = _as_listed(now["earlier"], shown.get("earlier", ())) or None
-        if now["earlier"] and _lacks_origin(tx, then):
-            shown = {**shown, "earlier": _without_unknown_approvals(shown.get("earlier", ()), now["earlier"])}
+    shown = _without_unknown_approvals(tx, then, shown, now)
     for name in {**now, **shown}:
         left, other = (_comparable(values.get(name)) for values in (now, shown))
         if name in _UNORDERED and left and other:
@@ -214,14 +213,23 @@ def _lacks_origin(tx: Tx, run: LoadedRun) -> bool:
 
 
 def _without_unknown_approvals(
-    shown: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]
-) -> list[Mapping[str, Any]]:
-    """``shown``, without who approved an artifact of which that is known no more."""
-    known = {artifact["phase"] for artifact in now if "approved" in artifact}
-    return [
-        {name: value for name, value in artifact.items() if name != "approved" or artifact["phase"] in known}
-        for artifact in shown
-    ]
+    tx: Tx, run: LoadedRun, shown: Mapping[str, Any], now: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """The view ``shown``, without who approved an artifact in a run that was pruned since."""
+    if not _lacks_origin(tx, run):
+        return shown
+    artifacts = [artifact for artifact in (now.get("artifact"), *(now.get("earlier") or ())) if artifact]
+    unknown = {artifact["phase"] for artifact in artifacts if "approved" not in artifact}
+
+    def as_known(artifact: Mapping[str, Any]) -> Mapping[str, Any]:
+        is_known = artifact["phase"] not in unknown
+        return {name: value for name, value in artifact.items() if is_known or name != "approved"}
+
+    return {
+        **shown,
+        **({"artifact": as_known(shown["artifact"])} if shown.get("artifact") else {}),
+        **({"earlier": [*map(as_known, shown["earlier"])]} if shown.get("earlier") else {}),
+    }
 
 
 def _comparable(value: Any) -> Any:
