@@ -88,6 +88,18 @@ def test_a_deployment_is_listed_with_who_approved_it_and_a_bad_one_is_rolled_bac
     assert cli("doctor").out.count("environment staging") == 1
 
 
+def test_where_the_rollback_fails_too_the_status_has_the_reasons_of_both(cli: Terminal) -> None:
+    deployed(cli)
+    there = str(cli.root.parent / "there.txt")
+    (cli.root / "out.py").write_text(
+        f"import os, sys; os.remove({there!r}); os.mkdir({there!r}); print('no'); sys.exit(3)"
+    )
+    commit(cli, "A folder where the app was")
+    status = " ".join(cli("status", deployed(cli)).out.split())
+    assert "failed too: Check 'roll_out'" in status
+    assert ("exit 1, expected 0" in status, "exit 3, expected 0" in status) == (True, True)
+
+
 def test_the_decision_shows_the_commits_the_checks_and_what_a_rollback_would_do(cli: Terminal) -> None:
     good = cli.git("rev-parse", "HEAD").strip()
     deployed(cli)

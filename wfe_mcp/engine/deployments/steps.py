@@ -229,21 +229,30 @@ def _look(
 
 def _rolled_back(site: Site, of: str, commit: str, before: str, fault: str) -> DeliveryFault:
     """Roll back, ask health again, and say what is there now."""
-    failed, why = f"{commit[:12]} failed in {site.name}", f" Why: {fault}"
+    failed = f"{commit[:12]} failed in {site.name}"
     if not before and site.settings.rollback is None:
-        return DeliveryFault(f"{failed}. Nothing was rolled back: no deployment there succeeded before.{why}")
+        return _failed(f"{failed}. Nothing was rolled back: no deployment there succeeded before.", fault)
     target = {"environment": site.name, "commit": before, "of": of, "part": "rollback"}
     more = {"WFE_FAILED": commit}
     back = _act(site, "rollback", before, more, target, {"commit": commit}, checkout=before or commit)
     _refuse_doubt(site, "rollback", back, before, commit, before)
     now = before[:12] or "what was there before"
     if not back["ok"]:
-        return DeliveryFault(f"{failed}, and the rollback to {now} failed too: {back['why']}{why}", "deployment")
+        return _failed(f"{failed}, and the rollback to {now} failed too:", fault, str(back["why"]))
     again = _look(site, "health", "health again", before or commit, {"of": of, "environment": site.name}, more)
     if not again["ok"]:
-        text = f"{failed} and was rolled back to {now}, which is not healthy: {again['why']}"
-        return DeliveryFault(text + why, "deployment")
-    return DeliveryFault(f"{failed} and was rolled back to {now}, which is healthy.{why}")
+        return _failed(f"{failed} and was rolled back to {now}, which is not healthy:", fault, str(again["why"]))
+    return _failed(f"{failed} and was rolled back to {now}, which is healthy.", fault)
+
+
+def _failed(text: str, fault: str, also: str = "") -> DeliveryFault:
+    """Both reasons in the first line, which lists show alone; then what each check printed.
+
+    ``also``: why rolling back did not help; then only a person goes on.
+    """
+    (why, _, printed), (then, _, more) = fault.partition("\n"), also.partition("\n")
+    first = " ".join(filter(None, (text, then, f"Why: {why}")))
+    return DeliveryFault("\n".join(filter(None, (first, more, printed))), "deployment" if also else None)
 
 
 def _refuse_doubt(site: Site, stage: str, seen: Mapping[str, Any], commit: str, deployed: str, before: str) -> None:
