@@ -107,10 +107,11 @@ def test_after_kill_9_a_rollback_continues_where_it_was(
         if (kind, point) == ("rollback", "OperationCalled"):
             assert last.state == "in doubt"
             broken = scene.git("rev-parse", "HEAD").strip()
-            assert f"To deploy {broken[:12]} again: wfe-mcp retry {run} live; " in result(scene, run), (
-                "not the rollback"
-            )
-            assert f"to bring {good[:12]} back: wfe-mcp deploy local --commit {good[:12]}; " in result(scene, run)
+            (shown,) = status(scene.engine, HUMAN, run).view_as(RunView).blockers
+            assert (
+                f"Deploy {broken[:12]} again: wfe-mcp retry {run} live; "
+                f"roll back: wfe-mcp deploy local --commit {good[:12]}; leave it: wfe-mcp cancel {run})"
+            ) in shown, "not the rollback again, and each choice whole"
             assert runs_there(scene, begin(scene)) == (
                 f"not known ({broken[:12]} of run {run}: in doubt); the last that succeeded: {good}"
             )
@@ -131,8 +132,8 @@ def test_a_deployment_that_died_in_its_check_is_asked_for_by_its_commit(scene: S
         killed(scene, tmp_path, "deploy", "", "inside")
         started_again(scene)
         (shown,) = status(scene.engine, HUMAN, run).view_as(RunView).blockers
-        assert "failed [deployment]: The deploy of " in shown
-        assert f"Look there, then choose. To call it again: wfe-mcp retry {run} live; to leave it as it is: " in shown
+        assert "failed [deployment]: The end of deploy of " in shown
+        assert f"Call it again: wfe-mcp retry {run} live; leave it: " in shown
         assert f"wfe-mcp cancel {run})" in shown, "a person reads the choices wherever the stop is named"
         assert f"wfe-mcp retry {run} live" in result(scene, run)
         assert calls(target)[0].startswith("deploy")

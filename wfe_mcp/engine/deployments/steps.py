@@ -38,8 +38,8 @@ from wfe_mcp.workspace.git.repository import head
 from wfe_mcp.workspace.git.working_tree import parts_of
 
 Facts = dict[str, Any]
-_HEALTH_CHARS = 100
-"""Characters of what health said, before the choices."""
+_HEALTH_CHARS = 50
+"""Characters of what health said: lists show 400 of a reason, and the choices after it are needed whole."""
 
 
 def work(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
@@ -261,12 +261,12 @@ def _refuse_doubt(site: Site, stage: str, seen: Mapping[str, Any], commit: str, 
         return
     run, phase = site.call.run.id, site.call.attempt.phase
     called = f"{stage} of {commit[:12]}" if commit else stage
-    again = "call it" if commit == deployed else f"deploy {deployed[:12]}"
-    named = "the commit before" if commit == deployed else before[:12]
-    back = f"; to bring {named} back: wfe-mcp deploy {site.name} --commit {before[:12]}" if before else ""
+    again = "Call it" if commit == deployed else f"Deploy {deployed[:12]}"
+    back = f"; roll back: wfe-mcp deploy {site.name} --commit {before[:12]}" if before else ""
     raise DeliveryFault(
-        f"The {called} in {site.name} was called, and its end was not seen: it may have happened. "
+        f"The end of {called} in {site.name} was not seen: it may have happened. "
         f"Health: {in_short(str(seen['why']), _HEALTH_CHARS).rstrip('.')}. "
-        f"Look there, then choose. To {again} again: wfe-mcp retry {run} {shell_path(phase)}{back}; to leave it as it is: wfe-mcp cancel {run}",
+        f"{again} again: wfe-mcp retry {run} {shell_path(phase)}{back}; "
+        f"leave it: wfe-mcp cancel {run}",
         "deployment",
     )
