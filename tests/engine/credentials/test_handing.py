@@ -24,6 +24,7 @@ from wfe_mcp.workspace.system import temporary
 from wfe_mcp.workspace.system.temporary import remove_abandoned
 
 TOKEN = 'npm-"canary"/0123456789+é'
+ODD = "first-half-0123\"'\\t-second-half-4567"
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU\nsecond-line-of-the-key-00\n-----END OPENSSH PRIVATE KEY-----\n"
 
 
@@ -114,6 +115,18 @@ def test_nothing_that_a_check_prints_or_reports_has_the_value(scene: Scene) -> N
     for value in (TOKEN, KEY, *KEY.splitlines()[1:3]):
         for form in forms(value):
             assert form not in everything(scene), form
+
+
+@pytest.mark.attack("a check prints its credential as a shell or a traceback writes it", "held", "T3")
+def test_nothing_that_a_shell_or_a_traceback_prints_has_the_value(scene: Scene) -> None:
+    add_credential(scene.engine, HUMAN, "npm", "token", {"token": ODD}, kept_in="stored")
+    written = "import os, shlex; value = os.environ['NPM']; print(repr(value), [value + chr(34)], shlex.quote(value))"
+    written += "; print(value.replace(chr(92), chr(92) * 2), value.replace(chr(39), chr(39) + chr(92) + chr(39) * 2))"
+    with_check(scene, written + "; print(value.replace(r'\\t', chr(9)))  # as echo of dash", credentials='npm = "NPM"')
+    judged(scene)
+    assert b"[hidden]" in everything(scene)
+    for half in ODD.split("\"'\\t"):
+        assert half.encode() not in everything(scene), half
 
 
 def test_a_failure_names_neither_the_value_nor_a_part_of_it(scene: Scene) -> None:

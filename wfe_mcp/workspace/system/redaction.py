@@ -25,6 +25,7 @@ SHORTEST = 8
 _SHORTEST_LINE = 16
 _WRAPPED = (64, 76)
 """Characters in a line of base64, as `openssl` and `base64` print it."""
+_ESCAPES = dict(zip("abefnrtv\\", "\a\b\x1b\f\n\r\t\v\\", strict=True))
 
 
 class _Hidden(NamedTuple):
@@ -136,7 +137,15 @@ def _forms(value: str) -> set[str]:
     raw = _bytes_of(value)
     quoted = {quote(raw), quote(raw, safe=""), quote_plus(raw)}
     escaped = {html.escape(value), html.escape(value, quote=False), html.escape(value).replace("&#x27;", "&apos;")}
-    return {value, *written, *quoted, *escaped, raw.hex(), *_in_base64(raw)}
+    return {value, *written, *quoted, *escaped, *_in_shell(value), raw.hex(), *_in_base64(raw)}
+
+
+def _in_shell(value: str) -> set[str]:
+    """``value`` as shells trace it, as Python's ``repr`` writes it, and as an ``echo`` that reads escapes prints it."""
+    printed = {repr(value)[1:-1], repr(f'{value}"')[1:-2], value.replace("\\", "\\\\")}
+    traced = {value.replace("'", quoted) for quoted in ("'\\''", "'\"'\"'")}
+    echoed = re.sub(r"\\([abefnrtv\\])", lambda escape: _ESCAPES[escape[1]], value)
+    return {*printed, *traced, *([echoed] if len(echoed) >= SHORTEST else [])}
 
 
 def _bytes_of(value: str) -> bytes:
