@@ -6,6 +6,7 @@ from tests.engine.deployments.deployment_scene import (
     answer,
     approve,
     begin,
+    calls,
     commit,
     deploy,
     environment,
@@ -68,6 +69,27 @@ def test_a_branch_that_moves_before_the_approval_is_asked_about_again(scene: Sce
         other = scene.git("commit-tree", "-m", "other", "-p", "HEAD", "HEAD^{tree}").strip()
         scene.git("branch", "-f", "release", other)
         assert refused(approvals.decide, scene.engine, HUMAN, run, "live").code == "stale_revision"
+
+
+def test_what_was_approved_before_another_run_deployed_is_asked_about_again(scene: Scene) -> None:
+    with environment(scene) as target:
+        earlier = begin(scene, commit=scene.git("rev-parse", "HEAD").strip())
+        approve(scene, earlier)
+        scene.write("more.txt", "newer")
+        later = begin(scene, commit=commit(scene, "newer"))
+        approve(scene, later)
+        scene.clock.advance(minutes=1)
+        scene.work()
+        states = {run: scene.state(run).status for run in (earlier, later)}
+        assert sorted(states.values()) == ["completed", "waiting"], "one of them, and nothing over it"
+        assert sum(call.startswith("deploy") for call in calls(target)) == 1
+        (waits,) = (run for run, status in states.items() if status == "waiting")
+        assert "Nothing was called. Retry the phase: it asks again, for what would change now." in result(scene, waits)
+        retry(scene.engine, HUMAN, waits, "live")
+        scene.clock.advance(minutes=1)
+        approve(scene, waits)
+        scene.work()
+        assert scene.state(waits).status == "completed", result(scene, waits)
 
 
 @pytest.mark.requirement("S4-30")

@@ -12,6 +12,7 @@ Rules:
 """
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from wfe_mcp.core.model import Assurance
@@ -54,10 +55,10 @@ def deploy(engine: Engine, call: StepCall, context: JobContext, params: Deployme
     """Deploy the approved commit, prove it, and roll back what fails. Raises DeliveryFault for a deployment that failed."""
     site = site_of(engine, call, context, params.environment)
     require_credentials_of(site, *STAGES)
-    commit, approved_by = _approved_commit(site, params.commit)
+    commit, approved_by, approved_at = _approved_commit(site, params.commit)
     target = {"environment": site.name, "commit": commit, "attempt": call.attempt.number}
     begins = newest_operation(engine, call, "deploy", target)
-    before = begins.before if begins is not None else _before(site, commit, approved_by)
+    before = begins.before if begins is not None else _before(site, commit, approved_by, approved_at)
     more = {"WFE_PREVIOUS": str(before["commit"])}
     value: Facts = {
         "environment": site.name,
@@ -104,8 +105,8 @@ DEPLOYMENT: Mapping[str, Callable[[Engine, StepCall, JobContext, Any], Mapping[s
 require_parts("deployment step", ((name, "its call") for name in DEPLOYMENT_STEPS if name not in DEPLOYMENT))
 
 
-def _approved_commit(site: Site, named: str) -> tuple[str, str]:
-    """The commit that a person approved for this step, and who. Raises DeliveryFault ``review``."""
+def _approved_commit(site: Site, named: str) -> tuple[str, str, datetime]:
+    """The commit that a person approved for this step, who, and when. Raises DeliveryFault ``review``."""
     call, settings = site.call, site.settings
     with site.engine.store.read() as tx:
         pairs = [
@@ -136,7 +137,7 @@ def _approved_commit(site: Site, named: str) -> tuple[str, str]:
         )
     if not named:
         _refuse_other_files(site, commit)
-    return commit, f"{decision.actor} ({decision.assurance.name.lower()})"
+    return commit, f"{decision.actor} ({decision.assurance.name.lower()})", decision.at
 
 
 def _refuse_other_files(site: Site, commit: str) -> None:
@@ -156,9 +157,15 @@ def _refuse_other_files(site: Site, commit: str) -> None:
         )
 
 
-def _before(site: Site, commit: str, approved_by: str) -> Facts:
-    """What was there, and what the history says of the deployment."""
+def _before(site: Site, commit: str, approved_by: str, approved_at: datetime) -> Facts:
+    """What was there, and what the history says of the deployment. Raises DeliveryFault ``review``: another run deployed since."""
     runs = known_deployments(site.engine).running(site.name)
+    if runs and runs.run != site.call.run.id and runs.at > approved_at:
+        raise DeliveryFault(
+            f"Run {runs.run} deployed {runs.commit[:12]} to {site.name} after {commit[:12]} was approved, so this is not the change that was "
+            "shown. Nothing was called. Retry the phase: it asks again, for what would change now.",
+            "review",
+        )
     named = output_of(site.root, "describe", "--tags", "--always", commit).decode(errors="replace").strip()
     return {
         "commit": runs.commit if runs else "",
