@@ -146,6 +146,19 @@ def test_kinds_that_real_repositories_taught(tmp_path: Path) -> None:
     }
 
 
+def test_a_name_that_is_part_of_another_one_has_its_own_line_and_a_package_its_whole_name(tmp_path: Path) -> None:
+    scripts = '{"scripts": {\n"csb:build": "pnpm build",\n"lint.build": "x",\n"build": "bunchee"}}\n'
+    files = {
+        "package.json": scripts,
+        "httpie/__init__.py": "",
+        "httpie/manager/__init__.py": "",
+        "httpie/manager/__main__.py": "",
+    }
+    found = {(finding.kind, finding.value, finding.line) for finding in project(tmp_path, files)}
+    assert ("task", "npm run build", 4) in found
+    assert ("entry point", "python -m httpie.manager", 1) in found
+
+
 def test_tests_inside_a_package_are_found_where_it_names_their_runner(tmp_path: Path) -> None:
     files = {"api/pyproject.toml": '[dependency-groups]\ndev = ["pytest"]\n', "api/app/tests/test_a.py": ""}
     project(tmp_path, files)

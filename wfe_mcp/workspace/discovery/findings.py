@@ -242,7 +242,7 @@ def _meant(listing: Listing, path: str, row: _Row, match: _Match) -> Iterator[tu
     fields = {
         "file": path,
         "at": f"./{folder}" if folder else ".",
-        "package": folder.rpartition("/")[2] or ".",
+        "package": _package(listing, folder),
         "stem": folder.rpartition("/")[2] if name == "__init__.py" and folder else name.partition(".")[0],
         "key": match.key,
         "run": " ".join(run),
@@ -276,6 +276,12 @@ def _meant(listing: Listing, path: str, row: _Row, match: _Match) -> Iterator[tu
             ),
             "-",
         )
+
+
+def _package(listing: Listing, folder: str) -> str:
+    """The name by which Python imports ``folder``, with the packages above it."""
+    above, _, name = folder.rpartition("/")
+    return f"{_package(listing, above)}.{name}" if above and Folder(listing, above).has("__init__.py") else name or "."
 
 
 def _in_words(value: str) -> str:

@@ -59,7 +59,8 @@ def line_of(text: str, path: Sequence[str], value: str) -> int:
             at, keys = header.start(), keys[count:]
             break
     for part in keys:
-        match = re.compile(rf"(?<![\w.-])[\"']?{re.escape(part)}[\"']?\s*[=:.]").search(text, at)
+        name = re.escape(part)  # alone or in quotes; "csb:build" is no "build"
+        match = re.compile(rf"(?:([\"']){name}\1|(?<![\w.:/@-]){name})\s*[=:.]").search(text, at)
         at = match.start() if match else at
     if path[-1].isdigit() and (item := value.partition("\n")[0]):
         match = re.compile(re.escape(item)).search(text, at)
