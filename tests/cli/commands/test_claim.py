@@ -29,6 +29,7 @@ def test_a_claim_goes_from_its_benchmark_to_the_ledger_and_back(cli: Terminal) -
     assert (queued.code, "Next: wfe-mcp work show W-1" in queued.err) == (0, True), queued
     done = cli("claim", "test", "W-1")
     assert (done.code, "80, wanted at most 100" in done.out) == (0, True)
+    assert "of no run" not in cli("doctor").out, "the logs are the claim's"
     write(cli, 300)
     assert "outdated: the files or the check have changed since" in cli("claim", "show", "W-1").out
     done = cli("claim", "test", "W-1")

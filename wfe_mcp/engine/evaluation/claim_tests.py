@@ -41,7 +41,7 @@ from wfe_mcp.store.records.runs import RunRecord
 from wfe_mcp.workspace.config.checks import FrozenCheck
 from wfe_mcp.workspace.config.ports import with_ports
 from wfe_mcp.workspace.config.settings import LoadedSettings
-from wfe_mcp.workspace.files.mirror import evidence_folder
+from wfe_mcp.workspace.files.mirror import CLAIMS, evidence_folder
 from wfe_mcp.workspace.files.project_files import read_if_there
 from wfe_mcp.workspace.git.working_tree import SeenFiles
 
@@ -111,7 +111,7 @@ def work_claim(engine: Engine, context: JobContext) -> Outcome:
         claim = tx.items.get(engine.project_id, name)
         settings = engine.settings(tx)
     _refuse_untestable(claim, settings)
-    folder = evidence_folder(root, "claims", claim.id, 1)
+    folder = evidence_folder(root, CLAIMS, claim.id, 1)
     level = least_evidence(engine, settings)
     results = _Scene(engine, root, folder, context.run_child, settings, level, {}).results(claim.tests)
     ended = {result["test"]: result["outcome"] for result in results}

@@ -36,6 +36,8 @@ stage-*/
 GITIGNORE = f"{_BEFORE_PLANS}plans/\n"
 """Plans are a person's own until a run takes them: the record of that run holds what was used (S3-26)."""
 
+CLAIMS = "claims"
+"""The folder beside those of runs for the logs of tests of claims."""
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 _RUN = re.compile(_NAME)
 _PHASE_PATH = re.compile(rf"{_NAME}(\[{_NAME}\])?(\.{_NAME}(\[{_NAME}\])?)*")
@@ -130,9 +132,9 @@ def read_edited(root: Path, run: str, phase: str, attempt: int, rendered: Render
 
 
 def runs_with_files(root: Path) -> list[str]:
-    """The names of the folders below ``.wfe/runs``: normally runs."""
+    """The names of the folders below ``.wfe/runs``: normally runs. The logs of tests of claims are of none."""
     with suppress(Refused, OSError), walk(root, [".wfe", "runs"]) as folder:
-        return [name for name in folder.names() if folder.kind(name) == "folder"]
+        return [name for name in folder.names() if folder.kind(name) == "folder" and name != CLAIMS]
     return []
 
 
