@@ -158,6 +158,8 @@ def test_storing_a_credential_says_which_check_or_login_configuration_gives_it_t
     assert cli("credential", "delete", "npm", pin=PIN).code == 0
     assert cli("trust", "config", "--yes", pin=PIN).code == 0
     assert add(cli, "npm") == "Stored the token npm. Configuration gives it to check ship.\n"
+    gone = cli("credential", "delete", "npm", pin=PIN).out
+    assert gone == "Deleted the token npm. Configuration still gives it to check ship: store another one.\n"
     assert (
         add(cli, "acme") == "Stored the token acme. Configuration gives it to http steps at https://api.example.com.\n"
     )

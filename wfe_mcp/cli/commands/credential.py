@@ -164,12 +164,19 @@ def delete(invocation: Invocation, name: Name, whose: Whose = "", pin_fd: PinFd 
 
     Checks that name it wait for another one of this name.
     """
-    from wfe_mcp.engine.credentials.stored import credential, delete_credential
+    from wfe_mcp.engine.credentials.stored import credential, credentials, delete_credential
+    from wfe_mcp.views.project.credentials import credential_view
 
-    known = credential(invocation.engine, name, whose or None)
-    by = invocation.person(pin_fd, f"delete the credential {name}")
-    gone = delete_credential(invocation.engine, by, name, scope=known.scope)
-    _answer(invocation, gone, f"Deleted the {gone.kind} {name}.")
+    engine = invocation.engine
+    known = credential(engine, name, whose or None)
+    users = ", ".join(credential_view(engine, known).given_to)
+    by = invocation.person(
+        pin_fd, f"delete the credential {name}{f', which configuration gives to {users}' * bool(users)}"
+    )
+    gone = delete_credential(engine, by, name, scope=known.scope)
+    is_missed = users and all(other.name != name for other in credentials(engine))
+    waits = f" Configuration still gives it to {users}: store another one." if is_missed else ""
+    _answer(invocation, gone, f"Deleted the {gone.kind} {name}.{waits}")
 
 
 def _continue_runs(engine: "Engine") -> str:
