@@ -158,6 +158,14 @@ def test_a_check_that_is_missing_takes_the_environment_away(scene: Scene) -> Non
     assert any("[environments.qa] does not count: there is no check 'out'" in each.message for each in loaded.problems)
 
 
+def test_the_commit_that_is_deployed_never_says_which_key_its_host_has(scene: Scene) -> None:
+    checks = '[checks.out]\nargv = ["true"]\n[environments.qa]\nkind = "testing"\ndeploy = "out"\nhealth = "out"\nhost = "qa"\n'
+    configure(scene, f'{checks}known_hosts = "ops/known"')
+    loaded = scene.engine.settings()
+    assert loaded.settings.environments["qa"].known_hosts == "", "those of the person count"
+    assert any("'ops/known' would be a file of the commit" in problem.message for problem in loaded.problems)
+
+
 def test_a_second_deployment_to_an_environment_waits_for_the_first(scene: Scene) -> None:
     with environment(scene) as target:
         first, second = begin(scene), begin(scene)

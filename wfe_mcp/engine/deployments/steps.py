@@ -160,7 +160,7 @@ def _refuse_other_files(site: Site, commit: str) -> None:
 def _before(site: Site, commit: str, approved_by: str, approved_at: datetime) -> Facts:
     """What was there, and what the history says of the deployment. Raises DeliveryFault ``review``: another run deployed since."""
     runs = known_deployments(site.engine).running(site.name)
-    if runs and runs.run != site.call.run.id and runs.at > approved_at:
+    if runs and runs.run != site.call.run.id and runs.commit != commit and runs.at > approved_at:
         raise DeliveryFault(
             f"Run {runs.run} deployed {runs.commit[:12]} to {site.name} after {commit[:12]} was approved, so this is not the change that was "
             "shown. Nothing was called. Retry the phase: it asks again, for what would change now.",
@@ -238,21 +238,21 @@ def _rolled_back(site: Site, of: str, commit: str, before: str, fault: str) -> D
     """Roll back, ask health again, and say what is there now."""
     failed = f"{commit[:12]} failed in {site.name}"
     if not before and site.settings.rollback is None:
-        return _failed(f"{failed}. Nothing was rolled back: no deployment there succeeded before.", fault)
+        return _failure(f"{failed}. Nothing was rolled back: no deployment there succeeded before.", fault)
     target = {"environment": site.name, "commit": before, "of": of, "part": "rollback"}
     more = {"WFE_FAILED": commit}
     back = _act(site, "rollback", before, more, target, {"commit": commit}, checkout=before or commit)
     _refuse_doubt(site, "rollback", back, before, commit, before)
     now = before[:12] or "what was there before"
     if not back["ok"]:
-        return _failed(f"{failed}, and the rollback to {now} failed too:", fault, str(back["why"]))
+        return _failure(f"{failed}, and the rollback to {now} failed too:", fault, str(back["why"]))
     again = _look(site, "health", "health again", before or commit, {"of": of, "environment": site.name}, more)
     if not again["ok"]:
-        return _failed(f"{failed} and was rolled back to {now}, which is not healthy:", fault, str(again["why"]))
-    return _failed(f"{failed} and was rolled back to {now}, which is healthy.", fault)
+        return _failure(f"{failed} and was rolled back to {now}, which is not healthy:", fault, str(again["why"]))
+    return _failure(f"{failed} and was rolled back to {now}, which is healthy.", fault)
 
 
-def _failed(text: str, fault: str, also: str = "") -> DeliveryFault:
+def _failure(text: str, fault: str, also: str = "") -> DeliveryFault:
     """Both reasons in the first line, which lists show alone; then what each check printed.
 
     ``also``: why rolling back did not help; then only a person goes on.

@@ -3,6 +3,7 @@
 How the steps of a template bring an approved change to the base branch, and where it runs then.
 """
 
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, StringConstraints
@@ -122,6 +123,21 @@ HostName = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9][A-Za-z0-9.:_
 UserName = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_][A-Za-z0-9._-]*)?$", max_length=64)]
 
 
+def _absolute(path: str) -> str:
+    if (
+        path
+        and not path.startswith("~/")
+        and not any(kind(path).is_absolute() for kind in (PurePosixPath, PureWindowsPath))
+    ):
+        raise ValueError(
+            f"{path!r} would be a file of the commit that is deployed: name it by its whole path, or begin with ~/"
+        )
+    return path
+
+
+KnownHosts = Annotated[str, AfterValidator(_absolute)]
+
+
 class EnvironmentSettings(Table):
     """One ``[environments.<name>]`` table. Its checks run in a checkout of the approved commit, with your own HOME."""
 
@@ -161,8 +177,10 @@ class EnvironmentSettings(Table):
     host: HostName = optional("", "The host where its checks run, by ssh; absent: on this machine.", effect="calls")
     user: UserName = optional("", "The user there.", effect="calls")
     port: int | None = optional(None, "The port of ssh there.", effect="calls", ge=1, le=65535)
-    known_hosts: str = optional(
-        "", "The file with the host's key; absent: your own. A host that is in none is refused.", effect="calls"
+    known_hosts: KnownHosts = optional(
+        "",
+        "The file with the host's key, by its whole path; absent: your own. A host that is in none is refused.",
+        effect="calls",
     )
 
     def check_of(self, stage: Stage) -> str:
