@@ -164,11 +164,11 @@ def delete(invocation: Invocation, name: Name, whose: Whose = "", pin_fd: PinFd 
 
     Checks that name it wait for another one of this name.
     """
-    from wfe_mcp.engine.credentials.stored import credential, credentials, delete_credential
+    from wfe_mcp.engine.credentials.stored import ALREADY_GONE, credential, credentials, delete_credential
     from wfe_mcp.views.project.credentials import credential_view
 
     engine = invocation.engine
-    known = credential(engine, name, whose or None)
+    known = credential(engine, name, whose or None, ALREADY_GONE)
     users = ", ".join(credential_view(engine, known).given_to)
     by = invocation.person(
         pin_fd, f"delete the credential {name}{f', which configuration gives to {users}' * bool(users)}"

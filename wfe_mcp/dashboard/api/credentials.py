@@ -81,6 +81,6 @@ def new_value(caller: Manages, name: str, body: RotatedCredential) -> JSONRespon
 def no_credential(caller: Manages, name: str, body: DeletedCredential) -> JSONResponse:
     """Delete a credential, with the PIN."""
     engine = caller.engine(body.project)
-    credential = stored.credential(engine, name, body.scope)
+    credential = stored.credential(engine, name, body.scope, stored.ALREADY_GONE)
     gone = stored.delete_credential(engine, caller.person(engine, body.pin), name, scope=credential.scope)
     return view_reply(f"Deleted the {gone.kind} {name}", credential_view(engine, gone))

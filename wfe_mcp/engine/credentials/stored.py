@@ -100,18 +100,18 @@ def credentials(engine: Engine, tx: Tx | None = None) -> list[Credential]:
     return sorted(records, key=lambda each: (each.name, each.scope == "person"))
 
 
-def credential(engine: Engine, name: str, scope: Scope | None = None) -> Credential:
-    """The credential that counts. Refuses ``bad_argument`` with the nearest name."""
+def credential(engine: Engine, name: str, scope: Scope | None = None, hint: str = "") -> Credential:
+    """The credential that counts. Refuses ``bad_argument`` with the nearest name, else ``hint``, else how it is added."""
     there = credentials(engine)
     secret = next((record for record in there if record.name == name and scope in (None, record.scope)), None)
     if secret is None:
-        raise _unknown("bad_argument", name, {record.name for record in there}, f" {_OF[scope]}" if scope else "")
+        raise _unknown("bad_argument", name, {record.name for record in there}, f" {_OF[scope]}" if scope else "", hint)
     return secret
 
 
-def _unknown(code: Code, name: str, known: Collection[str], whose: str = "") -> Refused:
-    hint = nearest_hint(name, known, f"Ask the user to add it: wfe-mcp credential add {name}")
-    return Refused(code, f"There is no credential {name!r}{whose}.", hint)
+def _unknown(code: Code, name: str, known: Collection[str], whose: str = "", hint: str = "") -> Refused:
+    otherwise = hint or f"Ask the user to add it: wfe-mcp credential add {name}"
+    return Refused(code, f"There is no credential {name!r}{whose}.", nearest_hint(name, known, otherwise))
 
 
 def add_credential(
@@ -178,7 +178,7 @@ def rotate_credential(
 
 def delete_credential(engine: Engine, by: By, name: str, *, scope: Scope | None = None) -> Credential:
     """Delete a credential; what it was. Checks that name it wait for another one of this name."""
-    known = credential(engine, name, scope)
+    known = credential(engine, name, scope, ALREADY_GONE)
     row = _row(engine, known.scope, name)
     with engine.store.tx() as tx:
         if tx.secrets.get(row) is not None:
@@ -254,6 +254,7 @@ def expiry_of(text: str, now: datetime) -> datetime | None:
 
 
 _SCOPES: tuple[Scope, ...] = ("project", "person")
+ALREADY_GONE = "It may be deleted already: wfe-mcp credential list"
 _OF: Mapping[Scope, str] = {"project": "of this project", "person": "of yours"}
 
 
