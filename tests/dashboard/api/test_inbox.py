@@ -15,10 +15,12 @@ from tests.store.scene import tamper
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.history.rollback import rollback
 from wfe_mcp.engine.kernel.engine import Engine as OfProject
 from wfe_mcp.engine.runs import control
 from wfe_mcp.store import Tx
 from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.values.model import second
 
 MANY = 50
 QUERIES_A_LINE = 12
@@ -233,3 +235,24 @@ def test_a_page_that_a_newer_version_has_overtaken_says_to_restart_it_and_calls_
         error = program.get(path.replace(run, "{run}"), {"run": run}).body["error"]
         assert "upgraded by a newer wfe-mcp" in error["message"]
         assert "restore" not in error["hint"]
+
+
+def test_a_task_waits_since_its_phase_is_ready_whatever_the_run_does_meanwhile(scene: Scene, program: Program) -> None:
+    """After a rollback to it, since then."""
+    run = scene.start(phase("plan"), phase("choose", kind="human", needs=["plan"]), phase("build", needs=["plan"]))
+    scene.do(run, "plan")
+    ready = scene.clock()
+
+    def since() -> str:
+        return program.get("/inbox").data["tasks"][0]["since"]
+
+    scene.clock.advance(minutes=7)
+    scene.do(run, "build")
+    assert since() == second(ready)
+    answers.submit_artifact(scene.engine, scene.human, run, "choose", artifact=GOOD)
+    scene.work()
+    scene.clock.advance(minutes=7)
+    back = scene.clock()
+    rollback(scene.engine, HUMAN, run, "choose")
+    scene.clock.advance(minutes=7)
+    assert since() == second(back)

@@ -111,8 +111,9 @@ def _rows(
             since, question = second(waits_since(engine, overview, attempt)), listed_question(overview, attempt)
             return (view_of(UnaskedDecision, record, **about, since=since, question=question, command=command),)
         case Stop.HUMAN_TASK if phase is not None:
+            since = second(waits_since(engine, overview, overview.loaded.state.current(phase)))
             title, command = overview.plan.phase(phase).title or phase, f"wfe-mcp submit {place} --path FILE"
-            more = {"title": title, "about": record.title, "since": second(record.updated_at), "command": command}
+            more = {"title": title, "about": record.title, "since": since, "command": command}
             return (view_of(WaitingTask, record, **about, **more),)
         case Stop.PERSONS_OPINION if phase is not None:
             return tuple(

@@ -130,7 +130,7 @@ def decision_view(engine: Engine, request_id: str) -> DecisionView:
     with engine.store.read() as tx:
         request = tx.approvals.get(request_id)
         answer = None if request is None else tx.approvals.decision(request_id)
-        events = () if request is None else tx.events.of_types(request.run_id, "ApprovalAsked", "ApprovalAwaited")
+        events = () if request is None else tx.events.of_types(request.run_id, "ApprovalAsked", *_WAITS)
     if request is None:
         raise Refused(
             "stale_revision", f"There is no request {request_id[:80]!r}.", "Call approve again for a new request."
@@ -268,17 +268,28 @@ def listed_question(overview: Overview, attempt: Attempt) -> str:
 
 
 def waits_since(engine: Engine, overview: Overview, attempt: Attempt) -> datetime:
-    """Since when the approval of ``attempt`` waits: to ask again for the same changes nothing, another revision or other files do."""
+    """Since when ``attempt`` waits for a person: its approval, or its work.
+
+    To ask for the approval again for the same changes nothing, another revision or other files do.
+    """
     with engine.store.read() as tx:
-        events = tx.events.of_types(overview.loaded.record.id, "ApprovalAwaited")
+        events = tx.events.of_types(overview.loaded.record.id, *_WAITS)
     return _awaited_since(events, overview, attempt)
+
+
+_WAITS = ("ApprovalAwaited", "PhaseReady", "AttemptOpened", "RolledBack")
+"""Of these, the last one that names an attempt begins its waiting."""
 
 
 def _awaited_since(events: Sequence[EventRecord], overview: Overview, attempt: Attempt) -> datetime:
     """The time of the last of ``events`` that says that ``attempt`` waits."""
-    awaited = (event for event in events if event.type == "ApprovalAwaited")
-    of_attempt = [event.at for event in awaited if attempt.on.items() <= event.payload.items()]
-    return of_attempt[-1] if of_attempt else overview.loaded.record.updated_at
+
+    def names(event: EventRecord) -> bool:
+        opened = ((each["phase"], each["number"]) for each in event.payload.get("opened", ()))
+        return attempt.on.items() <= event.payload.items() or (attempt.phase, attempt.number) in opened
+
+    waits = (event.at for event in events if event.type in _WAITS and names(event))
+    return max(waits, default=overview.loaded.record.created_at)
 
 
 def waiting_line(
