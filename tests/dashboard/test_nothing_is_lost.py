@@ -1,7 +1,7 @@
 """What was typed is there after the server refused it or was away; a question goes with its page, and a form that is done with its entry."""
 
 import pytest
-from playwright.sync_api import Locator, Page as Tab_, expect
+from playwright.sync_api import Locator, Page as Tab_, Route, expect
 
 from tests.dashboard.browser import PIN
 from tests.dashboard.stage import Stage
@@ -99,6 +99,38 @@ def test_a_question_closes_with_its_page_and_has_the_focus_on_what_changes_nothi
     assert (scene.root / "mine.txt").exists()
 
 
+def test_what_is_answered_late_asks_nothing_on_the_page_that_one_has_gone_to(scene: Scene, visit: Visit) -> None:
+    item = task(scene)
+    shown = visit(f"/items/{scene.engine.project_id}/{item}")
+    held: list[Route] = []
+    shown.route(f"**/api/v1/items/{item}", lambda route: held.append(route))
+    shown.get_by_role("button", name="Drop…").click()
+    shown.get_by_role("dialog").get_by_label("Why it will not be done").fill("a new road is built")
+    with shown.expect_request(f"**/api/v1/items/{item}"):
+        shown.get_by_role("dialog").get_by_role("button", name="Drop it").click()
+    to(shown, "/runs")
+    expect(shown.locator("main h1")).to_have_text("Runs")
+    with shown.expect_response(f"**/api/v1/items/{item}") as late:
+        held[0].continue_()
+    late.value.finished()
+    shown.evaluate("() => new Promise((shown) => requestAnimationFrame(() => requestAnimationFrame(shown)))")
+    expect(shown.get_by_role("dialog")).to_have_count(0)
+    shown.unroute_all()
+
+
+def test_back_from_an_item_that_was_edited_leads_to_the_list(scene: Scene, visit: Visit) -> None:
+    item = task(scene)
+    shown = visit("/items")
+    for ends in ("Save", "Back"):
+        shown.get_by_role("link", name="Sort the roads").click()
+        shown.get_by_role("link", name="Edit").click()
+        shown.locator("main form").get_by_role("button", name=ends, exact=True).click()
+        shown.wait_for_function(f"() => location.hash === '#/items/{scene.engine.project_id}/{item}'")
+        expect(shown.get_by_role("link", name="Edit")).to_be_visible()
+        shown.go_back()
+        expect(shown.locator("main h1")).to_have_text("Work")
+
+
 def test_back_leads_to_where_one_came_from_and_not_into_a_form_that_is_done(
     scene: Scene, stage: Stage, visit: Visit
 ) -> None:
@@ -130,6 +162,7 @@ def test_what_another_tab_has_deleted_goes_once_the_server_says_so(scene: Scene,
     delete_credential(scene.engine, scene.human, "npm")
     delete.click()
     expect(part.get_by_role("alert")).to_contain_text("[bad_argument]")
+    expect(part.get_by_role("alert")).to_contain_text("It may be deleted already")
     expect(delete).to_be_hidden()
 
 

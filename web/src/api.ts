@@ -54,6 +54,7 @@ export async function reach(path: string, init: RequestInit): Promise<Response> 
 
 export async function ask<T>(given: string, content?: unknown, method = content === undefined ? "GET" : "POST", more: Record<string, string> = {}): Promise<Answered<T>> {
   const [path, body] = ofProject(given, content);
+  const at = location.href;
   const headers: Record<string, string> = { ...headersOf(), ...more };
   if (method !== "GET") headers["content-type"] = "application/json";
   const found = await reach(path, { method, headers, ...(method === "GET" ? {} : { body: JSON.stringify(body ?? {}) }) });
@@ -61,7 +62,7 @@ export async function ask<T>(given: string, content?: unknown, method = content 
   if (!found.ok || !said?.ok) {
     leaves(found.status, said?.data);
     if (given !== "/session") asksWhether(found.status);
-    if (said?.data?.read_only && (await prove(said.error?.message))) return ask<T>(given, content, method, more);
+    if (said?.data?.read_only && (await prove(said.error?.message, at))) return ask<T>(given, content, method, more);
     throw refusalOf(found.status, said);
   }
   return said as Answered<T>;

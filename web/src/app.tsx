@@ -221,7 +221,7 @@ export function App() {
           </span>
         )}
         {session.data?.scope === "read" && !session.data.login && (
-          <button type="button" className="btn slim only-looks" title="This page was opened more than 12 hours ago. With your PIN it does more." onClick={() => void prove("This page was opened more than 12 hours ago, so it only looks.")}>
+          <button type="button" className="btn slim only-looks" title="This page was opened more than 12 hours ago. With your PIN it does more." onClick={() => void prove("This page was opened more than 12 hours ago, so it only looks.", location.href)}>
             <Icon name="eye" />
             only looks
           </button>

@@ -19,12 +19,16 @@ export function whyRefused(error: Refused): string {
   return [error.message, error.hint, until && `PINs are taken again at ${new Date(moment(until)).toLocaleTimeString([], { hour12: false })}.`].filter(Boolean).join(" ");
 }
 
+/** What they answer to a question of the page `at`; null where they have gone from there, since the answer before came late. */
+const answerOf = (why: string, at: string) => (location.href === at ? new Promise<string | null>((answer) => show?.({ why, answer })) : Promise.resolve(null));
+
 /** What a person who is logged in answers in place of a PIN. */
 const PASSKEY = "";
 const SIGN = "wfe-sign";
 
 /** `ask`, and where that needs a person: again with the PIN that is typed in, or with the signature of a passkey. */
 export async function send<T>(path: string, body: Record<string, unknown>): Promise<Answered<T>> {
+  const at = location.href;
   let pin = "";
   for (;;) {
     try {
@@ -32,7 +36,7 @@ export async function send<T>(path: string, body: Record<string, unknown>): Prom
     } catch (error) {
       const asks = error instanceof Refused && ["needs_human", "wrong_pin"].includes(error.code) && show;
       if (!asks) throw error;
-      const given = await new Promise<string | null>((answer) => show?.({ why: error.code === "wrong_pin" ? whyRefused(error) : error.message, answer }));
+      const given = await answerOf(error.code === "wrong_pin" ? whyRefused(error) : error.message, at);
       if (given === null) throw new Withdrawn(error);
       if (given === PASSKEY) return signed<T>(path, body);
       pin = given;
@@ -57,9 +61,9 @@ async function signed<T>(path: string, body: Record<string, unknown>): Promise<A
 }
 
 /** The PIN, once for this session: it was opened by a link that an agent saw. */
-async function confirm(why: string): Promise<boolean> {
+async function confirm(why: string, at: string): Promise<boolean> {
   for (let told = why; show; ) {
-    const pin = await new Promise<string | null>((answer) => show?.({ why: `${told} Your PIN lets this session start, pause and test, until it ends.`, answer }));
+    const pin = await answerOf(`${told} Your PIN lets this session start, pause and test, until it ends.`, at);
     if (pin === null) return false;
     try {
       await ask("/session/confirm", { pin });

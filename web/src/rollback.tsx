@@ -17,13 +17,14 @@ let show: ((unsaved: Unsaved) => void) | null = null;
 
 /** Go back. Where files have changes that no checkpoint has, only a person replaces them, who is asked. */
 export async function goBack(path: string, body: Record<string, unknown>, by: typeof send = ask): Promise<Answered<unknown>> {
+  const at = location.href;
   try {
     return await by(path, body);
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     const paths = (error.data as { paths?: string[] } | null)?.paths ?? [];
     if (!paths.length && error.code === "needs_human" && by === ask) return goBack(path, body, send);
-    if (!paths.length || body.discard || !(await new Promise<boolean>((answer) => show?.({ paths, answer })))) throw error;
+    if (!paths.length || body.discard || location.href !== at || !(await new Promise<boolean>((answer) => show?.({ paths, answer })))) throw error;
     return goBack(path, { ...body, discard: true }, send);
   }
 }

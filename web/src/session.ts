@@ -55,14 +55,14 @@ export function leaves(status: number, data: unknown): boolean {
 /** Why the link of this tab opened nothing; empty where it had none. */
 export const refusedLink = (): string => refusal;
 
-let proof: ((why: string) => Promise<boolean>) | null = null;
+let proof: ((why: string, at: string) => Promise<boolean>) | null = null;
 
 /** Who asks for the PIN where the session only looks; true once it may do more. */
-export function provenBy(ask: ((why: string) => Promise<boolean>) | null): void {
+export function provenBy(ask: ((why: string, at: string) => Promise<boolean>) | null): void {
   proof = ask;
 }
 
-export const prove = (why: string): Promise<boolean> => (proof ? proof(why) : Promise.resolve(false));
+export const prove = (why: string, at: string): Promise<boolean> => (proof ? proof(why, at) : Promise.resolve(false));
 
 export function forget(): void {
   token = "";
