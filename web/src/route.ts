@@ -37,8 +37,16 @@ export function go(address: string): void {
   location.hash = address.replace(/^#/, "");
 }
 
-/** As `go`, from a form that is done: "back" leads to where one came from, and not into the form again. */
-export const leave = (address: string): void => location.replace(`#${address.replace(/^#/, "")}`);
+/** As `go`, from a form that is done: "back" leads to where one came from, and not into the form again, nor twice to one page. */
+export function leave(address: string): void {
+  const next = new URL(`#${address.replace(/^#/, "")}`, location.href).href;
+  if (history.state?.from === next) return history.back();
+  replaces = next;
+  location.replace(next);
+}
+
+/** Where the entry of now was put in place of another one, which is none of the history any more. */
+let replaces = "";
 
 const keep = (name: string, value: unknown): void => history.replaceState({ ...history.state, [name]: value }, "");
 
@@ -77,7 +85,11 @@ export function watchPlace(): void {
     at = location.href;
     clearTimeout(timer);
     const y = history.state?.y as number | undefined;
-    if (y === undefined) return keep("y", 0); // not left yet
+    if (y === undefined) {
+      if (at !== replaces) keep("from", from);
+      replaces = "";
+      return keep("y", 0); // not left yet
+    }
     whileItGrows(() => {
       window.scrollTo(0, y);
       const link = [...document.querySelectorAll<HTMLAnchorElement>("main a")].find((each) => each.href === from);
